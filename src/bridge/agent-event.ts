@@ -1,0 +1,123 @@
+/** Letta's permission modes as `runtime_start.mode` takes them (PROTOCOL.md 5.1). */
+export type PermissionMode = 'standard' | 'acceptEdits' | 'unrestricted' | 'strict';
+
+/** Letta's runtime: an agent in one conversation. */
+export interface RuntimeRef {
+  agentId: string;
+  conversationId: string;
+}
+
+/** A runtime as a thread keeps it. The device is the stable `deviceId`, never a `connectionId` (PROTOCOL.md 3.1). */
+export interface StoredRuntime extends RuntimeRef {
+  /** `null` in `app-server` mode. */
+  deviceId: string | null;
+}
+
+export interface DiffLine {
+  type: 'context' | 'add' | 'remove';
+  content: string;
+}
+
+export type FileDiff =
+  | {
+      kind: 'hunks';
+      fileName: string;
+      hunks: { oldStart: number; oldLines: number; newStart: number; newLines: number; lines: DiffLine[] }[];
+    }
+  | { kind: 'unavailable'; fileName: string; reason: string };
+
+export interface QuestionOption {
+  label: string;
+  description: string;
+}
+
+export interface Question {
+  question: string;
+  header: string;
+  multiSelect: boolean;
+  options: QuestionOption[];
+}
+
+/** A `control_request` that waits for a person. `requestId` is unique only within its conversation (PROTOCOL.md 9). */
+export interface ApprovalRequest {
+  requestId: string;
+  callId: string | null;
+  tool: string;
+  /** The whole tool input as Letta sent it. */
+  input: Record<string, unknown>;
+  diffs: FileDiff[];
+  suggestions: { id: string; text: string }[];
+  /** Set when the tool is AskUserQuestion: then options are shown instead of Approve and Deny. */
+  questions: Question[] | null;
+}
+
+export type Decision =
+  | { behavior: 'allow'; message?: string; updatedInput?: Record<string, unknown>; suggestionIds?: string[] }
+  | { behavior: 'deny'; message: string };
+
+export type LoopStatus = 'idle' | 'busy' | 'waiting_on_approval';
+
+/**
+ * What a frame means for a turn. Frames of subagents and of other runtimes, repeats and replies never
+ * get here. `runId` is unique only within one connection.
+ */
+export type AgentEvent =
+  | { type: 'loop'; status: LoopStatus; activeRunIds: string[]; clientMessageIdsByRun: Record<string, string[]> }
+  /** Incremental: append to the text of `messageId`. */
+  | { type: 'text'; runId: string; messageId: string; text: string }
+  /** The whole text of `messageId` as the history has it: replaces what was appended. */
+  | { type: 'text-repaired'; runId: string; messageId: string; text: string }
+  | { type: 'reasoning'; runId: string; messageId: string; text: string }
+  | { type: 'tool-called'; runId: string; callId: string; tool: string; input: Record<string, unknown> }
+  | { type: 'tool-started'; callId: string; tool: string; input: Record<string, unknown> }
+  /** A rolling snapshot: replaces the earlier one. */
+  | { type: 'tool-output'; callId: string; output: string }
+  | { type: 'tool-ended'; callId: string; ok: boolean }
+  /** The text that the model gets, with the true status. */
+  | { type: 'tool-returned'; callId: string; ok: boolean; output: string }
+  /** End of a run, not of a turn. */
+  | { type: 'run-ended'; runId: string; stopReason: string }
+  /** The text of that run is void; the next run sends the answer again. */
+  | { type: 'retrying'; runId: string | null; attempt: number; maxAttempts: number; delayMs: number; reason: string }
+  /** May be followed by a retry; does not end a turn. */
+  | { type: 'error'; message: string; terminal: boolean }
+  | { type: 'notice'; message: string; level: string }
+  | { type: 'approval-asked'; request: ApprovalRequest }
+  /** The authoritative list of what is still open: whatever was asked and is not in it has been settled elsewhere. */
+  | { type: 'approvals-open'; requestIds: string[] }
+  /** Echo of queued input; `automatic` for task notifications and cron prompts that Letta queued by itself. */
+  | { type: 'user-message'; clientMessageId: string | null; automatic: boolean }
+  /** Background commands and subagents that still run: their end starts a turn that nobody asked for. */
+  | { type: 'background'; running: number }
+  | { type: 'device'; mode: string; workingDirectory: string | null }
+  /** The end of a turn, after everything that belongs to it. */
+  | { type: 'turn-ended'; runId: string | null; stopReason: string; error: string | null };
+
+/** What a connection to a runtime says about itself, in the same stream as the events. */
+export type ConnectionEvent =
+  /**
+   * The runtime is there, its state was replayed, its permission mode is confirmed. Sent after each (re)connect,
+   * followed by events as usual. `interrupts` says that a turn that was open before the loss can not have gone on
+   * (App Server, PROTOCOL.md 12).
+   */
+  | {
+      type: 'ready';
+      runtime: StoredRuntime;
+      deviceName: string | null;
+      workingDirectory: string | null;
+      loop: LoopStatus;
+      activeRunIds: string[];
+      clientMessageIdsByRun: Record<string, string[]>;
+      approvals: ApprovalRequest[];
+      reconnected: boolean;
+    }
+  /** The link is gone; the connection dials again by itself. */
+  | { type: 'lost'; reason: string; turnsDie: boolean }
+  /** Still not there; `notice` is fit for people. It tries again after `retryInMs`, or not at all when that is `null`. */
+  | { type: 'unavailable'; code: string; notice: string; retryInMs: number | null };
+
+/** An item of a conversation's history, oldest first. System reminders that the server added are stripped. */
+export type HistoryItem =
+  | { kind: 'user'; id: string; clientMessageId: string | null; text: string }
+  | { kind: 'assistant'; id: string; text: string }
+  | { kind: 'tool'; id: string; callId: string | null; tool: string | null };

@@ -1,0 +1,96 @@
+/**
+ * Every key of the bridge is made and taken apart here and nowhere else: their formats are stored,
+ * so a change of one is a migration.
+ */
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+/** Slack's own ids, as Slack writes them. */
+export type TeamId = string;
+export type ChannelId = string;
+export type UserId = string;
+/** Slack's message timestamp: `"<seconds>.<6 digits>"`, a string (PLATFORM.md 11.4: a number would lose digits). */
+export type SlackTs = string;
+
+/** `team:channel:root`; `root` is the thread's first `ts`, or `dm` for the rolling conversation of a direct message. */
+export type ThreadKey = Branded<'ThreadKey'>;
+/** `team:channel:ts` of one Slack message: the same for every event that tells of it (PLATFORM.md 5.2). */
+export type MessageKey = Branded<'MessageKey'>;
+/** One turn: `turn-` and random letters; also the id that people see when a turn fails. */
+export type TurnId = Branded<'TurnId'>;
+/** What a button carries: random, meaningless outside our store. */
+export type Token = Branded<'Token'>;
+
+export const ROLLING = 'dm';
+
+export interface ThreadKeyParts {
+  team: TeamId;
+  channel: ChannelId;
+  /** `ts` of the thread's root message, or {@link ROLLING}. */
+  root: SlackTs | typeof ROLLING;
+}
+
+export interface MessageKeyParts {
+  team: TeamId;
+  channel: ChannelId;
+  ts: SlackTs;
+}
+
+const KEY = /^([A-Z0-9]+):([A-Z0-9]+):(dm|\d+\.\d+)$/;
+
+function parse(key: string): [string, string, string] {
+  const found = KEY.exec(key);
+  if (!found) throw new TypeError(`not a key of the bridge: ${JSON.stringify(key)}`);
+  return [found[1] as string, found[2] as string, found[3] as string];
+}
+
+function make(team: string, channel: string, last: string): string {
+  const key = `${team}:${channel}:${last}`;
+  parse(key);
+  return key;
+}
+
+export function makeThreadKey(parts: ThreadKeyParts): ThreadKey {
+  return make(parts.team, parts.channel, parts.root) as ThreadKey;
+}
+
+export function parseThreadKey(key: ThreadKey): ThreadKeyParts {
+  const [team, channel, root] = parse(key);
+  return { team, channel, root };
+}
+
+export function makeMessageKey(parts: MessageKeyParts): MessageKey {
+  return make(parts.team, parts.channel, parts.ts) as MessageKey;
+}
+
+export function parseMessageKey(key: MessageKey): MessageKeyParts {
+  const [team, channel, ts] = parse(key);
+  return { team, channel, ts };
+}
+
+/**
+ * The id under which Letta knows a message (`client_message_id`, later `otid` in the history).
+ * @param attempt 0 for the first time; higher when a person asked to send the same message again.
+ */
+export function clientMessageId(key: MessageKey, attempt = 0): string {
+  const base = `slack-${key.replaceAll(':', '-')}`;
+  return attempt === 0 ? base : `${base}-again${attempt}`;
+}
+
+export function makeTurnId(random: string): TurnId {
+  return `turn-${random}` as TurnId;
+}
+
+export function makeToken(random: string): Token {
+  return random as Token;
+}
+
+/** Orders Slack timestamps without turning them into numbers. */
+export function compareTs(a: SlackTs, b: SlackTs): number {
+  const [aSeconds = '', aRest = ''] = a.split('.');
+  const [bSeconds = '', bRest = ''] = b.split('.');
+  if (aSeconds.length !== bSeconds.length) return aSeconds.length - bSeconds.length;
+  if (aSeconds !== bSeconds) return aSeconds < bSeconds ? -1 : 1;
+  return aRest === bRest ? 0 : aRest < bRest ? -1 : 1;
+}

@@ -1,0 +1,119 @@
+import type { ChannelId, MessageKey, SlackTs, TeamId, Token, UserId } from './ids.ts';
+
+/** Where a conversation takes place in Slack: where answers are posted. */
+export interface ThreadAddress {
+  team: TeamId;
+  channel: ChannelId;
+  /** `null` only for the rolling conversation of a direct message, which is answered at top level. */
+  threadTs: SlackTs | null;
+}
+
+export type ChannelKind = 'channel' | 'group' | 'im' | 'mpim';
+
+/**
+ * A piece of what a person wrote. References stay references, so that text which only looks like one
+ * can not be taken for one. Entities are decoded, links are already readable text, code is verbatim.
+ */
+export type Span =
+  | { kind: 'text'; text: string }
+  | { kind: 'user'; id: UserId }
+  | { kind: 'channel'; id: ChannelId; name: string | null }
+  | { kind: 'group'; id: string; name: string | null }
+  | { kind: 'broadcast'; range: 'here' | 'channel' | 'everyone' };
+
+/** A file of a message: a reference only; nothing is fetched. */
+export interface FileRef {
+  id: string;
+  name: string;
+  mimetype: string | null;
+  /** bytes */
+  size: number | null;
+}
+
+/** One message of a person, whichever event told of it. */
+export interface InboundMessage {
+  key: MessageKey;
+  team: TeamId;
+  channel: ChannelId;
+  channelKind: ChannelKind;
+  ts: SlackTs;
+  /** The thread's root; `null` when the message stands at top level. */
+  threadTs: SlackTs | null;
+  user: UserId;
+  /** The author's own team where the event names one: differs from `team` for external people. */
+  userTeam: TeamId | null;
+  /** Whether the channel is shared with another organisation (`is_ext_shared_channel`). */
+  external: boolean;
+  spans: Span[];
+  files: FileRef[];
+  /** Whether the text itself contains `<@BOT>`; event types are not trusted for this. */
+  mentionsBot: boolean;
+}
+
+/** Who did something with a button, modal or command. `team` is the person's team as Slack says it. */
+export interface Actor {
+  user: UserId;
+  team: TeamId | null;
+}
+
+export type ActionName = 'approve' | 'deny' | 'deny_with_reason' | 'view_full' | 'answer' | 'answer_in_words' | 'stop';
+
+/** A click. The token is the only thing a button carries; everything else about it comes from the store. */
+export interface InboundAction {
+  name: ActionName;
+  token: Token;
+  /** For `answer`: which option of which question, as numbers in the order shown. */
+  choice: { question: number; options: number[] } | null;
+  actor: Actor;
+  team: TeamId;
+  channel: ChannelId;
+  messageTs: SlackTs;
+  threadTs: SlackTs | null;
+}
+
+/** A submitted modal that an action opened. */
+export interface InboundSubmission {
+  name: 'deny_with_reason' | 'answer_in_words';
+  token: Token;
+  /** The texts typed, in the order of the inputs. */
+  texts: string[];
+  actor: Actor;
+  team: TeamId;
+}
+
+/** `/agent …`: everything after the command's name. */
+export interface InboundCommand {
+  text: string;
+  actor: Actor;
+  team: TeamId;
+  channel: ChannelId;
+  channelKind: ChannelKind;
+}
+
+/** What a person should be shown in a modal after a click. */
+export type ModalRequest =
+  | { kind: 'deny_with_reason'; token: Token; tool: string }
+  | { kind: 'answer_in_words'; token: Token; questions: string[] }
+  | { kind: 'view_full'; title: string; text: string };
+
+/** Every click ends in exactly one of these; a `refused` one changed nothing. */
+export type ActionOutcome =
+  | { result: 'decided' }
+  | { result: 'modal'; modal: ModalRequest }
+  | { result: 'refused'; why: 'already_decided' | 'not_allowed' | 'expired'; notice: string };
+
+/** `errors` are shown at the modal's input of that number; the modal stays open. */
+export type SubmissionOutcome =
+  | { result: 'decided' }
+  | { result: 'invalid'; errors: { input: number; text: string }[] }
+  | { result: 'refused'; why: 'already_decided' | 'not_allowed' | 'expired'; notice: string };
+
+/** What became of an inbound message; every one has an outcome and a reason that is logged. */
+export type MessageOutcome =
+  | { outcome: 'accepted' }
+  | { outcome: 'context' }
+  | { outcome: 'command'; name: string }
+  | { outcome: 'helped' }
+  | { outcome: 'repeated' }
+  | { outcome: 'ignored'; reason: string }
+  | { outcome: 'refused'; reason: string };

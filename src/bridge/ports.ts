@@ -1,0 +1,168 @@
+import type {
+  AgentEvent,
+  ConnectionEvent,
+  Decision,
+  HistoryItem,
+  PermissionMode,
+  RuntimeRef,
+  StoredRuntime,
+} from './agent-event.ts';
+import type { TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
+import type {
+  ActionOutcome,
+  InboundAction,
+  InboundCommand,
+  InboundMessage,
+  InboundSubmission,
+  MessageOutcome,
+  SubmissionOutcome,
+  ThreadAddress,
+} from './inbound.ts';
+import type { PostRecord, ThreadRecord } from './thread-record.ts';
+import type { TurnView } from './turn-view.ts';
+
+// ---- the world ---------------------------------------------------------------------------------
+
+export interface Timer {
+  /** Cancelling twice, or after it fired, does nothing. */
+  cancel(): void;
+}
+
+export interface Clock {
+  /** ms since 1970 */
+  now(): number;
+  /** Runs once after `ms`; errors thrown by `run` are a bug. Must not keep the process alive by itself. */
+  after(ms: number, run: () => void): Timer;
+}
+
+export interface Random {
+  /** 0 ≤ n < 1 */
+  next(): number;
+  /** At least 128 random bits, letters and digits only. */
+  id(): string;
+}
+
+/** pino's shape: fields first, then a constant sentence. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  child(fields: object): Log;
+}
+
+// ---- Letta -------------------------------------------------------------------------------------
+
+export interface ConnectOptions {
+  /** The thread's runtime; `null` asks for a new conversation with the configured agent. */
+  runtime: StoredRuntime | null;
+  mode: PermissionMode;
+}
+
+/**
+ * One runtime over one link at a time. It dials, replays, reconnects and dedupes by itself and tells of it
+ * through `onEvent`, in order. Methods reject with a BridgeError; `certain: false` where the outcome is unknown.
+ */
+export interface AgentConnection {
+  /** Sends the turn's input. Resolves when Letta accepted it; the caller sees to it that no turn is open. */
+  submit(input: { clientMessageId: string; content: string }): Promise<void>;
+  /** `gone` when the request is no longer pending (answered elsewhere, turn over). */
+  answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'>;
+  /** Whether something was there to be stopped; the end still comes as `turn-ended`. */
+  abort(): Promise<{ aborted: boolean }>;
+  /** The `sync` round trip that must stand between `turn-ended` and the next input (PROTOCOL.md 11). */
+  settle(): Promise<void>;
+  /** The newest `limit` items, oldest first. */
+  history(limit: number): Promise<HistoryItem[]>;
+  /** Stops for good; no event comes afterwards. Closing twice is fine. */
+  close(): void;
+}
+
+export interface AgentGateway {
+  connect(options: ConnectOptions, onEvent: (event: AgentEvent | ConnectionEvent) => void): AgentConnection;
+}
+
+// ---- Slack -------------------------------------------------------------------------------------
+
+export type Delivery =
+  | { delivered: true }
+  /** The thread can not be written to any more: archived, bot removed, message deleted, token revoked. */
+  | { delivered: false; reason: string };
+
+export interface TurnSurface {
+  /** Wishes for the latest view; older wishes that were not shown yet are forgotten. Never throws. */
+  show(view: TurnView): void;
+  /** Shows the view that ends the turn; resolves when Slack confirmed all of it, or can not be told any more. */
+  finish(view: TurnView): Promise<Delivery>;
+}
+
+export interface SurfaceTurn {
+  turn: TurnId;
+  address: ThreadAddress;
+  /** Messages of this turn that Slack has already, from the record: they are continued, not posted again. */
+  posts: readonly PostRecord[];
+  /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
+  onPosts(posts: PostRecord[]): Promise<void>;
+}
+
+export interface Surface {
+  turn(options: SurfaceTurn): TurnSurface;
+  /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
+  say(address: ThreadAddress, text: string): Promise<Delivery>;
+  /** Only `user` sees it; best effort (PLATFORM.md 6). */
+  whisper(address: ThreadAddress, user: UserId, text: string): Promise<void>;
+}
+
+export type PersonKind = 'member' | 'guest' | 'external' | 'bot' | 'deactivated';
+
+export interface Person {
+  id: UserId;
+  team: TeamId;
+  kind: PersonKind;
+  /** Display name: data, never trusted. */
+  name: string;
+}
+
+export interface People {
+  /** Cached. Rejects with a retryable BridgeError when Slack can not be asked. */
+  person(user: UserId, team: TeamId): Promise<Person>;
+  /** A channel's name without `#`; the id where Slack does not tell. Never rejects. */
+  channelName(channel: string, team: TeamId): Promise<string>;
+}
+
+/** What Slack's receiver hands everything to. A promise that rejects means: not stored, do not acknowledge. */
+export interface Intake {
+  /** Resolves when the message is on disk or needs not be. */
+  message(message: InboundMessage): Promise<MessageOutcome>;
+  /** Resolves when the decision is on disk. */
+  action(action: InboundAction): Promise<ActionOutcome>;
+  submission(submission: InboundSubmission): Promise<SubmissionOutcome>;
+  /** The answer is Markdown for the caller's eyes only. */
+  command(command: InboundCommand): Promise<string>;
+  /** Text of the App Home tab for this person. */
+  home(user: UserId, team: TeamId): Promise<string>;
+}
+
+// ---- storage -----------------------------------------------------------------------------------
+
+export interface Threads {
+  load(key: ThreadKey): Promise<ThreadRecord | null>;
+  /**
+   * Reads, changes and saves one record; updates of one thread run one after another and none awaits the network.
+   * `change` gets a record that it may not mutate and returns the next one, or `null` for "leave it"; it may throw to
+   * refuse. `rev`, `updatedAt` are set by the store. Resolves with what is stored now. Any disk failure rejects.
+   */
+  update(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null>;
+  /** Threads whose record says that something is open; all that start-up reads. */
+  active(): Promise<ThreadKey[]>;
+  /** The thread that owns an open button, by the button's token: two lookups, not a search. */
+  byToken(token: string): Promise<ThreadKey | null>;
+}
+
+/** What was chosen once and must not change by itself: the agent, the device (DESIGN.md 4). */
+export interface Choices {
+  get(name: string): Promise<string | null>;
+  set(name: string, value: string): Promise<void>;
+}
+
+export type { RuntimeRef };

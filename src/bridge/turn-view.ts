@@ -1,0 +1,155 @@
+import type { FileDiff, Question } from './agent-event.ts';
+import type { Token, TurnId, UserId } from './ids.ts';
+import type { ThreadAddress } from './inbound.ts';
+import type { ApprovalRecord, ApprovalState, OpenTurn } from './thread-record.ts';
+import type { ToolCall, TurnState } from './turn.ts';
+
+/** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
+export type Activity =
+  | { kind: 'starting' }
+  | { kind: 'waiting_for_letta'; notice: string }
+  | { kind: 'thinking' }
+  | { kind: 'writing' }
+  | { kind: 'tool'; tool: string; detail: string }
+  | { kind: 'waiting_for_people' }
+  | { kind: 'retrying'; attempt: number; maxAttempts: number }
+  | { kind: 'stopping' };
+
+export interface ApprovalCard {
+  kind: 'approval';
+  token: Token;
+  tool: string;
+  /** One line: the command, the path. */
+  title: string;
+  /** `null` when only the record is left (after a restart); then the card is never open. */
+  input: Record<string, unknown> | null;
+  diffs: FileDiff[];
+  /** Who must click: mentioned on the card. */
+  asks: UserId[];
+  workingDirectory: string | null;
+  state: ApprovalState;
+}
+
+export interface QuestionCard {
+  kind: 'question';
+  token: Token;
+  title: string;
+  questions: Question[];
+  asks: UserId[];
+  state: ApprovalState;
+}
+
+export type Card = ApprovalCard | QuestionCard;
+
+/** What a reader should see, in reading order. `markdown` is the agent's own text, untouched. */
+export type ViewItem = { kind: 'text'; markdown: string } | { kind: 'card'; card: Card };
+
+export interface Ending {
+  outcome: 'done' | 'stopped' | 'failed' | 'interrupted';
+  /** What went wrong, in one line for people, or who stopped it; `null` when all went well. */
+  line: string | null;
+  tools: number;
+  durationMs: number;
+}
+
+/** All that a reader should see of one turn now: values only, so two equal views are the same view. */
+export interface TurnView {
+  turn: TurnId;
+  address: ThreadAddress;
+  /** What was not handed to the agent; shown once, at the top. */
+  notPassedOn: string[];
+  items: ViewItem[];
+  /** While the turn runs. `stop` is `null` once stopping has begun. */
+  live: { activity: Activity; stop: Token | null } | null;
+  /** Once it ended. Exactly one of `live` and `ending` is set. */
+  ending: Ending | null;
+}
+
+/** The one line about a tool call that people can judge at a glance: the command, the path, the first short argument. */
+export function toolDetail(input: Record<string, unknown>): string {
+  for (const name of ['command', 'cmd', 'file_path', 'path', 'pattern', 'query', 'url', 'description']) {
+    const value = input[name];
+    if (typeof value === 'string' && value !== '') return oneLine(value);
+  }
+  for (const value of Object.values(input)) if (typeof value === 'string' && value !== '') return oneLine(value);
+  return '';
+}
+
+/** One line of at most `max` characters. */
+export function oneLine(text: string, max = 120): string {
+  const line = text
+    .slice(0, max * 4)
+    .replace(/\s+/g, ' ')
+    .trim();
+  return line.length <= max && text.length <= max * 4 ? line : `${line.slice(0, max - 1)}…`;
+}
+
+function activityOf(state: TurnState): Activity {
+  if (state.retrying) return { kind: 'retrying', ...state.retrying };
+  const running = state.tools.findLast((tool: ToolCall) => tool.status === 'running' || tool.status === 'called');
+  if (running) return { kind: 'tool', tool: running.tool, detail: toolDetail(running.input) };
+  return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
+}
+
+function cardOf(record: ApprovalRecord, state: TurnState, workingDirectory: string | null): Card {
+  const request = state.approvals.find((approval) => approval.requestId === record.requestId);
+  const asks = [record.requester];
+  const base = { token: record.token, title: record.title, asks, state: record.state };
+  if (record.tool === 'AskUserQuestion') return { kind: 'question', ...base, questions: request?.questions ?? [] };
+  const shown = { input: request?.input ?? null, diffs: request?.diffs ?? [], workingDirectory };
+  return { kind: 'approval', ...base, tool: record.tool, ...shown };
+}
+
+export interface ViewContext {
+  address: ThreadAddress;
+  turn: OpenTurn;
+  /** The cards of this turn, whatever their state. */
+  approvals: readonly ApprovalRecord[];
+  workingDirectory: string | null;
+  /** What holds the turn up outside the agent; overrides what the turn itself is doing. */
+  hold: Activity | null;
+  ending: Ending | null;
+}
+
+/** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
+export function turnView(state: TurnState, context: ViewContext): TurnView {
+  const { turn, approvals, workingDirectory, ending } = context;
+  const items: ViewItem[] = [];
+  const placed = new Set<string>();
+  const place = (record: ApprovalRecord) => {
+    placed.add(record.requestId);
+    items.push({ kind: 'card', card: cardOf(record, state, workingDirectory) });
+  };
+  // Cards of before a restart have no place in the folded state any more: they came first.
+  const known = new Set(state.parts.flatMap((part) => (part.kind === 'approval' ? [part.requestId] : [])));
+  for (const record of approvals) if (!known.has(record.requestId)) place(record);
+  for (const part of state.parts) {
+    if (part.kind === 'approval') {
+      const record = approvals.find((approval) => approval.requestId === part.requestId);
+      if (record && !placed.has(record.requestId)) place(record);
+      continue;
+    }
+    if (part.text === '') continue;
+    const last = items.at(-1);
+    if (last?.kind === 'text') last.markdown = joinParagraphs(last.markdown, part.text);
+    else items.push({ kind: 'text', markdown: part.text });
+  }
+  const waiting = approvals.some((approval) => approval.state.state === 'open');
+  const activity: Activity = turn.stoppedBy
+    ? { kind: 'stopping' }
+    : (context.hold ?? (waiting ? { kind: 'waiting_for_people' } : activityOf(state)));
+  return {
+    turn: turn.id,
+    address: context.address,
+    notPassedOn: turn.notPassedOn,
+    items,
+    live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken },
+    ending,
+  };
+}
+
+/** Texts of two messages of one turn are paragraphs of one answer; nothing of either is changed. */
+function joinParagraphs(before: string, after: string): string {
+  if (before.endsWith('\n\n') || after.startsWith('\n\n')) return before + after;
+  return before.endsWith('\n') || after.startsWith('\n') ? `${before}\n${after}` : `${before}\n\n${after}`;
+}

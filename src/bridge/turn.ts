@@ -1,0 +1,184 @@
+import type { AgentEvent, ApprovalRequest } from './agent-event.ts';
+
+export interface ToolCall {
+  callId: string;
+  runId: string | null;
+  tool: string;
+  input: Record<string, unknown>;
+  status: 'called' | 'running' | 'ok' | 'failed';
+  /** Only the tail is kept: it is shown on demand, never sent back. */
+  output: string;
+}
+
+/** Pieces of the answer in the order in which they first appeared. */
+export type TurnPart =
+  | { kind: 'text'; runId: string; messageId: string; text: string }
+  | { kind: 'approval'; requestId: string };
+
+/** One turn, folded from its events: values only, no time, no Slack. */
+export interface TurnState {
+  parts: readonly TurnPart[];
+  tools: readonly ToolCall[];
+  /** Every request of this turn as Letta sent it, in order. */
+  approvals: readonly ApprovalRequest[];
+  /** Requests that Letta still waits for. */
+  openApprovals: readonly string[];
+  phase: 'waiting' | 'thinking' | 'writing' | 'working';
+  retrying: { attempt: number; maxAttempts: number } | null;
+  /** Runs of this turn, in order. */
+  runs: readonly string[];
+  /** The latest error text; a retry forgets it, an end by `end_turn` too. */
+  error: string | null;
+  end: { stopReason: string; error: string | null } | null;
+}
+
+const OUTPUT_KEPT = 30_000;
+
+export const emptyTurn: TurnState = {
+  parts: [],
+  tools: [],
+  approvals: [],
+  openApprovals: [],
+  phase: 'waiting',
+  retrying: null,
+  runs: [],
+  error: null,
+  end: null,
+};
+
+/** The state after an event; the same state object when the event changes nothing. */
+export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
+  switch (event.type) {
+    case 'text':
+      return {
+        ...withRun(state, event.runId),
+        parts: appendText(state.parts, event.runId, event.messageId, event.text),
+        phase: 'writing',
+        retrying: null,
+      };
+    case 'text-repaired':
+      return {
+        ...withRun(state, event.runId),
+        parts: replaceText(state.parts, event.runId, event.messageId, event.text),
+      };
+    case 'reasoning':
+      return state.phase === 'thinking' && !state.retrying
+        ? withRun(state, event.runId)
+        : { ...withRun(state, event.runId), phase: 'thinking', retrying: null };
+    case 'tool-called':
+      if (state.tools.some((tool) => tool.callId === event.callId)) return state;
+      return {
+        ...withRun(state, event.runId),
+        tools: [
+          ...state.tools,
+          {
+            callId: event.callId,
+            runId: event.runId,
+            tool: event.tool,
+            input: event.input,
+            status: 'called',
+            output: '',
+          },
+        ],
+        phase: 'working',
+        retrying: null,
+      };
+    case 'tool-started':
+      return changeTool(state, event.callId, { input: event.input, status: 'running' }, event.tool);
+    case 'tool-output':
+      return changeTool(state, event.callId, { output: event.output.slice(-OUTPUT_KEPT) });
+    case 'tool-ended':
+      return changeTool(state, event.callId, { status: event.ok ? 'ok' : 'failed' });
+    case 'tool-returned':
+      return changeTool(state, event.callId, {
+        status: event.ok ? 'ok' : 'failed',
+        output: event.output.slice(-OUTPUT_KEPT),
+      });
+    case 'retrying':
+      return {
+        ...state,
+        parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId),
+        tools: state.tools.filter((tool) => tool.runId !== event.runId || tool.status !== 'called'),
+        retrying: { attempt: event.attempt, maxAttempts: event.maxAttempts },
+        error: null,
+      };
+    case 'error':
+      return { ...state, error: event.message };
+    case 'approval-asked': {
+      const { requestId } = event.request;
+      if (state.approvals.some((approval) => approval.requestId === requestId)) return state;
+      return {
+        ...state,
+        parts: [...state.parts, { kind: 'approval', requestId }],
+        approvals: [...state.approvals, event.request],
+        openApprovals: [...state.openApprovals, requestId],
+      };
+    }
+    case 'approvals-open': {
+      const open = state.openApprovals.filter((requestId) => event.requestIds.includes(requestId));
+      return open.length === state.openApprovals.length ? state : { ...state, openApprovals: open };
+    }
+    case 'run-ended':
+      return event.stopReason === 'requires_approval' ? state : { ...state, phase: 'waiting' };
+    case 'turn-ended': {
+      const well = endedWell(event.stopReason) || event.stopReason === 'cancelled';
+      return {
+        ...state,
+        openApprovals: [],
+        retrying: null,
+        phase: 'waiting',
+        error: well ? null : (event.error ?? state.error),
+        end: { stopReason: event.stopReason, error: event.error },
+      };
+    }
+    case 'loop':
+    case 'notice':
+    case 'user-message':
+    case 'background':
+    case 'device':
+      return state;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Whether a turn that stopped for this reason said all it wanted to say (PROTOCOL.md 8). */
+export function endedWell(stopReason: string): boolean {
+  return stopReason === 'end_turn' || stopReason === 'tool_rule' || stopReason === 'max_steps';
+}
+
+/** The agent's text of the turn as the paragraphs it came in. */
+export function turnText(state: TurnState): string {
+  return state.parts.flatMap((part) => (part.kind === 'text' && part.text !== '' ? [part.text] : [])).join('\n\n');
+}
+
+function withRun(state: TurnState, runId: string): TurnState {
+  return state.runs.includes(runId) ? state : { ...state, runs: [...state.runs, runId] };
+}
+
+function textIndex(parts: readonly TurnPart[], runId: string, messageId: string): number {
+  return parts.findLastIndex((part) => part.kind === 'text' && part.runId === runId && part.messageId === messageId);
+}
+
+function appendText(parts: readonly TurnPart[], runId: string, messageId: string, text: string): TurnPart[] {
+  const at = textIndex(parts, runId, messageId);
+  const part = parts[at];
+  if (part?.kind !== 'text') return [...parts, { kind: 'text', runId, messageId, text }];
+  return parts.with(at, { ...part, text: part.text + text });
+}
+
+function replaceText(parts: readonly TurnPart[], runId: string, messageId: string, text: string): TurnPart[] {
+  const at = textIndex(parts, runId, messageId);
+  return at < 0
+    ? [...parts, { kind: 'text', runId, messageId, text }]
+    : parts.with(at, { kind: 'text', runId, messageId, text });
+}
+
+function changeTool(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {
+  const at = state.tools.findIndex((known) => known.callId === callId);
+  const known = state.tools[at];
+  if (known) return { ...state, tools: state.tools.with(at, { ...known, ...change }) };
+  if (tool === undefined) return state;
+  const fresh: ToolCall = { callId, runId: null, tool, input: {}, status: 'called', output: '' };
+  return { ...state, tools: [...state.tools, { ...fresh, ...change }], phase: 'working' };
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/real/**'],
+    testTimeout: 20_000,
+    // Two cores: one worker each. Files are isolated, so a leaked server cannot hide in another file.
+    maxWorkers: 2,
+  },
+});
