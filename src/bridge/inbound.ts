@@ -100,13 +100,16 @@ export type ModalRequest =
 export type ActionOutcome =
   | { result: 'decided' }
   | { result: 'modal'; modal: ModalRequest }
-  | { result: 'refused'; why: 'already_decided' | 'not_allowed' | 'expired'; notice: string };
+  | { result: 'refused'; why: RefusedWhy; notice: string };
+
+/** `unreachable`: nothing was decided because Letta can not be told now; the card stays. */
+export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable';
 
 /** `errors` are shown at the modal's input of that number; the modal stays open. */
 export type SubmissionOutcome =
   | { result: 'decided' }
   | { result: 'invalid'; errors: { input: number; text: string }[] }
-  | { result: 'refused'; why: 'already_decided' | 'not_allowed' | 'expired'; notice: string };
+  | { result: 'refused'; why: RefusedWhy; notice: string };
 
 /** What became of an inbound message; every one has an outcome and a reason that is logged. */
 export type MessageOutcome =

@@ -1,0 +1,176 @@
+import { compareTs, type MessageKey, type ThreadKey, type Token, type TurnId, type UserId } from './ids.ts';
+import type { InboundMessage, ThreadAddress } from './inbound.ts';
+import { notPassedOn } from './prompt.ts';
+import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
+
+/** How much of a thread waits at most; beyond it a message is refused in the open, never dropped in silence. */
+export const INBOX_LIMIT = 50;
+const CONTEXT_LIMIT = 30;
+const SEEN_FOR_MS = 24 * 60 * 60 * 1000;
+const SEEN_LIMIT = 2_000;
+const PARTICIPANTS_LIMIT = 200;
+const CLOSED_APPROVALS_KEPT = 50;
+
+export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserId, now: number): ThreadRecord {
+  return {
+    key,
+    rev: 0,
+    address,
+    starter,
+    createdAt: now,
+    updatedAt: now,
+    runtime: null,
+    participants: [],
+    inbox: [],
+    context: [],
+    seen: [],
+    turn: null,
+    approvals: [],
+    background: false,
+  };
+}
+
+export function itemOf(message: InboundMessage, now: number): InboxItem {
+  const { key, ts, user, spans, files } = message;
+  return { key, ts, user, spans, files, receivedAt: now };
+}
+
+export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
+  return record.seen.some((seen) => seen.key === key);
+}
+
+function withSeen(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord['seen'] {
+  const recent = record.seen.filter((seen) => now - seen.at < SEEN_FOR_MS).slice(-(SEEN_LIMIT - 1));
+  return [...recent, { key, at: now }];
+}
+
+function inOrder(items: readonly InboxItem[]): InboxItem[] {
+  return items.toSorted((a, b) => compareTs(a.ts, b.ts));
+}
+
+/** A message for the agent joins the queue, in Slack's order; its author counts as a participant when they mentioned it. */
+export function accept(record: ThreadRecord, item: InboxItem, mentions: boolean): ThreadRecord {
+  const participants =
+    mentions && !record.participants.includes(item.user)
+      ? [...record.participants, item.user].slice(-PARTICIPANTS_LIMIT)
+      : record.participants;
+  return {
+    ...record,
+    participants,
+    inbox: inOrder([...record.inbox, item]),
+    seen: withSeen(record, item.key, item.receivedAt),
+  };
+}
+
+/** A reply that was not meant for the agent goes along, marked, with the next turn. */
+export function overhear(record: ThreadRecord, item: InboxItem): ThreadRecord {
+  return {
+    ...record,
+    context: inOrder([...record.context, item]).slice(-CONTEXT_LIMIT),
+    seen: withSeen(record, item.key, item.receivedAt),
+  };
+}
+
+/** The next turn carries everything that its first message's author wrote in a row; others wait for a turn of theirs. */
+export function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
+  const requester = inbox[0]?.user;
+  const end = inbox.findIndex((item) => item.user !== requester);
+  return inbox.slice(0, end < 0 ? inbox.length : end);
+}
+
+export interface TurnIds {
+  id: TurnId;
+  stopToken: Token;
+  now: number;
+}
+
+export function beginTurn(
+  record: ThreadRecord,
+  ids: TurnIds,
+  clientMessageId: (item: InboxItem) => string,
+): ThreadRecord {
+  const items = nextItems(record.inbox);
+  const first = items[0];
+  if (!first || record.turn) return record;
+  const last = items.at(-1) ?? first;
+  const context = record.context.filter((item) => compareTs(item.ts, last.ts) < 0);
+  // Joining a thread that others began: what stands above the mention is not known to the agent.
+  const joinsLate = record.runtime === null && record.address.threadTs !== null && record.address.threadTs !== first.ts;
+  const turn: OpenTurn = {
+    id: ids.id,
+    requester: first.user,
+    origin: 'people',
+    items,
+    context,
+    clientMessageId: clientMessageId(first),
+    state: 'prepared',
+    notPassedOn: notPassedOn([...context, ...items], joinsLate),
+    startedAt: ids.now,
+    stopToken: ids.stopToken,
+    stoppedBy: null,
+    posts: [],
+  };
+  return {
+    ...record,
+    turn,
+    inbox: record.inbox.slice(items.length),
+    context: record.context.filter((item) => !context.includes(item)),
+  };
+}
+
+/** A turn that Letta began by itself. One of ours that was not sent yet steps back, its message in the thread serves. */
+export function beginAgentTurn(record: ThreadRecord, ids: TurnIds): ThreadRecord {
+  const mine = record.turn;
+  const turn: OpenTurn = {
+    id: mine?.id ?? ids.id,
+    requester: record.starter,
+    origin: 'agent',
+    items: [],
+    context: [],
+    clientMessageId: null,
+    state: 'submitted',
+    notPassedOn: [],
+    startedAt: ids.now,
+    stopToken: mine?.stopToken ?? ids.stopToken,
+    stoppedBy: null,
+    posts: mine?.posts ?? [],
+  };
+  return {
+    ...record,
+    turn,
+    inbox: mine ? inOrder([...mine.items, ...record.inbox]) : record.inbox,
+    context: mine ? inOrder([...mine.context, ...record.context]) : record.context,
+  };
+}
+
+export function changeTurn(record: ThreadRecord, change: Partial<OpenTurn>): ThreadRecord {
+  return record.turn ? { ...record, turn: { ...record.turn, ...change } } : record;
+}
+
+/** The turn is over and its answer is in Slack: nothing of it stays but the memory that it was. */
+export function endTurn(record: ThreadRecord, now: number): ThreadRecord {
+  const turn = record.turn;
+  if (!turn) return record;
+  const closed = closeApprovals(record, turn.id, 'turn_over', now);
+  const open = closed.approvals.filter((approval) => approval.state.state === 'open');
+  const kept = closed.approvals.filter((approval) => approval.state.state !== 'open').slice(-CLOSED_APPROVALS_KEPT);
+  return { ...closed, turn: null, approvals: [...kept, ...open] };
+}
+
+export function closeApprovals(
+  record: ThreadRecord,
+  turn: TurnId,
+  why: (ApprovalState & { state: 'closed' })['why'],
+  now: number,
+): ThreadRecord {
+  const approvals = record.approvals.map((approval): ApprovalRecord => {
+    const mine = approval.turn === turn && approval.state.state === 'open';
+    return mine ? { ...approval, state: { state: 'closed', why, at: now } } : approval;
+  });
+  return { ...record, approvals };
+}
+
+export function setApproval(record: ThreadRecord, token: Token, state: ApprovalState): ThreadRecord {
+  const approvals = record.approvals.map((approval) => (approval.token === token ? { ...approval, state } : approval));
+  return { ...record, approvals };
+}
