@@ -1,0 +1,87 @@
+import { BridgeError } from '../errors.ts';
+import type { Environment, HostedApi } from './hosted-api.ts';
+
+/** Older than this a heartbeat means that the device is gone (PROTOCOL.md 3.1). */
+const FRESH_MS = 120_000;
+const NAMES_LISTED = 10;
+
+/** An environment that can be dialled now. */
+export interface OnlineEnvironment extends Environment {
+  connectionId: string;
+}
+
+/** @param now ms since 1970 */
+export function isOnline(environment: Environment, now: number): environment is OnlineEnvironment {
+  return (
+    environment.connectionId !== null &&
+    environment.connectionId !== '' &&
+    environment.lastHeartbeat !== null &&
+    now - environment.lastHeartbeat < FRESH_MS
+  );
+}
+
+/**
+ * The environment to work in.
+ * @param wanted a device id or a connection name; `null` takes the only one that is online
+ * @throws BridgeError `no_environment` (may heal by itself) or `several_environments` (someone must choose)
+ */
+export function chooseEnvironment(rows: readonly Environment[], wanted: string | null, now: number): OnlineEnvironment {
+  const online = rows.filter((row) => isOnline(row, now));
+  if (wanted === null) {
+    const devices = new Set(online.map((row) => row.deviceId));
+    if (devices.size > 1) throw several(online, 'Several Letta devices are online');
+    return newest(online) ?? none('No Letta device is online.');
+  }
+  const byId = newest(online.filter((row) => row.deviceId === wanted));
+  if (byId) return byId;
+  const named = online.filter((row) => row.connectionName === wanted);
+  if (new Set(named.map((row) => row.deviceId)).size > 1) {
+    throw several(named, `Several Letta devices are called ${oneLine(wanted)}`);
+  }
+  return newest(named) ?? none(`Letta device ${oneLine(wanted)} is not online.${listed(online)}`);
+}
+
+/**
+ * The current lease of a known device; a lease is asked for before each dialling, never remembered.
+ * @throws BridgeError `environment_offline` (heals when it comes back) or `no_environment`
+ */
+export async function resolveDevice(api: HostedApi, deviceId: string, now: () => number): Promise<OnlineEnvironment> {
+  const environment = await api.environment(deviceId);
+  if (environment === null) {
+    throw new BridgeError('no_environment', `device ${deviceId} is not known`, {
+      notice: `Letta does not know the device ${oneLine(deviceId)} any more.`,
+    });
+  }
+  if (isOnline(environment, now())) return environment;
+  throw new BridgeError('environment_offline', `device ${deviceId} is offline`, {
+    notice: `Letta device ${oneLine(environment.connectionName)} is offline.`,
+    retry: true,
+  });
+}
+
+function newest<Row extends Environment>(rows: readonly Row[]): Row | undefined {
+  return rows.toSorted((a, b) => (b.lastHeartbeat ?? 0) - (a.lastHeartbeat ?? 0))[0];
+}
+
+function none(notice: string): never {
+  throw new BridgeError('no_environment', 'no environment to work in', { notice, retry: true });
+}
+
+function several(rows: readonly Environment[], what: string): BridgeError {
+  return new BridgeError('several_environments', 'more than one environment fits', {
+    notice: `${what}: set LETTA_ENVIRONMENT to the id of one of them.${listed(rows)}`,
+  });
+}
+
+function listed(rows: readonly Environment[]): string {
+  if (rows.length === 0) return '';
+  const names = rows.slice(0, NAMES_LISTED).map((row) => `${oneLine(row.connectionName)} (${oneLine(row.deviceId)})`);
+  const more = rows.length > NAMES_LISTED ? `, and ${rows.length - NAMES_LISTED} more` : '';
+  return ` Online: ${names.join(', ')}${more}.`;
+}
+
+/** Names are whatever somebody called a machine: one short line of it. */
+function oneLine(name: string): string {
+  const line = name.replace(/\s+/g, ' ').trim();
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}

@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import type { Clock } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import { restUrl } from './link/endpoints.ts';
+
+/** The part of `fetch` that is used, so that a double is ten lines. */
+export type FetchLike = (
+  url: string,
+  init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
+) => Promise<{ status: number; text(): Promise<string> }>;
+
+/** A row of the environments API (PROTOCOL.md 3.1). */
+export interface Environment {
+  deviceId: string;
+  /** The current lease; never stored. */
+  connectionId: string | null;
+  connectionName: string;
+  /** ms since 1970 */
+  lastHeartbeat: number | null;
+}
+
+export interface AgentSummary {
+  id: string;
+  name: string;
+}
+
+/** The hosted REST calls that the bridge makes. All reject with a BridgeError. */
+export interface HostedApi {
+  onlineEnvironments(): Promise<Environment[]>;
+  /** `null` when no such device was ever registered. */
+  environment(deviceId: string): Promise<Environment | null>;
+  agents(): Promise<AgentSummary[]>;
+  agent(agentId: string): Promise<AgentSummary | null>;
+  conversationExists(conversationId: string): Promise<boolean>;
+  /** @returns the id of a new conversation; `agent_not_found` when there is no such agent. */
+  createConversation(agentId: string): Promise<string>;
+  /** Messages as Letta keeps them, newest first; `null` when there is no such conversation. */
+  messages(conversationId: string, limit: number): Promise<unknown[] | null>;
+}
+
+export interface HostedApiOptions {
+  baseUrl: string;
+  apiKey: string;
+  fetch: FetchLike;
+  clock: Clock;
+}
+
+const ANSWERS_WITHIN_MS = 15_000;
+const PAGE = 100;
+const MOST_PAGES = 20;
+
+const environmentSchema = z.looseObject({
+  id: z.string().nullish(),
+  deviceId: z.string().min(1),
+  connectionId: z.string().nullish(),
+  connectionName: z.string().nullish(),
+  lastHeartbeat: z.number().nullish(),
+});
+const environmentsSchema = z.looseObject({
+  connections: z.array(z.unknown()),
+  hasNextPage: z.boolean().nullish(),
+});
+const agentSchema = z.looseObject({ id: z.string().min(1), name: z.string().nullish() });
+const conversationSchema = z.looseObject({ id: z.string().min(1) });
+const messagesSchema = z.array(z.unknown());
+
+export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOptions): HostedApi {
+  restUrl(baseUrl, '/');
+
+  async function request(
+    method: string,
+    path: string,
+    query: Record<string, string> = {},
+    body?: object,
+  ): Promise<unknown> {
+    const abort = new AbortController();
+    const timer = clock.after(ANSWERS_WITHIN_MS, () => abort.abort(new Error('no answer in time')));
+    const headers: Record<string, string> = { Authorization: `Bearer ${apiKey}`, Accept: 'application/json' };
+    if (body) headers['Content-Type'] = 'application/json';
+    let status: number;
+    let text: string;
+    try {
+      const answer = await fetch(restUrl(baseUrl, path, query), {
+        method,
+        headers,
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        signal: abort.signal,
+      });
+      status = answer.status;
+      text = await answer.text();
+    } catch (error) {
+      throw unreachable('no answer', error);
+    } finally {
+      timer.cancel();
+    }
+    if (status === 404) return null;
+    if (status === 401 || status === 403) {
+      throw new BridgeError('letta_unauthorized', `the hosted API answered ${status}`, {
+        notice: 'Letta does not accept the API key of this bridge.',
+      });
+    }
+    if (status >= 500 || status === 408 || status === 429) throw unreachable(`it answered ${status}`);
+    if (status < 200 || status > 299) {
+      throw new BridgeError('letta_refused', `the hosted API answered ${status}`, {
+        notice: `Letta refused a request (HTTP ${status}).`,
+      });
+    }
+    try {
+      return JSON.parse(text) as unknown;
+    } catch (error) {
+      throw unreachable('its answer was not JSON', error);
+    }
+  }
+
+  function read<Shape>(schema: z.ZodType<Shape>, value: unknown): Shape {
+    const result = schema.safeParse(value);
+    if (!result.success) throw unreachable('its answer had another shape', result.error);
+    return result.data;
+  }
+
+  return {
+    async onlineEnvironments() {
+      const found: Environment[] = [];
+      let after: string | null = null;
+      for (let page = 0; page < MOST_PAGES; page += 1) {
+        const query: Record<string, string> = { onlineOnly: 'true', limit: String(PAGE) };
+        if (after !== null) query.after = after;
+        const answer = read(environmentsSchema, await request('GET', '/v1/environments', query));
+        const before: string | null = after;
+        for (const row of answer.connections) {
+          const parsed = environmentSchema.safeParse(row);
+          if (!parsed.success) continue;
+          found.push(toEnvironment(parsed.data));
+          after = parsed.data.id ?? parsed.data.deviceId;
+        }
+        if (answer.hasNextPage !== true || after === before) break;
+      }
+      return found;
+    },
+    async environment(deviceId) {
+      const row = await request('GET', `/v1/environments/${encodeURIComponent(deviceId)}`);
+      return row === null ? null : toEnvironment(read(environmentSchema, row));
+    },
+    async agents() {
+      const answer = await request('GET', '/v1/agents/', { limit: '50' });
+      return read(z.array(agentSchema), answer).map(toAgent);
+    },
+    async agent(agentId) {
+      const answer = await request('GET', `/v1/agents/${encodeURIComponent(agentId)}`);
+      return answer === null ? null : toAgent(read(agentSchema, answer));
+    },
+    async conversationExists(conversationId) {
+      const answer = await request('GET', `/v1/conversations/${encodeURIComponent(conversationId)}`);
+      return answer !== null;
+    },
+    async createConversation(agentId) {
+      // The slash and the agent in the query are part of the call (PROTOCOL.md 3.1).
+      const answer = await request('POST', '/v1/conversations/', { agent_id: agentId }, {});
+      if (answer === null) throw agentNotFound(agentId);
+      return read(conversationSchema, answer).id;
+    },
+    async messages(conversationId, limit) {
+      const path = `/v1/conversations/${encodeURIComponent(conversationId)}/messages`;
+      const answer = await request('GET', path, { limit: String(limit), order: 'desc' });
+      return answer === null ? null : read(messagesSchema, answer);
+    },
+  };
+}
+
+export function agentNotFound(agentId: string): BridgeError {
+  return new BridgeError('agent_not_found', `agent ${agentId} not found`, {
+    notice: 'The Letta agent of this thread does not exist any more.',
+  });
+}
+
+function unreachable(why: string, cause?: unknown): BridgeError {
+  return new BridgeError('letta_unreachable', `the hosted API is not usable: ${why}`, {
+    notice: 'Letta can not be reached at the moment.',
+    retry: true,
+    cause,
+  });
+}
+
+function toEnvironment(row: z.infer<typeof environmentSchema>): Environment {
+  return {
+    deviceId: row.deviceId,
+    connectionId: row.connectionId ? row.connectionId : null,
+    connectionName: row.connectionName ?? row.deviceId,
+    lastHeartbeat: row.lastHeartbeat ?? null,
+  };
+}
+
+function toAgent(row: z.infer<typeof agentSchema>): AgentSummary {
+  return { id: row.id, name: row.name ?? row.id };
+}

@@ -1,0 +1,56 @@
+/** How a lane shows that it is alive: a WebSocket ping (App Server) or a JSON `ping` frame (hosted relay). */
+export type HeartbeatKind = 'websocket' | 'json';
+
+/** Where one socket of a link leads. Headers hold the token: never log an endpoint whole, only its name. */
+export interface LaneEndpoint {
+  name: 'direct' | 'stream' | 'control';
+  url: string;
+  headers: Record<string, string>;
+  heartbeat: HeartbeatKind;
+  /** Whether the other side numbers its frames and wants each `seq` acknowledged (PROTOCOL.md 3.2). */
+  acks: boolean;
+}
+
+/** Why a lane ended. */
+export type LaneLoss =
+  /** The upgrade was answered with this HTTP status instead. */
+  | { kind: 'refused'; status: number; text: string }
+  /** It never opened: no route, no listener, or no answer in time. */
+  | { kind: 'unreachable'; text: string }
+  /** It was open, then nothing came for too long. */
+  | { kind: 'silent' }
+  | { kind: 'closed'; code: number; text: string };
+
+export interface LaneHandlers {
+  open(): void;
+  message(text: string): void;
+  /** The last call of a lane, exactly once; never after {@link Lane.close}. */
+  close(loss: LaneLoss): void;
+}
+
+/** One socket to Letta, dialled or accepted. */
+export interface Lane {
+  /** Text given to a lane that is not open any more is dropped: its `close` tells. */
+  send(text: string): void;
+  /** Ends it without telling the handlers. Closing twice is fine. */
+  close(): void;
+}
+
+/** Handlers are called later, never before the dialer returned. */
+export type LaneDialer = (endpoint: LaneEndpoint, handlers: LaneHandlers) => Lane;
+
+/** A line for the log: no address, no token. */
+export function lossReason(loss: LaneLoss): string {
+  switch (loss.kind) {
+    case 'refused':
+      return `refused with HTTP ${loss.status}`;
+    case 'unreachable':
+      return `unreachable: ${loss.text}`;
+    case 'silent':
+      return 'silent for too long';
+    case 'closed':
+      return loss.text === '' ? `closed with ${loss.code}` : `closed with ${loss.code}: ${loss.text}`;
+    default:
+      return loss satisfies never;
+  }
+}
