@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { appServerLanes, cloudLanes, restUrl } from '../../../src/letta/link/endpoints.ts';
+
+const invalid = expect.objectContaining({ code: 'config_invalid' });
+const runtime = { connectionId: 'conn/1', agentId: 'agent-1', conversationId: 'conv-1' };
+
+describe('the lane of an App Server', () => {
+  it.each([
+    ['ws://127.0.0.1:4500', 'ws://127.0.0.1:4500/ws'],
+    ['ws://localhost:4500/', 'ws://localhost:4500/ws'],
+    ['http://[::1]:4500/ws', 'ws://[::1]:4500/ws'],
+    ['https://letta.example/app/ws', 'wss://letta.example/app/ws'],
+    ['ws://127.0.0.1:4500/ws?channel=stream&x=1', 'ws://127.0.0.1:4500/ws?x=1'],
+  ])('%s leads to %s', (url, expected) => {
+    const [lane] = appServerLanes({ url, token: 'secret' });
+    expect(lane).toEqual({
+      name: 'direct',
+      url: expected,
+      headers: { Authorization: 'Bearer secret' },
+      heartbeat: 'websocket',
+      acks: false,
+    });
+  });
+
+  it('needs no token', () => {
+    expect(appServerLanes({ url: 'ws://build-box:4500', token: null })[0]?.headers).toEqual({});
+  });
+
+  it.each(['ws://build-box:4500', 'http://10.0.0.1/ws', 'ws://127.0.0.1.evil.example/', 'ws://localhost.evil.example'])(
+    'refuses to send a token unencrypted to %s',
+    (url) => {
+      expect(() => appServerLanes({ url, token: 'secret' })).toThrow(invalid);
+    },
+  );
+
+  it.each(['wss://user:pw@host/ws', 'wss://host/ws?token=abc', 'ftp://host/', 'not a url', ''])(
+    'refuses the address %j without repeating it',
+    (url) => {
+      expect(() => appServerLanes({ url, token: null })).toThrow(invalid);
+      expect(() => appServerLanes({ url, token: null })).not.toThrow(/abc|pw/);
+    },
+  );
+});
+
+describe('the lanes of the hosted relay', () => {
+  const address = { baseUrl: 'https://api.letta.com', apiKey: 'key', relay: 'single' } as const;
+
+  it('is one stream socket by default, named by the current lease', () => {
+    const lanes = cloudLanes(address, runtime);
+    expect(lanes).toEqual([
+      {
+        name: 'stream',
+        url: 'wss://api.letta.com/v1/environments/conn%2F1/status/ws?agentId=agent-1&conversationId=conv-1&channel=stream',
+        headers: { Authorization: 'Bearer key' },
+        heartbeat: 'json',
+        acks: true,
+      },
+    ]);
+  });
+
+  it('is control, then stream, for a pair', () => {
+    const lanes = cloudLanes({ ...address, relay: 'pair' }, runtime);
+    expect(lanes.map((lane) => [lane.name, new URL(lane.url).searchParams.get('channel')])).toEqual([
+      ['control', 'control'],
+      ['stream', 'stream'],
+    ]);
+  });
+
+  it('never carries the key in an address', () => {
+    for (const lane of cloudLanes({ ...address, apiKey: 'sk-secret', relay: 'pair' }, runtime)) {
+      expect(lane.url).not.toContain('sk-secret');
+    }
+  });
+
+  it('refuses an unencrypted base address except on loopback', () => {
+    expect(() => cloudLanes({ ...address, baseUrl: 'http://api.letta.com' }, runtime)).toThrow(invalid);
+    expect(cloudLanes({ ...address, baseUrl: 'http://127.0.0.1:8283' }, runtime)[0]?.url).toMatch(/^ws:\/\/127/);
+  });
+
+  it('keeps a base path and a trailing slash that matters', () => {
+    expect(restUrl('https://proxy.example/letta/', '/v1/conversations/', { agent_id: 'a b' })).toBe(
+      'https://proxy.example/letta/v1/conversations/?agent_id=a+b',
+    );
+    expect(restUrl('wss://api.letta.com', '/v1/agents/')).toBe('https://api.letta.com/v1/agents/');
+  });
+});

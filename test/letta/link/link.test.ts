@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest';
+import type { LaneEndpoint, LaneLoss } from '../../../src/letta/link/lane.ts';
+import { type LinkHandlers, openLink } from '../../../src/letta/link/link.ts';
+import { createFakeLanes, type FakeLane } from '../../support/lanes.ts';
+import { createMemoryLog } from '../../support/log.ts';
+
+const endpoint = (name: LaneEndpoint['name'], acks: boolean): LaneEndpoint => ({
+  name,
+  url: 'ws://127.0.0.1/',
+  headers: {},
+  heartbeat: 'json',
+  acks,
+});
+
+function open(names: LaneEndpoint['name'][], handlers: Partial<LinkHandlers> = {}, acks = true) {
+  const fake = createFakeLanes();
+  const log = createMemoryLog();
+  const frames: [string, unknown][] = [];
+  const losses: LaneLoss[] = [];
+  let opened = 0;
+  const link = openLink(
+    { endpoints: names.map((name) => endpoint(name, acks)), dial: fake.dial, log },
+    {
+      open: () => {
+        opened += 1;
+      },
+      frame: (frame, lane) => void frames.push([lane, frame]),
+      close: (loss) => void losses.push(loss),
+      ...handlers,
+    },
+  );
+  const lane = (index: number) => fake.lanes[index] as FakeLane;
+  return { link, lane, frames, losses, log, opened: () => opened };
+}
+
+describe('a link', () => {
+  it('is open only when all its lanes are', () => {
+    const { lane, opened } = open(['control', 'stream']);
+    lane(1).open();
+    expect(opened()).toBe(0);
+    lane(0).open();
+    expect(opened()).toBe(1);
+  });
+
+  it('acknowledges each seq on the lane it came from, before the frame is looked at', () => {
+    const order: unknown[] = [];
+    const { lane } = open(['control', 'stream'], {
+      frame: () => void order.push(...lane(1).sent),
+    });
+    lane(0).open();
+    lane(1).open();
+    lane(1).deliver({ type: 'stream_delta', seq: 7 });
+    expect(order).toEqual([{ type: 'ack', seq: 7 }]);
+    expect(lane(0).sent).toEqual([]);
+  });
+
+  it('acknowledges a redelivered frame again', () => {
+    const { lane } = open(['stream']);
+    lane(0).open();
+    lane(0).deliver({ type: 'x', seq: 1 });
+    lane(0).deliver({ type: 'x', seq: 1 });
+    expect(lane(0).sent).toHaveLength(2);
+  });
+
+  it('acknowledges nothing to an App Server', () => {
+    const { lane, frames } = open(['direct'], {}, false);
+    lane(0).open();
+    lane(0).deliver({ type: 'x', seq: 1 });
+    expect(lane(0).sent).toEqual([]);
+    expect(frames).toHaveLength(1);
+  });
+
+  it('sends requests on its first lane only', () => {
+    const { link, lane } = open(['control', 'stream']);
+    lane(0).open();
+    lane(1).open();
+    link.send({ type: 'sync' });
+    expect(lane(0).sent).toEqual([{ type: 'sync' }]);
+    expect(lane(1).sent).toEqual([]);
+  });
+
+  it('loses all lanes when it loses one, and says so once', () => {
+    const { lane, losses, frames } = open(['control', 'stream']);
+    lane(0).open();
+    lane(1).open();
+    lane(1).lose({ kind: 'silent' });
+    lane(0).deliver({ type: 'late' });
+    lane(0).lose();
+    expect(lane(0).closed).toBe(true);
+    expect(losses).toEqual([{ kind: 'silent' }]);
+    expect(frames).toEqual([]);
+  });
+
+  it('counts text that is no JSON object and lives on', () => {
+    const { link, lane, frames, log } = open(['stream']);
+    lane(0).open();
+    for (const text of ['{"type":"stream_de', '', 'null', '[1]', '"x"']) lane(0).deliver(text);
+    lane(0).deliver({ type: 'unheard_of' });
+    expect(link.broken).toBe(5);
+    expect(frames).toEqual([['stream', { type: 'unheard_of' }]]);
+    expect(JSON.stringify(log.lines)).not.toContain('stream_de');
+  });
+
+  it('outlives a consumer that throws', () => {
+    const { lane, log, losses } = open(['stream'], {
+      frame: () => {
+        throw new Error('bug');
+      },
+    });
+    lane(0).open();
+    lane(0).deliver({ type: 'a', seq: 1 });
+    lane(0).deliver({ type: 'b', seq: 2 });
+    expect(lane(0).sent).toHaveLength(2);
+    expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(2);
+    expect(losses).toEqual([]);
+  });
+
+  it('keeps pongs to itself', () => {
+    const { lane, frames } = open(['stream']);
+    lane(0).open();
+    lane(0).deliver({ type: 'pong' });
+    expect(frames).toEqual([]);
+  });
+
+  it('says nothing any more after it was closed', () => {
+    const { link, lane, losses } = open(['control', 'stream']);
+    link.close();
+    link.close();
+    lane(0).lose();
+    expect(lane(1).closed).toBe(true);
+    expect(losses).toEqual([]);
+  });
+});
