@@ -1,0 +1,130 @@
+import * as z from 'zod';
+import type { Delta } from './deltas.ts';
+
+/** Frames that Letta sends, by `type` (PROTOCOL.md 5, 6, 9). Loose: only what the bridge reads is checked. */
+
+const runtime = z.looseObject({ agent_id: z.string(), conversation_id: z.string() });
+
+const envelope = {
+  runtime: runtime.nullish(),
+  /** Per socket; only the hosted relay sends it, and wants it acked there. */
+  seq: z.number().nullish(),
+  event_seq: z.number().nullish(),
+  emitted_at: z.string().nullish(),
+  idempotency_key: z.string().nullish(),
+  subagent_id: z.string().nullish(),
+};
+
+/** A schema of one frame type: the envelope and `shape`. */
+export function frame<Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) {
+  return z.looseObject({ type: z.literal(type), ...envelope, ...shape });
+}
+
+const controlRequest = z.looseObject({
+  tool_name: z.string(),
+  input: z.record(z.string(), z.unknown()).nullish(),
+  tool_call_id: z.string().nullish(),
+  permission_suggestions: z.array(z.looseObject({ id: z.string(), text: z.string() })).nullish(),
+  diffs: z.array(z.unknown()).nullish(),
+});
+
+export type WireControlRequest = z.infer<typeof controlRequest>;
+
+function response<Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) {
+  return frame(type, {
+    request_id: z.string(),
+    success: z.boolean().nullish(),
+    error: z.string().nullish(),
+    ...shape,
+  });
+}
+
+const agent = z.looseObject({ id: z.string(), name: z.string().nullish() });
+const conversation = z.looseObject({ id: z.string(), agent_id: z.string().nullish() });
+
+export const eventSchemas = {
+  update_loop_status: frame('update_loop_status', {
+    loop_status: z.looseObject({
+      status: z.string(),
+      active_run_ids: z.array(z.string()).nullish(),
+      client_message_ids_by_run_id: z.record(z.string(), z.array(z.string())).nullish(),
+    }),
+  }),
+  update_device_status: frame('update_device_status', {
+    device_status: z.looseObject({
+      current_permission_mode: z.string().nullish(),
+      current_working_directory: z.string().nullish(),
+      pending_control_requests: z.array(z.looseObject({ request_id: z.string(), request: controlRequest })).nullish(),
+      background_processes: z
+        .array(z.looseObject({ status: z.string().nullish(), subagent_id: z.string().nullish() }))
+        .nullish(),
+    }),
+  }),
+  update_queue: frame('update_queue', {
+    queue: z.array(
+      z.looseObject({ id: z.string(), client_message_id: z.string().nullish(), kind: z.string().nullish() }),
+    ),
+    removed: z.array(z.looseObject({ client_message_id: z.string().nullish(), disposition: z.string() })).nullish(),
+  }),
+  update_subagent_state: frame('update_subagent_state', {
+    subagents: z.array(z.looseObject({ subagent_id: z.string(), status: z.string() })),
+  }),
+  turn_finished: frame('turn_finished', {
+    turn_id: z.string().nullish(),
+    stop_reason: z.string(),
+    run_id: z.string().nullish(),
+    error: z.string().nullish(),
+  }),
+  control_request: frame('control_request', { request_id: z.string(), request: controlRequest }),
+  external_tool_call_request: frame('external_tool_call_request', { request_id: z.string(), tool_name: z.string() }),
+  /** Holds a whole file: never read, never logged. */
+  file_ops: frame('file_ops', {}),
+  pong: frame('pong', {}),
+};
+
+export const responseSchemas = {
+  input_accepted: response('input_accepted', { accepted: z.boolean(), disposition: z.string().nullish() }),
+  runtime_start_response: response('runtime_start_response', {
+    agent: agent.nullish(),
+    conversation: conversation.nullish(),
+    created: z.looseObject({ agent: z.boolean(), conversation: z.boolean() }).nullish(),
+  }),
+  sync_response: response('sync_response', {}),
+  abort_message_response: response('abort_message_response', { aborted: z.boolean().nullish() }),
+  resume_queue_response: response('resume_queue_response', { resumed: z.number().nullish() }),
+  remove_queue_item_response: response('remove_queue_item_response', {}),
+  execute_command_response: response('execute_command_response', {}),
+  /** `messages` go through `runtime/history.ts`. */
+  conversation_messages_list_response: response('conversation_messages_list_response', {
+    messages: z.array(z.unknown()).nullish(),
+    has_more: z.boolean().nullish(),
+  }),
+  conversation_create_response: response('conversation_create_response', { conversation: conversation.nullish() }),
+  conversation_retrieve_response: response('conversation_retrieve_response', { conversation: conversation.nullish() }),
+  conversation_update_response: response('conversation_update_response', { conversation: conversation.nullish() }),
+  conversation_list_response: response('conversation_list_response', {
+    conversations: z.array(conversation).nullish(),
+  }),
+  agent_list_response: response('agent_list_response', { agents: z.array(agent).nullish() }),
+  agent_retrieve_response: response('agent_retrieve_response', { agent: agent.nullish() }),
+  agent_create_response: response('agent_create_response', { agent: agent.nullish() }),
+  app_server_info_response: response('app_server_info_response', {
+    letta_code_version: z.string().nullish(),
+    protocol_version: z.number().nullish(),
+  }),
+  list_models_response: response('list_models_response', {}),
+};
+
+type Infer<Schemas extends Record<string, z.ZodType>> = {
+  [Type in keyof Schemas]: z.infer<Schemas[Type]>;
+}[keyof Schemas];
+
+const streamDeltaEnvelope = frame('stream_delta', {});
+/** Which schema its `delta` has is chosen by `message_type` in `decode.ts`. */
+export type StreamDelta = z.infer<typeof streamDeltaEnvelope> & { delta: Delta };
+/** Correlated by `request_id`; carries no `event_seq`. */
+export type ResponseFrame = Infer<typeof responseSchemas>;
+export type EventFrame = Infer<typeof eventSchemas> | StreamDelta;
+export type Frame = EventFrame | ResponseFrame;
+/** One frame by its type, e.g. `FrameOf<'runtime_start_response'>`. */
+export type FrameOf<Type extends Frame['type']> = Extract<Frame, { type: Type }>;

@@ -1,0 +1,195 @@
+import type { Decision, PermissionMode, RuntimeRef } from '../../bridge/agent-event.ts';
+
+/** A frame that the bridge sends: plain JSON, made only by the constructors of this file (PROTOCOL.md 5). */
+export type OutgoingFrame = { readonly type: string } & { readonly [field: string]: unknown };
+
+interface WireRuntime {
+  agent_id: string;
+  conversation_id: string;
+}
+
+/** A runtime as frames carry it. */
+export function wireRuntime(runtime: RuntimeRef): WireRuntime {
+  return { agent_id: runtime.agentId, conversation_id: runtime.conversationId };
+}
+
+export interface RuntimeStart {
+  requestId: string;
+  /** An existing agent, or the create body of a new one (PROTOCOL.md 5.1). */
+  agent: { id: string } | { create: Record<string, unknown> };
+  /** An existing conversation (`default` is the agent's own), or a new one. */
+  conversation: { id: string } | { create: Record<string, unknown> };
+  /** Always sent: left out, a new conversation would run `unrestricted` (PROTOCOL.md 5.1). */
+  mode: PermissionMode;
+  /** Left out: the conversation's own; `null`: the server's boot directory. */
+  cwd?: string | null;
+  /** True: the response comes after the replay of the state instead of before it. */
+  waitForReplay?: boolean;
+  clientInfo?: { name: string; title?: string; version?: string };
+}
+
+export function runtimeStart(options: RuntimeStart): OutgoingFrame {
+  return {
+    type: 'runtime_start',
+    request_id: options.requestId,
+    ...('id' in options.agent ? { agent_id: options.agent.id } : { create_agent: { body: options.agent.create } }),
+    ...('id' in options.conversation
+      ? { conversation_id: options.conversation.id }
+      : { create_conversation: { body: options.conversation.create } }),
+    mode: options.mode,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    recover_approvals: true,
+    force_device_status: true,
+    ...(options.waitForReplay === undefined ? {} : { wait_for_replay: options.waitForReplay }),
+    ...(options.clientInfo === undefined ? {} : { client_info: options.clientInfo }),
+  };
+}
+
+/**
+ * Asks for the state replay; `sync_response` closes it (PROTOCOL.md 3.2, 5.4).
+ * @param recoverApprovals whether open `control_request`s are sent again
+ */
+export function sync(requestId: string, runtime: RuntimeRef, recoverApprovals = true): OutgoingFrame {
+  return {
+    type: 'sync',
+    request_id: requestId,
+    runtime: wireRuntime(runtime),
+    recover_approvals: recoverApprovals,
+    force_device_status: true,
+  };
+}
+
+export type ContentPart =
+  | { type: 'text'; text: string }
+  | { type: 'image'; source: { type: 'base64'; media_type: string; data: string } };
+
+export interface CreateMessage {
+  requestId: string;
+  runtime: RuntimeRef;
+  /** At least one: an empty list would start an empty turn (PROTOCOL.md 5.2). */
+  messages: readonly [UserMessage, ...UserMessage[]];
+}
+
+export interface UserMessage {
+  content: string | ContentPart[];
+  clientMessageId: string;
+}
+
+/** The input of a turn; answered by `input_accepted`. */
+export function createMessage(options: CreateMessage): OutgoingFrame {
+  return {
+    type: 'input',
+    request_id: options.requestId,
+    runtime: wireRuntime(options.runtime),
+    payload: {
+      kind: 'create_message',
+      messages: options.messages.map((message) => ({
+        role: 'user',
+        content: message.content,
+        client_message_id: message.clientMessageId,
+      })),
+    },
+  };
+}
+
+export interface ApprovalResponse {
+  requestId: string;
+  runtime: RuntimeRef;
+  /** The `request_id` of the `control_request`. */
+  approvalId: string;
+  /** `error` is treated by Letta like a denial with that text (PROTOCOL.md 5.3). */
+  decision: Decision | { error: string };
+}
+
+/** A person's decision; answered by `input_accepted`, `accepted:false` when the request is no longer pending. */
+export function approvalResponse(options: ApprovalResponse): OutgoingFrame {
+  return {
+    type: 'input',
+    request_id: options.requestId,
+    runtime: wireRuntime(options.runtime),
+    payload: {
+      kind: 'approval_response',
+      request_id: options.approvalId,
+      ...('error' in options.decision
+        ? { error: options.decision.error }
+        : { decision: wireDecision(options.decision) }),
+    },
+  };
+}
+
+function wireDecision(decision: Decision): Record<string, unknown> {
+  if (decision.behavior === 'deny') return { behavior: 'deny', message: decision.message };
+  return {
+    behavior: 'allow',
+    ...(decision.message === undefined ? {} : { message: decision.message }),
+    ...(decision.updatedInput === undefined ? {} : { updated_input: decision.updatedInput }),
+    ...(decision.suggestionIds === undefined || decision.suggestionIds.length === 0
+      ? {}
+      : { selected_permission_suggestion_ids: decision.suggestionIds }),
+  };
+}
+
+/** Stops the turn or withdraws the pending approval; answered by `abort_message_response`. */
+export function abortMessage(requestId: string, runtime: RuntimeRef): OutgoingFrame {
+  return { type: 'abort_message', request_id: requestId, runtime: wireRuntime(runtime) };
+}
+
+/** Has no answer: watch `update_device_status` (PROTOCOL.md 5.4). */
+export function changeDeviceState(runtime: RuntimeRef, change: { mode?: PermissionMode; cwd?: string }): OutgoingFrame {
+  return { type: 'change_device_state', runtime: wireRuntime(runtime), payload: { ...change } };
+}
+
+/** Hosted relay only; goes back on the socket that brought the frame (PROTOCOL.md 3.2). */
+export function ack(seq: number): OutgoingFrame {
+  return { type: 'ack', seq };
+}
+
+/** Hosted relay only: the App Server does not answer it (PROTOCOL.md 1). */
+export function ping(): OutgoingFrame {
+  return { type: 'ping' };
+}
+
+/** Releases queued input that an abort has paused; answered by `resume_queue_response`. */
+export function resumeQueue(requestId: string, runtime: RuntimeRef): OutgoingFrame {
+  return { type: 'resume_queue', request_id: requestId, runtime: wireRuntime(runtime) };
+}
+
+/** @param itemId the queue's own id (`q-1`), not the client's message id */
+export function removeQueueItem(requestId: string, runtime: RuntimeRef, itemId: string): OutgoingFrame {
+  return { type: 'remove_queue_item', request_id: requestId, runtime: wireRuntime(runtime), item_id: itemId };
+}
+
+/** The newest `limit` items, newest first; `before` is an item's id. */
+export function conversationMessagesList(
+  requestId: string,
+  conversationId: string,
+  query: { limit: number; before?: string },
+): OutgoingFrame {
+  return {
+    type: 'conversation_messages_list',
+    request_id: requestId,
+    conversation_id: conversationId,
+    query: { ...query, order: 'desc' },
+  };
+}
+
+export function conversationCreate(requestId: string, agentId: string): OutgoingFrame {
+  return { type: 'conversation_create', request_id: requestId, body: { agent_id: agentId } };
+}
+
+export function agentList(requestId: string, query: { limit?: number } = {}): OutgoingFrame {
+  return { type: 'agent_list', request_id: requestId, query };
+}
+
+export function agentRetrieve(requestId: string, agentId: string): OutgoingFrame {
+  return { type: 'agent_retrieve', request_id: requestId, agent_id: agentId };
+}
+
+/** @param body the agent create body, e.g. `{name, model}` */
+export function agentCreate(requestId: string, body: Record<string, unknown>): OutgoingFrame {
+  return { type: 'agent_create', request_id: requestId, body };
+}
+
+export function appServerInfo(requestId: string): OutgoingFrame {
+  return { type: 'app_server_info', request_id: requestId };
+}

@@ -1,0 +1,74 @@
+import * as z from 'zod';
+import type { HistoryItem } from '../../bridge/agent-event.ts';
+
+const content = z.union([
+  z.string(),
+  z.array(z.looseObject({ type: z.string().nullish(), text: z.string().nullish() })),
+]);
+const toolCall = z.looseObject({ tool_call_id: z.string().nullish(), name: z.string().nullish() });
+
+const wireItem = z.looseObject({
+  id: z.string(),
+  message_type: z.string(),
+  date: z.string().nullish(),
+  content: content.nullish(),
+  otid: z.string().nullish(),
+  tool_call: toolCall.nullish(),
+  tool_call_id: z.string().nullish(),
+  name: z.string().nullish(),
+});
+
+const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>\s*/g;
+
+/**
+ * Items of `conversation_messages_list` or of REST's `/v1/conversations/{id}/messages`, newest first as they come with
+ * `order: desc`, as HistoryItems, oldest first (PROTOCOL.md 11). What the server added to a person's words is stripped;
+ * messages that consist of nothing else, and kinds that nobody reads, are left out. Never throws.
+ */
+export function readHistory(newestFirst: readonly unknown[]): HistoryItem[] {
+  const items: HistoryItem[] = [];
+  for (const value of newestFirst.toReversed()) {
+    const parsed = wireItem.safeParse(value);
+    if (!parsed.success) continue;
+    const item = readItem(parsed.data);
+    if (item) items.push(item);
+  }
+  return items;
+}
+
+function readItem(item: z.infer<typeof wireItem>): HistoryItem | null {
+  switch (item.message_type) {
+    case 'user_message': {
+      const text = withoutReminders(textParts(item.content));
+      if (text === '' && !item.otid) return null;
+      return { kind: 'user', id: item.id, clientMessageId: item.otid ?? null, text };
+    }
+    case 'assistant_message':
+      return { kind: 'assistant', id: item.id, text: textParts(item.content).join('') };
+    case 'approval_request_message':
+    case 'tool_call_message':
+      return {
+        kind: 'tool',
+        id: item.id,
+        callId: item.tool_call?.tool_call_id ?? null,
+        tool: item.tool_call?.name ?? null,
+      };
+    case 'tool_return_message':
+      return { kind: 'tool', id: item.id, callId: item.tool_call_id ?? null, tool: item.name ?? null };
+    default:
+      return null;
+  }
+}
+
+function textParts(value: z.infer<typeof content> | null | undefined): string[] {
+  if (value === null || value === undefined) return [];
+  if (typeof value === 'string') return [value];
+  return value.flatMap((part) => (typeof part.text === 'string' ? [part.text] : []));
+}
+
+function withoutReminders(parts: readonly string[]): string {
+  return parts
+    .map((part) => (part.trimStart().startsWith('<system-reminder>') ? part.replace(REMINDER, '') : part))
+    .filter((part) => part !== '')
+    .join('\n');
+}

@@ -1,0 +1,21 @@
+/** When the device made a frame: its place in the device's count, and the device's clock. */
+export interface Stamp {
+  readonly eventSeq: number;
+  /** ISO time; `''` when unknown. */
+  readonly emittedAt: string;
+}
+
+export function stampOf(frame: {
+  event_seq?: number | null | undefined;
+  emitted_at?: string | null | undefined;
+}): Stamp | null {
+  return typeof frame.event_seq === 'number' ? { eventSeq: frame.event_seq, emittedAt: frame.emitted_at ?? '' } : null;
+}
+
+/**
+ * Whether `a` was certainly made before `b`. The count alone does not tell: it starts again at 1 with the device's
+ * process, which the client's socket may survive (PROTOCOL.md 3.4, 4); then the clock shows that `a` is the newer one.
+ */
+export function isBefore(a: Stamp | null, b: Stamp | null): boolean {
+  return a !== null && b !== null && a.eventSeq < b.eventSeq && a.emittedAt <= b.emittedAt;
+}
