@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest';
+import { chooseEnvironment, isOnline, resolveDevice } from '../../src/letta/environments.ts';
+import { createHostedApi, type Environment } from '../../src/letta/hosted-api.ts';
+import { createFakeClock } from '../support/clock.ts';
+import { createFakeHttp } from '../support/http.ts';
+
+const clock = createFakeClock();
+const now = clock.now();
+const row = (deviceId: string, more: Partial<Environment> = {}): Environment => ({
+  deviceId,
+  connectionId: `conn-${deviceId}`,
+  connectionName: deviceId.toUpperCase(),
+  lastHeartbeat: now - 1_000,
+  ...more,
+});
+const code = (value: string) => expect.objectContaining({ code: value });
+
+describe('an environment', () => {
+  it('is online with a lease and a heartbeat younger than two minutes', () => {
+    expect(isOnline(row('a'), now)).toBe(true);
+    expect(isOnline(row('a', { lastHeartbeat: now - 119_999 }), now)).toBe(true);
+    expect(isOnline(row('a', { lastHeartbeat: now - 120_000 }), now)).toBe(false);
+    expect(isOnline(row('a', { lastHeartbeat: null }), now)).toBe(false);
+    expect(isOnline(row('a', { connectionId: null }), now)).toBe(false);
+    expect(isOnline(row('a', { connectionId: '' }), now)).toBe(false);
+  });
+});
+
+describe('choosing an environment', () => {
+  it('takes the only one online', () => {
+    expect(chooseEnvironment([row('a'), row('b', { connectionId: null })], null, now).deviceId).toBe('a');
+  });
+
+  it('refuses to guess between two and names them', () => {
+    expect(() => chooseEnvironment([row('a'), row('b')], null, now)).toThrow(
+      expect.objectContaining({
+        code: 'several_environments',
+        retry: false,
+        notice: expect.stringMatching(/LETTA_ENVIRONMENT.*A \(a\), B \(b\)/),
+      }),
+    );
+  });
+
+  it('says that none is online, which may heal', () => {
+    expect(() => chooseEnvironment([], null, now)).toThrow(
+      expect.objectContaining({ code: 'no_environment', retry: true }),
+    );
+  });
+
+  it('finds the wanted one by device id or by name', () => {
+    const rows = [row('a'), row('b')];
+    expect(chooseEnvironment(rows, 'b', now).deviceId).toBe('b');
+    expect(chooseEnvironment(rows, 'B', now).deviceId).toBe('b');
+  });
+
+  it('takes the newest heartbeat among rows of one device', () => {
+    const rows = [row('a', { connectionId: 'old', lastHeartbeat: now - 60_000 }), row('a', { connectionId: 'new' })];
+    expect(chooseEnvironment(rows, 'A', now).connectionId).toBe('new');
+    expect(chooseEnvironment(rows, null, now).connectionId).toBe('new');
+  });
+
+  it('refuses a name that two devices have', () => {
+    const rows = [row('a', { connectionName: 'box' }), row('b', { connectionName: 'box' })];
+    expect(() => chooseEnvironment(rows, 'box', now)).toThrow(code('several_environments'));
+  });
+
+  it('never falls back to another one when the wanted one is away', () => {
+    expect(() => chooseEnvironment([row('laptop')], 'build-box', now)).toThrow(
+      expect.objectContaining({ code: 'no_environment', notice: expect.stringMatching(/build-box.*LAPTOP/) }),
+    );
+  });
+
+  it('keeps a strange name to one short line', () => {
+    const rows = [row('a', { connectionName: `x\n${'y'.repeat(5000)}` }), row('b')];
+    expect(() => chooseEnvironment(rows, null, now)).toThrow(
+      expect.objectContaining({ notice: expect.not.stringMatching(/\n|y{100}/) }),
+    );
+  });
+});
+
+function hosted() {
+  const http = createFakeHttp();
+  const api = createHostedApi({ baseUrl: 'https://api.letta.test', apiKey: 'sk-secret', fetch: http.fetch, clock });
+  return { http, api };
+}
+
+describe('the hosted API', () => {
+  it('lists all pages of online environments and ignores rows it can not read', async () => {
+    const { http, api } = hosted();
+    http.answer(200, { connections: [{ id: 'e1', ...row('a') }, { nonsense: true }], hasNextPage: true });
+    http.answer(200, { connections: [{ id: 'e2', ...row('b'), unknown: 1 }], hasNextPage: false });
+    expect((await api.onlineEnvironments()).map((found) => found.deviceId)).toEqual(['a', 'b']);
+    expect(http.calls.map((call) => call.url)).toEqual([
+      'https://api.letta.test/v1/environments?onlineOnly=true&limit=100',
+      'https://api.letta.test/v1/environments?onlineOnly=true&limit=100&after=e1',
+    ]);
+    expect(http.calls[0]?.headers.Authorization).toBe('Bearer sk-secret');
+  });
+
+  it('stops at a server that pages for ever', async () => {
+    const { http, api } = hosted();
+    let id = 0;
+    http.always(() => ({ status: 200, body: { connections: [{ id: `e${id++}`, ...row('a') }], hasNextPage: true } }));
+    await api.onlineEnvironments();
+    expect(http.calls.length).toBeLessThanOrEqual(20);
+    http.always(() => ({ status: 200, body: { connections: [{ id: 'same', ...row('a') }], hasNextPage: true } }));
+    http.calls.length = 0;
+    await api.onlineEnvironments();
+    expect(http.calls.length).toBe(2);
+  });
+
+  it('creates a conversation with the slash and the agent in the query', async () => {
+    const { http, api } = hosted();
+    http.answer(200, { id: 'conv-1', agent_id: 'agent-1' });
+    expect(await api.createConversation('agent-1')).toBe('conv-1');
+    expect(http.calls[0]).toMatchObject({
+      method: 'POST',
+      url: 'https://api.letta.test/v1/conversations/?agent_id=agent-1',
+      body: '{}',
+    });
+  });
+
+  it('knows what is not there', async () => {
+    const { http, api } = hosted();
+    http.always(() => ({ status: 404, body: { message: 'no' } }));
+    expect(await api.environment('x')).toBe(null);
+    expect(await api.agent('x')).toBe(null);
+    expect(await api.conversationExists('x')).toBe(false);
+    expect(await api.messages('x', 5)).toBe(null);
+    await expect(api.createConversation('x')).rejects.toThrow(code('agent_not_found'));
+  });
+
+  it.each([
+    [401, 'letta_unauthorized', false],
+    [403, 'letta_unauthorized', false],
+    [400, 'letta_refused', false],
+    [429, 'letta_unreachable', true],
+    [500, 'letta_unreachable', true],
+    [503, 'letta_unreachable', true],
+  ])('tells HTTP %i as %s', async (status, expected, retry) => {
+    const { http, api } = hosted();
+    http.answer(status, { message: 'sk-secret at /home/x' });
+    await expect(api.agents()).rejects.toThrow(
+      expect.objectContaining({ code: expected, retry, notice: expect.not.stringContaining('sk-secret') }),
+    );
+  });
+
+  it('takes an answer that is not what it should be for an outage', async () => {
+    const { http, api } = hosted();
+    http.answer(200, '<html>captive portal</html>');
+    await expect(api.agents()).rejects.toThrow(code('letta_unreachable'));
+    http.answer(200, { agents: 'none' });
+    await expect(api.agents()).rejects.toThrow(code('letta_unreachable'));
+  });
+
+  it('does not wait for ever', async () => {
+    const { http, api } = hosted();
+    http.hang();
+    const asked = api.agents();
+    asked.catch(() => {});
+    await clock.advance(15_000);
+    await expect(asked).rejects.toThrow(code('letta_unreachable'));
+    expect(clock.waiting).toBe(0);
+  });
+});
+
+describe('resolving a known device', () => {
+  it('asks for the current lease by the device id', async () => {
+    const { http, api } = hosted();
+    http.answer(200, row('a', { connectionId: 'conn-new', lastHeartbeat: clock.now() }));
+    expect((await resolveDevice(api, 'a', clock.now)).connectionId).toBe('conn-new');
+    expect(http.calls[0]?.url).toBe('https://api.letta.test/v1/environments/a');
+  });
+
+  it('says which device is offline, in its own name', async () => {
+    const { http, api } = hosted();
+    http.answer(200, row('a', { connectionId: null, connectionName: 'build-box' }));
+    await expect(resolveDevice(api, 'a', clock.now)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'environment_offline',
+        notice: 'Letta device build-box is offline.',
+        retry: true,
+      }),
+    );
+  });
+
+  it('gives up on a device that is not known', async () => {
+    const { http, api } = hosted();
+    http.answer(404, {});
+    await expect(resolveDevice(api, 'a', clock.now)).rejects.toThrow(
+      expect.objectContaining({ code: 'no_environment', retry: false }),
+    );
+  });
+});

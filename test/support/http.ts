@@ -1,0 +1,47 @@
+import type { FetchLike } from '../../src/letta/hosted-api.ts';
+
+interface Call {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+}
+
+type Answer = { status: number; body: unknown };
+
+export interface FakeHttp {
+  fetch: FetchLike;
+  calls: Call[];
+  /** The next answer; a string is sent as it is. */
+  answer(status: number, body: unknown): void;
+  /** What answers once the prepared answers are used up; `null` is a connection that breaks. */
+  always(answer: (call: Call) => Answer | null): void;
+  /** The next call gets no answer until it is aborted. */
+  hang(): void;
+}
+
+/** A server on the far side of `fetch`, made of prepared answers. */
+export function createFakeHttp(): FakeHttp {
+  const prepared: (Answer | 'hang')[] = [];
+  let fallback: (call: Call) => Answer | null = () => null;
+  const http: FakeHttp = {
+    calls: [],
+    answer: (status, body) => void prepared.push({ status, body }),
+    always: (answer) => {
+      fallback = answer;
+    },
+    hang: () => void prepared.push('hang'),
+    async fetch(url, { method, headers, body, signal }) {
+      const call = { method, url, headers, body };
+      http.calls.push(call);
+      const answer = prepared.shift() ?? fallback(call);
+      if (answer === null) throw new TypeError('fetch failed');
+      if (answer === 'hang') {
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      }
+      const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
+      return { status: answer.status, text: async () => text };
+    },
+  };
+  return http;
+}
