@@ -2,7 +2,7 @@ import type { FileDiff, Question } from './agent-event.ts';
 import type { Token, TurnId, UserId } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
 import type { ApprovalRecord, ApprovalState, OpenTurn } from './thread-record.ts';
-import type { ToolCall, TurnState } from './turn.ts';
+import { endedWell, type ToolCall, type TurnState } from './turn.ts';
 
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
 export type Activity =
@@ -46,7 +46,9 @@ export type ViewItem = { kind: 'text'; markdown: string } | { kind: 'card'; card
 
 export interface Ending {
   outcome: 'done' | 'stopped' | 'failed' | 'interrupted';
-  /** What went wrong, in one line for people, or who stopped it; `null` when all went well. */
+  /** Who stopped it in Slack. */
+  by: UserId | null;
+  /** What went wrong, or what else people must know, in one line; `null` when all went well. */
   line: string | null;
   tools: number;
   durationMs: number;
@@ -89,6 +91,16 @@ function activityOf(state: TurnState): Activity {
   const running = state.tools.findLast((tool: ToolCall) => tool.status === 'running' || tool.status === 'called');
   if (running) return { kind: 'tool', tool: running.tool, detail: toolDetail(running.input) };
   return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
+}
+
+/** How a turn ended, from what Letta said and who pressed Stop. The id in the line finds the turn in the log. */
+export function endingOf(turn: OpenTurn, state: TurnState, now: number): Ending {
+  const base = { by: turn.stoppedBy, tools: state.tools.length, durationMs: Math.max(0, now - turn.startedAt) };
+  const stopReason = state.end?.stopReason ?? 'end_turn';
+  if (turn.stoppedBy || stopReason === 'cancelled') return { ...base, outcome: 'stopped', line: null };
+  if (endedWell(stopReason)) return { ...base, outcome: 'done', line: null };
+  const cause = state.error ? oneLine(state.error, 200) : `it stopped early (${stopReason})`;
+  return { ...base, outcome: 'failed', line: `The agent failed: ${cause} · ${turn.id}` };
 }
 
 function cardOf(record: ApprovalRecord, state: TurnState, workingDirectory: string | null): Card {

@@ -1,0 +1,294 @@
+import { can, type Doing, type Place, type Policy } from './access.ts';
+import { type CommandName, helpText, parseBang, parseSlash } from './commands.ts';
+import {
+  type MessageKey,
+  makeThreadKey,
+  parseThreadKey,
+  ROLLING,
+  type TeamId,
+  type ThreadKey,
+  type UserId,
+} from './ids.ts';
+import type {
+  ActionOutcome,
+  InboundAction,
+  InboundCommand,
+  InboundMessage,
+  InboundSubmission,
+  MessageOutcome,
+  Span,
+  SubmissionOutcome,
+  ThreadAddress,
+} from './inbound.ts';
+import { accept, hasSeen, INBOX_LIMIT, itemOf, newRecord, overhear } from './inbox.ts';
+import type { Clock, Intake, Log, People, Person, Surface, Threads } from './ports.ts';
+import { spansText } from './prompt.ts';
+import type { ThreadRecord } from './thread-record.ts';
+import type { ThreadWorkers } from './thread-workers.ts';
+
+export interface IntakeParts {
+  threads: Threads;
+  workers: ThreadWorkers;
+  surface: Surface;
+  people: People;
+  clock: Clock;
+  log: Log;
+  policy: Policy;
+  botUser: UserId;
+}
+
+const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
+/** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
+const RECENT_LIMIT = 2_000;
+
+/** Everything that Slack hands in passes here: is it for us, may they, is it new; then the thread's worker hears of it. */
+export class BridgeIntake implements Intake {
+  readonly #parts: IntakeParts;
+  readonly #recent = new Set<MessageKey>();
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  async message(message: InboundMessage): Promise<MessageOutcome> {
+    const outcome = await this.#message(message);
+    this.#parts.log.info({ message: message.key, user: message.user, ...outcome }, 'message');
+    return outcome;
+  }
+
+  async #message(message: InboundMessage): Promise<MessageOutcome> {
+    const { threads, botUser } = this.#parts;
+    const key = threadOf(message);
+    const record = await threads.load(key);
+    const relevance = relevanceOf(message, record, botUser);
+    if (relevance === 'ignore')
+      return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
+    if (this.#recent.has(message.key) || (record && hasSeen(record, message.key))) return { outcome: 'repeated' };
+
+    const person = await this.#parts.people.person(message.user, message.team);
+    const place = { channel: message.channel, channelKind: message.channelKind, external: message.external };
+    const verdict = can(this.#parts.policy, stricter(person, message), { do: 'speak' }, place);
+    if (!verdict.allowed) {
+      if (relevance !== 'speak') return { outcome: 'ignored', reason: verdict.reason };
+      this.#remember(message.key);
+      // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
+      this.#whisper(placeOf(message), message.user, verdict.notice);
+      return { outcome: 'refused', reason: verdict.reason };
+    }
+
+    const text = spansText(message.spans, noNames, botUser);
+    if (relevance === 'speak') {
+      const bang = parseBang(text);
+      if (bang) {
+        this.#remember(message.key);
+        const answer =
+          bang.kind === 'unknown'
+            ? `There is no command \`!${bang.word}\`.\n${helpText(botUser)}`
+            : await this.#command(bang.name, key, person);
+        this.#whisper(placeOf(message), message.user, answer);
+        return { outcome: 'command', name: bang.kind === 'unknown' ? 'unknown' : bang.name };
+      }
+      if (text === '' && message.files.length === 0) {
+        this.#remember(message.key);
+        this.#say(addressOf(message), helpText(botUser));
+        return { outcome: 'helped' };
+      }
+    }
+    return this.#store(key, message, relevance);
+  }
+
+  async #store(key: ThreadKey, message: InboundMessage, relevance: 'speak' | 'context'): Promise<MessageOutcome> {
+    const { threads, clock, workers } = this.#parts;
+    let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
+    const stored = await threads.update(key, (record) => {
+      const now = clock.now();
+      const known = record ?? newRecord(key, addressOf(message), message.user, now);
+      if (hasSeen(known, message.key)) {
+        outcome = { outcome: 'repeated' };
+        return null;
+      }
+      const item = itemOf(message, now);
+      if (relevance === 'context') return overhear(known, item);
+      if (known.inbox.length >= INBOX_LIMIT) {
+        outcome = { outcome: 'refused', reason: 'inbox_full' };
+        return null;
+      }
+      return accept(known, item, message.mentionsBot);
+    });
+    if (outcome.outcome === 'refused') {
+      this.#remember(message.key);
+      const notice = `Too many messages are waiting here already (${INBOX_LIMIT}); this one was not taken. Send it again later.`;
+      this.#whisper(addressOf(message), message.user, notice);
+    }
+    if (outcome.outcome === 'accepted') workers.wake(key, stored);
+    return outcome;
+  }
+
+  async action(action: InboundAction): Promise<ActionOutcome> {
+    const outcome = await this.#withThread(action.token, action.actor.user, action.team, (key, person) => {
+      return this.#parts.workers.get(key).act(action, person);
+    });
+    this.#parts.log.info({ action: action.name, user: action.actor.user, result: outcome.result }, 'click');
+    return outcome;
+  }
+
+  async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
+    const outcome = await this.#withThread(submission.token, submission.actor.user, submission.team, (key, person) => {
+      return this.#parts.workers.get(key).submission(submission, person);
+    });
+    this.#parts.log.info({ modal: submission.name, user: submission.actor.user, result: outcome.result }, 'modal');
+    return outcome;
+  }
+
+  async #withThread<T>(
+    token: string,
+    user: UserId,
+    team: TeamId,
+    work: (key: ThreadKey, person: Person) => Promise<T>,
+  ): Promise<T | { result: 'refused'; why: 'expired' | 'not_allowed'; notice: string }> {
+    const key = await this.#parts.threads.byToken(token);
+    if (!key)
+      return { result: 'refused', why: 'expired', notice: 'This is over: nothing waits for this button any more.' };
+    const person = await this.#parts.people.person(user, team);
+    const verdict = can(this.#parts.policy, person, { do: 'speak' }, placeOfThread(key));
+    if (!verdict.allowed) return { result: 'refused', why: 'not_allowed', notice: verdict.notice };
+    return work(key, person);
+  }
+
+  async command(command: InboundCommand): Promise<string> {
+    const { botUser } = this.#parts;
+    const person = await this.#parts.people.person(command.actor.user, command.team);
+    const place = { channel: command.channel, channelKind: command.channelKind, external: false };
+    const refusal = this.#mayNot(person, { do: 'command' }, place);
+    const parsed = parseSlash(command.text);
+    this.#parts.log.info(
+      { command: parsed.kind === 'command' ? parsed.name : 'unknown', user: person.id, refusal },
+      'command',
+    );
+    if (refusal) return refusal;
+    if (parsed.kind === 'unknown') return `There is no command \`${parsed.word.slice(0, 40)}\`.\n${helpText(botUser)}`;
+    if (parsed.name === 'help') return helpText(botUser);
+    if (command.channelKind === 'im') {
+      return this.#command(
+        parsed.name,
+        makeThreadKey({ team: command.team, channel: command.channel, root: ROLLING }),
+        person,
+      );
+    }
+    if (parsed.name === 'new')
+      return 'Slash commands do not know the thread: write `!new` in it, or mention me at top level.';
+    const mine = this.#parts.workers.ofRequester(person.id);
+    const [only] = mine;
+    if (!only) return 'Nothing of yours is running.';
+    if (mine.length > 1 && parsed.name === 'stop') {
+      return [
+        `You have ${mine.length} running threads; write \`!stop\` in the one you mean:`,
+        ...mine.map(threadLine),
+      ].join('\n');
+    }
+    const lines = await Promise.all(
+      mine.map(async (key) => `${threadLine(key)}: ${await this.#command(parsed.name, key, person)}`),
+    );
+    return lines.join('\n');
+  }
+
+  async #command(name: CommandName, key: ThreadKey, person: Person): Promise<string> {
+    const worker = this.#parts.workers.get(key);
+    switch (name) {
+      case 'help':
+        return helpText(this.#parts.botUser);
+      case 'status':
+        return worker.status();
+      case 'stop':
+        return worker.stop(person.id);
+      case 'new':
+        return worker.startOver();
+      default:
+        return name satisfies never;
+    }
+  }
+
+  async home(user: UserId, team: TeamId): Promise<string> {
+    const person = await this.#parts.people.person(user, team);
+    return this.#mayNot(person, { do: 'home' }, null) ?? helpText(this.#parts.botUser);
+  }
+
+  #mayNot(person: Person, doing: Doing, place: Place | null): string | null {
+    const verdict = can(this.#parts.policy, person, doing, place);
+    return verdict.allowed ? null : verdict.notice;
+  }
+
+  /** Slack waits for our ack at most 3 s: what is only courtesy is not waited for. */
+  #whisper(address: ThreadAddress, user: UserId, text: string): void {
+    this.#parts.surface.whisper(address, user, text).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, 'a private notice could not be shown');
+    });
+  }
+
+  #say(address: ThreadAddress, text: string): void {
+    this.#parts.surface.say(address, text).then(
+      (delivery) => {
+        if (!delivery.delivered) this.#parts.log.warn({ reason: delivery.reason }, 'a notice could not be posted');
+      },
+      (error: unknown) => this.#parts.log.warn({ err: error }, 'a notice could not be posted'),
+    );
+  }
+
+  #remember(key: MessageKey): void {
+    this.#recent.add(key);
+    if (this.#recent.size <= RECENT_LIMIT) return;
+    for (const oldest of this.#recent) {
+      this.#recent.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** A DM's top level is one rolling conversation; everything else is a thread, which a top-level message begins. */
+function threadOf(message: InboundMessage): ThreadKey {
+  const { team, channel, channelKind, ts, threadTs } = message;
+  return makeThreadKey({ team, channel, root: threadTs ?? (channelKind === 'im' ? ROLLING : ts) });
+}
+
+function addressOf(message: InboundMessage): ThreadAddress {
+  const { team, channel, channelKind, ts, threadTs } = message;
+  return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
+}
+
+/** Where a private word to the author is visible: not in a thread that does not exist yet. */
+function placeOf(message: InboundMessage): ThreadAddress {
+  return { team: message.team, channel: message.channel, threadTs: message.threadTs };
+}
+
+function placeOfThread(key: ThreadKey): Place {
+  const { channel } = parseThreadKey(key);
+  return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
+}
+
+function threadLine(key: ThreadKey): string {
+  const { channel, root } = parseThreadKey(key);
+  return channel.startsWith('D') ? '- direct message' : `- <#${channel}>, thread ${root}`;
+}
+
+/** The event itself may know better than the directory that somebody is from outside. */
+function stricter(person: Person, message: InboundMessage): Person {
+  const outside = message.userTeam !== null && message.userTeam !== message.team && person.kind === 'member';
+  return outside ? { ...person, kind: 'external' } : person;
+}
+
+/**
+ * `speak`: for the agent. `context`: a reply in a thread of ours that is not for it. Everything in a DM is for it;
+ * in a thread a plain reply counts when its author has mentioned the bot there and it does not address somebody else.
+ */
+function relevanceOf(
+  message: InboundMessage,
+  record: ThreadRecord | null,
+  botUser: UserId,
+): 'speak' | 'context' | 'ignore' {
+  if (message.channelKind === 'im' || message.mentionsBot) return 'speak';
+  if (!record || message.threadTs === null) return 'ignore';
+  const addressed = message.spans.find((span: Span) => span.kind !== 'text' || span.text.trim() !== '');
+  const toSomebodyElse = addressed?.kind === 'user' && addressed.id !== botUser;
+  if (toSomebodyElse || !record.participants.includes(message.user)) return 'context';
+  return 'speak';
+}

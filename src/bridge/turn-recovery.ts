@@ -1,0 +1,55 @@
+import type { HistoryItem, LoopStatus } from './agent-event.ts';
+import type { OpenTurn } from './thread-record.ts';
+import type { TurnState } from './turn.ts';
+
+export interface RuntimeNow {
+  loop: LoopStatus;
+  approvals: number;
+}
+
+/**
+ * What to do about a turn that was open before a (re)connect (PROTOCOL.md 12). `look`: Letta is idle, only the
+ * history knows what became of the input. `follow`: it still runs, its events go on.
+ */
+export function afterReconnect(turn: OpenTurn, now: RuntimeNow): 'submit' | 'look' | 'follow' {
+  if (turn.state === 'prepared') return 'submit';
+  return now.loop === 'idle' && now.approvals === 0 ? 'look' : 'follow';
+}
+
+/** What the history says about a turn's input and what came of it. */
+export type Found =
+  | { arrived: false }
+  | { arrived: true; texts: { messageId: string; text: string }[]; answered: boolean };
+
+/** @param history oldest first */
+export function findTurn(history: readonly HistoryItem[], clientMessageId: string): Found {
+  const at = history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
+  if (at < 0) return { arrived: false };
+  const rest = history.slice(at + 1);
+  // The next person's input ends it; reminders that the server adds have no id of ours.
+  const end = rest.findIndex((item) => item.kind === 'user' && item.clientMessageId !== null);
+  const mine = end < 0 ? rest : rest.slice(0, end);
+  const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
+  return { arrived: true, texts, answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant' };
+}
+
+/**
+ * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
+ * an abort leaves less behind (PROTOCOL.md 7).
+ */
+export function withHistory(state: TurnState, texts: readonly { messageId: string; text: string }[]): TurnState {
+  const parts = [...state.parts];
+  let next = 0;
+  for (const { messageId, text } of texts) {
+    const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);
+    const part = parts[at];
+    if (part?.kind === 'text') {
+      if (text.length > part.text.length) parts[at] = { ...part, text };
+      next = at + 1;
+    } else {
+      parts.splice(next, 0, { kind: 'text', runId: 'history', messageId, text });
+      next += 1;
+    }
+  }
+  return { ...state, parts };
+}
