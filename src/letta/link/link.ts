@@ -1,21 +1,24 @@
 import type { Log } from '../../bridge/ports.ts';
+import { decode } from '../protocol/decode.ts';
+import type { Frame } from '../protocol/incoming.ts';
+import { ack, type OutgoingFrame } from '../protocol/outgoing.ts';
 import type { Lane, LaneDialer, LaneEndpoint, LaneLoss } from './lane.ts';
 
 export interface LinkHandlers {
   /** Every lane is open. */
   open(): void;
-  /** One frame: parsed, otherwise untouched. May come before `open` from a lane that opened first. */
-  frame(frame: unknown, lane: LaneEndpoint['name']): void;
+  /** One decoded frame, already acknowledged. May come before `open`, from a lane that opened first. */
+  frame(frame: Frame, lane: LaneEndpoint['name']): void;
   /** The last call, exactly once; never after {@link Link.close}. */
   close(loss: LaneLoss): void;
 }
 
 export interface Link {
   /** Goes out on the first lane. Dropped when the link is gone: `close` tells. */
-  send(frame: object): void;
+  send(frame: OutgoingFrame): void;
   close(): void;
-  /** Texts that were no JSON object. */
-  readonly broken: number;
+  /** Frames that could not be used, by reason; none is fatal. */
+  readonly counts: Readonly<{ unknown: number; malformed: number }>;
 }
 
 export interface LinkOptions {
@@ -26,13 +29,13 @@ export interface LinkOptions {
 
 /**
  * All lanes as one: they open together and die together, because half a pair would go on without its
- * approvals or without its text. Knows no meaning beyond `seq` and `pong`.
+ * approvals or without its text. Reads each frame once and knows no meaning beyond `seq` and `pong`.
  */
 export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHandlers): Link {
   const lanes: Lane[] = [];
   const open = new Set<string>();
   let done = false;
-  let broken = 0;
+  const counts = { unknown: 0, malformed: 0 };
 
   const end = () => {
     done = true;
@@ -49,15 +52,19 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
 
   const receive = (endpoint: LaneEndpoint, lane: Lane, text: string) => {
     if (done) return;
-    const frame = parseObject(text);
-    if (frame === null) {
-      broken += 1;
-      log.warn({ lane: endpoint.name, length: text.length }, 'a frame was not a JSON object');
-      return;
+    const decoded = decode(text);
+    if (endpoint.acks && decoded.seq !== null) lane.send(JSON.stringify(ack(decoded.seq)));
+    if (decoded.kind !== 'known') {
+      counts[decoded.kind] += 1;
+      const { kind, type } = decoded;
+      const reason = decoded.kind === 'malformed' ? decoded.reason : null;
+      log[kind === 'malformed' ? 'warn' : 'debug'](
+        { lane: endpoint.name, kind, type, reason },
+        'a frame was not usable',
+      );
     }
-    if (endpoint.acks && typeof frame.seq === 'number') lane.send(`{"type":"ack","seq":${frame.seq}}`);
-    if (frame.type === 'pong') return;
-    guarded('frame', () => handlers.frame(frame, endpoint.name));
+    const frame = decoded.kind === 'malformed' ? null : decoded.frame;
+    if (frame !== null && frame.type !== 'pong') guarded('frame', () => handlers.frame(frame, endpoint.name));
   };
 
   for (const endpoint of endpoints) {
@@ -84,19 +91,6 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
     close() {
       if (!done) end();
     },
-    get broken() {
-      return broken;
-    },
+    counts,
   };
-}
-
-function parseObject(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null;
-  } catch {
-    return null;
-  }
 }

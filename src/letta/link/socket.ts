@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws';
 import type { Clock, Timer } from '../../bridge/ports.ts';
+import { ping } from '../protocol/outgoing.ts';
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts';
 import type { HeartbeatKind, LaneDialer, LaneLoss } from './lane.ts';
 
@@ -57,7 +58,7 @@ export function createSocketDialer(clock: Clock): LaneDialer {
         ...HEARTBEATS[endpoint.heartbeat],
         ping: () => {
           if (socket.readyState !== WebSocket.OPEN) return;
-          if (endpoint.heartbeat === 'json') socket.send('{"type":"ping"}');
+          if (endpoint.heartbeat === 'json') socket.send(JSON.stringify(ping()));
           else socket.ping();
         },
         dead: () => lose({ kind: 'silent' }),

@@ -12,6 +12,8 @@ const endpoint = (name: LaneEndpoint['name'], acks: boolean): LaneEndpoint => ({
   acks,
 });
 
+const status = (seq: number) => ({ type: 'update_loop_status', loop_status: { status: 'WAITING_ON_INPUT' }, seq });
+
 function open(names: LaneEndpoint['name'][], handlers: Partial<LinkHandlers> = {}, acks = true) {
   const fake = createFakeLanes();
   const log = createMemoryLog();
@@ -49,7 +51,7 @@ describe('a link', () => {
     });
     lane(0).open();
     lane(1).open();
-    lane(1).deliver({ type: 'stream_delta', seq: 7 });
+    lane(1).deliver(status(7));
     expect(order).toEqual([{ type: 'ack', seq: 7 }]);
     expect(lane(0).sent).toEqual([]);
   });
@@ -57,15 +59,18 @@ describe('a link', () => {
   it('acknowledges a redelivered frame again', () => {
     const { lane } = open(['stream']);
     lane(0).open();
-    lane(0).deliver({ type: 'x', seq: 1 });
-    lane(0).deliver({ type: 'x', seq: 1 });
-    expect(lane(0).sent).toHaveLength(2);
+    lane(0).deliver(status(1));
+    lane(0).deliver(status(1));
+    expect(lane(0).sent).toEqual([
+      { type: 'ack', seq: 1 },
+      { type: 'ack', seq: 1 },
+    ]);
   });
 
   it('acknowledges nothing to an App Server', () => {
     const { lane, frames } = open(['direct'], {}, false);
     lane(0).open();
-    lane(0).deliver({ type: 'x', seq: 1 });
+    lane(0).deliver(status(1));
     expect(lane(0).sent).toEqual([]);
     expect(frames).toHaveLength(1);
   });
@@ -84,21 +89,24 @@ describe('a link', () => {
     lane(0).open();
     lane(1).open();
     lane(1).lose({ kind: 'silent' });
-    lane(0).deliver({ type: 'late' });
+    lane(0).deliver(status(9));
     lane(0).lose();
     expect(lane(0).closed).toBe(true);
     expect(losses).toEqual([{ kind: 'silent' }]);
     expect(frames).toEqual([]);
   });
 
-  it('counts text that is no JSON object and lives on', () => {
+  it('counts what it can not use, acknowledges it, and lives on', () => {
     const { link, lane, frames, log } = open(['stream']);
     lane(0).open();
-    for (const text of ['{"type":"stream_de', '', 'null', '[1]', '"x"']) lane(0).deliver(text);
-    lane(0).deliver({ type: 'unheard_of' });
-    expect(link.broken).toBe(5);
-    expect(frames).toEqual([['stream', { type: 'unheard_of' }]]);
-    expect(JSON.stringify(log.lines)).not.toContain('stream_de');
+    for (const text of ['{"secret":"stream_de', '', 'null', '[1]', '"x"']) lane(0).deliver(text);
+    lane(0).deliver({ type: 'unheard_of', secret: 1, seq: 3 });
+    lane(0).deliver({ type: 'turn_finished', secret: 1, seq: 4 });
+    lane(0).deliver(status(5));
+    expect(link.counts).toEqual({ unknown: 1, malformed: 6 });
+    expect(lane(0).sent.map((frame) => frame.seq)).toEqual([3, 4, 5]);
+    expect(frames).toHaveLength(1);
+    expect(JSON.stringify(log.lines)).not.toContain('secret');
   });
 
   it('outlives a consumer that throws', () => {
@@ -108,8 +116,8 @@ describe('a link', () => {
       },
     });
     lane(0).open();
-    lane(0).deliver({ type: 'a', seq: 1 });
-    lane(0).deliver({ type: 'b', seq: 2 });
+    lane(0).deliver(status(1));
+    lane(0).deliver(status(2));
     expect(lane(0).sent).toHaveLength(2);
     expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(2);
     expect(losses).toEqual([]);
