@@ -1,0 +1,97 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { DatabaseSync } from 'node:sqlite';
+import { MessageChannel } from 'node:worker_threads';
+import type { Clock, Log } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+
+const WAIT_MS = 30_000;
+const LOOK_EVERY_MS = 250;
+
+export interface Lock {
+  /** Releasing twice does nothing. */
+  release(): void;
+}
+
+/**
+ * Makes this process the only owner of the database at `path`, waiting 30 s for another owner to go.
+ *
+ * The lock is SQLite's exclusive lock on `<path>.lock`, which the kernel frees however the process ends. A pid in a file
+ * would not do: in a container every process is pid 1. Nothing but this function may open that file: closing any handle
+ * of it drops the process's POSIX locks. Who the owner is stands in `<path>.owner`, for people only.
+ * @throws BridgeError store_locked, naming the owner; store_failed where no lock can be had at all.
+ */
+export async function lockStore(path: string, { clock, log }: { clock: Clock; log: Log }): Promise<Lock> {
+  const until = clock.now() + WAIT_MS;
+  let told = false;
+  // The clock's timers do not keep a process alive, and nothing else may be running yet.
+  const { port1: alive } = new MessageChannel();
+  alive.ref();
+  try {
+    for (;;) {
+      const held = tryLock(path);
+      if (held) return own(path, held, clock);
+      if (clock.now() >= until) {
+        throw new BridgeError(
+          'store_locked',
+          `${path} is in use by another bridge (${ownerOf(path)}); stop that one, or give this one another STORE`,
+        );
+      }
+      if (!told)
+        log.warn({ path, owner: ownerOf(path) }, 'the store is in use by another bridge; waiting for it to stop');
+      told = true;
+      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+    }
+  } finally {
+    alive.close();
+  }
+}
+
+function tryLock(path: string): DatabaseSync | null {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(`${path}.lock`, { timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database?.close();
+    if (isBusy(error)) return null;
+    throw new BridgeError('store_failed', `could not lock ${path}`, { cause: error });
+  }
+}
+
+/** SQLITE_BUSY (5) or SQLITE_LOCKED (6); the upper bits only refine it. */
+function isBusy(error: unknown): boolean {
+  if (!(error instanceof Error) || !('errcode' in error)) return false;
+  const code = Number(error.errcode) & 0xff;
+  return code === 5 || code === 6;
+}
+
+function own(path: string, held: DatabaseSync, clock: Clock): Lock {
+  const file = `${path}.owner`;
+  const started = new Date(clock.now()).toISOString();
+  try {
+    writeFileSync(`${file}.new`, `pid ${process.pid} on ${hostname()}, started ${started}\n`);
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    held.close();
+    throw new BridgeError('store_failed', `could not write ${file}`, { cause: error });
+  }
+  let released = false;
+  return {
+    release() {
+      if (released) return;
+      released = true;
+      rmSync(file, { force: true });
+      held.close();
+    },
+  };
+}
+
+function ownerOf(path: string): string {
+  try {
+    return readFileSync(`${path}.owner`, 'utf8').trim().slice(0, 200) || 'unknown owner';
+  } catch {
+    return 'unknown owner';
+  }
+}

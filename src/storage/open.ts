@@ -1,0 +1,93 @@
+import { mkdirSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { KeyvMemoryAdapter } from 'keyv';
+import type { Choices, Clock, Log, Threads } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import { StoredChoices } from './choices.ts';
+import { lockStore } from './lock.ts';
+import { Rows } from './rows.ts';
+import { openDatabase, SqliteAdapter, type StorageAdapter } from './sqlite.ts';
+import { parseStoreUri } from './store-uri.ts';
+import { StoredThreads } from './threads.ts';
+
+export interface Store {
+  threads: Threads;
+  choices: Choices;
+  /** Waits for what is under way, then lets go of the files. Closing twice is fine. */
+  close(): Promise<void>;
+}
+
+export interface StoreParts {
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * Opens the store at `uri`: `memory://`, or `sqlite://path` (relative to the working directory; its folder is made).
+ * @throws BridgeError config_invalid, store_locked (after 30 s), store_failed, record_newer.
+ */
+export async function openStore(uri: string, parts: StoreParts): Promise<Store> {
+  const parsed = parseStoreUri(uri);
+  if (!parsed.ok) throw new BridgeError('config_invalid', `STORE ${parsed.problem}. ${parsed.fix}`);
+  if (parsed.uri.kind === 'memory') return assembleStore(memoryAdapter, parts, () => {});
+
+  const path = placeOf(parsed.uri.path);
+  const lock = await lockStore(path, parts);
+  try {
+    const database = openDatabase(path);
+    return assembleStore(
+      (namespace) => new SqliteAdapter(database, namespace),
+      parts,
+      () => {
+        if (database.isOpen) database.close();
+        lock.release();
+      },
+    );
+  } catch (error) {
+    lock.release();
+    if (error instanceof BridgeError) throw error;
+    throw new BridgeError('store_failed', `could not open ${path}`, { cause: error });
+  }
+}
+
+/** A store over any keyv storage. @param adapterFor makes a new adapter for each namespace. */
+export function assembleStore(
+  adapterFor: (namespace: string) => StorageAdapter,
+  parts: StoreParts,
+  release: () => void,
+): Store & { threads: StoredThreads } {
+  const rows = (namespace: string) => new Rows(namespace, adapterFor(namespace));
+  const threads = new StoredThreads(
+    { threads: rows('threads'), items: rows('items'), active: rows('active'), tokens: rows('tokens') },
+    parts,
+  );
+  return {
+    threads,
+    choices: new StoredChoices(rows('choices')),
+    async close() {
+      await threads.idle();
+      release();
+    },
+  };
+}
+
+/** keyv's own map, one per namespace: values are still serialised, so nobody can change a stored one. */
+export function memoryAdapter(): StorageAdapter {
+  return new KeyvMemoryAdapter(new Map<string, unknown>()) as unknown as StorageAdapter;
+}
+
+/** One path per file, so that two ways to write it do not make two locks. */
+function placeOf(path: string): string {
+  const absolute = resolve(path);
+  try {
+    mkdirSync(dirname(absolute), { recursive: true, mode: 0o700 });
+    const folder = realpathSync(dirname(absolute));
+    try {
+      return realpathSync(absolute);
+    } catch {
+      return join(folder, basename(absolute));
+    }
+  } catch (error) {
+    throw new BridgeError('store_failed', `could not make the folder of ${absolute}`, { cause: error });
+  }
+}

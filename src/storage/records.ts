@@ -1,0 +1,183 @@
+import { z } from 'zod';
+import {
+  type MessageKey,
+  parseMessageKey,
+  parseThreadKey,
+  type ThreadKey,
+  type Token,
+  type TurnId,
+} from '../bridge/ids.ts';
+import type { InboxItem, ThreadRecord } from '../bridge/thread-record.ts';
+import { BridgeError } from '../errors.ts';
+
+/** Raise it when stored records change so that an older bridge would misread them, and read the older ones too. */
+export const SCHEMA = 1;
+
+function parses(parse: (key: string) => unknown): (value: unknown) => boolean {
+  return (value) => {
+    if (typeof value !== 'string') return false;
+    try {
+      parse(value);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+}
+
+const time = z.number().int().nonnegative();
+const messageKey = z.custom<MessageKey>(
+  parses((key) => parseMessageKey(key as MessageKey)),
+  'not a message key',
+);
+export const threadKey = z.custom<ThreadKey>(
+  parses((key) => parseThreadKey(key as ThreadKey)),
+  'not a thread key',
+);
+const turnId = z.custom<TurnId>((value) => typeof value === 'string' && value !== '', 'not a turn id');
+const token = z.custom<Token>((value) => typeof value === 'string' && value !== '', 'not a token');
+const text = z.string();
+
+const span = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('text'), text }),
+  z.strictObject({ kind: z.literal('user'), id: text }),
+  z.strictObject({ kind: z.literal('channel'), id: text, name: text.nullable() }),
+  z.strictObject({ kind: z.literal('group'), id: text, name: text.nullable() }),
+  z.strictObject({ kind: z.literal('broadcast'), range: z.enum(['here', 'channel', 'everyone']) }),
+]);
+
+const inboxItem = z.strictObject({
+  key: messageKey,
+  ts: text,
+  user: text,
+  spans: z.array(span),
+  files: z.array(z.strictObject({ id: text, name: text, mimetype: text.nullable(), size: z.number().nullable() })),
+  receivedAt: time,
+});
+
+const approvalState = z.discriminatedUnion('state', [
+  z.strictObject({ state: z.literal('open') }),
+  z.strictObject({
+    state: z.literal('decided'),
+    decision: z.enum(['approved', 'denied', 'answered']),
+    by: text,
+    at: time,
+    words: text.nullable(),
+  }),
+  z.strictObject({
+    state: z.literal('closed'),
+    why: z.enum(['answered_elsewhere', 'turn_over', 'link_lost']),
+    at: time,
+  }),
+]);
+
+const approval = z.strictObject({
+  token,
+  turn: turnId,
+  requestId: text,
+  tool: text,
+  title: text,
+  digest: text,
+  requester: text,
+  askedAt: time,
+  state: approvalState,
+});
+
+/** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */
+function recordOf<Item extends z.ZodType>(item: Item) {
+  const turn = z.strictObject({
+    id: turnId,
+    requester: text,
+    origin: z.enum(['people', 'agent']),
+    items: z.array(item),
+    context: z.array(item),
+    clientMessageId: text.nullable(),
+    state: z.enum(['prepared', 'submitted']),
+    notPassedOn: z.array(text),
+    startedAt: time,
+    stopToken: token,
+    stoppedBy: text.nullable(),
+    posts: z.array(z.strictObject({ part: text, ts: text, hash: text })),
+  });
+  return z.strictObject({
+    key: threadKey,
+    rev: z.number().int().nonnegative(),
+    address: z.strictObject({ team: text, channel: text, threadTs: text.nullable() }),
+    starter: text,
+    createdAt: time,
+    updatedAt: time,
+    runtime: z.strictObject({ agentId: text, conversationId: text, deviceId: text.nullable() }).nullable(),
+    participants: z.array(text),
+    inbox: z.array(item),
+    context: z.array(item),
+    seen: z.array(z.strictObject({ key: messageKey, at: time })),
+    turn: turn.nullable(),
+    approvals: z.array(approval),
+    background: z.boolean(),
+  });
+}
+
+/** A message that lies under a key of its own, because it is too big for the record. */
+const itemRef = z.strictObject({ ref: text });
+export type StoredItem = InboxItem | z.output<typeof itemRef>;
+
+const record = recordOf(inboxItem);
+const storedRecord = recordOf(z.union([itemRef, inboxItem]));
+export type StoredRecord = z.output<typeof storedRecord>;
+
+// The schema and the type that the middle works with are the same, in both directions: else this does not compile.
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+true satisfies Same<z.output<typeof record>, ThreadRecord>;
+
+/** Side rows that may exist although the record does not name them (yet, or any more). */
+const marker = z.strictObject({ items: z.array(text), tokens: z.array(text) });
+export type Marker = z.output<typeof marker>;
+
+const tokenOwner = z.strictObject({ thread: threadKey });
+const choice = z.strictObject({ value: text });
+
+/**
+ * Takes a stored row apart: `{ schema, … }`.
+ * @throws record_newer for a row of a later schema, store_failed for one that is not what it should be; both name `key`.
+ */
+function read<Schema extends z.ZodType>(schema: Schema, key: string, row: unknown): z.output<Schema> {
+  const version = z.looseObject({ schema: z.number().int().positive() }).safeParse(row);
+  if (!version.success) throw malformed(key, version.error);
+  if (version.data.schema > SCHEMA) {
+    throw new BridgeError(
+      'record_newer',
+      `${key} was written by a newer version of the bridge (schema ${version.data.schema}, this one knows ${SCHEMA})`,
+      { notice: 'This conversation was last used by a newer version of the bridge.' },
+    );
+  }
+  const { schema: _, ...fields } = version.data;
+  const result = schema.safeParse(fields);
+  if (!result.success) throw malformed(key, result.error);
+  return result.data;
+}
+
+function malformed(key: string, cause: z.ZodError): BridgeError {
+  // Paths only: values hold what people wrote.
+  const where = cause.issues.slice(0, 3).map((issue) => issue.path.join('.') || '(whole)');
+  return new BridgeError('store_failed', `${key} is malformed at ${where.join(', ')}`, {
+    notice: 'The bridge can not read what it stored about this conversation.',
+  });
+}
+
+export const readRecord = (key: string, row: unknown): StoredRecord => read(storedRecord, key, row);
+export const readItem = (key: string, row: unknown): InboxItem => read(inboxItem, key, row);
+export const readMarker = (key: string, row: unknown): Marker => read(marker, key, row);
+export const readTokenOwner = (key: string, row: unknown): ThreadKey => read(tokenOwner, key, row).thread;
+export const readChoice = (key: string, row: unknown): string => read(choice, key, row).value;
+
+/** A row as it is stored. */
+export function row<Fields extends object>(fields: Fields): Fields & { schema: number } {
+  return { schema: SCHEMA, ...fields };
+}
+
+/** The record, checked as strictly as it will be read: what can not be read again must not be written. */
+export function checkRecord(value: ThreadRecord): ThreadRecord {
+  const result = record.safeParse(value);
+  if (result.success) return result.data;
+  throw new BridgeError('internal', malformed(value.key, result.error).message, { cause: result.error });
+}

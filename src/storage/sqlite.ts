@@ -1,0 +1,163 @@
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { type KeyvStorageAdapter, type KeyvStorageCapability, keyvStorageCapability } from 'keyv';
+import { BridgeError } from '../errors.ts';
+
+/** What keyv really asks of a store; the event emitter of its type is never used when nothing is emitted. */
+export type StorageAdapter = Pick<
+  KeyvStorageAdapter,
+  'get' | 'set' | 'setMany' | 'delete' | 'deleteMany' | 'clear' | 'has' | 'hasMany' | 'getMany' | 'capabilities'
+> & {
+  iterator(): AsyncGenerator<[string, string], void>;
+};
+
+const LAYOUT = 1;
+/** "LSBr" in SQLite's application_id: tells our file from somebody else's database. */
+const APPLICATION = 0x4c534272;
+
+/** Opens or creates the database file. Rejects files of another program and of a newer bridge. */
+export function openDatabase(path: string): DatabaseSync {
+  // Created by us, so that only we may read what people wrote; SQLite gives its side files the same mode.
+  closeSync(openSync(path, 'a', 0o600));
+  const database = new DatabaseSync(path, { timeout: 5_000 });
+  try {
+    // FULL: in WAL mode NORMAL does not sync at commit, so a power cut would lose messages that Slack heard "ok" for.
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    const layout = pragma(database, 'user_version');
+    const application = pragma(database, 'application_id');
+    if (layout === 0 && application === 0 && pragma(database, 'schema_version') === 0) {
+      database.exec(
+        `BEGIN IMMEDIATE;
+         CREATE TABLE rows (namespace TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (namespace, key)) WITHOUT ROWID;
+         PRAGMA application_id = ${APPLICATION};
+         PRAGMA user_version = ${LAYOUT};
+         COMMIT`,
+      );
+      return database;
+    }
+    if (application !== APPLICATION) throw new BridgeError('store_failed', `${path} is not a store of this bridge`);
+    if (layout > LAYOUT) {
+      throw new BridgeError('record_newer', `${path} was written by a newer version of the bridge (layout ${layout})`);
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function pragma(database: DatabaseSync, name: string): number {
+  return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
+}
+
+/**
+ * A keyv store on `node:sqlite` for one namespace. Each call is one transaction and is on disk when it returns.
+ * Make one per namespace: keyv writes its own namespace into the store it gets, so a shared one would collapse two
+ * namespaces into one.
+ */
+export class SqliteAdapter implements StorageAdapter {
+  readonly #namespace: string;
+  readonly #database: DatabaseSync;
+  readonly #get: StatementSync;
+  readonly #set: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #clear: StatementSync;
+  readonly #after: StatementSync;
+
+  constructor(database: DatabaseSync, namespace: string) {
+    this.#database = database;
+    this.#namespace = namespace;
+    this.#get = database.prepare('SELECT value FROM rows WHERE namespace = ? AND key = ?');
+    this.#set = database.prepare(
+      'INSERT INTO rows (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+    );
+    this.#delete = database.prepare('DELETE FROM rows WHERE namespace = ? AND key = ?');
+    this.#clear = database.prepare('DELETE FROM rows WHERE namespace = ?');
+    this.#after = database.prepare(
+      'SELECT key, value FROM rows WHERE namespace = ? AND key > ? ORDER BY key LIMIT 100',
+    );
+  }
+
+  /** Says that this adapter speaks keyv 6's contract, so that keyv uses it as it is. */
+  get capabilities(): KeyvStorageCapability {
+    return keyvStorageCapability(this);
+  }
+
+  // The methods are async because keyv tells kinds of stores apart by that; SQLite itself answers at once.
+  async get<Value>(key: string): Promise<Value | string | undefined> {
+    return this.#read(key);
+  }
+
+  async set(key: string, value: unknown, expires?: number): Promise<boolean> {
+    this.#write(key, value, expires);
+    return true;
+  }
+
+  async has(key: string): Promise<boolean> {
+    return this.#read(key) !== undefined;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.#delete.run(this.#namespace, key).changes > 0;
+  }
+
+  async clear(): Promise<void> {
+    this.#clear.run(this.#namespace);
+  }
+
+  async getMany<Value>(keys: string[]): Promise<(Value | string | undefined)[]> {
+    return keys.map((key) => this.#read(key));
+  }
+
+  async hasMany(keys: string[]): Promise<boolean[]> {
+    return keys.map((key) => this.#read(key) !== undefined);
+  }
+
+  async setMany(entries: { key: string; value: unknown; expires?: number }[]): Promise<boolean[]> {
+    this.#together(() => {
+      for (const { key, value, expires } of entries) this.#write(key, value, expires);
+    });
+    return entries.map(() => true);
+  }
+
+  async deleteMany(keys: string[]): Promise<boolean[]> {
+    return this.#together(() => keys.map((key) => this.#delete.run(this.#namespace, key).changes > 0));
+  }
+
+  /** All rows of the namespace by key, read in pages: nothing is locked while the reader works. */
+  async *iterator(): AsyncGenerator<[string, string], void> {
+    let last = '';
+    for (;;) {
+      const page = this.#after.all(this.#namespace, last);
+      for (const row of page) {
+        last = String(row.key);
+        yield [last, String(row.value)];
+      }
+      if (page.length === 0) return;
+    }
+  }
+
+  #read(key: string): string | undefined {
+    const row = this.#get.get(this.#namespace, key);
+    return row === undefined ? undefined : String(row.value);
+  }
+
+  #write(key: string, value: unknown, expires: number | undefined): void {
+    // A row that vanished by the wall clock would make a known thread look new.
+    if (expires !== undefined) throw new TypeError('rows do not expire: expiry is a field of the record');
+    if (typeof value !== 'string') throw new TypeError('only serialised values are stored');
+    this.#set.run(this.#namespace, key, value);
+  }
+
+  #together<T>(work: () => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import type { ThreadKey } from '../bridge/ids.ts';
+import type { InboxItem, ThreadRecord } from '../bridge/thread-record.ts';
+import type { Marker, StoredItem, StoredRecord } from './records.ts';
+
+/** A message whose JSON is larger lies under a key of its own (bytes). */
+const ITEM_INSIDE = 16 * 1024;
+const SEEN_FOR_MS = 24 * 60 * 60_000;
+const SEEN_KEPT = 2_000;
+const CLOSED_APPROVALS_KEPT = 50;
+
+/** What one record owns outside itself: keys of big messages, tokens of buttons. */
+export interface SideRows {
+  items: Set<string>;
+  tokens: Set<string>;
+}
+
+/** The record as it is written, and the big messages that it refers to. */
+export function deflate(record: ThreadRecord): { stored: StoredRecord; items: Map<string, InboxItem> } {
+  const items = new Map<string, InboxItem>();
+  const outside = (item: InboxItem): StoredItem => {
+    const json = JSON.stringify(item);
+    if (Buffer.byteLength(json) <= ITEM_INSIDE) return item;
+    const ref = itemKey(record.key, item, json);
+    items.set(ref, item);
+    return { ref };
+  };
+  const { turn } = record;
+  const stored: StoredRecord = {
+    ...record,
+    inbox: record.inbox.map(outside),
+    context: record.context.map(outside),
+    turn: turn && { ...turn, items: turn.items.map(outside), context: turn.context.map(outside) },
+  };
+  return { stored, items };
+}
+
+/** The record with all its messages. @param find reads one message by its key. */
+export async function inflate(stored: StoredRecord, find: (ref: string) => Promise<InboxItem>): Promise<ThreadRecord> {
+  const inside = (item: StoredItem) => ('ref' in item ? find(item.ref) : item);
+  const all = (items: StoredItem[]) => Promise.all(items.map(inside));
+  const { turn } = stored;
+  return {
+    ...stored,
+    inbox: await all(stored.inbox),
+    context: await all(stored.context),
+    turn: turn && { ...turn, items: await all(turn.items), context: await all(turn.context) },
+  };
+}
+
+/** A message's key names its content, so a row is never rewritten while a record refers to it. */
+function itemKey(thread: ThreadKey, item: InboxItem, json: string): string {
+  return `${thread}/${item.key}/${createHash('sha256').update(json).digest('hex').slice(0, 32)}`;
+}
+
+export function sideRows(stored: StoredRecord | null): SideRows {
+  const items = new Set<string>();
+  const tokens = new Set<string>();
+  if (stored === null) return { items, tokens };
+  const { inbox, context, turn, approvals } = stored;
+  for (const item of [...inbox, ...context, ...(turn?.items ?? []), ...(turn?.context ?? [])]) {
+    if ('ref' in item) items.add(item.ref);
+  }
+  for (const approval of approvals) tokens.add(approval.token);
+  if (turn) tokens.add(turn.stopToken);
+  return { items, tokens };
+}
+
+export function without(from: SideRows | Marker, those: SideRows): SideRows {
+  const items = new Set([...from.items].filter((key) => !those.items.has(key)));
+  const tokens = new Set([...from.tokens].filter((token) => !those.tokens.has(token)));
+  return { items, tokens };
+}
+
+export function isEmpty(rows: SideRows): boolean {
+  return rows.items.size === 0 && rows.tokens.size === 0;
+}
+
+/**
+ * The record without what has had its time. Approvals of the open turn all stay: the turn's posts are counted along them.
+ */
+export function pruned(record: ThreadRecord, now: number): ThreadRecord {
+  const seen = record.seen.filter(({ at }) => now - at < SEEN_FOR_MS).slice(-SEEN_KEPT);
+  const past = record.approvals.filter(({ state, turn }) => state.state !== 'open' && turn !== record.turn?.id);
+  const forgotten = new Set(past.slice(0, Math.max(0, past.length - CLOSED_APPROVALS_KEPT)));
+  return { ...record, seen, approvals: record.approvals.filter((approval) => !forgotten.has(approval)) };
+}

@@ -1,0 +1,214 @@
+import type { ThreadKey } from '../bridge/ids.ts';
+import type { Clock, Log, Threads } from '../bridge/ports.ts';
+import { isActive, type ThreadRecord } from '../bridge/thread-record.ts';
+import { BridgeError } from '../errors.ts';
+import { Chains } from './chains.ts';
+import {
+  checkRecord,
+  readItem,
+  readMarker,
+  readRecord,
+  readTokenOwner,
+  row,
+  type StoredRecord,
+  threadKey,
+} from './records.ts';
+import type { Rows } from './rows.ts';
+import { deflate, inflate, isEmpty, pruned, type SideRows, sideRows, without } from './stored-record.ts';
+
+/** JSON characters of one record, big messages not counted: far beyond a living thread, still written in milliseconds. */
+const RECORD_MAX = 1024 * 1024;
+const TOKEN_MAX = 200;
+
+/** The namespaces of the threads, each on an adapter of its own. */
+export interface ThreadRows {
+  threads: Rows;
+  /** Messages that are too big for their record. */
+  items: Rows;
+  /** One marker per active thread. */
+  active: Rows;
+  /** Button token → thread. */
+  tokens: Rows;
+}
+
+interface Stored {
+  stored: StoredRecord;
+  record: ThreadRecord;
+}
+
+/**
+ * One record per thread, and three indexes of it that are kept in step without transactions:
+ *
+ * - whatever a record refers to is written before the record, and deleted after no record refers to it: a crash between
+ *   two writes never leaves a reference that dangles;
+ * - a thread's marker is written before its record becomes active, and deleted after it is no longer. It also names all
+ *   side rows that the writes under way may leave behind, so the next start can delete them;
+ * - the record decides. Markers and tokens may exist without reason after a crash, never be missing.
+ */
+export class StoredThreads implements Threads {
+  readonly #rows: ThreadRows;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #chains = new Chains<ThreadKey>();
+
+  constructor(rows: ThreadRows, parts: { clock: Clock; log: Log }) {
+    this.#rows = rows;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+  }
+
+  /** Waits for updates of the thread that are under way. */
+  load(key: ThreadKey): Promise<ThreadRecord | null> {
+    return this.#chains.run(key, async () => (await this.#read(key))?.record ?? null);
+  }
+
+  /**
+   * As `Threads.update`. Returning the very record that was given means "leave it", too. It resolves once the record is
+   * on disk; when only the tidying after that fails, that is logged, and done at the next start.
+   * @throws BridgeError store_failed, record_newer, record_conflict, record_too_large; whatever `change` throws.
+   */
+  update(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
+    return this.#chains.run(key, () => this.#update(key, change));
+  }
+
+  async active(): Promise<ThreadKey[]> {
+    const active: ThreadKey[] = [];
+    for (const name of await this.#rows.active.keys()) {
+      const key = threadKey.safeParse(name);
+      if (!key.success) throw new BridgeError('store_failed', `active/${name} is not a thread`);
+      if (await this.#chains.run(key.data, () => this.#confirm(key.data))) active.push(key.data);
+    }
+    return active;
+  }
+
+  async byToken(token: string): Promise<ThreadKey | null> {
+    if (token === '' || token.length > TOKEN_MAX) return null;
+    const found = await this.#rows.tokens.get(token);
+    return found === undefined ? null : readTokenOwner(`tokens/${token}`, found);
+  }
+
+  /**
+   * Writes the record if the stored one still has `expectedRev` (0: none is stored). Between replicas that share a store
+   * this is what says that somebody else was quicker.
+   * @throws record_conflict
+   */
+  async save(stored: StoredRecord, expectedRev: number): Promise<void> {
+    const next = row(stored);
+    const size = JSON.stringify(next).length;
+    if (size > RECORD_MAX) {
+      throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
+        notice: 'Too much is waiting in this conversation. Wait until it is worked off, or start a new one.',
+      });
+    }
+    const before = await this.#readStored(stored.key);
+    const rev = before?.rev ?? 0;
+    if (rev !== expectedRev) {
+      throw new BridgeError('record_conflict', `threads/${stored.key} is at rev ${rev}, not ${expectedRev}`, {
+        retry: true,
+      });
+    }
+    await this.#rows.threads.set(stored.key, next);
+  }
+
+  /** Resolves when no update is under way. */
+  idle(): Promise<void> {
+    return this.#chains.idle();
+  }
+
+  /** Threads with work under way: 0 at rest, or something leaks. */
+  get busy(): number {
+    return this.#chains.size;
+  }
+
+  async #update(
+    key: ThreadKey,
+    change: (record: ThreadRecord | null) => ThreadRecord | null,
+  ): Promise<ThreadRecord | null> {
+    const before = await this.#read(key);
+    const record = before?.record ?? null;
+    const changed = change(record);
+    if (changed === null || changed === record) return record;
+    if (changed.key !== key) throw new BridgeError('internal', `a record of ${changed.key} was given for ${key}`);
+    const now = this.#clock.now();
+    const rev = before?.stored.rev ?? 0;
+    const next = checkRecord({ ...pruned(changed, now), rev: rev + 1, updatedAt: now });
+    const { stored, items } = deflate(next);
+
+    const owned = sideRows(before?.stored ?? null);
+    const wanted = sideRows(stored);
+    const added = without(wanted, owned);
+    const dropped = without(owned, wanted);
+    const wasActive = record !== null && isActive(record);
+    const active = isActive(next);
+    const mark = !isEmpty(added) || (!wasActive && (active || !isEmpty(dropped)));
+    if (mark) await this.#mark(key, owned, wanted);
+    for (const ref of added.items) await this.#rows.items.set(ref, row({ ...items.get(ref) }));
+    for (const token of added.tokens) await this.#rows.tokens.set(token, row({ thread: key }));
+    await this.save(stored, rev);
+    try {
+      await this.#drop(dropped);
+      if (!active && (wasActive || mark)) await this.#rows.active.delete(key);
+    } catch (error) {
+      this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start does');
+    }
+    return next;
+  }
+
+  /** Says that the thread is active or about to be, and which side rows its writes under way may leave behind. */
+  async #mark(key: ThreadKey, owned: SideRows, wanted: SideRows): Promise<void> {
+    const left = await this.#rows.active.get(key);
+    // What an interrupted update left is gone before its names are.
+    if (left !== undefined) await this.#drop(without(without(readMarker(`active/${key}`, left), owned), wanted));
+    await this.#rows.active.set(
+      key,
+      row({ items: both(owned.items, wanted.items), tokens: both(owned.tokens, wanted.tokens) }),
+    );
+  }
+
+  /** Whether a marked thread is really active; deletes what an interrupted update left. */
+  async #confirm(key: ThreadKey): Promise<boolean> {
+    const left = await this.#rows.active.get(key);
+    if (left === undefined) return false;
+    let before: Stored | null;
+    try {
+      before = await this.#read(key);
+    } catch (error) {
+      // One unreadable thread must not keep the others from starting: whoever loads it hears of it.
+      this.#log.error({ thread: key, error }, 'an active thread can not be read');
+      return true;
+    }
+    const leftovers = without(readMarker(`active/${key}`, left), sideRows(before?.stored ?? null));
+    await this.#drop(leftovers);
+    if (before !== null && isActive(before.record)) return true;
+    await this.#rows.active.delete(key);
+    return false;
+  }
+
+  async #drop(rows: SideRows): Promise<void> {
+    for (const ref of rows.items) await this.#rows.items.delete(ref);
+    for (const token of rows.tokens) await this.#rows.tokens.delete(token);
+  }
+
+  async #readStored(key: ThreadKey): Promise<StoredRecord | null> {
+    const found = await this.#rows.threads.get(key);
+    if (found === undefined) return null;
+    const stored = readRecord(`threads/${key}`, found);
+    if (stored.key !== key) throw new BridgeError('store_failed', `threads/${key} holds the record of ${stored.key}`);
+    return stored;
+  }
+
+  async #read(key: ThreadKey): Promise<Stored | null> {
+    const stored = await this.#readStored(key);
+    if (stored === null) return null;
+    const record = await inflate(stored, async (ref) => {
+      const item = await this.#rows.items.get(ref);
+      if (item === undefined) throw new BridgeError('store_failed', `items/${ref} is missing`);
+      return readItem(`items/${ref}`, item);
+    });
+    return { stored, record };
+  }
+}
+
+function both(a: Set<string>, b: Set<string>): string[] {
+  return [...new Set([...a, ...b])];
+}
