@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { makeMessageKey } from '../bridge/ids.ts';
+import type { ChannelKind, FileRef, InboundMessage } from '../bridge/inbound.ts';
+import { attachmentSpans } from './attachments-in.ts';
+import { isBlank, SpanBuilder } from './span-builder.ts';
+import { messageSpans } from './spans.ts';
+
+/** Who we are in Slack, as `auth.test` says it. */
+export interface SlackIdentity {
+  teamId: string;
+  botUserId: string;
+  botId: string | null;
+}
+
+export type IgnoredReason =
+  | 'malformed'
+  | 'not_a_message'
+  | 'own_message'
+  | 'other_bot'
+  | 'slack_itself'
+  | 'edited'
+  | 'deleted'
+  | 'hidden'
+  | 'not_speech'
+  | 'mention_twin_in_dm'
+  | 'other_workspace'
+  | 'empty';
+
+export type Normalized =
+  | { kind: 'message'; message: InboundMessage }
+  /** `detail` names the subtype or the wrong field: never text of the message. */
+  | { kind: 'ignored'; reason: IgnoredReason; detail: string | null };
+
+const id = z.string().regex(/^[A-Z0-9]+$/);
+const ts = z.string().regex(/^\d+\.\d+$/);
+const optionalText = z.string().nullish();
+
+const envelope = z.looseObject({
+  team_id: optionalText,
+  context_team_id: optionalText,
+  api_app_id: optionalText,
+  is_ext_shared_channel: z.boolean().nullish(),
+  authorizations: z.array(z.looseObject({ team_id: optionalText })).nullish(),
+  event: z.looseObject({ type: z.string(), subtype: optionalText }),
+});
+
+const author = z.looseObject({ user: optionalText, bot_id: optionalText, app_id: optionalText });
+
+const speech = z.looseObject({
+  channel: id,
+  channel_type: optionalText,
+  ts,
+  thread_ts: ts.nullish(),
+  user: id,
+  user_team: optionalText,
+  source_team: optionalText,
+  team: optionalText,
+  text: optionalText,
+});
+
+const file = z.looseObject({
+  id: z.string(),
+  name: optionalText,
+  title: optionalText,
+  mimetype: optionalText,
+  size: z.number().nullish(),
+});
+
+/** A person is speaking in these only (PLATFORM.md 5.2); what is new or unknown is not speech. */
+const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message']);
+const CHANNEL_KINDS: ReadonlySet<string> = new Set(['channel', 'group', 'im', 'mpim']);
+/** Slack speaks through these in the name of nobody. */
+const SLACK_USERS: ReadonlySet<string> = new Set(['USLACK', 'USLACKBOT']);
+
+function ignored(reason: IgnoredReason, detail: string | null = null): Normalized {
+  return { kind: 'ignored', reason, detail };
+}
+
+/** `app_mention` says no `channel_type`; then the id's first letter does, as far as it can (PLATFORM.md 5.3). */
+export function channelKindOf(channel: string, type: string | null | undefined): ChannelKind {
+  if (type && CHANNEL_KINDS.has(type)) return type as ChannelKind;
+  if (channel.startsWith('D')) return 'im';
+  return channel.startsWith('G') ? 'group' : 'channel';
+}
+
+function filesOf(files: unknown): FileRef[] {
+  if (!Array.isArray(files)) return [];
+  return files.flatMap((item) => {
+    const parsed = file.safeParse(item);
+    if (!parsed.success) return [];
+    const { id: fileId, name, title, mimetype, size } = parsed.data;
+    return [{ id: fileId, name: name || title || fileId, mimetype: mimetype ?? null, size: size ?? null }];
+  });
+}
+
+function isOwn(event: unknown, appId: string | null | undefined, identity: SlackIdentity): boolean {
+  const by = author.safeParse(event);
+  if (!by.success) return false;
+  const { user, bot_id, app_id } = by.data;
+  if (user === identity.botUserId) return true;
+  if (bot_id && bot_id === identity.botId) return true;
+  return Boolean(bot_id && app_id && app_id === appId);
+}
+
+/** The installation an event is for. One token serves one workspace, so every key carries that workspace's id. */
+function isForUs(body: z.infer<typeof envelope>, identity: SlackIdentity): boolean {
+  const named = [body.authorizations?.[0]?.team_id, body.context_team_id, body.team_id].filter(Boolean);
+  return named.length === 0 || named.includes(identity.teamId);
+}
+
+/**
+ * The message that an `event_callback` payload tells of, or why it is none for us. Never throws. The twin events of
+ * one mention give the same message (PLATFORM.md 5.2).
+ */
+export function normalizeEvent(payload: unknown, identity: SlackIdentity): Normalized {
+  const parsed = envelope.safeParse(payload);
+  if (!parsed.success) return ignored('malformed', fieldOf(parsed.error));
+  const { event } = parsed.data;
+  if (event.type !== 'message' && event.type !== 'app_mention') return ignored('not_a_message', event.type);
+  const appId = parsed.data.api_app_id;
+  if (isOwn(event, appId, identity) || isOwn(event.message, appId, identity)) return ignored('own_message');
+  if (event.subtype === 'message_changed') return ignored('edited');
+  if (event.subtype === 'message_deleted') return ignored('deleted');
+  if (event.bot_id || event.subtype === 'bot_message') return ignored('other_bot');
+  if (event.subtype && !SPEECH_SUBTYPES.has(event.subtype)) return ignored('not_speech', event.subtype);
+  if (event.hidden === true) return ignored('hidden');
+
+  const said = speech.safeParse(event);
+  if (!said.success) return ignored('malformed', fieldOf(said.error));
+  const { channel, user, text } = said.data;
+  if (SLACK_USERS.has(user)) return ignored('slack_itself');
+  const channelKind = channelKindOf(channel, said.data.channel_type);
+  if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
+  if (!isForUs(parsed.data, identity)) return ignored('other_workspace');
+
+  const spans = new SpanBuilder()
+    .add(messageSpans({ text: text ?? '', blocks: event.blocks }))
+    .add(attachmentSpans(event.attachments)).spans;
+  const files = filesOf(event.files);
+  if (isBlank(spans) && files.length === 0) return ignored('empty');
+
+  const { teamId, botUserId } = identity;
+  const threadTs = said.data.thread_ts ?? null;
+  return {
+    kind: 'message',
+    message: {
+      key: makeMessageKey({ team: teamId, channel, ts: said.data.ts }),
+      team: teamId,
+      channel,
+      channelKind,
+      ts: said.data.ts,
+      threadTs: threadTs === said.data.ts ? null : threadTs,
+      user,
+      userTeam: said.data.user_team || said.data.source_team || said.data.team || null,
+      external: parsed.data.is_ext_shared_channel === true,
+      spans,
+      files,
+      mentionsBot: text
+        ? text.includes(`<@${botUserId}>`) || text.includes(`<@${botUserId}|`)
+        : spans.some((span) => span.kind === 'user' && span.id === botUserId),
+    },
+  };
+}
+
+function fieldOf(error: z.ZodError): string | null {
+  return error.issues[0]?.path.join('.') || null;
+}
