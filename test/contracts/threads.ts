@@ -1,0 +1,558 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
+import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
+import { BridgeError } from '../../src/errors.ts';
+import { assembleStore } from '../../src/storage/open.ts';
+import type { StorageAdapter } from '../../src/storage/sqlite.ts';
+import { createFakeClock } from '../support/clock.ts';
+import { createMemoryLog } from '../support/log.ts';
+import { approvalRecord, inboxItem, openTurn, threadKeyOf, threadRecord, tsOf } from '../support/records.ts';
+
+/** A place where data stays while stores over it come and go. */
+export interface Medium {
+  /** A fresh adapter over what the medium holds. */
+  adapter(namespace: string): StorageAdapter;
+  /** As a process that starts again: whatever was open is gone, what was stored is there. */
+  reopen(): void;
+  destroy(): void;
+}
+
+/** The calls to storage that may fail, and how: thrown, answered with `false`, or the process dies. */
+interface Disk {
+  adapter(namespace: string): StorageAdapter;
+  /** `namespace.method` of each call that changes something, in order. */
+  writes: string[];
+  fail: ((call: string, key: string) => 'throw' | 'false' | undefined) | null;
+  /** Something that happens while a call is on its way to the disk. */
+  meanwhile: ((call: string) => Promise<void>) | null;
+  /** How many rows there are in a namespace. */
+  count(namespace: string): Promise<number>;
+}
+
+const BIG = 'ä'.repeat(20_000);
+const KEY = threadKeyOf(1);
+
+function faultyDisk(medium: Medium): Disk {
+  const disk: Disk = {
+    writes: [],
+    fail: null,
+    meanwhile: null,
+    adapter(namespace) {
+      const inner = medium.adapter(namespace);
+      const around = async <T>(method: string, key: string, run: () => Promise<T>): Promise<T> => {
+        const call = `${namespace}.${method}`;
+        if (method !== 'get') disk.writes.push(call);
+        await disk.meanwhile?.(call);
+        const how = disk.fail?.(call, key);
+        if (how === 'throw') throw new Error('disk I/O error');
+        if (how === 'false') return (method === 'get' ? undefined : false) as T;
+        return run();
+      };
+      return new Proxy(inner, {
+        get(target, name) {
+          switch (name) {
+            case 'get':
+              return async (key: string) => around('get', key, () => target.get(key));
+            case 'set':
+              return async (key: string, value: unknown) => around('set', key, () => target.set(key, value));
+            case 'delete':
+              return async (key: string) => around('delete', key, () => target.delete(key));
+            default: {
+              const value: unknown = Reflect.get(target, name, target);
+              return typeof value === 'function' ? value.bind(target) : value;
+            }
+          }
+        },
+      });
+    },
+    async count(namespace) {
+      let count = 0;
+      for await (const _ of medium.adapter(namespace).iterator()) count += 1;
+      return count;
+    },
+  };
+  return disk;
+}
+
+function code(error: unknown): string {
+  return error instanceof BridgeError ? error.code : `not a BridgeError: ${String(error)}`;
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(() => 'nothing was refused', code);
+}
+
+/** What every implementation of `Threads` and `Choices` must hold, on every kind of storage. */
+export function threadsContract(name: string, createMedium: () => Medium): void {
+  describe(`threads on ${name}`, () => {
+    const mediums: Medium[] = [];
+    afterEach(() => {
+      for (const medium of mediums.splice(0)) medium.destroy();
+    });
+
+    function setUp(medium = createMedium()) {
+      mediums.push(medium);
+      const disk = faultyDisk(medium);
+      const clock = createFakeClock();
+      const log = createMemoryLog();
+      const start = () => assembleStore(disk.adapter, { clock, log }, () => {});
+      const { threads, choices } = start();
+      const restart = () => {
+        medium.reopen();
+        return start();
+      };
+      return { medium, disk, clock, log, threads, choices, restart };
+    }
+
+    it('gives back what was stored, with the next rev and the time of the store', async () => {
+      const { threads, clock } = setUp();
+      expect(await threads.load(KEY)).toBeNull();
+      const record = threadRecord(KEY, {
+        runtime: { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null },
+        inbox: [inboxItem(1, ':bigint:5 and :base64:aGk= and \u0000 stay text')],
+        context: [inboxItem(2)],
+        turn: openTurn(3),
+        approvals: [
+          approvalRecord(1),
+          approvalRecord(2, {
+            state: { state: 'decided', decision: 'denied', by: 'U02BOB', at: 5, words: 'no' },
+          }),
+        ],
+        seen: [{ key: inboxItem(1).key, at: clock.now() }],
+        rev: 77,
+      });
+      const stored = await threads.update(KEY, () => record);
+      expect(stored).toEqual({ ...record, rev: 1, updatedAt: clock.now() });
+      expect(await threads.load(KEY)).toEqual(stored);
+      expect((await threads.update(KEY, (now) => now && { ...now, background: true }))?.rev).toBe(2);
+    });
+
+    it('writes nothing when the change says "leave it"', async () => {
+      const { threads, disk } = setUp();
+      expect(await threads.update(KEY, () => null)).toBeNull();
+      const stored = await threads.update(KEY, () => threadRecord(KEY));
+      const writes = disk.writes.length;
+      expect(await threads.update(KEY, () => null)).toEqual(stored);
+      expect(await threads.update(KEY, (record) => record)).toEqual(stored);
+      expect(disk.writes.length).toBe(writes);
+    });
+
+    it('runs crossing updates of a thread one after another, in the order they came', async () => {
+      const { threads } = setUp();
+      await threads.update(KEY, () => threadRecord(KEY));
+      const numbers = Array.from({ length: 50 }, (_, n) => n);
+      const revs = await Promise.all(
+        numbers.map(async (n) => {
+          const stored = await threads.update(
+            KEY,
+            (record) => record && { ...record, inbox: [...record.inbox, inboxItem(n)] },
+          );
+          return stored?.rev;
+        }),
+      );
+      expect(revs).toEqual(numbers.map((n) => n + 2));
+      expect((await threads.load(KEY))?.inbox.map((item) => item.ts)).toEqual(numbers.map(tsOf));
+      expect(threads.busy).toBe(0);
+    });
+
+    it('is not broken by a change that throws', async () => {
+      const { threads } = setUp();
+      await threads.update(KEY, () => threadRecord(KEY));
+      const refusal = new Error('refused');
+      const first = threads.update(KEY, () => {
+        throw refusal;
+      });
+      const second = threads.update(KEY, (record) => record && { ...record, background: true });
+      await expect(first).rejects.toBe(refusal);
+      expect((await second)?.rev).toBe(2);
+      expect(threads.busy).toBe(0);
+    });
+
+    it('keeps everything over a restart', async () => {
+      const { threads, choices, restart } = setUp();
+      await choices.set('agent', 'agent-1');
+      const stored = await threads.update(KEY, () =>
+        threadRecord(KEY, { turn: openTurn(1, { items: [inboxItem(1, BIG)] }), approvals: [approvalRecord(1)] }),
+      );
+      const again = restart();
+      expect(await again.threads.load(KEY)).toEqual(stored);
+      expect(await again.threads.active()).toEqual([KEY]);
+      expect(await again.threads.byToken('approve1')).toBe(KEY);
+      expect(await again.choices.get('agent')).toBe('agent-1');
+      expect(await again.choices.get('device')).toBeNull();
+    });
+
+    it('refuses a record whose key is another thread’s, and one that could not be read again', async () => {
+      const { threads } = setUp();
+      expect(await codeOf(threads.update(KEY, () => threadRecord(threadKeyOf(2))))).toBe('internal');
+      expect(await codeOf(threads.update(KEY, () => threadRecord(KEY, { createdAt: Number.NaN })))).toBe('internal');
+      expect(await threads.load(KEY)).toBeNull();
+    });
+
+    describe('a failing disk', () => {
+      const active = threadRecord(KEY, { turn: openTurn(1, { items: [inboxItem(1, BIG)] }) });
+
+      for (const how of ['throw', 'false'] as const) {
+        for (const call of ['active.set', 'items.set', 'tokens.set', 'threads.set']) {
+          it(`rejects an update when ${call} fails (${how}), and works again afterwards`, async () => {
+            const { threads, disk } = setUp();
+            const before = await threads.update(KEY, () => threadRecord(KEY));
+            disk.fail = (each) => (each === call ? how : undefined);
+            expect(await codeOf(threads.update(KEY, () => active))).toBe('store_failed');
+            disk.fail = null;
+            expect(await threads.load(KEY)).toEqual(before);
+            expect((await threads.update(KEY, () => active))?.rev).toBe(2);
+            expect(await threads.active()).toEqual([KEY]);
+          });
+        }
+      }
+
+      it('rejects when the record can not be read, so that a known thread never looks new', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY));
+        disk.fail = (call) => (call === 'threads.get' ? 'throw' : undefined);
+        expect(await codeOf(threads.load(KEY))).toBe('store_failed');
+        const asked: unknown[] = [];
+        const update = threads.update(KEY, (record) => {
+          asked.push(record);
+          return threadRecord(KEY);
+        });
+        expect(await codeOf(update)).toBe('store_failed');
+        expect(asked).toEqual([]);
+      });
+
+      it('rejects when tokens, markers or choices can not be read or written', async () => {
+        const { threads, choices, disk } = setUp();
+        await threads.update(KEY, () => active);
+        disk.fail = () => 'throw';
+        expect(await codeOf(threads.byToken('stop1'))).toBe('store_failed');
+        expect(await codeOf(threads.active())).toBe('store_failed');
+        expect(await codeOf(choices.get('agent'))).toBe('store_failed');
+        expect(await codeOf(choices.set('agent', 'a'))).toBe('store_failed');
+        disk.fail = (call) => (call === 'choices.set' ? 'false' : undefined);
+        expect(await codeOf(choices.set('agent', 'a'))).toBe('store_failed');
+      });
+
+      for (const how of ['throw', 'false'] as const) {
+        it(`counts an update as done when only the tidying fails (${how}), logs it, and tidies at the next start`, async () => {
+          const { threads, disk, log, restart } = setUp();
+          await threads.update(KEY, () => active);
+          disk.fail = (call) => (call.endsWith('.delete') ? how : undefined);
+          expect((await threads.update(KEY, (record) => record && { ...record, turn: null }))?.turn).toBeNull();
+          expect(log.lines.map((line) => line.level)).toEqual(['warn']);
+          disk.fail = null;
+          const again = restart();
+          expect(await again.threads.active()).toEqual([]);
+          for (const namespace of ['active', 'items', 'tokens']) expect(await disk.count(namespace)).toBe(0);
+        });
+      }
+    });
+
+    describe('records it must not guess at', () => {
+      async function put(disk: Disk, namespace: string, key: string, text: string) {
+        await disk.adapter(namespace).set(key, text);
+      }
+
+      it('refuses a record of a newer schema and leaves it as it is', async () => {
+        const { threads, disk, medium } = setUp();
+        const row = JSON.stringify({ value: { schema: 2, key: KEY, whatever: true } });
+        await put(disk, 'threads', KEY, row);
+        expect(await codeOf(threads.load(KEY))).toBe('record_newer');
+        expect(await codeOf(threads.update(KEY, () => threadRecord(KEY)))).toBe('record_newer');
+        expect(await medium.adapter('threads').get(KEY)).toBe(row);
+      });
+
+      it.each([
+        ['broken JSON', '{'],
+        ['null', 'null'],
+        ['no value', '{}'],
+        ['no schema', '{"value":{}}'],
+        ['a field too few', '{"value":{"schema":1}}'],
+        ['another thread’s record', JSON.stringify({ value: { schema: 1, ...threadRecord(threadKeyOf(2)) } })],
+        ['an unknown field', JSON.stringify({ value: { schema: 1, ...threadRecord(KEY), surprise: 1 } })],
+        ['an expiry of keyv’s', JSON.stringify({ value: { schema: 0 }, expires: 1 })],
+      ])('names the key of a malformed record (%s) and does not take it for a new thread', async (_, text) => {
+        const { threads, disk } = setUp();
+        await put(disk, 'threads', KEY, text);
+        const error = await threads.load(KEY).catch((thrown: unknown) => thrown);
+        expect(code(error)).toBe('store_failed');
+        expect(String(error)).toContain(KEY);
+        expect(await disk.count('threads')).toBe(1);
+      });
+
+      it('still lists an active thread that it can not read, so that others start and this one is heard of', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { background: true }));
+        await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2), { background: true }));
+        await put(disk, 'threads', KEY, '{"value":{"schema":9}}');
+        expect((await threads.active()).sort()).toEqual([KEY, threadKeyOf(2)]);
+      });
+
+      it('never lets a row expire by the wall clock', async () => {
+        const { threads, disk } = setUp();
+        const stored = await threads.update(KEY, () => threadRecord(KEY));
+        const text = String(await disk.adapter('threads').get(KEY));
+        await put(disk, 'threads', KEY, JSON.stringify({ ...JSON.parse(text), expires: 1 }));
+        expect(await threads.load(KEY)).toEqual(stored);
+      });
+    });
+
+    it('refuses to save over a record that somebody else has written meanwhile', async () => {
+      const medium = createMedium();
+      const { threads, disk } = setUp(medium);
+      await threads.update(KEY, () => threadRecord(KEY));
+      const other = assembleStore(medium.adapter, { clock: createFakeClock(), log: createMemoryLog() }, () => {});
+      // The other replica is quicker: it writes between this one's read and its write.
+      disk.meanwhile = async (call) => {
+        if (call !== 'active.set') return;
+        disk.meanwhile = null;
+        await other.threads.update(KEY, (record) => record && { ...record, participants: ['U02BOB'] });
+      };
+      const update = threads.update(KEY, (record) => record && { ...record, inbox: [inboxItem(1)] });
+      expect(await codeOf(update)).toBe('record_conflict');
+      expect(await threads.load(KEY)).toMatchObject({ rev: 2, participants: ['U02BOB'], inbox: [] });
+      expect((await threads.update(KEY, (record) => record && { ...record, background: true }))?.rev).toBe(3);
+    });
+
+    describe('bounds', () => {
+      it('forgets seen messages after 24 hours, and the oldest beyond 2,000', async () => {
+        const { threads, clock } = setUp();
+        const at = clock.now();
+        const seen = Array.from({ length: 2_500 }, (_, n) => ({ key: inboxItem(n).key, at }));
+        const stored = await threads.update(KEY, () => threadRecord(KEY, { seen }));
+        expect(stored?.seen).toEqual(seen.slice(-2_000));
+        await clock.advance(24 * 60 * 60_000 - 1);
+        const touch = () => threads.update(KEY, (record) => record && { ...record, participants: [] });
+        expect((await touch())?.seen.length).toBe(2_000);
+        await clock.advance(1);
+        expect((await touch())?.seen).toEqual([]);
+      });
+
+      it('keeps open approvals, those of the open turn, and the last 50 that are closed', async () => {
+        const { threads } = setUp();
+        const closed = { state: 'closed', why: 'turn_over', at: 1 } as const;
+        const old = Array.from({ length: 80 }, (_, n) => approvalRecord(n, { turn: makeTurnId('old'), state: closed }));
+        const own = Array.from({ length: 60 }, (_, n) => approvalRecord(100 + n, { state: closed }));
+        const open = approvalRecord(999, { turn: makeTurnId('old') });
+        const stored = await threads.update(KEY, () =>
+          threadRecord(KEY, { turn: openTurn(1), approvals: [open, ...old, ...own] }),
+        );
+        expect(stored?.approvals).toEqual([open, ...old.slice(-50), ...own]);
+        expect(await threads.byToken('approve29')).toBeNull();
+        expect(await threads.byToken('approve30')).toBe(KEY);
+      });
+
+      it('refuses a record that has grown too large and keeps the one before', async () => {
+        const { threads, disk } = setUp();
+        const before = await threads.update(KEY, () => threadRecord(KEY));
+        const inbox = Array.from({ length: 100 }, (_, n) => inboxItem(n, 'x'.repeat(12_000)));
+        expect(await codeOf(threads.update(KEY, () => threadRecord(KEY, { inbox })))).toBe('record_too_large');
+        expect(await threads.load(KEY)).toEqual(before);
+        expect(await threads.active()).toEqual([]);
+        expect(await disk.count('active')).toBe(0);
+      });
+    });
+
+    describe('big messages', () => {
+      it('lie under a key of their own, come back whole, and are deleted when they are done', async () => {
+        const { threads, disk } = setUp();
+        const big = inboxItem(1, BIG);
+        const inbox = [inboxItem(0), big];
+        expect((await threads.update(KEY, () => threadRecord(KEY, { inbox })))?.inbox).toEqual(inbox);
+        expect(String(await disk.adapter('threads').get(KEY)).length).toBeLessThan(2_000);
+        expect((await threads.load(KEY))?.inbox).toEqual(inbox);
+        // On its way through a turn it is the same row.
+        const turn = openTurn(1, { items: [big], context: [inboxItem(2, BIG)] });
+        await threads.update(KEY, (record) => record && { ...record, inbox: [], turn, context: [inboxItem(3, BIG)] });
+        expect(await disk.count('items')).toBe(3);
+        expect((await threads.load(KEY))?.turn).toEqual(turn);
+        await threads.update(KEY, (record) => record && { ...record, turn: null, context: [] });
+        expect(await disk.count('items')).toBe(0);
+      });
+
+      it('rejects rather than forgets when such a message is missing', async () => {
+        const { threads, disk, medium } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { inbox: [inboxItem(1, BIG)] }));
+        for await (const [ref] of medium.adapter('items').iterator()) await disk.adapter('items').delete(ref);
+        expect(await codeOf(threads.load(KEY))).toBe('store_failed');
+      });
+    });
+
+    describe('the index of active threads', () => {
+      it('names exactly the threads in which something is open', async () => {
+        const { threads, disk } = setUp();
+        for (let n = 1; n <= 20; n += 1) await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n)));
+        expect(await threads.active()).toEqual([]);
+        await threads.update(KEY, (record) => record && { ...record, inbox: [inboxItem(1)] });
+        const asked = threadKeyOf(7);
+        await threads.update(asked, (record) => record && { ...record, approvals: [approvalRecord(1)] });
+        expect((await threads.active()).sort()).toEqual([KEY, asked]);
+        await threads.update(KEY, (record) => record && { ...record, inbox: [] });
+        expect(await threads.active()).toEqual([asked]);
+        expect(await disk.count('active')).toBe(1);
+      });
+
+      it('is marked before the record is written and unmarked after', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY));
+        disk.writes.length = 0;
+        await threads.update(KEY, (record) => record && { ...record, background: true });
+        await threads.update(KEY, (record) => record && { ...record, background: false });
+        expect(disk.writes).toEqual(['active.set', 'threads.set', 'threads.set', 'active.delete']);
+      });
+
+      it('costs start-up nothing for threads in which nothing is open', async () => {
+        const { threads, disk, restart } = setUp();
+        for (let n = 1; n <= 30; n += 1) await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n)));
+        await threads.update(KEY, (record) => record && { ...record, background: true });
+        const again = restart();
+        const read: string[] = [];
+        disk.fail = (call, key) => {
+          read.push(`${call} ${key}`);
+          return undefined;
+        };
+        expect(await again.threads.active()).toEqual([KEY]);
+        expect(read).toEqual([`active.get ${KEY}`, `threads.get ${KEY}`]);
+      });
+    });
+
+    describe('tokens', () => {
+      it('lead to the thread while the record remembers them, open or closed', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { turn: openTurn(1), approvals: [approvalRecord(1)] }));
+        expect(await threads.byToken('stop1')).toBe(KEY);
+        expect(await threads.byToken('approve1')).toBe(KEY);
+        const closed = approvalRecord(1, { state: { state: 'closed', why: 'turn_over', at: 1 } });
+        await threads.update(KEY, (record) => record && { ...record, turn: null, approvals: [closed] });
+        expect(await threads.byToken('stop1')).toBeNull();
+        expect(await threads.byToken('approve1')).toBe(KEY);
+        await threads.update(KEY, (record) => record && { ...record, approvals: [] });
+        expect(await threads.byToken('approve1')).toBeNull();
+        expect(await disk.count('tokens')).toBe(0);
+        expect(await disk.count('active')).toBe(0);
+      });
+
+      it('that nobody gave out lead nowhere', async () => {
+        const { threads } = setUp();
+        for (const token of ['', 'x', `x'; DROP TABLE rows; --`, 'y'.repeat(100_000)]) {
+          expect(await threads.byToken(token)).toBeNull();
+        }
+      });
+    });
+
+    it('survives a crash at any write: no dangling reference, no forgotten thread, no leftovers', async () => {
+      const steps: ((record: ThreadRecord | null) => ThreadRecord)[] = [
+        () => threadRecord(KEY, { inbox: [inboxItem(1, BIG)] }),
+        (record) => ({
+          ...(record ?? threadRecord(KEY)),
+          inbox: [inboxItem(2, BIG)],
+          turn: openTurn(1, { items: [inboxItem(1, BIG)] }),
+          approvals: [approvalRecord(1)],
+        }),
+        (record) => ({
+          ...(record ?? threadRecord(KEY)),
+          inbox: [],
+          turn: openTurn(2, { items: [inboxItem(2, BIG)] }),
+          approvals: [approvalRecord(2, { turn: makeTurnId('t2'), token: makeToken('approve2') })],
+        }),
+        (record) => ({ ...(record ?? threadRecord(KEY)), turn: null, approvals: [] }),
+      ];
+      const total = await (async () => {
+        const { threads, disk } = setUp();
+        for (const step of steps) await threads.update(KEY, step);
+        return disk.writes.length;
+      })();
+      expect(total).toBeGreaterThan(12);
+      for (let crash = 1; crash <= total; crash += 1) {
+        const { threads, disk, restart } = setUp();
+        let written = 0;
+        // From the crash on nothing reaches the disk any more.
+        disk.fail = (call) => {
+          if (call.endsWith('.get')) return undefined;
+          written += 1;
+          return written >= crash ? 'throw' : undefined;
+        };
+        let confirmed: ThreadRecord | null = null;
+        for (const step of steps) {
+          try {
+            confirmed = await threads.update(KEY, step);
+          } catch {
+            break;
+          }
+        }
+        disk.fail = null;
+        const again = restart();
+        // What was confirmed is there; nothing dangles.
+        const found = await again.threads.load(KEY);
+        expect(found?.rev ?? 0).toBe(confirmed?.rev ?? 0);
+        expect(await again.threads.active()).toEqual(found && isActive(found) ? [KEY] : []);
+        // Exactly what the record owns is left.
+        const items = [...(found?.inbox ?? []), ...(found?.turn?.items ?? [])];
+        expect(await disk.count('items')).toBe(items.length);
+        expect(await disk.count('tokens')).toBe((found?.approvals.length ?? 0) + (found?.turn ? 1 : 0));
+        for (const step of steps) await again.threads.update(KEY, step);
+        for (const namespace of ['active', 'items', 'tokens']) expect(await disk.count(namespace)).toBe(0);
+      }
+    });
+
+    it('behaves like a plain map of records, whatever is done in whatever order', async () => {
+      const thread = fc.integer({ min: 1, max: 3 });
+      const text = fc.oneof(fc.string(), fc.constant(BIG));
+      const command = fc.oneof(
+        fc.record({ do: fc.constant('receive' as const), thread, n: fc.integer({ min: 1, max: 30 }), text }),
+        fc.record({ do: fc.constant('take' as const), thread, n: fc.integer({ min: 1, max: 9 }) }),
+        fc.record({ do: fc.constant('ask' as const), thread, n: fc.integer({ min: 1, max: 9 }) }),
+        fc.record({ do: fc.constant('finish' as const), thread }),
+        fc.record({ do: fc.constant('refuse' as const), thread }),
+        fc.record({ do: fc.constant('restart' as const), thread }),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (commands) => {
+          const { threads, restart } = setUp();
+          let store = { threads };
+          const model = new Map<ThreadKey, ThreadRecord>();
+          for (const each of commands) {
+            const key = threadKeyOf(each.thread);
+            if (each.do === 'restart') {
+              store = restart();
+              continue;
+            }
+            const change = (record: ThreadRecord | null): ThreadRecord => {
+              const now = record ?? threadRecord(key);
+              switch (each.do) {
+                case 'receive':
+                  return { ...now, inbox: [...now.inbox, inboxItem(each.n, each.text)] };
+                case 'take':
+                  return { ...now, inbox: [], turn: openTurn(each.n, { items: now.inbox }) };
+                case 'ask':
+                  return { ...now, approvals: [approvalRecord(each.n, { token: makeToken(`${key}-${each.n}`) })] };
+                case 'finish':
+                  return { ...now, turn: null, approvals: [] };
+                case 'refuse':
+                  throw new Error('refused');
+              }
+            };
+            const done = store.threads.update(key, change);
+            if (each.do === 'refuse') {
+              await expect(done).rejects.toThrow('refused');
+              continue;
+            }
+            const stored = await done;
+            const expected = change(model.get(key) ?? null);
+            const rev = (model.get(key)?.rev ?? 0) + 1;
+            model.set(key, { ...expected, rev, updatedAt: stored?.updatedAt ?? -1 });
+            expect(stored).toEqual(model.get(key));
+          }
+          for (const [key, record] of model) {
+            expect(await store.threads.load(key)).toEqual(record);
+            for (const { token } of record.approvals) expect(await store.threads.byToken(token)).toBe(key);
+          }
+          const active = [...model.values()].filter(isActive).map((record) => record.key);
+          expect((await store.threads.active()).sort()).toEqual(active.sort());
+        }),
+        { numRuns: 40 },
+      );
+    });
+  });
+}
