@@ -1,0 +1,258 @@
+import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
+import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
+import { asBridgeError, BridgeError } from '../errors.ts';
+import { shakeHands } from './handshake.ts';
+import { backoff } from './link/backoff.ts';
+import { type LaneDialer, type LaneLoss, lossReason } from './link/lane.ts';
+import { abortMessage, approvalResponse, conversationMessagesList, createMessage, sync } from './protocol/outgoing.ts';
+import { type Ask, linkLost } from './requests.ts';
+import type { Plan, Route } from './routes/route.ts';
+import { readHistory } from './runtime/history.ts';
+import { initialRuntime } from './runtime/runtime.ts';
+import { openSession, type RuntimeMachine, type Session } from './session.ts';
+
+export interface ConnectionParts {
+  route: Route;
+  dial: LaneDialer;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+type Stage =
+  /** Finding out where to dial, dialling, or shaking hands; what that waits for is in `session` once there is one. */
+  | { name: 'connecting'; session: Session | null }
+  | { name: 'ready'; session: Session; since: number }
+  | { name: 'waiting'; timer: Timer }
+  /** No retry can heal it. */
+  | { name: 'stuck'; error: BridgeError }
+  | { name: 'closed' };
+
+const ANSWERS_WITHIN_MS = 10_000;
+/** A link that lived this long was a good one: the next loss is dialled again at once. */
+const GOOD_LINK_MS = 10_000;
+/** What the `ready` event says of the replay; told once is enough. */
+const IN_SNAPSHOT: ReadonlySet<AgentEvent['type']> = new Set(['loop', 'device', 'approval-asked', 'approvals-open']);
+const MOST_EARLY_EVENTS = 5_000;
+const HISTORY_WITHIN_MS = 5_000;
+/** Enough to hold the messages of any one turn whose text went missing. */
+const HISTORY_TO_REPAIR = 50;
+
+/** One runtime, whatever happens to its links. See {@link AgentConnection} for what it promises. */
+export function createConnection(
+  parts: ConnectionParts,
+  options: ConnectOptions,
+  onEvent: (event: AgentEvent | ConnectionEvent) => void,
+): AgentConnection {
+  const { route, dial, clock, random, log } = parts;
+  const { mode } = options;
+  let stage: Stage = { name: 'connecting', session: null };
+  let runtime: StoredRuntime | null = options.runtime;
+  let machine: RuntimeMachine | null = null;
+  /** What happened before the handshake was done, also in attempts that failed: told after the next `ready`. */
+  const early: AgentEvent[] = [];
+  let failures = 0;
+  let everReady = false;
+
+  const tell = (event: AgentEvent | ConnectionEvent) => {
+    if (stage.name === 'closed') return;
+    try {
+      onEvent(event);
+    } catch (err) {
+      log.error({ err, event: event.type }, 'a listener of the connection failed');
+    }
+  };
+
+  const connect = async () => {
+    const mine: Stage = { name: 'connecting', session: null };
+    stage = mine;
+    let gone = false;
+    try {
+      const plan = await route.plan(runtime);
+      if (stage !== mine) return;
+      const machine = remember(plan);
+      const opened = Promise.withResolvers<void>();
+      const session = openSession(
+        {
+          endpoints: plan.endpoints,
+          ordered: route.ordered,
+          dial,
+          clock,
+          log,
+          requestPrefix: random.id(),
+          machine,
+          history: (ask) => fetchHistory(ask, HISTORY_TO_REPAIR),
+        },
+        {
+          open: () => opened.resolve(),
+          event(event) {
+            if (stage.name === 'ready') tell(event);
+            else if (early.length < MOST_EARLY_EVENTS && !IN_SNAPSHOT.has(event.type)) early.push(event);
+          },
+          lost(loss) {
+            gone = true;
+            opened.reject(route.unreachable(loss));
+            lost(session, loss);
+          },
+        },
+      );
+      mine.session = session;
+      await opened.promise;
+      const started = await shakeHands({ session, route, plan, mode });
+      if (stage !== mine) return;
+      if (gone) throw linkLost({ certain: true });
+      runtime = { ...started, deviceId: plan.deviceId };
+      stage = { name: 'ready', session, since: clock.now() };
+      tellReady(session, runtime, plan);
+      for (const event of early.splice(0)) tell(event);
+    } catch (error) {
+      if (stage !== mine) return;
+      mine.session?.close();
+      failed(asBridgeError(error));
+    }
+  };
+
+  /** What a plan found or made is used again by the next one, or every failed attempt would leave a conversation behind. */
+  const remember = ({ agentId, conversationId, deviceId }: Plan): RuntimeMachine => {
+    if (conversationId !== null) runtime ??= { agentId, conversationId, deviceId };
+    machine ??= { state: initialRuntime(runtime) };
+    return machine;
+  };
+
+  const tellReady = (session: Session, ref: StoredRuntime, plan: Plan) => {
+    const now = session.snapshot();
+    const reconnected = everReady;
+    everReady = true;
+    log.info({ reconnected, mode: now.mode, loop: now.loop, device: plan.deviceName }, 'connected to the runtime');
+    tell({
+      type: 'ready',
+      runtime: ref,
+      deviceName: plan.deviceName,
+      workingDirectory: now.workingDirectory,
+      loop: now.loop ?? 'idle',
+      activeRunIds: now.activeRunIds,
+      clientMessageIdsByRun: now.clientMessageIdsByRun,
+      approvals: now.approvals,
+      reconnected,
+    });
+  };
+
+  const lost = (session: Session, loss: LaneLoss) => {
+    if (stage.name !== 'ready' || stage.session !== session) return;
+    if (clock.now() - stage.since >= GOOD_LINK_MS) failures = 0;
+    const reason = lossReason(loss);
+    const delay = nextDelay();
+    log.warn({ reason, delay }, 'the link to the runtime was lost');
+    stage = { name: 'waiting', timer: clock.after(delay, () => void connect()) };
+    tell({ type: 'lost', reason, turnsDie: route.turnsDie });
+  };
+
+  const failed = (error: BridgeError) => {
+    const { code, notice } = error;
+    const retryInMs = error.retry ? nextDelay() : null;
+    log.warn({ code, err: error, retryInMs }, 'the runtime is not available');
+    stage =
+      retryInMs === null
+        ? { name: 'stuck', error }
+        : { name: 'waiting', timer: clock.after(retryInMs, () => void connect()) };
+    tell({ type: 'unavailable', code, notice, retryInMs });
+  };
+
+  const nextDelay = () => {
+    const delay = backoff(failures, random.next());
+    failures += 1;
+    return delay;
+  };
+
+  /** The session that input may go over, and its runtime. */
+  const live = (): { session: Session; ref: StoredRuntime } => {
+    if (stage.name === 'ready' && runtime !== null) return { session: stage.session, ref: runtime };
+    throw stage.name === 'stuck' ? stage.error : linkLost({ certain: true });
+  };
+
+  /**
+   * Asks over the live link. A link on which a request stays without an answer is given up, so that whoever gets
+   * `link_lost` can rely on `lost` and a later `ready` to tell how things stand.
+   */
+  const request = async <Answer>(ask: (session: Session, ref: StoredRuntime) => Promise<Answer | null>) => {
+    const { session, ref } = live();
+    const answer = await ask(session, ref);
+    if (answer !== null) return answer;
+    session.close();
+    lost(session, { kind: 'silent' });
+    throw linkLost({ certain: false });
+  };
+
+  const fetchHistory = async (ask: Ask, limit: number): Promise<HistoryItem[]> => {
+    if (runtime === null) return [];
+    const { conversationId } = runtime;
+    const answer = await ask(
+      'conversation_messages_list_response',
+      (requestId) => conversationMessagesList(requestId, conversationId, { limit }),
+      HISTORY_WITHIN_MS,
+    );
+    if (answer?.success === true && answer.messages) return readHistory(answer.messages);
+    const messages = await route.messages(conversationId, limit);
+    if (messages !== null) return readHistory(messages);
+    throw new BridgeError('letta_unreachable', 'the history was not answered', {
+      notice: 'Letta does not answer at the moment.',
+      retry: true,
+    });
+  };
+
+  queueMicrotask(() => {
+    if (stage.name !== 'closed') void connect();
+  });
+
+  return {
+    async submit({ clientMessageId, content }) {
+      const answer = await request((session, ref) =>
+        session.ask(
+          'input_accepted',
+          (requestId) => createMessage({ requestId, runtime: ref, messages: [{ content, clientMessageId }] }),
+          ANSWERS_WITHIN_MS,
+        ),
+      );
+      if (!answer.accepted) throw inputRefused(answer.error ?? '');
+    },
+    async answer(requestId: string, decision: Decision) {
+      const answer = await request((session, ref) =>
+        session.ask(
+          'input_accepted',
+          (id) => approvalResponse({ requestId: id, runtime: ref, approvalId: requestId, decision }),
+          ANSWERS_WITHIN_MS,
+        ),
+      );
+      if (answer.accepted) return 'accepted';
+      // The wording is all that tells it from a refusal (PROTOCOL.md 5.3).
+      if (/no longer pending/i.test(answer.error ?? '')) return 'gone';
+      throw inputRefused(answer.error ?? '');
+    },
+    async abort() {
+      const answer = await request((session, ref) =>
+        session.ask('abort_message_response', (requestId) => abortMessage(requestId, ref), ANSWERS_WITHIN_MS),
+      );
+      return { aborted: answer.aborted === true };
+    },
+    async settle() {
+      await request((session, ref) =>
+        session.ask('sync_response', (requestId) => sync(requestId, ref), ANSWERS_WITHIN_MS),
+      );
+    },
+    async history(limit) {
+      return fetchHistory(live().session.ask, limit);
+    },
+    close() {
+      const before = stage;
+      stage = { name: 'closed' };
+      if (before.name === 'waiting') before.timer.cancel();
+      if (before.name === 'connecting' || before.name === 'ready') before.session?.close();
+    },
+  };
+}
+
+function inputRefused(error: string): BridgeError {
+  return new BridgeError('input_refused', `Letta refused the input: ${error.slice(0, 300)}`, {
+    notice: 'Letta refused the message.',
+  });
+}

@@ -1,0 +1,47 @@
+import type { AgentGateway, Choices, Clock, Log, Random } from '../bridge/ports.ts';
+import { createConnection } from './connection.ts';
+import { createHostedApi, type FetchLike } from './hosted-api.ts';
+import type { AppServerAddress, CloudAddress } from './link/endpoints.ts';
+import type { LaneDialer } from './link/lane.ts';
+import { createAppServerRoute } from './routes/app-server.ts';
+import { createCloudRoute } from './routes/cloud.ts';
+import type { Route } from './routes/route.ts';
+
+/** Where Letta is: `app-server` directly, or a device behind the hosted relay (`cloud`). */
+export type LettaTarget =
+  | ({ mode: 'app-server' } & AppServerAddress)
+  | ({
+      mode: 'cloud';
+      /** `LETTA_ENVIRONMENT`: a device id or a connection name; `null` takes the only one online. */
+      environment: string | null;
+    } & CloudAddress);
+
+export interface GatewayOptions {
+  target: LettaTarget;
+  /** `LETTA_AGENT_ID`; `null` takes the only agent there is. */
+  agentId: string | null;
+  clock: Clock;
+  random: Random;
+  dial: LaneDialer;
+  /** Used in `cloud` mode only. */
+  fetch: FetchLike;
+  choices: Choices;
+  log: Log;
+}
+
+/** Connections to runtimes, one link each. Throws `config_invalid` for an address that can not be used. */
+export function createGateway(options: GatewayOptions): AgentGateway {
+  const { dial, clock, random, log } = options;
+  const route = createRoute(options);
+  return {
+    connect(wanted, onEvent) {
+      return createConnection({ route, dial, clock, random, log }, wanted, onEvent);
+    },
+  };
+}
+
+function createRoute({ target, ...parts }: GatewayOptions): Route {
+  if (target.mode === 'app-server') return createAppServerRoute({ ...parts, address: target });
+  const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
+  return createCloudRoute({ ...parts, address: target, environment: target.environment, api });
+}

@@ -1,0 +1,99 @@
+import type { PermissionMode, RuntimeRef } from '../bridge/agent-event.ts';
+import { BridgeError } from '../errors.ts';
+import { agentNotFound } from './hosted-api.ts';
+import type { FrameOf } from './protocol/incoming.ts';
+import { changeDeviceState, runtimeStart, sync } from './protocol/outgoing.ts';
+import { linkLost } from './requests.ts';
+import type { Plan, Route } from './routes/route.ts';
+import type { Session } from './session.ts';
+
+const STARTS_WITHIN_MS = 30_000;
+const SYNCS_WITHIN_MS = 10_000;
+const REPLAYS_WITHIN_MS = 5_000;
+const CHANGES_MODE_WITHIN_MS = 5_000;
+
+export interface Handshake {
+  session: Session;
+  route: Route;
+  plan: Plan;
+  mode: PermissionMode;
+}
+
+/**
+ * Brings a fresh link to the point where input may be sent: the runtime is started or synced, its state was replayed,
+ * and its permission mode is the one asked for, as the device itself says. Rejects with a BridgeError otherwise.
+ */
+export async function shakeHands({ session, route, plan, mode }: Handshake): Promise<RuntimeRef> {
+  const runtime = (await start(session, route, plan, mode)) ?? (await driveBySync(session, route, plan));
+  // On the relay the response can overtake the replay (PROTOCOL.md 3.3).
+  const told = await session.until((now) => now.loop !== null && now.mode !== null, REPLAYS_WITHIN_MS);
+  if (!told) throw deviceSilent('the device did not replay its state');
+  if (session.snapshot().mode === mode) return runtime;
+  session.send(changeDeviceState(runtime, { mode }));
+  if (await session.until((now) => now.mode === mode, CHANGES_MODE_WITHIN_MS)) return runtime;
+  throw new BridgeError('mode_not_confirmed', `asked for ${mode}, the device runs ${session.snapshot().mode}`, {
+    notice: `The Letta device does not confirm the permission mode ${mode}, so nothing is sent to it.`,
+    retry: true,
+  });
+}
+
+/** `null` when the device does not answer and may be driven by `sync`. */
+async function start(session: Session, route: Route, plan: Plan, mode: PermissionMode): Promise<RuntimeRef | null> {
+  const { agentId, conversationId } = plan;
+  const answer = await session.ask(
+    'runtime_start_response',
+    (requestId) =>
+      runtimeStart({
+        requestId,
+        agent: { id: agentId },
+        conversation: conversationId === null ? { create: {} } : { id: conversationId },
+        mode,
+        waitForReplay: true,
+        clientInfo: { name: 'letta_slack_bridge', title: 'Slack bridge' },
+      }),
+    route.syncAfterMs ?? STARTS_WITHIN_MS,
+  );
+  if (answer === null) {
+    if (route.syncAfterMs === null) throw deviceSilent('no answer to runtime_start');
+    return null;
+  }
+  if (answer.success === true && answer.runtime) {
+    return { agentId: answer.runtime.agent_id, conversationId: answer.runtime.conversation_id };
+  }
+  throw startRefused(answer, plan);
+}
+
+async function driveBySync(session: Session, route: Route, plan: Plan): Promise<RuntimeRef> {
+  const { agentId, conversationId } = plan;
+  if (conversationId === null) throw deviceSilent('no answer to runtime_start');
+  if (!(await route.conversationExists(conversationId))) throw conversationNotFound(conversationId);
+  const runtime = { agentId, conversationId };
+  const answer = await session.ask('sync_response', (requestId) => sync(requestId, runtime), SYNCS_WITHIN_MS);
+  if (answer === null) throw deviceSilent('no answer to sync');
+  return runtime;
+}
+
+export function conversationNotFound(conversationId: string): BridgeError {
+  return new BridgeError('conversation_not_found', `conversation ${conversationId} not found`, {
+    notice: 'The Letta conversation of this thread does not exist any more.',
+  });
+}
+
+/** The one place that reads the wording of a refused `runtime_start` (PROTOCOL.md 5.1). */
+function startRefused(answer: FrameOf<'runtime_start_response'>, plan: Plan): BridgeError {
+  const error = answer.error ?? '';
+  if (/^Agent \S+ not found/i.test(error)) return agentNotFound(plan.agentId);
+  if (/^Conversation \S+ not found/i.test(error)) return conversationNotFound(plan.conversationId ?? 'new');
+  return new BridgeError('letta_refused', `runtime_start was refused: ${error.slice(0, 300)}`, {
+    notice: 'Letta refused to start the conversation.',
+    retry: true,
+  });
+}
+
+function deviceSilent(why: string): BridgeError {
+  return new BridgeError('letta_unreachable', why, {
+    notice: 'Letta does not answer at the moment.',
+    retry: true,
+    cause: linkLost({ certain: false }),
+  });
+}

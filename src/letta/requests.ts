@@ -1,0 +1,90 @@
+import type { Clock, Timer } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import type { FrameOf, ResponseFrame } from './protocol/incoming.ts';
+import type { OutgoingFrame } from './protocol/outgoing.ts';
+
+export type ResponseType = ResponseFrame['type'];
+
+/**
+ * Sends a request and waits for its response. `null`: none came within `withinMs`, whatever became of the request.
+ * Rejects with `link_lost`, `certain: false`, when the link is gone before.
+ */
+export type Ask = <Type extends ResponseType>(
+  response: Type,
+  make: (requestId: string) => OutgoingFrame,
+  withinMs: number,
+) => Promise<FrameOf<Type> | null>;
+
+/** Requests of one link that wait for their response. */
+export interface Requests {
+  ask: Ask;
+  /** Responses that nobody waits for are ignored: the relay shows ours to others and theirs to us (PROTOCOL.md 3.4). */
+  answered(requestId: string, frame: ResponseFrame): void;
+  /** The link is gone: everything that waits rejects, and all later requests do. */
+  fail(): void;
+}
+
+interface Waiting {
+  type: ResponseType;
+  timer: Timer;
+  resolve(frame: ResponseFrame | null): void;
+  reject(error: BridgeError): void;
+}
+
+const MOST_WAITING = 100;
+
+/** @param prefix makes the request ids of this link its own */
+export function createRequests(clock: Clock, prefix: string, send: (frame: OutgoingFrame) => void): Requests {
+  const waiting = new Map<string, Waiting>();
+  let count = 0;
+  let gone = false;
+
+  const take = (requestId: string): Waiting | undefined => {
+    const request = waiting.get(requestId);
+    waiting.delete(requestId);
+    request?.timer.cancel();
+    return request;
+  };
+
+  const ask = (
+    type: ResponseType,
+    make: (requestId: string) => OutgoingFrame,
+    withinMs: number,
+  ): Promise<ResponseFrame | null> => {
+    if (gone) return Promise.reject(linkLost({ certain: true }));
+    if (waiting.size >= MOST_WAITING) {
+      return Promise.reject(new BridgeError('letta_unreachable', 'too many requests wait for Letta', { retry: true }));
+    }
+    count += 1;
+    const requestId = `${prefix}-${count}`;
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(withinMs, () => take(requestId)?.resolve(null));
+      waiting.set(requestId, { type, timer, resolve, reject });
+      send(make(requestId));
+    });
+  };
+
+  return {
+    // Which response belongs to which request is checked when it arrives.
+    ask: ask as Ask,
+    answered(requestId, frame) {
+      const request = take(requestId);
+      if (!request) return;
+      if (request.type === frame.type) request.resolve(frame);
+      else request.reject(new BridgeError('letta_refused', `${request.type} expected, ${frame.type} came`));
+    },
+    fail() {
+      gone = true;
+      for (const requestId of [...waiting.keys()]) take(requestId)?.reject(linkLost({ certain: false }));
+    },
+  };
+}
+
+/** @param certain whether it is sure that nothing arrived at Letta */
+export function linkLost({ certain }: { certain: boolean }): BridgeError {
+  return new BridgeError('link_lost', certain ? 'there is no link to Letta' : 'the link to Letta was lost meanwhile', {
+    notice: 'The connection to Letta was lost.',
+    certain,
+    retry: true,
+  });
+}

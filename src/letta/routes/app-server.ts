@@ -1,0 +1,127 @@
+import type { Choices, Clock, Log, Random } from '../../bridge/ports.ts';
+import { BridgeError } from '../../errors.ts';
+import { chooseAgent } from '../agent-choice.ts';
+import { type AppServerAddress, appServerLanes } from '../link/endpoints.ts';
+import type { LaneDialer, LaneLoss } from '../link/lane.ts';
+import { openLink } from '../link/link.ts';
+import type { Frame, ResponseFrame } from '../protocol/incoming.ts';
+import { responseSchemas } from '../protocol/incoming.ts';
+import { agentCreate, agentList } from '../protocol/outgoing.ts';
+import { type Ask, createRequests, linkLost } from '../requests.ts';
+import { singleFlight } from '../single-flight.ts';
+import type { Route } from './route.ts';
+
+export interface AppServerRouteOptions {
+  address: AppServerAddress;
+  agentId: string | null;
+  choices: Choices;
+  dial: LaneDialer;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+const ANSWERS_WITHIN_MS = 10_000;
+const CREATES_WITHIN_MS = 30_000;
+
+/** A Letta App Server reached directly. Throws `config_invalid` for an address that can not be used. */
+export function createAppServerRoute(options: AppServerRouteOptions): Route {
+  const { address, agentId, choices, dial, clock, random, log } = options;
+  const endpoints = appServerLanes(address);
+
+  /** A short link of its own: these answers concern every thread. */
+  const visit = async <Result>(run: (ask: Ask) => Promise<Result>): Promise<Result> => {
+    const opened = Promise.withResolvers<void>();
+    const requests = createRequests(clock, random.id(), (frame) => link.send(frame));
+    const link = openLink(
+      { endpoints, dial, log },
+      {
+        open: () => opened.resolve(),
+        frame(frame) {
+          if (isResponse(frame)) requests.answered(frame.request_id, frame);
+        },
+        close(loss) {
+          opened.reject(unreachable(loss));
+          requests.fail();
+        },
+      },
+    );
+    try {
+      await opened.promise;
+      return await run(requests.ask);
+    } finally {
+      link.close();
+    }
+  };
+
+  const agent = singleFlight(() =>
+    chooseAgent({
+      configured: agentId,
+      choices,
+      log,
+      list: () =>
+        visit(async (ask) => {
+          const answer = await ask('agent_list_response', (id) => agentList(id, { limit: 50 }), ANSWERS_WITHIN_MS);
+          if (answer?.success !== true) throw notServed('agent_list', answer?.error);
+          return (answer.agents ?? []).map(({ id, name }) => ({ id, name: name ?? id }));
+        }),
+      create: () =>
+        visit(async (ask) => {
+          const answer = await ask('agent_create_response', (id) => agentCreate(id, NEW_AGENT), CREATES_WITHIN_MS);
+          if (answer?.success !== true || !answer.agent) throw notServed('agent_create', answer?.error);
+          return answer.agent.id;
+        }),
+    }),
+  );
+
+  return {
+    ordered: true,
+    turnsDie: true,
+    syncAfterMs: null,
+    async plan(runtime) {
+      return {
+        endpoints,
+        agentId: runtime?.agentId ?? (await agent()),
+        conversationId: runtime?.conversationId ?? null,
+        deviceId: null,
+        deviceName: null,
+      };
+    },
+    unreachable,
+    messages: async () => null,
+    conversationExists: async () => true,
+  };
+}
+
+/** Letta chooses the model: what the server is connected to is its operator's business. */
+const NEW_AGENT = { name: 'Slack Bridge' };
+
+function notServed(what: string, error: string | null | undefined): BridgeError {
+  return error === undefined
+    ? linkLost({ certain: false })
+    : new BridgeError('letta_refused', `${what} was refused: ${(error ?? '').slice(0, 300)}`, {
+        notice: 'Letta refused to find or create an agent for this bridge.',
+        retry: true,
+      });
+}
+
+function unreachable(loss: LaneLoss): BridgeError {
+  if (loss.kind === 'refused' && (loss.status === 401 || loss.status === 403)) {
+    return new BridgeError('letta_unauthorized', `the App Server answered ${loss.status}`, {
+      notice: 'The Letta server does not accept the token of this bridge.',
+    });
+  }
+  if (loss.kind === 'refused' && loss.status === 426) {
+    return new BridgeError('letta_refused', 'the App Server wants another kind of upgrade', {
+      notice: 'The address of the Letta server is not that of an App Server.',
+    });
+  }
+  return new BridgeError('letta_unreachable', `the App Server can not be reached (${loss.kind})`, {
+    notice: 'The Letta server can not be reached.',
+    retry: true,
+  });
+}
+
+function isResponse(frame: Frame): frame is ResponseFrame {
+  return frame.type in responseSchemas;
+}

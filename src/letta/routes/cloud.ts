@@ -1,0 +1,74 @@
+import type { Choices, Clock, Log } from '../../bridge/ports.ts';
+import { BridgeError } from '../../errors.ts';
+import { chooseAgent } from '../agent-choice.ts';
+import { chooseEnvironment, type OnlineEnvironment, resolveDevice } from '../environments.ts';
+import type { HostedApi } from '../hosted-api.ts';
+import { type CloudAddress, cloudLanes } from '../link/endpoints.ts';
+import { lossReason } from '../link/lane.ts';
+import { singleFlight } from '../single-flight.ts';
+import type { Route } from './route.ts';
+
+export interface CloudRouteOptions {
+  address: CloudAddress;
+  api: HostedApi;
+  /** `LETTA_ENVIRONMENT`: a device id or a connection name. */
+  environment: string | null;
+  agentId: string | null;
+  choices: Choices;
+  clock: Clock;
+  log: Log;
+}
+
+const SYNC_AFTER_MS = 5_000;
+
+/** A device behind the hosted relay. Throws `config_invalid` for an address that can not be used. */
+export function createCloudRoute(options: CloudRouteOptions): Route {
+  const { address, api, environment, choices, clock, log } = options;
+
+  const agent = singleFlight(() =>
+    chooseAgent({ configured: options.agentId, choices, log, list: api.agents, create: null }),
+  );
+
+  /** Chosen once: a device that appears later must not inherit commands. */
+  const onlyDevice = singleFlight(async () => {
+    const stored = await choices.get('device');
+    if (stored !== null) return stored;
+    const { deviceId, connectionName } = chooseEnvironment(await api.onlineEnvironments(), null, clock.now());
+    log.info({ deviceId, device: connectionName }, 'the only device online was chosen');
+    await choices.set('device', deviceId);
+    return deviceId;
+  });
+
+  const device = async (known: string | null): Promise<OnlineEnvironment> => {
+    if (known !== null) return resolveDevice(api, known, clock.now);
+    if (environment === null) return resolveDevice(api, await onlyDevice(), clock.now);
+    return chooseEnvironment(await api.onlineEnvironments(), environment, clock.now());
+  };
+
+  return {
+    ordered: false,
+    turnsDie: false,
+    syncAfterMs: SYNC_AFTER_MS,
+    async plan(runtime) {
+      const { deviceId, connectionId, connectionName } = await device(runtime?.deviceId ?? null);
+      const agentId = runtime?.agentId ?? (await agent());
+      const conversationId = runtime?.conversationId ?? (await api.createConversation(agentId));
+      return {
+        endpoints: cloudLanes(address, { connectionId, agentId, conversationId }),
+        agentId,
+        conversationId,
+        deviceId,
+        deviceName: connectionName,
+      };
+    },
+    // Whatever it was, the lease may have rotated: the next attempt asks anew (PROTOCOL.md 3.4), and a key that is
+    // really wrong is told by the REST call that comes first.
+    unreachable: (loss) =>
+      new BridgeError('letta_unreachable', `the relay can not be reached: ${lossReason(loss)}`, {
+        notice: 'The Letta device can not be reached at the moment.',
+        retry: true,
+      }),
+    messages: api.messages,
+    conversationExists: api.conversationExists,
+  };
+}

@@ -1,0 +1,31 @@
+import type { StoredRuntime } from '../../bridge/agent-event.ts';
+import type { BridgeError } from '../../errors.ts';
+import type { LaneEndpoint, LaneLoss } from '../link/lane.ts';
+
+/** Everything needed to dial once. Made anew for each dialling, because leases rotate. */
+export interface Plan {
+  endpoints: readonly LaneEndpoint[];
+  agentId: string;
+  /** `null`: `runtime_start` creates the conversation. */
+  conversationId: string | null;
+  deviceId: string | null;
+  deviceName: string | null;
+}
+
+/** How a runtime is reached: everything in which the modes of DESIGN.md 4 differ. */
+export interface Route {
+  /** Whether frames arrive in the order in which they were made (PROTOCOL.md 3.3). */
+  readonly ordered: boolean;
+  /** Whether a lost link ends the turn at Letta (PROTOCOL.md 12). */
+  readonly turnsDie: boolean;
+  /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
+  readonly syncAfterMs: number | null;
+  /** Rejects with a BridgeError when there is nowhere to dial; `retry` says whether trying again may help. */
+  plan(runtime: StoredRuntime | null): Promise<Plan>;
+  /** What it means for people that a link could not be opened. */
+  unreachable(loss: LaneLoss): BridgeError;
+  /** Newest first, without the link; `null` where there is no other way, or no such conversation. */
+  messages(conversationId: string, limit: number): Promise<unknown[] | null>;
+  /** For devices driven by `sync`, which says yes to anything (PROTOCOL.md 5.1). */
+  conversationExists(conversationId: string): Promise<boolean>;
+}
