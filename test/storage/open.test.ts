@@ -1,0 +1,238 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { BridgeError } from '../../src/errors.ts';
+import { openStore, type Store } from '../../src/storage/open.ts';
+import { openDatabase } from '../../src/storage/sqlite.ts';
+import { createFakeClock } from '../support/clock.ts';
+import { createMemoryLog } from '../support/log.ts';
+import { threadKeyOf, threadRecord } from '../support/records.ts';
+
+const KEY = threadKeyOf(1);
+let folder: string;
+let stores: Store[];
+let children: ChildProcess[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bridge-open-'));
+  stores = [];
+  children = [];
+});
+
+afterEach(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  for (const store of stores) await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function open(uri: string, clock = createFakeClock(), log = createMemoryLog()): Promise<Store> {
+  const store = await openStore(uri, { clock, log });
+  stores.push(store);
+  return store;
+}
+
+async function refusal(promise: Promise<unknown>): Promise<BridgeError> {
+  const error = await promise.then(
+    () => new Error('it was not refused'),
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof BridgeError) return error;
+  throw error;
+}
+
+/** Another process that opens the store with the real clock, says so, and stays. */
+function startOwner(path: string): ChildProcess {
+  const script = `
+    import { openStore } from ${JSON.stringify(new URL('../../src/storage/open.ts', import.meta.url).href)};
+    import { systemClock as clock } from ${JSON.stringify(new URL('../../src/clock.ts', import.meta.url).href)};
+    const log = { debug() {}, info() {}, warn(_, message) { console.log(message) }, error() {}, child() { return log } };
+    await openStore(${JSON.stringify(`sqlite://${path}`)}, { clock, log });
+    console.log('open');
+    process.stdin.resume();
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  return child;
+}
+
+/** Resolves when the process has printed `what`; rejects when it ends before. */
+function says(child: ChildProcess, what: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.stdout?.on('data', (chunk) => {
+      said += String(chunk);
+      if (said.includes(what)) resolve();
+    });
+    child.once('exit', () => reject(new Error(`the process ended without saying "${what}": ${said}`)));
+  });
+}
+
+describe('openStore', () => {
+  it('makes the folder and a file that only its owner may read', async () => {
+    const path = join(folder, 'deep', 'er', 'bridge.db');
+    const store = await open(`sqlite://${path}`);
+    await store.threads.update(KEY, () => threadRecord(KEY));
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o600);
+  });
+
+  it('keeps threads and choices over a restart', async () => {
+    const uri = `sqlite://${join(folder, 'bridge.db')}`;
+    const first = await open(uri);
+    const stored = await first.threads.update(KEY, () => threadRecord(KEY));
+    await first.choices.set('agent', 'agent-1');
+    await first.close();
+    const second = await open(uri);
+    expect(await second.threads.load(KEY)).toEqual(stored);
+    expect(await second.choices.get('agent')).toBe('agent-1');
+  });
+
+  it('keeps nothing in memory:// beyond its own life', async () => {
+    const first = await open('memory://');
+    await first.threads.update(KEY, () => threadRecord(KEY));
+    expect(await first.threads.load(KEY)).not.toBeNull();
+    expect(await (await open('memory://')).threads.load(KEY)).toBeNull();
+  });
+
+  it('commits with a full sync, so that a power cut loses nothing that was promised', () => {
+    const database = openDatabase(join(folder, 'bridge.db'));
+    expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    expect(database.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
+    database.close();
+  });
+
+  it.each([
+    ['redis://localhost', 'not built yet'],
+    ['postgres://localhost/db', 'not built yet'],
+    ['mysql://localhost/db', 'does not know'],
+    ['./data/bridge.db', 'is not a URI'],
+    ['sqlite://', 'names no file'],
+    ['sqlite://:memory:', 'memory://'],
+  ])('refuses %s with a word on what to write instead', async (uri, words) => {
+    const error = await refusal(openStore(uri, { clock: createFakeClock(), log: createMemoryLog() }));
+    expect(error.code).toBe('config_invalid');
+    expect(error.message).toContain(words);
+  });
+
+  it('refuses a database of another program and leaves it as it is', async () => {
+    const path = join(folder, 'other.db');
+    const other = new DatabaseSync(path);
+    other.exec('CREATE TABLE notes (text TEXT)');
+    other.close();
+    const error = await refusal(openStore(`sqlite://${path}`, { clock: createFakeClock(), log: createMemoryLog() }));
+    expect(error.code).toBe('store_failed');
+    const tables = new DatabaseSync(path);
+    expect(tables.prepare('SELECT name FROM sqlite_schema').all()).toEqual([{ name: 'notes' }]);
+    tables.close();
+  });
+
+  it('refuses a file that is no database', async () => {
+    const path = join(folder, 'bridge.db');
+    writeFileSync(path, 'this is not a database, it is a sentence that goes on for a while '.repeat(20));
+    const open = () => openStore(`sqlite://${path}`, { clock: createFakeClock(), log: createMemoryLog() });
+    expect((await refusal(open())).code).toBe('store_failed');
+    // The lock was let go: the next attempt comes as far.
+    expect((await refusal(open())).code).toBe('store_failed');
+  });
+
+  it('refuses a database of a newer bridge', async () => {
+    const path = join(folder, 'bridge.db');
+    await (await open(`sqlite://${path}`)).close();
+    const newer = new DatabaseSync(path);
+    newer.exec('PRAGMA user_version = 2');
+    newer.close();
+    const error = await refusal(openStore(`sqlite://${path}`, { clock: createFakeClock(), log: createMemoryLog() }));
+    expect(error.code).toBe('record_newer');
+  });
+
+  it('says so when the folder can not be made', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    const uri = `sqlite://${join(folder, 'file', 'bridge.db')}`;
+    expect((await refusal(openStore(uri, { clock: createFakeClock(), log: createMemoryLog() }))).code).toBe(
+      'store_failed',
+    );
+  });
+
+  it('rejects whatever is asked of a store that is closed, and may be closed twice', async () => {
+    const store = await open(`sqlite://${join(folder, 'bridge.db')}`);
+    const update = store.threads.update(KEY, () => threadRecord(KEY));
+    await store.close();
+    expect((await update)?.rev).toBe(1);
+    await store.close();
+    expect((await refusal(store.threads.load(KEY))).code).toBe('store_failed');
+  });
+});
+
+describe('the ownership lock', () => {
+  it('refuses a second owner after 30 seconds and names the first, whichever path it used', async () => {
+    const path = join(folder, 'bridge.db');
+    const first = await open(`sqlite://${path}`);
+    await first.choices.set('agent', 'agent-1');
+    symlinkSync(folder, join(folder, 'link'));
+    const clock = createFakeClock();
+    const log = createMemoryLog();
+    let ended = false;
+    const second = refusal(openStore(`sqlite://${join(folder, 'link', 'bridge.db')}`, { clock, log })).finally(() => {
+      ended = true;
+    });
+    await clock.advance(29_000);
+    expect(ended).toBe(false);
+    expect(log.lines.map((line) => line.level)).toEqual(['warn']);
+    await clock.advance(2_000);
+    const error = await second;
+    expect(error.code).toBe('store_locked');
+    expect(error.message).toMatch(new RegExp(`pid ${process.pid} on .+, started 2026-01-05T09:00`));
+    expect(await first.choices.get('agent')).toBe('agent-1');
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('is handed on when the first owner closes while the second waits', async () => {
+    const uri = `sqlite://${join(folder, 'bridge.db')}`;
+    const first = await open(uri);
+    const clock = createFakeClock();
+    const second = open(uri, clock);
+    await clock.advance(10_000);
+    await first.close();
+    await clock.advance(1_000);
+    expect(await (await second).choices.get('agent')).toBeNull();
+    expect(existsSync(join(folder, 'bridge.db.owner'))).toBe(true);
+  });
+
+  it('is freed by SIGKILL: another process takes over', async () => {
+    const path = join(folder, 'bridge.db');
+    const owner = startOwner(path);
+    await says(owner, 'open');
+    expect(readFileSync(`${path}.owner`, 'utf8')).toContain(`pid ${owner.pid} on `);
+
+    const clock = createFakeClock();
+    const log = createMemoryLog();
+    const waiting = open(`sqlite://${path}`, clock, log);
+    await clock.advance(1_000);
+    expect(log.lines[0]?.fields.owner).toContain(`pid ${owner.pid} on `);
+
+    owner.kill('SIGKILL');
+    await once(owner, 'exit');
+    await clock.advance(1_000);
+    await (await waiting).choices.set('agent', 'agent-2');
+    expect(readFileSync(`${path}.owner`, 'utf8')).toContain(`pid ${process.pid} on `);
+  });
+
+  it('keeps a process alive that only waits for it', async () => {
+    const path = join(folder, 'bridge.db');
+    const here = await openStore(`sqlite://${path}`, { clock: systemClock, log: createMemoryLog() });
+    stores.push(here);
+    const other = startOwner(path);
+    const opened = says(other, 'open');
+    await says(other, 'waiting for it to stop');
+    await here.close();
+    await opened;
+    expect(other.exitCode).toBeNull();
+  });
+});
