@@ -65,8 +65,11 @@ export type AgentEvent =
   | { type: 'loop'; status: LoopStatus; activeRunIds: string[]; clientMessageIdsByRun: Record<string, string[]> }
   /** Incremental: append to the text of `messageId`. */
   | { type: 'text'; runId: string; messageId: string; text: string }
-  /** The whole text of `messageId` as the history has it: replaces what was appended. */
-  | { type: 'text-repaired'; runId: string; messageId: string; text: string }
+  /**
+   * The whole text of `messageId` as the history has it: replaces what was appended. A message that never arrived
+   * stands before the message `before`, or last.
+   */
+  | { type: 'text-repaired'; runId: string; messageId: string; text: string; before?: string }
   | { type: 'reasoning'; runId: string; messageId: string; text: string }
   | { type: 'tool-called'; runId: string; callId: string; tool: string; input: Record<string, unknown> }
   | { type: 'tool-started'; callId: string; tool: string; input: Record<string, unknown> }

@@ -59,7 +59,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'text-repaired':
       return {
         ...withRun(state, event.runId),
-        parts: replaceText(state.parts, event.runId, event.messageId, event.text),
+        parts: replaceText(state.parts, event),
       };
     case 'reasoning':
       return state.phase === 'thinking' && !state.retrying
@@ -167,11 +167,13 @@ function appendText(parts: readonly TurnPart[], runId: string, messageId: string
   return parts.with(at, { ...part, text: part.text + text });
 }
 
-function replaceText(parts: readonly TurnPart[], runId: string, messageId: string, text: string): TurnPart[] {
+function replaceText(parts: readonly TurnPart[], event: Extract<AgentEvent, { type: 'text-repaired' }>): TurnPart[] {
+  const { runId, messageId, text, before } = event;
+  const fresh: TurnPart = { kind: 'text', runId, messageId, text };
   const at = textIndex(parts, runId, messageId);
-  return at < 0
-    ? [...parts, { kind: 'text', runId, messageId, text }]
-    : parts.with(at, { kind: 'text', runId, messageId, text });
+  if (at >= 0) return parts.with(at, fresh);
+  const next = parts.findIndex((part) => part.kind === 'text' && part.messageId === before);
+  return next < 0 ? [...parts, fresh] : parts.toSpliced(next, 0, fresh);
 }
 
 function changeTool(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {

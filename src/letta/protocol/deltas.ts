@@ -24,7 +24,7 @@ const toolCall = z.looseObject({
 const toolArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
 
 export const deltaSchemas = {
-  assistant_message: delta('assistant_message', { id: z.string(), content: textParts }),
+  assistant_message: delta('assistant_message', { content: textParts }),
   reasoning_message: delta('reasoning_message', { reasoning: z.string() }),
   approval_request_message: delta('approval_request_message', { tool_call: toolCall }),
   tool_call_message: delta('tool_call_message', { tool_call: toolCall }),

@@ -18,7 +18,8 @@ const wireItem = z.looseObject({
   name: z.string().nullish(),
 });
 
-const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>\s*/g;
+/** Only in front: a person may well write about system reminders further down. */
+const REMINDERS = /^(?:\s*<system-reminder>[\s\S]*?<\/system-reminder>\s*)+/;
 
 /**
  * Items of `conversation_messages_list` or of REST's `/v1/conversations/{id}/messages`, newest first as they come with
@@ -68,7 +69,7 @@ function textParts(value: z.infer<typeof content> | null | undefined): string[] 
 
 function withoutReminders(parts: readonly string[]): string {
   return parts
-    .map((part) => (part.trimStart().startsWith('<system-reminder>') ? part.replace(REMINDER, '') : part))
+    .map((part) => part.replace(REMINDERS, ''))
     .filter((part) => part !== '')
     .join('\n');
 }

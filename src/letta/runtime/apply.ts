@@ -1,0 +1,189 @@
+import type { ApprovalRequest } from '../../bridge/agent-event.ts';
+import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
+import { errorText, innermostMessage } from './error-text.ts';
+import { isBefore, type Stamp, stampOf } from './order.ts';
+import { askForHistory, change, emit, type OpenApproval, type Work } from './state.ts';
+import { approvalRequest, loopStatus, runningInBackground, translateDelta } from './translate.ts';
+import * as memory from './turn-memory.ts';
+
+const AUTOMATIC_KEPT = 100;
+
+/** What a frame changes and tells, now that it is its turn; repeats of what was told already are left out. */
+export function apply(work: Work, frame: EventFrame): void {
+  switch (frame.type) {
+    case 'update_loop_status':
+      applyLoop(work, frame);
+      break;
+    case 'update_device_status':
+      applyDevice(work, frame);
+      break;
+    case 'update_queue':
+      applyQueue(work, frame);
+      break;
+    case 'update_subagent_state':
+      change(work, { subagents: frame.subagents });
+      tellBackground(work);
+      break;
+    case 'stream_delta':
+      applyDelta(work, frame);
+      break;
+    case 'control_request':
+      applyControlRequest(work, frame);
+      break;
+    case 'turn_finished':
+      if (!isTooLate(work, frame)) endTurn(work, frame, stampOf(frame));
+      break;
+    case 'pong':
+    case 'file_ops':
+    case 'external_tool_call_request':
+      break;
+    default:
+      frame satisfies never;
+  }
+}
+
+function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
+  const stamp = stampOf(frame);
+  const { loop: before, turn, ending } = work.state.connection;
+  if (isBefore(stamp, before?.stamp ?? null)) return;
+  const activeRunIds = frame.loop_status.active_run_ids ?? [];
+  const clientMessageIdsByRun = frame.loop_status.client_message_ids_by_run_id ?? {};
+  const status = loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle';
+  if (status !== 'idle' && !isTooLate(work, frame)) openTurn(work);
+  change(work, {
+    loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
+    ending: turn !== null && status === 'idle' && (ending || (before !== null && before.status !== 'idle')),
+  });
+  const isNews =
+    !before ||
+    before.status !== status ||
+    !sameWords(before.activeRunIds, activeRunIds) ||
+    JSON.stringify(before.clientMessageIdsByRun) !== JSON.stringify(clientMessageIdsByRun);
+  if (isNews) emit(work, { type: 'loop', status, activeRunIds, clientMessageIdsByRun });
+}
+
+function applyDevice(work: Work, frame: FrameOf<'update_device_status'>): void {
+  const stamp = stampOf(frame);
+  const { device: before } = work.state.connection;
+  if (isBefore(stamp, before?.stamp ?? null)) return;
+  const { device_status: status } = frame;
+  const mode = status.current_permission_mode ?? before?.mode ?? null;
+  const workingDirectory = status.current_working_directory ?? before?.workingDirectory ?? null;
+  change(work, { device: { mode, workingDirectory, processes: status.background_processes ?? [], stamp } });
+  if (mode !== null && (!before || before.mode !== mode || before.workingDirectory !== workingDirectory)) {
+    emit(work, { type: 'device', mode, workingDirectory });
+  }
+  applyPending(work, status.pending_control_requests ?? [], stamp);
+  tellBackground(work);
+}
+
+/** The list settles everything that was asked before it was made, and tells of what was asked before we listened. */
+function applyPending(
+  work: Work,
+  pending: NonNullable<FrameOf<'update_device_status'>['device_status']['pending_control_requests']>,
+  stamp: Stamp | null,
+): void {
+  const isOpen = ({ request, stamp: asked }: OpenApproval) =>
+    pending.some((entry) => entry.request_id === request.requestId) || isBefore(stamp, asked);
+  change(work, { approvals: work.state.connection.approvals.filter(isOpen) });
+  for (const entry of pending) ask(work, approvalRequest(entry.request_id, entry.request), stamp);
+
+  const { approvals, approvalsTold } = work.state.connection;
+  const requestIds = approvals.map((approval) => approval.request.requestId);
+  if (approvalsTold && sameWords(approvalsTold, requestIds)) return;
+  change(work, { approvalsTold: requestIds });
+  emit(work, { type: 'approvals-open', requestIds });
+}
+
+function applyControlRequest(work: Work, frame: FrameOf<'control_request'>): void {
+  const stamp = stampOf(frame);
+  // A device status that is newer than the request and does not list it has settled it already.
+  if (isTooLate(work, frame) || isBefore(stamp, work.state.connection.device?.stamp ?? null)) return;
+  openTurn(work);
+  ask(work, approvalRequest(frame.request_id, frame.request), stamp);
+}
+
+function ask(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
+  const { approvals } = work.state.connection;
+  if (approvals.some((approval) => approval.request.requestId === request.requestId)) return;
+  change(work, { approvals: [...approvals, { request, stamp }] });
+  emit(work, { type: 'approval-asked', request });
+}
+
+function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
+  const ids = frame.queue.flatMap(({ kind, client_message_id: id }) =>
+    id && (kind === 'task_notification' || kind === 'cron_prompt') ? [id] : [],
+  );
+  const { automatic } = work.state.connection;
+  const fresh = ids.filter((id) => !automatic.includes(id));
+  if (fresh.length > 0) change(work, { automatic: [...automatic, ...fresh].slice(-AUTOMATIC_KEPT) });
+}
+
+function tellBackground(work: Work): void {
+  const { device, subagents, background } = work.state.connection;
+  const running = runningInBackground(device?.processes ?? [], subagents);
+  if (running === background) return;
+  change(work, { background: running });
+  emit(work, { type: 'background', running });
+}
+
+function applyDelta(work: Work, frame: StreamDelta): void {
+  if (isTooLate(work, frame)) return;
+  const { delta } = frame;
+  if (memory.belongsToTurn(delta)) openTurn(work);
+  const { turn, automatic } = work.state.connection;
+  if (delta.message_type === 'loop_error' || delta.message_type === 'error_message') {
+    applyError(work, delta);
+    return;
+  }
+  if (turn) change(work, { turn: memory.noteDelta(turn, delta) });
+  const now = work.state.connection.turn;
+  for (const event of translateDelta(delta, { runId: now ? memory.currentRun(now) : null, automatic })) {
+    emit(work, event);
+  }
+  if (delta.message_type === 'stop_reason' && delta.stop_reason === 'requires_approval' && now) {
+    if (memory.hasHoles(now)) askForHistory(work);
+  }
+}
+
+/** Each error once, the best wording last; the echo after `turn_finished` belongs to the turn that ended. */
+function applyError(
+  work: Work,
+  delta: Extract<StreamDelta['delta'], { message_type: 'loop_error' | 'error_message' }>,
+): void {
+  const { turn, ended } = work.state.connection;
+  const noted = turn ? memory.noteDelta(turn, delta) : (ended?.turn ?? memory.emptyTurnMemory);
+  const { turn: next, isNews } = memory.noteError(noted, errorText(delta));
+  if (turn) change(work, { turn: next });
+  else change(work, { ended: { stamp: ended?.stamp ?? null, turn: next } });
+  if (isNews) for (const event of translateDelta(delta, { runId: null, automatic: [] })) emit(work, event);
+}
+
+function openTurn(work: Work): void {
+  if (!work.state.connection.turn) change(work, { turn: memory.emptyTurnMemory });
+}
+
+export function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | null): void {
+  const { turn } = work.state.connection;
+  const told = memory.noteError(turn ?? memory.emptyTurnMemory, {
+    text: innermostMessage(frame.error ?? ''),
+    rank: 1,
+  }).turn;
+  const isFailure = !memory.isGoodEnd(frame);
+  change(work, { turn: null, ending: false, ended: { stamp, turn: told } });
+  emit(work, {
+    type: 'turn-ended',
+    runId: frame.run_id ?? null,
+    stopReason: frame.stop_reason,
+    error: isFailure ? memory.bestError(told) : null,
+  });
+}
+
+/** Made before a turn's end that was told already: its text was given up, or read from the history. */
+function isTooLate(work: Work, frame: EventFrame): boolean {
+  return isBefore(stampOf(frame), work.state.connection.ended?.stamp ?? null);
+}
+
+function sameWords(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((word, at) => word === b[at]);
+}

@@ -1,0 +1,111 @@
+import type { AgentEvent, ApprovalRequest, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
+import type { EventFrame, ResponseFrame } from '../protocol/incoming.ts';
+import type { Stamp } from './order.ts';
+import type { Seen } from './seen.ts';
+import type { runningInBackground } from './translate.ts';
+import type { TurnMemory } from './turn-memory.ts';
+
+export type RuntimeEffect =
+  | { type: 'emit'; event: AgentEvent }
+  /** The first answer to a request: at most once per `request_id`, whichever lane brought it. */
+  | { type: 'response'; requestId: string; frame: ResponseFrame }
+  /** Read the newest items of the conversation and hand them in as `history` with this id (PROTOCOL.md 4, 11). */
+  | { type: 'repair'; repairId: number }
+  /** Set the one timer to `ms` from now (replacing what it was set to), or stop it when `ms` is `null`. */
+  | { type: 'hold'; ms: number | null };
+
+export interface OpenApproval {
+  readonly request: ApprovalRequest;
+  readonly stamp: Stamp | null;
+}
+
+export interface Loop {
+  readonly status: LoopStatus;
+  readonly activeRunIds: string[];
+  readonly clientMessageIdsByRun: Record<string, string[]>;
+  readonly stamp: Stamp | null;
+}
+
+export interface Device {
+  readonly mode: string | null;
+  readonly workingDirectory: string | null;
+  readonly processes: Processes;
+  readonly stamp: Stamp | null;
+}
+
+type Processes = Parameters<typeof runningInBackground>[0];
+type Subagents = Parameters<typeof runningInBackground>[1];
+
+export interface Barrier {
+  readonly frame: EventFrame;
+  readonly waitsFor: 'deltas' | 'history' | 'end';
+  readonly waiting: readonly EventFrame[];
+}
+
+export interface Connection {
+  readonly ordered: boolean;
+  readonly loop: Loop | null;
+  readonly device: Device | null;
+  readonly subagents: Subagents;
+  readonly background: number;
+  readonly approvals: readonly OpenApproval[];
+  /** The last `approvals-open`, `null` before the first. */
+  readonly approvalsTold: readonly string[] | null;
+  readonly automatic: readonly string[];
+  readonly turn: TurnMemory | null;
+  /** The loop went idle in this turn: only its end is still to come. */
+  readonly ending: boolean;
+  /** The last turn that ended: whatever was made before that comes too late. */
+  readonly ended: { readonly stamp: Stamp | null; readonly turn: TurnMemory } | null;
+  readonly barrier: Barrier | null;
+  /** The repair that is on its way. */
+  readonly repairId: number | null;
+}
+
+export interface RuntimeState {
+  readonly runtime: RuntimeRef | null;
+  readonly seen: Seen;
+  readonly answered: Seen;
+  readonly repairs: number;
+  readonly connection: Connection;
+}
+
+/** One step under way: replaced values and collected effects. */
+export interface Work {
+  state: RuntimeState;
+  readonly effects: RuntimeEffect[];
+}
+
+export function freshConnection(ordered: boolean): Connection {
+  return {
+    ordered,
+    loop: null,
+    device: null,
+    subagents: [],
+    background: 0,
+    approvals: [],
+    approvalsTold: null,
+    automatic: [],
+    turn: null,
+    ending: false,
+    ended: null,
+    barrier: null,
+    repairId: null,
+  };
+}
+
+export function change(work: Work, part: Partial<Connection>): void {
+  work.state = { ...work.state, connection: { ...work.state.connection, ...part } };
+}
+
+export function emit(work: Work, event: AgentEvent): void {
+  work.effects.push({ type: 'emit', event });
+}
+
+/** A new repair; answers to earlier ones are of no use any more. */
+export function askForHistory(work: Work): void {
+  const repairId = work.state.repairs + 1;
+  work.state = { ...work.state, repairs: repairId };
+  change(work, { repairId });
+  work.effects.push({ type: 'repair', repairId });
+}

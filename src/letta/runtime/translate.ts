@@ -1,0 +1,232 @@
+import * as z from 'zod';
+import type {
+  AgentEvent,
+  ApprovalRequest,
+  DiffLine,
+  FileDiff,
+  LoopStatus,
+  Question,
+} from '../../bridge/agent-event.ts';
+import type { Delta } from '../protocol/deltas.ts';
+import type { FrameOf, WireControlRequest } from '../protocol/incoming.ts';
+import { errorText } from './error-text.ts';
+
+/** What a delta means depends on its runtime only in this. */
+export interface DeltaContext {
+  /** The run that a delta without `run_id` belongs to. */
+  runId: string | null;
+  /** Client message ids that Letta queued by itself (PROTOCOL.md 13). */
+  automatic: readonly string[];
+}
+
+const SNAPSHOT = 'synthetic-tool-return-stream-';
+const NOTIFICATION = '<task-notification>';
+
+/** A delta's meaning for the turn; most lifecycle deltas have none (PROTOCOL.md 7). */
+export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[] {
+  const runId = delta.run_id ?? context.runId;
+  switch (delta.message_type) {
+    case 'assistant_message': {
+      const text = contentText(delta.content);
+      return text === '' ? [] : [{ type: 'text', runId: runId ?? '', messageId: delta.id ?? '', text }];
+    }
+    case 'reasoning_message':
+      return [{ type: 'reasoning', runId: runId ?? '', messageId: delta.id ?? '', text: delta.reasoning }];
+    case 'approval_request_message':
+    case 'tool_call_message': {
+      const { tool_call_id: callId, name: tool, arguments: input } = delta.tool_call;
+      return [{ type: 'tool-called', runId: runId ?? '', callId, tool, input: toolInput(input) }];
+    }
+    case 'client_tool_start':
+      return [
+        {
+          type: 'tool-started',
+          callId: delta.tool_call_id,
+          tool: delta.tool_name,
+          input: toolInput(delta.tool_args),
+        },
+      ];
+    case 'client_tool_end':
+      return [{ type: 'tool-ended', callId: delta.tool_call_id, ok: delta.status === 'success' }];
+    case 'tool_return_message': {
+      const output = returnText(delta.tool_return);
+      return delta.id?.startsWith(SNAPSHOT)
+        ? [{ type: 'tool-output', callId: delta.tool_call_id, output }]
+        : [{ type: 'tool-returned', callId: delta.tool_call_id, ok: delta.status === 'success', output }];
+    }
+    case 'stop_reason':
+      return [{ type: 'run-ended', runId: runId ?? '', stopReason: delta.stop_reason }];
+    case 'retry':
+      return [
+        {
+          type: 'retrying',
+          runId,
+          attempt: delta.attempt,
+          maxAttempts: delta.max_attempts,
+          delayMs: delta.delay_ms ?? 0,
+          reason: delta.message ?? delta.reason ?? '',
+        },
+      ];
+    case 'error_message':
+      return [{ type: 'error', message: errorText(delta).text, terminal: false }];
+    case 'loop_error':
+      return [{ type: 'error', message: errorText(delta).text, terminal: delta.is_terminal === true }];
+    case 'status':
+      return [{ type: 'notice', message: delta.message, level: delta.level ?? 'info' }];
+    case 'user_message': {
+      const clientMessageId = delta.otid ?? null;
+      const automatic =
+        contentText(delta.content).trimStart().startsWith(NOTIFICATION) ||
+        (clientMessageId !== null && context.automatic.includes(clientMessageId));
+      return [{ type: 'user-message', clientMessageId, automatic }];
+    }
+    case 'usage_statistics':
+    case 'approval_classification_end':
+    case 'slash_command_start':
+    case 'slash_command_end':
+    case 'command_start':
+    case 'command_end':
+    case null:
+      return [];
+    default:
+      return delta satisfies never;
+  }
+}
+
+/**
+ * Letta's loop states as the three that matter. `null`: says nothing about a turn, like the EXECUTING_COMMAND that
+ * `change_device_state` makes when idle (PROTOCOL.md 5.4, 6.1).
+ */
+export function loopStatus(status: string, activeRunIds: readonly string[]): LoopStatus | null {
+  switch (status) {
+    case 'WAITING_ON_INPUT':
+      return 'idle';
+    case 'WAITING_ON_APPROVAL':
+      return 'waiting_on_approval';
+    case 'SENDING_API_REQUEST':
+    case 'WAITING_FOR_API_RESPONSE':
+    case 'PROCESSING_API_RESPONSE':
+    case 'EXECUTING_CLIENT_SIDE_TOOL':
+    case 'RETRYING_API_REQUEST':
+      return 'busy';
+    default:
+      return activeRunIds.length > 0 ? 'busy' : null;
+  }
+}
+
+/** A `control_request`, or an entry of `pending_control_requests` (PROTOCOL.md 9). */
+export function approvalRequest(requestId: string, request: WireControlRequest): ApprovalRequest {
+  const input = request.input ?? {};
+  const questions = request.tool_name === 'AskUserQuestion' ? readQuestions(input) : null;
+  return {
+    requestId,
+    callId: request.tool_call_id ?? null,
+    tool: request.tool_name,
+    input,
+    diffs: (request.diffs ?? []).map(readDiff),
+    suggestions: (request.permission_suggestions ?? []).map(({ id, text }) => ({ id, text })),
+    questions,
+  };
+}
+
+/** Background commands and subagents that still run, each counted once although both lists may name it. */
+export function runningInBackground(
+  processes: NonNullable<FrameOf<'update_device_status'>['device_status']['background_processes']>,
+  subagents: FrameOf<'update_subagent_state'>['subagents'],
+): number {
+  const agents = new Set(
+    subagents.filter(({ status }) => status === 'pending' || status === 'running').map((agent) => agent.subagent_id),
+  );
+  const others = processes.filter(
+    (process) => process.status === 'running' && !(process.subagent_id && agents.has(process.subagent_id)),
+  );
+  return agents.size + others.length;
+}
+
+const question = z.looseObject({
+  question: z.string(),
+  header: z.string().nullish(),
+  multiSelect: z.boolean().nullish(),
+  options: z.array(z.looseObject({ label: z.string(), description: z.string().nullish() })),
+});
+
+/** `null` when the input is not what AskUserQuestion takes: then it is shown like any other tool. */
+function readQuestions(input: Record<string, unknown>): Question[] | null {
+  const parsed = z.array(question).min(1).safeParse(input.questions);
+  if (!parsed.success) return null;
+  return parsed.data.map((asked) => ({
+    question: asked.question,
+    header: asked.header ?? '',
+    multiSelect: asked.multiSelect ?? false,
+    options: asked.options.map(({ label, description }) => ({ label, description: description ?? '' })),
+  }));
+}
+
+const diff = z.looseObject({
+  mode: z.string(),
+  fileName: z.string(),
+  hunks: z
+    .array(
+      z.looseObject({
+        oldStart: z.number(),
+        oldLines: z.number(),
+        newStart: z.number(),
+        newLines: z.number(),
+        lines: z.array(z.looseObject({ type: z.string(), content: z.string() })),
+      }),
+    )
+    .nullish(),
+  reason: z.string().nullish(),
+});
+
+function readDiff(value: unknown): FileDiff {
+  const parsed = diff.safeParse(value);
+  if (!parsed.success) return { kind: 'unavailable', fileName: '', reason: 'unknown form of diff' };
+  const { mode, fileName, hunks, reason } = parsed.data;
+  if (mode !== 'advanced' || !hunks) return { kind: 'unavailable', fileName, reason: reason ?? mode };
+  return {
+    kind: 'hunks',
+    fileName,
+    hunks: hunks.map(({ oldStart, oldLines, newStart, newLines, lines }) => ({
+      oldStart,
+      oldLines,
+      newStart,
+      newLines,
+      lines: lines.map((line) => ({ type: lineType(line.type), content: line.content })),
+    })),
+  };
+}
+
+function lineType(type: string): DiffLine['type'] {
+  return type === 'add' || type === 'remove' ? type : 'context';
+}
+
+function contentText(content: string | { text?: string | undefined }[]): string {
+  return typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('');
+}
+
+/** Arguments are a JSON string; what is none is kept as it is, so that nobody approves what they can not see. */
+function toolInput(input: string | Record<string, unknown> | null | undefined): Record<string, unknown> {
+  if (typeof input !== 'string') return input ?? {};
+  if (input.trim() === '') return {};
+  try {
+    const value: unknown = JSON.parse(input);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // falls through: half-written arguments
+  }
+  return { arguments: input };
+}
+
+function returnText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === null || value === undefined) return '';
+  if (Array.isArray(value)) {
+    return value.map((part) => (isTextPart(part) ? part.text : JSON.stringify(part))).join('\n');
+  }
+  return JSON.stringify(value);
+}
+
+function isTextPart(part: unknown): part is { text: string } {
+  return typeof part === 'object' && part !== null && 'text' in part && typeof part.text === 'string';
+}

@@ -1,0 +1,255 @@
+import type { AgentEvent, HistoryItem } from '../../bridge/agent-event.ts';
+import { endedWell } from '../../bridge/turn.ts';
+import type { Delta } from '../protocol/deltas.ts';
+import type { FrameOf } from '../protocol/incoming.ts';
+import type { ErrorText } from './error-text.ts';
+
+/** One run as far as it was seen on this connection. */
+interface RunMemory {
+  readonly runId: string;
+  readonly lastSeqId: number;
+  /** Its `seq_id`s jumped, or its end never came: some of its text may be missing (PROTOCOL.md 4). */
+  readonly holed: boolean;
+  /** Its `stop_reason` was seen: no delta of the model follows. */
+  readonly stopped: boolean;
+  /** A retry followed: its text is void. */
+  readonly retried: boolean;
+}
+
+interface MessageMemory {
+  readonly messageId: string;
+  readonly runId: string;
+  /** Of the text so far; history has more of it where deltas were lost. */
+  readonly length: number;
+}
+
+/** What must be remembered of a turn while it lasts, to see what is missing or said already. */
+export interface TurnMemory {
+  readonly runs: readonly RunMemory[];
+  readonly messages: readonly MessageMemory[];
+  /** Ids of the messages that the turn answers, as far as told. */
+  readonly clientMessageIds: readonly string[];
+  readonly errors: readonly ErrorText[];
+}
+
+export const emptyTurnMemory: TurnMemory = { runs: [], messages: [], clientMessageIds: [], errors: [] };
+
+/** The run that a delta without `run_id` belongs to. */
+export function currentRun(turn: TurnMemory): string | null {
+  return turn.runs.at(-1)?.runId ?? null;
+}
+
+/** Whether a run's end is still to come. */
+export function isSpeaking(turn: TurnMemory): boolean {
+  return turn.runs.some((run) => !run.stopped);
+}
+
+/** Whether a delta is a sign of a turn, rather than of the bridge's own mistakes or of commands. */
+export function belongsToTurn(delta: Delta): boolean {
+  switch (delta.message_type) {
+    case 'status':
+    case 'loop_error':
+    case 'usage_statistics':
+    case 'slash_command_start':
+    case 'slash_command_end':
+    case 'command_start':
+    case 'command_end':
+    case null:
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** Takes note of a delta's place in its run. */
+export function noteDelta(turn: TurnMemory, delta: Delta): TurnMemory {
+  if (delta.message_type === 'user_message') {
+    return delta.otid ? { ...turn, clientMessageIds: [...turn.clientMessageIds, delta.otid] } : turn;
+  }
+  const runId = delta.run_id ?? currentRun(turn);
+  if (runId === null) return turn;
+  if (delta.message_type === 'retry') return noteRetry(noteRun(turn, runId, true), runId);
+  if (typeof delta.seq_id !== 'number') return followsModel(delta) ? noteRun(turn, runId, true) : turn;
+  const noted = noteSeqId(noteRun(turn, runId, false), runId, delta.seq_id, delta.message_type === 'stop_reason');
+  return delta.message_type === 'assistant_message' ? noteText(noted, runId, delta) : noted;
+}
+
+/** Whether all that the model says in this turn has arrived, or can not be waited for. */
+export function isComplete(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
+  const runs = turn?.runs ?? [];
+  if (turn !== null && isSpeaking(turn)) return false;
+  return !finished.run_id || runs.some((run) => run.runId === finished.run_id);
+}
+
+/** Whether a run that will say no more misses some of its text. */
+export function hasHoles(turn: TurnMemory): boolean {
+  return turn.runs.some((run) => run.holed && !run.retried);
+}
+
+/**
+ * Whether text of the finished turn is missing that the history may have. An aborted answer never gets there
+ * (PROTOCOL.md 7), so the lack of an aborted run's end is no sign.
+ */
+export function missesText(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
+  if (turn !== null && hasHoles(turn)) return true;
+  return endedWell(finished.stop_reason) && !isComplete(turn, finished);
+}
+
+/** Whether the turn needs no excuse: it said all it wanted, or a person stopped it. */
+export function isGoodEnd(finished: FrameOf<'turn_finished'>): boolean {
+  return endedWell(finished.stop_reason) || finished.stop_reason === 'cancelled';
+}
+
+/** The turn with the run that its end names, seen or not. */
+export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): TurnMemory {
+  return finished.run_id ? noteRun(turn, finished.run_id, true) : turn;
+}
+
+/** The turn with the messages that its runs answer. */
+export function noteInputs(turn: TurnMemory, clientMessageIdsByRun: Record<string, readonly string[]>): TurnMemory {
+  const ids = turn.runs.flatMap((run) => clientMessageIdsByRun[run.runId] ?? []);
+  return { ...turn, clientMessageIds: [...new Set([...turn.clientMessageIds, ...ids])] };
+}
+
+/**
+ * What the history has of this turn beyond what arrived, in the history's order. Messages that never arrived at all
+ * are looked for between the turn's first message (else the input it answers) and the next input.
+ */
+export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentEvent[] {
+  const retried = new Set(turn.runs.filter((run) => run.retried).map((run) => run.runId));
+  const known = new Map(turn.messages.map((message) => [message.messageId, message]));
+  const inputs = new Set(turn.clientMessageIds);
+  const isInput = (item: HistoryItem) => item.kind === 'user' && item.clientMessageId !== null;
+  const isOurs = (item: HistoryItem) =>
+    item.kind === 'user' && item.clientMessageId !== null && inputs.has(item.clientMessageId);
+
+  const starts = [
+    ...turn.clientMessageIds.map((id) =>
+      items.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === id),
+    ),
+    items.findIndex((item) => known.has(item.id)),
+  ].filter((at) => at >= 0);
+  const start = starts.length > 0 ? Math.min(...starts) : items.findLastIndex(isInput);
+  const next = items.findIndex((item, at) => at > start && isInput(item) && !isOurs(item));
+  const end = next < 0 ? items.length : next;
+
+  const found: AgentEvent[] = [];
+  const fallback = turn.runs.findLast((run) => !run.retried)?.runId ?? '';
+  for (const [at, item] of items.entries()) {
+    if (item.kind !== 'assistant' || item.text === '') continue;
+    const message = known.get(item.id);
+    if (message) {
+      if (retried.has(message.runId) || item.text.length <= message.length) continue;
+      found.push({ type: 'text-repaired', runId: message.runId, messageId: item.id, text: item.text });
+    } else if (at >= start && at < end) {
+      const later = items.slice(at + 1, end).find((other) => known.has(other.id));
+      const runId = (later && known.get(later.id)?.runId) ?? fallback;
+      found.push({
+        type: 'text-repaired',
+        runId,
+        messageId: item.id,
+        text: item.text,
+        ...(later ? { before: later.id } : {}),
+      });
+    }
+  }
+  return found;
+}
+
+/** The turn after those repairs: the runs whose messages the history had are whole. */
+export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], found: readonly AgentEvent[]): TurnMemory {
+  const ids = new Set(items.map((item) => item.id));
+  const whole = (run: RunMemory) => {
+    const messages = turn.messages.filter((message) => message.runId === run.runId);
+    return run.stopped && messages.length > 0 && messages.every((message) => ids.has(message.messageId));
+  };
+  return {
+    ...turn,
+    runs: turn.runs.map((run) => (run.holed && whole(run) ? { ...run, holed: false } : run)),
+    messages: found.reduce(
+      (messages, event) =>
+        event.type === 'text-repaired'
+          ? setLength(messages, event.runId, event.messageId, () => event.text.length)
+          : messages,
+      turn.messages,
+    ),
+  };
+}
+
+/**
+ * The error to tell, when it is new and not a poorer wording of one that was told (PROTOCOL.md 10).
+ */
+export function noteError(turn: TurnMemory, error: ErrorText): { turn: TurnMemory; isNews: boolean } {
+  const isNews = error.text !== '' && turn.errors.every((told) => told.text !== error.text && told.rank <= error.rank);
+  return isNews ? { turn: { ...turn, errors: [...turn.errors, error] }, isNews } : { turn, isNews };
+}
+
+/** The best wording of what went wrong. */
+export function bestError(turn: TurnMemory | null): string | null {
+  return turn?.errors.at(-1)?.text ?? null;
+}
+
+/** Deltas that only come after the model has ended its run. */
+function followsModel(delta: Delta): boolean {
+  return (
+    delta.message_type === 'approval_classification_end' ||
+    delta.message_type === 'client_tool_start' ||
+    delta.message_type === 'client_tool_end' ||
+    delta.message_type === 'tool_return_message'
+  );
+}
+
+/**
+ * @param over the run has ended although nothing of it was seen, so all of it is missing
+ */
+function noteRun(turn: TurnMemory, runId: string, over: boolean): TurnMemory {
+  if (turn.runs.some((run) => run.runId === runId)) return turn;
+  // The next run begins when the one before has ended, so an end that is missing now will not come any more.
+  const runs = turn.runs.map((run) => (run.stopped ? run : { ...run, stopped: true, holed: true }));
+  return { ...turn, runs: [...runs, { runId, lastSeqId: 0, holed: over, stopped: over, retried: false }] };
+}
+
+function noteSeqId(turn: TurnMemory, runId: string, seqId: number, stops: boolean): TurnMemory {
+  return changeRun(turn, runId, (run) => ({
+    ...run,
+    lastSeqId: Math.max(run.lastSeqId, seqId),
+    holed: run.holed || seqId > run.lastSeqId + 1,
+    stopped: run.stopped || stops,
+  }));
+}
+
+function noteRetry(turn: TurnMemory, runId: string): TurnMemory {
+  return { ...changeRun(turn, runId, (run) => ({ ...run, stopped: true, retried: true })), errors: [] };
+}
+
+function changeRun(turn: TurnMemory, runId: string, change: (run: RunMemory) => RunMemory): TurnMemory {
+  return { ...turn, runs: turn.runs.map((run) => (run.runId === runId ? change(run) : run)) };
+}
+
+function noteText(
+  turn: TurnMemory,
+  runId: string,
+  delta: Extract<Delta, { message_type: 'assistant_message' }>,
+): TurnMemory {
+  const length = textLength(delta.content);
+  return { ...turn, messages: setLength(turn.messages, runId, delta.id ?? '', (before) => before + length) };
+}
+
+function setLength(
+  messages: readonly MessageMemory[],
+  runId: string,
+  messageId: string,
+  length: (before: number) => number,
+): MessageMemory[] {
+  const at = messages.findIndex((message) => message.messageId === messageId && message.runId === runId);
+  const message = messages[at];
+  return message
+    ? messages.with(at, { ...message, length: length(message.length) })
+    : [...messages, { messageId, runId, length: length(0) }];
+}
+
+function textLength(content: string | { text?: string | undefined }[]): number {
+  return typeof content === 'string'
+    ? content.length
+    : content.reduce((sum, part) => sum + (part.text?.length ?? 0), 0);
+}
