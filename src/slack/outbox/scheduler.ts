@@ -1,0 +1,135 @@
+import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
+import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../slack-api.ts';
+import { type Ask, answered, type Budget, emptyBudget, limited, sent, whenAllowed } from './budget.ts';
+import type { Call } from './calls.ts';
+
+/** 0 goes first: final text, approvals and our own lines; then the first text of a turn; then live edits. */
+export type Rank = 0 | 1 | 2;
+
+export interface Wish {
+  rank: Rank;
+  /** ms since 1970 since when something waits unseen: among equals the longest goes first. */
+  since: number;
+  /** ms since 1970 before which {@link Job.run} need not be called. */
+  notBefore: number;
+}
+
+/** Something that has calls to make, one after another. */
+export interface Job {
+  /** What it waits for now; `null` while a call of it is on its way or nothing is to be done. Cheap: asked often. */
+  wish(): Wish | null;
+  /** Starts its next call, or changes its wish: afterwards it is asked again. */
+  run(): void;
+}
+
+/** Whose turn it is to call Slack, and when: one budget and one timer for all jobs of a workspace. */
+export interface Scheduler {
+  add(job: Job): void;
+  remove(job: Job): void;
+  /** A wish changed for the better. Cheap; looks at the jobs a moment later, once for many calls. */
+  wake(): void;
+  whenAllowed(ask: Ask): number;
+  /** Makes a call that is allowed now and keeps the books; rejects with a SlackError. */
+  call(ask: Ask, call: Call, client: SlackClient): Promise<SlackAnswer>;
+  /** Starts nothing any more; resolves when no call is on its way. */
+  close(): Promise<void>;
+}
+
+/** For a 429 that does not say how long. */
+const RETRY_AFTER_MS = 5_000;
+const JITTER_MS = 250;
+
+export interface SchedulerParts {
+  api: SlackApi;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+export function createScheduler({ api, clock, random, log }: SchedulerParts): Scheduler {
+  const jobs = new Set<Job>();
+  const onTheirWay = new Set<Promise<unknown>>();
+  let budget: Budget = emptyBudget;
+  let timer: Timer | null = null;
+  let awake = false;
+  let closed = false;
+
+  function wake(): void {
+    if (awake || closed) return;
+    awake = true;
+    queueMicrotask(look);
+  }
+
+  function look(): void {
+    awake = false;
+    timer?.cancel();
+    timer = null;
+    if (closed) return;
+    // A job that was run has a later wish or none, so this ends; the bound is for a job that breaks its word.
+    let next = soonest();
+    for (let round = 0; next !== null && next.at <= clock.now() && round <= jobs.size; round += 1) {
+      next.job.run();
+      next = soonest();
+    }
+    if (next !== null) timer = clock.after(Math.max(1, next.at - clock.now()), look);
+  }
+
+  /** The job to run now, or, when none is ready, the one that will be ready first. */
+  function soonest(): { job: Job; at: number } | null {
+    const now = clock.now();
+    let ready: { job: Job; wish: Wish } | null = null;
+    let later: { job: Job; at: number } | null = null;
+    for (const job of jobs) {
+      const wish = job.wish();
+      if (wish === null) continue;
+      if (wish.notBefore > now) {
+        if (later === null || wish.notBefore < later.at) later = { job, at: wish.notBefore };
+      } else if (ready === null || isBefore(wish, ready.wish)) {
+        ready = { job, wish };
+      }
+    }
+    return ready ? { job: ready.job, at: now } : later;
+  }
+
+  async function call(ask: Ask, { method, args }: Call, client: SlackClient): Promise<SlackAnswer> {
+    const taken = sent(budget, ask, clock.now());
+    budget = taken.budget;
+    const answer = api.call(method, args, { client });
+    onTheirWay.add(answer);
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof SlackError && error.failure === 'limited') {
+        const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
+        budget = limited(budget, method, clock.now() + ms);
+        log.warn({ method, retryAfterMs: error.retryAfterMs, slowness: budget.slowness }, 'slack limits a method');
+      }
+      throw error;
+    } finally {
+      onTheirWay.delete(answer);
+      budget = answered(budget, ask, taken.id, clock.now());
+      wake();
+    }
+  }
+
+  return {
+    add(job) {
+      jobs.add(job);
+      wake();
+    },
+    remove: (job) => void jobs.delete(job),
+    wake,
+    whenAllowed: (ask) => whenAllowed(budget, ask, clock.now()),
+    call,
+    async close() {
+      closed = true;
+      timer?.cancel();
+      timer = null;
+      while (onTheirWay.size > 0) await Promise.allSettled(onTheirWay);
+    },
+  };
+}
+
+function isBefore(a: Wish, b: Wish): boolean {
+  return a.rank === b.rank ? a.since < b.since : a.rank < b.rank;
+}
