@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import type { TeamId, UserId } from '../bridge/ids.ts';
+import type { Clock, People, Person, PersonKind } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import { isPassing } from './refusals.ts';
+import { type SlackApi, SlackError } from './slack-api.ts';
+
+const KEPT = 5_000;
+const FRESH_MS = 10 * 60_000;
+const NAME = 80;
+
+const user = z.looseObject({
+  id: z.string(),
+  team_id: z.string().nullish(),
+  name: z.string().nullish(),
+  real_name: z.string().nullish(),
+  deleted: z.boolean().nullish(),
+  is_bot: z.boolean().nullish(),
+  is_restricted: z.boolean().nullish(),
+  is_ultra_restricted: z.boolean().nullish(),
+  is_stranger: z.boolean().nullish(),
+  profile: z.looseObject({ display_name: z.string().nullish(), real_name: z.string().nullish() }).nullish(),
+  enterprise_user: z
+    .looseObject({ enterprise_id: z.string().nullish(), teams: z.array(z.string()).nullish() })
+    .nullish(),
+});
+
+const channel = z.looseObject({ name: z.string().nullish() });
+
+/** Slack has no such user for us: whoever it is, they are not a member. */
+const UNKNOWN_PERSON: ReadonlySet<string> = new Set(['user_not_found', 'user_not_visible', 'users_not_found']);
+export interface PeopleOptions {
+  api: SlackApi;
+  clock: Clock;
+  /** Our organisation on Enterprise Grid; its people are members in each of its workspaces. */
+  enterpriseId?: string | null;
+}
+
+/** A name fit to be shown and handed on: one line, at most 80 characters. */
+export function cleanName(name: string): string {
+  const line = name
+    .replace(/\p{Cf}/gu, '')
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .trim();
+  return Array.from(line).slice(0, NAME).join('').trim();
+}
+
+/** Reads Slack's `user` object; exported for its tests. */
+export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId: string | null): Person {
+  const parsed = user.safeParse(raw);
+  // What can not be read is nobody we know; `external` is closed by default.
+  if (!parsed.success) return { id, team, kind: 'external', name: id };
+  const { profile, real_name, name, team_id } = parsed.data;
+  const shown = [profile?.display_name, profile?.real_name, real_name, name].map((each) => cleanName(each ?? ''));
+  return {
+    id,
+    team: team_id || team,
+    kind: kindOf(parsed.data, team, enterpriseId),
+    name: shown.find((each) => each !== '') ?? id,
+  };
+}
+
+function kindOf(person: z.infer<typeof user>, team: TeamId, enterpriseId: string | null): PersonKind {
+  if (person.is_bot || person.id === 'USLACKBOT') return 'bot';
+  if (person.deleted) return 'deactivated';
+  const grid = person.enterprise_user;
+  const sameOrganisation =
+    (enterpriseId !== null && grid?.enterprise_id === enterpriseId) || grid?.teams?.includes(team) === true;
+  const elsewhere = Boolean(person.team_id) && person.team_id !== team && !sameOrganisation;
+  if (person.is_stranger || elsewhere) return 'external';
+  return person.is_restricted || person.is_ultra_restricted ? 'guest' : 'member';
+}
+
+/** Values with an age, the least recently used go first; whoever asks while one is fetched gets the same answer. */
+function createCache<Value>(clock: Clock) {
+  const entries = new Map<string, { until: number; value: Promise<Value> }>();
+  return (key: string, fetch: () => Promise<Value>): Promise<Value> => {
+    const known = entries.get(key);
+    entries.delete(key);
+    if (known && known.until > clock.now()) {
+      entries.set(key, known);
+      return known.value;
+    }
+    const entry = { until: clock.now() + FRESH_MS, value: fetch() };
+    entries.set(key, entry);
+    for (const oldest of entries.keys()) {
+      if (entries.size <= KEPT) break;
+      entries.delete(oldest);
+    }
+    entry.value.catch(() => {
+      if (entries.get(key) === entry) entries.delete(key);
+    });
+    return entry.value;
+  };
+}
+
+/** Who people are and what channels are called, as Slack tells it, kept for ten minutes. */
+export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): People {
+  const persons = createCache<Person>(clock);
+  const channels = createCache<string>(clock);
+
+  async function fetchPerson(id: UserId, team: TeamId): Promise<Person> {
+    try {
+      const answer = await api.call('users.info', { user: id }, { client: 'control' });
+      return readPerson(answer.user, id, team, enterpriseId);
+    } catch (error) {
+      if (!(error instanceof SlackError)) throw error;
+      if (error.failure === 'refused' && UNKNOWN_PERSON.has(error.error)) {
+        return { id, team, kind: 'external', name: id };
+      }
+      throw new BridgeError('slack_failed', error.message, {
+        notice: 'Slack does not say who you are right now. Please try again in a moment.',
+        retry: error.failure !== 'refused' || isPassing(error.error),
+        cause: error,
+      });
+    }
+  }
+
+  async function fetchChannelName(id: string): Promise<string> {
+    try {
+      const answer = await api.call('conversations.info', { channel: id }, { client: 'control' });
+      const parsed = channel.safeParse(answer.channel);
+      return cleanName(parsed.success ? (parsed.data.name ?? '') : '') || id;
+    } catch (error) {
+      // A refusal stays one for a while, so it is kept like a name; anything else may go well the next time.
+      if (error instanceof SlackError && error.failure === 'refused') return id;
+      throw error;
+    }
+  }
+
+  return {
+    person: (id, team) => persons(`${team}:${id}`, () => fetchPerson(id, team)),
+    channelName: (id, team) => channels(`${team}:${id}`, () => fetchChannelName(id)).catch(() => id),
+  };
+}

@@ -1,0 +1,155 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Clock, Log } from '../../bridge/ports.ts';
+import { asBridgeError, BridgeError } from '../../errors.ts';
+import { parseBody } from './http-body.ts';
+import { signatureFault } from './signature.ts';
+import { type Accept, createStateKeeper, type Reply, type Transport, type TransportState } from './transport.ts';
+
+const BODY_LIMIT = 4 * 1024 * 1024;
+const CLOSE_MS = 2_000;
+
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface HttpOptions {
+  signingSecret: string;
+  /** 0 picks a free one. */
+  port: number;
+  /** Default: all interfaces. */
+  host?: string | undefined;
+  /** Where Slack delivers events, interactions and commands alike. */
+  path?: string | undefined;
+  /** Further paths answered on GET: health, metrics. */
+  routes?: Readonly<Record<string, HttpRoute>> | undefined;
+  clock: Clock;
+  log: Log;
+  onState?: ((state: TransportState) => void) | undefined;
+}
+
+/**
+ * Slack's HTTP delivery. Bolt's own receiver acknowledges events before anybody stored them (PLATFORM.md 10.2 e), so
+ * this is a small server of ours that answers when `accept` has settled.
+ */
+export function createHttpTransport(options: HttpOptions): Transport & { port(): number } {
+  const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
+  const state = createStateKeeper(clock.now, options.onState);
+  let accept: Accept | null = null;
+  let paused = false;
+  let stopped = false;
+
+  async function slackRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readBody(request);
+    if (!body) return answer(response, 413);
+    const fault = signatureFault({
+      signingSecret,
+      timestamp: header(request, 'x-slack-request-timestamp'),
+      signature: header(request, 'x-slack-signature'),
+      body,
+      now: clock.now(),
+    });
+    if (fault) {
+      log.warn({ fault }, 'slack request refused: its signature does not hold');
+      return answer(response, 401);
+    }
+    const parsed = parseBody(header(request, 'content-type'), body.toString('utf8'));
+    if (parsed.kind === 'malformed') return answer(response, 400);
+    if (parsed.kind === 'ssl_check') return answer(response, 200);
+    if (parsed.kind === 'challenge') return answer(response, 200, { challenge: parsed.challenge });
+    if (paused || !accept) return answer(response, 503);
+    state.delivered();
+    const retry = Number(header(request, 'x-slack-retry-num') ?? 0);
+    const reply = await accept({
+      ...parsed.envelope,
+      retryNum: Number.isSafeInteger(retry) ? retry : 0,
+      retryReason: header(request, 'x-slack-retry-reason') ?? null,
+    });
+    answer(response, 200, reply);
+  }
+
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
+    if (pathname === path && request.method === 'POST') {
+      slackRequest(request, response).catch((error) => {
+        // Not stored: an error answer makes Slack deliver it again (PLATFORM.md 5.1).
+        log.warn({ error: asBridgeError(error).message }, 'slack request not acknowledged');
+        answer(response, 500);
+      });
+    } else if (pathname === path) answer(response, 405);
+    else if (route && (request.method === 'GET' || request.method === 'HEAD')) route(request, response);
+    else answer(response, 404);
+  }
+
+  const server: Server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000 }, (request, response) => {
+    try {
+      handle(request, response);
+    } catch (error) {
+      log.warn({ error: asBridgeError(error).message }, 'http request failed');
+      answer(response, 500);
+    }
+  });
+
+  return {
+    start(use) {
+      accept = use;
+      return new Promise((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) => {
+          const why = error.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${error.code ?? error.message}`;
+          reject(new BridgeError('config_invalid', `PORT ${options.port} ${why}`, { cause: error }));
+        });
+        server.listen(options.port, options.host, () => {
+          server.on('error', (error) => log.error({ error: error.message }, 'http server error'));
+          state.connected(true);
+          resolve();
+        });
+      });
+    },
+    pause() {
+      paused = true;
+    },
+    async stop() {
+      paused = true;
+      if (stopped || !server.listening) return;
+      stopped = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = clock.after(CLOSE_MS, () => server.closeAllConnections());
+      await closed;
+      timer.cancel();
+      state.connected(false);
+    },
+    state: state.get,
+    port: () => (server.address() as AddressInfo | null)?.port ?? 0,
+  };
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** The whole body, or `null` when it is larger than Slack ever sends. */
+async function readBody(request: IncomingMessage): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // The request must outlive a refusal, or the answer would be lost with its connection.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_LIMIT) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function answer(response: ServerResponse, status: number, reply?: Reply): void {
+  if (response.headersSent || response.destroyed) return;
+  // A refused body was not read to its end: the connection can not be used again.
+  if (status === 413) response.setHeader('connection', 'close');
+  if (reply === undefined || reply === '') {
+    response.writeHead(status).end();
+  } else if (typeof reply === 'string') {
+    response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(reply);
+  } else {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(reply));
+  }
+}

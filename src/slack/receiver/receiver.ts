@@ -1,0 +1,112 @@
+import type { App, Receiver } from '@slack/bolt';
+import type { Clock, Log } from '../../bridge/ports.ts';
+import { asBridgeError, BridgeError } from '../../errors.ts';
+import type { Accept, Envelope, Reply, Transport } from './transport.ts';
+
+/** Deliveries in work at once; more are not acknowledged, so Slack keeps them for us. */
+const IN_FLIGHT = 500;
+const DRAIN_MS = 5_000;
+
+export interface ReceiverOptions {
+  transport: Transport;
+  /** Keeps an `event_callback` payload; resolves when it is stored or needs not be. */
+  store(body: Record<string, unknown>): Promise<void>;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * Stands around Bolt (PLATFORM.md 10.2 e): events are stored, then acknowledged, then shown to Bolt's listeners;
+ * everything else is acknowledged by its listener, once.
+ */
+export function createReceiver({ transport, store, clock, log }: ReceiverOptions): Receiver {
+  const inFlight = new Set<Promise<unknown>>();
+  let app: App | null = null;
+  let stopping: Promise<void> | null = null;
+
+  function track<Value>(work: Promise<Value>): Promise<Value> {
+    const settled = work.then(
+      () => {},
+      () => {},
+    );
+    inFlight.add(settled);
+    void settled.then(() => inFlight.delete(settled));
+    return work;
+  }
+
+  /** Resolves with what the listener acknowledged with; rejects when it failed before it did. */
+  function throughBolt(bolt: App, envelope: Envelope): Promise<Reply> {
+    const reply = Promise.withResolvers<Reply>();
+    let acked = false;
+    const processed = bolt.processEvent({
+      body: envelope.body,
+      retryNum: envelope.retryNum,
+      ...(envelope.retryReason === null ? {} : { retryReason: envelope.retryReason }),
+      // Once and no more: a second answer throws or confuses, depending on the transport (10.2 m).
+      ack: async (response: Reply) => {
+        if (acked) return log.warn({ kind: envelope.kind }, 'slack delivery acknowledged twice');
+        acked = true;
+        reply.resolve(response);
+      },
+    });
+    track(processed).then(
+      () => {
+        if (acked) return;
+        // Nobody's: without an answer the person would see a warning sign (10.2 n).
+        log.info({ kind: envelope.kind, type: typeOf(envelope.body) }, 'slack delivery that nobody listens to');
+        reply.resolve(undefined);
+      },
+      (error) => {
+        if (acked) log.error({ error: asBridgeError(error).message, kind: envelope.kind }, 'slack listener failed');
+        else reply.reject(error);
+      },
+    );
+    return reply.promise;
+  }
+
+  const accept: Accept = async (envelope) => {
+    if (!app || stopping) throw new BridgeError('internal', 'not accepting deliveries', { retry: true });
+    if (inFlight.size >= IN_FLIGHT) throw new BridgeError('internal', 'too many deliveries at once', { retry: true });
+    if (envelope.kind !== 'events_api') return track(throughBolt(app, envelope));
+    await track(store(envelope.body));
+    // Bolt comes after the store, for the listeners of other events; its own acknowledging is then of no matter.
+    throughBolt(app, envelope).catch((error) => {
+      log.error({ error: asBridgeError(error).message, type: typeOf(envelope.body) }, 'slack listener failed');
+    });
+    return undefined;
+  };
+
+  async function stop(): Promise<void> {
+    // Bolt's receivers drop what is in work (10.2 g): here intake ends first, then what was taken in is finished.
+    transport.pause();
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(DRAIN_MS, resolve);
+      void drained().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    await transport.stop();
+  }
+
+  async function drained(): Promise<void> {
+    while (inFlight.size > 0) await Promise.all(inFlight);
+  }
+
+  return {
+    init(bolt) {
+      app = bolt;
+    },
+    start: () => transport.start(accept),
+    stop() {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+function typeOf(body: Record<string, unknown>): string | null {
+  const event = body.event as { type?: unknown } | undefined;
+  const type = event?.type ?? body.type ?? (body.command === undefined ? null : 'command');
+  return typeof type === 'string' ? type : null;
+}

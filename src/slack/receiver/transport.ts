@@ -1,0 +1,53 @@
+/** What goes along with an acknowledgement: errors of a modal, the answer to a command. */
+export type Reply = Record<string, unknown> | string | undefined;
+
+/** One delivery of Slack, however it came. */
+export interface Envelope {
+  kind: 'events_api' | 'interactive' | 'slash_commands';
+  body: Record<string, unknown>;
+  /** 0 for the first delivery. Never a reason to drop one: the retry may be the only one that arrives (PLATFORM.md 5.1). */
+  retryNum: number;
+  retryReason: string | null;
+}
+
+/** Resolves: acknowledge, with this reply. Rejects: do not acknowledge, Slack shall deliver again. */
+export type Accept = (envelope: Envelope) => Promise<Reply>;
+
+export interface TransportState {
+  /** Whether Slack can reach us now. */
+  connected: boolean;
+  /** When `connected` last changed; ms since 1970. */
+  since: number;
+  /** When Slack last delivered anything; ms since 1970. */
+  lastEnvelopeAt: number | null;
+}
+
+/** How deliveries come in and acknowledgements go out; knows nothing of what is delivered. */
+export interface Transport {
+  /**
+   * Resolves once Slack can reach us; keeps itself so until `stop`. Rejects with a BridgeError when only the
+   * configuration can help, or when it was stopped meanwhile.
+   */
+  start(accept: Accept): Promise<void>;
+  /** From now on nothing is accepted and nothing new is acknowledged; what was accepted still is. */
+  pause(): void;
+  /** Stopping twice, or before the start, is fine. */
+  stop(): Promise<void>;
+  state(): TransportState;
+}
+
+/** `connected` and its moment, told to whoever listens when it changes. */
+export function createStateKeeper(now: () => number, onState: ((state: TransportState) => void) | undefined) {
+  let state: TransportState = { connected: false, since: now(), lastEnvelopeAt: null };
+  return {
+    get: () => state,
+    connected(connected: boolean) {
+      if (connected === state.connected) return;
+      state = { ...state, connected, since: now() };
+      onState?.(state);
+    },
+    delivered() {
+      state = { ...state, lastEnvelopeAt: now() };
+    },
+  };
+}
