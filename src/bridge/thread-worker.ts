@@ -63,6 +63,8 @@ const END_OVERDUE_MS = 5_000;
 const STOP_OVERDUE_MS = 20_000;
 /** A hosted input that is not in the history yet may still be on its way. */
 const LOOK_AGAIN_MS = 10_000;
+/** Between two tries of what failed for no lasting reason; never at once: that would spin. */
+const RETRY_MS = 2_000;
 const HISTORY_ITEMS = 50;
 const EVENTS_HELD = 10_000;
 
@@ -411,12 +413,17 @@ export class ThreadWorker {
     if (this.#record?.turn?.id !== turn.id || this.#ending) return;
     if (!cause.certain) {
       // With the link gone the replay tells; with the link still there the history does.
-      if (this.#link.state === 'ready') this.#look();
+      this.#parts.clock.after(RETRY_MS, () =>
+        this.#post(() => {
+          const same = this.#record?.turn?.id === turn.id && this.#record.turn.state === 'submitted';
+          if (same && this.#link.state === 'ready' && this.#loop === 'idle') this.#look();
+        }),
+      );
       return;
     }
     if (!cause.retry) return this.#fail(cause.notice);
     await this.#update((record) => changeTurn(record, { state: 'prepared' }));
-    this.#parts.clock.after(2_000, () => this.#post(() => this.#advance()));
+    this.#parts.clock.after(RETRY_MS, () => this.#post(() => this.#advance()));
   }
 
   async #content(turn: OpenTurn): Promise<string> {
@@ -517,7 +524,7 @@ export class ThreadWorker {
         this.#log.warn({ err: error }, 'sync after a turn failed');
         // A lost link replays anyway; a deaf one is asked again.
         if (this.#link.state !== 'ready' || this.#connection !== connection) return;
-        this.#parts.clock.after(2_000, () => this.#post(() => this.#settle()));
+        this.#parts.clock.after(RETRY_MS, () => this.#post(() => this.#settle()));
       },
     );
   }

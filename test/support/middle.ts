@@ -1,0 +1,340 @@
+import type {
+  AgentEvent,
+  ConnectionEvent,
+  Decision,
+  HistoryItem,
+  StoredRuntime,
+} from '../../src/bridge/agent-event.ts';
+import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
+import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
+import { BridgeIntake } from '../../src/bridge/intake.ts';
+import type {
+  AgentConnection,
+  AgentGateway,
+  ConnectOptions,
+  Delivery,
+  Log,
+  People,
+  PersonKind,
+  Random,
+  Surface,
+  Threads,
+  TurnSurface,
+} from '../../src/bridge/ports.ts';
+import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
+import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
+import type { TurnView } from '../../src/bridge/turn-view.ts';
+import { createFakeClock, type FakeClock } from './clock.ts';
+
+export const TEAM = 'T01SANDBOX';
+export const BOT = 'U0BOT';
+
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLog,
+};
+
+export function countingRandom(): Random {
+  let count = 0;
+  return {
+    next: () => 0.5,
+    id: () => {
+      count += 1;
+      return `${count.toString(36).padStart(4, 'r')}`.padEnd(32, '0');
+    },
+  };
+}
+
+/** Threads in a map; `failing` makes the next updates reject like a full disk. */
+export class MapThreads implements Threads {
+  readonly records = new Map<ThreadKey, ThreadRecord>();
+  failing = 0;
+
+  load(key: ThreadKey): Promise<ThreadRecord | null> {
+    return Promise.resolve(this.records.get(key) ?? null);
+  }
+
+  async update(
+    key: ThreadKey,
+    change: (record: ThreadRecord | null) => ThreadRecord | null,
+  ): Promise<ThreadRecord | null> {
+    await Promise.resolve();
+    if (this.failing > 0) {
+      this.failing -= 1;
+      throw new Error('disk full');
+    }
+    const old = this.records.get(key) ?? null;
+    const next = change(old);
+    if (!next) return old;
+    const stored = structuredClone({ ...next, rev: (old?.rev ?? 0) + 1 });
+    this.records.set(key, stored);
+    return stored;
+  }
+
+  active(): Promise<ThreadKey[]> {
+    return Promise.resolve([...this.records].flatMap(([key, record]) => (isActive(record) ? [key] : [])));
+  }
+
+  byToken(token: string): Promise<ThreadKey | null> {
+    for (const [key, record] of this.records) {
+      const tokens = [record.turn?.stopToken, ...record.approvals.map((approval) => approval.token)];
+      if (tokens.some((known) => known === token)) return Promise.resolve(key);
+    }
+    return Promise.resolve(null);
+  }
+}
+
+/** One side of Letta that a test plays by hand. */
+export class HandConnection implements AgentConnection {
+  readonly options: ConnectOptions;
+  readonly submitted: { clientMessageId: string; content: string }[] = [];
+  readonly answers: { requestId: string; decision: Decision }[] = [];
+  aborts = 0;
+  settles = 0;
+  closed = false;
+  past: HistoryItem[] = [];
+  /** What `submit` does next; accepts by default. */
+  onSubmit: () => Promise<void> = () => Promise.resolve();
+  onAnswer: () => Promise<'accepted' | 'gone'> = () => Promise.resolve('accepted');
+  onAbort: () => Promise<{ aborted: boolean }> = () => Promise.resolve({ aborted: true });
+  readonly #emit: (event: AgentEvent | ConnectionEvent) => void;
+
+  constructor(options: ConnectOptions, emit: (event: AgentEvent | ConnectionEvent) => void) {
+    this.options = options;
+    this.#emit = emit;
+  }
+
+  emit(...events: (AgentEvent | ConnectionEvent)[]): void {
+    if (!this.closed) for (const event of events) this.#emit(event);
+  }
+
+  ready(change: Partial<ConnectionEvent & { type: 'ready' }> = {}): void {
+    const fresh: StoredRuntime = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
+    this.emit({
+      type: 'ready',
+      runtime: this.options.runtime ?? fresh,
+      deviceName: null,
+      workingDirectory: '/project',
+      loop: 'idle',
+      activeRunIds: [],
+      clientMessageIdsByRun: {},
+      approvals: [],
+      reconnected: false,
+      ...change,
+    });
+  }
+
+  /** Letta begins to work on the input that was submitted last. */
+  begin(runId = 'run-1'): void {
+    const id = this.submitted.at(-1)?.clientMessageId ?? 'nobody';
+    this.emit({ type: 'loop', status: 'busy', activeRunIds: [runId], clientMessageIdsByRun: { [runId]: [id] } });
+  }
+
+  say(text: string, runId = 'run-1', messageId = 'm-1'): void {
+    this.emit({ type: 'text', runId, messageId, text });
+  }
+
+  end(stopReason = 'end_turn', runId: string | null = 'run-1', error: string | null = null): void {
+    const ids = this.submitted.at(-1)?.clientMessageId;
+    const clientMessageIdsByRun = runId && ids ? { [runId]: [ids] } : {};
+    this.emit(
+      { type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun },
+      { type: 'turn-ended', runId, stopReason, error },
+    );
+  }
+
+  submit(input: { clientMessageId: string; content: string }): Promise<void> {
+    this.submitted.push(input);
+    return this.onSubmit();
+  }
+
+  answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'> {
+    this.answers.push({ requestId, decision });
+    return this.onAnswer();
+  }
+
+  abort(): Promise<{ aborted: boolean }> {
+    this.aborts += 1;
+    return this.onAbort();
+  }
+
+  settle(): Promise<void> {
+    this.settles += 1;
+    return Promise.resolve();
+  }
+
+  history(limit: number): Promise<HistoryItem[]> {
+    return Promise.resolve(this.past.slice(-limit));
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+/** What a reader of each thread would see: the latest view of every turn, and the bridge's own words. */
+export class HandSurface implements Surface {
+  readonly views: TurnView[] = [];
+  readonly said: { address: ThreadAddress; text: string }[] = [];
+  readonly whispered: { user: string; text: string; address: ThreadAddress }[] = [];
+  delivery: Delivery = { delivered: true };
+  /** While set, last views wait for it. */
+  gate: Promise<void> | null = null;
+
+  turn(): TurnSurface {
+    return {
+      show: (view) => void this.views.push(view),
+      finish: async (view) => {
+        this.views.push(view);
+        await this.gate;
+        return this.delivery;
+      },
+    };
+  }
+
+  say(address: ThreadAddress, text: string): Promise<Delivery> {
+    this.said.push({ address, text });
+    return Promise.resolve(this.delivery);
+  }
+
+  whisper(address: ThreadAddress, user: string, text: string): Promise<void> {
+    this.whispered.push({ address, user, text });
+    return Promise.resolve();
+  }
+
+  get last(): TurnView {
+    const view = this.views.at(-1);
+    if (!view) throw new Error('nothing was shown');
+    return view;
+  }
+
+  /** Turns in the order in which they were first seen. */
+  get turns(): string[] {
+    return [...new Set(this.views.map((view) => view.turn))];
+  }
+}
+
+const kinds: Record<string, PersonKind> = { U04GUEST: 'guest', U05EXT: 'external', U06BOT: 'bot' };
+
+export const people: People = {
+  person: (user, team) => Promise.resolve({ id: user, team, kind: kinds[user] ?? 'member', name: `Name of ${user}` }),
+  channelName: (channel) => Promise.resolve(channel === 'C01GEN' ? 'general' : channel),
+};
+
+export interface Middle {
+  clock: FakeClock;
+  threads: MapThreads;
+  surface: HandSurface;
+  connections: HandConnection[];
+  readonly connection: HandConnection;
+  intake: BridgeIntake;
+  workers: ThreadWorkers;
+  /** Somebody writes; resolves when the bridge has come to rest. */
+  write(text: string, options?: WriteOptions): Promise<Awaited<ReturnType<BridgeIntake['message']>>>;
+  /** The bridge dies without a word and starts again on the same disk. */
+  restart(): Promise<void>;
+  record(key?: ThreadKey): ThreadRecord;
+}
+
+export interface WriteOptions {
+  user?: string;
+  ts?: string;
+  thread?: string | null;
+  channel?: string;
+  channelKind?: ChannelKind;
+  mention?: boolean;
+  files?: string[];
+  spans?: Span[];
+  external?: boolean;
+  userTeam?: string | null;
+}
+
+export const ROOT = '1000.000001';
+export const THREAD = makeThreadKey({ team: TEAM, channel: 'C01GEN', root: ROOT });
+
+/** The whole middle between hand-played ports. */
+export function createMiddle(options: { turnsDieWithLink?: boolean; users?: string[] } = {}): Middle {
+  const clock = createFakeClock();
+  const threads = new MapThreads();
+  const surface = new HandSurface();
+  const connections: HandConnection[] = [];
+  const gateway: AgentGateway = {
+    connect(wanted, onEvent) {
+      const connection = new HandConnection(wanted, onEvent);
+      connections.push(connection);
+      return connection;
+    },
+  };
+  const policy = {
+    users: { everyone: false, members: options.users === undefined, ids: options.users ?? [] },
+    channels: { everywhere: true, directMessages: true, ids: [] },
+  };
+  const random = countingRandom();
+  const build = () => {
+    const shared = { threads, surface, people, clock, log: silentLog, policy, botUser: BOT };
+    const turnsDieWithLink = options.turnsDieWithLink ?? true;
+    const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink });
+    return { workers, intake: new BridgeIntake({ ...shared, workers }) };
+  };
+  let built = build();
+  let count = 0;
+  return {
+    clock,
+    threads,
+    surface,
+    connections,
+    get connection() {
+      const last = connections.at(-1);
+      if (!last) throw new Error('nobody has connected yet');
+      return last;
+    },
+    get intake() {
+      return built.intake;
+    },
+    get workers() {
+      return built.workers;
+    },
+    async write(text, write = {}) {
+      count += 1;
+      const ts =
+        write.ts ?? (count === 1 && write.thread === undefined ? ROOT : `1000.${String(count * 10).padStart(6, '0')}`);
+      const mention = write.mention ?? count === 1;
+      const channel = write.channel ?? 'C01GEN';
+      const written: Span[] = write.spans ?? [
+        ...(mention ? [{ kind: 'user', id: BOT } as const] : []),
+        { kind: 'text', text: mention ? ` ${text}` : text },
+      ];
+      const message: InboundMessage = {
+        key: makeMessageKey({ team: TEAM, channel, ts }),
+        team: TEAM,
+        channel,
+        channelKind: write.channelKind ?? 'channel',
+        ts,
+        threadTs: write.thread === undefined ? (ts === ROOT ? null : ROOT) : write.thread,
+        user: write.user ?? 'U01ALICE',
+        userTeam: write.userTeam ?? null,
+        external: write.external ?? false,
+        spans: written,
+        files: (write.files ?? []).map((name, at) => ({ id: `F${at}`, name, mimetype: null, size: null })),
+        mentionsBot: mention,
+      };
+      const outcome = await built.intake.message(message);
+      await clock.settle();
+      return outcome;
+    },
+    async restart() {
+      built.workers.close();
+      built = build();
+      await built.workers.start();
+      await clock.settle();
+    },
+    record(key = THREAD) {
+      const record = threads.records.get(key);
+      if (!record) throw new Error(`nothing is stored for ${key}`);
+      return record;
+    },
+  };
+}
