@@ -1,0 +1,239 @@
+import type { PermissionMode } from './bridge/agent-event.ts';
+import { BridgeError } from './errors.ts';
+import * as check from './setting-checks.ts';
+import { defaultOf, type SettingName } from './settings.ts';
+
+export interface Config {
+  slack: {
+    botToken: string;
+    /** Ends with a slash. */
+    apiUrl: string;
+    mode: { kind: 'socket'; appToken: string } | { kind: 'http'; signingSecret: string; port: number };
+  };
+  letta:
+    | { mode: 'app-server'; url: string; token: string | null }
+    /** `baseUrl` has no slash at its end; `environment` is a device id or connection name. */
+    | { mode: 'cloud'; baseUrl: string; apiKey: string; environment: string | null; relay: 'single' | 'pair' };
+  agentId: string | null;
+  permissions: PermissionMode;
+  access: {
+    users: { everyone: boolean; members: boolean; ids: string[] };
+    channels: { everywhere: boolean; directMessages: boolean; ids: string[] };
+  };
+  store: string;
+  logLevel: check.LogLevel;
+  /** `null` when `PORT` is not set; 0 asks for any free port. */
+  port: number | null;
+}
+
+export interface ConfigProblem {
+  /** One name, or several that contradict each other: `A and B`. */
+  setting: string;
+  /** What is wrong, without the value where that is secret. */
+  problem: string;
+  /** What to do about it: a sentence. */
+  fix: string;
+}
+
+/** All that is wrong with the configuration at once. */
+export class ConfigError extends BridgeError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super('config_invalid', `${problems.length} problem(s) in the configuration`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+const HTTP_PORT = 3000;
+
+/** Reads the whole configuration. @throws ConfigError with every problem there is. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: ConfigProblem[] = [];
+  const complain = (setting: string, problem: string, fix: string) => {
+    problems.push({ setting, problem, fix });
+  };
+  const read = (name: SettingName) => readSetting(env, name, complain);
+  // A setting that is wrong has been complained of; what stands in for it is never used.
+  const checked = <T>(name: SettingName, shape: check.Check<T>, value = read(name)): T | null => {
+    if (value === null) return null;
+    const result = shape.safeParse(value);
+    if (result.success) return result.data;
+    const [problem = 'is not valid', fix = 'Correct it.'] = (result.error.issues[0]?.message ?? '').split(' → ');
+    complain(name, problem, fix);
+    return null;
+  };
+  const withDefault = (name: SettingName): string => read(name) ?? defaultOf(name);
+
+  const botToken = checked('SLACK_BOT_TOKEN', check.botTokenShape);
+  if (!isSet(env, 'SLACK_BOT_TOKEN')) {
+    complain(
+      'SLACK_BOT_TOKEN',
+      'is missing',
+      'Copy the Bot User OAuth Token from your Slack app, OAuth & Permissions.',
+    );
+  }
+  const apiUrl = checked('SLACK_API_URL', check.webUrl, withDefault('SLACK_API_URL'));
+  const appToken = checked('SLACK_APP_TOKEN', check.appTokenShape);
+  const signingSecret = checked('SLACK_SIGNING_SECRET', check.signingSecretShape);
+  const port = checked('PORT', check.portShape);
+  if (isSet(env, 'SLACK_APP_TOKEN') && isSet(env, 'SLACK_SIGNING_SECRET')) {
+    complain(
+      'SLACK_APP_TOKEN and SLACK_SIGNING_SECRET',
+      'are both set, but events come in one way only',
+      'Keep SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP, and remove the other.',
+    );
+  } else if (!isSet(env, 'SLACK_APP_TOKEN') && !isSet(env, 'SLACK_SIGNING_SECRET')) {
+    complain(
+      'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
+      'is missing',
+      'Make an app-level token with connections:write (Basic Information, App-Level Tokens) and set SLACK_APP_TOKEN; or set SLACK_SIGNING_SECRET for HTTP.',
+    );
+  }
+
+  const users = checked('SLACK_ALLOWED_USERS', check.allowedUsers);
+  if (!isSet(env, 'SLACK_ALLOWED_USERS')) {
+    complain(
+      'SLACK_ALLOWED_USERS',
+      'is missing, and without it nobody may speak to the bot',
+      'Set it to user ids (U…), or to members for every full member of the workspace.',
+    );
+  }
+  const channels = checked('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
+  if (!isSet(env, 'SLACK_ALLOWED_CHANNELS')) {
+    complain(
+      'SLACK_ALLOWED_CHANNELS',
+      'is missing, and without it the bot may be used nowhere',
+      'Set it to channel ids (C…) and dm, or to * for everywhere.',
+    );
+  }
+
+  const letta = readLetta(checked, withDefault, (name) => isSet(env, name), complain);
+  const agentId = checked('LETTA_AGENT_ID', check.agentIdShape);
+  const permissions = checked('PERMISSIONS', check.permissionMode, withDefault('PERMISSIONS'));
+  const store = checked('STORE', check.storeShape, withDefault('STORE'));
+  const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
+  // Set and ignored they would promise something that nobody keeps.
+  for (const name of NOT_BUILT) {
+    if (isSet(env, name)) complain(name, 'is not built yet', 'Remove it; only a turn’s requester may decide.');
+  }
+
+  const mode = appToken
+    ? ({ kind: 'socket', appToken } as const)
+    : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
+  if (
+    problems.length > 0 ||
+    !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel)
+  ) {
+    throw new ConfigError(problems);
+  }
+  return {
+    slack: { botToken, apiUrl: apiUrl.endsWith('/') ? apiUrl : `${apiUrl}/`, mode },
+    letta,
+    agentId,
+    permissions,
+    access: { users, channels },
+    store,
+    logLevel,
+    port,
+  };
+}
+
+/** The problems as text for a terminal. */
+export function formatProblems(problems: readonly ConfigProblem[]): string {
+  const count = problems.length === 1 ? 'One setting needs' : `${problems.length} settings need`;
+  const lines = problems.map(({ setting, problem, fix }) => `  ${setting} ${problem}.\n      ${fix}`);
+  return [
+    `The bridge can not start. ${count} attention:`,
+    '',
+    ...lines,
+    '',
+    'Settings come from the environment or from a file named .env (see .env.example and README.md).',
+    'To try the bridge without any account: npm run sandbox',
+    '',
+  ].join('\n');
+}
+
+/** The values that must never appear in a log or a message. */
+export function secretsOf(config: Config): string[] {
+  const { slack, letta } = config;
+  const of = slack.mode.kind === 'socket' ? slack.mode.appToken : slack.mode.signingSecret;
+  const lettas = letta.mode === 'cloud' ? letta.apiKey : letta.token;
+  return [slack.botToken, of, ...(lettas === null ? [] : [lettas])];
+}
+
+type Complain = (setting: string, problem: string, fix: string) => void;
+type Checked = <T>(name: SettingName, shape: check.Check<T>, value?: string | null) => T | null;
+
+const NOT_BUILT = ['APPROVERS'];
+
+/** Whether somebody meant to set it; an empty value (an unfilled line of `.env`) does not count. */
+function isSet(env: Readonly<Record<string, string | undefined>>, name: string): boolean {
+  return (env[name] ?? '').trim() !== '';
+}
+
+function readSetting(
+  env: Readonly<Record<string, string | undefined>>,
+  name: SettingName,
+  complain: Complain,
+): string | null {
+  if (!isSet(env, name)) return null;
+  const value = (env[name] ?? '').trim();
+  if (/^(["'`]).*\1$|^["'`“”‘’]|["'`“”‘’]$/s.test(value)) {
+    complain(name, 'has quotes in its value', 'Write the value without quotes (Docker passes them on as they are).');
+    return null;
+  }
+  return value;
+}
+
+function readLetta(
+  checked: Checked,
+  withDefault: (name: SettingName) => string,
+  isGiven: (name: SettingName) => boolean,
+  complain: Complain,
+): Config['letta'] | null {
+  const apiKey = checked('LETTA_API_KEY', check.word);
+  const baseUrl = checked('LETTA_BASE_URL', check.webUrl, withDefault('LETTA_BASE_URL'));
+  const environment = checked('LETTA_ENVIRONMENT', check.anyText);
+  const relay = checked('LETTA_RELAY', check.relayShape, withDefault('LETTA_RELAY'));
+  const url = checked('LETTA_APP_SERVER_URL', check.socketUrl);
+  const token = checked('LETTA_APP_SERVER_TOKEN', check.word);
+  const cloud = isGiven('LETTA_API_KEY');
+  const own = isGiven('LETTA_APP_SERVER_URL');
+  if (cloud && own) {
+    complain(
+      'LETTA_API_KEY and LETTA_APP_SERVER_URL',
+      'are both set, but the agent is reached one way only',
+      'Keep LETTA_API_KEY for Letta’s cloud, or LETTA_APP_SERVER_URL for a server of your own, and remove the other.',
+    );
+  } else if (!cloud && !own) {
+    complain(
+      'LETTA_API_KEY or LETTA_APP_SERVER_URL',
+      'is missing',
+      'Set LETTA_API_KEY to a key from https://app.letta.com, or LETTA_APP_SERVER_URL to the address that `letta server` prints.',
+    );
+  }
+  if (!own && isGiven('LETTA_APP_SERVER_TOKEN')) {
+    complain(
+      'LETTA_APP_SERVER_TOKEN',
+      'is set without LETTA_APP_SERVER_URL',
+      'Set LETTA_APP_SERVER_URL too, or remove it.',
+    );
+  }
+  for (const name of ['LETTA_ENVIRONMENT', 'LETTA_RELAY'] as const) {
+    if (own && !cloud && isGiven(name)) {
+      complain(`${name} and LETTA_APP_SERVER_URL`, 'contradict each other', `Remove ${name}: an App Server has none.`);
+    }
+  }
+  if (url && token && url.startsWith('ws://') && !check.isLoopback(new URL(url).hostname)) {
+    complain(
+      'LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL',
+      'would send the token unencrypted over the network',
+      'Use wss://, or an App Server on this machine.',
+    );
+  }
+  if (own) return url === null ? null : { mode: 'app-server', url, token };
+  if (apiKey === null || baseUrl === null || relay === null) return null;
+  return { mode: 'cloud', baseUrl: baseUrl.replace(/\/+$/, ''), apiKey, environment, relay };
+}

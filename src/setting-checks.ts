@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import type { PermissionMode } from './bridge/agent-event.ts';
+import { parseStoreUri } from './storage/store-uri.ts';
+
+/** One setting's text → its value. Messages read `problem → fix`: what is wrong, and a sentence on what to do. */
+export type Check<T> = z.ZodType<T, string>;
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Whether only this machine can be behind that host name. */
+export function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname === '[::1]' ||
+    /^127(\.\d+){3}$/.test(hostname)
+  );
+}
+
+export const anyText = z.string();
+export const word = z.string().regex(/^\S+$/, 'has a space or line break inside → Copy it again, as one word.');
+
+function slackToken(prefix: 'xoxb-' | 'xapp-', where: string): Check<string> {
+  return z.string().superRefine((value, context) => {
+    const fail = (message: string) => context.addIssue({ code: 'custom', message });
+    if (/\s/.test(value)) fail('has a space or line break inside → Copy it again, as one word.');
+    else if (value.startsWith(prefix) && value.length > prefix.length) return;
+    else if (value.startsWith('xoxp-')) fail(`is a user token (xoxp-) → ${where}`);
+    else if (value.startsWith('xoxe')) fail(`is a token for rotation or configuration (xoxe) → ${where}`);
+    else if (value.startsWith('xapp-'))
+      fail(`is an app-level token (xapp-), which belongs in SLACK_APP_TOKEN → ${where}`);
+    else if (value.startsWith('xoxb-')) fail(`is a bot token (xoxb-), which belongs in SLACK_BOT_TOKEN → ${where}`);
+    else fail(`does not begin with ${prefix} → ${where}`);
+  });
+}
+
+export const botTokenShape = slackToken(
+  'xoxb-',
+  'Copy the Bot User OAuth Token (xoxb-…) from your Slack app, OAuth & Permissions.',
+);
+export const appTokenShape = slackToken(
+  'xapp-',
+  'Make an app-level token (xapp-…) with connections:write under Basic Information, App-Level Tokens.',
+);
+export const signingSecretShape = z
+  .string()
+  .regex(/^[^\s-]+$/, 'does not look like a signing secret → Copy it from Basic Information, App Credentials.');
+
+export const webUrl = z.string().superRefine((value, context) => {
+  const fail = (message: string) => context.addIssue({ code: 'custom', message });
+  const url = URL.parse(value);
+  if (!url || !['http:', 'https:'].includes(url.protocol)) fail('is not a web address → It begins with https://.');
+  else if (url.username || url.password) fail('has a password in it → Remove what stands before the @.');
+  else if (url.search || url.hash) fail('has a query in it → Remove what stands after the path.');
+  else if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    fail('would send tokens unencrypted over the network → Use https://, or a server on this machine.');
+  }
+});
+
+export const socketUrl = z.string().superRefine((value, context) => {
+  const fail = (message: string) => context.addIssue({ code: 'custom', message });
+  const url = URL.parse(value);
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') {
+    fail(`begins with ${url.protocol}// → Write ws:// instead of http://, wss:// instead of https://.`);
+  } else if (!url || !['ws:', 'wss:'].includes(url.protocol) || url.hostname === '') {
+    fail('is not a WebSocket address → It looks like ws://127.0.0.1:4500/ws.');
+  } else if (url.username || url.password || url.search || url.hash) {
+    fail('has more than host, port and path → Put a token into LETTA_APP_SERVER_TOKEN.');
+  }
+});
+
+export const relayShape: Check<'single' | 'pair'> = z.enum(
+  ['single', 'pair'],
+  'is neither single nor pair → Use one of them.',
+);
+
+export const agentIdShape = z
+  .string()
+  .regex(
+    /^agent-[\w-]+$/,
+    'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.',
+  );
+
+const MODES = ['standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
+export const permissionMode: Check<PermissionMode> = z.enum(MODES, {
+  error: ({ input }) =>
+    input === 'guarded'
+      ? 'is guarded, which is not built yet → Use standard, or strict to be asked about everything.'
+      : `is none of the modes → Use one of ${MODES.join(', ')}.`,
+});
+
+export const storeShape = z.string().superRefine((value, context) => {
+  const parsed = parseStoreUri(value);
+  if (!parsed.ok) context.addIssue({ code: 'custom', message: `${parsed.problem} → ${parsed.fix}` });
+});
+
+export const portShape: Check<number> = z
+  .string()
+  .regex(/^\d{1,5}$/, 'is not a port number → Use a number from 0 to 65535.')
+  .transform(Number)
+  .refine((port) => port <= 65_535, 'is not a port number → Use a number from 0 to 65535.');
+
+export const logLevelShape: Check<LogLevel> = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['debug', 'info', 'warn', 'error'], 'is no log level → Use debug, info, warn or error.'));
+
+function entries(value: string): string[] {
+  const parts = value.split(',').map((part) => part.trim());
+  return [...new Set(parts.filter((part) => part !== ''))];
+}
+
+const NOBODY = 'names nobody and nothing → ';
+
+export const allowedUsers = z
+  .string()
+  .transform(entries)
+  .superRefine((all, context) => {
+    const wrong = all.find((entry) => !/^(\*|members|[UW][A-Z0-9]+)$/.test(entry));
+    if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name user ids, members or *.` });
+    if (wrong !== undefined) {
+      const fix = 'Use member ids (profile, ⋮, Copy member ID: U…), members or *, separated by commas.';
+      context.addIssue({
+        code: 'custom',
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user id → ${fix}`,
+      });
+    }
+  })
+  .transform((all) => ({
+    everyone: all.includes('*'),
+    members: all.includes('members'),
+    ids: all.filter((entry) => entry !== '*' && entry !== 'members'),
+  }));
+
+export const allowedChannels = z
+  .string()
+  .transform(entries)
+  .superRefine((all, context) => {
+    const wrong = all.find((entry) => !/^(\*|dm|[CGD][A-Z0-9]+)$/.test(entry));
+    if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name channel ids, dm or *.` });
+    if (wrong !== undefined) {
+      const fix = 'Use channel ids (channel details, at the bottom: C…), dm or *, separated by commas.';
+      context.addIssue({
+        code: 'custom',
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no channel id → ${fix}`,
+      });
+    }
+  })
+  .transform((all) => ({
+    everywhere: all.includes('*'),
+    directMessages: all.includes('dm'),
+    ids: all.filter((entry) => entry !== '*' && entry !== 'dm'),
+  }));

@@ -1,0 +1,121 @@
+export interface Setting {
+  name: string;
+  /** What it means: the README's table row. */
+  description: string;
+  /** What an absent or empty setting means, as it would be written; `null`: nothing. */
+  default: string | null;
+  /** Never printed, not even in a report of problems. */
+  secret?: true;
+}
+
+/** Every setting, written once: README and .env.example are held to it. */
+export const SETTINGS = [
+  {
+    name: 'SLACK_BOT_TOKEN',
+    description: 'Bot token of the Slack app, `xoxb-…`. Required.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'SLACK_APP_TOKEN',
+    description:
+      'App-level token with `connections:write`, `xapp-…`: events come over Socket Mode. This or `SLACK_SIGNING_SECRET` is required.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'SLACK_SIGNING_SECRET',
+    description: 'Signing secret of the Slack app: events come over HTTP on `PORT`, path `/slack/events`.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'SLACK_ALLOWED_USERS',
+    description:
+      'Who may use the bot, separated by commas: user ids, `members` (full members of the workspace), `*` (everybody, also guests and other organisations). Required.',
+    default: null,
+  },
+  {
+    name: 'SLACK_ALLOWED_CHANNELS',
+    description:
+      'Where the bot may be used, separated by commas: channel ids, `dm` (direct messages), `*` (everywhere). Required.',
+    default: null,
+  },
+  {
+    name: 'SLACK_API_URL',
+    description: 'Base of the Slack Web API. `http://` only on this machine.',
+    default: 'https://slack.com/api/',
+  },
+  {
+    name: 'LETTA_API_KEY',
+    description:
+      'Key of Letta’s cloud: the agent runs in one of your Letta Code environments. This or `LETTA_APP_SERVER_URL` is required.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'LETTA_BASE_URL',
+    description: 'Base of Letta’s REST API and relay. `http://` only on this machine.',
+    default: 'https://api.letta.com',
+  },
+  {
+    name: 'LETTA_ENVIRONMENT',
+    description: 'Which environment: its device id or connection name. Without it the only one that is online.',
+    default: null,
+  },
+  {
+    name: 'LETTA_RELAY',
+    description: 'How the relay is spoken to: `single` (one socket) or `pair` (control and stream).',
+    default: 'single',
+  },
+  {
+    name: 'LETTA_APP_SERVER_URL',
+    description: 'A Letta App Server of your own instead of the cloud: `ws://127.0.0.1:4500/ws`, `wss://…`.',
+    default: null,
+  },
+  {
+    name: 'LETTA_APP_SERVER_TOKEN',
+    description: 'Token of that App Server. Over `ws://` only on this machine.',
+    default: null,
+    secret: true,
+  },
+  {
+    name: 'LETTA_AGENT_ID',
+    description:
+      'Which agent answers, `agent-…`. Without it the only one there is; an App Server without any gets a new one.',
+    default: null,
+  },
+  {
+    name: 'PERMISSIONS',
+    description:
+      'What the agent may do without asking: `standard` (reads; edits and commands ask), `acceptEdits` (edits too), `strict` (everything asks), `unrestricted` (nothing asks).',
+    default: 'standard',
+  },
+  {
+    name: 'STORE',
+    description: 'Where threads are kept: `sqlite://path`, or `memory://` to forget them at the end.',
+    default: 'sqlite://./data/bridge.db',
+  },
+  {
+    name: 'PORT',
+    description:
+      'Port of the HTTP server for events, `/healthz` and `/readyz`. With Socket Mode the server only runs when this is set; with HTTP it is 3000 when this is not.',
+    default: null,
+  },
+  { name: 'LOG_LEVEL', description: '`debug`, `info`, `warn` or `error`.', default: 'info' },
+] as const satisfies readonly Setting[];
+
+export type SettingName = (typeof SETTINGS)[number]['name'];
+
+/** The default as it would be written; empty where there is none. */
+export function defaultOf(name: SettingName): string {
+  return SETTINGS.find((setting) => setting.name === name)?.default ?? '';
+}
+
+/** README's table of settings, in Markdown. */
+export function settingsTable(): string {
+  const rows = SETTINGS.map(({ name, description, default: value }) => {
+    return `| \`${name}\` | ${value === null ? '' : `\`${value}\``} | ${description} |`;
+  });
+  return ['| setting | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}

@@ -1,0 +1,217 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, type ConfigProblem, formatProblems, loadConfig, secretsOf } from '../src/config.ts';
+import { SETTINGS } from '../src/settings.ts';
+
+type Env = Record<string, string>;
+
+const SOCKET: Env = {
+  SLACK_BOT_TOKEN: 'xoxb-1-abc',
+  SLACK_APP_TOKEN: 'xapp-1-abc',
+  SLACK_ALLOWED_USERS: 'members',
+  SLACK_ALLOWED_CHANNELS: 'C01GEN,dm',
+  LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws',
+};
+const CLOUD: Env = {
+  SLACK_BOT_TOKEN: 'xoxb-1-abc',
+  SLACK_SIGNING_SECRET: '0123456789abcdef',
+  SLACK_ALLOWED_USERS: '*',
+  SLACK_ALLOWED_CHANNELS: '*',
+  LETTA_API_KEY: 'sk-let-key',
+};
+
+function problemsOf(env: Env): readonly ConfigProblem[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+/** The one problem that an otherwise good configuration has with these values. */
+function complaint(over: Env, base = SOCKET): string {
+  const problems = problemsOf({ ...base, ...over });
+  expect(problems.map((problem) => problem.setting)).toHaveLength(1);
+  return problems.map(({ setting, problem, fix }) => `${setting} ${problem}. ${fix}`).join();
+}
+
+describe('loadConfig', () => {
+  it('needs five settings for Socket Mode and an App Server; the rest has defaults', () => {
+    expect(loadConfig(SOCKET)).toEqual({
+      slack: {
+        botToken: 'xoxb-1-abc',
+        apiUrl: 'https://slack.com/api/',
+        mode: { kind: 'socket', appToken: 'xapp-1-abc' },
+      },
+      letta: { mode: 'app-server', url: 'ws://127.0.0.1:4500/ws', token: null },
+      agentId: null,
+      permissions: 'standard',
+      access: {
+        users: { everyone: false, members: true, ids: [] },
+        channels: { everywhere: false, directMessages: true, ids: ['C01GEN'] },
+      },
+      store: 'sqlite://./data/bridge.db',
+      logLevel: 'info',
+      port: null,
+    });
+  });
+
+  it('reads HTTP mode and the cloud', () => {
+    const config = loadConfig({ ...CLOUD, LETTA_ENVIRONMENT: 'my laptop', LETTA_RELAY: 'pair' });
+    expect(config.slack.mode).toEqual({ kind: 'http', signingSecret: '0123456789abcdef', port: 3000 });
+    expect(config.letta).toEqual({
+      mode: 'cloud',
+      baseUrl: 'https://api.letta.com',
+      apiKey: 'sk-let-key',
+      environment: 'my laptop',
+      relay: 'pair',
+    });
+    expect(loadConfig(CLOUD).letta).toMatchObject({ environment: null, relay: 'single' });
+    expect(config.port).toBeNull();
+    expect(loadConfig({ ...CLOUD, PORT: '8080' })).toMatchObject({ port: 8080, slack: { mode: { port: 8080 } } });
+    expect(loadConfig({ ...SOCKET, PORT: '0' }).port).toBe(0);
+  });
+
+  it('reads every other setting', () => {
+    const config = loadConfig({
+      ...SOCKET,
+      SLACK_API_URL: 'http://localhost:9000/api',
+      SLACK_ALLOWED_USERS: ' U01ALICE , members,U02BOB,U01ALICE,',
+      SLACK_ALLOWED_CHANNELS: '*',
+      LETTA_APP_SERVER_URL: 'wss://letta.example.com/ws',
+      LETTA_APP_SERVER_TOKEN: 'secret',
+      LETTA_AGENT_ID: 'agent-local-12ab',
+      PERMISSIONS: 'acceptEdits',
+      STORE: 'memory://',
+      LOG_LEVEL: 'DEBUG',
+    });
+    expect(config.slack.apiUrl).toBe('http://localhost:9000/api/');
+    expect(config.access.users).toEqual({ everyone: false, members: true, ids: ['U01ALICE', 'U02BOB'] });
+    expect(config.access.channels).toEqual({ everywhere: true, directMessages: false, ids: [] });
+    expect(config.letta).toEqual({ mode: 'app-server', url: 'wss://letta.example.com/ws', token: 'secret' });
+    expect(config).toMatchObject({ agentId: 'agent-local-12ab', permissions: 'acceptEdits', store: 'memory://' });
+    expect(config.logLevel).toBe('debug');
+  });
+
+  it('reports everything that is missing at once', () => {
+    expect(problemsOf({}).map((problem) => problem.setting)).toEqual([
+      'SLACK_BOT_TOKEN',
+      'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
+      'SLACK_ALLOWED_USERS',
+      'SLACK_ALLOWED_CHANNELS',
+      'LETTA_API_KEY or LETTA_APP_SERVER_URL',
+    ]);
+  });
+
+  it('takes an empty line of .env for a setting that is not there, and trims', () => {
+    expect(
+      loadConfig({ ...SOCKET, SLACK_SIGNING_SECRET: '', LETTA_API_KEY: '  ', PORT: '', LETTA_AGENT_ID: '' }),
+    ).toEqual(loadConfig(SOCKET));
+    expect(loadConfig({ ...SOCKET, SLACK_BOT_TOKEN: ' xoxb-1-abc\n' })).toEqual(loadConfig(SOCKET));
+    expect(problemsOf({ ...SOCKET, SLACK_ALLOWED_USERS: ' ' })).toHaveLength(1);
+  });
+
+  it('names both settings that contradict each other', () => {
+    expect(complaint({ SLACK_SIGNING_SECRET: 'abcdef' })).toMatch(
+      /^SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both set/,
+    );
+    expect(complaint({ LETTA_API_KEY: 'key' })).toMatch(/^LETTA_API_KEY and LETTA_APP_SERVER_URL are both set/);
+    expect(complaint({ LETTA_ENVIRONMENT: 'laptop' })).toMatch(/^LETTA_ENVIRONMENT and LETTA_APP_SERVER_URL/);
+    expect(complaint({ LETTA_APP_SERVER_TOKEN: 'token' }, CLOUD)).toMatch(/^LETTA_APP_SERVER_TOKEN is set without/);
+    expect(complaint({ LETTA_APP_SERVER_URL: 'ws://letta:4500/ws', LETTA_APP_SERVER_TOKEN: 'token' })).toMatch(
+      /^LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL would send the token unencrypted/,
+    );
+  });
+
+  it('refuses a setting that is not built yet rather than ignore it', () => {
+    expect(complaint({ APPROVERS: 'U01ALICE' })).toMatch(/^APPROVERS is not built yet/);
+    expect(complaint({ PERMISSIONS: 'guarded' })).toMatch(/not built yet/);
+    expect(complaint({ STORE: 'redis://localhost' })).toMatch(/not built yet/);
+  });
+
+  it.each<[string, Env, string]>([
+    ['a user token', { SLACK_BOT_TOKEN: 'xoxp-1-abc' }, 'is a user token'],
+    ['an app token in its place', { SLACK_BOT_TOKEN: 'xapp-1-abc' }, 'belongs in SLACK_APP_TOKEN'],
+    ['a bot token in its place', { SLACK_APP_TOKEN: 'xoxb-1-abc' }, 'belongs in SLACK_BOT_TOKEN'],
+    ['a rotation token', { SLACK_BOT_TOKEN: 'xoxe.xoxb-1-abc' }, 'rotation'],
+    ['a bare prefix', { SLACK_BOT_TOKEN: 'xoxb-' }, 'is a bot token'],
+    ['a broken token', { SLACK_BOT_TOKEN: 'xoxb-1 abc' }, 'space or line break'],
+    ['quotes', { SLACK_BOT_TOKEN: '"xoxb-1-abc"' }, 'quotes'],
+    ['half a quote', { LETTA_AGENT_ID: 'agent-1’' }, 'quotes'],
+    ['a user name', { SLACK_ALLOWED_USERS: 'U01ALICE,@bob' }, '"@bob", which is no user id'],
+    ['an email address', { SLACK_ALLOWED_USERS: 'bob@example.com' }, 'no user id'],
+    ['only a comma', { SLACK_ALLOWED_USERS: ',' }, 'names nobody'],
+    ['a channel name', { SLACK_ALLOWED_CHANNELS: '#general' }, '"#general", which is no channel id'],
+    ['an unencrypted Slack', { SLACK_API_URL: 'http://slack.example.com/api/' }, 'unencrypted'],
+    ['a Slack that is no address', { SLACK_API_URL: 'slack.com' }, 'is not a web address'],
+    ['an http address', { LETTA_APP_SERVER_URL: 'http://127.0.0.1:4500' }, 'Write ws://'],
+    ['a bare host', { LETTA_APP_SERVER_URL: '127.0.0.1:4500' }, 'is not a WebSocket address'],
+    ['a token in an address', { LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws?token=x' }, 'LETTA_APP_SERVER_TOKEN'],
+    ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not the id of an agent'],
+    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is none of the modes'],
+    ['a path for a store', { STORE: './data/bridge.db' }, 'is not a URI'],
+    ['a word for a port', { PORT: 'http' }, 'is not a port number'],
+    ['a port too high', { PORT: '65536' }, 'is not a port number'],
+    ['an unknown level', { LOG_LEVEL: 'verbose' }, 'is no log level'],
+  ])('says what to do about %s', (_, over, words) => {
+    expect(complaint(over)).toContain(words);
+  });
+
+  it('allows http:// on this machine only, however it is named', () => {
+    for (const host of ['localhost', '127.0.0.1', '127.3.2.1', '[::1]']) {
+      expect(problemsOf({ ...SOCKET, SLACK_API_URL: `http://${host}:9/api/` })).toEqual([]);
+    }
+    for (const host of ['127.0.0.1.example.com', 'localhost.example.com', '0.0.0.0', '10.0.0.1']) {
+      expect(problemsOf({ ...SOCKET, SLACK_API_URL: `http://${host}:9/api/` })).toHaveLength(1);
+    }
+  });
+
+  it('never repeats a secret, whatever is wrong with it', () => {
+    const secrets = SETTINGS.filter((setting) => 'secret' in setting).map((setting) => setting.name);
+    expect(secrets).toHaveLength(5);
+    fc.assert(
+      fc.property(fc.string({ minLength: 6 }), fc.constantFrom(...secrets), (text, name) => {
+        const secret = `S3CR3T${text}`;
+        const problems = problemsOf({ ...SOCKET, ...CLOUD, [name]: secret });
+        expect(formatProblems(problems)).not.toContain('S3CR3T');
+      }),
+    );
+  });
+
+  it('answers anything with a configuration or a report', () => {
+    const env = fc.dictionary(fc.constantFrom(...SETTINGS.map((setting) => setting.name)), fc.string());
+    fc.assert(
+      fc.property(env, (given) => {
+        for (const problem of problemsOf(given)) {
+          expect(problem.setting).not.toBe('');
+          expect(problem.problem).not.toBe('');
+          expect(problem.fix).toMatch(/\.$/);
+        }
+      }),
+    );
+  });
+
+  it('knows its secrets', () => {
+    expect(secretsOf(loadConfig(CLOUD))).toEqual(['xoxb-1-abc', '0123456789abcdef', 'sk-let-key']);
+    expect(secretsOf(loadConfig(SOCKET))).toEqual(['xoxb-1-abc', 'xapp-1-abc']);
+  });
+});
+
+describe('formatProblems', () => {
+  it('is one report that names the sandbox', () => {
+    expect(
+      formatProblems(problemsOf({ ...SOCKET, PORT: 'x', LOG_LEVEL: 'x' })),
+    ).toBe(`The bridge can not start. 2 settings need attention:
+
+  PORT is not a port number.
+      Use a number from 0 to 65535.
+  LOG_LEVEL is no log level.
+      Use debug, info, warn or error.
+
+Settings come from the environment or from a file named .env (see .env.example and README.md).
+To try the bridge without any account: npm run sandbox
+`);
+  });
+});
