@@ -1,0 +1,81 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { BridgeError } from '../errors.ts';
+
+/** One thing that must be well for the bridge to hear and answer. */
+export interface Check {
+  name: string;
+  ok: boolean;
+  /** A word or two on its state: no secrets, no addresses. */
+  state: string;
+}
+
+/** Answers the request and says so, or leaves it to others. */
+export type HealthRoutes = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/**
+ * `GET /healthz`: the process turns (always 200). `GET /readyz`: 200 when every check is well, else 503; both as JSON.
+ * @param checks asked at each request, so it must be cheap; when it throws, the bridge is not ready.
+ */
+export function healthRoutes(checks: () => readonly Check[]): HealthRoutes {
+  return (request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0];
+    if (path !== '/healthz' && path !== '/readyz') return false;
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      answer(response, 405, { ok: false }, { allow: 'GET, HEAD' });
+      return true;
+    }
+    if (path === '/healthz') answer(response, 200, { ok: true });
+    else {
+      const list = ask(checks);
+      const ok = list.every((check) => check.ok);
+      answer(response, ok ? 200 : 503, { ok, checks: list });
+    }
+    return true;
+  };
+}
+
+function ask(checks: () => readonly Check[]): readonly Check[] {
+  try {
+    return checks();
+  } catch {
+    return [{ name: 'checks', ok: false, state: 'failed' }];
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+export interface HealthServer {
+  /** The port it listens on: interesting when 0 was asked for. */
+  port: number;
+  /** Resolves when it no longer listens. Stopping twice is fine. */
+  stop(): Promise<void>;
+}
+
+/**
+ * A server for nothing but health: for Socket Mode, where no other HTTP server runs.
+ * @throws BridgeError internal when the port can not be had.
+ */
+export function serveHealth(routes: HealthRoutes, options: { port: number; host?: string }): Promise<HealthServer> {
+  const server = createServer((request, response) => {
+    if (!routes(request, response)) answer(response, 404, { ok: false });
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(new BridgeError('internal', `the health server can not listen on port ${options.port}`, { cause }));
+    });
+    server.listen({ port: options.port, host: options.host }, () => {
+      const address = server.address();
+      resolve({
+        port: typeof address === 'object' && address !== null ? address.port : options.port,
+        stop: () =>
+          new Promise((stopped) => {
+            server.close(() => stopped());
+            server.closeAllConnections();
+          }),
+      });
+    });
+  });
+}

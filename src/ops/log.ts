@@ -1,0 +1,128 @@
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+import type { Log } from '../bridge/ports.ts';
+
+export interface LogOptions {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  /** Lines for people instead of JSON. */
+  pretty: boolean;
+  /** Values that must not appear, besides everything that looks like a token. */
+  secrets?: readonly string[];
+  /** Where the lines go; default is standard output. */
+  to?: DestinationStream;
+}
+
+const TEXT_MAX = 2_000;
+const LIST_MAX = 50;
+const DEPTH_MAX = 6;
+const CAUSES_MAX = 5;
+const HIDDEN = '[hidden]';
+// Fields that are secrets whatever they hold.
+const SECRET_FIELD = /^(authorization|token|bot_?token|app_?token|api_?key|signing_?secret|password|secret|cookie)$/i;
+const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
+  [/\bx(?:ox[a-z]|app)[-.][A-Za-z0-9.-]{3,}/g, HIDDEN],
+  [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+/gi, `$1 ${HIDDEN}`],
+  [/\b((?:access_|refresh_)?token|api_?key|secret|ticket)=[^&\s"'\\<>]+/gi, `$1=${HIDDEN}`],
+  // The path of a socket's address holds connection ids and tickets: whoever has it can listen.
+  [/\b(wss?:\/\/)(?:[^\s"'\\<>/@]*@)?([^\s"'\\<>/?#]+)[/?#][^\s"'\\<>]*/gi, `$1$2/${HIDDEN}`],
+  [/\b(https?:\/\/)[^\s"'\\<>/@]+@/gi, `$1${HIDDEN}@`],
+];
+
+/** The process's log: fields first, then a constant sentence. Secrets are taken out of every line, wherever they stand. */
+export function createLog(options: LogOptions): Log {
+  const to = options.to ?? destination({ fd: 1, sync: true });
+  const hide = hider(options.secrets ?? []);
+  const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: false });
+  const write = (line: string) => {
+    const hidden = hide(line);
+    to.write(options.pretty ? (forPeople(hidden) ?? hidden) : hidden);
+  };
+  const logger = pino(
+    {
+      level: options.level,
+      timestamp: stdTimeFunctions.isoTime,
+      base: null,
+      formatters: { level: (label) => ({ level: label }), log: (fields) => fieldsOf(fields, 0) },
+      // `fieldsOf` has made errors plain already.
+      serializers: { err: (error: unknown) => error },
+    },
+    { write },
+  );
+  return around(logger);
+}
+
+/** pino formats a line's own fields only; a child's have to be made fit when they are bound. */
+function around(logger: Logger): Log {
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    child: (fields) => around(logger.child(fieldsOf(fields, 0))),
+  };
+}
+
+/** Takes secrets out of text. @param secrets exact values; those under 6 characters would hide ordinary words. */
+export function hider(secrets: readonly string[]): (text: string) => string {
+  const values = secrets
+    .filter((secret) => secret.length >= 6)
+    // As they stand in a line of JSON.
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
+  return (text) => {
+    let hidden = text;
+    for (const value of values) hidden = hidden.replaceAll(value, HIDDEN);
+    for (const [pattern, instead] of SECRETS_IN_TEXT) hidden = hidden.replace(pattern, instead);
+    return hidden;
+  };
+}
+
+/** Fields fit for a log: bounded in every direction, errors with their codes and causes, secret fields hidden. */
+function fieldsOf(fields: object, depth: number): Record<string, unknown> {
+  const entries = Object.entries(fields).slice(0, LIST_MAX);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, SECRET_FIELD.test(name) && value !== null ? HIDDEN : loggable(value, depth)]),
+  );
+}
+
+function loggable(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case 'string':
+      return cut(value);
+    case 'bigint':
+    case 'symbol':
+    case 'function':
+      return cut(String(value));
+    case 'object':
+      break;
+    default:
+      return value;
+  }
+  if (value === null) return null;
+  if (value instanceof Error) return errorOf(value, 0);
+  if (depth >= DEPTH_MAX) return '[deeper]';
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'no date' : value.toISOString();
+  if (value instanceof Map || value instanceof Set) return loggable([...value].slice(0, LIST_MAX), depth);
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (Array.isArray(value)) return value.slice(0, LIST_MAX).map((each) => loggable(each, depth + 1));
+  return fieldsOf(value, depth + 1);
+}
+
+function errorOf(error: Error, depth: number): Record<string, unknown> {
+  const code = 'code' in error ? error.code : undefined;
+  return {
+    type: error.name,
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    message: cut(error.message),
+    // One stack says where; the causes' own are seldom of use and always long.
+    ...(depth === 0 && error.stack !== undefined ? { stack: cut(error.stack) } : {}),
+    ...(error.cause === undefined || depth >= CAUSES_MAX
+      ? {}
+      : {
+          cause: error.cause instanceof Error ? errorOf(error.cause, depth + 1) : loggable(error.cause, DEPTH_MAX - 1),
+        }),
+  };
+}
+
+function cut(text: string): string {
+  return text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX)}… (${text.length} characters)`;
+}

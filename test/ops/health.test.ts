@@ -1,0 +1,76 @@
+import { createServer } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Check, type HealthServer, healthRoutes, serveHealth } from '../../src/ops/health.ts';
+
+const servers: HealthServer[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+async function serve(checks: () => Check[]) {
+  const server = await serveHealth(healthRoutes(checks), { port: 0, host: '127.0.0.1' });
+  servers.push(server);
+  return async (path: string, init?: RequestInit) => {
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? null : (JSON.parse(text) as unknown) };
+  };
+}
+
+describe('health', () => {
+  it('is alive whatever the checks say', async () => {
+    const get = await serve(() => [{ name: 'slack', ok: false, state: 'lost' }]);
+    expect(await get('/healthz')).toEqual({ status: 200, body: { ok: true } });
+    expect((await get('/healthz?verbose')).status).toBe(200);
+    expect(await get('/healthz', { method: 'HEAD' })).toEqual({ status: 200, body: null });
+  });
+
+  it('is ready only while every check is well, asked at that moment', async () => {
+    const slack = { name: 'slack', ok: true, state: 'connected' };
+    const get = await serve(() => [slack, { name: 'store', ok: true, state: 'open' }]);
+    expect((await get('/readyz')).status).toBe(200);
+    slack.ok = false;
+    slack.state = 'reconnecting';
+    expect(await get('/readyz')).toEqual({
+      status: 503,
+      body: { ok: false, checks: [slack, { name: 'store', ok: true, state: 'open' }] },
+    });
+  });
+
+  it('is not ready when the checks themselves fail', async () => {
+    const get = await serve(() => {
+      throw new Error('secret details');
+    });
+    const { status, body } = await get('/readyz');
+    expect(status).toBe(503);
+    expect(JSON.stringify(body)).not.toContain('secret');
+  });
+
+  it('answers nothing else', async () => {
+    const get = await serve(() => []);
+    expect((await get('/metrics')).status).toBe(404);
+    expect((await get('/healthz', { method: 'POST' })).status).toBe(405);
+  });
+
+  it('says so when the port is taken', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const address = other.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const taken = serveHealth(
+      healthRoutes(() => []),
+      { port, host: '127.0.0.1' },
+    );
+    await expect(taken).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining(String(port)) });
+    await new Promise((resolve) => other.close(resolve));
+  });
+
+  it('may be stopped twice', async () => {
+    const server = await serveHealth(
+      healthRoutes(() => []),
+      { port: 0, host: '127.0.0.1' },
+    );
+    await server.stop();
+    await server.stop();
+  });
+});
