@@ -1,0 +1,200 @@
+import type { Channel, ChannelKind, JsonObject, StoredMessage } from './model.ts';
+import { APP_ID, BOT, TEAM } from './state.ts';
+import { fileWire, messageWire } from './wire.ts';
+import type { World } from './world.ts';
+
+const CHANNEL_TYPES: Record<ChannelKind, string> = { public: 'channel', private: 'group', im: 'im', mpim: 'mpim' };
+const HISTORY_SCOPES: Record<ChannelKind, string> = {
+  public: 'channels:history',
+  private: 'groups:history',
+  im: 'im:history',
+  mpim: 'mpim:history',
+};
+const READ_SCOPES: Record<ChannelKind, string> = {
+  public: 'channels:read',
+  private: 'groups:read',
+  im: 'im:read',
+  mpim: 'mpim:read',
+};
+
+/** Events in which Slack names the context team too (seen in the recorded payloads). */
+const WITH_CONTEXT = ['message', 'member_joined_channel', 'member_left_channel'];
+
+/** The scope without which an app does not get an event; null where none is needed. */
+export function scopeFor(event: JsonObject, channel: Channel | undefined): string | null {
+  switch (event.type) {
+    case 'message':
+      return channel ? HISTORY_SCOPES[channel.kind] : null;
+    case 'app_mention':
+      return 'app_mentions:read';
+    case 'member_joined_channel':
+    case 'member_left_channel':
+    case 'channel_id_changed':
+      return channel ? READ_SCOPES[channel.kind] : null;
+    case 'reaction_added':
+    case 'reaction_removed':
+      return 'reactions:read';
+    default:
+      return null;
+  }
+}
+
+/** The `event_callback` around an event, as recorded (PLATFORM.md 5.1, 11). */
+export function eventCallback(world: World, event: JsonObject, channel: Channel | undefined): JsonObject {
+  const context = { et: event.type, tid: TEAM.id, aid: APP_ID, cid: channel?.id };
+  return {
+    token: 'verification-token',
+    team_id: TEAM.id,
+    ...(WITH_CONTEXT.includes(String(event.type)) && { context_team_id: TEAM.id, context_enterprise_id: null }),
+    api_app_id: APP_ID,
+    event,
+    type: 'event_callback',
+    event_id: world.workspace.id('Ev'),
+    event_time: Math.floor(world.now() / 1000),
+    authorizations: [
+      { enterprise_id: null, team_id: TEAM.id, user_id: BOT.userId, is_bot: true, is_enterprise_install: false },
+    ],
+    is_ext_shared_channel: channel !== undefined && world.workspace.isShared(channel),
+    event_context: `4-${Buffer.from(JSON.stringify(context)).toString('base64url')}`,
+  };
+}
+
+function moment(world: World, channel: Channel): JsonObject {
+  const ts = world.workspace.nextTs(channel.id);
+  return { channel: channel.id, hidden: true, ts, event_ts: ts, channel_type: CHANNEL_TYPES[channel.kind] };
+}
+
+export function messageEvent(world: World, channel: Channel, message: StoredMessage): JsonObject {
+  return {
+    ...messageWire(world, message),
+    channel: channel.id,
+    event_ts: message.ts,
+    channel_type: CHANNEL_TYPES[channel.kind],
+    ...(world.agent &&
+      channel.kind === 'im' &&
+      message.user !== BOT.userId && { app_context: { entities: [contextEntity(message.ts, channel.id)] } }),
+  };
+}
+
+function contextEntity(ts: string, channel: string): JsonObject {
+  const value = { message_ts: ts, channel_id: channel };
+  return { type: 'slack#/types/message_context', value, team_id: TEAM.id };
+}
+
+export function appMention(world: World, channel: Channel, message: StoredMessage): JsonObject {
+  const wire = messageWire(world, message);
+  if (message.files.length === 0) return { ...wire, type: 'app_mention', channel: channel.id, event_ts: message.ts };
+  const { subtype: _subtype, team: _team, ...rest } = wire;
+  return {
+    ...rest,
+    type: 'app_mention',
+    files: message.files.map((file) => fileWire(world, file)),
+    channel: channel.id,
+    event_ts: message.ts,
+  };
+}
+
+export function messageChanged(world: World, channel: Channel, now: StoredMessage, previous: JsonObject): JsonObject {
+  return {
+    type: 'message',
+    subtype: 'message_changed',
+    message: { ...messageWire(world, now), source_team: TEAM.id, user_team: TEAM.id },
+    previous_message: previous,
+    ...moment(world, channel),
+  };
+}
+
+export function messageDeleted(world: World, channel: Channel, previous: JsonObject): JsonObject {
+  return {
+    type: 'message',
+    subtype: 'message_deleted',
+    previous_message: previous,
+    deleted_ts: previous.ts,
+    ...moment(world, channel),
+  };
+}
+
+export function reactionEvent(
+  world: World,
+  kind: 'reaction_added' | 'reaction_removed',
+  message: StoredMessage,
+  user: string,
+  reaction: string,
+): JsonObject {
+  return {
+    type: kind,
+    user,
+    reaction,
+    item: { type: 'message', channel: message.channel, ts: message.ts },
+    item_user: message.user ?? message.botId,
+    event_ts: world.workspace.nextTs(message.channel),
+  };
+}
+
+export function memberEvent(
+  world: World,
+  kind: 'member_joined_channel' | 'member_left_channel',
+  channel: Channel,
+  user: string,
+  inviter: string | undefined,
+): JsonObject {
+  return {
+    type: kind,
+    user,
+    channel: channel.id,
+    channel_type: channel.kind === 'public' ? 'C' : 'G',
+    team: TEAM.id,
+    ...(inviter !== undefined && { inviter }),
+    event_ts: world.workspace.nextTs(channel.id),
+  };
+}
+
+export function appHomeOpened(
+  world: World,
+  user: string,
+  tab: 'home' | 'messages',
+  view: JsonObject | undefined,
+): JsonObject {
+  const channel = world.workspace.im(user);
+  return {
+    type: 'app_home_opened',
+    user,
+    channel: channel.id,
+    tab,
+    ...(view && { view }),
+    event_ts: world.workspace.nextTs(channel.id),
+    ...(world.agent && { context: { entities: [{ type: 'slack#/types/channel_id', value: 'C01GEN' }] } }),
+  };
+}
+
+export function channelIdChanged(world: World, oldId: string, newId: string): JsonObject {
+  return {
+    type: 'channel_id_changed',
+    old_channel_id: oldId,
+    new_channel_id: newId,
+    event_ts: world.workspace.nextTs(newId),
+  };
+}
+
+export function sessionStopped(world: World, channel: string, user: string, threadTs: string): JsonObject {
+  return {
+    type: 'agent_session_stopped',
+    channel,
+    user,
+    thread_ts: threadTs,
+    streaming_message_ts: [],
+    event_ts: world.workspace.nextTs(channel),
+  };
+}
+
+/** `app_context_changed` of agent apps (PLATFORM.md 4.2). */
+export function contextChanged(world: World, user: string, viewed: string): JsonObject {
+  const channel = world.workspace.im(user);
+  return {
+    type: 'app_context_changed',
+    channel: channel.id,
+    user,
+    context: { entities: [{ type: 'slack#/types/channel_id', value: viewed, team_id: TEAM.id }] },
+    event_ts: world.workspace.nextTs(channel.id),
+  };
+}

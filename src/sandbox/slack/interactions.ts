@@ -1,0 +1,212 @@
+import type { Delivered } from './delivery.ts';
+import { isObject, type JsonObject, objects, type StoredMessage, type StoredView } from './model.ts';
+import { APP_ID, TEAM } from './state.ts';
+import { elementsOf } from './validate/blocks.ts';
+import { initialValues } from './views.ts';
+import { messageWire, viewWire } from './wire.ts';
+import type { World } from './world.ts';
+
+export interface Found {
+  block: JsonObject;
+  element: JsonObject;
+}
+
+function labelOf(element: JsonObject): string {
+  return isObject(element.text) ? String(element.text.text) : '';
+}
+
+/** Elements whose action_id or label is `action`, narrowed by the button's value if that is given. */
+export function findElements(blocks: JsonObject[], action: string, value: string | undefined): Found[] {
+  const all = blocks.flatMap((block) => elementsOf(block).map((element) => ({ block, element })));
+  const byId = all.filter(({ element }) => element.action_id === action);
+  const found = byId.length > 0 ? byId : all.filter(({ element }) => labelOf(element) === action);
+  const buttons = found.filter(
+    ({ element }) => element.type !== 'button' || value === undefined || element.value === value,
+  );
+  return found.length > 1 ? buttons : found;
+}
+
+function optionOf(element: JsonObject, wanted: string): JsonObject | undefined {
+  const groups = objects(element.option_groups).flatMap((group) => objects(group.options));
+  const options = [...objects(element.options), ...groups];
+  return options.find((option) => option.value === wanted) ?? options.find((option) => labelOf(option) === wanted);
+}
+
+export interface Choice {
+  /** Value or label of the option(s). */
+  option?: string | string[] | undefined;
+  value?: string | undefined;
+}
+
+const SINGLE = ['static_select', 'radio_buttons', 'overflow'];
+const MULTIPLE = ['checkboxes', 'multi_static_select'];
+const PICKED: Record<string, string> = {
+  users_select: 'selected_user',
+  conversations_select: 'selected_conversation',
+  channels_select: 'selected_channel',
+  datepicker: 'selected_date',
+  timepicker: 'selected_time',
+};
+
+/** What a person's choice in an element is; a string says why it is none. */
+export function chosen(element: JsonObject, { option, value }: Choice): JsonObject | string {
+  const type = String(element.type);
+  const wanted = (Array.isArray(option) ? option : [option ?? value]).filter((item) => item !== undefined);
+  if (SINGLE.includes(type)) {
+    const found = wanted[0] === undefined ? undefined : optionOf(element, wanted[0]);
+    return found ? { selected_option: found } : `no such option: ${wanted[0] ?? '(none given)'}`;
+  }
+  if (MULTIPLE.includes(type)) {
+    const found = wanted.map((item) => optionOf(element, item));
+    const missing = wanted.find((_item, index) => found[index] === undefined);
+    return missing === undefined ? { selected_options: found } : `no such option: ${missing}`;
+  }
+  const picked = PICKED[type];
+  if (picked !== undefined) return wanted[0] === undefined ? 'a value is needed' : { [picked]: wanted[0] };
+  if (type.endsWith('_input')) return { value: wanted[0] ?? null };
+  return {};
+}
+
+function userPayload(world: World, userId: string): JsonObject {
+  const user = world.workspace.users.get(userId);
+  return { id: userId, username: user?.name ?? userId, name: user?.name ?? userId, team_id: user?.team ?? TEAM.id };
+}
+
+/** The action as Slack describes it: the element's own keys and what was chosen. */
+function actionPayload(world: World, { block, element }: Found, choice: JsonObject): JsonObject {
+  const { type, options: _options, option_groups: _groups, accessibility_label: _label, ...rest } = element;
+  const action_ts = world.workspace.nextTs('actions');
+  if (type === 'button') return { ...rest, block_id: block.block_id, type, ...choice, action_ts };
+  return { type, ...rest, block_id: block.block_id, ...choice, action_ts };
+}
+
+function common(world: World, user: string): JsonObject {
+  return {
+    type: 'block_actions',
+    user: userPayload(world, user),
+    api_app_id: APP_ID,
+    token: 'verification-token',
+  };
+}
+
+const TEAM_PAYLOAD = { id: TEAM.id, domain: TEAM.domain };
+
+/** `block_actions` of a message, as recorded (PLATFORM.md 6). */
+export function messageAction(
+  world: World,
+  message: StoredMessage,
+  user: string,
+  found: Found,
+  choice: JsonObject,
+  values: Record<string, JsonObject>,
+): { payload: JsonObject; triggerId: string } {
+  const channel = world.workspace.channel(message.channel);
+  const ephemeral = message.ephemeralFor !== undefined;
+  const thread = message.threadTs === undefined ? {} : { thread_ts: message.threadTs };
+  const trigger_id = world.triggers.make({ user, viewId: null });
+  const payload = {
+    ...common(world, user),
+    container: {
+      type: 'message',
+      message_ts: message.ts,
+      channel_id: message.channel,
+      is_ephemeral: ephemeral,
+      ...thread,
+    },
+    trigger_id,
+    team: TEAM_PAYLOAD,
+    enterprise: null,
+    is_enterprise_install: false,
+    channel: { id: message.channel, name: channel?.kind === 'im' ? 'directmessage' : (channel?.name ?? '') },
+    ...(!ephemeral && { message: messageWire(world, message, { profile: false }) }),
+    state: { values },
+    response_url: world.responseUrls.make({
+      kind: 'actions',
+      channel: message.channel,
+      user,
+      messageTs: message.ts,
+      ...(message.threadTs !== undefined && { threadTs: message.threadTs }),
+    }),
+    actions: [actionPayload(world, found, choice)],
+  };
+  return { payload, triggerId: trigger_id };
+}
+
+export function viewAction(world: World, view: StoredView, user: string, found: Found, choice: JsonObject): JsonObject {
+  return {
+    ...common(world, user),
+    container: { type: 'view', view_id: view.id },
+    trigger_id: world.triggers.make({ user, viewId: view.type === 'modal' ? view.id : null }),
+    team: TEAM_PAYLOAD,
+    enterprise: null,
+    is_enterprise_install: false,
+    view: viewWire(view),
+    actions: [actionPayload(world, found, choice)],
+  };
+}
+
+export function viewSubmission(world: World, view: StoredView, user: string): JsonObject {
+  return {
+    type: 'view_submission',
+    team: TEAM_PAYLOAD,
+    user: userPayload(world, user),
+    api_app_id: APP_ID,
+    token: 'verification-token',
+    trigger_id: world.triggers.make({ user, viewId: view.id }),
+    view: viewWire(view),
+    response_urls: [],
+    is_enterprise_install: false,
+    enterprise: null,
+  };
+}
+
+export function viewClosed(world: World, view: StoredView, user: string, cleared: boolean): JsonObject {
+  return {
+    type: 'view_closed',
+    team: TEAM_PAYLOAD,
+    user: userPayload(world, user),
+    api_app_id: APP_ID,
+    token: 'verification-token',
+    view: viewWire(view),
+    is_cleared: cleared,
+    is_enterprise_install: false,
+    enterprise: null,
+  };
+}
+
+export function slashCommand(
+  world: World,
+  input: { channel: string; user: string; command: string; text: string },
+): JsonObject {
+  const channel = world.workspace.channel(input.channel);
+  return {
+    token: 'verification-token',
+    team_id: TEAM.id,
+    team_domain: TEAM.domain,
+    channel_id: input.channel,
+    channel_name:
+      channel?.kind === 'im' ? 'directmessage' : channel?.kind === 'private' ? 'privategroup' : (channel?.name ?? ''),
+    user_id: input.user,
+    user_name: world.workspace.users.get(input.user)?.name ?? input.user,
+    command: input.command,
+    text: input.text,
+    api_app_id: APP_ID,
+    is_enterprise_install: 'false',
+    response_url: world.responseUrls.make({ kind: 'commands', channel: input.channel, user: input.user }),
+    trigger_id: world.triggers.make({ user: input.user, viewId: null }),
+  };
+}
+
+/** `state.values` of a message's inputs with the choice just made in it. */
+export function messageState(blocks: JsonObject[], found: Found, choice: JsonObject): Record<string, JsonObject> {
+  const values = initialValues(blocks);
+  const { block, element } = found;
+  if (element.type === 'button' || element.type === 'overflow') return values;
+  const id = String(block.block_id);
+  values[id] = { ...values[id], [String(element.action_id)]: { type: element.type, ...choice } };
+  return values;
+}
+
+export function interact(world: World, payload: JsonObject): Promise<Delivered> {
+  return world.deliveries.deliver({ kind: 'interactive', payload });
+}

@@ -1,0 +1,69 @@
+const WINDOW_MS = 60_000;
+const MAX_WINDOWS = 5_000;
+
+export type Tier = 'T1' | 'T2' | 'T3' | 'T4' | 'post' | 'status' | 'hundreds';
+
+const PER_MINUTE: Record<Tier, number> = {
+  T1: 1,
+  T2: 20,
+  T3: 50,
+  T4: 100,
+  post: 60,
+  status: 60,
+  hundreds: 300,
+};
+
+/** "Several hundred messages per minute" for the whole workspace (PLATFORM.md 1.1). */
+const POSTS_PER_WORKSPACE = 300;
+
+/** Sliding 60 s windows without burst, per method and workspace; posts and statuses per channel too (PLATFORM.md 1.2). */
+export class Limits {
+  readonly #windows = new Map<string, number[]>();
+  readonly refused = new Map<string, number>();
+  enabled: boolean;
+
+  constructor(enabled: boolean) {
+    this.enabled = enabled;
+  }
+
+  /** Takes a place for one call; answers the seconds to wait when there is none. */
+  take(method: string, tier: Tier, channel: string, now: number): number | null {
+    if (!this.enabled) return null;
+    const rules: [string, number][] = [];
+    if (tier === 'post' || tier === 'status') rules.push([`${method} ${channel}`, PER_MINUTE[tier]]);
+    else rules.push([method, PER_MINUTE[tier]]);
+    if (tier === 'post') rules.push([method, POSTS_PER_WORKSPACE]);
+    let wait = 0;
+    for (const [key, limit] of rules) {
+      const calls = this.#recent(key, now);
+      const first = calls[calls.length - limit];
+      if (first !== undefined) wait = Math.max(wait, first + WINDOW_MS - now);
+    }
+    if (wait > 0) {
+      this.countRefusal(method);
+      return Math.max(1, Math.ceil(wait / 1000));
+    }
+    for (const [key] of rules) this.#recent(key, now).push(now);
+    return null;
+  }
+
+  countRefusal(method: string): void {
+    this.refused.set(method, (this.refused.get(method) ?? 0) + 1);
+  }
+
+  reset(): void {
+    this.#windows.clear();
+    this.refused.clear();
+  }
+
+  #recent(key: string, now: number): number[] {
+    const calls = (this.#windows.get(key) ?? []).filter((at) => at > now - WINDOW_MS);
+    this.#windows.delete(key);
+    this.#windows.set(key, calls);
+    if (this.#windows.size > MAX_WINDOWS) {
+      const oldest = this.#windows.keys().next();
+      if (!oldest.done) this.#windows.delete(oldest.value);
+    }
+    return calls;
+  }
+}

@@ -1,0 +1,159 @@
+import { appMention, memberEvent, messageChanged, messageDeleted, messageEvent, reactionEvent } from './events.ts';
+import type { Channel, JsonObject, SlackFile, StoredMessage } from './model.ts';
+import { BOT } from './state.ts';
+import { pingsOf } from './text/pings.ts';
+import { richText } from './text/rich-text.ts';
+import { messageWire } from './wire.ts';
+import type { World } from './world.ts';
+
+export interface NewMessage {
+  user?: string;
+  botId?: string;
+  username?: string;
+  subtype?: string;
+  text: string;
+  /** The app's own; without them Slack derives `rich_text` from the text. */
+  blocks?: JsonObject[];
+  attachments?: JsonObject[];
+  files?: SlackFile[];
+  threadTs?: string;
+  metadata?: JsonObject;
+  clientMsgId?: string;
+  ephemeralFor?: string;
+  linkNames?: boolean;
+}
+
+/** Gives every block an id, as Slack does when it stores a message or a view. */
+export function withBlockIds(world: World, blocks: JsonObject[]): JsonObject[] {
+  return blocks.map((block) => {
+    const { type, block_id: given, ...rest } = block;
+    const id = type === 'markdown' ? undefined : given;
+    return { type, block_id: id ?? world.workspace.blockId(), ...rest };
+  });
+}
+
+function content(
+  world: World,
+  text: string,
+  own: JsonObject[] | undefined,
+): { blocks: JsonObject[]; ownBlocks: boolean } {
+  if (own && own.length > 0) return { blocks: withBlockIds(world, own), ownBlocks: true };
+  return { blocks: text === '' ? [] : [richText(text, world.workspace.blockId())], ownBlocks: false };
+}
+
+function mentionsBot(message: StoredMessage): boolean {
+  return new RegExp(`<@${BOT.userId}(?:\\|[^>]*)?>`).test(message.text);
+}
+
+/** Stores a message and tells the app of it: `message`, and `app_mention` beside it, in random order (PLATFORM.md 5.2). */
+export function postMessage(world: World, channel: Channel, input: NewMessage): StoredMessage {
+  const { workspace } = world;
+  const root = input.threadTs === undefined ? undefined : workspace.message(channel.id, input.threadTs);
+  const { blocks, ownBlocks } = content(world, input.text, input.blocks);
+  const attachments = input.attachments ?? [];
+  const message: StoredMessage = {
+    channel: channel.id,
+    ts: workspace.nextTs(channel.id),
+    text: input.text,
+    blocks,
+    attachments,
+    files: input.files ?? [],
+    ownBlocks,
+    tombstone: false,
+    reactions: new Map(),
+    pings: pingsOf({
+      text: input.text,
+      blocks: ownBlocks ? blocks : [],
+      attachments,
+      linkNames: input.linkNames ?? false,
+    }),
+    revisions: 1,
+    ...(input.user !== undefined && { user: input.user }),
+    ...(input.botId !== undefined && { botId: input.botId }),
+    ...(input.username !== undefined && { username: input.username }),
+    ...(input.subtype !== undefined && { subtype: input.subtype }),
+    ...(input.threadTs !== undefined && { threadTs: input.threadTs }),
+    ...(root && { parentUser: root.tombstone ? 'USLACKBOT' : (root.user ?? root.botId ?? '') }),
+    ...(input.metadata && { metadata: input.metadata }),
+    ...(input.clientMsgId !== undefined && { clientMsgId: input.clientMsgId }),
+    ...(input.ephemeralFor !== undefined && { ephemeralFor: input.ephemeralFor }),
+  };
+  workspace.add(message);
+  for (const file of message.files) file.shares.push({ channel: channel.id, ts: message.ts });
+  if (message.ephemeralFor !== undefined) return message;
+  if (message.user === BOT.userId) workspace.statuses.delete(`${channel.id} ${message.threadTs ?? message.ts}`);
+
+  const twins = [() => world.emit(messageEvent(world, channel, message), channel.id)];
+  const speech = message.user !== undefined && message.user !== BOT.userId;
+  if (speech && channel.kind !== 'im' && mentionsBot(message)) {
+    twins.push(() => world.emit(appMention(world, channel, message), channel.id));
+  }
+  if (world.random() < 0.5) twins.reverse();
+  for (const send of twins) send();
+  return message;
+}
+
+export interface Edit {
+  text: string;
+  /** `undefined`: the text is rendered and earlier blocks are gone. */
+  blocks: JsonObject[] | undefined;
+  attachments?: JsonObject[];
+  metadata?: JsonObject;
+  editor: string;
+  linkNames?: boolean;
+}
+
+/** Changes a message; a change of rendered text shows "(edited)", a change of blocks does not (PLATFORM.md 2.3). */
+export function editMessage(world: World, channel: Channel, message: StoredMessage, edit: Edit): void {
+  const previous = messageWire(world, message);
+  const { blocks, ownBlocks } = content(world, edit.text, edit.blocks);
+  const marks = !ownBlocks && (message.text !== edit.text || message.ownBlocks);
+  message.text = edit.text;
+  message.blocks = blocks;
+  message.ownBlocks = ownBlocks;
+  if (edit.attachments) message.attachments = edit.attachments;
+  if (edit.metadata) message.metadata = edit.metadata;
+  if (ownBlocks) delete message.edited;
+  if (marks) message.edited = { user: edit.editor, ts: `${Math.floor(world.now() / 1000)}.000000` };
+  message.revisions += 1;
+  const { attachments } = message;
+  const pings = pingsOf({
+    text: edit.text,
+    blocks: ownBlocks ? blocks : [],
+    attachments,
+    linkNames: edit.linkNames ?? false,
+  });
+  message.pings = [...new Set([...message.pings, ...pings])].sort();
+  if (message.ephemeralFor === undefined) world.emit(messageChanged(world, channel, message, previous), channel.id);
+}
+
+export function deleteMessage(world: World, channel: Channel, message: StoredMessage): void {
+  const previous = messageWire(world, message);
+  world.workspace.remove(message);
+  if (message.ephemeralFor === undefined) world.emit(messageDeleted(world, channel, previous), channel.id);
+}
+
+export function react(world: World, message: StoredMessage, user: string, name: string, add: boolean): boolean {
+  const by = message.reactions.get(name) ?? [];
+  if (by.includes(user) === add) return false;
+  const next = add ? [...by, user] : by.filter((other) => other !== user);
+  if (next.length > 0) message.reactions.set(name, next);
+  else message.reactions.delete(name);
+  world.emit(reactionEvent(world, add ? 'reaction_added' : 'reaction_removed', message, user, name), message.channel);
+  return true;
+}
+
+export function join(world: World, channel: Channel, user: string, inviter?: string): boolean {
+  if (channel.members.has(user)) return false;
+  channel.members.add(user);
+  world.emit(memberEvent(world, 'member_joined_channel', channel, user, inviter), channel.id);
+  return true;
+}
+
+/** The app is told of its own leaving by the last event it gets there. */
+export function leave(world: World, channel: Channel, user: string): boolean {
+  if (!channel.members.has(user)) return false;
+  world.emit(memberEvent(world, 'member_left_channel', channel, user, undefined), channel.id);
+  channel.members.delete(user);
+  return true;
+}

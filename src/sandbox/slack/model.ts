@@ -1,0 +1,92 @@
+export type JsonObject = Record<string, unknown>;
+
+export interface SlackUser {
+  id: string;
+  team: string;
+  /** Handle, as in `username` of payloads; `@name` in control text becomes `<@id>`. */
+  name: string;
+  realName: string;
+  kind: 'member' | 'guest' | 'external' | 'bot';
+  deleted: boolean;
+  botId?: string;
+}
+
+export type ChannelKind = 'public' | 'private' | 'im' | 'mpim';
+
+export interface Channel {
+  id: string;
+  name: string;
+  kind: ChannelKind;
+  members: Set<string>;
+  archived: boolean;
+  created: number;
+  creator: string;
+  /** Oldest first. */
+  messages: StoredMessage[];
+  /** The person of an `im`. */
+  partner?: string;
+}
+
+export interface SlackFile {
+  id: string;
+  name: string;
+  title: string;
+  mimetype: string;
+  filetype: string;
+  content: Buffer;
+  user: string;
+  created: number;
+  shares: { channel: string; ts: string }[];
+}
+
+export interface StoredMessage {
+  channel: string;
+  ts: string;
+  subtype?: string;
+  /** Author; of a foreign `bot_message` the bot id stands in `botId` alone. */
+  user?: string;
+  botId?: string;
+  username?: string;
+  text: string;
+  blocks: JsonObject[];
+  attachments: JsonObject[];
+  files: SlackFile[];
+  threadTs?: string;
+  parentUser?: string;
+  clientMsgId?: string;
+  metadata?: JsonObject;
+  /** Set while the "(edited)" mark shows. */
+  edited?: { user: string; ts: string };
+  /** Whether the app gave the blocks; otherwise Slack derived them from `text`. */
+  ownBlocks: boolean;
+  /** Only this user sees it; it is in no history. */
+  ephemeralFor?: string;
+  /** A deleted root that still has replies. */
+  tombstone: boolean;
+  reactions: Map<string, string[]>;
+  /** Everything any revision of it would have notified: user ids, `here`, `channel`, `everyone`, user group ids. */
+  pings: string[];
+  revisions: number;
+}
+
+export interface StoredView {
+  id: string;
+  type: 'modal' | 'home';
+  user: string;
+  source: JsonObject;
+  blocks: JsonObject[];
+  hash: string;
+  externalId: string;
+  rootId: string;
+  previousId: string | null;
+  /** What people chose in it so far: block_id → action_id → state. */
+  values: Record<string, JsonObject>;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function objects(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}

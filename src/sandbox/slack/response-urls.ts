@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseJson, readBody } from './http.ts';
+import { deleteMessage, editMessage, postMessage } from './messages.ts';
+import { isObject, type JsonObject, objects } from './model.ts';
+import { Refusal } from './refusal.ts';
+import { BOT, TEAM } from './state.ts';
+import { fallbackText } from './text/fallback.ts';
+import { sanitise } from './text/tokens.ts';
+import { validateMessageBlocks } from './validate/message.ts';
+import type { ResponseTarget, World } from './world.ts';
+
+const USES = 5;
+const LIFETIME_MS = 30 * 60_000;
+const MAX_URLS = 5_000;
+
+/** What a slash command's ack or a `response_url` posts: ephemeral unless `in_channel` (PLATFORM.md 6). */
+export function respond(world: World, target: ResponseTarget, body: JsonObject): void {
+  const channel = world.workspace.channel(target.channel);
+  if (!channel) throw new Refusal('channel_not_found');
+  const original = channel.messages.find((message) => message.ts === target.messageTs);
+  if (body.delete_original === true) {
+    if (original) deleteMessage(world, channel, original);
+    return;
+  }
+  const blocks = Array.isArray(body.blocks) ? body.blocks : undefined;
+  if (blocks) validateMessageBlocks(blocks);
+  const given = typeof body.text === 'string' ? sanitise(body.text) : '';
+  if (given === '' && !blocks?.length) throw new Refusal('no_text');
+  const own = blocks && objects(blocks);
+  const text = given === '' ? fallbackText(own ?? []) : given;
+  if (body.replace_original === true && original) {
+    editMessage(world, channel, original, { text, blocks: own, editor: BOT.botId });
+    return;
+  }
+  const inChannel = body.response_type === 'in_channel';
+  const thread = typeof body.thread_ts === 'string' ? body.thread_ts : inChannel ? undefined : target.threadTs;
+  postMessage(world, channel, {
+    user: BOT.userId,
+    text,
+    ...(own && { blocks: own }),
+    ...(!inChannel && { ephemeralFor: target.user }),
+    ...(thread !== undefined && { threadTs: thread }),
+  });
+}
+
+export class ResponseUrlStore {
+  readonly #urls = new Map<string, { target: ResponseTarget; at: number; uses: number }>();
+  readonly #origin: () => string;
+  readonly #now: () => number;
+
+  constructor(origin: () => string, now: () => number) {
+    this.#origin = origin;
+    this.#now = now;
+  }
+
+  make(target: ResponseTarget): string {
+    const key = randomUUID();
+    this.#urls.set(key, { target, at: this.#now(), uses: 0 });
+    if (this.#urls.size > MAX_URLS) {
+      const oldest = this.#urls.keys().next();
+      if (!oldest.done) this.#urls.delete(oldest.value);
+    }
+    return `${this.#origin()}/${target.kind}/${TEAM.id}/${key}`;
+  }
+
+  /** Five uses within thirty minutes; then 404 with Slack's word as text. */
+  async serve(world: World, request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    const body = parseJson((await readBody(request, 1_000_000)).toString());
+    const end = (status: number, text: string) => {
+      world.log.add(
+        {
+          type: 'call',
+          at: world.now(),
+          method: 'response_url',
+          args: isObject(body) ? body : {},
+          status,
+          answer: text,
+          ms: 0,
+        },
+        2_000,
+      );
+      response.writeHead(status, { 'content-type': 'text/html' }).end(text);
+    };
+    const entry = this.#urls.get(path.split('/').at(-1) ?? '');
+    if (!entry) return end(404, 'expired_url');
+    if (this.#now() - entry.at > LIFETIME_MS) return end(404, 'expired_url');
+    if (entry.uses >= USES) return end(404, 'used_url');
+    if (!isObject(body)) return end(400, 'invalid_payload');
+    entry.uses += 1;
+    try {
+      respond(world, entry.target, body);
+      end(200, 'ok');
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      end(error.error === 'no_text' ? 500 : 404, error.error);
+    }
+  }
+}

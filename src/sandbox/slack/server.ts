@@ -1,0 +1,200 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Control, createControl } from './control.ts';
+import { controlServer } from './control-http.ts';
+import { Deliveries } from './delivery.ts';
+import { eventCallback, scopeFor } from './events.ts';
+import { Faults } from './faults.ts';
+import { receiveUpload, serveFile } from './files.ts';
+import { sendJson } from './http.ts';
+import { HttpDelivery } from './http-delivery.ts';
+import { Limits } from './limits.ts';
+import { Log } from './log.ts';
+import { ResponseUrlStore } from './response-urls.ts';
+import { SocketMode } from './socket-mode.ts';
+import { BOT, Workspace } from './state.ts';
+import { Triggers } from './triggers.ts';
+import { serveWebApi } from './web-api/web-api.ts';
+import type { World } from './world.ts';
+
+export const DEFAULT_SCOPES: readonly string[] = [
+  'app_mentions:read',
+  'assistant:write',
+  'channels:history',
+  'channels:read',
+  'chat:write',
+  'commands',
+  'files:read',
+  'files:write',
+  'groups:history',
+  'groups:read',
+  'im:history',
+  'im:read',
+  'im:write',
+  'mpim:history',
+  'mpim:read',
+  'reactions:read',
+  'reactions:write',
+  'team:read',
+  'usergroups:read',
+  'users:read',
+];
+
+export interface SlackOptions {
+  /** Default 0: any free port. Always on 127.0.0.1. */
+  port?: number;
+  /** Rate limits of PLATFORM.md 1.2; default on. */
+  limits?: 'on' | 'off';
+  /** How events reach the app; default `socket`. */
+  delivery?: 'socket' | { http: string; signingSecret?: string };
+  /** Bot scopes; default `DEFAULT_SCOPES`. */
+  scopes?: readonly string[];
+  /** Whether the app is declared as an agent; default no. */
+  agent?: boolean;
+  /** Slash commands of the app; default `/agent`. */
+  commands?: readonly string[];
+  /** ms since 1970; what windows, triggers and timestamps are counted by. */
+  now?: () => number;
+  /** 0 ≤ n < 1; decides the order of twin events and which socket gets an envelope. */
+  random?: () => number;
+  /** How long an ack may take; default 3,000. */
+  ackTimeoutMs?: number;
+  /** Waits before the retries of an event; default 0, 60,000, 300,000. */
+  retryDelaysMs?: readonly number[];
+  /** Waits before the retries of a click or command; default one at once over a socket, none over HTTP. */
+  interactionRetryDelaysMs?: readonly number[];
+  /** Pings of the sockets; default 10,000, at most 30,000. */
+  pingIntervalMs?: number;
+}
+
+export interface SmallSlack {
+  /** Base of the Web API, with the slash at the end. */
+  url: string;
+  port: number;
+  tokens: { bot: string; app: string };
+  signingSecret: string;
+  control: Control;
+  close(): Promise<void>;
+}
+
+const SIGNING_SECRET = 'sandbox-signing-secret';
+const TOKENS = { bot: 'xoxb-sandbox-bot', app: 'xapp-1-A0SANDBOX-sandbox-app' } as const;
+
+/** Timers that `close` can take back; they do not keep the process alive. */
+function createTimers() {
+  const timers = new Set<NodeJS.Timeout>();
+  let closed = false;
+  return {
+    later(ms: number, run: () => void) {
+      if (closed) return;
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        run();
+      }, ms);
+      timer.unref();
+      timers.add(timer);
+    },
+    close() {
+      closed = true;
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
+    },
+  };
+}
+
+/** Starts the small strict Slack on 127.0.0.1: Web API, delivery of events, and the control API (`/_control/…`). */
+export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack> {
+  const now = options.now ?? Date.now;
+  const random = options.random ?? Math.random;
+  const ackTimeoutMs = options.ackTimeoutMs ?? 3_000;
+  const timers = createTimers();
+  const { later } = timers;
+  const log = new Log();
+  const workspace = new Workspace(now, random);
+  const delivery = options.delivery ?? 'socket';
+  const signingSecret = (delivery === 'socket' ? undefined : delivery.signingSecret) ?? SIGNING_SECRET;
+  const pingIntervalMs = Math.min(options.pingIntervalMs ?? 10_000, 30_000);
+  const socketMode = new SocketMode({ random, ackTimeoutMs, pingIntervalMs, later });
+  const http =
+    delivery === 'socket' ? null : new HttpDelivery({ requestUrl: delivery.http, signingSecret, ackTimeoutMs, now });
+  const responseUrls = new ResponseUrlStore(() => world.origin, now);
+
+  const world: World = {
+    workspace,
+    log,
+    responseUrls,
+    socketMode,
+    limits: new Limits(options.limits !== 'off'),
+    faults: new Faults(),
+    triggers: new Triggers(now),
+    deliveries: new Deliveries(http ?? socketMode, {
+      log,
+      now,
+      later,
+      retryDelaysMs: options.retryDelaysMs ?? [0, 60_000, 300_000],
+      interactionRetryDelaysMs: options.interactionRetryDelaysMs ?? (http ? [] : [0]),
+    }),
+    tokens: TOKENS,
+    scopes: new Set(options.scopes ?? DEFAULT_SCOPES),
+    agent: options.agent ?? false,
+    commands: options.commands ?? ['/agent'],
+    revoked: null,
+    origin: '',
+    now,
+    random,
+    later,
+    emit(event, channelId) {
+      const channel = channelId === undefined ? undefined : workspace.channel(channelId);
+      if (channel && !channel.members.has(BOT.userId)) return;
+      const scope = scopeFor(event, channel);
+      if (scope !== null && !world.scopes.has(scope)) return;
+      void world.deliveries.deliver({ kind: 'events_api', payload: eventCallback(world, event, channel) });
+    },
+  };
+  const control = createControl(world, http);
+  const serveControl = controlServer(control);
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url ?? '/', 'http://127.0.0.1');
+    const path = url.pathname;
+    if (path.startsWith('/api/')) return serveWebApi(world, request, response, url);
+    if (path.startsWith('/_control/')) return serveControl(request, response, url);
+    if (path.startsWith('/actions/') || path.startsWith('/commands/')) {
+      return responseUrls.serve(world, request, response, path);
+    }
+    if (path.startsWith('/upload/v1/')) return receiveUpload(world, request, response, path);
+    if (path.startsWith('/files-pri/')) return serveFile(world, request, response, path);
+    sendJson(response, 404, { ok: false, error: 'not_found' });
+  };
+  const server = createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      if (!response.headersSent) sendJson(response, 500, { ok: false, error: `sandbox: ${String(error)}` });
+      else response.destroy();
+    });
+  });
+  server.on('upgrade', (request, socket, head) => socketMode.upgrade(request, socket, head));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  world.origin = `http://127.0.0.1:${port}`;
+
+  let closing: Promise<void> | null = null;
+  return {
+    url: `${world.origin}/api/`,
+    port,
+    tokens: TOKENS,
+    signingSecret,
+    control,
+    close() {
+      closing ??= new Promise((resolve) => {
+        timers.close();
+        socketMode.close();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      return closing;
+    },
+  };
+}

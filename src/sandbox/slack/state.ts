@@ -1,0 +1,195 @@
+import type { Channel, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
+
+export const TEAM = { id: 'T01SANDBOX', domain: 'sandbox', name: 'Sandbox' } as const;
+export const EXTERNAL_TEAM = 'T05EXT';
+export const APP_ID = 'A0SANDBOX';
+export const BOT = { userId: 'U0BOT', botId: 'B0BOT', name: 'agent' } as const;
+/** Another app's bot: who `subtype: bot_message` of the control API speaks as. */
+export const OTHER_BOT = { botId: 'B0OTHER', name: 'otherbot' } as const;
+
+const MESSAGES_PER_CHANNEL = 20_000;
+
+export interface Status {
+  channel: string;
+  thread: string;
+  status: string;
+  loadingMessages: string[];
+  at: number;
+}
+
+export interface Session {
+  channel: string;
+  thread: string;
+  status: string;
+  title: string;
+  at: number;
+}
+
+export interface UserGroup {
+  id: string;
+  handle: string;
+  name: string;
+  users: string[];
+}
+
+export interface PendingUpload {
+  id: string;
+  name: string;
+  length: number;
+  content: Buffer | null;
+}
+
+/** Everything the workspace holds. Ids and `ts` never repeat, not even after a reset: whoever dedupes by them keeps working. */
+export class Workspace {
+  readonly users = new Map<string, SlackUser>();
+  readonly channels = new Map<string, Channel>();
+  readonly userGroups = new Map<string, UserGroup>();
+  readonly files = new Map<string, SlackFile>();
+  readonly uploads = new Map<string, PendingUpload>();
+  /** Open modals of a user, the top one last. */
+  readonly stacks = new Map<string, StoredView[]>();
+  readonly homes = new Map<string, StoredView>();
+  readonly statuses = new Map<string, Status>();
+  readonly sessions = new Map<string, Session>();
+  /** Ids that a channel had before (`channel_id_changed`). */
+  readonly formerIds = new Map<string, string>();
+
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #lastTs = new Map<string, number>();
+  #counter = 0;
+
+  constructor(now: () => number, random: () => number) {
+    this.#now = now;
+    this.#random = random;
+    this.reset();
+  }
+
+  reset(): void {
+    for (const map of [this.users, this.channels, this.userGroups, this.files, this.uploads]) map.clear();
+    for (const map of [this.stacks, this.homes, this.statuses, this.sessions, this.formerIds]) map.clear();
+    const person = (id: string, name: string, realName: string, kind: SlackUser['kind']) =>
+      this.users.set(id, {
+        id,
+        team: kind === 'external' ? EXTERNAL_TEAM : TEAM.id,
+        name,
+        realName,
+        kind,
+        deleted: false,
+        ...(id === BOT.userId && { botId: BOT.botId }),
+      });
+    person('U01ALICE', 'alice', 'Alice Moreau', 'member');
+    person('U02BOB', 'bob', 'Bob Okafor', 'member');
+    person('U03CARA', 'cara', 'Cara Lind', 'member');
+    person('U04GUEST', 'guest', 'Gus Guest', 'guest');
+    person('U05EXT', 'ext', 'Eve External', 'external');
+    person(BOT.userId, BOT.name, 'Agent', 'bot');
+    const people = ['U01ALICE', 'U02BOB', 'U03CARA', 'U04GUEST'];
+    this.addChannel('C01GEN', 'general', 'public', [...people, 'U05EXT', BOT.userId]);
+    this.addChannel('C02ENG', 'eng', 'private', [...people, BOT.userId]);
+    this.addChannel('C03OUT', 'outside', 'public', ['U01ALICE', 'U02BOB', 'U03CARA']);
+    this.userGroups.set('S01ONCALL', {
+      id: 'S01ONCALL',
+      handle: 'oncall',
+      name: 'On call',
+      users: ['U01ALICE', 'U02BOB'],
+    });
+  }
+
+  addChannel(id: string, name: string, kind: Channel['kind'], members: string[], partner?: string): Channel {
+    const channel: Channel = {
+      id,
+      name,
+      kind,
+      members: new Set(members),
+      archived: false,
+      created: Math.floor(this.#now() / 1000),
+      creator: members[0] ?? 'U01ALICE',
+      messages: [],
+      ...(partner !== undefined && { partner }),
+    };
+    this.channels.set(id, channel);
+    return channel;
+  }
+
+  /** A channel by id; the `D…` of a known user is made on demand (`U01ALICE` → `D01ALICE`). */
+  channel(id: string): Channel | undefined {
+    const known = this.channels.get(id);
+    if (known) return known;
+    const partner = id.startsWith('D') ? `U${id.slice(1)}` : '';
+    const user = this.users.get(partner);
+    return user && user.kind !== 'bot' ? this.im(partner) : undefined;
+  }
+
+  im(user: string): Channel {
+    const id = `D${user.slice(1)}`;
+    return this.channels.get(id) ?? this.addChannel(id, '', 'im', [user, BOT.userId], user);
+  }
+
+  isShared(channel: Channel): boolean {
+    return [...channel.members].some((id) => this.users.get(id)?.kind === 'external');
+  }
+
+  /** Unique and increasing per channel; a string with six digits (PLATFORM.md 11.4). */
+  nextTs(channel: string): string {
+    const micros = Math.max(
+      this.#now() * 1000 + Math.floor(this.#random() * 1000),
+      (this.#lastTs.get(channel) ?? 0) + 1,
+    );
+    this.#lastTs.set(channel, micros);
+    return `${Math.floor(micros / 1_000_000)}.${String(micros % 1_000_000).padStart(6, '0')}`;
+  }
+
+  id(prefix: string): string {
+    this.#counter += 1;
+    const noise = Math.floor(this.#random() * 36 ** 3);
+    return `${prefix}0${this.#counter.toString(36).toUpperCase().padStart(5, '0')}${noise.toString(36).toUpperCase().padStart(3, '0')}`;
+  }
+
+  blockId(): string {
+    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+    let id = '';
+    for (let n = 0; n < 5; n += 1) id += letters[Math.floor(this.#random() * letters.length)] ?? 'A';
+    return id;
+  }
+
+  add(message: StoredMessage): void {
+    const messages = this.channels.get(message.channel)?.messages;
+    if (!messages) return;
+    messages.push(message);
+    if (messages.length > MESSAGES_PER_CHANNEL) messages.shift();
+  }
+
+  /** A visible message; ephemeral ones are not found. */
+  message(channel: string, ts: string): StoredMessage | undefined {
+    return this.channels.get(channel)?.messages.find((m) => m.ts === ts && m.ephemeralFor === undefined);
+  }
+
+  replies(channel: string, threadTs: string): StoredMessage[] {
+    const messages = this.channels.get(channel)?.messages ?? [];
+    return messages.filter((m) => m.threadTs === threadTs && m.ephemeralFor === undefined);
+  }
+
+  /** Removes a message; a root with replies leaves a placeholder. */
+  remove(message: StoredMessage): void {
+    if (message.threadTs === undefined && this.replies(message.channel, message.ts).length > 0) {
+      message.tombstone = true;
+      message.text = 'This message was deleted.';
+      message.blocks = [];
+      message.attachments = [];
+      message.files = [];
+      return;
+    }
+    const messages = this.channels.get(message.channel)?.messages;
+    const at = messages?.indexOf(message) ?? -1;
+    if (messages && at >= 0) messages.splice(at, 1);
+  }
+
+  /** Live statuses: they clear themselves two minutes after they were set (PLATFORM.md 4.4). */
+  liveStatuses(): Status[] {
+    for (const [key, status] of this.statuses) {
+      if (this.#now() - status.at >= 120_000) this.statuses.delete(key);
+    }
+    return [...this.statuses.values()];
+  }
+}

@@ -1,0 +1,143 @@
+import type { SeenMessage } from './control.ts';
+import { isObject, type JsonObject, objects } from './model.ts';
+import type { SmallSlack } from './server.ts';
+import { unescapeText } from './text/tokens.ts';
+
+/** Tokens as people see them: names instead of ids. */
+function shown(text: string, slack: SmallSlack): string {
+  const { users, channels } = slack.control.state();
+  const user = (id: string) => users.find((u) => u.id === id)?.name ?? id;
+  const channel = (id: string) => channels.find((c) => c.id === id)?.name ?? id;
+  const readable = text.replace(
+    /<([@#!]?)([^<>|]+)(?:\|([^<>]*))?>/g,
+    (_all, sign: string, value: string, label?: string) => {
+      if (sign === '@') return `@${user(value)}`;
+      if (sign === '#') return `#${channel(value)}`;
+      if (sign === '!') return label ?? `@${value.split('^')[0]}`;
+      return label === undefined || label === value ? value : `${label} (${value})`;
+    },
+  );
+  return unescapeText(readable);
+}
+
+function textOf(value: unknown): string {
+  return isObject(value) && typeof value.text === 'string' ? value.text : '';
+}
+
+function richText(element: unknown): string {
+  if (!isObject(element)) return '';
+  switch (element.type) {
+    case 'text':
+      return String(element.text);
+    case 'link':
+      return typeof element.text === 'string' ? `${element.text} (${String(element.url)})` : String(element.url);
+    case 'user':
+      return `<@${String(element.user_id)}>`;
+    case 'channel':
+      return `<#${String(element.channel_id)}>`;
+    case 'broadcast':
+      return `@${String(element.range)}`;
+    case 'usergroup':
+      return `@${String(element.usergroup_id)}`;
+    case 'emoji':
+      return `:${String(element.name)}:`;
+    case 'rich_text_preformatted':
+      return `\`\`\`\n${objects(element.elements).map(richText).join('')}\n\`\`\``;
+    case 'rich_text_quote':
+      return `> ${objects(element.elements).map(richText).join('').replaceAll('\n', '\n> ')}`;
+    case 'rich_text_list':
+      return objects(element.elements)
+        .map((item) => `• ${richText(item)}`)
+        .join('\n');
+    default:
+      return objects(element.elements).map(richText).join('');
+  }
+}
+
+function element(item: JsonObject): string {
+  const label = textOf(item.text) || textOf(item.placeholder);
+  if (item.type === 'button') return `[${label}]`;
+  if (item.type === 'image') return `(image: ${String(item.alt_text)})`;
+  const options = objects(item.options).map((option) => textOf(option.text));
+  return options.length > 0 ? `[${label || 'choose'}: ${options.join(' | ')}]` : `[${label || String(item.type)}]`;
+}
+
+function block(item: JsonObject, slack: SmallSlack): string[] {
+  const lines = (text: string) => shown(text, slack).split('\n');
+  switch (item.type) {
+    case 'header':
+      return lines(`# ${textOf(item.text)}`);
+    case 'section': {
+      const fields = objects(item.fields).map((field) => String(field.text));
+      const accessory = isObject(item.accessory) ? [element(item.accessory)] : [];
+      return [textOf(item.text), ...fields].filter(Boolean).flatMap(lines).concat(accessory);
+    }
+    case 'context':
+      return lines(
+        `· ${objects(item.elements)
+          .map((part) => (part.type === 'image' ? element(part) : String(part.text)))
+          .join(' · ')}`,
+      );
+    case 'markdown':
+      return lines(String(item.text));
+    case 'rich_text':
+      return objects(item.elements).flatMap((part) => lines(richText(part)));
+    case 'actions':
+    case 'context_actions':
+      return [objects(item.elements).map(element).join(' ')];
+    case 'input':
+      return [`${textOf(item.label)}: ${isObject(item.element) ? element(item.element) : ''}`];
+    case 'divider':
+      return ['────'];
+    case 'image':
+      return [`(image: ${String(item.alt_text)})`];
+    case 'table':
+      return (Array.isArray(item.rows) ? item.rows : []).map((row) =>
+        objects(row)
+          .map((cell) => String(cell.text ?? cell.value ?? richText(cell)))
+          .join(' | '),
+      );
+    default:
+      return [`(${String(item.type)})`];
+  }
+}
+
+function render(message: SeenMessage, slack: SmallSlack, indent: string): string {
+  const lines =
+    message.blocks.length > 0
+      ? message.blocks.flatMap((item) => block(item, slack))
+      : shown(message.text, slack).split('\n');
+  for (const file of message.files) lines.push(`(file: ${String(file.name)}, ${String(file.size)} bytes)`);
+  const reactions = Object.entries(message.reactions).map(([name, by]) => `:${name}: ${by.length}`);
+  if (reactions.length > 0) lines.push(reactions.join('  '));
+  if (message.edited && lines.length > 0) lines.push(`${lines.pop()} (edited)`);
+  const person = slack.control.state().users.find((user) => user.id === message.ephemeral);
+  const only = message.ephemeral === null ? '' : ` (only visible to ${person?.name ?? message.ephemeral})`;
+  return [`${indent}${message.name}${only}`, ...lines.map((line) => `${indent}  ${line}`.trimEnd())].join('\n');
+}
+
+/**
+ * A conversation as a person sees it in a terminal: authors, text, context lines, `[Buttons]`, "(edited)". Threads hang
+ * indented under their roots. `thread` shows only that one, `user` adds what only this person sees.
+ */
+export function transcript(
+  slack: SmallSlack,
+  channel: string,
+  options: { thread?: string; user?: string } = {},
+): string {
+  const messages = slack.control.messages(channel, {
+    ...(options.thread !== undefined && { thread_ts: options.thread }),
+    ...(options.user !== undefined && { user: options.user }),
+  });
+  const roots = messages.filter((message) => message.thread_ts === null);
+  const known = new Set(roots.map((root) => root.ts));
+  const parts: string[] = [];
+  for (const root of roots) {
+    parts.push(render(root, slack, ''));
+    for (const reply of messages) if (reply.thread_ts === root.ts) parts.push(render(reply, slack, '  '));
+  }
+  for (const orphan of messages) {
+    if (orphan.thread_ts !== null && !known.has(orphan.thread_ts)) parts.push(render(orphan, slack, '  '));
+  }
+  return parts.join('\n\n');
+}

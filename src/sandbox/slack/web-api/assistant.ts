@@ -1,0 +1,65 @@
+import { invalidArguments, Refusal } from '../refusal.ts';
+import { type Call, joinedChannel, type Methods, threadRoot } from './method.ts';
+
+const SESSION_STATUSES = ['active', 'processing', 'suspended', 'closed'];
+
+function place(call: Call, missing: string): { channel: string; thread: string; key: string } {
+  const channel = joinedChannel(call, call.args.required('channel_id'));
+  if (channel.archived) throw new Refusal('is_archived');
+  const root = threadRoot(call, channel);
+  if (!root) throw new Refusal(missing);
+  return { channel: channel.id, thread: root.ts, key: `${channel.id} ${root.ts}` };
+}
+
+function loadingMessages(call: Call): string[] {
+  const list = call.args.array('loading_messages', 'invalid_arguments') ?? [];
+  if (list.length > 10) throw invalidArguments('no more than 10 items allowed [json-pointer:/loading_messages]');
+  return list.map((message, index) => {
+    if (typeof message === 'string' && message.length >= 1 && message.length <= 50) return message;
+    throw invalidArguments(`must be 1 to 50 characters [json-pointer:/loading_messages/${index}]`);
+  });
+}
+
+export const assistant: Methods = {
+  'assistant.threads.setStatus': {
+    scopes: ['assistant:write', 'chat:write'],
+    tier: 'status',
+    run(call) {
+      const { world, args } = call;
+      const { channel, thread, key } = place(call, 'invalid_thread_ts');
+      const status = args.string('status');
+      if (status === undefined) throw invalidArguments('missing required field: status [json-pointer:/]');
+      const messages = loadingMessages(call);
+      world.workspace.statuses.delete(key);
+      if (status !== '') {
+        world.workspace.statuses.set(key, { channel, thread, status, loadingMessages: messages, at: world.now() });
+      }
+      return {};
+    },
+  },
+  'assistant.threads.setTitle': {
+    scopes: ['assistant:write'],
+    tier: 'T4',
+    run(call) {
+      place(call, 'invalid_thread_ts');
+      call.args.required('title');
+      return {};
+    },
+  },
+  'agents.sessions.setStatus': {
+    scopes: [],
+    tier: 'T3',
+    run(call) {
+      const { world, args } = call;
+      if (!world.agent || !world.scopes.has('assistant:write')) throw new Refusal('not_authorized');
+      const { channel, thread, key } = place(call, 'thread_ts_required');
+      const status = args.required('status');
+      if (!SESSION_STATUSES.includes(status)) {
+        throw invalidArguments(`must be one of: ${SESSION_STATUSES.join(', ')} [json-pointer:/status]`);
+      }
+      const title = world.workspace.sessions.get(key)?.title ?? args.string('title') ?? '';
+      world.workspace.sessions.set(key, { channel, thread, status, title, at: world.now() });
+      return { status, agent_status: status };
+    },
+  },
+};

@@ -1,0 +1,92 @@
+import { fileType } from '../files.ts';
+import { postMessage } from '../messages.ts';
+import { isObject, objects, type SlackFile } from '../model.ts';
+import { Refusal } from '../refusal.ts';
+import { BOT } from '../state.ts';
+import { sanitise } from '../text/tokens.ts';
+import { validateMessageBlocks } from '../validate/message.ts';
+import { fileWire } from '../wire.ts';
+import { type Methods, threadRoot, writableChannel } from './method.ts';
+
+const MAX_UPLOADS = 500;
+
+export const files: Methods = {
+  'files.getUploadURLExternal': {
+    scopes: ['files:write'],
+    tier: 'T4',
+    run({ world, args }) {
+      const name = args.required('filename');
+      const length = Number(args.raw.length);
+      if (!Number.isInteger(length) || length <= 0) throw new Refusal('invalid_arguments');
+      if (args.has('snippet_type') && length > 1_000_000) throw new Refusal('snippet_too_large');
+      if ((args.string('alt_txt') ?? '').length > 1000) throw new Refusal('alt_txt_too_large');
+      const id = world.workspace.id('F');
+      world.workspace.uploads.set(id, { id, name, length, content: null });
+      if (world.workspace.uploads.size > MAX_UPLOADS) {
+        const oldest = world.workspace.uploads.keys().next();
+        if (!oldest.done) world.workspace.uploads.delete(oldest.value);
+      }
+      return { upload_url: `${world.origin}/upload/v1/${id}`, file_id: id };
+    },
+  },
+  'files.completeUploadExternal': {
+    scopes: ['files:write'],
+    tier: 'T4',
+    run(call) {
+      const { world, args } = call;
+      const wanted = args.array('files', 'invalid_arguments');
+      if (!wanted || wanted.length === 0 || !wanted.every(isObject)) throw new Refusal('invalid_arguments');
+      const channelIds = (args.string('channel_id') ?? args.string('channels') ?? '').split(',').filter(Boolean);
+      const channels = channelIds.map((id) => writableChannel(call, id));
+      const first = channels[0];
+      const root = first ? threadRoot(call, first) : undefined;
+      const blocks = args.array('blocks', 'invalid_blocks_format');
+      if (blocks) validateMessageBlocks(blocks);
+      const complete = objects(wanted).map(({ id, title }): SlackFile => {
+        const upload = world.workspace.uploads.get(String(id));
+        if (!upload) throw new Refusal('file_not_found');
+        if (!upload.content) throw new Refusal('file_upload_missing');
+        const type = fileType(upload.name);
+        return {
+          id: upload.id,
+          name: upload.name,
+          title: typeof title === 'string' && title !== '' ? title : upload.name,
+          ...type,
+          content: upload.content,
+          user: BOT.userId,
+          created: world.now(),
+          shares: [],
+        };
+      });
+      for (const file of complete) {
+        world.workspace.uploads.delete(file.id);
+        world.workspace.files.set(file.id, file);
+      }
+      // Slack shares the files after it has answered (PLATFORM.md 8).
+      world.later(5, () => {
+        for (const channel of channels) {
+          postMessage(world, channel, {
+            user: BOT.userId,
+            subtype: 'file_share',
+            text: sanitise(args.string('initial_comment') ?? ''),
+            files: complete,
+            ...(blocks && { blocks: objects(blocks) }),
+            ...(root && channel === first && { threadTs: root.ts }),
+          });
+        }
+      });
+      return { files: complete.map(({ id, title }) => ({ id, title })) };
+    },
+  },
+  'files.info': {
+    scopes: ['files:read'],
+    tier: 'T4',
+    run({ world, args }) {
+      const file = world.workspace.files.get(args.required('file'));
+      if (!file) throw new Refusal('file_not_found');
+      const shares: Record<string, { ts: string }[]> = {};
+      for (const { channel, ts } of file.shares) shares[channel] = [...(shares[channel] ?? []), { ts }];
+      return { file: { ...fileWire(world, file), shares: { public: shares } }, comments: [] };
+    },
+  },
+};

@@ -1,0 +1,60 @@
+import { Refusal } from '../refusal.ts';
+import { TEAM } from '../state.ts';
+import { userWire } from '../wire.ts';
+import { type Methods, page } from './method.ts';
+
+export const users: Methods = {
+  'users.info': {
+    scopes: ['users:read'],
+    tier: 'T4',
+    run({ world, args }) {
+      const user = world.workspace.users.get(args.required('user'));
+      if (!user) throw new Refusal('user_not_found');
+      return { user: userWire(user, world.scopes.has('users:read.email')) };
+    },
+  },
+  'users.list': {
+    scopes: ['users:read'],
+    tier: 'T2',
+    run(call) {
+      const { world, args } = call;
+      const all = [...world.workspace.users.values()];
+      const { items, cursor } = page(all, call, args.int('limit', { default: 1000, max: 1000 }));
+      const withEmail = world.scopes.has('users:read.email');
+      return {
+        members: items.map((user) => userWire(user, withEmail)),
+        cache_ts: Math.floor(world.now() / 1000),
+        response_metadata: { next_cursor: cursor },
+      };
+    },
+  },
+  'usergroups.list': {
+    scopes: ['usergroups:read'],
+    tier: 'T2',
+    run({ world, args }) {
+      const withUsers = args.bool('include_users') === true;
+      return {
+        usergroups: [...world.workspace.userGroups.values()].map((group) => ({
+          id: group.id,
+          team_id: TEAM.id,
+          is_usergroup: true,
+          name: group.name,
+          handle: group.handle,
+          is_external: false,
+          date_delete: 0,
+          user_count: group.users.length,
+          ...(withUsers && { users: group.users }),
+        })),
+      };
+    },
+  },
+  'usergroups.users.list': {
+    scopes: ['usergroups:read'],
+    tier: 'T2',
+    run({ world, args }) {
+      const group = world.workspace.userGroups.get(args.required('usergroup'));
+      if (!group) throw new Refusal('no_such_subteam');
+      return { users: group.users };
+    },
+  },
+};

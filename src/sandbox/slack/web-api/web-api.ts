@@ -1,0 +1,146 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CallFault } from '../faults.ts';
+import { BodyTooLarge, parseArguments, readBody } from '../http.ts';
+import type { JsonObject } from '../model.ts';
+import { Refusal } from '../refusal.ts';
+import type { World } from '../world.ts';
+import { Args } from './args.ts';
+import { assistant } from './assistant.ts';
+import { auth } from './auth.ts';
+import { blocks } from './blocks.ts';
+import { chat } from './chat.ts';
+import { conversations } from './conversations.ts';
+import { files } from './files.ts';
+import { type Method, type Methods, requireScope } from './method.ts';
+import { reactions } from './reactions.ts';
+import { users } from './users.ts';
+import { views } from './views.ts';
+
+const METHODS = new Map<string, Method>(
+  Object.entries<Method>({
+    ...auth,
+    ...chat,
+    ...conversations,
+    ...users,
+    ...views,
+    ...reactions,
+    ...assistant,
+    ...files,
+    ...blocks,
+  } satisfies Methods),
+);
+
+const BODY_MAX = 10_000_000;
+
+interface Answer {
+  status: number;
+  body: JsonObject | string;
+  headers?: Record<string, string>;
+}
+
+function limited(seconds: number): Answer {
+  return { status: 429, body: { ok: false, error: 'ratelimited' }, headers: { 'retry-after': String(seconds) } };
+}
+
+function checkToken(world: World, method: Method, token: string | undefined): void {
+  if (method.token === 'none') return;
+  if (token === undefined || token === '') throw new Refusal('not_authed');
+  if (token !== world.tokens.bot && token !== world.tokens.app) throw new Refusal('invalid_auth');
+  const wanted = method.token === 'app' ? world.tokens.app : world.tokens.bot;
+  if (token !== wanted) throw new Refusal('not_allowed_token_type');
+  if (world.revoked !== null) throw new Refusal(world.revoked);
+}
+
+function answer(world: World, name: string, raw: JsonObject, token: string | undefined): Answer {
+  const method = METHODS.get(name);
+  try {
+    if (!method) throw new Refusal('unknown_method', { extra: { req_method: name } });
+    checkToken(world, method, token);
+    const channel = raw.channel ?? raw.channel_id;
+    const wait = world.limits.take(name, method.tier, typeof channel === 'string' ? channel : '', world.now());
+    if (wait !== null) return limited(wait);
+    requireScope(world, method.scopes);
+    const body = method.run({ world, args: new Args(raw) });
+    const scopes = {
+      'x-oauth-scopes': [...world.scopes].join(','),
+      'x-accepted-oauth-scopes': method.scopes.join(','),
+    };
+    return { status: 200, body: { ok: true, ...body }, headers: scopes };
+  } catch (error) {
+    if (error instanceof Refusal) return { status: 200, body: error.body };
+    throw error;
+  }
+}
+
+function faultAnswer(world: World, name: string, fault: CallFault): Answer | null {
+  switch (fault.kind) {
+    case 'ratelimited':
+      world.limits.countRefusal(name);
+      return limited(fault.retryAfter ?? 1);
+    case 'ok_false':
+      return { status: 200, body: { ok: false, error: fault.error ?? 'internal_error' } };
+    case 'http_500':
+      return { status: 500, body: 'Internal Server Error' };
+    case 'html':
+      return { status: 200, body: '<!DOCTYPE html><html><body>Something went wrong</body></html>' };
+    default:
+      return null;
+  }
+}
+
+function redact(raw: JsonObject): JsonObject {
+  return 'token' in raw ? { ...raw, token: '[redacted]' } : raw;
+}
+
+/** One Web API call: token, fault, limit, scope, arguments, in that order; everything is logged. */
+export async function serveWebApi(
+  world: World,
+  request: IncomingMessage,
+  response: ServerResponse,
+  url: URL,
+): Promise<void> {
+  const name = url.pathname.replace('/api/', '');
+  const at = world.now();
+  const started = performance.now();
+  let body: Buffer;
+  try {
+    body = await readBody(request, BODY_MAX);
+  } catch (error) {
+    if (!(error instanceof BodyTooLarge)) throw error;
+    response.writeHead(413, { 'content-type': 'text/plain', connection: 'close' }).end('too large');
+    return;
+  }
+  const raw = await parseArguments(request, url, body);
+  const log = (status: number, result: unknown, fault?: CallFault) => {
+    const ms = Math.round(performance.now() - started);
+    const entry = { type: 'call' as const, at, method: name, args: redact(raw ?? {}), status, answer: result, ms };
+    world.log.add(fault ? { ...entry, fault: fault.kind } : entry, body.length + 2_000);
+  };
+  const send = ({ status, body: result, headers }: Answer, fault?: CallFault) => {
+    log(status, result, fault);
+    if (response.destroyed) return;
+    const json = typeof result !== 'string';
+    response.writeHead(status, {
+      'content-type': json ? 'application/json; charset=utf-8' : 'text/html; charset=utf-8',
+      ...headers,
+    });
+    response.end(json ? JSON.stringify(result) : result);
+  };
+  const reset = (result: unknown, fault: CallFault) => {
+    log(0, result, fault);
+    request.socket.destroy();
+  };
+
+  const fault = world.faults.take(name);
+  if (fault?.kind === 'reset_before') return reset(null, fault);
+  if (fault?.kind === 'delay') await new Promise<void>((done) => world.later(fault.ms ?? 1000, done));
+  const faulty = fault && faultAnswer(world, name, fault);
+  if (faulty) return send(faulty, fault);
+  if (raw === null) return send({ status: 200, body: { ok: false, error: 'invalid_json' } });
+
+  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const token = bearer ?? (typeof raw.token === 'string' ? raw.token : undefined);
+  const result = answer(world, name, raw, token);
+  if (fault?.kind === 'reset_after') return reset(result.body, fault);
+  send(result, fault ?? undefined);
+}
