@@ -101,6 +101,8 @@ export interface SurfaceTurn {
   address: ThreadAddress;
   /** Messages of this turn that Slack has already, from the record: they are continued, not posted again. */
   posts: readonly PostRecord[];
+  /** Taken up after a restart: Slack may have messages of it that `posts` does not know, so the surface looks first. */
+  resumed?: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
   onPosts(posts: PostRecord[]): Promise<void>;
 }

@@ -1,0 +1,81 @@
+import type { ThreadAddress } from '../../bridge/inbound.ts';
+import type { Log } from '../../bridge/ports.ts';
+import { SlackError } from '../slack-api.ts';
+import type { Ask } from './budget.ts';
+import { statusNeverWorks } from './refusal.ts';
+import type { Scheduler } from './scheduler.ts';
+
+const METHOD = 'assistant.threads.setStatus';
+const WORDS = 'is thinking…';
+
+/** The line under the thread that says that somebody is at work before there is a message (PLATFORM.md 4.4). */
+export interface StatusLine {
+  /** The app posted: Slack has cleared the line itself, if it was there by then. */
+  posted(): void;
+  /** The turn is over. Resolves when a line that still stands was cleared, or could not be. */
+  over(): Promise<void>;
+}
+
+export interface StatusParts {
+  scheduler: Scheduler;
+  log: Log;
+  /** Shared by all threads of the workspace: set once the app turned out not to be allowed. */
+  latch: { off: boolean };
+  /** Told when there will be no line, so that a message must give the sign of life. Never after `posted`. */
+  refused(): void;
+}
+
+/** Sets the status now. Nothing that goes wrong with it reaches the turn. */
+export function createStatusLine({ scheduler, log, latch, refused }: StatusParts, address: ThreadAddress): StatusLine {
+  const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
+  let wanted = true;
+  let standing = false;
+  const setting = set();
+
+  async function set(): Promise<void> {
+    if (latch.off || address.threadTs === null || scheduler.whenAllowed(ask) > scheduler.now()) return refused();
+    try {
+      await write(WORDS);
+      standing = true;
+    } catch (error) {
+      if (!(error instanceof SlackError)) throw error;
+      // Without an answer it may stand all the same.
+      standing = error.failure === 'unknown';
+      if (statusNeverWorks(error)) {
+        latch.off = true;
+        log.warn({ error: error.error }, 'the status can not be set in this workspace');
+      }
+      if (wanted && error.failure !== 'unknown') refused();
+    }
+    // It came after the message that would have cleared it.
+    if (!wanted && standing) await clear();
+  }
+
+  async function clear(): Promise<void> {
+    standing = false;
+    try {
+      await write('');
+    } catch (error) {
+      if (!(error instanceof SlackError)) throw error;
+      log.debug({ error: error.error }, 'the status was not cleared; slack does so after two minutes');
+    }
+  }
+
+  async function write(status: string): Promise<void> {
+    const args = { channel_id: address.channel, thread_ts: address.threadTs, status };
+    await scheduler.call(ask, { method: METHOD, args }, 'live');
+  }
+
+  const safe = setting.catch((error: unknown) => log.error({ err: error }, 'the status line has a bug'));
+  return {
+    posted() {
+      wanted = false;
+      standing = false;
+    },
+    async over() {
+      wanted = false;
+      await safe;
+      if (standing) await clear();
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import type { ThreadAddress } from '../../bridge/inbound.ts';
+import type { Clock, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
+import type { TurnView } from '../../bridge/turn-view.ts';
+import type { SlackPost } from '../post.ts';
+import { type SlackApi, SlackError } from '../slack-api.ts';
+import { slackCall } from './calls.ts';
+import { plainView } from './plain.ts';
+import { type Content, createPublication, type Publication, type PublicationOptions } from './publication.ts';
+import { createScheduler } from './scheduler.ts';
+import { createStatusLine, type StatusLine } from './status.ts';
+
+export interface SurfaceOptions {
+  /** Of one workspace: all that goes through it shares one budget. */
+  api: SlackApi;
+  /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
+  renderer(): (view: TurnView) => SlackPost[];
+  /** The same content in simpler posts, each within the limits of an edit; for a post that Slack refused. */
+  fallback(post: SlackPost): SlackPost[];
+  /** Markdown of ours as posts. */
+  notice(markdown: string): SlackPost[];
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** A live message exists at the latest after this, if the turn has shown anything (DESIGN.md 5). */
+const SIGN_OF_LIFE_MS = 2_000;
+const GIVE_UP_TURN_MS = 12 * 3_600_000;
+const GIVE_UP_NOTICE_MS = 10 * 60_000;
+/** Lines of ours on their way; more than that is a storm that Slack should not see. */
+const MAX_NOTICES = 200;
+
+/**
+ * Where turns are shown in Slack. `close` makes no further call and waits for those on their way to be stored;
+ * a `finish` that is still open then rejects with a retryable BridgeError: the turn is not settled.
+ */
+export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
+  const { api, renderer, fallback, notice, clock, random, log } = options;
+  const scheduler = createScheduler({ api, clock, random, log });
+  const latch = { off: false };
+  const open = new Set<Publication>();
+  const lines = new Set<StatusLine>();
+  let notices = 0;
+  let closed = false;
+
+  function publish(publication: PublicationOptions): Publication {
+    const created = createPublication({ scheduler, clock, random, log, fallback }, publication);
+    open.add(created);
+    const forget = () => void open.delete(created);
+    created.done.then(forget, forget);
+    if (closed) void created.close();
+    return created;
+  }
+
+  return {
+    turn({ turn, address, posts, resumed = false, onPosts }): TurnSurface {
+      const render = renderer();
+      let status: StatusLine | null = null;
+      const publication = publish({
+        owner: turn,
+        address,
+        posts,
+        resumed,
+        save: onPosts,
+        posted: () => status?.posted(),
+        hold: clock.now() + SIGN_OF_LIFE_MS,
+        giveUpAfterMs: GIVE_UP_TURN_MS,
+      });
+      if (posts.length === 0 && !closed) {
+        const line = createStatusLine({ scheduler, log, latch, refused: publication.release }, address);
+        status = line;
+        lines.add(line);
+        const over = async () => {
+          await line.over();
+          lines.delete(line);
+        };
+        publication.done.then(over, () => {});
+      }
+      return {
+        show: (view) => publication.want(contentOf(view, render, false)),
+        finish(view) {
+          publication.want(contentOf(view, render, true));
+          return publication.done;
+        },
+      };
+    },
+
+    async say(address, text) {
+      if (closed || notices >= MAX_NOTICES) return { delivered: false, reason: closed ? 'closed' : 'too_many_notices' };
+      notices += 1;
+      const publication = publish({
+        owner: random.id(),
+        address,
+        posts: [],
+        resumed: false,
+        save: async () => {},
+        posted: () => {},
+        hold: 0,
+        giveUpAfterMs: GIVE_UP_NOTICE_MS,
+      });
+      publication.want(noticeContent(text, notice));
+      try {
+        return await publication.done;
+      } catch {
+        return { delivered: false, reason: 'closed' };
+      } finally {
+        notices -= 1;
+      }
+    },
+
+    async whisper(address, user, text) {
+      const ask = { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
+      try {
+        for (const post of notice(text)) {
+          if (closed || scheduler.whenAllowed(ask) > clock.now()) {
+            log.warn({ channel: address.channel }, 'a whisper was dropped');
+            return;
+          }
+          await scheduler.call(ask, whisperCall(address, user, post), 'control');
+        }
+      } catch (error) {
+        const why = error instanceof SlackError ? { error: error.error } : { err: error };
+        log.warn({ channel: address.channel, ...why }, 'a whisper was not delivered');
+      }
+    },
+
+    async close() {
+      if (closed) return;
+      closed = true;
+      const publications = [...open];
+      await Promise.all(publications.map((publication) => publication.close()));
+      await Promise.all([...lines].map((line) => line.over()));
+      await scheduler.close();
+    },
+  };
+}
+
+function contentOf(view: TurnView, render: (view: TurnView) => SlackPost[], final: boolean): Content {
+  const cards = view.items.flatMap((item) =>
+    item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
+  );
+  return {
+    render: () => render(view),
+    lastResort: () => plainView(view),
+    cards: cards.join('\n'),
+    hasText: view.items.some((item) => item.kind === 'text' && item.markdown.trim() !== ''),
+    bare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
+    final,
+  };
+}
+
+function noticeContent(text: string, notice: (markdown: string) => SlackPost[]): Content {
+  const render = () => notice(text);
+  const lastResort = (): SlackPost[] => [
+    { part: '0.0', kind: 'text', blocks: [], text: text.slice(0, 3_800), live: false },
+  ];
+  return { render, lastResort, cards: '', hasText: true, bare: false, final: true };
+}
+
+/** A message for one person: no metadata, and it can not be edited later (PLATFORM.md 2.3). */
+function whisperCall(address: ThreadAddress, user: string, post: SlackPost) {
+  const { args } = slackCall(address, '', { kind: 'post', post });
+  const { metadata: _metadata, unfurl_links: _links, unfurl_media: _media, mrkdwn: _mrkdwn, ...rest } = args;
+  return { method: 'chat.postEphemeral', args: { ...rest, user } };
+}
