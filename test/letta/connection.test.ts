@@ -1,0 +1,344 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent, ConnectionEvent, StoredRuntime } from '../../src/bridge/agent-event.ts';
+import { BridgeError } from '../../src/errors.ts';
+import { createConnection } from '../../src/letta/connection.ts';
+import type { LaneEndpoint } from '../../src/letta/link/lane.ts';
+import type { Route } from '../../src/letta/routes/route.ts';
+import { createFakeClock } from '../support/clock.ts';
+import { createFakeLanes, type FakeLane } from '../support/lanes.ts';
+import { createFakeLetta } from '../support/letta.ts';
+import { createMemoryLog } from '../support/log.ts';
+
+type Told = AgentEvent | ConnectionEvent;
+type Of<Type extends Told['type']> = Extract<Told, { type: Type }>;
+
+const stored: StoredRuntime = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
+
+function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as LaneEndpoint['name'][] } = {}) {
+  const clock = createFakeClock();
+  const log = createMemoryLog();
+  const letta = createFakeLetta();
+  const fake = createFakeLanes();
+  const hosted = lanes[0] !== 'direct';
+  /** Lanes of the present link, and how many frames each delivered. */
+  let live: FakeLane[] = [];
+  const seqs = new Map<FakeLane, number>();
+  const deliver = (frame: Record<string, unknown>) => {
+    for (const lane of live) {
+      const seq = (seqs.get(lane) ?? 0) + 1;
+      seqs.set(lane, seq);
+      lane.deliver(hosted ? { ...frame, seq } : frame);
+    }
+  };
+  const world = { opens: true };
+  fake.onDial = (lane) => {
+    if (!world.opens) return lane.lose({ kind: 'unreachable', text: 'ECONNREFUSED' });
+    live = [...live.filter((other) => !other.closed), lane];
+    return lane.open();
+  };
+  fake.onSend = (_lane, frame) => {
+    for (const answer of letta.receive(frame)) deliver(answer);
+  };
+  const route: Route = {
+    ordered: !hosted,
+    turnsDie: !hosted,
+    syncAfterMs: hosted ? 5_000 : null,
+    plan: async (known) => ({
+      endpoints: lanes.map((name) => ({ name, url: 'ws://x/', headers: {}, heartbeat: 'json', acks: hosted })),
+      agentId: known?.agentId ?? 'agent-1',
+      conversationId: known?.conversationId ?? (hosted ? 'conv-1' : null),
+      deviceId: hosted ? 'device-1' : null,
+      deviceName: hosted ? 'build-box' : null,
+    }),
+    unreachable: () => new BridgeError('letta_unreachable', 'no', { notice: 'Letta is away.', retry: true }),
+    messages: async () => [{ id: 'm9', message_type: 'assistant_message', content: 'by REST' }],
+    conversationExists: async (id) => letta.conversations.includes(id),
+  };
+  const told: Told[] = [];
+  let ids = 0;
+  const random = { next: () => 0.5, id: () => `r${ids++}` };
+  const connection = createConnection(
+    { route, dial: fake.dial, clock, random, log },
+    { runtime, mode: 'standard' },
+    (event) => void told.push(event),
+  );
+  const last = <Type extends Told['type']>(type: Type) =>
+    told.findLast((event): event is Of<Type> => event.type === type);
+  const types = () => told.map((event) => event.type);
+  const lose = () => {
+    const before = live;
+    live = [];
+    before[0]?.lose();
+  };
+  const sent = (type: string) => letta.received.filter((frame) => frame.type === type);
+  return { clock, log, letta, fake, world, route, connection, told, last, types, deliver, lose, sent };
+}
+
+describe('a connection', () => {
+  it('starts the stored runtime with a mode, waits for the replay, and is ready', async () => {
+    const { clock, sent, told } = setUp();
+    await clock.settle();
+    expect(sent('runtime_start')).toEqual([
+      expect.objectContaining({
+        agent_id: 'agent-1',
+        conversation_id: 'conv-1',
+        mode: 'standard',
+        recover_approvals: true,
+        wait_for_replay: true,
+        client_info: expect.anything(),
+      }),
+    ]);
+    expect(told).toEqual([
+      {
+        type: 'ready',
+        runtime: stored,
+        deviceName: null,
+        workingDirectory: '/project',
+        loop: 'idle',
+        activeRunIds: [],
+        clientMessageIdsByRun: {},
+        approvals: [],
+        reconnected: false,
+      },
+    ]);
+  });
+
+  it('makes a new conversation and comes back to the same one after a loss', async () => {
+    const { clock, last, lose, sent, letta } = setUp({ runtime: null });
+    await clock.settle();
+    expect(last('ready')?.runtime.conversationId).toBe('conv-2');
+    lose();
+    expect(last('lost')).toMatchObject({ turnsDie: true });
+    await clock.advance(1_000);
+    expect(last('ready')).toMatchObject({ reconnected: true, runtime: { conversationId: 'conv-2' } });
+    expect(sent('runtime_start')[1]).toMatchObject({ conversation_id: 'conv-2', mode: 'standard' });
+    expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
+  });
+
+  it('submits, streams and ends a turn', async () => {
+    const { clock, connection, told, types } = setUp();
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hello' });
+    await clock.settle();
+    const text = told.flatMap((event) => (event.type === 'text' ? [event.text] : [])).join('');
+    expect(text).toBe('echo: hello');
+    expect(types().filter((type) => type === 'turn-ended')).toHaveLength(1);
+    await connection.settle();
+    expect(await connection.history(5)).toEqual([
+      { kind: 'user', id: 'u1', clientMessageId: 'cm-1', text: 'hello' },
+      { kind: 'assistant', id: 'm1', text: 'echo: hello' },
+    ]);
+  });
+
+  it('says that Letta refused an input', async () => {
+    const { clock, connection } = setUp();
+    await clock.settle();
+    await expect(connection.submit({ clientMessageId: 'cm-1', content: 'refuse' })).rejects.toMatchObject({
+      code: 'input_refused',
+      certain: true,
+    });
+  });
+
+  it('answers an approval once; a second answer is too late', async () => {
+    const { clock, connection, last } = setUp();
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'ask' });
+    await clock.settle();
+    const requestId = last('approval-asked')?.request.requestId ?? '';
+    expect(await connection.answer(requestId, { behavior: 'allow' })).toBe('accepted');
+    expect(await connection.answer(requestId, { behavior: 'allow' })).toBe('gone');
+  });
+
+  it('stops a turn, and says when there was nothing to stop', async () => {
+    const { clock, connection, last } = setUp();
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
+    expect(await connection.abort()).toEqual({ aborted: true });
+    await clock.advance(2_000);
+    expect(last('turn-ended')).toMatchObject({ stopReason: 'cancelled' });
+    expect(await connection.abort()).toEqual({ aborted: false });
+  });
+
+  it('knows nothing for certain about what waited when the link died', async () => {
+    const { clock, connection, letta, lose, types } = setUp();
+    await clock.settle();
+    letta.deaf.add('input');
+    const submitted = connection.submit({ clientMessageId: 'cm-1', content: 'hello' });
+    submitted.catch(() => {});
+    await clock.settle();
+    lose();
+    await expect(submitted).rejects.toMatchObject({ code: 'link_lost', certain: false });
+    expect(types().at(-1)).toBe('lost');
+  });
+
+  it('is certain that nothing was sent while there is no link', async () => {
+    const { connection } = setUp();
+    await expect(connection.submit({ clientMessageId: 'cm-1', content: 'x' })).rejects.toMatchObject({
+      code: 'link_lost',
+      certain: true,
+      retry: true,
+    });
+  });
+
+  it('gives up a link on which an input stays unanswered, and dials again', async () => {
+    const { clock, connection, letta, types, fake } = setUp();
+    await clock.settle();
+    letta.deaf.add('input');
+    const submitted = connection.submit({ clientMessageId: 'cm-1', content: 'x' });
+    submitted.catch(() => {});
+    await clock.advance(10_000);
+    await expect(submitted).rejects.toMatchObject({ code: 'link_lost', certain: false });
+    expect(fake.lanes[0]?.closed).toBe(true);
+    await clock.advance(1_000);
+    expect(types()).toEqual(['ready', 'lost', 'ready']);
+  });
+
+  it('dials for ever, ever more slowly, and tells each time', async () => {
+    const { clock, world, lose, told, types } = setUp();
+    await clock.settle();
+    world.opens = false;
+    lose();
+    await clock.advance(600_000);
+    const waits = told.flatMap((event) => (event.type === 'unavailable' ? [event.retryInMs] : []));
+    expect(waits.slice(0, 6)).toEqual([500, 1000, 2000, 4000, 8000, 15_000]);
+    expect(waits.length).toBeGreaterThan(30);
+    world.opens = true;
+    await clock.advance(15_000);
+    expect(types().at(-1)).toBe('ready');
+  });
+
+  it.each([
+    ['agent_not_found', { ...stored, agentId: 'agent-9' }],
+    ['conversation_not_found', { ...stored, conversationId: 'conv-9' }],
+  ])('says %s once and does not try again', async (code, runtime) => {
+    const { clock, told, fake, connection } = setUp({ runtime });
+    await clock.advance(120_000);
+    expect(told).toEqual([expect.objectContaining({ type: 'unavailable', code, retryInMs: null })]);
+    expect(fake.lanes).toHaveLength(1);
+    expect(fake.lanes[0]?.closed).toBe(true);
+    await expect(connection.settle()).rejects.toMatchObject({ code });
+  });
+
+  it('sends nothing to a device that does not confirm the mode', async () => {
+    const { clock, letta, last, types } = setUp();
+    letta.obeysMode = false;
+    await clock.advance(5_000);
+    expect(last('unavailable')).toMatchObject({ code: 'mode_not_confirmed' });
+    expect(types()).not.toContain('ready');
+    letta.obeysMode = true;
+    await clock.advance(20_000);
+    expect(last('ready')).toBeDefined();
+  });
+
+  it('carries the open approvals of the replay in its ready event', async () => {
+    const { clock, connection, lose, last, told } = setUp({ lanes: ['stream'] });
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'ask' });
+    await clock.settle();
+    lose();
+    const before = told.length;
+    await clock.advance(1_000);
+    expect(last('lost')).toMatchObject({ turnsDie: false });
+    expect(last('ready')).toMatchObject({
+      loop: 'waiting_on_approval',
+      approvals: [expect.objectContaining({ requestId: 'perm-1', tool: 'Bash' })],
+    });
+    expect(told.slice(before).map((event) => event.type)).toEqual(['ready']);
+  });
+
+  it('tells what streamed in during the handshake, after ready, once', async () => {
+    const { clock, connection, lose, letta, deliver, told, fake } = setUp({ lanes: ['control', 'stream'] });
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
+    deliver(letta.text('one '));
+    lose();
+    const dialled = fake.onDial;
+    fake.onDial = (lane) => {
+      dialled(lane);
+      if (lane.endpoint.name === 'stream') deliver(letta.text('two'));
+    };
+    const before = told.length;
+    await clock.advance(1_000);
+    const after = told.slice(before);
+    expect(after[0]?.type).toBe('ready');
+    expect(after.filter((event) => event.type === 'text')).toEqual([expect.objectContaining({ text: 'two' })]);
+  });
+
+  it('drives a device that does not know runtime_start by sync, and confirms its mode', async () => {
+    const { clock, letta, sent, last } = setUp({ lanes: ['stream'] });
+    letta.deaf.add('runtime_start');
+    await clock.advance(4_999);
+    expect(sent('sync')).toEqual([]);
+    await clock.advance(1);
+    expect(sent('sync')).toEqual([
+      expect.objectContaining({ recover_approvals: true, force_device_status: true, request_id: expect.any(String) }),
+    ]);
+    expect(sent('change_device_state')).toEqual([expect.objectContaining({ payload: { mode: 'standard' } })]);
+    expect(last('ready')).toMatchObject({ deviceName: 'build-box' });
+    expect(letta.mode).toBe('standard');
+  });
+
+  it('does not believe a sync about a conversation that does not exist', async () => {
+    const { clock, letta, last } = setUp({
+      lanes: ['stream'],
+      runtime: { ...stored, conversationId: 'conv-9' },
+    });
+    letta.deaf.add('runtime_start');
+    await clock.advance(5_000);
+    expect(last('unavailable')).toMatchObject({ code: 'conversation_not_found', retryInMs: null });
+  });
+
+  it('reads the history elsewhere when the device does not answer', async () => {
+    const { clock, connection, letta } = setUp({ lanes: ['stream'] });
+    await clock.settle();
+    letta.deaf.add('conversation_messages_list');
+    const asked = connection.history(5);
+    await clock.advance(5_000);
+    expect(await asked).toEqual([{ kind: 'assistant', id: 'm9', text: 'by REST' }]);
+  });
+
+  it('is not hurt by a listener that throws', async () => {
+    const { clock, connection, told, log } = setUp();
+    told.push = () => {
+      throw new Error('bug');
+    };
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hello' });
+    await connection.settle();
+    expect(log.lines.some((line) => line.level === 'error')).toBe(true);
+  });
+
+  it('says nothing after close, whatever it was doing, and leaves no timer', async () => {
+    for (const at of [0, 1, 2, 3]) {
+      const { clock, connection, lose, world, told, fake, letta } = setUp();
+      if (at === 1) letta.deaf.add('runtime_start');
+      if (at >= 1) await clock.settle();
+      if (at === 3) {
+        world.opens = false;
+        lose();
+      }
+      const before = told.length;
+      connection.close();
+      connection.close();
+      await clock.advance(120_000);
+      expect(told.length).toBe(before);
+      expect(clock.waiting).toBe(0);
+      expect(fake.lanes.length).toBeLessThanOrEqual(1);
+      await expect(connection.submit({ clientMessageId: 'x', content: 'x' })).rejects.toMatchObject({
+        code: 'link_lost',
+      });
+    }
+  });
+
+  it('can be closed from within its own event', async () => {
+    const { clock, connection, told } = setUp();
+    const push = told.push.bind(told);
+    told.push = (event) => {
+      connection.close();
+      return push(event);
+    };
+    await clock.advance(60_000);
+    expect(told).toHaveLength(1);
+    expect(clock.waiting).toBe(0);
+  });
+});

@@ -1,0 +1,176 @@
+type Frame = Record<string, unknown>;
+
+/** A Letta of a few lines: one agent, its conversations, and answers by what the message says. */
+export interface FakeLetta {
+  agents: { id: string; name: string }[];
+  conversations: string[];
+  mode: string;
+  status: 'WAITING_ON_INPUT' | 'PROCESSING_API_RESPONSE' | 'WAITING_ON_APPROVAL';
+  /** Request ids of approvals that wait. */
+  pending: string[];
+  /** Frame types that it leaves without an answer. */
+  deaf: Set<string>;
+  /** Whether a mode that is asked for takes effect. */
+  obeysMode: boolean;
+  /** Frames that came, in order. */
+  received: Frame[];
+  /**
+   * What it sends in return. Messages: `hang` starts a turn that does not end, `refuse` is refused, `ask` asks for an
+   * approval; any other is answered with `echo: …` and the end of the turn.
+   */
+  receive(frame: Frame): Frame[];
+  /** One delta of text for the running turn. */
+  text(words: string): Frame;
+}
+
+export function createFakeLetta(): FakeLetta {
+  let events = 0;
+  let runs = 0;
+  let deltas = 0;
+  let runtime: { agent_id: string; conversation_id: string } = { agent_id: '', conversation_id: '' };
+  const history: Frame[] = [];
+
+  const event = (type: string, rest: Frame): Frame => {
+    events += 1;
+    const stamp = { event_seq: events, emitted_at: '2026-01-05T09:00:00.000Z', idempotency_key: `${type}:${events}` };
+    return { type, ...rest, runtime, ...stamp };
+  };
+  const request = () => ({ subtype: 'can_use_tool', tool_name: 'Bash', input: { command: 'touch x' } });
+  const device = () =>
+    event('update_device_status', {
+      device_status: {
+        current_permission_mode: letta.mode,
+        current_working_directory: '/project',
+        pending_control_requests: letta.pending.map((id) => ({ request_id: id, request: request() })),
+      },
+    });
+  const loop = () =>
+    event('update_loop_status', {
+      loop_status: {
+        status: letta.status,
+        active_run_ids: letta.status === 'WAITING_ON_INPUT' ? [] : [`run-${runs}`],
+        client_message_ids_by_run_id: {},
+      },
+    });
+  const replay = () => [
+    ...letta.pending.map((id) => event('control_request', { request_id: id, request: request() })),
+    device(),
+    loop(),
+    event('update_queue', { queue: [], removed: [] }),
+  ];
+  const delta = (body: Frame) => {
+    deltas += 1;
+    return event('stream_delta', { delta: { ...body, run_id: `run-${runs}`, seq_id: deltas } });
+  };
+  const finish = (reason: string) => {
+    letta.status = 'WAITING_ON_INPUT';
+    const stop = reason === 'cancelled' ? [] : [delta({ message_type: 'stop_reason', stop_reason: reason })];
+    return [...stop, loop(), event('turn_finished', { turn_id: 't', stop_reason: reason, run_id: `run-${runs}` })];
+  };
+
+  const start = (frame: Frame): Frame[] => {
+    const { request_id, agent_id, conversation_id } = frame;
+    const no = (error: string) => [
+      { type: 'runtime_start_response', request_id, success: false, runtime: null, error },
+    ];
+    if (!letta.agents.some(({ id }) => id === agent_id)) return no(`Agent ${agent_id} not found`);
+    if (typeof conversation_id === 'string' && !letta.conversations.includes(conversation_id)) {
+      return no(`Conversation ${conversation_id} not found`);
+    }
+    if (typeof conversation_id !== 'string') letta.conversations.push(`conv-${letta.conversations.length + 1}`);
+    runtime = {
+      agent_id: String(agent_id),
+      conversation_id: typeof conversation_id === 'string' ? conversation_id : String(letta.conversations.at(-1)),
+    };
+    if (letta.obeysMode) letta.mode = String(frame.mode);
+    return [...replay(), { type: 'runtime_start_response', request_id, success: true, runtime }];
+  };
+
+  const message = (request_id: unknown, payload: Frame): Frame[] => {
+    const [first] = payload.messages as { content: string; client_message_id: string }[];
+    const content = first?.content ?? '';
+    if (content === 'refuse') return [{ type: 'input_accepted', request_id, runtime, accepted: false, error: 'no' }];
+    runs += 1;
+    deltas = 0;
+    history.unshift({ id: `u${runs}`, message_type: 'user_message', content, otid: first?.client_message_id });
+    letta.status = 'PROCESSING_API_RESPONSE';
+    const begun = [{ type: 'input_accepted', request_id, runtime, accepted: true, disposition: 'started' }, loop()];
+    if (content === 'hang') return begun;
+    if (content === 'ask') {
+      letta.status = 'WAITING_ON_APPROVAL';
+      letta.pending = [`perm-${runs}`];
+      const asked = event('control_request', { request_id: `perm-${runs}`, request: request() });
+      const stopped = delta({ message_type: 'stop_reason', stop_reason: 'requires_approval' });
+      return [...begun, stopped, loop(), asked, device()];
+    }
+    history.unshift({ id: `m${runs}`, message_type: 'assistant_message', content: `echo: ${content}` });
+    return [...begun, letta.text('echo: '), letta.text(content), ...finish('end_turn')];
+  };
+
+  const approval = (request_id: unknown, payload: Frame): Frame[] => {
+    if (!letta.pending.includes(String(payload.request_id))) {
+      const error = 'Approval request is no longer pending';
+      return [{ type: 'input_accepted', request_id, runtime, accepted: false, error }];
+    }
+    letta.pending = [];
+    return [
+      { type: 'input_accepted', request_id, runtime, accepted: true },
+      device(),
+      letta.text('done'),
+      ...finish('end_turn'),
+    ];
+  };
+
+  const letta: FakeLetta = {
+    agents: [{ id: 'agent-1', name: 'Ada' }],
+    conversations: ['conv-1'],
+    mode: 'unrestricted',
+    status: 'WAITING_ON_INPUT',
+    pending: [],
+    deaf: new Set(),
+    obeysMode: true,
+    received: [],
+    text: (words) =>
+      delta({ message_type: 'assistant_message', id: `m${runs}`, content: [{ type: 'text', text: words }] }),
+    receive(frame) {
+      if (frame.type === 'ack') return [];
+      letta.received.push(frame);
+      const { request_id } = frame;
+      if (letta.deaf.has(String(frame.type))) return [];
+      switch (frame.type) {
+        case 'runtime_start':
+          return start(frame);
+        case 'sync':
+          runtime = frame.runtime as typeof runtime;
+          return [...replay(), { type: 'sync_response', request_id, runtime, success: true }];
+        case 'change_device_state':
+          if (letta.obeysMode) letta.mode = String((frame.payload as Frame).mode);
+          return [device()];
+        case 'input': {
+          const payload = frame.payload as Frame;
+          return payload.kind === 'create_message' ? message(request_id, payload) : approval(request_id, payload);
+        }
+        case 'abort_message': {
+          const aborted = letta.status !== 'WAITING_ON_INPUT';
+          letta.pending = [];
+          const ended = aborted ? finish('cancelled') : [];
+          return [{ type: 'abort_message_response', request_id, runtime, aborted, success: true }, device(), ...ended];
+        }
+        case 'conversation_messages_list':
+          return [{ type: 'conversation_messages_list_response', request_id, success: true, messages: history }];
+        case 'agent_list':
+          return [{ type: 'agent_list_response', request_id, success: true, agents: letta.agents }];
+        case 'agent_create': {
+          const agent = { id: `agent-${letta.agents.length + 1}`, name: String((frame.body as Frame).name) };
+          letta.agents.push(agent);
+          return [{ type: 'agent_create_response', request_id, success: true, agent }];
+        }
+        case 'ping':
+          return [{ type: 'pong' }];
+        default:
+          return [];
+      }
+    },
+  };
+  return letta;
+}
