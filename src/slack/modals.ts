@@ -1,3 +1,4 @@
+import type { ViewResponseAction } from '@slack/bolt';
 import type { InputBlock, KnownBlock, ModalView } from '@slack/types';
 import type { ModalRequest, SubmissionOutcome } from '../bridge/inbound.ts';
 import { CALLBACK_IDS } from './action-ids.ts';
@@ -127,7 +128,7 @@ export function submittedTexts(values: Record<string, Record<string, { value?: s
 }
 
 /** What a `view_submission` is acknowledged with (PLATFORM.md 6): nothing closes the modal. */
-export function submissionAck(outcome: SubmissionOutcome): Record<string, unknown> | undefined {
+export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | undefined {
   if (outcome.result === 'decided') return undefined;
   if (outcome.result === 'invalid') {
     const errors = outcome.errors.map(({ input, text }) => [inputBlockId(input), cut(text, 300)] as const);

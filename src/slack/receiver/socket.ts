@@ -3,6 +3,7 @@ import { WebAPIPlatformError, WebAPIRateLimitedError } from '@slack/web-api';
 import { z } from 'zod';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
+import { backoff } from '../backoff.ts';
 import { boltLogger } from '../bolt-logger.ts';
 import { isPassing } from '../refusals.ts';
 import { type Accept, createStateKeeper, type Envelope, type Transport, type TransportState } from './transport.ts';
@@ -11,8 +12,6 @@ import { type Accept, createStateKeeper, type Envelope, type Transport, type Tra
 const HELLO_MS = 20_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_MS = 2_000;
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 30_000;
 /** A connection that lived this long was a good one: the next is dialled at once. */
 const STABLE_MS = 30_000;
 
@@ -184,17 +183,11 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.disconnect().catch(() => {});
   }
 
-  function backoff(): number {
-    if (failures === 0) return 0;
-    const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 10));
-    return longest * (0.5 + random.next() / 2);
-  }
-
   /** The one loop that dials; it ends when there is a connection. */
   async function keepConnected(): Promise<void> {
     if (dialling) return;
     dialling = true;
-    let wait = backoff();
+    let wait = backoff(failures, random);
     while (!stopped && connected.size === 0) {
       await sleep(wait);
       if (stopped) break;
@@ -203,7 +196,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       try {
         await dial();
         started.resolve();
-        wait = backoff();
+        wait = backoff(failures, random);
       } catch (error) {
         const refusal = refusalOf(error);
         if (refusal && !everConnected) {
@@ -212,7 +205,10 @@ export function createSocketTransport(options: SocketOptions): Transport {
           break;
         }
         log.warn({ error: asBridgeError(error).message.slice(0, 200), failures }, 'slack socket not opened');
-        wait = Math.max(backoff(), error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0);
+        wait = Math.max(
+          backoff(failures, random),
+          error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0,
+        );
       }
     }
     dialling = false;

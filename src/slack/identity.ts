@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import type { Clock, Log, Random, Timer } from '../bridge/ports.ts';
+import { asBridgeError, BridgeError } from '../errors.ts';
+import { backoff } from './backoff.ts';
+import { isPassing } from './refusals.ts';
+import { type SlackApi, SlackError } from './slack-api.ts';
+
+/** Who we are, as `auth.test` says it. */
+export interface Identity {
+  teamId: string;
+  botUserId: string;
+  botId: string;
+  /** The organisation on Enterprise Grid. */
+  enterpriseId: string | null;
+  /** The workspace's address. */
+  url: string | null;
+}
+
+const authTest = z.looseObject({
+  team_id: z.string(),
+  user_id: z.string(),
+  bot_id: z.string().nullish(),
+  enterprise_id: z.string().nullish(),
+  url: z.string().nullish(),
+});
+
+export interface IdentifyOptions {
+  api: SlackApi;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Ends the waiting: the promise then rejects. */
+  signal: AbortSignal;
+}
+
+function configInvalid(message: string, cause?: unknown): BridgeError {
+  return new BridgeError('config_invalid', message, { notice: message, cause });
+}
+
+/**
+ * Asks Slack whose token we have. Tries on while Slack can not be reached; rejects with `config_invalid` when the token
+ * is refused, which no trying heals.
+ */
+export async function identify({ api, clock, random, log, signal }: IdentifyOptions): Promise<Identity> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return read(await api.call('auth.test', {}, { client: 'control' }));
+    } catch (error) {
+      if (error instanceof BridgeError) throw error;
+      if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
+        throw configInvalid(`SLACK_BOT_TOKEN was refused by Slack: ${error.error}`, error);
+      }
+      log.warn({ error: asBridgeError(error).message, failures }, 'slack can not be asked who we are');
+      const told = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
+      await sleep(clock, Math.max(told, backoff(failures, random)), signal);
+    }
+  }
+}
+
+function read(answer: unknown): Identity {
+  const parsed = authTest.safeParse(answer);
+  if (!parsed.success) throw new BridgeError('slack_failed', 'auth.test answered something unexpected');
+  const { team_id, user_id, bot_id, enterprise_id, url } = parsed.data;
+  if (!bot_id) throw configInvalid('SLACK_BOT_TOKEN is not a bot token: Slack names no bot for it');
+  return { teamId: team_id, botUserId: user_id, botId: bot_id, enterpriseId: enterprise_id ?? null, url: url ?? null };
+}
+
+function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let timer: Timer | null = null;
+    const stopped = () => {
+      timer?.cancel();
+      reject(signal.reason);
+    };
+    if (signal.aborted) return stopped();
+    signal.addEventListener('abort', stopped, { once: true });
+    timer = clock.after(ms, () => {
+      signal.removeEventListener('abort', stopped);
+      resolve();
+    });
+    return undefined;
+  });
+}

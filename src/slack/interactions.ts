@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { makeToken } from '../bridge/ids.ts';
+import type { InboundAction, InboundCommand, InboundSubmission } from '../bridge/inbound.ts';
+import { parseActionId, parseCallbackId } from './action-ids.ts';
+import { submittedTexts } from './modals.ts';
+import { channelKindOf } from './normalize.ts';
+
+const person = z.looseObject({ id: z.string().min(1), team_id: z.string().nullish() });
+
+const blockActions = z.looseObject({
+  type: z.literal('block_actions'),
+  user: person,
+  trigger_id: z.string(),
+  container: z.looseObject({
+    type: z.literal('message'),
+    message_ts: z.string(),
+    channel_id: z.string(),
+    thread_ts: z.string().nullish(),
+  }),
+  message: z.looseObject({ thread_ts: z.string().nullish() }).nullish(),
+  actions: z.array(z.looseObject({ action_id: z.string(), value: z.string().nullish() })).min(1),
+});
+
+const viewSubmission = z.looseObject({
+  type: z.literal('view_submission'),
+  user: person,
+  view: z.looseObject({
+    callback_id: z.string(),
+    private_metadata: z.string().min(1),
+    state: z.looseObject({
+      values: z.record(z.string(), z.record(z.string(), z.looseObject({ value: z.string().nullish() }))),
+    }),
+  }),
+});
+
+const slashCommand = z.looseObject({
+  text: z.string().nullish(),
+  user_id: z.string().min(1),
+  team_id: z.string().nullish(),
+  channel_id: z.string().min(1),
+  channel_name: z.string().nullish(),
+});
+
+/** A `block_actions` payload as a click on one of our buttons, and what opens a modal; `null` when it is none. */
+export function readAction(body: unknown, team: string): { action: InboundAction; triggerId: string } | null {
+  const parsed = blockActions.safeParse(body);
+  if (!parsed.success) return null;
+  const { user, container, message, actions, trigger_id } = parsed.data;
+  const [clicked] = actions;
+  const meaning = clicked && parseActionId(clicked.action_id);
+  if (!meaning || !clicked.value) return null;
+  const threadTs = container.thread_ts ?? message?.thread_ts ?? null;
+  return {
+    triggerId: trigger_id,
+    action: {
+      ...meaning,
+      token: makeToken(clicked.value),
+      actor: { user: user.id, team: user.team_id ?? null },
+      team,
+      channel: container.channel_id,
+      messageTs: container.message_ts,
+      threadTs: threadTs === container.message_ts ? null : threadTs,
+    },
+  };
+}
+
+/** A `view_submission` of one of our modals; `null` when it is none. */
+export function readSubmission(body: unknown, team: string): InboundSubmission | null {
+  const parsed = viewSubmission.safeParse(body);
+  if (!parsed.success) return null;
+  const { user, view } = parsed.data;
+  const name = parseCallbackId(view.callback_id);
+  if (!name) return null;
+  return {
+    name,
+    token: makeToken(view.private_metadata),
+    texts: submittedTexts(view.state.values as Record<string, Record<string, { value?: string | null }>>),
+    actor: { user: user.id, team: user.team_id ?? null },
+    team,
+  };
+}
+
+/** A slash command. Only people of the installing workspace can send one (PLATFORM.md 5.3). */
+export function readCommand(body: unknown, team: string): InboundCommand | null {
+  const parsed = slashCommand.safeParse(body);
+  if (!parsed.success) return null;
+  const { text, user_id, team_id, channel_id, channel_name } = parsed.data;
+  const kinds: Record<string, string> = { directmessage: 'im', privategroup: 'group' };
+  const kind = channel_name?.startsWith('mpdm-') ? 'mpim' : kinds[channel_name ?? ''];
+  return {
+    text: text ?? '',
+    actor: { user: user_id, team: team_id ?? null },
+    team,
+    channel: channel_id,
+    channelKind: channelKindOf(channel_id, kind),
+  };
+}

@@ -1,0 +1,49 @@
+import type { App } from '@slack/bolt';
+import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
+import { asBridgeError } from '../../errors.ts';
+import { readAction } from '../interactions.ts';
+import { modalView } from '../modals.ts';
+import { type ListenerContext, whisper } from './context.ts';
+
+/**
+ * Every button, ours or not: Bolt runs all listeners that match (PLATFORM.md 10.2 f), so a second one for the rest (n)
+ * would acknowledge our clicks before they are decided.
+ */
+export function listenToActions(app: App, context: ListenerContext): void {
+  const { intake, identity, log } = context;
+  app.action({}, async ({ ack, body }) => {
+    const read = readAction(body, identity().teamId);
+    if (!read) {
+      log.info({ type: body.type }, 'slack click that is not ours');
+      await ack();
+      return;
+    }
+    const { action, triggerId } = read;
+    const outcome = await intake.action(action);
+    // Decided and stored: from here on, whatever fails, the click must not be delivered again.
+    await ack();
+    log.info({ action: action.name, ...logged(outcome) }, 'slack click');
+    if (outcome.result === 'modal') await openModal(context, action, triggerId, outcome.modal);
+    if (outcome.result === 'refused') await whisper(context, { ...placeOf(action), text: outcome.notice });
+  });
+}
+
+function logged(outcome: { result: string; why?: string }) {
+  return { result: outcome.result, why: outcome.why ?? null };
+}
+
+function placeOf(action: InboundAction) {
+  return { channel: action.channel, user: action.actor.user, threadTs: action.threadTs };
+}
+
+/** A trigger lives 3 s and works once (PLATFORM.md 6): no queue and no second try, the person clicks again. */
+async function openModal(context: ListenerContext, action: InboundAction, triggerId: string, modal: ModalRequest) {
+  const { api, log } = context;
+  try {
+    await api.call('views.open', { trigger_id: triggerId, view: modalView(modal) }, { client: 'live' });
+  } catch (error) {
+    log.warn({ error: asBridgeError(error).message, modal: modal.kind }, 'modal not opened');
+    const text = 'Slack did not open the window in time. Please click again.';
+    await whisper(context, { ...placeOf(action), text });
+  }
+}

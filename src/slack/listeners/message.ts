@@ -1,0 +1,27 @@
+import type { Log } from '../../bridge/ports.ts';
+import { normalizeEvent } from '../normalize.ts';
+import type { ListenerContext } from './context.ts';
+
+/** Part of every conversation that we have ourselves: said only where everything is said. */
+const COMMON: ReadonlySet<string> = new Set(['not_a_message', 'own_message', 'edited', 'deleted']);
+
+/**
+ * Keeps what a person said, before Bolt or anybody else sees the event. Resolves when the message is stored or is none
+ * for us; rejects when it could not be stored.
+ */
+export function createMessageListener(context: ListenerContext) {
+  const { intake, identity, log } = context;
+  return async (body: Record<string, unknown>): Promise<void> => {
+    const event = typeof body.event_id === 'string' ? body.event_id : null;
+    const normalized = normalizeEvent(body, identity());
+    if (normalized.kind === 'ignored') {
+      const { reason, detail } = normalized;
+      const level: keyof Pick<Log, 'debug' | 'info'> = COMMON.has(reason) ? 'debug' : 'info';
+      log[level]({ event, reason, detail }, 'slack event ignored');
+      return;
+    }
+    const { message } = normalized;
+    const outcome = await intake.message(message);
+    log.info({ event, message: message.key, ...outcome }, 'slack message taken in');
+  };
+}

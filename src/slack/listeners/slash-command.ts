@@ -1,0 +1,35 @@
+import type { App } from '@slack/bolt';
+import { asBridgeError } from '../../errors.ts';
+import { readCommand } from '../interactions.ts';
+import { ownMrkdwn } from '../own-mrkdwn.ts';
+import { type ListenerContext, whisper } from './context.ts';
+
+/** Slack waits 3 s (PLATFORM.md 6); an answer that takes longer follows as a message. */
+const ANSWER_MS = 2_300;
+
+/** Slash commands, under whatever name the app's manifest gives the one it has. */
+export function listenToCommands(app: App, context: ListenerContext): void {
+  const { intake, identity, clock, log } = context;
+  app.command(/.*/, async ({ ack, body }) => {
+    const command = readCommand(body, identity().teamId);
+    if (!command) {
+      log.warn({}, 'slack command not understood');
+      await ack();
+      return;
+    }
+    const answer = intake.command(command).catch((error) => {
+      const { message, notice } = asBridgeError(error);
+      log.error({ error: message }, 'slack command failed');
+      return notice;
+    });
+    let late = false;
+    const timer = clock.after(ANSWER_MS, () => {
+      late = true;
+      void ack();
+    });
+    const text = await answer;
+    timer.cancel();
+    if (late) await whisper(context, { channel: command.channel, user: command.actor.user, threadTs: null, text });
+    else await ack({ response_type: 'ephemeral', text: ownMrkdwn(text) });
+  });
+}

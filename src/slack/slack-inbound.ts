@@ -1,0 +1,92 @@
+import type { Clock, Intake, Log, Random } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import { createBoltApp } from './bolt.ts';
+import { type Identity, identify } from './identity.ts';
+import type { ListenerContext } from './listeners/context.ts';
+import { createMessageListener } from './listeners/message.ts';
+import { createHttpTransport, type HttpRoute } from './receiver/http.ts';
+import { createReceiver } from './receiver/receiver.ts';
+import { createSocketTransport } from './receiver/socket.ts';
+import type { TransportState } from './receiver/transport.ts';
+import type { SlackApi } from './slack-api.ts';
+
+export type SlackMode =
+  /** Socket Mode, with the app-level token. */
+  | { socket: { appToken: string } }
+  | {
+      http: {
+        signingSecret: string;
+        port: number;
+        host?: string;
+        /** Further paths answered on GET: health, metrics. */
+        routes?: Readonly<Record<string, HttpRoute>>;
+      };
+    };
+
+export interface SlackInboundOptions {
+  botToken: string;
+  mode: SlackMode;
+  /** Default: Slack's own. */
+  slackApiUrl?: string | undefined;
+  intake: Intake;
+  api: SlackApi;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** When it is known already; else `start` asks Slack. */
+  identity?: Identity | undefined;
+  onState?: ((state: TransportState) => void) | undefined;
+}
+
+export interface SlackInbound {
+  /**
+   * Resolves once Slack can reach us, with who we are. Keeps trying while Slack can not be reached; rejects with a
+   * BridgeError `config_invalid` when Slack refuses a token or the port can not be used.
+   */
+  start(): Promise<Identity>;
+  /** Ends intake, finishes what was taken in, then closes. Stopping twice is fine. */
+  stop(): Promise<void>;
+  state(): TransportState;
+  /** The port of HTTP mode; 0 otherwise. */
+  port(): number;
+}
+
+/** Everything that comes from Slack: messages, clicks, modals, commands, the Home tab. */
+export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
+  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, onState } = options;
+  const stopping = new AbortController();
+  let identity: Identity | null = options.identity ?? null;
+
+  const listeners: ListenerContext = {
+    intake,
+    api,
+    clock,
+    log,
+    identity() {
+      if (!identity) throw new TypeError('nothing is delivered before start asked who we are');
+      return identity;
+    },
+  };
+  const shared = { clock, log, onState };
+  const transport =
+    'http' in mode
+      ? createHttpTransport({ ...mode.http, ...shared })
+      : { ...createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random }), port: () => 0 };
+  const receiver = createReceiver({ transport, store: createMessageListener(listeners), clock, log });
+
+  return {
+    async start() {
+      identity ??= await identify({ api, clock, random, log, signal: stopping.signal });
+      stopping.signal.throwIfAborted();
+      const app = await createBoltApp({ botToken, slackApiUrl, receiver, listeners, log });
+      await app.start();
+      return identity;
+    },
+    async stop() {
+      stopping.abort(new BridgeError('internal', 'stopped before Slack was reached'));
+      await receiver.stop();
+    },
+    state: transport.state,
+    port: transport.port,
+  };
+}
