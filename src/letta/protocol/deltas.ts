@@ -10,7 +10,11 @@ const common = {
   seq_id: z.number().nullish(),
 };
 
-const textParts = z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().optional() }))]);
+/** A plain string, or parts of which only the texts are read. */
+export const textContent = z.union([
+  z.string(),
+  z.array(z.looseObject({ type: z.string().nullish(), text: z.string().nullish() })),
+]);
 
 function delta<Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) {
   return z.looseObject({ message_type: z.literal(type), ...common, ...shape });
@@ -24,7 +28,7 @@ const toolCall = z.looseObject({
 const toolArguments = z.union([z.string(), z.record(z.string(), z.unknown())]).nullish();
 
 export const deltaSchemas = {
-  assistant_message: delta('assistant_message', { content: textParts }),
+  assistant_message: delta('assistant_message', { content: textContent }),
   reasoning_message: delta('reasoning_message', { reasoning: z.string() }),
   approval_request_message: delta('approval_request_message', { tool_call: toolCall }),
   tool_call_message: delta('tool_call_message', { tool_call: toolCall }),
@@ -42,7 +46,7 @@ export const deltaSchemas = {
   }),
   usage_statistics: delta('usage_statistics', {}),
   stop_reason: delta('stop_reason', { stop_reason: z.string() }),
-  user_message: delta('user_message', { content: textParts, otid: z.string().nullish() }),
+  user_message: delta('user_message', { content: textContent, otid: z.string().nullish() }),
   status: delta('status', { message: z.string(), level: z.string().nullish() }),
   retry: delta('retry', {
     message: z.string().nullish(),

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Delta } from './deltas.ts';
+import { type Delta, textContent } from './deltas.ts';
 
 /** Frames that Letta sends, by `type` (PROTOCOL.md 5, 6, 9). Loose: only what the bridge reads is checked. */
 
@@ -62,7 +62,12 @@ export const eventSchemas = {
   }),
   update_queue: frame('update_queue', {
     queue: z.array(
-      z.looseObject({ id: z.string(), client_message_id: z.string().nullish(), kind: z.string().nullish() }),
+      z.looseObject({
+        id: z.string(),
+        client_message_id: z.string().nullish(),
+        kind: z.string().nullish(),
+        content: textContent.nullish(),
+      }),
     ),
     removed: z.array(z.looseObject({ client_message_id: z.string().nullish(), disposition: z.string() })).nullish(),
   }),

@@ -3,7 +3,7 @@ import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
 import { errorText, innermostMessage } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';
 import { askForHistory, change, emit, type OpenApproval, type Work } from './state.ts';
-import { approvalRequest, loopStatus, runningInBackground, translateDelta } from './translate.ts';
+import { approvalRequest, automaticKeys, loopStatus, runningInBackground, translateDelta } from './translate.ts';
 import * as memory from './turn-memory.ts';
 
 const AUTOMATIC_KEPT = 100;
@@ -48,8 +48,10 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   if (isBefore(stamp, before?.stamp ?? null)) return;
   const activeRunIds = frame.loop_status.active_run_ids ?? [];
   const clientMessageIdsByRun = frame.loop_status.client_message_ids_by_run_id ?? {};
-  const status = loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle';
-  if (status !== 'idle' && !isTooLate(work, frame)) openTurn(work);
+  const status = isTooLate(work, frame)
+    ? 'idle'
+    : (loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle');
+  if (status !== 'idle') openTurn(work);
   change(work, {
     loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
     ending: turn !== null && status === 'idle' && (ending || (before !== null && before.status !== 'idle')),
@@ -111,11 +113,8 @@ function ask(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
 }
 
 function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
-  const ids = frame.queue.flatMap(({ kind, client_message_id: id }) =>
-    id && (kind === 'task_notification' || kind === 'cron_prompt') ? [id] : [],
-  );
   const { automatic } = work.state.connection;
-  const fresh = ids.filter((id) => !automatic.includes(id));
+  const fresh = automaticKeys(frame.queue).filter((key) => !automatic.includes(key));
   if (fresh.length > 0) change(work, { automatic: [...automatic, ...fresh].slice(-AUTOMATIC_KEPT) });
 }
 

@@ -1,17 +1,14 @@
 import * as z from 'zod';
 import type { HistoryItem } from '../../bridge/agent-event.ts';
+import { textContent } from '../protocol/deltas.ts';
 
-const content = z.union([
-  z.string(),
-  z.array(z.looseObject({ type: z.string().nullish(), text: z.string().nullish() })),
-]);
 const toolCall = z.looseObject({ tool_call_id: z.string().nullish(), name: z.string().nullish() });
 
 const wireItem = z.looseObject({
   id: z.string(),
   message_type: z.string(),
   date: z.string().nullish(),
-  content: content.nullish(),
+  content: textContent.nullish(),
   otid: z.string().nullish(),
   tool_call: toolCall.nullish(),
   tool_call_id: z.string().nullish(),
@@ -61,7 +58,7 @@ function readItem(item: z.infer<typeof wireItem>): HistoryItem | null {
   }
 }
 
-function textParts(value: z.infer<typeof content> | null | undefined): string[] {
+function textParts(value: z.infer<typeof textContent> | null | undefined): string[] {
   if (value === null || value === undefined) return [];
   if (typeof value === 'string') return [value];
   return value.flatMap((part) => (typeof part.text === 'string' ? [part.text] : []));

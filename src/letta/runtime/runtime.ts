@@ -33,7 +33,8 @@ export type { RuntimeEffect, RuntimeState };
  * order: control frames (`turn_finished`, `control_request`) and the stream are not ordered against each other
  * (PROTOCOL.md 3.3). A frame that came too early becomes the *barrier*: it waits, frames made before it pass, frames
  * made after it wait behind it. It is let through when what it waited for has come, or when its time is up:
- *   turn_finished     waits for the `stop_reason` of its run (`deltas`), then, where text is missing, for the `history`
+ *   turn_finished     waits for the `stop_reason` of its run and the results of its tools (`deltas`), then, where
+ *                     text is missing, for the `history`
  *   control_request   waits for the `stop_reason` of the run that asked (`deltas`)
  *   the next turn     waits for the `turn_finished` of the one before (`end`)
  *

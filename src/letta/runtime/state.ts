@@ -51,6 +51,7 @@ export interface Connection {
   readonly approvals: readonly OpenApproval[];
   /** The last `approvals-open`, `null` before the first. */
   readonly approvalsTold: readonly string[] | null;
+  /** The last `automaticKeys`. */
   readonly automatic: readonly string[];
   readonly turn: TurnMemory | null;
   /** The loop went idle in this turn: only its end is still to come. */

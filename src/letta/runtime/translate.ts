@@ -15,7 +15,7 @@ import { errorText } from './error-text.ts';
 export interface DeltaContext {
   /** The run that a delta without `run_id` belongs to. */
   runId: string | null;
-  /** Client message ids that Letta queued by itself (PROTOCOL.md 13). */
+  /** Ids and {@link textKey}s of what Letta queued by itself (PROTOCOL.md 13). */
   automatic: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
       return [{ type: 'tool-ended', callId: delta.tool_call_id, ok: delta.status === 'success' }];
     case 'tool_return_message': {
       const output = returnText(delta.tool_return);
-      return delta.id?.startsWith(SNAPSHOT)
+      return isToolSnapshot(delta)
         ? [{ type: 'tool-output', callId: delta.tool_call_id, output }]
         : [{ type: 'tool-returned', callId: delta.tool_call_id, ok: delta.status === 'success', output }];
     }
@@ -75,8 +75,10 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
       return [{ type: 'notice', message: delta.message, level: delta.level ?? 'info' }];
     case 'user_message': {
       const clientMessageId = delta.otid ?? null;
+      const text = contentText(delta.content);
       const automatic =
-        contentText(delta.content).trimStart().startsWith(NOTIFICATION) ||
+        text.trimStart().startsWith(NOTIFICATION) ||
+        context.automatic.includes(textKey(text)) ||
         (clientMessageId !== null && context.automatic.includes(clientMessageId));
       return [{ type: 'user-message', clientMessageId, automatic }];
     }
@@ -91,6 +93,25 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
     default:
       return delta satisfies never;
   }
+}
+
+/** Whether a tool's output is what it wrote so far, rather than its result (PROTOCOL.md 7). */
+export function isToolSnapshot(delta: { id?: string | null | undefined }): boolean {
+  return delta.id?.startsWith(SNAPSHOT) ?? false;
+}
+
+/** Keys of queued input that no person sent; its echo comes with another id than the queue had (seen: 31, 32). */
+export function automaticKeys(queue: FrameOf<'update_queue'>['queue']): string[] {
+  return queue.flatMap(({ kind, client_message_id: id, content }) =>
+    kind === 'task_notification' || kind === 'cron_prompt'
+      ? [...(id ? [id] : []), ...(content ? [textKey(contentText(content))] : [])]
+      : [],
+  );
+}
+
+/** Tells texts apart well enough without keeping them. */
+function textKey(text: string): string {
+  return `${text.length} ${text.slice(0, 200)}`;
 }
 
 /**
@@ -124,7 +145,8 @@ export function approvalRequest(requestId: string, request: WireControlRequest):
     tool: request.tool_name,
     input,
     diffs: (request.diffs ?? []).map(readDiff),
-    suggestions: (request.permission_suggestions ?? []).map(({ id, text }) => ({ id, text })),
+    // A rule that lets questions pass unasked would leave the agent without answers (PROTOCOL.md 9).
+    suggestions: questions ? [] : (request.permission_suggestions ?? []).map(({ id, text }) => ({ id, text })),
     questions,
   };
 }
@@ -147,18 +169,18 @@ const question = z.looseObject({
   question: z.string(),
   header: z.string().nullish(),
   multiSelect: z.boolean().nullish(),
-  options: z.array(z.looseObject({ label: z.string(), description: z.string().nullish() })),
+  options: z.array(z.looseObject({ label: z.string(), description: z.string().nullish() })).nullish(),
 });
 
-/** `null` when the input is not what AskUserQuestion takes: then it is shown like any other tool. */
-function readQuestions(input: Record<string, unknown>): Question[] | null {
-  const parsed = z.array(question).min(1).safeParse(input.questions);
-  if (!parsed.success) return null;
+/** None when the input is not what AskUserQuestion takes: still no tool that a bare allow may answer. */
+function readQuestions(input: Record<string, unknown>): Question[] {
+  const parsed = z.array(question).safeParse(input.questions);
+  if (!parsed.success) return [];
   return parsed.data.map((asked) => ({
     question: asked.question,
     header: asked.header ?? '',
     multiSelect: asked.multiSelect ?? false,
-    options: asked.options.map(({ label, description }) => ({ label, description: description ?? '' })),
+    options: (asked.options ?? []).map(({ label, description }) => ({ label, description: description ?? '' })),
   }));
 }
 
@@ -201,7 +223,7 @@ function lineType(type: string): DiffLine['type'] {
   return type === 'add' || type === 'remove' ? type : 'context';
 }
 
-function contentText(content: string | { text?: string | undefined }[]): string {
+function contentText(content: string | readonly { text?: string | null | undefined }[]): string {
   return typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('');
 }
 

@@ -3,6 +3,7 @@ import { endedWell } from '../../bridge/turn.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf } from '../protocol/incoming.ts';
 import type { ErrorText } from './error-text.ts';
+import { isToolSnapshot } from './translate.ts';
 
 /** One run as far as it was seen on this connection. */
 interface RunMemory {
@@ -29,10 +30,12 @@ export interface TurnMemory {
   readonly messages: readonly MessageMemory[];
   /** Ids of the messages that the turn answers, as far as told. */
   readonly clientMessageIds: readonly string[];
+  /** Tool calls that were started and have not returned. */
+  readonly running: readonly string[];
   readonly errors: readonly ErrorText[];
 }
 
-export const emptyTurnMemory: TurnMemory = { runs: [], messages: [], clientMessageIds: [], errors: [] };
+export const emptyTurnMemory: TurnMemory = { runs: [], messages: [], clientMessageIds: [], running: [], errors: [] };
 
 /** The run that a delta without `run_id` belongs to. */
 export function currentRun(turn: TurnMemory): string | null {
@@ -66,6 +69,20 @@ export function noteDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   if (delta.message_type === 'user_message') {
     return delta.otid ? { ...turn, clientMessageIds: [...turn.clientMessageIds, delta.otid] } : turn;
   }
+  return noteRunDelta(noteTool(turn, delta), delta);
+}
+
+function noteTool(turn: TurnMemory, delta: Delta): TurnMemory {
+  if (delta.message_type === 'client_tool_start') {
+    return { ...turn, running: [...turn.running, delta.tool_call_id] };
+  }
+  if (delta.message_type === 'tool_return_message' && !isToolSnapshot(delta) && turn.running.length > 0) {
+    return { ...turn, running: turn.running.filter((callId) => callId !== delta.tool_call_id) };
+  }
+  return turn;
+}
+
+function noteRunDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   const runId = delta.run_id ?? currentRun(turn);
   if (runId === null) return turn;
   if (delta.message_type === 'retry') return noteRetry(noteRun(turn, runId, true), runId);
@@ -74,11 +91,14 @@ export function noteDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   return delta.message_type === 'assistant_message' ? noteText(noted, runId, delta) : noted;
 }
 
-/** Whether all that the model says in this turn has arrived, or can not be waited for. */
+/** Whether all that a finished turn has to tell has arrived: the model's last word and every tool's result. */
 export function isComplete(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
-  const runs = turn?.runs ?? [];
+  return hasSpoken(turn, finished) && (turn === null || turn.running.length === 0);
+}
+
+function hasSpoken(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
   if (turn !== null && isSpeaking(turn)) return false;
-  return !finished.run_id || runs.some((run) => run.runId === finished.run_id);
+  return !finished.run_id || (turn?.runs.some((run) => run.runId === finished.run_id) ?? false);
 }
 
 /** Whether a run that will say no more misses some of its text. */
@@ -92,7 +112,7 @@ export function hasHoles(turn: TurnMemory): boolean {
  */
 export function missesText(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
   if (turn !== null && hasHoles(turn)) return true;
-  return endedWell(finished.stop_reason) && !isComplete(turn, finished);
+  return endedWell(finished.stop_reason) && !hasSpoken(turn, finished);
 }
 
 /** Whether the turn needs no excuse: it said all it wanted, or a person stopped it. */
@@ -248,7 +268,7 @@ function setLength(
     : [...messages, { messageId, runId, length: length(0) }];
 }
 
-function textLength(content: string | { text?: string | undefined }[]): number {
+function textLength(content: string | readonly { text?: string | null | undefined }[]): number {
   return typeof content === 'string'
     ? content.length
     : content.reduce((sum, part) => sum + (part.text?.length ?? 0), 0);
