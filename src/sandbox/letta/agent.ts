@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { Conversation } from './conversation.ts';
+import { runtimeKey } from './outlet.ts';
+import type { Json, Runtime } from './types.ts';
+import { text } from './types.ts';
+import type { World } from './world.ts';
+
+const MAX_CONVERSATIONS = 2000;
+const MODEL = 'lmstudio/scripted';
+
+export interface SeedAgent {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The agents of one Letta and their conversations. Survives a restart; what runs in them does not. */
+export class Agents {
+  readonly world: World;
+  readonly #agents = new Map<string, Json>();
+  readonly #conversations = new Map<string, Conversation>();
+
+  constructor(world: World, seed: readonly SeedAgent[]) {
+    this.world = world;
+    for (const { id, name } of seed) this.#agents.set(id, agentRecord(id, name));
+  }
+
+  list(limit: number): Json[] {
+    return [...this.#agents.values()].slice(0, limit);
+  }
+
+  get(id: string): Json | undefined {
+    return this.#agents.get(id);
+  }
+
+  create(body: Json): Json {
+    const id = `agent-local-${randomUUID()}`;
+    const agent = { ...agentRecord(id, text(body.name) ?? 'Agent'), model: text(body.model) ?? MODEL };
+    this.#agents.set(id, agent);
+    return agent;
+  }
+
+  /** Null: no such agent. */
+  createConversation(agentId: string, summary: string | null): Conversation | null {
+    if (!this.#agents.has(agentId)) return null;
+    const conversation = this.#open({ agent_id: agentId, conversation_id: this.world.nextConversationId() });
+    conversation.summary = summary;
+    return conversation;
+  }
+
+  conversationsOf(agentId: string, limit: number): Conversation[] {
+    const own = [...this.#conversations.values()].filter((one) => one.runtime.agent_id === agentId && !one.missing);
+    return own.reverse().slice(0, limit);
+  }
+
+  conversation(id: string): Conversation | undefined {
+    return [...this.#conversations.values()].find((one) => one.runtime.conversation_id === id && !one.missing);
+  }
+
+  /** An existing conversation; "default" exists for every agent. */
+  existing(runtime: Runtime): Conversation | undefined {
+    const found = this.#conversations.get(runtimeKey(runtime));
+    if (found) return found.missing === null ? found : undefined;
+    const isDefault = runtime.conversation_id === 'default' && this.#agents.has(runtime.agent_id);
+    return isDefault ? this.#open(runtime) : undefined;
+  }
+
+  /** Whatever a frame names: only `runtime_start` checks that it exists (PROTOCOL.md 5.1). */
+  named(runtime: Runtime): Conversation {
+    const found = this.existing(runtime) ?? this.#conversations.get(runtimeKey(runtime));
+    if (found) return found;
+    const conversation = this.#open(runtime);
+    const { agent_id: agentId, conversation_id: id } = runtime;
+    conversation.missing = this.#agents.has(agentId) ? `Conversation ${id} not found` : `Agent ${agentId} not found`;
+    return conversation;
+  }
+
+  all(): Conversation[] {
+    return [...this.#conversations.values()];
+  }
+
+  restart(): void {
+    this.world.forget();
+    for (const conversation of this.#conversations.values()) conversation.restart();
+  }
+
+  stop(): void {
+    for (const conversation of this.#conversations.values()) conversation.stop();
+  }
+
+  #open(runtime: Runtime): Conversation {
+    const [oldest] = this.#conversations;
+    if (this.#conversations.size >= MAX_CONVERSATIONS && oldest) {
+      oldest[1].stop();
+      this.#conversations.delete(oldest[0]);
+    }
+    const conversation = new Conversation(runtime, this.world);
+    this.#conversations.set(runtimeKey(runtime), conversation);
+    return conversation;
+  }
+}
+
+function agentRecord(id: string, name: string): Json {
+  return {
+    id,
+    name,
+    description: null,
+    system: '',
+    tools: [],
+    tags: ['git-memory-enabled', 'origin:letta-code'],
+    model: MODEL,
+    model_settings: { provider_type: 'lmstudio_openai', context_window_limit: 128_000, max_tokens: 32_000 },
+    message_ids: [],
+    in_context_message_ids: [],
+    last_run_completion: new Date().toISOString(),
+    llm_config: {
+      model: 'scripted',
+      model_endpoint_type: 'lmstudio',
+      model_endpoint: 'https://example.invalid/v1',
+      context_window: 128_000,
+      max_tokens: 32_000,
+    },
+  };
+}

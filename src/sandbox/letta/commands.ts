@@ -1,0 +1,302 @@
+import type { Agents } from './agent.ts';
+import type { Conversation } from './conversation.ts';
+import * as frames from './frames.ts';
+import type { UserInput } from './history.ts';
+import { type Outlet, runtimeKey } from './outlet.ts';
+import type { Decision, TurnInput } from './turn.ts';
+import { isJson, type Json, PERMISSION_MODES, type PermissionMode, type Runtime, text } from './types.ts';
+
+type Handler = (agents: Agents, outlet: Outlet, frame: Json) => void;
+type Scoped = (conversation: Conversation, outlet: Outlet, frame: Json, runtime: Json, fresh: boolean) => void;
+
+/** Reads one frame of a client. What the real server ignores without a word is ignored here (PROTOCOL.md 5.4). */
+export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): void {
+  if (!isJson(frame) || typeof frame.type !== 'string') return;
+  const plain = PLAIN[frame.type];
+  if (plain) return plain(agents, outlet, frame);
+  const scoped = SCOPED[frame.type];
+  const runtime = readRuntime(frame.runtime);
+  if (!scoped || !runtime || !isJson(frame.runtime)) return;
+  const conversation = agents.named(runtime);
+  const fresh = isFresh(agents, outlet, runtime);
+  outlet.subscribe(runtime);
+  scoped(conversation, outlet, frame, frame.runtime, fresh);
+}
+
+/** Nobody listened so far. The device's one connection always listens; there the first showing counts. */
+function isFresh(agents: Agents, outlet: Outlet, runtime: Runtime): boolean {
+  if (outlet.everything) return !outlet.shownStatus.has(runtimeKey(runtime));
+  return agents.world.listeners(runtime).length === 0;
+}
+
+function readRuntime(value: unknown): Runtime | null {
+  const agentId = isJson(value) ? text(value.agent_id) : undefined;
+  const conversationId = isJson(value) ? text(value.conversation_id) : undefined;
+  if (agentId === undefined || conversationId === undefined) return null;
+  return { agent_id: agentId, conversation_id: conversationId };
+}
+
+const isMode = (value: unknown): value is PermissionMode => PERMISSION_MODES.includes(String(value));
+const limitOf = (query: unknown) => (isJson(query) && typeof query.limit === 'number' ? query.limit : 50);
+
+/** A request without `request_id` has no answer (PROTOCOL.md 5.4). */
+function respond(outlet: Outlet, frame: Json, body: Json): void {
+  if (text(frame.request_id) === undefined) return;
+  outlet.reply({ type: `${String(frame.type)}_response`, request_id: frame.request_id, ...body });
+}
+
+const PLAIN: Record<string, Handler> = {
+  runtime_start: startRuntime,
+  app_server_info: (_agents, outlet, frame) => respond(outlet, frame, { success: true, ...frames.APP_SERVER_INFO }),
+  agent_list: (agents, outlet, frame) =>
+    respond(outlet, frame, { success: true, agents: agents.list(limitOf(frame.query)) }),
+  agent_retrieve: (agents, outlet, frame) => {
+    const agent = agents.get(String(frame.agent_id));
+    const error = `Agent ${String(frame.agent_id)} not found`;
+    respond(outlet, frame, agent ? { success: true, agent } : { success: false, agent: null, error });
+  },
+  agent_create: (agents, outlet, frame) =>
+    respond(outlet, frame, { success: true, agent: agents.create(isJson(frame.body) ? frame.body : {}) }),
+  conversation_create: (agents, outlet, frame) => {
+    const body = isJson(frame.body) ? frame.body : {};
+    const conversation = agents.createConversation(String(body.agent_id), text(body.summary) ?? null);
+    const missing = { success: false, conversation: null, error: `Agent ${String(body.agent_id)} not found` };
+    respond(outlet, frame, conversation ? { success: true, conversation: conversation.record() } : missing);
+  },
+  conversation_list: (agents, outlet, frame) => {
+    const agentId = isJson(frame.query) ? String(frame.query.agent_id) : '';
+    const conversations = agents.conversationsOf(agentId, limitOf(frame.query)).map((one) => one.record());
+    respond(outlet, frame, { success: true, conversations });
+  },
+  conversation_retrieve: (agents, outlet, frame) =>
+    withConversation(agents, outlet, frame, (one) => ({ conversation: one.record() })),
+  conversation_update: (agents, outlet, frame) =>
+    withConversation(agents, outlet, frame, (one) => {
+      if (isJson(frame.body) && 'summary' in frame.body) one.rename(text(frame.body.summary) ?? null);
+      return { conversation: one.record() };
+    }),
+  conversation_messages_list: (agents, outlet, frame) =>
+    withConversation(agents, outlet, frame, (one) => one.history.page(isJson(frame.query) ? frame.query : {})),
+  list_models: (_agents, outlet, frame) => respond(outlet, frame, { success: true, ...MODELS }),
+  external_tool_call_response: (agents, _outlet, frame) => {
+    const id = text(frame.request_id) ?? '';
+    const waiting = agents.world.externalCalls.get(id);
+    agents.world.externalCalls.delete(id);
+    waiting?.(frame);
+  },
+};
+
+const MODELS: Json = {
+  entries: [
+    {
+      id: 'scripted-none',
+      handle: 'lmstudio/scripted',
+      label: 'scripted',
+      description: '',
+      updateArgs: {
+        provider_type: 'lmstudio_openai',
+        context_window: 128_000,
+        max_output_tokens: 32_000,
+        reasoning_effort: 'none',
+        enable_reasoner: false,
+        parallel_tool_calls: true,
+      },
+    },
+  ],
+  available_handles: ['lmstudio/scripted'],
+  byok_provider_aliases: {},
+};
+
+function withConversation(agents: Agents, outlet: Outlet, frame: Json, read: (one: Conversation) => Json): void {
+  const id = String(frame.conversation_id);
+  const conversation = agents.conversation(id);
+  const missing = { success: false, error: `Conversation ${id} not found` };
+  respond(outlet, frame, conversation ? { success: true, ...read(conversation) } : missing);
+}
+
+// ---- runtime_start -----------------------------------------------------------------------------
+
+function startRuntime(agents: Agents, outlet: Outlet, frame: Json): void {
+  const found = findRuntime(agents, frame);
+  const { agent, conversation, created, error } = found;
+  if (!conversation || error !== undefined) {
+    const body = { success: false, runtime: null, agent: agent ?? null, conversation: null, created: NOTHING };
+    return respond(outlet, frame, { ...body, error: error ?? 'runtime_start failed' });
+  }
+  const { runtime } = conversation;
+  const fresh = isFresh(agents, outlet, runtime);
+  outlet.subscribe(runtime);
+  if (isMode(frame.mode)) conversation.setMode(frame.mode);
+  if (typeof frame.cwd === 'string') conversation.setFolder(frame.cwd);
+  if (frame.cwd === null) conversation.setFolder(agents.world.bootFolder);
+  rememberExternalTools(conversation, outlet, frame);
+  const answer = (): void =>
+    respond(outlet, frame, { success: true, runtime, agent, conversation: conversation.record(), created });
+  const force = frame.force_device_status !== false;
+  const recover = frame.recover_approvals !== false;
+  if (frame.wait_for_replay !== true) answer();
+  conversation.replay(outlet, { force, recover, fresh }, frame.wait_for_replay === true ? answer : undefined);
+}
+
+const NOTHING = { agent: false, conversation: false };
+
+interface Found {
+  readonly agent?: Json | undefined;
+  readonly conversation?: Conversation | null | undefined;
+  readonly created: { readonly agent: boolean; readonly conversation: boolean };
+  readonly error?: string;
+}
+
+function findRuntime(agents: Agents, frame: Json): Found {
+  const makes = isJson(frame.create_agent) ? frame.create_agent : undefined;
+  const id = text(frame.agent_id);
+  const fail = (error: string, agent?: Json): Found => ({ error, agent, created: NOTHING });
+  if (id !== undefined && makes) return fail('runtime_start agent_id cannot be combined with create_agent');
+  if (id === undefined && !makes) return fail('runtime_start requires an agent or conversation');
+  const conversationId = text(frame.conversation_id);
+  if (conversationId !== undefined && isJson(frame.create_conversation)) {
+    return fail('runtime_start conversation_id cannot be combined with create_conversation');
+  }
+  const agent = makes ? agents.create(isJson(makes.body) ? makes.body : {}) : agents.get(id ?? '');
+  if (!agent) return fail(`Agent ${id} not found`);
+  const agentId = String(agent.id);
+  if (conversationId !== undefined) {
+    const conversation = agents.existing({ agent_id: agentId, conversation_id: conversationId });
+    if (!conversation) return fail(`Conversation ${conversationId} not found`, agent);
+    return { agent, conversation, created: { agent: makes !== undefined, conversation: false } };
+  }
+  const make = isJson(frame.create_conversation) ? frame.create_conversation : {};
+  const summary = isJson(make.body) ? (text(make.body.summary) ?? null) : null;
+  const conversation = agents.createConversation(agentId, summary);
+  return { agent, conversation, created: { agent: makes !== undefined, conversation: true } };
+}
+
+function rememberExternalTools(conversation: Conversation, outlet: Outlet, frame: Json): void {
+  if (!Array.isArray(frame.external_tools)) return;
+  const tools = frame.external_tools.filter(isJson).flatMap((scope) => (Array.isArray(scope.tools) ? scope.tools : []));
+  const names = tools.filter(isJson).map((tool) => String(tool.name));
+  conversation.externalTools = { outlet, names: new Set(names) };
+}
+
+// ---- frames with a runtime ---------------------------------------------------------------------
+
+const SCOPED: Record<string, Scoped> = {
+  sync: (conversation, outlet, frame, _runtime, fresh) => {
+    const { runtime } = conversation;
+    const recover = frame.recover_approvals !== false;
+    const answer = (): void => respond(outlet, frame, { runtime, success: true });
+    conversation.replay(outlet, { force: frame.force_device_status === true, recover, fresh }, answer);
+  },
+  input: (conversation, outlet, frame, runtime) => {
+    const problem = inputProblem(frame.payload);
+    if (problem !== null) return conversation.delta(frames.loopError(problem, false));
+    const payload = frame.payload as Json;
+    if (payload.kind === 'create_message') return createMessage(conversation, outlet, frame, payload, runtime);
+    answerApproval(conversation, outlet, frame, payload, runtime);
+  },
+  abort_message: (conversation, outlet, frame) => {
+    const aborted = conversation.abort(text(frame.run_id));
+    respond(outlet, frame, { runtime: conversation.runtime, aborted, success: true });
+  },
+  change_device_state: (conversation, _outlet, frame) => {
+    const payload = isJson(frame.payload) ? frame.payload : {};
+    if (payload.mode !== undefined && !isMode(payload.mode)) {
+      return conversation.changeState({ badMode: String(payload.mode) });
+    }
+    conversation.changeState({
+      ...(isMode(payload.mode) ? { mode: payload.mode } : {}),
+      ...(typeof payload.cwd === 'string' ? { cwd: payload.cwd } : {}),
+    });
+  },
+  remove_queue_item: (conversation, outlet, frame) => {
+    const id = String(frame.item_id);
+    const clientMessageId = conversation.clientMessageIdOf(id);
+    const success = conversation.removeFromQueue(id);
+    respond(outlet, frame, { success, item_id: id });
+    if (clientMessageId !== undefined) conversation.showRemoval(clientMessageId);
+  },
+  resume_queue: (conversation, outlet, frame) => {
+    const { resumed, go } = conversation.resumeQueue();
+    respond(outlet, frame, { runtime: conversation.runtime, resumed, success: true });
+    go();
+  },
+  execute_command: (conversation, outlet, frame) => {
+    const id = String(frame.command_id);
+    const output = COMMANDS[id];
+    if (output === undefined) return respond(outlet, frame, { success: false, output: `Unknown command: ${id}` });
+    if (id === 'clear') {
+      conversation.delta(frames.slashCommand('start', id));
+      conversation.delta(frames.slashCommand('end', id, { output, success: true }));
+    }
+    respond(outlet, frame, { success: true, output });
+  },
+};
+
+const COMMANDS: Record<string, string> = {
+  clear: "Agent's in-context messages cleared & moved to conversation history",
+  compact:
+    'Compaction completed. Message buffer length reduced from 0 to 1.\n\nSummary: No prior conversation messages.',
+};
+
+function inputProblem(payload: unknown): string | null {
+  if (!isJson(payload)) return 'Protocol violation: input.payload must be an object';
+  if (payload.kind === 'create_message') {
+    if (Array.isArray(payload.messages)) return null;
+    return 'Protocol violation: input.kind=create_message requires payload.messages[]';
+  }
+  if (payload.kind !== 'approval_response') return `Unsupported input payload kind: ${String(payload.kind)}`;
+  if (text(payload.request_id) !== undefined && (isDecision(payload.decision) || text(payload.error) !== undefined)) {
+    return null;
+  }
+  return 'Protocol violation: input.kind=approval_response requires payload.request_id and either payload.decision or payload.error';
+}
+
+function isDecision(value: unknown): boolean {
+  if (!isJson(value)) return false;
+  return value.behavior === 'allow' || (value.behavior === 'deny' && text(value.message) !== undefined);
+}
+
+function accept(outlet: Outlet, frame: Json, runtime: Json, body: Json): void {
+  if (text(frame.request_id) === undefined) return;
+  outlet.reply({ type: 'input_accepted', request_id: frame.request_id, runtime, ...body });
+}
+
+function createMessage(conversation: Conversation, outlet: Outlet, frame: Json, payload: Json, runtime: Json): void {
+  const messages = (payload.messages as unknown[]).filter(isJson);
+  const input: TurnInput = {
+    messages: messages.map(readMessage),
+    clientIds: messages.map((message) => text(message.client_message_id)).filter((id) => id !== undefined),
+    options: payload,
+    ...(text(runtime.acting_user_id) === undefined ? {} : { actingUserId: String(runtime.acting_user_id) }),
+  };
+  const { disposition, go } = conversation.submit(input);
+  accept(outlet, frame, runtime, { accepted: true, disposition });
+  go();
+}
+
+function readMessage(message: Json): UserInput {
+  const otid = text(message.client_message_id);
+  return { role: text(message.role) ?? 'user', content: message.content, ...(otid === undefined ? {} : { otid }) };
+}
+
+function answerApproval(conversation: Conversation, outlet: Outlet, frame: Json, payload: Json, runtime: Json): void {
+  const given = isJson(payload.decision) ? payload.decision : {};
+  const picked = given.selected_permission_suggestion_ids;
+  const saves = Array.isArray(picked) && picked.includes('save-default');
+  if (!conversation.answer(String(payload.request_id), readDecision(payload, given), saves)) {
+    const error = 'Approval request is no longer pending';
+    return accept(outlet, frame, runtime, { accepted: false, error });
+  }
+  // The turn goes on before the answer is confirmed (trace 07b).
+  setImmediate(() => accept(outlet, frame, runtime, { accepted: true }));
+}
+
+function readDecision(payload: Json, given: Json): Decision {
+  if (text(payload.error) !== undefined) return { kind: 'deny', message: String(payload.error) };
+  if (given.behavior !== 'allow') return { kind: 'deny', message: text(given.message) ?? '' };
+  return {
+    kind: 'allow',
+    ...(text(given.message) === undefined ? {} : { message: String(given.message) }),
+    ...(isJson(given.updated_input) ? { updatedInput: given.updated_input } : {}),
+  };
+}

@@ -1,0 +1,282 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Agents } from './agent.ts';
+import type { Surface, SurfaceParts } from './app-server.ts';
+import { handleFrame } from './commands.ts';
+import { LETTA_CODE_VERSION, SUPPORTED_COMMANDS } from './frames.ts';
+import type { Outlet } from './outlet.ts';
+import { PairSkew } from './pair-skew.ts';
+import type { Peer, PeerHandlers } from './sockets.ts';
+import { isJson, type Json, type Runtime, text } from './types.ts';
+
+const MAX_UNACKED = 2000;
+const ACTING_USER = 'user-test';
+
+export interface HostedOptions {
+  /** The device's control and stream sockets are not ordered against each other (PROTOCOL.md 3.3). */
+  readonly paired: boolean;
+  readonly deviceId?: string;
+  /** Unacked frames come again after this many ms; 0: never. */
+  readonly redeliverMs: number;
+  /** How long clients stay connected while the device is away. */
+  readonly graceMs: number;
+}
+
+interface Client {
+  readonly peer: Peer;
+  readonly runtime: Runtime;
+  readonly unacked: Map<number, Json>;
+  seq: number;
+}
+
+/** The hosted router with one device behind it: REST, status sockets with seq and ack, leases (PROTOCOL.md 3). */
+export function createHosted(parts: SurfaceParts, options: HostedOptions): Surface {
+  const { agents, sockets, faults, token } = parts;
+  const { world } = agents;
+  const clients = new Set<Client>();
+  const firstSeenAt = Date.now();
+  const environmentId = `env-${randomUUID()}`;
+  const deviceId = options.deviceId ?? randomUUID();
+  const skew = new PairSkew(route, options.paired);
+  let leaseId = `conn-${randomUUID()}`;
+  let connectedAt = Date.now();
+  let online = true;
+  let back: NodeJS.Timeout | undefined;
+  let grace: NodeJS.Timeout | undefined;
+  let device: Outlet = connectDevice();
+
+  function connectDevice(): Outlet {
+    const admit = (type: string) => online && (type === 'reply' || faults.admit());
+    return world.connect({ deliver: (frame) => skew.deliver(frame), everything: true, admit });
+  }
+
+  function route(frame: Json): void {
+    const runtime = isJson(frame.runtime) ? frame.runtime : null;
+    for (const client of clients) if (!runtime || concerns(client.runtime, runtime)) deliver(client, frame);
+  }
+
+  function deliver(client: Client, frame: Json): void {
+    client.seq += 1;
+    const numbered = { ...frame, seq: client.seq };
+    client.unacked.set(client.seq, numbered);
+    const [oldest] = client.unacked.keys();
+    if (client.unacked.size > MAX_UNACKED && oldest !== undefined) client.unacked.delete(oldest);
+    client.peer.send(numbered);
+  }
+
+  function join(peer: Peer, runtime: Runtime): PeerHandlers {
+    const client: Client = { peer, runtime, unacked: new Map(), seq: 0 };
+    clients.add(client);
+    const redeliver = () => {
+      for (const frame of client.unacked.values()) peer.send(frame);
+    };
+    const again = options.redeliverMs > 0 ? setInterval(redeliver, options.redeliverMs) : undefined;
+    return {
+      onFrame: (frame) => fromClient(client, frame),
+      onClose: () => {
+        clearInterval(again);
+        clients.delete(client);
+      },
+    };
+  }
+
+  function fromClient(client: Client, frame: unknown): void {
+    if (!isJson(frame)) return;
+    if (frame.type === 'ping') return client.peer.send({ type: 'pong' });
+    if (frame.type === 'ack') return void client.unacked.delete(Number(frame.seq));
+    if (!online) return;
+    const creates = frame.type === 'input' && isJson(frame.payload) && frame.payload.kind === 'create_message';
+    const runtime = isJson(frame.runtime) ? { ...frame.runtime, acting_user_id: ACTING_USER } : frame.runtime;
+    handleFrame(agents, device, creates ? { ...frame, runtime } : frame);
+  }
+
+  // ---- the device's life -----------------------------------------------------------------------
+
+  function leave(ms: number, then: () => void): void {
+    online = false;
+    clearTimeout(back);
+    clearTimeout(grace);
+    grace = setTimeout(() => closeClients('environment offline'), options.graceMs);
+    back = setTimeout(() => {
+      clearTimeout(grace);
+      online = true;
+      connectedAt = Date.now();
+      then();
+    }, ms);
+  }
+
+  /** The same lease; the device tells what it is busy with, and nothing of what it said meanwhile (trace h06). */
+  function reconnect(): void {
+    for (const conversation of agents.all()) conversation.showIfBusy();
+    for (const conversation of agents.all()) conversation.wake();
+  }
+
+  function register(): void {
+    closeClients('environment re-registered');
+    leaseId = `conn-${randomUUID()}`;
+    device.closed = true;
+    world.outlets.delete(device);
+    device = connectDevice();
+  }
+
+  function closeClients(reason: string): void {
+    for (const client of clients) client.peer.close(1001, reason);
+    clients.clear();
+  }
+
+  // ---- REST ------------------------------------------------------------------------------------
+
+  function environment(): Json {
+    const last = agents.all().at(-1);
+    return {
+      id: environmentId,
+      connectionId: online ? leaseId : null,
+      deviceId,
+      connectionName: world.connectionName,
+      organizationId: 'org-test',
+      podId: null,
+      connectedAt,
+      lastHeartbeat: online ? Date.now() : connectedAt,
+      lastSeenAt: online ? Date.now() : connectedAt,
+      firstSeenAt,
+      currentMode: last?.mode ?? 'standard',
+      metadata: {
+        lettaCodeVersion: LETTA_CODE_VERSION,
+        os: 'linux',
+        nodeVersion: process.version,
+        environmentMessageProtocol: 'v2-input',
+        supportsPairedListenerGenerations: true,
+        supported_commands: SUPPORTED_COMMANDS,
+        self_update: { supported: false },
+        ...(last ? { workingDirectory: last.cwd, gitBranch: 'master' } : {}),
+      },
+    };
+  }
+
+  function post(connectionId: string, body: Json): Answer {
+    if (!online || connectionId !== leaseId) return NO_ENVIRONMENT;
+    const runtime = { agent_id: body.agentId, conversation_id: text(body.conversationId) ?? 'default' };
+    const payload = { kind: 'create_message', messages: body.messages };
+    handleFrame(agents, device, { type: 'input', runtime, payload });
+    return [200, { success: true, message: 'Message sent' }];
+  }
+
+  function environments(method: string, path: string, query: URLSearchParams, body: Json): Answer | null {
+    if (method === 'GET' && path === '/v1/environments') {
+      const shown = query.get('onlineOnly') === 'true' && !online ? [] : [environment()];
+      return [200, { connections: shown, hasNextPage: false }];
+    }
+    const one = /^\/v1\/environments\/([^/]+)$/.exec(path);
+    if (method === 'GET' && one) {
+      return decodeURIComponent(one[1] ?? '') === deviceId ? [200, environment()] : NO_ENVIRONMENT;
+    }
+    const messages = /^\/v1\/environments\/([^/]+)\/messages$/.exec(path);
+    return method === 'POST' && messages ? post(decodeURIComponent(messages[1] ?? ''), body) : null;
+  }
+
+  const mayEnter = (request: IncomingMessage, query: URLSearchParams) =>
+    token === null || request.headers.authorization === `Bearer ${token}` || query.get('token') === token;
+
+  return {
+    url: (port) => `http://127.0.0.1:${port}`,
+    async request(request, response) {
+      const url = new URL(request.url ?? '/', 'http://127.0.0.1');
+      const method = request.method ?? 'GET';
+      if (!mayEnter(request, new URLSearchParams())) return send(response, [401, { message: 'Unauthorized' }]);
+      const body = await readBody(request);
+      const answer =
+        environments(method, url.pathname, url.searchParams, body) ??
+        stored(agents, online, method, url.pathname, url.searchParams, body);
+      send(response, answer ?? [404, { message: `Not found: ${method} ${url.pathname}` }]);
+    },
+    upgrade(request, socket, head) {
+      const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://127.0.0.1');
+      if (!mayEnter(request, query)) return sockets.refuse(socket, 401, 'Unauthorized');
+      const connectionId = /^\/v1\/environments\/([^/]+)\/status\/ws$/.exec(pathname)?.[1];
+      if (!online || connectionId === undefined || decodeURIComponent(connectionId) !== leaseId) {
+        return sockets.refuse(socket, 404, 'Not Found');
+      }
+      const [agentId, conversationId] = [query.get('agentId'), query.get('conversationId')];
+      if (!agentId || !conversationId) return sockets.refuse(socket, 400, 'Bad Request');
+      const runtime = { agent_id: agentId, conversation_id: conversationId };
+      sockets.accept(request, socket, head, (peer) => join(peer, runtime));
+    },
+    strike(fault) {
+      if (fault.kind === 'close') sockets.cutAll();
+      if (fault.kind === 'freeze') sockets.freeze(fault.ms ?? 1000);
+      if (fault.kind === 'offline') leave(fault.ms ?? 700, reconnect);
+      if (fault.kind === 'restart') {
+        agents.restart();
+        leave(fault.ms ?? 300, register);
+      }
+      if (fault.kind === 'expire') {
+        for (const conversation of agents.all()) conversation.lose();
+        register();
+      }
+    },
+    state: () => ({ surface: 'hosted', online, deviceId, connectionId: leaseId, sockets: sockets.count }),
+    stop: () => {
+      clearTimeout(back);
+      clearTimeout(grace);
+      skew.stop();
+    },
+  };
+}
+
+type Answer = readonly [number, unknown];
+const NO_ENVIRONMENT: Answer = [404, { message: 'Environment not found' }];
+
+function concerns(wanted: Runtime, runtime: Json): boolean {
+  return runtime.agent_id === wanted.agent_id && runtime.conversation_id === wanted.conversation_id;
+}
+
+/** What the router answers by asking the device: agents, conversations, history. */
+function stored(
+  agents: Agents,
+  online: boolean,
+  method: string,
+  path: string,
+  query: URLSearchParams,
+  body: Json,
+): Answer | null {
+  const match = /^\/v1\/(agents|conversations)(?:\/([^/]+))?(\/messages|\/cancel)?\/?$/.exec(path);
+  if (!match) return null;
+  if (!online) return [503, { message: 'No device online' }];
+  const [, kind, id, rest] = match;
+  const limit = Number(query.get('limit') ?? 50);
+  if (kind === 'agents') {
+    if (method === 'POST' && id === undefined) return [200, agents.create(body)];
+    if (method !== 'GET') return null;
+    if (id === undefined) return [200, agents.list(limit)];
+    const agent = agents.get(decodeURIComponent(id));
+    return agent ? [200, agent] : [404, { message: `Agent ${id} not found` }];
+  }
+  const agentId = query.get('agent_id') ?? '';
+  if (id === undefined) {
+    if (method === 'GET') return [200, agents.conversationsOf(agentId, limit).map((one) => one.record())];
+    const made = agents.createConversation(agentId, text(body.summary) ?? null);
+    return made ? [200, made.record()] : [404, { message: `Agent ${agentId} not found` }];
+  }
+  const conversation = agents.conversation(decodeURIComponent(id));
+  if (!conversation) return [404, { message: `Conversation ${id} not found` }];
+  if (rest === '/cancel' && method === 'POST') return [200, { success: conversation.abort(undefined) }];
+  if (method !== 'GET') return null;
+  if (rest === undefined) return [200, conversation.record()];
+  return [200, conversation.history.page({ limit, order: query.get('order'), before: query.get('before') }).messages];
+}
+
+async function readBody(request: IncomingMessage): Promise<Json> {
+  let raw = '';
+  for await (const part of request) raw += String(part);
+  try {
+    const parsed: unknown = JSON.parse(raw);
+    return isJson(parsed) ? parsed : {};
+  } catch {
+    return {};
+  }
+}
+
+function send(response: ServerResponse, [status, body]: Answer): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}

@@ -1,0 +1,117 @@
+import type { Json, ModelMessage } from './types.ts';
+
+/** What one model call does, in order. */
+export type Act =
+  | { readonly kind: 'think'; readonly text: string }
+  | { readonly kind: 'say'; readonly text: string; readonly ms: number | null }
+  | { readonly kind: 'tool'; readonly name: string; readonly input: Json }
+  | { readonly kind: 'hang'; readonly ms: number }
+  | { readonly kind: 'cut' }
+  | { readonly kind: 'fail'; readonly status: number };
+
+const DIRECTIVE =
+  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |call |error |drop|hang|count images)/i;
+
+const MARKDOWN =
+  '# Title\n\n**bold** _it_ ~~gone~~ `code` [link](https://example.com) <@U1> & < >\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```ts\nconst x = 1 < 2;\n```\n';
+
+const REASONING: Act = { kind: 'think', text: 'First I look at the question. Then I decide.' };
+
+const isDirective = (line: string) => DIRECTIVE.test(line.trim());
+const hasDirective = (message: ModelMessage) => message.role === 'user' && message.text.split('\n').some(isDirective);
+const words = (count: number) => Array.from({ length: count }, (_, index) => `word${index + 1}`).join(' ');
+const say = (text: string, ms: number | null = null): Act => ({ kind: 'say', text, ms });
+const tool = (name: string, input: Json): Act => ({ kind: 'tool', name, input });
+const bash = (command: string): Act => tool('Bash', { command, description: 'scripted command' });
+
+function split(whole: string, separator: string): [string, string] {
+  const at = whole.indexOf(separator);
+  if (at < 0) return [whole.trim(), ''];
+  return [whole.slice(0, at).trim(), whole.slice(at + separator.length).trim()];
+}
+
+/** The words a provider would stream one by one; joined they are the text again. */
+export function tokens(text: string): string[] {
+  return text.match(/\s*\S+\s*$|\s*\S+/g) ?? [];
+}
+
+/**
+ * What the scripted model answers to this history: the directives of the newest user message that has any, one per
+ * model call, joined there by " THEN "; past the last one "Done: …" with the tool's result, else an echo.
+ */
+export function nextActs(messages: readonly ModelMessage[]): Act[] {
+  const last = messages.findLastIndex((message) => message.role === 'user');
+  let from = messages.findLastIndex(hasDirective);
+  if (from < last && !messages.slice(from + 1).some((message) => message.role === 'tool')) from = last;
+  if (from < 0) from = last;
+  const line = (messages[from]?.text ?? '')
+    .split('\n')
+    .map((one) => one.trim())
+    .filter(isDirective)
+    .pop();
+  const tail = messages.slice(from + 1);
+  const done = tail.filter((message) => message.role === 'assistant').length;
+  const directive = line?.split(' THEN ')[done];
+  if (directive !== undefined) return acts(directive, messages);
+  const end = tail.at(-1);
+  if (end?.role === 'tool') return acts(`say: Done: ${end.text.slice(0, 200)}`, messages);
+  return acts(`say: Echo: ${(messages[last]?.text ?? '').slice(-80)}`, messages);
+}
+
+type Rule = readonly [RegExp, (groups: readonly string[], messages: readonly ModelMessage[]) => Act[]];
+
+const RULES: readonly Rule[] = [
+  [/^error (\d+)/i, ([status]) => [{ kind: 'fail', status: Number(status) }]],
+  [/^say (\d+) words/i, ([count]) => [say(words(Number(count)))]],
+  [/^say:\s*([^]*)/i, ([text = '']) => [say(text)]],
+  [/^slow (\d+) words(?: (\d+) ms)?/i, ([count, ms]) => [say(words(Number(count)), Number(ms ?? 200))]],
+  [/^reason then (.*)/i, ([rest = ''], messages) => [REASONING, ...acts(rest, messages)]],
+  [/^preface (.*?) :: (.*)/i, ([text = '', rest = ''], messages) => [say(text), ...acts(rest, messages)]],
+  [/^markdown/i, () => [say(MARKDOWN)]],
+  [/^run bash (.*)/i, ([command = '']) => [bash(command)]],
+  [/^both (.*)/i, ([commands = '']) => commands.split(';;').map((command) => bash(command.trim()))],
+  [/^read file (.*)/i, ([path]) => [tool('Read', { file_path: path })]],
+  [/^write file (.*)/i, ([line = '']) => [write(line)]],
+  [/^edit file (.*)/i, ([line = '']) => [edit(line)]],
+  [/^ask (.*)/i, ([line = '']) => [ask(line)]],
+  [/^call (\S+) (.*)/i, ([name = '', json = '']) => [call(name, json)]],
+  [/^count images/i, (_, messages) => [say(`I see ${countImages(messages)} image(s).`)]],
+  [/^hang(?: (\d+) ms)?/i, ([ms]) => [{ kind: 'hang', ms: Number(ms ?? 600_000) }]],
+  [/^drop/i, () => [say('this answer is cut', 20), { kind: 'cut' }]],
+];
+
+function acts(directive: string, messages: readonly ModelMessage[]): Act[] {
+  for (const [pattern, make] of RULES) {
+    const match = pattern.exec(directive);
+    if (match) return make(match.slice(1), messages);
+  }
+  return [say(`Echo: ${directive}`)];
+}
+
+const countImages = (messages: readonly ModelMessage[]) => messages.reduce((sum, one) => sum + (one.images ?? 0), 0);
+
+function write(line: string): Act {
+  const [path, content] = split(line, ':=');
+  return tool('Write', { file_path: path, content: content.replaceAll('\\n', '\n') });
+}
+
+function edit(line: string): Act {
+  const [path, change] = split(line, ':=');
+  const [before, after] = split(change, '=>');
+  return tool('Edit', { file_path: path, old_string: before, new_string: after, replace_all: false });
+}
+
+function ask(line: string): Act {
+  const [question, ...labels] = line.split('|').map((part) => part.trim());
+  const options = labels.map((label) => ({ label, description: `pick ${label}` }));
+  return tool('AskUserQuestion', { questions: [{ question, header: 'Choice', multiSelect: false, options }] });
+}
+
+/** The real scripted model dies on arguments that are no JSON, and the server sees a cut connection. */
+function call(name: string, json: string): Act {
+  try {
+    return tool(name, JSON.parse(json) as Json);
+  } catch {
+    return { kind: 'cut' };
+  }
+}

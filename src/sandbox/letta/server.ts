@@ -1,0 +1,140 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Agents, type SeedAgent } from './agent.ts';
+import { createAppServer, type Surface, type SurfaceParts } from './app-server.ts';
+import { control, isControl } from './control.ts';
+import { type Fault, Faults } from './faults.ts';
+import type { LogEntry } from './frame-log.ts';
+import { createHosted } from './hosted.ts';
+import { Sockets } from './sockets.ts';
+import { type Json, RECORDED_TIMINGS, type Timings } from './types.ts';
+import { World } from './world.ts';
+
+export interface ScriptedLettaOptions {
+  /** 0: any free port. */
+  readonly port?: number;
+  readonly surface?: 'app-server' | 'hosted';
+  /** Bearer token clients must bring; null: none. */
+  readonly token?: string | null;
+  /** Hosted only: the device speaks over a pair of sockets, so control frames and deltas are not in order. */
+  readonly paired?: boolean;
+  readonly seed?: ScriptedLettaSeed;
+  /** Milliseconds per word of a plain `say`. */
+  readonly pace?: number;
+  readonly timings?: Partial<Timings>;
+  /** Hosted only: unacked frames come again after this many ms; 0: never. */
+  readonly redeliverMs?: number;
+  /** Hosted only: how long clients stay connected while the device is away. */
+  readonly graceMs?: number;
+}
+
+export interface ScriptedLettaSeed {
+  readonly agents?: readonly SeedAgent[];
+  readonly connectionName?: string;
+  readonly deviceId?: string;
+  /** The number of conversations and of model calls so far, for ids that go on from there. */
+  readonly conversations?: number;
+  readonly calls?: number;
+  /** Files of the fake machine, by absolute path. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+export interface ScriptedLetta {
+  /** `ws://127.0.0.1:PORT/ws` for the App Server, `http://127.0.0.1:PORT` for the hosted surface. */
+  readonly url: string;
+  /** Where `/_control/…` is. */
+  readonly controlUrl: string;
+  readonly port: number;
+  fault(fault: Fault): void;
+  state(): Json;
+  /** The last frames over any socket, oldest first. */
+  log(): readonly LogEntry[];
+  /** Back to the seed; all sockets are cut. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+export const DEFAULT_AGENT: SeedAgent = {
+  id: 'agent-local-00000000-0000-4000-8000-000000000001',
+  name: 'Sandbox Agent',
+};
+
+interface Running {
+  readonly agents: Agents;
+  readonly sockets: Sockets;
+  readonly faults: Faults;
+  readonly surface: Surface;
+}
+
+function start(options: ScriptedLettaOptions): Running {
+  const hosted = options.surface === 'hosted';
+  const { seed = {} } = options;
+  const pace = options.pace === undefined ? {} : { word: options.pace };
+  const timings = { ...RECORDED_TIMINGS, ...pace, ...options.timings };
+  const name = seed.connectionName ?? (hosted ? 'sandbox' : 'host');
+  const world = new World(timings, hosted ? 'relay' : 'app-server', name, seed);
+  for (const [path, content] of Object.entries(seed.files ?? {})) world.machine.write(path, content);
+  const agents = new Agents(world, seed.agents ?? [DEFAULT_AGENT]);
+  const sockets = new Sockets();
+  const faults = new Faults((fault) => surface.strike(fault));
+  const parts: SurfaceParts = { agents, sockets, faults, token: options.token ?? null };
+  const surface: Surface = hosted
+    ? createHosted(parts, {
+        paired: options.paired ?? false,
+        redeliverMs: options.redeliverMs ?? 5000,
+        graceMs: options.graceMs ?? 3000,
+        ...(seed.deviceId === undefined ? {} : { deviceId: seed.deviceId }),
+      })
+    : createAppServer(parts);
+  return { agents, sockets, faults, surface };
+}
+
+function stop({ agents, sockets, surface }: Running): void {
+  surface.stop();
+  agents.stop();
+  sockets.stop();
+}
+
+/** A Letta that answers by directives, over the real protocol, on 127.0.0.1. Runs nothing real. */
+export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Promise<ScriptedLetta> {
+  let running = start(options);
+  const letta = {
+    fault: (fault: Fault) => running.faults.add(fault),
+    state: (): Json => ({
+      ...running.surface.state(),
+      faults: running.faults.armed,
+      agents: running.agents.list(100).map(({ id, name }) => ({ id, name })),
+      conversations: running.agents.all().map((conversation) => conversation.summarise()),
+    }),
+    log: () => running.sockets.log.entries,
+    reset: () => {
+      stop(running);
+      running = start(options);
+    },
+  };
+  const server = createServer(async (request, response) => {
+    if (isControl(request)) return control(request, response, letta);
+    await running.surface.request(request, response);
+  });
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => {});
+    running.surface.upgrade(request, socket, head);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    ...letta,
+    url: running.surface.url(port),
+    controlUrl: `http://127.0.0.1:${port}`,
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        stop(running);
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

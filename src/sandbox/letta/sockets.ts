@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { FrameLog } from './frame-log.ts';
+import type { Json } from './types.ts';
+
+const PING_EVERY = 30_000;
+const SILENT_FOR = 90_000;
+const MAX_FRAME = 32 * 1024 * 1024;
+
+/** One open socket of a client. */
+export interface Peer {
+  readonly number: number;
+  readonly send: (frame: Json) => void;
+  readonly close: (code: number, reason: string) => void;
+  /** Without a close frame: the other side sees 1006. */
+  readonly cut: () => void;
+}
+
+export interface PeerHandlers {
+  /** `undefined`: not JSON. */
+  readonly onFrame: (frame: unknown) => void;
+  readonly onClose: () => void;
+}
+
+/** The WebSocket side of a server: upgrades, frames as JSON, the ping that a silent client does not survive, freezing. */
+export class Sockets {
+  readonly log = new FrameLog();
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME });
+  readonly #peers = new Map<Peer, WebSocket>();
+  #frozenUntil = 0;
+  #held: (() => void)[] = [];
+  #thaw: NodeJS.Timeout | undefined;
+  #numbers = 0;
+
+  get count(): number {
+    return this.#peers.size;
+  }
+
+  refuse(socket: Duplex, status: number, words: string): void {
+    socket.end(`HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, join: (peer: Peer) => PeerHandlers): void {
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#welcome(ws, join));
+  }
+
+  #welcome(ws: WebSocket, join: (peer: Peer) => PeerHandlers): void {
+    this.#numbers += 1;
+    const number = this.#numbers;
+    const peer: Peer = {
+      number,
+      send: (frame) => this.#whenAwake(() => this.#send(ws, number, frame)),
+      close: (code, reason) => ws.close(code, reason),
+      cut: () => ws.terminate(),
+    };
+    this.#peers.set(peer, ws);
+    this.log.add('open', number);
+    const handlers = join(peer);
+    let heardAt = Date.now();
+    const ping = setInterval(() => {
+      if (Date.now() - heardAt > SILENT_FOR) ws.terminate();
+      else if (!this.#isFrozen()) ws.ping();
+    }, PING_EVERY);
+    ping.unref();
+    ws.on('pong', () => {
+      heardAt = Date.now();
+    });
+    ws.on('message', (data) => {
+      const frame = parse(String(data));
+      this.log.add('in', number, frame);
+      this.#whenAwake(() => handlers.onFrame(frame));
+    });
+    ws.on('error', () => {});
+    ws.on('close', () => {
+      clearInterval(ping);
+      this.#peers.delete(peer);
+      this.log.add('close', number);
+      handlers.onClose();
+    });
+  }
+
+  #send(ws: WebSocket, number: number, frame: Json): void {
+    if (ws.readyState !== ws.OPEN) return;
+    this.log.add('out', number, frame);
+    ws.send(JSON.stringify(frame));
+  }
+
+  /** Nothing goes in or out for a while; the sockets stay open. What was due comes afterwards. */
+  freeze(ms: number): void {
+    this.#frozenUntil = Date.now() + ms;
+    clearTimeout(this.#thaw);
+    this.#thaw = setTimeout(() => {
+      this.#frozenUntil = 0;
+      for (const act of this.#held.splice(0)) act();
+    }, ms);
+    this.#thaw.unref();
+  }
+
+  #isFrozen(): boolean {
+    return Date.now() < this.#frozenUntil;
+  }
+
+  #whenAwake(act: () => void): void {
+    if (this.#isFrozen() || this.#held.length > 0) this.#held.push(act);
+    else act();
+  }
+
+  cutAll(): void {
+    for (const ws of this.#peers.values()) ws.terminate();
+  }
+
+  stop(): void {
+    clearTimeout(this.#thaw);
+    this.cutAll();
+    this.#server.close();
+  }
+}
+
+function parse(words: string): unknown {
+  try {
+    return JSON.parse(words);
+  } catch {
+    return undefined;
+  }
+}

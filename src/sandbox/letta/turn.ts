@@ -1,0 +1,497 @@
+import { randomUUID } from 'node:crypto';
+import { isBackground, startInBackground } from './background.ts';
+import type { Conversation } from './conversation.ts';
+import * as frames from './frames.ts';
+import { readContent, type UserInput } from './history.ts';
+import { diffsOf, isAsked, suggestion } from './permissions.ts';
+import { type Act, nextActs, tokens } from './script.ts';
+import { runMachineTool, type ToolWorld } from './tools.ts';
+import type { Json, ToolCall, ToolResult } from './types.ts';
+import { isJson, text } from './types.ts';
+import type { World } from './world.ts';
+
+const MAX_RETRIES = 3;
+
+export interface TurnInput {
+  readonly messages: readonly UserInput[];
+  readonly clientIds: readonly string[];
+  readonly options: Json;
+  readonly actingUserId?: string;
+}
+
+/** What a person decided about one call. */
+export type Decision =
+  | { readonly kind: 'allow'; readonly message?: string; readonly updatedInput?: Json }
+  | { readonly kind: 'deny'; readonly message: string };
+
+type Origin = 'direct' | 'queue' | { readonly recovered: ToolCall; readonly decision: Decision };
+type Step = 'first' | 'after tools' | 'joined by queue' | 'retry';
+type ModelCall =
+  | { kind: 'tools'; calls: Call[] }
+  | { kind: 'end' }
+  | { kind: 'cut' }
+  | { kind: 'failed'; status: number };
+
+interface Call extends ToolCall {
+  /** Id of its approval_request_message, which its start and end carry too. */
+  readonly deltaId: string | undefined;
+}
+
+/** Unwinds a turn whose process or listener is gone: nothing more is said. */
+class Gone extends Error {}
+/** Unwinds a turn that was aborted. */
+class Cancelled extends Error {}
+
+/** One turn of a conversation, from the input to `turn_finished`, in the order the recordings show (PROTOCOL.md 8). */
+export class Turn {
+  readonly #conversation: Conversation;
+  readonly #world: World;
+  readonly #input: TurnInput;
+  readonly #gone = new AbortController();
+  readonly #stop = new AbortController();
+  readonly clientIds: string[];
+  readonly origin: Origin;
+  /** False: started in the gap after a direct turn; abort, queue and deduplication do not see it. */
+  readonly tracked: boolean;
+  turnId: string;
+  cancelled = false;
+  /** The run that clients have heard of. */
+  runId: string | null = null;
+  /** Calls that the model made and nobody has answered. */
+  openCalls: readonly Call[] = [];
+  #run = { id: '', seq: 0 };
+  #partial: { id: string; text: string } | null = null;
+
+  constructor(conversation: Conversation, world: World, input: TurnInput, origin: Origin, tracked: boolean) {
+    this.#conversation = conversation;
+    this.#world = world;
+    this.#input = input;
+    this.origin = origin;
+    this.tracked = tracked;
+    this.clientIds = [...input.clientIds];
+    this.turnId =
+      origin === 'queue'
+        ? conversation.nextBatchId()
+        : `batch-${typeof origin === 'object' ? 'recovered' : 'direct'}-${randomUUID()}`;
+  }
+
+  async play(): Promise<void> {
+    try {
+      await this.#play();
+    } catch (error) {
+      if (error instanceof Cancelled) this.#finish('cancelled');
+      else if (!(error instanceof Gone)) throw error;
+    }
+  }
+
+  /** The model's answer is not cut short: the end comes with its next chunk. Tools and waiting end at once. */
+  cancel(): void {
+    this.cancelled = true;
+    this.#stop.abort();
+  }
+
+  /** Ends without a word, as when the process dies. Answers what the model had said so far. */
+  vanish(): { id: string; text: string } | null {
+    this.#gone.abort();
+    return this.#partial;
+  }
+
+  async #play(): Promise<void> {
+    const step = await this.#begin();
+    if (step === null) return;
+    let next: Step = step;
+    let retries = 0;
+    for (;;) {
+      await this.#pause(this.#world.timings.latency);
+      this.#showProcessing(next);
+      const call = await this.#callModel();
+      if (call.kind === 'end') return this.#finish('end_turn');
+      if (call.kind === 'failed') return this.#failModel(call.status);
+      if (call.kind === 'tools') {
+        retries = 0;
+        next = await this.#runTools(call.calls);
+        continue;
+      }
+      if (retries === MAX_RETRIES) return this.#finish('llm_api_error');
+      retries += 1;
+      await this.#waitForRetry(retries);
+      next = 'retry';
+    }
+  }
+
+  /** Up to WAITING_FOR_API_RESPONSE; null when the turn failed before any model was asked. */
+  async #begin(): Promise<Step | null> {
+    const conversation = this.#conversation;
+    if (typeof this.origin === 'object') {
+      await this.#recover(this.origin.recovered, this.origin.decision);
+      return 'first';
+    }
+    if (this.origin === 'queue') {
+      for (const message of this.#input.messages) this.#echo(message);
+      conversation.showQueue();
+      conversation.setLoop('WAITING_ON_INPUT');
+    } else {
+      conversation.toolset = false;
+    }
+    conversation.setLoop('SENDING_API_REQUEST');
+    conversation.showDevice();
+    if (this.origin === 'queue') conversation.showQueue(this.clientIdsTaken());
+    await this.#pause(this.#world.timings.latency);
+    if (conversation.missing !== null) {
+      this.#failEarly(conversation.missing);
+      return null;
+    }
+    conversation.takeIn(this.#input.messages, this.origin === 'queue');
+    conversation.setLoop('WAITING_FOR_API_RESPONSE');
+    if (this.#hasBrokenImage()) {
+      await this.#pause(this.#world.timings.latency);
+      this.#failEarly('Failed to prepare image for model: Input buffer contains unsupported image format');
+      return null;
+    }
+    return 'first';
+  }
+
+  clientIdsTaken(): string[] {
+    return this.#input.messages.map((message) => message.otid ?? '').filter((id) => id !== '');
+  }
+
+  #echo(message: UserInput): void {
+    const otid = message.otid?.startsWith('cm-q-') ? randomUUID() : (message.otid ?? randomUUID());
+    this.#conversation.delta(frames.userMessage(message.content, otid, this.#input.actingUserId));
+  }
+
+  #hasBrokenImage(): boolean {
+    if (this.#input.options.image_failure_mode === 'drop') return false;
+    return this.#input.messages.some((message) => hasBrokenImage(message.content));
+  }
+
+  #showProcessing(step: Step): void {
+    const conversation = this.#conversation;
+    const runs = step === 'joined by queue' || step === 'retry' ? this.#runs() : [];
+    conversation.toolset = true;
+    conversation.setLoop('PROCESSING_API_RESPONSE', runs);
+    if (step === 'first' || step === 'retry') return;
+    conversation.setLoop('PROCESSING_API_RESPONSE', runs);
+    conversation.showDevice();
+  }
+
+  #runs(): string[] {
+    return this.runId === null ? [] : [this.runId];
+  }
+
+  // ---- the model -----------------------------------------------------------------------------
+
+  async #callModel(): Promise<ModelCall> {
+    const acts = nextActs(this.#conversation.history.model);
+    this.#run = { id: this.#world.nextRunId(), seq: 0 };
+    const failure = acts.find((act) => act.kind === 'fail');
+    if (failure?.kind === 'fail') return { kind: 'failed', status: failure.status };
+    const number = this.#world.nextModelCall();
+    const id = this.#world.nextItemId();
+    const said = await this.#stream(acts, id);
+    this.#partial = null;
+    if (said === 'cut') {
+      this.#modelDelta(this.#world.nextDeltaId(), frames.errorMessage('terminated', 'llm_error', true));
+      this.#stopReason('llm_api_error');
+      return { kind: 'cut' };
+    }
+    const tools = acts.filter((act) => act.kind === 'tool');
+    const calls = tools.map((act, index) => this.#announceCall(`call_${number}_${index}`, act.name, act.input));
+    this.#modelDelta(this.#world.nextDeltaId(), frames.usage());
+    this.#conversation.history.addAssistant(id, { ...said, calls });
+    this.openCalls = calls;
+    this.#stopReason(calls.length > 0 ? 'requires_approval' : 'end_turn');
+    return calls.length > 0 ? { kind: 'tools', calls } : { kind: 'end' };
+  }
+
+  async #stream(acts: readonly Act[], id: string): Promise<'cut' | { reasoning?: string; text?: string }> {
+    let reasoning: string | undefined;
+    let spoken: string | undefined;
+    for (const act of acts) {
+      if (act.kind === 'cut') return 'cut';
+      if (act.kind === 'hang') await this.#pause(this.#scaled(act.ms));
+      if (act.kind === 'think') {
+        reasoning = (reasoning ?? '') + act.text;
+        for (const token of tokens(act.text)) {
+          this.#modelDelta(`${id}:reasoning:0`, { message_type: 'reasoning_message', reasoning: token });
+          await this.#pause(this.#world.timings.word);
+        }
+      }
+      if (act.kind !== 'say') continue;
+      const textId = reasoning === undefined ? id : `${id}:assistant:1`;
+      for (const token of tokens(act.text)) {
+        spoken = (spoken ?? '') + token;
+        this.#partial = { id: textId, text: spoken };
+        const content = [{ type: 'text', text: token }];
+        this.#modelDelta(textId, { message_type: 'assistant_message', content });
+        await this.#pause(act.ms === null ? this.#world.timings.word : this.#scaled(act.ms));
+      }
+    }
+    return { ...(reasoning === undefined ? {} : { reasoning }), ...(spoken === undefined ? {} : { text: spoken }) };
+  }
+
+  #announceCall(id: string, name: string, input: Json): Call {
+    const deltaId = this.#world.nextDeltaId();
+    const toolCall = { tool_call_id: id, name, arguments: JSON.stringify(input) };
+    this.#modelDelta(deltaId, { message_type: 'approval_request_message', tool_call: toolCall });
+    return { id, name, input, deltaId };
+  }
+
+  /** The first delta of a run is where clients hear of it. */
+  #announceRun(): void {
+    if (this.runId === this.#run.id) return;
+    this.runId = this.#run.id;
+    this.#conversation.tieRun(this.runId, this.clientIds);
+    this.#conversation.setLoop('PROCESSING_API_RESPONSE', this.#runs());
+  }
+
+  #modelDelta(id: string, fields: Json): void {
+    this.#announceRun();
+    this.#run.seq += 1;
+    const { runtime } = this.#conversation;
+    this.#conversation.delta(frames.modelDelta(id, runtime, fields, this.#run.id, this.#run.seq));
+  }
+
+  #stopReason(reason: string): void {
+    this.#announceRun();
+    this.#run.seq += 1;
+    this.#conversation.delta(frames.stopReason(reason, this.#run.id, this.#run.seq));
+  }
+
+  async #waitForRetry(attempt: number): Promise<void> {
+    const delay = 1000 * 2 ** (attempt - 1);
+    this.#conversation.delta(frames.retry(this.#run.id, attempt, delay));
+    await this.#pause(this.#scaled(delay), this.#stop.signal);
+    this.#conversation.setLoop('SENDING_API_REQUEST', this.#runs());
+    this.#conversation.setLoop('WAITING_FOR_API_RESPONSE', this.#runs());
+  }
+
+  #failModel(status: number): void {
+    const body = JSON.stringify({ message: `scripted error ${status}`, type: 'scripted_error', code: `${status}` });
+    const message = `${status}: ${body}`;
+    this.#announceRun();
+    const whole = frames.modelErrorText(message, this.#run.id);
+    const api = frames.apiError(message, this.#run.id);
+    this.#conversation.delta(frames.loopError(whole, false, this.#run.id, api));
+    this.#modelDelta(this.#world.nextDeltaId(), frames.errorMessage(message, 'local_backend_error', false));
+    this.#stopReason('error');
+    this.#finish('error', whole, frames.loopError(whole, true, this.#run.id, api));
+  }
+
+  #failEarly(message: string): void {
+    this.#finish('error', message, frames.loopError(message, true));
+  }
+
+  // ---- tools ---------------------------------------------------------------------------------
+
+  async #runTools(calls: readonly Call[]): Promise<Step> {
+    const conversation = this.#conversation;
+    const scope = conversation.permissionScope();
+    const asked = calls.filter((call) => isAsked(call, scope));
+    const free = calls.filter((call) => !asked.includes(call));
+    const ids = (some: readonly Call[]) => some.map((call) => call.id);
+    conversation.delta(frames.classification(this.#run.id, ids(free), ids(asked)));
+    const decided = await this.#askAll(asked);
+    const allowed = decided.filter(({ decision }) => decision.kind === 'allow');
+    const going = [
+      ...free.map((call) => ({ call, comment: undefined as string | undefined })),
+      ...allowed.map(approved),
+    ];
+    conversation.setLoop('EXECUTING_CLIENT_SIDE_TOOL', this.#runs(), ids(going.map(({ call }) => call)));
+    conversation.setLoop('EXECUTING_CLIENT_SIDE_TOOL', this.#runs(), ids(going.map(({ call }) => call)));
+    conversation.showDevice();
+    await this.#pause(1, this.#stop.signal);
+    for (const { call } of going) conversation.delta(frames.toolStart(call.deltaId, this.runId, call));
+    const results: { call: Call; result: ToolResult; comment?: string | undefined }[] = [];
+    for (const { call, comment } of going) results.push({ call, result: await this.#execute(call), comment });
+    for (const { call, decision } of decided) {
+      if (decision.kind === 'deny') results.push({ call, result: { status: 'error', text: decision.message } });
+    }
+    this.#report(results);
+    this.openCalls = [];
+    if (this.cancelled) throw new Cancelled();
+    const joined = conversation.takeQueue();
+    for (const item of joined) for (const message of item.messages) this.#echo(message);
+    if (joined.length > 0) {
+      this.turnId = conversation.nextBatchId();
+      this.clientIds.push(...joined.flatMap((item) => item.clientIds));
+      conversation.takeIn(
+        joined.flatMap((item) => item.messages),
+        true,
+      );
+    }
+    conversation.setLoop('SENDING_API_REQUEST', this.#runs());
+    conversation.setLoop('WAITING_FOR_API_RESPONSE', this.#runs());
+    if (joined.length > 0) conversation.showQueue(joined.map((item) => item.clientMessageId));
+    return joined.length > 0 ? 'joined by queue' : 'after tools';
+  }
+
+  /** One after another: the next is asked when the one before is answered (PROTOCOL.md 9). */
+  async #askAll(asked: readonly Call[]): Promise<{ call: Call; decision: Decision }[]> {
+    const conversation = this.#conversation;
+    const decided: { call: Call; decision: Decision }[] = [];
+    if (asked.length > 0) conversation.setLoop('WAITING_ON_APPROVAL', this.#runs());
+    for (const call of asked) {
+      const diffs = diffsOf(call, this.#world.machine, conversation.cwd);
+      const request = frames.canUseTool(call, [{ id: 'save-default', text: suggestion(call) }], diffs);
+      const decision = await this.#untilStopped(conversation.ask(this, call, request));
+      decided.push({ call, decision });
+    }
+    return decided;
+  }
+
+  async #execute(call: Call): Promise<ToolResult> {
+    if (this.cancelled) return INTERRUPTED;
+    const conversation = this.#conversation;
+    if (call.name === 'AskUserQuestion' && this.#input.options.exclude_interactive_tools === true) {
+      const others = frames.LOADED_TOOLS.filter((name) => name !== call.name).join(', ');
+      return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ${others}` };
+    }
+    const running = call.name === 'Bash' ? conversation.noteRunning(call) : () => {};
+    try {
+      if (isBackground(call)) return await startInBackground(call, conversation, this.#world, this.#toolPause);
+      const local = await runMachineTool(call, this.#toolWorld(call));
+      return local ?? (await this.#external(call));
+    } catch (error) {
+      if (error instanceof Cancelled) return INTERRUPTED;
+      throw error;
+    } finally {
+      running();
+    }
+  }
+
+  readonly #toolPause = (ms: number): Promise<void> => this.#pause(ms, this.#stop.signal);
+
+  #toolWorld(call: Call): ToolWorld {
+    const conversation = this.#conversation;
+    return {
+      machine: this.#world.machine,
+      cwd: conversation.cwd,
+      work: () => this.#toolPause(this.#world.timings.tool),
+      sleep: (seconds) => this.#toolPause(this.#scaled(seconds * 1000)),
+      onSnapshot: (output) => conversation.delta(frames.toolSnapshot(this.runId, call.id, output)),
+      onFile: (path, content) => conversation.showFile(path, content),
+    };
+  }
+
+  async #external(call: Call): Promise<ToolResult> {
+    const answer = this.#conversation.callExternal(call);
+    if (answer === null) return { status: 'error', text: `Tool not found: ${call.name}` };
+    const response = await this.#untilStopped(answer);
+    const error = text(response.error);
+    if (error !== undefined) return { status: 'error', text: error };
+    const result = isJson(response.result) ? response.result : {};
+    return { status: result.is_error === true ? 'error' : 'success', text: readContent(result.content).text };
+  }
+
+  /** All ends, then all results; what ran first, what was denied last. */
+  #report(results: readonly { call: Call; result: ToolResult; comment?: string | undefined }[]): void {
+    const conversation = this.#conversation;
+    for (const { call, result } of results) {
+      conversation.delta(frames.toolEnd(call.deltaId, this.runId, call.id, result.status));
+    }
+    for (const { call, result, comment } of results) {
+      conversation.delta(frames.toolReturn(this.runId, call.id, result));
+      const said = comment === undefined ? '' : `${COMMENT} "${comment}"\n`;
+      conversation.history.addToolReturn(call.id, result.status, said + result.text);
+    }
+  }
+
+  /** A question that outlived the process: answered without a run, then the model goes on (trace 34b). */
+  async #recover(question: ToolCall, decision: Decision): Promise<void> {
+    const conversation = this.#conversation;
+    const call: Call = { ...question, deltaId: undefined };
+    const [going] = decision.kind === 'allow' ? [approved({ call, decision })] : [];
+    conversation.setLoop('EXECUTING_CLIENT_SIDE_TOOL', [], going ? [call.id] : []);
+    conversation.showDevice();
+    if (going) conversation.delta(frames.toolStart(undefined, null, going.call));
+    const denial: ToolResult = { status: 'error', text: decision.message ?? '' };
+    const result = going ? await this.#execute(going.call) : denial;
+    await this.#pause(this.#world.timings.tool, this.#stop.signal);
+    this.#report([{ call: going?.call ?? call, result }]);
+    conversation.setLoop('SENDING_API_REQUEST');
+    conversation.setLoop('SENDING_API_REQUEST');
+    conversation.toolset = true;
+    conversation.showDevice();
+    conversation.setLoop('SENDING_API_REQUEST');
+    conversation.showDevice();
+    await this.#pause(this.#world.timings.latency);
+    conversation.setLoop('WAITING_FOR_API_RESPONSE');
+  }
+
+  // ---- the end -------------------------------------------------------------------------------
+
+  #finish(reason: string, error?: string, last?: Json): void {
+    const conversation = this.#conversation;
+    conversation.remove(this);
+    if (reason !== 'cancelled') {
+      conversation.setLoop('WAITING_ON_INPUT');
+      conversation.showDevice();
+    }
+    const run = this.runId === null ? {} : { run_id: this.runId };
+    const failure = error === undefined ? {} : { error };
+    conversation.emit('turn_finished', { turn_id: this.turnId, stop_reason: reason, ...run, ...failure });
+    if (last) conversation.delta(last);
+    conversation.showDevice();
+    conversation.afterTurn(this);
+  }
+
+  #scaled(ms: number): number {
+    return ms * this.#world.timings.scale;
+  }
+
+  /** Waits; `until` ends the waiting early. Then the turn may find itself gone or aborted. */
+  async #pause(ms: number, until?: AbortSignal): Promise<void> {
+    const signals = until ? [this.#gone.signal, until] : [this.#gone.signal];
+    await sleep(ms, signals);
+    this.#check();
+  }
+
+  async #untilStopped<T>(promise: Promise<T>): Promise<T> {
+    const stopped = sleep(null, [this.#gone.signal, this.#stop.signal]);
+    const value = await Promise.race([promise, stopped]);
+    this.#check();
+    return value as T;
+  }
+
+  #check(): void {
+    if (this.#gone.signal.aborted) throw new Gone();
+    if (this.cancelled) throw new Cancelled();
+  }
+}
+
+const INTERRUPTED: ToolResult = { status: 'error', text: 'Interrupted by user' };
+const COMMENT = 'The user approved the tool execution with the following comment:';
+
+function approved({ call, decision }: { call: Call; decision: Decision }): { call: Call; comment: string | undefined } {
+  const updated = decision.kind === 'allow' ? decision.updatedInput : undefined;
+  return { call: updated === undefined ? call : { ...call, input: updated }, comment: decision.message };
+}
+
+/** `ms` null: for ever. Resolves early when a signal fires. */
+function sleep(ms: number | null, signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    if (signals.some((signal) => signal.aborted)) return resolve();
+    const timer = ms === null ? undefined : setTimeout(end, ms);
+    for (const signal of signals) signal.addEventListener('abort', end);
+    function end(): void {
+      clearTimeout(timer);
+      for (const signal of signals) signal.removeEventListener('abort', end);
+      resolve();
+    }
+  });
+}
+
+const IMAGE_STARTS = ['89504e47', 'ffd8ff', '47494638', '52494646'];
+
+function hasBrokenImage(content: unknown): boolean {
+  const parts = Array.isArray(content) ? content.filter(isJson) : [];
+  return parts.some((part) => {
+    if (part.type !== 'image') return false;
+    const source = isJson(part.source) ? part.source : {};
+    const start = Buffer.from(text(source.data) ?? '', 'base64')
+      .subarray(0, 4)
+      .toString('hex');
+    return !IMAGE_STARTS.some((magic) => start.startsWith(magic));
+  });
+}

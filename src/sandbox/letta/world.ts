@@ -1,0 +1,83 @@
+import { Machine } from './machine.ts';
+import { Outlet, type OutletOptions } from './outlet.ts';
+import type { Json, Runtime, Timings } from './types.ts';
+
+export interface Counters {
+  conversations?: number;
+  calls?: number;
+}
+
+/** What all conversations of one Letta process share. `forget` is what a restart loses of it. */
+export class World {
+  readonly timings: Timings;
+  readonly machine = new Machine();
+  readonly outlets = new Set<Outlet>();
+  readonly connectionName: string;
+  /** Calls of external tools that a client has not answered yet, by request id. */
+  readonly externalCalls = new Map<string, (response: Json) => void>();
+  connectionId: string;
+  bootFolder = '/home/user/project';
+  #runs = 0;
+  #deltas = 0;
+  #items = 0;
+  #tasks = 0;
+  #modelCalls: number;
+  #conversations: number;
+
+  constructor(timings: Timings, connectionId: string, connectionName: string, counters: Counters = {}) {
+    this.timings = timings;
+    this.connectionId = connectionId;
+    this.connectionName = connectionName;
+    this.#modelCalls = counters.calls ?? 0;
+    this.#conversations = counters.conversations ?? 0;
+    this.machine.makeFolder(this.bootFolder);
+  }
+
+  connect(options: OutletOptions): Outlet {
+    const outlet = new Outlet(options);
+    this.outlets.add(outlet);
+    return outlet;
+  }
+
+  listeners(runtime: Runtime): Outlet[] {
+    return [...this.outlets].filter((outlet) => outlet.hears(runtime));
+  }
+
+  nextRunId(): string {
+    this.#runs += 1;
+    return `local-run-${this.#runs}`;
+  }
+
+  nextDeltaId(): string {
+    this.#deltas += 1;
+    return `letta-msg-${this.#deltas}`;
+  }
+
+  nextItemId(): string {
+    this.#items += 1;
+    return `ui-msg-${this.#items}`;
+  }
+
+  nextTask(): number {
+    this.#tasks += 1;
+    return this.#tasks;
+  }
+
+  nextModelCall(): number {
+    this.#modelCalls += 1;
+    return this.#modelCalls;
+  }
+
+  nextConversationId(): string {
+    this.#conversations += 1;
+    return `local-conv-${this.#conversations}`;
+  }
+
+  /** Run and delta ids begin anew; history ids, conversations and the provider's call ids do not (PROTOCOL.md 4). */
+  forget(): void {
+    this.#runs = 0;
+    this.#deltas = 0;
+    this.#tasks = 0;
+    this.externalCalls.clear();
+  }
+}
