@@ -1,6 +1,7 @@
 import { appMention, memberEvent, messageChanged, messageDeleted, messageEvent, reactionEvent } from './events.ts';
 import type { Channel, JsonObject, SlackFile, StoredMessage } from './model.ts';
 import { BOT } from './state.ts';
+import { storedBlocks } from './stored-blocks.ts';
 import { pingsOf } from './text/pings.ts';
 import { richText } from './text/rich-text.ts';
 import { messageWire } from './wire.ts';
@@ -23,21 +24,12 @@ export interface NewMessage {
   linkNames?: boolean;
 }
 
-/** Gives every block an id, as Slack does when it stores a message or a view. */
-export function withBlockIds(world: World, blocks: JsonObject[]): JsonObject[] {
-  return blocks.map((block) => {
-    const { type, block_id: given, ...rest } = block;
-    const id = type === 'markdown' ? undefined : given;
-    return { type, block_id: id ?? world.workspace.blockId(), ...rest };
-  });
-}
-
 function content(
   world: World,
   text: string,
   own: JsonObject[] | undefined,
 ): { blocks: JsonObject[]; ownBlocks: boolean } {
-  if (own && own.length > 0) return { blocks: withBlockIds(world, own), ownBlocks: true };
+  if (own && own.length > 0) return { blocks: storedBlocks(world, own), ownBlocks: true };
   return { blocks: text === '' ? [] : [richText(text, world.workspace.blockId())], ownBlocks: false };
 }
 

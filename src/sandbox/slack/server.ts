@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Control, createControl } from './control.ts';
-import { controlServer } from './control-http.ts';
+import type { Control } from './control/api.ts';
+import { createControl } from './control/control.ts';
+import { controlServer } from './control/http.ts';
 import { Deliveries } from './delivery.ts';
 import { eventCallback, scopeFor } from './events.ts';
 import { Faults } from './faults.ts';

@@ -1,4 +1,4 @@
-import type { SeenMessage } from './control.ts';
+import type { SeenMessage } from './control/api.ts';
 import { isObject, type JsonObject, objects } from './model.ts';
 import type { SmallSlack } from './server.ts';
 import { unescapeText } from './text/tokens.ts';

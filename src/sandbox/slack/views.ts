@@ -1,24 +1,11 @@
-import { withBlockIds } from './messages.ts';
 import { isObject, type JsonObject, objects, type StoredView } from './model.ts';
 import { Refusal } from './refusal.ts';
+import { stored, storedBlocks } from './stored-blocks.ts';
 import { elementsOf } from './validate/blocks.ts';
 import { validateView } from './validate/view.ts';
 import type { World } from './world.ts';
 
 export const STACK_MAX = 3;
-
-function withActionIds(world: World, blocks: JsonObject[]): JsonObject[] {
-  return blocks.map((block) => {
-    const named = (element: unknown) =>
-      isObject(element) && element.action_id === undefined && element.type !== 'image'
-        ? { ...element, action_id: world.workspace.blockId() }
-        : element;
-    if (block.type === 'input')
-      return { optional: false, dispatch_action: false, ...block, element: named(block.element) };
-    if (block.type === 'actions') return { ...block, elements: objects(block.elements).map(named) };
-    return block;
-  });
-}
 
 function initialState(element: JsonObject): JsonObject | undefined {
   const { type } = element;
@@ -56,24 +43,34 @@ function claimExternalId(world: World, externalId: string, self: StoredView | un
   if (taken) throw new Refusal('duplicate_external_id');
 }
 
+function withTitles(source: JsonObject): JsonObject {
+  const { title, submit, close } = source;
+  return {
+    ...source,
+    ...(title !== undefined && { title: stored(title) }),
+    ...(submit !== undefined && { submit: stored(submit) }),
+    ...(close !== undefined && { close: stored(close) }),
+  };
+}
+
 /** A view from what the app sent; whose it is and where it stands is the caller's to set. */
 export function makeView(world: World, given: unknown, type: 'modal' | 'home'): StoredView {
   const { view: source, blocks } = validateView(given, type);
   const id = world.workspace.id('V');
-  const stored = withActionIds(world, withBlockIds(world, objects(blocks)));
+  const content = storedBlocks(world, objects(blocks));
   const externalId = typeof source.external_id === 'string' ? source.external_id : '';
   claimExternalId(world, externalId, undefined);
   return {
     id,
     type,
     user: '',
-    source,
-    blocks: stored,
+    source: withTitles(source),
+    blocks: content,
     hash: newHash(world),
     externalId,
     rootId: id,
     previousId: null,
-    values: initialValues(stored),
+    values: initialValues(content),
   };
 }
 
@@ -82,9 +79,9 @@ export function replaceView(world: World, view: StoredView, given: unknown): voi
   const { view: source, blocks } = validateView(given, view.type);
   const externalId = typeof source.external_id === 'string' ? source.external_id : '';
   claimExternalId(world, externalId, view);
-  view.source = source;
+  view.source = withTitles(source);
   view.externalId = externalId;
-  view.blocks = withActionIds(world, withBlockIds(world, objects(blocks)));
+  view.blocks = storedBlocks(world, objects(blocks));
   const fresh = initialValues(view.blocks);
   for (const [blockId, actions] of Object.entries(fresh)) {
     for (const actionId of Object.keys(actions)) {

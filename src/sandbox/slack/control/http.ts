@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { type Control, ControlError } from './control.ts';
-import { BodyTooLarge, mediaType, parseJson, readBody, sendJson } from './http.ts';
+import { BodyTooLarge, mediaType, parseJson, readBody, sendJson } from '../http.ts';
+import { type Control, ControlError } from './api.ts';
 
 const BODY_MAX = 50_000_000;
 const text = z.string();

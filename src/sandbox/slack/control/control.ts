@@ -1,0 +1,274 @@
+import { appHomeOpened, channelIdChanged, contextChanged, sessionStopped } from '../events.ts';
+import { fileType } from '../files.ts';
+import type { HttpDelivery } from '../http-delivery.ts';
+import { interact, slashCommand, viewClosed, viewSubmission } from '../interactions.ts';
+import { deleteMessage, editMessage, join, leave, postMessage, react } from '../messages.ts';
+import { type Channel, isObject, type StoredMessage } from '../model.ts';
+import { respond } from '../response-urls.ts';
+import { APP_ID, BOT, OTHER_BOT, TEAM } from '../state.ts';
+import { typed } from '../text/tokens.ts';
+import { closeViews } from '../views.ts';
+import { viewWire } from '../wire.ts';
+import type { World } from '../world.ts';
+import { type Control, ControlError } from './api.ts';
+import { ackResult, clickMessage, clickView } from './clicks.ts';
+import { applyResponse, fill } from './forms.ts';
+import { channelOf, memberOf, names, personOf } from './people.ts';
+import { seen } from './seen.ts';
+
+function clientMsgId(world: World): string {
+  const hex = () =>
+    Math.floor(world.random() * 0x10000)
+      .toString(16)
+      .padStart(4, '0');
+  return `${hex()}${hex()}-${hex()}-4${hex().slice(1)}-8${hex().slice(1)}-${hex()}${hex()}${hex()}`;
+}
+
+export function createControl(world: World, http: HttpDelivery | null): Control {
+  const { workspace } = world;
+  const foundMessage = (channelId: string, ts: string): { channel: Channel; message: StoredMessage } => {
+    const channel = channelOf(world, channelId);
+    const message = workspace.message(channelId, ts);
+    if (!message || message.tombstone) throw new ControlError(404, `no message ${ts} in ${channelId}`);
+    return { channel, message };
+  };
+
+  return {
+    async message(input) {
+      const channel = channelOf(world, input.channel);
+      const bot = input.subtype === 'bot_message';
+      const user = bot ? undefined : memberOf(world, channel, input.user);
+      if (channel.archived) throw new ControlError(403, `${channel.id} is archived`);
+      const root = input.thread_ts === undefined ? undefined : workspace.message(channel.id, input.thread_ts);
+      if (input.thread_ts !== undefined && (!root || root.threadTs !== undefined)) {
+        throw new ControlError(404, `no thread ${input.thread_ts} in ${channel.id}`);
+      }
+      const files = (input.files ?? []).map((file) => {
+        const type = fileType(file.name);
+        const content =
+          file.base64 === undefined ? Buffer.from(file.content ?? '') : Buffer.from(file.base64, 'base64');
+        const stored = {
+          id: workspace.id('F'),
+          name: file.name,
+          title: file.name,
+          ...type,
+          ...(file.mimetype !== undefined && { mimetype: file.mimetype }),
+          content,
+          user: input.user,
+          created: world.now(),
+          shares: [],
+        };
+        workspace.files.set(stored.id, stored);
+        return stored;
+      });
+      const subtype = input.subtype ?? (files.length > 0 ? 'file_share' : undefined);
+      const message = postMessage(world, channel, {
+        text: typed(input.text, names(world)),
+        ...(user === undefined
+          ? { botId: OTHER_BOT.botId, username: OTHER_BOT.name }
+          : { user, clientMsgId: clientMsgId(world) }),
+        ...(input.thread_ts !== undefined && { threadTs: input.thread_ts }),
+        ...(subtype !== undefined && { subtype }),
+        files,
+      });
+      return { channel: channel.id, ts: message.ts, thread_ts: message.threadTs ?? null, text: message.text };
+    },
+
+    interact: (input) => (input.view === undefined ? clickMessage(world, input) : clickView(world, input)),
+
+    async viewSubmit({ user, values }) {
+      const view = workspace.stacks.get(personOf(world, user))?.at(-1);
+      if (!view) throw new ControlError(404, `${user} has no open modal`);
+      const errors = fill(view, values ?? {});
+      if (Object.keys(errors).length > 0) {
+        return { acked: false, ackMs: null, response: null, response_action: 'errors', errors, closed: false };
+      }
+      const delivered = await interact(world, viewSubmission(world, view, user));
+      const ack = ackResult(delivered);
+      return delivered.acked
+        ? { ...ack, ...applyResponse(world, view, delivered.ackPayload) }
+        : { ...ack, closed: false };
+    },
+
+    async viewClose({ user }) {
+      const stack = workspace.stacks.get(personOf(world, user)) ?? [];
+      const view = stack.at(-1);
+      if (!view) throw new ControlError(404, `${user} has no open modal`);
+      const cleared = view.source.clear_on_close === true;
+      const rest = cleared ? [] : stack.slice(0, -1);
+      if (rest.length > 0) workspace.stacks.set(user, rest);
+      else closeViews(world, user);
+      if (view.source.notify_on_close === true) await interact(world, viewClosed(world, view, user, cleared));
+      return { closed: true };
+    },
+
+    async command({ channel: id, user, command, text, thread_ts }) {
+      const channel = channelOf(world, id);
+      memberOf(world, channel, user);
+      if (thread_ts !== undefined) throw new ControlError(400, `${command} is not supported in threads. Sorry!`);
+      if (!world.commands.includes(command)) throw new ControlError(400, `${command} is not a valid command`);
+      if (workspace.users.get(user)?.kind === 'external') {
+        throw new ControlError(403, 'commands work only for members of the installing workspace');
+      }
+      const payload = slashCommand(world, { channel: id, user, command, text: text ?? '' });
+      const delivered = await world.deliveries.deliver({ kind: 'slash_commands', payload });
+      const { ackPayload } = delivered;
+      const body = typeof ackPayload === 'string' ? { text: ackPayload } : ackPayload;
+      if (isObject(body) && (typeof body.text === 'string' || Array.isArray(body.blocks))) {
+        respond(world, { kind: 'commands', channel: id, user }, body);
+      }
+      return ackResult(delivered);
+    },
+
+    async reaction({ channel: id, messageTs, user, name, remove }) {
+      const { channel, message } = foundMessage(id, messageTs);
+      memberOf(world, channel, user);
+      return { changed: react(world, message, user, name, remove !== true) };
+    },
+
+    async editMessage({ channel: id, messageTs, user, text }) {
+      const { channel, message } = foundMessage(id, messageTs);
+      if (message.user !== user) throw new ControlError(403, 'people edit only their own messages');
+      editMessage(world, channel, message, { text: typed(text, names(world)), blocks: undefined, editor: user });
+      return { ts: message.ts };
+    },
+
+    async deleteMessage({ channel: id, messageTs }) {
+      const { channel, message } = foundMessage(id, messageTs);
+      deleteMessage(world, channel, message);
+      return { ts: message.ts };
+    },
+
+    async openHome({ user, tab }) {
+      const home = workspace.homes.get(personOf(world, user));
+      const shown = tab ?? 'home';
+      world.emit(appHomeOpened(world, user, shown, shown === 'home' && home ? viewWire(home) : undefined));
+      return { channel: workspace.im(user).id };
+    },
+
+    async member({ channel: id, user, joined, inviter }) {
+      const channel = channelOf(world, id);
+      if (!workspace.users.has(user)) throw new ControlError(404, `no such user: ${user}`);
+      return { changed: joined ? join(world, channel, user, inviter ?? 'U01ALICE') : leave(world, channel, user) };
+    },
+
+    async archive({ channel: id, archived }) {
+      const channel = channelOf(world, id);
+      channel.archived = archived ?? true;
+      return { archived: channel.archived };
+    },
+
+    async changeChannelId({ channel: id, newId }) {
+      const channel = channelOf(world, id);
+      if (workspace.channels.has(newId)) throw new ControlError(409, `${newId} exists`);
+      workspace.channels.delete(id);
+      workspace.formerIds.set(id, newId);
+      channel.id = newId;
+      for (const message of channel.messages) message.channel = newId;
+      workspace.channels.set(newId, channel);
+      world.emit(channelIdChanged(world, id, newId), newId);
+      return { channel: newId };
+    },
+
+    async stopSession({ channel, user, thread_ts }) {
+      memberOf(world, channelOf(world, channel), user);
+      world.emit(sessionStopped(world, channel, user, thread_ts), channel);
+      return {};
+    },
+
+    async contextChanged({ user, channel }) {
+      world.emit(contextChanged(world, personOf(world, user), channel));
+      return {};
+    },
+
+    async user({ user, deleted }) {
+      const person = workspace.users.get(personOf(world, user));
+      if (person) person.deleted = deleted;
+      return {};
+    },
+
+    async revoke({ error }) {
+      world.revoked = error;
+      return {};
+    },
+
+    async verifyUrl() {
+      if (!http) throw new ControlError(400, 'this Slack delivers over sockets');
+      return { verified: await http.verifyUrl() };
+    },
+
+    async faults(input) {
+      if ('socket' in input) world.socketMode.fault(input);
+      else if (input.kind === 'clear') {
+        world.faults.clear();
+        world.socketMode.clearFaults();
+      } else world.faults.add(input);
+      return {};
+    },
+
+    async reset() {
+      workspace.reset();
+      world.limits.reset();
+      world.faults.clear();
+      world.socketMode.clearFaults();
+      world.log.clear();
+      world.revoked = null;
+      return {};
+    },
+
+    messages(id, filter = {}) {
+      const channel = channelOf(world, id);
+      const { thread_ts: thread, user } = filter;
+      return channel.messages
+        .filter((message) => message.ephemeralFor === undefined || message.ephemeralFor === user)
+        .filter((message) => thread === undefined || message.ts === thread || message.threadTs === thread)
+        .map((message) => seen(world, message));
+    },
+
+    views(user) {
+      const home = workspace.homes.get(user);
+      return { modals: (workspace.stacks.get(user) ?? []).map(viewWire), home: home ? viewWire(home) : null };
+    },
+
+    log({ type, method } = {}) {
+      return world.log
+        .entries()
+        .filter((entry) => type === undefined || entry.type === type)
+        .filter((entry) => method === undefined || (entry.type === 'call' && entry.method === method));
+    },
+
+    state: () => ({
+      team: TEAM.id,
+      app: APP_ID,
+      bot: BOT.userId,
+      now: world.now(),
+      users: [...workspace.users.values()].map(({ id, name, kind, team }) => ({ id, name, kind, team })),
+      channels: [...workspace.channels.values()].map((channel) => ({
+        id: channel.id,
+        name: channel.name,
+        kind: channel.kind,
+        members: [...channel.members],
+        archived: channel.archived,
+        messages: channel.messages.length,
+      })),
+      connections: world.socketMode.connections,
+      limits: world.limits.enabled ? 'on' : 'off',
+      ratelimited: Object.fromEntries(world.limits.refused),
+      statuses: workspace.liveStatuses().map((status) => ({
+        channel: status.channel,
+        thread_ts: status.thread,
+        status: status.status,
+        loading_messages: status.loadingMessages,
+        age_ms: world.now() - status.at,
+      })),
+      sessions: [...workspace.sessions.values()].map(({ channel, thread, status, title }) => ({
+        channel,
+        thread_ts: thread,
+        status,
+        title,
+      })),
+      pending: world.deliveries.pending,
+      faults: world.faults.list(),
+    }),
+  };
+}
