@@ -1,0 +1,211 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+interface Import {
+  /** A file of ours as `bridge/ids.ts`, else the package's name. */
+  target: string;
+  ours: boolean;
+  /** Whether it is gone at run time. */
+  typeOnly: boolean;
+}
+
+interface Source {
+  /** `bridge/ids.ts` */
+  path: string;
+  folder: string;
+  code: string;
+  imports: Import[];
+}
+
+const IMPORT = /^\s*(?:import|export)\s+(type\s)?(?:[^'"();]*?\sfrom\s+)?['"]([^'"]+)['"]/gm;
+const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
+
+/** Without comments: they may name what code may not use. */
+function codeOf(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+}
+
+function importOf(path: string, specifier: string, typeOnly: boolean): Import {
+  if (specifier.startsWith('.')) return { target: normalize(join(dirname(path), specifier)), ours: true, typeOnly };
+  const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0];
+  return { target: name ?? specifier, ours: false, typeOnly };
+}
+
+function sourceOf(path: string): Source {
+  const code = codeOf(readFileSync(join('src', path), 'utf8'));
+  const imports = [
+    ...[...code.matchAll(IMPORT)].map((found) => importOf(path, found[2] ?? '', found[1] !== undefined)),
+    ...[...code.matchAll(DYNAMIC)].map((found) => importOf(path, found[1] ?? '', false)),
+  ];
+  return { path, folder: path.includes('/') ? (path.split('/')[0] ?? '') : '', code, imports };
+}
+
+const sources = globSync('**/*.ts', { cwd: 'src' }).sort().map(sourceOf);
+
+/** Same input, same output: no timers, no I/O, no clock, no chance. What else they may use is named here. */
+const PURE = [
+  'errors.ts',
+  'settings.ts',
+  'bridge/ids.ts',
+  'bridge/inbound.ts',
+  'bridge/agent-event.ts',
+  'bridge/thread-record.ts',
+  'bridge/access.ts',
+  'bridge/commands.ts',
+  'bridge/inbox.ts',
+  'bridge/prompt.ts',
+  'bridge/turn.ts',
+  'bridge/turn-view.ts',
+  'slack/attachments-in.ts',
+  'slack/mrkdwn-in.ts',
+  'slack/normalize.ts',
+  'slack/post.ts',
+  'slack/render/**',
+  'slack/rich-text-in.ts',
+  'slack/span-builder.ts',
+  'slack/spans.ts',
+  'slack/outbox/plan.ts',
+  'slack/outbox/budget.ts',
+  'letta/protocol/**',
+  'letta/link/endpoints.ts',
+  'letta/link/backoff.ts',
+  'letta/runtime/**',
+  'storage/store-uri.ts',
+];
+
+// node:crypto for hashes only: another test keeps its random numbers out.
+const PURE_PACKAGES = /^(node:crypto|zod|@slack\/types|mdast|mdast-util-[\w-]+|micromark-extension-gfm)$/;
+
+function isPure(path: string): boolean {
+  return PURE.some((entry) => (entry.endsWith('/**') ? path.startsWith(entry.slice(0, -2)) : path === entry));
+}
+
+interface Rule {
+  folder: string;
+  because: string;
+  /** Besides its own files, errors.ts and what is only a type. */
+  ours: (target: string, typeOnly: boolean) => boolean;
+  packages: RegExp;
+}
+
+const fromBridge = (target: string, typeOnly: boolean) =>
+  (target.startsWith('bridge/') && isPure(target)) || (target === 'bridge/ports.ts' && typeOnly);
+
+const RULES: Rule[] = [
+  {
+    folder: 'bridge',
+    because: 'the middle must run without Slack, Letta or a disk',
+    ours: () => false,
+    packages: /^node:crypto$/,
+  },
+  {
+    folder: 'slack',
+    because: 'a change at Slack stays in one folder',
+    ours: fromBridge,
+    packages: /^(@slack\/.+|undici|zod|mdast.*|micromark.*|express|node:.+)$/,
+  },
+  {
+    folder: 'letta',
+    because: 'a change at Letta stays in one folder',
+    ours: fromBridge,
+    packages: /^(ws|undici|zod|node:.+)$/,
+  },
+  {
+    folder: 'storage',
+    because: 'another kind of store is another file here, and nothing elsewhere',
+    ours: fromBridge,
+    packages: /^(keyv|zod|node:.+)$/,
+  },
+  {
+    folder: 'ops',
+    because: 'what watches the bridge is not a part of it',
+    ours: fromBridge,
+    packages: /^(pino|pino-pretty|prom-client|node:.+)$/,
+  },
+  {
+    folder: 'sandbox',
+    because: 'a double that shares code with what it tests makes the same mistakes; it may start the bridge, no more',
+    ours: (target, typeOnly) =>
+      ['app.ts', 'clock.ts', 'config.ts'].includes(target) || target === 'ops/log.ts' || typeOnly,
+    packages: /./,
+  },
+];
+
+describe('the boundaries of src/', () => {
+  it('are read from real sources', () => {
+    expect(sources.length).toBeGreaterThan(20);
+    expect(sources.find((source) => source.path === 'bridge/ports.ts')?.imports.length).toBeGreaterThan(3);
+  });
+
+  for (const rule of RULES) {
+    it(`${rule.folder}/ imports only what it may, because ${rule.because}`, () => {
+      const wrong = sources
+        .filter((source) => source.folder === rule.folder)
+        .flatMap(({ path, imports }) =>
+          imports
+            .filter(({ target, ours, typeOnly }) => {
+              if (!ours) return !rule.packages.test(target);
+              return target !== 'errors.ts' && !target.startsWith(`${rule.folder}/`) && !rule.ours(target, typeOnly);
+            })
+            .map(({ target }) => `${path} imports ${target}`),
+        );
+      expect(wrong).toEqual([]);
+    });
+  }
+
+  it('each folder has a rule', () => {
+    const folders = new Set(sources.map((source) => source.folder).filter((folder) => folder !== ''));
+    expect([...folders].sort()).toEqual(RULES.map((rule) => rule.folder).sort());
+  });
+
+  it('nothing imports the sandbox but itself: the app must not know that it is being played with', () => {
+    const wrong = sources
+      .filter((source) => source.folder !== 'sandbox')
+      .filter(({ imports }) => imports.some(({ target }) => target.startsWith('sandbox/')))
+      .map((source) => source.path);
+    expect(wrong).toEqual([]);
+  });
+
+  it('pure files import only pure files, types and parsers, so that tests need nothing but values', () => {
+    const wrong = sources
+      .filter((source) => isPure(source.path))
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(({ target, ours, typeOnly }) => !typeOnly && !(ours ? isPure(target) : PURE_PACKAGES.test(target)))
+          .map(({ target }) => `${path} imports ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it('pure files draw no random numbers and start nothing', () => {
+    const impure = /\brandom\w*\s*\(|\bprocess\.|\bfetch\s*\(|\bcrypto\.(get|random)/;
+    const wrong = sources.filter((source) => isPure(source.path) && impure.test(source.code)).map(({ path }) => path);
+    expect(wrong).toEqual([]);
+  });
+
+  it('time and chance come in through ports: only clock.ts asks the world for them', () => {
+    const world = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate)\s*\(|\bnew Date\(\)/;
+    const wrong = sources
+      .filter((source) => source.folder !== 'sandbox' && source.path !== 'clock.ts' && source.path !== 'main.ts')
+      .filter((source) => world.test(source.code))
+      .map((source) => source.path);
+    expect(wrong).toEqual([]);
+  });
+
+  it('the environment is handed in: only the two mains look at it', () => {
+    const wrong = sources
+      .filter((source) => !['main.ts', 'sandbox/main.ts'].includes(source.path))
+      .filter((source) => /\bprocess\.env\b/.test(source.code))
+      .map((source) => source.path);
+    expect(wrong).toEqual([]);
+  });
+
+  it('names no pure file that does not exist', () => {
+    const missing = PURE.filter(
+      (entry) =>
+        !sources.some(({ path }) => path === entry || (entry.endsWith('/**') && path.startsWith(entry.slice(0, -2)))),
+    );
+    expect(missing).toEqual([]);
+  });
+});

@@ -1,0 +1,120 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+
+const manifest = z
+  .object({
+    display_information: z.object({ name: z.string().max(35), description: z.string().max(140) }),
+    features: z.object({
+      app_home: z.object({
+        home_tab_enabled: z.literal(true),
+        messages_tab_enabled: z.literal(true),
+        messages_tab_read_only_enabled: z.literal(false),
+      }),
+      slash_commands: z.array(z.object({ command: z.string().max(32), should_escape: z.boolean() })),
+    }),
+    oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()) }) }),
+    settings: z.object({
+      event_subscriptions: z.object({ bot_events: z.array(z.string()) }),
+      interactivity: z.object({ is_enabled: z.boolean() }),
+      socket_mode_enabled: z.boolean(),
+    }),
+  })
+  .parse(parse(readFileSync('manifest.yml', 'utf8')));
+
+const READ = ['channels:read', 'groups:read', 'im:read', 'mpim:read'];
+const HISTORY = ['channels:history', 'groups:history', 'im:history', 'mpim:history'];
+
+/** What each Web API method needs of a bot token (docs.slack.dev/reference/methods). */
+const SCOPES_OF_METHODS: Record<string, string[]> = {
+  'assistant.threads.setStatus': ['chat:write'],
+  'auth.test': [],
+  'chat.delete': ['chat:write'],
+  'chat.getPermalink': [],
+  'chat.postEphemeral': ['chat:write'],
+  'chat.postMessage': ['chat:write'],
+  'chat.update': ['chat:write'],
+  'conversations.history': HISTORY,
+  'conversations.info': READ,
+  'conversations.members': READ,
+  'conversations.open': ['im:write', 'mpim:write'],
+  'conversations.replies': HISTORY,
+  'files.info': ['files:read'],
+  'reactions.add': ['reactions:write'],
+  'reactions.remove': ['reactions:write'],
+  'usergroups.list': ['usergroups:read'],
+  'users.info': ['users:read'],
+  'users.list': ['users:read'],
+  'views.open': [],
+  'views.publish': [],
+  'views.push': [],
+  'views.update': [],
+};
+
+/** What each subscribed event needs (docs.slack.dev/reference/events), and how the code names it. */
+const EVENTS: Record<string, { scopes: string[]; type: string }> = {
+  app_home_opened: { scopes: [], type: 'app_home_opened' },
+  app_mention: { scopes: ['app_mentions:read'], type: 'app_mention' },
+  'message.channels': { scopes: ['channels:history'], type: 'message' },
+  'message.groups': { scopes: ['groups:history'], type: 'message' },
+  'message.im': { scopes: ['im:history'], type: 'message' },
+  'message.mpim': { scopes: ['mpim:history'], type: 'message' },
+};
+
+/** They classify methods, called or not. */
+const TABLES_OF_METHODS = ['web-api.ts', 'outbox/budget.ts'];
+
+function slackSources(): { path: string; text: string }[] {
+  return globSync('**/*.ts', { cwd: 'src/slack' }).map((path) => ({
+    path,
+    text: readFileSync(join('src/slack', path), 'utf8'),
+  }));
+}
+
+const METHOD =
+  /'((?:api|apps|assistant|auth|bookmarks|bots|calls|canvases|chat|conversations|dnd|emoji|files|pins|reactions|reminders|search|team|usergroups|users|views)(?:\.[a-zA-Z]+)+)'/g;
+
+function usedMethods(): string[] {
+  const found = slackSources()
+    .filter(({ path }) => !TABLES_OF_METHODS.includes(path))
+    .flatMap(({ text }) => [...text.matchAll(METHOD)].map((match) => match[1] ?? ''));
+  return [...new Set(found)].sort();
+}
+
+describe('manifest.yml', () => {
+  const granted = manifest.oauth_config.scopes.bot;
+  const events = manifest.settings.event_subscriptions.bot_events;
+
+  it('is looked at beside methods whose scopes are known', () => {
+    expect(usedMethods()).toContain('chat.postMessage');
+    expect(usedMethods().filter((method) => !(method in SCOPES_OF_METHODS))).toEqual([]);
+    expect(events.filter((event) => !(event in EVENTS))).toEqual([]);
+  });
+
+  it('asks for exactly the scopes that our methods, events and the command need', () => {
+    const needed = new Set([
+      ...usedMethods().flatMap((method) => SCOPES_OF_METHODS[method] ?? []),
+      ...events.flatMap((event) => EVENTS[event]?.scopes ?? []),
+      ...(manifest.features.slash_commands.length > 0 ? ['commands'] : []),
+    ]);
+    expect([...granted].sort()).toEqual([...needed].sort());
+    expect(granted).toEqual([...new Set(granted)].sort());
+  });
+
+  it('subscribes to exactly the events that the code handles', () => {
+    const code = slackSources().map(({ text }) => text);
+    const handles = (type: string) => code.some((text) => text.includes(`'${type}'`));
+    expect(events.filter((event) => !handles(EVENTS[event]?.type ?? event))).toEqual([]);
+    expect(
+      Object.keys(EVENTS).filter((event) => handles(EVENTS[event]?.type ?? '') && !events.includes(event)),
+    ).toEqual([]);
+  });
+
+  it('lets people write to the bot directly, click, and use the one command with whole mentions', () => {
+    expect(manifest.settings.interactivity.is_enabled).toBe(true);
+    expect(manifest.settings.socket_mode_enabled).toBe(true);
+    expect(manifest.features.slash_commands).toMatchObject([{ command: '/agent', should_escape: true }]);
+  });
+});

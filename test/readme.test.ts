@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { SETTINGS, settingsTable } from '../src/settings.ts';
+
+const START = '<!-- settings:start -->';
+const END = '<!-- settings:end -->';
+
+describe('README.md', () => {
+  it('has the table of settings that the code has; a failure shows what belongs between the markers', () => {
+    const readme = readFileSync('README.md', 'utf8');
+    const start = readme.indexOf(START);
+    const end = readme.indexOf(END);
+    expect(start, `README.md has no ${START}`).toBeGreaterThanOrEqual(0);
+    expect(end, `README.md has no ${END}`).toBeGreaterThan(start);
+    expect(readme.slice(start + START.length, end).trim()).toBe(settingsTable());
+  });
+});
+
+describe('.env.example', () => {
+  const lines = readFileSync('.env.example', 'utf8').split('\n');
+  const entries = lines.flatMap((line) => {
+    const [, off, name, value] = /^(# ?)?([A-Z][A-Z0-9_]*)=(.*)$/.exec(line) ?? [];
+    return name === undefined ? [] : [{ name, value: value ?? '', on: off === undefined }];
+  });
+
+  it('names every setting once', () => {
+    expect(entries.map((entry) => entry.name).sort()).toEqual(SETTINGS.map((setting) => setting.name).sort());
+  });
+
+  it('shows each default as it is, switched off, and no value that looks like a secret', () => {
+    for (const setting of SETTINGS) {
+      const entry = entries.find(({ name }) => name === setting.name);
+      if (setting.default !== null) expect(entry).toEqual({ name: setting.name, value: setting.default, on: false });
+      if ('secret' in setting) expect(entry?.value).toBe('');
+    }
+  });
+
+  it('has only empty settings switched on, so that a copy of it says what is missing', () => {
+    expect(entries.filter((entry) => entry.on && entry.value !== '')).toEqual([]);
+  });
+});
