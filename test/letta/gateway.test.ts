@@ -1,0 +1,284 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent, ConnectionEvent } from '../../src/bridge/agent-event.ts';
+import type { Choices } from '../../src/bridge/ports.ts';
+import { createGateway, type LettaTarget } from '../../src/letta/gateway.ts';
+import { createFakeClock } from '../support/clock.ts';
+import { createFakeHttp } from '../support/http.ts';
+import { createFakeLanes, type FakeLane } from '../support/lanes.ts';
+import { createFakeLetta } from '../support/letta.ts';
+import { createMemoryLog } from '../support/log.ts';
+
+const cloud: LettaTarget = {
+  mode: 'cloud',
+  baseUrl: 'https://api.letta.test',
+  apiKey: 'sk-secret',
+  environment: null,
+  relay: 'single',
+};
+const appServer: LettaTarget = { mode: 'app-server', url: 'wss://letta.test', token: 'sk-secret' };
+
+interface Device {
+  deviceId: string;
+  connectionName: string;
+  connectionId: string | null;
+}
+
+function setUp(target: LettaTarget, { agentId = null as string | null, kept = {} as Record<string, string> } = {}) {
+  const clock = createFakeClock();
+  const log = createMemoryLog();
+  const letta = createFakeLetta();
+  const fake = createFakeLanes();
+  const http = createFakeHttp();
+  const stored = new Map(Object.entries(kept));
+  const choices: Choices = {
+    get: async (name) => stored.get(name) ?? null,
+    set: async (name, value) => void stored.set(name, value),
+  };
+  const devices: Device[] = [{ deviceId: 'device-1', connectionName: 'build-box', connectionId: 'conn-1' }];
+  http.always(({ method, url }) => {
+    const { pathname, searchParams } = new URL(url);
+    const rows = devices.map((device) => ({ id: device.deviceId, ...device, lastHeartbeat: clock.now() }));
+    if (pathname === '/v1/environments') {
+      return { status: 200, body: { connections: rows.filter((row) => row.connectionId), hasNextPage: false } };
+    }
+    const one = rows.find((row) => pathname === `/v1/environments/${row.deviceId}`);
+    if (one) return { status: 200, body: one };
+    if (pathname === '/v1/agents/') return { status: 200, body: letta.agents };
+    if (method === 'POST' && pathname === '/v1/conversations/') {
+      const id = `conv-${letta.conversations.length + 1}`;
+      letta.conversations.push(id);
+      return { status: 200, body: { id, agent_id: searchParams.get('agent_id') } };
+    }
+    return { status: 404, body: {} };
+  });
+  fake.onDial = (lane: FakeLane) => lane.open();
+  fake.onSend = (lane, frame) => {
+    for (const answer of letta.receive(frame)) lane.deliver(answer);
+  };
+  let ids = 0;
+  const gateway = createGateway({
+    target,
+    agentId,
+    clock,
+    random: { next: () => 0.5, id: () => `r${ids++}` },
+    dial: fake.dial,
+    fetch: http.fetch,
+    choices,
+    log,
+  });
+  const told: (AgentEvent | ConnectionEvent)[] = [];
+  const connect = (runtime: Parameters<typeof gateway.connect>[0]['runtime'] = null) =>
+    gateway.connect({ runtime, mode: 'standard' }, (event) => void told.push(event));
+  const ready = () => told.flatMap((event) => (event.type === 'ready' ? [event.runtime] : []));
+  const unavailable = () => told.findLast((event) => event.type === 'unavailable');
+  const sent = (type: string) => letta.received.filter((frame) => frame.type === type);
+  return { clock, log, letta, fake, http, stored, devices, connect, ready, unavailable, sent, told };
+}
+
+describe('which agent', () => {
+  it('is the configured one, without asking', async () => {
+    const { clock, connect, ready, sent, stored } = setUp(appServer, {
+      agentId: 'agent-1',
+      kept: { agent: 'agent-7' },
+    });
+    connect();
+    await clock.settle();
+    expect(ready()[0]?.agentId).toBe('agent-1');
+    expect(sent('agent_list')).toEqual([]);
+    expect(stored.get('agent')).toBe('agent-7');
+  });
+
+  it('is the only one there is, and stays it when others appear', async () => {
+    const { clock, connect, ready, letta, stored } = setUp(appServer);
+    connect();
+    await clock.settle();
+    letta.agents.unshift({ id: 'agent-2', name: 'Newcomer' });
+    connect();
+    await clock.settle();
+    expect(ready().map((runtime) => runtime.agentId)).toEqual(['agent-1', 'agent-1']);
+    expect(stored.get('agent')).toBe('agent-1');
+  });
+
+  it('is the stored one after a restart', async () => {
+    const { clock, connect, ready, letta, sent } = setUp(appServer, { kept: { agent: 'agent-1' } });
+    letta.agents.push({ id: 'agent-2', name: 'Newcomer' });
+    connect();
+    await clock.settle();
+    expect(ready()[0]?.agentId).toBe('agent-1');
+    expect(sent('agent_list')).toEqual([]);
+  });
+
+  it('is asked for when there are several, with their names', async () => {
+    const { clock, connect, letta, unavailable, stored } = setUp(appServer);
+    letta.agents.push({ id: 'agent-2', name: 'Bob' });
+    connect();
+    await clock.settle();
+    expect(unavailable()).toMatchObject({
+      code: 'several_agents',
+      notice: expect.stringMatching(/LETTA_AGENT_ID.*agent-1 \(Ada\), agent-2 \(Bob\)/),
+      retryInMs: null,
+    });
+    expect(stored.size).toBe(0);
+  });
+
+  it('is made once on an App Server that has none, however many threads start at once', async () => {
+    const { clock, connect, ready, letta, sent, stored, log } = setUp(appServer);
+    letta.agents.length = 0;
+    connect();
+    connect();
+    connect();
+    await clock.settle();
+    await clock.settle();
+    expect(sent('agent_create')).toHaveLength(1);
+    expect(new Set(ready().map((runtime) => runtime.agentId)).size).toBe(1);
+    expect(ready()).toHaveLength(3);
+    expect(stored.get('agent')).toBe(letta.agents[0]?.id);
+    expect(log.lines.some((line) => line.fields.agentId === letta.agents[0]?.id)).toBe(true);
+  });
+
+  it('is tried again after a failure', async () => {
+    const { clock, connect, ready, fake, unavailable } = setUp(appServer);
+    const open = fake.onDial;
+    fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: 'ECONNREFUSED' });
+    connect();
+    await clock.settle();
+    expect(unavailable()).toMatchObject({ code: 'letta_unreachable', retryInMs: 250 });
+    fake.onDial = open;
+    await clock.advance(1_000);
+    expect(ready()).toHaveLength(1);
+  });
+
+  it('is never made in the cloud', async () => {
+    const { clock, connect, letta, unavailable } = setUp(cloud);
+    letta.agents.length = 0;
+    connect();
+    await clock.settle();
+    expect(unavailable()).toMatchObject({ code: 'no_agent', retryInMs: null });
+    expect(letta.agents).toEqual([]);
+  });
+
+  it.each([
+    [401, 'letta_unauthorized', null],
+    [403, 'letta_unauthorized', null],
+    [426, 'letta_refused', null],
+    [502, 'letta_unreachable', 250],
+  ])('an App Server that answers %i is %s', async (status, code, retryInMs) => {
+    const { clock, connect, fake, unavailable } = setUp(appServer, { agentId: 'agent-1' });
+    fake.onDial = (lane) => lane.lose({ kind: 'refused', status, text: 'sk-secret' });
+    connect();
+    await clock.settle();
+    expect(unavailable()).toMatchObject({ code, retryInMs });
+  });
+});
+
+describe('which device', () => {
+  it('is the only one online, and stays it when a laptop appears or it goes away', async () => {
+    const { clock, connect, ready, devices, stored, unavailable } = setUp(cloud);
+    connect();
+    await clock.settle();
+    expect(stored.get('device')).toBe('device-1');
+    devices.push({ deviceId: 'laptop', connectionName: 'laptop', connectionId: 'conn-9' });
+    connect();
+    await clock.settle();
+    expect(ready().map((runtime) => runtime.deviceId)).toEqual(['device-1', 'device-1']);
+    Object.assign(devices[0] as Device, { connectionId: null });
+    connect();
+    await clock.settle();
+    expect(unavailable()).toMatchObject({
+      code: 'environment_offline',
+      notice: 'Letta device build-box is offline.',
+      retryInMs: 250,
+    });
+  });
+
+  it('is asked for when several are online', async () => {
+    const { clock, connect, devices, stored, unavailable } = setUp(cloud);
+    devices.push({ deviceId: 'laptop', connectionName: 'lap top', connectionId: 'conn-9' });
+    connect();
+    await clock.settle();
+    expect(unavailable()).toMatchObject({ code: 'several_environments', retryInMs: null });
+    expect(unavailable()).toMatchObject({ notice: expect.stringMatching(/build-box .*lap top/) });
+    expect(stored.has('device')).toBe(false);
+  });
+
+  it('is the configured one whatever was stored', async () => {
+    const { clock, connect, devices, ready } = setUp(
+      { ...cloud, environment: 'lap top' },
+      { kept: { device: 'device-1' } },
+    );
+    devices.push({ deviceId: 'laptop', connectionName: 'lap top', connectionId: 'conn-9' });
+    connect();
+    await clock.settle();
+    expect(ready()[0]?.deviceId).toBe('laptop');
+  });
+
+  it('is the one the thread knows, under its current lease, also after a loss', async () => {
+    const { clock, connect, devices, ready, fake, http } = setUp({ ...cloud, environment: 'lap top' });
+    connect({ agentId: 'agent-1', conversationId: 'conv-1', deviceId: 'device-1' });
+    await clock.settle();
+    expect(fake.lanes[0]?.endpoint.url).toContain('/conn-1/status/ws');
+    Object.assign(devices[0] as Device, { connectionId: 'conn-2' });
+    fake.lanes[0]?.lose({ kind: 'refused', status: 404, text: '' });
+    await clock.advance(1_000);
+    expect(fake.lanes[1]?.endpoint.url).toContain('/conn-2/status/ws');
+    expect(ready()).toHaveLength(2);
+    expect(http.calls.every((call) => call.url.endsWith('/v1/environments/device-1'))).toBe(true);
+  });
+
+  it('gets one new conversation, however often its link fails to open', async () => {
+    const { clock, connect, ready, fake, letta, sent } = setUp(cloud);
+    const open = fake.onDial;
+    fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: '' });
+    connect();
+    await clock.advance(5_000);
+    fake.onDial = open;
+    await clock.advance(30_000);
+    expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
+    expect(ready()[0]).toEqual({ agentId: 'agent-1', conversationId: 'conv-2', deviceId: 'device-1' });
+    expect(sent('runtime_start')[0]).toMatchObject({ mode: 'standard', conversation_id: 'conv-2' });
+  });
+
+  it('opens both lanes of a pair and starts the runtime on control', async () => {
+    const { clock, connect, fake, ready } = setUp({ ...cloud, relay: 'pair' });
+    connect();
+    await clock.settle();
+    expect(fake.lanes.map((lane) => lane.endpoint.name)).toEqual(['control', 'stream']);
+    expect(fake.lanes[0]?.sent[0]).toMatchObject({ type: 'runtime_start' });
+    expect(fake.lanes[1]?.sent).toEqual([]);
+    expect(ready()).toHaveLength(1);
+  });
+
+  it('is not looked for with a key that Letta does not accept', async () => {
+    const { clock, connect, http, unavailable, fake } = setUp(cloud);
+    http.always(() => ({ status: 401, body: {} }));
+    connect();
+    await clock.advance(60_000);
+    expect(unavailable()).toMatchObject({ code: 'letta_unauthorized', retryInMs: null });
+    expect(fake.lanes).toEqual([]);
+    expect(http.calls).toHaveLength(1);
+  });
+});
+
+describe('a gateway', () => {
+  it.each([
+    { ...appServer, url: 'ws://letta.test' },
+    { ...cloud, baseUrl: 'http://api.letta.test' },
+  ])('refuses to be made for an address that would leak its secret', (target) => {
+    expect(() => setUp(target)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
+  });
+
+  it('logs no secret and no address', async () => {
+    for (const target of [appServer, cloud]) {
+      const { clock, connect, fake, log, told } = setUp(target);
+      connect();
+      await clock.settle();
+      fake.lanes.at(-1)?.lose();
+      fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: 'ENOTFOUND' });
+      await clock.advance(10_000);
+      const text = JSON.stringify([log.lines, told], (_key, value) =>
+        value instanceof Error ? [value.message, value.stack, value.cause] : value,
+      );
+      expect(text).not.toMatch(/sk-secret|wss?:|https?:/);
+    }
+  });
+});
