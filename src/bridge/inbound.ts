@@ -97,19 +97,27 @@ export type ModalRequest =
   | { kind: 'view_full'; title: string; text: string };
 
 /** Every click ends in exactly one of these; a `refused` one changed nothing. */
-export type ActionOutcome =
-  | { result: 'decided' }
-  | { result: 'modal'; modal: ModalRequest }
-  | { result: 'refused'; why: RefusedWhy; notice: string };
+export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;
 
 /** `unreachable`: nothing was decided because Letta can not be told now; the card stays. */
 export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable';
+
+/** Nothing changed; `notice` is one line for the person, for their eyes only. */
+export interface Refused {
+  result: 'refused';
+  why: RefusedWhy;
+  notice: string;
+}
+
+export function refused(why: RefusedWhy, notice: string): Refused {
+  return { result: 'refused', why, notice };
+}
 
 /** `errors` are shown at the modal's input of that number; the modal stays open. */
 export type SubmissionOutcome =
   | { result: 'decided' }
   | { result: 'invalid'; errors: { input: number; text: string }[] }
-  | { result: 'refused'; why: RefusedWhy; notice: string };
+  | Refused;
 
 /** What became of an inbound message; every one has an outcome and a reason that is logged. */
 export type MessageOutcome =

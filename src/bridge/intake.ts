@@ -9,16 +9,18 @@ import {
   type ThreadKey,
   type UserId,
 } from './ids.ts';
-import type {
-  ActionOutcome,
-  InboundAction,
-  InboundCommand,
-  InboundMessage,
-  InboundSubmission,
-  MessageOutcome,
-  Span,
-  SubmissionOutcome,
-  ThreadAddress,
+import {
+  type ActionOutcome,
+  type InboundAction,
+  type InboundCommand,
+  type InboundMessage,
+  type InboundSubmission,
+  type MessageOutcome,
+  type Refused,
+  refused,
+  type Span,
+  type SubmissionOutcome,
+  type ThreadAddress,
 } from './inbound.ts';
 import { accept, hasSeen, INBOX_LIMIT, itemOf, newRecord, overhear } from './inbox.ts';
 import type { Clock, Intake, Log, People, Person, Surface, Threads } from './ports.ts';
@@ -145,13 +147,12 @@ export class BridgeIntake implements Intake {
     user: UserId,
     team: TeamId,
     work: (key: ThreadKey, person: Person) => Promise<T>,
-  ): Promise<T | { result: 'refused'; why: 'expired' | 'not_allowed'; notice: string }> {
+  ): Promise<T | Refused> {
     const key = await this.#parts.threads.byToken(token);
-    if (!key)
-      return { result: 'refused', why: 'expired', notice: 'This is over: nothing waits for this button any more.' };
+    if (!key) return refused('expired', 'This is over: nothing waits for this button any more.');
     const person = await this.#parts.people.person(user, team);
     const verdict = can(this.#parts.policy, person, { do: 'speak' }, placeOfThread(key));
-    if (!verdict.allowed) return { result: 'refused', why: 'not_allowed', notice: verdict.notice };
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice);
     return work(key, person);
   }
 

@@ -1,0 +1,87 @@
+import type { Clock, Log } from './ports.ts';
+
+/** One thing that happens to a thread. It may wait for the disk, never for Slack or Letta. */
+export type Mail = () => void | Promise<void>;
+
+export interface MailboxParts {
+  clock: Clock;
+  log: Log;
+  /** The last mail was handled; called once per burst. */
+  onEmpty(): void;
+  /** A mail threw: called after a second, to take up what is left undone. */
+  onFailed: Mail;
+}
+
+const AFTER_FAILURE_MS = 1_000;
+
+/** Handles mails one after another: the order of things in a thread comes from here, not from locks. */
+export class Mailbox {
+  readonly #parts: MailboxParts;
+  readonly #mails: Mail[] = [];
+  #draining = false;
+  #closed = false;
+
+  constructor(parts: MailboxParts) {
+    this.#parts = parts;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get empty(): boolean {
+    return this.#mails.length === 0;
+  }
+
+  post(mail: Mail): void {
+    if (this.#closed) return;
+    this.#mails.push(mail);
+    if (!this.#draining) void this.#drain();
+  }
+
+  /** A mail whose result somebody outside waits for. */
+  ask<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#closed) reject(new Error('the thread is closing'));
+      this.post(() => work().then(resolve, reject));
+    });
+  }
+
+  /** Work of the world, already under way: what comes of it is a mail. */
+  away<T>(work: Promise<T>, done: (value: T) => ReturnType<Mail>, failed: (error: unknown) => ReturnType<Mail>): void {
+    work.then(
+      (value) => this.post(() => done(value)),
+      (error: unknown) => this.post(() => failed(error)),
+    );
+  }
+
+  later(ms: number, mail: Mail): { cancel(): void } {
+    return this.#parts.clock.after(ms, () => this.post(mail));
+  }
+
+  /** For what must happen and could not: a full disk heals, a forgotten turn does not. */
+  again(message: string, error: unknown, mail: Mail): void {
+    this.#parts.log.error({ err: error }, message);
+    this.later(AFTER_FAILURE_MS, mail);
+  }
+
+  /** Mails that wait are forgotten. Closing twice is fine. */
+  close(): void {
+    this.#closed = true;
+    this.#mails.length = 0;
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    for (let mail = this.#mails.shift(); mail; mail = this.#mails.shift()) {
+      try {
+        const waiting = mail();
+        if (waiting) await waiting;
+      } catch (error) {
+        this.again('a step of the thread failed', error, this.#parts.onFailed);
+      }
+      if (this.#mails.length === 0 && !this.#closed) this.#parts.onEmpty();
+    }
+    this.#draining = false;
+  }
+}

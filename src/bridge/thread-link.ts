@@ -1,0 +1,120 @@
+import type { AgentEvent, ConnectionEvent, LoopStatus, PermissionMode, StoredRuntime } from './agent-event.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { AgentConnection, AgentGateway, Log } from './ports.ts';
+import type { OpenTurn } from './thread-record.ts';
+
+export interface LinkParts {
+  gateway: AgentGateway;
+  mode: PermissionMode;
+  mailbox: Mailbox;
+  log: Log;
+  onEvent(event: AgentEvent | ConnectionEvent): void | Promise<void>;
+  /** An input may be sent again. */
+  onSettled(): void | Promise<void>;
+}
+
+/** Between two tries of what failed for no lasting reason; never at once: that would spin. */
+export const RETRY_MS = 2_000;
+
+/** A thread's connection to its runtime, and what is known of the runtime through it. */
+export class ThreadLink {
+  readonly #parts: LinkParts;
+  #connection: AgentConnection | null = null;
+  /** Counts connections, so that a late event of an old one is known as such. */
+  #dial = 0;
+  #ready = false;
+  #settled = false;
+  #runs: Record<string, string[]> = {};
+  loop: LoopStatus = 'idle';
+  device: string | null = null;
+  workingDirectory: string | null = null;
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+  }
+
+  /** The connection while the runtime can be reached through it. */
+  get ready(): AgentConnection | null {
+    return this.#ready ? this.#connection : null;
+  }
+
+  /** Whether Letta would track an input sent now: after a replay, or a `sync` after the last turn's end. */
+  get canSubmit(): boolean {
+    return this.#ready && this.#settled && this.loop === 'idle';
+  }
+
+  connect(runtime: StoredRuntime | null): void {
+    if (this.#connection) return;
+    const { gateway, mode, mailbox, onEvent } = this.#parts;
+    this.#dial += 1;
+    const dial = this.#dial;
+    this.#connection = gateway.connect({ runtime, mode }, (event) =>
+      mailbox.post(() => (this.#dial === dial ? onEvent(event) : undefined)),
+    );
+  }
+
+  disconnect(): void {
+    this.#connection?.close();
+    this.#connection = null;
+    this.#dial += 1;
+    this.lost();
+    this.loop = 'idle';
+    this.#runs = {};
+  }
+
+  opened(event: ConnectionEvent & { type: 'ready' }): void {
+    this.#ready = true;
+    this.#settled = true;
+    this.device = event.deviceName;
+    this.workingDirectory = event.workingDirectory;
+    this.loop = event.loop;
+    this.#runs = event.clientMessageIdsByRun;
+  }
+
+  lost(): void {
+    this.#ready = false;
+    this.#settled = false;
+  }
+
+  looped(event: AgentEvent & { type: 'loop' }): void {
+    this.loop = event.status;
+    this.#runs = event.clientMessageIdsByRun;
+  }
+
+  /** An input was sent: before the next one its turn must have ended and a round trip passed. */
+  submitted(): void {
+    this.#settled = false;
+  }
+
+  /** Nothing was sent after all. */
+  unsubmitted(): void {
+    if (this.#ready) this.#settled = true;
+  }
+
+  settle(): void {
+    const connection = this.ready;
+    if (!connection) return;
+    const { mailbox, log, onSettled } = this.#parts;
+    mailbox.away(
+      connection.settle(),
+      () => {
+        if (this.ready !== connection) return undefined;
+        this.#settled = true;
+        return onSettled();
+      },
+      (error) => {
+        log.warn({ err: error }, 'sync after a turn failed');
+        // A lost link replays anyway; a deaf one is asked again.
+        if (this.ready === connection) mailbox.later(RETRY_MS, () => this.settle());
+      },
+    );
+  }
+
+  /** Whether a run carries this turn's input; runs are tied to inputs by the loop status alone (PROTOCOL.md 6.1). */
+  carries(turn: OpenTurn, runId: string): boolean {
+    const id = turn.clientMessageId ?? '';
+    if (this.#runs[runId]) return this.#runs[runId].includes(id);
+    // A run that nobody claims ends our turn only if ours is known to have begun.
+    return Object.values(this.#runs).some((ids) => ids.includes(id));
+  }
+}
