@@ -42,9 +42,10 @@ export const appTokenShape = slackToken(
   'xapp-',
   'Make an app-level token (xapp-…) with connections:write under Basic Information, App-Level Tokens.',
 );
-export const signingSecretShape = z
-  .string()
-  .regex(/^[^\s-]+$/, 'does not look like a signing secret → Copy it from Basic Information, App Credentials.');
+export const signingSecretShape = word.refine(
+  (value) => !/^x(ox|app)/.test(value),
+  'is a token, not a signing secret → Copy the Signing Secret from Basic Information, App Credentials.',
+);
 
 export const webUrl = z.string().superRefine((value, context) => {
   const fail = (message: string) => context.addIssue({ code: 'custom', message });
@@ -76,10 +77,7 @@ export const relayShape: Check<'single' | 'pair'> = z.enum(
 
 export const agentIdShape = z
   .string()
-  .regex(
-    /^agent-[\w-]+$/,
-    'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.',
-  );
+  .regex(/^\S+$/, 'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.');
 
 const MODES = ['standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
 export const permissionMode: Check<PermissionMode> = z.enum(MODES, {

@@ -149,6 +149,7 @@ describe('loadConfig', () => {
     ['an http address', { LETTA_APP_SERVER_URL: 'http://127.0.0.1:4500' }, 'Write ws://'],
     ['a bare host', { LETTA_APP_SERVER_URL: '127.0.0.1:4500' }, 'is not a WebSocket address'],
     ['a token in an address', { LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws?token=x' }, 'LETTA_APP_SERVER_TOKEN'],
+    ['a token for a signing secret', { SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: 'xoxb-1' }, 'not a signing secret'],
     ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not the id of an agent'],
     ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is none of the modes'],
     ['a path for a store', { STORE: './data/bridge.db' }, 'is not a URI'],

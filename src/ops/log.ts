@@ -32,7 +32,7 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
 export function createLog(options: LogOptions): Log {
   const to = options.to ?? destination({ fd: 1, sync: true });
   const hide = hider(options.secrets ?? []);
-  const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: false });
+  const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: options.to === undefined });
   const write = (line: string) => {
     const hidden = hide(line);
     to.write(options.pretty ? (forPeople(hidden) ?? hidden) : hidden);

@@ -11,7 +11,7 @@ import type { InboxItem, ThreadRecord } from '../bridge/thread-record.ts';
 import { BridgeError } from '../errors.ts';
 
 /** Raise it when stored records change so that an older bridge would misread them, and read the older ones too. */
-export const SCHEMA = 1;
+const SCHEMA = 1;
 
 function parses(parse: (key: string) => unknown): (value: unknown) => boolean {
   return (value) => {

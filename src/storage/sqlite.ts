@@ -19,10 +19,12 @@ const APPLICATION = 0x4c534272;
 export function openDatabase(path: string): DatabaseSync {
   // Created by us, so that only we may read what people wrote; SQLite gives its side files the same mode.
   closeSync(openSync(path, 'a', 0o600));
-  const database = new DatabaseSync(path, { timeout: 5_000 });
+  const database = new DatabaseSync(path, { timeout: 1_000 });
   try {
     // FULL: in WAL mode NORMAL does not sync at commit, so a power cut would lose messages that Slack heard "ok" for.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    // What people wrote is kept while it is needed: a deleted row's bytes go, too.
+    database.exec('PRAGMA secure_delete = ON');
     const layout = pragma(database, 'user_version');
     const application = pragma(database, 'application_id');
     if (layout === 0 && application === 0 && pragma(database, 'schema_version') === 0) {
