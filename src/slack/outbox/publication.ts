@@ -139,19 +139,20 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function run(): void {
     if (busy || over || wanted === null) return;
-    if (doubt !== null) return look(doubt);
-    if (rendered?.content !== wanted && !render(wanted)) return;
+    if (doubt !== null) look(doubt);
+    else if (rendered?.content === wanted || render(wanted)) next();
+  }
+
+  /** The first of the planned calls that is allowed now. */
+  function next(): void {
     if (rendered === null) return;
-    const calls = plan(ledger, rendered.posts);
-    if (calls.length === 0) return settle();
-    const now = clock.now();
-    let soonest = Number.POSITIVE_INFINITY;
-    for (const call of calls) {
-      const at = allowedAt(call, rendered.content);
-      if (at <= now) return start(perform(call, rendered.content));
-      soonest = Math.min(soonest, at);
-    }
-    blockedUntil = soonest;
+    const { content, posts } = rendered;
+    const calls = plan(ledger, posts);
+    const times = calls.map((call) => allowedAt(call, content));
+    const call = calls.find((_, index) => (times[index] ?? 0) <= clock.now());
+    if (call) start(perform(call, content));
+    else if (calls.length > 0) blockedUntil = Math.min(...times);
+    else settle();
   }
 
   /** False when there is nothing to go on with. */
@@ -314,7 +315,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function simplify(post: SlackPost, content: Content, word: string): void {
     const part = post.part.split('~')[0] ?? post.part;
     const level = simplified.get(part);
-    if (level === 2 || rendered === null) return undeliverable(content, word);
+    if (level === 2 || rendered === null) {
+      undeliverable(content, word);
+      return;
+    }
     simplified.set(part, level === 1 ? 2 : 1);
     rendered = { ...rendered, posts: expand(rendered.raw) };
   }

@@ -1,0 +1,190 @@
+import { compareTs } from '../../../src/bridge/ids.ts';
+import type { Clock } from '../../../src/bridge/ports.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/slack-api.ts';
+
+export interface FakeMessage {
+  channel: string;
+  ts: string;
+  thread: string | null;
+  text: string;
+  blocks: { text?: string }[];
+  metadata: unknown;
+}
+
+export interface FakeCall {
+  method: string;
+  args: Record<string, unknown>;
+  client: string;
+  /** When it was made and, once answered, when that was. */
+  at: number;
+  answeredAt: number | null;
+  /** `ok`, or the error that the caller got. */
+  outcome: string;
+}
+
+/** What goes wrong with one call. `after`: the call had its effect, the caller hears nothing. */
+export type Fault =
+  | { kind: 'limited'; retryAfterMs: number | null }
+  | { kind: 'refused'; error: string }
+  | { kind: 'before' | 'after' };
+
+export interface FakeSlack extends SlackApi {
+  readonly calls: FakeCall[];
+  /** Broken rules: what a real Slack would have limited or what its readers would see as wrong. */
+  readonly complaints: string[];
+  /** Decides for each call whether something goes wrong. */
+  fault: (method: string, args: Record<string, unknown>) => Fault | null;
+  latency: (method: string) => number;
+  of(method: string): FakeCall[];
+  /** What the messages of a thread show, in reading order. */
+  shown(channel: string, thread: string | null): string[];
+  messages(channel: string, thread: string | null): FakeMessage[];
+  delete(channel: string, ts: string): void;
+  /** Puts a message there that nobody posted through this API object. */
+  put(message: Omit<FakeMessage, 'ts'>): string;
+  status(channel: string, thread: string): string;
+}
+
+const WINDOW = 60_000;
+const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, 'conversations.replies': 50 };
+
+/** A small Slack that keeps messages, enforces its limits and never waits longer than its latency. */
+export function createFakeSlack(clock: Clock): FakeSlack {
+  const calls: FakeCall[] = [];
+  const complaints: string[] = [];
+  const store: FakeMessage[] = [];
+  const blocked = new Map<string, number>();
+  const statuses = new Map<string, string>();
+  const inFlight = new Set<string>();
+  let serial = 0;
+
+  const nextTs = () => {
+    serial += 1;
+    return `${Math.floor(clock.now() / 1000)}.${String(serial).padStart(6, '0')}`;
+  };
+  const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+  const find = (args: Record<string, unknown>) =>
+    store.find((message) => message.channel === args['channel'] && message.ts === args['ts']);
+
+  function watch(method: string, args: Record<string, unknown>) {
+    const now = clock.now();
+    if (now < (blocked.get(method) ?? 0)) complaints.push(`${method} before its Retry-After`);
+    const limit = LIMITS[method];
+    const same = calls.filter((call) => call.method === method && (call.answeredAt ?? now) > now - WINDOW);
+    if (limit !== undefined && same.length >= limit) complaints.push(`${method} over ${limit} in 60 s`);
+    if (method === 'chat.postMessage') {
+      const last = same.filter((call) => call.args['channel'] === args['channel']).at(-1);
+      if (last && now - last.at < 1000) complaints.push('two posts in a channel within 1 s');
+    }
+    if (method === 'chat.update' && String(args['text']).length > 4000) complaints.push('edit with more than 4,000');
+    const key = `${args['channel']} ${args['ts']}`;
+    if (method === 'chat.update' || method === 'chat.delete') {
+      if (inFlight.has(key)) complaints.push('two calls in flight for one message');
+    }
+    if (method === 'chat.update') {
+      const live = same.filter((call) => call.client === 'live');
+      if (args['client'] === 'live' && live.length >= 40) complaints.push('more than 40 live edits in 60 s');
+    }
+    return key;
+  }
+
+  function effect(method: string, args: Record<string, unknown>): Record<string, unknown> {
+    const refuse = (error: string) => {
+      throw new SlackError(method, 'refused', error);
+    };
+    const blocks = (args['blocks'] ?? []) as { text?: string }[];
+    const text = String(args['text'] ?? '');
+    if (method === 'chat.postMessage') {
+      const thread = (args['thread_ts'] as string | undefined) ?? null;
+      const ts = nextTs();
+      store.push({ channel: String(args['channel']), ts, thread, text, blocks, metadata: args['metadata'] });
+      if (thread !== null) statuses.delete(`${args['channel']} ${thread}`);
+      return { ts };
+    }
+    if (method === 'chat.update' || method === 'chat.delete') {
+      const message = find(args);
+      if (!message) refuse('message_not_found');
+      else if (method === 'chat.delete') store.splice(store.indexOf(message), 1);
+      else Object.assign(message, { text, blocks, metadata: args['metadata'] ?? message.metadata });
+      return { ts: args['ts'] };
+    }
+    if (method === 'assistant.threads.setStatus') {
+      statuses.set(`${args['channel_id']} ${args['thread_ts']}`, String(args['status']));
+      return {};
+    }
+    if (method === 'conversations.replies' || method === 'conversations.history') {
+      const thread = method === 'conversations.replies' ? args['ts'] : null;
+      const messages = store.filter(
+        (message) =>
+          message.channel === args['channel'] &&
+          message.thread === thread &&
+          compareTs(message.ts, String(args['oldest'])) > 0,
+      );
+      if (method === 'conversations.history') messages.reverse();
+      if (!args['include_all_metadata']) return { messages: messages.map(({ metadata: _, ...rest }) => rest) };
+      const from = Number(args['cursor'] ?? 0);
+      const next = from + Number(args['limit']);
+      const next_cursor = next < messages.length ? String(next) : '';
+      return { messages: messages.slice(from, next), response_metadata: { next_cursor } };
+    }
+    if (method === 'chat.postEphemeral') return { message_ts: nextTs() };
+    throw new Error(`the fake Slack knows no ${method}`);
+  }
+
+  const slack: FakeSlack = {
+    calls,
+    complaints,
+    fault: () => null,
+    latency: () => 100,
+    async call(method, args, { client }) {
+      const key = watch(method, { ...args, client });
+      const call: FakeCall = { method, args, client, at: clock.now(), answeredAt: null, outcome: 'no answer yet' };
+      calls.push(call);
+      inFlight.add(key);
+      try {
+        const latency = slack.latency(method);
+        await sleep(latency / 2);
+        const fault = slack.fault(method, args);
+        if (fault?.kind === 'limited') {
+          blocked.set(method, clock.now() + (fault.retryAfterMs ?? 0));
+          throw new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: fault.retryAfterMs });
+        }
+        if (fault?.kind === 'refused') throw new SlackError(method, 'refused', fault.error);
+        if (fault?.kind === 'before') throw new SlackError(method, 'unknown', 'ECONNRESET');
+        const answer = effect(method, args);
+        if (fault?.kind === 'after') throw new SlackError(method, 'unknown', 'ECONNRESET');
+        await sleep(latency / 2);
+        call.outcome = 'ok';
+        return { ok: true, ...answer } as SlackAnswer;
+      } catch (error) {
+        if (error instanceof SlackError) call.outcome = error.error;
+        throw error;
+      } finally {
+        call.answeredAt = clock.now();
+        inFlight.delete(key);
+      }
+    },
+    of: (method) => calls.filter((call) => call.method === method),
+    messages: (channel, thread) =>
+      store
+        .filter((message) => message.channel === channel && message.thread === thread)
+        .sort((a, b) => compareTs(a.ts, b.ts)),
+    shown: (channel, thread) =>
+      slack
+        .messages(channel, thread)
+        .map(({ blocks, text }) =>
+          blocks.length > 0 ? blocks.map((block) => block.text ?? '').join('') : `text:${text}`,
+        ),
+    delete(channel, ts) {
+      const message = find({ channel, ts });
+      if (message) store.splice(store.indexOf(message), 1);
+    },
+    put(message) {
+      const ts = nextTs();
+      store.push({ ...message, ts });
+      return ts;
+    },
+    status: (channel, thread) => statuses.get(`${channel} ${thread}`) ?? '',
+  };
+  return slack;
+}

@@ -1,0 +1,194 @@
+import type { Token, TurnId } from '../../../src/bridge/ids.ts';
+import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
+import type { Log, Random } from '../../../src/bridge/ports.ts';
+import type { PostRecord } from '../../../src/bridge/thread-record.ts';
+import type { Activity, Card, Ending, TurnView, ViewItem } from '../../../src/bridge/turn-view.ts';
+import { createSurface } from '../../../src/slack/outbox/surface.ts';
+import type { SlackPost } from '../../../src/slack/post.ts';
+import type { SlackApi } from '../../../src/slack/slack-api.ts';
+import { createFakeClock } from '../../support/clock.ts';
+import { createFakeSlack } from './fake-slack.ts';
+
+/** Characters of one message of the tiny renderer. */
+export const PART_MAX = 40;
+
+export const address: ThreadAddress = { team: 'T01', channel: 'C01', threadTs: '1700000000.000001' };
+
+function textPost(part: string, text: string, live: boolean): SlackPost {
+  return { part, kind: 'text', blocks: [{ type: 'markdown', text }], text: 'Answer', live };
+}
+
+/** Texts in parts of 40, cards whole, and while the turn runs what it is doing, below all. */
+export function renderTiny(view: TurnView): SlackPost[] {
+  const posts: SlackPost[] = [];
+  const doing = view.live ? `[${view.live.activity.kind}]` : '';
+  view.items.forEach((item, index) => {
+    if (item.kind === 'card') {
+      const text = `card ${item.card.token} ${item.card.state.state}`;
+      posts.push({ part: `${index}.0`, kind: 'card', blocks: [{ type: 'markdown', text }], text, live: false });
+      return;
+    }
+    const last = index === view.items.length - 1;
+    const count = Math.ceil(item.markdown.length / PART_MAX);
+    for (let n = 0; n < count; n += 1) {
+      const live = view.live !== null && last && n === count - 1;
+      const text = item.markdown.slice(n * PART_MAX, (n + 1) * PART_MAX);
+      posts.push(textPost(`${index}.${n}`, live ? text + doing : text, live));
+    }
+  });
+  if (view.live && view.items.at(-1)?.kind !== 'text') posts.push(textPost(`${view.items.length}.0`, doing, true));
+  if (view.ending?.line) posts.push(textPost(`${view.items.length}.0`, view.ending.line, false));
+  return posts;
+}
+
+export const silentLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silentLog,
+};
+
+export function seededRandom(seed = 1): Random {
+  let state = seed >>> 0;
+  let ids = 0;
+  const next = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const id = () => {
+    ids += 1;
+    return `id${ids}`;
+  };
+  return { next, id };
+}
+
+export interface Turn {
+  /** What `onPosts` was told last: what a restart would begin with. */
+  stored: PostRecord[];
+  show(view: Partial<ViewParts>): void;
+  finish(view: Partial<ViewParts>): void;
+  delivery: { delivered: boolean; reason?: string } | null;
+}
+
+interface ViewParts {
+  items: ViewItem[];
+  activity: Activity;
+  line: string | null;
+}
+
+export const text = (markdown: string): ViewItem => ({ kind: 'text', markdown });
+
+export function card(token: string, state: 'open' | 'decided' = 'open'): ViewItem {
+  const decided = { state: 'decided', decision: 'approved', by: 'U1', at: 1, words: null } as const;
+  const shown: Card = {
+    kind: 'approval',
+    token: token as Token,
+    tool: 'Bash',
+    title: 'ls',
+    input: {},
+    diffs: [],
+    asks: ['U1'],
+    workingDirectory: null,
+    state: state === 'open' ? { state: 'open' } : decided,
+  };
+  return { kind: 'card', card: shown };
+}
+
+export interface StageOptions {
+  render?: (view: TurnView) => SlackPost[];
+  fallback?: (post: SlackPost) => SlackPost[];
+}
+
+/** A surface on a small Slack, with a clock that only the test moves. */
+export function createStage(options: StageOptions = {}) {
+  const clock = createFakeClock();
+  const slack = createFakeSlack(clock);
+  const render = options.render ?? renderTiny;
+  let rendered = 0;
+  let life = 0;
+  const newSurface = () =>
+    createSurface({
+      api: mortal(slack),
+      renderer: () => (view) => {
+        rendered += 1;
+        return render(view);
+      },
+      fallback: options.fallback ?? ((post) => [post]),
+      notice: (markdown) => [textPost('0.0', markdown, false)],
+      clock,
+      random: seededRandom(),
+      log: silentLog,
+    });
+  let surface = newSurface();
+
+  /** Slack as one life of the process sees it: once that is over, nothing is sent and no answer arrives. */
+  function mortal(api: SlackApi): SlackApi {
+    life += 1;
+    const mine = life;
+    const never = new Promise<never>(() => {});
+    return {
+      async call(...call) {
+        if (mine !== life) return never;
+        try {
+          const answer = await api.call(...call);
+          return mine === life ? answer : never;
+        } catch (error) {
+          if (mine !== life) return never;
+          throw error;
+        }
+      },
+    };
+  }
+
+  function turn(at: ThreadAddress = address, posts: PostRecord[] = [], id = 'turn-1', resumed = false): Turn {
+    const target = surface.turn({
+      turn: id as TurnId,
+      address: at,
+      posts,
+      resumed,
+      async onPosts(next) {
+        made.stored = next;
+      },
+    });
+    const view = (parts: Partial<ViewParts>, ending: Ending | null): TurnView => ({
+      turn: id as TurnId,
+      address: at,
+      notPassedOn: [],
+      items: parts.items ?? [],
+      live: ending ? null : { activity: parts.activity ?? { kind: 'thinking' }, stop: 'stop' as Token },
+      ending,
+    });
+    const made: Turn = {
+      stored: posts,
+      delivery: null,
+      show: (parts) => target.show(view(parts, null)),
+      finish(parts) {
+        const ending: Ending = { outcome: 'done', line: parts.line ?? null, by: null, tools: 0, durationMs: 0 };
+        target.finish(view(parts, ending)).then(
+          (delivery) => {
+            made.delivery = delivery;
+          },
+          () => {},
+        );
+      },
+    };
+    return made;
+  }
+
+  return {
+    clock,
+    slack,
+    turn,
+    get surface() {
+      return surface;
+    },
+    get rendered() {
+      return rendered;
+    },
+    /** The process dies and comes back: nothing but Slack and what was stored is left. */
+    crash() {
+      surface = newSurface();
+    },
+  };
+}

@@ -1,0 +1,544 @@
+import { describe, expect, test } from 'vitest';
+import { address, card, createStage, text } from './stage.ts';
+
+const channel = address.channel;
+const thread = address.threadTs as string;
+const shownIn = (stage: ReturnType<typeof createStage>) => stage.slack.shown(channel, thread);
+
+describe('a turn', () => {
+  test('begins with a status, which the first text replaces at once', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(300);
+    expect(stage.slack.status(channel, thread)).toBe('is thinking…');
+    expect(shownIn(stage)).toEqual([]);
+    turn.show({ items: [text('Hello')], activity: { kind: 'writing' } });
+    await stage.clock.advance(100);
+    expect(shownIn(stage)).toEqual(['Hello[writing]']);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    turn.finish({ items: [text('Hello world')] });
+    await stage.clock.advance(200);
+    expect(shownIn(stage)).toEqual(['Hello world']);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(1);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('has a live message after two seconds without text, and time alone never edits it', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(1_900);
+    expect(shownIn(stage)).toEqual([]);
+    await stage.clock.advance(300);
+    expect(shownIn(stage)).toEqual(['[thinking]']);
+    await stage.clock.advance(600_000);
+    expect(stage.slack.of('chat.update')).toEqual([]);
+    expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('has a live message at the first tool', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
+    await stage.clock.advance(100);
+    expect(shownIn(stage)).toEqual(['[tool]']);
+  });
+
+  test('shows its first text at once in a message that was only a sign of life', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(2_200);
+    turn.show({ items: [text('Hi')] });
+    await stage.clock.advance(100);
+    expect(shownIn(stage)).toEqual(['Hi[thinking]']);
+  });
+
+  test('has a live message at once where the status is refused, and never asks for a status again', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) =>
+      method.startsWith('assistant') ? { kind: 'refused', error: 'missing_scope' } : null;
+    const first = stage.turn();
+    first.show({});
+    await stage.clock.advance(300);
+    expect(shownIn(stage)).toEqual(['[thinking]']);
+    const second = stage.turn({ ...address, channel: 'C02' }, [], 'turn-2');
+    second.show({});
+    await stage.clock.advance(100);
+    expect(stage.slack.shown('C02', thread)).toEqual(['[thinking]']);
+    expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(1);
+  });
+
+  test('tries the status again in other threads when one thread has none', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) =>
+      method.startsWith('assistant') ? { kind: 'refused', error: 'invalid_thread_ts' } : null;
+    stage.turn().show({});
+    await stage.clock.advance(300);
+    stage.turn({ ...address, channel: 'C02' }, [], 'turn-2').show({});
+    await stage.clock.advance(300);
+    expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(2);
+  });
+
+  test('in a rolling direct message has a live message at top level at once', async () => {
+    const stage = createStage();
+    const turn = stage.turn({ team: 'T01', channel: 'D01', threadTs: null });
+    turn.show({});
+    await stage.clock.advance(100);
+    expect(stage.slack.shown('D01', null)).toEqual(['[thinking]']);
+    expect(stage.slack.of('assistant.threads.setStatus')).toEqual([]);
+    expect(stage.slack.of('chat.postMessage')[0]?.args).not.toHaveProperty('thread_ts');
+  });
+
+  test('clears a status that arrives after the message', async () => {
+    const stage = createStage();
+    stage.slack.latency = (method) => (method.startsWith('assistant') ? 5_000 : 100);
+    const turn = stage.turn();
+    turn.show({ items: [text('Hi')] });
+    turn.finish({ items: [text('Hi')] });
+    await stage.clock.advance(20_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(stage.slack.status(channel, thread)).toBe('');
+  });
+
+  test('clears its status when it ends without a message', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    await stage.clock.advance(300);
+    turn.finish({});
+    await stage.clock.advance(300);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual([]);
+    expect(stage.slack.status(channel, thread)).toBe('');
+  });
+
+  test('edits a message at most every 1.5 s and shows the latest view, not every view', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    let words = '';
+    for (let n = 0; n < 30; n += 1) {
+      words += 'x';
+      turn.show({ items: [text(words)] });
+      await stage.clock.advance(100);
+    }
+    expect(stage.slack.of('chat.update')).toHaveLength(1);
+    expect(stage.rendered).toBe(2);
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual([`${words}[thinking]`]);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('does not wait for the pace of live edits with its final text', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(150);
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(100);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['ab']);
+  });
+
+  test('sends nothing again that Slack has already', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    for (let n = 0; n < 10; n += 1) {
+      turn.show({ items: [text('same')] });
+      await stage.clock.advance(2_000);
+    }
+    expect(stage.slack.of('chat.update')).toEqual([]);
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+  });
+
+  test('rolls over into further messages and keeps reading order around cards', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    const long = 'abcdefghij'.repeat(9);
+    turn.show({ items: [text(long)] });
+    await stage.clock.advance(6_000);
+    expect(shownIn(stage)).toEqual([long.slice(0, 40), long.slice(40, 80), `${long.slice(80)}[thinking]`]);
+    turn.show({ items: [text(long), card('A')], activity: { kind: 'waiting_for_people' } });
+    await stage.clock.advance(4_000);
+    expect(shownIn(stage).slice(2)).toEqual([long.slice(80), 'card A open', '[waiting_for_people]']);
+    turn.finish({ items: [text(long), card('A', 'decided'), text('done')] });
+    await stage.clock.advance(4_000);
+    expect(shownIn(stage)).toEqual([long.slice(0, 40), long.slice(40, 80), long.slice(80), 'card A decided', 'done']);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('shows a card in a message of its own, even where a sign of life stands', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({});
+    await stage.clock.advance(3_000);
+    turn.show({ items: [card('A')], activity: { kind: 'waiting_for_people' } });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['card A open', '[waiting_for_people]']);
+    const posted = stage.slack.of('chat.postMessage').map((call) => call.args['text']);
+    expect(posted).toContain('card A open');
+  });
+
+  test('shows a card while edits are limited', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('first')] });
+    await stage.clock.advance(2_000);
+    stage.slack.fault = (method) => (method === 'chat.update' ? { kind: 'limited', retryAfterMs: 60_000 } : null);
+    turn.show({ items: [text('first, more')] });
+    await stage.clock.advance(2_000);
+    turn.show({ items: [text('first, more'), card('A')] });
+    await stage.clock.advance(1_000);
+    expect(shownIn(stage)).toContain('card A open');
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('deletes the parts whose text a retry threw away', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('x'.repeat(100))] });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toHaveLength(3);
+    turn.show({ activity: { kind: 'retrying', attempt: 1, maxAttempts: 3 } });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['[retrying]']);
+    turn.finish({ items: [text('short')] });
+    await stage.clock.advance(1_000);
+    expect(shownIn(stage)).toEqual(['short']);
+    expect(turn.stored).toHaveLength(1);
+  });
+
+  test('stays in its message, and is not posted again, after the process died', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('half')] });
+    await stage.clock.advance(3_000);
+    stage.crash();
+    const again = stage.turn(address, turn.stored, 'turn-1', true);
+    again.show({ items: [text('half of it')] });
+    again.finish({ items: [text('all of it')] });
+    await stage.clock.advance(3_000);
+    expect(shownIn(stage)).toEqual(['all of it']);
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+  });
+
+  test('finds the message that was posted but not yet recorded when the process died', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    stage.slack.latency = () => 400;
+    turn.show({ items: [text('half')] });
+    await stage.clock.advance(300);
+    expect(shownIn(stage)).toEqual(['half[thinking]']);
+    expect(turn.stored).toEqual([]);
+    stage.crash();
+    const again = stage.turn(address, turn.stored, 'turn-1', true);
+    again.finish({ items: [text('all of it')] });
+    await stage.clock.advance(5_000);
+    expect(again.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['all of it']);
+    expect(again.stored).toHaveLength(1);
+  });
+
+  test('keeps its ledger in step: each confirmed call is stored before the next one is made', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.finish({ items: [text('x'.repeat(120))] });
+    await stage.clock.advance(1_000);
+    expect(turn.stored.map((post) => post.part)).toEqual(['0.0']);
+    await stage.clock.advance(4_000);
+    expect(turn.stored.map((post) => post.part)).toEqual(['0.0', '0.1', '0.2']);
+  });
+});
+
+describe('a final text', () => {
+  test.each([
+    'channel_not_found',
+    'is_archived',
+    'not_in_channel',
+    'restricted_action_thread_locked',
+    'account_inactive',
+    'token_revoked',
+    'invalid_auth',
+  ])('that can not be written because of %s ends as undeliverable', async (error) => {
+    const stage = createStage();
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(60_000);
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(5_000);
+    expect(turn.delivery).toEqual({ delivered: false, reason: error });
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(2);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('is posted anew when somebody deleted the live message', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('part')] });
+    await stage.clock.advance(1_000);
+    stage.slack.delete(channel, turn.stored[0]?.ts as string);
+    turn.finish({ items: [text('part and rest')] });
+    await stage.clock.advance(3_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['part and rest']);
+  });
+
+  test('arrives in order when somebody deleted a message in the middle', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'.repeat(40)), card('A'), text('b')] });
+    await stage.clock.advance(6_000);
+    stage.slack.delete(channel, turn.stored[1]?.ts as string);
+    turn.finish({ items: [text('a'.repeat(40)), card('A', 'decided'), text('bc')] });
+    await stage.clock.advance(10_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['a'.repeat(40), 'card A decided', 'bc']);
+  });
+
+  test('arrives after a storm of 429s, without a call before Retry-After', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(1_000);
+    let left = 5;
+    stage.slack.fault = (method) => {
+      if (method !== 'chat.update' || left === 0) return null;
+      left -= 1;
+      return { kind: 'limited', retryAfterMs: 30_000 };
+    };
+    for (let n = 0; n < 20; n += 1) {
+      turn.show({ items: [text(`a${n}`)] });
+      await stage.clock.advance(3_000);
+    }
+    turn.finish({ items: [text('the end')] });
+    await stage.clock.advance(200_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['the end']);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('outlasts an hour without any answer', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'before' });
+    const turn = stage.turn();
+    turn.finish({ items: [text('a'.repeat(50))] });
+    await stage.clock.advance(3_600_000);
+    expect(turn.delivery).toBeNull();
+    stage.slack.fault = () => null;
+    await stage.clock.advance(120_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['a'.repeat(40), 'a'.repeat(10)]);
+  });
+
+  test('is given up in the end', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'before' });
+    const turn = stage.turn();
+    turn.finish({ items: [text('a')] });
+    await stage.clock.advance(13 * 3_600_000);
+    expect(turn.delivery).toEqual({ delivered: false, reason: 'ECONNRESET' });
+    expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('is posted once when the connection broke after Slack took it', async () => {
+    const stage = createStage();
+    let first = true;
+    stage.slack.fault = (method) => {
+      if (method !== 'chat.postMessage' || !first) return null;
+      first = false;
+      return { kind: 'after' };
+    };
+    const turn = stage.turn();
+    turn.finish({ items: [text('a'.repeat(50))] });
+    await stage.clock.advance(10_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['a'.repeat(40), 'a'.repeat(10)]);
+    const [look] = stage.slack.of('conversations.replies');
+    expect(look?.args).toMatchObject({ include_all_metadata: true, ts: thread });
+  });
+
+  test('is found on a later page of a busy thread', async () => {
+    const stage = createStage();
+    let first = true;
+    stage.slack.fault = (method) => {
+      if (method !== 'chat.postMessage' || !first) return null;
+      first = false;
+      for (let n = 0; n < 250; n += 1) stage.slack.put({ channel, thread, text: 'x', blocks: [], metadata: undefined });
+      return { kind: 'after' };
+    };
+    const turn = stage.turn();
+    turn.finish({ items: [text('once')] });
+    await stage.clock.advance(10_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage).filter((shown) => shown === 'once')).toHaveLength(1);
+    expect(stage.slack.of('conversations.replies').length).toBeGreaterThan(1);
+  });
+
+  test('is posted again when its first post had no effect', async () => {
+    const stage = createStage();
+    let first = true;
+    stage.slack.fault = (method) => {
+      if (method !== 'chat.postMessage' || !first) return null;
+      first = false;
+      return { kind: 'before' };
+    };
+    const turn = stage.turn({ team: 'T01', channel: 'D01', threadTs: null });
+    turn.finish({ items: [text('once')] });
+    await stage.clock.advance(10_000);
+    expect(stage.slack.shown('D01', null)).toEqual(['once']);
+    expect(stage.slack.of('conversations.history')).toHaveLength(1);
+  });
+
+  test('arrives in simpler posts when Slack takes no such blocks', async () => {
+    const stage = createStage({
+      fallback: (post) => [
+        { ...post, blocks: [], text: 'simple 1' },
+        { ...post, blocks: [], text: 'simple 2' },
+      ],
+    });
+    stage.slack.fault = (method, args) =>
+      method.startsWith('chat.') && Array.isArray(args['blocks']) && args['blocks'].length > 0
+        ? { kind: 'refused', error: 'invalid_blocks' }
+        : null;
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(4_000);
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(4_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['text:simple 1', 'text:simple 2']);
+  });
+
+  test.each(['msg_too_long', 'msg_blocks_too_long', 'some_error_of_next_year'])(
+    'arrives as plain text when %s meets the simpler posts too',
+    async (error) => {
+      const stage = createStage();
+      stage.slack.fault = (method, args) =>
+        method.startsWith('chat.') && Array.isArray(args['blocks']) && args['blocks'].length > 0
+          ? { kind: 'refused', error }
+          : null;
+      const turn = stage.turn();
+      turn.finish({ items: [text('the answer')] });
+      await stage.clock.advance(4_000);
+      expect(turn.delivery).toEqual({ delivered: true });
+      expect(shownIn(stage)).toEqual(['text:the answer']);
+    },
+  );
+
+  test('ends as undeliverable when Slack does not even take plain text', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error: 'no_text' } : null);
+    const turn = stage.turn();
+    turn.finish({ items: [text('the answer')] });
+    await stage.clock.advance(10_000);
+    expect(turn.delivery).toEqual({ delivered: false, reason: 'no_text' });
+  });
+
+  test('arrives as plain text when the renderer fails', async () => {
+    const stage = createStage({
+      render: () => {
+        throw new Error('a bug');
+      },
+    });
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(3_000);
+    turn.finish({ items: [text('a <@U1> b')] });
+    await stage.clock.advance(3_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['text:a &lt;@U1&gt; b']);
+  });
+
+  test('is a new message where edits are not allowed, and live edits stop', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) =>
+      method === 'chat.update' ? { kind: 'refused', error: 'edit_window_closed' } : null;
+    const turn = stage.turn();
+    for (let n = 0; n < 10; n += 1) {
+      turn.show({ items: [text(`a${n}`)] });
+      await stage.clock.advance(2_000);
+    }
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.of('chat.update')).toHaveLength(1);
+    turn.finish({ items: [text('end')] });
+    await stage.clock.advance(3_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(shownIn(stage).at(-1)).toBe('end');
+  });
+});
+
+describe('the surface', () => {
+  test('posts plainly: no previews, no pings by name, the summary within an edit’s limit', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(1_000);
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(1_000);
+    expect(stage.slack.of('chat.postMessage')[0]?.args).toMatchObject({
+      unfurl_links: false,
+      unfurl_media: false,
+      parse: 'none',
+      link_names: false,
+      thread_ts: thread,
+      metadata: { event_type: 'letta_bridge_post', event_payload: { turn: 'turn-1', part: '0.0' } },
+    });
+    expect(stage.slack.of('chat.update')[0]?.args).toMatchObject({ parse: 'none', link_names: false, text: 'Answer' });
+  });
+
+  test('says a line of its own and tells whether it arrived', async () => {
+    const stage = createStage();
+    const said = stage.surface.say(address, 'Hello');
+    await stage.clock.advance(300);
+    expect(await said).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['Hello']);
+    stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
+    const unsaid = stage.surface.say(address, 'Hello?');
+    await stage.clock.advance(3_000);
+    expect(await unsaid).toEqual({ delivered: false, reason: 'is_archived' });
+  });
+
+  test('whispers to one person and shrugs when that fails', async () => {
+    const stage = createStage();
+    const whisper = stage.surface.whisper(address, 'U1', 'psst');
+    await stage.clock.advance(300);
+    await whisper;
+    expect(stage.slack.of('chat.postEphemeral')[0]?.args).toMatchObject({ user: 'U1', thread_ts: thread, channel });
+    stage.slack.fault = () => ({ kind: 'refused', error: 'user_not_in_channel' });
+    const lost = stage.surface.whisper(address, 'U1', 'psst');
+    await stage.clock.advance(300);
+    await lost;
+  });
+
+  test('stores what is on its way before it is closed, and leaves open turns unsettled', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.finish({ items: [text('x'.repeat(80))] });
+    await stage.clock.advance(60);
+    const closing = stage.surface.close();
+    await stage.clock.advance(10_000);
+    await closing;
+    await stage.surface.close();
+    expect(turn.stored).toHaveLength(1);
+    expect(turn.delivery).toBeNull();
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('keeps no timer and renders nothing while nothing changes', async () => {
+    const stage = createStage();
+    for (let n = 0; n < 50; n += 1) {
+      const turn = stage.turn({ ...address, channel: `C${n}` }, [], `turn-${n}`);
+      turn.show({ items: [text('quiet')] });
+    }
+    await stage.clock.advance(10_000);
+    const before = stage.rendered;
+    await stage.clock.advance(600_000);
+    expect(stage.clock.waiting).toBe(0);
+    expect(stage.rendered).toBe(before);
+  });
+});
