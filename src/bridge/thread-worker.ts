@@ -191,12 +191,13 @@ export class ThreadWorker {
     this.#rest?.cancel();
     this.#rest = null;
     if (!state.record) return this.#restLater();
-    if (!state.open && state.record.inbox.length > 0) {
+    const resumed = state.open !== null;
+    if (!resumed && state.record.inbox.length > 0) {
       await state.update((record) => beginTurn(record, this.#turnIds(), (item) => clientMessageId(item.key)));
     }
     const turn = state.open;
     if (!turn) return isActive(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
-    if (!this.#surface) this.#openTurn(turn);
+    if (!this.#surface) this.#openTurn(turn, resumed);
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(endingOf(turn, state.turn, this.#now()));
     this.#link.connect(state.record.runtime);
     if (turn.state === 'prepared') this.#send(turn);
@@ -219,12 +220,13 @@ export class ThreadWorker {
     return { id: makeTurnId(random.id().slice(0, 12)), stopToken: makeToken(random.id()), now: this.#now() };
   }
 
-  #openTurn(turn: OpenTurn): void {
+  #openTurn(turn: OpenTurn, resumed = false): void {
     this.#state.turn = emptyTurn;
     this.#surface = this.#parts.surface.turn({
       turn: turn.id,
       address: this.#state.address,
       posts: turn.posts,
+      resumed,
       onPosts: (posts) =>
         this.#mailbox.ask(() =>
           this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),

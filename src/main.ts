@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs';
+import { type App, startApp } from './app.ts';
+import { systemClock, systemRandom } from './clock.ts';
+import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
+import { asBridgeError } from './errors.ts';
+import { createLog } from './ops/log.ts';
+
+/** What no retry heals: the operator must change something. */
+const EXIT_CONFIG = 2;
+const EXIT_FAILED = 1;
+
+function readConfig(): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(formatProblems(error.problems));
+    process.exit(EXIT_CONFIG);
+  }
+}
+
+const config = readConfig();
+const log = createLog({
+  level: config.logLevel,
+  pretty: process.stdout.isTTY === true,
+  secrets: secretsOf(config),
+});
+const starting = new AbortController();
+let app: App | null = null;
+let stopping = false;
+
+function stop(signal: string): void {
+  // The second time somebody means it: what is on disk is enough.
+  if (stopping) process.exit(0);
+  stopping = true;
+  log.info({ signal }, 'stopping');
+  starting.abort(new Error('stopped'));
+  (app?.stop() ?? Promise.resolve()).then(
+    () => process.exit(0),
+    () => process.exit(EXIT_FAILED),
+  );
+}
+
+process.on('SIGTERM', () => stop('SIGTERM'));
+process.on('SIGINT', () => stop('SIGINT'));
+process.on('unhandledRejection', (error) => {
+  // Every promise of ours is awaited; what comes here is a library's, and a bridge in an unknown state is worse than none.
+  log.error({ err: error }, 'unhandled rejection; exiting');
+  process.exit(EXIT_FAILED);
+});
+
+try {
+  app = await startApp(config, { clock: systemClock, random: systemRandom, log }, starting.signal);
+} catch (error) {
+  if (!stopping) {
+    const failure = asBridgeError(error);
+    log.error({ err: failure, code: failure.code }, 'the bridge could not start');
+    process.exit(failure.code === 'config_invalid' ? EXIT_CONFIG : EXIT_FAILED);
+  }
+}
