@@ -1,15 +1,16 @@
 import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
-import { shakeHands } from './handshake.ts';
+import { confirmMode, startRuntime } from './handshake.ts';
 import { backoff } from './link/backoff.ts';
-import { type LaneDialer, type LaneLoss, lossReason } from './link/lane.ts';
+import { type LaneDialer, lossReason } from './link/lane.ts';
 import { abortMessage, approvalResponse, conversationMessagesList, createMessage, sync } from './protocol/outgoing.ts';
 import { type Ask, linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import { readHistory } from './runtime/history.ts';
 import { initialRuntime } from './runtime/runtime.ts';
 import { openSession, type RuntimeMachine, type Session } from './session.ts';
+import { type SilenceWatch, watchSilence } from './silence-watch.ts';
 
 export interface ConnectionParts {
   route: Route;
@@ -22,7 +23,7 @@ export interface ConnectionParts {
 type Stage =
   /** Finding out where to dial, dialling, or shaking hands; what that waits for is in `session` once there is one. */
   | { name: 'connecting'; session: Session | null }
-  | { name: 'ready'; session: Session; since: number }
+  | { name: 'ready'; session: Session; since: number; watch: SilenceWatch | null }
   | { name: 'waiting'; timer: Timer }
   /** No retry can heal it. */
   | { name: 'stuck'; error: BridgeError }
@@ -53,9 +54,12 @@ export function createConnection(
   const early: AgentEvent[] = [];
   let failures = 0;
   let everReady = false;
+  /** Whether an input was sent whose turn has not ended. */
+  let expecting = false;
 
   const tell = (event: AgentEvent | ConnectionEvent) => {
     if (stage.name === 'closed') return;
+    if (event.type === 'turn-ended' || event.type === 'lost') expecting = false;
     try {
       onEvent(event);
     } catch (err) {
@@ -92,17 +96,18 @@ export function createConnection(
           lost(loss) {
             gone = true;
             opened.reject(route.unreachable(loss));
-            lost(session, loss);
+            lost(session, lossReason(loss));
           },
         },
       );
       mine.session = session;
       await opened.promise;
-      const started = await shakeHands({ session, route, plan, mode });
+      const started = await startRuntime(session, route, plan, mode);
+      runtime = { ...started, deviceId: plan.deviceId };
+      await confirmMode(session, runtime, mode);
       if (stage !== mine) return;
       if (gone) throw linkLost({ certain: true });
-      runtime = { ...started, deviceId: plan.deviceId };
-      stage = { name: 'ready', session, since: clock.now() };
+      stage = { name: 'ready', session, since: clock.now(), watch: watch(session) };
       tellReady(session, runtime, plan);
       for (const event of early.splice(0)) tell(event);
     } catch (error) {
@@ -137,10 +142,10 @@ export function createConnection(
     });
   };
 
-  const lost = (session: Session, loss: LaneLoss) => {
+  const lost = (session: Session, reason: string) => {
     if (stage.name !== 'ready' || stage.session !== session) return;
     if (clock.now() - stage.since >= GOOD_LINK_MS) failures = 0;
-    const reason = lossReason(loss);
+    stage.watch?.stop();
     const delay = nextDelay();
     log.warn({ reason, delay }, 'the link to the runtime was lost');
     stage = { name: 'waiting', timer: clock.after(delay, () => void connect()) };
@@ -178,9 +183,26 @@ export function createConnection(
     const { session, ref } = live();
     const answer = await ask(session, ref);
     if (answer !== null) return answer;
-    session.close();
-    lost(session, { kind: 'silent' });
+    giveUp(session, 'a request was not answered');
     throw linkLost({ certain: false });
+  };
+
+  const giveUp = (session: Session, reason: string) => {
+    session.close();
+    lost(session, reason);
+  };
+
+  const syncRuntime = async () => {
+    await request((session, ref) =>
+      session.ask('sync_response', (requestId) => sync(requestId, ref), ANSWERS_WITHIN_MS),
+    );
+  };
+
+  const watch = (session: Session): SilenceWatch | null => {
+    if (route.ordered) return null;
+    const busy = () => expecting || session.snapshot().turnOpen;
+    const missed = () => giveUp(session, 'frames of the turn were lost');
+    return watchSilence({ clock, session, busy, sync: syncRuntime, missed });
   };
 
   const fetchHistory = async (ask: Ask, limit: number): Promise<HistoryItem[]> => {
@@ -206,6 +228,7 @@ export function createConnection(
 
   return {
     async submit({ clientMessageId, content }) {
+      expecting = stage.name === 'ready';
       const answer = await request((session, ref) =>
         session.ask(
           'input_accepted',
@@ -213,7 +236,9 @@ export function createConnection(
           ANSWERS_WITHIN_MS,
         ),
       );
-      if (!answer.accepted) throw inputRefused(answer.error ?? '');
+      if (answer.accepted) return;
+      expecting = false;
+      throw inputRefused(answer.error ?? '');
     },
     async answer(requestId: string, decision: Decision) {
       const answer = await request((session, ref) =>
@@ -234,11 +259,7 @@ export function createConnection(
       );
       return { aborted: answer.aborted === true };
     },
-    async settle() {
-      await request((session, ref) =>
-        session.ask('sync_response', (requestId) => sync(requestId, ref), ANSWERS_WITHIN_MS),
-      );
-    },
+    settle: syncRuntime,
     async history(limit) {
       return fetchHistory(live().session.ask, limit);
     },
@@ -246,6 +267,7 @@ export function createConnection(
       const before = stage;
       stage = { name: 'closed' };
       if (before.name === 'waiting') before.timer.cancel();
+      if (before.name === 'ready') before.watch?.stop();
       if (before.name === 'connecting' || before.name === 'ready') before.session?.close();
     },
   };

@@ -12,25 +12,30 @@ const SYNCS_WITHIN_MS = 10_000;
 const REPLAYS_WITHIN_MS = 5_000;
 const CHANGES_MODE_WITHIN_MS = 5_000;
 
-export interface Handshake {
-  session: Session;
-  route: Route;
-  plan: Plan;
-  mode: PermissionMode;
+/**
+ * Starts the runtime over a fresh link, or syncs it where the device does not know `runtime_start`.
+ * Rejects with a BridgeError: `agent_not_found`, `conversation_not_found`, or what may heal.
+ */
+export async function startRuntime(
+  session: Session,
+  route: Route,
+  plan: Plan,
+  mode: PermissionMode,
+): Promise<RuntimeRef> {
+  return (await start(session, route, plan, mode)) ?? (await driveBySync(session, route, plan));
 }
 
 /**
- * Brings a fresh link to the point where input may be sent: the runtime is started or synced, its state was replayed,
- * and its permission mode is the one asked for, as the device itself says. Rejects with a BridgeError otherwise.
+ * Resolves when the state was replayed and the permission mode is the one asked for, as the device itself says: only
+ * then may input be sent. Rejects with `mode_not_confirmed` otherwise.
  */
-export async function shakeHands({ session, route, plan, mode }: Handshake): Promise<RuntimeRef> {
-  const runtime = (await start(session, route, plan, mode)) ?? (await driveBySync(session, route, plan));
+export async function confirmMode(session: Session, runtime: RuntimeRef, mode: PermissionMode): Promise<void> {
   // On the relay the response can overtake the replay (PROTOCOL.md 3.3).
   const told = await session.until((now) => now.loop !== null && now.mode !== null, REPLAYS_WITHIN_MS);
   if (!told) throw deviceSilent('the device did not replay its state');
-  if (session.snapshot().mode === mode) return runtime;
+  if (session.snapshot().mode === mode) return;
   session.send(changeDeviceState(runtime, { mode }));
-  if (await session.until((now) => now.mode === mode, CHANGES_MODE_WITHIN_MS)) return runtime;
+  if (await session.until((now) => now.mode === mode, CHANGES_MODE_WITHIN_MS)) return;
   throw new BridgeError('mode_not_confirmed', `asked for ${mode}, the device runs ${session.snapshot().mode}`, {
     notice: `The Letta device does not confirm the permission mode ${mode}, so nothing is sent to it.`,
     retry: true,

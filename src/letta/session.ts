@@ -43,6 +43,8 @@ export interface Session {
   ask: Ask;
   send(frame: OutgoingFrame): void;
   snapshot(): RuntimeSnapshot;
+  /** ms since 1970: when the last frame came, or the session began. */
+  lastFrameAt(): number;
   /** Whether `condition` came true within `ms`; looked at after each frame. Rejects with `link_lost`. */
   until(condition: (now: RuntimeSnapshot) => boolean, ms: number): Promise<boolean>;
   close(): void;
@@ -54,6 +56,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
   const watchers = new Set<{ look(): void; fail(): void }>();
   let hold: Timer | null = null;
   let over = false;
+  let lastFrameAt = clock.now();
 
   const feed = (input: RuntimeInput) => {
     const { state, effects } = step(machine.state, input);
@@ -114,6 +117,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
       handlers.open();
     },
     frame(frame) {
+      lastFrameAt = clock.now();
       announce();
       feed({ type: 'frame', frame });
     },
@@ -128,6 +132,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
     ask: requests.ask,
     send: (frame) => link.send(frame),
     snapshot: () => snapshot(machine.state),
+    lastFrameAt: () => lastFrameAt,
     until(condition, ms) {
       if (over) return Promise.reject(linkLost({ certain: false }));
       if (condition(snapshot(machine.state))) return Promise.resolve(true);

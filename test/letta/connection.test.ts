@@ -297,6 +297,48 @@ describe('a connection', () => {
     expect(await asked).toEqual([{ kind: 'assistant', id: 'm9', text: 'by REST' }]);
   });
 
+  it('makes one conversation only, also when the mode is never confirmed', async () => {
+    const { clock, letta } = setUp({ runtime: null });
+    letta.obeysMode = false;
+    await clock.advance(120_000);
+    expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
+  });
+
+  it('asks after a turn that has been silent for a minute behind the relay', async () => {
+    const { clock, connection, sent, types } = setUp({ lanes: ['stream'] });
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
+    await clock.advance(59_000);
+    expect(sent('sync')).toHaveLength(0);
+    await clock.advance(16_000);
+    expect(sent('sync')).toHaveLength(1);
+    await clock.advance(600_000);
+    expect(sent('sync').length).toBeLessThanOrEqual(11);
+    expect(types()).not.toContain('lost');
+  });
+
+  it('connects anew when the end of a turn was lost behind the relay', async () => {
+    const { clock, connection, letta, last, sent } = setUp({ lanes: ['stream'] });
+    await clock.settle();
+    await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
+    letta.status = 'WAITING_ON_INPUT';
+    await clock.advance(80_000);
+    expect(last('lost')).toMatchObject({ turnsDie: false });
+    expect(last('ready')).toMatchObject({ reconnected: true, loop: 'idle' });
+    await clock.advance(600_000);
+    expect(sent('runtime_start')).toHaveLength(2);
+  });
+
+  it('leaves a quiet runtime and an App Server alone', async () => {
+    for (const lanes of [['stream'], ['direct']] as LaneEndpoint['name'][][]) {
+      const { clock, connection, sent } = setUp({ lanes });
+      await clock.settle();
+      await connection.submit({ clientMessageId: 'cm-1', content: lanes[0] === 'direct' ? 'hang' : 'hello' });
+      await clock.advance(600_000);
+      expect(sent('sync')).toEqual([]);
+    }
+  });
+
   it('is not hurt by a listener that throws', async () => {
     const { clock, connection, told, log } = setUp();
     told.push = () => {
@@ -310,7 +352,7 @@ describe('a connection', () => {
 
   it('says nothing after close, whatever it was doing, and leaves no timer', async () => {
     for (const at of [0, 1, 2, 3]) {
-      const { clock, connection, lose, world, told, fake, letta } = setUp();
+      const { clock, connection, lose, world, told, fake, letta } = setUp({ lanes: ['stream'] });
       if (at === 1) letta.deaf.add('runtime_start');
       if (at >= 1) await clock.settle();
       if (at === 3) {

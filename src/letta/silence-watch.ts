@@ -1,0 +1,58 @@
+import type { Clock, Timer } from '../bridge/ports.ts';
+import type { Session } from './session.ts';
+
+const LOOKS_EVERY_MS = 15_000;
+const SILENT_AFTER_MS = 60_000;
+const ENDS_WITHIN_MS = 2_000;
+
+export interface SilenceWatch {
+  stop(): void;
+}
+
+export interface SilenceWatchOptions {
+  clock: Clock;
+  session: Session;
+  /** Whether a turn is still to end. */
+  busy(): boolean;
+  /** The sync round trip; rejects when the link is gone or did not answer. */
+  sync(): Promise<void>;
+  /** Frames were lost: Letta is idle, but nobody told the end of the turn. */
+  missed(): void;
+}
+
+/**
+ * Behind the relay a device's socket can be away for seconds while ours stays open, and what it would have sent is
+ * dropped without a trace, the end of a turn included (PROTOCOL.md 4, 12). So a turn that has been silent for a minute
+ * is asked after.
+ */
+export function watchSilence({ clock, session, busy, sync, missed }: SilenceWatchOptions): SilenceWatch {
+  let stopped = false;
+  let timer: Timer;
+  const idle = () => session.snapshot().loop === 'idle';
+  const pause = () => new Promise<void>((resolve) => clock.after(ENDS_WITHIN_MS, resolve));
+
+  const look = async () => {
+    if (busy() && clock.now() - session.lastFrameAt() >= SILENT_AFTER_MS) {
+      await sync();
+      if (!stopped && idle() && busy()) {
+        // The end may only have been overtaken by the state.
+        await pause();
+        if (!stopped && idle() && busy()) {
+          missed();
+          return;
+        }
+      }
+    }
+    if (!stopped) timer = clock.after(LOOKS_EVERY_MS, run);
+  };
+  // A sync that fails has ended the link, and this watch with it.
+  const run = () => void look().catch(() => {});
+
+  timer = clock.after(LOOKS_EVERY_MS, run);
+  return {
+    stop() {
+      stopped = true;
+      timer.cancel();
+    },
+  };
+}
