@@ -13,8 +13,11 @@ const HELLO_MS = 20_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_MS = 2_000;
 /** A connection that lived this long was a good one: the next is dialled at once. */
-const STABLE_MS = 30_000;
+const STABLE_MS = 10_000;
 
+type Ack = (reply?: unknown) => Promise<void>;
+
+const frame = z.looseObject({ envelope_id: z.string().min(1), ack: z.custom<Ack>((ack) => typeof ack === 'function') });
 const delivery = z.looseObject({
   type: z.string(),
   body: z.record(z.string(), z.unknown()),
@@ -23,7 +26,6 @@ const delivery = z.looseObject({
 });
 const KINDS: ReadonlySet<string> = new Set<Envelope['kind']>(['events_api', 'interactive', 'slash_commands']);
 
-type Ack = (reply?: unknown) => Promise<void>;
 type Listener = (...args: unknown[]) => unknown;
 
 export interface SocketOptions {
@@ -143,10 +145,12 @@ export function createSocketTransport(options: SocketOptions): Transport {
   }
 
   async function receive(args: unknown): Promise<void> {
-    const parsed = delivery.safeParse(args);
-    const ack = (args as { ack?: Ack }).ack;
+    const known = frame.safeParse(args);
+    if (!known.success) return log.warn({}, 'slack frame without an envelope');
     state.delivered();
-    if (!ack || paused || !accept) return;
+    if (paused || !accept) return;
+    const { ack } = known.data;
+    const parsed = delivery.safeParse(args);
     try {
       if (!parsed.success || !KINDS.has(parsed.data.type)) {
         log.warn({ type: parsed.data?.type ?? null }, 'slack envelope of an unknown kind');

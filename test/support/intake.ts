@@ -1,0 +1,65 @@
+import type {
+  ActionOutcome,
+  InboundAction,
+  InboundCommand,
+  InboundMessage,
+  InboundSubmission,
+  MessageOutcome,
+  SubmissionOutcome,
+} from '../../src/bridge/inbound.ts';
+import type { Intake } from '../../src/bridge/ports.ts';
+
+/** An intake that keeps what it gets and answers what a test says; `failing` makes the next calls reject. */
+export class RecordingIntake implements Intake {
+  /** Every delivery, also those that failed. */
+  readonly deliveries: InboundMessage[] = [];
+  /** What is "on disk", by key: a repeat is not taken twice. */
+  readonly stored = new Map<string, InboundMessage>();
+  readonly actions: InboundAction[] = [];
+  readonly submissions: InboundSubmission[] = [];
+  readonly commands: InboundCommand[] = [];
+  failing = 0;
+  actionOutcome: ActionOutcome = { result: 'decided' };
+  submissionOutcome: SubmissionOutcome = { result: 'decided' };
+  /** What a command or a click waits for before it is answered. */
+  gate: Promise<void> = Promise.resolve();
+
+  #fail(): void {
+    if (this.failing === 0) return;
+    this.failing -= 1;
+    throw new Error('disk full');
+  }
+
+  async message(message: InboundMessage): Promise<MessageOutcome> {
+    this.deliveries.push(message);
+    await this.gate;
+    this.#fail();
+    if (this.stored.has(message.key)) return { outcome: 'repeated' };
+    this.stored.set(message.key, message);
+    return { outcome: 'accepted' };
+  }
+
+  async action(action: InboundAction): Promise<ActionOutcome> {
+    this.actions.push(action);
+    await this.gate;
+    this.#fail();
+    return this.actionOutcome;
+  }
+
+  async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
+    this.submissions.push(submission);
+    this.#fail();
+    return this.submissionOutcome;
+  }
+
+  async command(command: InboundCommand): Promise<string> {
+    this.commands.push(command);
+    await this.gate;
+    this.#fail();
+    return `**ok** ${command.text} <@U0BOT> a<b`;
+  }
+
+  home(user: string): Promise<string> {
+    return Promise.resolve(`Hello <@${user}>\n\n**Threads**: none`);
+  }
+}
