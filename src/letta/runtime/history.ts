@@ -38,7 +38,8 @@ function readItem(item: z.infer<typeof wireItem>): HistoryItem | null {
   switch (item.message_type) {
     case 'user_message': {
       const text = withoutReminders(textParts(item.content));
-      if (text === '' && !item.otid) return null;
+      // A message of reminders only is the server's own, though it has an otid; one of images only is a person's.
+      if (text === '' && (!item.otid || holdsTextOnly(item.content))) return null;
       return { kind: 'user', id: item.id, clientMessageId: item.otid ?? null, text };
     }
     case 'assistant_message':
@@ -62,6 +63,10 @@ function textParts(value: z.infer<typeof textContent> | null | undefined): strin
   if (value === null || value === undefined) return [];
   if (typeof value === 'string') return [value];
   return value.flatMap((part) => (typeof part.text === 'string' ? [part.text] : []));
+}
+
+function holdsTextOnly(value: z.infer<typeof textContent> | null | undefined): boolean {
+  return !Array.isArray(value) || value.every((part) => typeof part.text === 'string');
 }
 
 function withoutReminders(parts: readonly string[]): string {

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { readHistory } from '../../../src/letta/runtime/history.ts';
+import { findTrace } from '../traces.ts';
+
+function listed(number: string): unknown[] {
+  const line = findTrace(number).find(({ frame }) => frame?.type === 'conversation_messages_list_response');
+  return line?.frame?.messages as unknown[];
+}
+
+describe('readHistory', () => {
+  it('gives the newest last, without what the server added (trace 28)', () => {
+    expect(readHistory(listed('28'))).toEqual([
+      { kind: 'user', id: 'ui-msg-208', clientMessageId: 'cm-28', text: 'run bash pwd' },
+      { kind: 'tool', id: 'ui-msg-209:tool:call_95_0:request', callId: 'call_95_0', tool: 'Bash' },
+      { kind: 'tool', id: 'ui-msg-210', callId: 'call_95_0', tool: null },
+      { kind: 'assistant', id: 'ui-msg-211', text: 'Done: /home/user/project\n' },
+    ]);
+  });
+
+  it('holds the partial answer of a lost turn (trace 20)', () => {
+    expect(readHistory(listed('20'))).toEqual([
+      { kind: 'user', id: 'ui-msg-148', clientMessageId: 'cm-20', text: 'slow 60 words 100 ms' },
+      { kind: 'assistant', id: 'ui-msg-149', text: 'word1 word2 word3 word4 word5 word6 word7' },
+    ]);
+  });
+
+  it('leaves out messages that only the server wrote (trace 34a)', () => {
+    const users = readHistory(listed('34a')).filter((item) => item.kind === 'user');
+    expect(users.map((item) => item.clientMessageId)).toEqual(['cm-34a', 'cm-34a2']);
+  });
+
+  it('keeps a message of nothing but an image', () => {
+    const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } };
+    expect(readHistory([{ id: 'u1', message_type: 'user_message', content: [image], otid: 'cm-1' }])).toEqual([
+      { kind: 'user', id: 'u1', clientMessageId: 'cm-1', text: '' },
+    ]);
+  });
+
+  it('takes content as a string, and keeps what a person wrote about reminders', () => {
+    const reminder = '<system-reminder>\nsomething\n</system-reminder>\n';
+    expect(
+      readHistory([
+        { id: 'u2', message_type: 'user_message', content: 'what is <system-reminder>x</system-reminder>?' },
+        { id: 'u1', message_type: 'user_message', content: `${reminder}${reminder}hello`, otid: 'cm-1' },
+      ]),
+    ).toEqual([
+      { kind: 'user', id: 'u1', clientMessageId: 'cm-1', text: 'hello' },
+      { kind: 'user', id: 'u2', clientMessageId: null, text: 'what is <system-reminder>x</system-reminder>?' },
+    ]);
+  });
+
+  it('never throws: what it can not read is left out', () => {
+    expect(readHistory([null, 7, 'x', {}, { id: 'a', message_type: 'new_kind' }, { id: 'b' }])).toEqual([]);
+  });
+});
