@@ -327,6 +327,23 @@ describe('commands and Home', () => {
     expect(sent).toMatchObject({ acked: true, response: { text: 'Something went wrong in the bridge.' } });
   });
 
+  test('an answer that takes longer than Slack waits follows as a message for the same person', async () => {
+    const clock: Clock = { now: systemClock.now, after: (ms, run) => systemClock.after(ms / 100, run) };
+    const { slack, intake, inbound, log } = await prepare({}, { clock });
+    await inbound.start();
+    const gate = Promise.withResolvers<void>();
+    intake.gate = gate.promise;
+    const command = { channel: 'C01GEN', user: 'U01ALICE', command: '/agent', text: 'status' };
+    const sent = await slack.control.command(command);
+    expect(sent).toMatchObject({ acked: true });
+    expect(JSON.stringify(sent.response)).not.toContain('ok');
+    gate.resolve();
+    await until(() =>
+      expect(slack.control.messages('C01GEN', { user: 'U01ALICE' }).at(-1)).toMatchObject({ ephemeral: 'U01ALICE' }),
+    );
+    expect(log.lines.map(({ message }) => message)).not.toContain('slack delivery acknowledged twice');
+  });
+
   test('the Home tab is drawn when it is opened', async () => {
     const { slack } = await story();
     await slack.control.openHome({ user: 'U01ALICE', tab: 'home' });
