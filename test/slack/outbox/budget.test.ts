@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Ask, answered, emptyBudget, limited, sent, whenAllowed } from '../../../src/slack/outbox/budget.ts';
+
+const live: Ask = { method: 'chat.update', channel: 'C1', urgency: 'live' };
+const must: Ask = { ...live, urgency: 'must' };
+const post: Ask = { method: 'chat.postMessage', channel: 'C1', urgency: 'must' };
+
+/** Sends as fast as allowed for `ms`; the times at which it went. */
+function drain(ask: Ask, ms: number, start = emptyBudget): { times: number[]; budget: typeof emptyBudget } {
+  const times: number[] = [];
+  let budget = start;
+  let now = 1_000_000;
+  const end = now + ms;
+  for (now = whenAllowed(budget, ask, now); now < end; now = whenAllowed(budget, ask, now)) {
+    const taken = sent(budget, ask, now);
+    budget = answered(taken.budget, ask, taken.id, now + 50);
+    times.push(now);
+    now += 1;
+  }
+  return { times, budget };
+}
+
+function most(times: number[], ms: number): number {
+  return Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + ms).length));
+}
+
+describe('the budget', () => {
+  test('allows 40 live edits in any 60 s and spreads them', () => {
+    const { times } = drain(live, 300_000);
+    expect(most(times, 60_000)).toBeLessThanOrEqual(40);
+    expect(times.length).toBeGreaterThan(180);
+    expect(Math.max(...times.slice(1).map((at, n) => at - (times[n] ?? 0)))).toBeLessThan(10_000);
+  });
+
+  test('keeps ten edits a minute for what must arrive', () => {
+    const { times, budget } = drain(live, 60_000);
+    let spent = budget;
+    const now = (times.at(-1) ?? 0) + 1;
+    for (let n = 0; n < 10; n += 1) {
+      expect(whenAllowed(spent, must, now)).toBe(now);
+      spent = sent(spent, must, now).budget;
+    }
+    expect(whenAllowed(spent, must, now)).toBeGreaterThan(now);
+  });
+
+  test('counts a call for 60 s from its answer, since Slack may have counted it that late', () => {
+    let budget = emptyBudget;
+    const ids: number[] = [];
+    for (let n = 0; n < 50; n += 1) {
+      const taken = sent(budget, must, 1_000);
+      budget = taken.budget;
+      ids.push(taken.id);
+    }
+    expect(whenAllowed(budget, must, 90_000)).toBeGreaterThan(90_000);
+    for (const id of ids) budget = answered(budget, must, id, 9_000);
+    expect(whenAllowed(budget, must, 10_000)).toBe(69_000);
+  });
+
+  test('spaces posts of one channel by a second and lets other channels be', () => {
+    const { budget } = sent(emptyBudget, post, 1_000);
+    expect(whenAllowed(budget, post, 1_000)).toBeGreaterThanOrEqual(2_000);
+    expect(whenAllowed(budget, { ...post, channel: 'C2' }, 1_000)).toBe(1_000);
+  });
+
+  test('closes one method until its Retry-After and no other', () => {
+    const budget = limited(emptyBudget, 'chat.update', 31_000);
+    expect(whenAllowed(budget, must, 1_000)).toBe(31_000);
+    expect(whenAllowed(budget, post, 1_000)).toBe(1_000);
+    expect(whenAllowed(limited(budget, 'chat.update', 5_000), must, 1_000)).toBe(31_000);
+  });
+
+  test('goes slower after a 429 and finds its pace again', () => {
+    const calm = drain(live, 60_000).times.length;
+    const { times, budget } = drain(live, 600_000, limited(emptyBudget, 'chat.update', 0));
+    const first = times.filter((at) => at < 1_060_000).length;
+    expect(first).toBeLessThan(calm * 0.85);
+    expect(budget.slowness).toBeLessThan(1.05);
+  });
+
+  test('never allows more than a limit in any 60 s, in whatever order asks and answers come', () => {
+    const event = fc.record({
+      ask: fc.constantFrom(live, must, post, { ...post, channel: 'C2' }),
+      wait: fc.integer({ min: 0, max: 3_000 }),
+      latency: fc.integer({ min: 0, max: 5_000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(event, { minLength: 50, maxLength: 400 }), (events) => {
+        let budget = emptyBudget;
+        let now = 5_000_000;
+        const open: { at: number; id: number; ask: Ask }[] = [];
+        const log: { ask: Ask; at: number }[] = [];
+        for (const { ask, wait, latency } of events) {
+          now += wait;
+          for (const due of open.filter((one) => one.at <= now)) {
+            budget = answered(budget, due.ask, due.id, due.at);
+            open.splice(open.indexOf(due), 1);
+          }
+          if (whenAllowed(budget, ask, now) > now) continue;
+          const taken = sent(budget, ask, now);
+          budget = taken.budget;
+          open.push({ at: now + latency, id: taken.id, ask });
+          // Slack counts it at some time on the way.
+          log.push({ ask, at: now + latency / 2 });
+        }
+        const updates = log.filter(({ ask }) => ask.method === 'chat.update');
+        expect(most([0, ...updates.map(({ at }) => at)], 60_000)).toBeLessThanOrEqual(50);
+        const lives = updates.filter(({ ask }) => ask.urgency === 'live');
+        expect(most([0, ...lives.map(({ at }) => at)], 60_000)).toBeLessThanOrEqual(40);
+        for (const uses of Object.values(budget.windows)) expect(uses.length).toBeLessThanOrEqual(240);
+      }),
+      { seed: 20_261_122, numRuns: 60 },
+    );
+  });
+});
