@@ -25,7 +25,7 @@ export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): voi
 
 /** Nobody listened so far. The device's one connection always listens; there the first showing counts. */
 function isFresh(agents: Agents, outlet: Outlet, runtime: Runtime): boolean {
-  if (outlet.everything) return !outlet.shownStatus.has(runtimeKey(runtime));
+  if (outlet.everything) return !outlet.replayed.has(runtimeKey(runtime));
   return agents.world.listeners(runtime).length === 0;
 }
 

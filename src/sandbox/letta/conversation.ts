@@ -76,6 +76,7 @@ export class Conversation {
   }
 
   record(): Json {
+    const speaking = [...this.#running].map((turn) => turn.speakingId).filter((id) => id !== null);
     return {
       id: this.runtime.conversation_id,
       agent_id: this.runtime.agent_id,
@@ -85,7 +86,7 @@ export class Conversation {
       updated_at: this.#updatedAt,
       last_message_at: this.history.lastAt,
       summary: this.summary,
-      in_context_message_ids: this.history.ids,
+      in_context_message_ids: [...this.history.ids, ...speaking],
     };
   }
 
@@ -164,6 +165,7 @@ export class Conversation {
         mode: this.mode,
         cwd: this.cwd,
         cwdRevision: this.#cwdRevision,
+        isRepository: this.cwd.startsWith(this.#world.bootFolder),
         toolset: this.toolset,
         tools: this.toolset ? frames.LOADED_TOOLS : [],
         background: this.background,
@@ -185,7 +187,10 @@ export class Conversation {
     if (options.recover) this.#askAgain(outlet);
     const device = this.#deviceBody();
     const known = outlet.shownStatus.get(runtimeKey(this.runtime));
-    if (options.force || known !== JSON.stringify(device)) this.#emitTo(outlet, 'update_device_status', device);
+    const first = !outlet.replayed.has(runtimeKey(this.runtime));
+    outlet.replayed.add(runtimeKey(this.runtime));
+    if (options.force || first || known !== JSON.stringify(device))
+      this.#emitTo(outlet, 'update_device_status', device);
     this.#emitTo(outlet, 'update_loop_status', this.#loopBody());
     this.#emitTo(outlet, 'update_queue', { queue: this.#queueBody(), removed: [] });
     this.#emitTo(outlet, 'update_subagent_state', { subagents: this.subagents });
@@ -489,9 +494,7 @@ export class Conversation {
   /** The last listener of an App Server is gone: whatever runs is cancelled without a word (PROTOCOL.md 12). */
   lose(): void {
     for (const turn of this.#running) {
-      const partial = turn.vanish();
-      if (partial)
-        this.history.addAssistant(partial.id.replace(/:assistant:1$/, ''), { text: partial.text, calls: [] });
+      this.#keepPartial(turn);
       if (turn.openCalls.length > 0) this.#leaveOpen(turn);
     }
     this.#running.clear();
@@ -500,11 +503,16 @@ export class Conversation {
     this.#loop = IDLE;
   }
 
+  #keepPartial(turn: Turn): void {
+    const partial = turn.vanish();
+    if (partial) this.history.addAssistant(partial.id.split(':')[0] ?? '', { text: partial.text, calls: [] });
+  }
+
   /** The process dies and comes back: what was in memory only is lost; a pending question is kept (PROTOCOL.md 12). */
   restart(): void {
     clearTimeout(this.#pump);
     const question = [...this.#pending.values()].find(({ call }) => call.name === 'AskUserQuestion');
-    for (const turn of this.#running) turn.vanish();
+    for (const turn of this.#running) this.#keepPartial(turn);
     const open = [...this.#running].flatMap((turn) => [...turn.openCalls]);
     this.#running.clear();
     this.#turn = null;

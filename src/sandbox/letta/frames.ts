@@ -80,6 +80,7 @@ export interface DeviceStatus {
   readonly mode: string;
   readonly cwd: string;
   readonly cwdRevision: number;
+  readonly isRepository: boolean;
   readonly toolset: boolean;
   readonly tools: readonly string[];
   readonly background: readonly Json[];
@@ -94,7 +95,7 @@ export function deviceStatus(status: DeviceStatus): Json {
     is_processing: status.isProcessing,
     current_permission_mode: status.mode,
     current_working_directory: status.cwd,
-    git_context: { branch: 'master', recent_branches: [] },
+    git_context: status.isRepository ? { branch: 'master', recent_branches: [] } : null,
     letta_code_version: null,
     current_toolset: status.toolset ? 'default' : null,
     current_toolset_preference: 'auto',

@@ -43,8 +43,9 @@ export class History {
     return this.#model;
   }
 
+  /** Ids of whole messages: the parts of one share theirs. */
   get ids(): string[] {
-    return this.#items.map((item) => String(item.id));
+    return [...new Set(this.#items.map((item) => String(item.id).split(':')[0] ?? ''))];
   }
 
   /** `remind`: the first input of a process carries the server's own parts in front (PROTOCOL.md 11). */

@@ -210,7 +210,7 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
         leave(fault.ms ?? 300, register);
       }
       if (fault.kind === 'expire') {
-        for (const conversation of agents.all()) conversation.lose();
+        for (const conversation of agents.all()) conversation.restart();
         register();
       }
     },

@@ -19,6 +19,8 @@ export class Outlet {
   readonly shownStatus = new Map<string, string>();
   readonly everything: boolean;
   #eventSeq = 0;
+  /** Runtimes whose whole state went out here at least once. */
+  readonly replayed = new Set<string>();
   closed = false;
 
   constructor(options: OutletOptions) {

@@ -29,7 +29,7 @@ export class PairSkew {
     if (!this.#paired) return this.#route(frame);
     if (STREAM.has(String(frame.type))) return this.#later(frame, LATE);
     if (frame.type === 'turn_finished') this.#turns += 1;
-    const late = frame.type === 'turn_finished' && this.#turns % 2 === 0;
+    const late = frame.type === 'turn_finished' && this.#turns % 2 === 1;
     if (late) this.#later(frame, LATE * 2);
     else this.#route(frame);
   }

