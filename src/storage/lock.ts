@@ -19,9 +19,13 @@ export interface Lock {
  * The lock is SQLite's exclusive lock on `<path>.lock`, which the kernel frees however the process ends. A pid in a file
  * would not do: in a container every process is pid 1. Nothing but this function may open that file: closing any handle
  * of it drops the process's POSIX locks. Who the owner is stands in `<path>.owner`, for people only.
+ * @param parts.signal ends the waiting; its reason is thrown.
  * @throws BridgeError store_locked, naming the owner; store_failed where no lock can be had at all.
  */
-export async function lockStore(path: string, { clock, log }: { clock: Clock; log: Log }): Promise<Lock> {
+export async function lockStore(
+  path: string,
+  { clock, log, signal }: { clock: Clock; log: Log; signal?: AbortSignal },
+): Promise<Lock> {
   const until = clock.now() + WAIT_MS;
   let told = false;
   // The clock's timers do not keep a process alive, and nothing else may be running yet.
@@ -29,6 +33,7 @@ export async function lockStore(path: string, { clock, log }: { clock: Clock; lo
   alive.ref();
   try {
     for (;;) {
+      signal?.throwIfAborted();
       const held = tryLock(path);
       if (held) return own(path, held, clock);
       if (clock.now() >= until) {

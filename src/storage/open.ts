@@ -20,6 +20,8 @@ export interface Store {
 export interface StoreParts {
   clock: Clock;
   log: Log;
+  /** Ends the wait for the lock; its reason is thrown. */
+  signal?: AbortSignal;
 }
 
 /**

@@ -45,15 +45,16 @@ async function refusal(promise: Promise<unknown>): Promise<BridgeError> {
   throw error;
 }
 
-/** Another process that opens the store with the real clock, says so, and stays. */
-function startOwner(path: string): ChildProcess {
+/** Another process that opens the store with the real clock, says so, and stays. @param then what it does next */
+function startOwner(path: string, then = ''): ChildProcess {
   const script = `
     import { openStore } from ${JSON.stringify(new URL('../../src/storage/open.ts', import.meta.url).href)};
     import { systemClock as clock } from ${JSON.stringify(new URL('../../src/clock.ts', import.meta.url).href)};
     const log = { debug() {}, info() {}, warn(_, message) { console.log(message) }, error() {}, child() { return log } };
-    await openStore(${JSON.stringify(`sqlite://${path}`)}, { clock, log });
+    const store = await openStore(${JSON.stringify(`sqlite://${path}`)}, { clock, log });
     console.log('open');
     process.stdin.resume();
+    ${then}
   `;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -205,6 +206,20 @@ describe('the ownership lock', () => {
     expect(existsSync(join(folder, 'bridge.db.owner'))).toBe(true);
   });
 
+  it('is not waited for any longer than anybody wants it', async () => {
+    const uri = `sqlite://${join(folder, 'bridge.db')}`;
+    await open(uri);
+    const clock = createFakeClock();
+    const stopping = new AbortController();
+    const second = openStore(uri, { clock, log: createMemoryLog(), signal: stopping.signal });
+    const reason = expect(second).rejects.toThrow('stopped');
+    await clock.advance(1_000);
+    stopping.abort(new Error('stopped'));
+    await clock.advance(1_000);
+    await reason;
+    expect(clock.waiting).toBe(0);
+  });
+
   it('is freed by SIGKILL: another process takes over', async () => {
     const path = join(folder, 'bridge.db');
     const owner = startOwner(path);
@@ -222,6 +237,31 @@ describe('the ownership lock', () => {
     await clock.advance(1_000);
     await (await waiting).choices.set('agent', 'agent-2');
     expect(readFileSync(`${path}.owner`, 'utf8')).toContain(`pid ${process.pid} on `);
+  });
+
+  it('is never left with less than what was confirmed, when its owner is killed while it writes', async () => {
+    const path = join(folder, 'bridge.db');
+    const record = JSON.stringify(threadRecord(KEY));
+    const owner = startOwner(
+      path,
+      `for (let n = 1; ; n += 1) {
+         await store.threads.update('${KEY}', (now) => ({ ...(now ?? ${record}), background: n % 2 === 0 }));
+         await new Promise((written) => process.stdout.write('saved ' + n + '.', written));
+       }`,
+    );
+    let said = '';
+    owner.stdout?.on('data', (chunk) => {
+      said += String(chunk);
+    });
+    await says(owner, 'saved 20.');
+    owner.kill('SIGKILL');
+    await once(owner, 'close');
+    const confirmed = Number(/.*saved (\d+)\./s.exec(said)?.[1]);
+    expect(confirmed).toBeGreaterThanOrEqual(20);
+    const store = await open(`sqlite://${path}`);
+    const found = await store.threads.load(KEY);
+    expect(found?.rev).toBeGreaterThanOrEqual(confirmed);
+    expect(await store.threads.active()).toEqual(found?.background ? [KEY] : []);
   });
 
   it('keeps a process alive that only waits for it', async () => {
