@@ -88,7 +88,7 @@ export const SETTINGS = [
   {
     name: 'PERMISSIONS',
     description:
-      'What the agent may do without asking: `standard` (reads; edits and commands ask), `acceptEdits` (edits too), `strict` (everything asks), `unrestricted` (nothing asks).',
+      'What the agent may do without asking: `standard` (read files anywhere and run harmless commands), `acceptEdits` (change files, too), `strict` (nothing), `unrestricted` (everything).',
     default: 'standard',
   },
   {
