@@ -1,13 +1,14 @@
+import { type Logger, LogLevel } from '@slack/web-api';
 import { afterEach } from 'vitest';
 import { type SlackOptions, type SmallSlack, startSlack } from '../../../src/sandbox/slack/server.ts';
 
 const running: { close(): unknown }[] = [];
 
 afterEach(async () => {
-  for (const thing of running.splice(0)) await thing.close();
+  for (const thing of running.splice(0).reverse()) await thing.close();
 });
 
-/** Closes with the test. */
+/** Closes with the test, before what was opened earlier. */
 export function own<T extends { close(): unknown }>(thing: T): T {
   running.push(thing);
   return thing;
@@ -17,6 +18,17 @@ export function own<T extends { close(): unknown }>(thing: T): T {
 export async function slackFor(options: SlackOptions = {}): Promise<SmallSlack> {
   return own(await startSlack({ retryDelaysMs: [], interactionRetryDelaysMs: [], ...options }));
 }
+
+/** For SDK clients: the errors that tests provoke on purpose are no news. */
+export const silentLogger: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  setLevel: () => {},
+  getLevel: () => LogLevel.ERROR,
+  setName: () => {},
+};
 
 export type Json = Record<string, unknown>;
 
