@@ -167,12 +167,18 @@ function appendText(parts: readonly TurnPart[], runId: string, messageId: string
   return parts.with(at, { ...part, text: part.text + text });
 }
 
-function replaceText(parts: readonly TurnPart[], event: Extract<AgentEvent, { type: 'text-repaired' }>): TurnPart[] {
+/** The history does not know runs: a message is found by its id, whichever run brought it. */
+function replaceText(
+  parts: readonly TurnPart[],
+  event: Extract<AgentEvent, { type: 'text-repaired' }>,
+): readonly TurnPart[] {
   const { runId, messageId, text, before } = event;
+  const isMessage = (id: string | undefined) => (part: TurnPart) => part.kind === 'text' && part.messageId === id;
+  const at = parts.findLastIndex(isMessage(messageId));
+  const known = parts[at];
+  if (known?.kind === 'text') return known.text === text ? parts : parts.with(at, { ...known, text });
+  const next = parts.findIndex(isMessage(before));
   const fresh: TurnPart = { kind: 'text', runId, messageId, text };
-  const at = textIndex(parts, runId, messageId);
-  if (at >= 0) return parts.with(at, fresh);
-  const next = parts.findIndex((part) => part.kind === 'text' && part.messageId === before);
   return next < 0 ? [...parts, fresh] : parts.toSpliced(next, 0, fresh);
 }
 

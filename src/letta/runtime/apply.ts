@@ -162,7 +162,7 @@ function openTurn(work: Work): void {
   if (!work.state.connection.turn) change(work, { turn: memory.emptyTurnMemory });
 }
 
-export function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | null): void {
+function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | null): void {
   const { turn } = work.state.connection;
   const told = memory.noteError(turn ?? memory.emptyTurnMemory, {
     text: innermostMessage(frame.error ?? ''),

@@ -6,7 +6,7 @@ import {
   type ResponseFrame,
   responseSchemas,
 } from '../protocol/incoming.ts';
-import { apply, endTurn } from './apply.ts';
+import { apply } from './apply.ts';
 import { isBefore, stampOf } from './order.ts';
 import { addSeen, emptySeen, hasSeen } from './seen.ts';
 import {
@@ -234,15 +234,19 @@ function lookAtBarrier(work: Work): void {
 function giveUpWaiting(work: Work): void {
   const { barrier, turn } = work.state.connection;
   if (!barrier) return;
-  if (barrier.waitsFor === 'deltas' && barrier.frame.type === 'turn_finished') {
-    releaseEnd(work, barrier, barrier.frame);
-    return;
+  const { frame, waitsFor, waiting } = barrier;
+  if (waitsFor === 'deltas' && frame.type === 'turn_finished') {
+    releaseEnd(work, barrier, frame);
+  } else if (waitsFor === 'end' && turn) {
+    const end = lostEnd(turn, frame);
+    releaseEnd(work, { frame: end, waitsFor: 'deltas', waiting: [frame, ...waiting] }, end);
+  } else {
+    release(work);
   }
-  if (barrier.waitsFor === 'end' && turn) endTurn(work, lostEnd(turn), stampOf(barrier.frame));
-  release(work);
 }
 
 function releaseEnd(work: Work, barrier: Barrier, frame: FrameOf<'turn_finished'>): void {
+  change(work, { barrier });
   if (memory.missesText(work.state.connection.turn, frame)) wait(work, { ...barrier, waitsFor: 'history' });
   else release(work);
 }
@@ -261,9 +265,11 @@ function dropBarrier(work: Work): void {
   work.effects.push({ type: 'hold', ms: null });
 }
 
-/** A `turn_finished` that got lost with the device's socket, as far as it can be guessed. */
-function lostEnd(turn: memory.TurnMemory): FrameOf<'turn_finished'> {
+/** A `turn_finished` that got lost with the device's socket before `next` was made, as far as it can be guessed. */
+function lostEnd(turn: memory.TurnMemory, next: EventFrame): FrameOf<'turn_finished'> {
   return {
+    event_seq: next.event_seq,
+    emitted_at: next.emitted_at,
     type: 'turn_finished',
     stop_reason: memory.isSpeaking(turn) ? 'cancelled' : 'end_turn',
     run_id: memory.currentRun(turn),

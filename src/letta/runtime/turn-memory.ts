@@ -35,6 +35,9 @@ export interface TurnMemory {
   readonly errors: readonly ErrorText[];
 }
 
+/** Far more than a turn has; beyond it the oldest are forgotten, and with them the power to repair them. */
+const KEPT = 1_000;
+
 export const emptyTurnMemory: TurnMemory = { runs: [], messages: [], clientMessageIds: [], running: [], errors: [] };
 
 /** The run that a delta without `run_id` belongs to. */
@@ -67,14 +70,14 @@ export function belongsToTurn(delta: Delta): boolean {
 /** Takes note of a delta's place in its run. */
 export function noteDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   if (delta.message_type === 'user_message') {
-    return delta.otid ? { ...turn, clientMessageIds: [...turn.clientMessageIds, delta.otid] } : turn;
+    return delta.otid ? { ...turn, clientMessageIds: [...turn.clientMessageIds.slice(1 - KEPT), delta.otid] } : turn;
   }
   return noteRunDelta(noteTool(turn, delta), delta);
 }
 
 function noteTool(turn: TurnMemory, delta: Delta): TurnMemory {
   if (delta.message_type === 'client_tool_start') {
-    return { ...turn, running: [...turn.running, delta.tool_call_id] };
+    return { ...turn, running: [...turn.running.slice(1 - KEPT), delta.tool_call_id] };
   }
   if (delta.message_type === 'tool_return_message' && !isToolSnapshot(delta) && turn.running.length > 0) {
     return { ...turn, running: turn.running.filter((callId) => callId !== delta.tool_call_id) };
@@ -161,7 +164,7 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
     if (message) {
       if (retried.has(message.runId) || item.text.length <= message.length) continue;
       found.push({ type: 'text-repaired', runId: message.runId, messageId: item.id, text: item.text });
-    } else if (at >= start && at < end) {
+    } else if (at >= start && at < end && known.size < KEPT) {
       const later = items.slice(at + 1, end).find((other) => known.has(other.id));
       const runId = (later && known.get(later.id)?.runId) ?? fallback;
       found.push({
@@ -201,7 +204,7 @@ export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], fou
  */
 export function noteError(turn: TurnMemory, error: ErrorText): { turn: TurnMemory; isNews: boolean } {
   const isNews = error.text !== '' && turn.errors.every((told) => told.text !== error.text && told.rank <= error.rank);
-  return isNews ? { turn: { ...turn, errors: [...turn.errors, error] }, isNews } : { turn, isNews };
+  return isNews ? { turn: { ...turn, errors: [...turn.errors.slice(1 - KEPT), error] }, isNews } : { turn, isNews };
 }
 
 /** The best wording of what went wrong. */
@@ -226,7 +229,10 @@ function noteRun(turn: TurnMemory, runId: string, over: boolean): TurnMemory {
   if (turn.runs.some((run) => run.runId === runId)) return turn;
   // The next run begins when the one before has ended, so an end that is missing now will not come any more.
   const runs = turn.runs.map((run) => (run.stopped ? run : { ...run, stopped: true, holed: true }));
-  return { ...turn, runs: [...runs, { runId, lastSeqId: 0, holed: over, stopped: over, retried: false }] };
+  return {
+    ...turn,
+    runs: [...runs.slice(1 - KEPT), { runId, lastSeqId: 0, holed: over, stopped: over, retried: false }],
+  };
 }
 
 function noteSeqId(turn: TurnMemory, runId: string, seqId: number, stops: boolean): TurnMemory {
@@ -243,7 +249,9 @@ function noteRetry(turn: TurnMemory, runId: string): TurnMemory {
 }
 
 function changeRun(turn: TurnMemory, runId: string, change: (run: RunMemory) => RunMemory): TurnMemory {
-  return { ...turn, runs: turn.runs.map((run) => (run.runId === runId ? change(run) : run)) };
+  const at = turn.runs.findLastIndex((known) => known.runId === runId);
+  const run = turn.runs[at];
+  return run ? { ...turn, runs: turn.runs.with(at, change(run)) } : turn;
 }
 
 function noteText(
@@ -265,7 +273,7 @@ function setLength(
   const message = messages[at];
   return message
     ? messages.with(at, { ...message, length: length(message.length) })
-    : [...messages, { messageId, runId, length: length(0) }];
+    : [...messages.slice(1 - KEPT), { messageId, runId, length: length(0) }];
 }
 
 function textLength(content: string | readonly { text?: string | null | undefined }[]): number {

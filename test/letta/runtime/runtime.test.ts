@@ -182,7 +182,7 @@ describe('the end of a turn', () => {
   it('that got lost is made up when the next turn has begun', () => {
     const { feed } = start(opened(), loop(1, 'SENDING_API_REQUEST'), text(2, 1, 'one'), stop(3, 2));
     feed(loop(4, 'WAITING_ON_INPUT'), loop(8, 'SENDING_API_REQUEST'));
-    expect(types(feed({ type: 'hold-expired' }))).toEqual(['turn-ended', 'hold', 'loop']);
+    expect(types(feed({ type: 'hold-expired' }))).toEqual(['hold', 'turn-ended', 'loop']);
   });
 
   it('makes what comes still later too late', () => {
@@ -296,6 +296,46 @@ describe('missing text', () => {
       ...events,
     ];
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
+  });
+
+  it('that an earlier connection had brought is not shown twice', () => {
+    const connection = start(
+      opened(),
+      text(1, 1, 'Let me look.', 'm1'),
+      stop(2, 2, 'requires_approval'),
+      { type: 'closed' },
+      opened(),
+    );
+    const events = connection.events(
+      loop(20, 'EXECUTING_CLIENT_SIDE_TOOL', { client_message_ids_by_run_id: { 'run-1': ['cm-1'] } }),
+      delta(21, 'client_tool_end', { tool_call_id: 'c1', status: 'success' }),
+      text(22, 1, 'Done.', 'm2', 'run-2'),
+      stop(23, 2, 'end_turn', 'run-2'),
+      finished(25, 'end_turn', { run_id: 'run-2' }),
+      { type: 'history', repairId: 1, items: history(input('cm-1'), said('m1', 'Let me look.'), said('m2', 'Done.')) },
+    );
+    const before: AgentEvent = { type: 'text', runId: 'run-1', messageId: 'm1', text: 'Let me look.' };
+    expect(turnText([before, ...events].reduce(foldTurn, emptyTurn))).toBe('Let me look.\n\nDone.');
+  });
+
+  it('in front of an end that got lost is fetched before the next turn', () => {
+    const { feed } = start(
+      opened(),
+      loop(1, 'SENDING_API_REQUEST'),
+      text(2, 1, 'one'),
+      text(3, 4, ' four'),
+      stop(4, 5),
+    );
+    feed(loop(5, 'WAITING_ON_INPUT'), loop(8, 'SENDING_API_REQUEST'), text(9, 1, 'next', 'm2', 'run-2'));
+    expect(types(feed({ type: 'hold-expired' }))).toEqual(['repair', 'hold']);
+    const items = history(input('cm-1'), said('m1', 'one two three four'));
+    expect(types(feed({ type: 'history', repairId: 1, items }))).toEqual([
+      'text-repaired',
+      'hold',
+      'turn-ended',
+      'loop',
+      'text',
+    ]);
   });
 
   it('of a run that was tried again is not brought back', () => {
