@@ -39,6 +39,18 @@ export function scopeFor(event: JsonObject, channel: Channel | undefined): strin
   }
 }
 
+const MESSAGE_EVENTS: Record<ChannelKind, string> = {
+  public: 'message.channels',
+  private: 'message.groups',
+  im: 'message.im',
+  mpim: 'message.mpim',
+};
+
+/** The name under which an app subscribes to an event. */
+export function subscriptionFor(event: JsonObject, channel: Channel | undefined): string {
+  return event.type === 'message' && channel ? MESSAGE_EVENTS[channel.kind] : String(event.type);
+}
+
 /** The `event_callback` around an event, as recorded (PLATFORM.md 5.1, 11). */
 export function eventCallback(world: World, event: JsonObject, channel: Channel | undefined): JsonObject {
   const context = { et: event.type, tid: TEAM.id, aid: APP_ID, cid: channel?.id };

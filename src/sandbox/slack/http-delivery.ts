@@ -10,7 +10,7 @@ export interface HttpDeliveryOptions {
 }
 
 /** `v0=` HMAC-SHA256 of `v0:<timestamp>:<body>` (PLATFORM.md 5.1). */
-export function sign(signingSecret: string, timestamp: number, body: string): string {
+function sign(signingSecret: string, timestamp: number, body: string): string {
   return `v0=${createHmac('sha256', signingSecret).update(`v0:${timestamp}:${body}`).digest('hex')}`;
 }
 

@@ -23,6 +23,9 @@ export interface Channel {
   creator: string;
   /** Oldest first. */
   messages: StoredMessage[];
+  /** Visible messages by `ts`, and replies by the `ts` of their root. */
+  byTs: Map<string, StoredMessage>;
+  threads: Map<string, StoredMessage[]>;
   /** The person of an `im`. */
   partner?: string;
 }

@@ -4,7 +4,7 @@ import type { Control } from './control/api.ts';
 import { createControl } from './control/control.ts';
 import { controlServer } from './control/http.ts';
 import { Deliveries } from './delivery.ts';
-import { eventCallback, scopeFor } from './events.ts';
+import { eventCallback, scopeFor, subscriptionFor } from './events.ts';
 import { Faults } from './faults.ts';
 import { receiveUpload, serveFile } from './files.ts';
 import { sendJson } from './http.ts';
@@ -18,7 +18,7 @@ import { Triggers } from './triggers.ts';
 import { serveWebApi } from './web-api/web-api.ts';
 import type { World } from './world.ts';
 
-export const DEFAULT_SCOPES: readonly string[] = [
+const DEFAULT_SCOPES: readonly string[] = [
   'app_mentions:read',
   'assistant:write',
   'channels:history',
@@ -48,8 +48,10 @@ export interface SlackOptions {
   limits?: 'on' | 'off';
   /** How events reach the app; default `socket`. */
   delivery?: 'socket' | { http: string; signingSecret?: string };
-  /** Bot scopes; default `DEFAULT_SCOPES`. */
+  /** Bot scopes; default: all that this Slack knows something to do with. */
   scopes?: readonly string[];
+  /** `bot_events` of the manifest; default: every event. */
+  events?: readonly string[];
   /** Whether the app is declared as an agent; default no. */
   agent?: boolean;
   /** Slash commands of the app; default `/agent`. */
@@ -149,6 +151,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
       if (channel && !channel.members.has(BOT.userId)) return;
       const scope = scopeFor(event, channel);
       if (scope !== null && !world.scopes.has(scope)) return;
+      if (options.events && !options.events.includes(subscriptionFor(event, channel))) return;
       void world.deliveries.deliver({ kind: 'events_api', payload: eventCallback(world, event, channel) });
     },
   };

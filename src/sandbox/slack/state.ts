@@ -1,7 +1,7 @@
 import type { Channel, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
 
 export const TEAM = { id: 'T01SANDBOX', domain: 'sandbox', name: 'Sandbox' } as const;
-export const EXTERNAL_TEAM = 'T05EXT';
+const EXTERNAL_TEAM = 'T05EXT';
 export const APP_ID = 'A0SANDBOX';
 export const BOT = { userId: 'U0BOT', botId: 'B0BOT', name: 'agent' } as const;
 /** Another app's bot: who `subtype: bot_message` of the control API speaks as. */
@@ -106,6 +106,8 @@ export class Workspace {
       created: Math.floor(this.#now() / 1000),
       creator: members[0] ?? 'U01ALICE',
       messages: [],
+      byTs: new Map(),
+      threads: new Map(),
       ...(partner !== undefined && { partner }),
     };
     this.channels.set(id, channel);
@@ -154,35 +156,52 @@ export class Workspace {
   }
 
   add(message: StoredMessage): void {
-    const messages = this.channels.get(message.channel)?.messages;
-    if (!messages) return;
-    messages.push(message);
-    if (messages.length > MESSAGES_PER_CHANNEL) messages.shift();
+    const channel = this.channels.get(message.channel);
+    if (!channel) return;
+    channel.messages.push(message);
+    if (message.ephemeralFor === undefined) {
+      channel.byTs.set(message.ts, message);
+      if (message.threadTs !== undefined) {
+        const replies = channel.threads.get(message.threadTs);
+        if (replies) replies.push(message);
+        else channel.threads.set(message.threadTs, [message]);
+      }
+    }
+    const oldest = channel.messages.length > MESSAGES_PER_CHANNEL ? channel.messages[0] : undefined;
+    if (oldest) this.#drop(channel, oldest);
   }
 
   /** A visible message; ephemeral ones are not found. */
   message(channel: string, ts: string): StoredMessage | undefined {
-    return this.channels.get(channel)?.messages.find((m) => m.ts === ts && m.ephemeralFor === undefined);
+    return this.channels.get(channel)?.byTs.get(ts);
   }
 
-  replies(channel: string, threadTs: string): StoredMessage[] {
-    const messages = this.channels.get(channel)?.messages ?? [];
-    return messages.filter((m) => m.threadTs === threadTs && m.ephemeralFor === undefined);
+  replies(channel: string, threadTs: string): readonly StoredMessage[] {
+    return this.channels.get(channel)?.threads.get(threadTs) ?? [];
   }
 
   /** Removes a message; a root with replies leaves a placeholder. */
   remove(message: StoredMessage): void {
-    if (message.threadTs === undefined && this.replies(message.channel, message.ts).length > 0) {
-      message.tombstone = true;
-      message.text = 'This message was deleted.';
-      message.blocks = [];
-      message.attachments = [];
-      message.files = [];
+    const channel = this.channels.get(message.channel);
+    if (!channel) return;
+    if (message.threadTs !== undefined || this.replies(channel.id, message.ts).length === 0) {
+      this.#drop(channel, message);
       return;
     }
-    const messages = this.channels.get(message.channel)?.messages;
-    const at = messages?.indexOf(message) ?? -1;
-    if (messages && at >= 0) messages.splice(at, 1);
+    message.tombstone = true;
+    message.text = 'This message was deleted.';
+    message.blocks = [];
+    message.attachments = [];
+    message.files = [];
+  }
+
+  #drop(channel: Channel, message: StoredMessage): void {
+    channel.messages.splice(channel.messages.indexOf(message), 1);
+    channel.byTs.delete(message.ts);
+    if (message.threadTs === undefined) return;
+    const rest = this.replies(channel.id, message.threadTs).filter((other) => other !== message);
+    if (rest.length > 0) channel.threads.set(message.threadTs, rest);
+    else channel.threads.delete(message.threadTs);
   }
 
   /** Live statuses: they clear themselves two minutes after they were set (PLATFORM.md 4.4). */

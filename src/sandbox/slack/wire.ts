@@ -52,7 +52,7 @@ export function fileWire(world: World, file: SlackFile): JsonObject {
   };
 }
 
-export function isRoot(world: World, message: StoredMessage): boolean {
+function isRoot(world: World, message: StoredMessage): boolean {
   return message.threadTs === undefined && world.workspace.replies(message.channel, message.ts).length > 0;
 }
 

@@ -58,6 +58,14 @@ describe('tokens and scopes', () => {
     expect(events(poor).map((event) => event.type)).toEqual(['app_mention']);
   });
 
+  test('an app gets only what it subscribed to', async () => {
+    const narrow = await slackFor({ events: ['message.groups', 'app_mention'] });
+    for (const channel of ['C01GEN', 'C02ENG', 'D01ALICE']) {
+      await narrow.control.message({ channel, user: 'U01ALICE', text: 'hi' });
+    }
+    expect(events(narrow).map((event) => event.channel)).toEqual(['C02ENG']);
+  });
+
   test('an unknown method is unknown', async () => {
     expect((await call(slack, 'chat.shout')).body.error).toBe('unknown_method');
   });

@@ -38,6 +38,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       const channel = channelOf(world, input.channel);
       const bot = input.subtype === 'bot_message';
       const user = bot ? undefined : memberOf(world, channel, input.user);
+      if (input.text === '' && !input.files?.length) throw new ControlError(400, 'a client sends no empty message');
       if (channel.archived) throw new ControlError(403, `${channel.id} is archived`);
       const root = input.thread_ts === undefined ? undefined : workspace.message(channel.id, input.thread_ts);
       if (input.thread_ts !== undefined && (!root || root.threadTs !== undefined)) {

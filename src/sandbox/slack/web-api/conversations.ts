@@ -13,7 +13,7 @@ import {
   requireScope,
 } from './method.ts';
 
-function between({ args }: Call, messages: StoredMessage[]): StoredMessage[] {
+function between({ args }: Call, messages: readonly StoredMessage[]): StoredMessage[] {
   const oldest = args.string('oldest') || '0';
   const latest = args.string('latest') || '99999999999.000000';
   const inclusive = args.bool('inclusive') === true;
