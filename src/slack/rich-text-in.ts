@@ -93,13 +93,15 @@ function wrap(spans: readonly Span[], marks: string): Span[] {
   let after = '';
   const first = inner[0];
   if (first?.kind === 'text') {
-    before = /^\s*/.exec(first.text)?.[0] ?? '';
-    first.text = first.text.slice(before.length);
+    const text = first.text.trimStart();
+    before = first.text.slice(0, first.text.length - text.length);
+    first.text = text;
   }
   const last = inner.at(-1);
   if (last?.kind === 'text') {
-    after = /\s*$/.exec(last.text)?.[0] ?? '';
-    last.text = last.text.slice(0, last.text.length - after.length);
+    const text = last.text.trimEnd();
+    after = last.text.slice(text.length);
+    last.text = text;
   }
   const out = new SpanBuilder().text(before);
   if (inner.every((span) => span.kind === 'text' && span.text === '')) return out.text(after).spans;

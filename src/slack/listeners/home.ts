@@ -8,7 +8,7 @@ const SECTION = 3000;
 const SECTIONS = 100;
 
 /** The Home tab that says `text`, one section a paragraph. */
-export function homeView(text: string): HomeView {
+function homeView(text: string): HomeView {
   const paragraphs = ownMrkdwn(text)
     .split(/\n{2,}/)
     .filter((paragraph) => paragraph.trim() !== '');
