@@ -496,6 +496,23 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       }
     });
 
+    it('leaves no more behind after many failures than after one', async () => {
+      const { threads, disk } = setUp();
+      disk.fail = (call) => (call === 'threads.set' ? 'throw' : undefined);
+      for (let n = 1; n <= 10; n += 1) {
+        const update = threads.update(KEY, () =>
+          threadRecord(KEY, { inbox: [inboxItem(n, BIG)], approvals: [approvalRecord(n)] }),
+        );
+        expect(await codeOf(update)).toBe('store_failed');
+      }
+      expect(await disk.count('items')).toBe(1);
+      expect(await disk.count('tokens')).toBe(1);
+      disk.fail = null;
+      await threads.update(KEY, () => threadRecord(KEY, { inbox: [inboxItem(11, BIG)] }));
+      expect(await disk.count('items')).toBe(1);
+      expect(await disk.count('tokens')).toBe(0);
+    });
+
     it('behaves like a plain map of records, whatever is done in whatever order', async () => {
       const thread = fc.integer({ min: 1, max: 3 });
       const text = fc.oneof(fc.string(), fc.constant(BIG));
