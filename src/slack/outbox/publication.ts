@@ -7,8 +7,9 @@ import type { SlackPost } from '../post.ts';
 import { SlackError } from '../slack-api.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { lookCall, readLook, slackCall } from './calls.ts';
-import { plainPosts, renamed } from './plain.ts';
-import { confirmed, doubtful, type PlannedCall, plan } from './plan.ts';
+import { createForms } from './forms.ts';
+import { createLedger } from './ledger.ts';
+import { type PlannedCall, plan } from './plan.ts';
 import { refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
 
@@ -36,7 +37,7 @@ export interface PublicationOptions {
   resumed: boolean;
   /** Stores the ledger; awaited after each confirmed call. */
   save(posts: PostRecord[]): Promise<void>;
-  /** Told once, when the first message exists. */
+  /** Told when the first message exists. */
   posted(): void;
   /** ms since 1970 until which bare content is not posted. */
   hold: number;
@@ -53,7 +54,7 @@ export interface PublicationParts {
   fallback(post: SlackPost): SlackPost[];
 }
 
-/** One ordered list of messages on its way to what it should be. */
+/** One ordered list of messages on its way to what it should be: one call at a time. */
 export interface Publication {
   /** Latest wins; nothing after final content. */
   want(content: Content): void;
@@ -69,12 +70,14 @@ export interface Publication {
 export const EDIT_GAP_MS = 1_500;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
-const SAVE_ATTEMPTS = 5;
+/** Live content for a channel that refuses everything is tried again this late: the bot may have been invited back. */
+const GONE_MS = 5 * 60_000;
 const LOOK_PAGES = 10;
 const LOOK_BACK_MS = 24 * 3_600_000;
-/** After so many vanished messages, live content stops; the final content is still posted. */
+/** After so many vanished messages, live edits stop; cards and the final content are still posted. */
 const LOSSES = 3;
 
+/** Slack may have messages of ours, newer than `after`, that the ledger does not know. */
 interface Doubt {
   after: SlackTs;
   cursor: string | null;
@@ -82,13 +85,15 @@ interface Doubt {
 }
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
-  const { scheduler, clock, random, log, fallback } = parts;
+  const { scheduler, clock, random } = parts;
   const { owner, address } = options;
+  const log = parts.log.child({ turn: owner });
+  const ledger = createLedger({ ...options, clock, log });
+  const forms = createForms(parts.fallback, log);
   const outcome = Promise.withResolvers<Delivery>();
   // Nobody needs to listen; a rejection is told to those who do.
   outcome.promise.catch(() => {});
 
-  let ledger: PostRecord[] = sorted(options.posts);
   let wanted: Content | null = null;
   let rendered: { content: Content; raw: SlackPost[]; posts: SlackPost[] } | null = null;
   /** Since when something of `wanted` waits unseen; `null`: nothing does. */
@@ -96,20 +101,19 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   /** Since when something waits that came after what is being shown. */
   let newerSince: number | null = null;
   let hold = options.hold;
+  /** Back-off after a failure; for content that is not final; for what was rendered last, by the budget. */
   let retryAt = 0;
+  let liveAt = 0;
   let blockedUntil = 0;
   let failures = 0;
   let failingSince: number | null = null;
-  let doubt: Doubt | null = options.resumed ? lookFrom(clock.now() - LOOK_BACK_MS) : null;
+  let doubt: Doubt | null = options.resumed ? doubtNow() : null;
   let shownCards = '';
   let textShown = false;
-  /** How far a refused part had to be simplified: 1 fallback, 2 plain. By part; a turn has few. */
-  const simplified = new Map<string, 1 | 2>();
   /** When each message was changed last, by ts: of messages in the ledger only. */
   const changed = new Map<SlackTs, { at: number; edit: boolean }>();
   let losses = 0;
-  /** What is not tried any more before the final content: live edits, which do not work here, or everything. */
-  let frozen: 'nothing' | 'edits' | 'everything' = 'nothing';
+  let editsFail = false;
   let busy = false;
   let work: Promise<void> = Promise.resolve();
   let over = false;
@@ -123,16 +127,15 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function wish(): Wish | null {
     if (busy || over || since === null || wanted === null) return null;
+    const last = ledger.posts.at(-1);
     const now = rank(wanted);
-    if (frozen === 'everything' && !wanted.final) return null;
-    if (frozen === 'edits' && now > 0 && ledger.length > 0) return null;
+    if (editsFail && now > 0 && last) return null;
     let notBefore = Math.max(retryAt, blockedUntil);
-    if (wanted.bare && !wanted.final && ledger.length === 0) notBefore = Math.max(notBefore, hold);
+    if (!wanted.final) notBefore = Math.max(notBefore, liveAt, wanted.bare && !last ? hold : 0);
     // What a live edit will need is known without rendering it.
     if (now > 0 && doubt === null) {
-      const last = ledger.at(-1);
-      const method = last ? 'chat.update' : 'chat.postMessage';
-      notBefore = Math.max(notBefore, scheduler.whenAllowed(ask(method, 'live')), last ? quietUntil(last, now) : 0);
+      const wants = ask(last ? 'chat.update' : 'chat.postMessage', 'live');
+      notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
     }
     return { rank: now, since, notBefore };
   }
@@ -147,10 +150,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function next(): void {
     if (rendered === null) return;
     const { content, posts } = rendered;
-    const calls = plan(ledger, posts);
+    const calls = plan(ledger.posts, posts);
     const times = calls.map((call) => allowedAt(call, content));
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.now());
-    if (call) start(perform(call, content));
+    if (call) start(() => perform(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
     else settle();
   }
@@ -158,14 +161,14 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   /** False when there is nothing to go on with. */
   function render(content: Content): boolean {
     // What was refused half-written may be fine when whole.
-    if (content.final) simplified.clear();
+    if (content.final) forms.reset();
     newerSince = null;
     try {
       const raw = content.render();
-      rendered = { content, raw, posts: expand(raw) };
+      rendered = { content, raw, posts: forms.apply(raw) };
       return true;
     } catch (error) {
-      log.error({ turn: owner, err: error }, 'a view could not be rendered');
+      log.error({ err: error }, 'a view could not be rendered');
     }
     if (content.final) {
       const raw = content.lastResort();
@@ -174,22 +177,6 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     since = null;
     return false;
-  }
-
-  function expand(raw: readonly SlackPost[]): SlackPost[] {
-    return raw.flatMap((post) => {
-      const level = simplified.get(post.part);
-      if (level === undefined) return [post];
-      if (level === 1) {
-        try {
-          const simpler = renamed(post, fallback(post));
-          if (simpler.length > 0) return simpler;
-        } catch (error) {
-          log.error({ turn: owner, err: error }, 'a simpler form of a post could not be made');
-        }
-      }
-      return plainPosts(post);
-    });
   }
 
   function ask(method: string, urgency: Urgency): Ask {
@@ -215,9 +202,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     return last && (last.edit || rank === 2) ? last.at + EDIT_GAP_MS : 0;
   }
 
-  function start(doing: Promise<void>): void {
-    work = doing
-      .catch((error: unknown) => log.error({ turn: owner, err: error }, 'the outbox has a bug'))
+  function start(doing: () => Promise<void>): void {
+    busy = true;
+    work = doing()
+      .catch((error: unknown) => {
+        log.error({ err: error }, 'the outbox has a bug');
+        retryAt = clock.now() + BACKOFF_MAX_MS;
+      })
       .then(() => {
         busy = false;
         scheduler.wake();
@@ -225,7 +216,6 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   async function perform(call: PlannedCall, content: Content): Promise<void> {
-    busy = true;
     const wants = askFor(call, content);
     let ts: SlackTs;
     try {
@@ -233,14 +223,15 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       const answer = await scheduler.call(wants, slackCall(address, owner, call), client);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
     } catch (error) {
-      return await failed(call, content, error);
+      await failed(call, content, error);
+      return;
     }
     if (call.kind === 'delete') changed.delete(ts);
     else changed.set(ts, { at: clock.now(), edit: call.kind === 'update' });
-    await keep(confirmed(ledger, call, ts));
+    await ledger.confirm(call, ts);
     failures = 0;
     failingSince = null;
-    if (rendered?.content === content && plan(ledger, rendered.posts).length === 0) settle();
+    if (rendered?.content === content && plan(ledger.posts, rendered.posts).length === 0) settle();
   }
 
   /** All that was rendered is shown. */
@@ -255,25 +246,18 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   async function failed(call: PlannedCall, content: Content, error: unknown): Promise<void> {
     if (!(error instanceof SlackError)) throw error;
     const { method, failure, error: word, details } = error;
+    if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'slack call failed');
     const refusal = refusalOf(error);
-    if (failure !== 'limited') log.warn({ turn: owner, method, failure, error: word, details }, 'slack call failed');
-    switch (refusal) {
-      case 'later':
-        if (failure === 'unknown' && call.kind === 'post') doubt = lookFrom(clock.now() - LOOK_BACK_MS);
-        if (failure === 'unknown' && call.kind === 'update')
-          ledger = ledger.map((record) => (record.ts === call.record.ts ? doubtful(record) : record));
-        if (call.kind === 'update') changed.set(call.record.ts, { at: clock.now(), edit: true });
-        return tryLater(error);
-      case 'gone':
-        return undeliverable(content, word);
-      case 'lost':
-      case 'content':
-        if (call.kind === 'delete') return await forget(call.record);
-        if (call.kind === 'update' && refusal === 'lost') return await lost(call.record, content, word);
-        return simplify(call.post, content, word);
-      default:
-        return refusal satisfies never;
-    }
+    if (refusal === 'later') {
+      if (call.kind === 'update') changed.set(call.record.ts, { at: clock.now(), edit: true });
+      if (failure === 'unknown' && call.kind === 'update') ledger.doubt(call.record);
+      if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();
+      tryLater(error);
+    } else if (refusal === 'gone') undeliverable(content, word);
+    else if (call.kind === 'delete') await ledger.forget(call.record);
+    else if (call.kind === 'update' && refusal === 'lost') await lost(call.record, content, word);
+    else if (rendered === null || !forms.simplify(call.post)) undeliverable(content, word);
+    else rendered = { ...rendered, posts: forms.apply(rendered.raw) };
   }
 
   function tryLater(error: SlackError): void {
@@ -290,61 +274,30 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     failures += 1;
   }
 
-  /** Live content stops; final content that came meanwhile is tried once itself: things may have changed. */
+  /** Final content that came while live content was refused is tried once itself: things may have changed. */
   function undeliverable(content: Content, reason: string): void {
     if (content.final) end({ delivered: false, reason });
-    else frozen = 'everything';
+    else liveAt = clock.now() + GONE_MS;
   }
 
   /** A message that can not be changed any more: its content is posted anew below. */
   async function lost(record: PostRecord, content: Content, word: string): Promise<void> {
     losses += 1;
-    const live = !content.final && rank(content) > 0;
-    if (live && (word !== 'message_not_found' || losses > LOSSES)) {
-      frozen = 'edits';
+    if (rank(content) > 0 && (word !== 'message_not_found' || losses > LOSSES)) {
+      editsFail = true;
       return;
     }
-    await forget(record);
-  }
-
-  async function forget(record: PostRecord): Promise<void> {
     changed.delete(record.ts);
-    await keep(ledger.filter(({ ts }) => ts !== record.ts));
+    await ledger.forget(record);
   }
 
-  function simplify(post: SlackPost, content: Content, word: string): void {
-    const part = post.part.split('~')[0] ?? post.part;
-    const level = simplified.get(part);
-    if (level === 2 || rendered === null) {
-      undeliverable(content, word);
-      return;
-    }
-    simplified.set(part, level === 1 ? 2 : 1);
-    rendered = { ...rendered, posts: expand(rendered.raw) };
-  }
-
-  async function keep(next: PostRecord[]): Promise<void> {
-    const first = ledger.length === 0 && next.length > 0;
-    ledger = next;
-    if (first) options.posted();
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await options.save([...ledger]);
-      } catch (error) {
-        log.error({ turn: owner, err: error, attempt }, 'the posts of a turn could not be stored');
-        if (attempt >= SAVE_ATTEMPTS) return;
-        await new Promise<void>((resolve) => void clock.after(BACKOFF_MS * attempt, resolve));
-      }
-    }
-  }
-
-  function lookFrom(earliest: number): Doubt {
-    const bound = `${Math.floor(earliest / 1000)}.000000`;
-    const known = ledger.at(-1)?.ts ?? address.threadTs ?? bound;
+  function doubtNow(): Doubt {
+    const bound = `${Math.floor((clock.now() - LOOK_BACK_MS) / 1000)}.000000`;
+    const known = ledger.posts.at(-1)?.ts ?? address.threadTs ?? bound;
     return { after: compareTs(known, bound) > 0 ? known : bound, cursor: null, pages: 0 };
   }
 
-  /** Looks for messages of ours that the ledger does not know, one page a call. */
+  /** Asks for one page of the thread. */
   function look(asked: Doubt): void {
     const call = lookCall(address, asked.after, asked.cursor);
     const wants = ask(call.method, 'must');
@@ -353,30 +306,28 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       blockedUntil = at;
       return;
     }
-    start(lookNow());
-
-    async function lookNow(): Promise<void> {
-      busy = true;
+    start(async () => {
       try {
         const { found, cursor } = readLook(await scheduler.call(wants, call, 'control'), owner);
-        const unknown = found.filter((record) => !ledger.some(({ ts }) => ts === record.ts));
-        doubt = cursor !== null && asked.pages + 1 < LOOK_PAGES ? { ...asked, cursor, pages: asked.pages + 1 } : null;
-        if (unknown.length > 0) await keep(sorted([...ledger, ...unknown]));
+        const more = cursor !== null && asked.pages + 1 < LOOK_PAGES;
+        doubt = more ? { ...asked, cursor, pages: asked.pages + 1 } : null;
+        await ledger.adopt(found);
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
-        if (error.failure !== 'refused') return tryLater(error);
-        // A doubled message is bad, a lost one is worse.
-        doubt = null;
-        log.warn({ turn: owner, method: error.method, error: error.error }, 'can not look for own messages');
+        if (error.failure === 'refused') {
+          // A doubled message is bad, a lost one is worse.
+          doubt = null;
+          log.warn({ method: error.method, error: error.error }, 'can not look for own messages');
+        } else tryLater(error);
       }
-    }
+    });
   }
 
   function end(delivery: Delivery): void {
     if (over) return;
     over = true;
     scheduler.remove(job);
-    if (!delivery.delivered) log.warn({ turn: owner, reason: delivery.reason }, 'not deliverable');
+    if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'not deliverable');
     outcome.resolve(delivery);
   }
 
@@ -388,6 +339,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     wanted = content;
     if (since === null) since = clock.now();
     else if (busy) newerSince ??= clock.now();
+    if (content.final) failingSince = null;
     const better = before === null || urgent || rank(content) < before;
     if (better) blockedUntil = 0;
     if (better || unheld) scheduler.wake();
@@ -410,10 +362,6 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       await work;
     },
   };
-}
-
-function sorted(posts: readonly PostRecord[]): PostRecord[] {
-  return [...posts].sort((a, b) => compareTs(a.ts, b.ts));
 }
 
 function tsOf(value: unknown): SlackTs {

@@ -148,6 +148,7 @@ export function createStage(options: StageOptions = {}) {
       posts,
       resumed,
       async onPosts(next) {
+        await stage.storing();
         made.stored = next;
       },
     });
@@ -176,10 +177,12 @@ export function createStage(options: StageOptions = {}) {
     return made;
   }
 
-  return {
+  const stage = {
     clock,
     slack,
     turn,
+    /** How long it takes to store the ledger; may reject. */
+    storing: async () => {},
     get surface() {
       return surface;
     },
@@ -191,4 +194,5 @@ export function createStage(options: StageOptions = {}) {
       surface = newSurface();
     },
   };
+  return stage;
 }

@@ -103,6 +103,14 @@ describe('a turn', () => {
     expect(stage.slack.status(channel, thread)).toBe('');
   });
 
+  test('clears a late status even while it goes on', async () => {
+    const stage = createStage();
+    stage.slack.latency = (method) => (method.startsWith('assistant') ? 5_000 : 100);
+    stage.turn().show({ items: [text('Hi')] });
+    await stage.clock.advance(20_000);
+    expect(stage.slack.status(channel, thread)).toBe('');
+  });
+
   test('clears its status when it ends without a message', async () => {
     const stage = createStage();
     const turn = stage.turn();
@@ -194,6 +202,62 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
+  test('shows cards before the first texts of others that wait for the same channel', async () => {
+    const stage = createStage();
+    for (let n = 1; n <= 5; n += 1) {
+      const address2 = { ...address, threadTs: `1700000000.0001${n}` };
+      stage.turn(address2, [], `turn-${n}`).show({ items: [text('a')] });
+    }
+    await stage.clock.advance(500);
+    stage.turn(address, [], 'turn-6').show({ items: [card('A')] });
+    await stage.clock.advance(1_500);
+    expect(stage.slack.of('chat.postMessage')[1]?.args).toMatchObject({ text: 'card A open' });
+  });
+
+  test('brings its text to an end while new messages are limited', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(3_000);
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'limited', retryAfterMs: 60_000 } : null);
+    turn.show({ items: [text('a'), card('A')] });
+    await stage.clock.advance(3_000);
+    turn.finish({ items: [text('a and b'), card('A', 'decided')] });
+    await stage.clock.advance(500);
+    expect(shownIn(stage)).toEqual(['a and b']);
+    stage.slack.fault = () => null;
+    await stage.clock.advance(70_000);
+    expect(shownIn(stage)).toEqual(['a and b', 'card A decided']);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('edits a message back when an edit without an answer did happen after all', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('one')] });
+    await stage.clock.advance(3_000);
+    stage.slack.fault = (method) => (method === 'chat.update' ? { kind: 'after' } : null);
+    turn.show({ items: [text('two')] });
+    await stage.clock.advance(300);
+    expect(shownIn(stage)).toEqual(['two[thinking]']);
+    stage.slack.fault = () => null;
+    turn.show({ items: [text('one')] });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['one[thinking]']);
+  });
+
+  test('tries a refused channel again after some minutes: a card may be waiting for somebody', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'refused', error: 'not_in_channel' });
+    const turn = stage.turn();
+    turn.show({ items: [card('A')] });
+    await stage.clock.advance(200_000);
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    stage.slack.fault = () => null;
+    await stage.clock.advance(200_000);
+    expect(shownIn(stage)).toEqual(['card A open', '[thinking]']);
+  });
+
   test('deletes the parts whose text a retry threw away', async () => {
     const stage = createStage();
     const turn = stage.turn();
@@ -242,12 +306,32 @@ describe('a turn', () => {
 
   test('keeps its ledger in step: each confirmed call is stored before the next one is made', async () => {
     const stage = createStage();
+    stage.storing = () => new Promise((resolve) => void stage.clock.after(10_000, resolve));
     const turn = stage.turn();
-    turn.finish({ items: [text('x'.repeat(120))] });
-    await stage.clock.advance(1_000);
+    turn.finish({ items: [text('x'.repeat(60))] });
+    await stage.clock.advance(9_000);
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    await stage.clock.advance(3_000);
     expect(turn.stored.map((post) => post.part)).toEqual(['0.0']);
-    await stage.clock.advance(4_000);
-    expect(turn.stored.map((post) => post.part)).toEqual(['0.0', '0.1', '0.2']);
+    expect(stage.slack.of('chat.postMessage')).toHaveLength(2);
+    expect(turn.delivery).toBeNull();
+    await stage.clock.advance(10_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(turn.stored.map((post) => post.part)).toEqual(['0.0', '0.1']);
+  });
+
+  test('goes on when its ledger can not be stored for a while', async () => {
+    const stage = createStage();
+    let failures = 2;
+    stage.storing = async () => {
+      failures -= 1;
+      if (failures >= 0) throw new Error('disk full');
+    };
+    const turn = stage.turn();
+    turn.finish({ items: [text('x'.repeat(60))] });
+    await stage.clock.advance(20_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    expect(turn.stored).toHaveLength(2);
   });
 });
 
@@ -411,6 +495,21 @@ describe('a final text', () => {
     await stage.clock.advance(4_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(shownIn(stage)).toEqual(['text:simple 1', 'text:simple 2']);
+  });
+
+  test('has its full form even when Slack refused it half-written', async () => {
+    const stage = createStage({ fallback: (post) => [{ ...post, blocks: [], text: 'simple' }] });
+    stage.slack.fault = (method, args) =>
+      method.startsWith('chat.') && JSON.stringify(args['blocks'] ?? '').includes('half')
+        ? { kind: 'refused', error: 'invalid_blocks' }
+        : null;
+    const turn = stage.turn();
+    turn.show({ items: [text('half')] });
+    await stage.clock.advance(3_000);
+    expect(shownIn(stage)).toEqual(['text:simple']);
+    turn.finish({ items: [text('whole')] });
+    await stage.clock.advance(3_000);
+    expect(shownIn(stage)).toEqual(['whole']);
   });
 
   test.each(['msg_too_long', 'msg_blocks_too_long', 'some_error_of_next_year'])(
