@@ -32,7 +32,7 @@ export const SETTINGS = [
   {
     name: 'SLACK_ALLOWED_USERS',
     description:
-      'Who may use the bot, separated by commas: user ids, `members` (full members of the workspace), `*` (everybody, also guests and other organisations). Required.',
+      'Who may use the bot, separated by commas: user ids, `members` (full members of the workspace), `*` (the same). Guests, people of other organisations and bots only by id. Required.',
     default: null,
   },
   {

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { ConfigError, formatProblems } from '../config.ts';
+import { type Played, play } from './player.ts';
+import { type Sandbox, startSandbox } from './sandbox.ts';
+import { parseScene } from './scene.ts';
+import { transcript } from './slack/transcript.ts';
+
+const USAGE = `npm run sandbox -- [options]
+  --script FILE     play a YAML scene without a person, print the transcript, exit (1 when an expectation fails)
+  --json            print the transcript as JSON
+  --port N          port of the small Slack and its control API (default: any free one)
+  --limits off      no rate limits in the small Slack
+  --letta KIND      how the scripted Letta is reached: app-server (default), single or pair (hosted relay)
+  --http            Slack delivers by signed HTTP instead of Socket Mode
+With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta instead of the scripted one.
+`;
+
+const print = (text: string) => void process.stdout.write(`${text}\n`);
+
+/** Settings of the bridge that may come from outside; the sandbox brings everything else itself. */
+function bridgeEnv(): Record<string, string | undefined> {
+  const names = Object.keys(process.env).filter((name) => /^(LETTA_|PERMISSIONS$|LOG_LEVEL$|STORE$)/.test(name));
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        script: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        port: { type: 'string', default: '0' },
+        limits: { type: 'string', default: 'on' },
+        letta: { type: 'string', default: 'app-server' },
+        http: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    const { letta, limits } = values;
+    const port = Number(values.port);
+    if (letta !== 'app-server' && letta !== 'single' && letta !== 'pair') throw new Error(`--letta ${letta}?`);
+    if (limits !== 'on' && limits !== 'off') throw new Error(`--limits ${limits}?`);
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--port ${values.port}?`);
+    return { ...values, letta, limits, port } as const;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function report(played: Played, json: boolean): void {
+  if (json) {
+    print(JSON.stringify(played, null, 2));
+    return;
+  }
+  print(`— ${played.name} —\n`);
+  for (const thread of played.threads) print(`${thread.transcript}\n`);
+  for (const failure of played.failures) print(`FAILED ${failure}`);
+}
+
+/** Lines typed here are Alice's, in the thread of the scene. */
+function talk(sandbox: Sandbox, played: Played): void {
+  const thread = played.threads[0];
+  const first = sandbox.slack.control.messages(thread?.channel ?? 'C01GEN')[0];
+  const channel = thread?.channel ?? 'C01GEN';
+  const root = first?.ts;
+  const view = () => transcript(sandbox.slack, channel, { ...(root && { thread: root }), user: 'U01ALICE' });
+  let shown = view();
+  setInterval(() => {
+    const now = view();
+    if (now === shown) return;
+    const same = now.startsWith(shown) ? shown.length : Math.max(0, now.lastIndexOf('\n\n') + 1);
+    shown = now;
+    print(now.slice(same).trim());
+  }, 700).unref();
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    const click = /^\[(.+)\]$/.exec(line.trim())?.[1];
+    const done = click
+      ? (() => {
+          const message = sandbox.slack.control
+            .messages(channel, { ...(root && { thread_ts: root }) })
+            .findLast((each) => JSON.stringify(each.blocks).includes(`"text":${JSON.stringify(click)}`));
+          if (!message) return Promise.reject(new Error(`no button [${click}]`));
+          return sandbox.slack.control.interact({ channel, messageTs: message.ts, user: 'U01ALICE', action: click });
+        })()
+      : line.trim() === ''
+        ? Promise.resolve()
+        : sandbox.slack.control.message({ channel, user: 'U01ALICE', text: line, ...(root && { thread_ts: root }) });
+    done.catch((error: unknown) => print(error instanceof Error ? error.message : String(error)));
+  });
+}
+
+const given = options();
+if (given.help) {
+  print(USAGE);
+  process.exit(0);
+}
+const scene = parseScene(readFileSync(given.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
+
+let sandbox: Sandbox;
+try {
+  const { port, limits, letta } = given;
+  const delivery = given.http ? 'http' : 'socket';
+  const log = (line: string) => void process.stderr.write(line);
+  sandbox = await startSandbox({ port, limits, letta, delivery, env: bridgeEnv(), log });
+} catch (error) {
+  process.stderr.write(
+    error instanceof ConfigError
+      ? formatProblems(error.problems)
+      : `${error instanceof Error ? error.message : error}\n`,
+  );
+  process.exit(2);
+}
+
+const end = (code: number) => void sandbox.close().finally(() => process.exit(code));
+process.on('SIGINT', () => end(0));
+process.on('SIGTERM', () => end(0));
+
+if (!given.json) {
+  print(`Small Slack      http://127.0.0.1:${sandbox.slack.port}/_control/state`);
+  print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
+}
+const played = await play(sandbox, scene);
+report(played, given.json);
+if (given.script !== undefined) end(played.ok ? 0 : 1);
+else {
+  const curl = `curl -s -H 'content-type: application/json' http://127.0.0.1:${sandbox.slack.port}/_control/message`;
+  print(`The sandbox stays up. Type a line to talk as Alice in this thread, [Approve] to click, Ctrl-C to end.`);
+  print(`Directives of the scripted agent: say 30 words, slow 20 words, run bash touch x, write file a.txt := hi,`);
+  print(`ask Which? | A | B, markdown, error 500; joined by THEN. From elsewhere:`);
+  print(`${curl} -d '{"channel":"C01GEN","user":"U02BOB","text":"@agent say 12 words"}'`);
+  talk(sandbox, played);
+}

@@ -1,0 +1,158 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Sandbox } from './sandbox.ts';
+import type { Scene, Step } from './scene.ts';
+import type { SmallSlack } from './slack/server.ts';
+import { transcript } from './slack/transcript.ts';
+
+export interface Played {
+  name: string;
+  ok: boolean;
+  /** What was expected and did not come, in words. */
+  failures: string[];
+  /** Each thread that the scene used, as its people saw it at the end. */
+  threads: { name: string; channel: string; transcript: string; messages: unknown[] }[];
+}
+
+interface Thread {
+  channel: string;
+  /** `null`: the top level of a direct message. */
+  root: string | null;
+  /** Everybody who took part: together they see all that is private, too. */
+  people: Set<string>;
+}
+
+const POLL_MS = 25;
+
+/** Plays a scene against a running sandbox; goes on after a failed expectation, so that one run shows them all. */
+export async function play(sandbox: Sandbox, scene: Scene): Promise<Played> {
+  const player = new Player(sandbox);
+  for (const [at, step] of scene.steps.entries()) {
+    try {
+      await player.take(step);
+    } catch (error) {
+      player.failures.push(`step ${at + 1}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const threads = [...player.threads].map(([name, thread]) => ({
+    name,
+    channel: thread.channel,
+    transcript: seen(sandbox.slack, thread, [...thread.people][0]),
+    messages: sandbox.slack.control.messages(thread.channel, filterOf(thread, [...thread.people][0])),
+  }));
+  return { name: scene.name, ok: player.failures.length === 0, failures: player.failures, threads };
+}
+
+class Player {
+  readonly #sandbox: Sandbox;
+  readonly threads = new Map<string, Thread>();
+  readonly failures: string[] = [];
+
+  constructor(sandbox: Sandbox) {
+    this.#sandbox = sandbox;
+  }
+
+  async take(step: Step): Promise<void> {
+    const { control } = this.#sandbox.slack;
+    if ('say' in step) return this.#say(step);
+    if ('wait' in step) return void (await sleep(step.wait));
+    if ('fill' in step) return this.#fill(step.as, step.fill);
+    if ('click' in step) return this.#click(step);
+    if ('command' in step) {
+      const [command = '', ...words] = step.command.split(' ');
+      const channel = await this.#channel(step.in, step.as);
+      await control.command({ channel, user: step.as, command, text: words.join(' ') });
+      const at = this.threads.get('main');
+      at?.people.add(step.as);
+      return;
+    }
+    if ('slack' in step) return void (await control.faults(step.slack as never));
+    if ('letta' in step) return this.#sandbox.fault(step.letta);
+    if ('never' in step) {
+      const shown = seen(this.#sandbox.slack, this.#thread(step.thread), step.as);
+      const found = step.never.filter((text) => shown.includes(text));
+      if (found.length > 0) throw new Error(`should not be there: ${found.join(', ')}`);
+      return;
+    }
+    await this.#expect(step.expect, step.thread, step.as, step.within);
+  }
+
+  async #say(step: Extract<Step, { say: string }>): Promise<void> {
+    const { control } = this.#sandbox.slack;
+    const known = this.threads.get(step.thread);
+    const channel = known?.channel ?? (await this.#channel(step.in, step.as));
+    const thread_ts = known?.root ?? undefined;
+    const said = await control.message({ channel, user: step.as, text: step.say, ...(thread_ts && { thread_ts }) });
+    known?.people.add(step.as);
+    if (!known) {
+      const root = channel.startsWith('D') ? null : said.ts;
+      this.threads.set(step.thread, { channel, root, people: new Set([step.as]) });
+    }
+  }
+
+  async #channel(place: string | undefined, user: string): Promise<string> {
+    if (place !== 'dm') return place ?? 'C01GEN';
+    return (await this.#sandbox.slack.control.openHome({ user, tab: 'messages' })).channel;
+  }
+
+  /** Clicks the newest button of that label, once there is one. */
+  async #click(step: Extract<Step, { click: string }>): Promise<void> {
+    const { control } = this.#sandbox.slack;
+    const thread = this.#thread(step.thread);
+    thread.people.add(step.as);
+    const until = Date.now() + step.within * 1_000;
+    for (;;) {
+      const messages = control.messages(thread.channel, filterOf(thread, step.as));
+      const message = messages.findLast((each) => !each.deleted && hasButton(each.blocks, step.click));
+      if (message) {
+        const clicked = { channel: thread.channel, messageTs: message.ts, user: step.as, action: step.click };
+        const { acked } = await control.interact(clicked);
+        if (!acked) throw new Error(`nobody took the click on "${step.click}"`);
+        return;
+      }
+      if (Date.now() > until) throw new Error(`no button "${step.click}" within ${step.within} s`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** Submits the modal that the last click opened. */
+  async #fill(user: string, values: Record<string, string>): Promise<void> {
+    const { control } = this.#sandbox.slack;
+    const until = Date.now() + 5_000;
+    while (control.views(user).modals.length === 0) {
+      if (Date.now() > until) throw new Error('no modal was opened');
+      await sleep(POLL_MS);
+    }
+    const { errors } = await control.viewSubmit({ user, values });
+    if (errors) throw new Error(`the modal was refused: ${JSON.stringify(errors)}`);
+  }
+
+  async #expect(texts: string[], name: string, user: string, seconds: number): Promise<void> {
+    const thread = this.#thread(name);
+    const until = Date.now() + seconds * 1_000;
+    for (;;) {
+      const shown = seen(this.#sandbox.slack, thread, user);
+      const missing = texts.filter((text) => !shown.includes(text));
+      if (missing.length === 0) return;
+      if (Date.now() > until) throw new Error(`not seen within ${seconds} s: ${missing.join(', ')}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  #thread(name: string): Thread {
+    const thread = this.threads.get(name);
+    if (!thread) throw new Error(`no thread "${name}": say something in it first`);
+    return thread;
+  }
+}
+
+function filterOf(thread: Thread, user: string | undefined) {
+  return { ...(thread.root && { thread_ts: thread.root }), ...(user && { user }) };
+}
+
+function seen(slack: SmallSlack, thread: Thread, user: string | undefined): string {
+  return transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), ...(user && { user }) });
+}
+
+function hasButton(blocks: readonly unknown[], label: string): boolean {
+  return JSON.stringify(blocks).includes(`"text":${JSON.stringify(label)}`);
+}

@@ -1,0 +1,106 @@
+import { type App, startApp } from '../app.ts';
+import { systemClock, systemRandom } from '../clock.ts';
+import { loadConfig, secretsOf } from '../config.ts';
+import { createLog } from '../ops/log.ts';
+import { readFault } from './letta/faults.ts';
+import { type ScriptedLetta, startScriptedLetta } from './letta/server.ts';
+import { type SmallSlack, startSlack } from './slack/server.ts';
+
+export interface SandboxOptions {
+  /** Of the small Slack; 0: any free one. */
+  port: number;
+  limits: 'on' | 'off';
+  /** How the scripted Letta is reached. */
+  letta: 'app-server' | 'single' | 'pair';
+  /** `http`: signed HTTP delivery instead of Socket Mode. */
+  delivery?: 'socket' | 'http';
+  /** Settings of the bridge that override the sandbox's own; `LETTA_*` among them bring the real agent in. */
+  env: Readonly<Record<string, string | undefined>>;
+  log(line: string): void;
+}
+
+export interface Sandbox {
+  slack: SmallSlack;
+  /** `null` when a real one is used. */
+  letta: ScriptedLetta | null;
+  app: App;
+  /** @throws Error when there is no scripted Letta, or no such fault. */
+  fault(fault: Record<string, unknown>): void;
+  close(): Promise<void>;
+}
+
+const TOKEN = 'sandbox-letta-token';
+
+/** A small Slack, a scripted Letta and the unchanged bridge between them, on loopback. */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const real = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
+  const hosted = options.letta !== 'app-server';
+  const letta = real
+    ? null
+    : await startScriptedLetta({
+        surface: hosted ? 'hosted' : 'app-server',
+        paired: options.letta === 'pair',
+        token: TOKEN,
+        // Words come as a model sends them: fast enough to wait for, slow enough to see.
+        pace: 20,
+      });
+  // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
+  const http = options.delivery === 'http' ? await freePort() : null;
+  const slack = await startSlack({
+    port: options.port,
+    limits: options.limits,
+    ...(http !== null && { delivery: { http: `http://127.0.0.1:${http}/slack/events` } }),
+  });
+  const lettaEnv = !letta
+    ? {}
+    : hosted
+      ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
+      : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
+  const slackEnv =
+    http === null
+      ? { SLACK_APP_TOKEN: slack.tokens.app }
+      : { SLACK_SIGNING_SECRET: slack.signingSecret, PORT: String(http) };
+  const env = {
+    SLACK_API_URL: slack.url,
+    SLACK_BOT_TOKEN: slack.tokens.bot,
+    ...slackEnv,
+    SLACK_ALLOWED_USERS: 'members',
+    SLACK_ALLOWED_CHANNELS: '*',
+    STORE: 'memory://',
+    LOG_LEVEL: 'warn',
+    ...lettaEnv,
+    ...options.env,
+  };
+  try {
+    const config = loadConfig(env);
+    const to = { write: options.log };
+    const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
+    const world = { clock: systemClock, random: systemRandom, log };
+    const app = await startApp(config, world, new AbortController().signal);
+    const close = async () => {
+      await app.stop();
+      await slack.close();
+      await letta?.close();
+    };
+    const fault = (wanted: Record<string, unknown>) => {
+      if (!letta) throw new Error('faults need the scripted Letta');
+      const read = readFault(wanted as never);
+      if (typeof read === 'string') throw new Error(read);
+      letta.fault(read);
+    };
+    return { slack, letta, app, fault, close };
+  } catch (error) {
+    await slack.close();
+    await letta?.close();
+    throw error;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const { createServer } = await import('node:net');
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return typeof address === 'object' && address ? address.port : 0;
+}

@@ -1,0 +1,50 @@
+import { parse } from 'yaml';
+import { z } from 'zod';
+
+const people: Record<string, string> = {
+  alice: 'U01ALICE',
+  bob: 'U02BOB',
+  cara: 'U03CARA',
+  guest: 'U04GUEST',
+  external: 'U05EXT',
+};
+const channels: Record<string, string> = { general: 'C01GEN', eng: 'C02ENG', out: 'C03OUT' };
+
+const person = z
+  .string()
+  .transform((name) => people[name.toLowerCase()] ?? name)
+  .default('U01ALICE');
+/** `dm` stands for the direct message between the acting person and the bot. */
+const place = z
+  .string()
+  .transform((name) => channels[name.replace(/^#/, '')] ?? name)
+  .optional();
+const texts = z.union([z.string(), z.array(z.string())]).transform((text) => (Array.isArray(text) ? text : [text]));
+/** Seconds. */
+const within = z.number().positive().max(300).default(20);
+
+/** The shapes of a scene's steps. `thread` names a thread; the first `say` with a new name begins it at top level. */
+const step = z.union([
+  z.strictObject({ say: z.string(), as: person, in: place, thread: z.string().default('main') }),
+  z.strictObject({ click: z.string(), as: person, thread: z.string().default('main'), within }),
+  z.strictObject({ fill: z.record(z.string(), z.string()), as: person }),
+  z.strictObject({ command: z.string().startsWith('/'), as: person, in: place }),
+  z.strictObject({ expect: texts, as: person, thread: z.string().default('main'), within }),
+  z.strictObject({ never: texts, as: person, thread: z.string().default('main') }),
+  z.strictObject({ wait: z.number().min(0).max(60_000) }),
+  z.strictObject({ slack: z.record(z.string(), z.unknown()) }),
+  z.strictObject({ letta: z.record(z.string(), z.unknown()) }),
+]);
+
+const scene = z.strictObject({ name: z.string(), steps: z.array(step).min(1).max(500) });
+
+export type Step = z.output<typeof step>;
+export type Scene = z.output<typeof scene>;
+
+/** Reads a scene from YAML. @throws Error that names every step which is not understood. */
+export function parseScene(yaml: string): Scene {
+  const read = scene.safeParse(parse(yaml));
+  if (read.success) return read.data;
+  const problems = read.error.issues.map((issue) => `${issue.path.join('.') || 'scene'}: ${issue.message}`);
+  throw new Error(`not a scene:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+}

@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { play } from '../../src/sandbox/player.ts';
+import { type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { parseScene } from '../../src/sandbox/scene.ts';
+
+const folder = new URL('../../src/sandbox/scenes/', import.meta.url);
+const files = readdirSync(folder).filter((name) => name.endsWith('.yml'));
+
+async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'delivery'>) {
+  const lines: string[] = [];
+  const sandbox = await startSandbox({
+    port: 0,
+    limits: 'on',
+    env: {},
+    log: (line) => void lines.push(line),
+    ...options,
+  });
+  try {
+    const scene = parseScene(readFileSync(new URL(file, folder), 'utf8'));
+    const played = await play(sandbox, scene);
+    const story = played.threads.map((thread) => thread.transcript).join('\n\n');
+    expect(played.failures, `${story}\n${lines.join('')}`).toEqual([]);
+    const { ratelimited, statuses } = sandbox.slack.control.state();
+    expect(ratelimited).toEqual({});
+    expect(statuses).toEqual([]);
+  } finally {
+    await sandbox.close();
+  }
+}
+
+describe.concurrent('scenes that ship with the sandbox', () => {
+  it.for(files)('%s plays over an App Server', { timeout: 120_000 }, async (file) => {
+    await playFile(file, { letta: 'app-server' });
+  });
+
+  it.for(['first-mention.yml', 'approvals.yml', 'stop.yml', 'question.yml'])(
+    '%s plays over the hosted relay, on one socket and on a pair',
+    { timeout: 120_000 },
+    async (file) => {
+      await playFile(file, { letta: 'single' });
+      await playFile(file, { letta: 'pair' });
+    },
+  );
+
+  it('first-mention.yml plays with signed HTTP delivery', { timeout: 60_000 }, async () => {
+    await playFile('first-mention.yml', { letta: 'app-server', delivery: 'http' });
+  });
+});

