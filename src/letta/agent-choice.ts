@@ -40,7 +40,6 @@ export async function chooseAgent({ configured, choices, list, create, log }: Ag
     });
   }
   const agentId = await create();
-  log.info({ agentId }, 'an agent was created, as there was none');
   await choices.set('agent', agentId);
   return agentId;
 }

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../bridge/ports.ts';
 import type { Session } from './session.ts';
 
-const LOOKS_EVERY_MS = 15_000;
-const SILENT_AFTER_MS = 60_000;
+const LOOKS_EVERY_MS = 10_000;
+const SILENT_AFTER_MS = 30_000;
 const ENDS_WITHIN_MS = 2_000;
 
 export interface SilenceWatch {
@@ -22,8 +22,8 @@ export interface SilenceWatchOptions {
 
 /**
  * Behind the relay a device's socket can be away for seconds while ours stays open, and what it would have sent is
- * dropped without a trace, the end of a turn included (PROTOCOL.md 4, 12). So a turn that has been silent for a minute
- * is asked after.
+ * dropped without a trace, the end of a turn included (PROTOCOL.md 4, 12). So a turn that has been silent for half a
+ * minute is asked after.
  */
 export function watchSilence({ clock, session, busy, sync, missed }: SilenceWatchOptions): SilenceWatch {
   let stopped = false;

@@ -129,11 +129,29 @@ describe('which agent', () => {
     connect();
     await clock.settle();
     await clock.settle();
-    expect(sent('agent_create')).toHaveLength(1);
+    expect(sent('runtime_start').filter((frame) => frame.create_agent)).toHaveLength(1);
     expect(new Set(ready().map((runtime) => runtime.agentId)).size).toBe(1);
     expect(ready()).toHaveLength(3);
     expect(stored.get('agent')).toBe(letta.agents[0]?.id);
     expect(log.lines.some((line) => line.fields.agentId === letta.agents[0]?.id)).toBe(true);
+  });
+
+  it('is made with a model that the server can use, where it says so', async () => {
+    for (const [models, expected] of [
+      [['lmstudio/one', 'lmstudio/two'], 'lmstudio/two'],
+      [['other/three'], 'other/three'],
+      [[], 'undefined'],
+    ] as const) {
+      const { clock, connect, letta } = setUp(appServer);
+      letta.agents.length = 0;
+      letta.models = [];
+      connect();
+      // A fresh server does not know its models yet.
+      await clock.advance(700);
+      letta.models = [...models];
+      await clock.advance(5_000);
+      expect(letta.agents).toEqual([{ id: 'agent-1', name: 'Slack Bridge', model: expected }]);
+    }
   });
 
   it('is tried again after a failure', async () => {

@@ -2,7 +2,9 @@ type Frame = Record<string, unknown>;
 
 /** A Letta of a few lines: one agent, its conversations, and answers by what the message says. */
 export interface FakeLetta {
-  agents: { id: string; name: string }[];
+  agents: { id: string; name: string; model?: string }[];
+  /** Handles of models it can use. */
+  models: string[];
   conversations: string[];
   mode: string;
   status: 'WAITING_ON_INPUT' | 'PROCESSING_API_RESPONSE' | 'WAITING_ON_APPROVAL';
@@ -70,6 +72,13 @@ export function createFakeLetta(): FakeLetta {
 
   const start = (frame: Frame): Frame[] => {
     const { request_id, agent_id, conversation_id } = frame;
+    if (frame.create_agent) {
+      const { name, model } = (frame.create_agent as { body: Frame }).body;
+      const agent = { id: `agent-${letta.agents.length + 1}`, name: String(name), model: String(model) };
+      letta.agents.push(agent);
+      const created = { agent_id: agent.id, conversation_id: String(conversation_id) };
+      return [{ type: 'runtime_start_response', request_id, success: true, runtime: created, agent }];
+    }
     const no = (error: string) => [
       { type: 'runtime_start_response', request_id, success: false, runtime: null, error },
     ];
@@ -123,6 +132,7 @@ export function createFakeLetta(): FakeLetta {
 
   const letta: FakeLetta = {
     agents: [{ id: 'agent-1', name: 'Ada' }],
+    models: ['lmstudio/one', 'lmstudio/two'],
     conversations: ['conv-1'],
     mode: 'unrestricted',
     status: 'WAITING_ON_INPUT',
@@ -160,10 +170,11 @@ export function createFakeLetta(): FakeLetta {
           return [{ type: 'conversation_messages_list_response', request_id, success: true, messages: history }];
         case 'agent_list':
           return [{ type: 'agent_list_response', request_id, success: true, agents: letta.agents }];
-        case 'agent_create': {
-          const agent = { id: `agent-${letta.agents.length + 1}`, name: String((frame.body as Frame).name) };
-          letta.agents.push(agent);
-          return [{ type: 'agent_create_response', request_id, success: true, agent }];
+        case 'list_models': {
+          const entries = ['lmstudio/two', 'lmstudio/one', 'cloud/away'].map((handle) => ({ handle }));
+          return [
+            { type: 'list_models_response', request_id, success: true, entries, available_handles: letta.models },
+          ];
         }
         case 'ping':
           return [{ type: 'pong' }];

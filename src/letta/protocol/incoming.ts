@@ -117,7 +117,10 @@ export const responseSchemas = {
     letta_code_version: z.string().nullish(),
     protocol_version: z.number().nullish(),
   }),
-  list_models_response: response('list_models_response', {}),
+  list_models_response: response('list_models_response', {
+    entries: z.array(z.looseObject({ handle: z.string().nullish() })).nullish(),
+    available_handles: z.array(z.string()).nullish(),
+  }),
 };
 
 type Infer<Schemas extends Record<string, z.ZodType>> = {

@@ -190,6 +190,11 @@ export function agentCreate(requestId: string, body: Record<string, unknown>): O
   return { type: 'agent_create', request_id: requestId, body };
 }
 
+/** Which models the server's providers offer. */
+export function listModels(requestId: string): OutgoingFrame {
+  return { type: 'list_models', request_id: requestId };
+}
+
 export function appServerInfo(requestId: string): OutgoingFrame {
   return { type: 'app_server_info', request_id: requestId };
 }

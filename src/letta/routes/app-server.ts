@@ -6,7 +6,7 @@ import type { LaneDialer, LaneLoss } from '../link/lane.ts';
 import { openLink } from '../link/link.ts';
 import type { Frame, ResponseFrame } from '../protocol/incoming.ts';
 import { responseSchemas } from '../protocol/incoming.ts';
-import { agentCreate, agentList } from '../protocol/outgoing.ts';
+import { agentList, listModels, runtimeStart } from '../protocol/outgoing.ts';
 import { type Ask, createRequests, linkLost } from '../requests.ts';
 import { singleFlight } from '../single-flight.ts';
 import type { Route } from './route.ts';
@@ -23,6 +23,9 @@ export interface AppServerRouteOptions {
 
 const ANSWERS_WITHIN_MS = 10_000;
 const CREATES_WITHIN_MS = 30_000;
+const MODELS_WITHIN_MS = 5_000;
+const MODEL_ATTEMPTS = 5;
+const MODEL_PAUSE_MS = 500;
 
 /** A Letta App Server reached directly. Throws `config_invalid` for an address that can not be used. */
 export function createAppServerRoute(options: AppServerRouteOptions): Route {
@@ -67,8 +70,17 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
         }),
       create: () =>
         visit(async (ask) => {
-          const answer = await ask('agent_create_response', (id) => agentCreate(id, NEW_AGENT), CREATES_WITHIN_MS);
-          if (answer?.success !== true || !answer.agent) throw notServed('agent_create', answer?.error);
+          const model = await findModel(ask, clock);
+          const body = { name: NEW_AGENT, ...(model === null ? {} : { model }) };
+          const answer = await ask(
+            'runtime_start_response',
+            // The default conversation comes with the agent: none is left behind that nobody uses.
+            (requestId) =>
+              runtimeStart({ requestId, agent: { create: body }, conversation: { id: 'default' }, mode: 'standard' }),
+            CREATES_WITHIN_MS,
+          );
+          if (answer?.success !== true || !answer.agent) throw notServed('create_agent', answer?.error);
+          log.info({ agentId: answer.agent.id, model }, 'an agent was created, as there was none');
           return answer.agent.id;
         }),
     }),
@@ -93,8 +105,25 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
   };
 }
 
-/** Letta chooses the model: what the server is connected to is its operator's business. */
-const NEW_AGENT = { name: 'Slack Bridge' };
+const NEW_AGENT = 'Slack Bridge';
+
+/**
+ * The first model that the server can really use, in its own order. An agent made without one gets a default that a
+ * restarted server does not know any more ("Unknown model local/default"), and the first answer of a fresh server
+ * calls no model available: it is still asking its providers (both seen with 0.32.18).
+ */
+async function findModel(ask: Ask, clock: Clock): Promise<string | null> {
+  for (let attempt = 0; attempt < MODEL_ATTEMPTS; attempt += 1) {
+    if (attempt > 0) await new Promise<void>((resolve) => clock.after(MODEL_PAUSE_MS, resolve));
+    const answer = await ask('list_models_response', listModels, MODELS_WITHIN_MS);
+    if (answer === null) return null;
+    const available = answer.available_handles ?? [];
+    const listed = (answer.entries ?? []).flatMap(({ handle }) => (handle ? [handle] : []));
+    const model = listed.find((handle) => available.includes(handle)) ?? available[0];
+    if (model !== undefined) return model;
+  }
+  return null;
+}
 
 function notServed(what: string, error: string | null | undefined): BridgeError {
   return error === undefined
