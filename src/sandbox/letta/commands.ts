@@ -13,7 +13,10 @@ type Scoped = (conversation: Conversation, outlet: Outlet, frame: Json, runtime:
 export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): void {
   if (!isJson(frame) || typeof frame.type !== 'string') return;
   const plain = PLAIN[frame.type];
-  if (plain) return plain(agents, outlet, frame);
+  if (plain) {
+    plain(agents, outlet, frame);
+    return;
+  }
   const scoped = SCOPED[frame.type];
   const runtime = readRuntime(frame.runtime);
   if (!scoped || !runtime || !isJson(frame.runtime)) return;
@@ -121,7 +124,8 @@ function startRuntime(agents: Agents, outlet: Outlet, frame: Json): void {
   const { agent, conversation, created, error } = found;
   if (!conversation || error !== undefined) {
     const body = { success: false, runtime: null, agent: agent ?? null, conversation: null, created: NOTHING };
-    return respond(outlet, frame, { ...body, error: error ?? 'runtime_start failed' });
+    respond(outlet, frame, { ...body, error: error ?? 'runtime_start failed' });
+    return;
   }
   const { runtime } = conversation;
   const fresh = isFresh(agents, outlet, runtime);
@@ -285,7 +289,8 @@ function answerApproval(conversation: Conversation, outlet: Outlet, frame: Json,
   const saves = Array.isArray(picked) && picked.includes('save-default');
   if (!conversation.answer(String(payload.request_id), readDecision(payload, given), saves)) {
     const error = 'Approval request is no longer pending';
-    return accept(outlet, frame, runtime, { accepted: false, error });
+    accept(outlet, frame, runtime, { accepted: false, error });
+    return;
   }
   // The turn goes on before the answer is confirmed (trace 07b).
   setImmediate(() => accept(outlet, frame, runtime, { accepted: true }));

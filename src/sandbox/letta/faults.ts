@@ -1,7 +1,7 @@
 import type { Json } from './types.ts';
 
-export const FAULT_KINDS = ['close', 'freeze', 'restart', 'drop_frames', 'offline', 'expire'] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
+const FAULT_KINDS = ['close', 'freeze', 'restart', 'drop_frames', 'offline', 'expire'] as const;
+type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Strikes after `after` further frames to clients (0: at once), `times` times. `ms`: how long it lasts. */
 export interface Fault {
@@ -34,6 +34,7 @@ interface Armed {
 export class Faults {
   readonly #strike: (fault: Fault) => void;
   #armed: Armed[] = [];
+  #striking = false;
 
   constructor(strike: (fault: Fault) => void) {
     this.#strike = strike;
@@ -55,6 +56,7 @@ export class Faults {
 
   /** Called for every event about to be sent; false: it is lost. */
   admit(): boolean {
+    if (this.#striking) return false;
     let admitted = true;
     for (const armed of [...this.#armed]) {
       if (armed.left > 0) {
@@ -66,13 +68,18 @@ export class Faults {
       if (armed.fault.kind === 'drop_frames') admitted = false;
       else {
         armed.left = armed.fault.after ?? 1;
-        setImmediate(() => this.#strike(armed.fault));
+        this.#strikeSoon(armed.fault);
       }
     }
     return admitted;
   }
 
-  clear(): void {
-    this.#armed = [];
+  /** After the frame that is being sent, and before any other. */
+  #strikeSoon(fault: Fault): void {
+    this.#striking = fault.kind !== 'freeze';
+    setImmediate(() => {
+      this.#striking = false;
+      this.#strike(fault);
+    });
   }
 }

@@ -82,9 +82,9 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
 
   function fromClient(client: Client, frame: unknown): void {
     if (!isJson(frame)) return;
-    if (frame.type === 'ping') return client.peer.send({ type: 'pong' });
-    if (frame.type === 'ack') return void client.unacked.delete(Number(frame.seq));
-    if (!online) return;
+    if (frame.type === 'ping') client.peer.send({ type: 'pong' });
+    if (frame.type === 'ack') client.unacked.delete(Number(frame.seq));
+    if (!online || frame.type === 'ping' || frame.type === 'ack') return;
     const creates = frame.type === 'input' && isJson(frame.payload) && frame.payload.kind === 'create_message';
     const runtime = isJson(frame.runtime) ? { ...frame.runtime, acting_user_id: ACTING_USER } : frame.runtime;
     handleFrame(agents, device, creates ? { ...frame, runtime } : frame);

@@ -11,8 +11,8 @@ const LATE = 4;
 
 /**
  * A paired device speaks on two sockets. What goes over its stream socket may arrive after what it said later on its
- * control socket, or before: every other `turn_finished` overtakes the last deltas, the rest come after the device
- * status that follows them (trace h07). Order within one socket is kept.
+ * control socket, or before: one `turn_finished` comes after the device status that follows it (trace h07), the next
+ * overtakes the last deltas, and so on. Order within the stream socket is kept.
  */
 export class PairSkew {
   readonly #route: (frame: Json) => void;
@@ -26,12 +26,17 @@ export class PairSkew {
   }
 
   deliver(frame: Json): void {
-    if (!this.#paired) return this.#route(frame);
-    if (STREAM.has(String(frame.type))) return this.#later(frame, LATE);
-    if (frame.type === 'turn_finished') this.#turns += 1;
-    const late = frame.type === 'turn_finished' && this.#turns % 2 === 1;
-    if (late) this.#later(frame, LATE * 2);
-    else this.#route(frame);
+    const wait = this.#wait(String(frame.type));
+    if (wait === 0) this.#route(frame);
+    else this.#later(frame, wait);
+  }
+
+  #wait(type: string): number {
+    if (!this.#paired) return 0;
+    if (STREAM.has(type)) return LATE;
+    if (type !== 'turn_finished') return 0;
+    this.#turns += 1;
+    return this.#turns % 2 === 1 ? LATE * 2 : 0;
   }
 
   /** Timers of one length fire in the order they were set. */

@@ -63,7 +63,7 @@ type Rule = readonly [RegExp, (groups: readonly string[], messages: readonly Mod
 const RULES: readonly Rule[] = [
   [/^error (\d+)/i, ([status]) => [{ kind: 'fail', status: Number(status) }]],
   [/^say (\d+) words/i, ([count]) => [say(words(Number(count)))]],
-  [/^say:\s*([^]*)/i, ([text = '']) => [say(text)]],
+  [/^say:\s*([\s\S]*)/i, ([text = '']) => [say(text)]],
   [/^slow (\d+) words(?: (\d+) ms)?/i, ([count, ms]) => [say(words(Number(count)), Number(ms ?? 200))]],
   [/^reason then (.*)/i, ([rest = ''], messages) => [REASONING, ...acts(rest, messages)]],
   [/^preface (.*?) :: (.*)/i, ([text = '', rest = ''], messages) => [say(text), ...acts(rest, messages)]],

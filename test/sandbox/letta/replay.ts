@@ -79,7 +79,6 @@ class Player {
   readonly #recorded = new Map<string, Frame[]>();
   readonly #names = new Map<string, string>();
   #connectionId = '';
-  #deviceId = '';
 
   constructor(letta: ScriptedLetta, trace: readonly TraceLine[], options: ReplayOptions, hosted: boolean) {
     this.#letta = letta;
@@ -143,7 +142,9 @@ class Player {
     const live = ids(heard);
     for (const [index, id] of ids(recorded).entries()) if (live[index]) this.#names.set(id, live[index]);
     const made = (frames: readonly Frame[]) =>
-      frames.filter((frame) => (frame.created as Frame | undefined)?.agent === true).map((frame) => frame.agent as Frame);
+      frames
+        .filter((frame) => (frame.created as Frame | undefined)?.agent === true)
+        .map((frame) => frame.agent as Frame);
     const liveAgents = made(heard);
     for (const [index, agent] of made(recorded).entries()) {
       if (liveAgents[index]) this.#names.set(String(agent.id), String(liveAgents[index].id));
@@ -197,14 +198,20 @@ class Player {
   async #request(line: TraceLine): Promise<void> {
     const [method = 'GET', path = '/'] = this.#renamed(line.request ?? '').split(' ');
     if (path.startsWith('/test/expire-device')) return this.#letta.fault({ kind: 'expire' });
-    if (path.startsWith('/test/drop-device')) return this.#letta.fault({ kind: 'offline', ms: path.includes('hold') ? 50 : 5 });
+    if (path.startsWith('/test/drop-device'))
+      return this.#letta.fault({ kind: 'offline', ms: path.includes('hold') ? 50 : 5 });
     const authorization = line.auth === false ? {} : { authorization: 'Bearer TOKEN' };
     const body = line.body && method === 'POST' ? { body: this.#renamed(JSON.stringify(line.body)) } : {};
-    const ask = async (): Promise<Response> => fetch(`${this.#letta.controlUrl}${path}`, { method, headers: authorization, ...body });
+    const ask = async (): Promise<Response> =>
+      fetch(`${this.#letta.controlUrl}${path}`, { method, headers: authorization, ...body });
     let response = await ask();
     let given = (await response.json()) as Frame;
     const wantsOnline = /"connectionId":"conn/.test(JSON.stringify(line.response));
-    for (let tries = 0; wantsOnline && JSON.stringify(given).includes('"connectionId":null') && tries < 200; tries += 1) {
+    for (
+      let tries = 0;
+      wantsOnline && JSON.stringify(given).includes('"connectionId":null') && tries < 200;
+      tries += 1
+    ) {
       await pause(10);
       response = await ask();
       given = (await response.json()) as Frame;
@@ -225,7 +232,6 @@ class Player {
     const [before, now] = [one(recorded), one(given)];
     if (!before || !now) return;
     this.#names.set(String(before.deviceId), String(now.deviceId));
-    this.#deviceId = String(now.deviceId);
     if (typeof now.connectionId !== 'string') return;
     this.#connectionId = now.connectionId;
     this.#names.set(String(before.connectionId), now.connectionId);
@@ -233,7 +239,7 @@ class Player {
 }
 
 /** Keys and kinds of values, to any depth. */
-export function shape(value: unknown): unknown {
+function shape(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shape(value[0])];
   if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -22,7 +22,9 @@ export type Frame = Record<string, unknown>;
 
 export function readTrace(name: string): TraceLine[] {
   const path = new URL(`../../fixtures/letta/${name}.jsonl`, import.meta.url);
-  const lines = readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
+  const lines = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
   return lines.map((line) => JSON.parse(line) as TraceLine);
 }
 
@@ -110,7 +112,9 @@ const isStatus = (type: unknown) =>
 /** What was said on one socket, as one line per step: two recordings of the same story give the same lines. */
 export function normalise(frames: readonly Frame[], options: NormaliseOptions = {}): string[] {
   const { apart, once } = options;
-  const counted = once ? [...new Map(frames.toReversed().map((frame) => [frame.seq, frame])).values()].reverse() : frames;
+  const counted = once
+    ? [...new Map(frames.toReversed().map((frame) => [frame.seq, frame])).values()].reverse()
+    : frames;
   if (!apart) return normaliseOne(counted, options);
   const strands = Object.entries(Object.groupBy(counted, apart)).sort(([a], [b]) => (a < b ? -1 : 1));
   return strands.flatMap(([name, strand = []]) => [name, ...normaliseOne(strand, options)]);

@@ -1,0 +1,59 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { hunks } from '../../../src/sandbox/letta/diff.ts';
+import { nextActs, tokens } from '../../../src/sandbox/letta/script.ts';
+import type { ModelMessage } from '../../../src/sandbox/letta/types.ts';
+
+const user = (text: string): ModelMessage => ({ role: 'user', text });
+const tool = (text: string): ModelMessage => ({ role: 'tool', text });
+const assistant: ModelMessage = { role: 'assistant', text: '' };
+
+describe('the script', () => {
+  it('runs one directive for each call of the model', () => {
+    const story = [user('run bash ls THEN say: fine')];
+    expect(nextActs(story)).toMatchObject([{ kind: 'tool', name: 'Bash', input: { command: 'ls' } }]);
+    expect(nextActs([...story, assistant, tool('a.txt')])).toMatchObject([{ kind: 'say', text: 'fine' }]);
+  });
+
+  it('says what a tool gave when no directive is left', () => {
+    const story = [user('run bash ls'), assistant, tool('x'.repeat(300))];
+    expect(nextActs(story)).toMatchObject([{ kind: 'say', text: `Done: ${'x'.repeat(200)}` }]);
+  });
+
+  it('finds the directive below an envelope, the last one when there are several', () => {
+    expect(nextActs([user('From Alice:\nsay: one\nsay: two')])).toMatchObject([{ kind: 'say', text: 'two' }]);
+  });
+
+  it('answers new words instead of repeating an old directive', () => {
+    expect(nextActs([user('say: one'), assistant, user('thanks')])).toMatchObject([{ text: 'Echo: thanks' }]);
+  });
+
+  it('breaks off on arguments that are no JSON, as the real one does', () => {
+    expect(nextActs([user('call Bash {oops')])).toEqual([{ kind: 'cut' }]);
+  });
+
+  it('streams words that join to the text again', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\n', '*') }), (text) => {
+        expect(tokens(text).join('')).toBe(text.trim() === '' ? '' : text);
+      }),
+    );
+  });
+});
+
+describe('a diff', () => {
+  it('leads from the old lines to the new ones', () => {
+    const content = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 8 }).map((lines) => lines.join('\n'));
+    fc.assert(
+      fc.property(content, content, (before, after) => {
+        const [hunk] = hunks(before, after);
+        if (!hunk) return;
+        const side = (drop: string) => hunk.lines.filter(({ type }) => type !== drop).map(({ content: line }) => line);
+        expect(side('add')).toHaveLength(hunk.oldLines);
+        expect(side('remove')).toHaveLength(hunk.newLines);
+        const lines = before === '' ? [] : before.split('\n');
+        expect(lines.slice(hunk.oldStart - 1, hunk.oldStart - 1 + hunk.oldLines)).toEqual(side('add'));
+      }),
+    );
+  });
+});
