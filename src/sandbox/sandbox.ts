@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { type App, startApp } from '../app.ts';
 import { systemClock, systemRandom } from '../clock.ts';
 import { loadConfig, secretsOf } from '../config.ts';
@@ -46,9 +49,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       });
   // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
   const http = options.delivery === 'http' ? await freePort() : null;
+  const { scopes, events } = readManifest();
   const slack = await startSlack({
     port: options.port,
     limits: options.limits,
+    scopes,
+    events,
     ...(http !== null && { delivery: { http: `http://127.0.0.1:${http}/slack/events` } }),
   });
   const lettaEnv = !letta
@@ -65,7 +71,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     SLACK_BOT_TOKEN: slack.tokens.bot,
     ...slackEnv,
     SLACK_ALLOWED_USERS: 'members',
-    SLACK_ALLOWED_CHANNELS: '*',
+    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
     STORE: 'memory://',
     LOG_LEVEL: 'warn',
     ...lettaEnv,
@@ -94,6 +100,17 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     await letta?.close();
     throw error;
   }
+}
+
+const manifest = z.object({
+  oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()) }) }),
+  settings: z.object({ event_subscriptions: z.object({ bot_events: z.array(z.string()) }) }),
+});
+
+/** The app is installed with what the manifest asks for, so that a scope or event that is missing there shows here. */
+function readManifest(): { scopes: string[]; events: string[] } {
+  const read = manifest.parse(parse(readFileSync(new URL('../../manifest.yml', import.meta.url), 'utf8')));
+  return { scopes: read.oauth_config.scopes.bot, events: read.settings.event_subscriptions.bot_events };
 }
 
 async function freePort(): Promise<number> {
