@@ -1,0 +1,92 @@
+import type {
+  ActionsBlock,
+  Button,
+  ContextBlock,
+  MarkdownBlock,
+  MrkdwnElement,
+  PlainTextElement,
+  RichTextBlock,
+  RichTextBlockElement,
+  SectionBlock,
+} from '@slack/types';
+import type { Token, UserId } from '../../bridge/ids.ts';
+import { LIMITS } from './limits.ts';
+import { neutralizePlain } from './neutralize.ts';
+
+/** At most `max` UTF-16 units, never half a character. */
+export function clip(text: string, max: number): string {
+  if (text.length <= max) return text;
+  const last = text.charCodeAt(max - 2);
+  return `${text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 2 : max - 1)}…`;
+}
+
+/** Foreign text where Slack parses nothing. */
+export function plain(text: string, max: number = LIMITS.line): PlainTextElement {
+  return { type: 'plain_text', text: clip(neutralizePlain(clip(text, max)), max) || ' ', emoji: false };
+}
+
+/** mrkdwn of ours: whatever is foreign in it must be neutralised already. */
+export function mrkdwn(ours: string): MrkdwnElement {
+  return { type: 'mrkdwn', text: ours, verbatim: true };
+}
+
+export function context(...elements: (PlainTextElement | MrkdwnElement)[]): ContextBlock {
+  return { type: 'context', elements: elements.slice(0, LIMITS.contextElements) };
+}
+
+export function section(ours: string): SectionBlock {
+  return { type: 'section', text: mrkdwn(ours) };
+}
+
+export function markdown(neutralized: string): MarkdownBlock {
+  return { type: 'markdown', text: neutralized };
+}
+
+export function richText(...elements: RichTextBlockElement[]): RichTextBlock {
+  return { type: 'rich_text', elements };
+}
+
+/** Foreign text in a code box; Slack parses nothing in it (PLATFORM.md 7.1). */
+export function preformatted(text: string): RichTextBlockElement {
+  return { type: 'rich_text_preformatted', elements: [{ type: 'text', text: text || ' ' }] };
+}
+
+/** One line of foreign text. */
+export function richLine(text: string, style?: { bold?: boolean; code?: boolean }): RichTextBlockElement {
+  return { type: 'rich_text_section', elements: [{ type: 'text', text: text || ' ', ...(style ? { style } : {}) }] };
+}
+
+export interface ButtonOptions {
+  actionId: string;
+  token: Token;
+  label: string;
+  /** What a screen reader says. */
+  says: string;
+  style?: 'primary' | 'danger';
+}
+
+export function button({ actionId, token, label, says, style }: ButtonOptions): Button {
+  return {
+    type: 'button',
+    action_id: actionId,
+    text: plain(label, LIMITS.buttonText),
+    value: token,
+    accessibility_label: clip(neutralizePlain(clip(says, LIMITS.buttonText)), LIMITS.buttonText),
+    ...(style ? { style } : {}),
+  };
+}
+
+export function actions(...elements: Button[]): ActionsBlock {
+  return { type: 'actions', elements: elements.slice(0, LIMITS.actions) };
+}
+
+/** Our own mention token; ids that are none become words. Bare, as labelled ones may not notify (PLATFORM.md 7.1). */
+export function mention(user: UserId): string {
+  return /^[A-Z0-9]{1,32}$/.test(user) ? `<@${user}>` : 'somebody';
+}
+
+/** A time that each reader sees in their own zone. */
+export function time(at: number): string {
+  if (!Number.isFinite(at) || at < 0 || at > 8.64e15) return '';
+  return `<!date^${Math.floor(at / 1000)}^{time}|${new Date(at).toISOString()}>`;
+}

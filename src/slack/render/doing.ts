@@ -1,0 +1,69 @@
+import type { Activity, Ending } from '../../bridge/turn-view.ts';
+import { mention } from './blocks.ts';
+import { neutralizeMrkdwn } from './neutralize.ts';
+
+/** What the agent is doing, in one line. Foreign text in it is not neutralised. */
+export function activityLine(activity: Activity): string {
+  switch (activity.kind) {
+    case 'starting':
+      return '⏳ Starting…';
+    case 'waiting_for_letta':
+      return `⏳ Waiting for Letta: ${activity.notice}`;
+    case 'thinking':
+      return '💭 Thinking…';
+    case 'writing':
+      return '✍️ Writing…';
+    case 'tool':
+      return activity.detail === '' ? `🔧 ${activity.tool}` : `🔧 ${activity.tool}: ${activity.detail}`;
+    case 'waiting_for_people':
+      return '🙋 Waiting for an answer from you';
+    case 'retrying':
+      return `🔁 The model failed; trying again (${activity.attempt} of ${activity.maxAttempts})`;
+    case 'stopping':
+      return '🛑 Stopping…';
+    default:
+      return activity satisfies never;
+  }
+}
+
+/** How a turn ended, in one line. `mentioned` is mrkdwn with our mention; `words` is for readers without it. */
+export function summaryLine(ending: Ending): { mentioned: string; words: string } {
+  const figures = [
+    ...(ending.tools > 0 ? [`${ending.tools} ${ending.tools === 1 ? 'tool' : 'tools'}`] : []),
+    durationWords(ending.durationMs),
+  ];
+  const joined = (by: string, harmless: (text: string) => string) =>
+    [...outcomeWords(ending, by, harmless), ...figures].join(' · ');
+  return {
+    mentioned: joined(ending.by === null ? '' : mention(ending.by), neutralizeMrkdwn),
+    words: joined('', (text) => text),
+  };
+}
+
+function outcomeWords({ outcome, line }: Ending, by: string, harmless: (text: string) => string): string[] {
+  const said = line === null ? [] : [harmless(line)];
+  switch (outcome) {
+    case 'done':
+      return said;
+    case 'stopped':
+      return [by === '' ? '🛑 Stopped' : `🛑 Stopped by ${by}`, ...said];
+    case 'failed':
+      return [`⚠️ ${said[0] ?? 'Failed'}`];
+    case 'interrupted':
+      return ['⚡ Interrupted', ...said];
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** `850 ms`, `42 s`, `3 min 5 s`, `2 h 4 min`. */
+export function durationWords(ms: number): string {
+  const safe = Number.isFinite(ms) ? Math.max(0, ms) : 0;
+  if (safe < 1_000) return `${Math.round(safe)} ms`;
+  const seconds = Math.round(safe / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  const [minutes, rest] = [Math.floor(seconds / 60), seconds % 60];
+  if (minutes < 60) return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
+  const [hours, left] = [Math.floor(minutes / 60), minutes % 60];
+  return left === 0 ? `${hours} h` : `${hours} h ${left} min`;
+}

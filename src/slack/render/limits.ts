@@ -1,0 +1,37 @@
+/**
+ * Every size that the renderer keeps to, in one place. Lengths are UTF-16 units, never fewer than what Slack counts,
+ * measured after neutralising. Source: PLATFORM.md 2.1; "ours" where Slack documents nothing or we choose to stay below.
+ */
+export const LIMITS = {
+  /** One text message. Slack: 12,000 over all `markdown` blocks, about 13,200 over all blocks (measured, not documented). */
+  markdown: 9_000,
+  /** Of `markdown`, kept free for what rendering adds: closing marks, hosts behind labels, fences around tables. Ours. */
+  markdownReserve: 500,
+  /** The longest prefix that a message may repeat from the one before: a fence's first line, a table's header. Ours. */
+  reopening: 1_500,
+  /** Slack refuses larger `table` blocks; a Markdown table becomes one. */
+  tableColumns: 20,
+  tableRows: 100,
+  /** Text objects and sections. */
+  text: 3_000,
+  contextElements: 10,
+  actions: 25,
+  buttonText: 75,
+  buttonValue: 2_000,
+  blocks: 50,
+  /** `text` beside blocks: what a notification shows. Ours; Slack refuses more than 4,000 in an edit. */
+  summary: 150,
+  /** Of a card: its tool input and its diff. Ours; `rich_text` has no published limit but counts toward 13,200. */
+  cardInput: 2_800,
+  cardDiff: 4_000,
+  /** A line of a card or of a context block. Ours. */
+  line: 300,
+  /** Of a question card: everything that the model wrote. Ours. */
+  questions: 8_000,
+} as const;
+
+export interface MarkdownLimits {
+  markdown: number;
+  markdownReserve: number;
+  reopening: number;
+}

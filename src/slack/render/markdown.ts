@@ -1,0 +1,51 @@
+import { parseMarkdown, walk } from './ast.ts';
+import { openFenceEnd, openLink, openMarks } from './half-written.ts';
+import { LIMITS } from './limits.ts';
+import { neutralizeMarkdown } from './neutralize.ts';
+import { markdownOf, type TextPart } from './split.ts';
+
+export interface RenderedMarkdown {
+  /** For one `markdown` block; empty when nothing would be seen. */
+  markdown: string;
+  /** The first words, as they are: not neutralised. */
+  summary: string;
+}
+
+/**
+ * A part as valid Slack Markdown.
+ * @param growing whether it is shown half-written: then open marks are closed and a half-written link shows its label.
+ */
+export function renderMarkdown(part: TextPart, growing: boolean, limit: number = LIMITS.markdown): RenderedMarkdown {
+  const doc = markdownOf(part);
+  if (part.source.trim() === '') return { markdown: '', summary: '' };
+  let parsed = parseMarkdown(growing ? withoutHalfCharacter(doc) : doc);
+  const summary = summaryOf(parsed.tree);
+  let closing = openFenceEnd(parsed);
+  if (growing && closing === '') {
+    const link = openLink(parsed);
+    if (link) parsed = parseMarkdown(parsed.text.slice(0, link.start) + link.label);
+    const marks = openMarks(parsed).toReversed().join('');
+    if (marks !== '') closing = marks;
+  }
+  const marksOnly = closing !== '' && !closing.startsWith('\n') && !/^[\s>]*(?:`{3}|~{3})/.test(closing);
+  const closed = closing === '' ? parsed : parseMarkdown((marksOnly ? parsed.text.trimEnd() : parsed.text) + closing);
+  const full = neutralizeMarkdown(closed);
+  return { markdown: full.length <= limit ? full : neutralizeMarkdown(closed, 'lean'), summary };
+}
+
+function withoutHalfCharacter(text: string): string {
+  return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+}
+
+/** The first plain words, enough for a notification. */
+function summaryOf(tree: ReturnType<typeof parseMarkdown>['tree']): string {
+  let words = '';
+  for (const { node } of walk(tree)) {
+    if (words.length > LIMITS.summary * 2) break;
+    if (node.type === 'paragraph' || node.type === 'heading' || node.type === 'listItem' || node.type === 'tableCell')
+      words += ' ';
+    if ('value' in node) words += node.type === 'code' ? ` ${node.value}` : node.value;
+    else if (node.type === 'break') words += ' ';
+  }
+  return words.replace(/\s+/g, ' ').trim();
+}

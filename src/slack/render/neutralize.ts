@@ -1,0 +1,295 @@
+import type { Image, ImageReference, Link, LinkReference, Nodes } from 'mdast';
+import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
+import { LIMITS } from './limits.ts';
+import { hostBehind, safeUrl } from './links.ts';
+
+/** U+2060 WORD JOINER: invisible, breaks whatever Slack would read across it. */
+export const JOINER = '\u2060';
+
+/** What would call a whole channel if it were read as a mention. */
+const BROADCAST = /@(?:here|channel|everyone|group)(?![\p{L}\p{N}_])|@[a-z]{0,8}&/iuy;
+/** What begins a Slack token that pings, links or hides its label; `<!--` and `<!DOCTYPE` are none (PLATFORM.md 7.1). */
+const TOKEN_IN_CODE = /<(?=[@#]|!(?!--|doctype|\[cdata)|(?:https?|mailto|tel|slack|ftp|sip):)/iy;
+/** Other spellings of `<` and `@`. */
+const ENTITY = /&(?:#0*60|#x0*3c|lt|(#0*64|#x0*40|commat));/iy;
+const ESCAPABLE = /[!-/:-@[-`{-~]/;
+const WORD = /[\p{L}\p{N}_]/u;
+
+interface Edit extends Range {
+  text: string;
+}
+
+/**
+ * - `full`: links keep working; the host behind a label that names another one is shown.
+ * - `lean`: links, references and tables are shown as typed; for text so odd that the full form would not fit.
+ */
+export type Form = 'full' | 'lean';
+
+/**
+ * Model text for a `markdown` block (PLATFORM.md 7.2): no `<` of it is left outside code, none begins a Slack token
+ * inside code, quotes still quote, links go to http, https or mailto or are no links, images are links, at most one table.
+ */
+export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full'): string {
+  const parsed = typeof markdown === 'string' ? parseMarkdown(markdown) : markdown;
+  const { code, edits } = editsOf(parsed, form);
+  return applyTo(parsed, code, edits);
+}
+
+function editsOf(parsed: Parsed, form: Form): { code: Range[]; edits: Edit[] } {
+  const { text, tree } = parsed;
+  const code: Range[] = [];
+  const edits: Edit[] = parsed.definitions.map((at) => insertion(at, JOINER));
+  const urls = new Map<string, string>();
+  for (const { node } of walk(tree)) if (node.type === 'definition') urls.set(node.identifier, node.url);
+  let tables = 0;
+  for (const { node, ancestors } of walk(tree)) {
+    switch (node.type) {
+      case 'code':
+      case 'inlineCode':
+        code.push({ start: startOf(node), end: endOf(node) });
+        break;
+      case 'table': {
+        tables += 1;
+        if (form === 'lean') edits.push(insertion(secondLine(text, startOf(node)).rowStart, JOINER));
+        else if (tables > 1 || node.children.length > LIMITS.tableRows || columnsOf(node) > LIMITS.tableColumns) {
+          code.push({ start: startOf(node), end: endOf(node) });
+          edits.push(...fencesAround(text, node));
+        }
+        break;
+      }
+      case 'link':
+        if (!inRanges(code, startOf(node))) edits.push(...linkEdits(parsed, node, form));
+        break;
+      case 'image':
+        if (inRanges(code, startOf(node))) break;
+        if (ancestors.some(({ type }) => type === 'link' || type === 'linkReference')) edits.push(asWords(node));
+        else edits.push(...imageEdits(parsed, node, form));
+        break;
+      case 'linkReference':
+      case 'imageReference': {
+        const url = urls.get(node.identifier);
+        if (form === 'full' && url !== undefined && !node.identifier.startsWith('^') && !inRanges(code, startOf(node)))
+          edits.push(...referenceEdits(text, node, url));
+        break;
+      }
+      default:
+    }
+  }
+  return { code: merged(code), edits };
+}
+
+/** Applies edits and, to everything between them, the rules for single characters. */
+function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], edits: Edit[]): string {
+  edits.sort((a, b) => a.start - b.start || a.end - b.end);
+  let out = '';
+  let at = 0;
+  let nextCode = 0;
+  let nextEdit = 0;
+  while (at < text.length || nextEdit < edits.length) {
+    const edit = edits[nextEdit];
+    if (edit && edit.start <= at) {
+      nextEdit += 1;
+      // What lies inside of something that was replaced as a whole is gone with it.
+      if (edit.start < at) continue;
+      out += edit.text;
+      at = edit.end;
+      continue;
+    }
+    while ((code[nextCode]?.end ?? Number.POSITIVE_INFINITY) <= at) nextCode += 1;
+    const inCode = (code[nextCode]?.start ?? Number.POSITIVE_INFINITY) <= at;
+    const char = text.charAt(at);
+    const following = text.charAt(at + 1);
+    if (char === '\\' && !inCode && ESCAPABLE.test(following) && edit?.start !== at + 1) {
+      if (following === '<') out += '&lt;';
+      else if (following === '>') out += '&gt;';
+      else if (following === '@') out += `\\${broadcastAt(text, at + 1) ? `@${JOINER}` : '@'}`;
+      else out += char + following;
+      at += 2;
+      continue;
+    }
+    if (char === '&' && !inCode) {
+      ENTITY.lastIndex = at;
+      const entity = ENTITY.exec(text);
+      if (entity) {
+        out += entity[1] === undefined ? '&lt;' : `@${JOINER}`;
+        at += entity[0].length;
+        continue;
+      }
+    }
+    out += oneCharacter(text, at, inCode, quoteMarkers);
+    at += 1;
+  }
+  return out;
+}
+
+function oneCharacter(text: string, at: number, inCode: boolean, quoteMarkers: ReadonlySet<number>): string {
+  const char = text.charAt(at);
+  if (char === '<') {
+    if (!inCode) return '&lt;';
+    TOKEN_IN_CODE.lastIndex = at;
+    return TOKEN_IN_CODE.test(text) ? `<${JOINER}` : '<';
+  }
+  if (char === '>') return inCode || quoteMarkers.has(at) ? '>' : '&gt;';
+  if (char === '@') return broadcastAt(text, at) ? `@${JOINER}` : '@';
+  return printable(char, text, at);
+}
+
+function broadcastAt(text: string, at: number): boolean {
+  BROADCAST.lastIndex = at;
+  return BROADCAST.test(text) && !WORD.test(text.charAt(at - 1));
+}
+
+/** Control characters and halves of characters as U+FFFD, everything else as it is. */
+function printable(char: string, text: string, at: number): string {
+  const unit = char.charCodeAt(0);
+  if (unit < 0x20) return char === '\n' || char === '\t' || char === '\r' ? char : '\uFFFD';
+  if (unit >= 0xd800 && unit <= 0xdbff) return isLow(text.charCodeAt(at + 1)) ? char : '\uFFFD';
+  if (isLow(unit)) return isHigh(text.charCodeAt(at - 1)) ? char : '\uFFFD';
+  return char;
+}
+
+const isHigh = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
+const isLow = (unit: number) => unit >= 0xdc00 && unit <= 0xdfff;
+
+function linkEdits(parsed: Parsed, node: Link, form: Form): Edit[] {
+  const { text } = parsed;
+  const [start, end] = [startOf(node), endOf(node)];
+  const url = form === 'full' ? safeUrl(node.url) : null;
+  const host = url === null ? null : hostBehind(wordsOf(node), url);
+  const shown = host === null ? [] : [insertion(end, ` (${host})`)];
+  if (text.charAt(start) === '[') {
+    const resource = resourceOf(parsed, node);
+    if (!resource) return [];
+    if (url === null) return [insertion(resource.opens, JOINER)];
+    return resource.destination ? [{ ...resource.destination, text: url }, ...shown] : shown;
+  }
+  if (text.charAt(start) === '<') {
+    if (url === null) return [];
+    const typed = text.slice(start + 1, end - 1);
+    const alone = /^$|[\s(]/.test(text.charAt(start - 1)) && /^$|[\s).,;]/.test(text.charAt(end));
+    const whole = alone && typed === url ? url : `[${labelOf(typed)}](${url})`;
+    return [{ start, end, text: whole }, ...shown];
+  }
+  // A bare link: only what could ping in it is changed.
+  const typed = text.slice(start, end);
+  const safe = typed.replace(/(?<![\p{L}\p{N}_])@(?=here|channel|everyone|group)/giu, '%40');
+  const plain = safe === typed ? [] : [{ start, end, text: safe }];
+  return form === 'full' ? [...plain, ...shown] : plain.length > 0 ? [] : [];
+}
+
+function imageEdits(parsed: Parsed, node: Image, form: Form): Edit[] {
+  const { text } = parsed;
+  const start = startOf(node);
+  const resource = resourceOf(parsed, node);
+  const url = form === 'full' ? safeUrl(node.url) : null;
+  if (!resource) return [];
+  if (url === null) return [insertion(resource.opens, JOINER)];
+  const mark = text.charAt(start - 1) === '!' ? JOINER : '';
+  const host = hostBehind(node.alt ?? '', url);
+  return [
+    { start, end: start + 1, text: mark },
+    ...((node.alt ?? '') === '' ? [insertion(start + 2, 'image')] : []),
+    ...(resource.destination ? [{ ...resource.destination, text: url }] : []),
+    ...(host === null ? [] : [insertion(endOf(node), ` (${host})`)]),
+  ];
+}
+
+/** `[label][id]` becomes `[label](url)`: Slack may not know definitions, and shows them as typed here. */
+function referenceEdits(text: string, node: LinkReference | ImageReference, target: string): Edit[] {
+  const url = safeUrl(target);
+  if (url === null) return [];
+  const [start, end] = [startOf(node), endOf(node)];
+  const words = wordsOf(node);
+  const host = hostBehind(words, url);
+  const tail = `](${url})${host === null ? '' : ` (${host})`}`;
+  if (node.type === 'imageReference') {
+    return [{ start, end, text: `[${labelOf(words) || 'image'}${tail}` }];
+  }
+  const last = node.children.at(-1);
+  const closes = last ? text.indexOf(']', endOf(last)) : -1;
+  return closes < 0 || closes >= end ? [] : [{ start: closes, end, text: tail }];
+}
+
+function resourceOf(parsed: Parsed, node: Nodes): { opens: number; destination: Range | null } | null {
+  const inside = (at: number) => at > startOf(node) && at < endOf(node);
+  const opens = parsed.resources.findLast(inside);
+  if (opens === undefined) return null;
+  return { opens, destination: parsed.destinations.find(({ start }) => start > opens && inside(start)) ?? null };
+}
+
+/** An image inside of a link: its words are the link's label. */
+function asWords(node: Image | ImageReference): Edit {
+  return { start: startOf(node), end: endOf(node), text: labelOf(node.alt ?? '') || 'image' };
+}
+
+/** Words that may stand in a label: nothing in them is Markdown. */
+function labelOf(words: string): string {
+  return neutralizeMrkdwn(words.replace(/[[\]`*_~|\\!\n\r]/g, ' ')).trim();
+}
+
+/** A second table in a message is refused (PLATFORM.md 2.1): it is shown as typed, in a fence. */
+function fencesAround(text: string, node: Nodes): Edit[] {
+  const [start, end] = [startOf(node), endOf(node)];
+  const { prefix } = secondLine(text, start);
+  const runs = text.slice(start, end).match(/`+/g) ?? [];
+  const fence = '`'.repeat(Math.max(3, ...runs.map((run) => run.length + 1)));
+  return [insertion(start, `${fence}\n${prefix}`), insertion(end, `\n${prefix}${fence}`)];
+}
+
+/** Where the content of the line after `start` begins, and what stands before it: marks of quotes and lists. */
+function secondLine(text: string, start: number): { prefix: string; rowStart: number } {
+  const line = text.indexOf('\n', start) + 1;
+  const prefix = /^[ \t>]*/.exec(text.slice(line, line + 200))?.[0] ?? '';
+  return { prefix, rowStart: line + prefix.length };
+}
+
+function columnsOf(table: Extract<Nodes, { type: 'table' }>): number {
+  return Math.max(0, ...table.children.map((row) => row.children.length));
+}
+
+const insertion = (at: number, text: string): Edit => ({ start: at, end: at, text });
+
+const inRanges = (ranges: readonly Range[], at: number) => ranges.some(({ start, end }) => start <= at && at < end);
+
+function merged(ranges: Range[]): Range[] {
+  ranges.sort((a, b) => a.start - b.start);
+  const out: Range[] = [];
+  for (const range of ranges) {
+    const last = out.at(-1);
+    if (last && range.start <= last.end) last.end = Math.max(last.end, range.end);
+    else out.push({ ...range });
+  }
+  return out;
+}
+
+/** Foreign text for mrkdwn text objects with `verbatim: true`, and for a message's `text` (PLATFORM.md 7.1, 7.2). */
+export function neutralizeMrkdwn(text: string): string {
+  let out = '';
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charAt(at);
+    if (char === '&') out += '&amp;';
+    else if (char === '<') out += '&lt;';
+    else if (char === '>') out += '&gt;';
+    else if (char === '@') out += broadcastAt(text, at) ? `@${JOINER}` : '@';
+    else out += printable(char, text, at);
+  }
+  return out;
+}
+
+/** Characters that hide, reorder or fake text: controls, bidi, zero width, tags. Line ends and tabs are none. */
+const INVISIBLE =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]|[\u{E0000}-\u{E0FFF}]|\p{Cs}/gu;
+
+/**
+ * Foreign text for `plain_text` objects and `rich_text` elements, which parse nothing (PLATFORM.md 7.1): what people
+ * could not see is shown as `⟨U+202E⟩`.
+ */
+export function neutralizePlain(text: string): string {
+  return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (char, at: number, all: string) => {
+    // Families and professions are emoji joined by U+200D.
+    if (char === '\u200D' && /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u.test(all.slice(at - 2, at)))
+      return char;
+    return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟩`;
+  });
+}

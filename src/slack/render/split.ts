@@ -1,0 +1,373 @@
+import type { Nodes } from 'mdast';
+import { childrenOf, endOf, lineStart, type Parsed, parseMarkdown, type Range, startOf } from './ast.ts';
+import { containerPrefix, fenceOf, openMarks } from './half-written.ts';
+import type { MarkdownLimits } from './limits.ts';
+
+/**
+ * One message's share of a text. The sources of all parts joined are the text. What is shown is
+ * `prefix + source without dedent + suffix`, see {@link markdownOf}.
+ */
+export interface TextPart {
+  source: string;
+  /** Repeated or reopened here: a fence's first line, a table's header, marks. */
+  prefix: string;
+  /** Closes here what goes on in the next part. */
+  suffix: string;
+  /** So many columns are taken from the start of each line while the list item goes on that the part before began. */
+  dedent: number;
+}
+
+/** Where a text's next part begins and what it begins with. A value. */
+export interface SplitState {
+  /** Of all closed parts. */
+  length: number;
+  prefix: string;
+  dedent: number;
+}
+
+export const splitStart: SplitState = { length: 0, prefix: '', dedent: 0 };
+
+/**
+ * Closes the part that begins at `state`, or says with `null` that the text is too short to tell. Depends on nothing
+ * but the text up to `decidedBy`, so that it does not matter in which pieces the text arrives.
+ */
+export function closePart(
+  text: string,
+  state: SplitState,
+  limits: MarkdownLimits,
+): { part: TextPart; next: SplitState; decidedBy: number } | null {
+  const end = windowEnd(text, state, limits);
+  if (end >= text.length) return null;
+  const source = text.slice(state.length, end);
+  const shown = dedented(source, state.dedent);
+  const doc = state.prefix + shown.text;
+  // A run of marks at the end may be half of one: it goes along with what follows.
+  const whole = doc.replace(/[*_~`]{1,10}$/, '');
+  const cut = chooseCut(parseMarkdown(whole.length > state.prefix.length ? whole : doc), state.prefix.length, limits);
+  let at = shown.toSource(cut.at - state.prefix.length);
+  if (at <= 0) at = source.length;
+  if (splitsCharacter(source, at)) at -= 1;
+  const part = { source: source.slice(0, at), prefix: state.prefix, suffix: cut.suffix, dedent: state.dedent };
+  const still = at < shown.endsAt ? state.dedent : 0;
+  return {
+    part,
+    next: {
+      length: state.length + at,
+      prefix: cut.prefix,
+      dedent: cut.columns === 0 && still === 0 ? 0 : still + cut.columns,
+    },
+    decidedBy: end + 1,
+  };
+}
+
+/** What stays open behind all closed parts. */
+export function openPart(text: string, state: SplitState): TextPart {
+  return { source: text.slice(state.length), prefix: state.prefix, suffix: '', dedent: state.dedent };
+}
+
+/** All parts of a text that will not grow. */
+export function splitText(text: string, limits: MarkdownLimits): TextPart[] {
+  const parts: TextPart[] = [];
+  let state = splitStart;
+  for (let closed = closePart(text, state, limits); closed; closed = closePart(text, state, limits)) {
+    parts.push(closed.part);
+    state = closed.next;
+  }
+  return [...parts, openPart(text, state)];
+}
+
+/** A part as Markdown, not yet neutralised. */
+export function markdownOf(part: TextPart): string {
+  const body = part.prefix + dedented(part.source, part.dedent).text;
+  if (part.suffix === '') return body;
+  return /^[*_~`]/.test(part.suffix) && !/^(?:`{3,}|~{3,})/.test(part.suffix)
+    ? body.trimEnd() + part.suffix
+    : body + part.suffix;
+}
+
+/** Where the part would be full: each character counts as what it may become at worst in the lean form. */
+function windowEnd(text: string, state: SplitState, limits: MarkdownLimits): number {
+  let left = limits.markdown - limits.markdownReserve;
+  for (let at = 0; at < state.prefix.length; at += 1) left -= weight(state.prefix.charCodeAt(at));
+  let at = state.length;
+  for (; at < text.length; at += 1) {
+    left -= weight(text.charCodeAt(at));
+    if (left < 0) break;
+  }
+  if (splitsCharacter(text, at)) at -= 1;
+  return Math.max(at, Math.min(text.length, state.length + 2));
+}
+
+function weight(unit: number): number {
+  // < > grow to an entity; @ ] | ` ~ may get a joiner, or a closing twin.
+  if (unit === 0x3c || unit === 0x3e) return 4;
+  return unit === 0x40 || unit === 0x5d || unit === 0x7c || unit === 0x60 || unit === 0x7e ? 2 : 1;
+}
+
+function splitsCharacter(text: string, at: number): boolean {
+  if (at <= 0 || at >= text.length) return false;
+  const [before, after] = [text.charCodeAt(at - 1), text.charCodeAt(at)];
+  return (
+    (before >= 0xd800 && before <= 0xdbff && after >= 0xdc00 && after <= 0xdfff) || (before === 0x0d && after === 0x0a)
+  );
+}
+
+interface Dedented {
+  text: string;
+  /** Offset in the source of an offset in the text. */
+  toSource(at: number): number;
+  /** Offset in the source where the list item ended. */
+  endsAt: number;
+}
+
+function dedented(source: string, columns: number): Dedented {
+  if (columns === 0) return { text: source, toSource: (at) => at, endsAt: 0 };
+  const starts: { text: number; source: number }[] = [];
+  let text = '';
+  let at = 0;
+  while (at < source.length) {
+    const newline = source.indexOf('\n', at);
+    const end = newline < 0 ? source.length : newline + 1;
+    const line = source.slice(at, end);
+    const spaces = indentation(line, columns);
+    const first = at === 0 && !/^\s/.test(line);
+    if (spaces.columns < columns && line.trim() !== '' && !first) break;
+    starts.push({ text: text.length, source: at + spaces.length });
+    text += line.slice(spaces.length);
+    at = end;
+  }
+  const endsAt = at;
+  starts.push({ text: text.length, source: at });
+  text += source.slice(at);
+  return {
+    text,
+    endsAt,
+    toSource(offset) {
+      const line = starts.findLast((start) => start.text <= offset) ?? { text: 0, source: 0 };
+      // A cut at a line's start leaves that line's indentation to the part after it.
+      if (line.text === offset && line.source < source.length) return lineStart(source, line.source);
+      return line.source + offset - line.text;
+    },
+  };
+}
+
+function indentation(line: string, max: number): { columns: number; length: number } {
+  let columns = 0;
+  let length = 0;
+  while (columns < max) {
+    const char = line.charAt(length);
+    if (char !== ' ' && char !== '\t') break;
+    const width = char === '\t' ? 4 - (columns % 4) : 1;
+    if (columns + width > max) break;
+    columns += width;
+    length += 1;
+  }
+  return { columns, length };
+}
+
+interface Cut {
+  /** Offset in the document. */
+  at: number;
+  suffix: string;
+  /** For the part after it. */
+  prefix: string;
+  /** Indentation that the part after it loses. */
+  columns: number;
+}
+
+interface Place {
+  parsed: Parsed;
+  /** What was there before the part's own text. */
+  from: number;
+  limits: MarkdownLimits;
+}
+
+const plainCut = (at: number, columns = 0): Cut => ({ at, suffix: '', prefix: '', columns });
+
+/** The best place to end a part, given all that fits into it. */
+function chooseCut(parsed: Parsed, from: number, limits: MarkdownLimits): Cut {
+  const place: Place = { parsed, from, limits };
+  return cutAmong(parsed.tree, [], place) ?? cutWords({ start: from, end: parsed.text.length }, [], [], place);
+}
+
+/** A part filled less than this much is worth it only to keep a list or a table whole. */
+const HALF = 0.4;
+const HARDLY = 0.05;
+
+/** Before the last child of a block where that makes sense, else inside of it. */
+function cutAmong(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut | null {
+  const { parsed, from } = place;
+  const children = childrenOf(node);
+  const inside = [...ancestors, node];
+  const room = parsed.text.length - from;
+  for (let index = children.length - 1; index > 0; index -= 1) {
+    const child = children[index];
+    if (!child) continue;
+    // A heading belongs to what follows it.
+    if (children[index - 1]?.type === 'heading') continue;
+    const at = blockStart(parsed, child);
+    if (at <= from) break;
+    const whole = child.type === 'table' || child.type === 'list';
+    if (at - from < room * (whole ? HARDLY : HALF)) break;
+    return plainCut(at, columnsAt(child, inside));
+  }
+  const last = children.at(-1);
+  return last ? cutInside(last, inside, place) : null;
+}
+
+function cutInside(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut | null {
+  switch (node.type) {
+    case 'list':
+    case 'listItem':
+    case 'blockquote':
+      return cutAmong(node, ancestors, place);
+    case 'table':
+      return cutTable(node, ancestors, place);
+    case 'code':
+      return cutCode(node, ancestors, place);
+    case 'paragraph':
+    case 'heading':
+      return cutParagraph(node, ancestors, place);
+    default:
+      return null;
+  }
+}
+
+function cutTable(node: Extract<Nodes, { type: 'table' }>, ancestors: readonly Nodes[], place: Place): Cut | null {
+  const { parsed, from, limits } = place;
+  const [, first] = node.children;
+  const row = node.children.at(-1);
+  if (!first || !row) return null;
+  const columns = columnsAt(node, ancestors);
+  const start = blockStart(parsed, node);
+  const body = lineStart(parsed.text, startOf(first));
+  const at = lineStart(parsed.text, startOf(row));
+  // A row for itself would not end: it is cut like words.
+  if (row === first || at <= from) return null;
+  const quote = containerPrefix(parsed.text, startOf(node)).trimStart();
+  const header = parsed.text.slice(startOf(node), body);
+  const repeated = `${quote}${stripColumns(header, columns)}`;
+  return { at, suffix: '', prefix: start >= 0 && fits(repeated, limits) ? repeated : '', columns };
+}
+
+function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nodes[], place: Place): Cut | null {
+  const { parsed, from, limits } = place;
+  const { text } = parsed;
+  const columns = columnsAt(node, ancestors);
+  const opening = parsed.fences.find(({ start, end }) => start >= startOf(node) && end <= endOf(node));
+  const body = opening ? opening.end + 1 : startOf(node);
+  let newline = text.lastIndexOf('\n', text.length - 1);
+  // What comes last may be half of the closing fence: a part of nothing but that would be an empty box.
+  if (opening && /^[\s>`~]*$/.test(text.slice(newline + 1))) newline = text.lastIndexOf('\n', newline - 1);
+  const byLine = newline + 1 > Math.max(from, body);
+  const at = byLine ? newline + 1 : wholeCharacters(text, text.length);
+  if (at <= Math.max(from, body)) return null;
+  if (!opening) return plainCut(at, columns);
+  const fence = fenceOf(text, opening.start);
+  const inFull = containerPrefix(text, opening.start);
+  const quote = inFull.includes('>') ? inFull.slice(columns) : '';
+  const info = (node.lang ?? '').slice(0, 60);
+  const prefix = `${quote}${fence}${info}\n${byLine ? '' : quote}`;
+  if (fence.length > 100 || !fits(prefix, limits)) return plainCut(at, columns);
+  return { at, suffix: `${byLine ? '' : '\n'}${inFull}${fence}`, prefix, columns };
+}
+
+/** Nodes that are shown as one thing. */
+const ATOMS = new Set(['link', 'linkReference', 'image', 'imageReference', 'inlineCode']);
+const MARKS = new Set(['emphasis', 'strong', 'delete']);
+
+function cutParagraph(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut | null {
+  const { from, parsed } = place;
+  const atoms: Range[] = [];
+  const marks: Nodes[] = [];
+  const collect = (inner: Nodes) => {
+    if (ATOMS.has(inner.type)) atoms.push({ start: startOf(inner), end: endOf(inner) });
+    else if (MARKS.has(inner.type)) marks.push(inner);
+    if (!ATOMS.has(inner.type)) for (const child of childrenOf(inner)) collect(child);
+  };
+  collect(node);
+  // Half of a link or of code at the very end is one thing too.
+  const half = /(?:!?\[[^[\]]{0,300}(?:\]\([^()\s]{0,500})?|(?<!`)`[^`\n]{1,300})$/.exec(parsed.text.slice(-800));
+  if (half) atoms.push({ start: parsed.text.length - half[0].length, end: parsed.text.length + 1 });
+  const range = { start: Math.max(from, startOf(node)), end: parsed.text.length };
+  return range.end > range.start ? cutWords(range, atoms, marks, place, ancestors, node) : null;
+}
+
+function cutWords(
+  range: Range,
+  atoms: readonly Range[],
+  marks: readonly Nodes[],
+  place: Place,
+  ancestors: readonly Nodes[] = [],
+  node: Nodes | null = null,
+): Cut {
+  const { text } = place.parsed;
+  const free = (at: number) => !atoms.some(({ start, end }) => start < at && at < end);
+  const middle = range.start + (range.end - range.start) * HALF;
+  const byLine = lastPlace(text, range, /\n/, (at) => at > middle && free(at));
+  const at =
+    byLine ??
+    lastPlace(text, range, /\s/, (place) => place > middle && free(place)) ??
+    lastPlace(text, range, /\s/, free) ??
+    lastPlace(text, range, /\s/, () => true) ??
+    Math.max(range.start + 1, wholeCharacters(text, range.end));
+  const atLine = text.charAt(at - 1) === '\n';
+  const columns = node ? columnsAt(node, ancestors) : 0;
+  const around = marks.filter((mark) => startOf(mark) < at && at < endOf(mark));
+  const known = around.map((mark) => text.slice(startOf(mark), startOf(childrenOf(mark)[0] ?? mark)));
+  const open = [...known, ...openMarks(parseMarkdown(closedBy(text.slice(0, at), known)))];
+  const quote = node ? containerPrefix(text, startOf(node)) : '';
+  const lead = quote.includes('>') && !atLine ? quote.slice(Math.min(columns, quote.indexOf('>'))) : '';
+  const rest = text.slice(at, at + 4);
+  // Text that happens to begin like a block is still text.
+  const guard =
+    open.length === 0 && (atLine ? /^(?: {4}|\t)/.test(rest) : /^[^\p{L}\p{N}(]/u.test(rest) || /^\d/.test(rest));
+  const start = open.join('') || (guard ? '\u2060' : '');
+  // At a line of a quote the marks would stand before the quote's own: there they are left open.
+  const reopened = atLine && quote.includes('>') ? '' : `${lead}${start}`;
+  return { at, suffix: open.toReversed().join(''), prefix: reopened.length <= 200 ? reopened : '', columns };
+}
+
+/** Marks around the cut are closed, so that only those show up as open that nobody closed. */
+function closedBy(text: string, marks: readonly string[]): string {
+  return marks.length === 0 ? text : `${text.trimEnd()}${marks.toReversed().join('')}`;
+}
+
+/** Behind the last match within the range for which `good` holds. */
+function lastPlace(text: string, { start, end }: Range, what: RegExp, good: (at: number) => boolean): number | null {
+  for (let at = end; at > start; at -= 1) {
+    if (what.test(text.charAt(at - 1)) && good(at) && !splitsCharacter(text, at) && text.slice(start, at).trim() !== '')
+      return at;
+  }
+  return null;
+}
+
+function wholeCharacters(text: string, at: number): number {
+  const unit = text.charCodeAt(at - 1);
+  return unit >= 0xd800 && unit <= 0xdbff ? at - 1 : at;
+}
+
+function blockStart({ text }: Parsed, node: Nodes): number {
+  return lineStart(text, startOf(node));
+}
+
+/** How far the block is indented by lists; a quote around them keeps its marks and so its indentation. */
+function columnsAt(node: Nodes, ancestors: readonly Nodes[]): number {
+  const chain = [...ancestors, node];
+  const quote = chain.findIndex(({ type }) => type === 'blockquote');
+  const lists = (quote < 0 ? chain.slice(0, -1) : chain.slice(0, quote)).filter(({ type }) => type === 'listItem');
+  if (lists.length === 0) return 0;
+  const block = quote < 0 ? node : chain[quote];
+  return Math.max(0, (block?.position?.start.column ?? 1) - 1);
+}
+
+function stripColumns(lines: string, columns: number): string {
+  return lines
+    .split('\n')
+    .map((line, index) => (index === 0 ? line : line.slice(indentation(line, columns).length)))
+    .join('\n');
+}
+
+function fits(prefix: string, { reopening }: MarkdownLimits): boolean {
+  return prefix.length <= reopening;
+}
