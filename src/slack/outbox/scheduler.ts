@@ -28,7 +28,6 @@ export interface Scheduler {
   remove(job: Job): void;
   /** A wish changed for the better. Cheap; looks at the jobs a moment later, once for many calls. */
   wake(): void;
-  now(): number;
   whenAllowed(ask: Ask): number;
   /** Makes a call that is allowed now and keeps the books; rejects with a SlackError. */
   call(ask: Ask, call: Call, client: SlackClient): Promise<SlackAnswer>;
@@ -120,7 +119,6 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     },
     remove: (job) => void jobs.delete(job),
     wake,
-    now: () => clock.now(),
     whenAllowed: (ask) => whenAllowed(budget, ask, clock.now()),
     call,
     async close() {

@@ -1,5 +1,5 @@
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Log } from '../../bridge/ports.ts';
+import type { Clock, Log } from '../../bridge/ports.ts';
 import { SlackError } from '../slack-api.ts';
 import type { Ask } from './budget.ts';
 import { statusNeverWorks } from './refusal.ts';
@@ -7,17 +7,23 @@ import type { Scheduler } from './scheduler.ts';
 
 const METHOD = 'assistant.threads.setStatus';
 const WORDS = 'is thinking…';
+/** Slack forgets a status by itself after this (PLATFORM.md 4.4). */
+const SELF_CLEAR_MS = 120_000;
 
 /** The line under the thread that says that somebody is at work before there is a message (PLATFORM.md 4.4). */
 export interface StatusLine {
   /** The app posted: Slack has cleared the line itself, if it was there by then. */
   posted(): void;
-  /** The turn is over. Resolves when a line that still stands was cleared, or could not be. */
-  over(): Promise<void>;
+  /**
+   * The turn is over. Resolves when a line that still stands was cleared, or could not be.
+   * @param patience ms to wait for a free slot; default two minutes: then Slack clears it itself.
+   */
+  over(patience?: number): Promise<void>;
 }
 
 export interface StatusParts {
   scheduler: Scheduler;
+  clock: Clock;
   log: Log;
   /** Shared by all threads of the workspace: set once the app turned out not to be allowed. */
   latch: { off: boolean };
@@ -26,14 +32,15 @@ export interface StatusParts {
 }
 
 /** Sets the status now. Nothing that goes wrong with it reaches the turn. */
-export function createStatusLine({ scheduler, log, latch, refused }: StatusParts, address: ThreadAddress): StatusLine {
+export function createStatusLine(parts: StatusParts, address: ThreadAddress): StatusLine {
+  const { scheduler, clock, log, latch, refused } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
   let wanted = true;
   let standing = false;
   const setting = set();
 
   async function set(): Promise<void> {
-    if (latch.off || address.threadTs === null || scheduler.whenAllowed(ask) > scheduler.now()) return refused();
+    if (latch.off || address.threadTs === null || scheduler.whenAllowed(ask) > clock.now()) return refused();
     try {
       await write(WORDS);
       standing = true;
@@ -51,8 +58,14 @@ export function createStatusLine({ scheduler, log, latch, refused }: StatusParts
     if (!wanted && standing) await clear();
   }
 
-  async function clear(): Promise<void> {
+  async function clear(patience = SELF_CLEAR_MS): Promise<void> {
     standing = false;
+    const until = clock.now() + patience;
+    for (let at = scheduler.whenAllowed(ask); at > clock.now(); at = scheduler.whenAllowed(ask)) {
+      if (at > until) return;
+      const ms = at - clock.now();
+      await new Promise<void>((resolve) => void clock.after(ms, resolve));
+    }
     try {
       await write('');
     } catch (error) {
@@ -72,10 +85,10 @@ export function createStatusLine({ scheduler, log, latch, refused }: StatusParts
       wanted = false;
       standing = false;
     },
-    async over() {
+    async over(patience) {
       wanted = false;
       await safe;
-      if (standing) await clear();
+      if (standing) await clear(patience);
     },
   };
 }

@@ -25,6 +25,8 @@ export interface SurfaceOptions {
 
 /** A live message exists at the latest after this, if the turn has shown anything (DESIGN.md 5). */
 const SIGN_OF_LIFE_MS = 2_000;
+/** How long a shutdown waits for a slot to clear a status. */
+const CLOSING_MS = 2_000;
 const GIVE_UP_TURN_MS = 12 * 3_600_000;
 const GIVE_UP_NOTICE_MS = 10 * 60_000;
 /** Lines of ours on their way; more than that is a storm that Slack should not see. */
@@ -67,7 +69,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         giveUpAfterMs: GIVE_UP_TURN_MS,
       });
       if (posts.length === 0 && !closed) {
-        const line = createStatusLine({ scheduler, log, latch, refused: publication.release }, address);
+        const line = createStatusLine({ scheduler, clock, log, latch, refused: publication.release }, address);
         status = line;
         lines.add(line);
         const over = async () => {
@@ -129,7 +131,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
       closed = true;
       const publications = [...open];
       await Promise.all(publications.map((publication) => publication.close()));
-      await Promise.all([...lines].map((line) => line.over()));
+      await Promise.all([...lines].map((line) => line.over(CLOSING_MS)));
       await scheduler.close();
     },
   };

@@ -116,10 +116,25 @@ describe('a turn', () => {
     const turn = stage.turn();
     await stage.clock.advance(300);
     turn.finish({});
-    await stage.clock.advance(300);
+    await stage.clock.advance(2_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(shownIn(stage)).toEqual([]);
     expect(stage.slack.status(channel, thread)).toBe('');
+  });
+
+  test('neither sets nor clears a status before its Retry-After', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    await stage.clock.advance(2_000);
+    stage.slack.fault = (method) => (method.startsWith('assistant') ? { kind: 'limited', retryAfterMs: 30_000 } : null);
+    stage.turn({ ...address, channel: 'C02' }, [], 'turn-2').show({});
+    await stage.clock.advance(1_000);
+    stage.slack.fault = () => null;
+    expect(stage.slack.shown('C02', thread)).toEqual(['[thinking]']);
+    turn.finish({});
+    await stage.clock.advance(40_000);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    expect(stage.slack.complaints).toEqual([]);
   });
 
   test('edits a message at most every 1.5 s and shows the latest view, not every view', async () => {
