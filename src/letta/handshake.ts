@@ -78,7 +78,7 @@ async function driveBySync(session: Session, route: Route, plan: Plan): Promise<
   return runtime;
 }
 
-export function conversationNotFound(conversationId: string): BridgeError {
+function conversationNotFound(conversationId: string): BridgeError {
   return new BridgeError('conversation_not_found', `conversation ${conversationId} not found`, {
     notice: 'The Letta conversation of this thread does not exist any more.',
   });

@@ -297,6 +297,17 @@ describe('a connection', () => {
     expect(await asked).toEqual([{ kind: 'assistant', id: 'm9', text: 'by REST' }]);
   });
 
+  it('is not fooled by a link that dies with the last frame of the handshake', async () => {
+    const { clock, fake, lose, types } = setUp();
+    const receive = fake.onSend;
+    fake.onSend = (lane, frame) => {
+      receive(lane, frame);
+      if (frame.type === 'runtime_start' && fake.lanes.length < 3) lose();
+    };
+    await clock.advance(5_000);
+    expect(types()).toEqual(['unavailable', 'unavailable', 'ready']);
+  });
+
   it('makes one conversation only, also when the mode is never confirmed', async () => {
     const { clock, letta } = setUp({ runtime: null });
     letta.obeysMode = false;

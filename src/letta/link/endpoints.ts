@@ -52,7 +52,7 @@ export function restUrl(baseUrl: string, path: string, query: Record<string, str
  * The address, checked: a secret never travels unencrypted except on loopback, and never stands in an address,
  * where logs and proxies would keep it. Throws `config_invalid`; the text names the setting, not its value.
  */
-export function parseAddress(setting: string, value: string, secret: boolean): URL {
+function parseAddress(setting: string, value: string, secret: boolean): URL {
   const invalid = (why: string) =>
     new BridgeError('config_invalid', `${setting} ${why}`, { notice: `${setting} ${why}.` });
   let address: URL;
