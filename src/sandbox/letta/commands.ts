@@ -214,10 +214,9 @@ const SCOPED: Record<string, Scoped> = {
   },
   remove_queue_item: (conversation, outlet, frame) => {
     const id = String(frame.item_id);
-    const clientMessageId = conversation.clientMessageIdOf(id);
-    const success = conversation.removeFromQueue(id);
+    const { success, go } = conversation.removeFromQueue(id);
     respond(outlet, frame, { success, item_id: id });
-    if (clientMessageId !== undefined) conversation.showRemoval(clientMessageId);
+    go();
   },
   resume_queue: (conversation, outlet, frame) => {
     const { resumed, go } = conversation.resumeQueue();

@@ -4,7 +4,7 @@ import { isJson, type Json } from './types.ts';
 
 const MAX_BODY = 100_000;
 
-export interface ControlActs {
+interface ControlActs {
   readonly fault: (fault: Fault) => void;
   readonly state: () => Json;
   readonly log: () => unknown;

@@ -3,24 +3,14 @@ import * as frames from './frames.ts';
 import { History, type UserInput } from './history.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
 import { type PermissionScope, saveRule } from './permissions.ts';
+import { Queue, type QueueItem } from './queue.ts';
 import { type Decision, Turn, type TurnInput } from './turn.ts';
 import type { Json, PermissionMode, Runtime, ToolCall } from './types.ts';
 import type { World } from './world.ts';
 
 const MAX_TIED_RUNS = 32;
-const MAX_QUEUE = 100;
 const STALE =
   'The agent harness automatically closed this stale pending tool call to recover from a client/server state desync: the server was still waiting on a result for it, but the harness had no matching tool execution in flight and no result was ever recorded. It was not denied by the user or a permissions policy. Re-issue the tool call if you still need it.';
-
-interface QueueItem {
-  readonly id: string;
-  readonly clientMessageId: string;
-  readonly clientIds: readonly string[];
-  readonly messages: readonly UserInput[];
-  readonly input: TurnInput;
-  readonly shown: Json;
-  paused: boolean;
-}
 
 interface Pending {
   readonly call: ToolCall;
@@ -29,7 +19,7 @@ interface Pending {
   readonly resolve: (decision: Decision) => void;
 }
 
-export interface ExternalTools {
+interface ExternalTools {
   readonly outlet: Outlet;
   readonly names: ReadonlySet<string>;
 }
@@ -57,8 +47,7 @@ export class Conversation {
   #pending = new Map<string, Pending>();
   #running = new Set<Turn>();
   #turn: Turn | null = null;
-  #queue: QueueItem[] = [];
-  #queued = 0;
+  #queue = new Queue();
   #batches = 0;
   #pump: NodeJS.Timeout | undefined;
   #afterQueuedTurn = false;
@@ -143,7 +132,7 @@ export class Conversation {
 
   showQueue(dequeued: readonly string[] = [], disposition = 'dequeued'): void {
     const removed = dequeued.map((id) => ({ client_message_id: id, disposition }));
-    this.emit('update_queue', { queue: this.#queueBody(), removed });
+    this.emit('update_queue', { queue: this.#queue.shown(), removed });
   }
 
   showFile(path: string, content: string): void {
@@ -174,10 +163,6 @@ export class Conversation {
     };
   }
 
-  #queueBody(): Json[] {
-    return this.#queue.map(({ shown, paused }) => (paused ? { ...shown, paused: true } : shown));
-  }
-
   #isProcessing(): boolean {
     return [...this.#running].some((turn) => !turn.cancelled);
   }
@@ -192,7 +177,7 @@ export class Conversation {
     if (options.force || first || known !== JSON.stringify(device))
       this.#emitTo(outlet, 'update_device_status', device);
     this.#emitTo(outlet, 'update_loop_status', this.#loopBody());
-    this.#emitTo(outlet, 'update_queue', { queue: this.#queueBody(), removed: [] });
+    this.#emitTo(outlet, 'update_queue', { queue: this.#queue.shown(), removed: [] });
     this.#emitTo(outlet, 'update_subagent_state', { subagents: this.subagents });
     between?.();
     this.#untrackedUntil = 0;
@@ -260,15 +245,14 @@ export class Conversation {
     const [key] = input.clientIds;
     if (this.#turn && key !== undefined) {
       if (this.#turn.clientIds.includes(key)) return { disposition: 'started', go: () => {} };
-      if (this.#queue.some((item) => item.clientIds.includes(key))) return { disposition: 'queued', go: () => {} };
+      if (this.#queue.holds(key)) return { disposition: 'queued', go: () => {} };
     }
     const busy = this.#turn !== null || this.#afterQueuedTurn || this.#pending.size > 0;
     if (!busy && !this.#interrupted && this.#queue.length === 0) {
       const tracked = Date.now() >= this.#untrackedUntil;
       return { disposition: 'started', go: () => this.#start(input, 'direct', tracked) };
     }
-    for (const item of this.#queue) item.paused = false;
-    this.#enqueue(input, 'message', 'user', contentOf(input.messages), key ?? `cm-submit-${randomUUID()}`);
+    this.#queue.addMessage(input);
     const go = (): void => {
       this.showQueue();
       if (!busy) this.#runQueue();
@@ -278,58 +262,33 @@ export class Conversation {
 
   /** A turn nobody asked for: a background task or a subagent has finished (PROTOCOL.md 13). */
   notify(content: string): void {
-    const id = `cm-q-${this.#queued + 1}`;
-    const input: TurnInput = { messages: [{ role: 'user', content, otid: id }], clientIds: [], options: {} };
-    this.#enqueue(input, 'task_notification', 'task_notification', content, id);
+    this.#queue.addNotification(content);
     this.showQueue();
     if (!this.#turn && !this.#afterQueuedTurn) this.#runQueue();
   }
 
-  #enqueue(input: TurnInput, kind: string, source: string, content: unknown, clientMessageId: string): void {
-    this.#queued += 1;
-    const id = `q-${this.#queued}`;
-    const enqueued_at = new Date().toISOString();
-    const shown = { id, client_message_id: clientMessageId, kind, source, content, enqueued_at };
-    const { messages, clientIds } = input;
-    const otids = messages.map((message) =>
-      message.otid === undefined ? { ...message, otid: clientMessageId } : message,
-    );
-    this.#queue.push({ id, clientMessageId, clientIds, messages: otids, input, shown, paused: false });
-    if (this.#queue.length > MAX_QUEUE) this.#queue.shift();
-  }
-
-  removeFromQueue(id: string): boolean {
-    const item = this.#queue.find((one) => one.id === id);
-    if (!item) return false;
-    this.#queue = this.#queue.filter((one) => one !== item);
-    return true;
-  }
-
-  showRemoval(clientMessageId: string): void {
-    this.showQueue();
-    this.showQueue([clientMessageId], 'cancelled');
-  }
-
-  clientMessageIdOf(queueId: string): string | undefined {
-    return this.#queue.find((one) => one.id === queueId)?.clientMessageId;
+  removeFromQueue(id: string): { success: boolean; go: () => void } {
+    const removed = this.#queue.remove(id);
+    const go = (): void => {
+      if (removed === undefined) return;
+      this.showQueue();
+      this.showQueue([removed], 'cancelled');
+    };
+    return { success: removed !== undefined, go };
   }
 
   resumeQueue(): { resumed: number; go: () => void } {
-    const paused = this.#queue.filter((item) => item.paused);
-    for (const item of paused) item.paused = false;
+    const resumed = this.#queue.resume();
     const go = (): void => {
-      if (paused.length === 0) return;
+      if (resumed === 0) return;
       this.showQueue();
       if (!this.#turn) this.#runQueue();
     };
-    return { resumed: paused.length, go };
+    return { resumed, go };
   }
 
-  /** What may run now, taken out of the queue. */
   takeQueue(): QueueItem[] {
-    const taken = this.#queue.filter((item) => !item.paused);
-    this.#queue = this.#queue.filter((item) => item.paused);
-    return taken;
+    return this.#queue.take();
   }
 
   /** All that waits becomes one turn with one answer (PROTOCOL.md 11). Waits itself until somebody listens. */
@@ -398,7 +357,7 @@ export class Conversation {
     this.#afterQueuedTurn = fromQueue;
     this.#pump = setTimeout(() => {
       this.#afterQueuedTurn = false;
-      const runnable = this.#queue.some((item) => !item.paused);
+      const runnable = this.#queue.hasRunnable;
       if (!runnable) this.showQueue();
       if (!runnable && fromQueue) this.showLoop();
       this.#runQueue();
@@ -485,7 +444,7 @@ export class Conversation {
     this.showDevice();
     this.delta(frames.interrupted(turn.runId));
     if (this.#queue.length > 0) {
-      for (const item of this.#queue) item.paused = true;
+      this.#queue.pause();
       this.showQueue();
     }
     return true;
@@ -523,8 +482,7 @@ export class Conversation {
     this.#loop = IDLE;
     this.#tied = new Map();
     this.#session = new Set();
-    this.#queue = [];
-    this.#queued = 0;
+    this.#queue = new Queue();
     this.#batches = 0;
     this.#afterQueuedTurn = false;
     this.#untrackedUntil = 0;
@@ -544,10 +502,6 @@ export class Conversation {
 
 const IDLE: frames.LoopStatus = { status: 'WAITING_ON_INPUT', runs: [], executing: [] };
 const NO_INPUT: TurnInput = { messages: [], clientIds: [], options: {} };
-
-function contentOf(messages: readonly UserInput[]): unknown {
-  return messages.length === 1 ? messages[0]?.content : messages.map((message) => message.content);
-}
 
 function actingUser(items: readonly QueueItem[]): { actingUserId?: string } {
   const id = items.find((item) => item.input.actingUserId !== undefined)?.input.actingUserId;

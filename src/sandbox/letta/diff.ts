@@ -1,9 +1,9 @@
-export interface DiffLine {
+interface DiffLine {
   readonly type: 'context' | 'add' | 'remove';
   readonly content: string;
 }
 
-export interface Hunk {
+interface Hunk {
   readonly oldStart: number;
   readonly oldLines: number;
   readonly newStart: number;

@@ -72,7 +72,7 @@ export function envelope(type: string, body: Json, runtime: Runtime, eventSeq: n
   return { type, ...body, runtime, ...meta };
 }
 
-export interface DeviceStatus {
+interface DeviceStatus {
   readonly runtime: Runtime;
   readonly connectionId: string;
   readonly connectionName: string;

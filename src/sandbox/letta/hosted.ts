@@ -12,7 +12,7 @@ import { isJson, type Json, type Runtime, text } from './types.ts';
 const MAX_UNACKED = 2000;
 const ACTING_USER = 'user-test';
 
-export interface HostedOptions {
+interface HostedOptions {
   /** The device's control and stream sockets are not ordered against each other (PROTOCOL.md 3.3). */
   readonly paired: boolean;
   readonly deviceId?: string;

@@ -50,7 +50,7 @@ export interface ShellOutput {
   readonly code: number;
 }
 
-export interface Shell {
+interface Shell {
   readonly machine: Machine;
   readonly cwd: string;
   /** Real waiting for `sleep`; rejects or throws when the tool is interrupted. */

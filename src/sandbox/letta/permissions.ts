@@ -19,8 +19,17 @@ export interface PermissionScope {
 const settingsPath = (cwd: string) => `${cwd}/.letta/settings.json`;
 const segments = (command: string) => command.split('&&').map((part) => part.trim());
 
+/** The agent may have written anything there. */
+function parseSettings(content: string): unknown {
+  try {
+    return JSON.parse(content);
+  } catch {
+    return {};
+  }
+}
+
 function savedRules(machine: Machine, cwd: string): string[] {
-  const parsed: unknown = JSON.parse(machine.read(settingsPath(cwd)) ?? '{}');
+  const parsed = parseSettings(machine.read(settingsPath(cwd)) ?? '{}');
   const permissions = isJson(parsed) && isJson(parsed.permissions) ? parsed.permissions : {};
   return Array.isArray(permissions.allow) ? permissions.allow.map(String) : [];
 }

@@ -113,12 +113,21 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
     },
   };
   const server = createServer(async (request, response) => {
-    if (isControl(request)) return control(request, response, letta);
-    await running.surface.request(request, response);
+    try {
+      if (isControl(request)) await control(request, response, letta);
+      else await running.surface.request(request, response);
+    } catch {
+      // A path that is no URL, or a client that went away with half a body.
+      request.socket.destroy();
+    }
   });
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
-    running.surface.upgrade(request, socket, head);
+    try {
+      running.surface.upgrade(request, socket, head);
+    } catch {
+      socket.destroy();
+    }
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -26,7 +26,7 @@ export interface PeerHandlers {
 /** The WebSocket side of a server: upgrades, frames as JSON, the ping that a silent client does not survive, freezing. */
 export class Sockets {
   readonly log = new FrameLog();
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME });
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME, autoPong: false });
   readonly #peers = new Map<Peer, WebSocket>();
   #frozenUntil = 0;
   #held: (() => void)[] = [];
@@ -65,6 +65,9 @@ export class Sockets {
     ping.unref();
     ws.on('pong', () => {
       heardAt = Date.now();
+    });
+    ws.on('ping', (data) => {
+      if (!this.#isFrozen()) ws.pong(data);
     });
     ws.on('message', (data) => {
       const frame = parse(String(data));

@@ -51,7 +51,7 @@ function snapshot({ stdout, stderr }: ShellOutput): { text: string; stdout: stri
 }
 
 /** The text the model gets: code first when it failed, shortened when it is long. */
-export function finalOutput({ stdout, stderr, code }: ShellOutput): ToolResult {
+function finalOutput({ stdout, stderr, code }: ShellOutput): ToolResult {
   const output = stdout + stderr;
   if (code !== 0) return failed(`Exit code: ${code}\n${output}`);
   if (output === '') return done('(Command completed with no output)');

@@ -479,6 +479,7 @@ function approved({ call, decision }: { call: Call; decision: Decision }): { cal
 function sleep(ms: number | null, signals: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
     if (signals.some((signal) => signal.aborted)) return resolve();
+    if (ms === 0) return void setImmediate(resolve);
     const timer = ms === null ? undefined : setTimeout(end, ms);
     for (const signal of signals) signal.addEventListener('abort', end);
     function end(): void {

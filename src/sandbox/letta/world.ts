@@ -2,7 +2,7 @@ import { Machine } from './machine.ts';
 import { Outlet, type OutletOptions } from './outlet.ts';
 import type { Json, Runtime, Timings } from './types.ts';
 
-export interface Counters {
+interface Counters {
   conversations?: number;
   calls?: number;
 }

@@ -105,15 +105,15 @@ describe('a retried answer', () => {
 
 describe('a background command', () => {
   it('runs its own turn when somebody listens again', async () => {
-    await start();
+    await start({ latency: 25 });
     const first = await openClient(letta.url);
     const runtime = await startConversation(first, DEFAULT_AGENT.id, 'unrestricted');
-    const input = JSON.stringify({ command: 'sleep 1 && echo late', description: 'wait', run_in_background: true });
+    const input = JSON.stringify({ command: 'sleep 12 && echo late', description: 'wait', run_in_background: true });
     first.send(message(runtime, `call Bash ${input}`, 'one'));
     await first.until(isType('turn_finished'));
     first.cut();
     await first.closed();
-    await expect.poll(() => JSON.stringify(letta.state())).toContain('"queued":1');
+    await expect.poll(() => JSON.stringify(letta.state()), { timeout: 4000 }).toContain('"queued":1');
     const second = await openClient(letta.url);
     second.send({ type: 'sync', request_id: 'sync', runtime });
     expect(await second.until(isType('turn_finished'))).toMatchObject({ turn_id: 'batch-1' });
