@@ -102,7 +102,7 @@ describe('faults', () => {
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
     const before = client.heard.length;
-    letta.fault({ kind: 'freeze', ms: 80 });
+    letta.fault({ kind: 'freeze', ms: 600 });
     client.send({ type: 'sync', request_id: 'late', runtime });
     await expect
       .poll(() => letta.log().some(({ dir, frame }) => dir === 'in' && isAnswerTo('late')(frame as Frame)))
