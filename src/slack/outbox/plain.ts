@@ -10,7 +10,8 @@ const PIECE_MAX = 3_800;
  */
 export function plainPosts(post: SlackPost): SlackPost[] {
   const texts = post.blocks.flatMap((block) => textsOf(block));
-  return pieces(post.part, post.kind, post.live, texts.join('\n\n') || post.text);
+  // Rendered text is harmless where it was meant to stand; as plain text not even a token of ours may come alive.
+  return pieces(post.part, post.kind, post.live, withoutTokens(texts.join('\n\n') || post.text));
 }
 
 /** The last resort when a view can not be rendered at all. The agent's text is made harmless here. */
@@ -64,6 +65,10 @@ function textsOf(block: unknown): string[] {
   return [...here, ...inside];
 }
 
+function withoutTokens(text: string): string {
+  return text.replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
 function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  return withoutTokens(text.replaceAll('&', '&amp;'));
 }

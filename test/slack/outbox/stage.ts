@@ -69,6 +69,7 @@ export interface Turn {
   show(view: Partial<ViewParts>): void;
   finish(view: Partial<ViewParts>): void;
   delivery: { delivered: boolean; reason?: string } | null;
+  rejected: unknown;
 }
 
 interface ViewParts {
@@ -163,6 +164,7 @@ export function createStage(options: StageOptions = {}) {
     const made: Turn = {
       stored: posts,
       delivery: null,
+      rejected: null,
       show: (parts) => target.show(view(parts, null)),
       finish(parts) {
         const ending: Ending = { outcome: 'done', line: parts.line ?? null, by: null, tools: 0, durationMs: 0 };
@@ -170,7 +172,9 @@ export function createStage(options: StageOptions = {}) {
           (delivery) => {
             made.delivery = delivery;
           },
-          () => {},
+          (error: unknown) => {
+            made.rejected = error;
+          },
         );
       },
     };

@@ -433,6 +433,20 @@ describe('a final text', () => {
     expect(shownIn(stage)).toEqual(['a'.repeat(40), 'a'.repeat(10)]);
   });
 
+  test('is tried for its own time, however long live edits failed before', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'before' });
+    const turn = stage.turn();
+    turn.show({ items: [text('a')] });
+    await stage.clock.advance(13 * 3_600_000);
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(3_600_000);
+    expect(turn.delivery).toBeNull();
+    stage.slack.fault = () => null;
+    await stage.clock.advance(120_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+  });
+
   test('is given up in the end', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'before' });
@@ -630,15 +644,20 @@ describe('the surface', () => {
 
   test('stores what is on its way before it is closed, and leaves open turns unsettled', async () => {
     const stage = createStage();
+    stage.storing = () => new Promise((resolve) => void stage.clock.after(2_000, resolve));
     const turn = stage.turn();
     turn.finish({ items: [text('x'.repeat(80))] });
     await stage.clock.advance(60);
-    const closing = stage.surface.close();
+    let storedAtClose: number | null = null;
+    const closing = stage.surface.close().then(() => {
+      storedAtClose = turn.stored.length;
+    });
     await stage.clock.advance(10_000);
     await closing;
     await stage.surface.close();
-    expect(turn.stored).toHaveLength(1);
+    expect(storedAtClose).toBe(1);
     expect(turn.delivery).toBeNull();
+    expect(turn.rejected).toMatchObject({ code: 'slack_failed', retry: true });
     expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
     expect(stage.clock.waiting).toBe(0);
   });
