@@ -34,9 +34,9 @@ export interface Budget {
   slowness: number;
 }
 
-export const WINDOW_MS = 60_000;
+const WINDOW_MS = 60_000;
 /** Live edits in any 60 s over all threads (PLATFORM.md 1.4). */
-export const LIVE_UPDATES = 40;
+const LIVE_UPDATES = 40;
 /** Calls in any 60 s: the tier's promise (PLATFORM.md 1.2), a little less where nothing is urgent. */
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
@@ -49,7 +49,7 @@ const LIMITS: Readonly<Record<string, number>> = {
 };
 const OTHER_LIMIT = 45;
 /** About one post a second and channel (PLATFORM.md 1.1), a little more apart because arrival times waver. */
-export const CHANNEL_GAP_MS = 1_050;
+const CHANNEL_GAP_MS = 1_050;
 const PER_CHANNEL = new Set(['chat.postMessage', 'assistant.threads.setStatus']);
 /** Live edits are spread over the minute: a window emptied at once would be followed by silence. */
 const LIVE_GAP_MS = WINDOW_MS / LIVE_UPDATES;

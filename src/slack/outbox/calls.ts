@@ -11,7 +11,7 @@ export interface Call {
 }
 
 /** By this a message of ours is found again; ids only, since anybody in the workspace can read it (PLATFORM.md 2.4). */
-export const METADATA_TYPE = 'letta_bridge_post';
+const METADATA_TYPE = 'letta_bridge_post';
 
 /** `text` beside blocks is a summary; more than 4,000 is refused in an edit (PLATFORM.md 2.1). */
 const SUMMARY_MAX = 4_000;

@@ -67,7 +67,7 @@ export interface Publication {
 }
 
 /** Live edits of one message, measured from the answer to the one before. */
-export const EDIT_GAP_MS = 1_500;
+const EDIT_GAP_MS = 1_500;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
 /** Live content for a channel that refuses everything is tried again this late: the bot may have been invited back. */

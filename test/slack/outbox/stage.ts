@@ -19,7 +19,7 @@ function textPost(part: string, text: string, live: boolean): SlackPost {
 }
 
 /** Texts in parts of 40, cards whole, and while the turn runs what it is doing, below all. */
-export function renderTiny(view: TurnView): SlackPost[] {
+function renderTiny(view: TurnView): SlackPost[] {
   const posts: SlackPost[] = [];
   const doing = view.live ? `[${view.live.activity.kind}]` : '';
   view.items.forEach((item, index) => {
@@ -41,7 +41,7 @@ export function renderTiny(view: TurnView): SlackPost[] {
   return posts;
 }
 
-export const silentLog: Log = {
+const silentLog: Log = {
   debug: () => {},
   info: () => {},
   warn: () => {},
@@ -49,7 +49,7 @@ export const silentLog: Log = {
   child: () => silentLog,
 };
 
-export function seededRandom(seed = 1): Random {
+function seededRandom(seed = 1): Random {
   let state = seed >>> 0;
   let ids = 0;
   const next = () => {
