@@ -1,6 +1,9 @@
-import type { ContextBlock } from '@slack/types';
+import type { RichTextBlock, RichTextElement } from '@slack/types';
+import type { UserId } from '../../bridge/ids.ts';
 import type { ApprovalState } from '../../bridge/thread-record.ts';
-import { context, mention, mrkdwn, plain, time } from './blocks.ts';
+import { clip, richText } from './blocks.ts';
+import { LIMITS } from './limits.ts';
+import { neutralizePlain } from './neutralize.ts';
 
 const DECIDED = { approved: ['✅', 'Approved'], denied: ['⛔', 'Denied'], answered: ['💬', 'Answered'] } as const;
 const CLOSED = {
@@ -10,7 +13,8 @@ const CLOSED = {
 } as const;
 
 export interface DecisionLine {
-  block: ContextBlock;
+  /** Rich text, as the open card has some: Slack replaces rich text by nothing else (PLATFORM.md 2.3, `block_mismatch`). */
+  block: RichTextBlock;
   /** Not neutralised. */
   words: string;
 }
@@ -22,18 +26,40 @@ export function decisionLine(state: ApprovalState, title: string): DecisionLine 
       return null;
     case 'decided': {
       const [sign, word] = DECIDED[state.decision];
-      const ours = `${sign} *${word}* by ${mention(state.by)} ${time(state.at)}`.trim();
-      const more = state.words === null || state.words === '' ? [] : [plain(`“${oneLine(state.words)}”`)];
-      return { block: context(mrkdwn(ours), plain(oneLine(title)), ...more), words: `${word}: ${title}` };
+      const said = state.words === null || state.words === '' ? [] : [text(` · “${foreign(state.words)}”`)];
+      return {
+        block: line(text(`${sign} `), bold(word), text(' by '), user(state.by), ...when(state.at), about(title), ...said),
+        words: `${word}: ${title}`,
+      };
     }
     case 'closed': {
       const word = CLOSED[state.why];
-      const ours = `◽ ${word} ${time(state.at)}`.trim();
-      return { block: context(mrkdwn(ours), plain(oneLine(title))), words: `${word}: ${title}` };
+      return { block: line(text('◽ '), bold(word), ...when(state.at), about(title)), words: `${word}: ${title}` };
     }
     default:
       return state satisfies never;
   }
 }
 
-const oneLine = (text: string) => text.slice(0, 2_000).replace(/\s+/g, ' ').trim();
+function line(...elements: RichTextElement[]): RichTextBlock {
+  return richText({ type: 'rich_text_section', elements });
+}
+
+const text = (words: string): RichTextElement => ({ type: 'text', text: words });
+const bold = (words: string): RichTextElement => ({ type: 'text', text: words, style: { bold: true } });
+const about = (title: string) => text(` · ${foreign(title)}`);
+
+/** Ids that are none become words. */
+function user(id: UserId): RichTextElement {
+  return /^[A-Z0-9]{1,32}$/.test(id) ? { type: 'user', user_id: id } : text('somebody');
+}
+
+/** A time that each reader sees in their own zone. */
+function when(at: number): RichTextElement[] {
+  if (!Number.isFinite(at) || at < 0 || at > 8.64e15) return [];
+  const fallback = new Date(at).toISOString();
+  return [text(' '), { type: 'date', timestamp: Math.floor(at / 1000), format: '{time}', fallback }];
+}
+
+const foreign = (words: string) =>
+  clip(neutralizePlain(clip(words.slice(0, 2_000).replace(/\s+/g, ' ').trim(), LIMITS.line)), LIMITS.line);

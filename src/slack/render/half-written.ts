@@ -6,20 +6,23 @@ const MAX_CLOSERS = 20;
 /** Longer fences are left as typed. */
 const MAX_FENCE = 100;
 
-/** What must follow the text so that fenced code that is open at its end is closed; empty when none is. */
-export function openFenceEnd(parsed: Parsed): string {
+/** The text with the fenced code closed that is open at its end; `null` when none is. */
+export function withFenceClosed(parsed: Parsed): string | null {
   const { text, tree, fences } = parsed;
+  const end = text.trimEnd().length;
   for (const { node } of walk(tree)) {
-    if (node.type !== 'code' || endOf(node) < text.trimEnd().length) continue;
-    const lines = fences.filter(({ start, end }) => start >= startOf(node) && end <= endOf(node));
+    if (node.type !== 'code' || endOf(node) < end) continue;
+    const lines = fences.filter((line) => line.start >= startOf(node) && line.end <= endOf(node));
     const opening = lines[0];
     if (!opening || lines.length > 1) continue;
     const fence = fenceOf(text, opening.start);
     const prefix = containerPrefix(text, opening.start);
     if (fence.length > MAX_FENCE || prefix.length > MAX_FENCE) continue;
-    return `${text.endsWith('\n') ? '' : '\n'}${prefix}${fence}`;
+    // Behind the code itself: a blank line would end the quote around it.
+    const code = text.slice(0, endOf(node));
+    return `${code}${code.endsWith('\n') ? '' : '\n'}${prefix}${fence}${text.slice(endOf(node))}`;
   }
-  return '';
+  return null;
 }
 
 export function fenceOf(text: string, start: number): string {

@@ -1,5 +1,5 @@
-import { parseMarkdown, walk } from './ast.ts';
-import { openFenceEnd, openLink, openMarks } from './half-written.ts';
+import { type Parsed, parseMarkdown, walk } from './ast.ts';
+import { openLink, openMarks, withFenceClosed } from './half-written.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMarkdown } from './neutralize.ts';
 import { markdownOf, type TextPart } from './split.ts';
@@ -20,17 +20,18 @@ export function renderMarkdown(part: TextPart, growing: boolean, limit: number =
   if (part.source.trim() === '') return { markdown: '', summary: '' };
   let parsed = parseMarkdown(growing ? withoutHalfCharacter(doc) : doc);
   const summary = summaryOf(parsed.tree);
-  let closing = openFenceEnd(parsed);
-  if (growing && closing === '') {
-    const link = openLink(parsed);
-    if (link) parsed = parseMarkdown(parsed.text.slice(0, link.start) + link.label);
-    const marks = openMarks(parsed).toReversed().join('');
-    if (marks !== '') closing = marks;
-  }
-  const marksOnly = closing !== '' && !closing.startsWith('\n') && !/^[\s>]*(?:`{3}|~{3})/.test(closing);
-  const closed = closing === '' ? parsed : parseMarkdown((marksOnly ? parsed.text.trimEnd() : parsed.text) + closing);
-  const full = neutralizeMarkdown(closed);
-  return { markdown: full.length <= limit ? full : neutralizeMarkdown(closed, 'lean'), summary };
+  const fenced = withFenceClosed(parsed);
+  if (fenced !== null) parsed = parseMarkdown(fenced);
+  else if (growing) parsed = withMarksClosed(parsed);
+  const full = neutralizeMarkdown(parsed);
+  return { markdown: full.length <= limit ? full : neutralizeMarkdown(parsed, 'lean'), summary };
+}
+
+function withMarksClosed(parsed: Parsed): Parsed {
+  const link = openLink(parsed);
+  const labelled = link ? parseMarkdown(parsed.text.slice(0, link.start) + link.label) : parsed;
+  const marks = openMarks(labelled).toReversed().join('');
+  return marks === '' ? labelled : parseMarkdown(labelled.text.trimEnd() + marks);
 }
 
 function withoutHalfCharacter(text: string): string {
@@ -38,7 +39,7 @@ function withoutHalfCharacter(text: string): string {
 }
 
 /** The first plain words, enough for a notification. */
-function summaryOf(tree: ReturnType<typeof parseMarkdown>['tree']): string {
+function summaryOf(tree: Parsed['tree']): string {
   let words = '';
   for (const { node } of walk(tree)) {
     if (words.length > LIMITS.summary * 2) break;

@@ -1,0 +1,140 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseMarkdown, walk } from '../../../src/slack/render/ast.ts';
+import { neutralizeMarkdown, neutralizeMrkdwn, neutralizePlain } from '../../../src/slack/render/neutralize.ts';
+import { anyText, PINGS, tokens } from './markdown-arbitrary.ts';
+
+describe('neutralizeMarkdown', () => {
+  it('lets nothing ping, in whichever place of a text it stands', () => {
+    const places = [
+      'X',
+      '`X`',
+      '```\nX\n```',
+      '    X',
+      '> X',
+      '- X',
+      '| a |\n|---|\n| X |',
+      '[X](https://e.example)',
+      '[a](https://e.example "X")',
+      '**X**',
+      '# X',
+      '<div>X</div>',
+      '![X](https://e.example)',
+      '[X]: https://e.example',
+      'a\\X',
+      '``` X\n```',
+      '[a](X)',
+      '[a](https://e.example/X)',
+    ];
+    for (const form of ['full', 'lean'] as const)
+      for (const place of places)
+        for (const token of tokens)
+          expect(
+            neutralizeMarkdown(
+              place.replace('X', () => token),
+              form,
+            ),
+          ).not.toMatch(PINGS);
+  });
+
+  it('lets nothing ping in any text, nor leaves a < outside of code', () => {
+    fc.assert(
+      fc.property(anyText, fc.constantFrom('full' as const, 'lean' as const), (text, form) => {
+        const out = neutralizeMarkdown(text, form);
+        expect(out).not.toMatch(PINGS);
+        for (const { node } of walk(parseMarkdown(out).tree)) {
+          if (node.type === 'text' && node.position)
+            expect(out.slice(node.position.start.offset, node.position.end.offset)).not.toContain('<');
+          if (node.type === 'link') expect(node.url).toMatch(/^(?:https?|mailto):/i);
+          expect(node.type).not.toBe('image');
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('leaves code, quotes and & as they were typed', () => {
+    const text =
+      '> said `a < b && c > d`\n\n```cpp\nstd::vector<std::string> v; // <!-- x -->\n#include <stdio.h>\n```\n\nR&D &amp; more';
+    expect(neutralizeMarkdown(text)).toBe(text);
+  });
+
+  it('shows < and > of prose and HTML as characters', () => {
+    expect(neutralizeMarkdown('a < b > c <b>x</b>')).toBe('a &lt; b &gt; c &lt;b&gt;x&lt;/b&gt;');
+    expect(neutralizeMarkdown('\\<div>')).toBe('&lt;div&gt;');
+  });
+
+  it('breaks a Slack token in code with an invisible joiner and nothing else', () => {
+    expect(neutralizeMarkdown('`<@U1> <div> <!here>`')).toBe('`<\u2060@U1> <div> <\u2060!here>`');
+  });
+
+  it('shows the host behind a label that names another one', () => {
+    expect(neutralizeMarkdown('[bank.example](https://evil.example/x)')).toBe(
+      '[bank.example](https://evil.example/x) (evil.example)',
+    );
+    expect(neutralizeMarkdown('[https://bank.example/login](https://evil.example)')).toContain(' (evil.example)');
+    expect(neutralizeMarkdown('[a@bank.example](mailto:b@evil.example)')).toContain(' (b@evil.example)');
+    expect(neutralizeMarkdown('https://bank.example@evil.example/')).toContain('(evil.example)');
+    for (const honest of [
+      '[docs](https://a.example)',
+      '[a.example](https://www.a.example/x)',
+      '[www.a.example](https://a.example)',
+    ])
+      expect(neutralizeMarkdown(honest)).toBe(honest);
+  });
+
+  it('shows links to anything but http, https and mailto as text', () => {
+    for (const url of [
+      'javascript:alert(1)',
+      'data:text/html,x',
+      'slack://open',
+      'vscode://x',
+      './file.ts',
+      'JaVaScript:x',
+      'http:',
+    ])
+      expect(neutralizeMarkdown(`[x](${url})`)).toBe(`[x]\u2060(${url})`);
+  });
+
+  it('turns images into links and references into links', () => {
+    expect(neutralizeMarkdown('![a plot](https://e.example/p.png)')).toBe('[a plot](https://e.example/p.png)');
+    expect(neutralizeMarkdown('![](https://e.example/p.png)')).toBe('[image](https://e.example/p.png)');
+    expect(neutralizeMarkdown('[![ci](https://e.example/i.svg)](https://e.example)')).toBe('[ci](https://e.example)');
+    expect(neutralizeMarkdown('[a][1]\n\n[1]: https://e.example')).toBe(
+      '[a](https://e.example)\n\n[1]\u2060: https://e.example',
+    );
+  });
+
+  it('leaves footnotes and math as typed', () => {
+    expect(neutralizeMarkdown('so[^1] $a_1$\n\n[^1]: https://e.example')).toBe(
+      'so[^1] $a_1$\n\n[^1]\u2060: https://e.example',
+    );
+  });
+
+  it('shows every table but the first in a fence, inside of quotes and lists too', () => {
+    const table = '| a | b |\n|---|---|\n| 1 | <2 |';
+    expect(neutralizeMarkdown(`${table}\n\nx\n\n${table}`)).toContain(`x\n\n\`\`\`\n${table}\n\`\`\``);
+    const quoted = table.replace(/^/gm, '> ');
+    expect(neutralizeMarkdown(`${table}\n\nx\n\n${quoted}`)).toContain(`x\n\n> \`\`\`\n${quoted}\n> \`\`\``);
+  });
+});
+
+describe('neutralizeMrkdwn', () => {
+  it('leaves no < > or mention of a channel in any text', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const out = neutralizeMrkdwn(text);
+        expect(out).not.toMatch(/[<>]/);
+        expect(out).not.toMatch(PINGS);
+      }),
+    );
+    for (const token of tokens) expect(neutralizeMrkdwn(token)).not.toMatch(PINGS);
+  });
+});
+
+describe('neutralizePlain', () => {
+  it('shows what people could not see', () => {
+    expect(neutralizePlain('rm \u202Etxt.exe\u200B\u0007\rx')).toBe('rm ⟨U+202E⟩txt.exe⟨U+200B⟩⟨U+0007⟩⟨U+000D⟩x');
+    expect(neutralizePlain('a\tb\r\nc\n👩‍👩‍👧 \uD800')).toBe('a\tb\nc\n👩‍👩‍👧 ⟨U+D800⟩');
+  });
+});

@@ -1,0 +1,162 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseMarkdown, walk } from '../../../src/slack/render/ast.ts';
+import { withFenceClosed } from '../../../src/slack/render/half-written.ts';
+import { renderMarkdown } from '../../../src/slack/render/markdown.ts';
+import {
+  closePart,
+  markdownOf,
+  openPart,
+  type SplitState,
+  splitStart,
+  splitText,
+  type TextPart,
+} from '../../../src/slack/render/split.ts';
+import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
+
+const small = { markdown: 500, markdownReserve: 280, reopening: 60 };
+
+const shown = (text: string, limits = small) =>
+  splitText(text, limits).map((part) => renderMarkdown(part, false, limits.markdown).markdown);
+
+describe('splitText', () => {
+  it('neither loses nor repeats a character', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(
+          splitText(text, small)
+            .map((part) => part.source)
+            .join(''),
+        ).toBe(text);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('adds only what goes on from one part to the next', () => {
+    fc.assert(
+      fc.property(markdownText, (text) => {
+        for (const part of splitText(text, small)) {
+          expect(part.prefix.length).toBeLessThanOrEqual(200);
+          const doc = markdownOf(part);
+          expect(doc.startsWith(part.prefix)).toBe(true);
+          expect(doc.endsWith(part.suffix)).toBe(true);
+        }
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it('keeps every part within the limit once neutralised', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        for (const part of splitText(text, small))
+          for (const growing of [true, false])
+            expect(renderMarkdown(part, growing, small.markdown).markdown.length).toBeLessThanOrEqual(small.markdown);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('makes parts that are valid by themselves: fences closed, one table, nothing that pings', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        for (const markdown of shown(text)) {
+          const parsed = parseMarkdown(markdown);
+          expect(withFenceClosed(parsed)).toBeNull();
+          const tables = [...walk(parsed.tree)].filter(({ node }) => node.type === 'table');
+          expect(tables.length).toBeLessThanOrEqual(1);
+          expect(markdown).not.toMatch(PINGS);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('closes the same parts in whatever pieces the text arrives', () => {
+    fc.assert(
+      fc.property(markdownText, fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 }), (text, steps) => {
+        const closed: TextPart[] = [];
+        let state: SplitState = splitStart;
+        for (let at = 0, step = 0; at < text.length; step += 1) {
+          at = Math.min(text.length, at + (steps[step % steps.length] ?? 1));
+          const sofar = text.slice(0, at);
+          for (let part = closePart(sofar, state, small); part; part = closePart(sofar, state, small)) {
+            closed.push(part.part);
+            state = part.next;
+          }
+        }
+        expect([...closed, openPart(text, state)]).toEqual(splitText(text, small));
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it('never cuts a character in two', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('👩', '🏽', 'a', '\r\n', ' '), minLength: 200, maxLength: 900 }),
+        (text) => {
+          for (const { source } of splitText(text, small)) {
+            expect(source.isWellFormed()).toBe(true);
+            expect(source.startsWith('\n') && text.charAt(text.indexOf(source) - 1) === '\r').toBe(false);
+          }
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('takes a text of 100,000 characters without a single space', () => {
+    const parts = splitText('x'.repeat(100_000), { markdown: 9_000, markdownReserve: 500, reopening: 1_500 });
+    expect(parts.length).toBe(12);
+  });
+});
+
+describe('where a text is cut', () => {
+  it('closes a fence at the seam and opens it again with its language', () => {
+    const lines = Array.from({ length: 40 }, (_, index) => `const a${index} = ${index};`);
+    const parts = shown(`Look:\n\n\`\`\`\`ts\n${lines.join('\n')}\n\`\`\`\`\n\nDone.`);
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts[1]).toMatch(/^````ts\nconst a/);
+    expect(parts[1]).toMatch(/;\n````$/);
+    expect(parts.at(-1)).toMatch(/Done\.$/);
+    const code = parts.flatMap((part) => part.split('\n').filter((line) => line.startsWith('const')));
+    expect(code).toEqual(lines);
+  });
+
+  it('repeats the header of a table that must be broken', () => {
+    const rows = Array.from({ length: 30 }, (_, index) => `| a${index} | b${index} |`);
+    const parts = shown(`| one | two |\n|---|---|\n${rows.join('\n')}`);
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts) expect(part).toMatch(/^\| one \| two \|\n\|---\|---\|\n\| a/);
+    expect(parts.flatMap((part) => part.split('\n').filter((line) => line.startsWith('| a')))).toEqual(rows);
+  });
+
+  it('keeps a list and a table that fit whole', () => {
+    const list = Array.from({ length: 8 }, (_, index) => `- item number ${index}`).join('\n');
+    const parts = shown(`${'word '.repeat(20)}\n\n${list}\n\nAfter.`);
+    expect(parts.length).toBe(2);
+    expect(parts[1]).toContain(list);
+  });
+
+  it('takes a heading along with what follows it', () => {
+    const parts = shown(`${'word '.repeat(36)}\n\n## Next\n\n${'more '.repeat(30)}`);
+    expect(parts[0]).not.toContain('Next');
+    expect(parts[1]).toMatch(/^## Next/);
+  });
+
+  it('cuts prose between words and closes marks around the cut', () => {
+    const parts = shown(`**${'strong '.repeat(60)}end**`);
+    expect(parts.length).toBeGreaterThan(1);
+    for (const part of parts) expect(part).toMatch(/^\*\*[^*]+\*\*$/);
+  });
+
+  it('keeps code of a list item code in the next part, with its indentation taken off', () => {
+    const lines = Array.from({ length: 20 }, (_, index) => `    call(${index}); // nested code`);
+    const parts = shown(`- a\n  - b\n\n    \`\`\`js\n${lines.join('\n')}\n    \`\`\`\n- c`);
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts[2]).toMatch(/^```js\ncall\(/);
+    expect(parts.at(-1)).toMatch(/```\n- c$/);
+  });
+});
