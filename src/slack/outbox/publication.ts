@@ -2,7 +2,6 @@ import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, Log, Random } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/thread-record.ts';
-import { BridgeError } from '../../errors.ts';
 import type { SlackPost } from '../post.ts';
 import { SlackError } from '../slack-api.ts';
 import type { Ask, Urgency } from './budget.ts';
@@ -43,6 +42,8 @@ export interface PublicationOptions {
   hold: number;
   /** ms of failing until final content is given up. */
   giveUpAfterMs: number;
+  /** What `done` becomes when closed before its time; `null` leaves it open: the next start goes on with it. */
+  whenClosed: Delivery | null;
 }
 
 export interface PublicationParts {
@@ -60,7 +61,7 @@ export interface Publication {
   want(content: Content): void;
   /** Bare content is posted from now on. */
   release(): void;
-  /** Resolves when the final content is there or can not be; rejects (`slack_failed`, retry) when closed before that. */
+  /** Resolves when the final content is there or can not be. */
   readonly done: Promise<Delivery>;
   /** Makes no further call; resolves when the one on its way was answered and stored. */
   close(): Promise<void>;
@@ -91,8 +92,6 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const ledger = createLedger({ ...options, clock, log });
   const forms = createForms(parts.fallback, log);
   const outcome = Promise.withResolvers<Delivery>();
-  // Nobody needs to listen; a rejection is told to those who do.
-  outcome.promise.catch(() => {});
 
   let wanted: Content | null = null;
   let rendered: { content: Content; raw: SlackPost[]; posts: SlackPost[] } | null = null;
@@ -357,7 +356,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       if (!over) {
         over = true;
         scheduler.remove(job);
-        outcome.reject(new BridgeError('slack_failed', 'the outbox was closed first', { certain: false, retry: true }));
+        if (options.whenClosed) outcome.resolve(options.whenClosed);
       }
       await work;
     },

@@ -1,5 +1,5 @@
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
+import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
 import type { TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { type SlackApi, SlackError } from '../slack-api.ts';
@@ -31,10 +31,11 @@ const GIVE_UP_TURN_MS = 12 * 3_600_000;
 const GIVE_UP_NOTICE_MS = 10 * 60_000;
 /** Lines of ours on their way; more than that is a storm that Slack should not see. */
 const MAX_NOTICES = 200;
+const CLOSED: Delivery = { delivered: false, reason: 'closed' };
 
 /**
  * Where turns are shown in Slack. `close` makes no further call and waits for those on their way to be stored;
- * a `finish` that is still open then rejects with a retryable BridgeError: the turn is not settled.
+ * a `finish` that is still open then never resolves: the turn is not settled, the next start goes on with it.
  */
 export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
   const { api, renderer, fallback, notice, clock, random, log } = options;
@@ -48,8 +49,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
   function publish(publication: PublicationOptions): Publication {
     const created = createPublication({ scheduler, clock, random, log, fallback }, publication);
     open.add(created);
-    const forget = () => void open.delete(created);
-    created.done.then(forget, forget);
+    void created.done.then(() => open.delete(created));
     if (closed) void created.close();
     return created;
   }
@@ -67,6 +67,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         posted: () => status?.posted(),
         hold: clock.now() + SIGN_OF_LIFE_MS,
         giveUpAfterMs: GIVE_UP_TURN_MS,
+        whenClosed: null,
       });
       if (posts.length === 0 && !closed) {
         const line = createStatusLine({ scheduler, clock, log, latch, refused: publication.release }, address);
@@ -76,7 +77,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
           await line.over();
           lines.delete(line);
         };
-        publication.done.then(over, () => {});
+        void publication.done.then(over);
       }
       return {
         show: (view) => publication.want(contentOf(view, render, false)),
@@ -88,7 +89,8 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
     },
 
     async say(address, text) {
-      if (closed || notices >= MAX_NOTICES) return { delivered: false, reason: closed ? 'closed' : 'too_many_notices' };
+      if (closed) return CLOSED;
+      if (notices >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
       notices += 1;
       const publication = publish({
         owner: random.id(),
@@ -99,12 +101,11 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         posted: () => {},
         hold: 0,
         giveUpAfterMs: GIVE_UP_NOTICE_MS,
+        whenClosed: CLOSED,
       });
       publication.want(noticeContent(text, notice));
       try {
         return await publication.done;
-      } catch {
-        return { delivered: false, reason: 'closed' };
       } finally {
         notices -= 1;
       }
@@ -130,6 +131,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
       if (closed) return;
       closed = true;
       const publications = [...open];
+      open.clear();
       await Promise.all(publications.map((publication) => publication.close()));
       await Promise.all([...lines].map((line) => line.over(CLOSING_MS)));
       await scheduler.close();

@@ -69,7 +69,6 @@ export interface Turn {
   show(view: Partial<ViewParts>): void;
   finish(view: Partial<ViewParts>): void;
   delivery: { delivered: boolean; reason?: string } | null;
-  rejected: unknown;
 }
 
 interface ViewParts {
@@ -164,18 +163,12 @@ export function createStage(options: StageOptions = {}) {
     const made: Turn = {
       stored: posts,
       delivery: null,
-      rejected: null,
       show: (parts) => target.show(view(parts, null)),
       finish(parts) {
         const ending: Ending = { outcome: 'done', line: parts.line ?? null, by: null, tools: 0, durationMs: 0 };
-        target.finish(view(parts, ending)).then(
-          (delivery) => {
-            made.delivery = delivery;
-          },
-          (error: unknown) => {
-            made.rejected = error;
-          },
-        );
+        void target.finish(view(parts, ending)).then((delivery) => {
+          made.delivery = delivery;
+        });
       },
     };
     return made;
