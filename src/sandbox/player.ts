@@ -68,7 +68,7 @@ class Player {
     if ('slack' in step) return void (await control.faults(step.slack as never));
     if ('letta' in step) return this.#sandbox.fault(step.letta);
     if ('never' in step) {
-      const shown = seen(this.#sandbox.slack, this.#thread(step.thread), step.as);
+      const shown = said(this.#sandbox.slack, this.#thread(step.thread), step.as);
       const found = step.never.filter((text) => shown.includes(text));
       if (found.length > 0) throw new Error(`should not be there: ${found.join(', ')}`);
       return;
@@ -130,7 +130,7 @@ class Player {
     const thread = this.#thread(name);
     const until = Date.now() + seconds * 1_000;
     for (;;) {
-      const shown = seen(this.#sandbox.slack, thread, user);
+      const shown = said(this.#sandbox.slack, thread, user);
       const missing = texts.filter((text) => !shown.includes(text));
       if (missing.length === 0) return;
       if (Date.now() > until) throw new Error(`not seen within ${seconds} s: ${missing.join(', ')}`);
@@ -151,6 +151,13 @@ function filterOf(thread: Thread, user: string | undefined) {
 
 function seen(slack: SmallSlack, thread: Thread, user: string | undefined): string {
   return transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), ...(user && { user }) });
+}
+
+/** What the bot said, in the thread or privately in its channel: what people wrote fulfils no expectation. */
+function said(slack: SmallSlack, thread: Thread, user: string): string {
+  const inThread = transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), user, bot: true });
+  const privately = slack.control.messages(thread.channel, { user }).filter((message) => message.ephemeral === user);
+  return [inThread, ...privately.map((message) => message.text)].join('\n');
 }
 
 function hasButton(blocks: readonly unknown[], label: string): boolean {

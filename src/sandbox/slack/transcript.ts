@@ -39,6 +39,8 @@ function richText(element: unknown): string {
       return `@${String(element.range)}`;
     case 'usergroup':
       return `@${String(element.usergroup_id)}`;
+    case 'date':
+      return String(element.fallback);
     case 'emoji':
       return `:${String(element.name)}:`;
     case 'rich_text_preformatted':
@@ -118,17 +120,19 @@ function render(message: SeenMessage, slack: SmallSlack, indent: string): string
 
 /**
  * A conversation as a person sees it in a terminal: authors, text, context lines, `[Buttons]`, "(edited)". Threads hang
- * indented under their roots. `thread` shows only that one, `user` adds what only this person sees.
+ * indented under their roots. `thread` shows only that one, `user` adds what only this person sees, `bot` leaves out
+ * what people wrote.
  */
 export function transcript(
   slack: SmallSlack,
   channel: string,
-  options: { thread?: string; user?: string } = {},
+  options: { thread?: string; user?: string; bot?: boolean } = {},
 ): string {
-  const messages = slack.control.messages(channel, {
+  const all = slack.control.messages(channel, {
     ...(options.thread !== undefined && { thread_ts: options.thread }),
     ...(options.user !== undefined && { user: options.user }),
   });
+  const messages = options.bot ? all.filter((message) => message.bot_id !== null) : all;
   const roots = messages.filter((message) => message.thread_ts === null);
   const known = new Set(roots.map((root) => root.ts));
   const parts: string[] = [];
