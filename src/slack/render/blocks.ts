@@ -84,9 +84,3 @@ export function actions(...elements: Button[]): ActionsBlock {
 export function mention(user: UserId): string {
   return /^[A-Z0-9]{1,32}$/.test(user) ? `<@${user}>` : 'somebody';
 }
-
-/** A time that each reader sees in their own zone. */
-export function time(at: number): string {
-  if (!Number.isFinite(at) || at < 0 || at > 8.64e15) return '';
-  return `<!date^${Math.floor(at / 1000)}^{time}|${new Date(at).toISOString()}>`;
-}

@@ -28,7 +28,15 @@ export function decisionLine(state: ApprovalState, title: string): DecisionLine 
       const [sign, word] = DECIDED[state.decision];
       const said = state.words === null || state.words === '' ? [] : [text(` · “${foreign(state.words)}”`)];
       return {
-        block: line(text(`${sign} `), bold(word), text(' by '), user(state.by), ...when(state.at), about(title), ...said),
+        block: line(
+          text(`${sign} `),
+          bold(word),
+          text(' by '),
+          user(state.by),
+          ...when(state.at),
+          about(title),
+          ...said,
+        ),
         words: `${word}: ${title}`,
       };
     }

@@ -4,7 +4,7 @@ import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
 
 /** U+2060 WORD JOINER: invisible, breaks whatever Slack would read across it. */
-export const JOINER = '\u2060';
+const JOINER = '\u2060';
 
 /** What would call a whole channel if it were read as a mention. */
 const BROADCAST = /@(?:here|channel|everyone|group)(?![\p{L}\p{N}_])|@[a-z]{0,8}&/iuy;

@@ -119,7 +119,7 @@ const block = fc.oneof(
 /** Texts as models write them, and worse. */
 export const markdownText = fc.array(block, { minLength: 1, maxLength: 8 }).map((blocks) => blocks.join('\n\n'));
 /** Anything at all. */
-export const noise = fc.oneof(
+const noise = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 300 }),
   fc
     .array(

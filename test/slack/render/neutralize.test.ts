@@ -49,7 +49,7 @@ describe('neutralizeMarkdown', () => {
           expect(node.type).not.toBe('image');
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

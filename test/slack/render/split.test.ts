@@ -29,7 +29,7 @@ describe('splitText', () => {
             .join(''),
         ).toBe(text);
       }),
-      { numRuns: 150 },
+      { numRuns: 70 },
     );
   });
 
@@ -43,7 +43,7 @@ describe('splitText', () => {
           expect(doc.endsWith(part.suffix)).toBe(true);
         }
       }),
-      { numRuns: 120 },
+      { numRuns: 60 },
     );
   });
 
@@ -54,7 +54,7 @@ describe('splitText', () => {
           for (const growing of [true, false])
             expect(renderMarkdown(part, growing, small.markdown).markdown.length).toBeLessThanOrEqual(small.markdown);
       }),
-      { numRuns: 150 },
+      { numRuns: 70 },
     );
   });
 
@@ -69,7 +69,7 @@ describe('splitText', () => {
           expect(markdown).not.toMatch(PINGS);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 70 },
     );
   });
 
@@ -88,7 +88,7 @@ describe('splitText', () => {
         }
         expect([...closed, openPart(text, state)]).toEqual(splitText(text, small));
       }),
-      { numRuns: 120 },
+      { numRuns: 60 },
     );
   });
 

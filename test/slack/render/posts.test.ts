@@ -1,0 +1,417 @@
+import type { KnownBlock } from '@slack/types';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
+import type { ApprovalState } from '../../../src/bridge/thread-record.ts';
+import type {
+  Activity,
+  ApprovalCard,
+  Card,
+  Ending,
+  QuestionCard,
+  TurnView,
+  ViewItem,
+} from '../../../src/bridge/turn-view.ts';
+import { validateMessageBlocks } from '../../../src/sandbox/slack/validate/message.ts';
+import { parseActionId } from '../../../src/slack/action-ids.ts';
+import type { SlackPost } from '../../../src/slack/post.ts';
+import { noticePosts } from '../../../src/slack/render/notice.ts';
+import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
+import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
+
+const stop = makeToken('stopTOKEN');
+const token = makeToken('cardTOKEN');
+const live = (activity: Activity = { kind: 'writing' }): Partial<TurnView> => ({
+  live: { activity, stop },
+  ending: null,
+});
+const over = (ending: Partial<Ending> = {}): Partial<TurnView> => ({
+  live: null,
+  ending: { outcome: 'done', by: null, line: null, tools: 3, durationMs: 42_000, ...ending },
+});
+const text = (markdown: string): ViewItem => ({ kind: 'text', markdown });
+const approval = (change: Partial<ApprovalCard> = {}): ViewItem => ({
+  kind: 'card',
+  card: {
+    kind: 'approval',
+    token,
+    tool: 'Bash',
+    title: 'touch x',
+    input: { command: 'touch x', description: 'makes x' },
+    diffs: [],
+    asks: ['U01ALICE'],
+    workingDirectory: '/home/agent',
+    state: { state: 'open' },
+    ...change,
+  },
+});
+const question = (change: Partial<QuestionCard> = {}): ViewItem => ({
+  kind: 'card',
+  card: {
+    kind: 'question',
+    token,
+    title: 'Which colour?',
+    questions: [
+      {
+        question: 'Which colour?',
+        header: 'Colour',
+        multiSelect: false,
+        options: [
+          { label: 'Red', description: 'warm' },
+          { label: 'Blue', description: 'cold' },
+        ],
+      },
+    ],
+    asks: ['U01ALICE'],
+    state: { state: 'open' },
+    ...change,
+  },
+});
+function view(items: ViewItem[], change: Partial<TurnView>): TurnView {
+  const address = { team: 'T01SANDBOX', channel: 'C01GEN', threadTs: '1.000001' };
+  return { turn: makeTurnId('abc'), address, notPassedOn: [], items, live: null, ending: null, ...change };
+}
+
+const parts = (posts: SlackPost[]) => posts.map(({ part }) => part);
+const types = (post: SlackPost | undefined) => post?.blocks.map(({ type }) => type);
+const all = (post: SlackPost | undefined) => JSON.stringify(post?.blocks);
+function buttons(post: SlackPost | undefined) {
+  return (post?.blocks ?? []).flatMap((block: KnownBlock) => (block.type === 'actions' ? block.elements : [])) as {
+    action_id: string;
+    value: string;
+    style?: string;
+    text: { text: string };
+    accessibility_label: string;
+  }[];
+}
+
+describe('a turn that runs', () => {
+  it('has one message with what the agent is doing and a Stop button before there is text', () => {
+    const [post, ...others] = renderPosts(view([], live({ kind: 'tool', tool: 'Bash', detail: 'npm test <!here>' })));
+    expect(others).toEqual([]);
+    expect(post).toMatchObject({ part: '0.0', kind: 'text', live: true });
+    expect(types(post)).toEqual(['context', 'actions']);
+    expect(all(post)).toContain('Bash: npm test');
+    expect(buttons(post)).toMatchObject([
+      { action_id: 'bridge_stop', value: 'stopTOKEN', style: 'danger', accessibility_label: 'Stop the agent' },
+    ]);
+  });
+
+  it('puts both under the text once there is some, in the same message', () => {
+    const [post] = renderPosts(view([text('Hello **wor')], live()));
+    expect(post).toMatchObject({ part: '0.0', live: true, text: 'Hello **wor' });
+    expect(types(post)).toEqual(['markdown', 'context', 'actions']);
+    expect(post?.blocks[0]).toMatchObject({ text: 'Hello **wor**' });
+  });
+
+  it('has no button once stopping has begun', () => {
+    const [post] = renderPosts(view([text('a')], { live: { activity: { kind: 'stopping' }, stop: null } }));
+    expect(types(post)).toEqual(['markdown', 'context']);
+  });
+
+  it('closes the text above a card and goes on below it', () => {
+    const posts = renderPosts(view([text('before'), approval()], live({ kind: 'waiting_for_people' })));
+    expect(parts(posts)).toEqual(['0.0', '1.0', '2.0']);
+    expect(posts.map((post) => [post.kind, post.live])).toEqual([
+      ['text', false],
+      ['card', false],
+      ['text', true],
+    ]);
+    expect(types(posts[0])).toEqual(['markdown']);
+    expect(parts(renderPosts(view([text('before'), approval(), text('after')], live())))).toEqual([
+      '0.0',
+      '1.0',
+      '2.0',
+    ]);
+  });
+
+  it('says once what was not passed on', () => {
+    const posts = renderPosts(
+      view([approval(), text('x'), approval()], { ...live(), notPassedOn: ['2 files: a.png, <b>.pdf'] }),
+    );
+    expect(posts.map((post) => all(post).includes('Not passed on'))).toEqual([false, true, false, false]);
+  });
+});
+
+describe('a turn that ended', () => {
+  it('ends with one line and no button', () => {
+    const posts = renderPosts(view([text('Done.')], over()));
+    expect(posts).toHaveLength(1);
+    expect(posts[0]).toMatchObject({ part: '0.0', live: false, text: 'Done.' });
+    expect(posts[0]?.blocks.at(-1)).toMatchObject({ type: 'context', elements: [{ text: '3 tools · 42 s' }] });
+    expect(buttons(posts[0])).toEqual([]);
+  });
+
+  it('names who stopped it, and what went wrong without letting it ping', () => {
+    const [stopped] = renderPosts(
+      view([], over({ outcome: 'stopped', by: 'U01ALICE', tools: 1, durationMs: 125_000 })),
+    );
+    expect(all(stopped)).toContain('Stopped by <@U01ALICE> · 1 tool · 2 min 5 s');
+    const [failed] = renderPosts(
+      view([], over({ outcome: 'failed', line: 'It said <!channel> · turn-abc', tools: 0 })),
+    );
+    expect(all(failed)).toContain('⚠️ It said &lt;!channel&gt; · turn-abc · 42 s');
+    expect(failed?.text).toContain('It said &lt;!channel&gt;');
+  });
+
+  it('never shows less of the text than the agent wrote', () => {
+    const long = Array.from({ length: 4_000 }, (_, index) => `word${index}`).join(' ');
+    const posts = renderPosts(view([text(long)], over()));
+    const words = posts.flatMap(({ blocks }) =>
+      blocks.flatMap((block) => (block.type === 'markdown' ? [block.text] : [])),
+    );
+    expect(posts.length).toBeGreaterThan(3);
+    expect(
+      words
+        .join(' ')
+        .split(/\s+/)
+        .filter((word) => word !== ''),
+    ).toEqual(long.split(' '));
+  });
+});
+
+describe('text that grows', () => {
+  it('never changes a message that is full, and ends as if it had come at once', () => {
+    const big = fc.array(markdownText, { minLength: 15, maxLength: 40 }).map((texts) => texts.join('\n\n'));
+    fc.assert(
+      fc.property(
+        big,
+        fc.array(fc.integer({ min: 500, max: 6_000 }), { minLength: 1, maxLength: 9 }),
+        (markdown, steps) => {
+          const render = createRenderer();
+          const closed = new Map<string, string>();
+          for (let at = 0, step = 0; at < markdown.length; step += 1) {
+            at += steps[step % steps.length] ?? 500;
+            for (const post of render(view([text(markdown.slice(0, at))], live())).slice(0, -1)) {
+              const before = closed.get(post.part);
+              if (before !== undefined) expect(all(post)).toBe(before);
+              closed.set(post.part, all(post));
+            }
+          }
+          expect(render(view([text(markdown)], over()))).toEqual(renderPosts(view([text(markdown)], over())));
+        },
+      ),
+      { numRuns: 4 },
+    );
+  });
+
+  it('gives back the very same posts for messages that are full', () => {
+    const render = createRenderer();
+    const long = 'word '.repeat(5_000);
+    const first = render(view([text(long)], live()));
+    const second = render(view([text(`${long} more`)], live()));
+    expect(second[0]).toBe(first[0]);
+  });
+
+  it('forgets what a retry has thrown away', () => {
+    const render = createRenderer();
+    render(view([text('word '.repeat(5_000))], live()));
+    const again = view([text(`other ${'word '.repeat(5_000)}`)], live());
+    expect(render(again)).toEqual(renderPosts(again));
+  });
+});
+
+describe('an approval card', () => {
+  it('says who must decide what, and shows all of it', () => {
+    const [card] = renderPosts(view([approval()], live()));
+    expect(card).toMatchObject({ part: '0.0', kind: 'card', text: 'Approval needed: Bash: touch x' });
+    expect(all(card)).toContain('<@U01ALICE>');
+    expect(all(card)).toContain('/home/agent');
+    expect(all(card)).toContain('makes x');
+    expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
+      'approve',
+      'deny',
+      'deny_with_reason',
+    ]);
+    expect(new Set(buttons(card).map(({ value }) => value))).toEqual(new Set(['cardTOKEN']));
+  });
+
+  it('shows a diff with its counts and leaves the rest to a button', () => {
+    const lines = [
+      { type: 'context' as const, content: 'same' },
+      { type: 'remove' as const, content: 'old' },
+      { type: 'add' as const, content: 'new <!here>' },
+      { type: 'add' as const, content: 'newer' },
+    ];
+    const diffs = [
+      {
+        kind: 'hunks' as const,
+        fileName: 'a.ts',
+        hunks: [{ oldStart: 1, oldLines: 2, newStart: 1, newLines: 3, lines }],
+      },
+    ];
+    const [card] = renderPosts(
+      view(
+        [approval({ tool: 'Edit', title: '/a.ts', input: { file_path: '/a.ts', new_string: 'HIDDEN' }, diffs })],
+        live(),
+      ),
+    );
+    expect(all(card)).toContain('+2 −1 · a.ts');
+    expect(all(card)).toContain('-old\\n+new <!here>\\n+newer');
+    expect(all(card)).not.toContain('HIDDEN');
+    expect(buttons(card).at(-1)?.action_id).toBe('bridge_view_full');
+  });
+
+  it('is shown whatever the size of the input', () => {
+    const command = '\u202Ex'.repeat(500_000);
+    const [card] = renderPosts(view([approval({ input: { command }, title: command })], live()));
+    validateMessageBlocks(card?.blocks ?? []);
+    expect(all(card)).toMatch(/… 9\d{5} more characters/);
+    expect(all(card)).not.toContain('\u202E');
+    expect(buttons(card)).toHaveLength(4);
+  });
+
+  it('becomes one line once decided', () => {
+    const state: ApprovalState = {
+      state: 'decided',
+      decision: 'denied',
+      by: 'U01ALICE',
+      at: 1_700_000_000_000,
+      words: 'not <!here>',
+    };
+    const [card] = renderPosts(view([approval({ state, input: null })], over()));
+    expect(types(card)).toEqual(['rich_text']);
+    const [line] = card?.blocks ?? [];
+    const elements =
+      line?.type === 'rich_text' && line.elements[0]?.type === 'rich_text_section' ? line.elements[0].elements : [];
+    expect(elements).toContainEqual({ type: 'user', user_id: 'U01ALICE' });
+    expect(elements).toContainEqual(
+      expect.objectContaining({ type: 'date', timestamp: 1_700_000_000, format: '{time}' }),
+    );
+    expect(all(card)).toContain('Denied');
+    expect(all(card)).toContain('Bash: touch x');
+    expect(all(card)).toContain('“not <!here>”');
+    expect(buttons(card)).toEqual([]);
+  });
+});
+
+describe('a question card', () => {
+  it('has a button for each option and one for other words', () => {
+    const [card] = renderPosts(view([question()], live()));
+    expect(buttons(card).map(({ action_id, text: { text: label } }) => [action_id, label])).toEqual([
+      ['bridge_answer:0:0', 'Red'],
+      ['bridge_answer:0:1', 'Blue'],
+      ['bridge_answer_in_words', 'Other…'],
+    ]);
+    expect(all(card)).toContain('warm');
+    expect(card?.text).toBe('Question: Which colour?');
+  });
+
+  it('asks for words where several choices must be put together', () => {
+    const one = { question: 'Which?', header: '', multiSelect: true, options: [{ label: 'A', description: '' }] };
+    for (const questions of [[one], [one, one], []]) {
+      const [card] = renderPosts(view([question({ questions })], live()));
+      expect(buttons(card).map(({ action_id }) => action_id)).toEqual(['bridge_answer_in_words']);
+    }
+  });
+});
+
+describe('every view', () => {
+  const state: fc.Arbitrary<ApprovalState> = fc.oneof(
+    fc.constant({ state: 'open' as const }),
+    fc.record({
+      state: fc.constant('decided' as const),
+      decision: fc.constantFrom('approved' as const, 'denied' as const, 'answered' as const),
+      by: fc.constant('U02BOB'),
+      at: fc.integer(),
+      words: fc.option(anyText),
+    }),
+    fc.constant({ state: 'closed' as const, why: 'turn_over' as const, at: 5 }),
+  );
+  const option = fc.record({ label: anyText, description: anyText });
+  const asked = fc.record({
+    question: anyText,
+    header: anyText,
+    multiSelect: fc.boolean(),
+    options: fc.array(option, { maxLength: 30 }),
+  });
+  const diffLine = fc.record({
+    type: fc.constantFrom('add' as const, 'remove' as const, 'context' as const),
+    content: anyText,
+  });
+  const diff = fc.oneof(
+    fc.record({ kind: fc.constant('unavailable' as const), fileName: anyText, reason: anyText }),
+    fc.record({
+      kind: fc.constant('hunks' as const),
+      fileName: anyText,
+      hunks: fc
+        .array(diffLine, { maxLength: 6 })
+        .map((lines) => [{ oldStart: 1, oldLines: 1, newStart: 1, newLines: 1, lines }]),
+    }),
+  );
+  const common = { token: fc.constant(token), title: anyText, asks: fc.constant<string[]>(['U01ALICE']), state };
+  const card: fc.Arbitrary<Card> = fc.oneof(
+    fc.record({
+      kind: fc.constant('approval' as const),
+      ...common,
+      tool: fc.oneof(anyText, fc.constantFrom('Bash', 'Edit', 'constructor')),
+      input: fc.option(fc.dictionary(fc.string(), anyText)),
+      diffs: fc.array(diff, { maxLength: 4 }),
+      workingDirectory: fc.option(anyText),
+    }),
+    fc.record({ kind: fc.constant('question' as const), ...common, questions: fc.array(asked, { maxLength: 15 }) }),
+  );
+  const item: fc.Arbitrary<ViewItem> = fc.oneof(
+    fc.record({
+      kind: fc.constant('text' as const),
+      markdown: fc.array(anyText, { maxLength: 12 }).map((texts) => texts.join('\n\n')),
+    }),
+    fc.record({ kind: fc.constant('card' as const), card }),
+  );
+  const standing: fc.Arbitrary<Partial<TurnView>> = fc.oneof(
+    anyText.map((detail) => live({ kind: 'tool', tool: detail, detail })),
+    anyText.map((notice) => live({ kind: 'waiting_for_letta', notice })),
+    fc
+      .tuple(anyText, fc.constantFrom('done' as const, 'stopped' as const, 'failed' as const, 'interrupted' as const))
+      .map(([line, outcome]) => over({ line, outcome, by: 'U02BOB' })),
+  );
+
+  it('becomes messages that Slack takes, that ping nobody but those asked, with one tail', () => {
+    fc.assert(
+      fc.property(
+        fc.array(item, { maxLength: 4 }),
+        standing,
+        fc.array(anyText, { maxLength: 3 }),
+        (items, change, notPassedOn) => {
+          const posts = renderPosts(view(items, { ...change, notPassedOn }));
+          expect(new Set(parts(posts)).size).toBe(posts.length);
+          expect(posts.filter((post) => post.live)).toHaveLength(change.live ? 1 : 0);
+          for (const post of posts) {
+            validateMessageBlocks(post.blocks);
+            expect(post.blocks.length).toBeGreaterThan(0);
+            expect(post.text.length).toBeGreaterThan(0);
+            expect(post.text.length).toBeLessThan(1_000);
+            for (const parsedBySlack of [post.text, ...parsedTexts(post.blocks)])
+              expect(parsedBySlack.replace(/<@U0(?:1ALICE|2BOB)>|<!date\^\d+\^\{time\}\|[^<>|]+>/g, '')).not.toMatch(
+                PINGS,
+              );
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+/** The texts in which Slack looks for tokens. */
+function parsedTexts(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(parsedTexts);
+  if (typeof value !== 'object' || value === null) return [];
+  const { type, text: words } = value as { type?: unknown; text?: unknown };
+  const here = (type === 'markdown' || type === 'mrkdwn') && typeof words === 'string' ? [words] : [];
+  return [...here, ...Object.values(value).flatMap(parsedTexts)];
+}
+
+describe('noticePosts', () => {
+  it('mentions people and channels and nothing else', () => {
+    const [post] = noticePosts('**Busy**: <@U01ALICE> in <#C01GEN> said <!here> <b>');
+    expect(post?.blocks).toEqual([
+      { type: 'markdown', text: '**Busy**: <@U01ALICE> in <#C01GEN> said &lt;!here&gt; &lt;b&gt;' },
+    ]);
+    expect(post?.text).toBe('Busy: <@U01ALICE> in <#C01GEN> said &lt;!here&gt; &lt;b&gt;');
+  });
+
+  it('rolls over like an answer', () => {
+    expect(noticePosts('word '.repeat(4_000)).map(({ part }) => part)).toEqual(['0.0', '0.1', '0.2']);
+  });
+});
