@@ -1,3 +1,4 @@
+import { asBridgeError } from '../errors.ts';
 import { can, type Doing, type Place, type Policy } from './access.ts';
 import { type CommandName, helpText, parseBang, parseSlash } from './commands.ts';
 import {
@@ -27,6 +28,7 @@ import type { Clock, Intake, Log, People, Person, Surface, Threads } from './por
 import { spansText } from './prompt.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
+import { oneLine } from './turn-view.ts';
 
 export interface IntakeParts {
   threads: Threads;
@@ -72,7 +74,7 @@ export class BridgeIntake implements Intake {
     const verdict = can(this.#parts.policy, stricter(person, message), { do: 'speak' }, place);
     if (!verdict.allowed) {
       if (relevance !== 'speak') return { outcome: 'ignored', reason: verdict.reason };
-      this.#remember(message.key);
+      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
       this.#whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
@@ -82,16 +84,23 @@ export class BridgeIntake implements Intake {
     if (relevance === 'speak') {
       const bang = parseBang(text);
       if (bang) {
-        this.#remember(message.key);
-        const answer =
-          bang.kind === 'unknown'
-            ? `There is no command \`!${bang.word}\`.\n${helpText(botUser)}`
-            : await this.#command(bang.name, key, person);
-        this.#whisper(placeOf(message), message.user, answer);
-        return { outcome: 'command', name: bang.kind === 'unknown' ? 'unknown' : bang.name };
+        if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+        const name = bang.kind === 'unknown' ? 'unknown' : bang.name;
+        try {
+          const answer =
+            bang.kind === 'unknown'
+              ? `There is no command \`!${bang.word}\`.\n${helpText(botUser)}`
+              : await this.#command(bang.name, key, person);
+          this.#whisper(placeOf(message), message.user, answer);
+        } catch (error) {
+          // Slack sends it again.
+          this.#recent.delete(message.key);
+          throw error;
+        }
+        return { outcome: 'command', name };
       }
       if (text === '' && message.files.length === 0) {
-        this.#remember(message.key);
+        if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
         this.#say(addressOf(message), helpText(botUser));
         return { outcome: 'helped' };
       }
@@ -102,25 +111,34 @@ export class BridgeIntake implements Intake {
   async #store(key: ThreadKey, message: InboundMessage, relevance: 'speak' | 'context'): Promise<MessageOutcome> {
     const { threads, clock, workers } = this.#parts;
     let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
-    const stored = await threads.update(key, (record) => {
-      const now = clock.now();
-      const known = record ?? newRecord(key, addressOf(message), message.user, now);
-      if (hasSeen(known, message.key)) {
-        outcome = { outcome: 'repeated' };
-        return null;
-      }
-      const item = itemOf(message, now);
-      if (relevance === 'context') return overhear(known, item);
-      if (known.inbox.length >= INBOX_LIMIT) {
-        outcome = { outcome: 'refused', reason: 'inbox_full' };
-        return null;
-      }
-      return accept(known, item, message.mentionsBot);
-    });
+    let notice = `Too many messages are waiting here already (${INBOX_LIMIT}); this one was not taken. Send it again later.`;
+    let stored: ThreadRecord | null = null;
+    try {
+      stored = await threads.update(key, (record) => {
+        const now = clock.now();
+        const known = record ?? newRecord(key, addressOf(message), message.user, now);
+        if (hasSeen(known, message.key)) {
+          outcome = { outcome: 'repeated' };
+          return null;
+        }
+        const item = itemOf(message, now);
+        if (relevance === 'context') return overhear(known, item);
+        if (known.inbox.length >= INBOX_LIMIT) {
+          outcome = { outcome: 'refused', reason: 'inbox_full' };
+          return null;
+        }
+        return accept(known, item, message.mentionsBot);
+      });
+    } catch (error) {
+      // Slack would send it again and again, in vain.
+      const failure = asBridgeError(error);
+      if (failure.code !== 'record_too_large') throw error;
+      notice = failure.notice;
+      outcome = { outcome: 'refused', reason: failure.code };
+    }
     if (outcome.outcome === 'refused') {
-      this.#remember(message.key);
-      const notice = `Too many messages are waiting here already (${INBOX_LIMIT}); this one was not taken. Send it again later.`;
-      this.#whisper(addressOf(message), message.user, notice);
+      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+      if (relevance === 'speak') this.#whisper(addressOf(message), message.user, notice);
     }
     if (outcome.outcome === 'accepted') workers.wake(key, stored);
     return outcome;
@@ -167,7 +185,8 @@ export class BridgeIntake implements Intake {
       'command',
     );
     if (refusal) return refusal;
-    if (parsed.kind === 'unknown') return `There is no command \`${parsed.word.slice(0, 40)}\`.\n${helpText(botUser)}`;
+    if (parsed.kind === 'unknown')
+      return `There is no command \`${oneLine(parsed.word, 40).replace(/[`<>]/g, ' ')}\`.\n${helpText(botUser)}`;
     if (parsed.name === 'help') return helpText(botUser);
     if (command.channelKind === 'im') {
       return this.#command(
@@ -235,13 +254,15 @@ export class BridgeIntake implements Intake {
     );
   }
 
-  #remember(key: MessageKey): void {
+  /** Asked in the step that acts, as twins may both have come this far: only one of them hears yes. */
+  #isFirst(key: MessageKey): boolean {
+    if (this.#recent.has(key)) return false;
     this.#recent.add(key);
-    if (this.#recent.size <= RECENT_LIMIT) return;
     for (const oldest of this.#recent) {
+      if (this.#recent.size <= RECENT_LIMIT) break;
       this.#recent.delete(oldest);
-      return;
     }
+    return true;
   }
 }
 
