@@ -18,6 +18,8 @@ const AFTER_FAILURE_MS = 1_000;
 export class Mailbox {
   readonly #parts: MailboxParts;
   readonly #mails: Mail[] = [];
+  /** Those who wait for a mail that is still in the queue. */
+  readonly #waiting = new Set<(error: Error) => void>();
   #draining = false;
   #closed = false;
 
@@ -42,8 +44,12 @@ export class Mailbox {
   /** A mail whose result somebody outside waits for. */
   ask<T>(work: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#closed) reject(new Error('the thread is closing'));
-      this.post(() => work().then(resolve, reject));
+      if (this.#closed) return reject(closing());
+      this.#waiting.add(reject);
+      this.post(() => {
+        this.#waiting.delete(reject);
+        return work().then(resolve, reject);
+      });
     });
   }
 
@@ -59,16 +65,12 @@ export class Mailbox {
     return this.#parts.clock.after(ms, () => this.post(mail));
   }
 
-  /** For what must happen and could not: a full disk heals, a forgotten turn does not. */
-  again(message: string, error: unknown, mail: Mail): void {
-    this.#parts.log.error({ err: error }, message);
-    this.later(AFTER_FAILURE_MS, mail);
-  }
-
-  /** Mails that wait are forgotten. Closing twice is fine. */
+  /** Mails that wait are forgotten, and whoever asked is told. Closing twice is fine. */
   close(): void {
     this.#closed = true;
     this.#mails.length = 0;
+    for (const reject of this.#waiting) reject(closing());
+    this.#waiting.clear();
   }
 
   async #drain(): Promise<void> {
@@ -78,10 +80,23 @@ export class Mailbox {
         const waiting = mail();
         if (waiting) await waiting;
       } catch (error) {
-        this.again('a step of the thread failed', error, this.#parts.onFailed);
+        this.#parts.log.error({ err: error }, 'a step of the thread failed');
+        this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
       }
-      if (this.#mails.length === 0 && !this.#closed) this.#parts.onEmpty();
+      if (this.#mails.length === 0 && !this.#closed) this.#rest();
     }
     this.#draining = false;
   }
+
+  #rest(): void {
+    try {
+      this.#parts.onEmpty();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a thread could not be shown');
+    }
+  }
+}
+
+function closing(): Error {
+  return new Error('the thread is closing');
 }

@@ -1,3 +1,4 @@
+import { asBridgeError } from '../errors.ts';
 import { can, type Policy } from './access.ts';
 import type { ApprovalRequest, Decision } from './agent-event.ts';
 import {
@@ -10,7 +11,7 @@ import {
   digestOf,
   lateNotice,
 } from './approvals.ts';
-import { makeToken } from './ids.ts';
+import { makeToken, type Token } from './ids.ts';
 import {
   type ActionOutcome,
   type InboundAction,
@@ -23,7 +24,7 @@ import { setApproval } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Clock, Log, Person, Random } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
-import type { ApprovalRecord } from './thread-record.ts';
+import type { ApprovalRecord, OpenTurn } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
 import { foldTurn } from './turn.ts';
 
@@ -42,6 +43,8 @@ export class ThreadApprovals {
   readonly #parts: ApprovalParts;
   /** Decisions on their way to Letta, by request: said again after a reconnect if the request is still open. */
   readonly #decisions = new Map<string, Decision>();
+  /** Cards whose decision Letta has taken. */
+  readonly #taken = new Set<Token>();
 
   constructor(parts: ApprovalParts) {
     this.#parts = parts;
@@ -101,40 +104,61 @@ export class ThreadApprovals {
     return this.#decide(record, answer, person);
   }
 
-  /** Letta asks, or asks again after a reconnect: then the card that people have is the one that counts. */
+  /**
+   * Letta asks, or asks again after a reconnect or a restart: then the card that people have is the one that counts.
+   * A request that Letta had taken the answer of is another one under the same id: ids are the model's (PROTOCOL.md 9).
+   */
   async asked(request: ApprovalRequest): Promise<void> {
-    const { state, random, clock, log } = this.#parts;
+    const { state } = this.#parts;
     const turn = state.open;
     if (!turn) return;
+    const { requestId } = request;
     const digest = digestOf(request.input);
-    const known = state.record?.approvals.find(
-      (approval) => approval.turn === turn.id && approval.requestId === request.requestId && approval.digest === digest,
+    const last = state.record?.approvals.findLast(
+      (approval) => approval.turn === turn.id && approval.requestId === requestId,
     );
+    const known = last?.digest === digest && !this.#taken.has(last.token) ? last : null;
+    if (!known) {
+      const others = state.turn.openApprovals.filter((open) => open !== requestId);
+      state.turn = foldTurn(state.turn, { type: 'approvals-open', requestIds: others });
+    }
     state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
     state.dirty = true;
-    if (known?.state.state === 'decided') {
+    if (!known) return this.#open(turn, request, digest);
+    if (known.state.state === 'open') return;
+    if (known.state.state === 'decided') {
       // Decided on disk, but Letta still waits: it never heard of it.
       const { decision, by, words } = known.state;
       const remade = decision === 'approved' ? approve() : decision === 'denied' ? deny(by, words) : null;
-      const send = this.#decisions.get(request.requestId) ?? remade?.send;
-      if (send) this.#tell(known, send);
-      else await state.update((record) => setApproval(record, known.token, { state: 'open' }));
-      return;
+      const send = this.#decisions.get(requestId) ?? remade?.send;
+      if (send) return this.#tell(known, send);
     }
-    if (known) return;
+    await state.insist((record) => setApproval(record, known.token, { state: 'open' }));
+  }
+
+  async #open(turn: OpenTurn, request: ApprovalRequest, digest: string): Promise<void> {
+    const { state, random, clock, log } = this.#parts;
+    const { requestId, tool } = request;
+    const at = clock.now();
     const approval: ApprovalRecord = {
       token: makeToken(random.id()),
       turn: turn.id,
-      requestId: request.requestId,
-      tool: request.tool,
+      requestId,
+      tool,
       title: approvalTitle(request),
       digest,
       requester: turn.requester,
-      askedAt: clock.now(),
+      askedAt: at,
       state: { state: 'open' },
     };
-    await state.update((record) => ({ ...record, approvals: [...record.approvals, approval] }));
-    log.info({ turn: turn.id, request: request.requestId, tool: request.tool, digest }, 'approval asked');
+    await state.insist((record) => {
+      const before = record.approvals.map((old): ApprovalRecord => {
+        const replaced = old.turn === turn.id && old.requestId === requestId && old.state.state === 'open';
+        return replaced ? { ...old, state: { state: 'closed', why: 'answered_elsewhere', at } } : old;
+      });
+      return { ...record, approvals: [...before, approval] };
+    });
+    log.info({ turn: turn.id, request: requestId, tool, digest }, 'approval asked');
   }
 
   /** Closes cards of requests that Letta no longer waits for: answered outside Slack, or lost in a restart. */
@@ -147,7 +171,7 @@ export class ThreadApprovals {
     );
     if (settled.length === 0) return;
     const at = clock.now();
-    await state.update((record) =>
+    await state.insist((record) =>
       settled.reduce((now, approval) => setApproval(now, approval.token, { state: 'closed', why, at }), record),
     );
     state.dirty = true;
@@ -156,6 +180,7 @@ export class ThreadApprovals {
   /** The turn is over: nothing is left to be said again. */
   forget(): void {
     this.#decisions.clear();
+    this.#taken.clear();
   }
 
   #find(
@@ -204,12 +229,22 @@ export class ThreadApprovals {
       connection.answer(record.requestId, decision),
       async (answer) => {
         this.#decisions.delete(record.requestId);
+        this.#taken.add(record.token);
         if (answer === 'accepted') return;
         const at = clock.now();
-        await state.update((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
+        await state.insist((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
         state.dirty = true;
       },
-      (error) => log.warn({ request: record.requestId, err: error }, 'a decision was not confirmed'),
+      async (error) => {
+        const { certain, code } = asBridgeError(error);
+        log.warn({ request: record.requestId, err: error }, 'a decision was not confirmed');
+        // With the link gone Letta asks again; refused over a good link, it still waits for somebody's click.
+        if (!certain || code === 'link_lost' || link.ready !== connection) return;
+        if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
+        this.#decisions.delete(record.requestId);
+        await state.insist((now) => setApproval(now, record.token, { state: 'open' }));
+        state.dirty = true;
+      },
     );
   }
 }

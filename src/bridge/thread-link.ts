@@ -115,6 +115,11 @@ export class ThreadLink {
     const id = turn.clientMessageId ?? '';
     if (this.#runs[runId]) return this.#runs[runId].includes(id);
     // A run that nobody claims ends our turn only if ours is known to have begun.
-    return Object.values(this.#runs).some((ids) => ids.includes(id));
+    return this.knows(id);
+  }
+
+  /** Whether Letta began a run with this input. */
+  knows(clientMessageId: string): boolean {
+    return Object.values(this.#runs).some((ids) => ids.includes(clientMessageId));
   }
 }

@@ -1,14 +1,24 @@
 import { parseThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
-import type { Threads } from './ports.ts';
+import type { Clock, Log, Threads } from './ports.ts';
 import type { OpenTurn, ThreadRecord } from './thread-record.ts';
 import { emptyTurn, type TurnState } from './turn.ts';
 import { type Activity, type Ending, type TurnView, turnView } from './turn-view.ts';
 
+export interface StateParts {
+  threads: Threads;
+  clock: Clock;
+  log: Log;
+}
+
+const AGAIN_MS = 1_000;
+const AGAIN_MAX_MS = 60_000;
+
 /** What the worker and its parts know of a thread: the record as it is on disk, and the open turn as it was folded. */
 export class ThreadState {
   readonly key: ThreadKey;
-  readonly #threads: Threads;
+  readonly #parts: StateParts;
+  #closed = false;
   record: ThreadRecord | null = null;
   turn: TurnState = emptyTurn;
   /** What holds the turn up outside the agent. */
@@ -16,9 +26,9 @@ export class ThreadState {
   /** Whether people see something older than what is known here. */
   dirty = false;
 
-  constructor(key: ThreadKey, threads: Threads) {
+  constructor(key: ThreadKey, parts: StateParts) {
     this.key = key;
-    this.#threads = threads;
+    this.#parts = parts;
   }
 
   get open(): OpenTurn | null {
@@ -35,7 +45,7 @@ export class ThreadState {
   }
 
   async load(): Promise<void> {
-    this.record ??= await this.#threads.load(this.key);
+    this.record ??= await this.#parts.threads.load(this.key);
   }
 
   /** A record that somebody else has just stored; older than what is known here, it is no news. */
@@ -43,10 +53,32 @@ export class ThreadState {
     if (record && record.rev >= (this.record?.rev ?? -1)) this.record = record;
   }
 
-  /** Resolves when the change is on disk. */
+  /** Resolves when the change is on disk; rejects when the disk fails. For what somebody waits for, who can try again. */
   async update(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    const next = await this.#threads.update(this.key, (record) => (record ? change(record) : null));
+    const next = await this.#parts.threads.update(this.key, (record) => (record ? change(record) : null));
     if (next) this.record = next;
+  }
+
+  /**
+   * As {@link update}, until the disk takes it: for what happened in the world and can not be asked for again. Rejects
+   * only once closed. `change` may run several times.
+   */
+  async insist(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (let wait = AGAIN_MS; ; wait = Math.min(wait * 2, AGAIN_MAX_MS)) {
+      try {
+        return await this.update(change);
+      } catch (error) {
+        if (this.#closed) throw error;
+        log.error({ err: error, retryInMs: wait }, 'the thread could not be stored');
+        await new Promise<void>((resolve) => void clock.after(wait, resolve));
+        if (this.#closed) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
   }
 
   view(record: ThreadRecord, turn: OpenTurn, workingDirectory: string | null, ending: Ending | null): TurnView {

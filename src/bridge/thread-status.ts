@@ -1,7 +1,7 @@
 import type { PermissionMode } from './agent-event.ts';
 import type { ThreadLink } from './thread-link.ts';
 import type { ThreadState } from './thread-state.ts';
-import type { Activity } from './turn-view.ts';
+import { type Activity, asCode } from './turn-view.ts';
 
 /** What a thread is doing, in Markdown of ours. */
 export function statusText(state: ThreadState, link: ThreadLink, mode: PermissionMode): string {
@@ -16,8 +16,8 @@ export function statusText(state: ThreadState, link: ThreadLink, mode: Permissio
   if (undecided > 0) lines.push(`${undecided} waiting for a decision.`);
   const { runtime } = record;
   if (runtime) lines.push(`Agent \`${runtime.agentId}\`, conversation \`${runtime.conversationId}\`.`);
-  if (link.device) lines.push(`Device: ${link.device}.`);
-  if (link.workingDirectory) lines.push(`Directory: \`${link.workingDirectory}\`.`);
+  if (link.device) lines.push(`Device: ${asCode(link.device)}.`);
+  if (link.workingDirectory) lines.push(`Directory: ${asCode(link.workingDirectory)}.`);
   lines.push(`Permissions: ${mode}.`);
   return lines.join(' ');
 }
@@ -25,8 +25,7 @@ export function statusText(state: ThreadState, link: ThreadLink, mode: Permissio
 function activityText(activity: Activity): string {
   switch (activity.kind) {
     case 'tool':
-      // Tool arguments are data: no token of Slack's may come out of them.
-      return `${activity.tool} ${activity.detail}`.trim().replace(/[<>&]/g, ' ');
+      return asCode(`${activity.tool} ${activity.detail}`);
     case 'waiting_for_letta':
       return activity.notice.replace(/\.$/, '');
     default:

@@ -1,7 +1,7 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Policy } from './access.ts';
 import type { AgentEvent, ConnectionEvent, PermissionMode } from './agent-event.ts';
-import { clientMessageId, makeToken, makeTurnId, parseThreadKey, type ThreadKey, type UserId } from './ids.ts';
+import { clientMessageId, makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
 import {
   type ActionOutcome,
   type InboundAction,
@@ -12,6 +12,7 @@ import {
 import { beginAgentTurn, beginTurn, changeTurn, closeApprovals, endTurn } from './inbox.ts';
 import { Mailbox } from './mailbox.ts';
 import type {
+  AgentConnection,
   AgentGateway,
   Clock,
   Log,
@@ -23,16 +24,17 @@ import type {
   Timer,
   TurnSurface,
 } from './ports.ts';
-import { mentioned, promptContent, spansText } from './prompt.ts';
+import { spansText } from './prompt.ts';
 import { ThreadApprovals } from './thread-approvals.ts';
 import { RETRY_MS, ThreadLink } from './thread-link.ts';
-import type { OpenTurn, ThreadRecord } from './thread-record.ts';
+import { writePrompt } from './thread-prompt.ts';
+import type { InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
-import { afterReconnect, findTurn, withHistory } from './turn-recovery.ts';
-import { type Ending, endingOf, oneLine } from './turn-view.ts';
+import { afterReconnect, type Found, findTurn, withHistory } from './turn-recovery.ts';
+import { asCode, type Ending, endingOf, oneLine } from './turn-view.ts';
 
 export interface WorkerParts {
   threads: Threads;
@@ -54,9 +56,15 @@ const REST_AFTER_MS = 5 * 60_000;
 /** Idle comes before `turn_finished`, by seconds after an abort against a slow model (PROTOCOL.md 10). */
 const END_OVERDUE_MS = 5_000;
 const STOP_OVERDUE_MS = 20_000;
+/** An input that Letta accepted and never began. */
+const NEVER_BEGAN_MS = 60_000;
+/** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
+const BACKGROUND_TOLD_MS = 5_000;
 /** A hosted input that is not in the history yet may still be on its way. */
 const LOOK_AGAIN_MS = 10_000;
 const HISTORY_ITEMS = 50;
+/** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
+const HISTORY_DEEP = 1_000;
 /** Events of a next turn that may wait while the last words of this one are on their way to Slack. */
 const EVENTS_HELD = 10_000;
 
@@ -77,7 +85,10 @@ export class ThreadWorker {
   #surface: TurnSurface | null = null;
   /** While the last view of a turn is on its way to Slack, the events of the next one wait. */
   #ending = false;
-  readonly #held: AgentEvent[] = [];
+  readonly #held: (AgentEvent | (ConnectionEvent & { type: 'ready' }))[] = [];
+  /** Counts looks into the history: only the last one may decide, or an input would be sent twice. */
+  #looks = 0;
+  #backgroundTold = false;
   #sending = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
@@ -91,7 +102,7 @@ export class ThreadWorker {
     this.#onRetired = onRetired;
     const log = parts.log.child({ thread: key });
     this.#log = log;
-    this.#state = new ThreadState(key, threads);
+    this.#state = new ThreadState(key, { threads, clock, log });
     const advance = () => this.#advance();
     const mailbox = new Mailbox({ clock, log, onEmpty: () => this.#show(), onFailed: advance });
     this.#mailbox = mailbox;
@@ -167,6 +178,7 @@ export class ThreadWorker {
   close(): void {
     if (this.#mailbox.closed) return;
     this.#mailbox.close();
+    this.#state.close();
     this.#rest?.cancel();
     this.#overdue?.cancel();
     this.#link.disconnect();
@@ -227,10 +239,9 @@ export class ThreadWorker {
       address: this.#state.address,
       posts: turn.posts,
       resumed,
+      // Not a mail: what Slack has is stored even while the thread closes.
       onPosts: (posts) =>
-        this.#mailbox.ask(() =>
-          this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
-        ),
+        this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
     });
     this.#log.info({ turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
     this.#state.dirty = true;
@@ -248,7 +259,7 @@ export class ThreadWorker {
     if (this.#sending || !connection || !this.#link.canSubmit) return;
     this.#sending = true;
     this.#mailbox.away(
-      this.#content(turn),
+      writePrompt(this.#parts, this.#state, turn),
       async (content) => {
         const now = this.#state.open;
         const wanted = now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy;
@@ -257,15 +268,14 @@ export class ThreadWorker {
           return this.#advance();
         }
         // On disk first: from here on the input may have left.
-        await this.#state.update((record) => changeTurn(record, { state: 'submitted' }));
+        await this.#state.insist((record) => changeTurn(record, { state: 'submitted' }));
+        this.#looks += 1;
         this.#link.submitted();
         this.#state.dirty = true;
         const input = { clientMessageId: turn.clientMessageId ?? turn.id, content };
         this.#mailbox.away(
           connection.submit(input),
-          () => {
-            this.#sending = false;
-          },
+          () => this.#submitted(turn),
           (error) => this.#submitFailed(turn, error),
         );
       },
@@ -276,6 +286,15 @@ export class ThreadWorker {
     );
   }
 
+  #submitted(turn: OpenTurn): Promise<void> {
+    this.#sending = false;
+    const now = this.#state.open;
+    // Accepted, but nothing came of it: one day the history is asked.
+    if (now?.id === turn.id && this.#link.loop === 'idle' && !this.#overdue) this.#endIsDue(NEVER_BEGAN_MS);
+    // Its end may have overtaken this answer, and the next turn waits for it.
+    return this.#advance();
+  }
+
   async #submitFailed(turn: OpenTurn, error: unknown): Promise<void> {
     this.#sending = false;
     const cause = asBridgeError(error);
@@ -283,48 +302,16 @@ export class ThreadWorker {
     if (this.#state.open?.id !== turn.id || this.#ending) return;
     if (!cause.certain) {
       // With the link gone the replay tells; with the link still there the history does.
+      const looks = this.#looks;
       this.#mailbox.later(RETRY_MS, () => {
-        const now = this.#state.open;
-        const same = now?.id === turn.id && now.state === 'submitted';
-        if (same && this.#link.ready && this.#link.loop === 'idle') this.#look();
+        if (this.#looks === looks && this.#link.loop === 'idle') this.#look();
       });
       return;
     }
     if (!cause.retry) return this.#fail(cause.notice);
-    await this.#state.update((record) => changeTurn(record, { state: 'prepared' }));
+    await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
+    this.#link.unsubmitted();
     this.#mailbox.later(RETRY_MS, () => this.#advance());
-  }
-
-  async #content(turn: OpenTurn): Promise<string> {
-    const { people, botUser, random } = this.#parts;
-    const { team, channel } = parseThreadKey(this.key);
-    const ids = mentioned([...turn.context, ...turn.items]);
-    const { direct } = this.#state;
-    if (!direct) ids.channels.add(channel);
-    const users = new Map<string, string>();
-    const channels = new Map<string, string>();
-    await Promise.all([
-      ...[...ids.users].map(async (id) => {
-        // A name is a courtesy: without it the agent reads the id.
-        const person = await people.person(id, team).catch(() => null);
-        if (person) users.set(id, oneLine(person.name, 80));
-      }),
-      ...[...ids.channels].map(async (id) => {
-        channels.set(id, oneLine(await people.channelName(id, team), 80));
-      }),
-    ]);
-    const { items, context, notPassedOn } = turn;
-    const names = { users, channels };
-    return promptContent({
-      seal: random.id().slice(0, 8),
-      botUser,
-      channel,
-      direct,
-      items,
-      context,
-      notPassedOn,
-      names,
-    });
   }
 
   async #fail(line: string): Promise<void> {
@@ -336,19 +323,25 @@ export class ThreadWorker {
 
   /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
   async #end(ending: Ending): Promise<void> {
-    const turn = this.#state.open;
-    if (!turn || this.#ending) return;
+    if (!this.#state.open || this.#ending) return;
+    this.#leave();
+    await this.#finish(ending);
+  }
+
+  /** From here on nothing belongs to the turn any more: the events of the next one wait. */
+  #leave(): void {
+    this.#ending = true;
+    this.#looks += 1;
     this.#overdue?.cancel();
     this.#overdue = null;
-    try {
-      await this.#state.update((record) => closeApprovals(record, turn.id, 'turn_over', this.#now()));
-    } catch (error) {
-      this.#mailbox.again('the end of a turn could not be stored', error, () => this.#end(ending));
-      return;
-    }
+  }
+
+  async #finish(ending: Ending): Promise<void> {
+    const turn = this.#state.open;
+    if (!turn) return;
+    await this.#state.insist((record) => closeApprovals(record, turn.id, 'turn_over', this.#now()));
     const { record } = this.#state;
     if (!record || !this.#surface) return;
-    this.#ending = true;
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
     this.#mailbox.away(
@@ -361,18 +354,14 @@ export class ThreadWorker {
       },
       (error) => {
         this.#log.error({ turn: turn.id, err: error }, 'the answer could not be delivered');
-        return this.#finished();
+        // The surface has closed: what is on disk is taken up by the next start.
+        return asBridgeError(error).retry ? undefined : this.#finished();
       },
     );
   }
 
   async #finished(): Promise<void> {
-    try {
-      await this.#state.update((record) => endTurn(record, this.#now()));
-    } catch (error) {
-      this.#mailbox.again('the end of a turn could not be stored', error, () => this.#finished());
-      return;
-    }
+    await this.#state.insist((record) => endTurn(record, this.#now()));
     this.#ending = false;
     this.#gap = false;
     this.#surface = null;
@@ -380,7 +369,7 @@ export class ThreadWorker {
     this.#state.hold = null;
     this.#approvals.forget();
     for (const event of this.#held.splice(0)) {
-      const waiting = this.#onAgentEvent(event);
+      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
       if (waiting) await waiting;
     }
     await this.#advance();
@@ -391,14 +380,18 @@ export class ThreadWorker {
   async #stop(by: UserId): Promise<void> {
     const turn = this.#state.open;
     if (!turn || turn.stoppedBy || this.#ending) return;
-    const dropped = this.#state.record?.inbox ?? [];
-    await this.#state.update((record) => ({ ...changeTurn(record, { stoppedBy: by }), inbox: [] }));
+    let dropped: InboxItem[] = [];
+    await this.#state.update((record) => {
+      // As it is on disk: a message may have arrived that this worker has not heard of yet.
+      dropped = record.inbox;
+      return { ...changeTurn(record, { stoppedBy: by }), inbox: [] };
+    });
     this.#log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
     this.#state.dirty = true;
     if (dropped.length > 0) {
       const names = { users: new Map(), channels: new Map() };
-      const line = (item: (typeof dropped)[number]) => oneLine(spansText(item.spans, names, this.#parts.botUser), 80);
-      const texts = dropped.map((item) => `- <@${item.user}>: ${line(item).replace(/[<>]/g, ' ')}`);
+      const line = (item: InboxItem) => oneLine(spansText(item.spans, names, this.#parts.botUser), 80);
+      const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
       this.#say(['Stopped; these messages were waiting and will not run:', ...texts].join('\n'));
     }
     if (turn.state === 'prepared') return this.#advance();
@@ -435,6 +428,7 @@ export class ThreadWorker {
         return this.#onReady(event);
       case 'lost':
         this.#link.lost();
+        this.#looks += 1;
         this.#sending = false;
         this.#log.warn({ reason: event.reason }, 'link to Letta lost');
         return this.#wait('The connection to Letta was lost; reconnecting.');
@@ -457,7 +451,7 @@ export class ThreadWorker {
     if (event.retryInMs !== null) return this.#wait(event.notice);
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
     this.#link.disconnect();
-    if (this.#state.record?.background) await this.#state.update((record) => ({ ...record, background: false }));
+    await this.#onBackground(false);
     await this.#fail(event.notice);
   }
 
@@ -472,14 +466,25 @@ export class ThreadWorker {
       stored?.agentId === runtime.agentId &&
       stored.conversationId === runtime.conversationId &&
       stored.deviceId === runtime.deviceId;
-    if (!same) await this.#state.update((record) => ({ ...record, runtime }));
-    if (this.#ending) return;
-    const now = { loop: event.loop, approvals: event.approvals.length };
+    if (!same) await this.#state.insist((record) => ({ ...record, runtime }));
+    this.#askBackground();
+    if (!this.#ending) return this.#takeUp(event);
+    // What was held of a link that is gone since then stays in its order; only the last state counts.
+    const last = this.#held.findIndex((held) => held.type === 'ready');
+    if (last >= 0) this.#held.splice(last, 1);
+    this.#held.push(event);
+  }
+
+  /** What the replay says, held against the turn that is open here. */
+  async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+    if (!this.#link.ready) return;
+    const now = { loop: this.#link.loop, approvals: event.approvals.length };
     const ours = this.#state.open?.state === 'submitted';
     if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
     const turn = this.#state.open;
     if (turn?.state === 'submitted') {
       const open = event.approvals.map((request) => request.requestId);
+      this.#state.turn = foldTurn(this.#state.turn, { type: 'approvals-open', requestIds: open });
       await this.#approvals.close(open, 'link_lost');
       for (const request of event.approvals) await this.#approvals.asked(request);
       if (afterReconnect(turn, now) === 'look') return this.#look();
@@ -489,29 +494,39 @@ export class ThreadWorker {
     await this.#advance();
   }
 
+  /** A connection tells of background tasks when their number changes, and counts from none. */
+  #askBackground(): void {
+    this.#backgroundTold = false;
+    const connection = this.#link.ready;
+    this.#mailbox.later(BACKGROUND_TOLD_MS, () =>
+      this.#backgroundTold || this.#link.ready !== connection ? undefined : this.#onBackground(false),
+    );
+  }
+
   // ---- a turn whose end was not seen -----------------------------------------------------------
 
   /** Letta is idle and the end of the turn was not seen: the history knows what became of it. */
   #look(again = false): void {
     const turn = this.#state.open;
     const connection = this.#link.ready;
-    if (!turn || !connection || this.#ending) return;
-    const stillWanted = () => this.#state.open?.id === turn.id && this.#link.ready === connection && !this.#ending;
+    if (turn?.state !== 'submitted' || !connection || this.#ending) return;
+    this.#looks += 1;
+    const look = this.#looks;
+    const stillWanted = () => this.#looks === look && this.#link.ready === connection && !this.#ending;
     const id = turn.clientMessageId;
     if (id === null) {
-      this.#mailbox.post(() => (stillWanted() ? this.#end(this.#interrupted(turn, false)) : undefined));
+      this.#mailbox.post(() => (stillWanted() ? this.#end(this.#interrupted(false)) : undefined));
       return;
     }
     this.#mailbox.away(
-      connection.history(HISTORY_ITEMS),
-      async (history) => {
+      this.#find(connection, id),
+      async (found) => {
         if (!stillWanted()) return;
-        const found = findTurn(history, id);
         if (found.arrived) {
           this.#state.turn = withHistory(this.#state.turn, found.texts);
-          return this.#end(this.#interrupted(turn, found.answered));
+          return this.#end(this.#interrupted(found.answered));
         }
-        if (turn.stoppedBy) return this.#end(this.#interrupted(turn, false));
+        if (this.#state.open?.stoppedBy) return this.#end(this.#interrupted(false));
         if (!this.#parts.turnsDieWithLink && !again) {
           this.#mailbox.later(LOOK_AGAIN_MS, () => {
             if (stillWanted() && this.#link.loop === 'idle') this.#look(true);
@@ -519,7 +534,7 @@ export class ThreadWorker {
           return;
         }
         this.#log.info({ turn: turn.id }, 'the input never arrived; sending it again');
-        await this.#state.update((record) => changeTurn(record, { state: 'prepared' }));
+        await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
         this.#link.unsubmitted();
         return this.#advance();
       },
@@ -530,12 +545,26 @@ export class ThreadWorker {
     );
   }
 
-  #interrupted(turn: OpenTurn, answered: boolean): Ending {
-    const ending = endingOf(turn, this.#state.turn, this.#now());
+  /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
+  async #find(connection: AgentConnection, id: string): Promise<Found> {
+    const found = findTurn(await connection.history(HISTORY_ITEMS), id);
+    if (found.arrived) return found;
+    if (this.#link.knows(id)) return { arrived: true, texts: [], answered: false };
+    return findTurn(await connection.history(HISTORY_DEEP), id);
+  }
+
+  #interrupted(answered: boolean): Ending {
+    const ending = this.#endingNow();
     if (ending.outcome !== 'done' || (answered && !this.#parts.turnsDieWithLink)) return ending;
     const line =
       'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
-    return { ...ending, outcome: 'interrupted', line: `${line} · ${turn.id}` };
+    return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#state.open?.id ?? ''}` };
+  }
+
+  #endingNow(): Ending {
+    const turn = this.#state.open;
+    if (!turn) throw new TypeError('no turn is open');
+    return endingOf(turn, this.#state.turn, this.#now());
   }
 
   #endIsDue(ms: number): void {
@@ -543,6 +572,7 @@ export class ThreadWorker {
     if (!turn || this.#ending) return;
     this.#overdue?.cancel();
     this.#overdue = this.#mailbox.later(ms, () => {
+      this.#overdue = null;
       const same = this.#state.open?.id === turn.id && !this.#ending;
       if (same && this.#link.loop === 'idle') this.#look();
     });
@@ -552,13 +582,16 @@ export class ThreadWorker {
 
   #onAgentEvent(event: AgentEvent): void | Promise<void> {
     if (event.type === 'loop') return this.#onLoop(event);
-    if (event.type === 'background') return this.#onBackground(event.running > 0);
+    if (event.type === 'background') {
+      this.#backgroundTold = true;
+      return this.#onBackground(event.running > 0);
+    }
     if (event.type === 'device') {
       this.#link.workingDirectory = event.workingDirectory;
       return undefined;
     }
     if (this.#ending) {
-      if (this.#held.length < EVENTS_HELD) this.#held.push(event);
+      if (this.#held.length < EVENTS_HELD || !isBulk(event)) this.#held.push(event);
       return undefined;
     }
     if (this.#state.open?.state === 'submitted') return this.#onTurnEvent(event);
@@ -568,10 +601,12 @@ export class ThreadWorker {
 
   async #openAgentTurn(): Promise<void> {
     const had = this.#state.open?.id;
-    await this.#state.update((record) => beginAgentTurn(record, this.#turnIds()));
+    await this.#state.insist((record) => beginAgentTurn(record, this.#turnIds()));
     const turn = this.#state.open;
     if (turn && turn.id !== had) this.#openTurn(turn);
     this.#state.dirty = true;
+    // Told late, of a turn whose end went by unheard.
+    if (this.#link.loop === 'idle') this.#endIsDue(END_OVERDUE_MS);
   }
 
   #onTurnEvent(event: AgentEvent): void | Promise<void> {
@@ -594,20 +629,20 @@ export class ThreadWorker {
       return undefined;
     }
     this.#state.turn = foldTurn(this.#state.turn, event);
-    const end = () => this.#end(endingOf(turn, this.#state.turn, this.#now()));
     const connection = this.#link.ready;
-    if (!this.#gap || !connection || id === null) return end();
+    if (!this.#gap || !connection || id === null) return this.#end(this.#endingNow());
     // What was said while nobody listened stands in the history only.
+    this.#leave();
     this.#mailbox.away(
       connection.history(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, id);
         if (found.arrived) this.#state.turn = withHistory(this.#state.turn, found.texts);
-        return end();
+        return this.#finish(this.#endingNow());
       },
       (error) => {
         this.#log.warn({ turn: turn.id, err: error }, 'the history could not be read');
-        return end();
+        return this.#finish(this.#endingNow());
       },
     );
     return undefined;
@@ -616,12 +651,14 @@ export class ThreadWorker {
   #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {
     const was = this.#link.loop;
     this.#link.looped(event);
+    const turn = this.#state.open;
     if (event.status !== 'idle') {
       this.#overdue?.cancel();
       this.#overdue = null;
+      // Stop came before Letta had begun: there was nothing to abort then.
+      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#ending) this.#abort();
       return undefined;
     }
-    const turn = this.#state.open;
     if (turn?.state !== 'submitted' || this.#ending) return this.#advance();
     if (was !== 'idle') this.#endIsDue(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
     return undefined;
@@ -629,13 +666,18 @@ export class ThreadWorker {
 
   async #onBackground(running: boolean): Promise<void> {
     if (!this.#state.record || this.#state.record.background === running) return;
-    await this.#state.update((record) => ({ ...record, background: running }));
+    await this.#state.insist((record) => ({ ...record, background: running }));
     await this.#advance();
   }
 
   #now(): number {
     return this.#parts.clock.now();
   }
+}
+
+/** Events without which a turn still ends, asks and is stopped. */
+function isBulk(event: AgentEvent): boolean {
+  return event.type !== 'approval-asked' && event.type !== 'approvals-open' && event.type !== 'turn-ended';
 }
 
 /** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */

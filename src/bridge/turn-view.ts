@@ -86,6 +86,12 @@ export function oneLine(text: string, max = 120): string {
   return line.length <= max && text.length <= max * 4 ? line : `${line.slice(0, max - 1)}…`;
 }
 
+/** Text of others in Markdown of ours: shown as it is, whatever it holds. Empty stays empty. */
+export function asCode(text: string): string {
+  const shown = text.replace(/[`<>]/g, ' ').trim();
+  return shown === '' ? '' : `\`${shown}\``;
+}
+
 function activityOf(state: TurnState): Activity {
   if (state.retrying) return { kind: 'retrying', ...state.retrying };
   const running = state.tools.findLast((tool: ToolCall) => tool.status === 'running' || tool.status === 'called');
@@ -127,18 +133,17 @@ export interface ViewContext {
 export function turnView(state: TurnState, context: ViewContext): TurnView {
   const { turn, approvals, workingDirectory, ending } = context;
   const items: ViewItem[] = [];
-  const placed = new Set<string>();
   const place = (record: ApprovalRecord) => {
-    placed.add(record.requestId);
     items.push({ kind: 'card', card: cardOf(record, state, workingDirectory) });
   };
   // Cards of before a restart have no place in the folded state any more: they came first.
   const known = new Set(state.parts.flatMap((part) => (part.kind === 'approval' ? [part.requestId] : [])));
+  const waitingForPlace = approvals.filter((record) => known.has(record.requestId));
   for (const record of approvals) if (!known.has(record.requestId)) place(record);
   for (const part of state.parts) {
     if (part.kind === 'approval') {
-      const record = approvals.find((approval) => approval.requestId === part.requestId);
-      if (record && !placed.has(record.requestId)) place(record);
+      const at = waitingForPlace.findIndex((record) => record.requestId === part.requestId);
+      for (const record of at < 0 ? [] : waitingForPlace.splice(at, 1)) place(record);
       continue;
     }
     if (part.text === '') continue;

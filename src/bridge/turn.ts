@@ -106,11 +106,13 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
       return { ...state, error: event.message };
     case 'approval-asked': {
       const { requestId } = event.request;
-      if (state.approvals.some((approval) => approval.requestId === requestId)) return state;
+      if (state.openApprovals.includes(requestId)) return state;
+      // Asked again after it was settled: only the last form of a request counts.
+      const others = state.approvals.filter((approval) => approval.requestId !== requestId);
       return {
         ...state,
         parts: [...state.parts, { kind: 'approval', requestId }],
-        approvals: [...state.approvals, event.request],
+        approvals: [...others, event.request],
         openApprovals: [...state.openApprovals, requestId],
       };
     }

@@ -1,0 +1,36 @@
+import { parseThreadKey, type UserId } from './ids.ts';
+import type { People, Random } from './ports.ts';
+import { mentioned, promptContent } from './prompt.ts';
+import type { OpenTurn } from './thread-record.ts';
+import type { ThreadState } from './thread-state.ts';
+import { oneLine } from './turn-view.ts';
+
+export interface PromptSources {
+  people: People;
+  random: Random;
+  botUser: UserId;
+}
+
+/** The content of a turn's input, with the names that Slack tells. */
+export async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
+  const { people, botUser, random } = sources;
+  const { team, channel } = parseThreadKey(state.key);
+  const ids = mentioned([...turn.context, ...turn.items]);
+  const { direct } = state;
+  if (!direct) ids.channels.add(channel);
+  const users = new Map<string, string>();
+  const channels = new Map<string, string>();
+  await Promise.all([
+    ...[...ids.users].map(async (id) => {
+      // A name is a courtesy: without it the agent reads the id.
+      const person = await people.person(id, team).catch(() => null);
+      if (person) users.set(id, oneLine(person.name, 80));
+    }),
+    ...[...ids.channels].map(async (id) => {
+      channels.set(id, oneLine(await people.channelName(id, team), 80));
+    }),
+  ]);
+  const { items, context, notPassedOn } = turn;
+  const names = { users, channels };
+  return promptContent({ seal: random.id().slice(0, 8), botUser, channel, direct, items, context, notPassedOn, names });
+}
