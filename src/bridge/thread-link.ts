@@ -44,7 +44,8 @@ export class ThreadLink {
   }
 
   connect(runtime: StoredRuntime | null): void {
-    if (this.#connection) return;
+    // A mail that was under way may come here after the thread was closed: nobody would hang up.
+    if (this.#connection || this.#parts.mailbox.closed) return;
     const { gateway, mode, mailbox, onEvent } = this.#parts;
     this.#dial += 1;
     const dial = this.#dial;

@@ -62,6 +62,7 @@ const NEVER_BEGAN_MS = 60_000;
 const BACKGROUND_TOLD_MS = 5_000;
 /** A hosted input that is not in the history yet may still be on its way. */
 const LOOK_AGAIN_MS = 10_000;
+const MOST_FAILED_LOOKS = 10;
 const HISTORY_ITEMS = 50;
 /** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
 const HISTORY_DEEP = 1_000;
@@ -83,11 +84,13 @@ export class ThreadWorker {
   readonly #approvals: ThreadApprovals;
 
   #surface: TurnSurface | null = null;
-  /** While the last view of a turn is on its way to Slack, the events of the next one wait. */
+  /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
   #ending = false;
   readonly #held: (AgentEvent | (ConnectionEvent & { type: 'ready' }))[] = [];
   /** Counts looks into the history: only the last one may decide, or an input would be sent twice. */
   #looks = 0;
+  /** While one decides whether the turn is over, events may be of the next one: they wait. */
+  #looking = false;
   #backgroundTold = false;
   #sending = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
@@ -303,9 +306,9 @@ export class ThreadWorker {
     if (!cause.certain) {
       // With the link gone the replay tells; with the link still there the history does.
       const looks = this.#looks;
-      this.#mailbox.later(RETRY_MS, () => {
-        if (this.#looks === looks && this.#link.loop === 'idle') this.#look();
-      });
+      this.#mailbox.later(RETRY_MS, () =>
+        this.#looks === looks && this.#link.loop === 'idle' ? this.#look() : undefined,
+      );
       return;
     }
     if (!cause.retry) return this.#fail(cause.notice);
@@ -331,6 +334,7 @@ export class ThreadWorker {
   /** From here on nothing belongs to the turn any more: the events of the next one wait. */
   #leave(): void {
     this.#ending = true;
+    this.#looking = false;
     this.#looks += 1;
     this.#overdue?.cancel();
     this.#overdue = null;
@@ -368,11 +372,16 @@ export class ThreadWorker {
     this.#state.turn = emptyTurn;
     this.#state.hold = null;
     this.#approvals.forget();
+    await this.#release();
+    await this.#advance();
+  }
+
+  async #release(): Promise<void> {
+    this.#looking = false;
     for (const event of this.#held.splice(0)) {
       const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
       if (waiting) await waiting;
     }
-    await this.#advance();
   }
 
   // ---- stop ------------------------------------------------------------------------------------
@@ -491,6 +500,7 @@ export class ThreadWorker {
       this.#gap = true;
       if (turn.stoppedBy) this.#abort();
     }
+    await this.#release();
     await this.#advance();
   }
 
@@ -506,43 +516,52 @@ export class ThreadWorker {
   // ---- a turn whose end was not seen -----------------------------------------------------------
 
   /** Letta is idle and the end of the turn was not seen: the history knows what became of it. */
-  #look(again = false): void {
+  #look(
+    { again, failures }: { again: boolean; failures: number } = { again: false, failures: 0 },
+  ): void | Promise<void> {
     const turn = this.#state.open;
     const connection = this.#link.ready;
-    if (turn?.state !== 'submitted' || !connection || this.#ending) return;
+    if (turn?.state !== 'submitted' || !connection || this.#ending) return undefined;
+    const id = turn.clientMessageId;
+    if (id === null || failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false));
     this.#looks += 1;
+    this.#looking = true;
     const look = this.#looks;
     const stillWanted = () => this.#looks === look && this.#link.ready === connection && !this.#ending;
-    const id = turn.clientMessageId;
-    if (id === null) {
-      this.#mailbox.post(() => (stillWanted() ? this.#end(this.#interrupted(false)) : undefined));
-      return;
-    }
     this.#mailbox.away(
       this.#find(connection, id),
       async (found) => {
         if (!stillWanted()) return;
+        const { turnsDieWithLink } = this.#parts;
         if (found.arrived) {
           this.#state.turn = withHistory(this.#state.turn, found.texts);
-          return this.#end(this.#interrupted(found.answered));
+          // It came late, and begins only now.
+          const begins = !turnsDieWithLink && !found.answered && this.#link.loop !== 'idle';
+          if (!begins) return this.#end(this.#interrupted(found.answered));
+          this.#gap = true;
+          return this.#release();
         }
         if (this.#state.open?.stoppedBy) return this.#end(this.#interrupted(false));
-        if (!this.#parts.turnsDieWithLink && !again) {
-          this.#mailbox.later(LOOK_AGAIN_MS, () => {
-            if (stillWanted() && this.#link.loop === 'idle') this.#look(true);
-          });
-          return;
+        if (!turnsDieWithLink && !again) {
+          this.#mailbox.later(LOOK_AGAIN_MS, () =>
+            stillWanted() && this.#link.loop === 'idle' ? this.#look({ again: true, failures: 0 }) : undefined,
+          );
+          return this.#release();
         }
         this.#log.info({ turn: turn.id }, 'the input never arrived; sending it again');
         await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
         this.#link.unsubmitted();
+        await this.#release();
         return this.#advance();
       },
       (error) => {
         this.#log.warn({ turn: turn.id, err: error }, 'the history could not be read');
-        this.#mailbox.later(END_OVERDUE_MS, () => (stillWanted() ? this.#look(again) : undefined));
+        this.#mailbox.later(END_OVERDUE_MS, () =>
+          stillWanted() ? this.#look({ again, failures: failures + 1 }) : undefined,
+        );
       },
     );
+    return undefined;
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
@@ -573,8 +592,8 @@ export class ThreadWorker {
     this.#overdue?.cancel();
     this.#overdue = this.#mailbox.later(ms, () => {
       this.#overdue = null;
-      const same = this.#state.open?.id === turn.id && !this.#ending;
-      if (same && this.#link.loop === 'idle') this.#look();
+      const same = this.#state.open?.id === turn.id && !this.#looking;
+      return same && this.#link.loop === 'idle' ? this.#look() : undefined;
     });
   }
 
@@ -590,7 +609,7 @@ export class ThreadWorker {
       this.#link.workingDirectory = event.workingDirectory;
       return undefined;
     }
-    if (this.#ending) {
+    if (this.#ending || this.#looking) {
       if (this.#held.length < EVENTS_HELD || !isBulk(event)) this.#held.push(event);
       return undefined;
     }
