@@ -1,0 +1,337 @@
+import type {
+  AgentEvent,
+  ApprovalRequest,
+  ConnectionEvent,
+  HistoryItem,
+  LoopStatus,
+} from '../../src/bridge/agent-event.ts';
+import type { AgentConnection, AgentGateway, ConnectOptions, Timer } from '../../src/bridge/ports.ts';
+import { BridgeError } from '../../src/errors.ts';
+import type { FakeClock } from './clock.ts';
+
+type Emit = (event: AgentEvent | ConnectionEvent) => void;
+
+/** Numbers from a seed: the same story every time. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+interface Running {
+  clientMessageId: string | null;
+  runId: string;
+  text: string;
+  asked: ApprovalRequest | null;
+  aborted: boolean;
+  timer: Timer | null;
+  left: number;
+}
+
+/** One conversation as Letta keeps it, whoever listens. */
+class Conversation {
+  readonly id: string;
+  readonly letta: StoryLetta;
+  readonly history: HistoryItem[] = [];
+  /** Inputs whose turn really began, in order. */
+  readonly begun: { clientMessageId: string; content: string }[] = [];
+  readonly taken: { requestId: string; behavior: string }[] = [];
+  readonly queue: { clientMessageId: string; content: string }[] = [];
+  readonly runs: Record<string, string[]> = {};
+  running: Running | null = null;
+  background = 0;
+  link: StoryConnection | null = null;
+
+  constructor(id: string, letta: StoryLetta) {
+    this.id = id;
+    this.letta = letta;
+  }
+
+  get loop(): LoopStatus {
+    if (!this.running || this.running.aborted) return 'idle';
+    return this.running.asked ? 'waiting_on_approval' : 'busy';
+  }
+
+  tell(...events: AgentEvent[]): void {
+    if (this.link?.up) for (const event of events) this.link.emit(event);
+  }
+
+  tellLoop(): void {
+    const activeRunIds = this.running ? [this.running.runId] : [];
+    this.tell({ type: 'loop', status: this.loop, activeRunIds, clientMessageIdsByRun: { ...this.runs } });
+  }
+
+  receive(input: { clientMessageId: string; content: string }): void {
+    const busy = this.running?.clientMessageId === input.clientMessageId;
+    if (busy || this.queue.some((waiting) => waiting.clientMessageId === input.clientMessageId)) return;
+    this.queue.push(input);
+    this.next();
+  }
+
+  next(): void {
+    if (this.running) return;
+    const input = this.queue.shift();
+    if (input) this.begin(input);
+  }
+
+  begin(input: { clientMessageId: string; content: string } | null): void {
+    const id = this.letta.count();
+    const runId = `run-${id}`;
+    const left = 1 + Math.floor(this.letta.random() * 4);
+    const clientMessageId = input?.clientMessageId ?? null;
+    this.running = { clientMessageId, runId, text: '', asked: null, aborted: false, timer: null, left };
+    if (input) {
+      this.begun.push(input);
+      this.runs[runId] = [input.clientMessageId];
+    }
+    this.history.push({ kind: 'user', id: `u-${id}`, clientMessageId: clientMessageId ?? `cm-q-${id}`, text: 'x' });
+    this.tellLoop();
+    if (!input) this.tell({ type: 'user-message', clientMessageId: `cm-q-${id}`, automatic: true });
+    this.later();
+  }
+
+  later(): void {
+    const { running } = this;
+    if (running) running.timer = this.letta.clock.after(50 + this.letta.random() * 1_500, () => this.step());
+  }
+
+  step(): void {
+    const { running } = this;
+    if (!running) return;
+    running.timer = null;
+    running.left -= 1;
+    if (running.aborted) this.end('cancelled');
+    else if (running.left <= 0) this.end(this.letta.random() < 0.1 ? 'error' : 'end_turn');
+    else if (!running.asked) this.goOn(running);
+  }
+
+  goOn(running: Running): void {
+    if (this.letta.random() < 0.35) {
+      const requestId = `perm-${this.letta.count()}`;
+      const input = { command: `touch ${requestId}` };
+      running.asked = { requestId, callId: null, tool: 'Bash', input, diffs: [], suggestions: [], questions: null };
+      this.tellLoop();
+      this.tell({ type: 'approval-asked', request: running.asked });
+      return;
+    }
+    const text = `word${this.letta.count()} `;
+    running.text += text;
+    this.tell({ type: 'text', runId: running.runId, messageId: `m-${running.runId}`, text });
+    this.later();
+  }
+
+  end(stopReason: string): void {
+    const { running } = this;
+    if (!running) return;
+    const wasIdle = this.loop === 'idle';
+    this.stopWorking();
+    if (!wasIdle) this.tellLoop();
+    const error = stopReason === 'error' ? 'model is down' : null;
+    this.tell({ type: 'turn-ended', runId: running.runId, stopReason, error });
+    this.next();
+  }
+
+  /** What was said is kept; nothing is told. */
+  stopWorking(): void {
+    const { running } = this;
+    if (!running) return;
+    running.timer?.cancel();
+    if (running.text !== '') this.history.push({ kind: 'assistant', id: `m-${running.runId}`, text: running.text });
+    this.running = null;
+  }
+
+  abort(): boolean {
+    const { running } = this;
+    if (!running || running.aborted) return false;
+    running.aborted = true;
+    running.asked = null;
+    this.tellLoop();
+    this.tell({ type: 'approvals-open', requestIds: [] });
+    running.timer?.cancel();
+    // The model's next chunk may take seconds (PROTOCOL.md 10).
+    running.timer = this.letta.clock.after(this.letta.random() * 8_000, () => this.step());
+    return true;
+  }
+
+  answer(requestId: string, behavior: string): boolean {
+    const { running } = this;
+    if (running?.asked?.requestId !== requestId) return false;
+    this.taken.push({ requestId, behavior });
+    running.asked = null;
+    this.tell({ type: 'approvals-open', requestIds: [] });
+    this.tellLoop();
+    this.later();
+    return true;
+  }
+
+  setBackground(running: number): void {
+    if (this.background === running) return;
+    this.background = running;
+    this.tell({ type: 'background', running });
+  }
+
+  /** The socket of the only listener is gone (PROTOCOL.md 12). */
+  deserted(): void {
+    this.link = null;
+    if (!this.letta.turnsDieWithLink) return;
+    this.stopWorking();
+    this.queue.length = 0;
+  }
+}
+
+/** A Letta that keeps its own story straight: a history with ids, turns that live or die with the link, one answer each. */
+export class StoryLetta implements AgentGateway {
+  readonly clock: FakeClock;
+  readonly random: () => number;
+  readonly turnsDieWithLink: boolean;
+  readonly conversations = new Map<string, Conversation>();
+  readonly connections: StoryConnection[] = [];
+  reachable = true;
+  /** Chance that a request is lost with the link, on its way there or back, or refused for a while. */
+  faults = 0;
+  #count = 0;
+
+  constructor(clock: FakeClock, random: () => number, turnsDieWithLink: boolean) {
+    this.clock = clock;
+    this.random = random;
+    this.turnsDieWithLink = turnsDieWithLink;
+  }
+
+  count(): number {
+    this.#count += 1;
+    return this.#count;
+  }
+
+  conversation(id: string | null): Conversation {
+    const known = id === null ? undefined : this.conversations.get(id);
+    if (known) return known;
+    const fresh = new Conversation(id ?? `conv-${this.count()}`, this);
+    this.conversations.set(fresh.id, fresh);
+    return fresh;
+  }
+
+  connect(options: ConnectOptions, onEvent: Emit): AgentConnection {
+    const connection = new StoryConnection(this, options, onEvent);
+    this.connections.push(connection);
+    return connection;
+  }
+}
+
+const lost = (certain: boolean) => new BridgeError('link_lost', 'the link was lost', { certain, retry: true });
+
+class StoryConnection implements AgentConnection {
+  readonly emit: Emit;
+  readonly #letta: StoryLetta;
+  #conversation: Conversation | null = null;
+  #wanted: string | null;
+  #waiting = new Set<(error: Error) => void>();
+  #everReady = false;
+  up = false;
+  closed = false;
+
+  constructor(letta: StoryLetta, options: ConnectOptions, onEvent: Emit) {
+    this.#letta = letta;
+    this.#wanted = options.runtime?.conversationId ?? null;
+    this.emit = (event) => {
+      if (!this.closed) onEvent(event);
+    };
+    letta.clock.after(letta.random() * 300, () => this.#dial());
+  }
+
+  #dial(): void {
+    const letta = this.#letta;
+    if (this.closed || this.up) return;
+    if (!letta.reachable) {
+      this.emit({ type: 'unavailable', code: 'letta_unreachable', notice: 'Away.', retryInMs: 2_000 });
+      letta.clock.after(2_000, () => this.#dial());
+      return;
+    }
+    const conversation = letta.conversation(this.#wanted);
+    this.#wanted = conversation.id;
+    this.#conversation = conversation;
+    conversation.link = this;
+    this.up = true;
+    this.emit({
+      type: 'ready',
+      runtime: { agentId: 'agent-1', conversationId: conversation.id, deviceId: null },
+      deviceName: null,
+      workingDirectory: '/project',
+      loop: conversation.loop,
+      activeRunIds: conversation.running ? [conversation.running.runId] : [],
+      clientMessageIdsByRun: { ...conversation.runs },
+      approvals: conversation.running?.asked ? [conversation.running.asked] : [],
+      reconnected: this.#everReady,
+    });
+    this.#everReady = true;
+    if (conversation.background > 0) conversation.tell({ type: 'background', running: conversation.background });
+  }
+
+  lose(): void {
+    if (!this.up) return;
+    this.up = false;
+    this.#conversation?.deserted();
+    this.emit({ type: 'lost', reason: 'closed', turnsDie: this.#letta.turnsDieWithLink });
+    for (const reject of [...this.#waiting]) reject(lost(false));
+    this.#waiting.clear();
+    if (!this.closed) this.#letta.clock.after(200 + this.#letta.random() * 1_500, () => this.#dial());
+  }
+
+  /** A request there and its answer back, either of which the link may not survive. */
+  #request<Answer>(work: (conversation: Conversation) => Answer): Promise<Answer> {
+    const { clock, random, faults } = this.#letta;
+    if (!this.up) return Promise.reject(lost(true));
+    if (random() < faults / 2) return Promise.reject(new BridgeError('letta_unreachable', 'too many', { retry: true }));
+    const luck = random();
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      const done = (settle: () => void) => {
+        this.#waiting.delete(reject);
+        settle();
+      };
+      clock.after(random() * 200, () => {
+        if (!this.#waiting.has(reject)) return;
+        if (luck < faults) return this.lose();
+        const { up } = this;
+        const answer = this.#conversation && up ? work(this.#conversation) : null;
+        if (luck < faults * 2) return this.lose();
+        clock.after(random() * 200, () => {
+          if (this.#waiting.has(reject)) done(() => resolve(answer as Answer));
+        });
+      });
+    });
+  }
+
+  submit(input: { clientMessageId: string; content: string }): Promise<void> {
+    return this.#request((conversation) => conversation.receive(input));
+  }
+
+  answer(requestId: string, decision: { behavior: string }): Promise<'accepted' | 'gone'> {
+    return this.#request((conversation) => (conversation.answer(requestId, decision.behavior) ? 'accepted' : 'gone'));
+  }
+
+  abort(): Promise<{ aborted: boolean }> {
+    return this.#request((conversation) => ({ aborted: conversation.abort() }));
+  }
+
+  settle(): Promise<void> {
+    return this.#request(() => undefined);
+  }
+
+  history(limit: number): Promise<HistoryItem[]> {
+    return this.#request((conversation) => conversation.history.slice(-limit));
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    const { up } = this;
+    this.up = false;
+    for (const reject of [...this.#waiting]) reject(lost(false));
+    this.#waiting.clear();
+    if (up) this.#conversation?.deserted();
+  }
+}
