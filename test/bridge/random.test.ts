@@ -265,7 +265,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     for (const conversation of letta.conversations.values()) conversation.setBackground(0);
     for (let round = 0; round < 60; round += 1) {
       await clock.advance(4_000);
-      for (const thread of [0, 1]) for (const user of [0, 1]) await click('approve', user, thread);
+      for (const thread of [0, 1]) for (const user of [0, 1]) void click('approve', user, thread);
       const records = [...threads.records.values()];
       if (round > 8 && records.every((record) => !isActive(record))) break;
     }
