@@ -72,7 +72,7 @@ export function overhear(record: ThreadRecord, item: InboxItem): ThreadRecord {
 }
 
 /** The next turn carries everything that its first message's author wrote in a row; others wait for a turn of theirs. */
-export function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
+function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
   const requester = inbox[0]?.user;
   const end = inbox.findIndex((item) => item.user !== requester);
   return inbox.slice(0, end < 0 ? inbox.length : end);

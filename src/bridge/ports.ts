@@ -4,7 +4,6 @@ import type {
   Decision,
   HistoryItem,
   PermissionMode,
-  RuntimeRef,
   StoredRuntime,
 } from './agent-event.ts';
 import type { TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
@@ -166,5 +165,3 @@ export interface Choices {
   get(name: string): Promise<string | null>;
   set(name: string, value: string): Promise<void>;
 }
-
-export type { RuntimeRef };

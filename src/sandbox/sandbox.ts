@@ -15,6 +15,8 @@ export interface SandboxOptions {
   limits: 'on' | 'off';
   /** How the scripted Letta is reached. */
   letta: 'app-server' | 'single' | 'pair';
+  /** ms between two words of the scripted Letta; default 20: slow enough to be seen, fast enough to be waited for. */
+  pace?: number;
   /** `http`: signed HTTP delivery instead of Socket Mode. */
   delivery?: 'socket' | 'http';
   /** Settings of the bridge that override the sandbox's own; `LETTA_*` among them bring the real agent in. */
@@ -44,8 +46,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
         surface: hosted ? 'hosted' : 'app-server',
         paired: options.letta === 'pair',
         token: TOKEN,
-        // Words come as a model sends them: fast enough to wait for, slow enough to see.
-        pace: 20,
+        pace: options.pace ?? 20,
       });
   // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
   const http = options.delivery === 'http' ? await freePort() : null;

@@ -13,6 +13,7 @@ async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'd
     port: 0,
     limits: 'on',
     env: {},
+    pace: 2,
     log: (line) => void lines.push(line),
     ...options,
   });

@@ -229,6 +229,8 @@ export interface Middle {
   threads: MapThreads;
   surface: HandSurface;
   connections: HandConnection[];
+  /** `failing` makes the next look-ups of people reject. */
+  people: { failing: number };
   readonly connection: HandConnection;
   intake: BridgeIntake;
   workers: ThreadWorkers;
@@ -268,13 +270,19 @@ export function createMiddle(options: { turnsDieWithLink?: boolean; users?: stri
       return connection;
     },
   };
+  const directory = { failing: 0 };
+  const person: People['person'] = (user, team) => {
+    if (directory.failing === 0) return people.person(user, team);
+    directory.failing -= 1;
+    return Promise.reject(new Error('slack is away'));
+  };
   const policy = {
     users: { everyone: false, members: options.users === undefined, ids: options.users ?? [] },
     channels: { everywhere: true, directMessages: true, ids: [] },
   };
   const random = countingRandom();
   const build = () => {
-    const shared = { threads, surface, people, clock, log: silentLog, policy, botUser: BOT };
+    const shared = { threads, surface, people: { ...people, person }, clock, log: silentLog, policy, botUser: BOT };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
     const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink });
     return { workers, intake: new BridgeIntake({ ...shared, workers }) };
@@ -286,6 +294,7 @@ export function createMiddle(options: { turnsDieWithLink?: boolean; users?: stri
     threads,
     surface,
     connections,
+    people: directory,
     get connection() {
       const last = connections.at(-1);
       if (!last) throw new Error('nobody has connected yet');

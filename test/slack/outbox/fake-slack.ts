@@ -64,7 +64,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   };
   const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
   const find = (args: Record<string, unknown>) =>
-    store.find((message) => message.channel === args['channel'] && message.ts === args['ts']);
+    store.find((message) => message.channel === args.channel && message.ts === args.ts);
 
   function watch(method: string, args: Record<string, unknown>) {
     const now = clock.now();
@@ -73,17 +73,17 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     const same = calls.filter((call) => call.method === method && (call.answeredAt ?? now) > now - WINDOW);
     if (limit !== undefined && same.length >= limit) complaints.push(`${method} over ${limit} in 60 s`);
     if (method === 'chat.postMessage') {
-      const last = same.filter((call) => call.args['channel'] === args['channel']).at(-1);
+      const last = same.filter((call) => call.args.channel === args.channel).at(-1);
       if (last && now - last.at < 1000) complaints.push('two posts in a channel within 1 s');
     }
-    if (method === 'chat.update' && String(args['text']).length > 4000) complaints.push('edit with more than 4,000');
-    const key = `${args['channel']} ${args['ts']}`;
+    if (method === 'chat.update' && String(args.text).length > 4000) complaints.push('edit with more than 4,000');
+    const key = `${args.channel} ${args.ts}`;
     if (method === 'chat.update' || method === 'chat.delete') {
       if (inFlight.has(key)) complaints.push('two calls in flight for one message');
     }
     if (method === 'chat.update') {
       const live = same.filter((call) => call.client === 'live');
-      if (args['client'] === 'live' && live.length >= 40) complaints.push('more than 40 live edits in 60 s');
+      if (args.client === 'live' && live.length >= 40) complaints.push('more than 40 live edits in 60 s');
     }
     return key;
   }
@@ -92,38 +92,38 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     const refuse = (error: string) => {
       throw new SlackError(method, 'refused', error);
     };
-    const blocks = (args['blocks'] ?? []) as { text?: string }[];
-    const text = String(args['text'] ?? '');
+    const blocks = (args.blocks ?? []) as { text?: string }[];
+    const text = String(args.text ?? '');
     if (method === 'chat.postMessage') {
-      const thread = (args['thread_ts'] as string | undefined) ?? null;
+      const thread = (args.thread_ts as string | undefined) ?? null;
       const ts = nextTs();
-      store.push({ channel: String(args['channel']), ts, thread, text, blocks, metadata: args['metadata'] });
-      if (thread !== null) statuses.delete(`${args['channel']} ${thread}`);
+      store.push({ channel: String(args.channel), ts, thread, text, blocks, metadata: args.metadata });
+      if (thread !== null) statuses.delete(`${args.channel} ${thread}`);
       return { ts };
     }
     if (method === 'chat.update' || method === 'chat.delete') {
       const message = find(args);
       if (!message) refuse('message_not_found');
       else if (method === 'chat.delete') store.splice(store.indexOf(message), 1);
-      else Object.assign(message, { text, blocks, metadata: args['metadata'] ?? message.metadata });
-      return { ts: args['ts'] };
+      else Object.assign(message, { text, blocks, metadata: args.metadata ?? message.metadata });
+      return { ts: args.ts };
     }
     if (method === 'assistant.threads.setStatus') {
-      statuses.set(`${args['channel_id']} ${args['thread_ts']}`, String(args['status']));
+      statuses.set(`${args.channel_id} ${args.thread_ts}`, String(args.status));
       return {};
     }
     if (method === 'conversations.replies' || method === 'conversations.history') {
-      const thread = method === 'conversations.replies' ? args['ts'] : null;
+      const thread = method === 'conversations.replies' ? args.ts : null;
       const messages = store.filter(
         (message) =>
-          message.channel === args['channel'] &&
+          message.channel === args.channel &&
           message.thread === thread &&
-          compareTs(message.ts, String(args['oldest'])) > 0,
+          compareTs(message.ts, String(args.oldest)) > 0,
       );
       if (method === 'conversations.history') messages.reverse();
-      if (!args['include_all_metadata']) return { messages: messages.map(({ metadata: _, ...rest }) => rest) };
-      const from = Number(args['cursor'] ?? 0);
-      const next = from + Number(args['limit']);
+      if (!args.include_all_metadata) return { messages: messages.map(({ metadata: _, ...rest }) => rest) };
+      const from = Number(args.cursor ?? 0);
+      const next = from + Number(args.limit);
       const next_cursor = next < messages.length ? String(next) : '';
       return { messages: messages.slice(from, next), response_metadata: { next_cursor } };
     }

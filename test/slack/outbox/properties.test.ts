@@ -131,9 +131,9 @@ type Calls = ReturnType<typeof createStage>['slack']['calls'];
 function expectSpacing(updates: Calls) {
   const last = new Map<unknown, number>();
   for (const call of updates) {
-    const before = last.get(call.args['ts']);
+    const before = last.get(call.args.ts);
     if (before !== undefined && call.client === 'live') expect(call.at - before).toBeGreaterThanOrEqual(1_500);
-    last.set(call.args['ts'], call.at);
+    last.set(call.args.ts, call.at);
   }
 }
 
@@ -142,10 +142,10 @@ function expectNoRepeats(calls: Calls) {
   const content = new Map<unknown, string>();
   for (const call of calls) {
     if (call.method !== 'chat.update') continue;
-    const now = JSON.stringify([call.args['blocks'], call.args['text']]);
-    expect(content.get(call.args['ts'])).not.toBe(now);
-    if (call.outcome === 'ok') content.set(call.args['ts'], now);
-    else content.delete(call.args['ts']);
+    const now = JSON.stringify([call.args.blocks, call.args.text]);
+    expect(content.get(call.args.ts)).not.toBe(now);
+    if (call.outcome === 'ok') content.set(call.args.ts, now);
+    else content.delete(call.args.ts);
   }
 }
 
@@ -192,7 +192,7 @@ test('many live threads share the edits fairly and none waits much longer than a
     for (const turn of turns) turn.show({ items: [text(words)] });
     await stage.clock.advance(500);
   }
-  const edits = turns.map((_, n) => stage.slack.of('chat.update').filter((call) => call.args['channel'] === `C${n}`));
+  const edits = turns.map((_, n) => stage.slack.of('chat.update').filter((call) => call.args.channel === `C${n}`));
   const counts = edits.map((calls) => calls.length);
   // 40 a minute over two minutes, for 20 threads.
   expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);

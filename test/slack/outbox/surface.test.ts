@@ -199,7 +199,7 @@ describe('a turn', () => {
     turn.show({ items: [card('A')], activity: { kind: 'waiting_for_people' } });
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual(['card A open', '[waiting_for_people]']);
-    const posted = stage.slack.of('chat.postMessage').map((call) => call.args['text']);
+    const posted = stage.slack.of('chat.postMessage').map((call) => call.args.text);
     expect(posted).toContain('card A open');
   });
 
@@ -514,7 +514,7 @@ describe('a final text', () => {
       ],
     });
     stage.slack.fault = (method, args) =>
-      method.startsWith('chat.') && Array.isArray(args['blocks']) && args['blocks'].length > 0
+      method.startsWith('chat.') && Array.isArray(args.blocks) && args.blocks.length > 0
         ? { kind: 'refused', error: 'invalid_blocks' }
         : null;
     const turn = stage.turn();
@@ -529,7 +529,7 @@ describe('a final text', () => {
   test('has its full form even when Slack refused it half-written', async () => {
     const stage = createStage({ fallback: (post) => [{ ...post, blocks: [], text: 'simple' }] });
     stage.slack.fault = (method, args) =>
-      method.startsWith('chat.') && JSON.stringify(args['blocks'] ?? '').includes('half')
+      method.startsWith('chat.') && JSON.stringify(args.blocks ?? '').includes('half')
         ? { kind: 'refused', error: 'invalid_blocks' }
         : null;
     const turn = stage.turn();
@@ -546,7 +546,7 @@ describe('a final text', () => {
     async (error) => {
       const stage = createStage();
       stage.slack.fault = (method, args) =>
-        method.startsWith('chat.') && Array.isArray(args['blocks']) && args['blocks'].length > 0
+        method.startsWith('chat.') && Array.isArray(args.blocks) && args.blocks.length > 0
           ? { kind: 'refused', error }
           : null;
       const turn = stage.turn();

@@ -27,7 +27,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const TOKEN = 'test-token';
 const START_MS = 60_000;
 
-export function requireLetta(): void {
+function requireLetta(): void {
   if (existsSync(node) && existsSync(letta)) return;
   throw new Error(`no Letta server in ${home}: run "sh test/support/letta/install-letta.sh ${home}" first`);
 }
@@ -77,6 +77,7 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
     };
   }
   await begin();
+  if (surface !== 'app-server') await createAgent(env.LETTA_BASE_URL ?? '');
 
   return {
     env,
@@ -92,6 +93,16 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
       rmSync(state, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** In the cloud somebody has made an agent before a bridge comes along. */
+async function createAgent(baseUrl: string): Promise<void> {
+  const answer = await fetch(`${baseUrl}/v1/agents`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'Real Agent', model: 'lmstudio/scripted' }),
+  });
+  if (!answer.ok) throw new Error(`no agent could be made: ${answer.status} ${await answer.text()}`);
 }
 
 function ended(child: ChildProcess): Promise<void> {
