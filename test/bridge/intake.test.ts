@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { INBOX_LIMIT } from '../../src/bridge/inbox.ts';
+import { BridgeError } from '../../src/errors.ts';
 import { BOT, createMiddle, ROOT, TEAM, THREAD } from '../support/middle.ts';
 
 describe('a message at top level of a channel', () => {
@@ -156,4 +157,48 @@ describe('a slash command', () => {
     const answer = await middle.intake.command({ ...command, actor: { user: 'U04GUEST', team: TEAM }, text: 'status' });
     expect(answer).toContain('Guests');
   });
+});
+
+describe('what Slack delivers twice at the same moment', () => {
+  it('is helped, refused or obeyed once', async () => {
+    for (const [text, user] of [
+      ['', 'U01ALICE'],
+      ['hi', 'U04GUEST'],
+      ['!status', 'U01ALICE'],
+    ] as const) {
+      const middle = createMiddle();
+      const twin = () => middle.write(text, { ts: ROOT, thread: null, mention: true, user });
+      const outcomes = await Promise.all([twin(), twin()]);
+      expect(outcomes.map(({ outcome }) => outcome)).toContain('repeated');
+      expect(middle.surface.said.length + middle.surface.whispered.length).toBe(1);
+    }
+  });
+});
+
+it('a command that failed is obeyed when Slack delivers it again', async () => {
+  const middle = createMiddle();
+  await middle.write('list the files');
+  middle.threads.failing = 1;
+  const again = { ts: '1000.000900', mention: false };
+  await expect(middle.write('!stop', again)).rejects.toThrow('disk full');
+  expect(await middle.write('!stop', again)).toEqual({ outcome: 'command', name: 'stop' });
+  expect(middle.record().turn).toBeNull();
+});
+
+it('a message for which the record has no room is refused in the open, not delivered for ever', async () => {
+  const middle = createMiddle();
+  await middle.write('list the files');
+  middle.threads.update = () =>
+    Promise.reject(new BridgeError('record_too_large', 'too large', { notice: 'Too much is waiting.' }));
+  expect(await middle.write('more', { mention: true })).toEqual({ outcome: 'refused', reason: 'record_too_large' });
+  expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE', text: 'Too much is waiting.' });
+});
+
+it('whoever can not be looked up is not let in: Slack delivers the message again', async () => {
+  const middle = createMiddle();
+  middle.people.failing = 1;
+  const write = () => middle.write('list the files', { ts: ROOT, thread: null, mention: true });
+  await expect(write()).rejects.toThrow('slack is away');
+  expect(middle.threads.records.size).toBe(0);
+  expect(await write()).toEqual({ outcome: 'accepted' });
 });
