@@ -477,16 +477,19 @@ export class ThreadWorker {
       stored.deviceId === runtime.deviceId;
     if (!same) await this.#state.insist((record) => ({ ...record, runtime }));
     this.#askBackground();
-    if (!this.#ending) return this.#takeUp(event);
-    // What was held of a link that is gone since then stays in its order; only the last state counts.
-    const last = this.#held.findIndex((held) => held.type === 'ready');
-    if (last >= 0) this.#held.splice(last, 1);
-    this.#held.push(event);
+    return this.#takeUp(event);
   }
 
   /** What the replay says, held against the turn that is open here. */
   async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
     if (!this.#link.ready) return;
+    if (this.#ending) {
+      // What was held of a link that is gone since then stays in its order; only the last state counts.
+      const last = this.#held.findIndex((held) => held.type === 'ready');
+      if (last >= 0) this.#held.splice(last, 1);
+      this.#held.push(event);
+      return;
+    }
     const now = { loop: this.#link.loop, approvals: event.approvals.length };
     const ours = this.#state.open?.state === 'submitted';
     if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
