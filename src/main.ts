@@ -56,6 +56,7 @@ try {
   if (!stopping) {
     const failure = asBridgeError(error);
     log.error({ err: failure, code: failure.code }, 'the bridge could not start');
+    if (failure.code === 'config_invalid') process.stderr.write(`The bridge can not start: ${failure.message}.\n`);
     process.exit(failure.code === 'config_invalid' ? EXIT_CONFIG : EXIT_FAILED);
   }
 }
