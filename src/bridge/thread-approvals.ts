@@ -162,7 +162,7 @@ export class ThreadApprovals {
   }
 
   /** Closes cards of requests that Letta no longer waits for: answered outside Slack, or lost in a restart. */
-  async close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost'): Promise<void> {
+  async close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost' | 'turn_over'): Promise<void> {
     const { state, clock } = this.#parts;
     const turn = state.open?.id;
     const settled = (state.record?.approvals ?? []).filter(

@@ -639,7 +639,10 @@ export class ThreadWorker {
       this.#state.turn = next;
       this.#state.dirty = true;
     }
-    return event.type === 'approvals-open' ? this.#approvals.close(event.requestIds, 'answered_elsewhere') : undefined;
+    if (event.type !== 'approvals-open') return undefined;
+    // A stop empties Letta's list before it ends the turn: nobody answered.
+    const why = this.#state.open?.stoppedBy ? 'turn_over' : 'answered_elsewhere';
+    return this.#approvals.close(event.requestIds, why);
   }
 
   #onTurnEnded(event: AgentEvent & { type: 'turn-ended' }): void | Promise<void> {

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ConfigError, formatProblems } from '../config.ts';
 import { type Played, play } from './player.ts';
-import { type Sandbox, startSandbox } from './sandbox.ts';
+import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
 import { parseScene } from './scene.ts';
 import { transcript } from './slack/transcript.ts';
 
@@ -14,14 +14,17 @@ const USAGE = `npm run sandbox -- [options]
   --limits off      no rate limits in the small Slack
   --letta KIND      how the scripted Letta is reached: app-server (default), single or pair (hosted relay)
   --http            Slack delivers by signed HTTP instead of Socket Mode
-With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta instead of the scripted one.
+With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta instead of the scripted one; with
+SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instead of the small Slack.
 `;
 
 const print = (text: string) => void process.stdout.write(`${text}\n`);
 
 /** Settings of the bridge that may come from outside; the sandbox brings everything else itself. */
 function bridgeEnv(): Record<string, string | undefined> {
-  const names = Object.keys(process.env).filter((name) => /^(LETTA_|PERMISSIONS$|LOG_LEVEL$|STORE$)/.test(name));
+  const names = Object.keys(process.env).filter((name) =>
+    /^(LETTA_|SLACK_|PERMISSIONS$|LOG_LEVEL$|STORE$|PORT$)/.test(name),
+  );
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
 
@@ -100,21 +103,41 @@ if (given.help) {
 }
 const scene = parseScene(readFileSync(given.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
 
-let sandbox: Sandbox;
-try {
-  const { port, limits, letta } = given;
-  const delivery = given.http ? 'http' : 'socket';
-  const log = (line: string) => void process.stderr.write(line);
-  sandbox = await startSandbox({ port, limits, letta, delivery, env: bridgeEnv(), log });
-} catch (error) {
-  process.stderr.write(
-    error instanceof ConfigError
-      ? formatProblems(error.problems)
-      : `${error instanceof Error ? error.message : error}\n`,
-  );
-  process.exit(2);
+const settings = {
+  port: given.port,
+  limits: given.limits,
+  letta: given.letta,
+  delivery: given.http ? 'http' : 'socket',
+  env: bridgeEnv(),
+  log: (line: string) => void process.stderr.write(line),
+} as const;
+
+async function started<T>(starting: Promise<T>): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    const problems =
+      error instanceof ConfigError
+        ? formatProblems(error.problems)
+        : `${error instanceof Error ? error.message : error}\n`;
+    process.stderr.write(problems);
+    return process.exit(2);
+  }
 }
 
+if (settings.env.SLACK_BOT_TOKEN !== undefined) {
+  const { app, letta, close } = await started(startInRealSlack(settings));
+  const leave = () => void close().finally(() => process.exit(0));
+  process.on('SIGINT', leave);
+  process.on('SIGTERM', leave);
+  print(
+    `In your workspace ${app.identity.url ?? app.identity.teamId}; Letta: ${letta ? `scripted, ${letta.controlUrl}` : 'yours'}.`,
+  );
+  print('Mention the bot there: @agent say 30 words. Ctrl-C ends it.');
+  await new Promise(() => undefined);
+}
+
+const sandbox = await started(startSandbox(settings));
 const end = (code: number) => void sandbox.close().finally(() => process.exit(code));
 process.on('SIGINT', () => end(0));
 process.on('SIGTERM', () => end(0));

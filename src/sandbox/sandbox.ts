@@ -38,16 +38,7 @@ const TOKEN = 'sandbox-letta-token';
 
 /** A small Slack, a scripted Letta and the unchanged bridge between them, on loopback. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const real = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
-  const hosted = options.letta !== 'app-server';
-  const letta = real
-    ? null
-    : await startScriptedLetta({
-        surface: hosted ? 'hosted' : 'app-server',
-        paired: options.letta === 'pair',
-        token: TOKEN,
-        pace: options.pace ?? 20,
-      });
+  const { letta, env: lettaEnv } = await startLetta(options);
   // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
   const http = options.delivery === 'http' ? await freePort() : null;
   const { scopes, events } = readManifest();
@@ -58,11 +49,6 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     events,
     ...(http !== null && { delivery: { http: `http://127.0.0.1:${http}/slack/events` } }),
   });
-  const lettaEnv = !letta
-    ? {}
-    : hosted
-      ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
-      : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
   const slackEnv =
     http === null
       ? { SLACK_APP_TOKEN: slack.tokens.app }
@@ -73,17 +59,11 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     ...slackEnv,
     SLACK_ALLOWED_USERS: 'members',
     SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
-    STORE: 'memory://',
     LOG_LEVEL: 'warn',
     ...lettaEnv,
-    ...options.env,
   };
   try {
-    const config = loadConfig(env);
-    const to = { write: options.log };
-    const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
-    const world = { clock: systemClock, random: systemRandom, log };
-    const app = await startApp(config, world, new AbortController().signal);
+    const app = await startBridge(env, options);
     const close = async () => {
       await app.stop();
       await slack.close();
@@ -101,6 +81,48 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     await letta?.close();
     throw error;
   }
+}
+
+/** A scripted Letta (or a real one, where `LETTA_*` is set) behind the bridge in a real Slack workspace: `SLACK_*` says which. */
+export async function startInRealSlack(options: SandboxOptions): Promise<Pick<Sandbox, 'letta' | 'app' | 'close'>> {
+  const { letta, env } = await startLetta(options);
+  try {
+    const app = await startBridge(env, options);
+    const close = async () => {
+      await app.stop();
+      await letta?.close();
+    };
+    return { letta, app, close };
+  } catch (error) {
+    await letta?.close();
+    throw error;
+  }
+}
+
+async function startLetta(
+  options: SandboxOptions,
+): Promise<{ letta: ScriptedLetta | null; env: Record<string, string> }> {
+  const real = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
+  if (real) return { letta: null, env: {} };
+  const hosted = options.letta !== 'app-server';
+  const letta = await startScriptedLetta({
+    surface: hosted ? 'hosted' : 'app-server',
+    paired: options.letta === 'pair',
+    token: TOKEN,
+    pace: options.pace ?? 20,
+  });
+  const env: Record<string, string> = hosted
+    ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
+    : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
+  return { letta, env };
+}
+
+/** The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise. */
+function startBridge(env: Record<string, string | undefined>, options: SandboxOptions): Promise<App> {
+  const config = loadConfig({ STORE: 'memory://', ...env, ...options.env });
+  const to = { write: options.log };
+  const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
+  return startApp(config, { clock: systemClock, random: systemRandom, log }, new AbortController().signal);
 }
 
 const manifest = z.object({

@@ -22,6 +22,12 @@ async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'd
     const played = await play(sandbox, scene);
     const story = played.threads.map((thread) => thread.transcript).join('\n\n');
     expect(played.failures, `${story}\n${lines.join('')}`).toEqual([]);
+    // Only people who take part are ever named to Slack, whatever people and the agent write.
+    const pinged = played.threads.flatMap((thread) =>
+      sandbox.slack.control.messages(thread.channel).flatMap((message) => (message.bot_id ? message.pings : [])),
+    );
+    const acting = scene.steps.flatMap((step) => ('as' in step ? [step.as] : []));
+    expect(pinged.filter((id) => !acting.includes(id))).toEqual([]);
     const { ratelimited, statuses } = sandbox.slack.control.state();
     expect(ratelimited).toEqual({});
     expect(statuses).toEqual([]);

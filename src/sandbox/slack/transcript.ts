@@ -20,15 +20,21 @@ function shown(text: string, slack: SmallSlack): string {
   return unescapeText(readable);
 }
 
+/** Text that Slack parses nothing in, in a form that {@link shown} leaves as it is. */
+function literal(text: unknown): string {
+  return String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
 function textOf(value: unknown): string {
-  return isObject(value) && typeof value.text === 'string' ? value.text : '';
+  if (!isObject(value) || typeof value.text !== 'string') return '';
+  return value.type === 'plain_text' ? literal(value.text) : value.text;
 }
 
 function richText(element: unknown): string {
   if (!isObject(element)) return '';
   switch (element.type) {
     case 'text':
-      return String(element.text);
+      return literal(element.text);
     case 'link':
       return typeof element.text === 'string' ? `${element.text} (${String(element.url)})` : String(element.url);
     case 'user':
@@ -77,7 +83,7 @@ function block(item: JsonObject, slack: SmallSlack): string[] {
     case 'context':
       return lines(
         `· ${objects(item.elements)
-          .map((part) => (part.type === 'image' ? element(part) : String(part.text)))
+          .map((part) => (part.type === 'image' ? element(part) : textOf(part)))
           .join(' · ')}`,
       );
     case 'markdown':
@@ -86,9 +92,9 @@ function block(item: JsonObject, slack: SmallSlack): string[] {
       return objects(item.elements).flatMap((part) => lines(richText(part)));
     case 'actions':
     case 'context_actions':
-      return [objects(item.elements).map(element).join(' ')];
+      return lines(objects(item.elements).map(element).join(' '));
     case 'input':
-      return [`${textOf(item.label)}: ${isObject(item.element) ? element(item.element) : ''}`];
+      return lines(`${textOf(item.label)}: ${isObject(item.element) ? element(item.element) : ''}`);
     case 'divider':
       return ['────'];
     case 'image':
