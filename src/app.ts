@@ -1,20 +1,12 @@
-import type { PermissionMode } from './bridge/agent-event.ts';
-import { BridgeIntake } from './bridge/intake.ts';
 import type { Clock, Log, Random } from './bridge/ports.ts';
-import { ThreadWorkers } from './bridge/thread-workers.ts';
 import type { Config } from './config.ts';
-import { createGateway } from './letta/gateway.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
 import { type Identity, identify } from './slack/identity.ts';
-import { plainPosts } from './slack/outbox/plain.ts';
-import { createSurface } from './slack/outbox/surface.ts';
-import { createPeople } from './slack/people.ts';
-import { noticePosts } from './slack/render/notice.ts';
-import { createRenderer } from './slack/render/posts.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
+import { wireBridge } from './wiring.ts';
 
 /** Without a connection to Slack for this long the bridge counts as deaf (PLATFORM.md 13). */
 const DEAF_AFTER_MS = 30_000;
@@ -63,44 +55,21 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const { botToken, apiUrl } = config.slack;
     const api = createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log });
     const identity = await identify({ api, clock, random, log, signal });
-    const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
-    const surface = createSurface({
-      api,
-      renderer: createRenderer,
-      fallback: plainPosts,
-      notice: noticePosts,
+    const { intake, workers, ...bridge } = wireBridge({
       clock,
       random,
       log,
-    });
-    closing.push(() => surface.close());
-
-    const { letta, agentId } = config;
-    const gateway = createGateway({
-      target: letta,
-      agentId,
-      clock,
-      random,
+      api,
+      identity,
+      store,
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
-      choices: store.choices,
-      log,
-    });
-
-    const mode: PermissionMode = config.permissions;
-    const middle = {
-      threads: store.threads,
-      surface,
-      people,
-      clock,
-      log,
+      target: config.letta,
+      agentId: config.agentId,
       policy: config.access,
-      botUser: identity.botUserId,
-    };
-    const turnsDieWithLink = letta.mode === 'app-server';
-    const workers = new ThreadWorkers({ ...middle, gateway, random, mode, turnsDieWithLink });
-    closing.push(() => workers.close());
-    const intake = new BridgeIntake({ ...middle, workers });
+      mode: config.permissions,
+    });
+    closing.push(() => bridge.stop());
 
     const checks = (): Check[] => {
       const { connected, since } = inbound.state();
@@ -129,7 +98,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       served = await serveHealth(health, { port: config.port });
       closing.push(served.stop);
     }
-    log.info({ team: identity.teamId, bot: identity.botUserId, letta: letta.mode }, 'the bridge is up');
+    log.info({ team: identity.teamId, bot: identity.botUserId, letta: config.letta.mode }, 'the bridge is up');
     return { identity, port: served?.port ?? inbound.port(), stop };
   } catch (error) {
     await stop();

@@ -1,0 +1,71 @@
+import type { Policy } from './bridge/access.ts';
+import type { PermissionMode } from './bridge/agent-event.ts';
+import { BridgeIntake } from './bridge/intake.ts';
+import type { Choices, Clock, Log, Random, Surface, Threads } from './bridge/ports.ts';
+import { ThreadWorkers } from './bridge/thread-workers.ts';
+import { createGateway, type LettaTarget } from './letta/gateway.ts';
+import type { FetchLike } from './letta/hosted-api.ts';
+import type { LaneDialer } from './letta/link/lane.ts';
+import type { Identity } from './slack/identity.ts';
+import { plainPosts } from './slack/outbox/plain.ts';
+import { createSurface } from './slack/outbox/surface.ts';
+import { createPeople } from './slack/people.ts';
+import { noticePosts } from './slack/render/notice.ts';
+import { createRenderer } from './slack/render/posts.ts';
+import type { SlackApi } from './slack/slack-api.ts';
+
+/** The five ports, and what is configured. */
+export interface BridgeParts {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Of one workspace; `identity` is who we are there. */
+  api: SlackApi;
+  identity: Pick<Identity, 'botUserId' | 'enterpriseId'>;
+  store: { threads: Threads; choices: Choices };
+  dial: LaneDialer;
+  /** Used in `cloud` mode only. */
+  fetch: FetchLike;
+  target: LettaTarget;
+  agentId: string | null;
+  policy: Policy;
+  mode: PermissionMode;
+}
+
+export interface Bridge {
+  intake: BridgeIntake;
+  workers: ThreadWorkers;
+  surface: Surface;
+  /** Ends the workers, then the surface: what is on disk is enough to go on. Stopping twice is fine. */
+  stop(): Promise<void>;
+}
+
+/** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
+export function wireBridge(parts: BridgeParts): Bridge {
+  const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch } = parts;
+  const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
+  const surface = createSurface({
+    api,
+    renderer: createRenderer,
+    fallback: plainPosts,
+    notice: noticePosts,
+    clock,
+    random,
+    log,
+  });
+  const { choices, threads } = store;
+  const gateway = createGateway({ target, agentId, clock, random, dial, fetch, choices, log });
+  const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId };
+  const turnsDieWithLink = target.mode === 'app-server';
+  const workers = new ThreadWorkers({ ...middle, gateway, random, mode, turnsDieWithLink });
+  const intake = new BridgeIntake({ ...middle, workers });
+  return {
+    intake,
+    workers,
+    surface,
+    async stop() {
+      workers.close();
+      await surface.close();
+    },
+  };
+}

@@ -1,0 +1,133 @@
+import type { Clock, Timer } from '../../src/bridge/ports.ts';
+
+interface Entry {
+  at: number;
+  order: number;
+  run: (() => void) | null;
+}
+
+/** A clock of somebody who can be cut off: from then on none of its timers fires. */
+export interface ScopedClock extends Clock {
+  cut(): void;
+  /** Timers that still wait. */
+  waiting(): number;
+}
+
+/**
+ * Time that jumps from one event to the next. What is due at the same ms happens in the order in which it was asked
+ * for; after each event all promises that are settled run on before the next one.
+ */
+export class VirtualClock implements Clock {
+  readonly start = Date.UTC(2026, 0, 5, 9, 0, 0);
+  #now = this.start;
+  #order = 0;
+  #events = 0;
+  /** A binary heap. */
+  readonly #heap: Entry[] = [];
+
+  get events(): number {
+    return this.#events;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, run: () => void): Timer {
+    const entry: Entry = { at: this.#now + Math.max(1, Math.ceil(ms)), order: this.#order, run };
+    this.#order += 1;
+    this.#push(entry);
+    return {
+      cancel() {
+        entry.run = null;
+      },
+    };
+  }
+
+  scoped(): ScopedClock {
+    let open = true;
+    let waiting = 0;
+    return {
+      now: () => this.#now,
+      after: (ms, run) => {
+        let done = false;
+        const over = () => {
+          if (!done) waiting -= 1;
+          done = true;
+        };
+        waiting += 1;
+        const timer = this.after(ms, () => {
+          over();
+          if (open) run();
+        });
+        return {
+          cancel() {
+            over();
+            timer.cancel();
+          },
+        };
+      },
+      cut() {
+        open = false;
+      },
+      waiting: () => waiting,
+    };
+  }
+
+  /** Lets everything happen that is due until `until` (ms since 1970). */
+  async runUntil(until: number): Promise<void> {
+    await drained();
+    for (let next = this.#heap[0]; next && next.at <= until; next = this.#heap[0]) {
+      this.#pop();
+      if (!next.run) continue;
+      this.#now = Math.max(this.#now, next.at);
+      this.#events += 1;
+      next.run();
+      await drained();
+    }
+    this.#now = Math.max(this.#now, until);
+  }
+
+  #push(entry: Entry): void {
+    const heap = this.#heap;
+    heap.push(entry);
+    for (let at = heap.length - 1; at > 0; ) {
+      const up = (at - 1) >> 1;
+      if (!swapIf(heap, up, at)) break;
+      at = up;
+    }
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (!last || heap.length === 0) return;
+    heap[0] = last;
+    for (let at = 0; ; ) {
+      const left = 2 * at + 1;
+      const right = left + 1;
+      const next = right < heap.length && isBefore(heap[right], heap[left]) ? right : left;
+      if (next >= heap.length || !swapIf(heap, at, next)) break;
+      at = next;
+    }
+  }
+}
+
+function isBefore(a: Entry | undefined, b: Entry | undefined): boolean {
+  if (!a || !b) return false;
+  return a.at === b.at ? a.order < b.order : a.at < b.at;
+}
+
+/** Puts the earlier one up. */
+function swapIf(heap: Entry[], up: number, down: number): boolean {
+  const [a, b] = [heap[up], heap[down]];
+  if (!a || !b || !isBefore(b, a)) return false;
+  heap[up] = b;
+  heap[down] = a;
+  return true;
+}
+
+/** One turn of the event loop: by then every promise that could run on has. */
+function drained(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}

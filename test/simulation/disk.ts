@@ -1,0 +1,153 @@
+import { keyvStorageCapability } from 'keyv';
+import type { StorageAdapter } from '../../src/storage/sqlite.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Life } from './life.ts';
+import type { Chance } from './random.ts';
+import type { Story } from './story.ts';
+
+export interface DiskFaults {
+  /** Chance that a write fails, half of the time after it was done. */
+  fails: number;
+  /** Chance that a read fails. */
+  unreadable: number;
+  /** Chance that an operation takes seconds. */
+  slow: number;
+}
+
+/** What survives a crash. Loses nothing that was confirmed; what was under way at a crash may or may not be there. */
+export class SimDisk {
+  readonly namespaces = new Map<string, Map<string, string>>();
+  readonly #clock: VirtualClock;
+  readonly #chance: Chance;
+  readonly #story: Story;
+  faults: DiskFaults = { fails: 0, unreadable: 0, slow: 0 };
+  /** Told of every row that was written. */
+  onWrite: (namespace: string, key: string, value: string) => void = () => undefined;
+
+  constructor(clock: VirtualClock, chance: Chance, story: Story) {
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#story = story;
+  }
+
+  rows(namespace: string): Map<string, string> {
+    const known = this.namespaces.get(namespace) ?? new Map<string, string>();
+    this.namespaces.set(namespace, known);
+    return known;
+  }
+
+  /** keyv's storage for one process: after its end nothing it asked for is answered. */
+  adapterFor(life: Life): (namespace: string) => StorageAdapter {
+    return (namespace) => new SimAdapter(this, life, namespace);
+  }
+
+  read<T>(life: Life, what: string, read: () => T): Promise<T> {
+    const chance = this.#chance;
+    return new Promise((resolve, reject) => {
+      const fails = chance.chance(this.faults.unreadable);
+      this.#clock.after(this.#latency(), () => {
+        if (life.over) return;
+        if (fails) this.#story.add('disk', `can not read ${what}`);
+        if (fails) reject(new Error('disk: EIO'));
+        else resolve(read());
+      });
+    });
+  }
+
+  write<T>(life: Life, what: string, write: () => T): Promise<T> {
+    const chance = this.#chance;
+    return new Promise((resolve, reject) => {
+      const fails = chance.chance(this.faults.fails);
+      const after = chance.chance(0.5);
+      let done = false;
+      const apply = () => {
+        done = true;
+        return write();
+      };
+      const atCrash = () => {
+        if (!done && chance.chance(0.5)) apply();
+      };
+      life.onCut(atCrash);
+      this.#clock.after(this.#latency(), () => {
+        if (life.over) return;
+        life.offCut(atCrash);
+        if (fails) {
+          this.#story.add('disk', `fails ${after ? 'after' : 'before'} writing ${what}`);
+          if (after) apply();
+          reject(new Error('disk: ENOSPC'));
+        } else resolve(apply());
+      });
+    });
+  }
+
+  #latency(): number {
+    const chance = this.#chance;
+    return chance.chance(this.faults.slow) ? chance.between(100, 3_000) : chance.between(0, 4);
+  }
+}
+
+class SimAdapter implements StorageAdapter {
+  readonly #disk: SimDisk;
+  readonly #life: Life;
+  readonly #namespace: string;
+
+  constructor(disk: SimDisk, life: Life, namespace: string) {
+    this.#disk = disk;
+    this.#life = life;
+    this.#namespace = namespace;
+  }
+
+  get capabilities() {
+    return keyvStorageCapability(this);
+  }
+
+  get #rows(): Map<string, string> {
+    return this.#disk.rows(this.#namespace);
+  }
+
+  async get<Value>(key: string): Promise<Value | string | undefined> {
+    return this.#disk.read(this.#life, `${this.#namespace}/${key}`, () => this.#rows.get(key));
+  }
+
+  async set(key: string, value: unknown): Promise<boolean> {
+    if (typeof value !== 'string') throw new TypeError('only serialised values are stored');
+    return this.#disk.write(this.#life, `${this.#namespace}/${key}`, () => {
+      this.#rows.set(key, value);
+      this.#disk.onWrite(this.#namespace, key, value);
+      return true;
+    });
+  }
+
+  async has(key: string): Promise<boolean> {
+    return (await this.get(key)) !== undefined;
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.#disk.write(this.#life, `${this.#namespace}/${key} (gone)`, () => this.#rows.delete(key));
+  }
+
+  async clear(): Promise<void> {
+    await this.#disk.write(this.#life, this.#namespace, () => this.#rows.clear());
+  }
+
+  getMany<Value>(keys: string[]): Promise<(Value | string | undefined)[]> {
+    return Promise.all(keys.map((key) => this.get<Value>(key)));
+  }
+
+  hasMany(keys: string[]): Promise<boolean[]> {
+    return Promise.all(keys.map((key) => this.has(key)));
+  }
+
+  setMany(entries: { key: string; value: unknown }[]): Promise<boolean[]> {
+    return Promise.all(entries.map(({ key, value }) => this.set(key, value)));
+  }
+
+  deleteMany(keys: string[]): Promise<boolean[]> {
+    return Promise.all(keys.map((key) => this.delete(key)));
+  }
+
+  async *iterator(): AsyncGenerator<[string, string], void> {
+    const rows = await this.#disk.read(this.#life, `${this.#namespace}/*`, () => [...this.#rows]);
+    yield* rows;
+  }
+}

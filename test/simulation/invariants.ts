@@ -1,0 +1,231 @@
+import type { TruthTurn } from './letta-turn.ts';
+import type { Written } from './people.ts';
+import { BOT, type SlackMessage, visibleText } from './slack.ts';
+import { readRecord, type World } from './world.ts';
+
+type Ending = 'done' | 'stopped' | 'failed' | 'interrupted' | 'live';
+
+/** One turn of the bridge, as people see it. */
+interface Shown {
+  id: string;
+  posts: SlackMessage[];
+  ending: Ending;
+}
+
+/** What must hold when all has come to rest. */
+export function judge(world: World): void {
+  const shown = shownTurns(world);
+  judgeLiveElements(world, shown);
+  judgeMessages(world, shown);
+  judgeText(world, shown);
+  judgeOrder(world);
+  judgeApprovals(world);
+  judgeStorage(world);
+  judgeLeftovers(world);
+}
+
+const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
+
+function shownTurns({ slack }: World): Map<string, Shown> {
+  const turns = new Map<string, Shown>();
+  for (const message of [...slack.messages].sort((a, b) => (a.ts < b.ts ? -1 : 1))) {
+    const id = message.metadata?.turn;
+    if (message.user !== BOT || message.onlyFor !== null || !id?.startsWith('turn-')) continue;
+    const turn = turns.get(id) ?? { id, posts: [], ending: 'live' };
+    turns.set(id, turn);
+    turn.posts.push(message);
+    turn.ending = endingOf(message);
+  }
+  return turns;
+}
+
+/** How a turn ended, by its last message. */
+function endingOf(message: SlackMessage): Ending {
+  const last = message.blocks.at(-1);
+  const line = (last ? visibleText({ ...message, blocks: [last] }) : message.text).trim();
+  if (LIVE.test(line) || last?.type === 'actions') return 'live';
+  if (/⚡ Interrupted/.test(line)) return 'interrupted';
+  if (/🛑 Stopped/.test(line)) return 'stopped';
+  if (/⚠️/.test(line)) return 'failed';
+  return 'done';
+}
+
+function judgeLiveElements({ slack, story }: World, shown: Map<string, Shown>): void {
+  for (const button of slack.buttons()) story.violation(`${button.actionId} is left at ${button.message.ts}`);
+  for (const turn of shown.values()) {
+    if (turn.ending === 'live') story.violation(`${turn.id} looks alive`);
+    const parts = turn.posts.map((post) => post.metadata?.part);
+    const doubled = parts.find((part, at) => parts.indexOf(part) !== at);
+    if (doubled !== undefined) story.violation(`${turn.id} shows part ${doubled} twice`);
+    const endings = turn.posts.filter((post) => post.blocks.at(-1)?.type === 'context');
+    const simple = turn.posts.some((post) => post.blocks.length === 0);
+    if (!simple && endings.length !== 1) story.violation(`${turn.id} has ${endings.length} last lines`);
+  }
+}
+
+/** Turns of the bridge that carried a message, and turns of Letta that were given it. */
+function fateOf(world: World, written: Written, shown: Map<string, Shown>) {
+  const bridge = [...world.items].flatMap(([id, keys]) => (keys.has(written.message.key) ? [id] : []));
+  const letta = world.letta.truth.filter((turn) => turn.carried.includes(written.name));
+  return { bridge: bridge.flatMap((id) => shown.get(id) ?? []), letta };
+}
+
+function judgeMessages(world: World, shown: Map<string, Shown>): void {
+  const { people, slack, story, stored } = world;
+  for (const written of people.written) {
+    const { name, message } = written;
+    const taken = stored.get(message.key) === 'speak';
+    const { bridge, letta } = fateOf(world, written, shown);
+    if (letta.length > 1) story.violation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
+    if (written.outcomes.filter((outcome) => outcome === 'accepted').length > 1)
+      story.violation(`${name} was accepted twice`);
+    if (written.outcomes.includes('accepted') && !taken) story.violation(`${name} was accepted and is on no disk`);
+    if (!taken) {
+      if (letta.length > 0) story.violation(`${name} ran though nobody took it`);
+      continue;
+    }
+    if (letta.length > 0) {
+      if (bridge.length === 0) story.violation(`${name} ran in turn ${letta[0]?.n}, and nothing of it is shown`);
+      continue;
+    }
+    const dropped = slack.messages.some(
+      (post) =>
+        post.user === BOT && post.metadata?.turn.startsWith('turn-') !== true && visibleText(post).includes(name),
+    );
+    const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
+    if (!dropped && !ended) story.violation(`${name} is lost: it never ran and nobody was told`);
+  }
+}
+
+interface Word {
+  turn: number;
+  at: number;
+  shown: Shown | null;
+}
+
+function judgeText(world: World, shown: Map<string, Shown>): void {
+  const { slack, story, letta } = world;
+  const visible = new Map<number, Word[]>();
+  const places = new Map<string, SlackMessage[]>();
+  for (const message of [...slack.messages].sort((a, b) => (a.ts < b.ts ? -1 : 1))) {
+    if (message.user !== BOT) continue;
+    const place = `${message.channel}/${message.thread ?? 'top'}`;
+    places.set(place, [...(places.get(place) ?? []), message]);
+  }
+  for (const [place, messages] of places) {
+    let latest = 0;
+    for (const message of messages) {
+      const owner = shown.get(message.metadata?.turn ?? '') ?? null;
+      for (const found of visibleText(message).matchAll(/t(\d+)w(\d+)z/g)) {
+        const word = { turn: Number(found[1]), at: Number(found[2]), shown: owner };
+        const words = visible.get(word.turn) ?? [];
+        visible.set(word.turn, words);
+        const before = words.at(-1)?.at ?? -1;
+        if (words.some((known) => known.at === word.at)) story.violation(`${found[0]} is shown twice in ${place}`);
+        else if (word.at < before) story.violation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
+        if (word.turn < latest)
+          story.violation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
+        latest = Math.max(latest, word.turn);
+        words.push(word);
+      }
+    }
+  }
+  for (const turn of letta.truth) judgeTurnText(world, turn, visible.get(turn.n) ?? [], shown);
+}
+
+function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<string, Shown>): void {
+  const { story, people } = world;
+  const said = turn.pieces.flatMap((piece) => (piece.void ? [] : piece.words));
+  const taken = turn.pieces.flatMap((piece) => (piece.void ? piece.words : []));
+  const seen = words.map((word) => `t${word.turn}w${word.at}z`);
+  const owners = new Set(words.flatMap((word) => (word.shown ? [word.shown] : [])));
+  for (const name of turn.carried) {
+    const written = people.written.find((known) => known.name === name);
+    const { bridge } = written ? fateOf(world, written, shown) : { bridge: [] };
+    const last = bridge.at(-1);
+    if (last) owners.add(last);
+  }
+  const voided = seen.filter((word) => taken.includes(word));
+  if (voided.length > 0) story.violation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
+  const done = [...owners].filter((owner) => owner.ending === 'done');
+  if (done.length === 0) return;
+  if (turn.end !== 'end_turn') story.violation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
+  const missing = said.filter((word) => !seen.includes(word));
+  if (missing.length > 0) {
+    story.violation(
+      `turn ${turn.n}: ${missing.length} of ${said.length} words are missing, first ${missing[0]}, and nothing says so`,
+    );
+  }
+}
+
+/** A message that was taken before another was written is never answered after it. */
+function judgeOrder({ people, letta, stored, story }: World): void {
+  const place = new Map<string, number>();
+  for (const [at, name] of letta.truth.flatMap((turn) => turn.carried).entries()) place.set(name, at);
+  const ran = people.written.filter(
+    (written) => stored.get(written.message.key) === 'speak' && place.has(written.name),
+  );
+  for (const a of ran) {
+    for (const b of ran) {
+      const sameThread = a.root === b.root && a.message.channel === b.message.channel;
+      if (!sameThread || a.ackedAt === null || a.ackedAt >= b.at) continue;
+      if ((place.get(a.name) ?? 0) > (place.get(b.name) ?? 0))
+        story.violation(`${a.name} was answered after ${b.name}`);
+    }
+  }
+}
+
+function judgeApprovals({ people, letta, story }: World): void {
+  const decided = new Map<string, string>();
+  for (const click of people.clicks) {
+    if (click.behavior === null || click.result !== 'decided') continue;
+    if (!click.asks.includes(click.user))
+      story.violation(`${click.user} decided ${click.about}, asked was ${click.asks}`);
+    const before = decided.get(click.token);
+    if (before !== undefined) story.violation(`${click.about} was decided twice`);
+    decided.set(click.token, click.behavior);
+  }
+  const heard = new Set<string>();
+  for (const { about, behavior } of letta.decisions) {
+    if (heard.has(about)) story.violation(`Letta was told twice about ${about}`);
+    heard.add(about);
+    const backing = people.clicks.filter(
+      (click) => click.about === about && click.behavior === behavior && click.asks.includes(click.user),
+    );
+    const given = backing.some(
+      (click) => click.result === 'decided' || click.result === 'given' || click.result === 'failed',
+    );
+    if (!given) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
+    const other = people.clicks.find(
+      (click) =>
+        click.about === about && click.result === 'decided' && click.behavior !== null && click.behavior !== behavior,
+    );
+    if (other) story.violation(`${other.user} decided ${other.behavior} about ${about}, Letta heard ${behavior}`);
+  }
+}
+
+function judgeStorage({ disk, story }: World): void {
+  for (const key of disk.rows('active').keys()) story.violation(`${key} is still marked as active`);
+  const tokens = new Set<string>();
+  for (const [key, value] of disk.rows('threads')) {
+    const { record } = readRecord(value);
+    if (record.turn) story.violation(`${key} still has ${record.turn.id}`);
+    if (record.inbox.length > 0) story.violation(`${key} still has ${record.inbox.length} messages waiting`);
+    if (record.background) story.violation(`${key} still has something in the background`);
+    for (const approval of record.approvals) {
+      if (approval.state.state === 'open') story.violation(`${key} still has an open approval`);
+      tokens.add(approval.token);
+    }
+  }
+  for (const token of disk.rows('tokens').keys()) {
+    if (!tokens.has(token)) story.violation(`a token of nothing is left: ${token}`);
+  }
+  for (const key of disk.rows('items').keys()) story.violation(`a message is left: ${key}`);
+}
+
+function judgeLeftovers({ letta, life, story }: World): void {
+  const lanes = [...letta.dialled].filter((lane) => lane.held).length;
+  if (lanes > 0) story.violation(`${lanes} lanes are left open`);
+  const timers = life?.clock.waiting() ?? 0;
+  if (timers > 0) story.violation(`${timers} timers are left`);
+}

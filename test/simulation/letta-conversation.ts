@@ -1,0 +1,418 @@
+import type { VirtualClock } from './clock.ts';
+import { SimTurn, type ToolCall, type TruthTurn, type TurnInput } from './letta-turn.ts';
+import type { Chance } from './random.ts';
+import type { Story } from './story.ts';
+
+type Json = Record<string, unknown>;
+
+/** What a conversation needs of the server it lives in. */
+export interface Host {
+  clock: VirtualClock;
+  chance: Chance;
+  story: Story;
+  nextRun(): string;
+  nextItem(): string;
+  nextTurn(): number;
+  /** To everybody who listens to this conversation. */
+  emit(conversation: SimConversation, type: string, body: Json): void;
+  listeners(conversation: SimConversation): number;
+  truth: TruthTurn[];
+  decisions: { about: string; conversation: string; behavior: string; at: number }[];
+}
+
+/** An approval that waits. */
+export interface Pending {
+  requestId: string;
+  request: Json;
+  about: string;
+  turn: SimTurn;
+  resolve(decision: { allow: boolean; message: string; input: Json | null }): void;
+}
+
+interface QueueItem {
+  id: string;
+  clientId: string;
+  content: string;
+  notification: boolean;
+}
+
+/** An input up to this long after a direct turn's end begins a turn that the server does not track (PROTOCOL.md 11). */
+const UNTRACKED_MS = 30;
+const TIED_RUNS = 32;
+
+/** One conversation: its history, its queue, its turn. */
+export class SimConversation {
+  readonly id: string;
+  readonly agentId: string;
+  readonly host: Host;
+  mode = 'unrestricted';
+  lastRun: string | null = null;
+  /** Oldest first. */
+  readonly #history: Json[] = [];
+  #loop: Json = { status: 'WAITING_ON_INPUT', active_run_ids: [], executing_tool_call_ids: [] };
+  readonly #tied = new Map<string, string[]>();
+  #pending: Pending | null = null;
+  #turn: SimTurn | null = null;
+  #queue: QueueItem[] = [];
+  #queued = 0;
+  #background: Json[] = [];
+  #untrackedUntil = 0;
+  /** After an abort or a restart the next input goes through the queue. */
+  #interrupted = false;
+  #pumping = false;
+  #epoch = 0;
+
+  constructor(id: string, agentId: string, host: Host) {
+    this.id = id;
+    this.agentId = agentId;
+    this.host = host;
+  }
+
+  get runtime(): Json {
+    return { agent_id: this.agentId, conversation_id: this.id };
+  }
+
+  get busy(): boolean {
+    return this.#turn !== null || this.#queue.length > 0 || this.#background.length > 0;
+  }
+
+  // ---- what clients see ------------------------------------------------------------------------
+
+  emit(type: string, body: Json): void {
+    this.host.emit(this, type, body);
+  }
+
+  delta(delta: Json): void {
+    if (typeof delta.run_id === 'string') this.lastRun = delta.run_id;
+    this.emit('stream_delta', { delta });
+  }
+
+  setLoop(status: string, runs: readonly string[] = [], executing: readonly string[] = []): void {
+    this.#loop = { status, active_run_ids: [...runs], executing_tool_call_ids: [...executing] };
+    this.emit('update_loop_status', this.#loopBody());
+  }
+
+  showDevice(): void {
+    this.emit('update_device_status', this.#deviceBody());
+  }
+
+  #loopBody(): Json {
+    const tied = this.#tied.size > 0 ? { client_message_ids_by_run_id: Object.fromEntries(this.#tied) } : {};
+    return { loop_status: { ...this.#loop, ...tied } };
+  }
+
+  #deviceBody(): Json {
+    const pending = this.#pending ? [{ request_id: this.#pending.requestId, request: this.#pending.request }] : [];
+    return {
+      device_status: {
+        is_online: true,
+        is_processing: this.#turn !== null,
+        current_permission_mode: this.mode,
+        current_working_directory: '/project',
+        background_processes: this.#background,
+        pending_control_requests: pending,
+        letta_code_version: null,
+      },
+    };
+  }
+
+  #queueBody(removed: readonly string[] = []): Json {
+    const queue = this.#queue.map((item) => ({
+      id: item.id,
+      client_message_id: item.clientId,
+      kind: item.notification ? 'task_notification' : 'message',
+      source: item.notification ? 'task_notification' : 'user',
+      content: item.content,
+    }));
+    return {
+      queue,
+      removed: removed.map((clientId) => ({ client_message_id: clientId, disposition: 'dequeued' })),
+    };
+  }
+
+  /** The state, as after `sync` or `runtime_start` (PROTOCOL.md 3.2). */
+  replay(tell: (type: string, body: Json) => void, recover: boolean): void {
+    this.#untrackedUntil = 0;
+    if (recover && this.#pending) tell('control_request', this.#requestBody(this.#pending));
+    tell('update_device_status', this.#deviceBody());
+    tell('update_loop_status', this.#loopBody());
+    tell('update_queue', this.#queueBody());
+    tell('update_subagent_state', { subagents: [] });
+    this.wake();
+  }
+
+  /** What a device that found its router again says of a turn that goes on. */
+  showIfBusy(): void {
+    if (!this.#turn) return;
+    this.showDevice();
+    this.emit('update_loop_status', this.#loopBody());
+  }
+
+  // ---- history ---------------------------------------------------------------------------------
+
+  remember(item: Json): void {
+    this.#history.push({ date: new Date(this.host.clock.now()).toISOString(), ...item });
+  }
+
+  /** Newest first. */
+  messages(limit: number): Json[] {
+    return this.#history.slice(-limit).reverse();
+  }
+
+  // ---- input -----------------------------------------------------------------------------------
+
+  /** What follows from it happens in `go`, after the answer is sent. */
+  submit(clientId: string, content: string): { disposition: 'started' | 'queued'; go: () => void } {
+    const { host } = this;
+    const nothing = () => undefined;
+    if (this.#turn?.truth.clientIds.includes(clientId)) return { disposition: 'started', go: nothing };
+    if (this.#queue.some((item) => item.clientId === clientId)) return { disposition: 'queued', go: nothing };
+    if (this.#turn || this.#pumping || this.#interrupted || this.#queue.length > 0) {
+      return { disposition: 'queued', go: () => this.#enqueue(clientId, content, false) };
+    }
+    if (host.clock.now() < this.#untrackedUntil) {
+      host.story.violation(`${clientId} was sent right behind a turn's end: Letta does not track its turn`);
+    }
+    const input: TurnInput = { origin: 'direct', notification: false, messages: [{ clientId, content }] };
+    return { disposition: 'started', go: () => this.#start(input) };
+  }
+
+  /** A turn that nobody asked for (PROTOCOL.md 13). */
+  notify(): void {
+    const n = this.host.nextItem();
+    this.#enqueue(`cm-q-${n}`, `<task-notification>task ${n} is done</task-notification>`, true);
+  }
+
+  /** A background command: its end starts a turn. */
+  work(ms: number): void {
+    const process = { process_id: this.host.nextItem(), status: 'running', kind: 'bash' };
+    this.#background = [...this.#background, process];
+    this.showDevice();
+    this.host.clock.after(ms, () => {
+      if (!this.#background.includes(process)) return;
+      this.#background = this.#background.filter((other) => other !== process);
+      this.showDevice();
+      this.notify();
+    });
+  }
+
+  #enqueue(clientId: string, content: string, notification: boolean): void {
+    this.#queued += 1;
+    this.#queue.push({ id: `q-${this.#queued}`, clientId, content, notification });
+    this.emit('update_queue', this.#queueBody());
+    this.wake();
+  }
+
+  /** All that waits becomes one turn; it waits itself until somebody listens. */
+  wake(): void {
+    if (this.#turn || this.#pumping || this.#queue.length === 0 || this.host.listeners(this) === 0) return;
+    this.#pumping = true;
+    const epoch = this.#epoch;
+    this.host.clock.after(5, () => {
+      if (this.#epoch !== epoch) return;
+      this.#pumping = false;
+      if (this.#turn || this.#queue.length === 0 || this.host.listeners(this) === 0) return;
+      const items = this.#queue.splice(0);
+      const messages = this.#echo(items);
+      this.#start({ origin: 'queue', notification: items.every((item) => item.notification), messages });
+    });
+  }
+
+  /** What waits joins the running turn right after a tool (PROTOCOL.md 11). */
+  absorb(): TurnInput['messages'] {
+    const items = this.#queue.splice(0);
+    if (items.length === 0) return [];
+    const messages = this.#echo(items);
+    for (const message of messages) this.#takeIn(message, this.#turn?.truth ?? null);
+    return messages;
+  }
+
+  #echo(items: readonly QueueItem[]): TurnInput['messages'] {
+    const messages = items.map((item) => ({
+      clientId: item.notification ? `auto-${item.clientId}` : item.clientId,
+      content: item.content,
+    }));
+    for (const { clientId, content } of messages) {
+      const id = `user-msg-${this.host.nextItem()}`;
+      this.delta({ type: 'message', id, message_type: 'user_message', content, otid: clientId });
+    }
+    this.emit('update_queue', this.#queueBody(items.map((item) => item.clientId)));
+    return messages;
+  }
+
+  #start(input: TurnInput): void {
+    this.#pumping = false;
+    this.#interrupted = false;
+    const { host } = this;
+    const truth: TruthTurn = {
+      n: host.nextTurn(),
+      conversation: this.id,
+      origin: input.notification ? 'agent' : 'people',
+      clientIds: input.messages.map((message) => message.clientId),
+      carried: [],
+      pieces: [],
+      startedAt: host.clock.now(),
+      endedAt: null,
+      end: null,
+    };
+    host.truth.push(truth);
+    for (const message of input.messages) this.#takeIn(message, truth);
+    host.story.add(
+      'letta',
+      `turn ${truth.n} begins in ${this.id}: ${[...truth.carried, ...truth.clientIds].join(' ')}`,
+    );
+    this.lastRun = null;
+    this.#turn = new SimTurn(this, input, truth);
+    void this.#turn.play();
+  }
+
+  #takeIn({ clientId, content }: { clientId: string; content: string }, truth: TruthTurn | null): void {
+    const { host } = this;
+    for (const name of carriedIn(content)) {
+      const before = host.truth.find((turn) => turn.carried.includes(name));
+      if (before) host.story.violation(`${name} ran in turn ${before.n} and again in ${truth?.n}`);
+      truth?.carried.push(name);
+    }
+    const reminder = { type: 'text', text: '<system-reminder>now</system-reminder>' };
+    const text = { type: 'text', text: content };
+    this.remember({ id: host.nextItem(), message_type: 'user_message', content: [reminder, text], otid: clientId });
+  }
+
+  tie(runId: string, clientIds: readonly string[]): void {
+    if (clientIds.length === 0) return;
+    this.#tied.set(runId, [...clientIds]);
+    const [oldest] = this.#tied.keys();
+    if (this.#tied.size > TIED_RUNS && oldest !== undefined) this.#tied.delete(oldest);
+  }
+
+  // ---- approvals -------------------------------------------------------------------------------
+
+  ask(turn: SimTurn, call: ToolCall): Promise<{ allow: boolean; message: string; input: Json | null }> {
+    const about = /perm\d+z/.exec(JSON.stringify(call.input))?.[0] ?? '';
+    const request = {
+      subtype: 'can_use_tool',
+      tool_name: call.name,
+      input: call.input,
+      tool_call_id: call.id,
+      permission_suggestions: [],
+      blocked_path: null,
+    };
+    return new Promise((resolve) => {
+      this.#pending = { requestId: `perm-${call.id}`, request, about, turn, resolve };
+      this.host.story.add('letta', `asks perm-${call.id} about ${about} in turn ${turn.truth.n}`);
+      this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
+      this.emit('control_request', this.#requestBody(this.#pending));
+      this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
+      this.showDevice();
+    });
+  }
+
+  #requestBody({ requestId, request }: Pending): Json {
+    return { request_id: requestId, request, ...this.runtime };
+  }
+
+  /** False: nothing of that id is pending. What follows from it happens in `go`, after the answer is sent. */
+  answer(requestId: string, decision: Json): { accepted: boolean; go: () => void } {
+    const pending = this.#pending;
+    const nothing = { accepted: false, go: () => undefined };
+    if (!pending || pending.requestId !== requestId) return nothing;
+    this.#pending = null;
+    const { about } = pending;
+    const allow = decision.behavior === 'allow';
+    const updated = (decision.updated_input as Json | undefined) ?? null;
+    const answers = JSON.stringify((updated?.answers as Json | undefined) ?? null);
+    const behavior = updated ? `answer ${answers}` : String(decision.behavior);
+    this.host.story.add('letta', `takes ${behavior} for ${about}`);
+    this.host.decisions.push({ about, conversation: this.id, behavior, at: this.host.clock.now() });
+    const go = () => {
+      this.emit('update_loop_status', this.#loopBody());
+      this.showDevice();
+      pending.resolve({ allow, message: String(decision.message ?? ''), input: updated });
+    };
+    return { accepted: true, go };
+  }
+
+  // ---- ends ------------------------------------------------------------------------------------
+
+  /** What follows the answer happens in `go`. */
+  abort(): { aborted: boolean; before: () => void } {
+    const turn = this.#turn;
+    if (!turn || turn.cancelled) return { aborted: false, before: () => undefined };
+    const before = () => {
+      this.#pending = null;
+      this.setLoop('WAITING_ON_INPUT');
+      this.showDevice();
+      this.delta({ id: this.host.nextItem(), message_type: 'status', message: 'Interrupted', level: 'warning' });
+      this.#interrupted = true;
+      this.remember({
+        id: this.host.nextItem(),
+        message_type: 'user_message',
+        content: '<system-reminder>The user interrupted the active stream.</system-reminder>',
+      });
+      turn.cancel();
+    };
+    return { aborted: true, before };
+  }
+
+  finished(turn: SimTurn, reason: string, runId: string | null, error: string | null): void {
+    if (this.#turn !== turn) return;
+    this.#turn = null;
+    this.#pending = null;
+    const { host } = this;
+    host.story.add('letta', `turn ${turn.truth.n} ends: ${reason}`);
+    if (reason !== 'cancelled') {
+      this.setLoop('WAITING_ON_INPUT');
+      this.showDevice();
+    }
+    const n = host.nextItem();
+    this.emit('turn_finished', {
+      turn_id: turn.input.origin === 'direct' ? `batch-direct-${n}` : `batch-${n}`,
+      stop_reason: reason,
+      ...(runId === null ? {} : { run_id: runId }),
+      ...(error === null ? {} : { error }),
+    });
+    this.showDevice();
+    if (turn.input.origin === 'direct') this.#untrackedUntil = host.clock.now() + UNTRACKED_MS;
+    if (this.#queue.length > 0) host.clock.after(25, () => this.wake());
+  }
+
+  /** App Server: the last listener is gone, and the turn with it (PROTOCOL.md 12). */
+  deserted(): void {
+    if (!this.#turn) return;
+    this.host.story.add('letta', `turn ${this.#turn.truth.n} dies: nobody listens`);
+    this.#die(true);
+  }
+
+  /** The process is gone. */
+  restart(keepsPartial: boolean): void {
+    if (this.#turn) this.host.story.add('letta', `turn ${this.#turn.truth.n} dies with its process`);
+    this.#die(keepsPartial);
+    this.#queue = [];
+    this.#background = [];
+    this.#tied.clear();
+    this.#epoch += 1;
+    this.#pumping = false;
+    this.#untrackedUntil = 0;
+  }
+
+  #die(keepsPartial: boolean): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    this.#turn = null;
+    this.#interrupted = this.#pending !== null || turn.cancelled;
+    this.#pending = null;
+    turn.vanish(keepsPartial);
+    this.#loop = { status: 'WAITING_ON_INPUT', active_run_ids: [], executing_tool_call_ids: [] };
+  }
+}
+
+/** Names of the messages that a prompt hands over to be answered; what is only context is left out. */
+function carriedIn(content: string): string[] {
+  let context = false;
+  const names: string[] = [];
+  for (const line of content.split('\n')) {
+    if (/^\[[0-9a-z]+\] /.test(line)) context = /\] For context only/.test(line);
+    else if (!context) names.push(...(line.match(/msg\d+z/g) ?? []));
+  }
+  return names;
+}

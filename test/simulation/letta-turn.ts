@@ -1,0 +1,331 @@
+import type { SimConversation } from './letta-conversation.ts';
+
+type Json = Record<string, unknown>;
+
+export interface ToolCall {
+  id: string;
+  name: string;
+  input: Json;
+}
+
+/** What the agent really said and did in one turn, whatever of it anybody heard. */
+export interface TruthTurn {
+  n: number;
+  conversation: string;
+  origin: 'people' | 'agent';
+  clientIds: string[];
+  /** Messages of people that it was given to answer. */
+  carried: string[];
+  /** In the order said; void when a retry took it back. */
+  pieces: { runId: string; messageId: string; words: string[]; void: boolean }[];
+  startedAt: number;
+  endedAt: number | null;
+  /** `lost`: its process or its last listener went away. */
+  end: 'end_turn' | 'cancelled' | 'error' | 'lost' | null;
+}
+
+export interface TurnInput {
+  origin: 'direct' | 'queue';
+  notification: boolean;
+  messages: { clientId: string; content: string }[];
+}
+
+interface Run {
+  id: string;
+  seq: number;
+  messageId: string;
+  piece: TruthTurn['pieces'][number] | null;
+  text: string;
+}
+
+type Decision = { allow: boolean; message: string; input: Json | null };
+
+/** One turn of the agent, by chance: text, tools, consent, retries, errors; its frames as PROTOCOL.md 7 to 10 has them. */
+export class SimTurn {
+  readonly truth: TruthTurn;
+  readonly input: TurnInput;
+  readonly #conversation: SimConversation;
+  #over = false;
+  cancelled = false;
+  #run: Run | null = null;
+  #absorbed: string[] = [];
+  readonly #pace: number;
+  readonly #length: number;
+  #lastCall: string | null = null;
+
+  constructor(conversation: SimConversation, input: TurnInput, truth: TruthTurn) {
+    this.#conversation = conversation;
+    this.input = input;
+    this.truth = truth;
+    const { chance } = conversation.host;
+    this.#pace = chance.chance(0.15) ? chance.between(2, 20) : chance.between(0.2, 1.5);
+    this.#length = chance.chance(0.12) ? 1 + chance.int(40) : 1;
+  }
+
+  async play(): Promise<void> {
+    const conversation = this.#conversation;
+    const { chance } = conversation.host;
+    conversation.setLoop('SENDING_API_REQUEST');
+    conversation.showDevice();
+    await this.#pause(30);
+    conversation.setLoop('WAITING_FOR_API_RESPONSE');
+    const rounds = chance.int(4);
+    for (let round = 0; ; round += 1) {
+      await this.#speak(round >= rounds);
+      const luck = chance.next();
+      if (luck < 0.06) {
+        await this.#retry();
+        continue;
+      }
+      if (luck < 0.1) return this.#fail();
+      if (round >= rounds) {
+        this.#stopRun('end_turn');
+        return this.#finish('end_turn');
+      }
+      await this.#useTools();
+    }
+  }
+
+  /** Nobody hears of it: the process, or the last listener, is gone. */
+  vanish(keepsPartial: boolean): void {
+    this.#over = true;
+    if (keepsPartial) this.#remember();
+    this.truth.end ??= 'lost';
+    this.truth.endedAt ??= this.#conversation.host.clock.now();
+  }
+
+  /** The model goes on until its next chunk; only then the turn has ended (PROTOCOL.md 10). */
+  cancel(): void {
+    const { chance, clock } = this.#conversation.host;
+    this.cancelled = true;
+    this.#over = true;
+    const ms = chance.chance(0.3) ? chance.between(500, 7_000) : chance.between(5, 200);
+    clock.after(ms, () => {
+      if (this.truth.end === null) this.#finish('cancelled');
+    });
+  }
+
+  // ---- speaking --------------------------------------------------------------------------------
+
+  async #speak(mustSay: boolean): Promise<void> {
+    const { host } = this.#conversation;
+    const { chance } = host;
+    const run: Run = { id: host.nextRun(), seq: 0, messageId: host.nextItem(), piece: null, text: '' };
+    this.#run = run;
+    await this.#pause(chance.chance(0.1) ? 4_000 : 150);
+    const tied = this.#absorbed.length > 0 ? this.#absorbed.splice(0) : this.truth.clientIds;
+    this.#conversation.tie(run.id, tied);
+    this.#conversation.setLoop('PROCESSING_API_RESPONSE', [run.id]);
+    if (chance.chance(0.3)) {
+      this.#delta({ id: `${run.messageId}:reasoning:0`, message_type: 'reasoning_message', reasoning: 'hm' });
+      await this.#pause(100);
+    }
+    const chunks = mustSay && chance.chance(0.95) ? 1 + chance.int(6) : chance.int(4);
+    for (let chunk = 0; chunk < chunks * this.#length; chunk += 1) {
+      this.#say(run);
+      await this.#pause(chance.chance(0.05) ? 1_500 : 60);
+    }
+  }
+
+  #say(run: Run): void {
+    const { chance } = this.#conversation.host;
+    const { pieces, n } = this.truth;
+    run.piece ??= { runId: run.id, messageId: run.messageId, words: [], void: false };
+    if (!pieces.includes(run.piece)) pieces.push(run.piece);
+    const count = 1 + chance.int(3);
+    let text = '';
+    for (let word = 0; word < count; word += 1) {
+      const name = `t${n}w${pieces.reduce((sum, piece) => sum + piece.words.length, 0)}z`;
+      run.piece.words.push(name);
+      const gap = run.text === '' && text === '' ? '' : chance.chance(0.1) ? '\n\n' : ' ';
+      text += `${gap}${name}${this.#length > 1 ? ' and so on'.repeat(30) : ''}`;
+    }
+    run.text += text;
+    this.#delta({ id: run.messageId, message_type: 'assistant_message', content: [{ type: 'text', text }] });
+  }
+
+  #stopRun(reason: string): void {
+    const run = this.#run;
+    if (!run) return;
+    this.#delta({ message_type: 'usage_statistics', prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 });
+    this.#delta({ message_type: 'stop_reason', stop_reason: reason });
+    this.#remember();
+    this.#run = null;
+  }
+
+  /** What was said goes into the history. */
+  #remember(): void {
+    const run = this.#run;
+    if (!run?.piece || run.piece.void) return;
+    this.#conversation.remember({
+      id: run.messageId,
+      message_type: 'assistant_message',
+      content: [{ type: 'text', text: run.text }],
+    });
+    this.#run = null;
+  }
+
+  async #retry(): Promise<void> {
+    const run = this.#run;
+    if (!run) return;
+    if (run.piece) run.piece.void = true;
+    const message = 'terminated';
+    this.#delta({ message_type: 'error_message', message, error_type: 'llm_api_error', retryable: true });
+    this.#delta({ message_type: 'stop_reason', stop_reason: 'llm_api_error' });
+    const retry = { message: 'Unexpected error, retrying...', reason: 'llm_api_error', attempt: 1, max_attempts: 3 };
+    this.#lifecycle('retry', { ...retry, delay_ms: 1_000 });
+    this.#run = null;
+    await this.#pause(700);
+  }
+
+  #fail(): void {
+    const run = this.#run;
+    const message = 'the model is down';
+    this.#lifecycle('loop_error', { message, stop_reason: 'error', is_terminal: false });
+    if (run) {
+      this.#delta({ message_type: 'error_message', message, error_type: 'local_backend_error', detail: message });
+      this.#delta({ message_type: 'stop_reason', stop_reason: 'error' });
+    }
+    this.#finish('error', message);
+  }
+
+  #delta(fields: Json): void {
+    const run = this.#run;
+    if (!run) return;
+    run.seq += 1;
+    this.#conversation.delta({ ...fields, run_id: run.id, seq_id: run.seq, type: 'message' });
+  }
+
+  #lifecycle(messageType: string, fields: Json): void {
+    const id = `lifecycle-${this.#conversation.host.nextItem()}`;
+    const run = this.#run ?? null;
+    this.#conversation.delta({ id, message_type: messageType, ...(run ? { run_id: run.id } : {}), ...fields });
+  }
+
+  // ---- tools -----------------------------------------------------------------------------------
+
+  async #useTools(): Promise<void> {
+    const conversation = this.#conversation;
+    const { host } = conversation;
+    const { chance } = host;
+    const run = this.#run;
+    if (!run) return;
+    const calls: ToolCall[] = [];
+    for (let count = chance.chance(0.25) ? 2 : 1; count > 0; count -= 1) calls.push(this.#nextCall(calls));
+    for (const call of calls) {
+      const toolCall = { tool_call_id: call.id, name: call.name, arguments: JSON.stringify(call.input) };
+      this.#delta({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
+    }
+    this.#stopRun('requires_approval');
+    for (const call of calls) {
+      const toolCall = { tool_call_id: call.id, name: call.name, arguments: JSON.stringify(call.input) };
+      conversation.remember({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
+    }
+    this.#run = { ...run, piece: null, text: '' };
+    const asked = calls.filter((call) => call.name === 'AskUserQuestion' || chance.chance(0.6));
+    this.#lifecycle('approval_classification_end', { user_input_tool_call_ids: asked.map((call) => call.id) });
+    const decisions = new Map<ToolCall, Decision>();
+    for (const call of asked) {
+      const decision = await this.#whileAlive(conversation.ask(this, call));
+      decisions.set(call, decision);
+    }
+    const free: Decision = { allow: true, message: '', input: null };
+    const going = calls.filter((call) => (decisions.get(call) ?? free).allow);
+    if (going.length > 0) {
+      conversation.setLoop(
+        'EXECUTING_CLIENT_SIDE_TOOL',
+        [run.id],
+        going.map((call) => call.id),
+      );
+      for (const call of going) {
+        const input = decisions.get(call)?.input ?? call.input;
+        this.#lifecycle('client_tool_start', {
+          tool_call_id: call.id,
+          tool_name: call.name,
+          tool_args: JSON.stringify(input),
+        });
+        await this.#pause(chance.chance(0.2) ? 3_000 : 80);
+        if (chance.chance(0.4)) this.#return(`synthetic-tool-return-stream-${call.id}`, call, 'success', 'so far');
+      }
+    }
+    for (const call of calls) {
+      const ran = going.includes(call);
+      this.#lifecycle('client_tool_end', { tool_call_id: call.id, status: ran ? 'success' : 'error' });
+      const text = ran ? 'made' : (decisions.get(call)?.message ?? '');
+      const id = host.nextItem();
+      this.#return(id, call, ran ? 'success' : 'error', text);
+      conversation.remember({ id, message_type: 'tool_return_message', tool_call_id: call.id, name: call.name });
+    }
+    this.#run = null;
+    const joined = conversation.absorb();
+    this.truth.clientIds.push(...joined.map((message) => message.clientId));
+    this.#absorbed.push(...joined.map((message) => message.clientId));
+    conversation.setLoop('SENDING_API_REQUEST');
+    await this.#pause(30);
+    conversation.setLoop('WAITING_FOR_API_RESPONSE');
+  }
+
+  /** The model's ids are its own: now and then one comes twice. */
+  #nextCall(others: readonly ToolCall[]): ToolCall {
+    const { host } = this.#conversation;
+    const again = this.#lastCall !== null && others.length === 0 && host.chance.chance(0.3);
+    const id = again && this.#lastCall !== null ? this.#lastCall : `call_${host.nextItem()}`;
+    this.#lastCall = id;
+    const about = `perm${host.nextItem().replace(/\D/g, '')}z`;
+    if (host.chance.chance(0.12)) {
+      const option = (label: string) => ({ label, description: `it is ${label}` });
+      const question = {
+        question: `Which ${about}?`,
+        header: 'Pick',
+        multiSelect: false,
+        options: [option('Blue'), option('Red')],
+      };
+      return { id, name: 'AskUserQuestion', input: { questions: [question] } };
+    }
+    return { id, name: 'Bash', input: { command: `touch ${about}`, description: 'scripted' } };
+  }
+
+  #return(id: string, call: ToolCall, status: string, text: string): void {
+    const run = this.#run;
+    this.#conversation.delta({
+      type: 'message',
+      message_type: 'tool_return_message',
+      id,
+      ...(run ? { run_id: run.id } : {}),
+      status,
+      tool_call_id: call.id,
+      tool_return: text,
+      tool_returns: [{ tool_call_id: call.id, status, tool_return: text }],
+    });
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------
+
+  #finish(reason: 'end_turn' | 'cancelled' | 'error', error?: string): void {
+    this.#over = true;
+    const lastRun = this.truth.pieces.at(-1)?.runId ?? this.#run?.id ?? null;
+    this.truth.end = reason;
+    this.truth.endedAt = this.#conversation.host.clock.now();
+    this.#conversation.finished(this, reason, this.#conversation.lastRun ?? lastRun, error ?? null);
+    if (error) {
+      this.#run = null;
+      this.#lifecycle('loop_error', { message: error, stop_reason: 'error', is_terminal: true });
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { clock, chance } = this.#conversation.host;
+    return this.#whileAlive(
+      new Promise((resolve) => void clock.after(ms * this.#pace * chance.between(0.3, 1.7), resolve)),
+    );
+  }
+
+  /** A turn that is over never goes on. */
+  #whileAlive<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve) => {
+      void promise.then((value) => {
+        if (!this.#over) resolve(value);
+      });
+    });
+  }
+}

@@ -1,0 +1,432 @@
+import type { FetchLike } from '../../src/letta/hosted-api.ts';
+import type { LaneDialer } from '../../src/letta/link/lane.ts';
+import type { VirtualClock } from './clock.ts';
+import { type Host, SimConversation } from './letta-conversation.ts';
+import { SimLane } from './letta-lane.ts';
+import type { TruthTurn } from './letta-turn.ts';
+import type { Life } from './life.ts';
+import type { Chance } from './random.ts';
+import type { Story } from './story.ts';
+
+type Json = Record<string, unknown>;
+
+export type LettaKind = 'app-server' | 'hosted';
+
+export const AGENT = 'agent-1';
+const DEVICE = 'device-1';
+/** What a device sends on its control socket; all else goes on the stream (PROTOCOL.md 3.3). */
+const isControl = (type: string) => !['stream_delta'].includes(type) && !type.startsWith('update_');
+
+export interface LettaFaults {
+  /** Chance that a request is answered late, or never. */
+  deaf: number;
+  /** ms by which one of the device's two sockets may be behind the other. */
+  skew: number;
+  /** Chance that a frame is delivered twice. */
+  twice: number;
+  /** Chance that a REST call fails. */
+  rest: number;
+}
+
+/** Letta at the level of lanes and frames: an App Server, or a device behind the hosted relay. */
+export class SimLetta implements Host {
+  readonly kind: LettaKind;
+  readonly clock: VirtualClock;
+  readonly chance: Chance;
+  readonly story: Story;
+  readonly truth: TruthTurn[] = [];
+  readonly decisions: Host['decisions'] = [];
+  readonly conversations = new Map<string, SimConversation>();
+  readonly lanes = new Set<SimLane>();
+  /** Every lane that was dialled and whose client end is still held. */
+  readonly dialled = new Set<SimLane>();
+  faults: LettaFaults = { deaf: 0, skew: 0, twice: 0, rest: 0 };
+  /** A device of before `runtime_start`: it is driven by `sync`. */
+  readonly knowsStart: boolean;
+  /** The process runs. */
+  #up = true;
+  /** Hosted: the device's own sockets to the router are there. */
+  #routed = true;
+  #lease = 1;
+  #eventSeq = 0;
+  #runs = 0;
+  #items = 0;
+  #turns = 0;
+  /** When the last frame of each of the device's sockets reaches the router. */
+  readonly #routedAt = { control: 0, stream: 0 };
+
+  constructor(kind: LettaKind, knowsStart: boolean, clock: VirtualClock, chance: Chance, story: Story) {
+    this.kind = kind;
+    this.knowsStart = knowsStart;
+    this.clock = clock;
+    this.chance = chance;
+    this.story = story;
+  }
+
+  nextRun(): string {
+    this.#runs += 1;
+    return `local-run-${this.#runs}`;
+  }
+
+  nextItem(): string {
+    this.#items += 1;
+    return `ui-msg-${this.#items}`;
+  }
+
+  nextTurn(): number {
+    this.#turns += 1;
+    return this.#turns;
+  }
+
+  get connectionId(): string {
+    return `conn-${this.#lease}`;
+  }
+
+  // ---- lanes -----------------------------------------------------------------------------------
+
+  dialFor(life: Life): LaneDialer {
+    return (endpoint, handlers) => {
+      const { clock, chance } = this;
+      const lane = new SimLane({
+        life,
+        clock,
+        chance,
+        endpoint,
+        handlers,
+        receive: (from, frame) => this.#receive(from, frame),
+        gone: (from) => this.#gone(from),
+      });
+      this.dialled.add(lane);
+      clock.after(chance.between(5, 60), () => this.#accept(lane));
+      return { send: (text) => lane.send(text), close: () => lane.close() };
+    };
+  }
+
+  #accept(lane: SimLane): void {
+    if (this.kind === 'app-server') {
+      if (!this.#up) return lane.refuse({ kind: 'unreachable', text: 'ECONNREFUSED' });
+    } else {
+      const connection = /environments\/([^/]+)\/status/.exec(lane.url.pathname)?.[1];
+      if (connection !== this.connectionId || !this.#up) return lane.refuse({ kind: 'refused', status: 404, text: '' });
+    }
+    this.lanes.add(lane);
+    lane.open();
+    for (const conversation of this.conversations.values()) conversation.wake();
+  }
+
+  #gone(lane: SimLane): void {
+    this.lanes.delete(lane);
+    if (this.kind !== 'app-server') return;
+    for (const id of lane.subscribed) {
+      const conversation = this.conversations.get(id);
+      if (conversation && this.listeners(conversation) === 0) conversation.deserted();
+    }
+  }
+
+  listeners(conversation: SimConversation): number {
+    if (this.kind === 'hosted') return this.#up ? 1 : 0;
+    return [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
+  }
+
+  emit(conversation: SimConversation, type: string, body: Json): void {
+    const { runtime } = conversation;
+    if (this.kind === 'app-server') {
+      for (const lane of this.lanes) {
+        if (lane.subscribed.has(conversation.id)) this.#emitTo(lane, runtime, type, body);
+      }
+      return;
+    }
+    // What the device says while its own socket is away is dropped without a trace (PROTOCOL.md 4).
+    if (!this.#routed || !this.#up) return;
+    this.#eventSeq += 1;
+    this.#route(conversation.id, this.#envelope(type, body, runtime, this.#eventSeq));
+  }
+
+  /** To one listener; behind the relay there is no such thing. */
+  #emitTo(lane: SimLane, runtime: Json, type: string, body: Json): void {
+    lane.eventSeq += 1;
+    lane.deliver(this.#envelope(type, body, runtime, lane.eventSeq));
+  }
+
+  #envelope(type: string, body: Json, runtime: Json, eventSeq: number): Json {
+    return {
+      type,
+      ...body,
+      runtime,
+      event_seq: eventSeq,
+      emitted_at: new Date(this.clock.now()).toISOString(),
+      idempotency_key: `${type}:${eventSeq}:${this.chance.id()}`,
+    };
+  }
+
+  /** From the device over one of its two sockets to the router, and from there to every socket of the conversation. */
+  #route(conversationId: string, frame: Json): void {
+    const { clock, chance, faults } = this;
+    const which = isControl(String(frame.type)) ? 'control' : 'stream';
+    const ms = chance.between(0, 5) + (chance.chance(0.2) ? chance.between(0, faults.skew) : 0);
+    this.#routedAt[which] = Math.max(this.#routedAt[which], clock.now() + ms);
+    clock.after(this.#routedAt[which] - clock.now(), () => {
+      for (const lane of this.lanes) {
+        const { searchParams } = lane.url;
+        if (searchParams.get('conversationId') !== conversationId) continue;
+        lane.seq += 1;
+        const numbered = { ...frame, seq: lane.seq };
+        lane.unacked.set(lane.seq, numbered);
+        lane.deliver(numbered);
+        if (chance.chance(faults.twice)) lane.deliver(numbered);
+      }
+    });
+  }
+
+  #reply(lane: SimLane, conversationId: string | null, frame: Json): void {
+    if (this.kind === 'app-server') return lane.deliver(frame);
+    if (this.#routed && this.#up)
+      this.#route(conversationId ?? String(lane.url.searchParams.get('conversationId')), frame);
+  }
+
+  // ---- frames that come ------------------------------------------------------------------------
+
+  #receive(lane: SimLane, frame: Json): void {
+    if (this.kind === 'hosted') {
+      if (frame.type === 'ack') return void lane.unacked.delete(Number(frame.seq));
+      if (frame.type === 'ping') return lane.deliver({ type: 'pong' });
+      if (!this.#routed || !this.#up) return;
+    }
+    if (!this.#up) return;
+    const { chance, clock, faults } = this;
+    if (chance.chance(faults.deaf)) {
+      this.story.add('letta', `does not hear ${String(frame.type)}`);
+      return;
+    }
+    if (chance.chance(faults.deaf)) {
+      this.story.add('letta', `hears ${String(frame.type)} late`);
+      clock.after(chance.between(500, 14_000), () => {
+        if (this.#up && this.lanes.has(lane)) this.#handle(lane, frame);
+      });
+      return;
+    }
+    this.#handle(lane, frame);
+  }
+
+  #handle(lane: SimLane, frame: Json): void {
+    const { request_id } = frame;
+    switch (frame.type) {
+      case 'runtime_start':
+        if (this.knowsStart) this.#runtimeStart(lane, frame);
+        return;
+      case 'agent_list': {
+        const agents = [{ id: AGENT, name: 'Ada' }];
+        return this.#reply(lane, null, { type: 'agent_list_response', request_id, success: true, agents });
+      }
+      case 'conversation_messages_list': {
+        const query = (frame.query ?? {}) as Json;
+        const conversation = this.conversations.get(String(frame.conversation_id));
+        const messages = conversation?.messages(Number(query.limit ?? 50)) ?? [];
+        const type = 'conversation_messages_list_response';
+        return this.#reply(lane, conversation?.id ?? null, { type, request_id, success: true, messages });
+      }
+      default:
+        return this.#handleScoped(lane, frame);
+    }
+  }
+
+  #handleScoped(lane: SimLane, frame: Json): void {
+    const { request_id } = frame;
+    const ref = (frame.runtime ?? {}) as Json;
+    const conversation = this.conversations.get(String(ref.conversation_id));
+    if (!conversation) return;
+    const { id, runtime } = conversation;
+    lane.subscribed.add(id);
+    switch (frame.type) {
+      case 'sync':
+        this.#replay(lane, conversation, frame.recover_approvals !== false);
+        return this.#reply(lane, id, { type: 'sync_response', request_id, runtime, success: true });
+      case 'change_device_state': {
+        const { mode } = (frame.payload ?? {}) as Json;
+        if (typeof mode === 'string') conversation.mode = mode;
+        return conversation.showDevice();
+      }
+      case 'abort_message': {
+        const { aborted, before } = conversation.abort();
+        before();
+        return this.#reply(lane, id, { type: 'abort_message_response', request_id, runtime, aborted, success: true });
+      }
+      case 'input':
+        return this.#input(lane, conversation, frame);
+      default:
+        return undefined;
+    }
+  }
+
+  #input(lane: SimLane, conversation: SimConversation, frame: Json): void {
+    const { request_id } = frame;
+    const { id, runtime } = conversation;
+    const payload = (frame.payload ?? {}) as Json;
+    const answer = (body: Json) => this.#reply(lane, id, { type: 'input_accepted', request_id, runtime, ...body });
+    if (payload.kind === 'approval_response') {
+      const { accepted, go } = conversation.answer(String(payload.request_id), (payload.decision ?? {}) as Json);
+      answer(accepted ? { accepted } : { accepted, error: 'Approval request is no longer pending' });
+      return go();
+    }
+    const [message] = payload.messages as { content: string; client_message_id: string }[];
+    if (!message) return;
+    if (conversation.mode !== 'standard') this.story.violation(`${id} runs in ${conversation.mode} mode`);
+    const { disposition, go } = conversation.submit(message.client_message_id, message.content);
+    this.story.add('letta', `gets ${message.client_message_id} for ${id}: ${disposition}`);
+    answer({ accepted: true, disposition });
+    go();
+  }
+
+  #runtimeStart(lane: SimLane, frame: Json): void {
+    const { request_id, agent_id, conversation_id } = frame;
+    const no = (error: string) =>
+      this.#reply(lane, null, { type: 'runtime_start_response', request_id, success: false, runtime: null, error });
+    if (agent_id !== AGENT) return no(`Agent ${String(agent_id)} not found`);
+    const known = typeof conversation_id === 'string' ? this.conversations.get(conversation_id) : this.create();
+    if (!known) return no(`Conversation ${String(conversation_id)} not found`);
+    lane.subscribed.add(known.id);
+    if (typeof frame.mode === 'string') known.mode = frame.mode;
+    this.#replay(lane, known, frame.recover_approvals !== false);
+    const body = { request_id, success: true, runtime: known.runtime };
+    this.#reply(lane, known.id, { type: 'runtime_start_response', ...body });
+  }
+
+  #replay(lane: SimLane, conversation: SimConversation, recover: boolean): void {
+    const tell = (type: string, body: Json) =>
+      this.kind === 'app-server'
+        ? this.#emitTo(lane, conversation.runtime, type, body)
+        : this.emit(conversation, type, body);
+    conversation.replay(tell, recover);
+  }
+
+  create(): SimConversation {
+    const conversation = new SimConversation(`local-conv-${this.conversations.size + 1}`, AGENT, this);
+    this.conversations.set(conversation.id, conversation);
+    return conversation;
+  }
+
+  // ---- REST ------------------------------------------------------------------------------------
+
+  fetchFor(life: Life): FetchLike {
+    return (url, init) =>
+      new Promise((resolve, reject) => {
+        const { chance, clock } = this;
+        const luck = chance.next();
+        const ms = chance.between(10, 150);
+        let over = false;
+        init.signal.addEventListener('abort', () => {
+          over = true;
+          reject(new Error('aborted'));
+        });
+        clock.after(ms, () => {
+          if (life.over || over) return;
+          if (luck < this.faults.rest / 3) return reject(new Error('ECONNRESET'));
+          const down = luck < this.faults.rest * (2 / 3);
+          // A call that hangs is ended by the caller.
+          if (!down && luck < this.faults.rest) return;
+          const { status, body } = down ? { status: 503, body: null } : this.#rest(init.method, new URL(url));
+          resolve({ status, text: () => Promise.resolve(JSON.stringify(body)) });
+        });
+      });
+  }
+
+  #rest(method: string, url: URL): { status: number; body: unknown } {
+    const { pathname, searchParams } = url;
+    const environment = {
+      id: 'env-1',
+      deviceId: DEVICE,
+      connectionId: this.#up ? this.connectionId : null,
+      connectionName: 'studio',
+      lastHeartbeat: this.clock.now() - 1_000,
+    };
+    if (pathname === '/v1/environments') {
+      return { status: 200, body: { connections: this.#up ? [environment] : [], hasNextPage: false } };
+    }
+    if (pathname === `/v1/environments/${DEVICE}`) return { status: 200, body: environment };
+    if (pathname === '/v1/agents/') return { status: 200, body: [{ id: AGENT, name: 'Ada' }] };
+    if (!this.#up) return { status: 503, body: null };
+    if (pathname === '/v1/conversations/' && method === 'POST') return { status: 200, body: { id: this.create().id } };
+    const [, id, messages] = /^\/v1\/conversations\/([^/]+)(\/messages)?$/.exec(pathname) ?? [];
+    const conversation = this.conversations.get(id ?? '');
+    if (!conversation) return { status: 404, body: null };
+    const limit = Number(searchParams.get('limit') ?? 50);
+    return { status: 200, body: messages ? conversation.messages(limit) : { id: conversation.id, agent_id: AGENT } };
+  }
+
+  // ---- faults ----------------------------------------------------------------------------------
+
+  /** The network between the bridge and Letta breaks at one place. */
+  loseLane(): void {
+    const lanes = [...this.lanes];
+    if (lanes.length === 0) return;
+    this.story.add('net', 'a lane breaks');
+    this.chance.pick(lanes).lose();
+  }
+
+  freezeLane(): void {
+    const lanes = [...this.lanes];
+    if (lanes.length === 0) return;
+    const ms = this.chance.between(1_000, 90_000);
+    this.story.add('net', `a lane is frozen for ${Math.round(ms / 1000)} s`);
+    this.chance.pick(lanes).freeze(ms);
+  }
+
+  redeliver(): void {
+    for (const lane of this.lanes) lane.redeliver();
+  }
+
+  /** The process dies with everything that runs, and is back after a while. */
+  restart(): void {
+    if (!this.#up) return;
+    const ms = this.chance.between(1_500, 40_000);
+    this.story.add('letta', `its process dies, for ${Math.round(ms / 1000)} s`);
+    this.#up = false;
+    const keepsPartial = this.chance.chance(0.5);
+    for (const conversation of this.conversations.values()) conversation.restart(keepsPartial);
+    for (const lane of [...this.lanes]) lane.lose({ kind: 'closed', code: 1006, text: '' });
+    this.#eventSeq = 0;
+    this.#runs = 0;
+    this.#lease += 1;
+    this.clock.after(ms, () => {
+      this.#up = true;
+      this.story.add('letta', 'its process is back');
+      for (const conversation of this.conversations.values()) conversation.wake();
+    });
+  }
+
+  /** Hosted: the device's sockets to the router are away for a while; clients may not notice. */
+  unroute(): void {
+    if (this.kind !== 'hosted' || !this.#routed || !this.#up) return;
+    const { chance, clock } = this;
+    const ms = chance.between(500, 25_000);
+    this.story.add('letta', `the device's sockets are away for ${Math.round(ms / 1000)} s`);
+    this.#routed = false;
+    if (chance.chance(0.5)) {
+      clock.after(3_000, () => {
+        if (!this.#routed) for (const lane of [...this.lanes]) lane.lose({ kind: 'closed', code: 1001, text: '' });
+      });
+    }
+    clock.after(ms, () => {
+      this.#routed = true;
+      for (const conversation of this.conversations.values()) conversation.showIfBusy();
+    });
+  }
+
+  /** The agent starts something by itself. */
+  act(): void {
+    const all = [...this.conversations.values()];
+    if (all.length === 0 || !this.#up) return;
+    const conversation = this.chance.pick(all);
+    if (this.chance.chance(0.6)) {
+      this.story.add('letta', `a background task begins in ${conversation.id}`);
+      conversation.work(this.chance.between(500, 30_000));
+    } else if (this.listeners(conversation) > 0) {
+      this.story.add('letta', `a task of ${conversation.id} is done`);
+      conversation.notify();
+    }
+  }
+
+  get busy(): boolean {
+    return [...this.conversations.values()].some((conversation) => conversation.busy);
+  }
+}

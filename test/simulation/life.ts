@@ -1,0 +1,36 @@
+import type { ScopedClock, VirtualClock } from './clock.ts';
+
+/** One process of the bridge: from its start until it is cut off from the world. */
+export class Life {
+  readonly number: number;
+  readonly clock: ScopedClock;
+  readonly #cuts = new Set<() => void>();
+  #over = false;
+
+  constructor(number: number, clock: VirtualClock) {
+    this.number = number;
+    this.clock = clock.scoped();
+  }
+
+  /** Nothing reaches the process any more, and it reaches nothing. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** What becomes of something under way when the process ends. */
+  onCut(run: () => void): void {
+    this.#cuts.add(run);
+  }
+
+  offCut(run: () => void): void {
+    this.#cuts.delete(run);
+  }
+
+  cut(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.clock.cut();
+    for (const run of [...this.#cuts]) run();
+    this.#cuts.clear();
+  }
+}

@@ -1,0 +1,220 @@
+import { makeMessageKey, makeToken } from '../../src/bridge/ids.ts';
+import type { InboundAction, InboundMessage, Span } from '../../src/bridge/inbound.ts';
+import { parseActionId } from '../../src/slack/action-ids.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Chance } from './random.ts';
+import { BOT, type Button, type SimSlack, type SlackMessage, TEAM, visibleText } from './slack.ts';
+import type { Story } from './story.ts';
+
+/** A message of a person that may be for the agent. */
+export interface Written {
+  /** Stands in its text and nowhere else. */
+  name: string;
+  message: InboundMessage;
+  /** What is written below it belongs to this thread; `null` for a direct message's top level. */
+  root: string | null;
+  at: number;
+  ackedAt: number | null;
+  outcomes: string[];
+}
+
+export interface Click {
+  token: string;
+  action: InboundAction['name'];
+  user: string;
+  /** What the card was about, as shown when it was clicked. */
+  about: string | null;
+  /** `allow`, `deny`, `answer …` as Letta must hear it; `null` for what decides nothing. */
+  behavior: string | null;
+  /** Who the card asks. */
+  asks: string[];
+  result: string;
+}
+
+export interface Outbound {
+  message(written: Written): void;
+  click(click: Click, action: InboundAction): void;
+}
+
+const MEMBERS = ['U1ALICE', 'U2BOB'] as const;
+const GUEST = 'U3EVE';
+const CHANNELS = ['C1GEN', 'C2DEV'] as const;
+const DM = 'D1ALICE';
+
+/** People who write, reply, click what they see, click what is not theirs, and click twice. */
+export class SimPeople {
+  readonly written: Written[] = [];
+  readonly clicks: Click[] = [];
+  readonly #clock: VirtualClock;
+  readonly #chance: Chance;
+  readonly #story: Story;
+  readonly #slack: SimSlack;
+  readonly #outbound: Outbound;
+  readonly #threads: { channel: string; root: string | null }[] = [];
+  readonly #mostThreads: number;
+
+  constructor(clock: VirtualClock, chance: Chance, story: Story, slack: SimSlack, outbound: Outbound) {
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#story = story;
+    this.#slack = slack;
+    this.#outbound = outbound;
+    this.#mostThreads = 1 + chance.int(4);
+    for (const id of MEMBERS) slack.people.set(id, { id, team_id: TEAM, profile: { display_name: `Name ${id}` } });
+    slack.people.set(GUEST, { id: GUEST, team_id: TEAM, is_restricted: true, profile: { display_name: 'Eve' } });
+  }
+
+  /** Somebody does something. */
+  act(): void {
+    const chance = this.#chance;
+    const luck = chance.next();
+    if (this.#threads.length === 0 || luck < 0.08) return this.#open();
+    if (luck < 0.5) return this.#reply();
+    if (luck < 0.55) return this.#command();
+    return this.#click();
+  }
+
+  /** Whoever is asked says yes. */
+  answerAll(): void {
+    const seen = new Set<string>();
+    for (const button of this.#slack.buttons()) {
+      const [asked] = asksOf(button.message);
+      const name = parseActionId(button.actionId)?.name;
+      if (!asked || (name !== 'approve' && name !== 'answer') || seen.has(button.token)) continue;
+      seen.add(button.token);
+      this.#press(button, asked);
+    }
+  }
+
+  // ---- writing ---------------------------------------------------------------------------------
+
+  #open(): void {
+    const chance = this.#chance;
+    if (this.#threads.length >= this.#mostThreads) return this.#reply();
+    if (chance.chance(0.2) && !this.#threads.some((thread) => thread.root === null)) {
+      this.#threads.push({ channel: DM, root: null });
+      this.#write(MEMBERS[0], DM, null, false, 'do');
+      return;
+    }
+    const channel = chance.pick(CHANNELS);
+    const user = chance.chance(0.05) ? GUEST : chance.pick(MEMBERS);
+    const message = this.#write(user, channel, null, true, 'do');
+    if (user !== GUEST) this.#threads.push({ channel, root: message.ts });
+    return undefined;
+  }
+
+  #reply(): void {
+    const chance = this.#chance;
+    const { channel, root } = chance.pick(this.#threads);
+    const user = channel === DM ? MEMBERS[0] : chance.chance(0.05) ? GUEST : chance.pick(MEMBERS);
+    this.#write(user, channel, root, chance.chance(0.6), 'and');
+    // People think in bursts.
+    for (let more = chance.chance(0.25) ? 1 + chance.int(3) : 0; more > 0; more -= 1) {
+      this.#clock.after(chance.between(20, 2_500), () => {
+        this.#write(user, channel, root, chance.chance(0.6), 'also');
+      });
+    }
+  }
+
+  #command(): void {
+    const chance = this.#chance;
+    const { channel, root } = chance.pick(this.#threads);
+    const user = channel === DM ? MEMBERS[0] : chance.pick(MEMBERS);
+    const command = chance.pick(['!stop', '!stop', '!new', '!status']);
+    this.#send(user, channel, root, channel !== DM, command, command);
+  }
+
+  #write(user: string, channel: string, root: string | null, mention: boolean, verb: string): SlackMessage {
+    const name = `msg${this.written.length + 1}z`;
+    return this.#send(user, channel, root, mention, `${verb} ${name}`, name);
+  }
+
+  #send(
+    user: string,
+    channel: string,
+    root: string | null,
+    mention: boolean,
+    text: string,
+    name: string,
+  ): SlackMessage {
+    const posted = this.#slack.write(user, channel, root, mention ? `<@${BOT}> ${text}` : text);
+    const spans: Span[] = [
+      ...(mention ? [{ kind: 'user', id: BOT } as const] : []),
+      { kind: 'text', text: mention ? ` ${text}` : text },
+    ];
+    const message: InboundMessage = {
+      key: makeMessageKey({ team: TEAM, channel, ts: posted.ts }),
+      team: TEAM,
+      channel,
+      channelKind: channel === DM ? 'im' : 'channel',
+      ts: posted.ts,
+      threadTs: root,
+      user,
+      userTeam: null,
+      external: false,
+      spans,
+      files: [],
+      mentionsBot: mention,
+    };
+    const place = root ?? (channel === DM ? null : posted.ts);
+    const written: Written = { name, message, root: place, at: this.#clock.now(), ackedAt: null, outcomes: [] };
+    this.#story.add(user, `writes ${mention ? '@bot ' : ''}"${text}" in ${channel}/${place ?? 'top'} at ${posted.ts}`);
+    if (name.startsWith('msg')) this.written.push(written);
+    this.#outbound.message(written);
+    return posted;
+  }
+
+  // ---- clicking --------------------------------------------------------------------------------
+
+  #click(): void {
+    const chance = this.#chance;
+    const buttons = this.#slack.buttons();
+    if (buttons.length === 0) return;
+    const button = chance.pick(buttons);
+    // Stop is pressed now and then only, or nothing would ever end well.
+    if (parseActionId(button.actionId)?.name === 'stop' && chance.chance(0.75)) return;
+    const [asked] = asksOf(button.message);
+    const user = asked && chance.chance(0.7) ? asked : chance.pick([...MEMBERS, GUEST]);
+    this.#press(button, user);
+    if (chance.chance(0.2)) {
+      const other = chance.chance(0.5) ? user : chance.pick(MEMBERS);
+      const second = chance.chance(0.5) ? button : chance.pick(buttons);
+      this.#clock.after(chance.between(1, 300), () => this.#press(second, other));
+    }
+  }
+
+  #press({ message, actionId, token }: Button, user: string): void {
+    const parsed = parseActionId(actionId);
+    if (!parsed) return;
+    const text = visibleText(message);
+    const about = /perm\d+z/.exec(text)?.[0] ?? null;
+    const answer = parsed.choice?.options[0] === 0 ? 'Blue' : 'Red';
+    const behaviors: Partial<Record<InboundAction['name'], string>> = {
+      approve: 'allow',
+      deny: 'deny',
+      deny_with_reason: 'deny',
+      answer: `answer {"Which ${about}?":"${answer}"}`,
+      answer_in_words: `answer {"Which ${about}?":"Green"}`,
+    };
+    const behavior = behaviors[parsed.name] ?? null;
+    const click: Click = { token, action: parsed.name, user, about, behavior, asks: asksOf(message), result: 'lost' };
+    this.clicks.push(click);
+    this.#story.add(user, `clicks ${parsed.name}${about ? ` on ${about}` : ''}`);
+    this.#outbound.click(click, {
+      ...parsed,
+      token: makeToken(token),
+      actor: { user, team: TEAM },
+      team: TEAM,
+      channel: message.channel,
+      messageTs: message.ts,
+      threadTs: message.thread,
+    });
+  }
+}
+
+/** Who a card asks: mentioned in its first line. */
+function asksOf(message: SlackMessage): string[] {
+  const [first] = message.blocks;
+  if (first?.type !== 'section') return [];
+  return [...visibleText(message).matchAll(/<@(U\w+)>/g)].flatMap((found) => (found[1] ? [found[1]] : []));
+}

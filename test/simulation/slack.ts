@@ -1,0 +1,326 @@
+import { type SlackAnswer, type SlackApi, SlackError } from '../../src/slack/slack-api.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Life } from './life.ts';
+import type { Chance } from './random.ts';
+import type { Story } from './story.ts';
+
+type Json = Record<string, unknown>;
+
+export const TEAM = 'T01SIM';
+export const BOT = 'U0BOT';
+
+/** A message as Slack keeps it. */
+export interface SlackMessage {
+  channel: string;
+  ts: string;
+  /** The thread's root; `null` at top level. */
+  thread: string | null;
+  user: string;
+  text: string;
+  blocks: Json[];
+  /** Of ours: which turn and part it shows. */
+  metadata: { turn: string; part: string } | null;
+  /** Only this person sees it. */
+  onlyFor: string | null;
+}
+
+export interface Button {
+  message: SlackMessage;
+  actionId: string;
+  token: string;
+}
+
+export interface SlackFaults {
+  /** Chance of a 429. */
+  limited: number;
+  /** Chance that a call has no answer, half of the time after it was done. */
+  lost: number;
+  /** Chance that Slack refuses content that is fine. */
+  refused: number;
+  /** Chance that a call takes seconds. */
+  slow: number;
+}
+
+/** What we may do in 60 s, by method (PLATFORM.md 1.2). */
+const LIMITS: Readonly<Record<string, number>> = {
+  'chat.update': 50,
+  'chat.delete': 50,
+  'chat.postEphemeral': 100,
+  'assistant.threads.setStatus': 100,
+  'conversations.replies': 50,
+  'conversations.history': 50,
+};
+const MINUTE_MS = 60_000;
+/** About one post a second and channel (PLATFORM.md 1.1). */
+const CHANNEL_GAP_MS = 1_000;
+/** Called past the outbox; the client below the port repeats them by itself. */
+const NOT_PACED = new Set(['users.info', 'conversations.info']);
+
+/** What one process has called: a new one can not know what the one before did. */
+interface Books {
+  sent: Map<string, number[]>;
+  posted: Map<string, number>;
+  blocked: Map<string, number>;
+}
+
+/** A workspace at the level of Web API calls: it keeps messages, and the limits. */
+export class SimSlack {
+  readonly messages: SlackMessage[] = [];
+  readonly people = new Map<string, Json>();
+  readonly #clock: VirtualClock;
+  readonly #chance: Chance;
+  readonly #story: Story;
+  faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0 };
+  /** Whole outages: every call fails until then. */
+  awayUntil = 0;
+  #lastTs = 0;
+
+  constructor(clock: VirtualClock, chance: Chance, story: Story) {
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#story = story;
+  }
+
+  /** A timestamp that no other message has. */
+  nextTs(): string {
+    this.#lastTs = Math.max(this.#lastTs + 1, this.#clock.now() * 1000);
+    return `${Math.floor(this.#lastTs / 1_000_000)}.${String(this.#lastTs % 1_000_000).padStart(6, '0')}`;
+  }
+
+  write(user: string, channel: string, thread: string | null, text: string): SlackMessage {
+    const message: SlackMessage = {
+      channel,
+      ts: this.nextTs(),
+      thread,
+      user,
+      text,
+      blocks: [],
+      metadata: null,
+      onlyFor: null,
+    };
+    this.messages.push(message);
+    return message;
+  }
+
+  /** What everybody sees of a thread, in order; of a direct message's top level with `null`. */
+  thread(channel: string, root: string | null): SlackMessage[] {
+    return this.messages
+      .filter((message) => message.channel === channel && message.onlyFor === null)
+      .filter((message) => (root === null ? message.thread === null : message.ts === root || message.thread === root))
+      .sort((a, b) => (a.ts < b.ts ? -1 : 1));
+  }
+
+  /** Every button that can be pressed now. */
+  buttons(): Button[] {
+    return this.messages.flatMap((message) =>
+      message.blocks.flatMap((block) => {
+        const elements = block.type === 'actions' && Array.isArray(block.elements) ? (block.elements as Json[]) : [];
+        return elements.map((element) => ({
+          message,
+          actionId: String(element.action_id),
+          token: String(element.value),
+        }));
+      }),
+    );
+  }
+
+  apiFor(life: Life): SlackApi {
+    const books: Books = { sent: new Map(), posted: new Map(), blocked: new Map() };
+    return { call: (method, args) => this.#call(life, books, method, args) };
+  }
+
+  #call(life: Life, books: Books, method: string, args: Json): Promise<SlackAnswer> {
+    if (!NOT_PACED.has(method)) this.#watch(books, method, args);
+    const chance = this.#chance;
+    const clock = this.#clock;
+    const slow = chance.chance(this.faults.slow) ? chance.between(1_000, 9_000) : 0;
+    const [there, back] = [chance.between(15, 120) + slow / 2, chance.between(15, 120) + slow / 2];
+    const luck = chance.next();
+    const { limited, lost, refused } = this.faults;
+    return new Promise((resolve, reject) => {
+      const answer = (settle: () => void, ms = back) => {
+        clock.after(ms, () => {
+          if (!life.over) settle();
+        });
+      };
+      const fail = (error: SlackError, ms?: number) => answer(() => reject(error), ms);
+      const arrive = () => {
+        if (clock.now() < this.awayUntil) return fail(new SlackError(method, 'unknown', 'ECONNREFUSED'));
+        if (luck < limited) {
+          const seconds = 1 + chance.int(20);
+          this.#story.add('slack', `limits ${method} for ${seconds} s`);
+          return answer(() => {
+            if (!NOT_PACED.has(method)) books.blocked.set(method, clock.now() + seconds * 1000);
+            reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1000 }));
+          });
+        }
+        if (luck < limited + refused && (method === 'chat.postMessage' || method === 'chat.update')) {
+          return fail(new SlackError(method, 'refused', 'invalid_blocks'));
+        }
+        const before = luck < limited + refused + lost / 2;
+        const after = luck < limited + refused + lost;
+        const reset = new SlackError(method, 'unknown', chance.chance(0.5) ? 'ECONNRESET' : 'http_503');
+        if (before) {
+          this.#story.add('slack', `${method} never arrived`);
+          return fail(reset, chance.between(50, 10_000));
+        }
+        let result: Json;
+        try {
+          result = this.#do(method, args);
+        } catch (error) {
+          if (error instanceof SlackError) return fail(error);
+          throw error;
+        }
+        if (after) {
+          this.#story.add('slack', `the answer of ${method} is lost`);
+          return fail(reset, chance.between(50, 10_000));
+        }
+        return answer(() => resolve({ ok: true, ...result }));
+      };
+      // A request that has left arrives, or does not, whatever becomes of the process; never late enough to surprise.
+      const atCrash = () => {
+        left.cancel();
+        if (chance.chance(0.5)) clock.after(Math.min(there, 300), arrive);
+      };
+      const left = clock.after(there, () => {
+        life.offCut(atCrash);
+        arrive();
+      });
+      life.onCut(atCrash);
+    });
+  }
+
+  /** Never before `Retry-After`, never over budget. */
+  #watch(books: Books, method: string, args: Json): void {
+    const now = this.#clock.now();
+    if (now < (books.blocked.get(method) ?? 0)) this.#story.violation(`${method} was called before its Retry-After`);
+    const recent = (books.sent.get(method) ?? []).filter((at) => now - at < MINUTE_MS);
+    books.sent.set(method, [...recent, now]);
+    const limit = LIMITS[method];
+    if (limit !== undefined && recent.length >= limit) this.#story.violation(`${method} was called over budget`);
+    if (method !== 'chat.postMessage') return;
+    const channel = String(args.channel);
+    const last = books.posted.get(channel);
+    if (last !== undefined && now - last < CHANNEL_GAP_MS)
+      this.#story.violation(`${channel} got two posts in a second`);
+    books.posted.set(channel, now);
+  }
+
+  #do(method: string, args: Json): Json {
+    switch (method) {
+      case 'chat.postMessage':
+        return this.#post(args, null);
+      case 'chat.postEphemeral':
+        return this.#post(args, String(args.user));
+      case 'chat.update':
+        return this.#update(args);
+      case 'chat.delete': {
+        const message = this.#mine(method, args);
+        this.messages.splice(this.messages.indexOf(message), 1);
+        this.#story.add('slack', `deletes ${where(message)}`);
+        return {};
+      }
+      case 'assistant.threads.setStatus':
+        return {};
+      case 'conversations.replies':
+      case 'conversations.history':
+        return this.#list(method, args);
+      case 'users.info': {
+        const user = this.people.get(String(args.user));
+        if (!user) throw new SlackError(method, 'refused', 'user_not_found');
+        return { user };
+      }
+      case 'conversations.info':
+        return { channel: { id: args.channel, name: `name-of-${String(args.channel).toLowerCase()}` } };
+      default:
+        throw new Error(`the simulated Slack does not know ${method}`);
+    }
+  }
+
+  #post(args: Json, onlyFor: string | null): Json {
+    const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
+    const message: SlackMessage = {
+      channel: String(args.channel),
+      ts: this.nextTs(),
+      thread: typeof args.thread_ts === 'string' ? args.thread_ts : null,
+      user: BOT,
+      text: String(args.text ?? ''),
+      blocks: (args.blocks as Json[] | undefined) ?? [],
+      metadata: payload ? { turn: String(payload.turn), part: String(payload.part) } : null,
+      onlyFor,
+    };
+    this.messages.push(message);
+    this.#story.add('slack', `${onlyFor ? `shows ${onlyFor}` : 'has'} ${where(message)} ${shown(message)}`);
+    return { channel: message.channel, ts: message.ts };
+  }
+
+  #update(args: Json): Json {
+    const message = this.#mine('chat.update', args);
+    message.text = String(args.text ?? '');
+    message.blocks = (args.blocks as Json[] | undefined) ?? message.blocks;
+    const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
+    if (payload) message.metadata = { turn: String(payload.turn), part: String(payload.part) };
+    this.#story.add('slack', `edits ${where(message)} ${shown(message)}`);
+    return { channel: message.channel, ts: message.ts };
+  }
+
+  #mine(method: string, args: Json): SlackMessage {
+    const found = this.messages.find((message) => message.channel === args.channel && message.ts === args.ts);
+    if (!found || found.onlyFor !== null) throw new SlackError(method, 'refused', 'message_not_found');
+    if (found.user !== BOT) throw new SlackError(method, 'refused', 'cant_update_message');
+    return found;
+  }
+
+  #list(method: string, args: Json): Json {
+    const channel = String(args.channel);
+    const root = method === 'conversations.replies' ? String(args.ts) : null;
+    const oldest = typeof args.oldest === 'string' ? args.oldest : '0';
+    const all = this.thread(channel, root).filter((message) => message.ts > oldest);
+    if (root === null) all.reverse();
+    const from = typeof args.cursor === 'string' ? Number(args.cursor) : 0;
+    const limit = this.#chance.chance(0.3) ? 3 : Number(args.limit ?? 100);
+    const page = all.slice(from, from + limit);
+    const parent = root === null ? [] : this.thread(channel, root).slice(0, 1);
+    const messages = [...parent.filter((message) => !page.includes(message)), ...page].map((message) => ({
+      ts: message.ts,
+      user: message.user,
+      text: message.text,
+      ...(message.metadata && args.include_all_metadata === true
+        ? { metadata: { event_type: 'letta_bridge_post', event_payload: message.metadata } }
+        : {}),
+    }));
+    const more = from + limit < all.length;
+    return {
+      messages,
+      has_more: more,
+      ...(more ? { response_metadata: { next_cursor: String(from + limit) } } : {}),
+    };
+  }
+}
+
+/** All that can be read of a message, its fallback text left out where there are blocks. */
+export function visibleText(message: SlackMessage): string {
+  return message.blocks.length === 0 ? message.text : message.blocks.map(textOf).join('\n');
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return '';
+  if (Array.isArray(value)) return value.map(textOf).join(' ');
+  if (typeof value !== 'object' || value === null) return '';
+  return Object.entries(value)
+    .map(([name, member]) => {
+      if (name === 'text' && typeof member === 'string') return member;
+      if (name === 'user_id' && typeof member === 'string') return `<@${member}>`;
+      return name === 'accessibility_label' ? '' : textOf(member);
+    })
+    .join(' ');
+}
+
+function where({ channel, thread, ts, metadata }: SlackMessage): string {
+  return `${channel}/${thread ?? 'top'}/${ts}${metadata ? ` (${metadata.turn} ${metadata.part})` : ''}`;
+}
+
+function shown(message: SlackMessage): string {
+  const text = visibleText(message).replace(/\s+/g, ' ').trim();
+  return JSON.stringify(text.length > 160 ? `${text.slice(0, 90)} … ${text.slice(-60)}` : text);
+}

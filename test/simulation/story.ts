@@ -1,0 +1,60 @@
+import type { Log } from '../../src/bridge/ports.ts';
+
+/** What happened, line by line, and what must not have. */
+export class Story {
+  readonly lines: string[] = [];
+  readonly violations: string[] = [];
+  readonly #now: () => number;
+  readonly #start: number;
+  readonly #tell: ((line: string) => void) | null;
+
+  constructor(now: () => number, tell: ((line: string) => void) | null = null) {
+    this.#now = now;
+    this.#start = now();
+    this.#tell = tell;
+  }
+
+  add(who: string, what: string): void {
+    const line = `${((this.#now() - this.#start) / 1000).toFixed(3).padStart(9)}  ${who.padEnd(7)} ${what}`;
+    this.lines.push(line);
+    this.#tell?.(line);
+  }
+
+  violation(what: string): void {
+    if (this.violations.includes(what)) return;
+    this.violations.push(what);
+    this.add('!!!', what);
+  }
+
+  /** The bridge's own log as part of the story. Its bugs are violations. */
+  log(fields: object = {}): Log {
+    const write = (level: string) => (more: object, message: string) => {
+      const all: Record<string, unknown> = { ...fields, ...more };
+      const error = all.err ?? all.error;
+      if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
+        this.violation(`the bridge threw ${error.name}: ${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}`);
+      }
+      if (/has a bug/.test(message)) this.violation(`the bridge says: ${message} ${describe(error)}`);
+      if (level !== 'debug') this.add('bridge', `${level === 'info' ? '' : `${level}: `}${message}${shown(all)}`);
+    };
+    return {
+      debug: write('debug'),
+      info: write('info'),
+      warn: write('warn'),
+      error: write('error'),
+      child: (more) => this.log({ ...fields, ...more }),
+    };
+  }
+}
+
+function shown(fields: Record<string, unknown>): string {
+  const words = Object.entries(fields).flatMap(([name, value]) => {
+    if (value === undefined || name === 'digest') return [];
+    return [`${name}=${value instanceof Error ? describe(value) : JSON.stringify(value)}`];
+  });
+  return words.length === 0 ? '' : ` · ${words.join(' ')}`;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `"${error.message}"` : String(error);
+}

@@ -1,0 +1,400 @@
+import type { InboundAction } from '../../src/bridge/inbound.ts';
+import { assembleStore } from '../../src/storage/open.ts';
+import { type Bridge, wireBridge } from '../../src/wiring.ts';
+import { VirtualClock } from './clock.ts';
+import { SimDisk } from './disk.ts';
+import { judge } from './invariants.ts';
+import { SimLetta } from './letta.ts';
+import { Life } from './life.ts';
+import { type Click, SimPeople, type Written } from './people.ts';
+import { Chance } from './random.ts';
+import { BOT, SimSlack } from './slack.ts';
+import { Story } from './story.ts';
+
+export interface Result {
+  seed: number;
+  violations: string[];
+  story: string[];
+  /** Events of the virtual clock. */
+  events: number;
+  /** Virtual ms that passed. */
+  ms: number;
+  turns: number;
+  messages: number;
+}
+
+export type Mode = 'app-server' | 'single' | 'pair';
+
+interface Weather {
+  /** Mean ms between two deeds of people. */
+  deeds: number;
+  /** Chance per minute and kind of a sudden fault. */
+  crash: number;
+  stop: number;
+  lane: number;
+  freeze: number;
+  redeliver: number;
+  lettaRestart: number;
+  unroute: number;
+  slackAway: number;
+  agent: number;
+}
+
+const TICK_MS = 500;
+const REST_WITHIN_MS = 60 * 60_000;
+const AFTER_REST_MS = 12 * 60_000;
+/** Slack waits this long for an ack, then sends again; after the last try it gives up. */
+const REDELIVER_MS = [3_000, 10_000, 20_000, 60_000, 60_000, 60_000];
+
+/** The bridge between a simulated Slack, Letta, disk and people, all driven by one seed. */
+export class World {
+  readonly seed: number;
+  readonly mode: Mode;
+  readonly clock = new VirtualClock();
+  readonly story: Story;
+  readonly slack: SimSlack;
+  readonly letta: SimLetta;
+  readonly disk: SimDisk;
+  readonly people: SimPeople;
+  readonly #chance: Chance;
+  readonly #weather: Weather;
+  /** Which messages each turn of the bridge carried, and what became of each message on disk. */
+  readonly items = new Map<string, Set<string>>();
+  readonly stored = new Map<string, 'speak' | 'context'>();
+  life: Life | null = null;
+  #bridge: Bridge | null = null;
+  /** Slack's events reach the bridge. */
+  #listening = false;
+  #lives = 0;
+  #undelivered = 0;
+  #calm = false;
+  #ackLost = 0;
+  readonly #agentId: string | null;
+  readonly #environment: string | null;
+
+  constructor(seed: number, tell: ((line: string) => void) | null = null) {
+    this.seed = seed;
+    const chance = new Chance(seed);
+    this.#chance = chance.fork('world');
+    this.story = new Story(() => this.clock.now(), tell);
+    this.mode = this.#chance.pick(['app-server', 'single', 'pair'] as const);
+    this.slack = new SimSlack(this.clock, chance.fork('slack'), this.story);
+    this.disk = new SimDisk(this.clock, chance.fork('disk'), this.story);
+    const kind = this.mode === 'app-server' ? 'app-server' : 'hosted';
+    const knowsStart = kind === 'app-server' || this.#chance.chance(0.85);
+    this.letta = new SimLetta(kind, knowsStart, this.clock, chance.fork('letta'), this.story);
+    this.#agentId = this.#chance.chance(0.5) ? 'agent-1' : null;
+    this.#environment = this.#chance.chance(0.5) ? 'device-1' : null;
+    this.people = new SimPeople(this.clock, chance.fork('people'), this.story, this.slack, {
+      message: (written) => this.#send(written),
+      click: (click, action) => this.#click(click, action),
+    });
+    this.#weather = this.#forecast();
+    this.disk.onWrite = (namespace, _key, value) => {
+      if (namespace === 'threads') this.#note(value);
+    };
+  }
+
+  /** Which faults this world knows, and how often: most worlds know a few, some all, some none. */
+  #forecast(): Weather {
+    const chance = this.#chance;
+    const some = (often: number) => (chance.chance(0.45) ? chance.between(0.2, 1) * often : 0);
+    this.disk.faults = { fails: some(0.03), unreadable: some(0.02), slow: some(0.05) };
+    this.slack.faults = { limited: some(0.05), lost: some(0.08), refused: some(0.03), slow: some(0.1) };
+    this.letta.faults = {
+      deaf: some(0.03),
+      skew: chance.chance(0.5) ? chance.between(20, 700) : 0,
+      twice: some(0.1),
+      rest: some(0.15),
+    };
+    this.#ackLost = some(0.2);
+    return {
+      deeds: chance.between(1_500, 12_000),
+      crash: some(1.2),
+      stop: some(0.5),
+      lane: some(2.5),
+      freeze: some(0.8),
+      redeliver: some(4),
+      lettaRestart: some(0.6),
+      unroute: some(1),
+      slackAway: some(0.4),
+      agent: some(1.5),
+    };
+  }
+
+  // ---- the bridge's process --------------------------------------------------------------------
+
+  #start(): void {
+    if (this.life) return;
+    this.#lives += 1;
+    const life = new Life(this.#lives, this.clock);
+    this.life = life;
+    const { clock } = life;
+    const log = this.story.log();
+    const random = new Chance(this.seed).fork(`life ${life.number}`);
+    const store = assembleStore(this.disk.adapterFor(life), { clock, log }, () => undefined);
+    const cloud = {
+      mode: 'cloud',
+      baseUrl: 'https://letta.test',
+      apiKey: 'key',
+      environment: this.#environment,
+      relay: this.mode === 'pair' ? 'pair' : 'single',
+    } as const;
+    const bridge = wireBridge({
+      clock,
+      random,
+      log,
+      api: this.slack.apiFor(life),
+      identity: { botUserId: BOT, enterpriseId: null },
+      store,
+      dial: this.letta.dialFor(life),
+      fetch: this.letta.fetchFor(life),
+      target: this.mode === 'app-server' ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null } : cloud,
+      agentId: this.#agentId,
+      policy: {
+        users: { everyone: false, members: true, ids: [] },
+        channels: { everywhere: true, directMessages: true, ids: [] },
+      },
+      mode: 'standard',
+    });
+    this.#bridge = bridge;
+    this.story.add('world', `the bridge starts (${life.number})`);
+    bridge.workers.start().then(
+      () => {
+        if (this.life === life) this.#listening = true;
+      },
+      () => {
+        if (this.life === life) this.crash('could not start');
+      },
+    );
+  }
+
+  /** The process ends without a word; another is started on the same disk. */
+  crash(why = 'crash'): void {
+    const { life } = this;
+    if (!life) return;
+    this.story.add('world', `the bridge is gone: ${why}`);
+    this.#end(life);
+  }
+
+  #end(life: Life): void {
+    if (this.life !== life) return;
+    this.#listening = false;
+    this.#bridge = null;
+    this.life = null;
+    life.cut();
+    const ms = this.#chance.chance(0.8) ? this.#chance.between(1_500, 5_000) : this.#chance.between(5_000, 90_000);
+    this.clock.after(ms, () => this.#start());
+  }
+
+  /** As on SIGTERM. */
+  #stop(): void {
+    const { life } = this;
+    const bridge = this.#bridge;
+    if (!life || !bridge) return;
+    this.story.add('world', 'the bridge is told to stop');
+    this.#listening = false;
+    void bridge.stop().then(() => {
+      if (this.life !== life) return;
+      this.story.add('world', 'the bridge has stopped');
+      this.#end(life);
+    });
+    this.clock.after(25_000, () => {
+      if (this.life === life) this.crash('it did not stop in time');
+    });
+  }
+
+  // ---- Slack's events --------------------------------------------------------------------------
+
+  #send(written: Written): void {
+    const chance = this.#chance;
+    // A mention is told twice, and who comes first is chance.
+    const copies = written.message.mentionsBot && written.message.channelKind !== 'im' ? 2 : 1;
+    const slow = chance.chance(0.1) ? 2_000 : 0;
+    for (let copy = 0; copy < copies; copy += 1) {
+      this.#undelivered += 1;
+      this.clock.after(chance.between(20, 250) + chance.between(0, slow), () => this.#deliver(written, 0));
+    }
+  }
+
+  #deliver(written: Written, attempt: number): void {
+    let acked = false;
+    const over = () => {
+      if (!acked) this.#undelivered -= 1;
+      acked = true;
+    };
+    const { life } = this;
+    const bridge = this.#listening ? this.#bridge : null;
+    if (bridge && life) {
+      const lost = !this.#calm && this.#chance.chance(this.#ackLost);
+      bridge.intake.message(written.message).then(
+        ({ outcome }) => {
+          if (life.over) return;
+          written.outcomes.push(outcome);
+          written.ackedAt ??= this.clock.now();
+          if (!lost) over();
+        },
+        () => undefined,
+      );
+    }
+    const wait = REDELIVER_MS[attempt];
+    this.clock.after(wait ?? 3_000, () => {
+      if (acked) return;
+      if (wait === undefined) return over();
+      acked = true;
+      this.#deliver(written, attempt + 1);
+    });
+  }
+
+  #click(click: Click, action: InboundAction): void {
+    const chance = this.#chance;
+    this.clock.after(chance.between(20, 250), () => {
+      const { life } = this;
+      const bridge = this.#listening ? this.#bridge : null;
+      if (!bridge || !life) return;
+      click.result = 'given';
+      bridge.intake.action(action).then(
+        (outcome) => {
+          if (life.over) return;
+          click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
+          if (outcome.result !== 'modal' || outcome.modal.kind === 'view_full') return;
+          const { kind: name, token } = outcome.modal;
+          const text = name === 'deny_with_reason' ? 'because' : 'Green';
+          this.clock.after(chance.between(500, 15_000), () => this.#submit(click, { ...action, name, token }, text));
+        },
+        () => {
+          if (!life.over) click.result = 'failed';
+        },
+      );
+    });
+  }
+
+  #submit(click: Click, action: InboundAction & { name: 'deny_with_reason' | 'answer_in_words' }, text: string): void {
+    const { life } = this;
+    const bridge = this.#listening ? this.#bridge : null;
+    if (!bridge || !life) return;
+    const { name, token, actor, team } = action;
+    this.story.add(actor.user, `submits ${name}`);
+    click.result = 'given';
+    bridge.intake.submission({ name, token, actor, team, texts: [text] }).then(
+      (outcome) => {
+        if (!life.over) click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
+      },
+      () => {
+        if (!life.over) click.result = 'failed';
+      },
+    );
+  }
+
+  // ---- the story -------------------------------------------------------------------------------
+
+  async run(): Promise<Result> {
+    const chance = this.#chance;
+    this.story.add('world', `seed ${this.seed}: ${this.mode}`);
+    this.#start();
+    const until = this.clock.now() + chance.between(1, 7) * 60_000;
+    const deeds = () => {
+      if (this.clock.now() >= until) return;
+      this.people.act();
+      this.clock.after(this.#weather.deeds * chance.between(0.1, 1.9), deeds);
+    };
+    this.clock.after(100, deeds);
+    while (this.clock.now() < until) {
+      await this.clock.runUntil(this.clock.now() + TICK_MS);
+      this.#strike();
+    }
+    await this.#rest();
+    judge(this);
+    const { events } = this.clock;
+    return {
+      seed: this.seed,
+      violations: this.story.violations,
+      story: this.story.lines,
+      events,
+      ms: this.clock.now() - this.clock.start,
+      turns: this.letta.truth.length,
+      messages: this.people.written.length,
+    };
+  }
+
+  /** Now and then something breaks. */
+  #strike(): void {
+    const chance = this.#chance;
+    const weather = this.#weather;
+    const now = (perMinute: number) => chance.chance((perMinute * TICK_MS) / 60_000);
+    if (now(weather.crash)) this.#crashSoon();
+    if (now(weather.stop)) this.#stop();
+    if (now(weather.lane)) this.letta.loseLane();
+    if (now(weather.freeze)) this.letta.freezeLane();
+    if (now(weather.redeliver)) this.letta.redeliver();
+    if (now(weather.lettaRestart)) this.letta.restart();
+    if (now(weather.unroute)) this.letta.unroute();
+    if (now(weather.agent)) this.letta.act();
+    if (now(weather.slackAway)) {
+      const ms = chance.between(1_000, 40_000);
+      this.story.add('slack', `is away for ${Math.round(ms / 1000)} s`);
+      this.slack.awayUntil = this.clock.now() + ms;
+    }
+  }
+
+  /** At any ms, not only between two ticks; often while something is under way. */
+  #crashSoon(): void {
+    const { life } = this;
+    this.clock.after(this.#chance.between(1, TICK_MS), () => {
+      if (this.life === life) this.crash();
+    });
+  }
+
+  /** Everything works again, and people answer what they are asked: then all must come to rest. */
+  async #rest(): Promise<void> {
+    this.story.add('world', 'from here on everything works');
+    this.#calm = true;
+    this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
+    this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0 };
+    this.slack.awayUntil = 0;
+    this.letta.faults = { deaf: 0, skew: 0, twice: 0, rest: 0 };
+    const until = this.clock.now() + REST_WITHIN_MS;
+    let quiet = 0;
+    while (quiet < 5 && this.clock.now() < until) {
+      await this.clock.runUntil(this.clock.now() + 3_000);
+      this.people.answerAll();
+      quiet = this.#quiet() ? quiet + 1 : 0;
+    }
+    if (quiet < 5) this.story.violation(`no rest: ${[...this.disk.rows('active').keys()].join(' ')}`);
+    await this.clock.runUntil(this.clock.now() + AFTER_REST_MS);
+  }
+
+  #quiet(): boolean {
+    return this.#listening && this.#undelivered === 0 && this.disk.rows('active').size === 0 && !this.letta.busy;
+  }
+
+  #note(value: string): void {
+    const { record } = readRecord(value);
+    for (const item of record.inbox) this.stored.set(item.key, 'speak');
+    for (const item of record.context) if (!this.stored.has(item.key)) this.stored.set(item.key, 'context');
+    if (!record.turn) return;
+    const items = this.items.get(record.turn.id) ?? new Set();
+    this.items.set(record.turn.id, items);
+    for (const item of record.turn.items) items.add(item.key);
+  }
+}
+
+interface Row {
+  key: string;
+  inbox: { key: string }[];
+  context: { key: string }[];
+  turn: { id: string; items: { key: string }[] } | null;
+  approvals: { token: string; state: { state: string } }[];
+  seen: { key: string }[];
+  background: boolean;
+}
+
+/** A stored row as it lies on disk. */
+export function readRecord(value: string): { record: Row } {
+  const { value: record } = JSON.parse(value) as { value: Row };
+  return { record };
+}
+
+export function simulate(seed: number, tell: ((line: string) => void) | null = null): Promise<Result> {
+  return new World(seed, tell).run();
+}
