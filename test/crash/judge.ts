@@ -12,16 +12,17 @@ export interface Verdict {
   /** `answered`, `interrupted` or `nothing`. */
   outcome: string;
   /** ms from `since` until nothing was going on any more; `null`: never. */
-  quietAfter: number | null;
+  settledAfter: number | null;
   /** What is wrong, in words. */
   faults: string[];
   story: string;
 }
 
 const QUIET_MS = 600;
+const GOES_ON_WITHIN_MS = 20_000;
 const CLICK_EVERY_MS = 500;
 
-/** Waits until the thread is at rest, approving what is asked like a patient person. Resolves with since when it is. */
+/** Waits until the thread is at rest, approving what is asked like a patient person. Resolves with since when it is; `null`: never. */
 async function quiet(story: Story, until: number): Promise<number | null> {
   let since: number | null = null;
   let clicked = 0;
@@ -46,9 +47,9 @@ async function quiet(story: Story, until: number): Promise<number | null> {
  */
 export async function judge(
   story: Story,
-  options: { expected: Expected; since: number; within: number; wordsBefore: number },
+  options: { expected: Expected; since: number; within: number; wordsBefore: number; goesOnWithin?: number },
 ): Promise<Verdict> {
-  const { expected, since, within, wordsBefore } = options;
+  const { expected, since, within, wordsBefore, goesOnWithin = GOES_ON_WITHIN_MS } = options;
   const faults: string[] = [];
   let [lost, doubled, leftOver] = [0, 0, 0];
   const loses = (fault: string) => {
@@ -89,7 +90,7 @@ export async function judge(
   if (story.cards().length > 1) doubles(`${story.cards().length} cards for one request`);
 
   await story.sayMore();
-  const goesOn = await story.stage.until(() => story.moreAnswers() > 0 && story.live().length === 0, 20_000);
+  const goesOn = await story.stage.until(() => story.moreAnswers() > 0 && story.live().length === 0, goesOnWithin);
   if (story.moreAnswers() === 0) loses('the next message in the thread is not answered');
   else if (!goesOn) for (const live of story.live()) leaves(`after the next message: ${live}`);
   await sleep(QUIET_MS / 2);
@@ -101,8 +102,14 @@ export async function judge(
     doubled,
     leftOver,
     outcome,
-    quietAfter: restsSince === null ? null : Math.max(0, restsSince - since),
+    settledAfter: restsSince === null ? null : Math.max(0, restsSince - since),
     faults,
-    story: faults.length === 0 ? '' : `${story.text()}\n--- log of the bridge\n${tail(story.stage.bridge.lines, 60)}`,
+    story: faults.length === 0 ? '' : report(story),
   };
+}
+
+function report(story: Story): string {
+  const calls = story.stage.calls(story.ts).map((call) => call.slice(0, 300));
+  const log = tail(story.stage.bridge.lines, 60);
+  return [story.text(), '--- calls to Slack', ...calls.slice(-40), '--- log of the bridge', log].join('\n');
 }

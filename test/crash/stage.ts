@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import type { EnvelopeEntry } from '../../src/sandbox/slack/log.ts';
 import { type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
 import type { RealLetta } from '../support/letta/real-letta.ts';
-import { type Bridge, startBridge } from './bridge.ts';
+import { type Bridge, startBridge, tail } from './bridge.ts';
 
 /** One workspace with one bridge and its store; several of them share a real Letta. */
 export class Stage {
@@ -82,6 +82,26 @@ export class Stage {
       const { event } = entry.payload as { event?: { type?: string; ts?: string } };
       return event?.ts === ts && (event.type === 'message' || event.type === 'app_mention') ? [entry] : [];
     });
+  }
+
+  /** What the bridge asked of Slack for a thread, one line each, for a report. */
+  calls(thread: string): string[] {
+    return this.slack.control.log({ type: 'call' }).flatMap((entry) => {
+      if (entry.type !== 'call' || !JSON.stringify([entry.args, entry.answer]).includes(thread)) return [];
+      const { text, status } = entry.args;
+      const brief = { status, text: typeof text === 'string' ? text.slice(-60) : undefined };
+      return [`${new Date(entry.at).toISOString()} ${entry.method} ${JSON.stringify(brief)} → ${entry.status}`];
+    });
+  }
+
+  /** The first message of a store finds, or makes, the agent. */
+  async warmUp(): Promise<void> {
+    const { ts } = await this.slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent say: warm' });
+    const answered = () =>
+      this.slack.control
+        .messages('C01GEN', { thread_ts: ts })
+        .some((message) => message.bot_id !== null && JSON.stringify(message.blocks).includes('warm'));
+    if (!(await this.until(answered, 30_000))) throw new Error(`no answer at all\n${tail(this.bridge.lines)}`);
   }
 
   /** Keys of the threads that the next start would look at. */

@@ -56,7 +56,11 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
   const run = (args: string[], env: Record<string, string>, ready: RegExp) =>
     start(args, project, env, ready, children);
 
-  const model = await run([join(here, 'scripted-model.mjs'), '0'], { ...base, SCRIPTED_MODEL_LOG: modelLog }, /scripted model on (\S+)/);
+  const model = await run(
+    [join(here, 'scripted-model.mjs'), '0'],
+    { ...base, SCRIPTED_MODEL_LOG: modelLog },
+    /scripted model on (\S+)/,
+  );
   await run([letta, '--backend', 'local', 'connect', 'lmstudio', '--base-url', model.found], base, /$/).then(
     (connect) => ended(connect.child),
   );
