@@ -275,6 +275,7 @@ export class ThreadWorker {
         this.#looks += 1;
         this.#link.submitted();
         this.#state.dirty = true;
+        this.#log.debug({ turn: turn.id }, 'input goes to Letta');
         const input = { clientMessageId: turn.clientMessageId ?? turn.id, content };
         this.#mailbox.away(
           connection.submit(input),
@@ -634,6 +635,7 @@ export class ThreadWorker {
   #onTurnEvent(event: AgentEvent): void | Promise<void> {
     if (event.type === 'approval-asked') return this.#approvals.asked(event.request);
     if (event.type === 'turn-ended') return this.#onTurnEnded(event);
+    if (event.type === 'text' && this.#state.turn.parts.length === 0) this.#log.debug({}, 'the answer begins');
     const next = foldTurn(this.#state.turn, event);
     if (next !== this.#state.turn) {
       this.#state.turn = next;

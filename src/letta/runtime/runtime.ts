@@ -161,6 +161,8 @@ function isOurs(work: Work, frame: Frame): boolean {
   const { agent_id: agentId, conversation_id: conversationId } = frame.runtime;
   const { runtime } = work.state;
   if (runtime) return runtime.agentId === agentId && runtime.conversationId === conversationId;
+  // An App Server tells each new socket what other conversations ask for; a new one asks for nothing yet.
+  if (frame.type === 'control_request') return false;
   work.state = { ...work.state, runtime: { agentId, conversationId } };
   return true;
 }

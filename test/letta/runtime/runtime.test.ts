@@ -104,6 +104,19 @@ describe('whose frames', () => {
     expect(state.runtime).toBeNull();
   });
 
+  it('what another conversation asks does not make the new one that other', () => {
+    const foreign = frame(1, 'control_request', {
+      runtime: { agent_id: 'agent-1', conversation_id: 'conv-other' },
+      request_id: 'perm-1',
+      request: bash('perm-1'),
+    });
+    const first = step(initialRuntime(null), foreign);
+    expect(first.effects).toEqual([]);
+    const { state } = step(first.state, answer('runtime_start_response', 'r1', { runtime }));
+    expect(state.runtime).toEqual({ agentId: 'agent-1', conversationId: 'conv-1' });
+    expect(snapshot(state).approvals).toEqual([]);
+  });
+
   it('further ids in a runtime do not make it another one', () => {
     const { events } = start(opened());
     const mine = frame(1, 'stream_delta', {

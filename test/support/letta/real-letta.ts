@@ -13,6 +13,10 @@ export interface RealLetta {
   project: string;
   /** Ends the process that runs the agents: the App Server, or the device behind the router. */
   kill(signal?: NodeJS.Signals): Promise<void>;
+  /** SIGSTOP and SIGCONT: its sockets stay open and nothing comes. */
+  signal(signal: NodeJS.Signals): void;
+  /** What the model was asked, one request a line (JSON); missing until it was asked something. */
+  modelLog: string;
   /** Starts it again on the same state. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -47,11 +51,16 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
     DISABLE_AUTOUPDATER: '1',
     LETTA_DIR: home,
   };
+  const modelLog = join(state, 'model.jsonl');
   const children: ChildProcess[] = [];
   const run = (args: string[], env: Record<string, string>, ready: RegExp) =>
     start(args, project, env, ready, children);
 
-  const model = await run([join(here, 'scripted-model.mjs'), '0'], base, /scripted model on (\S+)/);
+  const model = await run(
+    [join(here, 'scripted-model.mjs'), '0'],
+    { ...base, SCRIPTED_MODEL_LOG: modelLog },
+    /scripted model on (\S+)/,
+  );
   await run([letta, '--backend', 'local', 'connect', 'lmstudio', '--base-url', model.found], base, /$/).then(
     (connect) => ended(connect.child),
   );
@@ -82,6 +91,10 @@ export async function startRealLetta(surface: Surface): Promise<RealLetta> {
   return {
     env,
     project,
+    modelLog,
+    signal(signal) {
+      agent?.kill(signal);
+    },
     async kill(signal = 'SIGTERM') {
       agent?.kill(signal);
       if (agent) await ended(agent);

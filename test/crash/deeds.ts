@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RealLetta, Surface } from '../support/letta/real-letta.ts';
+import { type Expected, judge, type Verdict } from './judge.ts';
+import type { Stage } from './stage.ts';
+import { MID_STREAM, type Step } from './steps.ts';
+import { Story } from './story.ts';
+
+export interface Deed {
+  mode: Surface;
+  letta: RealLetta;
+  note(what: string, step: string, round: number, verdict: Verdict): void;
+}
+
+/** Nothing may say "working" this long after the start if nothing works. */
+const SETTLED_WITHIN_MS = 30_000;
+/** The client finds out by missing pings, and the socket is dialled anew. */
+const DEAF_WITHIN_MS = 75_000;
+/** Later rounds strike this much later. */
+const LATER_MS = 13;
+
+interface Reached {
+  story: Story;
+  step: Step;
+  reached: boolean;
+}
+
+async function reach(stage: Stage, step: Step): Promise<Reached> {
+  const story = new Story(stage, step.kind);
+  return { story, step, reached: await step.reach(story, stage) };
+}
+
+function missed(verdict: Verdict, reached: boolean): Verdict {
+  return reached ? verdict : { ...verdict, lost: verdict.lost + 1, faults: ['never reached', ...verdict.faults] };
+}
+
+/** SIGKILL of the bridge at a step of a turn, and a start. */
+export async function killedBridge({ mode, note }: Deed, stage: Stage, step: Step, round: number): Promise<void> {
+  const { story, reached } = await reach(stage, step);
+  if (round > 1) await sleep((round - 1) * LATER_MS);
+  await stage.bridge.kill();
+  await step.after?.(stage);
+  const wordsBefore = story.words().length;
+  await stage.start();
+  const verdict = await judge(story, {
+    // A hosted turn outlives its client, one of an App Server does not (PROTOCOL.md 12).
+    expected: mode === 'app-server' && step.submitted ? 'answered or interrupted' : 'answered',
+    since: stage.bridge.upAt,
+    within: SETTLED_WITHIN_MS,
+    wordsBefore,
+  });
+  note('bridge-killed', step.name, round, missed(verdict, reached));
+}
+
+/** SIGKILL of the App Server or the device while several threads each stand at a step, and a start. */
+export async function killedLetta(
+  { letta, note }: Deed,
+  stages: readonly Stage[],
+  steps: readonly Step[],
+  round: number,
+): Promise<void> {
+  const all: Reached[] = [];
+  for (const [at, step] of steps.entries()) {
+    const stage = stages[at];
+    if (stage) all.push(await reach(stage, step));
+  }
+  if (round > 1) await sleep((round - 1) * LATER_MS);
+  await letta.kill('SIGKILL');
+  const before = all.map(({ story }) => story.words().length);
+  await letta.restart();
+  const since = Date.now();
+  await Promise.all(
+    all.map(async ({ story, step, reached }, at) => {
+      const verdict = await judge(story, {
+        expected: step.submitted ? 'answered or interrupted' : 'answered',
+        since,
+        within: SETTLED_WITHIN_MS,
+        wordsBefore: before[at] ?? 0,
+      });
+      note('letta-killed', step.name, round, missed(verdict, reached));
+    }),
+  );
+}
+
+/** SIGSTOP of the App Server or the device in the middle of a turn, a message meanwhile, SIGCONT. */
+export async function frozenLetta(
+  { mode, letta, note }: Deed,
+  stages: readonly Stage[],
+  ms: number,
+  round: number,
+): Promise<void> {
+  const [one, two] = stages;
+  if (!one || !two) return;
+  const running = await reach(one, MID_STREAM);
+  const meanwhile = new Story(two, 'words');
+  letta.signal('SIGSTOP');
+  let before = 0;
+  try {
+    await meanwhile.say();
+    await sleep(ms);
+    before = running.story.words().length;
+  } finally {
+    letta.signal('SIGCONT');
+  }
+  const since = Date.now();
+  // A request that gets no answer for 10 s gives up its link, and with it an App Server's turn.
+  const expected: Expected = mode === 'app-server' && ms > 10_000 ? 'answered or interrupted' : 'answered';
+  const name = `letta-frozen ${ms / 1_000} s`;
+  const limits = { expected, since, within: SETTLED_WITHIN_MS };
+  const judged = [
+    judge(running.story, { ...limits, wordsBefore: before }).then((verdict) =>
+      note(name, MID_STREAM.name, round, missed(verdict, running.reached)),
+    ),
+    judge(meanwhile, { ...limits, wordsBefore: 0 }).then((verdict) => note(name, 'meanwhile', round, verdict)),
+  ];
+  await Promise.all(judged);
+}
+
+/** Slack's socket falls silent in the middle of a turn and stays open; a message meanwhile. */
+export async function frozenSlack({ note }: Deed, stage: Stage): Promise<void> {
+  const running = await reach(stage, MID_STREAM);
+  await stage.slack.control.faults({ socket: 'freeze', ms: 2 * DEAF_WITHIN_MS });
+  const meanwhile = new Story(stage, 'words');
+  await meanwhile.say();
+  const since = Date.now();
+  const limits = { expected: 'answered', since, within: DEAF_WITHIN_MS } as const;
+  await Promise.all([
+    judge(running.story, { ...limits, wordsBefore: running.story.words().length, goesOnWithin: DEAF_WITHIN_MS }).then(
+      (verdict) => note('slack-frozen', MID_STREAM.name, 1, missed(verdict, running.reached)),
+    ),
+    judge(meanwhile, { ...limits, wordsBefore: 0, goesOnWithin: DEAF_WITHIN_MS }).then((verdict) =>
+      note('slack-frozen', 'meanwhile', 1, verdict),
+    ),
+  ]);
+}

@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tail } from './bridge.ts';
+import type { Story } from './story.ts';
+
+/** What may become of a message: all of it, or an end in words with what was said until then. */
+export type Expected = 'answered' | 'answered or interrupted';
+
+export interface Verdict {
+  lost: number;
+  doubled: number;
+  leftOver: number;
+  /** `answered`, `interrupted` or `nothing`. */
+  outcome: string;
+  /** ms from `since` until nothing was going on any more; `null`: never. */
+  settledAfter: number | null;
+  /** What is wrong, in words. */
+  faults: string[];
+  story: string;
+}
+
+const QUIET_MS = 600;
+const GOES_ON_WITHIN_MS = 20_000;
+const CLICK_EVERY_MS = 500;
+
+/** Waits until the thread is at rest, approving what is asked like a patient person. Resolves with since when it is; `null`: never. */
+async function quiet(story: Story, until: number): Promise<number | null> {
+  let since: number | null = null;
+  let clicked = 0;
+  while (Date.now() < until) {
+    const now = Date.now();
+    if (now - clicked >= CLICK_EVERY_MS && story.withButton('bridge_approve').length > 0) {
+      clicked = now;
+      await story.approve();
+    }
+    const rests = story.endings().length > 0 && story.live().length === 0;
+    since = rests ? (since ?? now) : null;
+    if (since !== null && now - since >= QUIET_MS) return since;
+    await sleep(25);
+  }
+  return null;
+}
+
+/**
+ * Waits until everything is settled, asks something else in the same thread, and counts what went wrong.
+ * @param options.since ms since 1970: the start after the crash; from then on everything must be settled within `within`.
+ * @param options.wordsBefore of the answer, as people saw them before the crash: they must not vanish.
+ */
+export async function judge(
+  story: Story,
+  options: { expected: Expected; since: number; within: number; wordsBefore: number; goesOnWithin?: number },
+): Promise<Verdict> {
+  const { expected, since, within, wordsBefore, goesOnWithin = GOES_ON_WITHIN_MS } = options;
+  const faults: string[] = [];
+  let [lost, doubled, leftOver] = [0, 0, 0];
+  const loses = (fault: string) => {
+    lost += 1;
+    faults.push(`lost: ${fault}`);
+  };
+  const doubles = (fault: string) => {
+    doubled += 1;
+    faults.push(`doubled: ${fault}`);
+  };
+  const leaves = (fault: string) => {
+    leftOver += 1;
+    faults.push(`left over: ${fault}`);
+  };
+
+  const restsSince = await quiet(story, since + within);
+  if (restsSince === null) for (const live of story.live()) leaves(live);
+  const outcome = story.endings().length === 0 ? 'nothing' : story.interrupted ? 'interrupted' : 'answered';
+  if (outcome === 'nothing') loses('no outcome');
+  if (outcome === 'interrupted' && expected === 'answered') loses(`interrupted: ${story.endings().join(' | ')}`);
+  if (story.endings().length > 1) doubles(`${story.endings().length} endings: ${story.endings().join(' | ')}`);
+
+  const words = story.words();
+  const repeated = words.length - new Set(words).size;
+  if (repeated > 0) doubles(`${repeated} words shown twice`);
+  if (words.some((word, at) => word !== at + 1)) loses(`words out of order or missing: ${words.join(' ')}`);
+  if (words.length < wordsBefore) loses(`${wordsBefore} words were shown, ${words.length} are left`);
+  if (outcome === 'answered' && words.length < story.allWords) loses(`${words.length} of ${story.allWords} words`);
+
+  const turns = story.turns();
+  if (turns > 1) doubles(`${turns} turns`);
+  if (turns === 0 && outcome === 'answered') loses('no turn');
+  const effects = story.effects();
+  if (effects > 1) doubles(`the command ran ${effects} times`);
+  if (story.kind === 'tool' && outcome === 'answered' && effects === 0) loses('the command never ran');
+  const messages = story.shown().length;
+  if (story.kind === 'words' && messages > 1) doubles(`${messages} messages for one answer`);
+  if (story.cards().length > 1) doubles(`${story.cards().length} cards for one request`);
+
+  await story.sayMore();
+  const goesOn = await story.stage.until(() => story.moreAnswers() > 0 && story.live().length === 0, goesOnWithin);
+  if (story.moreAnswers() === 0) loses('the next message in the thread is not answered');
+  else if (!goesOn) for (const live of story.live()) leaves(`after the next message: ${live}`);
+  await sleep(QUIET_MS / 2);
+  if (story.moreAnswers() > 1) doubles(`the next answer is shown ${story.moreAnswers()} times`);
+  if (story.turns() > Math.max(1, turns)) doubles('another turn later');
+
+  return {
+    lost,
+    doubled,
+    leftOver,
+    outcome,
+    settledAfter: restsSince === null ? null : Math.max(0, restsSince - since),
+    faults,
+    story: faults.length === 0 ? '' : report(story),
+  };
+}
+
+function report(story: Story): string {
+  const calls = story.stage.calls(story.ts).map((call) => call.slice(0, 300));
+  const log = tail(story.stage.bridge.lines, 60);
+  return [story.text(), '--- calls to Slack', ...calls.slice(-40), '--- log of the bridge', log].join('\n');
+}

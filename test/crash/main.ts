@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Surface, startRealLetta } from '../support/letta/real-letta.ts';
+import { type Deed, frozenLetta, frozenSlack, killedBridge, killedLetta } from './deeds.ts';
+import type { Verdict } from './judge.ts';
+import { Stage } from './stage.ts';
+import { BRIDGE_STEPS, LETTA_STEPS } from './steps.ts';
+import { failed, type Row, table } from './table.ts';
+
+const MODES: readonly Surface[] = ['app-server', 'single', 'pair'];
+/** Bridges that share a Letta: what takes its time is waiting, not work. */
+const STAGES = 3;
+
+const USAGE = `Kills and freezes the real processes at each step of a turn, and counts what was lost, doubled or left over.
+
+  --rounds N     default 1; later rounds strike a little later in the step
+  --mode M       app-server, single, pair; may be repeated
+  --what W       bridge-killed, letta-killed, letta-frozen, slack-frozen; may be repeated
+  --step S       ${BRIDGE_STEPS.map(({ name }) => name).join(', ')}; may be repeated
+`;
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '1' },
+    mode: { type: 'string', multiple: true },
+    what: { type: 'string', multiple: true },
+    step: { type: 'string', multiple: true },
+    help: { type: 'boolean', default: false },
+  },
+});
+const say = (text: string) => void process.stdout.write(`${text}\n`);
+if (values.help) {
+  say(USAGE);
+  process.exit(0);
+}
+const rounds = Math.max(1, Number(values.rounds) || 1);
+const wanted = (choice: string[] | undefined, name: string) => choice === undefined || choice.includes(name);
+
+const rows: Row[] = [];
+let trouble = 0;
+
+function note(mode: string, what: string, step: string, round: number, verdict: Verdict): void {
+  const row = { mode, what, step, round, verdict };
+  rows.push(row);
+  if (failed(row))
+    say(`\n${mode}, ${what}, ${step}, round ${round}:\n${verdict.faults.join('\n')}\n${verdict.story}\n`);
+}
+
+async function runMode(mode: Surface): Promise<void> {
+  const began = Date.now();
+  const seconds = () => `${((Date.now() - began) / 1_000).toFixed(0)} s`;
+  const letta = await startRealLetta(mode);
+  const stages: Stage[] = [];
+  try {
+    for (let n = 0; n <= STAGES; n += 1) {
+      const stage = await Stage.open(letta);
+      stages.push(stage);
+      await stage.start();
+      // The first one makes the agent that all share.
+      if (n === 0) await stage.warmUp();
+    }
+    const [apart, ...others] = stages;
+    if (!apart) return;
+    say(`${mode}: up after ${seconds()}`);
+    const deed: Deed = { mode, letta, note: (what, step, round, verdict) => note(mode, what, step, round, verdict) };
+
+    const frozen = wanted(values.what, 'slack-frozen') && wanted(values.step, 'mid-stream');
+    const apartDone = frozen ? frozenSlack(deed, apart) : Promise.resolve();
+    const jobs = Array.from({ length: rounds }, (_, at) => at + 1).flatMap((round) =>
+      BRIDGE_STEPS.filter(({ name }) => wanted(values.step, name)).map((step) => ({ step, round })),
+    );
+    if (wanted(values.what, 'bridge-killed')) {
+      const work = async (stage: Stage) => {
+        for (let job = jobs.shift(); job; job = jobs.shift()) await killedBridge(deed, stage, job.step, job.round);
+      };
+      await Promise.all(others.map(work));
+      say(`${mode}: the bridge was killed at every step after ${seconds()}`);
+    }
+    await apartDone;
+
+    for (let round = 1; round <= rounds; round += 1) {
+      if (wanted(values.what, 'letta-killed')) {
+        for (const group of LETTA_STEPS) {
+          const steps = group.filter(({ name }) => wanted(values.step, name));
+          if (steps.length > 0) await killedLetta(deed, others, steps, round);
+        }
+      }
+      if (wanted(values.what, 'letta-frozen') && wanted(values.step, 'mid-stream')) {
+        await frozenLetta(deed, others, 4_000, round);
+        await frozenLetta(deed, others, 12_000, round);
+      }
+    }
+    say(`${mode}: done after ${seconds()}`);
+  } finally {
+    const codes = await Promise.all(stages.map((stage) => stage.close()));
+    await letta.close();
+    if (codes.some((code) => code !== 0)) {
+      trouble += 1;
+      say(`${mode}: bridges did not stop cleanly on SIGTERM: exit codes ${codes.join(', ')}`);
+    }
+  }
+}
+
+for (const mode of MODES) {
+  if (!wanted(values.mode, mode)) continue;
+  try {
+    await runMode(mode);
+  } catch (error) {
+    trouble += 1;
+    say(`${mode}: ${error instanceof Error ? error.stack : error}`);
+  }
+}
+say(`\n${table(rows)}\n`);
+const bad = rows.filter(failed).length;
+say(bad + trouble === 0 ? `${rows.length} stories, nothing wrong` : `${bad} of ${rows.length} stories went wrong`);
+// Whatever still holds a handle: all that was started has been ended.
+await sleep(0);
+process.exit(bad + trouble === 0 && rows.length > 0 ? 0 : 1);

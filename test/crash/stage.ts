@@ -1,0 +1,124 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { parse } from 'yaml';
+import type { EnvelopeEntry } from '../../src/sandbox/slack/log.ts';
+import { type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
+import type { RealLetta } from '../support/letta/real-letta.ts';
+import { type Bridge, startBridge, tail } from './bridge.ts';
+
+/** One workspace with one bridge and its store; several of them share a real Letta. */
+export class Stage {
+  readonly slack: SmallSlack;
+  readonly letta: RealLetta;
+  readonly #folder: string;
+  readonly #watchers = new Set<() => void>();
+  #bridge: Bridge | null = null;
+
+  static async open(letta: RealLetta): Promise<Stage> {
+    const { oauth_config, settings } = parse(readFileSync(new URL('../../manifest.yml', import.meta.url), 'utf8'));
+    const slack = await startSlack({
+      scopes: oauth_config.scopes.bot,
+      events: settings.event_subscriptions.bot_events,
+      // What was not acked comes again soon, and for as long as a restart may take.
+      retryDelaysMs: Array.from({ length: 80 }, () => 250),
+      interactionRetryDelaysMs: [],
+      pingIntervalMs: 2_000,
+    });
+    return new Stage(slack, letta);
+  }
+
+  private constructor(slack: SmallSlack, letta: RealLetta) {
+    this.slack = slack;
+    this.letta = letta;
+    this.#folder = mkdtempSync(join(tmpdir(), 'crash-bridge-'));
+  }
+
+  get bridge(): Bridge {
+    if (!this.#bridge) throw new Error('no bridge runs');
+    return this.#bridge;
+  }
+
+  async start(): Promise<void> {
+    const { slack, letta } = this;
+    const settings = {
+      SLACK_API_URL: slack.url,
+      SLACK_BOT_TOKEN: slack.tokens.bot,
+      SLACK_APP_TOKEN: slack.tokens.app,
+      SLACK_ALLOWED_USERS: 'members',
+      SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+      STORE: 'sqlite://./data/bridge.db',
+      ...letta.env,
+    };
+    this.#bridge = await startBridge(this.#folder, settings, () => {
+      for (const look of [...this.#watchers]) look();
+    });
+  }
+
+  /** Resolves with whether `condition` came true in time: looked at with each line of the log and every millisecond. */
+  until(condition: () => boolean, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = Date.now() + ms;
+      const done = (result: boolean) => {
+        clearInterval(timer);
+        this.#watchers.delete(look);
+        resolve(result);
+      };
+      const look = () => {
+        if (condition()) done(true);
+        else if (Date.now() > end) done(false);
+      };
+      const timer = setInterval(look, 1);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** The deliveries of a message, oldest first: `message` and its twin `app_mention`, with their retries. */
+  deliveries(ts: string): EnvelopeEntry[] {
+    return this.slack.control.log({ type: 'envelope' }).flatMap((entry) => {
+      if (entry.type !== 'envelope') return [];
+      const { event } = entry.payload as { event?: { type?: string; ts?: string } };
+      return event?.ts === ts && (event.type === 'message' || event.type === 'app_mention') ? [entry] : [];
+    });
+  }
+
+  /** What the bridge asked of Slack for a thread, one line each, for a report. */
+  calls(thread: string): string[] {
+    return this.slack.control.log({ type: 'call' }).flatMap((entry) => {
+      if (entry.type !== 'call' || !JSON.stringify([entry.args, entry.answer]).includes(thread)) return [];
+      const { text, status } = entry.args;
+      const brief = { status, text: typeof text === 'string' ? text.slice(-60) : undefined };
+      return [`${new Date(entry.at).toISOString()} ${entry.method} ${JSON.stringify(brief)} → ${entry.status}`];
+    });
+  }
+
+  /** The first message of a store finds, or makes, the agent. */
+  async warmUp(): Promise<void> {
+    const { ts } = await this.slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent say: warm' });
+    const answered = () =>
+      this.slack.control
+        .messages('C01GEN', { thread_ts: ts })
+        .some((message) => message.bot_id !== null && JSON.stringify(message.blocks).includes('warm'));
+    if (!(await this.until(answered, 30_000))) throw new Error(`no answer at all\n${tail(this.bridge.lines)}`);
+  }
+
+  /** Keys of the threads that the next start would look at. */
+  activeRows(): string[] {
+    const database = new DatabaseSync(join(this.#folder, 'data/bridge.db'), { readOnly: true, timeout: 2_000 });
+    try {
+      const rows = database.prepare("SELECT key FROM rows WHERE namespace = 'active'").all();
+      return rows.map((row) => String(row.key));
+    } finally {
+      database.close();
+    }
+  }
+
+  async close(): Promise<number | null> {
+    const code = this.#bridge ? await this.#bridge.stop() : null;
+    await this.slack.close();
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    return code;
+  }
+}

@@ -1,0 +1,135 @@
+import type { Stage } from './stage.ts';
+import type { Kind, Story } from './story.ts';
+
+/** A named point of a turn, and how it is seen that a story has come there. */
+export interface Step {
+  name: string;
+  kind: Kind;
+  /** Whether Letta may have the message by then: on an App Server a turn dies with its socket (PROTOCOL.md 12). */
+  submitted: boolean;
+  /** Says the story's message and resolves, as early as it can be known, when the step is reached. */
+  reach(story: Story, stage: Stage): Promise<boolean>;
+  /** After the kill, before the restart. */
+  after?(stage: Stage): Promise<void>;
+}
+
+const WITHIN_MS = 30_000;
+
+/** Waits for a line of the log that was not there before. */
+function logged(stage: Stage, msg: string): () => Promise<boolean> {
+  const { lines } = stage.bridge;
+  const from = lines.length;
+  return () => stage.until(() => lines.slice(from).some((line) => line.msg === msg), WITHIN_MS);
+}
+
+async function saidAnd(story: Story, wait: () => Promise<boolean>): Promise<boolean> {
+  await story.say();
+  return wait();
+}
+
+async function clicked(story: Story, stage: Stage, wait: () => Promise<boolean>): Promise<boolean> {
+  await story.say();
+  if (!(await stage.until(() => story.withButton('bridge_approve').length > 0, WITHIN_MS))) return false;
+  // The card is there before Letta's replay may be: a person clicks again.
+  void story.approve();
+  return wait();
+}
+
+const RECEIVED: Step = {
+  name: 'received',
+  kind: 'words',
+  submitted: false,
+  async reach(story) {
+    await story.say();
+    return true;
+  },
+};
+
+const STORED: Step = {
+  name: 'stored',
+  kind: 'words',
+  submitted: false,
+  async reach(story, stage) {
+    const stored = logged(stage, 'message');
+    const said = story.say();
+    // Slack stops reading behind the envelopes: no ack is ever heard.
+    await stage.slack.control.faults({ socket: 'freeze' });
+    await said;
+    return stored();
+  },
+  async after(stage) {
+    await stage.slack.control.faults({ socket: 'close' });
+  },
+};
+
+const ACKED: Step = {
+  name: 'acked',
+  kind: 'words',
+  submitted: false,
+  reach: (story, stage) =>
+    saidAnd(story, () =>
+      stage.until(() => stage.deliveries(story.ts).some(({ outcome }) => outcome === 'acked'), WITHIN_MS),
+    ),
+};
+
+const SUBMITTED: Step = {
+  name: 'submitted',
+  kind: 'words',
+  submitted: true,
+  reach: (story, stage) => saidAnd(story, logged(stage, 'input goes to Letta')),
+};
+
+const FIRST_DELTA: Step = {
+  name: 'first-delta',
+  kind: 'words',
+  submitted: true,
+  reach: (story, stage) => saidAnd(story, logged(stage, 'the answer begins')),
+};
+
+export const MID_STREAM: Step = {
+  name: 'mid-stream',
+  kind: 'words',
+  submitted: true,
+  reach: (story, stage) => saidAnd(story, () => stage.until(() => story.words().length >= 8, WITHIN_MS)),
+};
+
+const APPROVAL_SHOWN: Step = {
+  name: 'approval-shown',
+  kind: 'tool',
+  submitted: true,
+  reach: (story, stage) =>
+    saidAnd(story, () => stage.until(() => story.withButton('bridge_approve').length > 0, WITHIN_MS)),
+};
+
+const APPROVAL_CLICKED: Step = {
+  name: 'approval-clicked',
+  kind: 'tool',
+  submitted: true,
+  reach: (story, stage) => clicked(story, stage, logged(stage, 'approval decided')),
+};
+
+const FINAL_EDIT: Step = {
+  name: 'final-edit',
+  kind: 'words',
+  submitted: true,
+  reach: (story, stage) => saidAnd(story, () => stage.until(() => story.endings().length > 0, WITHIN_MS)),
+};
+
+export const BRIDGE_STEPS: readonly Step[] = [
+  RECEIVED,
+  STORED,
+  ACKED,
+  SUBMITTED,
+  FIRST_DELTA,
+  MID_STREAM,
+  APPROVAL_SHOWN,
+  APPROVAL_CLICKED,
+  FINAL_EDIT,
+];
+
+/** Steps that different threads stand at when Letta is killed, those that do not last last. */
+export const LETTA_STEPS: readonly (readonly Step[])[] = [
+  [APPROVAL_SHOWN, MID_STREAM, FIRST_DELTA],
+  [APPROVAL_CLICKED, SUBMITTED],
+  [FINAL_EDIT, ACKED],
+];

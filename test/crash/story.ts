@@ -1,0 +1,194 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SeenMessage } from '../../src/sandbox/slack/control/api.ts';
+import { isObject, type JsonObject, objects } from '../../src/sandbox/slack/model.ts';
+import type { Stage } from './stage.ts';
+
+/** `words`: a streamed answer. `tool`: a command that asks first and leaves a line in a file. */
+export type Kind = 'words' | 'tool';
+
+export const CHANNEL = 'C01GEN';
+export const ALICE = 'U01ALICE';
+const WORDS = 60;
+const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
+const ENDED = /\d (ms|s|min|h)$|\d min \d+ s$/;
+
+let counter = 0;
+
+/** One message to the agent, and what a person sees of what becomes of it. */
+export class Story {
+  readonly id: string;
+  readonly stage: Stage;
+  readonly kind: Kind;
+  readonly #file: string;
+  ts = '';
+
+  constructor(stage: Stage, kind: Kind) {
+    counter += 1;
+    this.id = `crash-${process.pid}-${counter}`;
+    this.stage = stage;
+    this.kind = kind;
+    this.#file = join(stage.letta.project, `${this.id}.txt`);
+  }
+
+  /** The envelopes are on their way when this returns; the promise adds nothing but the message's ts. */
+  say(): Promise<void> {
+    const directive =
+      this.kind === 'words' ? `slow ${WORDS} words 50 ms` : `run bash echo ${this.id} >> ${this.#file} && sleep 0.5`;
+    const said = this.stage.slack.control.message({
+      channel: CHANNEL,
+      user: ALICE,
+      text: `@agent ${this.id}\n${directive}`,
+    });
+    return said.then(({ ts }) => {
+      this.ts = ts;
+    });
+  }
+
+  /** Another message in the same thread: whatever happened, it goes on. */
+  async sayMore(): Promise<void> {
+    await this.stage.slack.control.message({
+      channel: CHANNEL,
+      user: ALICE,
+      thread_ts: this.ts,
+      text: `say: after ${this.id}`,
+    });
+  }
+
+  /** The bot's messages in the thread, without what only one person sees. */
+  shown(): SeenMessage[] {
+    if (this.ts === '') return [];
+    const messages = this.stage.slack.control.messages(CHANNEL, { thread_ts: this.ts });
+    return messages.filter((message) => message.bot_id !== null && message.ephemeral === null && !message.deleted);
+  }
+
+  text(): string {
+    return this.shown()
+      .map((message) => message.blocks.flatMap(textsOf).join('\n'))
+      .join('\n');
+  }
+
+  /** Numbers of the answer's words in the order in which people read them. */
+  words(): number[] {
+    return [...this.text().matchAll(/\bword(\d+)\b/g)].map((match) => Number(match[1]));
+  }
+
+  get allWords(): number {
+    return this.kind === 'words' ? WORDS : 0;
+  }
+
+  /** How often people see the answer of {@link sayMore}. */
+  moreAnswers(): number {
+    return this.text()
+      .split('\n')
+      .filter((line) => line.trim() === `after ${this.id}`).length;
+  }
+
+  /** Messages with a button of that name. */
+  withButton(actionId: string): SeenMessage[] {
+    return this.shown().filter((message) => buttons(message).includes(actionId));
+  }
+
+  /** The cards of the story's tool, decided ones, too. */
+  cards(): SeenMessage[] {
+    return this.shown().filter((message) => {
+      const text = message.blocks.flatMap(textsOf).join('\n');
+      return text.includes(this.id) && !this.#isStatus(message);
+    });
+  }
+
+  #isStatus(message: SeenMessage): boolean {
+    return statusOf(message) !== null;
+  }
+
+  /** The last lines that say how a turn ended. */
+  endings(): string[] {
+    return this.shown().flatMap((message) => {
+      const status = statusOf(message);
+      return status !== null && !LIVE.test(status) && ENDED.test(status) ? [status] : [];
+    });
+  }
+
+  get interrupted(): boolean {
+    return this.endings().some((line) => /Interrupted|may be cut|⚠️/u.test(line));
+  }
+
+  /** What says that something is going on. */
+  live(): string[] {
+    const { statuses } = this.stage.slack.control.state();
+    return [
+      ...statuses.filter((status) => status.thread_ts === this.ts).map(({ status }) => `status "${status}"`),
+      ...this.withButton('bridge_stop').map(() => 'Stop button'),
+      ...this.shown().flatMap((message) => {
+        const status = statusOf(message);
+        return status !== null && LIVE.test(status) ? [`"${status}"`] : [];
+      }),
+      ...this.withButton('bridge_approve').map(() => 'open card'),
+      ...this.stage
+        .activeRows()
+        .filter((key) => key.includes(this.ts))
+        .map(() => 'active row'),
+    ];
+  }
+
+  /** How often the command ran. */
+  effects(): number {
+    if (!existsSync(this.#file)) return 0;
+    return readFileSync(this.#file, 'utf8').split('\n').filter(Boolean).length;
+  }
+
+  /** How many turns Letta began with this message: requests to the model that have no answer of its own yet. */
+  turns(): number {
+    const log = this.stage.letta.modelLog;
+    if (!existsSync(log)) return 0;
+    const lines = readFileSync(log, 'utf8').split('\n');
+    return lines.filter((line) => line.includes(this.id) && begins(line, this.id)).length;
+  }
+
+  /** Clicks Approve where it can be clicked. */
+  async approve(): Promise<boolean> {
+    const card = this.withButton('bridge_approve')[0];
+    if (!card) return false;
+    const click = this.stage.slack.control.interact({
+      user: ALICE,
+      channel: CHANNEL,
+      messageTs: card.ts,
+      action: 'bridge_approve',
+    });
+    return (await click).acked;
+  }
+}
+
+function textsOf(block: JsonObject): string[] {
+  const own = [block.text, isObject(block.text) ? block.text.text : undefined];
+  const inner = [...objects(block.elements), ...objects(block.fields)].flatMap(textsOf);
+  return [...own.filter((text) => typeof text === 'string'), ...inner];
+}
+
+function buttons(message: SeenMessage): string[] {
+  return message.blocks.flatMap((block) => objects(block.elements).map((element) => String(element.action_id)));
+}
+
+/** The line below a text that says what the agent does or how it ended. */
+function statusOf(message: SeenMessage): string | null {
+  const context = message.blocks.findLast((block) => block.type === 'context');
+  if (!context) return null;
+  const line = textsOf(context).join(' ');
+  return LIVE.test(line) || ENDED.test(line) ? line : null;
+}
+
+function begins(line: string, id: string): boolean {
+  let body: unknown;
+  try {
+    body = JSON.parse(line);
+  } catch {
+    return false;
+  }
+  if (!isObject(body) || body.stream !== true) return false;
+  const messages = objects(body.messages);
+  const said = (message: JsonObject) => JSON.stringify(message.content ?? '');
+  const asked = messages.findLastIndex((message) => message.role === 'user' && /crash-\d+-\d+/.test(said(message)));
+  const last = messages[asked];
+  if (!last || !new RegExp(`${id}\\\\n(slow|run) `).test(said(last))) return false;
+  return !messages.slice(asked + 1).some((message) => message.role === 'assistant');
+}
