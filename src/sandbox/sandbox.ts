@@ -82,7 +82,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     const config = loadConfig(env);
     const to = { write: options.log };
     const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
-    const world = { clock: systemClock, random: systemRandom, log };
+    const metrics = { count: () => undefined, gauge: () => undefined };
+    const world = { clock: systemClock, random: systemRandom, log, metrics };
     const app = await startApp(config, world, new AbortController().signal);
     const close = async () => {
       await app.stop();
