@@ -1,26 +1,34 @@
-import type { Clock, Log, Random } from './bridge/ports.ts';
+import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import type { Config } from './config.ts';
+import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
+import { watchStore } from './ops/store-watch.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
+import { watchToken } from './slack/token-watch.ts';
 import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
 import { wireBridge } from './wiring.ts';
 
-/** Without a connection to Slack for this long the bridge counts as deaf (PLATFORM.md 13). */
-const DEAF_AFTER_MS = 30_000;
+/** Heard nothing of Slack for this long the bridge counts as deaf, so `/readyz` is red within 30 s (PLATFORM.md 13). */
+const DEAF_AFTER_MS = 25_000;
 
 export interface World {
   clock: Clock;
   random: Random;
   log: Log;
+  metrics: Metrics;
 }
 
 export interface App {
   identity: Identity;
   /** The port of HTTP mode or of the health server; 0 when nothing listens. */
   port: number;
+  /** Resolves when Slack refuses a token for good: no retry heals that, and somebody should stop us. */
+  refused: Promise<BridgeError>;
+  /** Ends intake, lets running turns end for as long as the configuration says, then stops. */
+  drain(): Promise<void>;
   /** Ends intake first; what is on disk is enough to go on after a start. Stopping twice is fine. */
   stop(): Promise<void>;
 }
@@ -32,9 +40,11 @@ export interface App {
  * @throws BridgeError for what no retry heals: a refused token, a store of somebody else, a port in use.
  */
 export async function startApp(config: Config, world: World, signal: AbortSignal): Promise<App> {
-  const { clock, random, log } = world;
+  const { clock, random, log, metrics } = world;
   const closing: (() => Promise<void> | void)[] = [];
+  const refused = Promise.withResolvers<BridgeError>();
   let stopped: Promise<void> | null = null;
+  let draining = false;
   const stop = () => {
     stopped ??= (async () => {
       for (const close of closing.toReversed()) {
@@ -51,9 +61,19 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
   try {
     const store = await openStore(config.store, { clock, log });
     closing.push(() => store.close());
+    const storeWatch = watchStore({ ...store, clock, log });
+    closing.push(storeWatch.stop);
+    const { threads } = storeWatch;
 
     const { botToken, apiUrl } = config.slack;
-    const api = createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log });
+    const tokenWatch = watchToken({
+      api: createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log }),
+      clock,
+      log,
+      onRefused: refused.resolve,
+    });
+    closing.push(tokenWatch.stop);
+    const { api } = tokenWatch;
     const identity = await identify({ api, clock, random, log, signal });
     const { intake, workers, ...bridge } = wireBridge({
       clock,
@@ -61,13 +81,15 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log,
       api,
       identity,
-      store,
+      store: { threads, choices: store.choices },
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
       target: config.letta,
       agentId: config.agentId,
       policy: config.access,
       mode: config.permissions,
+      queue: config.queue,
+      silenceMs: config.turnSilenceMs,
     });
     closing.push(() => bridge.stop());
 
@@ -75,7 +97,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       const { connected, since } = inbound.state();
       // Slack renews connections every few hours: a gap of seconds is no outage.
       const ok = connected || clock.now() - since < DEAF_AFTER_MS;
-      return [{ name: 'slack', ok, state: connected ? 'connected' : 'not connected' }];
+      const state = draining ? 'stopping' : connected ? 'connected' : 'not connected';
+      return [{ name: 'slack', ok: ok && !draining, state }, storeWatch.check(), bridge.lettaCheck()];
     };
     const health = healthRoutes(checks);
     const inbound = createSlackInbound({
@@ -87,19 +110,30 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       clock,
       random,
       log,
+      metrics,
       identity,
+      onRefused: refused.resolve,
     });
     closing.push(() => inbound.stop());
 
     await workers.start();
     await inbound.start();
+    tokenWatch.start();
+    storeWatch.start();
     let served: HealthServer | null = null;
     if (config.slack.mode.kind === 'socket' && config.port !== null) {
       served = await serveHealth(health, { port: config.port });
       closing.push(served.stop);
     }
     log.info({ team: identity.teamId, bot: identity.botUserId, letta: config.letta.mode }, 'the bridge is up');
-    return { identity, port: served?.port ?? inbound.port(), stop };
+    const drain = async () => {
+      draining = true;
+      // Nothing begins any more, and nothing new comes in: what Slack has not heard an "ok" for it delivers again.
+      const [left] = await Promise.all([workers.drain(config.drainMs), inbound.stop()]);
+      log.info(left, 'running turns were let end; what is left waits on disk');
+      await stop();
+    };
+    return { identity, port: served?.port ?? inbound.port(), refused: refused.promise, drain, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -22,6 +22,12 @@ export interface Config {
   };
   store: string;
   logLevel: check.LogLevel;
+  /** How many messages may wait. */
+  queue: { perThread: number; total: number };
+  /** ms that a running turn may say nothing. */
+  turnSilenceMs: number;
+  /** ms that running turns may go on after SIGTERM. */
+  drainMs: number;
   /** `null` when `PORT` is not set; 0 asks for any free port. */
   port: number | null;
 }
@@ -114,6 +120,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const permissions = checked('PERMISSIONS', check.permissionMode, withDefault('PERMISSIONS'));
   const store = checked('STORE', check.storeShape, withDefault('STORE'));
   const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
+  const perThread = checked('QUEUE_PER_THREAD', check.queueSize, withDefault('QUEUE_PER_THREAD'));
+  const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
+  const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
+  const drainMs = checked('DRAIN_TIMEOUT', check.duration, withDefault('DRAIN_TIMEOUT'));
   // Set and ignored they would promise something that nobody keeps.
   for (const name of NOT_BUILT) {
     if (isSet(env, name)) complain(name, 'is not built yet', 'Remove it; only a turn’s requester may decide.');
@@ -124,7 +134,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
   if (
     problems.length > 0 ||
-    !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel)
+    !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel) ||
+    !(perThread && total && turnSilenceMs) ||
+    drainMs === null
   ) {
     throw new ConfigError(problems);
   }
@@ -136,6 +148,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     access: { users, channels },
     store,
     logLevel,
+    queue: { perThread, total },
+    turnSilenceMs,
+    drainMs,
     port,
   };
 }

@@ -4,6 +4,7 @@ import { systemClock, systemRandom } from './clock.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
+import { noMetrics } from './ops/metrics.ts';
 
 /** What no retry heals: the operator must change something. */
 const EXIT_CONFIG = 2;
@@ -33,11 +34,15 @@ let stopping = false;
 function stop(signal: string): void {
   // The second time somebody means it: what is on disk is enough.
   if (stopping) process.exit(0);
-  stopping = true;
   log.info({ signal }, 'stopping');
+  end(0);
+}
+
+function end(code: number): void {
+  stopping = true;
   starting.abort(new Error('stopped'));
-  (app?.stop() ?? Promise.resolve()).then(
-    () => process.exit(0),
+  (app?.drain() ?? Promise.resolve()).then(
+    () => process.exit(code),
     () => process.exit(EXIT_FAILED),
   );
 }
@@ -51,7 +56,15 @@ process.on('unhandledRejection', (error) => {
 });
 
 try {
-  app = await startApp(config, { clock: systemClock, random: systemRandom, log }, starting.signal);
+  app = await startApp(config, { clock: systemClock, random: systemRandom, log, metrics: noMetrics }, starting.signal);
+  app.refused.then((error) => {
+    if (stopping) return;
+    log.error(
+      { code: error.code, reason: error.message },
+      'Slack refuses a token for good: stopping; put in a valid one and start again',
+    );
+    end(EXIT_FAILED);
+  });
 } catch (error) {
   if (!stopping) {
     const failure = asBridgeError(error);

@@ -102,6 +102,27 @@ export const SETTINGS = [
       'Port of the HTTP server for events, `/healthz` and `/readyz`. With Socket Mode the server only runs when this is set; with HTTP it is 3000 when this is not.',
     default: null,
   },
+  {
+    name: 'QUEUE_PER_THREAD',
+    description: 'How many messages may wait in one thread; one more is refused, visibly.',
+    default: '50',
+  },
+  {
+    name: 'QUEUE_TOTAL',
+    description: 'How many messages may wait in all threads together; one more is refused, visibly.',
+    default: '1000',
+  },
+  {
+    name: 'TURN_SILENCE',
+    description:
+      'How long a running turn may say nothing (`30m`, `2h`): then the thread says so and Letta is asked; after as long again the turn is stopped. Waiting for people or for the device does not count.',
+    default: '30m',
+  },
+  {
+    name: 'DRAIN_TIMEOUT',
+    description: 'How long running turns may go on after SIGTERM before the bridge stops (`20s`, `5m`, `0s`).',
+    default: '20s',
+  },
   { name: 'LOG_LEVEL', description: '`debug`, `info`, `warn` or `error`.', default: 'info' },
 ] as const satisfies readonly Setting[];
 

@@ -6,6 +6,8 @@ import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
 import type { LaneDialer } from './letta/link/lane.ts';
+import type { Check } from './ops/health.ts';
+import { watchLetta } from './ops/letta-watch.ts';
 import type { Identity } from './slack/identity.ts';
 import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
@@ -30,19 +32,26 @@ export interface BridgeParts {
   agentId: string | null;
   policy: Policy;
   mode: PermissionMode;
+  /** How many messages may wait; the middle has defaults. */
+  queue?: { perThread: number; total: number };
+  /** ms that a running turn may say nothing. */
+  silenceMs?: number;
 }
 
 export interface Bridge {
   intake: BridgeIntake;
   workers: ThreadWorkers;
   surface: Surface;
+  /** What the last word about Letta was. */
+  lettaCheck(): Check;
   /** Ends the workers, then the surface: what is on disk is enough to go on. Stopping twice is fine. */
   stop(): Promise<void>;
 }
 
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
-  const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch } = parts;
+  const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch, queue, silenceMs } =
+    parts;
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const surface = createSurface({
     api,
@@ -54,15 +63,16 @@ export function wireBridge(parts: BridgeParts): Bridge {
     log,
   });
   const { choices, threads } = store;
-  const gateway = createGateway({ target, agentId, clock, random, dial, fetch, choices, log });
+  const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }));
   const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId };
   const turnsDieWithLink = target.mode === 'app-server';
-  const workers = new ThreadWorkers({ ...middle, gateway, random, mode, turnsDieWithLink });
-  const intake = new BridgeIntake({ ...middle, workers });
+  const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, mode, turnsDieWithLink, silenceMs });
+  const intake = new BridgeIntake({ ...middle, workers, queue });
   return {
     intake,
     workers,
     surface,
+    lettaCheck: letta.check,
     async stop() {
       workers.close();
       await surface.close();

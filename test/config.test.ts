@@ -54,8 +54,23 @@ describe('loadConfig', () => {
       },
       store: 'sqlite://./data/bridge.db',
       logLevel: 'info',
+      queue: { perThread: 50, total: 1_000 },
+      turnSilenceMs: 30 * 60_000,
+      drainMs: 20_000,
       port: null,
     });
+  });
+
+  it('reads bounds and lengths of time', () => {
+    const set = { QUEUE_PER_THREAD: '5', QUEUE_TOTAL: '70', TURN_SILENCE: '2h', DRAIN_TIMEOUT: '0s' };
+    expect(loadConfig({ ...SOCKET, ...set })).toMatchObject({
+      queue: { perThread: 5, total: 70 },
+      turnSilenceMs: 7_200_000,
+      drainMs: 0,
+    });
+    expect(loadConfig({ ...SOCKET, DRAIN_TIMEOUT: '5m' }).drainMs).toBe(300_000);
+    const wrong = { QUEUE_PER_THREAD: '0', QUEUE_TOTAL: 'many', TURN_SILENCE: '0s', DRAIN_TIMEOUT: '20' };
+    expect(problemsOf({ ...SOCKET, ...wrong }).map(({ setting }) => setting)).toEqual(Object.keys(wrong));
   });
 
   it('reads HTTP mode and the cloud', () => {

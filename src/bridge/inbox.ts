@@ -3,8 +3,6 @@ import type { InboundMessage, ThreadAddress } from './inbound.ts';
 import { notPassedOn } from './prompt.ts';
 import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 
-/** How much of a thread waits at most; beyond it a message is refused in the open, never dropped in silence. */
-export const INBOX_LIMIT = 50;
 const CONTEXT_LIMIT = 30;
 const SEEN_FOR_MS = 24 * 60 * 60 * 1000;
 const SEEN_LIMIT = 2_000;

@@ -23,7 +23,8 @@ import {
   type SubmissionOutcome,
   type ThreadAddress,
 } from './inbound.ts';
-import { accept, hasSeen, INBOX_LIMIT, itemOf, newRecord, overhear } from './inbox.ts';
+import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
+import { OpenRefusals } from './open-refusals.ts';
 import type { Clock, Intake, Log, People, Person, Surface, Threads } from './ports.ts';
 import { spansText } from './prompt.ts';
 import type { ThreadRecord } from './thread-record.ts';
@@ -39,16 +40,20 @@ export interface IntakeParts {
   log: Log;
   policy: Policy;
   botUser: UserId;
+  /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
+  queue?: { perThread: number; total: number };
 }
 
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
 const RECENT_LIMIT = 2_000;
+const QUEUE = { perThread: 50, total: 1_000 };
 
 /** Everything that Slack hands in passes here: is it for us, may they, is it new; then the thread's worker hears of it. */
 export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #recent = new Set<MessageKey>();
+  readonly #refusals = new OpenRefusals();
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -111,7 +116,9 @@ export class BridgeIntake implements Intake {
   async #store(key: ThreadKey, message: InboundMessage, relevance: 'speak' | 'context'): Promise<MessageOutcome> {
     const { threads, clock, workers } = this.#parts;
     let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
-    let notice = `Too many messages are waiting here already (${INBOX_LIMIT}); this one was not taken. Send it again later.`;
+    const queue = this.#parts.queue ?? QUEUE;
+    const full = workers.waiting >= queue.total;
+    let notice = '';
     let stored: ThreadRecord | null = null;
     try {
       stored = await threads.update(key, (record) => {
@@ -123,8 +130,14 @@ export class BridgeIntake implements Intake {
         }
         const item = itemOf(message, now);
         if (relevance === 'context') return overhear(known, item);
-        if (known.inbox.length >= INBOX_LIMIT) {
+        if (known.inbox.length >= queue.perThread) {
+          notice = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
           outcome = { outcome: 'refused', reason: 'inbox_full' };
+          return null;
+        }
+        if (full) {
+          notice = `Too many messages are waiting for the agent already (${queue.total} in all threads); this one was not taken. Send it again later.`;
+          outcome = { outcome: 'refused', reason: 'queue_full' };
           return null;
         }
         return accept(known, item, message.mentionsBot);
@@ -138,7 +151,7 @@ export class BridgeIntake implements Intake {
     }
     if (outcome.outcome === 'refused') {
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
-      if (relevance === 'speak') this.#whisper(addressOf(message), message.user, notice);
+      if (relevance === 'speak') this.#refuse(key, message, notice);
     }
     if (outcome.outcome === 'accepted') workers.wake(key, stored);
     return outcome;
@@ -243,6 +256,12 @@ export class BridgeIntake implements Intake {
     this.#parts.surface.whisper(address, user, text).catch((error: unknown) => {
       this.#parts.log.warn({ err: error }, 'a private notice could not be shown');
     });
+  }
+
+  #refuse(key: ThreadKey, message: InboundMessage, notice: string): void {
+    const address = addressOf(message);
+    if (this.#refusals.isDue(key, this.#parts.clock.now())) this.#say(address, `<@${message.user}> ${notice}`);
+    else this.#whisper(address, message.user, notice);
   }
 
   #say(address: ThreadAddress, text: string): void {

@@ -50,6 +50,14 @@ export interface Log {
   child(fields: object): Log;
 }
 
+/** What is counted and measured, by names of ours; `labels` take few, known values: never ids or texts. */
+export interface Metrics {
+  /** One more. */
+  count(name: string, labels?: Readonly<Record<string, string>>): void;
+  /** How it is now. */
+  gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void;
+}
+
 // ---- Letta -------------------------------------------------------------------------------------
 
 export interface ConnectOptions {

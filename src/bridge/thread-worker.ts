@@ -34,6 +34,7 @@ import { ThreadState } from './thread-state.ts';
 import { statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
 import { afterReconnect, type Found, findTurn, withHistory } from './turn-recovery.ts';
+import { TurnSilence } from './turn-silence.ts';
 import { asCode, type Ending, endingOf, oneLine } from './turn-view.ts';
 
 export interface WorkerParts {
@@ -49,6 +50,8 @@ export interface WorkerParts {
   botUser: UserId;
   /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
   turnsDieWithLink: boolean;
+  /** How long a running turn may say nothing, in ms; default 30 minutes. */
+  silenceMs?: number;
 }
 
 /** How long a quiet thread keeps its link to Letta. */
@@ -56,6 +59,7 @@ const REST_AFTER_MS = 5 * 60_000;
 /** Idle comes before `turn_finished`, by seconds after an abort against a slow model (PROTOCOL.md 10). */
 const END_OVERDUE_MS = 5_000;
 const STOP_OVERDUE_MS = 20_000;
+const SILENCE_MS = 30 * 60_000;
 /** An input that Letta accepted and never began. */
 const NEVER_BEGAN_MS = 60_000;
 /** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
@@ -82,6 +86,7 @@ export class ThreadWorker {
   readonly #state: ThreadState;
   readonly #link: ThreadLink;
   readonly #approvals: ThreadApprovals;
+  readonly #silence: TurnSilence;
 
   #surface: TurnSurface | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
@@ -93,6 +98,8 @@ export class ThreadWorker {
   #looking = false;
   #backgroundTold = false;
   #sending = false;
+  /** The process is about to end: what has not begun waits on disk. */
+  #draining = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
   #rest: Timer | null = null;
@@ -119,6 +126,13 @@ export class ThreadWorker {
     });
     const state = this.#state;
     this.#approvals = new ThreadApprovals({ state, link: this.#link, mailbox, policy, clock, random, log });
+    this.#silence = new TurnSilence({
+      clock,
+      limitMs: parts.silenceMs ?? SILENCE_MS,
+      counts: () => this.progress === 'working',
+      ask: (notice) => mailbox.post(() => this.#askAfter(notice)),
+      abort: (line) => mailbox.post(() => this.#giveUp(line)),
+    });
   }
 
   /** Something changed on disk: a message arrived, or the process has just started. */
@@ -177,6 +191,27 @@ export class ThreadWorker {
     return this.#state.open?.requester ?? null;
   }
 
+  /** How many messages wait for their turn. */
+  get waiting(): number {
+    return this.#state.record?.inbox.length ?? 0;
+  }
+
+  /** What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way. */
+  get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' {
+    const turn = this.#state.open;
+    if (!turn) return 'none';
+    if (this.#ending) return 'ending';
+    if (turn.state === 'prepared') return 'prepared';
+    if (!this.#link.ready) return 'waiting_for_letta';
+    const asks = this.#state.record?.approvals.some(({ state }) => state.state === 'open') ?? false;
+    return asks ? 'waiting_for_people' : 'working';
+  }
+
+  /** From now on nothing begins here; what runs goes on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
   /** Lets go of timers and the link; what is on disk is enough to go on. Closing twice is fine. */
   close(): void {
     if (this.#mailbox.closed) return;
@@ -184,6 +219,7 @@ export class ThreadWorker {
     this.#state.close();
     this.#rest?.cancel();
     this.#overdue?.cancel();
+    this.#silence.end();
     this.#link.disconnect();
   }
 
@@ -207,7 +243,7 @@ export class ThreadWorker {
     this.#rest = null;
     if (!state.record) return this.#restLater();
     const resumed = state.open !== null;
-    if (!resumed && state.record.inbox.length > 0) {
+    if (!resumed && state.record.inbox.length > 0 && !this.#draining) {
       await state.update((record) => beginTurn(record, this.#turnIds(), (item) => clientMessageId(item.key)));
     }
     const turn = state.open;
@@ -247,6 +283,7 @@ export class ThreadWorker {
         this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
     });
     this.#log.info({ turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
+    this.#silence.begin();
     this.#state.dirty = true;
   }
 
@@ -259,13 +296,13 @@ export class ThreadWorker {
 
   #send(turn: OpenTurn): void {
     const connection = this.#link.ready;
-    if (this.#sending || !connection || !this.#link.canSubmit) return;
+    if (this.#sending || this.#draining || !connection || !this.#link.canSubmit) return;
     this.#sending = true;
     this.#mailbox.away(
       writePrompt(this.#parts, this.#state, turn),
       async (content) => {
         const now = this.#state.open;
-        const wanted = now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy;
+        const wanted = now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy && !this.#draining;
         if (!wanted || this.#link.ready !== connection || !this.#link.canSubmit) {
           this.#sending = false;
           return this.#advance();
@@ -335,6 +372,7 @@ export class ThreadWorker {
   /** From here on nothing belongs to the turn any more: the events of the next one wait. */
   #leave(): void {
     this.#ending = true;
+    this.#silence.end();
     this.#looking = false;
     this.#looks += 1;
     this.#overdue?.cancel();
@@ -422,6 +460,35 @@ export class ThreadWorker {
     );
   }
 
+  // ---- silence ---------------------------------------------------------------------------------
+
+  #askAfter(notice: string): void {
+    if (this.progress !== 'working') return;
+    this.#state.hold = { kind: 'waiting_for_letta', notice };
+    this.#state.dirty = true;
+    this.#log.warn({ turn: this.#state.open?.id }, 'a turn is silent');
+    const connection = this.#link.ready;
+    if (!connection) return;
+    this.#mailbox.away(
+      connection.settle(),
+      () => undefined,
+      (error) => this.#log.warn({ err: error }, 'a silent turn could not be asked after'),
+    );
+  }
+
+  #giveUp(line: string): void {
+    const turn = this.#state.open;
+    if (!turn || this.#ending) return;
+    this.#log.warn({ turn: turn.id }, 'a silent turn is stopped');
+    this.#abort();
+    this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
+      if (this.#state.open?.id !== turn.id || this.#ending) return undefined;
+      // Not even Stop was heard: only a fresh link tells where the runtime is.
+      this.#link.disconnect();
+      return this.#fail(line);
+    });
+  }
+
   #say(text: string): void {
     this.#mailbox.away(
       this.#parts.surface.say(this.#state.address, text),
@@ -433,6 +500,10 @@ export class ThreadWorker {
   // ---- what the link says ----------------------------------------------------------------------
 
   #onEvent(event: AgentEvent | ConnectionEvent): void | Promise<void> {
+    if (this.#silence.heard(event) && this.#link.ready) {
+      this.#state.hold = null;
+      this.#state.dirty = true;
+    }
     switch (event.type) {
       case 'ready':
         return this.#onReady(event);
@@ -587,7 +658,7 @@ export class ThreadWorker {
   #endingNow(): Ending {
     const turn = this.#state.open;
     if (!turn) throw new TypeError('no turn is open');
-    return endingOf(turn, this.#state.turn, this.#now());
+    return this.#silence.because(endingOf(turn, this.#state.turn, this.#now()), turn.id);
   }
 
   #endIsDue(ms: number): void {

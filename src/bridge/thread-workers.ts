@@ -1,12 +1,26 @@
 import type { ThreadKey, UserId } from './ids.ts';
+import type { Clock } from './ports.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import { ThreadWorker, type WorkerParts } from './thread-worker.ts';
+
+/** What was still open when a drain ended. */
+export interface LeftOpen {
+  /** Turns that were at work, or whose last words were on their way. */
+  running: number;
+  /** Turns that wait for people or for Letta, and messages that wait for their turn. */
+  waitingForPeople: number;
+  waitingForLetta: number;
+  waitingMessages: number;
+}
+
+const LOOK_EVERY_MS = 50;
 
 /** The workers of threads in which something happens; quiet threads have none. */
 export class ThreadWorkers {
   readonly #parts: WorkerParts;
   readonly #workers = new Map<ThreadKey, ThreadWorker>();
   #closed = false;
+  #draining = false;
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
@@ -30,8 +44,43 @@ export class ThreadWorkers {
     const worker: ThreadWorker = new ThreadWorker(key, this.#parts, () => {
       if (this.#workers.get(key) === worker) this.#workers.delete(key);
     });
+    if (this.#draining) worker.drain();
     this.#workers.set(key, worker);
     return worker;
+  }
+
+  /** How many messages wait in all threads together: those with one have a live worker, so nothing is searched. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const worker of this.#workers.values()) waiting += worker.waiting;
+    return waiting;
+  }
+
+  /**
+   * From now on no turn begins; resolves when those that run have ended, at the latest after `ms`. A turn that waits
+   * for people or for Letta is not waited for: it is taken up by the next start.
+   */
+  async drain(ms: number): Promise<LeftOpen> {
+    this.#draining = true;
+    for (const worker of this.#workers.values()) worker.drain();
+    const { clock } = this.#parts;
+    const until = clock.now() + ms;
+    for (let left = this.#left(); ; left = this.#left()) {
+      const remaining = until - clock.now();
+      if (this.#closed || left.running === 0 || remaining <= 0) return left;
+      await pause(clock, Math.min(LOOK_EVERY_MS, remaining));
+    }
+  }
+
+  #left(): LeftOpen {
+    const left: LeftOpen = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMessages: this.waiting };
+    for (const { progress } of this.#workers.values()) {
+      if (progress === 'working' || progress === 'ending') left.running += 1;
+      if (progress === 'waiting_for_people') left.waitingForPeople += 1;
+      if (progress === 'waiting_for_letta') left.waitingForLetta += 1;
+      if (progress === 'prepared') left.waitingMessages += 1;
+    }
+    return left;
   }
 
   /** Live threads whose running turn belongs to `user`. */
@@ -44,4 +93,8 @@ export class ThreadWorkers {
     for (const worker of this.#workers.values()) worker.close();
     this.#workers.clear();
   }
+}
+
+function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
 }

@@ -122,7 +122,9 @@ function startBridge(env: Record<string, string | undefined>, options: SandboxOp
   const config = loadConfig({ STORE: 'memory://', ...env, ...options.env });
   const to = { write: options.log };
   const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
-  return startApp(config, { clock: systemClock, random: systemRandom, log }, new AbortController().signal);
+  const metrics = { count: () => undefined, gauge: () => undefined };
+  const world = { clock: systemClock, random: systemRandom, log, metrics };
+  return startApp(config, world, new AbortController().signal);
 }
 
 const manifest = z.object({

@@ -13,3 +13,22 @@ const PASSING: ReadonlySet<string> = new Set([
 export function isPassing(error: string): boolean {
   return PASSING.has(error);
 }
+
+/** The token itself is no good any more: only somebody with another one can help. */
+const LASTING: ReadonlySet<string> = new Set([
+  'account_inactive',
+  'app_uninstalled',
+  'invalid_auth',
+  'not_allowed_token_type',
+  'not_authed',
+  'org_login_required',
+  'team_disabled',
+  'token_expired',
+  'token_revoked',
+  'user_removed_from_team',
+]);
+
+/** Whether no retry can heal a refusal with this `error`. */
+export function isLasting(error: string): boolean {
+  return LASTING.has(error);
+}

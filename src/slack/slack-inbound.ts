@@ -1,4 +1,4 @@
-import type { Clock, Intake, Log, Random } from '../bridge/ports.ts';
+import type { Clock, Intake, Log, Metrics, Random } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { createBoltApp } from './bolt.ts';
 import { type Identity, identify } from './identity.ts';
@@ -33,9 +33,12 @@ export interface SlackInboundOptions {
   clock: Clock;
   random: Random;
   log: Log;
+  metrics: Metrics;
   /** When it is known already; else `start` asks Slack. */
   identity?: Identity | undefined;
   onState?: ((state: TransportState) => void) | undefined;
+  /** Slack refuses the app-level token for good, after it had accepted it. */
+  onRefused?: ((error: BridgeError) => void) | undefined;
 }
 
 export interface SlackInbound {
@@ -53,7 +56,7 @@ export interface SlackInbound {
 
 /** Everything that comes from Slack: messages, clicks, modals, commands, the Home tab. */
 export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
-  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, onState } = options;
+  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, onState, onRefused } = options;
   const stopping = new AbortController();
   let identity: Identity | null = options.identity ?? null;
 
@@ -62,6 +65,7 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
     api,
     clock,
     log,
+    metrics,
     identity() {
       if (!identity) throw new TypeError('nothing is delivered before start asked who we are');
       return identity;
@@ -71,7 +75,10 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
   const transport =
     'http' in mode
       ? createHttpTransport({ ...mode.http, ...shared })
-      : { ...createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random }), port: () => 0 };
+      : {
+          ...createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random, metrics, onRefused }),
+          port: () => 0,
+        };
   const receiver = createReceiver({ transport, store: createMessageListener(listeners), clock, log });
 
   return {

@@ -18,6 +18,8 @@ import { deflate, inflate, isEmpty, pruned, type SideRows, sideRows, without } f
 
 /** JSON characters of one record, big messages not counted: far beyond a living thread, still written in milliseconds. */
 const RECORD_MAX = 1024 * 1024;
+/** A record takes no further message from here on: the rest is for what its turn needs to be worked off. */
+const RECORD_FULL = 768 * 1024;
 const TOKEN_MAX = 200;
 
 /** The namespaces of the threads, each on an adapter of its own. */
@@ -94,13 +96,14 @@ export class StoredThreads implements Threads {
    */
   async save(stored: StoredRecord, expectedRev: number): Promise<void> {
     const next = row(stored);
+    const before = await this.#readStored(stored.key);
     const size = JSON.stringify(next).length;
-    if (size > RECORD_MAX) {
+    const grows = messagesOf(stored) > messagesOf(before);
+    if (size > (grows ? RECORD_FULL : RECORD_MAX)) {
       throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
         notice: 'Too much is waiting in this conversation. Wait until it is worked off, or start a new one.',
       });
     }
-    const before = await this.#readStored(stored.key);
     const rev = before?.rev ?? 0;
     if (rev !== expectedRev) {
       throw new BridgeError('record_conflict', `threads/${stored.key} is at rev ${rev}, not ${expectedRev}`, {
@@ -207,6 +210,11 @@ export class StoredThreads implements Threads {
     });
     return { stored, record };
   }
+}
+
+/** Those of the open turn, too: a turn that steps back gives its messages to the inbox, which takes no room. */
+function messagesOf(stored: StoredRecord | null): number {
+  return (stored?.inbox.length ?? 0) + (stored?.turn?.items.length ?? 0);
 }
 
 function both(a: Set<string>, b: Set<string>): string[] {

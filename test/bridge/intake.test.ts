@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { INBOX_LIMIT } from '../../src/bridge/inbox.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { BOT, createMiddle, ROOT, TEAM, THREAD } from '../support/middle.ts';
 
@@ -90,12 +89,41 @@ describe('a reply in a thread of ours', () => {
   });
 
   it('beyond what may wait is refused visibly', async () => {
-    const middle = createMiddle();
+    const middle = createMiddle({ queue: { perThread: 5, total: 100 } });
     await middle.write('start');
-    for (let n = 0; n < INBOX_LIMIT; n += 1) await middle.write(`more ${n}`);
+    for (let n = 0; n < 5; n += 1) await middle.write(`more ${n}`);
     expect(await middle.write('too much')).toEqual({ outcome: 'refused', reason: 'inbox_full' });
+    // Openly, as a private notice may get lost; but a storm of them would help nobody.
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([
+      '<@U01ALICE> Too many messages are waiting here already (5); this one was not taken. Send it again later.',
+    ]);
+    expect(await middle.write('and more')).toEqual({ outcome: 'refused', reason: 'inbox_full' });
+    expect(middle.surface.said).toHaveLength(1);
     expect(middle.surface.whispered.at(-1)?.text).toMatch(/Too many messages/);
-    expect(middle.record().inbox).toHaveLength(INBOX_LIMIT);
+    expect(middle.record().inbox).toHaveLength(5);
+  });
+
+  it('beyond what may wait in all threads together is refused visibly in its own, until something is worked off', async () => {
+    const middle = createMiddle({ queue: { perThread: 50, total: 4 } });
+    const roots = ['2000.000001', '2000.000002', '2000.000003'];
+    const say = (thread: string | null, ts: string) => middle.write('hello', { thread, ts, mention: true });
+    for (const ts of roots) await say(null, ts);
+    // Three run; four wait.
+    for (const ts of ['3000.000001', '3000.000002'])
+      for (const root of roots.slice(0, 2)) await say(root, `${ts}${root.at(-1)}`);
+    expect(middle.workers.waiting).toBe(4);
+    expect(await say(roots[2] ?? '', '3000.000009')).toEqual({ outcome: 'refused', reason: 'queue_full' });
+    expect(middle.surface.said.at(-1)).toMatchObject({
+      address: { threadTs: roots[2] },
+      text: expect.stringContaining('(4 in all threads)'),
+    });
+    // After a restart the count is known again without anybody writing.
+    await middle.restart();
+    expect(middle.workers.waiting).toBe(4);
+    expect(await say(null, '4000.000001')).toEqual({ outcome: 'refused', reason: 'queue_full' });
+    await middle.write('!stop', { thread: roots[0] ?? '', ts: '5000.000001', mention: true });
+    expect(middle.workers.waiting).toBe(2);
+    expect(await say(null, '4000.000002')).toEqual({ outcome: 'accepted' });
   });
 
   it('that can not be stored is not acknowledged', async () => {
@@ -191,7 +219,7 @@ it('a message for which the record has no room is refused in the open, not deliv
   middle.threads.update = () =>
     Promise.reject(new BridgeError('record_too_large', 'too large', { notice: 'Too much is waiting.' }));
   expect(await middle.write('more', { mention: true })).toEqual({ outcome: 'refused', reason: 'record_too_large' });
-  expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE', text: 'Too much is waiting.' });
+  expect(middle.surface.said.at(-1)?.text).toBe('<@U01ALICE> Too much is waiting.');
 });
 
 it('whoever can not be looked up is not let in: Slack delivers the message again', async () => {

@@ -352,6 +352,27 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await threads.active()).toEqual([]);
         expect(await disk.count('active')).toBe(0);
       });
+
+      it('takes no further message when it is nearly full, but still lets its turn be worked off', async () => {
+        const { threads } = setUp();
+        const inbox = Array.from({ length: 60 }, (_, n) => inboxItem(n, 'x'.repeat(12_000)));
+        await threads.update(KEY, () => threadRecord(KEY, { inbox }));
+        const more = [1, 2, 3, 4, 5].map((n) => inboxItem(100 + n, 'x'.repeat(12_000)));
+        const grown = threads.update(KEY, (record) => record && { ...record, inbox: [...record.inbox, ...more] });
+        expect(await codeOf(grown)).toBe('record_too_large');
+        const approvals = Array.from({ length: 200 }, (_, n) => approvalRecord(n));
+        const turn = openTurn(1, { items: inbox.slice(0, 1) });
+        const begun = await threads.update(
+          KEY,
+          (record) => record && { ...record, inbox: inbox.slice(1), turn, approvals },
+        );
+        expect(begun?.approvals).toHaveLength(200);
+        const back = await threads.update(
+          KEY,
+          (record) => record && { ...record, inbox, turn: openTurn(2, { items: [] }) },
+        );
+        expect(back?.inbox).toHaveLength(60);
+      });
     });
 
     describe('big messages', () => {

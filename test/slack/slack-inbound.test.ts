@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Token } from '../../src/bridge/ids.ts';
 import type { Clock } from '../../src/bridge/ports.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
+import { noMetrics } from '../../src/ops/metrics.ts';
 import { type SlackOptions, type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
 import { ACTION_IDS, makeAnswerActionId } from '../../src/slack/action-ids.ts';
 import { createSlackInbound, type SlackInbound, type SlackInboundOptions } from '../../src/slack/slack-inbound.ts';
@@ -42,6 +43,7 @@ async function prepare(slackOptions: SlackOptions = {}, options: Partial<SlackIn
     slackApiUrl: slack.url,
     api: createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world }),
     intake,
+    metrics: noMetrics,
     ...world,
     ...options,
   });

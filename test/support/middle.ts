@@ -258,7 +258,14 @@ export const ROOT = '1000.000001';
 export const THREAD = makeThreadKey({ team: TEAM, channel: 'C01GEN', root: ROOT });
 
 /** The whole middle between hand-played ports. */
-export function createMiddle(options: { turnsDieWithLink?: boolean; users?: string[] } = {}): Middle {
+export interface MiddleOptions {
+  turnsDieWithLink?: boolean;
+  users?: string[];
+  queue?: { perThread: number; total: number };
+  silenceMs?: number;
+}
+
+export function createMiddle(options: MiddleOptions = {}): Middle {
   const clock = createFakeClock();
   const threads = new MapThreads();
   const surface = new HandSurface();
@@ -284,8 +291,10 @@ export function createMiddle(options: { turnsDieWithLink?: boolean; users?: stri
   const build = () => {
     const shared = { threads, surface, people: { ...people, person }, clock, log: silentLog, policy, botUser: BOT };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
-    const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink });
-    return { workers, intake: new BridgeIntake({ ...shared, workers }) };
+    const { queue, silenceMs } = options;
+    const silence = silenceMs === undefined ? {} : { silenceMs };
+    const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink, ...silence });
+    return { workers, intake: new BridgeIntake({ ...shared, workers, ...(queue && { queue }) }) };
   };
   let built = build();
   let count = 0;

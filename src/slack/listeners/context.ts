@@ -1,4 +1,4 @@
-import type { Clock, Intake, Log } from '../../bridge/ports.ts';
+import type { Clock, Intake, Log, Metrics } from '../../bridge/ports.ts';
 import { asBridgeError } from '../../errors.ts';
 import type { Identity } from '../identity.ts';
 import { ownMrkdwn } from '../own-mrkdwn.ts';
@@ -12,6 +12,7 @@ export interface ListenerContext {
   identity(): Identity;
   clock: Clock;
   log: Log;
+  metrics: Metrics;
 }
 
 export interface Whisper {

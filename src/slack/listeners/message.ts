@@ -10,18 +10,20 @@ const COMMON: ReadonlySet<string> = new Set(['not_a_message', 'own_message', 'ed
  * for us; rejects when it could not be stored.
  */
 export function createMessageListener(context: ListenerContext) {
-  const { intake, identity, log } = context;
+  const { intake, identity, log, metrics } = context;
   return async (body: Record<string, unknown>): Promise<void> => {
     const event = typeof body.event_id === 'string' ? body.event_id : null;
     const normalized = normalizeEvent(body, identity());
     if (normalized.kind === 'ignored') {
       const { reason, detail } = normalized;
       const level: keyof Pick<Log, 'debug' | 'info'> = COMMON.has(reason) ? 'debug' : 'info';
+      metrics.count('slack_events', { outcome: 'ignored', reason });
       log[level]({ event, reason, detail }, 'slack event ignored');
       return;
     }
     const { message } = normalized;
     const outcome = await intake.message(message);
+    metrics.count('slack_events', { outcome: outcome.outcome, reason: 'reason' in outcome ? outcome.reason : '' });
     log.info({ event, message: message.key, ...outcome }, 'slack message taken in');
   };
 }

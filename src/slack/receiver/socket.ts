@@ -1,11 +1,13 @@
 import { SocketModeClient } from '@slack/socket-mode';
 import { WebAPIPlatformError, WebAPIRateLimitedError } from '@slack/web-api';
 import { z } from 'zod';
-import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
+import type { Clock, Log, Metrics, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
 import { backoff } from '../backoff.ts';
 import { boltLogger } from '../bolt-logger.ts';
-import { isPassing } from '../refusals.ts';
+import { isLasting, isPassing } from '../refusals.ts';
+import { readControlFrame } from './control-frame.ts';
+import { createHearing, type Hearing } from './hearing.ts';
 import { type Accept, createStateKeeper, type Envelope, type Transport, type TransportState } from './transport.ts';
 
 /** From dialling to Slack's `hello`; the library would wait for ever (PLATFORM.md 5.5). */
@@ -14,6 +16,15 @@ const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_MS = 2_000;
 /** A connection that lived this long was a good one: the next is dialled at once. */
 const STABLE_MS = 10_000;
+/** A socket that not even answers pings is given up after this; its own library would take 35 s (PLATFORM.md 5.5). */
+const DEAF_AFTER_MS = 12_000;
+const LISTEN_EVERY_MS = 3_000;
+/** How long the old socket may still deliver, and be acknowledged over, when the new one is there: Slack's own limit. */
+const OVERLAP_MS = 3_000;
+/** Slack may count a socket that was lost this long. */
+const REMEMBERED_MS = 60_000;
+/** One refusal may be a mistake of Slack's; so many in a row are not. */
+const LASTING_REFUSALS = 3;
 
 type Ack = (reply?: unknown) => Promise<void>;
 
@@ -35,7 +46,17 @@ export interface SocketOptions {
   clock: Clock;
   random: Random;
   log: Log;
+  metrics: Metrics;
   onState?: ((state: TransportState) => void) | undefined;
+  /** Slack refuses the token for good: nothing will come any more, and trying has ended. Not for a failed start. */
+  onRefused?: ((error: BridgeError) => void) | undefined;
+}
+
+interface Connection {
+  /** ms since 1970 */
+  since: number;
+  hearing: Hearing;
+  listening: Timer | null;
 }
 
 /**
@@ -43,10 +64,14 @@ export interface SocketOptions {
  * waits five seconds, and when it fails it is an unhandled rejection that leaves the client dead (PLATFORM.md 5.5).
  */
 export function createSocketTransport(options: SocketOptions): Transport {
-  const { appToken, slackApiUrl, clock, random, log } = options;
+  const { appToken, slackApiUrl, clock, random, log, metrics } = options;
   const state = createStateKeeper(clock.now, options.onState);
-  /** Each live connection and since when. */
-  const connected = new Map<SocketModeClient, number>();
+  const connected = new Map<SocketModeClient, Connection>();
+  /** Whose socket may still be open, connected or not. */
+  const open = new Set<SocketModeClient>();
+  /** When connections were lost, as Slack may not know yet; ms since 1970. */
+  let losses: number[] = [];
+  /** Slack asked them to go: they serve until another one does. */
   const leaving = new WeakSet<SocketModeClient>();
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {});
@@ -56,6 +81,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
   let stopped = false;
   let dialling = false;
   let failures = 0;
+  let lastingRefusals = 0;
   let newest: SocketModeClient | null = null;
   let wake: (() => void) | null = null;
 
@@ -99,13 +125,26 @@ export function createSocketTransport(options: SocketOptions): Transport {
       },
     });
     guardFrames(client);
+    let hearing: Hearing | null = null;
+    client.once('authenticated', (answer: unknown) => {
+      open.add(client);
+      hearing?.stop();
+      hearing = createHearing(socketUrl(answer), clock);
+    });
+    client.on('ws_message', () => hearing?.heard());
+    client.on('disconnected', () => {
+      open.delete(client);
+      hearing?.stop();
+      gone(client);
+    });
     client.on('connected', () => {
-      if (stopped) return;
+      if (stopped || !hearing) return;
       everConnected = true;
-      connected.set(client, clock.now());
+      connected.set(client, { since: clock.now(), hearing, listening: null });
       state.connected(true);
       log.info({}, 'slack socket connected');
-      client.once('disconnected', () => gone(client));
+      listen(client);
+      for (const old of connected.keys()) if (leaving.has(old)) clock.after(OVERLAP_MS, () => void old.disconnect());
     });
     client.on('slack_event', (args: unknown) => void receive(args));
     return client;
@@ -116,32 +155,88 @@ export function createSocketTransport(options: SocketOptions): Transport {
     const handlers = client.listeners('ws_message') as Listener[];
     client.removeAllListeners('ws_message');
     client.on('ws_message', async (data: unknown, isBinary: unknown) => {
+      const control = readControlFrame(data);
+      if (control?.type === 'hello') helloed(control.connections);
+      // The library would close at once and leave a gap (PLATFORM.md 5.5); Slack itself waits for some seconds.
+      if (control?.type === 'disconnect' && leave(client, control.reason)) return;
       try {
         for (const handle of handlers) await handle(data, isBinary);
       } catch (error) {
         log.warn({ error: asBridgeError(error).message }, 'slack frame not understood');
       }
-      if (typeof data === 'string' && data.length < 2_000 && /"type"\s*:\s*"disconnect"/.test(data)) leave(client);
     });
   }
 
-  /** Slack asked this connection to go and the library closes it: the next one is dialled meanwhile. */
-  function leave(client: SocketModeClient): void {
-    if (!connected.has(client)) return;
+  /** Slack asked this connection to go: it serves on while the next one is dialled. */
+  function leave(client: SocketModeClient, reason: string | null): boolean {
+    const connection = connected.get(client);
+    if (!connection) return false;
+    if (leaving.has(client)) return true;
     leaving.add(client);
-    log.info({}, 'slack socket is being renewed');
-    gone(client);
+    if (clock.now() - connection.since >= STABLE_MS) failures = 0;
+    log.info({ reason }, 'slack socket is being renewed');
+    metrics.count('slack_reconnects', { why: 'renewed' });
+    void keepConnected();
+    return true;
   }
 
   function gone(client: SocketModeClient): void {
-    const since = connected.get(client);
-    if (since === undefined) return;
-    connected.delete(client);
-    if (clock.now() - since >= STABLE_MS) failures = 0;
-    if (connected.size === 0) state.connected(false);
+    const connection = forget(client);
+    if (!connection) return;
+    if (connected.size === 0) state.connected(false, connection.hearing.heardAt());
     if (stopped) return;
-    if (!leaving.has(client)) log.warn({}, 'slack socket lost');
+    if (!leaving.has(client)) {
+      log.warn({}, 'slack socket lost');
+      metrics.count('slack_reconnects', { why: 'lost' });
+      remember();
+    }
     void keepConnected();
+  }
+
+  function forget(client: SocketModeClient): Connection | null {
+    const connection = connected.get(client);
+    if (!connection) return null;
+    connected.delete(client);
+    connection.listening?.cancel();
+    if (clock.now() - connection.since >= STABLE_MS) failures = 0;
+    return connection;
+  }
+
+  function remember(): void {
+    const now = clock.now();
+    losses = [...losses.filter((at) => now - at < REMEMBERED_MS), now];
+  }
+
+  /** Looks again and again whether anything is heard; twice in a row nothing, as our own process may have stood still. */
+  function listen(client: SocketModeClient, suspected = false): void {
+    const connection = connected.get(client);
+    if (!connection) return;
+    connection.listening = clock.after(LISTEN_EVERY_MS, () => {
+      const { hearing } = connection;
+      const deaf = hearing.tells() && clock.now() - hearing.heardAt() >= DEAF_AFTER_MS;
+      if (!deaf || !suspected) return listen(client, deaf);
+      log.warn({ silentMs: clock.now() - hearing.heardAt() }, 'slack socket is deaf; dialling another');
+      metrics.count('slack_reconnects', { why: 'deaf' });
+      forget(client);
+      remember();
+      if (connected.size === 0) state.connected(false, hearing.heardAt());
+      abandon(client);
+      void keepConnected();
+    });
+  }
+
+  /** Slack shares deliveries out between all connections of the app, so a foreign one takes messages away from us. */
+  function helloed(count: number | null): void {
+    if (count === null) return;
+    const now = clock.now();
+    const own = open.size + losses.filter((at) => now - at < REMEMBERED_MS).length;
+    const foreign = Math.max(0, count - own);
+    metrics.gauge('slack_foreign_connections', foreign);
+    if (foreign === 0) return;
+    log.error(
+      { connections: count, own },
+      'SOMEBODY ELSE IS CONNECTED WITH THIS APP TOKEN and takes a part of our messages: stop the other process or give it an app of its own',
+    );
   }
 
   async function receive(args: unknown): Promise<void> {
@@ -187,12 +282,17 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.disconnect().catch(() => {});
   }
 
+  /** Whether a connection is there that Slack has not asked to go. */
+  function served(): boolean {
+    return [...connected.keys()].some((client) => !leaving.has(client));
+  }
+
   /** The one loop that dials; it ends when there is a connection. */
   async function keepConnected(): Promise<void> {
-    if (dialling) return;
+    if (dialling || served()) return;
     dialling = true;
     let wait = backoff(failures, random);
-    while (!stopped && connected.size === 0) {
+    while (!stopped && !served()) {
       await sleep(wait);
       if (stopped) break;
       // Counted before it is known: only a connection that lasts takes it back, so one that flaps backs off too.
@@ -200,6 +300,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       try {
         await dial();
         started.resolve();
+        lastingRefusals = 0;
         wait = backoff(failures, random);
       } catch (error) {
         const refusal = refusalOf(error);
@@ -207,6 +308,11 @@ export function createSocketTransport(options: SocketOptions): Transport {
           stopped = true;
           started.reject(refused(refusal));
           break;
+        }
+        lastingRefusals = refusal !== null && isLasting(refusal) ? lastingRefusals + 1 : 0;
+        if (refusal && lastingRefusals >= LASTING_REFUSALS) {
+          options.onRefused?.(refused(refusal));
+          return;
         }
         log.warn({ error: asBridgeError(error).message.slice(0, 200), failures }, 'slack socket not opened');
         wait = Math.max(
@@ -244,6 +350,12 @@ export function createSocketTransport(options: SocketOptions): Transport {
     },
     state: state.get,
   };
+}
+
+/** The address of the socket as the socket itself will name it; only ever compared. */
+function socketUrl(answer: unknown): string {
+  const url = z.looseObject({ url: z.string() }).safeParse(answer);
+  return url.success ? (URL.parse(url.data.url)?.href ?? '') : '';
 }
 
 /** Slack's word when it refused the app token or Socket Mode itself; `null` when trying again may help. */

@@ -16,7 +16,7 @@ export type Accept = (envelope: Envelope) => Promise<Reply>;
 export interface TransportState {
   /** Whether Slack can reach us now. */
   connected: boolean;
-  /** When `connected` last changed; ms since 1970. */
+  /** When `connected` last changed; of a connection that had gone deaf, when it was last heard. ms since 1970. */
   since: number;
   /** When Slack last delivered anything; ms since 1970. */
   lastEnvelopeAt: number | null;
@@ -41,9 +41,9 @@ export function createStateKeeper(now: () => number, onState: ((state: Transport
   let state: TransportState = { connected: false, since: now(), lastEnvelopeAt: null };
   return {
     get: () => state,
-    connected(connected: boolean) {
+    connected(connected: boolean, since = now()) {
       if (connected === state.connected) return;
-      state = { ...state, connected, since: now() };
+      state = { ...state, connected, since };
       onState?.(state);
     },
     delivered() {

@@ -140,7 +140,7 @@ describe('the device', () => {
     const runtime = await newRuntime();
     const client = await open(runtime);
     const { connectionId, deviceId } = await environment();
-    letta.fault({ kind: 'restart', ms: 10 });
+    letta.fault({ kind: 'restart', ms: 500 });
     expect((await rest(`/v1/environments/${deviceId}`)).body.connectionId).toBeNull();
     expect(await client.closed()).toBe(1001);
     const now = (await rest(`/v1/environments/${deviceId}`)).body;

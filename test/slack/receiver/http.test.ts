@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Clock } from '../../../src/bridge/ports.ts';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
+import { noMetrics } from '../../../src/ops/metrics.ts';
 import { startSlack } from '../../../src/sandbox/slack/server.ts';
 import { createHttpTransport } from '../../../src/slack/receiver/http.ts';
 import type { Accept, Envelope } from '../../../src/slack/receiver/transport.ts';
@@ -166,6 +167,7 @@ test('over HTTP, too, a message that was not stored is delivered again and taken
     api: { call: (...args) => api.call(...args) },
     identity,
     intake,
+    metrics: noMetrics,
     ...world,
   });
   await inbound.start();

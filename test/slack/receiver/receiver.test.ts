@@ -1,6 +1,7 @@
 import type { App } from '@slack/bolt';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
+import { noMetrics } from '../../../src/ops/metrics.ts';
 import { createBoltApp } from '../../../src/slack/bolt.ts';
 import type { ListenerContext } from '../../../src/slack/listeners/context.ts';
 import { createMessageListener } from '../../../src/slack/listeners/message.ts';
@@ -35,7 +36,7 @@ async function start(clock = systemClock) {
     },
     state: () => ({ connected: true, since: 0, lastEnvelopeAt: null }),
   };
-  const listeners: ListenerContext = { intake, api, clock, log, identity: () => identity };
+  const listeners: ListenerContext = { intake, api, clock, log, metrics: noMetrics, identity: () => identity };
   const receiver = createReceiver({ transport, store: createMessageListener(listeners), clock, log });
   const app: App = await createBoltApp({ botToken: 'xoxb-test', receiver, listeners, log });
   await app.start();

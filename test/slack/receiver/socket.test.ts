@@ -3,8 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
+import type { BridgeError } from '../../../src/errors.ts';
+import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
 import { createSocketTransport } from '../../../src/slack/receiver/socket.ts';
 import type { Envelope } from '../../../src/slack/receiver/transport.ts';
+import { createFakeClock } from '../../support/clock.ts';
 import { createMemoryLog } from '../../support/log.ts';
 
 const closing: (() => unknown)[] = [];
@@ -14,20 +17,34 @@ afterEach(async () => {
 
 /** As much of Slack as can say something odd. */
 async function startOddSlack() {
+  /** What `apps.connections.open` answers instead, while set. */
+  const odd: { refusal: string | null; status: number; connections: number } = {
+    refusal: null,
+    status: 200,
+    connections: 1,
+  };
   const sockets: WebSocket[] = [];
   const said: unknown[] = [];
   const authorizations: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     authorizations.push(request.headers.authorization);
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ ok: true, url: `ws://127.0.0.1:${port()}/link` }));
+    response.statusCode = odd.status;
+    const ticket = authorizations.length;
+    response.end(
+      JSON.stringify(
+        odd.refusal === null
+          ? { ok: true, url: `ws://127.0.0.1:${port()}/link?ticket=${ticket}` }
+          : { ok: false, error: odd.refusal },
+      ),
+    );
   });
   const port = () => (server.address() as AddressInfo).port;
   const wss = new WebSocketServer({ server });
   wss.on('connection', (socket) => {
     sockets.push(socket);
     socket.on('message', (data) => said.push(JSON.parse(String(data))));
-    socket.send(JSON.stringify({ type: 'hello', num_connections: 1 }));
+    socket.send(JSON.stringify({ type: 'hello', num_connections: odd.connections }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => {
@@ -35,7 +52,7 @@ async function startOddSlack() {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   });
-  return { url: `http://127.0.0.1:${port()}/api/`, sockets, said, authorizations };
+  return { url: `http://127.0.0.1:${port()}/api/`, sockets, said, authorizations, odd };
 }
 
 test('frames that make no sense are survived, and what follows them is delivered', async () => {
@@ -47,6 +64,7 @@ test('frames that make no sense are survived, and what follows them is delivered
     clock: systemClock,
     random: systemRandom,
     log,
+    metrics: createMemoryMetrics(),
   });
   closing.push(() => transport.stop());
   const got: Envelope[] = [];
@@ -78,4 +96,158 @@ test('frames that make no sense are survived, and what follows them is delivered
   ]);
   expect(slack.authorizations).toEqual(['Bearer xapp-test']);
   expect(JSON.stringify(log.lines)).not.toMatch(/xapp-test|\/link/);
+});
+
+const until = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 5 });
+
+/** A transport on a clock that only the test moves; the sockets are real. */
+async function startDeafStory() {
+  const slack = await startOddSlack();
+  const clock = createFakeClock();
+  const log = createMemoryLog();
+  const metrics = createMemoryMetrics();
+  const refusals: BridgeError[] = [];
+  const transport = createSocketTransport({
+    appToken: 'xapp-test',
+    slackApiUrl: slack.url,
+    clock,
+    random: { next: () => 0.5, id: () => 'r' },
+    log,
+    metrics,
+    onRefused: (error) => void refusals.push(error),
+  });
+  closing.push(async () => {
+    const stopped = transport.stop();
+    await clock.advance(60_000);
+    await stopped;
+  });
+  const got: Envelope[] = [];
+  await transport.start(async (envelope) => void got.push(envelope));
+  const deliver = (at: number, id: string) =>
+    slack.sockets[at]?.send(JSON.stringify({ type: 'events_api', envelope_id: id, payload: { event: { type: 'x' } } }));
+  /** Time in which Slack pings, as it does. */
+  const live = async (at: number, ms: number) => {
+    await clock.advance(ms);
+    slack.sockets[at]?.ping('x');
+    // The answer to our own ping or Slack's: either is heard, and only then time goes on.
+    await new Promise((resolve) => slack.sockets[at]?.once('pong', resolve));
+    await clock.settle();
+  };
+  return { slack, clock, log, metrics, transport, refusals, got, deliver, live };
+}
+
+test('a socket that says nothing and answers no ping is given up within seconds and another one is dialled', async () => {
+  const { slack, clock, log, metrics, transport, got, deliver, live } = await startDeafStory();
+  await live(0, 1_000);
+  const lastHeard = clock.now();
+  // The network is gone without a word: both ends keep their sockets, nothing gets through.
+  slack.sockets[0]?.pause();
+  slack.odd.status = 503;
+  await clock.advance(20_000);
+  await until(() => expect(transport.state().connected).toBe(false));
+  expect(transport.state().since).toBeLessThanOrEqual(lastHeard + 1);
+  expect(log.lines.map((line) => line.message)).toContain('slack socket is deaf; dialling another');
+  expect(metrics.value('slack_reconnects', { why: 'deaf' })).toBe(1);
+  // Slack comes back after a quarter of an hour: it is still being dialled.
+  for (let minute = 0; minute < 15; minute += 1) await clock.advance(60_000);
+  slack.odd.status = 200;
+  for (let round = 0; round < 50 && !transport.state().connected; round += 1) {
+    await clock.advance(5_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(transport.state().connected).toBe(true);
+  deliver(slack.sockets.length - 1, 'e1');
+  await until(() => expect(got).toHaveLength(1));
+});
+
+test('a quiet socket that answers pings is kept', async () => {
+  const { slack, log, transport, live } = await startDeafStory();
+  for (let round = 0; round < 10; round += 1) await live(0, 6_000);
+  expect(transport.state().connected).toBe(true);
+  expect(slack.sockets).toHaveLength(1);
+  expect(log.lines.filter((line) => line.level === 'warn')).toEqual([]);
+});
+
+test('a socket that Slack renews serves until the next one does: there is no gap', async () => {
+  const { slack, clock, metrics, transport, got, deliver, live } = await startDeafStory();
+  for (let round = 0; round < 3; round += 1) await live(0, 5_000);
+  const states: boolean[] = [];
+  slack.odd.status = 503;
+  slack.sockets[0]?.send(JSON.stringify({ type: 'disconnect', reason: 'warning' }));
+  await until(() => expect(slack.authorizations).toHaveLength(2));
+  states.push(transport.state().connected);
+  // The new one can not be had yet; the old one still delivers and hears its acknowledgement.
+  deliver(0, 'e1');
+  await until(() => expect(slack.said).toContainEqual({ envelope_id: 'e1', payload: {} }));
+  slack.odd.status = 200;
+  for (let round = 0; round < 20 && slack.sockets.length < 2; round += 1) {
+    await clock.advance(1_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await until(() => expect(slack.sockets).toHaveLength(2));
+  deliver(1, 'e2');
+  await until(() => expect(slack.said).toContainEqual({ envelope_id: 'e2', payload: {} }));
+  const closed = new Promise((resolve) => slack.sockets[0]?.once('close', resolve));
+  await clock.advance(5_000);
+  await closed;
+  states.push(transport.state().connected);
+  expect(states).toEqual([true, true]);
+  expect(got).toHaveLength(2);
+  expect(metrics.value('slack_reconnects', { why: 'renewed' })).toBe(1);
+  expect(metrics.value('slack_reconnects', { why: 'lost' })).toBe(0);
+});
+
+test('a token that is revoked while we run is told once, and only after Slack said so several times', async () => {
+  const { slack, clock, refusals, transport } = await startDeafStory();
+  slack.odd.refusal = 'token_revoked';
+  slack.sockets[0]?.terminate();
+  await until(() => expect(transport.state().connected).toBe(false));
+  for (let round = 0; round < 40 && refusals.length === 0; round += 1) {
+    await clock.advance(2_000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(refusals.map(({ code, message }) => [code, message])).toEqual([
+    ['config_invalid', 'SLACK_APP_TOKEN was refused by Slack: token_revoked'],
+  ]);
+  const asked = slack.authorizations.length;
+  expect(asked).toBe(4);
+  await clock.advance(10 * 60_000);
+  expect(slack.authorizations).toHaveLength(asked);
+});
+
+test('a single refusal, or an outage however long, ends nothing', async () => {
+  const { slack, clock, refusals, transport } = await startDeafStory();
+  slack.odd.refusal = 'internal_error';
+  slack.sockets[0]?.terminate();
+  await until(() => expect(transport.state().connected).toBe(false));
+  const asks = async (count: number) => {
+    const before = slack.authorizations.length;
+    for (let round = 0; round < 60 && slack.authorizations.length < before + count; round += 1) {
+      await clock.advance(31_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  await asks(5);
+  slack.odd.refusal = 'invalid_auth';
+  await asks(1);
+  slack.odd.refusal = 'fatal_error';
+  await asks(5);
+  expect(refusals).toEqual([]);
+  slack.odd.refusal = null;
+  await asks(1);
+  await until(() => expect(transport.state().connected).toBe(true));
+});
+
+test('somebody else on our app token is said loudly and counted', async () => {
+  const { slack, log, metrics, transport, live } = await startDeafStory();
+  expect(metrics.value('slack_foreign_connections')).toBe(0);
+  for (let round = 0; round < 3; round += 1) await live(0, 5_000);
+  slack.odd.connections = 3;
+  slack.sockets[0]?.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' }));
+  // Ours are two while one replaces the other.
+  await until(() => expect(metrics.value('slack_foreign_connections')).toBe(1));
+  const loud = log.lines.filter((line) => line.level === 'error');
+  expect(loud).toHaveLength(1);
+  expect(loud[0]?.fields).toEqual({ connections: 3, own: 2 });
+  await until(() => expect(transport.state().connected).toBe(true));
 });

@@ -1,0 +1,37 @@
+import type { AgentGateway } from '../bridge/ports.ts';
+import type { Check } from './health.ts';
+
+export interface LettaWatch {
+  /** The same gateway, listened to. */
+  gateway: AgentGateway;
+  check(): Check;
+}
+
+/** Codes that no retry heals and that hit every thread: the bridge as it is set up can answer nobody. */
+const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_invalid']);
+
+/**
+ * What the last word about Letta was. A device that is offline is Letta's state, not ours: messages are kept for it, so
+ * the bridge stays ready and only says so.
+ */
+export function watchLetta(gateway: AgentGateway): LettaWatch {
+  let state = 'not asked yet';
+  let ok = true;
+  return {
+    gateway: {
+      connect(options, onEvent) {
+        return gateway.connect(options, (event) => {
+          if (event.type === 'ready') {
+            state = 'reachable';
+            ok = true;
+          } else if (event.type === 'unavailable') {
+            state = event.code;
+            ok = !BROKEN.has(event.code);
+          }
+          onEvent(event);
+        });
+      },
+    },
+    check: () => ({ name: 'letta', ok, state }),
+  };
+}

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent, ConnectionEvent } from '../../src/bridge/agent-event.ts';
+import type { AgentGateway, Choices } from '../../src/bridge/ports.ts';
+import { BridgeError } from '../../src/errors.ts';
+import { watchLetta } from '../../src/ops/letta-watch.ts';
+import { createMemoryMetrics } from '../../src/ops/metrics.ts';
+import { watchStore } from '../../src/ops/store-watch.ts';
+import { createFakeClock } from '../support/clock.ts';
+import { createMemoryLog } from '../support/log.ts';
+import { MapThreads, THREAD } from '../support/middle.ts';
+
+describe('the store', () => {
+  function setUp() {
+    const clock = createFakeClock();
+    const threads = new MapThreads();
+    const disk = { failure: null as BridgeError | null, writes: 0 };
+    const change = threads.update.bind(threads);
+    threads.update = (...args) => (disk.failure ? Promise.reject(disk.failure) : change(...args));
+    const choices: Choices = {
+      get: () => Promise.resolve(null),
+      set: () => {
+        disk.writes += 1;
+        return disk.failure ? Promise.reject(disk.failure) : Promise.resolve();
+      },
+    };
+    const log = createMemoryLog();
+    const watch = watchStore({ threads, choices, clock, log });
+    return { clock, disk, watch, log };
+  }
+  const full = new BridgeError('store_failed', 'disk full', { retry: true });
+
+  it('is not well from a write that failed until one goes well', async () => {
+    const { watch, disk, log } = setUp();
+    expect(watch.check()).toEqual({ name: 'store', ok: true, state: 'writable' });
+    disk.failure = full;
+    await expect(watch.threads.update(THREAD, (record) => record)).rejects.toBe(full);
+    await expect(watch.threads.update(THREAD, (record) => record)).rejects.toBe(full);
+    expect(watch.check()).toEqual({ name: 'store', ok: false, state: 'failing' });
+    disk.failure = null;
+    await watch.threads.update(THREAD, (record) => record);
+    expect(watch.check().ok).toBe(true);
+    expect(log.lines.map((line) => line.message)).toEqual(['the store fails', 'the store is well again']);
+  });
+
+  it('is tried when nobody writes, so that readiness knows before a message does', async () => {
+    const { watch, disk, clock } = setUp();
+    watch.start();
+    disk.failure = full;
+    await clock.advance(30_000);
+    expect(watch.check().ok).toBe(false);
+    disk.failure = null;
+    await clock.advance(30_000);
+    expect(watch.check().ok).toBe(true);
+    watch.stop();
+    const { writes } = disk;
+    await clock.advance(600_000);
+    expect(disk.writes).toBe(writes);
+  });
+
+  it('is well when it refuses what was to be written', async () => {
+    const { watch, disk } = setUp();
+    disk.failure = new BridgeError('record_too_large', 'too large');
+    await expect(watch.threads.update(THREAD, (record) => record)).rejects.toThrow('too large');
+    expect(watch.check().ok).toBe(true);
+  });
+});
+
+describe('Letta', () => {
+  function setUp() {
+    let tell: (event: AgentEvent | ConnectionEvent) => void = () => undefined;
+    const gateway: AgentGateway = {
+      connect(_, onEvent) {
+        tell = onEvent;
+        return {} as never;
+      },
+    };
+    const watch = watchLetta(gateway);
+    const heard: string[] = [];
+    watch.gateway.connect({ runtime: null, mode: 'standard' }, (event) => void heard.push(event.type));
+    return { watch, heard, tell: (event: AgentEvent | ConnectionEvent) => tell(event) };
+  }
+
+  it('that is away is said and leaves the bridge ready: messages are kept for it', () => {
+    const { watch, tell, heard } = setUp();
+    expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'not asked yet' });
+    tell({ type: 'unavailable', code: 'environment_offline', notice: 'x', retryInMs: 1_000 });
+    expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'environment_offline' });
+    expect(heard).toEqual(['unavailable']);
+  });
+
+  it('that refuses our key is our trouble', () => {
+    const { watch, tell } = setUp();
+    tell({ type: 'unavailable', code: 'letta_unauthorized', notice: 'x', retryInMs: null });
+    expect(watch.check()).toEqual({ name: 'letta', ok: false, state: 'letta_unauthorized' });
+  });
+});
+
+it('metrics in memory keep series apart by their labels, in whatever order', () => {
+  const metrics = createMemoryMetrics();
+  metrics.count('a', { x: '1', y: '2' });
+  metrics.count('a', { y: '2', x: '1' });
+  metrics.count('a', { x: '1' });
+  metrics.gauge('b', 7);
+  expect(metrics.value('a', { x: '1', y: '2' })).toBe(2);
+  expect(metrics.value('a', { x: '1' })).toBe(1);
+  expect(metrics.value('b')).toBe(7);
+  expect(metrics.value('c')).toBe(0);
+});
