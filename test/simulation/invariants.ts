@@ -54,12 +54,17 @@ function judgeLiveElements({ slack, story }: World, shown: Map<string, Shown>): 
   for (const button of slack.buttons()) story.violation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.violation(`${turn.id} looks alive`);
-    const parts = turn.posts.map((post) => post.metadata?.part);
-    const doubled = parts.find((part, at) => parts.indexOf(part) !== at);
-    if (doubled !== undefined) story.violation(`${turn.id} shows part ${doubled} twice`);
     const endings = turn.posts.filter((post) => post.blocks.at(-1)?.type === 'context');
     const simple = turn.posts.some((post) => post.blocks.length === 0);
     if (!simple && endings.length !== 1) story.violation(`${turn.id} has ${endings.length} last lines`);
+  }
+  const cards = new Map<string, string>();
+  for (const message of slack.messages) {
+    const about = message.onlyFor === null && message.user === BOT ? /perm\d+z/.exec(visibleText(message))?.[0] : null;
+    if (!about) continue;
+    const before = cards.get(about);
+    if (before) story.violation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
+    cards.set(about, message.ts);
   }
 }
 
