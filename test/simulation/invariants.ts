@@ -155,7 +155,9 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
   const done = [...owners].filter((owner) => owner.ending === 'done');
   if (done.length === 0) return;
   if (turn.end !== 'end_turn') story.violation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
-  const missing = said.filter((word) => !seen.includes(word));
+  // What the agent said before the message joined its turn may stay away after a restart.
+  const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.before);
+  const missing = owed.filter((word) => !seen.includes(word));
   if (missing.length > 0) {
     story.violation(
       `turn ${turn.n}: ${missing.length} of ${said.length} words are missing, first ${missing[0]}, and nothing says so`,

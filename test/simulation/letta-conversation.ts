@@ -252,6 +252,7 @@ export class SimConversation {
       clientIds: input.messages.map((message) => message.clientId),
       carried: [],
       pieces: [],
+      before: 0,
       startedAt: host.clock.now(),
       endedAt: null,
       end: null,

@@ -166,6 +166,10 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   const next = items.findIndex((item, at) => at > start && isInput(item) && !isOurs(item));
   const end = next < 0 ? items.length : next;
 
+  // What the history lacks is still being said, or was aborted (PROTOCOL.md 7): all that it has stands above.
+  const ids = new Set(items.map((item) => item.id));
+  const unwritten = turn.messages.find(({ messageId, runId }) => !ids.has(messageId) && !retried.has(runId));
+
   const found: AgentEvent[] = [];
   const fallback = turn.runs.findLast((run) => !run.retried)?.runId ?? '';
   for (const [at, item] of items.entries()) {
@@ -176,13 +180,14 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
       found.push({ type: 'text-repaired', runId: message.runId, messageId: item.id, text: item.text });
     } else if (at >= start && at < end && known.size < KEPT) {
       const later = items.slice(at + 1, end).find((other) => known.has(other.id));
+      const before = later?.id ?? unwritten?.messageId;
       const runId = (later && known.get(later.id)?.runId) ?? fallback;
       found.push({
         type: 'text-repaired',
         runId,
         messageId: item.id,
         text: item.text,
-        ...(later ? { before: later.id } : {}),
+        ...(before === undefined ? {} : { before }),
       });
     }
   }
