@@ -152,6 +152,8 @@ export class ThreadApprovals {
       state: { state: 'open' },
     };
     await state.insist((record) => {
+      // A write that failed may have been done all the same.
+      if (record.approvals.some(({ token }) => token === approval.token)) return record;
       const before = record.approvals.map((old): ApprovalRecord => {
         const replaced = old.turn === turn.id && old.requestId === requestId && old.state.state === 'open';
         return replaced ? { ...old, state: { state: 'closed', why: 'answered_elsewhere', at } } : old;

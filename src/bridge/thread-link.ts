@@ -119,6 +119,11 @@ export class ThreadLink {
     return this.knows(id);
   }
 
+  /** Whether a run is certainly this turn's. */
+  claims(turn: OpenTurn, runId: string): boolean {
+    return turn.clientMessageId !== null && (this.#runs[runId]?.includes(turn.clientMessageId) ?? false);
+  }
+
   /** Whether Letta began a run with this input. */
   knows(clientMessageId: string): boolean {
     return Object.values(this.#runs).some((ids) => ids.includes(clientMessageId));

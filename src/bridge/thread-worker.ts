@@ -54,6 +54,8 @@ export interface WorkerParts {
   silenceMs?: number;
 }
 
+type Held = AgentEvent | (ConnectionEvent & { type: 'ready' });
+
 /** How long a quiet thread keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
 /** Idle comes before `turn_finished`, by seconds after an abort against a slow model (PROTOCOL.md 10). */
@@ -91,7 +93,7 @@ export class ThreadWorker {
   #surface: TurnSurface | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
   #ending = false;
-  readonly #held: (AgentEvent | (ConnectionEvent & { type: 'ready' }))[] = [];
+  readonly #held: Held[] = [];
   /** Counts looks into the history: only the last one may decide, or an input would be sent twice. */
   #looks = 0;
   /** While one decides whether the turn is over, events may be of the next one: they wait. */
@@ -403,7 +405,17 @@ export class ThreadWorker {
     );
   }
 
+  /** What was heard of the turn and held while the history told its end: there it was found already. */
+  #forgetHeld(turn: OpenTurn): void {
+    const isOurs = (event: Held) => 'runId' in event && event.runId !== null && this.#link.claims(turn, event.runId);
+    const last = this.#held.findLastIndex(isOurs);
+    const later = this.#held.splice(0).filter((event, at) => at > last || event.type === 'ready');
+    this.#held.push(...later);
+  }
+
   async #finished(): Promise<void> {
+    const { open } = this.#state;
+    if (open) this.#forgetHeld(open);
     await this.#state.insist((record) => endTurn(record, this.#now()));
     this.#ending = false;
     this.#gap = false;

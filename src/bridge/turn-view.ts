@@ -129,6 +129,17 @@ export interface ViewContext {
   ending: Ending | null;
 }
 
+/** The cards that have a place in the folded state: of those that share a request id (PROTOCOL.md 9) the last ones. */
+function placed(state: TurnState, approvals: readonly ApprovalRecord[]): ApprovalRecord[] {
+  const free = state.parts.flatMap((part) => (part.kind === 'approval' ? [part.requestId] : []));
+  const found = approvals.toReversed().filter(({ requestId }) => {
+    const at = free.indexOf(requestId);
+    if (at >= 0) free.splice(at, 1);
+    return at >= 0;
+  });
+  return found.toReversed();
+}
+
 /** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
 export function turnView(state: TurnState, context: ViewContext): TurnView {
   const { turn, approvals, workingDirectory, ending } = context;
@@ -136,10 +147,9 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
   const place = (record: ApprovalRecord) => {
     items.push({ kind: 'card', card: cardOf(record, state, workingDirectory) });
   };
+  const waitingForPlace = placed(state, approvals);
   // Cards of before a restart have no place in the folded state any more: they came first.
-  const known = new Set(state.parts.flatMap((part) => (part.kind === 'approval' ? [part.requestId] : [])));
-  const waitingForPlace = approvals.filter((record) => known.has(record.requestId));
-  for (const record of approvals) if (!known.has(record.requestId)) place(record);
+  for (const record of approvals) if (!waitingForPlace.includes(record)) place(record);
   for (const part of state.parts) {
     if (part.kind === 'approval') {
       const at = waitingForPlace.findIndex((record) => record.requestId === part.requestId);

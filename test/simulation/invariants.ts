@@ -54,12 +54,17 @@ function judgeLiveElements({ slack, story }: World, shown: Map<string, Shown>): 
   for (const button of slack.buttons()) story.violation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.violation(`${turn.id} looks alive`);
-    const parts = turn.posts.map((post) => post.metadata?.part);
-    const doubled = parts.find((part, at) => parts.indexOf(part) !== at);
-    if (doubled !== undefined) story.violation(`${turn.id} shows part ${doubled} twice`);
     const endings = turn.posts.filter((post) => post.blocks.at(-1)?.type === 'context');
     const simple = turn.posts.some((post) => post.blocks.length === 0);
     if (!simple && endings.length !== 1) story.violation(`${turn.id} has ${endings.length} last lines`);
+  }
+  const cards = new Map<string, string>();
+  for (const message of slack.messages) {
+    const about = message.onlyFor === null && message.user === BOT ? /perm\d+z/.exec(visibleText(message))?.[0] : null;
+    if (!about) continue;
+    const before = cards.get(about);
+    if (before) story.violation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
+    cards.set(about, message.ts);
   }
 }
 
@@ -150,7 +155,9 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
   const done = [...owners].filter((owner) => owner.ending === 'done');
   if (done.length === 0) return;
   if (turn.end !== 'end_turn') story.violation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
-  const missing = said.filter((word) => !seen.includes(word));
+  // What the agent said before the message joined its turn may stay away after a restart.
+  const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.before);
+  const missing = owed.filter((word) => !seen.includes(word));
   if (missing.length > 0) {
     story.violation(
       `turn ${turn.n}: ${missing.length} of ${said.length} words are missing, first ${missing[0]}, and nothing says so`,

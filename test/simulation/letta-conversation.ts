@@ -73,7 +73,8 @@ export class SimConversation {
   }
 
   get busy(): boolean {
-    return this.#turn !== null || this.#queue.length > 0 || this.#background.length > 0;
+    const waiting = this.#queue.length > 0 && this.host.listeners(this) > 0;
+    return this.#turn !== null || waiting || this.#background.length > 0;
   }
 
   // ---- what clients see ------------------------------------------------------------------------
@@ -251,6 +252,7 @@ export class SimConversation {
       clientIds: input.messages.map((message) => message.clientId),
       carried: [],
       pieces: [],
+      before: 0,
       startedAt: host.clock.now(),
       endedAt: null,
       end: null,

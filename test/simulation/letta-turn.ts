@@ -18,6 +18,8 @@ export interface TruthTurn {
   carried: string[];
   /** In the order said; void when a retry took it back. */
   pieces: { runId: string; messageId: string; words: string[]; void: boolean }[];
+  /** Words said before input joined the turn: they belong to nobody's message. */
+  before: number;
   startedAt: number;
   endedAt: number | null;
   /** `lost`: its process or its last listener went away. */
@@ -260,6 +262,7 @@ export class SimTurn {
     const joined = conversation.absorb();
     this.truth.clientIds.push(...joined.map((message) => message.clientId));
     this.#absorbed.push(...joined.map((message) => message.clientId));
+    if (joined.length > 0) this.truth.before = this.truth.pieces.reduce((sum, piece) => sum + piece.words.length, 0);
     conversation.setLoop('SENDING_API_REQUEST');
     await this.#pause(30);
     conversation.setLoop('WAITING_FOR_API_RESPONSE');

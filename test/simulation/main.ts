@@ -27,7 +27,7 @@ for (let seed = first; seed < first + seeds; seed += 1) {
   // The first one is told in full; of the others only what is wrong.
   if (failed.length === 1 && !values.verbose && !values.brief) for (const line of result.story) say(line);
   say(`seed ${seed} fails:`);
-  for (const violation of result.violations) say(`  ${violation}`);
+  for (const violation of result.violations.slice(0, values.brief ? 2 : 20)) say(`  ${violation.slice(0, 200)}`);
 }
 const hours = (total.ms / 3_600_000).toFixed(1);
 say(

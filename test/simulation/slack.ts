@@ -154,7 +154,8 @@ export class SimSlack {
             reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1000 }));
           });
         }
-        if (luck < limited + refused && (method === 'chat.postMessage' || method === 'chat.update')) {
+        const isText = (method === 'chat.postMessage' || method === 'chat.update') && !asks(args);
+        if (luck < limited + refused && isText) {
           return fail(new SlackError(method, 'refused', 'invalid_blocks'));
         }
         const before = luck < limited + refused + lost / 2;
@@ -296,6 +297,11 @@ export class SimSlack {
       ...(more ? { response_metadata: { next_cursor: String(from + limit) } } : {}),
     };
   }
+}
+
+/** A card that Slack refuses has no simpler form with buttons: then only Stop helps. */
+function asks(args: Json): boolean {
+  return /"bridge_(approve|answer)/.test(JSON.stringify(args.blocks ?? []));
 }
 
 /** All that can be read of a message, its fallback text left out where there are blocks. */

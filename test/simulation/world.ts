@@ -360,7 +360,10 @@ export class World {
       this.people.answerAll();
       quiet = this.#quiet() ? quiet + 1 : 0;
     }
-    if (quiet < 5) this.story.violation(`no rest: ${[...this.disk.rows('active').keys()].join(' ')}`);
+    if (quiet < 5)
+      this.story.violation(
+        `no rest: ${[...this.disk.rows('active').keys()].join(' ')} ${this.#undelivered} ${this.#listening} ${this.letta.busy}`,
+      );
     await this.clock.runUntil(this.clock.now() + AFTER_REST_MS);
   }
 

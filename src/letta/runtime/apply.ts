@@ -137,6 +137,7 @@ function applyDelta(work: Work, frame: StreamDelta): void {
   }
   if (turn) change(work, { turn: memory.noteDelta(turn, delta) });
   const now = work.state.connection.turn;
+  if (turn && memory.isToldAlready(turn, delta)) return;
   for (const event of translateDelta(delta, { runId: now ? memory.currentRun(now) : null, automatic })) {
     emit(work, event);
   }

@@ -22,6 +22,8 @@ interface MessageMemory {
   readonly runId: string;
   /** Of the text so far; history has more of it where deltas were lost. */
   readonly length: number;
+  /** The history had it, and it gets there whole: deltas that come after that have been read already. */
+  readonly whole: boolean;
 }
 
 /** What must be remembered of a turn while it lasts, to see what is missing or said already. */
@@ -65,6 +67,14 @@ export function belongsToTurn(delta: Delta): boolean {
     default:
       return true;
   }
+}
+
+/** Whether a delta is text that the history has told already (a reply may overtake the stream, PROTOCOL.md 3.3). */
+export function isToldAlready(turn: TurnMemory, delta: Delta): boolean {
+  return (
+    delta.message_type === 'assistant_message' &&
+    turn.messages.some((message) => message.whole && message.messageId === delta.id)
+  );
 }
 
 /** Takes note of a delta's place in its run. */
@@ -156,6 +166,10 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   const next = items.findIndex((item, at) => at > start && isInput(item) && !isOurs(item));
   const end = next < 0 ? items.length : next;
 
+  // What the history lacks is still being said, or was aborted (PROTOCOL.md 7): all that it has stands above.
+  const ids = new Set(items.map((item) => item.id));
+  const unwritten = turn.messages.find(({ messageId, runId }) => !ids.has(messageId) && !retried.has(runId));
+
   const found: AgentEvent[] = [];
   const fallback = turn.runs.findLast((run) => !run.retried)?.runId ?? '';
   for (const [at, item] of items.entries()) {
@@ -166,13 +180,14 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
       found.push({ type: 'text-repaired', runId: message.runId, messageId: item.id, text: item.text });
     } else if (at >= start && at < end && known.size < KEPT) {
       const later = items.slice(at + 1, end).find((other) => known.has(other.id));
+      const before = later?.id ?? unwritten?.messageId;
       const runId = (later && known.get(later.id)?.runId) ?? fallback;
       found.push({
         type: 'text-repaired',
         runId,
         messageId: item.id,
         text: item.text,
-        ...(later ? { before: later.id } : {}),
+        ...(before === undefined ? {} : { before }),
       });
     }
   }
@@ -192,7 +207,7 @@ export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], fou
     messages: found.reduce(
       (messages, event) =>
         event.type === 'text-repaired'
-          ? setLength(messages, event.runId, event.messageId, () => event.text.length)
+          ? setLength(messages, event.runId, event.messageId, () => event.text.length, true)
           : messages,
       turn.messages,
     ),
@@ -268,12 +283,13 @@ function setLength(
   runId: string,
   messageId: string,
   length: (before: number) => number,
+  whole = false,
 ): MessageMemory[] {
   const at = messages.findIndex((message) => message.messageId === messageId && message.runId === runId);
   const message = messages[at];
   return message
-    ? messages.with(at, { ...message, length: length(message.length) })
-    : [...messages.slice(1 - KEPT), { messageId, runId, length: length(0) }];
+    ? messages.with(at, { ...message, length: length(message.length), whole: message.whole || whole })
+    : [...messages.slice(1 - KEPT), { messageId, runId, length: length(0), whole }];
 }
 
 function textLength(content: string | readonly { text?: string | null | undefined }[]): number {
