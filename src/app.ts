@@ -1,4 +1,5 @@
 import type { PermissionMode } from './bridge/agent-event.ts';
+import { ChannelMoves } from './bridge/channel-moves.ts';
 import { BridgeIntake } from './bridge/intake.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
@@ -125,7 +126,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const silenceMs = config.turnSilenceMs;
     const workers = new ThreadWorkers({ ...middle, gateway, random, mode, turnsDieWithLink, silenceMs });
     closing.push(() => workers.close());
-    const intake = new BridgeIntake({ ...middle, workers, queue: config.queue });
+    const channels = new ChannelMoves({ moves: store.threads, workers, log });
+    const intake = new BridgeIntake({ ...middle, workers, channels, queue: config.queue });
 
     const checks = (): Check[] => {
       const { connected, since } = inbound.state();

@@ -223,6 +223,12 @@ export class ThreadWorker {
     this.#link.disconnect();
   }
 
+  /** Closes, and resolves when nothing is under way to Slack any more. */
+  async leave(): Promise<void> {
+    this.close();
+    await this.#surface?.leave?.();
+  }
+
   // ---- what is due -----------------------------------------------------------------------------
 
   #ask<T>(work: () => Promise<T>): Promise<T> {
