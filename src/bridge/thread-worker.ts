@@ -525,16 +525,16 @@ export class ThreadWorker {
     }
   }
 
-  #wait(notice: string): void {
+  #wait(notice: string, device?: string): void {
     if (!this.#state.open || this.#ending) return;
-    this.#state.hold = { kind: 'waiting_for_letta', notice };
+    this.#state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
     this.#state.dirty = true;
   }
 
   async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
     this.#log.warn({ code: event.code, notice: event.notice, retryInMs: event.retryInMs }, 'Letta is unavailable');
     this.#link.lost();
-    if (event.retryInMs !== null) return this.#wait(event.notice);
+    if (event.retryInMs !== null) return this.#wait(event.notice, event.device);
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
     this.#link.disconnect();
     await this.#onBackground(false);

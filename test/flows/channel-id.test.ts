@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { it } from 'vitest';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { until } from '../support/until.ts';
 
@@ -16,12 +16,13 @@ it('a thread goes on in the same conversation after its channel got another id',
     const { control } = sandbox.slack;
     const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent say 3 words' });
     const said = (channel: string) => JSON.stringify(control.messages(channel, { thread_ts: ts }));
-    await until(() => expect(said('C01GEN')).toContain('word1 word2 word3'));
-    await until(() => expect(control.state().pending).toBe(0));
+    const seen = () => JSON.stringify(control.state());
+    await until(() => said('C01GEN').includes('word1 word2 word3'), seen);
+    await until(() => control.state().pending === 0, seen);
     await control.changeChannelId({ channel: 'C01GEN', newId: 'C09NEW' });
-    await until(() => expect(control.state().pending).toBe(0));
+    await until(() => control.state().pending === 0, seen);
     await control.message({ channel: 'C09NEW', user: 'U01ALICE', text: 'say 5 words', thread_ts: ts });
-    await until(() => expect(said('C09NEW')).toContain('word4 word5'));
+    await until(() => said('C09NEW').includes('word4 word5'), seen);
   } finally {
     await sandbox.close();
   }
