@@ -81,7 +81,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log,
       api,
       identity,
-      store: { threads, choices: store.choices },
+      store: { threads, choices: store.choices, moves: store.threads },
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
       target: config.letta,

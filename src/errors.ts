@@ -33,6 +33,8 @@ export interface BridgeErrorOptions {
   certain?: boolean;
   /** Whether trying the same thing again later can succeed without anybody changing anything. Default false. */
   retry?: boolean;
+  /** The name of the device that must come back first: data, one short line. */
+  device?: string;
   cause?: unknown;
 }
 
@@ -42,6 +44,7 @@ export class BridgeError extends Error {
   readonly notice: string;
   readonly certain: boolean;
   readonly retry: boolean;
+  readonly device: string | null;
 
   constructor(code: ErrorCode, message: string, options: BridgeErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -50,6 +53,7 @@ export class BridgeError extends Error {
     this.notice = options.notice ?? 'Something went wrong in the bridge.';
     this.certain = options.certain ?? true;
     this.retry = options.retry ?? false;
+    this.device = options.device ?? null;
   }
 }
 

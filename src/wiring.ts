@@ -1,7 +1,8 @@
 import type { Policy } from './bridge/access.ts';
 import type { PermissionMode } from './bridge/agent-event.ts';
+import { ChannelMoves } from './bridge/channel-moves.ts';
 import { BridgeIntake } from './bridge/intake.ts';
-import type { Choices, Clock, Log, Random, Surface, Threads } from './bridge/ports.ts';
+import type { Choices, Clock, Log, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
@@ -24,7 +25,7 @@ export interface BridgeParts {
   /** Of one workspace; `identity` is who we are there. */
   api: SlackApi;
   identity: Pick<Identity, 'botUserId' | 'enterpriseId'>;
-  store: { threads: Threads; choices: Choices };
+  store: { threads: Threads; choices: Choices; moves?: ThreadMoves };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
   fetch: FetchLike;
@@ -62,12 +63,17 @@ export function wireBridge(parts: BridgeParts): Bridge {
     random,
     log,
   });
-  const { choices, threads } = store;
+  const { choices, threads, moves } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }));
   const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, mode, turnsDieWithLink, silenceMs });
-  const intake = new BridgeIntake({ ...middle, workers, queue });
+  const intake = new BridgeIntake({
+    ...middle,
+    workers,
+    queue,
+    ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
+  });
   return {
     intake,
     workers,

@@ -116,8 +116,8 @@ export type ConnectionEvent =
     }
   /** The link is gone; the connection dials again by itself. */
   | { type: 'lost'; reason: string; turnsDie: boolean }
-  /** Still not there; `notice` is fit for people. It tries again after `retryInMs`, or not at all when that is `null`. */
-  | { type: 'unavailable'; code: string; notice: string; retryInMs: number | null };
+  /** Still not there; `notice` is fit for people, `device` names the one that must come back. It tries again after `retryInMs`, or not at all when that is `null`. */
+  | { type: 'unavailable'; code: string; notice: string; retryInMs: number | null; device?: string };
 
 /** An item of a conversation's history, oldest first. System reminders that the server added are stripped. */
 export type HistoryItem =

@@ -90,6 +90,13 @@ export interface InboundCommand {
   channelKind: ChannelKind;
 }
 
+/** Slack has given a channel another id; the old one is not known to it any more (PLATFORM.md 5.3). */
+export interface InboundChannelChange {
+  team: TeamId;
+  from: ChannelId;
+  to: ChannelId;
+}
+
 /** What a person should be shown in a modal after a click. */
 export type ModalRequest =
   | { kind: 'deny_with_reason'; token: Token; tool: string }

@@ -1,8 +1,10 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Doing, type Place, type Policy } from './access.ts';
+import type { ChannelMoves } from './channel-moves.ts';
 import { type CommandName, helpText, parseBang, parseSlash } from './commands.ts';
 import {
   type MessageKey,
+  makeMessageKey,
   makeThreadKey,
   parseThreadKey,
   ROLLING,
@@ -13,6 +15,7 @@ import {
 import {
   type ActionOutcome,
   type InboundAction,
+  type InboundChannelChange,
   type InboundCommand,
   type InboundMessage,
   type InboundSubmission,
@@ -40,6 +43,7 @@ export interface IntakeParts {
   log: Log;
   policy: Policy;
   botUser: UserId;
+  channels?: ChannelMoves;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
   queue?: { perThread: number; total: number };
 }
@@ -60,7 +64,7 @@ export class BridgeIntake implements Intake {
   }
 
   async message(message: InboundMessage): Promise<MessageOutcome> {
-    const outcome = await this.#message(message);
+    const outcome = await this.#message(this.#inPlace(message));
     this.#parts.log.info({ message: message.key, user: message.user, ...outcome }, 'message');
     return outcome;
   }
@@ -155,6 +159,17 @@ export class BridgeIntake implements Intake {
     }
     if (outcome.outcome === 'accepted') workers.wake(key, stored);
     return outcome;
+  }
+
+  async channelChanged(change: InboundChannelChange): Promise<void> {
+    await this.#parts.channels?.changed(change);
+  }
+
+  /** The message in its channel's present id: it may have been written, or delivered first, under an older one. */
+  #inPlace(message: InboundMessage): InboundMessage {
+    const { team, ts } = message;
+    const channel = this.#parts.channels?.current(team, message.channel) ?? message.channel;
+    return channel === message.channel ? message : { ...message, channel, key: makeMessageKey({ team, channel, ts }) };
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {

@@ -6,10 +6,11 @@ import type {
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
-import type { TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
+import type { ChannelId, TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
   InboundAction,
+  InboundChannelChange,
   InboundCommand,
   InboundMessage,
   InboundSubmission,
@@ -101,6 +102,8 @@ export interface TurnSurface {
   show(view: TurnView): void;
   /** Shows the view that ends the turn; resolves when Slack confirmed all of it, or can not be told any more. */
   finish(view: TurnView): Promise<Delivery>;
+  /** Leaves the turn as it stands in Slack: no further call; resolves when those on their way are stored. */
+  leave?(): Promise<void>;
 }
 
 export interface SurfaceTurn {
@@ -148,6 +151,8 @@ export interface Intake {
   submission(submission: InboundSubmission): Promise<SubmissionOutcome>;
   /** The answer is Markdown for the caller's eyes only. */
   command(command: InboundCommand): Promise<string>;
+  /** Resolves when the channel's threads are stored under its new id. */
+  channelChanged(change: InboundChannelChange): Promise<void>;
   /** Text of the App Home tab for this person. */
   home(user: UserId, team: TeamId): Promise<string>;
 }
@@ -166,6 +171,20 @@ export interface Threads {
   active(): Promise<ThreadKey[]>;
   /** The thread that owns an open button, by the button's token: two lookups, not a search. */
   byToken(token: string): Promise<ThreadKey | null>;
+}
+
+/** For what happens once in a channel's life; may search. */
+export interface ThreadMoves {
+  ofChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]>;
+  /**
+   * Stores the record of `from` under `to` as `change` makes it, out of itself and what `to` has already, then forgets
+   * `from`. Interrupted it can be done again. Resolves with what is stored at `to`; `null` when there was none.
+   */
+  move(
+    from: ThreadKey,
+    to: ThreadKey,
+    change: (record: ThreadRecord, there: ThreadRecord | null) => ThreadRecord,
+  ): Promise<ThreadRecord | null>;
 }
 
 /** What was chosen once and must not change by itself: the agent, the device (DESIGN.md 4). */

@@ -225,6 +225,12 @@ export class ThreadWorker {
     this.#link.disconnect();
   }
 
+  /** Closes, and resolves when nothing is under way to Slack any more. */
+  async leave(): Promise<void> {
+    this.close();
+    await this.#surface?.leave?.();
+  }
+
   // ---- what is due -----------------------------------------------------------------------------
 
   #ask<T>(work: () => Promise<T>): Promise<T> {
@@ -532,16 +538,16 @@ export class ThreadWorker {
     }
   }
 
-  #wait(notice: string): void {
+  #wait(notice: string, device?: string): void {
     if (!this.#state.open || this.#ending) return;
-    this.#state.hold = { kind: 'waiting_for_letta', notice };
+    this.#state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
     this.#state.dirty = true;
   }
 
   async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
     this.#log.warn({ code: event.code, notice: event.notice, retryInMs: event.retryInMs }, 'Letta is unavailable');
     this.#link.lost();
-    if (event.retryInMs !== null) return this.#wait(event.notice);
+    if (event.retryInMs !== null) return this.#wait(event.notice, event.device);
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
     this.#link.disconnect();
     await this.#onBackground(false);

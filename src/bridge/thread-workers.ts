@@ -88,6 +88,13 @@ export class ThreadWorkers {
     return [...this.#workers].flatMap(([key, worker]) => (worker.requester === user ? [key] : []));
   }
 
+  /** Ends the thread's worker, if there is one; resolves when nothing of it is under way to Slack any more. */
+  async leave(key: ThreadKey): Promise<void> {
+    const worker = this.#workers.get(key);
+    this.#workers.delete(key);
+    await worker?.leave();
+  }
+
   close(): void {
     this.#closed = true;
     for (const worker of this.#workers.values()) worker.close();

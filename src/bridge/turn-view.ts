@@ -7,7 +7,7 @@ import { endedWell, type ToolCall, type TurnState } from './turn.ts';
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
 export type Activity =
   | { kind: 'starting' }
-  | { kind: 'waiting_for_letta'; notice: string }
+  | { kind: 'waiting_for_letta'; notice: string; device?: string }
   | { kind: 'thinking' }
   | { kind: 'writing' }
   | { kind: 'tool'; tool: string; detail: string }

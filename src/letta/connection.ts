@@ -153,14 +153,14 @@ export function createConnection(
   };
 
   const failed = (error: BridgeError) => {
-    const { code, notice } = error;
+    const { code, notice, device } = error;
     const retryInMs = error.retry ? nextDelay() : null;
     log.warn({ code, err: error, retryInMs }, 'the runtime is not available');
     stage =
       retryInMs === null
         ? { name: 'stuck', error }
         : { name: 'waiting', timer: clock.after(retryInMs, () => void connect()) };
-    tell({ type: 'unavailable', code, notice, retryInMs });
+    tell({ type: 'unavailable', code, notice, retryInMs, ...(device !== null && { device }) });
   };
 
   const nextDelay = () => {

@@ -38,7 +38,7 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
   if (new Set(named.map((row) => row.deviceId)).size > 1) {
     throw several(named, `Several Letta devices are called ${oneLine(wanted)}`);
   }
-  return newest(named) ?? none(`Letta device ${oneLine(wanted)} is not online.${listed(online)}`);
+  return newest(named) ?? none(`Letta device ${oneLine(wanted)} is not online.${listed(online)}`, oneLine(wanted));
 }
 
 /**
@@ -56,6 +56,7 @@ export async function resolveDevice(api: HostedApi, deviceId: string, now: () =>
   throw new BridgeError('environment_offline', `device ${deviceId} is offline`, {
     notice: `Letta device ${oneLine(environment.connectionName)} is offline.`,
     retry: true,
+    device: oneLine(environment.connectionName),
   });
 }
 
@@ -63,8 +64,9 @@ function newest<Row extends Environment>(rows: readonly Row[]): Row | undefined 
   return rows.toSorted((a, b) => (b.lastHeartbeat ?? 0) - (a.lastHeartbeat ?? 0))[0];
 }
 
-function none(notice: string): never {
-  throw new BridgeError('no_environment', 'no environment to work in', { notice, retry: true });
+function none(notice: string, device?: string): never {
+  const waitsFor = device === undefined ? {} : { device };
+  throw new BridgeError('no_environment', 'no environment to work in', { notice, retry: true, ...waitsFor });
 }
 
 function several(rows: readonly Environment[], what: string): BridgeError {

@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { KeyvMemoryAdapter } from 'keyv';
-import type { Choices, Clock, Log, Threads } from '../bridge/ports.ts';
+import type { Choices, Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { StoredChoices } from './choices.ts';
 import { lockStore } from './lock.ts';
@@ -11,7 +11,7 @@ import { parseStoreUri } from './store-uri.ts';
 import { StoredThreads } from './threads.ts';
 
 export interface Store {
-  threads: Threads;
+  threads: Threads & ThreadMoves;
   choices: Choices;
   /** Waits for what is under way, then lets go of the files. Closing twice is fine. */
   close(): Promise<void>;

@@ -1,5 +1,5 @@
-import type { ThreadKey } from '../bridge/ids.ts';
-import type { Clock, Log, Threads } from '../bridge/ports.ts';
+import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey } from '../bridge/ids.ts';
+import type { Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../bridge/thread-record.ts';
 import { BridgeError } from '../errors.ts';
 import { Chains } from './chains.ts';
@@ -47,7 +47,7 @@ interface Stored {
  *   side rows that the writes under way may leave behind, so the next start can delete them;
  * - the record decides. Markers and tokens may exist without reason after a crash, never be missing.
  */
-export class StoredThreads implements Threads {
+export class StoredThreads implements Threads, ThreadMoves {
   readonly #rows: ThreadRows;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -87,6 +87,31 @@ export class StoredThreads implements Threads {
     if (token === '' || token.length > TOKEN_MAX) return null;
     const found = await this.#rows.tokens.get(token);
     return found === undefined ? null : readTokenOwner(`tokens/${token}`, found);
+  }
+
+  async ofChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]> {
+    const keys = (await this.#rows.threads.keys()).flatMap((name) => threadKey.safeParse(name).data ?? []);
+    return keys.filter((key) => {
+      const parts = parseThreadKey(key);
+      return parts.team === team && parts.channel === channel;
+    });
+  }
+
+  move(
+    from: ThreadKey,
+    to: ThreadKey,
+    change: (record: ThreadRecord, there: ThreadRecord | null) => ThreadRecord,
+  ): Promise<ThreadRecord | null> {
+    return this.#chains.run(from, async () => {
+      const before = await this.#read(from);
+      if (!before) return null;
+      const moved = await this.#chains.run(to, () => this.#update(to, (there) => change(before.record, there)));
+      // The marker first: the next start must not take the turn up in two places. Buttons belong to the new one already.
+      await this.#rows.active.delete(from);
+      await this.#rows.threads.delete(from);
+      await this.#drop({ items: sideRows(before.stored).items, tokens: new Set() });
+      return moved;
+    });
   }
 
   /**

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
+import { makeThreadKey, makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { assembleStore } from '../../src/storage/open.ts';
@@ -372,6 +372,28 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
           (record) => record && { ...record, inbox, turn: openTurn(2, { items: [] }) },
         );
         expect(back?.inbox).toHaveLength(60);
+      });
+    });
+
+    describe('a thread that moves', () => {
+      const TO = makeThreadKey({ team: 'T01SANDBOX', channel: 'C09NEW', root: tsOf(1) });
+
+      it('is found in its new place only, with its big messages, its buttons and its mark', async () => {
+        const { threads, disk } = setUp();
+        const from = threadKeyOf(1);
+        const turn = openTurn(1, { items: [inboxItem(1, BIG)] });
+        await threads.update(from, () => threadRecord(from, { turn, inbox: [inboxItem(2, BIG)] }));
+        await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2)));
+        expect((await threads.ofChannel('T01SANDBOX', 'C01GEN')).sort()).toEqual([from, threadKeyOf(2)].sort());
+        const moved = await threads.move(from, TO, (record) => ({ ...record, key: TO }));
+        expect(moved).toMatchObject({ key: TO, turn, inbox: [inboxItem(2, BIG)] });
+        expect(await threads.load(from)).toBeNull();
+        expect(await threads.load(TO)).toEqual(moved);
+        expect(await threads.active()).toEqual([TO]);
+        expect(await threads.byToken(turn.stopToken)).toBe(TO);
+        expect(await disk.count('items')).toBe(2);
+        expect(await threads.ofChannel('T01SANDBOX', 'C09NEW')).toEqual([TO]);
+        expect(await threads.move(from, TO, (record) => record)).toBeNull();
       });
     });
 

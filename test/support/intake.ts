@@ -1,6 +1,7 @@
 import type {
   ActionOutcome,
   InboundAction,
+  InboundChannelChange,
   InboundCommand,
   InboundMessage,
   InboundSubmission,
@@ -57,6 +58,13 @@ export class RecordingIntake implements Intake {
     await this.gate;
     this.#fail();
     return `**ok** ${command.text} <@U0BOT> a<b`;
+  }
+
+  readonly channelChanges: InboundChannelChange[] = [];
+
+  async channelChanged(change: InboundChannelChange): Promise<void> {
+    this.channelChanges.push(change);
+    this.#fail();
   }
 
   home(user: string): Promise<string> {

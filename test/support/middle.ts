@@ -5,6 +5,7 @@ import type {
   HistoryItem,
   StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
+import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
@@ -18,6 +19,7 @@ import type {
   PersonKind,
   Random,
   Surface,
+  ThreadMoves,
   Threads,
   TurnSurface,
 } from '../../src/bridge/ports.ts';
@@ -49,7 +51,7 @@ export function countingRandom(): Random {
 }
 
 /** Threads in a map; `failing` makes the next updates reject like a full disk. */
-export class MapThreads implements Threads {
+export class MapThreads implements Threads, ThreadMoves {
   readonly records = new Map<ThreadKey, ThreadRecord>();
   failing = 0;
 
@@ -76,6 +78,22 @@ export class MapThreads implements Threads {
 
   active(): Promise<ThreadKey[]> {
     return Promise.resolve([...this.records].flatMap(([key, record]) => (isActive(record) ? [key] : [])));
+  }
+
+  ofChannel(team: string, channel: string): Promise<ThreadKey[]> {
+    return Promise.resolve([...this.records.keys()].filter((key) => key.startsWith(`${team}:${channel}:`)));
+  }
+
+  async move(
+    from: ThreadKey,
+    to: ThreadKey,
+    change: (record: ThreadRecord, there: ThreadRecord | null) => ThreadRecord,
+  ): Promise<ThreadRecord | null> {
+    const record = this.records.get(from);
+    if (!record) return null;
+    const moved = await this.update(to, (there) => change(record, there));
+    this.records.delete(from);
+    return moved;
   }
 
   byToken(token: string): Promise<ThreadKey | null> {
@@ -294,7 +312,8 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const { queue, silenceMs } = options;
     const silence = silenceMs === undefined ? {} : { silenceMs };
     const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink, ...silence });
-    return { workers, intake: new BridgeIntake({ ...shared, workers, ...(queue && { queue }) }) };
+    const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
+    return { workers, intake: new BridgeIntake({ ...shared, workers, channels, ...(queue && { queue }) }) };
   };
   let built = build();
   let count = 0;

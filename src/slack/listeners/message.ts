@@ -1,4 +1,5 @@
 import type { Log } from '../../bridge/ports.ts';
+import { readChannelChange } from '../channel-change.ts';
 import { normalizeEvent } from '../normalize.ts';
 import type { ListenerContext } from './context.ts';
 
@@ -13,6 +14,8 @@ export function createMessageListener(context: ListenerContext) {
   const { intake, identity, log, metrics } = context;
   return async (body: Record<string, unknown>): Promise<void> => {
     const event = typeof body.event_id === 'string' ? body.event_id : null;
+    const change = readChannelChange(body, identity());
+    if (change) return intake.channelChanged(change);
     const normalized = normalizeEvent(body, identity());
     if (normalized.kind === 'ignored') {
       const { reason, detail } = normalized;

@@ -85,6 +85,13 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
           publication.want(contentOf(view, render, true));
           return publication.done;
         },
+        async leave() {
+          open.delete(publication);
+          await publication.close();
+          if (!status) return;
+          await status.over(CLOSING_MS);
+          lines.delete(status);
+        },
       };
     },
 

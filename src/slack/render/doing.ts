@@ -8,7 +8,7 @@ export function activityLine(activity: Activity): string {
     case 'starting':
       return '⏳ Starting…';
     case 'waiting_for_letta':
-      return `⏳ Waiting for Letta: ${activity.notice}`;
+      return `⏳ Waiting for ${activity.device ?? 'Letta'}: ${activity.notice}`;
     case 'thinking':
       return '💭 Thinking…';
     case 'writing':

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { makeThreadKey } from '../../src/bridge/ids.ts';
+import { createMiddle, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
+
+const NEW = 'C09NEW';
+const MOVED = makeThreadKey({ team: TEAM, channel: NEW, root: ROOT });
+const change = { team: TEAM, from: 'C01GEN', to: NEW };
+
+async function running(): Promise<Middle> {
+  const middle = createMiddle({ turnsDieWithLink: false });
+  await middle.write('list the files');
+  middle.connection.ready();
+  await middle.clock.settle();
+  middle.connection.begin();
+  await middle.clock.settle();
+  return middle;
+}
+
+async function changed(middle: Middle): Promise<void> {
+  await middle.intake.channelChanged(change);
+  await middle.clock.settle();
+}
+
+describe('a channel whose id changes', () => {
+  it('takes its threads along: the conversation goes on in the new id', async () => {
+    const middle = await running();
+    middle.connection.end();
+    await middle.clock.settle();
+    const { runtime } = middle.record();
+    await changed(middle);
+    expect(middle.threads.records.has(THREAD)).toBe(false);
+    expect(middle.record(MOVED)).toMatchObject({ runtime, address: { channel: NEW, threadTs: ROOT } });
+    expect(await middle.write('go on', { channel: NEW })).toEqual({ outcome: 'accepted' });
+    expect(middle.connection.options.runtime).toEqual(runtime);
+    expect(middle.surface.last.address.channel).toBe(NEW);
+  });
+
+  it('in the middle of a turn: the same turn goes on there, is answered once, and what waits follows', async () => {
+    const middle = await running();
+    await middle.write('and then this');
+    const stop = middle.record().turn?.stopToken ?? '';
+    const [old] = middle.connections;
+    await changed(middle);
+    expect(old?.closed).toBe(true);
+    middle.connection.ready({
+      loop: 'busy',
+      clientMessageIdsByRun: { 'run-1': [old?.submitted[0]?.clientMessageId ?? ''] },
+    });
+    await middle.clock.settle();
+    expect(await middle.threads.byToken(stop)).toBe(MOVED);
+    middle.connection.past = [
+      { kind: 'user', id: 'u', clientMessageId: old?.submitted[0]?.clientMessageId ?? null, text: 'x' },
+      { kind: 'assistant', id: 'a', text: 'All of it.' },
+    ];
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-1', stopReason: 'end_turn', error: null });
+    await middle.clock.settle();
+    const ended = middle.surface.views.filter((view) => view.ending);
+    expect(ended).toHaveLength(1);
+    expect(ended[0]).toMatchObject({ address: { channel: NEW }, items: [{ kind: 'text', markdown: 'All of it.' }] });
+    await middle.clock.advance(10_000);
+    expect(middle.connections.flatMap((connection) => connection.submitted)).toHaveLength(1);
+    middle.connection.emit({ type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun: {} });
+    await middle.clock.settle();
+    expect(middle.connection.submitted.map(({ content }) => content)).toEqual([
+      expect.stringContaining('and then this'),
+    ]);
+  });
+
+  it('knows what was handled under the old id, whichever id Slack delivers it again with', async () => {
+    const middle = await running();
+    await changed(middle);
+    const again = { ts: ROOT, thread: null, mention: true };
+    expect(await middle.write('list the files', { ...again, channel: NEW })).toEqual({ outcome: 'repeated' });
+    expect(await middle.write('list the files', again)).toEqual({ outcome: 'repeated' });
+    expect(await middle.write('late, under the old id', { ts: '1000.000500' })).toEqual({ outcome: 'accepted' });
+    expect(middle.record(MOVED).inbox).toHaveLength(1);
+    expect(middle.threads.records.size).toBe(1);
+  });
+
+  it('is joined with what came there before the word of the change', async () => {
+    const middle = await running();
+    await middle.write('in the new id already', { channel: NEW, ts: '1000.000300', mention: true });
+    await changed(middle);
+    const record = middle.record(MOVED);
+    expect(record.turn?.items.map(({ ts }) => ts)).toEqual([ROOT]);
+    expect(record.inbox.map(({ ts }) => ts)).toEqual(['1000.000300']);
+    expect(record.runtime).toEqual({ agentId: 'agent-1', conversationId: 'conv-1', deviceId: null });
+    await changed(middle);
+    expect(middle.record(MOVED).inbox).toHaveLength(1);
+  });
+
+  it('is not acknowledged when the disk fails, and done when Slack delivers it again', async () => {
+    const middle = await running();
+    middle.threads.failing = 1;
+    await expect(middle.intake.channelChanged(change)).rejects.toThrow('disk full');
+    expect(middle.threads.records.has(THREAD)).toBe(true);
+    await changed(middle);
+    expect([...middle.threads.records.keys()]).toEqual([MOVED]);
+  });
+});

@@ -1,0 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Resolves when `check` is true; for what happens in real time elsewhere. @param seen what to show when it never is. */
+export async function until(check: () => boolean, seen: () => string, timeout = 15_000): Promise<void> {
+  const end = Date.now() + timeout;
+  while (!check()) {
+    if (Date.now() > end) throw new Error(`did not come about: ${check.toString()}\n${seen()}`);
+    await sleep(50);
+  }
+}
