@@ -80,7 +80,7 @@ async function driveBySync(session: Session, route: Route, plan: Plan): Promise<
 
 function conversationNotFound(conversationId: string): BridgeError {
   return new BridgeError('conversation_not_found', `conversation ${conversationId} not found`, {
-    notice: 'The Letta conversation of this thread does not exist any more.',
+    notice: 'The Letta conversation of this thread does not exist any more. Write `!new` here to begin another one.',
   });
 }
 

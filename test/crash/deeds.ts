@@ -75,6 +75,7 @@ export async function killedLetta(
         since,
         within: SETTLED_WITHIN_MS,
         wordsBefore: before[at] ?? 0,
+        mayForget: true,
       });
       note('letta-killed', step.name, round, missed(verdict, reached));
     }),

@@ -9,7 +9,7 @@ export interface Verdict {
   lost: number;
   doubled: number;
   leftOver: number;
-  /** `answered`, `interrupted` or `nothing`. */
+  /** `answered`, `interrupted`, `nothing`; `forgotten by Letta` when its conversation is gone and people are told so. */
   outcome: string;
   /** ms from `since` until nothing was going on any more; `null`: never. */
   settledAfter: number | null;
@@ -47,9 +47,16 @@ async function quiet(story: Story, until: number): Promise<number | null> {
  */
 export async function judge(
   story: Story,
-  options: { expected: Expected; since: number; within: number; wordsBefore: number; goesOnWithin?: number },
+  options: {
+    expected: Expected;
+    since: number;
+    within: number;
+    wordsBefore: number;
+    goesOnWithin?: number;
+    mayForget?: boolean;
+  },
 ): Promise<Verdict> {
-  const { expected, since, within, wordsBefore, goesOnWithin = GOES_ON_WITHIN_MS } = options;
+  const { expected, since, within, wordsBefore, goesOnWithin = GOES_ON_WITHIN_MS, mayForget = false } = options;
   const faults: string[] = [];
   let [lost, doubled, leftOver] = [0, 0, 0];
   const loses = (fault: string) => {
@@ -89,8 +96,17 @@ export async function judge(
   if (story.kind === 'words' && messages > 1) doubles(`${messages} messages for one answer`);
   if (story.cards().length > 1) doubles(`${story.cards().length} cards for one request`);
 
+  const more = () => story.stage.until(() => story.wentOn() && story.live().length === 0, goesOnWithin);
   await story.sayMore();
-  const goesOn = await story.stage.until(() => story.moreAnswers() > 0 && story.live().length === 0, goesOnWithin);
+  let goesOn = await more();
+  const forgotten = story.forgotten;
+  if (forgotten && !mayForget) loses('Letta does not know the conversation any more');
+  if (forgotten) {
+    // Letta writes a conversation's file in place with each delta: a SIGKILL in between destroys it.
+    await story.startOver();
+    await story.sayMore();
+    goesOn = await more();
+  }
   if (story.moreAnswers() === 0) loses('the next message in the thread is not answered');
   else if (!goesOn) for (const live of story.live()) leaves(`after the next message: ${live}`);
   await sleep(QUIET_MS / 2);
@@ -101,7 +117,7 @@ export async function judge(
     lost,
     doubled,
     leftOver,
-    outcome,
+    outcome: forgotten ? 'forgotten by Letta' : outcome,
     settledAfter: restsSince === null ? null : Math.max(0, restsSince - since),
     faults,
     story: faults.length === 0 ? '' : report(story),

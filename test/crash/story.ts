@@ -21,6 +21,7 @@ export class Story {
   readonly stage: Stage;
   readonly kind: Kind;
   readonly #file: string;
+  #startedOver = false;
   ts = '';
 
   constructor(stage: Stage, kind: Kind) {
@@ -53,6 +54,26 @@ export class Story {
       thread_ts: this.ts,
       text: `say: after ${this.id}`,
     });
+  }
+
+  /** What people are told to do when Letta has lost the conversation. */
+  async startOver(): Promise<void> {
+    this.#startedOver = true;
+    const place = { channel: CHANNEL, user: ALICE, thread_ts: this.ts };
+    await this.stage.slack.control.message({ ...place, text: '!new' });
+    const answered = () =>
+      this.stage.bridge.lines.some(({ msg, outcome }) => msg === 'message' && outcome === 'command');
+    await this.stage.until(answered, 5_000);
+  }
+
+  /** Whether the thread's conversation is gone, and people were told what to do. */
+  get forgotten(): boolean {
+    return /does not exist any more\. Write .!new/.test(this.text());
+  }
+
+  /** Whether {@link sayMore} came to something. */
+  wentOn(): boolean {
+    return this.moreAnswers() > 0 || (this.forgotten && !this.#startedOver && this.endings().length > 1);
   }
 
   /** The bot's messages in the thread, without what only one person sees. */
