@@ -11,6 +11,7 @@ import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
 import { createPeople } from './slack/people.ts';
 import { noticePosts } from './slack/render/notice.ts';
+import { offerPosts } from './slack/render/offer.ts';
 import { createRenderer } from './slack/render/posts.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { createSlackApi } from './slack/web-api.ts';
@@ -69,6 +70,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       renderer: createRenderer,
       fallback: plainPosts,
       notice: noticePosts,
+      offer: offerPosts,
       clock,
       random,
       log,
@@ -100,7 +102,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const turnsDieWithLink = letta.mode === 'app-server';
     const workers = new ThreadWorkers({ ...middle, gateway, random, mode, turnsDieWithLink });
     closing.push(() => workers.close());
-    const intake = new BridgeIntake({ ...middle, workers });
+    const intake = new BridgeIntake({ ...middle, random, workers });
 
     const checks = (): Check[] => {
       const { connected, since } = inbound.state();

@@ -54,6 +54,8 @@ const PURE = [
   'bridge/access.ts',
   'bridge/commands.ts',
   'bridge/inbox.ts',
+  'bridge/offers.ts',
+  'bridge/offer-view.ts',
   'bridge/prompt.ts',
   'bridge/turn.ts',
   'bridge/turn-view.ts',

@@ -1,7 +1,7 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Policy } from './access.ts';
 import type { AgentEvent, ConnectionEvent, PermissionMode } from './agent-event.ts';
-import { clientMessageId, makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
+import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
 import {
   type ActionOutcome,
   type InboundAction,
@@ -9,8 +9,9 @@ import {
   refused,
   type SubmissionOutcome,
 } from './inbound.ts';
-import { beginAgentTurn, beginTurn, changeTurn, closeApprovals, endTurn } from './inbox.ts';
+import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import { Mailbox } from './mailbox.ts';
+import { inputId, wentOn } from './offers.ts';
 import type {
   AgentConnection,
   AgentGateway,
@@ -27,9 +28,10 @@ import type {
 import { spansText } from './prompt.ts';
 import { ThreadApprovals } from './thread-approvals.ts';
 import { RETRY_MS, ThreadLink } from './thread-link.ts';
+import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
 import { writePrompt } from './thread-prompt.ts';
 import type { InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
-import { isActive } from './thread-record.ts';
+import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
@@ -49,6 +51,8 @@ export interface WorkerParts {
   botUser: UserId;
   /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
   turnsDieWithLink: boolean;
+  /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
+  staleAfterMs?: number | undefined;
 }
 
 /** How long a quiet thread keeps its link to Letta. */
@@ -82,6 +86,7 @@ export class ThreadWorker {
   readonly #state: ThreadState;
   readonly #link: ThreadLink;
   readonly #approvals: ThreadApprovals;
+  readonly #offers: ThreadOffers;
 
   #surface: TurnSurface | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
@@ -95,6 +100,8 @@ export class ThreadWorker {
   #sending = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
+  /** What the turn that is ending leaves for people to decide. */
+  #leftover: Leftover | null = null;
   #rest: Timer | null = null;
   #overdue: Timer | null = null;
 
@@ -119,6 +126,7 @@ export class ThreadWorker {
     });
     const state = this.#state;
     this.#approvals = new ThreadApprovals({ state, link: this.#link, mailbox, policy, clock, random, log });
+    this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
   }
 
   /** Something changed on disk: a message arrived, or the process has just started. */
@@ -133,6 +141,7 @@ export class ThreadWorker {
   act(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const { name } = action;
     return this.#ask(async () => {
+      if (isOfferAction(name)) return this.#offers.act({ ...action, name }, person);
       if (name !== 'stop') return this.#approvals.act({ ...action, name }, person);
       if (this.#state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
       const verdict = can(this.#parts.policy, person, { do: 'stop' }, null);
@@ -206,14 +215,19 @@ export class ThreadWorker {
     this.#rest?.cancel();
     this.#rest = null;
     if (!state.record) return this.#restLater();
+    this.#offers.begin(state.record);
+    await this.#offers.show();
     const resumed = state.open !== null;
     if (!resumed && state.record.inbox.length > 0) {
-      await state.update((record) => beginTurn(record, this.#turnIds(), (item) => clientMessageId(item.key)));
+      const ids = this.#turnIds();
+      await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));
+      await this.#offers.show();
     }
     const turn = state.open;
-    if (!turn) return isActive(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
+    if (!turn) return needsLetta(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
     if (!this.#surface) this.#openTurn(turn, resumed);
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(endingOf(turn, state.turn, this.#now()));
+    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#waitedTooLong());
     this.#link.connect(state.record.runtime);
     if (turn.state === 'prepared') this.#send(turn);
   }
@@ -265,7 +279,7 @@ export class ThreadWorker {
       writePrompt(this.#parts, this.#state, turn),
       async (content) => {
         const now = this.#state.open;
-        const wanted = now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy;
+        const wanted = now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy && now.items.length > 0;
         if (!wanted || this.#link.ready !== connection || !this.#link.canSubmit) {
           this.#sending = false;
           return this.#advance();
@@ -311,22 +325,24 @@ export class ThreadWorker {
       );
       return;
     }
-    if (!cause.retry) return this.#fail(cause.notice);
+    if (!cause.retry) return this.#fail(cause.notice, { offer: 'send_again', certain: true });
     await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
     this.#link.unsubmitted();
     this.#mailbox.later(RETRY_MS, () => this.#advance());
   }
 
-  async #fail(line: string): Promise<void> {
+  async #fail(line: string, leftover: Leftover | null): Promise<void> {
     const turn = this.#state.open;
     if (!turn) return;
     const { tools, durationMs } = endingOf(turn, this.#state.turn, this.#now());
-    await this.#end({ outcome: 'failed', by: null, line: `${line} · ${turn.id}`, tools, durationMs });
+    const ending: Ending = { outcome: 'failed', by: null, line: `${line} · ${turn.id}`, tools, durationMs };
+    await this.#end(ending, leftover);
   }
 
   /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
-  async #end(ending: Ending): Promise<void> {
+  async #end(ending: Ending, leftover: Leftover | null = null): Promise<void> {
     if (!this.#state.open || this.#ending) return;
+    this.#leftover = leftover;
     this.#leave();
     await this.#finish(ending);
   }
@@ -365,7 +381,8 @@ export class ThreadWorker {
   }
 
   async #finished(): Promise<void> {
-    await this.#state.insist((record) => endTurn(record, this.#now()));
+    await this.#state.insist(this.#offers.afterTurn(this.#leftover));
+    this.#leftover = null;
     this.#ending = false;
     this.#gap = false;
     this.#surface = null;
@@ -438,6 +455,7 @@ export class ThreadWorker {
       case 'lost':
         this.#link.lost();
         this.#looks += 1;
+        this.#offers.lost();
         this.#sending = false;
         this.#log.warn({ reason: event.reason }, 'link to Letta lost');
         return this.#wait('The connection to Letta was lost; reconnecting.');
@@ -457,11 +475,16 @@ export class ThreadWorker {
   async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
     this.#log.warn({ code: event.code, notice: event.notice, retryInMs: event.retryInMs }, 'Letta is unavailable');
     this.#link.lost();
-    if (event.retryInMs !== null) return this.#wait(event.notice);
+    if (event.retryInMs !== null) {
+      this.#offers.lost();
+      return this.#wait(event.notice);
+    }
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
+    const leftover = this.#cutOff();
     this.#link.disconnect();
+    this.#offers.givenUp();
     await this.#onBackground(false);
-    await this.#fail(event.notice);
+    await this.#fail(event.notice, leftover);
   }
 
   async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
@@ -477,6 +500,7 @@ export class ThreadWorker {
       stored.deviceId === runtime.deviceId;
     if (!same) await this.#state.insist((record) => ({ ...record, runtime }));
     this.#askBackground();
+    await this.#offers.reached();
     return this.#takeUp(event);
   }
 
@@ -526,7 +550,7 @@ export class ThreadWorker {
     const connection = this.#link.ready;
     if (turn?.state !== 'submitted' || !connection || this.#ending) return undefined;
     const id = turn.clientMessageId;
-    if (id === null || failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false));
+    if (id === null || failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false), this.#cutOff());
     this.#looks += 1;
     this.#looking = true;
     const look = this.#looks;
@@ -540,7 +564,10 @@ export class ThreadWorker {
           this.#state.turn = withHistory(this.#state.turn, found.texts);
           // It came late, and begins only now.
           const begins = !turnsDieWithLink && !found.answered && this.#link.loop !== 'idle';
-          if (!begins) return this.#end(this.#interrupted(found.answered));
+          if (!begins) {
+            const ending = this.#interrupted(found.answered);
+            return this.#end(ending, ending.outcome === 'interrupted' ? { offer: 'continue' } : null);
+          }
           this.#gap = true;
           return this.#release();
         }
@@ -581,6 +608,21 @@ export class ThreadWorker {
     const line =
       'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
     return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#state.open?.id ?? ''}` };
+  }
+
+  /** What is left to decide about a turn that nobody can follow any more. */
+  #cutOff(): Leftover | null {
+    const turn = this.#state.open;
+    if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
+    const id = turn.clientMessageId;
+    const began = id === null || this.#link.knows(id) || this.#state.turn.parts.length > 0;
+    if (!began) return { offer: 'send_again', certain: false };
+    return turn.stoppedBy ? null : { offer: 'continue' };
+  }
+
+  #waitedTooLong(): Ending {
+    const line = 'Letta could not be reached for long; what was asked meanwhile was not run.';
+    return { ...this.#endingNow(), outcome: 'interrupted', line };
   }
 
   #endingNow(): Ending {

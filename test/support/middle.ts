@@ -18,6 +18,7 @@ import type {
   PersonKind,
   Random,
   Surface,
+  SurfaceOffer,
   Threads,
   TurnSurface,
 } from '../../src/bridge/ports.ts';
@@ -80,7 +81,7 @@ export class MapThreads implements Threads {
 
   byToken(token: string): Promise<ThreadKey | null> {
     for (const [key, record] of this.records) {
-      const tokens = [record.turn?.stopToken, ...record.approvals.map((approval) => approval.token)];
+      const tokens = [record.turn?.stopToken, ...[...record.approvals, ...record.offers].map((each) => each.token)];
       if (tokens.some((known) => known === token)) return Promise.resolve(key);
     }
     return Promise.resolve(null);
@@ -180,6 +181,8 @@ export class HandSurface implements Surface {
   readonly views: TurnView[] = [];
   readonly said: { address: ThreadAddress; text: string }[] = [];
   readonly whispered: { user: string; text: string; address: ThreadAddress }[] = [];
+  /** Every showing of an offer, in order. */
+  readonly offers: SurfaceOffer[] = [];
   delivery: Delivery = { delivered: true };
   /** While set, last views wait for it. */
   gate: Promise<void> | null = null;
@@ -193,6 +196,16 @@ export class HandSurface implements Surface {
         return this.delivery;
       },
     };
+  }
+
+  async offer(options: SurfaceOffer): Promise<Delivery> {
+    this.offers.push(options);
+    await this.gate;
+    if (this.delivery.delivered) {
+      const ts = options.posts[0]?.ts ?? `2000.${String(this.offers.length).padStart(6, '0')}`;
+      await options.onPosts([{ part: '0.0', ts, hash: `card-${this.offers.length}` }]);
+    }
+    return this.delivery;
   }
 
   say(address: ThreadAddress, text: string): Promise<Delivery> {
@@ -252,13 +265,17 @@ export interface WriteOptions {
   spans?: Span[];
   external?: boolean;
   userTeam?: string | null;
+  /** Found by looking back. */
+  caughtUp?: boolean;
 }
 
 export const ROOT = '1000.000001';
 export const THREAD = makeThreadKey({ team: TEAM, channel: 'C01GEN', root: ROOT });
 
 /** The whole middle between hand-played ports. */
-export function createMiddle(options: { turnsDieWithLink?: boolean; users?: string[] } = {}): Middle {
+export function createMiddle(
+  options: { turnsDieWithLink?: boolean; users?: string[]; staleAfterMs?: number } = {},
+): Middle {
   const clock = createFakeClock();
   const threads = new MapThreads();
   const surface = new HandSurface();
@@ -282,10 +299,20 @@ export function createMiddle(options: { turnsDieWithLink?: boolean; users?: stri
   };
   const random = countingRandom();
   const build = () => {
-    const shared = { threads, surface, people: { ...people, person }, clock, log: silentLog, policy, botUser: BOT };
+    const { staleAfterMs } = options;
+    const shared = {
+      staleAfterMs,
+      threads,
+      surface,
+      people: { ...people, person },
+      clock,
+      log: silentLog,
+      policy,
+      botUser: BOT,
+    };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
     const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink });
-    return { workers, intake: new BridgeIntake({ ...shared, workers }) };
+    return { workers, intake: new BridgeIntake({ ...shared, random, workers }) };
   };
   let built = build();
   let count = 0;
@@ -330,7 +357,7 @@ export function createMiddle(options: { turnsDieWithLink?: boolean; users?: stri
         files: (write.files ?? []).map((name, at) => ({ id: `F${at}`, name, mimetype: null, size: null })),
         mentionsBot: mention,
       };
-      const outcome = await built.intake.message(message);
+      const outcome = await built.intake.message(message, { caughtUp: write.caughtUp ?? false });
       await clock.settle();
       return outcome;
     },

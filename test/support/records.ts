@@ -73,6 +73,7 @@ export function threadRecord(key: ThreadKey, over: Partial<ThreadRecord> = {}): 
     turn: null,
     approvals: [],
     background: false,
+    offers: [],
     ...over,
   };
 }
