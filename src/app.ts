@@ -1,11 +1,14 @@
 import type { PermissionMode } from './bridge/agent-event.ts';
+import { CatchUp } from './bridge/catch-up.ts';
 import { BridgeIntake } from './bridge/intake.ts';
 import type { Clock, Log, Random } from './bridge/ports.ts';
+import { RecentThreads } from './bridge/recent-threads.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import type { Config } from './config.ts';
 import { createGateway } from './letta/gateway.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
+import { createHistory } from './slack/history.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
@@ -98,11 +101,27 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log,
       policy: config.access,
       botUser: identity.botUserId,
+      staleAfterMs: config.staleAfterMs,
     };
     const turnsDieWithLink = letta.mode === 'app-server';
     const workers = new ThreadWorkers({ ...middle, gateway, random, mode, turnsDieWithLink });
     closing.push(() => workers.close());
-    const intake = new BridgeIntake({ ...middle, random, workers });
+    const shared = { choices: store.choices, clock, log, team: identity.teamId };
+    const recent = new RecentThreads({ ...shared, most: config.catchUp?.threads ?? 0 });
+    const intake = new BridgeIntake({
+      ...middle,
+      random,
+      workers,
+      onSpoken: (thread) => void (catchUp && recent.note(thread)),
+      onMissed: ({ ts }) => catchUp?.missed(ts),
+    });
+    let catchUp: CatchUp | null = null;
+    if (config.catchUp) {
+      const { tier, ...limits } = config.catchUp;
+      const history = createHistory({ api, identity, tier, clock, random, log });
+      catchUp = new CatchUp({ ...shared, history, intake, recent, limits });
+      closing.push(catchUp.stop.bind(catchUp), history.stop);
+    }
 
     const checks = (): Check[] => {
       const { connected, since } = inbound.state();
@@ -121,9 +140,11 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       random,
       log,
       identity,
+      onState: ({ connected }) => catchUp?.connection(connected),
     });
     closing.push(() => inbound.stop());
 
+    await catchUp?.start();
     await workers.start();
     await inbound.start();
     let served: HealthServer | null = null;

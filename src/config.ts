@@ -21,6 +21,10 @@ export interface Config {
     channels: { everywhere: boolean; directMessages: boolean; ids: string[] };
   };
   store: string;
+  /** ms after which a message is not run unasked. */
+  staleAfterMs: number;
+  /** `null`: nothing is caught up with. */
+  catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
   logLevel: check.LogLevel;
   /** `null` when `PORT` is not set; 0 asks for any free port. */
   port: number | null;
@@ -114,6 +118,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const permissions = checked('PERMISSIONS', check.permissionMode, withDefault('PERMISSIONS'));
   const store = checked('STORE', check.storeShape, withDefault('STORE'));
   const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
+  const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
+  const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
+  // Handled messages are remembered for a day.
+  const maxAgeMs = checked('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), withDefault('CATCH_UP_MAX_AGE'));
+  const threads = checked('CATCH_UP_THREADS', check.threadCount, withDefault('CATCH_UP_THREADS'));
+  const threadAgeMs = checked('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), withDefault('CATCH_UP_THREAD_AGE'));
   // Set and ignored they would promise something that nobody keeps.
   for (const name of NOT_BUILT) {
     if (isSet(env, name)) complain(name, 'is not built yet', 'Remove it; only a turn’s requester may decide.');
@@ -124,7 +134,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
   if (
     problems.length > 0 ||
-    !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel)
+    !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel) ||
+    !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
   ) {
     throw new ConfigError(problems);
   }
@@ -135,6 +146,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     permissions,
     access: { users, channels },
     store,
+    staleAfterMs,
+    catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
     logLevel,
     port,
   };

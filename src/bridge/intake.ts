@@ -44,7 +44,9 @@ export interface IntakeParts {
   random: Random;
   /** ms after which a message that was found late is not run unasked; left out: it always is. */
   staleAfterMs?: number | undefined;
-  /** Told of each thread in which somebody speaks to the agent, and when. */
+  /** Told of each message that could not be stored: Slack delivers it again, but not for ever. */
+  onMissed?: ((message: InboundMessage) => void) | undefined;
+  /** Told of each thread in which somebody speaks to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
 }
 
@@ -62,7 +64,10 @@ export class BridgeIntake implements Intake {
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
-    const outcome = await this.#message(message, how.caughtUp);
+    const outcome = await this.#message(message, how.caughtUp).catch((error: unknown) => {
+      if (!how.caughtUp) this.#parts.onMissed?.(message);
+      throw error;
+    });
     this.#parts.log.info({ message: message.key, user: message.user, ...how, ...outcome }, 'message');
     return outcome;
   }
