@@ -83,6 +83,8 @@ export class CatchUp {
     if (this.#connected === connected) return;
     this.#connected = connected;
     if (!connected) this.#missing(this.#parts.clock.now());
+    // The first mark of all: without it nothing would be looked for after a crash.
+    else if (this.#gap === null) this.#saveSoon();
     this.#schedule(SETTLE_MS);
   }
 
@@ -148,7 +150,7 @@ export class CatchUp {
     }
     this.#failures = 0;
     log.info({ since: gap, tookMs: clock.now() - began }, 'caught up with slack');
-    await this.#save().catch((error: unknown) => log.warn({ err: error }, 'the mark could not be stored'));
+    this.#saveSoon();
   }
 
   /** Looks once into everything. True when nothing failed. */
@@ -214,8 +216,12 @@ export class CatchUp {
     this.#tick = this.#parts.clock.after(MARK_MS, () => {
       if (this.#stopped) return;
       this.#keepMark();
-      this.#save().catch((error: unknown) => this.#parts.log.warn({ err: error }, 'the mark could not be stored'));
+      this.#saveSoon();
     });
+  }
+
+  #saveSoon(): void {
+    this.#save().catch((error: unknown) => this.#parts.log.warn({ err: error }, 'the mark could not be stored'));
   }
 
   async #save(): Promise<void> {
