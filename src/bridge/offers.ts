@@ -59,7 +59,7 @@ function lapse(offer: Offer, now: number): Offer {
 }
 
 /** Messages that are not run unasked. One offer for each author: only they may decide. */
-export function hold(
+function hold(
   record: ThreadRecord,
   items: readonly InboxItem[],
   token: (index: number) => Token,
