@@ -1,9 +1,12 @@
+import { CatchUp } from './bridge/catch-up.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
+import { RecentThreads } from './bridge/recent-threads.ts';
 import type { Config } from './config.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
 import { watchStore } from './ops/store-watch.ts';
+import { createHistory } from './slack/history.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { watchToken } from './slack/token-watch.ts';
@@ -75,6 +78,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
     const identity = await identify({ api, clock, random, log, signal });
+    const shared = { choices: store.choices, clock, log, team: identity.teamId };
+    const recent = new RecentThreads({ ...shared, most: config.catchUp?.threads ?? 0 });
+    let catchUp: CatchUp | null = null;
     const { intake, workers, ...bridge } = wireBridge({
       clock,
       random,
@@ -90,8 +96,17 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       mode: config.permissions,
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
+      staleAfterMs: config.staleAfterMs,
+      onSpoken: (thread) => void (catchUp && recent.note(thread)),
+      onMissed: ({ ts }) => catchUp?.missed(ts),
     });
     closing.push(() => bridge.stop());
+    if (config.catchUp) {
+      const { tier, ...limits } = config.catchUp;
+      const history = createHistory({ api, identity, tier, clock, random, log });
+      catchUp = new CatchUp({ ...shared, history, intake, recent, limits });
+      closing.push(catchUp.stop.bind(catchUp), history.stop);
+    }
 
     const checks = (): Check[] => {
       const { connected, since } = inbound.state();
@@ -113,9 +128,11 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       metrics,
       identity,
       onRefused: refused.resolve,
+      onState: ({ connected }) => catchUp?.connection(connected),
     });
     closing.push(() => inbound.stop());
 
+    await catchUp?.start();
     await workers.start();
     await inbound.start();
     tokenWatch.start();

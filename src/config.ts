@@ -21,6 +21,10 @@ export interface Config {
     channels: { everywhere: boolean; directMessages: boolean; ids: string[] };
   };
   store: string;
+  /** ms after which a message is not run unasked. */
+  staleAfterMs: number;
+  /** `null`: nothing is caught up with. */
+  catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
   logLevel: check.LogLevel;
   /** How many messages may wait. */
   queue: { perThread: number; total: number };
@@ -124,6 +128,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
   const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
   const drainMs = checked('DRAIN_TIMEOUT', check.duration, withDefault('DRAIN_TIMEOUT'));
+  const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
+  const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
+  // Handled messages are remembered for a day.
+  const maxAgeMs = checked('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), withDefault('CATCH_UP_MAX_AGE'));
+  const threads = checked('CATCH_UP_THREADS', check.threadCount, withDefault('CATCH_UP_THREADS'));
+  const threadAgeMs = checked('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), withDefault('CATCH_UP_THREAD_AGE'));
   // Set and ignored they would promise something that nobody keeps.
   for (const name of NOT_BUILT) {
     if (isSet(env, name)) complain(name, 'is not built yet', 'Remove it; only a turn’s requester may decide.');
@@ -136,7 +146,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     problems.length > 0 ||
     !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel) ||
     !(perThread && total && turnSilenceMs) ||
-    drainMs === null
+    drainMs === null ||
+    !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
   ) {
     throw new ConfigError(problems);
   }
@@ -147,6 +158,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     permissions,
     access: { users, channels },
     store,
+    staleAfterMs,
+    catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
     logLevel,
     queue: { perThread, total },
     turnSilenceMs,

@@ -98,6 +98,29 @@ export const portShape: Check<number> = z
   .transform(Number)
   .refine((port) => port <= 65_535, 'is not a port number → Use a number from 0 to 65535.');
 
+export const historyShape: Check<'full' | 'limited' | 'off'> = z.enum(
+  ['full', 'limited', 'off'],
+  'is none of full, limited and off → Use limited when Slack allows the app one call a minute, else full.',
+);
+
+const TIME_UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `30s`, `15m`, `24h`, `7d` → ms. @param most as it would be written. */
+export function timeUpTo(most: string): Check<number> {
+  const ms = (value: string) => Number(value.slice(0, -1)) * TIME_UNITS[value.slice(-1) as keyof typeof TIME_UNITS];
+  return z
+    .string()
+    .regex(/^\d{1,6}[smhd]$/, 'is no length of time → Write a number and s, m, h or d, such as 15m or 7d.')
+    .transform(ms)
+    .refine((value) => value <= ms(most), `is more than ${most} → Use at most ${most}.`);
+}
+
+export const threadCount: Check<number> = z
+  .string()
+  .regex(/^\d{1,4}$/, 'is not a number from 0 to 1000 → Use a number such as 200.')
+  .transform(Number)
+  .refine((count) => count <= 1_000, 'is not a number from 0 to 1000 → Use a number such as 200.');
+
 export const logLevelShape: Check<LogLevel> = z
   .string()
   .toLowerCase()

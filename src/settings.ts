@@ -97,6 +97,33 @@ export const SETTINGS = [
     default: 'sqlite://./data/bridge.db',
   },
   {
+    name: 'STALE_AFTER',
+    description:
+      'How old a message may be and still run unasked (`15m`, `2h`), when it is found by catching up or waited for an unreachable device. Older ones wait for *Run now* or *Drop*.',
+    default: '15m',
+  },
+  {
+    name: 'HISTORY',
+    description:
+      'Whether the bridge looks back for messages that Slack could not deliver: `full`; `limited` for apps that Slack allows one history call a minute; `off`.',
+    default: 'full',
+  },
+  {
+    name: 'CATCH_UP_MAX_AGE',
+    description: 'How far it looks back at most; at most `24h`.',
+    default: '24h',
+  },
+  {
+    name: 'CATCH_UP_THREADS',
+    description: 'Into how many threads it looks, the last used first.',
+    default: '200',
+  },
+  {
+    name: 'CATCH_UP_THREAD_AGE',
+    description: 'It looks only into threads, and the channels of threads, that were used in this time.',
+    default: '7d',
+  },
+  {
     name: 'PORT',
     description:
       'Port of the HTTP server for events, `/healthz` and `/readyz`. With Socket Mode the server only runs when this is set; with HTTP it is 3000 when this is not.',

@@ -1,6 +1,8 @@
 import type { Policy } from './bridge/access.ts';
 import type { PermissionMode } from './bridge/agent-event.ts';
 import { ChannelMoves } from './bridge/channel-moves.ts';
+import type { ThreadKey } from './bridge/ids.ts';
+import type { InboundMessage } from './bridge/inbound.ts';
 import { BridgeIntake } from './bridge/intake.ts';
 import type { Choices, Clock, Log, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
@@ -14,6 +16,7 @@ import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
 import { createPeople } from './slack/people.ts';
 import { noticePosts } from './slack/render/notice.ts';
+import { offerPosts } from './slack/render/offer.ts';
 import { createRenderer } from './slack/render/posts.ts';
 import type { SlackApi } from './slack/slack-api.ts';
 
@@ -37,6 +40,10 @@ export interface BridgeParts {
   queue?: { perThread: number; total: number };
   /** ms that a running turn may say nothing. */
   silenceMs?: number;
+  /** ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is. */
+  staleAfterMs?: number;
+  onMissed?: (message: InboundMessage) => void;
+  onSpoken?: (key: ThreadKey) => void;
 }
 
 export interface Bridge {
@@ -51,27 +58,31 @@ export interface Bridge {
 
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
-  const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch, queue, silenceMs } =
-    parts;
+  const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch } = parts;
+  const { queue, silenceMs, staleAfterMs, onMissed, onSpoken } = parts;
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const surface = createSurface({
     api,
     renderer: createRenderer,
     fallback: plainPosts,
     notice: noticePosts,
+    offer: offerPosts,
     clock,
     random,
     log,
   });
   const { choices, threads, moves } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }));
-  const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId };
+  const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId, staleAfterMs };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, mode, turnsDieWithLink, silenceMs });
   const intake = new BridgeIntake({
     ...middle,
+    random,
     workers,
     queue,
+    onMissed,
+    onSpoken,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
   return {

@@ -55,6 +55,8 @@ const PURE = [
   'bridge/commands.ts',
   'bridge/inbox.ts',
   'bridge/moved-record.ts',
+  'bridge/offers.ts',
+  'bridge/offer-view.ts',
   'bridge/prompt.ts',
   'bridge/turn.ts',
   'bridge/turn-view.ts',

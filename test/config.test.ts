@@ -53,6 +53,8 @@ describe('loadConfig', () => {
         channels: { everywhere: false, directMessages: true, ids: ['C01GEN'] },
       },
       store: 'sqlite://./data/bridge.db',
+      staleAfterMs: 15 * 60_000,
+      catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
       logLevel: 'info',
       queue: { perThread: 50, total: 1_000 },
       turnSilenceMs: 30 * 60_000,
@@ -71,6 +73,17 @@ describe('loadConfig', () => {
     expect(loadConfig({ ...SOCKET, DRAIN_TIMEOUT: '5m' }).drainMs).toBe(300_000);
     const wrong = { QUEUE_PER_THREAD: '0', QUEUE_TOTAL: 'many', TURN_SILENCE: '0s', DRAIN_TIMEOUT: '20' };
     expect(problemsOf({ ...SOCKET, ...wrong }).map(({ setting }) => setting)).toEqual(Object.keys(wrong));
+  });
+
+  it('reads how far to look back', () => {
+    const config = loadConfig({ ...SOCKET, STALE_AFTER: '1h', HISTORY: 'limited', CATCH_UP_THREADS: '20' });
+    expect(config.staleAfterMs).toBe(3_600_000);
+    expect(config.catchUp).toMatchObject({ tier: 'limited', threads: 20 });
+    expect(loadConfig({ ...SOCKET, HISTORY: 'off' }).catchUp).toBeNull();
+    expect(complaint({ CATCH_UP_MAX_AGE: '2d' })).toContain('at most 24h');
+    expect(complaint({ STALE_AFTER: '15' })).toContain('such as 15m');
+    expect(complaint({ HISTORY: 'some' })).toContain('limited');
+    expect(complaint({ CATCH_UP_THREADS: '5000' })).toContain('1000');
   });
 
   it('reads HTTP mode and the cloud', () => {

@@ -56,7 +56,18 @@ export interface Actor {
   team: TeamId | null;
 }
 
-export type ActionName = 'approve' | 'deny' | 'deny_with_reason' | 'view_full' | 'answer' | 'answer_in_words' | 'stop';
+/** What the buttons of an offer do. */
+export type OfferAction = 'run_now' | 'drop' | 'send_again' | 'continue';
+
+export type ActionName =
+  | 'approve'
+  | 'deny'
+  | 'deny_with_reason'
+  | 'view_full'
+  | 'answer'
+  | 'answer_in_words'
+  | 'stop'
+  | OfferAction;
 
 /** A click. The token is the only thing a button carries; everything else about it comes from the store. */
 export interface InboundAction {

@@ -25,6 +25,7 @@ export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserI
     turn: null,
     approvals: [],
     background: false,
+    offers: [],
   };
 }
 
@@ -37,12 +38,12 @@ export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
   return record.seen.some((seen) => seen.key === key);
 }
 
-function withSeen(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord['seen'] {
+export function withSeen(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord['seen'] {
   const recent = record.seen.filter((seen) => now - seen.at < SEEN_FOR_MS).slice(-(SEEN_LIMIT - 1));
   return [...recent, { key, at: now }];
 }
 
-function inOrder(items: readonly InboxItem[]): InboxItem[] {
+export function inOrder(items: readonly InboxItem[]): InboxItem[] {
   return items.toSorted((a, b) => compareTs(a.ts, b.ts));
 }
 

@@ -6,6 +6,7 @@ import {
   type MessageKey,
   makeMessageKey,
   makeThreadKey,
+  makeToken,
   parseThreadKey,
   ROLLING,
   type TeamId,
@@ -27,8 +28,9 @@ import {
   type ThreadAddress,
 } from './inbound.ts';
 import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
+import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
-import type { Clock, Intake, Log, People, Person, Surface, Threads } from './ports.ts';
+import type { Clock, Intake, Log, People, Person, Random, Surface, Threads } from './ports.ts';
 import { spansText } from './prompt.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
@@ -46,6 +48,13 @@ export interface IntakeParts {
   channels?: ChannelMoves;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
   queue?: { perThread: number; total: number };
+  random: Random;
+  /** ms after which a message that was found late is not run unasked; left out: it always is. */
+  staleAfterMs?: number | undefined;
+  /** Told of each message that could not be stored: Slack delivers it again, but not for ever. */
+  onMissed?: ((message: InboundMessage) => void) | undefined;
+  /** Told of each thread in which somebody speaks to the agent. */
+  onSpoken?: ((key: ThreadKey) => void) | undefined;
 }
 
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
@@ -63,13 +72,16 @@ export class BridgeIntake implements Intake {
     this.#parts = parts;
   }
 
-  async message(message: InboundMessage): Promise<MessageOutcome> {
-    const outcome = await this.#message(this.#inPlace(message));
-    this.#parts.log.info({ message: message.key, user: message.user, ...outcome }, 'message');
+  async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
+    const outcome = await this.#message(this.#inPlace(message), how.caughtUp).catch((error: unknown) => {
+      if (!how.caughtUp) this.#parts.onMissed?.(message);
+      throw error;
+    });
+    this.#parts.log.info({ message: message.key, user: message.user, ...how, ...outcome }, 'message');
     return outcome;
   }
 
-  async #message(message: InboundMessage): Promise<MessageOutcome> {
+  async #message(message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
     const { threads, botUser } = this.#parts;
     const key = threadOf(message);
     const record = await threads.load(key);
@@ -78,11 +90,16 @@ export class BridgeIntake implements Intake {
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#recent.has(message.key) || (record && hasSeen(record, message.key))) return { outcome: 'repeated' };
 
+    if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
+      return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
+    }
+
     const person = await this.#parts.people.person(message.user, message.team);
     const place = { channel: message.channel, channelKind: message.channelKind, external: message.external };
     const verdict = can(this.#parts.policy, stricter(person, message), { do: 'speak' }, place);
     if (!verdict.allowed) {
-      if (relevance !== 'speak') return { outcome: 'ignored', reason: verdict.reason };
+      // What is found late may have been answered in its time; of this nothing is on disk.
+      if (relevance !== 'speak' || caughtUp) return { outcome: 'ignored', reason: verdict.reason };
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
       this.#whisper(placeOf(message), message.user, verdict.notice);
@@ -92,6 +109,7 @@ export class BridgeIntake implements Intake {
     const text = spansText(message.spans, noNames, botUser);
     if (relevance === 'speak') {
       const bang = parseBang(text);
+      if (bang && caughtUp) return this.#missedCommand(key, message, record);
       if (bang) {
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
         const name = bang.kind === 'unknown' ? 'unknown' : bang.name;
@@ -106,19 +124,47 @@ export class BridgeIntake implements Intake {
           this.#recent.delete(message.key);
           throw error;
         }
+        await this.#remember(key, message);
         return { outcome: 'command', name };
       }
       if (text === '' && message.files.length === 0) {
+        if (caughtUp) return { outcome: 'ignored', reason: 'help_was_missed' };
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
         this.#say(addressOf(message), helpText(botUser));
         return { outcome: 'helped' };
       }
     }
-    return this.#store(key, message, relevance);
+    return this.#store(key, message, relevance, caughtUp);
   }
 
-  async #store(key: ThreadKey, message: InboundMessage, relevance: 'speak' | 'context'): Promise<MessageOutcome> {
-    const { threads, clock, workers } = this.#parts;
+  /** A command is of its moment: carried out hours later it would hit something else. */
+  async #missedCommand(key: ThreadKey, message: InboundMessage, record: ThreadRecord | null): Promise<MessageOutcome> {
+    if (record) {
+      await this.#remember(key, message);
+      const text =
+        'A command of yours came while the bridge was away and was not carried out. Write it again if it still matters.';
+      this.#whisper(placeOf(message), message.user, text);
+    }
+    return { outcome: 'ignored', reason: 'command_was_missed' };
+  }
+
+  /** So that looking back does not find it as something new. It was carried out: a disk that fails is no reason to repeat it. */
+  async #remember(key: ThreadKey, message: InboundMessage): Promise<void> {
+    const { threads, clock, log } = this.#parts;
+    try {
+      await threads.update(key, (record) => record && markSeen(record, message.key, clock.now()));
+    } catch (error) {
+      log.warn({ message: message.key, err: error }, 'a command could not be remembered');
+    }
+  }
+
+  async #store(
+    key: ThreadKey,
+    message: InboundMessage,
+    relevance: 'speak' | 'context',
+    caughtUp: boolean,
+  ): Promise<MessageOutcome> {
+    const { threads, clock, workers, random, staleAfterMs } = this.#parts;
     let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
     const queue = this.#parts.queue ?? QUEUE;
     const full = workers.waiting >= queue.total;
@@ -134,15 +180,19 @@ export class BridgeIntake implements Intake {
         }
         const item = itemOf(message, now);
         if (relevance === 'context') return overhear(known, item);
-        if (known.inbox.length >= queue.perThread) {
+        if (known.inbox.length + heldCount(known) >= queue.perThread) {
           notice = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
           outcome = { outcome: 'refused', reason: 'inbox_full' };
-          return null;
+          // Its author is told to send it again: looking back must not find it.
+          return record && markSeen(record, message.key, now);
+        }
+        if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) > staleAfterMs) {
+          return holdNew(known, item, message.mentionsBot, makeToken(random.id()));
         }
         if (full) {
           notice = `Too many messages are waiting for the agent already (${queue.total} in all threads); this one was not taken. Send it again later.`;
           outcome = { outcome: 'refused', reason: 'queue_full' };
-          return null;
+          return record && markSeen(record, message.key, now);
         }
         return accept(known, item, message.mentionsBot);
       });
@@ -157,7 +207,10 @@ export class BridgeIntake implements Intake {
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       if (relevance === 'speak') this.#refuse(key, message, notice);
     }
-    if (outcome.outcome === 'accepted') workers.wake(key, stored);
+    if (outcome.outcome === 'accepted') {
+      this.#parts.onSpoken?.(key);
+      workers.wake(key, stored);
+    }
     return outcome;
   }
 
@@ -309,6 +362,11 @@ function threadOf(message: InboundMessage): ThreadKey {
 function addressOf(message: InboundMessage): ThreadAddress {
   const { team, channel, channelKind, ts, threadTs } = message;
   return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
+}
+
+/** Whether it is for the agent wherever the thread comes from. */
+function isPlainlyOurs(message: InboundMessage): boolean {
+  return message.channelKind === 'im' || message.mentionsBot;
 }
 
 /** Where a private word to the author is visible: not in a thread that does not exist yet. */

@@ -6,7 +6,7 @@ import type {
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
-import type { ChannelId, TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
+import type { ChannelId, SlackTs, TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
   InboundAction,
@@ -18,6 +18,7 @@ import type {
   SubmissionOutcome,
   ThreadAddress,
 } from './inbound.ts';
+import type { OfferView } from './offer-view.ts';
 import type { PostRecord, ThreadRecord } from './thread-record.ts';
 import type { TurnView } from './turn-view.ts';
 
@@ -117,8 +118,24 @@ export interface SurfaceTurn {
   onPosts(posts: PostRecord[]): Promise<void>;
 }
 
+export interface SurfaceOffer {
+  view: OfferView;
+  address: ThreadAddress;
+  /** Messages that show an earlier view of the same offer: they are edited. */
+  posts: readonly PostRecord[];
+  /** Slack may have a message of it that `posts` does not know, so the surface looks first. */
+  resumed: boolean;
+  /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
+  onPosts(posts: PostRecord[]): Promise<void>;
+}
+
 export interface Surface {
   turn(options: SurfaceTurn): TurnSurface;
+  /**
+   * Shows an offer, or what became of it. Resolves when Slack confirmed it, or can not be told any more; one call at a
+   * time for each offer.
+   */
+  offer(options: SurfaceOffer): Promise<Delivery>;
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /** Only `user` sees it; best effort (PLATFORM.md 6). */
@@ -144,8 +161,11 @@ export interface People {
 
 /** What Slack's receiver hands everything to. A promise that rejects means: not stored, do not acknowledge. */
 export interface Intake {
-  /** Resolves when the message is on disk or needs not be. */
-  message(message: InboundMessage): Promise<MessageOutcome>;
+  /**
+   * Resolves when the message is on disk or needs not be.
+   * @param how `caughtUp`: found by looking, perhaps long after it was written: commands are not carried out.
+   */
+  message(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
   /** Resolves when the decision is on disk. */
   action(action: InboundAction): Promise<ActionOutcome>;
   submission(submission: InboundSubmission): Promise<SubmissionOutcome>;
@@ -155,6 +175,23 @@ export interface Intake {
   channelChanged(change: InboundChannelChange): Promise<void>;
   /** Text of the App Home tab for this person. */
   home(user: UserId, team: TeamId): Promise<string>;
+}
+
+/** What a look into a channel or thread found. */
+export interface Past {
+  /** Of people, newer than what was asked for, oldest first. */
+  messages: InboundMessage[];
+  /** Of a channel: threads with replies that are newer than what was asked for, newest first. */
+  threads: SlackTs[];
+  /** False when there was more than is read at most: the oldest of it is missing. */
+  complete: boolean;
+}
+
+/** What Slack still has of what was said. Calls are paced; methods reject with a BridgeError, or when stopped. */
+export interface History {
+  /** `null` when it can not be read, now or later: archived, bot removed, deleted. */
+  channel(channel: ChannelId, after: SlackTs): Promise<Past | null>;
+  thread(channel: ChannelId, root: SlackTs, after: SlackTs): Promise<Past | null>;
 }
 
 // ---- storage -----------------------------------------------------------------------------------

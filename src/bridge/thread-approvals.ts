@@ -16,6 +16,7 @@ import {
   type ActionOutcome,
   type InboundAction,
   type InboundSubmission,
+  type OfferAction,
   type Refused,
   refused,
   type SubmissionOutcome,
@@ -51,7 +52,7 @@ export class ThreadApprovals {
   }
 
   async act(
-    action: InboundAction & { name: Exclude<InboundAction['name'], 'stop'> },
+    action: InboundAction & { name: Exclude<InboundAction['name'], OfferAction | 'stop'> },
     person: Person,
   ): Promise<ActionOutcome> {
     const open = this.#find(action.token, person, action.name === 'view_full');

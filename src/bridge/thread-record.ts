@@ -11,6 +11,10 @@ export interface InboxItem {
   files: FileRef[];
   /** ms since 1970, when the bridge accepted it */
   receivedAt: number;
+  /** ms since 1970, when a person last asked for it to be run although it was old or may have run. */
+  askedAt?: number | undefined;
+  /** How often it was sent again: each time Letta gets it under another id. */
+  again?: number | undefined;
 }
 
 /** A Slack message that shows a part of the open turn. */
@@ -65,6 +69,39 @@ export interface ApprovalRecord {
 }
 
 /**
+ * - `run_held`: messages that were too old to be run unasked.
+ * - `send_again`: messages of which nobody knows whether they reached the agent, or which certainly did not.
+ * - `continue`: a turn was cut off.
+ */
+export type OfferKind = 'run_held' | 'send_again' | 'continue';
+
+export type OfferState =
+  | { state: 'open' }
+  | { state: 'decided'; choice: 'run' | 'dropped' | 'sent' | 'continued'; at: number }
+  /** Nobody needs to decide it any more. */
+  | { state: 'lapsed'; at: number };
+
+/** A line of the bridge with buttons, outside of any turn. It outlives restarts. */
+export interface Offer {
+  token: Token;
+  kind: OfferKind;
+  /** The only one who may click: the author of the messages, or the cut turn's requester. */
+  for: UserId;
+  madeAt: number;
+  /** Of `send_again`: whether the messages may have reached the agent. */
+  certain: boolean;
+  /** The messages, as long as it is open. Empty for `continue`. */
+  items: InboxItem[];
+  /** How many messages it is, or was, about. */
+  count: number;
+  state: OfferState;
+  /** The Slack message that shows it; as a turn's posts. */
+  posts: PostRecord[];
+  /** What Slack has: `wanted`: not what it should; `begun`: perhaps a message that `posts` does not know; `shown`: all. */
+  display: 'wanted' | 'begun' | 'shown';
+}
+
+/**
  * Everything about one thread that must change together. Records are values: `Threads.update` gets a new one,
  * nothing mutates an old one. storage/records.ts checks the same shape when it reads.
  */
@@ -89,10 +126,17 @@ export interface ThreadRecord {
   approvals: ApprovalRecord[];
   /** Whether something of this thread still runs in the background at Letta. */
   background: boolean;
+  /** Open ones, and the last decided ones so that a late click gets a true answer. */
+  offers: Offer[];
 }
 
-/** Whether the process must look at the thread when it starts. */
+/** Whether the process must look at the thread when it starts. An open offer that is shown only waits for a click. */
 export function isActive(record: ThreadRecord): boolean {
+  return needsLetta(record) || record.offers.some((offer) => offer.display !== 'shown');
+}
+
+/** Whether something of the thread is to be done, or going on, at Letta. */
+export function needsLetta(record: ThreadRecord): boolean {
   return (
     record.turn !== null ||
     record.inbox.length > 0 ||

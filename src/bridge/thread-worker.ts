@@ -1,7 +1,7 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Policy } from './access.ts';
 import type { AgentEvent, ConnectionEvent, PermissionMode } from './agent-event.ts';
-import { clientMessageId, makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
+import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
 import {
   type ActionOutcome,
   type InboundAction,
@@ -9,8 +9,9 @@ import {
   refused,
   type SubmissionOutcome,
 } from './inbound.ts';
-import { beginAgentTurn, beginTurn, changeTurn, closeApprovals, endTurn } from './inbox.ts';
+import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import { Mailbox } from './mailbox.ts';
+import { inputId, wentOn } from './offers.ts';
 import type {
   AgentConnection,
   AgentGateway,
@@ -27,9 +28,10 @@ import type {
 import { spansText } from './prompt.ts';
 import { ThreadApprovals } from './thread-approvals.ts';
 import { RETRY_MS, ThreadLink } from './thread-link.ts';
+import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
 import { writePrompt } from './thread-prompt.ts';
 import type { InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
-import { isActive } from './thread-record.ts';
+import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
@@ -52,6 +54,8 @@ export interface WorkerParts {
   turnsDieWithLink: boolean;
   /** How long a running turn may say nothing, in ms; default 30 minutes. */
   silenceMs?: number;
+  /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
+  staleAfterMs?: number | undefined;
 }
 
 type Held = AgentEvent | (ConnectionEvent & { type: 'ready' });
@@ -89,6 +93,7 @@ export class ThreadWorker {
   readonly #link: ThreadLink;
   readonly #approvals: ThreadApprovals;
   readonly #silence: TurnSilence;
+  readonly #offers: ThreadOffers;
 
   #surface: TurnSurface | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
@@ -104,6 +109,8 @@ export class ThreadWorker {
   #draining = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
+  /** What the turn that is ending leaves for people to decide. */
+  #leftover: Leftover | null = null;
   #rest: Timer | null = null;
   #overdue: Timer | null = null;
 
@@ -135,6 +142,7 @@ export class ThreadWorker {
       ask: (notice) => mailbox.post(() => this.#askAfter(notice)),
       abort: (line) => mailbox.post(() => this.#giveUp(line)),
     });
+    this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
   }
 
   /** Something changed on disk: a message arrived, or the process has just started. */
@@ -149,6 +157,7 @@ export class ThreadWorker {
   act(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const { name } = action;
     return this.#ask(async () => {
+      if (isOfferAction(name)) return this.#offers.act({ ...action, name }, person);
       if (name !== 'stop') return this.#approvals.act({ ...action, name }, person);
       if (this.#state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
       const verdict = can(this.#parts.policy, person, { do: 'stop' }, null);
@@ -250,14 +259,19 @@ export class ThreadWorker {
     this.#rest?.cancel();
     this.#rest = null;
     if (!state.record) return this.#restLater();
+    this.#offers.begin(state.record);
+    await this.#offers.show();
     const resumed = state.open !== null;
     if (!resumed && state.record.inbox.length > 0 && !this.#draining) {
-      await state.update((record) => beginTurn(record, this.#turnIds(), (item) => clientMessageId(item.key)));
+      const ids = this.#turnIds();
+      await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));
+      await this.#offers.show();
     }
     const turn = state.open;
-    if (!turn) return isActive(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
+    if (!turn) return needsLetta(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
     if (!this.#surface) this.#openTurn(turn, resumed);
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(endingOf(turn, state.turn, this.#now()));
+    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#waitedTooLong());
     this.#link.connect(state.record.runtime);
     if (turn.state === 'prepared') this.#send(turn);
   }
@@ -310,7 +324,8 @@ export class ThreadWorker {
       writePrompt(this.#parts, this.#state, turn),
       async (content) => {
         const now = this.#state.open;
-        const wanted = now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy && !this.#draining;
+        const wanted =
+          now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy && now.items.length > 0 && !this.#draining;
         if (!wanted || this.#link.ready !== connection || !this.#link.canSubmit) {
           this.#sending = false;
           return this.#advance();
@@ -357,22 +372,24 @@ export class ThreadWorker {
       );
       return;
     }
-    if (!cause.retry) return this.#fail(cause.notice);
+    if (!cause.retry) return this.#fail(cause.notice, { offer: 'send_again', certain: true });
     await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
     this.#link.unsubmitted();
     this.#mailbox.later(RETRY_MS, () => this.#advance());
   }
 
-  async #fail(line: string): Promise<void> {
+  async #fail(line: string, leftover: Leftover | null): Promise<void> {
     const turn = this.#state.open;
     if (!turn) return;
     const { tools, durationMs } = endingOf(turn, this.#state.turn, this.#now());
-    await this.#end({ outcome: 'failed', by: null, line: `${line} · ${turn.id}`, tools, durationMs });
+    const ending: Ending = { outcome: 'failed', by: null, line: `${line} · ${turn.id}`, tools, durationMs };
+    await this.#end(ending, leftover);
   }
 
   /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
-  async #end(ending: Ending): Promise<void> {
+  async #end(ending: Ending, leftover: Leftover | null = null): Promise<void> {
     if (!this.#state.open || this.#ending) return;
+    this.#leftover = leftover;
     this.#leave();
     await this.#finish(ending);
   }
@@ -422,7 +439,8 @@ export class ThreadWorker {
   async #finished(): Promise<void> {
     const { open } = this.#state;
     if (open) this.#forgetHeld(open);
-    await this.#state.insist((record) => endTurn(record, this.#now()));
+    await this.#state.insist(this.#offers.afterTurn(this.#leftover));
+    this.#leftover = null;
     this.#ending = false;
     this.#gap = false;
     this.#surface = null;
@@ -502,8 +520,9 @@ export class ThreadWorker {
     this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
       if (this.#state.open?.id !== turn.id || this.#ending) return undefined;
       // Not even Stop was heard: only a fresh link tells where the runtime is.
+      const leftover = this.#cutOff();
       this.#link.disconnect();
-      return this.#fail(line);
+      return this.#fail(line, leftover);
     });
   }
 
@@ -528,6 +547,7 @@ export class ThreadWorker {
       case 'lost':
         this.#link.lost();
         this.#looks += 1;
+        this.#offers.lost();
         this.#sending = false;
         this.#log.warn({ reason: event.reason }, 'link to Letta lost');
         return this.#wait('The connection to Letta was lost; reconnecting.');
@@ -547,11 +567,16 @@ export class ThreadWorker {
   async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
     this.#log.warn({ code: event.code, notice: event.notice, retryInMs: event.retryInMs }, 'Letta is unavailable');
     this.#link.lost();
-    if (event.retryInMs !== null) return this.#wait(event.notice, event.device);
+    if (event.retryInMs !== null) {
+      this.#offers.lost();
+      return this.#wait(event.notice, event.device);
+    }
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
+    const leftover = this.#cutOff();
     this.#link.disconnect();
+    this.#offers.givenUp();
     await this.#onBackground(false);
-    await this.#fail(event.notice);
+    await this.#fail(event.notice, leftover);
   }
 
   async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
@@ -567,6 +592,7 @@ export class ThreadWorker {
       stored.deviceId === runtime.deviceId;
     if (!same) await this.#state.insist((record) => ({ ...record, runtime }));
     this.#askBackground();
+    await this.#offers.reached();
     return this.#takeUp(event);
   }
 
@@ -616,7 +642,7 @@ export class ThreadWorker {
     const connection = this.#link.ready;
     if (turn?.state !== 'submitted' || !connection || this.#ending) return undefined;
     const id = turn.clientMessageId;
-    if (id === null || failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false));
+    if (id === null || failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false), this.#cutOff());
     this.#looks += 1;
     this.#looking = true;
     const look = this.#looks;
@@ -630,7 +656,10 @@ export class ThreadWorker {
           this.#state.turn = withHistory(this.#state.turn, found.texts);
           // It came late, and begins only now.
           const begins = !turnsDieWithLink && !found.answered && this.#link.loop !== 'idle';
-          if (!begins) return this.#end(this.#interrupted(found.answered));
+          if (!begins) {
+            const ending = this.#interrupted(found.answered);
+            return this.#end(ending, ending.outcome === 'interrupted' ? { offer: 'continue' } : null);
+          }
           this.#gap = true;
           return this.#release();
         }
@@ -671,6 +700,21 @@ export class ThreadWorker {
     const line =
       'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
     return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#state.open?.id ?? ''}` };
+  }
+
+  /** What is left to decide about a turn that nobody can follow any more. */
+  #cutOff(): Leftover | null {
+    const turn = this.#state.open;
+    if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
+    const id = turn.clientMessageId;
+    const began = id === null || this.#link.knows(id) || this.#state.turn.parts.length > 0;
+    if (!began) return { offer: 'send_again', certain: false };
+    return turn.stoppedBy ? null : { offer: 'continue' };
+  }
+
+  #waitedTooLong(): Ending {
+    const line = 'Letta could not be reached for long; what was asked meanwhile was not run.';
+    return { ...this.#endingNow(), outcome: 'interrupted', line };
   }
 
   #endingNow(): Ending {

@@ -55,6 +55,12 @@ class Player {
     const { control } = this.#sandbox.slack;
     if ('say' in step) return this.#say(step);
     if ('wait' in step) return void (await sleep(step.wait));
+    if ('bridge' in step) {
+      if (step.bridge === 'stop') await this.#sandbox.stopBridge();
+      this.#sandbox.later(step.later * 60_000);
+      if (step.bridge === 'start') await this.#sandbox.startBridge();
+      return;
+    }
     if ('fill' in step) return this.#fill(step.as, step.fill);
     if ('click' in step) return this.#click(step);
     if ('command' in step) {

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { type App, startApp } from '../app.ts';
@@ -28,7 +30,14 @@ export interface Sandbox {
   slack: SmallSlack;
   /** `null` when a real one is used. */
   letta: ScriptedLetta | null;
-  app: App;
+  /** The bridge as it runs now. */
+  readonly app: App;
+  /** Ends the bridge as SIGTERM does; Slack and Letta go on. */
+  stopBridge(): Promise<void>;
+  /** Starts it again on the same store. */
+  startBridge(): Promise<void>;
+  /** So much time passes for Slack and the bridge; best while the bridge is stopped, as no timer hears of it. */
+  later(ms: number): void;
   /** @throws Error when there is no scripted Letta, or no such fault. */
   fault(fault: Record<string, unknown>): void;
   close(): Promise<void>;
@@ -42,7 +51,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
   const http = options.delivery === 'http' ? await freePort() : null;
   const { scopes, events } = readManifest();
+  let passed = 0;
+  const now = () => systemClock.now() + passed;
   const slack = await startSlack({
+    now,
     port: options.port,
     limits: options.limits,
     scopes,
@@ -53,21 +65,25 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     http === null
       ? { SLACK_APP_TOKEN: slack.tokens.app }
       : { SLACK_SIGNING_SECRET: slack.signingSecret, PORT: String(http) };
+  const folder = mkdtempSync(join(tmpdir(), 'bridge-sandbox-'));
   const env = {
     SLACK_API_URL: slack.url,
     SLACK_BOT_TOKEN: slack.tokens.bot,
     ...slackEnv,
     SLACK_ALLOWED_USERS: 'members',
     SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    STORE: `sqlite://${join(folder, 'bridge.db')}`,
     LOG_LEVEL: 'warn',
     ...lettaEnv,
   };
   try {
-    const app = await startBridge(env, options);
+    const start = () => startBridge(env, options, now);
+    let app = await start();
     const close = async () => {
       await app.stop();
       await slack.close();
       await letta?.close();
+      rmSync(folder, { recursive: true, force: true });
     };
     const fault = (wanted: Record<string, unknown>) => {
       if (!letta) throw new Error('faults need the scripted Letta');
@@ -75,8 +91,24 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       if (typeof read === 'string') throw new Error(read);
       letta.fault(read);
     };
-    return { slack, letta, app, fault, close };
+    return {
+      slack,
+      letta,
+      get app() {
+        return app;
+      },
+      stopBridge: () => app.stop(),
+      async startBridge() {
+        app = await start();
+      },
+      later(ms) {
+        passed += ms;
+      },
+      fault,
+      close,
+    };
   } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
     await slack.close();
     await letta?.close();
     throw error;
@@ -118,12 +150,16 @@ async function startLetta(
 }
 
 /** The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise. */
-function startBridge(env: Record<string, string | undefined>, options: SandboxOptions): Promise<App> {
+function startBridge(
+  env: Record<string, string | undefined>,
+  options: SandboxOptions,
+  now: () => number = systemClock.now,
+): Promise<App> {
   const config = loadConfig({ STORE: 'memory://', ...env, ...options.env });
   const to = { write: options.log };
   const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
   const metrics = { count: () => undefined, gauge: () => undefined };
-  const world = { clock: systemClock, random: systemRandom, log, metrics };
+  const world = { clock: { ...systemClock, now }, random: systemRandom, log, metrics };
   return startApp(config, world, new AbortController().signal);
 }
 

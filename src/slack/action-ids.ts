@@ -13,6 +13,10 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   view_full: 'bridge_view_full',
   stop: 'bridge_stop',
   answer_in_words: 'bridge_answer_in_words',
+  run_now: 'bridge_run_now',
+  drop: 'bridge_drop',
+  send_again: 'bridge_send_again',
+  continue: 'bridge_continue',
 };
 
 const ANSWER = /^bridge_answer:(\d{1,3}):(\d{1,3})$/;

@@ -53,6 +53,8 @@ const inboxItem = z.strictObject({
   spans: z.array(span),
   files: z.array(z.strictObject({ id: text, name: text, mimetype: text.nullable(), size: z.number().nullable() })),
   receivedAt: time,
+  askedAt: time.optional(),
+  again: z.number().int().positive().optional(),
 });
 
 const approvalState = z.discriminatedUnion('state', [
@@ -83,6 +85,8 @@ const approval = z.strictObject({
   state: approvalState,
 });
 
+const posts = z.array(z.strictObject({ part: text, ts: text, hash: text }));
+
 /** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */
 function recordOf<Item extends z.ZodType>(item: Item) {
   const turn = z.strictObject({
@@ -97,7 +101,27 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     startedAt: time,
     stopToken: token,
     stoppedBy: text.nullable(),
-    posts: z.array(z.strictObject({ part: text, ts: text, hash: text })),
+    posts,
+  });
+  const offer = z.strictObject({
+    token,
+    kind: z.enum(['run_held', 'send_again', 'continue']),
+    for: text,
+    madeAt: time,
+    certain: z.boolean(),
+    items: z.array(item),
+    count: z.number().int().nonnegative(),
+    state: z.discriminatedUnion('state', [
+      z.strictObject({ state: z.literal('open') }),
+      z.strictObject({
+        state: z.literal('decided'),
+        choice: z.enum(['run', 'dropped', 'sent', 'continued']),
+        at: time,
+      }),
+      z.strictObject({ state: z.literal('lapsed'), at: time }),
+    ]),
+    posts,
+    display: z.enum(['wanted', 'begun', 'shown']),
   });
   return z.strictObject({
     key: threadKey,
@@ -114,6 +138,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     turn: turn.nullable(),
     approvals: z.array(approval),
     background: z.boolean(),
+    // Records of before there were offers have none.
+    offers: z.array(offer).default([]),
   });
 }
 

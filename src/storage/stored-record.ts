@@ -31,6 +31,7 @@ export function deflate(record: ThreadRecord): { stored: StoredRecord; items: Ma
     inbox: record.inbox.map(outside),
     context: record.context.map(outside),
     turn: turn && { ...turn, items: turn.items.map(outside), context: turn.context.map(outside) },
+    offers: record.offers.map((offer) => ({ ...offer, items: offer.items.map(outside) })),
   };
   return { stored, items };
 }
@@ -45,6 +46,7 @@ export async function inflate(stored: StoredRecord, find: (ref: string) => Promi
     inbox: await all(stored.inbox),
     context: await all(stored.context),
     turn: turn && { ...turn, items: await all(turn.items), context: await all(turn.context) },
+    offers: await Promise.all(stored.offers.map(async (offer) => ({ ...offer, items: await all(offer.items) }))),
   };
 }
 
@@ -57,11 +59,13 @@ export function sideRows(stored: StoredRecord | null): SideRows {
   const items = new Set<string>();
   const tokens = new Set<string>();
   if (stored === null) return { items, tokens };
-  const { inbox, context, turn, approvals } = stored;
-  for (const item of [...inbox, ...context, ...(turn?.items ?? []), ...(turn?.context ?? [])]) {
+  const { inbox, context, turn, approvals, offers } = stored;
+  const offered = offers.flatMap((offer) => offer.items);
+  for (const item of [...inbox, ...context, ...(turn?.items ?? []), ...(turn?.context ?? []), ...offered]) {
     if ('ref' in item) items.add(item.ref);
   }
   for (const approval of approvals) tokens.add(approval.token);
+  for (const offer of offers) tokens.add(offer.token);
   if (turn) tokens.add(turn.stopToken);
   return { items, tokens };
 }

@@ -114,6 +114,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
         },
       };
     },
+    offer: () => Promise.resolve({ delivered: true }),
     say: (_, text) => {
       said.push(text);
       return Promise.resolve({ delivered: true });
@@ -130,7 +131,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     const shared = { threads, surface, people, clock, log: silentLog, policy, botUser: BOT };
     const parts = { ...shared, gateway: letta, random: ids, mode: 'standard' as const, turnsDieWithLink };
     const workers = new ThreadWorkers(parts);
-    return { workers, intake: new BridgeIntake({ ...shared, workers }) };
+    return { workers, intake: new BridgeIntake({ ...shared, random: ids, workers }) };
   };
   let built = build();
 

@@ -7,7 +7,7 @@ import { assembleStore } from '../../src/storage/open.ts';
 import type { StorageAdapter } from '../../src/storage/sqlite.ts';
 import { createFakeClock } from '../support/clock.ts';
 import { createMemoryLog } from '../support/log.ts';
-import { approvalRecord, inboxItem, openTurn, threadKeyOf, threadRecord, tsOf } from '../support/records.ts';
+import { approvalRecord, inboxItem, offerOf, openTurn, threadKeyOf, threadRecord, tsOf } from '../support/records.ts';
 
 /** A place where data stays while stores over it come and go. */
 export interface Medium {
@@ -419,6 +419,41 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         await threads.update(KEY, () => threadRecord(KEY, { inbox: [inboxItem(1, BIG)] }));
         for await (const [ref] of medium.adapter('items').iterator()) await disk.adapter('items').delete(ref);
         expect(await codeOf(threads.load(KEY))).toBe('store_failed');
+      });
+    });
+
+    describe('offers', () => {
+      it('keep their messages, big ones too, and their tokens, without making the thread active', async () => {
+        const { threads, disk, restart } = setUp();
+        const posts = [{ part: '0.0', ts: tsOf(9), hash: 'card-1' }];
+        const items = [inboxItem(1, BIG), { ...inboxItem(2), again: 1, askedAt: 1_700_000_000_001 }];
+        const offers = [offerOf(1, { items, count: 2, posts })];
+        await threads.update(KEY, () => threadRecord(KEY, { offers }));
+        const again = restart();
+        expect(await again.threads.active()).toEqual([]);
+        expect((await again.threads.load(KEY))?.offers).toEqual(offers);
+        expect(await again.threads.byToken('offer1')).toBe(KEY);
+        expect(await disk.count('items')).toBe(1);
+        const decided = offerOf(1, { items: [], state: { state: 'decided', choice: 'dropped', at: 1 } });
+        await again.threads.update(KEY, (record) => record && { ...record, offers: [decided] });
+        expect(await disk.count('items')).toBe(0);
+        expect(await again.threads.byToken('offer1')).toBe(KEY);
+      });
+
+      it('that Slack does not show yet make it active', async () => {
+        const { threads } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { offers: [offerOf(1, { display: 'begun' })] }));
+        expect(await threads.active()).toEqual([KEY]);
+      });
+
+      it('are none in records of before there were any', async () => {
+        const { threads, disk } = setUp();
+        await threads.update(KEY, () => threadRecord(KEY, { inbox: [inboxItem(1)] }));
+        const rows = disk.adapter('threads');
+        const text = String(await rows.get(KEY));
+        expect(text).toContain('"offers":[]');
+        await rows.set(KEY, text.replace(',"offers":[]', '').replace('"offers":[],', ''));
+        expect((await threads.load(KEY))?.offers).toEqual([]);
       });
     });
 

@@ -19,6 +19,7 @@ import type {
   PersonKind,
   Random,
   Surface,
+  SurfaceOffer,
   ThreadMoves,
   Threads,
   TurnSurface,
@@ -98,7 +99,7 @@ export class MapThreads implements Threads, ThreadMoves {
 
   byToken(token: string): Promise<ThreadKey | null> {
     for (const [key, record] of this.records) {
-      const tokens = [record.turn?.stopToken, ...record.approvals.map((approval) => approval.token)];
+      const tokens = [record.turn?.stopToken, ...[...record.approvals, ...record.offers].map((each) => each.token)];
       if (tokens.some((known) => known === token)) return Promise.resolve(key);
     }
     return Promise.resolve(null);
@@ -198,6 +199,8 @@ export class HandSurface implements Surface {
   readonly views: TurnView[] = [];
   readonly said: { address: ThreadAddress; text: string }[] = [];
   readonly whispered: { user: string; text: string; address: ThreadAddress }[] = [];
+  /** Every showing of an offer, in order. */
+  readonly offers: SurfaceOffer[] = [];
   delivery: Delivery = { delivered: true };
   /** While set, last views wait for it. */
   gate: Promise<void> | null = null;
@@ -211,6 +214,16 @@ export class HandSurface implements Surface {
         return this.delivery;
       },
     };
+  }
+
+  async offer(options: SurfaceOffer): Promise<Delivery> {
+    this.offers.push(options);
+    await this.gate;
+    if (this.delivery.delivered) {
+      const ts = options.posts[0]?.ts ?? `2000.${String(this.offers.length).padStart(6, '0')}`;
+      await options.onPosts([{ part: '0.0', ts, hash: `card-${this.offers.length}` }]);
+    }
+    return this.delivery;
   }
 
   say(address: ThreadAddress, text: string): Promise<Delivery> {
@@ -270,6 +283,8 @@ export interface WriteOptions {
   spans?: Span[];
   external?: boolean;
   userTeam?: string | null;
+  /** Found by looking back. */
+  caughtUp?: boolean;
 }
 
 export const ROOT = '1000.000001';
@@ -281,6 +296,7 @@ export interface MiddleOptions {
   users?: string[];
   queue?: { perThread: number; total: number };
   silenceMs?: number;
+  staleAfterMs?: number;
 }
 
 export function createMiddle(options: MiddleOptions = {}): Middle {
@@ -307,13 +323,23 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   };
   const random = countingRandom();
   const build = () => {
-    const shared = { threads, surface, people: { ...people, person }, clock, log: silentLog, policy, botUser: BOT };
+    const { staleAfterMs } = options;
+    const shared = {
+      staleAfterMs,
+      threads,
+      surface,
+      people: { ...people, person },
+      clock,
+      log: silentLog,
+      policy,
+      botUser: BOT,
+    };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
     const { queue, silenceMs } = options;
     const silence = silenceMs === undefined ? {} : { silenceMs };
     const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink, ...silence });
     const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
-    return { workers, intake: new BridgeIntake({ ...shared, workers, channels, ...(queue && { queue }) }) };
+    return { workers, intake: new BridgeIntake({ ...shared, random, workers, channels, ...(queue && { queue }) }) };
   };
   let built = build();
   let count = 0;
@@ -358,7 +384,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
         files: (write.files ?? []).map((name, at) => ({ id: `F${at}`, name, mimetype: null, size: null })),
         mentionsBot: mention,
       };
-      const outcome = await built.intake.message(message);
+      const outcome = await built.intake.message(message, { caughtUp: write.caughtUp ?? false });
       await clock.settle();
       return outcome;
     },

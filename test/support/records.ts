@@ -1,5 +1,5 @@
 import { makeMessageKey, makeThreadKey, makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
-import type { ApprovalRecord, InboxItem, OpenTurn, ThreadRecord } from '../../src/bridge/thread-record.ts';
+import type { ApprovalRecord, InboxItem, Offer, OpenTurn, ThreadRecord } from '../../src/bridge/thread-record.ts';
 
 /** `1000.000001`, `1000.000002`, … */
 export function tsOf(n: number): string {
@@ -55,6 +55,22 @@ export function approvalRecord(n: number, over: Partial<ApprovalRecord> = {}): A
   };
 }
 
+export function offerOf(n: number, over: Partial<Offer> = {}): Offer {
+  return {
+    token: makeToken(`offer${n}`),
+    kind: 'run_held',
+    for: 'U01ALICE',
+    madeAt: 1_700_000_000_000,
+    certain: false,
+    items: [inboxItem(n)],
+    count: 1,
+    state: { state: 'open' },
+    posts: [],
+    display: 'shown',
+    ...over,
+  };
+}
+
 /** A thread in which nothing is going on. */
 export function threadRecord(key: ThreadKey, over: Partial<ThreadRecord> = {}): ThreadRecord {
   const [team = '', channel = '', root = ''] = key.split(':');
@@ -73,6 +89,7 @@ export function threadRecord(key: ThreadKey, over: Partial<ThreadRecord> = {}): 
     turn: null,
     approvals: [],
     background: false,
+    offers: [],
     ...over,
   };
 }

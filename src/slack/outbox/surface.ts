@@ -1,4 +1,5 @@
 import type { ThreadAddress } from '../../bridge/inbound.ts';
+import type { OfferView } from '../../bridge/offer-view.ts';
 import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
 import type { TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
@@ -18,6 +19,8 @@ export interface SurfaceOptions {
   fallback(post: SlackPost): SlackPost[];
   /** Markdown of ours as posts. */
   notice(markdown: string): SlackPost[];
+  /** A line of ours with buttons. */
+  offer(view: OfferView): SlackPost[];
   clock: Clock;
   random: Random;
   log: Log;
@@ -38,7 +41,7 @@ const CLOSED: Delivery = { delivered: false, reason: 'closed' };
  * a `finish` that is still open then never resolves: the turn is not settled, the next start goes on with it.
  */
 export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
-  const { api, renderer, fallback, notice, clock, random, log } = options;
+  const { api, renderer, fallback, notice, offer: renderOffer, clock, random, log } = options;
   const scheduler = createScheduler({ api, clock, random, log });
   const latch = { off: false };
   const open = new Set<Publication>();
@@ -93,6 +96,22 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
           lines.delete(status);
         },
       };
+    },
+
+    offer({ view, address, posts, resumed, onPosts }) {
+      const publication = publish({
+        owner: view.token,
+        address,
+        posts,
+        resumed,
+        save: onPosts,
+        posted: () => {},
+        hold: 0,
+        giveUpAfterMs: GIVE_UP_TURN_MS,
+        whenClosed: null,
+      });
+      publication.want(offerContent(view, renderOffer));
+      return publication.done;
     },
 
     async say(address, text) {
@@ -158,6 +177,13 @@ function contentOf(view: TurnView, render: (view: TurnView) => SlackPost[], fina
     bare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
     final,
   };
+}
+
+function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[]): Content {
+  const lastResort = (): SlackPost[] => [
+    { part: '0.0', kind: 'card', blocks: [], text: view.text.slice(0, 3_800), live: false },
+  ];
+  return { render: () => render(view), lastResort, cards: view.token, hasText: true, bare: false, final: true };
 }
 
 function noticeContent(text: string, notice: (markdown: string) => SlackPost[]): Content {

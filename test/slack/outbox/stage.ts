@@ -116,6 +116,7 @@ export function createStage(options: StageOptions = {}) {
       },
       fallback: options.fallback ?? ((post) => [post]),
       notice: (markdown) => [textPost('0.0', markdown, false)],
+      offer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
       clock,
       random: seededRandom(),
       log: silentLog,

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { Token } from '../../../src/bridge/ids.ts';
+import type { OfferView } from '../../../src/bridge/offer-view.ts';
+import type { PostRecord } from '../../../src/bridge/thread-record.ts';
 import { address, card, createStage, text } from './stage.ts';
 
 const channel = address.channel;
@@ -628,6 +631,35 @@ describe('the surface', () => {
     const unsaid = stage.surface.say(address, 'Hello?');
     await stage.clock.advance(3_000);
     expect(await unsaid).toEqual({ delivered: false, reason: 'is_archived' });
+  });
+
+  test('shows an offer as a message of its own and edits it when it is decided, in another life, too', async () => {
+    const stage = createStage();
+    let posts: PostRecord[] = [];
+    const offer = (text: string, buttons: OfferView['buttons'], resumed = false) => {
+      const view: OfferView = { token: 'token1' as Token, text, buttons };
+      const onPosts = (next: PostRecord[]) => {
+        posts = next;
+        return Promise.resolve();
+      };
+      return stage.surface.offer({ view, address, posts, resumed, onPosts });
+    };
+    const first = offer('Run it?', ['run_now', 'drop']);
+    await stage.clock.advance(300);
+    expect(await first).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['Run it? | run_now | drop']);
+    stage.crash();
+    const second = offer('Dropped.', []);
+    await stage.clock.advance(300);
+    expect(await second).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['Dropped.']);
+    // Posted, but the process died before it heard so.
+    stage.crash();
+    posts = [];
+    const third = offer('Dropped, really.', [], true);
+    await stage.clock.advance(300);
+    expect(await third).toEqual({ delivered: true });
+    expect(shownIn(stage)).toEqual(['Dropped, really.']);
   });
 
   test('whispers to one person and shrugs when that fails', async () => {

@@ -1,0 +1,68 @@
+import type { Token, UserId } from './ids.ts';
+import type { OfferAction } from './inbound.ts';
+import { spansText } from './prompt.ts';
+import type { InboxItem, Offer } from './thread-record.ts';
+import { asCode, oneLine } from './turn-view.ts';
+
+/** A line of the bridge with buttons: values only. */
+export interface OfferView {
+  token: Token;
+  /** Markdown of ours. */
+  text: string;
+  /** In reading order; none once it is decided. */
+  buttons: OfferAction[];
+}
+
+const LISTED = 10;
+const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
+
+/** What should be seen of an offer. */
+export function offerView(offer: Offer, botUser: UserId): OfferView {
+  const { token } = offer;
+  const who = `<@${offer.for}>`;
+  const what = offer.count === 1 ? 'this message' : `these ${offer.count} messages`;
+  const messages = offer.count === 1 ? 'the message' : `the ${offer.count} messages`;
+  if (offer.state.state === 'lapsed') return { token, text: lapsedText(offer, messages), buttons: [] };
+  if (offer.state.state === 'decided') {
+    const text = {
+      run: `${who} had ${messages} from earlier run.`,
+      dropped: `${who} dropped ${messages} from earlier.`,
+      sent: `${who} sent ${messages} again.`,
+      continued: `${who} let the agent continue.`,
+    }[offer.state.choice];
+    return { token, text, buttons: [] };
+  }
+  const list = (lead: string) => [lead, ...listed(offer.items, botUser)].join('\n');
+  switch (offer.kind) {
+    case 'run_held':
+      return {
+        token,
+        text: list(`${who}, ${what} came too late to be run without asking:`),
+        buttons: ['run_now', 'drop'],
+      };
+    case 'send_again': {
+      const lead = offer.certain
+        ? `${who}, ${what} did not reach the agent:`
+        : `${who}, nobody can say whether ${what} reached the agent. Sent again, it may be done twice:`;
+      return { token, text: list(lead), buttons: ['send_again'] };
+    }
+    case 'continue':
+      return { token, text: `${who}, the agent was cut off. It can go on from here.`, buttons: ['continue'] };
+    default:
+      return offer.kind satisfies never;
+  }
+}
+
+function lapsedText(offer: Offer, messages: string): string {
+  if (offer.kind === 'continue') return 'The agent was cut off; the conversation went on.';
+  const verb = offer.kind === 'run_held' ? 'have run' : 'send again';
+  return `Too late to ${verb} ${messages} of <@${offer.for}>: write again.`;
+}
+
+function listed(items: readonly InboxItem[], botUser: UserId): string[] {
+  const lines = items.slice(0, LISTED).map((item) => {
+    const text = oneLine(spansText(item.spans, noNames, botUser), 80);
+    return `- ${asCode(text) || 'files'}`;
+  });
+  return items.length > LISTED ? [...lines, `- and ${items.length - LISTED} more`] : lines;
+}

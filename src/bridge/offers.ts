@@ -1,0 +1,234 @@
+import {
+  clientMessageId,
+  compareTs,
+  type MessageKey,
+  parseMessageKey,
+  type SlackTs,
+  type Token,
+  type UserId,
+} from './ids.ts';
+import type { OfferAction } from './inbound.ts';
+import { hasSeen, inOrder, withSeen } from './inbox.ts';
+import type { InboxItem, Offer, OfferKind, ThreadRecord } from './thread-record.ts';
+
+/** Decided ones that are remembered, so that a late click gets a true answer. */
+const CLOSED_KEPT = 20;
+/** Open ones per thread; the oldest lapses when there are more. */
+const OPEN_LIMIT = 20;
+/** Nobody will decide it any more, and it holds what people wrote. */
+const OPEN_FOR_MS = 7 * 24 * 60 * 60 * 1000;
+
+/** How old a message is, in ms, counted from when it was written or when a person last asked for it to be run. */
+export function ageOf(item: InboxItem, now: number): number {
+  return now - Math.max(Number(item.ts) * 1000, item.askedAt ?? 0);
+}
+
+/** How many messages wait for somebody's word. */
+export function heldCount(record: ThreadRecord): number {
+  return record.offers.reduce((sum, offer) => sum + offer.items.length, 0);
+}
+
+function blank(kind: OfferKind, user: UserId, token: Token, now: number): Offer {
+  const fresh = {
+    certain: false,
+    items: [],
+    count: 0,
+    state: { state: 'open' },
+    posts: [],
+    display: 'wanted',
+  } as const;
+  return { token, kind, for: user, madeAt: now, ...fresh, items: [], posts: [] };
+}
+
+/** The offer as it is now; what Slack shows of it is older. */
+function changed(offer: Offer, change: Partial<Offer>): Offer {
+  return { ...offer, ...change, display: offer.display === 'shown' ? 'wanted' : offer.display };
+}
+
+function bounded(offers: readonly Offer[], now: number): Offer[] {
+  const open = offers.filter((offer) => offer.state.state === 'open');
+  const tooMany = new Set(open.slice(0, Math.max(0, open.length - OPEN_LIMIT)));
+  const lapsed = offers.map((offer) => (tooMany.has(offer) ? lapse(offer, now) : offer));
+  const closed = lapsed.filter((offer) => offer.state.state !== 'open' && offer.display === 'shown');
+  const forgotten = new Set(closed.slice(0, Math.max(0, closed.length - CLOSED_KEPT)));
+  return lapsed.filter((offer) => !forgotten.has(offer));
+}
+
+function lapse(offer: Offer, now: number): Offer {
+  return changed(offer, { state: { state: 'lapsed', at: now }, items: [] });
+}
+
+/** Messages that are not run unasked. One offer for each author: only they may decide. */
+function hold(
+  record: ThreadRecord,
+  items: readonly InboxItem[],
+  token: (index: number) => Token,
+  now: number,
+): ThreadRecord {
+  const offers = [...record.offers];
+  for (const [index, item] of items.entries()) {
+    const at = offers.findIndex(
+      (offer) => offer.kind === 'run_held' && offer.state.state === 'open' && offer.for === item.user,
+    );
+    const known = offers[at];
+    if (!known) offers.push({ ...blank('run_held', item.user, token(index), now), items: [item], count: 1 });
+    else offers[at] = changed(known, { items: inOrder([...known.items, item]), count: known.count + 1 });
+  }
+  return { ...record, offers: bounded(offers, now) };
+}
+
+/** A message that came too late to be run unasked: it counts as handled, and its author decides. */
+export function holdNew(record: ThreadRecord, item: InboxItem, mentions: boolean, token: Token): ThreadRecord {
+  const now = item.receivedAt;
+  const known = record.participants.includes(item.user);
+  const participants = mentions && !known ? [...record.participants, item.user] : record.participants;
+  const held = hold(record, [item], () => token, now);
+  return { ...held, participants, seen: withSeen(record, item.key, now) };
+}
+
+/**
+ * The device was away for long: messages that waited for it all the while are not run unasked. A turn that was about to
+ * be sent loses all its messages (those that are young enough wait for a turn of their own) and so is over.
+ */
+export function holdWaiting(
+  record: ThreadRecord,
+  staleAfterMs: number,
+  token: (index: number) => Token,
+  now: number,
+): ThreadRecord {
+  const stale = (item: InboxItem) => ageOf(item, now) > staleAfterMs;
+  const { turn } = record;
+  const ready = turn?.origin === 'people' && turn.state === 'prepared' && !turn.stoppedBy ? turn : null;
+  const dissolved = ready?.items.some(stale) ? ready : null;
+  const waiting = [...(dissolved?.items ?? []), ...record.inbox];
+  const old = waiting.filter(stale);
+  if (old.length === 0) return record;
+  const kept = {
+    ...record,
+    inbox: inOrder(waiting.filter((item) => !stale(item))),
+    ...(dissolved && {
+      turn: { ...dissolved, items: [], context: [] },
+      context: inOrder([...dissolved.context, ...record.context]),
+    }),
+  };
+  return hold(kept, old, token, now);
+}
+
+/** Messages whose turn ended without anybody knowing, or with the certainty, that the agent did not get them. */
+export function offerAgain(
+  record: ThreadRecord,
+  items: readonly InboxItem[],
+  certain: boolean,
+  token: Token,
+  now: number,
+): ThreadRecord {
+  const first = items[0];
+  if (!first) return record;
+  const offer = { ...blank('send_again', first.user, token, now), certain, items: [...items], count: items.length };
+  return { ...record, offers: bounded([...record.offers, offer], now) };
+}
+
+export function offerContinue(record: ThreadRecord, requester: UserId, token: Token, now: number): ThreadRecord {
+  return { ...record, offers: bounded([...record.offers, blank('continue', requester, token, now)], now) };
+}
+
+/** The conversation went on by itself: nobody needs to say so any more. */
+export function wentOn(record: ThreadRecord, now: number): ThreadRecord {
+  const over = (offer: Offer) => offer.kind === 'continue' && offer.state.state === 'open';
+  if (!record.offers.some(over)) return record;
+  return {
+    ...record,
+    offers: bounded(
+      record.offers.map((offer) => (over(offer) ? lapse(offer, now) : offer)),
+      now,
+    ),
+  };
+}
+
+/** The record without open offers that had their time; the same one when there is none. */
+export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
+  const old = (offer: Offer) => offer.state.state === 'open' && now - offer.madeAt > OPEN_FOR_MS;
+  if (!record.offers.some(old)) return record;
+  return {
+    ...record,
+    offers: bounded(
+      record.offers.map((offer) => (old(offer) ? lapse(offer, now) : offer)),
+      now,
+    ),
+  };
+}
+
+const MEANS: Readonly<Record<OfferAction, OfferKind>> = {
+  run_now: 'run_held',
+  drop: 'run_held',
+  send_again: 'send_again',
+  continue: 'continue',
+};
+const CHOICES = { run_now: 'run', drop: 'dropped', send_again: 'sent', continue: 'continued' } as const;
+
+/** Whether this button belongs to this offer: a token alone does not make a Drop of a Continue. */
+export function isButtonOf(offer: Offer, action: OfferAction): boolean {
+  return MEANS[action] === offer.kind;
+}
+
+export interface OfferClick {
+  action: OfferAction;
+  /** For `continue`: the message that carries the button; the turn that follows is known by it. */
+  key: MessageKey;
+  ts: SlackTs;
+  now: number;
+}
+
+/** The record after a click that may be; the same one when the offer is decided already. */
+export function decideOffer(record: ThreadRecord, token: Token, click: OfferClick): ThreadRecord {
+  const offer = record.offers.find((each) => each.token === token);
+  if (offer?.state.state !== 'open' || !isButtonOf(offer, click.action)) return record;
+  const { action, now } = click;
+  const decided = changed(offer, { state: { state: 'decided', choice: CHOICES[action], at: now }, items: [] });
+  const offers = bounded(
+    record.offers.map((each) => (each === offer ? decided : each)),
+    now,
+  );
+  const items = released(offer, click).filter((item) => !isQueued(record, item));
+  return { ...record, offers, inbox: inOrder([...record.inbox, ...items]) };
+}
+
+function released(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem[] {
+  switch (action) {
+    case 'drop':
+      return [];
+    case 'run_now':
+      return offer.items.map((item) => ({ ...item, askedAt: now }));
+    case 'send_again':
+      return offer.items.map((item) => ({ ...item, askedAt: now, again: (item.again ?? 0) + 1 }));
+    case 'continue': {
+      const text = 'continue';
+      return [{ key, ts, user: offer.for, spans: [{ kind: 'text', text }], files: [], receivedAt: now, askedAt: now }];
+    }
+    default:
+      return action satisfies never;
+  }
+}
+
+function isQueued(record: ThreadRecord, { key }: InboxItem): boolean {
+  return [...record.inbox, ...(record.turn?.items ?? [])].some((item) => item.key === key);
+}
+
+/** The id under which Letta gets a turn that begins with this message. */
+export function inputId(item: InboxItem): string {
+  return clientMessageId(item.key, item.again ?? 0);
+}
+
+/**
+ * Whether a message that was found late was passed over on purpose: it stood in the thread before the bridge was asked
+ * into it. What was seen is forgotten after a day, then the record itself is older than what can be found.
+ */
+export function isBeforeThread(record: ThreadRecord, ts: SlackTs): boolean {
+  if (Number(ts) * 1000 >= record.createdAt) return false;
+  return !record.seen.some(({ key }) => compareTs(parseMessageKey(key).ts, ts) <= 0);
+}
+
+/** Marks a message as handled that leaves nothing else behind: a command, a refusal. */
+export function markSeen(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord {
+  return hasSeen(record, key) ? record : { ...record, seen: withSeen(record, key, now) };
+}

@@ -1,0 +1,208 @@
+import { can, type Policy } from './access.ts';
+import { makeMessageKey, makeToken, type Token, type UserId } from './ids.ts';
+import {
+  type ActionName,
+  type ActionOutcome,
+  type InboundAction,
+  type OfferAction,
+  type Refused,
+  refused,
+} from './inbound.ts';
+import { endTurn } from './inbox.ts';
+import type { Mail, Mailbox } from './mailbox.ts';
+import { offerView } from './offer-view.ts';
+import { decideOffer, holdWaiting, isButtonOf, offerAgain, offerContinue, withoutOld } from './offers.ts';
+import type { Clock, Log, Person, Random, Surface } from './ports.ts';
+import type { Offer, ThreadRecord } from './thread-record.ts';
+import type { ThreadState } from './thread-state.ts';
+
+export interface OfferParts {
+  state: ThreadState;
+  mailbox: Mailbox;
+  surface: Surface;
+  policy: Policy;
+  botUser: UserId;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
+  staleAfterMs?: number | undefined;
+  /** Something changed that the worker may go on with. */
+  onShown: Mail;
+}
+
+/** What a turn leaves behind for people to decide. */
+export type Leftover =
+  | { offer: 'continue' }
+  /** `certain`: the input did not reach the agent; else nobody knows. */
+  | { offer: 'send_again'; certain: boolean };
+
+const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>(['run_now', 'drop', 'send_again', 'continue']);
+
+export function isOfferAction(name: ActionName): name is OfferAction {
+  return OFFER_ACTIONS.has(name);
+}
+
+/** A thread's offers: made, shown, decided once by the one whose they are. */
+export class ThreadOffers {
+  readonly #parts: OfferParts;
+  /** Being brought to Slack by this process. */
+  readonly #underWay = new Set<Token>();
+  /** Since when nothing could be run here, as far as that is known. */
+  #waitingSince: number | null = null;
+  #unreachable = false;
+  #begun = false;
+
+  constructor(parts: OfferParts) {
+    this.#parts = parts;
+  }
+
+  /** What the thread's record said when this process first looked: since when its messages wait. Later calls do nothing. */
+  begin(record: ThreadRecord): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    const { turn, inbox, updatedAt } = record;
+    if (turn) this.#waitingSince = turn.state === 'prepared' ? turn.startedAt : updatedAt;
+    else if (inbox.length > 0) this.#waitingSince = Math.min(...inbox.map((item) => item.receivedAt));
+  }
+
+  /** The link is lost, or can not be had. */
+  lost(): void {
+    this.#unreachable = true;
+    this.#waitingSince ??= this.#parts.clock.now();
+  }
+
+  /** Nobody tries to reach it any more; whoever asks next tries afresh. */
+  givenUp(): void {
+    this.#unreachable = false;
+    this.#waitingSince = null;
+  }
+
+  /** The runtime can be reached: what has waited for it too long is not run unasked. */
+  async reached(): Promise<void> {
+    const since = this.#waitingSince;
+    this.#waitingSince = null;
+    this.#unreachable = false;
+    const { state, clock, staleAfterMs, log } = this.#parts;
+    const now = clock.now();
+    if (staleAfterMs === undefined || since === null || now - since < staleAfterMs) return;
+    const tokens = this.#tokens();
+    const before = state.record?.offers;
+    await state.insist((record) => holdWaiting(record, staleAfterMs, tokens, now));
+    if (state.record?.offers === before) return;
+    log.info({ awayMs: now - since }, 'messages that waited too long are held');
+    state.dirty = true;
+  }
+
+  /** The record once its turn is over, with what is left to be decided. */
+  afterTurn(leftover: Leftover | null): (record: ThreadRecord) => ThreadRecord {
+    const now = this.#parts.clock.now();
+    const token = makeToken(this.#parts.random.id());
+    return (record) => {
+      const { turn } = record;
+      const ended = endTurn(record, now);
+      if (!turn || !leftover) return ended;
+      if (leftover.offer === 'continue') return offerContinue(ended, turn.requester, token, now);
+      return offerAgain(ended, turn.items, leftover.certain, token, now);
+    };
+  }
+
+  /** Brings every offer to Slack that is not there as it is. */
+  async show(): Promise<void> {
+    const { state, clock } = this.#parts;
+    const { record } = state;
+    if (!record) return;
+    if (withoutOld(record, clock.now()) !== record) await state.update((now) => withoutOld(now, clock.now()));
+    for (const offer of state.record?.offers ?? []) {
+      if (offer.display !== 'shown' && !this.#underWay.has(offer.token)) await this.#bring(offer);
+    }
+  }
+
+  async act(action: InboundAction & { name: OfferAction }, person: Person): Promise<ActionOutcome> {
+    const { state, policy, clock, log } = this.#parts;
+    const { name, token, team, channel, messageTs: ts } = action;
+    const offer = state.record?.offers.find((each) => each.token === token);
+    if (!offer || !isButtonOf(offer, name)) return refused('expired', 'This is over: nothing waits for this button.');
+    const verdict = can(policy, person, { do: 'decide', requester: offer.for }, null);
+    if (!verdict.allowed) {
+      const theirs = `Only <@${offer.for}> may decide this.`;
+      return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice);
+    }
+    if (offer.state.state !== 'open') return late(offer);
+    if (name !== 'drop' && this.#unreachable) {
+      return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
+    }
+    const key = makeMessageKey({ team, channel, ts });
+    let won = false;
+    await state.update((record) => {
+      const next = decideOffer(record, token, { action: name, key, ts, now: clock.now() });
+      won = next !== record;
+      return next;
+    });
+    if (!won) return late(offer);
+    log.info({ offer: offer.kind, choice: name, by: person.id, messages: offer.count }, 'offer decided');
+    return { result: 'decided' };
+  }
+
+  async #bring(offer: Offer): Promise<void> {
+    const { state, mailbox, surface, botUser, log } = this.#parts;
+    const { token } = offer;
+    this.#underWay.add(token);
+    const change = (to: (offer: Offer) => Offer) =>
+      state.update((record) => ({
+        ...record,
+        offers: record.offers.map((each) => (each.token === token ? to(each) : each)),
+      }));
+    try {
+      // On disk first: from here on Slack may have a message that the record does not know.
+      if (offer.display === 'wanted' && offer.posts.length === 0) await change((now) => ({ ...now, display: 'begun' }));
+    } catch (error) {
+      this.#underWay.delete(token);
+      throw error;
+    }
+    const wanted = JSON.stringify(offer.state) + offer.count;
+    const done = surface.offer({
+      view: offerView(offer, botUser),
+      address: state.address,
+      posts: offer.posts,
+      resumed: offer.display === 'begun' && offer.posts.length === 0,
+      onPosts: (posts) => change((now) => ({ ...now, posts })),
+    });
+    mailbox.away(
+      done,
+      async (delivery) => {
+        if (!delivery.delivered)
+          log.warn({ offer: offer.kind, reason: delivery.reason }, 'an offer could not be shown');
+        this.#underWay.delete(token);
+        await state.insist((record) => ({
+          ...record,
+          offers: record.offers.map((each): Offer => {
+            if (each.token !== token) return each;
+            const same = JSON.stringify(each.state) + each.count === wanted;
+            return { ...each, display: same ? 'shown' : 'wanted' };
+          }),
+        }));
+        return this.#parts.onShown();
+      },
+      (error) => {
+        this.#underWay.delete(token);
+        log.error({ offer: offer.kind, err: error }, 'an offer could not be shown');
+      },
+    );
+  }
+
+  #tokens(): (index: number) => Token {
+    // A change may run several times: then the same messages get the same tokens.
+    const made: Token[] = [];
+    return (index) => {
+      made[index] ??= makeToken(this.#parts.random.id());
+      return made[index];
+    };
+  }
+}
+
+function late(offer: Offer): Refused {
+  if (offer.state.state === 'lapsed')
+    return refused('expired', 'This is over: nothing waits for this button any more.');
+  return refused('already_decided', `<@${offer.for}> decided this already.`);
+}

@@ -1,0 +1,23 @@
+import type { OfferAction } from '../../bridge/inbound.ts';
+import type { OfferView } from '../../bridge/offer-view.ts';
+import { ACTION_IDS } from '../action-ids.ts';
+import type { SlackPost } from '../post.ts';
+import { actions, button, clip } from './blocks.ts';
+import { noticePosts } from './notice.ts';
+
+const LABELS: Readonly<Record<OfferAction, { label: string; says: string }>> = {
+  run_now: { label: 'Run now', says: 'Run the messages that came too late' },
+  drop: { label: 'Drop', says: 'Drop the messages that came too late' },
+  send_again: { label: 'Send again', says: 'Send the messages to the agent again' },
+  continue: { label: 'Continue', says: 'Let the agent continue' },
+};
+/** An offer is one message: its text is a few lines of ours, far below what one message holds. */
+const TEXT_MAX = 6_000;
+
+/** A line of ours with buttons as one post; without them once it is decided. */
+export function offerPosts({ token, text, buttons }: OfferView): SlackPost[] {
+  const [post] = noticePosts(clip(text, TEXT_MAX));
+  if (!post) return [];
+  const shown = buttons.map((name) => button({ actionId: ACTION_IDS[name], token, ...LABELS[name] }));
+  return [{ ...post, kind: 'card', blocks: shown.length > 0 ? [...post.blocks, actions(...shown)] : post.blocks }];
+}

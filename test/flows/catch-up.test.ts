@@ -1,0 +1,153 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { transcript } from '../../src/sandbox/slack/transcript.ts';
+
+const HOUR = 60 * 60_000;
+let sandbox: Sandbox;
+let lines: string[] = [];
+
+afterEach(async () => {
+  await sandbox.close();
+});
+
+async function start(env: Record<string, string> = {}, delivery: 'socket' | 'http' = 'socket'): Promise<void> {
+  lines = [];
+  const log = (line: string) => void lines.push(line);
+  sandbox = await startSandbox({
+    port: 0,
+    limits: 'on',
+    letta: 'app-server',
+    pace: 1,
+    delivery,
+    env: { LOG_LEVEL: 'info', ...env },
+    log,
+  });
+}
+
+async function say(text: string, options: { thread?: string; user?: string; channel?: string } = {}): Promise<string> {
+  const { thread: thread_ts, user = 'U01ALICE', channel = 'C01GEN' } = options;
+  const said = await sandbox.slack.control.message({ channel, user, text, ...(thread_ts && { thread_ts }) });
+  return said.ts;
+}
+
+const shown = (thread?: string, channel = 'C01GEN') =>
+  transcript(sandbox.slack, channel, { ...(thread && { thread }), user: 'U01ALICE', bot: true });
+const count = (text: string, needle: string) => text.split(needle).length - 1;
+
+async function seen(needle: string, thread?: string, channel?: string): Promise<void> {
+  await expect.poll(() => shown(thread, channel), { timeout: 25_000, interval: 50 }).toContain(needle);
+}
+
+function button(thread: string, label: string) {
+  const messages = sandbox.slack.control.messages('C01GEN', { thread_ts: thread });
+  const found = messages.findLast((each) => JSON.stringify(each.blocks).includes(`"text":"${label}"`));
+  if (!found) throw new Error(`no button ${label}`);
+  return found.ts;
+}
+
+const click = (thread: string, label: string, user = 'U01ALICE') =>
+  sandbox.slack.control.interact({ channel: 'C01GEN', messageTs: button(thread, label), user, action: label });
+
+describe('messages that were written while the bridge was down', { timeout: 90_000 }, () => {
+  it.each(['socket', 'http'] as const)('are answered once each, in order, over %s', async (delivery) => {
+    await start({}, delivery);
+    const root = await say('@agent say: at first');
+    await seen('at first', root);
+    await sandbox.stopBridge();
+    await say('say: one', { thread: root });
+    await say('a word among us', { thread: root, user: 'U02BOB' });
+    await say('say: two', { thread: root });
+    const other = await say('@agent say: three');
+    await say('say: four', { thread: other });
+    await say('nothing for the agent');
+    await sandbox.startBridge();
+    await seen('two', root);
+    await seen('four', other);
+    // Once more, although nothing is missing: the overlap finds all of it again.
+    await sandbox.stopBridge();
+    await sandbox.startBridge();
+    const last = await say('@agent say: five');
+    await seen('five', last);
+    await expect.poll(() => count(lines.join(''), 'caught up with slack'), { timeout: 25_000 }).toBe(2);
+    for (const [thread, text] of [
+      [root, 'one'],
+      [root, 'two'],
+      [other, 'three'],
+      [other, 'four'],
+    ] as const) {
+      expect(count(shown(thread), text), `${text} in ${shown(thread)}`).toBe(1);
+    }
+    expect(shown(root).indexOf('one')).toBeLessThan(shown(root).indexOf('two'));
+    expect(shown()).not.toContain('nothing for the agent');
+  });
+
+  it('are found in direct messages, too', async () => {
+    await start();
+    const { channel } = await sandbox.slack.control.openHome({ user: 'U01ALICE', tab: 'messages' });
+    await say('say: at first', { channel });
+    await seen('at first', undefined, channel);
+    await sandbox.stopBridge();
+    await say('say: meanwhile', { channel });
+    await sandbox.startBridge();
+    await seen('meanwhile', undefined, channel);
+  });
+
+  it('and are old by now run when their author says so, and by nobody else; a restart keeps the offer', async () => {
+    await start();
+    const root = await say('@agent say: at first');
+    await seen('at first', root);
+    await sandbox.stopBridge();
+    await say('say 7 words', { thread: root });
+    sandbox.later(HOUR);
+    await sandbox.startBridge();
+    await seen('Run now', root);
+    await sandbox.stopBridge();
+    await sandbox.startBridge();
+    await click(root, 'Run now', 'U02BOB');
+    const toBob = () => sandbox.slack.control.messages('C01GEN', { user: 'U02BOB' }).filter((each) => each.ephemeral);
+    await expect
+      .poll(() =>
+        toBob()
+          .map((each) => each.text)
+          .join(),
+      )
+      .toContain('Only <@U01ALICE>');
+    expect(shown(root)).not.toContain('word7');
+    await click(root, 'Run now');
+    await seen('word7', root);
+    await seen('from earlier run', root);
+    expect(shown(root)).not.toContain('Run now');
+    expect(count(shown(root), 'word7')).toBe(1);
+  });
+
+  it('and are old by now are gone when their author drops them', async () => {
+    await start();
+    const root = await say('@agent say: at first');
+    await seen('at first', root);
+    await sandbox.stopBridge();
+    await say('say 7 words', { thread: root });
+    await say('say 8 words', { thread: root });
+    sandbox.later(HOUR);
+    await sandbox.startBridge();
+    await seen('these 2 messages', root);
+    await click(root, 'Drop');
+    await seen('dropped the 2 messages', root);
+    await say('say: new', { thread: root });
+    await seen('new', root);
+    expect(shown(root)).not.toMatch(/word[78]/);
+  });
+
+  it('are left alone where looking back is off', async () => {
+    await start({ HISTORY: 'off' });
+    const root = await say('@agent say: at first');
+    await seen('at first', root);
+    await sandbox.stopBridge();
+    await say('say 7 words', { thread: root });
+    await sandbox.startBridge();
+    const calls = sandbox.slack.control.log({ type: 'call' });
+    const after = await say('@agent say: later');
+    await seen('later', after);
+    expect(JSON.stringify(calls)).not.toContain('conversations.replies');
+    expect(shown(root)).not.toContain('word7');
+  });
+});
