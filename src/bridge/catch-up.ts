@@ -173,8 +173,12 @@ export class CatchUp {
       await this.#take(past.messages, tally);
       lively.push(...past.threads.map((root) => makeThreadKey({ team, channel, root })));
     }
-    // Threads of which the channel said that something is new in them come first.
-    const threads = [...new Set([...lively, ...known])].slice(0, limits.threads);
+    // First those of ours of which the channel said that something is new in them; last those of others, where somebody
+    // may have mentioned the bot. Some became ours just now.
+    const ours = recent.since(now - limits.threadAgeMs);
+    const isNew = new Set(lively);
+    const order = [...ours.filter((key) => isNew.has(key)), ...ours, ...lively];
+    const threads = [...new Set(order)].slice(0, limits.threads);
     for (const key of threads) {
       const { channel, root } = parseThreadKey(key);
       if (root === ROLLING || !places.has(channel)) continue;

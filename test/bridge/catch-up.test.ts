@@ -53,6 +53,7 @@ function create(limits: Partial<CatchUpParts['limits']> = {}): CatchUp {
   recent = new RecentThreads({ ...base, most: all.threads });
   const message: CatchUpParts['intake']['message'] = async (inbound, how) => {
     if (failing.has(inbound.ts)) throw new Error('disk full');
+    if (inbound.mentionsBot && inbound.threadTs === null) recent.note(thread(inbound.ts, inbound.channel));
     taken.push({ key: inbound.key, caughtUp: how?.caughtUp === true });
     return { outcome: 'accepted' };
   };
@@ -162,6 +163,17 @@ describe('catching up', () => {
     await clock.advance(MINUTE);
     expect(taken.map(({ key }) => key.split(':')[2])).toEqual(['5.1', '5.2', '5.3', '4.1']);
     expect(taken.every(({ caughtUp }) => caughtUp)).toBe(true);
+  });
+
+  it('does not let the threads of others crowd out its own', async () => {
+    await earlierLife(thread('1.1'), thread('2.1'));
+    const others = Array.from({ length: 300 }, (_, n) => `${n + 10}.7`);
+    history.places.set('C1', { messages: [], threads: [...others, '1.1'], complete: true });
+    const life = create({ threads: 5 });
+    await life.start();
+    life.connection(true);
+    await clock.advance(MINUTE);
+    expect(places()).toEqual(['C1', 'C1/1.1', 'C1/2.1', 'C1/10.7', 'C1/11.7', 'C1/12.7']);
   });
 
   it('keeps the old mark until it has looked everywhere: a crash in between starts over', async () => {

@@ -151,3 +151,20 @@ describe('messages that were written while the bridge was down', { timeout: 90_0
     expect(shown(root)).not.toContain('word7');
   });
 });
+
+describe('a turn that the bridge could not follow to its end', { timeout: 60_000 }, () => {
+  it('is continued by its requester', async () => {
+    await start();
+    const root = await say('@agent slow 60 words 50 ms');
+    await seen('word3', root);
+    await sandbox.stopBridge();
+    await sandbox.startBridge();
+    await seen('Continue', root);
+    await click(root, 'Continue');
+    await seen('let the agent continue', root);
+    await expect
+      .poll(() => shown(root).split('let the agent continue')[1]?.trim() ?? '', { timeout: 20_000 })
+      .not.toBe('');
+    expect(count(shown(root), 'word3 ')).toBe(1);
+  });
+});
