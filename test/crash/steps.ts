@@ -72,7 +72,7 @@ const ACKED: Step = {
     ),
 };
 
-const SUBMITTED: Step = {
+export const SUBMITTED: Step = {
   name: 'submitted',
   kind: 'words',
   submitted: true,
@@ -133,3 +133,6 @@ export const LETTA_STEPS: readonly (readonly Step[])[] = [
   [APPROVAL_CLICKED, SUBMITTED],
   [FINAL_EDIT, ACKED],
 ];
+
+/** Steps that threads stand at when Letta is stopped for a while. */
+export const FROZEN_STEPS: readonly Step[] = [MID_STREAM, SUBMITTED];
