@@ -45,7 +45,7 @@ export async function killedBridge({ mode, note }: Deed, stage: Stage, step: Ste
   await stage.start();
   const verdict = await judge(story, {
     // A hosted turn outlives its client, one of an App Server does not (PROTOCOL.md 12).
-    expected: mode === 'app-server' && step.submitted ? 'answered or interrupted' : 'answered',
+    expected: mode === 'app-server' && step.works ? 'answered or interrupted' : 'answered',
     since: stage.bridge.upAt,
     within: SETTLED_WITHIN_MS,
     wordsBefore,
@@ -73,7 +73,7 @@ export async function killedLetta(
   await Promise.all(
     all.map(async ({ story, step, reached }, at) => {
       const verdict = await judge(story, {
-        expected: step.submitted ? 'answered or interrupted' : 'answered',
+        expected: step.works ? 'answered or interrupted' : 'answered',
         since,
         within: SETTLED_WITHIN_MS,
         wordsBefore: before[at] ?? 0,
