@@ -1,6 +1,7 @@
 import type { StoredRuntime } from './agent-event.ts';
 import type { MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type { FileRef, Span, ThreadAddress } from './inbound.ts';
+import type { Ending } from './turn-view.ts';
 
 /** A person's message on its way to the agent. */
 export interface InboxItem {
@@ -46,6 +47,8 @@ export interface OpenTurn {
   /** Who pressed Stop. */
   stoppedBy: UserId | null;
   posts: PostRecord[];
+  /** How it ended, once that is known: what is left to do is to show it. */
+  ended?: Ending | undefined;
 }
 
 export type ApprovalState =

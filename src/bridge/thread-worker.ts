@@ -407,7 +407,9 @@ export class ThreadWorker {
   async #finish(ending: Ending): Promise<void> {
     const turn = this.#state.open;
     if (!turn) return;
-    await this.#state.insist((record) => closeApprovals(record, turn.id, 'turn_over', this.#now()));
+    await this.#state.insist((record) =>
+      changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending }),
+    );
     const { record } = this.#state;
     if (!record || !this.#surface) return;
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
@@ -695,6 +697,9 @@ export class ThreadWorker {
   }
 
   #interrupted(answered: boolean): Ending {
+    // It had ended before the process did, and was only not shown yet.
+    const known = this.#state.open?.ended;
+    if (known) return known;
     const ending = this.#endingNow();
     if (ending.outcome !== 'done' || (answered && !this.#parts.turnsDieWithLink)) return ending;
     const line =

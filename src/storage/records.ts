@@ -87,6 +87,14 @@ const approval = z.strictObject({
 
 const posts = z.array(z.strictObject({ part: text, ts: text, hash: text }));
 
+const ending = z.strictObject({
+  outcome: z.enum(['done', 'stopped', 'failed', 'interrupted']),
+  by: text.nullable(),
+  line: text.nullable(),
+  tools: z.number().int().nonnegative(),
+  durationMs: z.number().nonnegative(),
+});
+
 /** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */
 function recordOf<Item extends z.ZodType>(item: Item) {
   const turn = z.strictObject({
@@ -102,6 +110,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     stopToken: token,
     stoppedBy: text.nullable(),
     posts,
+    ended: ending.optional(),
   });
   const offer = z.strictObject({
     token,

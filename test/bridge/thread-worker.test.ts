@@ -533,6 +533,25 @@ describe('after a restart of the bridge', () => {
     expect(middle.record().turn).toBeNull();
   });
 
+  it('a turn that had ended is shown as it ended, although its link is gone', async () => {
+    const middle = await running();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.surface.gate = new Promise(() => {});
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.surface.gate = null;
+    await middle.restart();
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.record().turn).toBeNull();
+  });
+
   it('a hosted approval is live again under the same card; a dead one is closed honestly', async () => {
     const middle = await running({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RealLetta, Surface } from '../support/letta/real-letta.ts';
 import { type Expected, judge, type Verdict } from './judge.ts';
 import type { Stage } from './stage.ts';
-import { MID_STREAM, type Step } from './steps.ts';
+import { MID_STREAM, type Step, SUBMITTED } from './steps.ts';
 import { Story } from './story.ts';
 
 export interface Deed {
@@ -15,6 +15,8 @@ export interface Deed {
 const SETTLED_WITHIN_MS = 30_000;
 /** The client finds out by missing pings, and the socket is dialled anew. */
 const DEAF_WITHIN_MS = 75_000;
+/** Longer than a request waits for its answer. */
+const FROZEN_MS = 12_000;
 /** Later rounds strike this much later. */
 const LATER_MS = 13;
 
@@ -43,7 +45,7 @@ export async function killedBridge({ mode, note }: Deed, stage: Stage, step: Ste
   await stage.start();
   const verdict = await judge(story, {
     // A hosted turn outlives its client, one of an App Server does not (PROTOCOL.md 12).
-    expected: mode === 'app-server' && step.submitted ? 'answered or interrupted' : 'answered',
+    expected: mode === 'app-server' && step.works ? 'answered or interrupted' : 'answered',
     since: stage.bridge.upAt,
     within: SETTLED_WITHIN_MS,
     wordsBefore,
@@ -71,7 +73,7 @@ export async function killedLetta(
   await Promise.all(
     all.map(async ({ story, step, reached }, at) => {
       const verdict = await judge(story, {
-        expected: step.submitted ? 'answered or interrupted' : 'answered',
+        expected: step.works ? 'answered or interrupted' : 'answered',
         since,
         within: SETTLED_WITHIN_MS,
         wordsBefore: before[at] ?? 0,
@@ -82,37 +84,42 @@ export async function killedLetta(
   );
 }
 
-/** SIGSTOP of the App Server or the device in the middle of a turn, a message meanwhile, SIGCONT. */
+/** SIGSTOP of the App Server or the device while threads stand at these steps, a message meanwhile, SIGCONT. */
 export async function frozenLetta(
   { mode, letta, note }: Deed,
   stages: readonly Stage[],
-  ms: number,
+  steps: readonly Step[],
   round: number,
 ): Promise<void> {
-  const [one, two] = stages;
-  if (!one || !two) return;
-  const running = await reach(one, MID_STREAM);
-  const meanwhile = new Story(two, 'words');
+  const all: Reached[] = [];
+  for (const [at, step] of steps.entries()) {
+    const stage = stages[at];
+    if (stage) all.push(await reach(stage, step));
+  }
+  if (round > 1) await sleep((round - 1) * LATER_MS);
   letta.signal('SIGSTOP');
-  let before = 0;
+  const last = stages.at(-1);
+  const meanwhile = last && new Story(last, 'words');
+  let before: number[] = [];
   try {
-    await meanwhile.say();
-    await sleep(ms);
-    before = running.story.words().length;
+    await meanwhile?.say();
+    await sleep(FROZEN_MS);
+    before = all.map(({ story }) => story.words().length);
   } finally {
     letta.signal('SIGCONT');
   }
-  const since = Date.now();
-  // A request that gets no answer for 10 s gives up its link, and with it an App Server's turn.
-  const expected: Expected = mode === 'app-server' && ms > 10_000 ? 'answered or interrupted' : 'answered';
-  const name = `letta-frozen ${ms / 1_000} s`;
-  const limits = { expected, since, within: SETTLED_WITHIN_MS };
-  const judged = [
-    judge(running.story, { ...limits, wordsBefore: before }).then((verdict) =>
-      note(name, MID_STREAM.name, round, missed(verdict, running.reached)),
-    ),
-    judge(meanwhile, { ...limits, wordsBefore: 0 }).then((verdict) => note(name, 'meanwhile', round, verdict)),
-  ];
+  const limits = { since: Date.now(), within: SETTLED_WITHIN_MS };
+  const judged = all.map(async ({ story, step, reached }, at) => {
+    // Input that was not confirmed gives up its link, and with it an App Server's turn.
+    const dies = mode === 'app-server' && step === SUBMITTED;
+    const expected: Expected = dies ? 'answered or interrupted' : 'answered';
+    const verdict = await judge(story, { ...limits, expected, wordsBefore: before[at] ?? 0 });
+    note('letta-frozen', step.name, round, missed(verdict, reached));
+  });
+  if (meanwhile) {
+    const verdict = judge(meanwhile, { ...limits, expected: 'answered', wordsBefore: 0 });
+    judged.push(verdict.then((found) => note('letta-frozen', 'meanwhile', round, found)));
+  }
   await Promise.all(judged);
 }
 

@@ -4,7 +4,7 @@ import { type Surface, startRealLetta } from '../support/letta/real-letta.ts';
 import { type Deed, frozenLetta, frozenSlack, killedBridge, killedLetta } from './deeds.ts';
 import type { Verdict } from './judge.ts';
 import { Stage } from './stage.ts';
-import { BRIDGE_STEPS, LETTA_STEPS } from './steps.ts';
+import { BRIDGE_STEPS, FROZEN_STEPS, LETTA_STEPS } from './steps.ts';
 import { failed, type Row, table } from './table.ts';
 
 const MODES: readonly Surface[] = ['app-server', 'single', 'pair'];
@@ -52,20 +52,18 @@ async function runMode(mode: Surface): Promise<void> {
   const letta = await startRealLetta(mode);
   const stages: Stage[] = [];
   try {
-    for (let n = 0; n <= STAGES; n += 1) {
-      const stage = await Stage.open(letta);
-      stages.push(stage);
-      await stage.start();
-      // The first one makes the agent that all share.
-      if (n === 0) await stage.warmUp();
-    }
+    for (let n = 0; n <= STAGES; n += 1) stages.push(await Stage.open(letta));
     const [apart, ...others] = stages;
     if (!apart) return;
+    // The first one makes the agent that all share.
+    await apart.start();
+    await apart.warmUp();
+    await Promise.all(others.map((stage) => stage.start()));
     say(`${mode}: up after ${seconds()}`);
     const deed: Deed = { mode, letta, note: (what, step, round, verdict) => note(mode, what, step, round, verdict) };
 
-    const frozen = wanted(values.what, 'slack-frozen') && wanted(values.step, 'mid-stream');
-    const apartDone = frozen ? frozenSlack(deed, apart) : Promise.resolve();
+    const deaf = wanted(values.what, 'slack-frozen') && wanted(values.step, 'mid-stream');
+    const apartDone = deaf ? frozenSlack(deed, apart) : Promise.resolve();
     const jobs = Array.from({ length: rounds }, (_, at) => at + 1).flatMap((round) =>
       BRIDGE_STEPS.filter(({ name }) => wanted(values.step, name)).map((step) => ({ step, round })),
     );
@@ -77,6 +75,7 @@ async function runMode(mode: Surface): Promise<void> {
       say(`${mode}: the bridge was killed at every step after ${seconds()}`);
     }
     await apartDone;
+    if (deaf) say(`${mode}: Slack's socket was frozen after ${seconds()}`);
 
     for (let round = 1; round <= rounds; round += 1) {
       if (wanted(values.what, 'letta-killed')) {
@@ -84,11 +83,10 @@ async function runMode(mode: Surface): Promise<void> {
           const steps = group.filter(({ name }) => wanted(values.step, name));
           if (steps.length > 0) await killedLetta(deed, others, steps, round);
         }
+        say(`${mode}: Letta was killed at every step after ${seconds()}`);
       }
-      if (wanted(values.what, 'letta-frozen') && wanted(values.step, 'mid-stream')) {
-        await frozenLetta(deed, others, 4_000, round);
-        await frozenLetta(deed, others, 12_000, round);
-      }
+      const frozen = FROZEN_STEPS.filter(({ name }) => wanted(values.step, name));
+      if (wanted(values.what, 'letta-frozen') && frozen.length > 0) await frozenLetta(deed, others, frozen, round);
     }
     say(`${mode}: done after ${seconds()}`);
   } finally {

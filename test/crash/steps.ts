@@ -5,8 +5,8 @@ import type { Kind, Story } from './story.ts';
 export interface Step {
   name: string;
   kind: Kind;
-  /** Whether Letta may have the message by then: on an App Server a turn dies with its socket (PROTOCOL.md 12). */
-  submitted: boolean;
+  /** Whether Letta may be at work on it then: on an App Server a turn dies with its socket (PROTOCOL.md 12). */
+  works: boolean;
   /** Says the story's message and resolves, as early as it can be known, when the step is reached. */
   reach(story: Story, stage: Stage): Promise<boolean>;
   /** After the kill, before the restart. */
@@ -38,7 +38,7 @@ async function clicked(story: Story, stage: Stage, wait: () => Promise<boolean>)
 const RECEIVED: Step = {
   name: 'received',
   kind: 'words',
-  submitted: false,
+  works: false,
   async reach(story) {
     await story.say();
     return true;
@@ -48,7 +48,7 @@ const RECEIVED: Step = {
 const STORED: Step = {
   name: 'stored',
   kind: 'words',
-  submitted: false,
+  works: false,
   async reach(story, stage) {
     const stored = logged(stage, 'message');
     const said = story.say();
@@ -65,38 +65,46 @@ const STORED: Step = {
 const ACKED: Step = {
   name: 'acked',
   kind: 'words',
-  submitted: false,
+  works: false,
   reach: (story, stage) =>
     saidAnd(story, () =>
       stage.until(() => stage.deliveries(story.ts).some(({ outcome }) => outcome === 'acked'), WITHIN_MS),
     ),
 };
 
-const SUBMITTED: Step = {
+export const SUBMITTED: Step = {
   name: 'submitted',
   kind: 'words',
-  submitted: true,
+  works: true,
   reach: (story, stage) => saidAnd(story, logged(stage, 'input goes to Letta')),
 };
 
 const FIRST_DELTA: Step = {
   name: 'first-delta',
   kind: 'words',
-  submitted: true,
+  works: true,
   reach: (story, stage) => saidAnd(story, logged(stage, 'the answer begins')),
+};
+
+/** Slack has the message; the store may not know. */
+const FIRST_POST: Step = {
+  name: 'first-post',
+  kind: 'words',
+  works: true,
+  reach: (story, stage) => saidAnd(story, () => stage.until(() => story.shown().length > 0, WITHIN_MS)),
 };
 
 export const MID_STREAM: Step = {
   name: 'mid-stream',
   kind: 'words',
-  submitted: true,
+  works: true,
   reach: (story, stage) => saidAnd(story, () => stage.until(() => story.words().length >= 8, WITHIN_MS)),
 };
 
 const APPROVAL_SHOWN: Step = {
   name: 'approval-shown',
   kind: 'tool',
-  submitted: true,
+  works: true,
   reach: (story, stage) =>
     saidAnd(story, () => stage.until(() => story.withButton('bridge_approve').length > 0, WITHIN_MS)),
 };
@@ -104,14 +112,14 @@ const APPROVAL_SHOWN: Step = {
 const APPROVAL_CLICKED: Step = {
   name: 'approval-clicked',
   kind: 'tool',
-  submitted: true,
+  works: true,
   reach: (story, stage) => clicked(story, stage, logged(stage, 'approval decided')),
 };
 
 const FINAL_EDIT: Step = {
   name: 'final-edit',
   kind: 'words',
-  submitted: true,
+  works: false,
   reach: (story, stage) => saidAnd(story, () => stage.until(() => story.endings().length > 0, WITHIN_MS)),
 };
 
@@ -121,6 +129,7 @@ export const BRIDGE_STEPS: readonly Step[] = [
   ACKED,
   SUBMITTED,
   FIRST_DELTA,
+  FIRST_POST,
   MID_STREAM,
   APPROVAL_SHOWN,
   APPROVAL_CLICKED,
@@ -133,3 +142,6 @@ export const LETTA_STEPS: readonly (readonly Step[])[] = [
   [APPROVAL_CLICKED, SUBMITTED],
   [FINAL_EDIT, ACKED],
 ];
+
+/** Steps that threads stand at when Letta is stopped for a while. */
+export const FROZEN_STEPS: readonly Step[] = [MID_STREAM, SUBMITTED];

@@ -17,8 +17,8 @@ export interface Ledger {
 export interface LedgerOptions {
   posts: readonly PostRecord[];
   save(posts: PostRecord[]): Promise<void>;
-  /** Told when the first message exists. */
-  posted(): void;
+  /** Told when the first message exists; `found`: it was there before this process. */
+  posted(found: boolean): void;
   clock: Clock;
   log: Log;
 }
@@ -30,10 +30,10 @@ export function createLedger({ posts: stored, save, posted, clock, log }: Ledger
   let posts = sorted(stored);
 
   /** A disk that fails does not hide what Slack shows: the next call stores it all again. */
-  async function keep(next: PostRecord[]): Promise<void> {
+  async function keep(next: PostRecord[], found = false): Promise<void> {
     const first = posts.length === 0 && next.length > 0;
     posts = next;
-    if (first) posted();
+    if (first) posted(found);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await save([...posts]);
@@ -54,7 +54,7 @@ export function createLedger({ posts: stored, save, posted, clock, log }: Ledger
     forget: (record) => keep(posts.filter(({ ts }) => ts !== record.ts)),
     async adopt(found) {
       const unknown = found.filter((record) => !posts.some(({ ts }) => ts === record.ts));
-      if (unknown.length > 0) await keep(sorted([...posts, ...unknown]));
+      if (unknown.length > 0) await keep(sorted([...posts, ...unknown]), true);
     },
     doubt(record) {
       posts = posts.map((known) => (known.ts === record.ts ? doubtful(known) : known));

@@ -37,7 +37,7 @@ export interface PublicationOptions {
   /** Stores the ledger; awaited after each confirmed call. */
   save(posts: PostRecord[]): Promise<void>;
   /** Told when the first message exists. */
-  posted(): void;
+  posted(found: boolean): void;
   /** ms since 1970 until which bare content is not posted. */
   hold: number;
   /** ms of failing until final content is given up. */

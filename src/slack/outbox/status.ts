@@ -12,8 +12,11 @@ const SELF_CLEAR_MS = 120_000;
 
 /** The line under the thread that says that somebody is at work before there is a message (PLATFORM.md 4.4). */
 export interface StatusLine {
-  /** The app posted: Slack has cleared the line itself, if it was there by then. */
-  posted(): void;
+  /**
+   * The app posted: Slack has cleared the line itself, if it was there by then.
+   * @param found the message was posted before and found by looking: the line may have come after it
+   */
+  posted(found: boolean): void;
   /**
    * The turn is over. Resolves when a line that still stands was cleared, or could not be.
    * @param patience ms to wait for a free slot; default two minutes: then Slack clears it itself.
@@ -79,10 +82,12 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
     await scheduler.call(ask, { method: METHOD, args }, 'live');
   }
 
-  const safe = setting.catch((error: unknown) => log.error({ err: error }, 'the status line has a bug'));
+  const failed = (error: unknown) => log.error({ err: error }, 'the status line has a bug');
+  let safe = setting.catch(failed);
   return {
-    posted() {
+    posted(found) {
       wanted = false;
+      if (found && standing) safe = clear().catch(failed);
       standing = false;
     },
     async over(patience) {

@@ -67,7 +67,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         posts,
         resumed,
         save: onPosts,
-        posted: () => status?.posted(),
+        posted: (found) => status?.posted(found),
         hold: clock.now() + SIGN_OF_LIFE_MS,
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,

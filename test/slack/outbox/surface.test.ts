@@ -322,6 +322,23 @@ describe('a turn', () => {
     expect(again.stored).toHaveLength(1);
   });
 
+  test('leaves no status behind when its message was there before the process died', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    stage.slack.latency = (method) => (method === 'chat.postMessage' ? 400 : 50);
+    turn.show({ items: [text('half')] });
+    await stage.clock.advance(300);
+    expect(turn.stored).toEqual([]);
+    stage.crash();
+    const again = stage.turn(address, turn.stored, 'turn-1', true);
+    again.show({ items: [text('half of it')] });
+    await stage.clock.advance(5_000);
+    expect(stage.slack.status(channel, thread)).toBe('');
+    again.finish({ items: [text('all of it')] });
+    await stage.clock.advance(5_000);
+    expect(stage.slack.status(channel, thread)).toBe('');
+  });
+
   test('keeps its ledger in step: each confirmed call is stored before the next one is made', async () => {
     const stage = createStage();
     stage.storing = () => new Promise((resolve) => void stage.clock.after(10_000, resolve));
