@@ -9,6 +9,7 @@ import { createGateway } from './letta/gateway.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
 import { watchLetta } from './ops/letta-watch.ts';
+import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import { plainPosts } from './slack/outbox/plain.ts';
@@ -20,9 +21,6 @@ import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { watchToken } from './slack/token-watch.ts';
 import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
-
-/** Heard nothing of Slack for this long the bridge counts as deaf, so `/readyz` is red within 30 s (PLATFORM.md 13). */
-const DEAF_AFTER_MS = 25_000;
 
 export interface World {
   clock: Clock;
@@ -130,11 +128,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const intake = new BridgeIntake({ ...middle, workers, channels, queue: config.queue });
 
     const checks = (): Check[] => {
-      const { connected, since } = inbound.state();
-      // Slack renews connections every few hours: a gap of seconds is no outage.
-      const ok = connected || clock.now() - since < DEAF_AFTER_MS;
-      const state = draining ? 'stopping' : connected ? 'connected' : 'not connected';
-      return [{ name: 'slack', ok: ok && !draining, state }, storeWatch.check(), lettaWatch.check()];
+      const slack = slackCheck(inbound.state(), clock.now());
+      const slackNow = draining ? { ...slack, ok: false, state: 'stopping' } : slack;
+      return [slackNow, storeWatch.check(), lettaWatch.check()];
     };
     const health = healthRoutes(checks);
     const inbound = createSlackInbound({
