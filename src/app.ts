@@ -5,6 +5,7 @@ import type { Config } from './config.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
+import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
 import { createHistory } from './slack/history.ts';
 import { type Identity, identify } from './slack/identity.ts';
@@ -13,9 +14,6 @@ import { watchToken } from './slack/token-watch.ts';
 import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
 import { wireBridge } from './wiring.ts';
-
-/** Heard nothing of Slack for this long the bridge counts as deaf, so `/readyz` is red within 30 s (PLATFORM.md 13). */
-const DEAF_AFTER_MS = 25_000;
 
 export interface World {
   clock: Clock;
@@ -109,11 +107,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     }
 
     const checks = (): Check[] => {
-      const { connected, since } = inbound.state();
-      // Slack renews connections every few hours: a gap of seconds is no outage.
-      const ok = connected || clock.now() - since < DEAF_AFTER_MS;
-      const state = draining ? 'stopping' : connected ? 'connected' : 'not connected';
-      return [{ name: 'slack', ok: ok && !draining, state }, storeWatch.check(), bridge.lettaCheck()];
+      const slack = slackCheck(inbound.state(), clock.now());
+      const slackNow = draining ? { ...slack, ok: false, state: 'stopping' } : slack;
+      return [slackNow, storeWatch.check(), bridge.lettaCheck()];
     };
     const health = healthRoutes(checks);
     const inbound = createSlackInbound({
@@ -146,7 +142,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const drain = async () => {
       draining = true;
       // Nothing begins any more, and nothing new comes in: what Slack has not heard an "ok" for it delivers again.
-      const [left] = await Promise.all([workers.drain(config.drainMs), inbound.stop()]);
+      const [left] = await Promise.all([workers.drain(config.drainMs), inbound.stop(), catchUp?.stop()]);
       log.info(left, 'running turns were let end; what is left waits on disk');
       await stop();
     };

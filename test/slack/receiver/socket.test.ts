@@ -5,6 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
 import type { BridgeError } from '../../../src/errors.ts';
 import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
+import { slackCheck } from '../../../src/ops/slack-check.ts';
 import { createSocketTransport } from '../../../src/slack/receiver/socket.ts';
 import type { Envelope } from '../../../src/slack/receiver/transport.ts';
 import { createFakeClock } from '../../support/clock.ts';
@@ -145,7 +146,9 @@ test('a socket that says nothing and answers no ping is given up within seconds 
   slack.odd.status = 503;
   await clock.advance(20_000);
   await until(() => expect(transport.state().connected).toBe(false));
-  expect(transport.state().since).toBeLessThanOrEqual(lastHeard + 1);
+  // Red within half a minute of the last sign of life.
+  expect(slackCheck(transport.state(), lastHeard + 30_000)).toMatchObject({ ok: false });
+  expect(slackCheck(transport.state(), lastHeard + 20_000)).toMatchObject({ ok: true, state: 'not connected' });
   expect(log.lines.map((line) => line.message)).toContain('slack socket is deaf; dialling another');
   expect(metrics.value('slack_reconnects', { why: 'deaf' })).toBe(1);
   // Slack comes back after a quarter of an hour: it is still being dialled.

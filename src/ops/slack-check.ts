@@ -1,0 +1,13 @@
+import type { Check } from './health.ts';
+
+/** Heard nothing of Slack for this long the bridge counts as deaf: `/readyz` is red within 30 s (PLATFORM.md 13). */
+const DEAF_AFTER_MS = 25_000;
+
+/**
+ * Whether Slack reaches us. Connections are renewed every few hours: a gap of seconds is no outage.
+ * @param since when `connected` last changed, or the lost connection was last heard; ms since 1970.
+ */
+export function slackCheck({ connected, since }: { connected: boolean; since: number }, now: number): Check {
+  const ok = connected || now - since < DEAF_AFTER_MS;
+  return { name: 'slack', ok, state: connected ? 'connected' : 'not connected' };
+}

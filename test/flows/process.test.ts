@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it, type TestContext } from 'vitest';
+import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { until } from '../support/until.ts';
+
+/** The bridge as its own process, between a small Slack and a scripted Letta. */
+async function startProcess({ onTestFinished }: TestContext, env: Record<string, string> = {}) {
+  const slack = await startSlack({ limits: 'off' });
+  onTestFinished(() => slack.close());
+  const letta = await startScriptedLetta({ surface: 'app-server', token: 'token', pace: 5 });
+  onTestFinished(() => letta.close());
+  const child: ChildProcess = spawn(process.execPath, ['src/main.ts'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH ?? '',
+      SLACK_API_URL: slack.url,
+      SLACK_BOT_TOKEN: slack.tokens.bot,
+      SLACK_APP_TOKEN: slack.tokens.app,
+      SLACK_ALLOWED_USERS: 'members',
+      SLACK_ALLOWED_CHANNELS: 'C01GEN',
+      LETTA_APP_SERVER_URL: letta.url,
+      LETTA_APP_SERVER_TOKEN: 'token',
+      STORE: 'memory://',
+      ...env,
+    },
+  });
+  const lines: string[] = [];
+  child.stdout?.on('data', (data) => lines.push(String(data)));
+  child.stderr?.on('data', (data) => lines.push(String(data)));
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  const log = () => lines.join('');
+  await until(() => log().includes('the bridge is up'), log, 30_000);
+  const { control } = slack;
+  let root = '';
+  const say = async (text: string) => {
+    root = (await control.message({ channel: 'C01GEN', user: 'U01ALICE', text })).ts;
+  };
+  const shown = () => transcript(slack, 'C01GEN', { thread: root, bot: true });
+  return { child, control, exited, log, say, shown };
+}
+
+describe.concurrent('the process', () => {
+  it('told to end lets the running turn end, says what is left, and exits with 0', {
+    timeout: 60_000,
+  }, async (context) => {
+    const { child, exited, log, say, shown, control } = await startProcess(context);
+    await say('@agent slow 15 words');
+    await until(() => shown().includes('word1'), () => shown() + log());
+    child.kill('SIGTERM');
+    const [code] = await exited;
+    context.expect(code).toBe(0);
+    context.expect(shown()).toContain('word15');
+    context.expect(shown()).not.toContain('[Stop]');
+    context.expect(log()).toContain('running turns were let end; what is left waits on disk');
+    context.expect(control.state().connections).toEqual([]);
+  });
+
+  it('told twice exits at once', { timeout: 60_000 }, async (context) => {
+    const { child, exited, log, say, shown } = await startProcess(context, { DRAIN_TIMEOUT: '10m' });
+    await say('@agent slow 3000 words');
+    await until(() => shown().includes('word1'), () => shown() + log());
+    child.kill('SIGTERM');
+    await until(() => log().includes('stopping'), log);
+    child.kill('SIGTERM');
+    const [code] = await exited;
+    context.expect(code).toBe(0);
+    context.expect(log()).not.toContain('what is left waits on disk');
+  });
+
+  it('ends by itself with 1 when its bot token is revoked, and says so in one line', {
+    timeout: 90_000,
+  }, async (context) => {
+    const { exited, log, say, shown, control } = await startProcess(context, { DRAIN_TIMEOUT: '0s' });
+    await say('@agent slow 3000 words');
+    await until(() => shown().includes('word1'), () => shown() + log());
+    await control.revoke({ error: 'token_revoked' });
+    const [code] = await exited;
+    context.expect(code).toBe(1);
+    const loud = log()
+      .split('\n')
+      .filter((line) => line.includes('Slack refuses a token for good'));
+    context.expect(loud).toHaveLength(1);
+    context.expect(loud[0]).toContain('was refused by Slack: token_revoked');
+  });
+
+  it('outlives an outage of Slack: the turn goes on and is shown when Slack is back', {
+    timeout: 90_000,
+  }, async (context) => {
+    const { child, exited, say, shown, control } = await startProcess(context);
+    await say('@agent slow 20 words');
+    await until(() => shown().includes('word1'), () => shown() + log());
+    await control.revoke({ error: 'internal_error' });
+    await control.faults({ socket: 'close' });
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await control.revoke({ error: null });
+    await until(() => shown().includes('word20') && !shown().includes('[Stop]'), shown, 60_000);
+    context.expect(shown().split('word20')).toHaveLength(2);
+    context.expect(child.exitCode).toBeNull();
+    child.kill('SIGTERM');
+    context.expect((await exited)[0]).toBe(0);
+  });
+});
