@@ -79,7 +79,9 @@ class Player {
       if (found.length > 0) throw new Error(`should not be there: ${found.join(', ')}`);
       return;
     }
-    await this.#expect(step.expect, step.thread, step.as, step.within);
+    if ('gone' in step)
+      return this.#until(step, (shown) => step.gone.filter((text) => shown.includes(text)), 'still there');
+    await this.#until(step, (shown) => step.expect.filter((text) => !shown.includes(text)), 'not seen');
   }
 
   async #say(step: Extract<Step, { say: string }>): Promise<void> {
@@ -132,14 +134,18 @@ class Player {
     if (errors) throw new Error(`the modal was refused: ${JSON.stringify(errors)}`);
   }
 
-  async #expect(texts: string[], name: string, user: string, seconds: number): Promise<void> {
-    const thread = this.#thread(name);
-    const until = Date.now() + seconds * 1_000;
+  /** Waits until nothing is `wrong` any more with what the bot has said. */
+  async #until(
+    step: { thread: string; as: string; within: number },
+    wrong: (shown: string) => string[],
+    complaint: string,
+  ): Promise<void> {
+    const thread = this.#thread(step.thread);
+    const until = Date.now() + step.within * 1_000;
     for (;;) {
-      const shown = said(this.#sandbox.slack, thread, user);
-      const missing = texts.filter((text) => !shown.includes(text));
-      if (missing.length === 0) return;
-      if (Date.now() > until) throw new Error(`not seen within ${seconds} s: ${missing.join(', ')}`);
+      const left = wrong(said(this.#sandbox.slack, thread, step.as));
+      if (left.length === 0) return;
+      if (Date.now() > until) throw new Error(`${complaint} within ${step.within} s: ${left.join(', ')}`);
       await sleep(POLL_MS);
     }
   }

@@ -31,6 +31,7 @@ const step = z.union([
   z.strictObject({ command: z.string().startsWith('/'), as: person, in: place }),
   z.strictObject({ expect: texts, as: person, thread: z.string().default('main'), within }),
   z.strictObject({ never: texts, as: person, thread: z.string().default('main') }),
+  z.strictObject({ gone: texts, as: person, thread: z.string().default('main'), within }),
   /** Stops the bridge, or starts it again on the same store; `later`: so many minutes pass meanwhile. */
   z.strictObject({ bridge: z.enum(['stop', 'start']), later: z.number().min(0).default(0) }),
   z.strictObject({ wait: z.number().min(0).max(60_000) }),
