@@ -466,17 +466,20 @@ export class ThreadWorker {
   async #stop(by: UserId): Promise<void> {
     const turn = this.#state.open;
     if (!turn || turn.stoppedBy || this.#ending) return;
+    const names = { users: new Map(), channels: new Map() };
+    const line = (item: InboxItem) => oneLine(spansText(item.spans, names, this.#parts.botUser), 80);
     let dropped: InboxItem[] = [];
     await this.#state.update((record) => {
       // As it is on disk: a message may have arrived that this worker has not heard of yet.
       dropped = record.inbox;
-      return { ...changeTurn(record, { stoppedBy: by }), inbox: [] };
+      // Said by the turn itself, too: the notice below is lost with the process.
+      const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
+      const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
+      return { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
     });
     this.#log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
     this.#state.dirty = true;
     if (dropped.length > 0) {
-      const names = { users: new Map(), channels: new Map() };
-      const line = (item: InboxItem) => oneLine(spansText(item.spans, names, this.#parts.botUser), 80);
       const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
       this.#say(['Stopped; these messages were waiting and will not run:', ...texts].join('\n'));
     }
@@ -793,6 +796,7 @@ export class ThreadWorker {
       this.#log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
       return undefined;
     }
+    this.#keepForNext();
     this.#state.turn = foldTurn(this.#state.turn, event);
     const connection = this.#link.ready;
     if (!this.#gap || !connection || id === null) return this.#end(this.#endingNow());
@@ -811,6 +815,14 @@ export class ThreadWorker {
       },
     );
     return undefined;
+  }
+
+  /** An end that comes late, after a replay told of the next turn: what Letta waits for is the next one's. */
+  #keepForNext(): void {
+    if (this.#link.loop !== 'waiting_on_approval') return;
+    const { openApprovals, approvals } = this.#state.turn;
+    const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
+    this.#held.unshift(...open.map((request): Held => ({ type: 'approval-asked', request })));
   }
 
   #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {

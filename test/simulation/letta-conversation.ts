@@ -77,6 +77,11 @@ export class SimConversation {
     return this.#turn !== null || waiting || this.#background.length > 0;
   }
 
+  /** What runs was not asked for by people. */
+  get acting(): boolean {
+    return this.#turn?.truth.origin === 'agent';
+  }
+
   // ---- what clients see ------------------------------------------------------------------------
 
   emit(type: string, body: Json): void {

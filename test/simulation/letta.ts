@@ -381,7 +381,8 @@ export class SimLetta implements Host {
     const ms = this.chance.between(1_500, 40_000);
     this.story.add('letta', `its process dies, for ${Math.round(ms / 1000)} s`);
     this.#up = false;
-    const keepsPartial = this.chance.chance(0.5);
+    // A device writes an answer down when its run has ended; the App Server's own loss of a client keeps a part.
+    const keepsPartial = this.kind === 'app-server' && this.chance.chance(0.5);
     for (const conversation of this.conversations.values()) conversation.restart(keepsPartial);
     for (const lane of [...this.lanes]) lane.lose({ kind: 'closed', code: 1006, text: '' });
     this.#eventSeq = 0;
@@ -426,7 +427,16 @@ export class SimLetta implements Host {
     }
   }
 
+  #heard({ id }: SimConversation): boolean {
+    return [...this.lanes].some(
+      (lane) => lane.subscribed.has(id) || lane.url.searchParams.get('conversationId') === id,
+    );
+  }
+
+  /** A turn that nobody asked for may wait for consent where nobody listens: no wonder that it waits for ever. */
   get busy(): boolean {
-    return [...this.conversations.values()].some((conversation) => conversation.busy);
+    return [...this.conversations.values()].some(
+      (conversation) => conversation.busy && !(conversation.acting && !this.#heard(conversation)),
+    );
   }
 }

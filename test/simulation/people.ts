@@ -174,11 +174,12 @@ export class SimPeople {
     // Stop is pressed now and then only, or nothing would ever end well.
     if (parseActionId(button.actionId)?.name === 'stop' && chance.chance(0.75)) return;
     const [asked] = asksOf(button.message);
-    const user = asked && chance.chance(0.7) ? asked : chance.pick([...MEMBERS, GUEST]);
+    const anybody = button.message.channel === DM ? MEMBERS[0] : chance.pick([...MEMBERS, GUEST]);
+    const user = asked && chance.chance(0.7) ? asked : anybody;
     this.#press(button, user);
     if (chance.chance(0.2)) {
-      const other = chance.chance(0.5) ? user : chance.pick(MEMBERS);
       const second = chance.chance(0.5) ? button : chance.pick(buttons);
+      const other = second.message.channel === DM ? MEMBERS[0] : chance.chance(0.5) ? user : chance.pick(MEMBERS);
       this.#clock.after(chance.between(1, 300), () => this.#press(second, other));
     }
   }

@@ -365,10 +365,29 @@ export class World {
         `no rest: ${[...this.disk.rows('active').keys()].join(' ')} ${this.#undelivered} ${this.#listening} ${this.letta.busy}`,
       );
     await this.clock.runUntil(this.clock.now() + AFTER_REST_MS);
+    this.#judgeRest();
+    // What a failed write left behind is gone after the next start.
+    this.#stop();
+    await this.clock.runUntil(this.clock.now() + 5 * 60_000);
+  }
+
+  #judgeRest(): void {
+    const lanes = [...this.letta.dialled].filter((lane) => lane.held).length;
+    if (lanes > 0) this.story.violation(`${lanes} lanes are left open`);
+    const timers = this.life?.clock.waiting() ?? 0;
+    if (timers > 0) this.story.violation(`${timers} timers are left`);
+  }
+
+  #active(): boolean {
+    return [...this.disk.rows('threads').values()].some((value) => {
+      const { record } = readRecord(value);
+      const open = record.approvals.some((approval) => approval.state.state === 'open');
+      return record.turn !== null || record.inbox.length > 0 || record.background || open;
+    });
   }
 
   #quiet(): boolean {
-    return this.#listening && this.#undelivered === 0 && this.disk.rows('active').size === 0 && !this.letta.busy;
+    return this.#listening && this.#undelivered === 0 && !this.#active() && !this.letta.busy;
   }
 
   #note(value: string): void {

@@ -12,11 +12,11 @@ export interface Forms {
 }
 
 export function createForms(fallback: (post: SlackPost) => SlackPost[], log: Log): Forms {
-  /** By part; a turn has few. */
+  /** By kind and part; a turn has few. A card may come to stand where a text was. */
   const levels = new Map<string, 'simpler' | 'plain'>();
 
   function formOf(post: SlackPost): SlackPost[] {
-    const level = levels.get(post.part);
+    const level = levels.get(`${post.kind} ${post.part}`);
     if (level === undefined) return [post];
     if (level === 'plain') return plainPosts(post);
     try {
@@ -30,8 +30,8 @@ export function createForms(fallback: (post: SlackPost) => SlackPost[], log: Log
 
   return {
     apply: (posts) => posts.flatMap(formOf),
-    simplify({ part }) {
-      const whole = part.split('~')[0] ?? part;
+    simplify({ kind, part }) {
+      const whole = `${kind} ${part.split('~')[0] ?? part}`;
       const level = levels.get(whole);
       if (level === 'plain') return false;
       levels.set(whole, level === undefined ? 'simpler' : 'plain');
