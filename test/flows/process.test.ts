@@ -52,7 +52,7 @@ describe.concurrent('the process', () => {
   }, async (context) => {
     const { child, exited, log, say, shown, control } = await startProcess(context);
     await say('@agent slow 15 words');
-    await until(() => shown().includes('word1'), () => shown() + log());
+    await until(() => shown().includes('word1'), shown);
     child.kill('SIGTERM');
     const [code] = await exited;
     context.expect(code).toBe(0);
@@ -65,7 +65,7 @@ describe.concurrent('the process', () => {
   it('told twice exits at once', { timeout: 60_000 }, async (context) => {
     const { child, exited, log, say, shown } = await startProcess(context, { DRAIN_TIMEOUT: '10m' });
     await say('@agent slow 3000 words');
-    await until(() => shown().includes('word1'), () => shown() + log());
+    await until(() => shown().includes('word1'), shown);
     child.kill('SIGTERM');
     await until(() => log().includes('stopping'), log);
     child.kill('SIGTERM');
@@ -79,7 +79,7 @@ describe.concurrent('the process', () => {
   }, async (context) => {
     const { exited, log, say, shown, control } = await startProcess(context, { DRAIN_TIMEOUT: '0s' });
     await say('@agent slow 3000 words');
-    await until(() => shown().includes('word1'), () => shown() + log());
+    await until(() => shown().includes('word1'), shown);
     await control.revoke({ error: 'token_revoked' });
     const [code] = await exited;
     context.expect(code).toBe(1);
@@ -95,7 +95,7 @@ describe.concurrent('the process', () => {
   }, async (context) => {
     const { child, exited, say, shown, control } = await startProcess(context);
     await say('@agent slow 20 words');
-    await until(() => shown().includes('word1'), () => shown() + log());
+    await until(() => shown().includes('word1'), shown);
     await control.revoke({ error: 'internal_error' });
     await control.faults({ socket: 'close' });
     await new Promise((resolve) => setTimeout(resolve, 6_000));
