@@ -52,10 +52,7 @@ describe.concurrent('the process', () => {
   }, async (context) => {
     const { child, exited, log, say, shown, control } = await startProcess(context);
     await say('@agent slow 15 words');
-    await until(
-      () => shown().includes('word1'),
-      () => shown() + log(),
-    );
+    await until(() => shown().includes('word1'), shown);
     child.kill('SIGTERM');
     const [code] = await exited;
     context.expect(code).toBe(0);
@@ -68,10 +65,7 @@ describe.concurrent('the process', () => {
   it('told twice exits at once', { timeout: 60_000 }, async (context) => {
     const { child, exited, log, say, shown } = await startProcess(context, { DRAIN_TIMEOUT: '10m' });
     await say('@agent slow 3000 words');
-    await until(
-      () => shown().includes('word1'),
-      () => shown() + log(),
-    );
+    await until(() => shown().includes('word1'), shown);
     child.kill('SIGTERM');
     await until(() => log().includes('stopping'), log);
     child.kill('SIGTERM');
@@ -85,10 +79,7 @@ describe.concurrent('the process', () => {
   }, async (context) => {
     const { exited, log, say, shown, control } = await startProcess(context, { DRAIN_TIMEOUT: '0s' });
     await say('@agent slow 3000 words');
-    await until(
-      () => shown().includes('word1'),
-      () => shown() + log(),
-    );
+    await until(() => shown().includes('word1'), shown);
     await control.revoke({ error: 'token_revoked' });
     const [code] = await exited;
     context.expect(code).toBe(1);
@@ -102,12 +93,9 @@ describe.concurrent('the process', () => {
   it('outlives an outage of Slack: the turn goes on and is shown when Slack is back', {
     timeout: 90_000,
   }, async (context) => {
-    const { child, exited, say, shown, control, log } = await startProcess(context);
+    const { child, exited, say, shown, control } = await startProcess(context);
     await say('@agent slow 20 words');
-    await until(
-      () => shown().includes('word1'),
-      () => shown() + log(),
-    );
+    await until(() => shown().includes('word1'), shown);
     await control.revoke({ error: 'internal_error' });
     await control.faults({ socket: 'close' });
     await new Promise((resolve) => setTimeout(resolve, 6_000));

@@ -42,7 +42,7 @@ export class HttpDelivery implements Transport {
     try {
       const response = await this.#post(type, body, retry);
       const text = await response.text();
-      entry.ackMs = Math.round(performance.now() - sent);
+      entry.ackMs = Math.round((performance.now() - sent) * 100) / 100;
       const again = response.headers.get('x-slack-no-retry') !== '1';
       if (!response.ok) {
         entry.outcome = 'http_error';

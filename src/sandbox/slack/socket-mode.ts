@@ -151,7 +151,7 @@ export class SocketMode implements Transport {
         resolve({ retry: outcome !== 'acked', reason: outcome });
       };
       this.#acks.set(id, (payload) => {
-        entry.ackMs = Math.round(performance.now() - sent);
+        entry.ackMs = Math.round((performance.now() - sent) * 100) / 100;
         entry.ackPayload = payload;
         settle('acked');
       });

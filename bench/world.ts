@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type App, startApp } from '../src/app.ts';
+import { systemClock, systemRandom } from '../src/clock.ts';
+import { loadConfig } from '../src/config.ts';
+import { createLog } from '../src/ops/log.ts';
+import { noMetrics } from '../src/ops/metrics.ts';
+import { startScriptedLetta } from '../src/sandbox/letta/server.ts';
+import { type SmallSlack, startSlack } from '../src/sandbox/slack/server.ts';
+
+export interface BenchWorld {
+  slack: SmallSlack;
+  /** The bridge on the SQLite file; one at a time. */
+  startBridge(): Promise<App>;
+  close(): Promise<void>;
+}
+
+const TOKEN = 'bench';
+/** Nothing but the bridge takes time. */
+const NO_TIME = { latency: 0, word: 0, tool: 0, pump: 0, settle: 0, subagent: 0, scale: 1 };
+
+/** A small Slack without rate limits and a scripted Letta that answers at once, on loopback. */
+export async function startWorld(database: string): Promise<BenchWorld> {
+  const slack = await startSlack({ limits: 'off' });
+  const letta = await startScriptedLetta({ surface: 'app-server', token: TOKEN, timings: NO_TIME });
+  const config = loadConfig({
+    SLACK_API_URL: slack.url,
+    SLACK_BOT_TOKEN: slack.tokens.bot,
+    SLACK_APP_TOKEN: slack.tokens.app,
+    SLACK_ALLOWED_USERS: 'members',
+    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    LETTA_APP_SERVER_URL: letta.url,
+    LETTA_APP_SERVER_TOKEN: TOKEN,
+    STORE: `sqlite://${database}`,
+  });
+  const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });
+  const world = { clock: systemClock, random: systemRandom, log, metrics: noMetrics };
+  return {
+    slack,
+    startBridge: () => startApp(config, world, new AbortController().signal),
+    async close() {
+      await slack.close();
+      await letta.close();
+    },
+  };
+}
+
+/** @throws Error when it takes longer than 30 s: a benchmark that hangs is a finding, not a wait. */
+export async function waitFor(what: string, check: () => boolean, seen = () => ''): Promise<void> {
+  const end = performance.now() + 30_000;
+  while (!check()) {
+    if (performance.now() > end) throw new Error(`did not come about within 30 s: ${what} ${seen()}`);
+    await sleep(2);
+  }
+}
