@@ -12,7 +12,7 @@ type Json = Record<string, unknown>;
 
 export type LettaKind = 'app-server' | 'hosted';
 
-export const AGENT = 'agent-1';
+const AGENT = 'agent-1';
 const DEVICE = 'device-1';
 /** What a device sends on its control socket; all else goes on the stream (PROTOCOL.md 3.3). */
 const isControl = (type: string) => !['stream_delta'].includes(type) && !type.startsWith('update_');
@@ -102,7 +102,7 @@ export class SimLetta implements Host {
     };
   }
 
-  #accept(lane: SimLane): void {
+  #accept(lane: SimLane) {
     if (this.kind === 'app-server') {
       if (!this.#up) return lane.refuse({ kind: 'unreachable', text: 'ECONNREFUSED' });
     } else {
@@ -114,7 +114,7 @@ export class SimLetta implements Host {
     for (const conversation of this.conversations.values()) conversation.wake();
   }
 
-  #gone(lane: SimLane): void {
+  #gone(lane: SimLane) {
     this.lanes.delete(lane);
     if (this.kind !== 'app-server') return;
     for (const id of lane.subscribed) {
@@ -128,7 +128,7 @@ export class SimLetta implements Host {
     return [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
   }
 
-  emit(conversation: SimConversation, type: string, body: Json): void {
+  emit(conversation: SimConversation, type: string, body: Json) {
     const { runtime } = conversation;
     if (this.kind === 'app-server') {
       for (const lane of this.lanes) {
@@ -143,7 +143,7 @@ export class SimLetta implements Host {
   }
 
   /** To one listener; behind the relay there is no such thing. */
-  #emitTo(lane: SimLane, runtime: Json, type: string, body: Json): void {
+  #emitTo(lane: SimLane, runtime: Json, type: string, body: Json) {
     lane.eventSeq += 1;
     lane.deliver(this.#envelope(type, body, runtime, lane.eventSeq));
   }
@@ -160,7 +160,7 @@ export class SimLetta implements Host {
   }
 
   /** From the device over one of its two sockets to the router, and from there to every socket of the conversation. */
-  #route(conversationId: string, frame: Json): void {
+  #route(conversationId: string, frame: Json) {
     const { clock, chance, faults } = this;
     const which = isControl(String(frame.type)) ? 'control' : 'stream';
     const ms = chance.between(0, 5) + (chance.chance(0.2) ? chance.between(0, faults.skew) : 0);
@@ -178,7 +178,7 @@ export class SimLetta implements Host {
     });
   }
 
-  #reply(lane: SimLane, conversationId: string | null, frame: Json): void {
+  #reply(lane: SimLane, conversationId: string | null, frame: Json) {
     if (this.kind === 'app-server') return lane.deliver(frame);
     if (this.#routed && this.#up)
       this.#route(conversationId ?? String(lane.url.searchParams.get('conversationId')), frame);
@@ -186,7 +186,7 @@ export class SimLetta implements Host {
 
   // ---- frames that come ------------------------------------------------------------------------
 
-  #receive(lane: SimLane, frame: Json): void {
+  #receive(lane: SimLane, frame: Json) {
     if (this.kind === 'hosted') {
       if (frame.type === 'ack') return void lane.unacked.delete(Number(frame.seq));
       if (frame.type === 'ping') return lane.deliver({ type: 'pong' });
@@ -208,7 +208,7 @@ export class SimLetta implements Host {
     this.#handle(lane, frame);
   }
 
-  #handle(lane: SimLane, frame: Json): void {
+  #handle(lane: SimLane, frame: Json) {
     const { request_id } = frame;
     switch (frame.type) {
       case 'runtime_start':
@@ -230,7 +230,7 @@ export class SimLetta implements Host {
     }
   }
 
-  #handleScoped(lane: SimLane, frame: Json): void {
+  #handleScoped(lane: SimLane, frame: Json) {
     const { request_id } = frame;
     const ref = (frame.runtime ?? {}) as Json;
     const conversation = this.conversations.get(String(ref.conversation_id));
@@ -258,7 +258,7 @@ export class SimLetta implements Host {
     }
   }
 
-  #input(lane: SimLane, conversation: SimConversation, frame: Json): void {
+  #input(lane: SimLane, conversation: SimConversation, frame: Json) {
     const { request_id } = frame;
     const { id, runtime } = conversation;
     const payload = (frame.payload ?? {}) as Json;
@@ -277,7 +277,7 @@ export class SimLetta implements Host {
     go();
   }
 
-  #runtimeStart(lane: SimLane, frame: Json): void {
+  #runtimeStart(lane: SimLane, frame: Json) {
     const { request_id, agent_id, conversation_id } = frame;
     const no = (error: string) =>
       this.#reply(lane, null, { type: 'runtime_start_response', request_id, success: false, runtime: null, error });
@@ -291,7 +291,7 @@ export class SimLetta implements Host {
     this.#reply(lane, known.id, { type: 'runtime_start_response', ...body });
   }
 
-  #replay(lane: SimLane, conversation: SimConversation, recover: boolean): void {
+  #replay(lane: SimLane, conversation: SimConversation, recover: boolean) {
     const tell = (type: string, body: Json) =>
       this.kind === 'app-server'
         ? this.#emitTo(lane, conversation.runtime, type, body)
@@ -356,14 +356,14 @@ export class SimLetta implements Host {
   // ---- faults ----------------------------------------------------------------------------------
 
   /** The network between the bridge and Letta breaks at one place. */
-  loseLane(): void {
+  loseLane() {
     const lanes = [...this.lanes];
     if (lanes.length === 0) return;
     this.story.add('net', 'a lane breaks');
     this.chance.pick(lanes).lose();
   }
 
-  freezeLane(): void {
+  freezeLane() {
     const lanes = [...this.lanes];
     if (lanes.length === 0) return;
     const ms = this.chance.between(1_000, 90_000);
@@ -371,12 +371,12 @@ export class SimLetta implements Host {
     this.chance.pick(lanes).freeze(ms);
   }
 
-  redeliver(): void {
+  redeliver() {
     for (const lane of this.lanes) lane.redeliver();
   }
 
   /** The process dies with everything that runs, and is back after a while. */
-  restart(): void {
+  restart() {
     if (!this.#up) return;
     const ms = this.chance.between(1_500, 40_000);
     this.story.add('letta', `its process dies, for ${Math.round(ms / 1000)} s`);
@@ -396,7 +396,7 @@ export class SimLetta implements Host {
   }
 
   /** Hosted: the device's sockets to the router are away for a while; clients may not notice. */
-  unroute(): void {
+  unroute() {
     if (this.kind !== 'hosted' || !this.#routed || !this.#up) return;
     const { chance, clock } = this;
     const ms = chance.between(500, 25_000);
@@ -414,7 +414,7 @@ export class SimLetta implements Host {
   }
 
   /** The agent starts something by itself. */
-  act(): void {
+  act() {
     const all = [...this.conversations.values()];
     if (all.length === 0 || !this.#up) return;
     const conversation = this.chance.pick(all);

@@ -65,7 +65,7 @@ export class SimPeople {
   }
 
   /** Somebody does something. */
-  act(): void {
+  act() {
     const chance = this.#chance;
     const luck = chance.next();
     if (this.#threads.length === 0 || luck < 0.08) return this.#open();
@@ -75,7 +75,7 @@ export class SimPeople {
   }
 
   /** Whoever is asked says yes. */
-  answerAll(): void {
+  answerAll() {
     const seen = new Set<string>();
     for (const button of this.#slack.buttons()) {
       const [asked] = asksOf(button.message);
@@ -88,7 +88,7 @@ export class SimPeople {
 
   // ---- writing ---------------------------------------------------------------------------------
 
-  #open(): void {
+  #open() {
     const chance = this.#chance;
     if (this.#threads.length >= this.#mostThreads) return this.#reply();
     if (chance.chance(0.2) && !this.#threads.some((thread) => thread.root === null)) {
@@ -103,7 +103,7 @@ export class SimPeople {
     return undefined;
   }
 
-  #reply(): void {
+  #reply() {
     const chance = this.#chance;
     const { channel, root } = chance.pick(this.#threads);
     const user = channel === DM ? MEMBERS[0] : chance.chance(0.05) ? GUEST : chance.pick(MEMBERS);
@@ -116,7 +116,7 @@ export class SimPeople {
     }
   }
 
-  #command(): void {
+  #command() {
     const chance = this.#chance;
     const { channel, root } = chance.pick(this.#threads);
     const user = channel === DM ? MEMBERS[0] : chance.pick(MEMBERS);
@@ -166,7 +166,7 @@ export class SimPeople {
 
   // ---- clicking --------------------------------------------------------------------------------
 
-  #click(): void {
+  #click() {
     const chance = this.#chance;
     const buttons = this.#slack.buttons();
     if (buttons.length === 0) return;
@@ -184,7 +184,7 @@ export class SimPeople {
     }
   }
 
-  #press({ message, actionId, token }: Button, user: string): void {
+  #press({ message, actionId, token }: Button, user: string) {
     const parsed = parseActionId(actionId);
     if (!parsed) return;
     const text = visibleText(message);
