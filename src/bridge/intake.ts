@@ -67,7 +67,8 @@ export class BridgeIntake implements Intake {
     const relevance = relevanceOf(message, record, botUser);
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
-    if (this.#recent.has(message.key) || (record && hasSeen(record, message.key))) return { outcome: 'repeated' };
+    if (this.#recent.has(message.key)) return { outcome: 'repeated' };
+    if (record && hasSeen(record, message.key)) return this.#repeated(record, message.key);
 
     const person = await this.#parts.people.person(message.user, message.team);
     const place = { channel: message.channel, channelKind: message.channelKind, external: message.external };
@@ -142,6 +143,12 @@ export class BridgeIntake implements Intake {
     }
     if (outcome.outcome === 'accepted') workers.wake(key, stored);
     return outcome;
+  }
+
+  /** A write that failed may have been done all the same: then nobody has told the worker yet. */
+  #repeated(record: ThreadRecord, key: MessageKey): MessageOutcome {
+    if (record.inbox.some((item) => item.key === key)) this.#parts.workers.wake(record.key, record);
+    return { outcome: 'repeated' };
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {
