@@ -88,7 +88,8 @@ export class BridgeIntake implements Intake {
     const relevance = relevanceOf(message, record, botUser);
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
-    if (this.#recent.has(message.key) || (record && hasSeen(record, message.key))) return { outcome: 'repeated' };
+    if (this.#recent.has(message.key)) return { outcome: 'repeated' };
+    if (record && hasSeen(record, message.key)) return this.#repeated(record, message.key);
 
     if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
@@ -223,6 +224,12 @@ export class BridgeIntake implements Intake {
     const { team, ts } = message;
     const channel = this.#parts.channels?.current(team, message.channel) ?? message.channel;
     return channel === message.channel ? message : { ...message, channel, key: makeMessageKey({ team, channel, ts }) };
+  }
+
+  /** A write that failed may have been done all the same: then nobody has told the worker yet. */
+  #repeated(record: ThreadRecord, key: MessageKey): MessageOutcome {
+    if (record.inbox.some((item) => item.key === key)) this.#parts.workers.wake(record.key, record);
+    return { outcome: 'repeated' };
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {

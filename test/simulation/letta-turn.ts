@@ -61,7 +61,7 @@ export class SimTurn {
     this.truth = truth;
     const { chance } = conversation.host;
     this.#pace = chance.chance(0.15) ? chance.between(2, 20) : chance.between(0.2, 1.5);
-    this.#length = chance.chance(0.12) ? 1 + chance.int(40) : 1;
+    this.#length = chance.chance(0.05) ? 2 + chance.int(20) : 1;
   }
 
   async play(): Promise<void> {

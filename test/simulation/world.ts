@@ -109,7 +109,7 @@ export class World {
     };
     this.#ackLost = some(0.2);
     return {
-      deeds: chance.between(1_500, 12_000),
+      deeds: chance.between(1_000, 8_000),
       crash: some(1.2),
       stop: some(0.5),
       lane: some(2.5),
@@ -292,7 +292,7 @@ export class World {
     const chance = this.#chance;
     this.story.add('world', `seed ${this.seed}: ${this.mode}`);
     this.#start();
-    const until = this.clock.now() + chance.between(1, 7) * 60_000;
+    const until = this.clock.now() + chance.between(0.4, 2.2) * 60_000;
     const deeds = () => {
       if (this.clock.now() >= until) return;
       this.people.act();

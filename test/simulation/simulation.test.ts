@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { failedSeeds } from './failed-seeds.ts';
+import { simulate } from './world.ts';
+
+const SEEDS = Number(process.env.SEEDS ?? 150);
+const FIRST = Number(process.env.SEED ?? 1);
+
+it('keeps every promise in every one of many worlds', async () => {
+  for (let seed = FIRST; seed < FIRST + SEEDS; seed += 1) {
+    const { violations } = await simulate(seed);
+    expect(violations, `npm run simulate -- --seed ${seed}`).toEqual([]);
+  }
+}, 120_000);
+
+it.each(failedSeeds)('seed %i does not fail again: %s', async (seed) => {
+  expect((await simulate(seed)).violations).toEqual([]);
+});
+
+it('tells the same story for the same seed', async () => {
+  const [first, second] = [await simulate(7), await simulate(7)];
+  expect(second.story.join('\n')).toBe(first.story.join('\n'));
+  expect(first.story.length).toBeGreaterThan(100);
+});
