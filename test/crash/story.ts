@@ -7,8 +7,8 @@ import type { Stage } from './stage.ts';
 /** `words`: a streamed answer. `tool`: a command that asks first and leaves a line in a file. */
 export type Kind = 'words' | 'tool';
 
-export const CHANNEL = 'C01GEN';
-export const ALICE = 'U01ALICE';
+const CHANNEL = 'C01GEN';
+const ALICE = 'U01ALICE';
 const WORDS = 60;
 const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
 const ENDED = /\d (ms|s|min|h)$|\d min \d+ s$/;
