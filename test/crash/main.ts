@@ -40,6 +40,13 @@ const wanted = (choice: string[] | undefined, name: string) => choice === undefi
 
 const rows: Row[] = [];
 let trouble = 0;
+let closeNow: (() => Promise<unknown>) | null = null;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    const closed = closeNow?.() ?? Promise.resolve();
+    void closed.catch(() => null).then(() => process.exit(1));
+  });
+}
 
 function note(mode: string, what: string, step: string, round: number, verdict: Verdict): void {
   const order = [MODES as readonly string[], WHAT, STEPS].reduce(
@@ -57,6 +64,12 @@ async function runMode(mode: Surface): Promise<void> {
   const seconds = () => `${((Date.now() - began) / 1_000).toFixed(0)} s`;
   const letta = await startRealLetta(mode);
   const stages: Stage[] = [];
+  const close = async () => {
+    const codes = await Promise.all(stages.map((stage) => stage.close()));
+    await letta.close();
+    return codes;
+  };
+  closeNow = close;
   try {
     for (let n = 0; n <= STAGES; n += 1) stages.push(await Stage.open(letta));
     const [apart, ...others] = stages;
@@ -96,8 +109,8 @@ async function runMode(mode: Surface): Promise<void> {
     }
     say(`${mode}: done after ${seconds()}`);
   } finally {
-    const codes = await Promise.all(stages.map((stage) => stage.close()));
-    await letta.close();
+    closeNow = null;
+    const codes = await close();
     if (codes.some((code) => code !== 0)) {
       trouble += 1;
       say(`${mode}: bridges did not stop cleanly on SIGTERM: exit codes ${codes.join(', ')}`);
