@@ -20,6 +20,12 @@ const UP_WITHIN_MS = 30_000;
 const STOPS_WITHIN_MS = 30_000;
 const LINES_KEPT = 20_000;
 
+const running = new Set<ChildProcess>();
+// Whatever ends this process: no bridge outlives it.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** @param onLine hears of each line as soon as it is read. */
 export async function startBridge(
   cwd: string,
@@ -28,7 +34,8 @@ export async function startBridge(
 ): Promise<Bridge> {
   const env = { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8', LOG_LEVEL: 'debug', ...settings };
   const child = spawn(process.execPath, [main], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const gone = ended(child);
+  running.add(child);
+  const gone = ended(child).finally(() => running.delete(child));
   const up = Promise.withResolvers<void>();
   const bridge: Bridge = {
     lines: [],

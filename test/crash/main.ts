@@ -8,6 +8,8 @@ import { BRIDGE_STEPS, FROZEN_STEPS, LETTA_STEPS } from './steps.ts';
 import { failed, type Row, table } from './table.ts';
 
 const MODES: readonly Surface[] = ['app-server', 'single', 'pair'];
+const WHAT: readonly string[] = ['bridge-killed', 'letta-killed', 'letta-frozen', 'slack-frozen'];
+const STEPS: readonly string[] = [...BRIDGE_STEPS.map(({ name }) => name), 'meanwhile'];
 /** Bridges that share a Letta: what takes its time is waiting, not work. */
 const STAGES = 3;
 
@@ -15,7 +17,7 @@ const USAGE = `Kills and freezes the real processes at each step of a turn, and 
 
   --rounds N     default 1; later rounds strike a little later in the step
   --mode M       app-server, single, pair; may be repeated
-  --what W       bridge-killed, letta-killed, letta-frozen, slack-frozen; may be repeated
+  --what W       ${WHAT.join(', ')}; may be repeated
   --step S       ${BRIDGE_STEPS.map(({ name }) => name).join(', ')}; may be repeated
 `;
 
@@ -38,9 +40,20 @@ const wanted = (choice: string[] | undefined, name: string) => choice === undefi
 
 const rows: Row[] = [];
 let trouble = 0;
+let closeNow: (() => Promise<unknown>) | null = null;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    const closed = closeNow?.() ?? Promise.resolve();
+    void closed.catch(() => null).then(() => process.exit(1));
+  });
+}
 
 function note(mode: string, what: string, step: string, round: number, verdict: Verdict): void {
-  const row = { mode, what, step, round, verdict };
+  const order = [MODES as readonly string[], WHAT, STEPS].reduce(
+    (sum, list, at) => sum * 100 + list.indexOf([mode, what, step][at] ?? ''),
+    0,
+  );
+  const row = { mode, what, step, round, order, verdict };
   rows.push(row);
   if (failed(row))
     say(`\n${mode}, ${what}, ${step}, round ${round}:\n${verdict.faults.join('\n')}\n${verdict.story}\n`);
@@ -51,6 +64,12 @@ async function runMode(mode: Surface): Promise<void> {
   const seconds = () => `${((Date.now() - began) / 1_000).toFixed(0)} s`;
   const letta = await startRealLetta(mode);
   const stages: Stage[] = [];
+  const close = async () => {
+    const codes = await Promise.all(stages.map((stage) => stage.close()));
+    await letta.close();
+    return codes;
+  };
+  closeNow = close;
   try {
     for (let n = 0; n <= STAGES; n += 1) stages.push(await Stage.open(letta));
     const [apart, ...others] = stages;
@@ -90,8 +109,8 @@ async function runMode(mode: Surface): Promise<void> {
     }
     say(`${mode}: done after ${seconds()}`);
   } finally {
-    const codes = await Promise.all(stages.map((stage) => stage.close()));
-    await letta.close();
+    closeNow = null;
+    const codes = await close();
     if (codes.some((code) => code !== 0)) {
       trouble += 1;
       say(`${mode}: bridges did not stop cleanly on SIGTERM: exit codes ${codes.join(', ')}`);

@@ -6,6 +6,8 @@ export interface Row {
   what: string;
   step: string;
   round: number;
+  /** Rows of a table stand in this order; stories end in any. */
+  order: number;
   verdict: Verdict;
 }
 
@@ -15,7 +17,8 @@ export function failed({ verdict }: Row): boolean {
 
 /** One line per mode, deed and step; rounds are summed up. */
 export function table(rows: readonly Row[]): string {
-  const groups = Map.groupBy(rows, ({ mode, what, step }) => `${mode}\t${what}\t${step}`);
+  const inOrder = [...rows].sort((a, b) => a.order - b.order);
+  const groups = Map.groupBy(inOrder, ({ mode, what, step }) => `${mode}\t${what}\t${step}`);
   const head = ['mode', 'what', 'step', 'rounds', 'lost', 'doubled', 'left over', 'outcome', 'settled after'];
   const lines = [...groups].map(([key, group]) => {
     const verdicts = group.map(({ verdict }) => verdict);
