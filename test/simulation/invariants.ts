@@ -227,6 +227,10 @@ function judgeStorage({ disk, story }: World): void {
       if (approval.state.state === 'open') story.violation(`${key} still has an open approval`);
       tokens.add(approval.token);
     }
+    for (const offer of record.offers) {
+      if (offer.display !== 'shown') story.violation(`${key} still has an offer that nobody was shown`);
+      tokens.add(offer.token);
+    }
   }
   for (const token of disk.rows('tokens').keys()) {
     if (!tokens.has(token)) story.violation(`a token of nothing is left: ${token}`);
