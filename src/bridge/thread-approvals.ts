@@ -25,7 +25,7 @@ import { setApproval } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Clock, Log, Person, Random } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
-import type { ApprovalRecord, OpenTurn } from './thread-record.ts';
+import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
 import { foldTurn } from './turn.ts';
 
@@ -212,10 +212,16 @@ export class ThreadApprovals {
   }
 
   async #decide(record: ApprovalRecord, decided: Decided, person: Person): Promise<{ result: 'decided' }> {
-    const { state, clock, log } = this.#parts;
+    const { state, mailbox, clock, log } = this.#parts;
     const { decision, words, send } = decided;
     const next = { state: 'decided', decision, by: person.id, at: clock.now(), words } as const;
-    await state.update((now) => setApproval(now, record.token, next));
+    try {
+      await state.update((now) => setApproval(now, record.token, next));
+    } catch (error) {
+      // It may be on disk all the same, and nobody would tell Letta: the card is open again, as the person is told.
+      mailbox.post(() => state.insist((now) => reopened(now, record.token, next)));
+      throw error;
+    }
     const { requestId: request, tool, digest } = record;
     log.info({ request, tool, digest, decision, by: person.id }, 'approval decided');
     this.#decisions.set(record.requestId, send);
@@ -250,4 +256,11 @@ export class ThreadApprovals {
       },
     );
   }
+}
+
+/** The record with that very decision taken back. */
+function reopened(record: ThreadRecord, token: Token, decided: { by: string; at: number }): ThreadRecord {
+  const state = record.approvals.find((approval) => approval.token === token)?.state;
+  const isThat = state?.state === 'decided' && state.by === decided.by && state.at === decided.at;
+  return isThat ? setApproval(record, token, { state: 'open' }) : record;
 }

@@ -154,7 +154,9 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
   }
   const voided = seen.filter((word) => taken.includes(word));
   if (voided.length > 0) story.violation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
-  const done = [...owners].filter((owner) => owner.ending === 'done');
+  // What the agent said by itself may stand in a turn of people that was sent meanwhile: that turn's end is not its own.
+  const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
+  const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
   if (done.length === 0) return;
   if (turn.end !== 'end_turn') story.violation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
   // What the agent said before the message joined its turn may stay away after a restart.

@@ -179,8 +179,11 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
       if (retried.has(message.runId) || item.text.length <= message.length) continue;
       found.push({ type: 'text-repaired', runId: message.runId, messageId: item.id, text: item.text });
     } else if (at >= start && at < end && known.size < KEPT) {
-      const later = items.slice(at + 1, end).find((other) => known.has(other.id));
-      const before = later?.id ?? unwritten?.messageId;
+      const below = items.slice(at + 1, end);
+      const later = below.find((other) => known.has(other.id));
+      const isShown = (other: HistoryItem) =>
+        other.kind === 'assistant' && other.text !== '' && !retried.has(known.get(other.id)?.runId ?? '');
+      const before = below.find(isShown)?.id ?? unwritten?.messageId;
       const runId = (later && known.get(later.id)?.runId) ?? fallback;
       found.push({
         type: 'text-repaired',
@@ -191,7 +194,8 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
       });
     }
   }
-  return found;
+  // From the last to the first: what a message stands before is there when its turn comes.
+  return found.reverse();
 }
 
 /** The turn after those repairs: the runs whose messages the history had are whole. */
