@@ -51,8 +51,18 @@ function endingOf(message: SlackMessage): Ending {
   return 'done';
 }
 
-function judgeLiveElements({ slack, story }: World, shown: Map<string, Shown>): void {
-  for (const button of slack.buttons()) story.violation(`${button.actionId} is left at ${button.message.ts}`);
+/** Offers stand until somebody takes them; their buttons are no leftovers. */
+function openOffers({ disk }: World) {
+  return [...disk.rows('threads').values()].flatMap((row) =>
+    readRecord(row).record.offers.filter((offer) => offer.state.state === 'open'),
+  );
+}
+
+function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
+  const { slack, story } = world;
+  const offers = openOffers(world);
+  const left = slack.buttons().filter(({ token }) => !offers.some((offer) => offer.token === token));
+  for (const button of left) story.violation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.violation(`${turn.id} looks alive`);
     const endings = turn.posts.filter((post) => post.blocks.at(-1)?.type === 'context');
@@ -100,7 +110,8 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
       (post) => post.user === BOT && post.onlyFor === null && visibleText(post).includes(name),
     );
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
-    if (!dropped && !ended) story.violation(`${name} is lost: it never ran and nobody was told`);
+    const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
+    if (!dropped && !ended && !offered) story.violation(`${name} is lost: it never ran and nobody was told`);
   }
 }
 

@@ -408,6 +408,7 @@ interface Row {
   turn: { id: string; items: { key: string }[] } | null;
   approvals: { token: string; state: { state: string } }[];
   seen: { key: string }[];
+  offers: { token: string; display: string; state: { state: string }; items: { key: string }[] }[];
   background: boolean;
 }
 
