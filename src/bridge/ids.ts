@@ -78,6 +78,11 @@ export function clientMessageId(key: MessageKey, attempt = 0): string {
   return attempt === 0 ? base : `${base}-again${attempt}`;
 }
 
+/** Whether a message at Letta was sent by a bridge, by its id. */
+export function isClientMessageId(id: string): boolean {
+  return id.startsWith('slack-');
+}
+
 export function makeTurnId(random: string): TurnId {
   return `turn-${random}` as TurnId;
 }

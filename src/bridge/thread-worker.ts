@@ -648,7 +648,7 @@ export class ThreadWorker {
     const connection = this.#link.ready;
     if (turn?.state !== 'submitted' || !connection || this.#ending) return undefined;
     const id = turn.clientMessageId;
-    if (id === null || failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false), this.#cutOff());
+    if (failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false), this.#cutOff());
     this.#looks += 1;
     this.#looking = true;
     const look = this.#looks;
@@ -659,7 +659,7 @@ export class ThreadWorker {
         if (!stillWanted()) return;
         const { turnsDieWithLink } = this.#parts;
         if (found.arrived) {
-          this.#state.turn = withHistory(this.#state.turn, found.texts);
+          this.#state.turn = withHistory(this.#state.turn, found);
           // It came late, and begins only now.
           const begins = !turnsDieWithLink && !found.answered && this.#link.loop !== 'idle';
           if (!begins) {
@@ -693,10 +693,10 @@ export class ThreadWorker {
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
-  async #find(connection: AgentConnection, id: string): Promise<Found> {
+  async #find(connection: AgentConnection, id: string | null): Promise<Found> {
     const found = findTurn(await connection.history(HISTORY_ITEMS), id);
     if (found.arrived) return found;
-    if (this.#link.knows(id)) return { arrived: true, texts: [], answered: false };
+    if (id === null || this.#link.knows(id)) return { arrived: true, texts: [], answered: false };
     return findTurn(await connection.history(HISTORY_DEEP), id);
   }
 
@@ -800,14 +800,14 @@ export class ThreadWorker {
     this.#keepForNext();
     this.#state.turn = foldTurn(this.#state.turn, event);
     const connection = this.#link.ready;
-    if (!this.#gap || !connection || id === null) return this.#end(this.#endingNow());
+    if (!this.#gap || !connection) return this.#end(this.#endingNow());
     // What was said while nobody listened stands in the history only.
     this.#leave();
     this.#mailbox.away(
       connection.history(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, id);
-        if (found.arrived) this.#state.turn = withHistory(this.#state.turn, found.texts);
+        if (found.arrived) this.#state.turn = withHistory(this.#state.turn, found);
         return this.#finish(this.#endingNow());
       },
       (error) => {

@@ -1,4 +1,5 @@
 import type { HistoryItem, LoopStatus } from './agent-event.ts';
+import { isClientMessageId } from './ids.ts';
 import type { OpenTurn } from './thread-record.ts';
 import type { TurnState } from './turn.ts';
 
@@ -21,10 +22,17 @@ export type Found =
   | { arrived: false }
   | { arrived: true; texts: { messageId: string; text: string }[]; answered: boolean };
 
-/** @param history oldest first */
-export function findTurn(history: readonly HistoryItem[], clientMessageId: string): Found {
-  const at = history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
-  if (at < 0) return { arrived: false };
+/**
+ * @param history oldest first
+ * @param clientMessageId `null` for a turn that Letta began by itself: then the newest input is its, unless it is ours
+ */
+export function findTurn(history: readonly HistoryItem[], clientMessageId: string | null): Found {
+  const begins = (item: HistoryItem) =>
+    item.kind === 'user' && (clientMessageId === null || item.clientMessageId === clientMessageId);
+  const at = history.findLastIndex(begins);
+  const input = history[at];
+  if (input?.kind !== 'user') return { arrived: false };
+  if (clientMessageId === null && isClientMessageId(input.clientMessageId ?? '')) return { arrived: false };
   const rest = history.slice(at + 1);
   // The next person's input ends it; reminders that the server adds have no id of ours.
   const end = rest.findIndex((item) => item.kind === 'user' && item.clientMessageId !== null);
@@ -35,10 +43,12 @@ export function findTurn(history: readonly HistoryItem[], clientMessageId: strin
 
 /**
  * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
- * an abort leaves less behind (PROTOCOL.md 7).
+ * an abort leaves less behind (PROTOCOL.md 7). Of a turn that was answered the history has all: text that it does not
+ * know was taken back by a retry while nobody listened.
  */
-export function withHistory(state: TurnState, texts: readonly { messageId: string; text: string }[]): TurnState {
-  const parts = [...state.parts];
+export function withHistory(state: TurnState, { texts, answered }: Found & { arrived: true }): TurnState {
+  const told = new Set(texts.map(({ messageId }) => messageId));
+  const parts = state.parts.filter((part) => !answered || part.kind !== 'text' || told.has(part.messageId));
   let next = 0;
   for (const { messageId, text } of texts) {
     const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);

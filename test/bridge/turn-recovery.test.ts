@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import type { HistoryItem } from '../../src/bridge/agent-event.ts';
+import { emptyTurn, foldTurn, turnText } from '../../src/bridge/turn.ts';
+import { findTurn, withHistory } from '../../src/bridge/turn-recovery.ts';
+
+const user = (clientMessageId: string | null): HistoryItem => ({
+  kind: 'user',
+  id: `u-${clientMessageId}`,
+  clientMessageId,
+  text: '',
+});
+const said = (id: string, text: string): HistoryItem => ({ kind: 'assistant', id, text });
+const tool: HistoryItem = { kind: 'tool', id: 't', callId: null, tool: null };
+
+const streamed = (...texts: [string, string][]) =>
+  texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
+
+describe('what the history says of a turn', () => {
+  it('ends where the next input begins; reminders without an id belong to it', () => {
+    const history = [user('a'), said('m1', 'one'), user(null), said('m2', 'two'), user('b'), said('m3', 'three')];
+    expect(findTurn(history, 'a')).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }], answered: true });
+    expect(findTurn(history, 'c')).toEqual({ arrived: false });
+  });
+
+  it('is unanswered while its last word is a tool', () => {
+    expect(findTurn([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
+      arrived: true,
+      answered: false,
+    });
+  });
+
+  it('of a turn that Letta began is what came after the newest input, unless that input was ours', () => {
+    const ours = user('slack-T1-C1-1.000001');
+    expect(findTurn([ours, said('m1', 'old'), user('cm-q-1'), said('m2', 'done')], null)).toMatchObject({
+      texts: [{ messageId: 'm2', text: 'done' }],
+    });
+    expect(findTurn([ours, said('m1', 'old')], null)).toEqual({ arrived: false });
+  });
+});
+
+describe('a folded turn with its history', () => {
+  it('gets the missing text in its place, and keeps what was heard longer', () => {
+    const turn = streamed(['m1', 'one, to the very end'], ['m3', 'three']);
+    const found = findTurn([user('a'), said('m1', 'one'), said('m2', 'two'), said('m3', 'three!'), tool], 'a');
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(withHistory(turn, found))).toBe('one, to the very end\n\ntwo\n\nthree!');
+  });
+
+  it('loses text that a retry took back unheard, once the turn was answered', () => {
+    const found = findTurn([user('a'), said('m2', 'the answer')], 'a');
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
+  });
+
+  it('keeps the only text there is of a turn that was cut', () => {
+    const found = findTurn([user('a')], 'a');
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
+  });
+});
