@@ -12,7 +12,7 @@ type Json = Record<string, unknown>;
 
 export type LettaKind = 'app-server' | 'hosted';
 
-export const AGENT = 'agent-1';
+const AGENT = 'agent-1';
 const DEVICE = 'device-1';
 /** What a device sends on its control socket; all else goes on the stream (PROTOCOL.md 3.3). */
 const isControl = (type: string) => !['stream_delta'].includes(type) && !type.startsWith('update_');
