@@ -21,6 +21,8 @@ export class SimDisk {
   readonly #chance: Chance;
   readonly #story: Story;
   faults: DiskFaults = { fails: 0, unreadable: 0, slow: 0 };
+  /** Answers at once, like a file in memory: what is only safe because disks are slow is found out. */
+  instant = false;
   /** Told of every row that was written. */
   onWrite: (namespace: string, key: string, value: string) => void = () => undefined;
 
@@ -42,6 +44,7 @@ export class SimDisk {
   }
 
   read<T>(life: Life, what: string, read: () => T): Promise<T> {
+    if (this.instant) return life.over ? new Promise(() => undefined) : Promise.resolve(read());
     const chance = this.#chance;
     return new Promise((resolve, reject) => {
       const fails = chance.chance(this.faults.unreadable);
@@ -55,6 +58,7 @@ export class SimDisk {
   }
 
   write<T>(life: Life, what: string, write: () => T): Promise<T> {
+    if (this.instant) return life.over ? new Promise(() => undefined) : Promise.resolve(write());
     const chance = this.#chance;
     return new Promise((resolve, reject) => {
       const fails = chance.chance(this.faults.fails);

@@ -222,7 +222,11 @@ function judgeApprovals({ people, letta, story }: World): void {
     if (!given) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
     const other = people.clicks.find(
       (click) =>
-        click.about === about && click.result === 'decided' && click.behavior !== null && click.behavior !== behavior,
+        click.about === about &&
+        click.result === 'decided' &&
+        click.behavior !== null &&
+        !click.behavior.startsWith('answer') &&
+        click.behavior !== behavior,
     );
     if (other) story.violation(`${other.user} decided ${other.behavior} about ${about}, Letta heard ${behavior}`);
   }

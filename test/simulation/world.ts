@@ -100,6 +100,7 @@ export class World {
     const chance = this.#chance;
     const some = (often: number) => (chance.chance(0.45) ? chance.between(0.2, 1) * often : 0);
     this.disk.faults = { fails: some(0.03), unreadable: some(0.02), slow: some(0.05) };
+    this.disk.instant = chance.chance(0.25);
     this.slack.faults = { limited: some(0.05), lost: some(0.08), refused: some(0.03), slow: some(0.1) };
     this.letta.faults = {
       deaf: some(0.03),
