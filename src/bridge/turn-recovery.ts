@@ -34,11 +34,19 @@ export function findTurn(history: readonly HistoryItem[], clientMessageId: strin
   if (input?.kind !== 'user') return { arrived: false };
   if (clientMessageId === null && isClientMessageId(input.clientMessageId ?? '')) return { arrived: false };
   const rest = history.slice(at + 1);
-  // The next person's input ends it; reminders that the server adds have no id of ours.
-  const end = rest.findIndex((item) => item.kind === 'user' && item.clientMessageId !== null);
+  const end = rest.findIndex((item, place) => endsTurn(item, rest[place - 1]));
   const mine = end < 0 ? rest : rest.slice(0, end);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   return { arrived: true, texts, answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant' };
+}
+
+/**
+ * Whether an item of the history is the next turn's input. Reminders that the server adds have no id; what Letta
+ * queued by itself joins a running turn right behind a tool (PROTOCOL.md 11).
+ */
+function endsTurn(item: HistoryItem, before: HistoryItem | undefined): boolean {
+  if (item.kind !== 'user' || item.clientMessageId === null) return false;
+  return isClientMessageId(item.clientMessageId) || before?.kind !== 'tool';
 }
 
 /**

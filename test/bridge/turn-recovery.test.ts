@@ -22,6 +22,21 @@ describe('what the history says of a turn', () => {
     expect(findTurn(history, 'c')).toEqual({ arrived: false });
   });
 
+  it('takes in what Letta queued by itself and added behind a tool, not what came after the answer', () => {
+    const joined = [
+      user('slack-a'),
+      tool,
+      user('cm-q-1'),
+      said('m1', 'both done'),
+      user('cm-q-2'),
+      said('m2', 'later'),
+    ];
+    expect(findTurn(joined, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }], answered: true });
+    expect(findTurn([user('slack-a'), tool, user('slack-b'), said('m1', 'hers')], 'slack-a')).toMatchObject({
+      texts: [],
+    });
+  });
+
   it('is unanswered while its last word is a tool', () => {
     expect(findTurn([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
       arrived: true,
