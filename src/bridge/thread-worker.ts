@@ -694,10 +694,11 @@ export class ThreadWorker {
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
   async #find(connection: AgentConnection, id: string | null): Promise<Found> {
-    const found = findTurn(await connection.history(HISTORY_ITEMS), id);
+    const stopped = Boolean(this.#state.open?.stoppedBy);
+    const found = findTurn(await connection.history(HISTORY_ITEMS), id, stopped);
     if (found.arrived) return found;
     if (id === null || this.#link.knows(id)) return { arrived: true, texts: [], answered: false };
-    return findTurn(await connection.history(HISTORY_DEEP), id);
+    return findTurn(await connection.history(HISTORY_DEEP), id, stopped);
   }
 
   #interrupted(answered: boolean): Ending {
@@ -806,7 +807,7 @@ export class ThreadWorker {
     this.#mailbox.away(
       connection.history(HISTORY_ITEMS),
       (history) => {
-        const found = findTurn(history, id);
+        const found = findTurn(history, id, turn.stoppedBy !== null);
         if (found.arrived) this.#state.turn = withHistory(this.#state.turn, found);
         return this.#finish(this.#endingNow());
       },

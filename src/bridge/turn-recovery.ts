@@ -25,8 +25,9 @@ export type Found =
 /**
  * @param history oldest first
  * @param clientMessageId `null` for a turn that Letta began by itself: then the newest input is its, unless it is ours
+ * @param stopped nothing joins a turn that was stopped: what Letta queued itself is the next one
  */
-export function findTurn(history: readonly HistoryItem[], clientMessageId: string | null): Found {
+export function findTurn(history: readonly HistoryItem[], clientMessageId: string | null, stopped = false): Found {
   const begins = (item: HistoryItem) =>
     item.kind === 'user' && (clientMessageId === null || item.clientMessageId === clientMessageId);
   const at = history.findLastIndex(begins);
@@ -34,7 +35,7 @@ export function findTurn(history: readonly HistoryItem[], clientMessageId: strin
   if (input?.kind !== 'user') return { arrived: false };
   if (clientMessageId === null && isClientMessageId(input.clientMessageId ?? '')) return { arrived: false };
   const rest = history.slice(at + 1);
-  const end = rest.findIndex((item, place) => endsTurn(item, rest[place - 1]));
+  const end = rest.findIndex((item, place) => endsTurn(item, stopped ? undefined : rest[place - 1]));
   const mine = end < 0 ? rest : rest.slice(0, end);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   return { arrived: true, texts, answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant' };
