@@ -351,7 +351,7 @@ export class ThreadWorker {
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
     this.#mailbox.away(
-      this.#surface.finish(this.#state.view(record, turn, this.#link.workingDirectory, ending)),
+      this.#surface.finish(this.#state.view(record, record.turn ?? turn, this.#link.workingDirectory, ending)),
       (delivery) => {
         if (!delivery.delivered) {
           this.#log.warn({ turn: turn.id, reason: delivery.reason }, 'the answer could not be delivered');
