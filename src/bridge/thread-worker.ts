@@ -411,12 +411,12 @@ export class ThreadWorker {
       changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending }),
     );
     // As it is on disk: a Stop that seemed to fail may have left there what it dropped.
-    const { record, open = turn } = this.#state;
-    if (!record || !open || !this.#surface) return;
+    const { record } = this.#state;
+    if (!record || !this.#surface) return;
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
     this.#mailbox.away(
-      this.#surface.finish(this.#state.view(record, open, this.#link.workingDirectory, ending)),
+      this.#surface.finish(this.#state.view(record, record.turn ?? turn, this.#link.workingDirectory, ending)),
       (delivery) => {
         if (!delivery.delivered) {
           this.#log.warn({ turn: turn.id, reason: delivery.reason }, 'the answer could not be delivered');

@@ -16,4 +16,5 @@ export const failedSeeds: readonly (readonly [seed: number, found: string])[] = 
   [294, 'a card came to stand where a text had been refused, and had no buttons'],
   [475, 'the disk stored a message and said that it had failed: the next delivery did not wake the thread'],
   [509, 'the disk stored a decision and said that it had failed: the card was decided, and Letta never heard'],
+  [7009, 'the disk stored a Stop and said that it had failed: the last view did not name what was dropped'],
 ];
