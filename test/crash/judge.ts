@@ -92,7 +92,7 @@ export async function judge(
   const effects = story.effects();
   if (effects > 1) doubles(`the command ran ${effects} times`);
   if (story.kind === 'tool' && outcome === 'answered' && effects === 0) loses('the command never ran');
-  const messages = story.shown().length;
+  const messages = story.answers().length;
   if (story.kind === 'words' && messages > 1) doubles(`${messages} messages for one answer`);
   if (story.cards().length > 1) doubles(`${story.cards().length} cards for one request`);
 

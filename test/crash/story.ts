@@ -83,6 +83,14 @@ export class Story {
     return messages.filter((message) => message.bot_id !== null && message.ephemeral === null && !message.deleted);
   }
 
+  /** The messages that show turns; an offer to go on is none of them. */
+  answers(): SeenMessage[] {
+    return this.shown().filter(({ metadata }) => {
+      const payload = metadata?.event_payload;
+      return typeof payload === 'object' && payload !== null && /^turn-/.test(String(Reflect.get(payload, 'turn')));
+    });
+  }
+
   text(): string {
     return this.shown()
       .map((message) => message.blocks.flatMap(textsOf).join('\n'))
