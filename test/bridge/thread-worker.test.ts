@@ -281,6 +281,18 @@ describe('an approval', () => {
     expect(middle.connection.answers).toEqual([]);
   });
 
+  it('whose input is not the one that was shown any more is not decided', async () => {
+    const middle = await running();
+    const input = { command: 'touch x' };
+    middle.connection.emit({ type: 'approval-asked', request: { ...bash, input } });
+    await middle.clock.settle();
+    input.command = 'rm -rf /';
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused', why: 'expired' });
+    expect(middle.connection.answers).toEqual([]);
+    input.command = 'touch x';
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+  });
+
   it('is denied with the words that were typed', async () => {
     const middle = await running();
     middle.connection.emit({ type: 'approval-asked', request: bash });
