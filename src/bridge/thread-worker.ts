@@ -1,6 +1,7 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Policy } from './access.ts';
 import type { AgentEvent, ConnectionEvent, PermissionMode } from './agent-event.ts';
+import { HeldEvents } from './held-events.ts';
 import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
 import {
   type ActionOutcome,
@@ -13,7 +14,6 @@ import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.t
 import { Mailbox } from './mailbox.ts';
 import { inputId, wentOn } from './offers.ts';
 import type {
-  AgentConnection,
   AgentGateway,
   Clock,
   Log,
@@ -25,19 +25,21 @@ import type {
   Timer,
   TurnSurface,
 } from './ports.ts';
-import { spansText } from './prompt.ts';
 import { ThreadApprovals } from './thread-approvals.ts';
 import { RETRY_MS, ThreadLink } from './thread-link.ts';
 import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
 import { writePrompt } from './thread-prompt.ts';
-import type { InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
-import { afterReconnect, type Found, findTurn, withHistory } from './turn-recovery.ts';
+import { TurnEndings } from './turn-endings.ts';
+import { END_OVERDUE_MS, TurnLookup, type Verdict } from './turn-lookup.ts';
+import { afterReconnect } from './turn-recovery.ts';
 import { TurnSilence } from './turn-silence.ts';
-import { asCode, type Ending, endingOf, oneLine } from './turn-view.ts';
+import { STOP_OVERDUE_MS, TurnStop } from './turn-stop.ts';
+import type { Ending } from './turn-view.ts';
 
 export interface WorkerParts {
   threads: Threads;
@@ -58,26 +60,13 @@ export interface WorkerParts {
   staleAfterMs?: number | undefined;
 }
 
-type Held = AgentEvent | (ConnectionEvent & { type: 'ready' });
-
 /** How long a quiet thread keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
-/** Idle comes before `turn_finished`, by seconds after an abort against a slow model (PROTOCOL.md 10). */
-const END_OVERDUE_MS = 5_000;
-const STOP_OVERDUE_MS = 20_000;
 const SILENCE_MS = 30 * 60_000;
 /** An input that Letta accepted and never began. */
 const NEVER_BEGAN_MS = 60_000;
 /** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
-/** A hosted input that is not in the history yet may still be on its way. */
-const LOOK_AGAIN_MS = 10_000;
-const MOST_FAILED_LOOKS = 10;
-const HISTORY_ITEMS = 50;
-/** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
-const HISTORY_DEEP = 1_000;
-/** Events of a next turn that may wait while the last words of this one are on their way to Slack. */
-const EVENTS_HELD = 10_000;
 
 /**
  * Owns a thread: takes the next messages, submits them, folds what Letta says, shows it, finishes. Everything that
@@ -93,16 +82,15 @@ export class ThreadWorker {
   readonly #link: ThreadLink;
   readonly #approvals: ThreadApprovals;
   readonly #silence: TurnSilence;
+  readonly #lookup: TurnLookup;
+  readonly #endings: TurnEndings;
+  readonly #stopping: TurnStop;
   readonly #offers: ThreadOffers;
 
   #surface: TurnSurface | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
   #ending = false;
-  readonly #held: Held[] = [];
-  /** Counts looks into the history: only the last one may decide, or an input would be sent twice. */
-  #looks = 0;
-  /** While one decides whether the turn is over, events may be of the next one: they wait. */
-  #looking = false;
+  readonly #held = new HeldEvents();
   #backgroundTold = false;
   #sending = false;
   /** The process is about to end: what has not begun waits on disk. */
@@ -112,7 +100,6 @@ export class ThreadWorker {
   /** What the turn that is ending leaves for people to decide. */
   #leftover: Leftover | null = null;
   #rest: Timer | null = null;
-  #overdue: Timer | null = null;
 
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void) {
     const { clock, gateway, mode, policy, random, threads } = parts;
@@ -142,6 +129,15 @@ export class ThreadWorker {
       ask: (notice) => mailbox.post(() => this.#askAfter(notice)),
       abort: (line) => mailbox.post(() => this.#giveUp(line)),
     });
+    const turn = { state, link: this.#link, mailbox, log, turnsDieWithLink: parts.turnsDieWithLink };
+    this.#lookup = new TurnLookup({
+      ...turn,
+      ending: () => this.#ending,
+      onVerdict: (verdict) => this.#onVerdict(verdict),
+    });
+    this.#endings = new TurnEndings({ ...turn, silence: this.#silence, clock });
+    const { botUser, surface } = parts;
+    this.#stopping = new TurnStop({ ...turn, lookup: this.#lookup, surface, botUser, advance });
     this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
   }
 
@@ -162,7 +158,7 @@ export class ThreadWorker {
       if (this.#state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
       const verdict = can(this.#parts.policy, person, { do: 'stop' }, null);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice);
-      await this.#stop(person.id);
+      if (!this.#ending) await this.#stopping.stop(person.id);
       return { result: 'decided' };
     });
   }
@@ -176,7 +172,7 @@ export class ThreadWorker {
   stop(by: UserId): Promise<string> {
     return this.#ask(async () => {
       if (!this.#state.open) return 'Nothing is running here.';
-      await this.#stop(by);
+      if (!this.#ending) await this.#stopping.stop(by);
       return 'Stopping.';
     });
   }
@@ -229,7 +225,7 @@ export class ThreadWorker {
     this.#mailbox.close();
     this.#state.close();
     this.#rest?.cancel();
-    this.#overdue?.cancel();
+    this.#lookup.notDue();
     this.#silence.end();
     this.#link.disconnect();
   }
@@ -270,8 +266,8 @@ export class ThreadWorker {
     const turn = state.open;
     if (!turn) return needsLetta(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
     if (!this.#surface) this.#openTurn(turn, resumed);
-    if (turn.stoppedBy && turn.state === 'prepared') return this.#end(endingOf(turn, state.turn, this.#now()));
-    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#waitedTooLong());
+    if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
+    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.waitedTooLong());
     this.#link.connect(state.record.runtime);
     if (turn.state === 'prepared') this.#send(turn);
   }
@@ -332,7 +328,7 @@ export class ThreadWorker {
         }
         // On disk first: from here on the input may have left.
         await this.#state.insist((record) => changeTurn(record, { state: 'submitted' }));
-        this.#looks += 1;
+        this.#lookup.forget();
         this.#link.submitted();
         this.#state.dirty = true;
         this.#log.debug({ turn: turn.id }, 'input goes to Letta');
@@ -354,7 +350,7 @@ export class ThreadWorker {
     this.#sending = false;
     const now = this.#state.open;
     // Accepted, but nothing came of it: one day the history is asked.
-    if (now?.id === turn.id && this.#link.loop === 'idle' && !this.#overdue) this.#endIsDue(NEVER_BEGAN_MS);
+    if (now?.id === turn.id && this.#link.loop === 'idle' && !this.#lookup.due) this.#lookup.expectEnd(NEVER_BEGAN_MS);
     // Its end may have overtaken this answer, and the next turn waits for it.
     return this.#advance();
   }
@@ -366,11 +362,7 @@ export class ThreadWorker {
     if (this.#state.open?.id !== turn.id || this.#ending) return;
     if (!cause.certain) {
       // With the link gone the replay tells; with the link still there the history does.
-      const looks = this.#looks;
-      this.#mailbox.later(RETRY_MS, () =>
-        this.#looks === looks && this.#link.loop === 'idle' ? this.#look() : undefined,
-      );
-      return;
+      return this.#lookup.lookLater(RETRY_MS);
     }
     if (!cause.retry) return this.#fail(cause.notice, { offer: 'send_again', certain: true });
     await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
@@ -379,11 +371,7 @@ export class ThreadWorker {
   }
 
   async #fail(line: string, leftover: Leftover | null): Promise<void> {
-    const turn = this.#state.open;
-    if (!turn) return;
-    const { tools, durationMs } = endingOf(turn, this.#state.turn, this.#now());
-    const ending: Ending = { outcome: 'failed', by: null, line: `${line} · ${turn.id}`, tools, durationMs };
-    await this.#end(ending, leftover);
+    if (this.#state.open) await this.#end(this.#endings.failed(line), leftover);
   }
 
   /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
@@ -398,10 +386,7 @@ export class ThreadWorker {
   #leave(): void {
     this.#ending = true;
     this.#silence.end();
-    this.#looking = false;
-    this.#looks += 1;
-    this.#overdue?.cancel();
-    this.#overdue = null;
+    this.#lookup.end();
   }
 
   async #finish(ending: Ending): Promise<void> {
@@ -431,17 +416,10 @@ export class ThreadWorker {
     );
   }
 
-  /** What was heard of the turn and held while the history told its end: there it was found already. */
-  #forgetHeld(turn: OpenTurn): void {
-    const isOurs = (event: Held) => 'runId' in event && event.runId !== null && this.#link.claims(turn, event.runId);
-    const last = this.#held.findLastIndex(isOurs);
-    const later = this.#held.splice(0).filter((event, at) => at > last || event.type === 'ready');
-    this.#held.push(...later);
-  }
-
   async #finished(): Promise<void> {
     const { open } = this.#state;
-    if (open) this.#forgetHeld(open);
+    // What was heard of the turn and held while the history told its end: there it was found already.
+    if (open) this.#held.forgetThrough((runId) => this.#link.claims(open, runId));
     await this.#state.insist(this.#offers.afterTurn(this.#leftover));
     this.#leftover = null;
     this.#ending = false;
@@ -455,51 +433,11 @@ export class ThreadWorker {
   }
 
   async #release(): Promise<void> {
-    this.#looking = false;
-    for (const event of this.#held.splice(0)) {
+    this.#lookup.listened();
+    for (const event of this.#held.take()) {
       const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
       if (waiting) await waiting;
     }
-  }
-
-  // ---- stop ------------------------------------------------------------------------------------
-
-  async #stop(by: UserId): Promise<void> {
-    const turn = this.#state.open;
-    if (!turn || turn.stoppedBy || this.#ending) return;
-    const names = { users: new Map(), channels: new Map() };
-    const line = (item: InboxItem) => oneLine(spansText(item.spans, names, this.#parts.botUser), 80);
-    let dropped: InboxItem[] = [];
-    await this.#state.update((record) => {
-      // As it is on disk: a message may have arrived that this worker has not heard of yet.
-      dropped = record.inbox;
-      // Said by the turn itself, too: the notice below is lost with the process.
-      const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
-      const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
-      return { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
-    });
-    this.#log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
-    this.#state.dirty = true;
-    if (dropped.length > 0) {
-      const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
-      this.#say(['Stopped; these messages were waiting and will not run:', ...texts].join('\n'));
-    }
-    if (turn.state === 'prepared') return this.#advance();
-    this.#abort();
-  }
-
-  #abort(): void {
-    const connection = this.#link.ready;
-    if (!connection) return;
-    this.#mailbox.away(
-      connection.abort(),
-      // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
-      ({ aborted }) => this.#endIsDue(aborted ? STOP_OVERDUE_MS : END_OVERDUE_MS),
-      (error) => {
-        this.#log.warn({ err: error }, 'abort was not confirmed');
-        this.#endIsDue(STOP_OVERDUE_MS);
-      },
-    );
   }
 
   // ---- silence ---------------------------------------------------------------------------------
@@ -522,22 +460,14 @@ export class ThreadWorker {
     const turn = this.#state.open;
     if (!turn || this.#ending) return;
     this.#log.warn({ turn: turn.id }, 'a silent turn is stopped');
-    this.#abort();
+    this.#stopping.abort();
     this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
       if (this.#state.open?.id !== turn.id || this.#ending) return undefined;
       // Not even Stop was heard: only a fresh link tells where the runtime is.
-      const leftover = this.#cutOff();
+      const leftover = this.#endings.leftover();
       this.#link.disconnect();
       return this.#fail(line, leftover);
     });
-  }
-
-  #say(text: string): void {
-    this.#mailbox.away(
-      this.#parts.surface.say(this.#state.address, text),
-      () => undefined,
-      (error) => this.#log.warn({ err: error }, 'a notice could not be posted'),
-    );
   }
 
   // ---- what the link says ----------------------------------------------------------------------
@@ -552,7 +482,7 @@ export class ThreadWorker {
         return this.#onReady(event);
       case 'lost':
         this.#link.lost();
-        this.#looks += 1;
+        this.#lookup.forget();
         this.#offers.lost();
         this.#sending = false;
         this.#log.warn({ reason: event.reason }, 'link to Letta lost');
@@ -578,7 +508,7 @@ export class ThreadWorker {
       return this.#wait(event.notice, event.device);
     }
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
-    const leftover = this.#cutOff();
+    const leftover = this.#endings.leftover();
     this.#link.disconnect();
     this.#offers.givenUp();
     await this.#onBackground(false);
@@ -605,13 +535,7 @@ export class ThreadWorker {
   /** What the replay says, held against the turn that is open here. */
   async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
     if (!this.#link.ready) return;
-    if (this.#ending) {
-      // What was held of a link that is gone since then stays in its order; only the last state counts.
-      const last = this.#held.findIndex((held) => held.type === 'ready');
-      if (last >= 0) this.#held.splice(last, 1);
-      this.#held.push(event);
-      return;
-    }
+    if (this.#ending) return this.#held.pushReady(event);
     const now = { loop: this.#link.loop, approvals: event.approvals.length };
     const ours = this.#state.open?.state === 'submitted';
     if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
@@ -621,9 +545,9 @@ export class ThreadWorker {
       this.#state.turn = foldTurn(this.#state.turn, { type: 'approvals-open', requestIds: open });
       await this.#approvals.close(open, 'link_lost');
       for (const request of event.approvals) await this.#approvals.asked(request);
-      if (afterReconnect(turn, now) === 'look') return this.#look();
+      if (afterReconnect(turn, now) === 'look') return this.#lookup.look();
       this.#gap = true;
-      if (turn.stoppedBy) this.#abort();
+      if (turn.stoppedBy) this.#stopping.abort();
     }
     await this.#release();
     await this.#advance();
@@ -640,108 +564,29 @@ export class ThreadWorker {
 
   // ---- a turn whose end was not seen -----------------------------------------------------------
 
-  /** Letta is idle and the end of the turn was not seen: the history knows what became of it. */
-  #look(
-    { again, failures }: { again: boolean; failures: number } = { again: false, failures: 0 },
-  ): void | Promise<void> {
-    const turn = this.#state.open;
-    const connection = this.#link.ready;
-    if (turn?.state !== 'submitted' || !connection || this.#ending) return undefined;
-    const id = turn.clientMessageId;
-    if (failures > MOST_FAILED_LOOKS) return this.#end(this.#interrupted(false), this.#cutOff());
-    this.#looks += 1;
-    this.#looking = true;
-    const look = this.#looks;
-    const stillWanted = () => this.#looks === look && this.#link.ready === connection && !this.#ending;
-    this.#mailbox.away(
-      this.#find(connection, id),
-      async (found) => {
-        if (!stillWanted()) return;
-        const { turnsDieWithLink } = this.#parts;
-        if (found.arrived) {
-          this.#state.turn = withHistory(this.#state.turn, found);
-          // It came late, and begins only now.
-          const begins = !turnsDieWithLink && !found.answered && this.#link.loop !== 'idle';
-          if (!begins) {
-            const ending = this.#interrupted(found.answered);
-            return this.#end(ending, ending.outcome === 'interrupted' ? { offer: 'continue' } : null);
-          }
-          this.#gap = true;
-          return this.#release();
-        }
-        if (this.#state.open?.stoppedBy) return this.#end(this.#interrupted(false));
-        if (!turnsDieWithLink && !again) {
-          this.#mailbox.later(LOOK_AGAIN_MS, () =>
-            stillWanted() && this.#link.loop === 'idle' ? this.#look({ again: true, failures: 0 }) : undefined,
-          );
-          return this.#release();
-        }
-        this.#log.info({ turn: turn.id }, 'the input never arrived; sending it again');
+  async #onVerdict(found: Verdict): Promise<void> {
+    switch (found.verdict) {
+      case 'over': {
+        const ending = this.#endings.unseen(found.answered);
+        return this.#end(ending, ending.outcome === 'interrupted' ? { offer: 'continue' } : null);
+      }
+      case 'begins':
+        this.#gap = true;
+        return this.#release();
+      case 'not_there_yet':
+        return this.#release();
+      case 'never_arrived':
+        if (this.#state.open?.stoppedBy) return this.#end(this.#endings.unseen(false));
+        this.#log.info({ turn: this.#state.open?.id }, 'the input never arrived; sending it again');
         await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
         this.#link.unsubmitted();
         await this.#release();
         return this.#advance();
-      },
-      (error) => {
-        this.#log.warn({ turn: turn.id, err: error }, 'the history could not be read');
-        this.#mailbox.later(END_OVERDUE_MS, () =>
-          stillWanted() ? this.#look({ again, failures: failures + 1 }) : undefined,
-        );
-      },
-    );
-    return undefined;
-  }
-
-  /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
-  async #find(connection: AgentConnection, id: string | null): Promise<Found> {
-    const stopped = Boolean(this.#state.open?.stoppedBy);
-    const found = findTurn(await connection.history(HISTORY_ITEMS), id, stopped);
-    if (found.arrived) return found;
-    if (id === null || this.#link.knows(id)) return { arrived: true, texts: [], answered: false };
-    return findTurn(await connection.history(HISTORY_DEEP), id, stopped);
-  }
-
-  #interrupted(answered: boolean): Ending {
-    // It had ended before the process did, and was only not shown yet.
-    const known = this.#state.open?.ended;
-    if (known) return known;
-    const ending = this.#endingNow();
-    if (ending.outcome !== 'done' || (answered && !this.#parts.turnsDieWithLink)) return ending;
-    const line =
-      'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
-    return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#state.open?.id ?? ''}` };
-  }
-
-  /** What is left to decide about a turn that nobody can follow any more. */
-  #cutOff(): Leftover | null {
-    const turn = this.#state.open;
-    if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
-    const id = turn.clientMessageId;
-    const began = id === null || this.#link.knows(id) || this.#state.turn.parts.length > 0;
-    if (!began) return { offer: 'send_again', certain: false };
-    return turn.stoppedBy ? null : { offer: 'continue' };
-  }
-
-  #waitedTooLong(): Ending {
-    const line = 'Letta could not be reached for long; what was asked meanwhile was not run.';
-    return { ...this.#endingNow(), outcome: 'interrupted', line };
-  }
-
-  #endingNow(): Ending {
-    const turn = this.#state.open;
-    if (!turn) throw new TypeError('no turn is open');
-    return this.#silence.because(endingOf(turn, this.#state.turn, this.#now()), turn.id);
-  }
-
-  #endIsDue(ms: number): void {
-    const turn = this.#state.open;
-    if (!turn || this.#ending) return;
-    this.#overdue?.cancel();
-    this.#overdue = this.#mailbox.later(ms, () => {
-      this.#overdue = null;
-      const same = this.#state.open?.id === turn.id && !this.#looking;
-      return same && this.#link.loop === 'idle' ? this.#look() : undefined;
-    });
+      case 'unreadable':
+        return this.#end(this.#endings.unseen(false), this.#endings.leftover());
+      default:
+        return found satisfies never;
+    }
   }
 
   // ---- what the agent says ---------------------------------------------------------------------
@@ -756,10 +601,7 @@ export class ThreadWorker {
       this.#link.workingDirectory = event.workingDirectory;
       return undefined;
     }
-    if (this.#ending || this.#looking) {
-      if (this.#held.length < EVENTS_HELD || !isBulk(event)) this.#held.push(event);
-      return undefined;
-    }
+    if (this.#ending || this.#lookup.looking) return this.#held.push(event);
     if (this.#state.open?.state === 'submitted') return this.#onTurnEvent(event);
     if (!startsTurn(event)) return undefined;
     return this.#openAgentTurn().then(() => this.#onTurnEvent(event));
@@ -772,7 +614,7 @@ export class ThreadWorker {
     if (turn && turn.id !== had) this.#openTurn(turn);
     this.#state.dirty = true;
     // Told late, of a turn whose end went by unheard.
-    if (this.#link.loop === 'idle') this.#endIsDue(END_OVERDUE_MS);
+    if (this.#link.loop === 'idle') this.#lookup.expectEnd(END_OVERDUE_MS);
   }
 
   #onTurnEvent(event: AgentEvent): void | Promise<void> {
@@ -801,21 +643,10 @@ export class ThreadWorker {
     this.#keepForNext();
     this.#state.turn = foldTurn(this.#state.turn, event);
     const connection = this.#link.ready;
-    if (!this.#gap || !connection) return this.#end(this.#endingNow());
+    if (!this.#gap || !connection) return this.#end(this.#endings.now());
     // What was said while nobody listened stands in the history only.
     this.#leave();
-    this.#mailbox.away(
-      connection.history(HISTORY_ITEMS),
-      (history) => {
-        const found = findTurn(history, id, turn.stoppedBy !== null);
-        if (found.arrived) this.#state.turn = withHistory(this.#state.turn, found);
-        return this.#finish(this.#endingNow());
-      },
-      (error) => {
-        this.#log.warn({ turn: turn.id, err: error }, 'the history could not be read');
-        return this.#finish(this.#endingNow());
-      },
-    );
+    this.#lookup.fillGap(connection, () => this.#finish(this.#endings.now()));
     return undefined;
   }
 
@@ -824,7 +655,7 @@ export class ThreadWorker {
     if (this.#link.loop !== 'waiting_on_approval') return;
     const { openApprovals, approvals } = this.#state.turn;
     const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
-    this.#held.unshift(...open.map((request): Held => ({ type: 'approval-asked', request })));
+    this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));
   }
 
   #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {
@@ -832,14 +663,13 @@ export class ThreadWorker {
     this.#link.looped(event);
     const turn = this.#state.open;
     if (event.status !== 'idle') {
-      this.#overdue?.cancel();
-      this.#overdue = null;
+      this.#lookup.notDue();
       // Stop came before Letta had begun: there was nothing to abort then.
-      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#ending) this.#abort();
+      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#ending) this.#stopping.abort();
       return undefined;
     }
     if (turn?.state !== 'submitted' || this.#ending) return this.#advance();
-    if (was !== 'idle') this.#endIsDue(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
+    if (was !== 'idle') this.#lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
     return undefined;
   }
 
@@ -852,11 +682,6 @@ export class ThreadWorker {
   #now(): number {
     return this.#parts.clock.now();
   }
-}
-
-/** Events without which a turn still ends, asks and is stopped. */
-function isBulk(event: AgentEvent): boolean {
-  return event.type !== 'approval-asked' && event.type !== 'approvals-open' && event.type !== 'turn-ended';
 }
 
 /** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */

@@ -1,0 +1,43 @@
+import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
+
+export type Held = AgentEvent | (ConnectionEvent & { type: 'ready' });
+
+/** Events of a next turn that may wait while the last words of this one are on their way to Slack. */
+const EVENTS_HELD = 10_000;
+
+/** What was heard before its turn could begin, in order. Bounded: beyond it text is forgotten, ends and requests are not. */
+export class HeldEvents {
+  readonly #events: Held[] = [];
+
+  push(event: AgentEvent): void {
+    if (this.#events.length < EVENTS_HELD || !isBulk(event)) this.#events.push(event);
+  }
+
+  /** What was held of a link that is gone since then stays in its order; only the last state counts. */
+  pushReady(event: ConnectionEvent & { type: 'ready' }): void {
+    const last = this.#events.findIndex((held) => held.type === 'ready');
+    if (last >= 0) this.#events.splice(last, 1);
+    this.#events.push(event);
+  }
+
+  putFirst(events: readonly AgentEvent[]): void {
+    this.#events.unshift(...events);
+  }
+
+  /** Forgets everything up to the last event of a run that `isOurs`; states of the link stay. */
+  forgetThrough(isOurs: (runId: string) => boolean): void {
+    const last = this.#events.findLastIndex((event) => 'runId' in event && event.runId !== null && isOurs(event.runId));
+    const later = this.#events.splice(0).filter((event, at) => at > last || event.type === 'ready');
+    this.#events.push(...later);
+  }
+
+  /** All of them; none is left. */
+  take(): Held[] {
+    return this.#events.splice(0);
+  }
+}
+
+/** Events without which a turn still ends, asks and is stopped. */
+function isBulk(event: AgentEvent): boolean {
+  return event.type !== 'approval-asked' && event.type !== 'approvals-open' && event.type !== 'turn-ended';
+}

@@ -1,0 +1,65 @@
+import type { Clock } from './ports.ts';
+import type { ThreadLink } from './thread-link.ts';
+import type { Leftover } from './thread-offers.ts';
+import type { ThreadState } from './thread-state.ts';
+import type { TurnSilence } from './turn-silence.ts';
+import { type Ending, endingOf } from './turn-view.ts';
+
+export interface EndingParts {
+  state: ThreadState;
+  link: ThreadLink;
+  silence: TurnSilence;
+  clock: Clock;
+  /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
+  turnsDieWithLink: boolean;
+}
+
+/** The words with which the open turn ends, and what it leaves for people to decide. */
+export class TurnEndings {
+  readonly #parts: EndingParts;
+
+  constructor(parts: EndingParts) {
+    this.#parts = parts;
+  }
+
+  /** As Letta and people ended it. @throws TypeError when no turn is open */
+  now(): Ending {
+    const { state, silence, clock } = this.#parts;
+    if (!state.open) throw new TypeError('no turn is open');
+    return silence.because(endingOf(state.open, state.turn, clock.now()), state.open.id);
+  }
+
+  /** @param line what went wrong, for people */
+  failed(line: string): Ending {
+    const { tools, durationMs } = this.now();
+    return { outcome: 'failed', by: null, line: `${line} · ${this.#parts.state.open?.id ?? ''}`, tools, durationMs };
+  }
+
+  /** Its end was not seen. @param answered the history ends with the agent's words */
+  unseen(answered: boolean): Ending {
+    // It had ended before the process did, and was only not shown yet.
+    const known = this.#parts.state.open?.ended;
+    if (known) return known;
+    const ending = this.now();
+    if (ending.outcome !== 'done' || (answered && !this.#parts.turnsDieWithLink)) return ending;
+    const line =
+      'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
+    return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#parts.state.open?.id ?? ''}` };
+  }
+
+  waitedTooLong(): Ending {
+    const line = 'Letta could not be reached for long; what was asked meanwhile was not run.';
+    return { ...this.now(), outcome: 'interrupted', line };
+  }
+
+  /** What is left to decide about a turn that nobody can follow any more. */
+  leftover(): Leftover | null {
+    const { state, link } = this.#parts;
+    const turn = state.open;
+    if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
+    const id = turn.clientMessageId;
+    const began = id === null || link.knows(id) || state.turn.parts.length > 0;
+    if (!began) return { offer: 'send_again', certain: false };
+    return turn.stoppedBy ? null : { offer: 'continue' };
+  }
+}

@@ -1,0 +1,168 @@
+import type { Mailbox } from './mailbox.ts';
+import type { AgentConnection, Log, Timer } from './ports.ts';
+import type { ThreadLink } from './thread-link.ts';
+import type { ThreadState } from './thread-state.ts';
+import { type Found, findTurn, withHistory } from './turn-recovery.ts';
+
+/** What became of an input whose turn's end was not seen. */
+export type Verdict =
+  /** It arrived and nothing of it runs; `answered`: the history ends with the agent's words. */
+  | { verdict: 'over'; answered: boolean }
+  /** It arrived late, and begins only now. */
+  | { verdict: 'begins' }
+  /** Not there yet; a hosted input may still be on its way, so it is looked for once more. */
+  | { verdict: 'not_there_yet' }
+  | { verdict: 'never_arrived' }
+  /** The history can not be read. */
+  | { verdict: 'unreadable' };
+
+export interface LookupParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  log: Log;
+  /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
+  turnsDieWithLink: boolean;
+  /** The turn's last words are on their way to Slack: nothing is left to look for. */
+  ending(): boolean;
+  onVerdict(verdict: Verdict): void | Promise<void>;
+}
+
+/** Idle comes before `turn_finished`, by seconds after an abort against a slow model (PROTOCOL.md 10). */
+export const END_OVERDUE_MS = 5_000;
+/** A hosted input that is not in the history yet may still be on its way. */
+const LOOK_AGAIN_MS = 10_000;
+const MOST_FAILED_LOOKS = 10;
+const HISTORY_ITEMS = 50;
+/** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
+const HISTORY_DEEP = 1_000;
+
+/** Letta is idle and the end of the turn was not seen: the history knows what became of it. */
+export class TurnLookup {
+  readonly #parts: LookupParts;
+  /** Counts looks into the history: only the last one may decide, or an input would be sent twice. */
+  #looks = 0;
+  #looking = false;
+  #overdue: Timer | null = null;
+
+  constructor(parts: LookupParts) {
+    this.#parts = parts;
+  }
+
+  /** While one decides whether the turn is over, events may be of the next one: they wait. */
+  get looking(): boolean {
+    return this.#looking;
+  }
+
+  get due(): boolean {
+    return this.#overdue !== null;
+  }
+
+  /** What is being looked for is known, or void: a look that is under way decides nothing any more. */
+  forget(): void {
+    this.#looks += 1;
+  }
+
+  /** Events are taken up again. */
+  listened(): void {
+    this.#looking = false;
+  }
+
+  /** The end was seen, or is not expected any more. Cancelling twice is fine. */
+  notDue(): void {
+    this.#overdue?.cancel();
+    this.#overdue = null;
+  }
+
+  /** Nobody waits for anything any more. */
+  end(): void {
+    this.forget();
+    this.listened();
+    this.notDue();
+  }
+
+  /** The end of the open turn should be heard of within `ms`; else it is looked for. */
+  expectEnd(ms: number): void {
+    const { state, link, mailbox, ending } = this.#parts;
+    const turn = state.open;
+    if (!turn || ending()) return;
+    this.notDue();
+    this.#overdue = mailbox.later(ms, () => {
+      this.#overdue = null;
+      const same = state.open?.id === turn.id && !this.#looking;
+      return same && link.loop === 'idle' ? this.look() : undefined;
+    });
+  }
+
+  /** Looks after `ms`, unless something became known of the input by then. */
+  lookLater(ms: number): void {
+    const { link, mailbox } = this.#parts;
+    const looks = this.#looks;
+    mailbox.later(ms, () => (this.#looks === looks && link.loop === 'idle' ? this.look() : undefined));
+  }
+
+  /** Looks now, when there is something to look for and a link to look through. */
+  look(
+    { again, failures }: { again: boolean; failures: number } = { again: false, failures: 0 },
+  ): void | Promise<void> {
+    const { state, link, mailbox, log, turnsDieWithLink, ending, onVerdict } = this.#parts;
+    const turn = state.open;
+    const connection = link.ready;
+    if (turn?.state !== 'submitted' || !connection || ending()) return undefined;
+    if (failures > MOST_FAILED_LOOKS) return onVerdict({ verdict: 'unreadable' });
+    this.forget();
+    this.#looking = true;
+    const look = this.#looks;
+    const stillWanted = () => this.#looks === look && link.ready === connection && !ending();
+    mailbox.away(
+      this.#find(connection, turn.clientMessageId),
+      (found) => {
+        if (!stillWanted()) return undefined;
+        if (found.arrived) {
+          state.turn = withHistory(state.turn, found);
+          const begins = !turnsDieWithLink && !found.answered && link.loop !== 'idle';
+          return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
+        }
+        if (turnsDieWithLink || again || state.open?.stoppedBy) return onVerdict({ verdict: 'never_arrived' });
+        mailbox.later(LOOK_AGAIN_MS, () =>
+          stillWanted() && link.loop === 'idle' ? this.look({ again: true, failures: 0 }) : undefined,
+        );
+        return onVerdict({ verdict: 'not_there_yet' });
+      },
+      (error) => {
+        log.warn({ turn: turn.id, err: error }, 'the history could not be read');
+        mailbox.later(END_OVERDUE_MS, () => (stillWanted() ? this.look({ again, failures: failures + 1 }) : undefined));
+      },
+    );
+    return undefined;
+  }
+
+  /** Takes over what only the history has of the open turn, then goes on; also when it can not be read. */
+  fillGap(connection: AgentConnection, then: () => Promise<void>): void {
+    const { state, mailbox, log } = this.#parts;
+    const turn = state.open;
+    if (!turn) return;
+    mailbox.away(
+      connection.history(HISTORY_ITEMS),
+      (history) => {
+        const found = findTurn(history, turn.clientMessageId, turn.stoppedBy !== null);
+        if (found.arrived) state.turn = withHistory(state.turn, found);
+        return then();
+      },
+      (error) => {
+        log.warn({ turn: turn.id, err: error }, 'the history could not be read');
+        return then();
+      },
+    );
+  }
+
+  /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
+  async #find(connection: AgentConnection, id: string | null): Promise<Found> {
+    const { state, link } = this.#parts;
+    const stopped = Boolean(state.open?.stoppedBy);
+    const found = findTurn(await connection.history(HISTORY_ITEMS), id, stopped);
+    if (found.arrived) return found;
+    if (id === null || link.knows(id)) return { arrived: true, texts: [], answered: false };
+    return findTurn(await connection.history(HISTORY_DEEP), id, stopped);
+  }
+}

@@ -1,0 +1,80 @@
+import type { UserId } from './ids.ts';
+import { changeTurn } from './inbox.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Log, Surface } from './ports.ts';
+import { spansText } from './prompt.ts';
+import type { ThreadLink } from './thread-link.ts';
+import type { InboxItem } from './thread-record.ts';
+import type { ThreadState } from './thread-state.ts';
+import { END_OVERDUE_MS, type TurnLookup } from './turn-lookup.ts';
+import { asCode, oneLine } from './turn-view.ts';
+
+export interface StopParts {
+  state: ThreadState;
+  link: ThreadLink;
+  lookup: TurnLookup;
+  mailbox: Mailbox;
+  surface: Surface;
+  botUser: UserId;
+  log: Log;
+  /** A turn that never left is over at once. */
+  advance(): Promise<void>;
+}
+
+/** After an abort the end may take this long against a slow model (PROTOCOL.md 10). */
+export const STOP_OVERDUE_MS = 20_000;
+
+/** Stops the open turn and drops what waits behind it. */
+export class TurnStop {
+  readonly #parts: StopParts;
+
+  constructor(parts: StopParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when it is on disk. Stopping twice is fine. */
+  async stop(by: UserId): Promise<void> {
+    const { state, surface, mailbox, log, botUser, advance } = this.#parts;
+    const turn = state.open;
+    if (!turn || turn.stoppedBy) return;
+    const names = { users: new Map(), channels: new Map() };
+    const line = (item: InboxItem) => oneLine(spansText(item.spans, names, botUser), 80);
+    let dropped: InboxItem[] = [];
+    await state.update((record) => {
+      // As it is on disk: a message may have arrived that this worker has not heard of yet.
+      dropped = record.inbox;
+      // Said by the turn itself, too: the notice below is lost with the process.
+      const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
+      const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
+      return { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
+    });
+    log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
+    state.dirty = true;
+    if (dropped.length > 0) {
+      const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
+      mailbox.away(
+        surface.say(state.address, ['Stopped; these messages were waiting and will not run:', ...texts].join('\n')),
+        () => undefined,
+        (error) => log.warn({ err: error }, 'a notice could not be posted'),
+      );
+    }
+    if (turn.state === 'prepared') return advance();
+    this.abort();
+  }
+
+  /** Asks Letta to end the turn; that it ended is known by its end alone. */
+  abort(): void {
+    const { link, lookup, mailbox, log } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    mailbox.away(
+      connection.abort(),
+      // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
+      ({ aborted }) => lookup.expectEnd(aborted ? STOP_OVERDUE_MS : END_OVERDUE_MS),
+      (error) => {
+        log.warn({ err: error }, 'abort was not confirmed');
+        lookup.expectEnd(STOP_OVERDUE_MS);
+      },
+    );
+  }
+}
