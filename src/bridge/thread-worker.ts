@@ -26,15 +26,15 @@ import type {
   TurnSurface,
 } from './ports.ts';
 import { ThreadApprovals } from './thread-approvals.ts';
-import { RETRY_MS, ThreadLink } from './thread-link.ts';
+import { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
-import { writePrompt } from './thread-prompt.ts';
 import type { OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
 import { TurnEndings } from './turn-endings.ts';
+import { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, TurnLookup, type Verdict } from './turn-lookup.ts';
 import { afterReconnect } from './turn-recovery.ts';
 import { TurnSilence } from './turn-silence.ts';
@@ -63,8 +63,6 @@ export interface WorkerParts {
 /** How long a quiet thread keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
 const SILENCE_MS = 30 * 60_000;
-/** An input that Letta accepted and never began. */
-const NEVER_BEGAN_MS = 60_000;
 /** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
 
@@ -85,6 +83,7 @@ export class ThreadWorker {
   readonly #lookup: TurnLookup;
   readonly #endings: TurnEndings;
   readonly #stopping: TurnStop;
+  readonly #input: TurnInput;
   readonly #offers: ThreadOffers;
 
   #surface: TurnSurface | null = null;
@@ -92,7 +91,6 @@ export class ThreadWorker {
   #ending = false;
   readonly #held = new HeldEvents();
   #backgroundTold = false;
-  #sending = false;
   /** The process is about to end: what has not begun waits on disk. */
   #draining = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
@@ -138,6 +136,15 @@ export class ThreadWorker {
     this.#endings = new TurnEndings({ ...turn, silence: this.#silence, clock });
     const { botUser, surface } = parts;
     this.#stopping = new TurnStop({ ...turn, lookup: this.#lookup, surface, botUser, advance });
+    this.#input = new TurnInput({
+      ...parts,
+      ...turn,
+      lookup: this.#lookup,
+      draining: () => this.#draining,
+      ending: () => this.#ending,
+      advance,
+      onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
+    });
     this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
   }
 
@@ -269,7 +276,7 @@ export class ThreadWorker {
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
     if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.waitedTooLong());
     this.#link.connect(state.record.runtime);
-    if (turn.state === 'prepared') this.#send(turn);
+    if (turn.state === 'prepared') this.#input.send(turn);
   }
 
   #restLater(): void {
@@ -310,64 +317,6 @@ export class ThreadWorker {
     if (!dirty || this.#ending || !record || !open) return;
     this.#state.dirty = false;
     this.#surface?.show(this.#state.view(record, open, this.#link.workingDirectory, null));
-  }
-
-  #send(turn: OpenTurn): void {
-    const connection = this.#link.ready;
-    if (this.#sending || this.#draining || !connection || !this.#link.canSubmit) return;
-    this.#sending = true;
-    this.#mailbox.away(
-      writePrompt(this.#parts, this.#state, turn),
-      async (content) => {
-        const now = this.#state.open;
-        const wanted =
-          now?.id === turn.id && now.state === 'prepared' && !now.stoppedBy && now.items.length > 0 && !this.#draining;
-        if (!wanted || this.#link.ready !== connection || !this.#link.canSubmit) {
-          this.#sending = false;
-          return this.#advance();
-        }
-        // On disk first: from here on the input may have left.
-        await this.#state.insist((record) => changeTurn(record, { state: 'submitted' }));
-        this.#lookup.forget();
-        this.#link.submitted();
-        this.#state.dirty = true;
-        this.#log.debug({ turn: turn.id }, 'input goes to Letta');
-        const input = { clientMessageId: turn.clientMessageId ?? turn.id, content };
-        this.#mailbox.away(
-          connection.submit(input),
-          () => this.#submitted(turn),
-          (error) => this.#submitFailed(turn, error),
-        );
-      },
-      (error) => {
-        this.#sending = false;
-        throw error;
-      },
-    );
-  }
-
-  #submitted(turn: OpenTurn): Promise<void> {
-    this.#sending = false;
-    const now = this.#state.open;
-    // Accepted, but nothing came of it: one day the history is asked.
-    if (now?.id === turn.id && this.#link.loop === 'idle' && !this.#lookup.due) this.#lookup.expectEnd(NEVER_BEGAN_MS);
-    // Its end may have overtaken this answer, and the next turn waits for it.
-    return this.#advance();
-  }
-
-  async #submitFailed(turn: OpenTurn, error: unknown): Promise<void> {
-    this.#sending = false;
-    const cause = asBridgeError(error);
-    this.#log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'input was not confirmed');
-    if (this.#state.open?.id !== turn.id || this.#ending) return;
-    if (!cause.certain) {
-      // With the link gone the replay tells; with the link still there the history does.
-      return this.#lookup.lookLater(RETRY_MS);
-    }
-    if (!cause.retry) return this.#fail(cause.notice, { offer: 'send_again', certain: true });
-    await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
-    this.#link.unsubmitted();
-    this.#mailbox.later(RETRY_MS, () => this.#advance());
   }
 
   async #fail(line: string, leftover: Leftover | null): Promise<void> {
@@ -484,7 +433,7 @@ export class ThreadWorker {
         this.#link.lost();
         this.#lookup.forget();
         this.#offers.lost();
-        this.#sending = false;
+        this.#input.forget();
         this.#log.warn({ reason: event.reason }, 'link to Letta lost');
         return this.#wait('The connection to Letta was lost; reconnecting.');
       case 'unavailable':
@@ -517,7 +466,7 @@ export class ThreadWorker {
 
   async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
     this.#link.opened(event);
-    this.#sending = false;
+    this.#input.forget();
     this.#state.hold = null;
     this.#state.dirty = true;
     const { runtime } = event;

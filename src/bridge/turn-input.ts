@@ -1,0 +1,103 @@
+import { asBridgeError } from '../errors.ts';
+import { changeTurn } from './inbox.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { AgentConnection, Log } from './ports.ts';
+import { RETRY_MS, type ThreadLink } from './thread-link.ts';
+import { type PromptSources, writePrompt } from './thread-prompt.ts';
+import type { OpenTurn } from './thread-record.ts';
+import type { ThreadState } from './thread-state.ts';
+import type { TurnLookup } from './turn-lookup.ts';
+
+export interface InputParts extends PromptSources {
+  state: ThreadState;
+  link: ThreadLink;
+  lookup: TurnLookup;
+  mailbox: Mailbox;
+  log: Log;
+  /** The process is about to end: what has not begun waits on disk. */
+  draining(): boolean;
+  /** The turn's last words are on their way to Slack. */
+  ending(): boolean;
+  advance(): Promise<void>;
+  /** Letta will never take this input. @param notice fit for people */
+  onRefused(notice: string): Promise<void>;
+}
+
+/** An input that Letta accepted and never began. */
+const NEVER_BEGAN_MS = 60_000;
+
+/** Hands the open turn's messages to Letta: at most once, and on disk as handed over before they leave. */
+export class TurnInput {
+  readonly #parts: InputParts;
+  #sending = false;
+
+  constructor(parts: InputParts) {
+    this.#parts = parts;
+  }
+
+  /** The link was lost or is a new one: no answer to what was sent comes any more. */
+  forget(): void {
+    this.#sending = false;
+  }
+
+  /** Sends it when Letta can take it now; whoever sees that change asks again. */
+  send(turn: OpenTurn): void {
+    const { state, link, mailbox, draining, advance } = this.#parts;
+    const connection = link.ready;
+    if (this.#sending || draining() || !connection || !link.canSubmit) return;
+    this.#sending = true;
+    mailbox.away(
+      writePrompt(this.#parts, state, turn),
+      (content) => {
+        const now = state.open;
+        const same = now?.id === turn.id && now.state === 'prepared';
+        const wanted = same && !now.stoppedBy && now.items.length > 0 && !draining();
+        if (wanted && link.ready === connection && link.canSubmit) return this.#submit(turn, connection, content);
+        this.#sending = false;
+        return advance();
+      },
+      (error) => {
+        this.#sending = false;
+        throw error;
+      },
+    );
+  }
+
+  async #submit(turn: OpenTurn, connection: AgentConnection, content: string): Promise<void> {
+    const { state, link, lookup, mailbox, log } = this.#parts;
+    // On disk first: from here on the input may have left.
+    await state.insist((record) => changeTurn(record, { state: 'submitted' }));
+    lookup.forget();
+    link.submitted();
+    state.dirty = true;
+    log.debug({ turn: turn.id }, 'input goes to Letta');
+    mailbox.away(
+      connection.submit({ clientMessageId: turn.clientMessageId ?? turn.id, content }),
+      () => this.#accepted(turn),
+      (error) => this.#failed(turn, error),
+    );
+  }
+
+  #accepted(turn: OpenTurn): Promise<void> {
+    const { state, link, lookup, advance } = this.#parts;
+    this.#sending = false;
+    // Accepted, but nothing came of it: one day the history is asked.
+    if (state.open?.id === turn.id && link.loop === 'idle' && !lookup.due) lookup.expectEnd(NEVER_BEGAN_MS);
+    // Its end may have overtaken this answer, and the next turn waits for it.
+    return advance();
+  }
+
+  async #failed(turn: OpenTurn, error: unknown): Promise<void> {
+    const { state, link, lookup, mailbox, log, ending, advance, onRefused } = this.#parts;
+    this.#sending = false;
+    const cause = asBridgeError(error);
+    log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'input was not confirmed');
+    if (state.open?.id !== turn.id || ending()) return;
+    // With the link gone the replay tells; with the link still there the history does.
+    if (!cause.certain) return lookup.lookLater(RETRY_MS);
+    if (!cause.retry) return onRefused(cause.notice);
+    await state.insist((record) => changeTurn(record, { state: 'prepared' }));
+    link.unsubmitted();
+    mailbox.later(RETRY_MS, advance);
+  }
+}
