@@ -1,35 +1,65 @@
-/** The one table of commands: `/agent name` and, where Slack forbids slash commands, `!name`. */
+export interface Command {
+  name: string;
+  /** Other words for it. */
+  aliases: readonly string[];
+  /** What may stand behind the name, for people; `null`: nothing, then a longer line is a prompt. */
+  args: string | null;
+  help: string;
+}
+
+/** The one table of commands: `/agent name` and, where Slack forbids slash commands, `!name` or `@bot !name`. */
 export const commands = [
-  { name: 'help', help: 'what the agent can be asked, and these commands' },
-  { name: 'status', help: 'what the agent is doing in this thread' },
-  { name: 'stop', help: 'stop what the agent is doing now; messages that wait are dropped' },
-  { name: 'new', help: 'forget this conversation: the next message starts another' },
-] as const;
+  { name: 'help', aliases: ['commands'], args: null, help: 'what the agent can be asked, and these commands' },
+  { name: 'status', aliases: [], args: null, help: 'what the agent is doing in this thread' },
+  {
+    name: 'stop',
+    aliases: ['cancel', 'abort'],
+    args: null,
+    help: 'stop what the agent is doing now; messages that wait are dropped',
+  },
+  { name: 'new', aliases: ['reset'], args: null, help: 'forget this conversation: the next message starts another' },
+] as const satisfies readonly Command[];
 
 export type CommandName = (typeof commands)[number]['name'];
 
-export type ParsedCommand = { kind: 'command'; name: CommandName } | { kind: 'unknown'; word: string };
+export type ParsedCommand =
+  | { kind: 'command'; name: CommandName; args: string }
+  /** `word`: as it was typed, of any length. */
+  | { kind: 'unknown'; word: string };
 
-function named(word: string): ParsedCommand {
-  const found = commands.find((command) => command.name === word.toLowerCase());
-  return found ? { kind: 'command', name: found.name } : { kind: 'unknown', word };
+const TABLE: readonly (Command & { name: CommandName })[] = commands;
+
+function named(word: string): (Command & { name: CommandName }) | undefined {
+  const lower = word.toLowerCase();
+  return TABLE.find(({ name, aliases }) => name === lower || aliases.includes(lower));
 }
 
-/** A message that is nothing but `!word`; "!stop the deploy" is a prompt. */
+/** `!word`, with what stands behind it where the command takes that. "!stop the deploy" is a prompt: `null`. */
 export function parseBang(text: string): ParsedCommand | null {
-  const found = /^!([a-z]+)$/i.exec(text.trim());
-  return found?.[1] ? named(found[1]) : null;
+  const found = /^!([a-z]+)(?:\s+(\S[\s\S]*))?$/i.exec(text.trim());
+  if (!found?.[1]) return null;
+  const [, word, args = ''] = found;
+  const command = named(word);
+  if (!command) return args === '' ? { kind: 'unknown', word } : null;
+  return args === '' || command.args !== null ? { kind: 'command', name: command.name, args } : null;
 }
 
 /** What stands behind `/agent`; nothing at all asks for help. */
 export function parseSlash(text: string): ParsedCommand {
-  const words = text.trim();
-  return words === '' ? { kind: 'command', name: 'help' } : named(words);
+  const found = /^(\S+)(?:\s+(\S[\s\S]*))?$/.exec(text.trim());
+  if (!found?.[1]) return { kind: 'command', name: 'help', args: '' };
+  const [whole, word, args = ''] = found;
+  const command = named(word);
+  if (!command || (args !== '' && command.args === null)) return { kind: 'unknown', word: whole };
+  return { kind: 'command', name: command.name, args };
 }
 
 /** Markdown. */
 export function helpText(botUser: string): string {
-  const rows = commands.map((command) => `- \`!${command.name}\` or \`/agent ${command.name}\`: ${command.help}`);
+  const rows = TABLE.map(({ name, args, help }) => {
+    const words = args === null ? name : `${name} ${args}`;
+    return `- \`!${words}\` or \`/agent ${words}\`: ${help}`;
+  });
   return [
     `Mention <@${botUser}> with a task and the agent answers in the thread. Reply in the thread to go on; people who have not mentioned it there are only overheard.`,
     'When a tool needs consent, the person who asked gets a card with buttons.',

@@ -1,7 +1,8 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Doing, type Place, type Policy } from './access.ts';
 import type { ChannelMoves } from './channel-moves.ts';
-import { type CommandName, helpText, parseBang, parseSlash } from './commands.ts';
+import { CommandDesk } from './command-desk.ts';
+import { helpText, parseBang, parseSlash } from './commands.ts';
 import {
   type MessageKey,
   makeMessageKey,
@@ -34,7 +35,6 @@ import type { Clock, Intake, Log, People, Person, Random, Surface, Threads } fro
 import { spansText } from './prompt.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
-import { oneLine } from './turn-view.ts';
 
 export interface IntakeParts {
   threads: Threads;
@@ -67,9 +67,11 @@ export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #recent = new Set<MessageKey>();
   readonly #refusals = new OpenRefusals();
+  readonly #desk: CommandDesk;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#desk = new CommandDesk(parts);
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
@@ -115,11 +117,7 @@ export class BridgeIntake implements Intake {
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
         const name = bang.kind === 'unknown' ? 'unknown' : bang.name;
         try {
-          const answer =
-            bang.kind === 'unknown'
-              ? `There is no command \`!${bang.word}\`.\n${helpText(botUser)}`
-              : await this.#command(bang.name, key, person);
-          this.#whisper(placeOf(message), message.user, answer);
+          this.#whisper(placeOf(message), message.user, await this.#desk.inThread(bang, key, person));
         } catch (error) {
           // Slack sends it again.
           this.#recent.delete(message.key);
@@ -263,7 +261,6 @@ export class BridgeIntake implements Intake {
   }
 
   async command(command: InboundCommand): Promise<string> {
-    const { botUser } = this.#parts;
     const person = await this.#parts.people.person(command.actor.user, command.team);
     const place = { channel: command.channel, channelKind: command.channelKind, external: false };
     const refusal = this.#mayNot(person, { do: 'command' }, place);
@@ -273,47 +270,7 @@ export class BridgeIntake implements Intake {
       'command',
     );
     if (refusal) return refusal;
-    if (parsed.kind === 'unknown')
-      return `There is no command \`${oneLine(parsed.word, 40).replace(/[`<>]/g, ' ')}\`.\n${helpText(botUser)}`;
-    if (parsed.name === 'help') return helpText(botUser);
-    if (command.channelKind === 'im') {
-      return this.#command(
-        parsed.name,
-        makeThreadKey({ team: command.team, channel: command.channel, root: ROLLING }),
-        person,
-      );
-    }
-    if (parsed.name === 'new')
-      return 'Slash commands do not know the thread: write `!new` in it, or mention me at top level.';
-    const mine = this.#parts.workers.ofRequester(person.id);
-    const [only] = mine;
-    if (!only) return 'Nothing of yours is running.';
-    if (mine.length > 1 && parsed.name === 'stop') {
-      return [
-        `You have ${mine.length} running threads; write \`!stop\` in the one you mean:`,
-        ...mine.map(threadLine),
-      ].join('\n');
-    }
-    const lines = await Promise.all(
-      mine.map(async (key) => `${threadLine(key)}: ${await this.#command(parsed.name, key, person)}`),
-    );
-    return lines.join('\n');
-  }
-
-  async #command(name: CommandName, key: ThreadKey, person: Person): Promise<string> {
-    const worker = this.#parts.workers.get(key);
-    switch (name) {
-      case 'help':
-        return helpText(this.#parts.botUser);
-      case 'status':
-        return worker.status();
-      case 'stop':
-        return worker.stop(person.id);
-      case 'new':
-        return worker.startOver();
-      default:
-        return name satisfies never;
-    }
+    return this.#desk.bySlash(parsed, command, person);
   }
 
   async home(user: UserId, team: TeamId): Promise<string> {
@@ -384,11 +341,6 @@ function placeOf(message: InboundMessage): ThreadAddress {
 function placeOfThread(key: ThreadKey): Place {
   const { channel } = parseThreadKey(key);
   return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
-}
-
-function threadLine(key: ThreadKey): string {
-  const { channel, root } = parseThreadKey(key);
-  return channel.startsWith('D') ? '- direct message' : `- <#${channel}>, thread ${root}`;
 }
 
 /** The event itself may know better than the directory that somebody is from outside. */

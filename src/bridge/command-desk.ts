@@ -1,0 +1,70 @@
+import { type CommandName, helpText, type ParsedCommand } from './commands.ts';
+import { makeThreadKey, parseThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
+import type { InboundCommand } from './inbound.ts';
+import type { Person } from './ports.ts';
+import type { ThreadWorkers } from './thread-workers.ts';
+import { oneLine } from './turn-view.ts';
+
+export interface DeskParts {
+  workers: ThreadWorkers;
+  botUser: UserId;
+}
+
+/** Carries out commands of people who may give them. The answers are Markdown for the caller's eyes only. */
+export class CommandDesk {
+  readonly #parts: DeskParts;
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+  }
+
+  /** Written in a thread, or in the rolling conversation of a DM. */
+  async inThread(parsed: ParsedCommand, key: ThreadKey, person: Person): Promise<string> {
+    if (parsed.kind === 'unknown') return this.#unknown(`!${parsed.word}`);
+    return this.#run(parsed.name, key, person);
+  }
+
+  /** By `/agent`: Slack does not say in which thread. */
+  async bySlash(parsed: ParsedCommand, command: InboundCommand, person: Person): Promise<string> {
+    if (parsed.kind === 'unknown') return this.#unknown(parsed.word);
+    const { name } = parsed;
+    const { team, channel, channelKind } = command;
+    if (name === 'help') return helpText(this.#parts.botUser);
+    if (channelKind === 'im') return this.#run(name, makeThreadKey({ team, channel, root: ROLLING }), person);
+    if (name === 'new') return 'Slash commands do not know the thread: write `!new` in it, or mention me at top level.';
+    const mine = this.#parts.workers.ofRequester(person.id);
+    if (mine.length === 0) return 'Nothing of yours is running.';
+    if (mine.length > 1 && name === 'stop') {
+      const lead = `You have ${mine.length} running threads; write \`!stop\` in the one you mean:`;
+      return [lead, ...mine.map(threadLine)].join('\n');
+    }
+    const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#run(name, key, person)}`);
+    return (await Promise.all(lines)).join('\n');
+  }
+
+  #unknown(words: string): string {
+    const said = oneLine(words, 40).replace(/[`<>]/g, ' ');
+    return `There is no command \`${said}\`.\n${helpText(this.#parts.botUser)}`;
+  }
+
+  async #run(name: CommandName, key: ThreadKey, person: Person): Promise<string> {
+    const worker = this.#parts.workers.get(key);
+    switch (name) {
+      case 'help':
+        return helpText(this.#parts.botUser);
+      case 'status':
+        return worker.status();
+      case 'stop':
+        return worker.stop(person.id);
+      case 'new':
+        return worker.startOver();
+      default:
+        return name satisfies never;
+    }
+  }
+}
+
+function threadLine(key: ThreadKey): string {
+  const { channel, root } = parseThreadKey(key);
+  return channel.startsWith('D') ? '- direct message' : `- <#${channel}>, thread ${root}`;
+}
