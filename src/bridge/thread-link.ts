@@ -1,4 +1,5 @@
 import type { AgentEvent, ConnectionEvent, LoopStatus, PermissionMode, StoredRuntime } from './agent-event.ts';
+import { isClientMessageId } from './ids.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { AgentConnection, AgentGateway, Log } from './ports.ts';
 import type { OpenTurn } from './thread-record.ts';
@@ -122,6 +123,12 @@ export class ThreadLink {
   /** Whether a run is certainly this turn's. */
   claims(turn: OpenTurn, runId: string): boolean {
     return turn.clientMessageId !== null && (this.#runs[runId]?.includes(turn.clientMessageId) ?? false);
+  }
+
+  /** Whether a run is certainly that of another message of ours: what is said of it late is not this turn's. */
+  isForeign(turn: OpenTurn, runId: string): boolean {
+    const ids = this.#runs[runId]?.filter(isClientMessageId) ?? [];
+    return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
   }
 
   /** Whether Letta began a run with this input. */

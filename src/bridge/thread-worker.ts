@@ -551,7 +551,9 @@ export class ThreadWorker {
       return undefined;
     }
     if (this.#ending || this.#lookup.looking) return this.#held.push(event);
-    if (this.#state.open?.state === 'submitted') return this.#onTurnEvent(event);
+    const turn = this.#state.open;
+    if (turn?.state === 'submitted')
+      return isOfRun(event) && this.#link.isForeign(turn, event.runId) ? undefined : this.#onTurnEvent(event);
     if (!startsTurn(event)) return undefined;
     return this.#openAgentTurn().then(() => this.#onTurnEvent(event));
   }
@@ -631,6 +633,11 @@ export class ThreadWorker {
   #now(): number {
     return this.#parts.clock.now();
   }
+}
+
+/** Pieces of a run. Its end is judged where it is heard. */
+function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
+  return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
 }
 
 /** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */

@@ -1,8 +1,9 @@
 import type { Mailbox } from './mailbox.ts';
 import type { AgentConnection, Log, Timer } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
+import type { OpenTurn } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
-import { type Found, findTurn, withHistory } from './turn-recovery.ts';
+import { type Found, findTurn, type TurnMarks, withHistory } from './turn-recovery.ts';
 
 /** What became of an input whose turn's end was not seen. */
 export type Verdict =
@@ -115,7 +116,7 @@ export class TurnLookup {
     const look = this.#looks;
     const stillWanted = () => this.#looks === look && link.ready === connection && !ending();
     mailbox.away(
-      this.#find(connection, turn.clientMessageId),
+      this.#find(connection, turn),
       (found) => {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
@@ -145,7 +146,7 @@ export class TurnLookup {
     mailbox.away(
       connection.history(HISTORY_ITEMS),
       (history) => {
-        const found = findTurn(history, turn.clientMessageId, turn.stoppedBy !== null);
+        const found = findTurn(history, this.#marks(turn));
         if (found.arrived) state.turn = withHistory(state.turn, found);
         return then();
       },
@@ -157,12 +158,19 @@ export class TurnLookup {
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
-  async #find(connection: AgentConnection, id: string | null): Promise<Found> {
-    const { state, link } = this.#parts;
-    const stopped = Boolean(state.open?.stoppedBy);
-    const found = findTurn(await connection.history(HISTORY_ITEMS), id, stopped);
+  async #find(connection: AgentConnection, turn: OpenTurn): Promise<Found> {
+    const { link } = this.#parts;
+    const id = turn.clientMessageId;
+    const found = findTurn(await connection.history(HISTORY_ITEMS), this.#marks(turn));
     if (found.arrived) return found;
     if (id === null || link.knows(id)) return { arrived: true, texts: [], answered: false };
-    return findTurn(await connection.history(HISTORY_DEEP), id, stopped);
+    return findTurn(await connection.history(HISTORY_DEEP), this.#marks(turn));
+  }
+
+  /** As it is when the history has come: it may have been stopped meanwhile. */
+  #marks(turn: OpenTurn): TurnMarks {
+    const { state } = this.#parts;
+    const stopped = Boolean((state.open?.id === turn.id ? state.open : turn).stoppedBy);
+    return { clientMessageId: turn.clientMessageId, heard: state.turn, stopped };
   }
 }

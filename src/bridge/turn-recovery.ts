@@ -22,23 +22,50 @@ export type Found =
   | { arrived: false }
   | { arrived: true; texts: { messageId: string; text: string }[]; answered: boolean };
 
-/**
- * @param history oldest first
- * @param clientMessageId `null` for a turn that Letta began by itself: then the newest input is its, unless it is ours
- * @param stopped nothing joins a turn that was stopped: what Letta queued itself is the next one
- */
-export function findTurn(history: readonly HistoryItem[], clientMessageId: string | null, stopped = false): Found {
-  const begins = (item: HistoryItem) =>
-    item.kind === 'user' && (clientMessageId === null || item.clientMessageId === clientMessageId);
-  const at = history.findLastIndex(begins);
-  const input = history[at];
-  if (input?.kind !== 'user') return { arrived: false };
-  if (clientMessageId === null && isClientMessageId(input.clientMessageId ?? '')) return { arrived: false };
+/** By what a turn is known in the history. */
+export interface TurnMarks {
+  /** `null` for a turn that Letta began by itself. */
+  clientMessageId: string | null;
+  /** What was heard of it. */
+  heard: TurnState;
+  /** Nothing joins a turn that was stopped: what Letta queued itself is the next one. */
+  stopped: boolean;
+}
+
+/** @param history oldest first */
+export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Found {
+  const { clientMessageId, stopped } = marks;
+  const at =
+    clientMessageId === null
+      ? findAgentTurn(history, marks.heard)
+      : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
+  if (at < 0) return { arrived: false };
   const rest = history.slice(at + 1);
   const end = rest.findIndex((item, place) => endsTurn(item, stopped ? undefined : rest[place - 1]));
   const mine = end < 0 ? rest : rest.slice(0, end);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   return { arrived: true, texts, answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant' };
+}
+
+/**
+ * The input of a turn that Letta began by itself: by its echo, else by what was said in it. Nothing was heard of it (the
+ * bridge has started anew): then it is the newest input, unless that is ours.
+ */
+function findAgentTurn(history: readonly HistoryItem[], { input, parts, tools }: TurnState): number {
+  const isInput = (item: HistoryItem) => item.kind === 'user' && item.clientMessageId !== null;
+  const echoed = history.findLastIndex((item) => item.kind === 'user' && input && item.clientMessageId === input);
+  if (echoed >= 0) return echoed;
+  const ids = new Set(parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
+  const calls = new Set(tools.map(({ callId }) => callId));
+  const said = history.findIndex((item) =>
+    item.kind === 'tool'
+      ? item.callId !== null && calls.has(item.callId)
+      : item.kind === 'assistant' && ids.has(item.id),
+  );
+  if (said >= 0) return history.slice(0, said).findLastIndex(isInput);
+  const newest = history.findLastIndex(isInput);
+  const item = history[newest];
+  return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? newest : -1;
 }
 
 /**

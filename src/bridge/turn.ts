@@ -25,6 +25,8 @@ export interface TurnState {
   openApprovals: readonly string[];
   phase: 'waiting' | 'thinking' | 'writing' | 'working';
   retrying: { attempt: number; maxAttempts: number } | null;
+  /** The echo of the input, of a turn that Letta began by itself. */
+  input: string | null;
   /** Runs of this turn, in order. */
   runs: readonly string[];
   /** The latest error text; a retry forgets it, an end by `end_turn` too. */
@@ -41,6 +43,7 @@ export const emptyTurn: TurnState = {
   openApprovals: [],
   phase: 'waiting',
   retrying: null,
+  input: null,
   runs: [],
   error: null,
   end: null,
@@ -133,9 +136,10 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         end: { stopReason: event.stopReason, error: event.error },
       };
     }
+    case 'user-message':
+      return event.automatic && state.input === null ? { ...state, input: event.clientMessageId } : state;
     case 'loop':
     case 'notice':
-    case 'user-message':
     case 'background':
     case 'device':
       return state;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryItem } from '../../src/bridge/agent-event.ts';
-import { emptyTurn, foldTurn, turnText } from '../../src/bridge/turn.ts';
+import { emptyTurn, foldTurn, type TurnState, turnText } from '../../src/bridge/turn.ts';
 import { findTurn, withHistory } from '../../src/bridge/turn-recovery.ts';
 
 const user = (clientMessageId: string | null): HistoryItem => ({
@@ -15,11 +15,14 @@ const tool: HistoryItem = { kind: 'tool', id: 't', callId: null, tool: null };
 const streamed = (...texts: [string, string][]) =>
   texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
 
+const find = (history: HistoryItem[], clientMessageId: string | null, heard: TurnState = emptyTurn) =>
+  findTurn(history, { clientMessageId, heard, stopped: false });
+
 describe('what the history says of a turn', () => {
   it('ends where the next input begins; reminders without an id belong to it', () => {
     const history = [user('a'), said('m1', 'one'), user(null), said('m2', 'two'), user('b'), said('m3', 'three')];
-    expect(findTurn(history, 'a')).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }], answered: true });
-    expect(findTurn(history, 'c')).toEqual({ arrived: false });
+    expect(find(history, 'a')).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }], answered: true });
+    expect(find(history, 'c')).toEqual({ arrived: false });
   });
 
   it('takes in what Letta queued by itself and added behind a tool, not what came after the answer', () => {
@@ -31,14 +34,14 @@ describe('what the history says of a turn', () => {
       user('cm-q-2'),
       said('m2', 'later'),
     ];
-    expect(findTurn(joined, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }], answered: true });
-    expect(findTurn([user('slack-a'), tool, user('slack-b'), said('m1', 'hers')], 'slack-a')).toMatchObject({
+    expect(find(joined, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }], answered: true });
+    expect(find([user('slack-a'), tool, user('slack-b'), said('m1', 'hers')], 'slack-a')).toMatchObject({
       texts: [],
     });
   });
 
   it('is unanswered while its last word is a tool', () => {
-    expect(findTurn([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
+    expect(find([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
       arrived: true,
       answered: false,
     });
@@ -46,29 +49,37 @@ describe('what the history says of a turn', () => {
 
   it('of a turn that Letta began is what came after the newest input, unless that input was ours', () => {
     const ours = user('slack-T1-C1-1.000001');
-    expect(findTurn([ours, said('m1', 'old'), user('cm-q-1'), said('m2', 'done')], null)).toMatchObject({
+    expect(find([ours, said('m1', 'old'), user('cm-q-1'), said('m2', 'done')], null)).toMatchObject({
       texts: [{ messageId: 'm2', text: 'done' }],
     });
-    expect(findTurn([ours, said('m1', 'old')], null)).toEqual({ arrived: false });
+    expect(find([ours, said('m1', 'old')], null)).toEqual({ arrived: false });
+  });
+
+  it('that Letta began by itself is not taken for the one that it began right after', () => {
+    const history = [user('cm-q-1'), said('m1', 'first'), user('cm-q-2'), said('m2', 'second')];
+    const first = { texts: [{ messageId: 'm1', text: 'first' }] };
+    expect(find(history, null, { ...emptyTurn, input: 'cm-q-1' })).toMatchObject(first);
+    const part = { kind: 'text', runId: 'r1', messageId: 'm1', text: 'fir' } as const;
+    expect(find(history, null, { ...emptyTurn, parts: [part] })).toMatchObject(first);
   });
 });
 
 describe('a folded turn with its history', () => {
   it('gets the missing text in its place, and keeps what was heard longer', () => {
     const turn = streamed(['m1', 'one, to the very end'], ['m3', 'three']);
-    const found = findTurn([user('a'), said('m1', 'one'), said('m2', 'two'), said('m3', 'three!'), tool], 'a');
+    const found = find([user('a'), said('m1', 'one'), said('m2', 'two'), said('m3', 'three!'), tool], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(turn, found))).toBe('one, to the very end\n\ntwo\n\nthree!');
   });
 
   it('loses text that a retry took back unheard, once the turn was answered', () => {
-    const found = findTurn([user('a'), said('m2', 'the answer')], 'a');
+    const found = find([user('a'), said('m2', 'the answer')], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
   });
 
   it('keeps the only text there is of a turn that was cut', () => {
-    const found = findTurn([user('a')], 'a');
+    const found = find([user('a')], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
   });
