@@ -24,9 +24,11 @@ export class HeldEvents {
     this.#events.unshift(...events);
   }
 
-  /** Forgets everything up to the last event of a run that `isOurs`; states of the link stay. */
-  forgetThrough(isOurs: (runId: string) => boolean): void {
-    const last = this.#events.findLastIndex((event) => 'runId' in event && event.runId !== null && isOurs(event.runId));
+  /** Forgets everything up to the last event of a run of which one event `isOurs`; states of the link stay. */
+  forgetThrough(isOurs: (event: AgentEvent) => boolean): void {
+    const ours = this.#events.map((event) => event.type !== 'ready' && isOurs(event));
+    const runs = new Set(this.#events.flatMap((event, at) => (ours[at] ? runOf(event) : [])));
+    const last = this.#events.findLastIndex((event, at) => ours[at] || runOf(event).some((run) => runs.has(run)));
     const later = this.#events.splice(0).filter((event, at) => at > last || event.type === 'ready');
     this.#events.push(...later);
   }
@@ -40,4 +42,8 @@ export class HeldEvents {
 /** Events without which a turn still ends, asks and is stopped. */
 function isBulk(event: AgentEvent): boolean {
   return event.type !== 'approval-asked' && event.type !== 'approvals-open' && event.type !== 'turn-ended';
+}
+
+function runOf(event: Held): string[] {
+  return 'runId' in event && event.runId !== null ? [event.runId] : [];
 }

@@ -131,6 +131,11 @@ export class ThreadLink {
     return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
   }
 
+  /** What a run answers, as far as it was told. */
+  inputsOf(runId: string): readonly string[] {
+    return this.#runs[runId] ?? [];
+  }
+
   /** Whether Letta began a run with this input. */
   knows(clientMessageId: string): boolean {
     return Object.values(this.#runs).some((ids) => ids.includes(clientMessageId));

@@ -298,6 +298,7 @@ export class ThreadWorker {
 
   #openTurn(turn: OpenTurn, resumed = false): void {
     this.#state.turn = emptyTurn;
+    this.#lookup.begin();
     this.#surface = this.#parts.surface.turn({
       turn: turn.id,
       address: this.#state.address,
@@ -365,10 +366,14 @@ export class ThreadWorker {
     );
   }
 
+  #isOf(turn: OpenTurn, event: AgentEvent): boolean {
+    return 'runId' in event && event.runId !== null && this.#link.claims(turn, event.runId);
+  }
+
   async #finished(): Promise<void> {
     const { open } = this.#state;
     // What was heard of the turn and held while the history told its end: there it was found already.
-    if (open) this.#held.forgetThrough((runId) => this.#link.claims(open, runId));
+    if (open) this.#held.forgetThrough((event) => this.#lookup.knows(event) || this.#isOf(open, event));
     await this.#state.insist(this.#offers.afterTurn(this.#leftover));
     this.#leftover = null;
     this.#ending = false;

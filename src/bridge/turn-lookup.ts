@@ -1,3 +1,4 @@
+import type { AgentEvent } from './agent-event.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { AgentConnection, Log, Timer } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
@@ -45,6 +46,8 @@ export class TurnLookup {
   #looks = 0;
   #looking = false;
   #overdue: Timer | null = null;
+  /** Messages and tools of the open turn that the history told of last. */
+  #told: ReadonlySet<string> = new Set();
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
@@ -67,6 +70,17 @@ export class TurnLookup {
   /** Events are taken up again. */
   listened(): void {
     this.#looking = false;
+  }
+
+  /** Whether this was told by the history already, as a piece of the open turn. */
+  knows(event: AgentEvent): boolean {
+    if ('messageId' in event) return this.#told.has(event.messageId);
+    return 'callId' in event && this.#told.has(event.callId);
+  }
+
+  /** Another turn is open from now on. */
+  begin(): void {
+    this.#told = new Set();
   }
 
   /** The end was seen, or is not expected any more. Cancelling twice is fine. */
@@ -120,7 +134,7 @@ export class TurnLookup {
       (found) => {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
-          state.turn = withHistory(state.turn, found);
+          this.#take(found);
           const begins = !turnsDieWithLink && !found.answered && link.loop !== 'idle';
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
@@ -147,7 +161,7 @@ export class TurnLookup {
       connection.history(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, this.#marks(turn));
-        if (found.arrived) state.turn = withHistory(state.turn, found);
+        if (found.arrived) this.#take(found);
         return then();
       },
       (error) => {
@@ -163,14 +177,21 @@ export class TurnLookup {
     const id = turn.clientMessageId;
     const found = findTurn(await connection.history(HISTORY_ITEMS), this.#marks(turn));
     if (found.arrived) return found;
-    if (id === null || link.knows(id)) return { arrived: true, texts: [], answered: false };
+    if (id === null || link.knows(id)) return { arrived: true, texts: [], callIds: [], answered: false };
     return findTurn(await connection.history(HISTORY_DEEP), this.#marks(turn));
+  }
+
+  #take(found: Found & { arrived: true }): void {
+    const { state } = this.#parts;
+    state.turn = withHistory(state.turn, found);
+    this.#told = new Set([...found.texts.map(({ messageId }) => messageId), ...found.callIds]);
   }
 
   /** As it is when the history has come: it may have been stopped meanwhile. */
   #marks(turn: OpenTurn): TurnMarks {
-    const { state } = this.#parts;
+    const { state, link } = this.#parts;
     const stopped = Boolean((state.open?.id === turn.id ? state.open : turn).stoppedBy);
-    return { clientMessageId: turn.clientMessageId, heard: state.turn, stopped };
+    const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
+    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, stopped };
   }
 }

@@ -20,7 +20,13 @@ export function afterReconnect(turn: OpenTurn, now: RuntimeNow): 'submit' | 'loo
 /** What the history says about a turn's input and what came of it. */
 export type Found =
   | { arrived: false }
-  | { arrived: true; texts: { messageId: string; text: string }[]; answered: boolean };
+  | {
+      arrived: true;
+      texts: { messageId: string; text: string }[];
+      /** Its tools, as far as the history names them. */
+      callIds: string[];
+      answered: boolean;
+    };
 
 /** By what a turn is known in the history. */
 export interface TurnMarks {
@@ -28,6 +34,8 @@ export interface TurnMarks {
   clientMessageId: string | null;
   /** What was heard of it. */
   heard: TurnState;
+  /** Inputs of its runs, as far as Letta said. */
+  inputs: readonly string[];
   /** Nothing joins a turn that was stopped: what Letta queued itself is the next one. */
   stopped: boolean;
 }
@@ -37,26 +45,34 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
   const { clientMessageId, stopped } = marks;
   const at =
     clientMessageId === null
-      ? findAgentTurn(history, marks.heard)
+      ? findAgentTurn(history, marks)
       : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
   if (at < 0) return { arrived: false };
   const rest = history.slice(at + 1);
   const end = rest.findIndex((item, place) => endsTurn(item, stopped ? undefined : rest[place - 1]));
   const mine = end < 0 ? rest : rest.slice(0, end);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
-  return { arrived: true, texts, answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant' };
+  const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
+  return {
+    arrived: true,
+    texts,
+    callIds,
+    answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
+  };
 }
 
 /**
  * The input of a turn that Letta began by itself: by its echo, else by what was said in it. Nothing was heard of it (the
  * bridge has started anew): then it is the newest input, unless that is ours.
  */
-function findAgentTurn(history: readonly HistoryItem[], { input, parts, tools }: TurnState): number {
+function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnMarks): number {
+  const { input, parts, tools, approvals } = heard;
+  const echoes = new Set(input === null ? inputs : [input, ...inputs]);
   const isInput = (item: HistoryItem) => item.kind === 'user' && item.clientMessageId !== null;
-  const echoed = history.findLastIndex((item) => item.kind === 'user' && input && item.clientMessageId === input);
+  const echoed = history.findIndex((item) => item.kind === 'user' && echoes.has(item.clientMessageId ?? ''));
   if (echoed >= 0) return echoed;
   const ids = new Set(parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
-  const calls = new Set(tools.map(({ callId }) => callId));
+  const calls = new Set<string | null>([...tools, ...approvals].map(({ callId }) => callId));
   const said = history.findIndex((item) =>
     item.kind === 'tool'
       ? item.callId !== null && calls.has(item.callId)

@@ -128,7 +128,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'turn-ended': {
       const well = endedWell(event.stopReason) || event.stopReason === 'cancelled';
       return {
-        ...state,
+        ...(event.runId === null ? state : withRun(state, event.runId)),
         openApprovals: [],
         retrying: null,
         phase: 'waiting',
