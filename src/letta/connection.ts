@@ -229,13 +229,14 @@ export function createConnection(
   return {
     async submit({ clientMessageId, content }) {
       expecting = stage.name === 'ready';
-      const answer = await request((session, ref) =>
-        session.ask(
+      const answer = await request((session, ref) => {
+        session.submitting();
+        return session.ask(
           'input_accepted',
           (requestId) => createMessage({ requestId, runtime: ref, messages: [{ content, clientMessageId }] }),
           ANSWERS_WITHIN_MS,
-        ),
-      );
+        );
+      });
       if (answer.accepted) return;
       expecting = false;
       throw inputRefused(answer.error ?? '');

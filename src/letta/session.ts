@@ -42,6 +42,8 @@ export interface SessionHandlers {
 export interface Session {
   ask: Ask;
   send(frame: OutgoingFrame): void;
+  /** An input goes out now. */
+  submitting(): void;
   snapshot(): RuntimeSnapshot;
   /** ms since 1970: when the last frame came, or the session began. */
   lastFrameAt(): number;
@@ -131,6 +133,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
   return {
     ask: requests.ask,
     send: (frame) => link.send(frame),
+    submitting: () => feed({ type: 'submitting' }),
     snapshot: () => snapshot(machine.state),
     lastFrameAt: () => lastFrameAt,
     until(condition, ms) {

@@ -58,6 +58,8 @@ export type RuntimeInput =
   | { type: 'frame'; frame: Frame }
   /** The answer to the `repair` of that id; `null` when the history could not be had. */
   | { type: 'history'; repairId: number; items: readonly HistoryItem[] | null }
+  /** An input is about to be sent, which happens only when Letta is idle: what was heard of a turn is of an earlier one. */
+  | { type: 'submitting' }
   /** The time that the last `hold` gave has passed. */
   | { type: 'hold-expired' }
   | { type: 'closed' };
@@ -100,6 +102,9 @@ export function step(state: RuntimeState, input: RuntimeInput): { state: Runtime
       break;
     case 'hold-expired':
       giveUpWaiting(work);
+      break;
+    case 'submitting':
+      forgetTurn(work);
       break;
     case 'closed':
       close(work);
@@ -289,6 +294,15 @@ function close(work: Work): void {
   }
   dropBarrier(work);
   change(work, { turn: null, repairId: null });
+}
+
+/** Its end got lost: the bridge has settled it by other means. */
+function forgetTurn(work: Work): void {
+  const { barrier, loop } = work.state.connection;
+  if (loop !== null && loop.status !== 'idle') return;
+  if (barrier) release(work);
+  const { turn, ended } = work.state.connection;
+  if (turn) change(work, { turn: null, ending: false, repairId: null, ended: { stamp: ended?.stamp ?? null, turn } });
 }
 
 // ---- missing text -------------------------------------------------------------------------------
