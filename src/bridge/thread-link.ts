@@ -26,6 +26,7 @@ export class ThreadLink {
   #ready = false;
   #settled = false;
   #runs: Record<string, string[]> = {};
+  #active: readonly string[] = [];
   loop: LoopStatus = 'idle';
   device: string | null = null;
   workingDirectory: string | null = null;
@@ -62,6 +63,7 @@ export class ThreadLink {
     this.lost();
     this.loop = 'idle';
     this.#runs = {};
+    this.#active = [];
   }
 
   opened(event: ConnectionEvent & { type: 'ready' }): void {
@@ -71,6 +73,7 @@ export class ThreadLink {
     this.workingDirectory = event.workingDirectory;
     this.loop = event.loop;
     this.#runs = event.clientMessageIdsByRun;
+    this.#active = event.activeRunIds;
   }
 
   lost(): void {
@@ -81,6 +84,7 @@ export class ThreadLink {
   looped(event: AgentEvent & { type: 'loop' }): void {
     this.loop = event.status;
     this.#runs = event.clientMessageIdsByRun;
+    this.#active = event.activeRunIds;
   }
 
   /** An input was sent: before the next one its turn must have ended and a round trip passed. */
@@ -129,6 +133,22 @@ export class ThreadLink {
   isForeign(turn: OpenTurn, runId: string): boolean {
     const ids = this.#runs[runId]?.filter(isClientMessageId) ?? [];
     return ids.length > 0 && !ids.includes(turn.clientMessageId ?? '');
+  }
+
+  /** Whether what runs now is certainly not this turn. */
+  runsAnother(turn: OpenTurn): boolean {
+    const id = turn.clientMessageId;
+    const isAnother = (runId: string) => {
+      const ids = this.#runs[runId];
+      return ids !== undefined && ids.length > 0 && id !== null && !ids.includes(id);
+    };
+    return this.#active.length > 0 && this.#active.every(isAnother);
+  }
+
+  /** Inputs of runs that carry none of this turn's; of a turn of Letta's own nobody can say. */
+  inputsOfOthers({ clientMessageId: id }: OpenTurn): string[] {
+    if (id === null) return [];
+    return Object.values(this.#runs).flatMap((ids) => (ids.includes(id) ? [] : ids));
   }
 
   /** What a run answers, as far as it was told. */

@@ -95,6 +95,8 @@ export class ThreadWorker {
   #draining = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
+  /** The replay that was held against the history already. */
+  #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
   /** What the turn that is ending leaves for people to decide. */
   #leftover: Leftover | null = null;
   #rest: Timer | null = null;
@@ -490,6 +492,13 @@ export class ThreadWorker {
   async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
     if (!this.#link.ready) return;
     if (this.#ending) return this.#held.pushReady(event);
+    const before = this.#state.open;
+    if (before?.state === 'submitted' && this.#judged !== event && this.#link.runsAnother(before)) {
+      // The history tells what became of ours; what runs is taken up afterwards.
+      this.#judged = event;
+      this.#held.pushReady(event);
+      return this.#lookup.look();
+    }
     const now = { loop: this.#link.loop, approvals: event.approvals.length };
     const ours = this.#state.open?.state === 'submitted';
     if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();

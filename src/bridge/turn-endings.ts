@@ -1,6 +1,7 @@
 import type { Clock } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
 import type { Leftover } from './thread-offers.ts';
+import type { ApprovalRecord } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
 import type { TurnSilence } from './turn-silence.ts';
 import { type Ending, endingOf } from './turn-view.ts';
@@ -41,10 +42,19 @@ export class TurnEndings {
     const known = this.#parts.state.open?.ended;
     if (known) return known;
     const ending = this.now();
-    if (ending.outcome !== 'done' || (answered && !this.#parts.turnsDieWithLink)) return ending;
+    const complete = answered && !this.#parts.turnsDieWithLink && !this.#diedAsking();
+    if (ending.outcome !== 'done' || complete) return ending;
     const line =
       'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
     return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#parts.state.open?.id ?? ''}` };
+  }
+
+  /** It asked, nobody answered, and Letta does not know of it any more: what was said before the question is no answer. */
+  #diedAsking(): boolean {
+    const { record, open } = this.#parts.state;
+    const isLost = ({ turn, state }: ApprovalRecord) =>
+      turn === open?.id && state.state === 'closed' && state.why === 'link_lost';
+    return record?.approvals.some(isLost) ?? false;
   }
 
   waitedTooLong(): Ending {

@@ -135,7 +135,8 @@ export class TurnLookup {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
           this.#take(found);
-          const begins = !turnsDieWithLink && !found.answered && link.loop !== 'idle';
+          const begins =
+            !turnsDieWithLink && !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
         if (turnsDieWithLink || again || state.open?.stoppedBy) return onVerdict({ verdict: 'never_arrived' });
@@ -192,6 +193,7 @@ export class TurnLookup {
     const { state, link } = this.#parts;
     const stopped = Boolean((state.open?.id === turn.id ? state.open : turn).stoppedBy);
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
-    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, stopped };
+    const others = link.inputsOfOthers(turn);
+    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, others, stopped };
   }
 }

@@ -36,20 +36,25 @@ export interface TurnMarks {
   heard: TurnState;
   /** Inputs of its runs, as far as Letta said. */
   inputs: readonly string[];
+  /** Inputs of runs that are certainly not this turn's. */
+  others: readonly string[];
   /** Nothing joins a turn that was stopped: what Letta queued itself is the next one. */
   stopped: boolean;
 }
 
 /** @param history oldest first */
 export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Found {
-  const { clientMessageId, stopped } = marks;
+  const { clientMessageId, stopped, others } = marks;
   const at =
     clientMessageId === null
       ? findAgentTurn(history, marks)
       : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
   if (at < 0) return { arrived: false };
   const rest = history.slice(at + 1);
-  const end = rest.findIndex((item, place) => endsTurn(item, stopped ? undefined : rest[place - 1]));
+  const end = rest.findIndex((item, place) => {
+    const isOthers = item.kind === 'user' && others.includes(item.clientMessageId ?? '');
+    return isOthers || endsTurn(item, stopped ? undefined : rest[place - 1]);
+  });
   const mine = end < 0 ? rest : rest.slice(0, end);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));

@@ -16,7 +16,7 @@ const streamed = (...texts: [string, string][]) =>
   texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
 
 const find = (history: HistoryItem[], clientMessageId: string | null, heard: TurnState = emptyTurn) =>
-  findTurn(history, { clientMessageId, heard, inputs: [], stopped: false });
+  findTurn(history, { clientMessageId, heard, inputs: [], others: [], stopped: false });
 
 describe('what the history says of a turn', () => {
   it('ends where the next input begins; reminders without an id belong to it', () => {
