@@ -175,7 +175,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     await this.save(stored, rev);
     try {
       await this.#drop(dropped);
-      if (!active && (wasActive || mark)) await this.#rows.active.delete(key);
+      if (!active && (wasActive || mark)) await this.#unmark(key, wanted);
     } catch (error) {
       this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start does');
     }
@@ -191,6 +191,13 @@ export class StoredThreads implements Threads, ThreadMoves {
       key,
       row({ items: both(owned.items, wanted.items), tokens: both(owned.tokens, wanted.tokens) }),
     );
+  }
+
+  /** An update whose write was done although it failed has left its names here. */
+  async #unmark(key: ThreadKey, wanted: SideRows): Promise<void> {
+    const left = await this.#rows.active.get(key);
+    if (left !== undefined) await this.#drop(without(readMarker(`active/${key}`, left), wanted));
+    await this.#rows.active.delete(key);
   }
 
   /** Whether a marked thread is really active; deletes what an interrupted update left. */

@@ -44,7 +44,7 @@ export function apply(work: Work, frame: EventFrame): void {
 
 function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   const stamp = stampOf(frame);
-  const { loop: before, turn, ending } = work.state.connection;
+  const { loop: before, turn, ending, approvals } = work.state.connection;
   if (isBefore(stamp, before?.stamp ?? null)) return;
   const activeRunIds = frame.loop_status.active_run_ids ?? [];
   const clientMessageIdsByRun = frame.loop_status.client_message_ids_by_run_id ?? {};
@@ -54,7 +54,12 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   if (status !== 'idle') openTurn(work);
   change(work, {
     loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
-    ending: turn !== null && status === 'idle' && (ending || (before !== null && before.status !== 'idle')),
+    // A turn that asks is not ending: its request came before the word that the turn before it is over.
+    ending:
+      turn !== null &&
+      status === 'idle' &&
+      approvals.length === 0 &&
+      (ending || (before !== null && before.status !== 'idle')),
   });
   const isNews =
     !before ||
