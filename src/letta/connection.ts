@@ -32,8 +32,14 @@ type Stage =
 const ANSWERS_WITHIN_MS = 10_000;
 /** A link that lived this long was a good one: the next loss is dialled again at once. */
 const GOOD_LINK_MS = 10_000;
-/** What the `ready` event says of the replay; told once is enough. */
-const IN_SNAPSHOT: ReadonlySet<AgentEvent['type']> = new Set(['loop', 'device', 'approval-asked', 'approvals-open']);
+/** What is told of the replay with `ready`: told once is enough, and of an attempt that failed it is old. */
+const IN_SNAPSHOT: ReadonlySet<AgentEvent['type']> = new Set([
+  'loop',
+  'device',
+  'approval-asked',
+  'approvals-open',
+  'background',
+]);
 const MOST_EARLY_EVENTS = 5_000;
 const HISTORY_WITHIN_MS = 5_000;
 /** Enough to hold the messages of any one turn whose text went missing. */
@@ -140,6 +146,7 @@ export function createConnection(
       approvals: now.approvals,
       reconnected,
     });
+    if (now.background > 0) tell({ type: 'background', running: now.background });
   };
 
   const lost = (session: Session, reason: string) => {
