@@ -1,5 +1,6 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Doing, type Place, type Policy } from './access.ts';
+import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
 import { helpText, parseBang, parseSlash } from './commands.ts';
@@ -67,6 +68,8 @@ export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #recent = new Set<MessageKey>();
   readonly #refusals = new OpenRefusals();
+  /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
+  readonly #inOrder = new Chains<ThreadKey>();
   readonly #desk: CommandDesk;
 
   constructor(parts: IntakeParts) {
@@ -75,7 +78,9 @@ export class BridgeIntake implements Intake {
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
-    const outcome = await this.#message(this.#inPlace(message), how.caughtUp).catch((error: unknown) => {
+    const placed = this.#inPlace(message);
+    const taken = this.#inOrder.run(threadOf(placed), () => this.#message(placed, how.caughtUp));
+    const outcome = await taken.catch((error: unknown) => {
       if (!how.caughtUp) this.#parts.onMissed?.(message);
       throw error;
     });

@@ -1,8 +1,8 @@
+import { Chains } from '../bridge/chains.ts';
 import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey } from '../bridge/ids.ts';
 import type { Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
 import { isActive, type ThreadRecord } from '../bridge/thread-record.ts';
 import { BridgeError } from '../errors.ts';
-import { Chains } from './chains.ts';
 import {
   checkRecord,
   readItem,

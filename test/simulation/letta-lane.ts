@@ -55,6 +55,11 @@ export class SimLane {
     return new URL(this.endpoint.url);
   }
 
+  /** Whether the server's end is gone, perhaps before it was there. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   get alive(): boolean {
     return this.#open && !this.#gone;
   }

@@ -103,6 +103,7 @@ export class SimLetta implements Host {
   }
 
   #accept(lane: SimLane) {
+    if (lane.gone) return;
     if (this.kind === 'app-server') {
       if (!this.#up) return lane.refuse({ kind: 'unreachable', text: 'ECONNREFUSED' });
     } else {
