@@ -20,6 +20,12 @@ export class HeldEvents {
     this.#events.push(event);
   }
 
+  /** The link is lost: what was asked over it is asked again by the next one's replay, or was never answered. */
+  linkLost(): void {
+    const still = this.#events.filter(({ type }) => type !== 'approval-asked' && type !== 'approvals-open');
+    this.#events.splice(0, this.#events.length, ...still);
+  }
+
   putFirst(events: readonly AgentEvent[]): void {
     this.#events.unshift(...events);
   }

@@ -438,6 +438,7 @@ export class ThreadWorker {
         return this.#onReady(event);
       case 'lost':
         this.#link.lost();
+        this.#held.linkLost();
         this.#lookup.forget();
         this.#offers.lost();
         this.#input.forget();

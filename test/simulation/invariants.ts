@@ -106,9 +106,13 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
       if (bridge.length === 0) story.violation(`${name} ran in turn ${letta[0]?.n}, and nothing of it is shown`);
       continue;
     }
-    const dropped = slack.messages.some(
-      (post) => post.user === BOT && post.onlyFor === null && visibleText(post).includes(name),
-    );
+    const says = (words: string | RegExp) =>
+      slack.messages.some((post) => {
+        if (post.user !== BOT || post.onlyFor !== null || post.channel !== message.channel) return false;
+        return typeof words === 'string' ? visibleText(post).includes(words) : words.test(visibleText(post));
+      });
+    // A long list names the first ones and says how many more there are.
+    const dropped = says(name) || says(/dropped by Stop: .* and \d+ more/);
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
     const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
     if (!dropped && !ended && !offered) story.violation(`${name} is lost: it never ran and nobody was told`);

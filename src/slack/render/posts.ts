@@ -114,12 +114,17 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
 /** A view has one of `live` and `ending`; one without either is over. */
 const NO_ENDING: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
 
+/** With each of them at its longest the line still fits into one text. */
+const LISTED = 20;
+
 /** Said once: above the first text, or above the status where there is none. */
 function withNotPassedOn(posts: SlackPost[], what: readonly string[]): SlackPost[] {
   const at = posts.findIndex(({ kind }) => kind === 'text');
   const post = posts[at];
   if (what.length === 0 || !post) return posts;
-  const said = context(plain(`📎 Not passed on to the agent: ${what.slice(0, 20).join(' · ')}`, 1_000));
+  const rest = what.length > LISTED ? ` · and ${what.length - LISTED} more` : '';
+  const listed = what.slice(0, LISTED).map((line) => clip(line, 120));
+  const said = context(plain(`📎 Not passed on to the agent: ${listed.join(' · ')}${rest}`, LIMITS.text));
   return posts.with(at, { ...post, blocks: [said, ...post.blocks] });
 }
 
