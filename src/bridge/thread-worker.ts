@@ -618,7 +618,7 @@ export class ThreadWorker {
 
   /** An end that comes late, after a replay told of the next turn: what Letta waits for is the next one's. */
   #keepForNext(): void {
-    if (this.#link.loop !== 'waiting_on_approval') return;
+    if (!this.#gap || this.#link.loop !== 'waiting_on_approval') return;
     const { openApprovals, approvals } = this.#state.turn;
     const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
     this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));

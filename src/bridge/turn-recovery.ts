@@ -83,10 +83,9 @@ function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnM
       ? item.callId !== null && calls.has(item.callId)
       : item.kind === 'assistant' && ids.has(item.id),
   );
-  if (said >= 0) return history.slice(0, said).findLastIndex(isInput);
-  const newest = history.findLastIndex(isInput);
-  const item = history[newest];
-  return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? newest : -1;
+  const at = (said < 0 ? history : history.slice(0, said)).findLastIndex(isInput);
+  const item = history[at];
+  return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? at : -1;
 }
 
 /**
