@@ -101,6 +101,20 @@ export interface InboundCommand {
   channelKind: ChannelKind;
 }
 
+/** A person changed a message of theirs, or took it back. */
+export type InboundRevision =
+  | { kind: 'edited'; message: InboundMessage; mentionedBefore: boolean }
+  | {
+      kind: 'deleted';
+      key: MessageKey;
+      team: TeamId;
+      channel: ChannelId;
+      channelKind: ChannelKind;
+      ts: SlackTs;
+      threadTs: SlackTs | null;
+      user: UserId;
+    };
+
 /** Slack has given a channel another id; the old one is not known to it any more (PLATFORM.md 5.3). */
 export interface InboundChannelChange {
   team: TeamId;
@@ -146,3 +160,11 @@ export type MessageOutcome =
   | { outcome: 'repeated' }
   | { outcome: 'ignored'; reason: string }
   | { outcome: 'refused'; reason: string };
+
+/** What became of a change to a message. `asked`: its turn runs; the author was asked whether to stop it. */
+export type RevisionOutcome =
+  | { outcome: 'changed' | 'withdrawn' | 'asked' }
+  | { outcome: 'ignored'; reason: string }
+  | { outcome: 'refused'; reason: string }
+  /** The change made it a message for the agent. */
+  | { outcome: 'began'; as: MessageOutcome['outcome'] };

@@ -38,9 +38,9 @@ export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
   return record.seen.some((seen) => seen.key === key);
 }
 
-export function withSeen(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord['seen'] {
+export function withSeen(record: ThreadRecord, key: MessageKey, now: number, as?: 'context'): ThreadRecord['seen'] {
   const recent = record.seen.filter((seen) => now - seen.at < SEEN_FOR_MS).slice(-(SEEN_LIMIT - 1));
-  return [...recent, { key, at: now }];
+  return [...recent, { key, at: now, ...(as && { as }) }];
 }
 
 export function inOrder(items: readonly InboxItem[]): InboxItem[] {
@@ -66,7 +66,7 @@ export function overhear(record: ThreadRecord, item: InboxItem): ThreadRecord {
   return {
     ...record,
     context: inOrder([...record.context, item]).slice(-CONTEXT_LIMIT),
-    seen: withSeen(record, item.key, item.receivedAt),
+    seen: withSeen(record, item.key, item.receivedAt, 'context'),
   };
 }
 

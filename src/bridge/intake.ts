@@ -21,9 +21,11 @@ import {
   type InboundChannelChange,
   type InboundCommand,
   type InboundMessage,
+  type InboundRevision,
   type InboundSubmission,
   type MessageOutcome,
   type Refused,
+  type RevisionOutcome,
   refused,
   type Span,
   type SubmissionOutcome,
@@ -34,6 +36,7 @@ import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts
 import { OpenRefusals } from './open-refusals.ts';
 import type { Clock, Intake, Log, People, Person, Random, Surface, Threads } from './ports.ts';
 import { spansText } from './prompt.ts';
+import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 
@@ -71,10 +74,12 @@ export class BridgeIntake implements Intake {
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
   readonly #inOrder = new Chains<ThreadKey>();
   readonly #desk: CommandDesk;
+  readonly #revisions: RevisionDesk;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
     this.#desk = new CommandDesk(parts);
+    this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false));
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
@@ -218,6 +223,14 @@ export class BridgeIntake implements Intake {
     return outcome;
   }
 
+  async revision(revision: InboundRevision): Promise<RevisionOutcome> {
+    const placed = this.#revisionInPlace(revision);
+    const key = threadOfRevision(placed);
+    const outcome = await this.#inOrder.run(key, () => this.#revisions.take(key, placed));
+    this.#parts.log.info({ thread: key, revision: revision.kind, ...outcome }, 'message changed');
+    return outcome;
+  }
+
   async channelChanged(change: InboundChannelChange): Promise<void> {
     await this.#parts.channels?.changed(change);
   }
@@ -227,6 +240,13 @@ export class BridgeIntake implements Intake {
     const { team, ts } = message;
     const channel = this.#parts.channels?.current(team, message.channel) ?? message.channel;
     return channel === message.channel ? message : { ...message, channel, key: makeMessageKey({ team, channel, ts }) };
+  }
+
+  #revisionInPlace(revision: InboundRevision): InboundRevision {
+    if (revision.kind === 'edited') return { ...revision, message: this.#inPlace(revision.message) };
+    const { team, ts } = revision;
+    const channel = this.#parts.channels?.current(team, revision.channel) ?? revision.channel;
+    return { ...revision, channel, key: makeMessageKey({ team, channel, ts }) };
   }
 
   /** A write that failed may have been done all the same: then nobody has told the worker yet. */

@@ -10,7 +10,7 @@ export interface OfferView {
   /** Markdown of ours. */
   text: string;
   /** In reading order; none once it is decided. */
-  buttons: OfferAction[];
+  buttons: (OfferAction | 'stop')[];
 }
 
 const LISTED = 10;

@@ -58,6 +58,24 @@ function lapse(offer: Offer, now: number): Offer {
   return changed(offer, { state: { state: 'lapsed', at: now }, items: [] });
 }
 
+/** A message that waits for its author's word, changed or, with `null`, taken back; nothing is left to decide about none. */
+export function reviseHeld(
+  record: ThreadRecord,
+  key: MessageKey,
+  change: (item: InboxItem) => InboxItem | null,
+  now: number,
+): ThreadRecord {
+  const offers = record.offers.map((offer) => {
+    const item = offer.items.find((each) => each.key === key);
+    if (!item || offer.state.state !== 'open') return offer;
+    const next = change(item);
+    if (next) return changed(offer, { items: offer.items.map((each) => (each === item ? next : each)) });
+    const items = offer.items.filter((each) => each !== item);
+    return items.length === 0 ? lapse(offer, now) : changed(offer, { items, count: items.length });
+  });
+  return { ...record, offers: bounded(offers, now) };
+}
+
 /** Messages that are not run unasked. One offer for each author: only they may decide. */
 function hold(
   record: ThreadRecord,

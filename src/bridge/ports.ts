@@ -6,15 +6,17 @@ import type {
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
-import type { ChannelId, SlackTs, TeamId, ThreadKey, TurnId, UserId } from './ids.ts';
+import type { ChannelId, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
   InboundAction,
   InboundChannelChange,
   InboundCommand,
   InboundMessage,
+  InboundRevision,
   InboundSubmission,
   MessageOutcome,
+  RevisionOutcome,
   SubmissionOutcome,
   ThreadAddress,
 } from './inbound.ts';
@@ -138,8 +140,11 @@ export interface Surface {
   offer(options: SurfaceOffer): Promise<Delivery>;
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
-  /** Only `user` sees it; best effort (PLATFORM.md 6). */
-  whisper(address: ThreadAddress, user: UserId, text: string): Promise<void>;
+  /**
+   * Only `user` sees it; best effort (PLATFORM.md 6).
+   * @param stop the token of a turn: a Stop button stands below the text
+   */
+  whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): Promise<void>;
 }
 
 export type PersonKind = 'member' | 'guest' | 'external' | 'bot' | 'deactivated';
@@ -166,6 +171,8 @@ export interface Intake {
    * @param how `caughtUp`: found by looking, perhaps long after it was written: commands are not carried out.
    */
   message(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
+  /** Resolves when the change is on disk or needs not be. */
+  revision(revision: InboundRevision): Promise<RevisionOutcome>;
   /** Resolves when the decision is on disk. */
   action(action: InboundAction): Promise<ActionOutcome>;
   submission(submission: InboundSubmission): Promise<SubmissionOutcome>;

@@ -16,6 +16,8 @@ export interface InboxItem {
   askedAt?: number | undefined;
   /** How often it was sent again: each time Letta gets it under another id. */
   again?: number | undefined;
+  /** ms since 1970, when its author changed it last while it waited. */
+  editedAt?: number | undefined;
 }
 
 /** A Slack message that shows a part of the open turn. */
@@ -49,6 +51,8 @@ export interface OpenTurn {
   posts: PostRecord[];
   /** How it ended, once that is known: what is left to do is to show it. */
   ended?: Ending | undefined;
+  /** Its messages were deleted before they went to the agent. */
+  withdrawn?: true | undefined;
 }
 
 export type ApprovalState =
@@ -122,8 +126,8 @@ export interface ThreadRecord {
   inbox: InboxItem[];
   /** Replies that were not meant for the bot, for the next turn's context. */
   context: InboxItem[];
-  /** Messages that were handled, with the time in ms; forgotten after 24 h. */
-  seen: { key: MessageKey; at: number }[];
+  /** Messages that were handled, with the time in ms; forgotten after 24 h. `context`: it was not for the agent. */
+  seen: { key: MessageKey; at: number; as?: 'context' | undefined }[];
   turn: OpenTurn | null;
   /** Open ones, and the last closed ones so that a late click gets a true answer. */
   approvals: ApprovalRecord[];

@@ -276,7 +276,7 @@ export class ThreadWorker {
     if (!turn) return needsLetta(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
     if (!this.#surface) this.#openTurn(turn, resumed);
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
-    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.waitedTooLong());
+    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.emptied());
     this.#link.connect(state.record.runtime);
     if (turn.state === 'prepared') this.#input.send(turn);
   }

@@ -57,7 +57,11 @@ export class TurnEndings {
     return record?.approvals.some(isLost) ?? false;
   }
 
-  waitedTooLong(): Ending {
+  /** Nothing is left to be sent: its messages were deleted, or wait for their author's word. */
+  emptied(): Ending {
+    if (this.#parts.state.open?.withdrawn) {
+      return { ...this.now(), outcome: 'stopped', line: 'what was asked was deleted before the agent got it' };
+    }
     const line = 'Letta could not be reached for long; what was asked meanwhile was not run.';
     return { ...this.now(), outcome: 'interrupted', line };
   }

@@ -64,9 +64,15 @@ export class TurnInput {
   }
 
   async #submit(turn: OpenTurn, connection: AgentConnection, content: string): Promise<void> {
-    const { state, link, lookup, mailbox, log } = this.#parts;
+    const { state, link, lookup, mailbox, log, advance } = this.#parts;
     // On disk first: from here on the input may have left.
-    await state.insist((record) => changeTurn(record, { state: 'submitted' }));
+    await state.insist((record) =>
+      isAsWritten(record.turn, turn) ? changeTurn(record, { state: 'submitted' }) : record,
+    );
+    if (state.open?.state !== 'submitted') {
+      this.#sending = false;
+      return advance();
+    }
     lookup.forget();
     link.submitted();
     state.dirty = true;
@@ -100,4 +106,11 @@ export class TurnInput {
     link.unsubmitted();
     mailbox.later(RETRY_MS, advance);
   }
+}
+
+/** Whether nobody has changed or deleted a message of the turn since `written` was made into a prompt. */
+function isAsWritten(now: OpenTurn | null, written: OpenTurn): boolean {
+  const version = ({ items, context }: OpenTurn) =>
+    [...items, ...context].map((item) => `${item.key} ${item.editedAt}`);
+  return now?.id === written.id && version(now).join() === version(written).join();
 }

@@ -55,6 +55,7 @@ const inboxItem = z.strictObject({
   receivedAt: time,
   askedAt: time.optional(),
   again: z.number().int().positive().optional(),
+  editedAt: time.optional(),
 });
 
 const approvalState = z.discriminatedUnion('state', [
@@ -111,6 +112,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     stoppedBy: text.nullable(),
     posts,
     ended: ending.optional(),
+    withdrawn: z.literal(true).optional(),
   });
   const offer = z.strictObject({
     token,
@@ -143,7 +145,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     participants: z.array(text),
     inbox: z.array(item),
     context: z.array(item),
-    seen: z.array(z.strictObject({ key: messageKey, at: time })),
+    seen: z.array(z.strictObject({ key: messageKey, at: time, as: z.literal('context').optional() })),
     turn: turn.nullable(),
     approvals: z.array(approval),
     background: z.boolean(),

@@ -4,8 +4,10 @@ import type {
   InboundChannelChange,
   InboundCommand,
   InboundMessage,
+  InboundRevision,
   InboundSubmission,
   MessageOutcome,
+  RevisionOutcome,
   SubmissionOutcome,
 } from '../../src/bridge/inbound.ts';
 import type { Intake } from '../../src/bridge/ports.ts';
@@ -38,6 +40,14 @@ export class RecordingIntake implements Intake {
     if (this.stored.has(message.key)) return { outcome: 'repeated' };
     this.stored.set(message.key, message);
     return { outcome: 'accepted' };
+  }
+
+  readonly revisions: InboundRevision[] = [];
+
+  async revision(revision: InboundRevision): Promise<RevisionOutcome> {
+    this.revisions.push(revision);
+    this.#fail();
+    return { outcome: 'changed' };
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {

@@ -198,7 +198,7 @@ export class HandConnection implements AgentConnection {
 export class HandSurface implements Surface {
   readonly views: TurnView[] = [];
   readonly said: { address: ThreadAddress; text: string }[] = [];
-  readonly whispered: { user: string; text: string; address: ThreadAddress }[] = [];
+  readonly whispered: { user: string; text: string; address: ThreadAddress; stop?: string }[] = [];
   /** Every showing of an offer, in order. */
   readonly offers: SurfaceOffer[] = [];
   delivery: Delivery = { delivered: true };
@@ -231,8 +231,8 @@ export class HandSurface implements Surface {
     return Promise.resolve(this.delivery);
   }
 
-  whisper(address: ThreadAddress, user: string, text: string): Promise<void> {
-    this.whispered.push({ address, user, text });
+  whisper(address: ThreadAddress, user: string, text: string, stop?: string): Promise<void> {
+    this.whispered.push({ address, user, text, ...(stop !== undefined && { stop }) });
     return Promise.resolve();
   }
 

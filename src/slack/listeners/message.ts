@@ -1,6 +1,7 @@
 import type { Log } from '../../bridge/ports.ts';
 import { readChannelChange } from '../channel-change.ts';
 import { normalizeEvent } from '../normalize.ts';
+import { readRevision } from '../revisions.ts';
 import type { ListenerContext } from './context.ts';
 
 /** Part of every conversation that we have ourselves: said only where everything is said. */
@@ -18,6 +19,13 @@ export function createMessageListener(context: ListenerContext) {
     if (change) return intake.channelChanged(change);
     const normalized = normalizeEvent(body, identity());
     if (normalized.kind === 'ignored') {
+      const revision = readRevision(body, identity());
+      if (revision) {
+        const outcome = await intake.revision(revision);
+        metrics.count('slack_events', { outcome: outcome.outcome, reason: 'reason' in outcome ? outcome.reason : '' });
+        log.info({ event, revision: revision.kind, ...outcome }, 'slack message changed');
+        return;
+      }
       const { reason, detail } = normalized;
       const level: keyof Pick<Log, 'debug' | 'info'> = COMMON.has(reason) ? 'debug' : 'info';
       metrics.count('slack_events', { outcome: 'ignored', reason });

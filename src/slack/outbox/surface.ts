@@ -137,10 +137,11 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
       }
     },
 
-    async whisper(address, user, text) {
+    async whisper(address, user, text, stop) {
       const ask = { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
       try {
-        for (const post of notice(text)) {
+        const posts = stop === undefined ? notice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
+        for (const post of posts) {
           if (closed || scheduler.whenAllowed(ask) > clock.now()) {
             log.warn({ channel: address.channel }, 'a whisper was dropped');
             return;

@@ -1,15 +1,15 @@
-import type { OfferAction } from '../../bridge/inbound.ts';
 import type { OfferView } from '../../bridge/offer-view.ts';
 import { ACTION_IDS } from '../action-ids.ts';
 import type { SlackPost } from '../post.ts';
 import { actions, button, clip } from './blocks.ts';
 import { noticePosts } from './notice.ts';
 
-const LABELS: Readonly<Record<OfferAction, { label: string; says: string }>> = {
+const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; says: string }>> = {
   run_now: { label: 'Run now', says: 'Run the messages that came too late' },
   drop: { label: 'Drop', says: 'Drop the messages that came too late' },
   send_again: { label: 'Send again', says: 'Send the messages to the agent again' },
   continue: { label: 'Continue', says: 'Let the agent continue' },
+  stop: { label: 'Stop', says: 'Stop the agent' },
 };
 /** An offer is one message: its text is a few lines of ours, far below what one message holds. */
 const TEXT_MAX = 6_000;
