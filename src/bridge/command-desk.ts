@@ -1,4 +1,4 @@
-import { type CommandName, helpText, type ParsedCommand } from './commands.ts';
+import { aboutOf, type CommandName, helpText, type ParsedCommand } from './commands.ts';
 import { makeThreadKey, parseThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
 import type { InboundCommand } from './inbound.ts';
 import type { Person } from './ports.ts';
@@ -31,7 +31,7 @@ export class CommandDesk {
     const { team, channel, channelKind } = command;
     if (name === 'help') return helpText(this.#parts.botUser);
     if (channelKind === 'im') return this.#run(name, makeThreadKey({ team, channel, root: ROLLING }), person);
-    if (name === 'new') return 'Slash commands do not know the thread: write `!new` in it, or mention me at top level.';
+    if (aboutOf(name) === 'thread') return `Slash commands do not know the thread: write \`!${name}\` in it.`;
     const mine = this.#parts.workers.ofRequester(person.id);
     if (mine.length === 0) return 'Nothing of yours is running.';
     if (mine.length > 1 && name === 'stop') {
@@ -56,8 +56,14 @@ export class CommandDesk {
         return worker.status();
       case 'stop':
         return worker.stop(person.id);
+      case 'queue':
+        return worker.queue();
       case 'new':
         return worker.startOver();
+      case 'mute':
+        return worker.mute(true);
+      case 'unmute':
+        return worker.mute(false);
       default:
         return name satisfies never;
     }

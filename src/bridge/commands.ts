@@ -5,19 +5,43 @@ export interface Command {
   /** What may stand behind the name, for people; `null`: nothing, then a longer line is a prompt. */
   args: string | null;
   help: string;
+  /** What it is about. By `/agent` Slack does not say in which thread it was given. */
+  about: 'thread' | 'running' | 'anything';
 }
 
 /** The one table of commands: `/agent name` and, where Slack forbids slash commands, `!name` or `@bot !name`. */
 export const commands = [
-  { name: 'help', aliases: ['commands'], args: null, help: 'what the agent can be asked, and these commands' },
-  { name: 'status', aliases: [], args: null, help: 'what the agent is doing in this thread' },
+  {
+    name: 'help',
+    aliases: ['commands'],
+    args: null,
+    help: 'what the agent can be asked, and these commands',
+    about: 'anything',
+  },
+  { name: 'status', aliases: [], args: null, help: 'what the agent is doing in this thread', about: 'running' },
   {
     name: 'stop',
     aliases: ['cancel', 'abort'],
     args: null,
-    help: 'stop what the agent is doing now; messages that wait are dropped',
+    help: 'stop what the agent is doing now; messages that wait are dropped. The bare word does the same in a thread',
+    about: 'running',
   },
-  { name: 'new', aliases: ['reset'], args: null, help: 'forget this conversation: the next message starts another' },
+  { name: 'queue', aliases: [], args: null, help: 'the messages that wait for their turn', about: 'running' },
+  {
+    name: 'new',
+    aliases: ['reset'],
+    args: null,
+    help: 'forget this conversation: the next message starts another',
+    about: 'thread',
+  },
+  {
+    name: 'mute',
+    aliases: [],
+    args: null,
+    help: 'in this thread the agent answers only those who mention it',
+    about: 'thread',
+  },
+  { name: 'unmute', aliases: [], args: null, help: 'plain replies count again', about: 'thread' },
 ] as const satisfies readonly Command[];
 
 export type CommandName = (typeof commands)[number]['name'];
@@ -34,8 +58,17 @@ function named(word: string): (Command & { name: CommandName }) | undefined {
   return TABLE.find(({ name, aliases }) => name === lower || aliases.includes(lower));
 }
 
-/** `!word`, with what stands behind it where the command takes that. "!stop the deploy" is a prompt: `null`. */
+/** What a command is about. */
+export function aboutOf(name: CommandName): Command['about'] {
+  return named(name)?.about ?? 'anything';
+}
+
+/**
+ * `!word`, with what stands behind it where the command takes that, or the bare word "stop". "!stop the deploy" and
+ * "stop the deploy" are prompts: `null`.
+ */
 export function parseBang(text: string): ParsedCommand | null {
+  if (/^stop$/i.test(text.trim())) return { kind: 'command', name: 'stop', args: '' };
   const found = /^!([a-z]+)(?:\s+(\S[\s\S]*))?$/i.exec(text.trim());
   if (!found?.[1]) return null;
   const [, word, args = ''] = found;

@@ -120,8 +120,10 @@ export class BridgeIntake implements Intake {
     }
 
     const text = spansText(message.spans, noNames, botUser);
-    if (relevance === 'speak') {
-      const bang = parseBang(text);
+    const parsed = parseBang(text);
+    // "stop" of a bystander is meant, too; "!important" among people is not.
+    const bang = relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
+    if (bang || relevance === 'speak') {
       if (bang && caughtUp) return this.#missedCommand(key, message, record);
       if (bang) {
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
@@ -387,6 +389,6 @@ function relevanceOf(
   if (!record || message.threadTs === null) return 'ignore';
   const addressed = message.spans.find((span: Span) => span.kind !== 'text' || span.text.trim() !== '');
   const toSomebodyElse = addressed?.kind === 'user' && addressed.id !== botUser;
-  if (toSomebodyElse || !record.participants.includes(message.user)) return 'context';
+  if (toSomebodyElse || record.muted || !record.participants.includes(message.user)) return 'context';
   return 'speak';
 }

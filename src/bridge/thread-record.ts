@@ -135,6 +135,8 @@ export interface ThreadRecord {
   background: boolean;
   /** Open ones, and the last decided ones so that a late click gets a true answer. */
   offers: Offer[];
+  /** Only those are answered who mention the bot. */
+  muted?: boolean | undefined;
 }
 
 /** Whether the process must look at the thread when it starts. An open offer that is shown only waits for a click. */

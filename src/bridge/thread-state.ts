@@ -87,6 +87,7 @@ export class ThreadState {
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
       workingDirectory,
+      queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
       ending,
     });

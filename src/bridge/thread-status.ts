@@ -1,7 +1,10 @@
 import type { PermissionMode } from './agent-event.ts';
+import type { UserId } from './ids.ts';
+import { spansText } from './prompt.ts';
 import type { ThreadLink } from './thread-link.ts';
+import type { InboxItem } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
-import { type Activity, asCode } from './turn-view.ts';
+import { type Activity, asCode, oneLine } from './turn-view.ts';
 
 /** What a thread is doing, in Markdown of ours. */
 export function statusText(state: ThreadState, link: ThreadLink, mode: PermissionMode): string {
@@ -12,6 +15,7 @@ export function statusText(state: ThreadState, link: ThreadLink, mode: Permissio
     open ? `Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.` : 'Idle.',
   ];
   if (record.inbox.length > 0) lines.push(`${record.inbox.length} waiting.`);
+  if (record.muted) lines.push('Muted: only mentions are answered.');
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;
   if (undecided > 0) lines.push(`${undecided} waiting for a decision.`);
   const { runtime } = record;
@@ -20,6 +24,20 @@ export function statusText(state: ThreadState, link: ThreadLink, mode: Permissio
   if (link.workingDirectory) lines.push(`Directory: ${asCode(link.workingDirectory)}.`);
   lines.push(`Permissions: ${mode}.`);
   return lines.join(' ');
+}
+
+const LISTED = 20;
+
+/** The messages that wait for their turn, in Markdown of ours. */
+export function queueText(inbox: readonly InboxItem[], botUser: UserId): string {
+  if (inbox.length === 0) return 'Nothing waits here.';
+  const names = { users: new Map<string, string>(), channels: new Map<string, string>() };
+  const lines = inbox.slice(0, LISTED).map((item, at) => {
+    const text = asCode(oneLine(spansText(item.spans, names, botUser), 80)) || 'files';
+    return `${at + 1}. <@${item.user}>: ${text}`;
+  });
+  const more = inbox.length > LISTED ? [`… and ${inbox.length - LISTED} more`] : [];
+  return ['Edit or delete a message to change or withdraw it.', ...lines, ...more].join('\n');
 }
 
 function activityText(activity: Activity): string {

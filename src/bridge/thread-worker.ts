@@ -31,7 +31,7 @@ import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
 import type { OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
-import { statusText } from './thread-status.ts';
+import { queueText, statusText } from './thread-status.ts';
 import { emptyTurn, foldTurn } from './turn.ts';
 import { TurnEndings } from './turn-endings.ts';
 import { TurnInput } from './turn-input.ts';
@@ -153,7 +153,9 @@ export class ThreadWorker {
   /** Something changed on disk: a message arrived, or the process has just started. */
   wake(record: ThreadRecord | null): void {
     this.#mailbox.post(() => {
+      const queued = this.waiting;
       this.#state.take(record);
+      if (this.waiting !== queued) this.#state.dirty = true;
       return this.#advance();
     });
   }
@@ -195,6 +197,21 @@ export class ThreadWorker {
       this.#link.disconnect();
       return 'The next message here starts another conversation.';
     });
+  }
+
+  /** In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked. */
+  mute(muted: boolean): Promise<string> {
+    return this.#ask(async () => {
+      if (!this.#state.record) return 'No conversation here yet.';
+      if (this.#state.direct) return 'In direct messages everything is for the agent.';
+      await this.#state.update((now) => ({ ...now, muted }));
+      return muted ? 'Muted: here the agent answers only those who mention it.' : 'Plain replies count again.';
+    });
+  }
+
+  /** What waits for its turn. Markdown for people. */
+  queue(): Promise<string> {
+    return this.#ask(async () => queueText(this.#state.record?.inbox ?? [], this.#parts.botUser));
   }
 
   /** Markdown for people. */

@@ -61,8 +61,8 @@ export interface TurnView {
   /** What was not handed to the agent; shown once, at the top. */
   notPassedOn: string[];
   items: ViewItem[];
-  /** While the turn runs. `stop` is `null` once stopping has begun. */
-  live: { activity: Activity; stop: Token | null } | null;
+  /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
+  live: { activity: Activity; stop: Token | null; queued: number } | null;
   /** Once it ended. Exactly one of `live` and `ending` is set. */
   ending: Ending | null;
 }
@@ -124,6 +124,8 @@ export interface ViewContext {
   /** The cards of this turn, whatever their state. */
   approvals: readonly ApprovalRecord[];
   workingDirectory: string | null;
+  /** How many messages wait behind it. */
+  queued: number;
   /** What holds the turn up outside the agent; overrides what the turn itself is doing. */
   hold: Activity | null;
   ending: Ending | null;
@@ -170,7 +172,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     address: context.address,
     notPassedOn: turn.notPassedOn,
     items,
-    live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken },
+    live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,
   };
 }

@@ -62,6 +62,13 @@ class Player {
       return;
     }
     if ('fill' in step) return this.#fill(step.as, step.fill);
+    if ('edit' in step) {
+      const { to: text, as: user } = step;
+      return void (await control.editMessage({ ...this.#written(step.thread, user, step.edit), user, text }));
+    }
+    if ('delete' in step) {
+      return void (await control.deleteMessage(this.#written(step.thread, step.as, step.delete)));
+    }
     if ('click' in step) return this.#click(step);
     if ('command' in step) {
       const [command = '', ...words] = step.command.split(' ');
@@ -95,6 +102,14 @@ class Player {
       const root = channel.startsWith('D') ? null : said.ts;
       this.threads.set(step.thread, { channel, root, people: new Set([step.as]) });
     }
+  }
+
+  #written(name: string, user: string, words: string): { channel: string; messageTs: string } {
+    const thread = this.#thread(name);
+    const messages = this.#sandbox.slack.control.messages(thread.channel, filterOf(thread, user));
+    const message = messages.findLast((each) => each.user === user && !each.deleted && each.text.includes(words));
+    if (!message) throw new Error(`${user} has not written "${words}"`);
+    return { channel: thread.channel, messageTs: message.ts };
   }
 
   async #channel(place: string | undefined, user: string): Promise<string> {

@@ -26,6 +26,9 @@ const within = z.number().positive().max(300).default(20);
 /** The shapes of a scene's steps. `thread` names a thread; the first `say` with a new name begins it at top level. */
 const step = z.union([
   z.strictObject({ say: z.string(), as: person, in: place, thread: z.string().default('main') }),
+  /** Changes, or deletes, the newest message of that person in the thread that holds these words. */
+  z.strictObject({ edit: z.string(), to: z.string(), as: person, thread: z.string().default('main') }),
+  z.strictObject({ delete: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ click: z.string(), as: person, thread: z.string().default('main'), within }),
   z.strictObject({ fill: z.record(z.string(), z.string()), as: person }),
   z.strictObject({ command: z.string().startsWith('/'), as: person, in: place }),

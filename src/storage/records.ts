@@ -151,6 +151,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     background: z.boolean(),
     // Records of before there were offers have none.
     offers: z.array(offer).default([]),
+    muted: z.boolean().optional(),
   });
 }
 

@@ -95,7 +95,8 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
   const blocks: KnownBlock[] = [...(text?.blocks ?? [])];
   const part = text?.part ?? bare;
   if (view.live) {
-    blocks.push(context(plain(activityLine(view.live.activity))));
+    const { activity, queued } = view.live;
+    blocks.push(context(plain(activityLine(activity)), ...(queued > 0 ? [plain(`queued (${queued})`)] : [])));
     if (view.live.stop !== null) {
       const stop = { actionId: ACTION_IDS.stop, token: view.live.stop, label: 'Stop', says: 'Stop the agent' };
       blocks.push(actions(button({ ...stop, style: 'danger' })));

@@ -158,7 +158,7 @@ export function createStage(options: StageOptions = {}) {
       address: at,
       notPassedOn: [],
       items: parts.items ?? [],
-      live: ending ? null : { activity: parts.activity ?? { kind: 'thinking' }, stop: 'stop' as Token },
+      live: ending ? null : { activity: parts.activity ?? { kind: 'thinking' }, stop: 'stop' as Token, queued: 0 },
       ending,
     });
     const made: Turn = {

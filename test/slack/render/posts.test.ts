@@ -22,7 +22,7 @@ import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
 const stop = makeToken('stopTOKEN');
 const token = makeToken('cardTOKEN');
 const live = (activity: Activity = { kind: 'writing' }): Partial<TurnView> => ({
-  live: { activity, stop },
+  live: { activity, stop, queued: 0 },
   ending: null,
 });
 const over = (ending: Partial<Ending> = {}): Partial<TurnView> => ({
@@ -104,8 +104,15 @@ describe('a turn that runs', () => {
     expect(post?.blocks[0]).toMatchObject({ text: 'Hello **wor**' });
   });
 
+  it('says how many messages wait behind the turn, and nothing of none', () => {
+    const shown = (queued: number) =>
+      JSON.stringify(renderPosts(view([text('a')], { live: { activity: { kind: 'writing' }, stop, queued } })));
+    expect(shown(2)).toContain('queued (2)');
+    expect(shown(0)).not.toContain('queued');
+  });
+
   it('has no button once stopping has begun', () => {
-    const [post] = renderPosts(view([text('a')], { live: { activity: { kind: 'stopping' }, stop: null } }));
+    const [post] = renderPosts(view([text('a')], { live: { activity: { kind: 'stopping' }, stop: null, queued: 0 } }));
     expect(types(post)).toEqual(['markdown', 'context']);
   });
 

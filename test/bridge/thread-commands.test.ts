@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { createMiddle, type Middle, TEAM } from '../support/middle.ts';
+
+async function atWork(): Promise<Middle> {
+  const middle = createMiddle();
+  await middle.write('list the files');
+  middle.connection.ready();
+  await middle.clock.settle();
+  middle.connection.begin();
+  await middle.clock.settle();
+  return middle;
+}
+
+const lastWord = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
+
+describe('the bare word stop', () => {
+  it('stops the turn, also when a bystander says it', async () => {
+    for (const user of ['U01ALICE', 'U02BOB']) {
+      const middle = await atWork();
+      expect(await middle.write(' Stop ', { user, mention: false })).toEqual({ outcome: 'command', name: 'stop' });
+      expect(middle.connection.aborts).toBe(1);
+      expect(middle.record().turn?.stoppedBy).toBe(user);
+    }
+  });
+
+  it('within a sentence is a prompt', async () => {
+    const middle = await atWork();
+    expect(await middle.write('stop the deploy')).toEqual({ outcome: 'accepted' });
+    expect(middle.connection.aborts).toBe(0);
+  });
+
+  it('of somebody who may not use the bot stops nothing', async () => {
+    const middle = await atWork();
+    await middle.write('stop', { user: 'U04GUEST', mention: false });
+    expect(middle.connection.aborts).toBe(0);
+  });
+
+  it('to somebody else, and other words with a mark, stay among people', async () => {
+    const middle = await atWork();
+    const bob = { spans: [{ kind: 'user', id: 'U02BOB' } as const, { kind: 'text', text: ' stop' } as const] };
+    expect(await middle.write('', { ...bob, mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
+    expect(await middle.write('!important', { mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
+    expect(middle.surface.whispered).toEqual([]);
+  });
+});
+
+describe('messages behind a running turn', () => {
+  it('are counted where the turn is seen, and listed on demand', async () => {
+    const middle = await atWork();
+    expect(middle.surface.last.live?.queued).toBe(0);
+    await middle.write('count the lines');
+    await middle.write('then delete them');
+    expect(middle.surface.last.live?.queued).toBe(2);
+    await middle.write('!queue');
+    expect(lastWord(middle)).toContain('1. <@U01ALICE>: `count the lines`');
+    expect(lastWord(middle)).toContain('2. <@U01ALICE>: `then delete them`');
+  });
+
+  it('are listed for the slash command in each of its author’s running threads', async () => {
+    const middle = await atWork();
+    await middle.write('count the lines');
+    const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'queue' };
+    const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
+    expect(answer).toContain('count the lines');
+  });
+});
+
+describe('a muted thread', () => {
+  it('answers those who mention the bot, and only overhears the rest until it is unmuted', async () => {
+    const middle = await atWork();
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.write('!mute');
+    expect(lastWord(middle)).toContain('Muted');
+    expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
+    expect(await middle.write('and again', { mention: true })).toEqual({ outcome: 'accepted' });
+    await middle.write('!status');
+    expect(lastWord(middle)).toContain('Muted');
+    await middle.write('!unmute');
+    expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'accepted' });
+  });
+
+  it('stays muted over a restart', async () => {
+    const middle = await atWork();
+    await middle.write('!mute');
+    await middle.restart();
+    expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
+  });
+
+  it('can not be asked for where the thread is not known', async () => {
+    const middle = await atWork();
+    const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'mute' };
+    const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
+    expect(answer).toContain('write `!mute` in it');
+    expect(middle.record().muted).toBeUndefined();
+  });
+});
