@@ -86,10 +86,11 @@ const PURE = [
   'letta/link/backoff.ts',
   'letta/runtime/**',
   'storage/store-uri.ts',
+  'manifest/manifest.ts',
 ];
 
 // node:crypto for hashes only: another test keeps its random numbers out.
-const PURE_PACKAGES = /^(node:crypto|zod|@slack\/types|mdast|mdast-util-[\w-]+|micromark-extension-gfm)$/;
+const PURE_PACKAGES = /^(node:crypto|zod|yaml|@slack\/types|mdast|mdast-util-[\w-]+|micromark-extension-gfm)$/;
 
 function isPure(path: string): boolean {
   return PURE.some((entry) => (entry.endsWith('/**') ? path.startsWith(entry.slice(0, -2)) : path === entry));
@@ -136,6 +137,12 @@ const RULES: Rule[] = [
     because: 'what watches the bridge is not a part of it',
     ours: fromBridge,
     packages: /^(pino|pino-pretty|prom-client|node:.+)$/,
+  },
+  {
+    folder: 'manifest',
+    because: 'what is asked of Slack is told before anything runs',
+    ours: () => false,
+    packages: /^(yaml|zod|node:.+)$/,
   },
   {
     folder: 'sandbox',

@@ -1,0 +1,110 @@
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+
+/** What the bridge reads and changes of a Slack app manifest; everything else of it is passed on as it stands. */
+const schema = z.looseObject({
+  display_information: z.looseObject({ name: z.string() }),
+  features: z.looseObject({
+    bot_user: z.looseObject({ display_name: z.string() }),
+    slash_commands: z.array(z.looseObject({ command: z.string() })),
+  }),
+  oauth_config: z.looseObject({
+    scopes: z.looseObject({ bot: z.array(z.string()), bot_optional: z.array(z.string()).optional() }),
+  }),
+  settings: z.looseObject({
+    event_subscriptions: z.looseObject({ bot_events: z.array(z.string()) }),
+    interactivity: z.looseObject({ is_enabled: z.boolean() }),
+    socket_mode_enabled: z.boolean(),
+  }),
+});
+
+export type Manifest = z.infer<typeof schema>;
+
+export interface ManifestWishes {
+  /** The app's name, also the bot's; at most 35 characters. */
+  name: string | null;
+  /** Where Slack reaches the bridge; set: signed HTTP instead of Socket Mode. */
+  url: string | null;
+  /** Declares the app as an agent: Slack's own status and stop button, but no guests (PLATFORM.md 4.2). */
+  agent: boolean;
+}
+
+const NAME_MAX = 35;
+/** Where the HTTP receiver listens for everything. */
+const EVENTS_PATH = '/slack/events';
+
+/** What only an app declared as an agent has (PLATFORM.md 4.2, 4.3). */
+export const AGENT = {
+  view: { agent_description: 'Works on tasks in threads of this workspace, and asks before risky steps.' },
+  scopes: ['assistant:write'],
+  events: ['agent_session_stopped'],
+} as const;
+
+/** @param text of manifest.yml. @throws when it is no manifest that the bridge could work with. */
+export function parseManifest(text: string): Manifest {
+  return schema.parse(parse(text));
+}
+
+/**
+ * The manifest of one installation.
+ * @throws Error with one line for people when a wish can not be met.
+ */
+export function manifestFor(base: Manifest, { name, url, agent }: ManifestWishes): Manifest {
+  const { display_information, features, oauth_config, settings } = base;
+  if (name !== null && (name.trim() === '' || [...name].length > NAME_MAX)) {
+    throw new Error(`the name must have 1 to ${NAME_MAX} characters`);
+  }
+  const address = url === null ? null : addressOf(url);
+  const { scopes } = oauth_config;
+  const { event_subscriptions, interactivity } = settings;
+  return {
+    ...base,
+    display_information: { ...display_information, ...(name !== null && { name }) },
+    features: {
+      ...features,
+      bot_user: { ...features.bot_user, ...(name !== null && { display_name: name }) },
+      ...(agent && { agent_view: AGENT.view }),
+      slash_commands: features.slash_commands.map((command) => ({
+        ...command,
+        ...(address !== null && { url: address }),
+      })),
+    },
+    oauth_config: {
+      ...oauth_config,
+      scopes: { ...scopes, bot: agent ? [...scopes.bot, ...AGENT.scopes].sort() : scopes.bot },
+    },
+    settings: {
+      ...settings,
+      event_subscriptions: {
+        ...(address !== null && { request_url: address }),
+        ...event_subscriptions,
+        bot_events: agent
+          ? [...event_subscriptions.bot_events, ...AGENT.events].sort()
+          : event_subscriptions.bot_events,
+      },
+      interactivity: { ...interactivity, ...(address !== null && { request_url: address }) },
+      socket_mode_enabled: address === null,
+    },
+  };
+}
+
+/** Slack calls nothing but https. An address without a path gets the receiver's. */
+function addressOf(url: string): string {
+  const parsed = URL.parse(url);
+  if (parsed?.protocol !== 'https:') throw new Error('the address must begin with https://');
+  if (parsed.username !== '' || parsed.search !== '' || parsed.hash !== '') {
+    throw new Error('the address must be host and path only');
+  }
+  const path = parsed.pathname.replace(/\/+$/, '');
+  return `${parsed.origin}${path === '' ? EVENTS_PATH : path}`;
+}
+
+/** As a file. */
+export function manifestYaml(manifest: Manifest): string {
+  return stringify(manifest, { lineWidth: 0 });
+}
+
+/** Opens Slack's "create an app" with the manifest filled in (docs.slack.dev/app-manifests, sharing manifests). */
+export function createAppLink(manifest: Manifest): string {
+  return `https://api.slack.com/apps?new_app=1&manifest_json=${encodeURIComponent(JSON.stringify(manifest))}`;
+}

@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { AGENT, createAppLink, type Manifest, manifestFor, parseManifest } from '../../src/manifest/manifest.ts';
+
+const base = parseManifest(readFileSync('manifest.yml', 'utf8'));
+const plain = { name: null, url: null, agent: false };
+
+describe('a manifest variant', () => {
+  it('without wishes is manifest.yml', () => {
+    expect(manifestFor(base, plain)).toEqual(base);
+  });
+
+  it('with a name carries it as the name of the app and of its bot', () => {
+    const named = manifestFor(base, { ...plain, name: 'Prod' });
+    expect(named.display_information.name).toBe('Prod');
+    expect(named.features.bot_user.display_name).toBe('Prod');
+    expect(named.display_information.description).toBe(base.display_information.description);
+  });
+
+  it('over HTTP has the address in all three places, and Socket Mode off', () => {
+    const http = manifestFor(base, { ...plain, url: 'https://bridge.example.com/' });
+    const address = 'https://bridge.example.com/slack/events';
+    expect(http.settings.event_subscriptions.request_url).toBe(address);
+    expect(http.settings.interactivity.request_url).toBe(address);
+    expect(http.features.slash_commands.map((command) => command.url)).toEqual([address]);
+    expect(http.settings.socket_mode_enabled).toBe(false);
+  });
+
+  it('keeps a path that a proxy in front of the bridge needs', () => {
+    const http = manifestFor(base, { ...plain, url: 'https://example.com/bots/bridge/slack/events' });
+    expect(http.settings.interactivity.request_url).toBe('https://example.com/bots/bridge/slack/events');
+  });
+
+  it('as an agent has what only agents may have, and everything that manifest.yml has', () => {
+    const agent = manifestFor(base, { ...plain, agent: true });
+    expect(agent.features.agent_view).toEqual(AGENT.view);
+    expect(agent.oauth_config.scopes.bot).toEqual([...base.oauth_config.scopes.bot, ...AGENT.scopes].sort());
+    const events = (manifest: Manifest) => manifest.settings.event_subscriptions.bot_events;
+    expect(events(agent)).toEqual([...events(base), ...AGENT.events].sort());
+    expect(AGENT.view.agent_description.length).toBeLessThanOrEqual(300);
+  });
+
+  it.each([
+    ['a name over 35 characters', { name: 'x'.repeat(36) }, /35 characters/],
+    ['an empty name', { name: ' ' }, /1 to 35/],
+    ['an address without encryption', { url: 'http://bridge.example.com' }, /https/],
+    ['an address that is none', { url: 'bridge.example.com' }, /https/],
+    ['an address with a query', { url: 'https://example.com/?a=1' }, /host and path/],
+  ])('refuses %s', (_, wish, message) => {
+    expect(() => manifestFor(base, { ...plain, ...wish })).toThrow(message);
+  });
+
+  it('fits into a link that creates the app, whole', () => {
+    const manifest = manifestFor(base, { name: 'Prod & Co', url: 'https://bridge.example.com', agent: true });
+    const link = new URL(createAppLink(manifest));
+    expect(link.origin + link.pathname).toBe('https://api.slack.com/apps');
+    expect(link.searchParams.get('new_app')).toBe('1');
+    expect(JSON.parse(link.searchParams.get('manifest_json') ?? '')).toEqual(manifest);
+    // Browsers and proxies take addresses of 8,000 characters.
+    expect(link.href.length).toBeLessThan(8_000);
+  });
+});
+
+describe('npm run manifest', () => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, ['src/manifest/main.ts', ...args], { encoding: 'utf8' });
+
+  it('prints YAML that Slack takes as it is, and the link in a comment before it', () => {
+    const { stdout, stderr, status } = run(
+      '--name',
+      'Prod',
+      '--url',
+      'https://bridge.example.com',
+      '--http',
+      '--agent',
+    );
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    const wanted = manifestFor(base, { name: 'Prod', url: 'https://bridge.example.com', agent: true });
+    expect(parse(stdout)).toEqual(wanted);
+    expect(stdout.split('\n')[0]).toBe(`# Create the app: ${createAppLink(wanted)}`);
+  });
+
+  it('says what is wrong with the options, and how they are used', () => {
+    const { stdout, stderr, status } = run('--http');
+    expect(status).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain('--http needs --url');
+    expect(stderr).toContain('--agent');
+  });
+});
