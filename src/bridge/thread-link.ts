@@ -116,15 +116,10 @@ export class ThreadLink {
     );
   }
 
-  /** Whether a run carries this turn's input; runs are tied to inputs by the loop status alone (PROTOCOL.md 6.1). */
-  carries(turn: OpenTurn, runId: string): boolean {
-    const id = turn.clientMessageId ?? '';
-    if (this.#runs[runId]) return this.#runs[runId].includes(id);
-    // A run that nobody claims ends our turn only if ours is known to have begun.
-    return this.knows(id);
-  }
-
-  /** Whether a run is certainly this turn's. */
+  /**
+   * Whether a run is certainly this turn's: runs are tied to inputs by the loop status alone (PROTOCOL.md 6.1). Those of
+   * what Letta queued by itself are tied to nothing.
+   */
   claims(turn: OpenTurn, runId: string): boolean {
     return turn.clientMessageId !== null && (this.#runs[runId]?.includes(turn.clientMessageId) ?? false);
   }
@@ -137,12 +132,8 @@ export class ThreadLink {
 
   /** Whether what runs now is certainly not this turn. */
   runsAnother(turn: OpenTurn): boolean {
-    const id = turn.clientMessageId;
-    const isAnother = (runId: string) => {
-      const ids = this.#runs[runId];
-      return ids !== undefined && ids.length > 0 && id !== null && !ids.includes(id);
-    };
-    return this.#active.length > 0 && this.#active.every(isAnother);
+    if (turn.clientMessageId === null) return false;
+    return this.#active.length > 0 && !this.#active.some((runId) => this.claims(turn, runId));
   }
 
   /** Inputs of runs that carry none of this turn's; of a turn of Letta's own nobody can say. */

@@ -619,7 +619,7 @@ export class ThreadWorker {
     const turn = this.#state.open;
     if (!turn) return undefined;
     const id = turn.clientMessageId;
-    if (id !== null && event.runId !== null && !this.#link.carries(turn, event.runId)) {
+    if (id !== null && event.runId !== null && !this.#link.claims(turn, event.runId)) {
       this.#log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
       return undefined;
     }

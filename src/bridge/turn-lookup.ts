@@ -135,8 +135,8 @@ export class TurnLookup {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
           this.#take(found);
-          const begins =
-            !turnsDieWithLink && !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
+          // It waited in Letta's queue, or something behind it does.
+          const begins = !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
         if (turnsDieWithLink || again || state.open?.stoppedBy) return onVerdict({ verdict: 'never_arrived' });

@@ -25,6 +25,7 @@ export type Found =
       texts: { messageId: string; text: string }[];
       /** Its tools, as far as the history names them. */
       callIds: string[];
+      /** It certainly ends with the agent's words. */
       answered: boolean;
     };
 
@@ -52,17 +53,19 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
   if (at < 0) return { arrived: false };
   const rest = history.slice(at + 1);
   const end = rest.findIndex((item, place) => {
-    const isOthers = item.kind === 'user' && others.includes(item.clientMessageId ?? '');
-    return isOthers || endsTurn(item, stopped ? undefined : rest[place - 1]);
+    if (!isInput(item)) return false;
+    return stopped || others.includes(item.clientMessageId) || beginsTurn(history, at + 1 + place);
   });
   const mine = end < 0 ? rest : rest.slice(0, end);
+  // Joined, or the next turn behind one that died in a tool: the history does not say.
+  const joined = mine.some(isInput);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
   return {
     arrived: true,
     texts,
     callIds,
-    answered: mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
+    answered: !joined && mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
   };
 }
 
@@ -73,7 +76,6 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
 function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnMarks): number {
   const { input, parts, tools, approvals } = heard;
   const echoes = new Set(input === null ? inputs : [input, ...inputs]);
-  const isInput = (item: HistoryItem) => item.kind === 'user' && item.clientMessageId !== null;
   const echoed = history.findIndex((item) => item.kind === 'user' && echoes.has(item.clientMessageId ?? ''));
   if (echoed >= 0) return echoed;
   const ids = new Set(parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
@@ -88,13 +90,21 @@ function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnM
   return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? at : -1;
 }
 
+/** Whether an item is what somebody gave the agent to do: reminders that the server adds have no id. */
+function isInput(item: HistoryItem | undefined): item is HistoryItem & { kind: 'user'; clientMessageId: string } {
+  return item?.kind === 'user' && item.clientMessageId !== null;
+}
+
 /**
- * Whether an item of the history is the next turn's input. Reminders that the server adds have no id; what Letta
- * queued by itself joins a running turn right behind a tool (PROTOCOL.md 11).
+ * Whether an item of the history is a turn's first input, as far as the history tells: what Letta queued by itself joins
+ * a running turn right behind a tool (PROTOCOL.md 11), also several at once.
  */
-function endsTurn(item: HistoryItem, before: HistoryItem | undefined): boolean {
-  if (item.kind !== 'user' || item.clientMessageId === null) return false;
-  return isClientMessageId(item.clientMessageId) || before?.kind !== 'tool';
+export function beginsTurn(history: readonly HistoryItem[], at: number): boolean {
+  const item = history[at];
+  if (!isInput(item)) return false;
+  if (isClientMessageId(item.clientMessageId)) return true;
+  const before = history.slice(0, at).findLast((each) => !isInput(each) || isClientMessageId(each.clientMessageId));
+  return before?.kind !== 'tool';
 }
 
 /**

@@ -39,6 +39,7 @@ interface QueueItem {
 /** An input up to this long after a direct turn's end begins a turn that the server does not track (PROTOCOL.md 11). */
 const UNTRACKED_MS = 30;
 const TIED_RUNS = 32;
+const NOTIFICATION_ID = 'auto-';
 
 /** One conversation: its history, its queue, its turn. */
 export class SimConversation {
@@ -235,7 +236,7 @@ export class SimConversation {
 
   #echo(items: readonly QueueItem[]): TurnInput['messages'] {
     const messages = items.map((item) => ({
-      clientId: item.notification ? `auto-${item.clientId}` : item.clientId,
+      clientId: item.notification ? `${NOTIFICATION_ID}${item.clientId}` : item.clientId,
       content: item.content,
     }));
     for (const { clientId, content } of messages) {
@@ -285,9 +286,11 @@ export class SimConversation {
     this.remember({ id: host.nextItem(), message_type: 'user_message', content: [reminder, text], otid: clientId });
   }
 
+  /** Runs are tied to all that their turn answers, what joined it too; notifications are never named (PROTOCOL.md 11, 13). */
   tie(runId: string, clientIds: readonly string[]): void {
-    if (clientIds.length === 0) return;
-    this.#tied.set(runId, [...clientIds]);
+    const named = clientIds.filter((id) => !id.startsWith(NOTIFICATION_ID));
+    if (named.length === 0) return;
+    this.#tied.set(runId, named);
     const [oldest] = this.#tied.keys();
     if (this.#tied.size > TIED_RUNS && oldest !== undefined) this.#tied.delete(oldest);
   }

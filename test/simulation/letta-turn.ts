@@ -50,7 +50,6 @@ export class SimTurn {
   #over = false;
   cancelled = false;
   #run: Run | null = null;
-  #absorbed: string[] = [];
   readonly #pace: number;
   readonly #length: number;
   #lastCall: string | null = null;
@@ -115,8 +114,7 @@ export class SimTurn {
     const run: Run = { id: host.nextRun(), seq: 0, messageId: host.nextItem(), piece: null, text: '' };
     this.#run = run;
     await this.#pause(chance.chance(0.1) ? 4_000 : 150);
-    const tied = this.#absorbed.length > 0 ? this.#absorbed.splice(0) : this.truth.clientIds;
-    this.#conversation.tie(run.id, tied);
+    this.#conversation.tie(run.id, this.truth.clientIds);
     this.#conversation.setLoop('PROCESSING_API_RESPONSE', [run.id]);
     if (chance.chance(0.3)) {
       this.#delta({ id: `${run.messageId}:reasoning:0`, message_type: 'reasoning_message', reasoning: 'hm' });
@@ -261,7 +259,6 @@ export class SimTurn {
     this.#run = null;
     const joined = conversation.absorb();
     this.truth.clientIds.push(...joined.map((message) => message.clientId));
-    this.#absorbed.push(...joined.map((message) => message.clientId));
     if (joined.length > 0) this.truth.before = this.truth.pieces.reduce((sum, piece) => sum + piece.words.length, 0);
     conversation.setLoop('SENDING_API_REQUEST');
     await this.#pause(30);

@@ -1,5 +1,6 @@
 import type { AgentEvent, HistoryItem } from '../../bridge/agent-event.ts';
 import { endedWell } from '../../bridge/turn.ts';
+import { beginsTurn } from '../../bridge/turn-recovery.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf } from '../protocol/incoming.ts';
 import type { ErrorText } from './error-text.ts';
@@ -163,7 +164,8 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
     items.findIndex((item) => known.has(item.id)),
   ].filter((at) => at >= 0);
   const start = starts.length > 0 ? Math.min(...starts) : items.findLastIndex(isInput);
-  const next = items.findIndex((item, at) => at > start && isInput(item) && !isOurs(item));
+  const heard = items.findLastIndex((item) => known.has(item.id));
+  const next = items.findIndex((item, at) => at > Math.max(start, heard) && beginsTurn(items, at) && !isOurs(item));
   const end = next < 0 ? items.length : next;
 
   // What the history lacks is still being said, or was aborted (PROTOCOL.md 7): all that it has stands above.
