@@ -647,6 +647,10 @@ export class ThreadWorker {
     const turn = this.#state.open;
     if (event.status !== 'idle') {
       this.#lookup.notDue();
+      // It had begun, and another runs: its end went by unheard.
+      if (turn?.clientMessageId && this.#link.knows(turn.clientMessageId) && this.#link.runsAnother(turn)) {
+        return this.#lookup.looking ? undefined : this.#lookup.look();
+      }
       // Stop came before Letta had begun: there was nothing to abort then.
       if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#ending) this.#stopping.abort();
       return undefined;

@@ -194,6 +194,7 @@ export class TurnLookup {
     const stopped = Boolean((state.open?.id === turn.id ? state.open : turn).stoppedBy);
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
     const others = link.inputsOfOthers(turn);
-    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, others, stopped };
+    const another = link.runsAnother(turn);
+    return { clientMessageId: turn.clientMessageId, heard: state.turn, inputs, others, stopped, another };
   }
 }

@@ -41,20 +41,23 @@ export interface TurnMarks {
   others: readonly string[];
   /** Nothing joins a turn that was stopped: what Letta queued itself is the next one. */
   stopped: boolean;
+  /** Another turn runs now: it began with an input behind all that was heard of this one. */
+  another: boolean;
 }
 
 /** @param history oldest first */
 export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Found {
-  const { clientMessageId, stopped, others } = marks;
+  const { clientMessageId, stopped, others, another, heard } = marks;
   const at =
     clientMessageId === null
       ? findAgentTurn(history, marks)
       : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
   if (at < 0) return { arrived: false };
   const rest = history.slice(at + 1);
+  const known = another ? rest.findLastIndex((item) => isHeard(item, heard)) : rest.length;
   const end = rest.findIndex((item, place) => {
     if (!isInput(item)) return false;
-    return stopped || others.includes(item.clientMessageId) || beginsTurn(history, at + 1 + place);
+    return stopped || place > known || others.includes(item.clientMessageId) || beginsTurn(history, at + 1 + place);
   });
   const mine = end < 0 ? rest : rest.slice(0, end);
   // Joined, or the next turn behind one that died in a tool: the history does not say.
@@ -74,20 +77,20 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
  * bridge has started anew): then it is the newest input, unless that is ours.
  */
 function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnMarks): number {
-  const { input, parts, tools, approvals } = heard;
+  const { input } = heard;
   const echoes = new Set(input === null ? inputs : [input, ...inputs]);
   const echoed = history.findIndex((item) => item.kind === 'user' && echoes.has(item.clientMessageId ?? ''));
   if (echoed >= 0) return echoed;
-  const ids = new Set(parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
-  const calls = new Set<string | null>([...tools, ...approvals].map(({ callId }) => callId));
-  const said = history.findIndex((item) =>
-    item.kind === 'tool'
-      ? item.callId !== null && calls.has(item.callId)
-      : item.kind === 'assistant' && ids.has(item.id),
-  );
+  const said = history.findIndex((item) => isHeard(item, heard));
   const at = (said < 0 ? history : history.slice(0, said)).findLastIndex(isInput);
   const item = history[at];
   return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? at : -1;
+}
+
+/** Whether an item was heard as a piece of the turn. */
+function isHeard(item: HistoryItem, { parts, tools, approvals }: TurnState): boolean {
+  if (item.kind === 'assistant') return parts.some((part) => part.kind === 'text' && part.messageId === item.id);
+  return item.kind === 'tool' && item.callId !== null && [...tools, ...approvals].some((t) => t.callId === item.callId);
 }
 
 /** Whether an item is what somebody gave the agent to do: reminders that the server adds have no id. */

@@ -445,6 +445,60 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
+  it('a turn of Letta itself that runs now is not taken for the one that was open', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+    ];
+    // A run of a notification is tied to no input (PROTOCOL.md 13).
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun: { 'run-1': [id] } });
+    middle.connection.say('and the task is done', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.surface.turns).toHaveLength(2);
+    const [first, second] = middle.surface.turns.map((turn) => middle.surface.views.findLast((v) => v.turn === turn));
+    expect(first?.ending?.outcome).toBe('done');
+    expect(first && texts(first)).toEqual(['a.txt']);
+    expect(second && texts(second)).toEqual(['and the task is done']);
+  });
+
+  it('a turn whose end went by unheard is over once Letta says that another runs', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.say('a.txt');
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt and b.txt' },
+    ];
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
+    middle.connection.say('the task is done', 'run-2', 'm-2');
+    await middle.clock.settle();
+    const [first, second] = middle.surface.turns.map((turn) => middle.surface.views.findLast((v) => v.turn === turn));
+    expect(first?.ending?.outcome).toBe('done');
+    expect(first && texts(first)).toEqual(['a.txt and b.txt']);
+    expect(second && texts(second)).toEqual(['the task is done']);
+  });
+
+  it('an input that waited in the queue of an App Server begins, and is not taken for cut', async () => {
+    const middle = await running();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+    middle.connection.ready({ reconnected: true });
+    middle.connection.begin('run-2');
+    middle.connection.say('a.txt', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.live).not.toBeNull();
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
   it('an input that never arrived is sent again under the same id', async () => {
     const middle = createMiddle();
     await middle.write('list the files');

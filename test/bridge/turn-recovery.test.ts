@@ -16,7 +16,7 @@ const streamed = (...texts: [string, string][]) =>
   texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
 
 const find = (history: HistoryItem[], clientMessageId: string | null, heard: TurnState = emptyTurn) =>
-  findTurn(history, { clientMessageId, heard, inputs: [], others: [], stopped: false });
+  findTurn(history, { clientMessageId, heard, inputs: [], others: [], stopped: false, another: false });
 
 describe('what the history says of a turn', () => {
   it('ends where the next input begins; reminders without an id belong to it', () => {
@@ -34,10 +34,30 @@ describe('what the history says of a turn', () => {
       user('cm-q-2'),
       said('m2', 'later'),
     ];
-    expect(find(joined, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }], answered: true });
+    expect(find(joined, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }] });
+    const several = [user('slack-a'), tool, user('cm-q-1'), user('cm-q-2'), said('m1', 'all done')];
+    expect(find(several, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }] });
     expect(find([user('slack-a'), tool, user('slack-b'), said('m1', 'hers')], 'slack-a')).toMatchObject({
       texts: [],
     });
+  });
+
+  it('is not known to be an answer where something joined: the turn may have died in that tool', () => {
+    expect(find([user('slack-a'), tool, said('m1', 'done')], 'slack-a')).toMatchObject({ answered: true });
+    expect(find([user('slack-a'), tool, user('cm-q-1'), said('m1', 'done')], 'slack-a')).toMatchObject({
+      answered: false,
+    });
+  });
+
+  it('ends before what runs now, which may stand right behind its last tool', () => {
+    const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m2', 'the task is done')];
+    const marks = { clientMessageId: 'slack-a', heard: streamed(['m1', 'let me']), inputs: [], others: [] };
+    expect(findTurn(history, { ...marks, stopped: false, another: true })).toMatchObject({
+      texts: [{ messageId: 'm1' }],
+      answered: false,
+    });
+    const more = { ...marks, heard: streamed(['m1', 'let me'], ['m2', 'the task']), stopped: false, another: true };
+    expect(findTurn(history, more)).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
   });
 
   it('is unanswered while its last word is a tool', () => {

@@ -36,12 +36,21 @@ export interface TurnMemory {
   /** Tool calls that were started and have not returned. */
   readonly running: readonly string[];
   readonly errors: readonly ErrorText[];
+  /** Its end was told, and it said all it wanted to say. */
+  readonly well: boolean;
 }
 
 /** Far more than a turn has; beyond it the oldest are forgotten, and with them the power to repair them. */
 const KEPT = 1_000;
 
-export const emptyTurnMemory: TurnMemory = { runs: [], messages: [], clientMessageIds: [], running: [], errors: [] };
+export const emptyTurnMemory: TurnMemory = {
+  runs: [],
+  messages: [],
+  clientMessageIds: [],
+  running: [],
+  errors: [],
+  well: false,
+};
 
 /** The run that a delta without `run_id` belongs to. */
 export function currentRun(turn: TurnMemory): string | null {
@@ -134,9 +143,10 @@ export function isGoodEnd(finished: FrameOf<'turn_finished'>): boolean {
   return endedWell(finished.stop_reason) || finished.stop_reason === 'cancelled';
 }
 
-/** The turn with the run that its end names, seen or not. */
+/** The turn with how it ended, and with the run that its end names, seen or not. */
 export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): TurnMemory {
-  return finished.run_id ? noteRun(turn, finished.run_id, true) : turn;
+  const ended = { ...turn, well: endedWell(finished.stop_reason) };
+  return finished.run_id ? noteRun(ended, finished.run_id, true) : ended;
 }
 
 /** The turn with the messages that its runs answer. */
@@ -147,7 +157,7 @@ export function noteInputs(turn: TurnMemory, clientMessageIdsByRun: Record<strin
 
 /**
  * What the history has of this turn beyond what arrived, in the history's order. Messages that never arrived at all
- * are looked for between the turn's first message (else the input it answers) and the next input.
+ * are looked for between the input that the turn answers and the next one's.
  */
 export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentEvent[] {
   const retried = new Set(turn.runs.filter((run) => run.retried).map((run) => run.runId));
@@ -157,15 +167,22 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   const isOurs = (item: HistoryItem) =>
     item.kind === 'user' && item.clientMessageId !== null && inputs.has(item.clientMessageId);
 
+  const inputBefore = (place: number) => {
+    const input = items.slice(0, Math.max(0, place)).findLastIndex(isInput);
+    return input < 0 ? place : input;
+  };
   const starts = [
     ...turn.clientMessageIds.map((id) =>
       items.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === id),
     ),
-    items.findIndex((item) => known.has(item.id)),
+    inputBefore(items.findIndex((item) => known.has(item.id))),
   ].filter((at) => at >= 0);
   const start = starts.length > 0 ? Math.min(...starts) : items.findLastIndex(isInput);
   const heard = items.findLastIndex((item) => known.has(item.id));
-  const next = items.findIndex((item, at) => at > Math.max(start, heard) && beginsTurn(items, at) && !isOurs(item));
+  // Behind all that was heard an input is another turn's, unless this one went on and ended well.
+  const next = items.findIndex(
+    (item, at) => at > Math.max(start, heard) && (turn.well ? beginsTurn(items, at) : isInput(item)) && !isOurs(item),
+  );
   const end = next < 0 ? items.length : next;
 
   // What the history lacks is still being said, or was aborted (PROTOCOL.md 7): all that it has stands above.

@@ -311,6 +311,69 @@ describe('missing text', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
   });
 
+  it('is found also where what Letta queued by itself joined the turn', () => {
+    const told = start(
+      opened(),
+      loop(1, 'PROCESSING_API_RESPONSE', { client_message_ids_by_run_id: { 'run-1': ['slack-1'] } }),
+      text(2, 1, 'First.', 'm1'),
+      text(20, 1, 'Third.', 'm3', 'run-3'),
+      stop(21, 2, 'end_turn', 'run-3'),
+    );
+    const tool: HistoryItem = { kind: 'tool', id: 't1', callId: 'c1', tool: null };
+    const items = history(
+      ...[input('slack-1'), said('m1', 'First.'), tool, input('cm-q-1'), input('cm-q-2'), said('m2', 'Second.')],
+      ...[tool, input('cm-q-3'), said('m3', 'Third.'), input('slack-2'), said('m9', 'Not mine.')],
+    );
+    const shown: AgentEvent[] = [
+      { type: 'text', runId: 'run-1', messageId: 'm1', text: 'First.' },
+      { type: 'text', runId: 'run-3', messageId: 'm3', text: 'Third.' },
+      ...told.events(finished(23, 'end_turn', { run_id: 'run-3' })),
+      ...told.events({ type: 'history', repairId: 1, items }),
+    ];
+    expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
+  });
+
+  it('in front of all that was heard of a turn of Letta itself is fetched, up to its input', () => {
+    const told = start(
+      opened(),
+      delta(5, 'client_tool_end', { tool_call_id: 'c1', status: 'success', run_id: 'run-1' }),
+      text(6, 1, 'Second.', 'm2', 'run-2'),
+      stop(7, 2, 'end_turn', 'run-2'),
+    );
+    const tool: HistoryItem = { kind: 'tool', id: 't1', callId: 'c1', tool: null };
+    const items = history(input('slack-1'), said('m0', 'Older.'), input('cm-q-1'), said('m1', 'First.'), tool);
+    const events = [
+      ...told.events(finished(8, 'end_turn', { run_id: 'run-2' })),
+      ...told.events({ type: 'history', repairId: 1, items: [...items, said('m2', 'Second.')] }),
+    ];
+    const shown: AgentEvent[] = [{ type: 'text', runId: 'run-2', messageId: 'm2', text: 'Second.' }, ...events];
+    expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.');
+  });
+
+  it('of a turn that was cut is not taken from what came behind it', () => {
+    const told = start(
+      opened(),
+      text(1, 1, 'Let me', 'm1'),
+      text(5, 4, ' see.', 'm1'),
+      stop(6, 5, 'requires_approval'),
+    );
+    const tool: HistoryItem = { kind: 'tool', id: 't1', callId: 'c1', tool: null };
+    const items = history(
+      input('slack-1'),
+      said('m1', 'Let me just see.'),
+      tool,
+      input('cm-q-1'),
+      said('m9', 'Other.'),
+    );
+    const events = [
+      ...told.events(finished(8, 'cancelled', { run_id: 'run-1' })),
+      ...told.events({ type: 'history', repairId: 2, items }),
+    ];
+    expect(events.flatMap((event) => (event.type === 'text-repaired' ? [event.text] : []))).toEqual([
+      'Let me just see.',
+    ]);
+  });
+
   it('that an earlier connection had brought is not shown twice', () => {
     const connection = start(
       opened(),
