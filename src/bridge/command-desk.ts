@@ -1,12 +1,24 @@
 import { aboutOf, type CommandName, helpText, type ParsedCommand } from './commands.ts';
-import { makeThreadKey, parseThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
+import type { DecisionLog } from './decision-log.ts';
+import {
+  type ChannelId,
+  makeThreadKey,
+  parseThreadKey,
+  ROLLING,
+  type TeamId,
+  type ThreadKey,
+  type UserId,
+} from './ids.ts';
 import type { InboundCommand } from './inbound.ts';
-import type { Person } from './ports.ts';
+import type { Person, Threads } from './ports.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 import { oneLine } from './turn-view.ts';
+import { channelOf, explain, linkedMessage } from './why.ts';
 
 export interface DeskParts {
   workers: ThreadWorkers;
+  threads: Pick<Threads, 'load'>;
+  decisions: DecisionLog;
   botUser: UserId;
 }
 
@@ -21,6 +33,7 @@ export class CommandDesk {
   /** Written in a thread, or in the rolling conversation of a DM. */
   async inThread(parsed: ParsedCommand, key: ThreadKey, person: Person): Promise<string> {
     if (parsed.kind === 'unknown') return this.#unknown(`!${parsed.word}`);
+    if (parsed.name === 'why') return this.#why(parsed.args, parseThreadKey(key), person);
     return this.#run(parsed.name, key, person);
   }
 
@@ -30,6 +43,7 @@ export class CommandDesk {
     const { name } = parsed;
     const { team, channel, channelKind } = command;
     if (name === 'help') return helpText(this.#parts.botUser);
+    if (name === 'why') return this.#why(parsed.args, command, person);
     if (channelKind === 'im') return this.#run(name, makeThreadKey({ team, channel, root: ROLLING }), person);
     if (aboutOf(name) === 'thread') return `Slash commands do not know the thread: write \`!${name}\` in it.`;
     const mine = this.#parts.workers.ofRequester(person.id);
@@ -47,7 +61,17 @@ export class CommandDesk {
     return `There is no command \`${said}\`.\n${helpText(this.#parts.botUser)}`;
   }
 
-  async #run(name: CommandName, key: ThreadKey, person: Person): Promise<string> {
+  /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
+  async #why(args: string, { team, channel }: { team: TeamId; channel: ChannelId }, person: Person): Promise<string> {
+    const linked = linkedMessage(team, args);
+    if (!linked) return 'Name a message by its link: in its menu, *Copy link*. Then `why` and the link.';
+    const { decisions, threads } = this.#parts;
+    const mine = decisions.find(linked.key)?.user === person.id;
+    if (channelOf(linked) !== channel && !mine) return 'Ask in the channel of that message.';
+    return explain(linked, decisions, threads);
+  }
+
+  async #run(name: Exclude<CommandName, 'why'>, key: ThreadKey, person: Person): Promise<string> {
     const worker = this.#parts.workers.get(key);
     switch (name) {
       case 'help':

@@ -41,6 +41,13 @@ export const commands = [
     help: 'in this thread the agent answers only those who mention it',
     about: 'thread',
   },
+  {
+    name: 'why',
+    aliases: [],
+    args: '<link to a message>',
+    help: 'why a message was or was not answered',
+    about: 'anything',
+  },
   { name: 'unmute', aliases: [], args: null, help: 'plain replies count again', about: 'thread' },
 ] as const satisfies readonly Command[];
 

@@ -4,6 +4,7 @@ import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
 import { helpText, parseBang, parseSlash } from './commands.ts';
+import { DecisionLog } from './decision-log.ts';
 import {
   type MessageKey,
   makeMessageKey,
@@ -75,10 +76,12 @@ export class BridgeIntake implements Intake {
   readonly #inOrder = new Chains<ThreadKey>();
   readonly #desk: CommandDesk;
   readonly #revisions: RevisionDesk;
+  readonly #decisions: DecisionLog;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.#desk = new CommandDesk(parts);
+    this.#decisions = new DecisionLog(parts.clock.now());
+    this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
     this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false));
   }
 
@@ -90,6 +93,7 @@ export class BridgeIntake implements Intake {
       throw error;
     });
     this.#parts.log.info({ message: message.key, user: message.user, ...how, ...outcome }, 'message');
+    this.#note(placed.key, placed.user, outcome);
     return outcome;
   }
 
@@ -225,11 +229,27 @@ export class BridgeIntake implements Intake {
     return outcome;
   }
 
+  passedOver(key: MessageKey, reason: string): void {
+    this.#note(key, null, { outcome: 'ignored', reason });
+  }
+
+  #note(key: MessageKey, user: UserId | null, outcome: { outcome: string; reason?: string }): void {
+    this.#decisions.note({
+      key,
+      user,
+      at: this.#parts.clock.now(),
+      outcome: outcome.outcome,
+      reason: outcome.reason ?? null,
+    });
+  }
+
   async revision(revision: InboundRevision): Promise<RevisionOutcome> {
     const placed = this.#revisionInPlace(revision);
     const key = threadOfRevision(placed);
     const outcome = await this.#inOrder.run(key, () => this.#revisions.take(key, placed));
     this.#parts.log.info({ thread: key, revision: revision.kind, ...outcome }, 'message changed');
+    if (outcome.outcome === 'began' && placed.kind === 'edited')
+      this.#note(placed.message.key, placed.message.user, outcome);
     return outcome;
   }
 

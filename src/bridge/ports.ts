@@ -6,7 +6,7 @@ import type {
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
-import type { ChannelId, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
+import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
   InboundAction,
@@ -171,6 +171,8 @@ export interface Intake {
    * @param how `caughtUp`: found by looking, perhaps long after it was written: commands are not carried out.
    */
   message(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
+  /** A message that Slack told of and that is none for us, so that people can be told why. */
+  passedOver(key: MessageKey, reason: string): void;
   /** Resolves when the change is on disk or needs not be. */
   revision(revision: InboundRevision): Promise<RevisionOutcome>;
   /** Resolves when the decision is on disk. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { makeMessageKey } from '../bridge/ids.ts';
+import { type MessageKey, makeMessageKey } from '../bridge/ids.ts';
 import type { ChannelKind, FileRef, InboundMessage } from '../bridge/inbound.ts';
 import { attachmentSpans } from './attachments-in.ts';
 import { isBlank, SpanBuilder } from './span-builder.ts';
@@ -160,6 +160,14 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
         : spans.some((span) => span.kind === 'user' && span.id === botUserId),
     },
   };
+}
+
+/** The message that an event of people, bots or Slack itself is about, whether it is for us or not. */
+export function keyOfEvent(payload: unknown, { teamId }: SlackIdentity): MessageKey | null {
+  const parsed = z.looseObject({ event: z.looseObject({ channel: id, ts }) }).safeParse(payload);
+  return parsed.success
+    ? makeMessageKey({ team: teamId, channel: parsed.data.event.channel, ts: parsed.data.event.ts })
+    : null;
 }
 
 function fieldOf(error: z.ZodError): string | null {

@@ -42,6 +42,12 @@ export class RecordingIntake implements Intake {
     return { outcome: 'accepted' };
   }
 
+  readonly passed: string[] = [];
+
+  passedOver(key: string, reason: string): void {
+    this.passed.push(`${key} ${reason}`);
+  }
+
   readonly revisions: InboundRevision[] = [];
 
   async revision(revision: InboundRevision): Promise<RevisionOutcome> {

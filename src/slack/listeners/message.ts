@@ -1,6 +1,6 @@
 import type { Log } from '../../bridge/ports.ts';
 import { readChannelChange } from '../channel-change.ts';
-import { normalizeEvent } from '../normalize.ts';
+import { keyOfEvent, normalizeEvent } from '../normalize.ts';
 import { readRevision } from '../revisions.ts';
 import type { ListenerContext } from './context.ts';
 
@@ -27,6 +27,8 @@ export function createMessageListener(context: ListenerContext) {
         return;
       }
       const { reason, detail } = normalized;
+      const key = COMMON.has(reason) ? null : keyOfEvent(body, identity());
+      if (key) intake.passedOver(key, reason);
       const level: keyof Pick<Log, 'debug' | 'info'> = COMMON.has(reason) ? 'debug' : 'info';
       metrics.count('slack_events', { outcome: 'ignored', reason });
       log[level]({ event, reason, detail }, 'slack event ignored');

@@ -2,6 +2,7 @@ import type { KnownBlock } from '@slack/types';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
+import { moment } from '../../../src/bridge/own-words.ts';
 import type { ApprovalState } from '../../../src/bridge/thread-record.ts';
 import type {
   Activity,
@@ -410,6 +411,15 @@ function parsedTexts(value: unknown): string[] {
 }
 
 describe('noticePosts', () => {
+  it('lets a moment stand as a date of Slack, and no date that says something else', () => {
+    const [post] = noticePosts(
+      `Since ${moment(1_767_600_000_000)} <!date^1^{date}^https://evil.example|now> <!here|x>`,
+    );
+    const shown = JSON.stringify(post?.blocks);
+    expect(shown).toContain('<!date^1767600000^{date_short_pretty} {time_secs}|2026-01-05T08:00:00.000Z>');
+    expect(shown.match(/<!/g)).toHaveLength(1);
+  });
+
   it('mentions people and channels and nothing else', () => {
     const [post] = noticePosts('**Busy**: <@U01ALICE> in <#C01GEN> said <!here> <b>');
     expect(post?.blocks).toEqual([
