@@ -61,6 +61,7 @@ const PURE = [
   'bridge/own-words.ts',
   'bridge/prompt.ts',
   'bridge/revisions.ts',
+  'bridge/redact.ts',
   'bridge/turn.ts',
   'bridge/turn-view.ts',
   'bridge/turn-recovery.ts',
