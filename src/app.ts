@@ -4,11 +4,12 @@ import { RecentThreads } from './bridge/recent-threads.ts';
 import type { Config } from './config.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
-import { type Check, type HealthServer, healthRoutes, serveHealth } from './ops/health.ts';
+import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from './ops/health.ts';
 import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
 import { createHistory } from './slack/history.ts';
 import { type Identity, identify } from './slack/identity.ts';
+import type { HttpRoute } from './slack/receiver/http.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { watchToken } from './slack/token-watch.ts';
 import { createSlackApi } from './slack/web-api.ts';
@@ -20,6 +21,8 @@ export interface World {
   random: Random;
   log: Log;
   metrics: Metrics;
+  /** What was counted, for `/metrics`; left out: nothing is served there. */
+  scrape?: Scrape;
 }
 
 export interface App {
@@ -68,7 +71,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
 
     const { botToken, apiUrl } = config.slack;
     const tokenWatch = watchToken({
-      api: createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log }),
+      api: createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log, metrics }),
       clock,
       log,
       onRefused: refused.resolve,
@@ -83,6 +86,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       clock,
       random,
       log,
+      metrics,
       api,
       identity,
       store: { threads, choices: store.choices, moves: store.threads },
@@ -111,7 +115,14 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       const slackNow = draining ? { ...slack, ok: false, state: 'stopping' } : slack;
       return [slackNow, storeWatch.check(), bridge.lettaCheck()];
     };
-    const health = healthRoutes(checks);
+    const scrape = async () => {
+      metrics.gauge('queue_depth', workers.waiting);
+      metrics.gauge('open_approvals', workers.openApprovals);
+      metrics.gauge('live_threads', workers.live);
+      for (const { name, ok } of checks()) metrics.gauge('ready', ok ? 1 : 0, { part: name });
+      return (await world.scrape?.()) ?? { contentType: 'text/plain', text: '' };
+    };
+    const health = healthRoutes(checks, world.scrape ? scrape : null);
     const inbound = createSlackInbound({
       botToken,
       mode: slackMode(config, health),
@@ -156,9 +167,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
 function slackMode(config: Config, health: ReturnType<typeof healthRoutes>): SlackMode {
   const { mode } = config.slack;
   if (mode.kind === 'socket') return { socket: { appToken: mode.appToken } };
-  const route = (request: Parameters<typeof health>[0], response: Parameters<typeof health>[1]) => {
-    health(request, response);
+  const route: HttpRoute = (request, response) => {
+    if (!health(request, response)) response.writeHead(404).end();
   };
-  const routes = { '/healthz': route, '/readyz': route };
+  const routes = { '/healthz': route, '/readyz': route, '/metrics': route };
   return { http: { signingSecret: mode.signingSecret, port: mode.port, routes } };
 }

@@ -4,7 +4,7 @@ import { systemClock, systemRandom } from './clock.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
-import { noMetrics } from './ops/metrics.ts';
+import { createPromMetrics } from './ops/metrics.ts';
 
 /** What no retry heals: the operator must change something. */
 const EXIT_CONFIG = 2;
@@ -27,6 +27,7 @@ const log = createLog({
   pretty: process.stdout.isTTY === true,
   secrets: secretsOf(config),
 });
+const metrics = createPromMetrics();
 const starting = new AbortController();
 let app: App | null = null;
 let stopping = false;
@@ -49,6 +50,12 @@ function end(code: number): void {
 
 process.on('SIGTERM', () => stop('SIGTERM'));
 process.on('SIGINT', () => stop('SIGINT'));
+// Node keeps SIGUSR1 for its inspector.
+process.on('SIGUSR2', () => {
+  const usual = config.logLevel === 'debug' ? 'info' : config.logLevel;
+  log.setLevel(log.level === 'debug' ? usual : 'debug');
+  log.warn({ level: log.level }, 'the log level was changed by a signal');
+});
 process.on('unhandledRejection', (error) => {
   // Every promise of ours is awaited; what comes here is a library's, and a bridge in an unknown state is worse than none.
   log.error({ err: error }, 'unhandled rejection; exiting');
@@ -56,7 +63,8 @@ process.on('unhandledRejection', (error) => {
 });
 
 try {
-  app = await startApp(config, { clock: systemClock, random: systemRandom, log, metrics: noMetrics }, starting.signal);
+  const world = { clock: systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
+  app = await startApp(config, world, starting.signal);
   app.refused.then((error) => {
     if (stopping) return;
     log.error(

@@ -126,7 +126,7 @@ export const SETTINGS = [
   {
     name: 'PORT',
     description:
-      'Port of the HTTP server for events, `/healthz` and `/readyz`. With Socket Mode the server only runs when this is set; with HTTP it is 3000 when this is not.',
+      'Port of the HTTP server for events, `/healthz`, `/readyz` and `/metrics`. With Socket Mode the server only runs when this is set; with HTTP it is 3000 when this is not.',
     default: null,
   },
   {

@@ -4,13 +4,15 @@ import { ChannelMoves } from './bridge/channel-moves.ts';
 import type { ThreadKey } from './bridge/ids.ts';
 import type { InboundMessage } from './bridge/inbound.ts';
 import { BridgeIntake } from './bridge/intake.ts';
-import type { Choices, Clock, Log, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
+import type { Choices, Clock, Log, Metrics, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
 import type { LaneDialer } from './letta/link/lane.ts';
 import type { Check } from './ops/health.ts';
 import { watchLetta } from './ops/letta-watch.ts';
+import { noMetrics } from './ops/metrics.ts';
+import { watchTurns } from './ops/turn-watch.ts';
 import type { Identity } from './slack/identity.ts';
 import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
@@ -25,6 +27,8 @@ export interface BridgeParts {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Left out: nobody looks. */
+  metrics?: Metrics;
   /** Of one workspace; `identity` is who we are there. */
   api: SlackApi;
   identity: Pick<Identity, 'botUserId' | 'enterpriseId'>;
@@ -59,26 +63,31 @@ export interface Bridge {
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch } = parts;
-  const { queue, silenceMs, staleAfterMs, onMissed, onSpoken } = parts;
+  const { queue, silenceMs, staleAfterMs, onMissed, onSpoken, metrics = noMetrics } = parts;
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
-  const surface = createSurface({
-    api,
-    renderer: createRenderer,
-    fallback: plainPosts,
-    notice: noticePosts,
-    offer: offerPosts,
+  const surface = watchTurns(
+    createSurface({
+      api,
+      renderer: createRenderer,
+      fallback: plainPosts,
+      notice: noticePosts,
+      offer: offerPosts,
+      clock,
+      random,
+      log,
+    }),
+    metrics,
     clock,
-    random,
-    log,
-  });
+  );
   const { choices, threads, moves } = store;
-  const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }));
+  const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
   const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId, staleAfterMs };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, mode, turnsDieWithLink, silenceMs });
   const intake = new BridgeIntake({
     ...middle,
     random,
+    metrics,
     workers,
     queue,
     onMissed,

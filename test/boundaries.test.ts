@@ -55,6 +55,7 @@ const PURE = [
   'bridge/chains.ts',
   'bridge/commands.ts',
   'bridge/inbox.ts',
+  'bridge/metric-table.ts',
   'bridge/moved-record.ts',
   'bridge/offers.ts',
   'bridge/offer-view.ts',

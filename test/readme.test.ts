@@ -1,18 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { metricsTable } from '../src/ops/metrics.ts';
 import { SETTINGS, settingsTable } from '../src/settings.ts';
 
-const START = '<!-- settings:start -->';
-const END = '<!-- settings:end -->';
+/** What stands between the markers `<!-- name:start -->` and `<!-- name:end -->`. */
+function between(name: string): string {
+  const readme = readFileSync('README.md', 'utf8');
+  const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
+  expect(readme).toContain(start);
+  expect(readme.indexOf(end), `README.md has no ${end}`).toBeGreaterThan(readme.indexOf(start));
+  return readme.slice(readme.indexOf(start) + start.length, readme.indexOf(end)).trim();
+}
 
 describe('README.md', () => {
   it('has the table of settings that the code has; a failure shows what belongs between the markers', () => {
-    const readme = readFileSync('README.md', 'utf8');
-    const start = readme.indexOf(START);
-    const end = readme.indexOf(END);
-    expect(start, `README.md has no ${START}`).toBeGreaterThanOrEqual(0);
-    expect(end, `README.md has no ${END}`).toBeGreaterThan(start);
-    expect(readme.slice(start + START.length, end).trim()).toBe(settingsTable());
+    expect(between('settings')).toBe(settingsTable());
+  });
+
+  it('has the table of metrics that the code has', () => {
+    expect(between('metrics')).toBe(metricsTable());
   });
 });
 

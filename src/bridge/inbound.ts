@@ -168,3 +168,6 @@ export type RevisionOutcome =
   | { outcome: 'refused'; reason: string }
   /** The change made it a message for the agent. */
   | { outcome: 'began'; as: MessageOutcome['outcome'] };
+
+/** What a thing that came from Slack was, in one word. */
+export type InboundKind = 'message' | 'revision' | 'click' | 'modal' | 'command' | 'home' | 'channel' | 'event';

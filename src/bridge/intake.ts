@@ -1,9 +1,9 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Doing, type Place, type Policy } from './access.ts';
+import { can, type Place, type Policy, type Verdict } from './access.ts';
 import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
-import { helpText, parseBang, parseSlash } from './commands.ts';
+import { helpText, type ParsedCommand, parseBang, parseSlash } from './commands.ts';
 import { DecisionLog } from './decision-log.ts';
 import {
   type MessageKey,
@@ -32,10 +32,11 @@ import {
   type SubmissionOutcome,
   type ThreadAddress,
 } from './inbound.ts';
+import { InboundNotes, type Noted } from './inbound-notes.ts';
 import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
-import type { Clock, Intake, Log, People, Person, Random, Surface, Threads } from './ports.ts';
+import type { Clock, Intake, Log, Metrics, People, Person, Random, Surface, Threads } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import type { ThreadRecord } from './thread-record.ts';
@@ -48,6 +49,7 @@ export interface IntakeParts {
   people: People;
   clock: Clock;
   log: Log;
+  metrics?: Metrics | undefined;
   policy: Policy;
   botUser: UserId;
   channels?: ChannelMoves;
@@ -75,6 +77,7 @@ export class BridgeIntake implements Intake {
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
   readonly #inOrder = new Chains<ThreadKey>();
   readonly #desk: CommandDesk;
+  readonly #notes: InboundNotes;
   readonly #revisions: RevisionDesk;
   readonly #decisions: DecisionLog;
 
@@ -82,17 +85,18 @@ export class BridgeIntake implements Intake {
     this.#parts = parts;
     this.#decisions = new DecisionLog(parts.clock.now());
     this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
+    this.#notes = new InboundNotes(parts);
     this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false));
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
     const placed = this.#inPlace(message);
     const taken = this.#inOrder.run(threadOf(placed), () => this.#message(placed, how.caughtUp));
-    const outcome = await taken.catch((error: unknown) => {
+    const about = { message: message.key, user: message.user, ...(how.caughtUp && { caughtUp: true }) };
+    const outcome = await this.#notes.of('message', about, taken, notedOf).catch((error: unknown) => {
       if (!how.caughtUp) this.#parts.onMissed?.(message);
       throw error;
     });
-    this.#parts.log.info({ message: message.key, user: message.user, ...how, ...outcome }, 'message');
     this.#note(placed.key, placed.user, outcome);
     return outcome;
   }
@@ -246,15 +250,16 @@ export class BridgeIntake implements Intake {
   async revision(revision: InboundRevision): Promise<RevisionOutcome> {
     const placed = this.#revisionInPlace(revision);
     const key = threadOfRevision(placed);
-    const outcome = await this.#inOrder.run(key, () => this.#revisions.take(key, placed));
-    this.#parts.log.info({ thread: key, revision: revision.kind, ...outcome }, 'message changed');
+    const taken = this.#inOrder.run(key, () => this.#revisions.take(key, placed));
+    const outcome = await this.#notes.of('revision', { thread: key, revision: revision.kind }, taken, notedOf);
     if (outcome.outcome === 'began' && placed.kind === 'edited')
       this.#note(placed.message.key, placed.message.user, outcome);
     return outcome;
   }
 
   async channelChanged(change: InboundChannelChange): Promise<void> {
-    await this.#parts.channels?.changed(change);
+    const moved = Promise.resolve(this.#parts.channels?.changed(change));
+    await this.#notes.of('channel', change, moved, () => ({ outcome: 'moved' }));
   }
 
   /** The message in its channel's present id: it may have been written, or delivered first, under an older one. */
@@ -278,19 +283,17 @@ export class BridgeIntake implements Intake {
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {
-    const outcome = await this.#withThread(action.token, action.actor.user, action.team, (key, person) => {
+    const done = this.#withThread(action.token, action.actor.user, action.team, (key, person) => {
       return this.#parts.workers.get(key).act(action, person);
     });
-    this.#parts.log.info({ action: action.name, user: action.actor.user, result: outcome.result }, 'click');
-    return outcome;
+    return this.#notes.of('click', { action: action.name, user: action.actor.user }, done, decided);
   }
 
   async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
-    const outcome = await this.#withThread(submission.token, submission.actor.user, submission.team, (key, person) => {
+    const done = this.#withThread(submission.token, submission.actor.user, submission.team, (key, person) => {
       return this.#parts.workers.get(key).submission(submission, person);
     });
-    this.#parts.log.info({ modal: submission.name, user: submission.actor.user, result: outcome.result }, 'modal');
-    return outcome;
+    return this.#notes.of('modal', { modal: submission.name, user: submission.actor.user }, done, decided);
   }
 
   async #withThread<T>(
@@ -308,26 +311,29 @@ export class BridgeIntake implements Intake {
   }
 
   async command(command: InboundCommand): Promise<string> {
+    const parsed = parseSlash(command.text);
+    const about = { command: parsed.kind === 'command' ? parsed.name : 'unknown', user: command.actor.user };
+    const answered = this.#command(command, parsed);
+    return (await this.#notes.of('command', about, answered, ({ noted }) => noted)).text;
+  }
+
+  async #command(command: InboundCommand, parsed: ParsedCommand): Promise<Answered> {
     const person = await this.#parts.people.person(command.actor.user, command.team);
     const place = { channel: command.channel, channelKind: command.channelKind, external: false };
-    const refusal = this.#mayNot(person, { do: 'command' }, place);
-    const parsed = parseSlash(command.text);
-    this.#parts.log.info(
-      { command: parsed.kind === 'command' ? parsed.name : 'unknown', user: person.id, refusal },
-      'command',
-    );
-    if (refusal) return refusal;
-    return this.#desk.bySlash(parsed, command, person);
+    const verdict = can(this.#parts.policy, person, { do: 'command' }, place);
+    if (!verdict.allowed) return refusal(verdict);
+    return { text: await this.#desk.bySlash(parsed, command, person), noted: { outcome: 'command' } };
   }
 
   async home(user: UserId, team: TeamId): Promise<string> {
-    const person = await this.#parts.people.person(user, team);
-    return this.#mayNot(person, { do: 'home' }, null) ?? helpText(this.#parts.botUser);
+    return (await this.#notes.of('home', { user }, this.#home(user, team), ({ noted }) => noted)).text;
   }
 
-  #mayNot(person: Person, doing: Doing, place: Place | null): string | null {
-    const verdict = can(this.#parts.policy, person, doing, place);
-    return verdict.allowed ? null : verdict.notice;
+  async #home(user: UserId, team: TeamId): Promise<Answered> {
+    const person = await this.#parts.people.person(user, team);
+    const verdict = can(this.#parts.policy, person, { do: 'home' }, null);
+    if (!verdict.allowed) return refusal(verdict);
+    return { text: helpText(this.#parts.botUser), noted: { outcome: 'shown' } };
   }
 
   /** Slack waits for our ack at most 3 s: what is only courtesy is not waited for. */
@@ -362,6 +368,23 @@ export class BridgeIntake implements Intake {
     }
     return true;
   }
+}
+
+interface Answered {
+  text: string;
+  noted: Noted;
+}
+
+function refusal({ notice, reason }: Extract<Verdict, { allowed: false }>): Answered {
+  return { text: notice, noted: { outcome: 'refused', reason } };
+}
+
+function notedOf(outcome: MessageOutcome | RevisionOutcome): Noted {
+  return { outcome: outcome.outcome, ...('reason' in outcome && { reason: outcome.reason }) };
+}
+
+function decided(outcome: ActionOutcome | SubmissionOutcome): Noted {
+  return { outcome: outcome.result, ...(outcome.result === 'refused' && { reason: outcome.why }) };
 }
 
 /** A DM's top level is one rolling conversation; everything else is a thread, which a top-level message begins. */

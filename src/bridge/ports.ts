@@ -20,6 +20,7 @@ import type {
   SubmissionOutcome,
   ThreadAddress,
 } from './inbound.ts';
+import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { OfferView } from './offer-view.ts';
 import type { PostRecord, ThreadRecord } from './thread-record.ts';
 import type { TurnView } from './turn-view.ts';
@@ -54,12 +55,14 @@ export interface Log {
   child(fields: object): Log;
 }
 
-/** What is counted and measured, by names of ours; `labels` take few, known values: never ids or texts. */
+/** What is counted and measured (metric-table.ts); `labels` take few, known values: never ids or texts. */
 export interface Metrics {
   /** One more. */
-  count(name: string, labels?: Readonly<Record<string, string>>): void;
+  count(name: CounterName, labels?: Readonly<Record<string, string>>): void;
   /** How it is now. */
-  gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void;
+  gauge(name: GaugeName, value: number, labels?: Readonly<Record<string, string>>): void;
+  /** How long it took, in seconds. */
+  observe(name: HistogramName, seconds: number): void;
 }
 
 // ---- Letta -------------------------------------------------------------------------------------

@@ -229,6 +229,11 @@ export class ThreadWorker {
     return this.#state.record?.inbox.length ?? 0;
   }
 
+  /** Approvals and questions that wait for people. */
+  get openApprovals(): number {
+    return this.#state.record?.approvals.filter(({ state }) => state.state === 'open').length ?? 0;
+  }
+
   /** What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way. */
   get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' {
     const turn = this.#state.open;
@@ -236,7 +241,7 @@ export class ThreadWorker {
     if (this.#ending) return 'ending';
     if (turn.state === 'prepared') return 'prepared';
     if (!this.#link.ready) return 'waiting_for_letta';
-    const asks = this.#state.record?.approvals.some(({ state }) => state.state === 'open') ?? false;
+    const asks = this.openApprovals > 0;
     return asks ? 'waiting_for_people' : 'working';
   }
 

@@ -56,6 +56,18 @@ export class ThreadWorkers {
     return waiting;
   }
 
+  /** Threads in which something happens. */
+  get live(): number {
+    return this.#workers.size;
+  }
+
+  /** How many approvals and questions wait for people. */
+  get openApprovals(): number {
+    let open = 0;
+    for (const worker of this.#workers.values()) open += worker.openApprovals;
+    return open;
+  }
+
   /**
    * From now on no turn begins; resolves when those that run have ended, at the latest after `ms`. A turn that waits
    * for people or for Letta is not waited for: it is taken up by the next start.

@@ -9,22 +9,27 @@ export interface Check {
   state: string;
 }
 
+/** What Prometheus reads. */
+export type Scrape = () => Promise<{ contentType: string; text: string }>;
+
 /** Answers the request and says so, or leaves it to others. */
 export type HealthRoutes = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /**
  * `GET /healthz`: the process turns (always 200). `GET /readyz`: 200 when every check is well, else 503; both as JSON.
+ * `GET /metrics`: what was counted, where somebody counts.
  * @param checks asked at each request, so it must be cheap; when it throws, the bridge is not ready.
  */
-export function healthRoutes(checks: () => readonly Check[]): HealthRoutes {
+export function healthRoutes(checks: () => readonly Check[], scrape: Scrape | null = null): HealthRoutes {
   return (request, response) => {
     const path = (request.url ?? '').split('?', 1)[0];
-    if (path !== '/healthz' && path !== '/readyz') return false;
+    if (path !== '/healthz' && path !== '/readyz' && (path !== '/metrics' || scrape === null)) return false;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       answer(response, 405, { ok: false }, { allow: 'GET, HEAD' });
       return true;
     }
     if (path === '/healthz') answer(response, 200, { ok: true });
+    else if (path === '/metrics' && scrape !== null) void answerMetrics(response, scrape);
     else {
       const list = ask(checks);
       const ok = list.every((check) => check.ok);
@@ -32,6 +37,15 @@ export function healthRoutes(checks: () => readonly Check[]): HealthRoutes {
     }
     return true;
   };
+}
+
+async function answerMetrics(response: ServerResponse, scrape: Scrape): Promise<void> {
+  try {
+    const { contentType, text } = await scrape();
+    response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(text);
+  } catch {
+    answer(response, 500, { ok: false });
+  }
 }
 
 function ask(checks: () => readonly Check[]): readonly Check[] {

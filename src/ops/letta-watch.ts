@@ -1,4 +1,4 @@
-import type { AgentGateway } from '../bridge/ports.ts';
+import type { AgentGateway, Metrics } from '../bridge/ports.ts';
 import type { Check } from './health.ts';
 
 export interface LettaWatch {
@@ -14,7 +14,7 @@ const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_inval
  * What the last word about Letta was. A device that is offline is Letta's state, not ours: messages are kept for it, so
  * the bridge stays ready and only says so.
  */
-export function watchLetta(gateway: AgentGateway): LettaWatch {
+export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch {
   let state = 'not asked yet';
   let ok = true;
   return {
@@ -22,6 +22,7 @@ export function watchLetta(gateway: AgentGateway): LettaWatch {
       connect(options, onEvent) {
         return gateway.connect(options, (event) => {
           if (event.type === 'ready') {
+            if (event.reconnected) metrics.count('letta_reconnects');
             state = 'reachable';
             ok = true;
           } else if (event.type === 'unavailable') {

@@ -2,8 +2,16 @@ import { type DestinationStream, destination, type Logger, pino, stdTimeFunction
 import { prettyFactory } from 'pino-pretty';
 import type { Log } from '../bridge/ports.ts';
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** The log of a process: its children follow it when its level changes. */
+export interface ProcessLog extends Log {
+  readonly level: LogLevel;
+  setLevel(level: LogLevel): void;
+}
+
 export interface LogOptions {
-  level: 'debug' | 'info' | 'warn' | 'error';
+  level: LogLevel;
   /** Lines for people instead of JSON. */
   pretty: boolean;
   /** Values that must not appear, besides everything that looks like a token. */
@@ -29,7 +37,7 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The process's log: fields first, then a constant sentence. Secrets are taken out of every line, wherever they stand. */
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): ProcessLog {
   const to = options.to ?? destination({ fd: 1, sync: true });
   const hide = hider(options.secrets ?? []);
   const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: options.to === undefined });
@@ -39,7 +47,8 @@ export function createLog(options: LogOptions): Log {
   };
   const logger = pino(
     {
-      level: options.level,
+      // The gate decides: a child of pino's keeps the level that its parent had when it was made.
+      level: 'debug',
       timestamp: stdTimeFunctions.isoTime,
       base: null,
       formatters: { level: (label) => ({ level: label }), log: (fields) => fieldsOf(fields, 0) },
@@ -48,17 +57,31 @@ export function createLog(options: LogOptions): Log {
     },
     { write },
   );
-  return around(logger);
+  const gate = { level: options.level };
+  return {
+    ...around(logger, gate),
+    get level() {
+      return gate.level;
+    },
+    setLevel(level) {
+      gate.level = level;
+    },
+  };
 }
 
+const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+
 /** pino formats a line's own fields only; a child's have to be made fit when they are bound. */
-function around(logger: Logger): Log {
+function around(logger: Logger, gate: { readonly level: LogLevel }): Log {
+  const at = (level: LogLevel) => (fields: object, message: string) => {
+    if (RANK[level] >= RANK[gate.level]) logger[level](fields, message);
+  };
   return {
-    debug: (fields, message) => logger.debug(fields, message),
-    info: (fields, message) => logger.info(fields, message),
-    warn: (fields, message) => logger.warn(fields, message),
-    error: (fields, message) => logger.error(fields, message),
-    child: (fields) => around(logger.child(fieldsOf(fields, 0))),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => around(logger.child(fieldsOf(fields, 0)), gate),
   };
 }
 

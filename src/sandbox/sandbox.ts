@@ -158,7 +158,7 @@ function startBridge(
   const config = loadConfig({ STORE: 'memory://', ...env, ...options.env });
   const to = { write: options.log };
   const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
-  const metrics = { count: () => undefined, gauge: () => undefined };
+  const metrics = { count: () => undefined, gauge: () => undefined, observe: () => undefined };
   const world = { clock: { ...systemClock, now }, random: systemRandom, log, metrics };
   return startApp(config, world, new AbortController().signal);
 }

@@ -46,7 +46,7 @@ export async function createBoltApp({ botToken, slackApiUrl, receiver, listeners
   listenToViews(app, listeners);
   listenToCommands(app, listeners);
   listenToHome(app, listeners);
-  listenToTheRest(app);
+  listenToTheRest(app, listeners);
   await app.init();
   return app;
 }

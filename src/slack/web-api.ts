@@ -6,7 +6,7 @@ import {
   WebAPIRequestError,
   WebClient,
 } from '@slack/web-api';
-import type { Clock, Log, Random } from '../bridge/ports.ts';
+import type { Clock, Log, Metrics, Random } from '../bridge/ports.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from './slack-api.ts';
 
 export interface SlackApiOptions {
@@ -17,6 +17,8 @@ export interface SlackApiOptions {
   log: Log;
   clock: Clock;
   random: Random;
+  /** Counts every single try. Left out: nobody looks. */
+  metrics?: Metrics;
   /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control (PLATFORM.md 13). */
   timeoutMs?: Partial<Record<SlackClient, number>>;
 }
@@ -68,7 +70,7 @@ const SLACK_WORD = /^[a-z][a-z0-9_.:-]{0,99}$/i;
 
 /** Every Web API call of one token. Rejects with a SlackError that holds no secret and no message text. */
 export function createSlackApi(options: SlackApiOptions): SlackApi {
-  const { clock, random, log } = options;
+  const { clock, random, log, metrics } = options;
   const clients: Record<SlackClient, WebClient> = {
     live: createClient(options, 'live'),
     control: createClient(options, 'control'),
@@ -78,9 +80,12 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
     try {
       // A copy: the SDK writes into what it gets.
       const answer = await clients[client].apiCall(method, { ...args });
+      metrics?.count('slack_calls', { method, result: 'ok' });
       return answer as unknown as SlackAnswer;
     } catch (error) {
-      throw toSlackError(method, error);
+      const failure = toSlackError(method, error);
+      metrics?.count('slack_calls', { method, result: failure.failure });
+      throw failure;
     }
   }
 

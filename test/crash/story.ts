@@ -62,7 +62,7 @@ export class Story {
     const place = { channel: CHANNEL, user: ALICE, thread_ts: this.ts };
     await this.stage.slack.control.message({ ...place, text: '!new' });
     const answered = () =>
-      this.stage.bridge.lines.some(({ msg, outcome }) => msg === 'message' && outcome === 'command');
+      this.stage.bridge.lines.some(({ kind, outcome }) => kind === 'message' && outcome === 'command');
     await this.stage.until(answered, 5_000);
   }
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Check, type HealthServer, healthRoutes, serveHealth } from '../../src/ops/health.ts';
+import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from '../../src/ops/health.ts';
 
 const servers: HealthServer[] = [];
 afterEach(async () => {
@@ -16,6 +16,31 @@ async function serve(checks: () => Check[]) {
     return { status: response.status, body: text === '' ? null : (JSON.parse(text) as unknown) };
   };
 }
+
+describe('metrics', () => {
+  const serveMetrics = async (scrape: Scrape) => {
+    const server = await serveHealth(
+      healthRoutes(() => [], scrape),
+      { port: 0, host: '127.0.0.1' },
+    );
+    servers.push(server);
+    return fetch(`http://127.0.0.1:${server.port}/metrics`);
+  };
+
+  it('are served as they are scraped', async () => {
+    const response = await serveMetrics(async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a 1\n' }));
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4');
+    expect(await response.text()).toBe('a 1\n');
+  });
+
+  it('that can not be had are an error of the server, and it lives on', async () => {
+    const response = await serveMetrics(async () => {
+      throw new Error('out of order');
+    });
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain('out of order');
+  });
+});
 
 describe('health', () => {
   it('is alive whatever the checks say', async () => {

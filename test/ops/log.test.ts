@@ -105,3 +105,17 @@ describe('hider', () => {
     expect(hide(text)).toBe(text);
   });
 });
+
+describe('the level of a log', () => {
+  it('can be changed while it is in use, and the children that are there already follow', () => {
+    const { log, lines } = capture({ level: 'info' });
+    const child = log.child({ thread: 'T:C:1' });
+    child.debug({}, 'one');
+    log.setLevel('debug');
+    child.debug({}, 'two');
+    expect(log.level).toBe('debug');
+    log.setLevel('error');
+    child.warn({}, 'three');
+    expect(lines().map((line) => line.msg)).toEqual(['two']);
+  });
+});

@@ -74,10 +74,11 @@ describe('Letta', () => {
         return {} as never;
       },
     };
-    const watch = watchLetta(gateway);
+    const metrics = createMemoryMetrics();
+    const watch = watchLetta(gateway, metrics);
     const heard: string[] = [];
     watch.gateway.connect({ runtime: null, mode: 'standard' }, (event) => void heard.push(event.type));
-    return { watch, heard, tell: (event: AgentEvent | ConnectionEvent) => tell(event) };
+    return { watch, heard, metrics, tell: (event: AgentEvent | ConnectionEvent) => tell(event) };
   }
 
   it('that is away is said and leaves the bridge ready: messages are kept for it', () => {
@@ -86,6 +87,16 @@ describe('Letta', () => {
     tell({ type: 'unavailable', code: 'environment_offline', notice: 'x', retryInMs: 1_000 });
     expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'environment_offline' });
     expect(heard).toEqual(['unavailable']);
+  });
+
+  it('that came back counts as one reconnect, the first time as none', () => {
+    const { metrics, tell } = setUp();
+    const ready = (reconnected: boolean) => ({ type: 'ready', reconnected }) as ConnectionEvent;
+    tell(ready(false));
+    expect(metrics.value('letta_reconnects')).toBe(0);
+    tell({ type: 'lost', reason: 'closed', turnsDie: true });
+    tell(ready(true));
+    expect(metrics.value('letta_reconnects')).toBe(1);
   });
 
   it('that refuses our key is our trouble', () => {
@@ -97,12 +108,12 @@ describe('Letta', () => {
 
 it('metrics in memory keep series apart by their labels, in whatever order', () => {
   const metrics = createMemoryMetrics();
-  metrics.count('a', { x: '1', y: '2' });
-  metrics.count('a', { y: '2', x: '1' });
-  metrics.count('a', { x: '1' });
-  metrics.gauge('b', 7);
-  expect(metrics.value('a', { x: '1', y: '2' })).toBe(2);
-  expect(metrics.value('a', { x: '1' })).toBe(1);
-  expect(metrics.value('b')).toBe(7);
-  expect(metrics.value('c')).toBe(0);
+  metrics.count('turns', { x: '1', y: '2' });
+  metrics.count('turns', { y: '2', x: '1' });
+  metrics.count('turns', { x: '1' });
+  metrics.gauge('queue_depth', 7);
+  expect(metrics.value('turns', { x: '1', y: '2' })).toBe(2);
+  expect(metrics.value('turns', { x: '1' })).toBe(1);
+  expect(metrics.value('queue_depth')).toBe(7);
+  expect(metrics.value('live_threads')).toBe(0);
 });

@@ -48,6 +48,8 @@ export interface SlackOptions {
   limits?: 'on' | 'off';
   /** How events reach the app; default `socket`. */
   delivery?: 'socket' | { http: string; signingSecret?: string };
+  /** The only ones it knows. */
+  tokens?: { bot: string; app: string };
   /** Bot scopes; default: all that this Slack knows something to do with. */
   scopes?: readonly string[];
   /** `bot_events` of the manifest; default: every event. */
@@ -115,6 +117,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   const log = new Log();
   const workspace = new Workspace(now, random);
   const delivery = options.delivery ?? 'socket';
+  const tokens = options.tokens ?? TOKENS;
   const signingSecret = (delivery === 'socket' ? undefined : delivery.signingSecret) ?? SIGNING_SECRET;
   const pingIntervalMs = Math.min(options.pingIntervalMs ?? 10_000, 30_000);
   const socketMode = new SocketMode({ random, ackTimeoutMs, pingIntervalMs, later });
@@ -137,7 +140,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
       retryDelaysMs: options.retryDelaysMs ?? [0, 60_000, 300_000],
       interactionRetryDelaysMs: options.interactionRetryDelaysMs ?? (http ? [] : [0]),
     }),
-    tokens: TOKENS,
+    tokens,
     scopes: new Set(options.scopes ?? DEFAULT_SCOPES),
     agent: options.agent ?? false,
     commands: options.commands ?? ['/agent'],
@@ -188,7 +191,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   return {
     url: `${world.origin}/api/`,
     port,
-    tokens: TOKENS,
+    tokens,
     signingSecret,
     control,
     close() {

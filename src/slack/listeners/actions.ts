@@ -3,18 +3,18 @@ import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
 import { readAction } from '../interactions.ts';
 import { modalView } from '../modals.ts';
-import { type ListenerContext, whisper } from './context.ts';
+import { ignore, type ListenerContext, whisper } from './context.ts';
 
 /**
  * Every button, ours or not: Bolt runs all listeners that match (PLATFORM.md 10.2 f), so a second one for the rest (n)
  * would acknowledge our clicks before they are decided.
  */
 export function listenToActions(app: App, context: ListenerContext): void {
-  const { intake, identity, log } = context;
+  const { intake, identity } = context;
   app.action({}, async ({ ack, body }) => {
     const read = readAction(body, identity().teamId);
     if (!read) {
-      log.info({ type: body.type }, 'slack click that is not ours');
+      ignore(context, { kind: 'click', reason: 'not_ours' });
       await ack();
       return;
     }
@@ -22,14 +22,9 @@ export function listenToActions(app: App, context: ListenerContext): void {
     const outcome = await intake.action(action);
     // Decided and stored: from here on, whatever fails, the click must not be delivered again.
     await ack();
-    log.info({ action: action.name, ...logged(outcome) }, 'slack click');
     if (outcome.result === 'modal') await openModal(context, action, triggerId, outcome.modal);
     if (outcome.result === 'refused') await whisper(context, { ...placeOf(action), text: outcome.notice });
   });
-}
-
-function logged(outcome: { result: string; why?: string }) {
-  return { result: outcome.result, why: outcome.why ?? null };
 }
 
 function placeOf(action: InboundAction) {

@@ -1,3 +1,4 @@
+import type { InboundKind } from '../../bridge/inbound.ts';
 import type { Clock, Intake, Log, Metrics } from '../../bridge/ports.ts';
 import { asBridgeError } from '../../errors.ts';
 import type { Identity } from '../identity.ts';
@@ -13,6 +14,21 @@ export interface ListenerContext {
   clock: Clock;
   log: Log;
   metrics: Metrics;
+}
+
+export interface Ignored {
+  kind: InboundKind;
+  /** In one word. */
+  reason: string;
+  /** Further ids and words of Slack's; no texts. */
+  [field: string]: unknown;
+}
+
+/** Notes what the middle is not asked about, in the same words as what it is: one line and one count. */
+export function ignore({ log, metrics }: ListenerContext, ignored: Ignored, level: 'info' | 'debug' = 'info'): void {
+  const { kind, reason, ...fields } = ignored;
+  metrics.count('inbound_events', { kind, outcome: 'ignored', reason });
+  log[level]({ kind, outcome: 'ignored', reason, ...fields }, 'inbound event');
 }
 
 export interface Whisper {

@@ -2,7 +2,7 @@ import type { App } from '@slack/bolt';
 import type { HomeView, SectionBlock } from '@slack/types';
 import { asBridgeError } from '../../errors.ts';
 import { ownMrkdwn } from '../own-mrkdwn.ts';
-import type { ListenerContext } from './context.ts';
+import { ignore, type ListenerContext } from './context.ts';
 
 const SECTION = 3000;
 const SECTIONS = 100;
@@ -22,9 +22,10 @@ function homeView(text: string): HomeView {
 }
 
 /** The Home tab is drawn when somebody opens it; the messages tab of agent apps sends the same event. */
-export function listenToHome(app: App, { intake, api, identity, log }: ListenerContext): void {
+export function listenToHome(app: App, context: ListenerContext): void {
+  const { intake, api, identity, log } = context;
   app.event('app_home_opened', async ({ event }) => {
-    if (event.tab !== 'home') return;
+    if (event.tab !== 'home') return ignore(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
     try {
       const text = await intake.home(event.user, identity().teamId);
       await api.call('views.publish', { user_id: event.user, view: homeView(text) }, { client: 'control' });

@@ -2,7 +2,7 @@ import type { App } from '@slack/bolt';
 import { asBridgeError } from '../../errors.ts';
 import { readCommand } from '../interactions.ts';
 import { ownMrkdwn } from '../own-mrkdwn.ts';
-import { type ListenerContext, whisper } from './context.ts';
+import { ignore, type ListenerContext, whisper } from './context.ts';
 
 /** Slack waits 3 s (PLATFORM.md 6); an answer that takes longer follows as a message. */
 const ANSWER_MS = 2_300;
@@ -13,7 +13,7 @@ export function listenToCommands(app: App, context: ListenerContext): void {
   app.command(/.*/, async ({ ack, body }) => {
     const command = readCommand(body, identity().teamId);
     if (!command) {
-      log.warn({}, 'slack command not understood');
+      ignore(context, { kind: 'command', reason: 'malformed' });
       await ack();
       return;
     }

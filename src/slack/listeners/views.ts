@@ -1,26 +1,35 @@
 import type { App } from '@slack/bolt';
 import { readSubmission } from '../interactions.ts';
 import { submissionAck } from '../modals.ts';
-import type { ListenerContext } from './context.ts';
+import { ignore, type ListenerContext } from './context.ts';
 
 /** Submitted and closed modals. A submission is acknowledged with what became of it: the modal closes or says why not. */
-export function listenToViews(app: App, { intake, identity, log }: ListenerContext): void {
+export function listenToViews(app: App, context: ListenerContext): void {
+  const { intake, identity } = context;
   app.view({ type: 'view_submission' }, async ({ ack, body }) => {
     const submission = readSubmission(body, identity().teamId);
     if (!submission) {
-      log.info({ type: body.type }, 'slack modal that is not ours');
+      ignore(context, { kind: 'modal', reason: 'not_ours' });
       await ack();
       return;
     }
     const outcome = await intake.submission(submission);
-    log.info({ modal: submission.name, result: outcome.result }, 'slack modal submitted');
     await ack(submissionAck(outcome));
   });
-  app.view({ type: 'view_closed' }, async ({ ack }) => ack());
+  app.view({ type: 'view_closed' }, async ({ ack }) => {
+    ignore(context, { kind: 'modal', reason: 'closed' });
+    await ack();
+  });
 }
 
 /** Shortcuts and option lists that are not ours are acknowledged, so that nobody sees a warning (PLATFORM.md 10.2 n). */
-export function listenToTheRest(app: App): void {
-  app.shortcut({}, async ({ ack }) => ack());
-  app.options({}, async ({ ack }) => ack({ options: [] }));
+export function listenToTheRest(app: App, context: ListenerContext): void {
+  app.shortcut({}, async ({ ack }) => {
+    ignore(context, { kind: 'event', reason: 'shortcut' });
+    await ack();
+  });
+  app.options({}, async ({ ack }) => {
+    ignore(context, { kind: 'event', reason: 'options' });
+    await ack({ options: [] });
+  });
 }

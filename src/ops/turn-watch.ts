@@ -1,0 +1,43 @@
+import type { Clock, Metrics, Surface, SurfaceTurn, TurnSurface } from '../bridge/ports.ts';
+import type { TurnView } from '../bridge/turn-view.ts';
+
+/** The same surface, listened to: how turns end and how long people wait for them. */
+export function watchTurns<Watched extends Surface>(surface: Watched, metrics: Metrics, clock: Clock): Watched {
+  return { ...surface, turn: (options: SurfaceTurn) => watchTurn(surface, options, metrics, clock) };
+}
+
+function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clock: Clock): TurnSurface {
+  const begun = clock.now();
+  // A turn that was taken up again began before a restart: nobody knows when.
+  let firstText: 'none' | 'wished' | 'shown' = options.resumed ? 'shown' : 'none';
+  const seconds = () => (clock.now() - begun) / 1_000;
+  const wish = (view: TurnView) => {
+    if (firstText === 'none' && view.items.some((item) => item.kind === 'text' && item.markdown.trim() !== '')) {
+      firstText = 'wished';
+    }
+  };
+  const shown = surface.turn({
+    ...options,
+    onPosts(posts) {
+      if (firstText === 'wished') {
+        firstText = 'shown';
+        metrics.observe('turn_first_text_seconds', seconds());
+      }
+      return options.onPosts(posts);
+    },
+  });
+  return {
+    ...shown,
+    show(view) {
+      wish(view);
+      shown.show(view);
+    },
+    async finish(view) {
+      wish(view);
+      const delivery = await shown.finish(view);
+      metrics.count('turns', { outcome: view.ending?.outcome ?? 'interrupted' });
+      if (!options.resumed && delivery.delivered) metrics.observe('turn_seconds', seconds());
+      return delivery;
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { METRICS } from '../../src/bridge/metric-table.ts';
+import { createPromMetrics, METRIC_PREFIX } from '../../src/ops/metrics.ts';
+
+describe('metrics for Prometheus', () => {
+  it('are all there from the first scrape, with Node’s own beside them', async () => {
+    const { text, contentType } = await createPromMetrics().scrape();
+    for (const { name, kind } of METRICS)
+      expect(text).toMatch(new RegExp(`# TYPE ${METRIC_PREFIX}${name}\\w* ${kind}`));
+    expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+    expect(text).toContain('process_resident_memory_bytes');
+    expect(contentType).toContain('text/plain');
+  });
+
+  it('tell what was counted, measured and observed, by their labels', async () => {
+    const metrics = createPromMetrics();
+    metrics.count('slack_calls', { method: 'chat.update', result: 'limited' });
+    metrics.count('slack_calls', { method: 'chat.update', result: 'limited' });
+    metrics.gauge('queue_depth', 3);
+    metrics.gauge('queue_depth', 2);
+    metrics.observe('turn_seconds', 1.5);
+    const { text } = await metrics.scrape();
+    expect(text).toContain('letta_slack_slack_calls_total{method="chat.update",result="limited"} 2\n');
+    expect(text).toContain('letta_slack_queue_depth 2\n');
+    expect(text).toContain('letta_slack_turn_seconds_bucket{le="1"} 0\n');
+    expect(text).toContain('letta_slack_turn_seconds_bucket{le="2"} 1\n');
+    expect(text).toContain('letta_slack_turn_seconds_sum 1.5\n');
+  });
+
+  it('stay bounded when a label takes values without end: the rest is counted together', async () => {
+    const metrics = createPromMetrics();
+    for (let n = 0; n < 3_000; n += 1) metrics.count('turns', { outcome: `made up ${n}` });
+    const { text } = await metrics.scrape();
+    expect(text.split('\n').filter((line) => line.startsWith('letta_slack_turns_total{')).length).toBe(1_001);
+    expect(text).toContain('letta_slack_turns_total{outcome="other"} 2000\n');
+  });
+
+  it('have names that Prometheus takes, none of them twice', () => {
+    const names = METRICS.map(({ name }) => name);
+    expect(names.filter((name) => !/^[a-z][a-z_]*$/.test(name))).toEqual([]);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});

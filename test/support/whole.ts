@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'vitest';
+import { type App, startApp } from '../../src/app.ts';
+import { systemClock, systemRandom } from '../../src/clock.ts';
+import { loadConfig, secretsOf } from '../../src/config.ts';
+import { createLog } from '../../src/ops/log.ts';
+import { createPromMetrics } from '../../src/ops/metrics.ts';
+import { type ScriptedLetta, startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
+
+/** Secrets that stand out wherever they appear. */
+const MARKED = {
+  bot: 'xoxb-MARKED-1-bot-token',
+  app: 'xapp-1-A0SANDBOX-MARKED-2-app-token',
+
+  letta: 'MARKED-4-letta-token',
+};
+
+export interface Whole {
+  slack: SmallSlack;
+  letta: ScriptedLetta;
+  app: App;
+  env: Record<string, string>;
+  /** Every line of the log, as it was written. */
+  logged: string[];
+  /** The same, read. */
+  lines(): Record<string, unknown>[];
+  get(path: string): Promise<string>;
+}
+
+export interface WholeOptions {
+  slack?: SlackOptions;
+  env?: Record<string, string>;
+}
+
+/** The settings of a bridge between this Slack and this Letta, over Socket Mode, with a store of its own. */
+function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: string): Record<string, string> {
+  return {
+    SLACK_API_URL: slack.url,
+    SLACK_BOT_TOKEN: slack.tokens.bot,
+    SLACK_APP_TOKEN: slack.tokens.app,
+    SLACK_ALLOWED_USERS: 'members',
+    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    LETTA_APP_SERVER_URL: letta.url,
+    LETTA_APP_SERVER_TOKEN: MARKED.letta,
+    STORE: `sqlite://${join(folder, 'bridge.db')}`,
+    PORT: '0',
+    LOG_LEVEL: 'debug',
+    HISTORY: 'off',
+  };
+}
+
+/** A folder that is gone after the test. */
+function temporaryFolder({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'bridge-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The bridge as `npm start` runs it, in this process, between the two doubles; all of it ends with the test. */
+export async function startWhole(
+  context: Pick<TestContext, 'onTestFinished'>,
+  options: WholeOptions = {},
+): Promise<Whole> {
+  const { onTestFinished } = context;
+  const tokens = { bot: MARKED.bot, app: MARKED.app };
+  const slack = await startSlack({ limits: 'off', tokens, ...options.slack });
+  onTestFinished(() => slack.close());
+  const letta = await startScriptedLetta({ token: MARKED.letta, pace: 1 });
+  onTestFinished(() => letta.close());
+  const env = { ...settingsFor(slack, letta, temporaryFolder(context)), ...options.env };
+  const config = loadConfig(env);
+  const logged: string[] = [];
+  const to = { write: (line: string) => void logged.push(line) };
+  const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
+  const metrics = createPromMetrics();
+  const world = { clock: systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
+  const app = await startApp(config, world, new AbortController().signal);
+  onTestFinished(() => app.stop());
+  return {
+    slack,
+    letta,
+    app,
+    env,
+    logged,
+    lines: () => logged.map((line) => JSON.parse(line) as Record<string, unknown>),
+    get: async (path) => (await fetch(`http://127.0.0.1:${app.port}${path}`)).text(),
+  };
+}
