@@ -1,4 +1,5 @@
 import { CatchUp } from './bridge/catch-up.ts';
+import type { Policy } from './bridge/policy.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import { RecentThreads } from './bridge/recent-threads.ts';
 import type { Config } from './config.ts';
@@ -31,6 +32,8 @@ export interface App {
   port: number;
   /** Resolves when Slack refuses a token for good: no retry heals that, and somebody should stop us. */
   refused: Promise<BridgeError>;
+  /** From now on this policy holds: for each message, click and command, and for turns that have not begun. */
+  usePolicy(policy: Policy): void;
   /** Ends intake, lets running turns end for as long as the configuration says, then stops. */
   drain(): Promise<void>;
   /** Ends intake first; what is on disk is enough to go on after a start. Stopping twice is fine. */
@@ -49,6 +52,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
   const refused = Promise.withResolvers<BridgeError>();
   let stopped: Promise<void> | null = null;
   let draining = false;
+  let { policy } = config;
+  const policies = { current: () => policy };
   const stop = () => {
     stopped ??= (async () => {
       for (const close of closing.toReversed()) {
@@ -94,8 +99,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       fetch: globalThis.fetch,
       target: config.letta,
       agentId: config.agentId,
-      policy: config.access,
-      mode: config.permissions,
+      policies,
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
       staleAfterMs: config.staleAfterMs,
@@ -157,7 +161,10 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log.info(left, 'running turns were let end; what is left waits on disk');
       await stop();
     };
-    return { identity, port: served?.port ?? inbound.port(), refused: refused.promise, drain, stop };
+    const usePolicy = (next: Policy) => {
+      policy = next;
+    };
+    return { identity, port: served?.port ?? inbound.port(), refused: refused.promise, usePolicy, drain, stop };
   } catch (error) {
     await stop();
     throw error;

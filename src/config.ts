@@ -1,4 +1,4 @@
-import type { PermissionMode } from './bridge/agent-event.ts';
+import { closedPolicy, type Policy } from './bridge/policy.ts';
 import { BridgeError } from './errors.ts';
 import * as check from './setting-checks.ts';
 import { defaultOf, type SettingName } from './settings.ts';
@@ -15,11 +15,7 @@ export interface Config {
     /** `baseUrl` has no slash at its end; `environment` is a device id or connection name. */
     | { mode: 'cloud'; baseUrl: string; apiKey: string; environment: string | null; relay: 'single' | 'pair' };
   agentId: string | null;
-  permissions: PermissionMode;
-  access: {
-    users: { everyone: boolean; members: boolean; ids: string[] };
-    channels: { everywhere: boolean; directMessages: boolean; ids: string[] };
-  };
+  policy: Policy;
   store: string;
   /** ms after which a message is not run unasked. */
   staleAfterMs: number;
@@ -121,7 +117,19 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
   const letta = readLetta(checked, withDefault, (name) => isSet(env, name), complain);
   const agentId = checked('LETTA_AGENT_ID', check.agentIdShape);
-  const permissions = checked('PERMISSIONS', check.permissionMode, withDefault('PERMISSIONS'));
+  const permissions = checked('PERMISSIONS', check.permissionsShape, withDefault('PERMISSIONS'));
+  const approvers = checked('APPROVERS', check.approversShape, withDefault('APPROVERS'));
+  const selfApproval = checked('SELF_APPROVAL', check.allowOrDeny, withDefault('SELF_APPROVAL'));
+  const admins = isSet(env, 'ADMINS') ? checked('ADMINS', check.peopleShape) : closedPolicy.admins;
+  const verbosity = checked('VERBOSITY', check.verbosityShape, withDefault('VERBOSITY'));
+  const showReasoning = checked('SHOW_REASONING', check.onOrOff, withDefault('SHOW_REASONING'));
+  if (approvers && selfApproval === false && approvers.ids.length + approvers.groups.length === 0) {
+    complain(
+      'APPROVERS and SELF_APPROVAL',
+      'leave nobody who may decide',
+      'Name people or user groups in APPROVERS, or set SELF_APPROVAL=allow.',
+    );
+  }
   const store = checked('STORE', check.storeShape, withDefault('STORE'));
   const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
   const perThread = checked('QUEUE_PER_THREAD', check.queueSize, withDefault('QUEUE_PER_THREAD'));
@@ -134,17 +142,16 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const maxAgeMs = checked('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), withDefault('CATCH_UP_MAX_AGE'));
   const threads = checked('CATCH_UP_THREADS', check.threadCount, withDefault('CATCH_UP_THREADS'));
   const threadAgeMs = checked('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), withDefault('CATCH_UP_THREAD_AGE'));
-  // Set and ignored they would promise something that nobody keeps.
-  for (const name of NOT_BUILT) {
-    if (isSet(env, name)) complain(name, 'is not built yet', 'Remove it; only a turn’s requester may decide.');
-  }
 
   const mode = appToken
     ? ({ kind: 'socket', appToken } as const)
     : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
   if (
     problems.length > 0 ||
-    !(botToken && apiUrl && mode && users && channels && letta && permissions && store && logLevel) ||
+    !(botToken && apiUrl && mode && users && channels && letta && store && logLevel) ||
+    !(permissions && approvers && admins && verbosity) ||
+    selfApproval === null ||
+    showReasoning === null ||
     !(perThread && total && turnSilenceMs) ||
     drainMs === null ||
     !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
@@ -155,8 +162,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     slack: { botToken, apiUrl: apiUrl.endsWith('/') ? apiUrl : `${apiUrl}/`, mode },
     letta,
     agentId,
-    permissions,
-    access: { users, channels },
+    policy: {
+      ...closedPolicy,
+      users,
+      channels,
+      admins,
+      defaults: { ...closedPolicy.defaults, permissions, approvers, selfApproval, verbosity, showReasoning },
+    },
     store,
     staleAfterMs,
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
@@ -193,8 +205,6 @@ export function secretsOf(config: Config): string[] {
 
 type Complain = (setting: string, problem: string, fix: string) => void;
 type Checked = <T>(name: SettingName, shape: check.Check<T>, value?: string | null) => T | null;
-
-const NOT_BUILT = ['APPROVERS'];
 
 /** Whether somebody meant to set it; an empty value (an unfilled line of `.env`) does not count. */
 function isSet(env: Readonly<Record<string, string | undefined>>, name: string): boolean {

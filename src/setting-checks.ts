@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PermissionMode } from './bridge/agent-event.ts';
+import type { Approvers, PeopleList, Permissions, Verbosity } from './bridge/policy.ts';
 import { parseStoreUri } from './storage/store-uri.ts';
 
 /** One setting's text → its value. Messages read `problem → fix`: what is wrong, and a sentence on what to do. */
@@ -79,13 +79,24 @@ export const agentIdShape = z
   .string()
   .regex(/^\S+$/, 'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.');
 
-const MODES = ['standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
-export const permissionMode: Check<PermissionMode> = z.enum(MODES, {
-  error: ({ input }) =>
-    input === 'guarded'
-      ? 'is guarded, which is not built yet → Use standard, or strict to be asked about everything.'
-      : `is none of the modes → Use one of ${MODES.join(', ')}.`,
-});
+const PERMISSIONS = ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
+export const permissionsShape: Check<Permissions> = z.enum(
+  PERMISSIONS,
+  `is none of them → Use one of ${PERMISSIONS.join(', ')}.`,
+);
+
+export const verbosityShape: Check<Verbosity> = z.enum(
+  ['quiet', 'compact', 'verbose'],
+  'is none of quiet, compact and verbose → Use one of them.',
+);
+
+export const onOrOff: Check<boolean> = z
+  .enum(['on', 'off'], 'is neither on nor off → Use one of them.')
+  .transform((value) => value === 'on');
+
+export const allowOrDeny: Check<boolean> = z
+  .enum(['allow', 'deny'], 'is neither allow nor deny → Use one of them.')
+  .transform((value) => value === 'allow');
 
 export const storeShape = z.string().superRefine((value, context) => {
   const parsed = parseStoreUri(value);
@@ -132,26 +143,56 @@ function entries(value: string): string[] {
 }
 
 const NOBODY = 'names nobody and nothing → ';
+const WHERE_IDS = 'member ids (profile, ⋮, Copy member ID: U…), ids of user groups (S…)';
+
+/** Ids of users and of user groups, told apart by their first letter. */
+function peopleOf(all: readonly string[]): PeopleList {
+  return {
+    ids: all.filter((entry) => !entry.startsWith('S')),
+    groups: all.filter((entry) => entry.startsWith('S')),
+  };
+}
 
 export const allowedUsers = z
   .string()
   .transform(entries)
   .superRefine((all, context) => {
-    const wrong = all.find((entry) => !/^(\*|members|[UW][A-Z0-9]+)$/.test(entry));
+    const wrong = all.find((entry) => !/^(\*|members|[UWS][A-Z0-9]+)$/.test(entry));
     if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name user ids, members or *.` });
     if (wrong !== undefined) {
-      const fix = 'Use member ids (profile, ⋮, Copy member ID: U…), members or *, separated by commas.';
+      const fix = `Use ${WHERE_IDS}, members or *, separated by commas.`;
       context.addIssue({
         code: 'custom',
-        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user id → ${fix}`,
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user or group id → ${fix}`,
       });
     }
   })
   .transform((all) => ({
     everyone: all.includes('*'),
     members: all.includes('members'),
-    ids: all.filter((entry) => entry !== '*' && entry !== 'members'),
+    ...peopleOf(all.filter((entry) => entry !== '*' && entry !== 'members')),
   }));
+
+function namedPeople(words: readonly string[]) {
+  const also = words.map((word) => `, or ${word}`).join('');
+  return z
+    .string()
+    .transform(entries)
+    .superRefine((all, context) => {
+      const wrong = all.find((entry) => !words.includes(entry) && !/^[UWS][A-Z0-9]+$/.test(entry));
+      if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name user ids${also}.` });
+      if (wrong === undefined) return;
+      const what = `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user or group id`;
+      context.addIssue({ code: 'custom', message: `${what} → Use ${WHERE_IDS}${also}, separated by commas.` });
+    });
+}
+
+export const peopleShape: Check<PeopleList> = namedPeople([]).transform(peopleOf);
+
+export const approversShape: Check<Approvers> = namedPeople(['requester']).transform((all) => ({
+  requester: all.includes('requester'),
+  ...peopleOf(all.filter((entry) => entry !== 'requester')),
+}));
 
 export const allowedChannels = z
   .string()

@@ -32,7 +32,7 @@ export const SETTINGS = [
   {
     name: 'SLACK_ALLOWED_USERS',
     description:
-      'Who may use the bot, separated by commas: user ids, `members` (full members of the workspace), `*` (the same). Guests, people of other organisations and bots only by id. Required.',
+      'Who may use the bot, separated by commas: user ids, user groups (`S…`), `members` (full members of the workspace), `*` (the same). Guests, people of other organisations and bots only by id. Required.',
     default: null,
   },
   {
@@ -88,8 +88,35 @@ export const SETTINGS = [
   {
     name: 'PERMISSIONS',
     description:
-      'What the agent may do without asking: `standard` (read files anywhere and run harmless commands), `acceptEdits` (change files, too), `strict` (nothing), `unrestricted` (everything).',
+      'What the agent may do without asking: `guarded` (nothing yet), `standard` (read files anywhere and run harmless commands), `acceptEdits` (change files, too), `strict` (nothing), `unrestricted` (everything).',
     default: 'standard',
+  },
+  {
+    name: 'APPROVERS',
+    description:
+      'Whose click counts on an approval, separated by commas: `requester` (the person whose message started the turn), user ids, user groups (`S…`).',
+    default: 'requester',
+  },
+  {
+    name: 'SELF_APPROVAL',
+    description: 'Whether an approver may decide what a turn of their own asks: `allow` or `deny`.',
+    default: 'allow',
+  },
+  {
+    name: 'ADMINS',
+    description:
+      'Who changes agents, permissions and pauses the bridge, separated by commas: user ids, user groups (`S…`). Refusals name them as the ones to ask.',
+    default: null,
+  },
+  {
+    name: 'VERBOSITY',
+    description: 'How much of the agent’s work is shown: `quiet`, `compact` (one line) or `verbose` (each tool).',
+    default: 'compact',
+  },
+  {
+    name: 'SHOW_REASONING',
+    description: 'Whether the model’s reasoning can be seen, folded away: `on` or `off`.',
+    default: 'off',
   },
   {
     name: 'STORE',

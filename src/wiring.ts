@@ -1,9 +1,8 @@
-import type { Policy } from './bridge/access.ts';
-import type { PermissionMode } from './bridge/agent-event.ts';
 import { ChannelMoves } from './bridge/channel-moves.ts';
 import type { ThreadKey } from './bridge/ids.ts';
 import type { InboundMessage } from './bridge/inbound.ts';
 import { BridgeIntake } from './bridge/intake.ts';
+import type { PolicyBook } from './bridge/policy.ts';
 import type { Choices, Clock, Log, Metrics, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
@@ -38,8 +37,7 @@ export interface BridgeParts {
   fetch: FetchLike;
   target: LettaTarget;
   agentId: string | null;
-  policy: Policy;
-  mode: PermissionMode;
+  policies: PolicyBook;
   /** How many messages may wait; the middle has defaults. */
   queue?: { perThread: number; total: number };
   /** ms that a running turn may say nothing. */
@@ -62,7 +60,7 @@ export interface Bridge {
 
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
-  const { api, clock, random, log, identity, store, policy, mode, target, agentId, dial, fetch } = parts;
+  const { api, clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
   const { queue, silenceMs, staleAfterMs, onMissed, onSpoken, metrics = noMetrics } = parts;
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const surface = watchTurns(
@@ -81,9 +79,9 @@ export function wireBridge(parts: BridgeParts): Bridge {
   );
   const { choices, threads, moves } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
-  const middle = { threads, surface, people, clock, log, policy, botUser: identity.botUserId, staleAfterMs };
+  const middle = { threads, surface, people, clock, log, policies, botUser: identity.botUserId, staleAfterMs };
   const turnsDieWithLink = target.mode === 'app-server';
-  const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, mode, turnsDieWithLink, silenceMs });
+  const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, turnsDieWithLink, silenceMs });
   const intake = new BridgeIntake({
     ...middle,
     random,

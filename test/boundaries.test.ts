@@ -52,6 +52,7 @@ const PURE = [
   'bridge/agent-event.ts',
   'bridge/thread-record.ts',
   'bridge/access.ts',
+  'bridge/policy.ts',
   'bridge/chains.ts',
   'bridge/commands.ts',
   'bridge/inbox.ts',

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../src/bridge/policy.ts';
 import { ConfigError, type ConfigProblem, formatProblems, loadConfig, secretsOf } from '../src/config.ts';
 import { SETTINGS } from '../src/settings.ts';
 
@@ -47,9 +48,9 @@ describe('loadConfig', () => {
       },
       letta: { mode: 'app-server', url: 'ws://127.0.0.1:4500/ws', token: null },
       agentId: null,
-      permissions: 'standard',
-      access: {
-        users: { everyone: false, members: true, ids: [] },
+      policy: {
+        ...closedPolicy,
+        users: { everyone: false, members: true, ids: [], groups: [] },
         channels: { everywhere: false, directMessages: true, ids: ['C01GEN'] },
       },
       store: 'sqlite://./data/bridge.db',
@@ -116,11 +117,40 @@ describe('loadConfig', () => {
       LOG_LEVEL: 'DEBUG',
     });
     expect(config.slack.apiUrl).toBe('http://localhost:9000/api/');
-    expect(config.access.users).toEqual({ everyone: false, members: true, ids: ['U01ALICE', 'U02BOB'] });
-    expect(config.access.channels).toEqual({ everywhere: true, directMessages: false, ids: [] });
+    expect(config.policy.users).toEqual({ everyone: false, members: true, ids: ['U01ALICE', 'U02BOB'], groups: [] });
+    expect(config.policy.channels).toEqual({ everywhere: true, directMessages: false, ids: [] });
     expect(config.letta).toEqual({ mode: 'app-server', url: 'wss://letta.example.com/ws', token: 'secret' });
-    expect(config).toMatchObject({ agentId: 'agent-local-12ab', permissions: 'acceptEdits', store: 'memory://' });
+    expect(config).toMatchObject({ agentId: 'agent-local-12ab', store: 'memory://' });
     expect(config.logLevel).toBe('debug');
+  });
+
+  it('reads who decides, who administers, and how much is shown', () => {
+    const set = {
+      APPROVERS: 'requester, S01SEC,U02BOB',
+      SELF_APPROVAL: 'deny',
+      ADMINS: 'U03CARA',
+      SHOW_REASONING: 'on',
+    };
+    const { policy } = loadConfig({ ...SOCKET, ...set, PERMISSIONS: 'acceptEdits', VERBOSITY: 'quiet' });
+    expect(policy.defaults).toEqual({
+      listen: 'thread',
+      permissions: 'acceptEdits',
+      verbosity: 'quiet',
+      showReasoning: true,
+      approvers: { requester: true, ids: ['U02BOB'], groups: ['S01SEC'] },
+      selfApproval: false,
+      autoApprove: [],
+      binding: null,
+    });
+    expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });
+    expect(loadConfig({ ...SOCKET, SLACK_ALLOWED_USERS: 'S01ONCALL' }).policy.users).toEqual({
+      ...closedPolicy.users,
+      groups: ['S01ONCALL'],
+    });
+    expect(complaint({ SELF_APPROVAL: 'deny' })).toMatch(/^APPROVERS and SELF_APPROVAL leave nobody/);
+    expect(complaint({ APPROVERS: 'alice' })).toContain('"alice", which is no user or group id');
+    expect(complaint({ ADMINS: 'requester' })).toContain('no user or group id');
+    expect(complaint({ SHOW_REASONING: 'yes' })).toContain('neither on nor off');
   });
 
   it('reports everything that is missing at once', () => {
@@ -154,8 +184,6 @@ describe('loadConfig', () => {
   });
 
   it('refuses a setting that is not built yet rather than ignore it', () => {
-    expect(complaint({ APPROVERS: 'U01ALICE' })).toMatch(/^APPROVERS is not built yet/);
-    expect(complaint({ PERMISSIONS: 'guarded' })).toMatch(/not built yet/);
     expect(complaint({ STORE: 'redis://localhost' })).toMatch(/not built yet/);
   });
 
@@ -168,8 +196,8 @@ describe('loadConfig', () => {
     ['a broken token', { SLACK_BOT_TOKEN: 'xoxb-1 abc' }, 'space or line break'],
     ['quotes', { SLACK_BOT_TOKEN: '"xoxb-1-abc"' }, 'quotes'],
     ['half a quote', { LETTA_AGENT_ID: 'agent-1’' }, 'quotes'],
-    ['a user name', { SLACK_ALLOWED_USERS: 'U01ALICE,@bob' }, '"@bob", which is no user id'],
-    ['an email address', { SLACK_ALLOWED_USERS: 'bob@example.com' }, 'no user id'],
+    ['a user name', { SLACK_ALLOWED_USERS: 'U01ALICE,@bob' }, '"@bob", which is no user or group id'],
+    ['an email address', { SLACK_ALLOWED_USERS: 'bob@example.com' }, 'no user or group id'],
     ['only a comma', { SLACK_ALLOWED_USERS: ',' }, 'names nobody'],
     ['a channel name', { SLACK_ALLOWED_CHANNELS: '#general' }, '"#general", which is no channel id'],
     ['an unencrypted Slack', { SLACK_API_URL: 'http://slack.example.com/api/' }, 'unencrypted'],
@@ -179,7 +207,7 @@ describe('loadConfig', () => {
     ['a token in an address', { LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws?token=x' }, 'LETTA_APP_SERVER_TOKEN'],
     ['a token for a signing secret', { SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: 'xoxb-1' }, 'not a signing secret'],
     ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not the id of an agent'],
-    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is none of the modes'],
+    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is none of them. Use one of guarded'],
     ['a path for a store', { STORE: './data/bridge.db' }, 'is not a URI'],
     ['a word for a port', { PORT: 'http' }, 'is not a port number'],
     ['a port too high', { PORT: '65536' }, 'is not a port number'],

@@ -1,26 +1,13 @@
 import type { ChannelId, UserId } from './ids.ts';
 import type { ChannelKind } from './inbound.ts';
+import { type GroupId, type PeopleList, type Policy, settingsOf } from './policy.ts';
 import type { PersonKind } from './ports.ts';
-
-/** Who may use the bot and where. Empty means closed: nobody, nowhere. */
-export interface Policy {
-  users: {
-    /** `*` and `members` admit the same people: full members. Everybody else must be named. */
-    everyone: boolean;
-    members: boolean;
-    ids: readonly UserId[];
-  };
-  channels: {
-    /** `*`: wherever the bot is, except channels that other organisations share: those must be named. */
-    everywhere: boolean;
-    directMessages: boolean;
-    ids: readonly ChannelId[];
-  };
-}
 
 export interface Subject {
   id: UserId;
   kind: PersonKind;
+  /** Those user groups of the policy that they are in; left out: none. */
+  groups?: readonly GroupId[];
 }
 
 export interface Place {
@@ -31,14 +18,22 @@ export interface Place {
 }
 
 export type Doing =
-  /** Write to the agent, use a command, open the home tab, stop a turn. */
-  | { do: 'speak' | 'command' | 'stop' | 'home' }
-  /** Decide an approval or answer a question of a turn that `requester` started. */
-  | { do: 'decide'; requester: UserId };
+  /** Write to the agent. All that a bot may ever do. */
+  | { do: 'speak' }
+  /** Use a command, open the home tab, hand over a file. */
+  | { do: 'command' | 'home' | 'file' }
+  /** See a request or what a turn did in full; stop a turn. Approvers may, though they may not speak. */
+  | { do: 'look' | 'stop' }
+  /** Answer a question, or decide about messages: what a turn asks of `requester` alone. */
+  | { do: 'answer'; requester: UserId }
+  /** Decide whether a turn that `requester` started may use a tool. */
+  | { do: 'decide'; requester: UserId }
+  /** Bind places to agents, change permissions, pause everything. */
+  | { do: 'administer' };
 
 export type Verdict =
   | { allowed: true }
-  /** `reason` is for the log; `notice` is one line for the person. */
+  /** `reason` is for the log; `notice` is one line for the person, Markdown of ours. */
   | { allowed: false; reason: string; notice: string };
 
 const allowed: Verdict = { allowed: true };
@@ -48,43 +43,102 @@ function denied(reason: string, notice: string): Verdict {
 }
 
 /**
- * The one answer to "may they?", asked for every message, click, modal and command at the moment it happens.
+ * The one answer to "may they?", asked for every message, click, modal, command, file and home tab at the moment it
+ * happens.
  * @param place `null` for what happens nowhere in particular (the home tab).
  */
 export function can(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
   if (subject.kind === 'deactivated') return denied('user_deactivated', 'This account is deactivated.');
-  const named = policy.users.ids.includes(subject.id);
-  if (!named) {
-    if (subject.kind !== 'member') {
-      const who = { guest: 'Guests', external: 'People of other organisations', bot: 'Other bots' }[subject.kind];
-      return denied(`user_is_${subject.kind}`, `${who} may not use this agent. Ask whoever runs it to name you.`);
-    }
-    if (!policy.users.everyone && !policy.users.members) {
-      return denied('user_not_allowed', 'You may not use this agent. Ask whoever runs it to add you.');
-    }
+  if (subject.kind === 'bot' && doing.do !== 'speak') {
+    return denied('bot_may_only_speak', 'Bots may only write to this agent.');
   }
-  if (place) {
+  const admin = includes(policy.admins, subject);
+  const settings = place ? settingsOf(policy, place.channel) : policy.defaults;
+  const approver = CLICKS.has(doing.do) && includes(settings.approvers, subject);
+  if (!admin && !approver && !isUser(policy, subject)) return notAdmitted(policy, subject);
+  // Where an admin is makes no difference to an answer that only they see.
+  if (place && !(admin && BY_ADMINS.has(doing.do))) {
     const verdict = canUsePlace(policy, place);
     if (!verdict.allowed) return verdict;
   }
-  if (doing.do === 'decide' && doing.requester !== subject.id) {
-    return denied('not_the_requester', `Only <@${doing.requester}> may decide this: the turn is theirs.`);
+  switch (doing.do) {
+    case 'administer':
+      return admin ? allowed : denied('not_an_admin', `Only admins may do this. ${whomToAsk(policy)}`);
+    case 'answer':
+      if (doing.requester === subject.id) return allowed;
+      return denied('not_the_requester', `Only <@${doing.requester}> may answer this: the turn is theirs.`);
+    case 'decide':
+      return canDecide(policy, subject, doing.requester, place);
+    default:
+      return allowed;
+  }
+}
+
+const CLICKS: ReadonlySet<Doing['do']> = new Set(['look', 'stop', 'decide']);
+const BY_ADMINS: ReadonlySet<Doing['do']> = new Set(['command', 'administer']);
+
+/** User groups stand for full members only: a guest whom somebody puts into one is not named by that. */
+function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean {
+  return list.ids.includes(id) || (kind === 'member' && list.groups.some((group) => groups.includes(group)));
+}
+
+function isUser(policy: Policy, subject: Subject): boolean {
+  const { users, bots } = policy;
+  if (subject.kind === 'bot') return users.ids.includes(subject.id) || bots.ids.includes(subject.id);
+  return includes(users, subject) || (subject.kind === 'member' && (users.everyone || users.members));
+}
+
+function notAdmitted(policy: Policy, { kind }: Subject): Verdict {
+  const ask = whomToAsk(policy);
+  if (kind === 'member') return denied('user_not_allowed', `You may not use this agent. ${ask}`);
+  const who = kind === 'guest' ? 'Guests' : kind === 'external' ? 'People of other organisations' : 'Other bots';
+  return denied(`user_is_${kind}`, `${who} may not use this agent unless they are named. ${ask}`);
+}
+
+function canDecide(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
+  const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
+  const own = requester === subject.id;
+  if (!(own && approvers.requester) && !includes(approvers, subject)) {
+    const alone = approvers.ids.length === 0 && approvers.groups.length === 0;
+    if (alone) return denied('not_the_requester', `Only <@${requester}> may decide this: the turn is theirs.`);
+    const first = approvers.requester ? [`<@${requester}>`] : [];
+    return denied('not_an_approver', `Only ${orList([...first, ...mentions(approvers)])} may decide this.`);
+  }
+  if (own && !selfApproval) {
+    return denied('self_approval', 'Somebody else must decide this: the turn is yours.');
   }
   return allowed;
 }
 
 function canUsePlace(policy: Policy, place: Place): Verdict {
   if (policy.channels.ids.includes(place.channel)) return allowed;
+  const ask = whomToAsk(policy);
   if (place.channelKind === 'im') {
     if (policy.channels.directMessages || policy.channels.everywhere) return allowed;
     return denied('direct_messages_closed', 'This agent does not answer direct messages. Mention it in a channel.');
   }
   if (place.external) {
-    return denied(
-      'channel_is_external',
-      'This channel is shared with another organisation; the agent is not open here.',
-    );
+    const shared = 'This channel is shared with another organisation, and the agent is not open here.';
+    return denied('channel_is_external', `${shared} ${ask}`);
   }
   if (policy.channels.everywhere) return allowed;
-  return denied('channel_not_allowed', 'This agent is not open in this channel. Ask whoever runs it.');
+  return denied('channel_not_allowed', `This agent is not open in this channel. ${ask}`);
+}
+
+const NAMED = 3;
+
+/** One sentence. */
+function whomToAsk(policy: Policy): string {
+  const admins = mentions(policy.admins);
+  return admins.length === 0 ? 'Ask whoever runs it.' : `Ask ${orList(admins)}.`;
+}
+
+function mentions({ ids, groups }: PeopleList): string[] {
+  return [...ids.map((id) => `<@${id}>`), ...groups.map((id) => `the group ${id}`)];
+}
+
+function orList(names: readonly string[]): string {
+  const shown = names.slice(0, NAMED);
+  if (names.length > NAMED) return `${shown.join(', ')} or another`;
+  return shown.length < 2 ? (shown[0] ?? 'nobody') : `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)}`;
 }

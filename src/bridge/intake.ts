@@ -1,5 +1,5 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Place, type Policy, type Verdict } from './access.ts';
+import { can, type Place, type Verdict } from './access.ts';
 import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
@@ -36,6 +36,7 @@ import { InboundNotes, type Noted } from './inbound-notes.ts';
 import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
+import type { PolicyBook } from './policy.ts';
 import type { Clock, Intake, Log, Metrics, People, Person, Random, Surface, Threads } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
@@ -50,7 +51,7 @@ export interface IntakeParts {
   clock: Clock;
   log: Log;
   metrics?: Metrics | undefined;
-  policy: Policy;
+  policies: PolicyBook;
   botUser: UserId;
   channels?: ChannelMoves;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
@@ -117,7 +118,7 @@ export class BridgeIntake implements Intake {
 
     const person = await this.#parts.people.person(message.user, message.team);
     const place = { channel: message.channel, channelKind: message.channelKind, external: message.external };
-    const verdict = can(this.#parts.policy, stricter(person, message), { do: 'speak' }, place);
+    const verdict = can(this.#parts.policies.current(), stricter(person, message), { do: 'speak' }, place);
     if (!verdict.allowed) {
       // What is found late may have been answered in its time; of this nothing is on disk.
       if (relevance !== 'speak' || caughtUp) return { outcome: 'ignored', reason: verdict.reason };
@@ -305,7 +306,7 @@ export class BridgeIntake implements Intake {
     const key = await this.#parts.threads.byToken(token);
     if (!key) return refused('expired', 'This is over: nothing waits for this button any more.');
     const person = await this.#parts.people.person(user, team);
-    const verdict = can(this.#parts.policy, person, { do: 'speak' }, placeOfThread(key));
+    const verdict = can(this.#parts.policies.current(), person, { do: 'look' }, placeOfThread(key));
     if (!verdict.allowed) return refused('not_allowed', verdict.notice);
     return work(key, person);
   }
@@ -320,7 +321,7 @@ export class BridgeIntake implements Intake {
   async #command(command: InboundCommand, parsed: ParsedCommand): Promise<Answered> {
     const person = await this.#parts.people.person(command.actor.user, command.team);
     const place = { channel: command.channel, channelKind: command.channelKind, external: false };
-    const verdict = can(this.#parts.policy, person, { do: 'command' }, place);
+    const verdict = can(this.#parts.policies.current(), person, { do: 'command' }, place);
     if (!verdict.allowed) return refusal(verdict);
     return { text: await this.#desk.bySlash(parsed, command, person), noted: { outcome: 'command' } };
   }
@@ -331,7 +332,7 @@ export class BridgeIntake implements Intake {
 
   async #home(user: UserId, team: TeamId): Promise<Answered> {
     const person = await this.#parts.people.person(user, team);
-    const verdict = can(this.#parts.policy, person, { do: 'home' }, null);
+    const verdict = can(this.#parts.policies.current(), person, { do: 'home' }, null);
     if (!verdict.allowed) return refusal(verdict);
     return { text: helpText(this.#parts.botUser), noted: { outcome: 'shown' } };
   }

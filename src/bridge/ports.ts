@@ -22,6 +22,7 @@ import type {
 } from './inbound.ts';
 import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { OfferView } from './offer-view.ts';
+import type { Binding, GroupId } from './policy.ts';
 import type { PostRecord, ThreadRecord } from './thread-record.ts';
 import type { TurnView } from './turn-view.ts';
 
@@ -71,6 +72,8 @@ export interface ConnectOptions {
   /** The thread's runtime; `null` asks for a new conversation with the configured agent. */
   runtime: StoredRuntime | null;
   mode: PermissionMode;
+  /** Where a new conversation is held; a stored runtime stays where it is. */
+  binding?: Binding | null;
 }
 
 /**
@@ -158,6 +161,8 @@ export interface Person {
   kind: PersonKind;
   /** Display name: data, never trusted. */
   name: string;
+  /** Those user groups of the policy that they are in; left out: none. */
+  groups?: readonly GroupId[];
 }
 
 export interface People {

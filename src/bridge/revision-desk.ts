@@ -1,8 +1,9 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Policy } from './access.ts';
+import { can } from './access.ts';
 import { makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome, ThreadAddress } from './inbound.ts';
 import { itemOf } from './inbox.ts';
+import type { PolicyBook } from './policy.ts';
 import type { Clock, Log, People, Surface, Threads } from './ports.ts';
 import { type Whereabouts, whereIs, withAsked, withEdited, withWithdrawn } from './revisions.ts';
 import type { ThreadRecord } from './thread-record.ts';
@@ -13,7 +14,7 @@ export interface RevisionParts {
   workers: ThreadWorkers;
   surface: Surface;
   people: People;
-  policy: Policy;
+  policies: PolicyBook;
   clock: Clock;
   log: Log;
 }
@@ -113,10 +114,10 @@ export class RevisionDesk {
   }
 
   async #refusal(message: InboundMessage): Promise<RevisionOutcome | null> {
-    const { people, policy } = this.#parts;
+    const { people, policies } = this.#parts;
     const person = await people.person(message.user, message.team);
     const { channel, channelKind, external } = message;
-    const verdict = can(policy, person, { do: 'speak' }, { channel, channelKind, external });
+    const verdict = can(policies.current(), person, { do: 'speak' }, { channel, channelKind, external });
     return verdict.allowed ? null : { outcome: 'refused', reason: verdict.reason };
   }
 

@@ -1,5 +1,5 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Policy } from './access.ts';
+import { can, type Doing } from './access.ts';
 import type { ApprovalRequest, Decision } from './agent-event.ts';
 import {
   answerInWords,
@@ -23,6 +23,7 @@ import {
 } from './inbound.ts';
 import { setApproval } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { PolicyBook } from './policy.ts';
 import type { Clock, Log, Person, Random } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
 import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
@@ -33,7 +34,7 @@ export interface ApprovalParts {
   state: ThreadState;
   link: ThreadLink;
   mailbox: Mailbox;
-  policy: Policy;
+  policies: PolicyBook;
   clock: Clock;
   random: Random;
   log: Log;
@@ -191,11 +192,14 @@ export class ThreadApprovals {
     person: Person,
     justLooking: boolean,
   ): { record: ApprovalRecord; request: ApprovalRequest } | Refused {
-    const { state, link, policy } = this.#parts;
+    const { state, link, policies } = this.#parts;
     const record = state.record?.approvals.find((approval) => approval.token === token);
     if (!record) return refused('expired', 'This request is over.');
-    const doing = justLooking ? ({ do: 'speak' } as const) : ({ do: 'decide', requester: record.requester } as const);
-    const verdict = can(policy, person, doing, null);
+    const { requester, tool } = record;
+    const doing: Doing = justLooking
+      ? { do: 'look' }
+      : { do: tool === 'AskUserQuestion' ? 'answer' : 'decide', requester };
+    const verdict = can(policies.current(), person, doing, state.place);
     if (!verdict.allowed) return refused('not_allowed', verdict.notice);
     if (record.state.state !== 'open') {
       return refused(record.state.state === 'decided' ? 'already_decided' : 'expired', lateNotice(record));

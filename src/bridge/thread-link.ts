@@ -1,12 +1,11 @@
-import type { AgentEvent, ConnectionEvent, LoopStatus, PermissionMode, StoredRuntime } from './agent-event.ts';
+import type { AgentEvent, ConnectionEvent, LoopStatus } from './agent-event.ts';
 import { isClientMessageId } from './ids.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { AgentConnection, AgentGateway, Log } from './ports.ts';
+import type { AgentConnection, AgentGateway, ConnectOptions, Log } from './ports.ts';
 import type { OpenTurn } from './thread-record.ts';
 
 export interface LinkParts {
   gateway: AgentGateway;
-  mode: PermissionMode;
   mailbox: Mailbox;
   log: Log;
   onEvent(event: AgentEvent | ConnectionEvent): void | Promise<void>;
@@ -45,13 +44,14 @@ export class ThreadLink {
     return this.#ready && this.#settled && this.loop === 'idle';
   }
 
-  connect(runtime: StoredRuntime | null): void {
+  /** Connects as `options` say; a connection that is there is kept, whatever they say. */
+  connect(options: ConnectOptions): void {
     // A mail that was under way may come here after the thread was closed: nobody would hang up.
     if (this.#connection || this.#parts.mailbox.closed) return;
-    const { gateway, mode, mailbox, onEvent } = this.#parts;
+    const { gateway, mailbox, onEvent } = this.#parts;
     this.#dial += 1;
     const dial = this.#dial;
-    this.#connection = gateway.connect({ runtime, mode }, (event) =>
+    this.#connection = gateway.connect(options, (event) =>
       mailbox.post(() => (this.#dial === dial ? onEvent(event) : undefined)),
     );
   }

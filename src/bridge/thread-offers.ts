@@ -1,4 +1,4 @@
-import { can, type Policy } from './access.ts';
+import { can } from './access.ts';
 import { makeMessageKey, makeToken, type Token, type UserId } from './ids.ts';
 import {
   type ActionName,
@@ -12,6 +12,7 @@ import { endTurn } from './inbox.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
 import { offerView } from './offer-view.ts';
 import { decideOffer, holdWaiting, isButtonOf, offerAgain, offerContinue, withoutOld } from './offers.ts';
+import type { PolicyBook } from './policy.ts';
 import type { Clock, Log, Person, Random, Surface } from './ports.ts';
 import type { Offer, ThreadRecord } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
@@ -20,7 +21,7 @@ export interface OfferParts {
   state: ThreadState;
   mailbox: Mailbox;
   surface: Surface;
-  policy: Policy;
+  policies: PolicyBook;
   botUser: UserId;
   clock: Clock;
   random: Random;
@@ -119,11 +120,11 @@ export class ThreadOffers {
   }
 
   async act(action: InboundAction & { name: OfferAction }, person: Person): Promise<ActionOutcome> {
-    const { state, policy, clock, log } = this.#parts;
+    const { state, policies, clock, log } = this.#parts;
     const { name, token, team, channel, messageTs: ts } = action;
     const offer = state.record?.offers.find((each) => each.token === token);
     if (!offer || !isButtonOf(offer, name)) return refused('expired', 'This is over: nothing waits for this button.');
-    const verdict = can(policy, person, { do: 'decide', requester: offer.for }, null);
+    const verdict = can(policies.current(), person, { do: 'answer', requester: offer.for }, state.place);
     if (!verdict.allowed) {
       const theirs = `Only <@${offer.for}> may decide this.`;
       return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice);

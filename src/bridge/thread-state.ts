@@ -1,3 +1,4 @@
+import type { Place } from './access.ts';
 import { parseThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
 import type { Clock, Log, Threads } from './ports.ts';
@@ -42,6 +43,12 @@ export class ThreadState {
 
   get direct(): boolean {
     return this.address.threadTs === null || this.address.channel.startsWith('D');
+  }
+
+  get place(): Place {
+    const { channel } = this.address;
+    // Whether the channel is shared was asked at the door.
+    return { channel, channelKind: this.direct ? 'im' : 'channel', external: false };
   }
 
   async load(): Promise<void> {

@@ -1,5 +1,5 @@
-import type { PermissionMode } from './agent-event.ts';
 import type { UserId } from './ids.ts';
+import type { Permissions } from './policy.ts';
 import { spansText } from './prompt.ts';
 import type { ThreadLink } from './thread-link.ts';
 import type { InboxItem } from './thread-record.ts';
@@ -7,7 +7,7 @@ import type { ThreadState } from './thread-state.ts';
 import { type Activity, asCode, oneLine } from './turn-view.ts';
 
 /** What a thread is doing, in Markdown of ours. */
-export function statusText(state: ThreadState, link: ThreadLink, mode: PermissionMode): string {
+export function statusText(state: ThreadState, link: ThreadLink, permissions: Permissions): string {
   const { record, open } = state;
   if (!record) return 'No conversation here yet.';
   const live = open ? state.view(record, open, link.workingDirectory, null).live : null;
@@ -22,7 +22,7 @@ export function statusText(state: ThreadState, link: ThreadLink, mode: Permissio
   if (runtime) lines.push(`Agent \`${runtime.agentId}\`, conversation \`${runtime.conversationId}\`.`);
   if (link.device) lines.push(`Device: ${asCode(link.device)}.`);
   if (link.workingDirectory) lines.push(`Directory: ${asCode(link.workingDirectory)}.`);
-  lines.push(`Permissions: ${mode}.`);
+  lines.push(`Permissions: ${permissions}.`);
   return lines.join(' ');
 }
 

@@ -1,6 +1,6 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Policy } from './access.ts';
-import type { AgentEvent, ConnectionEvent, PermissionMode } from './agent-event.ts';
+import { can } from './access.ts';
+import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
 import { HeldEvents } from './held-events.ts';
 import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
 import {
@@ -13,6 +13,7 @@ import {
 import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import { Mailbox } from './mailbox.ts';
 import { inputId, wentOn } from './offers.ts';
+import { lettaMode, type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type {
   AgentGateway,
   Clock,
@@ -49,8 +50,7 @@ export interface WorkerParts {
   clock: Clock;
   random: Random;
   log: Log;
-  policy: Policy;
-  mode: PermissionMode;
+  policies: PolicyBook;
   botUser: UserId;
   /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
   turnsDieWithLink: boolean;
@@ -102,7 +102,7 @@ export class ThreadWorker {
   #rest: Timer | null = null;
 
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void) {
-    const { clock, gateway, mode, policy, random, threads } = parts;
+    const { clock, gateway, policies, random, threads } = parts;
     this.key = key;
     this.#parts = parts;
     this.#onRetired = onRetired;
@@ -114,14 +114,13 @@ export class ThreadWorker {
     this.#mailbox = mailbox;
     this.#link = new ThreadLink({
       gateway,
-      mode,
       mailbox,
       log,
       onEvent: (event) => this.#onEvent(event),
       onSettled: advance,
     });
     const state = this.#state;
-    this.#approvals = new ThreadApprovals({ state, link: this.#link, mailbox, policy, clock, random, log });
+    this.#approvals = new ThreadApprovals({ state, link: this.#link, mailbox, policies, clock, random, log });
     this.#silence = new TurnSilence({
       clock,
       limitMs: parts.silenceMs ?? SILENCE_MS,
@@ -167,7 +166,7 @@ export class ThreadWorker {
       if (isOfferAction(name)) return this.#offers.act({ ...action, name }, person);
       if (name !== 'stop') return this.#approvals.act({ ...action, name }, person);
       if (this.#state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
-      const verdict = can(this.#parts.policy, person, { do: 'stop' }, null);
+      const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#state.place);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice);
       if (!this.#ending) await this.#stopping.stop(person.id);
       return { result: 'decided' };
@@ -216,7 +215,7 @@ export class ThreadWorker {
 
   /** Markdown for people. */
   status(): Promise<string> {
-    return this.#ask(async () => statusText(this.#state, this.#link, this.#parts.mode));
+    return this.#ask(async () => statusText(this.#state, this.#link, this.#settings.permissions));
   }
 
   /** Who the running turn belongs to, for commands that come from outside the thread. */
@@ -295,12 +294,21 @@ export class ThreadWorker {
       await this.#offers.show();
     }
     const turn = state.open;
-    if (!turn) return needsLetta(state.record) ? this.#link.connect(state.record.runtime) : this.#restLater();
+    if (!turn) return needsLetta(state.record) ? this.#connect(state.record) : this.#restLater();
     if (!this.#surface) this.#openTurn(turn, resumed);
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
     if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.emptied());
-    this.#link.connect(state.record.runtime);
+    this.#connect(state.record);
     if (turn.state === 'prepared') this.#input.send(turn);
+  }
+
+  #connect({ runtime }: ThreadRecord): void {
+    const { permissions, binding } = this.#settings;
+    this.#link.connect({ runtime, mode: lettaMode(permissions), binding });
+  }
+
+  get #settings(): PlaceSettings {
+    return settingsOf(this.#parts.policies.current(), this.#state.address.channel);
   }
 
   #restLater(): void {

@@ -1,13 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { can, type Doing, type Place, type Policy, type Subject } from '../../src/bridge/access.ts';
+import { can, type Doing, type Place, type Subject } from '../../src/bridge/access.ts';
+import { type Approvers, closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 
 const open: Policy = {
-  users: { everyone: false, members: true, ids: [] },
+  ...closedPolicy,
+  users: { ...closedPolicy.users, members: true },
   channels: { everywhere: true, directMessages: false, ids: [] },
-};
-const closed: Policy = {
-  users: { everyone: false, members: false, ids: [] },
-  channels: { everywhere: false, directMessages: false, ids: [] },
 };
 const alice: Subject = { id: 'U01ALICE', kind: 'member' };
 const place: Place = { channel: 'C01GEN', channelKind: 'channel', external: false };
@@ -20,7 +18,7 @@ const reason = (policy: Policy, subject: Subject, doing: Doing, where: Place | n
 
 describe('who', () => {
   it('an empty policy lets nobody in', () => {
-    expect(reason(closed, alice, speak)).toBe('user_not_allowed');
+    expect(reason(closedPolicy, alice, speak)).toBe('user_not_allowed');
   });
 
   it('members are full members of the workspace', () => {
@@ -31,13 +29,13 @@ describe('who', () => {
   });
 
   it('everyone does not mean guests, strangers and bots either: they must be named', () => {
-    const policy = { ...open, users: { everyone: true, members: false, ids: ['U04GUEST'] } };
+    const policy = { ...open, users: { ...open.users, everyone: true, members: false, ids: ['U04GUEST'] } };
     expect(reason(policy, { id: 'U05EXT', kind: 'external' }, speak)).toBe('user_is_external');
     expect(reason(policy, { id: 'U04GUEST', kind: 'guest' }, speak)).toBe('allowed');
   });
 
   it('a deactivated account may nothing, named or not', () => {
-    const policy = { ...open, users: { everyone: true, members: true, ids: ['U01ALICE'] } };
+    const policy = { ...open, users: { ...open.users, everyone: true, ids: ['U01ALICE'] } };
     expect(reason(policy, { id: 'U01ALICE', kind: 'deactivated' }, speak)).toBe('user_deactivated');
   });
 });
@@ -60,14 +58,109 @@ describe('where', () => {
 });
 
 describe('what', () => {
-  it('only the requester decides; anyone who may speak may stop', () => {
-    expect(reason(open, alice, { do: 'decide', requester: 'U01ALICE' })).toBe('allowed');
-    expect(reason(open, alice, { do: 'decide', requester: 'U02BOB' })).toBe('not_the_requester');
+  const bob: Subject = { id: 'U02BOB', kind: 'member' };
+  const guest: Subject = { id: 'U04GUEST', kind: 'guest' };
+  const decide = (requester: string): Doing => ({ do: 'decide', requester });
+  const withApprovers = (approvers: Partial<Approvers>, selfApproval = true): Policy => ({
+    ...open,
+    defaults: {
+      ...open.defaults,
+      selfApproval,
+      approvers: { requester: false, ids: [], groups: [], ...approvers },
+    },
+  });
+
+  it('only the requester decides unless approvers are named; anyone who may speak may stop', () => {
+    expect(reason(open, alice, decide('U01ALICE'))).toBe('allowed');
+    expect(reason(open, alice, decide('U02BOB'))).toBe('not_the_requester');
     expect(reason(open, alice, { do: 'stop' })).toBe('allowed');
   });
 
   it('being the requester does not help who may not be here at all', () => {
-    const guest: Subject = { id: 'U04GUEST', kind: 'guest' };
-    expect(reason(open, guest, { do: 'decide', requester: 'U04GUEST' })).toBe('user_is_guest');
+    expect(reason(open, guest, decide('U04GUEST'))).toBe('user_is_guest');
+  });
+
+  it('named approvers decide for others, the requester only where that is said', () => {
+    const policy = withApprovers({ ids: ['U02BOB'] });
+    expect(reason(policy, bob, decide('U01ALICE'))).toBe('allowed');
+    expect(reason(policy, alice, decide('U01ALICE'))).toBe('not_an_approver');
+    expect(reason(withApprovers({ ids: ['U02BOB'], requester: true }), alice, decide('U01ALICE'))).toBe('allowed');
+  });
+
+  it('without self-approval even an approver does not decide what their own turn asks', () => {
+    const policy = withApprovers({ ids: ['U02BOB'], requester: true }, false);
+    expect(reason(policy, bob, decide('U02BOB'))).toBe('self_approval');
+    expect(reason(policy, alice, decide('U01ALICE'))).toBe('self_approval');
+    expect(reason(policy, bob, decide('U01ALICE'))).toBe('allowed');
+  });
+
+  it('a question is answered by the one who was asked, whoever approves', () => {
+    const policy = withApprovers({ ids: ['U02BOB'] }, false);
+    expect(reason(policy, alice, { do: 'answer', requester: 'U01ALICE' })).toBe('allowed');
+    expect(reason(policy, bob, { do: 'answer', requester: 'U01ALICE' })).toBe('not_the_requester');
+  });
+
+  it('an approver who may not speak sees and decides, and no more', () => {
+    const policy: Policy = {
+      ...withApprovers({ ids: ['U02BOB', 'U04GUEST'] }),
+      users: { ...closedPolicy.users, ids: ['U01ALICE'] },
+    };
+    for (const approver of [bob, guest]) {
+      expect(reason(policy, approver, { do: 'look' })).toBe('allowed');
+      expect(reason(policy, approver, decide('U01ALICE'))).toBe('allowed');
+      expect(reason(policy, approver, speak)).not.toBe('allowed');
+      expect(reason(policy, approver, { do: 'command' })).not.toBe('allowed');
+    }
+  });
+
+  it('a channel may have approvers of its own', () => {
+    const policy: Policy = {
+      ...open,
+      places: new Map([['C02ENG', { approvers: { requester: false, ids: ['U02BOB'], groups: [] } }]]),
+    };
+    expect(reason(policy, bob, decide('U01ALICE'))).toBe('not_the_requester');
+    expect(reason(policy, bob, decide('U01ALICE'), { ...place, channel: 'C02ENG' })).toBe('allowed');
+    expect(reason(policy, alice, decide('U01ALICE'), { ...place, channel: 'C02ENG' })).toBe('not_an_approver');
+  });
+
+  it('admins alone administer, and are refused nowhere that only they see the answer', () => {
+    const policy: Policy = { ...closedPolicy, admins: { ids: ['U03CARA'], groups: [] }, channels: open.channels };
+    const cara: Subject = { id: 'U03CARA', kind: 'member' };
+    expect(reason(policy, cara, { do: 'administer' })).toBe('allowed');
+    expect(reason(closedPolicy, cara, { do: 'administer' })).toBe('user_not_allowed');
+    expect(reason(open, alice, { do: 'administer' })).toBe('not_an_admin');
+    expect(reason({ ...policy, channels: closedPolicy.channels }, cara, { do: 'command' })).toBe('allowed');
+    expect(reason({ ...policy, channels: closedPolicy.channels }, cara, speak)).toBe('channel_not_allowed');
+  });
+
+  it('a refusal names the admins as the ones to ask', () => {
+    const policy: Policy = { ...closedPolicy, admins: { ids: ['U03CARA', 'U02BOB'], groups: [] } };
+    expect(can(policy, alice, speak, place)).toMatchObject({
+      notice: 'You may not use this agent. Ask <@U03CARA> or <@U02BOB>.',
+    });
+    expect(can(closedPolicy, alice, speak, place)).toMatchObject({
+      notice: 'You may not use this agent. Ask whoever runs it.',
+    });
+  });
+});
+
+describe('user groups and bots', () => {
+  const some: Policy = { ...open, users: { ...closedPolicy.users, groups: ['S01ONCALL'] } };
+
+  it('a user group stands for its full members; a guest in it is not named by that', () => {
+    expect(reason(some, { ...alice, groups: ['S01ONCALL'] }, speak)).toBe('allowed');
+    expect(reason(some, { ...alice, groups: ['S02OTHER'] }, speak)).toBe('user_not_allowed');
+    expect(reason(some, alice, speak)).toBe('user_not_allowed');
+    expect(reason(some, { id: 'U04GUEST', kind: 'guest', groups: ['S01ONCALL'] }, speak)).toBe('user_is_guest');
+  });
+
+  it('a named bot may speak and nothing else', () => {
+    const policy: Policy = { ...open, bots: { ids: ['B0OTHER'], inARow: 3 } };
+    const bot: Subject = { id: 'B0OTHER', kind: 'bot' };
+    expect(reason(policy, bot, speak)).toBe('allowed');
+    expect(reason(policy, { id: 'B0THIRD', kind: 'bot' }, speak)).toBe('user_is_bot');
+    for (const doing of [{ do: 'command' }, { do: 'stop' }, { do: 'decide', requester: 'B0OTHER' }] as const) {
+      expect(reason(policy, bot, doing)).toBe('bot_may_only_speak');
+    }
   });
 });

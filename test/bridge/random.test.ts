@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ActionName } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import type { Surface, SurfaceTurn } from '../../src/bridge/ports.ts';
 import { isActive } from '../../src/bridge/thread-record.ts';
 import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
@@ -122,14 +123,16 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     whisper: () => Promise.resolve(),
   };
 
-  const policy = {
-    users: { everyone: false, members: true, ids: [] },
+  const policy: Policy = {
+    ...closedPolicy,
+    users: { ...closedPolicy.users, members: true },
     channels: { everywhere: true, directMessages: true, ids: [] },
   };
+  const policies = { current: () => policy };
   const ids = countingRandom();
   const build = () => {
-    const shared = { threads, surface, people, clock, log: silentLog, policy, botUser: BOT };
-    const parts = { ...shared, gateway: letta, random: ids, mode: 'standard' as const, turnsDieWithLink };
+    const shared = { threads, surface, people, clock, log: silentLog, policies, botUser: BOT };
+    const parts = { ...shared, gateway: letta, random: ids, turnsDieWithLink };
     const workers = new ThreadWorkers(parts);
     return { workers, intake: new BridgeIntake({ ...shared, random: ids, workers }) };
   };

@@ -1,4 +1,5 @@
 import type { InboundAction } from '../../src/bridge/inbound.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
@@ -40,6 +41,11 @@ interface Weather {
   agent: number;
 }
 
+const POLICY: Policy = {
+  ...closedPolicy,
+  users: { ...closedPolicy.users, members: true },
+  channels: { everywhere: true, directMessages: true, ids: [] },
+};
 const TICK_MS = 500;
 const REST_WITHIN_MS = 60 * 60_000;
 const AFTER_REST_MS = 12 * 60_000;
@@ -152,11 +158,7 @@ export class World {
       fetch: this.letta.fetchFor(life),
       target: this.mode === 'app-server' ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null } : cloud,
       agentId: this.#agentId,
-      policy: {
-        users: { everyone: false, members: true, ids: [] },
-        channels: { everywhere: true, directMessages: true, ids: [] },
-      },
-      mode: 'standard',
+      policies: { current: () => POLICY },
     });
     this.#bridge = bridge;
     this.story.add('world', `the bridge starts (${life.number})`);

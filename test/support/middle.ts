@@ -9,6 +9,7 @@ import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import type {
   AgentConnection,
   AgentGateway,
@@ -297,6 +298,7 @@ export interface MiddleOptions {
   queue?: { perThread: number; total: number };
   silenceMs?: number;
   staleAfterMs?: number;
+  policy?: Partial<Policy>;
 }
 
 export function createMiddle(options: MiddleOptions = {}): Middle {
@@ -317,9 +319,12 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     directory.failing -= 1;
     return Promise.reject(new Error('slack is away'));
   };
-  const policy = {
-    users: { everyone: false, members: options.users === undefined, ids: options.users ?? [] },
+  const policies = { current: () => policy };
+  const policy: Policy = {
+    ...closedPolicy,
+    users: { ...closedPolicy.users, members: options.users === undefined, ids: options.users ?? [] },
     channels: { everywhere: true, directMessages: true, ids: [] },
+    ...options.policy,
   };
   const random = countingRandom();
   const build = () => {
@@ -331,13 +336,13 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       people: { ...people, person },
       clock,
       log: silentLog,
-      policy,
+      policies,
       botUser: BOT,
     };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
     const { queue, silenceMs } = options;
     const silence = silenceMs === undefined ? {} : { silenceMs };
-    const workers = new ThreadWorkers({ ...shared, gateway, random, mode: 'standard', turnsDieWithLink, ...silence });
+    const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, ...silence });
     const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
     return { workers, intake: new BridgeIntake({ ...shared, random, workers, channels, ...(queue && { queue }) }) };
   };
