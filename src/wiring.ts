@@ -2,6 +2,7 @@ import { ChannelMoves } from './bridge/channel-moves.ts';
 import type { ThreadKey } from './bridge/ids.ts';
 import type { InboundMessage } from './bridge/inbound.ts';
 import { BridgeIntake } from './bridge/intake.ts';
+import { KillSwitch } from './bridge/kill-switch.ts';
 import type { PolicyBook } from './bridge/policy.ts';
 import type { Choices, Clock, Log, Metrics, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
@@ -79,7 +80,18 @@ export function wireBridge(parts: BridgeParts): Bridge {
   );
   const { choices, threads, moves } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
-  const middle = { threads, surface, people, clock, log, policies, botUser: identity.botUserId, staleAfterMs };
+  const killSwitch = new KillSwitch({ choices, clock, log });
+  const middle = {
+    threads,
+    surface,
+    people,
+    clock,
+    log,
+    policies,
+    killSwitch,
+    botUser: identity.botUserId,
+    staleAfterMs,
+  };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, turnsDieWithLink, silenceMs });
   const intake = new BridgeIntake({

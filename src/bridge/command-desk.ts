@@ -1,15 +1,9 @@
-import { aboutOf, type CommandName, helpText, type ParsedCommand } from './commands.ts';
+import { can, type Place } from './access.ts';
+import { aboutOf, type CommandName, helpText, isForAdmins, type ParsedCommand } from './commands.ts';
 import type { DecisionLog } from './decision-log.ts';
-import {
-  type ChannelId,
-  makeThreadKey,
-  parseThreadKey,
-  ROLLING,
-  type TeamId,
-  type ThreadKey,
-  type UserId,
-} from './ids.ts';
-import type { InboundCommand } from './inbound.ts';
+import { parseThreadKey, type TeamId, type ThreadKey, type UserId } from './ids.ts';
+import type { KillSwitch } from './kill-switch.ts';
+import type { PolicyBook } from './policy.ts';
 import type { Person, Threads } from './ports.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 import { oneLine } from './turn-view.ts';
@@ -19,10 +13,25 @@ export interface DeskParts {
   workers: ThreadWorkers;
   threads: Pick<Threads, 'load'>;
   decisions: DecisionLog;
+  killSwitch: KillSwitch;
+  policies: PolicyBook;
   botUser: UserId;
 }
 
-/** Carries out commands of people who may give them. The answers are Markdown for the caller's eyes only. */
+/** A command as somebody gave it who may speak to the agent. */
+export interface Given {
+  person: Person;
+  team: TeamId;
+  place: Place;
+  /** `null`: by `/agent` in a channel, where Slack does not say in which thread. */
+  thread: ThreadKey | null;
+  /** As typed: `!` or nothing. */
+  mark: '!' | '';
+}
+
+type Order = Given & { name: CommandName; args: string };
+
+/** Carries out commands. The answers are Markdown for the caller's eyes only. */
 export class CommandDesk {
   readonly #parts: DeskParts;
 
@@ -30,29 +39,29 @@ export class CommandDesk {
     this.#parts = parts;
   }
 
-  /** Written in a thread, or in the rolling conversation of a DM. */
-  async inThread(parsed: ParsedCommand, key: ThreadKey, person: Person): Promise<string> {
-    if (parsed.kind === 'unknown') return this.#unknown(`!${parsed.word}`);
-    if (parsed.name === 'why') return this.#why(parsed.args, parseThreadKey(key), person);
-    return this.#run(parsed.name, key, person);
+  async give(parsed: ParsedCommand, given: Given): Promise<string> {
+    if (parsed.kind === 'unknown') return this.#unknown(`${given.mark}${parsed.word}`);
+    const order = { ...given, ...parsed };
+    if (isForAdmins(order.name)) {
+      const verdict = can(this.#parts.policies.current(), given.person, { do: 'administer' }, given.place);
+      if (!verdict.allowed) return verdict.notice;
+    }
+    if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#carryOut(order, order.thread);
+    if (aboutOf(order.name) === 'thread')
+      return `Slash commands do not know the thread: write \`!${order.name}\` in it.`;
+    return this.#inRunning(order);
   }
 
-  /** By `/agent`: Slack does not say in which thread. */
-  async bySlash(parsed: ParsedCommand, command: InboundCommand, person: Person): Promise<string> {
-    if (parsed.kind === 'unknown') return this.#unknown(parsed.word);
-    const { name } = parsed;
-    const { team, channel, channelKind } = command;
-    if (name === 'help') return helpText(this.#parts.botUser);
-    if (name === 'why') return this.#why(parsed.args, command, person);
-    if (channelKind === 'im') return this.#run(name, makeThreadKey({ team, channel, root: ROLLING }), person);
-    if (aboutOf(name) === 'thread') return `Slash commands do not know the thread: write \`!${name}\` in it.`;
-    const mine = this.#parts.workers.ofRequester(person.id);
-    if (mine.length === 0) return 'Nothing of yours is running.';
-    if (mine.length > 1 && name === 'stop') {
+  /** In the caller's running threads, as it is not said in which one; what changes something only when there is no choice. */
+  async #inRunning(order: Order): Promise<string> {
+    const mine = this.#parts.workers.ofRequester(order.person.id);
+    const notice = order.name === 'status' ? this.#parts.killSwitch.notice : null;
+    if (mine.length === 0) return notice ?? 'Nothing of yours is running.';
+    if (mine.length > 1 && order.name === 'stop') {
       const lead = `You have ${mine.length} running threads; write \`!stop\` in the one you mean:`;
       return [lead, ...mine.map(threadLine)].join('\n');
     }
-    const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#run(name, key, person)}`);
+    const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#carryOut(order, key)}`);
     return (await Promise.all(lines)).join('\n');
   }
 
@@ -61,23 +70,26 @@ export class CommandDesk {
     return `There is no command \`${said}\`.\n${helpText(this.#parts.botUser)}`;
   }
 
-  /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
-  async #why(args: string, { team, channel }: { team: TeamId; channel: ChannelId }, person: Person): Promise<string> {
-    const linked = linkedMessage(team, args);
-    if (!linked) return 'Name a message by its link: in its menu, *Copy link*. Then `why` and the link.';
-    const { decisions, threads } = this.#parts;
-    const mine = decisions.find(linked.key)?.user === person.id;
-    if (channelOf(linked) !== channel && !mine) return 'Ask in the channel of that message.';
-    return explain(linked, decisions, threads);
-  }
-
-  async #run(name: Exclude<CommandName, 'why'>, key: ThreadKey, person: Person): Promise<string> {
-    const worker = this.#parts.workers.get(key);
+  async #carryOut(order: Order, thread: ThreadKey | null): Promise<string> {
+    const { botUser, killSwitch, workers } = this.#parts;
+    const { name, person } = order;
     switch (name) {
       case 'help':
-        return helpText(this.#parts.botUser);
+        return helpText(botUser);
+      case 'why':
+        return this.#why(order);
+      case 'pause':
+        return this.#pause(person.id);
+      case 'resume':
+        return this.#resume(person.id);
+      default:
+        break;
+    }
+    if (thread === null) return 'Write it in the thread that you mean.';
+    const worker = workers.get(thread);
+    switch (name) {
       case 'status':
-        return worker.status();
+        return [...(killSwitch.notice ? [killSwitch.notice] : []), await worker.status()].join('\n');
       case 'stop':
         return worker.stop(person.id);
       case 'queue':
@@ -91,6 +103,32 @@ export class CommandDesk {
       default:
         return name satisfies never;
     }
+  }
+
+  /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
+  async #why({ args, team, place, person }: Order): Promise<string> {
+    const linked = linkedMessage(team, args);
+    if (!linked) return 'Name a message by its link: in its menu, *Copy link*. Then `why` and the link.';
+    const { decisions, threads } = this.#parts;
+    const mine = decisions.find(linked.key)?.user === person.id;
+    if (channelOf(linked) !== place.channel && !mine) return 'Ask in the channel of that message.';
+    return explain(linked, decisions, threads);
+  }
+
+  async #pause(by: UserId): Promise<string> {
+    const { killSwitch, workers } = this.#parts;
+    await killSwitch.pause(by);
+    const open = workers.wakeAll();
+    const turns = open === 1 ? '1 running turn is being stopped' : `${open} running turns are being stopped`;
+    return `Paused. ${turns}. Nothing begins until an admin writes \`/agent resume\`.`;
+  }
+
+  async #resume(by: UserId): Promise<string> {
+    const { killSwitch, workers } = this.#parts;
+    if (!killSwitch.paused) return 'The agent is not paused.';
+    await killSwitch.resume(by);
+    workers.wakeAll();
+    return 'Resumed. What was refused meanwhile is not run: its authors were told to send it again.';
   }
 }
 

@@ -7,6 +7,8 @@ export interface Command {
   help: string;
   /** What it is about. By `/agent` Slack does not say in which thread it was given. */
   about: 'thread' | 'running' | 'anything';
+  /** Left out: whoever may speak to the agent. */
+  who?: 'admins';
 }
 
 /** The one table of commands: `/agent name` and, where Slack forbids slash commands, `!name` or `@bot !name`. */
@@ -42,6 +44,15 @@ export const commands = [
     about: 'thread',
   },
   {
+    name: 'pause',
+    aliases: [],
+    args: null,
+    help: 'stop everything that runs, everywhere, and let nothing begin; admins only',
+    about: 'anything',
+    who: 'admins',
+  },
+  { name: 'resume', aliases: [], args: null, help: 'let it work again; admins only', about: 'anything', who: 'admins' },
+  {
     name: 'why',
     aliases: [],
     args: '<link to a message>',
@@ -63,6 +74,11 @@ const TABLE: readonly (Command & { name: CommandName })[] = commands;
 function named(word: string): (Command & { name: CommandName }) | undefined {
   const lower = word.toLowerCase();
   return TABLE.find(({ name, aliases }) => name === lower || aliases.includes(lower));
+}
+
+/** Whether only admins may give it. */
+export function isForAdmins(name: CommandName): boolean {
+  return named(name)?.who === 'admins';
 }
 
 /** What a command is about. */

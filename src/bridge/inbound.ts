@@ -131,8 +131,8 @@ export type ModalRequest =
 /** Every click ends in exactly one of these; a `refused` one changed nothing. */
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;
 
-/** `unreachable`: nothing was decided because Letta can not be told now; the card stays. */
-export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable';
+/** `unreachable`: nothing was decided because Letta can not be told now; the card stays. `paused`: nor may anything run. */
+export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable' | 'paused';
 
 /** Nothing changed; `notice` is one line for the person, for their eyes only. */
 export interface Refused {

@@ -34,6 +34,7 @@ import {
 } from './inbound.ts';
 import { InboundNotes, type Noted } from './inbound-notes.ts';
 import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import type { PolicyBook } from './policy.ts';
@@ -53,6 +54,7 @@ export interface IntakeParts {
   metrics?: Metrics | undefined;
   policies: PolicyBook;
   botUser: UserId;
+  killSwitch: KillSwitch;
   channels?: ChannelMoves;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
   queue?: { perThread: number; total: number };
@@ -138,7 +140,11 @@ export class BridgeIntake implements Intake {
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
         const name = bang.kind === 'unknown' ? 'unknown' : bang.name;
         try {
-          this.#whisper(placeOf(message), message.user, await this.#desk.inThread(bang, key, person));
+          this.#whisper(
+            placeOf(message),
+            message.user,
+            await this.#desk.give(bang, { person, team: message.team, place, thread: key, mark: '!' }),
+          );
         } catch (error) {
           // Slack sends it again.
           this.#recent.delete(message.key);
@@ -153,6 +159,14 @@ export class BridgeIntake implements Intake {
         this.#say(addressOf(message), helpText(botUser));
         return { outcome: 'helped' };
       }
+    }
+    const { notice } = this.#parts.killSwitch;
+    if (relevance === 'speak' && notice !== null) {
+      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+      // Looking back must not find it once the agent is resumed: its author was told.
+      await this.#remember(key, message);
+      this.#whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
+      return { outcome: 'refused', reason: 'paused' };
     }
     return this.#store(key, message, relevance, caughtUp);
   }
@@ -323,7 +337,10 @@ export class BridgeIntake implements Intake {
     const place = { channel: command.channel, channelKind: command.channelKind, external: false };
     const verdict = can(this.#parts.policies.current(), person, { do: 'command' }, place);
     if (!verdict.allowed) return refusal(verdict);
-    return { text: await this.#desk.bySlash(parsed, command, person), noted: { outcome: 'command' } };
+    const { team, channel, channelKind } = command;
+    const thread = channelKind === 'im' ? makeThreadKey({ team, channel, root: ROLLING }) : null;
+    const text = await this.#desk.give(parsed, { person, team, place, thread, mark: '' });
+    return { text, noted: { outcome: 'command' } };
   }
 
   async home(user: UserId, team: TeamId): Promise<string> {

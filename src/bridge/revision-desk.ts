@@ -3,6 +3,7 @@ import { can } from './access.ts';
 import { makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome, ThreadAddress } from './inbound.ts';
 import { itemOf } from './inbox.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import type { PolicyBook } from './policy.ts';
 import type { Clock, Log, People, Surface, Threads } from './ports.ts';
 import { type Whereabouts, whereIs, withAsked, withEdited, withWithdrawn } from './revisions.ts';
@@ -15,6 +16,7 @@ export interface RevisionParts {
   surface: Surface;
   people: People;
   policies: PolicyBook;
+  killSwitch: KillSwitch;
   clock: Clock;
   log: Log;
 }
@@ -59,6 +61,7 @@ export class RevisionDesk {
     const refusal = await this.#refusal(message);
     if (refusal) return refusal;
     const begins = asksNow && (where === 'context' || where === 'overheard');
+    if (begins && this.#parts.killSwitch.paused) return { outcome: 'refused', reason: 'paused' };
     return this.#store(key, message, begins);
   }
 

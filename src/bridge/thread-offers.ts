@@ -9,6 +9,7 @@ import {
   refused,
 } from './inbound.ts';
 import { endTurn } from './inbox.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
 import { offerView } from './offer-view.ts';
 import { decideOffer, holdWaiting, isButtonOf, offerAgain, offerContinue, withoutOld } from './offers.ts';
@@ -22,6 +23,7 @@ export interface OfferParts {
   mailbox: Mailbox;
   surface: Surface;
   policies: PolicyBook;
+  killSwitch: KillSwitch;
   botUser: UserId;
   clock: Clock;
   random: Random;
@@ -130,6 +132,8 @@ export class ThreadOffers {
       return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice);
     }
     if (offer.state.state !== 'open') return late(offer);
+    const { notice } = this.#parts.killSwitch;
+    if (name !== 'drop' && notice !== null) return refused('paused', notice);
     if (name !== 'drop' && this.#unreachable) {
       return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
     }

@@ -11,6 +11,7 @@ import {
   type SubmissionOutcome,
 } from './inbound.ts';
 import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import { Mailbox } from './mailbox.ts';
 import { inputId, wentOn } from './offers.ts';
 import { lettaMode, type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
@@ -51,6 +52,7 @@ export interface WorkerParts {
   random: Random;
   log: Log;
   policies: PolicyBook;
+  killSwitch: KillSwitch;
   botUser: UserId;
   /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
   turnsDieWithLink: boolean;
@@ -288,14 +290,19 @@ export class ThreadWorker {
     this.#offers.begin(state.record);
     await this.#offers.show();
     const resumed = state.open !== null;
-    if (!resumed && state.record.inbox.length > 0 && !this.#draining) {
+    const { paused } = this.#parts.killSwitch;
+    if (!resumed && state.record.inbox.length > 0 && !this.#draining && !paused) {
       const ids = this.#turnIds();
       await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));
       await this.#offers.show();
     }
     const turn = state.open;
+    if (turn && !this.#surface) this.#openTurn(turn, resumed);
+    if (turn && paused && !turn.stoppedBy) {
+      await this.#stopping.stop(paused.by);
+      return this.#advance();
+    }
     if (!turn) return needsLetta(state.record) ? this.#connect(state.record) : this.#restLater();
-    if (!this.#surface) this.#openTurn(turn, resumed);
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
     if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.emptied());
     this.#connect(state.record);
@@ -609,6 +616,8 @@ export class ThreadWorker {
     const turn = this.#state.open;
     if (turn && turn.id !== had) this.#openTurn(turn);
     this.#state.dirty = true;
+    const { paused } = this.#parts.killSwitch;
+    if (paused) await this.#stopping.stop(paused.by);
     // Told late, of a turn whose end went by unheard.
     if (this.#link.loop === 'idle') this.#lookup.expectEnd(END_OVERDUE_MS);
   }

@@ -28,9 +28,17 @@ export class ThreadWorkers {
 
   /** Takes up every thread that was left with something open. Its cost does not depend on how many are stored. */
   async start(): Promise<void> {
+    await this.#parts.killSwitch.load();
     const keys = await this.#parts.threads.active();
     for (const key of keys) this.wake(key, null);
     this.#parts.log.info({ threads: keys.length }, 'open threads taken up');
+  }
+
+  /** Something changed that concerns all of them. Answers how many turns are open. */
+  wakeAll(): number {
+    const open = [...this.#workers.values()].filter((worker) => worker.progress !== 'none');
+    for (const worker of this.#workers.values()) worker.wake(null);
+    return open.length;
   }
 
   wake(key: ThreadKey, record: ThreadRecord | null): void {

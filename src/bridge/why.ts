@@ -30,6 +30,7 @@ const BECAUSE: Readonly<Record<string, string>> = {
   before_the_thread_was_ours: 'it stood there before the agent was asked into the thread',
   help_was_missed: 'it only mentioned the agent, while the bridge was away',
   command_was_missed: 'it was a command, given while the bridge was away; commands are not carried out later',
+  paused: 'the agent was paused',
   inbox_full: 'too many messages were waiting in that thread',
   queue_full: 'too many messages were waiting in all threads together',
   record_too_large: 'the thread had no room for it',

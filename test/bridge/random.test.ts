@@ -3,13 +3,14 @@ import { expect, it } from 'vitest';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ActionName } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
+import { KillSwitch } from '../../src/bridge/kill-switch.ts';
 import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import type { Surface, SurfaceTurn } from '../../src/bridge/ports.ts';
 import { isActive } from '../../src/bridge/thread-record.ts';
 import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
 import type { TurnView } from '../../src/bridge/turn-view.ts';
 import { createFakeClock } from '../support/clock.ts';
-import { BOT, countingRandom, MapThreads, people, silentLog, TEAM } from '../support/middle.ts';
+import { BOT, countingRandom, MapThreads, mapChoices, people, silentLog, TEAM } from '../support/middle.ts';
 import { StoryLetta, seeded } from '../support/story-letta.ts';
 
 const CHANNEL = 'C01GEN';
@@ -131,7 +132,8 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
   const policies = { current: () => policy };
   const ids = countingRandom();
   const build = () => {
-    const shared = { threads, surface, people, clock, log: silentLog, policies, botUser: BOT };
+    const killSwitch = new KillSwitch({ choices: mapChoices(), clock, log: silentLog });
+    const shared = { threads, surface, people, clock, log: silentLog, policies, killSwitch, botUser: BOT };
     const parts = { ...shared, gateway: letta, random: ids, turnsDieWithLink };
     const workers = new ThreadWorkers(parts);
     return { workers, intake: new BridgeIntake({ ...shared, random: ids, workers }) };

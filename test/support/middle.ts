@@ -9,10 +9,12 @@ import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
+import { KillSwitch } from '../../src/bridge/kill-switch.ts';
 import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import type {
   AgentConnection,
   AgentGateway,
+  Choices,
   ConnectOptions,
   Delivery,
   Log,
@@ -105,6 +107,15 @@ export class MapThreads implements Threads, ThreadMoves {
     }
     return Promise.resolve(null);
   }
+}
+
+/** What was chosen, in a map. */
+export function mapChoices(): Choices {
+  const chosen = new Map<string, string>();
+  return {
+    get: (name) => Promise.resolve(chosen.get(name) ?? null),
+    set: (name, value) => Promise.resolve(void chosen.set(name, value)),
+  };
 }
 
 /** One side of Letta that a test plays by hand. */
@@ -327,6 +338,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     ...options.policy,
   };
   const random = countingRandom();
+  const choices = mapChoices();
   const build = () => {
     const { staleAfterMs } = options;
     const shared = {
@@ -337,6 +349,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       clock,
       log: silentLog,
       policies,
+      killSwitch: new KillSwitch({ choices, clock, log: silentLog }),
       botUser: BOT,
     };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
