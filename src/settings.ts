@@ -110,12 +110,14 @@ export const SETTINGS = [
   },
   {
     name: 'VERBOSITY',
-    description: 'How much of the agent’s work is shown: `quiet`, `compact` (one line) or `verbose` (each tool).',
+    description:
+      'How much is shown of what the agent does: `quiet` (its answer and what went wrong), `compact` (one line while it works, figures at the end), `verbose` (a line for each tool, too). Never changes the answer.',
     default: 'compact',
   },
   {
     name: 'SHOW_REASONING',
-    description: 'Whether the model’s reasoning can be seen, folded away: `on` or `off`.',
+    description:
+      'Whether the model’s reasoning can be seen, `on` or `off`: counted in the last line and read under *Details*, never part of the answer.',
     default: 'off',
   },
   {

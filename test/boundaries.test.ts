@@ -65,6 +65,7 @@ const PURE = [
   'bridge/revisions.ts',
   'bridge/redact.ts',
   'bridge/turn.ts',
+  'bridge/turn-steps.ts',
   'bridge/turn-view.ts',
   'bridge/turn-recovery.ts',
   'bridge/approvals.ts',

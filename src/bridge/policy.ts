@@ -7,6 +7,12 @@ export type GroupId = string;
 /** Which messages are for the agent: those that mention it; replies of people who did so in that thread, too; all. */
 export type Listening = 'mention' | 'thread' | 'all';
 
+/**
+ * How much is shown of what the agent does; never of what it says.
+ * - `quiet`: the answer and what went wrong.
+ * - `compact`: one line, with figures at the end.
+ * - `verbose`: a line for each tool, too.
+ */
 export type Verbosity = 'quiet' | 'compact' | 'verbose';
 
 /** What the agent may do unasked: a mode of Letta's, or `guarded`, which is `strict` there and a preset of ours. */

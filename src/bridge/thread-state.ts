@@ -1,6 +1,7 @@
 import type { Place } from './access.ts';
 import { parseThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
+import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type { Clock, Log, Threads } from './ports.ts';
 import type { OpenTurn, ThreadRecord } from './thread-record.ts';
 import { emptyTurn, type TurnState } from './turn.ts';
@@ -10,6 +11,7 @@ export interface StateParts {
   threads: Threads;
   clock: Clock;
   log: Log;
+  policies: PolicyBook;
 }
 
 const AGAIN_MS = 1_000;
@@ -49,6 +51,11 @@ export class ThreadState {
     const { channel } = this.address;
     // Whether the channel is shared was asked at the door.
     return { channel, channelKind: this.direct ? 'im' : 'channel', external: false };
+  }
+
+  /** What holds here now; it may change while a turn runs. */
+  get settings(): PlaceSettings {
+    return settingsOf(this.#parts.policies.current(), this.address.channel);
   }
 
   async load(): Promise<void> {
@@ -97,6 +104,7 @@ export class ThreadState {
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
       ending,
+      verbosity: this.settings.verbosity,
     });
   }
 }

@@ -44,6 +44,8 @@ function activityText(activity: Activity): string {
   switch (activity.kind) {
     case 'tool':
       return asCode(`${activity.tool} ${activity.detail}`);
+    case 'looking':
+      return `looking around, ${activity.steps} steps`;
     case 'waiting_for_letta':
       return activity.notice.replace(/\.$/, '');
     default:

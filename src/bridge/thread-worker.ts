@@ -110,7 +110,7 @@ export class ThreadWorker {
     this.#onRetired = onRetired;
     const log = parts.log.child({ thread: key });
     this.#log = log;
-    this.#state = new ThreadState(key, { threads, clock, log });
+    this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies });
     const advance = () => this.#advance();
     const mailbox = new Mailbox({ clock, log, onEmpty: () => this.#show(), onFailed: advance });
     this.#mailbox = mailbox;
@@ -336,7 +336,7 @@ export class ThreadWorker {
   }
 
   #openTurn(turn: OpenTurn, resumed = false): void {
-    this.#state.turn = emptyTurn;
+    this.#state.turn = this.#state.settings.showReasoning ? { ...emptyTurn, thoughts: [] } : emptyTurn;
     this.#lookup.begin();
     this.#surface = this.#parts.surface.turn({
       turn: turn.id,

@@ -1,8 +1,11 @@
 import type { FileDiff, Question } from './agent-event.ts';
 import type { Token, TurnId, UserId } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
+import type { Verbosity } from './policy.ts';
+import { redactCommand } from './redact.ts';
 import type { ApprovalRecord, ApprovalState, OpenTurn } from './thread-record.ts';
-import { endedWell, type ToolCall, type TurnState } from './turn.ts';
+import { endedWell, type TurnState } from './turn.ts';
+import { isQuiet, quietAtEnd, type ToolCall } from './turn-steps.ts';
 
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
 export type Activity =
@@ -11,9 +14,18 @@ export type Activity =
   | { kind: 'thinking' }
   | { kind: 'writing' }
   | { kind: 'tool'; tool: string; detail: string }
+  /** Several steps that only read: one line for all of them. */
+  | { kind: 'looking'; steps: number; detail: string }
   | { kind: 'waiting_for_people' }
   | { kind: 'retrying'; attempt: number; maxAttempts: number }
   | { kind: 'stopping' };
+
+/** A tool call as one line. `detail` is data. */
+export interface ToolLine {
+  tool: string;
+  detail: string;
+  status: ToolCall['status'];
+}
 
 export interface ApprovalCard {
   kind: 'approval';
@@ -51,6 +63,8 @@ export interface Ending {
   /** What went wrong, or what else people must know, in one line; `null` when all went well. */
   line: string | null;
   tools: number;
+  /** How often the model thought before it went on, where people want to know. */
+  thoughts?: number | undefined;
   durationMs: number;
 }
 
@@ -61,19 +75,27 @@ export interface TurnView {
   /** What was not handed to the agent; shown once, at the top. */
   notPassedOn: string[];
   items: ViewItem[];
+  /** Left out: `compact`. */
+  verbosity?: Verbosity;
+  /** The last tools, where each has a line, and how many came before them. */
+  tools?: { lines: ToolLine[]; earlier: number };
   /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
   live: { activity: Activity; stop: Token | null; queued: number } | null;
   /** Once it ended. Exactly one of `live` and `ending` is set. */
   ending: Ending | null;
 }
 
+/** Enough of a text for its one line, secrets not cut in half. */
+const LOOKED_AT = 2_000;
+
 /** The one line about a tool call that people can judge at a glance: the command, the path, the first short argument. */
 export function toolDetail(input: Record<string, unknown>): string {
+  const line = (value: string) => oneLine(redactCommand(value.slice(0, LOOKED_AT)).text);
   for (const name of ['command', 'cmd', 'file_path', 'path', 'pattern', 'query', 'url', 'description']) {
     const value = input[name];
-    if (typeof value === 'string' && value !== '') return oneLine(value);
+    if (typeof value === 'string' && value !== '') return line(value);
   }
-  for (const value of Object.values(input)) if (typeof value === 'string' && value !== '') return oneLine(value);
+  for (const value of Object.values(input)) if (typeof value === 'string' && value !== '') return line(value);
   return '';
 }
 
@@ -92,16 +114,35 @@ export function asCode(text: string): string {
   return shown === '' ? '' : `\`${shown}\``;
 }
 
-function activityOf(state: TurnState): Activity {
+function activityOf(state: TurnState, verbosity: Verbosity): Activity {
   if (state.retrying) return { kind: 'retrying', ...state.retrying };
-  const running = state.tools.findLast((tool: ToolCall) => tool.status === 'running' || tool.status === 'called');
-  if (running) return { kind: 'tool', tool: running.tool, detail: toolDetail(running.input) };
+  if (verbosity === 'quiet') return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
+  const running = state.tools.findLast((tool) => tool.status === 'running' || tool.status === 'called');
+  if (running) {
+    const detail = toolDetail(running.input);
+    const steps = isQuiet(running.tool) ? quietAtEnd(state.tools) : 1;
+    return steps > 1 ? { kind: 'looking', steps, detail } : { kind: 'tool', tool: running.tool, detail };
+  }
   return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
+}
+
+const TOOL_LINES = 12;
+
+function toolLines({ tools }: TurnState): { lines: ToolLine[]; earlier: number } {
+  const shown = tools.slice(-TOOL_LINES);
+  const lines = shown.map(({ tool, input, status }) => ({ tool, detail: toolDetail(input), status }));
+  return { lines, earlier: tools.length - shown.length };
 }
 
 /** How a turn ended, from what Letta said and who pressed Stop. The id in the line finds the turn in the log. */
 export function endingOf(turn: OpenTurn, state: TurnState, now: number): Ending {
-  const base = { by: turn.stoppedBy, tools: state.tools.length, durationMs: Math.max(0, now - turn.startedAt) };
+  const thoughts = state.thoughts?.length ?? 0;
+  const base = {
+    by: turn.stoppedBy,
+    tools: state.tools.length,
+    ...(thoughts > 0 && { thoughts }),
+    durationMs: Math.max(0, now - turn.startedAt),
+  };
   const stopReason = state.end?.stopReason ?? 'end_turn';
   if (turn.stoppedBy || stopReason === 'cancelled') return { ...base, outcome: 'stopped', line: null };
   if (endedWell(stopReason)) return { ...base, outcome: 'done', line: null };
@@ -129,6 +170,8 @@ export interface ViewContext {
   /** What holds the turn up outside the agent; overrides what the turn itself is doing. */
   hold: Activity | null;
   ending: Ending | null;
+  /** Left out: `compact`. */
+  verbosity?: Verbosity | undefined;
 }
 
 /** The cards that have a place in the folded state: of those that share a request id (PROTOCOL.md 9) the last ones. */
@@ -144,7 +187,7 @@ function placed(state: TurnState, approvals: readonly ApprovalRecord[]): Approva
 
 /** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
 export function turnView(state: TurnState, context: ViewContext): TurnView {
-  const { turn, approvals, workingDirectory, ending } = context;
+  const { turn, approvals, workingDirectory, ending, verbosity = 'compact' } = context;
   const items: ViewItem[] = [];
   const place = (record: ApprovalRecord) => {
     items.push({ kind: 'card', card: cardOf(record, state, workingDirectory) });
@@ -166,12 +209,14 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
   const waiting = approvals.some((approval) => approval.state.state === 'open');
   const activity: Activity = turn.stoppedBy
     ? { kind: 'stopping' }
-    : (context.hold ?? (waiting ? { kind: 'waiting_for_people' } : activityOf(state)));
+    : (context.hold ?? (waiting ? { kind: 'waiting_for_people' } : activityOf(state, verbosity)));
   return {
     turn: turn.id,
     address: context.address,
     notPassedOn: turn.notPassedOn,
     items,
+    verbosity,
+    ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
     ending,
   };

@@ -1,14 +1,5 @@
 import type { AgentEvent, ApprovalRequest } from './agent-event.ts';
-
-export interface ToolCall {
-  callId: string;
-  runId: string | null;
-  tool: string;
-  input: Record<string, unknown>;
-  status: 'called' | 'running' | 'ok' | 'failed';
-  /** Only the tail is kept: it is shown on demand, never sent back. */
-  output: string;
-}
+import { addCall, addThought, changeCall, type Thought, type ToolCall } from './turn-steps.ts';
 
 /** Pieces of the answer in the order in which they first appeared. */
 export type TurnPart =
@@ -19,6 +10,8 @@ export type TurnPart =
 export interface TurnState {
   parts: readonly TurnPart[];
   tools: readonly ToolCall[];
+  /** `null` where nobody wants to see them: then they are not kept. */
+  thoughts: readonly Thought[] | null;
   /** Every request of this turn as Letta sent it, in order. */
   approvals: readonly ApprovalRequest[];
   /** Requests that Letta still waits for. */
@@ -34,11 +27,10 @@ export interface TurnState {
   end: { stopReason: string; error: string | null } | null;
 }
 
-const OUTPUT_KEPT = 30_000;
-
 export const emptyTurn: TurnState = {
   parts: [],
   tools: [],
+  thoughts: null,
   approvals: [],
   openApprovals: [],
   phase: 'waiting',
@@ -65,43 +57,45 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         parts: replaceText(state.parts, event),
       };
     case 'reasoning':
-      return state.phase === 'thinking' && !state.retrying
-        ? withRun(state, event.runId)
-        : { ...withRun(state, event.runId), phase: 'thinking', retrying: null };
+      if (state.thoughts === null && state.phase === 'thinking' && !state.retrying) return withRun(state, event.runId);
+      return {
+        ...withRun(state, event.runId),
+        thoughts: state.thoughts && addThought(state.thoughts, event, state.tools.length),
+        phase: 'thinking',
+        retrying: null,
+      };
     case 'tool-called':
       if (state.tools.some((tool) => tool.callId === event.callId)) return state;
       return {
         ...withRun(state, event.runId),
-        tools: [
-          ...state.tools,
-          {
-            callId: event.callId,
-            runId: event.runId,
-            tool: event.tool,
-            input: event.input,
-            status: 'called',
-            output: '',
-          },
-        ],
+        tools: addCall(state.tools, {
+          callId: event.callId,
+          runId: event.runId,
+          tool: event.tool,
+          input: event.input,
+          status: 'called',
+          output: '',
+        }),
         phase: 'working',
         retrying: null,
       };
     case 'tool-started':
       return changeTool(state, event.callId, { input: event.input, status: 'running' }, event.tool);
     case 'tool-output':
-      return changeTool(state, event.callId, { output: event.output.slice(-OUTPUT_KEPT) });
+      return changeTool(state, event.callId, { output: event.output });
     case 'tool-ended':
       return changeTool(state, event.callId, { status: event.ok ? 'ok' : 'failed' });
     case 'tool-returned':
       return changeTool(state, event.callId, {
         status: event.ok ? 'ok' : 'failed',
-        output: event.output.slice(-OUTPUT_KEPT),
+        output: event.output,
       });
     case 'retrying':
       return {
         ...state,
         parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId),
         tools: state.tools.filter((tool) => tool.runId !== event.runId || tool.status !== 'called'),
+        thoughts: state.thoughts?.filter((thought) => thought.runId !== event.runId) ?? null,
         retrying: { attempt: event.attempt, maxAttempts: event.maxAttempts },
         error: null,
       };
@@ -189,10 +183,7 @@ function replaceText(
 }
 
 function changeTool(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {
-  const at = state.tools.findIndex((known) => known.callId === callId);
-  const known = state.tools[at];
-  if (known) return { ...state, tools: state.tools.with(at, { ...known, ...change }) };
-  if (tool === undefined) return state;
-  const fresh: ToolCall = { callId, runId: null, tool, input: {}, status: 'called', output: '' };
-  return { ...state, tools: [...state.tools, { ...fresh, ...change }], phase: 'working' };
+  const tools = changeCall(state.tools, callId, change, tool);
+  if (tools === state.tools) return state;
+  return { ...state, tools, ...(tools.length > state.tools.length && { phase: 'working' }) };
 }

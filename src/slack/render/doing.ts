@@ -15,6 +15,8 @@ export function activityLine(activity: Activity): string {
       return '✍️ Writing…';
     case 'tool':
       return activity.detail === '' ? `🔧 ${activity.tool}` : `🔧 ${activity.tool}: ${activity.detail}`;
+    case 'looking':
+      return `🔎 Looking around: ${activity.steps} steps${activity.detail === '' ? '' : ` · ${activity.detail}`}`;
     case 'waiting_for_people':
       return '🙋 Waiting for an answer from you';
     case 'retrying':
@@ -26,18 +28,30 @@ export function activityLine(activity: Activity): string {
   }
 }
 
-/** How a turn ended, in one line. `mentioned` is mrkdwn with our mention; `words` is for readers without it. */
-export function summaryLine(ending: Ending): { mentioned: string; words: string } {
-  const figures = [
-    ...(ending.tools > 0 ? [`${ending.tools} ${ending.tools === 1 ? 'tool' : 'tools'}`] : []),
-    durationWords(ending.durationMs),
-  ];
+/**
+ * How a turn ended, in one line; empty when it ended well and nobody wants figures. `mentioned` is mrkdwn with our
+ * mention; `words` is for readers without it.
+ */
+export function summaryLine(ending: Ending, wish: { figures: boolean }): { mentioned: string; words: string } {
+  const figures = wish.figures ? figuresOf(ending) : [];
   const joined = (by: string, harmless: (text: string) => string) =>
     [...outcomeWords(ending, by, harmless), ...figures].join(' · ');
   return {
     mentioned: joined(ending.by === null ? '' : mention(ending.by), neutralizeMrkdwn),
     words: joined('', (text) => text),
   };
+}
+
+function figuresOf({ thoughts = 0, tools, durationMs }: Ending): string[] {
+  return [
+    ...(thoughts > 0 ? [`💭 ${counted(thoughts, 'thought')}`] : []),
+    ...(tools > 0 ? [counted(tools, 'tool')] : []),
+    durationWords(durationMs),
+  ];
+}
+
+function counted(count: number, thing: string): string {
+  return `${count} ${count === 1 ? thing : `${thing}s`}`;
 }
 
 function outcomeWords({ outcome, line }: Ending, by: string, harmless: (text: string) => string): string[] {

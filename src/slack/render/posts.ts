@@ -1,15 +1,14 @@
 import type { KnownBlock } from '@slack/types';
-import type { Ending, TurnView, ViewItem } from '../../bridge/turn-view.ts';
-import { ACTION_IDS } from '../action-ids.ts';
+import type { TurnView, ViewItem } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { approvalCard } from './approval-blocks.ts';
-import { actions, button, clip, context, markdown, mrkdwn, plain } from './blocks.ts';
-import { activityLine, summaryLine } from './doing.ts';
+import { clip, context, markdown, plain } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { type RenderedMarkdown, renderMarkdown } from './markdown.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import { questionCard } from './question-blocks.ts';
 import { closePart, openPart, type SplitState, splitStart } from './split.ts';
+import { tailOf } from './tail.ts';
 
 interface ClosedPart {
   rendered: RenderedMarkdown;
@@ -92,28 +91,10 @@ function textPost(part: string, rendered: RenderedMarkdown): SlackPost {
 
 /** The message that says what the agent is doing, or how it ended, below the text where there is some. */
 function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPost {
-  const blocks: KnownBlock[] = [...(text?.blocks ?? [])];
-  const part = text?.part ?? bare;
-  if (view.live) {
-    const { activity, queued } = view.live;
-    blocks.push(context(plain(activityLine(activity)), ...(queued > 0 ? [plain(`queued (${queued})`)] : [])));
-    if (view.live.stop !== null) {
-      const stop = { actionId: ACTION_IDS.stop, token: view.live.stop, label: 'Stop', says: 'Stop the agent' };
-      blocks.push(actions(button({ ...stop, style: 'danger' })));
-    }
-    return { part, kind: 'text', blocks, text: text?.text ?? 'The agent is at work.', live: true };
-  }
-  const { mentioned, words } = summaryLine(view.ending ?? NO_ENDING);
-  blocks.push(
-    context(
-      mrkdwn(mentioned.length <= LIMITS.text ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text)),
-    ),
-  );
-  return { part, kind: 'text', blocks, text: text?.text ?? summary(words), live: false };
+  const tail = tailOf(view);
+  const blocks: KnownBlock[] = [...(text?.blocks ?? []), ...tail.blocks];
+  return { part: text?.part ?? bare, kind: 'text', blocks, text: text?.text ?? summary(tail.words), live: tail.live };
 }
-
-/** A view has one of `live` and `ending`; one without either is over. */
-const NO_ENDING: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
 
 /** With each of them at its longest the line still fits into one text. */
 const LISTED = 20;

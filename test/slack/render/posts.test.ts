@@ -86,6 +86,43 @@ function buttons(post: SlackPost | undefined) {
   }[];
 }
 
+describe('how much is shown of what the agent does', () => {
+  const tools: TurnView['tools'] = {
+    earlier: 2,
+    lines: [
+      { tool: 'Bash', detail: 'echo <!channel> `x`', status: 'ok' },
+      { tool: 'Read', detail: 'a.ts', status: 'running' },
+    ],
+  };
+
+  it('is a line for each tool above what goes on, and above the figures, when verbose', () => {
+    const [running] = renderPosts(view([text('Hi')], { ...live(), verbosity: 'verbose', tools }));
+    expect(types(running)).toEqual(['markdown', 'context', 'context', 'actions']);
+    expect(JSON.stringify(running?.blocks[1])).toMatch(/2 earlier.n✓ Bash: echo .*n▸ Read: a.ts/);
+    validateMessageBlocks(running?.blocks ?? []);
+    const [done] = renderPosts(view([text('Hi')], { ...over(), verbosity: 'verbose', tools }));
+    expect(types(done)).toEqual(['markdown', 'context', 'context']);
+  });
+
+  it('is the answer alone when quiet and all went well, and what went wrong without figures', () => {
+    const [done] = renderPosts(view([text('Hi')], { ...over(), verbosity: 'quiet' }));
+    expect(types(done)).toEqual(['markdown']);
+    const [silent] = renderPosts(view([], { ...over(), verbosity: 'quiet' }));
+    expect(all(silent)).toContain('Done');
+    const [failed] = renderPosts(
+      view([text('Hi')], { ...over({ outcome: 'failed', line: 'oh no' }), verbosity: 'quiet' }),
+    );
+    expect(all(failed)).toContain('oh no');
+    expect(all(failed)).not.toContain('42 s');
+  });
+
+  it('counts thoughts, and says how many steps of looking around one line stands for', () => {
+    expect(all(renderPosts(view([], over({ thoughts: 3 })))[0])).toContain('💭 3 thoughts · 3 tools · 42 s');
+    const looking = live({ kind: 'looking', steps: 4, detail: 'a.ts' });
+    expect(all(renderPosts(view([], looking))[0])).toContain('Looking around: 4 steps · a.ts');
+  });
+});
+
 describe('a turn that runs', () => {
   it('has one message with what the agent is doing and a Stop button before there is text', () => {
     const [post, ...others] = renderPosts(view([], live({ kind: 'tool', tool: 'Bash', detail: 'npm test <!here>' })));

@@ -1,0 +1,54 @@
+import type { KnownBlock } from '@slack/types';
+import type { Ending, ToolLine, TurnView } from '../../bridge/turn-view.ts';
+import { ACTION_IDS } from '../action-ids.ts';
+import { actions, button, clip, context, mrkdwn, plain } from './blocks.ts';
+import { activityLine, summaryLine } from './doing.ts';
+import { LIMITS } from './limits.ts';
+import { neutralizeMrkdwn } from './neutralize.ts';
+
+/** What stands below the text of a turn's last message. */
+export interface Tail {
+  blocks: KnownBlock[];
+  /** The same for readers who see no blocks. Foreign text in it is not neutralised. */
+  words: string;
+  /** Whether it still waits for more. */
+  live: boolean;
+}
+
+/** What the agent is doing while the turn runs, then how it ended. */
+export function tailOf(view: TurnView): Tail {
+  const blocks: KnownBlock[] = view.tools ? [context(plain(toolText(view.tools), LIMITS.text))] : [];
+  if (view.live) {
+    const { activity, queued, stop } = view.live;
+    blocks.push(context(plain(activityLine(activity)), ...(queued > 0 ? [plain(`queued (${queued})`)] : [])));
+    if (stop !== null) {
+      const label = { actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' };
+      blocks.push(actions(button({ ...label, style: 'danger' })));
+    }
+    return { blocks, words: 'The agent is at work.', live: true };
+  }
+  const quiet = view.verbosity === 'quiet';
+  const { mentioned, words } = summaryLine(view.ending ?? NO_ENDING, { figures: !quiet });
+  const silent = view.items.length === 0;
+  if (words !== '') {
+    const fits = mentioned.length <= LIMITS.text;
+    blocks.push(context(mrkdwn(fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text))));
+  } else if (silent) blocks.push(context(plain(DONE)));
+  return { blocks, words: words === '' ? DONE : words, live: false };
+}
+
+/** Of a turn that ended well without a word. */
+const DONE = '✅ Done';
+
+/** A view has one of `live` and `ending`; one without either is over. */
+const NO_ENDING: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
+
+const MARKS: Readonly<Record<ToolLine['status'], string>> = { called: '◦', running: '▸', ok: '✓', failed: '✗' };
+const TOOL_LINE = 160;
+
+function toolText({ lines, earlier }: NonNullable<TurnView['tools']>): string {
+  const shown = lines.map(({ tool, detail, status }) => {
+    return clip(`${MARKS[status]} ${detail === '' ? tool : `${tool}: ${detail}`}`, TOOL_LINE);
+  });
+  return [...(earlier > 0 ? [`… ${earlier} earlier`] : []), ...shown].join('\n');
+}
