@@ -1,14 +1,11 @@
-import { CatchUp } from './bridge/catch-up.ts';
 import type { Policy } from './bridge/policy.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
-import { RecentThreads } from './bridge/recent-threads.ts';
 import type { Config } from './config.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from './ops/health.ts';
 import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
-import { createHistory } from './slack/history.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import type { HttpRoute } from './slack/receiver/http.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
@@ -84,10 +81,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
     const identity = await identify({ api, clock, random, log, signal });
-    const shared = { choices: store.choices, clock, log, team: identity.teamId };
-    const recent = new RecentThreads({ ...shared, most: config.catchUp?.threads ?? 0 });
-    let catchUp: CatchUp | null = null;
-    const { intake, workers, ...bridge } = wireBridge({
+    const { intake, workers, catchUp, ...bridge } = wireBridge({
       clock,
       random,
       log,
@@ -103,16 +97,12 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
       staleAfterMs: config.staleAfterMs,
-      onSpoken: (thread) => void (catchUp && recent.note(thread)),
-      onMissed: ({ ts }) => catchUp?.missed(ts),
+      catchUp: config.catchUp,
     });
-    closing.push(() => bridge.stop());
-    if (config.catchUp) {
-      const { tier, ...limits } = config.catchUp;
-      const history = createHistory({ api, identity, tier, clock, random, log });
-      catchUp = new CatchUp({ ...shared, history, intake, recent, limits });
-      closing.push(catchUp.stop.bind(catchUp), history.stop);
-    }
+    closing.push(
+      () => bridge.stop(),
+      () => catchUp?.stop(),
+    );
 
     const checks = (): Check[] => {
       const slack = slackCheck(inbound.state(), clock.now());

@@ -1,10 +1,10 @@
+import { CatchUp, type CatchUpLimits } from './bridge/catch-up.ts';
 import { ChannelMoves } from './bridge/channel-moves.ts';
-import type { ThreadKey } from './bridge/ids.ts';
-import type { InboundMessage } from './bridge/inbound.ts';
 import { BridgeIntake } from './bridge/intake.ts';
 import { KillSwitch } from './bridge/kill-switch.ts';
 import type { PolicyBook } from './bridge/policy.ts';
 import type { Choices, Clock, Log, Metrics, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
+import { RecentThreads } from './bridge/recent-threads.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
@@ -13,6 +13,7 @@ import type { Check } from './ops/health.ts';
 import { watchLetta } from './ops/letta-watch.ts';
 import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
+import { createHistory, type HistoryTier } from './slack/history.ts';
 import type { Identity } from './slack/identity.ts';
 import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
@@ -20,6 +21,7 @@ import { createPeople } from './slack/people.ts';
 import { noticePosts } from './slack/render/notice.ts';
 import { offerPosts } from './slack/render/offer.ts';
 import { createRenderer } from './slack/render/posts.ts';
+import { keepRetryAfter } from './slack/retry-after.ts';
 import type { SlackApi } from './slack/slack-api.ts';
 
 /** The five ports, and what is configured. */
@@ -31,7 +33,7 @@ export interface BridgeParts {
   metrics?: Metrics;
   /** Of one workspace; `identity` is who we are there. */
   api: SlackApi;
-  identity: Pick<Identity, 'botUserId' | 'enterpriseId'>;
+  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId'>;
   store: { threads: Threads; choices: Choices; moves?: ThreadMoves };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
@@ -45,24 +47,35 @@ export interface BridgeParts {
   silenceMs?: number;
   /** ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is. */
   staleAfterMs?: number;
-  onMissed?: (message: InboundMessage) => void;
-  onSpoken?: (key: ThreadKey) => void;
+  /** How what Slack could not deliver is looked for; `null`: it is not. */
+  catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
 }
 
 export interface Bridge {
   intake: BridgeIntake;
   workers: ThreadWorkers;
   surface: Surface;
+  catchUp: BridgeCatchUp | null;
   /** What the last word about Letta was. */
   lettaCheck(): Check;
   /** Ends the workers, then the surface: what is on disk is enough to go on. Stopping twice is fine. */
   stop(): Promise<void>;
 }
 
+export interface BridgeCatchUp {
+  /** Before Slack is connected; rejects when the disk does. */
+  start(): Promise<void>;
+  /** Slack can, or can not, reach us. */
+  connection(connected: boolean): void;
+  /** After intake has ended; waits for no call that is still to be made. Stopping twice is fine. */
+  stop(): Promise<void>;
+}
+
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
-  const { api, clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
-  const { queue, silenceMs, staleAfterMs, onMissed, onSpoken, metrics = noMetrics } = parts;
+  const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
+  const { queue, silenceMs, staleAfterMs, metrics = noMetrics } = parts;
+  const api = keepRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const surface = watchTurns(
     createSurface({
@@ -94,20 +107,35 @@ export function wireBridge(parts: BridgeParts): Bridge {
   };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, turnsDieWithLink, silenceMs });
+  const shared = { choices, clock, log, team: identity.teamId };
+  const recent = parts.catchUp && new RecentThreads({ ...shared, most: parts.catchUp.threads });
+  let catchUp: CatchUp | null = null;
   const intake = new BridgeIntake({
     ...middle,
     random,
     metrics,
     workers,
     queue,
-    onMissed,
-    onSpoken,
+    onMissed: ({ ts }) => catchUp?.missed(ts),
+    onSpoken: (thread) => recent?.note(thread),
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
+  const history = parts.catchUp && createHistory({ api, identity, tier: parts.catchUp.tier, clock, random, log });
+  if (parts.catchUp && recent && history) {
+    catchUp = new CatchUp({ ...shared, history, intake, recent, limits: parts.catchUp });
+  }
   return {
     intake,
     workers,
     surface,
+    catchUp: catchUp && {
+      start: () => catchUp.start(),
+      connection: (connected) => catchUp.connection(connected),
+      stop() {
+        history?.stop();
+        return catchUp.stop();
+      },
+    },
     lettaCheck: letta.check,
     async stop() {
       workers.close();

@@ -94,14 +94,14 @@ export class CatchUp {
     this.#schedule(AFTER_RETRIES_MS);
   }
 
-  /** After intake has ended. Resolves when the mark is on disk; stopping twice is fine. */
+  /** After intake has ended. Resolves when the mark is on disk, or can not be: then an older one holds. Never rejects. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#next?.timer.cancel();
     this.#tick?.cancel();
     await this.#running;
-    await this.#save();
+    await this.#trySave();
   }
 
   #missing(since: number): void {
@@ -225,7 +225,15 @@ export class CatchUp {
   }
 
   #saveSoon(): void {
-    this.#save().catch((error: unknown) => this.#parts.log.warn({ err: error }, 'the mark could not be stored'));
+    void this.#trySave();
+  }
+
+  async #trySave(): Promise<void> {
+    try {
+      await this.#save();
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'the mark could not be stored');
+    }
   }
 
   async #save(): Promise<void> {

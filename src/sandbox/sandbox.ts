@@ -155,9 +155,7 @@ function startBridge(
   options: SandboxOptions,
   now: () => number = systemClock.now,
 ): Promise<App> {
-  // A policy.yml that lies here is for the real bridge.
-  const noFile = options.env.POLICY === undefined ? () => null : undefined;
-  const config = loadConfig({ STORE: 'memory://', ...env, ...options.env }, noFile);
+  const config = loadConfig({ STORE: 'memory://', ...env, ...options.env });
   const to = { write: options.log };
   const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
   const metrics = { count: () => undefined, gauge: () => undefined, observe: () => undefined };

@@ -250,6 +250,18 @@ describe('catching up', () => {
     expect(places()).toEqual(['C1', 'C1/1.1', 'C1', 'C1/1.1']);
   });
 
+  it('stops also where the mark can not be stored: an older one holds', async () => {
+    await earlierLife(thread('1.1'));
+    const life = create();
+    await life.start();
+    life.connection(true);
+    await clock.advance(10 * MINUTE);
+    const before = mark();
+    choices.set = () => Promise.reject(new Error('disk full'));
+    await expect(life.stop()).resolves.toBeUndefined();
+    expect(mark()).toBe(before);
+  });
+
   it('looks for a message that could not be stored, once Slack has given it up', async () => {
     await earlierLife(thread('1.1'));
     const life = create();

@@ -22,6 +22,7 @@ export function judge(world: World): void {
   judgeText(world, shown);
   judgeOrder(world);
   judgeApprovals(world);
+  judgeOffers(world);
   judgeStorage(world);
 }
 
@@ -81,6 +82,16 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
   }
 }
 
+/** Clicks of that kind that counted, on offers of this message. */
+function clicksOf({ people, offers }: World, key: string, action: string) {
+  return people.clicks.filter(
+    (click) => click.action === action && COUNTED.has(click.result) && offers.get(click.token)?.items.has(key) === true,
+  );
+}
+
+/** The person was told that it counts, or has no answer. */
+const COUNTED: ReadonlySet<string> = new Set(['decided', 'given', 'failed']);
+
 /** Turns of the bridge that carried a message, and turns of Letta that were given it. */
 function fateOf(world: World, written: Written, shown: Map<string, Shown>) {
   const bridge = [...world.items].flatMap(([id, keys]) => (keys.has(written.message.key) ? [id] : []));
@@ -94,7 +105,8 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
     const { name, message } = written;
     const taken = stored.get(message.key) === 'speak';
     const { bridge, letta } = fateOf(world, written, shown);
-    if (letta.length > 1) story.violation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
+    if (letta.length > 1 && clicksOf(world, message.key, 'send_again').length === 0)
+      story.violation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
     if (written.outcomes.filter((outcome) => outcome === 'accepted').length > 1)
       story.violation(`${name} was accepted twice`);
     if (written.outcomes.includes('accepted') && !taken) story.violation(`${name} was accepted and is on no disk`);
@@ -115,7 +127,9 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
     const dropped = says(name) || says(/dropped by Stop: .* and \d+ more/);
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
     const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
-    if (!dropped && !ended && !offered) story.violation(`${name} is lost: it never ran and nobody was told`);
+    const declined = clicksOf(world, message.key, 'drop').length > 0 && says(/ dropped the .*messages? from earlier\./);
+    if (!dropped && !ended && !offered && !declined)
+      story.violation(`${name} is lost: it never ran and nobody was told`);
   }
 }
 
@@ -185,7 +199,8 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
 }
 
 /** A message that was taken before another was written is never answered after it. */
-function judgeOrder({ people, letta, stored, story }: World): void {
+function judgeOrder({ people, letta, stored, story, offers }: World): void {
+  const waitedForAWord = (key: string) => [...offers.values()].some(({ items }) => items.has(key));
   const place = new Map<string, number>();
   for (const [at, name] of letta.truth.flatMap((turn) => turn.carried).entries()) place.set(name, at);
   const ran = people.written.filter(
@@ -194,7 +209,7 @@ function judgeOrder({ people, letta, stored, story }: World): void {
   for (const a of ran) {
     for (const b of ran) {
       const sameThread = a.root === b.root && a.message.channel === b.message.channel;
-      if (!sameThread || a.ackedAt === null || a.ackedAt >= b.at) continue;
+      if (!sameThread || a.ackedAt === null || a.ackedAt >= b.at || waitedForAWord(a.message.key)) continue;
       if ((place.get(a.name) ?? 0) > (place.get(b.name) ?? 0))
         story.violation(`${a.name} was answered after ${b.name}`);
     }
@@ -233,6 +248,18 @@ function judgeApprovals({ people, letta, story }: World): void {
         click.behavior !== behavior,
     );
     if (other) story.violation(`${other.user} decided ${other.behavior} about ${about}, Letta heard ${behavior}`);
+  }
+}
+
+/** Decided once, by the one whose it is. */
+function judgeOffers({ people, offers, story }: World): void {
+  const decided = new Set<string>();
+  for (const { token, user, action, result } of people.clicks) {
+    const offer = offers.get(token);
+    if (!offer || result !== 'decided') continue;
+    if (user !== offer.for) story.violation(`${user} clicked ${action} on what was offered to ${offer.for}`);
+    if (decided.has(token)) story.violation(`an offer of ${offer.kind} was decided twice`);
+    decided.add(token);
   }
 }
 

@@ -18,6 +18,10 @@ export interface Host {
   listeners(conversation: SimConversation): number;
   truth: TruthTurn[];
   decisions: { about: string; conversation: string; behavior: string; at: number }[];
+  /** Whether somebody asked for a message to be sent again that may have run. */
+  mayRunAgain(name: string): boolean;
+  /** Told of each message that a turn is given to answer. */
+  onTaken(name: string): void;
 }
 
 /** An approval that waits. */
@@ -278,7 +282,9 @@ export class SimConversation {
     const { host } = this;
     for (const name of carriedIn(content)) {
       const before = host.truth.find((turn) => turn.carried.includes(name));
-      if (before) host.story.violation(`${name} ran in turn ${before.n} and again in ${truth?.n}`);
+      if (before && !host.mayRunAgain(name))
+        host.story.violation(`${name} ran in turn ${before.n} and again in ${truth?.n}`);
+      host.onTaken(name);
       truth?.carried.push(name);
     }
     const reminder = { type: 'text', text: '<system-reminder>now</system-reminder>' };

@@ -41,6 +41,12 @@ export class SimLetta implements Host {
   /** Every lane that was dialled and whose client end is still held. */
   readonly dialled = new Set<SimLane>();
   faults: LettaFaults = { deaf: 0, skew: 0, twice: 0, rest: 0 };
+  mayRunAgain: Host['mayRunAgain'] = () => false;
+  onTaken: Host['onTaken'] = () => undefined;
+  /** The last time that its process was away, in ms since 1970. */
+  away = { from: 0, to: 0 };
+  /** Chance that it stays away for many minutes. */
+  longAway = 0;
   /** A device of before `runtime_start`: it is driven by `sync`. */
   readonly knowsStart: boolean;
   /** The process runs. */
@@ -379,7 +385,9 @@ export class SimLetta implements Host {
   /** The process dies with everything that runs, and is back after a while. */
   restart() {
     if (!this.#up) return;
-    const ms = this.chance.between(1_500, 40_000);
+    const long = this.chance.chance(this.longAway);
+    const ms = long ? this.chance.between(60_000, 25 * 60_000) : this.chance.between(1_500, 40_000);
+    const from = this.clock.now();
     this.story.add('letta', `its process dies, for ${Math.round(ms / 1000)} s`);
     this.#up = false;
     // A device writes an answer down when its run has ended; the App Server's own loss of a client keeps a part.
@@ -391,6 +399,7 @@ export class SimLetta implements Host {
     this.#lease += 1;
     this.clock.after(ms, () => {
       this.#up = true;
+      this.away = { from, to: this.clock.now() };
       this.story.add('letta', 'its process is back');
       for (const conversation of this.conversations.values()) conversation.wake();
     });

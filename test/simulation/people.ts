@@ -16,6 +16,10 @@ export interface Written {
   at: number;
   ackedAt: number | null;
   outcomes: string[];
+  /** Deliveries of it that Slack still tries; 0 and no outcome: only looking back finds it. */
+  trying: number;
+  /** When it was last handed to the bridge by Slack. */
+  triedAt: number | null;
 }
 
 export interface Click {
@@ -40,6 +44,12 @@ const MEMBERS = ['U1ALICE', 'U2BOB'] as const;
 const GUEST = 'U3EVE';
 const CHANNELS = ['C1GEN', 'C2DEV'] as const;
 const DM = 'D1ALICE';
+const OFFERED: ReadonlySet<string> = new Set(['run_now', 'drop', 'send_again', 'continue']);
+
+/** Whether somebody may speak to the agent. */
+export function isMember(user: string): boolean {
+  return MEMBERS.some((member) => member === user);
+}
 
 /** People who write, reply, click what they see, click what is not theirs, and click twice. */
 export class SimPeople {
@@ -74,13 +84,14 @@ export class SimPeople {
     return this.#click();
   }
 
-  /** Whoever is asked says yes. */
+  /** Whoever is asked says yes; what is only offered waits for whoever feels like it. */
   answerAll() {
     const seen = new Set<string>();
     for (const button of this.#slack.buttons()) {
       const [asked] = asksOf(button.message);
       const name = parseActionId(button.actionId)?.name;
-      if (!asked || (name !== 'approve' && name !== 'answer') || seen.has(button.token)) continue;
+      if (!asked || !name || seen.has(button.token)) continue;
+      if (name !== 'approve' && name !== 'answer' && !(OFFERED.has(name) && this.#chance.chance(0.2))) continue;
       seen.add(button.token);
       this.#press(button, asked);
     }
@@ -157,7 +168,8 @@ export class SimPeople {
       mentionsBot: mention,
     };
     const place = root ?? (channel === DM ? null : posted.ts);
-    const written: Written = { name, message, root: place, at: this.#clock.now(), ackedAt: null, outcomes: [] };
+    const fresh = { ackedAt: null, outcomes: [], trying: 0, triedAt: null };
+    const written: Written = { name, message, root: place, at: this.#clock.now(), ...fresh };
     this.#story.add(user, `writes ${mention ? '@bot ' : ''}"${text}" in ${channel}/${place ?? 'top'} at ${posted.ts}`);
     if (name.startsWith('msg')) this.written.push(written);
     this.#outbound.message(written);
@@ -213,9 +225,8 @@ export class SimPeople {
   }
 }
 
-/** Who a card asks: mentioned in its first line. */
+/** Who a card or an offer asks: mentioned in its first line. */
 function asksOf(message: SlackMessage): string[] {
-  const [first] = message.blocks;
-  if (first?.type !== 'section') return [];
+  if (!/^\s*<@U\w+>/.test(visibleText(message))) return [];
   return [...visibleText(message).matchAll(/<@(U\w+)>/g)].flatMap((found) => (found[1] ? [found[1]] : []));
 }

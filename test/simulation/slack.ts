@@ -8,6 +8,9 @@ type Json = Record<string, unknown>;
 
 export const TEAM = 'T01SIM';
 export const BOT = 'U0BOT';
+const BOT_ID = 'B0BOT';
+/** Who the bridge is, as `auth.test` says. */
+export const IDENTITY = { teamId: TEAM, botUserId: BOT, botId: BOT_ID, enterpriseId: null };
 
 /** A message as Slack keeps it. */
 export interface SlackMessage {
@@ -53,8 +56,6 @@ const LIMITS: Readonly<Record<string, number>> = {
 const MINUTE_MS = 60_000;
 /** About one post a second and channel (PLATFORM.md 1.1). */
 const CHANNEL_GAP_MS = 1_000;
-/** Called past the outbox; the client below the port repeats them by itself. */
-const NOT_PACED = new Set(['users.info', 'conversations.info']);
 
 /** What one process has called: a new one can not know what the one before did. */
 interface Books {
@@ -130,7 +131,7 @@ export class SimSlack {
   }
 
   #call(life: Life, books: Books, method: string, args: Json): Promise<SlackAnswer> {
-    if (!NOT_PACED.has(method)) this.#watch(books, method, args);
+    this.#watch(books, method, args);
     const chance = this.#chance;
     const clock = this.#clock;
     const slow = chance.chance(this.faults.slow) ? chance.between(1_000, 9_000) : 0;
@@ -152,7 +153,7 @@ export class SimSlack {
           const seconds = 1 + chance.int(20);
           this.#story.add('slack', `limits ${method} for ${seconds} s`);
           return answer(() => {
-            if (!NOT_PACED.has(method)) books.blocked.set(method, clock.now() + seconds * 1000);
+            books.blocked.set(method, clock.now() + seconds * 1000);
             reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1000 }));
           });
         }
@@ -233,8 +234,10 @@ export class SimSlack {
         if (!user) throw new SlackError(method, 'refused', 'user_not_found');
         return { user };
       }
-      case 'conversations.info':
-        return { channel: { id: args.channel, name: `name-of-${String(args.channel).toLowerCase()}` } };
+      case 'conversations.info': {
+        const id = String(args.channel);
+        return { channel: { id, name: `name-of-${id.toLowerCase()}`, is_im: id.startsWith('D') } };
+      }
       default:
         throw new Error(`the simulated Slack does not know ${method}`);
     }
@@ -285,9 +288,12 @@ export class SimSlack {
     const page = all.slice(from, from + limit);
     const parent = root === null ? [] : this.thread(channel, root).slice(0, 1);
     const messages = [...parent.filter((message) => !page.includes(message)), ...page].map((message) => ({
+      type: 'message',
       ts: message.ts,
       user: message.user,
       text: message.text,
+      ...(message.user === BOT ? { bot_id: BOT_ID } : {}),
+      ...this.#threading(message),
       ...(message.metadata && args.include_all_metadata === true
         ? { metadata: { event_type: 'letta_bridge_post', event_payload: message.metadata } }
         : {}),
@@ -298,6 +304,13 @@ export class SimSlack {
       has_more: more,
       ...(more ? { response_metadata: { next_cursor: String(from + limit) } } : {}),
     };
+  }
+
+  /** A root names its thread as soon as it has one (PLATFORM.md 5.2). */
+  #threading({ channel, ts, thread }: SlackMessage): Json {
+    if (thread !== null) return { thread_ts: thread };
+    const latest = this.messages.findLast((other) => other.channel === channel && other.thread === ts);
+    return latest ? { thread_ts: ts, latest_reply: latest.ts } : {};
   }
 }
 

@@ -7,9 +7,9 @@ import { SimDisk } from './disk.ts';
 import { judge } from './invariants.ts';
 import { SimLetta } from './letta.ts';
 import { Life } from './life.ts';
-import { type Click, SimPeople, type Written } from './people.ts';
+import { type Click, isMember, SimPeople, type Written } from './people.ts';
 import { Chance } from './random.ts';
-import { BOT, SimSlack } from './slack.ts';
+import { IDENTITY, SimSlack } from './slack.ts';
 import { Story } from './story.ts';
 
 export interface Result {
@@ -38,6 +38,7 @@ interface Weather {
   lettaRestart: number;
   unroute: number;
   slackAway: number;
+  slackGap: number;
   agent: number;
 }
 
@@ -47,10 +48,27 @@ const POLICY: Policy = {
   channels: { everywhere: true, directMessages: true, ids: [] },
 };
 const TICK_MS = 500;
-const REST_WITHIN_MS = 60 * 60_000;
-const AFTER_REST_MS = 12 * 60_000;
-/** Slack waits this long for an ack, then sends again; after the last try it gives up. */
-const REDELIVER_MS = [3_000, 10_000, 20_000, 60_000, 60_000, 60_000];
+const REST_WITHIN_MS = 2 * 60 * 60_000;
+const LOOK_MS = 3_000;
+/** Nothing may come after so long a rest. */
+const REST_MS = 12 * 60_000;
+/** Slack waits for an ack, then sends again: at once, after a minute, after five; then it gives up (PLATFORM.md 5.1). */
+const ACK_MS = 3_000;
+const REDELIVER_MS = [ACK_MS, 60_000, 300_000];
+/** A dead socket of Slack's is noticed within this. */
+const NOTICED_MS = 30_000;
+const DRAIN_MS = 20_000;
+/** What lies between a decision and its row on disk, at most. */
+const SLACK_MS = 10_000;
+const HOUR_MS = 60 * 60_000;
+const CATCH_UP = { tier: 'full', maxAgeMs: 24 * HOUR_MS, threads: 200, threadAgeMs: 7 * 24 * HOUR_MS } as const;
+
+/** An offer as it was on disk. */
+export interface Offered {
+  kind: string;
+  for: string;
+  items: Set<string>;
+}
 
 /** The bridge between a simulated Slack, Letta, disk and people, all driven by one seed. */
 export class World {
@@ -67,10 +85,16 @@ export class World {
   /** Which messages each turn of the bridge carried, and what became of each message on disk. */
   readonly items = new Map<string, Set<string>>();
   readonly stored = new Map<string, 'speak' | 'context'>();
+  /** Every offer there ever was, by token. */
+  readonly offers = new Map<string, Offered>();
+  readonly staleAfterMs: number;
   life: Life | null = null;
   #bridge: Bridge | null = null;
-  /** Slack's events reach the bridge. */
+  /** The bridge takes what comes. */
   #listening = false;
+  /** Slack's socket is there. */
+  #connected = false;
+  #longDown = 0;
   #lives = 0;
   #undelivered = 0;
   #calm = false;
@@ -96,6 +120,9 @@ export class World {
       click: (click, action) => this.#click(click, action),
     });
     this.#weather = this.#forecast();
+    this.staleAfterMs = this.#chance.chance(0.6) ? this.#chance.between(20_000, 120_000) : 15 * 60_000;
+    this.letta.mayRunAgain = (name) => this.#asked(name, 'send_again');
+    this.letta.onTaken = (name) => this.#judgeAge(name);
     this.disk.onWrite = (namespace, _key, value) => {
       if (namespace === 'threads') this.#note(value);
     };
@@ -115,6 +142,8 @@ export class World {
       rest: some(0.15),
     };
     this.#ackLost = some(0.2);
+    this.#longDown = some(0.5);
+    this.letta.longAway = some(0.5);
     return {
       deeds: chance.between(1_000, 8_000),
       crash: some(1.2),
@@ -125,6 +154,7 @@ export class World {
       lettaRestart: some(0.6),
       unroute: some(1),
       slackAway: some(0.4),
+      slackGap: some(1),
       agent: some(1.5),
     };
   }
@@ -152,24 +182,51 @@ export class World {
       random,
       log,
       api: this.slack.apiFor(life),
-      identity: { botUserId: BOT, enterpriseId: null },
+      identity: IDENTITY,
       store,
       dial: this.letta.dialFor(life),
       fetch: this.letta.fetchFor(life),
       target: this.mode === 'app-server' ? { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null } : cloud,
       agentId: this.#agentId,
       policies: { current: () => POLICY },
+      staleAfterMs: this.staleAfterMs,
+      catchUp: CATCH_UP,
     });
     this.#bridge = bridge;
     this.story.add('world', `the bridge starts (${life.number})`);
-    bridge.workers.start().then(
+    this.#begin(bridge).then(
       () => {
         if (this.life === life) this.#listening = true;
+        clock.after(this.#chance.between(50, 2_000), () => this.#connect());
       },
       () => {
         if (this.life === life) this.crash('could not start');
       },
     );
+  }
+
+  async #begin(bridge: Bridge): Promise<void> {
+    await bridge.catchUp?.start();
+    await bridge.workers.start();
+  }
+
+  #connect(): void {
+    if (!this.#listening || this.#connected) return;
+    this.#connected = true;
+    this.#bridge?.catchUp?.connection(true);
+  }
+
+  /** Slack's socket is gone: what is sent meanwhile comes again, if at all. The bridge may notice late. */
+  #loseSocket(): void {
+    const { life } = this;
+    if (!life || !this.#connected) return;
+    const chance = this.#chance;
+    const ms = chance.chance(0.6) ? chance.between(1_000, 40_000) : chance.between(40_000, 15 * 60_000);
+    this.story.add('slack', `its socket is gone for ${Math.round(ms / 1000)} s`);
+    this.#connected = false;
+    const notices = chance.chance(0.5) ? 1 : chance.between(1, Math.min(NOTICED_MS, ms));
+    life.clock.after(notices, () => this.#bridge?.catchUp?.connection(false));
+    life.clock.after(ms + 1, () => this.#connect());
   }
 
   /** The process ends without a word; another is started on the same disk. */
@@ -183,10 +240,14 @@ export class World {
   #end(life: Life): void {
     if (this.life !== life) return;
     this.#listening = false;
+    this.#connected = false;
     this.#bridge = null;
     this.life = null;
     life.cut();
-    const ms = this.#chance.chance(0.8) ? this.#chance.between(1_500, 5_000) : this.#chance.between(5_000, 90_000);
+    const chance = this.#chance;
+    let ms = chance.chance(0.8) ? chance.between(1_500, 5_000) : chance.between(5_000, 90_000);
+    if (!this.#calm && chance.chance(this.#longDown)) ms = chance.between(60_000, 40 * 60_000);
+    if (ms > 60_000) this.story.add('world', `nobody starts it for ${Math.round(ms / 1000)} s`);
     this.clock.after(ms, () => this.#start());
   }
 
@@ -197,14 +258,22 @@ export class World {
     if (!life || !bridge) return;
     this.story.add('world', 'the bridge is told to stop');
     this.#listening = false;
-    void bridge.stop().then(() => {
+    this.#connected = false;
+    void this.#drain(bridge).then(() => {
       if (this.life !== life) return;
       this.story.add('world', 'the bridge has stopped');
       this.#end(life);
     });
-    this.clock.after(25_000, () => {
+    // Whoever waits for it loses patience: a second signal, or a kill.
+    const patience = this.#calm || this.#chance.chance(0.7) ? DRAIN_MS + 30_000 : this.#chance.between(1, DRAIN_MS);
+    this.clock.after(patience, () => {
       if (this.life === life) this.crash('it did not stop in time');
     });
+  }
+
+  async #drain(bridge: Bridge): Promise<void> {
+    await Promise.all([bridge.workers.drain(DRAIN_MS), bridge.catchUp?.stop()]);
+    await bridge.stop();
   }
 
   // ---- Slack's events --------------------------------------------------------------------------
@@ -214,6 +283,7 @@ export class World {
     // A mention is told twice, and who comes first is chance.
     const copies = written.message.mentionsBot && written.message.channelKind !== 'im' ? 2 : 1;
     const slow = chance.chance(0.1) ? 2_000 : 0;
+    written.trying = copies;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#undelivered += 1;
       this.clock.after(chance.between(20, 250) + chance.between(0, slow), () => this.#deliver(written, 0));
@@ -224,26 +294,31 @@ export class World {
     let acked = false;
     const over = () => {
       if (!acked) this.#undelivered -= 1;
+      if (!acked) written.trying -= 1;
       acked = true;
     };
     const { life } = this;
-    const bridge = this.#listening ? this.#bridge : null;
+    const bridge = this.#connected ? this.#bridge : null;
     if (bridge && life) {
+      written.triedAt = this.clock.now();
       const lost = !this.#calm && this.#chance.chance(this.#ackLost);
       bridge.intake.message(written.message).then(
         ({ outcome }) => {
           if (life.over) return;
           written.outcomes.push(outcome);
-          written.ackedAt ??= this.clock.now();
+          if (outcome === 'accepted') written.ackedAt ??= this.clock.now();
           if (!lost) over();
         },
         () => undefined,
       );
     }
     const wait = REDELIVER_MS[attempt];
-    this.clock.after(wait ?? 3_000, () => {
+    this.clock.after(wait ?? ACK_MS, () => {
       if (acked) return;
-      if (wait === undefined) return over();
+      if (wait === undefined) {
+        this.story.add('slack', `gives up on ${written.message.ts}`);
+        return over();
+      }
       acked = true;
       this.#deliver(written, attempt + 1);
     });
@@ -253,7 +328,7 @@ export class World {
     const chance = this.#chance;
     this.clock.after(chance.between(20, 250), () => {
       const { life } = this;
-      const bridge = this.#listening ? this.#bridge : null;
+      const bridge = this.#connected ? this.#bridge : null;
       if (!bridge || !life) return;
       click.result = 'given';
       bridge.intake.action(action).then(
@@ -274,7 +349,7 @@ export class World {
 
   #submit(click: Click, action: InboundAction & { name: 'deny_with_reason' | 'answer_in_words' }, text: string): void {
     const { life } = this;
-    const bridge = this.#listening ? this.#bridge : null;
+    const bridge = this.#connected ? this.#bridge : null;
     if (!bridge || !life) return;
     const { name, token, actor, team } = action;
     this.story.add(actor.user, `submits ${name}`);
@@ -333,6 +408,7 @@ export class World {
     if (now(weather.lettaRestart)) this.letta.restart();
     if (now(weather.unroute)) this.letta.unroute();
     if (now(weather.agent)) this.letta.act();
+    if (now(weather.slackGap)) this.#loseSocket();
     if (now(weather.slackAway)) {
       const ms = chance.between(1_000, 40_000);
       this.story.add('slack', `is away for ${Math.round(ms / 1000)} s`);
@@ -358,16 +434,15 @@ export class World {
     this.letta.faults = { deaf: 0, skew: 0, twice: 0, rest: 0 };
     const until = this.clock.now() + REST_WITHIN_MS;
     let quiet = 0;
-    while (quiet < 5 && this.clock.now() < until) {
-      await this.clock.runUntil(this.clock.now() + 3_000);
+    while (quiet < REST_MS && this.clock.now() < until) {
+      await this.clock.runUntil(this.clock.now() + LOOK_MS);
       this.people.answerAll();
-      quiet = this.#quiet() ? quiet + 1 : 0;
+      quiet = this.#quiet() ? quiet + LOOK_MS : 0;
     }
-    if (quiet < 5)
+    if (quiet < REST_MS)
       this.story.violation(
         `no rest: ${[...this.disk.rows('active').keys()].join(' ')} ${this.#undelivered} ${this.#listening} ${this.letta.busy}`,
       );
-    await this.clock.runUntil(this.clock.now() + AFTER_REST_MS);
     this.#judgeRest();
     // What a failed write left behind is gone after the next start.
     this.#stop();
@@ -377,8 +452,21 @@ export class World {
   #judgeRest(): void {
     const lanes = [...this.letta.dialled].filter((lane) => lane.held).length;
     if (lanes > 0) this.story.violation(`${lanes} lanes are left open`);
+    // One keeps the mark of what was delivered.
     const timers = this.life?.clock.waiting() ?? 0;
-    if (timers > 0) this.story.violation(`${timers} timers are left`);
+    if (timers > 1) this.story.violation(`${timers} timers are left`);
+  }
+
+  /** What is found late is old: it is offered, never run unasked. */
+  #judgeFound(key: string): void {
+    const written = this.people.written.find((known) => known.message.key === key);
+    if (!written) return;
+    const now = this.clock.now();
+    const bySlack = written.triedAt !== null && now - written.triedAt < SLACK_MS;
+    if (bySlack || now - written.at <= this.staleAfterMs + SLACK_MS) return;
+    this.story.violation(
+      `${written.name} was found after ${Math.round((now - written.at) / 1000)} s and taken unasked`,
+    );
   }
 
   #active(): boolean {
@@ -390,12 +478,54 @@ export class World {
   }
 
   #quiet(): boolean {
-    return this.#listening && this.#undelivered === 0 && !this.#active() && !this.letta.busy;
+    const all = this.#connected && this.#undelivered === 0 && this.#unfound().length === 0;
+    return all && !this.#active() && !this.letta.busy;
+  }
+
+  /** What looking back must find: mentions and direct messages of members, in places that the bridge knows. */
+  #unfound(): Written[] {
+    const places = [...this.disk.rows('threads').values()].map((row) => readRecord(row).record.address.channel);
+    return this.people.written.filter(({ message, trying, outcomes }) => {
+      if (trying > 0 || outcomes.length > 0 || this.stored.has(message.key)) return false;
+      const isOurs = message.mentionsBot || message.channelKind === 'im';
+      return isOurs && isMember(message.user) && places.includes(message.channel);
+    });
+  }
+
+  /** Whether somebody clicked that on an offer of this message. */
+  #asked(name: string, action: string): boolean {
+    const key = this.people.written.find((written) => written.name === name)?.message.key ?? '';
+    return this.people.clicks.some(
+      (click) => click.action === action && this.offers.get(click.token)?.items.has(key) === true,
+    );
+  }
+
+  /** What waited too long for Letta to come back is not run unasked. */
+  #judgeAge(name: string): void {
+    const written = this.people.written.find((known) => known.name === name);
+    if (!written || written.ackedAt === null) return;
+    const { from, to } = this.letta.away;
+    const since = Math.max(from, written.ackedAt) + NOTICED_MS;
+    if (to - since < this.staleAfterMs || this.clock.now() < to) return;
+    if (!this.#asked(name, 'run_now') && !this.#asked(name, 'send_again')) {
+      this.story.violation(`${name} waited ${Math.round((to - since) / 1000)} s for Letta and ran unasked`);
+    }
   }
 
   #note(value: string): void {
     const { record } = readRecord(value);
-    for (const item of record.inbox) this.stored.set(item.key, 'speak');
+    for (const offer of record.offers) {
+      const known = this.offers.get(offer.token) ?? { kind: offer.kind, for: offer.for, items: new Set() };
+      this.offers.set(offer.token, known);
+      for (const { key } of offer.items) {
+        known.items.add(key);
+        this.stored.set(key, 'speak');
+      }
+    }
+    for (const item of record.inbox) {
+      if (!this.stored.has(item.key)) this.#judgeFound(item.key);
+      this.stored.set(item.key, 'speak');
+    }
     for (const item of record.context) if (!this.stored.has(item.key)) this.stored.set(item.key, 'context');
     if (!record.turn) return;
     const items = this.items.get(record.turn.id) ?? new Set();
@@ -406,12 +536,20 @@ export class World {
 
 interface Row {
   key: string;
+  address: { channel: string };
   inbox: { key: string }[];
   context: { key: string }[];
   turn: { id: string; items: { key: string }[] } | null;
   approvals: { token: string; state: { state: string } }[];
   seen: { key: string }[];
-  offers: { token: string; display: string; state: { state: string }; items: { key: string }[] }[];
+  offers: {
+    token: string;
+    kind: string;
+    for: string;
+    display: string;
+    state: { state: string };
+    items: { key: string }[];
+  }[];
   background: boolean;
 }
 
