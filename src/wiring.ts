@@ -15,12 +15,12 @@ import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
 import { createHistory, type HistoryTier } from './slack/history.ts';
 import type { Identity } from './slack/identity.ts';
-import { plainPosts } from './slack/outbox/plain.ts';
 import { createSurface } from './slack/outbox/surface.ts';
 import { createPeople } from './slack/people.ts';
 import { noticePosts } from './slack/render/notice.ts';
 import { offerPosts } from './slack/render/offer.ts';
 import { createRenderer } from './slack/render/posts.ts';
+import { simplerPosts } from './slack/render/simpler.ts';
 import { keepRetryAfter } from './slack/retry-after.ts';
 import type { SlackApi } from './slack/slack-api.ts';
 
@@ -80,8 +80,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const surface = watchTurns(
     createSurface({
       api,
-      renderer: createRenderer,
-      fallback: plainPosts,
+      renderer: () => createRenderer(),
+      fallback: simplerPosts,
       notice: noticePosts,
       offer: offerPosts,
       clock,

@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/types';
+import type { TextPart } from './render/split.ts';
 
 /** A Slack message that ought to exist. A thread's turn is an ordered list of them. */
 export interface SlackPost {
@@ -9,8 +10,22 @@ export interface SlackPost {
   part: string;
   kind: 'text' | 'card';
   blocks: KnownBlock[];
+  /** What its Markdown block was made of, for other forms of it. */
+  source?: TextPart;
+  /** Goes into the thread below all posts, once they are there. */
+  file?: PostFile;
   /** What notifications and screen readers say. */
   text: string;
   /** Whether it still waits for more: an edit of it may be dropped in favour of a later one. */
   live: boolean;
+}
+
+/** A file that holds the rest of a long text. */
+export interface PostFile {
+  /** Which part of the turn it shows, as {@link SlackPost.part}. */
+  part: string;
+  name: string;
+  title: string;
+  /** Markdown, untouched: Slack parses nothing in a file. */
+  content: string;
 }

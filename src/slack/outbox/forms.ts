@@ -2,41 +2,70 @@ import type { Log } from '../../bridge/ports.ts';
 import type { SlackPost } from '../post.ts';
 import { plainPosts, renamed } from './plain.ts';
 
+/**
+ * The same content in simpler posts, for one that Slack refused: first cut smaller, then without what only newer clients
+ * know. Empty where a post has no such form.
+ */
+export type Fallback = (post: SlackPost, form: 'smaller' | 'mrkdwn') => SlackPost[];
+
 /** In which form each part is sent: as rendered, or simpler once Slack refused it. */
 export interface Forms {
   apply(posts: readonly SlackPost[]): SlackPost[];
   /** This post was refused; false when there is no simpler form left. */
   simplify(post: SlackPost): boolean;
-  /** Everything as rendered again. */
+  /** What was refused half-written as rendered again; what was whole keeps its form. */
   reset(): void;
 }
 
-export function createForms(fallback: (post: SlackPost) => SlackPost[], log: Log): Forms {
-  /** By kind and part; a turn has few. A card may come to stand where a text was. */
-  const levels = new Map<string, 'simpler' | 'plain'>();
+const FORMS = ['rendered', 'smaller', 'mrkdwn', 'plain'] as const;
+type Form = (typeof FORMS)[number];
 
-  function formOf(post: SlackPost): SlackPost[] {
-    const level = levels.get(`${post.kind} ${post.part}`);
-    if (level === undefined) return [post];
-    if (level === 'plain') return plainPosts(post);
+export function createForms(fallback: Fallback, log: Log): Forms {
+  /** By kind and part; a turn has few. A card may come to stand where a text was. */
+  const forms = new Map<string, { form: Form; live: boolean }>();
+  let given: readonly SlackPost[] = [];
+
+  function inForm(post: SlackPost, form: Form): SlackPost[] {
+    if (form === 'rendered') return [post];
+    if (form === 'plain') return plainPosts(post);
     try {
-      const simpler = renamed(post, fallback(post));
-      if (simpler.length > 0) return simpler;
+      return renamed(post, fallback(post, form));
     } catch (error) {
       log.error({ err: error }, 'a simpler form of a post could not be made');
+      return [];
+    }
+  }
+
+  function formOf(post: SlackPost): SlackPost[] {
+    const from = FORMS.indexOf(forms.get(keyOf(post))?.form ?? 'rendered');
+    for (const form of FORMS.slice(from)) {
+      const posts = inForm(post, form);
+      if (posts.length > 0) return posts;
     }
     return plainPosts(post);
   }
 
   return {
-    apply: (posts) => posts.flatMap(formOf),
-    simplify({ kind, part }) {
-      const whole = `${kind} ${part.split('~')[0] ?? part}`;
-      const level = levels.get(whole);
-      if (level === 'plain') return false;
-      levels.set(whole, level === undefined ? 'simpler' : 'plain');
+    apply(posts) {
+      given = posts;
+      return posts.flatMap(formOf);
+    },
+    simplify(refused) {
+      const key = keyOf(refused);
+      const post = given.find((one) => keyOf(one) === key);
+      const from = FORMS.indexOf(forms.get(key)?.form ?? 'rendered');
+      const next = FORMS.slice(from + 1).find((form) => !post || inForm(post, form).length > 0);
+      if (next === undefined) return false;
+      forms.set(key, { form: next, live: post?.live ?? false });
       return true;
     },
-    reset: () => levels.clear(),
+    reset() {
+      for (const [key, { live }] of forms) if (live) forms.delete(key);
+    },
   };
+}
+
+/** Pieces of a simpler form are named after the post. */
+function keyOf({ kind, part }: SlackPost): string {
+  return `${kind} ${part.split('~')[0] ?? part}`;
 }

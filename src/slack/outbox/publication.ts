@@ -6,7 +6,7 @@ import type { SlackPost } from '../post.ts';
 import { SlackError } from '../slack-api.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { lookCall, readLook, slackCall } from './calls.ts';
-import { createForms } from './forms.ts';
+import { createForms, type Fallback } from './forms.ts';
 import { createLedger } from './ledger.ts';
 import { type PlannedCall, plan } from './plan.ts';
 import { refusalOf } from './refusal.ts';
@@ -51,8 +51,7 @@ export interface PublicationParts {
   clock: Clock;
   random: Random;
   log: Log;
-  /** The same content in simpler posts, for a post that Slack refused. */
-  fallback(post: SlackPost): SlackPost[];
+  fallback: Fallback;
 }
 
 /** One ordered list of messages on its way to what it should be: one call at a time. */

@@ -5,6 +5,7 @@ import type { TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { type SlackApi, SlackError } from '../slack-api.ts';
 import { slackCall } from './calls.ts';
+import type { Fallback } from './forms.ts';
 import { plainView } from './plain.ts';
 import { type Content, createPublication, type Publication, type PublicationOptions } from './publication.ts';
 import { createScheduler } from './scheduler.ts';
@@ -15,8 +16,7 @@ export interface SurfaceOptions {
   api: SlackApi;
   /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
   renderer(): (view: TurnView) => SlackPost[];
-  /** The same content in simpler posts, each within the limits of an edit; for a post that Slack refused. */
-  fallback(post: SlackPost): SlackPost[];
+  fallback: Fallback;
   /** Markdown of ours as posts. */
   notice(markdown: string): SlackPost[];
   /** A line of ours with buttons. */

@@ -9,6 +9,8 @@ export const LIMITS = {
   markdownReserve: 500,
   /** The longest prefix that a message may repeat from the one before: a fence's first line, a table's header. Ours. */
   reopening: 1_500,
+  /** One text message after Slack refused one for its size or its blocks. Ours. */
+  smallerMarkdown: 3_500,
   /** Slack refuses larger `table` blocks; a Markdown table becomes one. */
   tableColumns: 20,
   tableRows: 100,
@@ -34,4 +36,11 @@ export interface MarkdownLimits {
   markdown: number;
   markdownReserve: number;
   reopening: number;
+}
+
+/** What a text is cut to, in one place so that a caller may ask for less. */
+export interface RenderLimits extends MarkdownLimits {
+  smallerMarkdown: number;
+  text: number;
+  blocks: number;
 }

@@ -11,20 +11,28 @@ export interface RenderedMarkdown {
   summary: string;
 }
 
+export const NOTHING: RenderedMarkdown = { markdown: '', summary: '' };
+
 /**
  * A part as valid Slack Markdown.
  * @param growing whether it is shown half-written: then open marks are closed and a half-written link shows its label.
  */
 export function renderMarkdown(part: TextPart, growing: boolean, limit: number = LIMITS.markdown): RenderedMarkdown {
+  if (part.source.trim() === '') return NOTHING;
   const doc = markdownOf(part);
-  if (part.source.trim() === '') return { markdown: '', summary: '' };
-  let parsed = parseMarkdown(growing ? withoutHalfCharacter(doc) : doc);
-  const summary = summaryOf(parsed.tree);
-  const fenced = withFenceClosed(parsed);
-  if (fenced !== null) parsed = parseMarkdown(fenced);
-  else if (growing) parsed = withMarksClosed(parsed);
+  const { parsed, words } = completed(growing ? withoutHalfCharacter(doc) : doc, growing);
   const full = neutralizeMarkdown(parsed);
-  return { markdown: full.length <= limit ? full : neutralizeMarkdown(parsed, 'lean'), summary };
+  const markdown = full.length <= limit ? full : neutralizeMarkdown(parsed, 'lean');
+  return { markdown, summary: oneLineOf(words) };
+}
+
+/** The text with everything closed that is open at its end, and the first words of what was written. */
+export function completed(text: string, growing: boolean): { parsed: Parsed; words: string } {
+  const parsed = parseMarkdown(text);
+  const words = firstWords(parsed.tree);
+  const fenced = withFenceClosed(parsed);
+  if (fenced !== null) return { parsed: parseMarkdown(fenced), words };
+  return { parsed: growing ? withMarksClosed(parsed) : parsed, words };
 }
 
 function withMarksClosed(parsed: Parsed): Parsed {
@@ -34,19 +42,26 @@ function withMarksClosed(parsed: Parsed): Parsed {
   return marks === '' ? labelled : parseMarkdown(labelled.text.trimEnd() + marks);
 }
 
-function withoutHalfCharacter(text: string): string {
+export function withoutHalfCharacter(text: string): string {
   return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
 }
 
-/** The first plain words, enough for a notification. */
-function summaryOf(tree: Parsed['tree']): string {
+/** More words than that make no summary. */
+export const ENOUGH_WORDS = LIMITS.summary * 2;
+
+/** The first plain words, with more spaces than there should be. */
+export function firstWords(tree: Parsed['tree']): string {
   let words = '';
   for (const { node } of walk(tree)) {
-    if (words.length > LIMITS.summary * 2) break;
+    if (words.length > ENOUGH_WORDS) break;
     if (node.type === 'paragraph' || node.type === 'heading' || node.type === 'listItem' || node.type === 'tableCell')
       words += ' ';
     if ('value' in node) words += node.type === 'code' ? ` ${node.value}` : node.value;
     else if (node.type === 'break') words += ' ';
   }
+  return words;
+}
+
+export function oneLineOf(words: string): string {
   return words.replace(/\s+/g, ' ').trim();
 }

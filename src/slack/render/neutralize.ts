@@ -28,20 +28,21 @@ export type Form = 'full' | 'lean';
 /**
  * Model text for a `markdown` block (PLATFORM.md 7.2): no `<` of it is left outside code, none begins a Slack token
  * inside code, quotes still quote, links go to http, https or mailto or are no links, images are links, at most one table.
+ * @param tablesBefore how many tables the message shows already, above this text.
  */
-export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full'): string {
+export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full', tablesBefore = 0): string {
   const parsed = typeof markdown === 'string' ? parseMarkdown(markdown) : markdown;
-  const { code, edits } = editsOf(parsed, form);
+  const { code, edits } = editsOf(parsed, form, tablesBefore);
   return applyTo(parsed, code, edits);
 }
 
-function editsOf(parsed: Parsed, form: Form): { code: Range[]; edits: Edit[] } {
+function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Range[]; edits: Edit[] } {
   const { text, tree } = parsed;
   const code: Range[] = [];
   const edits: Edit[] = parsed.definitions.map((at) => insertion(at, JOINER));
   const urls = new Map<string, string>();
   for (const { node } of walk(tree)) if (node.type === 'definition') urls.set(node.identifier, node.url);
-  let tables = 0;
+  let tables = tablesBefore;
   for (const { node, ancestors } of walk(tree)) {
     switch (node.type) {
       case 'code':

@@ -35,8 +35,9 @@ export function closePart(
   text: string,
   state: SplitState,
   limits: MarkdownLimits,
+  measured: Measured = measure(text, state, limits),
 ): { part: TextPart; next: SplitState; decidedBy: number } | null {
-  const end = windowEnd(text, state, limits);
+  const end = windowEnd(text, state, measured);
   if (end >= text.length) return null;
   const source = text.slice(state.length, end);
   const shown = dedented(source, state.dedent);
@@ -85,16 +86,30 @@ export function markdownOf(part: TextPart): string {
     : body + part.suffix;
 }
 
-/** Where the part would be full: each character counts as what it may become at worst in the lean form. */
-function windowEnd(text: string, state: SplitState, limits: MarkdownLimits): number {
-  let left = limits.markdown - limits.markdownReserve;
-  for (let at = 0; at < state.prefix.length; at += 1) left -= weight(state.prefix.charCodeAt(at));
-  let at = state.length;
-  for (; at < text.length; at += 1) {
+/** How much room a part has left once the text up to `at` is in it; below 0 it was full before. */
+export interface Measured {
+  at: number;
+  left: number;
+}
+
+/**
+ * Each character counts as what it may become at worst in the lean form.
+ * @param known of the same part when the text was shorter: only what was added is looked at.
+ */
+export function measure(text: string, state: SplitState, limits: MarkdownLimits, known?: Measured): Measured {
+  let { at, left } = known ?? { at: state.length, left: limits.markdown - limits.markdownReserve };
+  if (!known)
+    for (let index = 0; index < state.prefix.length; index += 1) left -= weight(state.prefix.charCodeAt(index));
+  while (at < text.length && left >= 0) {
     left -= weight(text.charCodeAt(at));
-    if (left < 0) break;
+    if (left >= 0) at += 1;
   }
-  if (splitsCharacter(text, at)) at -= 1;
+  return { at, left };
+}
+
+/** Where the part would be full. */
+function windowEnd(text: string, state: SplitState, measured: Measured): number {
+  const at = splitsCharacter(text, measured.at) ? measured.at - 1 : measured.at;
   return Math.max(at, Math.min(text.length, state.length + 2));
 }
 

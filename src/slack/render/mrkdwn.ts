@@ -1,0 +1,168 @@
+import type { Image, ImageReference, Link, LinkReference, List, ListItem, Nodes } from 'mdast';
+import { childrenOf, endOf, type Parsed, startOf, walk, wordsOf } from './ast.ts';
+import { hostBehind, safeUrl } from './links.ts';
+import { neutralizeMrkdwn } from './neutralize.ts';
+
+/** Longer ones are shown as text: a token must never be cut. */
+const URL_MAX = 1_000;
+const FENCE = '```';
+const INDENT = '    ';
+
+interface Place {
+  text: string;
+  urls: ReadonlyMap<string, string>;
+  /** Marks that are open around here: mrkdwn can not nest a mark in itself. */
+  marks: string;
+}
+
+/**
+ * Markdown as mrkdwn, Slack's own older markup (PLATFORM.md 7.1), for section blocks with `verbatim: true`: in pieces of
+ * at most `max` UTF-16 units, none of which leaves code open. It has no headings, tables, images and nested lists: they
+ * become bold lines, code, links and indented lines.
+ */
+export function mrkdwnPieces(parsed: Parsed, max: number): string[] {
+  const urls = new Map<string, string>();
+  for (const { node } of walk(parsed.tree)) if (node.type === 'definition') urls.set(node.identifier, node.url);
+  const place = { text: parsed.text, urls, marks: '' };
+  const pieces: string[] = [];
+  for (const block of childrenOf(parsed.tree).map((node) => blockOf(node, place))) {
+    const joined = `${pieces.at(-1) ?? ''}\n\n${block}`;
+    if (block === '') continue;
+    if (pieces.length > 0 && joined.length <= max) pieces[pieces.length - 1] = joined;
+    else pieces.push(...cutUp(block, max));
+  }
+  return pieces;
+}
+
+function blockOf(node: Nodes, place: Place): string {
+  switch (node.type) {
+    case 'heading':
+      return inline(node, place, '*');
+    case 'paragraph':
+      return inlines(node, place);
+    case 'code':
+      return fenced(node.value);
+    case 'table':
+      return fenced(place.text.slice(startOf(node), endOf(node)));
+    case 'blockquote':
+      return prefixed(blocksOf(node, place), '> ');
+    case 'list':
+      return listOf(node, place);
+    case 'thematicBreak':
+      return '———';
+    case 'definition':
+      return neutralizeMrkdwn(place.text.slice(startOf(node), endOf(node)));
+    default:
+      return inlines(node, place);
+  }
+}
+
+function blocksOf(node: Nodes, place: Place, between = '\n\n'): string {
+  return childrenOf(node)
+    .map((child) => blockOf(child, place))
+    .join(between);
+}
+
+function listOf(list: List, place: Place): string {
+  const first = list.start ?? 1;
+  const mark = (item: ListItem, index: number) => {
+    const bullet = list.ordered ? `${first + index}.` : '•';
+    if (item.checked === true) return `${list.ordered ? `${bullet} ` : ''}☑`;
+    return item.checked === false ? `${list.ordered ? `${bullet} ` : ''}☐` : bullet;
+  };
+  return list.children
+    .map((item, index) => `${mark(item, index)} ${prefixed(blocksOf(item, place, '\n'), INDENT).slice(INDENT.length)}`)
+    .join('\n');
+}
+
+function prefixed(lines: string, by: string): string {
+  return by + lines.replaceAll('\n', `\n${by}`);
+}
+
+/** Slack knows no languages here; what looks like the end of the code is none. */
+function fenced(code: string): string {
+  return `${FENCE}\n${neutralizeMrkdwn(code).replaceAll(FENCE, '`\u2060`\u2060`')}\n${FENCE}`;
+}
+
+function inlines(node: Nodes, place: Place): string {
+  return childrenOf(node)
+    .map((child) => inlineOf(child, place))
+    .join('');
+}
+
+function inlineOf(node: Nodes, place: Place): string {
+  switch (node.type) {
+    case 'text':
+      return words(node.value);
+    case 'inlineCode':
+      return `\`${neutralizeMrkdwn(node.value.replaceAll('`', 'ˋ'))}\``;
+    case 'break':
+      return '\n';
+    case 'strong':
+      return inline(node, place, '*');
+    case 'emphasis':
+      return inline(node, place, '_');
+    case 'delete':
+      return inline(node, place, '~');
+    case 'link':
+    case 'image':
+      return linkOf(node, node.url, place);
+    case 'linkReference':
+    case 'imageReference':
+      return linkOf(node, place.urls.get(node.identifier) ?? '', place);
+    default:
+      return words(place.text.slice(startOf(node), endOf(node)));
+  }
+}
+
+/** Foreign words: three backticks in a row would open code. */
+function words(text: string): string {
+  return neutralizeMrkdwn(text).replaceAll(FENCE, '`\u2060`\u2060`');
+}
+
+/** A mark ends with its line. */
+function inline(node: Nodes, place: Place, mark: string): string {
+  const inside = inlines(node, { ...place, marks: place.marks + mark });
+  if (place.marks.includes(mark)) return inside;
+  return inside.replace(/\S(?:.*\S)?/g, (line) => `${mark}${line}${mark}`);
+}
+
+function linkOf(node: Link | Image | LinkReference | ImageReference, target: string, place: Place): string {
+  const url = safeUrl(target);
+  const label = wordsOf(node).replace(/\s+/g, ' ').trim();
+  if (url === null || url.length > URL_MAX) return words(place.text.slice(startOf(node), endOf(node)));
+  const host = hostBehind(label, url);
+  const shown = label === '' ? 'image' : words(label.replaceAll('|', '¦'));
+  const address = url.replaceAll('&', '&amp;');
+  return `<${address}${label === target ? '' : `|${shown}`}>${host === null ? '' : ` (${host})`}`;
+}
+
+/** At lines, then words; code that goes on is closed and opened again. */
+function cutUp(block: string, max: number): string[] {
+  const pieces: string[] = [];
+  const room = max - 2 * (FENCE.length + 1);
+  let rest = block;
+  while (rest.length > room) {
+    const piece = rest.slice(0, cutAt(rest, room));
+    rest = rest.slice(piece.length);
+    const open = piece.split(FENCE).length % 2 === 0;
+    pieces.push(open ? `${piece.replace(/\n$/, '')}\n${FENCE}` : piece);
+    if (open) rest = `${FENCE}\n${rest}`;
+  }
+  return [...pieces, rest].filter((piece) => piece.replaceAll(FENCE, '').trim() !== '');
+}
+
+function cutAt(text: string, room: number): number {
+  for (const mark of ['\n', ' ']) {
+    const at = text.lastIndexOf(mark, room - 1) + 1;
+    if (at > room / 2 && outsideOfTokens(text, at) === at) return at;
+  }
+  return Math.max(1, outsideOfTokens(text, room));
+}
+
+/** Not inside of a link, an entity, a fence or a character. */
+function outsideOfTokens(text: string, at: number): number {
+  const before = text.slice(Math.max(0, at - 2 * URL_MAX), at);
+  const half = /(?:<[^<>]*|&[a-z]{0,4}|`{1,3}|[\uD800-\uDBFF])$/.exec(before);
+  return half ? at - half[0].length : at;
+}

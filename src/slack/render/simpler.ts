@@ -1,0 +1,109 @@
+import type { KnownBlock, MarkdownBlock } from '@slack/types';
+import type { SlackPost } from '../post.ts';
+import { parseMarkdown } from './ast.ts';
+import { markdown, section } from './blocks.ts';
+import { LIMITS, type RenderLimits } from './limits.ts';
+import { completed, renderMarkdown } from './markdown.ts';
+import { mrkdwnPieces } from './mrkdwn.ts';
+import { neutralizeMrkdwn } from './neutralize.ts';
+import { markdownOf, splitText, type TextPart } from './split.ts';
+import { summary } from './summary.ts';
+
+/**
+ * What a post becomes when Slack refuses it, best first:
+ * - `smaller`: the same blocks in more messages, for limits that are lower than we know.
+ * - `mrkdwn`: section blocks instead of Markdown and rich text.
+ */
+export type SimplerForm = 'smaller' | 'mrkdwn';
+
+/** The post in that form; empty when it has none. The caller names the parts. */
+export function simplerPosts(post: SlackPost, form: SimplerForm, limits: RenderLimits = LIMITS): SlackPost[] {
+  return form === 'smaller' ? smallerPosts(post, limits) : sectionPosts(post, limits);
+}
+
+function smallerPosts(post: SlackPost, limits: RenderLimits): SlackPost[] {
+  const at = post.blocks.findIndex(({ type }) => type === 'markdown');
+  if (at < 0 || !post.source) return [];
+  const markdownLimit = limits.smallerMarkdown;
+  const sources = splitText(markdownOf(post.source), { ...limits, markdown: markdownLimit });
+  const shown = sources.map((source, index) => ({
+    source,
+    ...renderMarkdown(source, post.live && index === sources.length - 1, markdownLimit),
+  }));
+  const pieces = shown.filter((piece) => piece.markdown.trim() !== '');
+  if (pieces.length < 2) return [];
+  return pieces.map((piece, index) => {
+    const last = index === pieces.length - 1;
+    return {
+      ...post,
+      source: piece.source,
+      blocks: [
+        ...(index === 0 ? post.blocks.slice(0, at) : []),
+        markdown(piece.markdown),
+        ...(last ? post.blocks.slice(at + 1) : []),
+      ],
+      text: summary(piece.summary) || post.text,
+      live: post.live && last,
+    };
+  });
+}
+
+function sectionPosts(post: SlackPost, limits: RenderLimits): SlackPost[] {
+  const blocks = post.blocks.flatMap((block) => simplerBlocks(block, post, limits));
+  const groups: KnownBlock[][] = [];
+  let room = 0;
+  for (const block of blocks) {
+    const size = JSON.stringify(block).length;
+    const group = groups.at(-1);
+    if (group && size <= room && group.length < limits.blocks - RESERVED) {
+      group.push(block);
+      room -= size;
+    } else {
+      groups.push([block]);
+      room = limits.markdown - size;
+    }
+  }
+  return groups.map((group, index) => ({ ...post, blocks: group, live: post.live && index === groups.length - 1 }));
+}
+
+/** Blocks of a message that are not text. */
+const RESERVED = 5;
+
+function simplerBlocks(block: KnownBlock, post: SlackPost, limits: RenderLimits): KnownBlock[] {
+  if (block.type === 'markdown') return sectionsOf(block, post.source, post.live, limits);
+  if (block.type !== 'rich_text') return [block];
+  return block.elements.flatMap((element) => {
+    const words = neutralizeMrkdwn(textsOf(element)).replaceAll('```', '`\u2060`\u2060`');
+    if (words.trim() === '') return [];
+    const fence = element.type === 'rich_text_preformatted' ? '```' : '';
+    const room = limits.text - 2 * fence.length;
+    const pieces: KnownBlock[] = [];
+    for (let rest = words; rest !== ''; ) {
+      const piece = rest.slice(0, room).replace(/(?<=.)(?:&[a-z]{0,4}|[\uD800-\uDBFF])$/s, '');
+      pieces.push(section(`${fence}${piece}${fence}`));
+      rest = rest.slice(piece.length);
+    }
+    return pieces;
+  });
+}
+
+function sectionsOf(
+  block: MarkdownBlock,
+  source: TextPart | undefined,
+  growing: boolean,
+  limits: RenderLimits,
+): KnownBlock[] {
+  const parsed = source ? completed(markdownOf(source), growing).parsed : parseMarkdown(block.text);
+  return mrkdwnPieces(parsed, limits.text).map((piece) => section(piece));
+}
+
+/** The words of rich text. */
+function textsOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return '';
+  const { type, text, user_id, fallback, elements } = value as Record<string, unknown>;
+  if (typeof text === 'string') return text;
+  if (type === 'user') return String(user_id);
+  if (typeof fallback === 'string') return fallback;
+  if (!Array.isArray(elements)) return '';
+  return elements.map(textsOf).join(type === 'rich_text_list' ? '\n' : '');
+}

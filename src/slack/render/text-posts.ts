@@ -1,0 +1,130 @@
+import type { KnownBlock } from '@slack/types';
+import type { PostFile, SlackPost } from '../post.ts';
+import { context, markdown, plain } from './blocks.ts';
+import { nothingSettled, renderGrowing, type Settled } from './growing.ts';
+import type { RenderLimits } from './limits.ts';
+import { NOTHING, type RenderedMarkdown, renderMarkdown } from './markdown.ts';
+import {
+  closePart,
+  type Measured,
+  markdownOf,
+  measure,
+  openPart,
+  type SplitState,
+  splitStart,
+  type TextPart,
+} from './split.ts';
+import { summary } from './summary.ts';
+
+interface ClosedPart {
+  /** Without anything around the text. */
+  post: SlackPost;
+  next: SplitState;
+  /** The text up to here decided where the part ends. */
+  decidedBy: number;
+}
+
+interface OpenText {
+  text: string;
+  growing: boolean;
+  from: number;
+  rendered: RenderedMarkdown;
+  measured: Measured;
+  settled: Settled;
+}
+
+export interface TextMemo {
+  text: string;
+  closed: ClosedPart[];
+  open: OpenText | null;
+}
+
+/**
+ * What was rendered of a turn before, by the number of its item. Only ever an economy: the posts are the same without
+ * it. It grows with the turn and ends with it.
+ */
+export type RenderMemo = Map<number, TextMemo>;
+
+export interface TextItem {
+  text: string;
+  /** Its number in the view. */
+  index: number;
+  /** Whether it is still written. */
+  growing: boolean;
+  /** Whether the turn is over: nothing follows any more. */
+  over: boolean;
+  /** So many messages at most; what does not fit goes into a file. */
+  most: number;
+}
+
+/** The messages of one text, in reading order. Text without anything to see makes none. */
+export function textPosts(item: TextItem, memo: RenderMemo, limits: RenderLimits): SlackPost[] {
+  const { text, index, growing, most } = item;
+  const known = remembered(text, memo.get(index));
+  let state = known.closed.at(-1)?.next ?? splitStart;
+  let measured = measure(text, state, limits, known.open?.measured);
+  let settled = known.open?.settled ?? nothingSettled;
+  while (known.closed.length < most) {
+    const closed = closePart(text, state, limits, measured);
+    if (!closed) break;
+    const rendered = renderMarkdown(closed.part, false, limits.markdown);
+    const post = textPost(`${index}.${known.closed.length}`, rendered, closed.part);
+    known.closed.push({ post, next: closed.next, decidedBy: closed.decidedBy });
+    state = closed.next;
+    measured = measure(text, state, limits);
+    settled = nothingSettled;
+  }
+  const posts = known.closed.slice(0, most).map(({ post }) => post);
+  if (known.closed.length >= most) {
+    memo.set(index, { text, closed: known.closed, open: null });
+    return withRest(seen(posts), item, known.closed);
+  }
+  const open = openPart(text, state);
+  const same = known.open?.text === open.source && known.open.growing === growing && known.open.from === state.length;
+  let rendered = known.open?.rendered ?? NOTHING;
+  if (!same && growing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown));
+  else if (!same) rendered = renderMarkdown(open, false, limits.markdown);
+  const openText = { text: open.source, growing, from: state.length, rendered, measured, settled };
+  memo.set(index, { text, closed: known.closed, open: openText });
+  return seen([...posts, textPost(`${index}.${known.closed.length}`, rendered, open)]);
+}
+
+const seen = (posts: SlackPost[]) => posts.filter((post) => post.blocks.length > 0);
+
+/** What still holds of an earlier rendering: all of it when text was only added. */
+function remembered(text: string, memo: TextMemo | undefined): TextMemo {
+  if (!memo) return { text, closed: [], open: null };
+  if (text.startsWith(memo.text)) return memo;
+  const keep = memo.closed.findIndex(({ decidedBy }) => !text.startsWith(memo.text.slice(0, decidedBy)));
+  return { text, closed: keep < 0 ? memo.closed : memo.closed.slice(0, keep), open: null };
+}
+
+function textPost(part: string, rendered: RenderedMarkdown, source: TextPart): SlackPost {
+  const blocks: KnownBlock[] = rendered.markdown.trim() === '' ? [] : [markdown(rendered.markdown)];
+  return { part, kind: 'text', blocks, text: summary(rendered.summary) || 'The answer goes on.', live: false, source };
+}
+
+/** Under the last message: where the rest is. The file begins with what that message shows. */
+function withRest(posts: SlackPost[], item: TextItem, closed: readonly ClosedPart[]): SlackPost[] {
+  const { text, index, over, most } = item;
+  const last = posts.at(-1);
+  const more = text.length - (closed[most - 1]?.next.length ?? 0);
+  if (!last || text.slice(text.length - more).trim() === '') return posts;
+  const from = closed[most - 2]?.next ?? splitStart;
+  const file: PostFile = {
+    part: `${index}.file`,
+    name: index === 0 ? 'answer.md' : `answer-${index + 1}.md`,
+    title: posts.length > 1 ? 'The rest of the answer' : 'The answer',
+    content: over ? markdownOf(openPart(text, from)) : '',
+  };
+  const line = over
+    ? `📄 The answer goes on in the file below: ${file.name}, ${thousands(more)} more characters`
+    : `📄 The rest will follow as a file: ${thousands(more)} more characters so far`;
+  const post = { ...last, blocks: [...last.blocks, context(plain(line))], ...(over ? { file } : {}) };
+  return [...posts.slice(0, -1), post];
+}
+
+/** Roughly, so that a text that grows does not change the line with each word. */
+function thousands(count: number): string {
+  return count < 1_000 ? 'up to 1,000' : `${Math.floor(count / 1_000).toLocaleString('en')},000`;
+}

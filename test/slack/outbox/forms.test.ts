@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import type { Log } from '../../../src/bridge/ports.ts';
+import { createForms, type Fallback } from '../../../src/slack/outbox/forms.ts';
+import type { SlackPost } from '../../../src/slack/post.ts';
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
+
+const post = (part: string, text: string, live = false): SlackPost => ({
+  part,
+  kind: 'text',
+  blocks: [{ type: 'markdown', text }],
+  text: 'Sum',
+  live,
+});
+const named = (one: SlackPost, ...texts: string[]): SlackPost[] =>
+  texts.map((text) => ({ ...one, blocks: [{ type: 'markdown', text }] }));
+const fallback: Fallback = (one, form) => (form === 'smaller' ? named(one, 'a', 'b') : named(one, 'section'));
+const texts = (posts: readonly SlackPost[]) =>
+  posts.map(({ part, blocks, text }) => `${part} ${blocks[0]?.type === 'markdown' ? blocks[0].text : text}`);
+
+describe('a post that Slack refuses', () => {
+  test('is cut smaller, then loses its Markdown, then its blocks; other posts stay as they are', () => {
+    const forms = createForms(fallback, quiet);
+    const posts = [post('0.0', 'first'), post('0.1', 'second')];
+    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 second']);
+    expect(forms.simplify(post('0.1', 'second'))).toBe(true);
+    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 a', '0.1~1 b']);
+    expect(forms.simplify(post('0.1~1', 'b'))).toBe(true);
+    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 section']);
+    expect(forms.simplify(post('0.1', 'section'))).toBe(true);
+    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 second']);
+    expect(forms.apply(posts)[1]?.blocks).toEqual([]);
+    expect(forms.simplify(post('0.1', 'second'))).toBe(false);
+  });
+
+  test('skips a form that it does not have', () => {
+    const forms = createForms((one, form) => (form === 'smaller' ? [] : named(one, 'section')), quiet);
+    forms.apply([post('0.0', 'x')]);
+    forms.simplify(post('0.0', 'x'));
+    expect(texts(forms.apply([post('0.0', 'x')]))).toEqual(['0.0 section']);
+  });
+
+  test('has another chance once whole when it was refused half-written, but not when it was whole already', () => {
+    const forms = createForms(fallback, quiet);
+    const posts = [post('0.0', 'full'), post('0.1', 'growing', true)];
+    forms.apply(posts);
+    for (const one of posts) forms.simplify(one);
+    forms.reset();
+    expect(texts(forms.apply(posts))).toEqual(['0.0 a', '0.0~1 b', '0.1 growing']);
+  });
+
+  test('is plain text when its simpler forms can not be made', () => {
+    const forms = createForms(() => {
+      throw new Error('a bug');
+    }, quiet);
+    forms.apply([post('0.0', 'x')]);
+    expect(forms.simplify(post('0.0', 'x'))).toBe(true);
+    expect(forms.apply([post('0.0', 'x')])).toMatchObject([{ part: '0.0', blocks: [], text: 'x' }]);
+  });
+});

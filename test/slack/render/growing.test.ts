@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nothingSettled, renderGrowing } from '../../../src/slack/render/growing.ts';
+import { LIMITS } from '../../../src/slack/render/limits.ts';
+import { renderMarkdown } from '../../../src/slack/render/markdown.ts';
+import type { TextPart } from '../../../src/slack/render/split.ts';
+import { anyText, markdownText } from './markdown-arbitrary.ts';
+
+const whole = (source: string, change: Partial<TextPart> = {}): TextPart => ({
+  source,
+  prefix: '',
+  suffix: '',
+  dedent: 0,
+  ...change,
+});
+
+/** Renders the text as it grows by `steps`, and compares each state with a rendering from scratch. */
+function grow(text: string, steps: readonly number[], change: Partial<TextPart> = {}) {
+  let settled = nothingSettled;
+  for (let at = 0, step = 0; at < text.length; step += 1) {
+    at = Math.min(text.length, at + (steps[step % steps.length] ?? 1));
+    const part = whole(text.slice(0, at), change);
+    const next = renderGrowing(part, settled, LIMITS.markdown);
+    expect(next.rendered.markdown).toBe(renderMarkdown(part, true).markdown);
+    expect(next.rendered.summary.slice(0, LIMITS.summary)).toBe(
+      renderMarkdown(part, true).summary.slice(0, LIMITS.summary),
+    );
+    settled = next.settled;
+  }
+  return settled;
+}
+
+const steps = fc.array(fc.integer({ min: 3, max: 160 }), { minLength: 1, maxLength: 20 });
+
+describe('a text that grows', () => {
+  it('is shown as if it were rendered from scratch each time', () => {
+    fc.assert(
+      fc.property(anyText, steps, (text, pieces) => {
+        grow(text, pieces);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('is shown so too where it goes on from the message before', () => {
+    fc.assert(
+      fc.property(
+        markdownText,
+        steps,
+        fc.constantFrom(
+          { prefix: '```ts\n' },
+          { prefix: '**' },
+          { prefix: '| a | b |\n|---|---|\n' },
+          { prefix: '> ' },
+          { dedent: 2 },
+          { dedent: 4, prefix: '```\n' },
+        ),
+        (text, pieces, change) => {
+          grow(text, pieces, change);
+        },
+      ),
+      { numRuns: 10 },
+    );
+  });
+
+  it('is settled up to its last block, its last list item or its last line of code', () => {
+    const settledOf = (text: string) => grow(text, [7]).doc;
+    expect(settledOf('# A\n\nsome words\n\nmore wor')).toBe('# A\n\n');
+    expect(settledOf('# A\n\nsome words\n\nmore words\n')).toBe('# A\n\nsome words\n\n');
+    expect(settledOf('- one\n  - deep\n- two\n- three\n  goes on\n')).toBe('- one\n  - deep\n- two\n');
+    expect(settledOf('Look:\n\n```ts\nconst a = 1;\nconst b = 2;\ncon')).toBe('Look:\n\n```ts\nconst a = 1;\n');
+  });
+
+  it('is not settled where a definition may change what stands above', () => {
+    expect(grow('see [docs][1]\n\nwords\n\n[1]: https://a.example\n\nmore words\n\nand more\n', [5])).toMatchObject({
+      stuck: true,
+    });
+  });
+
+  it('shows a second table in a fence, however long ago the first one was settled', () => {
+    const table = '| a | b |\n|---|---|\n| 1 | 2 |\n\n';
+    const text = `${table}${'words and words\n\n'.repeat(5)}${table}end`;
+    grow(text, [9]);
+    const { rendered } = renderGrowing(whole(text), grow(text, [9]), LIMITS.markdown);
+    expect(rendered.markdown).toContain('```\n| a | b |');
+  });
+});
