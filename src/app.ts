@@ -98,6 +98,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       silenceMs: config.turnSilenceMs,
       staleAfterMs: config.staleAfterMs,
       catchUp: config.catchUp,
+      checks: () => checks(),
     });
     closing.push(
       () => bridge.stop(),

@@ -49,6 +49,8 @@ export interface BridgeParts {
   staleAfterMs?: number;
   /** How what Slack could not deliver is looked for; `null`: it is not. */
   catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
+  /** How Slack, Letta and the store are, for people who look at the Home tab. */
+  checks?: () => readonly Check[];
 }
 
 export interface Bridge {
@@ -118,6 +120,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
     queue,
     onMissed: ({ ts }) => catchUp?.missed(ts),
     onSpoken: (thread) => recent?.note(thread),
+    checks: parts.checks,
+    agents: letta.agents,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
   });
   const history = parts.catchUp && createHistory({ api, identity, tier: parts.catchUp.tier, clock, random, log });

@@ -55,6 +55,7 @@ const PURE = [
   'bridge/policy.ts',
   'bridge/chains.ts',
   'bridge/commands.ts',
+  'bridge/home-view.ts',
   'bridge/inbox.ts',
   'bridge/metric-table.ts',
   'bridge/moved-record.ts',

@@ -5,6 +5,8 @@ import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
 import { helpText, type ParsedCommand, parseBang, parseSlash } from './commands.ts';
 import { DecisionLog } from './decision-log.ts';
+import { HomeDesk, type HomeParts } from './home-desk.ts';
+import type { HomeView } from './home-view.ts';
 import {
   type MessageKey,
   makeMessageKey,
@@ -44,7 +46,7 @@ import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 
-export interface IntakeParts {
+export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   threads: Threads;
   workers: ThreadWorkers;
   surface: Surface;
@@ -82,6 +84,7 @@ export class BridgeIntake implements Intake {
   readonly #desk: CommandDesk;
   readonly #notes: InboundNotes;
   readonly #revisions: RevisionDesk;
+  readonly #home: HomeDesk;
   readonly #decisions: DecisionLog;
 
   constructor(parts: IntakeParts) {
@@ -89,6 +92,7 @@ export class BridgeIntake implements Intake {
     this.#decisions = new DecisionLog(parts.clock.now());
     this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
     this.#notes = new InboundNotes(parts);
+    this.#home = new HomeDesk(parts);
     this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false));
   }
 
@@ -343,15 +347,9 @@ export class BridgeIntake implements Intake {
     return { text, noted: { outcome: 'command' } };
   }
 
-  async home(user: UserId, team: TeamId): Promise<string> {
-    return (await this.#notes.of('home', { user }, this.#home(user, team), ({ noted }) => noted)).text;
-  }
-
-  async #home(user: UserId, team: TeamId): Promise<Answered> {
-    const person = await this.#parts.people.person(user, team);
-    const verdict = can(this.#parts.policies.current(), person, { do: 'home' }, null);
-    if (!verdict.allowed) return refusal(verdict);
-    return { text: helpText(this.#parts.botUser), noted: { outcome: 'shown' } };
+  async home(user: UserId, team: TeamId): Promise<HomeView> {
+    const view = this.#parts.people.person(user, team).then((person) => this.#home.view(person));
+    return this.#notes.of('home', { user }, view, ({ kind }) => ({ outcome: kind === 'open' ? 'shown' : 'refused' }));
   }
 
   /** Slack waits for our ack at most 3 s: what is only courtesy is not waited for. */

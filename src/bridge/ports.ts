@@ -6,6 +6,7 @@ import type {
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
+import type { HomeView } from './home-view.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
@@ -190,8 +191,8 @@ export interface Intake {
   command(command: InboundCommand): Promise<string>;
   /** Resolves when the channel's threads are stored under its new id. */
   channelChanged(change: InboundChannelChange): Promise<void>;
-  /** Text of the App Home tab for this person. */
-  home(user: UserId, team: TeamId): Promise<string>;
+  /** What this person sees in the app's Home tab. */
+  home(user: UserId, team: TeamId): Promise<HomeView>;
 }
 
 /** What a look into a channel or thread found. */

@@ -1,7 +1,8 @@
 import { asBridgeError } from '../errors.ts';
-import { can } from './access.ts';
+import { can, type Place } from './access.ts';
 import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
 import { HeldEvents } from './held-events.ts';
+import type { HomeThread } from './home-view.ts';
 import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
 import {
   type ActionOutcome,
@@ -30,7 +31,7 @@ import type {
 import { ThreadApprovals } from './thread-approvals.ts';
 import { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
-import type { OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { queueText, statusText } from './thread-status.ts';
@@ -60,6 +61,13 @@ export interface WorkerParts {
   silenceMs?: number;
   /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
   staleAfterMs?: number | undefined;
+}
+
+export interface ThreadOverview extends HomeThread {
+  place: Place;
+  requester: UserId;
+  /** Requests that wait for people. */
+  asks: readonly ApprovalRecord[];
 }
 
 /** How long a quiet thread keeps its link to Letta. */
@@ -244,6 +252,17 @@ export class ThreadWorker {
     if (!this.#link.ready) return 'waiting_for_letta';
     const asks = this.openApprovals > 0;
     return asks ? 'waiting_for_people' : 'working';
+  }
+
+  /** The open turn for somebody who looks at all threads; `null` while there is none. */
+  get overview(): ThreadOverview | null {
+    const { record, open, place } = this.#state;
+    if (!record || !open) return null;
+    const { progress } = this;
+    const doing = progress === 'none' ? 'ending' : progress === 'prepared' ? 'waiting_for_letta' : progress;
+    const asks = record.approvals.filter(({ state }) => state.state === 'open');
+    const { address } = record;
+    return { address, place, requester: open.requester, doing, queued: this.waiting, since: open.startedAt, asks };
   }
 
   /** From now on nothing begins here; what runs goes on. */

@@ -1,7 +1,7 @@
 import type { ThreadKey, UserId } from './ids.ts';
 import type { Clock } from './ports.ts';
 import type { ThreadRecord } from './thread-record.ts';
-import { ThreadWorker, type WorkerParts } from './thread-worker.ts';
+import { type ThreadOverview, ThreadWorker, type WorkerParts } from './thread-worker.ts';
 
 /** What was still open when a drain ended. */
 export interface LeftOpen {
@@ -62,6 +62,11 @@ export class ThreadWorkers {
     let waiting = 0;
     for (const worker of this.#workers.values()) waiting += worker.waiting;
     return waiting;
+  }
+
+  /** Of every thread with an open turn. */
+  overviews(): ThreadOverview[] {
+    return [...this.#workers.values()].flatMap(({ overview }) => (overview ? [overview] : []));
   }
 
   /** Threads in which something happens. */

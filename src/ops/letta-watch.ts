@@ -1,3 +1,4 @@
+import type { HomeAgent } from '../bridge/home-view.ts';
 import type { AgentGateway, Metrics } from '../bridge/ports.ts';
 import type { Check } from './health.ts';
 
@@ -5,7 +6,11 @@ export interface LettaWatch {
   /** The same gateway, listened to. */
   gateway: AgentGateway;
   check(): Check;
+  /** Which agents answered of late, and where; the latest first. */
+  agents(): readonly HomeAgent[];
 }
+
+const AGENTS_KEPT = 5;
 
 /** Codes that no retry heals and that hit every thread: the bridge as it is set up can answer nobody. */
 const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_invalid']);
@@ -17,6 +22,11 @@ const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_inval
 export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch {
   let state = 'not asked yet';
   let ok = true;
+  let agents: HomeAgent[] = [];
+  const heard = (agent: HomeAgent) => {
+    const others = agents.filter(({ agentId, device }) => agentId !== agent.agentId || device !== agent.device);
+    agents = [agent, ...others].slice(0, AGENTS_KEPT);
+  };
   return {
     gateway: {
       connect(options, onEvent) {
@@ -25,6 +35,8 @@ export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch 
             if (event.reconnected) metrics.count('letta_reconnects');
             state = 'reachable';
             ok = true;
+            const { runtime, deviceName: device, workingDirectory } = event;
+            heard({ agentId: runtime.agentId, device, workingDirectory });
           } else if (event.type === 'unavailable') {
             state = event.code;
             ok = !BROKEN.has(event.code);
@@ -34,5 +46,6 @@ export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch 
       },
     },
     check: () => ({ name: 'letta', ok, state }),
+    agents: () => agents,
   };
 }

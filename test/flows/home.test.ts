@@ -8,19 +8,34 @@ afterEach(async () => {
   sandbox = null;
 });
 
-async function homeOf(user: string): Promise<string> {
+async function start(): Promise<Sandbox> {
   sandbox ??= await startSandbox({ port: 0, limits: 'on', letta: 'app-server', env: {}, log: () => undefined });
-  const { control } = sandbox.slack;
-  await control.openHome({ user, tab: 'home' });
-  for (let tries = 0; tries < 200; tries += 1) {
-    const { home } = control.views(user);
-    if (home) return JSON.stringify(home);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  return sandbox;
+}
+
+/** Opens the Home tab until it shows all of `words`: it is drawn anew each time it is opened. */
+async function homeShows(user: string, words: readonly string[]): Promise<string> {
+  const { control } = (await start()).slack;
+  let shown = '';
+  for (let tries = 0; tries < 100; tries += 1) {
+    await control.openHome({ user, tab: 'home' });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    shown = JSON.stringify(control.views(user).home ?? '');
+    if (words.every((word) => shown.includes(word))) return shown;
   }
-  throw new Error('the Home tab stayed empty');
+  throw new Error(`the Home tab does not show ${words.join(', ')}: ${shown}`);
 }
 
 it('the Home tab says how to begin, and to those who may not, why not', async () => {
-  expect(await homeOf('U01ALICE')).toContain('/agent status');
-  expect(await homeOf('U04GUEST')).toContain('Guests may not use');
+  await homeShows('U01ALICE', ['/agent status', 'Nothing of yours is running.', 'slack: connected']);
+  await homeShows('U04GUEST', ['Guests may not use']);
+});
+
+it('the Home tab shows the reader’s own threads and what waits for them, and nobody else’s', async () => {
+  const { control } = (await start()).slack;
+  const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash touch x' });
+  const link = `/archives/C01GEN/p${ts.replace('.', '')}|thread>`;
+  await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waits for an answer', link]);
+  const bobs = await homeShows('U02BOB', ['Nothing of yours is running.']);
+  expect(bobs).not.toContain('touch x');
 });

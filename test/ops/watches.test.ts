@@ -65,6 +65,20 @@ describe('the store', () => {
   });
 });
 
+function answered(agentId: string, deviceName: string | null, reconnected = false): ConnectionEvent {
+  return {
+    type: 'ready',
+    runtime: { agentId, conversationId: 'conv-1', deviceId: null },
+    deviceName,
+    workingDirectory: '/srv',
+    loop: 'idle',
+    activeRunIds: [],
+    clientMessageIdsByRun: {},
+    approvals: [],
+    reconnected,
+  };
+}
+
 describe('Letta', () => {
   function setUp() {
     let tell: (event: AgentEvent | ConnectionEvent) => void = () => undefined;
@@ -89,9 +103,15 @@ describe('Letta', () => {
     expect(heard).toEqual(['unavailable']);
   });
 
+  it('is named by the agents that answered last, the latest first, each once', () => {
+    const { watch, tell } = setUp();
+    for (const n of [1, 2, 3, 4, 5, 6, 7, 3]) tell(answered(`agent-${n}`, 'build-box'));
+    expect(watch.agents().map(({ agentId }) => agentId.at(-1))).toEqual(['3', '7', '6', '5', '4']);
+  });
+
   it('that came back counts as one reconnect, the first time as none', () => {
     const { metrics, tell } = setUp();
-    const ready = (reconnected: boolean) => ({ type: 'ready', reconnected }) as ConnectionEvent;
+    const ready = (reconnected: boolean) => answered('agent-1', 'build-box', reconnected);
     tell(ready(false));
     expect(metrics.value('letta_reconnects')).toBe(0);
     tell({ type: 'lost', reason: 'closed', turnsDie: true });

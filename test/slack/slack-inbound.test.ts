@@ -349,7 +349,7 @@ describe('commands and Home', () => {
   test('the Home tab is drawn when it is opened', async () => {
     const { slack } = await story();
     await slack.control.openHome({ user: 'U01ALICE', tab: 'home' });
-    await until(() => expect(JSON.stringify(slack.control.views('U01ALICE').home)).toContain('*Threads*: none'));
+    await until(() => expect(JSON.stringify(slack.control.views('U01ALICE').home)).toContain('Hello <@U01ALICE>'));
   });
 });
 

@@ -1,3 +1,4 @@
+import type { HomeView } from '../../src/bridge/home-view.ts';
 import type {
   ActionOutcome,
   InboundAction,
@@ -83,7 +84,7 @@ export class RecordingIntake implements Intake {
     this.#fail();
   }
 
-  home(user: string): Promise<string> {
-    return Promise.resolve(`Hello <@${user}>\n\n**Threads**: none`);
+  home(user: string): Promise<HomeView> {
+    return Promise.resolve({ kind: 'refused', notice: `Hello <@${user}>` });
   }
 }

@@ -1,0 +1,57 @@
+import { can } from './access.ts';
+import { helpText } from './commands.ts';
+import type { HomeAgent, HomeCheck, HomeView } from './home-view.ts';
+import type { UserId } from './ids.ts';
+import type { KillSwitch } from './kill-switch.ts';
+import type { PolicyBook } from './policy.ts';
+import type { Person } from './ports.ts';
+import type { ThreadWorkers } from './thread-workers.ts';
+
+export interface HomeParts {
+  workers: ThreadWorkers;
+  policies: PolicyBook;
+  killSwitch: KillSwitch;
+  botUser: UserId;
+  /** What must be well for the bridge to hear and answer; left out: nothing is said of it. */
+  checks?: (() => readonly HomeCheck[]) | undefined;
+  /** Which agents answered of late. */
+  agents?: (() => readonly HomeAgent[]) | undefined;
+}
+
+/** What a person sees in the app's Home tab: theirs only, out of the threads in which something happens. */
+export class HomeDesk {
+  readonly #parts: HomeParts;
+
+  constructor(parts: HomeParts) {
+    this.#parts = parts;
+  }
+
+  view(person: Person): HomeView {
+    const { policies, workers, killSwitch, botUser, checks, agents } = this.#parts;
+    const policy = policies.current();
+    const verdict = can(policy, person, { do: 'home' }, null);
+    if (!verdict.allowed) return { kind: 'refused', notice: verdict.notice };
+    const open = workers.overviews();
+    const approvals = open.flatMap(({ address, place, asks }) =>
+      asks
+        .filter(({ tool, requester }) => {
+          const doing = tool === 'AskUserQuestion' ? 'answer' : 'decide';
+          return can(policy, person, { do: doing, requester }, place).allowed;
+        })
+        .map(({ tool, title, askedAt }) => ({ address, tool, title, askedAt })),
+    );
+    const threads = open
+      .filter(({ requester }) => requester === person.id)
+      .map(({ address, doing, queued, since }) => ({ address, doing, queued, since }))
+      .toSorted((a, b) => b.since - a.since);
+    return {
+      kind: 'open',
+      paused: killSwitch.notice,
+      checks: checks?.() ?? [],
+      agents: agents?.() ?? [],
+      approvals: approvals.toSorted((a, b) => a.askedAt - b.askedAt),
+      threads,
+      help: helpText(botUser),
+    };
+  }
+}
