@@ -1,7 +1,12 @@
-import { closedPolicy, type Policy } from './bridge/policy.ts';
+import { readFileSync } from 'node:fs';
+import type { Policy } from './bridge/policy.ts';
 import { BridgeError } from './errors.ts';
+import { type ConfigProblem, type Reading, readPolicy } from './policy-config.ts';
+
 import * as check from './setting-checks.ts';
 import { defaultOf, type SettingName } from './settings.ts';
+
+export type { ConfigProblem };
 
 export interface Config {
   slack: {
@@ -32,15 +37,6 @@ export interface Config {
   port: number | null;
 }
 
-export interface ConfigProblem {
-  /** One name, or several that contradict each other: `A and B`. */
-  setting: string;
-  /** What is wrong, without the value where that is secret. */
-  problem: string;
-  /** What to do about it: a sentence. */
-  fix: string;
-}
-
 /** All that is wrong with the configuration at once. */
 export class ConfigError extends BridgeError {
   readonly problems: readonly ConfigProblem[];
@@ -54,8 +50,27 @@ export class ConfigError extends BridgeError {
 
 const HTTP_PORT = 3000;
 
-/** Reads the whole configuration. @throws ConfigError with every problem there is. */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+/** A file's text; `null` when there is none of that name. */
+export type ReadText = (path: string) => string | null;
+
+/** As {@link ReadText}, from the disk. Throws what else goes wrong. */
+const readTextFile: ReadText = (path) => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+};
+
+/**
+ * Reads the whole configuration: the environment, and the policy file that it names.
+ * @throws ConfigError with every problem there is.
+ */
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  readText: ReadText = readTextFile,
+): Config {
   const problems: ConfigProblem[] = [];
   const complain = (setting: string, problem: string, fix: string) => {
     problems.push({ setting, problem, fix });
@@ -71,6 +86,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     return null;
   };
   const withDefault = (name: SettingName): string => read(name) ?? defaultOf(name);
+  const reading = { checked, withDefault, complain, isSet: (name: SettingName) => isSet(env, name) };
 
   const botToken = checked('SLACK_BOT_TOKEN', check.botTokenShape);
   if (!isSet(env, 'SLACK_BOT_TOKEN')) {
@@ -98,38 +114,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     );
   }
 
-  const users = checked('SLACK_ALLOWED_USERS', check.allowedUsers);
-  if (!isSet(env, 'SLACK_ALLOWED_USERS')) {
-    complain(
-      'SLACK_ALLOWED_USERS',
-      'is missing, and without it nobody may speak to the bot',
-      'Set it to user ids (U…), or to members for every full member of the workspace.',
-    );
-  }
-  const channels = checked('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
-  if (!isSet(env, 'SLACK_ALLOWED_CHANNELS')) {
-    complain(
-      'SLACK_ALLOWED_CHANNELS',
-      'is missing, and without it the bot may be used nowhere',
-      'Set it to channel ids (C…) and dm, or to * for everywhere.',
-    );
-  }
-
-  const letta = readLetta(checked, withDefault, (name) => isSet(env, name), complain);
+  const policy = readPolicy(reading, readText);
+  const letta = readLetta(reading);
   const agentId = checked('LETTA_AGENT_ID', check.agentIdShape);
-  const permissions = checked('PERMISSIONS', check.permissionsShape, withDefault('PERMISSIONS'));
-  const approvers = checked('APPROVERS', check.approversShape, withDefault('APPROVERS'));
-  const selfApproval = checked('SELF_APPROVAL', check.allowOrDeny, withDefault('SELF_APPROVAL'));
-  const admins = isSet(env, 'ADMINS') ? checked('ADMINS', check.peopleShape) : closedPolicy.admins;
-  const verbosity = checked('VERBOSITY', check.verbosityShape, withDefault('VERBOSITY'));
-  const showReasoning = checked('SHOW_REASONING', check.onOrOff, withDefault('SHOW_REASONING'));
-  if (approvers && selfApproval === false && approvers.ids.length + approvers.groups.length === 0) {
-    complain(
-      'APPROVERS and SELF_APPROVAL',
-      'leave nobody who may decide',
-      'Name people or user groups in APPROVERS, or set SELF_APPROVAL=allow.',
-    );
-  }
   const store = checked('STORE', check.storeShape, withDefault('STORE'));
   const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
   const perThread = checked('QUEUE_PER_THREAD', check.queueSize, withDefault('QUEUE_PER_THREAD'));
@@ -148,10 +135,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
   if (
     problems.length > 0 ||
-    !(botToken && apiUrl && mode && users && channels && letta && store && logLevel) ||
-    !(permissions && approvers && admins && verbosity) ||
-    selfApproval === null ||
-    showReasoning === null ||
+    !(botToken && apiUrl && mode && letta && policy && store && logLevel) ||
     !(perThread && total && turnSilenceMs) ||
     drainMs === null ||
     !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
@@ -162,13 +146,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     slack: { botToken, apiUrl: apiUrl.endsWith('/') ? apiUrl : `${apiUrl}/`, mode },
     letta,
     agentId,
-    policy: {
-      ...closedPolicy,
-      users,
-      channels,
-      admins,
-      defaults: { ...closedPolicy.defaults, permissions, approvers, selfApproval, verbosity, showReasoning },
-    },
+    policy,
     store,
     staleAfterMs,
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
@@ -203,9 +181,6 @@ export function secretsOf(config: Config): string[] {
   return [slack.botToken, of, ...(lettas === null ? [] : [lettas])];
 }
 
-type Complain = (setting: string, problem: string, fix: string) => void;
-type Checked = <T>(name: SettingName, shape: check.Check<T>, value?: string | null) => T | null;
-
 /** Whether somebody meant to set it; an empty value (an unfilled line of `.env`) does not count. */
 function isSet(env: Readonly<Record<string, string | undefined>>, name: string): boolean {
   return (env[name] ?? '').trim() !== '';
@@ -214,7 +189,7 @@ function isSet(env: Readonly<Record<string, string | undefined>>, name: string):
 function readSetting(
   env: Readonly<Record<string, string | undefined>>,
   name: SettingName,
-  complain: Complain,
+  complain: Reading['complain'],
 ): string | null {
   if (!isSet(env, name)) return null;
   const value = (env[name] ?? '').trim();
@@ -225,12 +200,7 @@ function readSetting(
   return value;
 }
 
-function readLetta(
-  checked: Checked,
-  withDefault: (name: SettingName) => string,
-  isGiven: (name: SettingName) => boolean,
-  complain: Complain,
-): Config['letta'] | null {
+function readLetta({ checked, withDefault, isSet: isGiven, complain }: Reading): Config['letta'] | null {
   const apiKey = checked('LETTA_API_KEY', check.word);
   const baseUrl = checked('LETTA_BASE_URL', check.webUrl, withDefault('LETTA_BASE_URL'));
   const environment = checked('LETTA_ENVIRONMENT', check.anyText);

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { type App, startApp } from './app.ts';
+import type { Policy } from './bridge/policy.ts';
 import { systemClock, systemRandom } from './clock.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
 import { createPromMetrics } from './ops/metrics.ts';
+import { reloadPolicy } from './policy-reload.ts';
 
 /** What no retry heals: the operator must change something. */
 const EXIT_CONFIG = 2;
@@ -48,6 +50,13 @@ function end(code: number): void {
   );
 }
 
+/** Read while the bridge is still starting. */
+let newPolicy: Policy | null = null;
+
+process.on('SIGHUP', () => {
+  newPolicy = reloadPolicy(process.env, log) ?? newPolicy;
+  if (newPolicy) app?.usePolicy(newPolicy);
+});
 process.on('SIGTERM', () => stop('SIGTERM'));
 process.on('SIGINT', () => stop('SIGINT'));
 // Node keeps SIGUSR1 for its inspector.
@@ -65,6 +74,7 @@ process.on('unhandledRejection', (error) => {
 try {
   const world = { clock: systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
   app = await startApp(config, world, starting.signal);
+  if (newPolicy) app.usePolicy(newPolicy);
   app.refused.then((error) => {
     if (stopping) return;
     log.error(

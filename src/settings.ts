@@ -32,14 +32,20 @@ export const SETTINGS = [
   {
     name: 'SLACK_ALLOWED_USERS',
     description:
-      'Who may use the bot, separated by commas: user ids, user groups (`S…`), `members` (full members of the workspace), `*` (the same). Guests, people of other organisations and bots only by id. Required.',
+      'Who may use the bot, separated by commas: user ids, user groups (`S…`), `members` (full members of the workspace), `*` (the same). Guests, people of other organisations and bots only by id. Required here or in the policy file.',
     default: null,
   },
   {
     name: 'SLACK_ALLOWED_CHANNELS',
     description:
-      'Where the bot may be used, separated by commas: channel ids, `dm` (direct messages), `*` (everywhere). Required.',
+      'Where the bot may be used, separated by commas: channel ids, `dm` (direct messages), `*` (everywhere, but channels that other organisations share only by id). Required here or in the policy file.',
     default: null,
+  },
+  {
+    name: 'POLICY',
+    description:
+      'File with the policy: who, where, what differs from channel to channel, bots and limits (`policy.example.yml`). Without this setting it need not be there.',
+    default: './policy.yml',
   },
   {
     name: 'SLACK_API_URL',

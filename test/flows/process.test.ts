@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'vitest';
 import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
 import { startSlack } from '../../src/sandbox/slack/server.ts';
@@ -60,6 +63,38 @@ describe.concurrent('the process', () => {
     context.expect(shown()).not.toContain('[Stop]');
     context.expect(log()).toContain('running turns were let end; what is left waits on disk');
     context.expect(control.state().connections).toEqual([]);
+  });
+
+  it('told to read the policy again serves those whom it names now, and keeps the old one when the new one is wrong', {
+    timeout: 60_000,
+  }, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'policy-'));
+    context.onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'policy.yml');
+    writeFileSync(file, 'users: [U02BOB]\nchannels: [C01GEN]\nadmins: [U03CARA]\n');
+    const here = { POLICY: file, SLACK_ALLOWED_USERS: '', SLACK_ALLOWED_CHANNELS: '' };
+    const { child, control, log, say, shown } = await startProcess(context, here);
+    const refusals = () =>
+      control
+        .messages('C01GEN', { user: 'U01ALICE' })
+        .filter(({ ephemeral, text }) => ephemeral && text.includes('You may not use this agent. Ask <@U03CARA>.'));
+    await say('@agent slow 1 words');
+    await until(() => refusals().length === 1, log);
+    context.expect(shown()).not.toContain('word1');
+
+    writeFileSync(file, 'users: [alice]\nchannels: [C01GEN]\nlisten: always\n');
+    child.kill('SIGHUP');
+    await until(() => log().includes('the policy is not valid; the one before stays'), log);
+    await until(() => log().includes('policy.yml:3 listen'), log);
+    context.expect(log()).toContain('policy.yml:1 users');
+    await say('@agent slow 1 words');
+    await until(() => refusals().length === 2, log);
+
+    writeFileSync(file, 'users: [U01ALICE]\nchannels: [C01GEN]\n');
+    child.kill('SIGHUP');
+    await until(() => log().includes('the policy was read again'), log);
+    await say('@agent slow 1 words');
+    await until(() => shown().includes('word1'), shown);
   });
 
   it('told twice exits at once', { timeout: 60_000 }, async (context) => {
