@@ -1,5 +1,5 @@
 import type { TruthTurn } from './letta-turn.ts';
-import type { Written } from './people.ts';
+import type { Click, Written } from './people.ts';
 import { BOT, type SlackMessage, visibleText } from './slack.ts';
 import { readRecord, type World } from './world.ts';
 
@@ -89,6 +89,9 @@ function clicksOf({ people, offers }: World, key: string, action: string) {
   );
 }
 
+/** From a click to its row on disk and to Letta, at most. */
+const CLICK_MS = 30_000;
+
 /** The person was told that it counts, or has no answer. */
 const COUNTED: ReadonlySet<string> = new Set(['decided', 'given', 'failed']);
 
@@ -152,6 +155,8 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
     let latest = 0;
     for (const message of messages) {
       const owner = shown.get(message.metadata?.turn ?? '') ?? null;
+      const sub = /\d+sub\d+z/.exec(visibleText(message));
+      if (sub) story.violation(`${sub[0]} of a subagent is shown in ${place}`);
       for (const found of visibleText(message).matchAll(/t(\d+)w(\d+)z/g)) {
         const word = { turn: Number(found[1]), at: Number(found[2]), shown: owner };
         const words = visible.get(word.turn) ?? [];
@@ -216,7 +221,7 @@ function judgeOrder({ people, letta, stored, story, offers }: World): void {
   }
 }
 
-function judgeApprovals({ people, letta, story }: World): void {
+function judgeApprovals({ people, letta, story, staleAfterMs }: World): void {
   const decided = new Map<string, string>();
   for (const click of people.clicks) {
     if (click.behavior === null || click.result !== 'decided') continue;
@@ -229,19 +234,23 @@ function judgeApprovals({ people, letta, story }: World): void {
     decided.set(click.token, click.behavior);
   }
   const heard = new Set<string>();
-  for (const { about, behavior } of letta.decisions) {
+  for (const { abouts, behavior, at } of letta.decisions) {
+    const about = abouts[0] ?? '';
     if (heard.has(about)) story.violation(`Letta was told twice about ${about}`);
     heard.add(about);
+    const isAbout = (click: Click) => abouts.includes(click.about ?? '');
     const backing = people.clicks.filter(
-      (click) => click.about === about && click.behavior === behavior && click.asks.includes(click.user),
+      (click) => isAbout(click) && click.behavior === behavior && click.asks.includes(click.user),
     );
-    const given = backing.some(
-      (click) => click.result === 'decided' || click.result === 'given' || click.result === 'failed',
-    );
-    if (!given) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
+    const given = backing.filter((click) => COUNTED.has(click.result));
+    if (given.length === 0) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
+    const age = at - Math.max(...given.map((click) => click.at));
+    if (given.length > 0 && age > staleAfterMs + CLICK_MS)
+      story.violation(`Letta heard ${behavior} about ${about} ${Math.round(age / 1000)} s after the click`);
     const other = people.clicks.find(
       (click) =>
-        click.about === about &&
+        abouts.length === 1 &&
+        isAbout(click) &&
         click.result === 'decided' &&
         click.behavior !== null &&
         !click.behavior.startsWith('answer') &&

@@ -17,7 +17,8 @@ export interface Host {
   emit(conversation: SimConversation, type: string, body: Json): void;
   listeners(conversation: SimConversation): number;
   truth: TruthTurn[];
-  decisions: { about: string; conversation: string; behavior: string; at: number }[];
+  /** What clients decided: `abouts` are what it may have been about, last first. */
+  decisions: { abouts: string[]; conversation: string; behavior: string; at: number }[];
   /** Whether somebody asked for a message to be sent again that may have run. */
   mayRunAgain(name: string): boolean;
   /** Told of each message that a turn is given to answer. */
@@ -29,6 +30,8 @@ export interface Pending {
   requestId: string;
   request: Json;
   about: string;
+  /** What the same id was about before the request was changed, and when the bridge heard that it was. */
+  before: { about: string; heardAt: number | null } | null;
   turn: SimTurn;
   resolve(decision: { allow: boolean; message: string; input: Json | null }): void;
 }
@@ -44,6 +47,8 @@ interface QueueItem {
 const UNTRACKED_MS = 30;
 const TIED_RUNS = 32;
 const NOTIFICATION_ID = 'auto-';
+/** So long after a request was changed a decision about its old form may still be on its way, slow disks included. */
+const CROSSED_MS = 15_000;
 
 /** One conversation: its history, its queue, its turn. */
 export class SimConversation {
@@ -61,6 +66,7 @@ export class SimConversation {
   #queue: QueueItem[] = [];
   #queued = 0;
   #background: Json[] = [];
+  #subagents: Json[] = [];
   #untrackedUntil = 0;
   /** After an abort or a restart the next input goes through the queue. */
   #interrupted = false;
@@ -79,7 +85,7 @@ export class SimConversation {
 
   get busy(): boolean {
     const waiting = this.#queue.length > 0 && this.host.listeners(this) > 0;
-    return this.#turn !== null || waiting || this.#background.length > 0;
+    return this.#turn !== null || waiting || this.#background.length > 0 || this.#subagents.length > 0;
   }
 
   /** What runs was not asked for by people. */
@@ -148,7 +154,7 @@ export class SimConversation {
     tell('update_device_status', this.#deviceBody());
     tell('update_loop_status', this.#loopBody());
     tell('update_queue', this.#queueBody());
-    tell('update_subagent_state', { subagents: [] });
+    tell('update_subagent_state', { subagents: this.#subagents });
     this.wake();
   }
 
@@ -203,6 +209,43 @@ export class SimConversation {
       if (!this.#background.includes(process)) return;
       this.#background = this.#background.filter((other) => other !== process);
       this.showDevice();
+      this.notify();
+    });
+  }
+
+  /** A subagent: what it says comes under this runtime, marked as its own, and may end while a turn runs (PROTOCOL.md 13). */
+  delegate(ms: number): void {
+    const { clock, chance } = this.host;
+    const epoch = this.#epoch;
+    const id = `subagent-${this.host.nextItem()}`;
+    const show = (status: string) => {
+      const others = this.#subagents.filter((other) => other.subagent_id !== id);
+      const now = { subagent_id: id, subagent_type: 'general', description: 'helps', status };
+      this.#subagents = status === 'running' ? [...others, now] : others;
+      this.emit('update_subagent_state', { subagents: [...others, now] });
+    };
+    const later = (part: number, run: () => void) =>
+      clock.after(ms * part, () => {
+        if (this.#epoch === epoch) run();
+      });
+    const say = (seq: number, fields: Json) => {
+      const delta = { type: 'message', run_id: 'local-run-1', seq_id: seq, ...fields };
+      this.emit('stream_delta', { delta, subagent_id: id });
+    };
+    show('running');
+    const words = 1 + chance.int(4);
+    for (let word = 1; word <= words; word += 1) {
+      const text = `${id.replace(/\D/g, '')}sub${word}z `;
+      const fields = {
+        id: `ui-msg-${chance.int(40)}`,
+        message_type: 'assistant_message',
+        content: [{ type: 'text', text }],
+      };
+      later(word / (words + 2), () => say(word, fields));
+    }
+    later((words + 1) / (words + 2), () => say(words + 1, { message_type: 'stop_reason', stop_reason: 'end_turn' }));
+    later(1, () => {
+      show('completed');
       this.notify();
     });
   }
@@ -280,7 +323,10 @@ export class SimConversation {
 
   #takeIn({ clientId, content }: { clientId: string; content: string }, truth: TruthTurn | null): void {
     const { host } = this;
-    for (const name of carriedIn(content)) {
+    const names = carriedIn(content);
+    const inOrder = names.toSorted((a, b) => Number(a.slice(3, -1)) - Number(b.slice(3, -1)));
+    if (inOrder.join() !== names.join()) host.story.violation(`${names.join(' ')} are not in the order of Slack`);
+    for (const name of names) {
       const before = host.truth.find((turn) => turn.carried.includes(name));
       if (before && !host.mayRunAgain(name))
         host.story.violation(`${name} ran in turn ${before.n} and again in ${truth?.n}`);
@@ -314,13 +360,35 @@ export class SimConversation {
       blocked_path: null,
     };
     return new Promise((resolve) => {
-      this.#pending = { requestId: `perm-${call.id}`, request, about, turn, resolve };
+      this.#pending = { requestId: `perm-${call.id}`, request, about, before: null, turn, resolve };
       this.host.story.add('letta', `asks perm-${call.id} about ${about} in turn ${turn.truth.n}`);
       this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
       this.emit('control_request', this.#requestBody(this.#pending));
       this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
       this.showDevice();
+      if (call.name === 'Bash' && this.host.chance.chance(0.05)) this.#changeLater(this.#pending, call);
     });
+  }
+
+  /** The id is the model's (PROTOCOL.md 9): now and then it comes to mean something else while people look at it. */
+  #changeLater(pending: Pending, call: ToolCall): void {
+    const { clock, chance, story } = this.host;
+    clock.after(chance.between(200, 8_000), () => {
+      if (this.#pending !== pending) return;
+      pending.before = { about: pending.about, heardAt: null };
+      pending.about = `perm${this.host.nextItem().replace(/\D/g, '')}z`;
+      call.input = { ...call.input, command: `touch ${pending.about}` };
+      pending.request = { ...pending.request, input: call.input };
+      story.add('letta', `asks ${pending.requestId} anew, about ${pending.about} instead of ${pending.before.about}`);
+      this.emit('control_request', this.#requestBody(pending));
+      this.showDevice();
+    });
+  }
+
+  /** The bridge has heard a request. */
+  heardRequest(request: string): void {
+    const pending = this.#pending;
+    if (pending?.before && request.includes(pending.about)) pending.before.heardAt ??= this.host.clock.now();
   }
 
   #requestBody({ requestId, request }: Pending): Json {
@@ -333,13 +401,17 @@ export class SimConversation {
     const nothing = { accepted: false, go: () => undefined };
     if (!pending || pending.requestId !== requestId) return nothing;
     this.#pending = null;
+    const { before } = pending;
+    // An answer that crossed the change on its way was given to what was shown.
+    const crossed = before && (before.heardAt === null || this.host.clock.now() - before.heardAt < CROSSED_MS);
     const { about } = pending;
     const allow = decision.behavior === 'allow';
     const updated = (decision.updated_input as Json | undefined) ?? null;
     const answers = JSON.stringify((updated?.answers as Json | undefined) ?? null);
     const behavior = updated ? `answer ${answers}` : String(decision.behavior);
     this.host.story.add('letta', `takes ${behavior} for ${about}`);
-    this.host.decisions.push({ about, conversation: this.id, behavior, at: this.host.clock.now() });
+    const abouts = crossed ? [about, before.about] : [about];
+    this.host.decisions.push({ abouts, conversation: this.id, behavior, at: this.host.clock.now() });
     const go = () => {
       this.emit('update_loop_status', this.#loopBody());
       this.showDevice();
@@ -405,6 +477,7 @@ export class SimConversation {
     this.#die(keepsPartial);
     this.#queue = [];
     this.#background = [];
+    this.#subagents = [];
     this.#tied.clear();
     this.#epoch += 1;
     this.#pumping = false;

@@ -13,6 +13,8 @@ export interface LaneParts {
   handlers: LaneHandlers;
   /** What the client sent, as the server gets it. */
   receive(lane: SimLane, frame: Json): void;
+  /** The client has heard a frame. */
+  heard(frame: Json): void;
   /** The server knows that the client has gone. */
   gone(lane: SimLane): void;
 }
@@ -87,7 +89,9 @@ export class SimLane {
     this.#downAt = Math.max(this.#downAt, clock.now() + chance.between(0, 8));
     clock.after(this.#downAt - clock.now(), () =>
       this.#unlessFrozen(() => {
-        if (!this.#closed && this.#open) handlers.message(text);
+        if (this.#closed || !this.#open) return;
+        handlers.message(text);
+        this.#parts.heard(frame);
       }),
     );
   }

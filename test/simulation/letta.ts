@@ -100,12 +100,19 @@ export class SimLetta implements Host {
         endpoint,
         handlers,
         receive: (from, frame) => this.#receive(from, frame),
+        heard: (frame) => this.#heardBy(frame),
         gone: (from) => this.#gone(from),
       });
       this.dialled.add(lane);
       clock.after(chance.between(5, 60), () => this.#accept(lane));
       return { send: (text) => lane.send(text), close: () => lane.close() };
     };
+  }
+
+  #heardBy(frame: Json) {
+    if (frame.type !== 'control_request') return;
+    const { conversation_id: id } = frame.runtime as Json;
+    this.conversations.get(String(id))?.heardRequest(JSON.stringify(frame.request));
   }
 
   #accept(lane: SimLane) {
@@ -430,7 +437,9 @@ export class SimLetta implements Host {
     const conversation = this.chance.pick(all);
     if (this.chance.chance(0.6)) {
       this.story.add('letta', `a background task begins in ${conversation.id}`);
-      conversation.work(this.chance.between(500, 30_000));
+      const ms = this.chance.between(500, 30_000);
+      if (this.chance.chance(0.3)) conversation.delegate(ms);
+      else conversation.work(ms);
     } else if (this.listeners(conversation) > 0) {
       this.story.add('letta', `a task of ${conversation.id} is done`);
       conversation.notify();

@@ -32,6 +32,7 @@ export interface Click {
   behavior: string | null;
   /** Who the card asks. */
   asks: string[];
+  at: number;
   result: string;
 }
 
@@ -210,7 +211,16 @@ export class SimPeople {
       answer_in_words: `answer {"Which ${about}?":"Green"}`,
     };
     const behavior = behaviors[parsed.name] ?? null;
-    const click: Click = { token, action: parsed.name, user, about, behavior, asks: asksOf(message), result: 'lost' };
+    const click: Click = {
+      token,
+      action: parsed.name,
+      user,
+      about,
+      behavior,
+      asks: asksOf(message),
+      at: this.#clock.now(),
+      result: 'lost',
+    };
     this.clicks.push(click);
     this.#story.add(user, `clicks ${parsed.name}${about ? ` on ${about}` : ''}`);
     this.#outbound.click(click, {

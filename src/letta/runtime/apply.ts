@@ -110,11 +110,18 @@ function applyControlRequest(work: Work, frame: FrameOf<'control_request'>): voi
   ask(work, approvalRequest(frame.request_id, frame.request), stamp);
 }
 
+/** Asked anew under the same id with another input, it is told again: nobody may decide what they were not shown. */
 function ask(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
   const { approvals } = work.state.connection;
-  if (approvals.some((approval) => approval.request.requestId === request.requestId)) return;
-  change(work, { approvals: [...approvals, { request, stamp }] });
+  const isSame = ({ request: known }: OpenApproval) => known.requestId === request.requestId;
+  const known = approvals.find(isSame);
+  if (known && (isBefore(stamp, known.stamp) || sameInput(known.request, request))) return;
+  change(work, { approvals: [...approvals.filter((approval) => !isSame(approval)), { request, stamp }] });
   emit(work, { type: 'approval-asked', request });
+}
+
+function sameInput(a: ApprovalRequest, b: ApprovalRequest): boolean {
+  return a.tool === b.tool && JSON.stringify(a.input) === JSON.stringify(b.input);
 }
 
 function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {

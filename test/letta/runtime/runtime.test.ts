@@ -459,6 +459,21 @@ describe('approvals', () => {
     ]);
   });
 
+  it('a request that comes again under its id with another input is told again, the older one not', () => {
+    const asked = (eventSeq: number, command: string) => {
+      const frame = asks(eventSeq, 'perm-1');
+      if (frame.type !== 'frame' || frame.frame.type !== 'control_request') throw new Error('it asks');
+      const request = { ...frame.frame.request, input: { command } };
+      return { ...frame, frame: { ...frame.frame, request } } as RuntimeInput;
+    };
+    const { events, now } = start(opened(), device(1), asked(5, 'ls'));
+    const told = events(asked(8, 'rm'), asked(9, 'rm'), asked(6, 'ls'));
+    expect(told).toMatchObject([
+      { type: 'approval-asked', request: { requestId: 'perm-1', input: { command: 'rm' } } },
+    ]);
+    expect(now().approvals.map((approval) => approval.input)).toEqual([{ command: 'rm' }]);
+  });
+
   it('an older list does not close a newer request', () => {
     const { events, now } = start(opened(), device(1), asks(5, 'perm-1'));
     expect(events(device(3, [], { current_working_directory: '/other' }))).toEqual([
