@@ -70,6 +70,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const storeWatch = watchStore({ ...store, clock, log });
     closing.push(storeWatch.stop);
     const { threads } = storeWatch;
+    const keepsDetails = config.retentionMs > 0;
+    // With nothing to be kept, what an earlier setting kept is deleted.
+    store.details.start(config.retentionMs);
 
     const { botToken, apiUrl } = config.slack;
     const tokenWatch = watchToken({
@@ -88,7 +91,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       metrics,
       api,
       identity,
-      store: { threads, choices: store.choices, moves: store.threads },
+      store: { threads, choices: store.choices, moves: store.threads, ...(keepsDetails && { details: store.details }) },
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
       target: config.letta,

@@ -22,6 +22,8 @@ export interface Config {
   agentId: string | null;
   policy: Policy;
   store: string;
+  /** ms that it is kept what finished turns did; 0: not at all. */
+  retentionMs: number;
   /** ms after which a message is not run unasked. */
   staleAfterMs: number;
   /** `null`: nothing is caught up with. */
@@ -123,6 +125,7 @@ export function loadConfig(
   const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
   const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
   const drainMs = checked('DRAIN_TIMEOUT', check.duration, withDefault('DRAIN_TIMEOUT'));
+  const retentionMs = checked('RETENTION', check.timeUpTo('365d'), withDefault('RETENTION'));
   const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
   const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
   // Handled messages are remembered for a day.
@@ -138,6 +141,7 @@ export function loadConfig(
     !(botToken && apiUrl && mode && letta && policy && store && logLevel) ||
     !(perThread && total && turnSilenceMs) ||
     drainMs === null ||
+    retentionMs === null ||
     !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
   ) {
     throw new ConfigError(problems);
@@ -148,6 +152,7 @@ export function loadConfig(
     agentId,
     policy,
     store,
+    retentionMs,
     staleAfterMs,
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
     logLevel,

@@ -132,6 +132,12 @@ export const SETTINGS = [
     default: 'sqlite://./data/bridge.db',
   },
   {
+    name: 'RETENTION',
+    description:
+      'How long it is kept what the tools of a finished turn did, for its *Details* button (`12h`, `7d`); `0s`: not at all. Secrets of known shapes are taken out first.',
+    default: '7d',
+  },
+  {
     name: 'STALE_AFTER',
     description:
       'How old a message may be and still run unasked (`15m`, `2h`), when it is found by catching up or waited for an unreachable device. Older ones wait for *Run now* or *Drop*.',

@@ -3,7 +3,17 @@ import { ChannelMoves } from './bridge/channel-moves.ts';
 import { BridgeIntake } from './bridge/intake.ts';
 import { KillSwitch } from './bridge/kill-switch.ts';
 import type { PolicyBook } from './bridge/policy.ts';
-import type { Choices, Clock, Log, Metrics, Random, Surface, ThreadMoves, Threads } from './bridge/ports.ts';
+import type {
+  Choices,
+  Clock,
+  DetailsStore,
+  Log,
+  Metrics,
+  Random,
+  Surface,
+  ThreadMoves,
+  Threads,
+} from './bridge/ports.ts';
 import { RecentThreads } from './bridge/recent-threads.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
@@ -34,7 +44,7 @@ export interface BridgeParts {
   /** Of one workspace; `identity` is who we are there. */
   api: SlackApi;
   identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId'>;
-  store: { threads: Threads; choices: Choices; moves?: ThreadMoves };
+  store: { threads: Threads; choices: Choices; moves?: ThreadMoves; details?: DetailsStore };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
   fetch: FetchLike;
@@ -93,7 +103,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     metrics,
     clock,
   );
-  const { choices, threads, moves } = store;
+  const { choices, threads, moves, details } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
   const killSwitch = new KillSwitch({ choices, clock, log });
   const middle = {
@@ -108,7 +118,14 @@ export function wireBridge(parts: BridgeParts): Bridge {
     staleAfterMs,
   };
   const turnsDieWithLink = target.mode === 'app-server';
-  const workers = new ThreadWorkers({ ...middle, gateway: letta.gateway, random, turnsDieWithLink, silenceMs });
+  const workers = new ThreadWorkers({
+    ...middle,
+    gateway: letta.gateway,
+    random,
+    turnsDieWithLink,
+    silenceMs,
+    details,
+  });
   const shared = { choices, clock, log, team: identity.teamId };
   const recent = parts.catchUp && new RecentThreads({ ...shared, most: parts.catchUp.threads });
   let catchUp: CatchUp | null = null;

@@ -1,4 +1,5 @@
 import type { ChannelId, MessageKey, SlackTs, TeamId, Token, UserId } from './ids.ts';
+import type { TurnDetails } from './turn-details.ts';
 
 /** Where a conversation takes place in Slack: where answers are posted. */
 export interface ThreadAddress {
@@ -67,6 +68,7 @@ export type ActionName =
   | 'answer'
   | 'answer_in_words'
   | 'stop'
+  | 'details'
   | OfferAction;
 
 /** A click. The token is the only thing a button carries; everything else about it comes from the store. */
@@ -75,6 +77,8 @@ export interface InboundAction {
   token: Token;
   /** For `answer`: which option of which question, as numbers in the order shown. */
   choice: { question: number; options: number[] } | null;
+  /** For `details`: which page, from 0; left out: the first. */
+  page?: number;
   actor: Actor;
   team: TeamId;
   channel: ChannelId;
@@ -126,7 +130,8 @@ export interface InboundChannelChange {
 export type ModalRequest =
   | { kind: 'deny_with_reason'; token: Token; tool: string }
   | { kind: 'answer_in_words'; token: Token; questions: string[] }
-  | { kind: 'view_full'; title: string; text: string };
+  | { kind: 'view_full'; title: string; text: string }
+  | { kind: 'details'; token: Token; details: TurnDetails; page: number };
 
 /** Every click ends in exactly one of these; a `refused` one changed nothing. */
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;

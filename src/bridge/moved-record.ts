@@ -51,5 +51,6 @@ function joined(moved: ThreadRecord, there: ThreadRecord): ThreadRecord {
     seen: [...moved.seen, ...there.seen.filter((seen) => !known.has(seen.key))],
     turn: moved.turn ?? there.turn,
     approvals: [...moved.approvals, ...there.approvals],
+    ...(there.details && { details: [...(moved.details ?? []), ...there.details] }),
   };
 }

@@ -25,6 +25,7 @@ import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
 import type { OfferView } from './offer-view.ts';
 import type { Binding, GroupId } from './policy.ts';
 import type { PostRecord, ThreadRecord } from './thread-record.ts';
+import type { DetailsRef, TurnDetails } from './turn-details.ts';
 import type { TurnView } from './turn-view.ts';
 
 // ---- the world ---------------------------------------------------------------------------------
@@ -240,6 +241,15 @@ export interface ThreadMoves {
     to: ThreadKey,
     change: (record: ThreadRecord, there: ThreadRecord | null) => ThreadRecord,
   ): Promise<ThreadRecord | null>;
+}
+
+/** What finished turns did, apart from the records: read only when somebody asks. */
+export interface DetailsStore {
+  put(ref: DetailsRef, details: TurnDetails): Promise<void>;
+  /** `null` when it is not kept, or not any more. */
+  get(ref: DetailsRef): Promise<TurnDetails | null>;
+  /** Forgets them; what is not there is fine. */
+  drop(refs: readonly DetailsRef[]): Promise<void>;
 }
 
 /** What was chosen once and must not change by itself: the agent, the device (DESIGN.md 4). */

@@ -53,7 +53,7 @@ export class ThreadApprovals {
   }
 
   async act(
-    action: InboundAction & { name: Exclude<InboundAction['name'], OfferAction | 'stop'> },
+    action: InboundAction & { name: Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'> },
     person: Person,
   ): Promise<ActionOutcome> {
     const open = this.#find(action.token, person, action.name === 'view_full');

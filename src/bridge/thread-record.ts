@@ -1,6 +1,7 @@
 import type { StoredRuntime } from './agent-event.ts';
 import type { MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type { FileRef, Span, ThreadAddress } from './inbound.ts';
+import type { DetailsRef } from './turn-details.ts';
 import type { Ending } from './turn-view.ts';
 
 /** A person's message on its way to the agent. */
@@ -137,6 +138,8 @@ export interface ThreadRecord {
   offers: Offer[];
   /** Only those are answered who mention the bot. */
   muted?: boolean | undefined;
+  /** Turns of which is kept what they did, the latest last. */
+  details?: DetailsRef[] | undefined;
 }
 
 /** Whether the process must look at the thread when it starts. An open offer that is shown only waits for a click. */

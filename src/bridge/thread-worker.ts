@@ -19,6 +19,7 @@ import { lettaMode, type PlaceSettings, type PolicyBook, settingsOf } from './po
 import type {
   AgentGateway,
   Clock,
+  DetailsStore,
   Log,
   People,
   Person,
@@ -29,6 +30,7 @@ import type {
   TurnSurface,
 } from './ports.ts';
 import { ThreadApprovals } from './thread-approvals.ts';
+import { ThreadDetails } from './thread-details.ts';
 import { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
 import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
@@ -61,6 +63,8 @@ export interface WorkerParts {
   silenceMs?: number;
   /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
   staleAfterMs?: number | undefined;
+  /** Where it is kept what finished turns did; left out: nowhere. */
+  details?: DetailsStore | undefined;
 }
 
 export interface ThreadOverview extends HomeThread {
@@ -94,6 +98,7 @@ export class ThreadWorker {
   readonly #endings: TurnEndings;
   readonly #stopping: TurnStop;
   readonly #input: TurnInput;
+  readonly #details: ThreadDetails;
   readonly #offers: ThreadOffers;
 
   #surface: TurnSurface | null = null;
@@ -156,6 +161,7 @@ export class ThreadWorker {
       advance,
       onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
     });
+    this.#details = new ThreadDetails({ ...parts, state, log });
     this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
   }
 
@@ -174,6 +180,7 @@ export class ThreadWorker {
     const { name } = action;
     return this.#ask(async () => {
       if (isOfferAction(name)) return this.#offers.act({ ...action, name }, person);
+      if (name === 'details') return this.#details.act(action, person);
       if (name !== 'stop') return this.#approvals.act({ ...action, name }, person);
       if (this.#state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#state.place);
@@ -397,12 +404,15 @@ export class ThreadWorker {
     this.#lookup.end();
   }
 
-  async #finish(ending: Ending): Promise<void> {
+  async #finish(how: Ending): Promise<void> {
     const turn = this.#state.open;
     if (!turn) return;
+    const before = this.#state.record;
+    const ending = this.#details.complete(how);
     await this.#state.insist((record) =>
-      changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending }),
+      this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending })),
     );
+    await this.#details.keep(before);
     // As it is on disk: a Stop that seemed to fail may have left there what it dropped.
     const { record } = this.#state;
     if (!record || !this.#surface) return;

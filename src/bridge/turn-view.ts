@@ -66,6 +66,8 @@ export interface Ending {
   /** How often the model thought before it went on, where people want to know. */
   thoughts?: number | undefined;
   durationMs: number;
+  /** Of the button that shows what it did. */
+  details?: Token | undefined;
 }
 
 /** All that a reader should see of one turn now: values only, so two equal views are the same view. */

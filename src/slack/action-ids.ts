@@ -12,6 +12,7 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   deny_with_reason: 'bridge_deny_with_reason',
   view_full: 'bridge_view_full',
   stop: 'bridge_stop',
+  details: 'bridge_details',
   answer_in_words: 'bridge_answer_in_words',
   run_now: 'bridge_run_now',
   drop: 'bridge_drop',
@@ -26,9 +27,17 @@ export function makeAnswerActionId(question: number, option: number): string {
   return `bridge_answer:${question}:${option}`;
 }
 
+const DETAILS_PAGE = /^bridge_details:(\d{1,4})$/;
+
+/** `action_id` of a button that turns to a page of the details, from 0. */
+export function makeDetailsPageId(page: number): string {
+  return `bridge_details:${page}`;
+}
+
 export interface ParsedActionId {
   name: ActionName;
   choice: { question: number; options: number[] } | null;
+  page?: number;
 }
 
 /** What an `action_id` means; `null` when it is not one of ours. */
@@ -36,6 +45,8 @@ export function parseActionId(actionId: string): ParsedActionId | null {
   for (const [name, id] of Object.entries(ACTION_IDS)) {
     if (id === actionId) return { name: name as PlainAction, choice: null };
   }
+  const page = DETAILS_PAGE.exec(actionId);
+  if (page) return { name: 'details', choice: null, page: Number(page[1]) };
   const answer = ANSWER.exec(actionId);
   if (!answer) return null;
   return { name: 'answer', choice: { question: Number(answer[1]), options: [Number(answer[2])] } };
@@ -46,6 +57,7 @@ export const CALLBACK_IDS = {
   deny_with_reason: 'bridge_deny_with_reason',
   answer_in_words: 'bridge_answer_in_words',
   view_full: 'bridge_view_full',
+  details: 'bridge_details',
 } as const;
 
 /** The submission that a modal's `callback_id` means; `null` when it is not one of ours that can be submitted. */

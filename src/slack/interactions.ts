@@ -41,10 +41,27 @@ const slashCommand = z.looseObject({
   channel_name: z.string().nullish(),
 });
 
-/** A `block_actions` payload as a click on one of our buttons, and what opens a modal; `null` when it is none. */
-export function readAction(body: unknown, team: string): { action: InboundAction; triggerId: string } | null {
+/** A click inside one of our modals: where it came from stays with the modal's first click. */
+const viewActions = z.looseObject({
+  type: z.literal('block_actions'),
+  user: person,
+  trigger_id: z.string(),
+  container: z.looseObject({ type: z.literal('view') }),
+  view: z.looseObject({ id: z.string(), hash: z.string() }),
+  actions: z.array(z.looseObject({ action_id: z.string(), value: z.string().nullish() })).min(1),
+});
+
+/** A click on one of our buttons, what opens a modal, and the modal that the button stands in. */
+export interface ReadAction {
+  action: InboundAction;
+  triggerId: string;
+  view: { id: string; hash: string } | null;
+}
+
+/** A `block_actions` payload as a click on one of our buttons; `null` when it is none. */
+export function readAction(body: unknown, team: string): ReadAction | null {
   const parsed = blockActions.safeParse(body);
-  if (!parsed.success) return null;
+  if (!parsed.success) return readViewAction(body, team);
   const { user, container, message, actions, trigger_id } = parsed.data;
   const [clicked] = actions;
   const meaning = clicked && parseActionId(clicked.action_id);
@@ -52,6 +69,7 @@ export function readAction(body: unknown, team: string): { action: InboundAction
   const threadTs = container.thread_ts ?? message?.thread_ts ?? null;
   return {
     triggerId: trigger_id,
+    view: null,
     action: {
       ...meaning,
       token: makeToken(clicked.value),
@@ -61,6 +79,23 @@ export function readAction(body: unknown, team: string): { action: InboundAction
       messageTs: container.message_ts,
       threadTs: threadTs === container.message_ts ? null : threadTs,
     },
+  };
+}
+
+function readViewAction(body: unknown, team: string): ReadAction | null {
+  const parsed = viewActions.safeParse(body);
+  if (!parsed.success) return null;
+  const { user, view, actions, trigger_id } = parsed.data;
+  const [clicked] = actions;
+  const meaning = clicked && parseActionId(clicked.action_id);
+  // Nothing is decided in a modal by a button: only pages are turned.
+  if (meaning?.name !== 'details' || !clicked?.value) return null;
+  const actor = { user: user.id, team: user.team_id ?? null };
+  const place = { channel: '', messageTs: '', threadTs: null };
+  return {
+    triggerId: trigger_id,
+    view: { id: view.id, hash: view.hash },
+    action: { ...meaning, token: makeToken(clicked.value), actor, team, ...place },
   };
 }
 

@@ -2,6 +2,7 @@ import type { ViewResponseAction } from '@slack/bolt';
 import type { InputBlock, KnownBlock, ModalView } from '@slack/types';
 import type { ModalRequest, SubmissionOutcome } from '../bridge/inbound.ts';
 import { CALLBACK_IDS } from './action-ids.ts';
+import { detailsView } from './details-view.ts';
 
 /** PLATFORM.md 2.1. Lengths in UTF-16 units, the view's in bytes of JSON. */
 const TITLE = 24;
@@ -112,6 +113,8 @@ export function modalView(request: ModalRequest): ModalView {
         close: plain('Close', TITLE),
         blocks: textBlocks(request.text),
       };
+    case 'details':
+      return detailsView(request);
     default:
       return request satisfies never;
   }

@@ -4,6 +4,7 @@ import { KeyvMemoryAdapter } from 'keyv';
 import type { Choices, Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { StoredChoices } from './choices.ts';
+import { StoredDetails } from './details.ts';
 import { lockStore } from './lock.ts';
 import { Rows } from './rows.ts';
 import { openDatabase, SqliteAdapter, type StorageAdapter } from './sqlite.ts';
@@ -13,6 +14,8 @@ import { StoredThreads } from './threads.ts';
 export interface Store {
   threads: Threads & ThreadMoves;
   choices: Choices;
+  /** Does not tidy up until it is started. */
+  details: StoredDetails;
   /** Waits for what is under way, then lets go of the files. Closing twice is fine. */
   close(): Promise<void>;
 }
@@ -63,10 +66,13 @@ export function assembleStore(
     { threads: rows('threads'), items: rows('items'), active: rows('active'), tokens: rows('tokens') },
     parts,
   );
+  const details = new StoredDetails(rows('details'), parts);
   return {
     threads,
     choices: new StoredChoices(rows('choices')),
+    details,
     async close() {
+      details.stop();
       await threads.idle();
       release();
     },

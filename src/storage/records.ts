@@ -8,6 +8,7 @@ import {
   type TurnId,
 } from '../bridge/ids.ts';
 import type { InboxItem, ThreadRecord } from '../bridge/thread-record.ts';
+import type { TurnDetails } from '../bridge/turn-details.ts';
 import { BridgeError } from '../errors.ts';
 
 /** Raise it when stored records change so that an older bridge would misread them, and read the older ones too. */
@@ -94,6 +95,8 @@ const ending = z.strictObject({
   line: text.nullable(),
   tools: z.number().int().nonnegative(),
   durationMs: z.number().nonnegative(),
+  thoughts: z.number().int().nonnegative().optional(),
+  details: token.optional(),
 });
 
 /** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */
@@ -149,6 +152,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     turn: turn.nullable(),
     approvals: z.array(approval),
     background: z.boolean(),
+    details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
     // Records of before there were offers have none.
     offers: z.array(offer).default([]),
     muted: z.boolean().optional(),
@@ -173,6 +177,24 @@ export type Marker = z.output<typeof marker>;
 
 const tokenOwner = z.strictObject({ thread: threadKey });
 const choice = z.strictObject({ value: text });
+const details = z.strictObject({
+  turn: turnId,
+  endedAt: time,
+  steps: z.array(
+    z.discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('call'),
+        tool: text,
+        input: text,
+        output: text,
+        status: z.enum(['called', 'running', 'ok', 'failed']),
+      }),
+      z.strictObject({ kind: z.literal('thought'), text }),
+    ]),
+  ),
+  earlier: z.number().int().nonnegative(),
+});
+true satisfies Same<z.output<typeof details>, TurnDetails>;
 
 /**
  * Takes a stored row apart: `{ schema, … }`.
@@ -206,6 +228,7 @@ export const readRecord = (key: string, row: unknown): StoredRecord => read(stor
 export const readItem = (key: string, row: unknown): InboxItem => read(inboxItem, key, row);
 export const readMarker = (key: string, row: unknown): Marker => read(marker, key, row);
 export const readTokenOwner = (key: string, row: unknown): ThreadKey => read(tokenOwner, key, row).thread;
+export const readDetails = (key: string, row: unknown): TurnDetails => read(details, key, row);
 export const readChoice = (key: string, row: unknown): string => read(choice, key, row).value;
 
 /** A row as it is stored. */

@@ -61,12 +61,21 @@ export class Rows {
     if (deleted !== true && (await this.get(key)) !== undefined) throw this.#failed('delete', key, undefined);
   }
 
-  async keys(): Promise<string[]> {
+  /** Deletes every row whose key is one of those; resolves with how many. */
+  async deleteWhere(isOne: (key: string) => boolean): Promise<number> {
+    const keys = await this.keys(isOne);
+    for (const key of keys) await this.delete(key);
+    return keys.length;
+  }
+
+  async keys(wanted: (key: string) => boolean = () => true): Promise<string[]> {
     const keys: string[] = [];
     const iterator: unknown = this.#keyv.store.iterator;
     if (iterator === undefined) throw this.#failed('list', '*', new Error('this store can not list its rows'));
     try {
-      for await (const [key] of this.#keyv.iterator()) keys.push(key);
+      for await (const [key] of this.#keyv.iterator()) {
+        if (wanted(key)) keys.push(key);
+      }
     } catch (error) {
       throw this.#failed('list', '*', error);
     }

@@ -66,6 +66,7 @@ export function sideRows(stored: StoredRecord | null): SideRows {
   }
   for (const approval of approvals) tokens.add(approval.token);
   for (const offer of offers) tokens.add(offer.token);
+  for (const { token } of stored.details ?? []) tokens.add(token);
   if (turn) tokens.add(turn.stopToken);
   return { items, tokens };
 }

@@ -335,7 +335,8 @@ export class World {
         (outcome) => {
           if (life.over) return;
           click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
-          if (outcome.result !== 'modal' || outcome.modal.kind === 'view_full') return;
+          if (outcome.result !== 'modal') return;
+          if (outcome.modal.kind === 'view_full' || outcome.modal.kind === 'details') return;
           const { kind: name, token } = outcome.modal;
           const text = name === 'deny_with_reason' ? 'because' : 'Green';
           this.clock.after(chance.between(500, 15_000), () => this.#submit(click, { ...action, name, token }, text));

@@ -17,6 +17,7 @@ test('recorded clicks are read once their button is one of ours', () => {
     const ours = { ...payload, actions: [{ type: 'button', action_id: 'bridge_deny', value: 'token1' }] };
     expect(readAction(ours, 'T1')).toEqual({
       triggerId: payload.trigger_id,
+      view: null,
       action: {
         name: 'deny',
         token: 'token1',

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Token } from '../../src/bridge/ids.ts';
+import { makeTurnId, type Token } from '../../src/bridge/ids.ts';
+import type { ActionOutcome } from '../../src/bridge/inbound.ts';
 import type { Clock } from '../../src/bridge/ports.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
 import { noMetrics } from '../../src/ops/metrics.ts';
@@ -296,6 +297,67 @@ describe('clicks', () => {
     await until(() =>
       expect(all.slack.control.messages('C01GEN', { user: 'U01ALICE' }).at(-1)?.text).toContain('click again'),
     );
+  });
+
+  describe('a click on Details', () => {
+    const of = (steps: number, page = 0): ActionOutcome => {
+      const step = { kind: 'call', tool: 'Bash', input: 'ls', output: '', status: 'ok' } as const;
+      const details = {
+        turn: makeTurnId('a'),
+        endedAt: 1,
+        steps: Array.from({ length: steps }, () => step),
+        earlier: 0,
+      };
+      return { result: 'modal', modal: { kind: 'details', token: 'token1' as Token, details, page } };
+    };
+    const shown = (all: Story) => JSON.stringify(all.slack.control.views('U01ALICE').modals);
+    const turnPage = (all: Story, action: string) =>
+      all.slack.control.interact({ user: 'U01ALICE', view: 'modal', action });
+
+    test('opens them, and its pages are asked for one by one', async () => {
+      const all = await story();
+      const { click } = await clickable(all, [button(ACTION_IDS.details, 'Details', 'token1')]);
+      all.intake.actionOutcome = of(25);
+      expect(await click('Details')).toMatchObject({ acked: true });
+      await until(() => expect(shown(all)).toContain('Page 1 of 3'));
+      all.intake.actionOutcome = of(25, 1);
+      expect(await turnPage(all, 'Later page ▶')).toMatchObject({ acked: true });
+      await until(() => expect(shown(all)).toContain('Page 2 of 3'));
+      expect(all.intake.actions).toMatchObject([
+        { name: 'details', token: 'token1', messageTs: expect.stringContaining('.') },
+        { name: 'details', token: 'token1', page: 1, actor: { user: 'U01ALICE' } },
+      ]);
+    });
+
+    test('opens at once and is filled later when looking for them takes long', async () => {
+      const all = await story();
+      const { click } = await clickable(all, [button(ACTION_IDS.details, 'Details', 'token1')]);
+      const gate = Promise.withResolvers<void>();
+      all.intake.gate = gate.promise;
+      all.intake.actionOutcome = of(1);
+      expect(await click('Details')).toMatchObject({ acked: true });
+      await until(() => expect(shown(all)).toContain('One moment'));
+      gate.resolve();
+      await until(() => expect(shown(all)).toContain('1. ✓ Bash'));
+    });
+
+    test('shows nothing to those who may not see them, in a page neither', async () => {
+      const all = await story();
+      const { click } = await clickable(all, [button(ACTION_IDS.details, 'Details', 'token1')]);
+      all.intake.actionOutcome = of(25);
+      await click('Details');
+      await until(() => expect(shown(all)).toContain('Page 1 of 3'));
+      all.intake.actionOutcome = { result: 'refused', why: 'not_allowed', notice: 'Not for you.' };
+      await turnPage(all, 'Later page ▶');
+      await until(() => expect(shown(all)).toContain('Not for you.'));
+      expect(shown(all)).not.toContain('Bash');
+      await all.slack.control.viewClose({ user: 'U01ALICE' });
+      await click('Details');
+      await until(() =>
+        expect(all.slack.control.messages('C01GEN', { user: 'U01ALICE' }).at(-1)?.text).toBe('Not for you.'),
+      );
+      expect(all.slack.control.views('U01ALICE').modals).toEqual([]);
+    });
   });
 
   test('a button that is not ours is acknowledged and decides nothing', async () => {

@@ -17,6 +17,7 @@ import type {
   Choices,
   ConnectOptions,
   Delivery,
+  DetailsStore,
   Log,
   People,
   PersonKind,
@@ -102,7 +103,8 @@ export class MapThreads implements Threads, ThreadMoves {
 
   byToken(token: string): Promise<ThreadKey | null> {
     for (const [key, record] of this.records) {
-      const tokens = [record.turn?.stopToken, ...[...record.approvals, ...record.offers].map((each) => each.token)];
+      const owners = [...record.approvals, ...record.offers, ...(record.details ?? [])];
+      const tokens = [record.turn?.stopToken, ...owners.map((each) => each.token)];
       if (tokens.some((known) => known === token)) return Promise.resolve(key);
     }
     return Promise.resolve(null);
@@ -310,6 +312,7 @@ export interface MiddleOptions {
   silenceMs?: number;
   staleAfterMs?: number;
   policy?: Partial<Policy>;
+  details?: DetailsStore;
 }
 
 export function createMiddle(options: MiddleOptions = {}): Middle {
@@ -343,6 +346,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const { staleAfterMs } = options;
     const shared = {
       staleAfterMs,
+      details: options.details,
       threads,
       surface,
       people: { ...people, person },

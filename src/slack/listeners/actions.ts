@@ -4,6 +4,7 @@ import { asBridgeError } from '../../errors.ts';
 import { readAction } from '../interactions.ts';
 import { modalView } from '../modals.ts';
 import { ignore, type ListenerContext, whisper } from './context.ts';
+import { showDetails } from './details.ts';
 
 /**
  * Every button, ours or not: Bolt runs all listeners that match (PLATFORM.md 10.2 f), so a second one for the rest (n)
@@ -19,6 +20,7 @@ export function listenToActions(app: App, context: ListenerContext): void {
       return;
     }
     const { action, triggerId } = read;
+    if (action.name === 'details') return showDetails(context, read, ack);
     const outcome = await intake.action(action);
     // Decided and stored: from here on, whatever fails, the click must not be delivered again.
     await ack();

@@ -34,6 +34,10 @@ export function tailOf(view: TurnView): Tail {
     const fits = mentioned.length <= LIMITS.text;
     blocks.push(context(mrkdwn(fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text))));
   } else if (silent) blocks.push(context(plain(DONE)));
+  const token = view.ending?.details;
+  if (token !== undefined && !quiet) {
+    blocks.push(actions(button({ actionId: ACTION_IDS.details, token, label: 'Details', says: 'Show what it did' })));
+  }
   return { blocks, words: words === '' ? DONE : words, live: false };
 }
 

@@ -1,0 +1,97 @@
+import type { Token, TurnId } from './ids.ts';
+import { redact, redactInput } from './redact.ts';
+import type { ThreadRecord } from './thread-record.ts';
+import type { TurnState } from './turn.ts';
+import { type Thought, type ToolCall, withoutMiddle } from './turn-steps.ts';
+
+/** One thing that the agent did in a turn, as people may see it: no secrets, nothing long. */
+export type DetailsStep =
+  | { kind: 'call'; tool: string; input: string; output: string; status: ToolCall['status'] }
+  | { kind: 'thought'; text: string };
+
+/** What a finished turn did, in order. */
+export interface TurnDetails {
+  turn: TurnId;
+  /** ms since 1970 */
+  endedAt: number;
+  steps: DetailsStep[];
+  /** How many came before those. */
+  earlier: number;
+}
+
+/** By this a thread finds the details of one of its turns; the token is the button's. */
+export interface DetailsRef {
+  token: Token;
+  turn: TurnId;
+  /** When it ended: ms since 1970. */
+  at: number;
+}
+
+/** Turns of one thread whose details are kept. */
+const TURNS_KEPT = 20;
+const STEPS_KEPT = 300;
+/** UTF-16 units of one text, and of all texts of a turn; what is older than that has its name only. */
+const TEXT_KEPT = 2_900;
+const ALL_KEPT = 60_000;
+
+/** What is kept of a turn that ended; `null` when it did nothing that anybody could ask about. */
+export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): TurnDetails | null {
+  const all = inOrder(state);
+  if (all.length === 0) return null;
+  let room = ALL_KEPT;
+  const steps = all
+    .slice(-STEPS_KEPT)
+    .toReversed()
+    .map((step): DetailsStep => {
+      const shown = room > 0 ? readable(step) : nameOnly(step);
+      room -= shown.kind === 'call' ? shown.input.length + shown.output.length : shown.text.length;
+      return shown;
+    });
+  return { turn, endedAt, steps: steps.toReversed(), earlier: all.length - steps.length };
+}
+
+/** The record with one more turn whose details are kept, and those of the oldest given up. */
+export function withDetails(record: ThreadRecord, ref: DetailsRef): ThreadRecord {
+  const known = record.details ?? [];
+  if (known.some(({ token }) => token === ref.token)) return record;
+  return { ...record, details: [...known, ref].slice(-TURNS_KEPT) };
+}
+
+type Step = { call: ToolCall } | { thought: Thought };
+
+function inOrder({ tools, thoughts }: TurnState): Step[] {
+  const steps: Step[] = [];
+  let next = 0;
+  tools.forEach((call, index) => {
+    for (; thoughts?.[next] && (thoughts[next]?.after ?? 0) <= index; next += 1) {
+      steps.push({ thought: thoughts[next] as Thought });
+    }
+    steps.push({ call });
+  });
+  return [...steps, ...(thoughts ?? []).slice(next).map((thought) => ({ thought }))];
+}
+
+function readable(step: Step): DetailsStep {
+  if ('thought' in step) return { kind: 'thought', text: short(step.thought.text) };
+  const { tool, input, output, status } = step.call;
+  return { kind: 'call', tool, input: withoutMiddle(inputText(input), TEXT_KEPT), output: short(output), status };
+}
+
+function nameOnly(step: Step): DetailsStep {
+  if ('thought' in step) return { kind: 'thought', text: '' };
+  return { kind: 'call', tool: step.call.tool, input: '', output: '', status: step.call.status };
+}
+
+function short(text: string): string {
+  return withoutMiddle(redact(text).text, TEXT_KEPT);
+}
+
+/** `name: value` lines: what a person reads faster than JSON, above all in a command of several lines. */
+function inputText(input: Record<string, unknown>): string {
+  return Object.entries(redactInput(input).input)
+    .map(([name, value]) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2);
+      return text.includes('\n') ? `${name}:\n${text}` : `${name}: ${text}`;
+    })
+    .join('\n');
+}

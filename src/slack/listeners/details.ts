@@ -1,0 +1,67 @@
+import type { ModalView } from '@slack/types';
+import type { ActionOutcome } from '../../bridge/inbound.ts';
+import { asBridgeError } from '../../errors.ts';
+import { noDetailsView, waitingView } from '../details-view.ts';
+import type { ReadAction } from '../interactions.ts';
+import { modalView } from '../modals.ts';
+import { type ListenerContext, whisper } from './context.ts';
+
+/** A trigger lives 3 s (PLATFORM.md 6): when looking takes longer than this, the window opens without its content. */
+const OPEN_WITHIN_MS = 1_000;
+
+/**
+ * A click on Details, or on one of its pages. It decides nothing, so it is acknowledged at once. Whether the person may
+ * see them is asked each time, before anything of them leaves.
+ */
+export async function showDetails(context: ListenerContext, read: ReadAction, ack: () => Promise<void>): Promise<void> {
+  const { intake, log } = context;
+  const { action, triggerId, view } = read;
+  const answer = intake.action(action).catch((error: unknown): ActionOutcome => {
+    const { message, notice } = asBridgeError(error);
+    log.warn({ error: message }, 'details could not be looked for');
+    return { result: 'refused', why: 'unreachable', notice };
+  });
+  await ack();
+  const call = async (method: string, args: Record<string, unknown>) => {
+    try {
+      return await context.api.call(method, args, { client: 'live' });
+    } catch (error) {
+      log.warn({ error: asBridgeError(error).message, method }, 'details not shown');
+      return null;
+    }
+  };
+  if (view) {
+    // The hash: of two quick clicks on pages the later one wins.
+    await call('views.update', { view_id: view.id, hash: view.hash, view: contentOf(await answer) });
+    return;
+  }
+  const soon = await within(context, answer);
+  if (soon?.result === 'refused') return whisper(context, { ...placeOf(read), text: soon.notice });
+  const opened = await call('views.open', { trigger_id: triggerId, view: soon ? contentOf(soon) : waitingView() });
+  if (!opened) {
+    const text = 'Slack did not open the window in time. Please click again.';
+    return whisper(context, { ...placeOf(read), text });
+  }
+  if (soon) return;
+  const { id } = (opened.view ?? {}) as { id?: unknown };
+  await call('views.update', { view_id: id, view: contentOf(await answer) });
+}
+
+function contentOf(outcome: ActionOutcome): ModalView {
+  if (outcome.result === 'modal') return modalView(outcome.modal);
+  return noDetailsView(outcome.result === 'refused' ? outcome.notice : 'There is nothing to show.');
+}
+
+function placeOf({ action }: ReadAction) {
+  return { channel: action.channel, user: action.actor.user, threadTs: action.threadTs };
+}
+
+function within({ clock }: ListenerContext, answer: Promise<ActionOutcome>): Promise<ActionOutcome | null> {
+  return new Promise((resolve) => {
+    const timer = clock.after(OPEN_WITHIN_MS, () => resolve(null));
+    void answer.then((outcome) => {
+      timer.cancel();
+      resolve(outcome);
+    });
+  });
+}

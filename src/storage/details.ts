@@ -1,0 +1,78 @@
+import type { Clock, DetailsStore, Log, Timer } from '../bridge/ports.ts';
+import type { DetailsRef, TurnDetails } from '../bridge/turn-details.ts';
+import { readDetails, row } from './records.ts';
+import type { Rows } from './rows.ts';
+
+/** A first look soon after the start, so that a bridge that never runs for an hour tidies up too. */
+const FIRST_SWEEP_MS = 60_000;
+const SWEEP_EVERY_MS = 60 * 60_000;
+
+/**
+ * What finished turns did, each under a key of its own that begins with when it ended: nothing of it is read until
+ * somebody asks, and what is too old is found by its key. Any disk failure rejects with store_failed.
+ */
+export class StoredDetails implements DetailsStore {
+  readonly #rows: Rows;
+  readonly #parts: { clock: Clock; log: Log };
+  #retentionMs = 0;
+  #timer: Timer | null = null;
+
+  constructor(rows: Rows, parts: { clock: Clock; log: Log }) {
+    this.#rows = rows;
+    this.#parts = parts;
+  }
+
+  /** From now on what is older than `retentionMs` is not given out, and deleted within an hour. */
+  start(retentionMs: number): void {
+    this.stop();
+    this.#retentionMs = retentionMs;
+    this.#timer = this.#parts.clock.after(FIRST_SWEEP_MS, () => void this.#sweep());
+  }
+
+  /** Stopping twice is fine. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  async put(ref: DetailsRef, details: TurnDetails): Promise<void> {
+    await this.#rows.set(keyOf(ref), row(details));
+  }
+
+  async get(ref: DetailsRef): Promise<TurnDetails | null> {
+    if (ref.at <= this.#oldest()) return null;
+    const key = keyOf(ref);
+    const found = await this.#rows.get(key);
+    return found === undefined ? null : readDetails(`details/${key}`, found);
+  }
+
+  async drop(refs: readonly DetailsRef[]): Promise<void> {
+    for (const ref of refs) await this.#rows.delete(keyOf(ref));
+  }
+
+  /** Deletes what is too old. Resolves with how many there were. */
+  async sweep(): Promise<number> {
+    const oldest = this.#oldest();
+    return this.#rows.deleteWhere((key) => Number.parseInt(key, 36) <= oldest);
+  }
+
+  async #sweep(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const timer = this.#timer;
+    try {
+      const deleted = await this.sweep();
+      if (deleted > 0) log.info({ deleted }, 'details of old turns were deleted');
+    } catch (error) {
+      log.warn({ err: error }, 'details of old turns could not be deleted; tried again later');
+    }
+    if (this.#timer === timer) this.#timer = clock.after(SWEEP_EVERY_MS, () => void this.#sweep());
+  }
+
+  #oldest(): number {
+    return this.#parts.clock.now() - this.#retentionMs;
+  }
+}
+
+function keyOf({ at, token }: DetailsRef): string {
+  return `${at.toString(36).padStart(10, '0')}-${token}`;
+}
