@@ -33,6 +33,7 @@ import { createRenderer } from './slack/render/posts.ts';
 import { simplerPosts } from './slack/render/simpler.ts';
 import { keepRetryAfter } from './slack/retry-after.ts';
 import type { SlackApi } from './slack/slack-api.ts';
+import { createUserGroups } from './slack/user-groups.ts';
 
 /** The five ports, and what is configured. */
 export interface BridgeParts {
@@ -89,6 +90,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const { queue, silenceMs, staleAfterMs, metrics = noMetrics } = parts;
   const api = keepRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
+  const groups = createUserGroups({ api, clock, log });
   const surface = watchTurns(
     createSurface({
       api,
@@ -110,6 +112,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     threads,
     surface,
     people,
+    groups,
     clock,
     log,
     policies,

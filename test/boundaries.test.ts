@@ -77,6 +77,7 @@ const PURE = [
   'slack/modals.ts',
   'slack/attachments-in.ts',
   'slack/channel-change.ts',
+  'slack/clean-name.ts',
   'slack/receiver/control-frame.ts',
   'slack/refusals.ts',
   'slack/revisions.ts',

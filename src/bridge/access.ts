@@ -8,6 +8,8 @@ export interface Subject {
   kind: PersonKind;
   /** Those user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
+  /** Of a bot: its other id, `B…`. */
+  botId?: string;
 }
 
 export interface Place {
@@ -84,7 +86,9 @@ function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean
 
 function isUser(policy: Policy, subject: Subject): boolean {
   const { users, bots } = policy;
-  if (subject.kind === 'bot') return users.ids.includes(subject.id) || bots.ids.includes(subject.id);
+  if (subject.kind === 'bot') {
+    return [subject.id, subject.botId ?? subject.id].some((id) => users.ids.includes(id) || bots.ids.includes(id));
+  }
   return includes(users, subject) || (subject.kind === 'member' && (users.everyone || users.members));
 }
 

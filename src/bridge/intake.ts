@@ -1,10 +1,11 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Place, type Verdict } from './access.ts';
+import type { Verdict } from './access.ts';
 import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
 import { helpText, type ParsedCommand, parseBang, parseSlash } from './commands.ts';
 import { DecisionLog } from './decision-log.ts';
+import { Door } from './door.ts';
 import { HomeDesk, type HomeParts } from './home-desk.ts';
 import type { HomeView } from './home-view.ts';
 import {
@@ -12,7 +13,6 @@ import {
   makeMessageKey,
   makeThreadKey,
   makeToken,
-  parseThreadKey,
   ROLLING,
   type TeamId,
   type ThreadKey,
@@ -40,7 +40,7 @@ import type { KillSwitch } from './kill-switch.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import type { PolicyBook } from './policy.ts';
-import type { Clock, Intake, Log, Metrics, People, Person, Random, Surface, Threads } from './ports.ts';
+import type { Clock, Intake, Log, Metrics, People, Person, Random, Surface, Threads, UserGroups } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import type { ThreadRecord } from './thread-record.ts';
@@ -51,6 +51,8 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   workers: ThreadWorkers;
   surface: Surface;
   people: People;
+  /** Left out: user groups have nobody in them. */
+  groups?: UserGroups | undefined;
   clock: Clock;
   log: Log;
   metrics?: Metrics | undefined;
@@ -81,6 +83,7 @@ export class BridgeIntake implements Intake {
   readonly #refusals = new OpenRefusals();
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
   readonly #inOrder = new Chains<ThreadKey>();
+  readonly #door: Door;
   readonly #desk: CommandDesk;
   readonly #notes: InboundNotes;
   readonly #revisions: RevisionDesk;
@@ -90,10 +93,11 @@ export class BridgeIntake implements Intake {
   constructor(parts: IntakeParts) {
     this.#parts = parts;
     this.#decisions = new DecisionLog(parts.clock.now());
+    this.#door = new Door(parts);
     this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
     this.#notes = new InboundNotes(parts);
     this.#home = new HomeDesk(parts);
-    this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false));
+    this.#revisions = new RevisionDesk({ ...parts, door: this.#door }, (message) => this.#message(message, false));
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
@@ -122,12 +126,10 @@ export class BridgeIntake implements Intake {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
     }
 
-    const person = await this.#parts.people.person(message.user, message.team);
-    const place = { channel: message.channel, channelKind: message.channelKind, external: message.external };
-    const verdict = can(this.#parts.policies.current(), stricter(person, message), { do: 'speak' }, place);
+    const { person, place, verdict } = await this.#door.message(message);
     if (!verdict.allowed) {
-      // What is found late may have been answered in its time; of this nothing is on disk.
-      if (relevance !== 'speak' || caughtUp) return { outcome: 'ignored', reason: verdict.reason };
+      // What is found late may have been answered in its time; of this nothing is on disk. A bot reads no whisper.
+      if (relevance !== 'speak' || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
       this.#whisper(placeOf(message), message.user, verdict.notice);
@@ -302,14 +304,14 @@ export class BridgeIntake implements Intake {
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {
-    const done = this.#withThread(action.token, action.actor.user, action.team, (key, person) => {
+    const done = this.#withThread(action.token, action.actor.user, (key, person) => {
       return this.#parts.workers.get(key).act(action, person);
     });
     return this.#notes.of('click', { action: action.name, user: action.actor.user }, done, decided);
   }
 
   async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
-    const done = this.#withThread(submission.token, submission.actor.user, submission.team, (key, person) => {
+    const done = this.#withThread(submission.token, submission.actor.user, (key, person) => {
       return this.#parts.workers.get(key).submission(submission, person);
     });
     return this.#notes.of('modal', { modal: submission.name, user: submission.actor.user }, done, decided);
@@ -318,13 +320,11 @@ export class BridgeIntake implements Intake {
   async #withThread<T>(
     token: string,
     user: UserId,
-    team: TeamId,
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
     const key = await this.#parts.threads.byToken(token);
     if (!key) return refused('expired', 'This is over: nothing waits for this button any more.');
-    const person = await this.#parts.people.person(user, team);
-    const verdict = can(this.#parts.policies.current(), person, { do: 'look' }, placeOfThread(key));
+    const { person, verdict } = await this.#door.thread(key, user, { do: 'look' });
     if (!verdict.allowed) return refused('not_allowed', verdict.notice);
     return work(key, person);
   }
@@ -337,9 +337,7 @@ export class BridgeIntake implements Intake {
   }
 
   async #command(command: InboundCommand, parsed: ParsedCommand): Promise<Answered> {
-    const person = await this.#parts.people.person(command.actor.user, command.team);
-    const place = { channel: command.channel, channelKind: command.channelKind, external: false };
-    const verdict = can(this.#parts.policies.current(), person, { do: 'command' }, place);
+    const { person, place, verdict } = await this.#door.command(command);
     if (!verdict.allowed) return refusal(verdict);
     const { team, channel, channelKind } = command;
     const thread = channelKind === 'im' ? makeThreadKey({ team, channel, root: ROLLING }) : null;
@@ -348,7 +346,7 @@ export class BridgeIntake implements Intake {
   }
 
   async home(user: UserId, team: TeamId): Promise<HomeView> {
-    const view = this.#parts.people.person(user, team).then((person) => this.#home.view(person));
+    const view = this.#door.home(user, team).then(({ person }) => this.#home.view(person));
     return this.#notes.of('home', { user }, view, ({ kind }) => ({ outcome: kind === 'open' ? 'shown' : 'refused' }));
   }
 
@@ -422,17 +420,6 @@ function isPlainlyOurs(message: InboundMessage): boolean {
 /** Where a private word to the author is visible: not in a thread that does not exist yet. */
 function placeOf(message: InboundMessage): ThreadAddress {
   return { team: message.team, channel: message.channel, threadTs: message.threadTs };
-}
-
-function placeOfThread(key: ThreadKey): Place {
-  const { channel } = parseThreadKey(key);
-  return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
-}
-
-/** The event itself may know better than the directory that somebody is from outside. */
-function stricter(person: Person, message: InboundMessage): Person {
-  const outside = message.userTeam !== null && message.userTeam !== message.team && person.kind === 'member';
-  return outside ? { ...person, kind: 'external' } : person;
 }
 
 /**

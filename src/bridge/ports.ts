@@ -165,6 +165,8 @@ export interface Person {
   name: string;
   /** Those user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
+  /** Of a bot: its other id, `B…`, which is all that some have. */
+  botId?: string;
 }
 
 export interface People {
@@ -172,6 +174,16 @@ export interface People {
   person(user: UserId, team: TeamId): Promise<Person>;
   /** A channel's name without `#`; the id where Slack does not tell. Never rejects. */
   channelName(channel: string, team: TeamId): Promise<string>;
+  /**
+   * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached. Rejects
+   * with a retryable BridgeError when Slack can not be asked.
+   */
+  isShared(channel: ChannelId, team: TeamId): Promise<boolean>;
+}
+
+export interface UserGroups {
+  /** Cached; nobody where there is no such group. Rejects with a retryable BridgeError when Slack can not be asked. */
+  members(group: GroupId): Promise<ReadonlySet<UserId>>;
 }
 
 /** What Slack's receiver hands everything to. A promise that rejects means: not stored, do not acknowledge. */

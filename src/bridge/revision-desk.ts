@@ -1,11 +1,10 @@
 import { asBridgeError } from '../errors.ts';
-import { can } from './access.ts';
+import type { Door } from './door.ts';
 import { makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome, ThreadAddress } from './inbound.ts';
 import { itemOf } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
-import type { PolicyBook } from './policy.ts';
-import type { Clock, Log, People, Surface, Threads } from './ports.ts';
+import type { Clock, Log, Surface, Threads } from './ports.ts';
 import { type Whereabouts, whereIs, withAsked, withEdited, withWithdrawn } from './revisions.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
@@ -14,8 +13,7 @@ export interface RevisionParts {
   threads: Threads;
   workers: ThreadWorkers;
   surface: Surface;
-  people: People;
-  policies: PolicyBook;
+  door: Door;
   killSwitch: KillSwitch;
   clock: Clock;
   log: Log;
@@ -117,10 +115,7 @@ export class RevisionDesk {
   }
 
   async #refusal(message: InboundMessage): Promise<RevisionOutcome | null> {
-    const { people, policies } = this.#parts;
-    const person = await people.person(message.user, message.team);
-    const { channel, channelKind, external } = message;
-    const verdict = can(policies.current(), person, { do: 'speak' }, { channel, channelKind, external });
+    const { verdict } = await this.#parts.door.message(message);
     return verdict.allowed ? null : { outcome: 'refused', reason: verdict.reason };
   }
 

@@ -38,7 +38,6 @@ const BECAUSE: Readonly<Record<string, string>> = {
   user_is_guest: 'guests may not use the agent unless they are named',
   user_is_external: 'people of other organisations may not use the agent unless they are named',
   user_is_bot: 'it came from a bot that is not named',
-  other_bot: 'it came from a bot that is not named',
   user_not_allowed: 'its author is not among those who may use the agent',
   channel_not_allowed: 'the agent is not open in that channel',
   channel_is_external: 'the channel is shared with another organisation and not named',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type MessageKey, makeMessageKey } from '../bridge/ids.ts';
 import type { ChannelKind, FileRef, InboundMessage } from '../bridge/inbound.ts';
 import { attachmentSpans } from './attachments-in.ts';
+import { cleanName } from './clean-name.ts';
 import { isBlank, SpanBuilder } from './span-builder.ts';
 import { messageSpans } from './spans.ts';
 
@@ -16,7 +17,6 @@ export type IgnoredReason =
   | 'malformed'
   | 'not_a_message'
   | 'own_message'
-  | 'other_bot'
   | 'slack_itself'
   | 'edited'
   | 'deleted'
@@ -46,12 +46,18 @@ const envelope = z.looseObject({
 
 const author = z.looseObject({ user: optionalText, bot_id: optionalText, app_id: optionalText });
 
+const bot = z.looseObject({
+  bot_id: id,
+  bot_profile: z.looseObject({ name: optionalText }).nullish(),
+  username: optionalText,
+});
+
 const speech = z.looseObject({
   channel: id,
   channel_type: optionalText,
   ts,
   thread_ts: ts.nullish(),
-  user: id,
+  user: id.nullish(),
   user_team: optionalText,
   source_team: optionalText,
   team: optionalText,
@@ -66,8 +72,8 @@ const file = z.looseObject({
   size: z.number().nullish(),
 });
 
-/** A person is speaking in these only (PLATFORM.md 5.2); what is new or unknown is not speech. */
-const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message']);
+/** A person or a bot is speaking in these only (PLATFORM.md 5.2); what is new or unknown is not speech. */
+const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message', 'bot_message']);
 const CHANNEL_KINDS: ReadonlySet<string> = new Set(['channel', 'group', 'im', 'mpim']);
 /** Slack speaks through these in the name of nobody. */
 const SLACK_USERS: ReadonlySet<string> = new Set(['USLACK', 'USLACKBOT']);
@@ -102,6 +108,14 @@ function isOwn(event: unknown, appId: string | null | undefined, identity: Slack
   return Boolean(bot_id && app_id && app_id === appId);
 }
 
+/** Who wrote it when no person did. */
+function botOf(event: unknown): { id: string; name: string | null } | null {
+  const by = bot.safeParse(event);
+  if (!by.success) return null;
+  const { bot_id, bot_profile, username } = by.data;
+  return { id: bot_id, name: cleanName(bot_profile?.name || username || '') || null };
+}
+
 /** The installation an event is for. One token serves one workspace, so every key carries that workspace's id. */
 function isForUs(body: z.infer<typeof envelope>, identity: SlackIdentity): boolean {
   const named = [body.authorizations?.[0]?.team_id, body.context_team_id, body.team_id].filter(Boolean);
@@ -121,13 +135,16 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   if (isOwn(event, appId, identity) || isOwn(event.message, appId, identity)) return ignored('own_message');
   if (event.subtype === 'message_changed') return ignored('edited');
   if (event.subtype === 'message_deleted') return ignored('deleted');
-  if (event.bot_id || event.subtype === 'bot_message') return ignored('other_bot');
   if (event.subtype && !SPEECH_SUBTYPES.has(event.subtype)) return ignored('not_speech', event.subtype);
   if (event.hidden === true) return ignored('hidden');
 
   const said = speech.safeParse(event);
   if (!said.success) return ignored('malformed', fieldOf(said.error));
-  const { channel, user, text } = said.data;
+  const { channel, text } = said.data;
+  const bot = botOf(event);
+  // Bots of other apps may have no user (PLATFORM.md 5.2); the policy knows them by either id.
+  const user = said.data.user ?? bot?.id;
+  if (user === undefined) return ignored('malformed', 'user');
   if (SLACK_USERS.has(user)) return ignored('slack_itself');
   const channelKind = channelKindOf(channel, said.data.channel_type);
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
@@ -151,6 +168,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       ts: said.data.ts,
       threadTs: threadTs === said.data.ts ? null : threadTs,
       user,
+      ...(bot && { bot }),
       userTeam: said.data.user_team || said.data.source_team || said.data.team || null,
       external: parsed.data.is_ext_shared_channel === true,
       spans,

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type { TeamId, UserId } from '../bridge/ids.ts';
 import type { Clock, People, Person, PersonKind } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
+import { cleanName } from './clean-name.ts';
 import { isPassing } from './refusals.ts';
 import { type SlackApi, SlackError } from './slack-api.ts';
 
 const KEPT = 5_000;
 const FRESH_MS = 10 * 60_000;
-const NAME = 80;
 
 const user = z.looseObject({
   id: z.string(),
@@ -25,7 +25,16 @@ const user = z.looseObject({
     .nullish(),
 });
 
-const channel = z.looseObject({ name: z.string().nullish() });
+const channel = z.looseObject({
+  name: z.string().nullish(),
+  is_ext_shared: z.boolean().nullish(),
+  is_pending_ext_shared: z.boolean().nullish(),
+});
+
+interface ChannelFacts {
+  name: string;
+  shared: boolean;
+}
 
 /** Slack has no such user for us: whoever it is, they are not a member. */
 const UNKNOWN_PERSON: ReadonlySet<string> = new Set(['user_not_found', 'user_not_visible', 'users_not_found']);
@@ -34,15 +43,6 @@ export interface PeopleOptions {
   clock: Clock;
   /** Our organisation on Enterprise Grid; its people are members in each of its workspaces. */
   enterpriseId?: string | null;
-}
-
-/** A name fit to be shown and handed on: one line, at most 80 characters. */
-export function cleanName(name: string): string {
-  const line = name
-    .replace(/\p{Cf}/gu, '')
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
-    .trim();
-  return Array.from(line).slice(0, NAME).join('').trim();
 }
 
 /** Reads Slack's `user` object; exported for its tests. */
@@ -97,7 +97,7 @@ function createCache<Value>(clock: Clock) {
 /** Who people are and what channels are called, as Slack tells it, kept for ten minutes. */
 export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): People {
   const persons = createCache<Person>(clock);
-  const channels = createCache<string>(clock);
+  const channels = createCache<ChannelFacts>(clock);
 
   async function fetchPerson(id: UserId, team: TeamId): Promise<Person> {
     try {
@@ -116,20 +116,35 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
     }
   }
 
-  async function fetchChannelName(id: string): Promise<string> {
+  async function fetchChannel(id: string): Promise<ChannelFacts> {
     try {
       const answer = await api.call('conversations.info', { channel: id }, { client: 'control' });
       const parsed = channel.safeParse(answer.channel);
-      return cleanName(parsed.success ? (parsed.data.name ?? '') : '') || id;
+      if (!parsed.success) return { name: id, shared: true };
+      const { name, is_ext_shared, is_pending_ext_shared } = parsed.data;
+      return { name: cleanName(name ?? '') || id, shared: is_ext_shared === true || is_pending_ext_shared === true };
     } catch (error) {
-      // A refusal stays one for a while, so it is kept like a name; anything else may go well the next time.
-      if (error instanceof SlackError && error.failure === 'refused') return id;
-      throw error;
+      // A refusal stays one for a while, so it is kept like an answer; anything else may go well the next time.
+      if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
+        return { name: id, shared: true };
+      }
+      throw new BridgeError('slack_failed', 'the channel could not be asked for', {
+        notice: 'Slack does not say what channel this is right now. Please try again in a moment.',
+        retry: true,
+        cause: error,
+      });
     }
   }
 
+  const factsOf = (id: string, team: TeamId) => channels(`${team}:${id}`, () => fetchChannel(id));
+
   return {
     person: (id, team) => persons(`${team}:${id}`, () => fetchPerson(id, team)),
-    channelName: (id, team) => channels(`${team}:${id}`, () => fetchChannelName(id)).catch(() => id),
+    channelName: (id, team) =>
+      factsOf(id, team).then(
+        ({ name }) => name,
+        () => id,
+      ),
+    isShared: async (id, team) => (await factsOf(id, team)).shared,
   };
 }

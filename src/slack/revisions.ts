@@ -25,7 +25,8 @@ export function readRevision(payload: unknown, identity: SlackIdentity): Inbound
   const spoken = (said: object | null | undefined): InboundMessage | null => {
     const event = { ...said, type: 'message', channel, channel_type };
     const normalized = said ? normalizeEvent({ ...(payload as object), event }, identity) : null;
-    return normalized?.kind === 'message' ? normalized.message : null;
+    // Bots change what they posted all the time, and mean nothing new by it.
+    return normalized?.kind === 'message' && !normalized.message.bot ? normalized.message : null;
   };
   const before = spoken(previous_message);
   if (subtype === 'message_deleted' || message?.subtype === 'tombstone') {

@@ -55,6 +55,7 @@ const IDEMPOTENT = new Set([
   'files.info',
   'team.info',
   'usergroups.list',
+  'usergroups.users.list',
   'users.conversations',
   'users.info',
   'users.list',

@@ -50,7 +50,7 @@ describe('!why', () => {
     const middle = createMiddle();
     await middle.write('hello all', { ts: T(1), thread: null, mention: false });
     await middle.write('hi', { ts: T(2), thread: null, mention: true, user: 'U04GUEST' });
-    middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(3) }), 'other_bot');
+    middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(3) }), 'user_is_bot');
     middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(4) }), 'invented_next_year');
     expect(await ask(middle, linkTo(T(1)))).toContain('not answered: nobody had mentioned the agent in that thread');
     expect(await ask(middle, linkTo(T(2)))).toContain('refused: guests may not use the agent');

@@ -40,7 +40,7 @@ const channel = (facts = {}) => ({ channel: { id: 'C1', is_channel: true, is_pri
 const said = (ts: string, more = {}) => ({ type: 'message', user: 'U1', ts, text: `<@UBOT> at ${ts}`, ...more });
 
 describe('looking back', () => {
-  it('gives what people wrote, oldest first, and nothing of bots, joins or the bridge itself', async () => {
+  it('gives what was said, oldest first, bots marked as such, and nothing of joins or the bridge itself', async () => {
     const messages = [
       said('30.1', { thread_ts: '30.1', reply_count: 2, latest_reply: '31.9' }),
       said('20.1', { user: 'UBOT', bot_id: 'BBOT' }),
@@ -50,9 +50,10 @@ describe('looking back', () => {
     ];
     const { history, done } = stage((method) => (method === 'conversations.info' ? channel() : { messages }));
     const past = await done(history.channel('C1', '5.0'));
-    expect(past?.messages.map(({ ts, threadTs, mentionsBot }) => [ts, threadTs, mentionsBot])).toEqual([
-      ['10.1', null, true],
-      ['30.1', null, true],
+    expect(past?.messages.map(({ ts, threadTs, mentionsBot, bot }) => [ts, threadTs, mentionsBot, bot?.id])).toEqual([
+      ['10.1', null, true, undefined],
+      ['19.1', null, true, 'BOTHER'],
+      ['30.1', null, true, undefined],
     ]);
     expect(past?.threads).toEqual(['10.1', '30.1']);
   });

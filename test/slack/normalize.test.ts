@@ -123,14 +123,24 @@ describe('speech', () => {
   });
 });
 
+describe('what bots and workflows say', () => {
+  test('is marked as such: access is asked about them as about anybody', () => {
+    const app = message(event({ user: 'U7', bot_id: 'B7', app_id: 'A7', bot_profile: { name: 'Alerts\n' } }));
+    expect(app).toMatchObject({ user: 'U7', bot: { id: 'B7', name: 'Alerts' } });
+    const workflow = message(event({ subtype: 'bot_message', user: undefined, bot_id: 'B8', username: 'Standup' }));
+    expect(workflow).toMatchObject({ user: 'B8', bot: { id: 'B8', name: 'Standup' } });
+    expect(message(event({})).bot).toBeUndefined();
+  });
+});
+
 describe('ignored, with the reason', () => {
   test.each([
     ['own_message', event({ user: 'U0BOT' })],
     ['own_message', event({ user: 'U7', bot_id: 'B0BOT' })],
     ['own_message', event({ user: 'U7', bot_id: 'B7', app_id: 'A1' })],
     ['own_message', event({ subtype: 'message_changed', message: { user: 'U0BOT', edited: {} } })],
-    ['other_bot', event({ user: 'U7', bot_id: 'B7', app_id: 'A7' })],
-    ['other_bot', event({ subtype: 'bot_message', user: undefined })],
+    ['malformed', event({ subtype: 'bot_message', user: undefined })],
+    ['malformed', event({ user: undefined })],
     ['edited', event({ subtype: 'message_changed', message: { user: 'U1', text: 'new' } })],
     ['deleted', event({ subtype: 'message_deleted', hidden: true })],
     ['hidden', event({ hidden: true })],

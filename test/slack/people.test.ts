@@ -1,20 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { cleanName, createPeople, readPerson } from '../../src/slack/people.ts';
-import { type SlackAnswer, type SlackApi, SlackError } from '../../src/slack/slack-api.ts';
+import { cleanName } from '../../src/slack/clean-name.ts';
+import { createPeople, readPerson } from '../../src/slack/people.ts';
+import { SlackError } from '../../src/slack/slack-api.ts';
 import { createFakeClock } from '../support/clock.ts';
-
-function createFakeApi(answer: (method: string, args: Record<string, unknown>) => object | Error) {
-  const calls: string[] = [];
-  const api: SlackApi = {
-    async call(method, args) {
-      calls.push(`${method} ${args.user ?? args.channel}`);
-      const result = answer(method, args);
-      if (result instanceof Error) throw result;
-      return { ok: true, ...result } as SlackAnswer;
-    },
-  };
-  return { api, calls };
-}
+import { createFakeApi } from './fake-api.ts';
 
 const anna = { id: 'U1', team_id: 'T1', real_name: 'Anna B', profile: { display_name: 'anna' } };
 
@@ -106,6 +95,25 @@ test('a refusal that needs somebody to change something is not worth trying agai
   const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'missing_scope'));
   const people = createPeople({ api, clock: createFakeClock() });
   await expect(people.person('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: false });
+});
+
+test('a channel is shared when another organisation is in it or invited, and when Slack refuses to tell', async () => {
+  let answer: object | Error = { channel: { name: 'general', is_ext_shared: false } };
+  const { api, calls } = createFakeApi(() => answer);
+  const people = createPeople({ api, clock: createFakeClock() });
+  expect(await people.isShared('C1', 'T1')).toBe(false);
+  answer = { channel: { name: 'partners', is_ext_shared: true } };
+  expect(await people.isShared('C2', 'T1')).toBe(true);
+  answer = { channel: { name: 'soon', is_pending_ext_shared: true } };
+  expect(await people.isShared('C3', 'T1')).toBe(true);
+  answer = new SlackError('conversations.info', 'refused', 'channel_not_found');
+  expect(await people.isShared('C4', 'T1')).toBe(true);
+  answer = new SlackError('conversations.info', 'unknown', 'timeout');
+  await expect(people.isShared('C5', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: true });
+  answer = { channel: { name: 'late' } };
+  expect(await people.isShared('C5', 'T1')).toBe(false);
+  expect(await people.channelName('C1', 'T1')).toBe('general');
+  expect(calls).toHaveLength(6);
 });
 
 test('a channel without a name is called by its id', async () => {

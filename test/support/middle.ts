@@ -36,6 +36,9 @@ import { createFakeClock, type FakeClock } from './clock.ts';
 export const TEAM = 'T01SANDBOX';
 export const BOT = 'U0BOT';
 
+/** A channel that another organisation shares. */
+export const SHARED = 'C09SHARED';
+
 export const silentLog: Log = {
   debug: () => undefined,
   info: () => undefined,
@@ -267,6 +270,7 @@ const kinds: Record<string, PersonKind> = { U04GUEST: 'guest', U05EXT: 'external
 export const people: People = {
   person: (user, team) => Promise.resolve({ id: user, team, kind: kinds[user] ?? 'member', name: `Name of ${user}` }),
   channelName: (channel) => Promise.resolve(channel === 'C01GEN' ? 'general' : channel),
+  isShared: (channel) => Promise.resolve(channel === SHARED),
 };
 
 export interface Middle {

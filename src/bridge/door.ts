@@ -1,0 +1,91 @@
+import { can, type Doing, type Place, type Verdict } from './access.ts';
+import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from './ids.ts';
+import type { ChannelKind, InboundCommand, InboundMessage } from './inbound.ts';
+import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
+import type { People, Person, UserGroups } from './ports.ts';
+
+export interface DoorParts {
+  people: People;
+  /** Left out: user groups have nobody in them. */
+  groups?: UserGroups | undefined;
+  policies: PolicyBook;
+}
+
+/** Who asked, where, and whether they may, by the policy of that moment. */
+export interface Asked {
+  person: Person;
+  place: Place | null;
+  verdict: Verdict;
+}
+
+/**
+ * Everybody who comes in passes here: finds out who they are and what kind of place it is, and asks `can`. Rejects with
+ * a retryable BridgeError when Slack can not be asked.
+ */
+export class Door {
+  readonly #parts: DoorParts;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  async message(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Asked & { place: Place }> {
+    const { user, team, channel, channelKind, external, bot } = message;
+    const known: Person = bot
+      ? { id: user, team, kind: 'bot', name: bot.name ?? user, botId: bot.id }
+      : stricter(await this.#parts.people.person(user, team), message);
+    const place = { channel, channelKind, external };
+    return { ...(await this.#asked(known, doing, place)), place };
+  }
+
+  /** For clicks and modals: they come from the thread's messages, wherever Slack says that they were shown. */
+  async thread(key: ThreadKey, user: UserId, doing: Doing): Promise<Asked> {
+    const { team, channel } = parseThreadKey(key);
+    const kind = channel.startsWith('D') ? 'im' : 'channel';
+    const [person, place] = await Promise.all([
+      this.#parts.people.person(user, team),
+      this.#place(team, channel, kind),
+    ]);
+    return this.#asked(person, doing, place);
+  }
+
+  async command({ actor, team, channel, channelKind }: InboundCommand): Promise<Asked & { place: Place }> {
+    const [person, place] = await Promise.all([
+      this.#parts.people.person(actor.user, team),
+      this.#place(team, channel, channelKind),
+    ]);
+    return { ...(await this.#asked(person, { do: 'command' }, place)), place };
+  }
+
+  async home(user: UserId, team: TeamId): Promise<Asked> {
+    return this.#asked(await this.#parts.people.person(user, team), { do: 'home' }, null);
+  }
+
+  async #asked(known: Person, doing: Doing, place: Place | null): Promise<Asked> {
+    // One policy for both questions: it may be another one after the groups were looked up.
+    const policy = this.#parts.policies.current();
+    const person = await this.#withGroups(known, policy);
+    return { person, place, verdict: can(policy, person, doing, place) };
+  }
+
+  async #withGroups(person: Person, policy: Policy): Promise<Person> {
+    const { groups } = this.#parts;
+    const named = person.kind === 'member' && groups ? groupsOf(policy) : [];
+    if (!groups || named.length === 0) return person;
+    const members = await Promise.all(named.map((group) => groups.members(group)));
+    return { ...person, groups: named.filter((_, at) => members[at]?.has(person.id)) };
+  }
+
+  /** Slack says only of messages whether their channel is shared. It is asked where that makes a difference. */
+  async #place(team: TeamId, channel: ChannelId, channelKind: ChannelKind): Promise<Place> {
+    const { channels } = this.#parts.policies.current();
+    const matters = channelKind !== 'im' && channels.everywhere && !channels.ids.includes(channel);
+    return { channel, channelKind, external: matters && (await this.#parts.people.isShared(channel, team)) };
+  }
+}
+
+/** The event itself may know better than the directory that somebody is from outside. */
+function stricter(person: Person, message: InboundMessage): Person {
+  const outside = message.userTeam !== null && message.userTeam !== message.team && person.kind === 'member';
+  return outside ? { ...person, kind: 'external' } : person;
+}
