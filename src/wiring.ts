@@ -1,3 +1,4 @@
+import { Bindings } from './bridge/bindings.ts';
 import { CatchUp, type CatchUpLimits } from './bridge/catch-up.ts';
 import { ChannelMoves } from './bridge/channel-moves.ts';
 import { BridgeIntake } from './bridge/intake.ts';
@@ -108,6 +109,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const { choices, threads, moves, details } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
   const killSwitch = new KillSwitch({ choices, clock, log });
+  const bindings = new Bindings({ policies, choices, log });
   const middle = {
     threads,
     surface,
@@ -115,7 +117,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
     groups,
     clock,
     log,
-    policies,
+    policies: bindings,
+    bindings,
     killSwitch,
     botUser: identity.botUserId,
     staleAfterMs,

@@ -53,6 +53,7 @@ const PURE = [
   'bridge/thread-record.ts',
   'bridge/access.ts',
   'bridge/policy.ts',
+  'bridge/binding-orders.ts',
   'bridge/chains.ts',
   'bridge/commands.ts',
   'bridge/home-view.ts',

@@ -1,12 +1,14 @@
 import { can, type Place } from './access.ts';
+import { agentOrder, type BindingOrder, modeOrder } from './binding-orders.ts';
+import type { Bindings } from './bindings.ts';
 import { aboutOf, type CommandName, helpText, isForAdmins, type ParsedCommand } from './commands.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { parseThreadKey, type TeamId, type ThreadKey, type UserId } from './ids.ts';
 import type { KillSwitch } from './kill-switch.ts';
-import type { PolicyBook } from './policy.ts';
+import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type { Person, Threads } from './ports.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
-import { oneLine } from './turn-view.ts';
+import { asCode, oneLine } from './turn-view.ts';
 import { channelOf, explain, linkedMessage } from './why.ts';
 
 export interface DeskParts {
@@ -15,6 +17,7 @@ export interface DeskParts {
   decisions: DecisionLog;
   killSwitch: KillSwitch;
   policies: PolicyBook;
+  bindings: Bindings;
   botUser: UserId;
 }
 
@@ -42,7 +45,7 @@ export class CommandDesk {
   async give(parsed: ParsedCommand, given: Given): Promise<string> {
     if (parsed.kind === 'unknown') return this.#unknown(`${given.mark}${parsed.word}`);
     const order = { ...given, ...parsed };
-    if (isForAdmins(order.name)) {
+    if (isForAdmins(order.name, order.args)) {
       const verdict = can(this.#parts.policies.current(), given.person, { do: 'administer' }, given.place);
       if (!verdict.allowed) return verdict.notice;
     }
@@ -78,6 +81,10 @@ export class CommandDesk {
         return helpText(botUser);
       case 'why':
         return this.#why(order);
+      case 'agent':
+        return this.#bind(order, thread, agentOrder(order.args));
+      case 'mode':
+        return this.#bind(order, thread, modeOrder(order.args));
       case 'pause':
         return this.#pause(person.id);
       case 'resume':
@@ -115,6 +122,19 @@ export class CommandDesk {
     return explain(linked, decisions, threads);
   }
 
+  async #bind({ place, person }: Order, thread: ThreadKey | null, order: BindingOrder): Promise<string> {
+    const { bindings, workers } = this.#parts;
+    const { channel } = place;
+    if (order.kind === 'wrong') return order.notice;
+    if (order.kind === 'show') {
+      const running = thread === null ? [] : [await workers.get(thread).status()];
+      return [bindingText(settingsOf(this.#parts.policies.current(), channel)), ...running].join('\n');
+    }
+    await bindings.set(channel, order.change);
+    const text = bindingText(settingsOf(this.#parts.policies.current(), channel));
+    return thread === null ? text : `${text}\n${await workers.get(thread).settingsChanged(person.id)}`;
+  }
+
   async #pause(by: UserId): Promise<string> {
     const { killSwitch, workers } = this.#parts;
     await killSwitch.pause(by);
@@ -130,6 +150,12 @@ export class CommandDesk {
     workers.wakeAll();
     return 'Resumed. What was refused meanwhile is not run: its authors were told to send it again.';
   }
+}
+
+function bindingText({ permissions, binding }: PlaceSettings): string {
+  const { agentId = null, device = null, workingDirectory = null } = binding ?? {};
+  const said = (value: string | null) => (value === null ? 'as configured' : asCode(value));
+  return `In this channel: agent ${said(agentId)}, device ${said(device)}, directory ${said(workingDirectory)}, permissions ${permissions}.`;
 }
 
 function threadLine(key: ThreadKey): string {

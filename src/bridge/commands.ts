@@ -7,8 +7,8 @@ export interface Command {
   help: string;
   /** What it is about. By `/agent` Slack does not say in which thread it was given. */
   about: 'thread' | 'running' | 'anything';
-  /** Left out: whoever may speak to the agent. */
-  who?: 'admins';
+  /** Left out: whoever may speak to the agent. `admins_to_change`: what stands behind the name is for admins only. */
+  who?: 'admins' | 'admins_to_change';
 }
 
 /** The one table of commands: `/agent name` and, where Slack forbids slash commands, `!name` or `@bot !name`. */
@@ -53,6 +53,22 @@ export const commands = [
   },
   { name: 'resume', aliases: [], args: null, help: 'let it work again; admins only', about: 'anything', who: 'admins' },
   {
+    name: 'agent',
+    aliases: [],
+    args: '[agent-… | on <device> | in <directory> | default]',
+    help: 'which agent answers in this channel, on which device, in which directory; admins change it for conversations to come',
+    about: 'anything',
+    who: 'admins_to_change',
+  },
+  {
+    name: 'mode',
+    aliases: [],
+    args: '[guarded | standard | acceptEdits | strict | default]',
+    help: 'what the agent may do in this channel without asking; admins change it',
+    about: 'anything',
+    who: 'admins_to_change',
+  },
+  {
     name: 'why',
     aliases: [],
     args: '<link to a message>',
@@ -76,9 +92,10 @@ function named(word: string): (Command & { name: CommandName }) | undefined {
   return TABLE.find(({ name, aliases }) => name === lower || aliases.includes(lower));
 }
 
-/** Whether only admins may give it. */
-export function isForAdmins(name: CommandName): boolean {
-  return named(name)?.who === 'admins';
+/** Whether only admins may give it so. */
+export function isForAdmins(name: CommandName, args: string): boolean {
+  const who = named(name)?.who;
+  return who === 'admins' || (who === 'admins_to_change' && args !== '');
 }
 
 /** What a command is about. */

@@ -1,5 +1,6 @@
 import { asBridgeError } from '../errors.ts';
 import type { Verdict } from './access.ts';
+import type { Bindings } from './bindings.ts';
 import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
@@ -59,6 +60,7 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   policies: PolicyBook;
   botUser: UserId;
   killSwitch: KillSwitch;
+  bindings: Bindings;
   channels?: ChannelMoves;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
   queue?: { perThread: number; total: number };

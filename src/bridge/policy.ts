@@ -87,6 +87,8 @@ export interface Policy {
 /** The policy as it is now: it may be another one the next time, so nobody keeps what they got. */
 export interface PolicyBook {
   current(): Policy;
+  /** What is stored of it is read; before anything is taken up or taken in. */
+  load?(): Promise<void>;
 }
 
 /** Nobody, nowhere. */

@@ -20,6 +20,7 @@ export const RETRY_MS = 2_000;
 export class ThreadLink {
   readonly #parts: LinkParts;
   #connection: AgentConnection | null = null;
+  #options: ConnectOptions | null = null;
   /** Counts connections, so that a late event of an old one is known as such. */
   #dial = 0;
   #ready = false;
@@ -50,10 +51,18 @@ export class ThreadLink {
     if (this.#connection || this.#parts.mailbox.closed) return;
     const { gateway, mailbox, onEvent } = this.#parts;
     this.#dial += 1;
+    this.#options = options;
     const dial = this.#dial;
     this.#connection = gateway.connect(options, (event) =>
       mailbox.post(() => (this.#dial === dial ? onEvent(event) : undefined)),
     );
+  }
+
+  /** Whether the connection was made with another permission mode or working directory. */
+  differs({ mode, binding }: ConnectOptions): boolean {
+    if (!this.#connection || !this.#options) return false;
+    const directory = (options: ConnectOptions) => options.binding?.workingDirectory ?? null;
+    return this.#options.mode !== mode || directory(this.#options) !== (binding?.workingDirectory ?? null);
   }
 
   disconnect(): void {

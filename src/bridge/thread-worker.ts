@@ -44,7 +44,7 @@ import { END_OVERDUE_MS, TurnLookup, type Verdict } from './turn-lookup.ts';
 import { afterReconnect } from './turn-recovery.ts';
 import { TurnSilence } from './turn-silence.ts';
 import { STOP_OVERDUE_MS, TurnStop } from './turn-stop.ts';
-import type { Ending } from './turn-view.ts';
+import { asCode, type Ending } from './turn-view.ts';
 
 export interface WorkerParts {
   threads: Threads;
@@ -115,6 +115,8 @@ export class ThreadWorker {
   /** What the turn that is ending leaves for people to decide. */
   #leftover: Leftover | null = null;
   #rest: Timer | null = null;
+  /** Who has changed the settings of the channel: the thread is told once Letta has confirmed them. */
+  #toConfirm: UserId | null = null;
 
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void) {
     const { clock, gateway, policies, random, threads } = parts;
@@ -212,6 +214,17 @@ export class ThreadWorker {
       await this.#state.update((now) => ({ ...now, runtime: null, background: false }));
       this.#link.disconnect();
       return 'The next message here starts another conversation.';
+    });
+  }
+
+  /** The channel's settings have changed. Resolves with a line for the one who changed them. */
+  settingsChanged(by: UserId): Promise<string> {
+    return this.#ask(async () => {
+      if (!this.#state.record?.runtime) return 'The conversation here begins with that.';
+      this.#toConfirm = by;
+      return this.#state.open
+        ? 'It holds here once the running turn has ended.'
+        : 'The thread says so once Letta has confirmed it.';
     });
   }
 
@@ -328,16 +341,19 @@ export class ThreadWorker {
       await this.#stopping.stop(paused.by);
       return this.#advance();
     }
-    if (!turn) return needsLetta(state.record) ? this.#connect(state.record) : this.#restLater();
+    if (!turn) return needsLetta(state.record) || this.#toConfirm ? this.#connect(state.record) : this.#restLater();
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
     if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.emptied());
     this.#connect(state.record);
     if (turn.state === 'prepared') this.#input.send(turn);
   }
 
-  #connect({ runtime }: ThreadRecord): void {
+  #connect({ runtime, turn }: ThreadRecord): void {
     const { permissions, binding } = this.#settings;
-    this.#link.connect({ runtime, mode: lettaMode(permissions), binding });
+    const options = { runtime, mode: lettaMode(permissions), binding };
+    // What was set meanwhile holds from here on; a turn that runs goes on as it was begun.
+    if (turn?.state !== 'submitted' && this.#link.differs(options)) this.#link.disconnect();
+    this.#link.connect(options);
   }
 
   get #settings(): PlaceSettings {
@@ -551,8 +567,25 @@ export class ThreadWorker {
       stored.deviceId === runtime.deviceId;
     if (!same) await this.#state.insist((record) => ({ ...record, runtime }));
     this.#askBackground();
+    this.#confirm();
     await this.#offers.reached();
     return this.#takeUp(event);
+  }
+
+  /** A link is ready only once Letta's mode is what was asked for (PROTOCOL.md 5.4). */
+  #confirm(): void {
+    const by = this.#toConfirm;
+    const { permissions, binding } = this.#settings;
+    if (by === null || this.#link.differs({ runtime: null, mode: lettaMode(permissions), binding })) return;
+    this.#toConfirm = null;
+    const directory = this.#link.workingDirectory;
+    const where = directory === null ? '' : `, directory ${asCode(directory)}`;
+    const text = `<@${by}> has set the permissions here to ${permissions}${where}; Letta has confirmed it.`;
+    this.#mailbox.away(
+      this.#parts.surface.say(this.#state.address, text),
+      () => undefined,
+      (error) => this.#log.warn({ err: error }, 'a notice could not be posted'),
+    );
   }
 
   /** What the replay says, held against the turn that is open here. */

@@ -28,7 +28,7 @@ export class ThreadWorkers {
 
   /** Takes up every thread that was left with something open. Its cost does not depend on how many are stored. */
   async start(): Promise<void> {
-    await this.#parts.killSwitch.load();
+    await Promise.all([this.#parts.killSwitch.load(), this.#parts.policies.load?.()]);
     const keys = await this.#parts.threads.active();
     for (const key of keys) this.wake(key, null);
     this.#parts.log.info({ threads: keys.length }, 'open threads taken up');

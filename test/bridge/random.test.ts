@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { Bindings } from '../../src/bridge/bindings.ts';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ActionName } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
@@ -132,8 +133,19 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
   const policies = { current: () => policy };
   const ids = countingRandom();
   const build = () => {
+    const bindings = new Bindings({ policies, choices: mapChoices(), log: silentLog });
     const killSwitch = new KillSwitch({ choices: mapChoices(), clock, log: silentLog });
-    const shared = { threads, surface, people, clock, log: silentLog, policies, killSwitch, botUser: BOT };
+    const shared = {
+      threads,
+      surface,
+      people,
+      clock,
+      log: silentLog,
+      policies: bindings,
+      bindings,
+      killSwitch,
+      botUser: BOT,
+    };
     const parts = { ...shared, gateway: letta, random: ids, turnsDieWithLink };
     const workers = new ThreadWorkers(parts);
     return { workers, intake: new BridgeIntake({ ...shared, random: ids, workers }) };

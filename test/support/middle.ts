@@ -5,6 +5,7 @@ import type {
   HistoryItem,
   StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
+import { Bindings } from '../../src/bridge/bindings.ts';
 import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
@@ -348,6 +349,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   const choices = mapChoices();
   const build = () => {
     const { staleAfterMs } = options;
+    const bindings = new Bindings({ policies, choices, log: silentLog });
     const shared = {
       staleAfterMs,
       details: options.details,
@@ -356,7 +358,8 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       people: { ...people, person },
       clock,
       log: silentLog,
-      policies,
+      policies: bindings,
+      bindings,
       killSwitch: new KillSwitch({ choices, clock, log: silentLog }),
       botUser: BOT,
     };
