@@ -10,6 +10,7 @@ import { type Identity, identify } from './slack/identity.ts';
 import type { HttpRoute } from './slack/receiver/http.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { watchToken } from './slack/token-watch.ts';
+import { createUploader } from './slack/uploader.ts';
 import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
 import { wireBridge } from './wiring.ts';
@@ -97,6 +98,10 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       target: config.letta,
       agentId: config.agentId,
       policies,
+      longAnswers: {
+        send: createUploader({ slackApiUrl: apiUrl, fetch: globalThis.fetch }),
+        maxMessages: config.maxMessages,
+      },
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
       staleAfterMs: config.staleAfterMs,

@@ -30,6 +30,8 @@ export interface Config {
   catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
   logLevel: check.LogLevel;
   /** How many messages may wait. */
+  /** Messages of one answer before the rest becomes a file. */
+  maxMessages: number;
   queue: { perThread: number; total: number };
   /** ms that a running turn may say nothing. */
   turnSilenceMs: number;
@@ -121,6 +123,7 @@ export function loadConfig(
   const agentId = checked('LETTA_AGENT_ID', check.agentIdShape);
   const store = checked('STORE', check.storeShape, withDefault('STORE'));
   const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
+  const maxMessages = checked('MAX_MESSAGES', check.messageCount, withDefault('MAX_MESSAGES'));
   const perThread = checked('QUEUE_PER_THREAD', check.queueSize, withDefault('QUEUE_PER_THREAD'));
   const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
   const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
@@ -139,7 +142,7 @@ export function loadConfig(
   if (
     problems.length > 0 ||
     !(botToken && apiUrl && mode && letta && policy && store && logLevel) ||
-    !(perThread && total && turnSilenceMs) ||
+    !(maxMessages && perThread && total && turnSilenceMs) ||
     drainMs === null ||
     retentionMs === null ||
     !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
@@ -156,6 +159,7 @@ export function loadConfig(
     staleAfterMs,
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
     logLevel,
+    maxMessages,
     queue: { perThread, total },
     turnSilenceMs,
     drainMs,

@@ -227,6 +227,11 @@ export const duration: Check<number> = z
 /** As `duration`, but not nothing. */
 export const someTime: Check<number> = duration.refine((ms) => ms > 0, 'is no time at all → Use 1s or more.');
 
+export const messageCount: Check<number> = z
+  .string()
+  .regex(/^[1-9]\d?$/, 'is not a number from 1 to 99 → Use a number such as 5.')
+  .transform(Number);
+
 export const queueSize: Check<number> = z
   .string()
   .regex(/^[1-9]\d{0,4}$/, 'is not a number from 1 to 99999 → Use a number such as 50.')

@@ -127,6 +127,12 @@ export const SETTINGS = [
     default: 'off',
   },
   {
+    name: 'MAX_MESSAGES',
+    description:
+      'How many Slack messages the text of one answer may take (1 to 99): what does not fit is uploaded as a Markdown file below it. Where the app may not upload files, all of it is posted.',
+    default: '5',
+  },
+  {
     name: 'STORE',
     description: 'Where threads are kept: `sqlite://path`, or `memory://` to forget them at the end.',
     default: 'sqlite://./data/bridge.db',

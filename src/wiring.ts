@@ -34,6 +34,7 @@ import { createRenderer } from './slack/render/posts.ts';
 import { simplerPosts } from './slack/render/simpler.ts';
 import { keepRetryAfter } from './slack/retry-after.ts';
 import type { SlackApi } from './slack/slack-api.ts';
+import type { Uploader } from './slack/uploader.ts';
 import { createUserGroups } from './slack/user-groups.ts';
 
 /** The five ports, and what is configured. */
@@ -53,6 +54,8 @@ export interface BridgeParts {
   target: LettaTarget;
   agentId: string | null;
   policies: PolicyBook;
+  /** How files get to Slack, and how many messages an answer may take before it becomes one; left out, all is posted. */
+  longAnswers?: { send: Uploader; maxMessages: number };
   /** How many messages may wait; the middle has defaults. */
   queue?: { perThread: number; total: number };
   /** ms that a running turn may say nothing. */
@@ -88,17 +91,18 @@ export interface BridgeCatchUp {
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
-  const { queue, silenceMs, staleAfterMs, metrics = noMetrics } = parts;
+  const { longAnswers, queue, silenceMs, staleAfterMs, metrics = noMetrics } = parts;
   const api = keepRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const groups = createUserGroups({ api, clock, log });
   const surface = watchTurns(
     createSurface({
       api,
-      renderer: () => createRenderer(),
+      renderer: () => createRenderer({ maxMessages: longAnswers?.maxMessages }),
       fallback: simplerPosts,
       notice: noticePosts,
       offer: offerPosts,
+      send: longAnswers?.send,
       clock,
       random,
       log,

@@ -58,6 +58,7 @@ describe('loadConfig', () => {
       catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
       logLevel: 'info',
       retentionMs: 7 * 86_400_000,
+      maxMessages: 5,
       queue: { perThread: 50, total: 1_000 },
       turnSilenceMs: 30 * 60_000,
       drainMs: 20_000,
@@ -72,6 +73,8 @@ describe('loadConfig', () => {
       turnSilenceMs: 7_200_000,
       drainMs: 0,
     });
+    expect(loadConfig({ ...SOCKET, MAX_MESSAGES: '12' }).maxMessages).toBe(12);
+    expect(complaint({ MAX_MESSAGES: '0' })).toContain('from 1 to 99');
     expect(loadConfig({ ...SOCKET, DRAIN_TIMEOUT: '5m' }).drainMs).toBe(300_000);
     const wrong = { QUEUE_PER_THREAD: '0', QUEUE_TOTAL: 'many', TURN_SILENCE: '0s', DRAIN_TIMEOUT: '20' };
     expect(problemsOf({ ...SOCKET, ...wrong }).map(({ setting }) => setting)).toEqual(Object.keys(wrong));

@@ -41,6 +41,8 @@ const SCOPES_OF_METHODS: Record<string, string[]> = {
   'conversations.members': READ,
   'conversations.open': ['im:write', 'mpim:write'],
   'conversations.replies': HISTORY,
+  'files.completeUploadExternal': ['files:write'],
+  'files.getUploadURLExternal': ['files:write'],
   'files.info': ['files:read'],
   'reactions.add': ['reactions:write'],
   'reactions.remove': ['reactions:write'],

@@ -40,6 +40,8 @@ const PACED = new Set([
   'assistant.threads.setStatus',
   'conversations.replies',
   'conversations.history',
+  'files.getUploadURLExternal',
+  'files.completeUploadExternal',
 ]);
 /** A trigger id lives 3 s (PLATFORM.md 6): too late is the same as never. */
 const AT_ONCE = new Set(['views.open', 'views.push']);

@@ -86,6 +86,11 @@ export function readLook(answer: SlackAnswer, owner: string): { found: PostRecor
     if (event_type !== METADATA_TYPE || turn !== owner) return [];
     return typeof ts === 'string' && typeof part === 'string' ? [{ part, ts, hash: UNKNOWN }] : [];
   });
+  return { found, cursor: nextCursor(answer) };
+}
+
+/** Where the page after this one begins. */
+export function nextCursor(answer: SlackAnswer): string | null {
   const next = (answer.response_metadata as { next_cursor?: unknown } | undefined)?.next_cursor;
-  return { found, cursor: typeof next === 'string' && next !== '' ? next : null };
+  return typeof next === 'string' && next !== '' ? next : null;
 }

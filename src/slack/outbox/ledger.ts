@@ -6,6 +6,9 @@ import { confirmed, doubtful, type PlannedCall } from './plan.ts';
 /** The messages that Slack has, in reading order; each change is stored before its promise resolves. */
 export interface Ledger {
   readonly posts: readonly PostRecord[];
+  /** What is known of a file: its id once it may have been shared, `shared` once it certainly was. */
+  file(part: string): string | null;
+  noteFile(part: string, state: string | null): Promise<void>;
   confirm(call: PlannedCall, ts: SlackTs): Promise<void>;
   forget(record: PostRecord): Promise<void>;
   /** Takes in messages that were found by looking, except those it has. */
@@ -23,20 +26,30 @@ export interface LedgerOptions {
   log: Log;
 }
 
+/** No file id: those are capitals and digits. */
+export const SHARED = 'shared';
+/** Files are stored among the posts, with this before their state. The message that shares one is none of our posts. */
+const FILE = 'file-';
+
 const SAVE_ATTEMPTS = 5;
 const SAVE_AGAIN_MS = 1_000;
 
 export function createLedger({ posts: stored, save, posted, clock, log }: LedgerOptions): Ledger {
-  let posts = sorted(stored);
+  let posts = sorted(stored.filter((record) => !isFile(record)));
+  let files = stored.filter(isFile);
 
   /** A disk that fails does not hide what Slack shows: the next call stores it all again. */
   async function keep(next: PostRecord[], found = false): Promise<void> {
     const first = posts.length === 0 && next.length > 0;
     posts = next;
     if (first) posted(found);
+    await store();
+  }
+
+  async function store(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await save([...posts]);
+        await save([...posts, ...files]);
         return;
       } catch (error) {
         log.error({ err: error, attempt }, 'the posts of a turn could not be stored');
@@ -50,6 +63,12 @@ export function createLedger({ posts: stored, save, posted, clock, log }: Ledger
     get posts() {
       return posts;
     },
+    file: (part) => files.find((record) => record.part === part)?.hash.slice(FILE.length) ?? null,
+    noteFile(part, state) {
+      const others = files.filter((record) => record.part !== part);
+      files = state === null ? others : [...others, { part, ts: '', hash: FILE + state }];
+      return store();
+    },
     confirm: (call, ts) => keep(confirmed(posts, call, ts)),
     forget: (record) => keep(posts.filter(({ ts }) => ts !== record.ts)),
     async adopt(found) {
@@ -61,6 +80,8 @@ export function createLedger({ posts: stored, save, posted, clock, log }: Ledger
     },
   };
 }
+
+const isFile = ({ hash }: PostRecord) => hash.startsWith(FILE);
 
 function sorted(posts: readonly PostRecord[]): PostRecord[] {
   return [...posts].sort((a, b) => compareTs(a.ts, b.ts));

@@ -2,8 +2,9 @@ import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, Log, Random } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/thread-record.ts';
-import type { SlackPost } from '../post.ts';
+import type { PostFile, SlackPost } from '../post.ts';
 import { SlackError } from '../slack-api.ts';
+import type { Uploader } from '../uploader.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { lookCall, readLook, slackCall } from './calls.ts';
 import { createForms, type Fallback } from './forms.ts';
@@ -11,10 +12,12 @@ import { createLedger } from './ledger.ts';
 import { type PlannedCall, plan } from './plan.ts';
 import { refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
+import { createUploads, type UploadLatch } from './upload.ts';
 
 /** What the thread should show, told before it is rendered: rendering waits until a call may be made. */
 export interface Content {
-  render(): SlackPost[];
+  /** `files`: whether the rest of a long text may become a file, which is uploaded once the content is final. */
+  render(files: boolean): SlackPost[];
   /** Used where `render` throws on content that must arrive. */
   lastResort(): SlackPost[];
   /** Changes whenever a card appears or changes: people wait for that. */
@@ -52,6 +55,9 @@ export interface PublicationParts {
   random: Random;
   log: Log;
   fallback: Fallback;
+  /** `null` where files can not be uploaded. */
+  send: Uploader | null;
+  uploadLatch: UploadLatch;
 }
 
 /** One ordered list of messages on its way to what it should be: one call at a time. */
@@ -90,6 +96,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const log = parts.log.child({ turn: owner });
   const ledger = createLedger({ ...options, clock, log });
   const forms = createForms(parts.fallback, log);
+  const uploads = createUploads({ ...parts, latch: parts.uploadLatch, log, ledger, address });
   const outcome = Promise.withResolvers<Delivery>();
 
   let wanted: Content | null = null;
@@ -153,7 +160,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.now());
     if (call) start(() => perform(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
-    else settle();
+    else {
+      const file = content.final ? uploads.wanted(posts) : null;
+      if (file) upload(file);
+      else settle();
+    }
   }
 
   /** False when there is nothing to go on with. */
@@ -162,7 +173,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (content.final) forms.reset();
     newerSince = null;
     try {
-      const raw = content.render();
+      const raw = content.render(uploads.possible);
       rendered = { content, raw, posts: forms.apply(raw) };
       return true;
     } catch (error) {
@@ -237,6 +248,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (rendered === null) return;
     shownCards = rendered.content.cards;
     textShown ||= rendered.content.hasText;
+    if (rendered.content.final && uploads.wanted(rendered.posts)) return;
     since = wanted === rendered.content ? null : (newerSince ?? clock.now());
     if (rendered.content.final) end({ delivered: true });
   }
@@ -256,6 +268,26 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     else if (call.kind === 'update' && refusal === 'lost') await lost(call.record, content, word);
     else if (rendered === null || !forms.simplify(call.post)) undeliverable(content, word);
     else rendered = { ...rendered, posts: forms.apply(rendered.raw) };
+  }
+
+  /** A file that can not be uploaded is rendered as posts instead. */
+  function upload(file: PostFile): void {
+    const at = uploads.allowedAt(file);
+    if (at > clock.now()) {
+      blockedUntil = at;
+      return;
+    }
+    start(async () => {
+      try {
+        await uploads.step(file);
+        failures = 0;
+        failingSince = null;
+        if (!uploads.possible) rendered = null;
+      } catch (error) {
+        if (!(error instanceof SlackError)) throw error;
+        tryLater(error);
+      }
+    });
   }
 
   function tryLater(error: SlackError): void {

@@ -4,6 +4,7 @@ import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../b
 import type { TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { type SlackApi, SlackError } from '../slack-api.ts';
+import type { Uploader } from '../uploader.ts';
 import { slackCall } from './calls.ts';
 import type { Fallback } from './forms.ts';
 import { plainView } from './plain.ts';
@@ -15,12 +16,14 @@ export interface SurfaceOptions {
   /** Of one workspace: all that goes through it shares one budget. */
   api: SlackApi;
   /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
-  renderer(): (view: TurnView) => SlackPost[];
+  renderer(): (view: TurnView, files: boolean) => SlackPost[];
   fallback: Fallback;
   /** Markdown of ours as posts. */
   notice(markdown: string): SlackPost[];
   /** A line of ours with buttons. */
   offer(view: OfferView): SlackPost[];
+  /** Left out, long texts are posted whole. */
+  send?: Uploader | undefined;
   clock: Clock;
   random: Random;
   log: Log;
@@ -41,16 +44,17 @@ const CLOSED: Delivery = { delivered: false, reason: 'closed' };
  * a `finish` that is still open then never resolves: the turn is not settled, the next start goes on with it.
  */
 export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
-  const { api, renderer, fallback, notice, offer: renderOffer, clock, random, log } = options;
+  const { api, renderer, fallback, notice, offer: renderOffer, send = null, clock, random, log } = options;
   const scheduler = createScheduler({ api, clock, random, log });
   const latch = { off: false };
+  const uploadLatch = { off: false };
   const open = new Set<Publication>();
   const lines = new Set<StatusLine>();
   let notices = 0;
   let closed = false;
 
   function publish(publication: PublicationOptions): Publication {
-    const created = createPublication({ scheduler, clock, random, log, fallback }, publication);
+    const created = createPublication({ scheduler, clock, random, log, fallback, send, uploadLatch }, publication);
     open.add(created);
     void created.done.then(() => open.delete(created));
     if (closed) void created.close();
@@ -166,12 +170,12 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
   };
 }
 
-function contentOf(view: TurnView, render: (view: TurnView) => SlackPost[], final: boolean): Content {
+function contentOf(view: TurnView, render: (view: TurnView, files: boolean) => SlackPost[], final: boolean): Content {
   const cards = view.items.flatMap((item) =>
     item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
   );
   return {
-    render: () => render(view),
+    render: (files) => render(view, files),
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
     hasText: view.items.some((item) => item.kind === 'text' && item.markdown.trim() !== ''),

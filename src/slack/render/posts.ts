@@ -11,9 +11,9 @@ import { type RenderMemo, textPosts } from './text-posts.ts';
 
 /** How turns are rendered; left out, as Slack's limits and the settings' defaults have it. */
 export interface RenderOptions {
-  limits?: RenderLimits;
+  limits?: RenderLimits | undefined;
   /** How many messages the text of one turn may take before the rest becomes a file. */
-  maxMessages?: number;
+  maxMessages?: number | undefined;
 }
 
 /**

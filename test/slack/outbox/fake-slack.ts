@@ -9,6 +9,7 @@ export interface FakeMessage {
   text: string;
   blocks: { text?: string }[];
   metadata: unknown;
+  files?: { id: string; title: string; content: string }[];
 }
 
 export interface FakeCall {
@@ -40,6 +41,10 @@ export interface FakeSlack extends SlackApi {
   shown(channel: string, thread: string | null): string[];
   messages(channel: string, thread: string | null): FakeMessage[];
   delete(channel: string, ts: string): void;
+  /** The upload step: what Slack would refuse throws. */
+  upload(url: string, bytes: Uint8Array): Promise<void>;
+  /** ms from the answer that completes an upload to the message that shares the file. */
+  sharesAfter: number;
   /** Puts a message there that nobody posted through this API object. */
   put(message: Omit<FakeMessage, 'ts'>): string;
   status(channel: string, thread: string): string;
@@ -56,6 +61,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   const blocked = new Map<string, number>();
   const statuses = new Map<string, string>();
   const inFlight = new Set<string>();
+  const uploads = new Map<string, { name: string; length: number; content: string | null }>();
   let serial = 0;
 
   const nextTs = () => {
@@ -89,7 +95,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   }
 
   function effect(method: string, args: Record<string, unknown>): Record<string, unknown> {
-    const refuse = (error: string) => {
+    const refuse = (error: string): never => {
       throw new SlackError(method, 'refused', error);
     };
     const blocks = (args.blocks ?? []) as { text?: string }[];
@@ -127,6 +133,27 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       const next_cursor = next < messages.length ? String(next) : '';
       return { messages: messages.slice(from, next), response_metadata: { next_cursor } };
     }
+    if (method === 'files.getUploadURLExternal') {
+      serial += 1;
+      const id = `F0${serial}`;
+      uploads.set(id, { name: String(args.filename), length: Number(args.length), content: null });
+      return { upload_url: `https://files.slack.com/upload/v1/${id}`, file_id: id };
+    }
+    if (method === 'files.completeUploadExternal') {
+      const files = (args.files as { id: string; title: string }[]).map(({ id, title }) => {
+        const content = uploads.get(id)?.content;
+        if (content === undefined || content === null) return refuse('file_not_found');
+        uploads.delete(id);
+        return { id, title, content };
+      });
+      const share = { channel: String(args.channel_id), thread: (args.thread_ts as string | undefined) ?? null };
+      // Slack shares the files after it has answered (PLATFORM.md 8).
+      clock.after(
+        slack.sharesAfter,
+        () => void slack.put({ ...share, text: '', blocks: [], metadata: undefined, files }),
+      );
+      return { files: files.map(({ id, title }) => ({ id, title })) };
+    }
     if (method === 'chat.postEphemeral') return { message_ts: nextTs() };
     throw new Error(`the fake Slack knows no ${method}`);
   }
@@ -136,6 +163,13 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     complaints,
     fault: () => null,
     latency: () => 100,
+    sharesAfter: 50,
+    async upload(url, bytes) {
+      const upload = uploads.get(url.split('/').at(-1) ?? '');
+      await sleep(100);
+      if (!upload || upload.length !== bytes.length) throw new SlackError('upload_url', 'refused', 'http_400');
+      upload.content = new TextDecoder().decode(bytes);
+    },
     async call(method, args, { client }) {
       const key = watch(method, { ...args, client });
       const call: FakeCall = { method, args, client, at: clock.now(), answeredAt: null, outcome: 'no answer yet' };

@@ -6,6 +6,7 @@ import type { Activity, Card, Ending, TurnView, ViewItem } from '../../../src/br
 import { createSurface } from '../../../src/slack/outbox/surface.ts';
 import type { SlackPost } from '../../../src/slack/post.ts';
 import type { SlackApi } from '../../../src/slack/slack-api.ts';
+import type { Uploader } from '../../../src/slack/uploader.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createFakeSlack } from './fake-slack.ts';
 
@@ -96,7 +97,9 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
 }
 
 export interface StageOptions {
-  render?: (view: TurnView) => SlackPost[];
+  render?: (view: TurnView, files: boolean) => SlackPost[];
+  /** Whether files can be uploaded. */
+  files?: boolean;
   fallback?: (post: SlackPost) => SlackPost[];
 }
 
@@ -110,12 +113,13 @@ export function createStage(options: StageOptions = {}) {
   const newSurface = () =>
     createSurface({
       api: mortal(slack),
-      renderer: () => (view) => {
+      renderer: () => (view, files) => {
         rendered += 1;
-        return render(view);
+        return render(view, files);
       },
       fallback: options.fallback ?? ((post) => [post]),
       notice: (markdown) => [textPost('0.0', markdown, false)],
+      send: options.files ? send() : undefined,
       offer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
       clock,
       random: seededRandom(),
@@ -139,6 +143,16 @@ export function createStage(options: StageOptions = {}) {
           throw error;
         }
       },
+    };
+  }
+
+  function send(): Uploader {
+    const mine = life;
+    const never = new Promise<never>(() => {});
+    return async (...upload) => {
+      if (mine !== life) return never;
+      await slack.upload(...upload);
+      if (mine !== life) return never;
     };
   }
 

@@ -1,0 +1,166 @@
+import type { SlackTs } from '../../bridge/ids.ts';
+import type { ThreadAddress } from '../../bridge/inbound.ts';
+import type { Clock, Log } from '../../bridge/ports.ts';
+import type { PostFile, SlackPost } from '../post.ts';
+import { type SlackAnswer, SlackError } from '../slack-api.ts';
+import type { Uploader } from '../uploader.ts';
+import { type Call, lookCall, nextCursor } from './calls.ts';
+import { type Ledger, SHARED } from './ledger.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** Whether files can be uploaded at all; shared by all turns of a workspace. */
+export interface UploadLatch {
+  off: boolean;
+}
+
+export interface UploadParts {
+  scheduler: Scheduler;
+  ledger: Ledger;
+  address: ThreadAddress;
+  /** `null` where there is no way to upload. */
+  send: Uploader | null;
+  latch: UploadLatch;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * Files of one turn on their way into its thread. Sharing a file can not be taken back and says nothing when its answer
+ * is lost, so the file's id is stored before: later it is looked for in the thread, and shared again under the same id.
+ */
+export interface Uploads {
+  /** Whether rests of texts may become files; once false it stays so. */
+  readonly possible: boolean;
+  /** The first file of these posts that is not in the thread yet. */
+  wanted(posts: readonly SlackPost[]): PostFile | null;
+  /** ms since 1970 from which {@link step} may be called. */
+  allowedAt(file: PostFile): number;
+  /** Brings a file further. Rejects with a SlackError when it may go better later. */
+  step(file: PostFile): Promise<void>;
+}
+
+/** Refusals that concern the app or the workspace: the next turn would meet them too (A:files.getUploadURLExternal). */
+const NEVER = new Set([
+  'file_uploads_disabled',
+  'file_uploads_except_images_disabled',
+  'missing_scope',
+  'not_allowed_token_type',
+  'unexpected_upload_url',
+]);
+/** After so many failures the text is posted instead. */
+const ATTEMPTS = 5;
+const LOOK_PAGES = 10;
+/** Slack shares a file a while after it said so (PLATFORM.md 8). */
+const LOOKS = 3;
+
+export function createUploads(parts: UploadParts): Uploads {
+  const { scheduler, ledger, address, send, latch, clock, log } = parts;
+  let refused = false;
+  let failures = 0;
+  let looks = 0;
+
+  const ask = (method: string) => ({ method, channel: address.channel, urgency: 'must' as const });
+  const call = (made: Call) => scheduler.call(ask(made.method), made, 'control');
+
+  async function begin(file: PostFile, upload: Uploader): Promise<void> {
+    const bytes = new TextEncoder().encode(file.content);
+    const answer = await call({
+      method: 'files.getUploadURLExternal',
+      args: { filename: file.name, length: bytes.length },
+    });
+    const { upload_url: url, file_id: id } = answer as { upload_url?: unknown; file_id?: unknown };
+    if (typeof url !== 'string' || typeof id !== 'string') throw new SlackError(METHODS.begin, 'unknown', 'no_url');
+    await upload(url, bytes);
+    await ledger.noteFile(file.part, id);
+    await complete(file, id);
+  }
+
+  async function complete(file: PostFile, id: string): Promise<void> {
+    await call({
+      method: 'files.completeUploadExternal',
+      args: {
+        files: [{ id, title: file.title }],
+        channel_id: address.channel,
+        ...(address.threadTs === null ? {} : { thread_ts: address.threadTs }),
+      },
+    });
+    await ledger.noteFile(file.part, SHARED);
+  }
+
+  /** Nobody knows whether it was shared. */
+  async function goOn(file: PostFile, id: string): Promise<void> {
+    if (await isThere(id)) {
+      await ledger.noteFile(file.part, SHARED);
+      return;
+    }
+    try {
+      await complete(file, id);
+    } catch (error) {
+      if (!(error instanceof SlackError) || error.failure !== 'refused') throw error;
+      looks += 1;
+      // Shared before and not to be seen yet, or an upload that Slack has forgotten.
+      if (looks < LOOKS) throw new SlackError(error.method, 'unknown', error.error);
+      await ledger.noteFile(file.part, null);
+    }
+  }
+
+  async function isThere(id: string): Promise<boolean> {
+    const after: SlackTs = ledger.posts[0]?.ts ?? address.threadTs ?? '0.000000';
+    let cursor: string | null = null;
+    for (let page = 0; page < LOOK_PAGES; page += 1) {
+      const answer: SlackAnswer = await call(lookCall(address, after, cursor));
+      if (holdsFile(answer, id)) return true;
+      cursor = nextCursor(answer);
+      if (cursor === null) return false;
+    }
+    return false;
+  }
+
+  function giveUp(error: SlackError): void {
+    refused = true;
+    if (error.failure === 'refused' && NEVER.has(error.error)) latch.off = true;
+    log.warn({ method: error.method, error: error.error }, 'a file can not be uploaded: its text is posted');
+  }
+
+  return {
+    get possible() {
+      return send !== null && !refused && !latch.off;
+    },
+    wanted(posts) {
+      for (const { file } of posts) if (file && ledger.file(file.part) !== SHARED) return file;
+      return null;
+    },
+    allowedAt(file) {
+      const begun = ledger.file(file.part) !== null;
+      const methods = begun ? [METHODS.look(address), METHODS.complete] : [METHODS.begin, METHODS.complete];
+      return Math.max(...methods.map((method) => scheduler.whenAllowed(ask(method))), clock.now());
+    },
+    async step(file) {
+      if (send === null) return;
+      const id = ledger.file(file.part);
+      try {
+        if (id === null) await begin(file, send);
+        else await goOn(file, id);
+      } catch (error) {
+        if (!(error instanceof SlackError) || error.failure === 'limited') throw error;
+        failures += 1;
+        if (error.failure === 'unknown' && failures < ATTEMPTS) throw error;
+        giveUp(error);
+      }
+    },
+  };
+}
+
+const METHODS = {
+  begin: 'files.getUploadURLExternal',
+  complete: 'files.completeUploadExternal',
+  look: ({ threadTs }: ThreadAddress) => (threadTs === null ? 'conversations.history' : 'conversations.replies'),
+};
+
+function holdsFile(answer: SlackAnswer, id: string): boolean {
+  const messages: unknown[] = Array.isArray(answer.messages) ? answer.messages : [];
+  return messages.some((message) => {
+    const { files } = (message ?? {}) as { files?: unknown };
+    return Array.isArray(files) && files.some((file: { id?: unknown } | null) => file?.id === id);
+  });
+}
