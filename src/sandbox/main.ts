@@ -6,13 +6,18 @@ import { type Played, play } from './player.ts';
 import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
 import { parseScene } from './scene.ts';
 import { transcript } from './slack/transcript.ts';
+import { openInBrowser } from './web/open.ts';
+import { startPage } from './web/server.ts';
 
 const USAGE = `npm run sandbox -- [options]
   --script FILE     play a YAML scene without a person, print the transcript, exit (1 when an expectation fails)
   --json            print the transcript as JSON
+  --open            open the page in the browser
+  --page-port N     port of the page (default: any free one)
   --port N          port of the small Slack and its control API (default: any free one)
   --limits off      no rate limits in the small Slack
-  --letta KIND      how the scripted Letta is reached: app-server (default), single or pair (hosted relay)
+  --letta KIND      how the scripted Letta is reached: app-server (default), single or pair (hosted relay); or
+                    real: yours, of which the LETTA_* settings say where it is
   --http            Slack delivers by signed HTTP instead of Socket Mode
 With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta instead of the scripted one; with
 SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instead of the small Slack.
@@ -28,6 +33,12 @@ function bridgeEnv(): Record<string, string | undefined> {
   return Object.fromEntries(names.map((name) => [name, process.env[name]]));
 }
 
+function portOf(name: string, text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--${name} ${text}?`);
+  return port;
+}
+
 function options() {
   try {
     const { values } = parseArgs({
@@ -35,6 +46,8 @@ function options() {
         script: { type: 'string' },
         json: { type: 'boolean', default: false },
         port: { type: 'string', default: '0' },
+        'page-port': { type: 'string', default: '0' },
+        open: { type: 'boolean', default: false },
         limits: { type: 'string', default: 'on' },
         letta: { type: 'string', default: 'app-server' },
         http: { type: 'boolean', default: false },
@@ -42,11 +55,15 @@ function options() {
       },
     });
     const { letta, limits } = values;
-    const port = Number(values.port);
-    if (letta !== 'app-server' && letta !== 'single' && letta !== 'pair') throw new Error(`--letta ${letta}?`);
+    if (letta !== 'app-server' && letta !== 'single' && letta !== 'pair' && letta !== 'real') {
+      throw new Error(`--letta ${letta}?`);
+    }
+    if (letta === 'real' && !process.env.LETTA_APP_SERVER_URL && !process.env.LETTA_API_KEY) {
+      throw new Error('--letta real: set LETTA_APP_SERVER_URL or LETTA_API_KEY, which say where yours is');
+    }
     if (limits !== 'on' && limits !== 'off') throw new Error(`--limits ${limits}?`);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--port ${values.port}?`);
-    return { ...values, letta, limits, port } as const;
+    const port = portOf('port', values.port);
+    return { ...values, letta, limits, port, pagePort: portOf('page-port', values['page-port']) } as const;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
     process.exit(2);
@@ -103,10 +120,11 @@ if (given.help) {
 }
 const scene = parseScene(readFileSync(given.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
 
+const real = given.letta === 'real';
 const settings = {
   port: given.port,
   limits: given.limits,
-  letta: given.letta,
+  letta: given.letta === 'real' ? 'app-server' : given.letta,
   delivery: given.http ? 'http' : 'socket',
   env: bridgeEnv(),
   log: (line: string) => void process.stderr.write(line),
@@ -137,14 +155,27 @@ if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   await new Promise(() => undefined);
 }
 
-const sandbox = await started(startSandbox(settings));
-const end = (code: number) => void sandbox.close().finally(() => process.exit(code));
+const withPage = given.script === undefined && !given.json;
+const sandbox = await started(startSandbox({ ...settings, bridge: withPage ? 'thread' : 'here' }));
+const page = withPage ? await started(startPage(sandbox, { port: given.pagePort })) : null;
+const end = (code: number) => {
+  const closing = Promise.resolve(page?.close()).then(sandbox.close);
+  void closing.finally(() => process.exit(code));
+};
 process.on('SIGINT', () => end(0));
 process.on('SIGTERM', () => end(0));
 
+if (page) {
+  print(`\n  Open  ${page.url}\n`);
+  if (given.open) openInBrowser(page.url);
+}
 if (!given.json) {
   print(`Small Slack      http://127.0.0.1:${sandbox.slack.port}/_control/state`);
   print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
+}
+if (real && given.script === undefined) {
+  print('A real agent answers: talk to it on the page. Ctrl-C ends the sandbox.');
+  await new Promise(() => undefined);
 }
 const played = await play(sandbox, scene);
 report(played, given.json);

@@ -23,10 +23,20 @@ interface Thread {
 
 const POLL_MS = 25;
 
+export interface PlayOptions {
+  /** Ends the scene before its next step, and whatever it waits for. */
+  signal?: AbortSignal;
+  /** ms to wait before a click, so that whoever watches sees what is clicked; default none. */
+  linger?: number;
+  /** Told of each thread as it begins. */
+  onThread?(thread: { channel: string; root: string }): void;
+}
+
 /** Plays a scene against a running sandbox; goes on after a failed expectation, so that one run shows them all. */
-export async function play(sandbox: Sandbox, scene: Scene): Promise<Played> {
-  const player = new Player(sandbox);
+export async function play(sandbox: Sandbox, scene: Scene, options: PlayOptions = {}): Promise<Played> {
+  const player = new Player(sandbox, options);
   for (const [at, step] of scene.steps.entries()) {
+    if (options.signal?.aborted) break;
     try {
       await player.take(step);
     } catch (error) {
@@ -46,17 +56,25 @@ class Player {
   readonly #sandbox: Sandbox;
   readonly threads = new Map<string, Thread>();
   readonly failures: string[] = [];
+  readonly #options: PlayOptions;
 
-  constructor(sandbox: Sandbox) {
+  constructor(sandbox: Sandbox, options: PlayOptions) {
     this.#sandbox = sandbox;
+    this.#options = options;
+  }
+
+  /** @throws when the scene was ended. */
+  #pause(ms = POLL_MS): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#options.signal });
   }
 
   async take(step: Step): Promise<void> {
     const { control } = this.#sandbox.slack;
     if ('say' in step) return this.#say(step);
-    if ('wait' in step) return void (await sleep(step.wait));
+    if ('wait' in step) return this.#pause(step.wait);
     if ('bridge' in step) {
       if (step.bridge === 'stop') await this.#sandbox.stopBridge();
+      if (step.bridge === 'kill') await this.#sandbox.killBridge();
       this.#sandbox.later(step.later * 60_000);
       if (step.bridge === 'start') await this.#sandbox.startBridge();
       return;
@@ -101,6 +119,7 @@ class Player {
     if (!known) {
       const root = channel.startsWith('D') ? null : said.ts;
       this.threads.set(step.thread, { channel, root, people: new Set([step.as]) });
+      this.#options.onThread?.({ channel, root: said.ts });
     }
   }
 
@@ -127,13 +146,14 @@ class Player {
       const messages = control.messages(thread.channel, filterOf(thread, step.as));
       const message = messages.findLast((each) => !each.deleted && hasButton(each.blocks, step.click));
       if (message) {
+        await this.#pause(this.#options.linger ?? 0);
         const clicked = { channel: thread.channel, messageTs: message.ts, user: step.as, action: step.click };
         const { acked } = await control.interact(clicked);
         if (!acked) throw new Error(`nobody took the click on "${step.click}"`);
         return;
       }
       if (Date.now() > until) throw new Error(`no button "${step.click}" within ${step.within} s`);
-      await sleep(POLL_MS);
+      await this.#pause();
     }
   }
 
@@ -143,8 +163,9 @@ class Player {
     const until = Date.now() + 5_000;
     while (control.views(user).modals.length === 0) {
       if (Date.now() > until) throw new Error('no modal was opened');
-      await sleep(POLL_MS);
+      await this.#pause();
     }
+    await this.#pause(this.#options.linger ?? 0);
     const { errors } = await control.viewSubmit({ user, values });
     if (errors) throw new Error(`the modal was refused: ${JSON.stringify(errors)}`);
   }
@@ -161,7 +182,7 @@ class Player {
       const left = wrong(said(this.#sandbox.slack, thread, step.as));
       if (left.length === 0) return;
       if (Date.now() > until) throw new Error(`${complaint} within ${step.within} s: ${left.join(', ')}`);
-      await sleep(POLL_MS);
+      await this.#pause();
     }
   }
 

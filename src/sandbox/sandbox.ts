@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type App, startApp } from '../app.ts';
-import { systemClock, systemRandom } from '../clock.ts';
-import { loadConfig, secretsOf } from '../config.ts';
-import { createLog } from '../ops/log.ts';
+import type { App } from '../app.ts';
+import { systemClock } from '../clock.ts';
+import { type RunningBridge, startAppHere, startBridgeHere, startBridgeThread } from './bridge.ts';
 import { readFault } from './letta/faults.ts';
 import { type ScriptedLetta, startScriptedLetta } from './letta/server.ts';
 import { type SmallSlack, startSlack } from './slack/server.ts';
@@ -21,6 +20,8 @@ export interface SandboxOptions {
   pace?: number;
   /** `http`: signed HTTP delivery instead of Socket Mode. */
   delivery?: 'socket' | 'http';
+  /** Where the bridge runs: `thread` is one of its own, in which it can be killed; default `here`. */
+  bridge?: 'here' | 'thread';
   /** Settings of the bridge that override the sandbox's own; `LETTA_*` among them bring the real agent in. */
   env: Readonly<Record<string, string | undefined>>;
   log(line: string): void;
@@ -30,11 +31,12 @@ export interface Sandbox {
   slack: SmallSlack;
   /** `null` when a real one is used. */
   letta: ScriptedLetta | null;
-  /** The bridge as it runs now. */
-  readonly app: App;
+  readonly bridge: 'up' | 'down' | 'changing';
   /** Ends the bridge as SIGTERM does; Slack and Letta go on. */
   stopBridge(): Promise<void>;
-  /** Starts it again on the same store. */
+  /** Ends it as SIGKILL does, where it has a thread of its own. */
+  killBridge(): Promise<void>;
+  /** Starts it again on the same store; one that runs already goes on. */
   startBridge(): Promise<void>;
   /** So much time passes for Slack and the bridge; best while the bridge is stopped, as no timer hears of it. */
   later(ms: number): void;
@@ -75,12 +77,37 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     STORE: `sqlite://${join(folder, 'bridge.db')}`,
     LOG_LEVEL: 'warn',
     ...lettaEnv,
+    ...options.env,
   };
   try {
-    const start = () => startBridge(env, options, now);
-    let app = await start();
+    const run = options.bridge === 'thread' ? startBridgeThread : startBridgeHere;
+    let running: RunningBridge | null = null;
+    const start = async () => {
+      const bridge = await run({ env, ahead: passed, log: options.log });
+      running = bridge;
+      void bridge.ended.then(() => {
+        if (running === bridge) running = null;
+      });
+    };
+    await start();
+    let changing: Promise<void> | null = null;
+    /** One change after another: a click on "stop" while it starts must not find half a bridge. */
+    const change = (act: () => Promise<void>): Promise<void> => {
+      const done = Promise.resolve(changing?.catch(() => undefined)).then(act);
+      const settled = done.finally(() => {
+        if (changing === settled) changing = null;
+      });
+      changing = settled;
+      return settled;
+    };
+    const end = (how: 'stop' | 'kill') =>
+      change(async () => {
+        const was = running;
+        running = null;
+        await was?.[how]();
+      });
     const close = async () => {
-      await app.stop();
+      await end('stop');
       await slack.close();
       await letta?.close();
       rmSync(folder, { recursive: true, force: true });
@@ -94,15 +121,19 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     return {
       slack,
       letta,
-      get app() {
-        return app;
+      get bridge() {
+        if (changing) return 'changing';
+        return running ? 'up' : 'down';
       },
-      stopBridge: () => app.stop(),
-      async startBridge() {
-        app = await start();
-      },
+      stopBridge: () => end('stop'),
+      killBridge: () => end('kill'),
+      startBridge: () =>
+        change(async () => {
+          if (!running) await start();
+        }),
       later(ms) {
         passed += ms;
+        running?.later(ms);
       },
       fault,
       close,
@@ -116,10 +147,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 }
 
 /** A scripted Letta (or a real one, where `LETTA_*` is set) behind the bridge in a real Slack workspace: `SLACK_*` says which. */
-export async function startInRealSlack(options: SandboxOptions): Promise<Pick<Sandbox, 'letta' | 'app' | 'close'>> {
+export async function startInRealSlack(
+  options: SandboxOptions,
+): Promise<Pick<Sandbox, 'letta' | 'close'> & { app: App }> {
   const { letta, env } = await startLetta(options);
   try {
-    const app = await startBridge(env, options);
+    const app = await startAppHere({ env: { ...env, ...options.env }, ahead: 0, log: options.log });
     const close = async () => {
       await app.stop();
       await letta?.close();
@@ -147,22 +180,6 @@ async function startLetta(
     ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
     : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
   return { letta, env };
-}
-
-/** The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise. */
-function startBridge(
-  env: Record<string, string | undefined>,
-  options: SandboxOptions,
-  now: () => number = systemClock.now,
-): Promise<App> {
-  // A policy.yml that lies here is for the real bridge.
-  const noFile = options.env.POLICY === undefined ? () => null : undefined;
-  const config = loadConfig({ STORE: 'memory://', ...env, ...options.env }, noFile);
-  const to = { write: options.log };
-  const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
-  const metrics = { count: () => undefined, gauge: () => undefined, observe: () => undefined };
-  const world = { clock: { ...systemClock, now }, random: systemRandom, log, metrics };
-  return startApp(config, world, new AbortController().signal);
 }
 
 const manifest = z.object({

@@ -35,8 +35,8 @@ const step = z.union([
   z.strictObject({ expect: texts, as: person, thread: z.string().default('main'), within }),
   z.strictObject({ never: texts, as: person, thread: z.string().default('main') }),
   z.strictObject({ gone: texts, as: person, thread: z.string().default('main'), within }),
-  /** Stops the bridge, or starts it again on the same store; `later`: so many minutes pass meanwhile. */
-  z.strictObject({ bridge: z.enum(['stop', 'start']), later: z.number().min(0).default(0) }),
+  /** Stops or kills the bridge, or starts it again on the same store; `later`: so many minutes pass meanwhile. */
+  z.strictObject({ bridge: z.enum(['stop', 'kill', 'start']), later: z.number().min(0).default(0) }),
   z.strictObject({ wait: z.number().min(0).max(60_000) }),
   z.strictObject({ slack: z.record(z.string(), z.unknown()) }),
   z.strictObject({ letta: z.record(z.string(), z.unknown()) }),

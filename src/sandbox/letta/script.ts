@@ -10,10 +10,47 @@ export type Act =
   | { readonly kind: 'fail'; readonly status: number };
 
 const DIRECTIVE =
-  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |call |error |drop|hang|count images)/i;
+  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |call |error |drop|hang|count images|report)/i;
 
 const MARKDOWN =
   '# Title\n\n**bold** _it_ ~~gone~~ `code` [link](https://example.com) <@U1> & < >\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```ts\nconst x = 1 < 2;\n```\n';
+
+/** A long answer as agents give them: headings, a list, a table, code. */
+const REPORT = `## Nightly build
+
+The nightly build is **red**. Two of the three platforms passed; on *windows* one test fails since yesterday evening.
+
+| platform | tests | failed | minutes |
+| :--- | ---: | ---: | ---: |
+| linux | 1,204 | 0 | 6 |
+| macos | 1,204 | 0 | 9 |
+| windows | 1,198 | 1 | 14 |
+
+The test that fails is \`store/lock.test.ts\`, "a second process waits, then refuses". It looks for the lock with a path that is joined by hand:
+
+\`\`\`ts
+// before
+const lock = folder + '/' + name + '.lock';
+
+// after
+import { join } from 'node:path';
+
+const lock = join(folder, \`\${name}.lock\`);
+\`\`\`
+
+What I would do next:
+
+1. Join the path with \`node:path\`, as above.
+2. Let the test make its own folder, so that two runs do not meet.
+3. Run \`npm test -- store\` on windows again.
+
+- [x] Read the log of the failed run
+- [x] Found the commit that brought the line
+- [ ] Mended, waiting for your word
+
+> The line came with a change that passed on linux, where both spellings mean the same.
+
+Shall I go on?`;
 
 const REASONING: Act = { kind: 'think', text: 'First I look at the question. Then I decide.' };
 
@@ -68,6 +105,7 @@ const RULES: readonly Rule[] = [
   [/^reason then (.*)/i, ([rest = ''], messages) => [REASONING, ...acts(rest, messages)]],
   [/^preface (.*?) :: (.*)/i, ([text = '', rest = ''], messages) => [say(text), ...acts(rest, messages)]],
   [/^markdown/i, () => [say(MARKDOWN)]],
+  [/^report/i, () => [say(REPORT, 30)]],
   [/^run bash (.*)/i, ([command = '']) => [bash(command)]],
   [/^both (.*)/i, ([commands = '']) => commands.split(';;').map((command) => bash(command.trim()))],
   [/^read file (.*)/i, ([path]) => [tool('Read', { file_path: path })]],

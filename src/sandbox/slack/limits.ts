@@ -16,9 +16,16 @@ const PER_MINUTE: Record<Tier, number> = {
 /** "Several hundred messages per minute" for the whole workspace (PLATFORM.md 1.1). */
 const POSTS_PER_WORKSPACE = 300;
 
+/** One window: a method, or a method in a channel (`chat.postMessage C01GEN`). */
+export interface Gauge {
+  key: string;
+  used: number;
+  limit: number;
+}
+
 /** Sliding 60 s windows without burst, per method and workspace; posts and statuses per channel too (PLATFORM.md 1.2). */
 export class Limits {
-  readonly #windows = new Map<string, number[]>();
+  readonly #windows = new Map<string, { calls: number[]; limit: number }>();
   readonly refused = new Map<string, number>();
   enabled: boolean;
 
@@ -35,7 +42,7 @@ export class Limits {
     if (tier === 'post') rules.push([method, POSTS_PER_WORKSPACE]);
     let wait = 0;
     for (const [key, limit] of rules) {
-      const calls = this.#recent(key, now);
+      const calls = this.#recent(key, limit, now);
       const first = calls[calls.length - limit];
       if (first !== undefined) wait = Math.max(wait, first + WINDOW_MS - now);
     }
@@ -43,8 +50,18 @@ export class Limits {
       this.countRefusal(method);
       return Math.max(1, Math.ceil(wait / 1000));
     }
-    for (const [key] of rules) this.#recent(key, now).push(now);
+    for (const [key, limit] of rules) this.#recent(key, limit, now).push(now);
     return null;
+  }
+
+  /** How full the windows are, busiest first: what a person would watch if Slack showed it. */
+  gauges(now: number): Gauge[] {
+    const gauges: Gauge[] = [];
+    for (const [key, { calls, limit }] of this.#windows) {
+      const used = calls.filter((at) => at > now - WINDOW_MS).length;
+      if (used > 0) gauges.push({ key, used, limit });
+    }
+    return gauges.sort((a, b) => b.used / b.limit - a.used / a.limit);
   }
 
   countRefusal(method: string): void {
@@ -56,10 +73,10 @@ export class Limits {
     this.refused.clear();
   }
 
-  #recent(key: string, now: number): number[] {
-    const calls = (this.#windows.get(key) ?? []).filter((at) => at > now - WINDOW_MS);
+  #recent(key: string, limit: number, now: number): number[] {
+    const calls = (this.#windows.get(key)?.calls ?? []).filter((at) => at > now - WINDOW_MS);
     this.#windows.delete(key);
-    this.#windows.set(key, calls);
+    this.#windows.set(key, { calls, limit });
     if (this.#windows.size > MAX_WINDOWS) {
       const oldest = this.#windows.keys().next();
       if (!oldest.done) this.#windows.delete(oldest.value);

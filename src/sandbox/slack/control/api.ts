@@ -1,4 +1,5 @@
 import type { CallFault, SocketFault } from '../faults.ts';
+import type { Gauge } from '../limits.ts';
 import type { LogEntry } from '../log.ts';
 import type { JsonObject } from '../model.ts';
 
@@ -85,12 +86,14 @@ export interface SlackState {
   app: string;
   bot: string;
   now: number;
-  users: { id: string; name: string; kind: string; team: string }[];
+  users: { id: string; name: string; real_name: string; kind: string; team: string }[];
   channels: { id: string; name: string; kind: string; members: string[]; archived: boolean; messages: number }[];
   connections: { id: number; frozen: boolean }[];
   limits: 'on' | 'off';
   /** 429s per method. */
   ratelimited: Record<string, number>;
+  /** Windows that calls were counted in during the last minute; empty with limits off. */
+  gauges: Gauge[];
   statuses: { channel: string; thread_ts: string; status: string; loading_messages: string[]; age_ms: number }[];
   sessions: { channel: string; thread_ts: string; status: string; title: string }[];
   /** Payloads that are not acked yet or wait for a retry. */
@@ -139,8 +142,16 @@ export interface Control {
   verifyUrl(): Promise<{ verified: boolean }>;
   faults(input: CallFault | SocketFault | { kind: 'clear' }): Promise<Record<never, never>>;
   reset(): Promise<Record<never, never>>;
-  /** Oldest first. `thread_ts`: that thread with its root. `user`: with the ephemeral messages of this person. */
-  messages(channel: string, filter?: { thread_ts?: string | undefined; user?: string | undefined }): SeenMessage[];
+  /**
+   * Oldest first. `thread_ts`: that thread with its root. `user`: with the ephemeral messages of this person.
+   * `latest`: no more than so many of the newest.
+   */
+  messages(
+    channel: string,
+    filter?: { thread_ts?: string | undefined; user?: string | undefined; latest?: number | undefined },
+  ): SeenMessage[];
+  /** A file's content, as the client of somebody who may see it gets it; `null` when there is none of that id. */
+  file(id: string): { name: string; mimetype: string; content: Buffer } | null;
   views(user: string): { modals: JsonObject[]; home: JsonObject | null };
   log(filter?: { type?: string | undefined; method?: string | undefined }): LogEntry[];
   state(): SlackState;

@@ -219,11 +219,18 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
 
     messages(id, filter = {}) {
       const channel = channelOf(world, id);
-      const { thread_ts: thread, user } = filter;
-      return channel.messages
+      const { thread_ts: thread, user, latest } = filter;
+      const visible = channel.messages
         .filter((message) => message.ephemeralFor === undefined || message.ephemeralFor === user)
-        .filter((message) => thread === undefined || message.ts === thread || message.threadTs === thread)
+        .filter((message) => thread === undefined || message.ts === thread || message.threadTs === thread);
+      return visible
+        .slice(Math.max(0, visible.length - (latest ?? visible.length)))
         .map((message) => seen(world, message));
+    },
+
+    file(id) {
+      const file = workspace.files.get(id);
+      return file ? { name: file.name, mimetype: file.mimetype, content: file.content } : null;
     },
 
     views(user) {
@@ -243,7 +250,13 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       app: APP_ID,
       bot: BOT.userId,
       now: world.now(),
-      users: [...workspace.users.values()].map(({ id, name, kind, team }) => ({ id, name, kind, team })),
+      users: [...workspace.users.values()].map(({ id, name, realName, kind, team }) => ({
+        id,
+        name,
+        real_name: realName,
+        kind,
+        team,
+      })),
       channels: [...workspace.channels.values()].map((channel) => ({
         id: channel.id,
         name: channel.name,
@@ -254,6 +267,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       })),
       connections: world.socketMode.connections,
       limits: world.limits.enabled ? 'on' : 'off',
+      gauges: world.limits.gauges(world.now()),
       ratelimited: Object.fromEntries(world.limits.refused),
       statuses: workspace.liveStatuses().map((status) => ({
         channel: status.channel,

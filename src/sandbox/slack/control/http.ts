@@ -127,15 +127,21 @@ function hostOf(value: string): string | null {
   }
 }
 
+/** Only this machine, and only under its own name: a name of somebody else's could be led here by DNS. */
+export function refuseForeignHosts(request: IncomingMessage): void {
+  const { host } = request.headers;
+  if (!LOOPBACK_ADDRESSES.includes(request.socket.remoteAddress ?? '')) throw new ControlError(403, 'loopback only');
+  const name = host === undefined ? null : hostOf(host);
+  if (name === null || !LOOPBACK_HOSTS.includes(name)) throw new ControlError(403, 'foreign Host');
+}
+
 /**
  * With a real agent behind it, whoever can press Approve here runs commands: only programs on this machine may, not
  * the pages in its browser.
  */
-function refuseStrangers(request: IncomingMessage): void {
+export function refuseStrangers(request: IncomingMessage): void {
+  refuseForeignHosts(request);
   const { host, origin } = request.headers;
-  if (!LOOPBACK_ADDRESSES.includes(request.socket.remoteAddress ?? '')) throw new ControlError(403, 'loopback only');
-  const name = host === undefined ? null : hostOf(host);
-  if (name === null || !LOOPBACK_HOSTS.includes(name)) throw new ControlError(403, 'foreign Host');
   if (origin !== undefined && origin !== `http://${host}`) throw new ControlError(403, 'foreign Origin');
   if (request.headers['sec-fetch-site'] === 'cross-site') throw new ControlError(403, 'foreign Origin');
 }

@@ -1,0 +1,168 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import type { SeenMessage } from '../slack/control/api.ts';
+import { slack } from './api.ts';
+import { Composer } from './composer.tsx';
+import { channelTitle, personOf, usePage } from './context.ts';
+import { Home } from './home.tsx';
+import { Message } from './message.tsx';
+import { inThread } from './store.ts';
+
+/** Messages of one author within this time stand under one name. */
+const TOGETHER_S = 300;
+
+function goesOn(message: SeenMessage, before: SeenMessage | undefined): boolean {
+  if (!before || before.deleted || before.ephemeral !== message.ephemeral) return false;
+  const same = before.user === message.user && before.bot_id === message.bot_id && before.reply_count === 0;
+  return same && Number(message.ts) - Number(before.ts) < TOGETHER_S;
+}
+
+interface ListProps {
+  messages: readonly SeenMessage[];
+  inPane: boolean;
+  label: string;
+  /** Names what is shown: another one is shown from its end. */
+  id: string;
+  children?: ComponentChildren;
+}
+
+/** Keeps to the end while the person is there, and stays where they are while they read further up. */
+function List({ messages, inPane, label, id, children }: ListProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  useLayoutEffect(() => {
+    atEnd.current = true;
+  }, [id]);
+  useLayoutEffect(() => {
+    if (box.current && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
+  });
+  return (
+    <div
+      ref={box}
+      class="list"
+      role="log"
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      onScroll={({ currentTarget }) => {
+        atEnd.current = currentTarget.scrollHeight - currentTarget.scrollTop - currentTarget.clientHeight < 60;
+      }}
+    >
+      {messages.map((message, at) => (
+        <Message
+          key={message.ts}
+          message={message}
+          inPane={inPane}
+          goesOn={goesOn(message, messages[at - 1]) && !(inPane && at === 1)}
+        />
+      ))}
+      {children}
+    </div>
+  );
+}
+
+/** "Agent is thinking…" */
+function StatusLine({ channel, thread }: { channel: string; thread: string }) {
+  const { state } = usePage();
+  const status = state.state?.statuses.find((each) => each.channel === channel && each.thread_ts === thread);
+  const bot = personOf(state, state.hello?.bot ?? '')?.real_name ?? 'Agent';
+  return (
+    <p class="status-line" role="status">
+      {status && (
+        <>
+          <span class="pulse" aria-hidden="true" />
+          {bot} {status.loading_messages[0] ?? status.status}
+        </>
+      )}
+    </p>
+  );
+}
+
+export function Channel() {
+  const { state, dispatch, attempt } = usePage();
+  const { place } = state;
+  const info = state.state?.channels.find(({ id }) => id === place.channel);
+  const { user } = state;
+  const im = info?.kind === 'im';
+  useEffect(() => {
+    if (im) void attempt(() => slack('open-home', { user, tab: place.tab }));
+  }, [im, user, place.tab, attempt]);
+  if (!info) return <main class="channel" />;
+  const title = channelTitle(state, info);
+  const named = im ? title : `#${title}`;
+  const messages = (state.messages[info.id] ?? []).filter(({ thread_ts }) => thread_ts === null);
+  // The line under a direct message hangs under its newest message that has one.
+  const statusAt = state.state?.statuses.findLast(({ channel }) => channel === info.id)?.thread_ts;
+  return (
+    <main class="channel" aria-label={named}>
+      <header class="bar">
+        <h1>
+          {im ? '' : info.kind === 'private' ? '🔒 ' : '# '}
+          {title}
+          {info.archived && <span class="badge">archived</span>}
+        </h1>
+        {im && (
+          <div role="tablist" class="tabs">
+            {(['home', 'messages'] as const).map((tab) => (
+              <button
+                key={tab}
+                type="button"
+                role="tab"
+                aria-selected={place.tab === tab}
+                onClick={() => dispatch({ do: 'go', place: { tab } })}
+              >
+                {tab === 'home' ? 'Home' : 'Messages'}
+              </button>
+            ))}
+          </div>
+        )}
+      </header>
+      {im && place.tab === 'home' ? (
+        <Home />
+      ) : (
+        <>
+          <List messages={messages} inPane={false} label={`Messages in ${named}`} id={`${user} ${info.id}`}>
+            {messages.length === 0 && (
+              <p class="empty">
+                Nothing here yet. {im ? 'Write to the agent,' : 'Mention the agent with @agent,'} or play a scene.
+              </p>
+            )}
+          </List>
+          {im && statusAt !== undefined && <StatusLine channel={info.id} thread={statusAt} />}
+          <Composer key={`${user} ${info.id}`} channel={info.id} thread={null} to={named} />
+        </>
+      )}
+    </main>
+  );
+}
+
+export function ThreadPane() {
+  const { state, dispatch } = usePage();
+  const { channel, thread } = state.place;
+  if (thread === null) return null;
+  const messages = inThread(state.messages[channel] ?? [], thread);
+  const info = state.state?.channels.find(({ id }) => id === channel);
+  const session = state.state?.sessions.find((each) => each.channel === channel && each.thread_ts === thread);
+  const where = info ? (info.kind === 'im' ? channelTitle(state, info) : `#${info.name}`) : '';
+  return (
+    <section class="thread" aria-label="Thread">
+      <header class="bar">
+        <h2>
+          Thread <small>{where}</small>
+        </h2>
+        {session && <span class="badge">{session.status}</span>}
+        <button
+          type="button"
+          class="icon"
+          aria-label="Close thread"
+          onClick={() => dispatch({ do: 'go', place: { thread: null } })}
+        >
+          ✕
+        </button>
+      </header>
+      <List messages={messages} inPane label="Thread" id={thread} />
+      <StatusLine channel={channel} thread={thread} />
+      <Composer key={`${state.user} ${thread}`} channel={channel} thread={thread} to="the thread" />
+    </section>
+  );
+}

@@ -1,0 +1,176 @@
+import type { FaultInfo } from '../web/wire.ts';
+import { sandbox } from './api.ts';
+import { usePage } from './context.ts';
+import { Traffic } from './traffic.tsx';
+
+const BRIDGE = { up: 'running', down: 'down', changing: 'changing…' } as const;
+
+function BridgeRow() {
+  const { state, attempt } = usePage();
+  const { bridge = 'changing', sockets = 0 } = state.state ?? {};
+  const act = (what: string) => void attempt(() => sandbox({ bridge: what }));
+  return (
+    <section class="bridge" aria-label="Bridge">
+      <p role="status">
+        <span class={`lamp lamp-${bridge}`} aria-hidden="true" />
+        Bridge <strong>{BRIDGE[bridge]}</strong>
+        <small>
+          {sockets} {sockets === 1 ? 'socket' : 'sockets'} to Slack
+          {state.state && state.state.pending > 0 ? `, ${state.state.pending} not acked` : ''}
+        </small>
+      </p>
+      <div>
+        {bridge === 'down' ? (
+          <button type="button" class="chip" onClick={() => act('start')}>
+            Start
+          </button>
+        ) : (
+          <>
+            <button
+              type="button"
+              class="chip"
+              disabled={bridge !== 'up'}
+              title="As SIGTERM does"
+              onClick={() => act('stop')}
+            >
+              Stop it
+            </button>
+            <button
+              type="button"
+              class="chip"
+              disabled={bridge !== 'up'}
+              title="As SIGKILL does"
+              onClick={() => act('kill')}
+            >
+              Kill it
+            </button>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Scenes() {
+  const { state, attempt } = usePage();
+  const scenes = state.hello?.scenes ?? [];
+  const now = state.state?.scene ?? null;
+  const playing = now?.state === 'playing';
+  if (state.hello?.letta === 'yours') {
+    return (
+      <p class="note">
+        A real agent is behind this page: talk to it. Scenes and Letta’s frames belong to the scripted one.
+      </p>
+    );
+  }
+  return (
+    <section class="scenes" aria-label="Scenes">
+      <h3>Scenes</h3>
+      <div class="chips">
+        {scenes.map(({ id, title, about }) => (
+          <button
+            key={id}
+            type="button"
+            class={`chip ${now?.id === id ? `scene-${now.state}` : ''}`}
+            title={about}
+            disabled={playing}
+            onClick={() => void attempt(() => sandbox({ scene: id }))}
+          >
+            {title}
+          </button>
+        ))}
+        {playing && (
+          <button type="button" class="chip danger" onClick={() => void attempt(() => sandbox({ scene: '' }))}>
+            End the scene
+          </button>
+        )}
+      </div>
+      <p class="note" role="status">
+        {now && playing && `${scenes.find(({ id }) => id === now.id)?.about}`}
+        {now?.state === 'done' && 'Played to its end; all that was expected came.'}
+        {now?.state === 'ended' && 'Ended.'}
+        {now?.state === 'failed' && `Not as expected: ${now.failures.join('; ')}`}
+      </p>
+    </section>
+  );
+}
+
+function Faults() {
+  const { state, attempt } = usePage();
+  const faults = state.hello?.faults ?? [];
+  const armed = state.state?.armed ?? [];
+  const chips = (side: FaultInfo['side']) =>
+    faults
+      .filter((fault) => fault.side === side)
+      .map(({ id, title, about }) => (
+        <button
+          key={id}
+          type="button"
+          class="chip"
+          title={about}
+          onClick={() => void attempt(() => sandbox({ fault: id }))}
+        >
+          {title}
+        </button>
+      ));
+  return (
+    <details class="faults">
+      <summary>Faults {armed.length > 0 && <span class="count">{armed.length} armed</span>}</summary>
+      <h4>Slack</h4>
+      <div class="chips">{chips('slack')}</div>
+      {state.hello?.letta === 'scripted' && (
+        <>
+          <h4>Letta</h4>
+          <div class="chips">{chips('letta')}</div>
+        </>
+      )}
+      {armed.length > 0 && <p class="note">Waiting to strike: {armed.join('; ')}</p>}
+    </details>
+  );
+}
+
+function Gauges() {
+  const { state } = usePage();
+  const { gauges = [], ratelimited = {}, limits = 'on', channels = [] } = state.state ?? {};
+  const refused = Object.entries(ratelimited);
+  const name = (key: string) =>
+    key.replace(/ (\w+)$/, (_all, id: string) => {
+      const channel = channels.find((each) => each.id === id);
+      return channel ? ` in ${channel.kind === 'im' ? 'the DM' : `#${channel.name}`}` : ` in ${id}`;
+    });
+  return (
+    <section class="gauges" aria-label="Budget">
+      <h3>
+        Slack’s limits <small>{limits === 'on' ? 'calls in the last 60 s' : 'off'}</small>
+      </h3>
+      {gauges.length === 0 && <p class="note">No calls in the last minute.</p>}
+      <ul>
+        {gauges.slice(0, 5).map(({ key, used, limit }) => (
+          <li key={key}>
+            <span>{name(key)}</span>
+            <meter min={0} max={limit} high={limit * 0.8} value={used} aria-label={name(key)} />
+            <small>
+              {used} / {limit}
+            </small>
+          </li>
+        ))}
+      </ul>
+      {refused.length > 0 && (
+        <p class="note bad">429: {refused.map(([method, times]) => `${method} × ${times}`).join(', ')}</p>
+      )}
+    </section>
+  );
+}
+
+/** The side panel: how the bridge stands, what can be made to happen, and all that goes over the wires. */
+export function Lab() {
+  return (
+    <aside class="lab" aria-label="Behind the scenes">
+      <BridgeRow />
+      <Scenes />
+      <Faults />
+      <Gauges />
+      <Traffic />
+    </aside>
+  );
+}

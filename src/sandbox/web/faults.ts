@@ -1,0 +1,64 @@
+import type { Sandbox } from '../sandbox.ts';
+import type { CallFault, SocketFault } from '../slack/faults.ts';
+import type { FaultInfo } from './wire.ts';
+
+export interface PageFault extends FaultInfo {
+  strike(sandbox: Sandbox): Promise<unknown> | unknown;
+}
+
+function slack(id: string, title: string, about: string, fault: CallFault | SocketFault): PageFault {
+  return { id, side: 'slack', title, about, strike: (sandbox) => sandbox.slack.control.faults(fault) };
+}
+
+function letta(id: string, title: string, about: string, fault: Record<string, unknown>): PageFault {
+  return { id, side: 'letta', title, about, strike: (sandbox) => sandbox.fault(fault) };
+}
+
+/** What a person can make go wrong with a click. */
+export const PAGE_FAULTS: readonly PageFault[] = [
+  slack('edits-429', 'Edits: 429 × 5', 'The next five chat.update calls are rate limited for 2 s each.', {
+    method: 'chat.update',
+    kind: 'ratelimited',
+    retryAfter: 2,
+    times: 5,
+  }),
+  slack('posts-429', 'Posts: 429 × 3', 'The next three chat.postMessage calls are rate limited for 2 s each.', {
+    method: 'chat.postMessage',
+    kind: 'ratelimited',
+    retryAfter: 2,
+    times: 3,
+  }),
+  slack('http-500', 'HTTP 500 × 3', 'Three calls of any kind fail inside Slack.', { kind: 'http_500', times: 3 }),
+  slack('lost-answer', 'Answer lost', 'The next post is done, but the connection dies before Slack says so.', {
+    method: 'chat.postMessage',
+    kind: 'reset_after',
+  }),
+  slack('slow', 'Slow answers × 5', 'Five calls take 3 s each.', { kind: 'delay', ms: 3_000, times: 5 }),
+  slack('html', 'HTML answer', 'One call is answered with a web page instead of JSON.', { kind: 'html' }),
+  slack('socket-close', 'Cut the socket', 'Socket Mode ends without a word; the bridge dials again.', {
+    socket: 'close',
+  }),
+  slack('socket-warning', 'Refresh the socket', 'Slack announces the end of the socket, as it does every few hours.', {
+    socket: 'disconnect_warning',
+    ms: 3_000,
+  }),
+  slack('socket-freeze', 'Freeze the socket 10 s', 'It stays open, and nothing goes through.', {
+    socket: 'freeze',
+    ms: 10_000,
+  }),
+  slack('socket-refuse', 'Refuse sockets 10 s', 'New connections are turned away. Cut the socket, too, to feel it.', {
+    socket: 'refuse',
+    ms: 10_000,
+  }),
+  letta('letta-close', 'Cut the connection', 'Every socket to Letta ends without a word.', { kind: 'close' }),
+  letta('letta-freeze', 'Freeze 8 s', 'Letta’s sockets stay open, and nothing goes through.', {
+    kind: 'freeze',
+    ms: 8_000,
+  }),
+  letta('letta-restart', 'Restart the agent', 'The process that runs the agent ends and comes back.', {
+    kind: 'restart',
+    ms: 1_500,
+  }),
+  letta('letta-drop', 'Lose 5 frames', 'The next five frames never arrive.', { kind: 'drop_frames', times: 5 }),
+  letta('letta-offline', 'Offline 10 s', 'The device is away; messages wait for it.', { kind: 'offline', ms: 10_000 }),
+];

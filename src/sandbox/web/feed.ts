@@ -1,0 +1,145 @@
+import type { LogEntry as Frame } from '../letta/frame-log.ts';
+import type { Sandbox } from '../sandbox.ts';
+import type { SeenMessage, SlackState } from '../slack/control/api.ts';
+import type { EnvelopeEntry, LogEntry } from '../slack/log.ts';
+import type { Stage } from './stage.ts';
+import { callLine, envelopeLine, frameLine } from './traffic.ts';
+import type { ChannelInfo, FeedEvent, Hello, State, TrafficLine } from './wire.ts';
+
+/** What a page shows of one conversation at most. */
+const LATEST_MESSAGES = 300;
+/** What goes over at once; the rest of a burst is counted only. */
+const LINES_AT_ONCE = 200;
+const MAX_PENDING = 500;
+
+/**
+ * What one watching page knows. It asks the sandbox instead of being told, so the doubles stay free of listeners, a slow
+ * page costs nobody anything, and what it missed comes with the next answer.
+ */
+export class Feed {
+  readonly #sandbox: Sandbox;
+  readonly #stage: Stage;
+  readonly #user: string;
+  /** By channel: message `ts` → how it looked. */
+  readonly #known = new Map<string, Map<string, string>>();
+  readonly #told = new Map<'state' | 'views', string>();
+  #lastEntry: LogEntry | undefined;
+  #lastFrame: Frame | undefined;
+  /** Envelopes without an outcome yet: the line's number, and the outcome it was told with. */
+  readonly #pending = new Map<EnvelopeEntry, { id: number; outcome: string }>();
+  #lines = 0;
+
+  /** @param user the person whose eyes it is. */
+  constructor(sandbox: Sandbox, stage: Stage, user: string) {
+    this.#sandbox = sandbox;
+    this.#stage = stage;
+    this.#user = user;
+  }
+
+  hello(): Hello {
+    const { users, bot } = this.#sandbox.slack.control.state();
+    const people = users.map(({ id, name, real_name, kind }) => ({ id, name, real_name, kind }));
+    const { scenes, faults } = this.#stage;
+    const letta = this.#sandbox.letta ? 'scripted' : 'yours';
+    return { type: 'hello', user: this.#user, bot, people, commands: ['/agent'], letta, scenes, faults };
+  }
+
+  /** What is different since the last call; at first everything. */
+  changes(): FeedEvent[] {
+    const { control } = this.#sandbox.slack;
+    const slack = control.state();
+    const state = this.#state(slack);
+    return [
+      ...this.#once('state', state),
+      ...state.channels.flatMap(({ id }) => this.#messages(id)),
+      ...this.#once('views', { type: 'views', ...control.views(this.#user) }),
+      ...this.#traffic(),
+    ];
+  }
+
+  #once(key: 'state' | 'views', event: FeedEvent): FeedEvent[] {
+    const text = JSON.stringify(event);
+    if (this.#told.get(key) === text) return [];
+    this.#told.set(key, text);
+    return [event];
+  }
+
+  #state(slack: SlackState): State {
+    const mine = slack.channels.filter(({ members, kind }) => kind !== 'im' && members.includes(this.#user));
+    const channels: ChannelInfo[] = mine.map(({ id, name, kind, archived }) => ({ id, name, kind, archived }));
+    channels.push({ id: `D${this.#user.slice(1)}`, name: '', kind: 'im', archived: false });
+    return {
+      type: 'state',
+      channels,
+      bridge: this.#sandbox.bridge,
+      sockets: slack.connections.filter(({ frozen }) => !frozen).length,
+      pending: slack.pending,
+      statuses: slack.statuses.map(({ channel, thread_ts, status, loading_messages }) => ({
+        channel,
+        thread_ts,
+        status,
+        loading_messages,
+      })),
+      sessions: slack.sessions,
+      limits: slack.limits,
+      gauges: slack.gauges.slice(0, 12),
+      ratelimited: slack.ratelimited,
+      armed: this.#stage.armed(slack.faults),
+      scene: this.#stage.scene,
+    };
+  }
+
+  #messages(channel: string): FeedEvent[] {
+    const first = !this.#known.has(channel);
+    const known = this.#known.get(channel) ?? new Map<string, string>();
+    const now = new Map<string, string>();
+    const changed: SeenMessage[] = [];
+    for (const message of this.#sandbox.slack.control.messages(channel, {
+      user: this.#user,
+      latest: LATEST_MESSAGES,
+    })) {
+      const look = lookOf(message);
+      now.set(message.ts, look);
+      if (known.get(message.ts) !== look) changed.push(message);
+    }
+    this.#known.set(channel, now);
+    const removed = [...known.keys()].filter((ts) => !now.has(ts));
+    return first || changed.length + removed.length > 0 ? [{ type: 'messages', channel, changed, removed }] : [];
+  }
+
+  #traffic(): FeedEvent[] {
+    const lines: TrafficLine[] = [];
+    for (const [entry, told] of this.#pending) {
+      if (entry.outcome === told.outcome) continue;
+      this.#pending.delete(entry);
+      lines.push({ id: told.id, ...envelopeLine(entry) });
+    }
+    const entries = this.#sandbox.slack.control.log();
+    const frames = this.#sandbox.letta?.log() ?? [];
+    const newEntries = entries.slice(entries.lastIndexOf(this.#lastEntry as LogEntry) + 1);
+    const newFrames = frames.slice(frames.lastIndexOf(this.#lastFrame as Frame) + 1);
+    this.#lastEntry = entries.at(-1);
+    this.#lastFrame = frames.at(-1);
+    const all = [...newEntries, ...newFrames].sort((a, b) => a.at - b.at);
+    for (const entry of all.slice(-LINES_AT_ONCE)) {
+      this.#lines += 1;
+      const id = this.#lines;
+      if (!('type' in entry)) lines.push({ id, ...frameLine(entry) });
+      else if (entry.type === 'call') lines.push({ id, ...callLine(entry) });
+      else {
+        if (entry.outcome === 'pending' && this.#pending.size < MAX_PENDING) {
+          this.#pending.set(entry, { id, outcome: entry.outcome });
+        }
+        lines.push({ id, ...envelopeLine(entry) });
+      }
+    }
+    const skipped = Math.max(0, all.length - LINES_AT_ONCE);
+    return lines.length > 0 ? [{ type: 'traffic', lines, skipped }] : [];
+  }
+}
+
+/** Changes whenever a message looks different; its content is too long to be compared ten times a second. */
+function lookOf({ revisions, edited, deleted, reply_count, reactions, files }: SeenMessage): string {
+  const by = Object.entries(reactions).map(([name, users]) => `${name} ${users.join()}`);
+  return [revisions, edited, deleted, reply_count, files.length, ...by].join('|');
+}

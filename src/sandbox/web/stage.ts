@@ -1,0 +1,77 @@
+import { play } from '../player.ts';
+import type { Sandbox } from '../sandbox.ts';
+import { ControlError } from '../slack/control/api.ts';
+import type { CallFault } from '../slack/faults.ts';
+import { PAGE_FAULTS } from './faults.ts';
+import { PAGE_SCENES } from './scenes.ts';
+import type { FaultInfo, SceneInfo, State } from './wire.ts';
+
+const LINGER_MS = 1_500;
+
+/** What all pages of one sandbox share: the scene that plays, and what was made to go wrong. */
+export class Stage {
+  readonly #sandbox: Sandbox;
+  #scene: State['scene'] = null;
+  #playing: AbortController | null = null;
+
+  constructor(sandbox: Sandbox) {
+    this.#sandbox = sandbox;
+  }
+
+  get scene(): State['scene'] {
+    return this.#scene;
+  }
+
+  /** A real agent knows nothing of the directives that scenes are written in. */
+  get scenes(): SceneInfo[] {
+    return this.#sandbox.letta ? PAGE_SCENES.map(({ id, title, about }) => ({ id, title, about })) : [];
+  }
+
+  get faults(): FaultInfo[] {
+    const known = PAGE_FAULTS.filter(({ side }) => side === 'slack' || this.#sandbox.letta);
+    return known.map(({ id, side, title, about }) => ({ id, side, title, about }));
+  }
+
+  /** Begins a scene; resolves at once. @throws ControlError while another one plays. */
+  play(id: string): void {
+    const scene = PAGE_SCENES.find((known) => known.id === id);
+    if (!scene || !this.#sandbox.letta) throw new ControlError(404, `no scene ${id}`);
+    if (this.#playing) throw new ControlError(409, 'a scene is playing');
+    const playing = new AbortController();
+    this.#playing = playing;
+    const tell = (change: Partial<NonNullable<State['scene']>>) => {
+      if (this.#scene) this.#scene = { ...this.#scene, ...change };
+    };
+    this.#scene = { id, state: 'playing', failures: [], thread: null };
+    const onThread = (thread: { channel: string; root: string }) => tell({ thread });
+    play(this.#sandbox, scene.read(), { signal: playing.signal, linger: LINGER_MS, onThread })
+      .then(({ failures, ok }) => {
+        if (playing.signal.aborted) tell({ state: 'ended' });
+        else tell({ state: ok ? 'done' : 'failed', failures });
+      })
+      .catch((error: unknown) => tell({ state: 'failed', failures: [String(error)] }))
+      .finally(() => {
+        this.#playing = null;
+      });
+  }
+
+  /** Ends the scene that plays, if one does. */
+  end(): void {
+    this.#playing?.abort();
+  }
+
+  async strike(id: string): Promise<void> {
+    const fault = PAGE_FAULTS.find((known) => known.id === id);
+    if (!fault) throw new ControlError(404, `no fault ${id}`);
+    await fault.strike(this.#sandbox);
+  }
+
+  /** Faults that have not struck yet, in words. */
+  armed(slack: readonly CallFault[]): string[] {
+    const letta = this.#sandbox.letta?.state().faults;
+    return [
+      ...slack.map(({ method, kind, times }) => `${method ?? 'any call'}: ${kind} × ${times ?? 1}`),
+      ...(Array.isArray(letta) ? letta.map((fault) => `Letta: ${String(fault.kind)}`) : []),
+    ].slice(0, 20);
+  }
+}

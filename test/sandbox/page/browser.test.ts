@@ -1,0 +1,254 @@
+import type { Browser, Page as BrowserPage } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, onTestFailed, onTestFinished } from 'vitest';
+import { type Sandbox, startSandbox } from '../../../src/sandbox/sandbox.ts';
+import { transcript } from '../../../src/sandbox/slack/transcript.ts';
+import { type Page, startPage } from '../../../src/sandbox/web/server.ts';
+import { chromiumPath, launchBrowser } from '../../support/browser.ts';
+
+const SKIPPED = chromiumPath === null;
+if (SKIPPED) process.stderr.write('no Chromium: the page is not tested; apt-get install chromium, or set CHROMIUM\n');
+
+describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  }, 60_000);
+  afterAll(() => browser?.close());
+
+  /** A sandbox of one's own, its page open, and everything that the browser asked for. */
+  async function open(options: { width?: number; bridge?: 'thread' } = {}) {
+    const lines: string[] = [];
+    const sandbox: Sandbox = await startSandbox({
+      port: 0,
+      limits: 'on',
+      letta: 'app-server',
+      pace: 5,
+      bridge: options.bridge ?? 'here',
+      env: {},
+      log: (line) => void lines.push(line),
+    });
+    const page: Page = await startPage(sandbox, { port: 0 });
+    const tab: BrowserPage = await browser.newPage({ viewport: { width: options.width ?? 1280, height: 800 } });
+    onTestFinished(async () => {
+      await tab.close();
+      await page.close();
+      await sandbox.close();
+    });
+    onTestFailed(() => void process.stderr.write(`${transcript(sandbox.slack, 'C01GEN')}\n${lines.join('')}`));
+    tab.setDefaultTimeout(20_000);
+    const asked: string[] = [];
+    const wrong: string[] = [];
+    tab.on('request', (request) => void asked.push(request.url()));
+    tab.on('pageerror', (error) => void wrong.push(error.message));
+    tab.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
+    await tab.goto(page.url);
+    const composer = (name: string) => tab.getByRole('textbox', { name });
+    const write = async (name: string, text: string) => {
+      await composer(name).fill(text);
+      await composer(name).press('Enter');
+    };
+    const thread = tab.getByRole('region', { name: 'Thread' });
+    const openThread = (text: string) => {
+      const message = tab.locator('main').getByRole('article').filter({ hasText: text });
+      return message.getByRole('button', { name: /repl(y|ies)/ }).click();
+    };
+    return { sandbox, page, tab, asked, wrong, write, composer, thread, openThread };
+  }
+
+  it('mentions the agent, sees the answer grow, replies, stops it', async () => {
+    const { tab, write, thread, openThread, wrong } = await open();
+    await write('Message #general', '@agent slow 60 words 60 ms');
+    await openThread('slow 60 words');
+    await thread.getByText('word4').waitFor();
+    expect(await thread.getByText('word60').count()).toBe(0);
+    await thread.getByText('word60').waitFor();
+    await write('Message the thread', 'slow 300 words 100 ms');
+    await thread
+      .getByText(/^word1 word2 word3 word4/)
+      .last()
+      .waitFor();
+    await thread.getByRole('button', { name: 'Stop' }).click();
+    await thread.getByText(/Stopped by/).waitFor();
+    expect(await thread.getByText('word300').count()).toBe(0);
+    await write('Message the thread', 'say: still here');
+    await thread.getByText('still here', { exact: true }).waitFor();
+    expect(await tab.getByText('(edited)').count()).toBe(0);
+    expect(wrong).toEqual([]);
+  });
+
+  it('reads a diff and approves; denies with a reason in a modal that wants one', async () => {
+    const { tab, write, thread, openThread } = await open();
+    await write('Message #general', '@agent write file poem.txt := roses are red');
+    await openThread('write file');
+    await thread.getByText('+roses are red').waitFor();
+    await thread.getByRole('button', { name: /^Approve/ }).click();
+    await thread.getByText('Done: ').waitFor();
+    await thread.getByText('Approved').waitFor();
+
+    await write('Message the thread', 'run bash touch two.txt');
+    await thread.getByRole('button', { name: /^Deny with reason/ }).click();
+    const modal = tab.getByRole('dialog', { name: 'Deny with reason' });
+    await modal.getByRole('button', { name: 'Deny', exact: true }).click();
+    await modal.getByRole('alert').getByText('Please complete this required field.').waitFor();
+    await modal.getByRole('textbox').fill('use the tmp folder');
+    await modal.getByRole('button', { name: 'Deny', exact: true }).click();
+    await modal.waitFor({ state: 'detached' });
+    await thread.getByText('use the tmp folder').first().waitFor();
+  });
+
+  it('answers a question by button, and another person only sees it', async () => {
+    const { tab, write, thread, openThread } = await open();
+    await write('Message #general', '@agent ask Which color? | Red | Blue');
+    await openThread('Which color?');
+    await thread.getByRole('button', { name: 'Blue' }).waitFor();
+    await tab.getByLabel('You act as').selectOption('U02BOB');
+    await thread.getByRole('button', { name: 'Blue' }).click();
+    await tab.getByText('Only visible to you').first().waitFor();
+    await tab.getByLabel('You act as').selectOption('U01ALICE');
+    await thread.getByRole('button', { name: 'Blue' }).click();
+    await thread.getByText(/^Done: /).waitFor();
+  });
+
+  it('uses the keyboard alone: a mention from the list, the thread, Escape', async () => {
+    const { tab, composer, thread } = await open();
+    await composer('Message #general').focus();
+    await tab.keyboard.type('@age');
+    await tab.getByRole('option', { name: /@agent/ }).waitFor();
+    await tab.keyboard.press('Enter');
+    expect(await composer('Message #general').inputValue()).toBe('@agent ');
+    await tab.keyboard.type('say: by keyboard');
+    await tab.keyboard.press('Enter');
+    const replies = tab.getByRole('button', { name: /1 reply/ });
+    await replies.focus();
+    await tab.keyboard.press('Enter');
+    await thread.getByText('by keyboard', { exact: true }).waitFor();
+    await tab.keyboard.press('Escape');
+    await thread.waitFor({ state: 'detached' });
+    await tab.keyboard.press('Alt+ArrowDown');
+    await composer('Message #eng').waitFor();
+  });
+
+  it('sees unread marks for what happened elsewhere', async () => {
+    const { sandbox, tab } = await open();
+    const { control } = sandbox.slack;
+    await tab.getByRole('textbox', { name: 'Message #general' }).waitFor();
+    await control.message({ channel: 'C02ENG', user: 'U02BOB', text: 'look here @alice' });
+    const eng = tab.getByRole('button', { name: /eng/ });
+    await eng.getByTitle('unread').getByText('1').waitFor();
+    await eng.click();
+    await tab.locator('main').getByText('look here').waitFor();
+    await eng.getByTitle('unread').waitFor({ state: 'detached' });
+  });
+
+  it('runs a slash command, opens App Home, reacts, edits, deletes, and shares a file', async () => {
+    const { sandbox, tab, write } = await open();
+    await write('Message #general', '/agent help');
+    await tab.getByText('Only visible to you').first().waitFor();
+    await tab.getByRole('button', { name: /^Agent/ }).click();
+    await tab.getByRole('tab', { name: 'Home' }).click();
+    await tab.getByRole('region', { name: 'App Home' }).locator('.blocks').waitFor();
+    await tab.getByRole('button', { name: /general/ }).click();
+
+    await write('Message #general', 'a first wording');
+    const message = tab.getByRole('article').filter({ hasText: 'a first wording' });
+    await message.hover();
+    await message.getByRole('button', { name: 'React with eyes' }).click();
+    await message.getByRole('button', { name: /👀 1/ }).waitFor();
+    await message.getByRole('button', { name: 'Edit message' }).click();
+    await tab.getByRole('textbox', { name: 'Edit message' }).fill('a second wording');
+    await tab.keyboard.press('Enter');
+    await tab.getByText('(edited)').waitFor();
+    const edited = tab.getByRole('article').filter({ hasText: 'a second wording' });
+    await edited.hover();
+    await edited.getByRole('button', { name: 'Delete message' }).click();
+    await edited.waitFor({ state: 'detached' });
+
+    await tab.locator('input[type=file]').setInputFiles({
+      name: 'page.html',
+      mimeType: 'text/html',
+      buffer: Buffer.from('<script>document.title = "taken over"</script>'),
+    });
+    await tab.getByRole('textbox', { name: 'Message #general' }).press('Enter');
+    await tab.getByRole('link', { name: 'page.html' }).waitFor();
+    const [shared] = sandbox.slack.control.messages('C01GEN').flatMap(({ files }) => files);
+    expect(shared?.size).toBe(46);
+  });
+
+  it('plays a scene, watches the traffic, and lets things go wrong', async () => {
+    const { tab, write, thread } = await open();
+    await tab.getByRole('button', { name: 'Question', exact: true }).click();
+    await thread.getByText('Which color?').first().waitFor();
+    await tab.getByText('Played to its end').waitFor();
+    const traffic = tab.getByRole('region', { name: 'Traffic' });
+    await traffic.getByText('chat.postMessage').first().waitFor();
+    await traffic.getByText('block_actions').first().waitFor();
+    await traffic.getByText('runtime_start').first().waitFor();
+    await tab.getByRole('region', { name: 'Budget' }).getByText('chat.postMessage in #general').waitFor();
+
+    await tab.getByText('Faults', { exact: true }).click();
+    await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
+    await tab.getByText('Waiting to strike: chat.update: ratelimited × 5').waitFor();
+    await write('Message #general', '@agent slow 60 words 50 ms');
+    await traffic
+      .getByText(/429 ratelimited/)
+      .first()
+      .waitFor();
+    await tab.getByText(/^429: chat.update × \d/).waitFor();
+  });
+
+  it('kills the bridge in mid-answer and starts it again', async () => {
+    const { sandbox, tab, write, thread, openThread } = await open({ bridge: 'thread' });
+    await write('Message #general', '@agent slow 400 words 50 ms');
+    await openThread('slow 400 words');
+    await thread.getByText('word3').waitFor();
+    await tab.getByRole('button', { name: 'Kill it' }).click();
+    const bridge = tab.getByRole('region', { name: 'Bridge' });
+    await bridge.getByText('down').waitFor();
+    expect(sandbox.bridge).toBe('down');
+    await bridge.getByRole('button', { name: 'Start' }).click();
+    await bridge.getByText('running').waitFor();
+    await thread.getByText(/Interrupted/).waitFor();
+  });
+
+  it('at 390 pixels has one column at a time, and nothing sticks out', async () => {
+    const { tab, write, thread, openThread } = await open({ width: 390 });
+    await write('Message #general', '@agent report');
+    await openThread('report');
+    await thread.getByText('Shall I go on?').waitFor();
+    const wide = () => tab.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
+    expect(await wide()).toBe(false);
+    await tab.getByRole('button', { name: 'Behind the scenes' }).click();
+    await tab.getByRole('region', { name: 'Traffic' }).waitFor();
+    expect(await wide()).toBe(false);
+    await tab.getByRole('button', { name: 'Channels' }).click();
+    await tab.getByRole('button', { name: /eng/ }).click();
+    await tab.getByRole('textbox', { name: 'Message #eng' }).waitFor();
+  });
+
+  it('shows hostile text as text, and asks nobody but the sandbox for anything', async () => {
+    const { sandbox, page, tab, asked, write, thread, openThread } = await open();
+    const { control } = sandbox.slack;
+    const evil = '<img src=x onerror="document.title=1"> <script>document.title=2</script> javascript:alert(1)';
+    await control.message({ channel: 'C01GEN', user: 'U02BOB', text: evil });
+    await tab.getByText('<img src=x').waitFor();
+    await write('Message #general', `@agent say: ${evil} ![pic](https://evil.example/p.png) [x](javascript:alert(1))`);
+    await openThread('say:');
+    await thread.getByText('evil.example').first().waitFor();
+    expect(await tab.title()).toBe('Sandbox');
+    expect(await tab.locator('.list img, .list script').count()).toBe(0);
+    const links = await tab.locator('.list a').evaluateAll((all) => all.map((link) => link.getAttribute('href') ?? ''));
+    expect(links.filter((href) => !href.startsWith('https://'))).toEqual([]);
+    expect(asked.filter((url) => !url.startsWith(page.url))).toEqual([]);
+    const refused = await tab.evaluate(`(async () => {
+      const fetched = await fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused');
+      const image = await new Promise((resolve) => {
+        document.addEventListener('securitypolicyviolation', (event) => {
+          if (event.effectiveDirective === 'img-src') resolve('refused');
+        });
+        new Image().src = 'https://evil.example/p.png';
+      });
+      return { fetched, image };
+    })()`);
+    expect(refused).toEqual({ fetched: 'refused', image: 'refused' });
+  });
+});

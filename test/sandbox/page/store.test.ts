@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { initial, type PageState, reduce, threadIsUnread, unread } from '../../../src/sandbox/page/store.ts';
+import type { SeenMessage } from '../../../src/sandbox/slack/control/api.ts';
+import type { FeedEvent, State, TrafficLine } from '../../../src/sandbox/web/wire.ts';
+
+const ALICE = 'U01ALICE';
+const BOB = 'U02BOB';
+
+function message(ts: string, rest: Partial<SeenMessage> = {}): SeenMessage {
+  return {
+    channel: 'C02ENG',
+    ts,
+    thread_ts: null,
+    user: BOB,
+    bot_id: null,
+    name: 'Bob',
+    subtype: null,
+    text: 'hi',
+    blocks: [],
+    attachments: [],
+    files: [],
+    metadata: null,
+    edited: false,
+    revisions: 1,
+    deleted: false,
+    ephemeral: null,
+    pings: [],
+    reactions: {},
+    reply_count: 0,
+    ...rest,
+  };
+}
+
+const told = (state: PageState, event: FeedEvent) => reduce(state, { do: 'feed', event });
+const messages = (state: PageState, changed: SeenMessage[], removed: string[] = [], channel = 'C02ENG') =>
+  told(state, { type: 'messages', channel, changed, removed });
+
+describe('what the page knows', () => {
+  it('keeps messages in order, replaces those that changed and forgets those that are gone', () => {
+    let state = messages(initial(ALICE), [message('2.0'), message('1.0')]);
+    state = messages(state, [message('3.0'), message('1.0', { text: 'other', revisions: 2 })], ['2.0']);
+    expect(state.messages.C02ENG?.map(({ ts, text }) => [ts, text])).toEqual([
+      ['1.0', 'other'],
+      ['3.0', 'hi'],
+    ]);
+  });
+
+  it('takes what was there when it was opened for read, and what comes then for unread', () => {
+    let state = messages(initial(ALICE), [message('1.0')]);
+    expect(unread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
+    state = messages(state, [message('2.0'), message('3.0', { pings: [ALICE] })]);
+    expect(unread(state, 'C02ENG')).toEqual({ unread: true, mentions: 1 });
+    state = reduce(state, { do: 'go', place: { channel: 'C02ENG' } });
+    expect(unread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
+  });
+
+  it('never counts what the person wrote themselves, nor replies that do not concern them', () => {
+    let state = messages(initial(ALICE), []);
+    state = messages(state, [message('1.0', { user: ALICE })]);
+    expect(unread(state, 'C02ENG').unread).toBe(false);
+    state = messages(state, [message('2.0', { thread_ts: '1.0' })]);
+    expect(unread(state, 'C02ENG').unread).toBe(false);
+    expect(threadIsUnread(state, 'C02ENG', '1.0')).toBe(true);
+    state = messages(state, [message('5.0'), message('6.0', { thread_ts: '5.0' })]);
+    expect(threadIsUnread(state, 'C02ENG', '5.0')).toBe(false);
+  });
+
+  it('has read a thread while it is open', () => {
+    let state = messages(initial(ALICE), [message('1.0', { user: ALICE })]);
+    state = reduce(state, { do: 'go', place: { channel: 'C02ENG', thread: '1.0' } });
+    state = messages(state, [message('2.0', { thread_ts: '1.0' })]);
+    expect(threadIsUnread(state, 'C02ENG', '1.0')).toBe(false);
+  });
+
+  it('keeps what each person has read when another one is acted as, and goes along to their own direct message', () => {
+    let state = messages(initial(ALICE), [message('1.0')]);
+    state = reduce(state, { do: 'go', place: { channel: 'D01ALICE', tab: 'home' } });
+    state = reduce(state, { do: 'act-as', user: BOB });
+    expect(state.place.channel).toBe('D02BOB');
+    state = messages(reduce(state, { do: 'act-as', user: ALICE }), [message('1.0'), message('2.0')]);
+    expect(unread(state, 'C02ENG').unread).toBe(true);
+  });
+
+  it('leaves a channel that the person can not see', () => {
+    const feed: State = {
+      type: 'state',
+      channels: [{ id: 'C01GEN', name: 'general', kind: 'public', archived: false }],
+      bridge: 'up',
+      sockets: 1,
+      pending: 0,
+      statuses: [],
+      sessions: [],
+      limits: 'on',
+      gauges: [],
+      ratelimited: {},
+      armed: [],
+      scene: null,
+    };
+    const state = reduce(initial(ALICE), { do: 'go', place: { channel: 'C03OUT', thread: '1.0' } });
+    expect(told(state, feed).place).toEqual({ channel: 'C01GEN', tab: 'messages', thread: null });
+  });
+
+  it('holds a bounded number of lines of traffic, and a line that comes again replaces the earlier one', () => {
+    const line = (id: number, result: string): TrafficLine => ({
+      id,
+      at: 0,
+      kind: 'envelope',
+      dir: 'in',
+      title: 'message',
+      about: '',
+      result,
+      tone: 'plain',
+      detail: '',
+    });
+    let state = told(initial(ALICE), { type: 'traffic', lines: [line(1, 'pending'), line(2, 'pending')], skipped: 3 });
+    state = told(state, { type: 'traffic', lines: [line(1, 'acked')], skipped: 0 });
+    expect(state.traffic.map(({ id, result }) => [id, result])).toEqual([
+      [1, 'acked'],
+      [2, 'pending'],
+    ]);
+    const many = Array.from({ length: 1_500 }, (_, index) => line(index + 10, 'acked'));
+    state = told(state, { type: 'traffic', lines: many, skipped: 0 });
+    expect(state.traffic).toHaveLength(1_000);
+    expect(state.skipped).toBe(3 + 502);
+  });
+});
