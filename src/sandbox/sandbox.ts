@@ -74,6 +74,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     ...slackEnv,
     SLACK_ALLOWED_USERS: 'members',
     SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    ADMINS: 'U03CARA',
     STORE: `sqlite://${join(folder, 'bridge.db')}`,
     LOG_LEVEL: 'warn',
     ...lettaEnv,

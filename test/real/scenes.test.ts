@@ -18,8 +18,10 @@ const scenes = {
     'long-answer',
     'errors',
     'commands',
+    'modes',
+    'pause',
   ],
-  single: ['first-mention', 'approvals', 'question', 'stop', 'two-threads'],
+  single: ['first-mention', 'approvals', 'question', 'stop', 'two-threads', 'modes'],
   pair: ['first-mention', 'approvals', 'write-diff', 'question', 'stop', 'queue'],
 } as const;
 
