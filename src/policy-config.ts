@@ -116,6 +116,12 @@ function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }:
   const nobody = 'leave nobody who may decide';
   const fix = 'Name people or user groups as approvers, or allow that people decide for themselves.';
   if (decidedByNobody(policy.defaults)) complain('APPROVERS and SELF_APPROVAL', nobody, fix);
+  const { admins, bots, defaults } = policy;
+  const { approvers } = defaults;
+  if (bots.ids.length > 0 && [admins, approvers].every(({ ids, groups }) => ids.length + groups.length === 0)) {
+    const who = 'Name admins, or approvers by their ids: a bot can not click.';
+    complain(file.at('bots'), 'leaves nobody who may decide what the turns of bots ask', who);
+  }
   for (const [channel, own] of policy.places) {
     if ((own.approvers || own.selfApproval !== undefined) && decidedByNobody(settingsOf(policy, channel))) {
       complain(`${file.at('channels', channel)}: its approvers and self_approval`, nobody, fix);

@@ -64,6 +64,7 @@ const PURE = [
   'bridge/offer-view.ts',
   'bridge/own-words.ts',
   'bridge/prompt.ts',
+  'bridge/relevance.ts',
   'bridge/revisions.ts',
   'bridge/redact.ts',
   'bridge/turn.ts',

@@ -141,6 +141,7 @@ adminz: [U1]
     ['users: []\nchannels: [dm]', /^policy.yml:1 users names nobody/],
     ['users: [members]\nchannels: [dm]\nself_approval: deny', /leave nobody who may decide/],
     ['users: [members]\nchannels:\n  C1:\n    self_approval: deny', /^policy.yml:3 channels.C1: its approvers/],
+    ['users: [members]\nchannels: [dm]\nbots: { allow: [B1] }', /^policy.yml:3 bots leaves nobody who may decide/],
     ['users: [members]\nchannels: 7', /^policy.yml:2 channels names no channels/],
     [
       'users: [members]\nchannels: [dm]\nlimits: { user: { turns: 0 per 1h } }',

@@ -8,8 +8,8 @@ export interface Subject {
   kind: PersonKind;
   /** Those user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
-  /** Of a bot: its other id, `B…`. */
-  botId?: string;
+  /** Of a bot: the user that it is, too. */
+  botUser?: UserId;
 }
 
 export interface Place {
@@ -67,7 +67,8 @@ export function can(policy: Policy, subject: Subject, doing: Doing, place: Place
     case 'administer':
       return admin ? allowed : denied('not_an_admin', `Only admins may do this. ${whomToAsk(policy)}`);
     case 'answer':
-      if (doing.requester === subject.id) return allowed;
+      if (doing.requester === subject.id || (isBot(doing.requester) && admin)) return allowed;
+      if (isBot(doing.requester)) return denied('not_an_admin', `Only admins may answer this. ${whomToAsk(policy)}`);
       return denied('not_the_requester', `Only <@${doing.requester}> may answer this: the turn is theirs.`);
     case 'decide':
       return canDecide(policy, subject, doing.requester, place);
@@ -84,10 +85,15 @@ function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean
   return list.ids.includes(id) || (kind === 'member' && list.groups.some((group) => groups.includes(group)));
 }
 
+/** A bot decides nothing: what its turns ask, admins decide in its place. */
+function isBot(requester: UserId): boolean {
+  return requester.startsWith('B');
+}
+
 function isUser(policy: Policy, subject: Subject): boolean {
   const { users, bots } = policy;
   if (subject.kind === 'bot') {
-    return [subject.id, subject.botId ?? subject.id].some((id) => users.ids.includes(id) || bots.ids.includes(id));
+    return [subject.id, subject.botUser ?? subject.id].some((id) => users.ids.includes(id) || bots.ids.includes(id));
   }
   return includes(users, subject) || (subject.kind === 'member' && (users.everyone || users.members));
 }
@@ -102,10 +108,12 @@ function notAdmitted(policy: Policy, { kind }: Subject): Verdict {
 function canDecide(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
   const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
   const own = requester === subject.id;
+  if (approvers.requester && isBot(requester) && includes(policy.admins, subject)) return allowed;
   if (!(own && approvers.requester) && !includes(approvers, subject)) {
     const alone = approvers.ids.length === 0 && approvers.groups.length === 0;
+    if (alone && isBot(requester)) return denied('not_an_admin', `Only admins may decide this. ${whomToAsk(policy)}`);
     if (alone) return denied('not_the_requester', `Only <@${requester}> may decide this: the turn is theirs.`);
-    const first = approvers.requester ? [`<@${requester}>`] : [];
+    const first = approvers.requester ? (isBot(requester) ? mentions(policy.admins) : [`<@${requester}>`]) : [];
     return denied('not_an_approver', `Only ${orList([...first, ...mentions(approvers)])} may decide this.`);
   }
   if (own && !selfApproval) {

@@ -32,7 +32,7 @@ export class Door {
   async message(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Asked & { place: Place }> {
     const { user, team, channel, channelKind, external, bot } = message;
     const known: Person = bot
-      ? { id: user, team, kind: 'bot', name: bot.name ?? user, botId: bot.id }
+      ? { id: user, team, kind: 'bot', name: bot.name ?? user, ...(bot.user !== null && { botUser: bot.user }) }
       : stricter(await this.#parts.people.person(user, team), message);
     const place = { channel, channelKind, external };
     return { ...(await this.#asked(known, doing, place)), place };

@@ -40,10 +40,10 @@ export interface InboundMessage {
   ts: SlackTs;
   /** The thread's root; `null` when the message stands at top level. */
   threadTs: SlackTs | null;
-  /** Of a bot without a user: its bot id, `B…`. */
+  /** Of a bot or a workflow: its bot id, `B…`. */
   user: UserId;
-  /** Set when a bot or a workflow wrote it. */
-  bot?: { id: string; name: string | null } | undefined;
+  /** Set when a bot or a workflow wrote it. Not every one is a user of Slack, too. */
+  bot?: { user: UserId | null; name: string | null } | undefined;
   /** The author's own team where the event names one: differs from `team` for external people. */
   userTeam: TeamId | null;
   /** Whether the channel is shared with another organisation (`is_ext_shared_channel`). */

@@ -30,8 +30,8 @@ export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserI
 }
 
 export function itemOf(message: InboundMessage, now: number): InboxItem {
-  const { key, ts, user, spans, files } = message;
-  return { key, ts, user, spans, files, receivedAt: now };
+  const { key, ts, user, spans, files, bot } = message;
+  return { key, ts, user, spans, files, receivedAt: now, ...(bot && { bot: true as const }) };
 }
 
 export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
@@ -56,6 +56,7 @@ export function accept(record: ThreadRecord, item: InboxItem, mentions: boolean)
   return {
     ...record,
     participants,
+    botsInARow: item.bot ? (record.botsInARow ?? 0) + 1 : undefined,
     inbox: inOrder([...record.inbox, item]),
     seen: withSeen(record, item.key, item.receivedAt),
   };
@@ -65,6 +66,7 @@ export function accept(record: ThreadRecord, item: InboxItem, mentions: boolean)
 export function overhear(record: ThreadRecord, item: InboxItem): ThreadRecord {
   return {
     ...record,
+    ...(!item.bot && { botsInARow: undefined }),
     context: inOrder([...record.context, item]).slice(-CONTEXT_LIMIT),
     seen: withSeen(record, item.key, item.receivedAt, 'context'),
   };

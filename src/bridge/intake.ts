@@ -31,7 +31,6 @@ import {
   type Refused,
   type RevisionOutcome,
   refused,
-  type Span,
   type SubmissionOutcome,
   type ThreadAddress,
 } from './inbound.ts';
@@ -40,12 +39,14 @@ import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
-import type { PolicyBook } from './policy.ts';
+import { type PolicyBook, settingsOf } from './policy.ts';
 import type { Clock, Intake, Log, Metrics, People, Person, Random, Surface, Threads, UserGroups } from './ports.ts';
 import { spansText } from './prompt.ts';
+import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
+import { type Room, TurnLimits } from './turn-limits.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   threads: Threads;
@@ -76,6 +77,7 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
 const RECENT_LIMIT = 2_000;
+const OVERHEARD_EVERY_MS = 60 * 60_000;
 const QUEUE = { perThread: 50, total: 1_000 };
 
 /** Everything that Slack hands in passes here: is it for us, may they, is it new; then the thread's worker hears of it. */
@@ -83,6 +85,8 @@ export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #recent = new Set<MessageKey>();
   readonly #refusals = new OpenRefusals();
+  readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
+  readonly #limits = new TurnLimits();
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
   readonly #inOrder = new Chains<ThreadKey>();
   readonly #door: Door;
@@ -118,7 +122,8 @@ export class BridgeIntake implements Intake {
     const { threads, botUser } = this.#parts;
     const key = threadOf(message);
     const record = await threads.load(key);
-    const relevance = relevanceOf(message, record, botUser);
+    const { listen } = settingsOf(this.#parts.policies.current(), message.channel);
+    const relevance = relevanceOf(message, record, { botUser, listen });
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#recent.has(message.key)) return { outcome: 'repeated' };
@@ -134,12 +139,13 @@ export class BridgeIntake implements Intake {
       if (relevance !== 'speak' || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
-      this.#whisper(placeOf(message), message.user, verdict.notice);
+      if (this.#isDue(message)) this.#whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
     }
 
     const text = spansText(message.spans, noNames, botUser);
-    const parsed = parseBang(text);
+    // A bot gives no commands.
+    const parsed = message.bot ? null : parseBang(text);
     // "stop" of a bystander is meant, too; "!important" among people is not.
     const bang = relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
     if (bang || relevance === 'speak') {
@@ -179,6 +185,12 @@ export class BridgeIntake implements Intake {
     return this.#store(key, message, relevance, caughtUp);
   }
 
+  /** Where all is listened to, people are told once in a while, not at each word that they say among themselves. */
+  #isDue(message: InboundMessage): boolean {
+    if (isPlainlyOurs(message)) return true;
+    return this.#overhearRefusals.isDue(`${message.channel} ${message.user}`, this.#parts.clock.now());
+  }
+
   /** A command is of its moment: carried out hours later it would hit something else. */
   async #missedCommand(key: ThreadKey, message: InboundMessage, record: ThreadRecord | null): Promise<MessageOutcome> {
     if (record) {
@@ -203,13 +215,16 @@ export class BridgeIntake implements Intake {
   async #store(
     key: ThreadKey,
     message: InboundMessage,
-    relevance: 'speak' | 'context',
+    relevance: Exclude<Relevance, 'ignore'>,
     caughtUp: boolean,
   ): Promise<MessageOutcome> {
     const { threads, clock, workers, random, staleAfterMs } = this.#parts;
     let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
     const queue = this.#parts.queue ?? QUEUE;
     const full = workers.waiting >= queue.total;
+    const policy = this.#parts.policies.current();
+    let room: Room | null = null;
+    let privately = false;
     let notice = '';
     let stored: ThreadRecord | null = null;
     try {
@@ -222,19 +237,41 @@ export class BridgeIntake implements Intake {
         }
         const item = itemOf(message, now);
         if (relevance === 'context') return overhear(known, item);
-        if (known.inbox.length + heldCount(known) >= queue.perThread) {
-          notice = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
-          outcome = { outcome: 'refused', reason: 'inbox_full' };
+        const refuse = (reason: string, words: string) => {
+          notice = words;
+          outcome = { outcome: 'refused', reason };
           // Its author is told to send it again: looking back must not find it.
           return record && markSeen(record, message.key, now);
+        };
+        if (item.bot && (known.botsInARow ?? 0) >= policy.bots.inARow) {
+          const first = known.botsInARow === policy.bots.inARow;
+          const told = refuse('bots_in_a_row', first ? botsInARow(policy.bots.inARow) : '');
+          return told && { ...told, botsInARow: policy.bots.inARow + 1 };
+        }
+        if (known.inbox.length + heldCount(known) >= queue.perThread) {
+          const words = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
+          return refuse('inbox_full', words);
         }
         if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) > staleAfterMs) {
+          // A bot would never say what is to become of it.
+          if (item.bot) {
+            outcome = { outcome: 'ignored', reason: 'stale_from_a_bot' };
+            return record && markSeen(record, message.key, now);
+          }
           return holdNew(known, item, message.mentionsBot, makeToken(random.id()));
         }
         if (full) {
-          notice = `Too many messages are waiting for the agent already (${queue.total} in all threads); this one was not taken. Send it again later.`;
-          outcome = { outcome: 'refused', reason: 'queue_full' };
-          return record && markSeen(record, message.key, now);
+          const words = `Too many messages are waiting for the agent already (${queue.total} in all threads); this one was not taken. Send it again later.`;
+          return refuse('queue_full', words);
+        }
+        // What joins a message of the same person goes with it as one turn. A change may run twice: asked once.
+        if (known.inbox.at(-1)?.user !== item.user) {
+          room ??= this.#limits.take(key, item.user, policy, () => workers.busy(), now);
+          if (!room.room) {
+            const whispered = refuse(room.reason, room.notice);
+            privately = true;
+            return whispered;
+          }
         }
         return accept(known, item, message.mentionsBot);
       });
@@ -247,7 +284,10 @@ export class BridgeIntake implements Intake {
     }
     if (outcome.outcome === 'refused') {
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
-      if (relevance === 'speak') this.#refuse(key, message, notice);
+      if (relevance !== 'speak' || notice === '') return outcome;
+      if (message.bot) this.#tellOfBot(message, outcome.reason, notice);
+      else if (privately) this.#whisper(placeOf(message), message.user, notice);
+      else this.#refuse(key, message, notice);
     }
     if (outcome.outcome === 'accepted') {
       this.#parts.onSpoken?.(key);
@@ -365,6 +405,11 @@ export class BridgeIntake implements Intake {
     else this.#whisper(address, message.user, notice);
   }
 
+  /** A bot reads no whisper, and might answer what is said openly: so that is said once, for people. */
+  #tellOfBot(message: InboundMessage, reason: string, notice: string): void {
+    if (reason === 'bots_in_a_row') this.#say(addressOf(message), notice);
+  }
+
   #say(address: ThreadAddress, text: string): void {
     this.#parts.surface.say(address, text).then(
       (delivery) => {
@@ -403,6 +448,11 @@ function decided(outcome: ActionOutcome | SubmissionOutcome): Noted {
   return { outcome: outcome.result, ...(outcome.result === 'refused' && { reason: outcome.why }) };
 }
 
+function botsInARow(most: number): string {
+  const messages = most === 1 ? '1 message' : `${most} messages`;
+  return `Bots have written ${messages} to the agent here since a person last did; it answers them again once a person has written.`;
+}
+
 /** A DM's top level is one rolling conversation; everything else is a thread, which a top-level message begins. */
 function threadOf(message: InboundMessage): ThreadKey {
   const { team, channel, channelKind, ts, threadTs } = message;
@@ -422,21 +472,4 @@ function isPlainlyOurs(message: InboundMessage): boolean {
 /** Where a private word to the author is visible: not in a thread that does not exist yet. */
 function placeOf(message: InboundMessage): ThreadAddress {
   return { team: message.team, channel: message.channel, threadTs: message.threadTs };
-}
-
-/**
- * `speak`: for the agent. `context`: a reply in a thread of ours that is not for it. Everything in a DM is for it;
- * in a thread a plain reply counts when its author has mentioned the bot there and it does not address somebody else.
- */
-function relevanceOf(
-  message: InboundMessage,
-  record: ThreadRecord | null,
-  botUser: UserId,
-): 'speak' | 'context' | 'ignore' {
-  if (message.channelKind === 'im' || message.mentionsBot) return 'speak';
-  if (!record || message.threadTs === null) return 'ignore';
-  const addressed = message.spans.find((span: Span) => span.kind !== 'text' || span.text.trim() !== '');
-  const toSomebodyElse = addressed?.kind === 'user' && addressed.id !== botUser;
-  if (toSomebodyElse || record.muted || !record.participants.includes(message.user)) return 'context';
-  return 'speak';
 }

@@ -165,8 +165,8 @@ export interface Person {
   name: string;
   /** Those user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
-  /** Of a bot: its other id, `B…`, which is all that some have. */
-  botId?: string;
+  /** Of a bot: the user that it is, too. */
+  botUser?: UserId;
 }
 
 export interface People {

@@ -17,6 +17,8 @@ export interface InboxItem {
   askedAt?: number | undefined;
   /** How often it was sent again: each time Letta gets it under another id. */
   again?: number | undefined;
+  /** A bot or a workflow wrote it; `user` is its bot id then. */
+  bot?: true | undefined;
   /** ms since 1970, when its author changed it last while it waited. */
   editedAt?: number | undefined;
 }
@@ -136,6 +138,8 @@ export interface ThreadRecord {
   background: boolean;
   /** Open ones, and the last decided ones so that a late click gets a true answer. */
   offers: Offer[];
+  /** How many messages of bots were taken since a person wrote here; one more than is allowed once that was said. */
+  botsInARow?: number | undefined;
   /** Only those are answered who mention the bot. */
   muted?: boolean | undefined;
   /** Turns of which is kept what they did, the latest last. */

@@ -253,6 +253,13 @@ export class ThreadWorker {
     return this.#state.open?.requester ?? null;
   }
 
+  /** Whose turn runs, and whose messages wait. */
+  get wanted(): UserId[] {
+    const { record } = this.#state;
+    const users = [...(record?.turn ? [record.turn.requester] : []), ...(record?.inbox ?? []).map(({ user }) => user)];
+    return [...new Set(users)];
+  }
+
   /** How many messages wait for their turn. */
   get waiting(): number {
     return this.#state.record?.inbox.length ?? 0;

@@ -2,6 +2,7 @@ import type { ThreadKey, UserId } from './ids.ts';
 import type { Clock } from './ports.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import { type ThreadOverview, ThreadWorker, type WorkerParts } from './thread-worker.ts';
+import type { BusyThread } from './turn-limits.ts';
 
 /** What was still open when a drain ended. */
 export interface LeftOpen {
@@ -106,6 +107,11 @@ export class ThreadWorkers {
       if (progress === 'prepared') left.waitingMessages += 1;
     }
     return left;
+  }
+
+  /** Threads in which a turn runs, or messages wait for theirs. */
+  busy(): BusyThread[] {
+    return [...this.#workers].flatMap(([key, { wanted }]) => (wanted.length === 0 ? [] : [{ key, users: wanted }]));
   }
 
   /** Live threads whose running turn belongs to `user`. */

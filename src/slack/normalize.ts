@@ -142,9 +142,9 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   if (!said.success) return ignored('malformed', fieldOf(said.error));
   const { channel, text } = said.data;
   const bot = botOf(event);
-  // Bots of other apps may have no user (PLATFORM.md 5.2); the policy knows them by either id.
-  const user = said.data.user ?? bot?.id;
-  if (user === undefined) return ignored('malformed', 'user');
+  // Not all bots have a user (PLATFORM.md 5.2), so one id that all have says who it was.
+  const user = bot?.id ?? said.data.user;
+  if (!user) return ignored('malformed', 'user');
   if (SLACK_USERS.has(user)) return ignored('slack_itself');
   const channelKind = channelKindOf(channel, said.data.channel_type);
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
@@ -168,7 +168,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       ts: said.data.ts,
       threadTs: threadTs === said.data.ts ? null : threadTs,
       user,
-      ...(bot && { bot }),
+      ...(bot && { bot: { user: said.data.user ?? null, name: bot.name } }),
       userTeam: said.data.user_team || said.data.source_team || said.data.team || null,
       external: parsed.data.is_ext_shared_channel === true,
       spans,

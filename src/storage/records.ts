@@ -56,6 +56,7 @@ const inboxItem = z.strictObject({
   receivedAt: time,
   askedAt: time.optional(),
   again: z.number().int().positive().optional(),
+  bot: z.literal(true).optional(),
   editedAt: time.optional(),
 });
 
@@ -155,6 +156,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
     // Records of before there were offers have none.
     offers: z.array(offer).default([]),
+    botsInARow: z.number().int().nonnegative().optional(),
     muted: z.boolean().optional(),
   });
 }

@@ -164,3 +164,24 @@ describe('user groups and bots', () => {
     }
   });
 });
+
+describe('what a bot’s turn asks', () => {
+  const admins = { ids: ['U03CARA'], groups: [] };
+  const cara: Subject = { id: 'U03CARA', kind: 'member' };
+  const policy: Policy = { ...open, admins, bots: { ids: ['B0OTHER'], inARow: 3 } };
+
+  it('admins decide in its place', () => {
+    for (const doing of ['decide', 'answer'] as const) {
+      expect(reason(policy, cara, { do: doing, requester: 'B0OTHER' })).toBe('allowed');
+      expect(reason(policy, alice, { do: doing, requester: 'B0OTHER' })).toBe('not_an_admin');
+      expect(reason(policy, cara, { do: doing, requester: 'U01ALICE' })).toBe('not_the_requester');
+    }
+  });
+
+  it('approvers decide as for anybody', () => {
+    const approvers = { requester: false, ids: ['U01ALICE'], groups: [] };
+    const strict: Policy = { ...policy, defaults: { ...policy.defaults, approvers, selfApproval: false } };
+    expect(reason(strict, alice, { do: 'decide', requester: 'B0OTHER' })).toBe('allowed');
+    expect(reason(strict, cara, { do: 'decide', requester: 'B0OTHER' })).toBe('not_an_approver');
+  });
+});

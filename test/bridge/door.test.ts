@@ -20,11 +20,12 @@ const PEOPLE = {
   'member by the directory, external by the event': { id: 'U10FOREIGN', kind: 'member', team: 'T99' },
   deactivated: { id: 'U11GONE', kind: 'deactivated' },
   'named, but deactivated': { id: 'U12GONE', kind: 'deactivated' },
-  bot: { id: 'U13BOT', kind: 'bot', bot: 'B13' },
-  'named bot': { id: 'U14BOT', kind: 'bot', bot: 'B14' },
-  workflow: { id: 'B15', kind: 'bot', bot: 'B15' },
-  'named workflow': { id: 'B16', kind: 'bot', bot: 'B16' },
-} as const satisfies Record<string, { id: string; kind: PersonKind; team?: string; bot?: string }>;
+  bot: { id: 'B13', kind: 'bot', user: 'U13BOT' },
+  'bot named by its user': { id: 'B14', kind: 'bot', user: 'U14BOT' },
+  'named bot': { id: 'B17', kind: 'bot', user: 'U17BOT' },
+  workflow: { id: 'B15', kind: 'bot', user: null },
+  'named workflow': { id: 'B16', kind: 'bot', user: null },
+} as const satisfies Record<string, { id: string; kind: PersonKind; team?: string; user?: string | null }>;
 type Who = keyof typeof PEOPLE;
 const EVERYBODY = Object.keys(PEOPLE) as Who[];
 
@@ -45,7 +46,7 @@ const named: Policy = {
   users: { everyone: false, members: false, ids: ['U02NAMED', 'U07GUEST', 'U09EXT', 'U12GONE'], groups: ['S01'] },
   admins: { ids: ['U04ADMIN'], groups: [] },
   channels: { everywhere: false, directMessages: true, ids: ['C01GEN', 'G02ENG', 'C04PARTNER'] },
-  bots: { ids: ['B14', 'B16'], inARow: 3 },
+  bots: { ids: ['U14BOT', 'B16', 'B17'], inARow: 3 },
 };
 const members: Policy = { ...named, users: { ...named.users, members: true } };
 const everywhere: Policy = { ...members, channels: { everywhere: true, directMessages: false, ids: ['C04PARTNER'] } };
@@ -73,7 +74,7 @@ function doorWith(policy: Policy): Door {
 }
 
 function messageOf(who: Who, where: Where): InboundMessage {
-  const person: { id: string; kind: PersonKind; team?: string; bot?: string } = PEOPLE[who];
+  const person: { id: string; kind: PersonKind; team?: string; user?: string | null } = PEOPLE[who];
   const place: { channel: string; channelKind: ChannelKind; external?: boolean } = PLACES[where];
   return {
     key: makeMessageKey({ team: TEAM, channel: place.channel, ts: '1.1' }),
@@ -83,7 +84,7 @@ function messageOf(who: Who, where: Where): InboundMessage {
     ts: '1.1',
     threadTs: null,
     user: person.id,
-    ...(person.bot !== undefined && { bot: { id: person.bot, name: null } }),
+    ...(person.user !== undefined && { bot: { user: person.user, name: null } }),
     userTeam: person.team ?? TEAM,
     external: place.external ?? false,
     spans: [{ kind: 'text', text: 'hi' }],
@@ -112,6 +113,7 @@ const NAMED: Who[] = [
   'admin',
   'named guest',
   'named external',
+  'bot named by its user',
   'named bot',
   'named workflow',
 ];

@@ -50,10 +50,10 @@ describe('looking back', () => {
     ];
     const { history, done } = stage((method) => (method === 'conversations.info' ? channel() : { messages }));
     const past = await done(history.channel('C1', '5.0'));
-    expect(past?.messages.map(({ ts, threadTs, mentionsBot, bot }) => [ts, threadTs, mentionsBot, bot?.id])).toEqual([
-      ['10.1', null, true, undefined],
+    expect(past?.messages.map(({ ts, threadTs, mentionsBot, user }) => [ts, threadTs, mentionsBot, user])).toEqual([
+      ['10.1', null, true, 'U1'],
       ['19.1', null, true, 'BOTHER'],
-      ['30.1', null, true, undefined],
+      ['30.1', null, true, 'U1'],
     ]);
     expect(past?.threads).toEqual(['10.1', '30.1']);
   });

@@ -126,9 +126,9 @@ describe('speech', () => {
 describe('what bots and workflows say', () => {
   test('is marked as such: access is asked about them as about anybody', () => {
     const app = message(event({ user: 'U7', bot_id: 'B7', app_id: 'A7', bot_profile: { name: 'Alerts\n' } }));
-    expect(app).toMatchObject({ user: 'U7', bot: { id: 'B7', name: 'Alerts' } });
+    expect(app).toMatchObject({ user: 'B7', bot: { user: 'U7', name: 'Alerts' } });
     const workflow = message(event({ subtype: 'bot_message', user: undefined, bot_id: 'B8', username: 'Standup' }));
-    expect(workflow).toMatchObject({ user: 'B8', bot: { id: 'B8', name: 'Standup' } });
+    expect(workflow).toMatchObject({ user: 'B8', bot: { user: null, name: 'Standup' } });
     expect(message(event({})).bot).toBeUndefined();
   });
 });

@@ -302,6 +302,7 @@ export interface WriteOptions {
   spans?: Span[];
   external?: boolean;
   userTeam?: string | null;
+  bot?: boolean;
   /** Found by looking back. */
   caughtUp?: boolean;
 }
@@ -407,6 +408,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
         ts,
         threadTs: write.thread === undefined ? (ts === ROOT ? null : ROOT) : write.thread,
         user: write.user ?? 'U01ALICE',
+        ...(write.bot && { bot: { user: null, name: null } }),
         userTeam: write.userTeam ?? null,
         external: write.external ?? false,
         spans: written,
