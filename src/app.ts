@@ -3,11 +3,14 @@ import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import type { Config } from './config.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
+import { serveControl } from './ops/control.ts';
 import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from './ops/health.ts';
 import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import type { HttpRoute } from './slack/receiver/http.ts';
+import { createSelfTest, type SelfTestWaits } from './slack/self-test.ts';
+import type { SlackApi } from './slack/slack-api.ts';
 import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { watchToken } from './slack/token-watch.ts';
 import { createUploader } from './slack/uploader.ts';
@@ -20,6 +23,8 @@ export interface World {
   random: Random;
   log: Log;
   metrics: Metrics;
+  /** Told when the bridge is up, with its way to Slack. */
+  onUp?: (api: SlackApi) => void;
   /** What was counted, for `/metrics`; left out: nothing is served there. */
   scrape?: Scrape;
 }
@@ -126,6 +131,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       return (await world.scrape?.()) ?? { contentType: 'text/plain', text: '' };
     };
     const health = healthRoutes(checks, world.scrape ? scrape : null);
+    const selfTest = createSelfTest({ api, clock, random });
     const inbound = createSlackInbound({
       botToken,
       mode: slackMode(config, health),
@@ -137,6 +143,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log,
       metrics,
       identity,
+      watch: selfTest.see,
       onRefused: refused.resolve,
       onState: ({ connected }) => catchUp?.connection(connected),
     });
@@ -152,7 +159,14 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       served = await serveHealth(health, { port: config.port });
       closing.push(served.stop);
     }
+    if (store.path !== null) {
+      const run = ({ channel, ...waits }: { channel: string } & SelfTestWaits, tell: (step: object) => void) =>
+        selfTest.run(channel, waits, tell);
+      const control = await serveControl({ storePath: store.path, checks, selfTest: run, log });
+      closing.push(() => control?.stop());
+    }
     log.info({ team: identity.teamId, bot: identity.botUserId, letta: config.letta.mode }, 'the bridge is up');
+    world.onUp?.(api);
     const drain = async () => {
       draining = true;
       // Nothing begins any more, and nothing new comes in: what Slack has not heard an "ok" for it delivers again.

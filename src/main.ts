@@ -3,10 +3,12 @@ import { type App, startApp } from './app.ts';
 import type { Policy } from './bridge/policy.ts';
 import { systemClock, systemRandom } from './clock.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
+import { checkAtStart } from './doctor/at-start.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
 import { createPromMetrics } from './ops/metrics.ts';
 import { reloadPolicy } from './policy-reload.ts';
+import type { SlackApi } from './slack/slack-api.ts';
 
 /** What no retry heals: the operator must change something. */
 const EXIT_CONFIG = 2;
@@ -72,7 +74,9 @@ process.on('unhandledRejection', (error) => {
 });
 
 try {
-  const world = { clock: systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
+  const parts = { clock: systemClock, random: systemRandom, log };
+  const onUp = (api: SlackApi) => void checkAtStart({ ...parts, config, api });
+  const world = { ...parts, metrics, scrape: metrics.scrape, onUp };
   app = await startApp(config, world, starting.signal);
   if (newPolicy) app.usePolicy(newPolicy);
   app.refused.then((error) => {

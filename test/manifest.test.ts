@@ -30,7 +30,9 @@ const HISTORY = ['channels:history', 'groups:history', 'im:history', 'mpim:histo
 /** What each Web API method needs of a bot token (docs.slack.dev/reference/methods). */
 const SCOPES_OF_METHODS: Record<string, string[]> = {
   'assistant.threads.setStatus': ['chat:write'],
+  'apps.connections.open': [],
   'auth.test': [],
+  'bots.info': ['users:read'],
   'chat.delete': ['chat:write'],
   'chat.getPermalink': [],
   'chat.postEphemeral': ['chat:write'],

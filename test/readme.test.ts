@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { troublesTable } from '../src/doctor/troubles.ts';
 import { metricsTable } from '../src/ops/metrics.ts';
 import { SETTINGS, settingsTable } from '../src/settings.ts';
 
@@ -15,6 +16,10 @@ function between(name: string): string {
 describe('README.md', () => {
   it('has the table of settings that the code has; a failure shows what belongs between the markers', () => {
     expect(between('settings')).toBe(settingsTable());
+  });
+
+  it('has the troubles that doctor can name', () => {
+    expect(between('troubles')).toBe(troublesTable());
   });
 
   it('has the table of metrics that the code has', () => {

@@ -17,6 +17,8 @@ export interface Environment {
   connectionName: string;
   /** ms since 1970 */
   lastHeartbeat: number | null;
+  /** Of Letta Code on the device, where it tells. */
+  version: string | null;
 }
 
 export interface AgentSummary {
@@ -27,6 +29,8 @@ export interface AgentSummary {
 /** The hosted REST calls that the bridge makes. All reject with a BridgeError. */
 export interface HostedApi {
   onlineEnvironments(): Promise<Environment[]>;
+  /** Those that are away, too. */
+  environments(): Promise<Environment[]>;
   /** `null` when no such device was ever registered. */
   environment(deviceId: string): Promise<Environment | null>;
   agents(): Promise<AgentSummary[]>;
@@ -55,6 +59,7 @@ const environmentSchema = z.looseObject({
   connectionId: z.string().nullish(),
   connectionName: z.string().nullish(),
   lastHeartbeat: z.number().nullish(),
+  metadata: z.looseObject({ lettaCodeVersion: z.string().nullish() }).nullish(),
 });
 const environmentsSchema = z.looseObject({
   connections: z.array(z.unknown()),
@@ -118,25 +123,28 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     return result.data;
   }
 
-  return {
-    async onlineEnvironments() {
-      const found: Environment[] = [];
-      let after: string | null = null;
-      for (let page = 0; page < MOST_PAGES; page += 1) {
-        const query: Record<string, string> = { onlineOnly: 'true', limit: String(PAGE) };
-        if (after !== null) query.after = after;
-        const answer = read(environmentsSchema, await request('GET', '/v1/environments', query));
-        const before: string | null = after;
-        for (const row of answer.connections) {
-          const parsed = environmentSchema.safeParse(row);
-          if (!parsed.success) continue;
-          found.push(toEnvironment(parsed.data));
-          after = parsed.data.id ?? parsed.data.deviceId;
-        }
-        if (answer.hasNextPage !== true || after === before) break;
+  async function environments(filter: Record<string, string>): Promise<Environment[]> {
+    const found: Environment[] = [];
+    let after: string | null = null;
+    for (let page = 0; page < MOST_PAGES; page += 1) {
+      const query: Record<string, string> = { ...filter, limit: String(PAGE) };
+      if (after !== null) query.after = after;
+      const answer = read(environmentsSchema, await request('GET', '/v1/environments', query));
+      const before: string | null = after;
+      for (const row of answer.connections) {
+        const parsed = environmentSchema.safeParse(row);
+        if (!parsed.success) continue;
+        found.push(toEnvironment(parsed.data));
+        after = parsed.data.id ?? parsed.data.deviceId;
       }
-      return found;
-    },
+      if (answer.hasNextPage !== true || after === before) break;
+    }
+    return found;
+  }
+
+  return {
+    onlineEnvironments: () => environments({ onlineOnly: 'true' }),
+    environments: () => environments({}),
     async environment(deviceId) {
       const row = await request('GET', `/v1/environments/${encodeURIComponent(deviceId)}`);
       return row === null ? null : toEnvironment(read(environmentSchema, row));
@@ -187,6 +195,7 @@ function toEnvironment(row: z.infer<typeof environmentSchema>): Environment {
     connectionId: row.connectionId ? row.connectionId : null,
     connectionName: row.connectionName ?? row.deviceId,
     lastHeartbeat: row.lastHeartbeat ?? null,
+    version: row.metadata?.lettaCodeVersion ?? null,
   };
 }
 

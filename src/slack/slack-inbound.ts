@@ -7,7 +7,7 @@ import { createMessageListener } from './listeners/message.ts';
 import { createHttpTransport, type HttpRoute } from './receiver/http.ts';
 import { createReceiver } from './receiver/receiver.ts';
 import { createSocketTransport } from './receiver/socket.ts';
-import type { TransportState } from './receiver/transport.ts';
+import type { Envelope, TransportState } from './receiver/transport.ts';
 import type { SlackApi } from './slack-api.ts';
 
 export type SlackMode =
@@ -36,6 +36,8 @@ export interface SlackInboundOptions {
   metrics: Metrics;
   /** When it is known already; else `start` asks Slack. */
   identity?: Identity | undefined;
+  /** Shown every delivery before it is taken in. */
+  watch?: ((envelope: Envelope) => void) | undefined;
   onState?: ((state: TransportState) => void) | undefined;
   /** Slack refuses the app-level token for good, after it had accepted it. */
   onRefused?: ((error: BridgeError) => void) | undefined;
@@ -56,7 +58,7 @@ export interface SlackInbound {
 
 /** Everything that comes from Slack: messages, clicks, modals, commands, the Home tab. */
 export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
-  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, onState, onRefused } = options;
+  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, watch, onState, onRefused } = options;
   const stopping = new AbortController();
   let identity: Identity | null = options.identity ?? null;
 
@@ -79,7 +81,7 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
           ...createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random, metrics, onRefused }),
           port: () => 0,
         };
-  const receiver = createReceiver({ transport, store: createMessageListener(listeners), clock, log });
+  const receiver = createReceiver({ transport, store: createMessageListener(listeners), watch, clock, log });
 
   return {
     async start() {

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { MessageChannel } from 'node:worker_threads';
@@ -91,6 +91,14 @@ function own(path: string, held: DatabaseSync, clock: Clock): Lock {
       held.close();
     },
   };
+}
+
+/** Who holds the lock of the database at `path`, for people; `null`: nobody. Takes it for a moment, if it can. */
+export function holderOf(path: string): string | null {
+  if (!existsSync(`${path}.lock`)) return null;
+  const held = tryLock(path);
+  held?.close();
+  return held === null ? ownerOf(path) : null;
 }
 
 function ownerOf(path: string): string {

@@ -16,6 +16,8 @@ export interface Store {
   choices: Choices;
   /** Does not tidy up until it is started. */
   details: StoredDetails;
+  /** The one path of a SQLite store; `null`: it lies in memory. */
+  path: string | null;
   /** Waits for what is under way, then lets go of the files. Closing twice is fine. */
   close(): Promise<void>;
 }
@@ -34,13 +36,13 @@ export interface StoreParts {
 export async function openStore(uri: string, parts: StoreParts): Promise<Store> {
   const parsed = parseStoreUri(uri);
   if (!parsed.ok) throw new BridgeError('config_invalid', `STORE ${parsed.problem}. ${parsed.fix}`);
-  if (parsed.uri.kind === 'memory') return assembleStore(memoryAdapter, parts, () => {});
+  if (parsed.uri.kind === 'memory') return { ...assembleStore(memoryAdapter, parts, () => {}), path: null };
 
   const path = placeOf(parsed.uri.path);
   const lock = await lockStore(path, parts);
   try {
     const database = openDatabase(path);
-    return assembleStore(
+    const assembled = assembleStore(
       (namespace) => new SqliteAdapter(database, namespace),
       parts,
       () => {
@@ -48,6 +50,7 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
         lock.release();
       },
     );
+    return { ...assembled, path };
   } catch (error) {
     lock.release();
     if (error instanceof BridgeError) throw error;
@@ -60,7 +63,7 @@ export function assembleStore(
   adapterFor: (namespace: string) => StorageAdapter,
   parts: StoreParts,
   release: () => void,
-): Store & { threads: StoredThreads } {
+): Omit<Store, 'path'> & { threads: StoredThreads } {
   const rows = (namespace: string) => new Rows(namespace, adapterFor(namespace));
   const threads = new StoredThreads(
     { threads: rows('threads'), items: rows('items'), active: rows('active'), tokens: rows('tokens') },

@@ -11,9 +11,9 @@ export type StorageAdapter = Pick<
   iterator(): AsyncGenerator<[string, string], void>;
 };
 
-const LAYOUT = 1;
+export const LAYOUT = 1;
 /** "LSBr" in SQLite's application_id: tells our file from somebody else's database. */
-const APPLICATION = 0x4c534272;
+export const APPLICATION = 0x4c534272;
 
 /** Opens or creates the database file. Rejects files of another program and of a newer bridge. */
 export function openDatabase(path: string): DatabaseSync {
@@ -48,7 +48,8 @@ export function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function pragma(database: DatabaseSync, name: string): number {
+/** One number of the file's header. */
+export function pragma(database: DatabaseSync, name: string): number {
   return Number(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
 }
 

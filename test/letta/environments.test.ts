@@ -11,6 +11,7 @@ const row = (deviceId: string, more: Partial<Environment> = {}): Environment => 
   connectionId: `conn-${deviceId}`,
   connectionName: deviceId.toUpperCase(),
   lastHeartbeat: now - 1_000,
+  version: null,
   ...more,
 });
 const code = (value: string) => expect.objectContaining({ code: value });

@@ -11,7 +11,7 @@ import { type ScriptedLetta, startScriptedLetta } from '../../src/sandbox/letta/
 import { type SlackOptions, type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
 
 /** Secrets that stand out wherever they appear. */
-const MARKED = {
+export const MARKED = {
   bot: 'xoxb-MARKED-1-bot-token',
   app: 'xapp-1-A0SANDBOX-MARKED-2-app-token',
 
@@ -36,7 +36,7 @@ export interface WholeOptions {
 }
 
 /** The settings of a bridge between this Slack and this Letta, over Socket Mode, with a store of its own. */
-function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: string): Record<string, string> {
+export function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: string): Record<string, string> {
   return {
     SLACK_API_URL: slack.url,
     SLACK_BOT_TOKEN: slack.tokens.bot,
@@ -53,7 +53,7 @@ function settingsFor(slack: SmallSlack, letta: ScriptedLetta, folder: string): R
 }
 
 /** A folder that is gone after the test. */
-function temporaryFolder({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): string {
+export function temporaryFolder({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'bridge-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;

@@ -3,12 +3,10 @@ import { BridgeError } from '../../errors.ts';
 import { chooseAgent } from '../agent-choice.ts';
 import { type AppServerAddress, appServerLanes } from '../link/endpoints.ts';
 import type { LaneDialer, LaneLoss } from '../link/lane.ts';
-import { openLink } from '../link/link.ts';
-import type { Frame, ResponseFrame } from '../protocol/incoming.ts';
-import { responseSchemas } from '../protocol/incoming.ts';
 import { agentList, listModels, runtimeStart } from '../protocol/outgoing.ts';
-import { type Ask, createRequests, linkLost } from '../requests.ts';
+import { type Ask, linkLost } from '../requests.ts';
 import { singleFlight } from '../single-flight.ts';
+import { visit } from '../visit.ts';
 import type { Route } from './route.ts';
 
 export interface AppServerRouteOptions {
@@ -32,30 +30,8 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
   const { address, agentId, choices, dial, clock, random, log } = options;
   const endpoints = appServerLanes(address);
 
-  /** A short link of its own: these answers concern every thread. */
-  const visit = async <Result>(run: (ask: Ask) => Promise<Result>): Promise<Result> => {
-    const opened = Promise.withResolvers<void>();
-    const requests = createRequests(clock, random.id(), (frame) => link.send(frame));
-    const link = openLink(
-      { endpoints, dial, log },
-      {
-        open: () => opened.resolve(),
-        frame(frame) {
-          if (isResponse(frame)) requests.answered(frame.request_id, frame);
-        },
-        close(loss) {
-          opened.reject(unreachable(loss));
-          requests.fail();
-        },
-      },
-    );
-    try {
-      await opened.promise;
-      return await run(requests.ask);
-    } finally {
-      link.close();
-    }
-  };
+  const asked = <Result>(run: (ask: Ask) => Promise<Result>) =>
+    visit({ endpoints, dial, clock, random, log, unreachable }, run);
 
   const agent = singleFlight(() =>
     chooseAgent({
@@ -63,13 +39,13 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
       choices,
       log,
       list: () =>
-        visit(async (ask) => {
+        asked(async (ask) => {
           const answer = await ask('agent_list_response', (id) => agentList(id, { limit: 50 }), ANSWERS_WITHIN_MS);
           if (answer?.success !== true) throw notServed('agent_list', answer?.error);
           return (answer.agents ?? []).map(({ id, name }) => ({ id, name: name ?? id }));
         }),
       create: () =>
-        visit(async (ask) => {
+        asked(async (ask) => {
           const model = await findModel(ask, clock);
           const body = { name: NEW_AGENT, ...(model === null ? {} : { model }) };
           const answer = await ask(
@@ -134,7 +110,8 @@ function notServed(what: string, error: string | null | undefined): BridgeError 
       });
 }
 
-function unreachable(loss: LaneLoss): BridgeError {
+/** What it means for people that an App Server could not be dialled. */
+export function unreachable(loss: LaneLoss): BridgeError {
   if (loss.kind === 'refused' && (loss.status === 401 || loss.status === 403)) {
     return new BridgeError('letta_unauthorized', `the App Server answered ${loss.status}`, {
       notice: 'The Letta server does not accept the token of this bridge.',
@@ -149,8 +126,4 @@ function unreachable(loss: LaneLoss): BridgeError {
     notice: 'The Letta server can not be reached.',
     retry: true,
   });
-}
-
-function isResponse(frame: Frame): frame is ResponseFrame {
-  return frame.type in responseSchemas;
 }

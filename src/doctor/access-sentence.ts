@@ -1,0 +1,93 @@
+import type { Approvers, Permissions, Policy } from '../bridge/policy.ts';
+
+export interface AccessFacts {
+  policy: Policy;
+  /** The workspace's name. */
+  workspace: string;
+  /** Names of channels by id, as far as they are known. */
+  channels: ReadonlyMap<string, string>;
+  /** The agent's name; `null`: not known. */
+  agent: string | null;
+  /** Where its tools run, for people; `null`: not known. */
+  machine: string | null;
+  /** As which operating-system user, for people; `null`: this machine can not see it. */
+  user: string | null;
+}
+
+/** One sentence: who can make which agent run what, where, as which operating-system user. */
+export function accessSentence(facts: AccessFacts): string {
+  const { policy, agent, machine, user } = facts;
+  const who = people(facts);
+  const { permissions } = policy.defaults;
+  const bound = boundElsewhere(policy);
+  const where = machine === null ? 'on the machine that Letta chooses' : `on ${machine}`;
+  const as = user === null ? 'as the user who started letta server there' : `as the operating-system user ${user}`;
+  return (
+    `${who} can, in ${places(facts)}, make ${agent === null ? 'the agent' : `the agent ${agent}`} ` +
+    `${runs(permissions)} ${where}, ${as}; ${asks(permissions, policy.defaults.approvers)}${bound}.`
+  );
+}
+
+function people({ policy, workspace }: AccessFacts): string {
+  const { everyone, members, ids, groups } = policy.users;
+  const parts = [
+    ...(everyone || members ? [`Every full member of ${workspace}`] : []),
+    ...(ids.length > 0 ? [counted(ids.length, 'named person', 'named people')] : []),
+    ...(groups.length > 0 ? [`the members of ${counted(groups.length, 'user group', 'user groups')}`] : []),
+    ...(policy.bots.ids.length > 0 ? [counted(policy.bots.ids.length, 'bot', 'bots')] : []),
+  ];
+  const text = joined(parts);
+  return text === '' ? 'Nobody' : text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function places({ policy, channels }: AccessFacts): string {
+  const { everywhere, directMessages, ids } = policy.channels;
+  const parts = [
+    ...(everywhere ? ['every channel that the bot is in'] : ids.map((id) => `#${channels.get(id) ?? id}`)),
+    ...(directMessages || everywhere ? ['direct messages'] : []),
+  ];
+  const shown = parts.length > 8 ? [...parts.slice(0, 7), `${parts.length - 7} more`] : parts;
+  return joined(shown) || 'no place';
+}
+
+function runs(permissions: Permissions): string {
+  return permissions === 'unrestricted' ? 'run everything unasked' : 'read files and run tools';
+}
+
+function asks(permissions: Permissions, approvers: Approvers): string {
+  const decides = joined([
+    ...(approvers.requester ? ['the person who asked'] : []),
+    ...(approvers.ids.length + approvers.groups.length > 0 ? ['the named approvers'] : []),
+  ]);
+  const by = `${decides || 'nobody'} must approve`;
+  switch (permissions) {
+    case 'unrestricted':
+      return 'nobody is asked';
+    case 'acceptEdits':
+      return `files change unasked, and ${by} other commands (acceptEdits)`;
+    case 'standard':
+      return `${by} changes of files and unknown commands (standard)`;
+    case 'guarded':
+      return `${by} everything but reads inside the working directory (guarded)`;
+    case 'strict':
+      return `${by} every tool (strict)`;
+    default:
+      return permissions satisfies never;
+  }
+}
+
+function boundElsewhere({ places: all }: Policy): string {
+  const bound = [...all.values()].filter(({ binding, permissions }) => binding || permissions).length;
+  return bound === 0
+    ? ''
+    : `; ${counted(bound, 'place has', 'places have')} an agent, machine or permissions of ${bound === 1 ? 'its' : 'their'} own`;
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+function joined(parts: readonly string[]): string {
+  const last = parts.at(-1) ?? '';
+  return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} and ${last}`;
+}

@@ -1,0 +1,43 @@
+import type { Clock, Log, Random } from '../bridge/ports.ts';
+import type { Config } from '../config.ts';
+import { asBridgeError } from '../errors.ts';
+import { createSocketDialer } from '../letta/link/socket.ts';
+import { readManifest } from '../manifest/file.ts';
+import type { SlackApi } from '../slack/slack-api.ts';
+import { checkLetta } from './letta.ts';
+import type { Finding } from './report.ts';
+import { checkBot, checkChannels, checkScopes } from './slack.ts';
+
+/** Each channel is a call, at the moment when there is most to do. */
+const CHANNELS = 20;
+
+export interface AtStartParts {
+  config: Config;
+  api: SlackApi;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/**
+ * Doctor in short: what the bridge itself would only notice when somebody needs it, as warnings in the log. In the
+ * background; never rejects.
+ */
+export async function checkAtStart(parts: AtStartParts): Promise<void> {
+  const { config, log, clock } = parts;
+  const tell = ({ level, check, text, fix }: Finding) => {
+    if (level !== 'ok') log.warn({ check, finding: text, fix }, 'doctor');
+  };
+  try {
+    const manifest = readManifest();
+    const slack = { ...parts, manifest, fetch: globalThis.fetch };
+    const bot = await checkBot(slack, tell);
+    if (bot !== null) {
+      checkScopes({ manifest }, bot.scopes, tell);
+      await checkChannels(parts, bot, config.policy.channels.ids.slice(0, CHANNELS), tell);
+    }
+    await checkLetta(config, { ...parts, fetch: globalThis.fetch, dial: createSocketDialer(clock) }, tell);
+  } catch (error) {
+    log.warn({ error: asBridgeError(error).message }, 'doctor could not look at everything');
+  }
+}

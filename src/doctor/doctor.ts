@@ -1,0 +1,117 @@
+import type { Clock, Log, Random } from '../bridge/ports.ts';
+import { type Config, ConfigError } from '../config.ts';
+import type { FetchLike } from '../letta/hosted-api.ts';
+import type { LaneDialer } from '../letta/link/lane.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { askControl } from '../ops/control.ts';
+import { isLoopback } from '../setting-checks.ts';
+import type { BotReport, FetchHead } from '../slack/inspect.ts';
+import type { SelfTestStep, SelfTestWaits } from '../slack/self-test.ts';
+import { createSlackApi } from '../slack/web-api.ts';
+import { accessSentence } from './access-sentence.ts';
+import { checkEvents, type RunningBridge } from './events.ts';
+import { checkLetta } from './letta.ts';
+import { userOfPort } from './os-user.ts';
+import { type Finding, fine, type Report, type Tell, trouble } from './report.ts';
+import { checkAppToken, checkBot, checkChannels, checkClock, checkScopes, type SlackParts } from './slack.ts';
+import { checkStore } from './store.ts';
+
+export interface DoctorParts {
+  /** Reads the configuration. @throws ConfigError */
+  loadConfig(): Config;
+  manifest: Manifest;
+  fetch: FetchLike & FetchHead;
+  dial: LaneDialer;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Where to try events and buttons; `null`: nowhere. */
+  channel: string | null;
+  /** ms that the socket may take. */
+  connectMs: number;
+  waits: SelfTestWaits;
+  /** Told of each finding as it is made. */
+  tell: Tell;
+  /** The moment to ask somebody to click the self-test's button. */
+  onPosted(): void;
+}
+
+/** Looks at everything that the bridge needs. What depends on something that is broken is left out. */
+export async function runDoctor(parts: DoctorParts): Promise<Report> {
+  const findings: Finding[] = [];
+  const tell: Tell = (finding) => {
+    findings.push(finding);
+    parts.tell(finding);
+  };
+  const report = (access: string | null): Report => ({
+    ok: findings.every(({ level }) => level !== 'fail'),
+    findings,
+    access,
+  });
+
+  let config: Config;
+  try {
+    config = parts.loadConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const problem of error.problems) tell(trouble('setting', { ...problem }));
+    return report(null);
+  }
+  tell(fine('configuration', 'complete'));
+
+  const running = checkStore(config.store, tell);
+  const bridge = running === null ? null : runningBridge(running);
+  const slack = await checkSlack(parts, config, bridge, tell);
+  const letta = await checkLetta(config, parts, tell);
+  const { permissions } = config.policy.defaults;
+  tell(permissions === 'unrestricted' ? trouble('unrestricted') : fine('permissions', permissions));
+  if (slack === null) return report(null);
+  const address = config.letta.mode === 'app-server' ? new URL(config.letta.url) : null;
+  return report(
+    accessSentence({
+      policy: config.policy,
+      workspace: slack.bot.teamName,
+      channels: slack.channels,
+      agent: letta.agent,
+      machine: address?.host ?? letta.device?.name ?? null,
+      user: address !== null && isLoopback(address.hostname) ? userOfPort(Number(address.port || 80)) : null,
+    }),
+  );
+}
+
+async function checkSlack(
+  parts: DoctorParts,
+  config: Config,
+  bridge: RunningBridge | null,
+  tell: Tell,
+): Promise<{ bot: BotReport; channels: ReadonlyMap<string, string> } | null> {
+  const { clock, random, log } = parts;
+  const { botToken, apiUrl, mode } = config.slack;
+  const apiOf = (token: string) => createSlackApi({ token, slackApiUrl: apiUrl, clock, random, log });
+  const slack: SlackParts = { ...parts, config, api: apiOf(botToken) };
+  await checkClock(slack, tell);
+  const bot = await checkBot(slack, tell);
+  if (bot === null) return null;
+  checkScopes(parts, bot.scopes, tell);
+  const reachable = mode.kind === 'http' || (await checkAppToken({ appApi: apiOf(mode.appToken), bot, config }, tell));
+  const channels = await checkChannels(slack, bot, config.policy.channels.ids, tell);
+  if (reachable) await checkEvents({ ...slack, ...parts, config, bot, bridge }, tell);
+  return { bot, channels };
+}
+
+function runningBridge({ holder, path }: { holder: string; path: string }): RunningBridge {
+  return {
+    holder,
+    async checks() {
+      let checks: { name: string; ok: boolean; state: string }[] = [];
+      await askControl(path, 'GET', '/checks', (line) => {
+        checks = (line as { checks: typeof checks }).checks;
+      });
+      return checks;
+    },
+    selfTest(channel, { eventMs, clickMs }, tell) {
+      const query = new URLSearchParams({ channel, event: String(eventMs), click: String(clickMs) });
+      return askControl(path, 'POST', `/self-test?${query}`, (step) => tell(step as SelfTestStep));
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import type { Clock, Metrics } from '../bridge/ports.ts';
+import { noMetrics } from '../ops/metrics.ts';
+import type { BotReport } from '../slack/inspect.ts';
+import type { Accept, Transport } from '../slack/receiver/transport.ts';
+import { createSelfTest, type SelfTestStep, type SelfTestWaits } from '../slack/self-test.ts';
+import { fine, type Tell, trouble } from './report.ts';
+import { leaveToOthers, openTransport, type SlackParts } from './slack.ts';
+
+/** The bridge that is running on this store already. */
+export interface RunningBridge {
+  /** For people. */
+  holder: string;
+  checks(): Promise<{ name: string; ok: boolean; state: string }[]>;
+  selfTest(channel: string, waits: SelfTestWaits, tell: (step: SelfTestStep) => void): Promise<void>;
+}
+
+export interface EventParts extends SlackParts {
+  bot: BotReport;
+  bridge: RunningBridge | null;
+  /** Where to try it; `null`: nowhere. */
+  channel: string | null;
+  /** ms until the socket counts as closed. */
+  connectMs: number;
+  waits: SelfTestWaits;
+  /** The moment to ask somebody to click. */
+  onPosted(): void;
+}
+
+/**
+ * Whether deliveries come: the socket connects, an own message comes back, a click arrives. Beside a running bridge all
+ * of it goes through it: Slack deals each delivery to only one connection, so ours would take people's messages away.
+ */
+export async function checkEvents(parts: EventParts, tell: Tell): Promise<void> {
+  await (parts.bridge === null ? asOurselves(parts, tell) : throughBridge(parts, parts.bridge, tell));
+}
+
+async function throughBridge(parts: EventParts, bridge: RunningBridge, tell: Tell): Promise<void> {
+  const { channel, waits, bot, onPosted } = parts;
+  try {
+    const slack = (await bridge.checks()).find(({ name }) => name === 'slack');
+    if (slack?.ok) tell(fine('socket', `the running bridge (${bridge.holder}) is ${slack.state}`));
+    else tell(trouble('socket_closed'));
+    if (channel === null) return tell(trouble('not_tried'));
+    await bridge.selfTest(channel, waits, (step) => tellStep(step, { channel, bot, onPosted }, tell));
+  } catch {
+    tell(trouble('bridge_unreachable', { holder: bridge.holder }));
+  }
+}
+
+async function asOurselves(parts: EventParts, tell: Tell): Promise<void> {
+  const { config, clock, channel, waits, connectMs, bot, onPosted } = parts;
+  const isSocket = config.slack.mode.kind === 'socket';
+  // Over HTTP there is nothing to connect to: opened only where something is expected to come.
+  if (!isSocket && channel === null) return tell(trouble('not_tried'));
+  let foreign = 0;
+  const metrics: Metrics = {
+    ...noMetrics,
+    gauge(name, value) {
+      if (name === 'slack_foreign_connections') foreign = value;
+    },
+  };
+  const transport = openTransport(parts, metrics);
+  const selfTest = createSelfTest(parts);
+  try {
+    const accept: Accept = (envelope) =>
+      selfTest.see(envelope) ? Promise.resolve(undefined) : leaveToOthers(envelope);
+    if (!(await connects(transport, accept, clock, connectMs))) return tell(trouble('socket_closed'));
+    if (isSocket) tell(foreign > 0 ? trouble('foreign_connections', { count: foreign }) : fine('socket', 'connects'));
+    if (channel === null) return tell(trouble('not_tried'));
+    // With others connected it is chance who is dealt the event: nothing would be proved.
+    if (foreign > 0) return;
+    await selfTest.run(channel, waits, (step) => tellStep(step, { channel, bot, onPosted }, tell));
+  } finally {
+    await transport.stop();
+  }
+}
+
+async function connects(transport: Transport, accept: Accept, clock: Clock, withinMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<false>();
+  const timer = clock.after(withinMs, () => late.resolve(false));
+  const started = transport.start(accept).then(
+    () => true,
+    () => false,
+  );
+  const connected = await Promise.race([started, late.promise]);
+  timer.cancel();
+  return connected;
+}
+
+function tellStep(
+  step: SelfTestStep,
+  { channel, bot, onPosted }: { channel: string; bot: BotReport; onPosted(): void },
+  tell: Tell,
+): void {
+  if (step.step === 'posted') onPosted();
+  if (step.step === 'event') tell(fine('events', 'the bot’s own message came back'));
+  if (step.step === 'clicked') tell(fine('events', 'a click arrived'));
+  if (step.step !== 'failed') return;
+  if (step.what === 'post') tell(trouble('post_refused', { channel, error: step.error, bot: bot.botName }));
+  else tell(trouble(step.what === 'event' ? 'no_event' : 'no_click'));
+}

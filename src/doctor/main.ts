@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { systemClock, systemRandom } from '../clock.ts';
+import { loadConfig } from '../config.ts';
+import { createSocketDialer } from '../letta/link/socket.ts';
+import { readManifest } from '../manifest/file.ts';
+import { createLog } from '../ops/log.ts';
+import { runDoctor } from './doctor.ts';
+import { endingText, exitCode, findingText } from './report.ts';
+
+const USAGE = `npm run doctor -- [options]
+  --channel ID    try events and buttons in that channel: the bot posts there and asks somebody to click
+  --no-click      ask nobody to click
+  --wait SECONDS  how long a click may take (default: 60)
+  --json          the findings as JSON
+Ends with 0 when the bridge can work as it is set up, with 1 when something must be mended, with 2 when settings are
+missing or wrong. Beside a running bridge everything that Slack delivers is tried through it.
+`;
+
+const CONNECT_MS = 20_000;
+const EVENT_MS = 15_000;
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        channel: { type: 'string' },
+        'no-click': { type: 'boolean', default: false },
+        wait: { type: 'string', default: '60' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (!/^\d{1,3}$/.test(values.wait)) throw new Error(`--wait ${values.wait}?`);
+    if (values.channel !== undefined && !/^[CG][A-Z0-9]+$/.test(values.channel)) {
+      throw new Error(`--channel ${values.channel}? It is an id such as C0123ABCD (channel details, at the bottom).`);
+    }
+    return { ...values, clickMs: values['no-click'] ? 0 : Number(values.wait) * 1_000 };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const given = options();
+if (given.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+if (existsSync('.env')) process.loadEnvFile('.env');
+const print = (text: string) => void process.stdout.write(`${text}\n`);
+// The clock's timers do not keep a process alive, and at times nothing else does.
+const alive = setInterval(() => undefined, 60_000);
+const report = await runDoctor({
+  loadConfig: () => loadConfig(process.env),
+  manifest: readManifest(),
+  fetch: globalThis.fetch,
+  dial: createSocketDialer(systemClock),
+  clock: systemClock,
+  random: systemRandom,
+  // What goes wrong is a finding; the parts' own words about it are for a bridge's log.
+  log: createLog({ level: 'error', pretty: true, to: { write: () => undefined } }),
+  channel: given.channel ?? null,
+  connectMs: CONNECT_MS,
+  waits: { eventMs: EVENT_MS, clickMs: given.clickMs },
+  tell: (finding) => given.json || print(findingText(finding)),
+  onPosted: () => given.json || given.clickMs === 0 || print('  Please click the button of the self-test in Slack …'),
+});
+clearInterval(alive);
+print(given.json ? JSON.stringify(report, null, 2) : `\n${endingText(report)}`);
+process.exit(exitCode(report));

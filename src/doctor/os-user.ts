@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+
+/** `LISTEN` in the fourth column of /proc/net/tcp. */
+const LISTENING = '0A';
+
+/** The user ids of those who listen on that port, from the text of /proc/net/tcp or tcp6 (proc_net(5)). */
+export function listenersOf(table: string, port: number): number[] {
+  const rows = table.split('\n').slice(1);
+  return rows.flatMap((row) => {
+    const [, local = '', , state, , , , uid] = row.trim().split(/\s+/);
+    const at = Number.parseInt(local.split(':')[1] ?? '', 16);
+    return state === LISTENING && at === port ? [Number(uid)] : [];
+  });
+}
+
+/** The name of a user id, from the text of /etc/passwd. */
+export function nameOf(passwd: string, uid: number): string {
+  const row = passwd.split('\n').find((each) => each.split(':')[2] === String(uid));
+  return row?.split(':')[0] ?? String(uid);
+}
+
+/** As whom the server on that local port runs; `null` where the system does not tell (it is Linux that does). */
+export function userOfPort(port: number): string | null {
+  const [first] = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => listenersOf(read(path), port));
+  return first === undefined ? null : nameOf(read('/etc/passwd'), first);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,70 @@
+import { type CheckName, TROUBLES, type TroubleName } from './troubles.ts';
+
+export interface Finding {
+  check: CheckName;
+  level: 'ok' | 'warn' | 'fail';
+  /** Which trouble it is; `null` where all is well. */
+  trouble: TroubleName | null;
+  text: string;
+  /** What to do about it; `null` where all is well. */
+  fix: string | null;
+}
+
+/** Told of each finding as soon as it is one. */
+export type Tell = (finding: Finding) => void;
+
+export interface Report {
+  /** Whether the bridge can work as it is set up. */
+  ok: boolean;
+  findings: Finding[];
+  /** One sentence: who can make which agent run what, where; `null` where too little is known for it. */
+  access: string | null;
+}
+
+export function fine(check: CheckName, text: string): Finding {
+  return { check, level: 'ok', trouble: null, text, fix: null };
+}
+
+/** @param values what stands for `{name}` in the trouble's text: data of Slack's and Letta's, brought to one short line */
+export function trouble(name: TroubleName, values: Readonly<Record<string, string | number>> = {}): Finding {
+  const { check, level, says, fix } = TROUBLES[name];
+  const fill = (text: string) => text.replaceAll(/\{(\w+)\}/g, (_, key: string) => short(String(values[key] ?? '')));
+  return { check, level, trouble: name, text: fill(says), fix: fill(fix) };
+}
+
+const SHORT = 300;
+
+/** One short line that a terminal can not misread. */
+export function short(text: string): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
+  return line.length > SHORT ? `${line.slice(0, SHORT - 1)}…` : line;
+}
+
+const MARKS = { ok: '✓', warn: '!', fail: '✗' } as const;
+
+/** A finding for people: one line, and one for the fix. */
+export function findingText({ check, level, text, fix }: Finding): string {
+  const line = `${MARKS[level]} ${check.padEnd(13)} ${text}.`;
+  return fix === null ? line : `${line}\n${' '.repeat(16)}→ ${fix}`;
+}
+
+/** What the last lines say. */
+export function endingText({ findings, access }: Report): string {
+  const fails = findings.filter(({ level }) => level === 'fail').length;
+  const warns = findings.filter(({ level }) => level === 'warn').length;
+  const told = [counted(fails, 'thing to mend', 'things to mend'), counted(warns, 'remark', 'remarks')].join(', ');
+  const verdict =
+    fails > 0 ? `Not ready: ${told}.` : warns > 0 ? `Ready, with ${counted(warns, 'remark', 'remarks')}.` : 'Ready.';
+  return access === null ? verdict : `${verdict}\n${access}`;
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count === 0 ? 'no' : count} ${count === 1 ? one : many}`;
+}
+
+/** 0: ready. 1: something must be mended. 2: the configuration can not be read. */
+export function exitCode({ findings }: Report): 0 | 1 | 2 {
+  const fails = findings.filter(({ level }) => level === 'fail');
+  if (fails.some(({ check }) => check === 'configuration')) return 2;
+  return fails.length > 0 ? 1 : 0;
+}

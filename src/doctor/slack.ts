@@ -1,0 +1,136 @@
+import type { Clock, Log, Metrics, Random } from '../bridge/ports.ts';
+import type { Config } from '../config.ts';
+import { BridgeError } from '../errors.ts';
+import { AGENT, type Manifest } from '../manifest/manifest.ts';
+import { appOfToken, type BotReport, type FetchHead, inspectBot, inspectChannel, slackTime } from '../slack/inspect.ts';
+import { createHttpTransport } from '../slack/receiver/http.ts';
+import { createSocketTransport } from '../slack/receiver/socket.ts';
+import type { Accept, Transport } from '../slack/receiver/transport.ts';
+import { type SlackApi, SlackError } from '../slack/slack-api.ts';
+import { fine, type Tell, trouble } from './report.ts';
+
+export interface SlackParts {
+  config: Config;
+  manifest: Manifest;
+  api: SlackApi;
+  fetch: FetchHead;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+const CLOCK_OFF_S = 30;
+
+/** Slack's clock against ours. Nothing is said where Slack can not be asked: the token's check says that. */
+export async function checkClock({ config, fetch, clock }: SlackParts, tell: Tell): Promise<void> {
+  const before = clock.now();
+  const theirs = await slackTime(config.slack.apiUrl, fetch).catch(() => null);
+  if (theirs === null) return;
+  // The header has whole seconds, and was written somewhere between the two moments.
+  const ours = (before + clock.now()) / 2;
+  const seconds = Math.round(Math.abs(ours - theirs - 500) / 1_000);
+  tell(seconds > CLOCK_OFF_S ? trouble('clock_off', { seconds }) : fine('clock', 'in step with Slack'));
+}
+
+/** @returns who the bot is; `null` when the token is no good, and nothing further can be asked */
+export async function checkBot({ api, config }: SlackParts, tell: Tell): Promise<BotReport | null> {
+  let bot: BotReport;
+  try {
+    bot = await inspectBot(api);
+  } catch (error) {
+    tell(tokenTrouble('bot_token_refused', error, config));
+    return null;
+  }
+  if (bot.botId === null) {
+    tell(trouble('not_a_bot'));
+    return null;
+  }
+  tell(fine('bot token', `@${bot.botName} in ${bot.teamName} (${bot.teamId})`));
+  return bot;
+}
+
+function tokenTrouble(refused: 'bot_token_refused' | 'app_token_refused', error: unknown, { slack }: Config) {
+  const host = new URL(slack.apiUrl).host;
+  if (error instanceof SlackError) {
+    return error.failure === 'refused'
+      ? trouble(refused, { error: error.error })
+      : trouble('slack_unreachable', { error: error.error, host });
+  }
+  if (error instanceof BridgeError) return trouble('slack_unreachable', { error: error.message, host });
+  throw error;
+}
+
+/** The token's scopes against the manifest's. */
+export function checkScopes({ manifest }: Pick<SlackParts, 'manifest'>, scopes: readonly string[], tell: Tell): void {
+  const { bot, bot_optional = [] } = manifest.oauth_config.scopes;
+  const missing = bot.filter((scope) => !scopes.includes(scope));
+  const known = new Set<string>([...bot, ...bot_optional, ...AGENT.scopes]);
+  const extra = scopes.filter((scope) => !known.has(scope));
+  if (missing.length > 0) tell(trouble('scopes_missing', { scopes: missing.join(', ') }));
+  else tell(fine('scopes', `all ${bot.length} that the bridge needs`));
+  if (extra.length > 0) tell(trouble('scopes_extra', { scopes: extra.join(', ') }));
+}
+
+/** Kind, app and acceptance of the app-level token; the socket itself is another check. @returns whether it is good */
+export async function checkAppToken(
+  { appApi, bot, config }: { appApi: SlackApi; bot: BotReport; config: Config },
+  tell: Tell,
+): Promise<boolean> {
+  if (config.slack.mode.kind !== 'socket') return false;
+  const app = appOfToken(config.slack.mode.appToken);
+  if (app !== null && bot.appId !== null && app !== bot.appId) {
+    tell(trouble('other_app', { app, bot: bot.appId }));
+    return false;
+  }
+  try {
+    // The address that it answers works once, and for this purpose never.
+    await appApi.call('apps.connections.open', {}, { client: 'control' });
+  } catch (error) {
+    tell(tokenTrouble('app_token_refused', error, config));
+    return false;
+  }
+  tell(fine('app token', app === null ? 'accepted' : `accepted, of the app ${app}`));
+  return true;
+}
+
+/** Membership in the channels that are named. @returns how they are called */
+export async function checkChannels(
+  { api }: Pick<SlackParts, 'api'>,
+  bot: BotReport,
+  ids: readonly string[],
+  tell: Tell,
+): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  const good: string[] = [];
+  for (const id of ids.filter((each) => !each.startsWith('D'))) {
+    const channel = await inspectChannel(api, id);
+    if (channel === null) {
+      tell(trouble('channel_unknown', { channel: id, bot: bot.botName }));
+      continue;
+    }
+    const { name, isArchived, isMember } = channel;
+    names.set(id, name);
+    if (isArchived) tell(trouble('channel_archived', { name, channel: id }));
+    else if (!isMember) tell(trouble('not_in_channel', { name, channel: id, bot: bot.botName }));
+    else good.push(`#${name}`);
+  }
+  if (good.length > 0) tell(fine('channels', `the bot is in ${good.join(', ')}`));
+  return names;
+}
+
+/** A way for deliveries into this process, as the bridge has it. */
+export function openTransport(
+  { config, clock, random, log }: Pick<SlackParts, 'config' | 'clock' | 'random' | 'log'>,
+  metrics: Metrics,
+): Transport {
+  const { mode, apiUrl } = config.slack;
+  if (mode.kind === 'http') return createHttpTransport({ ...mode, clock, log });
+  return createSocketTransport({ appToken: mode.appToken, slackApiUrl: apiUrl, clock, random, log, metrics });
+}
+
+/**
+ * Not acknowledged: whoever is dealt a message by Slack while only doctor listens does not get it lost, as Slack
+ * delivers it again (PLATFORM.md 5.1, 5.4).
+ */
+export const leaveToOthers: Accept = () =>
+  Promise.reject(new BridgeError('internal', 'doctor takes nothing in', { retry: true }));

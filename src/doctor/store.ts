@@ -1,0 +1,35 @@
+import { userInfo } from 'node:os';
+import { inspectStore, type StoreReport } from '../storage/inspect.ts';
+import { type Finding, fine, trouble } from './report.ts';
+
+/** @param us user id of this process; `null` where the system has none */
+function storeFinding(report: StoreReport, us: number | null): Finding {
+  switch (report.kind) {
+    case 'memory':
+      return trouble('store_memory');
+    case 'unusable':
+      return trouble('store_unusable', { path: report.path, error: report.why, user: userInfo().username });
+    case 'foreign':
+      return trouble('store_foreign', { path: report.path });
+    case 'newer':
+      return trouble('store_newer', { path: report.path, layout: report.layout });
+    default:
+      break;
+  }
+  const { path, layout, holder, uid } = report;
+  if (uid !== null && us !== null && uid !== us) {
+    return trouble('store_owner', { path, owner: uid, user: us });
+  }
+  if (layout === null) return fine('store', `${path} will be made by the first start`);
+  return fine(
+    'store',
+    `${path}, layout ${layout}, ${holder === null ? 'not in use' : `in use by the bridge (${holder})`}`,
+  );
+}
+
+/** @returns who runs on the store now; `null`: nobody */
+export function checkStore(uri: string, tell: (finding: Finding) => void): { holder: string; path: string } | null {
+  const report = inspectStore(uri);
+  tell(storeFinding(report, process.getuid?.() ?? null));
+  return report.kind === 'sqlite' && report.holder !== null ? { holder: report.holder, path: report.path } : null;
+}

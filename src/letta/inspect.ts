@@ -1,0 +1,102 @@
+import type { Clock, Log, Random } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import { isOnline } from './environments.ts';
+import { type AgentSummary, createHostedApi, type FetchLike, type HostedApi } from './hosted-api.ts';
+import { type AppServerAddress, appServerLanes, type CloudAddress } from './link/endpoints.ts';
+import type { LaneDialer } from './link/lane.ts';
+import { agentList, agentRetrieve, appServerInfo } from './protocol/outgoing.ts';
+import { linkLost } from './requests.ts';
+import { unreachable } from './routes/app-server.ts';
+import { visit } from './visit.ts';
+
+/** What the recordings and tests of this bridge were made with. */
+export const TESTED_VERSION = '0.32.18';
+
+export interface LettaReport {
+  /** The first of them; `null` when no device is online that could tell. */
+  agents: AgentSummary[] | null;
+  /** The one that was asked for; `null` when there is none of that id, or none was asked for. */
+  agent: AgentSummary | null;
+  /** `null` on an App Server, which is a device itself. */
+  devices: Device[] | null;
+  /** Letta Code of an App Server; of devices it stands with each. */
+  version: string | null;
+}
+
+export interface Device {
+  id: string;
+  name: string;
+  online: boolean;
+  version: string | null;
+}
+
+const ANSWERS_WITHIN_MS = 10_000;
+const AGENTS = 50;
+
+export interface InspectParts {
+  dial: LaneDialer;
+  fetch: FetchLike;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+export type InspectTarget = ({ mode: 'app-server' } & AppServerAddress) | ({ mode: 'cloud' } & CloudAddress);
+
+/**
+ * Who and what is there to work with. Rejects with a BridgeError: `letta_unreachable`, `letta_unauthorized`, …
+ * @param agentId the agent to look for
+ */
+export async function inspectLetta(
+  target: InspectTarget,
+  parts: InspectParts,
+  agentId: string | null,
+): Promise<LettaReport> {
+  if (target.mode === 'app-server') return inspectAppServer(target, parts, agentId);
+  const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
+  // The key is told apart from the network by the first of them.
+  const devices = await devicesOf(api, parts.clock.now());
+  if (!devices.some(({ online }) => online)) return { devices, agents: null, agent: null, version: null };
+  const agents = await api.agents();
+  return { devices, agents, agent: agentId === null ? null : await api.agent(agentId), version: null };
+}
+
+async function devicesOf(api: HostedApi, now: number): Promise<Device[]> {
+  const rows = await api.environments();
+  const newestFirst = rows.toSorted((a, b) => (b.lastHeartbeat ?? 0) - (a.lastHeartbeat ?? 0));
+  // A device has a row for each time it registered; the last one counts.
+  const devices = new Map<string, Device>();
+  for (const row of newestFirst) {
+    const { deviceId, connectionName, version } = row;
+    if (devices.has(deviceId)) continue;
+    devices.set(deviceId, { id: deviceId, name: connectionName, online: isOnline(row, now), version });
+  }
+  return [...devices.values()];
+}
+
+function inspectAppServer(
+  address: AppServerAddress,
+  parts: InspectParts,
+  agentId: string | null,
+): Promise<LettaReport> {
+  const endpoints = appServerLanes(address);
+  return visit({ ...parts, endpoints, unreachable }, async (ask) => {
+    const info = await ask('app_server_info_response', appServerInfo, ANSWERS_WITHIN_MS);
+    const list = await ask('agent_list_response', (id) => agentList(id, { limit: AGENTS }), ANSWERS_WITHIN_MS);
+    const wanted =
+      agentId === null
+        ? null
+        : await ask('agent_retrieve_response', (id) => agentRetrieve(id, agentId), ANSWERS_WITHIN_MS);
+    if (info === null || list === null) throw linkLost({ certain: false });
+    if (list.success !== true) {
+      throw new BridgeError('letta_refused', `agent_list was refused: ${(list.error ?? '').slice(0, 300)}`);
+    }
+    const agents = (list.agents ?? []).map(summaryOf);
+    const agent = wanted?.success === true && wanted.agent ? summaryOf(wanted.agent) : null;
+    return { agents, agent, devices: null, version: info.letta_code_version ?? null };
+  });
+}
+
+function summaryOf({ id, name }: { id: string; name?: string | null | undefined }): AgentSummary {
+  return { id, name: name ?? id };
+}

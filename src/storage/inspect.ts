@@ -1,0 +1,82 @@
+import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { holderOf } from './lock.ts';
+import { APPLICATION, LAYOUT, pragma } from './sqlite.ts';
+import { parseStoreUri } from './store-uri.ts';
+
+export type StoreReport =
+  | { kind: 'memory' }
+  | { kind: 'unusable'; path: string; why: string }
+  | { kind: 'foreign' | 'newer'; path: string; layout: number }
+  | {
+      kind: 'sqlite';
+      path: string;
+      /** `null` while there is no file yet: the first start makes it. */
+      layout: number | null;
+      /** Who has it open, for people; `null`: nobody. */
+      holder: string | null;
+      /** The file's owner; `null` while there is none. */
+      uid: number | null;
+    };
+
+/** The one path of a SQLite store, as `openStore` finds it; `null` for other kinds. Makes nothing. */
+function storePath(uri: string): string | null {
+  const parsed = parseStoreUri(uri);
+  if (!parsed.ok || parsed.uri.kind !== 'sqlite') return null;
+  const absolute = resolve(parsed.uri.path);
+  try {
+    return existsSync(absolute) ? realpathSync(absolute) : join(realpathSync(dirname(absolute)), basename(absolute));
+  } catch {
+    return absolute;
+  }
+}
+
+/** How the store stands, without changing anything of it: a bridge may be at work on it. */
+export function inspectStore(uri: string): StoreReport {
+  const path = storePath(uri);
+  if (path === null) return { kind: 'memory' };
+  try {
+    if (!existsSync(path)) {
+      accessSync(nearestFolder(path), constants.W_OK | constants.X_OK);
+      return { kind: 'sqlite', path, layout: null, holder: null, uid: null };
+    }
+    const { uid } = statSync(path);
+    accessSync(path, constants.R_OK | constants.W_OK);
+    // SQLite writes its journal beside the file.
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    const { application, layout } = readHeader(path);
+    if (application !== APPLICATION) return { kind: 'foreign', path, layout };
+    if (layout > LAYOUT) return { kind: 'newer', path, layout };
+    return { kind: 'sqlite', path, layout, holder: holderOf(path), uid };
+  } catch (error) {
+    return { kind: 'unusable', path, why: reasonOf(error) };
+  }
+}
+
+function readHeader(path: string): { application: number; layout: number } {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 1_000 });
+  try {
+    return { application: pragma(database, 'application_id'), layout: pragma(database, 'user_version') };
+  } finally {
+    database.close();
+  }
+}
+
+/** Where the first start would begin to make folders. */
+function nearestFolder(path: string): string {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (existsSync(folder)) {
+      // Also refuses a file that stands where a folder should.
+      if (!statSync(folder).isDirectory()) throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+      return folder;
+    }
+    if (folder === dirname(folder)) return folder;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+  return code === null || code === 'ERR_SQLITE_ERROR' ? error.message : code;
+}

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { systemClock, systemRandom } from '../../src/clock.ts';
+import { loadConfig } from '../../src/config.ts';
+import { checkAtStart } from '../../src/doctor/at-start.ts';
+import { readManifest } from '../../src/manifest/file.ts';
+import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { createSlackApi } from '../../src/slack/web-api.ts';
+import { createMemoryLog } from '../support/log.ts';
+import { MARKED, settingsFor, temporaryFolder } from '../support/whole.ts';
+
+const SCOPES = readManifest().oauth_config.scopes.bot;
+
+it('at start what nobody would notice before it is needed is a warning with its fix; what is well is not a line', async (context) => {
+  const slack = await startSlack({ scopes: SCOPES.filter((scope) => scope !== 'im:history') });
+  context.onTestFinished(() => slack.close());
+  const letta = await startScriptedLetta({ token: MARKED.letta });
+  context.onTestFinished(() => letta.close());
+  const env = settingsFor(slack, letta, temporaryFolder(context));
+  const config = loadConfig({ ...env, SLACK_ALLOWED_CHANNELS: 'C01GEN,C03OUT' });
+  const log = createMemoryLog();
+  const world = { clock: systemClock, random: systemRandom, log };
+  const api = createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world });
+  await checkAtStart({ ...world, config, api });
+  expect(log.lines.map(({ level, fields }) => [level, fields.check, fields.finding, fields.fix])).toEqual([
+    ['warn', 'scopes', 'The bot token lacks im:history', expect.stringContaining('Reinstall to Workspace')],
+    ['warn', 'channels', 'The bot is not in #outside (C03OUT)', 'Write /invite @agent in #outside.'],
+  ]);
+  await letta.close();
+  log.lines.length = 0;
+  await checkAtStart({ ...world, config, api });
+  expect(log.lines.at(-1)?.fields.finding).toContain('Letta can not be reached');
+});

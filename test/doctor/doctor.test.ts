@@ -1,0 +1,516 @@
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { systemClock, systemRandom } from '../../src/clock.ts';
+import { loadConfig } from '../../src/config.ts';
+import { type DoctorParts, runDoctor } from '../../src/doctor/doctor.ts';
+import { exitCode, type Finding, type Report } from '../../src/doctor/report.ts';
+import { TROUBLES, type TroubleName } from '../../src/doctor/troubles.ts';
+import { createSocketDialer } from '../../src/letta/link/socket.ts';
+import { readManifest } from '../../src/manifest/file.ts';
+import { controlPath } from '../../src/ops/control.ts';
+import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { type SlackOptions, startSlack } from '../../src/sandbox/slack/server.ts';
+import { createMemoryLog } from '../support/log.ts';
+import { until } from '../support/until.ts';
+import { MARKED, settingsFor, startWhole, temporaryFolder } from '../support/whole.ts';
+
+const manifest = readManifest();
+const SCOPES = manifest.oauth_config.scopes.bot;
+const CHANNEL = 'C01GEN';
+/** What the stories below have shown. */
+const shown = new Set<TroubleName>();
+
+type Examine = Partial<DoctorParts> & { env?: Record<string, string | undefined> };
+
+async function examine(env: Record<string, string | undefined>, wanted: Partial<DoctorParts> = {}): Promise<Report> {
+  const report = await runDoctor({
+    loadConfig: () => loadConfig(env),
+    manifest,
+    fetch: globalThis.fetch,
+    dial: createSocketDialer(systemClock),
+    clock: systemClock,
+    random: systemRandom,
+    log: createMemoryLog(),
+    channel: null,
+    connectMs: 5_000,
+    waits: { eventMs: 5_000, clickMs: 0 },
+    tell: () => undefined,
+    onPosted: () => undefined,
+    ...wanted,
+  });
+  for (const { trouble } of report.findings) if (trouble) shown.add(trouble);
+  return report;
+}
+
+/** A Slack and a Letta in which all is well, and a doctor for them. */
+async function ward(context: Pick<TestContext, 'onTestFinished'>, options: SlackOptions = {}) {
+  const { onTestFinished } = context;
+  const slack = await startSlack({ limits: 'off', scopes: SCOPES, ...options });
+  onTestFinished(() => slack.close());
+  const letta = await startScriptedLetta({ token: MARKED.letta });
+  onTestFinished(() => letta.close());
+  const folder = temporaryFolder(context);
+  const env = settingsFor(slack, letta, folder);
+  return {
+    slack,
+    letta,
+    folder,
+    env,
+    examine: ({ env: other = {}, ...wanted }: Examine = {}) => examine({ ...env, ...other }, wanted),
+  };
+}
+
+/** The same with a device behind the hosted relay. */
+async function cloudWard(context: Pick<TestContext, 'onTestFinished'>, agents?: { id: string; name: string }[]) {
+  const well = await ward(context);
+  const letta = await startScriptedLetta({
+    surface: 'hosted',
+    token: MARKED.letta,
+    seed: { connectionName: 'build-box', deviceId: 'device-1', ...(agents && { agents }) },
+  });
+  context.onTestFinished(() => letta.close());
+  const cloud = {
+    LETTA_APP_SERVER_URL: undefined,
+    LETTA_APP_SERVER_TOKEN: undefined,
+    LETTA_API_KEY: MARKED.letta,
+    LETTA_BASE_URL: letta.url,
+  };
+  return {
+    ...well,
+    letta,
+    examine: ({ env = {}, ...wanted }: Examine = {}) => well.examine({ env: { ...cloud, ...env }, ...wanted }),
+  };
+}
+
+const named = ({ findings }: Report, name: TroubleName): Finding | undefined =>
+  findings.find(({ trouble }) => trouble === name);
+const troublesOf = ({ findings }: Report) => findings.flatMap(({ trouble }) => trouble ?? []);
+const textOf = ({ findings }: Report, check: string) =>
+  findings.filter((finding) => finding.check === check).map(({ text }) => text);
+
+describe('where all is well', () => {
+  it('doctor says so of each part, and who can do what, in one sentence', async (context) => {
+    const { examine, letta } = await ward(context);
+    const report = await examine({ channel: CHANNEL });
+    expect(troublesOf(report)).toEqual([]);
+    expect(exitCode(report)).toBe(0);
+    expect(report.findings.map(({ check }) => check)).toEqual([
+      'configuration',
+      'store',
+      'clock',
+      'bot token',
+      'scopes',
+      'app token',
+      'channels',
+      'socket',
+      'events',
+      'letta',
+      'letta',
+      'agent',
+      'permissions',
+    ]);
+    expect(textOf(report, 'bot token')).toEqual(['@agent in Sandbox (T01SANDBOX)']);
+    expect(textOf(report, 'channels')).toEqual(['the bot is in #general, #eng']);
+    const us = (await import('node:os')).userInfo().username;
+    const { host } = new URL(letta.url);
+    expect(report.access).toBe(
+      `Every full member of Sandbox can, in #general, #eng and direct messages, make the agent Sandbox Agent read files ` +
+        `and run tools on ${host}, as the operating-system user ${us}; the person who asked must approve changes of files ` +
+        'and unknown commands (standard).',
+    );
+  });
+
+  it('the self-test waits for a person’s click, and leaves no button behind', async (context) => {
+    const { examine, slack } = await ward(context);
+    const { control } = slack;
+    const click = async () => {
+      const [message] = control.messages(CHANNEL);
+      const text = JSON.stringify(message?.blocks);
+      expect(text).toContain('please click');
+      await control.interact({ user: 'U01ALICE', channel: CHANNEL, messageTs: message?.ts ?? '', action: 'It works' });
+    };
+    const report = await examine({
+      channel: CHANNEL,
+      waits: { eventMs: 5_000, clickMs: 5_000 },
+      onPosted: () => void click(),
+    });
+    expect(troublesOf(report)).toEqual([]);
+    expect(textOf(report, 'events')).toEqual(['the bot’s own message came back', 'a click arrived']);
+    expect(JSON.stringify(control.messages(CHANNEL)[0]?.blocks)).not.toContain('It works');
+  });
+
+  it('over HTTP doctor listens where the bridge would', async (context) => {
+    const { createServer } = await import('node:net');
+    const probe = createServer();
+    await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+    const address = probe.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    await new Promise<void>((resolve) => probe.close(() => resolve()));
+    const { examine, slack } = await ward(context, { delivery: { http: `http://127.0.0.1:${port}/slack/events` } });
+    const env = { SLACK_APP_TOKEN: undefined, SLACK_SIGNING_SECRET: slack.signingSecret, PORT: String(port) };
+    const report = await examine({ env, channel: CHANNEL });
+    expect(troublesOf(report)).toEqual([]);
+    expect(textOf(report, 'events')).toEqual(['the bot’s own message came back']);
+    expect(troublesOf(await examine({ env }))).toEqual(['not_tried']);
+  });
+
+  it('in the cloud it lists who is online', async (context) => {
+    const { examine } = await cloudWard(context);
+    const report = await examine({ channel: CHANNEL });
+    expect(troublesOf(report)).toEqual([]);
+    expect(textOf(report, 'letta')).toEqual([
+      'works on build-box (device-1); known: build-box (device-1, online)',
+      'Letta Code 0.32.18, known to work',
+    ]);
+    expect(report.access).toContain('on build-box, as the user who started letta server there');
+  });
+});
+
+describe('beside a running bridge', () => {
+  it('everything goes through the bridge: doctor opens no socket of its own, and what people write is answered', async (context) => {
+    const whole = await startWhole(context, { slack: { scopes: SCOPES } });
+    const { control } = whole.slack;
+    const connections = () => control.state().connections.length;
+    expect(connections()).toBe(1);
+    let most = 1;
+    const onPosted = () => {
+      most = Math.max(most, connections());
+      void control.message({ channel: CHANNEL, user: 'U01ALICE', text: '@agent say 3 words' });
+    };
+    const report = await examine(whole.env, { channel: CHANNEL, onPosted });
+    expect(troublesOf(report)).toEqual([]);
+    expect(textOf(report, 'socket')[0]).toMatch(/^the running bridge \(pid \d+ .+\) is connected$/);
+    expect(textOf(report, 'events')).toEqual(['the bot’s own message came back']);
+    expect(most).toBe(1);
+    const answered = () => control.messages(CHANNEL).some(({ text }) => text.includes('word3'));
+    const replied = () =>
+      control
+        .messages(CHANNEL)
+        .some(({ ts }) =>
+          control.messages(CHANNEL, { thread_ts: ts }).some((reply) => JSON.stringify(reply.blocks).includes('word3')),
+        );
+    await until(
+      () => answered() || replied(),
+      () => JSON.stringify(control.messages(CHANNEL)),
+    );
+  }, 60_000);
+
+  it('that does not answer it says so, rather than take its deliveries', async (context) => {
+    const whole = await startWhole(context, { slack: { scopes: SCOPES } });
+    const { rmSync } = await import('node:fs');
+    rmSync(controlPath(whole.env.STORE?.replace('sqlite://', '') ?? ''));
+    const report = await examine(whole.env, { channel: CHANNEL });
+    expect(troublesOf(report)).toEqual(['bridge_unreachable']);
+    expect(whole.slack.control.state().connections).toHaveLength(1);
+  });
+
+  it('on another machine it sees the other connection, and tries nothing that chance would decide', async (context) => {
+    const whole = await startWhole(context, { slack: { scopes: SCOPES } });
+    const elsewhere = `sqlite://${join(temporaryFolder(context), 'other.db')}`;
+    const report = await examine({ ...whole.env, STORE: elsewhere }, { channel: CHANNEL });
+    expect(troublesOf(report)).toEqual(['foreign_connections']);
+    expect(named(report, 'foreign_connections')?.text).toContain('1 other connection');
+    expect(whole.slack.control.messages(CHANNEL)).toEqual([]);
+  });
+});
+
+describe('settings', () => {
+  it('that are missing or wrong are all said, with the setting’s own fix, and end with 2', async () => {
+    const report = await examine({ SLACK_BOT_TOKEN: 'xapp-1-A-2', STORE: 'mysql://x' });
+    expect(exitCode(report)).toBe(2);
+    expect(report.findings.length).toBeGreaterThan(4);
+    expect(new Set(troublesOf(report))).toEqual(new Set(['setting']));
+    const store = report.findings.find(({ text }) => text.startsWith('STORE'));
+    expect(store?.text).toContain('mysql://');
+    expect(store?.fix).toContain('sqlite://');
+    expect(JSON.stringify(report)).not.toContain('xapp-1-A-2');
+  });
+});
+
+describe('Slack', () => {
+  const answers = (date: string): DoctorParts['fetch'] =>
+    (async (url: string) => {
+      if (url.endsWith('api.test')) return { headers: new Headers({ date }) };
+      throw new Error('not asked');
+    }) as never;
+
+  it('whose clock is another one than ours', async (context) => {
+    const { examine } = await ward(context);
+    const late = await examine({ fetch: answers(new Date(Date.now() - 120_000).toUTCString()) });
+    expect(named(late, 'clock_off')?.text).toMatch(/1(19|20|21) s away/);
+    expect(named(late, 'clock_off')?.fix).toContain('timedatectl');
+    const close = await examine({ fetch: answers(new Date(Date.now() - 10_000).toUTCString()) });
+    expect(troublesOf(close)).toEqual(['not_tried']);
+  });
+
+  it('that can not be reached', async (context) => {
+    const { examine, slack } = await ward(context);
+    const host = new URL(slack.url).host;
+    await slack.close();
+    const report = await examine();
+    expect(troublesOf(report)).toEqual(['slack_unreachable']);
+    expect(named(report, 'slack_unreachable')?.text).toContain('ECONNREFUSED');
+    expect(named(report, 'slack_unreachable')?.fix).toContain(host);
+    expect(exitCode(report)).toBe(1);
+    expect(report.access).toBeNull();
+  }, 60_000);
+
+  it('that refuses the bot token, or has none of a bot for it', async (context) => {
+    const { examine, slack } = await ward(context);
+    const refused = await examine({ env: { SLACK_BOT_TOKEN: 'xoxb-of-yesterday' } });
+    expect(named(refused, 'bot_token_refused')?.text).toBe('Slack refuses SLACK_BOT_TOKEN (invalid_auth)');
+    await slack.control.revoke({ error: 'account_inactive' });
+    expect(named(await examine(), 'bot_token_refused')?.text).toContain('account_inactive');
+  });
+
+  it('whose token belongs to nobody', async (context) => {
+    const { env } = await ward(context);
+    const { createServer } = await import('node:http');
+    const server = createServer((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ ok: true, team_id: 'T1', user_id: 'U1' }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.onTestFinished(() => void server.close());
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    expect(troublesOf(await examine({ ...env, SLACK_API_URL: `http://127.0.0.1:${port}/api/` }))).toContain(
+      'not_a_bot',
+    );
+  });
+
+  it('that has granted too little: each scope is named, and how to grant it', async (context) => {
+    const lacks = ['channels:history', 'groups:read'];
+    const { examine } = await ward(context, { scopes: SCOPES.filter((scope) => !lacks.includes(scope)) });
+    const report = await examine({ env: { SLACK_ALLOWED_CHANNELS: 'C01GEN' } });
+    expect(named(report, 'scopes_missing')?.text).toBe('The bot token lacks channels:history, groups:read');
+    expect(named(report, 'scopes_missing')?.fix).toContain('Reinstall to Workspace');
+    expect(exitCode(report)).toBe(1);
+  });
+
+  it('that has granted too much is a remark; what agents and setup have is not', async (context) => {
+    const { examine } = await ward(context, { scopes: [...SCOPES, 'assistant:write', 'files:remote'] });
+    const report = await examine();
+    expect(named(report, 'scopes_extra')?.text).toMatch(/: files:remote$/);
+    expect(exitCode(report)).toBe(0);
+  });
+
+  it('that refuses the app token', async (context) => {
+    const { examine } = await ward(context);
+    const report = await examine({ env: { SLACK_APP_TOKEN: 'xapp-1-A0SANDBOX-of-yesterday' } });
+    expect(named(report, 'app_token_refused')?.text).toBe('Slack refuses SLACK_APP_TOKEN (invalid_auth)');
+    expect(named(report, 'app_token_refused')?.fix).toContain('connections:write');
+    expect(troublesOf(report)).not.toContain('socket_closed');
+  });
+
+  it('whose two tokens are of two apps', async (context) => {
+    const { examine } = await ward(context);
+    const report = await examine({ env: { SLACK_APP_TOKEN: 'xapp-1-A0OTHER-1234' } });
+    expect(named(report, 'other_app')?.text).toBe(
+      'SLACK_APP_TOKEN belongs to the app A0OTHER, SLACK_BOT_TOKEN to the app A0SANDBOX',
+    );
+  });
+
+  it('whose Socket Mode does not connect', async (context) => {
+    const { examine, slack } = await ward(context);
+    await slack.control.faults({ socket: 'no_hello', ms: 60_000 });
+    const report = await examine({ connectMs: 300 });
+    expect(named(report, 'socket_closed')?.fix).toContain('Switch Socket Mode on');
+  });
+
+  it('in whose channels the bot is not', async (context) => {
+    const { examine, slack } = await ward(context);
+    await slack.control.archive({ channel: 'C02ENG' });
+    const report = await examine({ env: { SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,C03OUT,C0NONE,dm' } });
+    expect(named(report, 'not_in_channel')?.text).toBe('The bot is not in #outside (C03OUT)');
+    expect(named(report, 'not_in_channel')?.fix).toBe('Write /invite @agent in #outside.');
+    expect(named(report, 'channel_unknown')?.text).toContain('C0NONE');
+    expect(named(report, 'channel_archived')?.text).toBe('#eng (C02ENG) is archived');
+    expect(textOf(report, 'channels')).toContain('the bot is in #general');
+  });
+
+  it('that does not send the events', async (context) => {
+    const { examine } = await ward(context, { events: ['app_mention'] });
+    const report = await examine({ channel: CHANNEL, waits: { eventMs: 300, clickMs: 0 } });
+    expect(named(report, 'no_event')?.fix).toContain('message.channels');
+    expect(exitCode(report)).toBe(1);
+  });
+
+  it('whose button nobody clicks', async (context) => {
+    const { examine, slack } = await ward(context);
+    const report = await examine({ channel: CHANNEL, waits: { eventMs: 5_000, clickMs: 300 } });
+    expect(troublesOf(report)).toEqual(['no_click']);
+    expect(exitCode(report)).toBe(0);
+    expect(slack.control.messages(CHANNEL)[0]?.text).toContain('no click came');
+  });
+
+  it('that does not let the self-test be posted', async (context) => {
+    const { examine } = await ward(context);
+    const report = await examine({ channel: 'C03OUT' });
+    expect(named(report, 'post_refused')?.text).toBe('The self-test could not be posted in C03OUT (not_in_channel)');
+  });
+
+  it('delivers again what came while only doctor listened', async (context) => {
+    const { examine, slack } = await ward(context, { retryDelaysMs: [0, 200, 200], ackTimeoutMs: 300 });
+    const onPosted = () => void slack.control.message({ channel: CHANNEL, user: 'U01ALICE', text: '@agent hello' });
+    await examine({ channel: CHANNEL, waits: { eventMs: 5_000, clickMs: 1_000 }, onPosted });
+    const outcomes = () =>
+      slack.control.log().flatMap((entry) => {
+        const ours = entry.type === 'envelope' && JSON.stringify(entry.payload).includes('hello');
+        return ours ? [entry.outcome] : [];
+      });
+    await until(
+      () => outcomes().length >= 4,
+      () => outcomes().join(),
+    );
+    expect(outcomes()).not.toContain('acked');
+  });
+});
+
+describe('Letta', () => {
+  it('that can not be reached', async (context) => {
+    const { examine, letta } = await ward(context);
+    await letta.close();
+    const report = await examine();
+    expect(named(report, 'letta_unreachable')?.text).toContain(new URL(letta.url).host);
+    expect(named(report, 'letta_unreachable')?.fix).toContain('LETTA_APP_SERVER_URL');
+    expect(exitCode(report)).toBe(1);
+  });
+
+  it('that refuses the token, or the key', async (context) => {
+    const { examine } = await ward(context);
+    const wrong = await examine({ env: { LETTA_APP_SERVER_TOKEN: 'of-yesterday' } });
+    expect(named(wrong, 'letta_unauthorized')?.text).toBe('Letta refuses LETTA_APP_SERVER_TOKEN');
+    const cloud = await cloudWard(context);
+    const key = await cloud.examine({ env: { LETTA_API_KEY: 'of-yesterday' } });
+    expect(named(key, 'letta_unauthorized')?.text).toBe('Letta refuses LETTA_API_KEY');
+  });
+
+  it('whose device is offline, unknown, or one of several', async (context) => {
+    const { examine, letta } = await cloudWard(context);
+    const unknown = await examine({ env: { LETTA_ENVIRONMENT: 'laptop' } });
+    expect(named(unknown, 'device_unknown')?.text).toContain('build-box (device-1, online)');
+    // A second device, as the relay would list it.
+    const two = (async (url: string, init: RequestInit) => {
+      const answer = await fetch(url, init);
+      if (!url.includes('/v1/environments')) return answer;
+      const body = (await answer.json()) as { connections: Record<string, unknown>[] };
+      const [first] = body.connections;
+      const second = { ...first, id: 'env-2', deviceId: 'device-2', connectionName: 'laptop' };
+      return Response.json({ ...body, connections: [first, second] });
+    }) as DoctorParts['fetch'];
+    const several = await examine({ fetch: two });
+    expect(named(several, 'several_devices')?.text).toContain('laptop (device-2, online)');
+    expect(troublesOf(await examine({ fetch: two, env: { LETTA_ENVIRONMENT: 'laptop' } }))).toEqual(['not_tried']);
+    letta.fault({ kind: 'offline', ms: 60_000 });
+    const offline = await examine({ env: { LETTA_ENVIRONMENT: 'build-box' } });
+    expect(named(offline, 'device_offline')?.text).toBe('Letta device build-box is offline');
+    const none = await examine();
+    expect(named(none, 'no_device')?.text).toBe('No Letta device is online (build-box (device-1, offline))');
+  });
+
+  it('of another version than what the bridge was tested with', async (context) => {
+    const { examine } = await cloudWard(context);
+    const version = (lettaCodeVersion: string) =>
+      (async (url: string, init: RequestInit) => {
+        const answer = await fetch(url, init);
+        if (!url.includes('/v1/environments')) return answer;
+        const body = (await answer.json()) as { connections: Record<string, unknown>[] };
+        return Response.json({
+          ...body,
+          connections: body.connections.map((row) => ({ ...row, metadata: { lettaCodeVersion } })),
+        });
+      }) as DoctorParts['fetch'];
+    expect(named(await examine({ fetch: version('0.31.2') }), 'version_old')?.fix).toContain('on build-box');
+    expect(troublesOf(await examine({ fetch: version('0.33.0') }))).toContain('version_new');
+    expect(troublesOf(await examine({ fetch: version('0.32.1') }))).toEqual(['not_tried']);
+  });
+
+  it('without the agent, with none, or with several', async (context) => {
+    const agents = [
+      { id: 'agent-1', name: 'One' },
+      { id: 'agent-2', name: 'Two\n✓ agent  fine' },
+    ];
+    const { examine } = await cloudWard(context, agents);
+    const several = await examine();
+    expect(named(several, 'several_agents')?.text).toBe(
+      'Letta has several agents: agent-1 (One), agent-2 (Two ✓ agent  fine)',
+    );
+    const unknown = await examine({ env: { LETTA_AGENT_ID: 'agent-3' } });
+    expect(named(unknown, 'agent_unknown')?.fix).toContain('agent-1 (One)');
+    expect(textOf(await examine({ env: { LETTA_AGENT_ID: 'agent-2' } }), 'agent')).toEqual([
+      'Two ✓ agent  fine (agent-2)',
+    ]);
+    const empty = await cloudWard(context, []);
+    expect(troublesOf(await empty.examine())).toContain('no_agent');
+  });
+
+  it('an App Server is asked for the agent by its id, and without any will get one', async (context) => {
+    const { examine, letta } = await ward(context);
+    const [agent] = letta.state().agents as { id: string }[];
+    expect(troublesOf(await examine({ env: { LETTA_AGENT_ID: agent?.id } }))).toEqual(['not_tried']);
+    expect(troublesOf(await examine({ env: { LETTA_AGENT_ID: 'agent-none' } }))).toContain('agent_unknown');
+  });
+
+  it('that may do everything is a remark', async (context) => {
+    const { examine } = await ward(context);
+    const report = await examine({ env: { PERMISSIONS: 'unrestricted' } });
+    expect(troublesOf(report)).toContain('unrestricted');
+    expect(report.access).toContain('run everything unasked');
+    expect(report.access).toContain('nobody is asked');
+  });
+});
+
+describe('the store', () => {
+  it('that can not be used', async (context) => {
+    const { examine, folder } = await ward(context);
+    writeFileSync(join(folder, 'file'), '');
+    const report = await examine({ env: { STORE: `sqlite://${folder}/file/bridge.db` } });
+    expect(named(report, 'store_unusable')?.text).toContain('ENOTDIR');
+  });
+
+  it('of another program, or of a newer bridge', async (context) => {
+    const { examine, folder } = await ward(context);
+    const make = (name: string, pragmas: string) => {
+      const database = new DatabaseSync(join(folder, name));
+      database.exec(`CREATE TABLE t (a); ${pragmas}`);
+      database.close();
+      return `sqlite://${join(folder, name)}`;
+    };
+    expect(troublesOf(await examine({ env: { STORE: make('other.db', '') } }))).toContain('store_foreign');
+    const newer = make('newer.db', `PRAGMA application_id = ${0x4c534272}; PRAGMA user_version = 99`);
+    expect(named(await examine({ env: { STORE: newer } }), 'store_newer')?.text).toContain('layout 99');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('of another user', async (context) => {
+    const whole = await startWhole(context, { slack: { scopes: SCOPES } });
+    await whole.app.stop();
+    const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
+    chmodSync(path, 0o666);
+    chownSync(path, 12_345, 12_345);
+    const report = await examine(whole.env);
+    expect(named(report, 'store_owner')?.text).toContain('belongs to the user 12345');
+  });
+
+  it('in memory is a remark', async (context) => {
+    const { examine } = await ward(context);
+    expect(troublesOf(await examine({ env: { STORE: 'memory://' } }))).toContain('store_memory');
+  });
+
+  it('whose folder is not there yet is made by the first start, and not by doctor', async (context) => {
+    const { examine, folder } = await ward(context);
+    mkdirSync(join(folder, 'a'));
+    const report = await examine({ env: { STORE: `sqlite://${folder}/a/b/c/bridge.db` } });
+    expect(textOf(report, 'store')[0]).toContain('will be made by the first start');
+    const { existsSync } = await import('node:fs');
+    expect(existsSync(join(folder, 'a', 'b'))).toBe(false);
+  });
+});
+
+it('every trouble that doctor can name was named above', () => {
+  const unseen = Object.keys(TROUBLES).filter((name) => !shown.has(name as TroubleName));
+  // Only the superuser can give a file to somebody else.
+  expect(unseen).toEqual(process.getuid?.() === 0 ? [] : ['store_owner']);
+});
