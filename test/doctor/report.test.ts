@@ -30,7 +30,7 @@ describe('a report', () => {
   });
 
   it('takes names from outside as data: one line, no control characters, not without end', () => {
-    expect(short('build\n✓ agent\u001b[2J\u202e box')).toBe('build ✓ agent [2J box');
+    expect(short('build\n✓ agent\u001b[2J\u202ebox')).toBe('build ✓ agent [2J box');
     expect(short('x'.repeat(1_000))).toHaveLength(300);
   });
 });
