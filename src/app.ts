@@ -109,6 +109,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       },
       queue: config.queue,
       silenceMs: config.turnSilenceMs,
+      notifyAfterMs: config.notifyAfterMs,
       staleAfterMs: config.staleAfterMs,
       catchUp: config.catchUp,
       checks: () => checks(),

@@ -22,6 +22,8 @@ export interface Config {
   agentId: string | null;
   policy: Policy;
   store: string;
+  /** ms after which the end of a turn is a message of its own; 0: never. */
+  notifyAfterMs: number;
   /** ms that it is kept what finished turns did; 0: not at all. */
   retentionMs: number;
   /** ms after which a message is not run unasked. */
@@ -128,6 +130,7 @@ export function loadConfig(
   const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
   const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
   const drainMs = checked('DRAIN_TIMEOUT', check.duration, withDefault('DRAIN_TIMEOUT'));
+  const notifyAfterMs = checked('NOTIFY_AFTER', check.duration, withDefault('NOTIFY_AFTER'));
   const retentionMs = checked('RETENTION', check.timeUpTo('365d'), withDefault('RETENTION'));
   const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
   const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
@@ -145,6 +148,7 @@ export function loadConfig(
     !(maxMessages && perThread && total && turnSilenceMs) ||
     drainMs === null ||
     retentionMs === null ||
+    notifyAfterMs === null ||
     !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
   ) {
     throw new ConfigError(problems);
@@ -155,6 +159,7 @@ export function loadConfig(
     agentId,
     policy,
     store,
+    notifyAfterMs,
     retentionMs,
     staleAfterMs,
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },

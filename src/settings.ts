@@ -138,6 +138,12 @@ export const SETTINGS = [
     default: 'sqlite://./data/bridge.db',
   },
   {
+    name: 'NOTIFY_AFTER',
+    description:
+      'After a turn that ran this long since its requester was last seen in the thread (`2m`, `30m`), a new short message mentions them, as edits notify nobody; `0s`: never.',
+    default: '2m',
+  },
+  {
     name: 'RETENTION',
     description:
       'How long it is kept what the tools of a finished turn did, for its *Details* button (`12h`, `7d`); `0s`: not at all. Secrets of known shapes are taken out first.',

@@ -60,6 +60,8 @@ export interface BridgeParts {
   queue?: { perThread: number; total: number };
   /** ms that a running turn may say nothing. */
   silenceMs?: number;
+  /** ms after which the end of a turn is a message of its own; 0: never. */
+  notifyAfterMs?: number;
   /** ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is. */
   staleAfterMs?: number;
   /** How what Slack could not deliver is looked for; `null`: it is not. */
@@ -91,7 +93,7 @@ export interface BridgeCatchUp {
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
-  const { longAnswers, queue, silenceMs, staleAfterMs, metrics = noMetrics } = parts;
+  const { longAnswers, queue, silenceMs, notifyAfterMs, staleAfterMs, metrics = noMetrics } = parts;
   const api = keepRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const groups = createUserGroups({ api, clock, log });
@@ -134,6 +136,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     random,
     turnsDieWithLink,
     silenceMs,
+    notifyAfterMs,
     details,
   });
   const shared = { choices, clock, log, team: identity.teamId };

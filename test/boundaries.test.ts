@@ -62,6 +62,7 @@ const PURE = [
   'bridge/moved-record.ts',
   'bridge/offers.ts',
   'bridge/offer-view.ts',
+  'bridge/notify.ts',
   'bridge/own-words.ts',
   'bridge/prompt.ts',
   'bridge/relevance.ts',

@@ -57,6 +57,7 @@ describe('loadConfig', () => {
       staleAfterMs: 15 * 60_000,
       catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
       logLevel: 'info',
+      notifyAfterMs: 120_000,
       retentionMs: 7 * 86_400_000,
       maxMessages: 5,
       queue: { perThread: 50, total: 1_000 },

@@ -14,6 +14,7 @@ import {
 import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { Mailbox } from './mailbox.ts';
+import { withNotice } from './notify.ts';
 import { inputId, wentOn } from './offers.ts';
 import { lettaMode, type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type {
@@ -63,6 +64,8 @@ export interface WorkerParts {
   silenceMs?: number;
   /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
   staleAfterMs?: number | undefined;
+  /** How long after its requester was last seen the end of a turn is a message of its own, in ms; default 2 minutes, 0: never. */
+  notifyAfterMs?: number | undefined;
   /** Where it is kept what finished turns did; left out: nowhere. */
   details?: DetailsStore | undefined;
 }
@@ -76,6 +79,7 @@ export interface ThreadOverview extends HomeThread {
 
 /** How long a quiet thread keeps its link to Letta. */
 const REST_AFTER_MS = 5 * 60_000;
+const NOTIFY_AFTER_MS = 2 * 60_000;
 const SILENCE_MS = 30 * 60_000;
 /** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
@@ -431,7 +435,8 @@ export class ThreadWorker {
     const turn = this.#state.open;
     if (!turn) return;
     const before = this.#state.record;
-    const ending = this.#details.complete(how);
+    const after = this.#parts.notifyAfterMs ?? NOTIFY_AFTER_MS;
+    const ending = this.#details.complete(before ? withNotice(how, before, this.#now(), after) : how);
     await this.#state.insist((record) =>
       this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending })),
     );

@@ -68,6 +68,8 @@ export interface Ending {
   durationMs: number;
   /** Of the button that shows what it did. */
   details?: Token | undefined;
+  /** Who is told of it by a message of its own. */
+  notify?: UserId | undefined;
 }
 
 /** All that a reader should see of one turn now: values only, so two equal views are the same view. */

@@ -8,7 +8,8 @@ export interface SlackPost {
    * the turn lives: text that grows keeps its earlier parts, a card keeps its own.
    */
   part: string;
-  kind: 'text' | 'card';
+  /** `note`: a line that must be seen as new. Neither it nor a card ever takes over a message that showed something else. */
+  kind: 'text' | 'card' | 'note';
   blocks: KnownBlock[];
   /** What its Markdown block was made of, for other forms of it. */
   source?: TextPart;

@@ -98,6 +98,7 @@ const ending = z.strictObject({
   durationMs: z.number().nonnegative(),
   thoughts: z.number().int().nonnegative().optional(),
   details: token.optional(),
+  notify: text.optional(),
 });
 
 /** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */

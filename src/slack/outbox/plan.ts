@@ -32,8 +32,10 @@ export function doubtful(record: PostRecord): PostRecord {
   return { ...record, hash: kind ? `${kind}-${UNKNOWN}` : UNKNOWN };
 }
 
+const KINDS = ['text', 'card', 'note'] as const;
+
 function kindOf(hash: string): SlackPost['kind'] | null {
-  return hash.startsWith('text-') ? 'text' : hash.startsWith('card-') ? 'card' : null;
+  return KINDS.find((kind) => hash.startsWith(`${kind}-`)) ?? null;
 }
 
 /**
@@ -41,9 +43,9 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * Any one of them may be made next; after it, ask again. Empty when all is as wanted.
  *
  * - A post is planned only when all before it exist, so the thread reads top to bottom.
- * - Text is not posted below text that is still to be edited; a card is: people wait for it.
- * - Messages that nothing wants any more (a retry threw their text away) are reused for text or deleted; a card always
- *   is a message of its own, since edits do not notify (PLATFORM.md 2.3).
+ * - Text, and a note, is not posted below text that is still to be edited; a card is: people wait for it.
+ * - Messages that nothing wants any more (a retry threw their text away) are reused for text or deleted; a card or a
+ *   note always is a message of its own, since edits do not notify (PLATFORM.md 2.3).
  */
 export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]): PlannedCall[] {
   const free = [...posted].sort((a, b) => compareTs(a.ts, b.ts));

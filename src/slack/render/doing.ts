@@ -71,7 +71,7 @@ function outcomeWords({ outcome, line }: Ending, by: string, harmless: (text: st
 }
 
 /** `850 ms`, `42 s`, `3 min 5 s`, `2 h 4 min`. */
-function durationWords(ms: number): string {
+export function durationWords(ms: number): string {
   const safe = Number.isFinite(ms) ? Math.max(0, ms) : 0;
   if (safe < 1_000) return `${Math.round(safe)} ms`;
   const seconds = Math.round(safe / 1_000);

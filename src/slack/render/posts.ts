@@ -6,7 +6,7 @@ import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
 import { questionCard } from './question-blocks.ts';
 import { summary } from './summary.ts';
-import { tailOf } from './tail.ts';
+import { notePosts, tailOf } from './tail.ts';
 import { type RenderMemo, textPosts } from './text-posts.ts';
 
 /** How turns are rendered; left out, as Slack's limits and the settings' defaults have it. */
@@ -27,7 +27,7 @@ export function createRenderer(options: RenderOptions = {}): (view: TurnView, fi
 
 const MANY = Number.POSITIVE_INFINITY;
 
-/** The messages that should show a view, in reading order. Exactly one of them, the tail, says how the turn stands. */
+/** The messages that should show a view, in reading order. Exactly one of them, the tail, says how the turn stands; a note may follow it. */
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
   const { limits = LIMITS, maxMessages = MANY } = options;
   const posts: SlackPost[] = [];
@@ -50,7 +50,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
   posts.push(tailPost(view, tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null, `${number}.0`));
-  return withNotPassedOn(posts, view.notPassedOn);
+  return [...withNotPassedOn(posts, view.notPassedOn), ...notePosts(view)];
 }
 
 function cardPost(item: Extract<ViewItem, { kind: 'card' }>, index: number): SlackPost {

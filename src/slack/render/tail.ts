@@ -1,8 +1,9 @@
 import type { KnownBlock } from '@slack/types';
 import type { Ending, ToolLine, TurnView } from '../../bridge/turn-view.ts';
 import { ACTION_IDS } from '../action-ids.ts';
-import { actions, button, clip, context, mrkdwn, plain } from './blocks.ts';
-import { activityLine, summaryLine } from './doing.ts';
+import type { SlackPost } from '../post.ts';
+import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
+import { activityLine, durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 
@@ -40,6 +41,21 @@ export function tailOf(view: TurnView): Tail {
   }
   return { blocks, words: words === '' ? DONE : words, live: false };
 }
+
+/** Edits notify nobody (PLATFORM.md 2.3): where somebody is to be told that the turn is over, one more message does. */
+export function notePosts({ ending }: TurnView): SlackPost[] {
+  if (ending?.notify === undefined) return [];
+  const words = `${NOTES[ending.outcome]} · ${durationWords(ending.durationMs)}`;
+  const blocks = [section(`${mention(ending.notify)} ${words}`)];
+  return [{ part: 'end.0', kind: 'note', blocks, text: words, live: false }];
+}
+
+const NOTES: Readonly<Record<Ending['outcome'], string>> = {
+  done: '✅ Done',
+  stopped: '🛑 Stopped',
+  failed: '⚠️ Failed',
+  interrupted: '⚡ Interrupted',
+};
 
 /** Of a turn that ended well without a word. */
 const DONE = '✅ Done';

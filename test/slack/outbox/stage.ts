@@ -38,6 +38,10 @@ function renderTiny(view: TurnView): SlackPost[] {
     }
   });
   if (view.live && view.items.at(-1)?.kind !== 'text') posts.push(textPost(`${view.items.length}.0`, doing, true));
+  if (view.ending?.notify) {
+    const text = `told ${view.ending.notify}`;
+    posts.push({ part: 'end.0', kind: 'note', blocks: [{ type: 'markdown', text }], text, live: false });
+  }
   if (view.ending?.line) posts.push(textPost(`${view.items.length}.0`, view.ending.line, false));
   return posts;
 }
@@ -76,6 +80,7 @@ interface ViewParts {
   items: ViewItem[];
   activity: Activity;
   line: string | null;
+  notify: string;
 }
 
 export const text = (markdown: string): ViewItem => ({ kind: 'text', markdown });
@@ -180,7 +185,8 @@ export function createStage(options: StageOptions = {}) {
       delivery: null,
       show: (parts) => target.show(view(parts, null)),
       finish(parts) {
-        const ending: Ending = { outcome: 'done', line: parts.line ?? null, by: null, tools: 0, durationMs: 0 };
+        const { line = null, notify } = parts;
+        const ending: Ending = { outcome: 'done', line, notify, by: null, tools: 0, durationMs: 0 };
         void target.finish(view(parts, ending)).then((delivery) => {
           made.delivery = delivery;
         });

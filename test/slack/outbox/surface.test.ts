@@ -8,6 +8,42 @@ const channel = address.channel;
 const thread = address.threadTs as string;
 const shownIn = (stage: ReturnType<typeof createStage>) => stage.slack.shown(channel, thread);
 
+describe('a note at the end', () => {
+  const end = { items: [text('all of it')], notify: 'U1' };
+
+  test('is a new message behind the last words, even where a message of thrown away text is left over', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('x'.repeat(100))] });
+    await stage.clock.advance(10_000);
+    expect(shownIn(stage)).toHaveLength(3);
+    turn.finish(end);
+    await stage.clock.advance(10_000);
+    expect(shownIn(stage)).toEqual(['all of it', 'told U1']);
+    const [note] = stage.slack.of('chat.postMessage').slice(-1);
+    const lastEdit = stage.slack.of('chat.update').at(-1);
+    expect(note?.at).toBeGreaterThanOrEqual(lastEdit?.answeredAt ?? Number.POSITIVE_INFINITY);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('comes once, whenever the process dies', async () => {
+    for (let after = 0; after < 1_500; after += 40) {
+      const stage = createStage();
+      const turn = stage.turn();
+      turn.show({ items: [text('half')] });
+      await stage.clock.advance(5_000);
+      turn.finish(end);
+      await stage.clock.advance(after);
+      stage.crash();
+      const again = stage.turn(address, turn.stored, 'turn-1', true);
+      again.finish(end);
+      await stage.clock.advance(10_000);
+      expect(again.delivery).toEqual({ delivered: true });
+      expect(shownIn(stage)).toEqual(['all of it', 'told U1']);
+    }
+  });
+});
+
 describe('a turn', () => {
   test('begins with a status, which the first text replaces at once', async () => {
     const stage = createStage();

@@ -86,6 +86,19 @@ function buttons(post: SlackPost | undefined) {
   }[];
 }
 
+describe('a turn whose end somebody is told', () => {
+  it('ends with one more message that mentions them and nobody else', () => {
+    const posts = renderPosts(
+      view([text('Hi <@U02BOB>')], over({ notify: 'U01ALICE', by: 'U02BOB', outcome: 'stopped' })),
+    );
+    expect(posts.map(({ kind }) => kind)).toEqual(['text', 'note']);
+    expect(all(posts[1])).toContain('<@U01ALICE> 🛑 Stopped · 42 s');
+    expect(all(posts[1])).not.toContain('U02BOB');
+    validateMessageBlocks(posts[1]?.blocks ?? []);
+    expect(renderPosts(view([text('Hi')], over()))).toHaveLength(1);
+  });
+});
+
 describe('how much is shown of what the agent does', () => {
   const tools: TurnView['tools'] = {
     earlier: 2,
