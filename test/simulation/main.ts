@@ -7,6 +7,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     brief: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    /** Ends with the first seed that fails. */
+    first: { type: 'boolean', default: false },
   },
 });
 const first = Number(values.seed ?? 1);
@@ -28,6 +30,7 @@ for (let seed = first; seed < first + seeds; seed += 1) {
   if (failed.length === 1 && !values.verbose && !values.brief) for (const line of result.story) say(line);
   say(`seed ${seed} fails:`);
   for (const violation of result.violations.slice(0, values.brief ? 2 : 20)) say(`  ${violation.slice(0, 200)}`);
+  if (values.first) break;
 }
 const hours = (total.ms / 3_600_000).toFixed(1);
 say(

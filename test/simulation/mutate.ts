@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Mutation, mutations } from './mutations.ts';
+
+/*
+ * Shows that the simulation can fail: takes away one mechanism after another, in a copy of the source, and runs seeds
+ * until one of them notices.
+ */
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '400' },
+    seed: { type: 'string', default: '1' },
+    /** Only those whose name contains this. */
+    only: { type: 'string', default: '' },
+  },
+});
+
+const root = join(import.meta.dirname, '../..');
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** The source with a mutation applied. @throws Error when its text is not there exactly once */
+function mutate(copy: string, { name, edits }: Mutation): void {
+  for (const { file, find, replace } of edits) {
+    const path = join(copy, file);
+    const before = readFileSync(path, 'utf8');
+    if (before.split(find).length !== 2) throw new Error(`"${name}" does not fit ${file} any more: ${find}`);
+    writeFileSync(
+      path,
+      before.replace(find, () => replace),
+    );
+  }
+}
+
+/** The first seed that notices, with what it says; `null`: none does. */
+function hunt(mutation: Mutation): { seed: string; says: string } | null {
+  const copy = mkdtempSync(join(tmpdir(), 'mutation-'));
+  try {
+    for (const part of ['src', 'test/simulation', 'package.json']) {
+      cpSync(join(root, part), join(copy, part), { recursive: true });
+    }
+    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+    mutate(copy, mutation);
+    const args = ['test/simulation/main.ts', '--brief', '--first', '--seed', values.seed, '--seeds', values.seeds];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' });
+    if (status === 0) return null;
+    const [, seed, says] = /seed (\d+) fails:\n\s*(.*)/.exec(stdout) ?? [];
+    return { seed: seed ?? '?', says: says ?? stderr.trim().split('\n').at(-1) ?? 'it died' };
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+const chosen = mutations.filter(({ name }) => name.includes(values.only));
+let survived = 0;
+for (const mutation of chosen) {
+  const found = hunt(mutation);
+  if (!found) survived += 1;
+  say(`${mutation.name.padEnd(70)}  ${found ? `seed ${found.seed}: ${found.says}` : 'NOT NOTICED'}`);
+}
+say(survived === 0 ? `all ${chosen.length} were noticed` : `${survived} of ${chosen.length} were not noticed`);
+process.exitCode = survived === 0 ? 0 : 1;

@@ -1,0 +1,228 @@
+/** One change of the source that takes a mechanism away. */
+interface Edit {
+  file: string;
+  /** Stands in the file exactly once. */
+  find: string;
+  replace: string;
+}
+
+export interface Mutation {
+  /** What is lost with it. */
+  name: string;
+  edits: readonly Edit[];
+}
+
+function mutation(name: string, file: string, find: string, replace: string): Mutation {
+  return { name, edits: [{ file, find, replace }] };
+}
+
+/** Every mechanism that the promises rest on, broken once: the simulation has to notice each (`npm run simulate:mutations`). */
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'a message that was handled is known by its key',
+    edits: [
+      {
+        file: 'src/bridge/inbox.ts',
+        find: 'return record.seen.some((seen) => seen.key === key);',
+        replace: 'return record.seen.some((seen) => seen.key === key) && false;',
+      },
+    ],
+  },
+  mutation(
+    'a message is on disk before Slack hears "ok"',
+    'src/bridge/intake.ts',
+    'stored = await threads.update(key, (record) => {',
+    'void threads.update(key, (record) => {',
+  ),
+  mutation(
+    'the order of an inbox is that of Slack',
+    'src/bridge/inbox.ts',
+    'return items.toSorted((a, b) => compareTs(a.ts, b.ts));',
+    'return [...items];',
+  ),
+  {
+    name: 'an input is marked as submitted before it leaves',
+    edits: [
+      {
+        file: 'src/bridge/turn-input.ts',
+        find: 'await state.insist((record) =>\n      isAsWritten',
+        replace: 'void state.insist((record) =>\n      isAsWritten',
+      },
+      {
+        file: 'src/bridge/turn-input.ts',
+        find: "if (state.open?.state !== 'submitted') {",
+        replace: 'if (state.open === null) {',
+      },
+    ],
+  },
+  mutation(
+    'the history is asked before an input is sent again',
+    'src/bridge/turn-lookup.ts',
+    'if (found.arrived) {\n          this.#take(found);',
+    'if (found.arrived && this.#looks < 0) {\n          this.#take(found);',
+  ),
+  mutation(
+    'a hosted input that is missing is looked for a second time',
+    'src/bridge/turn-lookup.ts',
+    'if (turnsDieWithLink || again || state.open?.stoppedBy)',
+    'if (turnsDieWithLink || !again || state.open?.stoppedBy)',
+  ),
+  mutation(
+    'between two turns lies one round trip',
+    'src/bridge/thread-link.ts',
+    "return this.#ready && this.#settled && this.loop === 'idle';",
+    "return this.#ready && this.loop === 'idle';",
+  ),
+  mutation(
+    'a post without an answer is looked for before it is posted again',
+    'src/slack/outbox/publication.ts',
+    "if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();",
+    '',
+  ),
+  mutation(
+    'after a restart Slack is asked for posts that the ledger does not know',
+    'src/slack/outbox/publication.ts',
+    'let doubt: Doubt | null = options.resumed ? doubtNow() : null;',
+    'let doubt: Doubt | null = null;',
+  ),
+  mutation(
+    'what is found by its metadata is adopted',
+    'src/slack/outbox/ledger.ts',
+    'if (unknown.length > 0) await keep(',
+    'if (unknown.length < 0) await keep(',
+  ),
+  mutation(
+    'the ledger of posts is stored',
+    'src/bridge/thread-worker.ts',
+    '(record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)',
+    '(record.turn?.id === turn.id ? changeTurn(record, { posts: [] }) : record)',
+  ),
+  mutation(
+    'the last content is tried until it is there',
+    'src/slack/outbox/publication.ts',
+    'if (wanted?.final && now - failingSince >= options.giveUpAfterMs) {',
+    'if (wanted?.final) {',
+  ),
+  {
+    name: 'nothing is called before its Retry-After',
+    edits: [
+      {
+        file: 'src/slack/retry-after.ts',
+        find: 'if (left > 0) throw',
+        replace: 'if (left > Number.MAX_SAFE_INTEGER) throw',
+      },
+    ],
+  },
+  mutation(
+    'text of a run that is tried again is thrown away',
+    'src/bridge/turn.ts',
+    "parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId),",
+    'parts: state.parts,',
+  ),
+  mutation('what subagents say is left out', 'src/letta/runtime/runtime.ts', 'if (frame.subagent_id) return;', ''),
+  mutation(
+    'a frame that comes again is known',
+    'src/letta/runtime/runtime.ts',
+    'if (hasSeen(work.state.seen, frame.idempotency_key)) return;',
+    '',
+  ),
+  mutation(
+    'missing text is seen by seq_id',
+    'src/letta/runtime/turn-memory.ts',
+    'holed: run.holed || seqId > run.lastSeqId + 1,',
+    'holed: run.holed,',
+  ),
+  mutation(
+    'a turn that was lost with its link is looked up in the history',
+    'src/bridge/turn-recovery.ts',
+    "return now.loop === 'idle' && now.approvals === 0 ? 'look' : 'follow';",
+    "return 'follow';",
+  ),
+  mutation(
+    'the permission mode is confirmed before the first input',
+    'src/letta/handshake.ts',
+    'if (session.snapshot().mode === mode) return;',
+    'if (session.snapshot().mode !== null) return;',
+  ),
+  mutation(
+    'a silent turn behind the relay is asked after',
+    'src/letta/connection.ts',
+    'if (route.ordered) return null;',
+    'if (route.ordered || runtime !== null) return null;',
+  ),
+  {
+    name: 'a decision is about the input that was shown',
+    edits: [
+      {
+        file: 'src/bridge/thread-approvals.ts',
+        find: 'if (!request || !pending || digestOf(request.input) !== record.digest) {',
+        replace: 'if (!request || !pending) {',
+      },
+      {
+        file: 'src/bridge/thread-approvals.ts',
+        find: 'const known = last?.digest === digest && !this.#taken.has(last.token) ? last : null;',
+        replace: 'const known = last && !this.#taken.has(last.token) ? last : null;',
+      },
+    ],
+  },
+  mutation(
+    'only who is asked decides',
+    'src/bridge/thread-approvals.ts',
+    "if (!verdict.allowed) return refused('not_allowed', verdict.notice);",
+    '',
+  ),
+  mutation(
+    'the first click wins',
+    'src/bridge/thread-approvals.ts',
+    "if (record.state.state !== 'open') {",
+    "if (record.state.state === 'closed') {",
+  ),
+  mutation(
+    'cards are closed with their turn',
+    'src/bridge/thread-worker.ts',
+    "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending }),",
+    'changeTurn(record, { ended: ending }),',
+  ),
+  mutation(
+    'only the one whose an offer is decides it',
+    'src/bridge/thread-offers.ts',
+    'if (!verdict.allowed) {',
+    "if (!verdict.allowed && verdict.reason !== 'not_the_requester') {",
+  ),
+  mutation(
+    'what was missed is looked for from the mark on',
+    'src/bridge/catch-up.ts',
+    'if (Number.isFinite(mark)) this.#missing(mark);',
+    '',
+  ),
+  mutation(
+    'a gap of the socket is looked into',
+    'src/bridge/catch-up.ts',
+    'if (!connected) this.#missing(this.#parts.clock.now());',
+    'if (!connected) this.#failures = 0;',
+  ),
+  mutation(
+    'what is found late is not run unasked',
+    'src/bridge/intake.ts',
+    'if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) > staleAfterMs) {',
+    'if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) < 0) {',
+  ),
+  mutation(
+    'what waited too long for Letta is not run unasked',
+    'src/bridge/thread-offers.ts',
+    'if (staleAfterMs === undefined || since === null || now - since < staleAfterMs) return;',
+    'if (staleAfterMs === undefined || since === null || now > since) return;',
+  ),
+  mutation(
+    'threads with something open are known to the next start',
+    'src/storage/threads.ts',
+    'if (mark) await this.#mark(key, owned, wanted);',
+    '',
+  ),
+  mutation(
+    'threads at rest are not taken up again',
+    'src/storage/threads.ts',
+    'if (!active && (wasActive || mark)) await this.#unmark(key, wanted);',
+    '',
+  ),
+];
