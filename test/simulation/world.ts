@@ -442,7 +442,7 @@ export class World {
     }
     if (quiet < REST_MS)
       this.story.violation(
-        `no rest: ${[...this.disk.rows('active').keys()].join(' ')} ${this.#undelivered} ${this.#listening} ${this.letta.busy}`,
+        `no rest: active ${[...this.disk.rows('active').keys()].join(' ')}, ${this.#undelivered} on their way, ${this.#connected ? '' : 'not '}connected, Letta ${this.letta.busy ? 'busy' : 'idle'}, never found: ${this.#unfound().map(({ name }) => name)}`,
       );
     this.#judgeRest();
     // What a failed write left behind is gone after the next start.
@@ -483,13 +483,14 @@ export class World {
     return all && !this.#active() && !this.letta.busy;
   }
 
-  /** What looking back must find: mentions and direct messages of members, in places that the bridge knows. */
+  /** What looking back must find: mentions and direct messages of members, in places that the bridge knew by then. */
   #unfound(): Written[] {
-    const places = [...this.disk.rows('threads').values()].map((row) => readRecord(row).record.address.channel);
-    return this.people.written.filter(({ message, trying, outcomes }) => {
+    const threads = [...this.disk.rows('threads').values()].map((row) => readRecord(row).record);
+    return this.people.written.filter(({ message, trying, outcomes, at }) => {
       if (trying > 0 || outcomes.length > 0 || this.stored.has(message.key)) return false;
       const isOurs = message.mentionsBot || message.channelKind === 'im';
-      return isOurs && isMember(message.user) && places.includes(message.channel);
+      const known = threads.some(({ address, createdAt }) => address.channel === message.channel && createdAt <= at);
+      return isOurs && isMember(message.user) && known;
     });
   }
 
@@ -538,6 +539,7 @@ export class World {
 interface Row {
   key: string;
   address: { channel: string };
+  createdAt: number;
   inbox: { key: string }[];
   context: { key: string }[];
   turn: { id: string; items: { key: string }[] } | null;
