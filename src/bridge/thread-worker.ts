@@ -400,6 +400,13 @@ export class ThreadWorker {
       onPosts: (posts) =>
         this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
     });
+    if (resumed && turn.state === 'submitted') {
+      // Nobody knows yet whether anything still works.
+      this.#state.hold = {
+        kind: 'waiting_for_letta',
+        notice: 'The bridge has started anew and asks how things stand.',
+      };
+    }
     this.#log.info({ turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
     this.#silence.begin();
     this.#state.dirty = true;

@@ -573,6 +573,19 @@ describe('after a restart of the bridge', () => {
     expect(middle.connection.options.runtime).toMatchObject({ conversationId: 'conv-1' });
   });
 
+  it('nothing is said to work before Letta has told how things stand', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    middle.connection.say('word1');
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    await middle.restart();
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity.kind).toBe('waiting_for_letta');
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun });
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity.kind).not.toBe('waiting_for_letta');
+  });
+
   it('a message that waited is sent', async () => {
     const middle = createMiddle();
     await middle.write('list the files');

@@ -26,7 +26,15 @@ export function judge(world: World): void {
   judgeStorage(world);
 }
 
+const DETAILS = 'bridge_details';
 const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
+
+/** Whether a message tells of work that goes on. */
+export function saysItWorks(message: SlackMessage): boolean {
+  return message.blocks.some(
+    (block) => block.type === 'context' && /^\s*(💭|✍️|🔧|🔁)/u.test(visibleText({ ...message, blocks: [block] })),
+  );
+}
 
 function shownTurns({ slack }: World): Map<string, Shown> {
   const turns = new Map<string, Shown>();
@@ -41,9 +49,14 @@ function shownTurns({ slack }: World): Map<string, Shown> {
   return turns;
 }
 
+/** Its last block, but for the button to what a finished turn did, which stays. */
+function lastBlock({ blocks }: SlackMessage) {
+  return blocks.findLast((block) => !JSON.stringify(block).includes(`"action_id":"${DETAILS}"`));
+}
+
 /** How a turn ended, by its last message. */
 function endingOf(message: SlackMessage): Ending {
-  const last = message.blocks.at(-1);
+  const last = lastBlock(message);
   const line = (last ? visibleText({ ...message, blocks: [last] }) : message.text).trim();
   if (LIVE.test(line) || last?.type === 'actions') return 'live';
   if (/⚡ Interrupted/.test(line)) return 'interrupted';
@@ -62,11 +75,13 @@ function openOffers({ disk }: World) {
 function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
   const { slack, story } = world;
   const offers = openOffers(world);
-  const left = slack.buttons().filter(({ token }) => !offers.some((offer) => offer.token === token));
+  const left = slack
+    .buttons()
+    .filter(({ token, actionId }) => actionId !== DETAILS && !offers.some((offer) => offer.token === token));
   for (const button of left) story.violation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
     if (turn.ending === 'live') story.violation(`${turn.id} looks alive`);
-    const endings = turn.posts.filter((post) => post.blocks.at(-1)?.type === 'context');
+    const endings = turn.posts.filter((post) => lastBlock(post)?.type === 'context');
     const simple = turn.posts.some((post) => post.blocks.length === 0);
     if (!simple && endings.length !== 1) story.violation(`${turn.id} has ${endings.length} last lines`);
   }
@@ -284,6 +299,7 @@ function judgeStorage({ disk, story }: World): void {
       if (approval.state.state === 'open') story.violation(`${key} still has an open approval`);
       tokens.add(approval.token);
     }
+    for (const { token } of record.details ?? []) tokens.add(token);
     for (const offer of record.offers) {
       if (offer.display !== 'shown') story.violation(`${key} still has an offer that nobody was shown`);
       tokens.add(offer.token);

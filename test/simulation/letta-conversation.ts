@@ -68,6 +68,8 @@ export class SimConversation {
   #background: Json[] = [];
   #subagents: Json[] = [];
   #untrackedUntil = 0;
+  /** Since when nothing runs here, in ms since 1970. */
+  idleSince = 0;
   /** After an abort or a restart the next input goes through the queue. */
   #interrupted = false;
   #pumping = false;
@@ -86,6 +88,10 @@ export class SimConversation {
   get busy(): boolean {
     const waiting = this.#queue.length > 0 && this.host.listeners(this) > 0;
     return this.#turn !== null || waiting || this.#background.length > 0 || this.#subagents.length > 0;
+  }
+
+  get idle(): boolean {
+    return this.#turn === null && this.#queue.length === 0;
   }
 
   /** What runs was not asked for by people. */
@@ -447,6 +453,7 @@ export class SimConversation {
     this.#turn = null;
     this.#pending = null;
     const { host } = this;
+    this.idleSince = host.clock.now();
     host.story.add('letta', `turn ${turn.truth.n} ends: ${reason}`);
     if (reason !== 'cancelled') {
       this.setLoop('WAITING_ON_INPUT');
@@ -488,6 +495,7 @@ export class SimConversation {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = null;
+    this.idleSince = this.host.clock.now();
     this.#interrupted = this.#pending !== null || turn.cancelled;
     this.#pending = null;
     turn.vanish(keepsPartial);

@@ -74,6 +74,8 @@ export class SimTurn {
     for (let round = 0; ; round += 1) {
       await this.#speak(round >= rounds);
       const luck = chance.next();
+      // A model that never says another word: only a stop ends it.
+      if (luck > 0.996) return this.#whileAlive(new Promise<void>(() => undefined));
       if (luck < 0.06) {
         await this.#retry();
         continue;

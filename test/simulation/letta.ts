@@ -215,7 +215,8 @@ export class SimLetta implements Host {
     if (chance.chance(faults.deaf)) {
       this.story.add('letta', `hears ${String(frame.type)} late`);
       clock.after(chance.between(500, 14_000), () => {
-        if (this.#up && this.lanes.has(lane)) this.#handle(lane, frame);
+        // What the relay has taken comes to the device, whatever became of the client's socket.
+        if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame);
       });
       return;
     }

@@ -180,8 +180,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'cards are closed with their turn',
     'src/bridge/thread-worker.ts',
-    "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending }),",
-    'changeTurn(record, { ended: ending }),',
+    "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending })",
+    'changeTurn(record, { ended: ending })',
   ),
   mutation(
     'only the one whose an offer is decides it',

@@ -4,7 +4,7 @@ import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
-import { judge } from './invariants.ts';
+import { judge, saysItWorks } from './invariants.ts';
 import { SimLetta } from './letta.ts';
 import { Life } from './life.ts';
 import { type Click, isMember, SimPeople, type Written } from './people.ts';
@@ -58,6 +58,10 @@ const REDELIVER_MS = [ACK_MS, 60_000, 300_000];
 /** A dead socket of Slack's is noticed within this. */
 const NOTICED_MS = 30_000;
 const DRAIN_MS = 20_000;
+const SILENCE_MS = 4 * 60_000;
+/** So long after the start nothing may look at work that is not; a limited or absent Slack delays what is told. */
+const TRUE_AFTER_MS = 30_000;
+const SLACK_LAGS_MS = 60_000;
 /** What lies between a decision and its row on disk, at most. */
 const SLACK_MS = 10_000;
 const HOUR_MS = 60 * 60_000;
@@ -94,6 +98,7 @@ export class World {
   #listening = false;
   /** Slack's socket is there. */
   #connected = false;
+  #startedAt = 0;
   #longDown = 0;
   #lives = 0;
   #undelivered = 0;
@@ -190,9 +195,11 @@ export class World {
       agentId: this.#agentId,
       policies: { current: () => POLICY },
       staleAfterMs: this.staleAfterMs,
+      silenceMs: SILENCE_MS,
       catchUp: CATCH_UP,
     });
     this.#bridge = bridge;
+    this.#startedAt = this.clock.now();
     this.story.add('world', `the bridge starts (${life.number})`);
     this.#begin(bridge).then(
       () => {
@@ -380,6 +387,7 @@ export class World {
     this.clock.after(100, deeds);
     while (this.clock.now() < until) {
       await this.clock.runUntil(this.clock.now() + TICK_MS);
+      this.#judgeWork();
       this.#strike();
     }
     await this.#rest();
@@ -437,6 +445,7 @@ export class World {
     let quiet = 0;
     while (quiet < REST_MS && this.clock.now() < until) {
       await this.clock.runUntil(this.clock.now() + LOOK_MS);
+      this.#judgeWork();
       this.people.answerAll();
       quiet = this.#quiet() ? quiet + LOOK_MS : 0;
     }
@@ -502,6 +511,22 @@ export class World {
     );
   }
 
+  /** After a start nothing says that it works where nothing does. */
+  #judgeWork(): void {
+    const now = this.clock.now();
+    const slackLags = this.#calm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
+    if (!this.life || now - this.#startedAt < TRUE_AFTER_MS + slackLags) return;
+    for (const row of this.disk.rows('threads').values()) {
+      const { turn, runtime } = readRecord(row).record;
+      const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
+      if (turn === null || !conversation?.idle || conversation.idleSince > this.#startedAt) continue;
+      if (this.slack.messages.some((message) => message.metadata?.turn === turn.id && saysItWorks(message)))
+        this.story.violation(
+          `${turn.id} says that it works ${Math.round((now - this.#startedAt) / 1000)} s after the start`,
+        );
+    }
+  }
+
   /** What waited too long for Letta to come back is not run unasked. */
   #judgeAge(name: string): void {
     const written = this.people.written.find((known) => known.name === name);
@@ -542,9 +567,11 @@ interface Row {
   createdAt: number;
   inbox: { key: string }[];
   context: { key: string }[];
+  runtime: { conversationId: string } | null;
   turn: { id: string; items: { key: string }[] } | null;
   approvals: { token: string; state: { state: string } }[];
   seen: { key: string }[];
+  details?: { token: string }[];
   offers: {
     token: string;
     kind: string;
