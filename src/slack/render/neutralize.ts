@@ -2,6 +2,7 @@ import type { Image, ImageReference, Link, LinkReference, Nodes } from 'mdast';
 import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
+import { formulas, typed } from './math.ts';
 
 /** U+2060 WORD JOINER: invisible, breaks whatever Slack would read across it. */
 const JOINER = '\u2060';
@@ -27,13 +28,15 @@ export type Form = 'full' | 'lean';
 
 /**
  * Model text for a `markdown` block (PLATFORM.md 7.2): no `<` of it is left outside code, none begins a Slack token
- * inside code, quotes still quote, links go to http, https or mailto or are no links, images are links, at most one table.
+ * inside code, quotes still quote, links go to http, https or mailto or are no links, images are links, formulas are as typed, at most one table.
  * @param tablesBefore how many tables the message shows already, above this text.
  */
 export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full', tablesBefore = 0): string {
   const parsed = typeof markdown === 'string' ? parseMarkdown(markdown) : markdown;
   const { code, edits } = editsOf(parsed, form, tablesBefore);
-  return applyTo(parsed, code, edits);
+  const maths = form === 'full' ? formulas(parsed) : [];
+  const outside = maths.length === 0 ? edits : edits.filter(({ start }) => !inRanges(maths, start));
+  return applyTo(parsed, code, maths, outside);
 }
 
 function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Range[]; edits: Edit[] } {
@@ -80,11 +83,17 @@ function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Rang
 }
 
 /** Applies edits and, to everything between them, the rules for single characters. */
-function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], edits: Edit[]): string {
+function applyTo(
+  { text, quoteMarkers }: Parsed,
+  code: readonly Range[],
+  maths: readonly Range[],
+  edits: Edit[],
+): string {
   edits.sort((a, b) => a.start - b.start || a.end - b.end);
   let out = '';
   let at = 0;
   let nextCode = 0;
+  let nextMath = 0;
   let nextEdit = 0;
   while (at < text.length || nextEdit < edits.length) {
     const edit = edits[nextEdit];
@@ -98,7 +107,14 @@ function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], edits: 
     }
     while ((code[nextCode]?.end ?? Number.POSITIVE_INFINITY) <= at) nextCode += 1;
     const inCode = (code[nextCode]?.start ?? Number.POSITIVE_INFINITY) <= at;
+    while ((maths[nextMath]?.end ?? Number.POSITIVE_INFINITY) <= at) nextMath += 1;
+    const inMath = (maths[nextMath]?.start ?? Number.POSITIVE_INFINITY) <= at;
     const char = text.charAt(at);
+    if (inMath && typed(char) !== char) {
+      out += typed(char);
+      at += 1;
+      continue;
+    }
     const following = text.charAt(at + 1);
     if (char === '\\' && !inCode && ESCAPABLE.test(following) && edit?.start !== at + 1) {
       if (following === '<') out += '&lt;';

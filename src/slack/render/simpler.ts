@@ -4,6 +4,7 @@ import { parseMarkdown } from './ast.ts';
 import { markdown, section } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
 import { completed, renderMarkdown } from './markdown.ts';
+import { withFormulasTyped } from './math.ts';
 import { mrkdwnPieces } from './mrkdwn.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import { markdownOf, splitText, type TextPart } from './split.ts';
@@ -94,7 +95,7 @@ function sectionsOf(
   limits: RenderLimits,
 ): KnownBlock[] {
   const parsed = source ? completed(markdownOf(source), growing).parsed : parseMarkdown(block.text);
-  return mrkdwnPieces(parsed, limits.text).map((piece) => section(piece));
+  return mrkdwnPieces(parseMarkdown(withFormulasTyped(parsed)), limits.text).map((piece) => section(piece));
 }
 
 /** The words of rich text. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseMarkdown, walk } from '../../../src/slack/render/ast.ts';
+import { parseMarkdown, walk, wordsOf } from '../../../src/slack/render/ast.ts';
+import { withFormulasTyped } from '../../../src/slack/render/math.ts';
 import { neutralizeMarkdown, neutralizeMrkdwn, neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { anyText, PINGS, tokens } from './markdown-arbitrary.ts';
 
@@ -105,9 +106,34 @@ describe('neutralizeMarkdown', () => {
     );
   });
 
+  it('shows formulas as they were typed, whatever Markdown would make of them', () => {
+    const seenOf = (text: string) => wordsOf(parseMarkdown(neutralizeMarkdown(text).replaceAll('&lt;', '\\<')).tree);
+    for (const formula of [
+      '$a*b*c$',
+      '$x_i + \\{y_j\\}$',
+      '$$\\hat\\theta_* = [1] \\\\ \\frac{*a*}{*b*}$$',
+      '\\(a_1 * b_1 * c_1\\)',
+      '\\[ \\begin{x} 1 & 2 \\\\ 3 < 4 \\end{x} \\]',
+    ]) {
+      expect(seenOf(`See ${formula} here.`)).toBe(`See ${formula} here.`);
+      expect(wordsOf(parseMarkdown(withFormulasTyped(parseMarkdown(formula))).tree)).toBe(formula);
+    }
+  });
+
+  it('takes prices, variables and escaped brackets for what they are', () => {
+    for (const text of [
+      'costs $5 for *one* and $10 for **two**',
+      'set $HOME and *then* $PATH',
+      'from US$5 to *US$7*',
+      'see \\[not a *link*\\]',
+      '`$a*b*c$`',
+    ])
+      expect(neutralizeMarkdown(text)).toBe(text);
+  });
+
   it('leaves footnotes and math as typed', () => {
     expect(neutralizeMarkdown('so[^1] $a_1$\n\n[^1]: https://e.example')).toBe(
-      'so[^1] $a_1$\n\n[^1]\u2060: https://e.example',
+      'so[^1] $a\\_1$\n\n[^1]\u2060: https://e.example',
     );
   });
 
