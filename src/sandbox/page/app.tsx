@@ -70,6 +70,10 @@ export function App() {
   }, []);
   const page = useMemo(() => ({ state, dispatch, attempt }), [state, attempt]);
 
+  const offers = state.draft.number;
+  useEffect(() => {
+    if (offers > 0) setPane('chat');
+  }, [offers]);
   useEffect(() => {
     document.documentElement.dataset.theme = theme;
   }, [theme]);

@@ -1,4 +1,4 @@
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { slack } from './api.ts';
 import { usePage } from './context.ts';
 
@@ -44,6 +44,17 @@ export function Composer({ channel, thread, to }: { channel: string; thread: str
   const people = (hello?.people ?? []).map(({ name, real_name }) => ({ insert: `@${name}`, about: real_name }));
   const commands = (hello?.commands ?? []).map((command) => ({ insert: command, about: 'the bridge’s commands' }));
   const suggestions = suggestionsFor(text, [...people, ...BROADCASTS], commands);
+
+  // An offer is for the innermost composer there is; one made before this composer was there is not for it.
+  const { draft, place } = state;
+  const taken = useRef(draft.number);
+  useEffect(() => {
+    if (taken.current === draft.number || place.thread !== thread) return;
+    taken.current = draft.number;
+    const named = thread === null && !channel.startsWith('D') ? `@agent ${draft.text}` : draft.text;
+    setText(named);
+    field.current?.focus();
+  }, [draft, place.thread, thread, channel]);
 
   const take = ({ insert }: Suggestion) => {
     setText(text.replace(/[@/][\w-]*$/, `${insert} `));

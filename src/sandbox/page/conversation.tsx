@@ -137,7 +137,7 @@ export function Channel() {
 }
 
 export function ThreadPane() {
-  const { state, dispatch } = usePage();
+  const { state, dispatch, attempt } = usePage();
   const { channel, thread } = state.place;
   if (thread === null) return null;
   const messages = inThread(state.messages[channel] ?? [], thread);
@@ -151,6 +151,15 @@ export function ThreadPane() {
           Thread <small>{where}</small>
         </h2>
         {session && <span class="badge">{session.status}</span>}
+        {session?.status === 'processing' && (
+          <button
+            type="button"
+            class="chip"
+            onClick={() => void attempt(() => slack('stop-session', { channel, user: state.user, thread_ts: thread }))}
+          >
+            Stop the agent
+          </button>
+        )}
         <button
           type="button"
           class="icon"

@@ -95,6 +95,36 @@ function Scenes() {
   );
 }
 
+/** One of each kind of thing that the scripted agent can do. */
+const SAYINGS = [
+  'say 40 words',
+  'report',
+  'run bash touch hello.txt && echo made it',
+  'write file poem.txt := roses are red',
+  'ask Which color? | Red | Blue',
+  'slow 120 words 100 ms',
+  'reason then say: I have thought about it.',
+  'error 500',
+] as const;
+
+function Sayings() {
+  const { state, dispatch } = usePage();
+  if (state.hello?.letta !== 'scripted') return null;
+  return (
+    <details class="sayings">
+      <summary>What the scripted agent understands</summary>
+      <div class="chips">
+        {SAYINGS.map((text) => (
+          <button key={text} type="button" class="chip" onClick={() => dispatch({ do: 'draft', text })}>
+            {text}
+          </button>
+        ))}
+      </div>
+      <p class="note">Joined by THEN they follow one another; anything else is echoed.</p>
+    </details>
+  );
+}
+
 function Faults() {
   const { state, attempt } = usePage();
   const faults = state.hello?.faults ?? [];
@@ -168,6 +198,7 @@ export function Lab() {
     <aside class="lab" aria-label="Behind the scenes">
       <BridgeRow />
       <Scenes />
+      <Sayings />
       <Faults />
       <Gauges />
       <Traffic />

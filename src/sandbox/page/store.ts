@@ -25,6 +25,8 @@ export interface PageState {
   place: Place;
   /** By person and conversation (see {@link readKey}): the newest `ts` that was seen. */
   read: Readonly<Record<string, string>>;
+  /** What was offered to be said, for the composer that is in use; `number` tells one offer from the next. */
+  draft: { text: string; number: number };
   /** The last thing that went wrong, for people. */
   problem: string | null;
 }
@@ -34,6 +36,7 @@ export type Act =
   | { do: 'lost' }
   | { do: 'act-as'; user: string }
   | { do: 'go'; place: Partial<Place> }
+  | { do: 'draft'; text: string }
   | { do: 'problem'; problem: string | null };
 
 const MAX_TRAFFIC = 1_000;
@@ -51,6 +54,7 @@ export function initial(user: string): PageState {
     skipped: 0,
     place: { channel: 'C01GEN', tab: 'messages', thread: null },
     read: {},
+    draft: { text: '', number: 0 },
     problem: null,
   };
 }
@@ -71,6 +75,8 @@ export function reduce(state: PageState, act: Act): PageState {
       const place = { ...state.place, ...(moved && { thread: null, tab: 'messages' as const }), ...act.place };
       return seen({ ...state, place });
     }
+    case 'draft':
+      return { ...state, draft: { text: act.text, number: state.draft.number + 1 } };
     case 'problem':
       return { ...state, problem: act.problem };
     default:

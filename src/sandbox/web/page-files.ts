@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,6 +31,7 @@ const TYPES: Record<string, string> = {
 const PACKAGED = fileURLToPath(new URL('static/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../page/', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/sandbox-page/', import.meta.url));
+const KEEP_MS = 24 * 3_600_000;
 /** What the page takes from outside its folder. */
 const SHARED = ['../slack/text', '../slack/model.ts', './wire.ts'];
 
@@ -33,7 +44,7 @@ async function built(): Promise<string> {
   const folder = join(CACHE, stateOfSources());
   if (existsSync(folder)) return folder;
   mkdirSync(CACHE, { recursive: true });
-  for (const old of readdirSync(CACHE)) rmSync(join(CACHE, old), { recursive: true, force: true });
+  removeOld();
   // Another process may be building the same: whoever is first wins, and nobody reads half a folder.
   const making = mkdtempSync(join(CACHE, 'making-'));
   const { buildPage } = await import('./build.ts');
@@ -45,6 +56,15 @@ async function built(): Promise<string> {
     if (!existsSync(folder)) throw error;
   }
   return folder;
+}
+
+/** Earlier states, and what was left half made; not what another process is making or showing now. */
+function removeOld(): void {
+  for (const name of readdirSync(CACHE)) {
+    const path = join(CACHE, name);
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > KEEP_MS) rmSync(path, { recursive: true, force: true });
+  }
 }
 
 function stateOfSources(): string {

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { until } from '../support/until.ts';
+
+/** `npm run sandbox -- …`, without what the one who tests has set up for themselves. */
+function run(args: string[], env: Record<string, string> = {}) {
+  const child: ChildProcess = spawn(process.execPath, ['src/sandbox/main.ts', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH ?? '', ...env },
+  });
+  const parts: string[] = [];
+  child.stdout?.on('data', (data) => parts.push(String(data)));
+  child.stderr?.on('data', (data) => parts.push(String(data)));
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  const output = () => parts.join('');
+  const address = async () => {
+    await until(() => /Open\s+http/.test(output()), output, 60_000);
+    return /http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0] ?? '';
+  };
+  return { child, exited, output, address };
+}
+
+/** What the page is told at first. */
+async function hello(address: string): Promise<string> {
+  const stop = new AbortController();
+  const response = await fetch(`${address}_page/feed?user=U01ALICE`, { signal: stop.signal });
+  const first = await response.body?.getReader().read();
+  stop.abort();
+  return new TextDecoder().decode(first?.value);
+}
+
+const post = (url: string, body: object) =>
+  fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+describe('npm run sandbox', { timeout: 120_000 }, () => {
+  it('prints where its page is, and can be used in the terminal as well', async () => {
+    const { child, exited, output, address } = run([]);
+    const page = await address();
+    expect(await (await fetch(page)).text()).toContain('<title>Sandbox</title>');
+    expect(await hello(page)).toContain('"letta":"scripted"');
+    await until(() => output().includes('The sandbox stays up'), output, 60_000);
+    expect(output()).toContain('You are welcome, Alice.');
+    child.kill('SIGTERM');
+    expect((await exited)[0]).toBe(0);
+  });
+
+  it('opens no page for a script', async () => {
+    const { exited, output } = run(['--script', 'src/sandbox/scenes/commands.yml', '--json']);
+    expect((await exited)[0]).toBe(0);
+    expect(JSON.parse(output())).toMatchObject({ name: 'Commands', ok: true });
+  });
+
+  it('with a Letta of one’s own leaves the talking to the person, who reaches that agent from the page', async () => {
+    const letta = await startScriptedLetta({ surface: 'app-server', token: null, pace: 2 });
+    onTestFinished(() => letta.close());
+    const { output, address } = run(['--letta', 'real'], { LETTA_APP_SERVER_URL: letta.url });
+    const page = await address();
+    expect(await hello(page)).toContain('"letta":"yours"');
+    await post(`${page}_control/message`, { channel: 'C01GEN', user: 'U01ALICE', text: '@agent say: from my own' });
+    const shown = async () => (await fetch(`${page}_control/messages/C01GEN`)).text();
+    let seen = '';
+    const look = setInterval(() => {
+      void shown().then((text) => {
+        seen = text;
+      });
+    }, 100);
+    onTestFinished(() => clearInterval(look));
+    await until(
+      () => /"name":"Agent".*from my own/.test(seen),
+      () => `${seen}\n${output()}`,
+    );
+    expect(JSON.stringify(letta.log())).toContain('from my own');
+  });
+
+  it('says what is missing for a Letta of one’s own, and does not start', async () => {
+    const { exited, output } = run(['--letta', 'real']);
+    expect((await exited)[0]).toBe(2);
+    expect(output()).toContain('set LETTA_APP_SERVER_URL or LETTA_API_KEY');
+  });
+});
