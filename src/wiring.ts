@@ -46,7 +46,7 @@ export interface BridgeParts {
   metrics?: Metrics;
   /** Of one workspace; `identity` is who we are there. */
   api: SlackApi;
-  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId'>;
+  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'agent'>;
   store: { threads: Threads; choices: Choices; moves?: ThreadMoves; details?: DetailsStore };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
@@ -105,6 +105,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       notice: noticePosts,
       offer: offerPosts,
       send: longAnswers?.send,
+      agent: identity.agent ?? false,
       clock,
       random,
       log,

@@ -99,6 +99,14 @@ export interface InboundSubmission {
   team: TeamId;
 }
 
+/** A click on the Stop button that Slack shows while a session is at work (PLATFORM.md 4.3). */
+export interface InboundSessionStop {
+  team: TeamId;
+  channel: ChannelId;
+  threadTs: SlackTs;
+  user: UserId;
+}
+
 /** `/agent …`: everything after the command's name. */
 export interface InboundCommand {
   text: string;

@@ -26,6 +26,7 @@ import {
   type InboundCommand,
   type InboundMessage,
   type InboundRevision,
+  type InboundSessionStop,
   type InboundSubmission,
   type MessageOutcome,
   type Refused,
@@ -350,6 +351,32 @@ export class BridgeIntake implements Intake {
       return this.#parts.workers.get(key).act(action, person);
     });
     return this.#notes.of('click', { action: action.name, user: action.actor.user }, done, decided);
+  }
+
+  /** Slack changes nothing by itself after such a click (PLATFORM.md 4.3): what runs is stopped, what does not is said to rest. */
+  async sessionStopped({ team, channel, threadTs, user }: InboundSessionStop): Promise<void> {
+    const key = makeThreadKey({
+      team,
+      channel: this.#parts.channels?.current(team, channel) ?? channel,
+      root: threadTs,
+    });
+    const done = this.#stopSession(key, { team, channel, threadTs }, user);
+    await this.#notes.of('click', { action: 'session_stop', user }, done, (outcome) => ({ outcome }));
+  }
+
+  async #stopSession(key: ThreadKey, address: ThreadAddress, user: UserId): Promise<string> {
+    const { threads, workers, surface, log } = this.#parts;
+    const { verdict } = await this.#door.thread(key, user, { do: 'stop' });
+    if (!verdict.allowed) {
+      this.#whisper(address, user, verdict.notice);
+      return 'refused';
+    }
+    if ((await threads.load(key))?.turn) {
+      await workers.get(key).stop(user);
+      return 'decided';
+    }
+    surface.atRest?.(address).catch((error: unknown) => log.warn({ err: error }, 'a session could not be ended'));
+    return 'nothing_runs';
   }
 
   async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {

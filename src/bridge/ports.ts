@@ -15,6 +15,7 @@ import type {
   InboundCommand,
   InboundMessage,
   InboundRevision,
+  InboundSessionStop,
   InboundSubmission,
   MessageOutcome,
   RevisionOutcome,
@@ -146,6 +147,8 @@ export interface Surface {
    * time for each offer.
    */
   offer(options: SurfaceOffer): Promise<Delivery>;
+  /** Nobody is at work in this thread, whatever Slack shows; best effort. */
+  atRest?(address: ThreadAddress): Promise<void>;
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /**
@@ -200,6 +203,8 @@ export interface Intake {
   /** Resolves when the decision is on disk. */
   action(action: InboundAction): Promise<ActionOutcome>;
   submission(submission: InboundSubmission): Promise<SubmissionOutcome>;
+  /** Resolves when the stop is on disk, or the person was told why not. */
+  sessionStopped(stop: InboundSessionStop): Promise<void>;
   /** The answer is Markdown for the caller's eyes only. */
   command(command: InboundCommand): Promise<string>;
   /** Resolves when the channel's threads are stored under its new id. */

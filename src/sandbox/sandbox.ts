@@ -18,6 +18,8 @@ export interface SandboxOptions {
   letta: 'app-server' | 'single' | 'pair';
   /** ms between two words of the scripted Letta; default 20: slow enough to be seen, fast enough to be waited for. */
   pace?: number;
+  /** Whether the app is declared as an agent, as the agent variant of the manifest does; default no. */
+  agent?: boolean;
   /** `http`: signed HTTP delivery instead of Socket Mode. */
   delivery?: 'socket' | 'http';
   /** Where the bridge runs: `thread` is one of its own, in which it can be killed; default `here`. */
@@ -52,7 +54,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { letta, env: lettaEnv } = await startLetta(options);
   // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
   const http = options.delivery === 'http' ? await freePort() : null;
-  const { scopes, events } = readManifest();
+  const { scopes, events } = readManifest(options.agent ?? false);
   let passed = 0;
   const now = () => systemClock.now() + passed;
   const slack = await startSlack({
@@ -61,6 +63,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     limits: options.limits,
     scopes,
     events,
+    agent: options.agent ?? false,
     ...(http !== null && { delivery: { http: `http://127.0.0.1:${http}/slack/events` } }),
   });
   const slackEnv =
@@ -189,9 +192,12 @@ const manifest = z.object({
 });
 
 /** The app is installed with what the manifest asks for, so that a scope or event that is missing there shows here. */
-function readManifest(): { scopes: string[]; events: string[] } {
+function readManifest(agent: boolean): { scopes: string[]; events: string[] } {
   const read = manifest.parse(parse(readFileSync(new URL('../../manifest.yml', import.meta.url), 'utf8')));
-  return { scopes: read.oauth_config.scopes.bot, events: read.settings.event_subscriptions.bot_events };
+  const { bot } = read.oauth_config.scopes;
+  const { bot_events } = read.settings.event_subscriptions;
+  if (!agent) return { scopes: bot, events: bot_events };
+  return { scopes: [...bot, 'assistant:write'], events: [...bot_events, 'agent_session_stopped'] };
 }
 
 async function freePort(): Promise<number> {

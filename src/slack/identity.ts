@@ -14,6 +14,8 @@ export interface Identity {
   enterpriseId: string | null;
   /** The workspace's address. */
   url: string | null;
+  /** Whether the token has what only agent apps, old and new, ask for (PLATFORM.md 4.2). */
+  agent?: boolean;
 }
 
 const authTest = z.looseObject({
@@ -22,6 +24,8 @@ const authTest = z.looseObject({
   bot_id: z.string().nullish(),
   enterprise_id: z.string().nullish(),
   url: z.string().nullish(),
+  /** The SDK puts the header `x-oauth-scopes` here. */
+  response_metadata: z.looseObject({ scopes: z.array(z.string()).nullish() }).nullish(),
 });
 
 export interface IdentifyOptions {
@@ -60,9 +64,16 @@ export async function identify({ api, clock, random, log, signal }: IdentifyOpti
 function read(answer: unknown): Identity {
   const parsed = authTest.safeParse(answer);
   if (!parsed.success) throw new BridgeError('slack_failed', 'auth.test answered something unexpected');
-  const { team_id, user_id, bot_id, enterprise_id, url } = parsed.data;
+  const { team_id, user_id, bot_id, enterprise_id, url, response_metadata } = parsed.data;
   if (!bot_id) throw configInvalid('SLACK_BOT_TOKEN is not a bot token: Slack names no bot for it');
-  return { teamId: team_id, botUserId: user_id, botId: bot_id, enterpriseId: enterprise_id ?? null, url: url ?? null };
+  return {
+    teamId: team_id,
+    botUserId: user_id,
+    botId: bot_id,
+    enterpriseId: enterprise_id ?? null,
+    url: url ?? null,
+    ...(response_metadata?.scopes?.includes('assistant:write') && { agent: true }),
+  };
 }
 
 function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {

@@ -38,6 +38,7 @@ const PACED = new Set([
   'chat.update',
   'chat.delete',
   'assistant.threads.setStatus',
+  'agents.sessions.setStatus',
   'conversations.replies',
   'conversations.history',
   'files.getUploadURLExternal',

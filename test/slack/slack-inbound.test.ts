@@ -368,6 +368,17 @@ describe('clicks', () => {
   });
 });
 
+test('a click on Slack’s own Stop button is handed over with who clicked where', async () => {
+  const { slack, intake } = await story({ agent: true });
+  const { ts } = await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent hi' });
+  const headers = { authorization: `Bearer ${slack.tokens.bot}`, 'content-type': 'application/json' };
+  const body = JSON.stringify({ channel_id: 'C01GEN', thread_ts: ts, status: 'processing' });
+  await fetch(`${slack.url}agents.sessions.setStatus`, { method: 'POST', headers, body });
+  await slack.control.stopSession({ channel: 'C01GEN', user: 'U02BOB', thread_ts: ts });
+  const stop = { team: 'T01SANDBOX', channel: 'C01GEN', threadTs: ts, user: 'U02BOB' };
+  await until(() => expect(intake.sessionStops).toEqual([stop]));
+});
+
 describe('commands and Home', () => {
   test('a command is answered for the one who sent it', async () => {
     const { slack, intake } = await story();

@@ -6,6 +6,7 @@ import type {
   InboundCommand,
   InboundMessage,
   InboundRevision,
+  InboundSessionStop,
   InboundSubmission,
   MessageOutcome,
   RevisionOutcome,
@@ -75,6 +76,13 @@ export class RecordingIntake implements Intake {
     await this.gate;
     this.#fail();
     return `**ok** ${command.text} <@U0BOT> a<b`;
+  }
+
+  readonly sessionStops: InboundSessionStop[] = [];
+
+  async sessionStopped(stop: InboundSessionStop): Promise<void> {
+    this.sessionStops.push(stop);
+    this.#fail();
   }
 
   readonly channelChanges: InboundChannelChange[] = [];

@@ -244,6 +244,14 @@ export class HandSurface implements Surface {
     return this.delivery;
   }
 
+  /** Threads of which it was said that nobody works there. */
+  readonly rested: ThreadAddress[] = [];
+
+  atRest(address: ThreadAddress): Promise<void> {
+    this.rested.push(address);
+    return Promise.resolve();
+  }
+
   say(address: ThreadAddress, text: string): Promise<Delivery> {
     this.said.push({ address, text });
     return Promise.resolve(this.delivery);

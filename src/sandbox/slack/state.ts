@@ -204,6 +204,14 @@ export class Workspace {
     else channel.threads.delete(message.threadTs);
   }
 
+  /** Sessions as they are now: `processing` ends by itself after an hour (PLATFORM.md 4.3). */
+  liveSessions(): Session[] {
+    for (const session of this.sessions.values()) {
+      if (session.status === 'processing' && this.#now() - session.at >= 3_600_000) session.status = 'active';
+    }
+    return [...this.sessions.values()];
+  }
+
   /** Live statuses: they clear themselves two minutes after they were set (PLATFORM.md 4.4). */
   liveStatuses(): Status[] {
     for (const [key, status] of this.statuses) {

@@ -1,6 +1,7 @@
 import { readChannelChange } from '../channel-change.ts';
 import { keyOfEvent, normalizeEvent } from '../normalize.ts';
 import { readRevision } from '../revisions.ts';
+import { readSessionStop } from '../session-stop.ts';
 import { ignore, type ListenerContext } from './context.ts';
 
 /** Part of every conversation that we have ourselves: said only where everything is said. */
@@ -17,6 +18,8 @@ export function createMessageListener(context: ListenerContext) {
   return async (body: Record<string, unknown>): Promise<void> => {
     const change = readChannelChange(body, identity());
     if (change) return intake.channelChanged(change);
+    const stop = readSessionStop(body, identity());
+    if (stop) return intake.sessionStopped(stop);
     const normalized = normalizeEvent(body, identity());
     if (normalized.kind === 'message') {
       await intake.message(normalized.message);

@@ -44,6 +44,7 @@ const LIMITS: Readonly<Record<string, number>> = {
   'chat.postMessage': 240,
   'chat.postEphemeral': 90,
   'assistant.threads.setStatus': 90,
+  'agents.sessions.setStatus': 45,
   'conversations.replies': 45,
   'conversations.history': 45,
 };

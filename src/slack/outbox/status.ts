@@ -1,5 +1,5 @@
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Log } from '../../bridge/ports.ts';
+import type { Clock, Log, Timer } from '../../bridge/ports.ts';
 import { SlackError } from '../slack-api.ts';
 import type { Ask } from './budget.ts';
 import { statusNeverWorks } from './refusal.ts';
@@ -9,9 +9,13 @@ const METHOD = 'assistant.threads.setStatus';
 const WORDS = 'is thinking…';
 /** Slack forgets a status by itself after this (PLATFORM.md 4.4). */
 const SELF_CLEAR_MS = 120_000;
+/** While there is still no message it is set again in time. */
+const RENEW_MS = 100_000;
 
 /** The line under the thread that says that somebody is at work before there is a message (PLATFORM.md 4.4). */
 export interface StatusLine {
+  /** Whether the turn waits for people now. */
+  waits(forPeople: boolean): void;
   /**
    * The app posted: Slack has cleared the line itself, if it was there by then.
    * @param found the message was posted before and found by looking: the line may have come after it
@@ -24,12 +28,20 @@ export interface StatusLine {
   over(patience?: number): Promise<void>;
 }
 
+/** What the workspace turned out to allow. */
+export interface StatusLatch {
+  /** No status can be set. */
+  off: boolean;
+  /** The app may be declared as an agent: sessions take the place of the status, as both write one slot (PLATFORM.md 4.3). */
+  agent: boolean;
+}
+
 export interface StatusParts {
   scheduler: Scheduler;
   clock: Clock;
   log: Log;
   /** Shared by all threads of the workspace: set once the app turned out not to be allowed. */
-  latch: { off: boolean };
+  latch: StatusLatch;
   /** Told when there will be no line, so that a message must give the sign of life. Never after `posted`. */
   refused(): void;
 }
@@ -40,6 +52,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
   let wanted = true;
   let standing = false;
+  let renewal: Timer | null = null;
   const setting = set();
 
   async function set(): Promise<void> {
@@ -47,6 +60,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
     try {
       await write(WORDS);
       standing = true;
+      renewLater();
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
       // Without an answer it may stand all the same.
@@ -59,6 +73,20 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
     }
     // It came after the message that would have cleared it.
     if (!wanted && standing) await clear();
+  }
+
+  function renewLater(): void {
+    if (!wanted) return;
+    renewal = clock.after(RENEW_MS, () => {
+      renewal = null;
+      safe = set().catch(failed);
+    });
+  }
+
+  function unwanted(): void {
+    wanted = false;
+    renewal?.cancel();
+    renewal = null;
   }
 
   async function clear(patience = SELF_CLEAR_MS): Promise<void> {
@@ -85,13 +113,14 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   const failed = (error: unknown) => log.error({ err: error }, 'the status line has a bug');
   let safe = setting.catch(failed);
   return {
+    waits() {},
     posted(found) {
-      wanted = false;
+      unwanted();
       if (found && standing) safe = clear().catch(failed);
       standing = false;
     },
     async over(patience) {
-      wanted = false;
+      unwanted();
       await safe;
       if (standing) await clear(patience);
     },

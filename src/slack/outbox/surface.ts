@@ -10,7 +10,8 @@ import type { Fallback } from './forms.ts';
 import { plainView } from './plain.ts';
 import { type Content, createPublication, type Publication, type PublicationOptions } from './publication.ts';
 import { createScheduler } from './scheduler.ts';
-import { createStatusLine, type StatusLine } from './status.ts';
+import { createSessionLine } from './session-line.ts';
+import { createStatusLine, type StatusLatch, type StatusLine } from './status.ts';
 
 export interface SurfaceOptions {
   /** Of one workspace: all that goes through it shares one budget. */
@@ -18,6 +19,8 @@ export interface SurfaceOptions {
   /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
   renderer(): (view: TurnView, files: boolean) => SlackPost[];
   fallback: Fallback;
+  /** Whether the app may be declared as an agent: it is tried, and let be once Slack says no. */
+  agent?: boolean;
   /** Markdown of ours as posts. */
   notice(markdown: string): SlackPost[];
   /** A line of ours with buttons. */
@@ -33,6 +36,8 @@ export interface SurfaceOptions {
 const SIGN_OF_LIFE_MS = 2_000;
 /** How long a shutdown waits for a slot to clear a status. */
 const CLOSING_MS = 2_000;
+/** How long the end of a turn waits for its session's end. */
+const SESSION_END_MS = 5_000;
 const GIVE_UP_TURN_MS = 12 * 3_600_000;
 const GIVE_UP_NOTICE_MS = 10 * 60_000;
 /** Lines of ours on their way; more than that is a storm that Slack should not see. */
@@ -46,7 +51,7 @@ const CLOSED: Delivery = { delivered: false, reason: 'closed' };
 export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
   const { api, renderer, fallback, notice, offer: renderOffer, send = null, clock, random, log } = options;
   const scheduler = createScheduler({ api, clock, random, log });
-  const latch = { off: false };
+  const latch: StatusLatch = { off: false, agent: options.agent ?? false };
   const uploadLatch = { off: false };
   const open = new Set<Publication>();
   const lines = new Set<StatusLine>();
@@ -65,6 +70,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
     turn({ turn, address, posts, resumed = false, onPosts }): TurnSurface {
       const render = renderer();
       let status: StatusLine | null = null;
+      let settled: Promise<Delivery> | null = null;
       const publication = publish({
         owner: turn,
         address,
@@ -76,21 +82,29 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
-      if (posts.length === 0 && !closed) {
-        const line = createStatusLine({ scheduler, clock, log, latch, refused: publication.release }, address);
+      const session = latch.agent && address.threadTs !== null;
+      if (!closed && (session || posts.length === 0)) {
+        const parts = { scheduler, clock, log, latch, refused: publication.release };
+        const plain = () => createStatusLine(parts, address);
+        const line = session ? createSessionLine(parts, address, () => (posts.length === 0 ? plain() : null)) : plain();
         status = line;
         lines.add(line);
         const over = async () => {
-          await line.over();
+          await line.over(session ? SESSION_END_MS : undefined);
           lines.delete(line);
         };
-        void publication.done.then(over);
+        const ended = publication.done.then(over);
+        // A session does not end by itself: the turn stays on disk until Slack knows.
+        if (session) settled = publication.done.then((delivery) => ended.then(() => delivery));
       }
       return {
-        show: (view) => publication.want(contentOf(view, render, false)),
+        show(view) {
+          status?.waits(view.live?.activity.kind === 'waiting_for_people');
+          publication.want(contentOf(view, render, false));
+        },
         finish(view) {
           publication.want(contentOf(view, render, true));
-          return publication.done;
+          return settled ?? publication.done;
         },
         async leave() {
           open.delete(publication);
@@ -116,6 +130,18 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
       });
       publication.want(offerContent(view, renderOffer));
       return publication.done;
+    },
+
+    async atRest({ channel, threadTs }) {
+      const ask = { method: 'agents.sessions.setStatus', channel, urgency: 'must' } as const;
+      if (closed || !latch.agent || threadTs === null || scheduler.whenAllowed(ask) > clock.now()) return;
+      const args = { channel_id: channel, thread_ts: threadTs, status: 'active' };
+      try {
+        await scheduler.call(ask, { method: ask.method, args }, 'live');
+      } catch (error) {
+        const why = error instanceof SlackError ? { error: error.error } : { err: error };
+        log.warn({ channel, ...why }, 'a session could not be ended');
+      }
     },
 
     async say(address, text) {

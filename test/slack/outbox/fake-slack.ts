@@ -48,6 +48,10 @@ export interface FakeSlack extends SlackApi {
   /** Puts a message there that nobody posted through this API object. */
   put(message: Omit<FakeMessage, 'ts'>): string;
   status(channel: string, thread: string): string;
+  /** Every state that a session was in, in order. */
+  session(channel: string, thread: string): string[];
+  /** Whether the app is declared as an agent. */
+  agent: boolean;
 }
 
 const WINDOW = 60_000;
@@ -60,6 +64,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   const store: FakeMessage[] = [];
   const blocked = new Map<string, number>();
   const statuses = new Map<string, string>();
+  const sessions = new Map<string, string[]>();
   const inFlight = new Set<string>();
   const uploads = new Map<string, { name: string; length: number; content: string | null }>();
   let serial = 0;
@@ -118,6 +123,12 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       statuses.set(`${args.channel_id} ${args.thread_ts}`, String(args.status));
       return {};
     }
+    if (method === 'agents.sessions.setStatus') {
+      if (!slack.agent) refuse('not_authorized');
+      const key = `${args.channel_id} ${args.thread_ts}`;
+      sessions.set(key, [...(sessions.get(key) ?? []), String(args.status)]);
+      return {};
+    }
     if (method === 'conversations.replies' || method === 'conversations.history') {
       const thread = method === 'conversations.replies' ? args.ts : null;
       const messages = store.filter(
@@ -161,6 +172,8 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   const slack: FakeSlack = {
     calls,
     complaints,
+    agent: false,
+    session: (channel, thread) => sessions.get(`${channel} ${thread}`) ?? [],
     fault: () => null,
     latency: () => 100,
     sharesAfter: 50,

@@ -105,6 +105,7 @@ export interface StageOptions {
   render?: (view: TurnView, files: boolean) => SlackPost[];
   /** Whether files can be uploaded. */
   files?: boolean;
+  agent?: boolean;
   fallback?: (post: SlackPost) => SlackPost[];
 }
 
@@ -126,6 +127,7 @@ export function createStage(options: StageOptions = {}) {
       notice: (markdown) => [textPost('0.0', markdown, false)],
       send: options.files ? send() : undefined,
       offer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
+      agent: options.agent ?? false,
       clock,
       random: seededRandom(),
       log: silentLog,

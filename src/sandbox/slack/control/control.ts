@@ -173,6 +173,8 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
 
     async stopSession({ channel, user, thread_ts }) {
       memberOf(world, channelOf(world, channel), user);
+      const session = workspace.liveSessions().find((each) => each.channel === channel && each.thread === thread_ts);
+      if (session?.status !== 'processing') throw new ControlError(404, `no session is at work in ${thread_ts}`);
       world.emit(sessionStopped(world, channel, user, thread_ts), channel);
       return {};
     },
@@ -276,7 +278,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
         loading_messages: status.loadingMessages,
         age_ms: world.now() - status.at,
       })),
-      sessions: [...workspace.sessions.values()].map(({ channel, thread, status, title }) => ({
+      sessions: workspace.liveSessions().map(({ channel, thread, status, title }) => ({
         channel,
         thread_ts: thread,
         status,
