@@ -79,6 +79,7 @@ class Player {
       if (step.bridge === 'start') await this.#sandbox.startBridge();
       return;
     }
+    if ('window' in step) return this.#window(step);
     if ('fill' in step) return this.#fill(step.as, step.fill);
     if ('edit' in step) {
       const { to: text, as: user } = step;
@@ -157,6 +158,17 @@ class Player {
     }
   }
 
+  async #window({ window, as: user, within }: Extract<Step, { window: string[] }>): Promise<void> {
+    const until = Date.now() + within * 1_000;
+    for (;;) {
+      const shown = textsIn(this.#sandbox.slack.control.views(user).modals.at(-1)).join('\n');
+      const missing = window.filter((text) => !shown.includes(text));
+      if (missing.length === 0) return;
+      if (Date.now() > until) throw new Error(`not in a window within ${within} s: ${missing.join(', ')}`);
+      await sleep(POLL_MS);
+    }
+  }
+
   /** Submits the modal that the last click opened. */
   async #fill(user: string, values: Record<string, string>): Promise<void> {
     const { control } = this.#sandbox.slack;
@@ -191,6 +203,14 @@ class Player {
     if (!thread) throw new Error(`no thread "${name}": say something in it first`);
     return thread;
   }
+}
+
+/** Every text in a view, in order. */
+function textsIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => {
+    return name === 'text' && typeof inner === 'string' ? [inner] : textsIn(inner);
+  });
 }
 
 function filterOf(thread: Thread, user: string | undefined) {

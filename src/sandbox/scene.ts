@@ -30,6 +30,8 @@ const step = z.union([
   z.strictObject({ edit: z.string(), to: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ delete: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ click: z.string(), as: person, thread: z.string().default('main'), within }),
+  /** What stands in the window that the last click opened. */
+  z.strictObject({ window: texts, as: person, within }),
   z.strictObject({ fill: z.record(z.string(), z.string()), as: person }),
   z.strictObject({ command: z.string().startsWith('/'), as: person, in: place }),
   z.strictObject({ expect: texts, as: person, thread: z.string().default('main'), within }),
