@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'agent_not_found'
   | 'conversation_not_found'
   | 'mode_not_confirmed'
+  | 'directory_not_confirmed'
   | 'link_lost'
   | 'input_refused'
   // Storage

@@ -67,7 +67,7 @@ const place = z.preprocess(
       ...behaviour,
       agent: check.agentIdShape.optional(),
       device: anyWord.optional(),
-      working_directory: anyWord.optional(),
+      working_directory: anyWord.regex(/^(\/|[A-Za-z]:[\\/])/, 'is no whole path → Begin it with /.').optional(),
     },
     strictly('settings of a channel → Write them below it, or {}.'),
   ),

@@ -75,7 +75,7 @@ export interface ConnectOptions {
   /** The thread's runtime; `null` asks for a new conversation with the configured agent. */
   runtime: StoredRuntime | null;
   mode: PermissionMode;
-  /** Where a new conversation is held; a stored runtime stays where it is. */
+  /** Where a new conversation is held: a stored runtime stays with its agent and device. The directory holds for both. */
   binding?: Binding | null;
 }
 

@@ -1,7 +1,7 @@
 import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
-import { confirmMode, startRuntime } from './handshake.ts';
+import { confirmState, startRuntime } from './handshake.ts';
 import { backoff } from './link/backoff.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
 import { abortMessage, approvalResponse, conversationMessagesList, createMessage, sync } from './protocol/outgoing.ts';
@@ -52,7 +52,8 @@ export function createConnection(
   onEvent: (event: AgentEvent | ConnectionEvent) => void,
 ): AgentConnection {
   const { route, dial, clock, random, log } = parts;
-  const { mode } = options;
+  const { mode, binding = null } = options;
+  const wanted = { mode, workingDirectory: binding?.workingDirectory ?? null };
   let stage: Stage = { name: 'connecting', session: null };
   let runtime: StoredRuntime | null = options.runtime;
   let machine: RuntimeMachine | null = null;
@@ -78,7 +79,7 @@ export function createConnection(
     stage = mine;
     let gone = false;
     try {
-      const plan = await route.plan(runtime);
+      const plan = await route.plan(runtime, binding);
       if (stage !== mine) return;
       const machine = remember(plan);
       const opened = Promise.withResolvers<void>();
@@ -108,9 +109,9 @@ export function createConnection(
       );
       mine.session = session;
       await opened.promise;
-      const started = await startRuntime(session, route, plan, mode);
+      const started = await startRuntime(session, route, plan, wanted);
       runtime = { ...started, deviceId: plan.deviceId };
-      await confirmMode(session, runtime, mode);
+      await confirmState(session, runtime, wanted);
       if (stage !== mine) return;
       if (gone) throw linkLost({ certain: true });
       stage = { name: 'ready', session, since: clock.now(), watch: watch(session) };

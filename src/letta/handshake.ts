@@ -10,7 +10,7 @@ import type { Session } from './session.ts';
 const STARTS_WITHIN_MS = 30_000;
 const SYNCS_WITHIN_MS = 10_000;
 const REPLAYS_WITHIN_MS = 5_000;
-const CHANGES_MODE_WITHIN_MS = 5_000;
+const CHANGES_STATE_WITHIN_MS = 5_000;
 
 /**
  * Starts the runtime over a fresh link, or syncs it where the device does not know `runtime_start`.
@@ -20,22 +20,40 @@ export async function startRuntime(
   session: Session,
   route: Route,
   plan: Plan,
-  mode: PermissionMode,
+  wanted: WantedState,
 ): Promise<RuntimeRef> {
-  return (await start(session, route, plan, mode)) ?? (await driveBySync(session, route, plan));
+  return (await start(session, route, plan, wanted)) ?? (await driveBySync(session, route, plan));
+}
+
+/** How the runtime must be before it gets input. */
+export interface WantedState {
+  mode: PermissionMode;
+  /** An absolute path; `null`: the conversation's own. */
+  workingDirectory: string | null;
 }
 
 /**
- * Resolves when the state was replayed and the permission mode is the one asked for, as the device itself says: only
- * then may input be sent. Rejects with `mode_not_confirmed` otherwise.
+ * Resolves when the state was replayed, and permission mode and working directory are those asked for, as the device
+ * itself says: only then may input be sent. Rejects with `mode_not_confirmed` or `directory_not_confirmed` otherwise.
  */
-export async function confirmMode(session: Session, runtime: RuntimeRef, mode: PermissionMode): Promise<void> {
+export async function confirmState(session: Session, runtime: RuntimeRef, wanted: WantedState): Promise<void> {
+  const { mode, workingDirectory } = wanted;
   // On the relay the response can overtake the replay (PROTOCOL.md 3.3).
   const told = await session.until((now) => now.loop !== null && now.mode !== null, REPLAYS_WITHIN_MS);
   if (!told) throw deviceSilent('the device did not replay its state');
-  if (session.snapshot().mode === mode) return;
-  session.send(changeDeviceState(runtime, { mode }));
-  if (await session.until((now) => now.mode === mode, CHANGES_MODE_WITHIN_MS)) return;
+  const inPlace = (now: { workingDirectory: string | null }) =>
+    workingDirectory === null || samePath(now.workingDirectory ?? '', workingDirectory);
+  const before = session.snapshot();
+  if (before.mode === mode && inPlace(before)) return;
+  const change = { mode, ...(workingDirectory !== null && { cwd: workingDirectory }) };
+  session.send(changeDeviceState(runtime, change));
+  if (await session.until((now) => now.mode === mode && inPlace(now), CHANGES_STATE_WITHIN_MS)) return;
+  // Of a directory that does not exist the device says nothing and works somewhere else (seen with 0.32.18).
+  if (session.snapshot().mode === mode) {
+    throw new BridgeError('directory_not_confirmed', 'the device does not work in the directory asked for', {
+      notice: 'The directory that this channel is bound to is not there on the Letta device, so nothing is sent to it.',
+    });
+  }
   throw new BridgeError('mode_not_confirmed', `asked for ${mode}, the device runs ${session.snapshot().mode}`, {
     notice: `The Letta device does not confirm the permission mode ${mode}, so nothing is sent to it.`,
     retry: true,
@@ -43,7 +61,12 @@ export async function confirmMode(session: Session, runtime: RuntimeRef, mode: P
 }
 
 /** `null` when the device does not answer and may be driven by `sync`. */
-async function start(session: Session, route: Route, plan: Plan, mode: PermissionMode): Promise<RuntimeRef | null> {
+async function start(
+  session: Session,
+  route: Route,
+  plan: Plan,
+  { mode, workingDirectory }: WantedState,
+): Promise<RuntimeRef | null> {
   const { agentId, conversationId } = plan;
   const answer = await session.ask(
     'runtime_start_response',
@@ -53,6 +76,7 @@ async function start(session: Session, route: Route, plan: Plan, mode: Permissio
         agent: { id: agentId },
         conversation: conversationId === null ? { create: {} } : { id: conversationId },
         mode,
+        ...(workingDirectory !== null && { cwd: workingDirectory }),
         waitForReplay: true,
         clientInfo: { name: 'letta_slack_bridge', title: 'Slack bridge' },
       }),
@@ -101,4 +125,8 @@ function deviceSilent(why: string): BridgeError {
     retry: true,
     cause: linkLost({ certain: false }),
   });
+}
+
+function samePath(a: string, b: string): boolean {
+  return a.replace(/(.)[\\/]+$/, '$1') === b.replace(/(.)[\\/]+$/, '$1');
 }

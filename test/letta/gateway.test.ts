@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent, ConnectionEvent } from '../../src/bridge/agent-event.ts';
-import type { Choices } from '../../src/bridge/ports.ts';
+import type { Binding } from '../../src/bridge/policy.ts';
+import type { Choices, ConnectOptions } from '../../src/bridge/ports.ts';
 import { createGateway, type LettaTarget } from '../../src/letta/gateway.ts';
 import { createFakeClock } from '../support/clock.ts';
 import { createFakeHttp } from '../support/http.ts';
@@ -49,6 +50,8 @@ function setUp(target: LettaTarget, { agentId = null as string | null, kept = {}
       letta.conversations.push(id);
       return { status: 200, body: { id, agent_id: searchParams.get('agent_id') } };
     }
+    const conversation = letta.conversations.find((id) => pathname === `/v1/conversations/${id}`);
+    if (conversation) return { status: 200, body: { id: conversation } };
     return { status: 404, body: {} };
   });
   fake.onDial = (lane: FakeLane) => lane.open();
@@ -67,13 +70,76 @@ function setUp(target: LettaTarget, { agentId = null as string | null, kept = {}
     log,
   });
   const told: (AgentEvent | ConnectionEvent)[] = [];
-  const connect = (runtime: Parameters<typeof gateway.connect>[0]['runtime'] = null) =>
-    gateway.connect({ runtime, mode: 'standard' }, (event) => void told.push(event));
+  const connect = (runtime: ConnectOptions['runtime'] = null, bound: Partial<Binding> = {}) => {
+    const binding = { agentId: null, device: null, workingDirectory: null, ...bound };
+    return gateway.connect({ runtime, mode: 'standard', binding }, (event) => void told.push(event));
+  };
   const ready = () => told.flatMap((event) => (event.type === 'ready' ? [event.runtime] : []));
   const unavailable = () => told.findLast((event) => event.type === 'unavailable');
   const sent = (type: string) => letta.received.filter((frame) => frame.type === type);
   return { clock, log, letta, fake, http, stored, devices, connect, ready, unavailable, sent, told };
 }
+
+describe('a place that is bound', () => {
+  const known = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
+
+  it('holds new conversations with its own agent, and leaves those that it has with theirs', async () => {
+    const { clock, connect, ready, letta, stored } = setUp(appServer, { agentId: 'agent-1' });
+    letta.agents.push({ id: 'agent-2', name: 'Support' });
+    connect(null, { agentId: 'agent-2' });
+    connect(known, { agentId: 'agent-2' });
+    connect();
+    await clock.settle();
+    expect(ready().map(({ agentId }) => agentId)).toEqual(['agent-2', 'agent-1', 'agent-1']);
+    expect(stored.size).toBe(0);
+  });
+
+  it('uses its own device in the cloud, and the one that a conversation is on for that', async () => {
+    const { clock, connect, ready, devices } = setUp(cloud, { agentId: 'agent-1' });
+    devices.push({ deviceId: 'device-2', connectionName: 'lab', connectionId: 'conn-2' });
+    connect(null, { device: 'lab' });
+    await clock.settle();
+    connect({ ...known, deviceId: 'device-1' }, { device: 'lab' });
+    await clock.settle();
+    expect(ready().map(({ deviceId }) => deviceId)).toEqual(['device-2', 'device-1']);
+  });
+
+  it('says so when there is no such agent', async () => {
+    const { clock, connect, unavailable } = setUp(appServer, { agentId: 'agent-1' });
+    connect(null, { agentId: 'agent-9' });
+    await clock.settle();
+    expect(unavailable()).toMatchObject({ code: 'agent_not_found', retryInMs: null });
+  });
+
+  it.each([
+    ['app-server', appServer],
+    ['cloud', cloud],
+  ] as const)('works in its directory, in conversations old and new (%s)', async (_, target) => {
+    const { clock, connect, told } = setUp(target, { agentId: 'agent-1' });
+    connect(null, { workingDirectory: '/srv/support' });
+    await clock.settle();
+    connect({ ...known, deviceId: target === cloud ? 'device-1' : null }, { workingDirectory: '/project' });
+    await clock.settle();
+    const directories = told.flatMap((event) => (event.type === 'ready' ? [event.workingDirectory] : []));
+    expect(directories).toEqual(['/srv/support', '/project']);
+  });
+
+  it('sends nothing to a device where its directory is not', async () => {
+    const { clock, connect, ready, unavailable } = setUp(appServer, { agentId: 'agent-1' });
+    connect(null, { workingDirectory: '/nope' });
+    await clock.advance(5_000);
+    expect(unavailable()).toMatchObject({ code: 'directory_not_confirmed', retryInMs: null });
+    expect(ready()).toEqual([]);
+  });
+
+  it('works in its directory on a device that is driven by sync', async () => {
+    const { clock, connect, letta, told } = setUp(cloud, { agentId: 'agent-1' });
+    letta.deaf.add('runtime_start');
+    connect(null, { workingDirectory: '/srv/support' });
+    await clock.advance(5_000);
+    expect(told.find((event) => event.type === 'ready')).toMatchObject({ workingDirectory: '/srv/support' });
+  });
+});
 
 describe('which agent', () => {
   it('is the configured one, without asking', async () => {

@@ -7,6 +7,8 @@ export interface FakeLetta {
   models: string[];
   conversations: string[];
   mode: string;
+  /** What is on its disk; of other directories it takes no notice (seen with 0.32.18). */
+  folders: string[];
   status: 'WAITING_ON_INPUT' | 'PROCESSING_API_RESPONSE' | 'WAITING_ON_APPROVAL';
   /** Request ids of approvals that wait. */
   pending: string[];
@@ -31,6 +33,10 @@ export function createFakeLetta(): FakeLetta {
   let deltas = 0;
   let runtime: { agent_id: string; conversation_id: string } = { agent_id: '', conversation_id: '' };
   const history: Frame[] = [];
+  let folder = '/project';
+  const goTo = (cwd: unknown) => {
+    if (letta.folders.includes(String(cwd))) folder = String(cwd);
+  };
 
   const event = (type: string, rest: Frame): Frame => {
     events += 1;
@@ -42,7 +48,7 @@ export function createFakeLetta(): FakeLetta {
     event('update_device_status', {
       device_status: {
         current_permission_mode: letta.mode,
-        current_working_directory: '/project',
+        current_working_directory: folder,
         pending_control_requests: letta.pending.map((id) => ({ request_id: id, request: request() })),
       },
     });
@@ -92,6 +98,7 @@ export function createFakeLetta(): FakeLetta {
       conversation_id: typeof conversation_id === 'string' ? conversation_id : String(letta.conversations.at(-1)),
     };
     if (letta.obeysMode) letta.mode = String(frame.mode);
+    goTo(frame.cwd);
     return [...replay(), { type: 'runtime_start_response', request_id, success: true, runtime }];
   };
 
@@ -135,6 +142,7 @@ export function createFakeLetta(): FakeLetta {
     models: ['lmstudio/one', 'lmstudio/two'],
     conversations: ['conv-1'],
     mode: 'unrestricted',
+    folders: ['/project', '/srv/support'],
     status: 'WAITING_ON_INPUT',
     pending: [],
     deaf: new Set(),
@@ -155,6 +163,7 @@ export function createFakeLetta(): FakeLetta {
           return [...replay(), { type: 'sync_response', request_id, runtime, success: true }];
         case 'change_device_state':
           if (letta.obeysMode) letta.mode = String((frame.payload as Frame).mode);
+          goTo((frame.payload as Frame).cwd);
           return [device()];
         case 'input': {
           const payload = frame.payload as Frame;

@@ -66,10 +66,10 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
     ordered: true,
     turnsDie: true,
     syncAfterMs: null,
-    async plan(runtime) {
+    async plan(runtime, binding) {
       return {
         endpoints,
-        agentId: runtime?.agentId ?? (await agent()),
+        agentId: runtime?.agentId ?? binding?.agentId ?? (await agent()),
         conversationId: runtime?.conversationId ?? null,
         deviceId: null,
         deviceName: null,

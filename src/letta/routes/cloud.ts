@@ -39,19 +39,22 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     return deviceId;
   });
 
-  const device = async (known: string | null): Promise<OnlineEnvironment> => {
+  const device = async (known: string | null, named: string | null): Promise<OnlineEnvironment> => {
     if (known !== null) return resolveDevice(api, known, clock.now);
-    if (environment === null) return resolveDevice(api, await onlyDevice(), clock.now);
-    return chooseEnvironment(await api.onlineEnvironments(), environment, clock.now());
+    if (named === null) return resolveDevice(api, await onlyDevice(), clock.now);
+    return chooseEnvironment(await api.onlineEnvironments(), named, clock.now());
   };
 
   return {
     ordered: false,
     turnsDie: false,
     syncAfterMs: SYNC_AFTER_MS,
-    async plan(runtime) {
-      const { deviceId, connectionId, connectionName } = await device(runtime?.deviceId ?? null);
-      const agentId = runtime?.agentId ?? (await agent());
+    async plan(runtime, binding) {
+      const { deviceId, connectionId, connectionName } = await device(
+        runtime?.deviceId ?? null,
+        binding?.device ?? environment,
+      );
+      const agentId = runtime?.agentId ?? binding?.agentId ?? (await agent());
       const conversationId = runtime?.conversationId ?? (await api.createConversation(agentId));
       return {
         endpoints: cloudLanes(address, { connectionId, agentId, conversationId }),

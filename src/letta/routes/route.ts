@@ -1,4 +1,5 @@
 import type { StoredRuntime } from '../../bridge/agent-event.ts';
+import type { Binding } from '../../bridge/policy.ts';
 import type { BridgeError } from '../../errors.ts';
 import type { LaneEndpoint, LaneLoss } from '../link/lane.ts';
 
@@ -20,8 +21,11 @@ export interface Route {
   readonly turnsDie: boolean;
   /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
   readonly syncAfterMs: number | null;
-  /** Rejects with a BridgeError when there is nowhere to dial; `retry` says whether trying again may help. */
-  plan(runtime: StoredRuntime | null): Promise<Plan>;
+  /**
+   * `binding`: where a new conversation is held; a runtime that is known stays with its agent and device.
+   * Rejects with a BridgeError when there is nowhere to dial; `retry` says whether trying again may help.
+   */
+  plan(runtime: StoredRuntime | null, binding: Binding | null): Promise<Plan>;
   /** What it means for people that a link could not be opened. */
   unreachable(loss: LaneLoss): BridgeError;
   /** Newest first, without the link; `null` where there is no other way, or no such conversation. */

@@ -209,9 +209,10 @@ export class Conversation {
     this.mode = mode;
   }
 
+  /** A whole path that is not there leaves the folder as it is, without a word (seen with 0.32.18). */
   setFolder(cwd: string): void {
+    if (cwd.startsWith('/') && !this.#world.machine.isFolder(cwd.replace(/(.)\/+$/, '$1'))) return;
     this.cwd = cwd;
-    this.#world.machine.makeFolder(cwd);
   }
 
   /** `change_device_state`: idle, the loop flickers; in a turn it only repeats its state (trace 24). */

@@ -75,7 +75,11 @@ const CASES: readonly Case[] = [
   { trace: '23-sync', hideWords: true, scale: 0.3 },
   {
     trace: '24-change-mode',
-    files: files('allowed.txt', 'both.txt', 'changed.txt', 'made-dir', 'one.txt', 'poem.txt', 'q.txt', 'three.txt'),
+    files: {
+      ...files('allowed.txt', 'both.txt', 'changed.txt', 'made-dir', 'one.txt', 'poem.txt', 'q.txt', 'three.txt'),
+      // Where it changes to.
+      '/home/user/tmp/notes.txt': '',
+    },
   },
   { trace: '24b-mode-omitted' },
   { trace: '25-image' },
