@@ -1,37 +1,43 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { play } from '../../src/sandbox/player.ts';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { parseScene } from '../../src/sandbox/scene.ts';
 
-it('an answer beyond MAX_MESSAGES ends in a file that Slack takes, below its first message', {
-  timeout: 120_000,
-}, async () => {
-  const text = Array.from({ length: 2_500 }, (_, index) => `word${index + 1}`).join(' ');
-  const sandbox = await startSandbox({
-    port: 0,
-    limits: 'on',
-    env: { MAX_MESSAGES: '1' },
-    pace: 2,
-    log: () => {},
-    letta: 'app-server',
-  });
+const words = Array.from({ length: 1_000 }, (_, index) => `word${index + 1}`);
+
+/** Plays steps on the strict small Slack; what the thread looks like at the end. */
+async function story(steps: object[], env: Record<string, string> = {}) {
+  const sandbox = await startSandbox({ port: 0, limits: 'on', env, pace: 2, log: () => {}, letta: 'app-server' });
   try {
-    const { failures, threads } = await play(
-      sandbox,
-      parseScene(
-        JSON.stringify({
-          name: 'Long answer',
-          steps: [
-            { say: `@agent say: ${text.slice(0, 9_900)}` },
-            { expect: ['in the file below: answer.md', '(file: answer.md'], within: 60 },
-          ],
-        }),
-      ),
-    );
+    const { failures, threads } = await play(sandbox, parseScene(JSON.stringify({ name: 'Long answer', steps })));
     expect(failures).toEqual([]);
-    expect(threads[0]?.transcript).toContain('word1 word2');
-    expect(threads[0]?.transcript).toMatch(/\(file: answer\.md, \d{4,5} bytes\)/);
+    return threads[0]?.transcript ?? '';
   } finally {
     await sandbox.close();
   }
+}
+
+describe.concurrent('a long answer', () => {
+  it('ends in a file that Slack takes, below its first message, beyond MAX_MESSAGES', {
+    timeout: 120_000,
+  }, async () => {
+    const text = Array.from({ length: 1_150 }, (_, index) => `longer${index + 1}`).join(' ');
+    const transcript = await story(
+      [{ say: `@agent say: ${text}` }, { expect: ['in the file below: answer.md', '(file: answer.md'], within: 60 }],
+      { MAX_MESSAGES: '1' },
+    );
+    expect(transcript).toContain('longer1 longer2');
+    expect(transcript).toContain(`(file: answer.md, ${text.length} bytes)`);
+  });
+
+  it('arrives whole, in simpler forms, when Slack refuses its blocks', { timeout: 120_000 }, async () => {
+    const transcript = await story([
+      { slack: { method: 'chat.postMessage', kind: 'ok_false', error: 'invalid_blocks', times: 1 } },
+      { slack: { method: 'chat.update', kind: 'ok_false', error: 'msg_blocks_too_long', times: 2 } },
+      { say: '@agent say 1000 words' },
+      { expect: 'word999 word1000', within: 60 },
+      { gone: 'Stop', within: 60 },
+    ]);
+    expect(transcript.match(/word\d+/g)).toEqual(words);
+  });
 });
