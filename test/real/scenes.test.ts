@@ -11,6 +11,8 @@ const scenes = {
     'approvals',
     'write-diff',
     'question',
+    'details',
+    'long-turn',
     'stop',
     'two-threads',
     'queue',
