@@ -17,7 +17,9 @@ async function told(bridge: Middle): Promise<string | undefined> {
   bridge.connection.say('Done.');
   bridge.connection.end();
   await bridge.clock.settle();
-  return bridge.surface.last.ending?.notify;
+  const { ending } = bridge.surface.views.findLast((view) => view.ending) ?? {};
+  if (!ending) throw new Error('the turn has not ended');
+  return ending.notify;
 }
 
 async function click(bridge: Middle, name: 'approve' | 'stop', token: string | undefined, user = 'U01ALICE') {
@@ -59,10 +61,7 @@ describe('the end of a turn', () => {
     const patient = await begun();
     await patient.write('and then this');
     await patient.clock.advance(10 * MINUTE);
-    patient.connection.say('Done.');
-    patient.connection.end();
-    await patient.clock.settle();
-    expect(patient.surface.views.findLast((view) => view.ending)?.ending?.notify).toBe('U01ALICE');
+    expect(await told(patient)).toBe('U01ALICE');
   });
 
   it('tells the one who asked when somebody else stopped it, not when they did themselves', async () => {
@@ -91,12 +90,16 @@ describe('the end of a turn', () => {
     expect(bridge.surface.last.ending?.notify).toBeUndefined();
   });
 
-  it('tells as it was decided when the bridge died before Slack had it all', async () => {
+  it.each([
+    [3, 'U01ALICE'],
+    [1, undefined],
+  ])('of %i minutes tells as it was decided, when the bridge died before Slack had it all', async (minutes, who) => {
     const bridge = await begun();
-    await bridge.clock.advance(3 * MINUTE);
+    await bridge.clock.advance(minutes * MINUTE);
     bridge.surface.gate = new Promise(() => undefined);
-    expect(await told(bridge)).toBe('U01ALICE');
+    expect(await told(bridge)).toBe(who);
     bridge.surface.gate = null;
+    await bridge.clock.advance(20 * MINUTE);
     await bridge.restart();
     const clientMessageId = bridge.record().turn?.clientMessageId ?? null;
     bridge.connection.past = [
@@ -105,7 +108,8 @@ describe('the end of a turn', () => {
     ];
     bridge.connection.ready();
     await bridge.clock.settle();
-    expect(bridge.surface.last.ending?.notify).toBe('U01ALICE');
+    expect(bridge.surface.last.ending).toMatchObject({ outcome: 'done' });
+    expect(bridge.surface.last.ending?.notify).toBe(who);
     expect(bridge.record().turn).toBeNull();
   });
 });

@@ -440,6 +440,23 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await again.threads.byToken('offer1')).toBe(KEY);
       });
 
+      it('leave room for buttons that show what turns did: their tokens come and go with the record', async () => {
+        const { threads, restart } = setUp();
+        const ref = (n: number) => ({
+          token: makeToken(`details${n}`),
+          turn: makeTurnId(`t${n}`),
+          at: 1_700_000_000_000,
+        });
+        await threads.update(KEY, () => threadRecord(KEY, { details: [ref(1), ref(2)] }));
+        const again = restart();
+        expect((await again.threads.load(KEY))?.details).toEqual([ref(1), ref(2)]);
+        expect(await again.threads.byToken('details1')).toBe(KEY);
+        expect(await again.threads.active()).toEqual([]);
+        await again.threads.update(KEY, (record) => record && { ...record, details: [ref(2)] });
+        expect(await again.threads.byToken('details1')).toBeNull();
+        expect(await again.threads.byToken('details2')).toBe(KEY);
+      });
+
       it('that Slack does not show yet make it active', async () => {
         const { threads } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { offers: [offerOf(1, { display: 'begun' })] }));
