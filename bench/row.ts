@@ -1,15 +1,22 @@
-/** One figure of a benchmark. `met` says whether `value` is at most `target`. */
+/** One figure of a benchmark; `target` and `met` (whether `value` is at most `target`) only where a target is set. */
 export interface Row {
   id: string;
   value: number;
-  unit: 'ms' | 'x';
-  target: number;
-  met: boolean;
+  unit: 'ms' | 'x' | 'calls' | 'bytes' | 'µs' | 'kB' | 'MB' | '%';
+  target?: number;
+  met?: boolean;
 }
 
-export function row(id: string, value: number, unit: Row['unit'], target: number): Row {
-  const rounded = Math.round(value * 100) / 100;
-  return { id, value: rounded, unit, target, met: rounded <= target };
+export function row(id: string, value: number, unit: Row['unit'], target?: number): Row {
+  const rounded = round(value);
+  if (target === undefined) return { id, value: rounded, unit };
+  const most = round(target);
+  return { id, value: rounded, unit, target: most, met: rounded <= most };
+}
+
+/** Two digits behind the point are more than any of these figures can be repeated with. */
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
 }
 
 /** @param share 0.5 for the median, 0.99 for the 99th percentile. */
@@ -22,13 +29,28 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The rows of repeated runs as one list: each figure's median, its target's too. Every run must have the same rows. */
+export function medianRows(runs: readonly (readonly Row[])[]): Row[] {
+  const [first = []] = runs;
+  return first.map(({ id, unit, target }) => {
+    const same = runs.flatMap((rows) => rows.filter((other) => other.id === id));
+    const targets = same.flatMap((other) => other.target ?? []);
+    const value = median(same.map((other) => other.value));
+    return row(id, value, unit, target === undefined ? undefined : median(targets));
+  });
+}
+
 /** A table for people. */
 export function table(rows: readonly Row[]): string {
   const cells = rows.map(({ id, value, unit, target, met }) => [
     id,
     `${value} ${unit}`,
-    `≤ ${target} ${unit}`,
-    met ? 'met' : 'MISSED',
+    target === undefined ? '' : `≤ ${target} ${unit}`,
+    met === undefined ? '' : met ? 'met' : 'MISSED',
   ]);
   const all = [['figure', 'value', 'target', ''], ...cells];
   const width = (at: number) => Math.max(...all.map((line) => line[at]?.length ?? 0));

@@ -4,8 +4,8 @@ import { systemClock, systemRandom } from '../src/clock.ts';
 import { loadConfig } from '../src/config.ts';
 import { createLog } from '../src/ops/log.ts';
 import { noMetrics } from '../src/ops/metrics.ts';
-import { startScriptedLetta } from '../src/sandbox/letta/server.ts';
-import { type SmallSlack, startSlack } from '../src/sandbox/slack/server.ts';
+import { type ScriptedLettaOptions, startScriptedLetta } from '../src/sandbox/letta/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../src/sandbox/slack/server.ts';
 
 export interface BenchWorld {
   slack: SmallSlack;
@@ -21,13 +21,35 @@ const NO_TIME = { latency: 0, word: 0, tool: 0, pump: 0, settle: 0, subagent: 0,
 /** A small Slack without rate limits and a scripted Letta that answers at once, on loopback. */
 export async function startWorld(database: string): Promise<BenchWorld> {
   const slack = await startSlack({ limits: 'off' });
-  const letta = await startScriptedLetta({ surface: 'app-server', token: TOKEN, timings: NO_TIME });
+  const { startBridge, close } = await startBridgeSide(slack, database);
+  return {
+    slack,
+    startBridge,
+    async close() {
+      await slack.close();
+      await close();
+    },
+  };
+}
+
+/** The scripted Letta and what it takes to start the bridge between it and that Slack. */
+export async function startBridgeSide(
+  slack: SmallSlack,
+  database: string,
+  { onFrame, channels = [] }: Pick<ScriptedLettaOptions, 'onFrame'> & Pick<SlackOptions, 'channels'> = {},
+): Promise<Omit<BenchWorld, 'slack'>> {
+  const letta = await startScriptedLetta({
+    surface: 'app-server',
+    token: TOKEN,
+    timings: NO_TIME,
+    ...(onFrame && { onFrame }),
+  });
   const config = loadConfig({
     SLACK_API_URL: slack.url,
     SLACK_BOT_TOKEN: slack.tokens.bot,
     SLACK_APP_TOKEN: slack.tokens.app,
     SLACK_ALLOWED_USERS: 'members',
-    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    SLACK_ALLOWED_CHANNELS: ['C01GEN', 'C02ENG', 'dm', ...channels].join(','),
     LETTA_APP_SERVER_URL: letta.url,
     LETTA_APP_SERVER_TOKEN: TOKEN,
     STORE: `sqlite://${database}`,
@@ -35,12 +57,8 @@ export async function startWorld(database: string): Promise<BenchWorld> {
   const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });
   const world = { clock: systemClock, random: systemRandom, log, metrics: noMetrics };
   return {
-    slack,
     startBridge: () => startApp(config, world, new AbortController().signal),
-    async close() {
-      await slack.close();
-      await letta.close();
-    },
+    close: () => letta.close(),
   };
 }
 

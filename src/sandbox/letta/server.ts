@@ -6,7 +6,7 @@ import { control, isControl } from './control.ts';
 import { type Fault, Faults } from './faults.ts';
 import type { LogEntry } from './frame-log.ts';
 import { createHosted } from './hosted.ts';
-import { Sockets } from './sockets.ts';
+import { type OnFrame, Sockets } from './sockets.ts';
 import { type Json, RECORDED_TIMINGS, type Timings } from './types.ts';
 import { World } from './world.ts';
 
@@ -26,6 +26,8 @@ export interface ScriptedLettaOptions {
   readonly redeliverMs?: number;
   /** Hosted only: how long clients stay connected while the device is away. */
   readonly graceMs?: number;
+  /** Told of each frame that comes in or goes out, at that moment; for measuring. */
+  readonly onFrame?: OnFrame;
 }
 
 export interface ScriptedLettaSeed {
@@ -75,7 +77,7 @@ function start(options: ScriptedLettaOptions): Running {
   const world = new World(timings, hosted ? 'relay' : 'app-server', name, seed);
   for (const [path, content] of Object.entries(seed.files ?? {})) world.machine.write(path, content);
   const agents = new Agents(world, seed.agents ?? [DEFAULT_AGENT]);
-  const sockets = new Sockets();
+  const sockets = new Sockets(options.onFrame);
   const faults = new Faults((fault) => surface.strike(fault));
   const parts: SurfaceParts = { agents, sockets, faults, token: options.token ?? null };
   const surface: Surface = hosted

@@ -23,6 +23,8 @@ export interface PeerHandlers {
   readonly onClose: () => void;
 }
 
+export type OnFrame = (dir: 'in' | 'out', frame: unknown) => void;
+
 /** The WebSocket side of a server: upgrades, frames as JSON, the ping that a silent client does not survive, freezing. */
 export class Sockets {
   readonly log = new FrameLog();
@@ -32,6 +34,11 @@ export class Sockets {
   #held: (() => void)[] = [];
   #thaw: NodeJS.Timeout | undefined;
   #numbers = 0;
+  readonly #onFrame: OnFrame | undefined;
+
+  constructor(onFrame?: OnFrame) {
+    this.#onFrame = onFrame;
+  }
 
   get count(): number {
     return this.#peers.size;
@@ -72,6 +79,7 @@ export class Sockets {
     ws.on('message', (data) => {
       const frame = parse(String(data));
       this.log.add('in', number, frame);
+      this.#onFrame?.('in', frame);
       this.#whenAwake(() => handlers.onFrame(frame));
     });
     ws.on('error', () => {});
@@ -86,6 +94,7 @@ export class Sockets {
   #send(ws: WebSocket, number: number, frame: Json): void {
     if (ws.readyState !== ws.OPEN) return;
     this.log.add('out', number, frame);
+    this.#onFrame?.('out', frame);
     ws.send(JSON.stringify(frame));
   }
 

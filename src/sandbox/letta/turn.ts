@@ -224,12 +224,18 @@ export class Turn {
       }
       if (act.kind !== 'say') continue;
       const textId = reasoning === undefined ? id : `${id}:assistant:1`;
-      for (const token of tokens(act.text)) {
+      // By the clock, not by the sum of the pauses: a slow answer is as long as it says, however late each timer is.
+      const begun = performance.now();
+      const words = tokens(act.text);
+      for (const [at, token] of words.entries()) {
         spoken = (spoken ?? '') + token;
         this.#partial = { id: textId, text: spoken };
         const content = [{ type: 'text', text: token }];
         this.#modelDelta(textId, { message_type: 'assistant_message', content });
-        await this.#pause(act.ms === null ? this.#world.timings.word : this.#scaled(act.ms));
+        const due = act.ms === null ? null : begun + (at + 1) * this.#scaled(act.ms) - performance.now();
+        // Nothing waits behind the last word of a slow answer: its end is told at once.
+        if (due !== null && at === words.length - 1) break;
+        await this.#pause(due === null ? this.#world.timings.word : Math.max(0, due));
       }
     }
     return { ...(reasoning === undefined ? {} : { reasoning }), ...(spoken === undefined ? {} : { text: spoken }) };

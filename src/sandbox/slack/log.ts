@@ -9,8 +9,12 @@ export interface CallEntry {
   /** HTTP status; 0 when the connection was reset instead. */
   status: number;
   answer: unknown;
-  /** How long the answer took. */
+  /** How long the answer took to be made; less than the caller waited where there is latency. */
   ms: number;
+  /** When it took effect: what it wrote can be read from here on. */
+  effectAt: number;
+  /** Of the request's body. */
+  bytes: number;
   fault?: string;
 }
 

@@ -71,6 +71,8 @@ export class ResponseUrlStore {
       world.log.add(
         {
           type: 'call',
+          effectAt: world.now(),
+          bytes: 0,
           at: world.now(),
           method: 'response_url',
           args: isObject(body) ? body : {},

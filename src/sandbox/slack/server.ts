@@ -10,7 +10,7 @@ import { receiveUpload, serveFile } from './files.ts';
 import { sendJson } from './http.ts';
 import { HttpDelivery } from './http-delivery.ts';
 import { Limits } from './limits.ts';
-import { Log } from './log.ts';
+import { type CallEntry, Log } from './log.ts';
 import { ResponseUrlStore } from './response-urls.ts';
 import { SocketMode } from './socket-mode.ts';
 import { BOT, Workspace } from './state.ts';
@@ -68,6 +68,12 @@ export interface SlackOptions {
   retryDelaysMs?: readonly number[];
   /** Waits before the retries of a click or command; default one at once over a socket, none over HTTP. */
   interactionRetryDelaysMs?: readonly number[];
+  /** ms that a Web API call spends on its way, half before and half after its effect; default 0. */
+  latencyMs?: number;
+  /** Public channels beside the usual ones, with the app and Alice in them. */
+  channels?: readonly string[];
+  /** Told of each Web API call when it has taken effect; for measuring. */
+  onCall?: (call: CallEntry) => void;
   /** Pings of the sockets; default 10,000, at most 30,000. */
   pingIntervalMs?: number;
 }
@@ -115,7 +121,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   const timers = createTimers();
   const { later } = timers;
   const log = new Log();
-  const workspace = new Workspace(now, random);
+  const workspace = new Workspace(now, random, options.channels);
   const delivery = options.delivery ?? 'socket';
   const tokens = options.tokens ?? TOKENS;
   const signingSecret = (delivery === 'socket' ? undefined : delivery.signingSecret) ?? SIGNING_SECRET;
@@ -144,6 +150,8 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     scopes: new Set(options.scopes ?? DEFAULT_SCOPES),
     agent: options.agent ?? false,
     commands: options.commands ?? ['/agent'],
+    latencyMs: options.latencyMs ?? 0,
+    onCall: options.onCall,
     revoked: null,
     origin: '',
     now,

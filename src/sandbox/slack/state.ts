@@ -56,12 +56,14 @@ export class Workspace {
 
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #moreChannels: readonly string[];
   readonly #lastTs = new Map<string, number>();
   #counter = 0;
 
-  constructor(now: () => number, random: () => number) {
+  constructor(now: () => number, random: () => number, moreChannels: readonly string[] = []) {
     this.#now = now;
     this.#random = random;
+    this.#moreChannels = moreChannels;
     this.reset();
   }
 
@@ -88,6 +90,7 @@ export class Workspace {
     this.addChannel('C01GEN', 'general', 'public', [...people, 'U05EXT', BOT.userId]);
     this.addChannel('C02ENG', 'eng', 'private', [...people, BOT.userId]);
     this.addChannel('C03OUT', 'outside', 'public', ['U01ALICE', 'U02BOB', 'U03CARA']);
+    for (const id of this.#moreChannels) this.addChannel(id, id.toLowerCase(), 'public', ['U01ALICE', BOT.userId]);
     this.userGroups.set('S01ONCALL', {
       id: 'S01ONCALL',
       handle: 'oncall',

@@ -1,7 +1,7 @@
 import type { Deliveries } from './delivery.ts';
 import type { Faults } from './faults.ts';
 import type { Limits } from './limits.ts';
-import type { Log } from './log.ts';
+import type { CallEntry, Log } from './log.ts';
 import type { JsonObject } from './model.ts';
 import type { SocketMode } from './socket-mode.ts';
 import type { Workspace } from './state.ts';
@@ -22,6 +22,9 @@ export interface World {
   /** Whether the app is declared as an agent (PLATFORM.md 4.2). */
   readonly agent: boolean;
   readonly commands: readonly string[];
+  /** ms that a call spends on its way, half of it there and half of it back. */
+  readonly latencyMs: number;
+  readonly onCall: ((call: CallEntry) => void) | undefined;
   /** After `tokens_revoked`: every call answers this word. */
   revoked: string | null;
   /** `http://127.0.0.1:PORT` */

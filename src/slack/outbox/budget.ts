@@ -22,21 +22,30 @@ interface Use {
 /** What was sent of late in one workspace. A value: every function gives back a new one. */
 export interface Budget {
   nextId: number;
-  /** By method, and by `<method> live`; oldest first, at most the limit's number of entries each. */
+  /** By method; oldest first, at most the limit's number of entries each. */
   windows: Readonly<Record<string, readonly Use[]>>;
   /** ms since 1970 before which Slack wants no call of that method. */
   blocked: Readonly<Record<string, number>>;
   /** When a channel may get its next post, by channel; forgotten once past. */
   channels: ReadonlyMap<ChannelId, number>;
-  /** When the next live edit would be due if all of them were spread evenly (a virtual clock, GCRA). */
-  livePace: number;
-  /** 1 at full speed; doubled by each 429 of an edit, slowly back. */
-  slowness: number;
+  /** When the next edit would be due if all of them were spread evenly (a virtual clock, GCRA). */
+  editDue: number;
+  /** Edits in a minute: halved by each 429 of an edit, slowly up while none comes. */
+  pace: number;
 }
 
+const EDIT = 'chat.update';
 const WINDOW_MS = 60_000;
-/** Live edits in any 60 s over all threads (PLATFORM.md 1.4). */
-const LIVE_UPDATES = 40;
+/**
+ * Edits that a live one leaves free in any 60 s, for finals and cards. Each of them slows all live text down by a
+ * fiftieth. Finals take their time out of the live edits that follow, so two are enough for twenty threads that end at
+ * random moments: hardly one of them waits for its last edit, and then a second.
+ */
+const RESERVE = 2;
+/** Edits in a minute: what a process begins with, what it comes to while Slack limits nothing, and the least. */
+const PACE = { first: 40, most: 48, least: 5 };
+/** What one live edit without a 429 adds to the pace: a minute or two from half of it to the whole. */
+const SPEED_UP = 0.25;
 /** Calls in any 60 s: the tier's promise (PLATFORM.md 1.2), a little less where nothing is urgent. */
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
@@ -52,31 +61,24 @@ const OTHER_LIMIT = 45;
 /** About one post a second and channel (PLATFORM.md 1.1), a little more apart because arrival times waver. */
 const CHANNEL_GAP_MS = 1_050;
 const PER_CHANNEL = new Set(['chat.postMessage', 'assistant.threads.setStatus']);
-/** Live edits are spread over the minute: a window emptied at once would be followed by silence. */
-const LIVE_GAP_MS = WINDOW_MS / LIVE_UPDATES;
-/** So many may come before their time after a pause. */
-const LIVE_BURST = 3;
-const MAX_SLOWNESS = 8;
-const RECOVERY = 0.97;
+/** So many live edits may come before their time after a pause; else they are spread: a window emptied at once is followed by silence. */
+const BURST = 2;
 
 export const emptyBudget: Budget = {
   nextId: 1,
   windows: {},
   blocked: {},
   channels: new Map(),
-  livePace: 0,
-  slowness: 1,
+  editDue: 0,
+  pace: PACE.first,
 };
 
 /** The earliest time (ms, ≥ `now`) at which this may be sent, as far as is known now. */
 export function whenAllowed(budget: Budget, ask: Ask, now: number): number {
-  let at = Math.max(now, budget.blocked[ask.method] ?? 0, windowAt(budget, ask.method, limitOf(ask.method), now));
+  const limit = limitOf(ask.method) - (isLiveEdit(ask) ? RESERVE : 0);
+  let at = Math.max(now, budget.blocked[ask.method] ?? 0, windowAt(budget, ask.method, limit, now));
   if (PER_CHANNEL.has(ask.method)) at = Math.max(at, budget.channels.get(channelKey(ask)) ?? 0);
-  if (isLiveEdit(ask)) {
-    at = Math.max(at, windowAt(budget, liveKey(ask.method), LIVE_UPDATES, now));
-    at = Math.max(at, budget.livePace - LIVE_BURST * LIVE_GAP_MS);
-  }
-  return at;
+  return isLiveEdit(ask) ? Math.max(at, budget.editDue - BURST * gapMs(budget)) : at;
 }
 
 /** Notes that it is sent now. Give `id` to {@link answered} when the answer is there. */
@@ -88,13 +90,11 @@ export function sent(budget: Budget, ask: Ask, now: number): { budget: Budget; i
     for (const [channel, at] of channels) if (at <= now) channels.delete(channel);
     channels.set(channelKey(ask), now + CHANNEL_GAP_MS);
   }
-  let { livePace, slowness } = budget;
-  if (isLiveEdit(ask)) {
-    windows[liveKey(ask.method)] = [...fresh(budget, liveKey(ask.method), now), { id, until: null }];
-    livePace = Math.max(livePace, now) + LIVE_GAP_MS * slowness;
-    slowness = Math.max(1, slowness * RECOVERY);
-  }
-  return { budget: { ...budget, nextId: id + 1, windows, channels, livePace, slowness }, id };
+  let { editDue, pace } = budget;
+  // A final edit takes its time out of the live ones that follow, so that the window never comes near its end.
+  if (ask.method === EDIT) editDue = Math.max(editDue, now) + gapMs(budget);
+  if (isLiveEdit(ask)) pace = Math.min(PACE.most, pace + SPEED_UP);
+  return { budget: { ...budget, nextId: id + 1, windows, channels, editDue, pace }, id };
 }
 
 /**
@@ -102,15 +102,12 @@ export function sent(budget: Budget, ask: Ask, now: number): { budget: Budget; i
  * somewhere in between, and a window of Slack's must not hold more than ours.
  */
 export function answered(budget: Budget, ask: Ask, id: number, now: number): Budget {
-  const windows = { ...budget.windows };
-  for (const key of [ask.method, liveKey(ask.method)]) {
-    const uses = windows[key];
-    if (!uses?.some((use) => use.id === id)) continue;
-    windows[key] = [...uses.filter((use) => use.id !== id), { id, until: now + WINDOW_MS }].sort(
-      (a, b) => (a.until ?? Number.POSITIVE_INFINITY) - (b.until ?? Number.POSITIVE_INFINITY),
-    );
-  }
-  return { ...budget, windows };
+  const uses = budget.windows[ask.method];
+  if (!uses?.some((use) => use.id === id)) return budget;
+  const kept = [...uses.filter((use) => use.id !== id), { id, until: now + WINDOW_MS }].sort(
+    (a, b) => (a.until ?? Number.POSITIVE_INFINITY) - (b.until ?? Number.POSITIVE_INFINITY),
+  );
+  return { ...budget, windows: { ...budget.windows, [ask.method]: kept } };
 }
 
 /** Notes a 429: nothing of that method before `until`. */
@@ -118,7 +115,7 @@ export function limited(budget: Budget, method: string, until: number): Budget {
   return {
     ...budget,
     blocked: { ...budget.blocked, [method]: Math.max(until, budget.blocked[method] ?? 0) },
-    slowness: method === 'chat.update' ? Math.min(MAX_SLOWNESS, budget.slowness * 2) : budget.slowness,
+    pace: method === EDIT ? Math.max(PACE.least, budget.pace / 2) : budget.pace,
   };
 }
 
@@ -137,6 +134,6 @@ function fresh(budget: Budget, key: string, now: number): readonly Use[] {
 }
 
 const limitOf = (method: string) => LIMITS[method] ?? OTHER_LIMIT;
-const liveKey = (method: string) => `${method} live`;
 const channelKey = (ask: Ask) => `${ask.method} ${ask.channel}`;
-const isLiveEdit = (ask: Ask) => ask.method === 'chat.update' && ask.urgency === 'live';
+const isLiveEdit = (ask: Ask) => ask.method === EDIT && ask.urgency === 'live';
+const gapMs = (budget: Budget) => WINDOW_MS / budget.pace;

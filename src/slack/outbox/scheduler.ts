@@ -102,7 +102,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       if (error instanceof SlackError && error.failure === 'limited') {
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
         budget = limited(budget, method, clock.now() + ms);
-        log.warn({ method, retryAfterMs: error.retryAfterMs, slowness: budget.slowness }, 'slack limits a method');
+        log.warn({ method, retryAfterMs: error.retryAfterMs, pace: budget.pace }, 'slack limits a method');
       }
       throw error;
     } finally {

@@ -1,7 +1,7 @@
 import { ErrorCode, WebClient } from '@slack/web-api';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { SmallSlack } from '../../../src/sandbox/slack/server.ts';
-import { events, silentLogger, slackFor, until } from './support.ts';
+import { call, events, silentLogger, slackFor, until } from './support.ts';
 
 const CHANNEL = 'C01GEN';
 let slack: SmallSlack;
@@ -135,6 +135,20 @@ describe('faults', () => {
     await post('through');
     expect(posts()).toEqual(['through']);
     expect(slack.control.state().ratelimited).toEqual({ 'chat.postMessage': 2 });
+  });
+
+  test('with latency a call takes effect halfway, and whoever measures is told of it then', async () => {
+    const told: { method: string; bytes: number; messages: number; answered: boolean }[] = [];
+    let answered = false;
+    const slow = await slackFor({
+      latencyMs: 40,
+      onCall({ method, bytes }) {
+        told.push({ method, bytes, messages: slow.control.messages('C01GEN').length, answered });
+      },
+    });
+    await call(slow, 'chat.postMessage', { channel: 'C01GEN', text: 'hi' });
+    answered = true;
+    expect(told).toEqual([{ method: 'chat.postMessage', bytes: 32, messages: 1, answered: false }]);
   });
 
   test('a delay waits and then does it; clear takes back what was not used', async () => {

@@ -94,7 +94,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     }
     if (method === 'chat.update') {
       const live = same.filter((call) => call.client === 'live');
-      if (args.client === 'live' && live.length >= 40) complaints.push('more than 40 live edits in 60 s');
+      if (args.client === 'live' && live.length >= 48) complaints.push('more than 48 live edits in 60 s');
     }
     return key;
   }

@@ -113,11 +113,18 @@ export async function serveWebApi(
   const raw = await parseArguments(request, url, body);
   const log = (status: number, result: unknown, fault?: CallFault) => {
     const ms = Math.round(performance.now() - started);
-    const entry = { type: 'call' as const, at, method: name, args: redact(raw ?? {}), status, answer: result, ms };
-    world.log.add(fault ? { ...entry, fault: fault.kind } : entry, body.length + 2_000);
+    const effectAt = world.now();
+    const call = { type: 'call' as const, at, method: name, args: redact(raw ?? {}), effectAt, bytes: body.length };
+    const entry = { ...call, status, answer: result, ms };
+    const logged = world.log.add(fault ? { ...entry, fault: fault.kind } : entry, body.length + 2_000);
+    world.onCall?.(logged);
   };
-  const send = ({ status, body: result, headers }: Answer, fault?: CallFault) => {
+  const underway = async () => {
+    if (world.latencyMs > 0) await new Promise<void>((done) => world.later(world.latencyMs / 2, done));
+  };
+  const send = async ({ status, body: result, headers }: Answer, fault?: CallFault) => {
     log(status, result, fault);
+    await underway();
     if (response.destroyed) return;
     const json = typeof result !== 'string';
     response.writeHead(status, {
@@ -131,6 +138,7 @@ export async function serveWebApi(
     request.socket.destroy();
   };
 
+  await underway();
   const fault = world.faults.take(name);
   if (fault?.kind === 'reset_before') return reset(null, fault);
   if (fault?.kind === 'delay') await new Promise<void>((done) => world.later(fault.ms ?? 1000, done));
@@ -142,5 +150,5 @@ export async function serveWebApi(
   const token = bearer ?? (typeof raw.token === 'string' ? raw.token : undefined);
   const result = answer(world, name, raw, token);
   if (fault?.kind === 'reset_after') return reset(result.body, fault);
-  send(result, fault ?? undefined);
+  return send(result, fault ?? undefined);
 }

@@ -1,0 +1,138 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type WebSocket, WebSocketServer } from 'ws';
+
+/*
+ * A device behind the hosted relay that says nothing but text, as fast and as evenly as it is told: the other side of
+ * the frame benchmarks, in a process of its own so that its work is not counted. It prints its port. With `?floor` in
+ * the path a socket gets the same frames without asking for them.
+ * Usage: producer.ts DELTAS_PER_SECOND
+ */
+
+const TICK_MS = 5;
+
+interface Client {
+  socket: WebSocket;
+  runtime: { agent_id: string; conversation_id: string };
+  seq: number;
+  deltas: number;
+  runId: string | null;
+}
+
+const perSecond = Number(process.argv[2]);
+const clients: Client[] = [];
+let runs = 0;
+
+function send(client: Client, type: string, body: object): void {
+  client.seq += 1;
+  const { seq, runtime } = client;
+  const now = new Date().toISOString();
+  // Fields and their order as recorded from the real relay.
+  const idempotency_key = `${type}:${seq}:0d6048bf-a863-4b94-80b6-22840830a0c4`;
+  const frame = { type, ...body, runtime, event_seq: seq, emitted_at: now, idempotency_key, seq };
+  client.socket.send(JSON.stringify(frame));
+}
+
+function sendDelta(client: Client): void {
+  client.deltas += 1;
+  const { agent_id, conversation_id } = client.runtime;
+  send(client, 'stream_delta', {
+    delta: {
+      id: 'ui-msg-273',
+      date: '2026-11-22T20:08:35.756Z',
+      agent_id,
+      conversation_id,
+      message_type: 'assistant_message',
+      content: [{ type: 'text', text: ` word${client.deltas}` }],
+      run_id: client.runId,
+      seq_id: client.deltas,
+      type: 'message',
+    },
+  });
+}
+
+function loop(client: Client, status: string, clientMessageId: string | null): void {
+  const { runId } = client;
+  const active_run_ids = runId === null ? [] : [runId];
+  const client_message_ids_by_run_id = runId === null || clientMessageId === null ? {} : { [runId]: [clientMessageId] };
+  send(client, 'update_loop_status', { loop_status: { status, active_run_ids, client_message_ids_by_run_id } });
+}
+
+function begin(client: Client, clientMessageId: string | null): void {
+  runs += 1;
+  client.runId = `run-${runs}`;
+  loop(client, 'PROCESSING_API_RESPONSE', clientMessageId);
+}
+
+function end(client: Client): void {
+  const { runId } = client;
+  const delta = { message_type: 'stop_reason', stop_reason: 'end_turn', run_id: runId, seq_id: client.deltas + 1 };
+  send(client, 'stream_delta', { delta });
+  client.runId = null;
+  send(client, 'turn_finished', { turn_id: `turn-${runId}`, stop_reason: 'end_turn', run_id: runId });
+  loop(client, 'WAITING_ON_INPUT', null);
+}
+
+function hear(client: Client, text: string): void {
+  const { type, request_id, ...frame } = JSON.parse(text);
+  if (type === 'ack') return;
+  const { runtime } = client;
+  const reply = (body: object) => client.socket.send(JSON.stringify({ ...body, request_id, success: true, runtime }));
+  if (type === 'runtime_start') {
+    const device_status = {
+      current_permission_mode: frame.mode,
+      current_working_directory: '/home/user',
+      pending_control_requests: [],
+      background_processes: [],
+    };
+    send(client, 'update_device_status', { device_status });
+    loop(client, 'WAITING_ON_INPUT', null);
+    reply({ type: 'runtime_start_response', created: { agent: false, conversation: false } });
+  } else if (type === 'input') {
+    reply({ type: 'input_accepted', accepted: true, disposition: 'started' });
+    begin(client, /"client_message_id":"([^"]+)"/.exec(text)?.[1] ?? null);
+  } else if (type === 'sync') {
+    reply({ type: 'sync_response' });
+  } else if (type === 'ping') {
+    client.socket.send('{"type":"pong"}');
+  } else if (type === 'conversation_messages_list') {
+    reply({ type: 'conversation_messages_list_response', messages: [] });
+  }
+}
+
+/** Each socket gets its deltas evenly, and all of them get theirs spread over time, whatever a late timer does. */
+let last = performance.now();
+let owed = 0;
+let turn = 0;
+setInterval(() => {
+  const now = performance.now();
+  const writing = clients.filter(({ runId }) => runId !== null);
+  owed = Math.min(owed + ((now - last) / 1000) * perSecond * writing.length, writing.length * 5);
+  last = now;
+  for (; owed >= 1 && writing.length > 0; owed -= 1) {
+    turn += 1;
+    const client = writing[turn % writing.length];
+    if (client) sendDelta(client);
+  }
+}, TICK_MS);
+
+const server = createServer((request, response) => {
+  if (request.url === '/end') for (const client of clients) if (client.runId !== null) end(client);
+  response.end();
+});
+const sockets = new WebSocketServer({ server });
+sockets.on('connection', (socket, request) => {
+  const { searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1');
+  const runtime = {
+    agent_id: searchParams.get('agentId') ?? 'agent-1',
+    conversation_id: searchParams.get('conversationId') ?? 'conv-1',
+  };
+  const client: Client = { socket, runtime, seq: 0, deltas: 0, runId: null };
+  clients.push(client);
+  socket.on('message', (data) => hear(client, String(data)));
+  socket.on('close', () => clients.splice(clients.indexOf(client), 1));
+  socket.on('error', () => {});
+  if (searchParams.has('floor')) begin(client, null);
+});
+server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
+process.stdin.on('end', () => process.exit(0)).resume();

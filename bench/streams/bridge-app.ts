@@ -1,0 +1,42 @@
+import type { SmallSlack } from '../../src/sandbox/slack/server.ts';
+import { startBridgeSide } from '../world.ts';
+import type { StreamApp } from './play.ts';
+
+/** The bridge between that Slack and a scripted Letta. `heard` is told of each word as Letta sends it. */
+export async function startBridgeApp(
+  slack: SmallSlack,
+  channels: readonly string[],
+  database: string,
+  heard: (channel: string) => void,
+): Promise<StreamApp> {
+  /** By conversation: the prompt names the channel that it came from. */
+  const places = new Map<string, string>();
+  const { startBridge, close } = await startBridgeSide(slack, database, {
+    channels,
+    onFrame(dir, frame) {
+      const { type, runtime, delta } = frame as Frame;
+      if (runtime === undefined) return;
+      if (dir === 'in' && type === 'input') {
+        const place = /stream in (\w+)/.exec(JSON.stringify(frame))?.[1];
+        if (place !== undefined) places.set(runtime.conversation_id, place);
+      }
+      if (delta?.message_type !== 'assistant_message') return;
+      const place = places.get(runtime.conversation_id);
+      if (place !== undefined) heard(place);
+    },
+  });
+  const bridge = await startBridge();
+  return {
+    prompt: (channel, words, wordGap) => `@agent stream in ${channel}\nslow ${words} words ${wordGap} ms`,
+    async stop() {
+      await bridge.stop();
+      await close();
+    },
+  };
+}
+
+interface Frame {
+  type: string;
+  runtime?: { conversation_id: string };
+  delta?: { message_type: string };
+}

@@ -1,0 +1,89 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { median } from '../row.ts';
+import { startBridgeApp } from './bridge-app.ts';
+import type { Plan, PlannedThread } from './plan.ts';
+import { type Edit, Recorder } from './recorder.ts';
+import type { Trace } from './trace.ts';
+
+/** What came of a plan; all times on one clock, ms. */
+export interface Played {
+  start: number;
+  traces: Trace[];
+  edits: Edit[];
+  limited: Record<string, number>;
+  /** Median of calls that a bare client made, ms. */
+  roundTrip: number;
+}
+
+/** An app under test: answers mentions with a stream of counted words (`word1 word2 …`). */
+export interface StreamApp {
+  /** What a person writes to get that many words. */
+  prompt(channel: string, words: number, wordGap: number): string;
+  stop(): Promise<void>;
+}
+
+const PROBES = 21;
+
+/** Plays a plan in this process and looks on. */
+export async function play(plan: Plan): Promise<Played> {
+  const folder = mkdtempSync(join(tmpdir(), 'bridge-streams-'));
+  const recorder = new Recorder();
+  const channels = plan.threads.map(({ channel }) => channel);
+  const slack = await startSlack({ latencyMs: plan.latencyMs, channels, onCall: (call) => recorder.call(call) });
+  const heard = (channel: string) => recorder.word(channel);
+  let app: StreamApp | null = null;
+  try {
+    const started = plan.app === 'bridge' ? startBridgeApp : await peerStarter(plan.app);
+    app = await started(slack, channels, join(folder, 'bridge.db'), heard);
+    const { prompt } = app;
+    const probes: number[] = [];
+    for (let probe = 0; probe < PROBES; probe += 1) probes.push(await roundTrip(slack.url, slack.tokens.bot));
+    const start = performance.now();
+    const playThread = async ({ channel, turns }: PlannedThread) => {
+      let root: string | undefined;
+      for (const { after, ms } of turns) {
+        await sleep(after);
+        if (performance.now() - start > plan.until) return;
+        const words = Math.max(1, Math.round(ms / plan.wordGap));
+        const trace = recorder.asked(channel, words);
+        const text = prompt(channel, words, plan.wordGap);
+        const { ts } = await slack.control.message({
+          channel,
+          user: 'U01ALICE',
+          text,
+          ...(root !== undefined && { thread_ts: root }),
+        });
+        root ??= ts;
+        await Promise.race([recorder.whole(trace), sleep(ms + 120_000, undefined, { ref: false })]);
+      }
+    };
+    const left = new AbortController();
+    const stop = sleep(plan.until, undefined, { signal: left.signal }).catch(() => {});
+    const all = Promise.all(plan.threads.map(playThread));
+    await Promise.race([all, stop]);
+    left.abort();
+    const { traces, edits, limited } = recorder;
+    return { start, traces, edits, limited, roundTrip: median(probes) };
+  } finally {
+    await app?.stop();
+    await slack.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The peer's packages are not ours (`bench/peers/package.json`), so nothing here knows their types. */
+async function peerStarter(app: string): Promise<typeof startBridgeApp> {
+  const { peerStarter: starter } = await import(new URL('../peers/app.mjs', import.meta.url).href);
+  return starter(app);
+}
+
+async function roundTrip(url: string, token: string): Promise<number> {
+  const from = performance.now();
+  const answer = await fetch(`${url}auth.test`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  await answer.text();
+  return performance.now() - from;
+}

@@ -1,0 +1,87 @@
+import type { CallEntry } from '../../src/sandbox/slack/log.ts';
+import { type Trace, wholeAt } from './trace.ts';
+
+/** An edit of any message, as Slack counts it. */
+export interface Edit {
+  at: number;
+  channel: string;
+}
+
+/** Watches both ends of the app at work: the words as they are written, the calls as they take effect. */
+export class Recorder {
+  readonly traces: Trace[] = [];
+  readonly edits: Edit[] = [];
+  /** Refused with 429, by method. */
+  readonly limited: Record<string, number> = {};
+  /** The turn that each message belongs to, by channel and ts. */
+  readonly #messages = new Map<string, Trace>();
+  readonly #current = new Map<string, Trace>();
+  readonly #waiting = new Map<Trace, () => void>();
+
+  /** A person asks for so many words in that channel; one turn at a time in each. */
+  asked(channel: string, length: number): Trace {
+    const trace: Trace = {
+      channel,
+      asked: performance.now(),
+      length,
+      words: [],
+      shown: [],
+      firstSign: null,
+      calls: 0,
+      bytes: 0,
+    };
+    this.traces.push(trace);
+    this.#current.set(channel, trace);
+    return trace;
+  }
+
+  /** One more word was written. */
+  word(channel: string): void {
+    this.#current.get(channel)?.words.push(performance.now());
+  }
+
+  /** Resolves when all words of the turn can be seen. */
+  whole(trace: Trace): Promise<void> {
+    return wholeAt(trace) === null
+      ? new Promise((resolve) => void this.#waiting.set(trace, resolve))
+      : Promise.resolve();
+  }
+
+  call(entry: CallEntry): void {
+    const { method, args, status, bytes } = entry;
+    if (status === 429) this.limited[method] = (this.limited[method] ?? 0) + 1;
+    const channel = args.channel ?? args.channel_id;
+    if (typeof channel !== 'string' || !/^(chat|assistant)\./.test(method)) return;
+    const at = performance.now();
+    const answer = entry.answer as { ok?: boolean; ts?: string } | null;
+    const ts = typeof args.ts === 'string' ? args.ts : answer?.ts;
+    const key = `${channel} ${ts}`;
+    const trace = (ts === undefined ? undefined : this.#messages.get(key)) ?? this.#current.get(channel);
+    if (!trace) return;
+    trace.calls += 1;
+    trace.bytes += bytes;
+    if (answer?.ok !== true) return;
+    if (method === 'chat.update') this.edits.push({ at, channel });
+    if (ts !== undefined) this.#messages.set(key, trace);
+    trace.firstSign ??= at;
+    const words = lastWord(args);
+    if (words <= (trace.shown.at(-1)?.words ?? 0)) return;
+    trace.shown.push({ at, words });
+    if (words >= trace.length) {
+      this.#waiting.get(trace)?.();
+      this.#waiting.delete(trace);
+    }
+  }
+}
+
+/** Up to which word the arguments of a call say something: the scripted agent counts its words. */
+function lastWord(args: Record<string, unknown>): number {
+  let last = 0;
+  for (const name of ['text', 'blocks', 'markdown_text', 'chunks']) {
+    const value = args[name];
+    if (value === undefined) continue;
+    const said = typeof value === 'string' ? value : JSON.stringify(value);
+    for (const [, number] of said.matchAll(/word(\d+)/g)) last = Math.max(last, Number(number));
+  }
+  return last;
+}
