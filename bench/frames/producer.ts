@@ -1,12 +1,14 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { channelOf } from '../streams/plan.ts';
 
 /*
- * A device behind the hosted relay that says nothing but text, as fast and as evenly as it is told: the other side of
- * the frame benchmarks, in a process of its own so that its work is not counted. It prints its port. With `?floor` in
- * the path a socket gets the same frames without asking for them.
- * Usage: producer.ts DELTAS_PER_SECOND
+ * All of the world around the bridge for the frame benchmarks, in a process of its own so that its work is not
+ * counted: a small Slack, and a device behind the hosted relay that says nothing but text, as fast and as evenly as it
+ * is told. With `?floor` in the path a socket gets the same frames without asking for them.
+ * Usage: producer.ts CHANNELS DELTAS_PER_SECOND; prints where it is as JSON.
  */
 
 const TICK_MS = 5;
@@ -19,7 +21,11 @@ interface Client {
   runId: string | null;
 }
 
-const perSecond = Number(process.argv[2]);
+const channels = Array.from({ length: Number(process.argv[2]) }, (_, number) => channelOf(number));
+const perSecond = Number(process.argv[3]);
+/** Calls that tell a channel's name come two hundred at once here, which is not what is looked at. */
+const slack = await startSlack({ limits: 'off', latencyMs: 100, channels });
+let acked = 0;
 const clients: Client[] = [];
 let runs = 0;
 
@@ -75,7 +81,10 @@ function end(client: Client): void {
 
 function hear(client: Client, text: string): void {
   const { type, request_id, ...frame } = JSON.parse(text);
-  if (type === 'ack') return;
+  if (type === 'ack') {
+    acked += 1;
+    return;
+  }
   const { runtime } = client;
   const reply = (body: object) => client.socket.send(JSON.stringify({ ...body, request_id, success: true, runtime }));
   if (type === 'runtime_start') {
@@ -116,9 +125,38 @@ setInterval(() => {
   }
 }, TICK_MS);
 
+/** What a person does with each channel: a mention, one after another. */
+async function mentionAll(): Promise<void> {
+  for (const channel of channels) await slack.control.message({ channel, user: 'U01ALICE', text: '@agent go' });
+}
+
+let conversations = 0;
+
+/** The few REST calls that come before a socket: one device, one agent, a new conversation for each thread. */
+function rest({ method, url = '/' }: IncomingMessage): unknown {
+  const { pathname } = new URL(url, 'http://127.0.0.1');
+  const device = { id: 'd1', deviceId: 'd1', connectionId: 'c1', connectionName: 'd1', lastHeartbeat: Date.now() };
+  if (pathname.endsWith('/messages')) return [];
+  if (pathname.includes('/conversations')) {
+    if (method === 'POST') conversations += 1;
+    return { id: `conv-${conversations}` };
+  }
+  if (pathname.includes('/agents')) return { id: 'agent-1', name: 'agent' };
+  return pathname.endsWith('/d1') ? device : { connections: [device], hasNextPage: false };
+}
+
+const DEEDS: Readonly<Record<string, () => unknown>> = {
+  '/mention': () => void mentionAll(),
+  '/end': () => {
+    for (const client of clients) if (client.runId !== null) end(client);
+  },
+  '/state': () => ({ acked, writing: clients.filter(({ runId }) => runId !== null).length, open: clients.length }),
+};
+
 const server = createServer((request, response) => {
-  if (request.url === '/end') for (const client of clients) if (client.runId !== null) end(client);
-  response.end();
+  const deed = DEEDS[request.url ?? ''];
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify(deed ? (deed() ?? {}) : rest(request)));
 });
 const sockets = new WebSocketServer({ server });
 sockets.on('connection', (socket, request) => {
@@ -134,5 +172,10 @@ sockets.on('connection', (socket, request) => {
   socket.on('error', () => {});
   if (searchParams.has('floor')) begin(client, null);
 });
-server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
+// An idle connection is kept: a reader that is late would find it closed under its request.
+server.keepAliveTimeout = 600_000;
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo;
+  process.stdout.write(`${JSON.stringify({ port, slackUrl: slack.url, tokens: slack.tokens })}\n`);
+});
 process.stdin.on('end', () => process.exit(0)).resume();
