@@ -38,7 +38,7 @@ export class Mailbox {
   post(mail: Mail): void {
     if (this.#closed) return;
     this.#mails.push(mail);
-    if (!this.#draining) void this.#drain();
+    if (!this.#draining) this.#drain();
   }
 
   /** A mail whose result somebody outside waits for. */
@@ -73,19 +73,38 @@ export class Mailbox {
     this.#waiting.clear();
   }
 
-  async #drain(): Promise<void> {
+  /** Most mails wait for nothing (a word of the answer): they cost no promise. */
+  #drain(): void {
     this.#draining = true;
     for (let mail = this.#mails.shift(); mail; mail = this.#mails.shift()) {
       try {
         const waiting = mail();
-        if (waiting) await waiting;
+        if (waiting) return void this.#goOn(waiting);
       } catch (error) {
-        this.#parts.log.error({ err: error }, 'a step of the thread failed');
-        this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
+        this.#failed(error);
       }
-      if (this.#mails.length === 0 && !this.#closed) this.#rest();
+      this.#handled();
     }
     this.#draining = false;
+  }
+
+  async #goOn(waiting: Promise<void>): Promise<void> {
+    try {
+      await waiting;
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#handled();
+    this.#drain();
+  }
+
+  #failed(error: unknown): void {
+    this.#parts.log.error({ err: error }, 'a step of the thread failed');
+    this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
+  }
+
+  #handled(): void {
+    if (this.#mails.length === 0 && !this.#closed) this.#rest();
   }
 
   #rest(): void {

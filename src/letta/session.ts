@@ -64,7 +64,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
     const { state, effects } = step(machine.state, input);
     machine.state = state;
     for (const effect of effects) perform(effect);
-    for (const watcher of [...watchers]) watcher.look();
+    if (watchers.size > 0) for (const watcher of [...watchers]) watcher.look();
   };
 
   const perform = (effect: RuntimeEffect) => {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { deltaSchemas } from './deltas.ts';
 import { eventSchemas, type Frame, frame, responseSchemas } from './incoming.ts';
+import { readTextDelta } from './text-delta.ts';
 
 /**
  * What a socket delivered. `seq` is there even where the rest is of no use: the hosted relay wants every frame acked.
@@ -57,6 +58,8 @@ function decodeDelta(value: Record<string, unknown>, seq: number | null): Decode
   if (typeof kind !== 'string') {
     return { kind: 'malformed', type: 'stream_delta', reason: 'delta.message_type: not a string', seq };
   }
+  const text = readTextDelta(value, delta);
+  if (text !== null) return { kind: 'known', frame: text, seq };
   const schema = deltas.get(kind);
   const type = `stream_delta:${shortName(kind)}`;
   if (schema) return read(schema, value, type, seq);

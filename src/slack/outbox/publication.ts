@@ -22,7 +22,7 @@ export interface Content {
   lastResort(): SlackPost[];
   /** Changes whenever a card appears or changes: people wait for that. */
   cards: string;
-  hasText: boolean;
+  readonly hasText: boolean;
   /** Nothing but a sign of life: it may wait until `hold` is over. */
   bare: boolean;
   /** The last content: it must arrive. */
@@ -127,7 +127,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function rank(content: Content): Rank {
     if (content.final || content.cards !== shownCards) return 0;
-    return content.hasText && !textShown ? 1 : 2;
+    return !textShown && content.hasText ? 1 : 2;
   }
 
   function wish(): Wish | null {

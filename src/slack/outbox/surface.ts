@@ -204,7 +204,10 @@ function contentOf(view: TurnView, render: (view: TurnView, files: boolean) => S
     render: (files) => render(view, files),
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
-    hasText: view.items.some((item) => item.kind === 'text' && item.markdown.trim() !== ''),
+    // Asked for only until the first text is shown: to look into a long text costs as much as it is long.
+    get hasText() {
+      return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
+    },
     bare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
     final,
   };
