@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ackTimes } from './ack.ts';
+import { frameRows, memoryRows } from './frames/rows.ts';
 import { recoveryTimes } from './recovery.ts';
 import { renderCosts } from './render.ts';
 import { type Row, table } from './row.ts';
+import { singleRows } from './streams/single.ts';
 import { workspaceRows } from './streams/workspace.ts';
 
 /** In this order: those whose worlds share the machine come last. */
@@ -13,6 +15,9 @@ const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>
   ack: ackTimes,
   recovery: recoveryTimes,
   render: renderCosts,
+  frames: frameRows,
+  memory: memoryRows,
+  single: () => singleRows(),
   workspace: () => workspaceRows(),
 };
 

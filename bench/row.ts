@@ -2,7 +2,7 @@
 export interface Row {
   id: string;
   value: number;
-  unit: 'ms' | 'x' | 'calls' | 'bytes' | 'µs' | 'kB' | 'MB' | '%';
+  unit: 'ms' | 'µs' | 'x' | 'calls' | 'frames' | 'bytes' | 'kB' | 'MB';
   target?: number;
   met?: boolean;
 }

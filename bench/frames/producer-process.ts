@@ -1,24 +1,31 @@
 import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export interface Producer {
   port: number;
   slackUrl: string;
   tokens: { bot: string; app: string };
-  /** Mentions the app in each channel. */
-  mention(): Promise<void>;
+  /** Mentions the app in the first `count` channels, once in each. */
+  mention(count: number): Promise<void>;
   /** Ends all turns that run. */
   end(): Promise<void>;
-  state(): Promise<{
-    /** Frames that were acknowledged. */
-    acked: number;
-    /** Turns that run. */
-    writing: number;
-    /** Sockets. */
-    open: number;
-  }>;
+  state(): Promise<ProducerState>;
+  /** @throws Error when it takes longer than two minutes */
+  until(holds: (state: ProducerState) => boolean): Promise<void>;
   stop(): void;
 }
+
+export interface ProducerState {
+  /** Frames that were acknowledged. */
+  acked: number;
+  /** Turns that run. */
+  writing: number;
+  /** Sockets. */
+  open: number;
+}
+
+const PATIENCE_MS = 120_000;
 
 /** The world of `producer.ts`, running. */
 export async function startProducer(channels: number, deltasPerSecond: number): Promise<Producer> {
@@ -31,15 +38,23 @@ export async function startProducer(channels: number, deltasPerSecond: number): 
     child.stdout.once('data', (data) => resolve(JSON.parse(String(data))));
   });
   const ask = async (path: string) => (await fetch(`http://127.0.0.1:${where.port}${path}`)).json();
+  const state = async () => (await ask('/state')) as ProducerState;
   return {
     ...where,
-    async mention() {
-      await ask('/mention');
+    async mention(count) {
+      await ask(`/mention?count=${count}`);
     },
     async end() {
       await ask('/end');
     },
-    state: async () => (await ask('/state')) as Awaited<ReturnType<Producer['state']>>,
+    state,
+    async until(holds) {
+      const giveUp = performance.now() + PATIENCE_MS;
+      for (let now = await state(); !holds(now); now = await state()) {
+        if (performance.now() > giveUp) throw new Error(`did not come about: ${JSON.stringify(now)}`);
+        await sleep(100);
+      }
+    },
     // The producer lives as long as its standard input.
     stop: () => child.stdin.end(),
   };

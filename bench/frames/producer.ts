@@ -125,9 +125,13 @@ setInterval(() => {
   }
 }, TICK_MS);
 
-/** What a person does with each channel: a mention, one after another. */
-async function mentionAll(): Promise<void> {
-  for (const channel of channels) await slack.control.message({ channel, user: 'U01ALICE', text: '@agent go' });
+/** A mention in each channel that had none, up to so many. */
+let mentioned = 0;
+async function mentionUpTo(count: number): Promise<void> {
+  for (const channel of channels.slice(mentioned, count)) {
+    mentioned += 1;
+    await slack.control.message({ channel, user: 'U01ALICE', text: '@agent go' });
+  }
 }
 
 let conversations = 0;
@@ -145,8 +149,8 @@ function rest({ method, url = '/' }: IncomingMessage): unknown {
   return pathname.endsWith('/d1') ? device : { connections: [device], hasNextPage: false };
 }
 
-const DEEDS: Readonly<Record<string, () => unknown>> = {
-  '/mention': () => void mentionAll(),
+const DEEDS: Readonly<Record<string, (count: number) => unknown>> = {
+  '/mention': (count) => void mentionUpTo(count),
   '/end': () => {
     for (const client of clients) if (client.runId !== null) end(client);
   },
@@ -154,9 +158,10 @@ const DEEDS: Readonly<Record<string, () => unknown>> = {
 };
 
 const server = createServer((request, response) => {
-  const deed = DEEDS[request.url ?? ''];
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1');
+  const deed = DEEDS[pathname];
   response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(deed ? (deed() ?? {}) : rest(request)));
+  response.end(JSON.stringify(deed ? (deed(Number(searchParams.get('count'))) ?? {}) : rest(request)));
 });
 const sockets = new WebSocketServer({ server });
 sockets.on('connection', (socket, request) => {

@@ -12,7 +12,7 @@ export interface Reader {
   stop(): Promise<void> | void;
 }
 
-/** The whole bridge, with a turn in each channel of the producer's Slack. */
+/** The whole bridge between the producer's Slack and its device. */
 export async function startBridgeReader(producer: Producer, database: string, clock: Clock): Promise<Reader> {
   const config = loadConfig({
     SLACK_API_URL: producer.slackUrl,
@@ -28,9 +28,7 @@ export async function startBridgeReader(producer: Producer, database: string, cl
   });
   const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });
   const world = { clock, random: systemRandom, log, metrics: noMetrics };
-  const app = await startApp(config, world, new AbortController().signal);
-  await producer.mention();
-  return app;
+  return startApp(config, world, new AbortController().signal);
 }
 
 /** The least that any reader has to do: receive, `JSON.parse`, acknowledge. */

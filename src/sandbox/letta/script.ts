@@ -101,7 +101,7 @@ const RULES: readonly Rule[] = [
   [/^error (\d+)/i, ([status]) => [{ kind: 'fail', status: Number(status) }]],
   [/^say (\d+) words/i, ([count]) => [say(words(Number(count)))]],
   [/^say:\s*([\s\S]*)/i, ([text = '']) => [say(text)]],
-  [/^slow (\d+) words(?: (\d+) ms)?/i, ([count, ms]) => [say(words(Number(count)), Number(ms ?? 200))]],
+  [/^slow (\d+) words(?: (\d+(?:\.\d+)?) ms)?/i, ([count, ms]) => [say(words(Number(count)), Number(ms ?? 200))]],
   [/^reason then (.*)/i, ([rest = ''], messages) => [REASONING, ...acts(rest, messages)]],
   [/^preface (.*?) :: (.*)/i, ([text = '', rest = ''], messages) => [say(text), ...acts(rest, messages)]],
   [/^markdown/i, () => [say(MARKDOWN)]],

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { answerParent } from '../child.ts';
+import { createJumpingClock } from './jumping-clock.ts';
+import { startProducer } from './producer-process.ts';
+import { startBridgeReader } from './reader.ts';
+
+export interface MemoryInput {
+  threads: number;
+  deltasPerSecond: number;
+  /** How long all threads write before one looks. */
+  ms: number;
+}
+
+export interface MemoryAnswer {
+  /** kB of heap and buffers that a thread takes in the middle of its turn, and long after it. */
+  live: number;
+  idle: number;
+}
+
+/** These come and go first, so that what the process keeps for all threads is there before it is counted. */
+const WARM_UP = 50;
+/** Longer than any thread rests with its link open. */
+const REST_MS = 15 * 60_000;
+
+/** Needs `--expose-gc`. */
+async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<MemoryAnswer> {
+  const folder = mkdtempSync(join(tmpdir(), 'bridge-memory-'));
+  const producer = await startProducer(WARM_UP + threads, deltasPerSecond);
+  const clock = createJumpingClock();
+  const reader = await startBridgeReader(producer, join(folder, 'bridge.db'), clock);
+  const write = async (upTo: number, count: number) => {
+    await producer.mention(upTo);
+    await producer.until(({ writing }) => writing === count);
+    await sleep(ms);
+  };
+  const rest = async () => {
+    await producer.end();
+    await producer.until(({ writing }) => writing === 0);
+    for (let open = -1; open !== 0; { open } = await producer.state()) {
+      await sleep(2_000);
+      clock.jump(REST_MS);
+    }
+    // What was asked for meanwhile comes and is let go.
+    await sleep(2_000);
+  };
+  try {
+    await write(WARM_UP, WARM_UP);
+    await rest();
+    const before = await used();
+    await write(WARM_UP + threads, threads);
+    const live = await used();
+    await rest();
+    const idle = await used();
+    return { live: (live - before) / threads, idle: (idle - before) / threads };
+  } finally {
+    await reader.stop();
+    producer.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** kB */
+async function used(): Promise<number> {
+  for (let round = 0; round < 4; round += 1) {
+    globalThis.gc?.();
+    await sleep(50);
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / 1e3;
+}
+
+await answerParent(measure);

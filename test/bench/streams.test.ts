@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { medianRows, row } from '../../bench/row.ts';
+import { fairStaleness, type Load, stalenessBound, waitsOfLastEdits } from '../../bench/streams/bound.ts';
+import { finalDelay, staleness, type Trace, wordDelays, writingTime } from '../../bench/streams/trace.ts';
+
+const trace = (words: number[], shown: [at: number, words: number][]): Trace => ({
+  channel: 'C1',
+  asked: 0,
+  length: words.length,
+  words,
+  shown: shown.map(([at, count]) => ({ at, words: count })),
+  firstSign: null,
+  calls: 0,
+  bytes: 0,
+});
+
+describe('what an onlooker sees of a turn', () => {
+  const turn = trace(
+    [1_000, 1_100, 1_200, 1_300],
+    [
+      [1_050, 1],
+      [1_400, 4],
+    ],
+  );
+
+  it('is as stale as its oldest unseen word is old', () => {
+    expect(staleness(turn, 50, 0, 2_000)).toEqual([0, 0, 0, 50, 100, 150]);
+    expect(staleness(turn, 50, 1_200, 1_250)).toEqual([100]);
+  });
+
+  it('has for each word the time until it could be seen, and for the end that of the last one', () => {
+    expect(wordDelays(turn)).toEqual([50, 300, 200, 100]);
+    expect(finalDelay(turn)).toBe(100);
+    expect(finalDelay(trace([1, 2], [[3, 1]]))).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('counts as writing only between its first and its last word', () => {
+    expect(writingTime(turn, 0, 5_000)).toBe(300);
+    expect(writingTime(turn, 1_250, 5_000)).toBe(50);
+    expect(writingTime(turn, 0, 500)).toBe(0);
+  });
+});
+
+describe('the bound of staleness', () => {
+  const endless = (threads: number): Load => ({
+    limit: 50,
+    window: 120_000,
+    writing: threads * 120_000,
+    ends: 0,
+    turns: { shortest: 1e9, longest: 1e9 },
+    wordGap: 0,
+    roundTrip: 0,
+  });
+
+  it('is plainly the time between two edits of a thread where turns never end', () => {
+    expect(stalenessBound(endless(20), 0.5) / 12_000).toBeCloseTo(1, 2);
+    expect(stalenessBound(endless(20), 0.95) / 22_800).toBeCloseTo(1, 2);
+    expect(fairStaleness(endless(20), 0.95) / 22_800).toBeCloseTo(1, 2);
+  });
+
+  it('is below the best fair scheduler, and both grow with the threads', () => {
+    const load = (threads: number): Load => ({
+      ...endless(threads),
+      ends: (threads * 120_000) / 90_000,
+      turns: { shortest: 60_000, longest: 120_000 },
+    });
+    const count = fc.integer({ min: 2, max: 50 });
+    fc.assert(
+      fc.property(count, count, fc.constantFrom(0.25, 0.5, 0.75, 0.95), (a, b, quantile) => {
+        const [few, many] = [Math.min(a, b), Math.max(a, b)];
+        // Both are found to half a ms.
+        expect(stalenessBound(load(few), quantile)).toBeLessThanOrEqual(fairStaleness(load(few), quantile) + 1);
+        expect(stalenessBound(load(few), quantile)).toBeLessThanOrEqual(stalenessBound(load(many), quantile) + 1);
+      }),
+    );
+  });
+});
+
+it('last edits wait for what fills the window, and no more than that', () => {
+  const edits = [0, 10_000, 20_000];
+  expect(waitsOfLastEdits(edits, [30_000, 30_500], 5)).toEqual([0, 0]);
+  expect(waitsOfLastEdits(edits, [30_000, 30_500], 4)).toEqual([0, 29_500]);
+  expect(waitsOfLastEdits(edits, [30_000, 30_500], 3)).toEqual([30_000, 39_500]);
+});
+
+it('repeated runs give the median of each figure, and a target only where there is one', () => {
+  const run = (value: number, target: number) => [row('a', value, 'ms'), row('b', value, 'x', target)];
+  expect(medianRows([run(1, 5), run(9, 4), run(4, 3)])).toEqual([
+    { id: 'a', value: 4, unit: 'ms' },
+    { id: 'b', value: 4, unit: 'x', target: 4, met: true },
+  ]);
+});
