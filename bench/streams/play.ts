@@ -12,6 +12,8 @@ import type { Trace } from './trace.ts';
 /** What came of a plan; all times on one clock, ms. */
 export interface Played {
   start: number;
+  /** When one ceased to look. */
+  end: number;
   traces: Trace[];
   edits: Edit[];
   limited: Record<string, number>;
@@ -67,7 +69,7 @@ export async function play(plan: Plan): Promise<Played> {
     await Promise.race([all, stop]);
     left.abort();
     const { traces, edits, limited } = recorder;
-    return { start, traces, edits, limited, roundTrip: median(probes) };
+    return { start, end: performance.now(), traces, edits, limited, roundTrip: median(probes) };
   } finally {
     await app?.stop();
     await slack.close();

@@ -13,9 +13,9 @@ const WARM_UP = { after: 500, ms: 2_000 };
 const STREAMS = [30, 60].flatMap((perSecond) => [5, 30].map((seconds) => ({ perSecond, seconds })));
 
 /** One thread alone. A text counts as shown when the small Slack has it, half a round trip after the call was made. */
-export async function singleRows(app = 'bridge'): Promise<Row[]> {
+export async function singleRows(app = 'bridge', times = RUNS): Promise<Row[]> {
   const runs: Row[][] = [];
-  for (let run = 0; run < RUNS; run += 1) {
+  for (let run = 0; run < times; run += 1) {
     const rows = await Promise.all(
       STREAMS.map(async (stream) => rowsOf(stream, await inChild<Played>('./streams/main.ts', planOf(app, stream)))),
     );
@@ -37,12 +37,12 @@ function planOf(app: string, { perSecond, seconds }: Stream): Plan {
   };
 }
 
-function rowsOf({ perSecond, seconds }: Stream, { traces, limited, roundTrip }: Played): Row[] {
+function rowsOf({ perSecond, seconds }: Stream, { end, traces, limited, roundTrip }: Played): Row[] {
   const id = (figure: string) => `stream_${perSecond}_per_s_${seconds}_s_${figure}`;
   const trace = traces[1];
   if (!trace) throw new Error('nothing was played');
-  const delays = wordDelays(trace);
-  const firstText = (trace.shown[0]?.at ?? Number.POSITIVE_INFINITY) - (trace.words[0] ?? 0);
+  const delays = wordDelays(trace, end);
+  const firstText = (trace.shown[0]?.at ?? end) - (trace.words[0] ?? 0);
   return [
     row(
       id('429s'),
@@ -50,9 +50,9 @@ function rowsOf({ perSecond, seconds }: Stream, { traces, limited, roundTrip }: 
       'calls',
     ),
     row(id('round_trip'), roundTrip, 'ms'),
-    row(id('first_sign'), (trace.firstSign ?? Number.POSITIVE_INFINITY) - trace.asked, 'ms'),
+    row(id('first_sign'), (trace.firstSign ?? end) - trace.asked, 'ms'),
     row(id('first_text'), firstText, 'ms', FIRST_TEXT_MS + roundTrip),
-    row(id('final_text'), finalDelay(trace), 'ms', roundTrip),
+    row(id('final_text'), finalDelay(trace, end), 'ms', roundTrip),
     row(id('delta_delay_median'), percentile(delays, 0.5), 'ms'),
     row(id('delta_delay_p95'), percentile(delays, 0.95), 'ms'),
     row(id('calls'), trace.calls, 'calls'),

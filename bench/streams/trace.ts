@@ -30,18 +30,18 @@ export function writtenUntil(trace: Trace): number {
   return trace.words.at(-1) ?? trace.asked;
 }
 
-/** ms from the last word until all of the text could be seen. */
-export function finalDelay(trace: Trace): number {
-  return Math.max(0, (wholeAt(trace) ?? Number.POSITIVE_INFINITY) - writtenUntil(trace));
+/** ms from the last word until all of the text could be seen; until `end`, when one ceased to look, where it never was. */
+export function finalDelay(trace: Trace, end: number): number {
+  return Math.max(0, (wholeAt(trace) ?? end) - writtenUntil(trace));
 }
 
-/** For each word: ms from when it was written until it could be seen. */
-export function wordDelays(trace: Trace): number[] {
+/** For each word: ms from when it was written until it could be seen, or until `end`. */
+export function wordDelays(trace: Trace, end: number): number[] {
   const delays: number[] = [];
   let at = 0;
   for (const [index, written] of trace.words.entries()) {
     while (at < trace.shown.length && (trace.shown[at]?.words ?? 0) <= index) at += 1;
-    delays.push((trace.shown[at]?.at ?? Number.POSITIVE_INFINITY) - written);
+    delays.push((trace.shown[at]?.at ?? end) - written);
   }
   return delays;
 }

@@ -21,16 +21,21 @@ const FINAL_TARGET_MS = 1_500;
 const TOGETHER_MS = 100_000;
 
 /** Many threads of one workspace at once. */
-export async function workspaceRows(app = 'bridge', counts: readonly number[] = [5, 20, 50]): Promise<Row[]> {
-  const runs = Array.from({ length: RUNS }, (_, run) => run);
+export async function workspaceRows(
+  appFor: (count: number) => string = () => 'bridge',
+  counts: readonly number[] = [5, 20, 50],
+  times = RUNS,
+): Promise<Row[]> {
+  const runs = Array.from({ length: times }, (_, run) => run);
   const kinds = [...counts.map((count) => ({ count, together: false })), { count: 20, together: true }];
   const jobs = kinds.flatMap((kind) => runs.map((run) => ({ ...kind, run })));
   const rows = await pooled(jobs, WORLDS_AT_ONCE, async ({ count, together, run }) => {
+    const app = appFor(count);
     const plan = together ? togetherPlan(app, count, run) : randomPlan(app, count, run);
     const played = await inChild<Played>('./streams/main.ts', plan);
     return together ? togetherRows(count, played) : randomRows(count, played);
   });
-  return kinds.flatMap((_, kind) => medianRows(rows.slice(kind * RUNS, (kind + 1) * RUNS)));
+  return kinds.flatMap((_, kind) => medianRows(rows.slice(kind * times, (kind + 1) * times)));
 }
 
 function randomPlan(app: string, count: number, run: number): Plan {
@@ -43,7 +48,7 @@ function togetherPlan(app: string, count: number, run: number): Plan {
   return { app, latencyMs: LATENCY_MS, wordGap: WORD_GAP_MS, threads, until: TOGETHER_MS + 60_000 };
 }
 
-function randomRows(count: number, { start, traces, limited, roundTrip }: Played): Row[] {
+function randomRows(count: number, { start, end, traces, limited, roundTrip }: Played): Row[] {
   const id = (figure: string) => `workspace_${count}_${figure}`;
   const from = start + FROM_MS;
   const to = start + TO_MS;
@@ -63,7 +68,9 @@ function randomRows(count: number, { start, traces, limited, roundTrip }: Played
   const [median, p95] = [percentile(ages, 0.5), percentile(ages, 0.95)];
   const means = byThread.map(mean);
   // Those whose end is too near the end of the run to be seen are left out, not counted as lost.
-  const delays = finals.filter((trace) => writtenUntil(trace) < to - 30_000 || wholeAt(trace) !== null).map(finalDelay);
+  const delays = finals
+    .filter((trace) => writtenUntil(trace) < to - 30_000 || wholeAt(trace) !== null)
+    .map((trace) => finalDelay(trace, end));
   const finalTarget = count === 20 ? FINAL_TARGET_MS : undefined;
   return [
     row(id('429s'), limitedOf(limited), 'calls', 0),
@@ -78,13 +85,13 @@ function randomRows(count: number, { start, traces, limited, roundTrip }: Played
   ];
 }
 
-function togetherRows(count: number, { start, traces, edits, limited, roundTrip }: Played): Row[] {
+function togetherRows(count: number, { start, end, traces, edits, limited, roundTrip }: Played): Row[] {
   const id = (figure: string) => `workspace_${count}_end_together_${figure}`;
   const ends = traces.map(writtenUntil);
   const first = Math.min(...ends);
   const before = edits.map(({ at }) => at).filter((at) => at < first);
   const waits = waitsOfLastEdits(before, ends, LIMIT);
-  const delays = traces.map(finalDelay);
+  const delays = traces.map((trace) => finalDelay(trace, end));
   return [
     row(id('within'), Math.max(...ends) - first, 'ms'),
     row(id('429s'), limitedOf(limited), 'calls', 0),
