@@ -169,7 +169,9 @@ export function ThreadPane() {
           ✕
         </button>
       </header>
-      <List messages={messages} inPane label="Thread" id={thread} />
+      <List messages={messages} inPane label="Thread" id={thread}>
+        {messages.length === 0 && <p class="empty">There is no such message here.</p>}
+      </List>
       <StatusLine channel={channel} thread={thread} />
       <Composer key={`${state.user} ${thread}`} channel={channel} thread={thread} to="the thread" />
     </section>

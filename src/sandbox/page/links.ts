@@ -7,3 +7,26 @@ export function safeHref(url: string): string | null {
     return null;
   }
 }
+
+const PERMALINK =
+  /^https:\/\/sandbox\.slack\.com\/archives\/([A-Z0-9]+)\/p(\d{10})(\d{6})(?:\?(?:.*&)?thread_ts=(\d+\.\d+))?/;
+
+/** Where a link to a message of this workspace leads; such a link is followed here, not out into the world. */
+export function placeBehind(url: string): { channel: string; thread: string } | null {
+  const [, channel, seconds, micros, thread] = PERMALINK.exec(url) ?? [];
+  return channel === undefined ? null : { channel, thread: thread ?? `${seconds}.${micros}` };
+}
+
+/** What Slack's "Copy link" gives. */
+export function permalink({
+  channel,
+  ts,
+  thread_ts,
+}: {
+  channel: string;
+  ts: string;
+  thread_ts: string | null;
+}): string {
+  const url = `https://sandbox.slack.com/archives/${channel}/p${ts.replace('.', '')}`;
+  return thread_ts === null ? url : `${url}?thread_ts=${thread_ts}&cid=${channel}`;
+}

@@ -6,6 +6,7 @@ import { Blocks } from './blocks.tsx';
 import { personOf, timeOf, usePage } from './context.ts';
 import type { OnAct } from './elements.tsx';
 import { emoji, REACTIONS } from './emoji.ts';
+import { permalink } from './links.ts';
 import { Mrkdwn } from './rich-text.tsx';
 import { inThread, threadIsUnread } from './store.ts';
 
@@ -110,6 +111,15 @@ function Tools({ message, inPane, react, edit }: ToolsProps) {
           💬
         </button>
       )}
+      <button
+        type="button"
+        class="icon"
+        aria-label="Copy link"
+        title="Copy link"
+        onClick={() => void attempt(() => navigator.clipboard.writeText(permalink(message)))}
+      >
+        🔗
+      </button>
       {own && (
         <>
           <button type="button" class="icon" aria-label="Edit message" title="Edit message" onClick={edit}>

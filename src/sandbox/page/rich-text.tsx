@@ -4,7 +4,7 @@ import { richText } from '../slack/text/rich-text.ts';
 import { channelMention, mentionName, usePage } from './context.ts';
 import { slackDate } from './dates.ts';
 import { emoji } from './emoji.ts';
-import { safeHref } from './links.ts';
+import { placeBehind, safeHref } from './links.ts';
 
 const words = (value: unknown) => (typeof value === 'string' ? value : '');
 
@@ -14,7 +14,16 @@ function Mention({ id }: { id: string }) {
 }
 
 export function Link({ url, children }: { url: string; children: ComponentChildren }) {
+  const { dispatch } = usePage();
   const href = safeHref(url);
+  const place = placeBehind(url);
+  if (place !== null) {
+    return (
+      <button type="button" class="link" title={url} onClick={() => dispatch({ do: 'go', place })}>
+        {children}
+      </button>
+    );
+  }
   if (href === null) return <span>{children}</span>;
   return (
     <a href={href} target="_blank" rel="noreferrer noopener" title={href}>

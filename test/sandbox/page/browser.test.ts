@@ -4,6 +4,7 @@ import { type Sandbox, startSandbox } from '../../../src/sandbox/sandbox.ts';
 import { transcript } from '../../../src/sandbox/slack/transcript.ts';
 import { type Page, startPage } from '../../../src/sandbox/web/server.ts';
 import { chromiumPath, launchBrowser } from '../../support/browser.ts';
+import { until } from '../../support/until.ts';
 
 const SKIPPED = chromiumPath === null;
 if (SKIPPED) process.stderr.write('no Chromium: the page is not tested; apt-get install chromium, or set CHROMIUM\n');
@@ -142,11 +143,20 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
 
   it('runs a slash command, opens App Home, reacts, edits, deletes, and shares a file', async () => {
     const { sandbox, tab, write } = await open();
+    const { control } = sandbox.slack;
     await write('Message #general', '/agent help');
     await tab.getByText('Only visible to you').first().waitFor();
     await tab.getByRole('button', { name: /^Agent/ }).click();
     await tab.getByRole('tab', { name: 'Home' }).click();
     await tab.getByRole('region', { name: 'App Home' }).locator('.blocks').waitFor();
+    await tab.getByRole('button', { name: /general/ }).click();
+    await control.message({
+      channel: 'C01GEN',
+      user: 'U02BOB',
+      text: '<https://sandbox.slack.com/archives/C02ENG/p1795598139009872|over there>',
+    });
+    await tab.locator('main').getByRole('button', { name: 'over there' }).click();
+    await tab.getByRole('textbox', { name: 'Message #eng' }).waitFor();
     await tab.getByRole('button', { name: /general/ }).click();
 
     await write('Message #general', 'a first wording');
@@ -208,6 +218,89 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await bridge.getByRole('button', { name: 'Start' }).click();
     await bridge.getByText('running').waitFor();
     await thread.getByText(/Interrupted/).waitFor();
+  });
+
+  it('draws every kind of block and element, asks before what must be confirmed, and names what it can not draw', async () => {
+    const { sandbox, tab } = await open();
+    const text = (words: string) => ({ type: 'plain_text', text: words });
+    const options = ['one', 'two'].map((value) => ({ text: text(`Option ${value}`), value }));
+    const confirm = {
+      title: text('Sure?'),
+      text: text('It can not be undone.'),
+      confirm: text('Do it'),
+      deny: text('No'),
+    };
+    const blocks = [
+      { type: 'header', text: text('A header') },
+      {
+        type: 'section',
+        text: { type: 'mrkdwn', text: '*bold* <@U01ALICE> `a &amp; b` &lt;i&gt;' },
+        fields: [text('A field')],
+        accessory: { type: 'overflow', action_id: 'more', options },
+      },
+      { type: 'divider' },
+      {
+        type: 'context',
+        elements: [text('A context'), { type: 'image', alt_text: 'a logo', image_url: 'https://x.example/a' }],
+      },
+      {
+        type: 'table',
+        rows: [
+          [
+            { type: 'raw_text', text: 'head' },
+            { type: 'raw_text', text: 'size' },
+          ],
+          [
+            { type: 'raw_text', text: 'cell' },
+            { type: 'raw_text', text: '12' },
+          ],
+        ],
+      },
+      {
+        type: 'actions',
+        elements: [
+          { type: 'button', action_id: 'drop', text: text('Drop it'), style: 'danger', confirm },
+          { type: 'static_select', action_id: 'pick', placeholder: text('Pick one'), options },
+          { type: 'checkboxes', action_id: 'check', options },
+          { type: 'radio_buttons', action_id: 'radio', options },
+          { type: 'datepicker', action_id: 'day' },
+        ],
+      },
+      { type: 'image', alt_text: 'a chart', image_url: 'https://x.example/b' },
+      { type: 'plan', title: 'A plan' },
+    ];
+    const { url, tokens, control } = sandbox.slack;
+    const headers = { authorization: `Bearer ${tokens.bot}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ channel: 'C01GEN', text: 'blocks', blocks });
+    const posted = await fetch(`${url}chat.postMessage`, { method: 'POST', headers, body });
+    expect(await posted.json()).toMatchObject({ ok: true });
+
+    const message = tab.locator('main').getByRole('article');
+    await message.getByText('A header').waitFor();
+    for (const words of ['A field', 'A context', 'a logo', 'Picture: a chart', '@alice', 'a & b', 'A plan block']) {
+      expect(await message.getByText(words).count(), words).toBe(1);
+    }
+    expect(await message.getByText('<i>').count()).toBe(1);
+    expect(await message.getByRole('cell').allTextContents()).toEqual(['cell', '12']);
+    expect(await message.getByRole('radio').count()).toBe(2);
+    const clicks = () =>
+      control
+        .log({ type: 'envelope' })
+        .flatMap((entry) => (entry.type === 'envelope' && entry.kind === 'interactive' ? [entry.payload.actions] : []));
+    await message.getByRole('button', { name: 'Drop it' }).click();
+    await tab.getByRole('dialog', { name: 'Sure?' }).getByRole('button', { name: 'No' }).click();
+    expect(clicks()).toEqual([]);
+    await message.getByRole('button', { name: 'Drop it' }).click();
+    await tab.getByRole('dialog', { name: 'Sure?' }).getByRole('button', { name: 'Do it' }).click();
+    await message.getByRole('combobox').selectOption('two');
+    await message.getByRole('checkbox', { name: 'Option one' }).check();
+    await until(
+      () =>
+        new Set(clicks().flatMap((actions) => (actions as { action_id: string }[]).map((one) => one.action_id)))
+          .size === 3,
+      () => JSON.stringify(clicks()),
+    );
+    expect(JSON.stringify(clicks())).toContain('"value":"two"');
   });
 
   it('at 390 pixels has one column at a time, and nothing sticks out', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { slackDate } from '../../../src/sandbox/page/dates.ts';
-import { safeHref } from '../../../src/sandbox/page/links.ts';
+import { permalink, placeBehind, safeHref } from '../../../src/sandbox/page/links.ts';
 
 describe('dates in messages', () => {
   const now = new Date(2026, 10, 25, 12, 0);
@@ -26,5 +26,13 @@ describe('links in messages', () => {
     for (const url of ['javascript:alert(1)', ' JavaScript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'x']) {
       expect(safeHref(url)).toBeNull();
     }
+  });
+
+  it('lead to a message of this workspace inside the page', () => {
+    const message = { channel: 'C01GEN', ts: '1795598139.009872', thread_ts: null };
+    expect(placeBehind(permalink(message))).toEqual({ channel: 'C01GEN', thread: '1795598139.009872' });
+    const reply = { ...message, ts: '1795598140.000001', thread_ts: '1795598139.009872' };
+    expect(placeBehind(permalink(reply))).toEqual({ channel: 'C01GEN', thread: '1795598139.009872' });
+    expect(placeBehind('https://evil.example/archives/C01GEN/p1795598139009872')).toBeNull();
   });
 });
