@@ -71,7 +71,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
   };
 
   try {
-    const store = await openStore(config.store, { clock, log });
+    const store = await openStore(config.store, { clock, log, auditKeptForMs: config.approvals.auditKeptForMs });
     closing.push(() => store.close());
     const storeWatch = watchStore({ ...store, clock, log });
     closing.push(storeWatch.stop);
@@ -97,7 +97,13 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       metrics,
       api,
       identity,
-      store: { threads, choices: store.choices, moves: store.threads, ...(keepsDetails && { details: store.details }) },
+      store: {
+        threads,
+        choices: store.choices,
+        audit: store.audit,
+        moves: store.threads,
+        ...(keepsDetails && { details: store.details }),
+      },
       dial: createSocketDialer(clock),
       fetch: globalThis.fetch,
       target: config.letta,
@@ -113,6 +119,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       staleAfterMs: config.staleAfterMs,
       catchUp: config.catchUp,
       checks: () => checks(),
+      approvalTimeoutMs: config.approvals.timeoutMs,
     });
     closing.push(
       () => bridge.stop(),

@@ -31,6 +31,12 @@ export interface Config {
   /** `null`: nothing is caught up with. */
   catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
   logLevel: check.LogLevel;
+  approvals: {
+    /** ms after which a request that nobody decided is denied. */
+    timeoutMs: number;
+    /** ms that it is kept what became of requests. */
+    auditKeptForMs: number;
+  };
   /** How many messages may wait. */
   /** Messages of one answer before the rest becomes a file. */
   maxMessages: number;
@@ -133,6 +139,8 @@ export function loadConfig(
   const notifyAfterMs = checked('NOTIFY_AFTER', check.duration, withDefault('NOTIFY_AFTER'));
   const retentionMs = checked('RETENTION', check.timeUpTo('365d'), withDefault('RETENTION'));
   const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
+  const timeoutMs = checked('APPROVAL_TIMEOUT', check.someTimeUpTo('30d'), withDefault('APPROVAL_TIMEOUT'));
+  const auditKeptForMs = checked('AUDIT_RETENTION', check.someTimeUpTo('3650d'), withDefault('AUDIT_RETENTION'));
   const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
   // Handled messages are remembered for a day.
   const maxAgeMs = checked('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), withDefault('CATCH_UP_MAX_AGE'));
@@ -145,7 +153,7 @@ export function loadConfig(
   if (
     problems.length > 0 ||
     !(botToken && apiUrl && mode && letta && policy && store && logLevel) ||
-    !(maxMessages && perThread && total && turnSilenceMs) ||
+    !(maxMessages && perThread && total && turnSilenceMs && timeoutMs && auditKeptForMs) ||
     drainMs === null ||
     retentionMs === null ||
     notifyAfterMs === null ||
@@ -165,6 +173,7 @@ export function loadConfig(
     catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
     logLevel,
     maxMessages,
+    approvals: { timeoutMs, auditKeptForMs },
     queue: { perThread, total },
     turnSilenceMs,
     drainMs,

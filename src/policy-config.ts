@@ -1,4 +1,4 @@
-import { closedPolicy, type Policy, settingsOf } from './bridge/policy.ts';
+import { closedPolicy, mayBeUnrestricted, type Policy, settingsOf } from './bridge/policy.ts';
 import { type PolicyFile, readPolicyFile } from './policy-file.ts';
 import * as check from './setting-checks.ts';
 import type { SettingName } from './settings.ts';
@@ -27,6 +27,7 @@ const BOTH: Readonly<Record<string, SettingName>> = {
   admins: 'ADMINS',
   permissions: 'PERMISSIONS',
   approvers: 'APPROVERS',
+  auto_approve: 'AUTO_APPROVE',
   self_approval: 'SELF_APPROVAL',
   verbosity: 'VERBOSITY',
   show_reasoning: 'SHOW_REASONING',
@@ -68,13 +69,19 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
   const selfApproval = checked('SELF_APPROVAL', check.allowOrDeny, withDefault('SELF_APPROVAL'));
   const verbosity = checked('VERBOSITY', check.verbosityShape, withDefault('VERBOSITY'));
   const showReasoning = checked('SHOW_REASONING', check.onOrOff, withDefault('SHOW_REASONING'));
+  const autoApprove = isSet('AUTO_APPROVE') ? checked('AUTO_APPROVE', check.autoApproveShape) : [];
+  const unrestricted = isSet('ALLOW_UNRESTRICTED')
+    ? checked('ALLOW_UNRESTRICTED', check.allowedChannels)
+    : closedPolicy.unrestricted;
   if (!(users && channels && admins && permissions && approvers && verbosity)) return null;
+  if (!autoApprove || !unrestricted) return null;
   if (selfApproval === null || showReasoning === null) return null;
-  const settings = { permissions, approvers, selfApproval, verbosity, showReasoning };
+  const settings = { permissions, approvers, autoApprove, selfApproval, verbosity, showReasoning };
   const policy: Policy = {
     users,
     channels,
     admins,
+    unrestricted,
     bots: file.bots ?? closedPolicy.bots,
     limits: file.limits ?? closedPolicy.limits,
     defaults: { ...closedPolicy.defaults, ...settings, ...file.defaults },
@@ -105,10 +112,21 @@ function readFile({ withDefault, isSet, complain }: Reading, readText: (path: st
 }
 
 function inFile({ users, channels, admins, defaults }: PolicyFile): Set<string> {
-  const { permissions, approvers, selfApproval, verbosity, showReasoning } = defaults;
+  const { permissions, approvers, selfApproval, verbosity, showReasoning, autoApprove } = defaults;
+  const auto_approve = autoApprove;
   const self_approval = selfApproval;
   const show_reasoning = showReasoning;
-  const parts = { users, channels, admins, permissions, approvers, self_approval, verbosity, show_reasoning };
+  const parts = {
+    users,
+    channels,
+    admins,
+    permissions,
+    approvers,
+    self_approval,
+    verbosity,
+    show_reasoning,
+    auto_approve,
+  };
   return new Set(Object.entries(parts).flatMap(([key, value]) => (value === undefined ? [] : [key])));
 }
 
@@ -122,7 +140,16 @@ function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }:
     const who = 'Name admins, or approvers by their ids: a bot can not click.';
     complain(file.at('bots'), 'leaves nobody who may decide what the turns of bots ask', who);
   }
+  // Whoever may edit the policy does not thereby take all bounds away.
+  const named = 'Name its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
+  if (policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
+    complain('PERMISSIONS', 'is unrestricted, which must be allowed by name as well', named);
+  }
   for (const [channel, own] of policy.places) {
+    if (own.permissions === 'unrestricted' && !mayBeUnrestricted(policy, channel)) {
+      const where = file.at('channels', channel, 'permissions');
+      complain(where, 'is unrestricted, which must be allowed by name as well', named);
+    }
     if ((own.approvers || own.selfApproval !== undefined) && decidedByNobody(settingsOf(policy, channel))) {
       complain(`${file.at('channels', channel)}: its approvers and self_approval`, nobody, fix);
     }

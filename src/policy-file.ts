@@ -1,5 +1,6 @@
 import { isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { problemOfRule } from './bridge/approvals/auto-approve.ts';
 import type { Binding, PlaceSettings, Policy, TurnLimits } from './bridge/policy.ts';
 import * as check from './setting-checks.ts';
 
@@ -41,7 +42,10 @@ function word(shape: check.Check<boolean>, yes: string, no: string) {
 }
 
 const rules = z.array(
-  z.string('is no rule → Write it like Bash(npm test).').min(1, 'is an empty rule → Remove it.'),
+  z.string('is no rule → Write it like Bash(npm test).').superRefine((rule, context) => {
+    const problem = problemOfRule(rule);
+    if (problem !== null) context.addIssue({ code: 'custom', message: `${problem} → Write it like Bash(npm test).` });
+  }),
   'is no list of rules → Write it like ["Bash(npm test)"].',
 );
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { problemOfRule } from './bridge/approvals/auto-approve.ts';
 import type { Approvers, PeopleList, Permissions, Verbosity } from './bridge/policy.ts';
 import { parseStoreUri } from './storage/store-uri.ts';
 
@@ -80,6 +81,20 @@ export const agentIdShape = z
   .regex(/^\S+$/, 'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.');
 
 const PERMISSIONS = ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
+/** `Bash(npm test); Write(docs/**)` */
+export const autoApproveShape = z
+  .string()
+  .transform((value) => value.split(';').flatMap((rule) => (rule.trim() === '' ? [] : [rule.trim()])))
+  .superRefine((rules, context) => {
+    for (const problem of rules.map(problemOfRule)) {
+      if (problem === null) continue;
+      context.addIssue({
+        code: 'custom',
+        message: `has a rule that is none: ${problem} → Write it like Bash(npm test).`,
+      });
+    }
+  });
+
 export const permissionsShape: Check<Permissions> = z.enum(
   PERMISSIONS,
   `is none of them → Use one of ${PERMISSIONS.join(', ')}.`,
@@ -124,6 +139,11 @@ export function timeUpTo(most: string): Check<number> {
     .regex(/^\d{1,6}[smhd]$/, 'is no length of time → Write a number and s, m, h or d, such as 15m or 7d.')
     .transform(ms)
     .refine((value) => value <= ms(most), `is more than ${most} → Use at most ${most}.`);
+}
+
+/** As `timeUpTo`, but not nothing. */
+export function someTimeUpTo(most: string): Check<number> {
+  return timeUpTo(most).refine((ms) => ms > 0, 'is no time at all → Use 1s or more.');
 }
 
 export const threadCount: Check<number> = z

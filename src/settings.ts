@@ -94,8 +94,19 @@ export const SETTINGS = [
   {
     name: 'PERMISSIONS',
     description:
-      'What the agent may do without asking: `guarded` (nothing yet), `standard` (read files anywhere and run harmless commands), `acceptEdits` (change files, too), `strict` (nothing), `unrestricted` (everything).',
-    default: 'standard',
+      'What the agent may do without asking: `guarded` (read files inside its working directory), `strict` (nothing), `standard` (read files **anywhere** and run commands that Letta finds harmless, `env` among them), `acceptEdits` (change files, too), `unrestricted` (everything; only where `ALLOW_UNRESTRICTED` says so).',
+    default: 'guarded',
+  },
+  {
+    name: 'ALLOW_UNRESTRICTED',
+    description: 'Where `unrestricted` is allowed, separated by commas: channel ids, `dm`, `*`. Nowhere without it.',
+    default: null,
+  },
+  {
+    name: 'AUTO_APPROVE',
+    description:
+      'What is approved without a person, with an entry in the audit, separated by semicolons: `Bash(npm test)` (exactly that), `Bash(npm run *)` (plain words behind it), `Write(docs/**)` (files of the working directory), `WebSearch` (every call of a tool).',
+    default: null,
   },
   {
     name: 'APPROVERS',
@@ -175,6 +186,16 @@ export const SETTINGS = [
     name: 'CATCH_UP_THREAD_AGE',
     description: 'It looks only into threads, and the channels of threads, that were used in this time.',
     default: '7d',
+  },
+  {
+    name: 'APPROVAL_TIMEOUT',
+    description: 'How long an approval or a question may wait (`30m`, `24h`, at most `30d`): then it is denied.',
+    default: '24h',
+  },
+  {
+    name: 'AUDIT_RETENTION',
+    description: 'How long it is kept what became of each approval and question (`/agent audit`), at most `3650d`.',
+    default: '90d',
   },
   {
     name: 'PORT',

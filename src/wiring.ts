@@ -5,6 +5,7 @@ import { BridgeIntake } from './bridge/intake.ts';
 import { KillSwitch } from './bridge/kill-switch.ts';
 import type { PolicyBook } from './bridge/policy.ts';
 import type {
+  Audit,
   Choices,
   Clock,
   DetailsStore,
@@ -47,7 +48,7 @@ export interface BridgeParts {
   /** Of one workspace; `identity` is who we are there. */
   api: SlackApi;
   identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'agent'>;
-  store: { threads: Threads; choices: Choices; moves?: ThreadMoves; details?: DetailsStore };
+  store: { threads: Threads; choices: Choices; audit: Audit; moves?: ThreadMoves; details?: DetailsStore };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
   fetch: FetchLike;
@@ -68,6 +69,8 @@ export interface BridgeParts {
   catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
   /** How Slack, Letta and the store are, for people who look at the Home tab. */
   checks?: () => readonly Check[];
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  approvalTimeoutMs?: number;
 }
 
 export interface Bridge {
@@ -93,7 +96,7 @@ export interface BridgeCatchUp {
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
-  const { longAnswers, queue, silenceMs, notifyAfterMs, staleAfterMs, metrics = noMetrics } = parts;
+  const { longAnswers, queue, silenceMs, notifyAfterMs, approvalTimeoutMs, staleAfterMs, metrics = noMetrics } = parts;
   const api = keepRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const groups = createUserGroups({ api, clock, log });
@@ -113,7 +116,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     metrics,
     clock,
   );
-  const { choices, threads, moves, details } = store;
+  const { choices, threads, audit, moves, details } = store;
   const letta = watchLetta(createGateway({ target, agentId, clock, random, dial, fetch, choices, log }), metrics);
   const killSwitch = new KillSwitch({ choices, clock, log });
   const bindings = new Bindings({ policies, choices, log });
@@ -134,11 +137,13 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const workers = new ThreadWorkers({
     ...middle,
     gateway: letta.gateway,
+    audit,
     random,
     turnsDieWithLink,
     silenceMs,
     notifyAfterMs,
     details,
+    approvalTimeoutMs,
   });
   const shared = { choices, clock, log, team: identity.teamId };
   const recent = parts.catchUp && new RecentThreads({ ...shared, most: parts.catchUp.threads });

@@ -55,6 +55,7 @@ describe('loadConfig', () => {
       },
       store: 'sqlite://./data/bridge.db',
       staleAfterMs: 15 * 60_000,
+      approvals: { timeoutMs: 86_400_000, auditKeptForMs: 90 * 86_400_000 },
       catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
       logLevel: 'info',
       notifyAfterMs: 120_000,

@@ -4,7 +4,7 @@ import type { Choices } from '../src/bridge/ports.ts';
 import { type SlackApi, SlackError } from '../src/slack/slack-api.ts';
 import { wireBridge } from '../src/wiring.ts';
 import { createFakeClock } from './support/clock.ts';
-import { BOT, countingRandom, MapThreads, silentLog, TEAM } from './support/middle.ts';
+import { BOT, countingRandom, MapAudit, MapThreads, silentLog, TEAM } from './support/middle.ts';
 
 it('stops at once while it looks back and Slack wants a pause', async () => {
   const clock = createFakeClock();
@@ -30,7 +30,7 @@ it('stops at once while it looks back and Slack wants a pause', async () => {
     log: silentLog,
     api,
     identity: { teamId: TEAM, botUserId: BOT, botId: 'B1', enterpriseId: null },
-    store: { threads: new MapThreads(), choices },
+    store: { threads: new MapThreads(), choices, audit: new MapAudit() },
     dial: () => ({ send: () => undefined, close: () => undefined }),
     fetch: () => Promise.reject(new Error('nobody is asked')),
     target: { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null },

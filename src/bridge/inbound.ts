@@ -1,3 +1,4 @@
+import type { Question } from './agent-event.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, Token, UserId } from './ids.ts';
 import type { TurnDetails } from './turn-details.ts';
 
@@ -67,7 +68,16 @@ export type ActionName =
   | 'approve'
   | 'deny'
   | 'deny_with_reason'
+  | 'edit_command'
+  /** This exact command, until the turn ends. */
+  | 'allow_command'
+  /** All edits in the working directory, until the turn ends. */
+  | 'allow_edits'
+  /** Letta's own rule, which outlives the turn: for admins. */
+  | 'save_rule'
   | 'view_full'
+  /** Another page of the full view. */
+  | 'view_page'
   | 'answer'
   | 'answer_in_words'
   | 'stop'
@@ -80,21 +90,27 @@ export interface InboundAction {
   token: Token;
   /** For `answer`: which option of which question, as numbers in the order shown. */
   choice: { question: number; options: number[] } | null;
-  /** For `details`: which page, from 0; left out: the first. */
+  /** For `details` and `view_page`: which page, from 0; left out: the first. */
   page?: number;
   actor: Actor;
   team: TeamId;
+  /** Empty for a click inside a modal, as `messageTs` is. */
   channel: ChannelId;
   messageTs: SlackTs;
   threadTs: SlackTs | null;
 }
 
+/** `approve`: from the full view, where all of it could be read. */
+export type SubmissionName = 'approve' | 'deny_with_reason' | 'edit_command' | 'save_rule' | 'answer_in_words';
+
 /** A submitted modal that an action opened. */
 export interface InboundSubmission {
-  name: 'deny_with_reason' | 'answer_in_words';
+  name: SubmissionName;
   token: Token;
   /** The texts typed, in the order of the inputs. */
   texts: string[];
+  /** For `answer_in_words`: which options were chosen, by question; none where nothing was. */
+  choices?: number[][] | undefined;
   actor: Actor;
   team: TeamId;
 }
@@ -140,8 +156,19 @@ export interface InboundChannelChange {
 /** What a person should be shown in a modal after a click. */
 export type ModalRequest =
   | { kind: 'deny_with_reason'; token: Token; tool: string }
-  | { kind: 'answer_in_words'; token: Token; questions: string[] }
-  | { kind: 'view_full'; title: string; text: string }
+  | { kind: 'edit_command'; token: Token; command: string }
+  | { kind: 'save_rule'; token: Token; rule: string; directory: string | null; device: string | null }
+  | { kind: 'answer_in_words'; token: Token; questions: Question[] }
+  /** `approves`: whether its last page ends with Approve. `redacted`: whether something in it is not shown. */
+  | {
+      kind: 'view_full';
+      token: Token;
+      title: string;
+      text: string;
+      page: number;
+      approves: boolean;
+      redacted: boolean;
+    }
   | { kind: 'details'; token: Token; details: TurnDetails; page: number };
 
 /** Every click ends in exactly one of these; a `refused` one changed nothing. */

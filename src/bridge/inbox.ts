@@ -166,12 +166,22 @@ export function closeApprovals(
 ): ThreadRecord {
   const approvals = record.approvals.map((approval): ApprovalRecord => {
     const mine = approval.turn === turn && approval.state.state === 'open';
-    return mine ? { ...approval, state: { state: 'closed', why, at: now } } : approval;
+    return mine ? { ...approval, state: { state: 'closed', why, at: now }, audit: 'due' } : approval;
   });
   return { ...record, approvals };
 }
 
+/** Whatever stood there before. What is over is written into the audit. */
 export function setApproval(record: ThreadRecord, token: Token, state: ApprovalState): ThreadRecord {
-  const approvals = record.approvals.map((approval) => (approval.token === token ? { ...approval, state } : approval));
+  const audit = state.state === 'open' ? undefined : ('due' as const);
+  const approvals = record.approvals.map((approval) =>
+    approval.token === token ? { ...approval, state, audit } : approval,
+  );
   return { ...record, approvals };
+}
+
+/** The same record when the request is not open any more: whoever came first has decided. */
+export function settleApproval(record: ThreadRecord, token: Token, state: ApprovalState): ThreadRecord {
+  const open = record.approvals.some((approval) => approval.token === token && approval.state.state === 'open');
+  return open ? setApproval(record, token, state) : record;
 }

@@ -70,6 +70,8 @@ export interface Policy {
     directMessages: boolean;
     ids: readonly ChannelId[];
   };
+  /** Where `unrestricted` may be the permissions; elsewhere it counts as `guarded`. */
+  unrestricted: Policy['channels'];
   /** They alone change what a place is bound to, and stop everything. */
   admins: PeopleList;
   bots: {
@@ -96,13 +98,14 @@ export const closedPolicy: Policy = {
   users: { everyone: false, members: false, ids: [], groups: [] },
   channels: { everywhere: false, directMessages: false, ids: [] },
   admins: { ids: [], groups: [] },
+  unrestricted: { everywhere: false, directMessages: false, ids: [] },
   bots: { ids: [], inARow: 5 },
   limits: { user: { rate: null, atOnce: null }, channel: { rate: null, atOnce: null } },
   defaults: {
     listen: 'thread',
     verbosity: 'compact',
     showReasoning: false,
-    permissions: 'standard',
+    permissions: 'guarded',
     approvers: { requester: true, ids: [], groups: [] },
     selfApproval: true,
     autoApprove: [],
@@ -114,7 +117,15 @@ export const closedPolicy: Policy = {
 /** What holds in a channel: the defaults, under what is said of all direct messages, under what is said of this one. */
 export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
   const direct = channel.startsWith('D') ? policy.places.get('dm') : undefined;
-  return { ...policy.defaults, ...direct, ...policy.places.get(channel) };
+  const settings = { ...policy.defaults, ...direct, ...policy.places.get(channel) };
+  const bound = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, channel);
+  return bound ? settings : { ...settings, permissions: 'guarded' };
+}
+
+/** Whether an agent may do everything unasked there: that is allowed by name, or not at all. @param channel or `dm` */
+export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId | 'dm'): boolean {
+  const direct = unrestricted.directMessages && (channel === 'dm' || channel.startsWith('D'));
+  return unrestricted.everywhere || direct || unrestricted.ids.includes(channel);
 }
 
 /** The mode that Letta is started in. */

@@ -6,6 +6,7 @@ import type {
   PermissionMode,
   StoredRuntime,
 } from './agent-event.ts';
+import type { AuditEntry } from './approvals/audit-entry.ts';
 import type { HomeView } from './home-view.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
@@ -267,6 +268,14 @@ export interface DetailsStore {
   get(ref: DetailsRef): Promise<TurnDetails | null>;
   /** Forgets them; what is not there is fine. */
   drop(refs: readonly DetailsRef[]): Promise<void>;
+}
+
+/** What became of every request. Entries are added, never changed, and forgotten after their time. */
+export interface Audit {
+  /** Resolves when it is on disk. The same `id` and `at` again change nothing. */
+  append(entry: AuditEntry): Promise<void>;
+  /** The newest that `wanted` takes, at most `limit`, newest first. */
+  latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]>;
 }
 
 /** What was chosen once and must not change by itself: the agent, the device (DESIGN.md 4). */

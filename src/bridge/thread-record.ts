@@ -1,6 +1,7 @@
 import type { StoredRuntime } from './agent-event.ts';
 import type { MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type { FileRef, Span, ThreadAddress } from './inbound.ts';
+import type { PersonKind } from './ports.ts';
 import type { DetailsRef } from './turn-details.ts';
 import type { Ending } from './turn-view.ts';
 
@@ -52,17 +53,52 @@ export interface OpenTurn {
   /** Who pressed Stop. */
   stoppedBy: UserId | null;
   posts: PostRecord[];
+  /** What is answered without asking again until it ends. */
+  grants?: Grant[] | undefined;
   /** How it ended, once that is known: what is left to do is to show it. */
   ended?: Ending | undefined;
   /** Its messages were deleted before they went to the agent. */
   withdrawn?: true | undefined;
 }
 
+export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'denied' | 'answered';
+
+/**
+ * - `answered_elsewhere`: another client of Letta answered.
+ * - `turn_over`: the turn ended, or was stopped.
+ * - `link_lost`: Letta does not know of it any more (PROTOCOL.md 12).
+ * - `expired`: nobody decided in time, so it was denied.
+ * - `not_shown`: Slack took it in no form, so it was denied.
+ */
+export type ApprovalClosed = 'answered_elsewhere' | 'turn_over' | 'link_lost' | 'expired' | 'not_shown';
+
+/** How a person decided. `grant`: by what they had allowed before, until the turn ends. Left out: by a click. */
+export type DecidedVia = 'click' | 'modal' | 'command' | 'reply' | 'grant';
+
 export type ApprovalState =
   | { state: 'open' }
-  /** Decided by a person; `sent` once Letta took it. */
-  | { state: 'decided'; decision: 'approved' | 'denied' | 'answered'; by: UserId; at: number; words: string | null }
-  | { state: 'closed'; why: 'answered_elsewhere' | 'turn_over' | 'link_lost'; at: number };
+  | {
+      state: 'decided';
+      decision: ApprovalDecision;
+      by: UserId;
+      at: number;
+      words: string | null;
+      via?: DecidedVia | undefined;
+    }
+  | { state: 'closed'; why: ApprovalClosed; at: number };
+
+/** `command`: exactly the same command again. `edits`: changes of files in the working directory. */
+export type GrantKind = 'command' | 'edits';
+
+/** What somebody who may decide has allowed until the turn ends. */
+export interface Grant {
+  kind: GrantKind;
+  /** Of `command`: the digest of what may run again. */
+  digest: string | null;
+  /** As they were known then: whether they still may is asked each time it is used. */
+  by: { id: UserId; kind: PersonKind; groups: string[] };
+  at: number;
+}
 
 export interface ApprovalRecord {
   token: Token;
@@ -74,7 +110,17 @@ export interface ApprovalRecord {
   /** SHA-256 of the canonical JSON of the input that was shown. */
   digest: string;
   requester: UserId;
+  /** Whose click is needed, users and user groups (`S…`); left out: the requester's. */
+  asks?: string[] | undefined;
+  /** Whether admins are offered to save a rule of Letta's. */
+  rule?: boolean | undefined;
   askedAt: number;
+  /** ms since 1970, when it is denied because nobody decided; left out: never. */
+  expiresAt?: number | undefined;
+  /** ms since 1970, when people were reminded of it; they are once. */
+  remindedAt?: number | undefined;
+  /** Whether the audit has how it ended. Left out in records of before there was an audit, and while it is open. */
+  audit?: 'due' | 'done' | undefined;
   state: ApprovalState;
 }
 
@@ -148,7 +194,8 @@ export interface ThreadRecord {
 
 /** Whether the process must look at the thread when it starts. An open offer that is shown only waits for a click. */
 export function isActive(record: ThreadRecord): boolean {
-  return needsLetta(record) || record.offers.some((offer) => offer.display !== 'shown');
+  const unwritten = record.approvals.some(({ audit }) => audit === 'due');
+  return needsLetta(record) || unwritten || record.offers.some((offer) => offer.display !== 'shown');
 }
 
 /** Whether something of the thread is to be done, or going on, at Letta. */

@@ -1,4 +1,5 @@
 import type { Place } from './access.ts';
+import type { Where } from './approvals/card.ts';
 import { parseThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
@@ -95,12 +96,12 @@ export class ThreadState {
     this.#closed = true;
   }
 
-  view(record: ThreadRecord, turn: OpenTurn, workingDirectory: string | null, ending: Ending | null): TurnView {
+  view(record: ThreadRecord, turn: OpenTurn, { workingDirectory, device }: Where, ending: Ending | null): TurnView {
     return turnView(this.turn, {
       address: record.address,
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
-      workingDirectory,
+      where: { workingDirectory, device },
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
       ending,

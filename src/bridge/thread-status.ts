@@ -10,7 +10,7 @@ import { type Activity, asCode, oneLine } from './turn-view.ts';
 export function statusText(state: ThreadState, link: ThreadLink, permissions: Permissions): string {
   const { record, open } = state;
   if (!record) return 'No conversation here yet.';
-  const live = open ? state.view(record, open, link.workingDirectory, null).live : null;
+  const live = open ? state.view(record, open, link, null).live : null;
   const lines = [
     open ? `Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.` : 'Idle.',
   ];

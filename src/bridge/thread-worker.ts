@@ -1,6 +1,7 @@
 import { asBridgeError } from '../errors.ts';
 import { can, type Place } from './access.ts';
 import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
+import { ThreadApprovals } from './approvals/thread-approvals.ts';
 import { HeldEvents } from './held-events.ts';
 import type { HomeThread } from './home-view.ts';
 import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
@@ -19,6 +20,7 @@ import { inputId, wentOn } from './offers.ts';
 import { lettaMode, type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type {
   AgentGateway,
+  Audit,
   Clock,
   DetailsStore,
   Log,
@@ -30,7 +32,6 @@ import type {
   Timer,
   TurnSurface,
 } from './ports.ts';
-import { ThreadApprovals } from './thread-approvals.ts';
 import { ThreadDetails } from './thread-details.ts';
 import { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
@@ -57,6 +58,9 @@ export interface WorkerParts {
   log: Log;
   policies: PolicyBook;
   killSwitch: KillSwitch;
+  audit: Audit;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  approvalTimeoutMs?: number | undefined;
   botUser: UserId;
   /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
   turnsDieWithLink: boolean;
@@ -123,7 +127,7 @@ export class ThreadWorker {
   #toConfirm: UserId | null = null;
 
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void) {
-    const { clock, gateway, policies, random, threads } = parts;
+    const { clock, gateway, threads } = parts;
     this.key = key;
     this.#parts = parts;
     this.#onRetired = onRetired;
@@ -141,7 +145,15 @@ export class ThreadWorker {
       onSettled: advance,
     });
     const state = this.#state;
-    this.#approvals = new ThreadApprovals({ state, link: this.#link, mailbox, policies, clock, random, log });
+    this.#approvals = new ThreadApprovals({
+      ...parts,
+      state,
+      link: this.#link,
+      mailbox,
+      log,
+      timeoutMs: parts.approvalTimeoutMs,
+      advance,
+    });
     this.#silence = new TurnSilence({
       clock,
       limitMs: parts.silenceMs ?? SILENCE_MS,
@@ -309,6 +321,7 @@ export class ThreadWorker {
     this.#rest?.cancel();
     this.#lookup.notDue();
     this.#silence.end();
+    this.#approvals.end();
     this.#link.disconnect();
   }
 
@@ -338,6 +351,7 @@ export class ThreadWorker {
     this.#rest = null;
     if (!state.record) return this.#restLater();
     this.#offers.begin(state.record);
+    this.#approvals.resume();
     await this.#offers.show();
     const resumed = state.open !== null;
     const { paused } = this.#parts.killSwitch;
@@ -416,7 +430,7 @@ export class ThreadWorker {
     const { record, open, dirty } = this.#state;
     if (!dirty || this.#ending || !record || !open) return;
     this.#state.dirty = false;
-    this.#surface?.show(this.#state.view(record, open, this.#link.workingDirectory, null));
+    this.#surface?.show(this.#state.view(record, open, this.#link, null));
   }
 
   async #fail(line: string, leftover: Leftover | null): Promise<void> {
@@ -454,7 +468,7 @@ export class ThreadWorker {
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
     this.#mailbox.away(
-      this.#surface.finish(this.#state.view(record, record.turn ?? turn, this.#link.workingDirectory, ending)),
+      this.#surface.finish(this.#state.view(record, record.turn ?? turn, this.#link, ending)),
       (delivery) => {
         if (!delivery.delivered) {
           this.#log.warn({ turn: turn.id, reason: delivery.reason }, 'the answer could not be delivered');

@@ -1,9 +1,10 @@
-import type { FileDiff, Question } from './agent-event.ts';
+import { type Card, cardOf, type Where } from './approvals/card.ts';
 import type { Token, TurnId, UserId } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
+import { oneLine } from './one-line.ts';
 import type { Verbosity } from './policy.ts';
 import { redactCommand } from './redact.ts';
-import type { ApprovalRecord, ApprovalState, OpenTurn } from './thread-record.ts';
+import type { ApprovalRecord, OpenTurn } from './thread-record.ts';
 import { endedWell, type TurnState } from './turn.ts';
 import { isQuiet, quietAtEnd, type ToolCall } from './turn-steps.ts';
 
@@ -27,31 +28,8 @@ export interface ToolLine {
   status: ToolCall['status'];
 }
 
-export interface ApprovalCard {
-  kind: 'approval';
-  token: Token;
-  tool: string;
-  /** One line: the command, the path. */
-  title: string;
-  /** `null` when only the record is left (after a restart); then the card is never open. */
-  input: Record<string, unknown> | null;
-  diffs: FileDiff[];
-  /** Who must click: mentioned on the card. */
-  asks: UserId[];
-  workingDirectory: string | null;
-  state: ApprovalState;
-}
-
-export interface QuestionCard {
-  kind: 'question';
-  token: Token;
-  title: string;
-  questions: Question[];
-  asks: UserId[];
-  state: ApprovalState;
-}
-
-export type Card = ApprovalCard | QuestionCard;
+export type { ApprovalCard, Card, QuestionCard } from './approvals/card.ts';
+export { oneLine } from './one-line.ts';
 
 /** What a reader should see, in reading order. `markdown` is the agent's own text, untouched. */
 export type ViewItem = { kind: 'text'; markdown: string } | { kind: 'card'; card: Card };
@@ -93,7 +71,7 @@ export interface TurnView {
 const LOOKED_AT = 2_000;
 
 /** The one line about a tool call that people can judge at a glance: the command, the path, the first short argument. */
-export function toolDetail(input: Record<string, unknown>): string {
+function toolDetail(input: Record<string, unknown>): string {
   const line = (value: string) => oneLine(redactCommand(value.slice(0, LOOKED_AT)).text);
   for (const name of ['command', 'cmd', 'file_path', 'path', 'pattern', 'query', 'url', 'description']) {
     const value = input[name];
@@ -101,15 +79,6 @@ export function toolDetail(input: Record<string, unknown>): string {
   }
   for (const value of Object.values(input)) if (typeof value === 'string' && value !== '') return line(value);
   return '';
-}
-
-/** One line of at most `max` characters. */
-export function oneLine(text: string, max = 120): string {
-  const line = text
-    .slice(0, max * 4)
-    .replace(/\s+/g, ' ')
-    .trim();
-  return line.length <= max && text.length <= max * 4 ? line : `${line.slice(0, max - 1)}…`;
 }
 
 /** Text of others in Markdown of ours: shown as it is, whatever it holds. Empty stays empty. */
@@ -154,21 +123,13 @@ export function endingOf(turn: OpenTurn, state: TurnState, now: number): Ending 
   return { ...base, outcome: 'failed', line: `The agent failed: ${cause} · ${turn.id}` };
 }
 
-function cardOf(record: ApprovalRecord, state: TurnState, workingDirectory: string | null): Card {
-  const request = state.approvals.find((approval) => approval.requestId === record.requestId);
-  const asks = [record.requester];
-  const base = { token: record.token, title: record.title, asks, state: record.state };
-  if (record.tool === 'AskUserQuestion') return { kind: 'question', ...base, questions: request?.questions ?? [] };
-  const shown = { input: request?.input ?? null, diffs: request?.diffs ?? [], workingDirectory };
-  return { kind: 'approval', ...base, tool: record.tool, ...shown };
-}
-
 export interface ViewContext {
   address: ThreadAddress;
   turn: OpenTurn;
   /** The cards of this turn, whatever their state. */
   approvals: readonly ApprovalRecord[];
-  workingDirectory: string | null;
+  /** Where the agent works. */
+  where: Where;
   /** How many messages wait behind it. */
   queued: number;
   /** What holds the turn up outside the agent; overrides what the turn itself is doing. */
@@ -191,10 +152,10 @@ function placed(state: TurnState, approvals: readonly ApprovalRecord[]): Approva
 
 /** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
 export function turnView(state: TurnState, context: ViewContext): TurnView {
-  const { turn, approvals, workingDirectory, ending, verbosity = 'compact' } = context;
+  const { turn, approvals, ending, verbosity = 'compact' } = context;
   const items: ViewItem[] = [];
   const place = (record: ApprovalRecord) => {
-    items.push({ kind: 'card', card: cardOf(record, state, workingDirectory) });
+    items.push({ kind: 'card', card: cardOf(record, state, turn, context.where) });
   };
   const waitingForPlace = placed(state, approvals);
   // Cards of before a restart have no place in the folded state any more: they came first.

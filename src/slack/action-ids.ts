@@ -1,15 +1,20 @@
-import type { ActionName } from '../bridge/inbound.ts';
+import { makeToken, type Token } from '../bridge/ids.ts';
+import type { ActionName, SubmissionName } from '../bridge/inbound.ts';
 
 /**
  * The names that our buttons and modals carry through Slack and back. A button's `value` is the token and nothing
  * else; which option of a question was chosen stands in the `action_id`, which must differ within a block (PLATFORM.md 6).
  */
-type PlainAction = Exclude<ActionName, 'answer'>;
+type PlainAction = Exclude<ActionName, 'answer' | 'view_page'>;
 
 export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   approve: 'bridge_approve',
   deny: 'bridge_deny',
   deny_with_reason: 'bridge_deny_with_reason',
+  edit_command: 'bridge_edit_command',
+  allow_command: 'bridge_allow_command',
+  allow_edits: 'bridge_allow_edits',
+  save_rule: 'bridge_save_rule',
   view_full: 'bridge_view_full',
   stop: 'bridge_stop',
   details: 'bridge_details',
@@ -21,6 +26,10 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
 };
 
 const ANSWER = /^bridge_answer:(\d{1,3}):(\d{1,3})$/;
+const PAGE = /^bridge_view_page:(\d{1,3})$/;
+/** `action_id` of a menu of options; which was chosen stands in the option's value behind the token. */
+export const ANSWER_MENU = 'bridge_answer_menu';
+const MENU_VALUE = /^(.{1,64}):(\d{1,3})$/;
 
 /** `action_id` of one option's button; both numbers count from 0 in the order shown. */
 export function makeAnswerActionId(question: number, option: number): string {
@@ -34,6 +43,21 @@ export function makeDetailsPageId(page: number): string {
   return `bridge_details:${page}`;
 }
 
+/** `action_id` of a button that turns to a page of the full view. */
+export function makePageActionId(page: number): string {
+  return `bridge_view_page:${page}`;
+}
+
+/** The value of an option of a menu: at most 75 characters (PLATFORM.md 2.1). */
+export function makeMenuValue(token: Token, option: number): string {
+  return `${token}:${option}`;
+}
+
+export function parseMenuValue(value: string): { token: Token; option: number } | null {
+  const found = MENU_VALUE.exec(value);
+  return found?.[1] === undefined ? null : { token: makeToken(found[1]), option: Number(found[2]) };
+}
+
 export interface ParsedActionId {
   name: ActionName;
   choice: { question: number; options: number[] } | null;
@@ -45,23 +69,30 @@ export function parseActionId(actionId: string): ParsedActionId | null {
   for (const [name, id] of Object.entries(ACTION_IDS)) {
     if (id === actionId) return { name: name as PlainAction, choice: null };
   }
-  const page = DETAILS_PAGE.exec(actionId);
-  if (page) return { name: 'details', choice: null, page: Number(page[1]) };
+  const detailsPage = DETAILS_PAGE.exec(actionId);
+  if (detailsPage) return { name: 'details', choice: null, page: Number(detailsPage[1]) };
+  const page = PAGE.exec(actionId);
+  if (page) return { name: 'view_page', choice: null, page: Number(page[1]) };
   const answer = ANSWER.exec(actionId);
   if (!answer) return null;
   return { name: 'answer', choice: { question: Number(answer[1]), options: [Number(answer[2])] } };
 }
 
-/** `callback_id`s of our modals; their `private_metadata` is the token. */
-export const CALLBACK_IDS = {
+/** `callback_id`s of our modals that are submitted; their `private_metadata` is the token. */
+export const CALLBACK_IDS: Readonly<Record<SubmissionName | 'view_full' | 'details', string>> = {
+  approve: 'bridge_approve_full',
   deny_with_reason: 'bridge_deny_with_reason',
+  edit_command: 'bridge_edit_command',
+  save_rule: 'bridge_save_rule',
   answer_in_words: 'bridge_answer_in_words',
   view_full: 'bridge_view_full',
   details: 'bridge_details',
-} as const;
+};
 
 /** The submission that a modal's `callback_id` means; `null` when it is not one of ours that can be submitted. */
-export function parseCallbackId(callbackId: string): 'deny_with_reason' | 'answer_in_words' | null {
-  if (callbackId === CALLBACK_IDS.deny_with_reason) return 'deny_with_reason';
-  return callbackId === CALLBACK_IDS.answer_in_words ? 'answer_in_words' : null;
+export function parseCallbackId(callbackId: string): SubmissionName | null {
+  for (const [name, id] of Object.entries(CALLBACK_IDS)) {
+    if (id === callbackId && name !== 'view_full' && name !== 'details') return name as SubmissionName;
+  }
+  return null;
 }

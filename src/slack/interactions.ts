@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { makeToken } from '../bridge/ids.ts';
+import { makeToken, type Token } from '../bridge/ids.ts';
 import type { InboundAction, InboundCommand, InboundSubmission } from '../bridge/inbound.ts';
-import { parseActionId, parseCallbackId } from './action-ids.ts';
-import { submittedTexts } from './modals.ts';
+import { ANSWER_MENU, type ParsedActionId, parseActionId, parseCallbackId, parseMenuValue } from './action-ids.ts';
+import { submittedChoices, submittedTexts } from './modals.ts';
 import { channelKindOf } from './normalize.ts';
 
 const person = z.looseObject({ id: z.string().min(1), team_id: z.string().nullish() });
@@ -18,7 +18,22 @@ const blockActions = z.looseObject({
     thread_ts: z.string().nullish(),
   }),
   message: z.looseObject({ thread_ts: z.string().nullish() }).nullish(),
-  actions: z.array(z.looseObject({ action_id: z.string(), value: z.string().nullish() })).min(1),
+  actions: z
+    .array(
+      z.looseObject({
+        action_id: z.string(),
+        value: z.string().nullish(),
+        selected_option: z.looseObject({ value: z.string() }).nullish(),
+      }),
+    )
+    .min(1),
+});
+
+const option = z.looseObject({ value: z.string() });
+const filledIn = z.looseObject({
+  value: z.string().nullish(),
+  selected_option: option.nullish(),
+  selected_options: z.array(option).nullish(),
 });
 
 const viewSubmission = z.looseObject({
@@ -28,7 +43,7 @@ const viewSubmission = z.looseObject({
     callback_id: z.string(),
     private_metadata: z.string().min(1),
     state: z.looseObject({
-      values: z.record(z.string(), z.record(z.string(), z.looseObject({ value: z.string().nullish() }))),
+      values: z.record(z.string(), z.record(z.string(), filledIn)),
     }),
   }),
 });
@@ -64,15 +79,16 @@ export function readAction(body: unknown, team: string): ReadAction | null {
   if (!parsed.success) return readViewAction(body, team);
   const { user, container, message, actions, trigger_id } = parsed.data;
   const [clicked] = actions;
-  const meaning = clicked && parseActionId(clicked.action_id);
-  if (!meaning || !clicked.value) return null;
+  const click = clicked && meaningOf(clicked);
+  if (!click) return null;
+  const { meaning, token } = click;
   const threadTs = container.thread_ts ?? message?.thread_ts ?? null;
   return {
     triggerId: trigger_id,
     view: null,
     action: {
       ...meaning,
-      token: makeToken(clicked.value),
+      token,
       actor: { user: user.id, team: user.team_id ?? null },
       team,
       channel: container.channel_id,
@@ -89,7 +105,7 @@ function readViewAction(body: unknown, team: string): ReadAction | null {
   const [clicked] = actions;
   const meaning = clicked && parseActionId(clicked.action_id);
   // Nothing is decided in a modal by a button: only pages are turned.
-  if (meaning?.name !== 'details' || !clicked?.value) return null;
+  if (!meaning || !PAGES.has(meaning.name) || !clicked?.value) return null;
   const actor = { user: user.id, team: user.team_id ?? null };
   const place = { channel: '', messageTs: '', threadTs: null };
   return {
@@ -97,6 +113,24 @@ function readViewAction(body: unknown, team: string): ReadAction | null {
     view: { id: view.id, hash: view.hash },
     action: { ...meaning, token: makeToken(clicked.value), actor, team, ...place },
   };
+}
+
+const PAGES: ReadonlySet<string> = new Set(['details', 'view_page']);
+
+interface Clicked {
+  action_id: string;
+  value?: string | null | undefined;
+  selected_option?: { value: string } | null | undefined;
+}
+
+function meaningOf({ action_id, value, selected_option }: Clicked): { meaning: ParsedActionId; token: Token } | null {
+  if (action_id === ANSWER_MENU) {
+    const chosen = parseMenuValue(selected_option?.value ?? '');
+    if (!chosen) return null;
+    return { meaning: { name: 'answer', choice: { question: 0, options: [chosen.option] } }, token: chosen.token };
+  }
+  const meaning = parseActionId(action_id);
+  return meaning && value ? { meaning, token: makeToken(value) } : null;
 }
 
 /** A `view_submission` of one of our modals; `null` when it is none. */
@@ -109,7 +143,8 @@ export function readSubmission(body: unknown, team: string): InboundSubmission |
   return {
     name,
     token: makeToken(view.private_metadata),
-    texts: submittedTexts(view.state.values as Record<string, Record<string, { value?: string | null }>>),
+    texts: submittedTexts(view.state.values),
+    ...(name === 'answer_in_words' && { choices: submittedChoices(view.state.values) }),
     actor: { user: user.id, team: user.team_id ?? null },
     team,
   };

@@ -1,127 +1,157 @@
 import type { ViewResponseAction } from '@slack/bolt';
-import type { InputBlock, KnownBlock, ModalView } from '@slack/types';
+import type { Checkboxes, InputBlock, KnownBlock, ModalView, PlainTextOption, StaticSelect } from '@slack/types';
+import type { Question } from '../bridge/agent-event.ts';
 import type { ModalRequest, SubmissionOutcome } from '../bridge/inbound.ts';
 import { CALLBACK_IDS } from './action-ids.ts';
 import { detailsView } from './details-view.ts';
+import { fullView } from './full-view.ts';
+import { modalText, modalTitle } from './modal-text.ts';
 
-/** PLATFORM.md 2.1. Lengths in UTF-16 units, the view's in bytes of JSON. */
-const TITLE = 24;
-const LABEL = 2000;
-const TEXT = 3000;
-const BLOCKS = 100;
-/** Slack refuses a view over 250 KB (`view_too_large`); ids and defaults that it adds count too. */
-const VIEW_BYTES = 200_000;
+/** PLATFORM.md 2.1, in UTF-16 units. */
+const LABEL = 2_000;
+const TEXT = 3_000;
+const OPTION = 75;
+/** A modal holds 100 blocks; a question takes two. */
+const QUESTIONS = 20;
+/** Checkboxes are at most 10, a menu has at most 100 options. */
+const CHECKBOXES = 10;
+const MENU = 100;
 
 const INPUT_ACTION = 'bridge_text';
 const INPUT_BLOCK = /^bridge_input_(\d{1,2})$/;
+const CHOICE_ACTION = 'bridge_choice';
+const CHOICE_BLOCK = /^bridge_choice_(\d{1,2})$/;
 
 function inputBlockId(input: number): string {
   return `bridge_input_${input}`;
 }
 
-function cut(text: string, max: number): string {
-  return text.length <= max ? text : `${wholeCharacters(text, max - 1)}…`;
+interface TextInput {
+  label: string;
+  placeholder: string;
+  initial?: string;
+  optional?: boolean;
 }
 
-/** The first `max` units of `text`, never half of a surrogate pair. */
-function wholeCharacters(text: string, max: number): string {
-  const last = text.charCodeAt(max - 1);
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff && max < text.length ? max - 1 : max);
-}
-
-function plain(text: string, max: number) {
-  return { type: 'plain_text' as const, text: cut(text, max) || ' ', emoji: false };
-}
-
-function textInput(input: number, label: string, placeholder: string): InputBlock {
+function textInput(input: number, { label, placeholder, initial, optional = false }: TextInput): InputBlock {
   return {
     type: 'input',
     block_id: inputBlockId(input),
-    label: plain(label, LABEL),
+    label: modalText(label, LABEL),
+    ...(optional ? { optional } : {}),
     element: {
       type: 'plain_text_input',
       action_id: INPUT_ACTION,
       multiline: true,
       max_length: TEXT,
-      placeholder: plain(placeholder, 150),
+      placeholder: modalText(placeholder, 150),
+      ...(initial === undefined ? {} : { initial_value: initial }),
     },
   };
 }
 
-/** `text` in pieces of at most `max`, cut after a line's end where one is near; joined they are `text` again. */
-function pages(text: string, max: number): string[] {
-  const out: string[] = [];
-  let rest = text;
-  while (rest.length > max) {
-    const newline = rest.lastIndexOf('\n', max - 1);
-    const piece = newline >= max / 2 ? rest.slice(0, newline + 1) : wholeCharacters(rest, max);
-    out.push(piece);
-    rest = rest.slice(piece.length);
-  }
-  return rest === '' ? out : [...out, rest];
+/** What can be chosen, and words of one's own below it. A question without options asks for words. */
+function questionInputs(question: Question, input: number): KnownBlock[] {
+  const { options, multiSelect } = question;
+  if (options.length === 0) return [textInput(input, { label: question.question, placeholder: 'In your own words' })];
+  const element = multiSelect && options.length <= CHECKBOXES ? checkboxes(options) : menu(question);
+  const own = multiSelect ? 'Something else' : 'Or in your own words';
+  return [
+    {
+      type: 'input',
+      block_id: `bridge_choice_${input}`,
+      label: modalText(question.question, LABEL),
+      optional: true,
+      element,
+    },
+    textInput(input, { label: own, placeholder: 'In your own words', optional: true }),
+  ];
 }
 
-function textBlocks(text: string): KnownBlock[] {
-  const all = text === '' ? ['(empty)'] : pages(text, TEXT);
-  const shown: KnownBlock[] = [];
-  let bytes = 0;
-  let length = 0;
-  for (const page of all) {
-    const block: KnownBlock = { type: 'section', text: plain(page, TEXT) };
-    bytes += Buffer.byteLength(JSON.stringify(block));
-    if (shown.length === BLOCKS - 1 || bytes > VIEW_BYTES) {
-      if (shown.length === all.length - 1 && bytes <= VIEW_BYTES) return [...shown, block];
-      const mark = `… cut here: ${text.length - length} of ${text.length} characters are not shown.`;
-      return [...shown, { type: 'section', text: plain(mark, TEXT) }];
-    }
-    shown.push(block);
-    length += page.length;
-  }
-  return shown;
+function optionsOf(options: Question['options']): PlainTextOption[] {
+  return options.map(({ label, description }, index) => ({
+    text: modalText(label.trim() || `Option ${index + 1}`, OPTION),
+    value: String(index),
+    ...(description.trim() === '' ? {} : { description: modalText(description, OPTION) }),
+  }));
+}
+
+function checkboxes(options: Question['options']): Checkboxes {
+  return { type: 'checkboxes', action_id: CHOICE_ACTION, options: optionsOf(options) };
+}
+
+function menu({ options, multiSelect }: Question): StaticSelect | (Omit<StaticSelect, 'type'> & MultiMenu) {
+  const shared = { action_id: CHOICE_ACTION, options: optionsOf(options.slice(0, MENU)) };
+  return multiSelect ? { type: 'multi_static_select', ...shared } : { type: 'static_select', ...shared };
+}
+
+interface MultiMenu {
+  type: 'multi_static_select';
+}
+
+function section(text: string): KnownBlock {
+  return { type: 'section', text: modalText(text, TEXT) };
 }
 
 /** The modal that a click asked for. What it shows is plain text: nothing in it can ping or link. */
 export function modalView(request: ModalRequest): ModalView {
+  if (request.kind === 'view_full') return fullView(request);
+  if (request.kind === 'details') return detailsView(request);
+  const shared = {
+    type: 'modal' as const,
+    callback_id: CALLBACK_IDS[request.kind],
+    private_metadata: request.token,
+    close: modalTitle('Cancel'),
+  };
   switch (request.kind) {
-    case 'deny_with_reason':
-      return {
-        type: 'modal',
-        callback_id: CALLBACK_IDS.deny_with_reason,
-        private_metadata: request.token,
-        title: plain('Deny with reason', TITLE),
-        submit: plain('Deny', TITLE),
-        close: plain('Cancel', TITLE),
-        blocks: [textInput(0, `Why should ${cut(request.tool, 100)} not run?`, 'The agent reads this.')],
-      };
+    case 'deny_with_reason': {
+      const label = `Why should ${modalText(request.tool, 100).text} not run?`;
+      const blocks = [textInput(0, { label, placeholder: 'The agent reads this.' })];
+      return { ...shared, title: modalTitle('Deny with reason'), submit: modalTitle('Deny'), blocks };
+    }
+    case 'edit_command': {
+      const input = { label: 'What shall run instead', placeholder: 'A command', initial: request.command };
+      const blocks = [
+        textInput(0, input),
+        section('It runs as it stands here. The agent is not told that it was changed; the thread is.'),
+      ];
+      return { ...shared, title: modalTitle('Edit and approve'), submit: modalTitle('Approve'), blocks };
+    }
+    case 'save_rule': {
+      const directory = request.directory ?? 'the agent’s working directory';
+      const where = request.device === null ? directory : `${directory} on ${request.device}`;
+      const blocks = [
+        section(`Letta offers this rule: “${request.rule}”`),
+        section(`It is written down in ${where}, and holds there until somebody removes it from .letta/settings.json.`),
+        section(
+          'It holds for every thread and every agent that works there, for everybody who may use them. A rule can cover more than this command: a family such as all of “cat”, for files anywhere.',
+        ),
+      ];
+      return { ...shared, title: modalTitle('Approve, save rule'), submit: modalTitle('Approve and save'), blocks };
+    }
     case 'answer_in_words':
       return {
-        type: 'modal',
-        callback_id: CALLBACK_IDS.answer_in_words,
-        private_metadata: request.token,
-        title: plain('Your answer', TITLE),
-        submit: plain('Answer', TITLE),
-        close: plain('Cancel', TITLE),
-        blocks: request.questions
-          .slice(0, BLOCKS)
-          .map((question, input) => textInput(input, question, 'In your own words')),
+        ...shared,
+        title: modalTitle('Your answer'),
+        submit: modalTitle('Answer'),
+        blocks: request.questions.slice(0, QUESTIONS).flatMap(questionInputs),
       };
-    case 'view_full':
-      return {
-        type: 'modal',
-        callback_id: CALLBACK_IDS.view_full,
-        title: plain(request.title, TITLE),
-        close: plain('Close', TITLE),
-        blocks: textBlocks(request.text),
-      };
-    case 'details':
-      return detailsView(request);
     default:
       return request satisfies never;
   }
 }
 
+/** What Slack says of one input of a modal. */
+export interface FilledIn {
+  value?: string | null | undefined;
+  selected_option?: { value: string } | null | undefined;
+  selected_options?: readonly { value: string }[] | null | undefined;
+}
+
+type Filled = Readonly<Record<string, Readonly<Record<string, FilledIn>>>>;
+
 /** The texts typed into one of our modals, in the order of its inputs. */
-export function submittedTexts(values: Record<string, Record<string, { value?: string | null }>>): string[] {
+export function submittedTexts(values: Filled): string[] {
   const texts: string[] = [];
   for (const [blockId, actions] of Object.entries(values)) {
     const input = INPUT_BLOCK.exec(blockId)?.[1];
@@ -130,18 +160,26 @@ export function submittedTexts(values: Record<string, Record<string, { value?: s
   return Array.from(texts, (text) => text ?? '');
 }
 
+/** The options chosen in one of our modals, by question; a value that is no number stands as -1. */
+export function submittedChoices(values: Filled): number[][] {
+  const choices: number[][] = [];
+  for (const [blockId, actions] of Object.entries(values)) {
+    const input = CHOICE_BLOCK.exec(blockId)?.[1];
+    const { selected_option: one, selected_options: many } = actions[CHOICE_ACTION] ?? {};
+    if (input === undefined) continue;
+    const chosen = [...(one ? [one] : []), ...(many ?? [])];
+    choices[Number(input)] = chosen.map(({ value }) => (/^\d{1,3}$/.test(value) ? Number(value) : -1));
+  }
+  return Array.from(choices, (chosen) => chosen ?? []);
+}
+
 /** What a `view_submission` is acknowledged with (PLATFORM.md 6): nothing closes the modal. */
 export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | undefined {
   if (outcome.result === 'decided') return undefined;
   if (outcome.result === 'invalid') {
-    const errors = outcome.errors.map(({ input, text }) => [inputBlockId(input), cut(text, 300)] as const);
+    const errors = outcome.errors.map(({ input, text }) => [inputBlockId(input), modalText(text, 300).text] as const);
     return { response_action: 'errors', errors: Object.fromEntries(errors) };
   }
-  const view: ModalView = {
-    type: 'modal',
-    title: plain('Nothing changed', TITLE),
-    close: plain('Close', TITLE),
-    blocks: [{ type: 'section', text: plain(outcome.notice, TEXT) }],
-  };
-  return { response_action: 'update', view };
+  const words = { title: modalTitle('Nothing changed'), close: modalTitle('Close') };
+  return { response_action: 'update', view: { type: 'modal', ...words, blocks: [section(outcome.notice)] } };
 }

@@ -1,8 +1,9 @@
 /**
- * Escaped, what our own texts may hold as Slack tokens: mentions of one person or channel, and dates as
+ * Escaped, what our own texts may hold as Slack tokens: mentions of one person, group or channel, and dates as
  * `bridge/own-words.ts` writes them.
  */
-export const OWN_TOKENS = /&lt;([@#][A-Z0-9]{1,32}|!date\^\d{1,12}\^[{}\w ]{1,60}\|[\w:.-]{1,40})&gt;/g;
+export const OWN_TOKENS =
+  /&lt;([@#][A-Z0-9]{1,32}|!subteam\^S[A-Z0-9]{1,31}|!date\^\d{1,12}\^[{}\w ]{1,60}\|[\w:.-]{1,40})&gt;/g;
 
 /**
  * The bridge's own short Markdown texts (help, status) as mrkdwn, for the places that take no `markdown` block

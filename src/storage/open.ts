@@ -1,8 +1,9 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { KeyvMemoryAdapter } from 'keyv';
-import type { Choices, Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
+import type { Audit, Choices, Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
+import { StoredAudit } from './audit.ts';
 import { StoredChoices } from './choices.ts';
 import { StoredDetails } from './details.ts';
 import { lockStore } from './lock.ts';
@@ -14,6 +15,7 @@ import { StoredThreads } from './threads.ts';
 export interface Store {
   threads: Threads & ThreadMoves;
   choices: Choices;
+  audit: Audit;
   /** Does not tidy up until it is started. */
   details: StoredDetails;
   /** The one path of a SQLite store; `null`: it lies in memory. */
@@ -25,9 +27,13 @@ export interface Store {
 export interface StoreParts {
   clock: Clock;
   log: Log;
+  /** ms that the audit is kept; default 90 days. */
+  auditKeptForMs?: number;
   /** Ends the wait for the lock; its reason is thrown. */
   signal?: AbortSignal;
 }
+
+const AUDIT_KEPT_MS = 90 * 24 * 3_600_000;
 
 /**
  * Opens the store at `uri`: `memory://`, or `sqlite://path` (relative to the working directory; its folder is made).
@@ -69,14 +75,18 @@ export function assembleStore(
     { threads: rows('threads'), items: rows('items'), active: rows('active'), tokens: rows('tokens') },
     parts,
   );
+  const { clock, log, auditKeptForMs: keptForMs = AUDIT_KEPT_MS } = parts;
+  const audit = new StoredAudit(rows('audit'), { clock, log, keptForMs });
   const details = new StoredDetails(rows('details'), parts);
   return {
     threads,
     choices: new StoredChoices(rows('choices')),
     details,
+    audit,
     async close() {
       details.stop();
       await threads.idle();
+      await audit.idle();
       release();
     },
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { AuditEntry } from '../bridge/approvals/audit-entry.ts';
 import {
   type MessageKey,
   parseMessageKey,
@@ -64,14 +65,15 @@ const approvalState = z.discriminatedUnion('state', [
   z.strictObject({ state: z.literal('open') }),
   z.strictObject({
     state: z.literal('decided'),
-    decision: z.enum(['approved', 'denied', 'answered']),
+    decision: z.enum(['approved', 'approved_with_changes', 'denied', 'answered']),
     by: text,
     at: time,
     words: text.nullable(),
+    via: z.enum(['click', 'modal', 'command', 'reply', 'grant']).optional(),
   }),
   z.strictObject({
     state: z.literal('closed'),
-    why: z.enum(['answered_elsewhere', 'turn_over', 'link_lost']),
+    why: z.enum(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown']),
     at: time,
   }),
 ]);
@@ -84,8 +86,24 @@ const approval = z.strictObject({
   title: text,
   digest: text,
   requester: text,
+  asks: z.array(text).optional(),
+  rule: z.boolean().optional(),
   askedAt: time,
+  expiresAt: time.optional(),
+  remindedAt: time.optional(),
+  audit: z.enum(['due', 'done']).optional(),
   state: approvalState,
+});
+
+const grant = z.strictObject({
+  kind: z.enum(['command', 'edits']),
+  digest: text.nullable(),
+  by: z.strictObject({
+    id: text,
+    kind: z.enum(['member', 'guest', 'external', 'bot', 'deactivated']),
+    groups: z.array(text),
+  }),
+  at: time,
 });
 
 const posts = z.array(z.strictObject({ part: text, ts: text, hash: text }));
@@ -116,6 +134,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     stopToken: token,
     stoppedBy: text.nullable(),
     posts,
+    grants: z.array(grant).optional(),
     ended: ending.optional(),
     withdrawn: z.literal(true).optional(),
   });
@@ -178,6 +197,26 @@ true satisfies Same<z.output<typeof record>, ThreadRecord>;
 const marker = z.strictObject({ items: z.array(text), tokens: z.array(text) });
 export type Marker = z.output<typeof marker>;
 
+const auditEntry = z.strictObject({
+  id: text,
+  thread: threadKey,
+  turn: turnId,
+  requestId: text,
+  tool: text,
+  title: text,
+  digest: text,
+  requester: text,
+  askedAt: time,
+  by: text.nullable(),
+  at: time,
+  outcome: z.enum([
+    ...(['approved', 'approved_with_changes', 'denied', 'answered'] as const),
+    ...(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown'] as const),
+  ]),
+  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded']).nullable(),
+});
+true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;
+
 const tokenOwner = z.strictObject({ thread: threadKey });
 const choice = z.strictObject({ value: text });
 const details = z.strictObject({
@@ -232,6 +271,7 @@ export const readItem = (key: string, row: unknown): InboxItem => read(inboxItem
 export const readMarker = (key: string, row: unknown): Marker => read(marker, key, row);
 export const readTokenOwner = (key: string, row: unknown): ThreadKey => read(tokenOwner, key, row).thread;
 export const readDetails = (key: string, row: unknown): TurnDetails => read(details, key, row);
+export const readAuditEntry = (key: string, row: unknown): AuditEntry => read(auditEntry, key, row);
 export const readChoice = (key: string, row: unknown): string => read(choice, key, row).value;
 
 /** A row as it is stored. */

@@ -11,7 +11,7 @@ import { isActive } from '../../src/bridge/thread-record.ts';
 import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
 import type { TurnView } from '../../src/bridge/turn-view.ts';
 import { createFakeClock } from '../support/clock.ts';
-import { BOT, countingRandom, MapThreads, mapChoices, people, silentLog, TEAM } from '../support/middle.ts';
+import { BOT, countingRandom, MapAudit, MapThreads, mapChoices, people, silentLog, TEAM } from '../support/middle.ts';
 import { StoryLetta, seeded } from '../support/story-letta.ts';
 
 const CHANNEL = 'C01GEN';
@@ -146,7 +146,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
       killSwitch,
       botUser: BOT,
     };
-    const parts = { ...shared, gateway: letta, random: ids, turnsDieWithLink };
+    const parts = { ...shared, audit: new MapAudit(), gateway: letta, random: ids, turnsDieWithLink };
     const workers = new ThreadWorkers(parts);
     return { workers, intake: new BridgeIntake({ ...shared, random: ids, workers }) };
   };

@@ -68,7 +68,7 @@ describe('a turn', () => {
     const middle = createMiddle();
     expect(await middle.write('list the files')).toEqual({ outcome: 'accepted' });
     expect(middle.surface.last.live?.activity.kind).toBe('starting');
-    expect(middle.connection.options).toEqual({ runtime: null, mode: 'standard', binding: null });
+    expect(middle.connection.options).toEqual({ runtime: null, mode: 'strict', binding: null });
     middle.connection.ready();
     await middle.clock.settle();
     expect(middle.connection.submitted).toHaveLength(1);

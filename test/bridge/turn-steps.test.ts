@@ -22,7 +22,7 @@ const view = (state: TurnState, verbosity?: 'quiet' | 'compact' | 'verbose') =>
     address: { team: 'T01', channel: 'C01', threadTs: '1.000001' },
     turn: openTurn(1, { state: 'submitted' }),
     approvals: [],
-    workingDirectory: null,
+    where: { workingDirectory: null, device: null },
     queued: 0,
     hold: null,
     ending: null,

@@ -205,6 +205,9 @@ export class SimPeople {
     const answer = parsed.choice?.options[0] === 0 ? 'Blue' : 'Red';
     const behaviors: Partial<Record<InboundAction['name'], string>> = {
       approve: 'allow',
+      allow_command: 'allow',
+      // The command changes, and no question is answered.
+      edit_command: 'answer null',
       deny: 'deny',
       deny_with_reason: 'deny',
       answer: `answer {"Which ${about}?":"${answer}"}`,

@@ -1,4 +1,4 @@
-import type { InboundAction } from '../../src/bridge/inbound.ts';
+import type { InboundAction, SubmissionName } from '../../src/bridge/inbound.ts';
 import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
@@ -46,6 +46,7 @@ const POLICY: Policy = {
   ...closedPolicy,
   users: { ...closedPolicy.users, members: true },
   channels: { everywhere: true, directMessages: true, ids: [] },
+  defaults: { ...closedPolicy.defaults, permissions: 'standard' },
 };
 const TICK_MS = 500;
 const REST_WITHIN_MS = 2 * 60 * 60_000;
@@ -355,7 +356,7 @@ export class World {
     });
   }
 
-  #submit(click: Click, action: InboundAction & { name: 'deny_with_reason' | 'answer_in_words' }, text: string): void {
+  #submit(click: Click, action: InboundAction & { name: SubmissionName }, text: string): void {
     const { life } = this;
     const bridge = this.#connected ? this.#bridge : null;
     if (!bridge || !life) return;

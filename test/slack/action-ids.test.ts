@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { ACTION_IDS, makeAnswerActionId, parseActionId, parseCallbackId } from '../../src/slack/action-ids.ts';
+import { makeToken } from '../../src/bridge/ids.ts';
+import {
+  ACTION_IDS,
+  makeAnswerActionId,
+  makeMenuValue,
+  makePageActionId,
+  parseActionId,
+  parseCallbackId,
+  parseMenuValue,
+} from '../../src/slack/action-ids.ts';
 
 test('every action id is read back as the action it was made for', () => {
   for (const [name, id] of Object.entries(ACTION_IDS)) expect(parseActionId(id)).toEqual({ name, choice: null });
@@ -7,6 +16,14 @@ test('every action id is read back as the action it was made for', () => {
     name: 'answer',
     choice: { question: 2, options: [11] },
   });
+});
+
+test('pages and options of menus are read back', () => {
+  expect(parseActionId(makePageActionId(12))).toEqual({ name: 'view_page', choice: null, page: 12 });
+  const token = makeToken('x'.repeat(32));
+  expect(makeMenuValue(token, 99).length).toBeLessThanOrEqual(75);
+  expect(parseMenuValue(makeMenuValue(token, 99))).toEqual({ token, option: 99 });
+  for (const value of ['', 'token', 'token:', ':1', 'token:-1', 'token:1x']) expect(parseMenuValue(value)).toBeNull();
 });
 
 test('ids that are not ours mean nothing', () => {

@@ -40,6 +40,35 @@ test('a button without a token, or outside of a message, is no click of ours', (
   expect(readAction(inView, 'T1')).toBeNull();
 });
 
+test('a choice in a menu is the answer, and the token stands with it', () => {
+  const [payload] = of('block_actions');
+  const selected_option = { text: { type: 'plain_text', text: 'Blue' }, value: 'token1:7' };
+  const actions = [{ type: 'static_select', action_id: 'bridge_answer_menu', selected_option }];
+  expect(readAction({ ...payload, actions }, 'T1')?.action).toMatchObject({
+    name: 'answer',
+    token: 'token1',
+    choice: { question: 0, options: [7] },
+  });
+  expect(readAction({ ...payload, actions: [{ action_id: 'bridge_answer_menu', value: 'x' }] }, 'T1')).toBeNull();
+});
+
+test('only turning a page is a click inside a modal', () => {
+  const [payload] = of('block_actions');
+  const inView = (action_id: string) => ({
+    ...payload,
+    container: { type: 'view', view_id: 'V1' },
+    view: { id: 'V1', type: 'modal', hash: 'h1' },
+    actions: [{ type: 'button', action_id, value: 'token1' }],
+  });
+  expect(readAction(inView('bridge_view_page:3'), 'T1')).toMatchObject({
+    view: { id: 'V1', hash: 'h1' },
+    action: { name: 'view_page', token: 'token1', page: 3 },
+  });
+  for (const id of ['bridge_approve', 'bridge_deny', 'bridge_answer:0:0', 'x']) {
+    expect(readAction(inView(id), 'T1')).toBeNull();
+  }
+});
+
 test('recorded submissions are read once their modal is one of ours', () => {
   expect(of('view_submission').length).toBeGreaterThan(2);
   for (const payload of of('view_submission')) {

@@ -276,8 +276,10 @@ describe('clicks', () => {
   test('a submission that changes nothing says so in the modal', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.answer_in_words, 'Answer', 'token1')]);
-    const modal = { kind: 'answer_in_words', token: 'token1' as Token, questions: ['Which?', 'Why?'] } as const;
-    all.intake.actionOutcome = { result: 'modal', modal: { ...modal, questions: [...modal.questions] } };
+    const asked = { header: '', multiSelect: false, options: [] };
+    const questions = ['Which?', 'Why?'].map((question) => ({ ...asked, question }));
+    const modal = { kind: 'answer_in_words', token: 'token1' as Token, questions } as const;
+    all.intake.actionOutcome = { result: 'modal', modal };
     await click('Answer');
     await until(() => expect(all.slack.control.views('U01ALICE').modals).toHaveLength(1));
     all.intake.submissionOutcome = { result: 'refused', why: 'already_decided', notice: 'Bob was faster.' };
@@ -291,7 +293,9 @@ describe('clicks', () => {
   test('a modal that Slack does not open is told to the person', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.view_full, 'View full', 'token1')]);
-    all.intake.actionOutcome = { result: 'modal', modal: { kind: 'view_full', title: 'Bash', text: 'ls' } };
+    const page = { page: 0, approves: false, redacted: false };
+    const modal = { kind: 'view_full', token: 'token1' as Token, title: 'Bash', text: 'ls', ...page } as const;
+    all.intake.actionOutcome = { result: 'modal', modal };
     await all.slack.control.faults({ method: 'views.open', kind: 'ok_false', error: 'expired_trigger_id' });
     expect(await click('View full')).toMatchObject({ acked: true });
     await until(() =>

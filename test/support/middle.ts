@@ -5,6 +5,7 @@ import type {
   HistoryItem,
   StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
+import type { AuditEntry } from '../../src/bridge/approvals/audit-entry.ts';
 import { Bindings } from '../../src/bridge/bindings.ts';
 import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
 import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
@@ -15,6 +16,7 @@ import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import type {
   AgentConnection,
   AgentGateway,
+  Audit,
   Choices,
   ConnectOptions,
   Delivery,
@@ -287,6 +289,9 @@ export interface Middle {
   threads: MapThreads;
   surface: HandSurface;
   connections: HandConnection[];
+  audit: MapAudit;
+  /** May be changed: it is asked for anew each time. */
+  policy: Policy;
   /** `failing` makes the next look-ups of people reject. */
   people: { failing: number };
   readonly connection: HandConnection;
@@ -318,8 +323,28 @@ export interface WriteOptions {
 export const ROOT = '1000.000001';
 export const THREAD = makeThreadKey({ team: TEAM, channel: 'C01GEN', root: ROOT });
 
+/** Entries in a list; `failing` makes the next ones reject like a full disk. */
+export class MapAudit implements Audit {
+  readonly entries: AuditEntry[] = [];
+  failing = 0;
+
+  append(entry: AuditEntry): Promise<void> {
+    if (this.failing > 0) {
+      this.failing -= 1;
+      return Promise.reject(new Error('disk full'));
+    }
+    if (!this.entries.some(({ id, at }) => id === entry.id && at === entry.at)) this.entries.push(entry);
+    return Promise.resolve();
+  }
+
+  latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
+    return Promise.resolve(this.entries.toReversed().filter(wanted).slice(0, limit));
+  }
+}
+
 /** The whole middle between hand-played ports. */
 export interface MiddleOptions {
+  approvalTimeoutMs?: number;
   turnsDieWithLink?: boolean;
   users?: string[];
   queue?: { perThread: number; total: number };
@@ -356,6 +381,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   };
   const random = countingRandom();
   const choices = mapChoices();
+  const audit = new MapAudit();
   const build = () => {
     const { staleAfterMs } = options;
     const bindings = new Bindings({ policies, choices, log: silentLog });
@@ -371,11 +397,12 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       bindings,
       killSwitch: new KillSwitch({ choices, clock, log: silentLog }),
       botUser: BOT,
+      audit,
     };
     const turnsDieWithLink = options.turnsDieWithLink ?? true;
-    const { queue, silenceMs } = options;
+    const { queue, silenceMs, approvalTimeoutMs } = options;
     const silence = silenceMs === undefined ? {} : { silenceMs };
-    const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, ...silence });
+    const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, approvalTimeoutMs, ...silence });
     const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
     return { workers, intake: new BridgeIntake({ ...shared, random, workers, channels, ...(queue && { queue }) }) };
   };
@@ -386,6 +413,8 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     threads,
     surface,
     connections,
+    audit,
+    policy,
     people: directory,
     get connection() {
       const last = connections.at(-1);

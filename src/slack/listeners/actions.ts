@@ -20,7 +20,7 @@ export function listenToActions(app: App, context: ListenerContext): void {
       return;
     }
     const { action, triggerId } = read;
-    if (action.name === 'details') return showDetails(context, read, ack);
+    if (action.name === 'details' || read.view) return showDetails(context, read, ack);
     const outcome = await intake.action(action);
     // Decided and stored: from here on, whatever fails, the click must not be delivered again.
     await ack();

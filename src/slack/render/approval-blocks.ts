@@ -1,8 +1,8 @@
-import type { KnownBlock } from '@slack/types';
-import type { FileDiff } from '../../bridge/agent-event.ts';
+import type { Button, KnownBlock } from '@slack/types';
+import { countsOf, type ShownRequest } from '../../bridge/approvals/shown.ts';
 import type { ApprovalCard } from '../../bridge/turn-view.ts';
 import { ACTION_IDS } from '../action-ids.ts';
-import { actions, button, clip, context, mention, plain, preformatted, richLine, richText, section } from './blocks.ts';
+import { actions, button, clip, context, mention, mrkdwn, plain, preformatted, richText, section } from './blocks.ts';
 import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
@@ -11,6 +11,8 @@ export interface RenderedCard {
   blocks: KnownBlock[];
   /** Not neutralised: for notifications. */
   words: string;
+  /** Our own tokens that name those whose click is needed; empty once nobody's is. */
+  mentions: string;
 }
 
 const DOES: Readonly<Record<string, string>> = {
@@ -20,45 +22,43 @@ const DOES: Readonly<Record<string, string>> = {
   MultiEdit: 'change a file',
   ApplyPatch: 'change files',
   Read: 'read a file',
+  LS: 'list a folder',
+  Glob: 'look for files',
+  Grep: 'search in files',
   WebFetch: 'fetch a web page',
   WebSearch: 'search the web',
   Task: 'start a subagent',
+  Agent: 'start a subagent',
 };
-
-/** Fields that a diff shows better than JSON. */
-const IN_DIFF = new Set(['content', 'new_string', 'old_string', 'edits', 'patch', 'input']);
 
 /** A card that asks for a decision, or the one line that is left of it afterwards. */
 export function approvalCard(card: ApprovalCard): RenderedCard {
   const about = card.title === '' ? card.tool : `${card.tool}: ${card.title}`;
   const decided = decisionLine(card.state, about);
-  if (decided) return { blocks: [decided.block], words: decided.words };
+  if (decided) return { blocks: [decided.block], words: decided.words, mentions: '' };
 
-  const shown = shownInput(card);
-  const diff = diffText(card.diffs);
-  const input = bounded(shown, diff ? LIMITS.cardInput / 2 : LIMITS.cardInput);
-  const changes = diff && bounded(diff.lines, LIMITS.cardDiff);
-  const hidden = input.more + (changes?.more ?? 0);
-  const blocks: KnownBlock[] = [
-    section(
-      clip(
-        `${card.asks.slice(0, 20).map(mention).join(' ')} *Approval needed:* the agent wants to ${does(card.tool)}`.trim(),
-        LIMITS.text,
-      ),
-    ),
-    richText(richLine(clip(neutralizePlain(clip(card.title || card.tool, LIMITS.line)), LIMITS.line), { code: true })),
+  const asks = mentionsOf(card.asks);
+  const { shown } = card;
+  const head = section(clip(`${asks} *Approval needed:* the agent wants to ${does(card.tool)}`.trim(), LIMITS.text));
+  if (!shown) return { blocks: [head, ...unknownInput(card)], words: `Approval needed: ${about}`, mentions: asks };
+  const blocks: KnownBlock[] = [head, ...inputBlocks(card, shown)];
+  if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Denied if nobody decides by ${deadline(card.expiresAt)}`)));
+  blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
+  return { blocks, words: `Approval needed: ${about}`, mentions: asks };
+}
+
+/** After a restart only Letta knows all of it: until it has told, there is nothing to be judged, and nothing to click. */
+function unknownInput(card: ApprovalCard): KnownBlock[] {
+  const title = clip(neutralizePlain(clip(card.title || card.tool, LIMITS.line)), LIMITS.line);
+  return [
+    richText(preformatted(title)),
+    context(plain('⏳ Waiting for Letta to tell all of it; then it can be decided.')),
   ];
-  if (card.workingDirectory !== null) blocks.push(context(plain(`in ${card.workingDirectory}`)));
-  if (input.text !== '') blocks.push(richText(preformatted(input.text)));
-  if (diff && changes) {
-    blocks.push(context(plain(diff.head)));
-    if (changes.text !== '') blocks.push(richText(preformatted(changes.text)));
-  }
-  const full = card.diffs.find((file) => file.kind === 'unavailable');
-  if (full) blocks.push(context(plain(`No diff of ${full.fileName}: ${full.reason}`)));
-  if (hidden > 0) blocks.push(context(plain(`… ${hidden} more characters are not shown here: see “View full”.`)));
-  blocks.push(buttons(card, about, hidden > 0 || diff !== null));
-  return { blocks, words: `Approval needed: ${about}` };
+}
+
+/** Everybody whose click is needed, by tokens of ours: people and user groups. */
+export function mentionsOf(asks: readonly string[]): string {
+  return asks.slice(0, LIMITS.asked).map(mention).join(' ');
 }
 
 function does(tool: string): string {
@@ -68,47 +68,81 @@ function does(tool: string): string {
     : `use the tool ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80)).replace(/[*_~`]/g, ' ')}`;
 }
 
-function buttons({ token }: ApprovalCard, about: string, viewFull: boolean): KnownBlock {
-  const named = (actionId: string, label: string, style?: 'primary' | 'danger') =>
-    button({ actionId, token, label, says: `${label}: ${about}`, ...(style ? { style } : {}) });
-  return actions(
-    named(ACTION_IDS.approve, 'Approve', 'primary'),
-    named(ACTION_IDS.deny, 'Deny', 'danger'),
-    named(ACTION_IDS.deny_with_reason, 'Deny with reason'),
-    ...(viewFull ? [named(ACTION_IDS.view_full, 'View full')] : []),
-  );
+/** A moment that each reader sees in their own zone. */
+export function deadline(at: number): string {
+  const fallback = new Date(at).toISOString();
+  return `<!date^${Math.floor(at / 1000)}^{date_short_pretty} {time}|${fallback}>`;
 }
 
-/** The whole input for people: the command as such, everything else as JSON; what a diff shows is left to the diff. */
-function shownInput({ input, diffs }: ApprovalCard): string {
-  if (input === null) return '';
-  const { command, ...rest } = input;
-  const inDiff = diffs.some((file) => file.kind === 'hunks' && file.hunks.some((hunk) => hunk.lines.length > 0));
-  const others = Object.entries(rest).filter(([name]) => !(inDiff && IN_DIFF.has(name)));
-  const json = others.length === 0 ? [] : [JSON.stringify(Object.fromEntries(others), null, 2)];
-  if (command === undefined) return json.join('');
-  return [typeof command === 'string' ? command : JSON.stringify(command, null, 2), ...json].join('\n\n');
-}
-
-const SIGN = { add: '+', remove: '-', context: ' ' } as const;
-
-function diffText(diffs: readonly FileDiff[]): { head: string; lines: string } | null {
-  const lines: string[] = [];
-  const names: string[] = [];
-  let [added, removed] = [0, 0];
-  for (const file of diffs) {
-    if (file.kind !== 'hunks') continue;
-    names.push(file.fileName);
-    for (const hunk of file.hunks) {
-      lines.push(`@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@ ${file.fileName}`);
-      for (const line of hunk.lines) {
-        if (line.type === 'add') added += 1;
-        else if (line.type === 'remove') removed += 1;
-        lines.push(SIGN[line.type] + line.content);
-      }
-    }
+/** What will happen, then where, then what is left to know; the model's own words last and marked as such. */
+function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
+  const blocks: KnownBlock[] = [];
+  // Of what fits nothing is cut; of the rest enough is shown to recognise it.
+  const room = shown.clipped ? LIMITS.cardInput : Number.POSITIVE_INFINITY;
+  const subject = bounded(shown.subject, room);
+  const rest = bounded(shown.rest, shown.clipped ? LIMITS.cardInput / 2 : room);
+  const diff = shown.diff && bounded(shown.diff.lines, shown.clipped ? LIMITS.cardInput : room);
+  if (subject.text !== '') blocks.push(richText(preformatted(subject.text)));
+  const where = [
+    ...(card.workingDirectory === null ? [] : [`in ${card.workingDirectory}`]),
+    ...(card.device === null ? [] : [`on ${card.device}`]),
+  ];
+  if (where.length > 0) blocks.push(context(plain(where.join(' '))));
+  if (rest.text !== '') blocks.push(richText(preformatted(rest.text)));
+  if (shown.diff && diff) {
+    blocks.push(context(plain(countsOf(shown.diff))));
+    if (diff.text !== '') blocks.push(richText(preformatted(diff.text)));
   }
-  return names.length === 0 ? null : { head: `+${added} −${removed} · ${names.join(', ')}`, lines: lines.join('\n') };
+  for (const line of shown.noDiff.slice(0, 3)) blocks.push(context(plain(`No diff of ${line}`)));
+  const said = [shown.description, card.before].flatMap((words) => (words === null ? [] : [`“${clip(words, 400)}”`]));
+  if (said.length > 0) blocks.push(context(plain(`In the model’s own words: ${said.join(' · ')}`, LIMITS.ownWords)));
+  if (shown.redacted) blocks.push(context(plain('🔒 What looks like a secret is not shown: it stands as «redacted».')));
+  const hidden = subject.more + rest.more + (diff?.more ?? 0);
+  if (hidden > 0) {
+    blocks.push(
+      context(plain(`✂️ ${hidden} more characters do not fit here: Approve opens all of it, to be read first.`)),
+    );
+  }
+  return blocks;
+}
+
+function decisions(card: ApprovalCard, { clipped }: ShownRequest, about: string): Button[] {
+  const named = namer(card, about);
+  return [
+    named(
+      ACTION_IDS.approve,
+      clipped ? 'Approve…' : 'Approve',
+      clipped ? 'Read all and approve' : 'Approve',
+      'primary',
+    ),
+    named(ACTION_IDS.deny, 'Deny', 'Deny', 'danger'),
+    named(ACTION_IDS.deny_with_reason, 'Deny with reason', 'Deny with a reason'),
+    ...(card.offers.edit ? [named(ACTION_IDS.edit_command, 'Edit command', 'Change, then approve')] : []),
+    ...(card.stop === null
+      ? []
+      : [button({ actionId: ACTION_IDS.stop, token: card.stop, label: 'Stop the turn', says: 'Stop the turn' })]),
+  ];
+}
+
+/** What decides more than this one request, and what shows more of it. */
+function wider(card: ApprovalCard, { clipped }: ShownRequest, about: string): Button[] {
+  const named = namer(card, about);
+  const { grant, rule } = card.offers;
+  return [
+    ...(grant === 'command' && !clipped
+      ? [named(ACTION_IDS.allow_command, 'This exact command, this turn', 'Approve until the turn ends')]
+      : []),
+    ...(grant === 'edits' && !clipped
+      ? [named(ACTION_IDS.allow_edits, 'All edits, this turn', 'Approve all edits until the turn ends')]
+      : []),
+    ...(rule && !clipped ? [named(ACTION_IDS.save_rule, 'Save a rule… (admins)', 'Save a rule, admins only')] : []),
+    named(ACTION_IDS.view_full, 'View full', 'View all of'),
+  ];
+}
+
+function namer({ token }: ApprovalCard, about: string) {
+  return (actionId: string, label: string, says: string, style?: 'primary' | 'danger') =>
+    button({ actionId, token, label, says: `${says}: ${about}`, ...(style ? { style } : {}) });
 }
 
 /** As much as fits, cut behind a line where one is near; `more` counts what was left out, as it was. */

@@ -8,8 +8,9 @@ import type {
   RichTextBlock,
   RichTextBlockElement,
   SectionBlock,
+  StaticSelect,
 } from '@slack/types';
-import type { Token, UserId } from '../../bridge/ids.ts';
+import type { Token } from '../../bridge/ids.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizePlain } from './neutralize.ts';
 
@@ -76,11 +77,15 @@ export function button({ actionId, token, label, says, style }: ButtonOptions): 
   };
 }
 
-export function actions(...elements: Button[]): ActionsBlock {
+export function actions(...elements: (Button | StaticSelect)[]): ActionsBlock {
   return { type: 'actions', elements: elements.slice(0, LIMITS.actions) };
 }
 
-/** Our own mention token; ids that are none become words. Bare, as labelled ones may not notify (PLATFORM.md 7.1). */
-export function mention(user: UserId): string {
-  return /^[A-Z0-9]{1,32}$/.test(user) ? `<@${user}>` : 'somebody';
+/**
+ * Our own mention token of a person or a user group (`S…`); ids that are none become words. Bare, as labelled ones may
+ * not notify (PLATFORM.md 7.1).
+ */
+export function mention(id: string): string {
+  if (!/^[A-Z0-9]{1,32}$/.test(id)) return 'somebody';
+  return id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`;
 }

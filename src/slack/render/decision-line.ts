@@ -5,11 +5,18 @@ import { clip, richText } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizePlain } from './neutralize.ts';
 
-const DECIDED = { approved: ['✅', 'Approved'], denied: ['⛔', 'Denied'], answered: ['💬', 'Answered'] } as const;
+const DECIDED = {
+  approved: ['✅', 'Approved'],
+  approved_with_changes: ['✏️', 'Approved with changes'],
+  denied: ['⛔', 'Denied'],
+  answered: ['💬', 'Answered'],
+} as const;
 const CLOSED = {
   answered_elsewhere: 'Answered elsewhere',
   turn_over: 'No longer needed: the turn is over',
-  link_lost: 'Lost with the connection to Letta',
+  link_lost: 'Lost with the connection to Letta: nothing ran',
+  expired: 'Denied: nobody decided in time',
+  not_shown: 'Denied: it could not be shown here',
 } as const;
 
 export interface DecisionLine {
@@ -31,7 +38,7 @@ export function decisionLine(state: ApprovalState, title: string): DecisionLine 
         block: line(
           text(`${sign} `),
           bold(word),
-          text(' by '),
+          text(state.via === 'grant' ? ' by what was allowed before by ' : ' by '),
           user(state.by),
           ...when(state.at),
           about(title),

@@ -23,9 +23,15 @@ export const LIMITS = {
   blocks: 50,
   /** `text` beside blocks: what a notification shows. Ours; Slack refuses more than 4,000 in an edit. */
   summary: 150,
-  /** Of a card: its tool input and its diff. Ours; `rich_text` has no published limit but counts toward 13,200. */
-  cardInput: 2_800,
-  cardDiff: 4_000,
+  /** Of a card that can not show all: each of its parts. Ours; `rich_text` has no published limit but counts toward 13,200. */
+  cardInput: 2_400,
+  /** Of a card: the model's own words. Ours. */
+  ownWords: 900,
+  /** People named on a card. Ours. */
+  asked: 20,
+  /** A menu's options, and an option's words. */
+  menu: 100,
+  option: 75,
   /** A line of a card or of a context block. Ours. */
   line: 300,
   /** Of a question card: everything that the model wrote. Ours. */

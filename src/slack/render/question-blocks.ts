@@ -1,52 +1,78 @@
-import type { Button, KnownBlock, RichTextBlockElement } from '@slack/types';
+import type { Button, KnownBlock, RichTextBlockElement, StaticSelect } from '@slack/types';
 import type { Question } from '../../bridge/agent-event.ts';
 import type { QuestionCard } from '../../bridge/turn-view.ts';
-import { ACTION_IDS, makeAnswerActionId } from '../action-ids.ts';
-import type { RenderedCard } from './approval-blocks.ts';
-import { actions, button, clip, mention, richLine, richText, section } from './blocks.ts';
+import { ACTION_IDS, ANSWER_MENU, makeAnswerActionId, makeMenuValue } from '../action-ids.ts';
+import { deadline, mentionsOf, type RenderedCard } from './approval-blocks.ts';
+import { actions, button, clip, context, mrkdwn, plain, richLine, richText, section } from './blocks.ts';
 import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizePlain } from './neutralize.ts';
 
 /** More questions than that are named by number only; Letta's tool asks four at most. */
 const MAX_QUESTIONS = 12;
+/** Up to so many options have a button each; more are in a menu. */
+const BUTTONS = 5;
 
 /**
- * Questions of the agent. One question with one answer has a button for each option; where several choices must be put
- * together, buttons can not hold them between clicks, so the answer is typed.
+ * Questions of the agent. One question with one answer is answered on the card, by a button for each option or a menu;
+ * several choices, or several questions, are put together in a form.
  */
 export function questionCard(card: QuestionCard): RenderedCard {
   const decided = decisionLine(card.state, card.title);
-  if (decided) return { blocks: [decided.block], words: decided.words };
+  if (decided) return { blocks: [decided.block], words: decided.words, mentions: '' };
 
   const [first] = card.questions;
   const single = card.questions.length === 1 && first && !first.multiSelect ? first : null;
-  const asks = card.asks.slice(0, 20).map(mention).join(' ');
+  const asks = mentionsOf(card.asks);
+  const until = card.expiresAt === null ? '' : ` Open until ${deadline(card.expiresAt)}.`;
   const blocks: KnownBlock[] = [
     section(`${asks} *The agent asks:*`.trim()),
     ...questionTexts(card.questions.length > 0 ? card.questions : [untitled(card.title)]),
-    actions(...(single ? optionButtons(card, single) : []), words(card, single ? 'Other…' : 'Answer…')),
+    actions(...(single ? choices(card, single) : []), words(card, single ? 'Other…' : 'Answer…')),
+    context(mrkdwn(`A reply in this thread answers, too.${until}`)),
   ];
-  return { blocks, words: `Question: ${first?.question || card.title}` };
+  return { blocks, words: `Question: ${first?.question || card.title}`, mentions: asks };
 }
 
 function untitled(title: string): Question {
   return { question: title, header: '', multiSelect: false, options: [] };
 }
 
+function choices(card: QuestionCard, question: Question): (Button | StaticSelect)[] {
+  if (question.options.length === 0) return [];
+  return question.options.length <= BUTTONS ? optionButtons(card, question) : [optionMenu(card, question)];
+}
+
+function labelOf(label: string, index: number): string {
+  return label.trim() || `Option ${index + 1}`;
+}
+
 function optionButtons({ token }: QuestionCard, { options }: Question): Button[] {
-  return options.slice(0, LIMITS.actions - 1).map((option, index) =>
+  return options.map((option, index) =>
     button({
       actionId: makeAnswerActionId(0, index),
       token,
-      label: option.label.trim() || `Option ${index + 1}`,
+      label: labelOf(option.label, index),
       says: `Answer: ${option.label}`,
     }),
   );
 }
 
+function optionMenu({ token }: QuestionCard, { options }: Question): StaticSelect {
+  return {
+    type: 'static_select',
+    action_id: ANSWER_MENU,
+    placeholder: plain('Choose an answer', 150),
+    options: options.slice(0, LIMITS.menu).map(({ label, description }, index) => ({
+      text: plain(labelOf(label, index), LIMITS.option),
+      value: makeMenuValue(token, index),
+      ...(description.trim() === '' ? {} : { description: plain(description, LIMITS.option) }),
+    })),
+  };
+}
+
 function words({ token, title }: QuestionCard, label: string): Button {
-  return button({ actionId: ACTION_IDS.answer_in_words, token, label, says: `Answer in your own words: ${title}` });
+  return button({ actionId: ACTION_IDS.answer_in_words, token, label, says: `Answer in a form: ${title}` });
 }
 
 function questionTexts(questions: readonly Question[]): KnownBlock[] {
@@ -64,7 +90,7 @@ function questionText({ question, header, multiSelect, options }: Question, room
       bold: true,
     }),
   ];
-  const listed = options.slice(0, LIMITS.actions - 1);
+  const listed = options.slice(0, LIMITS.menu);
   const each = listed.length === 0 ? 0 : Math.floor(room / 2 / listed.length);
   if (listed.length > 0) {
     elements.push({

@@ -92,10 +92,14 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
     token: token as Token,
     tool: 'Bash',
     title: 'ls',
-    input: {},
-    diffs: [],
+    shown: null,
+    before: null,
     asks: ['U1'],
     workingDirectory: null,
+    device: null,
+    offers: { edit: false, grant: null, rule: false },
+    stop: null,
+    expiresAt: null,
     state: state === 'open' ? { state: 'open' } : decided,
   };
   return { kind: 'card', card: shown };

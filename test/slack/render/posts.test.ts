@@ -1,6 +1,8 @@
 import type { KnownBlock } from '@slack/types';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { FileDiff } from '../../../src/bridge/agent-event.ts';
+import { shownRequest } from '../../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
 import { moment } from '../../../src/bridge/own-words.ts';
 import type { ApprovalState } from '../../../src/bridge/thread-record.ts';
@@ -14,8 +16,9 @@ import type {
   ViewItem,
 } from '../../../src/bridge/turn-view.ts';
 import { validateMessageBlocks } from '../../../src/sandbox/slack/validate/message.ts';
-import { parseActionId } from '../../../src/slack/action-ids.ts';
+import { parseActionId, parseMenuValue } from '../../../src/slack/action-ids.ts';
 import type { SlackPost } from '../../../src/slack/post.ts';
+import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
 import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
@@ -31,6 +34,8 @@ const over = (ending: Partial<Ending> = {}): Partial<TurnView> => ({
   ending: { outcome: 'done', by: null, line: null, tools: 3, durationMs: 42_000, ...ending },
 });
 const text = (markdown: string): ViewItem => ({ kind: 'text', markdown });
+const shown = (input: Record<string, unknown>, diffs: FileDiff[] = []) =>
+  shownRequest({ requestId: 'r', callId: null, tool: 'Bash', input, diffs, suggestions: [], questions: null });
 const approval = (change: Partial<ApprovalCard> = {}): ViewItem => ({
   kind: 'card',
   card: {
@@ -38,10 +43,14 @@ const approval = (change: Partial<ApprovalCard> = {}): ViewItem => ({
     token,
     tool: 'Bash',
     title: 'touch x',
-    input: { command: 'touch x', description: 'makes x' },
-    diffs: [],
+    shown: shown({ command: 'touch x', description: 'makes x' }),
+    before: null,
     asks: ['U01ALICE'],
     workingDirectory: '/home/agent',
+    device: null,
+    offers: { edit: true, grant: 'command', rule: false },
+    stop,
+    expiresAt: null,
     state: { state: 'open' },
     ...change,
   },
@@ -64,6 +73,7 @@ const question = (change: Partial<QuestionCard> = {}): ViewItem => ({
       },
     ],
     asks: ['U01ALICE'],
+    expiresAt: null,
     state: { state: 'open' },
     ...change,
   },
@@ -270,21 +280,44 @@ describe('text that grows', () => {
 });
 
 describe('an approval card', () => {
-  it('says who must decide what, and shows all of it', () => {
-    const [card] = renderPosts(view([approval()], live()));
-    expect(card).toMatchObject({ part: '0.0', kind: 'card', text: 'Approval needed: Bash: touch x' });
-    expect(all(card)).toContain('<@U01ALICE>');
-    expect(all(card)).toContain('/home/agent');
-    expect(all(card)).toContain('makes x');
+  it('says who must decide what, first what will run and where, last the model’s own words', () => {
+    const [card] = renderPosts(
+      view([approval({ before: 'I make it now.', device: 'studio', expiresAt: 1_767_600_000_000 })], live()),
+    );
+    expect(card).toMatchObject({ part: '0.0', kind: 'card', text: '<@U01ALICE> Approval needed: Bash: touch x' });
+    const order = [
+      '<@U01ALICE>',
+      'run a command',
+      'touch x',
+      '/home/agent on studio',
+      'own words: “makes x” · “I make',
+    ];
+    expect(order.map((words) => all(card).indexOf(words))).toEqual(
+      order.map((words) => all(card).indexOf(words)).toSorted((one, other) => one - other),
+    );
+    for (const words of order) expect(all(card)).toContain(words);
+    expect(all(card)).toContain('Denied if nobody decides by <!date^1767600000^');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
-      'approve',
-      'deny',
-      'deny_with_reason',
+      ...['approve', 'deny', 'deny_with_reason', 'edit_command', 'stop', 'allow_command', 'view_full'],
     ]);
-    expect(new Set(buttons(card).map(({ value }) => value))).toEqual(new Set(['cardTOKEN']));
+    const tokens = buttons(card).map(({ action_id, value }) => (action_id === 'bridge_stop' ? null : value));
+    expect(new Set(tokens)).toEqual(new Set(['cardTOKEN', null]));
   });
 
-  it('shows a diff with its counts and leaves the rest to a button', () => {
+  it('tells a screen reader what each button would do to what', () => {
+    const [card] = renderPosts(view([approval()], live()));
+    for (const { action_id, accessibility_label } of buttons(card)) {
+      expect(accessibility_label).toMatch(action_id === 'bridge_stop' ? /^Stop the turn$/ : /touch x/);
+    }
+  });
+
+  it('names user groups whose click is needed, in the card and in what a notification reads', () => {
+    const [card] = renderPosts(view([approval({ asks: ['S0GROUP1', 'U02BOB'] })], live()));
+    expect(card?.text).toMatch(/^<!subteam\^S0GROUP1> <@U02BOB> Approval needed/);
+    expect(all(card)).toContain('<!subteam^S0GROUP1> <@U02BOB>');
+  });
+
+  it('shows a diff with its counts, and not a second time what the diff shows', () => {
     const lines = [
       { type: 'context' as const, content: 'same' },
       { type: 'remove' as const, content: 'old' },
@@ -298,25 +331,72 @@ describe('an approval card', () => {
         hunks: [{ oldStart: 1, oldLines: 2, newStart: 1, newLines: 3, lines }],
       },
     ];
-    const [card] = renderPosts(
-      view(
-        [approval({ tool: 'Edit', title: '/a.ts', input: { file_path: '/a.ts', new_string: 'HIDDEN' }, diffs })],
-        live(),
-      ),
-    );
+    const input = { file_path: '/src/a.ts', new_string: 'HIDDEN', replace_all: true };
+    const offers = { edit: false, grant: 'edits', rule: true } as const;
+    const [card] = renderPosts(view([approval({ tool: 'Edit', shown: shown(input, diffs), offers })], live()));
+    expect(all(card)).toContain('/src/a.ts');
     expect(all(card)).toContain('+2 −1 · a.ts');
     expect(all(card)).toContain('-old\\n+new <!here>\\n+newer');
+    expect(all(card)).toContain('replace_all: true');
     expect(all(card)).not.toContain('HIDDEN');
-    expect(buttons(card).at(-1)?.action_id).toBe('bridge_view_full');
+    expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
+      ...['approve', 'deny', 'deny_with_reason', 'stop', 'allow_edits', 'save_rule', 'view_full'],
+    ]);
   });
 
-  it('is shown whatever the size of the input', () => {
-    const command = '\u202Ex'.repeat(500_000);
-    const [card] = renderPosts(view([approval({ input: { command }, title: command })], live()));
+  it('says that something is not shown where it looks like a secret', () => {
+    const [card] = renderPosts(
+      view([approval({ shown: shown({ command: 'curl -H "Authorization: Bearer abcdef0123456789abcdef"' }) })], live()),
+    );
+    expect(all(card)).toContain('«redacted»');
+    expect(all(card)).not.toContain('abcdef0123456789');
+    expect(all(card)).toContain('What looks like a secret is not shown');
+  });
+
+  it('makes visible what could hide or turn around text', () => {
+    const [card] = renderPosts(view([approval({ shown: shown({ command: 'rm \u202Etxt.a\u0000' }) })], live()));
+    expect(all(card)).toContain('rm ⟨U+202E⟩txt.a⟨U+0000⟩');
+  });
+
+  it.each([
+    ['long', 'x'.repeat(1_000_000)],
+    ['long and invisible', '\u202Ex'.repeat(500_000)],
+    ['of many lines', 'echo\n'.repeat(200_000)],
+  ])('is shown whatever the size of an input that is %s, and can not be approved unread', (_, command) => {
+    const offers = { edit: false, grant: 'command', rule: true } as const;
+    const [card] = renderPosts(view([approval({ shown: shown({ command }), title: command, offers })], live()));
     validateMessageBlocks(card?.blocks ?? []);
-    expect(all(card)).toMatch(/… 9\d{5} more characters/);
+    expect(all(card)).toMatch(/9\d{5} more characters do not fit here: Approve opens all of it/);
     expect(all(card)).not.toContain('\u202E');
-    expect(buttons(card)).toHaveLength(4);
+    expect(buttons(card)[0]?.text.text).toBe('Approve…');
+    expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
+      ...['approve', 'deny', 'deny_with_reason', 'stop', 'view_full'],
+    ]);
+  });
+
+  it('shows every letter of an input that it calls whole', () => {
+    const unit = fc.oneof(
+      fc.constantFrom('a', ' ', '\n', '<', '&', '\u202E', '\u200B', '漢'),
+      fc.string({ maxLength: 1 }),
+    );
+    fc.assert(
+      fc.property(fc.array(unit, { maxLength: 400 }), fc.integer({ min: 1, max: 30 }), (units, repeat) => {
+        const command = units.join('').repeat(repeat);
+        const [card] = renderPosts(view([approval({ shown: shown({ command }) })], live()));
+        validateMessageBlocks(card?.blocks ?? []);
+        const cut = all(card).includes('do not fit here');
+        expect(cut).toBe(shown({ command }).clipped);
+        if (!cut && command !== '') expect(preformattedTexts(card?.blocks).join('')).toBe(neutralizePlain(command));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('of which only the title is known, after a restart, has nothing to click until Letta has told all of it', () => {
+    const [card] = renderPosts(view([approval({ shown: null })], live()));
+    expect(all(card)).toContain('touch x');
+    expect(all(card)).toContain('Waiting for Letta');
+    expect(buttons(card)).toEqual([]);
   });
 
   it('becomes one line once decided', () => {
@@ -327,7 +407,7 @@ describe('an approval card', () => {
       at: 1_700_000_000_000,
       words: 'not <!here>',
     };
-    const [card] = renderPosts(view([approval({ state, input: null })], over()));
+    const [card] = renderPosts(view([approval({ state, shown: null })], over()));
     expect(types(card)).toEqual(['rich_text']);
     const [line] = card?.blocks ?? [];
     const elements =
@@ -344,6 +424,15 @@ describe('an approval card', () => {
 });
 
 describe('a question card', () => {
+  const options = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({ label: `Option ${at}`, description: `which is ${at}` }));
+  const asking = (count: number, multiSelect = false) => ({
+    question: 'Which?',
+    header: '',
+    multiSelect,
+    options: options(count),
+  });
+
   it('has a button for each option and one for other words', () => {
     const [card] = renderPosts(view([question()], live()));
     expect(buttons(card).map(({ action_id, text: { text: label } }) => [action_id, label])).toEqual([
@@ -352,12 +441,21 @@ describe('a question card', () => {
       ['bridge_answer_in_words', 'Other…'],
     ]);
     expect(all(card)).toContain('warm');
-    expect(card?.text).toBe('Question: Which colour?');
+    expect(card?.text).toBe('<@U01ALICE> Question: Which colour?');
   });
 
-  it('asks for words where several choices must be put together', () => {
-    const one = { question: 'Which?', header: '', multiSelect: true, options: [{ label: 'A', description: '' }] };
-    for (const questions of [[one], [one, one], []]) {
+  it('has a menu where there are more than five options, and each option means itself', () => {
+    expect(buttons(renderPosts(view([question({ questions: [asking(5)] })], live()))[0])).toHaveLength(6);
+    const [card] = renderPosts(view([question({ questions: [asking(6)] })], live()));
+    validateMessageBlocks(card?.blocks ?? []);
+    const menu = card?.blocks.flatMap((block) => (block.type === 'actions' ? block.elements : []))[0];
+    const values = menu?.type === 'static_select' ? (menu.options ?? []).map(({ value }) => value ?? '') : [];
+    expect(values.map(parseMenuValue)).toEqual(values.map((_, option) => ({ token, option })));
+    expect(values).toHaveLength(6);
+  });
+
+  it('leads to a form where several choices, or several questions, must be put together', () => {
+    for (const questions of [[asking(3, true)], [asking(2), asking(2)], []]) {
       const [card] = renderPosts(view([question({ questions })], live()));
       expect(buttons(card).map(({ action_id }) => action_id)).toEqual(['bridge_answer_in_words']);
     }
@@ -397,15 +495,32 @@ describe('every view', () => {
         .map((lines) => [{ oldStart: 1, oldLines: 1, newStart: 1, newLines: 1, lines }]),
     }),
   );
-  const common = { token: fc.constant(token), title: anyText, asks: fc.constant<string[]>(['U01ALICE']), state };
+  const common = {
+    token: fc.constant(token),
+    title: anyText,
+    asks: fc.constant<string[]>(['U01ALICE']),
+    expiresAt: fc.option(fc.constant(1_767_600_000_000)),
+    state,
+  };
   const card: fc.Arbitrary<Card> = fc.oneof(
     fc.record({
       kind: fc.constant('approval' as const),
       ...common,
       tool: fc.oneof(anyText, fc.constantFrom('Bash', 'Edit', 'constructor')),
-      input: fc.option(fc.dictionary(fc.string(), anyText)),
-      diffs: fc.array(diff, { maxLength: 4 }),
+      shown: fc.option(
+        fc
+          .tuple(fc.dictionary(fc.string(), anyText), fc.array(diff, { maxLength: 4 }))
+          .map(([input, diffs]) => shown(input, diffs)),
+      ),
+      before: fc.option(anyText),
       workingDirectory: fc.option(anyText),
+      device: fc.option(anyText),
+      offers: fc.record({
+        edit: fc.boolean(),
+        grant: fc.constantFrom(null, 'command' as const, 'edits' as const),
+        rule: fc.boolean(),
+      }),
+      stop: fc.option(fc.constant(stop)),
     }),
     fc.record({ kind: fc.constant('question' as const), ...common, questions: fc.array(asked, { maxLength: 15 }) }),
   );
@@ -440,7 +555,7 @@ describe('every view', () => {
             expect(post.text.length).toBeGreaterThan(0);
             expect(post.text.length).toBeLessThan(1_000);
             for (const parsedBySlack of [post.text, ...parsedTexts(post.blocks)])
-              expect(parsedBySlack.replace(/<@U0(?:1ALICE|2BOB)>|<!date\^\d+\^\{time\}\|[^<>|]+>/g, '')).not.toMatch(
+              expect(parsedBySlack.replace(/<@U0(?:1ALICE|2BOB)>|<!date\^\d+\^[{}\w ]+\|[^<>|]+>/g, '')).not.toMatch(
                 PINGS,
               );
           }
@@ -450,6 +565,14 @@ describe('every view', () => {
     );
   });
 });
+
+function preformattedTexts(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(preformattedTexts);
+  if (typeof value !== 'object' || value === null) return [];
+  const { type, elements } = value as { type?: unknown; elements?: { text: string }[] };
+  if (type === 'rich_text_preformatted') return (elements ?? []).map(({ text: words }) => words);
+  return Object.values(value).flatMap(preformattedTexts);
+}
 
 /** The texts in which Slack looks for tokens. */
 function parsedTexts(value: unknown): string[] {

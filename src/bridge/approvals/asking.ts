@@ -1,0 +1,205 @@
+import type { ApprovalRequest } from '../agent-event.ts';
+import { makeToken, type UserId } from '../ids.ts';
+import { setApproval } from '../inbox.ts';
+import type { Mailbox } from '../mailbox.ts';
+import { type Policy, type PolicyBook, settingsOf } from '../policy.ts';
+import type { Clock, Log, Random } from '../ports.ts';
+import type { ThreadLink } from '../thread-link.ts';
+import type { ApprovalRecord, ApprovalState, OpenTurn } from '../thread-record.ts';
+import type { ThreadState } from '../thread-state.ts';
+import { foldTurn } from '../turn.ts';
+import { type ApprovalDecisions, denialOf } from './deciding.ts';
+import { approvalTitle, approve, deny, digestOf, ruleOf } from './decisions.ts';
+import type { ThreadAudit } from './thread-audit.ts';
+import { type Unasked, unasked } from './unasked.ts';
+
+export interface AskingParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  policies: PolicyBook;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  decisions: ApprovalDecisions;
+  audit: ThreadAudit;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  timeoutMs?: number | undefined;
+  onChange(): void;
+}
+
+/** What Letta asks: taken up again after a reconnect, let pass, or shown to those who may decide. */
+export class ApprovalRequests {
+  readonly #parts: AskingParts;
+
+  constructor(parts: AskingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Letta asks, or asks again after a reconnect or a restart: then the card that people have is the one that counts.
+   * A request that Letta had taken the answer of is another one under the same id: ids are the model's (PROTOCOL.md 9).
+   */
+  async asked(request: ApprovalRequest): Promise<void> {
+    const { state, decisions } = this.#parts;
+    const turn = state.open;
+    if (!turn) return;
+    const { requestId } = request;
+    const digest = digestOf(request.input);
+    const last = state.record?.approvals.findLast(
+      (approval) => approval.turn === turn.id && approval.requestId === requestId,
+    );
+    const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;
+    const pass = known ? null : this.#unasked(request, turn);
+    if (pass && pass.by !== 'grant') return this.#letPass(request, digest, turn, pass);
+    await this.#show(request, digest, turn, known, pass);
+  }
+
+  async #show(
+    request: ApprovalRequest,
+    digest: string,
+    turn: OpenTurn,
+    known: ApprovalRecord | null,
+    pass: (Unasked & { by: 'grant' }) | null,
+  ): Promise<void> {
+    const { state, clock } = this.#parts;
+    const { requestId } = request;
+    if (!known) {
+      const others = state.turn.openApprovals.filter((open) => open !== requestId);
+      state.turn = foldTurn(state.turn, { type: 'approvals-open', requestIds: others });
+    }
+    state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
+    state.dirty = true;
+    if (known) return this.#again(known, request);
+    if (!pass) return void (await this.#open(turn, request, digest, { state: 'open' }));
+    const { kind, by } = pass.grant;
+    const words = kind === 'command' ? 'this exact command, this turn' : 'all edits, this turn';
+    const at = clock.now();
+    const answered = { state: 'decided', decision: 'approved', by: by.id, at, words, via: 'grant' } as const;
+    const record = await this.#open(turn, request, digest, answered);
+    this.#parts.decisions.tell(record, approve().send);
+  }
+
+  /** Known here: open on the same card, or decided without Letta having heard of it. */
+  async #again(known: ApprovalRecord, { requestId }: ApprovalRequest): Promise<void> {
+    const { state, decisions, onChange } = this.#parts;
+    if (known.state.state === 'open') return onChange();
+    if (known.state.state === 'decided') {
+      const { decision, by, words } = known.state;
+      const remade = decision === 'approved' ? approve() : decision === 'denied' ? deny(by, words) : null;
+      const send = decisions.underWay(requestId) ?? remade?.send;
+      if (send) return decisions.tell(known, send);
+    } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
+      return decisions.tell(known, denialOf(known.state.why));
+    }
+    await state.insist((record) => setApproval(record, known.token, { state: 'open' }));
+    onChange();
+  }
+
+  async #open(
+    turn: OpenTurn,
+    request: ApprovalRequest,
+    digest: string,
+    decided: ApprovalState,
+  ): Promise<ApprovalRecord> {
+    const { state, random, clock, log, policies, timeoutMs, onChange } = this.#parts;
+    const { requestId, tool } = request;
+    const at = clock.now();
+    const policy = policies.current();
+    const approval: ApprovalRecord = {
+      token: makeToken(random.id()),
+      turn: turn.id,
+      requestId,
+      tool,
+      title: approvalTitle(request),
+      digest,
+      requester: turn.requester,
+      asks: request.questions ? [turn.requester] : asksOf(policy, state.place.channel, turn.requester),
+      rule: hasAdmins(policy) && ruleOf(request) !== null,
+      askedAt: at,
+      ...(timeoutMs !== undefined && decided.state === 'open' && { expiresAt: at + timeoutMs }),
+      ...(decided.state !== 'open' && { audit: 'due' as const }),
+      state: decided,
+    };
+    await state.insist((record) => {
+      // A write that failed may have been done all the same.
+      if (record.approvals.some(({ token }) => token === approval.token)) return record;
+      const before = record.approvals.map((old): ApprovalRecord => {
+        const replaced = old.turn === turn.id && old.requestId === requestId && old.state.state === 'open';
+        const closed = { state: 'closed', why: 'answered_elsewhere', at } as const;
+        return replaced ? { ...old, state: closed, audit: 'due' } : old;
+      });
+      return { ...record, approvals: [...before, approval] };
+    });
+    log.info({ turn: turn.id, request: requestId, tool, digest, state: decided.state }, 'approval asked');
+    onChange();
+    return approval;
+  }
+
+  /** Closes cards of requests that Letta no longer waits for: answered outside Slack, or lost in a restart. */
+  async close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost' | 'turn_over'): Promise<void> {
+    const { state, clock, onChange } = this.#parts;
+    const turn = state.open?.id;
+    const settled = (state.record?.approvals ?? []).filter(
+      (approval) =>
+        approval.turn === turn && approval.state.state === 'open' && !stillOpen.includes(approval.requestId),
+    );
+    if (settled.length === 0) return;
+    const at = clock.now();
+    await state.insist((record) =>
+      settled.reduce((now, approval) => setApproval(now, approval.token, { state: 'closed', why, at }), record),
+    );
+    state.dirty = true;
+    onChange();
+  }
+
+  #unasked(request: ApprovalRequest, turn: OpenTurn): Unasked | null {
+    const { state, link, policies } = this.#parts;
+    // Somebody wants it to end: nothing more is let pass.
+    if (turn.stoppedBy) return null;
+    return unasked(request, {
+      policy: policies.current(),
+      place: state.place,
+      workingDirectory: link.workingDirectory,
+      requester: turn.requester,
+      grants: turn.grants ?? [],
+    });
+  }
+
+  /** Without a card. It is written down first; what can not be written down, or said, is asked. */
+  #letPass(request: ApprovalRequest, digest: string, turn: OpenTurn, pass: Exclude<Unasked, { by: 'grant' }>): void {
+    const { state, link, mailbox, clock, random, log, audit } = this.#parts;
+    const connection = link.ready;
+    const { requestId, tool } = request;
+    const at = clock.now();
+    const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
+    const shared = { id: random.id(), thread: state.key, turn: turn.id, requestId, tool, title, digest, at };
+    const entry = { ...shared, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
+    const answered = audit.write({ ...entry, via: pass.by }).then(() => {
+      if (!connection || link.ready !== connection) throw new Error('the link was lost');
+      return connection.answer(requestId, approve().send);
+    });
+    mailbox.away(
+      answered,
+      () => undefined,
+      async (error) => {
+        log.warn({ request: requestId, err: error }, 'a request could not be let pass');
+        // With the link gone Letta asks again.
+        if (state.open?.id !== turn.id || link.ready !== connection) return;
+        await this.#show(request, digest, state.open, null, null);
+      },
+    );
+  }
+}
+
+/** Everybody whose click would count, as they are mentioned: the requester first. */
+function asksOf(policy: Policy, channel: string, requester: UserId): string[] {
+  const { approvers, selfApproval } = settingsOf(policy, channel);
+  const first = approvers.requester && selfApproval ? [requester] : [];
+  const others = [...approvers.ids, ...approvers.groups].filter((id) => id !== requester || selfApproval);
+  return [...new Set([...first, ...others])];
+}
+
+function hasAdmins({ admins }: Policy): boolean {
+  return admins.ids.length + admins.groups.length > 0;
+}

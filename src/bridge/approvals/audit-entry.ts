@@ -1,0 +1,37 @@
+import type { ThreadKey, TurnId, UserId } from '../ids.ts';
+import type { ApprovalClosed, ApprovalDecision, ApprovalRecord, DecidedVia } from '../thread-record.ts';
+
+/** What became of one request: never changed once it is written. */
+export interface AuditEntry {
+  /** Of the entry: writing the same entry again changes nothing. */
+  id: string;
+  thread: ThreadKey;
+  turn: TurnId;
+  /** Letta's id of the request, unique only in its conversation (PROTOCOL.md 9). */
+  requestId: string;
+  tool: string;
+  /** What it was about, in one line without secrets. */
+  title: string;
+  /** SHA-256 of the input. */
+  digest: string;
+  /** Whose turn asked. */
+  requester: UserId;
+  /** ms since 1970 */
+  askedAt: number;
+  /** Who decided; `null`: nobody, but a rule or the passing of time. */
+  by: UserId | null;
+  /** ms since 1970, when it was decided. */
+  at: number;
+  outcome: ApprovalDecision | ApprovalClosed;
+  /** From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading. */
+  via: DecidedVia | 'rule' | 'guarded' | null;
+}
+
+/** Of a request that was shown and is over; `null` while it is open. */
+export function entryOf(thread: ThreadKey, record: ApprovalRecord): AuditEntry | null {
+  const { token, turn, requestId, tool, title, digest, requester, askedAt, state } = record;
+  if (state.state === 'open') return null;
+  const shared = { id: token, thread, turn, requestId, tool, title, digest, requester, askedAt, at: state.at };
+  if (state.state === 'closed') return { ...shared, by: null, outcome: state.why, via: null };
+  return { ...shared, by: state.by, outcome: state.decision, via: state.via ?? 'click' };
+}

@@ -1,0 +1,90 @@
+import type { ApprovalRequest, Question } from '../agent-event.ts';
+import type { Token } from '../ids.ts';
+import { redact } from '../redact.ts';
+import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../thread-record.ts';
+import type { TurnState } from '../turn.ts';
+import { editableCommand, ruleOf } from './decisions.ts';
+import { grantFor } from './grants.ts';
+import { type ShownRequest, shownRequest } from './shown.ts';
+
+export interface ApprovalCard {
+  kind: 'approval';
+  token: Token;
+  tool: string;
+  /** One line: the command, the path. */
+  title: string;
+  /** `null` when only the record is left, after a restart, until Letta asks again. */
+  shown: ShownRequest | null;
+  /** What the model said just before it asked. */
+  before: string | null;
+  /** Who must click, users and user groups: mentioned on the card. */
+  asks: string[];
+  workingDirectory: string | null;
+  device: string | null;
+  /** What it offers besides Approve and Deny. */
+  offers: { edit: boolean; grant: GrantKind | null; rule: boolean };
+  stop: Token | null;
+  /** ms since 1970 */
+  expiresAt: number | null;
+  state: ApprovalState;
+}
+
+export interface QuestionCard {
+  kind: 'question';
+  token: Token;
+  title: string;
+  questions: Question[];
+  asks: string[];
+  /** ms since 1970 */
+  expiresAt: number | null;
+  state: ApprovalState;
+}
+
+export type Card = ApprovalCard | QuestionCard;
+
+/** Where the agent works, as far as the device told. */
+export interface Where {
+  workingDirectory: string | null;
+  device: string | null;
+}
+
+export function cardOf(record: ApprovalRecord, state: TurnState, turn: OpenTurn, where: Where): Card {
+  const request = state.approvals.find((approval) => approval.requestId === record.requestId);
+  const asks = record.asks ?? [record.requester];
+  const base = { token: record.token, title: record.title, asks, state: record.state };
+  const expiresAt = record.expiresAt ?? null;
+  if (record.tool === 'AskUserQuestion') {
+    return { kind: 'question', ...base, expiresAt, questions: request?.questions ?? [] };
+  }
+  return {
+    kind: 'approval',
+    ...base,
+    tool: record.tool,
+    shown: request ? shownRequest(request) : null,
+    before: request ? saidBefore(state, request) : null,
+    workingDirectory: where.workingDirectory,
+    device: where.device,
+    offers: {
+      edit: request !== undefined && editableCommand(request) !== null,
+      grant: request ? grantFor(request) : null,
+      rule: request !== undefined && record.rule === true && ruleOf(request) !== null,
+    },
+    stop: turn.stoppedBy ? null : turn.stopToken,
+    expiresAt,
+  };
+}
+
+const SENTENCE = 300;
+
+/** The last sentence that the model said before a request; `null` when something else stands between. */
+function saidBefore(state: TurnState, { requestId }: ApprovalRequest): string | null {
+  const at = state.parts.findLastIndex((part) => part.kind === 'approval' && part.requestId === requestId);
+  const before = state.parts[at - 1];
+  if (before?.kind !== 'text') return null;
+  const words = redact(before.text.slice(-4 * SENTENCE))
+    .text.replace(/\s+/g, ' ')
+    .trim();
+  const sentence = /(?:^|[.!?…:;] )((?:(?![.!?…:;] ).)+)$/u.exec(words)?.[1] ?? words;
+  const clean = sentence.slice(-SENTENCE).trim();
+  return clean === '' ? null : clean;
+}

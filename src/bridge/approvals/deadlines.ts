@@ -1,0 +1,86 @@
+import type { Mailbox } from '../mailbox.ts';
+import type { Clock, Log, Surface, Timer } from '../ports.ts';
+import type { ThreadLink } from '../thread-link.ts';
+import type { ApprovalRecord } from '../thread-record.ts';
+import type { ThreadState } from '../thread-state.ts';
+import { asCode, oneLine } from '../turn-view.ts';
+import type { ApprovalDecisions } from './deciding.ts';
+
+export interface DeadlineParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  surface: Surface;
+  decisions: ApprovalDecisions;
+  clock: Clock;
+  log: Log;
+}
+
+/** People who have not clicked by then are reminded, once. */
+const REMIND_AFTER_MS = 15 * 60_000;
+const AGAIN_MS = 60_000;
+
+/** Reminds of open requests once, and denies those that nobody decided in time. One timer for all of a thread. */
+export class ApprovalDeadlines {
+  readonly #parts: DeadlineParts;
+  #timer: Timer | null = null;
+
+  constructor(parts: DeadlineParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks again at what is due when. */
+  arm(): void {
+    const { mailbox, clock } = this.#parts;
+    this.#timer?.cancel();
+    const due = this.#open().map(nextOf);
+    const next = Math.min(...due);
+    this.#timer = Number.isFinite(next) ? mailbox.later(Math.max(0, next - clock.now()), () => this.#fire()) : null;
+  }
+
+  end(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #open(): ApprovalRecord[] {
+    const { record, open } = this.#parts.state;
+    return (record?.approvals ?? []).filter(({ turn, state }) => turn === open?.id && state.state === 'open');
+  }
+
+  async #fire(): Promise<void> {
+    const { link, mailbox, clock, decisions } = this.#parts;
+    const now = clock.now();
+    const due = this.#open().filter((record) => nextOf(record) <= now);
+    // Nobody could decide meanwhile: it is looked at again when Letta is there.
+    if (due.length > 0 && !link.ready) {
+      this.#timer = mailbox.later(AGAIN_MS, () => this.#fire());
+      return;
+    }
+    for (const record of due) {
+      if ((record.expiresAt ?? Number.POSITIVE_INFINITY) <= now) await decisions.denyUndecided(record, 'expired');
+      else await this.#remind(record, now);
+    }
+    this.arm();
+  }
+
+  /** On disk first: a reminder is rather lost than given twice. */
+  async #remind({ token, asks, requester, tool, title }: ApprovalRecord, now: number): Promise<void> {
+    const { state, mailbox, surface, log } = this.#parts;
+    await state.insist((record) => ({
+      ...record,
+      approvals: record.approvals.map((each) => (each.token === token ? { ...each, remindedAt: now } : each)),
+    }));
+    const whom = (asks ?? [requester]).slice(0, 20).map((id) => (id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`));
+    const what = tool === 'AskUserQuestion' ? 'a question waits' : `${asCode(oneLine(tool, 40))} waits for a decision`;
+    mailbox.away(
+      surface.say(state.address, `${whom.join(' ')} ${what} above: ${asCode(title) || 'see the card'}`),
+      () => undefined,
+      (error) => log.warn({ err: error }, 'nobody could be reminded'),
+    );
+  }
+}
+
+function nextOf({ askedAt, remindedAt, expiresAt = Number.POSITIVE_INFINITY }: ApprovalRecord): number {
+  return remindedAt === undefined ? Math.min(askedAt + REMIND_AFTER_MS, expiresAt) : expiresAt;
+}

@@ -1,0 +1,202 @@
+import { asBridgeError } from '../../errors.ts';
+import { can, type Doing, type Verdict } from '../access.ts';
+import type { ApprovalRequest, Decision } from '../agent-event.ts';
+import type { Token } from '../ids.ts';
+import { type Refused, refused } from '../inbound.ts';
+import { changeTurn, setApproval, settleApproval } from '../inbox.ts';
+import type { Mailbox } from '../mailbox.ts';
+import type { PolicyBook } from '../policy.ts';
+import type { Clock, Log, Person } from '../ports.ts';
+import type { ThreadLink } from '../thread-link.ts';
+import type { ApprovalClosed, ApprovalRecord, DecidedVia, GrantKind, ThreadRecord } from '../thread-record.ts';
+import type { ThreadState } from '../thread-state.ts';
+import { type Decided, digestOf, lateNotice } from './decisions.ts';
+import { makeGrant, withGrant } from './grants.ts';
+
+export interface DecidingParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  policies: PolicyBook;
+  clock: Clock;
+  log: Log;
+  /** Some request is decided, closed, or open again. */
+  onChange(): void;
+}
+
+/** An open request that this person may decide, exactly as it was shown. */
+export interface Found {
+  record: ApprovalRecord;
+  request: ApprovalRequest;
+}
+
+/** `save`: decide it with a rule that outlives the turn. */
+export type Wish = 'look' | 'decide' | 'save';
+
+export interface How {
+  via: DecidedVia;
+  /** What else is allowed with it, until the turn ends. */
+  grant?: GrantKind | undefined;
+  /** Something that must be on disk together with the decision. */
+  also?: (record: ThreadRecord) => ThreadRecord;
+}
+
+/** Decides requests: by the one who may, once, for what was shown; on disk first, then told to Letta. */
+export class ApprovalDecisions {
+  readonly #parts: DecidingParts;
+  /** Decisions on their way to Letta, by request: said again after a reconnect if the request is still open. */
+  readonly #decisions = new Map<string, Decision>();
+  /** Cards whose decision Letta has taken. */
+  readonly #taken = new Set<Token>();
+
+  constructor(parts: DecidingParts) {
+    this.#parts = parts;
+  }
+
+  /** Judged anew at each click: who it is, whether it is open, and whether Letta waits for what was shown. */
+  find(token: string, person: Person, wish: Wish): Found | Refused {
+    const { state, link } = this.#parts;
+    const record = state.record?.approvals.find((approval) => approval.token === token);
+    if (!record) return refused('expired', 'This request is over.');
+    const verdict = this.#may(record, person, wish);
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice);
+    if (record.state.state !== 'open') {
+      return refused(record.state.state === 'decided' ? 'already_decided' : 'expired', lateNotice(record));
+    }
+    if (!link.ready) {
+      return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
+    }
+    const request = state.turn.approvals.find((approval) => approval.requestId === record.requestId);
+    const pending = state.turn.openApprovals.includes(record.requestId);
+    if (!request || !pending || digestOf(request.input) !== record.digest) {
+      return refused('expired', 'This request changed or is over; nothing was decided.');
+    }
+    return { record, request };
+  }
+
+  /** Whether this person may decide that request now, whatever else is with it. */
+  mayDecide(record: ApprovalRecord, person: Person): boolean {
+    return this.#may(record, person, 'decide').allowed;
+  }
+
+  #may({ tool, requester }: ApprovalRecord, person: Person, wish: Wish): Verdict {
+    const { state, policies } = this.#parts;
+    const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);
+    if (wish === 'look') return judge({ do: 'look' });
+    const decide: Doing = { do: tool === 'AskUserQuestion' ? 'answer' : 'decide', requester };
+    if (wish === 'decide') return judge(decide);
+    const admin = judge({ do: 'administer' });
+    // Nobody saves a rule for what they could not approve because it is their own.
+    return admin.allowed && requester === person.id ? judge(decide) : admin;
+  }
+
+  /** Resolves when it is on disk; Letta is told then. Refused when somebody was quicker. */
+  async decide(
+    { record, request }: Found,
+    decided: Decided,
+    person: Person,
+    { via, grant, also }: How,
+  ): Promise<{ result: 'decided' } | Refused> {
+    const { state, mailbox, clock, log, onChange } = this.#parts;
+    const { decision, words, send } = decided;
+    const { token } = record;
+    const at = clock.now();
+    const next = { state: 'decided', decision, by: person.id, at, words, via } as const;
+    const giver = { id: person.id, kind: person.kind, groups: [...(person.groups ?? [])] };
+    try {
+      await state.update((now) => {
+        const settled = settleApproval(now, token, next);
+        if (settled === now) return now;
+        const grants = grant ? withGrant(now.turn?.grants ?? [], makeGrant(request, grant, giver, at)) : null;
+        const granted = grants && now.turn?.id === record.turn ? changeTurn(settled, { grants }) : settled;
+        return also ? also(granted) : granted;
+      });
+    } catch (error) {
+      // It may be on disk all the same, and nobody would tell Letta: the card is open again, as the person is told.
+      mailbox.post(() => state.insist((now) => reopened(now, token, next)));
+      throw error;
+    }
+    const stored = state.record?.approvals.find((approval) => approval.token === token);
+    if (stored?.state.state !== 'decided' || stored.state.at !== at || stored.state.by !== person.id) {
+      return refused('already_decided', stored ? lateNotice(stored) : 'This request is over.');
+    }
+    const { requestId, tool, digest } = record;
+    log.info({ request: requestId, tool, digest, decision, by: person.id, via, grant }, 'approval decided');
+    this.#decisions.set(requestId, send);
+    state.dirty = true;
+    onChange();
+    this.tell(stored, send);
+    return { result: 'decided' };
+  }
+
+  /** Nobody decided, and nobody can any more: Letta is told no. */
+  async denyUndecided(record: ApprovalRecord, why: ApprovalClosed & ('expired' | 'not_shown')): Promise<void> {
+    const { state, clock, log, onChange } = this.#parts;
+    await state.insist((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
+    log.warn({ request: record.requestId, tool: record.tool, why }, 'approval denied by nobody');
+    state.dirty = true;
+    onChange();
+    this.tell(record, denialOf(why));
+  }
+
+  /** Whether Letta has taken what was decided on that card: under the same id it asks for something else then. */
+  isTaken(token: Token): boolean {
+    return this.#taken.has(token);
+  }
+
+  /** What was decided and Letta did not hear, or took back. */
+  underWay(requestId: string): Decision | undefined {
+    return this.#decisions.get(requestId);
+  }
+
+  /** The turn is over: nothing is left to be said again. */
+  forget(): void {
+    this.#decisions.clear();
+    this.#taken.clear();
+  }
+
+  tell(record: ApprovalRecord, decision: Decision): void {
+    const { state, link, mailbox, clock, log, onChange } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    mailbox.away(
+      connection.answer(record.requestId, decision),
+      async (answer) => {
+        this.#decisions.delete(record.requestId);
+        this.#taken.add(record.token);
+        if (answer === 'accepted') return;
+        const at = clock.now();
+        await state.insist((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
+        state.dirty = true;
+        onChange();
+      },
+      async (error) => {
+        const { certain, code } = asBridgeError(error);
+        log.warn({ request: record.requestId, err: error }, 'a decision was not confirmed');
+        // With the link gone Letta asks again; refused over a good link, it still waits for somebody's click.
+        if (!certain || code === 'link_lost' || link.ready !== connection) return;
+        if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
+        this.#decisions.delete(record.requestId);
+        await state.insist((now) => setApproval(now, record.token, { state: 'open' }));
+        state.dirty = true;
+        onChange();
+      },
+    );
+  }
+}
+
+/** What the agent reads of a request that nobody decided. */
+export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decision {
+  const message =
+    why === 'expired'
+      ? 'Nobody in Slack decided this in time, so it was not approved.'
+      : 'This could not be shown to anybody in Slack, so it was not approved.';
+  return { behavior: 'deny', message };
+}
+
+/** The record with that very decision taken back. */
+function reopened(record: ThreadRecord, token: Token, decided: { by: string; at: number }): ThreadRecord {
+  const state = record.approvals.find((approval) => approval.token === token)?.state;
+  const isThat = state?.state === 'decided' && state.by === decided.by && state.at === decided.at;
+  return isThat ? setApproval(record, token, { state: 'open' }) : record;
+}

@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import type { ApprovalRequest, Decision } from '../agent-event.ts';
+import { oneLine } from '../one-line.ts';
+import { redactCommand } from '../redact.ts';
+import type { ApprovalDecision, ApprovalRecord } from '../thread-record.ts';
+import { shownRequest } from './shown.ts';
+
+/** SHA-256 of the input with its keys in order: what a card showed, in 64 characters. */
+export function digestOf(input: Record<string, unknown>): string {
+  return createHash('sha256').update(canonical(input)).digest('hex');
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (value !== null && typeof value === 'object') {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+    return `{${entries.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
+  }
+  return JSON.stringify(value) ?? 'null';
+}
+
+/** What a request is about, in one line that stays readable after the decision. Secrets are not in it. */
+export function approvalTitle(request: ApprovalRequest): string {
+  if (request.questions) return oneLine(request.questions.map((question) => question.question).join(' '));
+  const { subject, rest } = shownRequest(request);
+  return oneLine(subject === '' ? rest : subject);
+}
+
+/** What a click or a modal decides; `null` when it does not fit the request (an option that does not exist). */
+export interface Decided {
+  decision: ApprovalDecision;
+  /** The reason or the answer, for the card. */
+  words: string | null;
+  send: Decision;
+}
+
+export function approve(): Decided {
+  return { decision: 'approved', words: null, send: { behavior: 'allow' } };
+}
+
+/** The longest command that can be edited: what a modal's input takes (PLATFORM.md 2.1). */
+const EDITABLE = 3_000;
+
+/**
+ * The command that a person may change before it runs; `null` where they may not: it is no command, it does not fit, or
+ * something of it is not shown.
+ */
+export function editableCommand(request: ApprovalRequest): string | null {
+  const { command } = request.input;
+  if (request.tool !== 'Bash' || typeof command !== 'string' || command.length > EDITABLE) return null;
+  return shownRequest(request).redacted ? null : command;
+}
+
+/** @returns `null` when the command can not be changed, or nothing is left of it. */
+export function approveChanged(request: ApprovalRequest, text: string): Decided | null {
+  const before = editableCommand(request);
+  const command = text.replaceAll('\r\n', '\n').trim();
+  if (before === null || command === '' || text.length > EDITABLE) return null;
+  if (command === before.trim()) return approve();
+  return {
+    decision: 'approved_with_changes',
+    words: oneLine(redactCommand(command).text, 300),
+    // It replaces the whole input (PROTOCOL.md 5.3).
+    send: { behavior: 'allow', updatedInput: { ...request.input, command } },
+  };
+}
+
+/** Approved, and Letta writes the rule that it offers: it holds for everybody who works in that directory. */
+export function approveWithRule(request: ApprovalRequest): Decided | null {
+  const suggestion = ruleOf(request);
+  if (!suggestion) return null;
+  return {
+    decision: 'approved',
+    words: `rule saved: ${suggestion.text}`,
+    send: { behavior: 'allow', suggestionIds: [suggestion.id] },
+  };
+}
+
+/** The rule that Letta offers to save; none for questions (PROTOCOL.md 9). */
+export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
+  return request.questions ? null : (request.suggestions[0] ?? null);
+}
+
+/** @param reason what the person typed; the agent reads it as the tool's result and goes on (PROTOCOL.md 5.3). */
+export function deny(by: string, reason: string | null): Decided {
+  const message = reason ?? `${by} denied this in Slack.`;
+  return { decision: 'denied', words: reason, send: { behavior: 'deny', message } };
+}
+
+/** AskUserQuestion is answered by allowing it with the whole input plus `answers` by question text (PROTOCOL.md 9). */
+function answered(request: ApprovalRequest, answers: Record<string, string>): Decided {
+  return {
+    decision: 'answered',
+    words: Object.values(answers).join(' · '),
+    send: { behavior: 'allow', updatedInput: { ...request.input, answers } },
+  };
+}
+
+/** A click on one option of the only question. */
+export function answerWithOption(
+  request: ApprovalRequest,
+  choice: { question: number; options: number[] } | null,
+): Decided | null {
+  const [question, ...more] = request.questions ?? [];
+  const [option, ...others] = choice?.options ?? [];
+  if (!question || more.length > 0 || choice?.question !== 0 || option === undefined || others.length > 0) return null;
+  const label = question.options[option]?.label;
+  return label === undefined ? null : answered(request, { [question.question]: label });
+}
+
+/** What was filled in for each question. */
+export interface FormAnswers {
+  choices: readonly (readonly number[])[];
+  texts: readonly string[];
+}
+
+/** @returns what is wrong, by question, or the decision. Several choices, and words beside them, become one text. */
+export function answerWithForm(
+  request: ApprovalRequest,
+  { choices, texts }: FormAnswers,
+): Decided | { wrong: { input: number; text: string }[] } {
+  const questions = request.questions ?? [];
+  const answers: [string, string][] = [];
+  const wrong: { input: number; text: string }[] = [];
+  questions.forEach(({ question, multiSelect, options }, input) => {
+    const words = (texts[input] ?? '').trim();
+    const labels = [...new Set(choices[input] ?? [])].map((option) => options[option]?.label);
+    const given = [...labels.flatMap((label) => label ?? []), ...(words === '' ? [] : [words])];
+    if (labels.includes(undefined)) wrong.push({ input, text: 'That option does not exist any more.' });
+    else if (given.length === 0) wrong.push({ input, text: 'An answer is missing.' });
+    else if (given.length > 1 && !multiSelect) wrong.push({ input, text: 'Choose an option or write, not both.' });
+    else answers.push([question, given.join(', ')]);
+  });
+  if (questions.length === 0 || wrong.length > 0) return { wrong };
+  return answered(request, Object.fromEntries(answers));
+}
+
+/** What somebody is told who comes too late. */
+export function lateNotice(record: ApprovalRecord): string {
+  const { state } = record;
+  if (state.state === 'decided') return `Already ${state.decision.replaceAll('_', ' ')} by <@${state.by}>.`;
+  if (state.state === 'open') return 'This is still open.';
+  switch (state.why) {
+    case 'answered_elsewhere':
+      return 'This was answered outside Slack.';
+    case 'expired':
+      return 'Nobody decided this in time, so it was denied.';
+    case 'not_shown':
+      return 'This could not be shown, so it was denied.';
+    case 'turn_over':
+    case 'link_lost':
+      return 'This request is over: the turn that asked has ended.';
+    default:
+      return state.why satisfies never;
+  }
+}

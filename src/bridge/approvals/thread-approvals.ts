@@ -1,0 +1,208 @@
+import type { ApprovalRequest } from '../agent-event.ts';
+import {
+  type ActionOutcome,
+  type InboundAction,
+  type InboundSubmission,
+  type OfferAction,
+  refused,
+  type SubmissionOutcome,
+} from '../inbound.ts';
+import type { Mailbox } from '../mailbox.ts';
+import type { PolicyBook } from '../policy.ts';
+import type { Audit, Clock, Log, Person, Random, Surface } from '../ports.ts';
+import type { ThreadLink } from '../thread-link.ts';
+import type { GrantKind } from '../thread-record.ts';
+import type { ThreadState } from '../thread-state.ts';
+import { ApprovalRequests } from './asking.ts';
+import { ApprovalDeadlines } from './deadlines.ts';
+import { ApprovalDecisions, type Found, type Wish } from './deciding.ts';
+import {
+  answerWithForm,
+  answerWithOption,
+  approve,
+  approveChanged,
+  approveWithRule,
+  type Decided,
+  deny,
+  editableCommand,
+  ruleOf,
+} from './decisions.ts';
+import { grantFor } from './grants.ts';
+import { fullText, shownRequest } from './shown.ts';
+import { ThreadAudit } from './thread-audit.ts';
+
+export interface ApprovalParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  surface: Surface;
+  policies: PolicyBook;
+  audit: Audit;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  timeoutMs?: number | undefined;
+  /** A turn may have begun or ended meanwhile, and the thread may rest. */
+  advance(): Promise<void>;
+}
+
+export type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
+
+const LOOKS: ReadonlySet<ApprovalAction> = new Set(['view_full', 'view_page']);
+const NO_QUESTION = 'This is not a question.';
+const A_QUESTION = 'This is a question: pick an answer.';
+
+/** The requests of a thread's turn: asked, shown, decided by the one who may, told to Letta, once. */
+export class ThreadApprovals {
+  readonly #parts: ApprovalParts;
+  readonly #audit: ThreadAudit;
+  readonly #decisions: ApprovalDecisions;
+  readonly #deadlines: ApprovalDeadlines;
+  readonly #requests: ApprovalRequests;
+
+  constructor(parts: ApprovalParts) {
+    this.#parts = parts;
+    const onChange = () => this.resume();
+    this.#audit = new ThreadAudit(parts);
+    this.#decisions = new ApprovalDecisions({ ...parts, onChange });
+    this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
+    this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, onChange });
+  }
+
+  /** What the record says is to be done: deadlines, and what is not written down yet. Doing it twice is fine. */
+  resume(): void {
+    this.#deadlines.arm();
+    this.#audit.settle();
+  }
+
+  asked(request: ApprovalRequest): Promise<void> {
+    return this.#requests.asked(request);
+  }
+
+  close(...args: Parameters<ApprovalRequests['close']>): Promise<void> {
+    return this.#requests.close(...args);
+  }
+
+  /** The turn is over: nothing is left to be said again. */
+  forget(): void {
+    this.#decisions.forget();
+    this.resume();
+  }
+
+  /** The thread closes. */
+  end(): void {
+    this.#deadlines.end();
+  }
+
+  async act(action: InboundAction & { name: ApprovalAction }, person: Person): Promise<ActionOutcome> {
+    const { name } = action;
+    const wish: Wish = LOOKS.has(name) ? 'look' : name === 'save_rule' ? 'save' : 'decide';
+    const found = this.#decisions.find(action.token, person, wish);
+    if ('result' in found) return found;
+    const { record, request } = found;
+    const { token, tool } = record;
+    if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
+    switch (name) {
+      case 'view_full':
+      case 'view_page':
+        return this.#fullView(found, person, action.page ?? 0);
+      case 'approve':
+        // Nobody approves what could not be read: of what a card cuts off, all is shown first.
+        if (shownRequest(request).clipped) return this.#fullView(found, person, 0);
+        return this.#decide(found, approve(), person);
+      case 'deny':
+        return this.#decide(found, deny(person.name, null), person);
+      case 'deny_with_reason':
+        return { result: 'modal', modal: { kind: 'deny_with_reason', token, tool } };
+      case 'edit_command': {
+        const command = editableCommand(request);
+        if (command === null) return refused('expired', 'This can not be changed here.');
+        return { result: 'modal', modal: { kind: 'edit_command', token, command } };
+      }
+      case 'allow_command':
+        return this.#grant(found, 'command', person);
+      case 'allow_edits':
+        return this.#grant(found, 'edits', person);
+      case 'save_rule': {
+        const rule = ruleOf(request);
+        if (!rule || shownRequest(request).clipped) return refused('expired', 'There is no rule to be saved.');
+        const { workingDirectory: directory, device } = this.#parts.link;
+        return { result: 'modal', modal: { kind: 'save_rule', token, rule: rule.text, directory, device } };
+      }
+      case 'answer_in_words':
+        if (!request.questions?.length) return refused('expired', NO_QUESTION);
+        return { result: 'modal', modal: { kind: 'answer_in_words', token, questions: request.questions } };
+      case 'answer': {
+        const decided = answerWithOption(request, action.choice);
+        return decided
+          ? this.#decide(found, decided, person)
+          : refused('expired', 'That option does not exist any more.');
+      }
+      default:
+        return name satisfies never;
+    }
+  }
+
+  async submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
+    const { name, texts } = submission;
+    const found = this.#decisions.find(submission.token, person, name === 'save_rule' ? 'save' : 'decide');
+    if ('result' in found) return found;
+    const { request } = found;
+    if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
+    const typed = (texts[0] ?? '').trim();
+    const submit = (decided: Decided) => this.#decisions.decide(found, decided, person, { via: 'modal' });
+    switch (name) {
+      case 'approve':
+        return submit(approve());
+      case 'deny_with_reason':
+        return typed === '' ? invalid('Say why.') : submit(deny(person.name, typed));
+      case 'edit_command': {
+        const decided = approveChanged(request, texts[0] ?? '');
+        return decided ? submit(decided) : invalid('Write the command that shall run.');
+      }
+      case 'save_rule': {
+        const decided = approveWithRule(request);
+        return decided ? submit(decided) : refused('expired', 'There is no rule to be saved.');
+      }
+      case 'answer_in_words': {
+        if (!request.questions?.length) return refused('expired', NO_QUESTION);
+        const answer = answerWithForm(request, { choices: submission.choices ?? [], texts });
+        return 'wrong' in answer ? { result: 'invalid', errors: answer.wrong } : submit(answer);
+      }
+      default:
+        return name satisfies never;
+    }
+  }
+
+  #decide(found: Found, decided: Decided, person: Person): Promise<ActionOutcome> {
+    return this.#decisions.decide(found, decided, person, { via: 'click' });
+  }
+
+  async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
+    const { request } = found;
+    if (grantFor(request) !== grant || shownRequest(request).clipped) {
+      return refused('expired', 'This can not be allowed for the whole turn.');
+    }
+    const words = grant === 'command' ? 'and the same command again, this turn' : 'and all edits, this turn';
+    return this.#decisions.decide(found, { ...approve(), words }, person, { via: 'click', grant });
+  }
+
+  /** With a button to approve for those who may. */
+  #fullView({ record, request }: Found, person: Person, page: number): ActionOutcome {
+    const { token, tool: title } = record;
+    const { clipped, redacted } = shownRequest(request);
+    const approves = clipped && this.#decisions.mayDecide(record, person);
+    return {
+      result: 'modal',
+      modal: { kind: 'view_full', token, title, text: fullText(request), page, approves, redacted },
+    };
+  }
+}
+
+/** Not for questions: a bare allow would leave them open (PROTOCOL.md 9). */
+const APPROVES: ReadonlySet<string> = new Set(['approve', 'edit_command', 'allow_command', 'allow_edits', 'save_rule']);
+
+function invalid(text: string): SubmissionOutcome {
+  return { result: 'invalid', errors: [{ input: 0, text }] };
+}

@@ -1,0 +1,39 @@
+import { can, type Place } from '../access.ts';
+import type { ApprovalRequest } from '../agent-event.ts';
+import { type Policy, settingsOf } from '../policy.ts';
+import type { Grant } from '../thread-record.ts';
+import { matchingRule } from './auto-approve.ts';
+import { covering } from './grants.ts';
+import { guarded } from './guarded.ts';
+
+/** Why nobody is asked. */
+export type Unasked =
+  /** It only reads inside the working directory. */
+  | { by: 'guarded' }
+  /** A rule of this place's policy allows it. */
+  | { by: 'rule'; rule: string }
+  /** Somebody who may decide has allowed it until the turn ends. */
+  | { by: 'grant'; grant: Grant };
+
+export interface Circumstances {
+  policy: Policy;
+  place: Place;
+  workingDirectory: string | null;
+  requester: string;
+  grants: readonly Grant[];
+}
+
+/** Whether a request is approved without asking; `null`: people decide. Questions always are people's. */
+export function unasked(request: ApprovalRequest, circumstances: Circumstances): Unasked | null {
+  if (request.questions || request.tool === 'AskUserQuestion') return null;
+  const { policy, place, workingDirectory, requester, grants } = circumstances;
+  const { permissions, autoApprove } = settingsOf(policy, place.channel);
+  if (permissions === 'guarded' && !guarded(request, workingDirectory).asks) return { by: 'guarded' };
+  const rule = matchingRule(autoApprove, request, workingDirectory);
+  if (rule !== null) return { by: 'rule', rule };
+  // Whoever gave it may have lost the right to since.
+  const grant = covering(grants, request, workingDirectory).find(
+    ({ by }) => can(policy, by, { do: 'decide', requester }, place).allowed,
+  );
+  return grant ? { by: 'grant', grant } : null;
+}

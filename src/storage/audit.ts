@@ -1,0 +1,84 @@
+import type { AuditEntry } from '../bridge/approvals/audit-entry.ts';
+import type { Audit, Clock, Log } from '../bridge/ports.ts';
+import { readAuditEntry, row } from './records.ts';
+import type { Rows } from './rows.ts';
+
+export interface AuditParts {
+  clock: Clock;
+  log: Log;
+  /** ms that an entry is kept. */
+  keptForMs: number;
+}
+
+/** However short the time, more than that are not kept: the oldest go. */
+const KEPT_AT_MOST = 100_000;
+/** Looking for what has had its time reads all keys: not at every entry. */
+const TIDY_EVERY = 500;
+const TIDY_AFTER_MS = 24 * 3_600_000;
+
+/** Entries under keys that begin with their time, so that the order of keys is the order of entries. */
+export class StoredAudit implements Audit {
+  readonly #rows: Rows;
+  readonly #parts: AuditParts;
+  #sinceTidied = TIDY_EVERY;
+  #tidiedAt = Number.NEGATIVE_INFINITY;
+  #tidying: Promise<void> = Promise.resolve();
+
+  constructor(rows: Rows, parts: AuditParts) {
+    this.#rows = rows;
+    this.#parts = parts;
+  }
+
+  async append(entry: AuditEntry): Promise<void> {
+    const now = this.#parts.clock.now();
+    await this.#rows.set(keyOf(entry), row(entry));
+    this.#sinceTidied += 1;
+    if (this.#sinceTidied < TIDY_EVERY && now - this.#tidiedAt < TIDY_AFTER_MS) return;
+    this.#sinceTidied = 0;
+    this.#tidiedAt = now;
+    this.#tidying = this.#tidying.then(() => this.#tidy(now));
+  }
+
+  async latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
+    const found: AuditEntry[] = [];
+    const oldest = this.#oldestKept();
+    for (const key of (await this.#rows.keys()).sort().reverse()) {
+      if (found.length >= limit || key < oldest) break;
+      const stored = await this.#rows.get(key);
+      if (stored === undefined) continue;
+      const entry = readAuditEntry(`audit/${key}`, stored);
+      if (wanted(entry)) found.push(entry);
+    }
+    return found;
+  }
+
+  /** Resolves when nothing is being deleted. */
+  idle(): Promise<void> {
+    return this.#tidying;
+  }
+
+  #oldestKept(): string {
+    return timeKey(this.#parts.clock.now() - this.#parts.keptForMs);
+  }
+
+  async #tidy(now: number): Promise<void> {
+    const { keptForMs, log } = this.#parts;
+    try {
+      const keys = (await this.#rows.keys()).sort();
+      const oldest = timeKey(now - keptForMs);
+      const over = keys.filter((key, at) => key < oldest || at < keys.length - KEPT_AT_MOST);
+      for (const key of over) await this.#rows.delete(key);
+      if (over.length > 0) log.info({ forgotten: over.length }, 'old audit entries forgotten');
+    } catch (error) {
+      log.warn({ error }, 'old audit entries could not be forgotten');
+    }
+  }
+}
+
+function keyOf({ at, id }: AuditEntry): string {
+  return `${timeKey(at)}-${id}`;
+}
+
+function timeKey(at: number): string {
+  return String(Math.max(0, at)).padStart(15, '0');
+}
