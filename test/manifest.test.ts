@@ -15,7 +15,7 @@ const manifest = z
       }),
       slash_commands: z.array(z.object({ command: z.string().max(32), should_escape: z.boolean() })),
     }),
-    oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()) }) }),
+    oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()), bot_optional: z.array(z.string()) }) }),
     settings: z.object({
       event_subscriptions: z.object({ bot_events: z.array(z.string()) }),
       interactivity: z.object({ is_enabled: z.boolean() }),
@@ -40,6 +40,7 @@ const SCOPES_OF_METHODS: Record<string, string[]> = {
   'chat.update': ['chat:write'],
   'conversations.history': HISTORY,
   'conversations.info': READ,
+  'conversations.list': ['channels:read', 'groups:read'],
   'conversations.members': READ,
   'conversations.open': ['im:write', 'mpim:write'],
   'conversations.replies': HISTORY,
@@ -52,6 +53,7 @@ const SCOPES_OF_METHODS: Record<string, string[]> = {
   'usergroups.users.list': ['usergroups:read'],
   'users.info': ['users:read'],
   'users.list': ['users:read'],
+  'users.lookupByEmail': ['users:read.email'],
   'views.open': [],
   'views.publish': [],
   'views.push': [],
@@ -105,7 +107,10 @@ describe('manifest.yml', () => {
       ...events.flatMap((event) => EVENTS[event]?.scopes ?? []),
       ...(manifest.features.slash_commands.length > 0 ? ['commands'] : []),
     ]);
-    expect([...granted].sort()).toEqual([...needed].sort());
+    const { bot_optional: optional } = manifest.oauth_config.scopes;
+    expect([...granted, ...optional].sort()).toEqual([...needed].sort());
+    // Whoever installs the app may leave these out.
+    expect(optional).toEqual(['users:read.email']);
     expect(granted).toEqual([...new Set(granted)].sort());
   });
 

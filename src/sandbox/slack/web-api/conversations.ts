@@ -1,5 +1,5 @@
 import { join } from '../messages.ts';
-import type { StoredMessage } from '../model.ts';
+import type { Channel, StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT } from '../state.ts';
 import { channelWire, historyWire } from '../wire.ts';
@@ -23,6 +23,13 @@ function between({ args }: Call, messages: readonly StoredMessage[]): StoredMess
     return inclusive && (ts === oldest || ts === latest);
   });
 }
+
+const KINDS: Readonly<Record<string, Channel['kind']>> = {
+  public_channel: 'public',
+  private_channel: 'private',
+  im: 'im',
+  mpim: 'mpim',
+};
 
 export const conversations: Methods = {
   'conversations.info': {
@@ -73,6 +80,32 @@ export const conversations: Methods = {
         has_more: cursor !== '',
         pin_count: 0,
         ...(cursor !== '' && { response_metadata: { next_cursor: cursor } }),
+      };
+    },
+  },
+  'conversations.list': {
+    scopes: [],
+    tier: 'T2',
+    run(call) {
+      const { world, args } = call;
+      const wanted = (args.string('types') || 'public_channel').split(',').map((type) => type.trim());
+      const kinds = wanted.map((type) => {
+        const kind = KINDS[type];
+        if (!kind) throw new Refusal('invalid_types');
+        // Each kind that is asked for needs its own scope.
+        requireScope(world, [`${kind === 'public' ? 'channels' : kind === 'private' ? 'groups' : kind}:read`]);
+        return kind;
+      });
+      const list = [...world.workspace.channels.values()].filter(
+        (channel) =>
+          kinds.includes(channel.kind) &&
+          (channel.kind === 'public' || channel.members.has(BOT.userId)) &&
+          !(args.bool('exclude_archived') === true && channel.archived),
+      );
+      const { items, cursor } = page(list, call, args.int('limit', { default: 100, max: 1000 }));
+      return {
+        channels: items.map((channel) => channelWire(world, channel)),
+        response_metadata: { next_cursor: cursor },
       };
     },
   },

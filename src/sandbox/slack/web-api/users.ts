@@ -1,3 +1,4 @@
+import { isObject } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { TEAM } from '../state.ts';
 import { userWire } from '../wire.ts';
@@ -11,6 +12,19 @@ export const users: Methods = {
       const user = world.workspace.users.get(args.required('user'));
       if (!user) throw new Refusal('user_not_found');
       return { user: userWire(user, world.scopes.has('users:read.email')) };
+    },
+  },
+  'users.lookupByEmail': {
+    scopes: ['users:read.email'],
+    tier: 'T3',
+    run({ world, args }) {
+      const email = args.required('email').toLowerCase();
+      const wires = [...world.workspace.users.values()]
+        .filter(({ deleted }) => !deleted)
+        .map((user) => userWire(user, true));
+      const user = wires.find(({ profile }) => isObject(profile) && profile.email === email);
+      if (!user) throw new Refusal('users_not_found');
+      return { user };
     },
   },
   'users.list': {

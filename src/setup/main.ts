@@ -1,0 +1,48 @@
+import { parseArgs } from 'node:util';
+import { systemClock, systemRandom } from '../clock.ts';
+import { createSocketDialer } from '../letta/link/socket.ts';
+import { readManifest } from '../manifest/file.ts';
+import { createLog } from '../ops/log.ts';
+import { openFiles } from './files.ts';
+import { runSetup } from './setup.ts';
+import { createTerminal } from './terminal.ts';
+
+const USAGE = `letta-slack setup (in a clone: npm run setup)
+Asks for everything that the bridge needs, checks each answer at once, writes .env and policy.yml into this folder, then
+runs doctor. It can be left at any time: the next run keeps what is set and works.
+`;
+
+try {
+  if (parseArgs({ options: { help: { type: 'boolean', default: false } } }).values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+  process.exit(2);
+}
+
+const terminal = createTerminal(process.stdin, process.stdout, process.stdin.isTTY === true);
+// The clock's timers do not keep a process alive.
+const alive = setInterval(() => undefined, 60_000);
+try {
+  await runSetup({
+    terminal,
+    files: openFiles(process.cwd(), process.env),
+    manifest: readManifest(),
+    dial: createSocketDialer(systemClock),
+    fetch: globalThis.fetch,
+    clock: systemClock,
+    random: systemRandom,
+    log: createLog({ level: 'error', pretty: true, to: { write: () => undefined } }),
+  });
+} catch (error) {
+  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}; what was checked is kept.\n`);
+  process.exit(1);
+} finally {
+  terminal.close();
+  clearInterval(alive);
+}
+terminal.say('\n4. Doctor');
+process.argv.splice(2);
+await import('../doctor/main.ts');

@@ -1,0 +1,34 @@
+export interface PolicyAnswers {
+  /** `members`, and ids of people and user groups. */
+  users: readonly { id: string; name: string }[];
+  /** `*`, or ids of channels. */
+  channels: readonly { id: string; name: string }[];
+  directMessages: boolean;
+  /** An agent of its own for direct messages. */
+  directAgent: string | null;
+}
+
+/** A comment of one line, whatever somebody called it. */
+function comment(name: string): string {
+  const line = name.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
+  return line === '' ? '' : ` # ${line.slice(0, 80)}`;
+}
+
+/** policy.yml as the answers say it; all else is as it is by default (policy.example.yml). */
+export function policyText({ users, channels, directMessages, directAgent }: PolicyAnswers): string {
+  const places = channels.map(
+    ({ id, name }) => `  ${id === '*' ? '"*"' : id}:${id === '*' ? '' : comment(`#${name}`)}`,
+  );
+  return [
+    '# Who may use the bot, and where. All that can be said here: policy.example.yml. `kill -HUP` reads it again.',
+    'users:',
+    ...users.map(({ id, name }) => `  - ${id}${id === name ? '' : comment(name)}`),
+    '',
+    'channels:',
+    ...places,
+    ...(directMessages
+      ? ['  dm:', ...(directAgent === null ? [] : [`    agent: ${JSON.stringify(directAgent)}`])]
+      : []),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,327 @@
+import type { Clock, Log, Random } from '../bridge/ports.ts';
+import { BridgeError } from '../errors.ts';
+import type { FetchLike } from '../letta/hosted-api.ts';
+import { type InspectTarget, inspectLetta, type LettaReport } from '../letta/inspect.ts';
+import type { LaneDialer } from '../letta/link/lane.ts';
+import { createAppLink, type Manifest, manifestFor } from '../manifest/manifest.ts';
+import * as shapes from '../setting-checks.ts';
+import { defaultOf } from '../settings.ts';
+import { createDirectory, type Directory, type Found } from '../slack/directory.ts';
+import { appOfToken, type BotReport, inspectBot } from '../slack/inspect.ts';
+import { SlackError } from '../slack/slack-api.ts';
+import { createSlackApi } from '../slack/web-api.ts';
+import { type PolicyAnswers, policyText } from './policy-text.ts';
+import { askUntil, type Checked, choose, yesOrNo } from './questions.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Where the answers go. */
+export interface Files {
+  /** Settings as they are now, of `.env` and the environment. */
+  env(): Readonly<Record<string, string | undefined>>;
+  /** Writes them into `.env` at once, so that a later run goes on from there; `null` switches one off. */
+  setEnv(settings: Readonly<Record<string, string | null>>): void;
+  hasPolicy(): boolean;
+  writePolicy(text: string): void;
+}
+
+export interface SetupParts {
+  terminal: Terminal;
+  files: Files;
+  manifest: Manifest;
+  dial: LaneDialer;
+  fetch: FetchLike;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** Asks for everything that the bridge needs, each answer checked at once. What is set and works already is kept. */
+export async function runSetup(parts: SetupParts): Promise<void> {
+  const { terminal, files } = parts;
+  const bot = await slackApp(parts);
+  const agents = await letta(parts);
+  if (files.hasPolicy() && (await yesOrNo(terminal, 'policy.yml is there already. Keep it?', 'yes'))) return;
+  const directory = createDirectory(apiOf(parts, files.env().SLACK_BOT_TOKEN ?? ''));
+  const answers = await access(terminal, directory, bot, agents);
+  files.writePolicy(policyText(answers));
+  // Said in both places the bridge would refuse it.
+  files.setEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null });
+  terminal.say('  ✓ policy.yml written');
+}
+
+function apiOf({ files, clock, random, log }: SetupParts, token: string) {
+  const slackApiUrl = files.env().SLACK_API_URL || defaultOf('SLACK_API_URL');
+  return createSlackApi({ token, slackApiUrl, clock, random, log });
+}
+
+/** A setting's own check, with its problem and fix in one line. */
+function shaped<Value>(shape: shapes.Check<Value>, answer: string): Checked<Value> {
+  const parsed = shape.safeParse(answer);
+  return parsed.success ? { value: parsed.data } : { problem: parsed.error.issues[0]?.message ?? 'is not valid' };
+}
+
+/**
+ * A setting that is set is tried first; asked for only when it is missing or does not work.
+ * @param verify says the setting's text and what was found, or what is wrong
+ */
+async function settled<Value>(
+  { terminal, files }: SetupParts,
+  name: string,
+  question: { text: string; secret?: boolean; fallback?: string },
+  verify: (text: string) => Promise<Checked<Value>>,
+): Promise<Value> {
+  const now = files.env()[name];
+  if (now) {
+    const checked = await verify(now);
+    if ('value' in checked) {
+      terminal.say(`  ✓ ${name} is set and works: kept`);
+      return checked.value;
+    }
+    terminal.say(`  ✗ ${name} is set, but ${checked.problem}`);
+  }
+  return askUntil(terminal, question, async (text) => {
+    const checked = await verify(text);
+    if ('value' in checked) files.setEnv({ [name]: text === '' ? null : text });
+    return checked;
+  });
+}
+
+// ---- Slack -------------------------------------------------------------------------------------
+
+async function slackApp(parts: SetupParts): Promise<BotReport> {
+  const { terminal, files, manifest } = parts;
+  terminal.say('\n1. The Slack app');
+  const overHttp = Boolean(files.env().SLACK_SIGNING_SECRET);
+  if (!files.env().SLACK_BOT_TOKEN) {
+    const named = await askUntil<Manifest>(
+      terminal,
+      { text: 'Name of the app', fallback: manifest.display_information.name },
+      (answer) => {
+        try {
+          return { value: manifestFor(manifest, { name: answer, url: null, agent: false }) };
+        } catch (error) {
+          return { problem: error instanceof Error ? error.message : String(error) };
+        }
+      },
+    );
+    terminal.say(
+      `Open this link, choose the workspace, Create, then Install to Workspace:\n\n  ${createAppLink(named)}\n`,
+    );
+  }
+  const bot = await settled(
+    parts,
+    'SLACK_BOT_TOKEN',
+    { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; it is not shown):', secret: true },
+    (token) => verifyBot(parts, token),
+  );
+  terminal.say(`  ✓ @${bot.botName} in ${bot.teamName}`);
+  // HTTP delivery is set up by hand: its secret can not be tried before Slack calls.
+  if (overHttp) return bot;
+  await settled(
+    parts,
+    'SLACK_APP_TOKEN',
+    {
+      text: 'App-level token with connections:write (xapp-…, under Basic Information; it is not shown):',
+      secret: true,
+    },
+    (token) => verifyAppToken(parts, bot, token),
+  );
+  return bot;
+}
+
+async function verifyBot(parts: SetupParts, token: string): Promise<Checked<BotReport>> {
+  const shape = shaped(shapes.botTokenShape, token);
+  if ('problem' in shape) return shape;
+  return asked<BotReport>(async () => {
+    const bot = await inspectBot(apiOf(parts, token));
+    if (bot.botId === null) return { problem: 'this is no bot’s token' };
+    const missing = parts.manifest.oauth_config.scopes.bot.filter((scope) => !bot.scopes.includes(scope));
+    return missing.length === 0
+      ? { value: bot }
+      : { problem: `it lacks ${missing.join(', ')}: add them (OAuth & Permissions), then Reinstall to Workspace` };
+  });
+}
+
+async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string): Promise<Checked<true>> {
+  const shape = shaped(shapes.appTokenShape, token);
+  if ('problem' in shape) return shape;
+  const app = appOfToken(token);
+  if (app !== null && bot.appId !== null && app !== bot.appId) {
+    return { problem: `it belongs to the app ${app}, the bot token to ${bot.appId}: take both from the same app` };
+  }
+  return asked(async () => {
+    await apiOf(parts, token).call('apps.connections.open', {}, { client: 'control' });
+    return { value: true };
+  });
+}
+
+/** What Slack or Letta say against it, as a problem. */
+async function asked<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked<Value>> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof SlackError) {
+      return {
+        problem:
+          error.failure === 'refused' ? `Slack refuses it (${error.error})` : `Slack can not be asked (${error.error})`,
+      };
+    }
+    if (error instanceof BridgeError) return { problem: error.message };
+    throw error;
+  }
+}
+
+// ---- Letta -------------------------------------------------------------------------------------
+
+type Agents = NonNullable<LettaReport['agents']>;
+
+async function letta(parts: SetupParts): Promise<Agents> {
+  const { terminal, files } = parts;
+  terminal.say('\n2. Letta');
+  const { LETTA_API_KEY, LETTA_APP_SERVER_URL } = files.env();
+  const mode = LETTA_APP_SERVER_URL
+    ? 'app-server'
+    : LETTA_API_KEY
+      ? 'cloud'
+      : await choose(terminal, 'How is the agent reached?', [
+          { label: 'Letta’s cloud, with a computer on which letta server is online', value: 'cloud' as const },
+          { label: 'a Letta App Server of your own', value: 'app-server' as const },
+        ]);
+  const found = mode === 'cloud' ? await cloud(parts) : await appServer(parts);
+  await chooseAgent(parts, found.agents ?? []);
+  return found.agents ?? [];
+}
+
+async function cloud(parts: SetupParts): Promise<LettaReport> {
+  const { terminal, files } = parts;
+  const baseUrl = (files.env().LETTA_BASE_URL || defaultOf('LETTA_BASE_URL')).replace(/\/+$/, '');
+  const found = await settled(
+    parts,
+    'LETTA_API_KEY',
+    { text: 'API key (app.letta.com, API keys; it is not shown):', secret: true },
+    (apiKey) => lookAt(parts, { mode: 'cloud', baseUrl, apiKey, relay: 'single' }),
+  );
+  const devices = found.devices ?? [];
+  for (const { name, id, online } of devices)
+    terminal.say(`  ${online ? '●' : '○'} ${name} (${id}) ${online ? 'online' : 'offline'}`);
+  if (devices.length === 0)
+    terminal.say('  ! no device is known yet: run letta server on the computer where the agent shall work');
+  const known = files.env().LETTA_ENVIRONMENT;
+  const fits = devices.some(({ id, name }) => id === known || name === known);
+  if (devices.length > 1 && !fits) {
+    const device = await choose(
+      terminal,
+      'On which one shall the agent work?',
+      devices.map(({ name, id }) => ({ label: `${name} (${id})`, value: id })),
+    );
+    files.setEnv({ LETTA_ENVIRONMENT: device });
+  }
+  return found;
+}
+
+async function appServer(parts: SetupParts): Promise<LettaReport> {
+  const { terminal, files } = parts;
+  for (;;) {
+    const url = await askUntil(
+      terminal,
+      { text: 'Address of the App Server', fallback: files.env().LETTA_APP_SERVER_URL || 'ws://127.0.0.1:4500/ws' },
+      (answer) => shaped(shapes.socketUrl, answer),
+    );
+    const kept = files.env().LETTA_APP_SERVER_TOKEN;
+    const token = kept || (await terminal.ask('Its token (Enter: none; it is not shown):', true)) || null;
+    const { hostname, protocol } = new URL(url);
+    if (token !== null && protocol === 'ws:' && !shapes.isLoopback(hostname)) {
+      terminal.say('  ✗ a token over ws:// stays on this machine: use wss://, or a server here');
+      continue;
+    }
+    const checked = await lookAt(parts, { mode: 'app-server', url, token });
+    if ('value' in checked) {
+      files.setEnv({ LETTA_APP_SERVER_URL: url, LETTA_APP_SERVER_TOKEN: token });
+      terminal.say(`  ✓ Letta Code ${checked.value.version ?? 'of an unknown version'} answers`);
+      return checked.value;
+    }
+    terminal.say(`  ✗ ${checked.problem}`);
+    if (kept) files.setEnv({ LETTA_APP_SERVER_TOKEN: null });
+  }
+}
+
+function lookAt(parts: SetupParts, target: InspectTarget): Promise<Checked<LettaReport>> {
+  return asked(async () => ({ value: await inspectLetta(target, parts, null) }));
+}
+
+async function chooseAgent({ terminal, files }: SetupParts, agents: Agents): Promise<void> {
+  const known = files.env().LETTA_AGENT_ID;
+  if (agents.length < 2 || agents.some(({ id }) => id === known)) {
+    const [only] = agents;
+    if (only && agents.length === 1) terminal.say(`  ✓ the agent is ${only.name} (${only.id})`);
+    return;
+  }
+  const options = agents.map(({ id, name }) => ({ label: `${name} (${id})`, value: id }));
+  files.setEnv({ LETTA_AGENT_ID: await choose(terminal, 'Which agent answers?', options) });
+}
+
+// ---- access ------------------------------------------------------------------------------------
+
+function words(answer: string): string[] {
+  return answer
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}
+
+async function access(
+  terminal: Terminal,
+  directory: Directory,
+  bot: BotReport,
+  agents: Agents,
+): Promise<PolicyAnswers> {
+  terminal.say('\n3. Who may use it, and where');
+  terminal.say(
+    '  members: full members of the workspace, no guests. Else e-mail addresses, @handles, @user-groups, ids; with commas.',
+  );
+  const users = await askUntil(terminal, { text: 'Who?', fallback: 'members' }, (answer) =>
+    resolveAll(words(answer), async (word) =>
+      word === 'members' ? { found: { id: word, name: word } } : directory.person(word),
+    ),
+  );
+  const channels = await askUntil(
+    terminal,
+    { text: 'In which channels? (#names or ids with commas; *: wherever it is invited)' },
+    (answer) =>
+      resolveAll(words(answer), async (word) =>
+        word === '*' ? { found: { id: word, name: word, isMember: true } } : directory.channel(word),
+      ),
+  );
+  for (const { name, isMember } of channels) {
+    terminal.say(
+      isMember ? `  ✓ ${name === '*' ? 'everywhere' : `#${name}`}` : `  ! write /invite @${bot.botName} in #${name}`,
+    );
+  }
+  const directMessages = await yesOrNo(terminal, 'In direct messages, too?', 'yes');
+  let directAgent: string | null = null;
+  if (directMessages && agents.length > 1) {
+    terminal.say('  One agent has one memory: what is told in direct messages can come up in a channel.');
+    directAgent = await choose(terminal, 'Which agent answers direct messages?', [
+      { label: 'the same one', value: null },
+      ...agents.map(({ id, name }) => ({ label: `${name} (${id})`, value: id })),
+    ]);
+  }
+  return { users, channels, directMessages, directAgent };
+}
+
+async function resolveAll<What extends { id: string }>(
+  all: readonly string[],
+  resolve: (word: string) => Promise<Found<What>>,
+): Promise<Checked<What[]>> {
+  if (all.length === 0) return { problem: 'name at least one' };
+  return asked<What[]>(async () => {
+    const found = new Map<string, What>();
+    const problems: string[] = [];
+    for (const word of all) {
+      const answer = await resolve(word);
+      if ('found' in answer) found.set(answer.found.id, answer.found);
+      else problems.push(answer.problem);
+    }
+    return problems.length > 0 ? { problem: problems.join('; ') } : { value: [...found.values()] };
+  });
+}

@@ -1,0 +1,54 @@
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+
+/** A person at a terminal. */
+export interface Terminal {
+  say(text: string): void;
+  /** What was typed, without blanks around it. Rejects when there is nobody any more. @param secret it is not shown */
+  ask(question: string, secret?: boolean): Promise<string>;
+  close(): void;
+}
+
+/** Over streams: `input` may be a terminal or not. */
+export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.WritableStream, isTty: boolean): Terminal {
+  let muted = false;
+  // What readline echoes goes through here: muted, what is typed is seen nowhere.
+  const echo = new Writable({
+    write(chunk, encoding, done) {
+      if (!muted) output.write(chunk, encoding as BufferEncoding);
+      done();
+    },
+  });
+  const lines = createInterface({ input, output: echo, terminal: isTty, historySize: 0 });
+  const waiting: { resolve(line: string): void; reject(error: Error): void }[] = [];
+  const early: string[] = [];
+  let ended = false;
+  lines.on('line', (line) => {
+    const next = waiting.shift();
+    if (next) next.resolve(line);
+    else early.push(line);
+  });
+  lines.on('close', () => {
+    ended = true;
+    for (const { reject } of waiting.splice(0)) reject(new Error('the input ended'));
+  });
+  lines.on('SIGINT', () => lines.close());
+
+  return {
+    say: (text) => void output.write(`${text}\n`),
+    async ask(question, secret = false) {
+      output.write(`${question} `);
+      muted = secret;
+      try {
+        const typed = early.shift();
+        if (typed !== undefined) return typed.trim();
+        if (ended) throw new Error('the input ended');
+        return (await new Promise<string>((resolve, reject) => waiting.push({ resolve, reject }))).trim();
+      } finally {
+        if (secret) output.write('\n');
+        muted = false;
+      }
+    },
+    close: () => lines.close(),
+  };
+}

@@ -1,0 +1,95 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { TESTED_VERSION } from '../src/letta/inspect.ts';
+import { timeUpTo } from '../src/setting-checks.ts';
+import { defaultOf } from '../src/settings.ts';
+import { execForm, inContext, lastOf, parseDockerfile } from './image/dockerfile.ts';
+
+const stages = parseDockerfile(readFileSync('Dockerfile', 'utf8'));
+const image = stages.at(-1);
+const ignore = readFileSync('.dockerignore', 'utf8');
+
+describe('the image', () => {
+  it('is the last stage, on Node 24 slim like every other', () => {
+    expect(image?.name).toBe('image');
+    expect(stages.map(({ base }) => base)).toEqual(stages.map(() => 'node:24-slim'));
+  });
+
+  it('copies only what is there and what the build context lets in', () => {
+    for (const { instructions } of stages) {
+      for (const { name, text } of instructions) {
+        if (name !== 'COPY' || text.startsWith('--from=')) continue;
+        for (const path of text.split(/\s+/).slice(0, -1)) {
+          expect(existsSync(path), path).toBe(true);
+          expect(inContext(ignore, path), path).toBe(true);
+        }
+      }
+    }
+    expect(inContext(ignore, '.env')).toBe(false);
+    expect(inContext(ignore, 'policy.yml')).toBe(false);
+    expect(inContext(ignore, 'data/bridge.db')).toBe(false);
+  });
+
+  it('takes its packages from where nothing of development was installed, and its code from the build', () => {
+    const copies = image?.instructions.filter(({ name }) => name === 'COPY').map(({ text }) => text) ?? [];
+    expect(copies.filter((text) => text.includes('node_modules'))).toEqual([
+      '--from=dependencies /app/node_modules ./node_modules',
+    ]);
+    const installs = stages
+      .find(({ name }) => name === 'dependencies')
+      ?.instructions.filter(({ name }) => name === 'RUN');
+    expect(installs?.map(({ text }) => text)).toEqual(['npm ci --omit=dev --no-audit --no-fund']);
+    expect(copies.some((text) => /(^|\s)(src|test|bench)(\s|$)/.test(text))).toBe(false);
+  });
+
+  it('runs as a user without rights, and nothing is written after that but in the data volume', () => {
+    const names = image?.instructions.map(({ name }) => name) ?? [];
+    expect(lastOf(image, 'USER')).toBe('node');
+    expect(names.slice(names.indexOf('USER')).filter((name) => ['RUN', 'COPY', 'ADD'].includes(name))).toEqual([]);
+    expect(lastOf(image, 'VOLUME')).toBe('/app/data');
+    expect(defaultOf('STORE')).toBe('sqlite://./data/bridge.db');
+    expect(lastOf(image, 'WORKDIR')).toBe('/app');
+  });
+
+  it('starts node without a shell or npm in between, so that SIGTERM reaches it', () => {
+    expect(execForm(lastOf(image, 'ENTRYPOINT'))).toEqual(['node', '/app/bin/letta-slack.cjs']);
+    expect(execForm(lastOf(image, 'CMD'))).toEqual(['start']);
+    expect(lastOf(image, 'STOPSIGNAL')).toBe('SIGTERM');
+  });
+
+  it('is asked for its health where the bridge answers', () => {
+    const check = lastOf(image, 'HEALTHCHECK') ?? '';
+    expect(check).toContain('/healthz');
+    expect(execForm(check.slice(check.indexOf('CMD ') + 4))[0]).toBe('node');
+    expect(lastOf(image, 'ENV')).toContain('PORT=3000');
+  });
+});
+
+describe('compose.yaml', () => {
+  const { services } = parse(readFileSync('compose.yaml', 'utf8')) as {
+    services: Record<string, Record<string, unknown>>;
+  };
+  const { bridge, letta } = services;
+  const ms = (time: unknown) => timeUpTo('1d').parse(String(time));
+
+  it('gives running turns more time to end than the bridge takes', () => {
+    expect(ms(bridge?.stop_grace_period)).toBeGreaterThan(ms(defaultOf('DRAIN_TIMEOUT')) + 10_000);
+  });
+
+  it('lets the bridge write nothing but its data, and publishes its port only on this machine', () => {
+    expect(bridge?.read_only).toBe(true);
+    expect(bridge?.volumes).toContain('data:/app/data');
+    expect(bridge?.ports).toEqual(['127.0.0.1:3000:3000']);
+    expect(bridge?.cap_drop).toEqual(['ALL']);
+  });
+
+  it('puts the Letta server into the bridge’s network namespace, on loopback, when it is asked for', () => {
+    expect(letta?.profiles).toEqual(['letta']);
+    expect(letta?.network_mode).toBe('service:bridge');
+    const stage = stages.find(({ name }) => name === (letta?.build as { target: string }).target);
+    expect(execForm(lastOf(stage, 'CMD'))).toContain('ws://127.0.0.1:4500');
+    expect(stage?.instructions.some(({ text }) => text.includes(`@letta-ai/letta-code@${TESTED_VERSION}`))).toBe(true);
+    expect(lastOf(stage, 'USER')).toBe('node');
+  });
+});

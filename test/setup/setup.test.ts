@@ -1,0 +1,288 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import fc from 'fast-check';
+import { describe, expect, it, type TestContext } from 'vitest';
+import { systemClock, systemRandom } from '../../src/clock.ts';
+import { loadConfig } from '../../src/config.ts';
+import { createSocketDialer } from '../../src/letta/link/socket.ts';
+import { readManifest } from '../../src/manifest/file.ts';
+import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { withSettings } from '../../src/setup/env-file.ts';
+import { openFiles } from '../../src/setup/files.ts';
+import { policyText } from '../../src/setup/policy-text.ts';
+import { runSetup } from '../../src/setup/setup.ts';
+import { createTerminal, type Terminal } from '../../src/setup/terminal.ts';
+import { createMemoryLog } from '../support/log.ts';
+import { MARKED, temporaryFolder } from '../support/whole.ts';
+
+const manifest = readManifest();
+const { bot, bot_optional = [] } = manifest.oauth_config.scopes;
+
+/** Somebody who answers in this order, and a transcript of what they saw; secrets stand in it as `***`. */
+function createPerson(answers: string[]): Terminal & { seen: string[]; left: string[] } {
+  const seen: string[] = [];
+  return {
+    seen,
+    left: answers,
+    say: (text) => void seen.push(text),
+    async ask(question, secret) {
+      const answer = answers.shift();
+      seen.push(`${question} ${secret ? '***' : (answer ?? '')}`);
+      if (answer === undefined) throw new Error('the input ended');
+      return answer;
+    },
+    close: () => undefined,
+  };
+}
+
+interface Agent {
+  id: string;
+  name: string;
+}
+
+async function stage(
+  context: TestContext,
+  { surface = 'app-server', agents }: { surface?: 'app-server' | 'hosted'; agents?: Agent[] } = {},
+) {
+  const slack = await startSlack({
+    limits: 'off',
+    scopes: [...bot, ...bot_optional],
+    tokens: { bot: MARKED.bot, app: MARKED.app },
+  });
+  context.onTestFinished(() => slack.close());
+  const seed = { connectionName: 'build-box', deviceId: 'device-1', ...(agents && { agents }) };
+  const letta = await startScriptedLetta({ surface, token: MARKED.letta, seed });
+  context.onTestFinished(() => letta.close());
+  const folder = temporaryFolder(context);
+  const files = openFiles(folder, {
+    SLACK_API_URL: slack.url,
+    ...(surface === 'hosted' && { LETTA_BASE_URL: letta.url }),
+  });
+  const run = async (...answers: string[]) => {
+    const person = createPerson(answers);
+    const outcome = await runSetup({
+      terminal: person,
+      files,
+      manifest,
+      dial: createSocketDialer(systemClock),
+      fetch: globalThis.fetch,
+      clock: systemClock,
+      random: systemRandom,
+      log: createMemoryLog(),
+    }).then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+    return { outcome, left: person.left, seen: person.seen.join('\n') };
+  };
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+  const policy = () => loadConfig(files.env(), (path) => readFileSync(join(folder, path), 'utf8')).policy;
+  return { slack, letta, folder, files, run, read, policy };
+}
+
+const TWO: Agent[] = [
+  { id: 'agent-1', name: 'Builder' },
+  { id: 'agent-2', name: 'Private' },
+];
+
+describe('setup', () => {
+  it('with an App Server leads from nothing to settings that the bridge takes', async (context) => {
+    const { letta, folder, run, read, policy } = await stage(context);
+    const { outcome, left, seen } = await run(
+      'Prod',
+      MARKED.bot,
+      MARKED.app,
+      '2',
+      letta.url,
+      MARKED.letta,
+      'members, @oncall',
+      '#general, #outside',
+      'yes',
+    );
+    expect(outcome).toBe('done');
+    expect(left).toEqual([]);
+    expect(seen).toContain('https://api.slack.com/apps?new_app=1&manifest_json=');
+    expect(decodeURIComponent(seen)).toContain('"display_information":{"name":"Prod"');
+    expect(seen).toContain('@agent in Sandbox');
+    expect(seen).toContain('the agent is Sandbox Agent');
+    expect(seen).toContain('write /invite @agent in #outside');
+    for (const secret of [MARKED.bot, MARKED.app, MARKED.letta]) expect(seen).not.toContain(secret);
+    expect(read('.env')).toContain(`SLACK_BOT_TOKEN=${MARKED.bot}\n`);
+    expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
+    expect(policy()).toMatchObject({
+      users: { members: true, ids: [], groups: ['S01ONCALL'] },
+      channels: { everywhere: false, directMessages: true, ids: ['C01GEN', 'C03OUT'] },
+    });
+    expect(read('policy.yml')).toContain('C01GEN: # #general');
+  });
+
+  it('with the cloud lists devices and agents, and can give direct messages an agent of their own', async (context) => {
+    const { run, files, policy } = await stage(context, { surface: 'hosted', agents: TWO });
+    const { outcome, seen } = await run(
+      '',
+      MARKED.bot,
+      MARKED.app,
+      '1',
+      MARKED.letta,
+      '1',
+      'bob@example.com',
+      '*',
+      'y',
+      '3',
+    );
+    expect(outcome).toBe('done');
+    expect(seen).toContain('● build-box (device-1) online');
+    expect(seen).toContain('Builder (agent-1)');
+    expect(files.env()).toMatchObject({ LETTA_API_KEY: MARKED.letta, LETTA_AGENT_ID: 'agent-1' });
+    expect(policy()).toMatchObject({
+      users: { members: false, ids: ['U02BOB'] },
+      channels: { everywhere: true, directMessages: true },
+    });
+    expect(policy().places.get('dm')?.binding).toMatchObject({ agentId: 'agent-2' });
+  });
+
+  it('asks again for whatever does not hold, and says why', async (context) => {
+    const { run, letta, slack } = await stage(context);
+    const { outcome, left, seen } = await run(
+      'x'.repeat(36),
+      'Prod',
+      MARKED.app,
+      'xoxb-of-yesterday',
+      MARKED.bot,
+      'xapp-1-A0OTHER-1',
+      MARKED.app,
+      '7',
+      '2',
+      'http://127.0.0.1:1',
+      letta.url,
+      'wrong-token',
+      letta.url,
+      MARKED.letta,
+      '@nobody',
+      '@bob',
+      '#nowhere',
+      '#eng',
+      'perhaps',
+      'no',
+    );
+    expect(outcome).toBe('done');
+    expect(left).toEqual([]);
+    expect(seen).toContain('1 to 35 characters');
+    expect(seen).toContain('belongs in SLACK_APP_TOKEN');
+    expect(seen).toContain('Slack refuses it (invalid_auth)');
+    expect(seen).toContain('it belongs to the app A0OTHER, the bot token to A0SANDBOX');
+    expect(seen).toContain('a number from 1 to 2');
+    expect(seen).toContain('ws:// instead of http://');
+    expect(seen).toContain('the App Server answered 401');
+    expect(seen).toContain('nobody and no user group is called @nobody');
+    expect(seen).toContain('there is no channel #nowhere');
+    expect(seen).toContain('yes or no');
+    expect(slack.control.log().filter((entry) => entry.type === 'call' && entry.method.startsWith('chat.'))).toEqual(
+      [],
+    );
+  });
+
+  it('names the scopes that a token lacks, and takes it once they are granted', async (context) => {
+    const { onTestFinished } = context;
+    const slack = await startSlack({ limits: 'off', scopes: bot.filter((scope) => scope !== 'im:history') });
+    onTestFinished(() => slack.close());
+    const person = createPerson(['Prod', slack.tokens.bot]);
+    const files = openFiles(temporaryFolder(context), { SLACK_API_URL: slack.url });
+    const world = { clock: systemClock, random: systemRandom, log: createMemoryLog() };
+    const parts = { ...world, terminal: person, files, manifest, dial: createSocketDialer(systemClock), fetch };
+    await expect(runSetup(parts)).rejects.toThrow('the input ended');
+    expect(person.seen.join('\n')).toContain('it lacks im:history');
+    expect(person.seen.join('\n')).toContain('Reinstall to Workspace');
+    expect(files.env().SLACK_BOT_TOKEN).toBeUndefined();
+  });
+
+  it('left half-way goes on where it was: what works is kept and not asked again', async (context) => {
+    const { run, letta, files, policy } = await stage(context);
+    expect((await run('Prod', MARKED.bot)).outcome).toBe('the input ended');
+    expect(files.env()).toMatchObject({ SLACK_BOT_TOKEN: MARKED.bot });
+    const second = await run(MARKED.app, '2', letta.url, MARKED.letta);
+    expect(second.outcome).toBe('the input ended');
+    expect(second.seen).toContain('SLACK_BOT_TOKEN is set and works: kept');
+    const third = await run(letta.url, '', '#general', '');
+    expect(third.outcome).toBe('done');
+    expect(third.seen).not.toContain('***');
+    expect(policy().users.members).toBe(true);
+    const fourth = await run('', 'yes');
+    expect(fourth).toMatchObject({ outcome: 'done', left: [] });
+  });
+
+  it('a token that does not work any more is asked for again', async (context) => {
+    const { run, files, folder } = await stage(context);
+    writeFileSync(join(folder, '.env'), 'SLACK_BOT_TOKEN=xoxb-of-yesterday\n', { mode: 0o644 });
+    const { seen } = await run(MARKED.bot);
+    expect(seen).toContain('SLACK_BOT_TOKEN is set, but Slack refuses it (invalid_auth)');
+    expect(files.env().SLACK_BOT_TOKEN).toBe(MARKED.bot);
+    expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('a terminal', () => {
+  it.each([true, false])('shows nothing of a secret that is typed (a terminal: %s)', async (isTty) => {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    let shown = '';
+    output.on('data', (chunk) => {
+      shown += String(chunk);
+    });
+    const terminal = createTerminal(input, output, isTty);
+    const secret = terminal.ask('Token:', true);
+    input.write('hush-hush\n');
+    expect(await secret).toBe('hush-hush');
+    const open = terminal.ask('Name:');
+    input.write('Prod\n');
+    expect(await open).toBe('Prod');
+    terminal.close();
+    expect(shown).toContain('Token:');
+    expect(shown).not.toContain('hush');
+    if (isTty) expect(shown).toContain('Prod');
+    await expect(terminal.ask('More?')).rejects.toThrow('the input ended');
+  });
+
+  it('keeps lines that come before they are asked for', async () => {
+    const input = new PassThrough();
+    const terminal = createTerminal(input, new PassThrough(), false);
+    input.write('one\ntwo\n');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([await terminal.ask('1'), await terminal.ask('2')]).toEqual(['one', 'two']);
+    terminal.close();
+  });
+});
+
+describe('the files', () => {
+  it('a setting is written where it stands, also where it was switched off, and nothing else changes', () => {
+    const example = '# Slack.\nA=1\n# B=2\n# about B=x\n';
+    expect(withSettings(example, { A: '3', B: '4', C: '5' })).toBe('# Slack.\nA=3\nB=4\n# about B=x\nC=5\n');
+    expect(withSettings('A=1\n', { A: null, B: null })).toBe('# A=\n');
+    expect(withSettings('', { A: '1' })).toBe('A=1\n');
+  });
+
+  it('whatever a channel or a person is called, the policy says the ids and nothing else', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string(), (channel, person) => {
+        const text = policyText({
+          users: [{ id: 'U1', name: person }],
+          channels: [{ id: 'C1', name: channel }],
+          directMessages: true,
+          directAgent: null,
+        });
+        const env = { ...loadable, POLICY: 'policy.yml' };
+        const { policy } = loadConfig(env, () => text);
+        expect(policy.users.ids).toEqual(['U1']);
+        expect(policy.channels).toEqual({ everywhere: false, directMessages: true, ids: ['C1'] });
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+const loadable = {
+  SLACK_BOT_TOKEN: 'xoxb-1',
+  SLACK_APP_TOKEN: 'xapp-1',
+  LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws',
+};
