@@ -21,7 +21,6 @@ function lettaSlack(args: string[], env: Record<string, string> = {}, node: stri
 beforeAll(() => {
   mkdirSync(CACHE, { recursive: true });
   work = resolve(mkdtempSync(join(CACHE, 'package-')));
-  // In a copy of its own: nobody else's dist is in the way.
   const packed = run('npm', ['pack', '--json', '--silent', '--pack-destination', work], {}, process.cwd());
   const [about] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf('['))) as {
     filename: string;
@@ -66,7 +65,9 @@ describe('the package', () => {
     const used = new Set<string>();
     for (const path of globSync('dist/**/*.js', { cwd: unpacked, exclude: ['dist/sandbox/web/static/**'] })) {
       const code = readFileSync(join(unpacked, path), 'utf8');
-      for (const [, name = ''] of code.matchAll(/^(?:import|export)\b[^'"]*['"]([^'".][^'"]*)['"]/gm)) {
+      for (const [, name = ''] of code.matchAll(
+        /^(?:import|export)\s(?:[^\n'"]*\sfrom\s)?['"]([^'".][^'"\n]*)['"];/gm,
+      )) {
         if (!name.startsWith('node:'))
           used.add(
             name
