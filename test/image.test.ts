@@ -87,7 +87,7 @@ describe('compose.yaml', () => {
   it('puts the Letta server into the bridge’s network namespace, on loopback, when it is asked for', () => {
     expect(letta?.profiles).toEqual(['letta']);
     expect(letta?.network_mode).toBe('service:bridge');
-    const { target } = letta?.build as { target: string };
+    const target = (letta?.build as { target?: string } | undefined)?.target;
     const stage = stages.find(({ name }) => name === target);
     expect(execForm(lastOf(stage, 'CMD'))).toContain('ws://127.0.0.1:4500');
     expect(stage?.instructions.some(({ text }) => text.includes(`@letta-ai/letta-code@${TESTED_VERSION}`))).toBe(true);
