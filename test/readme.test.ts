@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { commandsTable } from '../src/bridge/commands.ts';
 import { troublesTable } from '../src/doctor/troubles.ts';
 import { metricsTable } from '../src/ops/metrics.ts';
 import { SETTINGS, settingsTable } from '../src/settings.ts';
@@ -20,6 +21,10 @@ describe('README.md', () => {
 
   it('has the troubles that doctor can name', () => {
     expect(between('troubles')).toBe(troublesTable());
+  });
+
+  it('has the table of commands that the code has', () => {
+    expect(between('commands')).toBe(commandsTable());
   });
 
   it('has the table of metrics that the code has', () => {

@@ -142,3 +142,14 @@ export function helpText(botUser: string): string {
     'Slash commands do not work inside threads; there, use the form with `!`.',
   ].join('\n');
 }
+
+/** README's table of commands, in Markdown. */
+export function commandsTable(): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|');
+  const rows = TABLE.map(({ name, aliases, args, help, who }) => {
+    const words = [`\`${cell(args === null ? name : `${name} ${args}`)}\``, ...aliases.map((alias) => `\`${alias}\``)];
+    const whose = who === undefined ? 'who may write' : who === 'admins' ? 'admins' : 'who may write; admins change it';
+    return `| ${words.join(', ')} | ${cell(help)} | ${whose} |`;
+  });
+  return ['| command | does | whose |', '| --- | --- | --- |', ...rows].join('\n');
+}
