@@ -1,5 +1,5 @@
 import type { FaultInfo } from '../web/wire.ts';
-import { sandbox } from './api.ts';
+import { sandbox, slack } from './api.ts';
 import { usePage } from './context.ts';
 import { Traffic } from './traffic.tsx';
 
@@ -154,7 +154,14 @@ function Faults() {
           <div class="chips">{chips('letta')}</div>
         </>
       )}
-      {armed.length > 0 && <p class="note">Waiting to strike: {armed.join('; ')}</p>}
+      {armed.length > 0 && (
+        <p class="note">
+          Waiting to strike: {armed.join('; ')}{' '}
+          <button type="button" class="link" onClick={() => void attempt(() => slack('faults', { kind: 'clear' }))}>
+            Take back Slack’s
+          </button>
+        </p>
+      )}
     </details>
   );
 }

@@ -141,6 +141,24 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await eng.getByTitle('unread').waitFor({ state: 'detached' });
   });
 
+  it('sees what the app is doing under the thread, until it is done', async () => {
+    const { sandbox, tab, thread } = await open();
+    const { url, tokens, control } = sandbox.slack;
+    const { ts } = await control.message({ channel: 'C01GEN', user: 'U02BOB', text: 'among people' });
+    const message = tab.locator('main').getByRole('article').filter({ hasText: 'among people' });
+    await message.hover();
+    await message.getByRole('button', { name: 'Reply in thread' }).click();
+    const headers = { authorization: `Bearer ${tokens.bot}`, 'content-type': 'application/json' };
+    const status = (words: string) => {
+      const body = JSON.stringify({ channel_id: 'C01GEN', thread_ts: ts, status: words });
+      return fetch(`${url}assistant.threads.setStatus`, { method: 'POST', headers, body });
+    };
+    await status('is reading the log…');
+    await thread.getByRole('status').getByText('Agent is reading the log…').waitFor();
+    await status('');
+    await thread.getByText('Agent is reading the log…').waitFor({ state: 'detached' });
+  });
+
   it('runs a slash command, opens App Home, reacts, edits, deletes, and shares a file', async () => {
     const { sandbox, tab, write } = await open();
     const { control } = sandbox.slack;
@@ -198,6 +216,9 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await tab.getByText('Faults', { exact: true }).click();
     await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
     await tab.getByText('Waiting to strike: chat.update: ratelimited × 5').waitFor();
+    await tab.getByRole('button', { name: 'Take back Slack’s' }).click();
+    await tab.getByText('Waiting to strike').waitFor({ state: 'detached' });
+    await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
     await write('Message #general', '@agent slow 60 words 50 ms');
     await traffic
       .getByText(/429 ratelimited/)
