@@ -90,6 +90,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     const link = { host, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
     expect(await ask(url, link)).toBe(200);
     expect(await ask(`${url}_control/state`, link)).toBe(403);
+    expect(await ask(`${url}_page/feed?user=U01ALICE`, link)).toBe(403);
   });
 
   it('tells a page what it sees: at first everything, then only what changed', async () => {
