@@ -437,9 +437,10 @@ export class SimLetta implements Host {
     if (all.length === 0 || !this.#up) return;
     const conversation = this.chance.pick(all);
     if (this.chance.chance(0.6)) {
-      this.story.add('letta', `a background task begins in ${conversation.id}`);
       const ms = this.chance.between(500, 30_000);
-      if (this.chance.chance(0.3)) conversation.delegate(ms);
+      const delegates = this.chance.chance(0.4);
+      this.story.add('letta', `a ${delegates ? 'subagent' : 'background task'} begins in ${conversation.id}`);
+      if (delegates) conversation.delegate(ms);
       else conversation.work(ms);
     } else if (this.listeners(conversation) > 0) {
       this.story.add('letta', `a task of ${conversation.id} is done`);

@@ -18,16 +18,12 @@ function mutation(name: string, file: string, find: string, replace: string): Mu
 
 /** Every mechanism that the promises rest on, broken once: the simulation has to notice each (`npm run simulate:mutations`). */
 export const mutations: readonly Mutation[] = [
-  {
-    name: 'a message that was handled is known by its key',
-    edits: [
-      {
-        file: 'src/bridge/inbox.ts',
-        find: 'return record.seen.some((seen) => seen.key === key);',
-        replace: 'return record.seen.some((seen) => seen.key === key) && false;',
-      },
-    ],
-  },
+  mutation(
+    'a message that was handled is known by its key',
+    'src/bridge/inbox.ts',
+    'return record.seen.some((seen) => seen.key === key);',
+    'return record.seen.length < 0 && key !== undefined;',
+  ),
   mutation(
     'a message is on disk before Slack hears "ok"',
     'src/bridge/intake.ts',
@@ -91,28 +87,34 @@ export const mutations: readonly Mutation[] = [
     'if (unknown.length > 0) await keep(',
     'if (unknown.length < 0) await keep(',
   ),
-  mutation(
-    'the ledger of posts is stored',
-    'src/bridge/thread-worker.ts',
-    '(record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)',
-    '(record.turn?.id === turn.id ? changeTurn(record, { posts: [] }) : record)',
-  ),
+  {
+    // Each alone finds most of them again, so that only both together are missed at once.
+    name: 'posts of before a restart are known, by the ledger and by looking',
+    edits: [
+      {
+        file: 'src/bridge/thread-worker.ts',
+        find: '(record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)',
+        replace: '(record.turn?.id === turn.id ? changeTurn(record, { posts: [] }) : record)',
+      },
+      {
+        file: 'src/slack/outbox/publication.ts',
+        find: 'let doubt: Doubt | null = options.resumed ? doubtNow() : null;',
+        replace: 'let doubt: Doubt | null = null;',
+      },
+    ],
+  },
   mutation(
     'the last content is tried until it is there',
     'src/slack/outbox/publication.ts',
     'if (wanted?.final && now - failingSince >= options.giveUpAfterMs) {',
     'if (wanted?.final) {',
   ),
-  {
-    name: 'nothing is called before its Retry-After',
-    edits: [
-      {
-        file: 'src/slack/retry-after.ts',
-        find: 'if (left > 0) throw',
-        replace: 'if (left > Number.MAX_SAFE_INTEGER) throw',
-      },
-    ],
-  },
+  mutation(
+    'nothing is called before its Retry-After',
+    'src/slack/retry-after.ts',
+    'if (left > 0) throw',
+    'if (left > Number.MAX_SAFE_INTEGER) throw',
+  ),
   mutation(
     'text of a run that is tried again is thrown away',
     'src/bridge/turn.ts',
