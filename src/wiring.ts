@@ -144,6 +144,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
     notifyAfterMs,
     details,
     approvalTimeoutMs,
+    // Its first message may have come so shortly before a crash that nobody else knows of it.
+    onTakenUp: (thread) => recent?.note(thread),
   });
   const shared = { choices, clock, log, team: identity.teamId };
   const recent = parts.catchUp && new RecentThreads({ ...shared, most: parts.catchUp.threads });

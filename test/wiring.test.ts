@@ -1,17 +1,21 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { makeThreadKey } from '../src/bridge/ids.ts';
 import { closedPolicy } from '../src/bridge/policy.ts';
 import type { Choices } from '../src/bridge/ports.ts';
 import { type SlackApi, SlackError } from '../src/slack/slack-api.ts';
 import { wireBridge } from '../src/wiring.ts';
 import { createFakeClock } from './support/clock.ts';
 import { BOT, countingRandom, MapAudit, MapThreads, silentLog, TEAM } from './support/middle.ts';
+import { inboxItem, threadRecord } from './support/records.ts';
 
-it('stops at once while it looks back and Slack wants a pause', async () => {
+const KEY = makeThreadKey({ team: TEAM, channel: 'C1', root: '1.000001' });
+const MARK = `caught-up-to:${TEAM}`;
+const RECENT = `recent-threads:${TEAM}`;
+
+/** Between a Slack that limits everything for two minutes and a Letta that never opens. */
+function wired() {
   const clock = createFakeClock();
-  const rows = new Map([
-    [`caught-up-to:${TEAM}`, String(clock.now() - 60_000)],
-    [`recent-threads:${TEAM}`, JSON.stringify([[`${TEAM}:C1:1.000001`, clock.now() - 60_000]])],
-  ]);
+  const rows = new Map<string, string>();
   const choices: Choices = {
     get: (name) => Promise.resolve(rows.get(name) ?? null),
     set: (name, value) => Promise.resolve(void rows.set(name, value)),
@@ -23,14 +27,14 @@ it('stops at once while it looks back and Slack wants a pause', async () => {
       return Promise.reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: 120_000 }));
     },
   };
-  const mark = rows.get(`caught-up-to:${TEAM}`);
-  const { catchUp } = wireBridge({
+  const threads = new MapThreads();
+  const bridge = wireBridge({
     clock,
     random: countingRandom(),
     log: silentLog,
     api,
     identity: { teamId: TEAM, botUserId: BOT, botId: 'B1', enterpriseId: null },
-    store: { threads: new MapThreads(), choices, audit: new MapAudit() },
+    store: { threads, choices, audit: new MapAudit() },
     dial: () => ({ send: () => undefined, close: () => undefined }),
     fetch: () => Promise.reject(new Error('nobody is asked')),
     target: { mode: 'app-server', url: 'ws://127.0.0.1:1', token: null },
@@ -38,13 +42,33 @@ it('stops at once while it looks back and Slack wants a pause', async () => {
     policies: { current: () => closedPolicy },
     catchUp: { tier: 'full', maxAgeMs: 3_600_000, threads: 10, threadAgeMs: 3_600_000 },
   });
-  await catchUp?.start();
-  catchUp?.connection(true);
-  await clock.advance(5_000);
-  expect(asked).toEqual(['conversations.info']);
-  // Without another tick of the clock: a shutdown has no minutes to give.
-  await catchUp?.stop();
-  expect(rows.get(`caught-up-to:${TEAM}`)).toBe(mark);
-  await clock.advance(300_000);
-  expect(asked).toHaveLength(1);
+  return { ...bridge, clock, rows, asked, threads };
+}
+
+describe('looking back', () => {
+  it('stops at once, also while Slack wants a pause', async () => {
+    const { catchUp, clock, rows, asked } = wired();
+    rows.set(MARK, String(clock.now() - 60_000));
+    rows.set(RECENT, JSON.stringify([[KEY, clock.now() - 60_000]]));
+    const mark = rows.get(MARK);
+    await catchUp?.start();
+    catchUp?.connection(true);
+    await clock.advance(5_000);
+    expect(asked).toEqual(['conversations.info']);
+    // Without another tick of the clock: a shutdown has no minutes to give.
+    await catchUp?.stop();
+    expect(rows.get(MARK)).toBe(mark);
+    await clock.advance(300_000);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('knows a thread that was left open by a crash before it was noted as used', async () => {
+    const { catchUp, workers, clock, rows, threads, stop } = wired();
+    threads.records.set(KEY, threadRecord(KEY, { inbox: [inboxItem(1)] }));
+    await catchUp?.start();
+    await workers.start();
+    await clock.settle();
+    expect(rows.get(RECENT)).toContain(KEY);
+    await stop();
+  });
 });

@@ -72,6 +72,8 @@ export interface WorkerParts {
   notifyAfterMs?: number | undefined;
   /** Where it is kept what finished turns did; left out: nowhere. */
   details?: DetailsStore | undefined;
+  /** Told of each thread that a start takes up. */
+  onTakenUp?: ((key: ThreadKey) => void) | undefined;
 }
 
 export interface ThreadOverview extends HomeThread {

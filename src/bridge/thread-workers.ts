@@ -31,7 +31,10 @@ export class ThreadWorkers {
   async start(): Promise<void> {
     await Promise.all([this.#parts.killSwitch.load(), this.#parts.policies.load?.()]);
     const keys = await this.#parts.threads.active();
-    for (const key of keys) this.wake(key, null);
+    for (const key of keys) {
+      this.#parts.onTakenUp?.(key);
+      this.wake(key, null);
+    }
     this.#parts.log.info({ threads: keys.length }, 'open threads taken up');
   }
 
