@@ -33,6 +33,7 @@ export interface CatchUpLimits {
 
 /** How often the mark is stored while all is well. */
 const MARK_MS = 30_000;
+const MARK_AGAIN_MS = 2_000;
 /** A connection that is not sure to be alive is found out within half a minute, and clocks differ. */
 const OVERLAP_MS = 2 * 60_000;
 /** After a connection came back; one that flaps is not worth a look each time. */
@@ -59,6 +60,7 @@ export class CatchUp {
   #running: Promise<void> | null = null;
   #next: { at: number; timer: Timer } | null = null;
   #tick: Timer | null = null;
+  #again: Timer | null = null;
   #failures = 0;
   #stopped = false;
 
@@ -100,6 +102,7 @@ export class CatchUp {
     this.#stopped = true;
     this.#next?.timer.cancel();
     this.#tick?.cancel();
+    this.#again?.cancel();
     await this.#running;
     await this.#trySave();
   }
@@ -233,7 +236,17 @@ export class CatchUp {
       await this.#save();
     } catch (error) {
       this.#parts.log.warn({ err: error }, 'the mark could not be stored');
+      this.#saveAgain();
     }
+  }
+
+  /** Without a mark nothing is looked for after a crash: a disk that fails once is asked again soon. */
+  #saveAgain(): void {
+    if (this.#again || this.#stopped) return;
+    this.#again = this.#parts.clock.after(MARK_AGAIN_MS, () => {
+      this.#again = null;
+      if (!this.#stopped) this.#saveSoon();
+    });
   }
 
   async #save(): Promise<void> {

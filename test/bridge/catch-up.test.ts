@@ -250,6 +250,18 @@ describe('catching up', () => {
     expect(places()).toEqual(['C1', 'C1/1.1', 'C1', 'C1/1.1']);
   });
 
+  it('stores its first mark again soon when the disk fails once: without one a crash would hide what was missed', async () => {
+    const life = create();
+    await life.start();
+    const { set } = choices;
+    choices.set = () => Promise.reject(new Error('disk full'));
+    life.connection(true);
+    await clock.advance(1_000);
+    choices.set = set;
+    await clock.advance(3_000);
+    expect(clock.now() - mark()).toBeLessThanOrEqual(4_000);
+  });
+
   it('stops also where the mark can not be stored: an older one holds', async () => {
     await earlierLife(thread('1.1'));
     const life = create();

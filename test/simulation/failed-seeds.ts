@@ -34,5 +34,7 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['an input that waited in the queue of Letta began with the new link, and was taken for cut', [2058]],
   ['the end of a stopped turn was lost, and what Letta did next was shown in it and once more', [2161, 2702]],
   ['the first words of a turn of Letta itself were lost with the socket of the device, and not looked for', [2288]],
+  ['the first mark could not be stored, the process ended soon after, and nothing was looked for', [583]],
+  ['of the first run of a turn nothing was heard, and its text was not looked for', [628]],
   ['a turn was held for done with all its text missing', [20008]],
 ];

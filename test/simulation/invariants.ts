@@ -202,7 +202,9 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
     if (last) owners.add(last);
   }
   const voided = seen.filter((word) => taken.includes(word));
-  if (voided.length > 0) story.violation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
+  // A process that dies takes the word of its last retry with it.
+  if (voided.length > 0 && turn.end !== 'lost')
+    story.violation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
   // What the agent said by itself may stand in a turn of people that was sent meanwhile: that turn's end is not its own.
   const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));

@@ -143,8 +143,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'the permission mode is confirmed before the first input',
     'src/letta/handshake.ts',
-    'if (session.snapshot().mode === mode) return;',
-    'if (session.snapshot().mode !== null) return;',
+    'if (before.mode === mode && inPlace(before)) return;',
+    'if (before.mode !== null && inPlace(before)) return;',
   ),
   mutation(
     'a silent turn behind the relay is asked after',

@@ -100,6 +100,8 @@ export class World {
   /** Slack's socket is there. */
   #connected = false;
   #startedAt = 0;
+  /** Since when the bridge knows up to when all was well. */
+  #markedAt: number | null = null;
   #longDown = 0;
   #lives = 0;
   #undelivered = 0;
@@ -129,8 +131,9 @@ export class World {
     this.staleAfterMs = this.#chance.chance(0.6) ? this.#chance.between(20_000, 120_000) : 15 * 60_000;
     this.letta.mayRunAgain = (name) => this.#asked(name, 'send_again');
     this.letta.onTaken = (name) => this.#judgeAge(name);
-    this.disk.onWrite = (namespace, _key, value) => {
+    this.disk.onWrite = (namespace, key, value) => {
       if (namespace === 'threads') this.#note(value);
+      if (namespace === 'choices' && key.startsWith('caught-up-to')) this.#markedAt ??= this.clock.now();
     };
   }
 
@@ -498,6 +501,7 @@ export class World {
     const threads = [...this.disk.rows('threads').values()].map((row) => readRecord(row).record);
     return this.people.written.filter(({ message, trying, outcomes, at }) => {
       if (trying > 0 || outcomes.length > 0 || this.stored.has(message.key)) return false;
+      if (this.#markedAt === null || at < this.#markedAt) return false;
       const isOurs = message.mentionsBot || message.channelKind === 'im';
       const known = threads.some(({ address, createdAt }) => address.channel === message.channel && createdAt <= at);
       return isOurs && isMember(message.user) && known;
@@ -520,7 +524,8 @@ export class World {
     for (const row of this.disk.rows('threads').values()) {
       const { turn, runtime } = readRecord(row).record;
       const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
-      if (turn === null || !conversation?.idle || conversation.idleSince > this.#startedAt) continue;
+      if (turn === null || turn.startedAt >= this.#startedAt) continue;
+      if (!conversation?.idle || conversation.idleSince > this.#startedAt) continue;
       if (this.slack.messages.some((message) => message.metadata?.turn === turn.id && saysItWorks(message)))
         this.story.violation(
           `${turn.id} says that it works ${Math.round((now - this.#startedAt) / 1000)} s after the start`,
@@ -569,7 +574,7 @@ interface Row {
   inbox: { key: string }[];
   context: { key: string }[];
   runtime: { conversationId: string } | null;
-  turn: { id: string; items: { key: string }[] } | null;
+  turn: { id: string; startedAt: number; items: { key: string }[] } | null;
   approvals: { token: string; state: { state: string } }[];
   seen: { key: string }[];
   details?: { token: string }[];

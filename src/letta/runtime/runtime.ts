@@ -183,9 +183,13 @@ function admit(work: Work, frame: EventFrame): void {
     if (waiting.length >= WAITING_MAX) release(work);
     return;
   }
+  if (frame.type === 'turn_finished' && connection.turn && connection.loop) {
+    const { turn, loop, ended } = connection;
+    change(work, { turn: memory.noteUnheard(turn, frame, loop.clientMessageIdsByRun, ended?.turn ?? null) });
+  }
   // The end that a barrier waits for may have to wait itself; then it takes over.
   const isAwaited = barrier?.waitsFor === 'end' && frame.type === 'turn_finished';
-  const waitsFor = !barrier || isAwaited ? mustWaitFor(connection, frame) : null;
+  const waitsFor = !barrier || isAwaited ? mustWaitFor(work.state.connection, frame) : null;
   if (waitsFor) {
     wait(work, { frame, waitsFor, waiting: barrier ? [barrier.frame, ...barrier.waiting] : [] });
     return;

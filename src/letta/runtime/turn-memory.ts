@@ -149,6 +149,28 @@ export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): T
   return finished.run_id ? noteRun(ended, finished.run_id, true) : ended;
 }
 
+/**
+ * The turn with the runs that are tied to its messages and of which nothing was heard: what they said is missing, too.
+ */
+export function noteUnheard(
+  turn: TurnMemory,
+  finished: FrameOf<'turn_finished'>,
+  clientMessageIdsByRun: Record<string, readonly string[]>,
+  before: TurnMemory | null,
+): TurnMemory {
+  // The same message may have run before, too.
+  const heard = new Set([...turn.runs, ...(before?.runs ?? [])].map((run) => run.runId));
+  if (finished.run_id) heard.add(finished.run_id);
+  const mine = [...turn.runs.map((run) => run.runId), finished.run_id ?? ''];
+  const ids = new Set(mine.flatMap((runId) => clientMessageIdsByRun[runId] ?? []));
+  const unheard = Object.entries(clientMessageIdsByRun).flatMap(([runId, inputs]): RunMemory[] =>
+    heard.has(runId) || !inputs.some((id) => ids.has(id))
+      ? []
+      : [{ runId, lastSeqId: 0, holed: true, stopped: true, retried: false }],
+  );
+  return unheard.length === 0 ? turn : { ...turn, runs: [...unheard, ...turn.runs].slice(-KEPT) };
+}
+
 /** The turn with the messages that its runs answer. */
 export function noteInputs(turn: TurnMemory, clientMessageIdsByRun: Record<string, readonly string[]>): TurnMemory {
   const ids = turn.runs.flatMap((run) => clientMessageIdsByRun[run.runId] ?? []);

@@ -333,6 +333,23 @@ describe('missing text', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
   });
 
+  it('of a run of which nothing was heard is known by the message that it answers', () => {
+    const tied = { 'run-1': ['slack-1'], 'run-2': ['slack-1'], 'run-0': ['slack-0'] };
+    const told = start(
+      opened(),
+      loop(1, 'PROCESSING_API_RESPONSE', { active_run_ids: ['run-2'], client_message_ids_by_run_id: tied }),
+      text(6, 1, 'Second.', 'm2', 'run-2'),
+      stop(7, 2, 'end_turn', 'run-2'),
+    );
+    const items = history(input('slack-0'), said('m0', 'Older.'), input('slack-1'), said('m1', 'First.'));
+    const events = [
+      ...told.events(finished(8, 'end_turn', { run_id: 'run-2' })),
+      ...told.events({ type: 'history', repairId: 1, items: [...items, said('m2', 'Second.')] }),
+    ];
+    const shown: AgentEvent[] = [{ type: 'text', runId: 'run-2', messageId: 'm2', text: 'Second.' }, ...events];
+    expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.');
+  });
+
   it('in front of all that was heard of a turn of Letta itself is fetched, up to its input', () => {
     const told = start(
       opened(),
