@@ -51,7 +51,7 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   const status = isTooLate(work, frame)
     ? 'idle'
     : (loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle');
-  if (status !== 'idle') openTurn(work);
+  if (status !== 'idle') openTurn(work, clientMessageIdsByRun);
   change(work, {
     loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
     // A turn that asks is not ending: its request came before the word that the turn before it is over.
@@ -171,8 +171,8 @@ function applyError(
   if (isNews) for (const event of translateDelta(delta, { runId: null, automatic: [] })) emit(work, event);
 }
 
-function openTurn(work: Work): void {
-  if (!work.state.connection.turn) change(work, { turn: memory.emptyTurnMemory });
+function openTurn(work: Work, told = work.state.connection.loop?.clientMessageIdsByRun ?? {}): void {
+  if (!work.state.connection.turn) change(work, { turn: { ...memory.emptyTurnMemory, before: Object.keys(told) } });
 }
 
 function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | null): void {

@@ -184,8 +184,7 @@ function admit(work: Work, frame: EventFrame): void {
     return;
   }
   if (frame.type === 'turn_finished' && connection.turn && connection.loop) {
-    const { turn, loop, ended } = connection;
-    change(work, { turn: memory.noteUnheard(turn, frame, loop.clientMessageIdsByRun, ended?.turn ?? null) });
+    change(work, { turn: memory.noteUnheard(connection.turn, frame, connection.loop.clientMessageIdsByRun) });
   }
   // The end that a barrier waits for may have to wait itself; then it takes over.
   const isAwaited = barrier?.waitsFor === 'end' && frame.type === 'turn_finished';

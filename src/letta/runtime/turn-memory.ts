@@ -36,6 +36,8 @@ export interface TurnMemory {
   /** Tool calls that were started and have not returned. */
   readonly running: readonly string[];
   readonly errors: readonly ErrorText[];
+  /** Runs that were told of when it began: the same message may have run before. */
+  readonly before: readonly string[];
   /** Its end was told, and it said all it wanted to say. */
   readonly well: boolean;
 }
@@ -49,6 +51,7 @@ export const emptyTurnMemory: TurnMemory = {
   clientMessageIds: [],
   running: [],
   errors: [],
+  before: [],
   well: false,
 };
 
@@ -156,10 +159,8 @@ export function noteUnheard(
   turn: TurnMemory,
   finished: FrameOf<'turn_finished'>,
   clientMessageIdsByRun: Record<string, readonly string[]>,
-  before: TurnMemory | null,
 ): TurnMemory {
-  // The same message may have run before, too.
-  const heard = new Set([...turn.runs, ...(before?.runs ?? [])].map((run) => run.runId));
+  const heard = new Set([...turn.before, ...turn.runs.map((run) => run.runId)]);
   if (finished.run_id) heard.add(finished.run_id);
   const mine = [...turn.runs.map((run) => run.runId), finished.run_id ?? ''];
   const ids = new Set(mine.flatMap((runId) => clientMessageIdsByRun[runId] ?? []));

@@ -337,7 +337,8 @@ describe('missing text', () => {
     const tied = { 'run-1': ['slack-1'], 'run-2': ['slack-1'], 'run-0': ['slack-0'] };
     const told = start(
       opened(),
-      loop(1, 'PROCESSING_API_RESPONSE', { active_run_ids: ['run-2'], client_message_ids_by_run_id: tied }),
+      loop(1, 'SENDING_API_REQUEST', { client_message_ids_by_run_id: { 'run-0': ['slack-0'] } }),
+      loop(5, 'PROCESSING_API_RESPONSE', { active_run_ids: ['run-2'], client_message_ids_by_run_id: tied }),
       text(6, 1, 'Second.', 'm2', 'run-2'),
       stop(7, 2, 'end_turn', 'run-2'),
     );
