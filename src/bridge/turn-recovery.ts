@@ -54,10 +54,12 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
       : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
   if (at < 0) return { arrived: false };
   const rest = history.slice(at + 1);
-  const known = another ? rest.findLastIndex((item) => isHeard(item, heard)) : rest.length;
+  const known = rest.findLastIndex((item) => isHeard(item, heard));
+  const newest = another ? rest.findLastIndex((item, place) => place > known && isInput(item)) : -1;
   const end = rest.findIndex((item, place) => {
     if (!isInput(item)) return false;
-    return stopped || place > known || others.includes(item.clientMessageId) || beginsTurn(history, at + 1 + place);
+    const isNext = stopped || place === newest || others.includes(item.clientMessageId);
+    return isNext || beginsTurn(history, at + 1 + place);
   });
   const mine = end < 0 ? rest : rest.slice(0, end);
   // Joined, or the next turn behind one that died in a tool: the history does not say.

@@ -56,6 +56,10 @@ describe('what the history says of a turn', () => {
       texts: [{ messageId: 'm1' }],
       answered: false,
     });
+    const joined = [history[0], tool, user('cm-q-0'), said('m0', 'mine'), tool, user('cm-q-1'), said('m2', 'not mine')];
+    const unheard = { ...marks, heard: emptyTurn, stopped: false, another: true };
+    const whole = joined.flatMap((item) => (item ? [item] : []));
+    expect(findTurn(whole, unheard)).toMatchObject({ texts: [{ messageId: 'm0' }] });
     const more = { ...marks, heard: streamed(['m1', 'let me'], ['m2', 'the task']), stopped: false, another: true };
     expect(findTurn(history, more)).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
   });

@@ -36,5 +36,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['the first words of a turn of Letta itself were lost with the socket of the device, and not looked for', [2288]],
   ['the first mark could not be stored, the process ended soon after, and nothing was looked for', [583]],
   ['of the first run of a turn nothing was heard, and its text was not looked for', [628]],
+  ['a turn that something had joined was cut there after a restart, because another ran by then', [6]],
   ['a turn was held for done with all its text missing', [20008]],
 ];

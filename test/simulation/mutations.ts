@@ -156,29 +156,38 @@ export const mutations: readonly Mutation[] = [
     name: 'a decision is about the input that was shown',
     edits: [
       {
-        file: 'src/bridge/thread-approvals.ts',
+        file: 'src/bridge/approvals/deciding.ts',
         find: 'if (!request || !pending || digestOf(request.input) !== record.digest) {',
         replace: 'if (!request || !pending) {',
       },
       {
-        file: 'src/bridge/thread-approvals.ts',
-        find: 'const known = last?.digest === digest && !this.#taken.has(last.token) ? last : null;',
-        replace: 'const known = last && !this.#taken.has(last.token) ? last : null;',
+        file: 'src/bridge/approvals/asking.ts',
+        find: 'const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;',
+        replace: 'const known = last && !decisions.isTaken(last.token) ? last : null;',
       },
     ],
   },
   mutation(
     'only who is asked decides',
-    'src/bridge/thread-approvals.ts',
+    'src/bridge/approvals/deciding.ts',
     "if (!verdict.allowed) return refused('not_allowed', verdict.notice);",
     '',
   ),
-  mutation(
-    'the first click wins',
-    'src/bridge/thread-approvals.ts',
-    "if (record.state.state !== 'open') {",
-    "if (record.state.state === 'closed') {",
-  ),
+  {
+    name: 'the first click wins',
+    edits: [
+      {
+        file: 'src/bridge/approvals/deciding.ts',
+        find: "if (record.state.state !== 'open') {",
+        replace: "if (record.state.state === 'closed') {",
+      },
+      {
+        file: 'src/bridge/inbox.ts',
+        find: 'return open ? setApproval(record, token, state) : record;',
+        replace: 'return open || state ? setApproval(record, token, state) : record;',
+      },
+    ],
+  },
   mutation(
     'cards are closed with their turn',
     'src/bridge/thread-worker.ts',
