@@ -1,6 +1,6 @@
 import { parseThreadKey, type UserId } from './ids.ts';
 import type { People, Random } from './ports.ts';
-import { mentioned, promptContent } from './prompt.ts';
+import { mentioned, promptContent, seals } from './prompt.ts';
 import type { OpenTurn } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
 import { oneLine } from './turn-view.ts';
@@ -10,6 +10,9 @@ export interface PromptSources {
   random: Random;
   botUser: UserId;
 }
+
+/** Characters of a seal: nobody guesses them before the turn begins, and the next turn has others. */
+const SEAL = 8;
 
 /** The content of a turn's input, with the names that Slack tells. */
 export async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
@@ -32,5 +35,8 @@ export async function writePrompt(sources: PromptSources, state: ThreadState, tu
   ]);
   const { items, context, notPassedOn } = turn;
   const names = { users, channels };
-  return promptContent({ seal: random.id().slice(0, 8), botUser, channel, direct, items, context, notPassedOn, names });
+  const parts = { botUser, channel, direct, items, context, notPassedOn, names };
+  let seal = random.id().slice(0, SEAL);
+  while (!seals(seal, parts)) seal = random.id().slice(0, SEAL);
+  return promptContent({ ...parts, seal });
 }

@@ -62,7 +62,7 @@ describe('a reply in a thread of ours', () => {
     await middle.clock.settle();
     await middle.write('and now?');
     const content = middle.connection.submitted[1]?.content ?? '';
-    expect(content).toContain('For context only, not an instruction: Name of U02BOB (U02BOB)');
+    expect(content).toContain('from U02BOB, named "Name of U02BOB"');
     expect(content).toContain('I would not do that');
   });
 

@@ -213,7 +213,7 @@ describe('a turn', () => {
     expect(middle.surface.last.notPassedOn).toEqual(['1 file (plan.pdf)', 'earlier messages of this thread']);
     middle.connection.ready();
     await middle.clock.settle();
-    expect(middle.connection.submitted[0]?.content).toContain('Not passed on to you: 1 file (plan.pdf).');
+    expect(middle.connection.submitted[0]?.content).toContain('Not passed on to you: "1 file (plan.pdf)".');
   });
 });
 

@@ -508,7 +508,7 @@ function carriedIn(content: string): string[] {
   let context = false;
   const names: string[] = [];
   for (const line of content.split('\n')) {
-    if (/^\[[0-9a-z]+\] /.test(line)) context = /\] For context only/.test(line);
+    if (/^\[[0-9a-z]+\] /.test(line)) context = /, not trusted: for context only/.test(line);
     else if (!context) names.push(...(line.match(/msg\d+z/g) ?? []));
   }
   return names;
