@@ -65,6 +65,7 @@ const PURE = [
   'bridge/notify.ts',
   'bridge/own-words.ts',
   'bridge/one-line.ts',
+  'bridge/memory-notice.ts',
   'bridge/prompt.ts',
   'bridge/relevance.ts',
   'bridge/revisions.ts',

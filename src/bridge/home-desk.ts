@@ -3,6 +3,7 @@ import { helpText } from './commands.ts';
 import type { HomeAgent, HomeCheck, HomeView } from './home-view.ts';
 import type { UserId } from './ids.ts';
 import type { KillSwitch } from './kill-switch.ts';
+import { memoryNotice } from './memory-notice.ts';
 import type { PolicyBook } from './policy.ts';
 import type { Person } from './ports.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
@@ -51,7 +52,7 @@ export class HomeDesk {
       agents: agents?.() ?? [],
       approvals: approvals.toSorted((a, b) => a.askedAt - b.askedAt),
       threads,
-      help: helpText(botUser),
+      help: `${helpText(botUser)}\n\n${memoryNotice(policy)}`,
     };
   }
 }

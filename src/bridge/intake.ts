@@ -38,6 +38,7 @@ import {
 import { InboundNotes, type Noted } from './inbound-notes.ts';
 import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
+import { memoryNotice } from './memory-notice.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import { type PolicyBook, settingsOf } from './policy.ts';
@@ -225,12 +226,14 @@ export class BridgeIntake implements Intake {
     const full = workers.waiting >= queue.total;
     const policy = this.#parts.policies.current();
     let room: Room | null = null;
+    let first = false;
     let privately = false;
     let notice = '';
     let stored: ThreadRecord | null = null;
     try {
       stored = await threads.update(key, (record) => {
         const now = clock.now();
+        first = record === null;
         const known = record ?? newRecord(key, addressOf(message), message.user, now);
         if (hasSeen(known, message.key)) {
           outcome = { outcome: 'repeated' };
@@ -291,6 +294,9 @@ export class BridgeIntake implements Intake {
       else this.#refuse(key, message, notice);
     }
     if (outcome.outcome === 'accepted') {
+      if (first && message.channelKind === 'im' && message.threadTs === null) {
+        this.#say(addressOf(message), memoryNotice(policy, message.channel));
+      }
       this.#parts.onSpoken?.(key);
       workers.wake(key, stored);
     }

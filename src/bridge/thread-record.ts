@@ -59,6 +59,8 @@ export interface OpenTurn {
   ended?: Ending | undefined;
   /** Its messages were deleted before they went to the agent. */
   withdrawn?: true | undefined;
+  /** In how many other threads the agent was at work in the same directory when it began. */
+  alongside?: number | undefined;
 }
 
 export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'denied' | 'answered';

@@ -128,7 +128,8 @@ export class ThreadWorker {
   /** Who has changed the settings of the channel: the thread is told once Letta has confirmed them. */
   #toConfirm: UserId | null = null;
 
-  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void) {
+  /** @param alongside how many other threads are at work in a place, as {@link workplace} names it */
+  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
     const { clock, gateway, threads } = parts;
     this.key = key;
     this.#parts = parts;
@@ -178,6 +179,10 @@ export class ThreadWorker {
       lookup: this.#lookup,
       draining: () => this.#draining,
       ending: () => this.#ending,
+      alongside: () => {
+        const workplace = this.workplace;
+        return workplace === null ? 0 : alongside(workplace);
+      },
       advance,
       onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
     });
@@ -269,6 +274,14 @@ export class ThreadWorker {
   /** Who the running turn belongs to, for commands that come from outside the thread. */
   get requester(): UserId | null {
     return this.#state.open?.requester ?? null;
+  }
+
+  /** The directory that the agent is at work in, on its device; `null` while it is not, or nobody knows where. */
+  get workplace(): string | null {
+    const { open, record } = this.#state;
+    const { workingDirectory } = this.#link;
+    const working = open !== null && !this.#ending && (open.state === 'submitted' || this.#input.sending);
+    return working && workingDirectory !== null ? `${record?.runtime?.deviceId ?? ''} ${workingDirectory}` : null;
   }
 
   /** Whose turn runs, and whose messages wait. */

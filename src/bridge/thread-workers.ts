@@ -53,9 +53,12 @@ export class ThreadWorkers {
     const known = this.#workers.get(key);
     if (known) return known;
     if (this.#closed) throw new Error('the bridge is stopping');
-    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, () => {
+    const retired = () => {
       if (this.#workers.get(key) === worker) this.#workers.delete(key);
-    });
+    };
+    const alongside = (workplace: string) =>
+      [...this.#workers.values()].filter((other) => other !== worker && other.workplace === workplace).length;
+    const worker: ThreadWorker = new ThreadWorker(key, this.#parts, retired, alongside);
     if (this.#draining) worker.drain();
     this.#workers.set(key, worker);
     return worker;

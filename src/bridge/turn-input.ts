@@ -16,6 +16,8 @@ export interface InputParts extends PromptSources {
   log: Log;
   /** The process is about to end: what has not begun waits on disk. */
   draining(): boolean;
+  /** In how many other threads the agent is at work in the same directory. */
+  alongside(): number;
   /** The turn's last words are on their way to Slack. */
   ending(): boolean;
   advance(): Promise<void>;
@@ -33,6 +35,11 @@ export class TurnInput {
 
   constructor(parts: InputParts) {
     this.#parts = parts;
+  }
+
+  /** Whether the turn is on its way to Letta. */
+  get sending(): boolean {
+    return this.#sending;
   }
 
   /** The link was lost or is a new one: no answer to what was sent comes any more. */
@@ -65,9 +72,12 @@ export class TurnInput {
 
   async #submit(turn: OpenTurn, connection: AgentConnection, content: string): Promise<void> {
     const { state, link, lookup, mailbox, log, advance } = this.#parts;
+    const alongside = this.#parts.alongside();
     // On disk first: from here on the input may have left.
     await state.insist((record) =>
-      isAsWritten(record.turn, turn) ? changeTurn(record, { state: 'submitted' }) : record,
+      isAsWritten(record.turn, turn)
+        ? changeTurn(record, { state: 'submitted', ...(alongside > 0 && { alongside }) })
+        : record,
     );
     if (state.open?.state !== 'submitted') {
       this.#sending = false;

@@ -56,6 +56,8 @@ export interface TurnView {
   address: ThreadAddress;
   /** What was not handed to the agent; shown once, at the top. */
   notPassedOn: string[];
+  /** In how many other threads the agent worked in the same directory when it began; said once, at the top. */
+  alongside?: number;
   items: ViewItem[];
   /** Left out: `compact`. */
   verbosity?: Verbosity;
@@ -179,6 +181,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     turn: turn.id,
     address: context.address,
     notPassedOn: turn.notPassedOn,
+    ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),

@@ -137,6 +137,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     grants: z.array(grant).optional(),
     ended: ending.optional(),
     withdrawn: z.literal(true).optional(),
+    alongside: z.number().int().positive().optional(),
   });
   const offer = z.strictObject({
     token,

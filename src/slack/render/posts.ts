@@ -50,7 +50,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
   posts.push(tailPost(view, tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null, `${number}.0`));
-  return [...withNotPassedOn(posts, view.notPassedOn), ...notePosts(view)];
+  return [...withNotes(posts, view), ...notePosts(view)];
 }
 
 function cardPost(item: Extract<ViewItem, { kind: 'card' }>, index: number): SlackPost {
@@ -71,12 +71,27 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
 const LISTED = 20;
 
 /** Said once: above the first text, or above the status where there is none. */
-function withNotPassedOn(posts: SlackPost[], what: readonly string[]): SlackPost[] {
+function withNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView): SlackPost[] {
   const at = posts.findIndex(({ kind }) => kind === 'text');
   const post = posts[at];
-  if (what.length === 0 || !post) return posts;
+  const notes = [...notPassedOnNote(notPassedOn), ...alongsideNote(alongside)];
+  if (notes.length === 0 || !post) return posts;
+  return posts.with(at, {
+    ...post,
+    blocks: [context(...notes.map((note) => plain(note, LIMITS.text))), ...post.blocks],
+  });
+}
+
+/** Which threads they are is nobody's business: some of them may be private. */
+function alongsideNote(threads: number): string[] {
+  if (threads === 0) return [];
+  const others = threads === 1 ? 'another thread' : `${threads} other threads`;
+  return [`👥 The agent is at work in ${others} in the same directory: their changes may cross.`];
+}
+
+function notPassedOnNote(what: readonly string[]): string[] {
+  if (what.length === 0) return [];
   const rest = what.length > LISTED ? ` · and ${what.length - LISTED} more` : '';
   const listed = what.slice(0, LISTED).map((line) => clip(line, 120));
-  const said = context(plain(`📎 Not passed on to the agent: ${listed.join(' · ')}${rest}`, LIMITS.text));
-  return posts.with(at, { ...post, blocks: [said, ...post.blocks] });
+  return [`📎 Not passed on to the agent: ${listed.join(' · ')}${rest}`];
 }

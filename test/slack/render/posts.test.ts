@@ -199,6 +199,16 @@ describe('a turn that runs', () => {
     );
     expect(posts.map((post) => all(post).includes('Not passed on'))).toEqual([false, true, false, false]);
   });
+
+  it('says once that the agent is at work elsewhere in the same directory, beside what was not passed on', () => {
+    const posts = renderPosts(view([text('x'), approval()], { ...live(), notPassedOn: ['1 file (a)'], alongside: 2 }));
+    expect(posts.map((post) => all(post).includes('2 other threads in the same directory'))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(all(posts[0])).toContain('Not passed on');
+  });
 });
 
 describe('a turn that ended', () => {
