@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { agentOrder, modeOrder } from '../../src/bridge/binding-orders.ts';
 import { Bindings } from '../../src/bridge/bindings.ts';
-import { closedPolicy, settingsOf } from '../../src/bridge/policy.ts';
+import { closedPolicy, type PlaceSettings, type Policy, settingsOf } from '../../src/bridge/policy.ts';
 import { createMiddle, type Middle, mapChoices, silentLog, TEAM } from '../support/middle.ts';
 
 const ADMIN = 'U09ADMIN';
-const policy = { admins: { ids: [ADMIN], groups: [] } };
+const defaults: PlaceSettings = { ...closedPolicy.defaults, permissions: 'standard' };
+const policy = { admins: { ids: [ADMIN], groups: [] }, defaults };
 
 async function slash(middle: Middle, text: string, user = ADMIN) {
   const command = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text };
@@ -121,13 +122,13 @@ describe('!agent', () => {
 });
 
 describe('what is bound', () => {
-  const fresh = (choices = mapChoices(), base = closedPolicy) =>
+  const fresh = (choices = mapChoices(), base: Policy = { ...closedPolicy, defaults }) =>
     new Bindings({ policies: { current: () => base }, choices, log: silentLog });
 
   it('stands over the policy, and what is not bound follows it', async () => {
     const choices = mapChoices();
     const binding = { agentId: 'agent-base', device: null, workingDirectory: '/base' };
-    const base = { ...closedPolicy, places: new Map([['C1', { verbosity: 'quiet' as const, binding }]]) };
+    const base = { ...closedPolicy, defaults, places: new Map([['C1', { verbosity: 'quiet' as const, binding }]]) };
     const bindings = fresh(choices, base);
     await bindings.set('C1', { device: 'box' });
     expect(settingsOf(bindings.current(), 'C1')).toMatchObject({
