@@ -83,6 +83,7 @@ const PURE = [
   'bridge/approvals/guarded.ts',
   'bridge/approvals/harmless-shell.ts',
   'bridge/approvals/inside.ts',
+  'bridge/approvals/short-id.ts',
   'bridge/approvals/shown.ts',
   'bridge/approvals/unasked.ts',
   'slack/action-ids.ts',

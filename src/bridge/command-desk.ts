@@ -1,12 +1,14 @@
 import { can, type Place } from './access.ts';
+import type { AuditEntry } from './approvals/audit-entry.ts';
 import { agentOrder, type BindingOrder, modeOrder } from './binding-orders.ts';
 import type { Bindings } from './bindings.ts';
 import { aboutOf, type CommandName, helpText, isForAdmins, type ParsedCommand } from './commands.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { parseThreadKey, type TeamId, type ThreadKey, type UserId } from './ids.ts';
 import type { KillSwitch } from './kill-switch.ts';
+import { moment } from './own-words.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
-import type { Person, Threads } from './ports.ts';
+import type { Audit, Person, Threads } from './ports.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 import { asCode, oneLine } from './turn-view.ts';
 import { channelOf, explain, linkedMessage } from './why.ts';
@@ -18,6 +20,7 @@ export interface DeskParts {
   killSwitch: KillSwitch;
   policies: PolicyBook;
   bindings: Bindings;
+  audit: Audit;
   botUser: UserId;
 }
 
@@ -85,6 +88,8 @@ export class CommandDesk {
         return this.#bind(order, thread, agentOrder(order.args));
       case 'mode':
         return this.#bind(order, thread, modeOrder(order.args));
+      case 'audit':
+        return this.#audit(order);
       case 'pause':
         return this.#pause(person.id);
       case 'resume':
@@ -97,6 +102,9 @@ export class CommandDesk {
     switch (name) {
       case 'status':
         return [...(killSwitch.notice ? [killSwitch.notice] : []), await worker.status()].join('\n');
+      case 'approve':
+      case 'deny':
+        return worker.decideByCommand(name, order.args, person);
       case 'stop':
         return worker.stop(person.id);
       case 'queue':
@@ -110,6 +118,20 @@ export class CommandDesk {
       default:
         return name satisfies never;
     }
+  }
+
+  /** Of requests that the caller could have decided, or caused, only: not everybody may know what runs elsewhere. */
+  async #audit({ args, person }: Order): Promise<string> {
+    const { audit, policies } = this.#parts;
+    const wanted = args === '' ? AUDIT_SHOWN : Number(args);
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Say how many, from 1 to ${AUDIT_MOST}.`;
+    const policy = policies.current();
+    const admin = can(policy, person, { do: 'administer' }, null).allowed;
+    const entries = await audit.latest(wanted, ({ requester, thread }) => {
+      const place = placeOfThread(thread);
+      return admin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
+    });
+    return entries.length === 0 ? 'Nothing yet.' : entries.map(auditLine).join('\n');
   }
 
   /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
@@ -150,6 +172,23 @@ export class CommandDesk {
     workers.wakeAll();
     return 'Resumed. What was refused meanwhile is not run: its authors were told to send it again.';
   }
+}
+
+const AUDIT_SHOWN = 10;
+const AUDIT_MOST = 50;
+
+function placeOfThread(thread: ThreadKey): Place {
+  const { channel } = parseThreadKey(thread);
+  return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
+}
+
+function auditLine({ at, tool, title, requester, by, outcome, via, thread, digest }: AuditEntry): string {
+  const { channel } = parseThreadKey(thread);
+  const where = channel.startsWith('D') ? 'a direct message' : `<#${channel}>`;
+  const who = by === null ? '' : ` by <@${by}>`;
+  const how = via === null ? '' : ` (${via})`;
+  const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
+  return `- ${moment(at)} ${what}, asked for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${who}${how} · ${digest.slice(0, 12)}`;
 }
 
 function bindingText({ permissions, binding }: PlaceSettings): string {

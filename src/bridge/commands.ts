@@ -75,6 +75,27 @@ export const commands = [
     help: 'why a message was or was not answered',
     about: 'anything',
   },
+  {
+    name: 'approve',
+    aliases: [],
+    args: '<id>',
+    help: 'approve a request whose card has no buttons; its id stands with it',
+    about: 'thread',
+  },
+  {
+    name: 'deny',
+    aliases: [],
+    args: '<id> [reason]',
+    help: 'deny such a request',
+    about: 'thread',
+  },
+  {
+    name: 'audit',
+    aliases: [],
+    args: '[how many]',
+    help: 'what became of the last requests that you could have decided',
+    about: 'anything',
+  },
   { name: 'unmute', aliases: [], args: null, help: 'plain replies count again', about: 'thread' },
 ] as const satisfies readonly Command[];
 

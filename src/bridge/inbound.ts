@@ -62,7 +62,14 @@ export interface Actor {
 }
 
 /** What the buttons of an offer do. */
-export type OfferAction = 'run_now' | 'drop' | 'send_again' | 'continue';
+export type OfferAction =
+  | 'run_now'
+  | 'drop'
+  | 'send_again'
+  | 'continue'
+  | 'ask_again'
+  | 'deny_with_this'
+  | 'keep_queued';
 
 export type ActionName =
   | 'approve'
@@ -198,6 +205,8 @@ export type SubmissionOutcome =
 export type MessageOutcome =
   | { outcome: 'accepted' }
   | { outcome: 'context' }
+  /** It answered a question of the agent, or said yes to a request, which approves nothing. */
+  | { outcome: 'answered' | 'pointed' }
   | { outcome: 'command'; name: string }
   | { outcome: 'helped' }
   | { outcome: 'repeated' }

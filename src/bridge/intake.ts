@@ -1,5 +1,6 @@
 import { asBridgeError } from '../errors.ts';
 import type { Verdict } from './access.ts';
+import type { Typed } from './approvals/typing.ts';
 import type { Bindings } from './bindings.ts';
 import { Chains } from './chains.ts';
 import type { ChannelMoves } from './channel-moves.ts';
@@ -184,7 +185,38 @@ export class BridgeIntake implements Intake {
       this.#whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
       return { outcome: 'refused', reason: 'paused' };
     }
-    return this.#store(key, message, relevance, caughtUp);
+    const typed = await this.#typed(key, record, message, relevance, person);
+    if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
+    const outcome = await this.#store(key, message, relevance, caughtUp);
+    if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
+    return outcome;
+  }
+
+  /** A request may wait for its author: then it must not just wait behind it. */
+  async #typed(
+    key: ThreadKey,
+    record: ThreadRecord | null,
+    message: InboundMessage,
+    relevance: Relevance,
+    person: Person,
+  ): Promise<Typed> {
+    const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
+    if (!asks || message.bot || relevance !== 'speak') return 'nothing';
+    const typed = await this.#parts.workers.get(key).typed(message, person);
+    if (typed === 'points') {
+      const text = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
+      this.#say(addressOf(message), `<@${message.user}> ${text}`);
+    }
+    return typed;
+  }
+
+  async #askAbout(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {
+    try {
+      await this.#parts.workers.get(key).askAbout(message, person);
+    } catch (error) {
+      // It is queued, which is what happens when nobody says anything.
+      this.#parts.log.warn({ message: message.key, err: error }, 'nobody could be asked about a message');
+    }
   }
 
   /** Where all is listened to, people are told once in a while, not at each word that they say among themselves. */

@@ -29,6 +29,9 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
       dropped: `${who} dropped ${messages} from earlier.`,
       sent: `${who} sent ${messages} again.`,
       continued: `${who} let the agent continue.`,
+      asked: `${who} let the agent ask again.`,
+      denied: `${who} denied the request with a message as the reason.`,
+      kept: `${who} kept the message for later.`,
     }[offer.state.choice];
     return { token, text, buttons: [] };
   }
@@ -46,6 +49,14 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
         : `${who}, nobody can say whether ${what} reached the agent. Sent again, it may be done twice:`;
       return { token, text: list(lead), buttons: ['send_again'] };
     }
+    case 'ask_again': {
+      const text = `${who}, what the agent asked was lost with the connection, and nothing of it ran.`;
+      return { token, text, buttons: ['ask_again'] };
+    }
+    case 'deny_or_keep': {
+      const text = `${who}, a request waits for you above. Your message does not decide it: it waits until the agent is done.`;
+      return { token, text, buttons: ['deny_with_this', 'keep_queued'] };
+    }
     case 'continue':
       return { token, text: `${who}, the agent was cut off. It can go on from here.`, buttons: ['continue'] };
     default:
@@ -54,7 +65,9 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
 }
 
 function lapsedText(offer: Offer, messages: string): string {
-  if (offer.kind === 'continue') return 'The agent was cut off; the conversation went on.';
+  if (offer.kind === 'deny_or_keep') return 'A message waited here for a decision; it is settled.';
+  if (offer.kind === 'continue' || offer.kind === 'ask_again')
+    return 'The agent was cut off; the conversation went on.';
   const verb = offer.kind === 'run_held' ? 'have run' : 'send again';
   return `Too late to ${verb} ${messages} of <@${offer.for}>: write again.`;
 }

@@ -146,13 +146,21 @@ export function offerAgain(
   return { ...record, offers: bounded([...record.offers, offer], now) };
 }
 
-export function offerContinue(record: ThreadRecord, requester: UserId, token: Token, now: number): ThreadRecord {
-  return { ...record, offers: bounded([...record.offers, blank('continue', requester, token, now)], now) };
+/** @param kind `ask_again` when it was cut off while it asked. */
+export function offerContinue(
+  record: ThreadRecord,
+  kind: 'continue' | 'ask_again',
+  requester: UserId,
+  token: Token,
+  now: number,
+): ThreadRecord {
+  return { ...record, offers: bounded([...record.offers, blank(kind, requester, token, now)], now) };
 }
 
 /** The conversation went on by itself: nobody needs to say so any more. */
 export function wentOn(record: ThreadRecord, now: number): ThreadRecord {
-  const over = (offer: Offer) => offer.kind === 'continue' && offer.state.state === 'open';
+  const goesOn = (kind: OfferKind) => kind === 'continue' || kind === 'ask_again';
+  const over = (offer: Offer) => goesOn(offer.kind) && offer.state.state === 'open';
   if (!record.offers.some(over)) return record;
   return {
     ...record,
@@ -163,9 +171,32 @@ export function wentOn(record: ThreadRecord, now: number): ThreadRecord {
   };
 }
 
+/** The request was decided in another way, or the message runs or is withdrawn. */
+function isPointless(record: ThreadRecord, { about }: Offer): boolean {
+  if (!about) return false;
+  const asks = record.approvals.some(({ token, state }) => token === about.approval && state.state === 'open');
+  return !asks || !record.inbox.some(({ key }) => key === about.message);
+}
+
+/** A message came while a request waits for its author: it is kept, unless they mean it as the reason for a no. */
+export function offerDenial(
+  record: ThreadRecord,
+  about: NonNullable<Offer['about']>,
+  user: UserId,
+  token: Token,
+  now: number,
+): ThreadRecord {
+  const waiting = (offer: Offer) => offer.about?.approval === about.approval && offer.state.state === 'open';
+  // One at a time: the newest message is the one that is asked about.
+  const before = record.offers.map((offer) => (waiting(offer) ? lapse(offer, now) : offer));
+  const offer = { ...blank('deny_or_keep', user, token, now), about, count: 1 };
+  return { ...record, offers: bounded([...before, offer], now) };
+}
+
 /** The record without open offers that had their time; the same one when there is none. */
 export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
-  const old = (offer: Offer) => offer.state.state === 'open' && now - offer.madeAt > OPEN_FOR_MS;
+  const old = (offer: Offer) =>
+    offer.state.state === 'open' && (now - offer.madeAt > OPEN_FOR_MS || isPointless(record, offer));
   if (!record.offers.some(old)) return record;
   return {
     ...record,
@@ -176,13 +207,27 @@ export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
   };
 }
 
+const ASK_AGAIN =
+  'The connection was lost before anybody could decide what you asked, and nothing of it ran. If it is still needed, ask again.';
+
 const MEANS: Readonly<Record<OfferAction, OfferKind>> = {
   run_now: 'run_held',
   drop: 'run_held',
   send_again: 'send_again',
   continue: 'continue',
+  ask_again: 'ask_again',
+  deny_with_this: 'deny_or_keep',
+  keep_queued: 'deny_or_keep',
 };
-const CHOICES = { run_now: 'run', drop: 'dropped', send_again: 'sent', continue: 'continued' } as const;
+const CHOICES = {
+  run_now: 'run',
+  drop: 'dropped',
+  send_again: 'sent',
+  continue: 'continued',
+  ask_again: 'asked',
+  deny_with_this: 'denied',
+  keep_queued: 'kept',
+} as const;
 
 /** Whether this button belongs to this offer: a token alone does not make a Drop of a Continue. */
 export function isButtonOf(offer: Offer, action: OfferAction): boolean {
@@ -214,13 +259,16 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
 function released(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem[] {
   switch (action) {
     case 'drop':
+    case 'deny_with_this':
+    case 'keep_queued':
       return [];
     case 'run_now':
       return offer.items.map((item) => ({ ...item, askedAt: now }));
     case 'send_again':
       return offer.items.map((item) => ({ ...item, askedAt: now, again: (item.again ?? 0) + 1 }));
-    case 'continue': {
-      const text = 'continue';
+    case 'continue':
+    case 'ask_again': {
+      const text = action === 'continue' ? 'continue' : ASK_AGAIN;
       return [{ key, ts, user: offer.for, spans: [{ kind: 'text', text }], files: [], receivedAt: now, askedAt: now }];
     }
     default:

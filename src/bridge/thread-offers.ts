@@ -36,11 +36,13 @@ export interface OfferParts {
 
 /** What a turn leaves behind for people to decide. */
 export type Leftover =
-  | { offer: 'continue' }
+  | { offer: 'continue' | 'ask_again' }
   /** `certain`: the input did not reach the agent; else nobody knows. */
   | { offer: 'send_again'; certain: boolean };
 
-const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>(['run_now', 'drop', 'send_again', 'continue']);
+const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>([
+  ...(['run_now', 'drop', 'send_again', 'continue', 'ask_again', 'deny_with_this', 'keep_queued'] as const),
+]);
 
 export function isOfferAction(name: ActionName): name is OfferAction {
   return OFFER_ACTIONS.has(name);
@@ -105,7 +107,7 @@ export class ThreadOffers {
       const { turn } = record;
       const ended = endTurn(record, now);
       if (!turn || !leftover) return ended;
-      if (leftover.offer === 'continue') return offerContinue(ended, turn.requester, token, now);
+      if (leftover.offer !== 'send_again') return offerContinue(ended, leftover.offer, turn.requester, token, now);
       return offerAgain(ended, turn.items, leftover.certain, token, now);
     };
   }

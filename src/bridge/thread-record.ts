@@ -130,12 +130,16 @@ export interface ApprovalRecord {
  * - `run_held`: messages that were too old to be run unasked.
  * - `send_again`: messages of which nobody knows whether they reached the agent, or which certainly did not.
  * - `continue`: a turn was cut off.
+ * - `ask_again`: a turn was cut off while it asked; the request is dead.
+ * - `deny_or_keep`: a message came while a request waits for its author's decision.
  */
-export type OfferKind = 'run_held' | 'send_again' | 'continue';
+export type OfferKind = 'run_held' | 'send_again' | 'continue' | 'ask_again' | 'deny_or_keep';
+
+export type OfferChoice = 'run' | 'dropped' | 'sent' | 'continued' | 'asked' | 'denied' | 'kept';
 
 export type OfferState =
   | { state: 'open' }
-  | { state: 'decided'; choice: 'run' | 'dropped' | 'sent' | 'continued'; at: number }
+  | { state: 'decided'; choice: OfferChoice; at: number }
   /** Nobody needs to decide it any more. */
   | { state: 'lapsed'; at: number };
 
@@ -150,6 +154,8 @@ export interface Offer {
   certain: boolean;
   /** The messages, as long as it is open. Empty for `continue`. */
   items: InboxItem[];
+  /** Of `deny_or_keep`: the request that waits, and the message that came meanwhile. */
+  about?: { approval: Token; message: MessageKey } | undefined;
   /** How many messages it is, or was, about. */
   count: number;
   state: OfferState;

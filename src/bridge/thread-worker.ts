@@ -2,6 +2,7 @@ import { asBridgeError } from '../errors.ts';
 import { can, type Place } from './access.ts';
 import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
 import { ThreadApprovals } from './approvals/thread-approvals.ts';
+import type { Typed } from './approvals/typing.ts';
 import { HeldEvents } from './held-events.ts';
 import type { HomeThread } from './home-view.ts';
 import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
@@ -35,7 +36,7 @@ import type {
 import { ThreadDetails } from './thread-details.ts';
 import { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
-import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { ApprovalRecord, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadState } from './thread-state.ts';
 import { queueText, statusText } from './thread-status.ts';
@@ -204,6 +205,7 @@ export class ThreadWorker {
   act(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const { name } = action;
     return this.#ask(async () => {
+      if (name === 'deny_with_this') return this.#approvals.denyWithMessage(action, person);
       if (isOfferAction(name)) return this.#offers.act({ ...action, name }, person);
       if (name === 'details') return this.#details.act(action, person);
       if (name !== 'stop') return this.#approvals.act({ ...action, name }, person);
@@ -213,6 +215,21 @@ export class ThreadWorker {
       if (!this.#ending) await this.#stopping.stop(person.id);
       return { result: 'decided' };
     });
+  }
+
+  /** What somebody writes while a request waits for them, before it is stored. */
+  typed(item: Pick<InboxItem, 'key' | 'spans'>, person: Person): Promise<Typed> {
+    return this.#ask(() => this.#approvals.typed(item, person));
+  }
+
+  /** The same once it is stored: what do they mean by it? */
+  askAbout(item: Pick<InboxItem, 'key'>, person: Person): Promise<void> {
+    return this.#ask(() => this.#approvals.askAbout(item, person));
+  }
+
+  /** `!approve` and `!deny`. Resolves with a line for the one who asked. */
+  decideByCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
+    return this.#ask(() => this.#approvals.byCommand(verb, args, person));
   }
 
   /** A submitted modal. Resolves when its effect is on disk. */
@@ -679,7 +696,7 @@ export class ThreadWorker {
     switch (found.verdict) {
       case 'over': {
         const ending = this.#endings.unseen(found.answered);
-        return this.#end(ending, ending.outcome === 'interrupted' ? { offer: 'continue' } : null);
+        return this.#end(ending, ending.outcome === 'interrupted' ? this.#endings.cutOff() : null);
       }
       case 'begins':
         this.#gap = true;

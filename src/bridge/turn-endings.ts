@@ -49,6 +49,11 @@ export class TurnEndings {
     return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#parts.state.open?.id ?? ''}` };
   }
 
+  /** What is left to decide about a turn that was cut off in its work. */
+  cutOff(): Leftover {
+    return { offer: this.#diedAsking() ? 'ask_again' : 'continue' };
+  }
+
   /** It asked, nobody answered, and Letta does not know of it any more: what was said before the question is no answer. */
   #diedAsking(): boolean {
     const { record, open } = this.#parts.state;
@@ -74,6 +79,6 @@ export class TurnEndings {
     const id = turn.clientMessageId;
     const began = id === null || link.knows(id) || state.turn.parts.length > 0;
     if (!began) return { offer: 'send_again', certain: false };
-    return turn.stoppedBy ? null : { offer: 'continue' };
+    return turn.stoppedBy ? null : this.cutOff();
   }
 }

@@ -23,6 +23,9 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   drop: 'bridge_drop',
   send_again: 'bridge_send_again',
   continue: 'bridge_continue',
+  ask_again: 'bridge_ask_again',
+  deny_with_this: 'bridge_deny_with_this',
+  keep_queued: 'bridge_keep_queued',
 };
 
 const ANSWER = /^bridge_answer:(\d{1,3}):(\d{1,3})$/;

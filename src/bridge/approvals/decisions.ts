@@ -135,6 +135,14 @@ export function answerWithForm(
   return answered(request, Object.fromEntries(answers));
 }
 
+/** A plain reply: to every question that was asked. `null` when there is nothing to answer. */
+export function answerWithReply(request: ApprovalRequest, text: string): Decided | null {
+  const questions = request.questions ?? [];
+  const words = text.trim();
+  if (questions.length === 0 || words === '') return null;
+  return answered(request, Object.fromEntries(questions.map(({ question }) => [question, words])));
+}
+
 /** What somebody is told who comes too late. */
 export function lateNotice(record: ApprovalRecord): string {
   const { state } = record;

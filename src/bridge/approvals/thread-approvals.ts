@@ -1,4 +1,5 @@
 import type { ApprovalRequest } from '../agent-event.ts';
+import type { UserId } from '../ids.ts';
 import {
   type ActionOutcome,
   type InboundAction,
@@ -28,8 +29,10 @@ import {
   ruleOf,
 } from './decisions.ts';
 import { grantFor } from './grants.ts';
+import { shortId } from './short-id.ts';
 import { fullText, shownRequest } from './shown.ts';
 import { ThreadAudit } from './thread-audit.ts';
+import { ApprovalTyping, type Typed } from './typing.ts';
 
 export interface ApprovalParts {
   state: ThreadState;
@@ -40,6 +43,7 @@ export interface ApprovalParts {
   audit: Audit;
   clock: Clock;
   random: Random;
+  botUser: UserId;
   log: Log;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
@@ -60,6 +64,7 @@ export class ThreadApprovals {
   readonly #decisions: ApprovalDecisions;
   readonly #deadlines: ApprovalDeadlines;
   readonly #requests: ApprovalRequests;
+  readonly #typing: ApprovalTyping;
 
   constructor(parts: ApprovalParts) {
     this.#parts = parts;
@@ -68,6 +73,7 @@ export class ThreadApprovals {
     this.#decisions = new ApprovalDecisions({ ...parts, onChange });
     this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
     this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, onChange });
+    this.#typing = new ApprovalTyping({ ...parts, decisions: this.#decisions });
   }
 
   /** What the record says is to be done: deadlines, and what is not written down yet. Doing it twice is fine. */
@@ -88,6 +94,41 @@ export class ThreadApprovals {
   forget(): void {
     this.#decisions.forget();
     this.resume();
+  }
+
+  /** What somebody wrote while something waits for them, before it is stored. */
+  typed(...args: Parameters<ApprovalTyping['typed']>): Promise<Typed> {
+    return this.#typing.typed(...args);
+  }
+
+  /** The same once it is stored. */
+  askAbout(...args: Parameters<ApprovalTyping['ask']>): Promise<void> {
+    return this.#typing.ask(...args);
+  }
+
+  denyWithMessage(action: InboundAction, person: Person): Promise<ActionOutcome> {
+    return this.#typing.deny(action, person);
+  }
+
+  /**
+   * `!approve id` and `!deny id reason`, for cards that Slack does not take: by the first letters of the card's token.
+   * Resolves with a line for the one who asked.
+   */
+  async byCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
+    const [id = '', ...words] = args.trim().split(/\s+/);
+    const open = (this.#parts.state.record?.approvals ?? []).filter(({ state }) => state.state === 'open');
+    const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
+    if (!record) return open.length === 0 ? 'Nothing waits for a decision here.' : 'No request of that id waits here.';
+    const found = this.#decisions.find(record.token, person, 'decide');
+    if ('result' in found) return found.notice;
+    const { request } = found;
+    if (verb === 'approve' && request.questions) return A_QUESTION;
+    if (verb === 'approve' && shownRequest(request).clipped) {
+      return 'This is too long to be shown as text, so it can only be denied here.';
+    }
+    const decided = verb === 'approve' ? approve() : deny(person.name, words.join(' ') || null);
+    const outcome = await this.#decisions.decide(found, decided, person, { via: 'command' });
+    return outcome.result === 'refused' ? outcome.notice : verb === 'approve' ? 'Approved.' : 'Denied.';
   }
 
   /** The thread closes. */

@@ -9,6 +9,9 @@ const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; say
   drop: { label: 'Drop', says: 'Drop the messages that came too late' },
   send_again: { label: 'Send again', says: 'Send the messages to the agent again' },
   continue: { label: 'Continue', says: 'Let the agent continue' },
+  ask_again: { label: 'Ask again', says: 'Let the agent ask again' },
+  deny_with_this: { label: 'Deny with this as the reason', says: 'Deny the request, with this message as the reason' },
+  keep_queued: { label: 'Keep it queued', says: 'Keep the message until the agent is done' },
   stop: { label: 'Stop', says: 'Stop the agent' },
 };
 /** An offer is one message: its text is a few lines of ours, far below what one message holds. */

@@ -1,0 +1,107 @@
+import { makeToken } from '../ids.ts';
+import { type ActionOutcome, type InboundAction, refused } from '../inbound.ts';
+import { decideOffer, markSeen, offerDenial } from '../offers.ts';
+import type { Clock, Person, Random } from '../ports.ts';
+import { spansText } from '../prompt.ts';
+import type { ApprovalRecord, InboxItem } from '../thread-record.ts';
+import type { ThreadState } from '../thread-state.ts';
+import type { ApprovalDecisions } from './deciding.ts';
+import { answerWithReply, deny } from './decisions.ts';
+
+export interface TypingParts {
+  state: ThreadState;
+  decisions: ApprovalDecisions;
+  clock: Clock;
+  random: Random;
+  botUser: string;
+}
+
+/**
+ * - `answers`: it answered the question that was open.
+ * - `points`: it says yes, which approves nothing: its author is shown the card.
+ * - `waits`: a request waits for its author; the message is queued, and they say what they mean by it.
+ * - `nothing`: nothing waits for them.
+ */
+export type Typed = 'answers' | 'points' | 'waits' | 'nothing';
+
+const YES =
+  /^(?:y|yes|yep|yeah|yup|ok|okay|k|sure|approved?|allow(?:ed)?|accept(?:ed)?|go(?: ahead)?|do it|proceed|lgtm|ja|oui|si|\+1|👍|✅|:\+1:|:thumbsup:|:white_check_mark:)(?:[ ,]*please)?[.! ]*$/iu;
+const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
+
+/** What people write while a request waits for them: it must neither decide by accident nor wait for ever. */
+export class ApprovalTyping {
+  readonly #parts: TypingParts;
+
+  constructor(parts: TypingParts) {
+    this.#parts = parts;
+  }
+
+  /** Before the message is stored. What it answered, or was told about, counts as handled. */
+  async typed(item: Pick<InboxItem, 'key' | 'spans'>, person: Person): Promise<Typed> {
+    const { state, decisions, clock } = this.#parts;
+    const waiting = this.#waiting(person);
+    if (!waiting) return 'nothing';
+    const text = this.#text(item);
+    const handled = (record: Parameters<typeof markSeen>[0]) => markSeen(record, item.key, clock.now());
+    if (waiting.tool !== 'AskUserQuestion') {
+      if (!YES.test(text)) return 'waits';
+      await state.update(handled);
+      return 'points';
+    }
+    const found = decisions.find(waiting.token, person, 'decide');
+    if ('result' in found) return 'nothing';
+    const decided = answerWithReply(found.request, text);
+    if (!decided) return 'nothing';
+    const outcome = await decisions.decide(found, decided, person, { via: 'reply', also: handled });
+    return outcome.result === 'decided' ? 'answers' : 'nothing';
+  }
+
+  /** After the message is stored: its author says whether it is the reason for a no. */
+  async ask(item: Pick<InboxItem, 'key'>, person: Person): Promise<void> {
+    const { state, clock, random } = this.#parts;
+    const waiting = this.#waiting(person);
+    if (!waiting || waiting.tool === 'AskUserQuestion') return;
+    const token = makeToken(random.id());
+    const about = { approval: waiting.token, message: item.key };
+    await state.update((record) => {
+      const isQueued = record.inbox.some(({ key }) => key === item.key);
+      return isQueued ? offerDenial(record, about, person.id, token, clock.now()) : record;
+    });
+  }
+
+  /** "Deny with this as the reason": the message leaves the queue and becomes what the agent reads. */
+  async deny(action: InboundAction, person: Person): Promise<ActionOutcome> {
+    const { state, decisions, clock } = this.#parts;
+    const { token, team: _, messageTs: ts } = action;
+    const offer = state.record?.offers.find((each) => each.token === token);
+    if (!offer?.about) return refused('expired', 'This is over: nothing waits for this button.');
+    if (offer.for !== person.id) return refused('not_allowed', `Only <@${offer.for}> may decide this.`);
+    const { approval, message } = offer.about;
+    const item = state.record?.inbox.find(({ key }) => key === message);
+    if (offer.state.state !== 'open' || !item) return refused('expired', 'That message does not wait any more.');
+    const found = decisions.find(approval, person, 'decide');
+    if ('result' in found) return found;
+    const click = { action: 'deny_with_this', key: message, ts, now: clock.now() } as const;
+    const reason = this.#text(item) || 'no';
+    return decisions.decide(found, deny(person.name, reason), person, {
+      via: 'reply',
+      also: (record) => ({
+        ...decideOffer(record, token, click),
+        inbox: record.inbox.filter(({ key }) => key !== message),
+      }),
+    });
+  }
+
+  /** The newest open request that this person may decide. */
+  #waiting(person: Person): ApprovalRecord | undefined {
+    const { state, decisions } = this.#parts;
+    return state.record?.approvals.findLast(
+      (record) =>
+        record.turn === state.open?.id && record.state.state === 'open' && decisions.mayDecide(record, person),
+    );
+  }
+
+  #text({ spans }: Pick<InboxItem, 'spans'>): string {
+    return spansText(spans, noNames, this.#parts.botUser).trim();
+  }
+}
