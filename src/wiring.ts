@@ -152,6 +152,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   let catchUp: CatchUp | null = null;
   const intake = new BridgeIntake({
     ...middle,
+    audit,
     random,
     metrics,
     workers,

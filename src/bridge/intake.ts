@@ -43,7 +43,19 @@ import { memoryNotice } from './memory-notice.ts';
 import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import { type PolicyBook, settingsOf } from './policy.ts';
-import type { Clock, Intake, Log, Metrics, People, Person, Random, Surface, Threads, UserGroups } from './ports.ts';
+import type {
+  Audit,
+  Clock,
+  Intake,
+  Log,
+  Metrics,
+  People,
+  Person,
+  Random,
+  Surface,
+  Threads,
+  UserGroups,
+} from './ports.ts';
 import { spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
@@ -58,6 +70,7 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   people: People;
   /** Left out: user groups have nobody in them. */
   groups?: UserGroups | undefined;
+  audit: Audit;
   clock: Clock;
   log: Log;
   metrics?: Metrics | undefined;

@@ -148,7 +148,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     };
     const parts = { ...shared, audit: new MapAudit(), gateway: letta, random: ids, turnsDieWithLink };
     const workers = new ThreadWorkers(parts);
-    return { workers, intake: new BridgeIntake({ ...shared, random: ids, workers }) };
+    return { workers, intake: new BridgeIntake({ ...shared, audit: parts.audit, random: ids, workers }) };
   };
   let built = build();
 

@@ -45,7 +45,7 @@ const MEMBERS = ['U1ALICE', 'U2BOB'] as const;
 const GUEST = 'U3EVE';
 const CHANNELS = ['C1GEN', 'C2DEV'] as const;
 const DM = 'D1ALICE';
-const OFFERED: ReadonlySet<string> = new Set(['run_now', 'drop', 'send_again', 'continue']);
+const OFFERED: ReadonlySet<string> = new Set(['run_now', 'drop', 'send_again', 'continue', 'ask_again']);
 
 /** Whether somebody may speak to the agent. */
 export function isMember(user: string): boolean {
