@@ -128,6 +128,8 @@ export interface SurfaceTurn {
   resumed?: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
   onPosts(posts: PostRecord[]): Promise<void>;
+  /** A card could be shown in no form: people can not decide what they do not see. May be told several times. */
+  onCardRefused?(reason: string): void;
 }
 
 export interface SurfaceOffer {

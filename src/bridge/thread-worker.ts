@@ -445,6 +445,7 @@ export class ThreadWorker {
       // Not a mail: what Slack has is stored even while the thread closes.
       onPosts: (posts) =>
         this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
+      onCardRefused: (reason) => this.#mailbox.post(() => this.#approvals.notShown(turn.id, reason)),
     });
     if (resumed && turn.state === 'submitted') {
       // Nobody knows yet whether anything still works.

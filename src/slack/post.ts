@@ -15,6 +15,8 @@ export interface SlackPost {
   source?: TextPart;
   /** Goes into the thread below all posts, once they are there. */
   file?: PostFile;
+  /** Of a card that waits for a decision: what can be typed where Slack takes no buttons. Harmless. */
+  typed?: string;
   /** What notifications and screen readers say. */
   text: string;
   /** Whether it still waits for more: an edit of it may be dropped in favour of a later one. */

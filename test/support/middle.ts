@@ -27,6 +27,7 @@ import type {
   Random,
   Surface,
   SurfaceOffer,
+  SurfaceTurn,
   ThreadMoves,
   Threads,
   TurnSurface,
@@ -225,7 +226,11 @@ export class HandSurface implements Surface {
   /** While set, last views wait for it. */
   gate: Promise<void> | null = null;
 
-  turn(): TurnSurface {
+  /** Says that Slack took the last turn's cards in no form. */
+  refuseCards: (reason: string) => void = () => undefined;
+
+  turn({ onCardRefused }: SurfaceTurn): TurnSurface {
+    if (onCardRefused) this.refuseCards = onCardRefused;
     return {
       show: (view) => void this.views.push(view),
       finish: async (view) => {

@@ -1,5 +1,5 @@
 import type { ApprovalRequest } from '../agent-event.ts';
-import type { UserId } from '../ids.ts';
+import type { TurnId, UserId } from '../ids.ts';
 import {
   type ActionOutcome,
   type InboundAction,
@@ -129,6 +129,20 @@ export class ThreadApprovals {
     const decided = verb === 'approve' ? approve() : deny(person.name, words.join(' ') || null);
     const outcome = await this.#decisions.decide(found, decided, person, { via: 'command' });
     return outcome.result === 'refused' ? outcome.notice : verb === 'approve' ? 'Approved.' : 'Denied.';
+  }
+
+  /** Slack takes no form of a card: what nobody can see is denied, and the thread told where it still can be. */
+  async notShown(turn: TurnId, reason: string): Promise<void> {
+    const { state, surface, mailbox, log } = this.#parts;
+    const open = (state.record?.approvals ?? []).filter((each) => each.turn === turn && each.state.state === 'open');
+    if (open.length === 0) return;
+    log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
+    for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
+    mailbox.away(
+      surface.say(state.address, 'What the agent asked could not be shown here, so it was denied.'),
+      () => undefined,
+      (error) => log.warn({ err: error }, 'a notice could not be posted'),
+    );
   }
 
   /** The thread closes. */

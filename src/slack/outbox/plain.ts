@@ -11,7 +11,8 @@ const PIECE_MAX = 3_800;
 export function plainPosts(post: SlackPost): SlackPost[] {
   const texts = post.blocks.flatMap((block) => textsOf(block));
   // Rendered text is harmless where it was meant to stand; as plain text not even a token of ours may come alive.
-  return pieces(post.part, post.kind, post.live, withoutTokens(texts.join('\n\n') || post.text));
+  const typed = post.typed === undefined ? [] : [post.typed];
+  return pieces(post.part, post.kind, post.live, withoutTokens([...texts, ...typed].join('\n\n') || post.text));
 }
 
 /** The last resort when a view can not be rendered at all. The agent's text is made harmless here. */

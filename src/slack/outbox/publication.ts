@@ -45,6 +45,8 @@ export interface PublicationOptions {
   hold: number;
   /** ms of failing until final content is given up. */
   giveUpAfterMs: number;
+  /** A card could not be shown, in whatever form. */
+  cardRefused?(reason: string): void;
   /** What `done` becomes when closed before its time; `null` leaves it open: the next start goes on with it. */
   whenClosed: Delivery | null;
 }
@@ -263,11 +265,12 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       if (failure === 'unknown' && call.kind === 'update') ledger.doubt(call.record);
       if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();
       tryLater(error);
-    } else if (refusal === 'gone') undeliverable(content, word);
+    } else if (refusal === 'gone') undeliverable(content, word, content.cards !== '');
     else if (call.kind === 'delete') await ledger.forget(call.record);
     else if (call.kind === 'update' && refusal === 'lost') await lost(call.record, content, word);
-    else if (rendered === null || !forms.simplify(call.post)) undeliverable(content, word);
-    else rendered = { ...rendered, posts: forms.apply(rendered.raw) };
+    else if (rendered === null || !forms.simplify(call.post)) {
+      undeliverable(content, word, call.kind === 'post' && call.post.kind === 'card');
+    } else rendered = { ...rendered, posts: forms.apply(rendered.raw) };
   }
 
   /** A file that can not be uploaded is rendered as posts instead. */
@@ -305,7 +308,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   /** Final content that came while live content was refused is tried once itself: things may have changed. */
-  function undeliverable(content: Content, reason: string): void {
+  function undeliverable(content: Content, reason: string, card: boolean): void {
+    if (card) options.cardRefused?.(reason);
     if (content.final) end({ delivered: false, reason });
     else liveAt = clock.now() + GONE_MS;
   }

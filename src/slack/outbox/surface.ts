@@ -67,7 +67,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
   }
 
   return {
-    turn({ turn, address, posts, resumed = false, onPosts }): TurnSurface {
+    turn({ turn, address, posts, resumed = false, onPosts, onCardRefused }): TurnSurface {
       const render = renderer();
       let status: StatusLine | null = null;
       let settled: Promise<Delivery> | null = null;
@@ -77,6 +77,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         posts,
         resumed,
         save: onPosts,
+        ...(onCardRefused && { cardRefused: onCardRefused }),
         posted: (found) => status?.posted(found),
         hold: clock.now() + SIGN_OF_LIFE_MS,
         giveUpAfterMs: GIVE_UP_TURN_MS,

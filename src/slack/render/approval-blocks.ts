@@ -1,5 +1,7 @@
 import type { Button, KnownBlock } from '@slack/types';
+import { shortId } from '../../bridge/approvals/short-id.ts';
 import { countsOf, type ShownRequest } from '../../bridge/approvals/shown.ts';
+import type { Token } from '../../bridge/ids.ts';
 import type { ApprovalCard } from '../../bridge/turn-view.ts';
 import { ACTION_IDS } from '../action-ids.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, preformatted, richText, section } from './blocks.ts';
@@ -13,6 +15,8 @@ export interface RenderedCard {
   words: string;
   /** Our own tokens that name those whose click is needed; empty once nobody's is. */
   mentions: string;
+  /** What can be typed where there are no buttons, while it waits for a decision. */
+  typed?: string;
 }
 
 const DOES: Readonly<Record<string, string>> = {
@@ -44,7 +48,8 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   const blocks: KnownBlock[] = [head, ...inputBlocks(card, shown)];
   if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Denied if nobody decides by ${deadline(card.expiresAt)}`)));
   blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
-  return { blocks, words: `Approval needed: ${about}`, mentions: asks };
+  const typed = typedWords(card.token, shown.clipped ? ['deny'] : ['approve', 'deny']);
+  return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
 }
 
 /** After a restart only Letta knows all of it: until it has told, there is nothing to be judged, and nothing to click. */
@@ -54,6 +59,12 @@ function unknownInput(card: ApprovalCard): KnownBlock[] {
     richText(preformatted(title)),
     context(plain('⏳ Waiting for Letta to tell all of it; then it can be decided.')),
   ];
+}
+
+/** What can be written where there are no buttons. */
+function typedWords(token: Token, verbs: readonly ('approve' | 'deny')[]): string {
+  const ways = verbs.map((verb) => (verb === 'approve' ? `!approve ${shortId(token)}` : `!deny ${shortId(token)} why`));
+  return `To decide, write here: ${ways.join(' or ')}`;
 }
 
 /** Everybody whose click is needed, by tokens of ours: people and user groups. */

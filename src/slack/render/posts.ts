@@ -54,9 +54,17 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
 }
 
 function cardPost(item: Extract<ViewItem, { kind: 'card' }>, index: number): SlackPost {
-  const { blocks, words, mentions } = item.card.kind === 'approval' ? approvalCard(item.card) : questionCard(item.card);
+  const { blocks, words, mentions, typed } =
+    item.card.kind === 'approval' ? approvalCard(item.card) : questionCard(item.card);
   // A notification reads `text`: who is needed, for what (PLATFORM.md 2.3).
-  return { part: `${index}.0`, kind: 'card', blocks, text: `${mentions} ${summary(words)}`.trim(), live: false };
+  return {
+    part: `${index}.0`,
+    kind: 'card',
+    blocks,
+    ...(typed !== undefined && { typed }),
+    text: `${mentions} ${summary(words)}`.trim(),
+    live: false,
+  };
 }
 
 /** The message that says what the agent is doing, or how it ended, below the text where there is some. */

@@ -257,6 +257,40 @@ describe('a request that waits', () => {
   });
 });
 
+describe('a request whose card Slack takes in no form', () => {
+  it('is denied, and the agent and the thread are told: nothing hangs in silence', async () => {
+    const middle = await atWork();
+    await ask(middle, bash('touch x'));
+    middle.surface.refuseCards('is_archived');
+    middle.surface.refuseCards('is_archived');
+    await middle.clock.settle();
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: expect.stringContaining('could not be shown') }]);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([expect.stringContaining('could not be shown here')]);
+    expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'not_shown' });
+    expect(middle.audit.entries).toMatchObject([{ outcome: 'not_shown' }]);
+  });
+});
+
+describe('a request that died with the connection', () => {
+  it('is closed honestly, and its requester can let the agent ask again', async () => {
+    const middle = await atWork();
+    await ask(middle, bash('touch x'));
+    const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? null;
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId, text: 'do it' }];
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.advance(MINUTE);
+    expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'link_lost' });
+    const offer = middle.surface.offers.at(-1);
+    expect(offer?.view.buttons).toEqual(['ask_again']);
+    const token = offer?.view.token;
+    expect(await click(middle, 'ask_again', { token, user: BOB })).toEqual(refused('not_allowed'));
+    expect(await click(middle, 'ask_again', { token })).toEqual({ result: 'decided' });
+    await middle.clock.advance(MINUTE);
+    expect(middle.connection.submitted.at(-1)?.content).toContain('ask again');
+  });
+});
+
 describe('what somebody writes while a request waits for them', () => {
   it('never approves: "yes" points to the card and starts nothing', async () => {
     const middle = await atWork();

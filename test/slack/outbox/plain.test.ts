@@ -38,3 +38,10 @@ test('plain posts can not ping, and leave buttons out', () => {
   );
   expect(posts.map((one) => one.text)).toEqual(['&lt;@U1&gt; must decide\n\nworking']);
 });
+
+test('a card without buttons says what to write instead', () => {
+  const card: SlackPost = { ...post([{ type: 'section', text: { type: 'plain_text', text: 'rm x' } }]), kind: 'card' };
+  expect(plainPosts({ ...card, typed: 'write !approve abc' }).map(({ text }) => text)).toEqual([
+    'rm x\n\nwrite !approve abc',
+  ]);
+});

@@ -177,6 +177,7 @@ export function createStage(options: StageOptions = {}) {
         await stage.storing();
         made.stored = next;
       },
+      onCardRefused: (reason) => void stage.cardsRefused.push(reason),
     });
     const view = (parts: Partial<ViewParts>, ending: Ending | null): TurnView => ({
       turn: id as TurnId,
@@ -205,6 +206,8 @@ export function createStage(options: StageOptions = {}) {
     clock,
     slack,
     turn,
+    /** Why cards could be shown in no form. */
+    cardsRefused: [] as string[],
     /** How long it takes to store the ledger; may reject. */
     storing: async () => {},
     get surface() {

@@ -406,6 +406,30 @@ describe('a turn', () => {
   });
 });
 
+describe('a card', () => {
+  test.each(['invalid_blocks', 'is_archived'])(
+    'that Slack takes in no form (%s) is reported, at once',
+    async (error) => {
+      const stage = createStage();
+      const turn = stage.turn();
+      turn.show({ items: [text('a')] });
+      await stage.clock.advance(5_000);
+      stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
+      turn.show({ items: [text('a'), card('c1')] });
+      await stage.clock.advance(5_000);
+      expect(stage.cardsRefused[0]).toBe(error);
+    },
+  );
+
+  test('that Slack takes is not', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(20_000);
+    expect(stage.cardsRefused).toEqual([]);
+  });
+});
+
 describe('a final text', () => {
   test.each([
     'channel_not_found',

@@ -409,6 +409,14 @@ describe('an approval card', () => {
     expect(buttons(card)).toEqual([]);
   });
 
+  it('says what to type where it can have no buttons; what can not be read can only be denied', () => {
+    const [card] = renderPosts(view([approval()], live()));
+    expect(card?.typed).toBe('To decide, write here: !approve cardTOKE or !deny cardTOKE why');
+    const long = shown({ command: 'x'.repeat(10_000) });
+    const [clipped] = renderPosts(view([approval({ shown: long })], live()));
+    expect(clipped?.typed).toBe('To decide, write here: !deny cardTOKE why');
+  });
+
   it('becomes one line once decided', () => {
     const state: ApprovalState = {
       state: 'decided',
