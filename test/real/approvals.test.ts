@@ -1,0 +1,205 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { type RealLetta, startRealLetta } from '../support/letta/real-letta.ts';
+
+let letta: RealLetta;
+let sandbox: Sandbox;
+const lines: string[] = [];
+
+beforeAll(async () => {
+  letta = await startRealLetta('app-server');
+  const env = { ...letta.env, ADMINS: 'U02BOB' };
+  sandbox = await startSandbox({
+    port: 0,
+    limits: 'off',
+    letta: 'app-server',
+    env,
+    log: (line) => void lines.push(line),
+  });
+});
+
+afterAll(async () => {
+  await sandbox?.close();
+  await letta?.close();
+});
+
+class Thread {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  static async begin(text: string): Promise<Thread> {
+    const said = await sandbox.slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: `@agent ${text}` });
+    return new Thread(said.ts);
+  }
+
+  get shown(): string {
+    return transcript(sandbox.slack, 'C01GEN', { thread: this.root, user: 'U01ALICE', bot: true });
+  }
+
+  async say(text: string): Promise<void> {
+    await sandbox.slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text, thread_ts: this.root });
+  }
+
+  async seen(text: string | RegExp, count = 1): Promise<void> {
+    const pattern = typeof text === 'string' ? new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'g') : text;
+    const end = Date.now() + 60_000;
+    while ((this.shown.match(new RegExp(pattern, 'g')) ?? []).length < count) {
+      if (Date.now() > end) throw new Error(`never saw ${text}:\n${this.shown}\n${lines.slice(-30).join('')}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Clicks the newest button of that label. */
+  async click(label: string, user = 'U01ALICE'): Promise<void> {
+    await this.seen(`[${label}]`);
+    const messages = sandbox.slack.control.messages('C01GEN', { thread_ts: this.root, user });
+    const message = messages.findLast(({ blocks }) =>
+      JSON.stringify(blocks).includes(`"text":${JSON.stringify(label)}`),
+    );
+    await sandbox.slack.control.interact({ channel: 'C01GEN', messageTs: message?.ts ?? '', user, action: label });
+  }
+
+  async submit(values: Record<string, string | string[]> = {}, user = 'U01ALICE'): Promise<void> {
+    await expect.poll(() => sandbox.slack.control.views(user).modals.length, { timeout: 20_000 }).toBeGreaterThan(0);
+    expect(await sandbox.slack.control.viewSubmit({ user, values })).toMatchObject({ closed: true });
+  }
+}
+
+const inProject = (name: string) => join(letta.project, name);
+
+describe('approvals on the real Letta', () => {
+  it('allow runs what was asked', async () => {
+    const thread = await Thread.begin('run bash touch allowed.txt && echo ran it');
+    await thread.click('Approve');
+    await thread.seen('Done: ran it');
+    expect(existsSync(inProject('allowed.txt'))).toBe(true);
+  });
+
+  it('a denial with a reason is what the model reads, and nothing runs', async () => {
+    const thread = await Thread.begin('run bash touch denied.txt');
+    await thread.click('Deny with reason');
+    await thread.submit({ 'Why should Bash not run?': 'use the tmp folder' });
+    await thread.seen(/Done: .*use the tmp folder/);
+    expect(existsSync(inProject('denied.txt'))).toBe(false);
+  });
+
+  it('an edited command runs instead of the one that was asked', async () => {
+    const thread = await Thread.begin('run bash touch before.txt && echo before');
+    await thread.click('Edit command');
+    await thread.submit({ 'What shall run instead': 'touch after.txt && echo after' });
+    await thread.seen('Done: after');
+    await thread.seen('Approved with changes');
+    expect([existsSync(inProject('before.txt')), existsSync(inProject('after.txt'))]).toEqual([false, true]);
+  });
+
+  it('exactly the same command is not asked again in the turn, another one is', async () => {
+    const thread = await Thread.begin(
+      'run bash mkdir -p twice THEN run bash mkdir -p twice THEN run bash mkdir -p thrice',
+    );
+    await thread.click('This exact command, this turn');
+    await thread.seen('Approved by what was allowed before');
+    await thread.seen('mkdir -p thrice');
+    await thread.click('Deny');
+    await thread.seen('Done:');
+  });
+
+  it('an admin’s saved rule holds in another thread: the second identical command is not asked', async () => {
+    const thread = await Thread.begin('run bash mkdir -p saved-rule');
+    await thread.click('Save a rule… (admins)', 'U02BOB');
+    await thread.submit({}, 'U02BOB');
+    await thread.seen('Done:');
+    expect(readFileSync(inProject('.letta/settings.json'), 'utf8')).toContain('mkdir -p saved-rule');
+    const other = await Thread.begin('run bash mkdir -p saved-rule');
+    await other.seen('Done:');
+    expect(other.shown).not.toContain('Approval needed');
+  });
+
+  it('Write and Edit show the lines that change, with their counts', async () => {
+    const thread = await Thread.begin('write file poem.txt := roses are red\\nviolets are blue');
+    await thread.seen('+2 −0 · poem.txt');
+    await thread.click('Approve');
+    await thread.seen('Done:');
+    await thread.say('edit file poem.txt := violets => tulips');
+    await thread.seen(/\+1 −1 · poem\.txt/);
+    await thread.seen('-violets are blue');
+    await thread.seen('+tulips are blue');
+    await thread.click('Approve');
+    await thread.seen('Done:', 2);
+    expect(readFileSync(inProject('poem.txt'), 'utf8')).toContain('tulips are blue');
+  });
+
+  it('parallel calls are asked one after another, read in order, and are one line each at the end', async () => {
+    const thread = await Thread.begin('both touch p1.txt && echo one ;; touch p2.txt && echo two');
+    await thread.seen('touch p1.txt');
+    await thread.click('Approve');
+    await thread.seen('touch p2.txt');
+    await thread.click('Approve');
+    await thread.seen('Done:');
+    expect(thread.shown.match(/Approved by/g)).toHaveLength(2);
+    expect(thread.shown.indexOf('touch p1.txt')).toBeLessThan(thread.shown.indexOf('touch p2.txt'));
+    expect(thread.shown).not.toContain('[Approve]');
+  });
+
+  it('a question with several answers, and a second one beside it, is answered whole', async () => {
+    const option = (label: string) => ({ label, description: `pick ${label}` });
+    const questions = [
+      { question: 'Which colors?', header: 'Colors', multiSelect: true, options: ['Red', 'Green', 'Blue'].map(option) },
+      { question: 'Which size?', header: 'Size', multiSelect: false, options: ['Small', 'Large'].map(option) },
+    ];
+    const thread = await Thread.begin(`call AskUserQuestion ${JSON.stringify({ questions })}`);
+    await thread.click('Answer…');
+    await thread.submit({ 'Which colors?': ['0', '2'], 'Which size?': '1' });
+    await thread.seen(/Done: .*Which colors\?.*Red, Blue.*Which size\?.*Large/);
+  });
+
+  it('a plain reply answers a question', async () => {
+    const thread = await Thread.begin('ask Which color? | Red | Blue');
+    await thread.seen('Which color?');
+    await thread.say('turquoise');
+    await thread.seen(/Done: .*turquoise/);
+  });
+
+  it('a stop ends a turn that asks, and nothing runs', async () => {
+    const thread = await Thread.begin('run bash touch stopped.txt');
+    await thread.click('Stop the turn');
+    await thread.seen('Stopped by');
+    expect(thread.shown).not.toContain('[Approve]');
+    expect(existsSync(inProject('stopped.txt'))).toBe(false);
+  });
+
+  it('guarded: reads inside of the working directory pass, those outside and the environment are asked', async () => {
+    writeFileSync(inProject('notes.txt'), 'inside the project\n');
+    const inside = await Thread.begin(`read file ${inProject('notes.txt')} THEN run bash cat notes.txt`);
+    await inside.seen(/Done: .*inside the project/);
+    expect(inside.shown).not.toContain('Approval needed');
+    for (const directive of [
+      'read file /etc/hostname',
+      'run bash env',
+      'run bash cat /etc/hostname',
+      'run bash ls ..',
+    ]) {
+      const outside = await Thread.begin(directive);
+      await outside.seen('Approval needed');
+      await outside.click('Deny');
+      await outside.seen('Done:');
+    }
+  });
+
+  it('what became of them can be read', async () => {
+    const thread = await Thread.begin('run bash touch audited.txt');
+    await thread.click('Approve');
+    await thread.seen('Done:');
+    await thread.say('!audit 3');
+    const whispers = () =>
+      sandbox.slack.control
+        .messages('C01GEN', { user: 'U01ALICE' })
+        .filter(({ ephemeral }) => ephemeral === 'U01ALICE');
+    await expect.poll(() => whispers().at(-1)?.text ?? '', { timeout: 20_000 }).toContain('touch audited.txt');
+  });
+});
