@@ -89,7 +89,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await write('Message #general', '@agent write file poem.txt := roses are red');
     await openThread('write file');
     await thread.getByText('+roses are red').waitFor();
-    await thread.getByRole('button', { name: /^Approve/ }).click();
+    await thread.getByRole('button', { name: /^Approve:/ }).click();
     await thread.getByText('Done: ').waitFor();
     await thread.getByText('Approved').waitFor();
 
