@@ -48,7 +48,10 @@ describe.skipIf(SKIPPED)('the page with a real agent', () => {
     expect(await thread.getByText('word30').count()).toBe(0);
     await thread.getByText('word30').waitFor();
     await write('Message the thread', 'run bash echo made it > page.txt && cat page.txt');
-    await thread.getByRole('button', { name: /^Approve:/ }).click();
+    await thread
+      .getByRole('button')
+      .filter({ hasText: /^Approve$/ })
+      .click();
     await thread.getByText('Done: made it').waitFor();
   });
 });

@@ -89,12 +89,18 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await write('Message #general', '@agent write file poem.txt := roses are red');
     await openThread('write file');
     await thread.getByText('+roses are red').waitFor();
-    await thread.getByRole('button', { name: /^Approve:/ }).click();
+    await thread
+      .getByRole('button')
+      .filter({ hasText: /^Approve$/ })
+      .click();
     await thread.getByText('Done: ').waitFor();
     await thread.getByText('Approved').waitFor();
 
     await write('Message the thread', 'run bash touch two.txt');
-    await thread.getByRole('button', { name: /^Deny with reason/ }).click();
+    await thread
+      .getByRole('button')
+      .filter({ hasText: /^Deny with reason$/ })
+      .click();
     const modal = tab.getByRole('dialog', { name: 'Deny with reason' });
     await modal.getByRole('button', { name: 'Deny', exact: true }).click();
     await modal.getByRole('alert').getByText('Please complete this required field.').waitFor();
