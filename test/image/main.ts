@@ -39,7 +39,7 @@ function build({ name: stage, instructions }: Stage): void {
     const done = spawnSync('sh', ['-ec', here], {
       cwd: inStage(stage, '.', workdir),
       stdio: 'inherit',
-      env: { PATH, HOME: root },
+      env: { ...process.env, PATH },
     });
     if (done.status !== 0) throw new Error(`${stage}: ${text} ended with ${done.status}`);
   }

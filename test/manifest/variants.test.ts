@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { AGENT, createAppLink, type Manifest, manifestFor, parseManifest } from '../../src/manifest/manifest.ts';
@@ -40,6 +40,15 @@ describe('a manifest variant', () => {
     const events = (manifest: Manifest) => manifest.settings.event_subscriptions.bot_events;
     expect(events(agent)).toEqual([...events(base), ...AGENT.events].sort());
     expect(AGENT.view.agent_description.length).toBeLessThanOrEqual(300);
+  });
+
+  it('as an agent asks for nothing that the code does not use', () => {
+    const code = globSync('src/slack/**/*.ts')
+      .map((path) => readFileSync(path, 'utf8'))
+      .join('\n');
+    for (const event of AGENT.events) expect(code).toContain(`'${event}'`);
+    // Of its methods only this one needs a scope of agents (docs.slack.dev/reference/methods).
+    expect(AGENT.scopes).toEqual(code.includes("'agents.sessions.setStatus'") ? ['assistant:write'] : []);
   });
 
   it.each([
