@@ -18,13 +18,17 @@ export interface AccessFacts {
 export function accessSentence(facts: AccessFacts): string {
   const { policy, agent, machine, user } = facts;
   const who = people(facts);
-  const { permissions } = policy.defaults;
+  const { permissions, autoApprove } = policy.defaults;
+  const rules =
+    autoApprove.length === 0
+      ? ''
+      : `, ${counted(autoApprove.length, 'rule approves', 'rules approve')} without a person`;
   const bound = boundElsewhere(policy);
   const where = machine === null ? 'on the machine that Letta chooses' : `on ${machine}`;
   const as = user === null ? 'as the user who started letta server there' : `as the operating-system user ${user}`;
   return (
     `${who} can, in ${places(facts)}, make ${agent === null ? 'the agent' : `the agent ${agent}`} ` +
-    `${runs(permissions)} ${where}, ${as}; ${asks(permissions, policy.defaults.approvers)}${bound}.`
+    `${runs(permissions)} ${where}, ${as}; ${asks(permissions, policy.defaults.approvers)}${rules}${bound}.`
   );
 }
 

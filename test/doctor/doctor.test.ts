@@ -117,8 +117,8 @@ describe('where all is well', () => {
     const { host } = new URL(letta.url);
     expect(report.access).toBe(
       `Every full member of Sandbox can, in #general, #eng and direct messages, make the agent Sandbox Agent read files ` +
-        `and run tools on ${host}, as the operating-system user ${us}; the person who asked must approve changes of files ` +
-        'and unknown commands (standard).',
+        `and run tools on ${host}, as the operating-system user ${us}; the person who asked must approve everything but ` +
+        'reads inside the working directory (guarded).',
     );
   });
 
@@ -456,7 +456,7 @@ describe('Letta', () => {
 
   it('that may do everything is a remark', async (context) => {
     const { examine } = await ward(context);
-    const report = await examine({ env: { PERMISSIONS: 'unrestricted' } });
+    const report = await examine({ env: { PERMISSIONS: 'unrestricted', ALLOW_UNRESTRICTED: '*' } });
     expect(troublesOf(report)).toContain('unrestricted');
     expect(report.access).toContain('run everything unasked');
     expect(report.access).toContain('nobody is asked');

@@ -40,6 +40,7 @@ describe('the sentence on access', () => {
     ...closedPolicy,
     users: { everyone: false, members: true, ids: ['U1', 'U2'], groups: ['S1'] },
     channels: { everywhere: false, directMessages: true, ids: ['C1', 'C2'] },
+    defaults: { ...closedPolicy.defaults, permissions: 'standard' },
   };
   const facts: AccessFacts = {
     policy,
@@ -70,6 +71,13 @@ describe('the sentence on access', () => {
     expect(sentence).toContain('run everything unasked on the machine that Letta chooses');
     expect(sentence).toContain('as the user who started letta server there; nobody is asked');
     expect(sentence).toMatch(/1 place has an agent, machine or permissions of its own\.$/);
+  });
+
+  it('says how many rules approve without a person', () => {
+    const rules = { ...policy, defaults: { ...policy.defaults, autoApprove: ['Bash(npm test)', 'WebSearch'] } };
+    expect(accessSentence({ ...facts, policy: rules })).toContain(
+      'unknown commands (standard), 2 rules approve without a person.',
+    );
   });
 
   it('says that a closed policy lets nobody in', () => {
