@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'vitest';
+import { startSandbox } from '../../src/sandbox/sandbox.ts';
+import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { until } from '../support/until.ts';
+
+/** The bridge under a policy file, between a small Slack and a scripted Letta. */
+async function start({ onTestFinished }: TestContext, policy: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'policy-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const POLICY = join(folder, 'policy.yml');
+  writeFileSync(POLICY, policy);
+  const env = { POLICY, SLACK_ALLOWED_USERS: '', SLACK_ALLOWED_CHANNELS: '', ADMINS: '' };
+  const sandbox = await startSandbox({
+    port: 0,
+    limits: 'on',
+    letta: 'app-server',
+    pace: 2,
+    env,
+    log: () => undefined,
+  });
+  onTestFinished(() => sandbox.close());
+  const { control } = sandbox.slack;
+  /** What `user` sees of a channel. */
+  const sees = (user: string, channel = 'C02ENG') => transcript(sandbox.slack, channel, { user, bot: true });
+  const told = (user: string, channel: string, words: string) =>
+    until(
+      () => sees(user, channel).includes(words),
+      () => sees(user, channel),
+    );
+  return { control, sees, told };
+}
+
+const GROUP = 'users: [S01ONCALL]\nadmins: [U03CARA]\nchannels: ["*"]\n';
+
+describe.concurrent('a policy file', () => {
+  it('lets in who is in a user group; others are told whom to ask, and only they see it', {
+    timeout: 60_000,
+  }, async (context) => {
+    const { control, sees, told } = await start(
+      context,
+      'users: [S01ONCALL]\nadmins: [U01ALICE]\nchannels: [C02ENG]\n',
+    );
+    await control.message({ channel: 'C02ENG', user: 'U02BOB', text: '@agent slow 1 words' });
+    await told('U02BOB', 'C02ENG', 'word1');
+    await control.message({ channel: 'C02ENG', user: 'U03CARA', text: '@agent slow 2 words' });
+    await told('U03CARA', 'C02ENG', 'You may not use this agent.');
+    context.expect(sees('U03CARA')).toContain('Ask @alice');
+    context.expect(sees('U02BOB')).not.toContain('You may not use this agent.');
+    context.expect(sees('U02BOB')).not.toContain('word2');
+  });
+
+  it('that says everywhere leaves out a channel that others share, for messages and commands alike', {
+    timeout: 60_000,
+  }, async (context) => {
+    const { control, told } = await start(context, GROUP);
+    const shared = 'shared with another organisation';
+    await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent slow 1 words' });
+    await told('U01ALICE', 'C01GEN', shared);
+    const answer = await control.command({ channel: 'C01GEN', user: 'U02BOB', command: '/agent', text: 'status' });
+    context.expect(JSON.stringify(answer)).toContain(shared);
+    await control.message({ channel: 'C02ENG', user: 'U01ALICE', text: '@agent slow 1 words' });
+    await told('U01ALICE', 'C02ENG', 'word1');
+  });
+
+  it('hears a named bot, and others not', { timeout: 60_000 }, async (context) => {
+    const named = await start(context, `${GROUP}bots: { allow: [B0OTHER] }\n`);
+    const say = { channel: 'C02ENG', user: 'U02BOB', text: '<@U0BOT> slow 1 words', subtype: 'bot_message' } as const;
+    await named.control.message(say);
+    await named.told('U01ALICE', 'C02ENG', 'word1');
+    const unnamed = await start(context, GROUP);
+    await unnamed.control.message(say);
+    await unnamed.control.message({ channel: 'C02ENG', user: 'U02BOB', text: '@agent slow 3 words' });
+    await unnamed.told('U01ALICE', 'C02ENG', 'word3');
+    context.expect(unnamed.sees('U01ALICE').split('word1')).toHaveLength(2);
+  });
+});
