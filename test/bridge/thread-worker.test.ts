@@ -348,6 +348,24 @@ describe('an approval', () => {
     ]);
   });
 
+  it('that Letta did not hear for long is open again: an Approve from the evening does not run in the morning', async () => {
+    const middle = await running({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000 });
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    await middle.clock.settle();
+    await click(middle, 'approve');
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.onAnswer = () => Promise.resolve('accepted');
+    await middle.clock.advance(12 * 3_600_000);
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(1);
+    expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
+    await click(middle, 'approve');
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(2);
+  });
+
   it('of a question is answered by an option with the whole input, never by a bare allow', async () => {
     const middle = await running();
     middle.connection.emit({ type: 'approval-asked', request: question });

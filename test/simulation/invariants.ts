@@ -87,7 +87,9 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
   }
   const cards = new Map<string, string>();
   for (const message of slack.messages) {
-    const text = message.onlyFor === null && message.user === BOT ? visibleText(message) : '';
+    // A line that only reminds of a card has no turn.
+    const isOfTurn = message.onlyFor === null && message.metadata?.turn.startsWith('turn-') === true;
+    const text = isOfTurn ? visibleText(message) : '';
     const about = /perm\d+z/.exec(text)?.[0];
     // One that was closed with its turn may be asked again by the next.
     if (!about || text.includes('◽')) continue;

@@ -25,6 +25,8 @@ export interface AskingParts {
   audit: ThreadAudit;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
+  /** ms after which a decision that Letta has not heard is not said any more: people decide anew; left out: never. */
+  staleAfterMs?: number | undefined;
   onChange(): void;
 }
 
@@ -82,13 +84,16 @@ export class ApprovalRequests {
 
   /** Known here: open on the same card, or decided without Letta having heard of it. */
   async #again(known: ApprovalRecord, { requestId }: ApprovalRequest): Promise<void> {
-    const { state, decisions, onChange } = this.#parts;
+    const { state, decisions, clock, log, staleAfterMs, onChange } = this.#parts;
     if (known.state.state === 'open') return onChange();
     if (known.state.state === 'decided') {
-      const { decision, by, words } = known.state;
+      const { decision, by, words, at } = known.state;
+      // An Approve from the evening must not run in the morning.
+      const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
+      if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be said to Letta');
       const remade = decision === 'approved' ? approve() : decision === 'denied' ? deny(by, words) : null;
       const send = decisions.underWay(requestId) ?? remade?.send;
-      if (send) return decisions.tell(known, send);
+      if (send && !stale) return decisions.tell(known, send);
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
       return decisions.tell(known, denialOf(known.state.why));
     }

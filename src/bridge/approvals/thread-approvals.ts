@@ -47,6 +47,8 @@ export interface ApprovalParts {
   log: Log;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
+  /** ms after which a decision that Letta has not heard is not said any more; left out: never. */
+  staleAfterMs?: number | undefined;
   /** A turn may have begun or ended meanwhile, and the thread may rest. */
   advance(): Promise<void>;
 }
