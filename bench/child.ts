@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /**
  * Runs a module of this folder in a process of its own: `input` goes to its standard input as JSON, its answer is the
- * JSON on its standard output.
+ * JSON on the last line of its standard output; what a library may print before is not ours.
  * @param flags of Node
  */
 export async function inChild<Answer>(module: string, input: unknown, flags: readonly string[] = []): Promise<Answer> {
@@ -18,7 +18,7 @@ export async function inChild<Answer>(module: string, input: unknown, flags: rea
     child.once('close', resolve);
   });
   if (code !== 0) throw new Error(`${module} ended with ${code}`);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as Answer;
+  return JSON.parse(Buffer.concat(chunks).toString('utf8').split('\n').at(-1) ?? '') as Answer;
 }
 
 /** Answers a parent that called {@link inChild}, then exits. */
@@ -26,7 +26,7 @@ export async function answerParent<Input>(work: (input: Input) => Promise<unknow
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   const answer = await work(JSON.parse(Buffer.concat(chunks).toString('utf8')) as Input);
-  process.stdout.write(JSON.stringify(answer), () => process.exit(0));
+  process.stdout.write(`\n${JSON.stringify(answer)}`, () => process.exit(0));
 }
 
 /** Worlds that mostly wait share the cores. */
