@@ -32,6 +32,8 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
   const clock = createJumpingClock();
   const reader = await startBridgeReader(producer, join(folder, 'bridge.db'), clock);
   const write = async (upTo: number, count: number) => {
+    // A jump looks like a long silence to the receiver, which then connects anew.
+    await producer.until(({ listening }) => listening > 0);
     await producer.mention(upTo);
     await producer.until(({ writing }) => writing === count);
     await sleep(ms);

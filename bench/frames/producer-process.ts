@@ -21,8 +21,10 @@ export interface ProducerState {
   acked: number;
   /** Turns that run. */
   writing: number;
-  /** Sockets. */
+  /** Sockets to the device. */
   open: number;
+  /** Sockets that Slack's events go to. */
+  listening: number;
 }
 
 const PATIENCE_MS = 120_000;

@@ -154,7 +154,12 @@ const DEEDS: Readonly<Record<string, (count: number) => unknown>> = {
   '/end': () => {
     for (const client of clients) if (client.runId !== null) end(client);
   },
-  '/state': () => ({ acked, writing: clients.filter(({ runId }) => runId !== null).length, open: clients.length }),
+  '/state': () => ({
+    acked,
+    writing: clients.filter(({ runId }) => runId !== null).length,
+    open: clients.length,
+    listening: slack.control.state().connections.length,
+  }),
 };
 
 const server = createServer((request, response) => {

@@ -24,6 +24,8 @@ export async function startBridgeReader(producer: Producer, database: string, cl
     LETTA_BASE_URL: `http://127.0.0.1:${producer.port}`,
     LETTA_AGENT_ID: 'agent-1',
     PERMISSIONS: 'standard',
+    // The memory benchmark's clock runs ahead of Slack's.
+    STALE_AFTER: '7d',
     STORE: `sqlite://${database}`,
   });
   const log = createLog({ level: 'error', pretty: false, secrets: [], to: process.stderr });

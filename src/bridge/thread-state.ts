@@ -40,8 +40,9 @@ export class ThreadState {
   }
 
   get address(): ThreadAddress {
+    if (this.record) return this.record.address;
     const { team, channel, root } = parseThreadKey(this.key);
-    return this.record?.address ?? { team, channel, threadTs: root === ROLLING ? null : root };
+    return { team, channel, threadTs: root === ROLLING ? null : root };
   }
 
   get direct(): boolean {

@@ -74,8 +74,8 @@ export interface Publication {
   close(): Promise<void>;
 }
 
-/** Live edits of one message, from the answer to the one before: about one a second and channel is what Slack takes (PLATFORM.md 1.4). */
-const EDIT_GAP_MS = 1_000;
+/** Live edits of one message, measured from the answer to the one before. */
+const EDIT_GAP_MS = 1_500;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
 /** Live content for a channel that refuses everything is tried again this late: the bot may have been invited back. */

@@ -127,12 +127,12 @@ test('whatever happens, every thread shows its final view once and in order, wit
 
 type Calls = ReturnType<typeof createStage>['slack']['calls'];
 
-/** Live edits of one message keep 1 s from any edit before, except the first text in a bare sign of life. */
+/** Live edits of one message keep 1.5 s from any edit before, except the first text in a bare sign of life. */
 function expectSpacing(updates: Calls) {
   const last = new Map<unknown, number>();
   for (const call of updates) {
     const before = last.get(call.args.ts);
-    if (before !== undefined && call.client === 'live') expect(call.at - before).toBeGreaterThanOrEqual(1_000);
+    if (before !== undefined && call.client === 'live') expect(call.at - before).toBeGreaterThanOrEqual(1_500);
     last.set(call.args.ts, call.at);
   }
 }
