@@ -92,7 +92,7 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
     const text = isOfTurn ? visibleText(message) : '';
     const about = /perm\d+z/.exec(text)?.[0];
     // One that was closed with its turn may be asked again by the next.
-    if (!about || text.includes('◽')) continue;
+    if (!about || text.includes('◽') || text.includes('waits for a decision above')) continue;
     const before = cards.get(about);
     if (before) story.violation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
     cards.set(about, message.ts);
@@ -262,6 +262,12 @@ function judgeApprovals({ people, letta, story, staleAfterMs }: World): void {
       (click) => isAbout(click) && click.behavior === behavior && click.asks.includes(click.user),
     );
     const given = backing.filter((click) => COUNTED.has(click.result));
+    // A reply answers a question; a message can be made the reason for a no.
+    const replied = people.written.some(
+      ({ name, outcomes }) => outcomes.includes('answered') && behavior.includes(name),
+    );
+    const turnedDown = people.clicks.some(({ action, result }) => action === 'deny_with_this' && COUNTED.has(result));
+    if (replied || (behavior === 'deny' && turnedDown)) continue;
     if (given.length === 0) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
     const age = at - Math.max(...given.map((click) => click.at));
     if (given.length > 0 && age > staleAfterMs + CLICK_MS)
