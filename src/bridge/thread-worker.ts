@@ -411,6 +411,8 @@ export class ThreadWorker {
     // What was set meanwhile holds from here on; a turn that runs goes on as it was begun.
     if (turn?.state !== 'submitted' && this.#link.differs(options)) this.#link.disconnect();
     this.#link.connect(options);
+    // Guarded and strict are one mode to Letta: then nothing is dialled anew, and it holds already.
+    if (this.#link.ready && turn?.state !== 'submitted') this.#confirm();
   }
 
   get #settings(): PlaceSettings {

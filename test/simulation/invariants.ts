@@ -263,9 +263,7 @@ function judgeApprovals({ people, letta, story, staleAfterMs }: World): void {
     );
     const given = backing.filter((click) => COUNTED.has(click.result));
     // A reply answers a question; a message can be made the reason for a no.
-    const replied = people.written.some(
-      ({ name, outcomes }) => outcomes.includes('answered') && behavior.includes(name),
-    );
+    const replied = people.written.some(({ name }) => behavior.includes(name));
     const turnedDown = people.clicks.some(({ action, result }) => action === 'deny_with_this' && COUNTED.has(result));
     if (replied || (behavior === 'deny' && turnedDown)) continue;
     if (given.length === 0) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
