@@ -12,18 +12,20 @@ export function openFiles(folder: string, around: Readonly<Record<string, string
     env: () => ({ ...parseEnv(text()), ...around }),
     setEnv(settings) {
       const next = withSettings(text(), settings);
-      replace(env, next);
+      // Tokens stand in it.
+      replace(env, next, 0o600);
     },
     hasPolicy: () => existsSync(policy),
-    writePolicy: (next) => replace(policy, next),
+    // No secret, and in a container another user reads it.
+    writePolicy: (next) => replace(policy, next, 0o644),
   };
 }
 
-/** Never half a file, and never for a moment readable by others: tokens stand in it. */
-function replace(path: string, text: string): void {
+/** Never half a file, and never for a moment readable by more than `mode` says. */
+function replace(path: string, text: string, mode: number): void {
   const next = `${path}.new`;
-  writeFileSync(next, text, { mode: 0o600 });
+  writeFileSync(next, text, { mode });
   // The mode above only counts for a file that was not there.
-  chmodSync(next, 0o600);
+  chmodSync(next, mode);
   renameSync(next, path);
 }

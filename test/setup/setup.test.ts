@@ -115,6 +115,7 @@ describe('setup', () => {
       users: { members: true, ids: [], groups: ['S01ONCALL'] },
       channels: { everywhere: false, directMessages: true, ids: ['C01GEN', 'C03OUT'] },
     });
+    expect(statSync(join(folder, 'policy.yml')).mode & 0o777).toBe(0o644);
     expect(read('policy.yml')).toContain('C01GEN: # #general');
   });
 
