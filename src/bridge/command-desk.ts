@@ -98,23 +98,23 @@ export class CommandDesk {
         break;
     }
     if (thread === null) return 'Write it in the thread that you mean.';
-    const worker = workers.get(thread);
+    const { desk } = workers.get(thread);
     switch (name) {
       case 'status':
-        return [...(killSwitch.notice ? [killSwitch.notice] : []), await worker.status()].join('\n');
+        return [...(killSwitch.notice ? [killSwitch.notice] : []), await desk.status()].join('\n');
       case 'approve':
       case 'deny':
-        return worker.decideByCommand(name, order.args, person);
+        return desk.decideByCommand(name, order.args, person);
       case 'stop':
-        return worker.stop(person.id);
+        return desk.stop(person.id);
       case 'queue':
-        return worker.queue();
+        return desk.queue();
       case 'new':
-        return worker.startOver();
+        return desk.startOver();
       case 'mute':
-        return worker.mute(true);
+        return desk.mute(true);
       case 'unmute':
-        return worker.mute(false);
+        return desk.mute(false);
       default:
         return name satisfies never;
     }
@@ -149,12 +149,12 @@ export class CommandDesk {
     const { channel } = place;
     if (order.kind === 'wrong') return order.notice;
     if (order.kind === 'show') {
-      const running = thread === null ? [] : [await workers.get(thread).status()];
+      const running = thread === null ? [] : [await workers.get(thread).desk.status()];
       return [bindingText(settingsOf(this.#parts.policies.current(), channel)), ...running].join('\n');
     }
     await bindings.set(channel, order.change);
     const text = bindingText(settingsOf(this.#parts.policies.current(), channel));
-    return thread === null ? text : `${text}\n${await workers.get(thread).settingsChanged(person.id)}`;
+    return thread === null ? text : `${text}\n${await workers.get(thread).desk.settingsChanged(person.id)}`;
   }
 
   async #pause(by: UserId): Promise<string> {

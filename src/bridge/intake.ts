@@ -215,7 +215,7 @@ export class BridgeIntake implements Intake {
   ): Promise<Typed> {
     const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
     if (!asks || message.bot || relevance !== 'speak') return 'nothing';
-    const typed = await this.#parts.workers.get(key).typed(message, person);
+    const typed = await this.#parts.workers.get(key).desk.typed(message, person);
     if (typed === 'points') {
       const text = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
       this.#say(addressOf(message), `<@${message.user}> ${text}`);
@@ -225,7 +225,7 @@ export class BridgeIntake implements Intake {
 
   async #askAbout(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {
     try {
-      await this.#parts.workers.get(key).askAbout(message, person);
+      await this.#parts.workers.get(key).desk.askAbout(message, person);
     } catch (error) {
       // It is queued, which is what happens when nobody says anything.
       this.#parts.log.warn({ message: message.key, err: error }, 'nobody could be asked about a message');
@@ -399,7 +399,7 @@ export class BridgeIntake implements Intake {
 
   async action(action: InboundAction): Promise<ActionOutcome> {
     const done = this.#withThread(action.token, action.actor.user, (key, person) => {
-      return this.#parts.workers.get(key).act(action, person);
+      return this.#parts.workers.get(key).desk.act(action, person);
     });
     return this.#notes.of('click', { action: action.name, user: action.actor.user }, done, decided);
   }
@@ -423,7 +423,7 @@ export class BridgeIntake implements Intake {
       return 'refused';
     }
     if ((await threads.load(key))?.turn) {
-      await workers.get(key).stop(user);
+      await workers.get(key).desk.stop(user);
       return 'decided';
     }
     surface.atRest?.(address).catch((error: unknown) => log.warn({ err: error }, 'a session could not be ended'));
@@ -432,7 +432,7 @@ export class BridgeIntake implements Intake {
 
   async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
     const done = this.#withThread(submission.token, submission.actor.user, (key, person) => {
-      return this.#parts.workers.get(key).submission(submission, person);
+      return this.#parts.workers.get(key).desk.submission(submission, person);
     });
     return this.#notes.of('modal', { modal: submission.name, user: submission.actor.user }, done, decided);
   }

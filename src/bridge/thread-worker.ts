@@ -1,24 +1,14 @@
 import { asBridgeError } from '../errors.ts';
-import { can, type Place } from './access.ts';
-import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
+import type { Place } from './access.ts';
 import { ThreadApprovals } from './approvals/thread-approvals.ts';
-import type { Typed } from './approvals/typing.ts';
-import { HeldEvents } from './held-events.ts';
 import type { HomeThread } from './home-view.ts';
 import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
-import {
-  type ActionOutcome,
-  type InboundAction,
-  type InboundSubmission,
-  refused,
-  type SubmissionOutcome,
-} from './inbound.ts';
-import { beginAgentTurn, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
+import { beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { Mailbox } from './mailbox.ts';
 import { withNotice } from './notify.ts';
 import { inputId, wentOn } from './offers.ts';
-import { lettaMode, type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
+import type { PolicyBook } from './policy.ts';
 import type {
   AgentGateway,
   Audit,
@@ -26,28 +16,28 @@ import type {
   DetailsStore,
   Log,
   People,
-  Person,
   Random,
   Surface,
   Threads,
   Timer,
   TurnSurface,
 } from './ports.ts';
+import { ThreadDesk } from './thread-desk.ts';
 import { ThreadDetails } from './thread-details.ts';
 import { ThreadLink } from './thread-link.ts';
-import { isOfferAction, type Leftover, ThreadOffers } from './thread-offers.ts';
-import type { ApprovalRecord, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
+import { ThreadListener } from './thread-listener.ts';
+import { type Leftover, ThreadOffers } from './thread-offers.ts';
+import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
+import { ThreadSettings } from './thread-settings.ts';
 import { ThreadState } from './thread-state.ts';
-import { queueText, statusText } from './thread-status.ts';
-import { emptyTurn, foldTurn } from './turn.ts';
+import { emptyTurn } from './turn.ts';
 import { TurnEndings } from './turn-endings.ts';
 import { TurnInput } from './turn-input.ts';
-import { END_OVERDUE_MS, TurnLookup, type Verdict } from './turn-lookup.ts';
-import { afterReconnect } from './turn-recovery.ts';
+import { END_OVERDUE_MS, TurnLookup } from './turn-lookup.ts';
 import { TurnSilence } from './turn-silence.ts';
 import { STOP_OVERDUE_MS, TurnStop } from './turn-stop.ts';
-import { asCode, type Ending } from './turn-view.ts';
+import type { Ending } from './turn-view.ts';
 
 export interface WorkerParts {
   threads: Threads;
@@ -88,8 +78,6 @@ export interface ThreadOverview extends HomeThread {
 const REST_AFTER_MS = 5 * 60_000;
 const NOTIFY_AFTER_MS = 2 * 60_000;
 const SILENCE_MS = 30 * 60_000;
-/** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
-const BACKGROUND_TOLD_MS = 5_000;
 
 /**
  * Owns a thread: takes the next messages, submits them, folds what Letta says, shows it, finishes. Everything that
@@ -111,23 +99,19 @@ export class ThreadWorker {
   readonly #input: TurnInput;
   readonly #details: ThreadDetails;
   readonly #offers: ThreadOffers;
+  readonly #settings: ThreadSettings;
+  readonly #listener: ThreadListener;
+  /** What people ask of the thread. */
+  readonly desk: ThreadDesk;
 
   #surface: TurnSurface | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
   #ending = false;
-  readonly #held = new HeldEvents();
-  #backgroundTold = false;
   /** The process is about to end: what has not begun waits on disk. */
   #draining = false;
-  /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
-  #gap = false;
-  /** The replay that was held against the history already. */
-  #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
   /** What the turn that is ending leaves for people to decide. */
   #leftover: Leftover | null = null;
   #rest: Timer | null = null;
-  /** Who has changed the settings of the channel: the thread is told once Letta has confirmed them. */
-  #toConfirm: UserId | null = null;
 
   /** @param alongside how many other threads are at work in a place, as {@link workplace} names it */
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
@@ -145,7 +129,7 @@ export class ThreadWorker {
       gateway,
       mailbox,
       log,
-      onEvent: (event) => this.#onEvent(event),
+      onEvent: (event) => this.#listener.hear(event),
       onSettled: advance,
     });
     const state = this.#state;
@@ -169,7 +153,7 @@ export class ThreadWorker {
     this.#lookup = new TurnLookup({
       ...turn,
       ending: () => this.#ending,
-      onVerdict: (verdict) => this.#onVerdict(verdict),
+      onVerdict: (verdict) => this.#listener.verdict(verdict),
     });
     this.#endings = new TurnEndings({ ...turn, silence: this.#silence, clock });
     const { botUser, surface } = parts;
@@ -189,6 +173,40 @@ export class ThreadWorker {
     });
     this.#details = new ThreadDetails({ ...parts, state, log });
     this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
+    this.#settings = new ThreadSettings({ ...turn, surface });
+    const people = {
+      approvals: this.#approvals,
+      offers: this.#offers,
+      settings: this.#settings,
+      stopping: this.#stopping,
+    };
+    const ending = () => this.#ending;
+    this.#listener = new ThreadListener({
+      ...turn,
+      ...people,
+      killSwitch: parts.killSwitch,
+      silence: this.#silence,
+      lookup: this.#lookup,
+      endings: this.#endings,
+      input: this.#input,
+      turnIds: () => this.#turnIds(),
+      ending,
+      openTurn: (opened) => this.#openTurn(opened),
+      advance,
+      end: (how, leftover) => this.#end(how, leftover),
+      fail: (line, leftover) => this.#fail(line, leftover),
+      leave: () => this.#leave(),
+      finish: (how) => this.#finish(how),
+    });
+    this.desk = new ThreadDesk({
+      ...turn,
+      ...people,
+      details: this.#details,
+      policies: parts.policies,
+      botUser,
+      ask: (work) => this.#ask(work),
+      ending,
+    });
   }
 
   /** Something changed on disk: a message arrived, or the process has just started. */
@@ -199,93 +217,6 @@ export class ThreadWorker {
       if (this.waiting !== queued) this.#state.dirty = true;
       return this.#advance();
     });
-  }
-
-  /** A click, by somebody who may write here. Resolves when its effect is on disk. */
-  act(action: InboundAction, person: Person): Promise<ActionOutcome> {
-    const { name } = action;
-    return this.#ask(async () => {
-      if (name === 'deny_with_this') return this.#approvals.denyWithMessage(action, person);
-      if (isOfferAction(name)) return this.#offers.act({ ...action, name }, person);
-      if (name === 'details') return this.#details.act(action, person);
-      if (name !== 'stop') return this.#approvals.act({ ...action, name }, person);
-      if (this.#state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
-      const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#state.place);
-      if (!verdict.allowed) return refused('not_allowed', verdict.notice);
-      if (!this.#ending) await this.#stopping.stop(person.id);
-      return { result: 'decided' };
-    });
-  }
-
-  /** What somebody writes while a request waits for them, before it is stored. */
-  typed(item: Pick<InboxItem, 'key' | 'spans'>, person: Person): Promise<Typed> {
-    return this.#ask(() => this.#approvals.typed(item, person));
-  }
-
-  /** The same once it is stored: what do they mean by it? */
-  askAbout(item: Pick<InboxItem, 'key'>, person: Person): Promise<void> {
-    return this.#ask(() => this.#approvals.askAbout(item, person));
-  }
-
-  /** `!approve` and `!deny`. Resolves with a line for the one who asked. */
-  decideByCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
-    return this.#ask(() => this.#approvals.byCommand(verb, args, person));
-  }
-
-  /** A submitted modal. Resolves when its effect is on disk. */
-  submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
-    return this.#ask(() => this.#approvals.submission(submission, person));
-  }
-
-  /** Stops the running turn and drops what waits. Resolves with a line for the one who asked. */
-  stop(by: UserId): Promise<string> {
-    return this.#ask(async () => {
-      if (!this.#state.open) return 'Nothing is running here.';
-      if (!this.#ending) await this.#stopping.stop(by);
-      return 'Stopping.';
-    });
-  }
-
-  /** The next message starts another conversation. Resolves with a line for the one who asked. */
-  startOver(): Promise<string> {
-    return this.#ask(async () => {
-      const { record } = this.#state;
-      if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
-      await this.#state.update((now) => ({ ...now, runtime: null, background: false }));
-      this.#link.disconnect();
-      return 'The next message here starts another conversation.';
-    });
-  }
-
-  /** The channel's settings have changed. Resolves with a line for the one who changed them. */
-  settingsChanged(by: UserId): Promise<string> {
-    return this.#ask(async () => {
-      if (!this.#state.record?.runtime) return 'The conversation here begins with that.';
-      this.#toConfirm = by;
-      return this.#state.open
-        ? 'It holds here once the running turn has ended.'
-        : 'The thread says so once Letta has confirmed it.';
-    });
-  }
-
-  /** In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked. */
-  mute(muted: boolean): Promise<string> {
-    return this.#ask(async () => {
-      if (!this.#state.record) return 'No conversation here yet.';
-      if (this.#state.direct) return 'In direct messages everything is for the agent.';
-      await this.#state.update((now) => ({ ...now, muted }));
-      return muted ? 'Muted: here the agent answers only those who mention it.' : 'Plain replies count again.';
-    });
-  }
-
-  /** What waits for its turn. Markdown for people. */
-  queue(): Promise<string> {
-    return this.#ask(async () => queueText(this.#state.record?.inbox ?? [], this.#parts.botUser));
-  }
-
-  /** Markdown for people. */
-  status(): Promise<string> {
-    return this.#ask(async () => statusText(this.#state, this.#link, this.#settings.permissions));
   }
 
   /** Who the running turn belongs to, for commands that come from outside the thread. */
@@ -398,25 +329,14 @@ export class ThreadWorker {
       await this.#stopping.stop(paused.by);
       return this.#advance();
     }
-    if (!turn) return needsLetta(state.record) || this.#toConfirm ? this.#connect(state.record) : this.#restLater();
+    if (!turn)
+      return needsLetta(state.record) || this.#settings.unconfirmed
+        ? this.#settings.connect(state.record)
+        : this.#restLater();
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
     if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.emptied());
-    this.#connect(state.record);
+    this.#settings.connect(state.record);
     if (turn.state === 'prepared') this.#input.send(turn);
-  }
-
-  #connect({ runtime, turn }: ThreadRecord): void {
-    const { permissions, binding } = this.#settings;
-    const options = { runtime, mode: lettaMode(permissions), binding };
-    // What was set meanwhile holds from here on; a turn that runs goes on as it was begun.
-    if (turn?.state !== 'submitted' && this.#link.differs(options)) this.#link.disconnect();
-    this.#link.connect(options);
-    // Guarded and strict are one mode to Letta: then nothing is dialled anew, and it holds already.
-    if (this.#link.ready && turn?.state !== 'submitted') this.#confirm();
-  }
-
-  get #settings(): PlaceSettings {
-    return settingsOf(this.#parts.policies.current(), this.#state.address.channel);
   }
 
   #restLater(): void {
@@ -518,32 +438,17 @@ export class ThreadWorker {
     );
   }
 
-  #isOf(turn: OpenTurn, event: AgentEvent): boolean {
-    return 'runId' in event && event.runId !== null && this.#link.claims(turn, event.runId);
-  }
-
   async #finished(): Promise<void> {
-    const { open } = this.#state;
-    // What was heard of the turn and held while the history told its end: there it was found already.
-    if (open) this.#held.forgetThrough((event) => this.#lookup.knows(event) || this.#isOf(open, event));
+    this.#listener.turnOver();
     await this.#state.insist(this.#offers.afterTurn(this.#leftover));
     this.#leftover = null;
     this.#ending = false;
-    this.#gap = false;
     this.#surface = null;
     this.#state.turn = emptyTurn;
     this.#state.hold = null;
     this.#approvals.forget();
-    await this.#release();
+    await this.#listener.release();
     await this.#advance();
-  }
-
-  async #release(): Promise<void> {
-    this.#lookup.listened();
-    for (const event of this.#held.take()) {
-      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
-      if (waiting) await waiting;
-    }
   }
 
   // ---- silence ---------------------------------------------------------------------------------
@@ -576,270 +481,7 @@ export class ThreadWorker {
     });
   }
 
-  // ---- what the link says ----------------------------------------------------------------------
-
-  #onEvent(event: AgentEvent | ConnectionEvent): void | Promise<void> {
-    if (this.#silence.heard(event) && this.#link.ready) {
-      this.#state.hold = null;
-      this.#state.dirty = true;
-    }
-    switch (event.type) {
-      case 'ready':
-        return this.#onReady(event);
-      case 'lost':
-        this.#link.lost();
-        this.#held.linkLost();
-        this.#lookup.forget();
-        this.#offers.lost();
-        this.#input.forget();
-        this.#log.warn({ reason: event.reason }, 'link to Letta lost');
-        return this.#wait('The connection to Letta was lost; reconnecting.');
-      case 'unavailable':
-        return this.#onUnavailable(event);
-      default:
-        return this.#onAgentEvent(event);
-    }
-  }
-
-  #wait(notice: string, device?: string): void {
-    if (!this.#state.open || this.#ending) return;
-    this.#state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
-    this.#state.dirty = true;
-  }
-
-  async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
-    this.#log.warn({ code: event.code, notice: event.notice, retryInMs: event.retryInMs }, 'Letta is unavailable');
-    this.#link.lost();
-    if (event.retryInMs !== null) {
-      this.#offers.lost();
-      return this.#wait(event.notice, event.device);
-    }
-    // No retry heals this: the turn ends visibly, and the next message tries afresh.
-    const leftover = this.#endings.leftover();
-    this.#link.disconnect();
-    this.#offers.givenUp();
-    await this.#onBackground(false);
-    await this.#fail(event.notice, leftover);
-  }
-
-  async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
-    this.#link.opened(event);
-    this.#input.forget();
-    this.#state.hold = null;
-    this.#state.dirty = true;
-    const { runtime } = event;
-    const stored = this.#state.record?.runtime;
-    const same =
-      stored?.agentId === runtime.agentId &&
-      stored.conversationId === runtime.conversationId &&
-      stored.deviceId === runtime.deviceId;
-    if (!same) await this.#state.insist((record) => ({ ...record, runtime }));
-    this.#askBackground();
-    this.#confirm();
-    await this.#offers.reached();
-    return this.#takeUp(event);
-  }
-
-  /** A link is ready only once Letta's mode is what was asked for (PROTOCOL.md 5.4). */
-  #confirm(): void {
-    const by = this.#toConfirm;
-    const { permissions, binding } = this.#settings;
-    if (by === null || this.#link.differs({ runtime: null, mode: lettaMode(permissions), binding })) return;
-    this.#toConfirm = null;
-    const directory = this.#link.workingDirectory;
-    const where = directory === null ? '' : `, directory ${asCode(directory)}`;
-    const text = `<@${by}> has set the permissions here to ${permissions}${where}; Letta has confirmed it.`;
-    this.#mailbox.away(
-      this.#parts.surface.say(this.#state.address, text),
-      () => undefined,
-      (error) => this.#log.warn({ err: error }, 'a notice could not be posted'),
-    );
-  }
-
-  /** What the replay says, held against the turn that is open here. */
-  async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
-    if (!this.#link.ready) return;
-    if (this.#ending) return this.#held.pushReady(event);
-    const before = this.#state.open;
-    if (before?.state === 'submitted' && this.#judged !== event && this.#link.runsAnother(before)) {
-      // The history tells what became of ours; what runs is taken up afterwards.
-      this.#judged = event;
-      this.#held.pushReady(event);
-      return this.#lookup.look();
-    }
-    const now = { loop: this.#link.loop, approvals: event.approvals.length };
-    const ours = this.#state.open?.state === 'submitted';
-    if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
-    const turn = this.#state.open;
-    if (turn?.state === 'submitted') {
-      const open = event.approvals.map((request) => request.requestId);
-      this.#state.turn = foldTurn(this.#state.turn, { type: 'approvals-open', requestIds: open });
-      await this.#approvals.close(open, 'link_lost');
-      for (const request of event.approvals) await this.#approvals.asked(request);
-      if (afterReconnect(turn, now) === 'look') return this.#lookup.look();
-      this.#gap = true;
-      if (turn.stoppedBy) this.#stopping.abort();
-    }
-    await this.#release();
-    await this.#advance();
-  }
-
-  /** A connection tells of background tasks when their number changes, and counts from none. */
-  #askBackground(): void {
-    this.#backgroundTold = false;
-    const connection = this.#link.ready;
-    this.#mailbox.later(BACKGROUND_TOLD_MS, () =>
-      this.#backgroundTold || this.#link.ready !== connection ? undefined : this.#onBackground(false),
-    );
-  }
-
-  // ---- a turn whose end was not seen -----------------------------------------------------------
-
-  async #onVerdict(found: Verdict): Promise<void> {
-    switch (found.verdict) {
-      case 'over': {
-        const ending = this.#endings.unseen(found.answered);
-        return this.#end(ending, ending.outcome === 'interrupted' ? this.#endings.cutOff() : null);
-      }
-      case 'begins':
-        this.#gap = true;
-        return this.#release();
-      case 'not_there_yet':
-        return this.#release();
-      case 'never_arrived':
-        if (this.#state.open?.stoppedBy) return this.#end(this.#endings.unseen(false));
-        this.#log.info({ turn: this.#state.open?.id }, 'the input never arrived; sending it again');
-        await this.#state.insist((record) => changeTurn(record, { state: 'prepared' }));
-        this.#link.unsubmitted();
-        await this.#release();
-        return this.#advance();
-      case 'unreadable':
-        return this.#end(this.#endings.unseen(false), this.#endings.leftover());
-      default:
-        return found satisfies never;
-    }
-  }
-
-  // ---- what the agent says ---------------------------------------------------------------------
-
-  #onAgentEvent(event: AgentEvent): void | Promise<void> {
-    if (event.type === 'loop') return this.#onLoop(event);
-    if (event.type === 'background') {
-      this.#backgroundTold = true;
-      return this.#onBackground(event.running > 0);
-    }
-    if (event.type === 'device') {
-      this.#link.workingDirectory = event.workingDirectory;
-      return undefined;
-    }
-    if (this.#ending || this.#lookup.looking) return this.#held.push(event);
-    const turn = this.#state.open;
-    if (turn?.state === 'submitted')
-      return isOfRun(event) && this.#link.isForeign(turn, event.runId) ? undefined : this.#onTurnEvent(event);
-    if (!startsTurn(event)) return undefined;
-    return this.#openAgentTurn().then(() => this.#onTurnEvent(event));
-  }
-
-  async #openAgentTurn(): Promise<void> {
-    const had = this.#state.open?.id;
-    await this.#state.insist((record) => beginAgentTurn(record, this.#turnIds()));
-    const turn = this.#state.open;
-    if (turn && turn.id !== had) this.#openTurn(turn);
-    this.#state.dirty = true;
-    const { paused } = this.#parts.killSwitch;
-    if (paused) await this.#stopping.stop(paused.by);
-    // Told late, of a turn whose end went by unheard.
-    if (this.#link.loop === 'idle') this.#lookup.expectEnd(END_OVERDUE_MS);
-  }
-
-  #onTurnEvent(event: AgentEvent): void | Promise<void> {
-    if (event.type === 'approval-asked') return this.#approvals.asked(event.request);
-    if (event.type === 'turn-ended') return this.#onTurnEnded(event);
-    if (event.type === 'text' && this.#state.turn.parts.length === 0) this.#log.debug({}, 'the answer begins');
-    const next = foldTurn(this.#state.turn, event);
-    if (next !== this.#state.turn) {
-      this.#state.turn = next;
-      this.#state.dirty = true;
-    }
-    if (event.type !== 'approvals-open') return undefined;
-    // A stop empties Letta's list before it ends the turn: nobody answered.
-    const why = this.#state.open?.stoppedBy ? 'turn_over' : 'answered_elsewhere';
-    return this.#approvals.close(event.requestIds, why);
-  }
-
-  #onTurnEnded(event: AgentEvent & { type: 'turn-ended' }): void | Promise<void> {
-    const turn = this.#state.open;
-    if (!turn) return undefined;
-    const id = turn.clientMessageId;
-    if (id !== null && event.runId !== null && !this.#link.claims(turn, event.runId)) {
-      this.#log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
-      return undefined;
-    }
-    this.#keepForNext();
-    this.#state.turn = foldTurn(this.#state.turn, event);
-    const connection = this.#link.ready;
-    if (!this.#gap || !connection) return this.#end(this.#endings.now());
-    // What was said while nobody listened stands in the history only.
-    this.#leave();
-    this.#lookup.fillGap(connection, () => this.#finish(this.#endings.now()));
-    return undefined;
-  }
-
-  /** An end that comes late, after a replay told of the next turn: what Letta waits for is the next one's. */
-  #keepForNext(): void {
-    if (!this.#gap || this.#link.loop !== 'waiting_on_approval') return;
-    const { openApprovals, approvals } = this.#state.turn;
-    const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
-    this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));
-  }
-
-  #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {
-    const was = this.#link.loop;
-    this.#link.looped(event);
-    const turn = this.#state.open;
-    if (event.status !== 'idle') {
-      this.#lookup.notDue();
-      // It had begun, and another runs: its end went by unheard.
-      if (turn?.clientMessageId && this.#link.knows(turn.clientMessageId) && this.#link.runsAnother(turn)) {
-        return this.#lookup.looking ? undefined : this.#lookup.look();
-      }
-      // Stop came before Letta had begun: there was nothing to abort then.
-      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#ending) this.#stopping.abort();
-      return undefined;
-    }
-    if (turn?.state !== 'submitted' || this.#ending) return this.#advance();
-    if (was !== 'idle') this.#lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
-    return undefined;
-  }
-
-  async #onBackground(running: boolean): Promise<void> {
-    if (!this.#state.record || this.#state.record.background === running) return;
-    await this.#state.insist((record) => ({ ...record, background: running }));
-    await this.#advance();
-  }
-
   #now(): number {
     return this.#parts.clock.now();
-  }
-}
-
-/** Pieces of a run. Its end is judged where it is heard. */
-function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
-  return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
-}
-
-/** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */
-function startsTurn(event: AgentEvent): boolean {
-  switch (event.type) {
-    case 'text':
-    case 'reasoning':
-    case 'tool-called':
-    case 'tool-started':
-    case 'approval-asked':
-      return true;
-    case 'user-message':
-      return event.automatic;
-    default:
-      return false;
   }
 }

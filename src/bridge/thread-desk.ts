@@ -1,0 +1,135 @@
+import { can } from './access.ts';
+import type { ThreadApprovals } from './approvals/thread-approvals.ts';
+import type { Typed } from './approvals/typing.ts';
+import type { UserId } from './ids.ts';
+import {
+  type ActionOutcome,
+  type InboundAction,
+  type InboundSubmission,
+  refused,
+  type SubmissionOutcome,
+} from './inbound.ts';
+import type { PolicyBook } from './policy.ts';
+import type { Person } from './ports.ts';
+import type { ThreadDetails } from './thread-details.ts';
+import type { ThreadLink } from './thread-link.ts';
+import { isOfferAction, type ThreadOffers } from './thread-offers.ts';
+import type { InboxItem } from './thread-record.ts';
+import type { ThreadSettings } from './thread-settings.ts';
+import type { ThreadState } from './thread-state.ts';
+import { queueText, statusText } from './thread-status.ts';
+import type { TurnStop } from './turn-stop.ts';
+
+export interface ThreadDeskParts {
+  state: ThreadState;
+  link: ThreadLink;
+  approvals: ThreadApprovals;
+  offers: ThreadOffers;
+  details: ThreadDetails;
+  stopping: TurnStop;
+  settings: ThreadSettings;
+  policies: PolicyBook;
+  botUser: UserId;
+  /** In the thread's own order, with its record at hand; afterwards it does what is due. */
+  ask<T>(work: () => Promise<T>): Promise<T>;
+  /** The turn's last words are on their way to Slack. */
+  ending(): boolean;
+}
+
+/** What people ask of a thread: clicks, modals, commands, of those who may be here at all. */
+export class ThreadDesk {
+  readonly #parts: ThreadDeskParts;
+
+  constructor(parts: ThreadDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** A click, by somebody who may write here. Resolves when its effect is on disk. */
+  act(action: InboundAction, person: Person): Promise<ActionOutcome> {
+    const { name } = action;
+    return this.#parts.ask(async () => {
+      if (name === 'deny_with_this') return this.#parts.approvals.denyWithMessage(action, person);
+      if (isOfferAction(name)) return this.#parts.offers.act({ ...action, name }, person);
+      if (name === 'details') return this.#parts.details.act(action, person);
+      if (name !== 'stop') return this.#parts.approvals.act({ ...action, name }, person);
+      if (this.#parts.state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
+      const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
+      if (!verdict.allowed) return refused('not_allowed', verdict.notice);
+      if (!this.#parts.ending()) await this.#parts.stopping.stop(person.id);
+      return { result: 'decided' };
+    });
+  }
+
+  /** What somebody writes while a request waits for them, before it is stored. */
+  typed(item: Pick<InboxItem, 'key' | 'spans'>, person: Person): Promise<Typed> {
+    return this.#parts.ask(() => this.#parts.approvals.typed(item, person));
+  }
+
+  /** The same once it is stored: what do they mean by it? */
+  askAbout(item: Pick<InboxItem, 'key'>, person: Person): Promise<void> {
+    return this.#parts.ask(() => this.#parts.approvals.askAbout(item, person));
+  }
+
+  /** `!approve` and `!deny`. Resolves with a line for the one who asked. */
+  decideByCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
+    return this.#parts.ask(() => this.#parts.approvals.byCommand(verb, args, person));
+  }
+
+  /** A submitted modal. Resolves when its effect is on disk. */
+  submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
+    return this.#parts.ask(() => this.#parts.approvals.submission(submission, person));
+  }
+
+  /** Stops the running turn and drops what waits. Resolves with a line for the one who asked. */
+  stop(by: UserId): Promise<string> {
+    return this.#parts.ask(async () => {
+      if (!this.#parts.state.open) return 'Nothing is running here.';
+      if (!this.#parts.ending()) await this.#parts.stopping.stop(by);
+      return 'Stopping.';
+    });
+  }
+
+  /** The next message starts another conversation. Resolves with a line for the one who asked. */
+  startOver(): Promise<string> {
+    return this.#parts.ask(async () => {
+      const { record } = this.#parts.state;
+      if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
+      await this.#parts.state.update((now) => ({ ...now, runtime: null, background: false }));
+      this.#parts.link.disconnect();
+      return 'The next message here starts another conversation.';
+    });
+  }
+
+  /** The channel's settings have changed. Resolves with a line for the one who changed them. */
+  settingsChanged(by: UserId): Promise<string> {
+    return this.#parts.ask(async () => {
+      if (!this.#parts.state.record?.runtime) return 'The conversation here begins with that.';
+      this.#parts.settings.changedBy(by);
+      return this.#parts.state.open
+        ? 'It holds here once the running turn has ended.'
+        : 'The thread says so once Letta has confirmed it.';
+    });
+  }
+
+  /** In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked. */
+  mute(muted: boolean): Promise<string> {
+    return this.#parts.ask(async () => {
+      if (!this.#parts.state.record) return 'No conversation here yet.';
+      if (this.#parts.state.direct) return 'In direct messages everything is for the agent.';
+      await this.#parts.state.update((now) => ({ ...now, muted }));
+      return muted ? 'Muted: here the agent answers only those who mention it.' : 'Plain replies count again.';
+    });
+  }
+
+  /** What waits for its turn. Markdown for people. */
+  queue(): Promise<string> {
+    return this.#parts.ask(async () => queueText(this.#parts.state.record?.inbox ?? [], this.#parts.botUser));
+  }
+
+  /** Markdown for people. */
+  status(): Promise<string> {
+    return this.#parts.ask(async () =>
+      statusText(this.#parts.state, this.#parts.link, this.#parts.state.settings.permissions),
+    );
+  }
+}

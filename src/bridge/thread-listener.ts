@@ -1,0 +1,336 @@
+import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
+import type { ThreadApprovals } from './approvals/thread-approvals.ts';
+import { HeldEvents } from './held-events.ts';
+import { beginAgentTurn, changeTurn, type TurnIds } from './inbox.ts';
+import type { KillSwitch } from './kill-switch.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Log } from './ports.ts';
+import type { ThreadLink } from './thread-link.ts';
+import type { Leftover, ThreadOffers } from './thread-offers.ts';
+import type { OpenTurn } from './thread-record.ts';
+import type { ThreadSettings } from './thread-settings.ts';
+import type { ThreadState } from './thread-state.ts';
+import { foldTurn } from './turn.ts';
+import type { TurnEndings } from './turn-endings.ts';
+import type { TurnInput } from './turn-input.ts';
+import { END_OVERDUE_MS, type TurnLookup, type Verdict } from './turn-lookup.ts';
+import { afterReconnect } from './turn-recovery.ts';
+import type { TurnSilence } from './turn-silence.ts';
+import { STOP_OVERDUE_MS, type TurnStop } from './turn-stop.ts';
+import type { Ending } from './turn-view.ts';
+
+export interface ListenerParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  approvals: ThreadApprovals;
+  offers: ThreadOffers;
+  settings: ThreadSettings;
+  silence: TurnSilence;
+  lookup: TurnLookup;
+  endings: TurnEndings;
+  stopping: TurnStop;
+  input: TurnInput;
+  killSwitch: KillSwitch;
+  log: Log;
+  turnIds(): TurnIds;
+  /** The turn's last words are on their way to Slack: the events of the next one wait. */
+  ending(): boolean;
+  openTurn(turn: OpenTurn): void;
+  advance(): Promise<void>;
+  end(ending: Ending, leftover?: Leftover | null): Promise<void>;
+  fail(line: string, leftover: Leftover | null): Promise<void>;
+  /** From here on nothing belongs to the turn any more; {@link finish} shows its last view. */
+  leave(): void;
+  finish(ending: Ending): Promise<void>;
+}
+
+/** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
+const BACKGROUND_TOLD_MS = 5_000;
+
+/** What Letta says to a thread, held against the turn that is open here: whose it is, whether it begins, ends or goes on. */
+export class ThreadListener {
+  readonly #parts: ListenerParts;
+  readonly #held = new HeldEvents();
+  #backgroundTold = false;
+  /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
+  #gap = false;
+  /** The replay that was held against the history already. */
+  #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+  }
+
+  /** What the link says, and what the agent says through it. */
+  hear(event: AgentEvent | ConnectionEvent): void | Promise<void> {
+    if (this.#parts.silence.heard(event) && this.#parts.link.ready) {
+      this.#parts.state.hold = null;
+      this.#parts.state.dirty = true;
+    }
+    switch (event.type) {
+      case 'ready':
+        return this.#onReady(event);
+      case 'lost':
+        this.#parts.link.lost();
+        this.#held.linkLost();
+        this.#parts.lookup.forget();
+        this.#parts.offers.lost();
+        this.#parts.input.forget();
+        this.#parts.log.warn({ reason: event.reason }, 'link to Letta lost');
+        return this.#wait('The connection to Letta was lost; reconnecting.');
+      case 'unavailable':
+        return this.#onUnavailable(event);
+      default:
+        return this.#onAgentEvent(event);
+    }
+  }
+
+  #wait(notice: string, device?: string): void {
+    if (!this.#parts.state.open || this.#parts.ending()) return;
+    this.#parts.state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
+    this.#parts.state.dirty = true;
+  }
+
+  async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
+    this.#parts.log.warn(
+      { code: event.code, notice: event.notice, retryInMs: event.retryInMs },
+      'Letta is unavailable',
+    );
+    this.#parts.link.lost();
+    if (event.retryInMs !== null) {
+      this.#parts.offers.lost();
+      return this.#wait(event.notice, event.device);
+    }
+    // No retry heals this: the turn ends visibly, and the next message tries afresh.
+    const leftover = this.#parts.endings.leftover();
+    this.#parts.link.disconnect();
+    this.#parts.offers.givenUp();
+    await this.#onBackground(false);
+    await this.#parts.fail(event.notice, leftover);
+  }
+
+  async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+    this.#parts.link.opened(event);
+    this.#parts.input.forget();
+    this.#parts.state.hold = null;
+    this.#parts.state.dirty = true;
+    const { runtime } = event;
+    const stored = this.#parts.state.record?.runtime;
+    const same =
+      stored?.agentId === runtime.agentId &&
+      stored.conversationId === runtime.conversationId &&
+      stored.deviceId === runtime.deviceId;
+    if (!same) await this.#parts.state.insist((record) => ({ ...record, runtime }));
+    this.#askBackground();
+    this.#parts.settings.confirm();
+    await this.#parts.offers.reached();
+    return this.#takeUp(event);
+  }
+
+  /** What the replay says, held against the turn that is open here. */
+  async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+    if (!this.#parts.link.ready) return;
+    if (this.#parts.ending()) return this.#held.pushReady(event);
+    const before = this.#parts.state.open;
+    if (before?.state === 'submitted' && this.#judged !== event && this.#parts.link.runsAnother(before)) {
+      // The history tells what became of ours; what runs is taken up afterwards.
+      this.#judged = event;
+      this.#held.pushReady(event);
+      return this.#parts.lookup.look();
+    }
+    const now = { loop: this.#parts.link.loop, approvals: event.approvals.length };
+    const ours = this.#parts.state.open?.state === 'submitted';
+    if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
+    const turn = this.#parts.state.open;
+    if (turn?.state === 'submitted') {
+      const open = event.approvals.map((request) => request.requestId);
+      this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'approvals-open', requestIds: open });
+      await this.#parts.approvals.close(open, 'link_lost');
+      for (const request of event.approvals) await this.#parts.approvals.asked(request);
+      if (afterReconnect(turn, now) === 'look') return this.#parts.lookup.look();
+      this.#gap = true;
+      if (turn.stoppedBy) this.#parts.stopping.abort();
+    }
+    await this.release();
+    await this.#parts.advance();
+  }
+
+  /** A connection tells of background tasks when their number changes, and counts from none. */
+  #askBackground(): void {
+    this.#backgroundTold = false;
+    const connection = this.#parts.link.ready;
+    this.#parts.mailbox.later(BACKGROUND_TOLD_MS, () =>
+      this.#backgroundTold || this.#parts.link.ready !== connection ? undefined : this.#onBackground(false),
+    );
+  }
+
+  // ---- a turn whose end was not seen -----------------------------------------------------------
+
+  async verdict(found: Verdict): Promise<void> {
+    switch (found.verdict) {
+      case 'over': {
+        const ending = this.#parts.endings.unseen(found.answered);
+        return this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
+      }
+      case 'begins':
+        this.#gap = true;
+        return this.release();
+      case 'not_there_yet':
+        return this.release();
+      case 'never_arrived':
+        if (this.#parts.state.open?.stoppedBy) return this.#parts.end(this.#parts.endings.unseen(false));
+        this.#parts.log.info({ turn: this.#parts.state.open?.id }, 'the input never arrived; sending it again');
+        await this.#parts.state.insist((record) => changeTurn(record, { state: 'prepared' }));
+        this.#parts.link.unsubmitted();
+        await this.release();
+        return this.#parts.advance();
+      case 'unreadable':
+        return this.#parts.end(this.#parts.endings.unseen(false), this.#parts.endings.leftover());
+      default:
+        return found satisfies never;
+    }
+  }
+
+  // ---- what the agent says ---------------------------------------------------------------------
+
+  #onAgentEvent(event: AgentEvent): void | Promise<void> {
+    if (event.type === 'loop') return this.#onLoop(event);
+    if (event.type === 'background') {
+      this.#backgroundTold = true;
+      return this.#onBackground(event.running > 0);
+    }
+    if (event.type === 'device') {
+      this.#parts.link.workingDirectory = event.workingDirectory;
+      return undefined;
+    }
+    if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);
+    const turn = this.#parts.state.open;
+    if (turn?.state === 'submitted')
+      return isOfRun(event) && this.#parts.link.isForeign(turn, event.runId) ? undefined : this.#onTurnEvent(event);
+    if (!startsTurn(event)) return undefined;
+    return this.#openAgentTurn().then(() => this.#onTurnEvent(event));
+  }
+
+  async #openAgentTurn(): Promise<void> {
+    const had = this.#parts.state.open?.id;
+    await this.#parts.state.insist((record) => beginAgentTurn(record, this.#parts.turnIds()));
+    const turn = this.#parts.state.open;
+    if (turn && turn.id !== had) this.#parts.openTurn(turn);
+    this.#parts.state.dirty = true;
+    const { paused } = this.#parts.killSwitch;
+    if (paused) await this.#parts.stopping.stop(paused.by);
+    // Told late, of a turn whose end went by unheard.
+    if (this.#parts.link.loop === 'idle') this.#parts.lookup.expectEnd(END_OVERDUE_MS);
+  }
+
+  #onTurnEvent(event: AgentEvent): void | Promise<void> {
+    if (event.type === 'approval-asked') return this.#parts.approvals.asked(event.request);
+    if (event.type === 'turn-ended') return this.#onTurnEnded(event);
+    if (event.type === 'text' && this.#parts.state.turn.parts.length === 0)
+      this.#parts.log.debug({}, 'the answer begins');
+    const next = foldTurn(this.#parts.state.turn, event);
+    if (next !== this.#parts.state.turn) {
+      this.#parts.state.turn = next;
+      this.#parts.state.dirty = true;
+    }
+    if (event.type !== 'approvals-open') return undefined;
+    // A stop empties Letta's list before it ends the turn: nobody answered.
+    const why = this.#parts.state.open?.stoppedBy ? 'turn_over' : 'answered_elsewhere';
+    return this.#parts.approvals.close(event.requestIds, why);
+  }
+
+  #onTurnEnded(event: AgentEvent & { type: 'turn-ended' }): void | Promise<void> {
+    const turn = this.#parts.state.open;
+    if (!turn) return undefined;
+    const id = turn.clientMessageId;
+    if (id !== null && event.runId !== null && !this.#parts.link.claims(turn, event.runId)) {
+      this.#parts.log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
+      return undefined;
+    }
+    this.#keepForNext();
+    this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
+    const connection = this.#parts.link.ready;
+    if (!this.#gap || !connection) return this.#parts.end(this.#parts.endings.now());
+    // What was said while nobody listened stands in the history only.
+    this.#parts.leave();
+    this.#parts.lookup.fillGap(connection, () => this.#parts.finish(this.#parts.endings.now()));
+    return undefined;
+  }
+
+  /** An end that comes late, after a replay told of the next turn: what Letta waits for is the next one's. */
+  #keepForNext(): void {
+    if (!this.#gap || this.#parts.link.loop !== 'waiting_on_approval') return;
+    const { openApprovals, approvals } = this.#parts.state.turn;
+    const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
+    this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));
+  }
+
+  #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {
+    const was = this.#parts.link.loop;
+    this.#parts.link.looped(event);
+    const turn = this.#parts.state.open;
+    if (event.status !== 'idle') {
+      this.#parts.lookup.notDue();
+      // It had begun, and another runs: its end went by unheard.
+      if (turn?.clientMessageId && this.#parts.link.knows(turn.clientMessageId) && this.#parts.link.runsAnother(turn)) {
+        return this.#parts.lookup.looking ? undefined : this.#parts.lookup.look();
+      }
+      // Stop came before Letta had begun: there was nothing to abort then.
+      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#parts.ending())
+        this.#parts.stopping.abort();
+      return undefined;
+    }
+    if (turn?.state !== 'submitted' || this.#parts.ending()) return this.#parts.advance();
+    if (was !== 'idle') this.#parts.lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
+    return undefined;
+  }
+
+  async #onBackground(running: boolean): Promise<void> {
+    if (!this.#parts.state.record || this.#parts.state.record.background === running) return;
+    await this.#parts.state.insist((record) => ({ ...record, background: running }));
+    await this.#parts.advance();
+  }
+
+  /** The turn is shown and over: what was heard of it and held while the history told its end was found there already. */
+  turnOver(): void {
+    const { state, lookup } = this.#parts;
+    const { open } = state;
+    if (open) this.#held.forgetThrough((event) => lookup.knows(event) || this.#isOf(open, event));
+    this.#gap = false;
+  }
+
+  /** What was held is heard now. */
+  async release(): Promise<void> {
+    this.#parts.lookup.listened();
+    for (const event of this.#held.take()) {
+      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
+      if (waiting) await waiting;
+    }
+  }
+
+  #isOf(turn: OpenTurn, event: AgentEvent): boolean {
+    return 'runId' in event && event.runId !== null && this.#parts.link.claims(turn, event.runId);
+  }
+}
+
+/** Pieces of a run. Its end is judged where it is heard. */
+function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
+  return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
+}
+
+/** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */
+function startsTurn(event: AgentEvent): boolean {
+  switch (event.type) {
+    case 'text':
+    case 'reasoning':
+    case 'tool-called':
+    case 'tool-started':
+    case 'approval-asked':
+      return true;
+    case 'user-message':
+      return event.automatic;
+    default:
+      return false;
+  }
+}
