@@ -240,7 +240,7 @@ function judgeOrder({ people, letta, stored, story, offers }: World): void {
   }
 }
 
-function judgeApprovals({ people, letta, story, staleAfterMs }: World): void {
+function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): void {
   const decided = new Map<string, string>();
   for (const click of people.clicks) {
     if (click.behavior === null || click.result !== 'decided') continue;
@@ -253,10 +253,19 @@ function judgeApprovals({ people, letta, story, staleAfterMs }: World): void {
     decided.set(click.token, click.behavior);
   }
   const heard = new Set<string>();
-  for (const { abouts, behavior, at } of letta.decisions) {
+  for (const { abouts, behavior, words, at } of letta.decisions) {
     const about = abouts[0] ?? '';
     if (heard.has(about)) story.violation(`Letta was told twice about ${about}`);
     heard.add(about);
+    // A reply of the one who is asked answers a question, or says no to a request; it never says yes.
+    const reply = people.written.find(({ name }) => new RegExp(`\\b${name}\\b`).test(words));
+    if (reply) {
+      const isTheirs = abouts.some((each) => asked.get(each) === reply.message.user);
+      if (!isTheirs || behavior === 'allow') story.violation(`${reply.name} decided ${behavior} about ${about}`);
+      if (letta.truth.some((turn) => turn.carried.includes(reply.name)))
+        story.violation(`${reply.name} decided about ${about}, and ran`);
+      continue;
+    }
     const isAbout = (click: Click) => abouts.includes(click.about ?? '');
     const backing = people.clicks.filter(
       (click) => isAbout(click) && click.behavior === behavior && click.asks.includes(click.user),

@@ -18,7 +18,7 @@ export interface Host {
   listeners(conversation: SimConversation): number;
   truth: TruthTurn[];
   /** What clients decided: `abouts` are what it may have been about, last first. */
-  decisions: { abouts: string[]; conversation: string; behavior: string; at: number }[];
+  decisions: { abouts: string[]; conversation: string; behavior: string; words: string; at: number }[];
   /** Whether somebody asked for a message to be sent again that may have run. */
   mayRunAgain(name: string): boolean;
   /** Told of each message that a turn is given to answer. */
@@ -417,7 +417,8 @@ export class SimConversation {
     const behavior = updated ? `answer ${answers}` : String(decision.behavior);
     this.host.story.add('letta', `takes ${behavior} for ${about}`);
     const abouts = crossed ? [about, before.about] : [about];
-    this.host.decisions.push({ abouts, conversation: this.id, behavior, at: this.host.clock.now() });
+    const words = updated ? answers : String(decision.message ?? '');
+    this.host.decisions.push({ abouts, conversation: this.id, behavior, words, at: this.host.clock.now() });
     const go = () => {
       this.emit('update_loop_status', this.#loopBody());
       this.showDevice();

@@ -92,6 +92,8 @@ export class World {
   readonly stored = new Map<string, 'speak' | 'context'>();
   /** Every offer there ever was, by token. */
   readonly offers = new Map<string, Offered>();
+  /** Whose every request was, by what it was about. */
+  readonly asked = new Map<string, string>();
   readonly staleAfterMs: number;
   life: Life | null = null;
   #bridge: Bridge | null = null;
@@ -555,6 +557,10 @@ export class World {
         this.stored.set(key, 'speak');
       }
     }
+    for (const { title, requester } of record.approvals) {
+      const about = /perm\d+z/.exec(title)?.[0];
+      if (about) this.asked.set(about, requester);
+    }
     for (const item of record.inbox) {
       if (!this.stored.has(item.key)) this.#judgeFound(item.key);
       this.stored.set(item.key, 'speak');
@@ -575,7 +581,7 @@ interface Row {
   context: { key: string }[];
   runtime: { conversationId: string } | null;
   turn: { id: string; startedAt: number; items: { key: string }[] } | null;
-  approvals: { token: string; state: { state: string } }[];
+  approvals: { token: string; title: string; requester: string; state: { state: string } }[];
   seen: { key: string }[];
   details?: { token: string }[];
   offers: {
@@ -589,9 +595,16 @@ interface Row {
   background: boolean;
 }
 
-/** A stored row as it lies on disk. */
+const read = new Map<string, { record: Row }>();
+const READ_KEPT = 100;
+
+/** A stored row as it lies on disk; the same text is looked at again and again. */
 export function readRecord(value: string): { record: Row } {
+  const known = read.get(value);
+  if (known) return known;
   const { value: record } = JSON.parse(value) as { value: Row };
+  if (read.size >= READ_KEPT) read.clear();
+  read.set(value, { record });
   return { record };
 }
 
