@@ -59,7 +59,7 @@ import type {
 import { spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
-import type { ThreadRecord } from './thread-record.ts';
+import type { InboxItem, ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 import { type Room, TurnLimits } from './turn-limits.ts';
 
@@ -198,7 +198,10 @@ export class BridgeIntake implements Intake {
       this.#whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
       return { outcome: 'refused', reason: 'paused' };
     }
-    const typed = await this.#typed(key, record, message, relevance, person);
+    // What is found long after it was written decides nothing any more.
+    const typed = this.#isStale(message, caughtUp)
+      ? 'nothing'
+      : await this.#typed(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
     const outcome = await this.#store(key, message, relevance, caughtUp);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
@@ -206,6 +209,12 @@ export class BridgeIntake implements Intake {
   }
 
   /** A request may wait for its author: then it must not just wait behind it. */
+  /** Found late, and too old to be run unasked. */
+  #isStale(item: Pick<InboxItem, 'ts'>, caughtUp: boolean): boolean {
+    const { clock, staleAfterMs } = this.#parts;
+    return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;
+  }
+
   async #typed(
     key: ThreadKey,
     record: ThreadRecord | null,
@@ -265,7 +274,7 @@ export class BridgeIntake implements Intake {
     relevance: Exclude<Relevance, 'ignore'>,
     caughtUp: boolean,
   ): Promise<MessageOutcome> {
-    const { threads, clock, workers, random, staleAfterMs } = this.#parts;
+    const { threads, clock, workers, random } = this.#parts;
     let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
     const queue = this.#parts.queue ?? QUEUE;
     const full = workers.waiting >= queue.total;
@@ -301,7 +310,7 @@ export class BridgeIntake implements Intake {
           const words = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
           return refuse('inbox_full', words);
         }
-        if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) > staleAfterMs) {
+        if (this.#isStale(item, caughtUp)) {
           // A bot would never say what is to become of it.
           if (item.bot) {
             outcome = { outcome: 'ignored', reason: 'stale_from_a_bot' };

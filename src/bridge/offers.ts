@@ -19,7 +19,7 @@ const OPEN_LIMIT = 20;
 const OPEN_FOR_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** How old a message is, in ms, counted from when it was written or when a person last asked for it to be run. */
-export function ageOf(item: InboxItem, now: number): number {
+export function ageOf(item: Pick<InboxItem, 'ts' | 'askedAt'>, now: number): number {
   return now - Math.max(Number(item.ts) * 1000, item.askedAt ?? 0);
 }
 

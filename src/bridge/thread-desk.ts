@@ -61,12 +61,12 @@ export class ThreadDesk {
   }
 
   /** What somebody writes while a request waits for them, before it is stored. */
-  typed(item: Pick<InboxItem, 'key' | 'spans'>, person: Person): Promise<Typed> {
+  typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Promise<Typed> {
     return this.#parts.ask(() => this.#parts.approvals.typed(item, person));
   }
 
   /** The same once it is stored: what do they mean by it? */
-  askAbout(item: Pick<InboxItem, 'key'>, person: Person): Promise<void> {
+  askAbout(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): Promise<void> {
     return this.#parts.ask(() => this.#parts.approvals.askAbout(item, person));
   }
 

@@ -260,7 +260,11 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): v
     // A reply of the one who is asked answers a question, or says no to a request; it never says yes.
     const reply = people.written.find(({ name }) => new RegExp(`\\b${name}\\b`).test(words));
     if (reply) {
-      const isTheirs = abouts.some((each) => asked.get(each) === reply.message.user);
+      const isTheirs = abouts.some((each) => asked.get(each)?.of === reply.message.user);
+      const last = abouts.map((each) => asked.get(each)?.at ?? 0);
+      // A click makes a reply a no; an answer counts at once.
+      if (behavior !== 'deny' && reply.at < Math.min(...last))
+        story.violation(`${reply.name} answered about ${about} before it was asked`);
       if (!isTheirs || behavior === 'allow') story.violation(`${reply.name} decided ${behavior} about ${about}`);
       if (letta.truth.some((turn) => turn.carried.includes(reply.name)))
         story.violation(`${reply.name} decided about ${about}, and ran`);

@@ -215,8 +215,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'what is found late is not run unasked',
     'src/bridge/intake.ts',
-    'if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) > staleAfterMs) {',
-    'if (caughtUp && staleAfterMs !== undefined && ageOf(item, now) < 0) {',
+    'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
+    'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
   ),
   mutation(
     'what waited too long for Letta is not run unasked',

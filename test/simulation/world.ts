@@ -92,8 +92,8 @@ export class World {
   readonly stored = new Map<string, 'speak' | 'context'>();
   /** Every offer there ever was, by token. */
   readonly offers = new Map<string, Offered>();
-  /** Whose every request was, by what it was about. */
-  readonly asked = new Map<string, string>();
+  /** Whose every request was, and since when (ms since 1970), by what it was about. */
+  readonly asked = new Map<string, { of: string; at: number }>();
   readonly staleAfterMs: number;
   life: Life | null = null;
   #bridge: Bridge | null = null;
@@ -501,7 +501,9 @@ export class World {
   /** What looking back must find: mentions and direct messages of members, in places that the bridge knew by then. */
   #unfound(): Written[] {
     const threads = [...this.disk.rows('threads').values()].map((row) => readRecord(row).record);
+    const handled = new Set(threads.flatMap(({ seen }) => seen.map(({ key }) => key)));
     return this.people.written.filter(({ message, trying, outcomes, at }) => {
+      if (handled.has(message.key)) return false;
       if (trying > 0 || outcomes.length > 0 || this.stored.has(message.key)) return false;
       if (this.#markedAt === null || at < this.#markedAt) return false;
       const isOurs = message.mentionsBot || message.channelKind === 'im';
@@ -557,9 +559,9 @@ export class World {
         this.stored.set(key, 'speak');
       }
     }
-    for (const { title, requester } of record.approvals) {
+    for (const { title, requester, askedAt } of record.approvals) {
       const about = /perm\d+z/.exec(title)?.[0];
-      if (about) this.asked.set(about, requester);
+      if (about) this.asked.set(about, { of: requester, at: askedAt });
     }
     for (const item of record.inbox) {
       if (!this.stored.has(item.key)) this.#judgeFound(item.key);
@@ -581,7 +583,7 @@ interface Row {
   context: { key: string }[];
   runtime: { conversationId: string } | null;
   turn: { id: string; startedAt: number; items: { key: string }[] } | null;
-  approvals: { token: string; title: string; requester: string; state: { state: string } }[];
+  approvals: { token: string; title: string; requester: string; askedAt: number; state: { state: string } }[];
   seen: { key: string }[];
   details?: { token: string }[];
   offers: {

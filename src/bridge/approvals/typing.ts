@@ -37,9 +37,9 @@ export class ApprovalTyping {
   }
 
   /** Before the message is stored. What it answered, or was told about, counts as handled. */
-  async typed(item: Pick<InboxItem, 'key' | 'spans'>, person: Person): Promise<Typed> {
+  async typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Promise<Typed> {
     const { state, decisions, clock } = this.#parts;
-    const waiting = this.#waiting(person);
+    const waiting = this.#waiting(item, person);
     if (!waiting) return 'nothing';
     const text = this.#text(item);
     const handled = (record: Parameters<typeof markSeen>[0]) => markSeen(record, item.key, clock.now());
@@ -57,9 +57,9 @@ export class ApprovalTyping {
   }
 
   /** After the message is stored: its author says whether it is the reason for a no. */
-  async ask(item: Pick<InboxItem, 'key'>, person: Person): Promise<void> {
+  async ask(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): Promise<void> {
     const { state, clock, random } = this.#parts;
-    const waiting = this.#waiting(person);
+    const waiting = this.#waiting(item, person);
     if (!waiting || waiting.tool === 'AskUserQuestion') return;
     const token = makeToken(random.id());
     const about = { approval: waiting.token, message: item.key };
@@ -92,12 +92,13 @@ export class ApprovalTyping {
     });
   }
 
-  /** The newest open request that this person may decide. */
-  #waiting(person: Person): ApprovalRecord | undefined {
+  /** The newest open request that this person may decide, and that was asked when they wrote. */
+  #waiting({ ts }: Pick<InboxItem, 'ts'>, person: Person): ApprovalRecord | undefined {
     const { state, decisions } = this.#parts;
+    const isOpen = (record: ApprovalRecord) => record.turn === state.open?.id && record.state.state === 'open';
+    const isAsked = (record: ApprovalRecord) => record.askedAt <= Number(ts) * 1000;
     return state.record?.approvals.findLast(
-      (record) =>
-        record.turn === state.open?.id && record.state.state === 'open' && decisions.mayDecide(record, person),
+      (record) => isOpen(record) && isAsked(record) && decisions.mayDecide(record, person),
     );
   }
 

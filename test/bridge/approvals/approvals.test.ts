@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Policy } from '../../../src/bridge/policy.ts';
 import { THREAD } from '../../support/middle.ts';
-import { ALICE, ask, asking, atWork, BOB, bash, cards, click, lastCard, submit, told } from './asking-people.ts';
+import { ALICE, ask, asking, atWork, BOB, bash, cards, click, lastCard, reply, submit, told } from './asking-people.ts';
 
 const MINUTE = 60_000;
 const strict = (change: Partial<Policy['defaults']> = {}): Partial<Policy> => ({
@@ -296,7 +296,7 @@ describe('what somebody writes while a request waits for them', () => {
     const middle = await atWork();
     await ask(middle, bash('touch x'));
     for (const text of ['yes', 'Ok!', 'approve', '👍', 'go ahead', 'lgtm']) {
-      expect(await middle.write(text)).toEqual({ outcome: 'pointed' });
+      expect(await reply(middle, text)).toEqual({ outcome: 'pointed' });
     }
     expect(middle.surface.said.at(-1)?.text).toContain('buttons on its card');
     expect(told(middle)).toEqual([]);
@@ -306,7 +306,7 @@ describe('what somebody writes while a request waits for them', () => {
   it('is queued, and its author is asked whether it is the reason for a no', async () => {
     const middle = await atWork();
     await ask(middle, bash('rm -rf build'));
-    expect(await middle.write('use npm run clean instead')).toEqual({ outcome: 'accepted' });
+    expect(await reply(middle, 'use npm run clean instead')).toEqual({ outcome: 'accepted' });
     const offer = middle.surface.offers.at(-1);
     expect(offer?.view.buttons).toEqual(['deny_with_this', 'keep_queued']);
     const token = offer?.view.token;
@@ -320,10 +320,10 @@ describe('what somebody writes while a request waits for them', () => {
   it('stays queued when they say so, or when the request is decided in another way', async () => {
     const middle = await atWork();
     await ask(middle, bash('touch x'));
-    await middle.write('and then touch y');
+    await reply(middle, 'and then touch y');
     await click(middle, 'keep_queued', { token: middle.surface.offers.at(-1)?.view.token });
     expect(middle.record().inbox).toHaveLength(1);
-    await middle.write('and z');
+    await reply(middle, 'and z');
     const token = middle.surface.offers.at(-1)?.view.token;
     await click(middle, 'approve', { token: lastCard(middle).token });
     expect(await click(middle, 'deny_with_this', { token })).toEqual(refused('expired'));
@@ -334,7 +334,7 @@ describe('what somebody writes while a request waits for them', () => {
   it('is an ordinary message when the decision is not theirs', async () => {
     const middle = await atWork();
     await ask(middle, bash('touch x'));
-    expect(await middle.write('yes', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
+    expect(await reply(middle, 'yes', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
     expect(middle.surface.offers).toEqual([]);
   });
 });
@@ -343,7 +343,7 @@ describe('a question', () => {
   it('is answered by a plain reply of the one who is asked, and that starts no turn', async () => {
     const middle = await atWork();
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
-    expect(await middle.write('yes')).toEqual({ outcome: 'answered' });
+    expect(await reply(middle, 'yes')).toEqual({ outcome: 'answered' });
     const { input } = asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]);
     expect(told(middle)).toEqual([
       { behavior: 'allow', updatedInput: { ...input, answers: { 'Which color?': 'yes' } } },
@@ -352,10 +352,29 @@ describe('a question', () => {
     expect(lastCard(middle).state).toMatchObject({ decision: 'answered', via: 'reply' });
   });
 
+  it('is not answered by what was written before it was asked, though it came later', async () => {
+    const middle = await atWork();
+    const ts = ((middle.clock.now() - 5_000) / 1000).toFixed(6);
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    expect(await reply(middle, 'and then the tests', { ts })).toEqual({ outcome: 'accepted' });
+    expect(told(middle)).toEqual([]);
+    expect(middle.record().inbox).toHaveLength(1);
+  });
+
+  it('is not answered by what was found long after it was written', async () => {
+    const middle = await atWork({ staleAfterMs: 15 * MINUTE });
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    const ts = ((middle.clock.now() + 1_000) / 1000).toFixed(6);
+    await middle.clock.advance(60 * MINUTE);
+    await reply(middle, 'Red', { ts, caughtUp: true });
+    expect(told(middle)).toEqual([]);
+    expect(middle.record().offers).toMatchObject([{ kind: 'run_held', for: ALICE }]);
+  });
+
   it('is not answered by the reply of somebody else', async () => {
     const middle = await atWork();
     await ask(middle, asking([{ question: 'Which color?' }]));
-    expect(await middle.write('Red', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
+    expect(await reply(middle, 'Red', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
     expect(told(middle)).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
 import type { Token } from '../../../src/bridge/ids.ts';
 import type { ActionName, InboundAction, InboundSubmission, SubmissionName } from '../../../src/bridge/inbound.ts';
 import type { Card } from '../../../src/bridge/turn-view.ts';
-import { createMiddle, type Middle, type MiddleOptions, ROOT, TEAM } from '../../support/middle.ts';
+import { createMiddle, type Middle, type MiddleOptions, ROOT, TEAM, type WriteOptions } from '../../support/middle.ts';
 
 export const ALICE = 'U01ALICE';
 export const BOB = 'U02BOB';
@@ -45,6 +45,14 @@ export async function atWork(options: MiddleOptions = {}): Promise<Middle> {
 export async function ask(middle: Middle, request: ApprovalRequest): Promise<void> {
   middle.connection.emit({ type: 'approval-asked', request });
   await middle.clock.settle();
+}
+
+let replies = 0;
+
+/** What somebody writes now, in answer to what they see. */
+export function reply(middle: Middle, text: string, options: WriteOptions = {}) {
+  replies += 1;
+  return middle.write(text, { ts: ((middle.clock.now() + replies) / 1000).toFixed(6), ...options });
 }
 
 export function cards(middle: Middle): Card[] {
