@@ -117,6 +117,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let doubt: Doubt | null = options.resumed ? doubtNow() : null;
   let shownCards = '';
   let textShown = false;
+  let textWanted = false;
   /** When each message was changed last, by ts: of messages in the ledger only. */
   const changed = new Map<SlackTs, { at: number; edit: boolean }>();
   let losses = 0;
@@ -129,7 +130,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function rank(content: Content): Rank {
     if (content.final || content.cards !== shownCards) return 0;
-    return !textShown && content.hasText ? 1 : 2;
+    // To look into a text costs as much as it is long, and a text that has begun goes on.
+    if (!textShown) textWanted ||= content.hasText;
+    return !textShown && textWanted ? 1 : 2;
   }
 
   function wish(): Wish | null {
