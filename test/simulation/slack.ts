@@ -320,9 +320,18 @@ function asks(args: Json): boolean {
 }
 
 /** All that can be read of a message, its fallback text left out where there are blocks. */
-export function visibleText(message: SlackMessage): string {
-  return message.blocks.length === 0 ? message.text : message.blocks.map(textOf).join('\n');
+export function visibleText({ blocks, text }: Pick<SlackMessage, 'blocks' | 'text'>): string {
+  if (blocks.length === 0) return text;
+  // An edit brings other blocks; these stay what they are.
+  let shown = shownBy.get(blocks);
+  if (shown === undefined) {
+    shown = blocks.map(textOf).join('\n');
+    shownBy.set(blocks, shown);
+  }
+  return shown;
 }
+
+const shownBy = new WeakMap<object, string>();
 
 function textOf(value: unknown): string {
   if (typeof value === 'string') return '';
