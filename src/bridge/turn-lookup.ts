@@ -139,7 +139,7 @@ export class TurnLookup {
           const begins = !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
-        if (turnsDieWithLink || again || state.open?.stoppedBy) return onVerdict({ verdict: 'never_arrived' });
+        if (turnsDieWithLink || again) return onVerdict({ verdict: 'never_arrived' });
         mailbox.later(LOOK_AGAIN_MS, () =>
           stillWanted() && link.loop === 'idle' ? this.look({ again: true, failures: 0 }) : undefined,
         );

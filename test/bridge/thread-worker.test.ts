@@ -547,6 +547,26 @@ describe('after a lost link', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('a hosted input that was stopped on its way is not called stopped before a second look, and is aborted when it begins', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    await middle.write('!stop');
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.advance(2_000);
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.begin();
+    await middle.clock.settle();
+    expect(middle.connection.aborts).toBeGreaterThan(0);
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('stopped');
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
   it('what no retry heals ends the turn with a line, and the next message tries afresh', async () => {
     const middle = createMiddle();
     await middle.write('list the files');

@@ -14,6 +14,8 @@ export type LettaKind = 'app-server' | 'hosted';
 
 const AGENT = 'agent-1';
 const DEVICE = 'device-1';
+/** What is late comes within the time after which it is looked for once more. */
+const LATE_MS = 9_500;
 /** What a device sends on its control socket; all else goes on the stream (PROTOCOL.md 3.3). */
 const isControl = (type: string) => !['stream_delta'].includes(type) && !type.startsWith('update_');
 
@@ -214,7 +216,7 @@ export class SimLetta implements Host {
     }
     if (chance.chance(faults.deaf)) {
       this.story.add('letta', `hears ${String(frame.type)} late`);
-      clock.after(chance.between(500, 14_000), () => {
+      clock.after(chance.between(500, LATE_MS), () => {
         // What the relay has taken comes to the device, whatever became of the client's socket.
         if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame);
       });

@@ -60,8 +60,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a hosted input that is missing is looked for a second time',
     'src/bridge/turn-lookup.ts',
-    'if (turnsDieWithLink || again || state.open?.stoppedBy)',
-    'if (turnsDieWithLink || !again || state.open?.stoppedBy)',
+    'if (turnsDieWithLink || again) return',
+    'if (turnsDieWithLink || !again) return',
   ),
   mutation(
     'between two turns lies one round trip',
