@@ -250,11 +250,11 @@ export class ThreadListener {
     }
     this.#keepForNext();
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
-    const connection = this.#parts.link.ready;
-    if (!this.#gap || !connection) return this.#parts.end(this.#parts.endings.now());
+    const { endings, lookup } = this.#parts;
+    if (!this.#gap) return this.#parts.end(endings.now());
     // What was said while nobody listened stands in the history only.
     this.#parts.leave();
-    this.#parts.lookup.fillGap(connection, () => this.#parts.finish(this.#parts.endings.now()));
+    lookup.fillGap((whole) => this.#parts.finish(whole ? endings.now() : endings.unseen(false)));
     return undefined;
   }
 

@@ -153,21 +153,34 @@ export class TurnLookup {
     return undefined;
   }
 
-  /** Takes over what only the history has of the open turn, then goes on; also when it can not be read. */
-  fillGap(connection: AgentConnection, then: () => Promise<void>): void {
-    const { state, mailbox, log } = this.#parts;
+  /**
+   * Takes over what only the history has of the open turn, then goes on; also when it can not be read for long.
+   * @param then told whether the history was read: else something may be missing
+   */
+  fillGap(then: (whole: boolean) => Promise<void>, failures = 0): void {
+    const { state, link, mailbox, log } = this.#parts;
     const turn = state.open;
     if (!turn) return;
+    const again = () => {
+      if (failures >= MOST_FAILED_LOOKS) return then(false);
+      mailbox.later(END_OVERDUE_MS, () => this.fillGap(then, failures + 1));
+      return undefined;
+    };
+    const connection = link.ready;
+    if (!connection) {
+      mailbox.post(again);
+      return;
+    }
     mailbox.away(
       connection.history(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, this.#marks(turn));
         if (found.arrived) this.#take(found);
-        return then();
+        return then(true);
       },
       (error) => {
         log.warn({ turn: turn.id, err: error }, 'the history could not be read');
-        return then();
+        return again();
       },
     );
   }

@@ -517,6 +517,28 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
+  it('a turn whose gap can not be filled at once is not called done before the history was read', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
+    middle.connection.say(' word9');
+    const read = middle.connection.history;
+    middle.connection.history = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.history = read;
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'word1 word2 … word9' },
+    ];
+    await middle.clock.advance(6_000);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(texts(middle.surface.last)).toEqual(['word1 word2 … word9']);
+  });
+
   it('an input that never arrived is sent again under the same id', async () => {
     const middle = createMiddle();
     await middle.write('list the files');

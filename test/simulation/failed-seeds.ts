@@ -38,5 +38,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['of the first run of a turn nothing was heard, and its text was not looked for', [628]],
   ['a turn that something had joined was cut there after a restart, because another ran by then', [6]],
   ['an input that was stopped on its way was called stopped, and ran when it came late', [115]],
+  ['the history could not be read when a turn had ended, and it was called done all the same', [1264]],
   ['a turn was held for done with all its text missing', [20008]],
 ];
