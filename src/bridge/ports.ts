@@ -110,6 +110,10 @@ export type Delivery =
   /** The thread can not be written to any more: archived, bot removed, message deleted, token revoked. */
   | { delivered: false; reason: string };
 
+/**
+ * One turn as it is shown: throttled edits. Slack's native streaming would be a second implementation of this, chosen by
+ * `Surface.turn`: it takes the same views, and falls back to edits (PLATFORM.md 3.7).
+ */
 export interface TurnSurface {
   /** Wishes for the latest view; older wishes that were not shown yet are forgotten. Never throws. */
   show(view: TurnView): void;

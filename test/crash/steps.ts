@@ -16,10 +16,12 @@ export interface Step {
 const WITHIN_MS = 30_000;
 
 /** Waits for a line of the log that was not there before. */
-function logged(stage: Stage, msg: string): () => Promise<boolean> {
+function logged(stage: Stage, msg: string, outcome?: string): () => Promise<boolean> {
   const { lines } = stage.bridge;
   const from = lines.length;
-  return () => stage.until(() => lines.slice(from).some((line) => line.msg === msg), WITHIN_MS);
+  const isIt = (line: (typeof lines)[number]) =>
+    line.msg === msg && (outcome === undefined || line.outcome === outcome);
+  return () => stage.until(() => lines.slice(from).some(isIt), WITHIN_MS);
 }
 
 async function saidAnd(story: Story, wait: () => Promise<boolean>): Promise<boolean> {
@@ -50,7 +52,7 @@ const STORED: Step = {
   kind: 'words',
   works: false,
   async reach(story, stage) {
-    const stored = logged(stage, 'message');
+    const stored = logged(stage, 'inbound event', 'accepted');
     const said = story.say();
     // Slack stops reading behind the envelopes: no ack is ever heard.
     await stage.slack.control.faults({ socket: 'freeze' });
