@@ -76,7 +76,7 @@ function does(tool: string): string {
   const known = Object.hasOwn(DOES, tool) ? DOES[tool] : undefined;
   return known
     ? `${known} (${tool})`
-    : `use the tool ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80)).replace(/[*_~`]/g, ' ')}`;
+    : `use the tool ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80).replace(/[*_~`]/g, ' '))}`;
 }
 
 /** A moment that each reader sees in their own zone. */

@@ -45,7 +45,8 @@ function list<T>(head: string, all: readonly T[], line: (one: T) => string): Kno
 }
 
 function approvalLine({ address, tool, title, askedAt }: HomeApproval, linked: (at: ThreadAddress) => string): string {
-  const about = neutralizeMrkdwn(clip(neutralizePlain(`${tool}: ${title}`), 100)).replace(/[*_~`]/g, ' ');
+  // Marks first: one of them before an `@` would hide it from what makes it harmless.
+  const about = neutralizeMrkdwn(clip(neutralizePlain(`${tool}: ${title}`), 100).replace(/[*_~`]/g, ' '));
   return `${about}, asked ${moment(askedAt)} in ${linked(address)}`;
 }
 

@@ -48,12 +48,13 @@ describe('the Home tab', () => {
   });
 
   it('lets nothing of an agent, a device or a command ping or format', () => {
-    const approvals = [{ address, tool: 'Bash', title: '*<!channel>* `x` \u202e', askedAt: 0 }];
+    const approvals = [{ address, tool: 'Bash', title: '*<!channel>* `x` _@here \u202e', askedAt: 0 }];
     const agents = [{ agentId: '<!here>', device: '<@U1>', workingDirectory: null }];
     const blocks = homeView(view({ approvals, agents }), null).blocks;
     const mrkdwn = JSON.stringify(blocks.filter(({ type }) => type === 'section'));
     expect(mrkdwn).toContain('&lt;!channel&gt;');
     expect(mrkdwn).not.toContain('<!channel>');
+    expect(mrkdwn).not.toContain('@here');
     expect(mrkdwn).toContain('⟨U+202E⟩');
     expect(blocks.filter((block) => block.type === 'context').at(-1)).toMatchObject({
       elements: [{ type: 'plain_text' }],

@@ -557,6 +557,11 @@ describe('every view', () => {
       .map(([line, outcome]) => over({ line, outcome, by: 'U02BOB' })),
   );
 
+  it('of a tool that is called like a mention of everybody pings nobody', () => {
+    const card = approval({ tool: '_@here', title: '' });
+    expect(JSON.stringify(renderPosts(view([card], live())))).not.toContain(' @here');
+  });
+
   it('becomes messages that Slack takes, that ping nobody but those asked, with one tail', () => {
     fc.assert(
       fc.property(
