@@ -183,6 +183,7 @@ export class ThreadListener {
         this.#parts.log.info({ turn: this.#parts.state.open?.id }, 'the input never arrived; sending it again');
         await this.#parts.state.insist((record) => changeTurn(record, { state: 'prepared' }));
         this.#parts.link.unsubmitted();
+        await this.#parts.offers.neverArrived();
         await this.release();
         return this.#parts.advance();
       case 'unreadable':

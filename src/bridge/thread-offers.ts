@@ -55,6 +55,8 @@ export class ThreadOffers {
   readonly #underWay = new Set<Token>();
   /** Since when nothing could be run here, as far as that is known. */
   #waitingSince: number | null = null;
+  /** Since when nobody knows whether the open turn's input arrived. */
+  #inDoubtSince: number | null = null;
   #unreachable = false;
   #begun = false;
 
@@ -67,14 +69,17 @@ export class ThreadOffers {
     if (this.#begun) return;
     this.#begun = true;
     const { turn, inbox, updatedAt } = record;
+    if (turn?.state === 'submitted') this.#inDoubtSince = updatedAt;
     if (turn) this.#waitingSince = turn.state === 'prepared' ? turn.startedAt : updatedAt;
     else if (inbox.length > 0) this.#waitingSince = Math.min(...inbox.map((item) => item.receivedAt));
   }
 
   /** The link is lost, or can not be had. */
   lost(): void {
+    const now = this.#parts.clock.now();
     this.#unreachable = true;
-    this.#waitingSince ??= this.#parts.clock.now();
+    this.#waitingSince ??= now;
+    if (this.#parts.state.open?.state === 'submitted') this.#inDoubtSince ??= now;
   }
 
   /** Nobody tries to reach it any more; whoever asks next tries afresh. */
@@ -88,6 +93,17 @@ export class ThreadOffers {
     const since = this.#waitingSince;
     this.#waitingSince = null;
     this.#unreachable = false;
+    await this.#holdIfSince(since);
+  }
+
+  /** The open turn's input, ready to be sent anew, did not arrive: all the while nobody knew, it has waited, too. */
+  async neverArrived(): Promise<void> {
+    const since = this.#inDoubtSince;
+    this.#inDoubtSince = null;
+    await this.#holdIfSince(since);
+  }
+
+  async #holdIfSince(since: number | null): Promise<void> {
     const { state, clock, staleAfterMs, log } = this.#parts;
     const now = clock.now();
     if (staleAfterMs === undefined || since === null || now - since < staleAfterMs) return;
@@ -101,6 +117,7 @@ export class ThreadOffers {
 
   /** The record once its turn is over, with what is left to be decided. */
   afterTurn(leftover: Leftover | null): (record: ThreadRecord) => ThreadRecord {
+    this.#inDoubtSince = null;
     const now = this.#parts.clock.now();
     const token = makeToken(this.#parts.random.id());
     return (record) => {

@@ -276,6 +276,45 @@ describe('a message that waited for the device', () => {
     expect(await click(middle, 'drop')).toEqual({ result: 'decided' });
   });
 
+  /** Handed over, and the link breaks before anybody knows whether it arrived. It did not. */
+  async function inDoubt(awayMs: number, meanwhile: 'nothing' | 'loss' | 'restart' = 'nothing'): Promise<Middle> {
+    const middle = createMiddle({ ...STALE, turnsDieWithLink: false });
+    const lose = () => middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    await middle.write('deploy it', { ts: ago(middle, 0), thread: null, mention: true });
+    await ready(middle);
+    expect(submitted(middle)).toHaveLength(1);
+    lose();
+    await middle.clock.advance(awayMs);
+    if (meanwhile === 'restart') await middle.restart();
+    await ready(middle);
+    if (meanwhile === 'loss') {
+      lose();
+      await middle.clock.advance(1_000);
+      await ready(middle);
+    }
+    // Looked for, and once more some seconds later.
+    await middle.clock.advance(MINUTE);
+    return middle;
+  }
+
+  it.each(['nothing', 'loss', 'restart'] as const)(
+    'is offered when nobody knew for long that it had not arrived (meanwhile: %s)',
+    async (meanwhile) => {
+      const middle = await inDoubt(60 * MINUTE, meanwhile);
+      expect(submitted(middle)).toHaveLength(1);
+      expect(lastOffer(middle).view.text).toContain('deploy it');
+      expect(record(middle).turn).toBeNull();
+      await click(middle, 'run_now');
+      expect(submitted(middle)).toHaveLength(2);
+    },
+  );
+
+  it('is sent again unasked when that is known soon', async () => {
+    const middle = await inDoubt(MINUTE);
+    expect(submitted(middle)).toHaveLength(2);
+    expect(middle.surface.offers).toEqual([]);
+  });
+
   it('behind a turn that takes long is no reason to ask', async () => {
     const middle = createMiddle(STALE);
     await middle.write('build it', { ts: ago(middle, 0), thread: null, mention: true });

@@ -216,6 +216,7 @@ export class SimLetta implements Host {
     }
     if (chance.chance(faults.deaf)) {
       this.story.add('letta', `hears ${String(frame.type)} late`);
+      if (this.kind === 'hosted' && chance.chance(0.5)) lane.lose();
       clock.after(chance.between(500, LATE_MS), () => {
         // What the relay has taken comes to the device, whatever became of the client's socket.
         if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame);

@@ -48,7 +48,7 @@ function hunt(mutation: Mutation): { seed: string; says: string } | null {
     const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' });
     if (status === 0) return null;
     const [, seed, says] = /seed (\d+) fails:\n\s*(.*)/.exec(stdout) ?? [];
-    return { seed: seed ?? '?', says: says ?? stderr.trim().split('\n').at(-1) ?? 'it died' };
+    return { seed: seed ?? '?', says: says ?? (stderr.trim().split('\n').at(-1) || `it ended with ${status}`) };
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

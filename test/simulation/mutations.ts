@@ -66,8 +66,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'between two turns lies one round trip',
     'src/bridge/thread-link.ts',
-    "return this.#ready && this.#settled && this.loop === 'idle';",
-    "return this.#ready && this.loop === 'idle';",
+    'connection.settle(),',
+    'Promise.resolve(),',
   ),
   mutation(
     'a post without an answer is looked for before it is posted again',

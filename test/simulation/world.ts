@@ -63,6 +63,8 @@ const SILENCE_MS = 4 * 60_000;
 /** So long after the start nothing may look at work that is not; a limited or absent Slack delays what is told. */
 const TRUE_AFTER_MS = 30_000;
 const SLACK_LAGS_MS = 60_000;
+/** So long after all works again no turn may wait for an end that was lost. */
+const OVER_WITHIN_MS = 3 * 60_000;
 /** What lies between a decision and its row on disk, at most. */
 const SLACK_MS = 10_000;
 const HOUR_MS = 60 * 60_000;
@@ -108,6 +110,7 @@ export class World {
   #lives = 0;
   #undelivered = 0;
   #calm = false;
+  #calmSince: number | null = null;
   #ackLost = 0;
   readonly #agentId: string | null;
   readonly #environment: string | null;
@@ -443,6 +446,7 @@ export class World {
   async #rest(): Promise<void> {
     this.story.add('world', 'from here on everything works');
     this.#calm = true;
+    this.#calmSince = this.clock.now();
     this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
     this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0 };
     this.slack.awayUntil = 0;
@@ -524,15 +528,25 @@ export class World {
   #judgeWork(): void {
     const now = this.clock.now();
     const slackLags = this.#calm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
-    if (!this.life || now - this.#startedAt < TRUE_AFTER_MS + slackLags) return;
+    // Once Letta is back the bridge asks anew.
+    const since = Math.max(this.#startedAt, this.letta.away.to);
+    if (!this.life || now - since < TRUE_AFTER_MS + slackLags) return;
     for (const row of this.disk.rows('threads').values()) {
       const { turn, runtime } = readRecord(row).record;
       const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
-      if (turn === null || turn.startedAt >= this.#startedAt) continue;
-      if (!conversation?.idle || conversation.idleSince > this.#startedAt) continue;
+      if (turn === null || !conversation?.idle) continue;
+      const quiet = Math.max(
+        since,
+        this.#calmSince ?? Number.POSITIVE_INFINITY,
+        conversation.idleSince,
+        turn.startedAt,
+      );
+      const isLongOver = now - quiet > OVER_WITHIN_MS;
+      const isOfBefore = turn.startedAt < this.#startedAt && conversation.idleSince <= this.#startedAt;
+      if (!isOfBefore && !isLongOver) continue;
       if (this.slack.messages.some((message) => message.metadata?.turn === turn.id && saysItWorks(message)))
         this.story.violation(
-          `${turn.id} says that it works ${Math.round((now - this.#startedAt) / 1000)} s after the start`,
+          `${turn.id} says that it works; Letta is idle for ${Math.round((now - conversation.idleSince) / 1000)} s`,
         );
     }
   }
