@@ -517,6 +517,28 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
+  it('what the history tells of a turn that begins late is not shown twice, and nothing behind it is lost', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    const input = { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' } as const;
+    const tool = { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' } as const;
+    middle.connection.past = [input, { kind: 'assistant', id: 'm-2', text: 'a.txt b.txt' }, tool];
+    middle.connection.ready({ reconnected: true });
+    // On its way while the history is read.
+    middle.connection.begin('run-2');
+    middle.connection.say('a.txt', 'run-2', 'm-2');
+    middle.connection.say(' b.txt', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'a.txt b.txt' }]);
+    middle.connection.say(' c.txt', 'run-2', 'm-2');
+    middle.connection.past = [input, { kind: 'assistant', id: 'm-2', text: 'a.txt b.txt c.txt' }, tool];
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'a.txt b.txt c.txt' }]);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+  });
+
   it('a turn whose gap can not be filled at once is not called done before the history was read', async () => {
     const middle = await running({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';

@@ -39,5 +39,7 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['a turn that something had joined was cut there after a restart, because another ran by then', [6]],
   ['an input that was stopped on its way was called stopped, and ran when it came late', [115]],
   ['the history could not be read when a turn had ended, and it was called done all the same', [1264]],
+  ['an input that had not arrived, which nobody knew for long, was run unasked', [171, 1501]],
+  ['the history told the text of a turn that began late, and the text that came meanwhile was shown below it', [1307]],
   ['a turn was held for done with all its text missing', [20008]],
 ];
