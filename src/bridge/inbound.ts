@@ -142,16 +142,10 @@ export interface InboundCommand {
 /** A person changed a message of theirs, or took it back. */
 export type InboundRevision =
   | { kind: 'edited'; message: InboundMessage; mentionedBefore: boolean }
-  | {
-      kind: 'deleted';
-      key: MessageKey;
-      team: TeamId;
-      channel: ChannelId;
-      channelKind: ChannelKind;
-      ts: SlackTs;
-      threadTs: SlackTs | null;
-      user: UserId;
-    };
+  | ({ kind: 'deleted' } & Pick<
+      InboundMessage,
+      'key' | 'team' | 'channel' | 'channelKind' | 'ts' | 'threadTs' | 'user'
+    >);
 
 /** Slack has given a channel another id; the old one is not known to it any more (PLATFORM.md 5.3). */
 export interface InboundChannelChange {

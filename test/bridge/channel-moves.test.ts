@@ -1,20 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { makeThreadKey } from '../../src/bridge/ids.ts';
-import { createMiddle, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
+import { createRunning, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
 
 const NEW = 'C09NEW';
 const MOVED = makeThreadKey({ team: TEAM, channel: NEW, root: ROOT });
 const change = { team: TEAM, from: 'C01GEN', to: NEW };
-
-async function running(): Promise<Middle> {
-  const middle = createMiddle({ turnsDieWithLink: false });
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
 
 async function changed(middle: Middle): Promise<void> {
   await middle.intake.channelChanged(change);
@@ -23,7 +13,7 @@ async function changed(middle: Middle): Promise<void> {
 
 describe('a channel whose id changes', () => {
   it('takes its threads along: the conversation goes on in the new id', async () => {
-    const middle = await running();
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.end();
     await middle.clock.settle();
     const { runtime } = middle.record();
@@ -36,7 +26,7 @@ describe('a channel whose id changes', () => {
   });
 
   it('in the middle of a turn: the same turn goes on there, is answered once, and what waits follows', async () => {
-    const middle = await running();
+    const middle = await createRunning({ turnsDieWithLink: false });
     await middle.write('and then this');
     const stop = middle.record().turn?.stopToken ?? '';
     const [old] = middle.connections;
@@ -67,7 +57,7 @@ describe('a channel whose id changes', () => {
   });
 
   it('knows what was handled under the old id, whichever id Slack delivers it again with', async () => {
-    const middle = await running();
+    const middle = await createRunning({ turnsDieWithLink: false });
     await changed(middle);
     const again = { ts: ROOT, thread: null, mention: true };
     expect(await middle.write('list the files', { ...again, channel: NEW })).toEqual({ outcome: 'repeated' });
@@ -78,7 +68,7 @@ describe('a channel whose id changes', () => {
   });
 
   it('is joined with what came there before the word of the change', async () => {
-    const middle = await running();
+    const middle = await createRunning({ turnsDieWithLink: false });
     await middle.write('in the new id already', { channel: NEW, ts: '1000.000300', mention: true });
     await changed(middle);
     const record = middle.record(MOVED);
@@ -90,7 +80,7 @@ describe('a channel whose id changes', () => {
   });
 
   it('is not acknowledged when the disk fails, and done when Slack delivers it again', async () => {
-    const middle = await running();
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.threads.failing = 1;
     await expect(middle.intake.channelChanged(change)).rejects.toThrow('disk full');
     expect(middle.threads.records.has(THREAD)).toBe(true);

@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../src/bridge/agent-event.ts';
-import { createMiddle, type Middle, THREAD } from '../support/middle.ts';
-
-async function running(): Promise<Middle> {
-  const middle = createMiddle();
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
+import { createMiddle, createRunning, type Middle, THREAD } from '../support/middle.ts';
 
 const ask: AgentEvent = {
   type: 'approval-asked',
@@ -30,7 +20,7 @@ const NOTHING = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMe
 
 describe('a drain', () => {
   it('lets a running turn end, and its last words arrive', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const result = drained(middle);
     await middle.clock.advance(5_000);
     expect(result.left).toBeNull();
@@ -47,7 +37,7 @@ describe('a drain', () => {
   });
 
   it('waits no longer than it may, and says what is left', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const result = drained(middle, 20_000);
     await middle.clock.advance(19_900);
     expect(result.left).toBeNull();
@@ -57,7 +47,7 @@ describe('a drain', () => {
   });
 
   it('begins no new turn: what is accepted meanwhile waits on disk for the next start', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const result = drained(middle);
     await middle.write('and then this');
     await middle.write('elsewhere', { ts: '2000.000001', thread: null, mention: true });
@@ -83,14 +73,14 @@ describe('a drain', () => {
   });
 
   it('is not held up by a turn that waits for people or for Letta', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit(ask);
     await middle.clock.settle();
     const result = drained(middle);
     await middle.clock.advance(100);
     expect(result.left).toEqual({ ...NOTHING, waitingForPeople: 1 });
 
-    const other = await running();
+    const other = await createRunning();
     other.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
     await other.clock.settle();
     const second = drained(other);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMiddle, type Middle, TEAM } from '../support/middle.ts';
+import { createMiddle, createRunning, type Middle, TEAM } from '../support/middle.ts';
 
 const ADMIN = 'U09ADMIN';
 
@@ -10,19 +10,9 @@ async function slash(middle: Middle, text: string, user = ADMIN) {
   return answer;
 }
 
-async function atWork(): Promise<Middle> {
-  const middle = createMiddle({ policy: { admins: { ids: [ADMIN], groups: [] } } });
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
-
 describe('pausing the agent', () => {
   it('stops every running turn and drops what waits', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await middle.write('then count them');
     expect(await slash(middle, 'pause')).toContain('Paused. 1 running turn is being stopped.');
     expect(middle.connection.aborts).toBe(1);
@@ -35,7 +25,7 @@ describe('pausing the agent', () => {
   });
 
   it('refuses new messages in private until it is resumed, and does not run them then', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     middle.connection.end('cancelled');
     await middle.clock.settle();
@@ -51,7 +41,7 @@ describe('pausing the agent', () => {
   });
 
   it('survives a restart, which does not wake what was stopped', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     await middle.restart();
     expect(await middle.write('again')).toEqual({ outcome: 'refused', reason: 'paused' });
@@ -61,7 +51,7 @@ describe('pausing the agent', () => {
   });
 
   it('stops at once what Letta begins by itself', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     middle.connection.emit({ type: 'background', running: 1 });
     middle.connection.end();
     await middle.clock.settle();
@@ -83,7 +73,7 @@ describe('pausing the agent', () => {
   });
 
   it('is the admins’ alone', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     expect(await slash(middle, 'pause', 'U01ALICE')).toContain('Only admins may do this.');
     expect(middle.connection.aborts).toBe(0);
     await slash(middle, 'pause');
@@ -92,14 +82,14 @@ describe('pausing the agent', () => {
   });
 
   it('works from a thread, too', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await middle.write('!pause', { user: ADMIN, mention: false });
     expect(middle.surface.whispered.at(-1)?.text).toContain('Paused.');
     expect(middle.connection.aborts).toBe(1);
   });
 
   it('leaves commands alone: people can see that it is paused', async () => {
-    const middle = await atWork();
+    const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     await middle.write('!status');
     expect(middle.surface.whispered.at(-1)?.text).toContain('has paused the agent');

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { makeMessageKey } from '../../src/bridge/ids.ts';
 import type { InboundMessage, InboundRevision } from '../../src/bridge/inbound.ts';
 import { BridgeError } from '../../src/errors.ts';
-import { BOT, createMiddle, type Middle, ROOT, TEAM } from '../support/middle.ts';
+import { BOT, createMiddle, createRunning, type Middle, ROOT, TEAM } from '../support/middle.ts';
 
 interface Said {
   user?: string;
@@ -58,17 +58,6 @@ async function remove(middle: Middle, ts: string, said: Said = {}) {
   return outcome;
 }
 
-/** A turn runs; what is written now waits. */
-async function atWork(): Promise<Middle> {
-  const middle = createMiddle();
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
-
 async function nextTurn(middle: Middle): Promise<string> {
   middle.connection.end();
   await middle.clock.settle();
@@ -79,7 +68,7 @@ const LATER = '1000.000500';
 
 describe('a message that waits behind a running turn', () => {
   it('runs as its author changed it', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
     expect(await edit(middle, LATER, 'count the lines')).toEqual({ outcome: 'changed' });
     const content = await nextTurn(middle);
@@ -89,7 +78,7 @@ describe('a message that waits behind a running turn', () => {
   });
 
   it('does not run once its author deleted it', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
     expect(await remove(middle, LATER)).toEqual({ outcome: 'withdrawn' });
     await nextTurn(middle);
@@ -98,7 +87,7 @@ describe('a message that waits behind a running turn', () => {
   });
 
   it('stays as it was when the change has no room, and its author is told', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('count', { ts: LATER });
     const { update } = middle.threads;
     middle.threads.update = () =>
@@ -110,7 +99,7 @@ describe('a message that waits behind a running turn', () => {
   });
 
   it('is not changed by somebody who may not speak here any more', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('count the lines', { ts: LATER });
     expect(await edit(middle, LATER, 'delete everything', { user: 'U04GUEST' })).toMatchObject({ outcome: 'refused' });
     expect(await nextTurn(middle)).toContain('count the lines');
@@ -156,7 +145,7 @@ describe('a message that waits for Letta to come back', () => {
 
 describe('a message that went to the agent', () => {
   it('stays said, whatever its author makes of it', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     expect(await edit(middle, ROOT, 'something else', { thread: null, mention: true })).toEqual({
       outcome: 'ignored',
       reason: 'ran_already',
@@ -167,7 +156,7 @@ describe('a message that went to the agent', () => {
   });
 
   it('asks its author, when it is deleted, whether to stop', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     expect(await remove(middle, ROOT, { thread: null })).toEqual({ outcome: 'asked' });
     const { turn } = middle.record();
     expect(middle.surface.whispered).toMatchObject([{ user: 'U01ALICE', stop: turn?.stopToken }]);
@@ -190,7 +179,7 @@ describe('a message that was not for the agent', () => {
 
   it('begins a turn although it had only been overheard, before or after it went along as context', async () => {
     for (const late of [false, true]) {
-      const middle = await atWork();
+      const middle = await createRunning();
       await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
       if (late) {
         await middle.write('go on', { ts: '1000.000600' });
@@ -206,7 +195,7 @@ describe('a message that was not for the agent', () => {
   });
 
   it('is overheard as changed, and not at all once deleted', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
     await middle.write('my password is 1234', { ts: '1000.000510', user: 'U02BOB', mention: false });
     await edit(middle, LATER, 'the build is green', { user: 'U02BOB' });
@@ -226,7 +215,7 @@ describe('a message that was not for the agent', () => {
   });
 
   it('is not run again when it is so old that nobody remembers whether it ran', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await nextTurn(middle);
     middle.threads.records.set(middle.record().key, { ...middle.record(), seen: [] });
     await middle.clock.advance(48 * 3_600_000);

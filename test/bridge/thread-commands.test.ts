@@ -1,22 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { createMiddle, type Middle, TEAM } from '../support/middle.ts';
-
-async function atWork(): Promise<Middle> {
-  const middle = createMiddle();
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
+import { createRunning, type Middle, TEAM } from '../support/middle.ts';
 
 const lastWord = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
 
 describe('the bare word stop', () => {
   it('stops the turn, also when a bystander says it', async () => {
     for (const user of ['U01ALICE', 'U02BOB']) {
-      const middle = await atWork();
+      const middle = await createRunning();
       expect(await middle.write(' Stop ', { user, mention: false })).toEqual({ outcome: 'command', name: 'stop' });
       expect(middle.connection.aborts).toBe(1);
       expect(middle.record().turn?.stoppedBy).toBe(user);
@@ -24,19 +14,19 @@ describe('the bare word stop', () => {
   });
 
   it('within a sentence is a prompt', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     expect(await middle.write('stop the deploy')).toEqual({ outcome: 'accepted' });
     expect(middle.connection.aborts).toBe(0);
   });
 
   it('of somebody who may not use the bot stops nothing', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('stop', { user: 'U04GUEST', mention: false });
     expect(middle.connection.aborts).toBe(0);
   });
 
   it('to somebody else, and other words with a mark, stay among people', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     const bob = { spans: [{ kind: 'user', id: 'U02BOB' } as const, { kind: 'text', text: ' stop' } as const] };
     expect(await middle.write('', { ...bob, mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
     expect(await middle.write('!important', { mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
@@ -46,7 +36,7 @@ describe('the bare word stop', () => {
 
 describe('messages behind a running turn', () => {
   it('are counted where the turn is seen, and listed on demand', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     expect(middle.surface.last.live?.queued).toBe(0);
     await middle.write('count the lines');
     await middle.write('then delete them');
@@ -57,7 +47,7 @@ describe('messages behind a running turn', () => {
   });
 
   it('are listed for the slash command in each of its author’s running threads', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('count the lines');
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'queue' };
     const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
@@ -67,7 +57,7 @@ describe('messages behind a running turn', () => {
 
 describe('a muted thread', () => {
   it('answers those who mention the bot, and only overhears the rest until it is unmuted', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
     await middle.write('!mute');
@@ -81,14 +71,14 @@ describe('a muted thread', () => {
   });
 
   it('stays muted over a restart', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await middle.write('!mute');
     await middle.restart();
     expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
   });
 
   it('can not be asked for where the thread is not known', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'mute' };
     const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
     expect(answer).toContain('write `!mute` in it');

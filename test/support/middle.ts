@@ -474,3 +474,14 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     },
   };
 }
+
+/** The same with a turn of alice that runs: what is written now waits. */
+export async function createRunning(options: MiddleOptions = {}): Promise<Middle> {
+  const middle = createMiddle(options);
+  await middle.write('list the files');
+  middle.connection.ready();
+  await middle.clock.settle();
+  middle.connection.begin();
+  await middle.clock.settle();
+  return middle;
+}
