@@ -62,10 +62,11 @@ export function countingRandom(): Random {
   };
 }
 
-/** Threads in a map; `failing` makes the next updates reject like a full disk. */
+/** Threads in a map; `failing` makes the next updates reject like a full disk, `failingAfter` once they are written. */
 export class MapThreads implements Threads, ThreadMoves {
   readonly records = new Map<ThreadKey, ThreadRecord>();
   failing = 0;
+  failingAfter = 0;
 
   load(key: ThreadKey): Promise<ThreadRecord | null> {
     return Promise.resolve(this.records.get(key) ?? null);
@@ -85,6 +86,10 @@ export class MapThreads implements Threads, ThreadMoves {
     if (!next) return old;
     const stored = structuredClone({ ...next, rev: (old?.rev ?? 0) + 1 });
     this.records.set(key, stored);
+    if (this.failingAfter > 0) {
+      this.failingAfter -= 1;
+      throw new Error('disk full');
+    }
     return stored;
   }
 
@@ -297,6 +302,8 @@ export interface Middle {
   audit: MapAudit;
   /** May be changed: it is asked for anew each time. */
   policy: Policy;
+  /** Threads that looking back has to know of, as often as was said so. */
+  spoken: readonly ThreadKey[];
   /** `failing` makes the next look-ups of people reject. */
   people: { failing: number };
   readonly connection: HandConnection;
@@ -387,6 +394,8 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   const random = countingRandom();
   const choices = mapChoices();
   const audit = new MapAudit();
+  const spoken: ThreadKey[] = [];
+  const onSpoken = (key: ThreadKey) => void spoken.push(key);
   const build = () => {
     const { staleAfterMs } = options;
     const bindings = new Bindings({ policies, choices, log: silentLog });
@@ -409,7 +418,10 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const silence = silenceMs === undefined ? {} : { silenceMs };
     const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, approvalTimeoutMs, ...silence });
     const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
-    return { workers, intake: new BridgeIntake({ ...shared, random, workers, channels, ...(queue && { queue }) }) };
+    return {
+      workers,
+      intake: new BridgeIntake({ ...shared, random, workers, channels, onSpoken, ...(queue && { queue }) }),
+    };
   };
   let built = build();
   let count = 0;
@@ -421,6 +433,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     audit,
     policy,
     people: directory,
+    spoken,
     get connection() {
       const last = connections.at(-1);
       if (!last) throw new Error('nobody has connected yet');

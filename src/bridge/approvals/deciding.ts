@@ -97,8 +97,8 @@ export class ApprovalDecisions {
     person: Person,
     { via, grant, also }: How,
   ): Promise<{ result: 'decided' } | Refused> {
-    const { state, mailbox, clock, log, onChange } = this.#parts;
-    const { decision, words, send } = decided;
+    const { state, mailbox, clock } = this.#parts;
+    const { decision, words } = decided;
     const { token } = record;
     const at = clock.now();
     const next = { state: 'decided', decision, by: person.id, at, words, via } as const;
@@ -112,21 +112,38 @@ export class ApprovalDecisions {
         return also ? also(granted) : granted;
       });
     } catch (error) {
-      // It may be on disk all the same, and nobody would tell Letta: the card is open again, as the person is told.
-      mailbox.post(() => state.insist((now) => reopened(now, token, next)));
+      // It may be on disk all the same, with what was to be written along with it: then it counts, as after a crash.
+      mailbox.post(async () => {
+        await state.insist((now) => now);
+        const stored = this.#stored(token, next);
+        if (stored && !this.#taken.has(token)) this.#decided(stored, decided, grant);
+      });
       throw error;
     }
-    const stored = state.record?.approvals.find((approval) => approval.token === token);
-    if (stored?.state.state !== 'decided' || stored.state.at !== at || stored.state.by !== person.id) {
-      return refused('already_decided', stored ? lateNotice(stored) : 'This request is over.');
+    const stored = this.#stored(token, next);
+    if (stored) {
+      this.#decided(stored, decided, grant);
+      return { result: 'decided' };
     }
+    const other = state.record?.approvals.find((approval) => approval.token === token);
+    return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
+  }
+
+  /** The request, if it was decided by just this. */
+  #stored(token: Token, { by, at }: { by: string; at: number }): ApprovalRecord | null {
+    const stored = this.#parts.state.record?.approvals.find((approval) => approval.token === token);
+    return stored?.state.state === 'decided' && stored.state.at === at && stored.state.by === by ? stored : null;
+  }
+
+  #decided(record: ApprovalRecord, { decision, send }: Decided, grant: GrantKind | undefined): void {
+    const { state, log, onChange } = this.#parts;
     const { requestId, tool, digest } = record;
-    log.info({ request: requestId, tool, digest, decision, by: person.id, via, grant }, 'approval decided');
+    const { by, via } = record.state.state === 'decided' ? record.state : { by: null, via: null };
+    log.info({ request: requestId, tool, digest, decision, by, via, grant }, 'approval decided');
     this.#decisions.set(requestId, send);
     state.dirty = true;
     onChange();
-    this.tell(stored, send);
-    return { result: 'decided' };
+    this.tell(record, send);
   }
 
   /** Nobody decided, and nobody can any more: Letta is told no. */
@@ -192,11 +209,4 @@ export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decis
       ? 'Nobody in Slack decided this in time, so it was not approved.'
       : 'This could not be shown to anybody in Slack, so it was not approved.';
   return { behavior: 'deny', message };
-}
-
-/** The record with that very decision taken back. */
-function reopened(record: ThreadRecord, token: Token, decided: { by: string; at: number }): ThreadRecord {
-  const state = record.approvals.find((approval) => approval.token === token)?.state;
-  const isThat = state?.state === 'decided' && state.by === decided.by && state.at === decided.at;
-  return isThat ? setApproval(record, token, { state: 'open' }) : record;
 }

@@ -3,7 +3,7 @@ import { type ActionOutcome, type InboundAction, refused } from '../inbound.ts';
 import { decideOffer, markSeen, offerDenial } from '../offers.ts';
 import type { Clock, Person, Random } from '../ports.ts';
 import { spansText } from '../prompt.ts';
-import type { ApprovalRecord, InboxItem } from '../thread-record.ts';
+import type { ApprovalRecord, InboxItem, ThreadRecord } from '../thread-record.ts';
 import type { ThreadState } from '../thread-state.ts';
 import type { ApprovalDecisions } from './deciding.ts';
 import { answerWithReply, deny } from './decisions.ts';
@@ -36,23 +36,21 @@ export class ApprovalTyping {
     this.#parts = parts;
   }
 
-  /** Before the message is stored. What it answered, or was told about, counts as handled. */
+  /** Before the message is stored. What answered counts as handled, on disk together with the answer. */
   async typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Promise<Typed> {
-    const { state, decisions, clock } = this.#parts;
+    const { decisions, clock } = this.#parts;
     const waiting = this.#waiting(item, person);
     if (!waiting) return 'nothing';
     const text = this.#text(item);
-    const handled = (record: Parameters<typeof markSeen>[0]) => markSeen(record, item.key, clock.now());
     if (waiting.tool !== 'AskUserQuestion') {
-      if (!YES.test(text)) return 'waits';
-      await state.update(handled);
-      return 'points';
+      return YES.test(text) ? 'points' : 'waits';
     }
     const found = decisions.find(waiting.token, person, 'decide');
     if ('result' in found) return 'nothing';
     const decided = answerWithReply(found.request, text);
     if (!decided) return 'nothing';
-    const outcome = await decisions.decide(found, decided, person, { via: 'reply', also: handled });
+    const also = (record: ThreadRecord) => markSeen(record, item.key, clock.now());
+    const outcome = await decisions.decide(found, decided, person, { via: 'reply', also });
     return outcome.result === 'decided' ? 'answers' : 'nothing';
   }
 

@@ -317,6 +317,18 @@ describe('what somebody writes while a request waits for them', () => {
     expect(await click(middle, 'deny_with_this', { token })).toMatchObject({ result: 'refused' });
   });
 
+  it('is not lost as the reason for a no when the disk has it and says that it failed', async () => {
+    const middle = await atWork();
+    await ask(middle, bash('rm -rf build'));
+    await reply(middle, 'use npm run clean instead');
+    middle.threads.failingAfter = 1;
+    const token = middle.surface.offers.at(-1)?.view.token;
+    await expect(click(middle, 'deny_with_this', { token })).rejects.toThrow('disk full');
+    await middle.clock.settle();
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: 'use npm run clean instead' }]);
+    expect(lastCard(middle).state.state).toBe('decided');
+  });
+
   it('stays queued when they say so, or when the request is decided in another way', async () => {
     const middle = await atWork();
     await ask(middle, bash('touch x'));
@@ -340,6 +352,16 @@ describe('what somebody writes while a request waits for them', () => {
 });
 
 describe('a question', () => {
+  it('is answered by a reply that the disk has, although it said that it failed; Slack delivers it in vain', async () => {
+    const middle = await atWork();
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    middle.threads.failingAfter = 1;
+    const ts = (middle.clock.now() / 1000 + 1).toFixed(6);
+    await expect(reply(middle, 'Green', { ts })).rejects.toThrow('disk full');
+    expect(await reply(middle, 'Green', { ts })).toEqual({ outcome: 'repeated' });
+    expect(told(middle)).toMatchObject([{ behavior: 'allow', updatedInput: { answers: { 'Which color?': 'Green' } } }]);
+  });
+
   it('is answered by a plain reply of the one who is asked, and that starts no turn', async () => {
     const middle = await atWork();
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
