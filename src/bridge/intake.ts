@@ -143,7 +143,7 @@ export class BridgeIntake implements Intake {
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#recent.has(message.key)) return { outcome: 'repeated' };
-    if (record && hasSeen(record, message.key)) return this.#repeated(record, message.key);
+    if (record && hasSeen(record, message.key)) return this.#repeated(record, message.key, caughtUp);
 
     if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
@@ -208,13 +208,13 @@ export class BridgeIntake implements Intake {
     return outcome;
   }
 
-  /** A request may wait for its author: then it must not just wait behind it. */
   /** Found late, and too old to be run unasked. */
   #isStale(item: Pick<InboxItem, 'ts'>, caughtUp: boolean): boolean {
     const { clock, staleAfterMs } = this.#parts;
     return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;
   }
 
+  /** A request may wait for its author: then it must not just wait behind it. */
   async #typed(
     key: ThreadKey,
     record: ThreadRecord | null,
@@ -226,6 +226,7 @@ export class BridgeIntake implements Intake {
     if (!asks || message.bot || relevance !== 'speak') return 'nothing';
     const typed = await this.#parts.workers.get(key).desk.typed(message, person);
     if (typed === 'points') {
+      await this.#remember(key, message);
       const text = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
       this.#say(addressOf(message), `<@${message.user}> ${text}`);
     }
@@ -401,8 +402,9 @@ export class BridgeIntake implements Intake {
   }
 
   /** A write that failed may have been done all the same: then nobody has told the worker yet. */
-  #repeated(record: ThreadRecord, key: MessageKey): MessageOutcome {
+  #repeated(record: ThreadRecord, key: MessageKey, caughtUp: boolean): MessageOutcome {
     if (record.inbox.some((item) => item.key === key)) this.#parts.workers.wake(record.key, record);
+    if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };
   }
 

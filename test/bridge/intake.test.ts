@@ -126,6 +126,16 @@ describe('a reply in a thread of ours', () => {
     expect(await say(null, '4000.000002')).toEqual({ outcome: 'accepted' });
   });
 
+  it('that began a thread is known to looking back, also when the disk has it and says that it failed', async () => {
+    const middle = createMiddle();
+    const write = () => middle.write('list the files', { ts: ROOT, thread: null, mention: true });
+    middle.threads.failingAfter = 1;
+    await expect(write()).rejects.toThrow('disk full');
+    expect(middle.spoken).toEqual([]);
+    expect(await write()).toEqual({ outcome: 'repeated' });
+    expect(middle.spoken).toEqual([THREAD]);
+  });
+
   it('that can not be stored is not acknowledged', async () => {
     const middle = createMiddle();
     await middle.write('start');
