@@ -120,7 +120,12 @@ export type ConnectionEvent =
   | { type: 'unavailable'; code: string; notice: string; retryInMs: number | null; device?: string };
 
 /** An item of a conversation's history, oldest first. System reminders that the server added are stripped. */
-export type HistoryItem =
-  | { kind: 'user'; id: string; clientMessageId: string | null; text: string }
-  | { kind: 'assistant'; id: string; text: string }
-  | { kind: 'tool'; id: string; callId: string | null; tool: string | null };
+export type HistoryItem = {
+  id: string;
+  /** When it was written, ms since 1970; not always told. */
+  at?: number | null;
+} & (
+  | { kind: 'user'; clientMessageId: string | null; text: string }
+  | { kind: 'assistant'; text: string }
+  | { kind: 'tool'; callId: string | null; tool: string | null }
+);

