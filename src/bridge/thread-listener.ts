@@ -228,6 +228,7 @@ export class ThreadListener {
   #onTurnEvent(event: AgentEvent): void | Promise<void> {
     if (event.type === 'approval-asked') return this.#parts.approvals.asked(event.request);
     if (event.type === 'turn-ended') return this.#onTurnEnded(event);
+    if (this.#parts.lookup.isOfTurnBefore(event)) return undefined;
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {
       // The history has told it while this was on its way; what it has beyond that, it tells at the end.
       this.#gap = true;

@@ -48,6 +48,8 @@ export class TurnLookup {
   #overdue: Timer | null = null;
   /** Messages and tools of the open turn that the history told of last. */
   #told: ReadonlySet<string> = new Set();
+  /** Of the turn before. */
+  #toldBefore: ReadonlySet<string> = new Set();
 
   constructor(parts: LookupParts) {
     this.#parts = parts;
@@ -78,8 +80,14 @@ export class TurnLookup {
     return 'callId' in event && this.#told.has(event.callId);
   }
 
+  /** Whether the history told this as a piece of the turn before: what the link still misses of that is there already. */
+  isOfTurnBefore(event: AgentEvent): boolean {
+    return event.type === 'text-repaired' && this.#toldBefore.has(event.messageId);
+  }
+
   /** Another turn is open from now on. */
   begin(): void {
+    this.#toldBefore = this.#told;
     this.#told = new Set();
   }
 

@@ -1,7 +1,7 @@
 import type { HistoryItem, LoopStatus } from './agent-event.ts';
 import { isClientMessageId } from './ids.ts';
 import type { OpenTurn } from './thread-record.ts';
-import type { TurnState } from './turn.ts';
+import { endedWell, type TurnPart, type TurnState } from './turn.ts';
 
 export interface RuntimeNow {
   loop: LoopStatus;
@@ -53,17 +53,17 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
       ? findAgentTurn(history, marks)
       : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
   if (at < 0) return { arrived: false };
-  const rest = history.slice(at + 1);
-  const known = rest.findLastIndex((item) => isHeard(item, heard));
-  const newest = another ? rest.findLastIndex((item, place) => place > known && isInput(item)) : -1;
-  const end = rest.findIndex((item, place) => {
-    if (!isInput(item)) return false;
-    const isNext = stopped || place === newest || others.includes(item.clientMessageId);
-    return isNext || beginsTurn(history, at + 1 + place);
+  const known = history.findLastIndex((item) => isHeard(item, heard));
+  const newest = another ? history.findLastIndex((item, place) => place > Math.max(at, known) && isInput(item)) : -1;
+  const next = history.findIndex((item, place) => {
+    if (place <= at || !isInput(item)) return false;
+    return stopped || place === newest || others.includes(item.clientMessageId) || beginsTurn(history, place);
   });
-  const mine = end < 0 ? rest : rest.slice(0, end);
+  // What was heard before the input stands above it: the input joined a turn that ran.
+  const first = history.findIndex((item, place) => place === at || isHeard(item, heard));
+  const mine = history.slice(first, next < 0 ? history.length : next);
   // Joined, or the next turn behind one that died in a tool: the history does not say.
-  const joined = mine.some(isInput);
+  const joined = mine.some((item) => isInput(item) && item !== history[at]);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
   return {
@@ -114,12 +114,15 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
 
 /**
  * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
- * an abort leaves less behind (PROTOCOL.md 7). Of a turn that was answered the history has all: text that it does not
- * know was taken back by a retry while nobody listened.
+ * an abort leaves less behind (PROTOCOL.md 7). Of a turn that was answered the history has all, of one that ended in full
+ * all up to where it is sure of the turn: text there that it does not know was taken back by a retry while nobody listened.
  */
 export function withHistory(state: TurnState, { texts, answered }: Found & { arrived: true }): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));
-  const parts = state.parts.filter((part) => !answered || part.kind !== 'text' || told.has(part.messageId));
+  const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
+  const endedInFull = state.end !== null && endedWell(state.end.stopReason);
+  const wholeUpTo = answered ? state.parts.length : endedInFull ? state.parts.findLastIndex(isTold) : -1;
+  const parts = state.parts.filter((part, place) => part.kind !== 'text' || place > wholeUpTo || isTold(part));
   let next = 0;
   for (const { messageId, text } of texts) {
     const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);

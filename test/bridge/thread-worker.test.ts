@@ -539,6 +539,24 @@ describe('after a lost link', () => {
     expect(middle.surface.last.ending?.outcome).toBe('done');
   });
 
+  it('what the link still misses of a turn that is settled is not shown in the next one', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-2', text: 'a.txt' },
+    ];
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.settle();
+    expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+    await middle.write('and more');
+    middle.connection.begin('run-2');
+    middle.connection.say('b.txt', 'run-2', 'm-3');
+    middle.connection.emit({ type: 'text-repaired', runId: 'run-2', messageId: 'm-2', text: 'a.txt', before: 'm-3' });
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'b.txt' }]);
+  });
+
   it('a turn whose gap can not be filled at once is not called done before the history was read', async () => {
     const middle = await running({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';

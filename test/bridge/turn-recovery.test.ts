@@ -64,6 +64,16 @@ describe('what the history says of a turn', () => {
     expect(findTurn(history, more)).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
   });
 
+  it('begins with what was heard before the input, where that joined a turn that ran', () => {
+    const history = [user('cm-q-1'), said('m1', 'let me see'), tool, user('slack-a'), said('m2', 'both done')];
+    const heard = streamed(['m1', 'let me see']);
+    const found = find(history, 'slack-a', heard);
+    if (!found.arrived) throw new Error('it is there');
+    expect(found.texts.map(({ messageId }) => messageId)).toEqual(['m1', 'm2']);
+    expect(turnText(withHistory(heard, found))).toBe('let me see\n\nboth done');
+    expect(find([user('a'), said('m0', 'old'), user('b')], 'b')).toMatchObject({ texts: [], answered: false });
+  });
+
   it('is unanswered while its last word is a tool', () => {
     expect(find([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
       arrived: true,
@@ -100,6 +110,18 @@ describe('a folded turn with its history', () => {
     const found = find([user('a'), said('m2', 'the answer')], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
+  });
+
+  it('loses such text also where something joined the turn, once its good end was heard', () => {
+    const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m3', 'both done')];
+    const heard = streamed(['m1', 'let me see'], ['m2', 'both d'], ['m3', 'both done'], ['m4', 'later']);
+    const ended = (stopReason: string) => foldTurn(heard, { type: 'turn-ended', runId: 'r', stopReason, error: null });
+    const text = (turn: TurnState) => {
+      const found = find(history, 'slack-a', turn);
+      return found.arrived ? turnText(withHistory(turn, found)).split('\n\n') : [];
+    };
+    expect(text(ended('end_turn'))).toEqual(['let me see', 'both done', 'later']);
+    expect(text(ended('cancelled'))).toEqual(['let me see', 'both d', 'both done', 'later']);
   });
 
   it('keeps the only text there is of a turn that was cut', () => {
