@@ -42,4 +42,14 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['an input that had not arrived, which nobody knew for long, was run unasked', [171, 1501]],
   ['the history told the text of a turn that began late, and the text that came meanwhile was shown below it', [1307]],
   ['a turn was held for done with all its text missing', [20008]],
+  [
+    'the disk stored a no with its reason and said that it had failed: the message that was the reason was lost',
+    [5159],
+  ],
+  ['a retry was overtaken by the end of a turn that was stopped', [5626]],
+  ['a turn whose end was lost was settled, and its text was shown once more in the next', [5698]],
+  ['the disk stored the first message of a thread and said that it had failed: looking back passed it over', [5800]],
+  ['of a stopped turn nothing was known after a reconnect, and the text of the next was shown in it', [5934]],
+  ['an input joined a turn that ran, and what was said before it was placed below', [6499]],
+  ['a retry went by unheard in a turn that something had joined', [6338]],
 ];

@@ -194,7 +194,9 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
 function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<string, Shown>): void {
   const { story, people } = world;
   const said = turn.pieces.flatMap((piece) => (piece.void ? [] : piece.words));
-  const taken = turn.pieces.flatMap((piece) => (piece.void ? piece.words : []));
+  // Of a turn that ended well the history has all; what else was taken back is only known to those who heard it.
+  const isKnown = ({ voidHeard }: TruthTurn['pieces'][number]) => voidHeard || turn.end === 'end_turn';
+  const taken = turn.pieces.flatMap((piece) => (piece.void && isKnown(piece) ? piece.words : []));
   const seen = words.map((word) => `t${word.turn}w${word.at}z`);
   const owners = new Set(words.flatMap((word) => (word.shown ? [word.shown] : [])));
   for (const name of turn.carried) {
@@ -241,16 +243,21 @@ function judgeOrder({ people, letta, stored, story, offers }: World): void {
 }
 
 function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): void {
-  const decided = new Map<string, string>();
+  const decided = new Map<string, Click>();
+  const replaced = new Set<Click>();
   for (const click of people.clicks) {
     if (click.behavior === null || click.result !== 'decided') continue;
     if (!click.asks.includes(click.user))
       story.violation(`${click.user} decided ${click.about}, asked was ${click.asks}`);
     const before = decided.get(click.token);
-    // An answer that Letta had not heard before a restart is asked for again: its words are not stored.
-    const asksAgain = before?.startsWith('answer') === true;
-    if (before !== undefined && !asksAgain) story.violation(`${click.about} was decided twice`);
-    decided.set(click.token, click.behavior);
+    // An answer that Letta had not heard before a restart is asked for again: its words are not stored. So is what it
+    // could not be told before it was too old.
+    const isHeard = letta.decisions.some(({ abouts, at }) => abouts.includes(click.about ?? '') && at <= click.at);
+    const isStale = !isHeard && click.at - (before?.at ?? 0) > staleAfterMs;
+    const asksAgain = isStale || before?.behavior?.startsWith('answer');
+    if (before && !asksAgain) story.violation(`${click.about} was decided twice`);
+    if (before) replaced.add(before);
+    decided.set(click.token, click);
   }
   const heard = new Set<string>();
   for (const { abouts, behavior, words, at } of letta.decisions) {
@@ -288,6 +295,7 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): v
         abouts.length === 1 &&
         isAbout(click) &&
         click.result === 'decided' &&
+        !replaced.has(click) &&
         click.behavior !== null &&
         !click.behavior.startsWith('answer') &&
         click.behavior !== behavior,

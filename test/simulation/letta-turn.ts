@@ -16,8 +16,8 @@ export interface TruthTurn {
   clientIds: string[];
   /** Messages of people that it was given to answer. */
   carried: string[];
-  /** In the order said; void when a retry took it back. */
-  pieces: { runId: string; messageId: string; words: string[]; void: boolean }[];
+  /** In the order said; void when a retry took it back, which somebody may have heard. */
+  pieces: { runId: string; messageId: string; words: string[]; void: boolean; voidHeard?: boolean }[];
   /** Words said before input joined the turn: they belong to nobody's message. */
   before: number;
   startedAt: number;

@@ -112,9 +112,19 @@ export class SimLetta implements Host {
   }
 
   #heardBy(frame: Json) {
+    if (frame.type === 'stream_delta') this.#heardRetry(frame);
     if (frame.type !== 'control_request') return;
     const { conversation_id: id } = frame.runtime as Json;
     this.conversations.get(String(id))?.heardRequest(JSON.stringify(frame.request));
+  }
+
+  #heardRetry(frame: Json) {
+    const { message_type: type, run_id: run } = frame.delta as Json;
+    const { conversation_id: id } = frame.runtime as Json;
+    if (type !== 'retry') return;
+    for (const { conversation, pieces } of this.truth) {
+      for (const piece of pieces) if (conversation === id && piece.runId === run && piece.void) piece.voidHeard = true;
+    }
   }
 
   #accept(lane: SimLane) {
