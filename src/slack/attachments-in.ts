@@ -12,6 +12,8 @@ const attachment = z.looseObject({
   text: z.string().optional(),
 });
 
+const list = z.array(z.unknown());
+
 const table = z.looseObject({
   type: z.literal('table'),
   rows: z.array(z.array(z.looseObject({ type: z.string() }))).min(1),
@@ -38,7 +40,7 @@ function tableText(rows: z.infer<typeof table>['rows']): string {
  * messages. Link previews are Slack's, not the person's, and are left out.
  */
 export function attachmentSpans(attachments: unknown): Span[] {
-  const parsed = z.array(z.unknown()).safeParse(attachments);
+  const parsed = list.safeParse(attachments);
   const out = new SpanBuilder();
   for (const item of parsed.success ? parsed.data : []) {
     const known = attachment.safeParse(item);

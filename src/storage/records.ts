@@ -240,12 +240,22 @@ const details = z.strictObject({
 });
 true satisfies Same<z.output<typeof details>, TurnDetails>;
 
+const head = z.looseObject({
+  key: z.string(),
+  rev: z.number().int().nonnegative(),
+  inbox: z.array(z.unknown()),
+  turn: z.looseObject({ items: z.array(z.unknown()) }).nullable(),
+});
+
+/** Made once: each new schema is compiled anew. */
+const versioned = z.looseObject({ schema: z.number().int().positive() });
+
 /**
  * Takes a stored row apart: `{ schema, … }`.
  * @throws record_newer for a row of a later schema, store_failed for one that is not what it should be; both name `key`.
  */
 function read<Schema extends z.ZodType>(schema: Schema, key: string, row: unknown): z.output<Schema> {
-  const version = z.looseObject({ schema: z.number().int().positive() }).safeParse(row);
+  const version = versioned.safeParse(row);
   if (!version.success) throw malformed(key, version.error);
   if (version.data.schema > SCHEMA) {
     throw new BridgeError(
@@ -269,6 +279,8 @@ function malformed(key: string, cause: z.ZodError): BridgeError {
 }
 
 export const readRecord = (key: string, row: unknown): StoredRecord => read(storedRecord, key, row);
+/** The few fields that a record is compared by: all of it was read and checked a moment before. */
+export const readHead = (key: string, row: unknown): z.output<typeof head> => read(head, key, row);
 export const readItem = (key: string, row: unknown): InboxItem => read(inboxItem, key, row);
 export const readMarker = (key: string, row: unknown): Marker => read(marker, key, row);
 export const readTokenOwner = (key: string, row: unknown): ThreadKey => read(tokenOwner, key, row).thread;

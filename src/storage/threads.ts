@@ -5,6 +5,7 @@ import { isActive, type ThreadRecord } from '../bridge/thread-record.ts';
 import { BridgeError } from '../errors.ts';
 import {
   checkRecord,
+  readHead,
   readItem,
   readMarker,
   readRecord,
@@ -121,7 +122,8 @@ export class StoredThreads implements Threads, ThreadMoves {
    */
   async save(stored: StoredRecord, expectedRev: number): Promise<void> {
     const next = row(stored);
-    const before = await this.#readStored(stored.key);
+    const found = await this.#rows.threads.get(stored.key);
+    const before = found === undefined ? null : readHead(`threads/${stored.key}`, found);
     const size = JSON.stringify(next).length;
     const grows = messagesOf(stored) > messagesOf(before);
     if (size > (grows ? RECORD_FULL : RECORD_MAX)) {
@@ -245,7 +247,7 @@ export class StoredThreads implements Threads, ThreadMoves {
 }
 
 /** Those of the open turn, too: a turn that steps back gives its messages to the inbox, which takes no room. */
-function messagesOf(stored: StoredRecord | null): number {
+function messagesOf(stored: { inbox: unknown[]; turn: { items: unknown[] } | null } | null): number {
   return (stored?.inbox.length ?? 0) + (stored?.turn?.items.length ?? 0);
 }
 

@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
-import { failedSeeds } from './failed-seeds.ts';
 import { simulate } from './world.ts';
 
-const SEEDS = Number(process.env.SEEDS ?? 70);
+const SEEDS = Number(process.env.SEEDS ?? 150);
 const FIRST = Number(process.env.SEED ?? 1);
 
 it('keeps every promise in every one of many worlds', async () => {
@@ -10,13 +9,7 @@ it('keeps every promise in every one of many worlds', async () => {
     const { violations } = await simulate(seed);
     expect(violations, `npm run simulate -- --seed ${seed}`).toEqual([]);
   }
-}, 120_000);
-
-const each = failedSeeds.flatMap(([found, seeds]) => seeds.map((seed) => [seed, found] as const));
-
-it.each(each)('seed %i does not fail again: %s', async (seed) => {
-  expect((await simulate(seed)).violations).toEqual([]);
-});
+}, 240_000);
 
 it('tells the same story for the same seed', async () => {
   const [first, second] = [await simulate(7), await simulate(7)];

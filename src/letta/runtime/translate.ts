@@ -165,16 +165,18 @@ export function runningInBackground(
   return agents.size + others.length;
 }
 
-const question = z.looseObject({
-  question: z.string(),
-  header: z.string().nullish(),
-  multiSelect: z.boolean().nullish(),
-  options: z.array(z.looseObject({ label: z.string(), description: z.string().nullish() })).nullish(),
-});
+const questions = z.array(
+  z.looseObject({
+    question: z.string(),
+    header: z.string().nullish(),
+    multiSelect: z.boolean().nullish(),
+    options: z.array(z.looseObject({ label: z.string(), description: z.string().nullish() })).nullish(),
+  }),
+);
 
 /** None when the input is not what AskUserQuestion takes: still no tool that a bare allow may answer. */
 function readQuestions(input: Record<string, unknown>): Question[] {
-  const parsed = z.array(question).safeParse(input.questions);
+  const parsed = questions.safeParse(input.questions);
   if (!parsed.success) return [];
   return parsed.data.map((asked) => ({
     question: asked.question,
