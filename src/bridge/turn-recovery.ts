@@ -61,16 +61,18 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
   });
   // What was heard before the input stands above it: the input joined a turn that ran.
   const first = history.findIndex((item, place) => place === at || isHeard(item, heard));
-  const mine = history.slice(first, next < 0 ? history.length : next);
+  const end = next < 0 ? history.length : next;
+  const mine = history.slice(first, end);
+  const answer = history.slice(at + 1, end);
   // Joined, or the next turn behind one that died in a tool: the history does not say.
-  const joined = mine.some((item) => isInput(item) && item !== history[at]);
+  const joined = answer.some(isInput);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
   return {
     arrived: true,
     texts,
     callIds,
-    answered: !joined && mine.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
+    answered: !joined && answer.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
   };
 }
 

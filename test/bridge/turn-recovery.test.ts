@@ -71,6 +71,10 @@ describe('what the history says of a turn', () => {
     if (!found.arrived) throw new Error('it is there');
     expect(found.texts.map(({ messageId }) => messageId)).toEqual(['m1', 'm2']);
     expect(turnText(withHistory(heard, found))).toBe('let me see\n\nboth done');
+    // That nothing came of it is no answer.
+    expect(find([user('cm-q-1'), said('m1', 'let me see'), user('slack-a')], 'slack-a', heard)).toMatchObject({
+      answered: false,
+    });
     expect(find([user('a'), said('m0', 'old'), user('b')], 'b')).toMatchObject({ texts: [], answered: false });
   });
 
