@@ -106,6 +106,8 @@ function clicksOf({ people, offers }: World, key: string, action: string) {
   );
 }
 
+/** A turn of Letta itself that begins so soon behind another one that was cut. */
+const TWINS_MS = 10_000;
 /** From a click to its row on disk and to Letta, at most. */
 const CLICK_MS = 30_000;
 
@@ -120,7 +122,7 @@ function fateOf(world: World, written: Written, shown: Map<string, Shown>) {
 }
 
 function judgeMessages(world: World, shown: Map<string, Shown>): void {
-  const { people, slack, story, stored } = world;
+  const { people, slack, story, stored, offers } = world;
   for (const written of people.written) {
     const { name, message } = written;
     const taken = stored.get(message.key) === 'speak';
@@ -148,7 +150,13 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
     const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
     const declined = clicksOf(world, message.key, 'drop').length > 0 && says(/ dropped the .*messages? from earlier\./);
-    if (!dropped && !ended && !offered && !declined)
+    // Its author was told that it is the reason for a no: of a request that had its end by then, perhaps.
+    const isReason = people.clicks.some(
+      ({ action, token, result }) =>
+        action === 'deny_with_this' && COUNTED.has(result) && offers.get(token)?.about === message.key,
+    );
+    const denied = isReason && says(/ denied the request with a message as the reason\./);
+    if (!dropped && !ended && !offered && !declined && !denied)
       story.violation(`${name} is lost: it never ran and nobody was told`);
   }
 }
@@ -168,6 +176,10 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
     const place = `${message.channel}/${message.thread ?? 'top'}`;
     places.set(place, [...(places.get(place) ?? []), message]);
   }
+  const isUnknown = (piece: TruthTurn['pieces'][number]) => piece.void && !piece.voidHeard;
+  const takenBackUnheard = new Set(
+    letta.truth.flatMap(({ pieces }) => pieces.flatMap((piece) => (isUnknown(piece) ? piece.words : []))),
+  );
   for (const [place, messages] of places) {
     let latest = 0;
     for (const message of messages) {
@@ -180,7 +192,9 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
         visible.set(word.turn, words);
         const before = words.at(-1)?.at ?? -1;
         if (words.some((known) => known.at === word.at)) story.violation(`${found[0]} is shown twice in ${place}`);
-        else if (word.at < before) story.violation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
+        // Of a turn that was cut nobody knows where in it stood what a retry took back.
+        else if (word.at < before && !(owner?.ending === 'interrupted' && takenBackUnheard.has(found[0])))
+          story.violation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
         if (word.turn < latest)
           story.violation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
         latest = Math.max(latest, word.turn);
@@ -212,7 +226,18 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
   // What the agent said by itself may stand in a turn of people that was sent meanwhile: that turn's end is not its own.
   const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
-  if (done.length === 0) return;
+  // Two turns of Letta itself with a lost link between them look like one: their inputs are never named.
+  const isOneOfTwo =
+    turn.origin === 'agent' &&
+    turn.end === 'lost' &&
+    world.letta.truth.some(
+      (next) =>
+        next.origin === 'agent' &&
+        next.conversation === turn.conversation &&
+        next.n > turn.n &&
+        next.startedAt - (turn.endedAt ?? 0) < TWINS_MS,
+    );
+  if (done.length === 0 || isOneOfTwo) return;
   if (turn.end !== 'end_turn') story.violation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
   // What the agent said before the message joined its turn may stay away after a restart.
   const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.before);

@@ -30,6 +30,7 @@ export interface Pending {
   requestId: string;
   request: Json;
   about: string;
+  askedAt: number;
   /** What the same id was about before the request was changed, and when the bridge heard that it was. */
   before: { about: string; heardAt: number | null } | null;
   turn: SimTurn;
@@ -62,6 +63,8 @@ export class SimConversation {
   #loop: Json = { status: 'WAITING_ON_INPUT', active_run_ids: [], executing_tool_call_ids: [] };
   readonly #tied = new Map<string, string[]>();
   #pending: Pending | null = null;
+  /** What the last answer to each id was about. */
+  readonly #answered = new Map<string, string>();
   #turn: SimTurn | null = null;
   #queue: QueueItem[] = [];
   #queued = 0;
@@ -366,7 +369,8 @@ export class SimConversation {
       blocked_path: null,
     };
     return new Promise((resolve) => {
-      this.#pending = { requestId: `perm-${call.id}`, request, about, before: null, turn, resolve };
+      const askedAt = this.host.clock.now();
+      this.#pending = { requestId: `perm-${call.id}`, request, about, askedAt, before: null, turn, resolve };
       this.host.story.add('letta', `asks perm-${call.id} about ${about} in turn ${turn.truth.n}`);
       this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
       this.emit('control_request', this.#requestBody(this.#pending));
@@ -402,7 +406,7 @@ export class SimConversation {
   }
 
   /** False: nothing of that id is pending. What follows from it happens in `go`, after the answer is sent. */
-  answer(requestId: string, decision: Json): { accepted: boolean; go: () => void } {
+  answer(requestId: string, decision: Json, sentAt: number): { accepted: boolean; go: () => void } {
     const pending = this.#pending;
     const nothing = { accepted: false, go: () => undefined };
     if (!pending || pending.requestId !== requestId) return nothing;
@@ -416,7 +420,10 @@ export class SimConversation {
     const answers = JSON.stringify((updated?.answers as Json | undefined) ?? null);
     const behavior = updated ? `answer ${answers}` : String(decision.behavior);
     this.host.story.add('letta', `takes ${behavior} for ${about}`);
-    const abouts = crossed ? [about, before.about] : [about];
+    // One that was held up on its way was given to what the same id meant when it was sent.
+    const late = sentAt < pending.askedAt ? this.#answered.get(requestId) : undefined;
+    const abouts = [about, ...(crossed ? [before.about] : []), ...(late === undefined ? [] : [late])];
+    this.#answered.set(requestId, about);
     const words = updated ? answers : String(decision.message ?? '');
     this.host.decisions.push({ abouts, conversation: this.id, behavior, words, at: this.host.clock.now() });
     const go = () => {

@@ -226,17 +226,18 @@ export class SimLetta implements Host {
     }
     if (chance.chance(faults.deaf)) {
       this.story.add('letta', `hears ${String(frame.type)} late`);
+      const sentAt = clock.now();
       if (this.kind === 'hosted' && chance.chance(0.5)) lane.lose();
       clock.after(chance.between(500, LATE_MS), () => {
         // What the relay has taken comes to the device, whatever became of the client's socket.
-        if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame);
+        if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame, sentAt);
       });
       return;
     }
     this.#handle(lane, frame);
   }
 
-  #handle(lane: SimLane, frame: Json) {
+  #handle(lane: SimLane, frame: Json, sentAt = this.clock.now()) {
     const { request_id } = frame;
     switch (frame.type) {
       case 'runtime_start':
@@ -254,11 +255,11 @@ export class SimLetta implements Host {
         return this.#reply(lane, conversation?.id ?? null, { type, request_id, success: true, messages });
       }
       default:
-        return this.#handleScoped(lane, frame);
+        return this.#handleScoped(lane, frame, sentAt);
     }
   }
 
-  #handleScoped(lane: SimLane, frame: Json) {
+  #handleScoped(lane: SimLane, frame: Json, sentAt: number) {
     const { request_id } = frame;
     const ref = (frame.runtime ?? {}) as Json;
     const conversation = this.conversations.get(String(ref.conversation_id));
@@ -280,19 +281,20 @@ export class SimLetta implements Host {
         return this.#reply(lane, id, { type: 'abort_message_response', request_id, runtime, aborted, success: true });
       }
       case 'input':
-        return this.#input(lane, conversation, frame);
+        return this.#input(lane, conversation, frame, sentAt);
       default:
         return undefined;
     }
   }
 
-  #input(lane: SimLane, conversation: SimConversation, frame: Json) {
+  #input(lane: SimLane, conversation: SimConversation, frame: Json, sentAt: number) {
     const { request_id } = frame;
     const { id, runtime } = conversation;
     const payload = (frame.payload ?? {}) as Json;
     const answer = (body: Json) => this.#reply(lane, id, { type: 'input_accepted', request_id, runtime, ...body });
     if (payload.kind === 'approval_response') {
-      const { accepted, go } = conversation.answer(String(payload.request_id), (payload.decision ?? {}) as Json);
+      const decision = (payload.decision ?? {}) as Json;
+      const { accepted, go } = conversation.answer(String(payload.request_id), decision, sentAt);
       answer(accepted ? { accepted } : { accepted, error: 'Approval request is no longer pending' });
       return go();
     }

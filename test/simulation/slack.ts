@@ -281,11 +281,13 @@ export class SimSlack {
     const channel = String(args.channel);
     const root = method === 'conversations.replies' ? String(args.ts) : null;
     const oldest = typeof args.oldest === 'string' ? args.oldest : '0';
-    const all = this.thread(channel, root).filter((message) => message.ts > oldest);
+    // A cursor is a place in time: what is deleted between two pages moves nothing.
+    const cursor = typeof args.cursor === 'string' ? args.cursor : null;
+    const isBehind = ({ ts }: SlackMessage) => cursor === null || (root === null ? ts < cursor : ts > cursor);
+    const all = this.thread(channel, root).filter((message) => message.ts > oldest && isBehind(message));
     if (root === null) all.reverse();
-    const from = typeof args.cursor === 'string' ? Number(args.cursor) : 0;
     const limit = this.#chance.chance(0.3) ? 3 : Number(args.limit ?? 100);
-    const page = all.slice(from, from + limit);
+    const page = all.slice(0, limit);
     const parent = root === null ? [] : this.thread(channel, root).slice(0, 1);
     const messages = [...parent.filter((message) => !page.includes(message)), ...page].map((message) => ({
       type: 'message',
@@ -298,11 +300,11 @@ export class SimSlack {
         ? { metadata: { event_type: 'letta_bridge_post', event_payload: message.metadata } }
         : {}),
     }));
-    const more = from + limit < all.length;
+    const more = page.length < all.length;
     return {
       messages,
       has_more: more,
-      ...(more ? { response_metadata: { next_cursor: String(from + limit) } } : {}),
+      ...(more ? { response_metadata: { next_cursor: page.at(-1)?.ts } } : {}),
     };
   }
 

@@ -75,6 +75,8 @@ export interface Offered {
   kind: string;
   for: string;
   items: Set<string>;
+  /** The message that may become the reason for a no. */
+  about: string | null;
 }
 
 /** The bridge between a simulated Slack, Letta, disk and people, all driven by one seed. */
@@ -566,7 +568,8 @@ export class World {
   #note(value: string): void {
     const { record } = readRecord(value);
     for (const offer of record.offers) {
-      const known = this.offers.get(offer.token) ?? { kind: offer.kind, for: offer.for, items: new Set() };
+      const about = offer.about?.message ?? null;
+      const known = this.offers.get(offer.token) ?? { kind: offer.kind, for: offer.for, items: new Set(), about };
       this.offers.set(offer.token, known);
       for (const { key } of offer.items) {
         known.items.add(key);
@@ -607,6 +610,7 @@ interface Row {
     display: string;
     state: { state: string };
     items: { key: string }[];
+    about?: { message: string };
   }[];
   background: boolean;
 }
