@@ -148,6 +148,7 @@ export class ThreadListener {
       this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'approvals-open', requestIds: open });
       await this.#parts.approvals.close(open, 'link_lost');
       for (const request of event.approvals) await this.#parts.approvals.asked(request);
+      if (open.length > 0) this.#parts.lookup.recall();
       if (afterReconnect(turn, now) === 'look') return this.#parts.lookup.look();
       this.#gap = true;
       if (turn.stoppedBy) this.#parts.stopping.abort();
@@ -182,6 +183,7 @@ export class ThreadListener {
         if (this.#parts.state.open?.stoppedBy) return this.#parts.end(this.#parts.endings.unseen(false));
         this.#parts.log.info({ turn: this.#parts.state.open?.id }, 'the input never arrived; sending it again');
         await this.#parts.state.insist((record) => changeTurn(record, { state: 'prepared' }));
+        this.#parts.state.textUnknown = false;
         this.#parts.link.unsubmitted();
         await this.#parts.offers.neverArrived();
         await this.release();
@@ -226,7 +228,8 @@ export class ThreadListener {
   }
 
   #onTurnEvent(event: AgentEvent): void | Promise<void> {
-    if (event.type === 'approval-asked') return this.#parts.approvals.asked(event.request);
+    if (event.type === 'approval-asked')
+      return this.#parts.approvals.asked(event.request).then(() => this.#parts.lookup.recall());
     if (event.type === 'turn-ended') return this.#onTurnEnded(event);
     if (this.#parts.lookup.isOfTurnBefore(event)) return undefined;
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {

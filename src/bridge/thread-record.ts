@@ -31,6 +31,8 @@ export interface PostRecord {
   ts: SlackTs;
   /** Of the content that Slack confirmed last. */
   hash: string;
+  /** Whether it says that the turn goes on, and has a button for as long. */
+  live?: true | undefined;
 }
 
 export interface OpenTurn {
@@ -117,6 +119,11 @@ export interface ApprovalRecord {
   /** Whether admins are offered to save a rule of Letta's. */
   rule?: boolean | undefined;
   askedAt: number;
+  /**
+   * Id of the message of the agent that it was asked after, so that its card finds its place again after a restart;
+   * `null`: nothing was said before. Left out: not known.
+   */
+  after?: string | null | undefined;
   /** ms since 1970, when it is denied because nobody decided; left out: never. */
   expiresAt?: number | undefined;
   /** ms since 1970, when people were reminded of it; they are once. */

@@ -1,10 +1,10 @@
 import type { Place } from './access.ts';
 import type { Where } from './approvals/card.ts';
-import { parseThreadKey, ROLLING, type ThreadKey } from './ids.ts';
+import { parseThreadKey, ROLLING, type ThreadKey, type Token } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type { Clock, Log, Threads } from './ports.ts';
-import type { OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { emptyTurn, type TurnState } from './turn.ts';
 import { type Activity, type Ending, type TurnView, turnView } from './turn-view.ts';
 
@@ -15,6 +15,7 @@ export interface StateParts {
   policies: PolicyBook;
 }
 
+const NONE: ReadonlySet<Token> = new Set();
 const AGAIN_MS = 1_000;
 const AGAIN_MAX_MS = 60_000;
 
@@ -25,6 +26,10 @@ export class ThreadState {
   #closed = false;
   record: ThreadRecord | null = null;
   turn: TurnState = emptyTurn;
+  /** After a restart, until the history tells: what the agent said before it is not in {@link turn}. */
+  textUnknown = false;
+  /** Open cards that stay as they are in Slack, there or not, until {@link turn} is what it was. */
+  standing: ReadonlySet<Token> = NONE;
   /** What holds the turn up outside the agent. */
   hold: Activity | null = null;
   /** Whether people see something older than what is known here. */
@@ -33,6 +38,28 @@ export class ThreadState {
   constructor(key: ThreadKey, parts: StateParts) {
     this.key = key;
     this.#parts = parts;
+  }
+
+  /**
+   * A turn is open from here on, with nothing known of it.
+   * @param interrupted it had begun before the process did
+   */
+  begin(interrupted: boolean): void {
+    this.turn = this.settings.showReasoning ? { ...emptyTurn, thoughts: [] } : emptyTurn;
+    this.textUnknown = interrupted;
+    this.standing = NONE;
+  }
+
+  /** Open cards wait until what stands above them is known. */
+  stand(): void {
+    const isOpen = (each: ApprovalRecord) => each.turn === this.open?.id && each.state.state === 'open';
+    this.standing = new Set((this.record?.approvals ?? []).filter(isOpen).map(({ token }) => token));
+  }
+
+  /** No card waits for its place any more. */
+  placed(): void {
+    if (this.standing.size > 0) this.dirty = true;
+    this.standing = NONE;
   }
 
   get open(): OpenTurn | null {
@@ -102,6 +129,8 @@ export class ThreadState {
       address: record.address,
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
+      textUnknown: this.textUnknown,
+      standing: this.standing,
       where: { workingDirectory, device },
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),

@@ -357,7 +357,7 @@ export class ThreadWorker {
   }
 
   #openTurn(turn: OpenTurn, resumed = false): void {
-    this.#state.turn = this.#state.settings.showReasoning ? { ...emptyTurn, thoughts: [] } : emptyTurn;
+    this.#state.begin(resumed && turn.state === 'submitted');
     this.#lookup.begin();
     this.#surface = this.#parts.surface.turn({
       turn: turn.id,

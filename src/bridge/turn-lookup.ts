@@ -34,6 +34,8 @@ export interface LookupParts {
 export const END_OVERDUE_MS = 5_000;
 /** A hosted input that is not in the history yet may still be on its way. */
 const LOOK_AGAIN_MS = 10_000;
+/** Longer people are not kept waiting for a card. */
+const RECALL_MS = 5_000;
 const MOST_FAILED_LOOKS = 10;
 const HISTORY_ITEMS = 50;
 /** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
@@ -183,12 +185,40 @@ export class TurnLookup {
       connection.history(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, this.#marks(turn));
-        if (found.arrived) this.#take(found);
+        if (found.arrived) this.#take(found, true);
         return then(true);
       },
       (error) => {
         log.warn({ turn: turn.id, err: error }, 'the history could not be read');
         return again();
+      },
+    );
+  }
+
+  /**
+   * After a restart, while the agent waits for people and says nothing: takes over what it said before, so that all
+   * stands in Slack as it stood. What can not be had now is there at the turn's end.
+   */
+  recall(): void {
+    const { state, link, mailbox, log, ending } = this.#parts;
+    const turn = state.open;
+    const connection = link.ready;
+    if (!turn || !connection || !state.textUnknown) return;
+    // A card that is not there yet would stand above what was said before it.
+    state.stand();
+    mailbox.later(RECALL_MS, () => state.placed());
+    mailbox.away(
+      connection.history(HISTORY_ITEMS),
+      (history) => {
+        if (state.open?.id !== turn.id || ending()) return;
+        // Once somebody has decided, what the history has of a message may be the half of it.
+        const found = state.turn.openApprovals.length > 0 ? findTurn(history, this.#marks(turn)) : null;
+        if (found?.arrived) this.#take(found);
+        state.placed();
+      },
+      (error) => {
+        log.warn({ turn: turn.id, err: error }, 'the history could not be read');
+        state.placed();
       },
     );
   }
@@ -203,18 +233,20 @@ export class TurnLookup {
     return findTurn(await connection.history(HISTORY_DEEP), this.#marks(turn));
   }
 
-  #take(found: Found & { arrived: true }): void {
+  /** @param whole the turn has come to its own end: the history has all of it */
+  #take(found: Found & { arrived: true }, whole = false): void {
     const { state } = this.#parts;
     state.turn = withHistory(state.turn, found);
+    state.dirty = true;
+    // A turn that was cut off may have said more than the history kept.
+    if (whole || found.answered || found.texts.length > 0) state.textUnknown = false;
     this.#told = new Set([...found.texts.map(({ messageId }) => messageId), ...found.callIds]);
   }
 
   /** As it is when the history has come: it may have been stopped meanwhile. */
   #marks(turn: OpenTurn): TurnMarks {
     const { state, link } = this.#parts;
-    const { stoppedBy, ended } = state.open?.id === turn.id ? state.open : turn;
-    // A stop that came when it had ended by itself, and was only not shown yet, stopped nothing.
-    const stopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
+    const stopped = Boolean((state.open?.id === turn.id ? state.open : turn).stoppedBy);
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
     const others = link.inputsOfOthers(turn);
     const another = link.runsAnother(turn);

@@ -59,6 +59,8 @@ export interface TurnView {
   /** In how many other threads the agent worked in the same directory when it began; said once, at the top. */
   alongside?: number;
   items: ViewItem[];
+  /** What was said before a restart is not in `items` (yet): messages that show it stay as they are. */
+  textUnknown?: true;
   /** Left out: `compact`. */
   verbosity?: Verbosity;
   /** The last tools, where each has a line, and how many came before them. */
@@ -130,6 +132,10 @@ export interface ViewContext {
   turn: OpenTurn;
   /** The cards of this turn, whatever their state. */
   approvals: readonly ApprovalRecord[];
+  /** What the agent said before a restart is not known here. */
+  textUnknown?: boolean | undefined;
+  /** Open cards that are better left as they are in Slack. */
+  standing?: ReadonlySet<Token> | undefined;
   /** Where the agent works. */
   where: Where;
   /** How many messages wait behind it. */
@@ -141,38 +147,44 @@ export interface ViewContext {
   verbosity?: Verbosity | undefined;
 }
 
-/** The cards that have a place in the folded state: of those that share a request id (PROTOCOL.md 9) the last ones. */
-function placed(state: TurnState, approvals: readonly ApprovalRecord[]): ApprovalRecord[] {
-  const free = state.parts.flatMap((part) => (part.kind === 'approval' ? [part.requestId] : []));
-  const found = approvals.toReversed().filter(({ requestId }) => {
-    const at = free.indexOf(requestId);
-    if (at >= 0) free.splice(at, 1);
-    return at >= 0;
+/**
+ * Behind how many of the folded parts each card stands: where it was asked. Those of before a restart are found by what
+ * was said before them; without that, and where several share a request id (PROTOCOL.md 9), the last ones have the
+ * places that are known, and others stand right behind the card before them.
+ */
+function placesOf({ parts }: TurnState, approvals: readonly ApprovalRecord[]): number[] {
+  const indexes = approvals.map((_, index) => index);
+  let latest = 0;
+  return approvals.map(({ requestId, after }, index) => {
+    const same = indexes.filter((each) => approvals[each]?.requestId === requestId);
+    const asked = parts.flatMap((part, at) => (part.kind === 'approval' && part.requestId === requestId ? [at] : []));
+    const known = asked[same.indexOf(index) - Math.max(0, same.length - asked.length)] ?? 0;
+    const said = parts.findLastIndex((part) => part.kind === 'text' && part.messageId === after);
+    latest = Math.max(latest, said >= 0 || after === null ? said + 1 : known);
+    return latest;
   });
-  return found.toReversed();
 }
 
 /** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
 export function turnView(state: TurnState, context: ViewContext): TurnView {
-  const { turn, approvals, ending, verbosity = 'compact' } = context;
+  const { turn, approvals, ending, textUnknown, standing, where, verbosity = 'compact' } = context;
   const items: ViewItem[] = [];
-  const place = (record: ApprovalRecord) => {
-    items.push({ kind: 'card', card: cardOf(record, state, turn, context.where) });
+  const places = placesOf(state, approvals);
+  const placeCards = (place: number) => {
+    approvals.forEach((record, index) => {
+      if (places[index] !== place) return;
+      const stands = standing?.has(record.token) === true && record.state.state === 'open';
+      items.push({ kind: 'card', card: cardOf(record, state, turn, { where, stands }) });
+    });
   };
-  const waitingForPlace = placed(state, approvals);
-  // Cards of before a restart have no place in the folded state any more: they came first.
-  for (const record of approvals) if (!waitingForPlace.includes(record)) place(record);
-  for (const part of state.parts) {
-    if (part.kind === 'approval') {
-      const at = waitingForPlace.findIndex((record) => record.requestId === part.requestId);
-      for (const record of at < 0 ? [] : waitingForPlace.splice(at, 1)) place(record);
-      continue;
-    }
-    if (part.text === '') continue;
+  state.parts.forEach((part, index) => {
+    placeCards(index);
+    if (part.kind === 'approval' || part.text === '') return;
     const last = items.at(-1);
     if (last?.kind === 'text') last.markdown = joinParagraphs(last.markdown, part.text);
     else items.push({ kind: 'text', markdown: part.text });
-  }
+  });
+  placeCards(state.parts.length);
   const waiting = approvals.some((approval) => approval.state.state === 'open');
   const activity: Activity = turn.stoppedBy
     ? { kind: 'stopping' }
@@ -183,6 +195,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     notPassedOn: turn.notPassedOn,
     ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
+    ...(textUnknown && { textUnknown }),
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },

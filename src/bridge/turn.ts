@@ -152,6 +152,12 @@ export function turnText(state: TurnState): string {
   return state.parts.flatMap((part) => (part.kind === 'text' && part.text !== '' ? [part.text] : [])).join('\n\n');
 }
 
+/** Id of the last message that said something; `null` when none did. */
+export function lastSaid({ parts }: TurnState): string | null {
+  const last = parts.findLast((part) => part.kind === 'text' && part.text !== '');
+  return last?.kind === 'text' ? last.messageId : null;
+}
+
 function withRun(state: TurnState, runId: string): TurnState {
   return state.runs.includes(runId) ? state : { ...state, runs: [...state.runs, runId] };
 }

@@ -5,7 +5,8 @@ import type { TextPart } from './render/split.ts';
 export interface SlackPost {
   /**
    * Which part of the turn it shows: `<item>.<n>`, the n-th message of the view's item with that number. Stable while
-   * the turn lives: text that grows keeps its earlier parts, a card keeps its own.
+   * the turn lives: text that grows keeps its earlier parts. A card is `card-<letters of its token>`, so it is known
+   * wherever it stands; text below a `+` is counted without what was said before a restart.
    */
   part: string;
   /** `note`: a line that must be seen as new. Neither it nor a card ever takes over a message that showed something else. */
@@ -15,6 +16,8 @@ export interface SlackPost {
   source?: TextPart;
   /** Goes into the thread below all posts, once they are there. */
   file?: PostFile;
+  /** Of a card: the message that has it stays as it is; where there is none, there will be none yet. */
+  stands?: true;
   /** Of a card that waits for a decision: what can be typed where Slack takes no buttons. Harmless. */
   typed?: string;
   /** What notifications and screen readers say. */

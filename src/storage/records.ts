@@ -89,6 +89,7 @@ const approval = z.strictObject({
   asks: z.array(text).optional(),
   rule: z.boolean().optional(),
   askedAt: time,
+  after: text.nullable().optional(),
   expiresAt: time.optional(),
   remindedAt: time.optional(),
   audit: z.enum(['due', 'done']).optional(),
@@ -106,7 +107,7 @@ const grant = z.strictObject({
   at: time,
 });
 
-const posts = z.array(z.strictObject({ part: text, ts: text, hash: text }));
+const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: z.literal(true).optional() }));
 
 const ending = z.strictObject({
   outcome: z.enum(['done', 'stopped', 'failed', 'interrupted']),

@@ -112,9 +112,11 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         runtime: { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null },
         inbox: [inboxItem(1, ':bigint:5 and :base64:aGk= and \u0000 stay text')],
         context: [inboxItem(2)],
-        turn: openTurn(3),
+        turn: openTurn(3, { posts: [{ part: '0.0', ts: tsOf(9), hash: 'text-1', live: true }] }),
         approvals: [
           approvalRecord(1),
+          approvalRecord(3, { after: null }),
+          approvalRecord(4, { after: 'message-1' }),
           approvalRecord(2, {
             state: { state: 'decided', decision: 'denied', by: 'U02BOB', at: 5, words: 'no' },
           }),

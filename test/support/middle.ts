@@ -364,6 +364,8 @@ export interface MiddleOptions {
   staleAfterMs?: number;
   policy?: Partial<Policy>;
   details?: DetailsStore;
+  /** What each life of the bridge shows its turns with; left out: one that is played by hand. */
+  surface?: (clock: FakeClock) => Surface;
 }
 
 export function createMiddle(options: MiddleOptions = {}): Middle {
@@ -403,7 +405,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       staleAfterMs,
       details: options.details,
       threads,
-      surface,
+      surface: options.surface?.(clock) ?? surface,
       people: { ...people, person },
       clock,
       log: silentLog,

@@ -7,7 +7,7 @@ import type { Clock, Log, Random } from '../ports.ts';
 import type { ThreadLink } from '../thread-link.ts';
 import type { ApprovalRecord, ApprovalState, OpenTurn } from '../thread-record.ts';
 import type { ThreadState } from '../thread-state.ts';
-import { foldTurn } from '../turn.ts';
+import { foldTurn, lastSaid } from '../turn.ts';
 import { type ApprovalDecisions, denialOf } from './deciding.ts';
 import { approvalTitle, approve, deny, digestOf, ruleOf } from './decisions.ts';
 import type { ThreadAudit } from './thread-audit.ts';
@@ -111,6 +111,7 @@ export class ApprovalRequests {
     const { requestId, tool } = request;
     const at = clock.now();
     const policy = policies.current();
+    const after = lastSaid(state.turn);
     const approval: ApprovalRecord = {
       token: makeToken(random.id()),
       turn: turn.id,
@@ -122,6 +123,8 @@ export class ApprovalRequests {
       asks: request.questions ? [turn.requester] : asksOf(policy, state.place.channel, turn.requester),
       rule: hasAdmins(policy) && ruleOf(request) !== null,
       askedAt: at,
+      // Whether something was said before a restart is not known then.
+      ...((after !== null || !state.textUnknown) && { after }),
       ...(timeoutMs !== undefined && decided.state === 'open' && { expiresAt: at + timeoutMs }),
       ...(decided.state !== 'open' && { audit: 'due' as const }),
       state: decided,

@@ -13,7 +13,7 @@ export interface ApprovalCard {
   tool: string;
   /** One line: the command, the path. */
   title: string;
-  /** `null` when only the record is left, after a restart, until Letta asks again. */
+  /** `null` when only the record is left, after a restart: open, it stays as it is in Slack until Letta asks again. */
   shown: ShownRequest | null;
   /** What the model said just before it asked. */
   before: string | null;
@@ -33,7 +33,8 @@ export interface QuestionCard {
   kind: 'question';
   token: Token;
   title: string;
-  questions: Question[];
+  /** `null` as {@link ApprovalCard.shown}. */
+  questions: Question[] | null;
   asks: string[];
   /** ms since 1970 */
   expiresAt: number | null;
@@ -48,13 +49,20 @@ export interface Where {
   device: string | null;
 }
 
-export function cardOf(record: ApprovalRecord, state: TurnState, turn: OpenTurn, where: Where): Card {
-  const request = state.approvals.find((approval) => approval.requestId === record.requestId);
+/** @param stands it is shown already, and what is known here would not tell all of it yet */
+export function cardOf(
+  record: ApprovalRecord,
+  state: TurnState,
+  turn: OpenTurn,
+  { where, stands }: { where: Where; stands: boolean },
+): Card {
+  const asked = state.approvals.find((approval) => approval.requestId === record.requestId);
+  const request = stands ? undefined : asked;
   const asks = record.asks ?? [record.requester];
   const base = { token: record.token, title: record.title, asks, state: record.state };
   const expiresAt = record.expiresAt ?? null;
   if (record.tool === 'AskUserQuestion') {
-    return { kind: 'question', ...base, expiresAt, questions: request?.questions ?? [] };
+    return { kind: 'question', ...base, expiresAt, questions: request?.questions ?? null };
   }
   return {
     kind: 'approval',

@@ -8,6 +8,9 @@ export type PlannedCall =
   | { kind: 'post'; post: SlackPost }
   | { kind: 'delete'; record: PostRecord };
 
+/** What stands where something live stood, of which nobody knows what it said besides. */
+const FORGOTTEN = '… (what stood here before the bridge started anew could not be read again yet)';
+
 /** The hash of a message whose content is not known: an edit of it had no answer, or it was found by looking. */
 export const UNKNOWN = '?';
 
@@ -32,6 +35,9 @@ export function doubtful(record: PostRecord): PostRecord {
   return { ...record, hash: kind ? `${kind}-${UNKNOWN}` : UNKNOWN };
 }
 
+/** How cards were named once, by their place. */
+const NUMBERED = /^\d+\.0$/;
+
 const KINDS = ['text', 'card', 'note'] as const;
 
 function kindOf(hash: string): SlackPost['kind'] | null {
@@ -46,42 +52,79 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * - Text, and a note, is not posted below text that is still to be edited; a card is: people wait for it.
  * - Messages that nothing wants any more (a retry threw their text away) are reused for text or deleted; a card or a
  *   note always is a message of its own, since edits do not notify (PLATFORM.md 2.3).
+ *   Text above a card stays above it, where it has a message there.
+ * - With `textUnknown` the wanted posts lack what was said before a restart. Messages that may show it, and those above
+ *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest.
  */
-export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]): PlannedCall[] {
+export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[], textUnknown = false): PlannedCall[] {
   const free = [...posted].sort((a, b) => compareTs(a.ts, b.ts));
   const updates: PlannedCall[] = [];
   let missing: SlackPost | null = null;
   let above = '0.0';
-  for (const post of wanted) {
-    const hash = contentHash(post);
-    const record = messageFor(
-      post,
-      hash,
-      free.filter((candidate) => compareTs(candidate.ts, above) > 0),
-    );
+  let lowest = '0.0';
+  for (const [index, post] of wanted.entries()) {
+    const below = free.filter((candidate) => compareTs(candidate.ts, above) > 0);
+    const card = post.kind === 'text' ? nextCard(wanted.slice(index + 1), below) : undefined;
+    const between = card ? below.filter(({ ts }) => compareTs(ts, card.ts) < 0) : below;
+    const record = messageFor(post, between, textUnknown) ?? (card && messageFor(post, below, textUnknown));
+    if (!record && post.stands) continue;
     if (!record) {
       missing = post;
       break;
     }
     free.splice(free.indexOf(record), 1);
     above = record.ts;
-    if (record.hash !== hash) updates.push({ kind: 'update', record, post });
+    if (post.kind === 'card') lowest = record.ts;
+    if (record.hash !== contentHash(post) && !post.stands) updates.push({ kind: 'update', record, post });
   }
   if (missing) {
     const post: PlannedCall = { kind: 'post', post: missing };
     return missing.kind === 'card' || updates.length === 0 ? [...updates, post] : updates;
   }
-  return [...updates, ...free.map((record): PlannedCall => ({ kind: 'delete', record }))];
+  const mayReturn = ({ part, ts }: PostRecord) => compareTs(ts, lowest) < 0 || !part.startsWith('+');
+  const kept = textUnknown ? free.filter(mayReturn) : [];
+  updates.push(...kept.filter(mayBeLive).map(forgetting));
+  const left = free.filter((record) => !kept.includes(record));
+  return [...updates, ...left.map((record): PlannedCall => ({ kind: 'delete', record }))];
 }
 
-/** The message that may show a post: the same content, else the same part, else text that nothing wants. */
-function messageFor(post: SlackPost, hash: string, candidates: readonly PostRecord[]): PostRecord | undefined {
+/** The message of the first of these posts that is a card and has one. */
+function nextCard(posts: readonly SlackPost[], candidates: readonly PostRecord[]): PostRecord | undefined {
+  for (const post of posts) {
+    const record = post.kind === 'card' ? messageFor(post, candidates, false) : undefined;
+    if (record) return record;
+  }
+  return undefined;
+}
+
+/** Whether a message of text may say that something goes on. */
+function mayBeLive({ part, hash, live }: PostRecord): boolean {
+  const isText = (kindOf(hash) ?? 'text') === 'text' && !part.startsWith('card-');
+  return isText && (live === true || hash.endsWith(UNKNOWN));
+}
+
+function forgetting(record: PostRecord): PlannedCall {
+  return {
+    kind: 'update',
+    record,
+    post: { part: record.part, kind: 'text', blocks: [], text: FORGOTTEN, live: false },
+  };
+}
+
+/**
+ * The message that may show a post: the same content, else the same part, else text that nothing wants: the first, or
+ * the `newest` of it.
+ */
+function messageFor(post: SlackPost, candidates: readonly PostRecord[], newest: boolean): PostRecord | undefined {
+  const hash = contentHash(post);
+  const texts = candidates.filter((record) => kindOf(record.hash) === 'text');
   const fits = candidates.filter(({ hash: known }) => (kindOf(known) ?? post.kind) === post.kind);
   return (
     fits.find((record) => record.part === post.part && record.hash === hash) ??
     fits.find((record) => record.hash === hash) ??
     fits.find((record) => record.part === post.part) ??
-    (post.kind === 'text' ? candidates.find((record) => kindOf(record.hash) === 'text') : undefined)
+    (post.kind === 'card' ? fits.find(({ part }) => NUMBERED.test(part)) : undefined) ??
+    (post.kind === 'text' ? (newest ? texts.at(-1) : texts[0]) : undefined)
   );
 }
 
@@ -89,6 +132,7 @@ function messageFor(post: SlackPost, hash: string, candidates: readonly PostReco
 export function confirmed(posted: readonly PostRecord[], call: PlannedCall, ts: string): PostRecord[] {
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;
-  const record = { part: call.post.part, ts, hash: contentHash(call.post) };
+  const { part, live } = call.post;
+  const record: PostRecord = { part, ts, hash: contentHash(call.post), ...(live && { live }) };
   return [...rest, record].sort((a, b) => compareTs(a.ts, b.ts));
 }

@@ -23,6 +23,8 @@ export interface Content {
   /** Changes whenever a card appears or changes: people wait for that. */
   cards: string;
   readonly hasText: boolean;
+  /** What was said before a restart is not in it: messages that may show that stay. */
+  textUnknown: boolean;
   /** Nothing but a sign of life: it may wait until `hold` is over. */
   bare: boolean;
   /** The last content: it must arrive. */
@@ -160,7 +162,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function next(): void {
     if (rendered === null) return;
     const { content, posts } = rendered;
-    const calls = plan(ledger.posts, posts);
+    const calls = plan(ledger.posts, posts, content.textUnknown);
     const times = calls.map((call) => allowedAt(call, content));
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.now());
     if (call) start(() => perform(call, content));
@@ -245,7 +247,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     await ledger.confirm(call, ts);
     failures = 0;
     failingSince = null;
-    if (rendered?.content === content && plan(ledger.posts, rendered.posts).length === 0) settle();
+    if (rendered?.content !== content) return;
+    if (plan(ledger.posts, rendered.posts, content.textUnknown).length === 0) settle();
   }
 
   /** All that was rendered is shown. */

@@ -205,6 +205,7 @@ function contentOf(view: TurnView, render: (view: TurnView, files: boolean) => S
     render: (files) => render(view, files),
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
+    textUnknown: view.textUnknown === true,
     // Asked for only until the first text is shown: to look into a long text costs as much as it is long.
     get hasText() {
       return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
@@ -218,7 +219,15 @@ function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[])
   const lastResort = (): SlackPost[] => [
     { part: '0.0', kind: 'card', blocks: [], text: view.text.slice(0, 3_800), live: false },
   ];
-  return { render: () => render(view), lastResort, cards: view.token, hasText: true, bare: false, final: true };
+  return {
+    render: () => render(view),
+    lastResort,
+    cards: view.token,
+    hasText: true,
+    textUnknown: false,
+    bare: false,
+    final: true,
+  };
 }
 
 function noticeContent(text: string, notice: (markdown: string) => SlackPost[]): Content {
@@ -226,7 +235,7 @@ function noticeContent(text: string, notice: (markdown: string) => SlackPost[]):
   const lastResort = (): SlackPost[] => [
     { part: '0.0', kind: 'text', blocks: [], text: text.slice(0, 3_800), live: false },
   ];
-  return { render, lastResort, cards: '', hasText: true, bare: false, final: true };
+  return { render, lastResort, cards: '', hasText: true, textUnknown: false, bare: false, final: true };
 }
 
 /** A message for one person: no metadata, and it can not be edited later (PLATFORM.md 2.3). */

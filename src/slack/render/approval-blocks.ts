@@ -10,6 +10,7 @@ import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
 
 export interface RenderedCard {
+  /** Empty while only the record is left of it: then it shows more in Slack than could be shown now. */
   blocks: KnownBlock[];
   /** Not neutralised: for notifications. */
   words: string;
@@ -43,22 +44,13 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
 
   const asks = mentionsOf(card.asks);
   const { shown } = card;
+  if (!shown) return { blocks: [], words: `Approval needed: ${about}`, mentions: asks };
   const head = section(clip(`${asks} *Approval needed:* the agent wants to ${does(card.tool)}`.trim(), LIMITS.text));
-  if (!shown) return { blocks: [head, ...unknownInput(card)], words: `Approval needed: ${about}`, mentions: asks };
   const blocks: KnownBlock[] = [head, ...inputBlocks(card, shown)];
   if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Denied if nobody decides by ${deadline(card.expiresAt)}`)));
   blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
   const typed = typedWords(card.token, shown.clipped ? ['deny'] : ['approve', 'deny']);
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
-}
-
-/** After a restart only Letta knows all of it: until it has told, there is nothing to be judged, and nothing to click. */
-function unknownInput(card: ApprovalCard): KnownBlock[] {
-  const title = clip(neutralizePlain(clip(card.title || card.tool, LIMITS.line)), LIMITS.line);
-  return [
-    richText(preformatted(title)),
-    context(plain('⏳ Waiting for Letta to tell all of it; then it can be decided.')),
-  ];
 }
 
 /** What can be written where there are no buttons. */

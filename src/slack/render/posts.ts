@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/types';
+import { shortId } from '../../bridge/approvals/short-id.ts';
 import type { TurnView, ViewItem } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { approvalCard } from './approval-blocks.ts';
@@ -36,7 +37,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   let texts = 0;
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
-      posts.push(cardPost(item, index));
+      posts.push(cardPost(item));
       return;
     }
     const growing = view.live !== null && index === last;
@@ -50,18 +51,25 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
   posts.push(tailPost(view, tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null, `${number}.0`));
-  return [...withNotes(posts, view), ...notePosts(view)];
+  const named = view.textUnknown ? posts.map(withoutEarlier) : posts;
+  return [...withNotes(named, view), ...notePosts(view)];
 }
 
-function cardPost(item: Extract<ViewItem, { kind: 'card' }>, index: number): SlackPost {
-  const { blocks, words, mentions, typed } =
-    item.card.kind === 'approval' ? approvalCard(item.card) : questionCard(item.card);
+/** Its number counts from the restart: it must not be taken for what was shown under that number before. */
+function withoutEarlier(post: SlackPost): SlackPost {
+  return post.kind === 'text' ? { ...post, part: `+${post.part}` } : post;
+}
+
+function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>): SlackPost {
+  const { blocks, words, mentions, typed } = card.kind === 'approval' ? approvalCard(card) : questionCard(card);
   // A notification reads `text`: who is needed, for what (PLATFORM.md 2.3).
   return {
-    part: `${index}.0`,
+    part: `card-${shortId(card.token)}`,
     kind: 'card',
     blocks,
     ...(typed !== undefined && { typed }),
+    // A click on it is judged when it comes.
+    ...(blocks.length === 0 && { stands: true }),
     text: `${mentions} ${summary(words)}`.trim(),
     live: false,
   };

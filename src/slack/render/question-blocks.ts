@@ -21,9 +21,10 @@ export function questionCard(card: QuestionCard): RenderedCard {
   const decided = decisionLine(card.state, card.title);
   if (decided) return { blocks: [decided.block], words: decided.words, mentions: '' };
 
+  const asks = mentionsOf(card.asks);
+  if (!card.questions) return { blocks: [], words: `Question: ${card.title}`, mentions: asks };
   const [first] = card.questions;
   const single = card.questions.length === 1 && first && !first.multiSelect ? first : null;
-  const asks = mentionsOf(card.asks);
   const until = card.expiresAt === null ? '' : ` Open until ${deadline(card.expiresAt)}.`;
   const blocks: KnownBlock[] = [
     section(`${asks} *The agent asks:*`.trim()),

@@ -15,6 +15,7 @@ const record = (ts: number, shown: SlackPost): PostRecord => ({
   part: shown.part,
   ts: `${ts}.000000`,
   hash: contentHash(shown),
+  ...(shown.live && { live: true }),
 });
 
 describe('the plan', () => {
@@ -60,6 +61,108 @@ describe('the plan', () => {
     const a = post('0.0', 'a');
     const [call] = plan([doubtful(record(1, a))], [a]);
     expect(call).toMatchObject({ kind: 'update', post: a });
+  });
+
+  test('keeps a card in its message when text stands above it again', () => {
+    const [text, card, tail] = [post('0.0', 'before'), post('card-A', 'may I?', 'card'), post('2.0', 'waits')];
+    const ledger = [record(1, post('1.9', 'something else')), record(2, card), record(3, tail)];
+    expect(plan(ledger, [text, card, tail])).toEqual([{ kind: 'update', record: ledger[0], post: text }]);
+  });
+
+  test('knows a card of a ledger that named cards by their place', () => {
+    const card = post('card-A', 'may I?', 'card');
+    const old = record(2, post('1.0', 'may I, as it was?', 'card'));
+    expect(plan([old], [card])).toEqual([{ kind: 'update', record: old, post: card }]);
+  });
+
+  test('leaves a card that stands as it is, and posts none that was not there', () => {
+    const card = post('card-A', 'may I?', 'card');
+    const stands = { ...post('card-A', '', 'card'), stands: true as const };
+    expect(plan([record(1, card)], [stands])).toEqual([]);
+    const tail = post('1.0', 'started anew');
+    expect(plan([], [stands, tail])).toEqual([{ kind: 'post', post: tail }]);
+  });
+
+  describe('while nobody knows what was said before a restart', () => {
+    const card = { ...post('card-A', '', 'card'), stands: true as const };
+    const tail = post('+1.0', 'started anew', 'text', true);
+
+    test('keeps the text above a card, and below it changes the newest message only', () => {
+      const above = record(1, post('0.0', 'before'));
+      const asked = record(2, post('card-A', 'may I?', 'card'));
+      const below = [record(3, post('2.0', 'after')), record(4, post('2.1', 'and on', 'text', true))];
+      expect(plan([above, asked, ...below], [card, tail], true)).toEqual([
+        { kind: 'update', record: below[1], post: tail },
+      ]);
+    });
+
+    test('takes back what it said itself since and does not want any more', () => {
+      const since = [record(3, post('+1.0', 'since')), record(4, post('+1.1', 'taken back'))];
+      const wanted = post('+1.0', 'since');
+      expect(plan([record(1, post('0.0', 'before')), ...since], [wanted], true)).toEqual([
+        { kind: 'delete', record: since[1] },
+      ]);
+    });
+
+    test('leaves nothing behind that says something goes on', () => {
+      const asked = record(2, post('card-A', 'may I?', 'card'));
+      const live = record(1, post('0.0', 'before, and at work', 'text', true));
+      const unsure = doubtful(record(1, post('0.0', 'before')));
+      for (const above of [live, unsure]) {
+        let ledger = [above, asked];
+        for (let serial = 10; ; serial += 1) {
+          const [call] = plan(ledger, [card, tail], true);
+          if (!call) break;
+          expect(call.kind).not.toBe('delete');
+          ledger = confirmed(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+        }
+        expect(ledger.map(({ ts }) => ts)).toEqual(['1.000000', '2.000000', '10.000000']);
+        expect(ledger.map(({ live: goesOn }) => goesOn ?? false)).toEqual([false, false, true]);
+        expect(ledger[0]?.hash).not.toBe(above.hash);
+      }
+    });
+
+    test('loses no message of any turn, and moves none once all is known again', () => {
+      const item = fc.oneof(
+        fc.record({ kind: fc.constant('text' as const), parts: fc.integer({ min: 1, max: 3 }) }),
+        fc.constant({ kind: 'card' as const, parts: 1 }),
+      );
+      const calls = (ledger: PostRecord[], wanted: SlackPost[], textUnknown: boolean, pick: number) => {
+        let now = ledger;
+        for (let serial = 100 + ledger.length; ; serial += 1) {
+          const planned = plan(now, wanted, textUnknown);
+          const call = planned[pick % Math.max(1, planned.length)];
+          if (!call) return now;
+          expect(call.kind === 'delete' ? call.record.part : '+').toMatch(/^\+/);
+          now = confirmed(now, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          expect(serial).toBeLessThan(200);
+        }
+      };
+      fc.assert(
+        fc.property(fc.array(item, { maxLength: 6 }), fc.nat({ max: 8 }), fc.nat(), (items, lost, pick) => {
+          const whole = items.flatMap(({ kind, parts }, index) =>
+            kind === 'card'
+              ? [post(`card-${index}`, `card ${index}`, 'card')]
+              : Array.from({ length: parts }, (_, n) => post(`${index}.${n}`, `text ${index}.${n}`)),
+          );
+          const last = whole.at(-1);
+          if (last?.kind === 'text') whole[whole.length - 1] = { ...last, live: true };
+          else whole.push(post(`${items.length}.0`, 'waits', 'text', true));
+          // What the process had not posted yet when it died.
+          const ledger = whole.slice(0, Math.max(0, whole.length - lost)).map((one, n) => record(n + 1, one));
+          const cards = whole.filter(({ kind }) => kind === 'card').map((one) => ({ ...one, stands: true as const }));
+          const started = calls(ledger, [...cards, tail], true, pick);
+          const known = started.map(({ ts }) => ts);
+          expect(known.slice(0, ledger.length)).toEqual(ledger.map(({ ts }) => ts));
+          expect(started.filter(({ live }) => live)).toHaveLength(1);
+          const again = calls(started, whole, false, pick);
+          expect(again.map(({ hash }) => hash)).toEqual(whole.map((one) => contentHash(one)));
+          for (const { ts, hash } of ledger)
+            if (hash.startsWith('card-')) expect(again.find((one) => one.ts === ts)?.hash).toBe(hash);
+        }),
+        { seed: 20_261_125, numRuns: 500 },
+      );
+    });
   });
 
   test('ends, from any ledger, with exactly the wanted posts in order and without a duplicate', () => {

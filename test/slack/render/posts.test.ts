@@ -172,6 +172,11 @@ describe('a turn that runs', () => {
     expect(shown(0)).not.toContain('queued');
   });
 
+  it('names its text apart while what was said before a restart is missing', () => {
+    const posts = renderPosts(view([approval({ shown: null }), text('after')], { ...live(), textUnknown: true }));
+    expect(parts(posts)).toEqual(['card-cardTOKE', '+1.0']);
+  });
+
   it('has no button once stopping has begun', () => {
     const [post] = renderPosts(view([text('a')], { live: { activity: { kind: 'stopping' }, stop: null, queued: 0 } }));
     expect(types(post)).toEqual(['markdown', 'context']);
@@ -179,7 +184,7 @@ describe('a turn that runs', () => {
 
   it('closes the text above a card and goes on below it', () => {
     const posts = renderPosts(view([text('before'), approval()], live({ kind: 'waiting_for_people' })));
-    expect(parts(posts)).toEqual(['0.0', '1.0', '2.0']);
+    expect(parts(posts)).toEqual(['0.0', 'card-cardTOKE', '2.0']);
     expect(posts.map((post) => [post.kind, post.live])).toEqual([
       ['text', false],
       ['card', false],
@@ -188,7 +193,7 @@ describe('a turn that runs', () => {
     expect(types(posts[0])).toEqual(['markdown']);
     expect(parts(renderPosts(view([text('before'), approval(), text('after')], live())))).toEqual([
       '0.0',
-      '1.0',
+      'card-cardTOKE',
       '2.0',
     ]);
   });
@@ -294,7 +299,11 @@ describe('an approval card', () => {
     const [card] = renderPosts(
       view([approval({ before: 'I make it now.', device: 'studio', expiresAt: 1_767_600_000_000 })], live()),
     );
-    expect(card).toMatchObject({ part: '0.0', kind: 'card', text: '<@U01ALICE> Approval needed: Bash: touch x' });
+    expect(card).toMatchObject({
+      part: 'card-cardTOKE',
+      kind: 'card',
+      text: '<@U01ALICE> Approval needed: Bash: touch x',
+    });
     const order = [
       '<@U01ALICE>',
       'run a command',
@@ -402,11 +411,21 @@ describe('an approval card', () => {
     );
   });
 
-  it('of which only the title is known, after a restart, has nothing to click until Letta has told all of it', () => {
-    const [card] = renderPosts(view([approval({ shown: null })], live()));
-    expect(all(card)).toContain('touch x');
-    expect(all(card)).toContain('Waiting for Letta');
-    expect(buttons(card)).toEqual([]);
+  it('of which only the record is left stays as it is in Slack, unless it is known what became of it', () => {
+    const stands = (item: ViewItem) => renderPosts(view([item], live()))[0]?.stands;
+    expect(stands(approval({ shown: null }))).toBe(true);
+    expect(stands(question({ questions: null }))).toBe(true);
+    expect(stands(approval())).toBeUndefined();
+    expect(stands(question())).toBeUndefined();
+    const closed: ApprovalState = { state: 'closed', why: 'link_lost', at: 1_700_000_000_000 };
+    expect(stands(approval({ shown: null, state: closed }))).toBeUndefined();
+    expect(stands(question({ questions: null, state: closed }))).toBeUndefined();
+  });
+
+  it('keeps its name wherever it stands, so that it keeps its message', () => {
+    const alone = renderPosts(view([approval()], live()));
+    const below = renderPosts(view([text('before'), approval()], live()));
+    expect(parts(alone)[0]).toBe(parts(below)[1]);
   });
 
   it('says what to type where it can have no buttons; what can not be read can only be denied', () => {
@@ -540,7 +559,11 @@ describe('every view', () => {
       }),
       stop: fc.option(fc.constant(stop)),
     }),
-    fc.record({ kind: fc.constant('question' as const), ...common, questions: fc.array(asked, { maxLength: 15 }) }),
+    fc.record({
+      kind: fc.constant('question' as const),
+      ...common,
+      questions: fc.option(fc.array(asked, { maxLength: 15 })),
+    }),
   );
   const item: fc.Arbitrary<ViewItem> = fc.oneof(
     fc.record({
@@ -568,11 +591,17 @@ describe('every view', () => {
         fc.array(item, { maxLength: 4 }),
         standing,
         fc.array(anyText, { maxLength: 3 }),
-        (items, change, notPassedOn) => {
+        (drawn, change, notPassedOn) => {
+          // No two cards have one token.
+          const items = drawn.map((each, n) =>
+            each.kind === 'card' ? { ...each, card: { ...each.card, token: makeToken(`${n}-${token}`) } } : each,
+          );
           const posts = renderPosts(view(items, { ...change, notPassedOn }));
           expect(new Set(parts(posts)).size).toBe(posts.length);
           expect(posts.filter((post) => post.live)).toHaveLength(change.live ? 1 : 0);
           for (const post of posts) {
+            // It is not sent.
+            if (post.stands) continue;
             validateMessageBlocks(post.blocks);
             expect(post.blocks.length).toBeGreaterThan(0);
             expect(post.text.length).toBeGreaterThan(0);

@@ -1,0 +1,70 @@
+import { createSurface } from '../../src/slack/outbox/surface.ts';
+import { noticePosts } from '../../src/slack/render/notice.ts';
+import { offerPosts } from '../../src/slack/render/offer.ts';
+import { createRenderer } from '../../src/slack/render/posts.ts';
+import { simplerPosts } from '../../src/slack/render/simpler.ts';
+import type { SlackApi } from '../../src/slack/slack-api.ts';
+import { createFakeSlack, type FakeMessage, type FakeSlack } from '../slack/outbox/fake-slack.ts';
+import { countingRandom, createMiddle, type Middle, type MiddleOptions, ROOT, silentLog } from './middle.ts';
+
+export interface Shown {
+  middle: Middle;
+  slack: FakeSlack;
+  /** The messages of the thread, in reading order. */
+  messages(): FakeMessage[];
+  /** All that can be read in a message, and the labels of its buttons. */
+  read(message: FakeMessage | undefined): string;
+}
+
+const never = new Promise<never>(() => {});
+
+/** The middle between a Letta that is played by hand and the small Slack of the outbox, through renderer and outbox. */
+export function createShown(options: MiddleOptions = {}): Shown {
+  let slack: FakeSlack | null = null;
+  let life = 0;
+  /** A process that is gone neither calls nor hears. */
+  const mortal = (api: SlackApi): SlackApi => {
+    life += 1;
+    const mine = life;
+    return {
+      async call(...call) {
+        if (mine !== life) return never;
+        const answer = await api.call(...call).catch((error) => (mine === life ? Promise.reject(error) : never));
+        return mine === life ? answer : never;
+      },
+    };
+  };
+  const middle = createMiddle({
+    turnsDieWithLink: false,
+    ...options,
+    surface(clock) {
+      slack ??= createFakeSlack(clock);
+      return createSurface({
+        api: mortal(slack),
+        renderer: () => createRenderer(),
+        fallback: simplerPosts,
+        notice: noticePosts,
+        offer: offerPosts,
+        clock,
+        random: countingRandom(),
+        log: silentLog,
+      });
+    },
+  });
+  if (slack === null) throw new Error('nothing was built');
+  const there: FakeSlack = slack;
+  return {
+    middle,
+    slack: there,
+    messages: () => there.messages('C01GEN', ROOT),
+    read: (message) => (message ? wordsOf(message.blocks.length > 0 ? message.blocks : message.text) : ''),
+  };
+}
+
+function wordsOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value)) return value.map(wordsOf).join(' ');
+  if (typeof value !== 'object' || value === null) return '';
+  const { text, elements } = value as { text?: unknown; elements?: unknown };
+  return [wordsOf(text), wordsOf(elements)].filter((words) => words !== '').join(' ');
+}
