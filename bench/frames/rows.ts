@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { inChild } from '../child.ts';
 import { medianRows, type Row, row } from '../row.ts';
 import type { FramesAnswer, FramesInput } from './consumer.ts';
@@ -30,13 +29,7 @@ export async function frameRows(): Promise<Row[]> {
 }
 
 function read(reader: FramesInput['reader']): Promise<FramesAnswer> {
-  return inChild<FramesAnswer>('./frames/consumer.ts', { reader, ...LOAD } satisfies FramesInput, startFlags());
-}
-
-/** The flags of Node with which `npm start` runs the bridge. */
-function startFlags(): string[] {
-  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return String(scripts.start).match(/--\S+/g) ?? [];
+  return inChild<FramesAnswer>('./frames/consumer.ts', { reader, ...LOAD } satisfies FramesInput);
 }
 
 export async function memoryRows(): Promise<Row[]> {

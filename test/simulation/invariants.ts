@@ -18,6 +18,7 @@ export function judge(world: World): void {
   if (world.story.violations.some((violation) => violation.startsWith('no rest'))) return;
   const shown = shownTurns(world);
   judgeLiveElements(world, shown);
+  judgeCards(world);
   judgeMessages(world, shown);
   judgeText(world, shown);
   judgeOrder(world);
@@ -96,6 +97,20 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
     const before = cards.get(about);
     if (before) story.violation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
     cards.set(about, message.ts);
+  }
+}
+
+/** Who looks at a card, or answers below it, must not lose it, and nobody is notified of it again. */
+function judgeCards({ slack, story }: World): void {
+  const places = new Map<string, string>();
+  for (const message of [...slack.deleted, ...slack.messages]) {
+    const { turn = '', part = '' } = message.metadata ?? {};
+    if (!/^card-[^~]+$/.test(part)) continue;
+    const card = `${turn} ${part}`;
+    const before = places.get(card);
+    if (before) story.violation(`the card ${card} was shown at ${before}, then at ${message.ts}`);
+    places.set(card, message.ts);
+    if (slack.deleted.includes(message)) story.violation(`the card ${card} at ${message.ts} was deleted`);
   }
 }
 

@@ -82,6 +82,12 @@ export const mutations: readonly Mutation[] = [
     'let doubt: Doubt | null = null;',
   ),
   mutation(
+    'after a restart a card stays in its message, and what stands above it too',
+    'src/slack/outbox/surface.ts',
+    'textUnknown: view.textUnknown === true,',
+    'textUnknown: false,',
+  ),
+  mutation(
     'what is found by its metadata is adopted',
     'src/slack/outbox/ledger.ts',
     'if (unknown.length > 0) await keep(',

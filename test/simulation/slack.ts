@@ -67,6 +67,8 @@ interface Books {
 /** A workspace at the level of Web API calls: it keeps messages, and the limits. */
 export class SimSlack {
   readonly messages: SlackMessage[] = [];
+  /** What we took back, as it was then. */
+  readonly deleted: SlackMessage[] = [];
   readonly people = new Map<string, Json>();
   readonly #clock: VirtualClock;
   readonly #chance: Chance;
@@ -221,6 +223,7 @@ export class SimSlack {
       case 'chat.delete': {
         const message = this.#mine(method, args);
         this.messages.splice(this.messages.indexOf(message), 1);
+        this.deleted.push(message);
         this.#story.add('slack', `deletes ${where(message)}`);
         return {};
       }
