@@ -53,7 +53,11 @@ describe('the image', () => {
   });
 
   it('starts node without a shell or npm in between, so that SIGTERM reaches it', () => {
-    expect(execForm(lastOf(image, 'ENTRYPOINT'))).toEqual(['node', '/app/bin/letta-slack.cjs']);
+    expect(execForm(lastOf(image, 'ENTRYPOINT'))).toEqual([
+      'node',
+      '--max-semi-space-size=64',
+      '/app/bin/letta-slack.cjs',
+    ]);
     expect(execForm(lastOf(image, 'CMD'))).toEqual(['start']);
     expect(lastOf(image, 'STOPSIGNAL')).toBe('SIGTERM');
   });

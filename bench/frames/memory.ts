@@ -24,6 +24,8 @@ export interface MemoryAnswer {
 const WARM_UP = 50;
 /** Longer than any thread rests with its link open. */
 const REST_MS = 15 * 60_000;
+/** Longer than undici keeps a connection that nobody uses (4 s). */
+const CONNECTIONS_REST_MS = 6_000;
 
 /** Needs `--expose-gc`. */
 async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<MemoryAnswer> {
@@ -45,8 +47,8 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
       await sleep(2_000);
       clock.jump(REST_MS);
     }
-    // What was asked for meanwhile comes and is let go.
-    await sleep(2_000);
+    // What was asked for meanwhile comes and is let go, and so are the HTTP connections for it, which are no thread's.
+    await sleep(CONNECTIONS_REST_MS);
   };
   try {
     await write(WARM_UP, WARM_UP);

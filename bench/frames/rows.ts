@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { inChild } from '../child.ts';
 import { medianRows, type Row, row } from '../row.ts';
 import type { FramesAnswer, FramesInput } from './consumer.ts';
@@ -29,7 +30,13 @@ export async function frameRows(): Promise<Row[]> {
 }
 
 function read(reader: FramesInput['reader']): Promise<FramesAnswer> {
-  return inChild<FramesAnswer>('./frames/consumer.ts', { reader, ...LOAD } satisfies FramesInput);
+  return inChild<FramesAnswer>('./frames/consumer.ts', { reader, ...LOAD } satisfies FramesInput, startFlags());
+}
+
+/** The flags of Node with which `npm start` runs the bridge. */
+function startFlags(): string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return String(scripts.start).match(/--\S+/g) ?? [];
 }
 
 export async function memoryRows(): Promise<Row[]> {

@@ -246,7 +246,9 @@ export class TurnLookup {
   /** As it is when the history has come: it may have been stopped meanwhile. */
   #marks(turn: OpenTurn): TurnMarks {
     const { state, link } = this.#parts;
-    const stopped = Boolean((state.open?.id === turn.id ? state.open : turn).stoppedBy);
+    const { stoppedBy, ended } = state.open?.id === turn.id ? state.open : turn;
+    // A stop that came when it had ended by itself, and was only not shown yet, stopped nothing.
+    const stopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
     const others = link.inputsOfOthers(turn);
     const another = link.runsAnother(turn);

@@ -731,6 +731,27 @@ describe('after a restart of the bridge', () => {
     expect(middle.record().turn).toBeNull();
   });
 
+  it('a Stop that comes once the turn had ended by itself takes nothing of what it said', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.surface.gate = new Promise(() => {});
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.surface.gate = null;
+    await middle.restart();
+    await middle.write('!stop', { mention: true });
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: 'a task is done' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+  });
+
   it('a hosted approval is live again under the same card; a dead one is closed honestly', async () => {
     const middle = await running({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });

@@ -52,5 +52,9 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['of a stopped turn nothing was known after a reconnect, and the text of the next was shown in it', [5934]],
   ['an input joined a turn that ran, and what was said before it was placed below', [6499]],
   ['a retry went by unheard in a turn that something had joined', [6338]],
+  [
+    'a Stop that came when the turn had ended, and was not shown yet, took the text behind something that joined',
+    [4801],
+  ],
   ['words of another turn that stood above an input were taken for its answer', [8654]],
 ];
