@@ -26,7 +26,7 @@ export const mutations: readonly Mutation[] = [
   ),
   mutation(
     'a message is on disk before Slack hears "ok"',
-    'src/bridge/intake.ts',
+    'src/bridge/message-intake.ts',
     'stored = await threads.update(key, (record) => {',
     'void threads.update(key, (record) => {',
   ),
@@ -220,7 +220,7 @@ export const mutations: readonly Mutation[] = [
   ),
   mutation(
     'what is found late is not run unasked',
-    'src/bridge/intake.ts',
+    'src/bridge/message-intake.ts',
     'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
     'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
   ),
