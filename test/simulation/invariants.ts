@@ -100,7 +100,10 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
   }
 }
 
-/** Who looks at a card, or answers below it, must not lose it, and nobody is notified of it again. */
+/**
+ * Who looks at a card, or answers below it, does not lose it by a restart, and nobody is notified of it again. Within one
+ * life it may move: when Slack refuses a text above it that is in need of more messages then.
+ */
 function judgeCards({ slack, story }: World): void {
   const places = new Map<string, string>();
   for (const message of [...slack.deleted, ...slack.messages]) {

@@ -67,8 +67,9 @@ interface Books {
 /** A workspace at the level of Web API calls: it keeps messages, and the limits. */
 export class SimSlack {
   readonly messages: SlackMessage[] = [];
-  /** What we took back, as it was then. */
+  /** What a process took back that an earlier one had posted, as it was then. */
   readonly deleted: SlackMessage[] = [];
+  readonly #postedBy = new WeakMap<SlackMessage, Life>();
   readonly people = new Map<string, Json>();
   readonly #clock: VirtualClock;
   readonly #chance: Chance;
@@ -172,7 +173,7 @@ export class SimSlack {
         }
         let result: Json;
         try {
-          result = this.#do(method, args);
+          result = this.#do(life, method, args);
         } catch (error) {
           if (error instanceof SlackError) return fail(error);
           throw error;
@@ -212,18 +213,18 @@ export class SimSlack {
     books.posted.set(channel, now);
   }
 
-  #do(method: string, args: Json): Json {
+  #do(life: Life, method: string, args: Json): Json {
     switch (method) {
       case 'chat.postMessage':
-        return this.#post(args, null);
+        return this.#post(life, args, null);
       case 'chat.postEphemeral':
-        return this.#post(args, String(args.user));
+        return this.#post(life, args, String(args.user));
       case 'chat.update':
         return this.#update(args);
       case 'chat.delete': {
         const message = this.#mine(method, args);
         this.messages.splice(this.messages.indexOf(message), 1);
-        this.deleted.push(message);
+        if (this.#postedBy.get(message) !== life) this.deleted.push(message);
         this.#story.add('slack', `deletes ${where(message)}`);
         return {};
       }
@@ -246,7 +247,7 @@ export class SimSlack {
     }
   }
 
-  #post(args: Json, onlyFor: string | null): Json {
+  #post(life: Life, args: Json, onlyFor: string | null): Json {
     const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
     const message: SlackMessage = {
       channel: String(args.channel),
@@ -259,6 +260,7 @@ export class SimSlack {
       onlyFor,
     };
     this.messages.push(message);
+    this.#postedBy.set(message, life);
     this.#story.add('slack', `${onlyFor ? `shows ${onlyFor}` : 'has'} ${where(message)} ${shown(message)}`);
     return { channel: message.channel, ts: message.ts };
   }
