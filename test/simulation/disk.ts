@@ -23,6 +23,8 @@ export class SimDisk {
   faults: DiskFaults = { fails: 0, unreadable: 0, slow: 0 };
   /** Answers at once, like a file in memory: what is only safe because disks are slow is found out. */
   instant = false;
+  /** How many operations have failed so far. */
+  failed = 0;
   /** Told of every row that was written. */
   onWrite: (namespace: string, key: string, value: string) => void = () => undefined;
 
@@ -50,9 +52,10 @@ export class SimDisk {
       const fails = chance.chance(this.faults.unreadable);
       this.#clock.after(this.#latency(), () => {
         if (life.over) return;
-        if (fails) this.#story.add('disk', `can not read ${what}`);
-        if (fails) reject(new Error('disk: EIO'));
-        else resolve(read());
+        if (!fails) return resolve(read());
+        this.failed += 1;
+        this.#story.add('disk', `can not read ${what}`);
+        reject(new Error('disk: EIO'));
       });
     });
   }
@@ -76,6 +79,7 @@ export class SimDisk {
         if (life.over) return;
         life.offCut(atCrash);
         if (fails) {
+          this.failed += 1;
           this.#story.add('disk', `fails ${after ? 'after' : 'before'} writing ${what}`);
           if (after) apply();
           reject(new Error('disk: ENOSPC'));

@@ -16,6 +16,8 @@ export interface Host {
   /** To everybody who listens to this conversation. */
   emit(conversation: SimConversation, type: string, body: Json): void;
   listeners(conversation: SimConversation): number;
+  /** Told when a turn is about to tell that it has ended. */
+  ending(): void;
   truth: TruthTurn[];
   /** What clients decided: `abouts` are what it may have been about, last first. */
   decisions: { abouts: string[]; conversation: string; behavior: string; words: string; at: number }[];
@@ -463,6 +465,7 @@ export class SimConversation {
     const { host } = this;
     this.idleSince = host.clock.now();
     host.story.add('letta', `turn ${turn.truth.n} ends: ${reason}`);
+    host.ending();
     if (reason !== 'cancelled') {
       this.setLoop('WAITING_ON_INPUT');
       this.showDevice();

@@ -28,7 +28,13 @@ export interface LettaFaults {
   twice: number;
   /** Chance that a REST call fails. */
   rest: number;
+  /** Hosted: chance that a message is on its way for seconds, while the socket that it came by is gone. */
+  held: number;
+  /** Hosted: chance that the device's sockets break at a frame; this and what follows for a while is lost. */
+  torn: number;
 }
+
+export const noFaults: LettaFaults = { deaf: 0, skew: 0, twice: 0, rest: 0, held: 0, torn: 0 };
 
 /** Letta at the level of lanes and frames: an App Server, or a device behind the hosted relay. */
 export class SimLetta implements Host {
@@ -42,13 +48,15 @@ export class SimLetta implements Host {
   readonly lanes = new Set<SimLane>();
   /** Every lane that was dialled and whose client end is still held. */
   readonly dialled = new Set<SimLane>();
-  faults: LettaFaults = { deaf: 0, skew: 0, twice: 0, rest: 0 };
+  faults: LettaFaults = { ...noFaults };
   mayRunAgain: Host['mayRunAgain'] = () => false;
   onTaken: Host['onTaken'] = () => undefined;
   /** The last time that its process was away, in ms since 1970. */
   away = { from: 0, to: 0 };
   /** Chance that it stays away for many minutes. */
   longAway = 0;
+  /** Hosted: how the next turn ends is lost with the device's sockets, while those of clients stay. */
+  losesNextEnd = false;
   /** A device of before `runtime_start`: it is driven by `sync`. */
   readonly knowsStart: boolean;
   /** The process runs. */
@@ -163,7 +171,9 @@ export class SimLetta implements Host {
       return;
     }
     // What the device says while its own socket is away is dropped without a trace (PROTOCOL.md 4).
-    if (!this.#routed || !this.#up) return;
+    if (!this.#up) return;
+    if (this.chance.chance(this.faults.torn)) this.unroute();
+    if (!this.#routed) return;
     this.#eventSeq += 1;
     this.#route(conversation.id, this.#envelope(type, body, runtime, this.#eventSeq));
   }
@@ -224,10 +234,12 @@ export class SimLetta implements Host {
       this.story.add('letta', `does not hear ${String(frame.type)}`);
       return;
     }
-    if (chance.chance(faults.deaf)) {
+    const isMessage = frame.type === 'input' && (frame.payload as Json | undefined)?.kind === 'create_message';
+    const isHeld = this.kind === 'hosted' && isMessage && chance.chance(faults.held);
+    if (isHeld || chance.chance(faults.deaf)) {
       this.story.add('letta', `hears ${String(frame.type)} late`);
       const sentAt = clock.now();
-      if (this.kind === 'hosted' && chance.chance(0.5)) lane.lose();
+      if (this.kind === 'hosted' && (isHeld || chance.chance(0.5))) lane.lose();
       clock.after(chance.between(500, LATE_MS), () => {
         // What the relay has taken comes to the device, whatever became of the client's socket.
         if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame, sentAt);
@@ -432,18 +444,31 @@ export class SimLetta implements Host {
   unroute() {
     if (this.kind !== 'hosted' || !this.#routed || !this.#up) return;
     const { chance, clock } = this;
-    const ms = chance.between(500, 25_000);
-    this.story.add('letta', `the device's sockets are away for ${Math.round(ms / 1000)} s`);
-    this.#routed = false;
-    if (chance.chance(0.5)) {
+    // A device dials its router again at once (PROTOCOL.md 3.3): often only a few frames of a run are lost.
+    const ms = chance.chance(0.7) ? chance.between(1, chance.chance(0.6) ? 20 : 400) : chance.between(500, 25_000);
+    this.#leaveRouter(ms);
+    if (ms > 3_000 && chance.chance(0.5)) {
       clock.after(3_000, () => {
         if (!this.#routed) for (const lane of [...this.lanes]) lane.lose({ kind: 'closed', code: 1001, text: '' });
       });
     }
-    clock.after(ms, () => {
+  }
+
+  /** What the device says meanwhile is lost, and no client is told. */
+  #leaveRouter(ms: number) {
+    this.story.add('letta', `the device's sockets are away for ${Math.round(ms)} ms`);
+    this.#routed = false;
+    this.clock.after(ms, () => {
       this.#routed = true;
       for (const conversation of this.conversations.values()) conversation.showIfBusy();
     });
+  }
+
+  /** A turn is about to tell that it has ended. */
+  ending() {
+    if (!this.losesNextEnd || this.kind !== 'hosted' || !this.#routed) return;
+    this.losesNextEnd = false;
+    this.#leaveRouter(this.chance.between(1, 400));
   }
 
   /** The agent starts something by itself. */

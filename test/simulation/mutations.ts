@@ -9,35 +9,41 @@ interface Edit {
 export interface Mutation {
   /** What is lost with it. */
   name: string;
+  /** What the simulation says of the promise that is broken then; some consequence of it is no proof. */
+  sign: RegExp;
   edits: readonly Edit[];
 }
 
-function mutation(name: string, file: string, find: string, replace: string): Mutation {
-  return { name, edits: [{ file, find, replace }] };
+function mutation(name: string, sign: RegExp, file: string, find: string, replace: string): Mutation {
+  return { name, sign, edits: [{ file, find, replace }] };
 }
 
 /** Every mechanism that the promises rest on, broken once: the simulation has to notice each (`npm run simulate:mutations`). */
 export const mutations: readonly Mutation[] = [
   mutation(
     'a message that was handled is known by its key',
+    /again in|was accepted twice/,
     'src/bridge/inbox.ts',
     'return record.seen.some((seen) => seen.key === key);',
     'return record.seen.length < 0 && key !== undefined;',
   ),
   mutation(
     'a message is on disk before Slack hears "ok"',
+    /accepted and is on no disk/,
     'src/bridge/message-intake.ts',
     'stored = await threads.update(key, (record) => {',
     'void threads.update(key, (record) => {',
   ),
   mutation(
     'the order of an inbox is that of Slack',
+    /not in the order of Slack/,
     'src/bridge/inbox.ts',
     'return items.toSorted((a, b) => compareTs(a.ts, b.ts));',
     'return [...items];',
   ),
   {
     name: 'an input is marked as submitted before it leaves',
+    sign: /ran in turn/,
     edits: [
       {
         file: 'src/bridge/turn-input.ts',
@@ -53,42 +59,49 @@ export const mutations: readonly Mutation[] = [
   },
   mutation(
     'the history is asked before an input is sent again',
+    /ran in turn/,
     'src/bridge/turn-lookup.ts',
     'if (found.arrived) {\n          this.#take(found);',
     'if (found.arrived && this.#looks < 0) {\n          this.#take(found);',
   ),
   mutation(
     'a hosted input that is missing is looked for a second time',
+    /ran in turn/,
     'src/bridge/turn-lookup.ts',
     'if (turnsDieWithLink || again) return',
     'if (turnsDieWithLink || !again) return',
   ),
   mutation(
     'between two turns lies one round trip',
+    /right behind a turn's end/,
     'src/bridge/thread-link.ts',
     'connection.settle(),',
     'Promise.resolve(),',
   ),
   mutation(
     'a post without an answer is looked for before it is posted again',
+    /shown twice/,
     'src/slack/outbox/publication.ts',
     "if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();",
     '',
   ),
   mutation(
     'after a restart Slack is asked for posts that the ledger does not know',
+    /shown twice|looks alive/,
     'src/slack/outbox/publication.ts',
     'let doubt: Doubt | null = options.resumed ? doubtNow() : null;',
     'let doubt: Doubt | null = null;',
   ),
   mutation(
     'after a restart a card stays in its message, and what stands above it too',
+    /moves|deleted|shown twice/,
     'src/slack/outbox/surface.ts',
     'textUnknown: view.textUnknown === true,',
     'textUnknown: false,',
   ),
   mutation(
     'what is found by its metadata is adopted',
+    /shown twice|looks alive/,
     'src/slack/outbox/ledger.ts',
     'if (unknown.length > 0) await keep(',
     'if (unknown.length < 0) await keep(',
@@ -96,6 +109,7 @@ export const mutations: readonly Mutation[] = [
   {
     // Each alone finds most of them again, so that only both together are missed at once.
     name: 'posts of before a restart are known, by the ledger and by looking',
+    sign: /shown twice|looks alive/,
     edits: [
       {
         file: 'src/bridge/thread-worker.ts',
@@ -111,55 +125,70 @@ export const mutations: readonly Mutation[] = [
   },
   mutation(
     'the last content is tried until it is there',
+    /looks alive|are missing/,
     'src/slack/outbox/publication.ts',
     'if (wanted?.final && now - failingSince >= options.giveUpAfterMs) {',
     'if (wanted?.final) {',
   ),
   mutation(
     'nothing is called before its Retry-After',
+    /before its Retry-After/,
     'src/slack/retry-after.ts',
     'if (left > 0) throw',
     'if (left > Number.MAX_SAFE_INTEGER) throw',
   ),
   mutation(
     'text of a run that is tried again is thrown away',
+    /took back/,
     'src/bridge/turn.ts',
     "parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId),",
     'parts: state.parts,',
   ),
-  mutation('what subagents say is left out', 'src/letta/runtime/runtime.ts', 'if (frame.subagent_id) return;', ''),
+  mutation(
+    'what subagents say is left out',
+    /of a subagent is shown/,
+    'src/letta/runtime/runtime.ts',
+    'if (frame.subagent_id) return;',
+    '',
+  ),
   mutation(
     'a frame that comes again is known',
+    /is shown twice/,
     'src/letta/runtime/runtime.ts',
     'if (hasSeen(work.state.seen, frame.idempotency_key)) return;',
     '',
   ),
   mutation(
     'missing text is seen by seq_id',
+    /words are missing/,
     'src/letta/runtime/turn-memory.ts',
     'holed: run.holed || seqId > run.lastSeqId + 1,',
     'holed: run.holed,',
   ),
   mutation(
     'a turn that was lost with its link is looked up in the history',
+    /no rest|says that it works/,
     'src/bridge/turn-recovery.ts',
     "return now.loop === 'idle' && now.approvals === 0 ? 'look' : 'follow';",
     "return 'follow';",
   ),
   mutation(
     'the permission mode is confirmed before the first input',
+    /runs in \w+ mode/,
     'src/letta/handshake.ts',
     'if (before.mode === mode && inPlace(before)) return;',
     'if (before.mode !== null && inPlace(before)) return;',
   ),
   mutation(
     'a silent turn behind the relay is asked after',
+    /says that it works/,
     'src/letta/connection.ts',
     'if (route.ordered) return null;',
     'if (route.ordered || runtime !== null) return null;',
   ),
   {
     name: 'a decision is about the input that was shown',
+    sign: /which nobody who may had clicked/,
     edits: [
       {
         file: 'src/bridge/approvals/deciding.ts',
@@ -175,12 +204,14 @@ export const mutations: readonly Mutation[] = [
   },
   mutation(
     'only who is asked decides',
+    /decided .*, asked was/,
     'src/bridge/approvals/deciding.ts',
     "if (!verdict.allowed) return refused('not_allowed', verdict.notice);",
     '',
   ),
   {
     name: 'the first click wins',
+    sign: /decided twice|Letta heard/,
     edits: [
       {
         file: 'src/bridge/approvals/deciding.ts',
@@ -196,48 +227,56 @@ export const mutations: readonly Mutation[] = [
   },
   mutation(
     'cards are closed with their turn',
+    /is left at/,
     'src/bridge/thread-worker.ts',
     "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending })",
     'changeTurn(record, { ended: ending })',
   ),
   mutation(
     'only the one whose an offer is decides it',
+    /on what was offered to/,
     'src/bridge/thread-offers.ts',
     'if (!verdict.allowed) {',
     "if (!verdict.allowed && verdict.reason !== 'not_the_requester') {",
   ),
   mutation(
     'what was missed is looked for from the mark on',
+    /never found: msg/,
     'src/bridge/catch-up.ts',
     'if (Number.isFinite(mark)) this.#missing(mark);',
     '',
   ),
   mutation(
     'a gap of the socket is looked into',
+    /never found: msg/,
     'src/bridge/catch-up.ts',
     'if (!connected) this.#missing(this.#parts.clock.now());',
     'if (!connected) this.#failures = 0;',
   ),
   mutation(
     'what is found late is not run unasked',
+    /taken unasked/,
     'src/bridge/message-intake.ts',
     'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
     'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
   ),
   mutation(
     'what waited too long for Letta is not run unasked',
+    /ran unasked/,
     'src/bridge/thread-offers.ts',
     'if (staleAfterMs === undefined || since === null || now - since < staleAfterMs) return;',
     'if (staleAfterMs === undefined || since === null || now > since) return;',
   ),
   mutation(
     'threads with something open are known to the next start',
+    /no rest: active/,
     'src/storage/threads.ts',
     'if (mark) await this.#mark(key, owned, wanted);',
     '',
   ),
   mutation(
     'threads at rest are not taken up again',
+    /at rest, and the next start reads it/,
     'src/storage/threads.ts',
     'if (!active && (wasActive || mark)) await this.#unmark(key, wanted);',
     '',

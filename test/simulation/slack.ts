@@ -77,6 +77,8 @@ export class SimSlack {
   faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0 };
   /** Whole outages: every call fails until then. */
   awayUntil = 0;
+  /** How many calls were made that people see something of. */
+  shown = 0;
   #lastTs = 0;
 
   constructor(clock: VirtualClock, chance: Chance, story: Story) {
@@ -199,6 +201,7 @@ export class SimSlack {
 
   /** Never before `Retry-After`, never over budget. */
   #watch(books: Books, method: string, args: Json): void {
+    if (method.startsWith('chat.')) this.shown += 1;
     const now = this.#clock.now();
     if (now < (books.blocked.get(method) ?? 0)) this.#story.violation(`${method} was called before its Retry-After`);
     const recent = (books.sent.get(method) ?? []).filter((at) => now - at < MINUTE_MS);

@@ -5,7 +5,7 @@ import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
 import { judge, saysItWorks } from './invariants.ts';
-import { SimLetta } from './letta.ts';
+import { noFaults, SimLetta } from './letta.ts';
 import { Life } from './life.ts';
 import { type Click, isMember, SimPeople, type Written } from './people.ts';
 import { Chance } from './random.ts';
@@ -59,7 +59,8 @@ const REDELIVER_MS = [ACK_MS, 60_000, 300_000];
 /** A dead socket of Slack's is noticed within this. */
 const NOTICED_MS = 30_000;
 const DRAIN_MS = 20_000;
-const SILENCE_MS = 4 * 60_000;
+/** Long after a lost end must have been found by asking. */
+const SILENCE_MS = 15 * 60_000;
 /** So long after the start nothing may look at work that is not; a limited or absent Slack delays what is told. */
 const TRUE_AFTER_MS = 30_000;
 const SLACK_LAGS_MS = 60_000;
@@ -106,6 +107,8 @@ export class World {
   /** Slack's socket is there. */
   #connected = false;
   #startedAt = 0;
+  /** Failures of the disk before this start. */
+  #failedBefore = 0;
   /** Since when the bridge knows up to when all was well. */
   #markedAt: number | null = null;
   #longDown = 0;
@@ -156,6 +159,8 @@ export class World {
       skew: chance.chance(0.5) ? chance.between(20, 700) : 0,
       twice: some(0.1),
       rest: some(0.15),
+      held: some(0.15),
+      torn: some(0.05),
     };
     this.#ackLost = some(0.2);
     this.#longDown = some(0.5);
@@ -211,6 +216,7 @@ export class World {
     });
     this.#bridge = bridge;
     this.#startedAt = this.clock.now();
+    this.#failedBefore = this.disk.failed;
     this.story.add('world', `the bridge starts (${life.number})`);
     this.#begin(bridge).then(
       () => {
@@ -452,7 +458,9 @@ export class World {
     this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
     this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0 };
     this.slack.awayUntil = 0;
-    this.letta.faults = { deaf: 0, skew: 0, twice: 0, rest: 0 };
+    this.letta.faults = noFaults;
+    // The last thing that breaks is found by whoever asks.
+    this.letta.losesNextEnd = this.#chance.chance(0.3);
     const until = this.clock.now() + REST_WITHIN_MS;
     let quiet = 0;
     while (quiet < REST_MS && this.clock.now() < until) {
@@ -468,7 +476,13 @@ export class World {
     this.#judgeRest();
     // What a failed write left behind is gone after the next start.
     this.#stop();
+    const [dialled, shown] = [this.letta.dialled.size, this.slack.shown];
     await this.clock.runUntil(this.clock.now() + 5 * 60_000);
+    if (quiet < REST_MS) return;
+    const dials = this.letta.dialled.size - dialled;
+    if (dials > 0) this.story.violation(`with nothing open a start dials Letta ${dials} times`);
+    const calls = this.slack.shown - shown;
+    if (calls > 0) this.story.violation(`with nothing open a start makes ${calls} calls that show something`);
   }
 
   #judgeRest(): void {
@@ -477,6 +491,12 @@ export class World {
     // One keeps the mark of what was delivered.
     const timers = this.life?.clock.waiting() ?? 0;
     if (timers > 1) this.story.violation(`${timers} timers are left`);
+    // A tidying that the disk refused is done by the next start.
+    if (this.disk.failed > this.#failedBefore) return;
+    for (const key of this.disk.rows('active').keys()) {
+      const row = this.disk.rows('threads').get(key);
+      if (row === undefined || !isActive(row)) this.story.violation(`${key} is at rest, and the next start reads it`);
+    }
   }
 
   /** What is found late is old: it is offered, never run unasked. */
@@ -492,11 +512,7 @@ export class World {
   }
 
   #active(): boolean {
-    return [...this.disk.rows('threads').values()].some((value) => {
-      const { record } = readRecord(value);
-      const open = record.approvals.some((approval) => approval.state.state === 'open');
-      return record.turn !== null || record.inbox.length > 0 || record.background || open;
-    });
+    return [...this.disk.rows('threads').values()].some(isActive);
   }
 
   #quiet(): boolean {
@@ -617,6 +633,13 @@ interface Row {
 
 const read = new Map<string, { record: Row }>();
 const READ_KEPT = 100;
+
+/** Whether something is open in a thread, by its row. */
+function isActive(row: string): boolean {
+  const { turn, inbox, background, approvals } = readRecord(row).record;
+  const asks = approvals.some(({ state }) => state.state === 'open');
+  return turn !== null || inbox.length > 0 || background || asks;
+}
 
 /** A stored row as it lies on disk; the same text is looked at again and again. */
 export function readRecord(value: string): { record: Row } {
