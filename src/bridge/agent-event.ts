@@ -80,6 +80,8 @@ export type AgentEvent =
   | { type: 'tool-returned'; callId: string; ok: boolean; output: string }
   /** End of a run, not of a turn. */
   | { type: 'run-ended'; runId: string; stopReason: string }
+  /** The text of that run is void, as the history shows: it was tried again while nobody heard. */
+  | { type: 'text-void'; runId: string }
   /** The text of that run is void; the next run sends the answer again. */
   | { type: 'retrying'; runId: string | null; attempt: number; maxAttempts: number; delayMs: number; reason: string }
   /** May be followed by a retry; does not end a turn. */

@@ -176,6 +176,7 @@ export class ThreadListener {
       }
       case 'begins':
         this.#gap = true;
+        this.#parts.state.dirty = true;
         return this.release();
       case 'not_there_yet':
         return this.release();

@@ -36,10 +36,22 @@ export const END_OVERDUE_MS = 5_000;
 const LOOK_AGAIN_MS = 10_000;
 /** Longer people are not kept waiting for a card. */
 const RECALL_MS = 5_000;
+/** Behind the relay the answer to a question may overtake the state that was told in front of it (PROTOCOL.md 3.3). */
+const OVERTAKEN_MS = 1_000;
 const MOST_FAILED_LOOKS = 10;
 const HISTORY_ITEMS = 50;
 /** One turn may fill many items with its tools; before its input is called missing, this many are asked for. */
 const HISTORY_DEEP = 1_000;
+
+interface Look {
+  /** For the second time. */
+  again: boolean;
+  failures: number;
+  /** Letta has just told how it stands. Else what it told last may be old, for a device's socket loses frames. */
+  fresh: boolean;
+}
+
+const doubtful: Look = { again: false, failures: 0, fresh: false };
 
 /** Letta is idle and the end of the turn was not seen: the history knows what became of it. */
 export class TurnLookup {
@@ -115,7 +127,7 @@ export class TurnLookup {
     this.#overdue = mailbox.later(ms, () => {
       this.#overdue = null;
       const same = state.open?.id === turn.id && !this.#looking;
-      return same && link.loop === 'idle' ? this.look() : undefined;
+      return same && link.loop === 'idle' ? this.look(doubtful) : undefined;
     });
   }
 
@@ -123,13 +135,11 @@ export class TurnLookup {
   lookLater(ms: number): void {
     const { link, mailbox } = this.#parts;
     const looks = this.#looks;
-    mailbox.later(ms, () => (this.#looks === looks && link.loop === 'idle' ? this.look() : undefined));
+    mailbox.later(ms, () => (this.#looks === looks && link.loop === 'idle' ? this.look(doubtful) : undefined));
   }
 
   /** Looks now, when there is something to look for and a link to look through. */
-  look(
-    { again, failures }: { again: boolean; failures: number } = { again: false, failures: 0 },
-  ): void | Promise<void> {
+  look({ again, failures, fresh }: Look = { again: false, failures: 0, fresh: true }): void | Promise<void> {
     const { state, link, mailbox, log, turnsDieWithLink, ending, onVerdict } = this.#parts;
     const turn = state.open;
     const connection = link.ready;
@@ -140,7 +150,7 @@ export class TurnLookup {
     const look = this.#looks;
     const stillWanted = () => this.#looks === look && link.ready === connection && !ending();
     mailbox.away(
-      this.#find(connection, turn),
+      this.#find(connection, turn, fresh),
       (found) => {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
@@ -151,13 +161,15 @@ export class TurnLookup {
         }
         if (turnsDieWithLink || again) return onVerdict({ verdict: 'never_arrived' });
         mailbox.later(LOOK_AGAIN_MS, () =>
-          stillWanted() && link.loop === 'idle' ? this.look({ again: true, failures: 0 }) : undefined,
+          stillWanted() && link.loop === 'idle' ? this.look({ ...doubtful, again: true }) : undefined,
         );
         return onVerdict({ verdict: 'not_there_yet' });
       },
       (error) => {
         log.warn({ turn: turn.id, err: error }, 'the history could not be read');
-        mailbox.later(END_OVERDUE_MS, () => (stillWanted() ? this.look({ again, failures: failures + 1 }) : undefined));
+        mailbox.later(END_OVERDUE_MS, () =>
+          stillWanted() ? this.look({ again, failures: failures + 1, fresh: false }) : undefined,
+        );
       },
     );
     return undefined;
@@ -224,8 +236,12 @@ export class TurnLookup {
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
-  async #find(connection: AgentConnection, turn: OpenTurn): Promise<Found> {
-    const { link } = this.#parts;
+  async #find(connection: AgentConnection, turn: OpenTurn, fresh: boolean): Promise<Found> {
+    const { link, mailbox } = this.#parts;
+    if (!fresh) {
+      await connection.settle();
+      await new Promise<void>((resolve) => void mailbox.later(OVERTAKEN_MS, resolve));
+    }
     const id = turn.clientMessageId;
     const found = findTurn(await connection.history(HISTORY_ITEMS), this.#marks(turn));
     if (found.arrived) return found;
@@ -248,7 +264,8 @@ export class TurnLookup {
     const { state, link } = this.#parts;
     const { stoppedBy, ended } = state.open?.id === turn.id ? state.open : turn;
     // A stop that came when it had ended by itself, and was only not shown yet, stopped nothing.
-    const stopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
+    const isStopped = ended ? ended.outcome === 'stopped' : Boolean(stoppedBy);
+    const stopped = isStopped || state.turn.end?.stopReason === 'cancelled';
     const inputs = state.turn.runs.flatMap((runId) => link.inputsOf(runId));
     const others = link.inputsOfOthers(turn);
     const another = link.runsAnother(turn);

@@ -90,6 +90,8 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         status: event.ok ? 'ok' : 'failed',
         output: event.output,
       });
+    case 'text-void':
+      return { ...state, parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId) };
     case 'retrying':
       return {
         ...state,

@@ -539,6 +539,48 @@ describe('after a lost link', () => {
     expect(middle.surface.last.ending?.outcome).toBe('done');
   });
 
+  it('idle that was told long ago is no sign that a turn is over: Letta is asked before the history decides', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const loop = (status: 'idle' | 'waiting_on_approval') =>
+      middle.connection.emit({ type: 'loop', status, activeRunIds: [], clientMessageIdsByRun: { 'run-1': [id] } });
+    loop('idle');
+    // What follows is lost with the device's socket; the history has it.
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'Let me see.' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+    ];
+    middle.connection.settle = () => {
+      loop('waiting_on_approval');
+      return Promise.resolve();
+    };
+    await middle.clock.advance(20_000);
+    expect(middle.surface.last.ending).toBeNull();
+    expect(texts(middle.surface.last)).toEqual(['Let me see.']);
+  });
+
+  it('what Letta did after a silent turn was stopped is not shown in it', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.begin('run-1');
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: '<task-notification>' },
+      { kind: 'assistant', id: 'm-2', text: 'The task is done.' },
+    ];
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).not.toBeNull();
+    expect(texts(middle.surface.last)).toEqual([]);
+  });
+
   it('what the link still misses of a turn that is settled is not shown in the next one', async () => {
     const middle = await running({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';

@@ -57,4 +57,8 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
     [4801],
   ],
   ['words of another turn that stood above an input were taken for its answer', [8654]],
+  ['idle that was told before frames were lost was believed, and a turn that asks was called cut', [293, 479]],
+  ['a run was tried again while nobody heard, and its text stayed', [353, 846]],
+  ['the end of a stopped turn was lost, and the next one of Letta itself was shown in it', [605]],
+  ['what Letta did behind a silent turn that was stopped was shown in it', [523]],
 ];

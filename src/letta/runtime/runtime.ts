@@ -242,13 +242,13 @@ function lookAtBarrier(work: Work): void {
 }
 
 function giveUpWaiting(work: Work): void {
-  const { barrier, turn } = work.state.connection;
+  const { barrier, turn, loop } = work.state.connection;
   if (!barrier) return;
   const { frame, waitsFor, waiting } = barrier;
   if (waitsFor === 'deltas' && frame.type === 'turn_finished') {
     releaseEnd(work, barrier, frame);
   } else if (waitsFor === 'end' && turn) {
-    const end = lostEnd(turn, frame);
+    const end = lostEnd(turn, frame, loop?.stamp?.emittedAt);
     releaseEnd(work, { frame: end, waitsFor: 'deltas', waiting: [frame, ...waiting] }, end);
   } else {
     release(work);
@@ -275,13 +275,16 @@ function dropBarrier(work: Work): void {
   work.effects.push({ type: 'hold', ms: null });
 }
 
-/** A `turn_finished` that got lost with the device's socket before `next` was made, as far as it can be guessed. */
-function lostEnd(turn: memory.TurnMemory, next: EventFrame): FrameOf<'turn_finished'> {
+/**
+ * A `turn_finished` that got lost with the device's socket before `next` was made, as far as it can be guessed.
+ * @param idleAt when the loop went idle: whatever began since is not the turn's
+ */
+function lostEnd(turn: memory.TurnMemory, next: EventFrame, idleAt: string | undefined): FrameOf<'turn_finished'> {
   return {
     event_seq: next.event_seq,
-    emitted_at: next.emitted_at,
+    emitted_at: idleAt || next.emitted_at,
     type: 'turn_finished',
-    stop_reason: memory.isSpeaking(turn) ? 'cancelled' : 'end_turn',
+    stop_reason: memory.saidAll(turn) ? 'end_turn' : 'cancelled',
     run_id: memory.currentRun(turn),
   };
 }
@@ -318,7 +321,9 @@ function takeHistory(work: Work, repairId: number, items: readonly HistoryItem[]
     const turn = memory.noteInputs(connection.turn, connection.loop?.clientMessageIdsByRun ?? {});
     const found = memory.repairs(turn, items);
     for (const event of found) emit(work, event);
-    change(work, { turn: memory.noteRepairs(turn, items, found) });
+    const repaired = memory.noteRepairs(turn, items, found);
+    for (const runId of memory.takenBack(repaired, items)) emit(work, { type: 'text-void', runId });
+    change(work, { turn: repaired });
   }
   if (connection.barrier?.waitsFor === 'history') release(work);
 }

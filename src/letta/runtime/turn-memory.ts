@@ -16,6 +16,8 @@ interface RunMemory {
   readonly stopped: boolean;
   /** The model failed in it: a retry may follow. */
   readonly failed: boolean;
+  /** It ended as the last one of a turn does. */
+  readonly last: boolean;
   /** A retry followed: its text is void. */
   readonly retried: boolean;
 }
@@ -63,6 +65,11 @@ export const emptyTurnMemory: TurnMemory = {
 /** The run that a delta without `run_id` belongs to. */
 export function currentRun(turn: TurnMemory): string | null {
   return turn.runs.at(-1)?.runId ?? null;
+}
+
+/** Whether the model said with its last word that it was done. */
+export function saidAll(turn: TurnMemory): boolean {
+  return turn.runs.at(-1)?.last ?? false;
 }
 
 /** Whether a run's end is still to come. */
@@ -252,6 +259,21 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   return found.reverse();
 }
 
+/**
+ * Runs of a turn that ended well whose text the history lacks, though it has what was said later: they failed, and were
+ * tried again, while nobody heard.
+ */
+export function takenBack(turn: TurnMemory, items: readonly HistoryItem[]): string[] {
+  if (!turn.well) return [];
+  const ids = new Set(items.map((item) => item.id));
+  const last = turn.messages.findLastIndex(({ messageId }) => ids.has(messageId));
+  return turn.runs.flatMap(({ runId, holed, retried }) => {
+    const said = [...turn.messages.entries()].filter(([, message]) => message.runId === runId);
+    const isGone = said.length > 0 && said.every(([at, { messageId }]) => at < last && !ids.has(messageId));
+    return holed && !retried && isGone ? [runId] : [];
+  });
+}
+
 /** The turn after those repairs: the runs whose messages the history had are whole. */
 export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], found: readonly AgentEvent[]): TurnMemory {
   const ids = new Set(items.map((item) => item.id));
@@ -301,7 +323,9 @@ function followsModel(delta: Delta): boolean {
 function noteRun(turn: TurnMemory, runId: string, over: boolean): TurnMemory {
   if (turn.runs.some((run) => run.runId === runId)) return turn;
   // The next run begins when the one before has ended, so an end that is missing now will not come any more.
-  const runs = turn.runs.map((run) => (run.stopped ? run : { ...run, stopped: true, holed: true }));
+  // One that failed was tried again then.
+  const isWhole = (run: RunMemory) => run.stopped && (run.retried || !run.failed);
+  const runs = turn.runs.map((run) => (isWhole(run) ? run : { ...run, stopped: true, holed: true }));
   return {
     ...turn,
     runs: [...runs.slice(1 - KEPT), { ...freshRun(runId), holed: over, stopped: over }],
@@ -309,7 +333,7 @@ function noteRun(turn: TurnMemory, runId: string, over: boolean): TurnMemory {
 }
 
 function freshRun(runId: string): RunMemory {
-  return { runId, lastSeqId: 0, holed: false, stopped: false, failed: false, retried: false };
+  return { runId, lastSeqId: 0, holed: false, stopped: false, failed: false, last: false, retried: false };
 }
 
 function noteSeqId(turn: TurnMemory, runId: string, delta: Delta): TurnMemory {
@@ -321,6 +345,7 @@ function noteSeqId(turn: TurnMemory, runId: string, delta: Delta): TurnMemory {
     holed: run.holed || seqId > run.lastSeqId + 1,
     stopped: run.stopped || stops !== null,
     failed: run.failed || stops === 'llm_api_error',
+    last: run.last || (stops !== null && endedWell(stops)),
   }));
 }
 

@@ -416,6 +416,52 @@ describe('missing text', () => {
     expect(events.flatMap((event) => (event.type === 'text-repaired' ? [event.text] : []))).toEqual(['Let me see.']);
   });
 
+  it('of a run that was tried again while nobody heard is taken back', () => {
+    const connection = start(opened(), text(1, 1, 'Let me', 'm1'));
+    const events = connection.events(
+      // Its failure and the retry are lost.
+      text(5, 1, 'Done.', 'm2', 'run-2'),
+      stop(6, 2, 'end_turn', 'run-2'),
+      finished(8, 'end_turn', { run_id: 'run-2' }),
+      { type: 'history', repairId: 1, items: history(input('cm-1'), said('m2', 'Done.')) },
+    );
+    const before: AgentEvent = { type: 'text', runId: 'run-1', messageId: 'm1', text: 'Let me' };
+    expect(turnText([before, ...events].reduce(foldTurn, emptyTurn))).toBe('Done.');
+  });
+
+  it('of a run that the history has not got to yet stays', () => {
+    const connection = start(opened(), text(1, 1, 'Let me', 'm1'));
+    const events = connection.events(
+      text(5, 1, 'Done.', 'm2', 'run-2'),
+      stop(6, 2, 'end_turn', 'run-2'),
+      finished(8, 'end_turn', { run_id: 'run-2' }),
+      { type: 'history', repairId: 1, items: history(input('cm-1')) },
+    );
+    expect(events.map((event) => event.type)).not.toContain('text-void');
+  });
+
+  it('that began after a stopped turn is not taken for it when its end was lost', () => {
+    const at = (item: HistoryItem, ms: number): HistoryItem => ({ ...item, at: START + ms });
+    const tool: HistoryItem = { kind: 'tool', id: 't1', callId: 'c1', tool: null };
+    const connection = start(
+      opened(),
+      loop(1, 'EXECUTING_CLIENT_SIDE_TOOL', { client_message_ids_by_run_id: { 'run-1': ['slack-1'] } }),
+      delta(2, 'client_tool_end', { tool_call_id: 'c1', status: 'success' }),
+      loop(3, 'WAITING_ON_INPUT'),
+    );
+    const events = connection.events(
+      delta(40, 'user_message', { id: 'u2', content: 'task', otid: 'auto-1' }, null),
+      { type: 'hold-expired' },
+      {
+        type: 'history',
+        repairId: 1,
+        items: history(at(input('slack-1'), 0), at(tool, 1), at(input('auto-1'), 40), at(said('m9', 'Other.'), 41)),
+      },
+    );
+    expect(events).toContainEqual(expect.objectContaining({ type: 'turn-ended', stopReason: 'cancelled' }));
+    expect(events.map((event) => event.type)).not.toContain('text-repaired');
+  });
+
   it('that an earlier connection had brought is not shown twice', () => {
     const connection = start(
       opened(),
