@@ -61,4 +61,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['a run was tried again while nobody heard, and its text stayed', [353, 846]],
   ['the end of a stopped turn was lost, and the next one of Letta itself was shown in it', [605]],
   ['what Letta did behind a silent turn that was stopped was shown in it', [523]],
+  ['the device came back in the second run of a turn, and the text of the first was not looked for', [125]],
 ];

@@ -32,6 +32,8 @@ interface Weather {
   /** Chance per minute and kind of a sudden fault. */
   crash: number;
   stop: number;
+  /** Chance that the process ends as soon as it has acked a message. */
+  ackedCrash: number;
   lane: number;
   freeze: number;
   redeliver: number;
@@ -169,6 +171,7 @@ export class World {
       deeds: chance.between(1_000, 8_000),
       crash: some(1.2),
       stop: some(0.5),
+      ackedCrash: some(0.1),
       lane: some(2.5),
       freeze: some(0.8),
       redeliver: some(4),
@@ -330,8 +333,13 @@ export class World {
         ({ outcome }) => {
           if (life.over) return;
           written.outcomes.push(outcome);
-          if (outcome === 'accepted') written.ackedAt ??= this.clock.now();
+          if (outcome === 'accepted') {
+            written.ackedAt ??= this.clock.now();
+            if (!this.stored.has(written.message.key))
+              this.story.violation(`${written.name} was accepted and is on no disk yet`);
+          }
           if (!lost) over();
+          if (!this.#calm && this.#chance.chance(this.#weather.ackedCrash)) this.crash('crash behind an ack');
         },
         () => undefined,
       );

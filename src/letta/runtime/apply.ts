@@ -51,7 +51,8 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   const status = isTooLate(work, frame)
     ? 'idle'
     : (loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle');
-  if (status !== 'idle') openTurn(work, clientMessageIdsByRun);
+  // Heard late, it may name runs of the turn that went by unheard; what a replay names is of before this connection.
+  if (status !== 'idle') openTurn(work, before?.clientMessageIdsByRun ?? clientMessageIdsByRun);
   change(work, {
     loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
     // A turn that asks is not ending: its request came before the word that the turn before it is over.
