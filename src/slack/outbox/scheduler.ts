@@ -76,12 +76,16 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
 
   /** The job to run now, or, when none is ready, the one that will be ready first. */
   function soonest(): { job: Job; at: number } | null {
+    const wishes: { job: Job; wish: Wish }[] = [];
+    for (const job of jobs) {
+      const wish = job.wish();
+      if (wish !== null) wishes.push({ job, wish });
+    }
+    // Looked at only now: what may go at once says so by the time at which it was asked, and the asking takes time.
     const now = clock.now();
     let ready: { job: Job; wish: Wish } | null = null;
     let later: { job: Job; at: number } | null = null;
-    for (const job of jobs) {
-      const wish = job.wish();
-      if (wish === null) continue;
+    for (const { job, wish } of wishes) {
       if (wish.notBefore > now) {
         if (later === null || wish.notBefore < later.at) later = { job, at: wish.notBefore };
       } else if (ready === null || isBefore(wish, ready.wish)) {

@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { createScheduler, type Wish } from '../../../src/slack/outbox/scheduler.ts';
+import { createFakeClock } from '../../support/clock.ts';
+import { countingRandom, silentLog } from '../../support/middle.ts';
+
+it('gives the next edit to whoever waits longest, however long it takes to ask them all', async () => {
+  const clock = createFakeClock();
+  // Each look at the clock takes a millisecond.
+  let spent = 0;
+  const now = () => {
+    spent += 1;
+    return clock.now() + spent;
+  };
+  const api = { call: () => Promise.reject(new Error('nobody calls here')) };
+  const scheduler = createScheduler({ api, clock: { ...clock, now }, random: countingRandom(), log: silentLog });
+  const ran: string[] = [];
+  const add = (name: string, waits: number) => {
+    let done = false;
+    const wish = (): Wish | null => (done ? null : { rank: 2, since: clock.now() - waits, notBefore: now() });
+    scheduler.add({
+      wish,
+      run() {
+        done = true;
+        ran.push(name);
+      },
+    });
+  };
+  add('for a second', 1_000);
+  add('for a minute', 60_000);
+  add('for ten seconds', 10_000);
+  await clock.advance(10);
+  expect(ran).toEqual(['for a minute', 'for ten seconds', 'for a second']);
+});
