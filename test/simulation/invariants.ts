@@ -179,6 +179,11 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
   }
 }
 
+/** What stands in it is not all that was said, and it says so. */
+function isCut(shown: Shown | null): boolean {
+  return shown?.ending === 'interrupted' || shown?.ending === 'stopped';
+}
+
 interface Word {
   turn: number;
   at: number;
@@ -211,7 +216,7 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
         const before = words.at(-1)?.at ?? -1;
         if (words.some((known) => known.at === word.at)) story.violation(`${found[0]} is shown twice in ${place}`);
         // Of a turn that was cut nobody knows where in it stood what a retry took back.
-        else if (word.at < before && !(owner?.ending === 'interrupted' && takenBackUnheard.has(found[0])))
+        else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])))
           story.violation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
         if (word.turn < latest)
           story.violation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
