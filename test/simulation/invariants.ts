@@ -150,6 +150,7 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
     if (written.outcomes.filter((outcome) => outcome === 'accepted').length > 1)
       story.violation(`${name} was accepted twice`);
     if (written.outcomes.includes('accepted') && !taken) story.violation(`${name} was accepted and is on no disk`);
+    judgeTurnedAway(world, written);
     if (!taken) {
       if (letta.length > 0) story.violation(`${name} ran though nobody took it`);
       continue;
@@ -182,6 +183,22 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
 /** What stands in it is not all that was said, and it says so. */
 function isCut(shown: Shown | null): boolean {
   return shown?.ending === 'interrupted' || shown?.ending === 'stopped';
+}
+
+/** From a refusal to Slack, where Slack does what it is asked: behind other words in that channel. */
+const TOLD_MS = 60_000;
+
+/** Where too many wait, people see that a message was not taken; it never runs. */
+function judgeTurnedAway({ slack, story, stored, slackHears, lives }: World, written: Written): void {
+  const { name, message, turnedAway } = written;
+  if (!turnedAway) return;
+  if (stored.has(message.key)) story.violation(`${name} was turned away, and taken all the same`);
+  const told = slack.messages.some(({ user, channel, onlyFor, ts, ...shown }) => {
+    const at = Number(ts) * 1_000 - turnedAway.at;
+    if (user !== BOT || channel !== message.channel || at < -TOLD_MS || at > TOLD_MS) return false;
+    return (onlyFor === null || onlyFor === message.user) && visibleText(shown).includes('this one was not taken');
+  });
+  if (!told && slackHears && turnedAway.life === lives) story.violation(`${name} was turned away, and nobody was told`);
 }
 
 interface Word {

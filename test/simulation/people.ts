@@ -20,6 +20,8 @@ export interface Written {
   trying: number;
   /** When it was last handed to the bridge by Slack. */
   triedAt: number | null;
+  /** When it was not taken because too many waited, and which life of the bridge said so. */
+  turnedAway: { at: number; life: number } | null;
 }
 
 export interface Click {
@@ -63,6 +65,8 @@ export class SimPeople {
   readonly #outbound: Outbound;
   readonly #threads: { channel: string; root: string | null }[] = [];
   readonly #mostThreads: number;
+  /** Somebody writes far more than can be answered. */
+  floods = false;
 
   constructor(clock: VirtualClock, chance: Chance, story: Story, slack: SimSlack, outbound: Outbound) {
     this.#clock = clock;
@@ -121,7 +125,8 @@ export class SimPeople {
     const user = channel === DM ? MEMBERS[0] : chance.chance(0.05) ? GUEST : chance.pick(MEMBERS);
     this.#write(user, channel, root, chance.chance(0.6), 'and');
     // People think in bursts.
-    for (let more = chance.chance(0.25) ? 1 + chance.int(3) : 0; more > 0; more -= 1) {
+    const burst = this.floods && chance.chance(0.1) ? 20 : 3;
+    for (let more = chance.chance(0.25) ? 1 + chance.int(burst) : 0; more > 0; more -= 1) {
       this.#clock.after(chance.between(20, 2_500), () => {
         this.#write(user, channel, root, chance.chance(0.6), 'also');
       });
@@ -169,7 +174,7 @@ export class SimPeople {
       mentionsBot: mention,
     };
     const place = root ?? (channel === DM ? null : posted.ts);
-    const fresh = { ackedAt: null, outcomes: [], trying: 0, triedAt: null };
+    const fresh = { ackedAt: null, outcomes: [], trying: 0, triedAt: null, turnedAway: null };
     const written: Written = { name, message, root: place, at: this.#clock.now(), ...fresh };
     this.#story.add(user, `writes ${mention ? '@bot ' : ''}"${text}" in ${channel}/${place ?? 'top'} at ${posted.ts}`);
     if (name.startsWith('msg')) this.written.push(written);

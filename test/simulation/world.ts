@@ -50,6 +50,8 @@ const POLICY: Policy = {
   channels: { everywhere: true, directMessages: true, ids: [] },
   defaults: { ...closedPolicy.defaults, permissions: 'standard' },
 };
+/** Why a message was not taken: too many wait. */
+const FULL: ReadonlySet<string> = new Set(['inbox_full', 'queue_full']);
 const TICK_MS = 500;
 const REST_WITHIN_MS = 2 * 60 * 60_000;
 const LOOK_MS = 3_000;
@@ -70,6 +72,7 @@ const SLACK_LAGS_MS = 60_000;
 const OVER_WITHIN_MS = 3 * 60_000;
 /** What lies between a decision and its row on disk, at most. */
 const SLACK_MS = 10_000;
+const WIDE = { perThread: 50, total: 1_000 };
 const HOUR_MS = 60 * 60_000;
 const CATCH_UP = { tier: 'full', maxAgeMs: 24 * HOUR_MS, threads: 200, threadAgeMs: 7 * 24 * HOUR_MS } as const;
 
@@ -102,6 +105,10 @@ export class World {
   /** Whose every request was, and since when (ms since 1970), by what it was about. */
   readonly asked = new Map<string, { of: string; at: number }>();
   readonly staleAfterMs: number;
+  /** How many messages may wait, in a thread and in all. */
+  readonly queue: { perThread: number; total: number };
+  /** Whether all that the bridge says of its own accord gets to Slack, as long as it runs. */
+  readonly slackHears: boolean;
   life: Life | null = null;
   #bridge: Bridge | null = null;
   /** The bridge takes what comes. */
@@ -114,7 +121,8 @@ export class World {
   /** Since when the bridge knows up to when all was well. */
   #markedAt: number | null = null;
   #longDown = 0;
-  #lives = 0;
+  /** How many times its process was started. */
+  lives = 0;
   #undelivered = 0;
   #calm = false;
   #calmSince: number | null = null;
@@ -141,6 +149,10 @@ export class World {
     });
     this.#weather = this.#forecast();
     this.staleAfterMs = this.#chance.chance(0.6) ? this.#chance.between(20_000, 120_000) : 15 * 60_000;
+    const narrow = this.#chance.chance(0.3);
+    this.queue = narrow ? { perThread: 3 + this.#chance.int(6), total: 6 + this.#chance.int(10) } : WIDE;
+    this.people.floods = narrow;
+    this.slackHears = this.#weather.slackAway === 0 && Object.values(this.slack.faults).every((often) => often === 0);
     this.letta.mayRunAgain = (name) => this.#asked(name, 'send_again');
     this.letta.onTaken = (name) => this.#judgeAge(name);
     this.disk.onWrite = (namespace, key, value) => {
@@ -187,8 +199,8 @@ export class World {
 
   #start(): void {
     if (this.life) return;
-    this.#lives += 1;
-    const life = new Life(this.#lives, this.clock);
+    this.lives += 1;
+    const life = new Life(this.lives, this.clock);
     this.life = life;
     const { clock } = life;
     const log = this.story.log();
@@ -214,6 +226,7 @@ export class World {
       agentId: this.#agentId,
       policies: { current: () => POLICY },
       staleAfterMs: this.staleAfterMs,
+      queue: this.queue,
       silenceMs: SILENCE_MS,
       catchUp: CATCH_UP,
     });
@@ -330,9 +343,13 @@ export class World {
       written.triedAt = this.clock.now();
       const lost = !this.#calm && this.#chance.chance(this.#ackLost);
       bridge.intake.message(written.message).then(
-        ({ outcome }) => {
+        (result) => {
           if (life.over) return;
+          const { outcome } = result;
           written.outcomes.push(outcome);
+          if (result.outcome === 'refused' && FULL.has(result.reason)) {
+            written.turnedAway = { at: this.clock.now(), life: life.number };
+          }
           if (outcome === 'accepted') {
             written.ackedAt ??= this.clock.now();
             if (!this.stored.has(written.message.key))
@@ -604,6 +621,8 @@ export class World {
       const about = /perm\d+z/.exec(title)?.[0];
       if (about) this.asked.set(about, { of: requester, at: askedAt });
     }
+    if (record.inbox.length > 2 * this.queue.perThread)
+      this.story.violation(`${record.inbox.length} messages wait where ${this.queue.perThread} may`);
     for (const item of record.inbox) {
       if (!this.stored.has(item.key)) this.#judgeFound(item.key);
       this.stored.set(item.key, 'speak');
