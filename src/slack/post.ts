@@ -18,6 +18,8 @@ export interface SlackPost {
   file?: PostFile;
   /** Of a card: the message that has it stays as it is; where there is none, there will be none yet. */
   stands?: true;
+  /** Of a card on which nothing is to be decided: where it has no message, there will be none before all above it is known. */
+  late?: true;
   /** Of a card that waits for a decision: what can be typed where Slack takes no buttons. Harmless. */
   typed?: string;
   /** What notifications and screen readers say. */

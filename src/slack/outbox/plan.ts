@@ -67,7 +67,7 @@ export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]
     const card = post.kind === 'text' ? nextCard(wanted.slice(index + 1), below) : undefined;
     const between = card ? below.filter(({ ts }) => compareTs(ts, card.ts) < 0) : below;
     const record = messageFor(post, between, textUnknown) ?? (card && messageFor(post, below, textUnknown));
-    if (!record && post.stands) continue;
+    if (!record && (post.stands || post.late)) continue;
     if (!record) {
       missing = post;
       break;

@@ -37,7 +37,9 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   let texts = 0;
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
-      posts.push(cardPost(item));
+      // People wait for a card that asks, not for one that is over: it would have to move when the text above it is known.
+      const late = view.textUnknown && view.live !== null && item.card.state.state !== 'open';
+      posts.push({ ...cardPost(item), ...(late && { late: true }) });
       return;
     }
     const growing = view.live !== null && index === last;

@@ -104,6 +104,14 @@ describe('the plan', () => {
       ]);
     });
 
+    test('makes no message for a card that is over, and closes the one that it has', () => {
+      const closed = { ...post('card-A', 'closed', 'card'), late: true as const };
+      const calls = plan([record(1, post('0.0', 'before'))], [closed, tail], true);
+      expect(calls).not.toContainEqual(expect.objectContaining({ post: closed }));
+      const asked = record(2, post('card-A', 'may I?', 'card'));
+      expect(plan([asked], [closed, tail], true)[0]).toEqual({ kind: 'update', record: asked, post: closed });
+    });
+
     test('leaves nothing behind that says something goes on', () => {
       const asked = record(2, post('card-A', 'may I?', 'card'));
       const live = record(1, post('0.0', 'before, and at work', 'text', true));

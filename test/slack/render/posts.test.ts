@@ -177,6 +177,17 @@ describe('a turn that runs', () => {
     expect(parts(posts)).toEqual(['card-cardTOKE', '+1.0']);
   });
 
+  it('has no hurry with a card that is over while what was said before it is missing', () => {
+    const closed = { state: 'closed', why: 'turn_over', at: 1 } as const;
+    const late = (card: ViewItem, more: Partial<TurnView>) => renderPosts(view([card], more))[0]?.late;
+    expect(late(approval({ state: closed }), { ...live(), textUnknown: true })).toBe(true);
+    expect(late(approval({ state: closed }), live())).toBeUndefined();
+    expect(late(approval(), { ...live(), textUnknown: true })).toBeUndefined();
+    expect(
+      late(approval({ state: closed }), { ...over({ outcome: 'interrupted' }), textUnknown: true }),
+    ).toBeUndefined();
+  });
+
   it('has no button once stopping has begun', () => {
     const [post] = renderPosts(view([text('a')], { live: { activity: { kind: 'stopping' }, stop: null, queued: 0 } }));
     expect(types(post)).toEqual(['markdown', 'context']);
