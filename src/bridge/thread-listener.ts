@@ -233,6 +233,11 @@ export class ThreadListener {
       return this.#parts.approvals.asked(event.request).then(() => this.#parts.lookup.recall());
     if (event.type === 'turn-ended') return this.#onTurnEnded(event);
     if (this.#parts.lookup.isOfTurnBefore(event)) return undefined;
+    if ((event.type === 'text' || event.type === 'text-repaired') && this.#isFromBefore()) {
+      // Heard while the link was made, told behind the request that it was said before: the history has its place.
+      this.#gap = true;
+      return undefined;
+    }
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {
       // The history has told it while this was on its way; what it has beyond that, it tells at the end.
       this.#gap = true;
@@ -318,6 +323,12 @@ export class ThreadListener {
       const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
       if (waiting) await waiting;
     }
+  }
+
+  /** The agent says nothing while it asks: what comes then after a restart was said before. */
+  #isFromBefore(): boolean {
+    const { textUnknown, turn } = this.#parts.state;
+    return textUnknown && turn.openApprovals.length > 0;
   }
 
   #isOf(turn: OpenTurn, event: AgentEvent): boolean {

@@ -62,4 +62,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['the end of a stopped turn was lost, and the next one of Letta itself was shown in it', [605]],
   ['what Letta did behind a silent turn that was stopped was shown in it', [523]],
   ['the device came back in the second run of a turn, and the text of the first was not looked for', [125]],
+  ['a card that was over was posted above what had been said before it, and had to move', [106]],
+  ['text that was repaired behind a request was placed below its card', [198]],
 ];

@@ -121,6 +121,34 @@ describe('a restart of the bridge while a card is open', () => {
     expect(JSON.stringify(story.messages())).not.toMatch(/bridge_(?:approve|deny|stop)/);
   });
 
+  it('keeps what was said before the request above its card, also when the link tells that behind the request', async () => {
+    const story = await atWork();
+    await story.restart();
+    const { middle, id } = story;
+    const text = 'First I look around.';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      said('m-1', text),
+    ];
+    const runs = { activeRunIds: ['run-1'], clientMessageIdsByRun: { 'run-1': [id] } };
+    middle.connection.ready({ loop: 'waiting_on_approval', ...runs, approvals: [FIRST] });
+    middle.connection.emit({ type: 'text-repaired', runId: 'run-1', messageId: 'm-1', text });
+    await middle.clock.advance(10_000);
+    expect(story.messages().map((message) => isCard(message))).toEqual([false, true, false]);
+    expect(story.read(story.messages()[0])).toContain(text);
+    await story.decided(story.messages()[1]);
+    await story.say('It is done.', 'm-2');
+    middle.connection.past.push(said('m-2', 'It is done.'));
+    middle.connection.end();
+    await middle.clock.advance(10_000);
+    const words = story.messages().map((message) => story.read(message));
+    expect(words).toEqual([
+      expect.stringContaining(text),
+      expect.stringContaining('Approved'),
+      expect.stringContaining('It is done.'),
+    ]);
+  });
+
   it('refuses a click that comes before Letta is there, says why, and keeps the card', async () => {
     const story = await atWork();
     await story.ask(FIRST);
