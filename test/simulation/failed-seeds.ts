@@ -64,4 +64,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['the device came back in the second run of a turn, and the text of the first was not looked for', [125]],
   ['a card that was over was posted above what had been said before it, and had to move', [106]],
   ['text that was repaired behind a request was placed below its card', [198]],
+  ['an end overtook the word of the run in front of it, and the text of an unheard one was not looked for', [236]],
 ];

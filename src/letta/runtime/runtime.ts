@@ -183,9 +183,7 @@ function admit(work: Work, frame: EventFrame): void {
     if (waiting.length >= WAITING_MAX) release(work);
     return;
   }
-  if (frame.type === 'turn_finished' && connection.turn && connection.loop) {
-    change(work, { turn: memory.noteUnheard(connection.turn, frame, connection.loop.clientMessageIdsByRun) });
-  }
+  if (frame.type === 'turn_finished') noteUnheard(work, frame);
   // The end that a barrier waits for may have to wait itself; then it takes over.
   const isAwaited = barrier?.waitsFor === 'end' && frame.type === 'turn_finished';
   const waitsFor = !barrier || isAwaited ? mustWaitFor(work.state.connection, frame) : null;
@@ -257,8 +255,15 @@ function giveUpWaiting(work: Work): void {
 
 function releaseEnd(work: Work, barrier: Barrier, frame: FrameOf<'turn_finished'>): void {
   change(work, { barrier });
+  // The end may have overtaken the word of what it ends.
+  noteUnheard(work, frame);
   if (memory.missesText(work.state.connection.turn, frame)) wait(work, { ...barrier, waitsFor: 'history' });
   else release(work);
+}
+
+function noteUnheard(work: Work, frame: FrameOf<'turn_finished'>): void {
+  const { turn, loop } = work.state.connection;
+  if (turn && loop) change(work, { turn: memory.noteUnheard(turn, frame, loop.clientMessageIdsByRun) });
 }
 
 function release(work: Work): void {

@@ -429,6 +429,18 @@ describe('missing text', () => {
     expect(turnText(events.reduce(foldTurn, emptyTurn))).toBe('Let me look.\n\nDone.');
   });
 
+  it('of a run that went by unheard is looked for, also when the end overtakes the word of the next run', () => {
+    const connection = start(opened(), loop(1, 'WAITING_ON_INPUT'), loop(2, 'SENDING_API_REQUEST'));
+    const events = connection.events(
+      finished(24, 'end_turn', { run_id: 'run-2' }),
+      loop(20, 'PROCESSING_API_RESPONSE', { client_message_ids_by_run_id: { 'run-1': ['cm-1'], 'run-2': ['cm-1'] } }),
+      text(21, 1, 'Done.', 'm2', 'run-2'),
+      stop(22, 2, 'end_turn', 'run-2'),
+      { type: 'history', repairId: 1, items: history(input('cm-1'), said('m1', 'Let me look.'), said('m2', 'Done.')) },
+    );
+    expect(turnText(events.reduce(foldTurn, emptyTurn))).toBe('Let me look.\n\nDone.');
+  });
+
   it('of a run that was tried again while nobody heard is taken back', () => {
     const connection = start(opened(), text(1, 1, 'Let me', 'm1'));
     const events = connection.events(
