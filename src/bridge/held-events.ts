@@ -30,12 +30,16 @@ export class HeldEvents {
     this.#events.unshift(...events);
   }
 
-  /** Forgets everything up to the last event of a run of which one event `isOurs`; states of the link stay. */
-  forgetThrough(isOurs: (event: AgentEvent) => boolean): void {
+  /**
+   * Forgets everything up to the last event of a run of which one event `isOurs`; states of the link stay.
+   * @param asks Letta waits for an answer: then what was asked is the next turn's, and stays, too
+   */
+  forgetThrough(isOurs: (event: AgentEvent) => boolean, asks: boolean): void {
     const ours = this.#events.map((event) => event.type !== 'ready' && isOurs(event));
     const runs = new Set(this.#events.flatMap((event, at) => (ours[at] ? runOf(event) : [])));
     const last = this.#events.findLastIndex((event, at) => ours[at] || runOf(event).some((run) => runs.has(run)));
-    const later = this.#events.splice(0).filter((event, at) => at > last || event.type === 'ready');
+    const stays = ({ type }: Held) => type === 'ready' || (asks && type === 'approval-asked');
+    const later = this.#events.splice(0).filter((event, at) => at > last || stays(event));
     this.#events.push(...later);
   }
 

@@ -171,6 +171,7 @@ export class ThreadListener {
   async verdict(found: Verdict): Promise<void> {
     switch (found.verdict) {
       case 'over': {
+        this.#keepForNext();
         const ending = this.#parts.endings.unseen(found.answered);
         return this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
       }
@@ -264,7 +265,7 @@ export class ThreadListener {
       this.#parts.log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
       return undefined;
     }
-    this.#keepForNext();
+    if (this.#gap) this.#keepForNext();
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
     const { endings, lookup } = this.#parts;
     if (!this.#gap) return this.#parts.end(endings.now());
@@ -274,9 +275,9 @@ export class ThreadListener {
     return undefined;
   }
 
-  /** An end that comes late, after a replay told of the next turn: what Letta waits for is the next one's. */
+  /** An end that comes late, or is only found out, after Letta told of the next turn: what it waits for is the next one's. */
   #keepForNext(): void {
-    if (!this.#gap || this.#parts.link.loop !== 'waiting_on_approval') return;
+    if (this.#parts.link.loop !== 'waiting_on_approval') return;
     const { openApprovals, approvals } = this.#parts.state.turn;
     const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
     this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));
@@ -310,9 +311,10 @@ export class ThreadListener {
 
   /** The turn is shown and over: what was heard of it and held while the history told its end was found there already. */
   turnOver(): void {
-    const { state, lookup } = this.#parts;
+    const { state, lookup, link } = this.#parts;
     const { open } = state;
-    if (open) this.#held.forgetThrough((event) => lookup.knows(event) || this.#isOf(open, event));
+    const isOurs = (event: AgentEvent) => lookup.knows(event) || (open !== null && this.#isOf(open, event));
+    if (open) this.#held.forgetThrough(isOurs, link.loop === 'waiting_on_approval');
     this.#gap = false;
   }
 

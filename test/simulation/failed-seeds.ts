@@ -65,4 +65,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['a card that was over was posted above what had been said before it, and had to move', [106]],
   ['text that was repaired behind a request was placed below its card', [198]],
   ['an end overtook the word of the run in front of it, and the text of an unheard one was not looked for', [236]],
+  ['what a turn of Letta itself asked was closed with the turn before it, whose end was lost: nothing went on', [7716]],
+  ['what the next turn asked while the last words of this one went to Slack was forgotten', [8773]],
 ];

@@ -53,6 +53,8 @@ export class SimLetta implements Host {
   onTaken: Host['onTaken'] = () => undefined;
   /** The last time that its process was away, in ms since 1970. */
   away = { from: 0, to: 0 };
+  /** When the device last came back to its router, in ms since 1970. */
+  routedAt = 0;
   /** Chance that it stays away for many minutes. */
   longAway = 0;
   /** Hosted: how the next turn ends is lost with the device's sockets, while those of clients stay. */
@@ -460,6 +462,7 @@ export class SimLetta implements Host {
     this.#routed = false;
     this.clock.after(ms, () => {
       this.#routed = true;
+      this.routedAt = this.clock.now();
       for (const conversation of this.conversations.values()) conversation.showIfBusy();
     });
   }

@@ -572,7 +572,7 @@ export class World {
     const now = this.clock.now();
     const slackLags = this.#calm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
     // Once Letta is back the bridge asks anew.
-    const since = Math.max(this.#startedAt, this.letta.away.to);
+    const since = Math.max(this.#startedAt, this.letta.away.to, this.letta.routedAt);
     if (!this.life || now - since < TRUE_AFTER_MS + slackLags) return;
     for (const row of this.disk.rows('threads').values()) {
       const { turn, runtime } = readRecord(row).record;
