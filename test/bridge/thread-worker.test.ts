@@ -581,6 +581,22 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual([]);
   });
 
+  it('what the next turn asks before this one is found to be over is asked in the next one', async () => {
+    const middle = await running({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    const status = 'waiting_on_approval';
+    const clientMessageIdsByRun = { 'run-1': [id], 'run-2': ['cm-q-1'] };
+    middle.connection.emit({ type: 'loop', status, activeRunIds: ['run-2'], clientMessageIdsByRun });
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent' });
+    expect(middle.record().approvals.map(({ state }) => state.state)).toEqual(['closed', 'open']);
+  });
+
   it('what the link still misses of a turn that is settled is not shown in the next one', async () => {
     const middle = await running({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
