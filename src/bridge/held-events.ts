@@ -38,9 +38,18 @@ export class HeldEvents {
     const ours = this.#events.map((event) => event.type !== 'ready' && isOurs(event));
     const runs = new Set(this.#events.flatMap((event, at) => (ours[at] ? runOf(event) : [])));
     const last = this.#events.findLastIndex((event, at) => ours[at] || runOf(event).some((run) => runs.has(run)));
-    const stays = ({ type }: Held) => type === 'ready' || (asks && type === 'approval-asked');
-    const later = this.#events.splice(0).filter((event, at) => at > last || stays(event));
-    this.#events.push(...later);
+    const stays = (event: Held, at: number) =>
+      at > last || event.type === 'ready' || (asks && this.#isAsked(event, at));
+    const later = this.#events.filter(stays);
+    this.#events.splice(0, this.#events.length, ...later);
+  }
+
+  /** Whether it is a request that nothing behind it has withdrawn. */
+  #isAsked(event: Held, at: number): boolean {
+    if (event.type !== 'approval-asked') return false;
+    const { requestId } = event.request;
+    const later = this.#events.slice(at);
+    return later.every((other) => other.type !== 'approvals-open' || other.requestIds.includes(requestId));
   }
 
   /** All of them; none is left. */

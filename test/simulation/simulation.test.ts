@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { simulate } from './world.ts';
 
-const SEEDS = Number(process.env.SEEDS ?? 150);
+const SEEDS = Number(process.env.SEEDS ?? 120);
 const FIRST = Number(process.env.SEED ?? 1);
 
 it('keeps every promise in every one of many worlds', async () => {
