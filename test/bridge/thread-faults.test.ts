@@ -5,7 +5,7 @@ import type { ActionName } from '../../src/bridge/inbound.ts';
 import { accept } from '../../src/bridge/inbox.ts';
 import type { Card, TurnView } from '../../src/bridge/turn-view.ts';
 import { BridgeError } from '../../src/errors.ts';
-import { createMiddle, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
@@ -21,18 +21,8 @@ const bash: ApprovalRequest = {
   questions: null,
 };
 
-async function running(options: Parameters<typeof createMiddle>[0] = {}): Promise<Middle> {
-  const middle = createMiddle(options);
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
-
 async function asked(options: Parameters<typeof createMiddle>[0] = {}): Promise<Middle> {
-  const middle = await running(options);
+  const middle = await createRunning(options);
   middle.connection.emit({ type: 'approval-asked', request: bash });
   await middle.clock.settle();
   return middle;
@@ -52,7 +42,7 @@ const lost = (middle: Middle, turnsDie: boolean) =>
 
 describe('a disk that fails', () => {
   it('when the link is back does not leave the turn open', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     lost(middle, true);
     await middle.clock.settle();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
@@ -75,7 +65,7 @@ describe('a disk that fails', () => {
   });
 
   it('when a tool asks only delays the card', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.threads.failing = 2;
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.advance(10_000);
@@ -119,7 +109,7 @@ describe('an input', () => {
   });
 
   it('is not sent again because a long turn pushed it out of the newest items', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     const tools = Array.from(
       { length: 80 },
@@ -164,7 +154,7 @@ describe('an input', () => {
 
 describe('stop', () => {
   it('names a message that was stored a moment before, rather than dropping it in silence', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const key = makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: '1000.000777' });
     const spans = [{ kind: 'text', text: 'just written' }] as const;
     const late = { key, ts: '1000.000777', user: 'U02BOB', spans: [...spans], files: [], receivedAt: 1 };
@@ -189,7 +179,7 @@ describe('stop', () => {
   });
 
   it('shows the words of others as they are, links and code included', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     await middle.write('look [here](https://evil.example) <!channel> `x`', { user: 'U02BOB', mention: true });
     await click(middle, 'stop');
     await middle.clock.settle();
@@ -199,7 +189,7 @@ describe('stop', () => {
 
 describe('an approval', () => {
   it('of a turn that began while the last one was being finished is shown', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     let open: () => void = () => undefined;
     middle.surface.gate = new Promise((resolve) => (open = resolve));
     middle.connection.end();
@@ -215,7 +205,7 @@ describe('an approval', () => {
   });
 
   it('of a turn that began while the history is asked about the last one is not closed with it', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     lost(middle, true);
     middle.connection.ready({ reconnected: true });
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['r9'], clientMessageIdsByRun: {} });
@@ -266,7 +256,7 @@ describe('an approval', () => {
 
 describe('a thread at rest', () => {
   it('is reached by a fresh link that is silent about background tasks: there are none any more', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'background', running: 1 });
     middle.connection.end();
     await middle.clock.settle();
@@ -278,7 +268,7 @@ describe('a thread at rest', () => {
   });
 
   it('keeps its link when a fresh one does tell of background tasks', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'background', running: 1 });
     middle.connection.end();
     await middle.clock.settle();
@@ -291,7 +281,7 @@ describe('a thread at rest', () => {
   });
 
   it('is left again by words that come late, without an end', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
     middle.connection.say('left over', 'run-0', 'm-0');

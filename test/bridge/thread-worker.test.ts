@@ -3,20 +3,10 @@ import type { ApprovalRequest } from '../../src/bridge/agent-event.ts';
 import type { ActionName, InboundAction } from '../../src/bridge/inbound.ts';
 import type { Card, TurnView } from '../../src/bridge/turn-view.ts';
 import { BridgeError } from '../../src/errors.ts';
-import { createMiddle, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
-
-async function running(options: Parameters<typeof createMiddle>[0] = {}): Promise<Middle> {
-  const middle = createMiddle(options);
-  await middle.write('list the files');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
-}
 
 const bash: ApprovalRequest = {
   requestId: 'perm-1',
@@ -86,7 +76,7 @@ describe('a turn', () => {
   });
 
   it('is not begun twice by a message whose event comes again, even after a restart', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     expect(await middle.write('list the files', { ts: ROOT, mention: true })).toEqual({ outcome: 'repeated' });
     middle.connection.end();
     await middle.clock.settle();
@@ -96,7 +86,7 @@ describe('a turn', () => {
   });
 
   it('waits for the turn before it, and then for one round trip', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     await middle.write('and count them');
     await middle.write('and sort them');
     expect(middle.connection.submitted).toHaveLength(1);
@@ -111,7 +101,7 @@ describe('a turn', () => {
   });
 
   it('has one requester: messages of two people go one after another', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     await middle.write('mine', { user: 'U01ALICE' });
     await middle.write('his', { user: 'U02BOB', mention: true });
     await middle.write('mine again', { user: 'U01ALICE' });
@@ -126,7 +116,7 @@ describe('a turn', () => {
   });
 
   it('that fails says so in one line with its id', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'error', message: 'model is down', terminal: false });
     middle.connection.end('error', 'run-1', 'model is down');
     await middle.clock.settle();
@@ -136,7 +126,7 @@ describe('a turn', () => {
   });
 
   it('throws away the text of a run that is tried again', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.say('half an ans');
     middle.connection.emit({
       type: 'retrying',
@@ -152,7 +142,7 @@ describe('a turn', () => {
   });
 
   it('that Letta starts by itself is shown and belongs to the starter of the thread', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
     middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
@@ -166,7 +156,7 @@ describe('a turn', () => {
   });
 
   it('is not ended by the end of a turn of somebody else', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({
       type: 'loop',
       status: 'idle',
@@ -179,7 +169,7 @@ describe('a turn', () => {
   });
 
   it('keeps the events of the next one until its own last words are in Slack', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     let open: () => void = () => undefined;
     middle.surface.gate = new Promise((resolve) => {
       open = resolve;
@@ -197,7 +187,7 @@ describe('a turn', () => {
   });
 
   it('survives a disk that is full for a moment', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.say('the answer');
     await middle.clock.settle();
     middle.threads.failing = 1;
@@ -219,7 +209,7 @@ describe('a turn', () => {
 
 describe('a thread at rest', () => {
   it('lets go of its link and takes it up again in the same conversation', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
     await middle.clock.advance(6 * 60_000);
@@ -230,7 +220,7 @@ describe('a thread at rest', () => {
   });
 
   it('stays linked while something runs in the background', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'background', running: 1 });
     middle.connection.end();
     await middle.clock.settle();
@@ -244,7 +234,7 @@ describe('a thread at rest', () => {
 
 describe('an approval', () => {
   it('is shown to the requester and decided by a click, once', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
     expect(cards(middle.surface.last)).toMatchObject([
@@ -260,7 +250,7 @@ describe('an approval', () => {
   });
 
   it('is not decided by somebody else, a guest or a stranger, and they are told why', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
     for (const user of ['U02BOB', 'U04GUEST', 'U05EXT']) {
@@ -272,7 +262,7 @@ describe('an approval', () => {
   });
 
   it('is not decided with a forged or foreign token', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
     const stop = middle.surface.last.live?.stop ?? undefined;
@@ -282,7 +272,7 @@ describe('an approval', () => {
   });
 
   it('whose input is not the one that was shown any more is not decided', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const input = { command: 'touch x' };
     middle.connection.emit({ type: 'approval-asked', request: { ...bash, input } });
     await middle.clock.settle();
@@ -294,7 +284,7 @@ describe('an approval', () => {
   });
 
   it('is denied with the words that were typed', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
     const opened = await click(middle, 'deny_with_reason');
@@ -311,7 +301,7 @@ describe('an approval', () => {
   });
 
   it('that was answered outside Slack closes its card', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.emit({ type: 'approvals-open', requestIds: [] });
     await middle.clock.settle();
@@ -320,7 +310,7 @@ describe('an approval', () => {
   });
 
   it('is not taken while Letta can not be reached, and the card stays', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
     await middle.clock.settle();
@@ -333,7 +323,7 @@ describe('an approval', () => {
   });
 
   it('is said again when the link died before Letta heard it', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
@@ -349,7 +339,7 @@ describe('an approval', () => {
   });
 
   it('that Letta did not hear for long is open again: an Approve from the evening does not run in the morning', async () => {
-    const middle = await running({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000 });
+    const middle = await createRunning({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000 });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     await middle.clock.settle();
@@ -367,7 +357,7 @@ describe('an approval', () => {
   });
 
   it('of a question is answered by an option with the whole input, never by a bare allow', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: question });
     await middle.clock.settle();
     expect(await click(middle, 'approve')).toMatchObject({ result: 'refused' });
@@ -387,7 +377,7 @@ describe('an approval', () => {
 
 describe('stop', () => {
   it('aborts, keeps what was said, drops what waits and says who did it', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.say('word1 word2');
     await middle.write('one more thing');
     expect(await click(middle, 'stop', { user: 'U02BOB' })).toEqual({ result: 'decided' });
@@ -414,7 +404,7 @@ describe('stop', () => {
   });
 
   it('of a turn that is over changes nothing and says so', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const token = middle.surface.last.live?.stop ?? ('' as never);
     middle.connection.end();
     await middle.clock.settle();
@@ -427,7 +417,7 @@ describe('stop', () => {
 
 describe('after a lost link', () => {
   it('to an App Server the turn is shown as interrupted with what the history kept', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.say('word1');
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
     await middle.clock.settle();
@@ -445,7 +435,7 @@ describe('after a lost link', () => {
   });
 
   it('through the relay the turn goes on in the same message', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.say('word1');
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
@@ -464,7 +454,7 @@ describe('after a lost link', () => {
   });
 
   it('a turn of Letta itself that runs now is not taken for the one that was open', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
     middle.connection.past = [
@@ -484,7 +474,7 @@ describe('after a lost link', () => {
   });
 
   it('a turn whose end went by unheard is over once Letta says that another runs', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.say('a.txt');
     middle.connection.past = [
@@ -502,7 +492,7 @@ describe('after a lost link', () => {
   });
 
   it('an input that waited in the queue of an App Server begins, and is not taken for cut', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
     middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
@@ -518,7 +508,7 @@ describe('after a lost link', () => {
   });
 
   it('what the history tells of a turn that begins late is not shown twice, and nothing behind it is lost', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
     const input = { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' } as const;
@@ -540,7 +530,7 @@ describe('after a lost link', () => {
   });
 
   it('idle that was told long ago is no sign that a turn is over: Letta is asked before the history decides', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     const loop = (status: 'idle' | 'waiting_on_approval') =>
       middle.connection.emit({ type: 'loop', status, activeRunIds: [], clientMessageIdsByRun: { 'run-1': [id] } });
@@ -582,7 +572,7 @@ describe('after a lost link', () => {
   });
 
   it('what the next turn asks before this one is found to be over is asked in the next one', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
@@ -598,7 +588,7 @@ describe('after a lost link', () => {
   });
 
   it('what the link still misses of a turn that is settled is not shown in the next one', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
@@ -616,7 +606,7 @@ describe('after a lost link', () => {
   });
 
   it('a turn whose gap can not be filled at once is not called done before the history was read', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
     const clientMessageIdsByRun = { 'run-1': [id] };
@@ -722,7 +712,7 @@ describe('after a lost link', () => {
 
 describe('after a restart of the bridge', () => {
   it('a thread goes on in the same conversation', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
     await middle.restart();
@@ -732,7 +722,7 @@ describe('after a restart of the bridge', () => {
   });
 
   it('nothing is said to work before Letta has told how things stand', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.say('word1');
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     await middle.restart();
@@ -755,7 +745,7 @@ describe('after a restart of the bridge', () => {
   });
 
   it('a message that arrived is not sent again; its answer comes from the history', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     await middle.restart();
     middle.connection.past = [
@@ -771,7 +761,7 @@ describe('after a restart of the bridge', () => {
   });
 
   it('a turn that had ended is shown as it ended, although its link is gone', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.surface.gate = new Promise(() => {});
     middle.connection.end();
@@ -790,7 +780,7 @@ describe('after a restart of the bridge', () => {
   });
 
   it('a Stop that comes once the turn had ended by itself takes nothing of what it said', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.surface.gate = new Promise(() => {});
     middle.connection.end();
@@ -811,7 +801,7 @@ describe('after a restart of the bridge', () => {
   });
 
   it('a hosted approval is live again under the same card; a dead one is closed honestly', async () => {
-    const middle = await running({ turnsDieWithLink: false });
+    const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
     const token = cards(middle.surface.last)[0]?.token;
@@ -828,7 +818,7 @@ describe('after a restart of the bridge', () => {
 
 describe('commands', () => {
   it('stop, status and new work in the thread and reach only the one who asked', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     await middle.write('!status');
     expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE' });
     expect(middle.surface.whispered.at(-1)?.text).toContain('conv-1');
@@ -844,14 +834,14 @@ describe('commands', () => {
   });
 
   it('are exact words: "!stop the deploy" is a prompt', async () => {
-    const middle = await running();
+    const middle = await createRunning();
     expect(await middle.write('!stop the deploy')).toEqual({ outcome: 'accepted' });
     expect(middle.connection.aborts).toBe(0);
   });
 });
 
 it('a thread that is stuck delays no other', async () => {
-  const middle = await running();
+  const middle = await createRunning();
   await middle.write('other thread', { ts: '2000.000001', thread: null, mention: true });
   expect(middle.connections).toHaveLength(2);
   middle.connection.ready();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Policy } from '../../../src/bridge/policy.ts';
-import { THREAD } from '../../support/middle.ts';
-import { ALICE, ask, asking, atWork, BOB, bash, cards, click, lastCard, reply, submit, told } from './asking-people.ts';
+import { createRunning, THREAD } from '../../support/middle.ts';
+import { ALICE, ask, asking, BOB, bash, cards, click, lastCard, reply, submit, told } from './asking-people.ts';
 
 const MINUTE = 60_000;
 const strict = (change: Partial<Policy['defaults']> = {}): Partial<Policy> => ({
@@ -13,7 +13,7 @@ describe('a request that is too long for its card', () => {
   const long = bash(`echo ${'x'.repeat(100_000)}`);
 
   it('is not approved by the button: that opens all of it, and is approved from there', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, long);
     const opened = await click(middle, 'approve');
     expect(opened).toMatchObject({ result: 'modal', modal: { kind: 'view_full', approves: true, page: 0 } });
@@ -27,7 +27,7 @@ describe('a request that is too long for its card', () => {
   });
 
   it('can not be allowed for the whole turn, edited, or saved as a rule', async () => {
-    const middle = await atWork({ policy: { admins: { ids: [ALICE], groups: [] } } });
+    const middle = await createRunning({ policy: { admins: { ids: [ALICE], groups: [] } } });
     await ask(middle, long);
     for (const name of ['allow_command', 'edit_command', 'save_rule'] as const) {
       expect(await click(middle, name)).toEqual(refused('expired'));
@@ -36,7 +36,7 @@ describe('a request that is too long for its card', () => {
   });
 
   it('is shown, page by page, only to people who may see it', async () => {
-    const middle = await atWork({ users: [ALICE] });
+    const middle = await createRunning({ users: [ALICE] });
     await ask(middle, long);
     for (const name of ['view_full', 'view_page', 'approve'] as const) {
       expect(await click(middle, name, { user: BOB })).toEqual(refused('not_allowed'));
@@ -46,7 +46,7 @@ describe('a request that is too long for its card', () => {
 
 describe('editing a command', () => {
   it('sends the whole input with the changed command, and the card says so', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x', { input: { command: 'touch x', timeout: 5 } }));
     expect(await click(middle, 'edit_command')).toMatchObject({ modal: { kind: 'edit_command', command: 'touch x' } });
     expect(await submit(middle, 'edit_command', ['  '])).toMatchObject({ result: 'invalid' });
@@ -56,14 +56,14 @@ describe('editing a command', () => {
   });
 
   it('that changes nothing is an approval', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await submit(middle, 'edit_command', ['touch x\n']);
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
   it('is not offered where something is not shown, or the command is long, or it is no command', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     for (const request of [
       bash('curl -H "Authorization: Bearer abcdef0123456789abcdef"'),
       bash(`echo ${'x '.repeat(1_500)}`),
@@ -78,7 +78,7 @@ describe('editing a command', () => {
 
 describe('a wider consent', () => {
   it('for exactly this command answers the same command, visibly, until the turn ends', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('npm test'));
     expect(await click(middle, 'allow_command')).toEqual({ result: 'decided' });
     await ask(middle, bash('npm test', { requestId: 'perm-2', input: { command: 'npm test', description: 'again' } }));
@@ -97,7 +97,7 @@ describe('a wider consent', () => {
   });
 
   it('for all edits answers edits inside the working directory, and nothing else', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     const edit = (requestId: string, file_path: string, tool = 'Edit') =>
       bash('', { requestId, tool, input: { file_path, old_string: 'a', new_string: 'b' } });
     await ask(middle, edit('perm-1', '/project/a.ts'));
@@ -118,7 +118,7 @@ describe('a wider consent', () => {
   });
 
   it('ends when whoever gave it may not decide any more', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('npm test'));
     await click(middle, 'allow_command');
     middle.policy.defaults = { ...closedPolicy.defaults, approvers: { requester: false, ids: [BOB], groups: [] } };
@@ -127,7 +127,7 @@ describe('a wider consent', () => {
   });
 
   it('is not given by somebody who may not decide', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('npm test'));
     expect(await click(middle, 'allow_command', { user: BOB })).toEqual(refused('not_allowed'));
     await ask(middle, bash('npm test', { requestId: 'perm-2' }));
@@ -139,7 +139,7 @@ describe('a rule of Letta’s', () => {
   const admins = { admins: { ids: [BOB], groups: [] } };
 
   it('is saved by an admin only, behind words that name the directory', async () => {
-    const middle = await atWork({ policy: admins });
+    const middle = await createRunning({ policy: admins });
     await ask(middle, bash('cat /etc/hosts'));
     expect(lastCard(middle)).toMatchObject({ offers: { rule: true } });
     expect(await click(middle, 'save_rule')).toEqual(refused('not_allowed'));
@@ -152,10 +152,10 @@ describe('a rule of Letta’s', () => {
   });
 
   it('is not offered where there are no admins, and an admin can not save what is their own and not theirs to decide', async () => {
-    const nobody = await atWork();
+    const nobody = await createRunning();
     await ask(nobody, bash('cat /etc/hosts'));
     expect(lastCard(nobody)).toMatchObject({ offers: { rule: false } });
-    const own = await atWork({
+    const own = await createRunning({
       policy: {
         admins: { ids: [ALICE], groups: [] },
         ...strict({ selfApproval: false, approvers: { requester: true, ids: [BOB], groups: [] } }),
@@ -168,7 +168,7 @@ describe('a rule of Letta’s', () => {
 
 describe('guarded permissions', () => {
   it('let a read inside of the working directory pass without a card, and write it down', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
     expect(cards(middle)).toEqual([]);
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
@@ -176,17 +176,17 @@ describe('guarded permissions', () => {
   });
 
   it('ask about everything else, and about everything where the permissions are strict', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/etc/passwd' } }));
     expect(cards(middle)).toHaveLength(1);
-    const other = await atWork({ policy: strict() });
+    const other = await createRunning({ policy: strict() });
     await ask(other, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
     expect(cards(other)).toHaveLength(1);
     expect(told(other)).toEqual([]);
   });
 
   it('ask about what can not be written down', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     middle.audit.failing = 1;
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
     expect(told(middle)).toEqual([]);
@@ -194,7 +194,7 @@ describe('guarded permissions', () => {
   });
 
   it('let nothing pass any more once the turn is being stopped', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     const stop = middle.surface.last.live?.stop ?? undefined;
     await click(middle, 'stop', { token: stop });
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
@@ -204,7 +204,7 @@ describe('guarded permissions', () => {
 
 describe('AUTO_APPROVE', () => {
   it('answers what a rule of the channel allows, with an entry that names the rule', async () => {
-    const middle = await atWork({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
+    const middle = await createRunning({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
     await ask(middle, bash('npm run build'));
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
     expect(middle.audit.entries).toMatchObject([{ via: 'rule', title: 'npm run build · rule Bash(npm run *)' }]);
@@ -215,7 +215,7 @@ describe('AUTO_APPROVE', () => {
   });
 
   it('never answers a question', async () => {
-    const middle = await atWork({ policy: strict({ autoApprove: ['AskUserQuestion'] }) });
+    const middle = await createRunning({ policy: strict({ autoApprove: ['AskUserQuestion'] }) });
     await ask(middle, asking([{ question: 'Which?' }]));
     expect(told(middle)).toEqual([]);
   });
@@ -223,7 +223,7 @@ describe('AUTO_APPROVE', () => {
 
 describe('a request that waits', () => {
   it('is recalled once after fifteen minutes, to those whose click is needed', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await middle.clock.advance(14 * MINUTE);
     expect(middle.surface.said).toEqual([]);
@@ -235,7 +235,7 @@ describe('a request that waits', () => {
   });
 
   it('is denied when its time is over, and the card and the agent are told why', async () => {
-    const middle = await atWork({ approvalTimeoutMs: 60 * MINUTE });
+    const middle = await createRunning({ approvalTimeoutMs: 60 * MINUTE });
     await ask(middle, bash('touch x'));
     expect(lastCard(middle).expiresAt).toBe(middle.clock.now() + 60 * MINUTE);
     await middle.clock.advance(61 * MINUTE);
@@ -246,7 +246,7 @@ describe('a request that waits', () => {
   });
 
   it('is denied after a restart that came in between, as soon as Letta asks again', async () => {
-    const middle = await atWork({ approvalTimeoutMs: 60 * MINUTE, turnsDieWithLink: false });
+    const middle = await createRunning({ approvalTimeoutMs: 60 * MINUTE, turnsDieWithLink: false });
     await ask(middle, bash('touch x'));
     await middle.restart();
     await middle.clock.advance(61 * MINUTE);
@@ -259,7 +259,7 @@ describe('a request that waits', () => {
 
 describe('a request whose card Slack takes in no form', () => {
   it('is denied, and the agent and the thread are told: nothing hangs in silence', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     middle.surface.refuseCards('is_archived');
     middle.surface.refuseCards('is_archived');
@@ -273,10 +273,10 @@ describe('a request whose card Slack takes in no form', () => {
 
 describe('a request that died with the connection', () => {
   it('is closed honestly, and its requester can let the agent ask again', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? null;
-    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId, text: 'do it' }];
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId, text: 'list the files' }];
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
     middle.connection.ready({ reconnected: true });
     await middle.clock.advance(MINUTE);
@@ -293,7 +293,7 @@ describe('a request that died with the connection', () => {
 
 describe('what somebody writes while a request waits for them', () => {
   it('never approves: "yes" points to the card and starts nothing', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     for (const text of ['yes', 'Ok!', 'approve', '👍', 'go ahead', 'lgtm']) {
       expect(await reply(middle, text)).toEqual({ outcome: 'pointed' });
@@ -304,7 +304,7 @@ describe('what somebody writes while a request waits for them', () => {
   });
 
   it('is queued, and its author is asked whether it is the reason for a no', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('rm -rf build'));
     expect(await reply(middle, 'use npm run clean instead')).toEqual({ outcome: 'accepted' });
     const offer = middle.surface.offers.at(-1);
@@ -318,7 +318,7 @@ describe('what somebody writes while a request waits for them', () => {
   });
 
   it('is not lost as the reason for a no when the disk has it and says that it failed', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('rm -rf build'));
     await reply(middle, 'use npm run clean instead');
     middle.threads.failingAfter = 1;
@@ -330,7 +330,7 @@ describe('what somebody writes while a request waits for them', () => {
   });
 
   it('stays queued when they say so, or when the request is decided in another way', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await reply(middle, 'and then touch y');
     await click(middle, 'keep_queued', { token: middle.surface.offers.at(-1)?.view.token });
@@ -344,7 +344,7 @@ describe('what somebody writes while a request waits for them', () => {
   });
 
   it('is an ordinary message when the decision is not theirs', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     expect(await reply(middle, 'yes', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
     expect(middle.surface.offers).toEqual([]);
@@ -353,7 +353,7 @@ describe('what somebody writes while a request waits for them', () => {
 
 describe('a question', () => {
   it('is answered by a reply that the disk has, although it said that it failed; Slack delivers it in vain', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     middle.threads.failingAfter = 1;
     const ts = (middle.clock.now() / 1000 + 1).toFixed(6);
@@ -363,7 +363,7 @@ describe('a question', () => {
   });
 
   it('is answered by a plain reply of the one who is asked, and that starts no turn', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     expect(await reply(middle, 'yes')).toEqual({ outcome: 'answered' });
     const { input } = asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]);
@@ -375,7 +375,7 @@ describe('a question', () => {
   });
 
   it('is not answered by what was written before it was asked, though it came later', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     const ts = ((middle.clock.now() - 5_000) / 1000).toFixed(6);
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     expect(await reply(middle, 'and then the tests', { ts })).toEqual({ outcome: 'accepted' });
@@ -384,7 +384,7 @@ describe('a question', () => {
   });
 
   it('is not answered by what was found long after it was written', async () => {
-    const middle = await atWork({ staleAfterMs: 15 * MINUTE });
+    const middle = await createRunning({ staleAfterMs: 15 * MINUTE });
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     const ts = ((middle.clock.now() + 1_000) / 1000).toFixed(6);
     await middle.clock.advance(60 * MINUTE);
@@ -394,14 +394,14 @@ describe('a question', () => {
   });
 
   it('is not answered by the reply of somebody else', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, asking([{ question: 'Which color?' }]));
     expect(await reply(middle, 'Red', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
     expect(told(middle)).toEqual([]);
   });
 
   it('with several answers, and several questions, is answered in one form, whole', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     const request = asking([
       { question: 'Which?', options: ['A', 'B', 'C'], multiSelect: true },
       { question: 'How?', options: ['Fast', 'Slow'] },
@@ -426,7 +426,7 @@ describe('a question', () => {
   });
 
   it('is never approved bare, whatever button or modal says so', async () => {
-    const middle = await atWork({ policy: { admins: { ids: [ALICE], groups: [] } } });
+    const middle = await createRunning({ policy: { admins: { ids: [ALICE], groups: [] } } });
     await ask(middle, asking([{ question: 'Which?', options: ['A'] }]));
     for (const name of ['approve', 'allow_command', 'allow_edits', 'edit_command', 'save_rule'] as const) {
       expect(await click(middle, name)).toMatchObject({ result: 'refused' });
@@ -440,7 +440,7 @@ describe('a question', () => {
 
 describe('by command', () => {
   it('a request is approved or denied by its id, by the one who may', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     const id = lastCard(middle).token.slice(0, 8);
     await middle.write(`!approve ${id}`, { user: BOB, mention: true });
@@ -457,7 +457,7 @@ describe('by command', () => {
 
 describe('the audit', () => {
   it('tells of each request once: who asked, who decided, from where, and what became of it', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await click(middle, 'approve');
     await ask(middle, bash('touch y', { requestId: 'perm-2' }));
@@ -477,7 +477,7 @@ describe('the audit', () => {
   });
 
   it('that could not be written is written later, over a restart, too', async () => {
-    const middle = await atWork();
+    const middle = await createRunning();
     await ask(middle, bash('touch x'));
     middle.audit.failing = 5;
     await click(middle, 'approve');
@@ -490,7 +490,7 @@ describe('the audit', () => {
   });
 
   it('is read by people for what they could have decided, by admins whole', async () => {
-    const middle = await atWork({ policy: { admins: { ids: ['U03CARA'], groups: [] } } });
+    const middle = await createRunning({ policy: { admins: { ids: ['U03CARA'], groups: [] } } });
     await ask(middle, bash('touch x'));
     await click(middle, 'approve');
     const read = async (user: string) => {

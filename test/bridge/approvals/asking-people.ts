@@ -2,7 +2,7 @@ import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
 import type { Token } from '../../../src/bridge/ids.ts';
 import type { ActionName, InboundAction, InboundSubmission, SubmissionName } from '../../../src/bridge/inbound.ts';
 import type { Card } from '../../../src/bridge/turn-view.ts';
-import { createMiddle, type Middle, type MiddleOptions, ROOT, TEAM, type WriteOptions } from '../../support/middle.ts';
+import { type Middle, ROOT, TEAM, type WriteOptions } from '../../support/middle.ts';
 
 export const ALICE = 'U01ALICE';
 export const BOB = 'U02BOB';
@@ -29,17 +29,6 @@ export function asking(questions: { question: string; options?: string[]; multiS
   }));
   const input = { questions: full };
   return { ...bash(''), requestId: 'perm-q', tool: 'AskUserQuestion', input, suggestions: [], questions: full };
-}
-
-/** A turn of Alice's that is at work. */
-export async function atWork(options: MiddleOptions = {}): Promise<Middle> {
-  const middle = createMiddle(options);
-  await middle.write('do it');
-  middle.connection.ready();
-  await middle.clock.settle();
-  middle.connection.begin();
-  await middle.clock.settle();
-  return middle;
 }
 
 export async function ask(middle: Middle, request: ApprovalRequest): Promise<void> {

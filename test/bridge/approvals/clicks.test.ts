@@ -4,9 +4,9 @@ import { digestOf } from '../../../src/bridge/approvals/decisions.ts';
 import { makeToken, type Token } from '../../../src/bridge/ids.ts';
 import type { ActionName, InboundAction, SubmissionName } from '../../../src/bridge/inbound.ts';
 import { closedPolicy } from '../../../src/bridge/policy.ts';
-import { type Middle, ROOT, TEAM } from '../../support/middle.ts';
+import { createRunning, type Middle, ROOT, TEAM } from '../../support/middle.ts';
 import { seeded } from '../../support/story-letta.ts';
-import { ALICE, ask, asking, atWork, BOB, bash } from './asking-people.ts';
+import { ALICE, ask, asking, BOB, bash } from './asking-people.ts';
 
 const CLICKS = 10_000;
 const REQUESTS = 100;
@@ -43,7 +43,7 @@ function requestOf(n: number): ApprovalRequest {
 it(`of ${CLICKS} clicks on ${REQUESTS} requests at most one decides each, by somebody who may, for what was shown`, async () => {
   const random = seeded(20_260_105);
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
-  const middle = await atWork({
+  const middle = await createRunning({
     policy: {
       admins: { ids: [ADMIN], groups: [] },
       defaults: { ...closedPolicy.defaults, approvers: { requester: true, ids: [BOB], groups: [] } },
