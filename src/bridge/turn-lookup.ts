@@ -1,4 +1,5 @@
 import type { AgentEvent } from './agent-event.ts';
+import { withPlaces } from './approvals/places.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { AgentConnection, Log, Timer } from './ports.ts';
 import type { ThreadLink } from './thread-link.ts';
@@ -227,12 +228,25 @@ export class TurnLookup {
         const found = state.turn.openApprovals.length > 0 ? findTurn(history, this.#marks(turn)) : null;
         if (found?.arrived) this.#take(found);
         state.placed();
+        return state.textUnknown ? undefined : this.#keepPlaces(turn);
       },
       (error) => {
         log.warn({ turn: turn.id, err: error }, 'the history could not be read');
         state.placed();
       },
     );
+  }
+
+  /** A disk that fails: they are where they are, until the next restart. */
+  async #keepPlaces(turn: OpenTurn): Promise<void> {
+    const { state, log } = this.#parts;
+    const known = state.turn;
+    if (state.record === null || withPlaces(state.record, turn, known) === state.record) return;
+    try {
+      await state.update((record) => withPlaces(record, turn, known));
+    } catch (error) {
+      log.warn({ turn: turn.id, err: error }, 'the places of the cards could not be stored');
+    }
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */

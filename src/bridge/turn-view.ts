@@ -1,4 +1,5 @@
 import { type Card, cardOf, type Where } from './approvals/card.ts';
+import { placesOf } from './approvals/places.ts';
 import type { Token, TurnId, UserId } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
 import { oneLine } from './one-line.ts';
@@ -145,24 +146,6 @@ export interface ViewContext {
   ending: Ending | null;
   /** Left out: `compact`. */
   verbosity?: Verbosity | undefined;
-}
-
-/**
- * Behind how many of the folded parts each card stands: where it was asked. Those of before a restart are found by what
- * was said before them; without that, and where several share a request id (PROTOCOL.md 9), the last ones have the
- * places that are known, and others stand right behind the card before them.
- */
-function placesOf({ parts }: TurnState, approvals: readonly ApprovalRecord[]): number[] {
-  const indexes = approvals.map((_, index) => index);
-  let latest = 0;
-  return approvals.map(({ requestId, after }, index) => {
-    const same = indexes.filter((each) => approvals[each]?.requestId === requestId);
-    const asked = parts.flatMap((part, at) => (part.kind === 'approval' && part.requestId === requestId ? [at] : []));
-    const known = asked[same.indexOf(index) - Math.max(0, same.length - asked.length)] ?? 0;
-    const said = parts.findLastIndex((part) => part.kind === 'text' && part.messageId === after);
-    latest = Math.max(latest, said >= 0 || after === null ? said + 1 : known);
-    return latest;
-  });
 }
 
 /** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */

@@ -35,9 +35,6 @@ export function doubtful(record: PostRecord): PostRecord {
   return { ...record, hash: kind ? `${kind}-${UNKNOWN}` : UNKNOWN };
 }
 
-/** How cards were named once, by their place. */
-const NUMBERED = /^\d+\.0$/;
-
 const KINDS = ['text', 'card', 'note'] as const;
 
 function kindOf(hash: string): SlackPost['kind'] | null {
@@ -52,21 +49,27 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * - Text, and a note, is not posted below text that is still to be edited; a card is: people wait for it.
  * - Messages that nothing wants any more (a retry threw their text away) are reused for text or deleted; a card or a
  *   note always is a message of its own, since edits do not notify (PLATFORM.md 2.3).
- *   Text above a card stays above it, where it has a message there.
+ * - A card keeps its message, which people may be about to click: text for which no message is left above it goes below.
  * - With `textUnknown` the wanted posts lack what was said before a restart. Messages that may show it, and those above
  *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest.
  */
 export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[], textUnknown = false): PlannedCall[] {
   const free = [...posted].sort((a, b) => compareTs(a.ts, b.ts));
   const updates: PlannedCall[] = [];
+  const rest = [...wanted];
   let missing: SlackPost | null = null;
   let above = '0.0';
   let lowest = '0.0';
-  for (const [index, post] of wanted.entries()) {
+  for (let post = rest.shift(); post; post = rest.shift()) {
     const below = free.filter((candidate) => compareTs(candidate.ts, above) > 0);
-    const card = post.kind === 'text' ? nextCard(wanted.slice(index + 1), below) : undefined;
-    const between = card ? below.filter(({ ts }) => compareTs(ts, card.ts) < 0) : below;
-    const record = messageFor(post, between, textUnknown) ?? (card && messageFor(post, below, textUnknown));
+    const card = post.kind === 'text' ? nextCard(rest, below) : undefined;
+    const between = card ? below.filter(({ ts }) => compareTs(ts, card.record.ts) < 0) : below;
+    const record = messageFor(post, between, textUnknown);
+    if (!record && card) {
+      rest.splice(rest.indexOf(card.post), 1);
+      rest.unshift(card.post, post);
+      continue;
+    }
     if (!record && (post.stands || post.late)) continue;
     if (!record) {
       missing = post;
@@ -88,11 +91,14 @@ export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]
   return [...updates, ...left.map((record): PlannedCall => ({ kind: 'delete', record }))];
 }
 
-/** The message of the first of these posts that is a card and has one. */
-function nextCard(posts: readonly SlackPost[], candidates: readonly PostRecord[]): PostRecord | undefined {
+/** The first of these posts that is a card and has a message, and that. */
+function nextCard(
+  posts: readonly SlackPost[],
+  candidates: readonly PostRecord[],
+): { post: SlackPost; record: PostRecord } | undefined {
   for (const post of posts) {
     const record = post.kind === 'card' ? messageFor(post, candidates, false) : undefined;
-    if (record) return record;
+    if (record) return { post, record };
   }
   return undefined;
 }
@@ -123,7 +129,6 @@ function messageFor(post: SlackPost, candidates: readonly PostRecord[], newest: 
     fits.find((record) => record.part === post.part && record.hash === hash) ??
     fits.find((record) => record.hash === hash) ??
     fits.find((record) => record.part === post.part) ??
-    (post.kind === 'card' ? fits.find(({ part }) => NUMBERED.test(part)) : undefined) ??
     (post.kind === 'text' ? (newest ? texts.at(-1) : texts[0]) : undefined)
   );
 }

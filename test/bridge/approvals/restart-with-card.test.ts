@@ -387,4 +387,47 @@ describe('a restart of the bridge while a card is open', () => {
     expect(since('chat.postMessage')).toEqual([]);
     expect(since('chat.delete')).toEqual([]);
   });
+
+  it('keeps the place of a card that was asked right behind a restart over the next one', async () => {
+    const story = await atWork();
+    const past = [said('m-1', 'First I look around.')];
+    await story.say('First I look around.', 'm-1');
+    await story.restart();
+    await story.asksAgain(past, FIRST);
+    await story.decided(cardAbout(story, 'touch one.txt'));
+    await story.ask(SECOND);
+    const before = frozen(story.messages());
+    expect(before.map((message) => isCard(message))).toEqual([false, false, true, false]);
+    const since = callsSince(story, story.slack.calls.length);
+    await story.restart();
+    await story.asksAgain(past, SECOND);
+    expect(story.messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
+    const words = story.messages().map((message) => story.read(message));
+    expect(words.slice(0, 3)).toEqual([
+      expect.stringContaining('First I look around.'),
+      expect.stringContaining('Approved'),
+      expect.stringContaining('touch two.txt'),
+    ]);
+    expect(since('chat.postMessage')).toEqual([]);
+    expect(since('chat.delete')).toEqual([]);
+  });
+
+  it('puts what nobody had heard of the text above it below the card when there is no room above', async () => {
+    const story = await atWork();
+    await story.say('First I look around.', 'm-1');
+    await story.ask(FIRST);
+    const card = cardAbout(story, 'touch one.txt');
+    const whole = `First I look around. ${'Here I see a file. '.repeat(800)}That was all.`;
+    const since = callsSince(story, story.slack.calls.length);
+    await story.restart();
+    await story.asksAgain([said('m-1', whole)], FIRST);
+    await story.middle.clock.advance(30_000);
+    expect(cardAbout(story, 'touch one.txt')?.ts).toBe(card?.ts);
+    expect(story.messages().indexOf(cardAbout(story, 'touch one.txt') as FakeMessage)).toBe(1);
+    const words = story.messages().map((message) => story.read(message));
+    expect(words[0]).toContain('First I look around.');
+    expect(words.slice(2).join(' ')).toContain('That was all.');
+    expect(since('chat.delete').filter(({ args }) => args.ts === card?.ts)).toEqual([]);
+    expect(await click(story, cardAbout(story, 'touch one.txt'), 'approve')).toEqual({ result: 'decided' });
+  });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PostRecord } from '../../../src/bridge/thread-record.ts';
-import { confirmed, contentHash, doubtful, plan } from '../../../src/slack/outbox/plan.ts';
+import { confirmed, contentHash, doubtful, plan, UNKNOWN } from '../../../src/slack/outbox/plan.ts';
 import type { SlackPost } from '../../../src/slack/post.ts';
 
 const post = (part: string, text: string, kind: SlackPost['kind'] = 'text', live = false): SlackPost => ({
@@ -69,10 +69,19 @@ describe('the plan', () => {
     expect(plan(ledger, [text, card, tail])).toEqual([{ kind: 'update', record: ledger[0], post: text }]);
   });
 
-  test('knows a card of a ledger that named cards by their place', () => {
+  test('puts text for which nothing is left above a card below it: the card keeps its message', () => {
+    const [a, b, card] = [post('0.0', 'a'), post('0.1', 'b'), post('card-A', 'may I?', 'card')];
+    const tail = post('2.0', 'waits');
+    const ledger = [record(1, a), record(2, card)];
+    expect(plan(ledger, [a, b, card, tail])).toEqual([{ kind: 'post', post: b }]);
+    expect(plan([...ledger, record(3, b)], [a, b, card, tail])).toEqual([{ kind: 'post', post: tail }]);
+    expect(plan([record(2, card)], [a, card])).toEqual([{ kind: 'post', post: a }]);
+  });
+
+  test('takes no text that was found again for a card', () => {
     const card = post('card-A', 'may I?', 'card');
-    const old = record(2, post('1.0', 'may I, as it was?', 'card'));
-    expect(plan([old], [card])).toEqual([{ kind: 'update', record: old, post: card }]);
+    const found: PostRecord = { part: '0.0', ts: '1.000000', hash: UNKNOWN };
+    expect(plan([found], [card])).toEqual([{ kind: 'post', post: card }]);
   });
 
   test('leaves a card that stands as it is, and posts none that was not there', () => {
@@ -173,7 +182,7 @@ describe('the plan', () => {
     });
   });
 
-  test('ends, from any ledger, with exactly the wanted posts in order and without a duplicate', () => {
+  test('ends, from any ledger, with exactly the wanted texts and cards, each in order and none twice', () => {
     const some = fc.record({
       part: fc.constantFrom('0.0', '0.1', '1.0', '2.0'),
       text: fc.constantFrom('a', 'b', 'c'),
@@ -196,9 +205,44 @@ describe('the plan', () => {
           rounds += 1;
           expect(rounds).toBeLessThan(30);
         }
-        expect(ledger.map(({ hash }) => hash)).toEqual(wanted.map((one) => contentHash(one)));
+        for (const kind of ['text-', 'card-']) {
+          const isOne = (hash: string) => hash.startsWith(kind);
+          const shown = ledger.map(({ hash }) => hash).filter(isOne);
+          expect(shown).toEqual(wanted.map((one) => contentHash(one)).filter(isOne));
+        }
       }),
       { seed: 20_261_122, numRuns: 500 },
+    );
+  });
+
+  test('moves no card, whatever becomes of the text around it', () => {
+    const texts = (cards: number) =>
+      fc.array(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 3 }), {
+        minLength: cards + 1,
+        maxLength: cards + 1,
+      });
+    const both = fc.nat({ max: 3 }).chain((cards) => fc.tuple(texts(cards), texts(cards)));
+    const posts = (around: string[][]) =>
+      around.flatMap((some, place) => [
+        ...some.map((text, n) => post(`${place * 2}.${n}`, text)),
+        ...(place < around.length - 1 ? [post(`card-${place}`, 'may I?', 'card')] : []),
+      ]);
+    fc.assert(
+      fc.property(both, fc.nat(), ([before, after], pick) => {
+        const wanted = posts(after);
+        let ledger = posts(before).map((one, n) => record(n + 1, one));
+        const cards = (of: PostRecord[]) => of.filter(({ part }) => part.startsWith('card-'));
+        const asked = cards(ledger);
+        for (let serial = 100; ; serial += 1) {
+          const planned = plan(ledger, wanted);
+          const call = planned[pick % Math.max(1, planned.length)];
+          if (!call) break;
+          ledger = confirmed(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          expect(serial).toBeLessThan(130);
+        }
+        expect(cards(ledger)).toEqual(asked);
+      }),
+      { seed: 20_261_125, numRuns: 500 },
     );
   });
 });
