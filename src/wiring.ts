@@ -1,6 +1,7 @@
 import { Bindings } from './bridge/bindings.ts';
 import { CatchUp, type CatchUpLimits } from './bridge/catch-up.ts';
 import { ChannelMoves } from './bridge/channel-moves.ts';
+import { type MessageKey, parseMessageKey, parseThreadKey, type ThreadKey } from './bridge/ids.ts';
 import { BridgeIntake } from './bridge/intake.ts';
 import { KillSwitch } from './bridge/kill-switch.ts';
 import type { PolicyBook } from './bridge/policy.ts';
@@ -16,7 +17,7 @@ import type {
   ThreadMoves,
   Threads,
 } from './bridge/ports.ts';
-import { RecentThreads } from './bridge/recent-threads.ts';
+import { RecentKeys } from './bridge/recent-keys.ts';
 import { ThreadWorkers } from './bridge/thread-workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
@@ -93,6 +94,9 @@ export interface BridgeCatchUp {
   stop(): Promise<void>;
 }
 
+/** Messages that no thread remembers and that are known all the same, so that looking back does not take them. */
+const HANDLED = 1_000;
+
 /** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
@@ -148,7 +152,22 @@ export function wireBridge(parts: BridgeParts): Bridge {
     onTakenUp: (thread) => recent?.note(thread),
   });
   const shared = { choices, clock, log, team: identity.teamId };
-  const recent = parts.catchUp && new RecentThreads({ ...shared, most: parts.catchUp.threads });
+  const recent =
+    parts.catchUp &&
+    new RecentKeys<ThreadKey>({
+      ...shared,
+      name: `recent-threads:${identity.teamId}`,
+      parse: parseThreadKey,
+      most: parts.catchUp.threads,
+    });
+  const handled =
+    parts.catchUp &&
+    new RecentKeys<MessageKey>({
+      ...shared,
+      name: `handled:${identity.teamId}`,
+      parse: parseMessageKey,
+      most: HANDLED,
+    });
   let catchUp: CatchUp | null = null;
   const intake = new BridgeIntake({
     ...middle,
@@ -159,6 +178,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     queue,
     onMissed: ({ ts }) => catchUp?.missed(ts),
     onSpoken: (thread) => recent?.note(thread),
+    handled: handled ?? undefined,
     checks: parts.checks,
     agents: letta.agents,
     ...(moves && { channels: new ChannelMoves({ moves, workers, log }) }),
@@ -172,7 +192,10 @@ export function wireBridge(parts: BridgeParts): Bridge {
     workers,
     surface,
     catchUp: catchUp && {
-      start: () => catchUp.start(),
+      async start() {
+        await handled?.load();
+        await catchUp.start();
+      },
       connection: (connected) => catchUp.connection(connected),
       stop() {
         history?.stop();

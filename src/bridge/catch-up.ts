@@ -9,12 +9,13 @@ import {
 } from './ids.ts';
 import type { InboundMessage } from './inbound.ts';
 import type { Choices, Clock, History, Intake, Log, Past, Timer } from './ports.ts';
-import type { RecentThreads } from './recent-threads.ts';
+import type { RecentKeys } from './recent-keys.ts';
 
 export interface CatchUpParts {
   history: History;
   intake: Pick<Intake, 'message'>;
-  recent: RecentThreads;
+  /** The threads in which somebody spoke to the agent last. */
+  recent: RecentKeys<ThreadKey>;
   choices: Choices;
   clock: Clock;
   log: Log;

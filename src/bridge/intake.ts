@@ -50,6 +50,7 @@ import type {
   Threads,
   UserGroups,
 } from './ports.ts';
+import type { RecentKeys } from './recent-keys.ts';
 import { threadOfRevision } from './revision-desk.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 
@@ -78,6 +79,8 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   onMissed?: ((message: InboundMessage) => void) | undefined;
   /** Told of each thread in which somebody speaks to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
+  /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
+  handled?: RecentKeys<MessageKey> | undefined;
 }
 
 /** Everything that Slack hands in passes here: messages go to their own intake, the rest to whose it is, if they may. */

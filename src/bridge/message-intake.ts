@@ -15,6 +15,7 @@ import { OpenRefusals } from './open-refusals.ts';
 import { type PolicyBook, settingsOf } from './policy.ts';
 import type { Clock, Log, Person, Random, Surface, Threads } from './ports.ts';
 import { spansText } from './prompt.ts';
+import type { RecentKeys } from './recent-keys.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
@@ -40,6 +41,8 @@ export interface MessageIntakeParts {
   staleAfterMs?: number | undefined;
   /** Told of each thread in which somebody speaks to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
+  /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
+  handled?: RecentKeys<MessageKey> | undefined;
 }
 
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
@@ -86,7 +89,7 @@ export class MessageIntake {
     const relevance = relevanceOf(message, record, { botUser, listen });
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
-    if (this.#recent.has(message.key)) return { outcome: 'repeated' };
+    if (this.#recent.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
     if (record && hasSeen(record, message.key)) return this.#repeated(record, message.key, caughtUp);
 
     if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
@@ -205,9 +208,10 @@ export class MessageIntake {
 
   /** So that looking back does not find it as something new. It was carried out: a disk that fails is no reason to repeat it. */
   async #remember(key: ThreadKey, message: InboundMessage): Promise<void> {
-    const { threads, clock, log } = this.#parts;
+    const { threads, clock, log, handled } = this.#parts;
     try {
-      await threads.update(key, (record) => record && markSeen(record, message.key, clock.now()));
+      const record = await threads.update(key, (known) => known && markSeen(known, message.key, clock.now()));
+      if (record === null) await handled?.keep(message.key);
     } catch (error) {
       log.warn({ message: message.key, err: error }, 'a command could not be remembered');
     }
@@ -286,6 +290,7 @@ export class MessageIntake {
       outcome = { outcome: 'refused', reason: failure.code };
     }
     if (outcome.outcome === 'refused') {
+      if (stored === null) await this.#parts.handled?.keep(message.key);
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       if (relevance !== 'speak' || notice === '') return outcome;
       if (message.bot) this.#tellOfBot(message, outcome.reason, notice);

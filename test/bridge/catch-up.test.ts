@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CatchUp, type CatchUpParts } from '../../src/bridge/catch-up.ts';
-import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
+import { makeMessageKey, makeThreadKey, parseThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
 import type { InboundMessage } from '../../src/bridge/inbound.ts';
 import type { Choices, History, Past } from '../../src/bridge/ports.ts';
-import { RecentThreads } from '../../src/bridge/recent-threads.ts';
+import { RecentKeys } from '../../src/bridge/recent-keys.ts';
 import { createFakeClock, type FakeClock } from '../support/clock.ts';
 import { silentLog, TEAM } from '../support/middle.ts';
 
@@ -43,14 +43,14 @@ class HandHistory implements History {
 let clock: FakeClock;
 let choices: MapChoices;
 let history: HandHistory;
-let recent: RecentThreads;
+let recent: RecentKeys<ThreadKey>;
 let taken: { key: string; caughtUp: boolean }[];
 let failing: Set<string>;
 
 function create(limits: Partial<CatchUpParts['limits']> = {}): CatchUp {
   const base = { choices, clock, log: silentLog, team: TEAM };
   const all = { maxAgeMs: 24 * HOUR, threads: 200, threadAgeMs: 7 * 24 * HOUR, ...limits };
-  recent = new RecentThreads({ ...base, most: all.threads });
+  recent = new RecentKeys({ ...base, name: `recent-threads:${TEAM}`, parse: parseThreadKey, most: all.threads });
   const message: CatchUpParts['intake']['message'] = async (inbound, how) => {
     if (failing.has(inbound.ts)) throw new Error('disk full');
     if (inbound.mentionsBot && inbound.threadTs === null) recent.note(thread(inbound.ts, inbound.channel));

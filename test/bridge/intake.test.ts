@@ -121,8 +121,12 @@ describe('a reply in a thread of ours', () => {
     await middle.restart();
     expect(middle.workers.waiting).toBe(4);
     expect(await say(null, '4000.000001')).toEqual({ outcome: 'refused', reason: 'queue_full' });
+    await middle.restart();
     await middle.write('!stop', { thread: roots[0] ?? '', ts: '5000.000001', mention: true });
     expect(middle.workers.waiting).toBe(2);
+    // Its author was told to send it again: both would run. No thread remembers it, and looking back does.
+    const again = { thread: null, ts: '4000.000001', mention: true, caughtUp: true };
+    expect(await middle.write('hello', again)).toEqual({ outcome: 'repeated' });
     expect(await say(null, '4000.000002')).toEqual({ outcome: 'accepted' });
   });
 

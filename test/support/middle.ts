@@ -8,7 +8,13 @@ import type {
 import type { AuditEntry } from '../../src/bridge/approvals/audit-entry.ts';
 import { Bindings } from '../../src/bridge/bindings.ts';
 import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
-import { makeMessageKey, makeThreadKey, type ThreadKey } from '../../src/bridge/ids.ts';
+import {
+  type MessageKey,
+  makeMessageKey,
+  makeThreadKey,
+  parseMessageKey,
+  type ThreadKey,
+} from '../../src/bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
 import { BridgeIntake } from '../../src/bridge/intake.ts';
 import { KillSwitch } from '../../src/bridge/kill-switch.ts';
@@ -32,6 +38,7 @@ import type {
   Threads,
   TurnSurface,
 } from '../../src/bridge/ports.ts';
+import { RecentKeys } from '../../src/bridge/recent-keys.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
 import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
 import type { TurnView } from '../../src/bridge/turn-view.ts';
@@ -420,9 +427,12 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const silence = silenceMs === undefined ? {} : { silenceMs };
     const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, approvalTimeoutMs, ...silence });
     const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
+    const row = { choices, clock, log: silentLog, name: 'handled', parse: parseMessageKey, most: 100 };
+    const handled = new RecentKeys<MessageKey>(row);
     return {
       workers,
-      intake: new BridgeIntake({ ...shared, random, workers, channels, onSpoken, ...(queue && { queue }) }),
+      handled,
+      intake: new BridgeIntake({ ...shared, random, workers, channels, onSpoken, handled, ...(queue && { queue }) }),
     };
   };
   let built = build();
@@ -479,6 +489,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     async restart() {
       built.workers.close();
       built = build();
+      await built.handled.load();
       await built.workers.start();
       await clock.settle();
     },
