@@ -1,4 +1,4 @@
-import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
+import type { AgentEvent, ApprovalRequest, ConnectionEvent } from './agent-event.ts';
 
 export type Held = AgentEvent | (ConnectionEvent & { type: 'ready' });
 
@@ -31,23 +31,24 @@ export class HeldEvents {
   }
 
   /**
-   * Forgets everything up to the last event of a run of which one event `isOurs`; states of the link stay.
+   * Forgets everything up to the last event of a run of which one event `isOurs`, and requests that are over; states of
+   * the link stay.
    * @param asks Letta waits for an answer: then what was asked is the next turn's, and stays, too
    */
   forgetThrough(isOurs: (event: AgentEvent) => boolean, asks: boolean): void {
     const ours = this.#events.map((event) => event.type !== 'ready' && isOurs(event));
     const runs = new Set(this.#events.flatMap((event, at) => (ours[at] ? runOf(event) : [])));
     const last = this.#events.findLastIndex((event, at) => ours[at] || runOf(event).some((run) => runs.has(run)));
-    const stays = (event: Held, at: number) =>
-      at > last || event.type === 'ready' || (asks && this.#isAsked(event, at));
+    const stays = (event: Held, at: number) => {
+      if (event.type === 'approval-asked') return (at > last || asks) && this.#isAsked(event.request, at);
+      return at > last || event.type === 'ready';
+    };
     const later = this.#events.filter(stays);
     this.#events.splice(0, this.#events.length, ...later);
   }
 
   /** Whether it is a request that nothing behind it has withdrawn. */
-  #isAsked(event: Held, at: number): boolean {
-    if (event.type !== 'approval-asked') return false;
-    const { requestId } = event.request;
+  #isAsked({ requestId }: ApprovalRequest, at: number): boolean {
     const later = this.#events.slice(at);
     return later.every((other) => other.type !== 'approvals-open' || other.requestIds.includes(requestId));
   }

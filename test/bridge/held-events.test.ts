@@ -29,6 +29,11 @@ it('forgets a request that was withdrawn, or that nobody waits for any more', ()
   const withdrawn = held(asked, { type: 'approvals-open', requestIds: [] }, text('run-1'));
   withdrawn.forgetThrough(isFirst, true);
   expect(withdrawn.take()).toEqual([]);
+  // Also when it was put there as the next one's: a stop ends the turn before it empties Letta's list.
+  const taken = held({ type: 'approvals-open', requestIds: [] });
+  taken.putFirst([asked]);
+  taken.forgetThrough(isFirst, true);
+  expect(taken.take()).toEqual([{ type: 'approvals-open', requestIds: [] }]);
   const idle = held(asked, text('run-1'));
   idle.forgetThrough(isFirst, false);
   expect(idle.take()).toEqual([]);
