@@ -163,7 +163,7 @@ export const SETTINGS = [
   {
     name: 'STALE_AFTER',
     description:
-      'How old a message may be and still run unasked (`15m`, `2h`), when it is found by catching up or waited for an unreachable device. Older ones wait for *Run now* or *Drop*.',
+      'How old a message may be and still run unasked (`15m`, `2h`), whether it came late or waited for an unreachable device. Older ones wait for *Run now* or *Drop*.',
     default: '15m',
   },
   {

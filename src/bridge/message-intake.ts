@@ -37,7 +37,7 @@ export interface MessageIntakeParts {
   log: Log;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
   queue?: { perThread: number; total: number };
-  /** ms after which a message that was found late is not run unasked; left out: it always is. */
+  /** ms after which a message that came late is not run unasked; left out: it always is. */
   staleAfterMs?: number | undefined;
   /** Told of each thread in which somebody speaks to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
@@ -64,7 +64,7 @@ export class MessageIntake {
 
   constructor(parts: MessageIntakeParts) {
     this.#parts = parts;
-    this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false));
+    this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false, parts.clock.now()));
   }
 
   /**
@@ -81,7 +81,8 @@ export class MessageIntake {
     return this.#inOrder.run(key, () => this.#revisions.take(key, revision));
   }
 
-  async #message(message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
+  /** @param askedAt ms since 1970, when its author made it one for the agent long after it was written */
+  async #message(message: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
     const { threads, botUser } = this.#parts;
     const key = threadOf(message);
     const record = await threads.load(key);
@@ -112,7 +113,8 @@ export class MessageIntake {
     // "stop" of a bystander is meant, too; "!important" among people is not.
     const bang = relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
     if (bang || relevance === 'speak') {
-      if (bang && caughtUp) return this.#missedCommand(key, message, record);
+      const isStale = this.#isStale({ ts: message.ts, askedAt });
+      if (bang && (caughtUp || isStale)) return this.#missedCommand(key, message, record);
       if (bang) {
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
         const name = bang.kind === 'unknown' ? 'unknown' : bang.name;
@@ -146,19 +148,19 @@ export class MessageIntake {
       return { outcome: 'refused', reason: 'paused' };
     }
     // What is found long after it was written decides nothing any more.
-    const typed = this.#isStale(message, caughtUp)
+    const typed = this.#isStale({ ts: message.ts, askedAt })
       ? 'nothing'
       : await this.#typed(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
-    const outcome = await this.#store(key, message, relevance, caughtUp);
+    const outcome = await this.#store(key, message, relevance, askedAt);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
     return outcome;
   }
 
-  /** Found late, and too old to be run unasked. */
-  #isStale(item: Pick<InboxItem, 'ts'>, caughtUp: boolean): boolean {
+  /** Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h, PLATFORM.md 5.1). */
+  #isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
     const { clock, staleAfterMs } = this.#parts;
-    return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;
+    return staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;
   }
 
   /** A request may wait for its author: then it must not just wait behind it. */
@@ -221,7 +223,7 @@ export class MessageIntake {
     key: ThreadKey,
     message: InboundMessage,
     relevance: Exclude<Relevance, 'ignore'>,
-    caughtUp: boolean,
+    askedAt: number | undefined,
   ): Promise<MessageOutcome> {
     const { threads, clock, workers, random } = this.#parts;
     let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
@@ -242,7 +244,7 @@ export class MessageIntake {
           outcome = { outcome: 'repeated' };
           return null;
         }
-        const item = itemOf(message, now);
+        const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
         if (relevance === 'context') return overhear(known, item);
         const refuse = (reason: string, words: string) => {
           notice = words;
@@ -259,7 +261,7 @@ export class MessageIntake {
           const words = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
           return refuse('inbox_full', words);
         }
-        if (this.#isStale(item, caughtUp)) {
+        if (this.#isStale(item)) {
           // A bot would never say what is to become of it.
           if (item.bot) {
             outcome = { outcome: 'ignored', reason: 'stale_from_a_bot' };

@@ -131,7 +131,7 @@ const WAITS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'context']);
 function changedBy(record: ThreadRecord, message: InboundMessage, begins: boolean, now: number): ThreadRecord {
   const where = whereIs(record, message.key);
   const item = itemOf(message, now);
-  if (begins && (where === 'context' || where === 'overheard')) return withAsked(record, item);
+  if (begins && (where === 'context' || where === 'overheard')) return withAsked(record, { ...item, askedAt: now });
   return WAITS.has(where) ? withEdited(record, item, now) : record;
 }
 

@@ -65,6 +65,17 @@ describe('a message that was found late', () => {
     expect(await middle.threads.active()).toEqual([]);
   });
 
+  it('is offered, too, when Slack itself delivers it that late; a command of then is not carried out', async () => {
+    const middle = createMiddle(STALE);
+    const late = { ts: ago(middle, 60 * MINUTE), thread: null, mention: true };
+    await middle.write('deploy it', late);
+    expect(middle.connections).toEqual([]);
+    expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
+    await middle.write('!stop', { ts: ago(middle, 59 * MINUTE), thread: late.ts, mention: true });
+    expect(middle.surface.whispered.at(-1)?.text).toContain('was not carried out');
+    expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
+  });
+
   it('is run when it is young enough', async () => {
     const middle = createMiddle(STALE);
     await middle.write('deploy it', { ts: ago(middle, 14 * MINUTE), thread: null, mention: true, caughtUp: true });
@@ -176,7 +187,7 @@ describe('a message that was found late', () => {
   });
 
   it('leaves commands of then alone', async () => {
-    const middle = createMiddle(STALE);
+    const middle = createMiddle({ ...STALE, now: 1_000_000 });
     await middle.write('hello');
     await ready(middle);
     await answer(middle, 'hi');
@@ -187,7 +198,7 @@ describe('a message that was found late', () => {
   });
 
   it('repeats no command that was carried out in its time', async () => {
-    const middle = createMiddle(STALE);
+    const middle = createMiddle({ ...STALE, now: 1_000_000 });
     await middle.write('hello');
     await ready(middle);
     await answer(middle, 'hi');

@@ -165,8 +165,8 @@ describe('a message that went to the agent', () => {
 });
 
 describe('a message that was not for the agent', () => {
-  it('begins a turn once its author adds the mention, and only one', async () => {
-    const middle = createMiddle();
+  it('begins a turn once its author adds the mention, and only one, however long ago it was written', async () => {
+    const middle = createMiddle({ staleAfterMs: 15 * 60_000 });
     expect(await middle.write('list the files', { mention: false })).toMatchObject({ outcome: 'ignored' });
     const asked = { thread: null, mention: true, mentionedBefore: false };
     expect(await edit(middle, ROOT, 'list the files', asked)).toEqual({ outcome: 'began', as: 'accepted' });

@@ -339,7 +339,7 @@ describe('an approval', () => {
   });
 
   it('that Letta did not hear for long is open again: an Approve from the evening does not run in the morning', async () => {
-    const middle = await createRunning({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000 });
+    const middle = await createRunning({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000, now: 1_000_000 });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     await middle.clock.settle();

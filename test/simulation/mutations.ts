@@ -257,8 +257,8 @@ export const mutations: readonly Mutation[] = [
     'what is found late is not run unasked',
     /taken unasked/,
     'src/bridge/message-intake.ts',
-    'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
-    'return caughtUp && staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
+    'return staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
+    'return staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
   ),
   mutation(
     'what waited too long for Letta is not run unasked',

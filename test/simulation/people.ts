@@ -18,8 +18,6 @@ export interface Written {
   outcomes: string[];
   /** Deliveries of it that Slack still tries; 0 and no outcome: only looking back finds it. */
   trying: number;
-  /** When it was last handed to the bridge by Slack. */
-  triedAt: number | null;
   /** When it was not taken because too many waited, and which life of the bridge said so. */
   turnedAway: { at: number; life: number } | null;
 }
@@ -174,7 +172,7 @@ export class SimPeople {
       mentionsBot: mention,
     };
     const place = root ?? (channel === DM ? null : posted.ts);
-    const fresh = { ackedAt: null, outcomes: [], trying: 0, triedAt: null, turnedAway: null };
+    const fresh = { ackedAt: null, outcomes: [], trying: 0, turnedAway: null };
     const written: Written = { name, message, root: place, at: this.#clock.now(), ...fresh };
     this.#story.add(user, `writes ${mention ? '@bot ' : ''}"${text}" in ${channel}/${place ?? 'top'} at ${posted.ts}`);
     if (name.startsWith('msg')) this.written.push(written);

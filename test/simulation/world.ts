@@ -71,7 +71,7 @@ const SLACK_LAGS_MS = 60_000;
 /** So long after all works again no turn may wait for an end that was lost. */
 const OVER_WITHIN_MS = 3 * 60_000;
 /** What lies between a decision and its row on disk, at most. */
-const SLACK_MS = 10_000;
+const STORED_MS = 10_000;
 const WIDE = { perThread: 50, total: 1_000 };
 const HOUR_MS = 60 * 60_000;
 const CATCH_UP = { tier: 'full', maxAgeMs: 24 * HOUR_MS, threads: 200, threadAgeMs: 7 * 24 * HOUR_MS } as const;
@@ -340,7 +340,6 @@ export class World {
     const { life } = this;
     const bridge = this.#connected ? this.#bridge : null;
     if (bridge && life) {
-      written.triedAt = this.clock.now();
       const lost = !this.#calm && this.#chance.chance(this.#ackLost);
       bridge.intake.message(written.message).then(
         (result) => {
@@ -524,16 +523,13 @@ export class World {
     }
   }
 
-  /** What is found late is old: it is offered, never run unasked. */
+  /** What comes late is old, found or delivered: it is offered, never run unasked. */
   #judgeFound(key: string): void {
     const written = this.people.written.find((known) => known.message.key === key);
     if (!written) return;
     const now = this.clock.now();
-    const bySlack = written.triedAt !== null && now - written.triedAt < SLACK_MS;
-    if (bySlack || now - written.at <= this.staleAfterMs + SLACK_MS) return;
-    this.story.violation(
-      `${written.name} was found after ${Math.round((now - written.at) / 1000)} s and taken unasked`,
-    );
+    if (now - written.at <= this.staleAfterMs + STORED_MS) return;
+    this.story.violation(`${written.name} came after ${Math.round((now - written.at) / 1000)} s and was taken unasked`);
   }
 
   #active(): boolean {

@@ -363,6 +363,8 @@ export class MapAudit implements Audit {
 
 /** The whole middle between hand-played ports. */
 export interface MiddleOptions {
+  /** ms since 1970 at which its clock starts; left out: decades after the messages that `write` gives a ts to. */
+  now?: number;
   approvalTimeoutMs?: number;
   turnsDieWithLink?: boolean;
   users?: string[];
@@ -376,7 +378,7 @@ export interface MiddleOptions {
 }
 
 export function createMiddle(options: MiddleOptions = {}): Middle {
-  const clock = createFakeClock();
+  const clock = createFakeClock(options.now);
   const threads = new MapThreads();
   const surface = new HandSurface();
   const connections: HandConnection[] = [];

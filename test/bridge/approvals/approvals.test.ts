@@ -384,7 +384,7 @@ describe('a question', () => {
   });
 
   it('is not answered by what was found long after it was written', async () => {
-    const middle = await createRunning({ staleAfterMs: 15 * MINUTE });
+    const middle = await createRunning({ staleAfterMs: 15 * MINUTE, now: 1_000_000 });
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     const ts = ((middle.clock.now() + 1_000) / 1000).toFixed(6);
     await middle.clock.advance(60 * MINUTE);
