@@ -24,6 +24,8 @@ export class ThreadLink {
   /** Counts connections, so that a late event of an old one is known as such. */
   #dial = 0;
   #ready = false;
+  /** Losses of the link that it has told of, and that the thread has not come to yet. */
+  #losses = 0;
   #settled = false;
   #runs: Record<string, string[]> = {};
   #active: readonly string[] = [];
@@ -37,12 +39,12 @@ export class ThreadLink {
 
   /** The connection while the runtime can be reached through it. */
   get ready(): AgentConnection | null {
-    return this.#ready ? this.#connection : null;
+    return this.#ready && this.#losses === 0 ? this.#connection : null;
   }
 
   /** Whether Letta would track an input sent now: after a replay, or a `sync` after the last turn's end. */
   get canSubmit(): boolean {
-    return this.#ready && this.#settled && this.loop === 'idle';
+    return this.ready !== null && this.#settled && this.loop === 'idle';
   }
 
   /** Connects as `options` say; a connection that is there is kept, whatever they say. */
@@ -53,9 +55,16 @@ export class ThreadLink {
     this.#dial += 1;
     this.#options = options;
     const dial = this.#dial;
-    this.#connection = gateway.connect(options, (event) =>
-      mailbox.post(() => (this.#dial === dial ? onEvent(event) : undefined)),
-    );
+    this.#losses = 0;
+    this.#connection = gateway.connect(options, (event) => {
+      const isLoss = event.type === 'lost';
+      if (isLoss && this.#dial === dial) this.#losses += 1;
+      mailbox.post(() => {
+        if (this.#dial !== dial) return undefined;
+        if (isLoss) this.#losses -= 1;
+        return onEvent(event);
+      });
+    });
   }
 
   /** Whether the connection was made with another permission mode or working directory. */

@@ -83,6 +83,12 @@ export class TurnInput {
       this.#sending = false;
       return advance();
     }
+    if (link.ready !== connection) {
+      // Lost meanwhile: over the next link it would be taken for an input of the last one.
+      await state.insist((record) => changeTurn(record, { state: 'prepared' }));
+      this.#sending = false;
+      return advance();
+    }
     lookup.forget();
     link.submitted();
     state.dirty = true;

@@ -95,6 +95,39 @@ describe('an input', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('whose link is lost while the disk takes it goes over the next one, and its turn is not taken for cut', async () => {
+    for (const turnsDieWithLink of [false, true]) {
+      const middle = createMiddle({ turnsDieWithLink });
+      await middle.write('list the files');
+      const slow = Promise.withResolvers<void>();
+      const update = middle.threads.update.bind(middle.threads);
+      middle.threads.update = async (key, change) => {
+        const stored = await update(key, change);
+        if (stored?.turn?.state === 'submitted') await slow.promise;
+        return stored;
+      };
+      middle.connection.ready();
+      await middle.clock.settle();
+      expect(middle.record().turn?.state).toBe('submitted');
+      // What the link says waits behind the write.
+      lost(middle, turnsDieWithLink);
+      middle.connection.ready({ reconnected: true });
+      slow.resolve();
+      await middle.clock.settle();
+      expect(middle.connection.submitted).toHaveLength(1);
+      const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+      middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+      middle.connection.begin();
+      await middle.clock.advance(1_000);
+      expect(middle.surface.last.ending).toBeNull();
+      middle.connection.say('a.txt');
+      middle.connection.end();
+      await middle.clock.settle();
+      expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+      expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    }
+  });
+
   it('is sent again once, however often the history is asked for it', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');
