@@ -266,10 +266,10 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
   // What the agent said by itself may stand in a turn of people that was sent meanwhile: that turn's end is not its own.
   const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
-  // Two turns of Letta itself with a lost link between them look like one: their inputs are never named.
+  // Two turns of Letta itself look like one when the end of the first is not heard: their inputs are never named.
   const isOneOfTwo =
     turn.origin === 'agent' &&
-    turn.end === 'lost' &&
+    !turn.endHeard &&
     world.letta.truth.some(
       (next) =>
         next.origin === 'agent' &&

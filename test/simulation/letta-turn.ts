@@ -24,6 +24,8 @@ export interface TruthTurn {
   endedAt: number | null;
   /** `lost`: its process or its last listener went away. */
   end: 'end_turn' | 'cancelled' | 'error' | 'lost' | null;
+  /** Whether somebody heard that. */
+  endHeard?: boolean;
 }
 
 export interface TurnInput {

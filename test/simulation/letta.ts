@@ -123,6 +123,7 @@ export class SimLetta implements Host {
 
   #heardBy(frame: Json) {
     if (frame.type === 'stream_delta') this.#heardRetry(frame);
+    if (frame.type === 'turn_finished') this.#heardEnd(frame);
     if (frame.type !== 'control_request') return;
     const { conversation_id: id } = frame.runtime as Json;
     this.conversations.get(String(id))?.heardRequest(JSON.stringify(frame.request));
@@ -135,6 +136,13 @@ export class SimLetta implements Host {
     for (const { conversation, pieces } of this.truth) {
       for (const piece of pieces) if (conversation === id && piece.runId === run && piece.void) piece.voidHeard = true;
     }
+  }
+
+  #heardEnd(frame: Json) {
+    const { conversation_id: id } = frame.runtime as Json;
+    const ended = this.truth.filter(({ conversation, end }) => conversation === id && end !== null);
+    const turn = ended.findLast(({ pieces }) => pieces.some(({ runId }) => runId === frame.run_id)) ?? ended.at(-1);
+    if (turn) turn.endHeard = true;
   }
 
   #accept(lane: SimLane) {
