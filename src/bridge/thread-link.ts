@@ -27,6 +27,7 @@ export class ThreadLink {
   /** Losses of the link that it has told of, and that the thread has not come to yet. */
   #losses = 0;
   #settled = false;
+  #begun = false;
   #runs: Record<string, string[]> = {};
   #active: readonly string[] = [];
   loop: LoopStatus = 'idle';
@@ -92,6 +93,7 @@ export class ThreadLink {
     this.loop = event.loop;
     this.#runs = event.clientMessageIdsByRun;
     this.#active = event.activeRunIds;
+    this.#begun ||= event.loop !== 'idle';
   }
 
   lost(): void {
@@ -103,11 +105,18 @@ export class ThreadLink {
     this.loop = event.status;
     this.#runs = event.clientMessageIdsByRun;
     this.#active = event.activeRunIds;
+    this.#begun ||= event.status !== 'idle';
+  }
+
+  /** Whether Letta was heard to work since the last input was sent. */
+  get begun(): boolean {
+    return this.#begun;
   }
 
   /** An input was sent: before the next one its turn must have ended and a round trip passed. */
   submitted(): void {
     this.#settled = false;
+    this.#begun = false;
   }
 
   /** Nothing was sent after all. */

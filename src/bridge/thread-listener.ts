@@ -10,7 +10,7 @@ import type { Leftover, ThreadOffers } from './thread-offers.ts';
 import type { OpenTurn } from './thread-record.ts';
 import type { ThreadSettings } from './thread-settings.ts';
 import type { ThreadState } from './thread-state.ts';
-import { foldTurn } from './turn.ts';
+import { foldTurn, type TurnState } from './turn.ts';
 import type { TurnEndings } from './turn-endings.ts';
 import type { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, type TurnLookup, type Verdict } from './turn-lookup.ts';
@@ -265,6 +265,10 @@ export class ThreadListener {
       this.#parts.log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
       return undefined;
     }
+    if (id !== null && event.runId === null && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
+      this.#parts.log.info({ turn: turn.id }, 'an end came late, of a turn that had said nothing');
+      return undefined;
+    }
     if (this.#gap) this.#keepForNext();
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
     const { endings, lookup } = this.#parts;
@@ -336,6 +340,10 @@ export class ThreadListener {
   #isOf(turn: OpenTurn, event: AgentEvent): boolean {
     return 'runId' in event && event.runId !== null && this.#parts.link.claims(turn, event.runId);
   }
+}
+
+function isUnheard({ runs, input, approvals }: TurnState): boolean {
+  return runs.length === 0 && input === null && approvals.length === 0;
 }
 
 /** Pieces of a run. Its end is judged where it is heard. */

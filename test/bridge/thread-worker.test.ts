@@ -571,6 +571,30 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual([]);
   });
 
+  it('an end that comes late, of a turn stopped before it said anything, does not end the next one', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    await click(middle, 'stop');
+    const loop = (status: 'busy' | 'idle') =>
+      middle.connection.emit({ type: 'loop', status, activeRunIds: [], clientMessageIdsByRun: {} });
+    loop('busy');
+    loop('idle');
+    await middle.write('count them');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+    middle.connection.emit({ type: 'turn-ended', runId: null, stopReason: 'cancelled', error: null });
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.begin('run-2');
+    middle.connection.say('three', 'run-2', 'm-2');
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+    expect(texts(middle.surface.last)).toEqual(['three']);
+  });
+
   it('what the next turn asks before this one is found to be over is asked in the next one', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
