@@ -160,6 +160,8 @@ export class TurnLookup {
           const begins = !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
+        // While something else runs it may wait in Letta's queue, which the history does not tell of.
+        if (link.loop !== 'idle') return onVerdict({ verdict: 'not_there_yet' });
         if (turnsDieWithLink || again) return onVerdict({ verdict: 'never_arrived' });
         mailbox.later(LOOK_AGAIN_MS, () =>
           stillWanted() && link.loop === 'idle' ? this.look({ ...doubtful, again: true }) : undefined,

@@ -507,6 +507,34 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
+  it('an input that waits in the queue of Letta behind another turn is not sent again', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const note = { kind: 'user', id: 'u1', clientMessageId: 'cm-q-1', text: '<task-notification>' } as const;
+    middle.connection.past = [note];
+    const runs = { activeRunIds: ['run-1'], clientMessageIdsByRun: { 'run-1': ['cm-q-1'] } };
+    middle.connection.emit(
+      { type: 'loop', status: 'busy', ...runs },
+      { type: 'lost', reason: 'closed', turnsDie: true },
+    );
+    // The server had not noticed: the turn of the notification goes on.
+    middle.connection.ready({ loop: 'busy', ...runs, reconnected: true });
+    await middle.clock.advance(30_000);
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-1', stopReason: 'end_turn', error: null });
+    middle.connection.emit({ type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun: {} });
+    middle.connection.past = [note, { kind: 'user', id: 'u2', clientMessageId: id, text: 'list the files' }];
+    middle.connection.begin('run-2');
+    middle.connection.say('a.txt', 'run-2', 'm-2');
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+  });
+
   it('what the history tells of a turn that begins late is not shown twice, and nothing behind it is lost', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
