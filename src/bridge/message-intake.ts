@@ -1,69 +1,48 @@
-import { asBridgeError } from '../errors.ts';
 import type { Typed } from './approvals/typing.ts';
 import { Chains } from './chains.ts';
 import type { CommandDesk } from './command-desk.ts';
 import { helpText, parseBang } from './commands.ts';
 import type { Door } from './door.ts';
-import { type MessageKey, makeThreadKey, makeToken, ROLLING, type ThreadKey, type UserId } from './ids.ts';
-import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome, ThreadAddress } from './inbound.ts';
-import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
+import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
+import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome } from './inbound.ts';
+import { hasSeen } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
-import { memoryNotice } from './memory-notice.ts';
-import type { Notices } from './notices.ts';
-import { ageOf, heldCount, holdNew, isBeforeThread, markSeen } from './offers.ts';
+import { addressOf, MessageQueue, type MessageQueueParts, placeOf } from './message-queue.ts';
+import { isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
-import { type PolicyBook, settingsOf } from './policy.ts';
-import type { Clock, Log, Person, Random, Surface, Threads } from './ports.ts';
+import { settingsOf } from './policy.ts';
+import type { Person, Surface } from './ports.ts';
 import { spansText } from './prompt.ts';
-import type { RecentKeys } from './recent-keys.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
-import type { InboxItem, ThreadRecord } from './thread-record.ts';
-import type { ThreadWorkers } from './thread-workers.ts';
-import { type Room, TurnLimits } from './turn-limits.ts';
+import type { ThreadRecord } from './thread-record.ts';
 
-export interface MessageIntakeParts {
-  threads: Threads;
-  workers: ThreadWorkers;
+export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   surface: Surface;
-  policies: PolicyBook;
   killSwitch: KillSwitch;
   door: Door;
   desk: CommandDesk;
-  notices: Notices;
   botUser: UserId;
-  clock: Clock;
-  random: Random;
-  log: Log;
-  /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
-  queue?: { perThread: number; total: number };
-  /** ms after which a message that came late is not run unasked; left out: it always is. */
-  staleAfterMs?: number | undefined;
-  /** Told of each thread in which somebody speaks to the agent. */
-  onSpoken?: ((key: ThreadKey) => void) | undefined;
-  /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
-  handled?: RecentKeys<MessageKey> | undefined;
 }
 
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
 const RECENT_LIMIT = 2_000;
 const OVERHEARD_EVERY_MS = 60 * 60_000;
-const QUEUE = { perThread: 50, total: 1_000 };
 
 /** What people write, and change of it: is it for us, may they, is it new, is there room; then it is on disk, in order. */
 export class MessageIntake {
   readonly #parts: MessageIntakeParts;
   readonly #recent = new Set<MessageKey>();
-  readonly #refusals = new OpenRefusals();
   readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
-  readonly #limits = new TurnLimits();
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
   readonly #inOrder = new Chains<ThreadKey>();
+  readonly #queue: MessageQueue;
   readonly #revisions: RevisionDesk;
 
   constructor(parts: MessageIntakeParts) {
     this.#parts = parts;
+    this.#queue = new MessageQueue({ ...parts, isFirst: (key) => this.#isFirst(key) });
     this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false, parts.clock.now()));
   }
 
@@ -113,7 +92,7 @@ export class MessageIntake {
     // "stop" of a bystander is meant, too; "!important" among people is not.
     const bang = relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
     if (bang || relevance === 'speak') {
-      const isStale = this.#isStale({ ts: message.ts, askedAt });
+      const isStale = this.#queue.isStale({ ts: message.ts, askedAt });
       if (bang && (caughtUp || isStale)) return this.#missedCommand(key, message, record);
       if (bang) {
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
@@ -148,19 +127,13 @@ export class MessageIntake {
       return { outcome: 'refused', reason: 'paused' };
     }
     // What is found long after it was written decides nothing any more.
-    const typed = this.#isStale({ ts: message.ts, askedAt })
+    const typed = this.#queue.isStale({ ts: message.ts, askedAt })
       ? 'nothing'
       : await this.#typed(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
-    const outcome = await this.#store(key, message, relevance, askedAt);
+    const outcome = await this.#queue.take(key, message, relevance, askedAt);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
     return outcome;
-  }
-
-  /** Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h, PLATFORM.md 5.1). */
-  #isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
-    const { clock, staleAfterMs } = this.#parts;
-    return staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;
   }
 
   /** A request may wait for its author: then it must not just wait behind it. */
@@ -219,113 +192,11 @@ export class MessageIntake {
     }
   }
 
-  async #store(
-    key: ThreadKey,
-    message: InboundMessage,
-    relevance: Exclude<Relevance, 'ignore'>,
-    askedAt: number | undefined,
-  ): Promise<MessageOutcome> {
-    const { threads, clock, workers, random } = this.#parts;
-    let outcome: MessageOutcome = { outcome: relevance === 'speak' ? 'accepted' : 'context' };
-    const queue = this.#parts.queue ?? QUEUE;
-    const full = workers.waiting >= queue.total;
-    const policy = this.#parts.policies.current();
-    let room: Room | null = null;
-    let first = false;
-    let privately = false;
-    let notice = '';
-    let stored: ThreadRecord | null = null;
-    try {
-      stored = await threads.update(key, (record) => {
-        const now = clock.now();
-        first = record === null;
-        const known = record ?? newRecord(key, addressOf(message), message.user, now);
-        if (hasSeen(known, message.key)) {
-          outcome = { outcome: 'repeated' };
-          return null;
-        }
-        const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
-        if (relevance === 'context') return overhear(known, item);
-        const refuse = (reason: string, words: string) => {
-          notice = words;
-          outcome = { outcome: 'refused', reason };
-          // Its author is told to send it again: looking back must not find it.
-          return record && markSeen(record, message.key, now);
-        };
-        if (item.bot && (known.botsInARow ?? 0) >= policy.bots.inARow) {
-          const first = known.botsInARow === policy.bots.inARow;
-          const told = refuse('bots_in_a_row', first ? botsInARow(policy.bots.inARow) : '');
-          return told && { ...told, botsInARow: policy.bots.inARow + 1 };
-        }
-        if (known.inbox.length + heldCount(known) >= queue.perThread) {
-          const words = `Too many messages are waiting here already (${queue.perThread}); this one was not taken. Send it again later.`;
-          return refuse('inbox_full', words);
-        }
-        if (this.#isStale(item)) {
-          // A bot would never say what is to become of it.
-          if (item.bot) {
-            outcome = { outcome: 'ignored', reason: 'stale_from_a_bot' };
-            return record && markSeen(record, message.key, now);
-          }
-          return holdNew(known, item, message.mentionsBot, makeToken(random.id()));
-        }
-        if (full) {
-          const words = `Too many messages are waiting for the agent already (${queue.total} in all threads); this one was not taken. Send it again later.`;
-          return refuse('queue_full', words);
-        }
-        // What joins a message of the same person goes with it as one turn. A change may run twice: asked once.
-        if (known.inbox.at(-1)?.user !== item.user) {
-          room ??= this.#limits.take(key, item.user, policy, () => workers.busy(), now);
-          if (!room.room) {
-            const whispered = refuse(room.reason, room.notice);
-            privately = true;
-            return whispered;
-          }
-        }
-        return accept(known, item, message.mentionsBot);
-      });
-    } catch (error) {
-      // Slack would send it again and again, in vain.
-      const failure = asBridgeError(error);
-      if (failure.code !== 'record_too_large') throw error;
-      notice = failure.notice;
-      outcome = { outcome: 'refused', reason: failure.code };
-    }
-    if (outcome.outcome === 'refused') {
-      if (stored === null) await this.#parts.handled?.keep(message.key);
-      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
-      if (relevance !== 'speak' || notice === '') return outcome;
-      if (message.bot) this.#tellOfBot(message, outcome.reason, notice);
-      else if (privately) this.#parts.notices.whisper(placeOf(message), message.user, notice);
-      else this.#refuse(key, message, notice);
-    }
-    if (outcome.outcome === 'accepted') {
-      if (first && message.channelKind === 'im' && message.threadTs === null) {
-        this.#parts.notices.say(addressOf(message), memoryNotice(policy, message.channel));
-      }
-      this.#parts.onSpoken?.(key);
-      workers.wake(key, stored);
-    }
-    return outcome;
-  }
-
   /** A write that failed may have been done all the same: then nobody has told the worker yet. */
   #repeated(record: ThreadRecord, key: MessageKey, caughtUp: boolean): MessageOutcome {
     if (record.inbox.some((item) => item.key === key)) this.#parts.workers.wake(record.key, record);
     if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };
-  }
-
-  #refuse(key: ThreadKey, message: InboundMessage, notice: string): void {
-    const address = addressOf(message);
-    if (this.#refusals.isDue(key, this.#parts.clock.now()))
-      this.#parts.notices.say(address, `<@${message.user}> ${notice}`);
-    else this.#parts.notices.whisper(address, message.user, notice);
-  }
-
-  /** A bot reads no whisper, and might answer what is said openly: so that is said once, for people. */
-  #tellOfBot(message: InboundMessage, reason: string, notice: string): void {
-    if (reason === 'bots_in_a_row') this.#parts.notices.say(addressOf(message), notice);
   }
 
   /** Asked in the step that acts, as twins may both have come this far: only one of them hears yes. */
@@ -340,28 +211,13 @@ export class MessageIntake {
   }
 }
 
-function botsInARow(most: number): string {
-  const messages = most === 1 ? '1 message' : `${most} messages`;
-  return `Bots have written ${messages} to the agent here since a person last did; it answers them again once a person has written.`;
-}
-
 /** A DM's top level is one rolling conversation; everything else is a thread, which a top-level message begins. */
 function threadOf(message: InboundMessage): ThreadKey {
   const { team, channel, channelKind, ts, threadTs } = message;
   return makeThreadKey({ team, channel, root: threadTs ?? (channelKind === 'im' ? ROLLING : ts) });
 }
 
-function addressOf(message: InboundMessage): ThreadAddress {
-  const { team, channel, channelKind, ts, threadTs } = message;
-  return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
-}
-
 /** Whether it is for the agent wherever the thread comes from. */
 function isPlainlyOurs(message: InboundMessage): boolean {
   return message.channelKind === 'im' || message.mentionsBot;
-}
-
-/** Where a private word to the author is visible: not in a thread that does not exist yet. */
-function placeOf(message: InboundMessage): ThreadAddress {
-  return { team: message.team, channel: message.channel, threadTs: message.threadTs };
 }

@@ -30,7 +30,7 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a message is on disk before Slack hears "ok"',
     /accepted and is on no disk/,
-    'src/bridge/message-intake.ts',
+    'src/bridge/message-queue.ts',
     'stored = await threads.update(key, (record) => {',
     'void threads.update(key, (record) => {',
   ),
@@ -256,7 +256,7 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'what is found late is not run unasked',
     /taken unasked/,
-    'src/bridge/message-intake.ts',
+    'src/bridge/message-queue.ts',
     'return staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
     'return staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
   ),
