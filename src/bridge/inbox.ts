@@ -120,7 +120,7 @@ export function beginTurn(
 }
 
 /** A turn that Letta began by itself. One of ours that was not sent yet steps back, its message in the thread serves. */
-export function beginAgentTurn(record: ThreadRecord, ids: TurnIds): ThreadRecord {
+export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string | null = null): ThreadRecord {
   const mine = record.turn;
   const turn: OpenTurn = {
     id: mine?.id ?? ids.id,
@@ -129,6 +129,7 @@ export function beginAgentTurn(record: ThreadRecord, ids: TurnIds): ThreadRecord
     items: [],
     context: [],
     clientMessageId: null,
+    ...(input !== null && { input }),
     state: 'submitted',
     notPassedOn: [],
     startedAt: ids.now,

@@ -214,12 +214,13 @@ export class ThreadListener {
     if (turn?.state === 'submitted')
       return isOfRun(event) && this.#parts.link.isForeign(turn, event.runId) ? undefined : this.#onTurnEvent(event);
     if (!startsTurn(event)) return undefined;
-    return this.#openAgentTurn().then(() => this.#onTurnEvent(event));
+    const input = event.type === 'user-message' ? event.clientMessageId : null;
+    return this.#openAgentTurn(input).then(() => this.#onTurnEvent(event));
   }
 
-  async #openAgentTurn(): Promise<void> {
+  async #openAgentTurn(input: string | null = null): Promise<void> {
     const had = this.#parts.state.open?.id;
-    await this.#parts.state.insist((record) => beginAgentTurn(record, this.#parts.turnIds()));
+    await this.#parts.state.insist((record) => beginAgentTurn(record, this.#parts.turnIds(), input));
     const turn = this.#parts.state.open;
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
     this.#parts.state.dirty = true;

@@ -46,6 +46,8 @@ export interface OpenTurn {
   /** Replies of others that go along as marked context. */
   context: InboxItem[];
   clientMessageId: string | null;
+  /** What Letta began it with, where it began it by itself and that was heard: by this the history knows it. */
+  input?: string | undefined;
   /** `submitted` is written before the input leaves; `prepared` was certainly never sent. */
   state: 'prepared' | 'submitted';
   /** What was not handed to the agent, in words for people ("2 files: a.png, b.pdf"). */

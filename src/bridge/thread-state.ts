@@ -45,7 +45,8 @@ export class ThreadState {
    * @param interrupted it had begun before the process did
    */
   begin(interrupted: boolean): void {
-    this.turn = this.settings.showReasoning ? { ...emptyTurn, thoughts: [] } : emptyTurn;
+    const { input = null } = this.open ?? {};
+    this.turn = { ...emptyTurn, input, thoughts: this.settings.showReasoning ? [] : null };
     this.textUnknown = interrupted;
     this.standing = NONE;
   }

@@ -413,8 +413,10 @@ export class ThreadWorker {
     const before = this.#state.record;
     const after = this.#parts.notifyAfterMs ?? NOTIFY_AFTER_MS;
     const ending = this.#details.complete(before ? withNotice(how, before, this.#now(), after) : how);
+    const { input } = this.#state.turn;
+    const known = turn.clientMessageId === null && input !== null ? { ended: ending, input } : { ended: ending };
     await this.#state.insist((record) =>
-      this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending })),
+      this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)),
     );
     await this.#details.keep(before);
     // As it is on disk: a Stop that seemed to fail may have left there what it dropped.

@@ -129,6 +129,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     items: z.array(item),
     context: z.array(item),
     clientMessageId: text.nullable(),
+    input: text.optional(),
     state: z.enum(['prepared', 'submitted']),
     notPassedOn: z.array(text),
     startedAt: time,

@@ -786,6 +786,33 @@ describe('after a restart of the bridge', () => {
     expect(middle.surface.last.live?.activity.kind).not.toBe('waiting_for_letta');
   });
 
+  it('a turn of Letta itself is found again behind which Letta began another one', async () => {
+    // Its echo was the first that was heard of it, or came late.
+    for (const first of ['echo', 'text'] as const) {
+      const middle = await createRunning({ turnsDieWithLink: false });
+      middle.connection.end();
+      await middle.clock.settle();
+      const echo = { type: 'user-message', clientMessageId: 'cm-q-1', automatic: true } as const;
+      if (first === 'echo') middle.connection.emit(echo);
+      middle.connection.say('the background task is done', 'run-9', 'm-9');
+      if (first === 'text') middle.connection.emit(echo);
+      middle.surface.gate = new Promise(() => {});
+      middle.connection.end('end_turn', 'run-9');
+      await middle.clock.settle();
+      await middle.restart();
+      middle.surface.gate = null;
+      middle.connection.past = [
+        { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+        { kind: 'assistant', id: 'm-9', text: 'the background task is done' },
+        { kind: 'user', id: 'u3', clientMessageId: 'cm-q-2', text: '<task-notification>' },
+      ];
+      middle.connection.ready();
+      await middle.clock.advance(30_000);
+      expect(texts(middle.surface.last)).toEqual(['the background task is done']);
+      expect(middle.surface.last.ending?.outcome).toBe('done');
+    }
+  });
+
   it('a message that waited is sent', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
