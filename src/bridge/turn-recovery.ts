@@ -118,13 +118,18 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
  * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
  * an abort leaves less behind (PROTOCOL.md 7). Of a turn that was answered the history has all, of one that ended in full
  * all up to where it is sure of the turn: text there that it does not know was taken back by a retry while nobody listened.
+ * So was that of a run that failed, where the history has more than was heard.
  */
 export function withHistory(state: TurnState, { texts, answered }: Found & { arrived: true }): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));
   const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
   const endedInFull = state.end !== null && endedWell(state.end.stopReason);
   const wholeUpTo = answered ? state.parts.length : endedInFull ? state.parts.findLastIndex(isTold) : -1;
-  const parts = state.parts.filter((part, place) => part.kind !== 'text' || place > wholeUpTo || isTold(part));
+  const heard = new Set(state.parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
+  const wentOn = texts.some(({ messageId }) => !heard.has(messageId));
+  const isVoid = (part: TurnPart, place: number) =>
+    part.kind === 'text' && !isTold(part) && (place <= wholeUpTo || (part.failed === true && wentOn));
+  const parts = state.parts.filter((part, place) => !isVoid(part, place));
   let next = 0;
   for (const { messageId, text } of texts) {
     const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);

@@ -3,7 +3,8 @@ import { addCall, addThought, changeCall, type Thought, type ToolCall } from './
 
 /** Pieces of the answer in the order in which they first appeared. */
 export type TurnPart =
-  | { kind: 'text'; runId: string; messageId: string; text: string }
+  /** `failed`: its run broke in the middle; when Letta tries again, the text is void. */
+  | { kind: 'text'; runId: string; messageId: string; text: string; failed?: true }
   | { kind: 'approval'; requestId: string };
 
 /** One turn, folded from its events: values only, no time, no Slack. */
@@ -120,7 +121,8 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
       return open.length === state.openApprovals.length ? state : { ...state, openApprovals: open };
     }
     case 'run-ended':
-      return event.stopReason === 'requires_approval' ? state : { ...state, phase: 'waiting' };
+      if (event.stopReason === 'requires_approval') return state;
+      return { ...(endedWell(event.stopReason) ? state : withFailed(state, event.runId)), phase: 'waiting' };
     case 'turn-ended': {
       const well = endedWell(event.stopReason) || event.stopReason === 'cancelled';
       return {
@@ -158,6 +160,12 @@ export function turnText(state: TurnState): string {
 export function lastSaid({ parts }: TurnState): string | null {
   const last = parts.findLast((part) => part.kind === 'text' && part.text !== '');
   return last?.kind === 'text' ? last.messageId : null;
+}
+
+function withFailed(state: TurnState, runId: string): TurnState {
+  const isOfRun = (part: TurnPart) => part.kind === 'text' && part.runId === runId;
+  if (!state.parts.some(isOfRun)) return state;
+  return { ...state, parts: state.parts.map((part) => (isOfRun(part) ? { ...part, failed: true } : part)) };
 }
 
 function withRun(state: TurnState, runId: string): TurnState {

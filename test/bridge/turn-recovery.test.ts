@@ -133,4 +133,16 @@ describe('a folded turn with its history', () => {
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
   });
+
+  it('loses the text of a run that broke where Letta tried again unheard, and only there', () => {
+    const half = streamed(['m1', 'half an ans']);
+    const broken = foldTurn(half, { type: 'run-ended', runId: 'r', stopReason: 'llm_api_error' });
+    const text = (turn: TurnState, ...history: HistoryItem[]) => {
+      const found = find([user('a'), ...history, user('cm-q-1')], 'a', turn);
+      return found.arrived ? turnText(withHistory(turn, found)) : '';
+    };
+    expect(text(broken)).toBe('half an ans');
+    expect(text(broken, said('m2', 'the answer anew'), tool)).toBe('the answer anew');
+    expect(text(half, said('m2', 'the answer anew'), tool)).toContain('half an ans');
+  });
 });
