@@ -55,6 +55,8 @@ export class ThreadListener {
   #backgroundTold = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
+  /** Whether people are told that nobody knows whether the input has arrived. */
+  #inDoubt = false;
   /** The replay that was held against the history already. */
   #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
 
@@ -87,8 +89,17 @@ export class ThreadListener {
   }
 
   #wait(notice: string, device?: string): void {
+    this.#inDoubt = false;
     if (!this.#parts.state.open || this.#parts.ending()) return;
     this.#parts.state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
+    this.#parts.state.dirty = true;
+  }
+
+  /** It is not in doubt any more whether the input has arrived. */
+  #sure(): void {
+    if (!this.#inDoubt) return;
+    this.#inDoubt = false;
+    this.#parts.state.hold = null;
     this.#parts.state.dirty = true;
   }
 
@@ -113,6 +124,7 @@ export class ThreadListener {
   async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
     this.#parts.link.opened(event);
     this.#parts.input.forget();
+    this.#inDoubt = false;
     this.#parts.state.hold = null;
     this.#parts.state.dirty = true;
     const { runtime } = event;
@@ -180,10 +192,15 @@ export class ThreadListener {
         this.#parts.state.dirty = true;
         return this.release();
       case 'not_there_yet':
+        if (this.#parts.link.loop === 'idle') {
+          this.#wait('Whether your message has arrived is not known yet; asking once more.');
+          this.#inDoubt = true;
+        }
         return this.release();
       case 'never_arrived':
         if (this.#parts.state.open?.stoppedBy) return this.#parts.end(this.#parts.endings.unseen(false));
         this.#parts.log.info({ turn: this.#parts.state.open?.id }, 'the input never arrived; sending it again');
+        this.#sure();
         await this.#parts.state.insist((record) => changeTurn(record, { state: 'prepared' }));
         this.#parts.state.textUnknown = false;
         this.#parts.link.unsubmitted();
@@ -231,6 +248,7 @@ export class ThreadListener {
   }
 
   #onTurnEvent(event: AgentEvent): void | Promise<void> {
+    this.#sure();
     if (event.type === 'approval-asked')
       return this.#parts.approvals.asked(event.request).then(() => this.#parts.lookup.recall());
     if (event.type === 'turn-ended') return this.#onTurnEnded(event);
@@ -293,6 +311,7 @@ export class ThreadListener {
     this.#parts.link.looped(event);
     const turn = this.#parts.state.open;
     if (event.status !== 'idle') {
+      this.#sure();
       this.#parts.lookup.notDue();
       // It had begun, and another runs: its end went by unheard.
       if (turn?.clientMessageId && this.#parts.link.knows(turn.clientMessageId) && this.#parts.link.runsAnother(turn)) {

@@ -141,6 +141,27 @@ describe('an input', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('of which nobody knows whether it arrived is not said to be worked on, until it is known', async () => {
+    for (const arrives of [true, false]) {
+      const middle = createMiddle({ turnsDieWithLink: false });
+      await middle.write('list the files');
+      middle.connection.onSubmit = uncertain;
+      middle.connection.ready();
+      await middle.clock.settle();
+      lost(middle, false);
+      middle.connection.onSubmit = () => Promise.resolve();
+      middle.connection.ready({ reconnected: true });
+      await middle.clock.settle();
+      const waiting = { kind: 'waiting_for_letta', notice: expect.stringContaining('is not known yet') };
+      expect(middle.surface.last.live?.activity).toEqual(waiting);
+      if (arrives) middle.connection.begin();
+      else await middle.clock.advance(12_000);
+      await middle.clock.settle();
+      expect(middle.surface.last.live?.activity).toEqual({ kind: 'thinking' });
+      expect(middle.connection.submitted).toHaveLength(arrives ? 1 : 2);
+    }
+  });
+
   it('is not sent again because a long turn pushed it out of the newest items', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
