@@ -78,6 +78,7 @@ const PURE = [
   'bridge/approvals/audit-entry.ts',
   'bridge/approvals/auto-approve.ts',
   'bridge/approvals/card.ts',
+  'bridge/approvals/places.ts',
   'bridge/approvals/decisions.ts',
   'bridge/approvals/grants.ts',
   'bridge/approvals/guarded.ts',
