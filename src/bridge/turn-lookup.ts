@@ -156,8 +156,9 @@ export class TurnLookup {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
           this.#take(found);
-          // It waited in Letta's queue, or something behind it does.
-          const begins = !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
+          // It waited in Letta's queue, or something behind it does. What Letta began by itself never waits here.
+          const mayBegin = !fresh || turn.clientMessageId !== null;
+          const begins = mayBegin && !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }
         // While something else runs it may wait in Letta's queue, which the history does not tell of.

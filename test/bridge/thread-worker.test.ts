@@ -813,6 +813,28 @@ describe('after a restart of the bridge', () => {
     }
   });
 
+  it('a turn of Letta itself that died with the bridge is not taken for one that begins just then', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.say('the first task', 'run-8', 'm-8');
+    await middle.clock.settle();
+    const died = middle.record().turn?.id;
+    await middle.restart();
+    middle.connection.past = [{ kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' }];
+    middle.connection.ready();
+    // While the history is read.
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-2', automatic: true });
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
+    middle.connection.say('the second task', 'run-9', 'm-9');
+    await middle.clock.settle();
+    const viewsOf = (turn: string) => middle.surface.views.findLast((view) => view.turn === turn);
+    expect(viewsOf(died ?? '')?.ending?.outcome).toBe('interrupted');
+    expect(middle.record().turn?.id).not.toBe(died);
+    expect(texts(middle.surface.last)).toEqual(['the second task']);
+  });
+
   it('a message that waited is sent', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
