@@ -181,6 +181,16 @@ export function setApproval(record: ThreadRecord, token: Token, state: ApprovalS
   return { ...record, approvals };
 }
 
+/** It waits for people anew: they are reminded, and have as long as at first. @param expiresAt ms since 1970 */
+export function reopenApproval(record: ThreadRecord, token: Token, expiresAt: number | undefined): ThreadRecord {
+  const open = setApproval(record, token, { state: 'open' });
+  const anew = ({ remindedAt: _, expiresAt: __, ...approval }: ApprovalRecord): ApprovalRecord => ({
+    ...approval,
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
+  return { ...open, approvals: open.approvals.map((each) => (each.token === token ? anew(each) : each)) };
+}
+
 /** The same record when the request is not open any more: whoever came first has decided. */
 export function settleApproval(record: ThreadRecord, token: Token, state: ApprovalState): ThreadRecord {
   const open = record.approvals.some((approval) => approval.token === token && approval.state.state === 'open');

@@ -26,6 +26,9 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
 }
 
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
+const POINTS = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
+const UNREACHABLE =
+  'Letta can not be reached right now, so this answered nothing, and the question above stays open. Write it again in a moment.';
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
 const RECENT_LIMIT = 2_000;
 const OVERHEARD_EVERY_MS = 60 * 60_000;
@@ -131,6 +134,7 @@ export class MessageIntake {
       ? 'nothing'
       : await this.#typed(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
+    if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
     const outcome = await this.#queue.take(key, message, relevance, askedAt);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
     return outcome;
@@ -147,10 +151,10 @@ export class MessageIntake {
     const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
     if (!asks || message.bot || relevance !== 'speak') return 'nothing';
     const typed = await this.#parts.workers.get(key).desk.typed(message, person);
-    if (typed === 'points') {
+    const notice = typed === 'points' ? POINTS : typed === 'unreachable' ? UNREACHABLE : null;
+    if (notice !== null) {
       await this.#remember(key, message);
-      const text = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
-      this.#parts.notices.say(addressOf(message), `<@${message.user}> ${text}`);
+      this.#parts.notices.say(addressOf(message), `<@${message.user}> ${notice}`);
     }
     return typed;
   }

@@ -96,6 +96,7 @@ export class ThreadDesk {
       if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
       await this.#parts.state.update((now) => ({ ...now, runtime: null, background: false }));
       this.#parts.link.disconnect();
+      this.#parts.offers.givenUp();
       return 'The next message here starts another conversation.';
     });
   }

@@ -479,6 +479,7 @@ export class ThreadWorker {
       // Not even Stop was heard: only a fresh link tells where the runtime is.
       const leftover = this.#endings.leftover();
       this.#link.disconnect();
+      this.#offers.givenUp();
       return this.#fail(line, leftover);
     });
   }

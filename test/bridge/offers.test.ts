@@ -359,6 +359,17 @@ describe('a turn that was cut off', () => {
     return middle;
   }
 
+  it('can be continued although the link was given up while Letta was away', async () => {
+    const middle = await cut();
+    const { token } = lastOffer(middle).view;
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    await middle.clock.settle();
+    expect(await click(middle, 'continue', 'U01ALICE', token)).toMatchObject({ why: 'unreachable' });
+    await middle.write('!new', { mention: true });
+    expect(await click(middle, 'continue', 'U01ALICE', token)).toEqual({ result: 'decided' });
+    expect(middle.connections).toHaveLength(2);
+  });
+
   it('can be continued by its requester, once', async () => {
     const middle = await cut();
     expect(middle.surface.last.ending?.outcome).toBe('interrupted');

@@ -1,6 +1,6 @@
 import type { ApprovalRequest } from '../agent-event.ts';
 import { makeToken, type UserId } from '../ids.ts';
-import { setApproval } from '../inbox.ts';
+import { reopenApproval, setApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
 import { type Policy, type PolicyBook, settingsOf } from '../policy.ts';
 import type { Clock, Log, Random } from '../ports.ts';
@@ -9,7 +9,7 @@ import type { ApprovalRecord, ApprovalState, OpenTurn } from '../thread-record.t
 import type { ThreadState } from '../thread-state.ts';
 import { foldTurn, lastSaid } from '../turn.ts';
 import { type ApprovalDecisions, denialOf } from './deciding.ts';
-import { approvalTitle, approve, deny, digestOf, ruleOf } from './decisions.ts';
+import { approvalTitle, approve, digestOf, remade, ruleOf } from './decisions.ts';
 import type { ThreadAudit } from './thread-audit.ts';
 import { type Unasked, unasked } from './unasked.ts';
 
@@ -72,7 +72,7 @@ export class ApprovalRequests {
     }
     state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
     state.dirty = true;
-    if (known) return this.#again(known, request);
+    if (known) return this.#again(known, request, turn);
     if (!pass) return void (await this.#open(turn, request, digest, { state: 'open' }));
     const { kind, by } = pass.grant;
     const words = kind === 'command' ? 'this exact command, this turn' : 'all edits, this turn';
@@ -83,21 +83,28 @@ export class ApprovalRequests {
   }
 
   /** Known here: open on the same card, or decided without Letta having heard of it. */
-  async #again(known: ApprovalRecord, { requestId }: ApprovalRequest): Promise<void> {
-    const { state, decisions, clock, log, staleAfterMs, onChange } = this.#parts;
+  async #again(known: ApprovalRecord, request: ApprovalRequest, turn: OpenTurn): Promise<void> {
+    const { state, decisions, clock, log, staleAfterMs, timeoutMs, onChange } = this.#parts;
+    const { requestId } = request;
     if (known.state.state === 'open') return onChange();
+    if (turn.stoppedBy) {
+      // The stop takes the request back: what was decided before it must not come behind it.
+      const over = { state: 'closed', why: 'turn_over', at: clock.now() } as const;
+      await state.insist((record) => setApproval(record, known.token, over));
+      return onChange();
+    }
     if (known.state.state === 'decided') {
-      const { decision, by, words, at } = known.state;
+      const { decision, by, at } = known.state;
       // An Approve from the evening must not run in the morning.
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
       if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be said to Letta');
-      const remade = decision === 'approved' ? approve() : decision === 'denied' ? deny(by, words) : null;
-      const send = decisions.underWay(requestId) ?? remade?.send;
+      const send = decisions.underWay(requestId) ?? remade(request, known.state)?.send;
       if (send && !stale) return decisions.tell(known, send);
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
       return decisions.tell(known, denialOf(known.state.why));
     }
-    await state.insist((record) => setApproval(record, known.token, { state: 'open' }));
+    const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
+    await state.insist((record) => reopenApproval(record, known.token, expiresAt));
     onChange();
   }
 
@@ -185,6 +192,7 @@ export class ApprovalRequests {
     const entry = { ...shared, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
     const answered = audit.write({ ...entry, via: pass.by }).then(() => {
       if (!connection || link.ready !== connection) throw new Error('the link was lost');
+      if (state.open?.id !== turn.id || state.open.stoppedBy) throw new Error('the turn was stopped');
       return connection.answer(requestId, approve().send);
     });
     mailbox.away(
@@ -193,7 +201,7 @@ export class ApprovalRequests {
       async (error) => {
         log.warn({ request: requestId, err: error }, 'a request could not be let pass');
         // With the link gone Letta asks again.
-        if (state.open?.id !== turn.id || link.ready !== connection) return;
+        if (state.open?.id !== turn.id || state.open.stoppedBy || link.ready !== connection) return;
         await this.#show(request, digest, state.open, null, null);
       },
     );

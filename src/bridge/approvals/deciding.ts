@@ -1,9 +1,9 @@
 import { asBridgeError } from '../../errors.ts';
 import { can, type Doing, type Verdict } from '../access.ts';
 import type { ApprovalRequest, Decision } from '../agent-event.ts';
-import type { Token } from '../ids.ts';
+import type { Token, UserId } from '../ids.ts';
 import { type Refused, refused } from '../inbound.ts';
-import { changeTurn, setApproval, settleApproval } from '../inbox.ts';
+import { changeTurn, reopenApproval, setApproval, settleApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
 import type { PolicyBook } from '../policy.ts';
 import type { Clock, Log, Person } from '../ports.ts';
@@ -20,6 +20,10 @@ export interface DecidingParts {
   policies: PolicyBook;
   clock: Clock;
   log: Log;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  timeoutMs?: number | undefined;
+  /** What this person wrote as an answer, or as the reason for a no, met a request that was over. */
+  tooLate(author: UserId): void;
   /** Some request is decided, closed, or open again. */
   onChange(): void;
 }
@@ -62,6 +66,9 @@ export class ApprovalDecisions {
     if (!verdict.allowed) return refused('not_allowed', verdict.notice);
     if (record.state.state !== 'open') {
       return refused(record.state.state === 'decided' ? 'already_decided' : 'expired', lateNotice(record));
+    }
+    if (wish !== 'look' && state.open?.id === record.turn && state.open.stoppedBy) {
+      return refused('expired', 'The turn is being stopped; nothing was decided.');
     }
     if (!link.ready) {
       return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
@@ -173,7 +180,7 @@ export class ApprovalDecisions {
   }
 
   tell(record: ApprovalRecord, decision: Decision): void {
-    const { state, link, mailbox, clock, log, onChange } = this.#parts;
+    const { state, link, mailbox, clock, log, timeoutMs, onChange } = this.#parts;
     const connection = link.ready;
     if (!connection) return;
     mailbox.away(
@@ -182,6 +189,8 @@ export class ApprovalDecisions {
         this.#decisions.delete(record.requestId);
         this.#taken.add(record.token);
         if (answer === 'accepted') return;
+        // What somebody wrote was taken for this alone: nobody has read it.
+        if (record.state.state === 'decided' && record.state.via === 'reply') this.#parts.tooLate(record.state.by);
         const at = clock.now();
         await state.insist((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
         state.dirty = true;
@@ -194,7 +203,8 @@ export class ApprovalDecisions {
         if (!certain || code === 'link_lost' || link.ready !== connection) return;
         if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
         this.#decisions.delete(record.requestId);
-        await state.insist((now) => setApproval(now, record.token, { state: 'open' }));
+        const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
+        await state.insist((now) => reopenApproval(now, record.token, expiresAt));
         state.dirty = true;
         onChange();
       },

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ApprovalRequest, Decision } from '../agent-event.ts';
 import { oneLine } from '../one-line.ts';
 import { redactCommand } from '../redact.ts';
-import type { ApprovalDecision, ApprovalRecord } from '../thread-record.ts';
+import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../thread-record.ts';
 import { shownRequest } from './shown.ts';
 
 /** SHA-256 of the input with its keys in order: what a card showed, in 64 characters. */
@@ -65,13 +65,15 @@ export function approveChanged(request: ApprovalRequest, text: string): Decided 
   };
 }
 
+const RULE_SAVED = 'rule saved: ';
+
 /** Approved, and Letta writes the rule that it offers: it holds for everybody who works in that directory. */
 export function approveWithRule(request: ApprovalRequest): Decided | null {
   const suggestion = ruleOf(request);
   if (!suggestion) return null;
   return {
     decision: 'approved',
-    words: `rule saved: ${suggestion.text}`,
+    words: `${RULE_SAVED}${suggestion.text}`,
     send: { behavior: 'allow', suggestionIds: [suggestion.id] },
   };
 }
@@ -141,6 +143,33 @@ export function answerWithReply(request: ApprovalRequest, text: string): Decided
   const words = text.trim();
   if (questions.length === 0 || words === '') return null;
   return answered(request, Object.fromEntries(questions.map(({ question }) => [question, words])));
+}
+
+/**
+ * What was decided, as it was said or is to be said to Letta, from what the record has of it. `null` where the record
+ * has not all of it: then it must be decided anew.
+ */
+export function remade(
+  request: ApprovalRequest,
+  { decision, by, words }: ApprovalState & { state: 'decided' },
+): Decided | null {
+  switch (decision) {
+    case 'approved': {
+      if (!words?.startsWith(RULE_SAVED)) return approve();
+      const rule = approveWithRule(request);
+      return rule?.words === words ? rule : null;
+    }
+    case 'denied':
+      return deny(by, words);
+    case 'answered': {
+      const [question, ...more] = request.questions ?? [];
+      return question && more.length === 0 && words !== null ? answered(request, { [question.question]: words }) : null;
+    }
+    case 'approved_with_changes':
+      return null;
+    default:
+      return decision satisfies never;
+  }
 }
 
 /** What somebody is told who comes too late. */

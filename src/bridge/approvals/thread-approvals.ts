@@ -72,7 +72,7 @@ export class ThreadApprovals {
     this.#parts = parts;
     const onChange = () => this.resume();
     this.#audit = new ThreadAudit(parts);
-    this.#decisions = new ApprovalDecisions({ ...parts, onChange });
+    this.#decisions = new ApprovalDecisions({ ...parts, onChange, tooLate: (author) => this.#tooLate(author) });
     this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
     this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, onChange });
     this.#typing = new ApprovalTyping({ ...parts, decisions: this.#decisions });
@@ -135,13 +135,24 @@ export class ThreadApprovals {
 
   /** Slack takes no form of a card: what nobody can see is denied, and the thread told where it still can be. */
   async notShown(turn: TurnId, reason: string): Promise<void> {
-    const { state, surface, mailbox, log } = this.#parts;
+    const { state, log } = this.#parts;
     const open = (state.record?.approvals ?? []).filter((each) => each.turn === turn && each.state.state === 'open');
     if (open.length === 0) return;
     log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
     for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
+    this.#say('What the agent asked could not be shown here, so it was denied.');
+  }
+
+  #tooLate(author: UserId): void {
+    this.#say(
+      `<@${author}>, what you wrote came too late: the request was over, and the agent has not read it. Send it again if it still matters.`,
+    );
+  }
+
+  #say(text: string): void {
+    const { state, surface, mailbox, log } = this.#parts;
     mailbox.away(
-      surface.say(state.address, 'What the agent asked could not be shown here, so it was denied.'),
+      surface.say(state.address, text),
       () => undefined,
       (error) => log.warn({ err: error }, 'a notice could not be posted'),
     );

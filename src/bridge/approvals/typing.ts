@@ -19,10 +19,11 @@ export interface TypingParts {
 /**
  * - `answers`: it answered the question that was open.
  * - `points`: it says yes, which approves nothing: its author is shown the card.
+ * - `unreachable`: it would have answered the question that is open, and Letta can not hear it.
  * - `waits`: a request waits for its author; the message is queued, and they say what they mean by it.
  * - `nothing`: nothing waits for them.
  */
-export type Typed = 'answers' | 'points' | 'waits' | 'nothing';
+export type Typed = 'answers' | 'points' | 'unreachable' | 'waits' | 'nothing';
 
 const YES =
   /^(?:y|yes|yep|yeah|yup|ok|okay|k|sure|approved?|allow(?:ed)?|accept(?:ed)?|go(?: ahead)?|do it|proceed|lgtm|ja|oui|si|\+1|👍|✅|:\+1:|:thumbsup:|:white_check_mark:)(?:[ ,]*please)?[.! ]*$/iu;
@@ -46,7 +47,7 @@ export class ApprovalTyping {
       return YES.test(text) ? 'points' : 'waits';
     }
     const found = decisions.find(waiting.token, person, 'decide');
-    if ('result' in found) return 'nothing';
+    if ('result' in found) return found.why === 'unreachable' ? 'unreachable' : 'nothing';
     const decided = answerWithReply(found.request, text);
     if (!decided) return 'nothing';
     const also = (record: ThreadRecord) => markSeen(record, item.key, clock.now());
