@@ -46,6 +46,7 @@ const BECAUSE: Readonly<Record<string, string>> = {
   channel_rate: 'as many turns had begun in that channel as are allowed in that time',
   user_at_once: 'the agent was at work for its author in as many threads as are allowed',
   channel_at_once: 'the agent was at work in as many threads of that channel as are allowed',
+  unreachable: 'it would have answered what the agent asked, and Letta could not be reached',
   bots_in_a_row: 'bots had written as much there as they may before a person does',
   stale_from_a_bot: 'it came from a bot, and was found too late',
   own_message: 'the agent wrote it itself',

@@ -1,17 +1,16 @@
-import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { OfferView } from '../../bridge/offer-view.ts';
 import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
 import type { TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { type SlackApi, SlackError } from '../slack-api.ts';
 import type { Uploader } from '../uploader.ts';
-import { slackCall } from './calls.ts';
 import type { Fallback } from './forms.ts';
 import { plainView } from './plain.ts';
 import { type Content, createPublication, type Publication, type PublicationOptions } from './publication.ts';
 import { createScheduler } from './scheduler.ts';
 import { createSessionLine } from './session-line.ts';
 import { createStatusLine, type StatusLatch, type StatusLine } from './status.ts';
+import { createWhispers } from './whisper.ts';
 
 export interface SurfaceOptions {
   /** Of one workspace: all that goes through it shares one budget. */
@@ -51,6 +50,7 @@ const CLOSED: Delivery = { delivered: false, reason: 'closed' };
 export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
   const { api, renderer, fallback, notice, offer: renderOffer, send = null, clock, random, log } = options;
   const scheduler = createScheduler({ api, clock, random, log });
+  const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { off: false, agent: options.agent ?? false };
   const uploadLatch = { off: false };
   const open = new Set<Publication>();
@@ -169,25 +169,14 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
     },
 
     async whisper(address, user, text, stop) {
-      const ask = { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
-      try {
-        const posts = stop === undefined ? notice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
-        for (const post of posts) {
-          if (closed || scheduler.whenAllowed(ask) > clock.now()) {
-            log.warn({ channel: address.channel }, 'a whisper was dropped');
-            return;
-          }
-          await scheduler.call(ask, whisperCall(address, user, post), 'control');
-        }
-      } catch (error) {
-        const why = error instanceof SlackError ? { error: error.error } : { err: error };
-        log.warn({ channel: address.channel, ...why }, 'a whisper was not delivered');
-      }
+      const posts = stop === undefined ? notice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
+      await whispers.send(address, user, posts);
     },
 
     async close() {
       if (closed) return;
       closed = true;
+      whispers.close();
       const publications = [...open];
       open.clear();
       await Promise.all(publications.map((publication) => publication.close()));
@@ -236,11 +225,4 @@ function noticeContent(text: string, notice: (markdown: string) => SlackPost[]):
     { part: '0.0', kind: 'text', blocks: [], text: text.slice(0, 3_800), live: false },
   ];
   return { render, lastResort, cards: '', hasText: true, textUnknown: false, bare: false, final: true };
-}
-
-/** A message for one person: no metadata, and it can not be edited later (PLATFORM.md 2.3). */
-function whisperCall(address: ThreadAddress, user: string, post: SlackPost) {
-  const { args } = slackCall(address, '', { kind: 'post', post });
-  const { metadata: _metadata, unfurl_links: _links, unfurl_media: _media, mrkdwn: _mrkdwn, ...rest } = args;
-  return { method: 'chat.postEphemeral', args: { ...rest, user } };
 }

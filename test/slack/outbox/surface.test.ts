@@ -751,6 +751,21 @@ describe('the surface', () => {
     await lost;
   });
 
+  test('whispers again when Slack wants a pause or its answer is lost, and gives up when closed', async () => {
+    const stage = createStage();
+    for (const fault of [{ kind: 'limited', retryAfterMs: 3_000 }, { kind: 'before' }] as const) {
+      stage.slack.fault = () => fault;
+      const whisper = stage.surface.whisper(address, 'U1', 'psst');
+      await stage.clock.advance(500);
+      stage.slack.fault = () => null;
+      const before = stage.slack.of('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
+      await stage.clock.advance(10_000);
+      await whisper;
+      const after = stage.slack.of('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
+      expect(after - before).toBe(1);
+    }
+  });
+
   test('stores what is on its way before it is closed, and leaves open turns unsettled', async () => {
     const stage = createStage();
     stage.storing = () => new Promise((resolve) => void stage.clock.after(2_000, resolve));
