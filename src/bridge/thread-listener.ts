@@ -284,8 +284,9 @@ export class ThreadListener {
       this.#parts.log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
       return undefined;
     }
-    if (id !== null && event.runId === null && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
-      this.#parts.log.info({ turn: turn.id }, 'an end came late, of a turn that had said nothing');
+    const isCancelled = event.runId === null && event.stopReason === 'cancelled';
+    if (id !== null && isCancelled && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
+      this.#parts.log.info({ turn: turn.id }, 'an end came late, of a turn stopped before it had said anything');
       return undefined;
     }
     if (this.#gap) this.#keepForNext();

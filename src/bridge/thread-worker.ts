@@ -284,6 +284,7 @@ export class ThreadWorker {
     this.#rest?.cancel();
     this.#lookup.notDue();
     this.#silence.end();
+    this.#stopping.end();
     this.#approvals.end();
     this.#link.disconnect();
   }
@@ -405,6 +406,7 @@ export class ThreadWorker {
     this.#ending = true;
     this.#silence.end();
     this.#lookup.end();
+    this.#stopping.end();
   }
 
   async #finish(how: Ending): Promise<void> {

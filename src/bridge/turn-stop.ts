@@ -1,7 +1,7 @@
 import type { UserId } from './ids.ts';
 import { changeTurn } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { Log, Surface } from './ports.ts';
+import type { Log, Surface, Timer } from './ports.ts';
 import { spansText } from './prompt.ts';
 import type { ThreadLink } from './thread-link.ts';
 import type { InboxItem } from './thread-record.ts';
@@ -24,9 +24,12 @@ export interface StopParts {
 /** After an abort the end may take this long against a slow model (PROTOCOL.md 10). */
 export const STOP_OVERDUE_MS = 20_000;
 
+const AGAIN_MOST_MS = 5 * 60_000;
+
 /** Stops the open turn and drops what waits behind it. */
 export class TurnStop {
   readonly #parts: StopParts;
+  #timer: Timer | null = null;
 
   constructor(parts: StopParts) {
     this.#parts = parts;
@@ -62,11 +65,12 @@ export class TurnStop {
     this.abort();
   }
 
-  /** Asks Letta to end the turn; that it ended is known by its end alone. */
-  abort(): void {
+  /** Asks Letta to end the turn, again and again until it does; that it ended is known by its end alone. */
+  abort(attempt = 0): void {
     const { link, lookup, mailbox, log } = this.#parts;
     const connection = link.ready;
     if (!connection) return;
+    this.#again(attempt);
     mailbox.away(
       connection.abort(),
       // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
@@ -76,5 +80,25 @@ export class TurnStop {
         lookup.expectEnd(STOP_OVERDUE_MS);
       },
     );
+  }
+
+  /** The turn is over, or the thread closes. */
+  end(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** It was refused, or its end and all that told of it got lost: then a `sync` tells how things stand. */
+  #again(attempt: number): void {
+    const { state, link, mailbox } = this.#parts;
+    const turn = state.open?.id;
+    const isDue = () => state.open?.id === turn && Boolean(state.open?.stoppedBy) && link.ready !== null;
+    const again = () => (isDue() ? this.abort(attempt + 1) : undefined);
+    this.#timer?.cancel();
+    this.#timer = mailbox.later(Math.min(AGAIN_MOST_MS, 2 * STOP_OVERDUE_MS * 2 ** attempt), () => {
+      this.#timer = null;
+      const connection = isDue() ? link.ready : null;
+      if (connection) mailbox.away(connection.settle(), again, again);
+    });
   }
 }

@@ -141,6 +141,33 @@ describe('an input', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('is stopped in the end although Letta refuses that at first, or its end gets lost', async () => {
+    for (const abort of ['refused', 'lost'] as const) {
+      const middle = await asked({ turnsDieWithLink: false });
+      middle.connection.emit({
+        type: 'loop',
+        status: 'waiting_on_approval',
+        activeRunIds: [],
+        clientMessageIdsByRun: {},
+      });
+      middle.connection.onAbort = () =>
+        abort === 'lost'
+          ? Promise.resolve({ aborted: true })
+          : Promise.reject(new BridgeError('input_refused', 'busy'));
+      await click(middle, 'stop');
+      await middle.clock.advance(2 * 60_000);
+      expect(middle.surface.last.live?.activity).toEqual({ kind: 'stopping' });
+      expect(middle.connection.aborts).toBeGreaterThan(1);
+      middle.connection.onAbort = () => Promise.resolve({ aborted: true });
+      middle.connection.end('cancelled');
+      await middle.clock.settle();
+      expect(middle.surface.last.ending?.outcome).toBe('stopped');
+      const { aborts } = middle.connection;
+      await middle.clock.advance(3_600_000);
+      expect(middle.connection.aborts).toBe(aborts);
+    }
+  });
+
   it('of which nobody knows whether it arrived is not said to be worked on, until it is known', async () => {
     for (const arrives of [true, false]) {
       const middle = createMiddle({ turnsDieWithLink: false });
