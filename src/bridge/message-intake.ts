@@ -15,7 +15,7 @@ import type { Person, Surface } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
-import type { ThreadRecord } from './thread-record.ts';
+import { isActive, type ThreadRecord } from './thread-record.ts';
 
 export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   surface: Surface;
@@ -73,7 +73,7 @@ export class MessageIntake {
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#recent.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
-    if (record && hasSeen(record, message.key)) return this.#repeated(record, message.key, caughtUp);
+    if (record && hasSeen(record, message.key)) return this.#repeated(record, caughtUp);
 
     if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
@@ -197,8 +197,8 @@ export class MessageIntake {
   }
 
   /** A write that failed may have been done all the same: then nobody has told the worker yet. */
-  #repeated(record: ThreadRecord, key: MessageKey, caughtUp: boolean): MessageOutcome {
-    if (record.inbox.some((item) => item.key === key)) this.#parts.workers.wake(record.key, record);
+  #repeated(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
+    if (isActive(record)) this.#parts.workers.wake(record.key, record);
     if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };
   }

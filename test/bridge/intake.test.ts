@@ -140,6 +140,16 @@ describe('a reply in a thread of ours', () => {
     expect(middle.spoken).toEqual([THREAD]);
   });
 
+  it('that came too late is held where its author sees it, also when the disk has it and says that it failed', async () => {
+    const middle = createMiddle({ now: 4_600_000, staleAfterMs: 900_000 });
+    const write = () => middle.write('deploy it', { ts: ROOT, thread: null, mention: true });
+    middle.threads.failingAfter = 1;
+    await expect(write()).rejects.toThrow('disk full');
+    expect(middle.surface.offers).toEqual([]);
+    expect(await write()).toEqual({ outcome: 'repeated' });
+    expect(middle.surface.offers).toMatchObject([{ view: { buttons: ['run_now', 'drop'] } }]);
+  });
+
   it('that can not be stored is not acknowledged', async () => {
     const middle = createMiddle();
     await middle.write('start');
