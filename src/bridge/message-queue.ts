@@ -77,9 +77,13 @@ export class MessageQueue {
     let stored: ThreadRecord | null = null;
     let first = false;
     let room: Room | null = null;
+    let giveBack = () => {};
     // A change may run twice: room is asked for once.
-    const roomFor = (item: InboxItem) => {
-      room ??= this.#limits.take(key, item.user, this.#parts.policies.current(), () => workers.busy(), clock.now());
+    const roomFor = ({ user }: InboxItem) => {
+      if (room) return room;
+      const now = clock.now();
+      room = this.#limits.take(key, user, this.#parts.policies.current(), () => workers.busy(), now);
+      if (room.room) giveBack = () => this.#limits.giveBack(key, user, now);
       return room;
     };
     try {
@@ -99,7 +103,9 @@ export class MessageQueue {
           : placed.record;
       });
     } catch (error) {
-      // Slack would send it again and again, in vain.
+      // It counts when Slack sends it again.
+      giveBack();
+      // Which would be in vain, again and again.
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
       placed = { outcome: { outcome: 'refused', reason: code }, record: null, notice };

@@ -46,6 +46,16 @@ export class TurnLimits {
     return { room: true };
   }
 
+  /** What {@link take} let in at `now` does not begin after all. */
+  giveBack(thread: ThreadKey, user: UserId, now: number): void {
+    this.#underWay.delete(thread);
+    for (const key of [`u ${user}`, `c ${parseThreadKey(thread).channel}`]) {
+      const begun = this.#begun.get(key) ?? [];
+      const at = begun.lastIndexOf(now);
+      if (at >= 0) this.#begun.set(key, begun.toSpliced(at, 1));
+    }
+  }
+
   #rate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number): Room | null {
     if (!rate) return null;
     const recent = this.#recent(key, rate.perMs, now);

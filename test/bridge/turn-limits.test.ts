@@ -40,6 +40,15 @@ describe('rates', () => {
     expect(await middle.write('three', thread(2))).toMatchObject({ outcome: 'refused' });
   });
 
+  it('a message that could not be stored is no turn, and may be taken in when it comes again', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('one', thread(1));
+    middle.threads.failing = 1;
+    await expect(middle.write('two', thread(2))).rejects.toThrow('disk full');
+    expect(await middle.write('two', thread(2))).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('three', thread(3))).toEqual({ outcome: 'refused', reason: 'user_rate' });
+  });
+
   it('a refused message is not taken in later by looking back', async () => {
     const middle = createMiddle({ policy });
     await middle.write('one', { ts: ROOT, mention: true });

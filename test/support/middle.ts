@@ -84,12 +84,12 @@ export class MapThreads implements Threads, ThreadMoves {
     change: (record: ThreadRecord | null) => ThreadRecord | null,
   ): Promise<ThreadRecord | null> {
     await Promise.resolve();
+    const old = this.records.get(key) ?? null;
+    const next = change(old);
     if (this.failing > 0) {
       this.failing -= 1;
       throw new Error('disk full');
     }
-    const old = this.records.get(key) ?? null;
-    const next = change(old);
     if (!next) return old;
     const stored = structuredClone({ ...next, rev: (old?.rev ?? 0) + 1 });
     this.records.set(key, stored);
