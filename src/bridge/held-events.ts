@@ -1,16 +1,23 @@
 import type { AgentEvent, ApprovalRequest, ConnectionEvent } from './agent-event.ts';
 
-export type Held = AgentEvent | (ConnectionEvent & { type: 'ready' });
+/** Here something was heard that there was no room for. */
+const CUT = { type: 'cut' } as const;
+
+export type Held = AgentEvent | (ConnectionEvent & { type: 'ready' }) | typeof CUT;
 
 /** Events of a next turn that may wait while the last words of this one are on their way to Slack. */
 const EVENTS_HELD = 10_000;
 
-/** What was heard before its turn could begin, in order. Bounded: beyond it text is forgotten, ends and requests are not. */
+/**
+ * What was heard before its turn could begin, in order. Bounded: beyond it text is forgotten, of which only is known that
+ * it was; beginnings, ends and requests are not.
+ */
 export class HeldEvents {
   readonly #events: Held[] = [];
 
-  push(event: AgentEvent): void {
+  push(event: AgentEvent | typeof CUT): void {
     if (this.#events.length < EVENTS_HELD || !isBulk(event)) this.#events.push(event);
+    else if (this.#events.at(-1) !== CUT) this.#events.push(CUT);
   }
 
   /** What was held of a link that is gone since then stays in its order; only the last state counts. */
@@ -36,7 +43,7 @@ export class HeldEvents {
    * @param asks Letta waits for an answer: then what was asked is the next turn's, and stays, too
    */
   forgetThrough(isOurs: (event: AgentEvent) => boolean, asks: boolean): void {
-    const ours = this.#events.map((event) => event.type !== 'ready' && isOurs(event));
+    const ours = this.#events.map((event) => event.type !== 'ready' && event.type !== 'cut' && isOurs(event));
     const runs = new Set(this.#events.flatMap((event, at) => (ours[at] ? runOf(event) : [])));
     const last = this.#events.findLastIndex((event, at) => ours[at] || runOf(event).some((run) => runs.has(run)));
     const stays = (event: Held, at: number) => {
@@ -59,9 +66,18 @@ export class HeldEvents {
   }
 }
 
-/** Events without which a turn still ends, asks and is stopped. */
-function isBulk(event: AgentEvent): boolean {
-  return event.type !== 'approval-asked' && event.type !== 'approvals-open' && event.type !== 'turn-ended';
+/** Events without which a turn still begins, ends, asks and is stopped. */
+function isBulk({ type }: AgentEvent | typeof CUT): boolean {
+  switch (type) {
+    case 'user-message':
+    case 'approval-asked':
+    case 'approvals-open':
+    case 'turn-ended':
+    case 'cut':
+      return false;
+    default:
+      return true;
+  }
 }
 
 function runOf(event: Held): string[] {

@@ -1,6 +1,6 @@
 import type { AgentEvent, ConnectionEvent } from './agent-event.ts';
 import type { ThreadApprovals } from './approvals/thread-approvals.ts';
-import { HeldEvents } from './held-events.ts';
+import { type Held, HeldEvents } from './held-events.ts';
 import { beginAgentTurn, changeTurn, type TurnIds } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -347,9 +347,16 @@ export class ThreadListener {
   async release(): Promise<void> {
     this.#parts.lookup.listened();
     for (const event of this.#held.take()) {
-      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onAgentEvent(event);
+      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onHeld(event);
       if (waiting) await waiting;
     }
+  }
+
+  #onHeld(event: Exclude<Held, { type: 'ready' }>): void | Promise<void> {
+    if (event.type !== 'cut') return this.#onAgentEvent(event);
+    if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);
+    this.#gap = true;
+    return undefined;
   }
 
   /** The agent says nothing while it asks: what comes then after a restart was said before. */
