@@ -55,6 +55,8 @@ export class ThreadOffers {
   readonly #underWay = new Set<Token>();
   /** Since when nothing could be run here, as far as that is known. */
   #waitingSince: number | null = null;
+  /** Since when nothing may be run here, as people want it so. */
+  #pausedSince: number | null = null;
   /** Since when nobody knows whether the open turn's input arrived. */
   #inDoubtSince: number | null = null;
   #unreachable = false;
@@ -93,6 +95,18 @@ export class ThreadOffers {
     const since = this.#waitingSince;
     this.#waitingSince = null;
     this.#unreachable = false;
+    await this.#holdIfSince(since);
+  }
+
+  /** Nothing may be run, for now. @param since ms since 1970 */
+  paused(since: number): void {
+    this.#pausedSince ??= since;
+  }
+
+  /** The agent may work (again): what has waited for that too long is not run unasked. */
+  async resumed(): Promise<void> {
+    const since = this.#pausedSince;
+    this.#pausedSince = null;
     await this.#holdIfSince(since);
   }
 

@@ -308,6 +308,8 @@ export class ThreadWorker {
 
   /** Does whatever is due next; every mail that may have changed something ends here. */
   async #advance(): Promise<void> {
+    const { killSwitch } = this.#parts;
+    if (killSwitch.paused) this.#offers.paused(killSwitch.paused.at);
     if (this.#mailbox.closed || this.#ending) return;
     const state = this.#state;
     await state.load();
@@ -316,9 +318,10 @@ export class ThreadWorker {
     if (!state.record) return this.#restLater();
     this.#offers.begin(state.record);
     this.#approvals.resume();
+    if (!killSwitch.paused) await this.#offers.resumed();
     await this.#offers.show();
     const resumed = state.open !== null;
-    const { paused } = this.#parts.killSwitch;
+    const { paused } = killSwitch;
     if (!resumed && state.record.inbox.length > 0 && !this.#draining && !paused) {
       const ids = this.#turnIds();
       await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));

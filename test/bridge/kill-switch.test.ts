@@ -40,6 +40,26 @@ describe('pausing the agent', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('does not run in the morning what had waited for its turn the evening before, but asks', async () => {
+    const policy = { admins: { ids: [ADMIN], groups: [] } };
+    const middle = await createRunning({ now: 1_000_000, staleAfterMs: 15 * 60_000, policy });
+    // What is queued behind a turn that runs is dropped with it; behind its last words it stays.
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.write('deploy it', { ts: '1001.000900', mention: true });
+    await slash(middle, 'pause');
+    await middle.clock.advance(10 * 60 * 60_000);
+    middle.surface.gate = null;
+    gate.resolve();
+    await middle.clock.advance(10 * 60 * 60_000);
+    await slash(middle, 'resume');
+    expect(middle.record().inbox).toEqual([]);
+    expect(middle.surface.offers.at(-1)?.view.text).toContain('deploy it');
+    expect(middle.connections.flatMap(({ submitted }) => submitted)).toHaveLength(1);
+  });
+
   it('survives a restart, which does not wake what was stopped', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
