@@ -212,7 +212,7 @@ export type RevisionOutcome =
   | { outcome: 'changed' | 'withdrawn' | 'asked' }
   | { outcome: 'ignored'; reason: string }
   | { outcome: 'refused'; reason: string }
-  /** The change made it a message for the agent. */
+  /** It is taken in only now: the change made it one for the agent, or came before it. */
   | { outcome: 'began'; as: MessageOutcome['outcome'] };
 
 /** What a thing that came from Slack was, in one word. */

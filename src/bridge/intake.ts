@@ -136,8 +136,12 @@ export class BridgeIntake implements Intake {
     const key = threadOfRevision(placed);
     const taken = this.#messages.revise(placed);
     const outcome = await this.#notes.of('revision', { thread: key, revision: revision.kind }, taken, notedOf);
-    if (outcome.outcome === 'began' && placed.kind === 'edited')
-      this.#note(placed.message.key, placed.message.user, outcome);
+    if (placed.kind === 'edited') {
+      const { message, mentionedBefore } = placed;
+      const refused = outcome.outcome === 'refused' && message.mentionsBot && !mentionedBefore;
+      if (outcome.outcome === 'began') this.#note(message.key, message.user, { outcome: outcome.as });
+      if (refused) this.#note(message.key, message.user, outcome);
+    }
     return outcome;
   }
 

@@ -15,6 +15,7 @@ import type { Person, Surface } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
+import { isTalk, whereIs } from './revisions.ts';
 import { isActive, type ThreadRecord } from './thread-record.ts';
 
 export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
@@ -46,7 +47,13 @@ export class MessageIntake {
   constructor(parts: MessageIntakeParts) {
     this.#parts = parts;
     this.#queue = new MessageQueue({ ...parts, isFirst: (key) => this.#isFirst(key) });
-    this.#revisions = new RevisionDesk(parts, (message) => this.#message(message, false, parts.clock.now()));
+    this.#revisions = new RevisionDesk(parts, {
+      message: (message, asksNow) => this.#message(message, !asksNow, asksNow ? parts.clock.now() : undefined),
+      pass: async (key) => {
+        this.#isFirst(key);
+        await parts.handled?.keep(key);
+      },
+    });
   }
 
   /**
@@ -73,7 +80,8 @@ export class MessageIntake {
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#recent.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
-    if (record && hasSeen(record, message.key)) return this.#repeated(record, caughtUp);
+    const asksNow = askedAt !== undefined && record !== null && isTalk(whereIs(record, message.key));
+    if (record && hasSeen(record, message.key) && !asksNow) return this.#repeated(record, caughtUp);
 
     if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };

@@ -9,6 +9,7 @@ import { OpenRefusals } from './open-refusals.ts';
 import type { PolicyBook } from './policy.ts';
 import type { Clock, Log, Random, Threads } from './ports.ts';
 import type { RecentKeys } from './recent-keys.ts';
+import { withoutTalk } from './revisions.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 import { type Room, TurnLimits } from './turn-limits.ts';
@@ -91,7 +92,8 @@ export class MessageQueue {
         first = record === null;
         const now = clock.now();
         const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
-        const known = record ?? newRecord(key, addressOf(message), message.user, now);
+        const thread = record ?? newRecord(key, addressOf(message), message.user, now);
+        const known = askedAt === undefined ? thread : withoutTalk(thread, item.key);
         placed = hasSeen(known, item.key)
           ? { outcome: { outcome: 'repeated' }, record: null }
           : relevance === 'context'

@@ -1,11 +1,11 @@
 import { asBridgeError } from '../errors.ts';
 import type { Door } from './door.ts';
-import { makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
+import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome, ThreadAddress } from './inbound.ts';
 import { itemOf } from './inbox.ts';
-import type { KillSwitch } from './kill-switch.ts';
+import type { Notices } from './notices.ts';
 import type { Clock, Log, Surface, Threads } from './ports.ts';
-import { type Whereabouts, whereIs, withAsked, withEdited, withWithdrawn } from './revisions.ts';
+import { isTalk, type Whereabouts, whereIs, withEdited, withWithdrawn } from './revisions.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 
@@ -14,9 +14,17 @@ export interface RevisionParts {
   workers: ThreadWorkers;
   surface: Surface;
   door: Door;
-  killSwitch: KillSwitch;
+  notices: Notices;
   clock: Clock;
   log: Log;
+}
+
+/** What becomes of messages that wait nowhere. */
+export interface Untold {
+  /** Takes it in. @param asksNow a change made it one for the agent */
+  message(message: InboundMessage, asksNow: boolean): Promise<MessageOutcome>;
+  /** Should it come yet, it is not taken in. */
+  pass(key: MessageKey): Promise<void>;
 }
 
 type Edited = InboundRevision & { kind: 'edited' };
@@ -30,12 +38,11 @@ const ignored = (reason: string): RevisionOutcome => ({ outcome: 'ignored', reas
  */
 export class RevisionDesk {
   readonly #parts: RevisionParts;
-  readonly #message: (message: InboundMessage) => Promise<MessageOutcome>;
+  readonly #untold: Untold;
 
-  /** @param message takes in a message that a change made one for the agent */
-  constructor(parts: RevisionParts, message: (message: InboundMessage) => Promise<MessageOutcome>) {
+  constructor(parts: RevisionParts, untold: Untold) {
     this.#parts = parts;
-    this.#message = message;
+    this.#untold = untold;
   }
 
   /** In the chain of its thread, as messages are. Resolves when it is on disk. */
@@ -48,34 +55,43 @@ export class RevisionDesk {
     const { message, mentionedBefore } = edited;
     const where = record ? whereIs(record, message.key) : 'unknown';
     const asksNow = message.mentionsBot && !mentionedBefore;
-    if (where === 'unknown') {
-      if (!asksNow) return ignored('not_for_the_bot');
-      // Forgotten after a day: it may have run as a plain reply.
-      if (record && this.#isForgotten(record, message)) return ignored('too_old_to_know');
-      return { outcome: 'began', as: (await this.#message(message)).outcome };
-    }
     if (where === 'running' || where === 'done') return ignored('ran_already');
-    if (where === 'overheard' && !asksNow) return ignored('not_for_the_bot');
-    const refusal = await this.#refusal(message);
-    if (refusal) return refusal;
-    const begins = asksNow && (where === 'context' || where === 'overheard');
-    if (begins && this.#parts.killSwitch.paused) return { outcome: 'refused', reason: 'paused' };
-    return this.#store(key, message, begins);
+    if (asksNow && (where === 'unknown' || isTalk(where))) {
+      // Forgotten after a day: it may have run as a plain reply.
+      if (where === 'unknown' && record && this.#isForgotten(record, message)) return ignored('too_old_to_know');
+      return begun(await this.#untold.message(message, true));
+    }
+    if (where === 'unknown') return this.#overtaken(edited);
+    if (where === 'overheard') return ignored('not_for_the_bot');
+    const { verdict } = await this.#parts.door.message(message);
+    if (!verdict.allowed) {
+      if (where !== 'context') this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
+      return { outcome: 'refused', reason: verdict.reason };
+    }
+    return this.#store(key, message);
   }
 
-  async #store(key: ThreadKey, message: InboundMessage, begins: boolean): Promise<RevisionOutcome> {
+  /** The message itself may be still to come, where the disk failed or Slack is late: as it was it must not be run. */
+  async #overtaken({ message, mentionedBefore }: Edited): Promise<RevisionOutcome> {
+    if (!this.#isRecent(message)) return ignored('not_for_the_bot');
+    const outcome = begun(await this.#untold.message(message, false));
+    if (outcome.outcome === 'ignored' && mentionedBefore) await this.#untold.pass(message.key);
+    return outcome;
+  }
+
+  async #store(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
     const { threads, workers, surface, clock, log } = this.#parts;
     const now = clock.now();
     let changed = false;
     try {
       const stored = await threads.update(key, (record) => {
-        const next = record && changedBy(record, message, begins, now);
+        const next = record && withEdited(record, itemOf(message, now), now);
         changed = next !== record;
         return changed ? next : null;
       });
       if (!changed) return ignored('ran_already');
       workers.wake(key, stored);
-      return begins ? { outcome: 'began', as: 'accepted' } : { outcome: 'changed' };
+      return { outcome: 'changed' };
     } catch (error) {
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
@@ -90,6 +106,10 @@ export class RevisionDesk {
   async #deleted(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
     const { threads, workers, clock } = this.#parts;
     const where = record ? whereIs(record, deleted.key) : 'unknown';
+    if (where === 'unknown' && this.#isRecent(deleted)) {
+      await this.#untold.pass(deleted.key);
+      return ignored('not_taken_in');
+    }
     if (record && where === 'running') return this.#ask(record, deleted);
     if (!WAITS.has(where)) return ignored('ran_already');
     let withdrawn = false;
@@ -114,13 +134,13 @@ export class RevisionDesk {
     return { outcome: 'asked' };
   }
 
-  async #refusal(message: InboundMessage): Promise<RevisionOutcome | null> {
-    const { verdict } = await this.#parts.door.message(message);
-    return verdict.allowed ? null : { outcome: 'refused', reason: verdict.reason };
+  #isForgotten(record: ThreadRecord, message: InboundMessage): boolean {
+    return record.participants.includes(message.user) && !this.#isRecent(message);
   }
 
-  #isForgotten(record: ThreadRecord, { ts, user }: InboundMessage): boolean {
-    return record.participants.includes(user) && this.#parts.clock.now() - Number(ts) * 1000 > REMEMBERED_MS;
+  /** So that it would be remembered. */
+  #isRecent({ ts }: Pick<InboundMessage, 'ts'>): boolean {
+    return this.#parts.clock.now() - Number(ts) * 1000 <= REMEMBERED_MS;
   }
 }
 
@@ -128,11 +148,10 @@ export class RevisionDesk {
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
 const WAITS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'context']);
 
-function changedBy(record: ThreadRecord, message: InboundMessage, begins: boolean, now: number): ThreadRecord {
-  const where = whereIs(record, message.key);
-  const item = itemOf(message, now);
-  if (begins && (where === 'context' || where === 'overheard')) return withAsked(record, { ...item, askedAt: now });
-  return WAITS.has(where) ? withEdited(record, item, now) : record;
+function begun(taken: MessageOutcome): RevisionOutcome {
+  const { outcome } = taken;
+  if (outcome === 'repeated') return ignored('ran_already');
+  return outcome === 'ignored' || outcome === 'refused' ? taken : { outcome: 'began', as: outcome };
 }
 
 function placeOf({ team, channel, threadTs }: InboundMessage | Deleted): ThreadAddress {

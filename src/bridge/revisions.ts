@@ -1,5 +1,5 @@
 import type { MessageKey } from './ids.ts';
-import { accept, hasSeen } from './inbox.ts';
+import { hasSeen } from './inbox.ts';
 import { reviseHeld } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
@@ -31,20 +31,22 @@ export function withWithdrawn(record: ThreadRecord, key: MessageKey, now: number
   return revise(record, key, () => null, now);
 }
 
-/** A message that was only overheard, and now asks the agent. */
-export function withAsked(record: ThreadRecord, item: InboxItem): ThreadRecord {
-  const others = ({ key }: { key: MessageKey }) => key !== item.key;
+/** Not for the agent, whether or not it goes along or went along with what is. */
+export function isTalk(where: Whereabouts): where is 'context' | 'overheard' {
+  return where === 'context' || where === 'overheard';
+}
+
+/** The record as if a message that was only overheard had never been, so that it may be taken in; else the same one. */
+export function withoutTalk(record: ThreadRecord, key: MessageKey): ThreadRecord {
+  if (!isTalk(whereIs(record, key))) return record;
+  const others = (other: { key: MessageKey }) => other.key !== key;
   const { turn } = record;
-  return accept(
-    {
-      ...record,
-      context: record.context.filter(others),
-      seen: record.seen.filter(others),
-      turn: turn?.state === 'prepared' ? { ...turn, context: turn.context.filter(others) } : turn,
-    },
-    item,
-    true,
-  );
+  return {
+    ...record,
+    context: record.context.filter(others),
+    seen: record.seen.filter(others),
+    turn: turn?.state === 'prepared' ? { ...turn, context: turn.context.filter(others) } : turn,
+  };
 }
 
 function revise(

@@ -65,7 +65,6 @@ function decided({ outcome, reason, at }: Decision): string {
   const time = moment(at);
   switch (outcome) {
     case 'accepted':
-    case 'began':
       return `${time}: it was taken in for the agent.`;
     case 'context':
       return `${time}: it was overheard: it goes to the agent as context with the next turn, but is no task of its own.`;

@@ -207,6 +207,42 @@ describe('a message that was not for the agent', () => {
     expect(content).not.toContain('1234');
   });
 
+  it('is refused as a new message is, and its author told in private, while the agent is paused', async () => {
+    const middle = await createRunning({ policy: { admins: { ids: ['U09ADMIN'], groups: [] } } });
+    await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
+    await middle.write('!pause', { ts: '1000.000600', user: 'U09ADMIN' });
+    const asked = { user: 'U02BOB', mention: true, mentionedBefore: false };
+    expect(await edit(middle, LATER, 'the build is red', asked)).toEqual({ outcome: 'refused', reason: 'paused' });
+    expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U02BOB' });
+    expect(middle.surface.whispered.at(-1)?.text).toContain('Send your message again then.');
+  });
+
+  it('is refused, and its author told in private, when they may not speak to the agent any more', async () => {
+    const middle = await createRunning({ users: ['U01ALICE', 'U02BOB'] });
+    await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
+    middle.policy.users = { ...middle.policy.users, ids: ['U01ALICE'] };
+    const asked = { user: 'U02BOB', mention: true, mentionedBefore: false };
+    expect(await edit(middle, LATER, 'the build is red', asked)).toMatchObject({ reason: 'user_not_allowed' });
+    expect(middle.surface.whispered).toMatchObject([{ user: 'U02BOB' }]);
+  });
+
+  it('finds no more room than a new message does, and its author is told', async () => {
+    const limits = { user: { rate: { turns: 1, perMs: 60_000 }, atOnce: null }, channel: { rate: null, atOnce: null } };
+    const asked = { user: 'U02BOB', mention: true, mentionedBefore: false };
+    const full = await createRunning({ queue: { perThread: 1, total: 10 } });
+    const often = await createRunning({ policy: { limits } });
+    for (const middle of [full, often]) {
+      await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
+      await middle.write('so is mine', { ts: '1000.000510', user: 'U02BOB', mention: false });
+      expect(await edit(middle, LATER, 'fix it', asked)).toEqual({ outcome: 'began', as: 'accepted' });
+      if (middle === often) await nextTurn(middle);
+      expect(middle.surface.said.length + middle.surface.whispered.length).toBe(0);
+      const outcome = await edit(middle, '1000.000510', 'fix mine', asked);
+      expect(outcome).toEqual({ outcome: 'refused', reason: middle === full ? 'inbox_full' : 'user_rate' });
+      expect(middle.surface.said.length + middle.surface.whispered.length).toBe(1);
+    }
+  });
+
   it('stays none of our business without a mention', async () => {
     const middle = createMiddle();
     expect(await edit(middle, ROOT, 'hello all', { thread: null })).toMatchObject({ reason: 'not_for_the_bot' });
@@ -221,5 +257,58 @@ describe('a message that was not for the agent', () => {
     await middle.clock.advance(48 * 3_600_000);
     const asked = { mention: true, mentionedBefore: false };
     expect(await edit(middle, LATER, 'list', asked)).toMatchObject({ reason: 'too_old_to_know' });
+  });
+});
+
+describe('a message that its author changed before the bridge could store it', () => {
+  async function begun() {
+    const middle = createMiddle({ now: 1_000_000 });
+    await middle.write('list', { ts: ROOT, thread: null, mention: true });
+    middle.threads.failing = 1;
+    await expect(middle.write('drop the table', { ts: LATER, mention: true })).rejects.toThrow('disk full');
+    return middle;
+  }
+  const again = (middle: Middle) => middle.write('drop the table', { ts: LATER, mention: true });
+  const texts = (middle: Middle) => JSON.stringify(middle.record().inbox.map(({ spans }) => spans));
+
+  it('is not run when Slack delivers it again after it was deleted, whatever became of the bridge meanwhile', async () => {
+    for (const restarted of [false, true]) {
+      const middle = await begun();
+      expect(await remove(middle, LATER)).toEqual({ outcome: 'ignored', reason: 'not_taken_in' });
+      if (restarted) await middle.restart();
+      expect(await again(middle)).toEqual({ outcome: 'repeated' });
+      expect(texts(middle)).toBe('[]');
+    }
+  });
+
+  it('is taken in as its author wants it now', async () => {
+    const middle = await begun();
+    expect(await edit(middle, LATER, 'count the rows', { mention: true })).toEqual({
+      outcome: 'began',
+      as: 'accepted',
+    });
+    expect(await again(middle)).toEqual({ outcome: 'repeated' });
+    expect(texts(middle)).toContain('count the rows');
+    expect(texts(middle)).not.toContain('drop');
+  });
+
+  it('is not run when it does not mention the agent any more', async () => {
+    const middle = createMiddle({ now: 1_000_000 });
+    middle.threads.failing = 1;
+    const write = () => middle.write('drop the table', { ts: ROOT, thread: null, mention: true });
+    await expect(write()).rejects.toThrow('disk full');
+    const silent = { thread: null, mentionedBefore: true };
+    expect(await edit(middle, ROOT, 'drop the table', silent)).toMatchObject({ outcome: 'ignored' });
+    expect(await write()).toEqual({ outcome: 'repeated' });
+    expect(middle.threads.records.size).toBe(0);
+  });
+
+  it('is left alone when it stood there before the agent was asked into the thread', async () => {
+    const middle = createMiddle({ now: 1_100_000 });
+    await middle.write('have a look', { ts: '1050.000001', mention: true });
+    expect(await edit(middle, LATER, 'what I said before', {})).toMatchObject({ reason: 'before_the_thread_was_ours' });
+    await middle.write('have a look', { ts: '1060.000001', mention: true });
+    expect(middle.record().context).toEqual([]);
+    expect(middle.record().inbox.map(({ ts }) => ts)).not.toContain(LATER);
   });
 });
