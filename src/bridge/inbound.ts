@@ -144,7 +144,7 @@ export type InboundRevision =
   | { kind: 'edited'; message: InboundMessage; mentionedBefore: boolean }
   | ({ kind: 'deleted' } & Pick<
       InboundMessage,
-      'key' | 'team' | 'channel' | 'channelKind' | 'ts' | 'threadTs' | 'user'
+      'key' | 'team' | 'channel' | 'channelKind' | 'ts' | 'threadTs' | 'user' | 'mentionsBot'
     >);
 
 /** Slack has given a channel another id; the old one is not known to it any more (PLATFORM.md 5.3). */

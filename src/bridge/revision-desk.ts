@@ -106,7 +106,9 @@ export class RevisionDesk {
   async #deleted(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
     const { threads, workers, clock } = this.#parts;
     const where = record ? whereIs(record, deleted.key) : 'unknown';
-    if (where === 'unknown' && this.#isRecent(deleted)) {
+    // Others are none of ours, however many of them people delete.
+    const isOurs = record !== null || deleted.mentionsBot || deleted.channelKind === 'im';
+    if (where === 'unknown' && isOurs && this.#isRecent(deleted)) {
       await this.#untold.pass(deleted.key);
       return ignored('not_taken_in');
     }

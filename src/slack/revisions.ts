@@ -31,8 +31,8 @@ export function readRevision(payload: unknown, identity: SlackIdentity): Inbound
   const before = spoken(previous_message);
   if (subtype === 'message_deleted' || message?.subtype === 'tombstone') {
     if (!before) return null;
-    const { key, team, channelKind, ts, threadTs, user } = before;
-    return { kind: 'deleted', key, team, channel, channelKind, ts, threadTs, user };
+    const { key, team, channelKind, ts, threadTs, user, mentionsBot } = before;
+    return { kind: 'deleted', key, team, channel, channelKind, ts, threadTs, user, mentionsBot };
   }
   if (!message?.edited) return null;
   const now = spoken(message);

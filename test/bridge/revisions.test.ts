@@ -46,6 +46,7 @@ async function remove(middle: Middle, ts: string, said: Said = {}) {
   const { key, team, channel, channelKind, threadTs, user } = messageOf(ts, '', said);
   const outcome = await middle.intake.revision({
     kind: 'deleted',
+    mentionsBot: said.mention ?? false,
     key,
     team,
     channel,
@@ -279,6 +280,16 @@ describe('a message that its author changed before the bridge could store it', (
       expect(await again(middle)).toEqual({ outcome: 'repeated' });
       expect(texts(middle)).toBe('[]');
     }
+  });
+
+  it('and then deleted is remembered only where it was for the agent', async () => {
+    const middle = createMiddle({ now: 1_000_000 });
+    const elsewhere = { thread: null };
+    expect(await remove(middle, LATER, elsewhere)).toEqual({ outcome: 'ignored', reason: 'ran_already' });
+    expect(await remove(middle, LATER, { ...elsewhere, mention: true })).toMatchObject({ reason: 'not_taken_in' });
+    expect(await middle.write('drop the table', { ts: LATER, thread: null, mention: true })).toEqual({
+      outcome: 'repeated',
+    });
   });
 
   it('is taken in as its author wants it now', async () => {
