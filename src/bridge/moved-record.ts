@@ -7,7 +7,11 @@ import {
   parseMessageKey,
   parseThreadKey,
   type ThreadKey,
+  type Token,
+  type TurnId,
 } from './ids.ts';
+import { endTurn } from './inbox.ts';
+import { offerAgain } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /** The key of the same thread in a channel whose id has changed. */
@@ -32,25 +36,60 @@ export function movedRecord(record: ThreadRecord, channel: ChannelId, there: Thr
     context: items(record.context),
     seen: record.seen.map((seen) => ({ ...seen, key: key(seen.key) })),
     turn: turn && { ...turn, items: items(turn.items), context: items(turn.context) },
+    offers: record.offers.map(({ about, ...offer }) => ({
+      ...offer,
+      items: items(offer.items),
+      ...(about && { about: { ...about, message: key(about.message) } }),
+    })),
   };
   return there ? joined(moved, there) : moved;
 }
 
-function joined(moved: ThreadRecord, there: ThreadRecord): ThreadRecord {
+function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const known = new Set(moved.seen.map((seen) => seen.key));
   const fresh = (items: readonly InboxItem[]) => items.filter((item) => !known.has(item.key));
   const inOrder = (items: InboxItem[]) => items.toSorted((a, b) => compareTs(a.ts, b.ts));
-  // Two turns can not both be open: the one that began in the new place was only just prepared, its messages wait again.
+  const there = moved.turn ? withoutBegun(other, moved.turn.id) : other;
+  // Two turns can not both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
   const stepsBack = moved.turn && there.turn ? there.turn.items : [];
+  // An input is looked for in the conversation that it was sent to.
+  const staysThere = !moved.turn && there.turn?.state === 'submitted';
   return {
     ...moved,
     rev: there.rev,
+    runtime: staysThere ? there.runtime : (moved.runtime ?? there.runtime),
     participants: [...new Set([...moved.participants, ...there.participants])],
     inbox: inOrder([...moved.inbox, ...fresh(stepsBack), ...fresh(there.inbox)]),
     context: inOrder([...moved.context, ...fresh(there.context)]),
     seen: [...moved.seen, ...there.seen.filter((seen) => !known.has(seen.key))],
     turn: moved.turn ?? there.turn,
-    approvals: [...moved.approvals, ...there.approvals],
+    approvals: byToken(moved.approvals, there.approvals),
+    offers: byToken(moved.offers, there.offers),
     ...(there.details && { details: [...(moved.details ?? []), ...there.details] }),
   };
+}
+
+/**
+ * Nobody follows a turn any more that began beside the thread's own: whether the agent got its messages is for people to
+ * say, in the place of what Slack shows of it.
+ */
+function withoutBegun(record: ThreadRecord, own: TurnId): ThreadRecord {
+  const { turn } = record;
+  if (!turn || turn.id === own || (turn.state === 'prepared' && turn.posts.length === 0)) return record;
+  const certain = turn.state === 'prepared';
+  const ended = endTurn(record, record.updatedAt);
+  const { offers } = offerAgain(ended, turn.items, certain, turn.stopToken, record.updatedAt);
+  const placed = offers.map((offer) => (offer.token === turn.stopToken ? { ...offer, posts: turn.posts } : offer));
+  return { ...ended, offers: placed };
+}
+
+/** After a move that was broken off both have the same: then what is settled in one is settled. */
+function byToken<T extends { token: Token; state: { state: string } }>(ours: readonly T[], theirs: readonly T[]): T[] {
+  const others = new Map(theirs.map((each) => [each.token, each]));
+  const joint = ours.map((each) => {
+    const other = others.get(each.token);
+    others.delete(each.token);
+    return other && each.state.state === 'open' ? other : each;
+  });
+  return [...joint, ...others.values()];
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeThreadKey } from '../../src/bridge/ids.ts';
+import { movedRecord } from '../../src/bridge/moved-record.ts';
+import type { Offer } from '../../src/bridge/thread-record.ts';
 import { createRunning, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
 
 const NEW = 'C09NEW';
@@ -86,5 +88,66 @@ describe('a channel whose id changes', () => {
     expect(middle.threads.records.has(THREAD)).toBe(true);
     await changed(middle);
     expect([...middle.threads.records.keys()]).toEqual([MOVED]);
+  });
+
+  it('keeps the conversation of a turn that began under the new id before the word: its message runs once', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.end();
+    await middle.clock.advance(1_000);
+    await middle.write('deploy it', { channel: NEW, mention: true });
+    middle.connection.ready({ runtime: { agentId: 'agent-1', conversationId: 'conv-2', deviceId: null } });
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    await changed(middle);
+    expect(middle.record(MOVED).turn?.state).toBe('submitted');
+    expect(middle.record(MOVED).runtime?.conversationId).toBe('conv-2');
+    expect(middle.connection.options.runtime?.conversationId).toBe('conv-2');
+  });
+
+  it('asks about a message that began under the new id beside the open turn, in the place of its post', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    await middle.write('deploy it', { channel: NEW, mention: true });
+    middle.connection.ready({ runtime: { agentId: 'agent-1', conversationId: 'conv-2', deviceId: null } });
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    await middle.clock.settle();
+    const posts = [{ part: '0.0', ts: '1000.000700', hash: 'live', live: true as const }];
+    await middle.threads.update(MOVED, (now) => now && { ...now, turn: now.turn && { ...now.turn, posts } });
+    await changed(middle);
+    const record = middle.record(MOVED);
+    expect(record.turn?.items.map(({ ts }) => ts)).toEqual([ROOT]);
+    expect(record.inbox).toEqual([]);
+    expect(record.offers).toMatchObject([{ kind: 'send_again', certain: false, count: 1 }]);
+    expect(middle.surface.offers.at(0)?.posts).toEqual(posts);
+  });
+
+  it('takes along what is held under either id, and what is deleted then is not run', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const held = (key: string, ts: string, token: string) =>
+      ({
+        ...{
+          token,
+          kind: 'run_held',
+          for: 'U01ALICE',
+          madeAt: middle.clock.now(),
+          certain: false,
+          count: 1,
+          posts: [],
+        },
+        ...{ state: { state: 'open' }, display: 'shown' },
+        items: [{ key, ts, user: 'U01ALICE', spans: [], files: [], receivedAt: 0 }],
+      }) as unknown as Offer;
+    const old = middle.record();
+    const there = {
+      ...old,
+      turn: null,
+      inbox: [],
+      seen: [],
+      offers: [held(`${TEAM}:${NEW}:1000.000800`, '1000.000800', 'b')],
+    };
+    const joint = movedRecord({ ...old, offers: [held(`${TEAM}:C01GEN:1000.000700`, '1000.000700', 'a')] }, NEW, there);
+    const keys = joint.offers.flatMap(({ items }) => items.map(({ key }) => key));
+    expect(keys).toEqual([`${TEAM}:${NEW}:1000.000700`, `${TEAM}:${NEW}:1000.000800`]);
+    expect(movedRecord({ ...old, offers: joint.offers }, NEW, joint).offers).toHaveLength(2);
   });
 });
