@@ -50,6 +50,8 @@ function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const fresh = (items: readonly InboxItem[]) => items.filter((item) => !known.has(item.key));
   const inOrder = (items: InboxItem[]) => items.toSorted((a, b) => compareTs(a.ts, b.ts));
   const there = moved.turn ? withoutBegun(other, moved.turn.id) : other;
+  const details = new Set(moved.details?.map(({ token }) => token));
+  const isNew = ({ token }: { token: Token }) => !details.has(token);
   // Two turns can not both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
   const stepsBack = moved.turn && there.turn ? there.turn.items : [];
   // An input is looked for in the conversation that it was sent to.
@@ -65,7 +67,7 @@ function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
     turn: moved.turn ?? there.turn,
     approvals: byToken(moved.approvals, there.approvals),
     offers: byToken(moved.offers, there.offers),
-    ...(there.details && { details: [...(moved.details ?? []), ...there.details] }),
+    ...(there.details && { details: [...(moved.details ?? []), ...there.details.filter(isNew)] }),
   };
 }
 
