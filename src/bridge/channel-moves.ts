@@ -40,6 +40,8 @@ export class ChannelMoves {
       await workers.leave(key);
       await workers.leave(next);
       const record = await moves.move(key, next, (old, there) => movedRecord(old, to, there));
+      // A click may have woken it meanwhile.
+      await workers.leave(key);
       if (record && isActive(record)) workers.wake(next, record);
     }
     log.warn(

@@ -102,7 +102,13 @@ export class BridgeIntake implements Intake {
     this.#notes = new InboundNotes(parts);
     this.#home = new HomeDesk(parts);
     this.#notices = new Notices(parts);
-    this.#messages = new MessageIntake({ ...parts, door: this.#door, desk: this.#desk, notices: this.#notices });
+    this.#messages = new MessageIntake({
+      ...parts,
+      inPlace: (message) => this.#inPlace(message),
+      door: this.#door,
+      desk: this.#desk,
+      notices: this.#notices,
+    });
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {

@@ -24,6 +24,8 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   door: Door;
   desk: CommandDesk;
   botUser: UserId;
+  /** The message in its channel's present id; the same one where that is its own. */
+  inPlace(message: InboundMessage): InboundMessage;
 }
 
 const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
@@ -143,6 +145,11 @@ export class MessageIntake {
       : await this.#typed(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
     if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
+    const placed = this.#parts.inPlace(message);
+    // Its channel got another id while it was judged.
+    if (placed !== message) {
+      return this.#inOrder.run(threadOf(placed), () => this.#message(placed, caughtUp, askedAt));
+    }
     const outcome = await this.#queue.take(key, message, relevance, askedAt);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
     return outcome;

@@ -121,6 +121,39 @@ describe('a channel whose id changes', () => {
     expect(middle.surface.offers.at(0)?.posts).toEqual(posts);
   });
 
+  it('while a message is being judged: it is answered in the new id', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.end();
+    await middle.clock.settle();
+    const gate = Promise.withResolvers<void>();
+    const load = middle.threads.load.bind(middle.threads);
+    middle.threads.load = async (key) => {
+      const record = await load(key);
+      middle.threads.load = load;
+      await gate.promise;
+      return record;
+    };
+    const writing = middle.write('go on', { mention: true });
+    await middle.clock.settle();
+    await changed(middle);
+    gate.resolve();
+    expect(await writing).toEqual({ outcome: 'accepted' });
+    expect(middle.threads.records.has(THREAD)).toBe(false);
+    expect(middle.record(MOVED).turn?.items).toHaveLength(1);
+  });
+
+  it('while somebody clicks: the thread is at work under one id only', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const token = middle.record().turn?.stopToken;
+    if (!token) throw new Error('nothing runs');
+    const moving = middle.intake.channelChanged(change);
+    const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+    const click = { name: 'stop', token, choice: null, actor: { user: 'U01ALICE', team: TEAM }, ...where } as const;
+    await Promise.allSettled([moving, middle.intake.action(click)]);
+    await middle.clock.settle();
+    expect(middle.workers.live).toBe(1);
+  });
+
   it('takes along what is held under either id, and what is deleted then is not run', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const held = (key: string, ts: string, token: string) =>
