@@ -37,20 +37,30 @@ export class TurnStop {
 
   /** Resolves when it is on disk. Stopping twice is fine. */
   async stop(by: UserId): Promise<void> {
-    const { state, surface, mailbox, log, botUser, advance } = this.#parts;
+    const { state, surface, mailbox, log, botUser } = this.#parts;
     const turn = state.open;
-    if (!turn || turn.stoppedBy) return;
+    if (!turn) return;
+    if (turn.stoppedBy) return this.#pursue();
     const names = { users: new Map(), channels: new Map() };
     const line = (item: InboxItem) => oneLine(spansText(item.spans, names, botUser), 80);
     let dropped: InboxItem[] = [];
-    await state.update((record) => {
-      // As it is on disk: a message may have arrived that this worker has not heard of yet.
-      dropped = record.inbox;
-      // Said by the turn itself, too: the notice below is lost with the process.
-      const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
-      const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
-      return { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
-    });
+    try {
+      await state.update((record) => {
+        // As it is on disk: a message may have arrived that this worker has not heard of yet.
+        dropped = record.inbox;
+        // Said by the turn itself, too: the notice below is lost with the process.
+        const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
+        const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
+        return { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
+      });
+    } catch (error) {
+      // It may be on disk all the same: then it counts, as after a crash.
+      mailbox.post(async () => {
+        await state.insist((now) => now);
+        await this.#pursue();
+      });
+      throw error;
+    }
     log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
     state.dirty = true;
     if (dropped.length > 0) {
@@ -61,8 +71,17 @@ export class TurnStop {
         (error) => log.warn({ err: error }, 'a notice could not be posted'),
       );
     }
-    if (turn.state === 'prepared') return advance();
-    this.abort();
+    await this.#pursue();
+  }
+
+  /** What the record says is to be stopped. */
+  async #pursue(): Promise<void> {
+    const { state } = this.#parts;
+    const turn = state.open;
+    if (!turn?.stoppedBy || this.#timer !== null) return;
+    state.dirty = true;
+    if (turn.state === 'prepared') await this.#parts.advance();
+    else this.abort();
   }
 
   /** Asks Letta to end the turn, again and again until it does; that it ended is known by its end alone. */

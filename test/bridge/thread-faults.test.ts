@@ -141,6 +141,17 @@ describe('an input', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it('is stopped although the disk only says that it did not take the Stop', async () => {
+    const middle = await asked({ turnsDieWithLink: false });
+    middle.threads.failingAfter = 1;
+    await expect(click(middle, 'stop')).rejects.toThrow('disk full');
+    await middle.clock.advance(2_000);
+    expect(middle.connection.aborts).toBe(1);
+    expect(middle.surface.last.live?.activity).toEqual({ kind: 'stopping' });
+    await middle.clock.advance(2_000);
+    expect(middle.connection.aborts).toBe(1);
+  });
+
   it('is stopped in the end although Letta refuses that at first, or its end gets lost', async () => {
     for (const abort of ['refused', 'lost'] as const) {
       const middle = await asked({ turnsDieWithLink: false });

@@ -80,4 +80,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['a run broke and was tried again unheard, and its text stayed beside the answer', [6369]],
   ['an input was said to be worked on while nobody knew whether it had arrived', [2052]],
   ['a turn of Letta itself that died was taken for the one that began just then', [3422]],
+  ['the disk stored a Stop and said that it had failed: Letta never heard of it', [5110]],
 ];
