@@ -33,6 +33,8 @@ export interface PostRecord {
   hash: string;
   /** Whether it says that the turn goes on, and has a button for as long. */
   live?: true | undefined;
+  /** Whether it says how the turn ended. */
+  ends?: true | undefined;
 }
 
 export interface OpenTurn {

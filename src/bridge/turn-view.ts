@@ -62,6 +62,8 @@ export interface TurnView {
   items: ViewItem[];
   /** What was said before a restart is not in `items` (yet): messages that show it stay as they are. */
   textUnknown?: true;
+  /** The turn had ended before a restart; how it is said is still to be found out. */
+  over?: true;
   /** Left out: `compact`. */
   verbosity?: Verbosity;
   /** The last tools, where each has a line, and how many came before them. */
@@ -179,6 +181,7 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     ...(turn.alongside !== undefined && { alongside: turn.alongside }),
     items,
     ...(textUnknown && { textUnknown }),
+    ...(turn.ended && !ending && { over: true as const }),
     verbosity,
     ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
     live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },

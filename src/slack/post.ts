@@ -18,7 +18,7 @@ export interface SlackPost {
   file?: PostFile;
   /** Of a card: the message that has it stays as it is; where there is none, there will be none yet. */
   stands?: true;
-  /** Of a card on which nothing is to be decided: where it has no message, there will be none before all above it is known. */
+  /** Where it has no message, there will be none before all above it is known: a card on which nothing is to be decided, the status of a turn that had ended. */
   late?: true;
   /** Of a card that waits for a decision: what can be typed where Slack takes no buttons. Harmless. */
   typed?: string;
@@ -26,6 +26,8 @@ export interface SlackPost {
   text: string;
   /** Whether it still waits for more: an edit of it may be dropped in favour of a later one. */
   live: boolean;
+  /** It says how the turn ended. */
+  ends?: true;
 }
 
 /** A file that holds the rest of a long text. */

@@ -107,7 +107,8 @@ const grant = z.strictObject({
   at: time,
 });
 
-const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: z.literal(true).optional() }));
+const yes = z.literal(true).optional();
+const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes }));
 
 const ending = z.strictObject({
   outcome: z.enum(['done', 'stopped', 'failed', 'interrupted']),

@@ -46,7 +46,8 @@ export class SimLane {
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.endpoint = parts.endpoint;
-    parts.life.onCut(this.#onCut);
+    if (parts.life.over) this.#breakOff();
+    else parts.life.onCut(this.#onCut);
   }
 
   get name(): string {

@@ -22,7 +22,7 @@ export interface SlackMessage {
   text: string;
   blocks: Json[];
   /** Of ours: which turn and part it shows. */
-  metadata: { turn: string; part: string } | null;
+  metadata: { turn: string; part: string; live?: true } | null;
   /** Only this person sees it. */
   onlyFor: string | null;
 }
@@ -259,7 +259,7 @@ export class SimSlack {
       user: BOT,
       text: String(args.text ?? ''),
       blocks: (args.blocks as Json[] | undefined) ?? [],
-      metadata: payload ? { turn: String(payload.turn), part: String(payload.part) } : null,
+      metadata: payload ? metadataOf(payload) : null,
       onlyFor,
     };
     this.messages.push(message);
@@ -273,7 +273,7 @@ export class SimSlack {
     message.text = String(args.text ?? '');
     message.blocks = (args.blocks as Json[] | undefined) ?? message.blocks;
     const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
-    if (payload) message.metadata = { turn: String(payload.turn), part: String(payload.part) };
+    if (payload) message.metadata = metadataOf(payload);
     this.#story.add('slack', `edits ${where(message)} ${shown(message)}`);
     return { channel: message.channel, ts: message.ts };
   }
@@ -363,4 +363,8 @@ function where({ channel, thread, ts, metadata }: SlackMessage): string {
 function shown(message: SlackMessage): string {
   const text = visibleText(message).replace(/\s+/g, ' ').trim();
   return JSON.stringify(text.length > 160 ? `${text.slice(0, 90)} … ${text.slice(-60)}` : text);
+}
+
+function metadataOf({ turn, part, live }: Json): NonNullable<SlackMessage['metadata']> {
+  return { turn: String(turn), part: String(part), ...(live === true && { live }) };
 }

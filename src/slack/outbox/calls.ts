@@ -25,7 +25,8 @@ export function slackCall(address: ThreadAddress, owner: string, planned: Planne
   const { channel } = address;
   if (planned.kind === 'delete') return { method: 'chat.delete', args: { channel, ts: planned.record.ts } };
   const { post } = planned;
-  const metadata = { event_type: METADATA_TYPE, event_payload: { turn: owner, part: post.part } };
+  const { part, live } = post;
+  const metadata = { event_type: METADATA_TYPE, event_payload: { turn: owner, part, ...(live && { live }) } };
   const plain = post.blocks.length === 0;
   const content = {
     text: plain ? post.text : post.text.slice(0, SUMMARY_MAX),
@@ -40,7 +41,7 @@ export function slackCall(address: ThreadAddress, owner: string, planned: Planne
       blocks: post.blocks,
       ...content,
       // Kept by Slack when left out.
-      ...(planned.record.part === post.part ? {} : { metadata }),
+      ...(planned.record.part === part ? {} : { metadata }),
     };
     return { method: 'chat.update', args };
   }
@@ -82,9 +83,10 @@ export function readLook(answer: SlackAnswer, owner: string): { found: PostRecor
   const found = messages.flatMap((message): PostRecord[] => {
     const { ts, metadata } = (message ?? {}) as { ts?: unknown; metadata?: unknown };
     const { event_type, event_payload } = (metadata ?? {}) as { event_type?: unknown; event_payload?: unknown };
-    const { turn, part } = (event_payload ?? {}) as { turn?: unknown; part?: unknown };
-    if (event_type !== METADATA_TYPE || turn !== owner) return [];
-    return typeof ts === 'string' && typeof part === 'string' ? [{ part, ts, hash: UNKNOWN }] : [];
+    const { turn, part, live } = (event_payload ?? {}) as { turn?: unknown; part?: unknown; live?: unknown };
+    if (event_type !== METADATA_TYPE || turn !== owner || typeof ts !== 'string' || typeof part !== 'string') return [];
+    // Of the moment when it was posted: what nobody knew of was never edited.
+    return [{ part, ts, hash: UNKNOWN, ...(live === true && { live }) }];
   });
   return { found, cursor: nextCursor(answer) };
 }

@@ -51,7 +51,8 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  *   note always is a message of its own, since edits do not notify (PLATFORM.md 2.3).
  * - A card keeps its message, which people may be about to click: text for which no message is left above it goes below.
  * - With `textUnknown` the wanted posts lack what was said before a restart. Messages that may show it, and those above
- *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest.
+ *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest of those
+ *   that were live, or below.
  */
 export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[], textUnknown = false): PlannedCall[] {
   const free = [...posted].sort((a, b) => compareTs(a.ts, b.ts));
@@ -78,7 +79,8 @@ export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]
     free.splice(free.indexOf(record), 1);
     above = record.ts;
     if (post.kind === 'card') lowest = record.ts;
-    if (record.hash !== contentHash(post) && !post.stands) updates.push({ kind: 'update', record, post });
+    const stands = post.stands || (textUnknown && post.ends && record.ends);
+    if (record.hash !== contentHash(post) && !stands) updates.push({ kind: 'update', record, post });
   }
   if (missing) {
     const post: PlannedCall = { kind: 'post', post: missing };
@@ -103,10 +105,10 @@ function nextCard(
   return undefined;
 }
 
-/** Whether a message of text may say that something goes on. */
+/** Whether a message of text may say that something goes on. One that was found again is what it was when it was posted. */
 function mayBeLive({ part, hash, live }: PostRecord): boolean {
   const isText = (kindOf(hash) ?? 'text') === 'text' && !part.startsWith('card-');
-  return isText && (live === true || hash.endsWith(UNKNOWN));
+  return isText && (live === true || (hash !== UNKNOWN && hash.endsWith(UNKNOWN)));
 }
 
 function forgetting(record: PostRecord): PlannedCall {
@@ -129,15 +131,21 @@ function messageFor(post: SlackPost, candidates: readonly PostRecord[], newest: 
     fits.find((record) => record.part === post.part && record.hash === hash) ??
     fits.find((record) => record.hash === hash) ??
     fits.find((record) => record.part === post.part) ??
-    (post.kind === 'text' ? (newest ? texts.at(-1) : texts[0]) : undefined)
+    (post.kind !== 'text' ? undefined : newest ? forNews(post, candidates) : texts[0])
   );
+}
+
+/** Text that may be all there is of what was said is not written over: only what was live, or is of after the restart. */
+function forNews(post: SlackPost, candidates: readonly PostRecord[]): PostRecord | undefined {
+  const isFree = (record: PostRecord) => mayBeLive(record) || record.part.startsWith('+');
+  return candidates.findLast(({ ends }) => post.ends && ends) ?? candidates.findLast(isFree);
 }
 
 /** The ledger after a call that Slack confirmed; `ts` is the new message's for a post. In reading order. */
 export function confirmed(posted: readonly PostRecord[], call: PlannedCall, ts: string): PostRecord[] {
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;
-  const { part, live } = call.post;
-  const record: PostRecord = { part, ts, hash: contentHash(call.post), ...(live && { live }) };
+  const { part, live, ends } = call.post;
+  const record: PostRecord = { part, ts, hash: contentHash(call.post), ...(live && { live }), ...(ends && { ends }) };
   return [...rest, record].sort((a, b) => compareTs(a.ts, b.ts));
 }

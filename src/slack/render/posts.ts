@@ -82,7 +82,9 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
   const tail = tailOf(view);
   const blocks: KnownBlock[] = [...(text?.blocks ?? []), ...tail.blocks];
   const part = text?.part ?? bare;
-  return { ...text, part, kind: 'text', blocks, text: text?.text ?? summary(tail.words), live: tail.live };
+  const shown = { ...text, part, kind: 'text' as const, blocks, text: text?.text ?? summary(tail.words) };
+  const { ending, over } = view;
+  return { ...shown, live: tail.live, ...(ending && { ends: true as const }), ...(over && { late: true as const }) };
 }
 
 /** With each of them at its longest the line still fits into one text. */

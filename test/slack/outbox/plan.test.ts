@@ -105,6 +105,18 @@ describe('the plan', () => {
       ]);
     });
 
+    test('writes over nothing that was said before, and says once how the turn ended', () => {
+      const [first, second] = [record(1, post('0.0', 'before')), record(2, post('0.1', 'and on'))];
+      const end = { ...post('+0.0', 'failed'), ends: true as const };
+      expect(plan([first, second], [{ ...tail, late: true }], true)).toEqual([]);
+      expect(plan([first, second], [end], true)).toEqual([{ kind: 'post', post: end }]);
+      const told = { ...record(3, post('0.2', 'to the end, failed')), ends: true as const };
+      expect(plan([first, second, told], [end], true)).toEqual([]);
+      const found: PostRecord = { part: '0.2', ts: '3.000000', hash: UNKNOWN };
+      expect(plan([first, found], [end], true)).toEqual([{ kind: 'post', post: end }]);
+      expect(plan([first, { ...found, live: true }], [end], true)).toMatchObject([{ kind: 'update', post: end }]);
+    });
+
     test('takes back what it said itself since and does not want any more', () => {
       const since = [record(3, post('+1.0', 'since')), record(4, post('+1.1', 'taken back'))];
       const wanted = post('+1.0', 'since');
