@@ -81,6 +81,6 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['an input was said to be worked on while nobody knew whether it had arrived', [2052]],
   ['a turn of Letta itself that died was taken for the one that began just then', [3422]],
   ['the disk stored a Stop and said that it had failed: Letta never heard of it', [5110]],
-  ['the last words of a turn that failed were written over after a restart', [1339]],
+  ['the last words of a turn that failed were written over after a restart, or its end said twice', [1339, 5724]],
   ['a lane of a process that was dead was held', [1835]],
 ];

@@ -229,8 +229,8 @@ export const mutations: readonly Mutation[] = [
     'cards are closed with their turn',
     /is left at/,
     'src/bridge/thread-worker.ts',
-    "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), { ended: ending })",
-    'changeTurn(record, { ended: ending })',
+    "changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)",
+    'changeTurn(record, known)',
   ),
   mutation(
     'only the one whose an offer is decides it',

@@ -22,7 +22,7 @@ export interface SlackMessage {
   text: string;
   blocks: Json[];
   /** Of ours: which turn and part it shows. */
-  metadata: { turn: string; part: string; live?: true } | null;
+  metadata: { turn: string; part: string; live?: true; ends?: true } | null;
   /** Only this person sees it. */
   onlyFor: string | null;
 }
@@ -365,6 +365,6 @@ function shown(message: SlackMessage): string {
   return JSON.stringify(text.length > 160 ? `${text.slice(0, 90)} … ${text.slice(-60)}` : text);
 }
 
-function metadataOf({ turn, part, live }: Json): NonNullable<SlackMessage['metadata']> {
-  return { turn: String(turn), part: String(part), ...(live === true && { live }) };
+function metadataOf({ turn, part, live, ends }: Json): NonNullable<SlackMessage['metadata']> {
+  return { turn: String(turn), part: String(part), ...(live === true && { live }), ...(ends === true && { ends }) };
 }

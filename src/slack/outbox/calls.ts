@@ -25,8 +25,9 @@ export function slackCall(address: ThreadAddress, owner: string, planned: Planne
   const { channel } = address;
   if (planned.kind === 'delete') return { method: 'chat.delete', args: { channel, ts: planned.record.ts } };
   const { post } = planned;
-  const { part, live } = post;
-  const metadata = { event_type: METADATA_TYPE, event_payload: { turn: owner, part, ...(live && { live }) } };
+  const { part, live, ends } = post;
+  const payload = { turn: owner, part, ...(live && { live }), ...(ends && { ends }) };
+  const metadata = { event_type: METADATA_TYPE, event_payload: payload };
   const plain = post.blocks.length === 0;
   const content = {
     text: plain ? post.text : post.text.slice(0, SUMMARY_MAX),
@@ -83,10 +84,10 @@ export function readLook(answer: SlackAnswer, owner: string): { found: PostRecor
   const found = messages.flatMap((message): PostRecord[] => {
     const { ts, metadata } = (message ?? {}) as { ts?: unknown; metadata?: unknown };
     const { event_type, event_payload } = (metadata ?? {}) as { event_type?: unknown; event_payload?: unknown };
-    const { turn, part, live } = (event_payload ?? {}) as { turn?: unknown; part?: unknown; live?: unknown };
+    const { turn, part, live, ends } = (event_payload ?? {}) as Record<string, unknown>;
     if (event_type !== METADATA_TYPE || turn !== owner || typeof ts !== 'string' || typeof part !== 'string') return [];
     // Of the moment when it was posted: what nobody knew of was never edited.
-    return [{ part, ts, hash: UNKNOWN, ...(live === true && { live }) }];
+    return [{ part, ts, hash: UNKNOWN, ...(live === true && { live }), ...(ends === true && { ends }) }];
   });
   return { found, cursor: nextCursor(answer) };
 }

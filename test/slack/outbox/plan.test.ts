@@ -115,6 +115,7 @@ describe('the plan', () => {
       const found: PostRecord = { part: '0.2', ts: '3.000000', hash: UNKNOWN };
       expect(plan([first, found], [end], true)).toEqual([{ kind: 'post', post: end }]);
       expect(plan([first, { ...found, live: true }], [end], true)).toMatchObject([{ kind: 'update', post: end }]);
+      expect(plan([first, { ...found, ends: true }], [end], true)).toEqual([]);
     });
 
     test('takes back what it said itself since and does not want any more', () => {
