@@ -87,7 +87,7 @@ const CASES: readonly Case[] = [
   { trace: '28-management', edit: onlyTwoConversations },
   { trace: '29-turn-options' },
   { trace: '30-two-conversations', apart: byConversation },
-  { trace: '31-subagent', apart: bySubagent, subagent: 250, edit: withoutCuts },
+  { trace: '31-subagent', apart: bySubagent, subagent: 1_500, edit: withoutCuts },
   { trace: '32-background-task', edit: withoutCuts },
   { trace: '33-external-tool' },
   { trace: '34a-restart-tool-approval-pending' },
