@@ -217,3 +217,17 @@ export type RevisionOutcome =
 
 /** What a thing that came from Slack was, in one word. */
 export type InboundKind = 'message' | 'revision' | 'click' | 'modal' | 'command' | 'home' | 'channel' | 'event';
+
+/** Where what is said to all about a message stands. */
+export function addressOf({ team, channel, channelKind, ts, threadTs }: InboundMessage): ThreadAddress {
+  return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
+}
+
+/** Where a private word to the author is visible: not in a thread that does not exist yet. */
+export function placeOf({
+  team,
+  channel,
+  threadTs,
+}: Pick<InboundMessage, 'team' | 'channel' | 'threadTs'>): ThreadAddress {
+  return { team, channel, threadTs };
+}

@@ -4,14 +4,21 @@ import type { CommandDesk } from './command-desk.ts';
 import { helpText, parseBang } from './commands.ts';
 import type { Door } from './door.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
-import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome } from './inbound.ts';
+import {
+  addressOf,
+  type InboundMessage,
+  type InboundRevision,
+  type MessageOutcome,
+  placeOf,
+  type RevisionOutcome,
+} from './inbound.ts';
 import { hasSeen } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
-import { addressOf, MessageQueue, type MessageQueueParts, placeOf } from './message-queue.ts';
+import { MessageQueue, type MessageQueueParts } from './message-queue.ts';
 import { isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import { settingsOf } from './policy.ts';
-import type { Person, Surface } from './ports.ts';
+import type { Log, Person, Surface } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
@@ -20,6 +27,7 @@ import { isActive, type ThreadRecord } from './thread-record.ts';
 
 export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   surface: Surface;
+  log: Log;
   killSwitch: KillSwitch;
   door: Door;
   desk: CommandDesk;

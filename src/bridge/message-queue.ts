@@ -1,13 +1,13 @@
 import { asBridgeError } from '../errors.ts';
 import { type MessageKey, makeToken, type ThreadKey } from './ids.ts';
-import type { InboundMessage, MessageOutcome, ThreadAddress } from './inbound.ts';
+import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from './inbound.ts';
 import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
 import { memoryNotice } from './memory-notice.ts';
 import type { Notices } from './notices.ts';
 import { ageOf, heldCount, holdNew, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import type { PolicyBook } from './policy.ts';
-import type { Clock, Log, Random, Threads } from './ports.ts';
+import type { Clock, Random, Threads } from './ports.ts';
 import type { RecentKeys } from './recent-keys.ts';
 import { withoutTalk } from './revisions.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
@@ -21,7 +21,6 @@ export interface MessageQueueParts {
   notices: Notices;
   clock: Clock;
   random: Random;
-  log: Log;
   /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
   queue?: { perThread: number; total: number };
   /** ms after which a message that came late is not run unasked; left out: it always is. */
@@ -185,14 +184,4 @@ export class MessageQueue {
 function afterBots(most: number): string {
   const messages = most === 1 ? '1 message' : `${most} messages`;
   return `Bots have written ${messages} to the agent here since a person last did; it answers them again once a person has written.`;
-}
-
-/** Where what is said to all about a message stands. */
-export function addressOf({ team, channel, channelKind, ts, threadTs }: InboundMessage): ThreadAddress {
-  return { team, channel, threadTs: threadTs ?? (channelKind === 'im' ? null : ts) };
-}
-
-/** Where a private word to the author is visible: not in a thread that does not exist yet. */
-export function placeOf({ team, channel, threadTs }: InboundMessage): ThreadAddress {
-  return { team, channel, threadTs };
 }

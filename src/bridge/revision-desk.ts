@@ -1,7 +1,13 @@
 import { asBridgeError } from '../errors.ts';
 import type { Door } from './door.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
-import type { InboundMessage, InboundRevision, MessageOutcome, RevisionOutcome, ThreadAddress } from './inbound.ts';
+import {
+  type InboundMessage,
+  type InboundRevision,
+  type MessageOutcome,
+  placeOf,
+  type RevisionOutcome,
+} from './inbound.ts';
 import { itemOf } from './inbox.ts';
 import type { Notices } from './notices.ts';
 import type { Clock, Log, Surface, Threads } from './ports.ts';
@@ -154,10 +160,6 @@ function begun(taken: MessageOutcome): RevisionOutcome {
   const { outcome } = taken;
   if (outcome === 'repeated') return ignored('ran_already');
   return outcome === 'ignored' || outcome === 'refused' ? taken : { outcome: 'began', as: outcome };
-}
-
-function placeOf({ team, channel, threadTs }: InboundMessage | Deleted): ThreadAddress {
-  return { team, channel, threadTs };
 }
 
 /** The thread of a message that was changed or deleted. */

@@ -82,6 +82,20 @@ describe('a disk that fails', () => {
   });
 });
 
+/** An input that may have arrived, or not: the link broke under it, and is there again. */
+async function inDoubt(): Promise<Middle> {
+  const middle = createMiddle({ turnsDieWithLink: false });
+  await middle.write('list the files');
+  middle.connection.onSubmit = uncertain;
+  middle.connection.ready();
+  await middle.clock.settle();
+  lost(middle, false);
+  middle.connection.onSubmit = () => Promise.resolve();
+  middle.connection.ready({ reconnected: true });
+  await middle.clock.settle();
+  return middle;
+}
+
 describe('an input', () => {
   it('that Letta refused for a while is sent again over the same link', async () => {
     const middle = createMiddle();
@@ -129,14 +143,7 @@ describe('an input', () => {
   });
 
   it('is sent again once, however often the history is asked for it', async () => {
-    const middle = createMiddle({ turnsDieWithLink: false });
-    await middle.write('list the files');
-    middle.connection.onSubmit = uncertain;
-    middle.connection.ready();
-    await middle.clock.settle();
-    lost(middle, false);
-    middle.connection.onSubmit = () => Promise.resolve();
-    middle.connection.ready({ reconnected: true });
+    const middle = await inDoubt();
     await middle.clock.advance(58_000);
     expect(middle.connection.submitted).toHaveLength(2);
   });
@@ -181,15 +188,7 @@ describe('an input', () => {
 
   it('of which nobody knows whether it arrived is not said to be worked on, until it is known', async () => {
     for (const arrives of [true, false]) {
-      const middle = createMiddle({ turnsDieWithLink: false });
-      await middle.write('list the files');
-      middle.connection.onSubmit = uncertain;
-      middle.connection.ready();
-      await middle.clock.settle();
-      lost(middle, false);
-      middle.connection.onSubmit = () => Promise.resolve();
-      middle.connection.ready({ reconnected: true });
-      await middle.clock.settle();
+      const middle = await inDoubt();
       const waiting = { kind: 'waiting_for_letta', notice: expect.stringContaining('is not known yet') };
       expect(middle.surface.last.live?.activity).toEqual(waiting);
       if (arrives) middle.connection.begin();

@@ -1,6 +1,6 @@
 import type { ApprovalRequest } from '../agent-event.ts';
 import { makeToken, type UserId } from '../ids.ts';
-import { reopenApproval, setApproval } from '../inbox.ts';
+import { setApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
 import { type Policy, type PolicyBook, settingsOf } from '../policy.ts';
 import type { Clock, Log, Random } from '../ports.ts';
@@ -84,7 +84,7 @@ export class ApprovalRequests {
 
   /** Known here: open on the same card, or decided without Letta having heard of it. */
   async #again(known: ApprovalRecord, request: ApprovalRequest, turn: OpenTurn): Promise<void> {
-    const { state, decisions, clock, log, staleAfterMs, timeoutMs, onChange } = this.#parts;
+    const { state, decisions, clock, log, staleAfterMs, onChange } = this.#parts;
     const { requestId } = request;
     if (known.state.state === 'open') return onChange();
     if (turn.stoppedBy) {
@@ -103,9 +103,7 @@ export class ApprovalRequests {
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
       return decisions.tell(known, denialOf(known.state.why));
     }
-    const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
-    await state.insist((record) => reopenApproval(record, known.token, expiresAt));
-    onChange();
+    await decisions.reopen(known);
   }
 
   async #open(

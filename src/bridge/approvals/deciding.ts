@@ -163,6 +163,15 @@ export class ApprovalDecisions {
     this.tell(record, denialOf(why));
   }
 
+  /** People decide anew, in as much time as at first. */
+  async reopen({ token }: ApprovalRecord): Promise<void> {
+    const { state, clock, timeoutMs, onChange } = this.#parts;
+    const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
+    await state.insist((now) => reopenApproval(now, token, expiresAt));
+    state.dirty = true;
+    onChange();
+  }
+
   /** Whether Letta has taken what was decided on that card: under the same id it asks for something else then. */
   isTaken(token: Token): boolean {
     return this.#taken.has(token);
@@ -180,7 +189,7 @@ export class ApprovalDecisions {
   }
 
   tell(record: ApprovalRecord, decision: Decision): void {
-    const { state, link, mailbox, clock, log, timeoutMs, onChange } = this.#parts;
+    const { state, link, mailbox, clock, log, onChange } = this.#parts;
     const connection = link.ready;
     if (!connection) return;
     mailbox.away(
@@ -203,10 +212,7 @@ export class ApprovalDecisions {
         if (!certain || code === 'link_lost' || link.ready !== connection) return;
         if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
         this.#decisions.delete(record.requestId);
-        const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
-        await state.insist((now) => reopenApproval(now, record.token, expiresAt));
-        state.dirty = true;
-        onChange();
+        await this.reopen(record);
       },
     );
   }
