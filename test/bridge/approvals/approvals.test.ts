@@ -214,6 +214,24 @@ describe('AUTO_APPROVE', () => {
     }
   });
 
+  it('lets nothing pass once Stop is pressed while it is being written down', async () => {
+    const middle = await createRunning({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
+    const stop = middle.surface.last.live?.stop;
+    if (!stop) throw new Error('there is no Stop');
+    const written = Promise.withResolvers<void>();
+    const append = middle.audit.append.bind(middle.audit);
+    middle.audit.append = async (entry) => {
+      await written.promise;
+      await append(entry);
+    };
+    await ask(middle, bash('npm run build'));
+    expect(await click(middle, 'stop', { token: stop })).toEqual({ result: 'decided' });
+    written.resolve();
+    await middle.clock.settle();
+    expect(told(middle)).toEqual([]);
+    expect(cards(middle)).toEqual([]);
+  });
+
   it('never answers a question', async () => {
     const middle = await createRunning({ policy: strict({ autoApprove: ['AskUserQuestion'] }) });
     await ask(middle, asking([{ question: 'Which?' }]));

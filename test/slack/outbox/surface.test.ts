@@ -764,6 +764,14 @@ describe('the surface', () => {
       const after = stage.slack.of('chat.postEphemeral').filter(({ outcome }) => outcome === 'ok').length;
       expect(after - before).toBe(1);
     }
+    stage.slack.fault = () => ({ kind: 'before' });
+    const late = stage.surface.whisper(address, 'U1', 'psst');
+    await stage.clock.advance(500);
+    const { length } = stage.slack.of('chat.postEphemeral');
+    await stage.surface.close();
+    await stage.clock.advance(60_000);
+    await late;
+    expect(stage.slack.of('chat.postEphemeral')).toHaveLength(length);
   });
 
   test('stores what is on its way before it is closed, and leaves open turns unsettled', async () => {
