@@ -56,6 +56,7 @@ const behaviour = {
   permissions: check.permissionsShape.optional(),
   approvers: list(check.approversShape).optional(),
   self_approval: word(check.allowOrDeny, 'allow', 'deny').optional(),
+  subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Use one of them.').optional(),
   auto_approve: rules.optional(),
 };
 
@@ -245,7 +246,7 @@ function readChannels(
 }
 
 function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {
-  const { listen, verbosity, show_reasoning, permissions, approvers, self_approval, auto_approve } = read;
+  const { listen, verbosity, show_reasoning, permissions, approvers, self_approval, subagents, auto_approve } = read;
   return {
     ...(listen && { listen }),
     ...(verbosity && { verbosity }),
@@ -253,6 +254,7 @@ function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettin
     ...(permissions && { permissions }),
     ...(approvers && { approvers }),
     ...(self_approval !== undefined && { selfApproval: self_approval }),
+    ...(subagents && { subagents: subagents === 'allow' }),
     ...(auto_approve && { autoApprove: auto_approve }),
   };
 }

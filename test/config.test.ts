@@ -145,6 +145,7 @@ describe('loadConfig', () => {
       showReasoning: true,
       approvers: { requester: true, ids: ['U02BOB'], groups: ['S01SEC'] },
       selfApproval: false,
+      subagents: false,
       autoApprove: [],
       binding: null,
     });

@@ -224,6 +224,7 @@ describe('policy.example.yml', () => {
       'permissions',
       'approvers',
       'self_approval',
+      'subagents',
     ];
     const more = [
       'auto_approve',

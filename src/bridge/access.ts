@@ -1,6 +1,6 @@
 import type { ChannelId, UserId } from './ids.ts';
 import type { ChannelKind } from './inbound.ts';
-import { type GroupId, type PeopleList, type Policy, settingsOf } from './policy.ts';
+import { approversStartAgents, type GroupId, type PeopleList, type Policy, settingsOf } from './policy.ts';
 import type { PersonKind } from './ports.ts';
 
 export interface Subject {
@@ -28,8 +28,11 @@ export type Doing =
   | { do: 'look' | 'stop' }
   /** Answer a question, or decide about messages: what a turn asks of `requester` alone. */
   | { do: 'answer'; requester: UserId }
-  /** Decide whether a turn that `requester` started may use a tool. */
-  | { do: 'decide'; requester: UserId }
+  /**
+   * Decide whether a turn that `requester` started may use a tool. `startsAgent`: approve one that sets another agent to
+   * work, which asks nothing.
+   */
+  | { do: 'decide'; requester: UserId; startsAgent?: boolean }
   /** Bind places to agents, change permissions, pause everything. */
   | { do: 'administer' };
 
@@ -71,7 +74,9 @@ export function can(policy: Policy, subject: Subject, doing: Doing, place: Place
       if (isBot(doing.requester)) return denied('not_an_admin', `Only admins may answer this. ${whomToAsk(policy)}`);
       return denied('not_the_requester', `Only <@${doing.requester}> may answer this: the turn is theirs.`);
     case 'decide':
-      return canDecide(policy, subject, doing.requester, place);
+      return doing.startsAgent === true
+        ? canStartAgent(policy, subject, doing.requester, place)
+        : canDecide(policy, subject, doing.requester, place);
     default:
       return allowed;
   }
@@ -120,6 +125,15 @@ function canDecide(policy: Policy, subject: Subject, requester: UserId, place: P
     return denied('self_approval', 'Somebody else must decide this: the turn is yours.');
   }
   return allowed;
+}
+
+/** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
+function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
+  const usual = canDecide(policy, subject, requester, place);
+  if (place && approversStartAgents(policy, place.channel)) return usual;
+  if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
+  const why = 'Only admins may approve this: it starts an agent that asks nothing.';
+  return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;
 }
 
 function canUsePlace(policy: Policy, place: Place): Verdict {

@@ -1,4 +1,5 @@
 import { can } from './access.ts';
+import { decisionOn } from './approvals/who-decides.ts';
 import { helpText } from './commands.ts';
 import type { HomeAgent, HomeCheck, HomeView } from './home-view.ts';
 import type { UserId } from './ids.ts';
@@ -35,10 +36,7 @@ export class HomeDesk {
     const open = workers.overviews();
     const approvals = open.flatMap(({ address, place, asks }) =>
       asks
-        .filter(({ tool, requester }) => {
-          const doing = tool === 'AskUserQuestion' ? 'answer' : 'decide';
-          return can(policy, person, { do: doing, requester }, place).allowed;
-        })
+        .filter((ask) => can(policy, person, decisionOn(ask), place).allowed)
         .map(({ tool, title, askedAt }) => ({ address, tool, title, askedAt })),
     );
     const threads = open

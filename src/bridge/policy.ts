@@ -46,6 +46,8 @@ export interface PlaceSettings {
   approvers: Approvers;
   /** Whether an approver may decide what a turn of their own asks. */
   selfApproval: boolean;
+  /** Whether those who approve may also let the agent start others, which ask nothing; else admins alone may. */
+  subagents: boolean;
   /** Rules under which requests are approved without a person. */
   autoApprove: readonly string[];
   binding: Binding | null;
@@ -108,6 +110,7 @@ export const closedPolicy: Policy = {
     permissions: 'guarded',
     approvers: { requester: true, ids: [], groups: [] },
     selfApproval: true,
+    subagents: false,
     autoApprove: [],
     binding: null,
   },
@@ -126,6 +129,11 @@ export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
 export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId | 'dm'): boolean {
   const direct = unrestricted.directMessages && (channel === 'dm' || channel.startsWith('D'));
   return unrestricted.everywhere || direct || unrestricted.ids.includes(channel);
+}
+
+/** Whether those who approve there may let the agent start others, of which nothing is asked; else admins alone may. */
+export function approversStartAgents(policy: Policy, channel: ChannelId): boolean {
+  return mayBeUnrestricted(policy, channel) || settingsOf(policy, channel).subagents;
 }
 
 /** The mode that Letta is started in. */

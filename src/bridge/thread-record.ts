@@ -120,6 +120,8 @@ export interface ApprovalRecord {
   requester: UserId;
   /** Whose click is needed, users and user groups (`S…`); left out: the requester's. */
   asks?: string[] | undefined;
+  /** Who alone may approve it, where that is not the place's approvers; denying it stays theirs, too. */
+  only?: 'admins' | 'nobody' | undefined;
   /** Whether admins are offered to save a rule of Letta's. */
   rule?: boolean | undefined;
   askedAt: number;

@@ -87,6 +87,7 @@ const approval = z.strictObject({
   digest: text,
   requester: text,
   asks: z.array(text).optional(),
+  only: z.enum(['admins', 'nobody']).optional(),
   rule: z.boolean().optional(),
   askedAt: time,
   after: text.nullable().optional(),

@@ -2,7 +2,7 @@ import type { ApprovalRequest } from '../agent-event.ts';
 import { makeToken, type UserId } from '../ids.ts';
 import { setApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
-import { type Policy, type PolicyBook, settingsOf } from '../policy.ts';
+import { approversStartAgents, type Policy, type PolicyBook, settingsOf } from '../policy.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import type { ThreadLink } from '../thread-link.ts';
 import type { ApprovalRecord, ApprovalState, OpenTurn } from '../thread-record.ts';
@@ -10,6 +10,7 @@ import type { ThreadState } from '../thread-state.ts';
 import { foldTurn, lastSaid } from '../turn.ts';
 import { type ApprovalDecisions, denialOf } from './deciding.ts';
 import { approvalTitle, approve, digestOf, remade, ruleOf } from './decisions.ts';
+import { startsAgent } from './starts-agent.ts';
 import type { ThreadAudit } from './thread-audit.ts';
 import { type Unasked, unasked } from './unasked.ts';
 
@@ -117,6 +118,7 @@ export class ApprovalRequests {
     const at = clock.now();
     const policy = policies.current();
     const after = lastSaid(state.turn);
+    const only = onlyFor(policy, state.place.channel, tool);
     const approval: ApprovalRecord = {
       token: makeToken(random.id()),
       turn: turn.id,
@@ -125,7 +127,8 @@ export class ApprovalRequests {
       title: approvalTitle(request),
       digest,
       requester: turn.requester,
-      asks: request.questions ? [turn.requester] : asksOf(policy, state.place.channel, turn.requester),
+      asks: request.questions ? [turn.requester] : asksOf(policy, state.place.channel, turn.requester, only),
+      ...(only !== null && { only }),
       rule: hasAdmins(policy) && ruleOf(request) !== null,
       askedAt: at,
       // Whether something was said before a restart is not known then.
@@ -207,11 +210,18 @@ export class ApprovalRequests {
 }
 
 /** Everybody whose click would count, as they are mentioned: the requester first. */
-function asksOf(policy: Policy, channel: string, requester: UserId): string[] {
+function asksOf(policy: Policy, channel: string, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
   const { approvers, selfApproval } = settingsOf(policy, channel);
+  if (only) return [...policy.admins.ids, ...policy.admins.groups].filter((id) => id !== requester || selfApproval);
   const first = approvers.requester && selfApproval ? [requester] : [];
   const others = [...approvers.ids, ...approvers.groups].filter((id) => id !== requester || selfApproval);
   return [...new Set([...first, ...others])];
+}
+
+/** Who alone may approve it; `null`: the place's approvers. */
+function onlyFor(policy: Policy, channel: string, tool: string): 'admins' | 'nobody' | null {
+  if (!startsAgent(tool) || approversStartAgents(policy, channel)) return null;
+  return hasAdmins(policy) ? 'admins' : 'nobody';
 }
 
 function hasAdmins({ admins }: Policy): boolean {

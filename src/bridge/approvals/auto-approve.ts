@@ -1,5 +1,6 @@
 import { plainWords } from './harmless-shell.ts';
 import { isInside, looksSecret } from './inside.ts';
+import { startsAgent } from './starts-agent.ts';
 
 /** A tool call as Letta asks about it. */
 interface Call {
@@ -26,6 +27,7 @@ export function problemOfRule(rule: string): string | null {
   const [, tool, of] = RULE.exec(rule.trim()) ?? [];
   if (tool === undefined) return `${JSON.stringify(rule.slice(0, 60))} is not of the form Tool or Tool(what)`;
   if (tool === 'AskUserQuestion') return 'questions are answered by people';
+  if (startsAgent(tool)) return `${tool} starts an agent that asks nothing, so people decide about it`;
   if (of === undefined) {
     const all = tool === 'Bash' ? 'PERMISSIONS=unrestricted' : null;
     return all ? `Bash alone would allow every command: that is ${all}` : null;

@@ -6,6 +6,7 @@ import type { TurnState } from '../turn.ts';
 import { editableCommand, ruleOf } from './decisions.ts';
 import { grantFor } from './grants.ts';
 import { type ShownRequest, shownRequest } from './shown.ts';
+import { startsAgent } from './starts-agent.ts';
 
 export interface ApprovalCard {
   kind: 'approval';
@@ -21,6 +22,8 @@ export interface ApprovalCard {
   asks: string[];
   workingDirectory: string | null;
   device: string | null;
+  /** Set where it sets another agent to work, of which nothing is asked: who may approve that. */
+  startsAgent: { by: 'approvers' | 'admins' | 'nobody' } | null;
   /** What it offers besides Approve and Deny. */
   offers: { edit: boolean; grant: GrantKind | null; rule: boolean };
   stop: Token | null;
@@ -72,6 +75,7 @@ export function cardOf(
     before: request ? saidBefore(state, request) : null,
     workingDirectory: where.workingDirectory,
     device: where.device,
+    startsAgent: startsAgent(record.tool) ? { by: record.only ?? 'approvers' } : null,
     offers: {
       edit: request !== undefined && editableCommand(request) !== null,
       grant: request ? grantFor(request) : null,

@@ -12,6 +12,7 @@ import type { ApprovalClosed, ApprovalRecord, DecidedVia, GrantKind, ThreadRecor
 import type { ThreadState } from '../thread-state.ts';
 import { type Decided, digestOf, lateNotice } from './decisions.ts';
 import { makeGrant, withGrant } from './grants.ts';
+import { decisionOn } from './who-decides.ts';
 
 export interface DecidingParts {
   state: ThreadState;
@@ -34,8 +35,8 @@ export interface Found {
   request: ApprovalRequest;
 }
 
-/** `save`: decide it with a rule that outlives the turn. */
-export type Wish = 'look' | 'decide' | 'save';
+/** `decide`: whatever it will be. `save`: decide it with a rule that outlives the turn. */
+export type Wish = 'look' | 'decide' | 'deny' | 'save';
 
 export interface How {
   via: DecidedVia;
@@ -81,17 +82,22 @@ export class ApprovalDecisions {
     return { record, request };
   }
 
-  /** Whether this person may decide that request now, whatever else is with it. */
-  mayDecide(record: ApprovalRecord, person: Person): boolean {
-    return this.#may(record, person, 'decide').allowed;
+  /** Whether this person may decide that request now, whatever else is with it. @param wish `deny`: at least that */
+  mayDecide(record: ApprovalRecord, person: Person, wish: 'decide' | 'deny' = 'decide'): boolean {
+    return this.#may(record, person, wish).allowed;
   }
 
   #may({ tool, requester }: ApprovalRecord, person: Person, wish: Wish): Verdict {
     const { state, policies } = this.#parts;
     const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);
     if (wish === 'look') return judge({ do: 'look' });
-    const decide: Doing = { do: tool === 'AskUserQuestion' ? 'answer' : 'decide', requester };
+    const decide = decisionOn({ tool, requester });
     if (wish === 'decide') return judge(decide);
+    if (wish === 'deny') {
+      // Whoever may say no to other tools may say no to this one, too.
+      const usual = judge(decide.do === 'decide' ? { ...decide, startsAgent: false } : decide);
+      return usual.allowed ? usual : judge(decide);
+    }
     const admin = judge({ do: 'administer' });
     // Nobody saves a rule for what they could not approve because it is their own.
     return admin.allowed && requester === person.id ? judge(decide) : admin;

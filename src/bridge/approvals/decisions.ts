@@ -4,6 +4,7 @@ import { oneLine } from '../one-line.ts';
 import { redactCommand } from '../redact.ts';
 import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../thread-record.ts';
 import { shownRequest } from './shown.ts';
+import { startsAgent } from './starts-agent.ts';
 
 /** SHA-256 of the input with its keys in order: what a card showed, in 64 characters. */
 export function digestOf(input: Record<string, unknown>): string {
@@ -78,9 +79,9 @@ export function approveWithRule(request: ApprovalRequest): Decided | null {
   };
 }
 
-/** The rule that Letta offers to save; none for questions (PROTOCOL.md 9). */
+/** The rule that Letta offers to save; none for questions (PROTOCOL.md 9), nor for what starts an agent that asks nothing. */
 export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
-  return request.questions ? null : (request.suggestions[0] ?? null);
+  return request.questions || startsAgent(request.tool) ? null : (request.suggestions[0] ?? null);
 }
 
 /** @param reason what the person typed; the agent reads it as the tool's result and goes on (PROTOCOL.md 5.3). */

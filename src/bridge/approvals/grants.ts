@@ -2,6 +2,7 @@ import type { ApprovalRequest } from '../agent-event.ts';
 import type { Grant, GrantKind } from '../thread-record.ts';
 import { digestOf } from './decisions.ts';
 import { isInside, looksSecret } from './inside.ts';
+import { startsAgent } from './starts-agent.ts';
 
 /** Tools that change a file whose path stands in their input. */
 const EDITS: ReadonlySet<string> = new Set(['Write', 'Edit', 'MultiEdit']);
@@ -10,7 +11,7 @@ const GRANTS_KEPT = 50;
 
 /** Which wider consent a request can be given, until the turn ends. */
 export function grantFor(request: ApprovalRequest): GrantKind | null {
-  if (request.questions) return null;
+  if (request.questions || startsAgent(request.tool)) return null;
   if (EDITS.has(request.tool)) return 'edits';
   return request.tool === 'Bash' && typeof request.input.command === 'string' ? 'command' : null;
 }

@@ -6,6 +6,7 @@ import {
   type InboundSubmission,
   type OfferAction,
   refused,
+  type SubmissionName,
   type SubmissionOutcome,
 } from '../inbound.ts';
 import type { Mailbox } from '../mailbox.ts';
@@ -55,7 +56,6 @@ export interface ApprovalParts {
 
 export type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
 
-const LOOKS: ReadonlySet<ApprovalAction> = new Set(['view_full', 'view_page']);
 const NO_QUESTION = 'This is not a question.';
 const A_QUESTION = 'This is a question: pick an answer.';
 
@@ -121,7 +121,7 @@ export class ThreadApprovals {
     const open = (this.#parts.state.record?.approvals ?? []).filter(({ state }) => state.state === 'open');
     const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
     if (!record) return open.length === 0 ? 'Nothing waits for a decision here.' : 'No request of that id waits here.';
-    const found = this.#decisions.find(record.token, person, 'decide');
+    const found = this.#decisions.find(record.token, person, verb === 'deny' ? 'deny' : 'decide');
     if ('result' in found) return found.notice;
     const { request } = found;
     if (verb === 'approve' && request.questions) return A_QUESTION;
@@ -165,8 +165,7 @@ export class ThreadApprovals {
 
   async act(action: InboundAction & { name: ApprovalAction }, person: Person): Promise<ActionOutcome> {
     const { name } = action;
-    const wish: Wish = LOOKS.has(name) ? 'look' : name === 'save_rule' ? 'save' : 'decide';
-    const found = this.#decisions.find(action.token, person, wish);
+    const found = this.#decisions.find(action.token, person, wishOf(name));
     if ('result' in found) return found;
     const { record, request } = found;
     const { token, tool } = record;
@@ -214,7 +213,7 @@ export class ThreadApprovals {
 
   async submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
     const { name, texts } = submission;
-    const found = this.#decisions.find(submission.token, person, name === 'save_rule' ? 'save' : 'decide');
+    const found = this.#decisions.find(submission.token, person, wishOf(name));
     if ('result' in found) return found;
     const { request } = found;
     if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
@@ -270,6 +269,12 @@ export class ThreadApprovals {
 
 /** Not for questions: a bare allow would leave them open (PROTOCOL.md 9). */
 const APPROVES: ReadonlySet<string> = new Set(['approve', 'edit_command', 'allow_command', 'allow_edits', 'save_rule']);
+
+function wishOf(name: ApprovalAction | SubmissionName): Wish {
+  if (name === 'view_full' || name === 'view_page') return 'look';
+  if (name === 'deny' || name === 'deny_with_reason') return 'deny';
+  return name === 'save_rule' ? 'save' : 'decide';
+}
 
 function invalid(text: string): SubmissionOutcome {
   return { result: 'invalid', errors: [{ input: 0, text }] };

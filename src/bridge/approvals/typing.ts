@@ -78,7 +78,7 @@ export class ApprovalTyping {
     const { approval, message } = offer.about;
     const item = state.record?.inbox.find(({ key }) => key === message);
     if (offer.state.state !== 'open' || !item) return refused('expired', 'That message does not wait any more.');
-    const found = decisions.find(approval, person, 'decide');
+    const found = decisions.find(approval, person, 'deny');
     if ('result' in found) return found;
     const click = { action: 'deny_with_this', key: message, ts, now: clock.now() } as const;
     const reason = this.#text(item) || 'no';
@@ -97,7 +97,7 @@ export class ApprovalTyping {
     const isOpen = (record: ApprovalRecord) => record.turn === state.open?.id && record.state.state === 'open';
     const isAsked = (record: ApprovalRecord) => record.askedAt <= Number(ts) * 1000;
     return state.record?.approvals.findLast(
-      (record) => isOpen(record) && isAsked(record) && decisions.mayDecide(record, person),
+      (record) => isOpen(record) && isAsked(record) && decisions.mayDecide(record, person, 'deny'),
     );
   }
 

@@ -5,6 +5,7 @@ import type { Grant } from '../thread-record.ts';
 import { matchingRule } from './auto-approve.ts';
 import { covering } from './grants.ts';
 import { guarded } from './guarded.ts';
+import { startsAgent } from './starts-agent.ts';
 
 /** Why nobody is asked. */
 export type Unasked =
@@ -26,6 +27,8 @@ export interface Circumstances {
 /** Whether a request is approved without asking; `null`: people decide. Questions always are people's. */
 export function unasked(request: ApprovalRequest, circumstances: Circumstances): Unasked | null {
   if (request.questions || request.tool === 'AskUserQuestion') return null;
+  // What it does is asked of nobody, so no rule, no preset and no earlier consent may start it.
+  if (startsAgent(request.tool)) return null;
   const { policy, place, workingDirectory, requester, grants } = circumstances;
   const { permissions, autoApprove } = settingsOf(policy, place.channel);
   if (permissions === 'guarded' && !guarded(request, workingDirectory).asks) return { by: 'guarded' };

@@ -34,6 +34,8 @@ const DOES: Readonly<Record<string, string>> = {
   WebSearch: 'search the web',
   Task: 'start a subagent',
   Agent: 'start a subagent',
+  Workflow: 'start a workflow of agents',
+  SendAgentMessage: 'set another agent to work',
 };
 
 /** A card that asks for a decision, or the one line that is left of it afterwards. */
@@ -46,10 +48,10 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   const { shown } = card;
   if (!shown) return { blocks: [], words: `Approval needed: ${about}`, mentions: asks };
   const head = section(clip(`${asks} *Approval needed:* the agent wants to ${does(card.tool)}`.trim(), LIMITS.text));
-  const blocks: KnownBlock[] = [head, ...inputBlocks(card, shown)];
+  const blocks: KnownBlock[] = [head, ...agentBlocks(card), ...inputBlocks(card, shown)];
   if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Denied if nobody decides by ${deadline(card.expiresAt)}`)));
   blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
-  const typed = typedWords(card.token, shown.clipped ? ['deny'] : ['approve', 'deny']);
+  const typed = typedWords(card.token, shown.clipped || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
 }
 
@@ -57,6 +59,24 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
 function typedWords(token: Token, verbs: readonly ('approve' | 'deny')[]): string {
   const ways = verbs.map((verb) => (verb === 'approve' ? `!approve ${shortId(token)}` : `!deny ${shortId(token)} why`));
   return `To decide, write here: ${ways.join(' or ')}`;
+}
+
+function isForNobody({ startsAgent }: ApprovalCard): boolean {
+  return startsAgent?.by === 'nobody';
+}
+
+const UNASKED =
+  '⚠️ *Nothing that this agent does will be asked.* It can run any command and change any file that its machine lets it, and Stop may not be able to end it.';
+const MAY_APPROVE = {
+  approvers: '',
+  admins: ' Only an admin may approve this.',
+  nobody:
+    ' Nobody may approve this here: name `admins`, or write `subagents: allow`, in the policy file. It can be denied.',
+} as const;
+
+/** What an approval means that sets another agent to work. */
+function agentBlocks({ startsAgent }: ApprovalCard): KnownBlock[] {
+  return startsAgent ? [section(`${UNASKED}${MAY_APPROVE[startsAgent.by]}`)] : [];
 }
 
 /** Everybody whose click is needed, by tokens of ours: people and user groups. */
@@ -111,13 +131,14 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
 
 function decisions(card: ApprovalCard, { clipped }: ShownRequest, about: string): Button[] {
   const named = namer(card, about);
+  const approve = named(
+    ACTION_IDS.approve,
+    clipped ? 'Approve…' : 'Approve',
+    clipped ? 'Read all and approve' : 'Approve',
+    'primary',
+  );
   return [
-    named(
-      ACTION_IDS.approve,
-      clipped ? 'Approve…' : 'Approve',
-      clipped ? 'Read all and approve' : 'Approve',
-      'primary',
-    ),
+    ...(isForNobody(card) ? [] : [approve]),
     named(ACTION_IDS.deny, 'Deny', 'Deny', 'danger'),
     named(ACTION_IDS.deny_with_reason, 'Deny with reason', 'Deny with a reason'),
     ...(card.offers.edit ? [named(ACTION_IDS.edit_command, 'Edit command', 'Change, then approve')] : []),

@@ -97,6 +97,7 @@ export function card(token: string, state: 'open' | 'decided' = 'open'): ViewIte
     asks: ['U1'],
     workingDirectory: null,
     device: null,
+    startsAgent: null,
     offers: { edit: false, grant: null, rule: false },
     stop: null,
     expiresAt: null,

@@ -48,6 +48,7 @@ const approval = (change: Partial<ApprovalCard> = {}): ViewItem => ({
     asks: ['U01ALICE'],
     workingDirectory: '/home/agent',
     device: null,
+    startsAgent: null,
     offers: { edit: true, grant: 'command', rule: false },
     stop,
     expiresAt: null,
@@ -447,6 +448,28 @@ describe('an approval card', () => {
     expect(clipped?.typed).toBe('To decide, write here: !deny cardTOKE why');
   });
 
+  it.each([
+    ['approvers', '', true],
+    ['admins', 'Only an admin may approve this.', true],
+    ['nobody', 'Nobody may approve this here', false],
+  ] as const)(
+    'of a tool that starts an agent says that nothing will be asked, and who may approve it: %s',
+    (by, words, can) => {
+      const [card] = renderPosts(view([approval({ tool: 'Agent', startsAgent: { by } })], live()));
+      expect(all(card)).toContain('Nothing that this agent does will be asked.');
+      expect(all(card)).toContain(words);
+      const names = buttons(card).map(({ action_id }) => parseActionId(action_id)?.name);
+      expect(names.includes('approve')).toBe(can);
+      expect(names).toContain('deny');
+      expect(card?.typed?.includes('!approve')).toBe(can);
+      expect(
+        renderPosts(view([approval()], live()))
+          .map(all)
+          .join(),
+      ).not.toContain('will be asked');
+    },
+  );
+
   it('becomes one line once decided', () => {
     const state: ApprovalState = {
       state: 'decided',
@@ -563,6 +586,9 @@ describe('every view', () => {
       before: fc.option(anyText),
       workingDirectory: fc.option(anyText),
       device: fc.option(anyText),
+      startsAgent: fc.option(
+        fc.record({ by: fc.constantFrom('approvers' as const, 'admins' as const, 'nobody' as const) }),
+      ),
       offers: fc.record({
         edit: fc.boolean(),
         grant: fc.constantFrom(null, 'command' as const, 'edits' as const),

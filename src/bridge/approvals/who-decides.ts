@@ -1,0 +1,15 @@
+import type { Doing } from '../access.ts';
+import type { UserId } from '../ids.ts';
+import { startsAgent } from './starts-agent.ts';
+
+/** What somebody does who approves this request, for `can()`. */
+export function decisionOn({
+  tool,
+  requester,
+}: {
+  tool: string;
+  requester: UserId;
+}): Extract<Doing, { do: 'answer' | 'decide' }> {
+  if (tool === 'AskUserQuestion') return { do: 'answer', requester };
+  return { do: 'decide', requester, startsAgent: startsAgent(tool) };
+}
