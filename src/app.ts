@@ -1,17 +1,26 @@
 import type { Policy } from './bridge/policy.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
+import { stayAlive } from './clock.ts';
 import type { Config } from './config.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { serveControl } from './ops/control.ts';
-import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from './ops/health.ts';
+import {
+  type Check,
+  type HealthRoutes,
+  type HealthServer,
+  healthRoutes,
+  type Scrape,
+  serveHealth,
+} from './ops/health.ts';
 import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
 import { type Identity, identify } from './slack/identity.ts';
-import type { HttpRoute } from './slack/receiver/http.ts';
+import { createHttpTransport, type HttpRoute } from './slack/receiver/http.ts';
+import type { TransportState } from './slack/receiver/transport.ts';
 import { createSelfTest, type SelfTestWaits } from './slack/self-test.ts';
 import type { SlackApi } from './slack/slack-api.ts';
-import { createSlackInbound, type SlackMode } from './slack/slack-inbound.ts';
+import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/slack-inbound.ts';
 import { watchToken } from './slack/token-watch.ts';
 import { createUploader } from './slack/uploader.ts';
 import { createSlackApi } from './slack/web-api.ts';
@@ -45,7 +54,8 @@ export interface App {
 
 /**
  * The whole bridge, in the order in which a message travels: Slack → receiver → intake → thread worker → Letta,
- * and back to the surface. Resolves once Slack can reach it.
+ * and back to the surface. Resolves once Slack can reach it. From the call until it is stopped it keeps the process
+ * alive: nothing else does while Slack is away.
  * @param signal aborts a start that still waits for Slack or for the store's lock.
  * @throws BridgeError for what no retry heals: a refused token, a store of somebody else, a port in use.
  */
@@ -53,7 +63,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
   const { clock, random, log, metrics } = world;
   const closing: (() => Promise<void> | void)[] = [];
   const refused = Promise.withResolvers<BridgeError>();
+  const alive = stayAlive();
   let stopped: Promise<void> | null = null;
+  let up = false;
   let draining = false;
   let { policy } = config;
   const policies = { current: () => policy };
@@ -66,12 +78,14 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
           log.warn({ err: error }, 'a part did not close cleanly');
         }
       }
+      alive.letGo();
     })();
     return stopped;
   };
 
   try {
-    const store = await openStore(config.store, { clock, log, auditKeptForMs: config.approvals.auditKeptForMs });
+    const { auditKeptForMs } = config.approvals;
+    const store = await openStore(config.store, { clock, log, auditKeptForMs, signal });
     closing.push(() => store.close());
     const storeWatch = watchStore({ ...store, clock, log });
     closing.push(storeWatch.stop);
@@ -81,6 +95,41 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     store.details.start(config.retentionMs);
 
     const { botToken, apiUrl } = config.slack;
+    // Health is served before Slack is reached: whoever watches must not take a bridge that waits for a dead one.
+    const scrape = async () => {
+      const { waiting = 0, openApprovals = 0, live = 0 } = wired?.workers ?? {};
+      metrics.gauge('queue_depth', waiting);
+      metrics.gauge('open_approvals', openApprovals);
+      metrics.gauge('live_threads', live);
+      for (const { name, ok } of checks()) metrics.gauge('ready', ok ? 1 : 0, { part: name });
+      return (await world.scrape?.()) ?? { contentType: 'text/plain', text: '' };
+    };
+    let wired: ReturnType<typeof wireBridge> | null = null;
+    let inbound: SlackInbound | null = null;
+    const slackNow = (): Check => {
+      const check = { name: 'slack', ok: false };
+      if (inbound === null || !up) return { ...check, state: 'starting' };
+      return draining ? { ...check, state: 'stopping' } : slackCheck(inbound.state(), clock.now());
+    };
+    const checks = (): Check[] => [slackNow(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
+    const health = healthRoutes(checks, world.scrape ? scrape : null);
+    const onState = ({ connected }: TransportState) => wired?.catchUp?.connection(connected);
+    let served: HealthServer | null = null;
+    let mode: SlackMode;
+    if (config.slack.mode.kind === 'socket') {
+      mode = { socket: { appToken: config.slack.mode.appToken } };
+      if (config.port !== null) {
+        served = await serveHealth(health, { port: config.port });
+        closing.push(served.stop);
+      }
+    } else {
+      const { signingSecret, port } = config.slack.mode;
+      const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), clock, log, onState });
+      mode = { transport };
+      await transport.listen();
+      closing.push(() => transport.stop());
+    }
+
     const tokenWatch = watchToken({
       api: createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log, metrics }),
       clock,
@@ -90,7 +139,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
     const identity = await identify({ api, clock, random, log, signal });
-    const { intake, workers, catchUp, ...bridge } = wireBridge({
+    wired = wireBridge({
       clock,
       random,
       log,
@@ -118,31 +167,19 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       notifyAfterMs: config.notifyAfterMs,
       staleAfterMs: config.staleAfterMs,
       catchUp: config.catchUp,
-      checks: () => checks(),
+      checks,
       approvalTimeoutMs: config.approvals.timeoutMs,
     });
+    const { intake, workers, catchUp, ...bridge } = wired;
     closing.push(
       () => bridge.stop(),
       () => catchUp?.stop(),
     );
 
-    const checks = (): Check[] => {
-      const slack = slackCheck(inbound.state(), clock.now());
-      const slackNow = draining ? { ...slack, ok: false, state: 'stopping' } : slack;
-      return [slackNow, storeWatch.check(), bridge.lettaCheck()];
-    };
-    const scrape = async () => {
-      metrics.gauge('queue_depth', workers.waiting);
-      metrics.gauge('open_approvals', workers.openApprovals);
-      metrics.gauge('live_threads', workers.live);
-      for (const { name, ok } of checks()) metrics.gauge('ready', ok ? 1 : 0, { part: name });
-      return (await world.scrape?.()) ?? { contentType: 'text/plain', text: '' };
-    };
-    const health = healthRoutes(checks, world.scrape ? scrape : null);
     const selfTest = createSelfTest({ api, clock, random });
-    const inbound = createSlackInbound({
+    const slack = createSlackInbound({
       botToken,
-      mode: slackMode(config, health),
+      mode,
       slackApiUrl: apiUrl,
       intake,
       api,
@@ -153,20 +190,18 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       identity,
       watch: selfTest.see,
       onRefused: refused.resolve,
-      onState: ({ connected }) => catchUp?.connection(connected),
+      onState,
     });
-    closing.push(() => inbound.stop());
+    inbound = slack;
+    closing.push(() => slack.stop());
+    signal.addEventListener('abort', () => up || void slack.stop(), { once: true });
 
     await catchUp?.start();
     await workers.start();
-    await inbound.start();
+    await slack.start();
+    up = true;
     tokenWatch.start();
     storeWatch.start();
-    let served: HealthServer | null = null;
-    if (config.slack.mode.kind === 'socket' && config.port !== null) {
-      served = await serveHealth(health, { port: config.port });
-      closing.push(served.stop);
-    }
     if (store.path !== null) {
       const run = ({ channel, ...waits }: { channel: string } & SelfTestWaits, tell: (step: object) => void) =>
         selfTest.run(channel, waits, tell);
@@ -178,26 +213,23 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const drain = async () => {
       draining = true;
       // Nothing begins any more, and nothing new comes in: what Slack has not heard an "ok" for it delivers again.
-      const [left] = await Promise.all([workers.drain(config.drainMs), inbound.stop(), catchUp?.stop()]);
+      const [left] = await Promise.all([workers.drain(config.drainMs), slack.stop(), catchUp?.stop()]);
       log.info(left, 'running turns were let end; what is left waits on disk');
       await stop();
     };
     const usePolicy = (next: Policy) => {
       policy = next;
     };
-    return { identity, port: served?.port ?? inbound.port(), refused: refused.promise, usePolicy, drain, stop };
+    return { identity, port: served?.port ?? slack.port(), refused: refused.promise, usePolicy, drain, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function slackMode(config: Config, health: ReturnType<typeof healthRoutes>): SlackMode {
-  const { mode } = config.slack;
-  if (mode.kind === 'socket') return { socket: { appToken: mode.appToken } };
+function routesOf(health: HealthRoutes): Record<string, HttpRoute> {
   const route: HttpRoute = (request, response) => {
     if (!health(request, response)) response.writeHead(404).end();
   };
-  const routes = { '/healthz': route, '/readyz': route, '/metrics': route };
-  return { http: { signingSecret: mode.signingSecret, port: mode.port, routes } };
+  return { '/healthz': route, '/readyz': route, '/metrics': route };
 }

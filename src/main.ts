@@ -38,7 +38,10 @@ let stopping = false;
 
 function stop(signal: string): void {
   // The second time somebody means it: what is on disk is enough.
-  if (stopping) process.exit(0);
+  if (stopping) {
+    log.info({ signal }, 'stopping at once');
+    process.exit(0);
+  }
   log.info({ signal }, 'stopping');
   end(0);
 }
@@ -66,6 +69,10 @@ process.on('SIGUSR2', () => {
   const usual = config.logLevel === 'debug' ? 'info' : config.logLevel;
   log.setLevel(log.level === 'debug' ? usual : 'debug');
   log.warn({ level: log.level }, 'the log level was changed by a signal');
+});
+process.on('uncaughtException', (error) => {
+  log.error({ err: error }, 'an error that nobody caught; exiting');
+  process.exit(EXIT_FAILED);
 });
 process.on('unhandledRejection', (error) => {
   // Every promise of ours is awaited; what comes here is a library's, and a bridge in an unknown state is worse than none.

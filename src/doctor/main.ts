@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { systemClock, systemRandom } from '../clock.ts';
+import { stayAlive, systemClock, systemRandom } from '../clock.ts';
 import { loadConfig } from '../config.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
@@ -49,8 +49,7 @@ if (given.help) {
 }
 if (existsSync('.env')) process.loadEnvFile('.env');
 const print = (text: string) => void process.stdout.write(`${text}\n`);
-// The clock's timers do not keep a process alive, and at times nothing else does.
-const alive = setInterval(() => undefined, 60_000);
+const alive = stayAlive();
 const report = await runDoctor({
   loadConfig: () => loadConfig(process.env),
   manifest: readManifest(),
@@ -66,6 +65,6 @@ const report = await runDoctor({
   tell: (finding) => given.json || print(findingText(finding)),
   onPosted: () => given.json || given.clickMs === 0 || print('  Please click the button of the self-test in Slack …'),
 });
-clearInterval(alive);
+alive.letGo();
 print(given.json ? JSON.stringify(report, null, 2) : `\n${endingText(report)}`);
 process.exit(exitCode(report));

@@ -70,17 +70,19 @@ export interface HealthServer {
 
 /**
  * A server for nothing but health: for Socket Mode, where no other HTTP server runs.
- * @throws BridgeError internal when the port can not be had.
+ * @throws BridgeError config_invalid when the port can not be had.
  */
 export function serveHealth(routes: HealthRoutes, options: { port: number; host?: string }): Promise<HealthServer> {
   const server = createServer((request, response) => {
     if (!routes(request, response)) answer(response, 404, { ok: false });
   });
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new BridgeError('internal', `the health server can not listen on port ${options.port}`, { cause }));
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${cause.code ?? cause.message}`;
+      reject(new BridgeError('config_invalid', `PORT ${options.port} ${why}`, { cause }));
     });
     server.listen({ port: options.port, host: options.host }, () => {
+      server.on('error', () => undefined);
       const address = server.address();
       resolve({
         port: typeof address === 'object' && address !== null ? address.port : options.port,

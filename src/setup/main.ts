@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { systemClock, systemRandom } from '../clock.ts';
+import { stayAlive, systemClock, systemRandom } from '../clock.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';
@@ -23,8 +23,7 @@ try {
 }
 
 const terminal = createTerminal(process.stdin, process.stdout, process.stdin.isTTY === true);
-// The clock's timers do not keep a process alive.
-const alive = setInterval(() => undefined, 60_000);
+const alive = stayAlive();
 try {
   await runSetup({
     terminal,
@@ -41,7 +40,7 @@ try {
   process.exit(1);
 } finally {
   terminal.close();
-  clearInterval(alive);
+  alive.letGo();
 }
 terminal.say('\n4. Doctor');
 process.argv.splice(2);

@@ -37,26 +37,38 @@ export interface IdentifyOptions {
   signal: AbortSignal;
 }
 
+/** One refusal may be a mistake of Slack's; so many in a row are not. */
+const LASTING_REFUSALS = 3;
+const REFUSED_AGAIN_MS = 1_000;
+
 function configInvalid(message: string, cause?: unknown): BridgeError {
   return new BridgeError('config_invalid', message, { notice: message, cause });
 }
 
 /**
- * Asks Slack whose token we have. Tries on while Slack can not be reached; rejects with `config_invalid` when the token
- * is refused, which no trying heals.
+ * Asks Slack whose token we have. Tries on, with a line in the log each time, while Slack can not be reached or answers
+ * nonsense; rejects with `config_invalid` when the token is refused three times in a row, which no trying heals.
  */
 export async function identify({ api, clock, random, log, signal }: IdentifyOptions): Promise<Identity> {
+  let refusals = 0;
   for (let failures = 1; ; failures += 1) {
     try {
-      return read(await api.call('auth.test', {}, { client: 'control' }));
+      // `live` makes one try a call, so that each wait is said here.
+      return read(await api.call('auth.test', {}, { client: 'live' }));
     } catch (error) {
-      if (error instanceof BridgeError) throw error;
-      if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
+      if (error instanceof BridgeError && error.code === 'config_invalid') throw error;
+      const refused = error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error);
+      refusals = refused ? refusals + 1 : 0;
+      if (refused && refusals >= LASTING_REFUSALS) {
         throw configInvalid(`SLACK_BOT_TOKEN was refused by Slack: ${error.error}`, error);
       }
-      log.warn({ error: asBridgeError(error).message, failures }, 'slack can not be asked who we are');
       const told = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
-      await sleep(clock, Math.max(told, backoff(failures, random)), signal);
+      const waitMs = refused ? REFUSED_AGAIN_MS : Math.max(told, backoff(failures, random));
+      log.warn(
+        { error: asBridgeError(error).message, failures, waitMs: Math.round(waitMs) },
+        'slack can not be asked who we are; trying again',
+      );
+      await sleep(clock, waitMs, signal);
     }
   }
 }

@@ -1,3 +1,10 @@
+const WORD = /^[a-z][a-z0-9_.:-]{0,99}$/i;
+
+/** Whether this is one of Slack's error words; anything else in that place is a page of text that the SDK could not parse. */
+export function isSlackWord(error: unknown): error is string {
+  return typeof error === 'string' && WORD.test(error);
+}
+
 /** Slack's own troubles, that go away without anybody changing anything (the common errors of every method). */
 const PASSING: ReadonlySet<string> = new Set([
   'fatal_error',

@@ -4,10 +4,10 @@ import { createBoltApp } from './bolt.ts';
 import { type Identity, identify } from './identity.ts';
 import type { ListenerContext } from './listeners/context.ts';
 import { createMessageListener } from './listeners/message.ts';
-import { createHttpTransport, type HttpRoute } from './receiver/http.ts';
+import { createHttpTransport, type HttpRoute, type HttpTransport } from './receiver/http.ts';
 import { createReceiver } from './receiver/receiver.ts';
 import { createSocketTransport } from './receiver/socket.ts';
-import type { Envelope, TransportState } from './receiver/transport.ts';
+import type { Envelope, Transport, TransportState } from './receiver/transport.ts';
 import type { SlackApi } from './slack-api.ts';
 
 export type SlackMode =
@@ -21,7 +21,9 @@ export type SlackMode =
         /** Further paths answered on GET: health, metrics. */
         routes?: Readonly<Record<string, HttpRoute>>;
       };
-    };
+    }
+  /** The transport of HTTP mode, made before: it may listen already. */
+  | { transport: HttpTransport };
 
 export interface SlackInboundOptions {
   botToken: string;
@@ -74,13 +76,12 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
     },
   };
   const shared = { clock, log, onState };
-  const transport =
-    'http' in mode
-      ? createHttpTransport({ ...mode.http, ...shared })
-      : {
-          ...createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random, metrics, onRefused }),
-          port: () => 0,
-        };
+  const makeTransport = (): Transport & { port?: () => number } => {
+    if ('transport' in mode) return mode.transport;
+    if ('http' in mode) return createHttpTransport({ ...mode.http, ...shared });
+    return createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random, metrics, onRefused });
+  };
+  const transport = makeTransport();
   const receiver = createReceiver({ transport, store: createMessageListener(listeners), watch, clock, log });
 
   return {
@@ -96,6 +97,6 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
       await receiver.stop();
     },
     state: transport.state,
-    port: transport.port,
+    port: () => transport.port?.() ?? 0,
   };
 }

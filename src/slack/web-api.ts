@@ -7,6 +7,7 @@ import {
   WebClient,
 } from '@slack/web-api';
 import type { Clock, Log, Metrics, Random } from '../bridge/ports.ts';
+import { isSlackWord } from './refusals.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from './slack-api.ts';
 
 export interface SlackApiOptions {
@@ -69,8 +70,6 @@ const IDEMPOTENT = new Set([
 /** In a 200 body, yet Slack itself does not know whether it happened. */
 const UNCERTAIN = new Set(['internal_error', 'fatal_error', 'service_unavailable']);
 const LIMITED = new Set(['ratelimited', 'rate_limited']);
-/** Slack's error words; anything else in that place is a page of text that the SDK could not parse. */
-const SLACK_WORD = /^[a-z][a-z0-9_.:-]{0,99}$/i;
 
 /** Every Web API call of one token. Rejects with a SlackError that holds no secret and no message text. */
 export function createSlackApi(options: SlackApiOptions): SlackApi {
@@ -165,7 +164,7 @@ function toSlackError(method: string, error: unknown): SlackError {
   if (!(error instanceof WebAPIPlatformError)) return new SlackError(method, 'unknown', networkWord(error));
   const word = error.data.error as unknown;
   const details = detailsOf(error.data.response_metadata);
-  if (typeof word !== 'string' || !SLACK_WORD.test(word)) return new SlackError(method, 'unknown', 'not_json');
+  if (!isSlackWord(word)) return new SlackError(method, 'unknown', 'not_json');
   if (LIMITED.has(word)) {
     const seconds = error.data.response_metadata?.retryAfter;
     return new SlackError(method, 'limited', word, { retryAfterMs: seconds === undefined ? null : seconds * 1000 });
@@ -178,7 +177,7 @@ function networkWord(error: unknown): string {
   for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
     if (at.name === 'TimeoutError' || at.name === 'AbortError') return 'timeout';
     const code = 'code' in at ? at.code : undefined;
-    if (typeof code === 'string' && SLACK_WORD.test(code) && !code.startsWith('slack_webapi')) return code;
+    if (isSlackWord(code) && !code.startsWith('slack_webapi')) return code;
   }
   return 'request_failed';
 }

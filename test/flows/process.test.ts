@@ -1,52 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'vitest';
-import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
-import { startSlack } from '../../src/sandbox/slack/server.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { startOwnProcess } from '../support/own-process.ts';
 import { until } from '../support/until.ts';
 
-/** The bridge as its own process, between a small Slack and a scripted Letta. */
-async function startProcess({ onTestFinished }: TestContext, env: Record<string, string> = {}) {
-  const slack = await startSlack({ limits: 'off' });
-  onTestFinished(() => slack.close());
-  const letta = await startScriptedLetta({ surface: 'app-server', token: 'token', pace: 5 });
-  onTestFinished(() => letta.close());
-  const child: ChildProcess = spawn(process.execPath, ['src/main.ts'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env.PATH ?? '',
-      SLACK_API_URL: slack.url,
-      SLACK_BOT_TOKEN: slack.tokens.bot,
-      SLACK_APP_TOKEN: slack.tokens.app,
-      SLACK_ALLOWED_USERS: 'members',
-      SLACK_ALLOWED_CHANNELS: 'C01GEN',
-      LETTA_APP_SERVER_URL: letta.url,
-      LETTA_APP_SERVER_TOKEN: 'token',
-      STORE: 'memory://',
-      ...env,
-    },
-  });
-  const lines: string[] = [];
-  child.stdout?.on('data', (data) => lines.push(String(data)));
-  child.stderr?.on('data', (data) => lines.push(String(data)));
-  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  onTestFinished(async () => {
-    child.kill('SIGKILL');
-    await exited;
-  });
-  const log = () => lines.join('');
-  await until(() => log().includes('the bridge is up'), log, 30_000);
-  const { control } = slack;
-  let root = '';
-  const say = async (text: string) => {
-    root = (await control.message({ channel: 'C01GEN', user: 'U01ALICE', text })).ts;
-  };
-  const shown = () => transcript(slack, 'C01GEN', { thread: root, bot: true });
-  return { child, control, exited, log, say, shown };
+async function startProcess(context: TestContext, env: Record<string, string> = {}) {
+  const bridge = await startOwnProcess(context, { env });
+  return { ...bridge, control: bridge.slack.control };
 }
 
 describe.concurrent('the process', () => {

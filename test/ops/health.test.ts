@@ -86,7 +86,10 @@ describe('health', () => {
       healthRoutes(() => []),
       { port, host: '127.0.0.1' },
     );
-    await expect(taken).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining(String(port)) });
+    await expect(taken).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining(String(port)),
+    });
     await new Promise((resolve) => other.close(resolve));
   });
 

@@ -85,6 +85,10 @@ export interface SmallSlack {
   tokens: { bot: string; app: string };
   signingSecret: string;
   control: Control;
+  /** Slack is gone, as in an outage or without a network: connections are refused, open ones are cut. */
+  goAway(): Promise<void>;
+  /** It answers again, at the same address. */
+  comeBack(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -188,10 +192,12 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     });
   });
   server.on('upgrade', (request, socket, head) => socketMode.upgrade(request, socket, head));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port ?? 0, '127.0.0.1', resolve);
-  });
+  const listen = (at: number) =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(at, '127.0.0.1', resolve);
+    });
+  await listen(options.port ?? 0);
   const { port } = server.address() as AddressInfo;
   world.origin = `http://127.0.0.1:${port}`;
 
@@ -202,6 +208,14 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     tokens,
     signingSecret,
     control,
+    goAway() {
+      socketMode.fault({ socket: 'close' });
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+    comeBack: () => listen(port),
     close() {
       closing ??= new Promise((resolve) => {
         timers.close();

@@ -26,11 +26,20 @@ export interface HttpOptions {
   onState?: ((state: TransportState) => void) | undefined;
 }
 
+export interface HttpTransport extends Transport {
+  /**
+   * Opens the port before there is anybody to hand deliveries to: the further paths and Slack's challenge are answered,
+   * deliveries are refused, so that Slack keeps them. `start` does it otherwise.
+   */
+  listen(): Promise<void>;
+  port(): number;
+}
+
 /**
  * Slack's HTTP delivery. Bolt's own receiver acknowledges events before anybody stored them (PLATFORM.md 10.2 e), so
  * this is a small server of ours that answers when `accept` has settled.
  */
-export function createHttpTransport(options: HttpOptions): Transport & { port(): number } {
+export function createHttpTransport(options: HttpOptions): HttpTransport {
   const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
   const state = createStateKeeper(clock.now, options.onState);
   let accept: Accept | null = null;
@@ -89,20 +98,27 @@ export function createHttpTransport(options: HttpOptions): Transport & { port():
     }
   });
 
-  return {
-    start(use) {
-      accept = use;
-      return new Promise((resolve, reject) => {
-        server.once('error', (error: NodeJS.ErrnoException) => {
-          const why = error.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${error.code ?? error.message}`;
-          reject(new BridgeError('config_invalid', `PORT ${options.port} ${why}`, { cause: error }));
-        });
-        server.listen(options.port, options.host, () => {
-          server.on('error', (error) => log.error({ error: error.message }, 'http server error'));
-          state.connected(true);
-          resolve();
-        });
+  let listening: Promise<void> | null = null;
+  function listen(): Promise<void> {
+    listening ??= new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const why = error.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${error.code ?? error.message}`;
+        reject(new BridgeError('config_invalid', `PORT ${options.port} ${why}`, { cause: error }));
       });
+      server.listen(options.port, options.host, () => {
+        server.on('error', (error) => log.error({ error: error.message }, 'http server error'));
+        resolve();
+      });
+    });
+    return listening;
+  }
+
+  return {
+    listen,
+    async start(use) {
+      accept = use;
+      await listen();
+      state.connected(true);
     },
     pause() {
       paused = true;

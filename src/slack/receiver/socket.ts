@@ -5,7 +5,7 @@ import type { Clock, Log, Metrics, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
 import { backoff } from '../backoff.ts';
 import { boltLogger } from '../bolt-logger.ts';
-import { isLasting, isPassing } from '../refusals.ts';
+import { isLasting, isPassing, isSlackWord } from '../refusals.ts';
 import { readControlFrame } from './control-frame.ts';
 import { createHearing, type Hearing } from './hearing.ts';
 import { type Accept, createStateKeeper, type Envelope, type Transport, type TransportState } from './transport.ts';
@@ -25,6 +25,8 @@ const OVERLAP_MS = 3_000;
 const REMEMBERED_MS = 60_000;
 /** One refusal may be a mistake of Slack's; so many in a row are not. */
 const LASTING_REFUSALS = 3;
+/** A refusal at the start is asked again this soon, so that a wrong token is said soon. */
+const REFUSED_AGAIN_MS = 1_000;
 
 type Ack = (reply?: unknown) => Promise<void>;
 
@@ -144,7 +146,8 @@ export function createSocketTransport(options: SocketOptions): Transport {
       state.connected(true);
       log.info({}, 'slack socket connected');
       listen(client);
-      for (const old of connected.keys()) if (leaving.has(old)) clock.after(OVERLAP_MS, () => void old.disconnect());
+      for (const old of connected.keys())
+        if (leaving.has(old)) clock.after(OVERLAP_MS, () => quietly(old.disconnect()));
     });
     client.on('slack_event', (args: unknown) => void receive(args));
     return client;
@@ -278,8 +281,8 @@ export function createSocketTransport(options: SocketOptions): Transport {
   function abandon(client: SocketModeClient): void {
     client.removeAllListeners('slack_event');
     client.removeAllListeners('connected');
-    client.on('connected', () => void client.disconnect());
-    client.disconnect().catch(() => {});
+    client.on('connected', () => quietly(client.disconnect()));
+    quietly(client.disconnect());
   }
 
   /** Whether a connection is there that Slack has not asked to go. */
@@ -304,20 +307,20 @@ export function createSocketTransport(options: SocketOptions): Transport {
         wait = backoff(failures, random);
       } catch (error) {
         const refusal = refusalOf(error);
-        if (refusal && !everConnected) {
+        // Before the first connection any refusal means a wrong setting; later only those that are about the token.
+        const lasting = refusal !== null && (!everConnected || isLasting(refusal));
+        lastingRefusals = lasting ? lastingRefusals + 1 : 0;
+        if (lasting && lastingRefusals >= LASTING_REFUSALS) {
+          if (everConnected) return options.onRefused?.(refused(refusal));
           stopped = true;
           started.reject(refused(refusal));
           break;
         }
-        lastingRefusals = refusal !== null && isLasting(refusal) ? lastingRefusals + 1 : 0;
-        if (refusal && lastingRefusals >= LASTING_REFUSALS) {
-          options.onRefused?.(refused(refusal));
-          return;
-        }
-        log.warn({ error: asBridgeError(error).message.slice(0, 200), failures }, 'slack socket not opened');
-        wait = Math.max(
-          backoff(failures, random),
-          error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0,
+        const told = error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0;
+        wait = lasting && !everConnected ? REFUSED_AGAIN_MS : Math.max(backoff(failures, random), told);
+        log.warn(
+          { error: asBridgeError(error).message.slice(0, 200), failures, waitMs: Math.round(wait) },
+          'slack socket not opened; trying again',
         );
       }
     }
@@ -361,7 +364,13 @@ function socketUrl(answer: unknown): string {
 /** Slack's word when it refused the app token or Socket Mode itself; `null` when trying again may help. */
 function refusalOf(error: unknown): string | null {
   if (!(error instanceof WebAPIPlatformError)) return null;
-  return isPassing(error.data.error) ? null : error.data.error;
+  const word: unknown = error.data.error;
+  return isSlackWord(word) && !isPassing(word) ? word : null;
+}
+
+/** For what fails only because it is over already. */
+function quietly(ending: Promise<void>): void {
+  ending.catch(() => {});
 }
 
 function refused(word: string): BridgeError {

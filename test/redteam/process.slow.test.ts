@@ -1,0 +1,161 @@
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, type TestContext } from 'vitest';
+import type { CallFault } from '../../src/sandbox/slack/faults.ts';
+import type { SmallSlack } from '../../src/sandbox/slack/server.ts';
+import {
+  type OwnProcess,
+  type OwnProcessOptions,
+  spawnBridge,
+  startOwnProcess,
+  untilUp,
+} from '../support/own-process.ts';
+import { until } from '../support/until.ts';
+
+/** No connection of its own to Letta, no server unless in HTTP mode: only the Slack side can keep it alive, or nothing. */
+
+type Way = 'socket' | 'socket with PORT' | 'http';
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new TypeError('no port');
+  return address.port;
+}
+
+async function optionsFor(way: Way): Promise<OwnProcessOptions> {
+  if (way === 'http') return { httpPort: await freePort() };
+  return way === 'socket' ? {} : { env: { PORT: '0' } };
+}
+
+const call = (method: string, fault: Omit<CallFault, 'method'>) => (slack: SmallSlack) =>
+  slack.control.faults({ method, ...fault });
+
+async function answersTheNextMessage({ say, shown, log, child }: OwnProcess): Promise<void> {
+  await say('@agent slow 3 words');
+  const seen = () => `exit code ${child.exitCode}\n${log()}\n${shown()}`;
+  await until(
+    () => (shown().includes('word3') && !shown().includes('[Stop]')) || child.exitCode !== null,
+    seen,
+    40_000,
+  );
+  expect(child.exitCode, log()).toBeNull();
+}
+
+const connected = ({ slack }: OwnProcess) => slack.control.state().connections.length > 0;
+
+const AUTH: [string, (slack: SmallSlack) => Promise<unknown>][] = [
+  ['auth.test is limited', call('auth.test', { kind: 'ratelimited', retryAfter: 1 })],
+  ['auth.test is reset', call('auth.test', { kind: 'reset_before' })],
+  ['auth.test is reset six times', call('auth.test', { kind: 'reset_after', times: 6 })],
+  ['auth.test is a page of a proxy', call('auth.test', { kind: 'html', times: 2 })],
+];
+const SOCKET: [string, (slack: SmallSlack) => Promise<unknown>][] = [
+  ['the WebSocket is refused once', (slack) => slack.control.faults({ socket: 'refuse' })],
+  ['apps.connections.open is reset', call('apps.connections.open', { kind: 'reset_before' })],
+  ['apps.connections.open is limited', call('apps.connections.open', { kind: 'ratelimited', retryAfter: 2 })],
+  ['apps.connections.open fails', call('apps.connections.open', { kind: 'http_500', times: 2 })],
+  ['apps.connections.open is a page of a proxy', call('apps.connections.open', { kind: 'html' })],
+];
+
+describe.concurrent('a bridge that starts', () => {
+  const starts: [Way, string, (slack: SmallSlack) => Promise<unknown>][] = [
+    ...AUTH.map(([name, fault]): [Way, string, typeof fault] => ['socket', name, fault]),
+    ...AUTH.map(([name, fault]): [Way, string, typeof fault] => ['http', name, fault]),
+    ...SOCKET.map(([name, fault]): [Way, string, typeof fault] => ['socket', name, fault]),
+    ['socket with PORT', 'auth.test is limited', call('auth.test', { kind: 'ratelimited', retryAfter: 1 })],
+    ['socket with PORT', 'the WebSocket is refused once', (slack) => slack.control.faults({ socket: 'refuse' })],
+  ];
+  it.for(['socket', 'http'] satisfies Way[])('over %s waits for the network', async (way, context: TestContext) => {
+    const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: (slack) => slack.goAway() });
+    await until(() => bridge.log().split('trying again').length > 4, bridge.log, 60_000);
+    await bridge.slack.comeBack();
+    await untilUp(bridge);
+    await answersTheNextMessage(bridge);
+  });
+
+  it.for(starts)('over %s waits and says so while %s, then answers', async ([way, , fault], context) => {
+    const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: fault });
+    await untilUp(bridge);
+    context
+      .expect(bridge.log())
+      .toMatch(/slack can not be asked who we are; trying again|slack socket not opened; trying again/);
+    await answersTheNextMessage(bridge);
+  });
+});
+
+describe.concurrent('an idle bridge', () => {
+  it.for(SOCKET)('whose socket drops goes on when %s', async ([, fault], context) => {
+    const bridge = await startOwnProcess(context);
+    await fault(bridge.slack);
+    await bridge.slack.control.faults({ socket: 'close' });
+    await until(() => bridge.log().includes('slack socket lost'), bridge.log);
+    await until(() => connected(bridge) || bridge.child.exitCode !== null, bridge.log, 40_000);
+    await answersTheNextMessage(bridge);
+  });
+
+  it.for(['socket', 'http'] satisfies Way[])(
+    'over %s outlives 60 s without Slack',
+    async (way, context: TestContext) => {
+      const bridge = await startOwnProcess(context, await optionsFor(way));
+      await bridge.slack.goAway();
+      await sleep(60_000);
+      context.expect(bridge.child.exitCode, bridge.log()).toBeNull();
+      await bridge.slack.comeBack();
+      if (way === 'socket') await until(() => connected(bridge), bridge.log, 40_000);
+      await answersTheNextMessage(bridge);
+    },
+  );
+
+  it('goes on when its next socket opens and Slack says no hello', async (context) => {
+    const bridge = await startOwnProcess(context);
+    await bridge.slack.control.faults({ socket: 'no_hello' });
+    await bridge.slack.control.faults({ socket: 'close' });
+    await until(() => connected(bridge) && bridge.log().includes('no hello from Slack'), bridge.log, 60_000);
+    await answersTheNextMessage(bridge);
+  });
+});
+
+describe.concurrent('a bridge ends, with a line that says why,', () => {
+  it('at a signal while it waits for Slack', async (context) => {
+    const bridge = await spawnBridge(context, { before: (slack) => slack.goAway() });
+    await until(() => bridge.log().includes('slack can not be asked who we are'), bridge.log, 60_000);
+    bridge.child.kill('SIGTERM');
+    context.expect((await bridge.exited)[0]).toBe(0);
+    context.expect(bridge.log()).toContain('stopping');
+  });
+
+  it('at a signal while it waits for its socket', async (context) => {
+    const refused = (slack: SmallSlack) => slack.control.faults({ socket: 'refuse', ms: 60_000 });
+    const bridge = await spawnBridge(context, { before: refused });
+    await until(() => bridge.log().includes('slack socket not opened'), bridge.log, 60_000);
+    bridge.child.kill('SIGINT');
+    context.expect((await bridge.exited)[0]).toBe(0);
+    context.expect(bridge.log()).toContain('stopping');
+  });
+
+  it.for([
+    ['SLACK_BOT_TOKEN', 'auth.test', 'account_inactive'],
+    ['SLACK_APP_TOKEN', 'apps.connections.open', 'invalid_auth'],
+  ] as const)('when %s is refused at the start', async ([name, method, error], context) => {
+    const bridge = await spawnBridge(context, { before: call(method, { kind: 'ok_false', error, times: 50 }) });
+    context.expect((await bridge.exited)[0]).toBe(2);
+    context.expect(bridge.log()).toContain(`${name} was refused by Slack: ${error}`);
+  });
+
+  it('when a setting is wrong', async (context) => {
+    const bridge = await spawnBridge(context, { env: { SLACK_APP_TOKEN: 'nonsense' } });
+    context.expect((await bridge.exited)[0]).toBe(2);
+    context.expect(bridge.log()).toContain('SLACK_APP_TOKEN');
+  });
+
+  it('when the app token is refused for good while it is idle', async (context) => {
+    const bridge = await startOwnProcess(context);
+    await call('apps.connections.open', { kind: 'ok_false', error: 'token_revoked', times: 50 })(bridge.slack);
+    await bridge.slack.control.faults({ socket: 'close' });
+    context.expect((await bridge.exited)[0]).toBe(1);
+    context.expect(bridge.log()).toContain('SLACK_APP_TOKEN was refused by Slack: token_revoked');
+  });
+});

@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { TestContext } from 'vitest';
+import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
+import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { until } from './until.ts';
+
+const SIGNING_SECRET = 'own-process-signing-secret';
+
+export interface OwnProcess {
+  slack: SmallSlack;
+  child: ChildProcess;
+  /** Exit code and signal, once it has ended. */
+  exited: Promise<[number | null, NodeJS.Signals | null]>;
+  /** All it has written so far, to both outputs. */
+  log(): string;
+  /** Alice writes in the channel; what {@link shown} shows is then the thread below that. */
+  say(text: string): Promise<void>;
+  shown(): string;
+}
+
+export interface OwnProcessOptions {
+  slack?: SlackOptions;
+  env?: Record<string, string>;
+  /** HTTP mode on this port; left out: Socket Mode without any server of ours. */
+  httpPort?: number;
+  /** Faults that are there before the bridge starts. */
+  before?: (slack: SmallSlack) => Promise<unknown>;
+}
+
+/** `npm start` as a process of its own, between a small Slack and a scripted Letta. Does not wait until it is up. */
+export async function spawnBridge(
+  { onTestFinished }: Pick<TestContext, 'onTestFinished'>,
+  options: OwnProcessOptions = {},
+): Promise<OwnProcess> {
+  const { httpPort } = options;
+  const http = `http://127.0.0.1:${httpPort}/slack/events`;
+  const slack = await startSlack({
+    limits: 'off',
+    ...(httpPort !== undefined && { delivery: { http, signingSecret: SIGNING_SECRET } }),
+    ...options.slack,
+  });
+  onTestFinished(() => slack.close());
+  const letta = await startScriptedLetta({ surface: 'app-server', token: 'token', pace: 5 });
+  onTestFinished(() => letta.close());
+  await options.before?.(slack);
+  const way =
+    httpPort === undefined
+      ? { SLACK_APP_TOKEN: slack.tokens.app }
+      : { SLACK_SIGNING_SECRET: SIGNING_SECRET, PORT: String(httpPort) };
+  const child = spawn(process.execPath, ['--max-semi-space-size=64', 'src/main.ts'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH ?? '',
+      SLACK_API_URL: slack.url,
+      SLACK_BOT_TOKEN: slack.tokens.bot,
+      ...way,
+      SLACK_ALLOWED_USERS: 'members',
+      SLACK_ALLOWED_CHANNELS: 'C01GEN',
+      LETTA_APP_SERVER_URL: letta.url,
+      LETTA_APP_SERVER_TOKEN: 'token',
+      STORE: 'memory://',
+      ...options.env,
+    },
+  });
+  const lines: string[] = [];
+  child.stdout?.on('data', (data) => lines.push(String(data)));
+  child.stderr?.on('data', (data) => lines.push(String(data)));
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  let root = '';
+  return {
+    slack,
+    child,
+    exited,
+    log: () => lines.join(''),
+    async say(text) {
+      root = (await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text })).ts;
+    },
+    shown: () => transcript(slack, 'C01GEN', { thread: root, bot: true }),
+  };
+}
+
+/** The same, up and connected. */
+export async function startOwnProcess(
+  context: Pick<TestContext, 'onTestFinished'>,
+  options: OwnProcessOptions = {},
+): Promise<OwnProcess> {
+  const bridge = await spawnBridge(context, options);
+  await untilUp(bridge);
+  return bridge;
+}
+
+export async function untilUp({ log, child }: OwnProcess): Promise<void> {
+  const ended = () => child.exitCode !== null;
+  await until(() => log().includes('the bridge is up') || ended(), log, 60_000);
+  if (ended()) throw new Error(`the bridge ended with ${child.exitCode}:\n${log()}`);
+}
