@@ -103,6 +103,7 @@ const PURE = [
   'slack/revisions.ts',
   'slack/mrkdwn-in.ts',
   'slack/normalize.ts',
+  'slack/ours.ts',
   'slack/own-mrkdwn.ts',
   'slack/post.ts',
   'slack/render/**',

@@ -8,6 +8,8 @@ export interface Subject {
   kind: PersonKind;
   /** Those user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
+  /** User groups of the policy of which nobody knows now whether they are in them. */
+  unconfirmedGroups?: readonly GroupId[];
   /** Of a bot: the user that it is, too. */
   botUser?: UserId;
 }
@@ -47,12 +49,27 @@ function denied(reason: string, notice: string): Verdict {
   return { allowed: false, reason, notice };
 }
 
+/** The reason of a refusal that may be a yes as soon as Slack tells again who is in a user group. */
+export const UNCONFIRMED = 'membership_unconfirmed';
+
 /**
  * The one answer to "may they?", asked for every message, click, modal, command, file and home tab at the moment it
- * happens.
+ * happens, and again when it takes effect. Where the answer hangs on a user group whose members nobody knows now, it is
+ * no, with the reason {@link UNCONFIRMED}.
  * @param place `null` for what happens nowhere in particular (the home tab).
  */
 export function can(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
+  const verdict = judge(policy, subject, doing, place);
+  const { groups = [], unconfirmedGroups = [] } = subject;
+  if (verdict.allowed || unconfirmedGroups.length === 0) return verdict;
+  const perhaps = judge(policy, { ...subject, groups: [...groups, ...unconfirmedGroups] }, doing, place);
+  return perhaps.allowed ? denied(UNCONFIRMED, CANNOT_CONFIRM) : verdict;
+}
+
+const CANNOT_CONFIRM =
+  'Slack does not tell me right now who is in a user group, so I can’t check whether you may do this. Nothing was done. Try again in a minute.';
+
+function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
   if (subject.kind === 'deactivated') return denied('user_deactivated', 'This account is deactivated.');
   if (subject.kind === 'bot' && doing.do !== 'speak') {
     return denied('bot_may_only_speak', 'Bots may only write to this agent.');
@@ -92,7 +109,7 @@ function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean
 
 /** A bot decides nothing: what its turns ask, admins decide in its place. */
 function isBot(requester: UserId): boolean {
-  return requester.startsWith('B');
+  return /^[AB]/.test(requester);
 }
 
 function isUser(policy: Policy, subject: Subject): boolean {

@@ -1,4 +1,5 @@
-import { can, type Doing, type Place, type Verdict } from './access.ts';
+import { BridgeError } from '../errors.ts';
+import { can, type Doing, type Place, UNCONFIRMED, type Verdict } from './access.ts';
 import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from './ids.ts';
 import type { ChannelKind, InboundCommand, InboundMessage } from './inbound.ts';
 import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
@@ -29,13 +30,38 @@ export class Door {
     this.#parts = parts;
   }
 
+  /** Rejects, too, while nobody knows whether the author is in the user group that it hangs on. */
   async message(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Asked & { place: Place }> {
-    const { user, team, channel, channelKind, external, bot } = message;
-    const known: Person = bot
-      ? { id: user, team, kind: 'bot', name: bot.name ?? user, ...(bot.user !== null && { botUser: bot.user }) }
-      : stricter(await this.#parts.people.person(user, team), message);
-    const place = { channel, channelKind, external };
-    return { ...(await this.#asked(known, doing, place)), place };
+    const { team, channel, channelKind, external } = message;
+    const [known, place] = await Promise.all([
+      this.#author(message),
+      external === null ? this.#place(team, channel, channelKind) : { channel, channelKind, external },
+    ]);
+    const asked = await this.#asked(known, doing, place);
+    if (!asked.verdict.allowed && asked.verdict.reason === UNCONFIRMED) {
+      const { notice } = asked.verdict;
+      throw new BridgeError('slack_failed', 'nobody knows who is in a user group now', { notice, retry: true });
+    }
+    return { ...asked, place };
+  }
+
+  async #author({
+    user,
+    team,
+    userTeam,
+    bot,
+  }: Pick<InboundMessage, 'user' | 'team' | 'userTeam' | 'bot'>): Promise<Person> {
+    if (!bot) return stricter(await this.#parts.people.person(user, team), team, userTeam);
+    const known: Person = { id: user, team, kind: 'bot', name: bot.name ?? user };
+    if (bot.user === null) return known;
+    const { users, bots } = this.#parts.policies.current();
+    if (!bots.ids.includes(bot.user)) {
+      if (!users.ids.includes(bot.user)) return known;
+      // An app that posts with a person's token is not that person.
+      const { kind } = await this.#parts.people.person(bot.user, team);
+      if (kind !== 'bot') return known;
+    }
+    return { ...known, botUser: bot.user };
   }
 
   /** For clicks and modals: they come from the thread's messages, wherever Slack says that they were shown. */
@@ -72,8 +98,12 @@ export class Door {
     const { groups } = this.#parts;
     const named = person.kind === 'member' && groups ? groupsOf(policy) : [];
     if (!groups || named.length === 0) return person;
-    const members = await Promise.all(named.map((group) => groups.members(group)));
-    return { ...person, groups: named.filter((_, at) => members[at]?.has(person.id)) };
+    const members = await Promise.all(named.map((group) => groups.members(group).catch(() => null)));
+    return {
+      ...person,
+      groups: named.filter((_, at) => members[at]?.has(person.id)),
+      unconfirmedGroups: named.filter((_, at) => members[at] === null),
+    };
   }
 
   /** Slack says only of messages whether their channel is shared. It is asked where that makes a difference. */
@@ -84,8 +114,11 @@ export class Door {
   }
 }
 
-/** The event itself may know better than the directory that somebody is from outside. */
-function stricter(person: Person, message: InboundMessage): Person {
-  const outside = message.userTeam !== null && message.userTeam !== message.team && person.kind === 'member';
+/**
+ * The event itself may know better than the directory that somebody is from outside; but not of somebody whom the
+ * directory knows as one of our organisation.
+ */
+function stricter(person: Person, team: TeamId, userTeam: TeamId | null): Person {
+  const outside = userTeam !== null && userTeam !== team && person.kind === 'member' && person.colleague !== true;
   return outside ? { ...person, kind: 'external' } : person;
 }

@@ -41,14 +41,14 @@ export interface InboundMessage {
   ts: SlackTs;
   /** The thread's root; `null` when the message stands at top level. */
   threadTs: SlackTs | null;
-  /** Of a bot or a workflow: its bot id, `B…`. */
+  /** Of a bot or a workflow: its bot id, `B…`; of an app without one its app id, `A…`. */
   user: UserId;
-  /** Set when a bot or a workflow wrote it. Not every one is a user of Slack, too. */
+  /** Set when a bot, an app or a workflow wrote it. `user`: as whom; a person, when it posts with that person's token. */
   bot?: { user: UserId | null; name: string | null } | undefined;
   /** The author's own team where the event names one: differs from `team` for external people. */
   userTeam: TeamId | null;
-  /** Whether the channel is shared with another organisation (`is_ext_shared_channel`). */
-  external: boolean;
+  /** Whether the channel is shared with another organisation (`is_ext_shared_channel`); `null`: the event does not say. */
+  external: boolean | null;
   spans: Span[];
   files: FileRef[];
   /** Whether the text itself contains `<@BOT>`; event types are not trusted for this. */

@@ -1,10 +1,11 @@
+import { asBridgeError } from '../errors.ts';
 import type { Verdict } from './access.ts';
 import type { Bindings } from './bindings.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
 import { type ParsedCommand, parseSlash } from './commands.ts';
 import { DecisionLog } from './decision-log.ts';
-import { Door } from './door.ts';
+import { type Asked, Door } from './door.ts';
 import { HomeDesk, type HomeParts } from './home-desk.ts';
 import type { HomeView } from './home-view.ts';
 import {
@@ -36,6 +37,7 @@ import { InboundNotes, type Noted } from './inbound-notes.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { MessageIntake } from './message-intake.ts';
 import { Notices } from './notices.ts';
+import { within } from './patience.ts';
 import type { PolicyBook } from './policy.ts';
 import type {
   Audit,
@@ -190,7 +192,12 @@ export class BridgeIntake implements Intake {
 
   async #stopSession(key: ThreadKey, address: ThreadAddress, user: UserId): Promise<string> {
     const { threads, workers, surface, log } = this.#parts;
-    const { verdict } = await this.#door.thread(key, user, { do: 'stop' });
+    const asked = await this.#inTime(this.#door.thread(key, user, { do: 'stop' }));
+    if (asked === null) {
+      this.#notices.whisper(address, user, UNKNOWN_PERSON);
+      return 'refused';
+    }
+    const { verdict } = asked;
     if (!verdict.allowed) {
       this.#notices.whisper(address, user, verdict.notice);
       return 'refused';
@@ -217,9 +224,23 @@ export class BridgeIntake implements Intake {
   ): Promise<T | Refused> {
     const key = await this.#parts.threads.byToken(token);
     if (!key) return refused('expired', 'This is over: nothing waits for this button any more.');
-    const { person, verdict } = await this.#door.thread(key, user, { do: 'look' });
-    if (!verdict.allowed) return refused('not_allowed', verdict.notice);
-    return work(key, person);
+    const asked = await this.#inTime(this.#door.thread(key, user, { do: 'look' }));
+    if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
+    if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice);
+    // Its channel may have got another id meanwhile.
+    return work((await this.#parts.threads.byToken(token)) ?? key, asked.person);
+  }
+
+  /** Slack waits 3 s for an answer to a click (PLATFORM.md 6). `null`: Slack does not tell who it is. */
+  async #inTime(asked: Promise<Asked>): Promise<Asked | null> {
+    const { clock, log } = this.#parts;
+    try {
+      const answer = await within(clock, WHO_WITHIN_MS, asked);
+      return answer === 'late' ? null : answer;
+    } catch (error) {
+      log.warn({ err: error }, 'nobody knows who clicked');
+      return null;
+    }
   }
 
   async command(command: InboundCommand): Promise<string> {
@@ -239,10 +260,16 @@ export class BridgeIntake implements Intake {
   }
 
   async home(user: UserId, team: TeamId): Promise<HomeView> {
-    const view = this.#door.home(user, team).then(({ person }) => this.#home.view(person));
+    const view = this.#door.home(user, team).then(
+      ({ person }) => this.#home.view(person),
+      (error: unknown): HomeView => ({ kind: 'refused', notice: asBridgeError(error).notice }),
+    );
     return this.#notes.of('home', { user }, view, ({ kind }) => ({ outcome: kind === 'open' ? 'shown' : 'refused' }));
   }
 }
+
+const WHO_WITHIN_MS = 2_000;
+const UNKNOWN_PERSON = 'Slack does not tell me right now who you are, so nothing was done. Try again in a minute.';
 
 interface Answered {
   text: string;

@@ -1,8 +1,9 @@
+import type { Place } from './access.ts';
 import type { Typed } from './approvals/typing.ts';
 import { Chains } from './chains.ts';
 import type { CommandDesk } from './command-desk.ts';
 import { helpText, parseBang } from './commands.ts';
-import type { Door } from './door.ts';
+import type { Asked, Door } from './door.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
 import {
   addressOf,
@@ -40,6 +41,10 @@ const noNames = { users: new Map<string, string>(), channels: new Map<string, st
 const POINTS = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
 const UNREACHABLE =
   'Letta can not be reached right now, so this answered nothing, and the question above stays open. Write it again in a moment.';
+const TRIES_ON =
+  'Slack does not tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
+/** Longer than this nobody is left without a sign. */
+const SIGN_AFTER_MS = 1_000;
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
 const RECENT_LIMIT = 2_000;
 const OVERHEARD_EVERY_MS = 60 * 60_000;
@@ -49,6 +54,8 @@ export class MessageIntake {
   readonly #parts: MessageIntakeParts;
   readonly #recent = new Set<MessageKey>();
   readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
+  /** Who was told that their message waits for a word of Slack's. */
+  readonly #waits = new OpenRefusals();
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
   readonly #inOrder = new Chains<ThreadKey>();
   readonly #queue: MessageQueue;
@@ -97,7 +104,7 @@ export class MessageIntake {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
     }
 
-    const { person, place, verdict } = await this.#parts.door.message(message);
+    const { person, place, verdict } = await this.#judge(message, relevance === 'speak' && !caughtUp);
     if (!verdict.allowed) {
       // What is found late may have been answered in its time; of this nothing is on disk. A bot reads no whisper.
       if (relevance !== 'speak' || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
@@ -161,6 +168,29 @@ export class MessageIntake {
     const outcome = await this.#queue.take(key, message, relevance, askedAt);
     if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
     return outcome;
+  }
+
+  /**
+   * Rejects while Slack does not tell who the author is, so that it is not acknowledged: Slack delivers it again, and
+   * what it gives up is found by looking back. Its author is told, once.
+   * @param waits whether its author waits for something to happen
+   */
+  async #judge(message: InboundMessage, waits: boolean): Promise<Asked & { place: Place }> {
+    const tell = () => {
+      if (!waits || message.bot || !isPlainlyOurs(message)) return;
+      const { user, channel, threadTs } = message;
+      if (!this.#waits.isDue(`${user} ${channel} ${threadTs}`, this.#parts.clock.now())) return;
+      this.#parts.notices.whisper(placeOf(message), user, TRIES_ON);
+    };
+    const timer = this.#parts.clock.after(SIGN_AFTER_MS, tell);
+    try {
+      return await this.#parts.door.message(message);
+    } catch (error) {
+      tell();
+      throw error;
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** A request may wait for its author: then it must not just wait behind it. */

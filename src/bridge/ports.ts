@@ -171,17 +171,24 @@ export interface Person {
   id: UserId;
   team: TeamId;
   kind: PersonKind;
+  /** Whether the directory knows them as one of our organisation, in whichever of its workspaces. */
+  colleague?: boolean;
   /** Display name: data, never trusted. */
   name: string;
   /** Those user groups of the policy that they are in; left out: none. */
   groups?: readonly GroupId[];
+  /** User groups of the policy of which Slack does not tell now whether they are in them. */
+  unconfirmedGroups?: readonly GroupId[];
   /** Of a bot: the user that it is, too. */
   botUser?: UserId;
 }
 
 export interface People {
-  /** Cached. Rejects with a retryable BridgeError when Slack can not be asked. */
-  person(user: UserId, team: TeamId): Promise<Person>;
+  /**
+   * Cached. Rejects with a retryable BridgeError when Slack can not be asked.
+   * @param maxAgeMs how old the answer may be; at most ten minutes, which is the default.
+   */
+  person(user: UserId, team: TeamId, maxAgeMs?: number): Promise<Person>;
   /** A channel's name without `#`; the id where Slack does not tell. Never rejects. */
   channelName(channel: string, team: TeamId): Promise<string>;
   /**
@@ -192,7 +199,10 @@ export interface People {
 }
 
 export interface UserGroups {
-  /** Cached; nobody where there is no such group. Rejects with a retryable BridgeError when Slack can not be asked. */
+  /**
+   * As Slack confirmed them at most ten minutes ago; nobody where there is no such group. Rejects with a retryable
+   * BridgeError when Slack can not be asked.
+   */
   members(group: GroupId): Promise<ReadonlySet<UserId>>;
 }
 

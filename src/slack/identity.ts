@@ -10,6 +10,8 @@ export interface Identity {
   teamId: string;
   botUserId: string;
   botId: string;
+  /** The app that the bot belongs to; `null` or left out: Slack did not tell. */
+  appId?: string | null;
   /** The organisation on Enterprise Grid. */
   enterpriseId: string | null;
   /** The workspace's address. */
@@ -54,7 +56,8 @@ export async function identify({ api, clock, random, log, signal }: IdentifyOpti
   for (let failures = 1; ; failures += 1) {
     try {
       // `live` makes one try a call, so that each wait is said here.
-      return read(await api.call('auth.test', {}, { client: 'live' }));
+      const identity = read(await api.call('auth.test', {}, { client: 'live' }));
+      return { ...identity, appId: await appOf(api, identity.botId, log) };
     } catch (error) {
       if (error instanceof BridgeError && error.code === 'config_invalid') throw error;
       const refused = error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error);
@@ -70,6 +73,18 @@ export async function identify({ api, clock, random, log, signal }: IdentifyOpti
       );
       await sleep(clock, waitMs, signal);
     }
+  }
+}
+
+const botsInfo = z.looseObject({ bot: z.looseObject({ app_id: z.string().min(1) }) });
+
+/** Without it deliveries are held against the workspace alone. */
+async function appOf(api: SlackApi, botId: string, log: Log): Promise<string | null> {
+  try {
+    return botsInfo.parse(await api.call('bots.info', { bot: botId }, { client: 'live' })).bot.app_id;
+  } catch (error) {
+    log.warn({ error: asBridgeError(error).message }, 'slack does not tell which app the bot belongs to');
+    return null;
   }
 }
 

@@ -155,8 +155,8 @@ export function readCommand(body: unknown, team: string): InboundCommand | null 
   const parsed = slashCommand.safeParse(body);
   if (!parsed.success) return null;
   const { text, user_id, team_id, channel_id, channel_name } = parsed.data;
-  const kinds: Record<string, string> = { directmessage: 'im', privategroup: 'group' };
-  const kind = channel_name?.startsWith('mpdm-') ? 'mpim' : kinds[channel_name ?? ''];
+  // Anybody may call a channel `directmessage`: of these names only one that opens nothing is believed.
+  const kind = channel_name === 'privategroup' ? 'group' : channel_name?.startsWith('mpdm-') ? 'mpim' : null;
   return {
     text: text ?? '',
     actor: { user: user_id, team: team_id ?? null },

@@ -3,12 +3,12 @@ import { type MessageKey, makeMessageKey } from '../bridge/ids.ts';
 import type { ChannelKind, FileRef, InboundMessage } from '../bridge/inbound.ts';
 import { attachmentSpans } from './attachments-in.ts';
 import { cleanName } from './clean-name.ts';
+import { type Foreign, foreignTo, type OurIds } from './ours.ts';
 import { isBlank, SpanBuilder } from './span-builder.ts';
 import { messageSpans } from './spans.ts';
 
 /** Who we are in Slack, as `auth.test` says it. */
-export interface SlackIdentity {
-  teamId: string;
+export interface SlackIdentity extends OurIds {
   botUserId: string;
   botId: string | null;
 }
@@ -23,7 +23,7 @@ export type IgnoredReason =
   | 'hidden'
   | 'not_speech'
   | 'mention_twin_in_dm'
-  | 'other_workspace'
+  | Foreign
   | 'empty';
 
 export type Normalized =
@@ -36,19 +36,21 @@ const ts = z.string().regex(/^\d+\.\d+$/);
 const optionalText = z.string().nullish();
 
 const envelope = z.looseObject({
-  team_id: optionalText,
   context_team_id: optionalText,
+  context_enterprise_id: optionalText,
   api_app_id: optionalText,
   is_ext_shared_channel: z.boolean().nullish(),
-  authorizations: z.array(z.looseObject({ team_id: optionalText })).nullish(),
+  authorizations: z.array(z.looseObject({ team_id: optionalText, enterprise_id: optionalText })).nullish(),
   event: z.looseObject({ type: z.string(), subtype: optionalText }),
 });
 
 const author = z.looseObject({ user: optionalText, bot_id: optionalText, app_id: optionalText });
 
 const bot = z.looseObject({
-  bot_id: id,
-  bot_profile: z.looseObject({ name: optionalText }).nullish(),
+  subtype: optionalText,
+  bot_id: optionalText,
+  app_id: optionalText,
+  bot_profile: z.looseObject({ id: optionalText, name: optionalText }).nullish(),
   username: optionalText,
 });
 
@@ -82,10 +84,14 @@ function ignored(reason: IgnoredReason, detail: string | null = null): Normalize
   return { kind: 'ignored', reason, detail };
 }
 
-/** `app_mention` says no `channel_type`; then the id's first letter does, as far as it can (PLATFORM.md 5.3). */
+/**
+ * What kind of channel it is. Only an id tells that it is a direct message: names and types of others must not open it.
+ * @param type as an event says it; `app_mention` says none, then the id's first letter does, as far as it can
+ * (PLATFORM.md 5.3).
+ */
 export function channelKindOf(channel: string, type: string | null | undefined): ChannelKind {
-  if (type && CHANNEL_KINDS.has(type)) return type as ChannelKind;
   if (channel.startsWith('D')) return 'im';
+  if (type && type !== 'im' && CHANNEL_KINDS.has(type)) return type as ChannelKind;
   return channel.startsWith('G') ? 'group' : 'channel';
 }
 
@@ -105,21 +111,41 @@ function isOwn(event: unknown, appId: string | null | undefined, identity: Slack
   const { user, bot_id, app_id } = by.data;
   if (user === identity.botUserId) return true;
   if (bot_id && bot_id === identity.botId) return true;
-  return Boolean(bot_id && app_id && app_id === appId);
+  // Also what our own app posts with a person's token: that has another bot id.
+  return Boolean(app_id && app_id === (identity.appId ?? appId));
 }
 
-/** Who wrote it when no person did. */
-function botOf(event: unknown): { id: string; name: string | null } | null {
+/**
+ * The app, bot or workflow that wrote it; `null`: a person did; `unnamed`: a bot without any id. Slack puts the app's ids
+ * on everything that is posted through its API, also with a person's token: that is the app speaking, not the person.
+ */
+function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' | null {
   const by = bot.safeParse(event);
-  if (!by.success) return null;
-  const { bot_id, bot_profile, username } = by.data;
-  return { id: bot_id, name: cleanName(bot_profile?.name || username || '') || null };
+  if (!by.success) return 'unnamed';
+  const { subtype, bot_id, app_id, bot_profile, username } = by.data;
+  if (!bot_id && !app_id && !bot_profile && subtype !== 'bot_message') return null;
+  const named = id.safeParse(bot_id || bot_profile?.id || app_id);
+  return named.success ? { id: named.data, name: cleanName(bot_profile?.name || username || '') || null } : 'unnamed';
 }
 
-/** The installation an event is for. One token serves one workspace, so every key carries that workspace's id. */
-function isForUs(body: z.infer<typeof envelope>, identity: SlackIdentity): boolean {
-  const named = [body.authorizations?.[0]?.team_id, body.context_team_id, body.team_id].filter(Boolean);
-  return named.length === 0 || named.includes(identity.teamId);
+/**
+ * The author's team where the event names one; `null` where it names none, or an organisation that may be ours: then only
+ * the directory knows. The twin events of one mention may name the workspace and its organisation (PLATFORM.md 15).
+ */
+function userTeamOf(
+  { user_team, source_team, team }: z.infer<typeof speech>,
+  body: z.infer<typeof envelope>,
+  { teamId, enterpriseId }: SlackIdentity,
+): string | null {
+  const named = user_team || source_team || team || null;
+  if (named === null || !named.startsWith('E')) return named;
+  const installed = (body.authorizations ?? []).filter((each) => each.team_id === teamId);
+  const organisations = [
+    enterpriseId,
+    ...installed.map((each) => each.enterprise_id),
+    body.context_team_id === teamId ? body.context_enterprise_id : null,
+  ].filter(Boolean);
+  return organisations.length === 0 || organisations.includes(named) ? null : named;
 }
 
 /**
@@ -130,6 +156,9 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   const parsed = envelope.safeParse(payload);
   if (!parsed.success) return ignored('malformed', fieldOf(parsed.error));
   const { event } = parsed.data;
+  const foreign = foreignTo(payload, identity);
+  // Deliveries that name no workspace end at the receiver; what is read from the history names none.
+  if (foreign !== null && foreign !== 'no_workspace') return ignored(foreign);
   if (event.type !== 'message' && event.type !== 'app_mention') return ignored('not_a_message', event.type);
   const appId = parsed.data.api_app_id;
   if (isOwn(event, appId, identity) || isOwn(event.message, appId, identity)) return ignored('own_message');
@@ -142,13 +171,13 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   if (!said.success) return ignored('malformed', fieldOf(said.error));
   const { channel, text } = said.data;
   const bot = botOf(event);
+  if (bot === 'unnamed') return ignored('malformed', 'bot_id');
   // Not all bots have a user (PLATFORM.md 5.2), so one id that all have says who it was.
   const user = bot?.id ?? said.data.user;
   if (!user) return ignored('malformed', 'user');
   if (SLACK_USERS.has(user)) return ignored('slack_itself');
   const channelKind = channelKindOf(channel, said.data.channel_type);
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
-  if (!isForUs(parsed.data, identity)) return ignored('other_workspace');
 
   const spans = new SpanBuilder()
     .add(messageSpans({ text: text ?? '', blocks: event.blocks }))
@@ -169,8 +198,8 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       threadTs: threadTs === said.data.ts ? null : threadTs,
       user,
       ...(bot && { bot: { user: said.data.user ?? null, name: bot.name } }),
-      userTeam: said.data.user_team || said.data.source_team || said.data.team || null,
-      external: parsed.data.is_ext_shared_channel === true,
+      userTeam: userTeamOf(said.data, parsed.data, identity),
+      external: parsed.data.is_ext_shared_channel ?? null,
       spans,
       files,
       mentionsBot: text

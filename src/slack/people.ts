@@ -8,6 +8,8 @@ import { type SlackApi, SlackError } from './slack-api.ts';
 
 const KEPT = 5_000;
 const FRESH_MS = 10 * 60_000;
+/** Asked again this early, in the background. */
+const REFRESH_MS = 5 * 60_000;
 
 const user = z.looseObject({
   id: z.string(),
@@ -51,46 +53,99 @@ export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId:
   // What can not be read is nobody we know; `external` is closed by default.
   if (!parsed.success) return { id, team, kind: 'external', name: id };
   const { profile, real_name, name, team_id } = parsed.data;
+  const colleague = isColleague(parsed.data, team, enterpriseId);
   const shown = [profile?.display_name, profile?.real_name, real_name, name].map((each) => cleanName(each ?? ''));
   return {
     id,
     team: team_id || team,
-    kind: kindOf(parsed.data, team, enterpriseId),
+    kind: kindOf(parsed.data, team, colleague),
+    ...(colleague && { colleague }),
     name: shown.find((each) => each !== '') ?? id,
   };
 }
 
-function kindOf(person: z.infer<typeof user>, team: TeamId, enterpriseId: string | null): PersonKind {
+/** One of our organisation on Enterprise Grid, in whichever workspace. */
+function isColleague(
+  { enterprise_user: grid }: z.infer<typeof user>,
+  team: TeamId,
+  enterpriseId: string | null,
+): boolean {
+  return (enterpriseId !== null && grid?.enterprise_id === enterpriseId) || grid?.teams?.includes(team) === true;
+}
+
+function kindOf(person: z.infer<typeof user>, team: TeamId, colleague: boolean): PersonKind {
   if (person.is_bot || person.id === 'USLACKBOT') return 'bot';
   if (person.deleted) return 'deactivated';
-  const grid = person.enterprise_user;
-  const sameOrganisation =
-    (enterpriseId !== null && grid?.enterprise_id === enterpriseId) || grid?.teams?.includes(team) === true;
-  const elsewhere = Boolean(person.team_id) && person.team_id !== team && !sameOrganisation;
-  if (person.is_stranger || elsewhere) return 'external';
+  // Slack calls a colleague of another workspace a stranger, too.
+  const elsewhere = person.is_stranger === true || (Boolean(person.team_id) && person.team_id !== team);
+  if (elsewhere && !colleague) return 'external';
   return person.is_restricted || person.is_ultra_restricted ? 'guest' : 'member';
 }
 
-/** Values with an age, the least recently used go first; whoever asks while one is fetched gets the same answer. */
+interface Entry<Value> {
+  /** When it was asked for, ms since 1970: it says nothing about later. */
+  at: number;
+  value: Promise<Value>;
+  /** A newer answer that is on its way. */
+  next: Promise<Value> | null;
+}
+
+/**
+ * Values with an age, the least recently used go first; whoever asks while one is fetched gets the same answer. What is
+ * older than a while is fetched again in the background, so that nobody waits for it.
+ */
 function createCache<Value>(clock: Clock) {
-  const entries = new Map<string, { until: number; value: Promise<Value> }>();
-  return (key: string, fetch: () => Promise<Value>): Promise<Value> => {
-    const known = entries.get(key);
+  const entries = new Map<string, Entry<Value>>();
+
+  function ageOf({ at }: Entry<Value>): number {
+    const age = clock.now() - at;
+    // A clock that was set back says nothing about how old the answer is.
+    return age < 0 ? Number.POSITIVE_INFINITY : age;
+  }
+
+  function keep(key: string, entry: Entry<Value>): void {
     entries.delete(key);
-    if (known && known.until > clock.now()) {
-      entries.set(key, known);
-      return known.value;
-    }
-    const entry = { until: clock.now() + FRESH_MS, value: fetch() };
     entries.set(key, entry);
     for (const oldest of entries.keys()) {
       if (entries.size <= KEPT) break;
       entries.delete(oldest);
     }
+  }
+
+  function start(key: string, fetch: () => Promise<Value>): Promise<Value> {
+    const entry: Entry<Value> = { at: clock.now(), value: fetch(), next: null };
+    keep(key, entry);
     entry.value.catch(() => {
       if (entries.get(key) === entry) entries.delete(key);
     });
     return entry.value;
+  }
+
+  /** The old answer stays until there is a newer one, or it is too old. */
+  function renew(key: string, entry: Entry<Value>, fetch: () => Promise<Value>): Promise<Value> {
+    if (entry.next) return entry.next;
+    const at = clock.now();
+    const next = fetch();
+    entry.next = next;
+    next.then(
+      () => {
+        if (entries.get(key) === entry) entries.set(key, { at, value: next, next: null });
+      },
+      () => {
+        entry.next = null;
+      },
+    );
+    return next;
+  }
+
+  return (key: string, fetch: () => Promise<Value>, maxAgeMs = FRESH_MS): Promise<Value> => {
+    const known = entries.get(key);
+    const age = known ? ageOf(known) : Number.POSITIVE_INFINITY;
+    if (!known || age >= FRESH_MS) return known?.next ?? start(key, fetch);
+    keep(key, known);
+    if (age > maxAgeMs) return renew(key, known, fetch);
+    if (age >= REFRESH_MS) renew(key, known, fetch).catch(() => undefined);
+    return known.value;
   };
 }
 
@@ -139,7 +194,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
   const factsOf = (id: string, team: TeamId) => channels(`${team}:${id}`, () => fetchChannel(id));
 
   return {
-    person: (id, team) => persons(`${team}:${id}`, () => fetchPerson(id, team)),
+    person: (id, team, maxAgeMs) => persons(`${team}:${id}`, () => fetchPerson(id, team), maxAgeMs),
     channelName: (id, team) =>
       factsOf(id, team).then(
         ({ name }) => name,

@@ -4,6 +4,7 @@ import { createBoltApp } from './bolt.ts';
 import { type Identity, identify } from './identity.ts';
 import type { ListenerContext } from './listeners/context.ts';
 import { createMessageListener } from './listeners/message.ts';
+import { turnAway } from './listeners/turn-away.ts';
 import { createHttpTransport, type HttpRoute, type HttpTransport } from './receiver/http.ts';
 import { createReceiver } from './receiver/receiver.ts';
 import { createSocketTransport } from './receiver/socket.ts';
@@ -82,7 +83,14 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
     return createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random, metrics, onRefused });
   };
   const transport = makeTransport();
-  const receiver = createReceiver({ transport, store: createMessageListener(listeners), watch, clock, log });
+  const receiver = createReceiver({
+    transport,
+    store: createMessageListener(listeners),
+    watch,
+    turnAway: (envelope) => turnAway(listeners, envelope),
+    clock,
+    log,
+  });
 
   return {
     async start() {

@@ -3,37 +3,42 @@ import type { UserId } from '../bridge/ids.ts';
 import type { GroupId } from '../bridge/policy.ts';
 import type { Clock, Log, UserGroups } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
-import { isPassing } from './refusals.ts';
+import { isLasting, isPassing } from './refusals.ts';
 import { type SlackApi, SlackError } from './slack-api.ts';
 
-const FRESH_MS = 10 * 60_000;
-/** So long the members of before count while newer ones are asked for, or can not be had. */
-const USABLE_MS = 60 * 60_000;
+/** Nobody counts as a member longer than this after Slack has confirmed it. */
+const USABLE_MS = 10 * 60_000;
+/** Asked again from this age on, in the background, so that hardly anybody waits for it. */
+const REFRESH_MS = 5 * 60_000;
 const KEPT = 500;
 
 interface Known {
+  /** When the answer was asked for, ms since 1970: it says nothing about later. */
   at: number;
   members: ReadonlySet<UserId>;
 }
 
 const answered = z.looseObject({ users: z.array(z.string()) });
 
-/** Who is in which user group, by `usergroups.users.list`, kept for ten minutes. */
+/**
+ * Who is in which user group, by `usergroups.users.list`. An answer counts for ten minutes; when Slack gives no newer one
+ * in that time, nobody knows who is in the group, and asking rejects.
+ */
 export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Clock; log: Log }): UserGroups {
   const known = new Map<GroupId, Known>();
   const asked = new Map<GroupId, Promise<ReadonlySet<UserId>>>();
 
-  async function fetch(group: GroupId): Promise<ReadonlySet<UserId>> {
+  async function fetch(id: GroupId): Promise<ReadonlySet<UserId>> {
     try {
-      const answer = answered.parse(
-        await api.call('usergroups.users.list', { usergroup: group }, { client: 'control' }),
-      );
+      const answer = answered.parse(await api.call('usergroups.users.list', { usergroup: id }, { client: 'control' }));
       return new Set(answer.users);
     } catch (error) {
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
         // A group that does not exist, or that the app may not read, has nobody in it: closed, not open.
-        log.warn({ group, error: error.error }, 'slack does not tell who is in a user group of the policy');
-        return new Set();
+        if (!isLasting(error.error)) {
+          log.warn({ group: id, error: error.error }, 'slack does not tell who is in a user group of the policy');
+          return new Set();
+        }
       }
       throw new BridgeError('slack_failed', 'the members of a user group could not be asked for', {
         notice: 'Slack does not say who is in a user group right now. Please try again in a moment.',
@@ -41,6 +46,12 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
         cause: error,
       });
     }
+  }
+
+  function ageOf(entry: Known | undefined): number {
+    const age = entry ? clock.now() - entry.at : Number.POSITIVE_INFINITY;
+    // A clock that was set back says nothing about how old the answer is.
+    return age < 0 ? Number.POSITIVE_INFINITY : age;
   }
 
   function refresh(group: GroupId): Promise<ReadonlySet<UserId>> {
@@ -65,13 +76,13 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
   return {
     async members(group) {
       const entry = known.get(group);
-      const age = entry ? clock.now() - entry.at : Number.POSITIVE_INFINITY;
-      if (entry && age < FRESH_MS) return entry.members;
-      const fresh = refresh(group);
-      if (!entry || age >= USABLE_MS) return fresh;
-      fresh.catch((error: unknown) =>
-        log.warn({ group, err: error }, 'members of a user group are older than they should be'),
-      );
+      const age = ageOf(entry);
+      if (!entry || age >= USABLE_MS) return refresh(group);
+      if (age >= REFRESH_MS) {
+        refresh(group).catch((error: unknown) =>
+          log.warn({ group, err: error }, 'the members of a user group could not be refreshed'),
+        );
+      }
       return entry.members;
     },
   };

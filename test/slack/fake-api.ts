@@ -1,12 +1,14 @@
 import type { SlackAnswer, SlackApi } from '../../src/slack/slack-api.ts';
 
 /** One API method after another, as a test answers; `calls` keeps the method and whom or what it was about. */
-export function createFakeApi(answer: (method: string, args: Record<string, unknown>) => object | Error) {
+export function createFakeApi(
+  answer: (method: string, args: Record<string, unknown>) => object | Error | Promise<object>,
+) {
   const calls: string[] = [];
   const api: SlackApi = {
     async call(method, args) {
       calls.push(`${method} ${args.user ?? args.channel ?? args.usergroup}`);
-      const result = answer(method, args);
+      const result = await answer(method, args);
       if (result instanceof Error) throw result;
       return { ok: true, ...result } as SlackAnswer;
     },

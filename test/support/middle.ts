@@ -37,11 +37,13 @@ import type {
   ThreadMoves,
   Threads,
   TurnSurface,
+  UserGroups,
 } from '../../src/bridge/ports.ts';
 import { RecentKeys } from '../../src/bridge/recent-keys.ts';
 import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
 import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
 import type { TurnView } from '../../src/bridge/turn-view.ts';
+import { BridgeError } from '../../src/errors.ts';
 import { createFakeClock, type FakeClock } from './clock.ts';
 
 export const TEAM = 'T01SANDBOX';
@@ -311,8 +313,10 @@ export interface Middle {
   policy: Policy;
   /** Threads that looking back has to know of, as often as was said so. */
   spoken: readonly ThreadKey[];
-  /** `failing` makes the next look-ups of people reject. */
-  people: { failing: number };
+  /** `failing` makes the next look-ups of people reject; `kinds` says what somebody is now; `gate` is waited for. */
+  people: { failing: number; kinds: Record<string, PersonKind>; gate: Promise<void> | null };
+  /** Who is in which user group; `failing`: Slack does not tell. */
+  groups: { members: Record<string, string[]>; failing: boolean };
   readonly connection: HandConnection;
   intake: BridgeIntake;
   workers: ThreadWorkers;
@@ -389,11 +393,22 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       return connection;
     },
   };
-  const directory = { failing: 0 };
-  const person: People['person'] = (user, team) => {
-    if (directory.failing === 0) return people.person(user, team);
-    directory.failing -= 1;
-    return Promise.reject(new Error('slack is away'));
+  const directory: Middle['people'] = { failing: 0, kinds: {}, gate: null };
+  const person: People['person'] = async (user, team) => {
+    await directory.gate;
+    if (directory.failing > 0) {
+      directory.failing -= 1;
+      throw new Error('slack is away');
+    }
+    const known = await people.person(user, team);
+    return { ...known, kind: directory.kinds[user] ?? known.kind };
+  };
+  const userGroups: Middle['groups'] = { members: {}, failing: false };
+  const groups: UserGroups = {
+    members: async (group) => {
+      if (userGroups.failing) throw new BridgeError('slack_failed', 'slack is away', { retry: true });
+      return new Set(userGroups.members[group]);
+    },
   };
   const policies = { current: () => policy };
   const policy: Policy = {
@@ -416,6 +431,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       threads,
       surface: options.surface?.(clock) ?? surface,
       people: { ...people, person },
+      groups,
       clock,
       log: silentLog,
       policies: bindings,
@@ -447,6 +463,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     audit,
     policy,
     people: directory,
+    groups: userGroups,
     spoken,
     get connection() {
       const last = connections.at(-1);

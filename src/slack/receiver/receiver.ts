@@ -13,6 +13,8 @@ export interface ReceiverOptions {
   store(body: Record<string, unknown>): Promise<void>;
   /** Shown every delivery before it is taken in. */
   watch?: ((envelope: Envelope) => void) | undefined;
+  /** Why a delivery is none for us, noted by whoever answers; it is acknowledged and nobody sees it. `null`: it is ours. */
+  turnAway?: ((envelope: Envelope) => string | null) | undefined;
   clock: Clock;
   log: Log;
 }
@@ -21,7 +23,7 @@ export interface ReceiverOptions {
  * Stands around Bolt (PLATFORM.md 10.2 e): events are stored, then acknowledged, then shown to Bolt's listeners;
  * everything else is acknowledged by its listener, once.
  */
-export function createReceiver({ transport, store, watch, clock, log }: ReceiverOptions): Receiver {
+export function createReceiver({ transport, store, watch, turnAway, clock, log }: ReceiverOptions): Receiver {
   const inFlight = new Set<Promise<unknown>>();
   let app: App | null = null;
   let stopping: Promise<void> | null = null;
@@ -70,6 +72,7 @@ export function createReceiver({ transport, store, watch, clock, log }: Receiver
     if (!app || stopping) throw new BridgeError('internal', 'not accepting deliveries', { retry: true });
     if (inFlight.size >= IN_FLIGHT) throw new BridgeError('internal', 'too many deliveries at once', { retry: true });
     watch?.(envelope);
+    if ((turnAway?.(envelope) ?? null) !== null) return undefined;
     if (envelope.kind !== 'events_api') return track(throughBolt(app, envelope));
     await track(store(envelope.body));
     // Bolt comes after the store, for the listeners of other events; its own acknowledging is then of no matter.

@@ -1,0 +1,18 @@
+import type { InboundKind } from '../../bridge/inbound.ts';
+import { foreignTo } from '../ours.ts';
+import type { Envelope } from '../receiver/transport.ts';
+import { ignore, type ListenerContext } from './context.ts';
+
+/** Notes a delivery that is for another app or workspace, and says why it is; `null`: it is for us. */
+export function turnAway(context: ListenerContext, { kind, body }: Envelope): string | null {
+  const reason = foreignTo(body, context.identity());
+  if (reason !== null) ignore(context, { kind: kindOf(kind, body), reason });
+  return reason;
+}
+
+function kindOf(kind: Envelope['kind'], { type, event }: Record<string, unknown>): InboundKind {
+  if (kind === 'slash_commands') return 'command';
+  if (kind === 'interactive') return type === 'block_actions' ? 'click' : 'modal';
+  const said = typeof event === 'object' && event !== null && 'type' in event ? event.type : null;
+  return said === 'message' || said === 'app_mention' ? 'message' : 'event';
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+
+/** Which app and workspace we are; what is left out or `null` is not known. */
+export interface OurIds {
+  teamId: string;
+  /** The organisation on Enterprise Grid. */
+  enterpriseId?: string | null | undefined;
+  appId?: string | null | undefined;
+}
+
+/** Why a delivery is not for us. `no_workspace`: it names none, which Slack never does. */
+export type Foreign = 'other_app' | 'other_workspace' | 'no_workspace';
+
+const id = z.string().nullish();
+const yes = z.union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')]).nullish();
+
+/** What every kind of delivery says of whose it is: events, clicks, modals, menus, shortcuts, slash commands. */
+const delivery = z.looseObject({
+  event: z.looseObject({}).nullish(),
+  api_app_id: id,
+  team_id: id,
+  enterprise_id: id,
+  context_team_id: id,
+  authorizations: z.array(z.looseObject({ team_id: id, enterprise_id: id, is_enterprise_install: yes })).nullish(),
+  team: z.looseObject({ id }).nullish(),
+  enterprise: z.looseObject({ id }).nullish(),
+  is_enterprise_install: yes,
+  view: z.looseObject({ app_installed_team_id: id, app_id: id }).nullish(),
+});
+type Delivery = z.infer<typeof delivery>;
+
+/**
+ * Whether a delivery of Slack, of whatever kind, is for our app in our workspace; `null`: it is. Never throws.
+ *
+ * An event in a channel that is shared with others may have happened in another workspace: it is ours when any of
+ * `authorizations`, `context_team_id` and `team_id` names us (PLATFORM.md 5.1). A click or a modal is ours by `team`,
+ * which is the app's workspace also when somebody of another organisation clicked, and where that is missing
+ * (installed for a whole organisation) by what else names the installation.
+ */
+export function foreignTo(body: unknown, us: OurIds): Foreign | null {
+  const parsed = delivery.safeParse(body);
+  if (!parsed.success) return 'no_workspace';
+  const app = parsed.data.api_app_id || parsed.data.view?.app_id;
+  if (us.appId && app && app !== us.appId) return 'other_app';
+  return parsed.data.event ? placeOfEvent(parsed.data, us) : placeOfInteraction(parsed.data, us);
+}
+
+function placeOfEvent({ authorizations, context_team_id, team_id }: Delivery, { teamId, enterpriseId }: OurIds) {
+  const installed = authorizations ?? [];
+  const named = [...installed.map((each) => each.team_id), context_team_id, team_id].filter(Boolean);
+  const forAll = installed.filter((each) => each.is_enterprise_install === true && each.enterprise_id);
+  if (named.includes(teamId) || forAll.some((each) => each.enterprise_id === enterpriseId)) return null;
+  return named.length + forAll.length > 0 ? 'other_workspace' : 'no_workspace';
+}
+
+function placeOfInteraction(body: Delivery, { teamId, enterpriseId }: OurIds): Foreign | null {
+  const { team, team_id, view, enterprise, enterprise_id, is_enterprise_install } = body;
+  const organisation = enterprise?.id || enterprise_id;
+  const named = view?.app_installed_team_id || team?.id || team_id;
+  if (named) return named === teamId ? null : 'other_workspace';
+  if (organisation) return is_enterprise_install && organisation === enterpriseId ? null : 'other_workspace';
+  const home = teamOf(body.user);
+  if (home === null) return 'no_workspace';
+  return home === teamId ? null : 'other_workspace';
+}
+
+function teamOf(user: unknown): unknown {
+  return typeof user === 'object' && user !== null && 'team_id' in user ? (user.team_id ?? null) : null;
+}
