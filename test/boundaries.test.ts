@@ -84,6 +84,7 @@ const PURE = [
   'bridge/approvals/guarded.ts',
   'bridge/approvals/harmless-shell.ts',
   'bridge/approvals/inside.ts',
+  'bridge/approvals/moving.ts',
   'bridge/approvals/short-id.ts',
   'bridge/approvals/shown.ts',
   'bridge/approvals/starts-agent.ts',

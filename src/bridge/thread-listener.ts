@@ -156,6 +156,7 @@ export class ThreadListener {
     if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
     const turn = this.#parts.state.open;
     if (turn?.state === 'submitted') {
+      this.#parts.approvals.joined();
       const open = event.approvals.map((request) => request.requestId);
       this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'approvals-open', requestIds: open });
       await this.#parts.approvals.close(open, 'link_lost');
@@ -223,7 +224,9 @@ export class ThreadListener {
       return this.#onBackground(event.running > 0);
     }
     if (event.type === 'device') {
+      const moved = this.#parts.link.workingDirectory !== event.workingDirectory;
       this.#parts.link.workingDirectory = event.workingDirectory;
+      if (moved) this.#parts.approvals.directoryMoved();
       return undefined;
     }
     if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);

@@ -103,6 +103,8 @@ export interface Grant {
   kind: GrantKind;
   /** Of `command`: the digest of what may run again. */
   digest: string | null;
+  /** The working directory that it was given for; left out: not known, and nothing is covered. */
+  directory?: string | undefined;
   /** As they were known then: whether they still may is asked each time it is used. */
   by: { id: UserId; kind: PersonKind; groups: string[] };
   at: number;

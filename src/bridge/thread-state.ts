@@ -126,17 +126,19 @@ export class ThreadState {
   }
 
   view(record: ThreadRecord, turn: OpenTurn, { workingDirectory, device }: Where, ending: Ending | null): TurnView {
+    const { permissions, autoApprove, verbosity } = this.settings;
+    const reach = { reads: permissions === 'guarded', rules: autoApprove.length > 0 };
     return turnView(this.turn, {
       address: record.address,
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
       textUnknown: this.textUnknown,
       standing: this.standing,
-      where: { workingDirectory, device },
+      where: { workingDirectory, device, reach },
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
       ending,
-      verbosity: this.settings.verbosity,
+      verbosity,
     });
   }
 }

@@ -100,6 +100,7 @@ const approval = z.strictObject({
 const grant = z.strictObject({
   kind: z.enum(['command', 'edits']),
   digest: text.nullable(),
+  directory: text.optional(),
   by: z.strictObject({
     id: text,
     kind: z.enum(['member', 'guest', 'external', 'bot', 'deactivated']),

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
@@ -189,6 +189,37 @@ describe('approvals on the real Letta', () => {
       await outside.click('Deny');
       await outside.seen('Done:');
     }
+  });
+
+  it('guarded: nothing relative passes beside a move of the working directory, in either order', async () => {
+    const move = `SetWorkingDirectory ${JSON.stringify({ path: '/etc' })}`;
+    const read = `Bash ${JSON.stringify({ command: 'cat hostname', description: 'looks' })}`;
+    for (const batch of [
+      [move, read],
+      [read, move],
+    ]) {
+      const thread = await Thread.begin(`calls ${batch.join(' ;; ')}`);
+      for (const call of batch) {
+        await thread.seen(
+          call === move ? 'the agent wants to move to another folder' : 'wants to run a command (Bash)',
+        );
+        if (call === move) expect(thread.shown).toContain('This moves the working directory');
+        await thread.click(call === move ? 'Approve' : 'Deny');
+        await thread.seen(call === move ? 'Approved by' : 'Denied by');
+      }
+      await thread.seen('Done:');
+    }
+  });
+
+  it('guarded: after a move reads pass where the device says that it is', async () => {
+    mkdirSync(inProject('inner'), { recursive: true });
+    writeFileSync(inProject('inner/deep.txt'), 'deep inside\n');
+    const thread = await Thread.begin(
+      `call SetWorkingDirectory ${JSON.stringify({ path: 'inner' })} THEN run bash cat deep.txt`,
+    );
+    await thread.click('Approve');
+    await thread.seen(/Done: .*deep inside/);
+    expect(thread.shown.match(/Approved by/g)).toHaveLength(1);
   });
 
   it('what became of them can be read', async () => {

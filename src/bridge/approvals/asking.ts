@@ -1,5 +1,5 @@
 import type { ApprovalRequest } from '../agent-event.ts';
-import { makeToken, type UserId } from '../ids.ts';
+import { makeToken, type TurnId, type UserId } from '../ids.ts';
 import { setApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
 import { approversStartAgents, type Policy, type PolicyBook, settingsOf } from '../policy.ts';
@@ -10,6 +10,7 @@ import type { ThreadState } from '../thread-state.ts';
 import { foldTurn, lastSaid } from '../turn.ts';
 import { type ApprovalDecisions, denialOf } from './deciding.ts';
 import { approvalTitle, approve, digestOf, remade, ruleOf } from './decisions.ts';
+import { movesDirectory, pendingMoves } from './moving.ts';
 import { startsAgent } from './starts-agent.ts';
 import type { ThreadAudit } from './thread-audit.ts';
 import { type Unasked, unasked } from './unasked.ts';
@@ -34,9 +35,64 @@ export interface AskingParts {
 /** What Letta asks: taken up again after a reconnect, let pass, or shown to those who may decide. */
 export class ApprovalRequests {
   readonly #parts: AskingParts;
+  /** Calls that move the working directory and were let pass without a card. */
+  #passed: { turn: TurnId; requests: ApprovalRequest[] } | null = null;
+  /** Calls that the device has told a new working directory after. */
+  #moved: { turn: TurnId; ids: string[] } | null = null;
+  /** The turn that a link was made in the middle of: what was called before that may have gone by unheard. */
+  #joined: TurnId | null = null;
 
   constructor(parts: AskingParts) {
     this.#parts = parts;
+  }
+
+  /** A link is there while the turn runs: what Letta told before that is not told again. */
+  joined(): void {
+    this.#joined = this.#parts.state.open?.id ?? null;
+  }
+
+  /** The device tells of another working directory. It does not say after which call: of several none is taken for it. */
+  directoryMoved(): void {
+    const turn = this.#parts.state.open?.id;
+    if (turn === undefined) return;
+    const decided = this.#pendingMoves(turn).filter((id) => this.#mayRun(id, turn));
+    const [only, ...others] = decided;
+    if (only === undefined || others.length > 0) return;
+    this.#moved = { turn, ids: [...(this.#moved?.turn === turn ? this.#moved.ids : []), only] };
+  }
+
+  /** Whether that call was approved, or was heard to run. */
+  #mayRun(id: string, turn: TurnId): boolean {
+    const { state } = this.#parts;
+    const approved = (state.record?.approvals ?? []).filter(
+      (record) => record.turn === turn && record.state.state === 'decided' && record.state.decision !== 'denied',
+    );
+    const isApproved = (requestId: string) => approved.some((record) => record.requestId === requestId);
+    const isIt = ({ callId, requestId }: ApprovalRequest) => (callId ?? requestId) === id;
+    return (
+      isApproved(id) ||
+      (this.#passed?.requests.some(isIt) ?? false) ||
+      state.turn.approvals.some((request) => isIt(request) && isApproved(request.requestId)) ||
+      state.turn.tools.some(({ callId, status }) => callId === id && status !== 'called')
+    );
+  }
+
+  #pendingMoves(turn: TurnId): string[] {
+    const { state } = this.#parts;
+    const passed = this.#passed?.turn === turn ? this.#passed.requests : [];
+    const moved = this.#moved?.turn === turn ? this.#moved.ids : [];
+    return pendingMoves({
+      requests: [...state.turn.approvals, ...passed],
+      records: (state.record?.approvals ?? []).filter((record) => record.turn === turn),
+      tools: state.turn.tools,
+    }).filter((id) => !moved.includes(id));
+  }
+
+  /** Whether relative paths of this call may be read in another directory than the one that is known. */
+  #mayMove({ callId }: ApprovalRequest, turn: TurnId): boolean {
+    const { tools } = this.#parts.state.turn;
+    const heard = this.#joined !== turn || tools.some((call) => call.callId === callId);
+    return !heard || this.#pendingMoves(turn).length > 0;
   }
 
   /**
@@ -177,6 +233,7 @@ export class ApprovalRequests {
       policy: policies.current(),
       place: state.place,
       workingDirectory: link.workingDirectory,
+      moving: this.#mayMove(request, turn.id),
       requester: turn.requester,
       grants: turn.grants ?? [],
     });
@@ -187,6 +244,10 @@ export class ApprovalRequests {
     const { state, link, mailbox, clock, random, log, audit } = this.#parts;
     const connection = link.ready;
     const { requestId, tool } = request;
+    if (movesDirectory(request)) {
+      const before = this.#passed?.turn === turn.id ? this.#passed.requests : [];
+      this.#passed = { turn: turn.id, requests: [...before, request] };
+    }
     const at = clock.now();
     const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
     const shared = { id: random.id(), thread: state.key, turn: turn.id, requestId, tool, title, digest, at };

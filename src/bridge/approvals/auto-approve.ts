@@ -42,19 +42,29 @@ export function problemOfRule(rule: string): string | null {
     : `${of} is not a path inside of the working directory, or a folder and /**`;
 }
 
-/** The first rule that allows this call; `null` when none does. A rule that is none allows nothing. */
-export function matchingRule(rules: readonly string[], call: Call, workingDirectory: string | null): string | null {
-  return rules.find((rule) => problemOfRule(rule) === null && allows(rule.trim(), call, workingDirectory)) ?? null;
+/**
+ * The first rule that allows this call; `null` when none does. A rule that is none allows nothing.
+ * @param moving whether the working directory may be another one by the time the call runs: then commands are not
+ * allowed, and files only by their whole path.
+ */
+export function matchingRule(
+  rules: readonly string[],
+  call: Call,
+  workingDirectory: string | null,
+  { moving = false }: { moving?: boolean } = {},
+): string | null {
+  const allow = (rule: string) => problemOfRule(rule) === null && allows(rule.trim(), call, workingDirectory, moving);
+  return rules.find(allow) ?? null;
 }
 
-function allows(rule: string, { tool, input }: Call, workingDirectory: string | null): boolean {
+function allows(rule: string, { tool, input }: Call, workingDirectory: string | null, moving: boolean): boolean {
   const [, name, of] = RULE.exec(rule) ?? [];
   if (name !== tool) return false;
   if (of === undefined) return true;
-  if (tool === 'Bash') return typeof input.command === 'string' && allowsCommand(of, input.command);
+  if (tool === 'Bash') return !moving && typeof input.command === 'string' && allowsCommand(of, input.command);
   const path = input[PATHS[tool] ?? ''];
   if (typeof path !== 'string' || workingDirectory === null || looksSecret(path)) return false;
-  if (!isInside(path, workingDirectory)) return false;
+  if (!isInside(path, workingDirectory) || (moving && !path.startsWith('/'))) return false;
   const base = of.replace(/\/?\*\*$/, '');
   const folder = [workingDirectory, ...(base === '' ? [] : [base])].join('/');
   const absolute = path.startsWith('/') ? path : `${workingDirectory}/${path}`;

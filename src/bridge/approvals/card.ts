@@ -5,6 +5,7 @@ import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../thre
 import type { TurnState } from '../turn.ts';
 import { editableCommand, ruleOf } from './decisions.ts';
 import { grantFor } from './grants.ts';
+import { type Reach, wideningOf } from './moving.ts';
 import { type ShownRequest, shownRequest } from './shown.ts';
 import { startsAgent } from './starts-agent.ts';
 
@@ -24,6 +25,8 @@ export interface ApprovalCard {
   device: string | null;
   /** Set where it sets another agent to work, of which nothing is asked: who may approve that. */
   startsAgent: { by: 'approvers' | 'admins' | 'nobody' } | null;
+  /** What an approval widens, in a line of ours; left out: nothing. */
+  widens?: string | undefined;
   /** What it offers besides Approve and Deny. */
   offers: { edit: boolean; grant: GrantKind | null; rule: boolean };
   stop: Token | null;
@@ -50,6 +53,8 @@ export type Card = ApprovalCard | QuestionCard;
 export interface Where {
   workingDirectory: string | null;
   device: string | null;
+  /** What is approved there without asking; left out: nothing. */
+  reach?: Reach | undefined;
 }
 
 /** @param stands it is shown already, and what is known here would not tell all of it yet */
@@ -76,6 +81,7 @@ export function cardOf(
     workingDirectory: where.workingDirectory,
     device: where.device,
     startsAgent: startsAgent(record.tool) ? { by: record.only ?? 'approvers' } : null,
+    widens: (request && wideningOf(request, where.reach ?? { reads: false, rules: false })) ?? undefined,
     offers: {
       edit: request !== undefined && editableCommand(request) !== null,
       grant: request ? grantFor(request) : null,

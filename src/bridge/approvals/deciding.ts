@@ -110,7 +110,7 @@ export class ApprovalDecisions {
     person: Person,
     { via, grant, also }: How,
   ): Promise<{ result: 'decided' } | Refused> {
-    const { state, mailbox, clock } = this.#parts;
+    const { state, link, mailbox, clock } = this.#parts;
     const { decision, words } = decided;
     const { token } = record;
     const at = clock.now();
@@ -120,7 +120,8 @@ export class ApprovalDecisions {
       await state.update((now) => {
         const settled = settleApproval(now, token, next);
         if (settled === now) return now;
-        const grants = grant ? withGrant(now.turn?.grants ?? [], makeGrant(request, grant, giver, at)) : null;
+        const given = grant && makeGrant(request, { kind: grant, by: giver, at, directory: link.workingDirectory });
+        const grants = given ? withGrant(now.turn?.grants ?? [], given) : null;
         const granted = grants && now.turn?.id === record.turn ? changeTurn(settled, { grants }) : settled;
         return also ? also(granted) : granted;
       });

@@ -16,23 +16,39 @@ export function grantFor(request: ApprovalRequest): GrantKind | null {
   return request.tool === 'Bash' && typeof request.input.command === 'string' ? 'command' : null;
 }
 
-export function makeGrant(request: ApprovalRequest, kind: GrantKind, by: Grant['by'], at: number): Grant {
-  return { kind, digest: kind === 'command' ? sameCommand(request) : null, by, at };
+/** @param directory the working directory: what is allowed in one folder is not allowed in another */
+export function makeGrant(
+  request: ApprovalRequest,
+  { kind, by, at, directory }: Pick<Grant, 'kind' | 'by' | 'at'> & { directory: string | null },
+): Grant {
+  const digest = kind === 'command' ? sameCommand(request) : null;
+  return { kind, digest, by, at, ...(directory !== null && { directory }) };
 }
 
 export function withGrant(grants: readonly Grant[], grant: Grant): Grant[] {
   const others = grants.filter(
-    ({ kind, digest, by }) => !(kind === grant.kind && digest === grant.digest && by.id === grant.by.id),
+    ({ kind, digest, by, directory }) =>
+      !(kind === grant.kind && digest === grant.digest && by.id === grant.by.id && directory === grant.directory),
   );
   return [...others, grant].slice(-GRANTS_KEPT);
 }
 
-/** Those of the grants that answer this request, in the order in which they were given. */
-export function covering(grants: readonly Grant[], request: ApprovalRequest, workingDirectory: string | null): Grant[] {
+/**
+ * Those of the grants that answer this request, in the order in which they were given.
+ * @param moving whether the working directory may be another one by the time the call runs: then commands are not
+ * covered, and files only by their whole path.
+ */
+export function covering(
+  grants: readonly Grant[],
+  request: ApprovalRequest,
+  workingDirectory: string | null,
+  { moving = false }: { moving?: boolean } = {},
+): Grant[] {
   const possible = grantFor(request);
-  return grants.filter(({ kind, digest }) => {
-    if (kind !== possible) return false;
-    return kind === 'command' ? digest === sameCommand(request) : isEditInside(request, workingDirectory);
+  return grants.filter(({ kind, digest, directory }) => {
+    if (kind !== possible || workingDirectory === null || directory !== workingDirectory) return false;
+    if (kind === 'command') return !moving && digest === sameCommand(request);
+    return isEditInside(request, workingDirectory) && (!moving || String(request.input.file_path).startsWith('/'));
   });
 }
 
@@ -42,9 +58,7 @@ function sameCommand({ input }: ApprovalRequest): string {
   return digestOf(rest);
 }
 
-function isEditInside({ input }: ApprovalRequest, workingDirectory: string | null): boolean {
+function isEditInside({ input }: ApprovalRequest, workingDirectory: string): boolean {
   const { file_path: path } = input;
-  return (
-    typeof path === 'string' && workingDirectory !== null && isInside(path, workingDirectory) && !looksSecret(path)
-  );
+  return typeof path === 'string' && isInside(path, workingDirectory) && !looksSecret(path);
 }

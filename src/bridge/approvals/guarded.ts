@@ -24,14 +24,20 @@ type Reads = { paths: string[] } | { because: string };
  * here asks. Judged is what the call says: where links lead, and what a shell's own start-up files make of a command,
  * can not be known from here.
  * @param workingDirectory as the device reports it, `null` when it did not: then everything asks.
+ * @param moving whether it may be another one by the time the call runs: then what is relative asks.
  */
-export function guarded({ tool, input }: GuardedCall, workingDirectory: string | null): Guarded {
+export function guarded(
+  { tool, input }: GuardedCall,
+  workingDirectory: string | null,
+  { moving = false }: { moving?: boolean } = {},
+): Guarded {
   if (workingDirectory === null) return asks('working_directory_unknown');
   const readsOf = Object.hasOwn(TOOLS, tool) ? TOOLS[tool] : undefined;
   if (!readsOf) return asks('tool_is_not_a_read');
   const reads = readsOf(input);
   if ('because' in reads) return asks(reads.because);
   if (!reads.paths.every((path) => isInside(path, workingDirectory))) return asks('outside_the_working_directory');
+  if (moving && !reads.paths.every((path) => path.startsWith('/'))) return asks('working_directory_may_move');
   if (!isInside('.', workingDirectory)) return asks('working_directory_is_no_project');
   if (reads.paths.some((path) => looksSecret(relativeTo(path, workingDirectory)))) return asks('may_hold_secrets');
   return { asks: false, paths: reads.paths };

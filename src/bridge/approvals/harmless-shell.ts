@@ -10,8 +10,8 @@ interface Harmless {
   predicates?: Readonly<Record<string, 0 | 1>>;
   /** How many words in front of the paths are no paths (a pattern). */
   words?: number;
-  /** Whether there must be a path: without one it would wait for input. */
-  needsPath?: boolean;
+  /** Without a path: it would wait for input (`needed`), it reads the folder that it runs in (`here`), or nothing. */
+  path?: 'needed' | 'here';
 }
 
 /**
@@ -21,18 +21,23 @@ interface Harmless {
  */
 const COMMANDS: Readonly<Record<string, Harmless>> = {
   pwd: { flags: '' },
-  ls: { flags: '1aAdFghilnoprRsStu', long: ['all', 'almost-all', 'color', 'human-readable', 'recursive', 'reverse'] },
-  cat: { flags: 'AbeEnstTv', long: ['number', 'show-all', 'squeeze-blank'], needsPath: true },
-  head: { flags: 'qv', numbers: 'nc', long: ['lines', 'bytes'], needsPath: true },
-  tail: { flags: 'qv', numbers: 'nc', long: ['lines', 'bytes'], needsPath: true },
-  wc: { flags: 'clmwL', long: ['lines', 'words', 'bytes', 'chars'], needsPath: true },
-  stat: { flags: 't', needsPath: true },
-  du: { flags: 'achks', numbers: 'd', long: ['max-depth', 'summarize', 'human-readable'] },
+  ls: {
+    flags: '1aAdFghilnoprRsStu',
+    long: ['all', 'almost-all', 'color', 'human-readable', 'recursive', 'reverse'],
+    path: 'here',
+  },
+  cat: { flags: 'AbeEnstTv', long: ['number', 'show-all', 'squeeze-blank'], path: 'needed' },
+  head: { flags: 'qv', numbers: 'nc', long: ['lines', 'bytes'], path: 'needed' },
+  tail: { flags: 'qv', numbers: 'nc', long: ['lines', 'bytes'], path: 'needed' },
+  wc: { flags: 'clmwL', long: ['lines', 'words', 'bytes', 'chars'], path: 'needed' },
+  stat: { flags: 't', path: 'needed' },
+  du: { flags: 'achks', numbers: 'd', long: ['max-depth', 'summarize', 'human-readable'], path: 'here' },
   // Not recursive: that would read what is asked about when it is named (`.env`).
-  grep: { flags: 'chiHlLnoqsvwxEFG', numbers: 'ABCm', long: ['count', 'ignore-case'], words: 1, needsPath: true },
+  grep: { flags: 'chiHlLnoqsvwxEFG', numbers: 'ABCm', long: ['count', 'ignore-case'], words: 1, path: 'needed' },
   find: {
     flags: '',
     predicates: { '-name': 1, '-iname': 1, '-type': 1, '-maxdepth': 1, '-mindepth': 1, '-empty': 0, '-print': 0 },
+    path: 'here',
   },
 };
 
@@ -58,7 +63,10 @@ export function plainWords(command: string): string[] | null {
   return words;
 }
 
-/** The paths that a read-only command names, as they stand there; `null` when it may do anything else than read them. */
+/**
+ * The paths that a read-only command reads, as they stand there, `.` where it names none; `null` when it may do anything
+ * else than read them.
+ */
 export function pathsRead(command: string): string[] | null {
   const [name, ...args] = plainWords(command) ?? [];
   const harmless = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -77,8 +85,8 @@ export function pathsRead(command: string): string[] | null {
   const words = harmless.words ?? 0;
   if (operands.length < words) return null;
   const paths = operands.slice(words);
-  if (paths.includes('') || (harmless.needsPath && paths.length === 0)) return null;
-  return paths;
+  if (paths.includes('') || (harmless.path === 'needed' && paths.length === 0)) return null;
+  return harmless.path === 'here' && paths.length === 0 ? ['.'] : paths;
 }
 
 /** How many words an option takes, itself included; `null` when it is not one of the harmless. */

@@ -31,7 +31,8 @@ export function relativeTo(path: string, folder: string): string {
   return path.startsWith('/') ? partsOf(path).slice(partsOf(folder).length).join('/') : path;
 }
 
-function isProject(folder: string): boolean {
+/** Whether a folder can be one that somebody put around a project, so that what lies in it may be read. */
+export function isProject(folder: string): boolean {
   const parts = partsOf(folder);
   if (!folder.startsWith('/') || parts.length === 0 || parts.includes('..') || EXPANDS.test(folder)) return false;
   return !SYSTEM.includes(`/${parts[0]}`);

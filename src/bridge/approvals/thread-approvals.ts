@@ -88,6 +88,16 @@ export class ThreadApprovals {
     return this.#requests.asked(request);
   }
 
+  /** A link is there while the turn runs. */
+  joined(): void {
+    this.#requests.joined();
+  }
+
+  /** The device tells of another working directory. */
+  directoryMoved(): void {
+    this.#requests.directoryMoved();
+  }
+
   close(...args: Parameters<ApprovalRequests['close']>): Promise<void> {
     return this.#requests.close(...args);
   }

@@ -20,6 +20,8 @@ export interface Circumstances {
   policy: Policy;
   place: Place;
   workingDirectory: string | null;
+  /** Whether the working directory may be another one by the time the call runs. */
+  moving: boolean;
   requester: string;
   grants: readonly Grant[];
 }
@@ -29,13 +31,13 @@ export function unasked(request: ApprovalRequest, circumstances: Circumstances):
   if (request.questions || request.tool === 'AskUserQuestion') return null;
   // What it does is asked of nobody, so no rule, no preset and no earlier consent may start it.
   if (startsAgent(request.tool)) return null;
-  const { policy, place, workingDirectory, requester, grants } = circumstances;
+  const { policy, place, workingDirectory, moving, requester, grants } = circumstances;
   const { permissions, autoApprove } = settingsOf(policy, place.channel);
-  if (permissions === 'guarded' && !guarded(request, workingDirectory).asks) return { by: 'guarded' };
-  const rule = matchingRule(autoApprove, request, workingDirectory);
+  if (permissions === 'guarded' && !guarded(request, workingDirectory, { moving }).asks) return { by: 'guarded' };
+  const rule = matchingRule(autoApprove, request, workingDirectory, { moving });
   if (rule !== null) return { by: 'rule', rule };
   // Whoever gave it may have lost the right to since.
-  const grant = covering(grants, request, workingDirectory).find(
+  const grant = covering(grants, request, workingDirectory, { moving }).find(
     ({ by }) => can(policy, by, { do: 'decide', requester }, place).allowed,
   );
   return grant ? { by: 'grant', grant } : null;

@@ -36,6 +36,9 @@ const DOES: Readonly<Record<string, string>> = {
   Agent: 'start a subagent',
   Workflow: 'start a workflow of agents',
   SendAgentMessage: 'set another agent to work',
+  SetWorkingDirectory: 'move to another folder',
+  EnterWorktree: 'move to a worktree',
+  ExitWorktree: 'leave a worktree',
 };
 
 /** A card that asks for a decision, or the one line that is left of it afterwards. */
@@ -111,6 +114,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
     ...(card.device === null ? [] : [`on ${card.device}`]),
   ];
   if (where.length > 0) blocks.push(context(plain(where.join(' '))));
+  if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`)));
   if (rest.text !== '') blocks.push(richText(preformatted(rest.text)));
   if (shown.diff && diff) {
     blocks.push(context(plain(countsOf(shown.diff))));

@@ -4,7 +4,7 @@
 // The reply is chosen by directives in the LAST user message, joined by " THEN ":
 //   say N words | say: <text> | slow N words [MS ms] | reason then <directive> | preface <text> :: <directive> | markdown
 //   run bash <cmd> | both <cmd> ;; <cmd> | read file <p> | write file <p> := <text>
-//   edit file <p> := <old> => <new> | ask <q> | <opt> | <opt> | call <Tool> <json>
+//   edit file <p> := <old> => <new> | ask <q> | <opt> | <opt> | call <Tool> <json> | calls <Tool> <json> ;; <Tool> <json>
 //   error <status> | drop (socket cut mid-answer) | hang [MS ms] | count images
 // One directive runs per model call: a tool directive ends the call with tool_calls, the next call
 // (after the tool results) runs the next directive; past the last one it answers "Done: <result>".
@@ -20,7 +20,7 @@ let calls = 0;
 
 const words = (n) => Array.from({ length: n }, (_, i) => `word${i + 1}`).join(' ');
 const DIRECTIVE =
-  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |call |error |drop|hang|count images)/i;
+  /^(say |say:|slow |reason then|preface |markdown|run bash|both |read file|write file|edit file|ask |calls? |error |drop|hang|count images)/i;
 
 /** The directives of the newest user message, and how many model calls it has had already. */
 function plan(messages) {
@@ -104,6 +104,13 @@ async function act(dir, ctx) {
     });
   }
   if ((m = /^call (\S+) (.*)/i.exec(dir))) return tool(m[1], JSON.parse(m[2]));
+  if ((m = /^calls (.*)/i.exec(dir))) {
+    for (const c of m[1].split(';;')) {
+      const [, name, input] = /^\s*(\S+) (.*)/.exec(c);
+      await tool(name, JSON.parse(input));
+    }
+    return;
+  }
   if (/^count images/i.test(dir))
     return say(
       `I see ${messages.flatMap((x) => (Array.isArray(x.content) ? x.content : [])).filter((p) => p.type === 'image_url').length} image(s).`,

@@ -1,0 +1,99 @@
+import type { ApprovalRequest } from '../agent-event.ts';
+import type { ApprovalRecord } from '../thread-record.ts';
+import type { ToolCall } from '../turn-steps.ts';
+import { isProject } from './inside.ts';
+
+/** A tool call: as Letta asks about it, or as it was heard. */
+interface Call {
+  tool: string;
+  input: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Tools that move the working directory. Letta Code 0.32.18 has SetWorkingDirectory, EnterWorktree and ExitWorktree; the
+ * other names are what a later one, or a mod, would call them.
+ */
+const MOVERS =
+  /work(?:ing)?_?-?(?:dir|tree)|(?:^|[_-])(?:cd|cwd|pushd|popd)$|ch(?:ange)?_?-?dir|(?:set|switch|change)_?-?(?:cwd|dir)/i;
+/** A shell command after which Letta may follow into the worktree that it made, up to half a second later. */
+const SHELL_MOVE = /work\W*tree/i;
+const SHELL_FIELDS = ['command', 'cmd', 'chars'];
+
+/** Whether a call may change the directory that relative paths of later calls are read in. */
+export function movesDirectory(call: Call): boolean {
+  return MOVERS.test(call.tool) || movesByShell(call);
+}
+
+function movesByShell({ input }: Call): boolean {
+  return SHELL_FIELDS.some((field) => input[field] !== undefined && SHELL_MOVE.test(JSON.stringify(input[field])));
+}
+
+/** What is known of a turn's moves of the working directory. */
+export interface MovesHeard {
+  /** Every request of the turn, those that were let pass without a card included. */
+  requests: readonly ApprovalRequest[];
+  /** The turn's records: after a restart they are all that is left of its requests. */
+  records: readonly ApprovalRecord[];
+  /** The turn's calls as they were heard. */
+  tools: readonly ToolCall[];
+}
+
+/**
+ * Calls that may yet move the working directory: they wait for a decision, may still run, or nobody knows whether they
+ * ran. Letta runs the calls of a batch side by side once all of them are decided, so a call that stands *behind* another
+ * moves the directory for it, too; and only the device's word that comes once it ran says where the directory is then.
+ * @returns their ids: of the call where it is known, else of the request
+ */
+export function pendingMoves({ requests, records, tools }: MovesHeard): string[] {
+  const recordOf = (id: string) => records.findLast(({ requestId }) => requestId === id);
+  const asked = requests.filter(movesDirectory);
+  const refused = asked.filter(({ requestId }) => isRefused(recordOf(requestId)));
+  const of = (request: ApprovalRequest) => request.callId ?? request.requestId;
+  const known = new Set(requests.map(({ requestId }) => requestId));
+  const ids = [
+    ...asked.map(of),
+    ...tools.filter(movesDirectory).map(({ callId }) => callId),
+    ...records.flatMap((record) => (!known.has(record.requestId) && isMove(record) ? [record.requestId] : [])),
+  ];
+  const over = new Set([...refused.map(of), ...tools.filter(isOver).map(({ callId }) => callId)]);
+  return [...new Set(ids)].filter((id) => !over.has(id));
+}
+
+/** Of a request that only the record is left of: by its tool, or by the line that it was shown with. */
+function isMove(record: ApprovalRecord): boolean {
+  return !isRefused(record) && (MOVERS.test(record.tool) || SHELL_MOVE.test(record.title));
+}
+
+/** Whether it certainly did not run. */
+function isRefused(record: ApprovalRecord | undefined): boolean {
+  if (record?.state.state === 'decided') return record.state.decision === 'denied';
+  return record?.state.state === 'closed' && record.state.why !== 'answered_elsewhere';
+}
+
+/** Letta tells where the directory is before it says that the tool has ended; what a shell made it finds later. */
+function isOver(call: ToolCall): boolean {
+  return call.status === 'failed' || (call.status === 'ok' && !movesByShell(call));
+}
+
+/** What is approved without asking in a place. */
+export interface Reach {
+  /** Reads inside of the working directory (`guarded`). */
+  reads: boolean;
+  /** What rules of the policy allow. */
+  rules: boolean;
+}
+
+/** What an approval of this call widens, in one line for its card; `null`: nothing. */
+export function wideningOf(call: Call, { reads, rules }: Reach): string | null {
+  if (!movesDirectory(call)) return null;
+  const { path } = call.input;
+  const closed = typeof path === 'string' && path.startsWith('/') && !isProject(path);
+  const what = [
+    ...(reads && !closed ? ['files in it can be read without asking'] : []),
+    ...(rules ? ['the rules of auto_approve apply in it'] : []),
+  ];
+  const moves = MOVERS.test(call.tool)
+    ? 'This moves the working directory: approved commands run in the new folder'
+    : 'If this makes a worktree, the working directory can move into it: approved commands run there then';
+  return `${[moves, ...what].join(', ')}.`;
+}
