@@ -69,6 +69,7 @@ const PURE = [
   'bridge/prompt.ts',
   'bridge/relevance.ts',
   'bridge/revisions.ts',
+  'bridge/stop-words.ts',
   'bridge/redact.ts',
   'bridge/turn.ts',
   'bridge/turn-details.ts',

@@ -9,6 +9,7 @@ import type { KillSwitch } from './kill-switch.ts';
 import { moment } from './own-words.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type { Audit, Person, Threads } from './ports.ts';
+import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 import { asCode, oneLine } from './turn-view.ts';
 import { channelOf, explain, linkedMessage } from './why.ts';
@@ -33,6 +34,8 @@ export interface Given {
   thread: ThreadKey | null;
   /** As typed: `!` or nothing. */
   mark: '!' | '';
+  /** What must be on disk together with what a command changes in the thread's record. */
+  also?: (record: ThreadRecord) => ThreadRecord;
 }
 
 type Order = Given & { name: CommandName; args: string };
@@ -106,15 +109,15 @@ export class CommandDesk {
       case 'deny':
         return desk.decideByCommand(name, order.args, person);
       case 'stop':
-        return desk.stop(person.id);
+        return desk.stop(person.id, order.also);
       case 'queue':
         return desk.queue();
       case 'new':
-        return desk.startOver();
+        return desk.startOver(order.also);
       case 'mute':
-        return desk.mute(true);
+        return desk.mute(true, order.also);
       case 'unmute':
-        return desk.mute(false);
+        return desk.mute(false, order.also);
       default:
         return name satisfies never;
     }

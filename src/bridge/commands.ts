@@ -1,3 +1,5 @@
+import { isStopWord, STOP_WORDS } from './stop-words.ts';
+
 export interface Command {
   name: string;
   /** Other words for it. */
@@ -23,7 +25,7 @@ export const commands = [
   { name: 'status', aliases: [], args: null, help: 'what the agent is doing in this thread', about: 'running' },
   {
     name: 'stop',
-    aliases: ['cancel', 'abort'],
+    aliases: STOP_WORDS.slice(1),
     args: null,
     help: 'stop what the agent is doing now; messages that wait are dropped. The bare word does the same in a thread',
     about: 'running',
@@ -125,11 +127,11 @@ export function aboutOf(name: CommandName): Command['about'] {
 }
 
 /**
- * `!word`, with what stands behind it where the command takes that, or the bare word "stop". "!stop the deploy" and
+ * `!word`, with what stands behind it where the command takes that, or a stop word alone. "!stop the deploy" and
  * "stop the deploy" are prompts: `null`.
  */
 export function parseBang(text: string): ParsedCommand | null {
-  if (/^stop$/i.test(text.trim())) return { kind: 'command', name: 'stop', args: '' };
+  if (isStopWord(text)) return { kind: 'command', name: 'stop', args: '' };
   const found = /^!([a-z]+)(?:\s+(\S[\s\S]*))?$/i.exec(text.trim());
   if (!found?.[1]) return null;
   const [, word, args = ''] = found;
@@ -140,6 +142,7 @@ export function parseBang(text: string): ParsedCommand | null {
 
 /** What stands behind `/agent`; nothing at all asks for help. */
 export function parseSlash(text: string): ParsedCommand {
+  if (isStopWord(text)) return { kind: 'command', name: 'stop', args: '' };
   const found = /^(\S+)(?:\s+(\S[\s\S]*))?$/.exec(text.trim());
   if (!found?.[1]) return { kind: 'command', name: 'help', args: '' };
   const [whole, word, args = ''] = found;

@@ -1,8 +1,8 @@
-import type { Place } from './access.ts';
+import { can, type Place } from './access.ts';
 import type { Typed } from './approvals/typing.ts';
 import { Chains } from './chains.ts';
 import type { CommandDesk } from './command-desk.ts';
-import { helpText, parseBang } from './commands.ts';
+import { type CommandName, helpText, type ParsedCommand, parseBang } from './commands.ts';
 import type { Asked, Door } from './door.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
 import {
@@ -23,8 +23,9 @@ import type { Log, Person, Surface } from './ports.ts';
 import { spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
-import { isTalk, whereIs } from './revisions.ts';
-import { isActive, type ThreadRecord } from './thread-record.ts';
+import { isTalk, type Whereabouts, whereIs } from './revisions.ts';
+import { saysStop } from './stop-words.ts';
+import { isActive, needsLetta, type ThreadRecord } from './thread-record.ts';
 
 export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   surface: Surface;
@@ -48,6 +49,10 @@ const SIGN_AFTER_MS = 1_000;
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
 const RECENT_LIMIT = 2_000;
 const OVERHEARD_EVERY_MS = 60 * 60_000;
+/** What they do is not stored together with the message, so a restart between the two leaves nobody who knows. */
+const CARRIED_OUT_ELSEWHERE: ReadonlySet<string> = new Set<CommandName | ''>([
+  ...(['pause', 'resume', 'agent', 'mode', 'approve', 'deny'] as const),
+]);
 
 /** What people write, and change of it: is it for us, may they, is it new, is there room; then it is on disk, in order. */
 export class MessageIntake {
@@ -69,6 +74,12 @@ export class MessageIntake {
       pass: async (key) => {
         this.#isFirst(key);
         await parts.handled?.keep(key);
+      },
+      commandIn: (message, where) => this.#changedInto(message, where),
+      carryOut: (command, message, asked) => {
+        // As a message it was taken before; as a command it is new.
+        this.#recent.delete(message.key);
+        return this.#carryOut(command, message, asked);
       },
     });
   }
@@ -104,41 +115,29 @@ export class MessageIntake {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
     }
 
-    const { person, place, verdict } = await this.#judge(message, relevance === 'speak' && !caughtUp);
-    if (!verdict.allowed) {
+    const text = spansText(message.spans, noNames, botUser);
+    const command = this.#commandIn(message, text, relevance, record);
+    const { person, place, verdict } = await this.#judge(
+      message,
+      (relevance === 'speak' || command !== null) && !caughtUp,
+    );
+    // Whoever may stop a turn by its button may do so by the word, also where they may not speak.
+    const stops = command?.kind === 'command' && command.name === 'stop';
+    const mayStop = stops && can(this.#parts.policies.current(), person, { do: 'stop' }, place).allowed;
+    if (!verdict.allowed && !mayStop) {
       // What is found late may have been answered in its time; of this nothing is on disk. A bot reads no whisper.
-      if (relevance !== 'speak' || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
+      const isHeard = relevance === 'speak' || command !== null;
+      if (!isHeard || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
-      if (this.#isDue(message)) this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
+      if (command || this.#isDue(message)) this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
     }
 
-    const text = spansText(message.spans, noNames, botUser);
-    // A bot gives no commands.
-    const parsed = message.bot ? null : parseBang(text);
-    // "stop" of a bystander is meant, too; "!important" among people is not.
-    const bang = relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
-    if (bang || relevance === 'speak') {
+    if (command || relevance === 'speak') {
       const isStale = this.#queue.isStale({ ts: message.ts, askedAt });
-      if (bang && (caughtUp || isStale)) return this.#missedCommand(key, message, record);
-      if (bang) {
-        if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
-        const name = bang.kind === 'unknown' ? 'unknown' : bang.name;
-        try {
-          this.#parts.notices.whisper(
-            placeOf(message),
-            message.user,
-            await this.#parts.desk.give(bang, { person, team: message.team, place, thread: key, mark: '!' }),
-          );
-        } catch (error) {
-          // Slack sends it again.
-          this.#recent.delete(message.key);
-          throw error;
-        }
-        await this.#remember(key, message);
-        return { outcome: 'command', name };
-      }
+      if (command && (caughtUp || isStale)) return this.#missedCommand(command, key, message, record);
+      if (command) return this.#carryOut(command, message, { person, place });
       if (text === '' && message.files.length === 0) {
         if (caughtUp) return { outcome: 'ignored', reason: 'help_was_missed' };
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
@@ -193,6 +192,64 @@ export class MessageIntake {
     }
   }
 
+  /**
+   * The command that a message is, if it is one. A bot gives none. "stop" of a bystander is meant, too, while there is
+   * something to be stopped; "!important" among people is not.
+   */
+  #commandIn(
+    message: InboundMessage,
+    text: string,
+    relevance: Relevance,
+    record: ThreadRecord | null,
+  ): ParsedCommand | null {
+    if (message.bot) return null;
+    if (saysStop(message.spans, this.#parts.botUser)) {
+      const isMarked = text.startsWith('!');
+      const runs = record !== null && needsLetta(record);
+      return relevance === 'speak' || isMarked || runs ? { kind: 'command', name: 'stop', args: '' } : null;
+    }
+    const parsed = parseBang(text);
+    return relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
+  }
+
+  /** Carries a command out, once. Its author alone hears the answer. */
+  async #carryOut(
+    command: ParsedCommand,
+    message: InboundMessage,
+    { person, place }: { person: Person; place: Place },
+  ): Promise<MessageOutcome> {
+    if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+    const key = threadOf(message);
+    const now = this.#parts.clock.now();
+    const also = (record: ThreadRecord) => markSeen(record, message.key, now);
+    try {
+      const answer = await this.#parts.desk.give(command, {
+        ...{ person, team: message.team, place, thread: key, mark: '!' },
+        also,
+      });
+      this.#parts.notices.whisper(placeOf(message), message.user, answer);
+    } catch (error) {
+      // Slack sends it again.
+      this.#recent.delete(message.key);
+      throw error;
+    }
+    await this.#remember(key, message);
+    return { outcome: 'command', name: command.kind === 'unknown' ? 'unknown' : command.name };
+  }
+
+  /**
+   * The command that a message was changed into, if it is one that a change may give: what runs already was said, and
+   * only Stop can still be meant.
+   */
+  #changedInto(message: InboundMessage, where: Whereabouts): ParsedCommand | null {
+    const { botUser } = this.#parts;
+    if (message.bot) return null;
+    const stops = saysStop(message.spans, botUser);
+    const parsed = stops ? null : parseBang(spansText(message.spans, noNames, botUser));
+    if (stops) return { kind: 'command', name: 'stop', args: '' };
+    return where !== 'running' && parsed?.kind === 'command' ? parsed : null;
+  }
+
   /** A request may wait for its author: then it must not just wait behind it. */
   async #typed(
     key: ThreadKey,
@@ -228,11 +285,18 @@ export class MessageIntake {
   }
 
   /** A command is of its moment: carried out hours later it would hit something else. */
-  async #missedCommand(key: ThreadKey, message: InboundMessage, record: ThreadRecord | null): Promise<MessageOutcome> {
+  async #missedCommand(
+    command: ParsedCommand,
+    key: ThreadKey,
+    message: InboundMessage,
+    record: ThreadRecord | null,
+  ): Promise<MessageOutcome> {
     if (record) {
       await this.#remember(key, message);
-      const text =
-        'A command of yours came while the bridge was away and was not carried out. Write it again if it still matters.';
+      const done = CARRIED_OUT_ELSEWHERE.has(command.kind === 'command' ? command.name : '')
+        ? 'came while the bridge was away, and nobody can say whether it was carried out'
+        : 'came while the bridge was away and was not carried out';
+      const text = `A command of yours ${done}. Write it again if it still matters.`;
       this.#parts.notices.whisper(placeOf(message), message.user, text);
     }
     return { outcome: 'ignored', reason: 'command_was_missed' };

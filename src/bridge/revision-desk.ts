@@ -1,4 +1,6 @@
 import { asBridgeError } from '../errors.ts';
+import type { Place } from './access.ts';
+import type { ParsedCommand } from './commands.ts';
 import type { Door } from './door.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
 import {
@@ -10,7 +12,7 @@ import {
 } from './inbound.ts';
 import { itemOf } from './inbox.ts';
 import type { Notices } from './notices.ts';
-import type { Clock, Log, Surface, Threads } from './ports.ts';
+import type { Clock, Log, Person, Surface, Threads } from './ports.ts';
 import { isTalk, type Whereabouts, whereIs, withEdited, withWithdrawn } from './revisions.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
@@ -31,6 +33,13 @@ export interface Untold {
   message(message: InboundMessage, asksNow: boolean): Promise<MessageOutcome>;
   /** Should it come yet, it is not taken in. */
   pass(key: MessageKey): Promise<void>;
+  /** The command that a message was changed into, if it is one. */
+  commandIn(message: InboundMessage, where: Whereabouts): ParsedCommand | null;
+  carryOut(
+    command: ParsedCommand,
+    message: InboundMessage,
+    asked: { person: Person; place: Place },
+  ): Promise<MessageOutcome>;
 }
 
 type Edited = InboundRevision & { kind: 'edited' };
@@ -61,7 +70,8 @@ export class RevisionDesk {
     const { message, mentionedBefore } = edited;
     const where = record ? whereIs(record, message.key) : 'unknown';
     const asksNow = message.mentionsBot && !mentionedBefore;
-    if (where === 'running' || where === 'done') return ignored('ran_already');
+    const command = GIVES_COMMANDS.has(where) ? this.#untold.commandIn(message, where) : null;
+    if (!command && (where === 'running' || where === 'done')) return ignored('ran_already');
     if (asksNow && (where === 'unknown' || isTalk(where))) {
       // Forgotten after a day: it may have run as a plain reply.
       if (where === 'unknown' && record && this.#isForgotten(record, message)) return ignored('too_old_to_know');
@@ -69,12 +79,12 @@ export class RevisionDesk {
     }
     if (where === 'unknown') return this.#overtaken(edited);
     if (where === 'overheard') return ignored('not_for_the_bot');
-    const { verdict } = await this.#parts.door.message(message);
+    const { person, place, verdict } = await this.#parts.door.message(message);
     if (!verdict.allowed) {
       if (where !== 'context') this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
     }
-    return this.#store(key, message);
+    return command ? this.#obey(command, key, message, { person, place }) : this.#store(key, message);
   }
 
   /** The message itself may be still to come, where the disk failed or Slack is late: as it was it must not be run. */
@@ -83,6 +93,19 @@ export class RevisionDesk {
     const outcome = begun(await this.#untold.message(message, false));
     if (outcome.outcome === 'ignored' && mentionedBefore) await this.#untold.pass(message.key);
     return outcome;
+  }
+
+  /** A command is never a prompt: the message that became one leaves the queue first, so that Stop does not list it. */
+  async #obey(
+    command: ParsedCommand,
+    key: ThreadKey,
+    message: InboundMessage,
+    asked: { person: Person; place: Place },
+  ): Promise<RevisionOutcome> {
+    const { threads, workers, clock } = this.#parts;
+    const stored = await threads.update(key, (record) => record && withWithdrawn(record, message.key, clock.now()));
+    workers.wake(key, stored);
+    return begun(await this.#untold.carryOut(command, message, asked));
   }
 
   async #store(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
@@ -154,6 +177,7 @@ export class RevisionDesk {
 
 /** As long as handled messages are remembered in a thread's record. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
+const GIVES_COMMANDS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'running']);
 const WAITS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'context']);
 
 function begun(taken: MessageOutcome): RevisionOutcome {

@@ -14,7 +14,7 @@ import type { Person } from './ports.ts';
 import type { ThreadDetails } from './thread-details.ts';
 import type { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type ThreadOffers } from './thread-offers.ts';
-import type { InboxItem } from './thread-record.ts';
+import type { InboxItem, ThreadRecord } from './thread-record.ts';
 import type { ThreadSettings } from './thread-settings.ts';
 import type { ThreadState } from './thread-state.ts';
 import { queueText, statusText } from './thread-status.ts';
@@ -35,6 +35,10 @@ export interface ThreadDeskParts {
   /** The turn's last words are on their way to Slack. */
   ending(): boolean;
 }
+
+/** What must be on disk together with what is asked. */
+type Change = (record: ThreadRecord) => ThreadRecord;
+const same: Change = (record) => record;
 
 /** What people ask of a thread: clicks, modals, commands, of those who may be here at all. */
 export class ThreadDesk {
@@ -81,20 +85,20 @@ export class ThreadDesk {
   }
 
   /** Stops the running turn and drops what waits. Resolves with a line for the one who asked. */
-  stop(by: UserId): Promise<string> {
+  stop(by: UserId, also?: Change): Promise<string> {
     return this.#parts.ask(async () => {
       if (!this.#parts.state.open) return 'Nothing is running here.';
-      if (!this.#parts.ending()) await this.#parts.stopping.stop(by);
+      if (!this.#parts.ending()) await this.#parts.stopping.stop(by, also);
       return 'Stopping.';
     });
   }
 
   /** The next message starts another conversation. Resolves with a line for the one who asked. */
-  startOver(): Promise<string> {
+  startOver(also: Change = same): Promise<string> {
     return this.#parts.ask(async () => {
       const { record } = this.#parts.state;
       if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
-      await this.#parts.state.update((now) => ({ ...now, runtime: null, background: false }));
+      await this.#parts.state.update((now) => also({ ...now, runtime: null, background: false }));
       this.#parts.link.disconnect();
       this.#parts.offers.givenUp();
       return 'The next message here starts another conversation.';
@@ -113,11 +117,11 @@ export class ThreadDesk {
   }
 
   /** In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked. */
-  mute(muted: boolean): Promise<string> {
+  mute(muted: boolean, also: Change = same): Promise<string> {
     return this.#parts.ask(async () => {
       if (!this.#parts.state.record) return 'No conversation here yet.';
       if (this.#parts.state.direct) return 'In direct messages everything is for the agent.';
-      await this.#parts.state.update((now) => ({ ...now, muted }));
+      await this.#parts.state.update((now) => also({ ...now, muted }));
       return muted ? 'Muted: here the agent answers only those who mention it.' : 'Plain replies count again.';
     });
   }

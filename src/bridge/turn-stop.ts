@@ -4,7 +4,7 @@ import type { Mailbox } from './mailbox.ts';
 import type { Log, Surface, Timer } from './ports.ts';
 import { spansText } from './prompt.ts';
 import type { ThreadLink } from './thread-link.ts';
-import type { InboxItem } from './thread-record.ts';
+import type { InboxItem, ThreadRecord } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
 import { END_OVERDUE_MS, type TurnLookup } from './turn-lookup.ts';
 import { asCode, oneLine } from './turn-view.ts';
@@ -35,12 +35,15 @@ export class TurnStop {
     this.#parts = parts;
   }
 
-  /** Resolves when it is on disk. Stopping twice is fine. */
-  async stop(by: UserId): Promise<void> {
+  /** Resolves when it is on disk, together with what `also` makes of the record. Stopping twice is fine. */
+  async stop(by: UserId, also?: (record: ThreadRecord) => ThreadRecord): Promise<void> {
     const { state, surface, mailbox, log, botUser } = this.#parts;
     const turn = state.open;
     if (!turn) return;
-    if (turn.stoppedBy) return this.#pursue();
+    if (turn.stoppedBy) {
+      if (also) await state.update(also);
+      return this.#pursue();
+    }
     const names = { users: new Map(), channels: new Map() };
     const line = (item: InboxItem) => oneLine(spansText(item.spans, names, botUser), 80);
     let dropped: InboxItem[] = [];
@@ -51,7 +54,8 @@ export class TurnStop {
         // Said by the turn itself, too: the notice below is lost with the process.
         const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
         const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
-        return { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
+        const stopped = { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
+        return also ? also(stopped) : stopped;
       });
     } catch (error) {
       // It may be on disk all the same: then it counts, as after a crash.

@@ -78,6 +78,31 @@ describe('a message that waits behind a running turn', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
+  it.each(['stop', 'STOP!!!', '*Cancel*, please'])(
+    'stops the turn once it is changed to %j, and never runs',
+    async (words) => {
+      const middle = await createRunning();
+      await middle.write('delete everything', { ts: LATER });
+      expect(await edit(middle, LATER, words)).toEqual({ outcome: 'began', as: 'command' });
+      expect(middle.record()).toMatchObject({ inbox: [], turn: { stoppedBy: 'U01ALICE' } });
+      expect(middle.surface.said).toEqual([]);
+      expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE', text: 'Stopping.' });
+      middle.connection.end('cancelled');
+      await middle.clock.settle();
+      expect(middle.connection.submitted).toHaveLength(1);
+    },
+  );
+
+  it('gives the command that it is changed to, and never runs', async () => {
+    const middle = await createRunning();
+    await middle.write('delete everything', { ts: LATER });
+    expect(await edit(middle, LATER, '!queue')).toEqual({ outcome: 'began', as: 'command' });
+    expect(middle.surface.whispered.at(-1)?.text).toBe('Nothing waits here.');
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
   it('does not run once its author deleted it', async () => {
     const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
@@ -154,6 +179,13 @@ describe('a message that went to the agent', () => {
     await nextTurn(middle);
     expect(await edit(middle, ROOT, 'again', { thread: null, mention: true })).toMatchObject({ reason: 'ran_already' });
     expect(middle.connection.submitted).toHaveLength(1);
+  });
+
+  it('is stopped when its message is changed to a stop word', async () => {
+    const middle = await createRunning();
+    expect(await edit(middle, ROOT, 'stop!', { mention: true })).toEqual({ outcome: 'began', as: 'command' });
+    expect(middle.record().turn?.stoppedBy).toBe('U01ALICE');
+    expect(await edit(middle, ROOT, '!new', { mention: true })).toMatchObject({ outcome: 'ignored' });
   });
 
   it('asks its author, when it is deleted, whether to stop', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../../src/bridge/policy.ts';
 import { createRunning, type Middle, TEAM } from '../support/middle.ts';
 
 const lastWord = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
@@ -23,6 +24,59 @@ describe('the bare word stop', () => {
     const middle = await createRunning();
     await middle.write('stop', { user: 'U04GUEST', mention: false });
     expect(middle.connection.aborts).toBe(0);
+  });
+
+  it.each(['STOP!!!', 'stop.', '*stop*', 'stop please', 'cancel', 'Please abort!'])('%j stops, too', async (words) => {
+    const middle = await createRunning();
+    expect(await middle.write(words)).toEqual({ outcome: 'command', name: 'stop' });
+    expect(middle.connection.aborts).toBe(1);
+    expect(middle.record().inbox).toEqual([]);
+  });
+
+  it('of a bystander is talk among people where nothing runs', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(await middle.write('cancel!', { user: 'U02BOB', mention: false })).toEqual({ outcome: 'context' });
+    expect(middle.surface.whispered).toEqual([]);
+  });
+
+  it('and any other command of somebody who may not use the bot is refused before their eyes, each time', async () => {
+    const middle = await createRunning();
+    for (const words of ['!stop', 'STOP!', '!status', '!stop']) {
+      const before = middle.surface.whispered.length;
+      expect(await middle.write(words, { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'refused' });
+      expect(middle.surface.whispered.slice(before)).toMatchObject([{ user: 'U04GUEST' }]);
+    }
+    expect(middle.connection.aborts).toBe(0);
+    expect(await middle.write('hello', { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'ignored' });
+  });
+
+  it('of an approver who may not speak to the agent stops it, as their button would', async () => {
+    const approvers = { requester: true, ids: ['U04GUEST'], groups: [] };
+    const middle = await createRunning({ policy: { defaults: { ...closedPolicy.defaults, approvers } } });
+    await middle.write('stop', { user: 'U04GUEST', mention: false });
+    expect(middle.record().turn?.stoppedBy).toBe('U04GUEST');
+    expect(await middle.write('!new', { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'refused' });
+  });
+
+  it('is known as carried out by whoever looks back after a crash', async () => {
+    const middle = await createRunning();
+    const stop = { ts: '1000.000500', mention: false };
+    // What is stored is all that the next life has: the mark must be in the write that stops.
+    const writes: boolean[] = [];
+    const { update } = middle.threads;
+    middle.threads.update = async (key, change) => {
+      const stored = await update.call(middle.threads, key, change);
+      if (stored?.turn?.stoppedBy) writes.push(stored.seen.some((seen) => seen.key.endsWith('1000.000500')));
+      return stored;
+    };
+    await middle.write('stop', stop);
+    expect(writes[0]).toBe(true);
+    await middle.restart();
+    const before = middle.surface.whispered.length;
+    expect(await middle.write('stop', { ...stop, caughtUp: true })).toEqual({ outcome: 'repeated' });
+    expect(middle.surface.whispered).toHaveLength(before);
   });
 
   it('to somebody else, and other words with a mark, stay among people', async () => {
