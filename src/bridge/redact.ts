@@ -76,24 +76,10 @@ export function redactCommand(text: string): Redaction {
   return redactWith(COMMAND, text);
 }
 
-/** A tool's input with the secrets taken out of every text in it, and whole texts where the name of the field says so. */
-export function redactInput(input: Record<string, unknown>): { input: Record<string, unknown>; redacted: boolean } {
-  let redacted = false;
-  const visit = (value: unknown, name: string, depth: number): unknown => {
-    if (typeof value === 'string') {
-      const secret = value !== '' && value !== REDACTED && SECRET_NAME.test(name);
-      const clean = secret ? { text: REDACTED, redacted: true } : redact(value);
-      redacted ||= clean.redacted;
-      return clean.text;
-    }
-    if (typeof value !== 'object' || value === null) return value;
-    // Deeper than any tool's input goes: nothing is shown rather than something unread.
-    if (depth > 20) return '…';
-    if (Array.isArray(value)) return value.map((item) => visit(item, name, depth + 1));
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, visit(item, key, depth + 1)]));
-  };
-  const clean = visit(input, '', 0) as Record<string, unknown>;
-  return { input: clean, redacted };
+/** A text of a tool's input; the whole of it where the name of its field says that it is a secret. */
+export function redactField(text: string, name: string): Redaction {
+  const isSecret = text !== '' && text !== REDACTED && SECRET_NAME.test(name);
+  return isSecret ? { text: REDACTED, redacted: true } : redact(text);
 }
 
 /** Taking one secret out can bring two halves of another together: each pass leaves less to find. */

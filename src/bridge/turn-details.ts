@@ -1,5 +1,6 @@
 import type { Token, TurnId } from './ids.ts';
-import { redact, redactInput } from './redact.ts';
+import { printFields } from './print-input.ts';
+import { redact, redactField } from './redact.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { TurnState } from './turn.ts';
 import { type Thought, type ToolCall, withoutMiddle } from './turn-steps.ts';
@@ -88,10 +89,5 @@ function short(text: string): string {
 
 /** `name: value` lines: what a person reads faster than JSON, above all in a command of several lines. */
 function inputText(input: Record<string, unknown>): string {
-  return Object.entries(redactInput(input).input)
-    .map(([name, value]) => {
-      const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2);
-      return text.includes('\n') ? `${name}:\n${text}` : `${name}: ${text}`;
-    })
-    .join('\n');
+  return printFields(Object.entries(input), (text, name) => redactField(text, name).text);
 }

@@ -76,7 +76,7 @@ export function cardOf(
     kind: 'approval',
     ...base,
     tool: record.tool,
-    shown: request ? shownRequest(request) : null,
+    shown: request ? shownRequest(request, where.workingDirectory) : null,
     before: request ? saidBefore(state, request) : null,
     workingDirectory: where.workingDirectory,
     device: where.device,

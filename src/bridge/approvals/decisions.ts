@@ -23,8 +23,8 @@ function canonical(value: unknown): string {
 /** What a request is about, in one line that stays readable after the decision. Secrets are not in it. */
 export function approvalTitle(request: ApprovalRequest): string {
   if (request.questions) return oneLine(request.questions.map((question) => question.question).join(' '));
-  const { subject, rest } = shownRequest(request);
-  return oneLine(subject === '' ? rest : subject);
+  const { subject, files, rest } = shownRequest(request);
+  return oneLine([subject, files.join(', '), rest].find((text) => text !== '') ?? '');
 }
 
 /** What a click or a modal decides; `null` when it does not fit the request (an option that does not exist). */
@@ -44,12 +44,13 @@ const EDITABLE = 3_000;
 
 /**
  * The command that a person may change before it runs; `null` where they may not: it is no command, it does not fit, or
- * something of it is not shown.
+ * something of the input is not shown on the card.
  */
 export function editableCommand(request: ApprovalRequest): string | null {
   const { command } = request.input;
   if (request.tool !== 'Bash' || typeof command !== 'string' || command.length > EDITABLE) return null;
-  return shownRequest(request).redacted ? null : command;
+  const { redacted, clipped } = shownRequest(request);
+  return redacted || clipped ? null : command;
 }
 
 /** @returns `null` when the command can not be changed, or nothing is left of it. */

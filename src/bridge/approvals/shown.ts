@@ -1,16 +1,23 @@
 import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
-import { redact, redactCommand, redactInput } from '../redact.ts';
+import { printFields } from '../print-input.ts';
+import { redact, redactCommand, redactField } from '../redact.ts';
+import { changedFiles, changeLines, outsideNote } from './changed-files.ts';
+import { coveredByDiff } from './covered-by-diff.ts';
 
 /** What people are shown of a request: every word of it, except for secrets. Foreign text, not neutralised. */
 export interface ShownRequest {
-  /** What will run or be touched, whole: the command, the path. Empty where the tool has neither. */
+  /** What will run or be touched, whole: the command, the path. Empty where the tool has neither, or more than one. */
   subject: string;
-  /** Every other field of the input, but for what the diff shows; empty when there is none. */
+  /** Of a patch: what happens to which file, one line each, with whole paths. */
+  files: string[];
+  /** What people should know of it that no field says. */
+  notes: string[];
+  /** Every other field of the input, but for what the diff shows letter by letter; empty when there is none. */
   rest: string;
   diff: { files: string[]; added: number; removed: number; lines: string } | null;
   /** Why a diff that should be there is not, one line a file. */
   noDiff: string[];
-  /** The model's own account of the call. */
+  /** The model's own account of the call, where it is short; else it is a field like others. */
   description: string | null;
   /** Whether something above is not shown because it looks like a secret. */
   redacted: boolean;
@@ -20,74 +27,109 @@ export interface ShownRequest {
 
 /** As wide as a card's text may get: far below what a message may hold (PLATFORM.md 2.1), with the rest of the card. */
 const CARD_TEXT = 6_000;
-/** Fields that a diff shows better. */
-const IN_DIFF: ReadonlySet<string> = new Set(['content', 'new_string', 'old_string', 'edits', 'patch', 'input']);
+/** What a card shows of the model's account of a call, whole. */
+const ACCOUNT = 300;
+/** What the place of a file adds to its path on a card, at most, but for a very long working directory. */
+const PLACE = 200;
+/** What a card shows of a tool's name, whole. */
+const TOOL_NAME = 80;
 const SUBJECTS = ['command', 'cmd', 'file_path', 'path', 'notebook_path', 'url'];
 
-const known = new WeakMap<ApprovalRequest, ShownRequest>();
+const known = new WeakMap<ApprovalRequest, { folder: string | null; shown: ShownRequest }>();
 
-/** What people are shown of a request. The same request gives the same object: inputs may be big. */
-export function shownRequest(request: ApprovalRequest): ShownRequest {
+/**
+ * What people are shown of a request. The same request gives the same object: inputs may be big.
+ * @param folder the working directory; `null`: not known
+ */
+export function shownRequest(request: ApprovalRequest, folder: string | null = null): ShownRequest {
   const before = known.get(request);
-  if (before) return before;
-  const shown = show(request);
-  known.set(request, shown);
+  if (before?.folder === folder) return before.shown;
+  const shown = show(request, folder);
+  known.set(request, { folder, shown });
   return shown;
 }
 
-function show({ input, diffs }: ApprovalRequest): ShownRequest {
-  const name = SUBJECTS.find((field) => typeof input[field] === 'string' && input[field] !== '');
-  const subject = redactCommand(name === undefined ? '' : String(input[name]));
-  const inDiff = diffs.some((file) => file.kind === 'hunks' && file.hunks.some((hunk) => hunk.lines.length > 0));
-  const others = Object.entries(input).filter(
-    ([field, value]) =>
-      field !== name && !(inDiff && IN_DIFF.has(field)) && !(field === 'description' && typeof value === 'string'),
-  );
-  const rest = redactInput(Object.fromEntries(others));
-  const description = redact(typeof input.description === 'string' ? input.description : '');
-  const changes = diffOf(diffs);
+function show(request: ApprovalRequest, folder: string | null): ShownRequest {
+  const { input, diffs, tool } = request;
+  const taken = new Set<string>();
+  const name = subjectOf(input);
+  if (name !== null) taken.add(name);
+  const subject = redactCommand(name === null ? '' : String(input[name]));
+
+  const account = redact(accountOf(input) ?? '');
+  if (account.text !== '') taken.add('description');
+
+  const patched = changedFiles(request);
+  const files = changeLines(request, patched.changes, folder).map(redactCommand);
+  const covered = coveredByDiff(request);
+  for (const field of covered.fields) taken.add(field);
+  // The diffs that Letta makes of a patch leave out what is deleted: the patch itself is shown.
+  const changes = patched.changes.length > 0 || patched.unread ? null : diffOf(diffs);
   const lines = redact(changes?.lines ?? '');
-  const words = pretty(rest.input);
-  const width = visibleLength(subject.text) + visibleLength(words) + visibleLength(lines.text);
-  return {
+
+  const others = Object.entries(input).filter(([field]) => !taken.has(field));
+  let redacted = [subject, account, lines, ...files].some((part) => part.redacted);
+  const rest = printFields(others, (text, field) => {
+    const clean = redactField(text, field);
+    redacted ||= clean.redacted;
+    return clean.text;
+  });
+  const place = outsideNote(request, folder);
+  const notes = [
+    ...(place === null ? [] : [redactCommand(place).text]),
+    ...(patched.unread ? ['⚠️ This can not be read as a patch: nobody knows which files it changes.'] : []),
+    ...(covered.note === null ? [] : [covered.note]),
+    ...(tool.length > TOOL_NAME ? [`The tool’s whole name: ${tool}`] : []),
+  ];
+  const noDiff = diffs.flatMap((file) => (file.kind === 'unavailable' ? [`${file.fileName}: ${file.reason}`] : []));
+  const shown = {
     subject: subject.text,
-    rest: words,
+    files: files.map(({ text }) => text),
+    notes,
+    rest,
     diff: changes && { ...changes, lines: lines.text },
-    noDiff: diffs.flatMap((file) => (file.kind === 'unavailable' ? [`${file.fileName}: ${file.reason}`] : [])),
-    description: description.text.trim() === '' ? null : description.text,
-    redacted: subject.redacted || rest.redacted || description.redacted || lines.redacted,
-    clipped: width > CARD_TEXT,
+    noDiff,
+    description: account.text === '' ? null : account.text,
+    redacted,
   };
+  // Whatever the working directory is, the same requests fit: a click is judged by what its card showed.
+  const places = changeLines(request, patched.changes, null).map((line) => 2 * visibleLength(line) + PLACE);
+  return { ...shown, clipped: sum([widthOf(shown), ...places]) > CARD_TEXT };
 }
 
+/** The field that says what will run or be touched. Where several could, none is put in front: all are shown by name. */
+function subjectOf(input: Record<string, unknown>): string | null {
+  const names = SUBJECTS.filter((field) => Object.hasOwn(input, field) && input[field] !== '');
+  const [name] = names;
+  return name !== undefined && names.length === 1 && typeof input[name] === 'string' ? name : null;
+}
+
+/** What the model says of the call, where it is one short line and not the only thing that the call says. */
+function accountOf({ description, ...others }: Record<string, unknown>): string | null {
+  if (typeof description !== 'string' || description.trim() === '' || subjectOf(others) === null) return null;
+  return /[\n\r\u2028\u2029]/.test(description) || visibleLength(description) > ACCOUNT ? null : description;
+}
+
+/** Of everything on the card that does not depend on the working directory. */
+function widthOf({ subject, rest, diff, noDiff }: Omit<ShownRequest, 'clipped'>): number {
+  return sum([subject, rest, diff?.lines ?? '', ...noDiff].map(visibleLength));
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0);
+
 /** All of it as one text, in the order of the card: what the full view shows. */
-export function fullText(request: ApprovalRequest): string {
-  const { subject, rest, diff, noDiff, description } = shownRequest(request);
+export function fullText(request: ApprovalRequest, folder: string | null = null): string {
+  const { subject, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder);
   const changes = diff && `${countsOf(diff)}\n${diff.lines}`;
   const account = description === null ? '' : `In the model’s own words: ${description}`;
-  const all = [subject, rest, changes ?? '', ...noDiff.map((line) => `No diff of ${line}`), account];
+  const reasons = noDiff.map((line) => `No diff of ${line}`);
+  const all = [...notes, subject, files.join('\n'), rest, changes ?? '', ...reasons, account];
   return all.filter((part) => part !== '').join('\n\n') || '(no input)';
 }
 
 /** `+12 −3 · a.ts, b.ts` */
 export function countsOf({ added, removed, files }: NonNullable<ShownRequest['diff']>): string {
   return `+${added} −${removed} · ${files.join(', ')}`;
-}
-
-/**
- * Fields under their names, texts as they are. Lines of a text carry a mark, so that no text can pass itself off as
- * another field.
- */
-function pretty(fields: Record<string, unknown>): string {
-  return Object.entries(fields)
-    .map(([field, value]) => {
-      const name = /^[\w.-]{1,80}$/.test(field) ? field : JSON.stringify(field);
-      if (typeof value !== 'string') return `${name}: ${JSON.stringify(value, null, 2)}`;
-      if (!/[\n\r\u2028\u2029]/.test(value)) return `${name}: ${value}`;
-      const lines = value.split(/\r\n|[\n\r\u2028\u2029]/).map((line) => `  │ ${line}`);
-      return `${name}:\n${lines.join('\n')}`;
-    })
-    .join('\n');
 }
 
 const SIGN = { add: '+', remove: '-', context: ' ' } as const;

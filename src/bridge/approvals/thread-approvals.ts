@@ -272,7 +272,15 @@ export class ThreadApprovals {
     const approves = clipped && this.#decisions.mayDecide(record, person);
     return {
       result: 'modal',
-      modal: { kind: 'view_full', token, title, text: fullText(request), page, approves, redacted },
+      modal: {
+        kind: 'view_full',
+        token,
+        title,
+        text: fullText(request, this.#parts.link.workingDirectory),
+        page,
+        approves,
+        redacted,
+      },
     };
   }
 }

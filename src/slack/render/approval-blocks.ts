@@ -25,7 +25,10 @@ const DOES: Readonly<Record<string, string>> = {
   Write: 'write a file',
   Edit: 'change a file',
   MultiEdit: 'change a file',
+  exec_command: 'run a command',
+  write_stdin: 'type into a running command',
   ApplyPatch: 'change files',
+  memory_apply_patch: 'change its memory',
   Read: 'read a file',
   LS: 'list a folder',
   Glob: 'look for files',
@@ -103,28 +106,33 @@ export function deadline(at: number): string {
 /** What will happen, then where, then what is left to know; the model's own words last and marked as such. */
 function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   const blocks: KnownBlock[] = [];
+  let hidden = 0;
   // Of what fits nothing is cut; of the rest enough is shown to recognise it.
-  const room = shown.clipped ? LIMITS.cardInput : Number.POSITIVE_INFINITY;
-  const subject = bounded(shown.subject, room);
-  const rest = bounded(shown.rest, shown.clipped ? LIMITS.cardInput / 2 : room);
-  const diff = shown.diff && bounded(shown.diff.lines, shown.clipped ? LIMITS.cardInput : room);
-  if (subject.text !== '') blocks.push(richText(preformatted(subject.text)));
+  const box = (text: string, room: number) => {
+    const { text: part, more } = bounded(text, shown.clipped ? room : Number.POSITIVE_INFINITY);
+    hidden += more;
+    if (part !== '') blocks.push(richText(preformatted(part)));
+  };
+  for (const note of shown.notes) blocks.push(context(plain(note, LIMITS.text)));
+  box(shown.subject, LIMITS.cardInput);
+  box(shown.files.join('\n'), LIMITS.cardInput);
   const where = [
     ...(card.workingDirectory === null ? [] : [`in ${card.workingDirectory}`]),
     ...(card.device === null ? [] : [`on ${card.device}`]),
   ];
-  if (where.length > 0) blocks.push(context(plain(where.join(' '))));
-  if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`)));
-  if (rest.text !== '') blocks.push(richText(preformatted(rest.text)));
-  if (shown.diff && diff) {
-    blocks.push(context(plain(countsOf(shown.diff))));
-    if (diff.text !== '') blocks.push(richText(preformatted(diff.text)));
+  if (where.length > 0) blocks.push(context(plain(where.join(' '), LIMITS.text)));
+  if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`, LIMITS.text)));
+  box(shown.rest, LIMITS.cardInput / 2);
+  if (shown.diff) {
+    blocks.push(context(plain(countsOf(shown.diff), LIMITS.text)));
+    box(shown.diff.lines, LIMITS.cardInput);
   }
-  for (const line of shown.noDiff.slice(0, 3)) blocks.push(context(plain(`No diff of ${line}`)));
+  const [reasons, others] = [shown.noDiff.slice(0, NO_DIFF), shown.noDiff.length - NO_DIFF];
+  for (const line of reasons) blocks.push(context(plain(`No diff of ${line}`)));
+  if (others > 0) blocks.push(context(plain(`No diff of ${others} more files`)));
   const said = [shown.description, card.before].flatMap((words) => (words === null ? [] : [`“${clip(words, 400)}”`]));
   if (said.length > 0) blocks.push(context(plain(`In the model’s own words: ${said.join(' · ')}`, LIMITS.ownWords)));
   if (shown.redacted) blocks.push(context(plain('🔒 What looks like a secret is not shown: it stands as «redacted».')));
-  const hidden = subject.more + rest.more + (diff?.more ?? 0);
   if (hidden > 0) {
     blocks.push(
       context(plain(`✂️ ${hidden} more characters do not fit here: Approve opens all of it, to be read first.`)),
@@ -132,6 +140,9 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   }
   return blocks;
 }
+
+/** Files that have a line of their own to say why there is no diff. */
+const NO_DIFF = 3;
 
 function decisions(card: ApprovalCard, { clipped }: ShownRequest, about: string): Button[] {
   const named = namer(card, about);

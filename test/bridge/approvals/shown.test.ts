@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
+import type { ApprovalRequest, FileDiff } from '../../../src/bridge/agent-event.ts';
+import { approvalTitle } from '../../../src/bridge/approvals/decisions.ts';
 import { fullText, shownRequest } from '../../../src/bridge/approvals/shown.ts';
 import { bash } from './asking-people.ts';
 
@@ -49,3 +50,137 @@ describe('what people are shown of a request', () => {
     );
   });
 });
+
+describe('what people are shown of a patch', () => {
+  const input = [
+    ...['*** Begin Patch', '*** Add File: ok.txt', '+fine', '*** Delete File: ../important.txt'],
+    ...['*** Add File: /home/u/.ssh/authorized_keys', '+ssh-ed25519 AAAA me', '*** Update File: a.ts'],
+    ...['*** Move to: src/b.ts', '@@', '-x', '+y', '*** End Patch'],
+  ].join('\n');
+  const diffs: FileDiff[] = [hunks('ok.txt', ['+fine']), hunks('authorized_keys', ['+ssh-ed25519 AAAA me'])];
+
+  it('is every file with its action and whole path, those outside marked, and all of the patch', () => {
+    const shown = shownRequest(tool({ input }, { tool: 'ApplyPatch', diffs }), '/srv/project');
+    expect(shown.files).toEqual([
+      'add    ok.txt',
+      'delete ../important.txt (/srv/important.txt)  ⚠️ outside of the working directory',
+      'add    /home/u/.ssh/authorized_keys  ⚠️ outside of the working directory',
+      'move   a.ts → src/b.ts',
+    ]);
+    expect(shown.diff).toBeNull();
+    for (const line of input.split('\n')) expect(shown.rest).toContain(line);
+  });
+
+  it('marks a move that leads out of the working directory', () => {
+    const moved = '*** Begin Patch\n*** Update File: a.ts\n*** Move to: b/../../c.ts\n@@\n-x\n+y\n*** End Patch';
+    expect(shownRequest(tool({ input: moved }, { tool: 'ApplyPatch' }), '/srv/project').files).toEqual([
+      'move   a.ts → b/../../c.ts (/srv/c.ts)  ⚠️ outside of the working directory',
+    ]);
+  });
+
+  it('is its text and a warning where it can not be read', () => {
+    for (const [field, text] of [
+      ['input', '*** Begin Patch\n*** Chmod File: a\n*** End Patch'],
+      ['input', 'rm -rf /'],
+      ['patch', ''],
+      ['other', 'x'],
+    ] as const) {
+      const shown = shownRequest(tool({ [field]: text }, { tool: 'ApplyPatch', diffs }));
+      expect(shown.notes.join()).toContain('can not be read as a patch');
+      expect(shown.rest).toContain(text.split('\n')[1] ?? text);
+    }
+  });
+
+  it('is asked about under the names of its files', () => {
+    expect(approvalTitle(tool({ input }, { tool: 'ApplyPatch' }))).toMatch(
+      /^add +ok\.txt, delete \.\.\/important\.txt/,
+    );
+  });
+});
+
+describe('what a diff stands for', () => {
+  const write = (content: string, lines: string[]) =>
+    shownRequest(tool({ file_path: '/p/a.txt', content }, { tool: 'Write', diffs: [hunks('a.txt', lines)] }), '/p');
+  const edit = (old_string: string, new_string: string, lines: string[], more = {}) =>
+    shownRequest(
+      tool(
+        { file_path: '/p/a.txt', old_string, new_string, ...more },
+        { tool: 'Edit', diffs: [hunks('a.txt', lines)] },
+      ),
+    );
+
+  it('is a new text that it holds letter by letter', () => {
+    expect(write('a\nb\n', ['+a', '+b'])).toMatchObject({ rest: '', notes: [] });
+    expect(write('a\nb\n', ['-x', '+a', ' b'])).toMatchObject({ rest: '' });
+    expect(write('a\nb', ['+a', '+b']).notes).toEqual([
+      'content: as in the diff, without a line end behind its last line',
+    ]);
+  });
+
+  it('is nothing else: what it does not hold is shown beside it', () => {
+    expect(write('a\nb\nc\nrm -rf /\n', ['+a', ' b']).rest).toContain('rm -rf /');
+    expect(write('a\nb\n\n', ['+a', '+b']).rest).toContain('a');
+    expect(edit('x\ny\nz', 'w', ['-x', '+w']).rest).toContain('  │ z');
+    expect(edit('x', 'w', ['-x', '+other']).rest).toBe('old_string: x\nnew_string: w');
+    const other = tool({ file_path: '/p/a.txt', content: 'a\n' }, { tool: 'Write', diffs: [hunks('b.txt', ['+a'])] });
+    expect(shownRequest(other).rest).toContain('content:');
+    const two = [hunks('a.txt', ['+a']), hunks('a.txt', ['+a'])];
+    expect(shownRequest(tool({ file_path: 'a.txt', content: 'a\n' }, { diffs: two })).rest).toContain('content:');
+  });
+
+  it('is a replacement that it shows with what is around it; other fields stay', () => {
+    const shown = edit('red', 'blue', [' are', '-are red', '+are blue'], { replace_all: true, patch: 'p', edits: [1] });
+    expect(shown.rest).toBe('replace_all: true\npatch: p\nedits: [\n  1\n]');
+  });
+
+  it('is nothing of a file that Letta can not preview', () => {
+    const diffs: FileDiff[] = [{ kind: 'unavailable', fileName: 'a.txt', reason: 'old_string not found' }];
+    const request = tool({ file_path: 'a.txt', old_string: 'x', new_string: 'rm' }, { tool: 'Edit', diffs });
+    expect(fullText(request)).toContain('new_string: rm');
+  });
+});
+
+describe('what could be overlooked', () => {
+  it('is shown by name where several fields could say what runs', () => {
+    for (const input of [
+      { command: 'ls', cmd: 'rm -rf /' },
+      { file_path: 'a', path: '/etc/passwd' },
+      { command: ['rm', '-rf', '/'], path: 'a' },
+      { command: { rm: true }, cmd: 'ls' },
+    ]) {
+      const shown = shownRequest(tool(input));
+      expect(shown.subject).toBe('');
+      for (const name of Object.keys(input)) expect(shown.rest).toContain(`${name}: `);
+    }
+    expect(shownRequest(tool({ command: '', cmd: 'ls' }))).toMatchObject({ subject: 'ls', rest: 'command: ' });
+  });
+
+  it('is a description that is long, of several lines, or all there is: then it is a field like others', () => {
+    for (const description of ['x'.repeat(400), 'a\nb', 'a\u2028b', '\u200b'.repeat(40)]) {
+      const shown = shownRequest(tool({ command: 'ls', description }));
+      expect(shown.description).toBeNull();
+      expect(shown.rest).toMatch(/^description:/);
+    }
+    expect(shownRequest(tool({ description: 'delete all', issue: 7 })).rest).toContain('description: delete all');
+  });
+
+  it('is a path outside of the working directory', () => {
+    const outside = (file_path: string) => shownRequest(tool({ file_path }, { tool: 'Write' }), '/srv/project').notes;
+    expect(outside('/etc/cron.d/x')).toEqual(['⚠️ outside of the working directory: /etc/cron.d/x']);
+    expect(outside('a/../../x')).toEqual(['⚠️ outside of the working directory: a/../../x (/srv/x)']);
+    expect(outside('~/.bashrc')).toHaveLength(1);
+    expect(outside('/srv/project-2/x')).toHaveLength(1);
+    for (const inside of ['a.ts', '/srv/project/a', 'a/../b', '..a']) expect(outside(inside)).toEqual([]);
+  });
+
+  it('is a tool whose name a card would cut', () => {
+    const name = `mcp__${'x'.repeat(100)}__delete_all`;
+    expect(fullText(tool({}, { tool: name }))).toContain(name);
+  });
+});
+
+function hunks(fileName: string, lines: string[]): FileDiff {
+  const types = { '+': 'add', '-': 'remove', ' ': 'context' } as const;
+  const parsed = lines.map((line) => ({ type: types[line[0] as keyof typeof types], content: line.slice(1) }));
+  return { kind: 'hunks', fileName, hunks: [{ oldStart: 1, oldLines: 1, newStart: 1, newLines: 1, lines: parsed }] };
+}

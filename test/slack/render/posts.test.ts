@@ -348,7 +348,7 @@ describe('an approval card', () => {
     expect(all(card)).toContain('<!subteam^S0GROUP1> <@U02BOB>');
   });
 
-  it('shows a diff with its counts, and not a second time what the diff shows', () => {
+  it('shows a diff with its counts, not a second time what the diff shows, and what it does not show', () => {
     const lines = [
       { type: 'context' as const, content: 'same' },
       { type: 'remove' as const, content: 'old' },
@@ -362,14 +362,17 @@ describe('an approval card', () => {
         hunks: [{ oldStart: 1, oldLines: 2, newStart: 1, newLines: 3, lines }],
       },
     ];
-    const input = { file_path: '/src/a.ts', new_string: 'HIDDEN', replace_all: true };
+    const input = { file_path: '/src/a.ts', old_string: 'old', new_string: 'new <!here>\nnewer', replace_all: true };
     const offers = { edit: false, grant: 'edits', rule: true } as const;
     const [card] = renderPosts(view([approval({ tool: 'Edit', shown: shown(input, diffs), offers })], live()));
     expect(all(card)).toContain('/src/a.ts');
     expect(all(card)).toContain('+2 −1 · a.ts');
     expect(all(card)).toContain('-old\\n+new <!here>\\n+newer');
     expect(all(card)).toContain('replace_all: true');
-    expect(all(card)).not.toContain('HIDDEN');
+    expect(all(card)).not.toContain('new_string');
+    const other = { ...input, new_string: 'not in the diff' };
+    const [told] = renderPosts(view([approval({ tool: 'Edit', shown: shown(other, diffs), offers })], live()));
+    expect(all(told)).toContain('new_string: not in the diff');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
       ...['approve', 'deny', 'deny_with_reason', 'stop', 'allow_edits', 'save_rule', 'view_full'],
     ]);

@@ -1,0 +1,82 @@
+import { posix, win32 } from 'node:path';
+import type { ApprovalRequest } from '../agent-event.ts';
+import { type FileChange, readPatch } from './patch.ts';
+
+/** Tools whose input is a patch, and fields that hold one in the input of any other tool. */
+const PATCHES = /patch/i;
+const PATCH_FIELDS: ReadonlySet<string> = new Set(['patch', 'diff']);
+/** Paths in a patch of the agent’s memory lie in the memory’s own folder. */
+const MEMORY_PATCH = 'memory_apply_patch';
+
+export interface ChangedFiles {
+  changes: FileChange[];
+  /** Whether the tool takes a patch, and this one can not be read. */
+  unread: boolean;
+}
+
+/** The files that a patch in the input would touch; none where the input holds no patch. */
+export function changedFiles({ tool, input }: ApprovalRequest): ChangedFiles {
+  const isPatch = PATCHES.test(tool);
+  const texts = Object.entries(input).flatMap(([field, value]) =>
+    typeof value === 'string' && (isPatch ? looksLikePatch(field, value) : PATCH_FIELDS.has(field)) ? [value] : [],
+  );
+  const read = texts.map(readPatch);
+  const unread = read.includes(null) || (isPatch && texts.length === 0);
+  return { changes: read.flatMap((changes) => changes ?? []), unread: isPatch && unread };
+}
+
+function looksLikePatch(field: string, text: string): boolean {
+  return PATCH_FIELDS.has(field) || field === 'input' || /^\*\*\* Begin Patch|^(?:---|\+\+\+) /m.test(text);
+}
+
+/** One line a file: what happens to it, its whole path, and a mark where it lies outside of the working directory. */
+export function changeLines(
+  { tool }: ApprovalRequest,
+  changes: readonly FileChange[],
+  folder: string | null,
+): string[] {
+  return changes.map(({ action, path, to }) => {
+    const places = [path, ...(to === null ? [] : [to])];
+    const isOutside = tool !== MEMORY_PATCH && places.some((place) => outside(place, folder));
+    const names = places.map((place) => (tool === MEMORY_PATCH ? quoted(place) : named(place, folder)));
+    return `${action.padEnd(6)} ${names.join(' → ')}${isOutside ? `  ${OUTSIDE}` : ''}`;
+  });
+}
+
+const OUTSIDE = '⚠️ outside of the working directory';
+
+/** A warning where a tool that takes the path of one file would leave the working directory; `null`: it would not. */
+export function outsideNote({ input }: ApprovalRequest, folder: string | null): string | null {
+  const paths = ['file_path', 'notebook_path'].flatMap((field) => {
+    const path = input[field];
+    return typeof path === 'string' && outside(path, folder) ? [path] : [];
+  });
+  const [path] = paths;
+  return path === undefined ? null : `${OUTSIDE}: ${named(path, folder)}`;
+}
+
+/** What Letta’s tools expand in a path: nobody here knows where that leads. */
+const EXPANDS = /^~|\$/;
+
+/** Judged by letters alone; where the working directory is not known, nothing lies outside of it. */
+function outside(path: string, folder: string | null): boolean {
+  if (folder === null || path === '') return false;
+  if (EXPANDS.test(path)) return true;
+  const { resolve, relative, isAbsolute, sep } = pathsOf(folder);
+  const way = relative(folder, resolve(folder, path));
+  return way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way);
+}
+
+/** The path as it is written, and where it leads if its letters do not say so. */
+function named(path: string, folder: string | null): string {
+  if (folder === null || !outside(path, folder) || EXPANDS.test(path)) return quoted(path);
+  const whole = pathsOf(folder).resolve(folder, path);
+  return whole === path ? quoted(path) : `${quoted(path)} (${quoted(whole)})`;
+}
+
+/** Blanks at an end, or what a line of this list consists of, are no part of an ordinary name. */
+function quoted(path: string): string {
+  return path !== path.trim() || /[→()⚠]|\s{2}/u.test(path) ? JSON.stringify(path) : path;
+}
+
+const pathsOf = (folder: string) => (/^(?:[A-Za-z]:[\\/]|\\\\)/.test(folder) ? win32 : posix);
