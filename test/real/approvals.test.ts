@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { transcript } from '../../src/sandbox/slack/transcript.ts';
 import { type RealLetta, startRealLetta } from '../support/letta/real-letta.ts';
@@ -73,6 +76,28 @@ class Thread {
 
 const inProject = (name: string) => join(letta.project, name);
 
+/** Gives the conversation that was begun last the tools that Letta gives to models of that family. */
+async function useToolset(toolset: string): Promise<void> {
+  const socket = new WebSocket(letta.env.LETTA_APP_SERVER_URL ?? '');
+  const answers: Record<string, unknown>[] = [];
+  socket.on('message', (data) => void answers.push(JSON.parse(String(data)) as Record<string, unknown>));
+  await once(socket, 'open');
+  const ask = async (frame: Record<string, unknown>) => {
+    const id = randomUUID();
+    socket.send(JSON.stringify({ ...frame, request_id: id }));
+    const answer = () => answers.find((each) => each.request_id === id);
+    await expect.poll(answer, { timeout: 20_000 }).toMatchObject({ success: true });
+    return answer();
+  };
+  const listed = await ask({ type: 'conversation_list', query: {} });
+  const conversations = (listed?.conversations ?? []) as { id: string; agent_id: string }[];
+  const number = ({ id }: { id: string }) => Number(/\d+$/.exec(id)?.[0] ?? 0);
+  const newest = conversations.toSorted((a, b) => number(b) - number(a))[0];
+  const runtime = { agent_id: newest?.agent_id, conversation_id: newest?.id };
+  await ask({ type: 'update_toolset', runtime, toolset_preference: toolset });
+  socket.close();
+}
+
 describe('approvals on the real Letta', () => {
   it('allow runs what was asked', async () => {
     const thread = await Thread.begin('run bash touch allowed.txt && echo ran it');
@@ -132,6 +157,36 @@ describe('approvals on the real Letta', () => {
     await thread.click('Approve');
     await thread.seen('Done:', 2);
     expect(readFileSync(inProject('poem.txt'), 'utf8')).toContain('tulips are blue');
+  });
+
+  it('a patch of the Codex toolset is shown with every file, also what it deletes and writes elsewhere', async () => {
+    const thread = await Thread.begin('say: ready');
+    await thread.seen('ready');
+    await useToolset('codex');
+    const elsewhere = dirname(letta.project);
+    writeFileSync(join(elsewhere, 'important.txt'), 'precious\n');
+    const input = [
+      ...['*** Begin Patch', '*** Add File: ok.txt', '+fine', '*** Delete File: ../important.txt'],
+      ...[`*** Add File: ${elsewhere}/.ssh/authorized_keys`, '+ssh-ed25519 AAAA me', '*** End Patch'],
+    ].join('\n');
+    // Slack would read stars as bold.
+    const call = `call ApplyPatch ${JSON.stringify({ input }).replaceAll('*', '\\u002a')}`;
+    await thread.say(call);
+    await thread.seen('add    ok.txt');
+    await thread.seen(`delete ../important.txt (${elsewhere}/important.txt)  ⚠️ outside of the working directory`);
+    await thread.seen(`add    ${elsewhere}/.ssh/authorized_keys  ⚠️ outside of the working directory`);
+    await thread.seen('│ *** Delete File: ../important.txt');
+    await thread.seen('│ +ssh-ed25519 AAAA me');
+    await thread.click('Deny');
+    await thread.seen('Done:');
+    expect(existsSync(join(elsewhere, 'important.txt'))).toBe(true);
+    await thread.say(call);
+    await thread.click('Approve');
+    await thread.seen('Done:', 2);
+    // What the card says is what happens.
+    expect(existsSync(inProject('ok.txt'))).toBe(true);
+    expect(existsSync(join(elsewhere, 'important.txt'))).toBe(false);
+    expect(readFileSync(join(elsewhere, '.ssh/authorized_keys'), 'utf8')).toContain('AAAA me');
   });
 
   it('parallel calls are asked one after another, read in order, and are one line each at the end', async () => {

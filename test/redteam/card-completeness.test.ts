@@ -153,6 +153,7 @@ function cardFor(asked: ApprovalRequest): ApprovalCard {
     kind: 'approval',
     token: makeToken('token'),
     tool: asked.tool,
+    startsAgent: null,
     title: 'title',
     shown: shownRequest(asked, '/p'),
     before: null,

@@ -1,4 +1,3 @@
-import { posix, win32 } from 'node:path';
 import type { ApprovalRequest } from '../agent-event.ts';
 import { type FileChange, readPatch } from './patch.ts';
 
@@ -62,21 +61,34 @@ const EXPANDS = /^~|\$/;
 function outside(path: string, folder: string | null): boolean {
   if (folder === null || path === '') return false;
   if (EXPANDS.test(path)) return true;
-  const { resolve, relative, isAbsolute, sep } = pathsOf(folder);
-  const way = relative(folder, resolve(folder, path));
-  return way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way);
+  const base = resolved(folder, '');
+  return base.some((part, at) => resolved(path, folder)[at] !== part);
 }
 
 /** The path as it is written, and where it leads if its letters do not say so. */
 function named(path: string, folder: string | null): string {
   if (folder === null || !outside(path, folder) || EXPANDS.test(path)) return quoted(path);
-  const whole = pathsOf(folder).resolve(folder, path);
+  const parts = resolved(path, folder);
+  const whole = isWindows(folder) ? parts.join('\\') : `/${parts.join('/')}`;
   return whole === path ? quoted(path) : `${quoted(path)} (${quoted(whole)})`;
+}
+
+const isWindows = (folder: string) => /^(?:[A-Za-z]:[\\/]|\\\\)/.test(folder);
+
+/** The parts of the whole path, `..` taken back as Letta does it: by its letters, before the disk is asked. */
+function resolved(path: string, folder: string): string[] {
+  const windows = isWindows(folder || path);
+  const letters = (text: string) => (windows ? text.replaceAll('\\', '/') : text);
+  const isAbsolute = (windows ? /^(?:[A-Za-z]:|\/)/ : /^\//).test(letters(path));
+  const parts: string[] = [];
+  for (const part of letters(isAbsolute ? path : `${folder}/${path}`).split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts;
 }
 
 /** Blanks at an end, or what a line of this list consists of, are no part of an ordinary name. */
 function quoted(path: string): string {
   return path !== path.trim() || /[→()⚠]|\s{2}/u.test(path) ? JSON.stringify(path) : path;
 }
-
-const pathsOf = (folder: string) => (/^(?:[A-Za-z]:[\\/]|\\\\)/.test(folder) ? win32 : posix);

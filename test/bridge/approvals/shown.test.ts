@@ -171,6 +171,10 @@ describe('what could be overlooked', () => {
     expect(outside('~/.bashrc')).toHaveLength(1);
     expect(outside('/srv/project-2/x')).toHaveLength(1);
     for (const inside of ['a.ts', '/srv/project/a', 'a/../b', '..a']) expect(outside(inside)).toEqual([]);
+    const onWindows = (file_path: string) => shownRequest(tool({ file_path }), 'C:\\src\\app').notes;
+    expect(onWindows('..\\x')).toEqual(['⚠️ outside of the working directory: ..\\x (C:\\src\\x)']);
+    expect(onWindows('D:\\x')).toHaveLength(1);
+    expect(onWindows('src\\x')).toEqual([]);
   });
 
   it('is a tool whose name a card would cut', () => {
