@@ -103,15 +103,30 @@ function runningBridge({ holder, path }: { holder: string; path: string }): Runn
   return {
     holder,
     async checks() {
-      let checks: { name: string; ok: boolean; state: string }[] = [];
+      let checks: RunningCheck[] = [];
       await askControl(path, 'GET', '/checks', (line) => {
-        checks = (line as { checks: typeof checks }).checks;
+        checks = readChecks(line);
       });
       return checks;
     },
     selfTest(channel, { eventMs, clickMs }, tell) {
       const query = new URLSearchParams({ channel, event: String(eventMs), click: String(clickMs) });
-      return askControl(path, 'POST', `/self-test?${query}`, (step) => tell(step as SelfTestStep));
+      const silentMs = eventMs + clickMs + SELF_TEST_SLACK_MS;
+      return askControl(path, 'POST', `/self-test?${query}`, (step) => tell(step as SelfTestStep), silentMs);
     },
   };
+}
+
+type RunningCheck = Awaited<ReturnType<RunningBridge['checks']>>[number];
+
+/** For the calls to Slack that a self-test makes besides its waits. */
+const SELF_TEST_SLACK_MS = 30_000;
+
+/** @throws TypeError when it is not what a bridge says of its checks */
+function readChecks(line: unknown): RunningCheck[] {
+  const list = typeof line === 'object' && line !== null && 'checks' in line ? line.checks : null;
+  const isCheck = (each: unknown): each is RunningCheck =>
+    typeof each === 'object' && each !== null && 'name' in each && 'ok' in each && 'state' in each;
+  if (!Array.isArray(list) || !list.every(isCheck)) throw new TypeError('these are no checks');
+  return list;
 }

@@ -74,7 +74,13 @@ export interface HealthServer {
  */
 export function serveHealth(routes: HealthRoutes, options: { port: number; host?: string }): Promise<HealthServer> {
   const server = createServer((request, response) => {
-    if (!routes(request, response)) answer(response, 404, { ok: false });
+    try {
+      if (!routes(request, response)) answer(response, 404, { ok: false });
+    } catch {
+      // One request must never end the bridge.
+      if (response.headersSent) response.destroy();
+      else answer(response, 500, { ok: false });
+    }
   });
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {

@@ -132,7 +132,7 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
     }
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.on('error', reject);
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;

@@ -191,7 +191,15 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
       else response.destroy();
     });
   });
-  server.on('upgrade', (request, socket, head) => socketMode.upgrade(request, socket, head));
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => {});
+    try {
+      socketMode.upgrade(request, socket, head);
+    } catch {
+      // Its path is no URL.
+      socket.destroy();
+    }
+  });
   const listen = (at: number) =>
     new Promise<void>((resolve, reject) => {
       server.once('error', reject);

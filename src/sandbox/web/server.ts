@@ -114,7 +114,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
     });
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.on('error', reject);
     server.listen(port, '127.0.0.1', resolve);
   });
   return {
