@@ -16,9 +16,14 @@ function storeFinding(report: StoreReport, us: number | null): Finding {
     default:
       break;
   }
-  const { path, layout, holder, uid } = report;
+  const { path, layout, holder, uid, loose } = report;
   if (uid !== null && us !== null && uid !== us) {
     return trouble('store_owner', { path, owner: uid, user: us });
+  }
+  const [open] = loose;
+  if (open) {
+    const files = loose.map((file) => file.path).join(' ');
+    return trouble('store_loose', { path: open.path, mode: open.mode, files });
   }
   if (layout === null) return fine('store', `${path} will be made by the first start`);
   return fine(

@@ -232,6 +232,12 @@ export const TROUBLES = {
     says: '{path} belongs to the user {owner}, and doctor runs as {user}',
     fix: 'Run bridge and doctor as the same user, or the next start may not be able to write it.',
   },
+  store_loose: {
+    check: 'store',
+    level: 'warn',
+    says: 'Other users of this machine can open {path} (mode {mode}), which holds what people wrote',
+    fix: 'Run chmod 600 {files}; the next start of the bridge does it, too.',
+  },
   store_memory: {
     check: 'store',
     level: 'warn',

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { holderOf } from './lock.ts';
+import { type LooseFile, looseFiles } from './private-files.ts';
 import { APPLICATION, LAYOUT, pragma } from './sqlite.ts';
 import { parseStoreUri } from './store-uri.ts';
 
@@ -18,6 +19,8 @@ export type StoreReport =
       holder: string | null;
       /** The file's owner; `null` while there is none. */
       uid: number | null;
+      /** Those of its files that others may open. */
+      loose: readonly LooseFile[];
     };
 
 /** The one path of a SQLite store, as `openStore` finds it; `null` for other kinds. Makes nothing. */
@@ -39,7 +42,7 @@ export function inspectStore(uri: string): StoreReport {
   try {
     if (!existsSync(path)) {
       accessSync(nearestFolder(path), constants.W_OK | constants.X_OK);
-      return { kind: 'sqlite', path, layout: null, holder: null, uid: null };
+      return { kind: 'sqlite', path, layout: null, holder: null, uid: null, loose: [] };
     }
     const { uid } = statSync(path);
     accessSync(path, constants.R_OK | constants.W_OK);
@@ -48,7 +51,7 @@ export function inspectStore(uri: string): StoreReport {
     const { application, layout } = readHeader(path);
     if (application !== APPLICATION) return { kind: 'foreign', path, layout };
     if (layout > LAYOUT) return { kind: 'newer', path, layout };
-    return { kind: 'sqlite', path, layout, holder: holderOf(path), uid };
+    return { kind: 'sqlite', path, layout, holder: holderOf(path), uid, loose: looseFiles(path) };
   } catch (error) {
     return { kind: 'unusable', path, why: reasonOf(error) };
   }

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { DatabaseSync } from 'node:sqlite';
 import { MessageChannel } from 'node:worker_threads';
 import type { Clock, Log } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
+import { createPrivately, writePrivately } from './private-files.ts';
 
 const WAIT_MS = 30_000;
 const LOOK_EVERY_MS = 250;
@@ -55,6 +56,7 @@ export async function lockStore(
 function tryLock(path: string): DatabaseSync | null {
   let database: DatabaseSync | undefined;
   try {
+    createPrivately(`${path}.lock`);
     database = new DatabaseSync(`${path}.lock`, { timeout: 0 });
     database.exec('BEGIN EXCLUSIVE');
     return database;
@@ -76,7 +78,7 @@ function own(path: string, held: DatabaseSync, clock: Clock): Lock {
   const file = `${path}.owner`;
   const started = new Date(clock.now()).toISOString();
   try {
-    writeFileSync(`${file}.new`, `pid ${process.pid} on ${hostname()}, started ${started}\n`);
+    writePrivately(`${file}.new`, `pid ${process.pid} on ${hostname()}, started ${started}\n`);
     renameSync(`${file}.new`, file);
   } catch (error) {
     held.close();

@@ -7,6 +7,7 @@ import { StoredAudit } from './audit.ts';
 import { StoredChoices } from './choices.ts';
 import { StoredDetails } from './details.ts';
 import { lockStore } from './lock.ts';
+import { tighten } from './private-files.ts';
 import { Rows } from './rows.ts';
 import { openDatabase, SqliteAdapter, type StorageAdapter } from './sqlite.ts';
 import { parseStoreUri } from './store-uri.ts';
@@ -45,6 +46,7 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
   if (parsed.uri.kind === 'memory') return { ...assembleStore(memoryAdapter, parts, () => {}), path: null };
 
   const path = placeOf(parsed.uri.path);
+  tighten(path, parts.log);
   const lock = await lockStore(path, parts);
   try {
     const database = openDatabase(path);

@@ -1,7 +1,7 @@
-import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type KeyvStorageAdapter, type KeyvStorageCapability, keyvStorageCapability } from 'keyv';
 import { BridgeError } from '../errors.ts';
+import { createPrivately } from './private-files.ts';
 
 /** What keyv really asks of a store; the event emitter of its type is never used when nothing is emitted. */
 export type StorageAdapter = Pick<
@@ -18,7 +18,7 @@ export const APPLICATION = 0x4c534272;
 /** Opens or creates the database file. Rejects files of another program and of a newer bridge. */
 export function openDatabase(path: string): DatabaseSync {
   // Created by us, so that only we may read what people wrote; SQLite gives its side files the same mode.
-  closeSync(openSync(path, 'a', 0o600));
+  createPrivately(path);
   const database = new DatabaseSync(path, { timeout: 1_000 });
   try {
     // FULL: in WAL mode NORMAL does not sync at commit, so a power cut would lose messages that Slack heard "ok" for.

@@ -12,6 +12,7 @@ import { readManifest } from '../../src/manifest/file.ts';
 import { controlPath } from '../../src/ops/control.ts';
 import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
 import { type SlackOptions, startSlack } from '../../src/sandbox/slack/server.ts';
+import { openDatabase } from '../../src/storage/sqlite.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { until } from '../support/until.ts';
 import { MARKED, settingsFor, startWhole, temporaryFolder } from '../support/whole.ts';
@@ -492,6 +493,19 @@ describe('the store', () => {
     chownSync(path, 12_345, 12_345);
     const report = await examine(whole.env);
     expect(named(report, 'store_owner')?.text).toContain('belongs to the user 12345');
+  });
+
+  it('is named when other users of the machine can open it', async (context) => {
+    const { examine, folder } = await ward(context);
+    const path = join(folder, 'loose.db');
+    openDatabase(path).close();
+    chmodSync(path, 0o640);
+    const report = await examine({ env: { STORE: `sqlite://${path}` } });
+    expect(named(report, 'store_loose')).toMatchObject({
+      text: expect.stringContaining('mode 0640'),
+      fix: expect.stringContaining(`chmod 600 ${path}`),
+    });
+    expect(report.ok).toBe(true);
   });
 
   it('in memory is a remark', async (context) => {

@@ -1,6 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -82,6 +93,53 @@ describe('openStore', () => {
     await store.threads.update(KEY, () => threadRecord(KEY));
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o600);
+  });
+
+  it('makes no file that others may open, also in a folder that was there', async () => {
+    chmodSync(folder, 0o755);
+    const path = join(folder, 'bridge.db');
+    const store = await open(`sqlite://${path}`);
+    await store.threads.update(KEY, () => threadRecord(KEY));
+    const modes = readdirSync(folder).map((name) => [name, (statSync(join(folder, name)).mode & 0o777).toString(8)]);
+    expect(Object.fromEntries(modes)).toEqual({
+      'bridge.db': '600',
+      'bridge.db-shm': '600',
+      'bridge.db-wal': '600',
+      'bridge.db.lock': '600',
+      'bridge.db.lock-journal': '600',
+      'bridge.db.owner': '600',
+    });
+  });
+
+  it('takes files that others may open away from them, and says so', async () => {
+    const path = join(folder, 'bridge.db');
+    const first = await open(`sqlite://${path}`);
+    await first.threads.update(KEY, () => threadRecord(KEY));
+    // As a kill leaves them, under a loose umask.
+    for (const suffix of ['', '-wal', '-shm', '.owner'])
+      copyFileSync(`${path}${suffix}`, join(folder, `old.db${suffix}`));
+    writeFileSync(join(folder, 'old.db.lock'), '');
+    for (const name of readdirSync(folder).filter((each) => each.startsWith('old')))
+      chmodSync(join(folder, name), 0o644);
+
+    const log = createMemoryLog();
+    const store = await open(`sqlite://${join(folder, 'old.db')}`, createFakeClock(), log);
+    expect(await store.threads.load(KEY)).not.toBeNull();
+    for (const name of readdirSync(folder))
+      expect([name, statSync(join(folder, name)).mode & 0o077]).toEqual([name, 0]);
+    const said = log.lines.map(({ level, fields }) => [level, fields.path, fields.was]);
+    expect(said).toContainEqual(['warn', join(folder, 'old.db'), '0644']);
+    expect(said).toHaveLength(5);
+  });
+
+  it('does not let go of its lock when a file is tightened while it runs', async () => {
+    const path = join(folder, 'bridge.db');
+    await open(`sqlite://${path}`);
+    chmodSync(`${path}.lock`, 0o644);
+    const other = startOwner(path);
+    await says(other, 'waiting for it to stop');
+    expect(statSync(`${path}.lock`).mode & 0o777).toBe(0o600);
+    expect(other.exitCode).toBeNull();
   });
 
   it('keeps threads and choices over a restart', async () => {

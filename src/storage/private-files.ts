@@ -1,0 +1,61 @@
+import { chmodSync, closeSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import type { Log } from '../bridge/ports.ts';
+
+/** Only for their owner: they hold what people wrote, or decide who may open the store. */
+const PRIVATE = 0o600;
+const OTHERS = 0o077;
+/** What stands beside the file of a SQLite store. */
+const BESIDE = ['', '-wal', '-shm', '-journal', '.lock', '.lock-journal', '.owner', '.sock'];
+
+export interface LooseFile {
+  path: string;
+  /** Its permissions as `chmod` has them: `0644`. */
+  mode: string;
+}
+
+/** The files of the store at `path` that others may open. Changes nothing. */
+export function looseFiles(path: string): LooseFile[] {
+  // Windows knows no such modes: files there have the rights of their folder.
+  if (process.platform === 'win32') return [];
+  return BESIDE.flatMap((suffix) => {
+    const file = `${path}${suffix}`;
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    if (!found || found.isSymbolicLink() || found.isDirectory() || (found.mode & OTHERS) === 0) return [];
+    return [{ path: file, mode: `0${(found.mode & 0o777).toString(8)}` }];
+  });
+}
+
+/** Takes the files of the store at `path` away from everybody but their owner, and says so. */
+export function tighten(path: string, log: Log): void {
+  for (const { path: file, mode } of looseFiles(path)) {
+    try {
+      // By its name: opening the lock file a second time would let go of the lock.
+      chmodSync(file, PRIVATE);
+      log.warn(
+        { path: file, was: mode, now: '0600' },
+        'others could open this file of the store; now only its owner can',
+      );
+    } catch (error) {
+      log.warn(
+        { path: file, mode, err: error },
+        'others can open this file of the store, and its mode can not be changed: run chmod 600 on it as its owner',
+      );
+    }
+  }
+}
+
+/** Makes an empty file that only its owner may open, unless there is one. */
+export function createPrivately(path: string): void {
+  try {
+    // Opened only when it is new: closing any handle of a locked file lets go of its lock.
+    closeSync(openSync(path, 'wx', PRIVATE));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+}
+
+/** Writes a file that only its owner may open, in place of whatever has that name. */
+export function writePrivately(path: string, text: string): void {
+  rmSync(path, { force: true });
+  writeFileSync(path, text, { mode: PRIVATE, flag: 'wx' });
+}
