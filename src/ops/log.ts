@@ -1,6 +1,7 @@
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { Log } from '../bridge/ports.ts';
+import { printable, printableJson } from '../printable.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -36,14 +37,17 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\b(https?:\/\/)[^\s"'\\<>/@]+@/gi, `$1${HIDDEN}@`],
 ];
 
-/** The process's log: fields first, then a constant sentence. Secrets are taken out of every line, wherever they stand. */
+/**
+ * The process's log: fields first, then a constant sentence. Secrets are taken out of every line, wherever they stand;
+ * what a terminal obeys, or nobody sees, is written by its number.
+ */
 export function createLog(options: LogOptions): ProcessLog {
   const to = options.to ?? destination({ fd: 1, sync: true });
   const hide = hider(options.secrets ?? []);
   const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: options.to === undefined });
   const write = (line: string) => {
     const hidden = hide(line);
-    to.write(options.pretty ? (forPeople(hidden) ?? hidden) : hidden);
+    to.write(options.pretty ? (forPeople(printableValue(JSON.parse(hidden))) ?? hidden) : printableJson(hidden));
   };
   const logger = pino(
     {
@@ -137,13 +141,30 @@ function errorOf(error: Error, depth: number): Record<string, unknown> {
     ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
     message: cut(error.message),
     // One stack says where; the causes' own are seldom of use and always long.
-    ...(depth === 0 && error.stack !== undefined ? { stack: cut(error.stack) } : {}),
+    ...(depth === 0 && error.stack !== undefined ? { stack: cut(stackOf(error, error.stack)) } : {}),
     ...(error.cause === undefined || depth >= CAUSES_MAX
       ? {}
       : {
           cause: error.cause instanceof Error ? errorOf(error.cause, depth + 1) : loggable(error.cause, DEPTH_MAX - 1),
         }),
   };
+}
+
+/** With the message on one line: its line breaks could look like other lines of the log. */
+function stackOf({ message }: Error, stack: string): string {
+  return stack.replace(message, () => message.replaceAll(/\r?\n/g, '\\n'));
+}
+
+/** A line's values with nothing in them that a terminal obeys; only stacks have line breaks. */
+function printableValue(value: unknown, name = ''): unknown {
+  if (typeof value === 'string') return name === 'stack' ? printable(value) : onOneLine(value);
+  if (Array.isArray(value)) return value.map((each) => printableValue(each));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [onOneLine(key), printableValue(each, key)]));
+}
+
+function onOneLine(text: string): string {
+  return printable(text).replaceAll('\n', '⏎');
 }
 
 function cut(text: string): string {

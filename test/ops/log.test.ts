@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../../src/errors.ts';
 import { createLog, hider, type LogOptions } from '../../src/ops/log.ts';
@@ -81,6 +82,51 @@ describe('createLog', () => {
       expect(text).not.toContain(secret);
     }
     expect(text).toContain('x=1');
+  });
+});
+
+/** What a terminal obeys, or shows in another order; line breaks aside. */
+const UNSAFE = /(?![\n\t])\p{Cc}|[\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\u{e0001}/u;
+const HOSTILE = '\u001b[2J\u009b31m\u0085\u2028\u202eevil\u2066\u200b\u061c\ufeff\u{e0001}\r\n{"level":"error"}\u007f';
+
+describe('what others wrote, in a log', () => {
+  const everywhere = (log: ReturnType<typeof createLog>) => {
+    const error = Object.assign(new Error(HOSTILE, { cause: new Error(HOSTILE) }), { code: HOSTILE });
+    log
+      .child({ bound: HOSTILE })
+      .warn({ name: HOSTILE, [HOSTILE]: 1, deep: [{ x: HOSTILE }], err: error, error }, 'said');
+  };
+
+  it('is one line of JSON with nothing in it that a terminal obeys, and reads back as it was', () => {
+    const { log, written, lines } = capture();
+    everywhere(log);
+    expect(written).toHaveLength(1);
+    expect(written[0]).toMatch(/^[^\n]*\n$/);
+    expect(written[0]).not.toMatch(UNSAFE);
+    expect(lines()[0]).toMatchObject({ bound: HOSTILE, name: HOSTILE, deep: [{ x: HOSTILE }] });
+  });
+
+  it('has nothing in it that a terminal obeys, nor begins a line of its own, where it is read by people', () => {
+    const { log, written } = capture({ pretty: true });
+    everywhere(log);
+    const text = written.join('');
+    expect(text).not.toMatch(UNSAFE);
+    expect(text).toContain('⟨U+202E⟩evil');
+    // Only the lines of a stack, which are set in.
+    for (const each of text.split('\n').slice(1)) expect(each).toMatch(/^( {4}|$)/);
+    expect(text).not.toMatch(/^ *\{"level":"error"\}/m);
+  });
+
+  it('is safe whatever it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, value) => {
+        for (const pretty of [false, true]) {
+          const { log, written } = capture({ pretty });
+          log.info({ [name]: value, err: new Error(value) }, 'said');
+          expect(written.join('')).not.toMatch(UNSAFE);
+        }
+      }),
+    );
   });
 });
 
