@@ -1,3 +1,5 @@
+import { printableLine } from './printable.ts';
+
 /** What `letta-slack` can do; each begins a program of its own, which reads its own options. */
 const COMMANDS: Readonly<Record<string, { help: string; run(): Promise<unknown> }>> = {
   start: { help: 'the bridge; settings from the environment or .env', run: () => import('./main.ts') },
@@ -20,6 +22,8 @@ const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 if (command) await command.run();
 else if (name === '--help' || name === 'help') process.stdout.write(usage());
 else {
-  process.stderr.write(name === '' ? usage() : `There is no command ${JSON.stringify(name)}.\n${usage()}`);
+  process.stderr.write(
+    name === '' ? usage() : `There is no command ${JSON.stringify(printableLine(name))}.\n${usage()}`,
+  );
   process.exitCode = 2;
 }

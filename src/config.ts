@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Policy } from './bridge/policy.ts';
 import { BridgeError } from './errors.ts';
 import { type ConfigProblem, type Reading, readPolicy } from './policy-config.ts';
-
+import { printable } from './printable.ts';
 import * as check from './setting-checks.ts';
 import { defaultOf, type SettingName } from './settings.ts';
 
@@ -185,7 +185,7 @@ export function loadConfig(
 export function formatProblems(problems: readonly ConfigProblem[]): string {
   const count = problems.length === 1 ? 'One setting needs' : `${problems.length} settings need`;
   const lines = problems.map(({ setting, problem, fix }) => `  ${setting} ${problem}.\n      ${fix}`);
-  return [
+  const text = [
     `The bridge can not start. ${count} attention:`,
     '',
     ...lines,
@@ -194,6 +194,7 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
     'To try the bridge without any account: npm run sandbox',
     '',
   ].join('\n');
+  return printable(text);
 }
 
 /** The values that must never appear in a log or a message. */

@@ -8,6 +8,7 @@ import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
 import { createPromMetrics } from './ops/metrics.ts';
 import { reloadPolicy } from './policy-reload.ts';
+import { printableLine } from './printable.ts';
 import type { SlackApi } from './slack/slack-api.ts';
 
 /** What no retry heals: the operator must change something. */
@@ -98,7 +99,9 @@ try {
   if (!stopping) {
     const failure = asBridgeError(error);
     log.error({ err: failure, code: failure.code }, 'the bridge could not start');
-    if (failure.code === 'config_invalid') process.stderr.write(`The bridge can not start: ${failure.message}.\n`);
+    if (failure.code === 'config_invalid') {
+      process.stderr.write(`The bridge can not start: ${printableLine(failure.message)}.\n`);
+    }
     process.exit(failure.code === 'config_invalid' ? EXIT_CONFIG : EXIT_FAILED);
   }
 }

@@ -5,6 +5,7 @@ import { loadConfig } from '../config.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';
+import { printable, printableJson } from '../printable.ts';
 import { runDoctor } from './doctor.ts';
 import { endingText, exitCode, findingText } from './report.ts';
 
@@ -37,7 +38,7 @@ function options() {
     }
     return { ...values, clickMs: values['no-click'] ? 0 : Number(values.wait) * 1_000 };
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`));
     process.exit(2);
   }
 }
@@ -48,7 +49,8 @@ if (given.help) {
   process.exit(0);
 }
 if (existsSync('.env')) process.loadEnvFile('.env');
-const print = (text: string) => void process.stdout.write(`${text}\n`);
+const print = (text: string) => void process.stdout.write(`${printable(text)}
+`);
 const alive = stayAlive();
 const report = await runDoctor({
   loadConfig: () => loadConfig(process.env),
@@ -66,5 +68,6 @@ const report = await runDoctor({
   onPosted: () => given.json || given.clickMs === 0 || print('  Please click the button of the self-test in Slack …'),
 });
 alive.letGo();
-print(given.json ? JSON.stringify(report, null, 2) : `\n${endingText(report)}`);
+print(given.json ? printableJson(JSON.stringify(report, null, 2)) : `
+${endingText(report)}`);
 process.exit(exitCode(report));

@@ -1,3 +1,4 @@
+import { printableLine } from '../printable.ts';
 import { type CheckName, TROUBLES, type TroubleName } from './troubles.ts';
 
 export interface Finding {
@@ -21,8 +22,9 @@ export interface Report {
   access: string | null;
 }
 
+/** @param text names of others in it may be whatever they are called */
 export function fine(check: CheckName, text: string): Finding {
-  return { check, level: 'ok', trouble: null, text, fix: null };
+  return { check, level: 'ok', trouble: null, text: printableLine(text), fix: null };
 }
 
 /** @param values what stands for `{name}` in the trouble's text: data of Slack's and Letta's, brought to one short line */
@@ -36,8 +38,7 @@ const SHORT = 300;
 
 /** One short line that a terminal can not misread. */
 export function short(text: string): string {
-  const line = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
-  return line.length > SHORT ? `${line.slice(0, SHORT - 1)}…` : line;
+  return printableLine(text, SHORT);
 }
 
 const MARKS = { ok: '✓', warn: '!', fail: '✗' } as const;
@@ -55,7 +56,7 @@ export function endingText({ findings, access }: Report): string {
   const told = [counted(fails, 'thing to mend', 'things to mend'), counted(warns, 'remark', 'remarks')].join(', ');
   const verdict =
     fails > 0 ? `Not ready: ${told}.` : warns > 0 ? `Ready, with ${counted(warns, 'remark', 'remarks')}.` : 'Ready.';
-  return access === null ? verdict : `${verdict}\n${access}`;
+  return access === null ? verdict : `${verdict}\n${printableLine(access)}`;
 }
 
 function counted(count: number, one: string, many: string): string {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { printable } from '../printable.ts';
 import { readManifest } from './file.ts';
 import { createAppLink, manifestFor, manifestYaml } from './manifest.ts';
 
@@ -32,6 +33,6 @@ try {
     process.stdout.write(`# Create the app: ${createAppLink(manifest)}\n${manifestYaml(manifest)}`);
   }
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+  process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`));
   process.exitCode = 2;
 }

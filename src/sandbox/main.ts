@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ConfigError, formatProblems } from '../config.ts';
+import { printable, printableJson } from '../printable.ts';
 import { type Played, play } from './player.ts';
 import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
 import { parseScene } from './scene.ts';
@@ -23,7 +24,7 @@ With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta i
 SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instead of the small Slack.
 `;
 
-const print = (text: string) => void process.stdout.write(`${text}\n`);
+const print = (text: string) => void process.stdout.write(`${printable(text)}\n`);
 
 /** Settings of the bridge that may come from outside; the sandbox brings everything else itself. */
 function bridgeEnv(): Record<string, string | undefined> {
@@ -65,14 +66,14 @@ function options() {
     const port = portOf('port', values.port);
     return { ...values, letta, limits, port, pagePort: portOf('page-port', values['page-port']) } as const;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`));
     process.exit(2);
   }
 }
 
 function report(played: Played, json: boolean): void {
   if (json) {
-    print(JSON.stringify(played, null, 2));
+    print(printableJson(JSON.stringify(played, null, 2)));
     return;
   }
   print(`— ${played.name} —\n`);
@@ -127,7 +128,7 @@ const settings = {
   letta: given.letta === 'real' ? 'app-server' : given.letta,
   delivery: given.http ? 'http' : 'socket',
   env: bridgeEnv(),
-  log: (line: string) => void process.stderr.write(line),
+  log: (line: string) => void process.stderr.write(printable(line)),
 } as const;
 
 async function started<T>(starting: Promise<T>): Promise<T> {
@@ -137,7 +138,7 @@ async function started<T>(starting: Promise<T>): Promise<T> {
     const problems =
       error instanceof ConfigError
         ? formatProblems(error.problems)
-        : `${error instanceof Error ? error.message : error}\n`;
+        : printable(`${error instanceof Error ? error.message : error}\n`);
     process.stderr.write(problems);
     return process.exit(2);
   }

@@ -3,6 +3,7 @@ import { stayAlive, systemClock, systemRandom } from '../clock.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';
+import { printable, printableLine } from '../printable.ts';
 import { openFiles } from './files.ts';
 import { runSetup } from './setup.ts';
 import { createTerminal } from './terminal.ts';
@@ -18,7 +19,7 @@ try {
     process.exit(0);
   }
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+  process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`));
   process.exit(2);
 }
 
@@ -36,7 +37,8 @@ try {
     log: createLog({ level: 'error', pretty: true, to: { write: () => undefined } }),
   });
 } catch (error) {
-  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}; what was checked is kept.\n`);
+  const why = printableLine(error instanceof Error ? error.message : String(error));
+  process.stderr.write(`\n${why}; what was checked is kept.\n`);
   process.exit(1);
 } finally {
   terminal.close();

@@ -1,3 +1,4 @@
+import { printableLine } from '../printable.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What an answer comes to; `problem` is said, and it is asked again. */
@@ -16,7 +17,7 @@ export async function askUntil<Value>(
     if (answer === '' && fallback === undefined) continue;
     const checked = await check(answer);
     if ('value' in checked) return checked.value;
-    terminal.say(`  ✗ ${checked.problem}`);
+    terminal.say(`  ✗ ${printableLine(checked.problem)}`);
   }
 }
 
@@ -27,7 +28,7 @@ export async function choose<Value>(
   options: readonly { label: string; value: Value }[],
 ): Promise<Value> {
   options.forEach(({ label }, index) => {
-    terminal.say(`  ${index + 1}  ${label}`);
+    terminal.say(`  ${index + 1}  ${printableLine(label)}`);
   });
   return askUntil<Value>(terminal, { text, fallback: '1' }, (answer) => {
     const option = options[Number(answer) - 1];

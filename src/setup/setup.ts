@@ -4,6 +4,7 @@ import type { FetchLike } from '../letta/hosted-api.ts';
 import { type InspectTarget, inspectLetta, type LettaReport } from '../letta/inspect.ts';
 import type { LaneDialer } from '../letta/link/lane.ts';
 import { createAppLink, type Manifest, manifestFor } from '../manifest/manifest.ts';
+import { line, printableLine } from '../printable.ts';
 import * as shapes from '../setting-checks.ts';
 import { defaultOf } from '../settings.ts';
 import { createDirectory, type Directory, type Found } from '../slack/directory.ts';
@@ -77,7 +78,7 @@ async function settled<Value>(
       terminal.say(`  ✓ ${name} is set and works: kept`);
       return checked.value;
     }
-    terminal.say(`  ✗ ${name} is set, but ${checked.problem}`);
+    terminal.say(`  ✗ ${name} is set, but ${printableLine(checked.problem)}`);
   }
   return askUntil(terminal, question, async (text) => {
     const checked = await verify(text);
@@ -114,7 +115,7 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
     { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; it is not shown):', secret: true },
     (token) => verifyBot(parts, token),
   );
-  terminal.say(`  ✓ @${bot.botName} in ${bot.teamName}`);
+  terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
   // HTTP delivery is set up by hand: its secret can not be tried before Slack calls.
   if (overHttp) return bot;
   await settled(
@@ -203,7 +204,7 @@ async function cloud(parts: SetupParts): Promise<LettaReport> {
   );
   const devices = found.devices ?? [];
   for (const { name, id, online } of devices)
-    terminal.say(`  ${online ? '●' : '○'} ${name} (${id}) ${online ? 'online' : 'offline'}`);
+    terminal.say(line`  ${online ? '●' : '○'} ${name} (${id}) ${online ? 'online' : 'offline'}`);
   if (devices.length === 0)
     terminal.say('  ! no device is known yet: run letta server on the computer where the agent shall work');
   const known = files.env().LETTA_ENVIRONMENT;
@@ -212,7 +213,7 @@ async function cloud(parts: SetupParts): Promise<LettaReport> {
     const device = await choose(
       terminal,
       'On which one shall the agent work?',
-      devices.map(({ name, id }) => ({ label: `${name} (${id})`, value: id })),
+      devices.map(({ name, id }) => ({ label: line`${name} (${id})`, value: id })),
     );
     files.setEnv({ LETTA_ENVIRONMENT: device });
   }
@@ -237,10 +238,10 @@ async function appServer(parts: SetupParts): Promise<LettaReport> {
     const checked = await lookAt(parts, { mode: 'app-server', url, token });
     if ('value' in checked) {
       files.setEnv({ LETTA_APP_SERVER_URL: url, LETTA_APP_SERVER_TOKEN: token });
-      terminal.say(`  ✓ Letta Code ${checked.value.version ?? 'of an unknown version'} answers`);
+      terminal.say(line`  ✓ Letta Code ${checked.value.version ?? 'of an unknown version'} answers`);
       return checked.value;
     }
-    terminal.say(`  ✗ ${checked.problem}`);
+    terminal.say(`  ✗ ${printableLine(checked.problem)}`);
     if (kept) files.setEnv({ LETTA_APP_SERVER_TOKEN: null });
   }
 }
@@ -253,10 +254,10 @@ async function chooseAgent({ terminal, files }: SetupParts, agents: Agents): Pro
   const known = files.env().LETTA_AGENT_ID;
   if (agents.length < 2 || agents.some(({ id }) => id === known)) {
     const [only] = agents;
-    if (only && agents.length === 1) terminal.say(`  ✓ the agent is ${only.name} (${only.id})`);
+    if (only && agents.length === 1) terminal.say(line`  ✓ the agent is ${only.name} (${only.id})`);
     return;
   }
-  const options = agents.map(({ id, name }) => ({ label: `${name} (${id})`, value: id }));
+  const options = agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id }));
   files.setEnv({ LETTA_AGENT_ID: await choose(terminal, 'Which agent answers?', options) });
 }
 
@@ -294,7 +295,9 @@ async function access(
   );
   for (const { name, isMember } of channels) {
     terminal.say(
-      isMember ? `  ✓ ${name === '*' ? 'everywhere' : `#${name}`}` : `  ! write /invite @${bot.botName} in #${name}`,
+      isMember
+        ? line`  ✓ ${name === '*' ? 'everywhere' : `#${name}`}`
+        : line`  ! write /invite @${bot.botName} in #${name}`,
     );
   }
   const directMessages = await yesOrNo(terminal, 'In direct messages, too?', 'yes');
@@ -303,7 +306,7 @@ async function access(
     terminal.say('  One agent has one memory: what is told in direct messages can come up in a channel.');
     directAgent = await choose(terminal, 'Which agent answers direct messages?', [
       { label: 'the same one', value: null },
-      ...agents.map(({ id, name }) => ({ label: `${name} (${id})`, value: id })),
+      ...agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id })),
     ]);
   }
   return { users, channels, directMessages, directAgent };

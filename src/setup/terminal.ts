@@ -1,8 +1,10 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { printable } from '../printable.ts';
 
 /** A person at a terminal. */
 export interface Terminal {
+  /** @param text may have several lines; what a terminal obeys in it is shown by its number */
   say(text: string): void;
   /** What was typed, without blanks around it. Rejects when there is nobody any more. @param secret it is not shown */
   ask(question: string, secret?: boolean): Promise<string>;
@@ -35,9 +37,9 @@ export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.Writ
   lines.on('SIGINT', () => lines.close());
 
   return {
-    say: (text) => void output.write(`${text}\n`),
+    say: (text) => void output.write(`${printable(text)}\n`),
     async ask(question, secret = false) {
-      output.write(`${question} `);
+      output.write(`${printable(question)} `);
       muted = secret;
       try {
         const typed = early.shift();
