@@ -77,17 +77,20 @@ const readTextFile: ReadText = (path) => {
 
 /**
  * Reads the whole configuration: the environment, and the policy file that it names.
+ * @param found what is wrong already with where the settings come from: these are not looked at
  * @throws ConfigError with every problem there is.
  */
 export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
   readText: ReadText = readTextFile,
+  found: readonly ConfigProblem[] = [],
 ): Config {
-  const problems: ConfigProblem[] = [];
+  const problems: ConfigProblem[] = [...found];
+  const unreadable = new Set(found.map(({ setting }) => setting));
   const complain = (setting: string, problem: string, fix: string) => {
     problems.push({ setting, problem, fix });
   };
-  const read = (name: SettingName) => readSetting(env, name, complain);
+  const read = (name: SettingName) => (unreadable.has(name) ? null : readSetting(env, name, complain));
   // A setting that is wrong has been complained of; what stands in for it is never used.
   const checked = <T>(name: SettingName, shape: check.Check<T>, value = read(name)): T | null => {
     if (value === null) return null;

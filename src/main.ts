@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type App, startApp } from './app.ts';
 import type { Policy } from './bridge/policy.ts';
 import { systemClock, systemRandom } from './clock.ts';
 import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
 import { checkAtStart } from './doctor/at-start.ts';
+import { type EnvProblem, envProblems } from './env-lines.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
 import { createPromMetrics } from './ops/metrics.ts';
@@ -15,10 +16,18 @@ import type { SlackApi } from './slack/slack-api.ts';
 const EXIT_CONFIG = 2;
 const EXIT_FAILED = 1;
 
+/** Takes the settings of `.env` into the environment. @returns those that are not read as they were meant */
+function loadEnv(): EnvProblem[] {
+  if (!existsSync('.env')) return [];
+  const problems = envProblems(readFileSync('.env', 'utf8'), (name) => process.env[name] !== undefined);
+  process.loadEnvFile('.env');
+  return problems;
+}
+
 function readConfig(): Config {
-  if (existsSync('.env')) process.loadEnvFile('.env');
+  const problems = loadEnv();
   try {
-    return loadConfig(process.env);
+    return loadConfig(process.env, undefined, problems);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(formatProblems(error.problems));

@@ -46,6 +46,7 @@ const sources = globSync('**/*.ts', { cwd: 'src' }).sort().map(sourceOf);
 /** Same input, same output: no timers, no I/O, no clock, no chance. What else they may use is named here. */
 const PURE = [
   'errors.ts',
+  'env-lines.ts',
   'printable.ts',
   'settings.ts',
   'bridge/ids.ts',

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { stayAlive, systemClock, systemRandom } from '../clock.ts';
 import { loadConfig } from '../config.ts';
+import { type EnvProblem, envProblems } from '../env-lines.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';
@@ -48,12 +49,15 @@ if (given.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
-if (existsSync('.env')) process.loadEnvFile('.env');
-const print = (text: string) => void process.stdout.write(`${printable(text)}
-`);
+let problems: EnvProblem[] = [];
+if (existsSync('.env')) {
+  problems = envProblems(readFileSync('.env', 'utf8'), (name) => process.env[name] !== undefined);
+  process.loadEnvFile('.env');
+}
+const print = (text: string) => void process.stdout.write(`${printable(text)}\n`);
 const alive = stayAlive();
 const report = await runDoctor({
-  loadConfig: () => loadConfig(process.env),
+  loadConfig: () => loadConfig(process.env, undefined, problems),
   manifest: readManifest(),
   fetch: globalThis.fetch,
   dial: createSocketDialer(systemClock),
@@ -68,6 +72,5 @@ const report = await runDoctor({
   onPosted: () => given.json || given.clickMs === 0 || print('  Please click the button of the self-test in Slack …'),
 });
 alive.letGo();
-print(given.json ? printableJson(JSON.stringify(report, null, 2)) : `
-${endingText(report)}`);
+print(given.json ? printableJson(JSON.stringify(report, null, 2)) : `\n${endingText(report)}`);
 process.exit(exitCode(report));

@@ -1,17 +1,86 @@
+import { type EnvLine, envLines } from '../env-lines.ts';
+
 /**
  * The text of a `.env` with these settings in it; `null` switches one off. A line that is there is replaced where it
- * stands, also one that is switched off; everything else stays as it is.
+ * stands, also one that is switched off; everything else stays as it is, and is read as it was.
+ *
+ * Node reads back exactly what is written. So does Docker Compose, unless the value has a single quote in it beside a `$`
+ * or a backslash; `docker run --env-file` does wherever no quotes are needed: it knows none, nor comments behind a value.
+ * @param read Node's own reader
+ * @throws Error for a value that no `.env` can hold: line breaks and other control characters, or all kinds of quotes
  */
-export function withSettings(text: string, settings: Readonly<Record<string, string | null>>): string {
-  const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n');
-  for (const [name, value] of Object.entries(settings)) {
-    const on = lines.findIndex((line) => line.startsWith(`${name}=`));
-    const off = lines.findIndex((line) => new RegExp(`^# ?${name}=`).test(line));
-    const at = on >= 0 ? on : off;
-    if (value === null) {
-      if (on >= 0) lines[on] = `# ${name}=`;
-    } else if (at >= 0) lines[at] = `${name}=${value}`;
-    else lines.push(`${name}=${value}`);
+export function withSettings(text: string, settings: Readonly<Record<string, string | null>>, read: ReadEnv): string {
+  return Object.entries(settings).reduce((now, [name, value]) => withSetting(now, name, value, read), text);
+}
+
+/** `util.parseEnv`: it alone decides what has been written. */
+export type ReadEnv = (text: string) => Readonly<Record<string, string | undefined>>;
+
+function withSetting(text: string, name: string, value: string | null, read: ReadEnv): string {
+  const { [name]: _before, ...others } = read(text);
+  const isRead = (next: string) => {
+    const { [name]: now, ...rest } = read(next);
+    return (now ?? null) === value && sameEntries(rest, others);
+  };
+  if (value === null) {
+    const next = placed(text, name, null);
+    if (isRead(next)) return next;
+    throw unwritable(name);
   }
-  return `${lines.join('\n')}\n`;
+  if (/\p{Cc}/u.test(value)) throw new Error(`${name} has a line break or another control character in it`);
+  // A quote may close one that somebody left open above: then another kind is taken.
+  for (const form of formsOf(value)) {
+    // Behind a setting that is empty but for a blank, Node takes the next line for its value; a comment is none.
+    const candidates = [placed(text, name, form), `${ended(text)}# Set by setup:\n${name}=${form}\n`];
+    const next = candidates.find(isRead);
+    if (next !== undefined) return next;
+  }
+  throw unwritable(name);
+}
+
+function unwritable(name: string): Error {
+  return new Error(`${name} can not be set in .env as that is now: correct the file, or set it in the environment`);
+}
+
+function sameEntries(one: ReturnType<ReadEnv>, other: ReturnType<ReadEnv>): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+}
+
+/** How a value can be written, what most readers understand first. */
+function formsOf(value: string): string[] {
+  const plain = value !== '' && value === value.trim() && !/[#$\\'"`]/.test(value);
+  return [
+    ...(plain ? [value] : []),
+    ...(value.includes("'") ? [] : [`'${value}'`]),
+    ...(/["$\\]/.test(value) ? [] : [`"${value}"`]),
+    ...(value.includes('`') ? [] : [`\`${value}\``]),
+    ...(value.includes('"') || value.includes('\\n') ? [] : [`"${value}"`]),
+  ];
+}
+
+/** @param form the value as it is written; `null`: switched off */
+function placed(text: string, name: string, form: string | null): string {
+  const line = form === null ? `# ${name}=\n` : `${name}=${form}\n`;
+  const all = envLines(text);
+  const [first, ...more] = all.filter((each) => each.name === name);
+  if (first) {
+    // The last one of a name counts: those below would win over the new one.
+    const without = more.reduceRight((now, each) => replaced(now, each, `# ${name}=\n`), text);
+    return replaced(without, first, line);
+  }
+  if (form === null) return ended(text);
+  const off = [...text.matchAll(new RegExp(`^# ?${name}=.*(?:\\n|$)`, 'gm'))].find(
+    ({ index }) => !all.some(({ from, to }) => index >= from && index < to),
+  );
+  if (off) return replaced(text, { from: off.index, to: off.index + off[0].length }, line);
+  return ended(text) + line;
+}
+
+function replaced(text: string, { from, to }: Pick<EnvLine, 'from' | 'to'>, line: string): string {
+  return ended(text.slice(0, from) + line + text.slice(to));
+}
+
+function ended(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
 }

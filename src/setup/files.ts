@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
+import { envProblems } from '../env-lines.ts';
 import { withSettings } from './env-file.ts';
 import type { Files } from './setup.ts';
 
@@ -9,9 +10,15 @@ export function openFiles(folder: string, around: Readonly<Record<string, string
   const [env, policy] = [join(folder, '.env'), join(folder, 'policy.yml')];
   const text = () => (existsSync(env) ? readFileSync(env, 'utf8') : '');
   return {
-    env: () => ({ ...parseEnv(text()), ...around }),
+    env() {
+      const now = text();
+      const cut = new Set(envProblems(now).map(({ setting }) => setting));
+      // A value that is cut is none: it is asked for again.
+      const whole = Object.entries(parseEnv(now)).filter(([name]) => !cut.has(name));
+      return { ...Object.fromEntries(whole), ...around };
+    },
     setEnv(settings) {
-      const next = withSettings(text(), settings);
+      const next = withSettings(text(), settings, parseEnv);
       // Tokens stand in it.
       replace(env, next, 0o600);
     },
@@ -24,8 +31,8 @@ export function openFiles(folder: string, around: Readonly<Record<string, string
 /** Never half a file, and never for a moment readable by more than `mode` says. */
 function replace(path: string, text: string, mode: number): void {
   const next = `${path}.new`;
-  writeFileSync(next, text, { mode });
-  // The mode above only counts for a file that was not there.
-  chmodSync(next, mode);
+  // The mode only counts for a file that is not there yet.
+  rmSync(next, { force: true });
+  writeFileSync(next, text, { mode, flag: 'wx' });
   renameSync(next, path);
 }

@@ -1,6 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { parseEnv } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it, type TestContext } from 'vitest';
 import { systemClock, systemRandom } from '../../src/clock.ts';
@@ -258,9 +259,9 @@ describe('a terminal', () => {
 describe('the files', () => {
   it('a setting is written where it stands, also where it was switched off, and nothing else changes', () => {
     const example = '# Slack.\nA=1\n# B=2\n# about B=x\n';
-    expect(withSettings(example, { A: '3', B: '4', C: '5' })).toBe('# Slack.\nA=3\nB=4\n# about B=x\nC=5\n');
-    expect(withSettings('A=1\n', { A: null, B: null })).toBe('# A=\n');
-    expect(withSettings('', { A: '1' })).toBe('A=1\n');
+    expect(withSettings(example, { A: '3', B: '4', C: '5' }, parseEnv)).toBe('# Slack.\nA=3\nB=4\n# about B=x\nC=5\n');
+    expect(withSettings('A=1\n', { A: null, B: null }, parseEnv)).toBe('# A=\n');
+    expect(withSettings('', { A: '1' }, parseEnv)).toBe('A=1\n');
   });
 
   it('whatever a channel or a person is called, the policy says the ids and nothing else', () => {

@@ -1,0 +1,115 @@
+import { SETTINGS } from './settings.ts';
+
+/** What `.env` says of one setting, as Node reads it (`util.parseEnv`, Node 24). */
+export interface EnvLine {
+  name: string;
+  /** What Node takes it for. */
+  value: string;
+  /** What the value stands in; empty: in nothing. */
+  quote: '' | "'" | '"' | '`';
+  /** It stands on a later line than its name: there was only a blank behind the `=`. */
+  below: boolean;
+  /** What stands behind the value, up to the end of the line, and is not read. */
+  rest: string;
+  /** Offsets in the text: from the beginning of its first line to the end of its last, line break included. */
+  from: number;
+  to: number;
+}
+
+/** Reads a `.env` as Node does: the last line of a name counts, and a quoted value may have several lines. */
+export function envLines(text: string): EnvLine[] {
+  const lines: EnvLine[] = [];
+  for (let from = 0; from < text.length; ) {
+    const end = lineEnd(text, from);
+    const key = /^[^\S\n]*([^#\s=][^=\n]*)=/.exec(text.slice(from, end));
+    if (!key) {
+      from = end + 1;
+      continue;
+    }
+    const found = readValue(text, from + key[0].length);
+    const name = (key[1] ?? '').replace(/^export\s+/, '').trim();
+    lines.push({ name, ...found, from });
+    from = found.to;
+  }
+  return lines;
+}
+
+function readValue(text: string, start: number): Omit<EnvLine, 'name' | 'from'> {
+  // An empty value ends there; but where blanks stand behind the `=`, Node looks for the value in the next lines, too.
+  const blanks = /^\r?\n/.test(text.slice(start)) ? '' : (/^[ \t\r\n\f\v]*/.exec(text.slice(start))?.[0] ?? '');
+  const at = start + blanks.length;
+  const end = lineEnd(text, at);
+  const below = blanks.includes('\n');
+  const quote = text[at];
+  const close = quote === "'" || quote === '"' || quote === '`' ? text.indexOf(quote, at + 1) : -1;
+  if (close >= 0 && (quote === "'" || quote === '"' || quote === '`')) {
+    const inside = text.slice(at + 1, close).replaceAll('\r', '');
+    const last = lineEnd(text, close);
+    const value = quote === '"' ? inside.replaceAll('\\n', '\n') : inside;
+    return { value, quote, below, rest: text.slice(close + 1, last).trim(), to: last + 1 };
+  }
+  const line = text.slice(at, end).replaceAll('\r', '');
+  const hash = quote === "'" || quote === '"' || quote === '`' ? -1 : line.indexOf('#');
+  const value = hash < 0 ? line : line.slice(0, hash);
+  return { value: value.trim(), quote: '', below, rest: hash < 0 ? '' : line.slice(hash), to: end + 1 };
+}
+
+function lineEnd(text: string, from: number): number {
+  const end = text.indexOf('\n', from);
+  return end < 0 ? text.length : end;
+}
+
+export interface EnvProblem {
+  setting: string;
+  problem: string;
+  fix: string;
+}
+
+const NAMES: ReadonlySet<string> = new Set(SETTINGS.map(({ name }) => name));
+
+/**
+ * Settings of a `.env` that Node does not read as somebody meant them: cut at a `#` that no blank stands before, or at a
+ * quote in the middle. A cut token would only be refused later, as a wrong one.
+ * @param isSet whether a setting comes from elsewhere: then the file's is not used
+ */
+export function envProblems(text: string, isSet: (name: string) => boolean = () => false): EnvProblem[] {
+  const last = new Map(envLines(text).map((line) => [line.name, { line, text }]));
+  return [...last.values()].flatMap(({ line }) => {
+    const { name: setting, quote, rest, below } = line;
+    if (!NAMES.has(setting) || isSet(setting)) return [];
+    if (below && line.value !== '') {
+      return [
+        {
+          setting,
+          problem: 'is empty in .env but for a blank, so the line below it is taken for its value',
+          fix: `Remove the blank behind ${setting}=, or the line.`,
+        },
+      ];
+    }
+    if (quote === '' && line.value !== '' && rest !== '' && !isComment(text, line)) {
+      return [
+        {
+          setting,
+          problem: 'is cut: in .env, what stands behind a # is not read',
+          fix: `Put the value in single quotes: ${setting}='…#…'. A comment needs a blank before its #.`,
+        },
+      ];
+    }
+    if (quote !== '' && rest !== '' && !rest.startsWith('#')) {
+      return [
+        {
+          setting,
+          problem: 'is cut: in .env, what stands behind the closing quote is not read',
+          fix: 'Put the whole value into one pair of quotes (\', " or `) of a kind that does not stand in it.',
+        },
+      ];
+    }
+    return [];
+  });
+}
+
+/** Whether a blank stands before the `#` that ends a value without quotes. */
+function isComment(text: string, { from, to, rest }: EnvLine): boolean {
+  const line = text.slice(from, to).replaceAll('\r', '').replace(/\n$/, '');
+  return /\s$/.test(line.slice(0, line.length - rest.length));
+}
