@@ -134,7 +134,7 @@ const PURE = [
 ];
 
 // node:crypto for hashes only: another test keeps its random numbers out.
-const PURE_PACKAGES = /^(node:crypto|zod|yaml|@slack\/types|mdast|mdast-util-[\w-]+|micromark-extension-gfm)$/;
+const PURE_PACKAGES = /^(node:crypto|zod|yaml|@slack\/types|decode-named-character-reference)$/;
 
 function isPure(path: string): boolean {
   return PURE.some((entry) => (entry.endsWith('/**') ? path.startsWith(entry.slice(0, -2)) : path === entry));
@@ -168,7 +168,7 @@ const RULES: Rule[] = [
     folder: 'slack',
     because: 'a change at Slack stays in one folder',
     ours: fromBridge,
-    packages: /^(@slack\/.+|undici|zod|mdast.*|micromark.*|express|node:.+)$/,
+    packages: /^(@slack\/.+|undici|zod|decode-named-character-reference|express|node:.+)$/,
   },
   {
     folder: 'letta',

@@ -1,4 +1,4 @@
-import { endOf, lineStart, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
+import { lineStart, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
 import {
   completed,
   ENOUGH_WORDS,
@@ -65,7 +65,7 @@ export function renderGrowing(
 /** `null` where the end of the text changes how its beginning is shown. */
 function withTail(doc: string, settled: Settled, limit: number): RenderedMarkdown | null {
   const { parsed, words } = completed(settled.fence + doc.slice(settled.doc.length), true);
-  if (parsed.definitions.length > 0) return null;
+  if (hasDefinitions(parsed)) return null;
   const tail = neutralizeMarkdown(parsed, 'full', settled.tables);
   const markdown = settled.markdown + tail.slice(settled.fenceShown.length);
   if (!tail.startsWith(settled.fenceShown) || markdown.length > limit) return null;
@@ -78,7 +78,7 @@ function settle(doc: string, known: Settled): Settled {
   const text = known.fence + doc.slice(known.doc.length, lines);
   const parsed = parseMarkdown(text);
   const seen = { ...known, seen: lines };
-  if (parsed.definitions.length > 0) return { ...seen, stuck: true };
+  if (hasDefinitions(parsed)) return { ...seen, stuck: true };
   const { at, fence } = lastDecided(parsed);
   if (at <= known.fence.length) return seen;
   const decided = parseMarkdown(text.slice(0, at));
@@ -97,14 +97,13 @@ function settle(doc: string, known: Settled): Settled {
 
 /** Up to where whole lines are decided, and the first line of the fence that is open there. */
 function lastDecided(parsed: Parsed): { at: number; fence: string } {
-  const { text, tree, fences } = parsed;
+  const { text, tree } = parsed;
   const undecided = { at: 0, fence: '' };
   const last = tree.children.at(-1);
   if (!last) return undecided;
   if (last.type === 'code') {
-    const own = fences.filter(({ start, end }) => start >= startOf(last) && end <= endOf(last));
-    const [opening] = own;
-    if (opening && own.length === 1) {
+    const [opening, closing] = last.fences;
+    if (opening && !closing) {
       const fence = text.slice(lineStart(text, opening.start), opening.end + 1);
       // One line stays, so that the fence does not seem empty.
       const at = lineStart(text, text.trimEnd().length);
@@ -115,6 +114,13 @@ function lastDecided(parsed: Parsed): { at: number; fence: string } {
   const at = lineStart(text, begins);
   // A line may also end with a bare carriage return, and a byte order mark is nothing at the start of a text only.
   return /^[ \t]*$/.test(text.slice(at, begins)) && text.charAt(at) !== '\uFEFF' ? { at, fence: '' } : undecided;
+}
+
+/** They may stand anywhere but within words. */
+function hasDefinitions({ text, tree }: Parsed): boolean {
+  if (!/\]:/.test(text)) return false;
+  for (const { node } of walk(tree)) if (node.type === 'definition') return true;
+  return false;
 }
 
 function tablesIn({ tree }: Parsed): number {

@@ -1,5 +1,5 @@
-import type { Nodes } from 'mdast';
 import { childrenOf, endOf, lineStart, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
+import type { Nodes } from './parse/tree.ts';
 
 /** More open marks than that are left as typed. */
 const MAX_CLOSERS = 20;
@@ -8,13 +8,12 @@ const MAX_FENCE = 100;
 
 /** The text with the fenced code closed that is open at its end; `null` when none is. */
 export function withFenceClosed(parsed: Parsed): string | null {
-  const { text, tree, fences } = parsed;
+  const { text, tree } = parsed;
   const end = text.trimEnd().length;
   for (const { node } of walk(tree)) {
     if (node.type !== 'code' || endOf(node) < end) continue;
-    const lines = fences.filter((line) => line.start >= startOf(node) && line.end <= endOf(node));
-    const opening = lines[0];
-    if (!opening || lines.length > 1) continue;
+    const [opening, closing] = node.fences;
+    if (!opening || closing) continue;
     const fence = fenceOf(text, opening.start);
     const prefix = containerPrefix(text, opening.start);
     if (fence.length > MAX_FENCE || prefix.length > MAX_FENCE) continue;

@@ -1,7 +1,7 @@
-import type { Image, ImageReference, Link, LinkReference, List, ListItem, Nodes } from 'mdast';
 import { childrenOf, endOf, type Parsed, startOf, walk, wordsOf } from './ast.ts';
 import { hostBehind, safeUrl } from './links.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import type { Image, ImageReference, Link, LinkReference, List, ListItem, Nodes } from './parse/tree.ts';
 
 /** Longer ones are shown as text: a token must never be cut. */
 const URL_MAX = 1_000;
@@ -64,7 +64,7 @@ function blocksOf(node: Nodes, place: Place, between = '\n\n'): string {
 }
 
 function listOf(list: List, place: Place): string {
-  const first = list.start ?? 1;
+  const first = list.first ?? 1;
   const mark = (item: ListItem, index: number) => {
     const bullet = list.ordered ? `${first + index}.` : '•';
     if (item.checked === true) return `${list.ordered ? `${bullet} ` : ''}☑`;

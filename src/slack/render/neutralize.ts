@@ -1,8 +1,8 @@
-import type { Image, ImageReference, Link, LinkReference, Nodes } from 'mdast';
 import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
 import { formulas, typed } from './math.ts';
+import type { Image, ImageReference, Link, LinkReference, Nodes, Table } from './parse/tree.ts';
 
 /** U+2060 WORD JOINER: invisible, breaks whatever Slack would read across it. */
 const JOINER = '\u2060';
@@ -34,18 +34,22 @@ export type Form = 'full' | 'lean';
 export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full', tablesBefore = 0): string {
   const parsed = typeof markdown === 'string' ? parseMarkdown(markdown) : markdown;
   const { code, edits } = editsOf(parsed, form, tablesBefore);
-  const maths = form === 'full' ? formulas(parsed) : [];
-  const outside = maths.length === 0 ? edits : edits.filter(({ start }) => !inRanges(maths, start));
-  return applyTo(parsed, code, maths, outside);
+  return applyTo(parsed, code, form === 'full' ? formulas(parsed) : [], edits);
 }
 
 function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Range[]; edits: Edit[] } {
   const { text, tree } = parsed;
   const code: Range[] = [];
-  const edits: Edit[] = parsed.definitions.map((at) => insertion(at, JOINER));
+  const edits: Edit[] = [];
   const urls = new Map<string, string>();
-  for (const { node } of walk(tree)) if (node.type === 'definition') urls.set(node.identifier, node.url);
+  for (const { node } of walk(tree)) {
+    if (node.type !== 'definition') continue;
+    urls.set(node.identifier, node.url);
+    edits.push(insertion(node.colon, JOINER));
+  }
   let tables = tablesBefore;
+  /** Up to here a table is shown as typed. */
+  let typedUntil = 0;
   for (const { node, ancestors } of walk(tree)) {
     switch (node.type) {
       case 'code':
@@ -57,22 +61,23 @@ function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Rang
         if (form === 'lean') edits.push(insertion(secondLine(text, startOf(node)).rowStart, JOINER));
         else if (tables > 1 || node.children.length > LIMITS.tableRows || columnsOf(node) > LIMITS.tableColumns) {
           code.push({ start: startOf(node), end: endOf(node) });
+          typedUntil = endOf(node);
           edits.push(...fencesAround(text, node));
         }
         break;
       }
       case 'link':
-        if (!inRanges(code, startOf(node))) edits.push(...linkEdits(parsed, node, form));
+        if (startOf(node) >= typedUntil) edits.push(...linkEdits(parsed, node, form));
         break;
       case 'image':
-        if (inRanges(code, startOf(node))) break;
+        if (startOf(node) < typedUntil) break;
         if (ancestors.some(({ type }) => type === 'link' || type === 'linkReference')) edits.push(asWords(node));
         else edits.push(...imageEdits(parsed, node, form));
         break;
       case 'linkReference':
       case 'imageReference': {
         const url = urls.get(node.identifier);
-        if (form === 'full' && url !== undefined && !node.identifier.startsWith('^') && !inRanges(code, startOf(node)))
+        if (form === 'full' && url !== undefined && !node.identifier.startsWith('^') && startOf(node) >= typedUntil)
           edits.push(...referenceEdits(text, node, url));
         break;
       }
@@ -83,13 +88,11 @@ function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Rang
 }
 
 /** Applies edits and, to everything between them, the rules for single characters. */
-function applyTo(
-  { text, quoteMarkers }: Parsed,
-  code: readonly Range[],
-  maths: readonly Range[],
-  edits: Edit[],
-): string {
-  edits.sort((a, b) => a.start - b.start || a.end - b.end);
+function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], maths: readonly Range[], all: Edit[]): string {
+  const edits = outsideOf(
+    maths,
+    all.sort((a, b) => a.start - b.start || a.end - b.end),
+  );
   let out = '';
   let at = 0;
   let nextCode = 0;
@@ -175,7 +178,7 @@ function linkEdits(parsed: Parsed, node: Link, form: Form): Edit[] {
   const host = url === null ? null : hostBehind(wordsOf(node), url);
   const shown = host === null ? [] : [insertion(end, ` (${host})`)];
   if (text.charAt(start) === '[') {
-    const resource = resourceOf(parsed, node);
+    const { resource } = node;
     if (!resource) return [];
     if (url === null) return [insertion(resource.opens, JOINER)];
     return resource.destination ? [{ ...resource.destination, text: url }, ...shown] : shown;
@@ -197,7 +200,7 @@ function linkEdits(parsed: Parsed, node: Link, form: Form): Edit[] {
 function imageEdits(parsed: Parsed, node: Image, form: Form): Edit[] {
   const { text } = parsed;
   const start = startOf(node);
-  const resource = resourceOf(parsed, node);
+  const { resource } = node;
   const url = form === 'full' ? safeUrl(node.url) : null;
   if (!resource) return [];
   if (url === null) return [insertion(resource.opens, JOINER)];
@@ -227,13 +230,6 @@ function referenceEdits(text: string, node: LinkReference | ImageReference, targ
   return closes < 0 || closes >= end ? [] : [{ start: closes, end, text: tail }];
 }
 
-function resourceOf(parsed: Parsed, node: Nodes): { opens: number; destination: Range | null } | null {
-  const inside = (at: number) => at > startOf(node) && at < endOf(node);
-  const opens = parsed.resources.findLast(inside);
-  if (opens === undefined) return null;
-  return { opens, destination: parsed.destinations.find(({ start }) => start > opens && inside(start)) ?? null };
-}
-
 /** An image inside of a link: its words are the link's label. */
 function asWords(node: Image | ImageReference): Edit {
   return { start: startOf(node), end: endOf(node), text: labelOf(node.alt ?? '') || 'image' };
@@ -260,13 +256,21 @@ function secondLine(text: string, start: number): { prefix: string; rowStart: nu
   return { prefix, rowStart: line + prefix.length };
 }
 
-function columnsOf(table: Extract<Nodes, { type: 'table' }>): number {
+function columnsOf(table: Table): number {
   return Math.max(0, ...table.children.map((row) => row.children.length));
 }
 
 const insertion = (at: number, text: string): Edit => ({ start: at, end: at, text });
 
-const inRanges = (ranges: readonly Range[], at: number) => ranges.some(({ start, end }) => start <= at && at < end);
+/** Both in the order of the text. */
+function outsideOf(ranges: readonly Range[], edits: Edit[]): Edit[] {
+  if (ranges.length === 0) return edits;
+  let next = 0;
+  return edits.filter(({ start }) => {
+    while ((ranges[next]?.end ?? Number.POSITIVE_INFINITY) <= start) next += 1;
+    return start < (ranges[next]?.start ?? Number.POSITIVE_INFINITY);
+  });
+}
 
 function merged(ranges: Range[]): Range[] {
   ranges.sort((a, b) => a.start - b.start);

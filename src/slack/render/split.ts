@@ -1,7 +1,7 @@
-import type { Nodes } from 'mdast';
 import { childrenOf, endOf, lineStart, type Parsed, parseMarkdown, type Range, startOf } from './ast.ts';
 import { containerPrefix, fenceOf, openMarks } from './half-written.ts';
 import type { MarkdownLimits } from './limits.ts';
+import type { Nodes } from './parse/tree.ts';
 
 /**
  * One message's share of a text. The sources of all parts joined are the text. What is shown is
@@ -269,7 +269,7 @@ function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nod
   const { parsed, from, limits } = place;
   const { text } = parsed;
   const columns = columnsAt(node, ancestors);
-  const opening = parsed.fences.find(({ start, end }) => start >= startOf(node) && end <= endOf(node));
+  const [opening] = node.fences;
   const body = opening ? opening.end + 1 : startOf(node);
   let newline = text.lastIndexOf('\n', text.length - 1);
   // What comes last may be half of the closing fence: a part of nothing but that would be an empty box.
@@ -350,9 +350,10 @@ function closedBy(text: string, marks: readonly string[]): string {
 
 /** Behind the last match within the range for which `good` holds. */
 function lastPlace(text: string, { start, end }: Range, what: RegExp, good: (at: number) => boolean): number | null {
-  for (let at = end; at > start; at -= 1) {
-    if (what.test(text.charAt(at - 1)) && good(at) && !splitsCharacter(text, at) && text.slice(start, at).trim() !== '')
-      return at;
+  let word = start;
+  while (word < end && /\s/.test(text.charAt(word))) word += 1;
+  for (let at = end; at > word; at -= 1) {
+    if (what.test(text.charAt(at - 1)) && good(at) && !splitsCharacter(text, at)) return at;
   }
   return null;
 }
@@ -373,7 +374,7 @@ function columnsAt(node: Nodes, ancestors: readonly Nodes[]): number {
   const lists = (quote < 0 ? chain.slice(0, -1) : chain.slice(0, quote)).filter(({ type }) => type === 'listItem');
   if (lists.length === 0) return 0;
   const block = quote < 0 ? node : chain[quote];
-  return Math.max(0, (block?.position?.start.column ?? 1) - 1);
+  return block && 'column' in block ? block.column : 0;
 }
 
 function stripColumns(lines: string, columns: number): string {

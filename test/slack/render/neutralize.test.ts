@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseMarkdown, walk, wordsOf } from '../../../src/slack/render/ast.ts';
+import { parseMarkdown, wordsOf } from '../../../src/slack/render/ast.ts';
 import { withFormulasTyped } from '../../../src/slack/render/math.ts';
 import { neutralizeMarkdown, neutralizeMrkdwn, neutralizePlain } from '../../../src/slack/render/neutralize.ts';
+import { referenceNodes } from '../../support/markdown-reference.ts';
 import { anyText, PINGS, tokens } from './markdown-arbitrary.ts';
 
 describe('neutralizeMarkdown', () => {
@@ -43,7 +44,7 @@ describe('neutralizeMarkdown', () => {
       fc.property(anyText, fc.constantFrom('full' as const, 'lean' as const), (text, form) => {
         const out = neutralizeMarkdown(text, form);
         expect(out).not.toMatch(PINGS);
-        for (const { node } of walk(parseMarkdown(out).tree)) {
+        for (const node of referenceNodes(out)) {
           if (node.type === 'text' && node.position)
             expect(out.slice(node.position.start.offset, node.position.end.offset)).not.toContain('<');
           if (node.type === 'link') expect(node.url).toMatch(/^(?:https?|mailto):/i);

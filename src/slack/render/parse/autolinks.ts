@@ -1,0 +1,162 @@
+import { isControl, isDigit, isLetter, isPunctuation, isSpace, isUnicodeSpace } from './characters.ts';
+
+/** An address that stands in the text as it is. */
+export interface BareLink {
+  end: number;
+  url: string;
+}
+
+const isAddressChar = (char: string) => isLetter(char) || isDigit(char) || /^[+\-._]$/.test(char);
+
+/**
+ * GFM's links without any marks. One reader for each text: what it found out about a stretch of it is not looked for
+ * again, so that reading costs in proportion to the text.
+ */
+export class BareLinks {
+  readonly #text: string;
+  /** No mail address begins before this. */
+  #noMailBefore = 0;
+  /** The host that was read last. */
+  #host = { from: 0, end: 0, good: false };
+  #trail = { from: 0, end: 0, ends: false };
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  at(at: number): BareLink | null {
+    return this.#mail(at) ?? this.#web(at);
+  }
+
+  #mail(at: number): BareLink | null {
+    const text = this.#text;
+    const before = text.charAt(at - 1);
+    if (at < this.#noMailBefore || !isAddressChar(text.charAt(at)) || before === '/' || isAddressChar(before))
+      return null;
+    let end = at;
+    while (isAddressChar(text.charAt(end))) end += 1;
+    this.#noMailBefore = end;
+    if (text.charAt(end) !== '@') return null;
+    end += 1;
+    let dots = 0;
+    for (; end < text.length; end += 1) {
+      const char = text.charAt(end);
+      if (char === '.') {
+        const next = text.charAt(end + 1);
+        if (!isLetter(next) && !isDigit(next)) break;
+        dots += 1;
+      } else if (!/^[A-Za-z0-9_-]$/.test(char)) break;
+    }
+    return dots > 0 && isLetter(text.charAt(end - 1)) ? { end, url: `mailto:${text.slice(at, end)}` } : null;
+  }
+
+  #web(at: number): BareLink | null {
+    const text = this.#text;
+    const first = text.charAt(at).toLowerCase();
+    const before = text.charAt(at - 1);
+    if (first === 'w') {
+      if (!/^(?:[\s(*_[\]~]|)$/.test(before) || !/^www\../is.test(text.slice(at, at + 5))) return null;
+      const end = this.#addressEnd(at);
+      return end === null ? null : { end, url: `http://${text.slice(at, end)}` };
+    }
+    if (first !== 'h' || isLetter(before)) return null;
+    const scheme = /^https?:\/\//i.exec(text.slice(at, at + 8))?.[0];
+    if (scheme === undefined) return null;
+    const host = at + scheme.length;
+    const char = text.charAt(host);
+    if (char === '' || isControl(char) || isUnicodeSpace(char) || isPunctuation(char)) return null;
+    const end = this.#addressEnd(host);
+    return end === null ? null : { end, url: text.slice(at, end) };
+  }
+
+  #addressEnd(at: number): number | null {
+    const host = this.#hostAt(at);
+    return host.good && host.end > at ? this.#pathEnd(host.end) : null;
+  }
+
+  /** A host's last two parts hold no underscore, whatever stands before them. */
+  #hostAt(at: number): { end: number; good: boolean } {
+    const text = this.#text;
+    if (this.#host.from <= at && at < this.#host.end) return this.#host;
+    let end = at;
+    while (end < text.length) {
+      const char = text.charAt(end);
+      if (char === '.' || char === '_') {
+        if (this.#endsHere(end)) break;
+      } else if (isUnicodeSpace(char) || (char !== '-' && isPunctuation(char))) break;
+      end += 1;
+    }
+    const parts = text.slice(Math.max(at, end - 1_000), end).split('.');
+    this.#host = { from: at, end, good: !parts.slice(-2).some((part) => part.includes('_')) };
+    return this.#host;
+  }
+
+  #pathEnd(from: number): number {
+    const text = this.#text;
+    let open = 0;
+    let end = from;
+    for (; end < text.length; end += 1) {
+      const char = text.charAt(end);
+      if (char === '(') open += 1;
+      else if (char === ')' && open > 0) open -= 1;
+      else if (/^[!"&'),*.:;<?\]_~]$/.test(char)) {
+        if (this.#endsHere(end)) break;
+      } else if (isUnicodeSpace(char)) break;
+    }
+    return end;
+  }
+
+  /** Whether nothing but punctuation stands between here and the end of the address. */
+  #endsHere(at: number): boolean {
+    if (this.#trail.from <= at && at < this.#trail.end) return this.#trail.ends;
+    const text = this.#text;
+    let end = at;
+    let ends = false;
+    for (;;) {
+      const char = text.charAt(end);
+      if (char === '<' || isUnicodeSpace(char)) {
+        ends = true;
+        break;
+      }
+      if (char === ']') {
+        const next = text.charAt(end + 1);
+        if (next === '(' || next === '[' || isUnicodeSpace(next)) {
+          end += 1;
+          ends = true;
+          break;
+        }
+        end += 1;
+      } else if (char === '&') {
+        const reference = /^&[A-Za-z]{1,40};/.exec(text.slice(end, end + 42))?.[0];
+        if (reference === undefined) break;
+        end += reference.length;
+      } else if (/^[!"'),*.:;?_~]$/.test(char)) end += 1;
+      else break;
+    }
+    this.#trail = { from: at, end: Math.max(end, at + 1), ends };
+    return ends;
+  }
+}
+
+const MAIL_LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
+
+/** The address between the `<` at `at` and its `>`, or `null`. */
+export function enclosedLink(text: string, at: number): BareLink | null {
+  let end = at + 1;
+  for (; end < text.length; end += 1) {
+    const char = text.charAt(end);
+    if (char === '>') break;
+    if (char === '<' || isSpace(char) || isControl(char)) return null;
+  }
+  if (text.charAt(end) !== '>') return null;
+  const inside = text.slice(at + 1, end);
+  if (/^[A-Za-z][A-Za-z0-9+.-]{1,31}:/.test(inside.slice(0, 40))) return { end: end + 1, url: inside };
+  const mail = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@/.exec(inside)?.[0];
+  if (mail === undefined) return null;
+  return inside
+    .slice(mail.length)
+    .split('.')
+    .every((label) => MAIL_LABEL.test(label))
+    ? { end: end + 1, url: `mailto:${inside}` }
+    : null;
+}

@@ -1,0 +1,185 @@
+import type { Nodes } from './tree.ts';
+
+/** Emphasis within emphasis deeper than that is text: no reader could see it, and what walks the tree stays quick. */
+const DEPTH = 30;
+
+/** A run of `*`, `_` or `~` that may still become marks. */
+interface Run {
+  char: string;
+  /** As it was typed. */
+  length: number;
+  opens: boolean;
+  closes: boolean;
+  /** Of the runs that may still become marks. */
+  before: Piece | null;
+  after: Piece | null;
+}
+
+/** A stretch of a line: text, a run of marks, or something complete. Offsets are of the content. */
+export interface Piece {
+  start: number;
+  end: number;
+  before: Piece | null;
+  after: Piece | null;
+  /** What it is read as if it stays text. */
+  value: string;
+  node: Nodes | null;
+  /** What is inside of `node`, where that is not known before all marks are. */
+  inside: Pieces | null;
+  /** How deep `node` is. */
+  depth: number;
+  run: Run | null;
+}
+
+export const textPiece = (start: number, end: number, value: string): Piece => ({
+  start,
+  end,
+  before: null,
+  after: null,
+  value,
+  node: null,
+  inside: null,
+  depth: 0,
+  run: null,
+});
+
+/** Pieces in reading order; a piece is in one such list only. */
+export class Pieces {
+  first: Piece | null = null;
+  last: Piece | null = null;
+  /** Of the runs that may still become marks. */
+  #lastRun: Piece | null = null;
+  /** Whether marks were met that lie too deep. */
+  #full = false;
+
+  add(piece: Piece): void {
+    this.#append(piece);
+    if (!piece.run) return;
+    piece.run.before = this.#lastRun;
+    if (this.#lastRun?.run) this.#lastRun.run.after = piece;
+    this.#lastRun = piece;
+  }
+
+  #append(piece: Piece): void {
+    piece.before = this.last;
+    piece.after = null;
+    if (this.last) this.last.after = piece;
+    else this.first = piece;
+    this.last = piece;
+  }
+
+  /** What stands behind `piece`, taken out. Its marks must be closed already. */
+  takeAfter(piece: Piece): { inside: Pieces; depth: number } {
+    return this.#take(piece.after, null);
+  }
+
+  #take(from: Piece | null, until: Piece | null): { inside: Pieces; depth: number } {
+    const inside = new Pieces();
+    let depth = 0;
+    if (!from || from === until) return { inside, depth };
+    const before = from.before;
+    for (let piece: Piece | null = from; piece && piece !== until; ) {
+      const next: Piece | null = piece.after;
+      depth = Math.max(depth, piece.depth);
+      inside.#append(piece);
+      piece = next;
+    }
+    if (before) before.after = until;
+    else this.first = until;
+    if (until) until.before = before;
+    else this.last = before;
+    return { inside, depth };
+  }
+
+  /** Runs behind `bottom` (`null`: all) become emphasis where they can, and text where not. */
+  closeMarks(bottom: Piece | null): void {
+    const from = bottom === null ? -1 : bottom.end;
+    let closer: Piece | null = this.#lastRun;
+    while (closer?.run?.before && closer.run.before.start >= from) closer = closer.run.before;
+    if (closer && closer.start < from) closer = null;
+    /** By kind of closing run: nothing before this place opens what it would close. */
+    const bottoms = new Map<string, number>();
+    while (closer?.run) {
+      const { run } = closer;
+      const next: Piece | null = run.after;
+      if (!run.closes || this.#full) {
+        closer = next;
+        continue;
+      }
+      const kind = run.char === '~' ? `~${run.length}` : `${run.char}${run.opens}${run.length % 3}`;
+      const opener = this.#openerOf(closer, Math.max(from, bottoms.get(kind) ?? -1));
+      if (!opener) {
+        bottoms.set(kind, closer.start);
+        if (!run.opens) this.#forget(closer);
+        closer = next;
+      } else if (!this.#wrap(opener, closer)) {
+        this.#full = true;
+      } else if (closer.start === closer.end) {
+        this.#drop(closer);
+        closer = next;
+      }
+    }
+    while (this.#lastRun && this.#lastRun.start >= from) this.#forget(this.#lastRun);
+  }
+
+  #openerOf(closer: Piece, from: number): Piece | null {
+    const closing = closer.run;
+    for (let piece = closing?.before ?? null; piece?.run && piece.start >= from; piece = piece.run.before) {
+      const { run } = piece;
+      if (!closing || run.char !== closing.char || !run.opens) continue;
+      if (run.char === '~') {
+        if (run.length === closing.length) return piece;
+        continue;
+      }
+      const odd = (run.closes || closing.opens) && closing.length % 3 !== 0 && (run.length + closing.length) % 3 === 0;
+      if (!odd) return piece;
+    }
+    return null;
+  }
+
+  /** False where that would be too deep. */
+  #wrap(opener: Piece, closer: Piece): boolean {
+    const char = opener.run?.char ?? '';
+    const most = Math.min(opener.end - opener.start, closer.end - closer.start);
+    const used = char === '~' ? most : Math.min(2, most);
+    for (let between = closer.run?.before; between && between !== opener; between = closer.run?.before)
+      this.#forget(between);
+    const { inside, depth } = this.#take(opener.after, closer);
+    const type = char === '~' ? 'delete' : used === 2 ? 'strong' : 'emphasis';
+    const start = opener.end - used;
+    const end = closer.start + used;
+    opener.end -= used;
+    opener.value = opener.value.slice(used);
+    closer.start += used;
+    closer.value = closer.value.slice(used);
+    const wrapped = textPiece(start, end, '');
+    wrapped.node = { type, start, end, children: [] };
+    wrapped.inside = inside;
+    wrapped.depth = depth + 1;
+    wrapped.before = opener;
+    wrapped.after = closer;
+    opener.after = wrapped;
+    closer.before = wrapped;
+    if (opener.start === opener.end) this.#drop(opener);
+    return wrapped.depth < DEPTH;
+  }
+
+  /** The run stays as text. */
+  #forget(piece: Piece): void {
+    const { run } = piece;
+    if (!run) return;
+    if (run.before?.run) run.before.run.after = run.after;
+    if (run.after?.run) run.after.run.before = run.before;
+    else this.#lastRun = run.before;
+    piece.run = null;
+  }
+
+  /** Nothing is left of the run. */
+  #drop(piece: Piece): void {
+    this.#forget(piece);
+    if (piece.before) piece.before.after = piece.after;
+    else this.first = piece.after;
+    if (piece.after) piece.after.before = piece.before;
+    else this.last = piece.before;
+  }
+}

@@ -1,0 +1,72 @@
+import { isBlank } from './characters.ts';
+import type { Segment } from './content.ts';
+import { trimmedEnd } from './leaf-starts.ts';
+
+/**
+ * The cells of a table's row, without the blanks around their words; `null` where nothing but one `|` stands there.
+ * An escaped `|` is none.
+ */
+export function cellsOf(text: string, { start, end }: Segment): Segment[] | null {
+  let from = start;
+  while (from < end && isBlank(text.charAt(from))) from += 1;
+  const leads = text.charAt(from) === '|' && from < end;
+  if (leads && trimmedEnd(text, from + 1, end) === from + 1) return null;
+  if (leads) from += 1;
+  const cells: Segment[] = [];
+  let cell = from;
+  for (let at = from; at <= end; at += 1) {
+    const char = text.charAt(at);
+    if (at < end && char === '\\' && /^[\\|]$/.test(text.charAt(at + 1))) {
+      at += 1;
+      continue;
+    }
+    if (at < end && char !== '|') continue;
+    const words = trimmed(text, cell, at);
+    if (at < end || words.end > words.start) cells.push(words);
+    cell = at + 1;
+  }
+  return cells;
+}
+
+function trimmed(text: string, from: number, end: number): Segment {
+  let start = from;
+  while (start < end && isBlank(text.charAt(start))) start += 1;
+  return { start, end: trimmedEnd(text, start, end) };
+}
+
+/** How many columns the line below a table's head has; `null` where it is none. */
+export function columnsOf(text: string, { start, end }: Segment): number | null {
+  let columns = 0;
+  let marks = false;
+  let at = start;
+  const skip = () => {
+    while (at < end && isBlank(text.charAt(at))) at += 1;
+  };
+  skip();
+  if (text.charAt(at) === '|' && at < end) {
+    marks = true;
+    at += 1;
+    skip();
+  }
+  while (at < end) {
+    if (text.charAt(at) === ':') {
+      marks = true;
+      at += 1;
+    }
+    const dashes = at;
+    while (at < end && text.charAt(at) === '-') at += 1;
+    if (at === dashes) return null;
+    columns += 1;
+    if (at < end && text.charAt(at) === ':') {
+      marks = true;
+      at += 1;
+    }
+    skip();
+    if (at >= end) break;
+    if (text.charAt(at) !== '|') return null;
+    marks = true;
+    at += 1;
+    skip();
+  }
+  return marks && columns > 0 ? columns : null;
+}
