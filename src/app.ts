@@ -109,7 +109,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const slackNow = (): Check => {
       const check = { name: 'slack', ok: false };
       if (inbound === null || !up) return { ...check, state: 'starting' };
-      return draining ? { ...check, state: 'stopping' } : slackCheck(inbound.state(), clock.now());
+      return draining ? { ...check, state: 'stopping' } : slackCheck(inbound.state(), clock.monotonic());
     };
     const checks = (): Check[] => [slackNow(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
     const health = healthRoutes(checks, world.scrape ? scrape : null);

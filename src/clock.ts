@@ -1,11 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Random } from './bridge/ports.ts';
 
+/** Node runs a timer at once that is longer than this. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** The real time. Its timers never keep the process alive: {@link stayAlive} does. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, run) {
-    const timer = setTimeout(run, ms).unref();
+    const until = performance.now() + ms;
+    const step = (left: number): NodeJS.Timeout =>
+      setTimeout(
+        left > LONGEST_MS
+          ? () => {
+              timer = step(until - performance.now());
+            }
+          : run,
+        Math.min(left, LONGEST_MS),
+      ).unref();
+    let timer = step(ms);
     return { cancel: () => clearTimeout(timer) };
   },
 };

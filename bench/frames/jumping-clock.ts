@@ -27,6 +27,7 @@ export function createJumpingClock(): JumpingClock {
   };
   return {
     now,
+    monotonic: () => performance.now() + ahead,
     after: (ms, run) => start(now() + ms, run),
     jump(ms) {
       ahead += ms;

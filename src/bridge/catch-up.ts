@@ -116,7 +116,7 @@ export class CatchUp {
   #schedule(ms: number): void {
     if (this.#gap === null || !this.#connected || this.#running || this.#stopped) return;
     const { clock } = this.#parts;
-    const at = clock.now() + ms;
+    const at = clock.monotonic() + ms;
     if (this.#next && this.#next.at <= at) return;
     this.#next?.timer.cancel();
     const timer = clock.after(ms, () => {
@@ -134,7 +134,7 @@ export class CatchUp {
     const { clock, log } = this.#parts;
     const gap = this.#gap;
     if (gap === null) return;
-    const began = clock.now();
+    const began = clock.monotonic();
     // Whatever is missed from here on is another gap.
     this.#gap = null;
     this.#looking = gap;
@@ -153,7 +153,7 @@ export class CatchUp {
       log.error({ since: gap, failures }, 'catch-up was given up; messages from then on may be missing');
     }
     this.#failures = 0;
-    log.info({ since: gap, tookMs: clock.now() - began }, 'caught up with slack');
+    log.info({ since: gap, tookMs: clock.monotonic() - began }, 'caught up with slack');
     this.#saveSoon();
   }
 

@@ -281,7 +281,7 @@ export class MessageIntake {
   /** Where all is listened to, people are told once in a while, not at each word that they say among themselves. */
   #isDue(message: InboundMessage): boolean {
     if (isPlainlyOurs(message)) return true;
-    return this.#overhearRefusals.isDue(`${message.channel} ${message.user}`, this.#parts.clock.now());
+    return this.#overhearRefusals.isDue(`${message.channel} ${message.user}`, this.#parts.clock.monotonic());
   }
 
   /** A command is of its moment: carried out hours later it would hit something else. */

@@ -81,8 +81,9 @@ export class MessageQueue {
     // A change may run twice: room is asked for once.
     const roomFor = ({ user }: InboxItem) => {
       if (room) return room;
-      const now = clock.now();
-      room = this.#limits.take(key, user, this.#parts.policies.current(), () => workers.busy(), now);
+      const now = clock.monotonic();
+      const policy = this.#parts.policies.current();
+      room = this.#limits.take(key, user, policy, () => workers.busy(), now, clock.now());
       if (room.room) giveBack = () => this.#limits.giveBack(key, user, now);
       return room;
     };
@@ -176,7 +177,7 @@ export class MessageQueue {
     if (message.bot) {
       if (reason === 'bots_in_a_row') notices.say(address, notice);
     } else if (privately) notices.whisper(placeOf(message), message.user, notice);
-    else if (this.#refusals.isDue(key, clock.now())) notices.say(address, `<@${message.user}> ${notice}`);
+    else if (this.#refusals.isDue(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
     else notices.whisper(address, message.user, notice);
   }
 }

@@ -14,6 +14,7 @@ export class OpenRefusals {
     this.#everyMs = everyMs;
   }
 
+  /** @param now by the monotonic clock */
   isDue(key: string, now: number): boolean {
     const last = this.#saidAt.get(key);
     if (last !== undefined && now - last < this.#everyMs) return false;

@@ -38,8 +38,13 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** ms since 1970 */
+  /**
+   * ms since 1970, for ages that are stored, shown, or compared with other people's clocks. It may step back or forward
+   * while we run: nothing that waits may count by it.
+   */
   now(): number;
+  /** ms since some moment in the life of the process; never steps. For budgets, deadlines, windows, silence. */
+  monotonic(): number;
   /** Runs once after `ms`; errors thrown by `run` are a bug. Must not keep the process alive by itself. */
   after(ms: number, run: () => void): Timer;
 }

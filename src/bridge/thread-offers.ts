@@ -53,7 +53,7 @@ export class ThreadOffers {
   readonly #parts: OfferParts;
   /** Being brought to Slack by this process. */
   readonly #underWay = new Set<Token>();
-  /** Since when nothing could be run here, as far as that is known. */
+  /** Since when nothing could be run here, as far as that is known; as all of these, by the monotonic clock. */
   #waitingSince: number | null = null;
   /** Since when nothing may be run here, as people want it so. */
   #pausedSince: number | null = null;
@@ -71,14 +71,20 @@ export class ThreadOffers {
     if (this.#begun) return;
     this.#begun = true;
     const { turn, inbox, updatedAt } = record;
-    if (turn?.state === 'submitted') this.#inDoubtSince = updatedAt;
-    if (turn) this.#waitingSince = turn.state === 'prepared' ? turn.startedAt : updatedAt;
-    else if (inbox.length > 0) this.#waitingSince = Math.min(...inbox.map((item) => item.receivedAt));
+    if (turn?.state === 'submitted') this.#inDoubtSince = this.#monotonic(updatedAt);
+    if (turn) this.#waitingSince = this.#monotonic(turn.state === 'prepared' ? turn.startedAt : updatedAt);
+    else if (inbox.length > 0) this.#waitingSince = this.#monotonic(Math.min(...inbox.map((item) => item.receivedAt)));
+  }
+
+  /** @param at ms since 1970 */
+  #monotonic(at: number): number {
+    const { clock } = this.#parts;
+    return clock.monotonic() - Math.max(0, clock.now() - at);
   }
 
   /** The link is lost, or can not be had. */
   lost(): void {
-    const now = this.#parts.clock.now();
+    const now = this.#parts.clock.monotonic();
     this.#unreachable = true;
     this.#waitingSince ??= now;
     if (this.#parts.state.open?.state === 'submitted') this.#inDoubtSince ??= now;
@@ -100,7 +106,7 @@ export class ThreadOffers {
 
   /** Nothing may be run, for now. @param since ms since 1970 */
   paused(since: number): void {
-    this.#pausedSince ??= since;
+    this.#pausedSince ??= this.#monotonic(since);
   }
 
   /** The agent may work (again): what has waited for that too long is not run unasked. */
@@ -119,13 +125,14 @@ export class ThreadOffers {
 
   async #holdIfSince(since: number | null): Promise<void> {
     const { state, clock, staleAfterMs, log } = this.#parts;
-    const now = clock.now();
-    if (staleAfterMs === undefined || since === null || now - since < staleAfterMs) return;
+    if (staleAfterMs === undefined || since === null) return;
+    const awayMs = clock.monotonic() - since;
+    if (awayMs < staleAfterMs) return;
     const tokens = this.#tokens();
     const before = state.record?.offers;
-    await state.insist((record) => holdWaiting(record, staleAfterMs, tokens, now));
+    await state.insist((record) => holdWaiting(record, staleAfterMs, tokens, clock.now()));
     if (state.record?.offers === before) return;
-    log.info({ awayMs: now - since }, 'messages that waited too long are held');
+    log.info({ awayMs }, 'messages that waited too long are held');
     state.dirty = true;
   }
 

@@ -96,9 +96,9 @@ export class ThreadWorkers {
     this.#draining = true;
     for (const worker of this.#workers.values()) worker.drain();
     const { clock } = this.#parts;
-    const until = clock.now() + ms;
+    const until = clock.monotonic() + ms;
     for (let left = this.#left(); ; left = this.#left()) {
-      const remaining = until - clock.now();
+      const remaining = until - clock.monotonic();
       if (this.#closed || left.running === 0 || remaining <= 0) return left;
       await pause(clock, Math.min(LOOK_EVERY_MS, remaining));
     }

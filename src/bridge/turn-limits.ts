@@ -23,7 +23,7 @@ const UNDER_WAY_MS = 10_000;
  * is at work is not.
  */
 export class TurnLimits {
-  /** When turns began, ms since 1970, oldest first; by person and by channel, the last used last. */
+  /** When turns began, by the monotonic clock, oldest first; by person and by channel, the last used last. */
   readonly #begun = new Map<string, number[]>();
   /** Threads that were let in, whose workers may not know it yet. */
   readonly #underWay = new Map<ThreadKey, { user: UserId; at: number }>();
@@ -31,13 +31,22 @@ export class TurnLimits {
   /**
    * Whether a message that begins a turn in `thread` may do so now; then it counts as begun.
    * @param busy all threads at work
+   * @param now by the monotonic clock
+   * @param wall ms since 1970, for what people are told
    */
-  take(thread: ThreadKey, user: UserId, policy: Policy, busy: () => readonly BusyThread[], now: number): Room {
+  take(
+    thread: ThreadKey,
+    user: UserId,
+    policy: Policy,
+    busy: () => readonly BusyThread[],
+    now: number,
+    wall: number = now,
+  ): Room {
     const { limits } = policy;
     const { channel } = parseThreadKey(thread);
     const verdict =
-      this.#rate(`u ${user}`, limits.user, 'user', now) ??
-      this.#rate(`c ${channel}`, limits.channel, 'channel', now) ??
+      this.#rate(`u ${user}`, limits.user, 'user', now, wall) ??
+      this.#rate(`c ${channel}`, limits.channel, 'channel', now, wall) ??
       this.#atOnce(thread, user, channel, limits, busy, now);
     if (verdict) return verdict;
     if (limits.user.rate) this.#note(`u ${user}`, limits.user.rate, now);
@@ -56,12 +65,12 @@ export class TurnLimits {
     }
   }
 
-  #rate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number): Room | null {
+  #rate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number, wall: number): Room | null {
     if (!rate) return null;
     const recent = this.#recent(key, rate.perMs, now);
     const first = recent[recent.length - rate.turns];
     if (first === undefined) return null;
-    const again = moment(first + rate.perMs);
+    const again = moment(wall + first + rate.perMs - now);
     const most = `${rate.turns} ${rate.turns === 1 ? 'turn' : 'turns'} in ${lengthOf(rate.perMs)}`;
     const notice = `${WORDS[whose]} may begin ${most}; this message was not taken. Send it again after ${again}.`;
     return { room: false, reason: `${whose}_rate`, notice };

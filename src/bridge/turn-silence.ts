@@ -69,7 +69,7 @@ export class TurnSilence {
     if (!SIGNS_OF_WORK.has(event.type)) return false;
     const was = this.#asked;
     this.#silentMs = 0;
-    this.#lookedAt = this.#parts.clock.now();
+    this.#lookedAt = this.#parts.clock.monotonic();
     if (this.#line === null) this.#asked = false;
     return was && !this.#asked;
   }
@@ -87,14 +87,14 @@ export class TurnSilence {
 
   #lookLater(): void {
     const { clock } = this.#parts;
-    this.#lookedAt = clock.now();
+    this.#lookedAt = clock.monotonic();
     this.#timer = clock.after(this.#everyMs, () => this.#look());
   }
 
   #look(): void {
     const { clock, limitMs } = this.#parts;
     // At most what a look covers: a process that stood still has not listened.
-    if (this.#parts.counts()) this.#silentMs += Math.min(clock.now() - this.#lookedAt, this.#everyMs);
+    if (this.#parts.counts()) this.#silentMs += Math.min(clock.monotonic() - this.#lookedAt, this.#everyMs);
     const step = silenceStep(this.#silentMs, limitMs, this.#asked);
     const words = limitWords(limitMs);
     if (step === 'ask') {

@@ -114,7 +114,7 @@ export function createConnection(
       await confirmState(session, runtime, wanted);
       if (stage !== mine) return;
       if (gone) throw linkLost({ certain: true });
-      stage = { name: 'ready', session, since: clock.now(), watch: watch(session) };
+      stage = { name: 'ready', session, since: clock.monotonic(), watch: watch(session) };
       tellReady(session, runtime, plan);
       for (const event of early.splice(0)) tell(event);
     } catch (error) {
@@ -152,7 +152,7 @@ export function createConnection(
 
   const lost = (session: Session, reason: string) => {
     if (stage.name !== 'ready' || stage.session !== session) return;
-    if (clock.now() - stage.since >= GOOD_LINK_MS) failures = 0;
+    if (clock.monotonic() - stage.since >= GOOD_LINK_MS) failures = 0;
     stage.watch?.stop();
     const delay = nextDelay();
     log.warn({ reason, delay }, 'the link to the runtime was lost');

@@ -45,7 +45,7 @@ export interface Session {
   /** An input goes out now. */
   submitting(): void;
   snapshot(): RuntimeSnapshot;
-  /** ms since 1970: when the last frame came, or the session began. */
+  /** By the monotonic clock: when the last frame came, or the session began. */
   lastFrameAt(): number;
   /** Whether `condition` came true within `ms`; looked at after each frame. Rejects with `link_lost`. */
   until(condition: (now: RuntimeSnapshot) => boolean, ms: number): Promise<boolean>;
@@ -58,7 +58,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
   const watchers = new Set<{ look(): void; fail(): void }>();
   let hold: Timer | null = null;
   let over = false;
-  let lastFrameAt = clock.now();
+  let lastFrameAt = clock.monotonic();
 
   const feed = (input: RuntimeInput) => {
     const { state, effects } = step(machine.state, input);
@@ -119,7 +119,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
       handlers.open();
     },
     frame(frame) {
-      lastFrameAt = clock.now();
+      lastFrameAt = clock.monotonic();
       announce();
       feed({ type: 'frame', frame });
     },

@@ -32,7 +32,7 @@ export function watchSilence({ clock, session, busy, sync, missed }: SilenceWatc
   const pause = () => new Promise<void>((resolve) => clock.after(ENDS_WITHIN_MS, resolve));
 
   const look = async () => {
-    if (busy() && clock.now() - session.lastFrameAt() >= SILENT_AFTER_MS) {
+    if (busy() && clock.monotonic() - session.lastFrameAt() >= SILENT_AFTER_MS) {
       await sync();
       if (!stopped && idle() && busy()) {
         // The end may only have been overtaken by the state.

@@ -5,7 +5,7 @@ const DEAF_AFTER_MS = 25_000;
 
 /**
  * Whether Slack reaches us. Connections are renewed every few hours: a gap of seconds is no outage.
- * @param since when `connected` last changed, or the lost connection was last heard; ms since 1970.
+ * @param since when `connected` last changed, or the lost connection was last heard; ms by the monotonic clock, as `now`.
  */
 export function slackCheck({ connected, since }: { connected: boolean; since: number }, now: number): Check {
   const ok = connected || now - since < DEAF_AFTER_MS;

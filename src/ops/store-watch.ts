@@ -19,7 +19,7 @@ export interface StoreWatch {
 export function watchStore(parts: { threads: Threads; choices: Choices; clock: Clock; log: Log }): StoreWatch {
   const { threads, choices, clock, log } = parts;
   let failing = false;
-  let writtenAt = clock.now();
+  let writtenAt = clock.monotonic();
   let timer: Timer | null = null;
   let running = false;
 
@@ -29,11 +29,11 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
     if (now !== failing)
       log[now ? 'error' : 'info']({ err: error }, now ? 'the store fails' : 'the store is well again');
     failing = now;
-    if (!now) writtenAt = clock.now();
+    if (!now) writtenAt = clock.monotonic();
   }
 
   async function probe(): Promise<void> {
-    if (failing || clock.now() - writtenAt >= PROBE_EVERY_MS) {
+    if (failing || clock.monotonic() - writtenAt >= PROBE_EVERY_MS) {
       await choices.set(PROBE, new Date(clock.now()).toISOString()).then(() => went(null), went);
     }
     if (running) timer = clock.after(PROBE_EVERY_MS, () => void probe());

@@ -7,10 +7,10 @@ export function watchTurns<Watched extends Surface>(surface: Watched, metrics: M
 }
 
 function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clock: Clock): TurnSurface {
-  const begun = clock.now();
+  const begun = clock.monotonic();
   // A turn that was taken up again began before a restart: nobody knows when.
   let firstText: 'none' | 'wished' | 'shown' = options.resumed ? 'shown' : 'none';
-  const seconds = () => (clock.now() - begun) / 1_000;
+  const seconds = () => (clock.monotonic() - begun) / 1_000;
   const wish = (view: TurnView) => {
     if (firstText === 'none' && view.items.some((item) => item.kind === 'text' && item.markdown.trim() !== '')) {
       firstText = 'wished';

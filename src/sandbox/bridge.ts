@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type App, startApp } from '../app.ts';
+import type { Clock } from '../bridge/ports.ts';
 import { systemClock, systemRandom } from '../clock.ts';
 import { loadConfig, secretsOf } from '../config.ts';
 import { createLog } from '../ops/log.ts';
@@ -30,7 +31,7 @@ function configOf(env: Record<string, string | undefined>) {
 }
 
 /** The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise. */
-export async function startAppHere({ env, log }: BridgeSettings, now: () => number = systemClock.now): Promise<App> {
+export async function startAppHere({ env, log }: BridgeSettings, ahead: () => number = () => 0): Promise<App> {
   const config = configOf(env);
   const logger = createLog({
     level: config.logLevel,
@@ -39,14 +40,19 @@ export async function startAppHere({ env, log }: BridgeSettings, now: () => numb
     to: { write: log },
   });
   const metrics = { count: () => undefined, gauge: () => undefined, observe: () => undefined };
-  const world = { clock: { ...systemClock, now }, random: systemRandom, log: logger, metrics };
+  const clock: Clock = {
+    ...systemClock,
+    now: () => systemClock.now() + ahead(),
+    monotonic: () => systemClock.monotonic() + ahead(),
+  };
+  const world = { clock, random: systemRandom, log: logger, metrics };
   return startApp(config, world, new AbortController().signal);
 }
 
 /** In this process. It can not be killed here, so {@link RunningBridge.kill} only stops it. */
 export async function startBridgeHere(settings: BridgeSettings): Promise<RunningBridge> {
   let ahead = settings.ahead;
-  const app = await startAppHere(settings, () => systemClock.now() + ahead);
+  const app = await startAppHere(settings, () => ahead);
   const ended = Promise.withResolvers<void>();
   const stop = () => app.stop().finally(ended.resolve);
   return {

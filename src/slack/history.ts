@@ -79,9 +79,9 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   /** `null`: Slack refuses, and will tomorrow. */
   async function call(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
     for (let failures = 1; ; failures += 1) {
-      await sleep((allowed.get(method) ?? 0) - clock.now());
+      await sleep((allowed.get(method) ?? 0) - clock.monotonic());
       if (stopped) throw new BridgeError('internal', 'stopped while looking back', { retry: true });
-      allowed.set(method, clock.now() + gapMs);
+      allowed.set(method, clock.monotonic() + gapMs);
       try {
         return await api.call(method, args, { client: 'control' });
       } catch (error) {
@@ -96,7 +96,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
             ? (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS
             : backoff(failures, random);
         log.debug({ method, error: error.error, ms: wait }, 'looking back waits');
-        allowed.set(method, clock.now() + Math.max(wait, gapMs));
+        allowed.set(method, clock.monotonic() + Math.max(wait, gapMs));
       }
     }
   }
@@ -104,7 +104,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   /** Who may speak in a channel depends on it, and a message of the history does not say. */
   async function factsOf(channel: ChannelId): Promise<ChannelFacts | null> {
     const known = channels.get(channel);
-    if (known && known.until > clock.now()) return known.facts;
+    if (known && known.until > clock.monotonic()) return known.facts;
     const answer = await call('conversations.info', { channel }, INFO_GAP_MS);
     if (answer === null) return null;
     const parsed = info.safeParse(answer);
@@ -113,7 +113,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     const kind: ChannelKind = is_im ? 'im' : is_mpim ? 'mpim' : is_private ? 'group' : 'channel';
     const facts = { kind, external: is_ext_shared === true || is_pending_ext_shared === true };
     channels.delete(channel);
-    channels.set(channel, { until: clock.now() + KEPT_MS, facts });
+    channels.set(channel, { until: clock.monotonic() + KEPT_MS, facts });
     for (const oldest of channels.keys()) {
       if (channels.size <= KEPT) break;
       channels.delete(oldest);

@@ -83,7 +83,7 @@ function kindOf(person: z.infer<typeof user>, team: TeamId, colleague: boolean):
 }
 
 interface Entry<Value> {
-  /** When it was asked for, ms since 1970: it says nothing about later. */
+  /** When it was asked for, by the monotonic clock: it says nothing about later. */
   at: number;
   value: Promise<Value>;
   /** A newer answer that is on its way. */
@@ -98,9 +98,7 @@ function createCache<Value>(clock: Clock) {
   const entries = new Map<string, Entry<Value>>();
 
   function ageOf({ at }: Entry<Value>): number {
-    const age = clock.now() - at;
-    // A clock that was set back says nothing about how old the answer is.
-    return age < 0 ? Number.POSITIVE_INFINITY : age;
+    return clock.monotonic() - at;
   }
 
   function keep(key: string, entry: Entry<Value>): void {
@@ -113,7 +111,7 @@ function createCache<Value>(clock: Clock) {
   }
 
   function start(key: string, fetch: () => Promise<Value>): Promise<Value> {
-    const entry: Entry<Value> = { at: clock.now(), value: fetch(), next: null };
+    const entry: Entry<Value> = { at: clock.monotonic(), value: fetch(), next: null };
     keep(key, entry);
     entry.value.catch(() => {
       if (entries.get(key) === entry) entries.delete(key);
@@ -124,7 +122,7 @@ function createCache<Value>(clock: Clock) {
   /** The old answer stays until there is a newer one, or it is too old. */
   function renew(key: string, entry: Entry<Value>, fetch: () => Promise<Value>): Promise<Value> {
     if (entry.next) return entry.next;
-    const at = clock.now();
+    const at = clock.monotonic();
     const next = fetch();
     entry.next = next;
     next.then(

@@ -12,14 +12,14 @@ export function keepRetryAfter(api: SlackApi, clock: Clock): SlackApi {
   const until = new Map<string, number>();
   return {
     async call(method, args, options) {
-      const left = (until.get(method) ?? 0) - clock.now();
+      const left = (until.get(method) ?? 0) - clock.monotonic();
       if (left > 0) throw new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: left });
       until.delete(method);
       try {
         return await api.call(method, args, options);
       } catch (error) {
         if (error instanceof SlackError && error.failure === 'limited') {
-          until.set(method, clock.now() + (error.retryAfterMs ?? RETRY_AFTER_MS));
+          until.set(method, clock.monotonic() + (error.retryAfterMs ?? RETRY_AFTER_MS));
         }
         throw error;
       }

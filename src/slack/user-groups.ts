@@ -13,7 +13,7 @@ const REFRESH_MS = 5 * 60_000;
 const KEPT = 500;
 
 interface Known {
-  /** When the answer was asked for, ms since 1970: it says nothing about later. */
+  /** When the answer was asked for, by the monotonic clock: it says nothing about later. */
   at: number;
   members: ReadonlySet<UserId>;
 }
@@ -49,15 +49,13 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
   }
 
   function ageOf(entry: Known | undefined): number {
-    const age = entry ? clock.now() - entry.at : Number.POSITIVE_INFINITY;
-    // A clock that was set back says nothing about how old the answer is.
-    return age < 0 ? Number.POSITIVE_INFINITY : age;
+    return entry ? clock.monotonic() - entry.at : Number.POSITIVE_INFINITY;
   }
 
   function refresh(group: GroupId): Promise<ReadonlySet<UserId>> {
     const underWay = asked.get(group);
     if (underWay) return underWay;
-    const at = clock.now();
+    const at = clock.monotonic();
     const answer = fetch(group)
       .then((members) => {
         known.delete(group);

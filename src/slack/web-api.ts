@@ -97,7 +97,7 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
   return {
     async call(method, args, { client }) {
       if (client === 'live' || PACED.has(method) || AT_ONCE.has(method)) return await once(method, args, client);
-      const giveUpAt = clock.now() + RETRY_TOTAL_MS;
+      const giveUpAt = clock.monotonic() + RETRY_TOTAL_MS;
       for (let attempt = 0; ; attempt += 1) {
         try {
           return await once(method, args, client);
@@ -106,7 +106,7 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
           if (error.failure === 'unknown' && !IDEMPOTENT.has(method)) throw error;
           const backoff = RETRY_BASE_MS * 2 ** attempt * (1 + random.next() / 2);
           const ms = Math.max(error.retryAfterMs ?? 0, backoff);
-          if (attempt >= RETRIES || clock.now() + ms > giveUpAt) throw error;
+          if (attempt >= RETRIES || clock.monotonic() + ms > giveUpAt) throw error;
           log.debug({ method, failure: error.failure, error: error.error, ms }, 'slack call is repeated');
           await wait(ms);
         }

@@ -27,7 +27,7 @@ export async function lockStore(
   path: string,
   { clock, log, signal }: { clock: Clock; log: Log; signal?: AbortSignal },
 ): Promise<Lock> {
-  const until = clock.now() + WAIT_MS;
+  const until = clock.monotonic() + WAIT_MS;
   let told = false;
   // The clock's timers do not keep a process alive, and nothing else may be running yet.
   const { port1: alive } = new MessageChannel();
@@ -37,7 +37,7 @@ export async function lockStore(
       signal?.throwIfAborted();
       const held = tryLock(path);
       if (held) return own(path, held, clock);
-      if (clock.now() >= until) {
+      if (clock.monotonic() >= until) {
         throw new BridgeError(
           'store_locked',
           `${path} is in use by another bridge (${ownerOf(path)}); stop that one, or give this one another STORE`,

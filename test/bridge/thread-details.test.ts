@@ -13,7 +13,10 @@ const DAY = 86_400_000;
 function story(options: MiddleOptions = {}): Middle & { details: StoredDetails } {
   const store = assembleStore(
     memoryAdapter,
-    { clock: { now: () => bridge.clock.now(), after: later }, log: silentLog },
+    {
+      clock: { now: () => bridge.clock.now(), monotonic: () => bridge.clock.monotonic(), after: later },
+      log: silentLog,
+    },
     () => {},
   );
   const bridge: Middle = createMiddle({ ...options, details: store.details });

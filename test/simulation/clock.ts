@@ -33,6 +33,10 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
+  monotonic(): number {
+    return this.#now - this.start;
+  }
+
   after(ms: number, run: () => void): Timer {
     const entry: Entry = { at: this.#now + Math.max(1, Math.ceil(ms)), order: this.#order, run };
     this.#order += 1;
@@ -49,6 +53,7 @@ export class VirtualClock implements Clock {
     let waiting = 0;
     return {
       now: () => this.#now,
+      monotonic: () => this.monotonic(),
       after: (ms, run) => {
         let done = false;
         const over = () => {

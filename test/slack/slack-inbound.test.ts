@@ -28,7 +28,7 @@ interface Story {
 
 /** The real time, in which short waits between tries are shorter still. */
 const hastyClock: Clock = {
-  now: systemClock.now,
+  ...systemClock,
   after: (ms, run) => systemClock.after(ms < 2_000 ? ms / 20 : ms, run),
 };
 
@@ -407,7 +407,7 @@ describe('commands and Home', () => {
   });
 
   test('an answer that takes longer than Slack waits follows as a message for the same person', async () => {
-    const clock: Clock = { now: systemClock.now, after: (ms, run) => systemClock.after(ms / 100, run) };
+    const clock: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 100, run) };
     const { slack, intake, inbound, log } = await prepare({}, { clock });
     await inbound.start();
     const gate = Promise.withResolvers<void>();
@@ -470,7 +470,7 @@ describe('the socket', () => {
   });
 
   test('a hello that never comes is not waited for', async () => {
-    const clock: Clock = { now: systemClock.now, after: (ms, run) => systemClock.after(ms / 40, run) };
+    const clock: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 40, run) };
     const { slack, inbound } = await prepare({}, { clock });
     await slack.control.faults({ socket: 'no_hello', times: 1 });
     await inbound.start();

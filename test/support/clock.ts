@@ -5,13 +5,17 @@ export interface FakeClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Lets promises that are already settled run on; no time passes. */
   settle(): Promise<void>;
+  /** The wall clock is set, by so many ms; what waits does not notice. */
+  step(ms: number): void;
   /** Timers that still wait. */
   readonly waiting: number;
 }
 
 /** A clock that only a test moves. Starts at a fixed moment, so that nothing depends on the day. */
 export function createFakeClock(start = Date.UTC(2026, 0, 5, 9, 0, 0)): FakeClock {
-  let now = start;
+  // Like that of a process that has just begun: whoever mixes it with the wall clock is found out.
+  let now = 1_000;
+  let wall = start - now;
   let order = 0;
   const timers = new Set<{ at: number; order: number; run: () => void }>();
   const settle = async () => {
@@ -26,7 +30,11 @@ export function createFakeClock(start = Date.UTC(2026, 0, 5, 9, 0, 0)): FakeCloc
     return first;
   };
   return {
-    now: () => now,
+    now: () => wall + now,
+    monotonic: () => now,
+    step(ms) {
+      wall += ms;
+    },
     after(ms, run): Timer {
       const timer = { at: now + Math.max(0, ms), order: order++, run };
       timers.add(timer);

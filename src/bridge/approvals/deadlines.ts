@@ -23,6 +23,11 @@ const AGAIN_MS = 60_000;
 /** Reminds of open requests once, and denies those that nobody decided in time. One timer for all of a thread. */
 export class ApprovalDeadlines {
   readonly #parts: DeadlineParts;
+  /**
+   * How far the monotonic clock was from the wall clock when each request became known here, by request and time of asking:
+   * a wall clock that is set meanwhile must not hasten or delay a deadline.
+   */
+  readonly #offsets = new Map<string, number>();
   #timer: Timer | null = null;
 
   constructor(parts: DeadlineParts) {
@@ -31,11 +36,22 @@ export class ApprovalDeadlines {
 
   /** Looks again at what is due when. */
   arm(): void {
-    const { mailbox, clock } = this.#parts;
+    const { mailbox } = this.#parts;
     this.#timer?.cancel();
-    const due = this.#open().map(nextOf);
-    const next = Math.min(...due);
-    this.#timer = Number.isFinite(next) ? mailbox.later(Math.max(0, next - clock.now()), () => this.#fire()) : null;
+    const open = this.#open();
+    const known = new Set(open.map(keyOf));
+    for (const key of this.#offsets.keys()) if (!known.has(key)) this.#offsets.delete(key);
+    const next = Math.min(...open.map((record) => this.#msUntil(record, nextOf(record))));
+    this.#timer = Number.isFinite(next) ? mailbox.later(Math.max(0, next), () => this.#fire()) : null;
+  }
+
+  /** @param at ms since 1970, as it stands in the record */
+  #msUntil(record: ApprovalRecord, at: number): number {
+    const { clock } = this.#parts;
+    const key = keyOf(record);
+    const offset = this.#offsets.get(key) ?? clock.monotonic() - clock.now();
+    this.#offsets.set(key, offset);
+    return at + offset - clock.monotonic();
   }
 
   end(): void {
@@ -51,14 +67,15 @@ export class ApprovalDeadlines {
   async #fire(): Promise<void> {
     const { link, mailbox, clock, decisions } = this.#parts;
     const now = clock.now();
-    const due = this.#open().filter((record) => nextOf(record) <= now);
+    const due = this.#open().filter((record) => this.#msUntil(record, nextOf(record)) <= 0);
     // Nobody could decide meanwhile: it is looked at again when Letta is there.
     if (due.length > 0 && !link.ready) {
       this.#timer = mailbox.later(AGAIN_MS, () => this.#fire());
       return;
     }
     for (const record of due) {
-      if ((record.expiresAt ?? Number.POSITIVE_INFINITY) <= now) await decisions.denyUndecided(record, 'expired');
+      const expired = this.#msUntil(record, record.expiresAt ?? Number.POSITIVE_INFINITY) <= 0;
+      if (expired) await decisions.denyUndecided(record, 'expired');
       else await this.#remind(record, now);
     }
     this.arm();
@@ -80,6 +97,8 @@ export class ApprovalDeadlines {
     );
   }
 }
+
+const keyOf = ({ token, askedAt }: ApprovalRecord) => `${token} ${askedAt}`;
 
 function nextOf({ askedAt, remindedAt, expiresAt = Number.POSITIVE_INFINITY }: ApprovalRecord): number {
   return remindedAt === undefined ? Math.min(askedAt + REMIND_AFTER_MS, expiresAt) : expiresAt;

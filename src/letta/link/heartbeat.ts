@@ -17,7 +17,7 @@ export interface Heartbeat {
 }
 
 export function startHeartbeat({ clock, everyMs, deadAfterMs, ping, dead }: HeartbeatOptions): Heartbeat {
-  let lastSign = clock.now();
+  let lastSign = clock.monotonic();
   let pinging: Timer;
   let watching: Timer;
   const stop = () => {
@@ -29,7 +29,7 @@ export function startHeartbeat({ clock, everyMs, deadAfterMs, ping, dead }: Hear
     ping();
   };
   const watch = () => {
-    const left = lastSign + deadAfterMs - clock.now();
+    const left = lastSign + deadAfterMs - clock.monotonic();
     if (left > 0) {
       watching = clock.after(left, watch);
       return;
@@ -41,7 +41,7 @@ export function startHeartbeat({ clock, everyMs, deadAfterMs, ping, dead }: Hear
   watching = clock.after(deadAfterMs, watch);
   return {
     alive() {
-      lastSign = clock.now();
+      lastSign = clock.monotonic();
     },
     stop,
   };

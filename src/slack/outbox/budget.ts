@@ -19,12 +19,15 @@ interface Use {
   until: number | null;
 }
 
-/** What was sent of late in one workspace. A value: every function gives back a new one. */
+/**
+ * What was sent of late in one workspace, in times of the monotonic clock: one that steps back would close the budget for
+ * as long. A value: every function gives back a new one.
+ */
 export interface Budget {
   nextId: number;
   /** By method; oldest first, at most the limit's number of entries each. */
   windows: Readonly<Record<string, readonly Use[]>>;
-  /** ms since 1970 before which Slack wants no call of that method. */
+  /** Until when Slack wants no call of that method. */
   blocked: Readonly<Record<string, number>>;
   /** When a channel may get its next post, by channel; forgotten once past. */
   channels: ReadonlyMap<ChannelId, number>;

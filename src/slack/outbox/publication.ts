@@ -43,7 +43,7 @@ export interface PublicationOptions {
   save(posts: PostRecord[]): Promise<void>;
   /** Told when the first message exists. */
   posted(found: boolean): void;
-  /** ms since 1970 until which bare content is not posted. */
+  /** Until when, by the monotonic clock, bare content is not posted. */
   hold: number;
   /** ms of failing until final content is given up. */
   giveUpAfterMs: number;
@@ -164,7 +164,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const { content, posts } = rendered;
     const calls = plan(ledger.posts, posts, content.textUnknown);
     const times = calls.map((call) => allowedAt(call, content));
-    const call = calls.find((_, index) => (times[index] ?? 0) <= clock.now());
+    const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
     if (call) start(() => perform(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
     else {
@@ -223,7 +223,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     work = doing()
       .catch((error: unknown) => {
         log.error({ err: error }, 'the outbox has a bug');
-        retryAt = clock.now() + BACKOFF_MAX_MS;
+        retryAt = clock.monotonic() + BACKOFF_MAX_MS;
       })
       .then(() => {
         busy = false;
@@ -243,7 +243,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       return;
     }
     if (call.kind === 'delete') changed.delete(ts);
-    else changed.set(ts, { at: clock.now(), edit: call.kind === 'update' });
+    else changed.set(ts, { at: clock.monotonic(), edit: call.kind === 'update' });
     await ledger.confirm(call, ts);
     failures = 0;
     failingSince = null;
@@ -257,7 +257,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     shownCards = rendered.content.cards;
     textShown ||= rendered.content.hasText;
     if (rendered.content.final && uploads.wanted(rendered.posts)) return;
-    since = wanted === rendered.content ? null : (newerSince ?? clock.now());
+    since = wanted === rendered.content ? null : (newerSince ?? clock.monotonic());
     if (rendered.content.final) end({ delivered: true });
   }
 
@@ -267,7 +267,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'slack call failed');
     const refusal = refusalOf(error);
     if (refusal === 'later') {
-      if (call.kind === 'update') changed.set(call.record.ts, { at: clock.now(), edit: true });
+      if (call.kind === 'update') changed.set(call.record.ts, { at: clock.monotonic(), edit: true });
       if (failure === 'unknown' && call.kind === 'update') ledger.doubt(call.record);
       if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();
       tryLater(error);
@@ -282,7 +282,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   /** A file that can not be uploaded is rendered as posts instead. */
   function upload(file: PostFile): void {
     const at = uploads.allowedAt(file);
-    if (at > clock.now()) {
+    if (at > clock.monotonic()) {
       blockedUntil = at;
       return;
     }
@@ -300,7 +300,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   function tryLater(error: SlackError): void {
-    const now = clock.now();
+    const now = clock.monotonic();
     failingSince ??= now;
     if (wanted?.final && now - failingSince >= options.giveUpAfterMs) {
       end({ delivered: false, reason: error.error });
@@ -317,7 +317,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function undeliverable(content: Content, reason: string, card: boolean): void {
     if (card) options.cardRefused?.(reason);
     if (content.final) end({ delivered: false, reason });
-    else liveAt = clock.now() + GONE_MS;
+    else liveAt = clock.monotonic() + GONE_MS;
   }
 
   /** A message that can not be changed any more: its content is posted anew below. */
@@ -342,7 +342,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const call = lookCall(address, asked.after, asked.cursor);
     const wants = ask(call.method, 'must');
     const at = scheduler.whenAllowed(wants);
-    if (at > clock.now()) {
+    if (at > clock.monotonic()) {
       blockedUntil = at;
       return;
     }
@@ -377,8 +377,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const urgent = wanted === null || content.final || content.cards !== wanted.cards;
     const unheld = wanted?.bare === true && !content.bare;
     wanted = content;
-    if (since === null) since = clock.now();
-    else if (busy) newerSince ??= clock.now();
+    if (since === null) since = clock.monotonic();
+    else if (busy) newerSince ??= clock.monotonic();
     if (content.final) failingSince = null;
     const better = before === null || urgent || rank(content) < before;
     if (better) blockedUntil = 0;

@@ -8,9 +8,9 @@ export type Rank = 0 | 1 | 2;
 
 export interface Wish {
   rank: Rank;
-  /** ms since 1970 since when something waits unseen: among equals the longest goes first. */
+  /** Since when, by the monotonic clock, something waits unseen: among equals the longest goes first. */
   since: number;
-  /** ms since 1970 before which {@link Job.run} need not be called. */
+  /** Before when, by the monotonic clock, {@link Job.run} need not be called. */
   notBefore: number;
 }
 
@@ -67,11 +67,11 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     if (closed) return;
     // A job that was run has a later wish or none, so this ends; the bound is for a job that breaks its word.
     let next = soonest();
-    for (let round = 0; next !== null && next.at <= clock.now() && round <= jobs.size; round += 1) {
+    for (let round = 0; next !== null && next.at <= clock.monotonic() && round <= jobs.size; round += 1) {
       next.job.run();
       next = soonest();
     }
-    if (next !== null) timer = clock.after(Math.max(1, next.at - clock.now()), look);
+    if (next !== null) timer = clock.after(Math.max(1, next.at - clock.monotonic()), look);
   }
 
   /** The job to run now, or, when none is ready, the one that will be ready first. */
@@ -82,7 +82,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       if (wish !== null) wishes.push({ job, wish });
     }
     // Looked at only now: what may go at once says so by the time at which it was asked, and the asking takes time.
-    const now = clock.now();
+    const now = clock.monotonic();
     let ready: { job: Job; wish: Wish } | null = null;
     let later: { job: Job; at: number } | null = null;
     for (const { job, wish } of wishes) {
@@ -96,7 +96,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
   }
 
   async function call(ask: Ask, { method, args }: Call, client: SlackClient): Promise<SlackAnswer> {
-    const taken = sent(budget, ask, clock.now());
+    const taken = sent(budget, ask, clock.monotonic());
     budget = taken.budget;
     const answer = api.call(method, args, { client });
     onTheirWay.add(answer);
@@ -105,13 +105,13 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     } catch (error) {
       if (error instanceof SlackError && error.failure === 'limited') {
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
-        budget = limited(budget, method, clock.now() + ms);
+        budget = limited(budget, method, clock.monotonic() + ms);
         log.warn({ method, retryAfterMs: error.retryAfterMs, pace: budget.pace }, 'slack limits a method');
       }
       throw error;
     } finally {
       onTheirWay.delete(answer);
-      budget = answered(budget, ask, taken.id, clock.now());
+      budget = answered(budget, ask, taken.id, clock.monotonic());
       wake();
     }
   }
@@ -123,7 +123,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     },
     remove: (job) => void jobs.delete(job),
     wake,
-    whenAllowed: (ask) => whenAllowed(budget, ask, clock.now()),
+    whenAllowed: (ask) => whenAllowed(budget, ask, clock.monotonic()),
     call,
     async close() {
       closed = true;

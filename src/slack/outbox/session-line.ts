@@ -48,7 +48,7 @@ export function createSessionLine(
       if (dead || wanted === 'active') settled.resolve();
       return;
     }
-    const now = clock.now();
+    const now = clock.monotonic();
     if (at > now) {
       if (told?.status !== wanted) unseen();
       timer = clock.after(at - now, look);
@@ -72,7 +72,7 @@ export function createSessionLine(
     try {
       const args = { channel_id: address.channel, thread_ts: address.threadTs, status };
       await scheduler.call(ask, { method: METHOD, args }, 'live');
-      told = { status, at: clock.now() };
+      told = { status, at: clock.monotonic() };
       failures = 0;
       seen = true;
     } catch (error) {
@@ -82,7 +82,7 @@ export function createSessionLine(
         dead = true;
       } else if (error.failure === 'refused') giveUp(error);
       else {
-        retryAt = clock.now() + Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** Math.min(failures, 10));
+        retryAt = clock.monotonic() + Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** Math.min(failures, 10));
         failures += 1;
       }
       unseen();

@@ -56,7 +56,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   const setting = set();
 
   async function set(): Promise<void> {
-    if (latch.off || address.threadTs === null || scheduler.whenAllowed(ask) > clock.now()) return refused();
+    if (latch.off || address.threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic()) return refused();
     try {
       await write(WORDS);
       standing = true;
@@ -91,10 +91,10 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
 
   async function clear(patience = SELF_CLEAR_MS): Promise<void> {
     standing = false;
-    const until = clock.now() + patience;
-    for (let at = scheduler.whenAllowed(ask); at > clock.now(); at = scheduler.whenAllowed(ask)) {
+    const until = clock.monotonic() + patience;
+    for (let at = scheduler.whenAllowed(ask); at > clock.monotonic(); at = scheduler.whenAllowed(ask)) {
       if (at > until) return;
-      const ms = at - clock.now();
+      const ms = at - clock.monotonic();
       await new Promise<void>((resolve) => void clock.after(ms, resolve));
     }
     try {

@@ -79,7 +79,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         save: onPosts,
         ...(onCardRefused && { cardRefused: onCardRefused }),
         posted: (found) => status?.posted(found),
-        hold: clock.now() + SIGN_OF_LIFE_MS,
+        hold: clock.monotonic() + SIGN_OF_LIFE_MS,
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
@@ -135,7 +135,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
 
     async atRest({ channel, threadTs }) {
       const ask = { method: 'agents.sessions.setStatus', channel, urgency: 'must' } as const;
-      if (closed || !latch.agent || threadTs === null || scheduler.whenAllowed(ask) > clock.now()) return;
+      if (closed || !latch.agent || threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic()) return;
       const args = { channel_id: channel, thread_ts: threadTs, status: 'active' };
       try {
         await scheduler.call(ask, { method: ask.method, args }, 'live');

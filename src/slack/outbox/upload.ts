@@ -33,7 +33,7 @@ export interface Uploads {
   readonly possible: boolean;
   /** The first file of these posts that is not in the thread yet. */
   wanted(posts: readonly SlackPost[]): PostFile | null;
-  /** ms since 1970 from which {@link step} may be called. */
+  /** From when, by the monotonic clock, {@link step} may be called. */
   allowedAt(file: PostFile): number;
   /** Brings a file further. Rejects with a SlackError when it may go better later. */
   step(file: PostFile): Promise<void>;
@@ -133,7 +133,7 @@ export function createUploads(parts: UploadParts): Uploads {
     allowedAt(file) {
       const begun = ledger.file(file.part) !== null;
       const methods = begun ? [METHODS.look(address), METHODS.complete] : [METHODS.begin, METHODS.complete];
-      return Math.max(...methods.map((method) => scheduler.whenAllowed(ask(method))), clock.now());
+      return Math.max(...methods.map((method) => scheduler.whenAllowed(ask(method))), clock.monotonic());
     },
     async step(file) {
       if (send === null) return;

@@ -42,8 +42,8 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
   async function deliver(address: ThreadAddress, user: UserId, post: SlackPost): Promise<boolean> {
     const ask = { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
     for (let attempt = 1; ; attempt += 1) {
-      for (let at = scheduler.whenAllowed(ask); at > clock.now(); at = scheduler.whenAllowed(ask)) {
-        if (!(await wait(at - clock.now()))) return false;
+      for (let at = scheduler.whenAllowed(ask); at > clock.monotonic(); at = scheduler.whenAllowed(ask)) {
+        if (!(await wait(at - clock.monotonic()))) return false;
       }
       if (closed) return false;
       try {

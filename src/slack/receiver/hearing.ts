@@ -8,7 +8,7 @@ const CHANNELS = ['undici:websocket:ping', 'undici:websocket:pong'];
 export interface Hearing {
   /** A frame came. */
   heard(): void;
-  /** ms since 1970 */
+  /** By the monotonic clock. */
   heardAt(): number;
   /** Whether pongs are seen at all; without them a quiet workspace would look like a dead one. */
   tells(): boolean;
@@ -17,17 +17,17 @@ export interface Hearing {
 
 /** @param url of the socket: made for one connection, so it names it. */
 export function createHearing(url: string, clock: Clock): Hearing {
-  let at = clock.now();
+  let at = clock.monotonic();
   let tells = false;
   const onMessage = (message: unknown) => {
     if (urlOf(message) !== url) return;
     tells = true;
-    at = clock.now();
+    at = clock.monotonic();
   };
   for (const channel of CHANNELS) subscribe(channel, onMessage);
   return {
     heard() {
-      at = clock.now();
+      at = clock.monotonic();
     },
     heardAt: () => at,
     tells: () => tells,

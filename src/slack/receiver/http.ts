@@ -41,7 +41,7 @@ export interface HttpTransport extends Transport {
  */
 export function createHttpTransport(options: HttpOptions): HttpTransport {
   const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
-  const state = createStateKeeper(clock.now, options.onState);
+  const state = createStateKeeper(clock.monotonic, options.onState);
   let accept: Accept | null = null;
   let paused = false;
   let stopped = false;

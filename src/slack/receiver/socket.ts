@@ -55,7 +55,7 @@ export interface SocketOptions {
 }
 
 interface Connection {
-  /** ms since 1970 */
+  /** By the monotonic clock. */
   since: number;
   hearing: Hearing;
   listening: Timer | null;
@@ -67,11 +67,11 @@ interface Connection {
  */
 export function createSocketTransport(options: SocketOptions): Transport {
   const { appToken, slackApiUrl, clock, random, log, metrics } = options;
-  const state = createStateKeeper(clock.now, options.onState);
+  const state = createStateKeeper(clock.monotonic, options.onState);
   const connected = new Map<SocketModeClient, Connection>();
   /** Whose socket may still be open, connected or not. */
   const open = new Set<SocketModeClient>();
-  /** When connections were lost, as Slack may not know yet; ms since 1970. */
+  /** When connections were lost, as Slack may not know yet; by the monotonic clock. */
   let losses: number[] = [];
   /** Slack asked them to go: they serve until another one does. */
   const leaving = new WeakSet<SocketModeClient>();
@@ -142,7 +142,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.on('connected', () => {
       if (stopped || !hearing) return;
       everConnected = true;
-      connected.set(client, { since: clock.now(), hearing, listening: null });
+      connected.set(client, { since: clock.monotonic(), hearing, listening: null });
       state.connected(true);
       log.info({}, 'slack socket connected');
       listen(client);
@@ -176,7 +176,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (!connection) return false;
     if (leaving.has(client)) return true;
     leaving.add(client);
-    if (clock.now() - connection.since >= STABLE_MS) failures = 0;
+    if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     log.info({ reason }, 'slack socket is being renewed');
     metrics.count('slack_reconnects', { why: 'renewed' });
     void keepConnected();
@@ -201,12 +201,12 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (!connection) return null;
     connected.delete(client);
     connection.listening?.cancel();
-    if (clock.now() - connection.since >= STABLE_MS) failures = 0;
+    if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     return connection;
   }
 
   function remember(): void {
-    const now = clock.now();
+    const now = clock.monotonic();
     losses = [...losses.filter((at) => now - at < REMEMBERED_MS), now];
   }
 
@@ -216,9 +216,9 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (!connection) return;
     connection.listening = clock.after(LISTEN_EVERY_MS, () => {
       const { hearing } = connection;
-      const deaf = hearing.tells() && clock.now() - hearing.heardAt() >= DEAF_AFTER_MS;
+      const deaf = hearing.tells() && clock.monotonic() - hearing.heardAt() >= DEAF_AFTER_MS;
       if (!deaf || !suspected) return listen(client, deaf);
-      log.warn({ silentMs: clock.now() - hearing.heardAt() }, 'slack socket is deaf; dialling another');
+      log.warn({ silentMs: clock.monotonic() - hearing.heardAt() }, 'slack socket is deaf; dialling another');
       metrics.count('slack_reconnects', { why: 'deaf' });
       forget(client);
       remember();
@@ -231,7 +231,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
   /** Slack shares deliveries out between all connections of the app, so a foreign one takes messages away from us. */
   function helloed(count: number | null): void {
     if (count === null) return;
-    const now = clock.now();
+    const now = clock.monotonic();
     const own = open.size + losses.filter((at) => now - at < REMEMBERED_MS).length;
     const foreign = Math.max(0, count - own);
     metrics.gauge('slack_foreign_connections', foreign);

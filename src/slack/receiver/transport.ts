@@ -16,9 +16,9 @@ export type Accept = (envelope: Envelope) => Promise<Reply>;
 export interface TransportState {
   /** Whether Slack can reach us now. */
   connected: boolean;
-  /** When `connected` last changed; of a connection that had gone deaf, when it was last heard. ms since 1970. */
+  /** When `connected` last changed; of a connection that had gone deaf, when it was last heard. By the monotonic clock. */
   since: number;
-  /** When Slack last delivered anything; ms since 1970. */
+  /** When Slack last delivered anything, by the monotonic clock. */
   lastEnvelopeAt: number | null;
 }
 

@@ -59,6 +59,9 @@ const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, '
 
 /** A small Slack that keeps messages, enforces its limits and never waits longer than its latency. */
 export function createFakeSlack(clock: Clock): FakeSlack {
+  /** Slack's own clock: nobody sets it. */
+  const offset = clock.now() - clock.monotonic();
+  const time = () => offset + clock.monotonic();
   const calls: FakeCall[] = [];
   const complaints: string[] = [];
   const store: FakeMessage[] = [];
@@ -71,14 +74,14 @@ export function createFakeSlack(clock: Clock): FakeSlack {
 
   const nextTs = () => {
     serial += 1;
-    return `${Math.floor(clock.now() / 1000)}.${String(serial).padStart(6, '0')}`;
+    return `${Math.floor(time() / 1000)}.${String(serial).padStart(6, '0')}`;
   };
   const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
   const find = (args: Record<string, unknown>) =>
     store.find((message) => message.channel === args.channel && message.ts === args.ts);
 
   function watch(method: string, args: Record<string, unknown>) {
-    const now = clock.now();
+    const now = time();
     if (now < (blocked.get(method) ?? 0)) complaints.push(`${method} before its Retry-After`);
     const limit = LIMITS[method];
     const same = calls.filter((call) => call.method === method && (call.answeredAt ?? now) > now - WINDOW);
@@ -185,7 +188,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     },
     async call(method, args, { client }) {
       const key = watch(method, { ...args, client });
-      const call: FakeCall = { method, args, client, at: clock.now(), answeredAt: null, outcome: 'no answer yet' };
+      const call: FakeCall = { method, args, client, at: time(), answeredAt: null, outcome: 'no answer yet' };
       calls.push(call);
       inFlight.add(key);
       try {
@@ -193,7 +196,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         await sleep(latency / 2);
         const fault = slack.fault(method, args);
         if (fault?.kind === 'limited') {
-          blocked.set(method, clock.now() + (fault.retryAfterMs ?? 0));
+          blocked.set(method, time() + (fault.retryAfterMs ?? 0));
           throw new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: fault.retryAfterMs });
         }
         if (fault?.kind === 'refused') throw new SlackError(method, 'refused', fault.error);
@@ -207,7 +210,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         if (error instanceof SlackError) call.outcome = error.error;
         throw error;
       } finally {
-        call.answeredAt = clock.now();
+        call.answeredAt = time();
         inFlight.delete(key);
       }
     },

@@ -7,16 +7,17 @@ it('gives the next edit to whoever waits longest, however long it takes to ask t
   const clock = createFakeClock();
   // Each look at the clock takes a millisecond.
   let spent = 0;
-  const now = () => {
+  const monotonic = () => {
     spent += 1;
-    return clock.now() + spent;
+    return clock.monotonic() + spent;
   };
   const api = { call: () => Promise.reject(new Error('nobody calls here')) };
-  const scheduler = createScheduler({ api, clock: { ...clock, now }, random: countingRandom(), log: silentLog });
+  const scheduler = createScheduler({ api, clock: { ...clock, monotonic }, random: countingRandom(), log: silentLog });
   const ran: string[] = [];
   const add = (name: string, waits: number) => {
     let done = false;
-    const wish = (): Wish | null => (done ? null : { rank: 2, since: clock.now() - waits, notBefore: now() });
+    const wish = (): Wish | null =>
+      done ? null : { rank: 2, since: clock.monotonic() - waits, notBefore: monotonic() };
     scheduler.add({
       wish,
       run() {
