@@ -135,6 +135,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       clock,
       log,
       onRefused: refused.resolve,
+      onHolds: () => wired?.tokenHolds(),
     });
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
@@ -188,7 +189,10 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log,
       metrics,
       identity,
-      watch: selfTest.see,
+      watch(envelope) {
+        selfTest.see(envelope);
+        bridge.see(envelope);
+      },
       onRefused: refused.resolve,
       onState,
     });

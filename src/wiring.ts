@@ -28,6 +28,7 @@ import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
 import { createHistory, type HistoryTier } from './slack/history.ts';
 import type { Identity } from './slack/identity.ts';
+import { readNews } from './slack/outbox/news.ts';
 import { createSurface } from './slack/outbox/surface.ts';
 import { createPeople } from './slack/people.ts';
 import { noticePosts } from './slack/render/notice.ts';
@@ -79,6 +80,10 @@ export interface Bridge {
   workers: ThreadWorkers;
   surface: Surface;
   catchUp: BridgeCatchUp | null;
+  /** Shown every delivery of Slack's: after some of them what could not be written may be written. */
+  see(envelope: { body: unknown }): void;
+  /** Slack has taken our token: what it refused is tried again soon. */
+  tokenHolds(): void;
   /** What the last word about Letta was. */
   lettaCheck(): Check;
   /** Ends the workers, then the surface: what is on disk is enough to go on. Stopping twice is fine. */
@@ -202,6 +207,12 @@ export function wireBridge(parts: BridgeParts): Bridge {
         return catchUp.stop();
       },
     },
+    see({ body }) {
+      const news = readNews(body);
+      if (news?.deleted) surface.messageDeleted(news.channel, news.deleted);
+      if (news) surface.knock(news.channel);
+    },
+    tokenHolds: () => surface.knock(null),
     lettaCheck: letta.check,
     async stop() {
       workers.close();

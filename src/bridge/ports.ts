@@ -122,10 +122,21 @@ export type Delivery =
 export interface TurnSurface {
   /** Wishes for the latest view; older wishes that were not shown yet are forgotten. Never throws. */
   show(view: TurnView): void;
-  /** Shows the view that ends the turn; resolves when Slack confirmed all of it, or can not be told any more. */
-  finish(view: TurnView): Promise<Delivery>;
+  /**
+   * Shows the view that ends the turn; resolves when Slack confirmed all of it, or has refused it for half a day.
+   * @param endedAt ms since 1970: since when it is owed. Left out: since now.
+   */
+  finish(view: TurnView, endedAt?: number): Promise<Delivery>;
+  /** Makes sure that the cards of the turn are still to be seen: people are about to be told of them. */
+  recheck?(): void;
   /** Leaves the turn as it stands in Slack: no further call; resolves when those on their way are stored. */
   leave?(): Promise<void>;
+}
+
+/** What cannot be shown in its thread for now, and Slack's word for why. */
+export interface HeldUp {
+  what: 'end' | 'card';
+  reason: string;
 }
 
 export interface SurfaceTurn {
@@ -137,8 +148,15 @@ export interface SurfaceTurn {
   resumed?: boolean;
   /** Told after each confirmed post or edit; the surface waits for it before it counts the call as done. */
   onPosts(posts: PostRecord[]): Promise<void>;
-  /** A card could be shown in no form: people can not decide what they do not see. May be told several times. */
-  onCardRefused?(reason: string): void;
+  /** Called before text is shown that may still change: the promise is waited for. */
+  onText?(): Promise<void> | undefined;
+  /**
+   * Slack has taken cards in no form for half a day, or has no such thread: nobody can decide them. May be told several
+   * times. `cards`: the first letters of their tokens; left out: all.
+   */
+  onCardRefused?(reason: string, cards?: readonly string[]): void;
+  /** The turn's end, or a card of it, waits until Slack lets us write there again. Told once. */
+  onHeldUp?(held: HeldUp): void;
 }
 
 export interface SurfaceOffer {
@@ -161,6 +179,11 @@ export interface Surface {
   offer(options: SurfaceOffer): Promise<Delivery>;
   /** Nobody is at work in this thread, whatever Slack shows; best effort. */
   atRest?(address: ThreadAddress): Promise<void>;
+  /**
+   * A direct message to somebody about a thread that cannot be written to: `text` is Markdown of ours, and below it
+   * stands what the agent said in `view`.
+   */
+  tell?(user: UserId, team: TeamId, text: string, view: TurnView | null): Promise<Delivery>;
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /**

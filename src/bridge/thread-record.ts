@@ -35,6 +35,11 @@ export interface PostRecord {
   live?: true | undefined;
   /** Whether it says how the turn ended. */
   ends?: true | undefined;
+  /**
+   * What Slack lets us do with it no more. `edit`: it is shown anew below, and this one is to be deleted. `delete`: it
+   * can only be marked as replaced.
+   */
+  refuses?: 'edit' | 'delete' | undefined;
 }
 
 export interface OpenTurn {
@@ -63,10 +68,21 @@ export interface OpenTurn {
   grants?: Grant[] | undefined;
   /** How it ended, once that is known: what is left to do is to show it. */
   ended?: Ending | undefined;
+  /** What the agent had said when text of it was shown last: people may have seen all of it. Left out: not known. */
+  said?: SaidText[] | undefined;
+  /** Its requester got the answer as a direct message, because it cannot be shown in the thread. */
+  told?: true | undefined;
   /** Its messages were deleted before they went to the agent. */
   withdrawn?: true | undefined;
   /** In how many other threads the agent was at work in the same directory when it began. */
   alongside?: number | undefined;
+}
+
+/** A message of the agent, as far as it was heard. */
+export interface SaidText {
+  runId: string;
+  messageId: string;
+  text: string;
 }
 
 export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'denied' | 'answered';

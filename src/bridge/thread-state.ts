@@ -1,10 +1,11 @@
 import type { Place } from './access.ts';
 import type { Where } from './approvals/card.ts';
-import { parseThreadKey, ROLLING, type ThreadKey, type Token } from './ids.ts';
+import { parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
+import { changeTurn } from './inbox.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from './policy.ts';
 import type { Clock, Log, Threads } from './ports.ts';
-import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { ApprovalRecord, OpenTurn, SaidText, ThreadRecord } from './thread-record.ts';
 import { emptyTurn, type TurnState } from './turn.ts';
 import { type Activity, type Ending, type TurnView, turnView } from './turn-view.ts';
 
@@ -34,6 +35,10 @@ export class ThreadState {
   hold: Activity | null = null;
   /** Whether people see something older than what is known here. */
   dirty = false;
+  /** Whether all that people have seen of the turn is known, here or on disk. */
+  #saidKnown = true;
+  /** The parts of the turn as they were stored last. */
+  #kept: TurnState['parts'] | null = null;
 
   constructor(key: ThreadKey, parts: StateParts) {
     this.key = key;
@@ -46,8 +51,12 @@ export class ThreadState {
    */
   begin(interrupted: boolean): void {
     const { input = null } = this.open ?? {};
-    this.turn = { ...emptyTurn, input, thoughts: this.settings.showReasoning ? [] : null };
+    const said = interrupted ? (this.open?.said ?? []) : [];
+    const parts = said.map((text) => ({ kind: 'text', ...text, earlier: true }) as const);
+    this.turn = { ...emptyTurn, input, parts, thoughts: this.settings.showReasoning ? [] : null };
     this.textUnknown = interrupted;
+    this.#saidKnown = !interrupted || this.open?.said !== undefined || this.open?.posts.length === 0;
+    this.#kept = null;
     this.standing = NONE;
   }
 
@@ -61,6 +70,11 @@ export class ThreadState {
   placed(): void {
     if (this.standing.size > 0) this.dirty = true;
     this.standing = NONE;
+  }
+
+  /** Whether people may have seen text of the turn that nobody knows here. */
+  get #seenUnknown(): boolean {
+    return this.textUnknown && !this.#saidKnown;
   }
 
   get open(): OpenTurn | null {
@@ -121,6 +135,29 @@ export class ThreadState {
     }
   }
 
+  /**
+   * Stores what the agent has said so far, before people see it: a later life of the bridge must not replace it by less.
+   * A disk that fails does not keep people from seeing it.
+   */
+  keepSaid(turn: TurnId): Promise<void> | undefined {
+    const { parts } = this.turn;
+    if (parts === this.#kept || this.open?.id !== turn || this.#seenUnknown) return undefined;
+    this.#kept = parts;
+    const said = saidIn(parts);
+    return this.update((record) => (record.turn?.id === turn ? changeTurn(record, { said }) : record)).catch(
+      (error) => {
+        this.#kept = null;
+        this.#parts.log.warn({ turn, err: error }, 'what the agent has said could not be stored');
+      },
+    );
+  }
+
+  /** What is to be stored of what the agent has said, together with the turn's end. */
+  get said(): { said?: SaidText[] } {
+    const said = this.#seenUnknown ? undefined : saidIn(this.turn.parts);
+    return said === undefined ? {} : { said };
+  }
+
   close(): void {
     this.#closed = true;
   }
@@ -132,7 +169,7 @@ export class ThreadState {
       address: record.address,
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
-      textUnknown: this.textUnknown,
+      textUnknown: this.#seenUnknown,
       standing: this.standing,
       where: { workingDirectory, device, reach },
       queued: record.inbox.length,
@@ -141,4 +178,18 @@ export class ThreadState {
       verbosity,
     });
   }
+}
+
+/** More than that makes the record too big: then it is as if nothing was known. */
+const SAID_MOST = 150_000;
+
+/** What the agent has said, in order; `undefined`: too much to be kept. */
+function saidIn(parts: TurnState['parts']): SaidText[] | undefined {
+  const said = parts.flatMap((part): SaidText[] => {
+    if (part.kind !== 'text' || part.text === '') return [];
+    const { runId, messageId, text } = part;
+    return [{ runId, messageId, text }];
+  });
+  const length = said.reduce((sum, { text }) => sum + text.length, 0);
+  return length <= SAID_MOST ? said : undefined;
 }

@@ -1,8 +1,9 @@
 import { asBridgeError } from '../errors.ts';
 import type { Place } from './access.ts';
 import { ThreadApprovals } from './approvals/thread-approvals.ts';
+import { HeldUpThread } from './held-up.ts';
 import type { HomeThread } from './home-view.ts';
-import { makeToken, makeTurnId, type ThreadKey, type UserId } from './ids.ts';
+import { makeToken, makeTurnId, type ThreadKey, type TurnId, type UserId } from './ids.ts';
 import { beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { Mailbox } from './mailbox.ts';
@@ -13,7 +14,9 @@ import type {
   AgentGateway,
   Audit,
   Clock,
+  Delivery,
   DetailsStore,
+  HeldUp,
   Log,
   People,
   Random,
@@ -27,7 +30,7 @@ import { ThreadDetails } from './thread-details.ts';
 import { ThreadLink } from './thread-link.ts';
 import { ThreadListener } from './thread-listener.ts';
 import { type Leftover, ThreadOffers } from './thread-offers.ts';
-import type { ApprovalRecord, OpenTurn, ThreadRecord } from './thread-record.ts';
+import type { ApprovalRecord, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 import { isActive, needsLetta } from './thread-record.ts';
 import { ThreadSettings } from './thread-settings.ts';
 import { ThreadState } from './thread-state.ts';
@@ -37,7 +40,7 @@ import { TurnInput } from './turn-input.ts';
 import { END_OVERDUE_MS, TurnLookup } from './turn-lookup.ts';
 import { TurnSilence } from './turn-silence.ts';
 import { STOP_OVERDUE_MS, TurnStop } from './turn-stop.ts';
-import type { Ending } from './turn-view.ts';
+import type { Ending, TurnView } from './turn-view.ts';
 
 export interface WorkerParts {
   threads: Threads;
@@ -109,6 +112,11 @@ export class ThreadWorker {
   #ending = false;
   /** The process is about to end: what has not begun waits on disk. */
   #draining = false;
+  /** The last view of the turn that is ending. */
+  #lastView: TurnView | null = null;
+  /** The turn has ended, and Slack does not let us say so: nobody is kept waiting for it. */
+  #isHeldUp = false;
+  readonly #heldUp: HeldUpThread;
   /** What the turn that is ending leaves for people to decide. */
   #leftover: Leftover | null = null;
   #rest: Timer | null = null;
@@ -141,6 +149,7 @@ export class ThreadWorker {
       log,
       timeoutMs: parts.approvalTimeoutMs,
       advance,
+      recheckCards: () => this.#surface?.recheck?.(),
     });
     this.#silence = new TurnSilence({
       clock,
@@ -174,6 +183,7 @@ export class ThreadWorker {
     this.#details = new ThreadDetails({ ...parts, state, log });
     this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
     this.#settings = new ThreadSettings({ ...turn, surface });
+    this.#heldUp = new HeldUpThread({ state, mailbox, surface, botUser, log });
     const people = {
       approvals: this.#approvals,
       offers: this.#offers,
@@ -235,6 +245,7 @@ export class ThreadWorker {
   /** Whose turn runs, and whose messages wait. */
   get wanted(): UserId[] {
     const { record } = this.#state;
+    if (this.#isHeldUp) return [];
     const users = [...(record?.turn ? [record.turn.requester] : []), ...(record?.inbox ?? []).map(({ user }) => user)];
     return [...new Set(users)];
   }
@@ -249,11 +260,14 @@ export class ThreadWorker {
     return this.#state.record?.approvals.filter(({ state }) => state.state === 'open').length ?? 0;
   }
 
-  /** What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way. */
-  get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' {
+  /**
+   * What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way, `held_up`
+   * Slack does not take them for now.
+   */
+  get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'held_up' {
     const turn = this.#state.open;
     if (!turn) return 'none';
-    if (this.#ending) return 'ending';
+    if (this.#ending) return this.#isHeldUp ? 'held_up' : 'ending';
     if (turn.state === 'prepared') return 'prepared';
     if (!this.#link.ready) return 'waiting_for_letta';
     const asks = this.openApprovals > 0;
@@ -265,7 +279,8 @@ export class ThreadWorker {
     const { record, open, place } = this.#state;
     if (!record || !open) return null;
     const { progress } = this;
-    const doing = progress === 'none' ? 'ending' : progress === 'prepared' ? 'waiting_for_letta' : progress;
+    const isAtEnd = progress === 'none' || progress === 'held_up';
+    const doing = isAtEnd ? 'ending' : progress === 'prepared' ? 'waiting_for_letta' : progress;
     const asks = record.approvals.filter(({ state }) => state.state === 'open');
     const { address } = record;
     return { address, place, requester: open.requester, doing, queued: this.waiting, since: open.startedAt, asks };
@@ -371,7 +386,9 @@ export class ThreadWorker {
       // Not a mail: what Slack has is stored even while the thread closes.
       onPosts: (posts) =>
         this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
-      onCardRefused: (reason) => this.#mailbox.post(() => this.#approvals.notShown(turn.id, reason)),
+      onText: () => this.#state.keepSaid(turn.id),
+      onCardRefused: (reason, cards) => this.#mailbox.post(() => this.#approvals.notShown(turn.id, reason, cards)),
+      onHeldUp: (held) => this.#mailbox.post(() => this.#onHeldUp(turn.id, held)),
     });
     if (resumed && turn.state === 'submitted') {
       // Nobody knows yet whether anything still works.
@@ -419,7 +436,8 @@ export class ThreadWorker {
     const after = this.#parts.notifyAfterMs ?? NOTIFY_AFTER_MS;
     const ending = this.#details.complete(before ? withNotice(how, before, this.#now(), after) : how);
     const { input } = this.#state.turn;
-    const known = turn.clientMessageId === null && input !== null ? { ended: ending, input } : { ended: ending };
+    const ended = { ended: ending, ...this.#state.said };
+    const known = turn.clientMessageId === null && input !== null ? { ...ended, input } : ended;
     await this.#state.insist((record) =>
       this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)),
     );
@@ -429,25 +447,51 @@ export class ThreadWorker {
     if (!record || !this.#surface) return;
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
+    this.#lastView = this.#state.view(record, record.turn ?? turn, this.#link, ending);
     this.#mailbox.away(
-      this.#surface.finish(this.#state.view(record, record.turn ?? turn, this.#link, ending)),
-      (delivery) => {
-        if (!delivery.delivered) {
-          this.#log.warn({ turn: turn.id, reason: delivery.reason }, 'the answer could not be delivered');
-        }
-        return this.#finished();
-      },
+      this.#surface.finish(this.#lastView, turn.startedAt + ending.durationMs),
+      (delivery) => this.#finished(delivery),
       (error) => {
         this.#log.error({ turn: turn.id, err: error }, 'the answer could not be delivered');
         // The surface has closed: what is on disk is taken up by the next start.
-        return asBridgeError(error).retry ? undefined : this.#finished();
+        return asBridgeError(error).retry ? undefined : this.#finished({ delivered: true });
       },
     );
   }
 
-  async #finished(): Promise<void> {
+  /** The end of the turn, or a card of it, waits until Slack lets us write in the thread again. */
+  #onHeldUp(id: TurnId, { what, reason }: HeldUp): void {
+    const turn = this.#state.open;
+    if (turn?.id !== id) return;
+    this.#log.warn({ turn: id, what, reason }, 'slack does not let us write in the thread');
+    if (what === 'card') this.#heldUp.card(turn, reason);
+    if (what !== 'end' || !this.#lastView) return;
+    this.#isHeldUp = true;
+    // What waits behind it may be old when it comes to run.
+    this.#offers.paused(this.#now());
+    this.#heldUp.end(turn, reason, this.#lastView);
+  }
+
+  async #finished(delivery: Delivery): Promise<void> {
     this.#listener.turnOver();
-    await this.#state.insist(this.#offers.afterTurn(this.#leftover));
+    const turn = this.#state.open;
+    const afterTurn = this.#offers.afterTurn(delivery.delivered ? this.#leftover : null);
+    let dropped: readonly InboxItem[] = [];
+    await this.#state.insist((record) => {
+      const next = afterTurn(record);
+      if (delivery.delivered) return next;
+      // What cannot be answered does not run.
+      dropped = next.inbox;
+      return { ...next, inbox: [] };
+    });
+    if (delivery.delivered) this.#heldUp.over();
+    else if (turn && this.#lastView) {
+      const { reason } = delivery;
+      this.#log.warn({ turn: turn.id, reason, dropped: dropped.length }, 'the answer could not be delivered');
+      this.#heldUp.givenUp(turn, reason, this.#lastView, dropped);
+    }
+    this.#lastView = null;
+    this.#isHeldUp = false;
     this.#leftover = null;
     this.#ending = false;
     this.#surface = null;

@@ -108,7 +108,8 @@ export class ThreadWorkers {
     const left: LeftOpen = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMessages: this.waiting };
     for (const { progress } of this.#workers.values()) {
       if (progress === 'working' || progress === 'ending') left.running += 1;
-      if (progress === 'waiting_for_people') left.waitingForPeople += 1;
+      // Somebody must let us write there again.
+      if (progress === 'waiting_for_people' || progress === 'held_up') left.waitingForPeople += 1;
       if (progress === 'waiting_for_letta') left.waitingForLetta += 1;
       if (progress === 'prepared') left.waitingMessages += 1;
     }

@@ -1,7 +1,7 @@
 import type { HistoryItem, LoopStatus } from './agent-event.ts';
 import { isClientMessageId } from './ids.ts';
 import type { OpenTurn } from './thread-record.ts';
-import { endedWell, type TurnPart, type TurnState } from './turn.ts';
+import { endedWell, type TurnPart, type TurnState, withWhole } from './turn.ts';
 
 export interface RuntimeNow {
   loop: LoopStatus;
@@ -132,6 +132,12 @@ export function withHistory(state: TurnState, { texts, answered }: Found & { arr
   const parts = state.parts.filter((part, place) => !isVoid(part, place));
   let next = 0;
   for (const { messageId, text } of texts) {
+    const known = parts.findIndex((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
+    if (known >= 0) {
+      parts.splice(0, parts.length, ...withWhole(parts, messageId, text));
+      next = known + 1;
+      continue;
+    }
     const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);
     const part = parts[at];
     if (part?.kind === 'text') {

@@ -166,7 +166,8 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
     placeCards(index);
     if (part.kind === 'approval' || part.text === '') return;
     const last = items.at(-1);
-    if (last?.kind === 'text') last.markdown = joinParagraphs(last.markdown, part.text);
+    if (last?.kind === 'text')
+      last.markdown = joinParagraphs(last.markdown, part.text, hasGapBefore(state.parts, index));
     else items.push({ kind: 'text', markdown: part.text });
   });
   placeCards(state.parts.length);
@@ -189,8 +190,16 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
   };
 }
 
+/** Whether a piece of the same message is missing in front of this part: nobody listened while it was said. */
+function hasGapBefore(parts: TurnState['parts'], at: number): boolean {
+  const [before, part] = [parts[at - 1], parts[at]];
+  if (before?.kind !== 'text' || part?.kind !== 'text') return false;
+  return before.earlier === true && before.messageId === part.messageId;
+}
+
 /** Texts of two messages of one turn are paragraphs of one answer; nothing of either is changed. */
-function joinParagraphs(before: string, after: string): string {
+function joinParagraphs(before: string, after: string, gap: boolean): string {
+  if (gap) return `${before}\n\n…\n\n${after}`;
   if (before.endsWith('\n\n') || after.startsWith('\n\n')) return before + after;
   return before.endsWith('\n') || after.startsWith('\n') ? `${before}\n${after}` : `${before}\n\n${after}`;
 }

@@ -3,8 +3,11 @@ import { addCall, addThought, changeCall, type Thought, type ToolCall } from './
 
 /** Pieces of the answer in the order in which they first appeared. */
 export type TurnPart =
-  /** `failed`: its run broke in the middle; when Letta tries again, the text is void. */
-  | { kind: 'text'; runId: string; messageId: string; text: string; failed?: true }
+  /**
+   * `failed`: its run broke in the middle; when Letta tries again, the text is void. `earlier`: an earlier life of the
+   * bridge heard it; what was said between this and the next part of the same message is not known.
+   */
+  | { kind: 'text'; runId: string; messageId: string; text: string; failed?: true; earlier?: true }
   | { kind: 'approval'; requestId: string };
 
 /** One turn, folded from its events: values only, no time, no Slack. */
@@ -156,9 +159,9 @@ export function turnText(state: TurnState): string {
   return state.parts.flatMap((part) => (part.kind === 'text' && part.text !== '' ? [part.text] : [])).join('\n\n');
 }
 
-/** Id of the last message that said something; `null` when none did. */
+/** Id of the last message that said something to this life of the bridge; `null` when none did. */
 export function lastSaid({ parts }: TurnState): string | null {
-  const last = parts.findLast((part) => part.kind === 'text' && part.text !== '');
+  const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && !part.earlier);
   return last?.kind === 'text' ? last.messageId : null;
 }
 
@@ -173,7 +176,9 @@ function withRun(state: TurnState, runId: string): TurnState {
 }
 
 function textIndex(parts: readonly TurnPart[], runId: string, messageId: string): number {
-  return parts.findLastIndex((part) => part.kind === 'text' && part.runId === runId && part.messageId === messageId);
+  return parts.findLastIndex(
+    (part) => part.kind === 'text' && !part.earlier && part.runId === runId && part.messageId === messageId,
+  );
 }
 
 function appendText(parts: readonly TurnPart[], runId: string, messageId: string, text: string): TurnPart[] {
@@ -190,12 +195,28 @@ function replaceText(
 ): readonly TurnPart[] {
   const { runId, messageId, text, before } = event;
   const isMessage = (id: string | undefined) => (part: TurnPart) => part.kind === 'text' && part.messageId === id;
+  const earlier = parts.find((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
+  if (earlier) return withWhole(parts, messageId, text);
   const at = parts.findLastIndex(isMessage(messageId));
   const known = parts[at];
   if (known?.kind === 'text') return known.text === text ? parts : parts.with(at, { ...known, text });
   const next = parts.findIndex(isMessage(before));
   const fresh: TurnPart = { kind: 'text', runId, messageId, text };
   return next < 0 ? [...parts, fresh] : parts.toSpliced(next, 0, fresh);
+}
+
+/**
+ * The parts once the whole of a message is known that an earlier life of the bridge had begun to hear. What people may
+ * have seen is never replaced by less: an abort leaves less behind (PROTOCOL.md 7).
+ */
+export function withWhole(parts: readonly TurnPart[], messageId: string, text: string): TurnPart[] {
+  const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);
+  const first = parts[at];
+  if (first?.kind !== 'text' || text.length < first.text.length) return [...parts];
+  const { earlier: _, ...whole } = { ...first, text };
+  const isRest = (part: TurnPart, place: number) =>
+    place > at && part.kind === 'text' && part.messageId === messageId && part.text.length <= text.length;
+  return parts.with(at, whole).filter((part, place) => !isRest(part, place));
 }
 
 function changeTool(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {

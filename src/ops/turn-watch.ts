@@ -32,9 +32,9 @@ function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clo
       wish(view);
       shown.show(view);
     },
-    async finish(view) {
+    async finish(view, endedAt) {
       wish(view);
-      const delivery = await shown.finish(view);
+      const delivery = await shown.finish(view, endedAt);
       metrics.count('turns', { outcome: view.ending?.outcome ?? 'interrupted' });
       if (!options.resumed && delivery.delivered) metrics.observe('turn_seconds', seconds());
       return delivery;

@@ -24,14 +24,18 @@ export interface TokenWatchOptions {
   log: Log;
   /** The bot token is no good any more, and no retry heals that. Told once. */
   onRefused(error: BridgeError): void;
+  /** Slack takes the token, after it had refused it. */
+  onHolds?: () => void;
 }
 
 /** Notices that a bot token was revoked while we run; an outage of Slack is no such thing. */
-export function watchToken({ api, clock, log, onRefused }: TokenWatchOptions): TokenWatch {
+export function watchToken({ api, clock, log, onRefused, onHolds }: TokenWatchOptions): TokenWatch {
   let timer: Timer | null = null;
   let running = false;
   let asking = false;
   let refusals = 0;
+  /** Whether a call was refused since the token was known to hold. */
+  let refused = false;
 
   function later(ms: number): void {
     timer?.cancel();
@@ -43,9 +47,12 @@ export function watchToken({ api, clock, log, onRefused }: TokenWatchOptions): T
     asking = true;
     try {
       await api.call('auth.test', {}, { client: 'control' });
+      if (refused) onHolds?.();
+      refused = false;
       refusals = 0;
     } catch (error) {
       refusals = isRefusedForGood(error) ? refusals + 1 : 0;
+      refused ||= refusals > 0;
       if (refusals >= LASTING_REFUSALS && running && error instanceof SlackError) {
         running = false;
         const message = `SLACK_BOT_TOKEN was refused by Slack: ${error.error}`;
@@ -63,6 +70,7 @@ export function watchToken({ api, clock, log, onRefused }: TokenWatchOptions): T
         try {
           return await api.call(method, args, options);
         } catch (error) {
+          if (isRefusedForGood(error)) refused = true;
           if (isRefusedForGood(error) && refusals === 0 && !asking) void ask();
           throw error;
         }

@@ -110,7 +110,8 @@ const grant = z.strictObject({
 });
 
 const yes = z.literal(true).optional();
-const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes }));
+const refuses = z.enum(['edit', 'delete']).optional();
+const posts = z.array(z.strictObject({ part: text, ts: text, hash: text, live: yes, ends: yes, refuses }));
 
 const ending = z.strictObject({
   outcome: z.enum(['done', 'stopped', 'failed', 'interrupted']),
@@ -141,6 +142,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     posts,
     grants: z.array(grant).optional(),
     ended: ending.optional(),
+    said: z.array(z.strictObject({ runId: text, messageId: text, text })).optional(),
+    told: z.literal(true).optional(),
     withdrawn: z.literal(true).optional(),
     alongside: z.number().int().positive().optional(),
   });

@@ -1,4 +1,4 @@
-import { createSurface } from '../../src/slack/outbox/surface.ts';
+import { createSurface, type SlackSurface } from '../../src/slack/outbox/surface.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
 import { offerPosts } from '../../src/slack/render/offer.ts';
 import { createRenderer } from '../../src/slack/render/posts.ts';
@@ -10,6 +10,8 @@ import { countingRandom, createMiddle, type Middle, type MiddleOptions, ROOT, si
 export interface Shown {
   middle: Middle;
   slack: FakeSlack;
+  /** The way to Slack of the bridge's present life. */
+  readonly surface: SlackSurface;
   /** The messages of the thread, in reading order. */
   messages(): FakeMessage[];
   /** All that can be read in a message, and the labels of its buttons. */
@@ -21,6 +23,7 @@ const never = new Promise<never>(() => {});
 /** The middle between a Letta that is played by hand and the small Slack of the outbox, through renderer and outbox. */
 export function createShown(options: MiddleOptions = {}): Shown {
   let slack: FakeSlack | null = null;
+  let surface: SlackSurface | null = null;
   let life = 0;
   /** A process that is gone neither calls nor hears. */
   const mortal = (api: SlackApi): SlackApi => {
@@ -39,7 +42,7 @@ export function createShown(options: MiddleOptions = {}): Shown {
     ...options,
     surface(clock) {
       slack ??= createFakeSlack(clock);
-      return createSurface({
+      surface = createSurface({
         api: mortal(slack),
         renderer: () => createRenderer(),
         fallback: simplerPosts,
@@ -49,6 +52,7 @@ export function createShown(options: MiddleOptions = {}): Shown {
         random: countingRandom(),
         log: silentLog,
       });
+      return surface;
     },
   });
   if (slack === null) throw new Error('nothing was built');
@@ -56,6 +60,10 @@ export function createShown(options: MiddleOptions = {}): Shown {
   return {
     middle,
     slack: there,
+    get surface() {
+      if (surface === null) throw new Error('nothing was built');
+      return surface;
+    },
     messages: () => there.messages('C01GEN', ROOT),
     read: (message) => (message ? wordsOf(message.blocks.length > 0 ? message.blocks : message.text) : ''),
   };

@@ -14,6 +14,8 @@ export interface DeadlineParts {
   decisions: ApprovalDecisions;
   clock: Clock;
   log: Log;
+  /** Makes sure that the cards can still be seen. */
+  recheckCards(): void;
 }
 
 /** People who have not clicked by then are reminded, once. */
@@ -88,6 +90,8 @@ export class ApprovalDeadlines {
       ...record,
       approvals: record.approvals.map((each) => (each.token === token ? { ...each, remindedAt: now } : each)),
     }));
+    // Somebody may have deleted it: people are not sent to a card that is not there.
+    this.#parts.recheckCards();
     const whom = (asks ?? [requester]).slice(0, 20).map((id) => (id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`));
     const what = tool === 'AskUserQuestion' ? 'a question waits' : `${asCode(oneLine(tool, 40))} waits for a decision`;
     mailbox.away(

@@ -13,7 +13,7 @@ import type { Mailbox } from '../mailbox.ts';
 import type { PolicyBook } from '../policy.ts';
 import type { Audit, Clock, Log, Person, Random, Surface } from '../ports.ts';
 import type { ThreadLink } from '../thread-link.ts';
-import type { GrantKind } from '../thread-record.ts';
+import type { ApprovalRecord, GrantKind } from '../thread-record.ts';
 import type { ThreadState } from '../thread-state.ts';
 import { ApprovalRequests } from './asking.ts';
 import { ApprovalDeadlines } from './deadlines.ts';
@@ -52,6 +52,8 @@ export interface ApprovalParts {
   staleAfterMs?: number | undefined;
   /** A turn may have begun or ended meanwhile, and the thread may rest. */
   advance(): Promise<void>;
+  /** Makes sure that the cards can still be seen. */
+  recheckCards(): void;
 }
 
 export type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
@@ -143,10 +145,16 @@ export class ThreadApprovals {
     return outcome.result === 'refused' ? outcome.notice : verb === 'approve' ? 'Approved.' : 'Denied.';
   }
 
-  /** Slack takes no form of a card: what nobody can see is denied, and the thread told where it still can be. */
-  async notShown(turn: TurnId, reason: string): Promise<void> {
+  /**
+   * Slack has taken no form of a card for half a day: what nobody can see is denied, and the thread told where it still
+   * can be. @param cards the first letters of their tokens; left out: all open ones of the turn
+   */
+  async notShown(turn: TurnId, reason: string, cards?: readonly string[]): Promise<void> {
     const { state, log } = this.#parts;
-    const open = (state.record?.approvals ?? []).filter((each) => each.turn === turn && each.state.state === 'open');
+    const isUnseen = ({ token }: ApprovalRecord) => cards?.some((letters) => token.startsWith(letters)) ?? true;
+    const open = (state.record?.approvals ?? []).filter(
+      (each) => each.turn === turn && each.state.state === 'open' && isUnseen(each),
+    );
     if (open.length === 0) return;
     log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
     for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');

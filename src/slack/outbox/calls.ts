@@ -78,8 +78,11 @@ export function lookCall(address: ThreadAddress, after: SlackTs, cursor: string 
     : { method: 'conversations.replies', args: { ...args, ts: threadTs } };
 }
 
-/** The messages of `owner` on a page that {@link lookCall} got, and where the next page begins. */
-export function readLook(answer: SlackAnswer, owner: string): { found: PostRecord[]; cursor: string | null } {
+/** The messages of `owner` on a page that {@link lookCall} got, when all on it were posted, and where the next page begins. */
+export function readLook(
+  answer: SlackAnswer,
+  owner: string,
+): { found: PostRecord[]; all: SlackTs[]; cursor: string | null } {
   const messages: unknown[] = Array.isArray(answer.messages) ? answer.messages : [];
   const found = messages.flatMap((message): PostRecord[] => {
     const { ts, metadata } = (message ?? {}) as { ts?: unknown; metadata?: unknown };
@@ -89,7 +92,8 @@ export function readLook(answer: SlackAnswer, owner: string): { found: PostRecor
     // Of the moment when it was posted: what nobody knew of was never edited.
     return [{ part, ts, hash: UNKNOWN, ...(live === true && { live }), ...(ends === true && { ends }) }];
   });
-  return { found, cursor: nextCursor(answer) };
+  const all = messages.map((message) => String((message as { ts?: unknown } | null)?.ts));
+  return { found, all, cursor: nextCursor(answer) };
 }
 
 /** Where the page after this one begins. */

@@ -15,6 +15,8 @@ export interface Forms {
   simplify(post: SlackPost): boolean;
   /** What was refused half-written as rendered again; what was whole keeps its form. */
   reset(): void;
+  /** Slack took no form at all: all are tried anew. */
+  restart(): void;
 }
 
 const FORMS = ['rendered', 'smaller', 'mrkdwn', 'plain'] as const;
@@ -62,6 +64,7 @@ export function createForms(fallback: Fallback, log: Log): Forms {
     reset() {
       for (const [key, { live }] of forms) if (live) forms.delete(key);
     },
+    restart: () => forms.clear(),
   };
 }
 

@@ -11,6 +11,9 @@ export type PlannedCall =
 /** What stands where something live stood, of which nobody knows what it said besides. */
 const FORGOTTEN = '… (what stood here before the bridge started anew could not be read again yet)';
 
+/** What stands in a message that Slack does not let us delete, although nothing of it holds any more. */
+const REPLACED = '(replaced by what stands below)';
+
 /** The hash of a message whose content is not known: an edit of it had no answer, or it was found by looking. */
 export const UNKNOWN = '?';
 
@@ -42,7 +45,8 @@ function kindOf(hash: string): SlackPost['kind'] | null {
 }
 
 /**
- * What is left to do so that the thread shows `wanted`, best first: edits, then at most one new post, then deletions.
+ * What is left to do so that the thread shows `wanted`, best first: deletions of messages that Slack lets nobody edit any
+ * more, edits, then at most one new post, then other deletions.
  * Any one of them may be made next; after it, ask again. Empty when all is as wanted.
  *
  * - A post is planned only when all before it exist, so the thread reads top to bottom.
@@ -55,10 +59,12 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  *   that were live, or below.
  */
 export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[], textUnknown = false): PlannedCall[] {
-  const free = [...posted].sort((a, b) => compareTs(a.ts, b.ts));
+  const free = posted.filter((record) => !isUneditable(record)).sort((a, b) => compareTs(a.ts, b.ts));
+  const first = deletionsOfUneditable(posted);
   const updates: PlannedCall[] = [];
   const rest = [...wanted];
   let missing: SlackPost | null = null;
+  let awaitsCard = false;
   let above = '0.0';
   let lowest = '0.0';
   for (let post = rest.shift(); post; post = rest.shift()) {
@@ -71,7 +77,11 @@ export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]
       rest.unshift(card.post, post);
       continue;
     }
-    if (!record && (post.stands || post.late)) continue;
+    // What says how the turn goes on waits, too: it would stand where the card belongs.
+    if (!record && (post.stands || post.late || (awaitsCard && post.live))) {
+      awaitsCard ||= post.stands === true && !textUnknown && posted.length > 0;
+      continue;
+    }
     if (!record) {
       missing = post;
       break;
@@ -84,13 +94,29 @@ export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]
   }
   if (missing) {
     const post: PlannedCall = { kind: 'post', post: missing };
-    return missing.kind === 'card' || updates.length === 0 ? [...updates, post] : updates;
+    return [...first, ...updates, ...(missing.kind === 'card' || updates.length === 0 ? [post] : [])];
   }
   const mayReturn = ({ part, ts }: PostRecord) => compareTs(ts, lowest) < 0 || !part.startsWith('+');
   const kept = textUnknown ? free.filter(mayReturn) : [];
   updates.push(...kept.filter(mayBeLive).map(forgetting));
   const left = free.filter((record) => !kept.includes(record));
-  return [...updates, ...left.map((record): PlannedCall => ({ kind: 'delete', record }))];
+  return [...first, ...updates, ...left.flatMap(removal)];
+}
+
+function isUneditable({ refuses }: PostRecord): boolean {
+  return refuses === 'edit';
+}
+
+/** They show something that is not true any more, and what is shown instead must not stand beside it. */
+export function deletionsOfUneditable(posted: readonly PostRecord[]): PlannedCall[] {
+  return posted.filter(isUneditable).map((record): PlannedCall => ({ kind: 'delete', record }));
+}
+
+/** A message that nothing wants any more goes, or says so. */
+function removal(record: PostRecord): PlannedCall[] {
+  if (record.refuses !== 'delete') return [{ kind: 'delete', record }];
+  const post: SlackPost = { part: record.part, kind: 'text', blocks: [], text: REPLACED, live: false };
+  return record.hash === contentHash(post) ? [] : [{ kind: 'update', record, post }];
 }
 
 /** The first of these posts that is a card and has a message, and that. */
@@ -146,6 +172,8 @@ export function confirmed(posted: readonly PostRecord[], call: PlannedCall, ts: 
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;
   const { part, live, ends } = call.post;
-  const record: PostRecord = { part, ts, hash: contentHash(call.post), ...(live && { live }), ...(ends && { ends }) };
+  const refuses = call.kind === 'update' ? call.record.refuses : undefined;
+  const marks = { ...(live && { live }), ...(ends && { ends }), ...(refuses && { refuses }) };
+  const record: PostRecord = { part, ts, hash: contentHash(call.post), ...marks };
   return [...rest, record].sort((a, b) => compareTs(a.ts, b.ts));
 }

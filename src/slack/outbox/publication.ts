@@ -1,6 +1,6 @@
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Delivery, Log, Random } from '../../bridge/ports.ts';
+import type { Clock, Delivery, HeldUp, Log, Random, Timer } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/thread-record.ts';
 import type { PostFile, SlackPost } from '../post.ts';
 import { SlackError } from '../slack-api.ts';
@@ -9,8 +9,8 @@ import type { Ask, Urgency } from './budget.ts';
 import { lookCall, readLook, slackCall } from './calls.ts';
 import { createForms, type Fallback } from './forms.ts';
 import { createLedger } from './ledger.ts';
-import { type PlannedCall, plan } from './plan.ts';
-import { refusalOf } from './refusal.ts';
+import { deletionsOfUneditable, type PlannedCall, plan } from './plan.ts';
+import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
 import { createUploads, type UploadLatch } from './upload.ts';
 
@@ -29,6 +29,8 @@ export interface Content {
   bare: boolean;
   /** The last content: it must arrive. */
   final: boolean;
+  /** ms since 1970, of final content: since when it is owed. Left out: since it is wanted. */
+  owedSince?: number | undefined;
 }
 
 export interface PublicationOptions {
@@ -45,10 +47,14 @@ export interface PublicationOptions {
   posted(found: boolean): void;
   /** Until when, by the monotonic clock, bare content is not posted. */
   hold: number;
-  /** ms of failing until final content is given up. */
+  /** ms of failing until final content, or a card, is given up. */
   giveUpAfterMs: number;
-  /** A card could not be shown, in whatever form. */
-  cardRefused?(reason: string): void;
+  /** Called before text is shown that may still change; its promise is awaited. */
+  beforeText?(): Promise<void> | undefined;
+  /** Cards could not be shown, in whatever form, for `giveUpAfterMs`; or there is no thread any more. */
+  cardRefused?(reason: string, parts: readonly string[]): void;
+  /** The end, or a card, waits until Slack lets us write there again. Told once for what concerns the channel. */
+  heldUp?(held: HeldUp, scope: Closed): void;
   /** What `done` becomes when closed before its time; `null` leaves it open: the next start goes on with it. */
   whenClosed: Delivery | null;
 }
@@ -70,6 +76,12 @@ export interface Publication {
   want(content: Content): void;
   /** Bare content is posted from now on. */
   release(): void;
+  /** Something happened in the channel: what Slack refused may go well now. */
+  knock(): void;
+  /** Somebody deleted a message: if it is one of ours, what it showed is shown again. */
+  deleted(ts: SlackTs): void;
+  /** Makes sure that the cards that are shown are still there: one that is not is shown again. */
+  recheck(): void;
   /** Resolves when the final content is there or can not be. */
   readonly done: Promise<Delivery>;
   /** Makes no further call; resolves when the one on its way was answered and stored. */
@@ -80,18 +92,32 @@ export interface Publication {
 const EDIT_GAP_MS = 1_500;
 const BACKOFF_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
-/** Live content for a channel that refuses everything is tried again this late: the bot may have been invited back. */
-const GONE_MS = 5 * 60_000;
+/** What was refused for reasons that somebody must change is tried at least this often. */
+const REFUSED_MAX_MS = 10 * 60_000;
+/** Events in the channel bring that forward, this far apart at most. */
+const KNOCK_GAP_MS = 5_000;
+/** So long a blip may last before anybody is told of it. */
+const HELD_UP_MS = 20_000;
+/** Why nothing can be shown in a thread whose root was deleted before it had a reply (PLATFORM.md 15). */
+export const THREAD_GONE = 'thread_gone';
 const LOOK_PAGES = 10;
 const LOOK_BACK_MS = 24 * 3_600_000;
 /** After so many vanished messages, live edits stop; cards and the final content are still posted. */
 const LOSSES = 3;
+/** After so many deletions by people a turn's messages are not shown again by themselves. */
+const DELETIONS = 5;
+/** The look for own messages does without these rights. */
+const MAY_NOT_LOOK = new Set(['missing_scope', 'no_permission', 'not_allowed', 'not_allowed_token_type']);
 
 /** Slack may have messages of ours, newer than `after`, that the ledger does not know. */
 interface Doubt {
   after: SlackTs;
   cursor: string | null;
   pages: number;
+  /** Cards that are somewhere in what is looked at, unless somebody has deleted them. */
+  cards: readonly PostRecord[];
+  /** The thread has no root any more: a message meant for it stands at the top of the channel. */
+  astray?: true;
 }
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
@@ -112,11 +138,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let hold = options.hold;
   /** Back-off after a failure; for content that is not final; for what was rendered last, by the budget. */
   let retryAt = 0;
-  let liveAt = 0;
+  const liveAt = 0;
   let blockedUntil = 0;
   let failures = 0;
   let failingSince: number | null = null;
-  let doubt: Doubt | null = options.resumed ? doubtNow() : null;
+  let doubt: Doubt | null = options.resumed ? doubtNow(true) : null;
   let shownCards = '';
   let textShown = false;
   let textWanted = false;
@@ -124,6 +150,14 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const changed = new Map<SlackTs, { at: number; edit: boolean }>();
   let losses = 0;
   let editsFail = false;
+  let deletions = 0;
+  /** Slack's last word against what must be shown, as long as nothing has gone well since. */
+  let against: { word: string; scope: Closed; at: number } | null = null;
+  let refusals = 0;
+  let cardsFailingSince: number | null = null;
+  let heldTimer: Timer | null = null;
+  let toldHeldUp = false;
+  let seenOpened = scheduler.opened;
   let busy = false;
   let work: Promise<void> = Promise.resolve();
   let over = false;
@@ -139,6 +173,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function wish(): Wish | null {
     if (busy || over || since === null || wanted === null) return null;
+    if (seenOpened !== scheduler.opened) blockedUntil = 0;
+    seenOpened = scheduler.opened;
     const last = ledger.posts.at(-1);
     const now = rank(wanted);
     if (editsFail && now > 0 && last) return null;
@@ -162,11 +198,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function next(): void {
     if (rendered === null) return;
     const { content, posts } = rendered;
-    const calls = plan(ledger.posts, posts, content.textUnknown);
+    const { gone } = ledger;
+    const calls = gone ? deletionsOfUneditable(ledger.posts) : plan(ledger.posts, posts, content.textUnknown);
     const times = calls.map((call) => allowedAt(call, content));
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
     if (call) start(() => perform(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
+    else if (gone) threadGone(content);
     else {
       const file = content.final ? uploads.wanted(posts) : null;
       if (file) upload(file);
@@ -233,20 +271,34 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   async function perform(call: PlannedCall, content: Content): Promise<void> {
     const wants = askFor(call, content);
+    if (call.kind !== 'delete' && call.post.kind === 'text' && !content.final) {
+      const storing = options.beforeText?.();
+      if (storing) {
+        await storing;
+        // The disk took its time: the slot may be somebody else's by now.
+        if (over || scheduler.whenAllowed(wants) > clock.monotonic()) return;
+      }
+    }
     let ts: SlackTs;
+    let astray = false;
     try {
       const client = wants.urgency === 'must' ? 'control' : 'live';
       const answer = await scheduler.call(wants, slackCall(address, owner, call), client);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
+      astray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
     } catch (error) {
       await failed(call, content, error);
+      return;
+    }
+    wentWell();
+    if (astray && call.kind === 'post') {
+      log.warn({ channel: address.channel }, 'the thread has no root any more: what was meant for it is taken back');
+      await ledger.strayed(call.post.part, ts);
       return;
     }
     if (call.kind === 'delete') changed.delete(ts);
     else changed.set(ts, { at: clock.monotonic(), edit: call.kind === 'update' });
     await ledger.confirm(call, ts);
-    failures = 0;
-    failingSince = null;
     if (rendered?.content !== content) return;
     if (plan(ledger.posts, rendered.posts, content.textUnknown).length === 0) settle();
   }
@@ -261,6 +313,14 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (rendered.content.final) end({ delivered: true });
   }
 
+  function wentWell(): void {
+    failures = 0;
+    refusals = 0;
+    failingSince = null;
+    cardsFailingSince = null;
+    against = null;
+  }
+
   async function failed(call: PlannedCall, content: Content, error: unknown): Promise<void> {
     if (!(error instanceof SlackError)) throw error;
     const { method, failure, error: word, details } = error;
@@ -271,12 +331,88 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       if (failure === 'unknown' && call.kind === 'update') ledger.doubt(call.record);
       if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();
       tryLater(error);
-    } else if (refusal === 'gone') undeliverable(content, word, content.cards !== '');
-    else if (call.kind === 'delete') await ledger.forget(call.record);
+    } else if (refusal === 'closed') refused(word, closedBy(error) ?? 'thread');
+    else if (call.kind === 'delete') await undeletable(call.record, word);
     else if (call.kind === 'update' && refusal === 'lost') await lost(call.record, content, word);
     else if (rendered === null || !forms.simplify(call.post)) {
-      undeliverable(content, word, call.kind === 'post' && call.post.kind === 'card');
+      refused(word, 'thread');
+      forms.restart();
+      rendered = null;
     } else rendered = { ...rendered, posts: forms.apply(rendered.raw) };
+  }
+
+  /**
+   * Slack does not let us write there for now. What must arrive stays wanted and is tried again: when somebody knocks,
+   * and after longer and longer waits, which the scheduler keeps where they concern more than this thread.
+   */
+  function refused(word: string, scope: Closed): void {
+    const now = clock.monotonic();
+    against = { word, scope, at: now };
+    if (scope === 'thread') {
+      retryAt = now + Math.min(REFUSED_MAX_MS, BACKOFF_MS * 2 ** Math.min(refusals, 16));
+      refusals += 1;
+    }
+    if (wanted?.final) {
+      failingSince ??= now - owedFor(wanted);
+      if (now - failingSince >= options.giveUpAfterMs) {
+        end({ delivered: false, reason: word });
+        return;
+      }
+    } else {
+      const cards = unseenCards();
+      if (cards.length === 0) cardsFailingSince = null;
+      else cardsFailingSince ??= now;
+      const isOver = cardsFailingSince !== null && now - cardsFailingSince >= options.giveUpAfterMs;
+      if (isOver) options.cardRefused?.(word, cards);
+    }
+    watchHeldUp();
+  }
+
+  /** For how long, in ms, it was owed before this process began to try. */
+  function owedFor(content: Content | null): number {
+    return content?.owedSince === undefined ? 0 : Math.max(0, clock.now() - content.owedSince);
+  }
+
+  /** Parts of cards that ought to be seen and have no message: one whose edit is refused can still be decided. */
+  function unseenCards(): string[] {
+    const cards = (rendered?.posts ?? []).filter(({ kind, stands }) => kind === 'card' && !stands);
+    return cards
+      .map(({ part }) => part)
+      .filter((part) => !ledger.posts.some((record) => isCard(record) && record.part === part));
+  }
+
+  const isHeldUp = () => wanted !== null && (wanted.final || unseenCards().length > 0);
+
+  /** Tells once that people wait for something that Slack does not take. */
+  function watchHeldUp(): void {
+    if (toldHeldUp || heldTimer !== null || over || !options.heldUp || !isHeldUp()) return;
+    heldTimer = clock.after(HELD_UP_MS, () => {
+      heldTimer = null;
+      const by = heldUpBy();
+      if (over || by === null || !isHeldUp()) return;
+      // A token that is refused now may be followed by something that concerns this thread.
+      toldHeldUp = by.scope !== 'workspace';
+      options.heldUp?.({ what: wanted?.final ? 'end' : 'card', reason: by.word }, by.scope);
+    });
+  }
+
+  function heldUpBy(): { word: string; scope: Closed } | null {
+    const { channel } = address;
+    return scheduler.closed('chat.postMessage', channel) ?? scheduler.closed('chat.update', channel) ?? against;
+  }
+
+  /** No root, no thread: nothing can be shown there, ever. */
+  function threadGone(content: Content): void {
+    const cards = unseenCards();
+    if (content.final) end({ delivered: false, reason: THREAD_GONE });
+    else if (cards.length > 0 && content.cards !== shownCards) options.cardRefused?.(THREAD_GONE, cards);
+    shownCards = content.cards;
+    since = null;
+  }
+
+  /** Where it can be edited, it is: as what is wanted, or marked as replaced. */
+  function undeletable(record: PostRecord, word: string): Promise<void> {
+    return word === 'message_not_found' ? ledger.forget(record) : ledger.refused(record, 'delete');
   }
 
   /** A file that can not be uploaded is rendered as posts instead. */
@@ -289,8 +425,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     start(async () => {
       try {
         await uploads.step(file);
-        failures = 0;
-        failingSince = null;
+        wentWell();
         if (!uploads.possible) rendered = null;
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
@@ -301,7 +436,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function tryLater(error: SlackError): void {
     const now = clock.monotonic();
-    failingSince ??= now;
+    failingSince ??= now - owedFor(wanted);
     if (wanted?.final && now - failingSince >= options.giveUpAfterMs) {
       end({ delivered: false, reason: error.error });
       return;
@@ -313,14 +448,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     failures += 1;
   }
 
-  /** Final content that came while live content was refused is tried once itself: things may have changed. */
-  function undeliverable(content: Content, reason: string, card: boolean): void {
-    if (card) options.cardRefused?.(reason);
-    if (content.final) end({ delivered: false, reason });
-    else liveAt = clock.monotonic() + GONE_MS;
-  }
-
-  /** A message that can not be changed any more: its content is posted anew below. */
+  /** A message that can not be changed any more: its content is posted anew below, and it is deleted. */
   async function lost(record: PostRecord, content: Content, word: string): Promise<void> {
     losses += 1;
     if (rank(content) > 0 && (word !== 'message_not_found' || losses > LOSSES)) {
@@ -328,18 +456,27 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       return;
     }
     changed.delete(record.ts);
-    await ledger.forget(record);
+    // It may hold all that is left of what was said.
+    if (content.textUnknown && word !== 'message_not_found' && !isCard(record)) return ledger.leave(record);
+    if (record.refuses === 'delete') {
+      log.warn({ error: word }, 'a message can be neither edited nor deleted');
+      return ledger.forget(record);
+    }
+    await ledger.refused(record, 'edit');
   }
 
-  function doubtNow(): Doubt {
+  /** @param cards whether somebody may have deleted a card, too: the look begins in front of the first */
+  function doubtNow(cards = false): Doubt {
     const bound = `${Math.floor((clock.now() - LOOK_BACK_MS) / 1000)}.000000`;
-    const known = ledger.posts.at(-1)?.ts ?? address.threadTs ?? bound;
-    return { after: compareTs(known, bound) > 0 ? known : bound, cursor: null, pages: 0 };
+    const asked = cards ? ledger.posts.filter((record) => isCard(record) && compareTs(record.ts, bound) > 0) : [];
+    const known = (asked[0] ? justBefore(asked[0].ts) : ledger.posts.at(-1)?.ts) ?? address.threadTs ?? bound;
+    return { after: compareTs(known, bound) > 0 ? known : bound, cursor: null, pages: 0, cards: asked };
   }
 
   /** Asks for one page of the thread. */
   function look(asked: Doubt): void {
-    const call = lookCall(address, asked.after, asked.cursor);
+    const where = asked.astray ? { ...address, threadTs: null } : address;
+    const call = lookCall(where, asked.after, asked.cursor);
     const wants = ask(call.method, 'must');
     const at = scheduler.whenAllowed(wants);
     if (at > clock.monotonic()) {
@@ -348,17 +485,24 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     start(async () => {
       try {
-        const { found, cursor } = readLook(await scheduler.call(wants, call, 'control'), owner);
+        const { found, all, cursor } = readLook(await scheduler.call(wants, call, 'control'), owner);
         const more = cursor !== null && asked.pages + 1 < LOOK_PAGES;
-        doubt = more ? { ...asked, cursor, pages: asked.pages + 1 } : null;
-        await ledger.adopt(found);
+        const cards = asked.cards.filter(({ ts }) => !all.includes(ts));
+        doubt = more ? { ...asked, cursor, pages: asked.pages + 1, cards } : null;
+        if (cursor === null) for (const record of cards) await ledger.forget(record);
+        if (asked.astray) for (const { part, ts } of found) await ledger.strayed(part, ts);
+        else await ledger.adopt(found);
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
-        if (error.failure === 'refused') {
+        if (error.failure !== 'refused') return tryLater(error);
+        const closed = MAY_NOT_LOOK.has(error.error) || isPerson(address.channel) ? null : closedBy(error);
+        if (closed === 'thread' && !asked.astray) doubt = { ...asked, cursor: null, pages: 0, astray: true };
+        else if (closed !== null && closed !== 'thread') refused(error.error, 'thread');
+        else {
           // A doubled message is bad, a lost one is worse.
           doubt = null;
           log.warn({ method: error.method, error: error.error }, 'can not look for own messages');
-        } else tryLater(error);
+        }
       }
     });
   }
@@ -366,6 +510,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function end(delivery: Delivery): void {
     if (over) return;
     over = true;
+    heldTimer?.cancel();
     scheduler.remove(job);
     if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'not deliverable');
     outcome.resolve(delivery);
@@ -380,9 +525,23 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (since === null) since = clock.monotonic();
     else if (busy) newerSince ??= clock.monotonic();
     if (content.final) failingSince = null;
+    if (against !== null || heldUpBy() !== null) watchHeldUp();
     const better = before === null || urgent || rank(content) < before;
     if (better) blockedUntil = 0;
     if (better || unheld) scheduler.wake();
+  }
+
+  function deletedBySomebody(ts: SlackTs): void {
+    const record = ledger.posts.find((known) => known.ts === ts);
+    if (!record || record.refuses !== undefined || over) return;
+    // Perhaps it is our own deletion that is on its way.
+    if (busy) return void work.then(() => deletedBySomebody(ts));
+    deletions += 1;
+    changed.delete(ts);
+    start(() => ledger.forget(record));
+    if (deletions > DELETIONS) return;
+    if (isCard(record)) shownCards = '';
+    since ??= clock.monotonic();
   }
 
   scheduler.add(job);
@@ -392,8 +551,23 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       hold = 0;
       scheduler.wake();
     },
+    knock() {
+      if (against === null) return;
+      retryAt = Math.min(retryAt, Math.max(clock.monotonic(), against.at + KNOCK_GAP_MS));
+      scheduler.wake();
+    },
+    deleted: (ts) => deletedBySomebody(ts),
+    recheck() {
+      const cards = ledger.posts.filter(isCard);
+      if (cards.length === 0 || over) return;
+      for (const record of cards) ledger.doubt(record);
+      shownCards = '';
+      since ??= clock.monotonic();
+      scheduler.wake();
+    },
     done: outcome.promise,
     async close() {
+      heldTimer?.cancel();
       if (!over) {
         over = true;
         scheduler.remove(job);
@@ -403,6 +577,22 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     },
   };
 }
+
+/** Slack puts a message whose thread has no root any more at the top of the channel, and says so only here. */
+function isTopLevel(message: unknown): boolean {
+  if (typeof message !== 'object' || message === null) return false;
+  return typeof (message as { thread_ts?: unknown }).thread_ts !== 'string';
+}
+
+function justBefore(ts: SlackTs): SlackTs {
+  const [seconds = '0', micros = '0'] = ts.split('.');
+  const before = Number(micros) - 1;
+  return before >= 0 ? `${seconds}.${String(before).padStart(6, '0')}` : `${Number(seconds) - 1}.999999`;
+}
+
+const isCard = ({ hash, part }: PostRecord) => hash.startsWith('card-') || part.startsWith('card-');
+/** A direct message is addressed by its person where nobody knows its channel. */
+const isPerson = (channel: string) => /^[UW]/.test(channel);
 
 function tsOf(value: unknown): SlackTs {
   if (typeof value === 'string') return value;

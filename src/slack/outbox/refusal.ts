@@ -1,42 +1,55 @@
+import { isLasting } from '../refusals.ts';
 import type { SlackError } from '../slack-api.ts';
 
 /**
  * What an error of a delivery call means for the message:
  * - `later`: the same call may work after a while; nobody knows whether it happened if `SlackError.failure` is `unknown`.
- * - `gone`: nothing can be written there any more.
- * - `lost`: this one message can not be changed any more; its content needs another.
+ * - `closed`: Slack lets us write nothing there until somebody changes something: invites the bot, unarchives the channel,
+ *   renews the token. What must arrive waits for that.
+ * - `lost`: this one message cannot be changed or removed any more; its content needs another.
  * - `content`: Slack does not take what it says; said more simply it may.
  */
-export type Refusal = 'later' | 'gone' | 'lost' | 'content';
+export type Refusal = 'later' | 'closed' | 'lost' | 'content';
 
-/** Of chat.postMessage, chat.update and the token (PLATFORM.md 2.3, 2.4, A:chat.postMessage). */
-const GONE = new Set([
-  'access_denied',
-  'account_inactive',
-  'cannot_reply_to_message',
-  'channel_not_found',
-  'ekm_access_denied',
-  'enterprise_is_restricted',
-  'invalid_auth',
-  'is_archived',
-  'is_inactive',
-  'message_limit_exceeded',
-  'messages_tab_disabled',
-  'missing_scope',
-  'no_permission',
-  'not_allowed_token_type',
-  'not_authed',
-  'not_in_channel',
-  'org_login_required',
-  'team_access_not_granted',
-  'team_not_found',
-  'thread_not_found',
-  'token_expired',
-  'token_revoked',
-  'user_not_found',
-]);
-const GONE_PATTERN = /^restricted_action|^slack_connect_.*_blocked$/;
+/** Where a `closed` call is closed: for everything that we say, in its channel, or in its thread only. */
+export type Closed = 'workspace' | 'channel' | 'thread';
 
+/** Of chat.postMessage, chat.update, chat.delete and of every method (PLATFORM.md 2.3, 2.4, A:chat.postMessage). */
+const CLOSED: Readonly<Record<string, Closed>> = {
+  accesslimited: 'workspace',
+  ekm_access_denied: 'workspace',
+  enterprise_is_restricted: 'workspace',
+  team_access_not_granted: 'workspace',
+  team_not_found: 'workspace',
+  two_factor_setup_required: 'workspace',
+  access_denied: 'channel',
+  cant_broadcast_message: 'channel',
+  channel_not_found: 'channel',
+  channel_type_not_supported: 'channel',
+  duplicate_channel_not_found: 'channel',
+  external_channel_migrating: 'channel',
+  is_archived: 'channel',
+  is_inactive: 'channel',
+  message_limit_exceeded: 'channel',
+  messages_tab_disabled: 'channel',
+  method_not_supported_for_channel_type: 'channel',
+  missing_scope: 'channel',
+  no_permission: 'channel',
+  not_allowed: 'channel',
+  not_in_channel: 'channel',
+  posting_to_general_channel_denied: 'channel',
+  team_not_in_channel: 'channel',
+  user_not_found: 'channel',
+  user_not_in_channel: 'channel',
+  cannot_reply_to_message: 'thread',
+  invalid_thread_ts: 'thread',
+  restricted_action_thread_locked: 'thread',
+  thread_locked: 'thread',
+  thread_not_found: 'thread',
+};
+const CLOSED_PATTERN = /^restricted_action|^slack_connect_.*_blocked$/;
+
+/** Words about one message alone. */
 const LOST = new Set([
   'block_mismatch',
   'cant_delete_message',
@@ -48,27 +61,50 @@ const LOST = new Set([
   'streaming_state_conflict',
 ]);
 
-const LATER = new Set(['request_timeout', 'team_added_to_org']);
+/** Slack's own troubles, and rules of the method that only Slack can change. */
+const LATER = new Set([
+  'deprecated_endpoint',
+  'fatal_error',
+  'internal_error',
+  'method_deprecated',
+  'request_timeout',
+  'rollup_error',
+  'service_unavailable',
+  'team_added_to_org',
+  'unknown_method',
+  'update_failed',
+]);
 const TOO_LARGE = 'http_413';
 
 export function refusalOf(error: SlackError): Refusal {
   if (error.error === TOO_LARGE) return 'content';
   if (error.failure !== 'refused' || LATER.has(error.error)) return 'later';
-  if (GONE.has(error.error) || GONE_PATTERN.test(error.error)) return 'gone';
+  if (closedBy(error) !== null) return 'closed';
   return LOST.has(error.error) ? 'lost' : 'content';
 }
 
-/** Refusals of the status that concern one thread; all others concern the app and will not change by themselves. */
-const STATUS_HERE_ONLY = new Set([
-  'channel_not_found',
-  'invalid_thread_ts',
-  'is_archived',
-  'message_not_found',
-  'not_in_channel',
-  'thread_not_found',
+/** Where this refusal closes the way for us; `null`: it is another kind of refusal. */
+export function closedBy({ failure, error }: SlackError): Closed | null {
+  if (failure !== 'refused') return null;
+  if (isLasting(error)) return 'workspace';
+  return CLOSED[error] ?? (CLOSED_PATTERN.test(error) ? 'channel' : null);
+}
+
+/** Refusals of a status or session that concern the app and its method: nothing but another installation changes them. */
+const NEVER_A_STATUS = new Set([
+  'feature_disabled',
+  'feature_not_enabled',
+  'invalid_arguments',
+  'method_deprecated',
+  'missing_scope',
+  'no_permission',
+  'not_agent_app',
+  'not_allowed_token_type',
+  'not_authorized',
+  'unknown_method',
 ]);
 
-/** Whether this refusal of `assistant.threads.setStatus` means that the app can not set any. */
+/** Whether this refusal of `assistant.threads.setStatus` or `agents.sessions.setStatus` means that the app cannot set any. */
 export function statusNeverWorks(error: SlackError): boolean {
-  return error.failure === 'refused' && !LATER.has(error.error) && !STATUS_HERE_ONLY.has(error.error);
+  return error.failure === 'refused' && NEVER_A_STATUS.has(error.error);
 }

@@ -1,7 +1,10 @@
+import type { ChannelId } from '../../bridge/ids.ts';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../slack-api.ts';
 import { type Ask, answered, type Budget, emptyBudget, limited, sent, whenAllowed } from './budget.ts';
 import type { Call } from './calls.ts';
+import { createDoors } from './doors.ts';
+import type { Closed } from './refusal.ts';
 
 /** 0 goes first: final text, approvals and our own lines; then the first text of a turn; then live edits. */
 export type Rank = 0 | 1 | 2;
@@ -29,6 +32,12 @@ export interface Scheduler {
   /** A wish changed for the better. Cheap; looks at the jobs a moment later, once for many calls. */
   wake(): void;
   whenAllowed(ask: Ask): number;
+  /** Why Slack lets us make no such call for now; `null`: it does, as far as is known. */
+  closed(method: string, channel: ChannelId): { word: string; scope: Closed } | null;
+  /** Changes whenever a way that was closed may be open again: what waited for it looks anew. */
+  readonly opened: number;
+  /** Something happened that may have opened what is closed: in this channel, or, with `null`, everywhere. */
+  knock(channel: ChannelId | null): void;
   /** Makes a call that is allowed now and keeps the books; rejects with a SlackError. */
   call(ask: Ask, call: Call, client: SlackClient): Promise<SlackAnswer>;
   /** Starts nothing any more; resolves when no call is on its way. */
@@ -38,6 +47,8 @@ export interface Scheduler {
 /** For a 429 that does not say how long. */
 const RETRY_AFTER_MS = 5_000;
 const JITTER_MS = 250;
+/** What must arrive goes these ways. Words for one person, and statuses, have rules of their own. */
+const HAS_DOOR = new Set(['chat.postMessage', 'chat.update', 'chat.delete']);
 
 export interface SchedulerParts {
   api: SlackApi;
@@ -49,6 +60,8 @@ export interface SchedulerParts {
 export function createScheduler({ api, clock, random, log }: SchedulerParts): Scheduler {
   const jobs = new Set<Job>();
   const onTheirWay = new Set<Promise<unknown>>();
+  const doors = createDoors();
+  let opened = 0;
   let budget: Budget = emptyBudget;
   let timer: Timer | null = null;
   let awake = false;
@@ -98,11 +111,18 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
   async function call(ask: Ask, { method, args }: Call, client: SlackClient): Promise<SlackAnswer> {
     const taken = sent(budget, ask, clock.monotonic());
     budget = taken.budget;
+    if (HAS_DOOR.has(method)) doors.tried(ask, clock.monotonic());
+    const heard = (error: SlackError | null) => {
+      if (HAS_DOOR.has(method) && doors.answered(ask, error, clock.monotonic())) opened += 1;
+    };
     const answer = api.call(method, args, { client });
     onTheirWay.add(answer);
     try {
-      return await answer;
+      const got = await answer;
+      heard(null);
+      return got;
     } catch (error) {
+      if (error instanceof SlackError) heard(error);
       if (error instanceof SlackError && error.failure === 'limited') {
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
         budget = limited(budget, method, clock.monotonic() + ms);
@@ -123,7 +143,20 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     },
     remove: (job) => void jobs.delete(job),
     wake,
-    whenAllowed: (ask) => whenAllowed(budget, ask, clock.monotonic()),
+    whenAllowed(ask) {
+      const now = clock.monotonic();
+      const at = whenAllowed(budget, ask, now);
+      return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
+    },
+    closed: (method, channel) => doors.why({ method, channel }),
+    get opened() {
+      return opened;
+    },
+    knock(channel) {
+      doors.knock(channel, clock.monotonic());
+      opened += 1;
+      wake();
+    },
     call,
     async close() {
       closed = true;

@@ -1,6 +1,8 @@
+import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
+import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { OfferView } from '../../bridge/offer-view.ts';
 import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
-import type { TurnView } from '../../bridge/turn-view.ts';
+import type { Ending, TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 import { type SlackApi, SlackError } from '../slack-api.ts';
 import type { Uploader } from '../uploader.ts';
@@ -42,32 +44,65 @@ const GIVE_UP_NOTICE_MS = 10 * 60_000;
 /** Lines of ours on their way; more than that is a storm that Slack should not see. */
 const MAX_NOTICES = 200;
 const CLOSED: Delivery = { delivered: false, reason: 'closed' };
+const UNKNOWN_END: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
+
+export interface SlackSurface extends Surface {
+  /** Something happened in this channel, or (`null`) Slack takes our token again: what it refused is tried soon. */
+  knock(channel: ChannelId | null): void;
+  /** Somebody deleted a message, perhaps one of ours. */
+  messageDeleted(channel: ChannelId, ts: SlackTs): void;
+  close(): Promise<void>;
+}
 
 /**
  * Where turns are shown in Slack. `close` makes no further call and waits for those on their way to be stored;
  * a `finish` that is still open then never resolves: the turn is not settled, the next start goes on with it.
  */
-export function createSurface(options: SurfaceOptions): Surface & { close(): Promise<void> } {
+export function createSurface(options: SurfaceOptions): SlackSurface {
   const { api, renderer, fallback, notice, offer: renderOffer, send = null, clock, random, log } = options;
   const scheduler = createScheduler({ api, clock, random, log });
   const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { off: false, agent: options.agent ?? false };
   const uploadLatch = { off: false };
-  const open = new Set<Publication>();
+  const open = new Map<Publication, ChannelId>();
   const lines = new Set<StatusLine>();
   let notices = 0;
   let closed = false;
 
   function publish(publication: PublicationOptions): Publication {
     const created = createPublication({ scheduler, clock, random, log, fallback, send, uploadLatch }, publication);
-    open.add(created);
+    open.set(created, publication.address.channel);
     void created.done.then(() => open.delete(created));
     if (closed) void created.close();
     return created;
   }
 
+  /** A message of ours that no record keeps: it is lost with the process. */
+  async function deliver(address: ThreadAddress, content: Content): Promise<Delivery> {
+    if (closed) return CLOSED;
+    if (notices >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
+    notices += 1;
+    const publication = publish({
+      owner: random.id(),
+      address,
+      posts: [],
+      resumed: false,
+      save: async () => {},
+      posted: () => {},
+      hold: 0,
+      giveUpAfterMs: GIVE_UP_NOTICE_MS,
+      whenClosed: CLOSED,
+    });
+    publication.want(content);
+    try {
+      return await publication.done;
+    } finally {
+      notices -= 1;
+    }
+  }
+
   return {
-    turn({ turn, address, posts, resumed = false, onPosts, onCardRefused }): TurnSurface {
+    turn({ turn, address, posts, resumed = false, onPosts, onText, onCardRefused, onHeldUp }): TurnSurface {
       const render = renderer();
       let status: StatusLine | null = null;
       let settled: Promise<Delivery> | null = null;
@@ -77,7 +112,14 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
         posts,
         resumed,
         save: onPosts,
-        ...(onCardRefused && { cardRefused: onCardRefused }),
+        ...(onText && { beforeText: onText }),
+        cardRefused: (reason, parts) => onCardRefused?.(reason, parts.map(tokenOfPart)),
+        heldUp(held, scope) {
+          // Nobody is at work any more where only the end is left to be shown.
+          if (held.what === 'end') void status?.over(CLOSING_MS);
+          // With a token that is refused nobody can be told anything.
+          if (scope !== 'workspace') onHeldUp?.(held);
+        },
         posted: (found) => status?.posted(found),
         hold: clock.monotonic() + SIGN_OF_LIFE_MS,
         giveUpAfterMs: GIVE_UP_TURN_MS,
@@ -103,10 +145,11 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
           status?.waits(view.live?.activity.kind === 'waiting_for_people');
           publication.want(contentOf(view, render, false));
         },
-        finish(view) {
-          publication.want(contentOf(view, render, true));
+        finish(view, endedAt) {
+          publication.want(contentOf(view, render, true, endedAt));
           return settled ?? publication.done;
         },
+        recheck: publication.recheck,
         async leave() {
           open.delete(publication);
           await publication.close();
@@ -145,27 +188,24 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
       }
     },
 
-    async say(address, text) {
-      if (closed) return CLOSED;
-      if (notices >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
-      notices += 1;
-      const publication = publish({
-        owner: random.id(),
-        address,
-        posts: [],
-        resumed: false,
-        save: async () => {},
-        posted: () => {},
-        hold: 0,
-        giveUpAfterMs: GIVE_UP_NOTICE_MS,
-        whenClosed: CLOSED,
-      });
-      publication.want(noticeContent(text, notice));
-      try {
-        return await publication.done;
-      } finally {
-        notices -= 1;
-      }
+    say: (address, text) => deliver(address, noticeContent(text, notice)),
+
+    knock(channel) {
+      scheduler.knock(channel);
+      for (const [publication, at] of open) if (channel === null || at === channel) publication.knock();
+    },
+
+    messageDeleted(channel, ts) {
+      for (const [publication, at] of open) if (at === channel) publication.deleted(ts);
+    },
+
+    tell(user, team, text, view) {
+      const render = renderer();
+      const content = noticeContent(text, (markdown) => [
+        ...notice(markdown).map((post, index) => ({ ...post, part: `tell.${index}` })),
+        ...(view === null ? [] : render(wordsOf(view), false)),
+      ]);
+      return deliver({ team, channel: user, threadTs: null }, content);
     },
 
     async whisper(address, user, text, stop) {
@@ -177,7 +217,7 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
       if (closed) return;
       closed = true;
       whispers.close();
-      const publications = [...open];
+      const publications = [...open.keys()];
       open.clear();
       await Promise.all(publications.map((publication) => publication.close()));
       await Promise.all([...lines].map((line) => line.over(CLOSING_MS)));
@@ -186,7 +226,12 @@ export function createSurface(options: SurfaceOptions): Surface & { close(): Pro
   };
 }
 
-function contentOf(view: TurnView, render: (view: TurnView, files: boolean) => SlackPost[], final: boolean): Content {
+function contentOf(
+  view: TurnView,
+  render: (view: TurnView, files: boolean) => SlackPost[],
+  final: boolean,
+  owedSince?: number,
+): Content {
   const cards = view.items.flatMap((item) =>
     item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
   );
@@ -201,7 +246,19 @@ function contentOf(view: TurnView, render: (view: TurnView, files: boolean) => S
     },
     bare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
     final,
+    owedSince,
   };
+}
+
+/** The letters of a card's token, as its part names them. */
+const tokenOfPart = (part: string) => part.replace(/^card-|~.*$/g, '');
+
+/** What the agent said, and how it ended, for somebody who does not see the thread. */
+function wordsOf(view: TurnView): TurnView {
+  const { details: _, notify: __, ...ending } = view.ending ?? UNKNOWN_END;
+  const items = view.items.filter(({ kind }) => kind === 'text');
+  const { textUnknown: _unknown, over: _over, ...known } = view;
+  return { ...known, items, notPassedOn: [], live: null, ending };
 }
 
 function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[]): Content {
@@ -219,10 +276,18 @@ function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[])
   };
 }
 
-function noticeContent(text: string, notice: (markdown: string) => SlackPost[]): Content {
-  const render = () => notice(text);
+/** @param render makes the text, and what belongs to it, into posts */
+function noticeContent(text: string, render: (markdown: string) => SlackPost[]): Content {
   const lastResort = (): SlackPost[] => [
     { part: '0.0', kind: 'text', blocks: [], text: text.slice(0, 3_800), live: false },
   ];
-  return { render, lastResort, cards: '', hasText: true, textUnknown: false, bare: false, final: true };
+  return {
+    render: () => render(text),
+    lastResort,
+    cards: '',
+    hasText: true,
+    textUnknown: false,
+    bare: false,
+    final: true,
+  };
 }

@@ -6,6 +6,7 @@ import { type SlackAnswer, SlackError } from '../slack-api.ts';
 import type { Uploader } from '../uploader.ts';
 import { type Call, lookCall, nextCursor } from './calls.ts';
 import { type Ledger, SHARED } from './ledger.ts';
+import { closedBy } from './refusal.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Whether files can be uploaded at all; shared by all turns of a workspace. */
@@ -143,6 +144,8 @@ export function createUploads(parts: UploadParts): Uploads {
         else await goOn(file, id);
       } catch (error) {
         if (!(error instanceof SlackError) || error.failure === 'limited') throw error;
+        // Nothing of ours is taken there now; a post would not be, either.
+        if (!NEVER.has(error.error) && closedBy(error) !== null) throw error;
         failures += 1;
         if (error.failure === 'unknown' && failures < ATTEMPTS) throw error;
         giveUp(error);

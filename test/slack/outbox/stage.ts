@@ -1,6 +1,6 @@
 import type { Token, TurnId } from '../../../src/bridge/ids.ts';
 import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
-import type { Log, Random } from '../../../src/bridge/ports.ts';
+import type { HeldUp, Log, Random } from '../../../src/bridge/ports.ts';
 import type { PostRecord } from '../../../src/bridge/thread-record.ts';
 import type { Activity, Card, Ending, TurnView, ViewItem } from '../../../src/bridge/turn-view.ts';
 import { createSurface } from '../../../src/slack/outbox/surface.ts';
@@ -72,7 +72,8 @@ export interface Turn {
   /** What `onPosts` was told last: what a restart would begin with. */
   stored: PostRecord[];
   show(view: Partial<ViewParts>): void;
-  finish(view: Partial<ViewParts>): void;
+  finish(view: Partial<ViewParts>, endedAt?: number): void;
+  recheck(): void;
   delivery: { delivered: boolean; reason?: string } | null;
 }
 
@@ -178,7 +179,8 @@ export function createStage(options: StageOptions = {}) {
         await stage.storing();
         made.stored = next;
       },
-      onCardRefused: (reason) => void stage.cardsRefused.push(reason),
+      onCardRefused: (reason, cards = []) => void stage.cardsRefused.push([reason, ...cards].join(' ')),
+      onHeldUp: (held) => void stage.heldUp.push(held),
     });
     const view = (parts: Partial<ViewParts>, ending: Ending | null): TurnView => ({
       turn: id as TurnId,
@@ -192,10 +194,11 @@ export function createStage(options: StageOptions = {}) {
       stored: posts,
       delivery: null,
       show: (parts) => target.show(view(parts, null)),
-      finish(parts) {
+      recheck: () => target.recheck?.(),
+      finish(parts, endedAt) {
         const { line = null, notify } = parts;
         const ending: Ending = { outcome: 'done', line, notify, by: null, tools: 0, durationMs: 0 };
-        void target.finish(view(parts, ending)).then((delivery) => {
+        void target.finish(view(parts, ending), endedAt).then((delivery) => {
           made.delivery = delivery;
         });
       },
@@ -207,8 +210,10 @@ export function createStage(options: StageOptions = {}) {
     clock,
     slack,
     turn,
-    /** Why cards could be shown in no form. */
+    /** Why cards could be shown in no form, and which. */
     cardsRefused: [] as string[],
+    /** What has waited for Slack too long to be kept quiet. */
+    heldUp: [] as HeldUp[],
     /** How long it takes to store the ledger; may reject. */
     storing: async () => {},
     get surface() {

@@ -300,16 +300,37 @@ describe('a turn', () => {
     expect(shownIn(stage)).toEqual(['one[thinking]']);
   });
 
-  test('tries a refused channel again after some minutes: a card may be waiting for somebody', async () => {
+  test('tries a refused channel again, less and less often, and soon when something happens there', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'refused', error: 'not_in_channel' });
     const turn = stage.turn();
     turn.show({ items: [card('A')] });
     await stage.clock.advance(200_000);
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
+    expect(stage.slack.of('chat.postMessage').map(({ at }) => at - (stage.slack.calls[0]?.at ?? 0))).toHaveLength(8);
     stage.slack.fault = () => null;
-    await stage.clock.advance(200_000);
+    stage.surface.knock('C09');
+    await stage.clock.advance(10_000);
+    expect(shownIn(stage)).toEqual([]);
+    stage.surface.knock(channel);
+    await stage.clock.advance(10_000);
     expect(shownIn(stage)).toEqual(['card A open', '[thinking]']);
+  });
+
+  test('is tried by one call at a time where many wait for the same channel, and all go on once that went well', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
+    const turns = Array.from({ length: 20 }, (_, n) =>
+      stage.turn({ ...address, threadTs: `1700000000.0001${n + 10}` }, [], `turn-${n}`),
+    );
+    for (const turn of turns) turn.finish({ items: [text('the answer')] });
+    await stage.clock.advance(6 * 3_600_000);
+    // One that finds out, and one each ten minutes at the most.
+    expect(stage.slack.of('chat.postMessage').length).toBeLessThan(60);
+    stage.slack.fault = () => null;
+    await stage.clock.advance(11 * 60_000);
+    expect(turns.every(({ delivery }) => delivery?.delivered)).toBe(true);
+    expect(stage.slack.complaints).toEqual([]);
+    expect(stage.clock.waiting).toBe(0);
   });
 
   test('deletes the parts whose text a retry threw away', async () => {
@@ -408,18 +429,68 @@ describe('a turn', () => {
 
 describe('a card', () => {
   test.each(['invalid_blocks', 'is_archived'])(
-    'that Slack takes in no form (%s) is reported, at once',
+    'that Slack takes in no form (%s) for half a day is given up, and not before',
     async (error) => {
       const stage = createStage();
       const turn = stage.turn();
-      turn.show({ items: [text('a')] });
-      await stage.clock.advance(5_000);
-      stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
       turn.show({ items: [text('a'), card('c1')] });
       await stage.clock.advance(5_000);
-      expect(stage.cardsRefused[0]).toBe(error);
+      stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
+      turn.show({ items: [text('a'), card('c1'), card('c2')] });
+      await stage.clock.advance(11 * 3_600_000);
+      expect(stage.cardsRefused).toEqual([]);
+      await stage.clock.advance(2 * 3_600_000);
+      expect(new Set(stage.cardsRefused)).toEqual(new Set([`${error} 2.0`]));
     },
   );
+
+  test('that is there is never given up because an edit is refused', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(5_000);
+    stage.slack.fault = (method) => (method === 'chat.update' ? { kind: 'refused', error: 'not_in_channel' } : null);
+    turn.show({ items: [text('ab'), card('c1')] });
+    await stage.clock.advance(24 * 3_600_000);
+    expect(stage.cardsRefused).toEqual([]);
+    expect(stage.heldUp).toEqual([]);
+  });
+
+  test('that somebody deleted is shown again, once Slack tells of it', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(5_000);
+    const ts = turn.stored.find(({ part }) => part === '1.0')?.ts as string;
+    stage.slack.delete(channel, ts);
+    stage.surface.messageDeleted(channel, ts);
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('that somebody deleted while nobody listened is shown again before people are reminded of it', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(5_000);
+    stage.slack.delete(channel, turn.stored.find(({ part }) => part === '1.0')?.ts as string);
+    turn.recheck();
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
+  });
+
+  test('that somebody deleted while the process was down is shown again', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(5_000);
+    stage.slack.delete(channel, turn.stored.find(({ part }) => part === '1.0')?.ts as string);
+    stage.crash();
+    stage.turn(address, turn.stored, 'turn-1', true).show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
+  });
 
   test('that Slack takes is not', async () => {
     const stage = createStage();
@@ -439,19 +510,56 @@ describe('a final text', () => {
     'account_inactive',
     'token_revoked',
     'invalid_auth',
-  ])('that can not be written because of %s ends as undeliverable', async (error) => {
+    'no_text',
+  ])('that Slack refuses with %s is tried for half a day, then given up', async (error) => {
     const stage = createStage();
     stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
     const turn = stage.turn();
     turn.show({ items: [text('a')] });
     await stage.clock.advance(60_000);
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
     turn.finish({ items: [text('ab')] });
-    await stage.clock.advance(5_000);
-    expect(turn.delivery).toEqual({ delivered: false, reason: error });
-    expect(stage.slack.of('chat.postMessage')).toHaveLength(2);
+    await stage.clock.advance(11 * 3_600_000);
+    expect(turn.delivery).toBeNull();
     expect(stage.slack.status(channel, thread)).toBe('');
+    await stage.clock.advance(2 * 3_600_000);
+    expect(turn.delivery).toEqual({ delivered: false, reason: error });
+    expect(stage.slack.of('chat.postMessage').length).toBeLessThan(800);
     expect(stage.clock.waiting).toBe(0);
+  });
+
+  test('that another process owed for half a day is tried once more, then given up', async () => {
+    const stage = createStage();
+    const since = stage.clock.now() - 13 * 3_600_000;
+    const delivered = stage.turn({ ...address, channel: 'C02' }, [], 'turn-2', true);
+    delivered.finish({ items: [text('ab')] }, since);
+    await stage.clock.advance(5_000);
+    expect(delivered.delivery).toEqual({ delivered: true });
+    stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
+    const turn = stage.turn(address, [], 'turn-1', true);
+    turn.finish({ items: [text('ab')] }, since);
+    await stage.clock.advance(5_000);
+    expect(turn.delivery).toEqual({ delivered: false, reason: 'is_archived' });
+  });
+
+  test('that waits for its channel is told of, once, and not because of a blip', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'refused', error: 'not_in_channel' });
+    const turn = stage.turn();
+    turn.finish({ items: [text('ab')] });
+    await stage.clock.advance(15_000);
+    expect(stage.heldUp).toEqual([]);
+    await stage.clock.advance(600_000);
+    expect(stage.heldUp).toEqual([{ what: 'end', reason: 'not_in_channel' }]);
+  });
+
+  test('that begins to wait when others do so already is told of, too', async () => {
+    const stage = createStage();
+    stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
+    stage.turn().finish({ items: [text('ab')] });
+    await stage.clock.advance(3_600_000);
+    stage.turn({ ...address, threadTs: '1700000000.000009' }, [], 'turn-2').finish({ items: [text('cd')] });
+    await stage.clock.advance(30_000);
+    expect(stage.heldUp).toHaveLength(2);
   });
 
   test('is posted anew when somebody deleted the live message', async () => {
@@ -637,15 +745,6 @@ describe('a final text', () => {
     },
   );
 
-  test('ends as undeliverable when Slack does not even take plain text', async () => {
-    const stage = createStage();
-    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error: 'no_text' } : null);
-    const turn = stage.turn();
-    turn.finish({ items: [text('the answer')] });
-    await stage.clock.advance(10_000);
-    expect(turn.delivery).toEqual({ delivered: false, reason: 'no_text' });
-  });
-
   test('arrives as plain text when the renderer fails', async () => {
     const stage = createStage({
       render: () => {
@@ -659,6 +758,36 @@ describe('a final text', () => {
     await stage.clock.advance(3_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(shownIn(stage)).toEqual(['text:a &lt;@U1&gt; b']);
+  });
+
+  test.each(['edit_window_closed', 'cant_update_message', 'block_mismatch', 'message_not_found'])(
+    'leaves no live message behind where edits are refused with %s',
+    async (error) => {
+      const stage = createStage();
+      const turn = stage.turn();
+      turn.show({ items: [text('half')] });
+      await stage.clock.advance(3_000);
+      stage.slack.fault = (method) => (method === 'chat.update' ? { kind: 'refused', error } : null);
+      turn.finish({ items: [text('half and whole')] });
+      await stage.clock.advance(5_000);
+      expect(turn.delivery).toEqual({ delivered: true });
+      expect(shownIn(stage)).toEqual(['half and whole']);
+      expect(stage.slack.complaints).toEqual([]);
+    },
+  );
+
+  test('marks a message that is not wanted any more and cannot be deleted', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('x'.repeat(100))] });
+    await stage.clock.advance(6_000);
+    stage.slack.fault = (method) =>
+      method === 'chat.delete' ? { kind: 'refused', error: 'compliance_exports_prevent_deletion' } : null;
+    turn.finish({ items: [text('short')] });
+    await stage.clock.advance(5_000);
+    expect(turn.delivery).toEqual({ delivered: true });
+    const mark = 'text:(replaced by what stands below)';
+    expect(shownIn(stage)).toEqual(['short', mark, mark]);
   });
 
   test('is a new message where edits are not allowed, and live edits stop', async () => {
@@ -706,7 +835,7 @@ describe('the surface', () => {
     expect(shownIn(stage)).toEqual(['Hello']);
     stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
     const unsaid = stage.surface.say(address, 'Hello?');
-    await stage.clock.advance(3_000);
+    await stage.clock.advance(20 * 60_000);
     expect(await unsaid).toEqual({ delivered: false, reason: 'is_archived' });
   });
 

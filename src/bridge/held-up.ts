@@ -1,0 +1,125 @@
+import type { UserId } from './ids.ts';
+import type { ThreadAddress } from './inbound.ts';
+import { changeTurn } from './inbox.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Log, Surface } from './ports.ts';
+import { spansText } from './prompt.ts';
+import type { InboxItem, OpenTurn } from './thread-record.ts';
+import type { ThreadState } from './thread-state.ts';
+import { asCode, oneLine, type TurnView } from './turn-view.ts';
+
+export interface HeldUpParts {
+  state: ThreadState;
+  mailbox: Mailbox;
+  surface: Surface;
+  botUser: UserId;
+  log: Log;
+}
+
+/** Direct messages at once about one thread; a queue is bounded, its authors are fewer. */
+const MOST_AUTHORS = 20;
+
+/**
+ * Tells people in direct messages what cannot be said in their thread: the bot was removed, the channel is archived, the
+ * thread has no root any more.
+ */
+export class HeldUpThread {
+  readonly #parts: HeldUpParts;
+  /** Whose messages wait, and who knows that they do. */
+  readonly #told = new Set<UserId>();
+
+  constructor(parts: HeldUpParts) {
+    this.#parts = parts;
+  }
+
+  /** The end of the turn waits until Slack lets us write there again. */
+  end(turn: OpenTurn, reason: string, view: TurnView): void {
+    const { address, inbox } = this.#record();
+    const why = whyText(reason, address);
+    this.#tellAnswer(turn, `${why}, so I cannot post my answer there. I keep trying for 12 hours. Here it is:`, view);
+    for (const [author, items] of byAuthor(inbox)) {
+      if (author === turn.requester || this.#told.has(author)) continue;
+      this.#told.add(author);
+      this.#tell(author, `${why}, so what you wrote there waits until I can answer:\n${this.#lines(items)}`);
+    }
+  }
+
+  /** A card waits: nobody can decide what they do not see. */
+  card(turn: OpenTurn, reason: string): void {
+    const { address } = this.#record();
+    const text = `${whyText(reason, address)}, so I cannot show what the agent asks there. It waits until I can write there again, for at most 12 hours.`;
+    this.#tell(turn.requester, text);
+  }
+
+  /** It is given up: the thread cannot be written to. @param dropped messages that will not run */
+  givenUp(turn: OpenTurn, reason: string, view: TurnView, dropped: readonly InboxItem[]): void {
+    const why = whyText(reason, this.#record().address);
+    this.#tellAnswer(turn, `${why}, so here is my answer:`, view);
+    for (const [author, items] of byAuthor(dropped)) {
+      this.#tell(author, `${why}, so what you wrote there was not run:\n${this.#lines(items)}`);
+    }
+    this.#told.clear();
+  }
+
+  /** The thread can be written to again. */
+  over(): void {
+    this.#told.clear();
+  }
+
+  #tellAnswer(turn: OpenTurn, text: string, view: TurnView): void {
+    const { state } = this.#parts;
+    if (turn.told || state.open?.told) return;
+    this.#tell(turn.requester, text, view, () =>
+      state.insist((record) => (record.turn?.id === turn.id ? changeTurn(record, { told: true }) : record)),
+    );
+  }
+
+  #tell(user: UserId, text: string, view: TurnView | null = null, then?: () => Promise<void>): void {
+    const { surface, mailbox, log } = this.#parts;
+    const { address } = this.#record();
+    // In a direct message there is no other place; bots read none.
+    if (!surface.tell || !/^[UW]/.test(user) || address.channel.startsWith('D')) return;
+    mailbox.away(
+      surface.tell(user, address.team, text, view),
+      (delivery) => {
+        if (delivery.delivered) return then?.();
+        log.warn({ user, reason: delivery.reason }, 'somebody could not be told what their thread does not show');
+        return undefined;
+      },
+      (error) => log.warn({ user, err: error }, 'somebody could not be told what their thread does not show'),
+    );
+  }
+
+  #lines(items: readonly InboxItem[]): string {
+    const names = { users: new Map(), channels: new Map() };
+    const line = (item: InboxItem) => asCode(oneLine(spansText(item.spans, names, this.#parts.botUser), 80)) || 'files';
+    return items.map((item) => `- ${line(item)}`).join('\n');
+  }
+
+  #record() {
+    const { state } = this.#parts;
+    return { address: state.address, inbox: state.record?.inbox ?? [] };
+  }
+}
+
+function byAuthor(items: readonly InboxItem[]): [UserId, InboxItem[]][] {
+  const authors = [...new Set(items.map(({ user }) => user))].slice(0, MOST_AUTHORS);
+  return authors.map((author) => [author, items.filter(({ user }) => user === author)]);
+}
+
+/** Slack's word, in words for people, as the beginning of a sentence. */
+function whyText(reason: string, { channel }: ThreadAddress): string {
+  const place = `<#${channel}>`;
+  switch (reason) {
+    case 'not_in_channel':
+    case 'channel_not_found':
+      return `I am not in ${place} any more`;
+    case 'is_archived':
+    case 'is_inactive':
+      return `${place} is archived`;
+    case 'thread_gone':
+      return `The message that began your thread in ${place} was deleted`;
+    default:
+      return `Slack does not let me write in ${place} (${asCode(reason)})`;
+  }
+}
