@@ -105,7 +105,7 @@ export const SETTINGS = [
   {
     name: 'AUTO_APPROVE',
     description:
-      'What is approved without a person, with an entry in the audit, separated by semicolons: `Bash(npm test)` (exactly that), `Bash(npm run *)` (plain words behind it), `Write(docs/**)` (files of the working directory), `WebSearch` (every call of a tool).',
+      'What is approved without a person, with an entry in the audit, separated by semicolons: `Bash(npm test)` (exactly that), `Bash(npm run *)` (plain words behind it, no options but those that the rule names), `Write(docs/**)` (files of the working directory, but none that hold secrets or run by themselves), `WebSearch` (every call of a tool).',
     default: null,
   },
   {

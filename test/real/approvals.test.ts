@@ -238,12 +238,21 @@ describe('approvals on the real Letta', () => {
       'run bash env',
       'run bash cat /etc/hostname',
       'run bash ls ..',
+      'run bash cat .git//config',
+      'read file ./.env.local',
     ]) {
       const outside = await Thread.begin(directive);
       await outside.seen('Approval needed');
       await outside.click('Deny');
       await outside.seen('Done:');
     }
+  });
+
+  it('guarded: the agent keeps its own lists without asking', async () => {
+    const task = JSON.stringify({ subject: 'tidy up', description: 'the drawers', activeForm: 'tidying up' });
+    const thread = await Thread.begin(`call TaskCreate ${task}`);
+    await thread.seen(/Done: .*tidy up/);
+    expect(thread.shown).not.toContain('Approval needed');
   });
 
   it('guarded: nothing relative passes beside a move of the working directory, in either order', async () => {

@@ -1,7 +1,7 @@
 import type { ApprovalRequest } from '../agent-event.ts';
 import type { Grant, GrantKind } from '../thread-record.ts';
 import { digestOf } from './decisions.ts';
-import { isInside, looksSecret } from './inside.ts';
+import { isEditable } from './inside.ts';
 import { startsAgent } from './starts-agent.ts';
 
 /** Tools that change a file whose path stands in their input. */
@@ -60,5 +60,5 @@ function sameCommand({ input }: ApprovalRequest): string {
 
 function isEditInside({ input }: ApprovalRequest, workingDirectory: string): boolean {
   const { file_path: path } = input;
-  return typeof path === 'string' && isInside(path, workingDirectory) && !looksSecret(path);
+  return typeof path === 'string' && isEditable(path, workingDirectory);
 }

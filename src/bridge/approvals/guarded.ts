@@ -1,5 +1,7 @@
+import { GUARDED_TOOLS, type GuardedDoes } from './guarded-tools.ts';
 import { pathsRead } from './harmless-shell.ts';
-import { isInside, looksSecret, relativeTo } from './inside.ts';
+import { isInside, isNamedFile, relativeTo } from './inside.ts';
+import { looksSecret } from './secret-names.ts';
 
 /** A tool call as Letta asks about it. */
 export interface GuardedCall {
@@ -8,7 +10,7 @@ export interface GuardedCall {
 }
 
 export type Guarded =
-  /** It reads, and nothing but `paths`, all of them inside the working directory. */
+  /** It reads nothing but `paths`, all of them inside the working directory, and changes nothing. */
   | { asks: false; paths: string[] }
   /** `because` is for the log. */
   | { asks: true; because: string };
@@ -20,7 +22,7 @@ type Reads = { paths: string[] } | { because: string };
 
 /**
  * What `PERMISSIONS=guarded` lets pass without asking, on top of Letta's `strict`, in which every tool asks: reads whose
- * every path lies inside the working directory. Each tool's input is taken apart field by field; one that is not known
+ * every path lies inside the working directory, and the agent's own lists. {@link GUARDED_TOOLS} has all tools. Each tool's input is taken apart field by field; one that is not known
  * here asks. Judged is what the call says: where links lead, and what a shell's own start-up files make of a command,
  * can not be known from here.
  * @param workingDirectory as the device reports it, `null` when it did not: then everything asks.
@@ -31,9 +33,13 @@ export function guarded(
   workingDirectory: string | null,
   { moving = false }: { moving?: boolean } = {},
 ): Guarded {
-  if (workingDirectory === null) return asks('working_directory_unknown');
-  const readsOf = Object.hasOwn(TOOLS, tool) ? TOOLS[tool] : undefined;
+  if (does(tool) === 'passes') {
+    const fields = Object.hasOwn(OWN_LISTS, tool) ? OWN_LISTS[tool] : undefined;
+    return fields && onlyHas(input, fields) ? { asks: false, paths: [] } : asks('unknown_field');
+  }
+  const readsOf = does(tool) === 'reads' && Object.hasOwn(TOOLS, tool) ? TOOLS[tool] : undefined;
   if (!readsOf) return asks('tool_is_not_a_read');
+  if (workingDirectory === null) return asks('working_directory_unknown');
   const reads = readsOf(input);
   if ('because' in reads) return asks(reads.because);
   if (!reads.paths.every((path) => isInside(path, workingDirectory))) return asks('outside_the_working_directory');
@@ -67,11 +73,12 @@ const TOOLS: Readonly<Record<string, (input: Input) => Reads>> = {
     return { paths: [path] };
   },
   Grep(input) {
-    const { pattern, path = '.', glob, type } = input;
+    const { pattern, path, glob, type } = input;
     if (!onlyHas(input, GREP_FIELDS)) return { because: 'unknown_field' };
     const numbers = ['-A', '-B', '-C', 'context', 'head_limit', 'offset'].every((name) => isNumber(input[name]));
     const switches = ['-n', '-i', 'multiline'].every((name) => ['undefined', 'boolean'].includes(typeof input[name]));
     const mode = [undefined, 'content', 'files_with_matches', 'count'].includes(input.output_mode as string);
+    if (path === undefined) return { because: 'no_named_file' };
     if (!numbers || !switches || !mode || typeof pattern !== 'string' || typeof path !== 'string') {
       return { because: 'odd_value' };
     }
@@ -82,7 +89,13 @@ const TOOLS: Readonly<Record<string, (input: Input) => Reads>> = {
     if (glob !== undefined && !(typeof glob === 'string' && isOrdinaryGlob(glob))) {
       return { because: 'glob_may_name_hidden_files' };
     }
-    return { paths: [path] };
+    // In a folder it would read whatever lies there, keys and settings, too.
+    return isNamedFile(path) ? { paths: [path] } : { because: 'no_named_file' };
+  },
+  ViewImage(input) {
+    const { path } = input;
+    if (!onlyHas(input, ['path'])) return { because: 'unknown_field' };
+    return typeof path === 'string' ? { paths: [path] } : { because: 'odd_value' };
   },
   Bash(input) {
     const { command, description, timeout } = input;
@@ -94,6 +107,22 @@ const TOOLS: Readonly<Record<string, (input: Input) => Reads>> = {
     return paths ? { paths } : { because: 'command_is_not_a_plain_read' };
   },
 };
+
+/** Lists that the agent keeps for itself, and all fields of their tools. Nothing in them is a path. */
+const OWN_LISTS: Readonly<Record<string, readonly string[]>> = {
+  TodoWrite: ['todos'],
+  TaskCreate: ['subject', 'description', 'activeForm', 'metadata'],
+  TaskGet: ['taskId'],
+  TaskList: [],
+  TaskUpdate: [
+    ...['taskId', 'subject', 'description', 'activeForm', 'status', 'owner', 'metadata', 'addBlocks', 'addBlockedBy'],
+  ],
+  UpdatePlan: ['explanation', 'plan'],
+};
+
+function does(tool: string): GuardedDoes | undefined {
+  return GUARDED_TOOLS.find((row) => row.tool === tool)?.does;
+}
 
 const GREP_FIELDS = [
   ...['pattern', 'path', 'glob', 'type', 'output_mode', 'multiline', 'context', 'head_limit', 'offset'],

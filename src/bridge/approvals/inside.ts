@@ -1,8 +1,18 @@
+import { isSecretFolder, looksSecret } from './secret-names.ts';
+import { runsByItself } from './self-running.ts';
+
 /** System folders: whoever starts an agent there has not put a project around it. */
 const SYSTEM = ['/proc', '/sys', '/dev', '/etc', '/run', '/boot'];
-/** Names that usually hold secrets, and what Letta itself takes its permissions from. */
-const SECRET =
-  /^(?:\.env(?:\..*)?|\.envrc|.*\.(?:pem|key|p12|pfx|jks|keystore|kdbx|env)|id_(?:rsa|dsa|ecdsa|ed25519)|\.?(?:npmrc|netrc|pgpass|pypirc|git-credentials|htpasswd)|credentials(?:\..*)?|secrets?(?:\..*)?|\.ssh|\.aws|\.gnupg|\.kube|\.docker|\.azure|\.config|\.letta)$/i;
+/** Folders that hold everybody's, and what others call system folders. */
+const NO_PROJECTS = [
+  ...['/home', '/users', '/var', '/usr', '/lib', '/private', '/volumes', '/mnt', '/media', '/system', '/library'],
+  ...['/var/run', '/var/lib', '/var/log', '/var/spool', '/private/etc', '/private/var', '/private/var/run'],
+];
+const NO_PROJECTS_BELOW = ['/var/run', '/private/etc', '/private/var/run', '/var/spool'];
+const FILE_NAME =
+  /^(?:README|LICEN[CS]E|CHANGELOG|COPYING|NOTICE|AUTHORS|CONTRIBUTORS|CODEOWNERS|VERSION|TODO|INSTALL|NEWS|SECURITY|Makefile|GNUmakefile|Dockerfile|Containerfile|Gemfile|Rakefile|Procfile|Vagrantfile|Brewfile|Justfile|justfile|makefile|Pipfile|\.gitignore|\.dockerignore|\.editorconfig)$/;
+const FILE_ENDING =
+  /^[\w@+(). -]*\w\.(?:[cm]?[jt]sx?|jsonc?|json5|ya?ml|toml|ini|cfg|conf|xml|csv|tsv|txt|md|mdx|rst|adoc|log|lock|py|pyi|rb|go|mod|sum|rs|java|kts?|scala|groovy|gradle|c|h|cc|cpp|cxx|hpp|cs|csproj|sln|fs|vb|swift|m|mm|dart|php|pl|pm|lua|r|jl|ex|exs|erl|clj|hs|elm|ml|mli|nim|zig|sol|sh|bash|zsh|fish|ps1|bat|vue|svelte|astro|html?|css|scss|sass|less|proto|graphql|gql|sql|snap|tex|bib|ipynb|tf|hcl|cmake|mk|patch|diff|example|sample|template|tpl|env)$/i;
 /** Unprintable characters, and what shells and Letta's own tools expand (`$NAME`, `~`). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const EXPANDS = /[\u0000-\u001f\u007f-\u009f$`~\\]/;
@@ -21,9 +31,23 @@ export function isInside(path: string, folder: string): boolean {
   return base.every((part, at) => partsOf(path)[at] === part);
 }
 
-/** Whether a file or folder on the way is one that usually holds secrets (`.env`, `id_rsa`, `.ssh`). */
-export function looksSecret(path: string): boolean {
-  return path.split('/').some((part) => SECRET.test(part)) || /(?:^|\/)\.git\/(?:config|credentials)/i.test(path);
+/**
+ * Whether a consent to more than one change, or a rule, may cover a change of this file: it lies inside of `folder`, holds
+ * no secrets by its name, and does not run by itself.
+ */
+export function isEditable(path: string, folder: string): boolean {
+  if (!isInside(path, folder)) return false;
+  const relative = relativeTo(path, folder);
+  return relative !== '' && !looksSecret(relative) && !runsByItself(relative);
+}
+
+/**
+ * Whether the letters of a path say that it is a file, no folder: by an ending that folders do not have, or a name that
+ * files usually have.
+ */
+export function isNamedFile(path: string): boolean {
+  const name = path.split('/').at(-1) ?? '';
+  return FILE_NAME.test(name) || FILE_ENDING.test(name);
 }
 
 /** The part of an absolute path that `folder` does not say already. */
@@ -35,7 +59,14 @@ export function relativeTo(path: string, folder: string): string {
 export function isProject(folder: string): boolean {
   const parts = partsOf(folder);
   if (!folder.startsWith('/') || parts.length === 0 || parts.includes('..') || EXPANDS.test(folder)) return false;
-  return !SYSTEM.includes(`/${parts[0]}`);
+  const whole = `/${parts.join('/')}`.toLowerCase();
+  if (NO_PROJECTS.includes(whole) || NO_PROJECTS_BELOW.some((each) => whole.startsWith(`${each}/`))) return false;
+  if (SYSTEM.includes(`/${parts[0]}`.toLowerCase())) return false;
+  // Letta's own worktrees are projects, whatever the folder is called that they stand in.
+  return !whole
+    .replace(/\/\.letta\/worktrees(?=\/)/g, '')
+    .split('/')
+    .some(isSecretFolder);
 }
 
 const partsOf = (path: string) => path.split('/').filter((part) => part !== '' && part !== '.');

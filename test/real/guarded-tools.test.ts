@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { GUARDED_TOOLS } from '../../src/bridge/approvals/guarded-tools.ts';
+import { movesDirectory } from '../../src/bridge/approvals/moving.ts';
+
+const home = process.env.LETTA_HOME ?? '.letta-home';
+const source = readFileSync(join(home, 'node_modules/@letta-ai/letta-code/letta.js'), 'utf8');
+
+/** The text of an object that is assigned at that place. */
+function object(begin: string): string {
+  const at = source.indexOf(begin);
+  if (at < 0) throw new Error(`the server has no ${begin}`);
+  return source.slice(at, source.indexOf('\n  };', at));
+}
+
+describe('the table of tools and the real server', () => {
+  it('it has every tool that the server knows', () => {
+    const names = [...object('TOOL_PERMISSIONS = {').matchAll(/^ {4}(\w+): \{/gm)].map(([, name]) => name ?? '');
+    expect(names.length).toBeGreaterThan(40);
+    // `Agent` is what models are told that `Task` is called.
+    expect(GUARDED_TOOLS.map(({ tool }) => tool).sort()).toEqual([...names, 'Agent'].sort());
+  });
+
+  it('each in the toolsets that offer it', () => {
+    const sets = [...object('TOOLSET_CATALOG = {').matchAll(/^ {4}(\w+): \{[\s\S]*?tools: \[([^\]]*)\]/gm)];
+    const offered = sets.map(([, set = '', tools = '']) => ({
+      set,
+      tools: [...tools.matchAll(/"(\w+)"/g)].map((m) => m[1]),
+    }));
+    expect(offered.map(({ set }) => set)).toEqual(['letta', 'none', 'default', 'codex']);
+    for (const { tool, toolsets } of GUARDED_TOOLS) {
+      const name = tool === 'Agent' ? 'Task' : tool;
+      const where = offered.flatMap(({ set, tools }) => (tools.includes(name) ? [set] : []));
+      expect([tool, ...(where.length > 0 ? where.sort() : ['-'])]).toEqual([tool, ...[...toolsets].sort()]);
+    }
+  });
+
+  it('every tool that switches the working directory counts as one', () => {
+    const movers = GUARDED_TOOLS.filter(({ tool }) => movesDirectory({ tool, input: {} })).map(({ tool }) => tool);
+    expect(movers).toEqual(['SetWorkingDirectory', 'EnterWorktree', 'ExitWorktree']);
+  });
+});
