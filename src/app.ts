@@ -21,6 +21,7 @@ import type { TransportState } from './slack/receiver/transport.ts';
 import { createSelfTest, type SelfTestWaits } from './slack/self-test.ts';
 import type { SlackApi } from './slack/slack-api.ts';
 import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/slack-inbound.ts';
+import { createSlackTime } from './slack/slack-time.ts';
 import { watchToken } from './slack/token-watch.ts';
 import { createUploader } from './slack/uploader.ts';
 import { createSlackApi } from './slack/web-api.ts';
@@ -95,6 +96,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     store.details.start(config.retentionMs);
 
     const { botToken, apiUrl } = config.slack;
+    const slackTime = createSlackTime({ clock, log });
+    const slackClock: Clock = { ...clock, now: () => clock.now() - slackTime.aheadMs() };
     // Health is served before Slack is reached: whoever watches must not take a bridge that waits for a dead one.
     const scrape = async () => {
       const { waiting = 0, openApprovals = 0, live = 0 } = wired?.workers ?? {};
@@ -106,12 +109,12 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     };
     let wired: ReturnType<typeof wireBridge> | null = null;
     let inbound: SlackInbound | null = null;
-    const slackNow = (): Check => {
+    const checkOfSlack = (): Check => {
       const check = { name: 'slack', ok: false };
       if (inbound === null || !up) return { ...check, state: 'starting' };
       return draining ? { ...check, state: 'stopping' } : slackCheck(inbound.state(), clock.monotonic());
     };
-    const checks = (): Check[] => [slackNow(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
+    const checks = (): Check[] => [checkOfSlack(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
     const health = healthRoutes(checks, world.scrape ? scrape : null);
     const onState = ({ connected }: TransportState) => wired?.catchUp?.connection(connected);
     let served: HealthServer | null = null;
@@ -124,14 +127,23 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       }
     } else {
       const { signingSecret, port } = config.slack.mode;
-      const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), clock, log, onState });
+      const common = { clock: slackClock, log, onState };
+      const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), ...common });
       mode = { transport };
       await transport.listen();
       closing.push(() => transport.stop());
     }
 
     const tokenWatch = watchToken({
-      api: createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log, metrics }),
+      api: createSlackApi({
+        token: botToken,
+        slackApiUrl: apiUrl,
+        clock,
+        random,
+        log,
+        metrics,
+        onTime: slackTime.heard,
+      }),
       clock,
       log,
       onRefused: refused.resolve,
@@ -167,6 +179,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       silenceMs: config.turnSilenceMs,
       notifyAfterMs: config.notifyAfterMs,
       staleAfterMs: config.staleAfterMs,
+      clockAheadMs: slackTime.aheadMs,
       catchUp: config.catchUp,
       checks,
       approvalTimeoutMs: config.approvals.timeoutMs,

@@ -67,6 +67,8 @@ export interface BridgeParts {
   notifyAfterMs?: number;
   /** ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is. */
   staleAfterMs?: number;
+  /** ms by which our wall clock is ahead of Slack's. */
+  clockAheadMs?: () => number;
   /** How what Slack could not deliver is looked for; `null`: it is not. */
   catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
   /** How Slack, Letta and the store are, for people who look at the Home tab. */
@@ -141,6 +143,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     killSwitch,
     botUser: identity.botUserId,
     staleAfterMs,
+    clockAheadMs: parts.clockAheadMs,
   };
   const turnsDieWithLink = target.mode === 'app-server';
   const workers = new ThreadWorkers({
@@ -190,7 +193,9 @@ export function wireBridge(parts: BridgeParts): Bridge {
   });
   const history = parts.catchUp && createHistory({ api, identity, tier: parts.catchUp.tier, clock, random, log });
   if (parts.catchUp && recent && history) {
-    catchUp = new CatchUp({ ...shared, history, intake, recent, limits: parts.catchUp });
+    // It asks Slack for what is newer than a moment: that must be a moment of Slack's.
+    const slackClock = { ...clock, now: () => clock.now() - (parts.clockAheadMs?.() ?? 0) };
+    catchUp = new CatchUp({ ...shared, clock: slackClock, history, intake, recent, limits: parts.catchUp });
   }
   return {
     intake,

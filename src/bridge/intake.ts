@@ -77,6 +77,8 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   random: Random;
   /** ms after which a message that was found late is not run unasked; left out: it always is. */
   staleAfterMs?: number | undefined;
+  /** ms by which our wall clock is ahead of Slack's; left out: nobody knows. */
+  clockAheadMs?: (() => number) | undefined;
   /** Told of each message that could not be stored: Slack delivers it again, but not for ever. */
   onMissed?: ((message: InboundMessage) => void) | undefined;
   /** Told of each thread in which somebody speaks to the agent. */

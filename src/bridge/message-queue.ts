@@ -25,6 +25,8 @@ export interface MessageQueueParts {
   queue?: { perThread: number; total: number };
   /** ms after which a message that came late is not run unasked; left out: it always is. */
   staleAfterMs?: number | undefined;
+  /** ms by which our wall clock is ahead of Slack's; left out: nobody knows. */
+  clockAheadMs?: (() => number) | undefined;
   /** Told of each thread in which somebody speaks to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
   /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
@@ -58,8 +60,21 @@ export class MessageQueue {
 
   /** Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h, PLATFORM.md 5.1). */
   isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
+    return this.#isOlder(item, this.#clockAheadMs());
+  }
+
+  /** The same by our own clock, where that is known to be ahead of Slack's: nobody can be sure, so its author is asked. */
+  #seemsStale(item: InboxItem): boolean {
+    return this.#clockAheadMs() > 0 && this.#isOlder(item, 0);
+  }
+
+  #isOlder(item: Pick<InboxItem, 'ts' | 'askedAt'>, aheadMs: number): boolean {
     const { clock, staleAfterMs } = this.#parts;
-    return staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;
+    return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) > staleAfterMs;
+  }
+
+  #clockAheadMs(): number {
+    return this.#parts.clockAheadMs?.() ?? 0;
   }
 
   /**
@@ -150,6 +165,10 @@ export class MessageQueue {
       // A bot would never say what is to become of it.
       if (item.bot) return { outcome: { outcome: 'ignored', reason: 'stale_from_a_bot' }, record: passed };
       return { outcome: { outcome: 'accepted' }, record: holdNew(record, item, mentioned, makeToken(random.id())) };
+    }
+    if (!item.bot && this.#seemsStale(item)) {
+      const held = holdNew(record, item, mentioned, makeToken(random.id()), this.#clockAheadMs());
+      return { outcome: { outcome: 'accepted' }, record: held };
     }
     if (workers.waiting >= total) {
       const where = `for the agent already (${total} in all threads)`;

@@ -40,7 +40,7 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
     case 'run_held':
       return {
         token,
-        text: list(`${who}, ${what} came too late to be run without asking:`),
+        text: list(lateText(offer, who, what)),
         buttons: ['run_now', 'drop'],
       };
     case 'send_again': {
@@ -62,6 +62,14 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
     default:
       return offer.kind satisfies never;
   }
+}
+
+function lateText({ clockAheadMs, count }: Offer, who: string, what: string): string {
+  if (clockAheadMs === undefined) return `${who}, ${what} came too late to be run without asking:`;
+  const late = count === 1 ? 'looks late' : 'look late';
+  const by =
+    clockAheadMs < 120_000 ? `${Math.round(clockAheadMs / 1_000)} s` : `${Math.round(clockAheadMs / 60_000)} min`;
+  return `${who}, ${what} ${late}, but the clock of the bridge’s machine is wrong: it is ${by} ahead of Slack’s. Somebody should set it. Run ${count === 1 ? 'it' : 'them'} now?`;
 }
 
 function lapsedText(offer: Offer, messages: string): string {

@@ -82,25 +82,36 @@ function hold(
   items: readonly InboxItem[],
   token: (index: number) => Token,
   now: number,
+  clockAheadMs?: number,
 ): ThreadRecord {
+  const clock = clockAheadMs === undefined ? {} : { clockAheadMs };
   const offers = [...record.offers];
   for (const [index, item] of items.entries()) {
     const at = offers.findIndex(
       (offer) => offer.kind === 'run_held' && offer.state.state === 'open' && offer.for === item.user,
     );
     const known = offers[at];
-    if (!known) offers.push({ ...blank('run_held', item.user, token(index), now), items: [item], count: 1 });
-    else offers[at] = changed(known, { items: inOrder([...known.items, item]), count: known.count + 1 });
+    if (!known) offers.push({ ...blank('run_held', item.user, token(index), now), items: [item], count: 1, ...clock });
+    else offers[at] = changed(known, { items: inOrder([...known.items, item]), count: known.count + 1, ...clock });
   }
   return { ...record, offers: bounded(offers, now) };
 }
 
-/** A message that came too late to be run unasked: it counts as handled, and its author decides. */
-export function holdNew(record: ThreadRecord, item: InboxItem, mentions: boolean, token: Token): ThreadRecord {
+/**
+ * A message that came too late to be run unasked: it counts as handled, and its author decides.
+ * @param clockAheadMs it only seems late: our clock is so far ahead of Slack's
+ */
+export function holdNew(
+  record: ThreadRecord,
+  item: InboxItem,
+  mentions: boolean,
+  token: Token,
+  clockAheadMs?: number,
+): ThreadRecord {
   const now = item.receivedAt;
   const known = record.participants.includes(item.user);
   const participants = mentions && !known ? [...record.participants, item.user] : record.participants;
-  const held = hold(record, [item], () => token, now);
+  const held = hold(record, [item], () => token, now, clockAheadMs);
   return { ...held, participants, seen: withSeen(record, item.key, now) };
 }
 

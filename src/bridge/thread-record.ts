@@ -189,6 +189,8 @@ export interface Offer {
   about?: { approval: Token; message: MessageKey } | undefined;
   /** How many messages it is, or was, about. */
   count: number;
+  /** Of `run_held`: the messages only seem late, as our clock was ahead of Slack's by so many ms. */
+  clockAheadMs?: number | undefined;
   state: OfferState;
   /** The Slack message that shows it; as a turn's posts. */
   posts: PostRecord[];

@@ -6,7 +6,7 @@ import { readManifest } from '../manifest/file.ts';
 import type { SlackApi } from '../slack/slack-api.ts';
 import { checkLetta } from './letta.ts';
 import type { Finding } from './report.ts';
-import { checkBot, checkChannels, checkScopes } from './slack.ts';
+import { checkBot, checkChannels, checkClock, checkScopes } from './slack.ts';
 
 /** Each channel is a call, at the moment when there is most to do. */
 const CHANNELS = 20;
@@ -31,6 +31,7 @@ export async function checkAtStart(parts: AtStartParts): Promise<void> {
   try {
     const manifest = readManifest();
     const slack = { ...parts, manifest, fetch: globalThis.fetch };
+    await checkClock(slack, tell);
     const bot = await checkBot(slack, tell);
     if (bot !== null) {
       checkScopes({ manifest }, bot.scopes, tell);

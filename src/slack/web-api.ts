@@ -20,6 +20,8 @@ export interface SlackApiOptions {
   random: Random;
   /** Counts every single try. Left out: nobody looks. */
   metrics?: Metrics;
+  /** Told what Slack's clock says, with each answer that says it; ms since 1970. */
+  onTime?: (at: number) => void;
   /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control (PLATFORM.md 13). */
   timeoutMs?: Partial<Record<SlackClient, number>>;
 }
@@ -124,13 +126,19 @@ function createClient(options: SlackApiOptions, client: SlackClient): WebClient 
     timeout: options.timeoutMs?.[client] ?? TIMEOUT_MS[client],
     allowAbsoluteUrls: false,
     logger: quietLogger(),
-    fetch: fetchForSlack,
+    fetch: (input, init) => fetchForSlack(input, init, options.onTime),
   });
 }
 
 /** Gives every 429 a `Retry-After` and reads its body, which the SDK leaves open on the connection. */
-async function fetchForSlack(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+async function fetchForSlack(
+  input: string | URL | Request,
+  init: RequestInit | undefined,
+  onTime: SlackApiOptions['onTime'],
+): Promise<Response> {
   const response = await fetch(input, init);
+  const at = Date.parse(response.headers.get('date') ?? '');
+  if (!Number.isNaN(at)) onTime?.(at);
   if (response.status !== 429) return response;
   await response.text().catch(() => '');
   const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);

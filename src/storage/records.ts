@@ -156,6 +156,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     items: z.array(item),
     about: z.strictObject({ approval: token, message: messageKey }).optional(),
     count: z.number().int().nonnegative(),
+    clockAheadMs: z.number().nonnegative().optional(),
     state: z.discriminatedUnion('state', [
       z.strictObject({ state: z.literal('open') }),
       z.strictObject({

@@ -26,6 +26,10 @@ it('at start what nobody would notice before it is needed is a warning with its 
     ['warn', 'scopes', 'The bot token lacks im:history', expect.stringContaining('Reinstall to Workspace')],
     ['warn', 'channels', 'The bot is not in #outside (C03OUT)', 'Write /invite @agent in #outside.'],
   ]);
+  log.lines.length = 0;
+  const fast = { ...systemClock, now: () => Date.now() + 3_600_000 };
+  await checkAtStart({ ...world, clock: fast, config, api });
+  expect(log.lines[0]?.fields.finding).toBe('The clock of this machine is 3600 s away from Slack’s');
   await letta.close();
   log.lines.length = 0;
   await checkAtStart({ ...world, config, api });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
 import { type App, startApp } from '../../src/app.ts';
+import type { Clock } from '../../src/bridge/ports.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
 import { loadConfig, secretsOf } from '../../src/config.ts';
 import { createLog } from '../../src/ops/log.ts';
@@ -33,6 +34,8 @@ export interface Whole {
 export interface WholeOptions {
   slack?: SlackOptions;
   env?: Record<string, string>;
+  /** The bridge's own; left out: the real one. */
+  clock?: Clock;
 }
 
 /** The settings of a bridge between this Slack and this Letta, over Socket Mode, with a store of its own. */
@@ -76,7 +79,7 @@ export async function startWhole(
   const to = { write: (line: string) => void logged.push(line) };
   const log = createLog({ level: config.logLevel, pretty: false, secrets: secretsOf(config), to });
   const metrics = createPromMetrics();
-  const world = { clock: systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
+  const world = { clock: options.clock ?? systemClock, random: systemRandom, log, metrics, scrape: metrics.scrape };
   const app = await startApp(config, world, new AbortController().signal);
   onTestFinished(() => app.stop());
   return {
