@@ -107,8 +107,8 @@ function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean
   return list.ids.includes(id) || (kind === 'member' && list.groups.some((group) => groups.includes(group)));
 }
 
-/** A bot decides nothing: what its turns ask, admins decide in its place. */
-function isBot(requester: UserId): boolean {
+/** Whether an id is a bot's or an app's. It decides nothing: what its turns ask, admins decide in its place. */
+export function isBot(requester: UserId): boolean {
   return /^[AB]/.test(requester);
 }
 

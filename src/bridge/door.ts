@@ -1,9 +1,10 @@
 import { BridgeError } from '../errors.ts';
-import { can, type Doing, type Place, UNCONFIRMED, type Verdict } from './access.ts';
+import { can, type Doing, isBot, type Place, UNCONFIRMED, type Verdict } from './access.ts';
 import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from './ids.ts';
 import type { ChannelKind, InboundCommand, InboundMessage } from './inbound.ts';
 import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
 import type { People, Person, UserGroups } from './ports.ts';
+import type { InboxItem } from './thread-record.ts';
 
 export interface DoorParts {
   people: People;
@@ -11,6 +12,12 @@ export interface DoorParts {
   groups?: UserGroups | undefined;
   policies: PolicyBook;
 }
+
+/** Who wrote or decided something that takes effect later. */
+export type Written = Pick<InboxItem, 'user' | 'bot' | 'botUser'>;
+
+/** What is asked again counts for so long: a queued message of a second ago needs no second look. */
+const AGAIN_MS = 10_000;
 
 /** Who asked, where, and whether they may, by the policy of that moment. */
 export interface Asked {
@@ -81,6 +88,27 @@ export class Door {
       this.#place(team, channel, channelKind),
     ]);
     return { ...(await this.#asked(person, { do: 'command' }, place)), place };
+  }
+
+  /**
+   * Asked once more when something takes effect that was let in before: whoever wrote or decided it may have lost the
+   * right to since. Where Slack does not answer in between, what it said at most ten minutes ago counts; rejects when
+   * there is nothing of that age.
+   */
+  async again(key: ThreadKey, who: Written, doing: Doing): Promise<Asked> {
+    const { team, channel } = parseThreadKey(key);
+    const [person, place] = await Promise.all([
+      this.#again(who, team),
+      this.#place(team, channel, channel.startsWith('D') ? 'im' : 'channel'),
+    ]);
+    return this.#asked(person, doing, place);
+  }
+
+  #again({ user, bot, botUser }: Written, team: TeamId): Promise<Person> {
+    const { people } = this.#parts;
+    if (bot || isBot(user))
+      return this.#author({ user, team, userTeam: null, bot: { user: botUser ?? null, name: null } });
+    return people.person(user, team, AGAIN_MS).catch(() => people.person(user, team));
   }
 
   async home(user: UserId, team: TeamId): Promise<Asked> {

@@ -31,7 +31,8 @@ export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserI
 
 export function itemOf(message: InboundMessage, now: number): InboxItem {
   const { key, ts, user, spans, files, bot } = message;
-  return { key, ts, user, spans, files, receivedAt: now, ...(bot && { bot: true as const }) };
+  const item: InboxItem = { key, ts, user, spans, files, receivedAt: now };
+  return bot ? { ...item, bot: true, ...(bot.user !== null && { botUser: bot.user }) } : item;
 }
 
 export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
@@ -77,6 +78,11 @@ function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
   const requester = inbox[0]?.user;
   const end = inbox.findIndex((item) => item.user !== requester);
   return inbox.slice(0, end < 0 ? inbox.length : end);
+}
+
+/** In whose name a turn works. */
+export function authorOf({ items, requester }: OpenTurn): Pick<InboxItem, 'user' | 'bot' | 'botUser'> {
+  return items[0] ?? { user: requester };
 }
 
 export interface TurnIds {

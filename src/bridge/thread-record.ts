@@ -20,6 +20,8 @@ export interface InboxItem {
   again?: number | undefined;
   /** A bot or a workflow wrote it; `user` is its bot id then. */
   bot?: true | undefined;
+  /** Of a bot: the user that it is, too. */
+  botUser?: UserId | undefined;
   /** ms since 1970, when its author changed it last while it waited. */
   editedAt?: number | undefined;
 }

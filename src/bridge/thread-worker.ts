@@ -1,10 +1,11 @@
 import { asBridgeError } from '../errors.ts';
-import type { Place } from './access.ts';
+import type { Place, Verdict } from './access.ts';
 import { ThreadApprovals } from './approvals/thread-approvals.ts';
+import { Door } from './door.ts';
 import { HeldUpThread } from './held-up.ts';
 import type { HomeThread } from './home-view.ts';
 import { makeToken, makeTurnId, type ThreadKey, type TurnId, type UserId } from './ids.ts';
-import { beginTurn, changeTurn, closeApprovals } from './inbox.ts';
+import { authorOf, beginTurn, changeTurn, closeApprovals } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { Mailbox } from './mailbox.ts';
 import { withNotice } from './notify.ts';
@@ -24,6 +25,7 @@ import type {
   Threads,
   Timer,
   TurnSurface,
+  UserGroups,
 } from './ports.ts';
 import { ThreadDesk } from './thread-desk.ts';
 import { ThreadDetails } from './thread-details.ts';
@@ -47,6 +49,8 @@ export interface WorkerParts {
   gateway: AgentGateway;
   surface: Surface;
   people: People;
+  /** Left out: user groups have nobody in them. */
+  groups?: UserGroups | undefined;
   clock: Clock;
   random: Random;
   log: Log;
@@ -141,8 +145,10 @@ export class ThreadWorker {
       onSettled: advance,
     });
     const state = this.#state;
+    const door = new Door(parts);
     this.#approvals = new ThreadApprovals({
       ...parts,
+      door,
       state,
       link: this.#link,
       mailbox,
@@ -178,6 +184,8 @@ export class ThreadWorker {
         return workplace === null ? 0 : alongside(workplace);
       },
       advance,
+      mayBegin: async (turn) => (await door.again(key, authorOf(turn), { do: 'speak' })).verdict,
+      onNotAllowed: (turn, verdict) => this.#notAllowed(turn, verdict),
       onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
     });
     this.#details = new ThreadDetails({ ...parts, state, log });
@@ -500,6 +508,23 @@ export class ThreadWorker {
     this.#approvals.forget();
     await this.#listener.release();
     await this.#advance();
+  }
+
+  async #notAllowed(turn: OpenTurn, { reason, notice }: Verdict & { allowed: false }): Promise<void> {
+    this.#log.warn(
+      { turn: turn.id, user: turn.requester, reason },
+      'a turn does not begin: its author may not any more',
+    );
+    const [first] = turn.items;
+    if (first && !first.bot) {
+      const text = `Your message that was waiting is not run. ${notice}`;
+      this.#mailbox.away(
+        this.#parts.surface.whisper(this.#state.address, turn.requester, text),
+        () => undefined,
+        (error) => this.#log.warn({ err: error }, 'a private notice could not be shown'),
+      );
+    }
+    await this.#end(this.#endings.notAllowed());
   }
 
   // ---- silence ---------------------------------------------------------------------------------

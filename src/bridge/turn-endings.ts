@@ -71,6 +71,11 @@ export class TurnEndings {
     return { ...this.now(), outcome: 'interrupted', line };
   }
 
+  /** Its author lost the right to use the agent while it waited. */
+  notAllowed(): Ending {
+    return { ...this.now(), outcome: 'stopped', line: 'not run: its author may not use the agent any more' };
+  }
+
   /** What is left to decide about a turn that nobody can follow any more. */
   leftover(): Leftover | null {
     const { state, link } = this.#parts;

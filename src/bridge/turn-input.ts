@@ -1,4 +1,5 @@
 import { asBridgeError } from '../errors.ts';
+import { UNCONFIRMED, type Verdict } from './access.ts';
 import { changeTurn } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { AgentConnection, Log } from './ports.ts';
@@ -21,6 +22,10 @@ export interface InputParts extends PromptSources {
   /** The turn's last words are on their way to Slack. */
   ending(): boolean;
   advance(): Promise<void>;
+  /** Whether the author of its messages still may use the agent. Rejects while nobody knows. */
+  mayBegin(turn: OpenTurn): Promise<Verdict>;
+  /** They may not: nothing of it is run. */
+  onNotAllowed(turn: OpenTurn, verdict: Verdict & { allowed: false }): Promise<void>;
   /** Letta will never take this input. @param notice fit for people */
   onRefused(notice: string): Promise<void>;
 }
@@ -28,10 +33,13 @@ export interface InputParts extends PromptSources {
 /** An input that Letta accepted and never began. */
 const NEVER_BEGAN_MS = 60_000;
 
+const WAITS_FOR_SLACK = 'Slack does not say right now who wrote this, so it waits.';
+
 /** Hands the open turn's messages to Letta: at most once, and on disk as handed over before they leave. */
 export class TurnInput {
   readonly #parts: InputParts;
   #sending = false;
+  #waits = false;
 
   constructor(parts: InputParts) {
     this.#parts = parts;
@@ -54,11 +62,17 @@ export class TurnInput {
     if (this.#sending || draining() || !connection || !link.canSubmit) return;
     this.#sending = true;
     mailbox.away(
-      writePrompt(this.#parts, state, turn),
-      (content) => {
+      Promise.all([writePrompt(this.#parts, state, turn), this.#mayBegin(turn)]),
+      async ([content, verdict]) => {
+        if (verdict === 'unknown') return this.#waitForSlack();
+        this.#heldUp(false);
         const now = state.open;
         const same = now?.id === turn.id && now.state === 'prepared';
         const wanted = same && !now.stoppedBy && now.items.length > 0 && !draining();
+        if (wanted && !verdict.allowed) {
+          this.#sending = false;
+          return this.#parts.onNotAllowed(now, verdict);
+        }
         if (wanted && link.ready === connection && link.canSubmit) return this.#submit(turn, connection, content);
         this.#sending = false;
         return advance();
@@ -68,6 +82,32 @@ export class TurnInput {
         throw error;
       },
     );
+  }
+
+  async #mayBegin(turn: OpenTurn): Promise<Verdict | 'unknown'> {
+    try {
+      const verdict = await this.#parts.mayBegin(turn);
+      return !verdict.allowed && verdict.reason === UNCONFIRMED ? 'unknown' : verdict;
+    } catch (error) {
+      this.#parts.log.warn({ turn: turn.id, err: error }, 'nobody knows whether a turn may begin');
+      return 'unknown';
+    }
+  }
+
+  /** Nothing is run of somebody of whom Slack does not tell who they are. */
+  #waitForSlack(): void {
+    const { mailbox, advance } = this.#parts;
+    this.#sending = false;
+    this.#heldUp(true);
+    mailbox.later(RETRY_MS, advance);
+  }
+
+  #heldUp(held: boolean): void {
+    const { state } = this.#parts;
+    if (held === this.#waits) return;
+    this.#waits = held;
+    state.hold = held ? { kind: 'waiting_for_letta', notice: WAITS_FOR_SLACK } : null;
+    state.dirty = true;
   }
 
   async #submit(turn: OpenTurn, connection: AgentConnection, content: string): Promise<void> {

@@ -58,6 +58,7 @@ const inboxItem = z.strictObject({
   askedAt: time.optional(),
   again: z.number().int().positive().optional(),
   bot: z.literal(true).optional(),
+  botUser: text.optional(),
   editedAt: time.optional(),
 });
 

@@ -1,6 +1,7 @@
-import type { ApprovalRequest } from '../agent-event.ts';
+import type { ApprovalRequest, Decision } from '../agent-event.ts';
+import type { Door } from '../door.ts';
 import { makeToken, type TurnId, type UserId } from '../ids.ts';
-import { setApproval } from '../inbox.ts';
+import { authorOf, setApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
 import { approversStartAgents, type Policy, type PolicyBook, settingsOf } from '../policy.ts';
 import type { Clock, Log, Random } from '../ports.ts';
@@ -24,6 +25,8 @@ export interface AskingParts {
   random: Random;
   log: Log;
   decisions: ApprovalDecisions;
+  /** Whether somebody still may, when what they wrote or decided takes effect. */
+  door: Pick<Door, 'again'>;
   audit: ThreadAudit;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
@@ -100,7 +103,7 @@ export class ApprovalRequests {
    * A request that Letta had taken the answer of is another one under the same id: ids are the model's (PROTOCOL.md 9).
    */
   async asked(request: ApprovalRequest): Promise<void> {
-    const { state, decisions } = this.#parts;
+    const { state, decisions, log } = this.#parts;
     const turn = state.open;
     if (!turn) return;
     const { requestId } = request;
@@ -110,8 +113,37 @@ export class ApprovalRequests {
     );
     const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;
     const pass = known ? null : this.#unasked(request, turn);
-    if (pass && pass.by !== 'grant') return this.#letPass(request, digest, turn, pass);
-    await this.#show(request, digest, turn, known, pass);
+    if (!pass) return this.#show(request, digest, turn, known, null);
+    const connection = this.#parts.link.ready;
+    this.#parts.mailbox.away(
+      this.#stillMay(pass, turn),
+      (may) => {
+        const now = state.open;
+        // Over another link Letta asks again.
+        if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
+        // What it was judged by may have changed while Slack was asked.
+        const still = may ? this.#unasked(request, now) : null;
+        if (still?.by !== pass.by) return this.#show(request, digest, now, null, null);
+        return still.by === 'grant'
+          ? this.#show(request, digest, now, null, still)
+          : this.#letPass(request, digest, now, still);
+      },
+      (error) => {
+        log.warn({ request: requestId, err: error }, 'nobody knows whether a request may pass');
+        const now = state.open;
+        if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
+        return this.#show(request, digest, now, null, null);
+      },
+    );
+  }
+
+  /** Those in whose name a request passes unasked may have lost the right to since. */
+  async #stillMay(pass: Unasked, turn: OpenTurn): Promise<boolean> {
+    const { door, state } = this.#parts;
+    const { requester } = turn;
+    const asked = [door.again(state.key, authorOf(turn), { do: 'speak' })];
+    if (pass.by === 'grant') asked.push(door.again(state.key, { user: pass.grant.by.id }, { do: 'decide', requester }));
+    return (await Promise.all(asked)).every(({ verdict }) => verdict.allowed);
   }
 
   async #show(
@@ -156,11 +188,35 @@ export class ApprovalRequests {
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
       if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be said to Letta');
       const send = decisions.underWay(requestId) ?? remade(request, known.state)?.send;
-      if (send && !stale) return decisions.tell(known, send);
+      if (send && !stale && decision === 'denied') return decisions.tell(known, send);
+      if (send && !stale) return this.#sayLate(known, send, by);
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
       return decisions.tell(known, denialOf(known.state.why));
     }
     await decisions.reopen(known);
+  }
+
+  /** A consent that Letta did not hear counts only if whoever gave it still may. */
+  #sayLate(known: ApprovalRecord, send: Decision, by: UserId): void {
+    const { state, decisions, door, mailbox, link, log } = this.#parts;
+    const { token, requester } = known;
+    const connection = link.ready;
+    mailbox.away(
+      door.again(state.key, { user: by }, { do: 'decide', requester }).catch((error: unknown) => {
+        log.warn({ request: known.requestId, err: error }, 'nobody knows whether a decision still counts');
+        return null;
+      }),
+      (asked) => {
+        const now = state.record?.approvals.find((each) => each.token === token);
+        const same = now?.state.state === 'decided' && state.open?.id === known.turn && !state.open.stoppedBy;
+        // Over another link Letta asks again.
+        if (!now || !same || link.ready !== connection) return undefined;
+        if (asked && decisions.couldDecide(now, asked.person)) return decisions.tell(now, send);
+        log.warn({ request: known.requestId, by }, 'a decision does not count any more: it is asked for anew');
+        return decisions.reopen(now);
+      },
+      () => undefined,
+    );
   }
 
   async #open(

@@ -87,6 +87,11 @@ export class ApprovalDecisions {
     return this.#may(record, person, wish).allowed;
   }
 
+  /** Whether they could have decided it as they did, with a saved rule or without. */
+  couldDecide(record: ApprovalRecord, person: Person): boolean {
+    return this.#may(record, person, 'decide').allowed || this.#may(record, person, 'save').allowed;
+  }
+
   #may({ tool, requester }: ApprovalRecord, person: Person, wish: Wish): Verdict {
     const { state, policies } = this.#parts;
     const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);

@@ -1,4 +1,5 @@
 import type { ApprovalRequest } from '../agent-event.ts';
+import type { Door } from '../door.ts';
 import type { TurnId, UserId } from '../ids.ts';
 import {
   type ActionOutcome,
@@ -41,6 +42,8 @@ export interface ApprovalParts {
   mailbox: Mailbox;
   surface: Surface;
   policies: PolicyBook;
+  /** Whether somebody still may, when what they decided takes effect. */
+  door: Pick<Door, 'again'>;
   audit: Audit;
   clock: Clock;
   random: Random;
