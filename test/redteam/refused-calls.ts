@@ -165,7 +165,6 @@ const REQUEST = {
   suggestions: [],
   diffs: [],
   questions: null,
-  blockedPath: null,
 };
 
 /** Clicks Approve, or types it where there are no buttons. True once it is decided. */

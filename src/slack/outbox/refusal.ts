@@ -94,7 +94,6 @@ export function closedBy({ failure, error }: SlackError): Closed | null {
 const NEVER_A_STATUS = new Set([
   'feature_disabled',
   'feature_not_enabled',
-  'invalid_arguments',
   'method_deprecated',
   'missing_scope',
   'no_permission',

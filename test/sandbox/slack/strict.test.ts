@@ -75,13 +75,30 @@ describe('where a message may go', () => {
   test.each([
     ['a public channel without the bot', { channel: 'C03OUT' }, 'not_in_channel'],
     ['a channel that is not there', { channel: 'C0NOPE' }, 'channel_not_found'],
-    ['a thread that is not there', { thread_ts: '1700000000.000001' }, 'thread_not_found'],
     ['something that is no timestamp', { thread_ts: 'abc' }, 'invalid_thread_ts'],
   ])('%s is refused', async (_name, args, error) => {
     expect(await post({ text: 'hi', ...args, ...('channel' in args && { thread_ts: undefined }) })).toMatchObject({
       ok: false,
       error,
     });
+  });
+
+  test('a reply to a root that was deleted before it had one lands at the top of the channel, and only the answer says so', async () => {
+    await slack.control.deleteMessage({ channel: CHANNEL, messageTs: root });
+    const { ts, ok, message } = await post({ text: 'hi' });
+    expect(ok).toBe(true);
+    expect(message).not.toHaveProperty('thread_ts');
+    const { body } = await call(slack, 'conversations.history', { channel: CHANNEL });
+    expect((body.messages as Json[]).map((each) => each.ts)).toContain(ts);
+    expect((await call(slack, 'conversations.replies', { channel: CHANNEL, ts: root })).body.error).toBe(
+      'thread_not_found',
+    );
+  });
+
+  test('a reply to a root that was deleted when it had one stays in its thread', async () => {
+    await post({ text: 'one' });
+    await slack.control.deleteMessage({ channel: CHANNEL, messageTs: root });
+    expect((await post({ text: 'two' })).message).toMatchObject({ thread_ts: root });
   });
 
   test('a reply hangs under a root, not under a reply', async () => {

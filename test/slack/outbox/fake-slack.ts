@@ -41,6 +41,8 @@ export interface FakeSlack extends SlackApi {
   shown(channel: string, thread: string | null): string[];
   messages(channel: string, thread: string | null): FakeMessage[];
   delete(channel: string, ts: string): void;
+  /** Deletes the root of a thread; without a reply the thread is gone (PLATFORM.md 15). */
+  deleteRoot(channel: string, thread: string): void;
   /** The upload step: what Slack would refuse throws. */
   upload(url: string, bytes: Uint8Array): Promise<void>;
   /** ms from the answer that completes an upload to the message that shares the file. */
@@ -69,6 +71,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
   const statuses = new Map<string, string>();
   const sessions = new Map<string, string[]>();
   const inFlight = new Set<string>();
+  const rootless = new Set<string>();
   const uploads = new Map<string, { name: string; length: number; content: string | null }>();
   let serial = 0;
 
@@ -109,11 +112,12 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     const blocks = (args.blocks ?? []) as { text?: string }[];
     const text = String(args.text ?? '');
     if (method === 'chat.postMessage') {
-      const thread = (args.thread_ts as string | undefined) ?? null;
+      const wanted = (args.thread_ts as string | undefined) ?? null;
+      const thread = wanted !== null && rootless.has(`${args.channel} ${wanted}`) ? null : wanted;
       const ts = nextTs();
       store.push({ channel: String(args.channel), ts, thread, text, blocks, metadata: args.metadata });
       if (thread !== null) statuses.delete(`${args.channel} ${thread}`);
-      return { ts };
+      return { ts, message: { ts, text, blocks, ...(thread !== null && { thread_ts: thread }) } };
     }
     if (method === 'chat.update' || method === 'chat.delete') {
       const message = find(args);
@@ -134,6 +138,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     }
     if (method === 'conversations.replies' || method === 'conversations.history') {
       const thread = method === 'conversations.replies' ? args.ts : null;
+      if (rootless.has(`${args.channel} ${thread}`)) refuse('thread_not_found');
       const messages = store.filter(
         (message) =>
           message.channel === args.channel &&
@@ -228,6 +233,9 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     delete(channel, ts) {
       const message = find({ channel, ts });
       if (message) store.splice(store.indexOf(message), 1);
+    },
+    deleteRoot(channel, thread) {
+      if (slack.messages(channel, thread).length === 0) rootless.add(`${channel} ${thread}`);
     },
     put(message) {
       const ts = nextTs();

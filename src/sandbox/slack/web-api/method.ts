@@ -63,14 +63,14 @@ export function writableChannel(call: Call, id: string): Channel {
 }
 
 /**
- * The root that a reply wants to hang under. A gone root is `thread_not_found`, a reply's own `ts` or a malformed one
- * `invalid_thread_ts`.
+ * The root that a reply wants to hang under. A root that is not there, or not any more, is no error: the message is
+ * posted at the top of the channel (PLATFORM.md 15). A reply's own `ts` or a malformed one is `invalid_thread_ts`.
  */
 export function threadRoot(call: Call, channel: Channel, name = 'thread_ts'): StoredMessage | undefined {
   const ts = call.args.ts(name, 'invalid_thread_ts');
   if (ts === undefined) return undefined;
   const root = call.world.workspace.message(channel.id, ts);
-  if (!root) throw new Refusal('thread_not_found');
+  if (!root) return undefined;
   if (root.threadTs !== undefined) throw new Refusal('invalid_thread_ts');
   if (root.subtype === 'channel_join') throw new Refusal('cannot_reply_to_message');
   return root;
