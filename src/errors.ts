@@ -36,6 +36,8 @@ export interface BridgeErrorOptions {
   retry?: boolean;
   /** The name of the device that must come back first: data, one short line. */
   device?: string;
+  /** The id of the agent that is not there. */
+  agent?: string;
   cause?: unknown;
 }
 
@@ -46,6 +48,7 @@ export class BridgeError extends Error {
   readonly certain: boolean;
   readonly retry: boolean;
   readonly device: string | null;
+  readonly agent: string | null;
 
   constructor(code: ErrorCode, message: string, options: BridgeErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -55,6 +58,7 @@ export class BridgeError extends Error {
     this.certain = options.certain ?? true;
     this.retry = options.retry ?? false;
     this.device = options.device ?? null;
+    this.agent = options.agent ?? null;
   }
 }
 

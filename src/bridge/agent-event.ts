@@ -96,7 +96,14 @@ export type AgentEvent =
   | { type: 'background'; running: number }
   | { type: 'device'; mode: string; workingDirectory: string | null }
   /** The end of a turn, after everything that belongs to it. */
-  | { type: 'turn-ended'; runId: string | null; stopReason: string; error: string | null };
+  | {
+      type: 'turn-ended';
+      runId: string | null;
+      stopReason: string;
+      error: string | null;
+      /** It never began: Letta has no such agent, or no such conversation, any more. */
+      gone?: true;
+    };
 
 /** What a connection to a runtime says about itself, in the same stream as the events. */
 export type ConnectionEvent =
@@ -115,6 +122,8 @@ export type ConnectionEvent =
       clientMessageIdsByRun: Record<string, string[]>;
       approvals: ApprovalRequest[];
       reconnected: boolean;
+      /** The agent that was to answer is gone: the one of `runtime` was chosen instead. */
+      replacedAgent?: string;
     }
   /** The link is gone; the connection dials again by itself. */
   | { type: 'lost'; reason: string; turnsDie: boolean }

@@ -66,6 +66,7 @@ export type OfferAction =
   | 'run_now'
   | 'drop'
   | 'send_again'
+  | 'start_new'
   | 'continue'
   | 'ask_again'
   | 'deny_with_this'

@@ -28,6 +28,7 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
       run: `${who} had ${messages} from earlier run.`,
       dropped: `${who} dropped ${messages} from earlier.`,
       sent: `${who} sent ${messages} again.`,
+      started: `${who} started a new conversation with ${messages}.`,
       continued: `${who} let the agent continue.`,
       asked: `${who} let the agent ask again.`,
       denied: `${who} denied the request with a message as the reason.`,
@@ -48,6 +49,16 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
         ? `${who}, ${what} did not reach the agent:`
         : `${who}, nobody can say whether ${what} reached the agent. Sent again, it may be done twice:`;
       return { token, text: list(lead), buttons: ['send_again'] };
+    }
+    case 'start_new': {
+      const lead = offer.certain
+        ? `${who}, ${what} did not run, because the agent’s side of this thread is gone.`
+        : `${who}, the agent’s side of this thread is gone, and nobody can say whether ${what} ran before. Sent again, it may be done twice.`;
+      return {
+        token,
+        text: list(`${lead} A new conversation knows nothing of what was said here before:`),
+        buttons: ['start_new'],
+      };
     }
     case 'ask_again': {
       const text = `${who}, what the agent asked was lost with the connection, and nothing of it ran.`;
@@ -76,6 +87,8 @@ function lapsedText(offer: Offer, messages: string): string {
   if (offer.kind === 'deny_or_keep') return 'A message waited here for a decision; it is settled.';
   if (offer.kind === 'continue' || offer.kind === 'ask_again')
     return 'The agent was cut off; the conversation went on.';
+  if (offer.kind === 'start_new')
+    return `Too late to start a new conversation with ${messages} of <@${offer.for}>: write again.`;
   const verb = offer.kind === 'run_held' ? 'have run' : 'send again';
   return `Too late to ${verb} ${messages} of <@${offer.for}>: write again.`;
 }

@@ -157,6 +157,28 @@ export function offerAgain(
   return { ...record, offers: bounded([...record.offers, offer], now) };
 }
 
+/** Messages that could not be run, because the thread's conversation (or its agent) is gone at Letta. */
+export function offerStartNew(
+  record: ThreadRecord,
+  items: readonly InboxItem[],
+  certain: boolean,
+  token: Token,
+  now: number,
+): ThreadRecord {
+  const [first] = items;
+  const { runtime } = record;
+  if (!first || runtime === null) return offerAgain(record, items, certain, token, now);
+  const gone = { agentId: runtime.agentId, conversationId: runtime.conversationId };
+  const offer = {
+    ...blank('start_new', first.user, token, now),
+    certain,
+    items: [...items],
+    count: items.length,
+    gone,
+  };
+  return { ...record, offers: bounded([...record.offers, offer], now) };
+}
+
 /** @param kind `ask_again` when it was cut off while it asked. */
 export function offerContinue(
   record: ThreadRecord,
@@ -225,6 +247,7 @@ const MEANS: Readonly<Record<OfferAction, OfferKind>> = {
   run_now: 'run_held',
   drop: 'run_held',
   send_again: 'send_again',
+  start_new: 'start_new',
   continue: 'continue',
   ask_again: 'ask_again',
   deny_with_this: 'deny_or_keep',
@@ -234,6 +257,7 @@ const CHOICES = {
   run_now: 'run',
   drop: 'dropped',
   send_again: 'sent',
+  start_new: 'started',
   continue: 'continued',
   ask_again: 'asked',
   deny_with_this: 'denied',
@@ -264,7 +288,13 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
     now,
   );
   const items = released(offer, click).filter((item) => !isQueued(record, item));
-  return { ...record, offers, inbox: inOrder([...record.inbox, ...items]) };
+  const next = { ...record, offers, inbox: inOrder([...record.inbox, ...items]) };
+  return offer.kind === 'start_new' && isStill(record, offer) ? { ...next, runtime: null, background: false } : next;
+}
+
+/** Whether the thread still has the conversation that is gone: another click, or a command, may have started a new one. */
+function isStill({ runtime }: ThreadRecord, { gone }: Offer): boolean {
+  return runtime?.agentId === gone?.agentId && runtime?.conversationId === gone?.conversationId;
 }
 
 function released(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem[] {
@@ -276,6 +306,7 @@ function released(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem
     case 'run_now':
       return offer.items.map((item) => ({ ...item, askedAt: now }));
     case 'send_again':
+    case 'start_new':
       return offer.items.map((item) => ({ ...item, askedAt: now, again: (item.again ?? 0) + 1 }));
     case 'continue':
     case 'ask_again': {

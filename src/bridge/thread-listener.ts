@@ -47,6 +47,9 @@ export interface ListenerParts {
 
 /** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
 const BACKGROUND_TOLD_MS = 5_000;
+/** Codes that no retry heals, and that a new conversation does. */
+const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
+const GONE_LINE = 'The agent’s side of this thread does not exist any more, so the message was not run';
 
 /** What Letta says to a thread, held against the turn that is open here: whose it is, whether it begins, ends or goes on. */
 export class ThreadListener {
@@ -114,7 +117,9 @@ export class ThreadListener {
       return this.#wait(event.notice, event.device);
     }
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
-    const leftover = this.#parts.endings.leftover();
+    const isGone = GONE.has(event.code) && this.#parts.state.record?.runtime !== null;
+    const { endings } = this.#parts;
+    const leftover = isGone ? endings.withoutConversation() : endings.leftover();
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
     await this.#onBackground(false);
@@ -136,6 +141,7 @@ export class ThreadListener {
     if (!same) await this.#parts.state.insist((record) => ({ ...record, runtime }));
     this.#askBackground();
     this.#parts.settings.confirm();
+    if (event.replacedAgent !== undefined) this.#parts.settings.agentReplaced(event.replacedAgent, runtime.agentId);
     await this.#parts.offers.reached();
     return this.#takeUp(event);
   }
@@ -292,6 +298,8 @@ export class ThreadListener {
       this.#parts.log.info({ turn: turn.id }, 'an end came late, of a turn stopped before it had said anything');
       return undefined;
     }
+    if (event.gone && turn.items.length > 0 && isUnheard(this.#parts.state.turn))
+      return this.#withoutConversation(turn);
     if (this.#gap) this.#keepForNext();
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
     const { endings, lookup } = this.#parts;
@@ -300,6 +308,14 @@ export class ThreadListener {
     this.#parts.leave();
     lookup.fillGap((whole) => this.#parts.finish(whole ? endings.now() : endings.unseen(false)));
     return undefined;
+  }
+
+  /** Agent or conversation went while the link was there; whatever is said next finds out anew. */
+  #withoutConversation(turn: OpenTurn): Promise<void> {
+    this.#parts.log.warn({ turn: turn.id, runtime: this.#parts.state.record?.runtime }, 'the conversation is gone');
+    this.#parts.link.disconnect();
+    this.#parts.offers.givenUp();
+    return this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });
   }
 
   /** An end that comes late, or is only found out, after Letta told of the next turn: what it waits for is the next one's. */

@@ -12,7 +12,15 @@ import { endTurn } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
 import { offerView } from './offer-view.ts';
-import { decideOffer, holdWaiting, isButtonOf, offerAgain, offerContinue, withoutOld } from './offers.ts';
+import {
+  decideOffer,
+  holdWaiting,
+  isButtonOf,
+  offerAgain,
+  offerContinue,
+  offerStartNew,
+  withoutOld,
+} from './offers.ts';
 import type { PolicyBook } from './policy.ts';
 import type { Clock, Log, Person, Random, Surface } from './ports.ts';
 import type { Offer, ThreadRecord } from './thread-record.ts';
@@ -38,10 +46,21 @@ export interface OfferParts {
 export type Leftover =
   | { offer: 'continue' | 'ask_again' }
   /** `certain`: the input did not reach the agent; else nobody knows. */
-  | { offer: 'send_again'; certain: boolean };
+  | { offer: 'send_again'; certain: boolean }
+  /** The conversation is gone; `certain` as above. */
+  | { offer: 'start_new'; certain: boolean };
 
 const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>([
-  ...(['run_now', 'drop', 'send_again', 'continue', 'ask_again', 'deny_with_this', 'keep_queued'] as const),
+  ...([
+    'run_now',
+    'drop',
+    'send_again',
+    'start_new',
+    'continue',
+    'ask_again',
+    'deny_with_this',
+    'keep_queued',
+  ] as const),
 ]);
 
 export function isOfferAction(name: ActionName): name is OfferAction {
@@ -145,6 +164,7 @@ export class ThreadOffers {
       const { turn } = record;
       const ended = endTurn(record, now);
       if (!turn || !leftover) return ended;
+      if (leftover.offer === 'start_new') return offerStartNew(ended, turn.items, leftover.certain, token, now);
       if (leftover.offer !== 'send_again') return offerContinue(ended, leftover.offer, turn.requester, token, now);
       return offerAgain(ended, turn.items, leftover.certain, token, now);
     };

@@ -162,13 +162,14 @@ export interface ApprovalRecord {
 /**
  * - `run_held`: messages that were too old to be run unasked.
  * - `send_again`: messages of which nobody knows whether they reached the agent, or which certainly did not.
+ * - `start_new`: messages that could not be run, because the thread's conversation is gone at Letta.
  * - `continue`: a turn was cut off.
  * - `ask_again`: a turn was cut off while it asked; the request is dead.
  * - `deny_or_keep`: a message came while a request waits for its author's decision.
  */
-export type OfferKind = 'run_held' | 'send_again' | 'continue' | 'ask_again' | 'deny_or_keep';
+export type OfferKind = 'run_held' | 'send_again' | 'start_new' | 'continue' | 'ask_again' | 'deny_or_keep';
 
-export type OfferChoice = 'run' | 'dropped' | 'sent' | 'continued' | 'asked' | 'denied' | 'kept';
+export type OfferChoice = 'run' | 'dropped' | 'sent' | 'started' | 'continued' | 'asked' | 'denied' | 'kept';
 
 export type OfferState =
   | { state: 'open' }
@@ -183,12 +184,14 @@ export interface Offer {
   /** The only one who may click: the author of the messages, or the cut turn's requester. */
   for: UserId;
   madeAt: number;
-  /** Of `send_again`: whether the messages may have reached the agent. */
+  /** Of `send_again` and `start_new`: whether the messages certainly did not reach the agent. */
   certain: boolean;
   /** The messages, as long as it is open. Empty for `continue`. */
   items: InboxItem[];
   /** Of `deny_or_keep`: the request that waits, and the message that came meanwhile. */
   about?: { approval: Token; message: MessageKey } | undefined;
+  /** Of `start_new`: the conversation that is gone; once the thread has another one, that goes on. */
+  gone?: { agentId: string; conversationId: string } | undefined;
   /** How many messages it is, or was, about. */
   count: number;
   /** Of `run_held`: the messages only seem late, as our clock was ahead of Slack's by so many ms. */

@@ -47,14 +47,25 @@ export class ThreadSettings {
 
   /** A link is ready only once Letta's mode is what was asked for (PROTOCOL.md 5.4). */
   confirm(): void {
-    const { state, link, mailbox, surface, log } = this.#parts;
+    const { state, link } = this.#parts;
     const by = this.#toConfirm;
     const { permissions, binding } = state.settings;
     if (by === null || link.differs({ runtime: null, mode: lettaMode(permissions), binding })) return;
     this.#toConfirm = null;
     const directory = link.workingDirectory;
     const where = directory === null ? '' : `, directory ${asCode(directory)}`;
-    const text = `<@${by}> has set the permissions here to ${permissions}${where}; Letta has confirmed it.`;
+    this.#say(`<@${by}> has set the permissions here to ${permissions}${where}; Letta has confirmed it.`);
+  }
+
+  /** The agent that answered new threads is gone, and another one was chosen: people talk to somebody else now. */
+  agentReplaced(gone: string, agentId: string): void {
+    this.#say(
+      `The agent that answered new threads so far (${asCode(gone)}) does not exist any more. From here on ${asCode(agentId)} answers them; it knows nothing of what was said to the other one.`,
+    );
+  }
+
+  #say(text: string): void {
+    const { state, mailbox, surface, log } = this.#parts;
     mailbox.away(
       surface.say(state.address, text),
       () => undefined,

@@ -76,6 +76,15 @@ export class TurnEndings {
     return { ...this.now(), outcome: 'stopped', line: 'not run: its author may not use the agent any more' };
   }
 
+  /** What is left to decide about a turn whose conversation is gone at Letta. */
+  withoutConversation(): Leftover | null {
+    const { state, link } = this.#parts;
+    const turn = state.open;
+    if (!turn || turn.items.length === 0 || turn.stoppedBy) return null;
+    const began = turn.state === 'submitted' && (link.begun || state.turn.parts.length > 0);
+    return { offer: 'start_new', certain: !began };
+  }
+
   /** What is left to decide about a turn that nobody can follow any more. */
   leftover(): Leftover | null {
     const { state, link } = this.#parts;

@@ -1,8 +1,9 @@
 import type { Choices, Log } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
+import { chosenOnce } from './chosen-once.ts';
 import type { AgentSummary } from './hosted-api.ts';
 
-export interface AgentChoice {
+export interface AgentChoiceParts {
   /** `LETTA_AGENT_ID`; wins over what was stored. */
   configured: string | null;
   choices: Choices;
@@ -12,36 +13,53 @@ export interface AgentChoice {
   log: Log;
 }
 
+/** The agent of new threads. */
+export interface AgentChoice {
+  /** Its id. Rejects with `several_agents` or `no_agent`. */
+  get(): Promise<string>;
+  /**
+   * That agent is gone. Where it had been chosen, another one is chosen as the first one was.
+   * @returns the other one's id; `null` for an agent that somebody configured: it is for them to correct
+   */
+  replace(gone: string): Promise<string | null>;
+}
+
+/** Under this name the store keeps which agent was chosen; empty: the last one is gone. */
+export const CHOSEN_AGENT = 'agent';
 const NAMES_LISTED = 10;
 
 /**
- * The agent of new threads: the configured one, else the one chosen before, else the only one there is, which is stored
- * so that another agent that appears later does not take over. Rejects with `several_agents` or `no_agent`.
+ * The configured agent, else the one chosen before, else the only one there is, which is stored so that another agent
+ * that appears later does not take over.
  */
-export async function chooseAgent({ configured, choices, list, create, log }: AgentChoice): Promise<string> {
-  if (configured !== null) return configured;
-  const stored = await choices.get('agent');
-  if (stored !== null) return stored;
-  const agents = await list();
-  const [only] = agents;
-  if (agents.length > 1) {
-    throw new BridgeError('several_agents', 'more than one agent fits', {
-      notice: `Letta has several agents: set LETTA_AGENT_ID to one of ${listed(agents)}.`,
-    });
-  }
-  if (only) {
-    log.info({ agentId: only.id, agent: only.name }, 'the only agent there is was chosen');
-    await choices.set('agent', only.id);
-    return only.id;
-  }
-  if (create === null) {
+export function createAgentChoice({ configured, choices, list, create, log }: AgentChoiceParts): AgentChoice {
+  const chosen = chosenOnce(CHOSEN_AGENT, choices, async () => {
+    const agents = await list();
+    const [only] = agents;
+    if (agents.length > 1) {
+      throw new BridgeError('several_agents', 'more than one agent fits', {
+        notice: `Letta has several agents: set LETTA_AGENT_ID to one of ${listed(agents)}.`,
+      });
+    }
+    if (only) {
+      log.info({ agentId: only.id, agent: only.name }, 'the only agent there is was chosen');
+      return only.id;
+    }
+    if (create !== null) return create();
     throw new BridgeError('no_agent', 'there is no agent', {
       notice: 'Letta has no agent yet: create one and set LETTA_AGENT_ID to its id.',
     });
-  }
-  const agentId = await create();
-  await choices.set('agent', agentId);
-  return agentId;
+  });
+  return {
+    get: async () => configured ?? chosen.get(),
+    async replace(gone) {
+      if (configured !== null) return null;
+      log.warn({ agentId: gone }, 'the agent that was chosen for new threads is gone: another one is chosen');
+      const agentId = await chosen.replace(gone);
+      log.warn({ gone, agentId }, 'another agent was chosen for new threads');
+      return agentId;
+    },
+  };
 }
 
 function listed(agents: readonly AgentSummary[]): string {

@@ -63,6 +63,8 @@ export function createConnection(
   let everReady = false;
   /** Whether an input was sent whose turn has not ended. */
   let expecting = false;
+  /** The agent that was to answer and is gone; another one was chosen. */
+  let replaced: string | null = null;
 
   const tell = (event: AgentEvent | ConnectionEvent) => {
     if (stage.name === 'closed') return;
@@ -120,8 +122,33 @@ export function createConnection(
     } catch (error) {
       if (stage !== mine) return;
       mine.session?.close();
-      failed(asBridgeError(error));
+      const failure = await instead(asBridgeError(error));
+      if (stage !== mine) return;
+      if (failure === null) return void connect();
+      failed(failure);
     }
+  };
+
+  /**
+   * A new conversation whose chosen agent is gone is held with another one, at once; with none that was configured, or
+   * that the place is bound to: what to do about that is for people.
+   * @returns what went wrong; `null`: it can be tried again
+   */
+  const instead = async (error: BridgeError): Promise<BridgeError | null> => {
+    const { agent } = error;
+    if (error.code !== 'agent_not_found' || agent === null) return error;
+    if (options.runtime !== null || everReady) return agentGone(agent, 'The agent of this thread');
+    if (binding?.agentId) return boundAgentGone(agent);
+    if (replaced !== null) return error;
+    try {
+      if ((await route.replaceAgent(agent)) === null) return configuredAgentGone(agent);
+    } catch (failure) {
+      return asBridgeError(failure);
+    }
+    replaced = agent;
+    runtime = null;
+    machine = null;
+    return null;
   };
 
   /** What a plan found or made is used again by the next one, or every failed attempt would leave a conversation behind. */
@@ -146,7 +173,9 @@ export function createConnection(
       clientMessageIdsByRun: now.clientMessageIdsByRun,
       approvals: now.approvals,
       reconnected,
+      ...(replaced !== null && { replacedAgent: replaced }),
     });
+    replaced = null;
     if (now.background > 0) tell({ type: 'background', running: now.background });
   };
 
@@ -280,6 +309,21 @@ export function createConnection(
       if (before.name === 'connecting' || before.name === 'ready') before.session?.close();
     },
   };
+}
+
+function agentGone(agent: string, which: string, then = ''): BridgeError {
+  const notice = `${which} (${agent}) does not exist any more.${then}`;
+  return new BridgeError('agent_not_found', `agent ${agent} not found`, { notice, agent });
+}
+
+function boundAgentGone(agent: string): BridgeError {
+  const then = ' An admin can bind the channel to another one: `agent` and its id, or `agent default`.';
+  return agentGone(agent, 'The agent that this channel is bound to', then);
+}
+
+function configuredAgentGone(agent: string): BridgeError {
+  const then = ' Whoever runs the bridge has to set LETTA_AGENT_ID to another one and start it again.';
+  return agentGone(agent, 'The agent that LETTA_AGENT_ID names', then);
 }
 
 function inputRefused(error: string): BridgeError {

@@ -178,6 +178,7 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
 export function agentNotFound(agentId: string): BridgeError {
   return new BridgeError('agent_not_found', `agent ${agentId} not found`, {
     notice: `Letta does not know the agent ${agentId}: it was deleted, or LETTA_AGENT_ID is wrong.`,
+    agent: agentId,
   });
 }
 

@@ -22,6 +22,7 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
   run_now: 'bridge_run_now',
   drop: 'bridge_drop',
   send_again: 'bridge_send_again',
+  start_new: 'bridge_start_new',
   continue: 'bridge_continue',
   ask_again: 'bridge_ask_again',
   deny_with_this: 'bridge_deny_with_this',

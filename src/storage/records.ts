@@ -150,19 +150,20 @@ function recordOf<Item extends z.ZodType>(item: Item) {
   });
   const offer = z.strictObject({
     token,
-    kind: z.enum(['run_held', 'send_again', 'continue', 'ask_again', 'deny_or_keep']),
+    kind: z.enum(['run_held', 'send_again', 'start_new', 'continue', 'ask_again', 'deny_or_keep']),
     for: text,
     madeAt: time,
     certain: z.boolean(),
     items: z.array(item),
     about: z.strictObject({ approval: token, message: messageKey }).optional(),
+    gone: z.strictObject({ agentId: text, conversationId: text }).optional(),
     count: z.number().int().nonnegative(),
     clockAheadMs: z.number().nonnegative().optional(),
     state: z.discriminatedUnion('state', [
       z.strictObject({ state: z.literal('open') }),
       z.strictObject({
         state: z.literal('decided'),
-        choice: z.enum(['run', 'dropped', 'sent', 'continued', 'asked', 'denied', 'kept']),
+        choice: z.enum(['run', 'dropped', 'sent', 'started', 'continued', 'asked', 'denied', 'kept']),
         at: time,
       }),
       z.strictObject({ state: z.literal('lapsed'), at: time }),

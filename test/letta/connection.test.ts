@@ -50,6 +50,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
       deviceId: hosted ? 'device-1' : null,
       deviceName: hosted ? 'build-box' : null,
     }),
+    replaceAgent: async () => null,
     unreachable: () => new BridgeError('letta_unreachable', 'no', { notice: 'Letta is away.', retry: true }),
     messages: async () => [{ id: 'm9', message_type: 'assistant_message', content: 'by REST' }],
     conversationExists: async (id) => letta.conversations.includes(id),

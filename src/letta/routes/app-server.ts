@@ -1,11 +1,10 @@
 import type { Choices, Clock, Log, Random } from '../../bridge/ports.ts';
 import { BridgeError } from '../../errors.ts';
-import { chooseAgent } from '../agent-choice.ts';
+import { createAgentChoice } from '../agent-choice.ts';
 import { type AppServerAddress, appServerLanes } from '../link/endpoints.ts';
 import type { LaneDialer, LaneLoss } from '../link/lane.ts';
 import { agentList, listModels, runtimeStart } from '../protocol/outgoing.ts';
 import { type Ask, linkLost } from '../requests.ts';
-import { singleFlight } from '../single-flight.ts';
 import { visit } from '../visit.ts';
 import type { Route } from './route.ts';
 
@@ -33,34 +32,32 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
   const asked = <Result>(run: (ask: Ask) => Promise<Result>) =>
     visit({ endpoints, dial, clock, random, log, unreachable }, run);
 
-  const agent = singleFlight(() =>
-    chooseAgent({
-      configured: agentId,
-      choices,
-      log,
-      list: () =>
-        asked(async (ask) => {
-          const answer = await ask('agent_list_response', (id) => agentList(id, { limit: 50 }), ANSWERS_WITHIN_MS);
-          if (answer?.success !== true) throw notServed('agent_list', answer?.error);
-          return (answer.agents ?? []).map(({ id, name }) => ({ id, name: name ?? id }));
-        }),
-      create: () =>
-        asked(async (ask) => {
-          const model = await findModel(ask, clock);
-          const body = { name: NEW_AGENT, ...(model === null ? {} : { model }) };
-          const answer = await ask(
-            'runtime_start_response',
-            // The default conversation comes with the agent: none is left behind that nobody uses.
-            (requestId) =>
-              runtimeStart({ requestId, agent: { create: body }, conversation: { id: 'default' }, mode: 'standard' }),
-            CREATES_WITHIN_MS,
-          );
-          if (answer?.success !== true || !answer.agent) throw notServed('create_agent', answer?.error);
-          log.info({ agentId: answer.agent.id, model }, 'an agent was created, as there was none');
-          return answer.agent.id;
-        }),
-    }),
-  );
+  const agent = createAgentChoice({
+    configured: agentId,
+    choices,
+    log,
+    list: () =>
+      asked(async (ask) => {
+        const answer = await ask('agent_list_response', (id) => agentList(id, { limit: 50 }), ANSWERS_WITHIN_MS);
+        if (answer?.success !== true) throw notServed('agent_list', answer?.error);
+        return (answer.agents ?? []).map(({ id, name }) => ({ id, name: name ?? id }));
+      }),
+    create: () =>
+      asked(async (ask) => {
+        const model = await findModel(ask, clock);
+        const body = { name: NEW_AGENT, ...(model === null ? {} : { model }) };
+        const answer = await ask(
+          'runtime_start_response',
+          // The default conversation comes with the agent: none is left behind that nobody uses.
+          (requestId) =>
+            runtimeStart({ requestId, agent: { create: body }, conversation: { id: 'default' }, mode: 'standard' }),
+          CREATES_WITHIN_MS,
+        );
+        if (answer?.success !== true || !answer.agent) throw notServed('create_agent', answer?.error);
+        log.info({ agentId: answer.agent.id, model }, 'an agent was created, as there was none');
+        return answer.agent.id;
+      }),
+  });
 
   return {
     ordered: true,
@@ -69,12 +66,13 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
     async plan(runtime, binding) {
       return {
         endpoints,
-        agentId: runtime?.agentId ?? binding?.agentId ?? (await agent()),
+        agentId: runtime?.agentId ?? binding?.agentId ?? (await agent.get()),
         conversationId: runtime?.conversationId ?? null,
         deviceId: null,
         deviceName: null,
       };
     },
+    replaceAgent: (gone) => agent.replace(gone),
     unreachable,
     messages: async () => null,
     conversationExists: async () => true,

@@ -1,11 +1,11 @@
 import type { Choices, Clock, Log } from '../../bridge/ports.ts';
-import { BridgeError } from '../../errors.ts';
-import { chooseAgent } from '../agent-choice.ts';
+import { asBridgeError, BridgeError } from '../../errors.ts';
+import { createAgentChoice } from '../agent-choice.ts';
+import { chosenOnce } from '../chosen-once.ts';
 import { chooseEnvironment, type OnlineEnvironment, resolveDevice } from '../environments.ts';
 import type { HostedApi } from '../hosted-api.ts';
 import { type CloudAddress, cloudLanes } from '../link/endpoints.ts';
 import { lossReason } from '../link/lane.ts';
-import { singleFlight } from '../single-flight.ts';
 import type { Route } from './route.ts';
 
 export interface CloudRouteOptions {
@@ -20,28 +20,37 @@ export interface CloudRouteOptions {
 }
 
 const SYNC_AFTER_MS = 5_000;
+/** Under this name the store keeps which device was chosen. */
+export const CHOSEN_DEVICE = 'device';
 
 /** A device behind the hosted relay. Throws `config_invalid` for an address that can not be used. */
 export function createCloudRoute(options: CloudRouteOptions): Route {
   const { address, api, environment, choices, clock, log } = options;
 
-  const agent = singleFlight(() =>
-    chooseAgent({ configured: options.agentId, choices, log, list: api.agents, create: null }),
-  );
+  const agent = createAgentChoice({ configured: options.agentId, choices, log, list: api.agents, create: null });
 
   /** Chosen once: a device that appears later must not inherit commands. */
-  const onlyDevice = singleFlight(async () => {
-    const stored = await choices.get('device');
-    if (stored !== null) return stored;
+  const onlyDevice = chosenOnce(CHOSEN_DEVICE, choices, async () => {
     const { deviceId, connectionName } = chooseEnvironment(await api.onlineEnvironments(), null, clock.now());
     log.info({ deviceId, device: connectionName }, 'the only device online was chosen');
-    await choices.set('device', deviceId);
     return deviceId;
   });
 
+  /** One that Letta does not know any more is let go; one that is offline is waited for. */
+  const chosenDevice = async (): Promise<OnlineEnvironment> => {
+    const chosen = await onlyDevice.get();
+    try {
+      return await resolveDevice(api, chosen, clock.now);
+    } catch (error) {
+      if (asBridgeError(error).code !== 'no_environment') throw error;
+      log.warn({ deviceId: chosen }, 'the device that was chosen for new threads is gone: another one is chosen');
+      return resolveDevice(api, await onlyDevice.replace(chosen), clock.now);
+    }
+  };
+
   const device = async (known: string | null, named: string | null): Promise<OnlineEnvironment> => {
     if (known !== null) return resolveDevice(api, known, clock.now);
-    if (named === null) return resolveDevice(api, await onlyDevice(), clock.now);
+    if (named === null) return chosenDevice();
     return chooseEnvironment(await api.onlineEnvironments(), named, clock.now());
   };
 
@@ -54,7 +63,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
         runtime?.deviceId ?? null,
         binding?.device ?? environment,
       );
-      const agentId = runtime?.agentId ?? binding?.agentId ?? (await agent());
+      const agentId = runtime?.agentId ?? binding?.agentId ?? (await agent.get());
       const conversationId = runtime?.conversationId ?? (await api.createConversation(agentId));
       return {
         endpoints: cloudLanes(address, { connectionId, agentId, conversationId }),
@@ -64,6 +73,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
         deviceName: connectionName,
       };
     },
+    replaceAgent: (gone) => agent.replace(gone),
     // Whatever it was, the lease may have rotated: the next attempt asks anew (PROTOCOL.md 3.4), and a key that is
     // really wrong is told by the REST call that comes first.
     unreachable: (loss) =>

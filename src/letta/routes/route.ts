@@ -26,6 +26,11 @@ export interface Route {
    * Rejects with a BridgeError when there is nowhere to dial; `retry` says whether trying again may help.
    */
   plan(runtime: StoredRuntime | null, binding: Binding | null): Promise<Plan>;
+  /**
+   * The agent of a new conversation is gone. Where it had been chosen for new threads, another one is chosen.
+   * @returns the other one's id; `null` where nobody chose, or the error that says why there is none is thrown
+   */
+  replaceAgent(gone: string): Promise<string | null>;
   /** What it means for people that a link could not be opened. */
   unreachable(loss: LaneLoss): BridgeError;
   /** Newest first, without the link; `null` where there is no other way, or no such conversation. */

@@ -1,6 +1,6 @@
 import type { ApprovalRequest } from '../../bridge/agent-event.ts';
 import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
-import { errorText, innermostMessage } from './error-text.ts';
+import { errorText, innermostMessage, saysGone } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';
 import { askForHistory, change, emit, type OpenApproval, type Work } from './state.ts';
 import { approvalRequest, automaticKeys, loopStatus, runningInBackground, translateDelta } from './translate.ts';
@@ -189,6 +189,7 @@ function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | nul
     runId: frame.run_id ?? null,
     stopReason: frame.stop_reason,
     error: isFailure ? memory.bestError(told) : null,
+    ...(isFailure && !frame.run_id && saysGone(frame.error ?? '') && { gone: true }),
   });
 }
 

@@ -37,3 +37,8 @@ function messageIn(value: unknown, depth: number): string | null {
   if (!('message' in value) || typeof value.message !== 'string') return null;
   return messageIn(value.message, depth - 1) ?? value.message;
 }
+
+/** Whether an error says that agent or conversation do not exist (any more); the wording is all there is (PROTOCOL.md 5.1). */
+export function saysGone(text: string): boolean {
+  return /^(?:Agent|Conversation) \S+ not found/i.test(text);
+}

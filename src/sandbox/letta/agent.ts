@@ -39,6 +39,22 @@ export class Agents {
     return agent;
   }
 
+  /** With its conversations, also those that somebody is connected to. False: no such agent. */
+  delete(id: string): boolean {
+    if (!this.#agents.delete(id)) return false;
+    for (const one of this.#conversations.values()) {
+      if (one.runtime.agent_id === id) one.missing = `Agent ${id} not found`;
+    }
+    return true;
+  }
+
+  /** False: no such conversation. */
+  deleteConversation(id: string): boolean {
+    const found = this.conversation(id);
+    if (found) found.missing = `Conversation ${id} not found`;
+    return found !== undefined;
+  }
+
   /** Null: no such agent. */
   createConversation(agentId: string, summary: string | null): Conversation | null {
     if (!this.#agents.has(agentId)) return null;

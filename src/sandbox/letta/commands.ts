@@ -60,6 +60,11 @@ const PLAIN: Record<string, Handler> = {
   },
   agent_create: (agents, outlet, frame) =>
     respond(outlet, frame, { success: true, agent: agents.create(isJson(frame.body) ? frame.body : {}) }),
+  agent_delete: (agents, outlet, frame) => {
+    const id = String(frame.agent_id);
+    const done = agents.delete(id);
+    respond(outlet, frame, { success: done, agent_id: id, ...(!done && { error: `Agent ${id} not found` }) });
+  },
   conversation_create: (agents, outlet, frame) => {
     const body = isJson(frame.body) ? frame.body : {};
     const conversation = agents.createConversation(String(body.agent_id), text(body.summary) ?? null);

@@ -246,6 +246,10 @@ function stored(
   const limit = Number(query.get('limit') ?? 50);
   if (kind === 'agents') {
     if (method === 'POST' && id === undefined) return [200, agents.create(body)];
+    if (method === 'DELETE' && id !== undefined) {
+      const gone = agents.delete(decodeURIComponent(id));
+      return gone ? [200, { message: 'deleted' }] : [404, { message: `Agent ${id} not found` }];
+    }
     if (method !== 'GET') return null;
     if (id === undefined) return [200, agents.list(limit)];
     const agent = agents.get(decodeURIComponent(id));
@@ -259,6 +263,10 @@ function stored(
   }
   const conversation = agents.conversation(decodeURIComponent(id));
   if (!conversation) return [404, { message: `Conversation ${id} not found` }];
+  if (method === 'DELETE' && rest === undefined) {
+    agents.deleteConversation(conversation.runtime.conversation_id);
+    return [200, { message: 'deleted' }];
+  }
   if (rest === '/cancel' && method === 'POST') return [200, { success: conversation.abort(undefined) }];
   if (method !== 'GET') return null;
   if (rest === undefined) return [200, conversation.record()];

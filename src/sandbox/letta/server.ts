@@ -51,6 +51,10 @@ export interface ScriptedLetta {
   state(): Json;
   /** The last frames over any socket, oldest first. */
   log(): readonly LogEntry[];
+  /** Deletes an agent with its conversations, or one conversation; who is connected to it stays so, as with the real one. */
+  forget(what: { agent: string } | { conversation: string }): boolean;
+  /** Makes an agent. @returns its id */
+  addAgent(name: string): string;
   /** Back to the seed; all sockets are cut. */
   reset(): void;
   close(): Promise<void>;
@@ -109,6 +113,9 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
       conversations: running.agents.all().map((conversation) => conversation.summarise()),
     }),
     log: () => running.sockets.log.entries,
+    forget: (what: { agent: string } | { conversation: string }) =>
+      'agent' in what ? running.agents.delete(what.agent) : running.agents.deleteConversation(what.conversation),
+    addAgent: (name: string) => String(running.agents.create({ name }).id),
     reset: () => {
       stop(running);
       running = start(options);

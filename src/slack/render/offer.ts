@@ -8,6 +8,10 @@ const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; say
   run_now: { label: 'Run now', says: 'Run the messages that came too late' },
   drop: { label: 'Drop', says: 'Drop the messages that came too late' },
   send_again: { label: 'Send again', says: 'Send the messages to the agent again' },
+  start_new: {
+    label: 'Start a new conversation with this message',
+    says: 'Start a new conversation in this thread, with the messages that could not be run',
+  },
   continue: { label: 'Continue', says: 'Let the agent continue' },
   ask_again: { label: 'Ask again', says: 'Let the agent ask again' },
   deny_with_this: { label: 'Deny with this as the reason', says: 'Deny the request, with this message as the reason' },
