@@ -74,6 +74,7 @@ const PURE = [
   'bridge/revisions.ts',
   'bridge/stop-words.ts',
   'bridge/redact.ts',
+  'bridge/secrets/**',
   'bridge/turn.ts',
   'bridge/turn-details.ts',
   'bridge/turn-steps.ts',

@@ -161,7 +161,10 @@ export type ModalRequest =
   | { kind: 'edit_command'; token: Token; command: string }
   | { kind: 'save_rule'; token: Token; rule: string; directory: string | null; device: string | null }
   | { kind: 'answer_in_words'; token: Token; questions: Question[] }
-  /** `approves`: whether its last page ends with Approve. `redacted`: whether something in it is not shown. */
+  /**
+   * `approves`: whether its last page ends with Approve. `redacted`: whether something in it is not shown. `own`: whether
+   * it shows what others are not shown, as it may be a secret.
+   */
   | {
       kind: 'view_full';
       token: Token;
@@ -170,6 +173,7 @@ export type ModalRequest =
       page: number;
       approves: boolean;
       redacted: boolean;
+      own?: boolean;
     }
   | { kind: 'details'; token: Token; details: TurnDetails; page: number };
 

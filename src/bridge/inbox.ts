@@ -179,10 +179,11 @@ export function closeApprovals(
 }
 
 /** Whatever stood there before. What is over is written into the audit. */
-export function setApproval(record: ThreadRecord, token: Token, state: ApprovalState): ThreadRecord {
+export function setApproval(record: ThreadRecord, token: Token, state: ApprovalState, input?: string): ThreadRecord {
   const audit = state.state === 'open' ? undefined : ('due' as const);
+  const change = { state, audit, ...(input !== undefined && { input }) };
   const approvals = record.approvals.map((approval) =>
-    approval.token === token ? { ...approval, state, audit } : approval,
+    approval.token === token ? { ...approval, ...change } : approval,
   );
   return { ...record, approvals };
 }
@@ -197,8 +198,11 @@ export function reopenApproval(record: ThreadRecord, token: Token, expiresAt: nu
   return { ...open, approvals: open.approvals.map((each) => (each.token === token ? anew(each) : each)) };
 }
 
-/** The same record when the request is not open any more: whoever came first has decided. */
-export function settleApproval(record: ThreadRecord, token: Token, state: ApprovalState): ThreadRecord {
+/**
+ * The same record when the request is not open any more: whoever came first has decided.
+ * @param input what the one who decided was shown, for the audit
+ */
+export function settleApproval(record: ThreadRecord, token: Token, state: ApprovalState, input?: string): ThreadRecord {
   const open = record.approvals.some((approval) => approval.token === token && approval.state.state === 'open');
-  return open ? setApproval(record, token, state) : record;
+  return open ? setApproval(record, token, state, input) : record;
 }

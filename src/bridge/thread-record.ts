@@ -156,6 +156,8 @@ export interface ApprovalRecord {
   remindedAt?: number | undefined;
   /** Whether the audit has how it ended. Left out in records of before there was an audit, and while it is open. */
   audit?: 'due' | 'done' | undefined;
+  /** For the audit, until it has it: what the one who decides was shown of the input, or of what was run instead. */
+  input?: string | undefined;
   state: ApprovalState;
 }
 

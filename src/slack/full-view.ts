@@ -26,7 +26,10 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
   ];
   const more = approves && page < last ? ' Approve stands on the last page.' : '';
   const where = last === 0 ? '' : `Page ${page + 1} of ${last + 1}.${more} `;
-  const hidden = request.redacted ? 'What looks like a secret is not shown: it stands as «redacted».' : '';
+  const hidden = [
+    ...(request.redacted ? ['What looks like a secret is not shown: it stands as «redacted».'] : []),
+    ...(request.own ? ['🔒 What the card hides because it may be a secret is shown here, to you alone.'] : []),
+  ].join(' ');
   const blocks: KnownBlock[] = (pages[page] ?? []).map((piece) => richText(preformatted(piece)));
   if (where + hidden !== '') blocks.unshift(context(plain((where + hidden).trim())));
   if (turns.length > 0) blocks.push({ type: 'actions', elements: turns });

@@ -95,6 +95,7 @@ const approval = z.strictObject({
   expiresAt: time.optional(),
   remindedAt: time.optional(),
   audit: z.enum(['due', 'done']).optional(),
+  input: text.optional(),
   state: approvalState,
 });
 
@@ -218,6 +219,7 @@ const auditEntry = z.strictObject({
   tool: text,
   title: text,
   digest: text,
+  input: text.optional(),
   requester: text,
   askedAt: time,
   by: text.nullable(),

@@ -189,6 +189,31 @@ describe('approvals on the real Letta', () => {
     expect(readFileSync(join(elsewhere, '.ssh/authorized_keys'), 'utf8')).toContain('AAAA me');
   });
 
+  it('what runs is not hidden behind what looks like a secret', async () => {
+    const mark = (side: string) => `"-----${side} PRIVATE KEY-----"`;
+    const hidden = [
+      `echo ${mark('BEGIN')}; touch pwned.txt; echo ${mark('END')}`,
+      'echo cookie:a=$(touch pwned.txt)',
+      'echo token=/../../../pwned.txt',
+    ];
+    for (const command of hidden) {
+      const thread = await Thread.begin(`run bash ${command}`);
+      await thread.seen(command);
+      expect(thread.shown).not.toContain('«redacted»');
+      await thread.click('Deny');
+      await thread.seen('Done:');
+    }
+    const thread = await Thread.begin('run bash PASSWORD=hunter2 touch approved.txt');
+    await thread.seen('PASSWORD=«redacted» touch approved.txt');
+    await thread.click('Approve…');
+    await expect
+      .poll(() => JSON.stringify(sandbox.slack.control.views('U01ALICE').modals), { timeout: 20_000 })
+      .toContain('hunter2');
+    await thread.submit();
+    await thread.seen('Done:');
+    expect([existsSync(inProject('pwned.txt')), existsSync(inProject('approved.txt'))]).toEqual([false, true]);
+  });
+
   it('parallel calls are asked one after another, read in order, and are one line each at the end', async () => {
     const thread = await Thread.begin('both touch p1.txt && echo one ;; touch p2.txt && echo two');
     await thread.seen('touch p1.txt');

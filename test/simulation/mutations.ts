@@ -220,8 +220,8 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: 'src/bridge/inbox.ts',
-        find: 'return open ? setApproval(record, token, state) : record;',
-        replace: 'return open || state ? setApproval(record, token, state) : record;',
+        find: 'return open ? setApproval(record, token, state, input) : record;',
+        replace: 'return open || state ? setApproval(record, token, state, input) : record;',
       },
     ],
   },

@@ -12,6 +12,7 @@ import { foldTurn, lastSaid } from '../turn.ts';
 import { type ApprovalDecisions, denialOf } from './deciding.ts';
 import { approvalTitle, approve, digestOf, remade, ruleOf } from './decisions.ts';
 import { movesDirectory, pendingMoves } from './moving.ts';
+import { keptText } from './shown.ts';
 import { startsAgent } from './starts-agent.ts';
 import type { ThreadAudit } from './thread-audit.ts';
 import { type Unasked, unasked } from './unasked.ts';
@@ -225,7 +226,7 @@ export class ApprovalRequests {
     digest: string,
     decided: ApprovalState,
   ): Promise<ApprovalRecord> {
-    const { state, random, clock, log, policies, timeoutMs, onChange } = this.#parts;
+    const { state, link, random, clock, log, policies, timeoutMs, onChange } = this.#parts;
     const { requestId, tool } = request;
     const at = clock.now();
     const policy = policies.current();
@@ -246,7 +247,7 @@ export class ApprovalRequests {
       // Whether something was said before a restart is not known then.
       ...((after !== null || !state.textUnknown) && { after }),
       ...(timeoutMs !== undefined && decided.state === 'open' && { expiresAt: at + timeoutMs }),
-      ...(decided.state !== 'open' && { audit: 'due' as const }),
+      ...(decided.state !== 'open' && { audit: 'due' as const, input: keptText(request, link.workingDirectory) }),
       state: decided,
     };
     await state.insist((record) => {
@@ -307,7 +308,8 @@ export class ApprovalRequests {
     const at = clock.now();
     const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
     const shared = { id: random.id(), thread: state.key, turn: turn.id, requestId, tool, title, digest, at };
-    const entry = { ...shared, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
+    const input = keptText(request, link.workingDirectory);
+    const entry = { ...shared, input, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
     const answered = audit.write({ ...entry, via: pass.by }).then(() => {
       if (!connection || link.ready !== connection) throw new Error('the link was lost');
       if (state.open?.id !== turn.id || state.open.stoppedBy) throw new Error('the turn was stopped');

@@ -12,8 +12,13 @@ export interface AuditEntry {
   tool: string;
   /** What it was about, in one line without secrets. */
   title: string;
-  /** SHA-256 of the input. */
+  /** SHA-256 of the input that was asked about: of the true one, secrets and all. */
   digest: string;
+  /**
+   * What the one who decides was shown of it, or of what was run instead; without keys, its middle left out where it is
+   * long. Left out in entries of before November 2026.
+   */
+  input?: string | undefined;
   /** Whose turn asked. */
   requester: UserId;
   /** ms since 1970 */
@@ -29,9 +34,10 @@ export interface AuditEntry {
 
 /** Of a request that was shown and is over; `null` while it is open. */
 export function entryOf(thread: ThreadKey, record: ApprovalRecord): AuditEntry | null {
-  const { token, turn, requestId, tool, title, digest, requester, askedAt, state } = record;
+  const { token, turn, requestId, tool, title, digest, input, requester, askedAt, state } = record;
   if (state.state === 'open') return null;
-  const shared = { id: token, thread, turn, requestId, tool, title, digest, requester, askedAt, at: state.at };
+  const asked = { id: token, thread, turn, requestId, tool, title, digest, requester, askedAt, at: state.at };
+  const shared = { ...asked, ...(input !== undefined && { input }) };
   if (state.state === 'closed') return { ...shared, by: null, outcome: state.why, via: null };
   return { ...shared, by: state.by, outcome: state.decision, via: state.via ?? 'click' };
 }

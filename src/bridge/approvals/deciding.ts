@@ -12,6 +12,7 @@ import type { ApprovalClosed, ApprovalRecord, DecidedVia, GrantKind, ThreadRecor
 import type { ThreadState } from '../thread-state.ts';
 import { type Decided, digestOf, lateNotice } from './decisions.ts';
 import { makeGrant, withGrant } from './grants.ts';
+import { keptText } from './shown.ts';
 import { decisionOn } from './who-decides.ts';
 
 export interface DecidingParts {
@@ -119,11 +120,12 @@ export class ApprovalDecisions {
     const { decision, words } = decided;
     const { token } = record;
     const at = clock.now();
+    const input = inputOf(request, decided.send, link.workingDirectory);
     const next = { state: 'decided', decision, by: person.id, at, words, via } as const;
     const giver = { id: person.id, kind: person.kind, groups: [...(person.groups ?? [])] };
     try {
       await state.update((now) => {
-        const settled = settleApproval(now, token, next);
+        const settled = settleApproval(now, token, next, input);
         if (settled === now) return now;
         const given = grant && makeGrant(request, { kind: grant, by: giver, at, directory: link.workingDirectory });
         const grants = given ? withGrant(now.turn?.grants ?? [], given) : null;
@@ -228,6 +230,12 @@ export class ApprovalDecisions {
       },
     );
   }
+}
+
+/** For the audit: the input that was asked about, or what runs instead of it. */
+function inputOf(request: ApprovalRequest, send: Decision, folder: string | null): string {
+  const isChanged = send.behavior === 'allow' && send.updatedInput !== undefined && !request.questions;
+  return keptText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
 }
 
 /** What the agent reads of a request that nobody decided. */

@@ -49,8 +49,8 @@ const EDITABLE = 3_000;
 export function editableCommand(request: ApprovalRequest): string | null {
   const { command } = request.input;
   if (request.tool !== 'Bash' || typeof command !== 'string' || command.length > EDITABLE) return null;
-  const { redacted, clipped } = shownRequest(request);
-  return redacted || clipped ? null : command;
+  const { redacted, partly } = shownRequest(request);
+  return redacted || partly ? null : command;
 }
 
 /** @returns `null` when the command can not be changed, or nothing is left of it. */

@@ -1,6 +1,6 @@
 import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
 import { printFields } from '../print-input.ts';
-import { redact, redactCommand, redactField } from '../redact.ts';
+import { judge } from '../secrets/judged.ts';
 import { changedFiles, changeLines, outsideNote } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 
@@ -21,9 +21,16 @@ export interface ShownRequest {
   description: string | null;
   /** Whether something above is not shown because it looks like a secret. */
   redacted: boolean;
-  /** Whether a card can not hold all of it: then only the full view can be approved. */
+  /** Whether some of that is shown to the one who decides: it may be no secret. */
+  withheld: boolean;
+  /** Whether a card can not hold all of it. */
   clipped: boolean;
+  /** Whether the card shows less than the one who decides must see, by either: then only the full view can be approved. */
+  partly: boolean;
 }
+
+/** Everybody who reads the thread, or the one who decides alone, in a window of theirs. */
+export type Eyes = 'all' | 'own';
 
 /** As wide as a card's text may get: far below what a message may hold (PLATFORM.md 2.1), with the rest of the card. */
 const CARD_TEXT = 6_000;
@@ -35,66 +42,75 @@ const PLACE = 200;
 const TOOL_NAME = 80;
 const SUBJECTS = ['command', 'cmd', 'file_path', 'path', 'notebook_path', 'url'];
 
-const known = new WeakMap<ApprovalRequest, { folder: string | null; shown: ShownRequest }>();
+const known = new WeakMap<ApprovalRequest, Map<string, ShownRequest>>();
 
 /**
  * What people are shown of a request. The same request gives the same object: inputs may be big.
  * @param folder the working directory; `null`: not known
  */
-export function shownRequest(request: ApprovalRequest, folder: string | null = null): ShownRequest {
-  const before = known.get(request);
-  if (before?.folder === folder) return before.shown;
-  const shown = show(request, folder);
-  known.set(request, { folder, shown });
+export function shownRequest(request: ApprovalRequest, folder: string | null = null, eyes: Eyes = 'all'): ShownRequest {
+  const key = `${eyes} ${folder ?? ''}`;
+  const before = known.get(request) ?? new Map<string, ShownRequest>();
+  const shown = before.get(key) ?? show(request, folder, new Cleaner(eyes));
+  known.set(request, before.set(key, shown));
   return shown;
 }
 
-function show(request: ApprovalRequest, folder: string | null): ShownRequest {
+/** Takes secrets out of one text after the other, and remembers whether there were some. */
+class Cleaner {
+  readonly #eyes: Eyes;
+  redacted = false;
+  withheld = false;
+
+  constructor(eyes: Eyes) {
+    this.#eyes = eyes;
+  }
+
+  clean = (text: string, name = ''): string => {
+    const { open, own } = judge(text, name);
+    const shown = this.#eyes === 'own' ? own : open;
+    this.redacted ||= shown !== text;
+    this.withheld ||= own !== open;
+    return shown;
+  };
+}
+
+function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
   const { input, diffs, tool } = request;
+  const { clean } = cleaner;
   const taken = new Set<string>();
   const name = subjectOf(input);
   if (name !== null) taken.add(name);
-  const subject = redactCommand(name === null ? '' : String(input[name]));
-
-  const account = redact(accountOf(input) ?? '');
-  if (account.text !== '') taken.add('description');
-
-  const patched = changedFiles(request);
-  const files = changeLines(request, patched.changes, folder).map(redactCommand);
+  const account = accountOf(input);
+  if (account !== null) taken.add('description');
   const covered = coveredByDiff(request);
   for (const field of covered.fields) taken.add(field);
+  const patched = changedFiles(request);
   // The diffs that Letta makes of a patch leave out what is deleted: the patch itself is shown.
   const changes = patched.changes.length > 0 || patched.unread ? null : diffOf(diffs);
-  const lines = redact(changes?.lines ?? '');
-
-  const others = Object.entries(input).filter(([field]) => !taken.has(field));
-  let redacted = [subject, account, lines, ...files].some((part) => part.redacted);
-  const rest = printFields(others, (text, field) => {
-    const clean = redactField(text, field);
-    redacted ||= clean.redacted;
-    return clean.text;
-  });
   const place = outsideNote(request, folder);
-  const notes = [
-    ...(place === null ? [] : [redactCommand(place).text]),
-    ...(patched.unread ? ['⚠️ This can not be read as a patch: nobody knows which files it changes.'] : []),
-    ...(covered.note === null ? [] : [covered.note]),
-    ...(tool.length > TOOL_NAME ? [`The tool’s whole name: ${tool}`] : []),
-  ];
-  const noDiff = diffs.flatMap((file) => (file.kind === 'unavailable' ? [`${file.fileName}: ${file.reason}`] : []));
-  const shown = {
-    subject: subject.text,
-    files: files.map(({ text }) => text),
-    notes,
-    rest,
-    diff: changes && { ...changes, lines: lines.text },
-    noDiff,
-    description: account.text === '' ? null : account.text,
-    redacted,
+  const content = {
+    subject: name === null ? '' : clean(String(input[name])),
+    files: changeLines(request, patched.changes, folder).map((line) => clean(line)),
+    notes: [
+      ...(place === null ? [] : [clean(place)]),
+      ...(patched.unread ? ['⚠️ This can not be read as a patch: nobody knows which files it changes.'] : []),
+      ...(covered.note === null ? [] : [covered.note]),
+      ...(tool.length > TOOL_NAME ? [`The tool’s whole name: ${tool}`] : []),
+    ],
+    rest: printFields(
+      Object.entries(input).filter(([field]) => !taken.has(field)),
+      clean,
+    ),
+    diff: changes && { ...changes, lines: clean(changes.lines) },
+    noDiff: diffs.flatMap((file) => (file.kind === 'unavailable' ? [`${file.fileName}: ${file.reason}`] : [])),
+    description: account === null ? null : clean(account),
   };
+  const { redacted, withheld } = cleaner;
   // Whatever the working directory is, the same requests fit: a click is judged by what its card showed.
   const places = changeLines(request, patched.changes, null).map((line) => 2 * visibleLength(line) + PLACE);
-  return { ...shown, clipped: sum([widthOf(shown), ...places]) > CARD_TEXT };
+  const clipped = sum([widthOf(content), ...places]) > CARD_TEXT;
+  return { ...content, redacted, withheld, clipped, partly: clipped || withheld };
 }
 
 /** The field that says what will run or be touched. Where several could, none is put in front: all are shown by name. */
@@ -111,20 +127,31 @@ function accountOf({ description, ...others }: Record<string, unknown>): string 
 }
 
 /** Of everything on the card that does not depend on the working directory. */
-function widthOf({ subject, rest, diff, noDiff }: Omit<ShownRequest, 'clipped'>): number {
+function widthOf({ subject, rest, diff, noDiff }: Pick<ShownRequest, 'subject' | 'rest' | 'diff' | 'noDiff'>): number {
   return sum([subject, rest, diff?.lines ?? '', ...noDiff].map(visibleLength));
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((all, one) => all + one, 0);
 
 /** All of it as one text, in the order of the card: what the full view shows. */
-export function fullText(request: ApprovalRequest, folder: string | null = null): string {
-  const { subject, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder);
+export function fullText(request: ApprovalRequest, folder: string | null = null, eyes: Eyes = 'all'): string {
+  const { subject, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder, eyes);
   const changes = diff && `${countsOf(diff)}\n${diff.lines}`;
   const account = description === null ? '' : `In the model’s own words: ${description}`;
   const reasons = noDiff.map((line) => `No diff of ${line}`);
   const all = [...notes, subject, files.join('\n'), rest, changes ?? '', ...reasons, account];
   return all.filter((part) => part !== '').join('\n\n') || '(no input)';
+}
+
+/** Of one input, for the audit. */
+const KEPT = 8_000;
+
+/** What is kept of a request: as the one who decides is shown it, its middle left out where it is long. */
+export function keptText(request: ApprovalRequest, folder: string | null): string {
+  const text = fullText(request, folder, 'own');
+  if (text.length <= KEPT) return text;
+  const half = KEPT / 2;
+  return `${text.slice(0, half)}\n… ${text.length - KEPT} characters left out …\n${text.slice(-half)}`;
 }
 
 /** `+12 −3 · a.ts, b.ts` */

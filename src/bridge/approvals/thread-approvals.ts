@@ -140,8 +140,8 @@ export class ThreadApprovals {
     if ('result' in found) return found.notice;
     const { request } = found;
     if (verb === 'approve' && request.questions) return A_QUESTION;
-    if (verb === 'approve' && shownRequest(request).clipped) {
-      return 'This is too long to be shown as text, so it can only be denied here.';
+    if (verb === 'approve' && shownRequest(request).partly) {
+      return 'Not all of this can be shown as text to everybody here, so it can only be denied.';
     }
     const decided = verb === 'approve' ? approve() : deny(person.name, words.join(' ') || null);
     const outcome = await this.#decisions.decide(found, decided, person, { via: 'command' });
@@ -197,7 +197,7 @@ export class ThreadApprovals {
         return this.#fullView(found, person, action.page ?? 0);
       case 'approve':
         // Nobody approves what could not be read: of what a card cuts off, all is shown first.
-        if (shownRequest(request).clipped) return this.#fullView(found, person, 0);
+        if (shownRequest(request).partly) return this.#fullView(found, person, 0);
         return this.#decide(found, approve(), person);
       case 'deny':
         return this.#decide(found, deny(person.name, null), person);
@@ -214,7 +214,7 @@ export class ThreadApprovals {
         return this.#grant(found, 'edits', person);
       case 'save_rule': {
         const rule = ruleOf(request);
-        if (!rule || shownRequest(request).clipped) return refused('expired', 'There is no rule to be saved.');
+        if (!rule || shownRequest(request).partly) return refused('expired', 'There is no rule to be saved.');
         const { workingDirectory: directory, device } = this.#parts.link;
         return { result: 'modal', modal: { kind: 'save_rule', token, rule: rule.text, directory, device } };
       }
@@ -269,7 +269,7 @@ export class ThreadApprovals {
 
   async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
     const { request } = found;
-    if (grantFor(request) !== grant || shownRequest(request).clipped) {
+    if (grantFor(request) !== grant || shownRequest(request).partly) {
       return refused('expired', 'This can not be allowed for the whole turn.');
     }
     const words = grant === 'command' ? 'and the same command again, this turn' : 'and all edits, this turn';
@@ -279,20 +279,14 @@ export class ThreadApprovals {
   /** With a button to approve for those who may. */
   #fullView({ record, request }: Found, person: Person, page: number): ActionOutcome {
     const { token, tool: title } = record;
-    const { clipped, redacted } = shownRequest(request);
-    const approves = clipped && this.#decisions.mayDecide(record, person);
-    return {
-      result: 'modal',
-      modal: {
-        kind: 'view_full',
-        token,
-        title,
-        text: fullText(request, this.#parts.link.workingDirectory),
-        page,
-        approves,
-        redacted,
-      },
-    };
+    const folder = this.#parts.link.workingDirectory;
+    const may = this.#decisions.mayDecide(record, person);
+    const { partly, withheld } = shownRequest(request, folder);
+    const eyes = may ? 'own' : 'all';
+    const { redacted } = shownRequest(request, folder, eyes);
+    const text = fullText(request, folder, eyes);
+    const view = { kind: 'view_full', token, title, text, page, approves: partly && may, redacted } as const;
+    return { result: 'modal', modal: { ...view, ...(withheld && may && { own: true }) } };
   }
 }
 

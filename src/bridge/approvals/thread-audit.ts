@@ -52,7 +52,9 @@ export class ThreadAudit {
           ...now,
           // It may have become something else meanwhile: that is written, too.
           approvals: now.approvals.map((each) =>
-            each.token === token && isThat(state.key, each, entry) ? { ...each, audit: 'done' } : each,
+            each.token === token && isThat(state.key, each, entry)
+              ? { ...each, audit: 'done', input: undefined }
+              : each,
           ),
         }));
         this.#underWay.delete(token);
@@ -73,6 +75,6 @@ function isThat(thread: ThreadKey, record: ApprovalRecord, entry: AuditEntry): b
 }
 
 /** For the log: no words of anybody. */
-function fieldsOf({ title: _, id: __, thread: ___, ...fields }: AuditEntry): object {
+function fieldsOf({ title: _, id: __, thread: ___, input: ____, ...fields }: AuditEntry): object {
   return fields;
 }

@@ -57,7 +57,7 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   const blocks: KnownBlock[] = [head, ...agentBlocks(card), ...inputBlocks(card, shown)];
   if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Denied if nobody decides by ${deadline(card.expiresAt)}`)));
   blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
-  const typed = typedWords(card.token, shown.clipped || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
+  const typed = typedWords(card.token, shown.partly || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
 }
 
@@ -133,6 +133,11 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   const said = [shown.description, card.before].flatMap((words) => (words === null ? [] : [`“${clip(words, 400)}”`]));
   if (said.length > 0) blocks.push(context(plain(`In the model’s own words: ${said.join(' · ')}`, LIMITS.ownWords)));
   if (shown.redacted) blocks.push(context(plain('🔒 What looks like a secret is not shown: it stands as «redacted».')));
+  if (shown.withheld) {
+    blocks.push(
+      context(plain('🔒 Some of it may be no secret: Approve opens it for the one who decides, to be read first.')),
+    );
+  }
   if (hidden > 0) {
     blocks.push(
       context(plain(`✂️ ${hidden} more characters do not fit here: Approve opens all of it, to be read first.`)),
@@ -144,12 +149,12 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
 /** Files that have a line of their own to say why there is no diff. */
 const NO_DIFF = 3;
 
-function decisions(card: ApprovalCard, { clipped }: ShownRequest, about: string): Button[] {
+function decisions(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
   const named = namer(card, about);
   const approve = named(
     ACTION_IDS.approve,
-    clipped ? 'Approve…' : 'Approve',
-    clipped ? 'Read all and approve' : 'Approve',
+    partly ? 'Approve…' : 'Approve',
+    partly ? 'Read all and approve' : 'Approve',
     'primary',
   );
   return [
@@ -164,17 +169,17 @@ function decisions(card: ApprovalCard, { clipped }: ShownRequest, about: string)
 }
 
 /** What decides more than this one request, and what shows more of it. */
-function wider(card: ApprovalCard, { clipped }: ShownRequest, about: string): Button[] {
+function wider(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
   const named = namer(card, about);
   const { grant, rule } = card.offers;
   return [
-    ...(grant === 'command' && !clipped
+    ...(grant === 'command' && !partly
       ? [named(ACTION_IDS.allow_command, 'This exact command, this turn', 'Approve until the turn ends')]
       : []),
-    ...(grant === 'edits' && !clipped
+    ...(grant === 'edits' && !partly
       ? [named(ACTION_IDS.allow_edits, 'All edits, this turn', 'Approve all edits until the turn ends')]
       : []),
-    ...(rule && !clipped ? [named(ACTION_IDS.save_rule, 'Save a rule… (admins)', 'Save a rule, admins only')] : []),
+    ...(rule && !partly ? [named(ACTION_IDS.save_rule, 'Save a rule… (admins)', 'Save a rule, admins only')] : []),
     named(ACTION_IDS.view_full, 'View full', 'View all of'),
   ];
 }

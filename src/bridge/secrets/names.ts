@@ -1,0 +1,18 @@
+/**
+ * How names end whose values are secrets: of settings, fields, options, headers. Beside our own these are the names in
+ * gitleaks’ generic-api-key (see `families.ts`), `SECRET_KEY_BASE` of Rails, `AccountKey` and `SharedAccessKey` of Azure.
+ */
+export const SECRET_NAMES =
+  'pass(?:word|wd|phrase|code)|(?<=[_.-])pass|(?-i:(?<=[a-z])Pass)|(?<![A-Za-z0-9_])pass(?==)|pwd|secret(?:[_-]?key)?(?:[_-]?base)?|token|' +
+  'api[_-]?(?:key|secret)|(?:access|private|secret|signing|encryption|account|master|auth|session|license|webhook)[_-]?(?:access[_-]?)?key|' +
+  'shared[_-]?(?:access[_-]?)?(?:key|secret)|credentials?|client[_-]?secret|connection[_-]?string';
+
+/** A name of a setting or field whose value is a secret. */
+const SECRET_NAME = new RegExp(`(?:${SECRET_NAMES}|authorization|cookie|(?<=[_.-])pass)$`, 'i');
+
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name);
+}
+
+/** What is no secret behind a secret's name: types and nothing. */
+export const NO_VALUE = /^(?:string|number|boolean|null|undefined|true|false|none|any|unknown)$/i;
