@@ -115,9 +115,9 @@ export class CommandDesk {
       case 'new':
         return desk.startOver(order.also);
       case 'mute':
-        return desk.mute(true, order.also);
+        return desk.mute(person.id, order.also);
       case 'unmute':
-        return desk.mute(false, order.also);
+        return desk.mute(null, order.also);
       default:
         return name satisfies never;
     }

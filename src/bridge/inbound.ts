@@ -50,6 +50,8 @@ export interface InboundMessage {
   /** Whether the channel is shared with another organisation (`is_ext_shared_channel`); `null`: the event does not say. */
   external: boolean | null;
   spans: Span[];
+  /** Set when there is more in it than `spans` and `files` tell: attachments or blocks that are not read. */
+  unread?: true;
   files: FileRef[];
   /** Whether the text itself contains `<@BOT>`; event types are not trusted for this. */
   mentionsBot: boolean;

@@ -1,4 +1,13 @@
-import { compareTs, type MessageKey, type ThreadKey, type Token, type TurnId, type UserId } from './ids.ts';
+import {
+  compareTs,
+  type MessageKey,
+  makeMessageKey,
+  parseThreadKey,
+  type ThreadKey,
+  type Token,
+  type TurnId,
+  type UserId,
+} from './ids.ts';
 import type { InboundMessage, ThreadAddress } from './inbound.ts';
 import { notPassedOn } from './prompt.ts';
 import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
@@ -48,15 +57,23 @@ export function inOrder(items: readonly InboxItem[]): InboxItem[] {
   return items.toSorted((a, b) => compareTs(a.ts, b.ts));
 }
 
+/** Somebody mentions the agent here: their plain replies count from now on, and a mute of theirs is over. */
+export function mentionedBy(record: ThreadRecord, user: UserId): ThreadRecord {
+  const { muted, mutedBy, ...rest } = record;
+  const stays = muted && mutedBy !== undefined && mutedBy !== user;
+  return {
+    ...rest,
+    ...(stays && { muted, mutedBy }),
+    participants: record.participants.includes(user)
+      ? record.participants
+      : [...record.participants, user].slice(-PARTICIPANTS_LIMIT),
+  };
+}
+
 /** A message for the agent joins the queue, in Slack's order; its author counts as a participant when they mentioned it. */
 export function accept(record: ThreadRecord, item: InboxItem, mentions: boolean): ThreadRecord {
-  const participants =
-    mentions && !record.participants.includes(item.user)
-      ? [...record.participants, item.user].slice(-PARTICIPANTS_LIMIT)
-      : record.participants;
   return {
-    ...record,
-    participants,
+    ...(mentions ? mentionedBy(record, item.user) : record),
     botsInARow: item.bot ? (record.botsInARow ?? 0) + 1 : undefined,
     inbox: inOrder([...record.inbox, item]),
     seen: withSeen(record, item.key, item.receivedAt),
@@ -102,7 +119,7 @@ export function beginTurn(
   const last = items.at(-1) ?? first;
   const context = record.context.filter((item) => compareTs(item.ts, last.ts) < 0);
   // Joining a thread that others began: what stands above the mention is not known to the agent.
-  const joinsLate = record.runtime === null && record.address.threadTs !== null && record.address.threadTs !== first.ts;
+  const joinsLate = record.runtime === null && !knowsRoot(record, first);
   const turn: OpenTurn = {
     id: ids.id,
     requester: first.user,
@@ -123,6 +140,13 @@ export function beginTurn(
     inbox: record.inbox.slice(items.length),
     context: record.context.filter((item) => !context.includes(item)),
   };
+}
+
+/** Whether the thread begins with the message itself, or with one that only asked for help. */
+function knowsRoot(record: ThreadRecord, first: InboxItem): boolean {
+  const { threadTs } = record.address;
+  if (threadTs === null || threadTs === first.ts) return true;
+  return hasSeen(record, makeMessageKey({ ...parseThreadKey(record.key), ts: threadTs }));
 }
 
 /** A turn that Letta began by itself. One of ours that was not sent yet steps back, its message in the thread serves. */

@@ -13,14 +13,14 @@ import {
   placeOf,
   type RevisionOutcome,
 } from './inbound.ts';
-import { hasSeen } from './inbox.ts';
+import { hasSeen, mentionedBy, newRecord } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { MessageQueue, type MessageQueueParts } from './message-queue.ts';
 import { isBeforeThread, markSeen } from './offers.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import { settingsOf } from './policy.ts';
 import type { Log, Person, Surface } from './ports.ts';
-import { spansText } from './prompt.ts';
+import { isBlankText, spansText } from './prompt.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 import { RevisionDesk, threadOfRevision } from './revision-desk.ts';
 import { isTalk, type Whereabouts, whereIs } from './revisions.ts';
@@ -44,6 +44,8 @@ const UNREACHABLE =
   'Letta can not be reached right now, so this answered nothing, and the question above stays open. Write it again in a moment.';
 const TRIES_ON =
   'Slack does not tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
+const UNREADABLE =
+  'I can’t read this message: all its words are in attachments or blocks that I don’t get. Nothing was run. Send it as plain text.';
 /** Longer than this nobody is left without a sign. */
 const SIGN_AFTER_MS = 1_000;
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
@@ -59,6 +61,8 @@ export class MessageIntake {
   readonly #parts: MessageIntakeParts;
   readonly #recent = new Set<MessageKey>();
   readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
+  /** A bot that posts so posts so often. */
+  readonly #unreadableBots = new OpenRefusals(OVERHEARD_EVERY_MS);
   /** Who was told that their message waits for a word of Slack's. */
   readonly #waits = new OpenRefusals();
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
@@ -116,6 +120,7 @@ export class MessageIntake {
     }
 
     const text = spansText(message.spans, noNames, botUser);
+    const isEmpty = isBlankText(text) && message.files.length === 0;
     const command = this.#commandIn(message, text, relevance, record);
     const { person, place, verdict } = await this.#judge(
       message,
@@ -138,13 +143,16 @@ export class MessageIntake {
       const isStale = this.#queue.isStale({ ts: message.ts, askedAt });
       if (command && (caughtUp || isStale)) return this.#missedCommand(command, key, message, record);
       if (command) return this.#carryOut(command, message, { person, place });
-      if (text === '' && message.files.length === 0) {
+      if (isEmpty && message.unread) return this.#unreadable(key, message, caughtUp);
+      if (isEmpty) {
         if (caughtUp) return { outcome: 'ignored', reason: 'help_was_missed' };
         if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+        await this.#joins(key, message);
         this.#parts.notices.say(addressOf(message), helpText(botUser));
         return { outcome: 'helped' };
       }
     }
+    if (isEmpty) return { outcome: 'ignored', reason: 'empty' };
     const { notice } = this.#parts.killSwitch;
     if (relevance === 'speak' && notice !== null) {
       if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
@@ -178,7 +186,7 @@ export class MessageIntake {
     const tell = () => {
       if (!waits || message.bot || !isPlainlyOurs(message)) return;
       const { user, channel, threadTs } = message;
-      if (!this.#waits.isDue(`${user} ${channel} ${threadTs}`, this.#parts.clock.now())) return;
+      if (!this.#waits.isDue(`${user} ${channel} ${threadTs}`, this.#parts.clock.monotonic())) return;
       this.#parts.notices.whisper(placeOf(message), user, TRIES_ON);
     };
     const timer = this.#parts.clock.after(SIGN_AFTER_MS, tell);
@@ -190,6 +198,37 @@ export class MessageIntake {
     } finally {
       timer.cancel();
     }
+  }
+
+  /** Help says that replies in the thread count: so do those of whoever asked for it by a mention. */
+  async #joins(key: ThreadKey, message: InboundMessage): Promise<void> {
+    const { threads, clock, log, onSpoken } = this.#parts;
+    const { user, channelKind, mentionsBot } = message;
+    // In direct messages everything counts.
+    if (channelKind === 'im' || !mentionsBot) return;
+    const now = clock.now();
+    try {
+      await threads.update(key, (known) => {
+        const record = known ?? newRecord(key, addressOf(message), user, now);
+        return mentionedBy(markSeen(record, message.key, now), user);
+      });
+      onSpoken?.(key);
+    } catch (error) {
+      log.warn({ message: message.key, err: error }, 'who asked for help could not be remembered');
+    }
+  }
+
+  /** Nothing is run of which the agent would get no word; that is said where its author, or people, can see it. */
+  async #unreadable(key: ThreadKey, message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
+    if (caughtUp) return { outcome: 'ignored', reason: 'unreadable' };
+    if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+    await this.#remember(key, message);
+    const { notices, clock } = this.#parts;
+    if (!message.bot) notices.whisper(placeOf(message), message.user, UNREADABLE);
+    else if (this.#unreadableBots.isDue(`${message.channel} ${message.user}`, clock.monotonic())) {
+      notices.say(addressOf(message), UNREADABLE);
+    }
+    return { outcome: 'refused', reason: 'unreadable' };
   }
 
   /**
@@ -233,6 +272,7 @@ export class MessageIntake {
       this.#recent.delete(message.key);
       throw error;
     }
+    if (command.kind === 'unknown' || command.name === 'help') await this.#joins(key, message);
     await this.#remember(key, message);
     return { outcome: 'command', name: command.kind === 'unknown' ? 'unknown' : command.name };
   }

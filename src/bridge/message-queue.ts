@@ -1,7 +1,7 @@
 import { asBridgeError } from '../errors.ts';
 import { type MessageKey, makeToken, type ThreadKey } from './ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from './inbound.ts';
-import { accept, hasSeen, itemOf, newRecord, overhear } from './inbox.ts';
+import { accept, hasSeen, itemOf, mentionedBy, newRecord, overhear } from './inbox.ts';
 import { memoryNotice } from './memory-notice.ts';
 import type { Notices } from './notices.ts';
 import { ageOf, heldCount, holdNew, markSeen } from './offers.ts';
@@ -46,6 +46,7 @@ interface Placed {
 }
 
 const QUEUE = { perThread: 50, total: 1_000 };
+const UNMUTED = 'You mentioned me, so this thread is not muted any more: plain replies count again. `!mute` mutes it.';
 const NOT_TAKEN = 'this one was not taken. Send it again later.';
 
 /** Puts messages into the queue of their thread, while there is room: on disk before anybody is told. */
@@ -91,6 +92,7 @@ export class MessageQueue {
     let placed: Placed = { outcome: { outcome: 'repeated' }, record: null };
     let stored: ThreadRecord | null = null;
     let first = false;
+    let unmuted = false;
     let room: Room | null = null;
     let giveBack = () => {};
     // A change may run twice: room is asked for once.
@@ -114,6 +116,7 @@ export class MessageQueue {
           : relevance === 'context'
             ? { outcome: { outcome: 'context' }, record: overhear(known, item) }
             : this.#place(known, item, message.mentionsBot, roomFor);
+        unmuted = record?.muted === true && placed.record?.muted !== true;
         // A thread is not made for what it does not keep.
         return placed.outcome.outcome === 'refused' || placed.outcome.outcome === 'ignored'
           ? record && placed.record
@@ -135,6 +138,7 @@ export class MessageQueue {
     }
     if (outcome.outcome === 'accepted') {
       if (first) this.#welcome(message);
+      if (unmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
       onSpoken?.(key);
       workers.wake(key, stored);
     }
@@ -147,7 +151,9 @@ export class MessageQueue {
     const { perThread, total } = this.#parts.queue ?? QUEUE;
     const { inARow } = policies.current().bots;
     // Its author is told to send it again: looking back must not find it.
-    const passed = markSeen(record, item.key, clock.now());
+    const seen = markSeen(record, item.key, clock.now());
+    // Their author is told to send it again, and may do so by a plain reply.
+    const passed = mentioned ? mentionedBy(seen, item.user) : seen;
     const refused = (reason: string, notice: string): Placed => ({
       outcome: { outcome: 'refused', reason },
       record: passed,

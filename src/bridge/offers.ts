@@ -8,7 +8,7 @@ import {
   type UserId,
 } from './ids.ts';
 import type { OfferAction } from './inbound.ts';
-import { hasSeen, inOrder, withSeen } from './inbox.ts';
+import { hasSeen, inOrder, mentionedBy, withSeen } from './inbox.ts';
 import type { InboxItem, Offer, OfferKind, ThreadRecord } from './thread-record.ts';
 
 /** Decided ones that are remembered, so that a late click gets a true answer. */
@@ -109,10 +109,8 @@ export function holdNew(
   clockAheadMs?: number,
 ): ThreadRecord {
   const now = item.receivedAt;
-  const known = record.participants.includes(item.user);
-  const participants = mentions && !known ? [...record.participants, item.user] : record.participants;
-  const held = hold(record, [item], () => token, now, clockAheadMs);
-  return { ...held, participants, seen: withSeen(record, item.key, now) };
+  const held = hold(mentions ? mentionedBy(record, item.user) : record, [item], () => token, now, clockAheadMs);
+  return { ...held, seen: withSeen(record, item.key, now) };
 }
 
 /**

@@ -41,6 +41,14 @@ export function spansText(spans: readonly Span[], names: Names, botUser: UserId)
   return texts.join('').trim();
 }
 
+/** Characters that count as letters or symbols and show nothing. */
+const BLANK = /[\u115f\u1160\u2800\u3164\uffa0]/gu;
+
+/** Whether there is nothing in a text that a reader could see. */
+export function isBlankText(text: string): boolean {
+  return !/[\p{L}\p{N}\p{P}\p{S}]/u.test(text.replace(BLANK, ''));
+}
+
 function withoutAddress(spans: readonly Span[], botUser: UserId): readonly Span[] {
   const first = spans.findIndex((span) => span.kind !== 'text' || span.text.trim() !== '');
   const span = spans[first];

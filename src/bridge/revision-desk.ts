@@ -2,7 +2,7 @@ import { asBridgeError } from '../errors.ts';
 import type { Place } from './access.ts';
 import type { ParsedCommand } from './commands.ts';
 import type { Door } from './door.ts';
-import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey } from './ids.ts';
+import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from './ids.ts';
 import {
   type InboundMessage,
   type InboundRevision,
@@ -13,6 +13,7 @@ import {
 import { itemOf } from './inbox.ts';
 import type { Notices } from './notices.ts';
 import type { Clock, Log, Person, Surface, Threads } from './ports.ts';
+import { isBlankText, spansText } from './prompt.ts';
 import { isTalk, type Whereabouts, whereIs, withEdited, withWithdrawn } from './revisions.ts';
 import type { ThreadRecord } from './thread-record.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
@@ -23,6 +24,7 @@ export interface RevisionParts {
   surface: Surface;
   door: Door;
   notices: Notices;
+  botUser: UserId;
   clock: Clock;
   log: Log;
 }
@@ -44,6 +46,8 @@ export interface Untold {
 
 type Edited = InboundRevision & { kind: 'edited' };
 type Deleted = InboundRevision & { kind: 'deleted' };
+
+const NO_NAMES = { users: new Map<string, string>(), channels: new Map<string, string>() };
 
 const ignored = (reason: string): RevisionOutcome => ({ outcome: 'ignored', reason });
 
@@ -84,7 +88,22 @@ export class RevisionDesk {
       if (where !== 'context') this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
     }
-    return command ? this.#obey(command, key, message, { person, place }) : this.#store(key, message);
+    if (command) return this.#obey(command, key, message, { person, place });
+    return this.#isEmpty(message) ? this.#emptied(key, message) : this.#store(key, message);
+  }
+
+  #isEmpty({ spans, files }: InboundMessage): boolean {
+    return files.length === 0 && isBlankText(spansText(spans, NO_NAMES, this.#parts.botUser));
+  }
+
+  /** Its author took all words out of it: an empty prompt is never run. */
+  async #emptied(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
+    const outcome = await this.#withdraw(key, message.key);
+    if (outcome.outcome === 'withdrawn') {
+      const text = 'There are no words for me in your message any more, so it will not be run.';
+      this.#parts.notices.whisper(placeOf(message), message.user, text);
+    }
+    return outcome;
   }
 
   /** The message itself may be still to come, where the disk failed or Slack is late: as it was it must not be run. */
@@ -133,7 +152,6 @@ export class RevisionDesk {
   }
 
   async #deleted(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
-    const { threads, workers, clock } = this.#parts;
     const where = record ? whereIs(record, deleted.key) : 'unknown';
     // Others are none of ours, however many of them people delete.
     const isOurs = record !== null || deleted.mentionsBot || deleted.channelKind === 'im';
@@ -143,10 +161,15 @@ export class RevisionDesk {
     }
     if (record && where === 'running') return this.#ask(record, deleted);
     if (!WAITS.has(where)) return ignored('ran_already');
+    return this.#withdraw(key, deleted.key);
+  }
+
+  async #withdraw(key: ThreadKey, message: MessageKey): Promise<RevisionOutcome> {
+    const { threads, workers, clock } = this.#parts;
     let withdrawn = false;
     const stored = await threads.update(key, (now) => {
-      withdrawn = now !== null && WAITS.has(whereIs(now, deleted.key));
-      return withdrawn && now ? withWithdrawn(now, deleted.key, clock.now()) : null;
+      withdrawn = now !== null && WAITS.has(whereIs(now, message));
+      return withdrawn && now ? withWithdrawn(now, message, clock.now()) : null;
     });
     if (!withdrawn) return ignored('ran_already');
     workers.wake(key, stored);

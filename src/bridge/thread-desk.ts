@@ -40,6 +40,9 @@ export interface ThreadDeskParts {
 type Change = (record: ThreadRecord) => ThreadRecord;
 const same: Change = (record) => record;
 
+const MUTED =
+  'Muted: here I answer only messages that mention me. `!unmute` ends that, and so does your next mention of me here.';
+
 /** What people ask of a thread: clicks, modals, commands, of those who may be here at all. */
 export class ThreadDesk {
   readonly #parts: ThreadDeskParts;
@@ -116,13 +119,16 @@ export class ThreadDesk {
     });
   }
 
-  /** In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked. */
-  mute(muted: boolean, also: Change = same): Promise<string> {
+  /**
+   * In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked.
+   * @param by who mutes it; `null`: it is muted no more
+   */
+  mute(by: UserId | null, also: Change = same): Promise<string> {
     return this.#parts.ask(async () => {
       if (!this.#parts.state.record) return 'No conversation here yet.';
       if (this.#parts.state.direct) return 'In direct messages everything is for the agent.';
-      await this.#parts.state.update((now) => also({ ...now, muted }));
-      return muted ? 'Muted: here the agent answers only those who mention it.' : 'Plain replies count again.';
+      await this.#parts.state.update((now) => also({ ...now, muted: by !== null, mutedBy: by ?? undefined }));
+      return by === null ? 'Unmuted: plain replies count again.' : MUTED;
     });
   }
 

@@ -236,6 +236,8 @@ export interface ThreadRecord {
   botsInARow?: number | undefined;
   /** Only those are answered who mention the bot. */
   muted?: boolean | undefined;
+  /** Who muted it; left out in records of before that was kept. */
+  mutedBy?: UserId | undefined;
   /** Turns of which is kept what they did, the latest last. */
   details?: DetailsRef[] | undefined;
 }

@@ -53,6 +53,9 @@ const BECAUSE: Readonly<Record<string, string>> = {
   not_speech: 'it is a notice of Slack, not something that a person said',
   slack_itself: 'Slack wrote it',
   empty: 'there was nothing in it to read',
+  unreadable: 'all its words were in attachments or blocks that the agent does not get',
+  other_app: 'it was meant for another app',
+  other_workspace: 'it was meant for another workspace',
 };
 
 function because(reason: string | null): string {

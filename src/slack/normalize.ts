@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type MessageKey, makeMessageKey } from '../bridge/ids.ts';
-import type { ChannelKind, FileRef, InboundMessage } from '../bridge/inbound.ts';
+import type { ChannelKind, FileRef, InboundMessage, Span } from '../bridge/inbound.ts';
 import { attachmentSpans } from './attachments-in.ts';
 import { cleanName } from './clean-name.ts';
 import { type Foreign, foreignTo, type OurIds } from './ours.ts';
@@ -179,11 +179,14 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   const channelKind = channelKindOf(channel, said.data.channel_type);
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
 
+  const typed = messageSpans({ text: text ?? '', blocks: event.blocks });
+  const placeholder = isPlaceholder(typed);
   const spans = new SpanBuilder()
-    .add(messageSpans({ text: text ?? '', blocks: event.blocks }))
+    .add(placeholder ? typed.filter(({ kind }) => kind !== 'text') : typed)
     .add(attachmentSpans(event.attachments)).spans;
   const files = filesOf(event.files);
-  if (isBlank(spans) && files.length === 0) return ignored('empty');
+  const unread = placeholder || hasUnread(event);
+  if (isBlank(spans) && files.length === 0 && !unread) return ignored('empty');
 
   const { teamId, botUserId } = identity;
   const threadTs = said.data.thread_ts ?? null;
@@ -201,12 +204,42 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       userTeam: userTeamOf(said.data, parsed.data, identity),
       external: parsed.data.is_ext_shared_channel ?? null,
       spans,
+      ...(unread && { unread }),
       files,
-      mentionsBot: text
-        ? text.includes(`<@${botUserId}>`) || text.includes(`<@${botUserId}|`)
-        : spans.some((span) => span.kind === 'user' && span.id === botUserId),
+      // Apps and workflows may mention in their blocks alone (PLATFORM.md 15).
+      mentionsBot:
+        (text ?? '').includes(`<@${botUserId}>`) ||
+        (text ?? '').includes(`<@${botUserId}|`) ||
+        typed.some((span) => span.kind === 'user' && span.id === botUserId),
     },
   };
+}
+
+/** What stands in `text` when all words are in blocks or attachments (PLATFORM.md 15). */
+const PLACEHOLDERS: ReadonlySet<string> = new Set([
+  'this content cant be displayed',
+  'this message contains interactive elements',
+  'no preview available',
+]);
+
+/** Whether the words of a message only stand for others that Slack can not say as text. */
+function isPlaceholder(spans: readonly Span[]): boolean {
+  const words = spans.map((span) => (span.kind === 'text' ? span.text : '')).join('');
+  return (
+    words.length < 100 &&
+    PLACEHOLDERS.has(
+      words
+        .toLowerCase()
+        .replace(/[^a-z ]/g, '')
+        .trim(),
+    )
+  );
+}
+
+function hasUnread({ attachments, blocks }: Record<string, unknown>): boolean {
+  const isLayout = (block: unknown) =>
+    typeof block === 'object' && block !== null && 'type' in block && block.type !== 'rich_text';
+  return (Array.isArray(attachments) && attachments.length > 0) || (Array.isArray(blocks) && blocks.some(isLayout));
 }
 
 /** The message that an event of people, bots or Slack itself is about, whether it is for us or not. */

@@ -192,6 +192,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     offers: z.array(offer).default([]),
     botsInARow: z.number().int().nonnegative().optional(),
     muted: z.boolean().optional(),
+    mutedBy: text.optional(),
   });
 }
 

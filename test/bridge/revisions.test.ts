@@ -355,3 +355,15 @@ describe('a message that its author changed before the bridge could store it', (
     expect(middle.record().inbox.map(({ ts }) => ts)).not.toContain(LATER);
   });
 });
+
+describe('a message that waits and loses all its words', () => {
+  it('is not run, and its author is told', async () => {
+    const middle = await createRunning();
+    await middle.write('then count them', { ts: '1000.000020' });
+    expect(await edit(middle, '1000.000020', '  ', { mention: true, mentionedBefore: true })).toEqual({
+      outcome: 'withdrawn',
+    });
+    expect(middle.record().inbox).toEqual([]);
+    expect(middle.surface.whispered.at(-1)?.text).toContain('will not be run');
+  });
+});

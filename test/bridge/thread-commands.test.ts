@@ -117,7 +117,7 @@ describe('a muted thread', () => {
     await middle.write('!mute');
     expect(lastWord(middle)).toContain('Muted');
     expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
-    expect(await middle.write('and again', { mention: true })).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('and mine', { user: 'U02BOB', mention: true })).toEqual({ outcome: 'accepted' });
     await middle.write('!status');
     expect(lastWord(middle)).toContain('Muted');
     await middle.write('!unmute');

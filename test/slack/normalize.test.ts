@@ -133,6 +133,70 @@ describe('what bots and workflows say', () => {
   });
 });
 
+describe('a message whose words stand where nobody reads them', () => {
+  const section = { type: 'section', text: { type: 'mrkdwn', text: 'disk full' } };
+  test.each([
+    ['attachments alone', { text: '', attachments: [{ title: 'Disk full', text: '98 %', fallback: 'alert' }] }],
+    ['blocks alone', { text: '', blocks: [section] }],
+    ['a placeholder beside blocks', { text: "This content can't be displayed.", blocks: [section] }],
+    ['a placeholder with another apostrophe', { text: 'This content can’t be displayed.' }],
+    ['a placeholder behind a mention', { text: '<@U0BOT> This content can&#39;t be displayed.' }],
+    ['a placeholder of an attachment', { text: '[no preview available]', attachments: [{ blocks: [section] }] }],
+  ])('%s: is marked, and no placeholder is taken for words', (_what, fields) => {
+    const said = message(event({ user: undefined, bot_id: 'B7', subtype: 'bot_message', ...fields }));
+    expect(said.unread).toBe(true);
+    expect(said.spans.filter(({ kind }) => kind === 'text')).toEqual([]);
+  });
+
+  test('words beside them are kept, also when they speak of a placeholder', () => {
+    expect(message(event({ text: 'why "This content can\'t be displayed"?' })).unread).toBeUndefined();
+    const said = message(event({ text: 'disk full', attachments: [{ text: '98 %' }] }));
+    expect(said).toMatchObject({ unread: true, spans: [{ kind: 'text', text: 'disk full' }] });
+  });
+
+  test('a mention that stands in the blocks alone is one', () => {
+    const elements = [{ type: 'rich_text_section', elements: [{ type: 'user', user_id: 'U0BOT' }] }];
+    expect(message(event({ text: 'alert', blocks: [{ type: 'rich_text', elements }] })).mentionsBot).toBe(true);
+  });
+});
+
+describe('an app that posts with the token of a person', () => {
+  const posted = { user: 'U1', app_id: 'A7', client_msg_id: undefined };
+  test.each([
+    ['with a bot id', { ...posted, bot_id: 'B7' }, 'B7'],
+    ['with a profile alone', { ...posted, bot_profile: { id: 'B7', name: 'Poster' } }, 'B7'],
+    ['with its app id alone', posted, 'A7'],
+  ])('%s is that app', (_what, fields, id) => {
+    expect(message(event(fields))).toMatchObject({ user: id, bot: { user: 'U1' } });
+  });
+
+  test('is our own where the app is ours, though its bot id is another', () => {
+    expect(reason(event({ ...posted, app_id: 'A1', bot_id: 'B7' }))).toBe('own_message');
+    expect(reason(event({ ...posted, app_id: 'A1' }))).toBe('own_message');
+  });
+
+  test('is nobody when its id can not be read', () => {
+    expect(reason(event({ ...posted, app_id: undefined, bot_id: 'b 7' }))).toBe('malformed');
+    expect(reason(event({ subtype: 'bot_message', app_id: undefined }))).toBe('malformed');
+  });
+});
+
+describe('an organisation with several workspaces', () => {
+  const grid = { authorizations: [{ team_id: 'T1', enterprise_id: 'E1' }] };
+  test('the twin that names our organisation names no other team', () => {
+    const mention = { type: 'app_mention', user_team: 'E1', source_team: 'E1', team: undefined };
+    expect(message(event(mention, grid)).userTeam).toBeNull();
+    expect(message(event(mention)).userTeam).toBeNull();
+    const known = normalizeEvent(event(mention), { ...us, enterpriseId: 'E1' });
+    expect(known).toMatchObject({ message: { userTeam: null } });
+  });
+
+  test('another organisation is another team', () => {
+    expect(message(event({ user_team: 'E9' }, grid)).userTeam).toBe('E9');
+    expect(message(event({ user_team: 'T9' }, grid)).userTeam).toBe('T9');
+  });
+});
+
 describe('ignored, with the reason', () => {
   test.each([
     ['own_message', event({ user: 'U0BOT' })],

@@ -336,9 +336,11 @@ export interface WriteOptions {
   mention?: boolean;
   files?: string[];
   spans?: Span[];
-  external?: boolean;
+  external?: boolean | null;
   userTeam?: string | null;
   bot?: boolean;
+  /** Whether its words are where nobody reads them. */
+  unread?: boolean;
   /** Found by looking back. */
   caughtUp?: boolean;
 }
@@ -496,8 +498,9 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
         user: write.user ?? 'U01ALICE',
         ...(write.bot && { bot: { user: null, name: null } }),
         userTeam: write.userTeam ?? null,
-        external: write.external ?? false,
+        external: write.external === undefined ? false : write.external,
         spans: written,
+        ...(write.unread && { unread: true as const }),
         files: (write.files ?? []).map((name, at) => ({ id: `F${at}`, name, mimetype: null, size: null })),
         mentionsBot: mention,
       };
