@@ -58,6 +58,8 @@ export class ThreadListener {
   #backgroundTold = false;
   /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
   #gap = false;
+  /** Whether the link was lost, or the process died, since the turn began. */
+  #broken = false;
   /** Whether people are told that nobody knows whether the input has arrived. */
   #inDoubt = false;
   /** The replay that was held against the history already. */
@@ -77,7 +79,7 @@ export class ThreadListener {
       case 'ready':
         return this.#onReady(event);
       case 'lost':
-        this.#parts.link.lost();
+        this.#linkLost();
         this.#held.linkLost();
         this.#parts.lookup.forget();
         this.#parts.offers.lost();
@@ -89,6 +91,11 @@ export class ThreadListener {
       default:
         return this.#onAgentEvent(event);
     }
+  }
+
+  #linkLost(): void {
+    this.#broken ||= this.#parts.state.open?.state === 'submitted';
+    this.#parts.link.lost();
   }
 
   #wait(notice: string, device?: string): void {
@@ -111,7 +118,7 @@ export class ThreadListener {
       { code: event.code, notice: event.notice, retryInMs: event.retryInMs },
       'Letta is unavailable',
     );
-    this.#parts.link.lost();
+    this.#linkLost();
     if (event.retryInMs !== null) {
       this.#parts.offers.lost();
       return this.#wait(event.notice, event.device);
@@ -191,7 +198,7 @@ export class ThreadListener {
     switch (found.verdict) {
       case 'over': {
         this.#keepForNext();
-        const ending = this.#parts.endings.unseen(found.answered);
+        const ending = this.#parts.endings.unseen(found.answered, !this.#broken && !this.#parts.state.resumed);
         return this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
       }
       case 'begins':
@@ -360,6 +367,7 @@ export class ThreadListener {
     const isOurs = (event: AgentEvent) => lookup.knows(event) || (open !== null && this.#isOf(open, event));
     if (open) this.#held.forgetThrough(isOurs, link.loop === 'waiting_on_approval');
     this.#gap = false;
+    this.#broken = false;
   }
 
   /** What was held is heard now. */

@@ -35,6 +35,8 @@ export class ThreadState {
   hold: Activity | null = null;
   /** Whether people see something older than what is known here. */
   dirty = false;
+  /** The open turn had begun before the process did. */
+  resumed = false;
   /** Whether all that people have seen of the turn is known, here or on disk. */
   #saidKnown = true;
   /** The parts of the turn as they were stored last. */
@@ -55,6 +57,7 @@ export class ThreadState {
     const parts = said.map((text) => ({ kind: 'text', ...text, earlier: true }) as const);
     this.turn = { ...emptyTurn, input, parts, thoughts: this.settings.showReasoning ? [] : null };
     this.textUnknown = interrupted;
+    this.resumed = interrupted;
     this.#saidKnown = !interrupted || this.open?.said !== undefined || this.open?.posts.length === 0;
     this.#kept = null;
     this.standing = NONE;

@@ -3,6 +3,7 @@ import type { ThreadLink } from './thread-link.ts';
 import type { Leftover } from './thread-offers.ts';
 import type { ApprovalRecord } from './thread-record.ts';
 import type { ThreadState } from './thread-state.ts';
+import { endedWell } from './turn.ts';
 import type { TurnSilence } from './turn-silence.ts';
 import { type Ending, endingOf } from './turn-view.ts';
 
@@ -36,13 +37,21 @@ export class TurnEndings {
     return { outcome: 'failed', by: null, line: `${line} · ${this.#parts.state.open?.id ?? ''}`, tools, durationMs };
   }
 
-  /** Its end was not seen. @param answered the history ends with the agent's words */
-  unseen(answered: boolean): Ending {
+  /**
+   * Its end was not seen.
+   * @param answered the history ends with the agent's words
+   * @param unbroken the link has held since the turn began: nothing can have cut it
+   */
+  unseen(answered: boolean, unbroken = false): Ending {
     // It had ended before the process did, and was only not shown yet.
     const known = this.#parts.state.open?.ended;
     if (known) return known;
     const ending = this.now();
-    const complete = answered && !this.#parts.turnsDieWithLink && !this.#diedAsking();
+    const outlived = unbroken || !this.#parts.turnsDieWithLink;
+    // Letta said that its last run had come to its end; only the word that the turn had, too, is missing.
+    const { lastRunEnd } = this.#parts.state.turn;
+    const ran = lastRunEnd !== null && endedWell(lastRunEnd);
+    const complete = (ran || (answered && outlived)) && !this.#diedAsking();
     if (ending.outcome !== 'done' || complete) return ending;
     const line =
       'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';

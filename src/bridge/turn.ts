@@ -29,6 +29,8 @@ export interface TurnState {
   /** The latest error text; a retry forgets it, an end by `end_turn` too. */
   error: string | null;
   end: { stopReason: string; error: string | null } | null;
+  /** Why its last run ended, as long as nothing was heard of another. */
+  lastRunEnd: string | null;
 }
 
 export const emptyTurn: TurnState = {
@@ -43,6 +45,7 @@ export const emptyTurn: TurnState = {
   runs: [],
   error: null,
   end: null,
+  lastRunEnd: null,
 };
 
 /** The state after an event; the same state object when the event changes nothing. */
@@ -54,6 +57,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         parts: appendText(state.parts, event.runId, event.messageId, event.text),
         phase: 'writing',
         retrying: null,
+        lastRunEnd: null,
       };
     case 'text-repaired':
       return {
@@ -61,12 +65,14 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         parts: replaceText(state.parts, event),
       };
     case 'reasoning':
-      if (state.thoughts === null && state.phase === 'thinking' && !state.retrying) return withRun(state, event.runId);
+      if (state.thoughts === null && state.phase === 'thinking' && !state.retrying && state.lastRunEnd === null)
+        return withRun(state, event.runId);
       return {
         ...withRun(state, event.runId),
         thoughts: state.thoughts && addThought(state.thoughts, event, state.tools.length),
         phase: 'thinking',
         retrying: null,
+        lastRunEnd: null,
       };
     case 'tool-called':
       if (state.tools.some((tool) => tool.callId === event.callId)) return state;
@@ -82,6 +88,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         }),
         phase: 'working',
         retrying: null,
+        lastRunEnd: null,
       };
     case 'tool-started':
       return changeTool(state, event.callId, { input: event.input, status: 'running' }, event.tool);
@@ -104,6 +111,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         thoughts: state.thoughts?.filter((thought) => thought.runId !== event.runId) ?? null,
         retrying: { attempt: event.attempt, maxAttempts: event.maxAttempts },
         error: null,
+        lastRunEnd: null,
       };
     case 'error':
       return { ...state, error: event.message };
@@ -117,6 +125,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         parts: [...state.parts, { kind: 'approval', requestId }],
         approvals: [...others, event.request],
         openApprovals: [...state.openApprovals, requestId],
+        lastRunEnd: null,
       };
     }
     case 'approvals-open': {
@@ -125,7 +134,11 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     }
     case 'run-ended':
       if (event.stopReason === 'requires_approval') return state;
-      return { ...(endedWell(event.stopReason) ? state : withFailed(state, event.runId)), phase: 'waiting' };
+      return {
+        ...(endedWell(event.stopReason) ? state : withFailed(state, event.runId)),
+        phase: 'waiting',
+        lastRunEnd: event.stopReason,
+      };
     case 'turn-ended': {
       const well = endedWell(event.stopReason) || event.stopReason === 'cancelled';
       return {

@@ -29,7 +29,7 @@ export function tailOf(view: TurnView): Tail {
     return { blocks, words: 'The agent is at work.', live: true };
   }
   const quiet = view.verbosity === 'quiet';
-  const { mentioned, words } = summaryLine(view.ending ?? NO_ENDING, { figures: !quiet });
+  const { mentioned, words } = withSilence(view, summaryLine(view.ending ?? NO_ENDING, { figures: !quiet }));
   const silent = view.items.length === 0;
   if (words !== '') {
     const fits = mentioned.length <= LIMITS.text;
@@ -57,7 +57,19 @@ const NOTES: Readonly<Record<Ending['outcome'], string>> = {
   interrupted: '⚡ Interrupted',
 };
 
-/** Of a turn that ended well without a word. */
+/** A time alone, where an answer is expected, says nothing. */
+function withSilence(view: TurnView, line: { mentioned: string; words: string }): { mentioned: string; words: string } {
+  const { outcome, line: said } = view.ending ?? NO_ENDING;
+  const hasText = view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
+  // Of a turn that another process began it may not be known.
+  if (hasText || outcome !== 'done' || said !== null || view.textUnknown) return line;
+  const joined = (rest: string) => (rest === '' ? SILENT : `${SILENT} · ${rest}`);
+  return { mentioned: joined(line.mentioned), words: joined(line.words) };
+}
+
+const SILENT = 'The agent had nothing to say';
+
+/** Of a turn that ended well, and it is not known what was said. */
 const DONE = '✅ Done';
 
 /** A view has one of `live` and `ending`; one without either is over. */

@@ -132,7 +132,10 @@ describe('how much is shown of what the agent does', () => {
     const [done] = renderPosts(view([text('Hi')], { ...over(), verbosity: 'quiet' }));
     expect(types(done)).toEqual(['markdown']);
     const [silent] = renderPosts(view([], { ...over(), verbosity: 'quiet' }));
-    expect(all(silent)).toContain('Done');
+    expect(all(silent)).toContain('The agent had nothing to say');
+    expect(all(silent)).not.toContain('42 s');
+    const [figures] = renderPosts(view([], over()));
+    expect(all(figures)).toContain('The agent had nothing to say · 42 s');
     const [failed] = renderPosts(
       view([text('Hi')], { ...over({ outcome: 'failed', line: 'oh no' }), verbosity: 'quiet' }),
     );
