@@ -89,6 +89,7 @@ const PURE = [
   'bridge/approvals/places.ts',
   'bridge/approvals/decisions.ts',
   'bridge/approvals/grants.ts',
+  'bridge/approvals/edited.ts',
   'bridge/approvals/guarded.ts',
   'bridge/approvals/guarded-tools.ts',
   'bridge/approvals/secret-names.ts',

@@ -32,9 +32,9 @@ export type Doing =
   | { do: 'answer'; requester: UserId }
   /**
    * Decide whether a turn that `requester` started may use a tool. `startsAgent`: approve one that sets another agent to
-   * work, which asks nothing.
+   * work, which asks nothing. `author`: who wrote the command, where it is not the agent's.
    */
-  | { do: 'decide'; requester: UserId; startsAgent?: boolean }
+  | { do: 'decide'; requester: UserId; startsAgent?: boolean; author?: UserId }
   /** Bind places to agents, change permissions, pause everything. */
   | { do: 'administer' };
 
@@ -93,7 +93,7 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
     case 'decide':
       return doing.startsAgent === true
         ? canStartAgent(policy, subject, doing.requester, place)
-        : canDecide(policy, subject, doing.requester, place);
+        : canDecide(policy, subject, doing, place);
     default:
       return allowed;
   }
@@ -127,7 +127,12 @@ function notAdmitted(policy: Policy, { kind }: Subject): Verdict {
   return denied(`user_is_${kind}`, `${who} may not use this agent unless they are named. ${ask}`);
 }
 
-function canDecide(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
+function canDecide(
+  policy: Policy,
+  subject: Subject,
+  { requester, author }: { requester: UserId; author?: UserId },
+  place: Place | null,
+): Verdict {
   const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
   const own = requester === subject.id;
   if (approvers.requester && isBot(requester) && includes(policy.admins, subject)) return allowed;
@@ -141,12 +146,15 @@ function canDecide(policy: Policy, subject: Subject, requester: UserId, place: P
   if (own && !selfApproval) {
     return denied('self_approval', 'Somebody else must decide this: the turn is yours.');
   }
+  if (author === subject.id && !selfApproval) {
+    return denied('self_approval', 'Somebody else must approve this: the command is yours.');
+  }
   return allowed;
 }
 
 /** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
-  const usual = canDecide(policy, subject, requester, place);
+  const usual = canDecide(policy, subject, { requester }, place);
   if (place && approversStartAgents(policy, place.channel)) return usual;
   if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
   const why = 'Only admins may approve this: it starts an agent that asks nothing.';

@@ -160,7 +160,8 @@ export interface InboundChannelChange {
 /** What a person should be shown in a modal after a click. */
 export type ModalRequest =
   | { kind: 'deny_with_reason'; token: Token; tool: string }
-  | { kind: 'edit_command'; token: Token; command: string }
+  /** `asksAnother`: it does not run at once, somebody else is asked about it. */
+  | { kind: 'edit_command'; token: Token; command: string; asksAnother?: boolean }
   | { kind: 'save_rule'; token: Token; rule: string; directory: string | null; device: string | null }
   | { kind: 'answer_in_words'; token: Token; questions: Question[] }
   /**

@@ -87,7 +87,8 @@ export interface SaidText {
   text: string;
 }
 
-export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'denied' | 'answered';
+/** `edited`: another command was put in its place, and somebody else is asked about that. */
+export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'edited' | 'denied' | 'answered';
 
 /**
  * - `answered_elsewhere`: another client of Letta answered.
@@ -138,6 +139,8 @@ export interface ApprovalRecord {
   /** SHA-256 of the canonical JSON of the input that was shown. */
   digest: string;
   requester: UserId;
+  /** The command that a person put in the place of the agent's, and who: it is this that is asked about. */
+  edit?: { command: string; by: UserId } | undefined;
   /** Whose click is needed, users and user groups (`S…`); left out: the requester's. */
   asks?: string[] | undefined;
   /** Who alone may approve it, where that is not the place's approvers; denying it stays theirs, too. */

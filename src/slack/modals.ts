@@ -113,9 +113,16 @@ export function modalView(request: ModalRequest): ModalView {
       const input = { label: 'What shall run instead', placeholder: 'A command', initial: request.command };
       const blocks = [
         textInput(0, input),
-        section('It runs as it stands here. The agent is not told that it was changed; the thread is.'),
+        section(
+          request.asksAnother
+            ? 'It counts as yours: somebody else is asked before it runs, and sees that it is from you.'
+            : 'It runs as it stands here. The agent is not told that it was changed; the thread is.',
+        ),
       ];
-      return { ...shared, title: modalTitle('Edit and approve'), submit: modalTitle('Approve'), blocks };
+      const [title, submit] = request.asksAnother
+        ? ['Edit command', 'Ask for approval']
+        : ['Edit and approve', 'Approve'];
+      return { ...shared, title: modalTitle(title), submit: modalTitle(submit), blocks };
     }
     case 'save_rule': {
       const directory = request.directory ?? 'the agent’s working directory';

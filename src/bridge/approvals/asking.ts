@@ -69,7 +69,10 @@ export class ApprovalRequests {
   #mayRun(id: string, turn: TurnId): boolean {
     const { state } = this.#parts;
     const approved = (state.record?.approvals ?? []).filter(
-      (record) => record.turn === turn && record.state.state === 'decided' && record.state.decision !== 'denied',
+      (record) =>
+        record.turn === turn &&
+        record.state.state === 'decided' &&
+        !['denied', 'edited'].includes(record.state.decision),
     );
     const isApproved = (requestId: string) => approved.some((record) => record.requestId === requestId);
     const isIt = ({ callId, requestId }: ApprovalRequest) => (callId ?? requestId) === id;
@@ -188,7 +191,7 @@ export class ApprovalRequests {
       // An Approve from the evening must not run in the morning.
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
       if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be said to Letta');
-      const send = decisions.underWay(requestId) ?? remade(request, known.state)?.send;
+      const send = decisions.underWay(requestId) ?? remade(request, known, known.state)?.send;
       if (send && !stale && decision === 'denied') return decisions.tell(known, send);
       if (send && !stale) return this.#sayLate(known, send, by);
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {

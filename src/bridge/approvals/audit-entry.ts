@@ -21,6 +21,8 @@ export interface AuditEntry {
   input?: string | undefined;
   /** Whose turn asked. */
   requester: UserId;
+  /** Who wrote the command, where it is not the agent's. */
+  editedBy?: UserId | undefined;
   /** ms since 1970 */
   askedAt: number;
   /** Who decided; `null`: nobody, but a rule or the passing of time. */
@@ -34,10 +36,12 @@ export interface AuditEntry {
 
 /** Of a request that was shown and is over; `null` while it is open. */
 export function entryOf(thread: ThreadKey, record: ApprovalRecord): AuditEntry | null {
-  const { token, turn, requestId, tool, title, digest, input, requester, askedAt, state } = record;
+  const { token, turn, requestId, tool, title, digest, input, requester, edit, askedAt, state } = record;
   if (state.state === 'open') return null;
   const asked = { id: token, thread, turn, requestId, tool, title, digest, requester, askedAt, at: state.at };
-  const shared = { ...asked, ...(input !== undefined && { input }) };
+  const shared = { ...asked, ...(input !== undefined && { input }), ...(edit && { editedBy: edit.by }) };
   if (state.state === 'closed') return { ...shared, by: null, outcome: state.why, via: null };
-  return { ...shared, by: state.by, outcome: state.decision, via: state.via ?? 'click' };
+  // An editor's own version is approved in one step.
+  const own = state.decision === 'approved_with_changes' && !edit && { editedBy: state.by };
+  return { ...shared, ...own, by: state.by, outcome: state.decision, via: state.via ?? 'click' };
 }

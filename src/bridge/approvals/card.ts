@@ -4,6 +4,7 @@ import { redact } from '../redact.ts';
 import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../thread-record.ts';
 import type { TurnState } from '../turn.ts';
 import { editableCommand, ruleOf } from './decisions.ts';
+import { asEdited } from './edited.ts';
 import { grantFor } from './grants.ts';
 import { type Reach, wideningOf } from './moving.ts';
 import { type ShownRequest, shownRequest } from './shown.ts';
@@ -25,6 +26,8 @@ export interface ApprovalCard {
   device: string | null;
   /** Set where it sets another agent to work, of which nothing is asked: who may approve that. */
   startsAgent: { by: 'approvers' | 'admins' | 'nobody' } | null;
+  /** Who wrote the command, where it is not the agent's; left out: it is. */
+  editedBy?: string | undefined;
   /** What an approval widens, in a line of ours; left out: nothing. */
   widens?: string | undefined;
   /** What it offers besides Approve and Deny. */
@@ -65,7 +68,7 @@ export function cardOf(
   { where, stands }: { where: Where; stands: boolean },
 ): Card {
   const asked = state.approvals.find((approval) => approval.requestId === record.requestId);
-  const request = stands ? undefined : asked;
+  const request = stands || !asked ? undefined : asEdited(asked, record);
   const asks = record.asks ?? [record.requester];
   const base = { token: record.token, title: record.title, asks, state: record.state };
   const expiresAt = record.expiresAt ?? null;
@@ -76,20 +79,27 @@ export function cardOf(
     kind: 'approval',
     ...base,
     tool: record.tool,
-    shown: request ? shownRequest(request, where.workingDirectory) : null,
-    before: request ? saidBefore(state, request) : null,
+    shown: request ? shownOn(request, record, where) : null,
+    before: request && !record.edit ? saidBefore(state, request) : null,
     workingDirectory: where.workingDirectory,
     device: where.device,
+    ...(record.edit && { editedBy: record.edit.by }),
     startsAgent: startsAgent(record.tool) ? { by: record.only ?? 'approvers' } : null,
     widens: (request && wideningOf(request, where.reach ?? { reads: false, rules: false })) ?? undefined,
     offers: {
       edit: request !== undefined && editableCommand(request) !== null,
-      grant: request ? grantFor(request) : null,
+      grant: request && !record.edit ? grantFor(request) : null,
       rule: request !== undefined && record.rule === true && ruleOf(request) !== null,
     },
     stop: turn.stoppedBy ? null : turn.stopToken,
     expiresAt,
   };
+}
+
+/** The model's account is of its own command, not of what a person made of it. */
+function shownOn(request: ApprovalRequest, { edit }: ApprovalRecord, { workingDirectory }: Where): ShownRequest {
+  const shown = shownRequest(request, workingDirectory);
+  return edit ? { ...shown, description: null } : shown;
 }
 
 const SENTENCE = 300;

@@ -1,16 +1,17 @@
 import { asBridgeError } from '../../errors.ts';
 import { can, type Doing, type Verdict } from '../access.ts';
 import type { ApprovalRequest, Decision } from '../agent-event.ts';
-import type { Token, UserId } from '../ids.ts';
+import { makeToken, type Token, type UserId } from '../ids.ts';
 import { type Refused, refused } from '../inbound.ts';
 import { changeTurn, reopenApproval, setApproval, settleApproval } from '../inbox.ts';
 import type { Mailbox } from '../mailbox.ts';
 import type { PolicyBook } from '../policy.ts';
-import type { Clock, Log, Person } from '../ports.ts';
+import type { Clock, Log, Person, Random } from '../ports.ts';
 import type { ThreadLink } from '../thread-link.ts';
 import type { ApprovalClosed, ApprovalRecord, DecidedVia, GrantKind, ThreadRecord } from '../thread-record.ts';
 import type { ThreadState } from '../thread-state.ts';
-import { type Decided, digestOf, lateNotice } from './decisions.ts';
+import { approvalTitle, type Decided, digestOf, lateNotice } from './decisions.ts';
+import { asEdited, needsAnother, othersThan } from './edited.ts';
 import { makeGrant, withGrant } from './grants.ts';
 import { keptText } from './shown.ts';
 import { decisionOn } from './who-decides.ts';
@@ -21,6 +22,7 @@ export interface DecidingParts {
   mailbox: Mailbox;
   policies: PolicyBook;
   clock: Clock;
+  random: Random;
   log: Log;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
@@ -30,14 +32,14 @@ export interface DecidingParts {
   onChange(): void;
 }
 
-/** An open request that this person may decide, exactly as it was shown. */
+/** An open request that this person may decide, exactly as it was shown: `request` as it would run. */
 export interface Found {
   record: ApprovalRecord;
   request: ApprovalRequest;
 }
 
-/** `decide`: whatever it will be. `save`: decide it with a rule that outlives the turn. */
-export type Wish = 'look' | 'decide' | 'deny' | 'save';
+/** `decide`: whatever it will be. `edit`: put another command in its place. `save`: decide it with a rule that outlives the turn. */
+export type Wish = 'look' | 'decide' | 'edit' | 'deny' | 'save';
 
 export interface How {
   via: DecidedVia;
@@ -80,7 +82,7 @@ export class ApprovalDecisions {
     if (!request || !pending || digestOf(request.input) !== record.digest) {
       return refused('expired', 'This request changed or is over; nothing was decided.');
     }
-    return { record, request };
+    return { record, request: asEdited(request, record) };
   }
 
   /** Whether this person may decide that request now, whatever else is with it. @param wish `deny`: at least that */
@@ -93,11 +95,18 @@ export class ApprovalDecisions {
     return this.#may(record, person, 'decide').allowed || this.#may(record, person, 'save').allowed;
   }
 
-  #may({ tool, requester }: ApprovalRecord, person: Person, wish: Wish): Verdict {
+  #may({ tool, requester, edit }: ApprovalRecord, person: Person, wish: Wish): Verdict {
     const { state, policies } = this.#parts;
     const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);
     if (wish === 'look') return judge({ do: 'look' });
-    const decide = decisionOn({ tool, requester });
+    // What somebody wrote they may write anew, or take back.
+    const decide = decisionOn({ tool, requester, edit: wish === 'decide' || wish === 'save' ? edit : undefined });
+    if (wish === 'edit') {
+      // It is as if they had asked for that command themselves.
+      const speaks = judge({ do: 'speak' });
+      const decides = judge(decide);
+      return decides.allowed && !speaks.allowed ? { ...speaks, notice: MAY_NOT_SPEAK } : decides;
+    }
     if (wish === 'decide') return judge(decide);
     if (wish === 'deny') {
       // Whoever may say no to other tools may say no to this one, too.
@@ -148,6 +157,57 @@ export class ApprovalDecisions {
     }
     const other = state.record?.approvals.find((approval) => approval.token === token);
     return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
+  }
+
+  /** Whether what this person makes of a command waits for somebody else. */
+  mustAskAnother(): boolean {
+    return needsAnother(this.#parts.policies.current(), this.#parts.state.place.channel);
+  }
+
+  /** Nobody but them could approve what they make of it: a line for them. `null`: somebody could. */
+  nobodyElse({ requester }: ApprovalRecord, { id: editor }: Person): string | null {
+    const { policies, state } = this.#parts;
+    const others = othersThan(policies.current(), state.place.channel, { editor, requester });
+    return this.mustAskAnother() && others.length === 0 ? NOBODY_ELSE : null;
+  }
+
+  /** Asks somebody else about the command that this person put in the place of the agent's, on a card of its own. */
+  async askEdited(
+    { record, request }: Found,
+    command: string,
+    person: Person,
+  ): Promise<{ result: 'decided' } | Refused> {
+    const { state, link, policies, clock, random, log, timeoutMs, onChange } = this.#parts;
+    const at = clock.now();
+    const input = keptText(request, link.workingDirectory);
+    const edit = { command, by: person.id };
+    const edited = asEdited(request, { edit });
+    const { remindedAt: _, expiresAt: __, audit: ___, ...rest } = record;
+    const { requester, requestId, tool, digest } = record;
+    const fresh: ApprovalRecord = {
+      ...rest,
+      token: makeToken(random.id()),
+      title: approvalTitle(edited),
+      asks: othersThan(policies.current(), state.place.channel, { editor: person.id, requester }),
+      rule: false,
+      askedAt: at,
+      ...(timeoutMs !== undefined && { expiresAt: at + timeoutMs }),
+      edit,
+      state: { state: 'open' },
+    };
+    const over = { state: 'decided', decision: 'edited', by: person.id, at, words: fresh.title, via: 'modal' } as const;
+    await state.update((now) => {
+      const settled = settleApproval(now, record.token, over, input);
+      return settled === now ? now : { ...settled, approvals: [...settled.approvals, fresh] };
+    });
+    if (!state.record?.approvals.some(({ token }) => token === fresh.token)) {
+      const other = state.record?.approvals.find(({ token }) => token === record.token);
+      return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
+    }
+    log.info({ request: requestId, tool, digest, by: person.id }, 'a command was edited; somebody else is asked');
+    state.dirty = true;
+    onChange();
+    return { result: 'decided' };
   }
 
   /** The request, if it was decided by just this. */
@@ -237,6 +297,10 @@ function inputOf(request: ApprovalRequest, send: Decision, folder: string | null
   const isChanged = send.behavior === 'allow' && send.updatedInput !== undefined && !request.questions;
   return keptText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
 }
+
+const MAY_NOT_SPEAK = 'You may approve or deny this, but not give the agent’s machine a command of your own.';
+const NOBODY_ELSE =
+  'A command of yours needs the approval of somebody else, and here nobody else could give it. Deny with a reason instead: the agent reads it.';
 
 /** What the agent reads of a request that nobody decided. */
 export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decision {

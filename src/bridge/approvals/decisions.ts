@@ -39,6 +39,20 @@ export function approve(): Decided {
   return { decision: 'approved', words: null, send: { behavior: 'allow' } };
 }
 
+/** Approves what its card shows: the agent's command, or what a person put in its place. @param request as it would run */
+export function approveShown(request: ApprovalRequest, record: Pick<ApprovalRecord, 'edit'>): Decided {
+  return record.edit ? approvedAs(request, record.edit.command) : approve();
+}
+
+function approvedAs({ input }: ApprovalRequest, command: string): Decided {
+  return {
+    decision: 'approved_with_changes',
+    words: oneLine(redactCommand(command).text, 300),
+    // It replaces the whole input (PROTOCOL.md 5.3).
+    send: { behavior: 'allow', updatedInput: { ...input, command } },
+  };
+}
+
 /** The longest command that can be edited: what a modal's input takes (PLATFORM.md 2.1). */
 const EDITABLE = 3_000;
 
@@ -58,13 +72,7 @@ export function approveChanged(request: ApprovalRequest, text: string): Decided 
   const before = editableCommand(request);
   const command = text.replaceAll('\r\n', '\n').trim();
   if (before === null || command === '' || text.length > EDITABLE) return null;
-  if (command === before.trim()) return approve();
-  return {
-    decision: 'approved_with_changes',
-    words: oneLine(redactCommand(command).text, 300),
-    // It replaces the whole input (PROTOCOL.md 5.3).
-    send: { behavior: 'allow', updatedInput: { ...request.input, command } },
-  };
+  return command === before.trim() ? approve() : approvedAs(request, command);
 }
 
 const RULE_SAVED = 'rule saved: ';
@@ -153,6 +161,7 @@ export function answerWithReply(request: ApprovalRequest, text: string): Decided
  */
 export function remade(
   request: ApprovalRequest,
+  record: Pick<ApprovalRecord, 'edit'>,
   { decision, by, words }: ApprovalState & { state: 'decided' },
 ): Decided | null {
   switch (decision) {
@@ -168,6 +177,8 @@ export function remade(
       return question && more.length === 0 && words !== null ? answered(request, { [question.question]: words }) : null;
     }
     case 'approved_with_changes':
+      return record.edit ? approvedAs(request, record.edit.command) : null;
+    case 'edited':
       return null;
     default:
       return decision satisfies never;

@@ -66,7 +66,7 @@ function isMove(record: ApprovalRecord): boolean {
 
 /** Whether it certainly did not run. */
 function isRefused(record: ApprovalRecord | undefined): boolean {
-  if (record?.state.state === 'decided') return record.state.decision === 'denied';
+  if (record?.state.state === 'decided') return ['denied', 'edited'].includes(record.state.decision);
   return record?.state.state === 'closed' && record.state.why !== 'answered_elsewhere';
 }
 

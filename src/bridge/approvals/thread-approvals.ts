@@ -24,6 +24,7 @@ import {
   answerWithOption,
   approve,
   approveChanged,
+  approveShown,
   approveWithRule,
   type Decided,
   deny,
@@ -143,7 +144,8 @@ export class ThreadApprovals {
     if (verb === 'approve' && shownRequest(request).partly) {
       return 'Not all of this can be shown as text to everybody here, so it can only be denied.';
     }
-    const decided = verb === 'approve' ? approve() : deny(person.name, words.join(' ') || null);
+    const yes = approveShown(request, found.record);
+    const decided = verb === 'approve' ? yes : deny(person.name, words.join(' ') || null);
     const outcome = await this.#decisions.decide(found, decided, person, { via: 'command' });
     return outcome.result === 'refused' ? outcome.notice : verb === 'approve' ? 'Approved.' : 'Denied.';
   }
@@ -198,7 +200,7 @@ export class ThreadApprovals {
       case 'approve':
         // Nobody approves what could not be read: of what a card cuts off, all is shown first.
         if (shownRequest(request).partly) return this.#fullView(found, person, 0);
-        return this.#decide(found, approve(), person);
+        return this.#decide(found, approveShown(request, record), person);
       case 'deny':
         return this.#decide(found, deny(person.name, null), person);
       case 'deny_with_reason':
@@ -206,7 +208,10 @@ export class ThreadApprovals {
       case 'edit_command': {
         const command = editableCommand(request);
         if (command === null) return refused('expired', 'This can not be changed here.');
-        return { result: 'modal', modal: { kind: 'edit_command', token, command } };
+        const alone = this.#decisions.nobodyElse(record, person);
+        if (alone !== null) return refused('not_allowed', alone);
+        const asksAnother = this.#decisions.mustAskAnother();
+        return { result: 'modal', modal: { kind: 'edit_command', token, command, asksAnother } };
       }
       case 'allow_command':
         return this.#grant(found, 'command', person);
@@ -242,12 +247,11 @@ export class ThreadApprovals {
     const submit = (decided: Decided) => this.#decisions.decide(found, decided, person, { via: 'modal' });
     switch (name) {
       case 'approve':
-        return submit(approve());
+        return submit(approveShown(request, found.record));
       case 'deny_with_reason':
         return typed === '' ? invalid('Say why.') : submit(deny(person.name, typed));
       case 'edit_command': {
-        const decided = approveChanged(request, texts[0] ?? '');
-        return decided ? submit(decided) : invalid('Write the command that shall run.');
+        return this.#edit(found, texts[0] ?? '', person);
       }
       case 'save_rule': {
         const decided = approveWithRule(request);
@@ -263,13 +267,31 @@ export class ThreadApprovals {
     }
   }
 
+  /** What somebody makes of a command counts as theirs: where nobody approves what is their own, somebody else is asked. */
+  #edit(found: Found, text: string, person: Person): Promise<SubmissionOutcome> | SubmissionOutcome {
+    const { record, request } = found;
+    const decided = approveChanged(request, text);
+    if (!decided) return invalid('Write the command that shall run.');
+    const { send } = decided;
+    const command = send.behavior === 'allow' ? send.updatedInput?.command : undefined;
+    if (typeof command !== 'string') {
+      // Nothing was changed: it is what its card shows.
+      const again = this.#decisions.find(record.token, person, 'decide');
+      if ('result' in again) return again;
+      return this.#decisions.decide(again, approveShown(request, record), person, { via: 'modal' });
+    }
+    if (!this.#decisions.mustAskAnother()) return this.#decisions.decide(found, decided, person, { via: 'modal' });
+    const alone = this.#decisions.nobodyElse(record, person);
+    return alone === null ? this.#decisions.askEdited(found, command, person) : invalid(alone);
+  }
+
   #decide(found: Found, decided: Decided, person: Person): Promise<ActionOutcome> {
     return this.#decisions.decide(found, decided, person, { via: 'click' });
   }
 
   async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
     const { request } = found;
-    if (grantFor(request) !== grant || shownRequest(request).partly) {
+    if (found.record.edit || grantFor(request) !== grant || shownRequest(request).partly) {
       return refused('expired', 'This can not be allowed for the whole turn.');
     }
     const words = grant === 'command' ? 'and the same command again, this turn' : 'and all edits, this turn';
@@ -296,6 +318,7 @@ const APPROVES: ReadonlySet<string> = new Set(['approve', 'edit_command', 'allow
 function wishOf(name: ApprovalAction | SubmissionName): Wish {
   if (name === 'view_full' || name === 'view_page') return 'look';
   if (name === 'deny' || name === 'deny_with_reason') return 'deny';
+  if (name === 'edit_command') return 'edit';
   return name === 'save_rule' ? 'save' : 'decide';
 }
 

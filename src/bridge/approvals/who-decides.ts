@@ -6,10 +6,12 @@ import { startsAgent } from './starts-agent.ts';
 export function decisionOn({
   tool,
   requester,
+  edit,
 }: {
   tool: string;
   requester: UserId;
+  edit?: { by: UserId } | undefined;
 }): Extract<Doing, { do: 'answer' | 'decide' }> {
   if (tool === 'AskUserQuestion') return { do: 'answer', requester };
-  return { do: 'decide', requester, startsAgent: startsAgent(tool) };
+  return { do: 'decide', requester, startsAgent: startsAgent(tool), ...(edit && { author: edit.by }) };
 }

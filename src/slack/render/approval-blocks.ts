@@ -121,6 +121,9 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
     ...(card.device === null ? [] : [`on ${card.device}`]),
   ];
   if (where.length > 0) blocks.push(context(plain(where.join(' '), LIMITS.text)));
+  if (card.editedBy !== undefined) {
+    blocks.push(context(mrkdwn(`✏️ ${mention(card.editedBy)} wrote this command; somebody else must approve it`)));
+  }
   if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`, LIMITS.text)));
   box(shown.rest, LIMITS.cardInput / 2);
   if (shown.diff) {

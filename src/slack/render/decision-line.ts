@@ -8,6 +8,7 @@ import { neutralizePlain } from './neutralize.ts';
 const DECIDED = {
   approved: ['✅', 'Approved'],
   approved_with_changes: ['✏️', 'Approved with changes'],
+  edited: ['✏️', 'Edited'],
   denied: ['⛔', 'Denied'],
   answered: ['💬', 'Answered'],
 } as const;

@@ -1,0 +1,46 @@
+import type { ApprovalRequest } from '../agent-event.ts';
+import type { UserId } from '../ids.ts';
+import { type Policy, settingsOf } from '../policy.ts';
+import type { ApprovalRecord } from '../thread-record.ts';
+
+const known = new WeakMap<ApprovalRequest, Map<string, ApprovalRequest>>();
+
+/**
+ * The request as it would run: with the command that a person put in the place of the agent's. The same request and
+ * record give the same object.
+ */
+export function asEdited(request: ApprovalRequest, { edit }: Pick<ApprovalRecord, 'edit'>): ApprovalRequest {
+  if (!edit) return request;
+  const { command } = edit;
+  const versions = known.get(request) ?? new Map<string, ApprovalRequest>();
+  const version = versions.get(command) ?? {
+    ...request,
+    input: { ...request.input, command },
+    // What Letta offers to save is about the agent's command.
+    suggestions: [],
+    diffs: [],
+  };
+  known.set(request, versions.set(command, version));
+  return version;
+}
+
+/** Whether an edited command needs the approval of somebody else. */
+export function needsAnother(policy: Policy, channel: string): boolean {
+  return !settingsOf(policy, channel).selfApproval;
+}
+
+/**
+ * Who may be able to approve what `editor` made of a command: neither they, nor the one whose turn it is.
+ * @returns people and user groups, as they are mentioned
+ */
+export function othersThan(
+  policy: Policy,
+  channel: string,
+  { editor, requester }: { editor: UserId; requester: UserId },
+): string[] {
+  const { approvers } = settingsOf(policy, channel);
+  // What a bot's turn asks, admins decide in its place.
+  const forBots = approvers.requester && /^[AB]/.test(requester) ? [policy.admins] : [];
+  const ids = [approvers, ...forBots].flatMap((list) => [...list.ids, ...list.groups]);
+  return [...new Set(ids)].filter((id) => id !== editor && id !== requester);
+}
