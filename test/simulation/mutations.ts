@@ -89,7 +89,7 @@ export const mutations: readonly Mutation[] = [
     'after a restart Slack is asked for posts that the ledger does not know',
     /shown twice|looks alive/,
     'src/slack/outbox/publication.ts',
-    'let doubt: Doubt | null = options.resumed ? doubtNow() : null;',
+    'let doubt: Doubt | null = options.resumed ? doubtNow(true) : null;',
     'let doubt: Doubt | null = null;',
   ),
   mutation(
@@ -118,7 +118,7 @@ export const mutations: readonly Mutation[] = [
       },
       {
         file: 'src/slack/outbox/publication.ts',
-        find: 'let doubt: Doubt | null = options.resumed ? doubtNow() : null;',
+        find: 'let doubt: Doubt | null = options.resumed ? doubtNow(true) : null;',
         replace: 'let doubt: Doubt | null = null;',
       },
     ],
@@ -257,15 +257,15 @@ export const mutations: readonly Mutation[] = [
     'what is found late is not run unasked',
     /taken unasked/,
     'src/bridge/message-queue.ts',
-    'return staleAfterMs !== undefined && ageOf(item, clock.now()) > staleAfterMs;',
-    'return staleAfterMs !== undefined && ageOf(item, clock.now()) < 0;',
+    'return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) > staleAfterMs;',
+    'return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) < 0;',
   ),
   mutation(
     'what waited too long for Letta is not run unasked',
     /ran unasked/,
     'src/bridge/thread-offers.ts',
-    'if (staleAfterMs === undefined || since === null || now - since < staleAfterMs) return;',
-    'if (staleAfterMs === undefined || since === null || now > since) return;',
+    'if (awayMs < staleAfterMs) return;',
+    'if (awayMs > 0) return;',
   ),
   mutation(
     'threads with something open are known to the next start',

@@ -135,7 +135,7 @@ describe('how much is shown of what the agent does', () => {
     expect(all(silent)).toContain('The agent had nothing to say');
     expect(all(silent)).not.toContain('42 s');
     const [figures] = renderPosts(view([], over()));
-    expect(all(figures)).toContain('The agent had nothing to say · 42 s');
+    expect(all(figures)).toContain('The agent had nothing to say · 3 tools · 42 s');
     const [failed] = renderPosts(
       view([text('Hi')], { ...over({ outcome: 'failed', line: 'oh no' }), verbosity: 'quiet' }),
     );
