@@ -54,6 +54,7 @@ const PURE = [
   'bridge/agent-event.ts',
   'bridge/thread-record.ts',
   'bridge/access.ts',
+  'bridge/background.ts',
   'bridge/policy.ts',
   'bridge/binding-orders.ts',
   'bridge/chains.ts',

@@ -55,6 +55,20 @@ export type Decision =
   | { behavior: 'allow'; message?: string; updatedInput?: Record<string, unknown>; suggestionIds?: string[] }
   | { behavior: 'deny'; message: string };
 
+/** What outlives the turn that started it (PROTOCOL.md 13). */
+export interface BackgroundTask {
+  /** The same from its start to its end. */
+  id: string;
+  /** Its id for Letta's tools (`task_1`, `bash_2`); `null` while Letta does not list it yet. */
+  process: string | null;
+  /** `memory`: a subagent that Letta itself starts, to tend the agent's memory. */
+  kind: 'subagent' | 'command' | 'monitor' | 'memory';
+  /** The command, or the model's words for it. */
+  what: string;
+  /** Of a subagent, once it is known: the runtime that it works in. */
+  runtime: RuntimeRef | null;
+}
+
 export type LoopStatus = 'idle' | 'busy' | 'waiting_on_approval';
 
 /**
@@ -92,8 +106,8 @@ export type AgentEvent =
   | { type: 'approvals-open'; requestIds: string[] }
   /** Echo of queued input; `automatic` for task notifications and cron prompts that Letta queued by itself. */
   | { type: 'user-message'; clientMessageId: string | null; automatic: boolean }
-  /** Background commands and subagents that still run: their end starts a turn that nobody asked for. */
-  | { type: 'background'; running: number }
+  /** All that runs in the background now: the end of each starts a turn that nobody asked for. */
+  | { type: 'background'; tasks: BackgroundTask[] }
   | { type: 'device'; mode: string; workingDirectory: string | null }
   /** The end of a turn, after everything that belongs to it. */
   | {

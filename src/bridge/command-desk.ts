@@ -165,7 +165,9 @@ export class CommandDesk {
     await killSwitch.pause(by);
     const open = workers.wakeAll();
     const turns = open === 1 ? '1 running turn is being stopped' : `${open} running turns are being stopped`;
-    return `Paused. ${turns}. Nothing begins until an admin writes \`/agent resume\`.`;
+    const tasks = workers.inBackground;
+    const ends = tasks === 0 ? '' : `, and ${tasks} background ${tasks === 1 ? 'task' : 'tasks'} told to end`;
+    return `Paused. ${turns}${ends}. Nothing begins until an admin writes \`/agent resume\`.`;
   }
 
   async #resume(by: UserId): Promise<string> {

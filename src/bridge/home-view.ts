@@ -9,7 +9,8 @@ export interface HomeCheck {
 
 export interface HomeThread {
   address: ThreadAddress;
-  doing: 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending';
+  /** `background`: its turn is over, and something that the agent started goes on. */
+  doing: 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'background';
   /** Messages that wait for their turn. */
   queued: number;
   /** ms since 1970 */

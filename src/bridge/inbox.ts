@@ -170,6 +170,8 @@ export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string
   return {
     ...record,
     turn,
+    // One that was to end what runs in the background begins again later.
+    ...(mine?.ends && record.endTasks && { endTasks: { ...record.endTasks, step: 'wanted' as const } }),
     inbox: mine ? inOrder([...mine.items, ...record.inbox]) : record.inbox,
     context: mine ? inOrder([...mine.context, ...record.context]) : record.context,
   };

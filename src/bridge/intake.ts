@@ -1,5 +1,6 @@
 import { asBridgeError } from '../errors.ts';
 import type { Verdict } from './access.ts';
+import { tasksOf } from './background.ts';
 import type { Bindings } from './bindings.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { CommandDesk } from './command-desk.ts';
@@ -204,7 +205,8 @@ export class BridgeIntake implements Intake {
       this.#notices.whisper(address, user, verdict.notice);
       return 'refused';
     }
-    if ((await threads.load(key))?.turn) {
+    const record = await threads.load(key);
+    if (record?.turn || tasksOf(record).length > 0) {
       await workers.get(key).desk.stop(user);
       return 'decided';
     }

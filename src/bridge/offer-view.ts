@@ -68,6 +68,12 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
       const text = `${who}, a request waits for you above. Your message does not decide it: it waits until the agent is done.`;
       return { token, text, buttons: ['deny_with_this', 'keep_queued'] };
     }
+    case 'background':
+      return {
+        token,
+        text: ['Still running in the background:', ...(offer.lines ?? [])].join('\n'),
+        buttons: ['stop'],
+      };
     case 'continue':
       return { token, text: `${who}, the agent was cut off. It can go on from here.`, buttons: ['continue'] };
     default:
@@ -84,6 +90,8 @@ function lateText({ clockAheadMs, count }: Offer, who: string, what: string): st
 }
 
 function lapsedText(offer: Offer, messages: string): string {
+  if (offer.kind === 'background')
+    return ['This ran in the background and has ended:', ...(offer.lines ?? [])].join('\n');
   if (offer.kind === 'deny_or_keep') return 'A message waited here for a decision; it is settled.';
   if (offer.kind === 'continue' || offer.kind === 'ask_again')
     return 'The agent was cut off; the conversation went on.';

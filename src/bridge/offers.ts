@@ -188,6 +188,35 @@ export function offerContinue(
   return { ...record, offers: bounded([...record.offers, blank(kind, requester, token, now)], now) };
 }
 
+/** What goes on after its turn, with a button to stop it: one line that is kept as things are. */
+export function showBackground(
+  record: ThreadRecord,
+  lines: readonly string[],
+  user: UserId,
+  token: Token,
+  now: number,
+): ThreadRecord {
+  const known = openBackground(record);
+  const count = lines.length;
+  if (known && JSON.stringify(known.lines) === JSON.stringify(lines)) return record;
+  const offers = known
+    ? record.offers.map((offer) => (offer === known ? changed(offer, { lines: [...lines], count }) : offer))
+    : [...record.offers, { ...blank('background', user, token, now), lines: [...lines], count }];
+  return { ...record, offers: bounded(offers, now) };
+}
+
+/** Nothing goes on any more; the same record when nobody was shown that something does. */
+export function hideBackground(record: ThreadRecord, now: number): ThreadRecord {
+  const known = openBackground(record);
+  if (!known) return record;
+  const offers = record.offers.map((offer) => (offer === known ? lapse(offer, now) : offer));
+  return { ...record, offers: bounded(offers, now) };
+}
+
+export function openBackground(record: ThreadRecord): Offer | undefined {
+  return record.offers.find(({ kind, state }) => kind === 'background' && state.state === 'open');
+}
+
 /** The conversation went on by itself: nobody needs to say so any more. */
 export function wentOn(record: ThreadRecord, now: number): ThreadRecord {
   const goesOn = (kind: OfferKind) => kind === 'continue' || kind === 'ask_again';
@@ -227,7 +256,9 @@ export function offerDenial(
 /** The record without open offers that had their time; the same one when there is none. */
 export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
   const old = (offer: Offer) =>
-    offer.state.state === 'open' && (now - offer.madeAt > OPEN_FOR_MS || isPointless(record, offer));
+    offer.kind !== 'background' &&
+    offer.state.state === 'open' &&
+    (now - offer.madeAt > OPEN_FOR_MS || isPointless(record, offer));
   if (!record.offers.some(old)) return record;
   return {
     ...record,

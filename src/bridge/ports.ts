@@ -1,5 +1,6 @@
 import type {
   AgentEvent,
+  BackgroundTask,
   ConnectionEvent,
   Decision,
   HistoryItem,
@@ -90,12 +91,20 @@ export interface ConnectOptions {
  * through `onEvent`, in order. Methods reject with a BridgeError; `certain: false` where the outcome is unknown.
  */
 export interface AgentConnection {
-  /** Sends the turn's input. Resolves when Letta accepted it; the caller sees to it that no turn is open. */
-  submit(input: { clientMessageId: string; content: string }): Promise<void>;
+  /**
+   * Sends the turn's input. Resolves when Letta accepted it; the caller sees to it that no turn is open.
+   * `tools`: the only ones that the model is offered; left out: all.
+   */
+  submit(input: { clientMessageId: string; content: string; tools?: readonly string[] | undefined }): Promise<void>;
   /** `gone` when the request is no longer pending (answered elsewhere, turn over). */
   answer(requestId: string, decision: Decision): Promise<'accepted' | 'gone'>;
   /** Whether something was there to be stopped; the end still comes as `turn-ended`. */
   abort(): Promise<{ aborted: boolean }>;
+  /**
+   * Asks Letta to end what runs in the background; `ended` says whether it did. Of commands, and of subagents that are
+   * processes of the device, it has no way to (PROTOCOL.md 13): those only the agent itself can end.
+   */
+  endTask(task: BackgroundTask): Promise<{ ended: boolean }>;
   /** The `sync` round trip that must stand between `turn-ended` and the next input (PROTOCOL.md 11). */
   settle(): Promise<void>;
   /** The newest `limit` items, oldest first. */

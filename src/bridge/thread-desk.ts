@@ -1,6 +1,7 @@
 import { can } from './access.ts';
 import type { ThreadApprovals } from './approvals/thread-approvals.ts';
 import type { Typed } from './approvals/typing.ts';
+import { tasksWords } from './background.ts';
 import type { UserId } from './ids.ts';
 import {
   type ActionOutcome,
@@ -9,8 +10,10 @@ import {
   refused,
   type SubmissionOutcome,
 } from './inbound.ts';
+import { openBackground } from './offers.ts';
 import type { PolicyBook } from './policy.ts';
 import type { Person } from './ports.ts';
+import type { ThreadBackground } from './thread-background.ts';
 import type { ThreadDetails } from './thread-details.ts';
 import type { ThreadLink } from './thread-link.ts';
 import { isOfferAction, type ThreadOffers } from './thread-offers.ts';
@@ -27,6 +30,7 @@ export interface ThreadDeskParts {
   offers: ThreadOffers;
   details: ThreadDetails;
   stopping: TurnStop;
+  background: ThreadBackground;
   settings: ThreadSettings;
   policies: PolicyBook;
   botUser: UserId;
@@ -59,10 +63,14 @@ export class ThreadDesk {
       if (isOfferAction(name)) return this.#parts.offers.act({ ...action, name }, person);
       if (name === 'details') return this.#parts.details.act(action, person);
       if (name !== 'stop') return this.#parts.approvals.act({ ...action, name }, person);
-      if (this.#parts.state.open?.stopToken !== action.token) return refused('expired', 'That turn is over.');
+      const { state, background } = this.#parts;
+      const isTurn = state.open?.stopToken === action.token;
+      const isBackground = state.record ? openBackground(state.record)?.token === action.token : false;
+      if (!isTurn && !isBackground) return refused('expired', 'That turn is over.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice);
-      if (!this.#parts.ending()) await this.#parts.stopping.stop(person.id);
+      if (state.open && !this.#parts.ending()) await this.#parts.stopping.stop(person.id);
+      await background.stop(person.id, { anew: true });
       return { result: 'decided' };
     });
   }
@@ -87,12 +95,19 @@ export class ThreadDesk {
     return this.#parts.ask(() => this.#parts.approvals.submission(submission, person));
   }
 
-  /** Stops the running turn and drops what waits. Resolves with a line for the one who asked. */
+  /** Stops the running turn and what it left running, and drops what waits. Resolves with a line for the one who asked. */
   stop(by: UserId, also?: Change): Promise<string> {
     return this.#parts.ask(async () => {
-      if (!this.#parts.state.open) return 'Nothing is running here.';
-      if (!this.#parts.ending()) await this.#parts.stopping.stop(by, also);
-      return 'Stopping.';
+      const { state, background, stopping, ending } = this.#parts;
+      const { tasks } = background;
+      if (!state.open && tasks.length === 0) return 'Nothing is running here.';
+      const said = state.open ? ['Stopping.'] : [];
+      if (state.open && !ending()) await stopping.stop(by, also);
+      if (tasks.length > 0) {
+        said.push(`Ending what runs in the background: ${tasksWords(tasks)}. If something goes on, you are told.`);
+        await background.stop(by, { anew: true, also });
+      }
+      return said.join(' ');
     });
   }
 
@@ -101,7 +116,12 @@ export class ThreadDesk {
     return this.#parts.ask(async () => {
       const { record } = this.#parts.state;
       if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
-      await this.#parts.state.update((now) => also({ ...now, runtime: null, background: false }));
+      const { tasks } = this.#parts.background;
+      if (tasks.length > 0 && record?.endTasks?.step !== 'told')
+        return `This still runs in the background: ${tasksWords(tasks)}. Stop it first.`;
+      await this.#parts.state.update(({ tasks: _, endTasks: __, ...now }) =>
+        also({ ...now, runtime: null, background: false }),
+      );
       this.#parts.link.disconnect();
       this.#parts.offers.givenUp();
       return 'The next message here starts another conversation.';

@@ -5,6 +5,7 @@ import { beginAgentTurn, changeTurn, type TurnIds } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Log } from './ports.ts';
+import type { ThreadBackground } from './thread-background.ts';
 import type { ThreadLink } from './thread-link.ts';
 import type { Leftover, ThreadOffers } from './thread-offers.ts';
 import type { OpenTurn } from './thread-record.ts';
@@ -26,6 +27,7 @@ export interface ListenerParts {
   approvals: ThreadApprovals;
   offers: ThreadOffers;
   settings: ThreadSettings;
+  background: ThreadBackground;
   silence: TurnSilence;
   lookup: TurnLookup;
   endings: TurnEndings;
@@ -129,7 +131,7 @@ export class ThreadListener {
     const leftover = isGone ? endings.withoutConversation() : endings.leftover();
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
-    await this.#onBackground(false);
+    await this.#parts.background.told([]);
     await this.#parts.fail(event.notice, leftover);
   }
 
@@ -147,6 +149,7 @@ export class ThreadListener {
       stored.deviceId === runtime.deviceId;
     if (!same) await this.#parts.state.insist((record) => ({ ...record, runtime }));
     this.#askBackground();
+    this.#parts.background.forget();
     this.#parts.settings.confirm();
     if (event.replacedAgent !== undefined) this.#parts.settings.agentReplaced(event.replacedAgent, runtime.agentId);
     await this.#parts.offers.reached();
@@ -188,7 +191,7 @@ export class ThreadListener {
     this.#backgroundTold = false;
     const connection = this.#parts.link.ready;
     this.#parts.mailbox.later(BACKGROUND_TOLD_MS, () =>
-      this.#backgroundTold || this.#parts.link.ready !== connection ? undefined : this.#onBackground(false),
+      this.#backgroundTold || this.#parts.link.ready !== connection ? undefined : this.#parts.background.told([]),
     );
   }
 
@@ -234,7 +237,7 @@ export class ThreadListener {
     if (event.type === 'loop') return this.#onLoop(event);
     if (event.type === 'background') {
       this.#backgroundTold = true;
-      return this.#onBackground(event.running > 0);
+      return this.#parts.background.told(event.tasks);
     }
     if (event.type === 'device') {
       const moved = this.#parts.link.workingDirectory !== event.workingDirectory;
@@ -257,8 +260,9 @@ export class ThreadListener {
     const turn = this.#parts.state.open;
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
     this.#parts.state.dirty = true;
-    const { paused } = this.#parts.killSwitch;
-    if (paused) await this.#parts.stopping.stop(paused.by);
+    // Told to end, what ran in the background reports once more: the agent must not go on with that.
+    const by = this.#parts.killSwitch.paused?.by ?? this.#parts.state.record?.endTasks?.by;
+    if (by !== undefined) await this.#parts.stopping.stop(by);
     // Told late, of a turn whose end went by unheard.
     if (this.#parts.link.loop === 'idle') this.#parts.lookup.expectEnd(END_OVERDUE_MS);
   }
@@ -352,12 +356,6 @@ export class ThreadListener {
     if (turn?.state !== 'submitted' || this.#parts.ending()) return this.#parts.advance();
     if (was !== 'idle') this.#parts.lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
     return undefined;
-  }
-
-  async #onBackground(running: boolean): Promise<void> {
-    if (!this.#parts.state.record || this.#parts.state.record.background === running) return;
-    await this.#parts.state.insist((record) => ({ ...record, background: running }));
-    await this.#parts.advance();
   }
 
   /** The turn is shown and over: what was heard of it and held while the history told its end was found there already. */

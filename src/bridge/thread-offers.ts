@@ -225,7 +225,7 @@ export class ThreadOffers {
       this.#underWay.delete(token);
       throw error;
     }
-    const wanted = JSON.stringify(offer.state) + offer.count;
+    const wanted = versionOf(offer);
     const done = surface.offer({
       view: offerView(offer, botUser),
       address: state.address,
@@ -243,7 +243,7 @@ export class ThreadOffers {
           ...record,
           offers: record.offers.map((each): Offer => {
             if (each.token !== token) return each;
-            const same = JSON.stringify(each.state) + each.count === wanted;
+            const same = versionOf(each) === wanted;
             return { ...each, display: same ? 'shown' : 'wanted' };
           }),
         }));
@@ -264,6 +264,11 @@ export class ThreadOffers {
       return made[index];
     };
   }
+}
+
+/** What of an offer is shown. */
+function versionOf({ state, count, lines }: Offer): string {
+  return JSON.stringify([state, count, lines]);
 }
 
 function late(offer: Offer): Refused {

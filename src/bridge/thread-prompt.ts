@@ -1,3 +1,4 @@
+import { endPrompt } from './background.ts';
 import { parseThreadKey, type UserId } from './ids.ts';
 import { within } from './patience.ts';
 import type { Clock, People, Random } from './ports.ts';
@@ -21,6 +22,7 @@ const NAMES_WITHIN_MS = 2_000;
 
 /** The content of a turn's input, with the names that Slack tells. */
 export async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
+  if (turn.ends) return endPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
   const { team, channel } = parseThreadKey(state.key);
   const ids = mentioned([...turn.context, ...turn.items]);

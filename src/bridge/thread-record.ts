@@ -1,4 +1,4 @@
-import type { StoredRuntime } from './agent-event.ts';
+import type { BackgroundTask, StoredRuntime } from './agent-event.ts';
 import type { MessageKey, SlackTs, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type { FileRef, Span, ThreadAddress } from './inbound.ts';
 import type { PersonKind } from './ports.ts';
@@ -68,6 +68,8 @@ export interface OpenTurn {
   posts: PostRecord[];
   /** What is answered without asking again until it ends. */
   grants?: Grant[] | undefined;
+  /** Processes that the agent is asked to end in this turn, and nothing else: it carries no message. */
+  ends?: string[] | undefined;
   /** How it ended, once that is known: what is left to do is to show it. */
   ended?: Ending | undefined;
   /** What the agent had said when text of it was shown last: people may have seen all of it. Left out: not known. */
@@ -171,8 +173,16 @@ export interface ApprovalRecord {
  * - `continue`: a turn was cut off.
  * - `ask_again`: a turn was cut off while it asked; the request is dead.
  * - `deny_or_keep`: a message came while a request waits for its author's decision.
+ * - `background`: something goes on after its turn; whoever may stop a turn may stop it.
  */
-export type OfferKind = 'run_held' | 'send_again' | 'start_new' | 'continue' | 'ask_again' | 'deny_or_keep';
+export type OfferKind =
+  | 'run_held'
+  | 'send_again'
+  | 'start_new'
+  | 'continue'
+  | 'ask_again'
+  | 'deny_or_keep'
+  | 'background';
 
 export type OfferChoice = 'run' | 'dropped' | 'sent' | 'started' | 'continued' | 'asked' | 'denied' | 'kept';
 
@@ -197,15 +207,36 @@ export interface Offer {
   about?: { approval: Token; message: MessageKey } | undefined;
   /** Of `start_new`: the conversation that is gone; once the thread has another one, that goes on. */
   gone?: { agentId: string; conversationId: string } | undefined;
-  /** How many messages it is, or was, about. */
+  /** How many messages, or tasks, it is or was about. */
   count: number;
   /** Of `run_held`: the messages only seem late, as our clock was ahead of Slack's by so many ms. */
   clockAheadMs?: number | undefined;
+  /** Of `background`: what runs, a line each, Markdown of ours. */
+  lines?: string[] | undefined;
   state: OfferState;
   /** The Slack message that shows it; as a turn's posts. */
   posts: PostRecord[];
   /** What Slack has: `wanted`: not what it should; `begun`: perhaps a message that `posts` does not know; `shown`: all. */
   display: 'wanted' | 'begun' | 'shown';
+}
+
+/** What runs in the background, with whose turn began it, and since when that is known (ms since 1970). */
+export interface TaskRecord extends BackgroundTask {
+  for: UserId;
+  since: number;
+}
+
+export interface EndTasks {
+  by: UserId;
+  at: number;
+  /** Of the tasks that are meant. */
+  ids: string[];
+  /**
+   * - `wanted`: Letta is asked to end them.
+   * - `asked`: the agent is, as Letta had no way to.
+   * - `told`: they go on all the same, and whoever wanted their end knows.
+   */
+  step: 'wanted' | 'asked' | 'told';
 }
 
 /**
@@ -233,6 +264,10 @@ export interface ThreadRecord {
   approvals: ApprovalRecord[];
   /** Whether something of this thread still runs in the background at Letta. */
   background: boolean;
+  /** What that is, as Letta told last; left out: nothing, or not known. */
+  tasks?: TaskRecord[] | undefined;
+  /** Somebody wants it to end, until it has. */
+  endTasks?: EndTasks | undefined;
   /** Open ones, and the last decided ones so that a late click gets a true answer. */
   offers: Offer[];
   /** How many messages of bots were taken since a person wrote here; one more than is allowed once that was said. */

@@ -1,3 +1,4 @@
+import { tasksOf, tasksWords } from './background.ts';
 import type { UserId } from './ids.ts';
 import type { Permissions } from './policy.ts';
 import { spansText } from './prompt.ts';
@@ -12,8 +13,11 @@ export function statusText(state: ThreadState, link: ThreadLink, permissions: Pe
   if (!record) return 'No conversation here yet.';
   const live = open ? state.view(record, open, link, null).live : null;
   const lines = [
-    open ? `Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.` : 'Idle.',
+    ...(open ? [`Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.`] : []),
+    ...(!open && tasksOf(record).length === 0 ? ['Idle.'] : []),
   ];
+  const tasks = tasksOf(record);
+  if (tasks.length > 0) lines.push(`In the background: ${tasksWords(tasks)}.`);
   if (record.inbox.length > 0) lines.push(`${record.inbox.length} waiting.`);
   if (record.muted) lines.push('Muted: only mentions are answered.');
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;

@@ -27,6 +27,7 @@ import type {
   TurnSurface,
   UserGroups,
 } from './ports.ts';
+import { ThreadBackground } from './thread-background.ts';
 import { ThreadDesk } from './thread-desk.ts';
 import { ThreadDetails } from './thread-details.ts';
 import { ThreadLink } from './thread-link.ts';
@@ -107,6 +108,7 @@ export class ThreadWorker {
   readonly #details: ThreadDetails;
   readonly #offers: ThreadOffers;
   readonly #settings: ThreadSettings;
+  readonly #background: ThreadBackground;
   readonly #listener: ThreadListener;
   /** What people ask of the thread. */
   readonly desk: ThreadDesk;
@@ -192,11 +194,13 @@ export class ThreadWorker {
     this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
     this.#settings = new ThreadSettings({ ...turn, surface });
     this.#heldUp = new HeldUpThread({ state, mailbox, surface, botUser, log });
+    this.#background = new ThreadBackground({ ...parts, ...turn, advance, turnIds: () => this.#turnIds() });
     const people = {
       approvals: this.#approvals,
       offers: this.#offers,
       settings: this.#settings,
       stopping: this.#stopping,
+      background: this.#background,
     };
     const ending = () => this.#ending;
     this.#listener = new ThreadListener({
@@ -237,9 +241,14 @@ export class ThreadWorker {
     });
   }
 
-  /** Who the running turn belongs to, for commands that come from outside the thread. */
+  /** Who the running turn, or what goes on after it, belongs to, for commands that come from outside the thread. */
   get requester(): UserId | null {
-    return this.#state.open?.requester ?? null;
+    return this.#state.open?.requester ?? this.#background.tasks[0]?.for ?? null;
+  }
+
+  /** How many subagents, commands and monitors go on in the background. */
+  get inBackground(): number {
+    return this.#background.tasks.length;
   }
 
   /** The directory that the agent is at work in, on its device; `null` while it is not, or nobody knows where. */
@@ -250,11 +259,15 @@ export class ThreadWorker {
     return working && workingDirectory !== null ? `${record?.runtime?.deviceId ?? ''} ${workingDirectory}` : null;
   }
 
-  /** Whose turn runs, and whose messages wait. */
+  /** Whose turn runs, also in the background, and whose messages wait. */
   get wanted(): UserId[] {
     const { record } = this.#state;
-    if (this.#isHeldUp) return [];
-    const users = [...(record?.turn ? [record.turn.requester] : []), ...(record?.inbox ?? []).map(({ user }) => user)];
+    if (this.#isHeldUp) return this.#background.tasks.map((task) => task.for);
+    const users = [
+      ...(record?.turn ? [record.turn.requester] : []),
+      ...(record?.inbox ?? []).map(({ user }) => user),
+      ...this.#background.tasks.map((task) => task.for),
+    ];
     return [...new Set(users)];
   }
 
@@ -282,9 +295,15 @@ export class ThreadWorker {
     return asks ? 'waiting_for_people' : 'working';
   }
 
-  /** The open turn for somebody who looks at all threads; `null` while there is none. */
+  /** The open turn, or what goes on after it, for somebody who looks at all threads; `null` while there is neither. */
   get overview(): ThreadOverview | null {
     const { record, open, place } = this.#state;
+    const [task] = this.#background.tasks;
+    if (record && !open && task) {
+      const { address } = record;
+      const { for: requester, since } = task;
+      return { address, place, requester, doing: 'background', queued: this.waiting, since, asks: [] };
+    }
     if (!record || !open) return null;
     const { progress } = this;
     const isAtEnd = progress === 'none' || progress === 'held_up';
@@ -309,6 +328,7 @@ export class ThreadWorker {
     this.#silence.end();
     this.#stopping.end();
     this.#approvals.end();
+    this.#background.forget();
     this.#link.disconnect();
   }
 
@@ -342,17 +362,18 @@ export class ThreadWorker {
     this.#offers.begin(state.record);
     this.#approvals.resume();
     if (!killSwitch.paused) await this.#offers.resumed();
-    await this.#offers.show();
     const resumed = state.open !== null;
     const { paused } = killSwitch;
-    if (!resumed && state.record.inbox.length > 0 && !this.#draining && !paused) {
+    const ends = this.#background.isDue && (await this.#background.advance(paused?.by ?? null, !this.#draining));
+    await this.#offers.show();
+    if (!resumed && !ends && state.record.inbox.length > 0 && !this.#draining && !paused) {
       const ids = this.#turnIds();
       await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));
       await this.#offers.show();
     }
     const turn = state.open;
     if (turn && !this.#surface) this.#openTurn(turn, resumed);
-    if (turn && paused && !turn.stoppedBy) {
+    if (turn && paused && !turn.stoppedBy && !turn.ends) {
       await this.#stopping.stop(paused.by);
       return this.#advance();
     }
@@ -361,7 +382,7 @@ export class ThreadWorker {
         ? this.#settings.connect(state.record)
         : this.#restLater();
     if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
-    if (turn.items.length === 0 && turn.state === 'prepared') return this.#end(this.#endings.emptied());
+    if (turn.items.length === 0 && !turn.ends && turn.state === 'prepared') return this.#end(this.#endings.emptied());
     this.#settings.connect(state.record);
     if (turn.state === 'prepared') this.#input.send(turn);
   }

@@ -6,7 +6,7 @@ import type { BusyThread } from './turn-limits.ts';
 
 /** What was still open when a drain ended. */
 export interface LeftOpen {
-  /** Turns that were at work, or whose last words were on their way. */
+  /** Turns that were at work, or whose last words were on their way; threads in which something goes on after its turn. */
   running: number;
   /** Turns that wait for people or for Letta, and messages that wait for their turn. */
   waitingForPeople: number;
@@ -76,6 +76,13 @@ export class ThreadWorkers {
     return [...this.#workers.values()].flatMap(({ overview }) => (overview ? [overview] : []));
   }
 
+  /** How many subagents, commands and monitors go on in the background. */
+  get inBackground(): number {
+    let count = 0;
+    for (const worker of this.#workers.values()) count += worker.inBackground;
+    return count;
+  }
+
   /** Threads in which something happens. */
   get live(): number {
     return this.#workers.size;
@@ -106,8 +113,10 @@ export class ThreadWorkers {
 
   #left(): LeftOpen {
     const left: LeftOpen = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMessages: this.waiting };
-    for (const { progress } of this.#workers.values()) {
+    for (const { progress, inBackground } of this.#workers.values()) {
       if (progress === 'working' || progress === 'ending') left.running += 1;
+      // What it reports is shown, if it comes in time; it goes on at Letta if not.
+      if (progress === 'none' && inBackground > 0) left.running += 1;
       // Somebody must let us write there again.
       if (progress === 'waiting_for_people' || progress === 'held_up') left.waitingForPeople += 1;
       if (progress === 'waiting_for_letta') left.waitingForLetta += 1;

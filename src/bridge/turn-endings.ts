@@ -98,6 +98,8 @@ export class TurnEndings {
   leftover(): Leftover | null {
     const { state, link } = this.#parts;
     const turn = state.open;
+    // What it was to end is asked for again by whoever still wants it.
+    if (turn?.ends) return null;
     if (!turn || turn.state === 'prepared') return { offer: 'send_again', certain: true };
     const id = turn.clientMessageId;
     const began = id === null || link.knows(id) || state.turn.parts.length > 0;

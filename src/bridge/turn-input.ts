@@ -1,5 +1,6 @@
 import { asBridgeError } from '../errors.ts';
 import { UNCONFIRMED, type Verdict } from './access.ts';
+import { END_TOOLS } from './background.ts';
 import { changeTurn } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { AgentConnection, Log } from './ports.ts';
@@ -68,7 +69,8 @@ export class TurnInput {
         this.#heldUp(false);
         const now = state.open;
         const same = now?.id === turn.id && now.state === 'prepared';
-        const wanted = same && !now.stoppedBy && now.items.length > 0 && !draining();
+        const carries = now !== null && (now.items.length > 0 || now.ends !== undefined);
+        const wanted = same && !now.stoppedBy && carries && !draining();
         if (wanted && !verdict.allowed) {
           this.#sending = false;
           return this.#parts.onNotAllowed(now, verdict);
@@ -85,6 +87,8 @@ export class TurnInput {
   }
 
   async #mayBegin(turn: OpenTurn): Promise<Verdict | 'unknown'> {
+    // Whoever may stop need not be one who may speak; that was asked when they did.
+    if (turn.ends) return { allowed: true };
     try {
       const verdict = await this.#parts.mayBegin(turn);
       return !verdict.allowed && verdict.reason === UNCONFIRMED ? 'unknown' : verdict;
@@ -134,7 +138,11 @@ export class TurnInput {
     state.dirty = true;
     log.debug({ turn: turn.id }, 'input goes to Letta');
     mailbox.away(
-      connection.submit({ clientMessageId: turn.clientMessageId ?? turn.id, content }),
+      connection.submit({
+        clientMessageId: turn.clientMessageId ?? turn.id,
+        content,
+        ...(turn.ends && { tools: END_TOOLS }),
+      }),
       () => this.#accepted(turn),
       (error) => this.#failed(turn, error),
     );

@@ -4,7 +4,15 @@ import { asBridgeError, BridgeError } from '../errors.ts';
 import { confirmState, startRuntime } from './handshake.ts';
 import { backoff } from './link/backoff.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
-import { abortMessage, approvalResponse, conversationMessagesList, createMessage, sync } from './protocol/outgoing.ts';
+import {
+  abortMessage,
+  approvalResponse,
+  conversationMessagesList,
+  createMessage,
+  monitorStop,
+  type OutgoingFrame,
+  sync,
+} from './protocol/outgoing.ts';
 import { type Ask, linkLost } from './requests.ts';
 import type { Plan, Route } from './routes/route.ts';
 import { readHistory } from './runtime/history.ts';
@@ -40,6 +48,7 @@ const IN_SNAPSHOT: ReadonlySet<AgentEvent['type']> = new Set([
   'approvals-open',
   'background',
 ]);
+const ENDS_WITHIN_MS = 5_000;
 const MOST_EARLY_EVENTS = 5_000;
 const HISTORY_WITHIN_MS = 5_000;
 /** Enough to hold the messages of any one turn whose text went missing. */
@@ -176,7 +185,7 @@ export function createConnection(
       ...(replaced !== null && { replacedAgent: replaced }),
     });
     replaced = null;
-    if (now.background > 0) tell({ type: 'background', running: now.background });
+    tell({ type: 'background', tasks: [...now.background] });
   };
 
   const lost = (session: Session, reason: string) => {
@@ -224,6 +233,15 @@ export function createConnection(
     throw linkLost({ certain: false });
   };
 
+  /** Older servers do not know every way to end something: no answer is no reason to give up the link. */
+  const ending = <Type extends 'monitor_stop_response' | 'abort_message_response'>(
+    response: Type,
+    make: (requestId: string, ref: StoredRuntime) => OutgoingFrame,
+  ) => {
+    const { session, ref } = live();
+    return session.ask(response, (requestId) => make(requestId, ref), ENDS_WITHIN_MS);
+  };
+
   const giveUp = (session: Session, reason: string) => {
     session.close();
     lost(session, reason);
@@ -264,13 +282,13 @@ export function createConnection(
   });
 
   return {
-    async submit({ clientMessageId, content }) {
+    async submit({ clientMessageId, content, tools }) {
       expecting = stage.name === 'ready';
       const answer = await request((session, ref) => {
         session.submitting();
         return session.ask(
           'input_accepted',
-          (requestId) => createMessage({ requestId, runtime: ref, messages: [{ content, clientMessageId }] }),
+          (requestId) => createMessage({ requestId, runtime: ref, messages: [{ content, clientMessageId }], tools }),
           ANSWERS_WITHIN_MS,
         );
       });
@@ -296,6 +314,17 @@ export function createConnection(
         session.ask('abort_message_response', (requestId) => abortMessage(requestId, ref), ANSWERS_WITHIN_MS),
       );
       return { aborted: answer.aborted === true };
+    },
+    async endTask({ kind, process, runtime: own }) {
+      if (kind === 'monitor' && process !== null) {
+        const stop = (requestId: string, ref: StoredRuntime) => monitorStop(requestId, ref, process);
+        const answer = await ending('monitor_stop_response', stop);
+        return { ended: answer?.stopped === true };
+      }
+      if (kind !== 'subagent' || own === null) return { ended: false };
+      // A device in the cloud runs it in a runtime of its own; elsewhere it is a process that nothing here reaches.
+      const answer = await ending('abort_message_response', (requestId) => abortMessage(requestId, own));
+      return { ended: answer?.aborted === true };
     },
     settle: syncRuntime,
     async history(limit) {

@@ -127,6 +127,23 @@ const ending = z.strictObject({
   notify: text.optional(),
 });
 
+const task = z.strictObject({
+  id: text,
+  process: text.nullable(),
+  kind: z.enum(['subagent', 'command', 'monitor', 'memory']),
+  what: text,
+  runtime: z.strictObject({ agentId: text, conversationId: text }).nullable(),
+  for: text,
+  since: time,
+});
+
+const endTasks = z.strictObject({
+  by: text,
+  at: time,
+  ids: z.array(text),
+  step: z.enum(['wanted', 'asked', 'told']),
+});
+
 /** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */
 function recordOf<Item extends z.ZodType>(item: Item) {
   const turn = z.strictObject({
@@ -144,6 +161,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     stoppedBy: text.nullable(),
     posts,
     grants: z.array(grant).optional(),
+    ends: z.array(text).optional(),
     ended: ending.optional(),
     said: z.array(z.strictObject({ runId: text, messageId: text, text })).optional(),
     told: z.literal(true).optional(),
@@ -152,7 +170,10 @@ function recordOf<Item extends z.ZodType>(item: Item) {
   });
   const offer = z.strictObject({
     token,
-    kind: z.enum(['run_held', 'send_again', 'start_new', 'continue', 'ask_again', 'deny_or_keep']),
+    kind: z.enum([
+      ...(['run_held', 'send_again', 'start_new', 'continue', 'ask_again', 'deny_or_keep'] as const),
+      'background',
+    ]),
     for: text,
     madeAt: time,
     certain: z.boolean(),
@@ -161,6 +182,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     gone: z.strictObject({ agentId: text, conversationId: text }).optional(),
     count: z.number().int().nonnegative(),
     clockAheadMs: z.number().nonnegative().optional(),
+    lines: z.array(text).optional(),
     state: z.discriminatedUnion('state', [
       z.strictObject({ state: z.literal('open') }),
       z.strictObject({
@@ -188,6 +210,8 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     turn: turn.nullable(),
     approvals: z.array(approval),
     background: z.boolean(),
+    tasks: z.array(task).optional(),
+    endTasks: endTasks.optional(),
     details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
     // Records of before there were offers have none.
     offers: z.array(offer).default([]),
@@ -231,7 +255,7 @@ const auditEntry = z.strictObject({
     ...(['approved', 'approved_with_changes', 'edited', 'denied', 'answered'] as const),
     ...(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown'] as const),
   ]),
-  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded']).nullable(),
+  via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded', 'stop']).nullable(),
 });
 true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;
 

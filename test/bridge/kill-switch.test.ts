@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMiddle, createRunning, type Middle, TEAM } from '../support/middle.ts';
+import { createMiddle, createRunning, type Middle, TEAM, task } from '../support/middle.ts';
 
 const ADMIN = 'U09ADMIN';
 
@@ -72,7 +72,7 @@ describe('pausing the agent', () => {
 
   it('stops at once what Letta begins by itself', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
-    middle.connection.emit({ type: 'background', running: 1 });
+    middle.connection.emit({ type: 'background', tasks: [task('task_1', { kind: 'memory' })] });
     middle.connection.end();
     await middle.clock.settle();
     await slash(middle, 'pause');

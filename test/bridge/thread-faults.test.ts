@@ -5,7 +5,7 @@ import type { ActionName } from '../../src/bridge/inbound.ts';
 import { accept } from '../../src/bridge/inbox.ts';
 import type { Card, TurnView } from '../../src/bridge/turn-view.ts';
 import { BridgeError } from '../../src/errors.ts';
-import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../support/middle.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
@@ -348,7 +348,7 @@ describe('an approval', () => {
 describe('a thread at rest', () => {
   it('is reached by a fresh link that is silent about background tasks: there are none any more', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'background', running: 1 });
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     middle.connection.end();
     await middle.clock.settle();
     await middle.restart();
@@ -360,12 +360,12 @@ describe('a thread at rest', () => {
 
   it('keeps its link when a fresh one does tell of background tasks', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'background', running: 1 });
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     middle.connection.end();
     await middle.clock.settle();
     await middle.restart();
     middle.connection.ready();
-    middle.connection.emit({ type: 'background', running: 1 });
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     await middle.clock.advance(6 * 60_000);
     expect(middle.record().background).toBe(true);
     expect(middle.connection.closed).toBe(false);

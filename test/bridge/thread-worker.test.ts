@@ -3,7 +3,7 @@ import type { ApprovalRequest } from '../../src/bridge/agent-event.ts';
 import type { ActionName, InboundAction } from '../../src/bridge/inbound.ts';
 import type { Card, TurnView } from '../../src/bridge/turn-view.ts';
 import { BridgeError } from '../../src/errors.ts';
-import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD } from '../support/middle.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../support/middle.ts';
 
 const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
 const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
@@ -221,12 +221,12 @@ describe('a thread at rest', () => {
 
   it('stays linked while something runs in the background', async () => {
     const middle = await createRunning();
-    middle.connection.emit({ type: 'background', running: 1 });
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     middle.connection.end();
     await middle.clock.settle();
     await middle.clock.advance(60 * 60_000);
     expect(middle.connection.closed).toBe(false);
-    middle.connection.emit({ type: 'background', running: 0 });
+    middle.connection.emit({ type: 'background', tasks: [] });
     await middle.clock.advance(6 * 60_000);
     expect(middle.connection.closed).toBe(true);
   });

@@ -58,10 +58,12 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
   const told: Told[] = [];
   let ids = 0;
   const random = { next: () => 0.5, id: () => `r${ids++}` };
+  const none: Told[] = [];
   const connection = createConnection(
     { route, dial: fake.dial, clock, random, log },
     { runtime, mode: 'standard' },
-    (event) => void told.push(event),
+    // Told after every `ready`; tests about it look for themselves.
+    (event) => void (event.type === 'background' && event.tasks.length === 0 ? none.push(event) : told.push(event)),
   );
   const last = <Type extends Told['type']>(type: Type) =>
     told.findLast((event): event is Of<Type> => event.type === type);

@@ -1,5 +1,6 @@
 import type {
   AgentEvent,
+  BackgroundTask,
   ConnectionEvent,
   Decision,
   HistoryItem,
@@ -141,10 +142,15 @@ export function mapChoices(): Choices {
   };
 }
 
+/** Something that runs in the background; a command, if nothing else is said. */
+export function task(process: string, change: Partial<BackgroundTask> = {}): BackgroundTask {
+  return { id: process, process, kind: 'command', what: `run ${process}`, runtime: null, ...change };
+}
+
 /** One side of Letta that a test plays by hand. */
 export class HandConnection implements AgentConnection {
   readonly options: ConnectOptions;
-  readonly submitted: { clientMessageId: string; content: string }[] = [];
+  readonly submitted: { clientMessageId: string; content: string; tools?: readonly string[] | undefined }[] = [];
   readonly answers: { requestId: string; decision: Decision }[] = [];
   aborts = 0;
   settles = 0;
@@ -153,6 +159,9 @@ export class HandConnection implements AgentConnection {
   /** What `submit` does next; accepts by default. */
   onSubmit: () => Promise<void> = () => Promise.resolve();
   onAnswer: () => Promise<'accepted' | 'gone'> = () => Promise.resolve('accepted');
+  /** What it was asked to end in the background. */
+  readonly ended: string[] = [];
+  onEndTask: (task: BackgroundTask) => Promise<{ ended: boolean }> = () => Promise.resolve({ ended: false });
   onAbort: () => Promise<{ aborted: boolean }> = () => Promise.resolve({ aborted: true });
   readonly #emit: (event: AgentEvent | ConnectionEvent) => void;
 
@@ -200,7 +209,7 @@ export class HandConnection implements AgentConnection {
     );
   }
 
-  submit(input: { clientMessageId: string; content: string }): Promise<void> {
+  submit(input: HandConnection['submitted'][number]): Promise<void> {
     this.submitted.push(input);
     return this.onSubmit();
   }
@@ -213,6 +222,11 @@ export class HandConnection implements AgentConnection {
   abort(): Promise<{ aborted: boolean }> {
     this.aborts += 1;
     return this.onAbort();
+  }
+
+  endTask(task: BackgroundTask): Promise<{ ended: boolean }> {
+    this.ended.push(task.id);
+    return this.onEndTask(task);
   }
 
   settle(): Promise<void> {

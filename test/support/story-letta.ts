@@ -1,6 +1,7 @@
 import type {
   AgentEvent,
   ApprovalRequest,
+  BackgroundTask,
   ConnectionEvent,
   HistoryItem,
   LoopStatus,
@@ -171,7 +172,14 @@ class Conversation {
   setBackground(running: number): void {
     if (this.background === running) return;
     this.background = running;
-    this.tell({ type: 'background', running });
+    this.tell({ type: 'background', tasks: this.tasks });
+  }
+
+  get tasks(): BackgroundTask[] {
+    return Array.from({ length: this.background }, (_, at) => ({
+      ...{ id: `bash_${at + 1}`, process: `bash_${at + 1}` },
+      ...{ kind: 'monitor', what: 'sleep 60', runtime: null },
+    }));
   }
 
   /** The socket of the only listener is gone (PROTOCOL.md 12). */
@@ -267,7 +275,7 @@ class StoryConnection implements AgentConnection {
       reconnected: this.#everReady,
     });
     this.#everReady = true;
-    if (conversation.background > 0) conversation.tell({ type: 'background', running: conversation.background });
+    conversation.tell({ type: 'background', tasks: conversation.tasks });
   }
 
   lose(): void {
@@ -315,6 +323,13 @@ class StoryConnection implements AgentConnection {
 
   abort(): Promise<{ aborted: boolean }> {
     return this.#request((conversation) => ({ aborted: conversation.abort() }));
+  }
+
+  endTask(): Promise<{ ended: boolean }> {
+    return this.#request((conversation) => {
+      conversation.setBackground(Math.max(0, conversation.background - 1));
+      return { ended: true };
+    });
   }
 
   settle(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { ApprovalRequest, Decision } from '../agent-event.ts';
+import { endsOneOf } from '../background.ts';
 import type { Door } from '../door.ts';
 import { makeToken, type TurnId, type UserId } from '../ids.ts';
 import { authorOf, setApproval } from '../inbox.ts';
@@ -112,6 +113,7 @@ export class ApprovalRequests {
     if (!turn) return;
     const { requestId } = request;
     const digest = digestOf(request.input);
+    if (turn.ends) return this.#inEndTurn(request, digest, turn, turn.ends);
     const last = state.record?.approvals.findLast(
       (approval) => approval.turn === turn.id && approval.requestId === requestId,
     );
@@ -297,6 +299,23 @@ export class ApprovalRequests {
       requester: turn.requester,
       grants: turn.grants ?? [],
     });
+  }
+
+  /** The agent was asked to end what runs in the background, and may do nothing else: nobody is asked about it. */
+  #inEndTurn(request: ApprovalRequest, digest: string, turn: OpenTurn, ends: readonly string[]): void {
+    if (endsOneOf(ends, request)) {
+      this.#letPass(request, digest, turn, { by: 'stop' });
+      return;
+    }
+    const { link, mailbox, log } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    const message = 'Nothing is allowed now but to end what runs in the background, by its id.';
+    mailbox.away(
+      connection.answer(request.requestId, { behavior: 'deny', message }),
+      () => undefined,
+      (error) => log.warn({ request: request.requestId, err: error }, 'a request was not answered'),
+    );
   }
 
   /** Without a card. It is written down first; what can not be written down, or said, is asked. */

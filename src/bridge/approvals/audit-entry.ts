@@ -30,8 +30,11 @@ export interface AuditEntry {
   /** ms since 1970, when it was decided. */
   at: number;
   outcome: ApprovalDecision | ApprovalClosed;
-  /** From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading. */
-  via: DecidedVia | 'rule' | 'guarded' | null;
+  /**
+   * From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading; a Stop that
+   * it carries out.
+   */
+  via: DecidedVia | 'rule' | 'guarded' | 'stop' | null;
 }
 
 /** Of a request that was shown and is over; `null` while it is open. */

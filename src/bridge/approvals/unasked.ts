@@ -11,6 +11,8 @@ import { startsAgent } from './starts-agent.ts';
 export type Unasked =
   /** It only reads inside the working directory. */
   | { by: 'guarded' }
+  /** It ends what somebody wants to end. */
+  | { by: 'stop' }
   /** A rule of this place's policy allows it. */
   | { by: 'rule'; rule: string }
   /** Somebody who may decide has allowed it until the turn ends. */

@@ -56,7 +56,16 @@ export const eventSchemas = {
       current_working_directory: z.string().nullish(),
       pending_control_requests: z.array(z.looseObject({ request_id: z.string(), request: controlRequest })).nullish(),
       background_processes: z
-        .array(z.looseObject({ status: z.string().nullish(), subagent_id: z.string().nullish() }))
+        .array(
+          z.looseObject({
+            process_id: z.string().nullish(),
+            kind: z.string().nullish(),
+            status: z.string().nullish(),
+            command: z.string().nullish(),
+            description: z.string().nullish(),
+            subagent_id: z.string().nullish(),
+          }),
+        )
         .nullish(),
     }),
   }),
@@ -72,7 +81,18 @@ export const eventSchemas = {
     removed: z.array(z.looseObject({ client_message_id: z.string().nullish(), disposition: z.string() })).nullish(),
   }),
   update_subagent_state: frame('update_subagent_state', {
-    subagents: z.array(z.looseObject({ subagent_id: z.string(), status: z.string() })),
+    subagents: z.array(
+      z.looseObject({
+        subagent_id: z.string(),
+        status: z.string(),
+        subagent_type: z.string().nullish(),
+        description: z.string().nullish(),
+        agent_url: z.string().nullish(),
+        conversation_id: z.string().nullish(),
+        tool_call_id: z.string().nullish(),
+        is_background: z.boolean().nullish(),
+      }),
+    ),
   }),
   turn_finished: frame('turn_finished', {
     turn_id: z.string().nullish(),
@@ -96,6 +116,7 @@ export const responseSchemas = {
   }),
   sync_response: response('sync_response', {}),
   abort_message_response: response('abort_message_response', { aborted: z.boolean().nullish() }),
+  monitor_stop_response: response('monitor_stop_response', { stopped: z.boolean().nullish() }),
   resume_queue_response: response('resume_queue_response', { resumed: z.number().nullish() }),
   remove_queue_item_response: response('remove_queue_item_response', {}),
   execute_command_response: response('execute_command_response', {}),

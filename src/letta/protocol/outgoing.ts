@@ -68,6 +68,8 @@ export interface CreateMessage {
   runtime: RuntimeRef;
   /** At least one: an empty list would start an empty turn (PROTOCOL.md 5.2). */
   messages: readonly [UserMessage, ...UserMessage[]];
+  /** The only tools that the model is offered in this turn; left out: all. */
+  tools?: readonly string[] | undefined;
 }
 
 export interface UserMessage {
@@ -88,6 +90,7 @@ export function createMessage(options: CreateMessage): OutgoingFrame {
         content: message.content,
         client_message_id: message.clientMessageId,
       })),
+      ...(options.tools && { client_tool_allowlist: [...options.tools] }),
     },
   };
 }
@@ -132,6 +135,11 @@ function wireDecision(decision: Decision): Record<string, unknown> {
 /** Stops the turn or withdraws the pending approval; answered by `abort_message_response`. */
 export function abortMessage(requestId: string, runtime: RuntimeRef): OutgoingFrame {
   return { type: 'abort_message', request_id: requestId, runtime: wireRuntime(runtime) };
+}
+
+/** Ends a monitor of that runtime; other background processes it does not know (PROTOCOL.md 13). */
+export function monitorStop(requestId: string, runtime: RuntimeRef, processId: string): OutgoingFrame {
+  return { type: 'monitor_stop', request_id: requestId, runtime: wireRuntime(runtime), process_id: processId };
 }
 
 /** Has no answer: watch `update_device_status` (PROTOCOL.md 5.4). */

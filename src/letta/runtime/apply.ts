@@ -3,7 +3,7 @@ import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
 import { errorText, innermostMessage, saysGone } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';
 import { askForHistory, change, emit, type OpenApproval, type Work } from './state.ts';
-import { approvalRequest, automaticKeys, loopStatus, runningInBackground, translateDelta } from './translate.ts';
+import { approvalRequest, automaticKeys, backgroundTasks, loopStatus, translateDelta } from './translate.ts';
 import * as memory from './turn-memory.ts';
 
 const AUTOMATIC_KEPT = 100;
@@ -21,7 +21,7 @@ export function apply(work: Work, frame: EventFrame): void {
       applyQueue(work, frame);
       break;
     case 'update_subagent_state':
-      change(work, { subagents: frame.subagents });
+      change(work, { subagents: { list: frame.subagents, stamp: stampOf(frame) } });
       tellBackground(work);
       break;
     case 'stream_delta':
@@ -133,10 +133,18 @@ function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
 
 function tellBackground(work: Work): void {
   const { device, subagents, background } = work.state.connection;
-  const running = runningInBackground(device?.processes ?? [], subagents);
-  if (running === background) return;
-  change(work, { background: running });
-  emit(work, { type: 'background', running });
+  const processes = device?.processes ?? [];
+  // Their end is not always told (31-subagent): a newer device status that does not list one any more tells it, too.
+  const isOld = isBefore(subagents.stamp, device?.stamp ?? null);
+  const isOver = (agent: FrameOf<'update_subagent_state'>['subagents'][number]) =>
+    isOld && agent.is_background !== false && !processes.some(({ subagent_id: id }) => id === agent.subagent_id);
+  const tasks = backgroundTasks(
+    processes,
+    subagents.list.filter((agent) => !isOver(agent)),
+  );
+  if (JSON.stringify(tasks) === JSON.stringify(background)) return;
+  change(work, { background: tasks });
+  emit(work, { type: 'background', tasks });
 }
 
 function applyDelta(work: Work, frame: StreamDelta): void {

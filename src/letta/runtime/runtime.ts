@@ -1,4 +1,4 @@
-import type { ApprovalRequest, HistoryItem, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
+import type { ApprovalRequest, BackgroundTask, HistoryItem, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
 import {
   type EventFrame,
   type Frame,
@@ -74,7 +74,7 @@ export interface RuntimeSnapshot {
   mode: string | null;
   workingDirectory: string | null;
   approvals: ApprovalRequest[];
-  background: number;
+  background: readonly BackgroundTask[];
   /** True between the first sign of a turn and its `turn-ended`. */
   turnOpen: boolean;
 }

@@ -1,8 +1,8 @@
-import type { AgentEvent, ApprovalRequest, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
+import type { AgentEvent, ApprovalRequest, BackgroundTask, LoopStatus, RuntimeRef } from '../../bridge/agent-event.ts';
 import type { EventFrame, ResponseFrame } from '../protocol/incoming.ts';
 import type { Stamp } from './order.ts';
 import type { Seen } from './seen.ts';
-import type { runningInBackground } from './translate.ts';
+import type { backgroundTasks } from './translate.ts';
 import type { TurnMemory } from './turn-memory.ts';
 
 export type RuntimeEffect =
@@ -33,8 +33,8 @@ export interface Device {
   readonly stamp: Stamp | null;
 }
 
-type Processes = Parameters<typeof runningInBackground>[0];
-type Subagents = Parameters<typeof runningInBackground>[1];
+type Processes = Parameters<typeof backgroundTasks>[0];
+type Subagents = Parameters<typeof backgroundTasks>[1];
 
 export interface Barrier {
   readonly frame: EventFrame;
@@ -46,8 +46,8 @@ export interface Connection {
   readonly ordered: boolean;
   readonly loop: Loop | null;
   readonly device: Device | null;
-  readonly subagents: Subagents;
-  readonly background: number;
+  readonly subagents: { readonly list: Subagents; readonly stamp: Stamp | null };
+  readonly background: readonly BackgroundTask[];
   readonly approvals: readonly OpenApproval[];
   /** The last `approvals-open`, `null` before the first. */
   readonly approvalsTold: readonly string[] | null;
@@ -82,8 +82,8 @@ export function freshConnection(ordered: boolean): Connection {
     ordered,
     loop: null,
     device: null,
-    subagents: [],
-    background: 0,
+    subagents: { list: [], stamp: null },
+    background: [],
     approvals: [],
     approvalsTold: null,
     automatic: [],

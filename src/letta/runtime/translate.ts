@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type {
   AgentEvent,
   ApprovalRequest,
+  BackgroundTask,
   DiffLine,
   FileDiff,
   LoopStatus,
@@ -151,18 +152,44 @@ export function approvalRequest(requestId: string, request: WireControlRequest):
   };
 }
 
-/** Background commands and subagents that still run, each counted once although both lists may name it. */
-export function runningInBackground(
-  processes: NonNullable<FrameOf<'update_device_status'>['device_status']['background_processes']>,
-  subagents: FrameOf<'update_subagent_state'>['subagents'],
-): number {
-  const agents = new Set(
-    subagents.filter(({ status }) => status === 'pending' || status === 'running').map((agent) => agent.subagent_id),
-  );
-  const others = processes.filter(
-    (process) => process.status === 'running' && !(process.subagent_id && agents.has(process.subagent_id)),
-  );
-  return agents.size + others.length;
+type Processes = NonNullable<FrameOf<'update_device_status'>['device_status']['background_processes']>;
+type Subagents = FrameOf<'update_subagent_state'>['subagents'];
+
+/** What runs in the background, each once although both lists may name it. */
+export function backgroundTasks(processes: Processes, subagents: Subagents): BackgroundTask[] {
+  const listed = processes.filter(({ status }) => status === 'running');
+  const alive = subagents.filter(({ status }) => status === 'pending' || status === 'running');
+  const agents = alive.map((agent): BackgroundTask => {
+    const process = listed.find(({ subagent_id: id }) => id === agent.subagent_id)?.process_id ?? null;
+    return {
+      id: agent.subagent_id,
+      process,
+      // Those that a tool started have its call; Letta's own have none (seen in 0.32.18).
+      kind: agent.tool_call_id ? 'subagent' : 'memory',
+      what: agent.description || agent.subagent_type || '',
+      runtime: runtimeOf(agent),
+    };
+  });
+  // A subagent that the other list knows counts there, or has ended there.
+  const others = listed.filter(({ subagent_id: id }) => !subagents.some((agent) => agent.subagent_id === id));
+  return [
+    ...agents,
+    ...others.map(
+      (entry): BackgroundTask => ({
+        id: entry.subagent_id ?? entry.process_id ?? '',
+        process: entry.process_id ?? null,
+        kind: entry.kind === 'agent_task' ? 'subagent' : entry.kind === 'monitor' ? 'monitor' : 'command',
+        what: entry.command || entry.description || '',
+        runtime: null,
+      }),
+    ),
+  ];
+}
+
+/** `agent_url` is the agent's id, or an address that contains it. */
+function runtimeOf({ agent_url: url, conversation_id: conversationId }: Subagents[number]): BackgroundTask['runtime'] {
+  const agentId = /agent-[\w-]+/.exec(url ?? '')?.[0];
+  return agentId && conversationId ? { agentId, conversationId } : null;
 }
 
 const questions = z.array(

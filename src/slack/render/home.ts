@@ -15,6 +15,7 @@ const DOING: Readonly<Record<HomeThread['doing'], string>> = {
   waiting_for_people: 'waits for an answer',
   waiting_for_letta: 'waits for Letta',
   ending: 'is being finished',
+  background: 'something runs in the background',
 };
 
 /** @param workspace the workspace's address (`https://team.slack.com/`); without it threads are named, not linked */

@@ -673,7 +673,7 @@ describe('states', () => {
     expect(now()).toMatchObject({ loop: 'idle', mode: 'standard' });
   });
 
-  it('a subagent that is also a background process counts once', () => {
+  it('a subagent that is also a background process is told once, under one id', () => {
     const { events } = start(opened(), device(1));
     const running = (eventSeq: number, status: string) =>
       frame(eventSeq, 'update_subagent_state', { subagents: [{ subagent_id: 's1', status }] });
@@ -682,13 +682,13 @@ describe('states', () => {
       { process_id: 'bash_1', status: 'running' },
       { process_id: 'bash_2', status: 'exited' },
     ];
-    const counts = events(
+    const told = events(
       running(2, 'pending'),
       device(3, [], { background_processes: processes }),
       running(4, 'completed'),
       device(5),
-    ).flatMap((event) => (event.type === 'background' ? [event.running] : []));
-    expect(counts).toEqual([1, 2, 0]);
+    ).flatMap((event) => (event.type === 'background' ? [event.tasks.map(({ id }) => id)] : []));
+    expect(told).toEqual([['s1'], ['s1', 'bash_1'], ['bash_1'], []]);
   });
 
   it('a cron prompt is automatic, by the text that was queued', () => {
