@@ -2,6 +2,7 @@ import type { Policy } from './bridge/policy.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import { stayAlive } from './clock.ts';
 import type { Config } from './config.ts';
+import { type ChannelKinds, kindsThatMatter, missingScopes, reasons, scopesRefused } from './doctor/scopes.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { serveControl } from './ops/control.ts';
@@ -18,6 +19,7 @@ import { watchStore } from './ops/store-watch.ts';
 import { type Identity, identify } from './slack/identity.ts';
 import { createHttpTransport, type HttpRoute } from './slack/receiver/http.ts';
 import type { TransportState } from './slack/receiver/transport.ts';
+import { watchScopes } from './slack/scope-watch.ts';
 import { createSelfTest, type SelfTestWaits } from './slack/self-test.ts';
 import type { SlackApi } from './slack/slack-api.ts';
 import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/slack-inbound.ts';
@@ -109,10 +111,15 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     };
     let wired: ReturnType<typeof wireBridge> | null = null;
     let inbound: SlackInbound | null = null;
+    let kinds: ChannelKinds = new Map();
     const checkOfSlack = (): Check => {
       const check = { name: 'slack', ok: false };
       if (inbound === null || !up) return { ...check, state: 'starting' };
-      return draining ? { ...check, state: 'stopping' } : slackCheck(inbound.state(), clock.monotonic());
+      if (draining) return { ...check, state: 'stopping' };
+      const granted = scopeWatch.scopes();
+      const { breaking } = granted === null ? { breaking: [] } : missingScopes(granted, policy, kinds);
+      if (breaking.length > 0) return { ...check, state: `the bot token lacks ${breaking.join(', ')}` };
+      return slackCheck(inbound.state(), clock.monotonic());
     };
     const checks = (): Check[] => [checkOfSlack(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
     const health = healthRoutes(checks, world.scrape ? scrape : null);
@@ -134,16 +141,12 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       closing.push(() => transport.stop());
     }
 
+    const onTime = slackTime.heard;
+    const scopeWatch = watchScopes(
+      createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log, metrics, onTime }),
+    );
     const tokenWatch = watchToken({
-      api: createSlackApi({
-        token: botToken,
-        slackApiUrl: apiUrl,
-        clock,
-        random,
-        log,
-        metrics,
-        onTime: slackTime.heard,
-      }),
+      api: scopeWatch.api,
       clock,
       log,
       onRefused: refused.resolve,
@@ -152,6 +155,13 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
     const identity = await identify({ api, clock, random, log, signal });
+    const granted = scopeWatch.scopes();
+    if (granted !== null) {
+      kinds = await kindsThatMatter(api, granted, policy);
+      const { breaking, lesser } = missingScopes(granted, policy, kinds);
+      if (breaking.length > 0) throw scopesRefused(breaking);
+      if (lesser.length > 0) log.warn({ scopes: lesser, without: reasons(lesser) }, 'the bot token lacks scopes');
+    }
     wired = wireBridge({
       clock,
       random,

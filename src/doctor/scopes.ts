@@ -1,0 +1,93 @@
+import type { ChannelId } from '../bridge/ids.ts';
+import type { Policy } from '../bridge/policy.ts';
+import { BridgeError } from '../errors.ts';
+import { inspectChannel } from '../slack/inspect.ts';
+import type { SlackApi } from '../slack/slack-api.ts';
+import { trouble } from './report.ts';
+
+/** What kind of channel an id names; left out of the map: nobody knows. */
+export type ChannelKinds = ReadonlyMap<ChannelId, 'public' | 'private'>;
+
+interface Scope {
+  /** What does not work without it, for people. */
+  without: string;
+  /** Whether a promise breaks without it under this policy; left out: never, a feature is off. */
+  breaks?: (policy: Policy, kinds: ChannelKinds) => boolean;
+}
+
+const always = () => true;
+const everywhere = ({ channels }: Policy) => channels.everywhere;
+const directMessages = ({ channels }: Policy) => channels.everywhere || channels.directMessages;
+/** Whether it is open in a channel of this kind, or may be. */
+const channelsOf = (kind: 'public' | 'private') => (policy: Policy, kinds: ChannelKinds) =>
+  policy.channels.everywhere ||
+  policy.channels.ids
+    .filter((id) => !id.startsWith('D'))
+    .some((id) => (kinds.get(id) ?? (id.startsWith('G') ? 'private' : kind)) === kind);
+const groupsNamed = ({ users, admins, defaults, places }: Policy) =>
+  [users, admins, defaults.approvers, ...[...places.values()].map(({ approvers }) => approvers)].some(
+    (list) => (list?.groups.length ?? 0) > 0,
+  );
+
+/** Each bot scope of the manifest. */
+export const SCOPES: Readonly<Record<string, Scope>> = {
+  'app_mentions:read': { without: 'a mention that invites the bot is not heard' },
+  'channels:history': { without: 'nothing is heard in public channels', breaks: channelsOf('public') },
+  // Whether another organisation shares a channel is asked wherever it is not named.
+  'channels:read': { without: 'public channels have no names', breaks: everywhere },
+  'chat:write': { without: 'nothing can be posted', breaks: always },
+  commands: { without: '/agent does not work; !help and the like do' },
+  'files:write': { without: 'a long answer is posted in parts, never as a file' },
+  'groups:history': { without: 'nothing is heard in private channels', breaks: channelsOf('private') },
+  'groups:read': { without: 'private channels have no names', breaks: everywhere },
+  'im:history': { without: 'direct messages are not heard', breaks: directMessages },
+  'im:read': { without: 'direct messages are not looked into after an outage' },
+  'mpim:history': { without: 'nothing is heard in group direct messages', breaks: everywhere },
+  'mpim:read': { without: 'group direct messages have no names', breaks: everywhere },
+  'usergroups:read': { without: 'nobody counts as a member of a user group', breaks: groupsNamed },
+  'users:read': { without: 'nobody can be let in', breaks: always },
+};
+
+export interface MissingScopes {
+  /** Without these the bridge can not keep its promises under this policy. */
+  breaking: string[];
+  /** Without these a feature is off. */
+  lesser: string[];
+}
+
+export function missingScopes(
+  scopes: readonly string[],
+  policy: Policy,
+  kinds: ChannelKinds = new Map(),
+): MissingScopes {
+  const missing = Object.entries(SCOPES).filter(([name]) => !scopes.includes(name));
+  const [breaking, lesser] = [true, false].map((wanted) =>
+    missing.filter(([, { breaks }]) => (breaks?.(policy, kinds) ?? false) === wanted).map(([name]) => name),
+  );
+  return { breaking: breaking ?? [], lesser: lesser ?? [] };
+}
+
+/** What does not work without them, for people. */
+export function reasons(names: readonly string[]): string {
+  return names.flatMap((name) => SCOPES[name]?.without ?? []).join('; ');
+}
+
+/** Each is a call, at the moment when there is most to do; of more channels than this the kind stays unknown. */
+const LOOKED_AT = 20;
+
+/** The kinds of the channels that the policy names, as far as they matter: asked for only where a scope is missing. */
+export async function kindsThatMatter(api: SlackApi, scopes: readonly string[], policy: Policy): Promise<ChannelKinds> {
+  const kinds = new Map<ChannelId, 'public' | 'private'>();
+  if (scopes.includes('channels:history') && scopes.includes('groups:history')) return kinds;
+  for (const id of policy.channels.ids.filter((each) => !each.startsWith('D')).slice(0, LOOKED_AT)) {
+    const channel = await inspectChannel(api, id).catch(() => null);
+    if (channel !== null) kinds.set(id, channel.isPrivate ? 'private' : 'public');
+  }
+  return kinds;
+}
+
+/** Why a bridge does not start without these: doctor's line. */
+export function scopesRefused(breaking: readonly string[]): BridgeError {
+  const { text, fix } = trouble('scopes_missing', { scopes: breaking.join(', ') });
+  return new BridgeError('config_invalid', `${text}: ${reasons(breaking)}. ${fix}`, { notice: text });
+}
