@@ -1,3 +1,5 @@
+import { writeJson } from './json.ts';
+
 /** What is shown of one text of an input. @param name the field that holds it, or holds the list that holds it */
 export type CleanText = (text: string, name: string) => string;
 
@@ -25,41 +27,12 @@ function printName(field: string): string {
   return /^[\w.-]{1,80}$/.test(field) ? field : JSON.stringify(field);
 }
 
-interface Level {
-  entries: (readonly [string | null, unknown])[];
-  at: number;
-  closes: string;
-  name: string;
-}
-
-/** As JSON with two blanks a level. Without recursion: a model may nest deeper than a stack holds. */
+/** As JSON with two blanks a level. */
 function printValue(root: unknown, rootName: string, clean: CleanText): string {
-  const out: string[] = [];
-  const levels: Level[] = [];
-  const line = (depth: number) => (depth > INDENTED ? '' : `\n${'  '.repeat(depth)}`);
-  const begin = (value: unknown, name: string) => {
-    if (typeof value === 'string') return void out.push(JSON.stringify(clean(value, name)));
-    if (typeof value !== 'object' || value === null) return void out.push(JSON.stringify(value) ?? 'null');
-    const isList = Array.isArray(value);
-    const entries = isList ? value.map((item) => [null, item] as const) : Object.entries(value);
-    if (entries.length === 0) return void out.push(isList ? '[]' : '{}');
-    out.push(isList ? '[' : '{');
-    levels.push({ entries, at: 0, closes: isList ? ']' : '}', name });
-  };
-  begin(root, rootName);
-  for (let level = levels.at(-1); level; level = levels.at(-1)) {
-    const entry = level.entries[level.at];
-    if (!entry) {
-      levels.pop();
-      out.push(line(levels.length), level.closes);
-      continue;
-    }
-    if (level.at > 0) out.push(',');
-    level.at += 1;
-    out.push(line(levels.length));
-    const [key, item] = entry;
-    if (key !== null) out.push(JSON.stringify(clean(key, '')), ': ');
-    begin(item, key ?? level.name);
-  }
-  return out.join('');
+  return writeJson(root, rootName, {
+    text: (text, name) => JSON.stringify(clean(text, name ?? '')),
+    line: (depth) => (depth > INDENTED ? '' : `\n${'  '.repeat(depth)}`),
+    colon: ': ',
+    sorted: false,
+  });
 }

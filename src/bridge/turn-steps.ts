@@ -1,3 +1,4 @@
+import { jsonText } from './json.ts';
 export interface ToolCall {
   callId: string;
   runId: string | null;
@@ -101,6 +102,6 @@ function shortInput(input: Record<string, unknown>): Record<string, unknown> {
 function shortValue(value: unknown): unknown {
   if (typeof value === 'string') return withoutMiddle(value);
   if (typeof value !== 'object' || value === null) return value;
-  const json = JSON.stringify(value) ?? '';
+  const json = jsonText(value);
   return json.length <= TEXT_KEPT ? value : withoutMiddle(json);
 }

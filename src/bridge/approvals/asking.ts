@@ -11,7 +11,7 @@ import type { ApprovalRecord, ApprovalState, OpenTurn } from '../thread-record.t
 import type { ThreadState } from '../thread-state.ts';
 import { foldTurn, lastSaid } from '../turn.ts';
 import { type ApprovalDecisions, denialOf } from './deciding.ts';
-import { approvalTitle, approve, digestOf, remade, ruleOf } from './decisions.ts';
+import { approvalTitle, approve, digestOf, refusalOf, remade, ruleOf } from './decisions.ts';
 import { movesDirectory, pendingMoves } from './moving.ts';
 import { keptText } from './shown.ts';
 import { startsAgent } from './starts-agent.ts';
@@ -30,6 +30,8 @@ export interface AskingParts {
   /** Whether somebody still may, when what they wrote or decided takes effect. */
   door: Pick<Door, 'again'>;
   audit: ThreadAudit;
+  /** A line of ours for everybody in the thread. */
+  say(text: string): void;
   /** ms after which a request that nobody decided is denied; left out: never. */
   timeoutMs?: number | undefined;
   /** ms after which a decision that Letta has not heard is not said any more: people decide anew; left out: never. */
@@ -168,13 +170,28 @@ export class ApprovalRequests {
     state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
     state.dirty = true;
     if (known) return this.#again(known, request, turn);
-    if (!pass) return void (await this.#open(turn, request, digest, { state: 'open' }));
+    if (!pass) {
+      const refusal = refusalOf(request);
+      if (refusal !== null) return this.#refuse(turn, request, digest, refusal);
+      return void (await this.#open(turn, request, digest, { state: 'open' }));
+    }
     const { kind, by } = pass.grant;
     const words = kind === 'command' ? 'this exact command, this turn' : 'all edits, this turn';
     const at = clock.now();
     const answered = { state: 'decided', decision: 'approved', by: by.id, at, words, via: 'grant' } as const;
     const record = await this.#open(turn, request, digest, answered);
     this.#parts.decisions.tell(record, approve().send);
+  }
+
+  /** Nobody could judge it: the agent and the thread hear why. */
+  async #refuse(turn: OpenTurn, request: ApprovalRequest, digest: string, refusal: string): Promise<void> {
+    const { clock, log, decisions, say } = this.#parts;
+    log.warn({ request: request.requestId, tool: request.tool, refusal }, 'a request can not be shown to anybody');
+    const closed = { state: 'closed', why: 'not_shown', at: clock.now() } as const;
+    const record = await this.#open(turn, request, digest, closed);
+    const message = `This could not be shown to anybody in Slack, so it was not approved: it is ${refusal}.`;
+    decisions.tell(record, { behavior: 'deny', message });
+    say(`What the agent asked could not be shown here, so it was denied: it is ${refusal}.`);
   }
 
   /** Known here: open on the same card, or decided without Letta having heard of it. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ApprovalRequest, Decision } from '../agent-event.ts';
+import { canonicalJson, sizeOf } from '../json.ts';
 import { oneLine } from '../one-line.ts';
 import { redactCommand } from '../redact.ts';
 import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../thread-record.ts';
@@ -8,16 +9,7 @@ import { startsAgent } from './starts-agent.ts';
 
 /** SHA-256 of the input with its keys in order: what a card showed, in 64 characters. */
 export function digestOf(input: Record<string, unknown>): string {
-  return createHash('sha256').update(canonical(input)).digest('hex');
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (value !== null && typeof value === 'object') {
-    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${entries.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`;
-  }
-  return JSON.stringify(value) ?? 'null';
+  return createHash('sha256').update(canonicalJson(input)).digest('hex');
 }
 
 /** What a request is about, in one line that stays readable after the decision. Secrets are not in it. */
@@ -53,6 +45,9 @@ function approvedAs({ input }: ApprovalRequest, command: string): Decided {
   };
 }
 
+/** Deeper input is not sent back to Letta: writing it would take more stack than there is. */
+const SENT_BACK = 200;
+
 /** The longest command that can be edited: what a modal's input takes (PLATFORM.md 2.1). */
 const EDITABLE = 3_000;
 
@@ -64,7 +59,20 @@ export function editableCommand(request: ApprovalRequest): string | null {
   const { command } = request.input;
   if (request.tool !== 'Bash' || typeof command !== 'string' || command.length > EDITABLE) return null;
   const { redacted, partly } = shownRequest(request);
-  return redacted || partly ? null : command;
+  return redacted || partly || isDeep(request) ? null : command;
+}
+
+/** Whether the input is nested too deep to be sent back with a change, or with answers. */
+function isDeep({ input }: ApprovalRequest): boolean {
+  return sizeOf(input, { depth: SENT_BACK, letters: Number.POSITIVE_INFINITY }).depth > SENT_BACK;
+}
+
+/** Why a request can not be decided by anybody here, in words for people and for the agent; `null`: it can. */
+export function refusalOf(request: ApprovalRequest): string | null {
+  const { refusal } = shownRequest(request);
+  // Answers go back with the whole input.
+  if (refusal === null && request.questions && isDeep(request)) return `nested more than ${SENT_BACK} levels deep`;
+  return refusal;
 }
 
 /** @returns `null` when the command can not be changed, or nothing is left of it. */

@@ -1,4 +1,5 @@
 import type { ApprovalRequest } from '../agent-event.ts';
+import { jsonText } from '../json.ts';
 import type { ApprovalRecord } from '../thread-record.ts';
 import type { ToolCall } from '../turn-steps.ts';
 import { isProject } from './inside.ts';
@@ -25,7 +26,7 @@ export function movesDirectory(call: Call): boolean {
 }
 
 function movesByShell({ input }: Call): boolean {
-  return SHELL_FIELDS.some((field) => input[field] !== undefined && SHELL_MOVE.test(JSON.stringify(input[field])));
+  return SHELL_FIELDS.some((field) => input[field] !== undefined && SHELL_MOVE.test(jsonText(input[field])));
 }
 
 /** What is known of a turn's moves of the working directory. */

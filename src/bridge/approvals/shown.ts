@@ -1,4 +1,5 @@
 import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
+import { sizeOf } from '../json.ts';
 import { printFields } from '../print-input.ts';
 import { judge } from '../secrets/judged.ts';
 import { changedFiles, changeLines, outsideNote } from './changed-files.ts';
@@ -25,6 +26,8 @@ export interface ShownRequest {
   withheld: boolean;
   /** Whether a card can not hold all of it. */
   clipped: boolean;
+  /** Why nobody can be shown it: it must be denied then. `null`: they can. */
+  refusal: string | null;
   /** Whether the card shows less than the one who decides must see, by either: then only the full view can be approved. */
   partly: boolean;
 }
@@ -75,7 +78,26 @@ class Cleaner {
   };
 }
 
+/** Letters that people can be asked to read in one request. */
+const LETTERS = 2_000_000;
+/** Levels of an input that anybody can make out. */
+const LEVELS = 10_000;
+
+function refusalOf({ input, diffs }: ApprovalRequest): string | null {
+  const { depth, letters } = sizeOf([input, diffs], { depth: LEVELS, letters: LETTERS });
+  if (depth > LEVELS) return `nested more than ${LEVELS.toLocaleString('en-US')} levels deep`;
+  return letters > LETTERS ? `longer than ${LETTERS.toLocaleString('en-US')} characters` : null;
+}
+
 function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
+  const refusal = refusalOf(request);
+  if (refusal === null) return showAll(request, folder, cleaner);
+  const nothing = { subject: '', files: [], notes: [], diff: null, noDiff: [], description: null };
+  const rest = `(not shown: ${refusal})`;
+  return { ...nothing, rest, redacted: false, withheld: false, clipped: true, refusal, partly: true };
+}
+
+function showAll(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
   const { input, diffs, tool } = request;
   const { clean } = cleaner;
   const taken = new Set<string>();
@@ -110,7 +132,7 @@ function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner)
   // Whatever the working directory is, the same requests fit: a click is judged by what its card showed.
   const places = changeLines(request, patched.changes, null).map((line) => 2 * visibleLength(line) + PLACE);
   const clipped = sum([widthOf(content), ...places]) > CARD_TEXT;
-  return { ...content, redacted, withheld, clipped, partly: clipped || withheld };
+  return { ...content, redacted, withheld, clipped, refusal: null, partly: clipped || withheld };
 }
 
 /** The field that says what will run or be touched. Where several could, none is put in front: all are shown by name. */

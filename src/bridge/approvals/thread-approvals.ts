@@ -80,7 +80,8 @@ export class ThreadApprovals {
     this.#audit = new ThreadAudit(parts);
     this.#decisions = new ApprovalDecisions({ ...parts, onChange, tooLate: (author) => this.#tooLate(author) });
     this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
-    this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, onChange });
+    const say = (text: string) => this.#say(text);
+    this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, say, onChange });
     this.#typing = new ApprovalTyping({ ...parts, decisions: this.#decisions });
   }
 
@@ -247,6 +248,7 @@ export class ThreadApprovals {
     const submit = (decided: Decided) => this.#decisions.decide(found, decided, person, { via: 'modal' });
     switch (name) {
       case 'approve':
+        if (shownRequest(request).refusal !== null) return refused('expired', 'This can not be shown to anybody.');
         return submit(approveShown(request, found.record));
       case 'deny_with_reason':
         return typed === '' ? invalid('Say why.') : submit(deny(person.name, typed));

@@ -121,7 +121,7 @@ export const FAMILIES: readonly KeyFamily[] = [
   family('slack', ['xox', 'xapp-'], '(?:xox[a-z](?:\\.xox[a-z])?|xapp)-[A-Za-z0-9-]{8,}', 'i'),
   family('github', ['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_', 'github_pat_'], '(?:gh[pousr]_|github_pat_)\\w{16,}'),
   family('gitlab', 'gl', 'gl(?:pat|rtr?|cbt|dt|ft|ffct|imt|agent|oas|ptt|soat)-[\\w.-]{16,}'),
-  family('model-provider', 'sk-', 'sk-(?=[A-Za-z_-]{0,200}[0-9])[\\w-]{16,}'),
+  family('model-provider', 'sk-', 'sk-(?=[A-Za-z_-]{0,40}[0-9])[\\w-]{16,}'),
   family(
     'model-providers',
     ['gsk_', 'xai-', 'r8_', 'nvapi-', 'tvly-', 'lsv2_'],

@@ -104,8 +104,9 @@ function behindNames(whole: string): Hidden[] {
 
 /** Behind those a word goes on, as a shell reads it: what is before them is only a part of it. */
 const GOES_ON = /[$`\\({[]/;
-const WORD = /[^\s"'`;|&<>()$\\,{}[\]«]{0,1001}/y;
-const LONGEST = 1_000;
+const WORD = /[^\s"'`;|&<>()$\\,{}[\]«/]{0,301}/y;
+const BASE64_WORD = /[A-Za-z0-9+/]{32,300}={0,2}(?![^\s"'`;|&<>),}\]])/y;
+const LONGEST = 300;
 
 /** What is asked about a text only when something in it may be a secret. */
 class Reading {
@@ -134,14 +135,22 @@ function value(reading: Reading, at: number, lead: string, isHeader: boolean): H
   const { text } = reading;
   const quote = text.charAt(at);
   if (quote === '"' || quote === "'") return quoted(reading, at, isHeader);
-  WORD.lastIndex = at;
-  const word = WORD.exec(text)?.[0] ?? '';
+  const word = wordAt(text, at);
   const to = at + word.length;
   const next = text.charAt(to);
   const isEscapedEnd = next === '\\' && /["'nrt]/.test(text.charAt(to + 1));
   if (next === '«' || (GOES_ON.test(next) && !isEscapedEnd)) return [];
   if (NO_VALUE.test(word) || word.length < PIECE || word.length > LONGEST || isPlainWord(word, lead)) return [];
   return valueRuns(reading, { from: at, to }, isHeader);
+}
+
+function wordAt(text: string, at: number): string {
+  WORD.lastIndex = at;
+  const word = WORD.exec(text)?.[0] ?? '';
+  if (text.charAt(at + word.length) !== '/') return word;
+  // A path, or base64 with a `/` in it.
+  BASE64_WORD.lastIndex = at;
+  return BASE64_WORD.exec(text)?.[0] ?? '';
 }
 
 /** A word of a sentence (`the secret: none of us knows`), or a name so short that it may well be a command’s. */

@@ -20,12 +20,29 @@ export function frame<Type extends string, Shape extends z.ZodRawShape>(type: Ty
   return z.looseObject({ type: z.literal(type), ...envelope, ...shape });
 }
 
+/**
+ * What a model wrote as a tool's input. Taken as it is: whoever decides must see all of it, also a key that a schema
+ * would leave out (`__proto__`), and a frame that is refused for it would leave its turn waiting for ever.
+ */
+const toolInput = z
+  .unknown()
+  .transform((value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : value === undefined || value === null
+        ? {}
+        : { arguments: value },
+  );
+
 const controlRequest = z.looseObject({
   tool_name: z.string(),
-  input: z.record(z.string(), z.unknown()).nullish(),
-  tool_call_id: z.string().nullish(),
-  permission_suggestions: z.array(z.looseObject({ id: z.string(), text: z.string() })).nullish(),
-  diffs: z.array(z.unknown()).nullish(),
+  input: toolInput,
+  tool_call_id: z.string().nullish().catch(null),
+  permission_suggestions: z
+    .array(z.looseObject({ id: z.string(), text: z.string() }))
+    .nullish()
+    .catch(null),
+  diffs: z.array(z.unknown()).nullish().catch(null),
 });
 
 export type WireControlRequest = z.infer<typeof controlRequest>;

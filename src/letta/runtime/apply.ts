@@ -1,4 +1,5 @@
 import type { ApprovalRequest } from '../../bridge/agent-event.ts';
+import { jsonText } from '../../bridge/json.ts';
 import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
 import { errorText, innermostMessage, saysGone } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';
@@ -122,7 +123,7 @@ function ask(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
 }
 
 function sameInput(a: ApprovalRequest, b: ApprovalRequest): boolean {
-  return a.tool === b.tool && JSON.stringify(a.input) === JSON.stringify(b.input);
+  return a.tool === b.tool && jsonText(a.input) === jsonText(b.input);
 }
 
 function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {

@@ -8,6 +8,7 @@ import type {
   LoopStatus,
   Question,
 } from '../../bridge/agent-event.ts';
+import { jsonText } from '../../bridge/json.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf, WireControlRequest } from '../protocol/incoming.ts';
 import { errorText } from './error-text.ts';
@@ -273,9 +274,9 @@ function returnText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === null || value === undefined) return '';
   if (Array.isArray(value)) {
-    return value.map((part) => (isTextPart(part) ? part.text : JSON.stringify(part))).join('\n');
+    return value.map((part) => (isTextPart(part) ? part.text : jsonText(part))).join('\n');
   }
-  return JSON.stringify(value);
+  return jsonText(value);
 }
 
 function isTextPart(part: unknown): part is { text: string } {
