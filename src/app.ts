@@ -207,6 +207,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       slackApiUrl: apiUrl,
       intake,
       api,
+      whispers: bridge.surface,
       clock,
       random,
       log,

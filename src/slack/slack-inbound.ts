@@ -1,4 +1,4 @@
-import type { Clock, Intake, Log, Metrics, Random } from '../bridge/ports.ts';
+import type { Clock, Intake, Log, Metrics, Random, Surface } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { createBoltApp } from './bolt.ts';
 import { type Identity, identify } from './identity.ts';
@@ -33,6 +33,8 @@ export interface SlackInboundOptions {
   slackApiUrl?: string | undefined;
   intake: Intake;
   api: SlackApi;
+  /** Words for one person, fairly shared; left out: they are sent at once. */
+  whispers?: Pick<Surface, 'whisper'> | undefined;
   clock: Clock;
   random: Random;
   log: Log;
@@ -68,6 +70,7 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
   const listeners: ListenerContext = {
     intake,
     api,
+    whispers: options.whispers,
     clock,
     log,
     metrics,

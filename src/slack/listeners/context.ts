@@ -1,5 +1,5 @@
 import type { InboundKind } from '../../bridge/inbound.ts';
-import type { Clock, Intake, Log, Metrics } from '../../bridge/ports.ts';
+import type { Clock, Intake, Log, Metrics, Surface } from '../../bridge/ports.ts';
 import { asBridgeError } from '../../errors.ts';
 import type { Identity } from '../identity.ts';
 import { ownMrkdwn } from '../own-mrkdwn.ts';
@@ -9,6 +9,8 @@ import type { SlackApi } from '../slack-api.ts';
 export interface ListenerContext {
   intake: Intake;
   api: SlackApi;
+  /** Where words for one person wait for their share of Slack's budget; left out: they are sent at once. */
+  whispers?: Pick<Surface, 'whisper'> | undefined;
   /** Known before anything is delivered. */
   identity(): Identity;
   clock: Clock;
@@ -39,7 +41,9 @@ export interface Whisper {
 }
 
 /** Only `user` sees it; best effort, as Slack does not promise more (PLATFORM.md 6). */
-export async function whisper({ api, log }: ListenerContext, { channel, user, threadTs, text }: Whisper) {
+export async function whisper(context: ListenerContext, { channel, user, threadTs, text }: Whisper): Promise<void> {
+  const { api, log, whispers, identity } = context;
+  if (whispers) return whispers.whisper({ team: identity().teamId, channel, threadTs }, user, text);
   const thread = threadTs === null ? {} : { thread_ts: threadTs };
   try {
     await api.call('chat.postEphemeral', { channel, user, text: ownMrkdwn(text), ...thread }, { client: 'control' });

@@ -1,6 +1,6 @@
 import type { UserId } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Log } from '../../bridge/ports.ts';
+import type { Clock, Log, Timer } from '../../bridge/ports.ts';
 import type { SlackPost } from '../post.ts';
 import { SlackError } from '../slack-api.ts';
 import { slackCall } from './calls.ts';
@@ -23,56 +23,153 @@ export interface Whispers {
 const WAIT_MS = 60_000;
 const ATTEMPTS = 3;
 const AGAIN_MS = 2_000;
-/** More of them than that, and the latest are dropped: each holds a text. */
-const WAITING = 50;
+/** Whoever makes us answer more than this has no share in what is left for others. */
+const PER_MINUTE = 10;
+const MINUTE_MS = 60_000;
+/** More that wait, of one person or of all, and the latest of whoever has most are dropped: each holds a text. */
+const WAITING_EACH = 10;
+const WAITING = 500;
 
-/** Words for one person's eyes (`chat.postEphemeral`). One whose answer was lost may be seen twice, which harms nobody. */
+interface Wish {
+  address: ThreadAddress;
+  user: UserId;
+  /** What is still to be sent. */
+  posts: readonly SlackPost[];
+  /** By the monotonic clock. */
+  since: number;
+  notBefore: number;
+  attempts: number;
+  done(): void;
+}
+
+interface Listener {
+  wishes: Wish[];
+  /** A call for this person is on its way: theirs come in order. */
+  busy: boolean;
+  /** When calls were made for this person, by the monotonic clock; of the last minute, oldest first. */
+  calls: number[];
+}
+
+/**
+ * Words for one person's eyes (`chat.postEphemeral`). Slack's budget for them is shared fairly: people have their turn one
+ * after another, so nobody's many refusals keep another's answer away. One whose answer was lost may be seen twice, which
+ * harms nobody.
+ */
 export function createWhispers({ scheduler, clock, log }: WhisperParts): Whispers {
-  let waiting = 0;
+  /** In the order of whose turn it is. */
+  const listeners = new Map<UserId, Listener>();
+  let timer: Timer | null = null;
   let closed = false;
 
-  async function wait(ms: number): Promise<boolean> {
-    if (closed || ms > WAIT_MS || waiting >= WAITING) return false;
-    waiting += 1;
-    await new Promise<void>((resolve) => void clock.after(ms, resolve));
-    waiting -= 1;
-    return !closed;
+  function end(listener: Listener, wish: Wish): void {
+    listener.wishes.splice(listener.wishes.indexOf(wish), 1);
+    wish.done();
   }
 
-  async function deliver(address: ThreadAddress, user: UserId, post: SlackPost): Promise<boolean> {
-    const ask = { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
-    for (let attempt = 1; ; attempt += 1) {
-      for (let at = scheduler.whenAllowed(ask); at > clock.monotonic(); at = scheduler.whenAllowed(ask)) {
-        if (!(await wait(at - clock.monotonic()))) return false;
-      }
-      if (closed) return false;
-      try {
-        await scheduler.call(ask, whisperCall(address, user, post), 'control');
-        return true;
-      } catch (error) {
-        if (!(error instanceof SlackError) || error.failure === 'refused' || attempt >= ATTEMPTS) throw error;
-        if (!(await wait(AGAIN_MS * attempt))) throw error;
-      }
+  function drop(listener: Listener, wish: Wish): void {
+    log.warn({ channel: wish.address.channel, user: wish.user }, 'a whisper was dropped');
+    end(listener, wish);
+  }
+
+  function add(wish: Wish): void {
+    const listener = listeners.get(wish.user) ?? { wishes: [], busy: false, calls: [] };
+    listeners.set(wish.user, listener);
+    listener.wishes.push(wish);
+    if (listener.wishes.length > WAITING_EACH) {
+      drop(listener, wish);
+      return;
+    }
+    const all = [...listeners.values()];
+    if (all.reduce((sum, { wishes }) => sum + wishes.length, 0) <= WAITING) return;
+    const idle = ({ wishes, busy }: Listener) => wishes.length - (busy ? 1 : 0);
+    const most = all.reduce((a, b) => (idle(b) >= idle(a) ? b : a));
+    const latest = most.wishes.at(-1);
+    if (latest && idle(most) > 0) drop(most, latest);
+  }
+
+  function forgetQuiet(now: number): void {
+    for (const [user, listener] of listeners) {
+      listener.calls = listener.calls.filter((at) => now - at < MINUTE_MS);
+      if (listener.wishes.length === 0 && listener.calls.length === 0 && !listener.busy) listeners.delete(user);
     }
   }
 
-  return {
-    async send(address, user, posts) {
-      try {
-        for (const post of posts) {
-          if (await deliver(address, user, post)) continue;
-          log.warn({ channel: address.channel }, 'a whisper was dropped');
-          return;
+  /** Sends whatever may be sent now, and looks again when the next may be. */
+  function pump(): void {
+    timer?.cancel();
+    timer = null;
+    if (closed) return;
+    const now = clock.monotonic();
+    forgetQuiet(now);
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const [user, listener] of [...listeners]) {
+      if (listener.busy) continue;
+      for (let wish = listener.wishes[0]; wish; wish = listener.wishes[0]) {
+        const tenth = listener.calls.at(-PER_MINUTE);
+        const mine = tenth === undefined ? now : tenth + MINUTE_MS;
+        const at = Math.max(mine, wish.notBefore, scheduler.whenAllowed(askOf(wish)));
+        if (at - wish.since > WAIT_MS) {
+          drop(listener, wish);
+          continue;
         }
-      } catch (error) {
+        if (at > now) {
+          soonest = Math.min(soonest, at);
+        } else {
+          // Behind all others.
+          listeners.delete(user);
+          listeners.set(user, listener);
+          void deliver(listener, wish, now);
+        }
+        break;
+      }
+    }
+    if (soonest !== Number.POSITIVE_INFINITY) timer = clock.after(soonest - now, pump);
+  }
+
+  async function deliver(listener: Listener, wish: Wish, now: number): Promise<void> {
+    const { address, user, posts } = wish;
+    const [post, ...rest] = posts;
+    if (!post) return end(listener, wish);
+    listener.busy = true;
+    listener.calls.push(now);
+    try {
+      await scheduler.call(askOf(wish), whisperCall(address, user, post), 'control');
+      wish.posts = rest;
+      wish.attempts = 0;
+      if (rest.length === 0) end(listener, wish);
+    } catch (error) {
+      wish.attempts += 1;
+      const lasting = !(error instanceof SlackError) || error.failure === 'refused';
+      if (lasting || wish.attempts >= ATTEMPTS) {
         const why = error instanceof SlackError ? { error: error.error } : { err: error };
         log.warn({ channel: address.channel, ...why }, 'a whisper was not delivered');
-      }
+        end(listener, wish);
+      } else wish.notBefore = clock.monotonic() + AGAIN_MS * wish.attempts;
+    }
+    listener.busy = false;
+    pump();
+  }
+
+  return {
+    send(address, user, posts) {
+      if (closed || posts.length === 0) return Promise.resolve();
+      return new Promise<void>((done) => {
+        const since = clock.monotonic();
+        add({ address, user, posts, since, notBefore: since, attempts: 0, done });
+        pump();
+      });
     },
     close() {
       closed = true;
+      timer?.cancel();
+      for (const { wishes } of listeners.values()) for (const wish of wishes) wish.done();
+      listeners.clear();
     },
   };
+}
+
+function askOf({ address }: Wish) {
+  return { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
 }
 
 /** A message for one person: no metadata, and it can not be edited later (PLATFORM.md 2.3). */
