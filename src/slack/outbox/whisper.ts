@@ -112,7 +112,8 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
           drop(listener, wish);
           continue;
         }
-        if (at > now) {
+        // The scheduler looked at the clock a little later than this loop began.
+        if (at > clock.monotonic()) {
           soonest = Math.min(soonest, at);
         } else {
           // Behind all others.
@@ -123,7 +124,7 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
         break;
       }
     }
-    if (soonest !== Number.POSITIVE_INFINITY) timer = clock.after(soonest - now, pump);
+    if (soonest !== Number.POSITIVE_INFINITY) timer = clock.after(Math.max(0, soonest - clock.monotonic()), pump);
   }
 
   async function deliver(listener: Listener, wish: Wish, now: number): Promise<void> {

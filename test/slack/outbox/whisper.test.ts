@@ -93,6 +93,29 @@ describe('private answers', () => {
     expect(log.lines).toMatchObject([{ fields: { error: 'user_not_in_channel' } }]);
   });
 
+  test('go out on a clock that never shows the same moment twice', async () => {
+    const { clock, heard } = stage();
+    let ticks = 0;
+    const ticking = {
+      ...clock,
+      monotonic() {
+        ticks += 0.01;
+        return clock.monotonic() + ticks;
+      },
+    };
+    const api: SlackApi = {
+      async call() {
+        heard.push({ user: 'UALICE', text: '', at: 0 });
+        return { ok: true } as SlackAnswer;
+      },
+    };
+    const log = createMemoryLog();
+    const scheduler = createScheduler({ api, clock: ticking, random, log });
+    void createWhispers({ scheduler, clock: ticking, log }).send(address, 'UALICE', post('hello'));
+    await clock.settle();
+    expect(heard).toHaveLength(1);
+  });
+
   test('hold a bounded number of texts, whoever asks', async () => {
     const { clock, whispers, slack, log } = stage();
     slack.failure = new SlackError('chat.postEphemeral', 'limited', 'ratelimited', { retryAfterMs: 50_000 });
