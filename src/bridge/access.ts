@@ -135,22 +135,33 @@ function canDecide(
 ): Verdict {
   const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
   const own = requester === subject.id;
-  if (approvers.requester && isBot(requester) && includes(policy.admins, subject)) return allowed;
+  const forBot = approvers.requester && isBot(requester);
+  if (forBot && includes(policy.admins, subject)) return allowed;
+  // Nobody is sent to somebody who may not decide it either.
+  const may = (id: string) => selfApproval || (id !== requester && id !== author);
+  const named = [
+    ...(forBot ? mentions(policy.admins, may) : approvers.requester && may(requester) ? [`<@${requester}>`] : []),
+    ...mentions(approvers, may),
+  ];
   if (!(own && approvers.requester) && !includes(approvers, subject)) {
     const alone = approvers.ids.length === 0 && approvers.groups.length === 0;
     if (alone && isBot(requester)) return denied('not_an_admin', `Only admins may decide this. ${whomToAsk(policy)}`);
+    if (named.length === 0) return denied('nobody_may_decide', `${NOBODY_MAY} ${whomToAsk(policy)}`);
     if (alone) return denied('not_the_requester', `Only <@${requester}> may decide this: the turn is theirs.`);
-    const first = approvers.requester ? (isBot(requester) ? mentions(policy.admins) : [`<@${requester}>`]) : [];
-    return denied('not_an_approver', `Only ${orList([...first, ...mentions(approvers)])} may decide this.`);
+    return denied('not_an_approver', `Only ${orList(named)} may decide this.`);
   }
+  const others = named.length === 0 ? `${NOBODY_MAY} ${whomToAsk(policy)}` : `Ask ${orList(named)}.`;
   if (own && !selfApproval) {
-    return denied('self_approval', 'Somebody else must decide this: the turn is yours.');
+    return denied('self_approval', `Somebody else must decide this: the turn is yours. ${others}`);
   }
   if (author === subject.id && !selfApproval) {
-    return denied('self_approval', 'Somebody else must approve this: the command is yours.');
+    return denied('self_approval', `Somebody else must approve this: the command is yours. ${others}`);
   }
   return allowed;
 }
+
+const NOBODY_MAY =
+  'Nobody may decide this here: whose turn it is may not decide it (self_approval), and no other approvers are named.';
 
 /** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
@@ -184,8 +195,8 @@ function whomToAsk(policy: Policy): string {
   return admins.length === 0 ? 'Ask whoever runs it.' : `Ask ${orList(admins)}.`;
 }
 
-function mentions({ ids, groups }: PeopleList): string[] {
-  return [...ids.map((id) => `<@${id}>`), ...groups.map((id) => `the group ${id}`)];
+function mentions({ ids, groups }: PeopleList, which: (id: string) => boolean = () => true): string[] {
+  return [...ids.filter(which).map((id) => `<@${id}>`), ...groups.map((id) => `the group ${id}`)];
 }
 
 function orList(names: readonly string[]): string {

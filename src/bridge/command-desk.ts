@@ -187,13 +187,13 @@ function placeOfThread(thread: ThreadKey): Place {
   return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
 }
 
-function auditLine({ at, tool, title, requester, by, outcome, via, thread, digest }: AuditEntry): string {
+function auditLine({ at, tool, title, requester, by, outcome, reason, via, thread, digest }: AuditEntry): string {
   const { channel } = parseThreadKey(thread);
   const where = channel.startsWith('D') ? 'a direct message' : `<#${channel}>`;
   const who = by === null ? '' : ` by <@${by}>`;
   const how = via === null ? '' : ` (${via})`;
   const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
-  return `- ${moment(at)} ${what}, asked for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${who}${how} · ${digest.slice(0, 12)}`;
+  return `- ${moment(at)} ${what}, asked for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
 }
 
 function bindingText({ permissions, binding }: PlaceSettings): string {

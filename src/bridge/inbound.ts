@@ -191,10 +191,12 @@ export interface Refused {
   result: 'refused';
   why: RefusedWhy;
   notice: string;
+  /** For the log and the audit, in one word: why somebody may not. */
+  reason?: string;
 }
 
-export function refused(why: RefusedWhy, notice: string): Refused {
-  return { result: 'refused', why, notice };
+export function refused(why: RefusedWhy, notice: string, reason?: string): Refused {
+  return { result: 'refused', why, notice, ...(reason !== undefined && { reason }) };
 }
 
 /** `errors` are shown at the modal's input of that number; the modal stays open. */

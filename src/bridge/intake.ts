@@ -1,5 +1,6 @@
 import { asBridgeError } from '../errors.ts';
 import type { Verdict } from './access.ts';
+import { RefusedClicks } from './approvals/refused-clicks.ts';
 import { tasksOf } from './background.ts';
 import type { Bindings } from './bindings.ts';
 import type { ChannelMoves } from './channel-moves.ts';
@@ -98,10 +99,12 @@ export class BridgeIntake implements Intake {
   readonly #notices: Notices;
   readonly #home: HomeDesk;
   readonly #decisions: DecisionLog;
+  readonly #refusedClicks: RefusedClicks;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
     this.#decisions = new DecisionLog(parts.clock.now());
+    this.#refusedClicks = new RefusedClicks(parts);
     this.#door = new Door(parts);
     this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
     this.#notes = new InboundNotes(parts);
@@ -176,10 +179,11 @@ export class BridgeIntake implements Intake {
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {
-    const done = this.#withThread(action.token, action.actor.user, (key, person) => {
+    const about: About = { action: action.name, user: action.actor.user };
+    const done = this.#withThread(action.token, about, 'click', (key, person) => {
       return this.#parts.workers.get(key).desk.act(action, person);
     });
-    return this.#notes.of('click', { action: action.name, user: action.actor.user }, done, decided);
+    return this.#notes.of('click', about, done, decided);
   }
 
   /** Slack changes nothing by itself after such a click (PLATFORM.md 4.3): what runs is stopped, what does not is said to rest. */
@@ -215,22 +219,43 @@ export class BridgeIntake implements Intake {
   }
 
   async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
-    const done = this.#withThread(submission.token, submission.actor.user, (key, person) => {
+    const about: About = { modal: submission.name, user: submission.actor.user };
+    const done = this.#withThread(submission.token, about, 'modal', (key, person) => {
       return this.#parts.workers.get(key).desk.submission(submission, person);
     });
-    return this.#notes.of('modal', { modal: submission.name, user: submission.actor.user }, done, decided);
+    return this.#notes.of('modal', about, done, decided);
   }
 
-  async #withThread<T>(
+  /** @param about is told the thread, and of what is refused the request and the reason */
+  async #withThread<T extends ActionOutcome | SubmissionOutcome>(
     token: string,
-    user: UserId,
+    about: About,
+    via: 'click' | 'modal',
+    work: (key: ThreadKey, person: Person) => Promise<T>,
+  ): Promise<T | Refused> {
+    const outcome = await this.#judged(token, about, work);
+    if (outcome.result !== 'refused' || about.thread === undefined) return outcome;
+    const { why, reason = why } = outcome;
+    about.because = reason;
+    if (why !== 'not_allowed') return outcome;
+    const { thread, user } = about;
+    const record = await this.#parts.threads.load(thread).catch(() => null);
+    const request = this.#refusedClicks.note({ thread, token, user, reason, via }, record);
+    if (request !== null) about.request = request;
+    return outcome;
+  }
+
+  async #judged<T>(
+    token: string,
+    about: About,
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
     const key = await this.#parts.threads.byToken(token);
     if (!key) return refused('expired', 'This is over: nothing waits for this button any more.');
-    const asked = await this.#inTime(this.#door.thread(key, user, { do: 'look' }));
+    about.thread = key;
+    const asked = await this.#inTime(this.#door.thread(key, about.user, { do: 'look' }));
     if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
-    if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice);
+    if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice, asked.verdict.reason);
     // Its channel may have got another id meanwhile.
     return work((await this.#parts.threads.byToken(token)) ?? key, asked.person);
   }
@@ -274,6 +299,18 @@ export class BridgeIntake implements Intake {
 
 const WHO_WITHIN_MS = 2_000;
 const UNKNOWN_PERSON = 'Slack does not tell me right now who you are, so nothing was done. Try again in a minute.';
+
+/** Fields of a line of the log about a click; it is filled while the click is worked on. */
+interface About {
+  action?: string;
+  modal?: string;
+  user: UserId;
+  thread?: ThreadKey;
+  /** Letta's id of the request, where one was refused. */
+  request?: string;
+  /** Why it was refused. */
+  because?: string;
+}
 
 interface Answered {
   text: string;

@@ -68,7 +68,7 @@ export class ThreadDesk {
       const isBackground = state.record ? openBackground(state.record)?.token === action.token : false;
       if (!isTurn && !isBackground) return refused('expired', 'That turn is over.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
-      if (!verdict.allowed) return refused('not_allowed', verdict.notice);
+      if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
       if (state.open && !this.#parts.ending()) await this.#parts.stopping.stop(person.id);
       await background.stop(person.id, { anew: true });
       return { result: 'decided' };

@@ -70,7 +70,7 @@ export class ThreadDetails {
   async act(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const { state, policies, details: store } = this.#parts;
     const verdict = can(policies.current(), person, { do: 'look' }, state.place);
-    if (!verdict.allowed) return refused('not_allowed', verdict.notice);
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
     const ref = state.record?.details?.find(({ token }) => token === action.token);
     const details = ref && store ? await store.get(ref) : null;
     if (!details) return refused('expired', 'What this turn did is not kept any more.');

@@ -189,7 +189,7 @@ export class ThreadOffers {
     const verdict = can(policies.current(), person, { do: 'answer', requester: offer.for }, state.place);
     if (!verdict.allowed) {
       const theirs = `Only <@${offer.for}> may decide this.`;
-      return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice);
+      return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice, verdict.reason);
     }
     if (offer.state.state !== 'open') return late(offer);
     const { notice } = this.#parts.killSwitch;

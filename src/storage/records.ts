@@ -253,8 +253,9 @@ const auditEntry = z.strictObject({
   at: time,
   outcome: z.enum([
     ...(['approved', 'approved_with_changes', 'edited', 'denied', 'answered'] as const),
-    ...(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown'] as const),
+    ...(['answered_elsewhere', 'turn_over', 'link_lost', 'expired', 'not_shown', 'refused'] as const),
   ]),
+  reason: text.optional(),
   via: z.enum(['click', 'modal', 'command', 'reply', 'grant', 'rule', 'guarded', 'stop']).nullable(),
 });
 true satisfies Same<z.output<typeof auditEntry>, AuditEntry>;

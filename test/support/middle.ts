@@ -393,11 +393,14 @@ export interface MiddleOptions {
   staleAfterMs?: number;
   policy?: Partial<Policy>;
   details?: DetailsStore;
+  /** Left out: nobody reads it. */
+  log?: Log;
   /** What each life of the bridge shows its turns with; left out: one that is played by hand. */
   surface?: (clock: FakeClock) => Surface;
 }
 
 export function createMiddle(options: MiddleOptions = {}): Middle {
+  const log = options.log ?? silentLog;
   const clock = createFakeClock(options.now);
   const threads = new MapThreads();
   const surface = new HandSurface();
@@ -440,7 +443,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   const onSpoken = (key: ThreadKey) => void spoken.push(key);
   const build = () => {
     const { staleAfterMs } = options;
-    const bindings = new Bindings({ policies, choices, log: silentLog });
+    const bindings = new Bindings({ policies, choices, log });
     const shared = {
       staleAfterMs,
       details: options.details,
@@ -449,10 +452,10 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       people: { ...people, person },
       groups,
       clock,
-      log: silentLog,
+      log,
       policies: bindings,
       bindings,
-      killSwitch: new KillSwitch({ choices, clock, log: silentLog }),
+      killSwitch: new KillSwitch({ choices, clock, log }),
       botUser: BOT,
       audit,
     };
@@ -460,8 +463,8 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const { queue, silenceMs, approvalTimeoutMs } = options;
     const silence = silenceMs === undefined ? {} : { silenceMs };
     const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, approvalTimeoutMs, ...silence });
-    const channels = new ChannelMoves({ moves: threads, workers, log: silentLog });
-    const row = { choices, clock, log: silentLog, name: 'handled', parse: parseMessageKey, most: 100 };
+    const channels = new ChannelMoves({ moves: threads, workers, log });
+    const row = { choices, clock, log, name: 'handled', parse: parseMessageKey, most: 100 };
     const handled = new RecentKeys<MessageKey>(row);
     return {
       workers,

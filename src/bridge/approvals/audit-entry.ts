@@ -29,7 +29,9 @@ export interface AuditEntry {
   by: UserId | null;
   /** ms since 1970, when it was decided. */
   at: number;
-  outcome: ApprovalDecision | ApprovalClosed;
+  /** `refused`: `by` wanted to decide it and may not, for `reason`; what becomes of the request is another entry. */
+  outcome: ApprovalDecision | ApprovalClosed | 'refused';
+  reason?: string | undefined;
   /**
    * From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading; a Stop that
    * it carries out.

@@ -67,7 +67,7 @@ export class ApprovalDecisions {
     const record = state.record?.approvals.find((approval) => approval.token === token);
     if (!record) return refused('expired', 'This request is over.');
     const verdict = this.#may(record, person, wish);
-    if (!verdict.allowed) return refused('not_allowed', verdict.notice);
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
     if (record.state.state !== 'open') {
       return refused(record.state.state === 'decided' ? 'already_decided' : 'expired', lateNotice(record));
     }

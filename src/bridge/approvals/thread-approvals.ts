@@ -32,6 +32,7 @@ import {
   ruleOf,
 } from './decisions.ts';
 import { grantFor } from './grants.ts';
+import { RefusedClicks } from './refused-clicks.ts';
 import { shortId } from './short-id.ts';
 import { fullText, shownRequest } from './shown.ts';
 import { ThreadAudit } from './thread-audit.ts';
@@ -73,11 +74,13 @@ export class ThreadApprovals {
   readonly #deadlines: ApprovalDeadlines;
   readonly #requests: ApprovalRequests;
   readonly #typing: ApprovalTyping;
+  readonly #refused: RefusedClicks;
 
   constructor(parts: ApprovalParts) {
     this.#parts = parts;
     const onChange = () => this.resume();
     this.#audit = new ThreadAudit(parts);
+    this.#refused = new RefusedClicks(parts);
     this.#decisions = new ApprovalDecisions({ ...parts, onChange, tooLate: (author) => this.#tooLate(author) });
     this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
     const say = (text: string) => this.#say(text);
@@ -139,7 +142,18 @@ export class ThreadApprovals {
     const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
     if (!record) return open.length === 0 ? 'Nothing waits for a decision here.' : 'No request of that id waits here.';
     const found = this.#decisions.find(record.token, person, verb === 'deny' ? 'deny' : 'decide');
-    if ('result' in found) return found.notice;
+    if ('result' in found) {
+      const { why, reason = why } = found;
+      const click = {
+        thread: this.#parts.state.key,
+        token: record.token,
+        user: person.id,
+        reason,
+        via: 'command',
+      } as const;
+      if (why === 'not_allowed') this.#refused.note(click, this.#parts.state.record);
+      return found.notice;
+    }
     const { request } = found;
     if (verb === 'approve' && request.questions) return A_QUESTION;
     if (verb === 'approve' && shownRequest(request).partly) {

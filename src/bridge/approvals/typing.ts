@@ -74,7 +74,8 @@ export class ApprovalTyping {
     const { token, team: _, messageTs: ts } = action;
     const offer = state.record?.offers.find((each) => each.token === token);
     if (!offer?.about) return refused('expired', 'This is over: nothing waits for this button.');
-    if (offer.for !== person.id) return refused('not_allowed', `Only <@${offer.for}> may decide this.`);
+    if (offer.for !== person.id)
+      return refused('not_allowed', `Only <@${offer.for}> may decide this.`, 'not_the_author');
     const { approval, message } = offer.about;
     const item = state.record?.inbox.find(({ key }) => key === message);
     if (offer.state.state !== 'open' || !item) return refused('expired', 'That message does not wait any more.');
