@@ -3,15 +3,49 @@ import type { Conversation } from './conversation.ts';
 import * as frames from './frames.ts';
 import { runShell } from './machine.ts';
 import { nextActs, tokens } from './script.ts';
-import type { Json, ToolCall, ToolResult } from './types.ts';
+import type { Json, ModelMessage, ToolCall, ToolResult } from './types.ts';
 import { text } from './types.ts';
 import type { World } from './world.ts';
 
 type Pause = (ms: number) => Promise<void>;
 
-/** A subagent, or a command that was asked to run in the background: both report later (PROTOCOL.md 13). */
+/** A subagent, a monitor, or a command that was asked to run in the background: all report later (PROTOCOL.md 13). */
 export function isBackground(call: ToolCall): boolean {
-  return call.name === 'Agent' || (call.name === 'Bash' && call.input.run_in_background === true);
+  return (
+    call.name === 'Agent' || call.name === 'Monitor' || (call.name === 'Bash' && call.input.run_in_background === true)
+  );
+}
+
+/** The agent's own way to end what it started; the only one there is for commands and subagents. */
+export function stopTask(call: ToolCall, conversation: Conversation): ToolResult {
+  const id = text(call.input.task_id) ?? '';
+  const entry = conversation.background.find((one) => one.process_id === id);
+  if (!entry) return { status: 'success', text: '{"killed":false}' };
+  end(entry, conversation);
+  // A subagent reports that it was ended; a command does not.
+  if (entry.kind === 'agent_task') {
+    const summary = `Agent "${escaped(text(entry.description) ?? '')}" failed`;
+    conversation.notify(notification(id, summary, 'Error: Interrupted by user', 'tool_uses: 0', 'failed'));
+  }
+  return { status: 'success', text: '{"killed":true}' };
+}
+
+/** `monitor_stop`, a client's way to end a monitor and nothing else. */
+export function stopMonitor(id: string, conversation: Conversation): Json {
+  const entry = conversation.background.find((one) => one.process_id === id && one.kind === 'monitor');
+  if (!entry) return { success: false, stopped: false, error: 'Monitor not found' };
+  end(entry, conversation);
+  const event = 'The user cancelled this Monitor. Do not restart it unless the user asks.';
+  const inner = `<task-id>${id}</task-id>\n<summary>Monitor event: "${escaped(text(entry.description) ?? '')}"</summary>\n<result>\n<event>${event}</event>\n</result>`;
+  conversation.notify(`<task-notification>\n${inner}\n</task-notification>`);
+  return { success: true, stopped: true };
+}
+
+function end(entry: Json, conversation: Conversation): void {
+  conversation.background = conversation.background.filter((one) => one !== entry);
+  conversation.subagents = conversation.subagents.filter((one) => one.subagent_id !== entry.subagent_id);
+  conversation.showSubagents();
+  conversation.showDevice();
 }
 
 /** Starts it and answers what the tool says at once; the rest goes on by itself and ends in a turn of its own. */
@@ -29,34 +63,30 @@ export async function startInBackground(
 const escaped = (some: string) => some.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 const later = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
 
-function notification(task: string, summary: string, result: string, usage: string): string {
-  const inner = `<task-id>${task}</task-id>\n<status>completed</status>\n<summary>${summary}</summary>\n<result>${result}</result>\n<usage>${usage}</usage>`;
+function notification(task: string, summary: string, result: string, usage: string, status = 'completed'): string {
+  const inner = `<task-id>${task}</task-id>\n<status>${status}</status>\n<summary>${summary}</summary>\n<result>${result}</result>\n<usage>${usage}</usage>`;
   return `<task-notification>\n${inner}\n</task-notification>\nFull transcript available at: /home/user/tmp/${task}.log`;
 }
 
 function startCommand(call: ToolCall, conversation: Conversation, world: World): ToolResult {
   const command = text(call.input.command) ?? '';
-  const id = `bash_${world.nextTask()}`;
+  const isMonitor = call.name === 'Monitor';
+  const id = isMonitor ? `monitor_${randomUUID()}` : `bash_${world.nextTask()}`;
   const startedAt = Date.now();
-  const entry: Json = {
-    process_id: id,
-    kind: 'bash',
-    command,
-    started_at_ms: startedAt,
-    status: 'running',
-    exit_code: null,
-  };
+  const about = text(call.input.description) ?? command;
+  const entry: Json = isMonitor
+    ? { process_id: id, kind: 'monitor', description: about, source: 'command', started_at_ms: startedAt }
+    : { process_id: id, kind: 'bash', command, started_at_ms: startedAt };
+  Object.assign(entry, { status: 'running' }, isMonitor ? { persistent: false } : { exit_code: null });
   conversation.background = [...conversation.background, entry];
-  const sleep = (seconds: number) => later(seconds * 1000 * world.timings.scale);
-  const shell = { machine: world.machine, cwd: conversation.cwd, sleep, onOutput: () => {} };
-  runShell(command, shell).then(({ stdout, stderr, code }) => {
+  runShell(command, shellOf(entry, conversation, world)).then(({ stdout, stderr, code }) => {
     if (!conversation.background.includes(entry)) return;
     conversation.background = conversation.background.filter((one) => one !== entry);
     const output = [stdout && `[stdout]\n${stdout.trimEnd()}`, stderr && `[stderr]\n${stderr.trimEnd()}`];
     const result = [`$ ${escaped(command)}`, `Exit code: ${code}`, ...output.filter(Boolean).map(escaped)].join('\n\n');
-    const summary = `Background command "${text(call.input.description) ?? command}" completed`;
+    const summary = `${isMonitor ? 'Monitor' : 'Background command'} "${about}" completed`;
     conversation.notify(notification(id, escaped(summary), result, `duration_ms: ${Date.now() - startedAt}`));
-  });
+  }, unlessKilled);
   return {
     status: 'success',
     text: `Command running in background with ID: ${id}\nOutput file: /home/user/tmp/${id}.log`,
@@ -75,7 +105,7 @@ async function startSubagent(
   const description = text(call.input.description) ?? '';
   const kind = text(call.input.subagent_type) ?? 'general-purpose';
   const start: Json = {
-    subagent_id: `subagent-${startedAt}-1`,
+    subagent_id: `subagent-${startedAt}-${task.replace('task_', '')}`,
     subagent_type: kind.charAt(0).toUpperCase() + kind.slice(1),
     description,
     prompt: text(call.input.prompt) ?? '',
@@ -92,7 +122,8 @@ async function startSubagent(
     duration_ms: 0,
   };
   const show = (state: Json): Json => {
-    conversation.subagents = [state];
+    const others = conversation.subagents.filter((one) => one.subagent_id !== state.subagent_id);
+    conversation.subagents = [...others, state];
     conversation.showSubagents();
     return state;
   };
@@ -112,16 +143,16 @@ async function startSubagent(
     subagent_id: start.subagent_id,
   };
   conversation.background = [...conversation.background, entry];
-  answerAsSubagent(running, agentId, conversation, world).then((answer) => {
+  answerAsSubagent(running, agentId, entry, conversation, world).then((answer) => {
     if (!conversation.background.includes(entry)) return;
     conversation.background = conversation.background.filter((one) => one !== entry);
     show({ ...running, total_tokens: 110, duration_ms: Date.now() - startedAt });
     const head = `subagent_type=${kind} subagent_id=${start.subagent_id} subagent_status=success agent_id=${agentId} conversation_id=default`;
     const usage = `total_tokens: 110\ntool_uses: 0\nduration_ms: ${Date.now() - startedAt}`;
     const summary = `Agent "${escaped(description)}" completed`;
-    conversation.subagents = [];
+    conversation.subagents = conversation.subagents.filter((one) => one.subagent_id !== start.subagent_id);
     conversation.notify(notification(task, summary, `${head}\n\n${escaped(answer)}`, usage));
-  });
+  }, unlessKilled);
   const promise =
     'You will be notified automatically when this task completes — a <task-notification> message will be delivered with the result. No need to poll, sleep-wait, or check the output file. Just continue with your current work.';
   const where = `Agent ID: ${agentId}\nConversation ID: default\nOutput file: /home/user/tmp/${task}.log`;
@@ -131,12 +162,50 @@ async function startSubagent(
   };
 }
 
+class Killed extends Error {}
+
+function unlessKilled(error: unknown): void {
+  if (!(error instanceof Killed)) throw error;
+}
+
+/** A shell that goes no further once its task was ended. */
+function shellOf(entry: Json, conversation: Conversation, world: World): Parameters<typeof runShell>[1] {
+  const sleep = async (seconds: number) => {
+    await later(seconds * 1000 * world.timings.scale);
+    if (!conversation.background.includes(entry)) throw new Killed('the task was ended');
+  };
+  return { machine: world.machine, cwd: conversation.cwd, sleep, onOutput: () => {} };
+}
+
+/** What a subagent does: its commands run, whatever its parent would be asked about. */
+async function workAsSubagent(prompt: string, shell: Parameters<typeof runShell>[1]): Promise<string> {
+  const messages: ModelMessage[] = [{ role: 'user', text: prompt }];
+  for (let step = 0; step < SUBAGENT_STEPS; step += 1) {
+    const acts = nextActs(messages);
+    const calls = acts.flatMap((act) => (act.kind === 'tool' ? [act] : []));
+    const said = acts.map((act) => (act.kind === 'say' ? act.text : '')).join('');
+    if (calls.length === 0) return said;
+    messages.push({ role: 'assistant', text: said });
+    for (const { name, input } of calls) {
+      const output = name === 'Bash' ? await runShell(text(input.command) ?? '', shell) : null;
+      messages.push({ role: 'tool', text: output ? output.stdout + output.stderr : `Tool not found: ${name}` });
+    }
+  }
+  return '';
+}
+
+const SUBAGENT_STEPS = 20;
+
 /** The subagent's own deltas: under the parent's runtime, told apart only by the top-level `subagent_id`. */
-async function answerAsSubagent(state: Json, agentId: string, parent: Conversation, world: World): Promise<string> {
+async function answerAsSubagent(
+  state: Json,
+  agentId: string,
+  entry: Json,
+  parent: Conversation,
+  world: World,
+): Promise<string> {
   await later(world.timings.subagent);
-  const said = nextActs([{ role: 'user', text: String(state.prompt) }])
-    .map((act) => (act.kind === 'say' ? act.text : ''))
-    .join('');
+  const said = await workAsSubagent(String(state.prompt), shellOf(entry, parent, world));
   const runtime = { agent_id: agentId, conversation_id: 'default' };
   const marks = { subagent_id: state.subagent_id };
   const session = (uuid: string): Json => ({ session_id: agentId, uuid, timestamp: new Date().toISOString() });

@@ -1,4 +1,5 @@
 import type { Agents } from './agent.ts';
+import { stopMonitor } from './background.ts';
 import type { Conversation } from './conversation.ts';
 import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
@@ -206,6 +207,10 @@ const SCOPED: Record<string, Scoped> = {
   abort_message: (conversation, outlet, frame) => {
     const aborted = conversation.abort(text(frame.run_id));
     respond(outlet, frame, { runtime: conversation.runtime, aborted, success: true });
+  },
+  monitor_stop: (conversation, outlet, frame) => {
+    const id = text(frame.process_id) ?? '';
+    respond(outlet, frame, { runtime: conversation.runtime, process_id: id, ...stopMonitor(id, conversation) });
   },
   change_device_state: (conversation, _outlet, frame) => {
     const payload = isJson(frame.payload) ? frame.payload : {};

@@ -6,7 +6,9 @@ import { isJson, text } from './types.ts';
 const READ_ONLY = new Set(['pwd', 'ls', 'env', 'echo', 'cat', 'true', 'false']);
 /** Commands whose save rule covers the family, not the exact line (PROTOCOL.md 9). */
 const FAMILIES = new Set(['ls', 'cat']);
-const UNASKED = new Set(['Read', 'Agent', 'TaskList', 'TaskGet']);
+const UNASKED = new Set(['Read', 'TaskList', 'TaskGet']);
+/** Subagents that only `strict` asks about (seen in 0.32.18). */
+const SAFE_SUBAGENTS = new Set(['recall', 'Recall', 'reflection', 'Reflection', 'history-analyzer']);
 
 export interface PermissionScope {
   readonly machine: Machine;
@@ -42,6 +44,7 @@ export function isAsked(call: ToolCall, scope: PermissionScope): boolean {
   if (call.name === 'Bash' && isAllowedByRule(text(call.input.command) ?? '', scope)) return false;
   if (scope.mode === 'strict') return true;
   if (call.name === 'Write' || call.name === 'Edit') return scope.mode !== 'acceptEdits';
+  if (call.name === 'Agent') return !SAFE_SUBAGENTS.has(text(call.input.subagent_type) ?? '');
   if (call.name === 'Bash') return !segments(text(call.input.command) ?? '').every(isReadOnly);
   return !UNASKED.has(call.name);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isBackground, startInBackground } from './background.ts';
+import { isBackground, startInBackground, stopTask } from './background.ts';
 import type { Conversation } from './conversation.ts';
 import * as frames from './frames.ts';
 import { readContent, type UserInput } from './history.ts';
@@ -360,6 +360,11 @@ export class Turn {
         .replace('Agent,', 'Task,');
       return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ${others}` };
     }
+    const allowed = this.#input.options.client_tool_allowlist;
+    if (Array.isArray(allowed) && !allowed.includes(call.name)) {
+      return { status: 'error', text: `Tool not found: ${call.name}. Available tools: ${allowed.join(', ')}` };
+    }
+    if (call.name === 'TaskStop') return stopTask(call, conversation);
     const running = call.name === 'Bash' ? conversation.noteRunning(call) : () => {};
     try {
       if (isBackground(call)) return await startInBackground(call, conversation, this.#world, this.#toolPause);
