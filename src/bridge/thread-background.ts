@@ -52,16 +52,29 @@ export class ThreadBackground {
     return tasksOf(this.#parts.state.record);
   }
 
+  /** Who does not want the agent to go on with what ran in the background; `null`: nobody. */
+  get silencedBy(): UserId | null {
+    const wanted = this.#parts.state.record?.endTasks;
+    return wanted && (wanted.step !== 'told' || this.#endedAt !== null) ? wanted.by : null;
+  }
+
   /** Letta tells all that runs in the background now. */
   async told(tasks: readonly BackgroundTask[]): Promise<void> {
     const { state, clock, advance } = this.#parts;
     const { record } = state;
     if (!record) return;
     const owner = state.open?.requester ?? record.starter;
-    const next = withTasks(record, tasks, owner, clock.now());
+    const by = state.open?.stoppedBy ?? null;
+    const change = (now: ThreadRecord) => {
+      const next = withTasks(now, tasks, owner, clock.now());
+      // What a turn started while it was being stopped is meant by that Stop, too.
+      return by === null ? next : wantEnd(next, by, clock.now(), false);
+    };
+    const next = change(record);
     const isKnown = next.background === record.background;
     if (isKnown && JSON.stringify(next.tasks) === JSON.stringify(record.tasks)) return;
-    await state.insist((now) => withTasks(now, tasks, owner, clock.now()));
+    if (next.endTasks?.at !== record.endTasks?.at) this.forget();
+    await state.insist(change);
     await advance();
   }
 

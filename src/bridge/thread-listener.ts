@@ -261,8 +261,8 @@ export class ThreadListener {
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
     this.#parts.state.dirty = true;
     // Told to end, what ran in the background reports once more: the agent must not go on with that.
-    const by = this.#parts.killSwitch.paused?.by ?? this.#parts.state.record?.endTasks?.by;
-    if (by !== undefined) await this.#parts.stopping.stop(by);
+    const by = this.#parts.killSwitch.paused?.by ?? this.#parts.background.silencedBy;
+    if (by !== null) await this.#parts.stopping.stop(by);
     // Told late, of a turn whose end went by unheard.
     if (this.#parts.link.loop === 'idle') this.#parts.lookup.expectEnd(END_OVERDUE_MS);
   }

@@ -193,6 +193,39 @@ describe('Stop', () => {
     expect(middle.connection.aborts).toBeGreaterThan(1);
   });
 
+  it('means what its turn starts while it is being stopped, too', async () => {
+    const middle = await createRunning();
+    await middle.write('stop');
+    await background(middle, task('bash_2'));
+    expect(middle.connection.ended).toEqual(['bash_2']);
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.connection.submitted.at(-1)?.tools).toEqual(['TaskStop', 'KillBash']);
+  });
+
+  it('of a command that the turn itself waits for needs no turn of its own', async () => {
+    const middle = await createRunning();
+    await background(middle, task('bash_2'));
+    await middle.write('stop');
+    middle.connection.emit({ type: 'background', tasks: [] });
+    middle.connection.end('cancelled');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.surface.said).toEqual([]);
+  });
+
+  it('that could not end something does not stop what Letta begins for another reason', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.write('!stop');
+    await middle.clock.settle();
+    await endTurn(middle);
+    await middle.clock.advance(60_000);
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent', stoppedBy: null });
+  });
+
   it('works by the button on what goes on, for whoever may stop, and for nobody else', async () => {
     const middle = await leftRunning([subagent]);
     await middle.clock.advance(4_000);
