@@ -97,6 +97,9 @@ test('recorded commands are read, with the kind of their channel', () => {
   const kind = (channel_id: string, channel_name: string) =>
     readCommand({ user_id: 'U1', channel_id, channel_name }, 'T1')?.channelKind;
   expect(kind('D1', 'directmessage')).toBe('im');
+  // Anybody may call a channel so.
+  expect(kind('C1', 'directmessage')).toBe('channel');
+  expect(kind('G1', 'directmessage')).toBe('group');
   expect(kind('C1', 'privategroup')).toBe('group');
   expect(kind('C1', 'mpdm-a--b-1')).toBe('mpim');
 });

@@ -395,6 +395,8 @@ export interface MiddleOptions {
   details?: DetailsStore;
   /** Left out: nobody reads it. */
   log?: Log;
+  /** Who everybody is; left out: as the ids say. */
+  people?: (clock: FakeClock) => People;
   /** What each life of the bridge shows its turns with; left out: one that is played by hand. */
   surface?: (clock: FakeClock) => Surface;
 }
@@ -413,14 +415,15 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     },
   };
   const directory: Middle['people'] = { failing: 0, kinds: {}, gate: null };
-  const person: People['person'] = async (user, team) => {
+  const known = options.people?.(clock) ?? people;
+  const person: People['person'] = async (user, team, maxAgeMs) => {
     await directory.gate;
     if (directory.failing > 0) {
       directory.failing -= 1;
       throw new Error('slack is away');
     }
-    const known = await people.person(user, team);
-    return { ...known, kind: directory.kinds[user] ?? known.kind };
+    const found = await known.person(user, team, maxAgeMs);
+    return { ...found, kind: directory.kinds[user] ?? found.kind };
   };
   const userGroups: Middle['groups'] = { members: {}, failing: false };
   const groups: UserGroups = {
@@ -449,7 +452,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       details: options.details,
       threads,
       surface: options.surface?.(clock) ?? surface,
-      people: { ...people, person },
+      people: { ...known, person },
       groups,
       clock,
       log,
