@@ -100,7 +100,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const { botToken, apiUrl } = config.slack;
     const slackTime = createSlackTime({ clock, log });
     const slackClock: Clock = { ...clock, now: () => clock.now() - slackTime.aheadMs() };
-    // Health is served before Slack is reached: whoever watches must not take a bridge that waits for a dead one.
+    // Health is served while Slack can not be reached: whoever watches must not take a bridge that waits for a dead one.
     const scrape = async () => {
       const { waiting = 0, openApprovals = 0, live = 0 } = wired?.workers ?? {};
       metrics.gauge('queue_depth', waiting);
@@ -126,6 +126,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const onState = ({ connected }: TransportState) => wired?.catchUp?.connection(connected);
     let served: HealthServer | null = null;
     let mode: SlackMode;
+    let listenEarly = () => {};
     if (config.slack.mode.kind === 'socket') {
       mode = { socket: { appToken: config.slack.mode.appToken } };
       if (config.port !== null) {
@@ -137,8 +138,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       const common = { clock: slackClock, log, onState };
       const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), ...common });
       mode = { transport };
-      await transport.listen();
       closing.push(() => transport.stop());
+      // Not before it has to: what Slack delivers to a bridge that only starts is refused, and comes again in any order.
+      listenEarly = () => void transport.listen().catch(() => undefined);
     }
 
     const onTime = slackTime.heard;
@@ -154,7 +156,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     });
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
-    const identity = await identify({ api, clock, random, log, signal });
+    const identity = await identify({ api, clock, random, log, signal, onFailed: () => listenEarly() });
     const granted = scopeWatch.scopes();
     if (granted !== null) {
       kinds = await kindsThatMatter(api, granted, policy);

@@ -37,6 +37,8 @@ export interface IdentifyOptions {
   log: Log;
   /** Ends the waiting: the promise then rejects. */
   signal: AbortSignal;
+  /** Told of each try that failed. */
+  onFailed?: () => void;
 }
 
 /** One refusal may be a mistake of Slack's; so many in a row are not. */
@@ -51,7 +53,7 @@ function configInvalid(message: string, cause?: unknown): BridgeError {
  * Asks Slack whose token we have. Tries on, with a line in the log each time, while Slack can not be reached or answers
  * nonsense; rejects with `config_invalid` when the token is refused three times in a row, which no trying heals.
  */
-export async function identify({ api, clock, random, log, signal }: IdentifyOptions): Promise<Identity> {
+export async function identify({ api, clock, random, log, signal, onFailed }: IdentifyOptions): Promise<Identity> {
   let refusals = 0;
   for (let failures = 1; ; failures += 1) {
     try {
@@ -71,6 +73,7 @@ export async function identify({ api, clock, random, log, signal }: IdentifyOpti
         { error: asBridgeError(error).message, failures, waitMs: Math.round(waitMs) },
         'slack can not be asked who we are; trying again',
       );
+      onFailed?.();
       await sleep(clock, waitMs, signal);
     }
   }
