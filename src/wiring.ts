@@ -217,7 +217,11 @@ export function wireBridge(parts: BridgeParts): Bridge {
       if (news?.deleted) surface.messageDeleted(news.channel, news.deleted);
       if (news) surface.knock(news.channel);
     },
-    tokenHolds: () => surface.knock(null),
+    tokenHolds() {
+      surface.knock(null);
+      // Who wrote meanwhile could not be asked for.
+      catchUp?.soon();
+    },
     lettaCheck: letta.check,
     async stop() {
       workers.close();

@@ -97,6 +97,11 @@ export class CatchUp {
     this.#schedule(AFTER_RETRIES_MS);
   }
 
+  /** What kept messages from being taken in is over: they are looked for now, not when Slack delivers them again. */
+  soon(): void {
+    this.#schedule(SETTLE_MS);
+  }
+
   /** After intake has ended. Resolves when the mark is on disk, or can not be: then an older one holds. Never rejects. */
   async stop(): Promise<void> {
     if (this.#stopped) return;

@@ -55,6 +55,7 @@ import type {
   UserGroups,
 } from './ports.ts';
 import type { RecentKeys } from './recent-keys.ts';
+import { Retakes } from './retakes.ts';
 import { threadOfRevision } from './revision-desk.ts';
 import type { ThreadWorkers } from './thread-workers.ts';
 
@@ -96,6 +97,7 @@ export class BridgeIntake implements Intake {
   readonly #desk: CommandDesk;
   readonly #notes: InboundNotes;
   readonly #messages: MessageIntake;
+  readonly #retakes: Retakes;
   readonly #notices: Notices;
   readonly #home: HomeDesk;
   readonly #decisions: DecisionLog;
@@ -110,6 +112,7 @@ export class BridgeIntake implements Intake {
     this.#notes = new InboundNotes(parts);
     this.#home = new HomeDesk(parts);
     this.#notices = new Notices(parts);
+    this.#retakes = new Retakes(parts.clock, (message) => this.message(message));
     this.#messages = new MessageIntake({
       ...parts,
       inPlace: (message) => this.#inPlace(message),
@@ -124,7 +127,10 @@ export class BridgeIntake implements Intake {
     const taken = this.#messages.take(placed, how.caughtUp);
     const about = { message: message.key, user: message.user, ...(how.caughtUp && { caughtUp: true }) };
     const outcome = await this.#notes.of('message', about, taken, notedOf).catch((error: unknown) => {
-      if (!how.caughtUp) this.#parts.onMissed?.(message);
+      if (!how.caughtUp) {
+        this.#parts.onMissed?.(message);
+        this.#retakes.failed(message, error);
+      }
       throw error;
     });
     this.#note(placed.key, placed.user, outcome);
