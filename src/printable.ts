@@ -4,7 +4,7 @@
  */
 
 /** What a terminal obeys, breaks a line at, or shows in another order; and halves of characters. */
-const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
+const UNSAFE = /(?:[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf})+/gu;
 const UNSAFE_BUT_LINES = /(?![\n\t])\p{Cc}|[\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
 
 function visible(character: string): string {
@@ -21,7 +21,6 @@ export function printableLine(text: string, max = Number.POSITIVE_INFINITY): str
   const line = text
     .slice(0, max * 4)
     .replace(UNSAFE, ' ')
-    .replace(/\s+/g, ' ')
     .trim();
   const characters = Array.from(line);
   return characters.length > max ? `${characters.slice(0, max - 1).join('')}…` : line;

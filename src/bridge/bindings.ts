@@ -17,7 +17,8 @@ export interface Bound {
   workingDirectory?: string;
 }
 
-const NAME = 'bindings';
+/** Under this name the store keeps what channels are bound to. */
+export const BINDINGS = 'bindings';
 /** The one bound first is forgotten when there are more. */
 const CHANNELS_KEPT = 500;
 const PERMISSIONS: ReadonlySet<string> = new Set<Permissions>(['guarded', 'standard', 'acceptEdits', 'strict']);
@@ -41,7 +42,7 @@ export class Bindings implements PolicyBook {
 
   /** Before anything is taken up or taken in. Rejects when the disk fails. */
   async load(): Promise<void> {
-    this.#bound = read(await this.#choices.get(NAME));
+    this.#bound = readBindings(await this.#choices.get(BINDINGS));
     this.#merged = null;
   }
 
@@ -68,7 +69,7 @@ export class Bindings implements PolicyBook {
       if (next.size <= CHANNELS_KEPT) break;
       next.delete(oldest);
     }
-    await this.#choices.set(NAME, JSON.stringify([...next]));
+    await this.#choices.set(BINDINGS, JSON.stringify([...next]));
     this.#bound = next;
     this.#merged = null;
     this.#log.info({ channel, ...bound }, 'a channel is bound');
@@ -94,8 +95,8 @@ function settingsWith(bound: Bound, base: Binding | null): Partial<PlaceSettings
   return { ...(permissions !== undefined && { permissions }), binding };
 }
 
-/** What does not fit is left out: it was written by another version, or by hand. */
-function read(stored: string | null): Map<ChannelId, Bound> {
+/** What is stored, by channel. What does not fit is left out: it was written by another version, or by hand. */
+export function readBindings(stored: string | null): Map<ChannelId, Bound> {
   const bound = new Map<ChannelId, Bound>();
   for (const entry of parsed(stored ?? '[]')) {
     const [channel, fields] = Array.isArray(entry) ? entry : [];

@@ -1,6 +1,10 @@
+import { BINDINGS, readBindings } from '../bridge/bindings.ts';
 import type { Config } from '../config.ts';
 import { BridgeError } from '../errors.ts';
+import { CHOSEN_AGENT } from '../letta/agent-choice.ts';
 import { type Device, type InspectParts, inspectLetta, type LettaReport, TESTED_VERSION } from '../letta/inspect.ts';
+import { CHOSEN_DEVICE } from '../letta/routes/cloud.ts';
+import { readStoredChoices } from '../storage/inspect.ts';
 import { fine, short, type Tell, trouble } from './report.ts';
 
 /** Where the agent works and which one it is, as far as it could be found out. */
@@ -11,13 +15,17 @@ export interface LettaFound {
 
 const NAMED = 10;
 
-/** Reachable, authorised, who is online, which version, which agent. */
+/** Reachable, authorised, who is online, which version, which agent: as configured, and as chosen and bound in the store. */
 export async function checkLetta(config: Config, parts: InspectParts, tell: Tell): Promise<LettaFound> {
   const { letta, agentId } = config;
+  const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS]);
+  const chosen = stored.get(CHOSEN_AGENT) ?? null;
+  const bound = boundAgents(config, stored.get(BINDINGS) ?? null);
+  const wanted = new Set([agentId ?? chosen ?? [], ...bound.map((each) => each.agent)].flat().slice(0, AGENTS_ASKED));
   const address = new URL(letta.mode === 'cloud' ? letta.baseUrl : letta.url);
   let found: LettaReport;
   try {
-    found = await inspectLetta(letta, parts, agentId);
+    found = await inspectLetta(letta, parts, [...wanted]);
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     const cloud = letta.mode === 'cloud';
@@ -29,10 +37,41 @@ export async function checkLetta(config: Config, parts: InspectParts, tell: Tell
     }
     return { agent: null, device: null };
   }
-  const device = letta.mode === 'cloud' ? checkDevice(found.devices ?? [], letta.environment, tell) : null;
+  const device =
+    letta.mode === 'cloud'
+      ? checkDevice(found.devices ?? [], wantedDevice(found, letta.environment, stored), tell)
+      : null;
   if (letta.mode === 'app-server') tell(fine('letta', `App Server at ${address.host}`));
   checkVersion(device === null ? found.version : device.version, device?.name ?? address.host, tell);
-  return { agent: checkAgent(found, config, tell), device };
+  const agent = checkAgent(found, config, chosen, tell);
+  if (found.agents !== null) {
+    for (const { place, agent: id } of bound.filter((each) => wanted.has(each.agent) && !found.known.has(each.agent))) {
+      tell(trouble('bound_agent_unknown', { place, agent: id }));
+    }
+  }
+  return { agent, device };
+}
+
+/** Each is a question to Letta. */
+const AGENTS_ASKED = 20;
+
+/** Where another agent answers than elsewhere: by the policy, or by a command. */
+function boundAgents({ policy }: Config, stored: string | null): { place: string; agent: string }[] {
+  const places = [...policy.places].map(([place, { binding }]) => [place, binding?.agentId] as const);
+  const commanded = [...readBindings(stored)].map(([channel, { agentId }]) => [channel, agentId] as const);
+  // A command outdoes the policy.
+  const all = new Map([...places, ...commanded.filter(([, agent]) => agent !== undefined)]);
+  return [...all].flatMap(([place, agent]) => (agent ? [{ place, agent }] : []));
+}
+
+/** The configured device, else the one chosen before, as long as Letta knows it. */
+function wantedDevice(
+  { devices }: LettaReport,
+  configured: string | null,
+  stored: ReadonlyMap<string, string>,
+): string | null {
+  const chosen = stored.get(CHOSEN_DEVICE);
+  return configured ?? devices?.find(({ id }) => id === chosen)?.id ?? null;
 }
 
 function checkDevice(devices: readonly Device[], wanted: string | null, tell: Tell): Device | null {
@@ -76,19 +115,34 @@ function numbersOf(version: string): [number, number] {
   return [Number(major ?? 0), Number(minor ?? 0)];
 }
 
-function checkAgent({ agents, agent }: LettaReport, { agentId, letta }: Config, tell: Tell): string | null {
+function checkAgent(
+  { agents, known }: LettaReport,
+  { agentId, letta }: Config,
+  chosen: string | null,
+  tell: Tell,
+): string | null {
   if (agents === null) return null;
   const all = agents
     .slice(0, NAMED)
     .map(({ id, name }) => `${id} (${short(name)})`)
     .join(', ');
+  const agent = known.get(agentId ?? chosen ?? '');
+  if (agentId !== null && !agent) {
+    tell(trouble('agent_unknown', { agent: agentId, agents: all || 'none yet' }));
+    return null;
+  }
+  if (agent) {
+    const before = agentId === null ? ', chosen before' : '';
+    tell(fine('agent', `${short(agent.name)} (${agent.id})${before}`));
+    return short(agent.name);
+  }
   const [only] = agents;
-  if (agentId !== null && agent === null) tell(trouble('agent_unknown', { agent: agentId, agents: all || 'none yet' }));
-  else if (agentId === null && agents.length > 1) tell(trouble('several_agents', { agents: all }));
-  else if (agent ?? only) {
-    const { id, name } = (agent ?? only) as { id: string; name: string };
-    tell(fine('agent', `${short(name)} (${id})`));
-    return short(name);
+  // The next new thread chooses again, as the first one did.
+  if (chosen !== null) tell(trouble('agent_gone', { agent: chosen }));
+  if (agents.length > 1) tell(trouble('several_agents', { agents: all }));
+  else if (only) {
+    tell(fine('agent', `${short(only.name)} (${only.id})`));
+    return short(only.name);
   } else if (letta.mode === 'cloud') tell(trouble('no_agent'));
   else {
     tell(fine('agent', 'none yet: the first message makes one'));

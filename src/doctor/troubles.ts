@@ -190,6 +190,18 @@ export const TROUBLES = {
     says: 'Letta has no agent {agent}',
     fix: 'Set LETTA_AGENT_ID to one of these: {agents}.',
   },
+  agent_gone: {
+    check: 'agent',
+    level: 'warn',
+    says: 'The agent that the bridge had chosen ({agent}) does not exist any more',
+    fix: 'Nothing, if that was meant: the next new thread chooses again, and old threads offer to start a new conversation. Else set LETTA_AGENT_ID.',
+  },
+  bound_agent_unknown: {
+    check: 'agent',
+    level: 'fail',
+    says: '{place} is bound to the agent {agent}, which Letta does not have',
+    fix: 'Correct it in policy.yml; or write agent and another id, or agent default, as a command in that place.',
+  },
   several_agents: {
     check: 'agent',
     level: 'fail',

@@ -15,8 +15,8 @@ export const TESTED_VERSION = '0.32.18';
 export interface LettaReport {
   /** The first of them; `null` when no device is online that could tell. */
   agents: AgentSummary[] | null;
-  /** The one that was asked for; `null` when there is none of that id, or none was asked for. */
-  agent: AgentSummary | null;
+  /** Those of the agents that were asked for that exist, by their ids. */
+  known: ReadonlyMap<string, AgentSummary>;
   /** `null` on an App Server, which is a device itself. */
   devices: Device[] | null;
   /** Letta Code of an App Server; of devices it stands with each. */
@@ -45,20 +45,25 @@ export type InspectTarget = ({ mode: 'app-server' } & AppServerAddress) | ({ mod
 
 /**
  * Who and what is there to work with. Rejects with a BridgeError: `letta_unreachable`, `letta_unauthorized`, …
- * @param agentId the agent to look for
+ * @param wanted ids of agents to look for
  */
 export async function inspectLetta(
   target: InspectTarget,
   parts: InspectParts,
-  agentId: string | null,
+  wanted: readonly string[],
 ): Promise<LettaReport> {
-  if (target.mode === 'app-server') return inspectAppServer(target, parts, agentId);
+  if (target.mode === 'app-server') return inspectAppServer(target, parts, wanted);
   const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
   // The key is told apart from the network by the first of them.
   const devices = await devicesOf(api, parts.clock.now());
-  if (!devices.some(({ online }) => online)) return { devices, agents: null, agent: null, version: null };
+  if (!devices.some(({ online }) => online)) return { devices, agents: null, known: new Map(), version: null };
   const agents = await api.agents();
-  return { devices, agents, agent: agentId === null ? null : await api.agent(agentId), version: null };
+  const known = new Map<string, AgentSummary>();
+  for (const id of wanted) {
+    const agent = await api.agent(id);
+    if (agent !== null) known.set(id, agent);
+  }
+  return { devices, agents, known, version: null };
 }
 
 async function devicesOf(api: HostedApi, now: number): Promise<Device[]> {
@@ -77,23 +82,24 @@ async function devicesOf(api: HostedApi, now: number): Promise<Device[]> {
 function inspectAppServer(
   address: AppServerAddress,
   parts: InspectParts,
-  agentId: string | null,
+  wanted: readonly string[],
 ): Promise<LettaReport> {
   const endpoints = appServerLanes(address);
   return visit({ ...parts, endpoints, unreachable }, async (ask) => {
     const info = await ask('app_server_info_response', appServerInfo, ANSWERS_WITHIN_MS);
     const list = await ask('agent_list_response', (id) => agentList(id, { limit: AGENTS }), ANSWERS_WITHIN_MS);
-    const wanted =
-      agentId === null
-        ? null
-        : await ask('agent_retrieve_response', (id) => agentRetrieve(id, agentId), ANSWERS_WITHIN_MS);
+    const known = new Map<string, AgentSummary>();
+    for (const agentId of wanted) {
+      const answer = await ask('agent_retrieve_response', (id) => agentRetrieve(id, agentId), ANSWERS_WITHIN_MS);
+      if (answer === null) throw linkLost({ certain: false });
+      if (answer.success === true && answer.agent) known.set(agentId, summaryOf(answer.agent));
+    }
     if (info === null || list === null) throw linkLost({ certain: false });
     if (list.success !== true) {
       throw new BridgeError('letta_refused', `agent_list was refused: ${(list.error ?? '').slice(0, 300)}`);
     }
     const agents = (list.agents ?? []).map(summaryOf);
-    const agent = wanted?.success === true && wanted.agent ? summaryOf(wanted.agent) : null;
-    return { agents, agent, devices: null, version: info.letta_code_version ?? null };
+    return { agents, known, devices: null, version: info.letta_code_version ?? null };
   });
 }
 

@@ -247,7 +247,7 @@ async function appServer(parts: SetupParts): Promise<LettaReport> {
 }
 
 function lookAt(parts: SetupParts, target: InspectTarget): Promise<Checked<LettaReport>> {
-  return asked(async () => ({ value: await inspectLetta(target, parts, null) }));
+  return asked(async () => ({ value: await inspectLetta(target, parts, []) }));
 }
 
 async function chooseAgent({ terminal, files }: SetupParts, agents: Agents): Promise<void> {

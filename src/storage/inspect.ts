@@ -1,9 +1,11 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { StoredChoices } from './choices.ts';
 import { holderOf } from './lock.ts';
 import { type LooseFile, looseFiles } from './private-files.ts';
-import { APPLICATION, LAYOUT, pragma } from './sqlite.ts';
+import { Rows } from './rows.ts';
+import { APPLICATION, LAYOUT, pragma, SqliteAdapter } from './sqlite.ts';
 import { parseStoreUri } from './store-uri.ts';
 
 export type StoreReport =
@@ -55,6 +57,28 @@ export function inspectStore(uri: string): StoreReport {
   } catch (error) {
     return { kind: 'unusable', path, why: reasonOf(error) };
   }
+}
+
+/** What the bridge chose and stored under these names; nothing where there is no store, or it can not be read. Changes nothing. */
+export async function readStoredChoices(uri: string, names: readonly string[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const path = storePath(uri);
+  if (path === null || !existsSync(path)) return found;
+  try {
+    const database = new DatabaseSync(path, { readOnly: true, timeout: 1_000 });
+    try {
+      const choices = new StoredChoices(new Rows('choices', new SqliteAdapter(database, 'choices')));
+      for (const name of names) {
+        const value = await choices.get(name);
+        if (value) found.set(name, value);
+      }
+    } finally {
+      database.close();
+    }
+  } catch {
+    // What is wrong with the store is told by its own check.
+  }
+  return found;
 }
 
 function readHeader(path: string): { application: number; layout: number } {

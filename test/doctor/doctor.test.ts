@@ -12,6 +12,7 @@ import { readManifest } from '../../src/manifest/file.ts';
 import { controlPath } from '../../src/ops/control.ts';
 import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
 import { type SlackOptions, startSlack } from '../../src/sandbox/slack/server.ts';
+import { openStore } from '../../src/storage/open.ts';
 import { openDatabase } from '../../src/storage/sqlite.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { until } from '../support/until.ts';
@@ -61,6 +62,13 @@ async function ward(context: Pick<TestContext, 'onTestFinished'>, options: Slack
     env,
     examine: ({ env: other = {}, ...wanted }: Examine = {}) => examine({ ...env, ...other }, wanted),
   };
+}
+
+/** Stores what a bridge had chosen. */
+async function choose(uri: string | undefined, chosen: Record<string, string>): Promise<void> {
+  const store = await openStore(uri ?? '', { clock: systemClock, log: createMemoryLog() });
+  for (const [name, value] of Object.entries(chosen)) await store.choices.set(name, value);
+  await store.close();
 }
 
 /** The same with a device behind the hosted relay. */
@@ -446,6 +454,48 @@ describe('Letta', () => {
     ]);
     const empty = await cloudWard(context, []);
     expect(troublesOf(await empty.examine())).toContain('no_agent');
+  });
+
+  it('that was chosen before counts as long as it exists, also beside others', async (context) => {
+    const agents = [
+      { id: 'agent-1', name: 'One' },
+      { id: 'agent-2', name: 'Two' },
+    ];
+    const { examine, letta, env } = await cloudWard(context, agents);
+    await choose(env.STORE, { agent: 'agent-2' });
+    const well = await examine();
+    expect(troublesOf(well)).toEqual(['not_tried']);
+    expect(textOf(well, 'agent')).toEqual(['Two (agent-2), chosen before']);
+    letta.forget({ agent: 'agent-2' });
+    const gone = await examine();
+    expect(named(gone, 'agent_gone')?.text).toContain('agent-2');
+    expect(textOf(gone, 'agent').at(-1)).toBe('One (agent-1)');
+    letta.addAgent('Three');
+    const several = await examine();
+    expect(troublesOf(several)).toEqual(expect.arrayContaining(['agent_gone', 'several_agents']));
+    expect(several.ok).toBe(false);
+  });
+
+  it('that a channel is bound to is looked for, too, by the policy and by commands', async (context) => {
+    const { examine, env, folder, letta } = await ward(context);
+    const policy = join(folder, 'policy.yml');
+    writeFileSync(policy, 'users:\n  - members\nchannels:\n  C01GEN:\n    agent: agent-nowhere\n  C02ENG:\n');
+    await choose(env.STORE, { bindings: JSON.stringify([['C02ENG', { agentId: 'agent-gone' }]]) });
+    const settings = { POLICY: policy, SLACK_ALLOWED_USERS: undefined, SLACK_ALLOWED_CHANNELS: undefined };
+    const report = await examine({ env: settings });
+    expect(report.findings.filter(({ trouble }) => trouble === 'bound_agent_unknown').map(({ text }) => text)).toEqual([
+      'C01GEN is bound to the agent agent-nowhere, which Letta does not have',
+      'C02ENG is bound to the agent agent-gone, which Letta does not have',
+    ]);
+    expect(report.ok).toBe(false);
+    const [agent] = letta.state().agents as { id: string }[];
+    await choose(env.STORE, {
+      bindings: JSON.stringify([
+        ['C01GEN', { agentId: agent?.id }],
+        ['C02ENG', {}],
+      ]),
+    });
+    expect(troublesOf(await examine({ env: settings }))).toEqual(['not_tried']);
   });
 
   it('an App Server is asked for the agent by its id, and without any will get one', async (context) => {
