@@ -321,9 +321,19 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
   return offer.kind === 'start_new' && isStill(record, offer) ? { ...next, runtime: null, background: false } : next;
 }
 
+/**
+ * The record with the conversation that the thread is held in from now on. What was offered because the one before is
+ * gone only brings its messages into this one: a server that lost everything gives the same ids again.
+ */
+export function withRuntime(record: ThreadRecord, runtime: NonNullable<ThreadRecord['runtime']>): ThreadRecord {
+  const offers = record.offers.map((offer) => (offer.gone ? { ...offer, gone: undefined } : offer));
+  return { ...record, runtime, offers };
+}
+
 /** Whether the thread still has the conversation that is gone: another click, or a command, may have started a new one. */
 function isStill({ runtime }: ThreadRecord, { gone }: Offer): boolean {
-  return runtime?.agentId === gone?.agentId && runtime?.conversationId === gone?.conversationId;
+  if (!gone) return false;
+  return runtime?.agentId === gone.agentId && runtime.conversationId === gone.conversationId;
 }
 
 function released(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem[] {

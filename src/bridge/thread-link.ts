@@ -68,9 +68,10 @@ export class ThreadLink {
     });
   }
 
-  /** Whether the connection was made with another permission mode or working directory. */
-  differs({ mode, binding }: ConnectOptions): boolean {
+  /** Whether the connection was made with another permission mode or working directory, or for a conversation given up since. */
+  differs({ mode, binding, runtime }: ConnectOptions): boolean {
     if (!this.#connection || !this.#options) return false;
+    if (runtime === null && this.#options.runtime !== null) return true;
     const directory = (options: ConnectOptions) => options.binding?.workingDirectory ?? null;
     return this.#options.mode !== mode || directory(this.#options) !== (binding?.workingDirectory ?? null);
   }

@@ -4,6 +4,7 @@ import { type Held, HeldEvents } from './held-events.ts';
 import { beginAgentTurn, changeTurn, type TurnIds } from './inbox.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import type { Mailbox } from './mailbox.ts';
+import { withRuntime } from './offers.ts';
 import type { Log } from './ports.ts';
 import type { ThreadBackground } from './thread-background.ts';
 import type { ThreadLink } from './thread-link.ts';
@@ -131,8 +132,9 @@ export class ThreadListener {
     const leftover = isGone ? endings.withoutConversation() : endings.leftover();
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
-    await this.#parts.background.told([]);
     await this.#parts.fail(event.notice, leftover);
+    // Behind the end of the turn: else it would be dialled anew before, with the conversation that is gone.
+    await this.#parts.background.told([]);
   }
 
   async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
@@ -147,7 +149,7 @@ export class ThreadListener {
       stored?.agentId === runtime.agentId &&
       stored.conversationId === runtime.conversationId &&
       stored.deviceId === runtime.deviceId;
-    if (!same) await this.#parts.state.insist((record) => ({ ...record, runtime }));
+    if (!same) await this.#parts.state.insist((record) => withRuntime(record, runtime));
     this.#askBackground();
     this.#parts.background.forget();
     this.#parts.settings.confirm();

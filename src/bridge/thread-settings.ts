@@ -50,7 +50,8 @@ export class ThreadSettings {
     const { state, link } = this.#parts;
     const by = this.#toConfirm;
     const { permissions, binding } = state.settings;
-    if (by === null || link.differs({ runtime: null, mode: lettaMode(permissions), binding })) return;
+    if (by === null || link.differs({ runtime: state.record?.runtime ?? null, mode: lettaMode(permissions), binding }))
+      return;
     this.#toConfirm = null;
     const directory = link.workingDirectory;
     const where = directory === null ? '' : `, directory ${asCode(directory)}`;

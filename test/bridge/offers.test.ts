@@ -453,3 +453,69 @@ describe('an input of which nobody knows whether it arrived', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 });
+
+describe('a thread whose conversation is gone at Letta', () => {
+  const gone = (code = 'conversation_not_found') =>
+    ({ type: 'unavailable', code, notice: 'It does not exist any more.', retryInMs: null }) as never;
+
+  /** A thread that was answered once; its next message finds out that the conversation is gone. */
+  async function lost(code?: string, background = false): Promise<Middle> {
+    const middle = createMiddle();
+    await middle.write('first', { mention: true });
+    await ready(middle);
+    await answer(middle, 'one');
+    if (background) middle.connection.emit({ type: 'background', running: 1 });
+    await middle.clock.advance(10 * MINUTE);
+    middle.connection.emit({ type: 'lost', reason: 'gone', turnsDie: true });
+    await middle.write('second');
+    middle.connection.emit(gone(code));
+    await middle.clock.settle();
+    return middle;
+  }
+
+  it.each([
+    ['conversation_not_found', false],
+    ['agent_not_found', false],
+    ['conversation_not_found', true],
+  ])(
+    'offers to start a new one with the message that was not run (%s, with a background task: %s)',
+    async (code, background) => {
+      const middle = await lost(code, background);
+      expect(lastOffer(middle).view).toMatchObject({
+        buttons: ['start_new'],
+        text: expect.stringContaining('did not run'),
+      });
+      expect(middle.record().runtime).not.toBeNull();
+      expect(await click(middle, 'start_new', 'U02BOB')).toMatchObject({ why: 'not_allowed' });
+      expect(await click(middle, 'send_again')).toMatchObject({ why: 'expired' });
+      const before = middle.connections.length;
+      expect(await click(middle, 'start_new')).toEqual({ result: 'decided' });
+      expect(middle.connections.length).toBe(before + 1);
+      expect(middle.connection.options.runtime).toBeNull();
+      await ready(middle);
+      expect(middle.connection.submitted.map(({ content }) => content)).toEqual([expect.stringContaining('second')]);
+      await answer(middle, 'two');
+      expect(await click(middle, 'start_new')).toMatchObject({ why: 'already_decided' });
+      expect(middle.record()).toMatchObject({ turn: null, inbox: [], runtime: { conversationId: expect.any(String) } });
+    },
+  );
+
+  it('lets go of a connection to the old one that was made meanwhile', async () => {
+    const middle = await lost();
+    // As if something had made the thread look for its conversation before the click.
+    await middle.write('third');
+    const stale = middle.connection;
+    await middle.clock.settle();
+    stale.emit(gone());
+    await middle.clock.settle();
+    expect(middle.surface.offers.filter(({ view }) => view.buttons.includes('start_new')).length).toBeGreaterThan(1);
+    const [first, second] = middle.record().offers.filter(({ state }) => state.state === 'open');
+    expect(await click(middle, 'start_new', 'U01ALICE', first?.token)).toEqual({ result: 'decided' });
+    await ready(middle);
+    await answer(middle, 'two');
+    const runtime = middle.record().runtime;
+    expect(await click(middle, 'start_new', 'U01ALICE', second?.token)).toEqual({ result: 'decided' });
+    // The new conversation goes on: a second click does not throw it away.
+    expect(middle.record().runtime).toEqual(runtime);
+  });
+});
