@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'input_refused'
   // Storage
   | 'store_failed'
+  | 'store_gone'
   | 'store_locked'
   | 'record_newer'
   | 'record_conflict'

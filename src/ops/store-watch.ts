@@ -6,6 +6,15 @@ import type { Check } from './health.ts';
 const PROBE_EVERY_MS = 15_000;
 const PROBE = 'written_at';
 
+type StoreState = 'writable' | 'failing' | 'file is gone';
+
+const SAYS: Readonly<Record<StoreState, string>> = {
+  writable: 'the store is well again',
+  failing: 'the store fails',
+  'file is gone':
+    'the file of the store was deleted, moved or replaced while the bridge runs: no message is taken in, for it would be lost. Put it back, or start the bridge again: it then goes on with the file that is there, or begins an empty one',
+};
+
 export interface StoreWatch {
   /** The same threads, listened to. */
   threads: Threads;
@@ -15,25 +24,28 @@ export interface StoreWatch {
   stop(): void;
 }
 
+function isGone(error: unknown): boolean {
+  return error instanceof BridgeError && error.cause instanceof BridgeError && error.cause.code === 'store_gone';
+}
+
 /** Knows whether the last write went well; a refusal of what was to be written says nothing about the disk. */
 export function watchStore(parts: { threads: Threads; choices: Choices; clock: Clock; log: Log }): StoreWatch {
   const { threads, choices, clock, log } = parts;
-  let failing = false;
+  let state: StoreState = 'writable';
   let writtenAt = clock.monotonic();
   let timer: Timer | null = null;
   let running = false;
 
   function went(error: unknown): void {
     if (error !== null && !(error instanceof BridgeError && error.code === 'store_failed')) return;
-    const now = error !== null;
-    if (now !== failing)
-      log[now ? 'error' : 'info']({ err: error }, now ? 'the store fails' : 'the store is well again');
-    failing = now;
-    if (!now) writtenAt = clock.monotonic();
+    const now = error === null ? 'writable' : isGone(error) ? 'file is gone' : 'failing';
+    if (now !== state) log[now === 'writable' ? 'info' : 'error']({ err: error }, SAYS[now]);
+    state = now;
+    if (now === 'writable') writtenAt = clock.monotonic();
   }
 
   async function probe(): Promise<void> {
-    if (failing || clock.monotonic() - writtenAt >= PROBE_EVERY_MS) {
+    if (state !== 'writable' || clock.monotonic() - writtenAt >= PROBE_EVERY_MS) {
       await choices.set(PROBE, new Date(clock.now()).toISOString()).then(() => went(null), went);
     }
     if (running) timer = clock.after(PROBE_EVERY_MS, () => void probe());
@@ -55,7 +67,7 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
         }
       },
     },
-    check: () => ({ name: 'store', ok: !failing, state: failing ? 'failing' : 'writable' }),
+    check: () => ({ name: 'store', ok: state === 'writable', state }),
     start() {
       if (running) return;
       running = true;

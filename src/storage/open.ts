@@ -9,9 +9,11 @@ import { StoredDetails } from './details.ts';
 import { lockStore } from './lock.ts';
 import { tighten } from './private-files.ts';
 import { Rows } from './rows.ts';
+import { watchFiles } from './same-files.ts';
 import { openDatabase, SqliteAdapter, type StorageAdapter } from './sqlite.ts';
 import { parseStoreUri } from './store-uri.ts';
 import { StoredThreads } from './threads.ts';
+import { tidyAfterWrites } from './tidy.ts';
 
 export interface Store {
   threads: Threads & ThreadMoves;
@@ -50,10 +52,19 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
   const lock = await lockStore(path, parts);
   try {
     const database = openDatabase(path);
+    const files = watchFiles(path);
+    files();
+    const tidying = tidyAfterWrites(database, parts);
+    const onWritten = () => {
+      tidying.wrote();
+      // Looked at behind the write: what was written is only kept if the file is still there then.
+      files();
+    };
     const assembled = assembleStore(
-      (namespace) => new SqliteAdapter(database, namespace),
+      (namespace) => new SqliteAdapter(database, namespace, onWritten),
       parts,
       () => {
+        tidying.stop();
         if (database.isOpen) database.close();
         lock.release();
       },

@@ -66,8 +66,11 @@ export class SqliteAdapter implements StorageAdapter {
   readonly #delete: StatementSync;
   readonly #clear: StatementSync;
   readonly #after: StatementSync;
+  readonly #onWritten: () => void;
 
-  constructor(database: DatabaseSync, namespace: string) {
+  /** @param onWritten told after each write; what it throws is the write's failure */
+  constructor(database: DatabaseSync, namespace: string, onWritten: () => void = () => undefined) {
+    this.#onWritten = onWritten;
     this.#database = database;
     this.#namespace = namespace;
     this.#get = database.prepare('SELECT value FROM rows WHERE namespace = ? AND key = ?');
@@ -93,6 +96,7 @@ export class SqliteAdapter implements StorageAdapter {
 
   async set(key: string, value: unknown, expires?: number): Promise<boolean> {
     this.#write(key, value, expires);
+    this.#onWritten();
     return true;
   }
 
@@ -101,11 +105,14 @@ export class SqliteAdapter implements StorageAdapter {
   }
 
   async delete(key: string): Promise<boolean> {
-    return this.#delete.run(this.#namespace, key).changes > 0;
+    const { changes } = this.#delete.run(this.#namespace, key);
+    this.#onWritten();
+    return changes > 0;
   }
 
   async clear(): Promise<void> {
     this.#clear.run(this.#namespace);
+    this.#onWritten();
   }
 
   async getMany<Value>(keys: string[]): Promise<(Value | string | undefined)[]> {
@@ -157,6 +164,7 @@ export class SqliteAdapter implements StorageAdapter {
     try {
       const result = work();
       this.#database.exec('COMMIT');
+      this.#onWritten();
       return result;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');

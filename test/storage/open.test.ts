@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -226,6 +227,118 @@ describe('openStore', () => {
     expect((await update)?.rev).toBe(1);
     await store.close();
     expect((await refusal(store.threads.load(KEY))).code).toBe('store_failed');
+  });
+});
+
+describe('a store whose file is taken away while it runs', () => {
+  const gone = { code: 'store_failed', cause: { code: 'store_gone' } };
+  const file = () => join(folder, 'bridge.db');
+  const opened = async () => {
+    const store = await open(`sqlite://${file()}`);
+    await store.threads.update(KEY, () => threadRecord(KEY));
+    return store;
+  };
+  const next = (store: Store) =>
+    refusal(store.threads.update(KEY, (now) => ({ ...(now ?? threadRecord(KEY)), muted: true })));
+
+  it.each<[string, () => void]>([
+    ['deleted', () => rmSync(file())],
+    ['moved away', () => renameSync(file(), `${file()}.old`)],
+    [
+      'replaced by an empty one',
+      () => {
+        rmSync(file());
+        writeFileSync(file(), '');
+      },
+    ],
+    [
+      'replaced by a copy',
+      () => {
+        copyFileSync(file(), `${file()}.copy`);
+        renameSync(`${file()}.copy`, file());
+      },
+    ],
+    ['without its journal', () => rmSync(`${file()}-wal`)],
+    ['with its folder', () => renameSync(folder, `${folder}-moved`)],
+  ])('%s: no write counts any more', async (_how, take) => {
+    const store = await opened();
+    take();
+    expect(await next(store)).toMatchObject(gone);
+    expect(await refusal(store.choices.set('agent', 'agent-1'))).toMatchObject(gone);
+    expect((await store.threads.load(KEY))?.key).toBe(KEY);
+    rmSync(`${folder}-moved`, { recursive: true, force: true });
+  });
+
+  it('is well again when the file is put back', async () => {
+    const store = await opened();
+    renameSync(file(), `${file()}.old`);
+    expect(await next(store)).toMatchObject(gone);
+    renameSync(`${file()}.old`, file());
+    await store.choices.set('agent', 'agent-1');
+    await store.close();
+    expect(await (await open(`sqlite://${file()}`)).choices.get('agent')).toBe('agent-1');
+  });
+});
+
+describe('what people wrote', () => {
+  const SECRET = 'the-words-of-a-message';
+  /** Whether the words stand anywhere in the files of the store. */
+  const found = () => readdirSync(folder).filter((name) => readFileSync(join(folder, name), 'latin1').includes(SECRET));
+  const withWords = () => {
+    const record = threadRecord(KEY);
+    const item = {
+      key: 'T01:C01:1.000001',
+      ts: '1.000001',
+      user: 'U1',
+      spans: [{ kind: 'text', text: SECRET }],
+      files: [],
+      receivedAt: 1,
+    };
+    return { ...record, inbox: [item] } as unknown as typeof record;
+  };
+
+  it('is in no file of the store once its turn is over', async () => {
+    const clock = createFakeClock();
+    const store = await open(`sqlite://${join(folder, 'bridge.db')}`, clock);
+    await store.threads.update(KEY, withWords);
+    await clock.advance(10_000);
+    expect(found()).not.toEqual([]);
+    for (let n = 0; n < 50; n += 1)
+      await store.threads.update(threadKeyOf(n + 2), () => threadRecord(threadKeyOf(n + 2)));
+    await store.threads.update(KEY, () => threadRecord(KEY));
+    await clock.advance(10_000);
+    expect(found()).toEqual([]);
+    expect(statSync(join(folder, 'bridge.db-wal')).size).toBe(0);
+    expect(clock.waiting).toBe(0);
+  });
+
+  it('is not left behind by a kill: the next start empties the journal', async () => {
+    const clock = createFakeClock();
+    const path = join(folder, 'bridge.db');
+    const store = await open(`sqlite://${path}`, clock);
+    await store.threads.update(KEY, withWords);
+    await store.threads.update(KEY, () => threadRecord(KEY));
+    for (const suffix of ['', '-wal']) copyFileSync(`${path}${suffix}`, join(folder, `killed.db${suffix}`));
+    await store.close();
+    expect(found()).toEqual(['killed.db-wal']);
+    await open(`sqlite://${join(folder, 'killed.db')}`, clock);
+    expect(found()).toEqual([]);
+  });
+
+  it('goes soon after somebody who reads the store has gone', async () => {
+    const clock = createFakeClock();
+    const path = join(folder, 'bridge.db');
+    const store = await open(`sqlite://${path}`, clock);
+    await store.threads.update(KEY, withWords);
+    const reader = new DatabaseSync(path, { readOnly: true });
+    reader.exec('BEGIN');
+    reader.prepare('SELECT count(*) FROM rows').get();
+    await store.threads.update(KEY, () => threadRecord(KEY));
+    await clock.advance(6_000);
+    expect(found()).not.toEqual([]);
+    reader.close();
+    await clock.advance(6_000);
+    expect(found()).toEqual([]);
   });
 });
 
