@@ -37,7 +37,10 @@ export async function checkEvents(parts: EventParts, tell: Tell): Promise<void> 
 async function throughBridge(parts: EventParts, bridge: RunningBridge, tell: Tell): Promise<void> {
   const { channel, waits, bot, onPosted } = parts;
   try {
-    const slack = (await bridge.checks()).find(({ name }) => name === 'slack');
+    const checks = await bridge.checks();
+    const store = checks.find(({ name }) => name === 'store');
+    if (store && !store.ok) tell(trouble('store_failing', { holder: bridge.holder, state: store.state }));
+    const slack = checks.find(({ name }) => name === 'slack');
     if (slack?.ok) tell(fine('socket', `the running bridge (${bridge.holder}) is ${slack.state}`));
     else tell(trouble('socket_closed'));
     if (channel === null) return tell(trouble('not_tried'));

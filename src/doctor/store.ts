@@ -25,6 +25,7 @@ function storeFinding(report: StoreReport, us: number | null): Finding {
     const files = loose.map((file) => file.path).join(' ');
     return trouble('store_loose', { path: open.path, mode: open.mode, files });
   }
+  if (layout === null && holder !== null) return trouble('store_gone', { path, holder });
   if (layout === null) return fine('store', `${path} will be made by the first start`);
   return fine(
     'store',

@@ -250,6 +250,18 @@ export const TROUBLES = {
     says: 'Other users of this machine can open {path} (mode {mode}), which holds what people wrote',
     fix: 'Run chmod 600 {files}; the next start of the bridge does it, too.',
   },
+  store_gone: {
+    check: 'store',
+    level: 'fail',
+    says: 'A bridge runs on {path} ({holder}), but the file is not there',
+    fix: 'Put it back, or start the bridge again: it takes no message in until then.',
+  },
+  store_failing: {
+    check: 'store',
+    level: 'fail',
+    says: 'The running bridge ({holder}) can not write its store: {state}',
+    fix: 'Where its file was deleted, moved or replaced, put it back or start the bridge again; else see to the disk (df -h).',
+  },
   store_memory: {
     check: 'store',
     level: 'warn',

@@ -44,7 +44,8 @@ export function inspectStore(uri: string): StoreReport {
   try {
     if (!existsSync(path)) {
       accessSync(nearestFolder(path), constants.W_OK | constants.X_OK);
-      return { kind: 'sqlite', path, layout: null, holder: null, uid: null, loose: [] };
+      // A bridge may run on it all the same: its file was taken away.
+      return { kind: 'sqlite', path, layout: null, holder: holderOf(path), uid: null, loose: [] };
     }
     const { uid } = statSync(path);
     accessSync(path, constants.R_OK | constants.W_OK);

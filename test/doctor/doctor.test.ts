@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, type TestContext } from 'vitest';
@@ -534,6 +534,21 @@ describe('the store', () => {
     const newer = make('newer.db', `PRAGMA application_id = ${0x4c534272}; PRAGMA user_version = 99`);
     expect(named(await examine({ env: { STORE: newer } }), 'store_newer')?.text).toContain('layout 99');
   });
+
+  it('that was taken away from a running bridge', async (context) => {
+    const whole = await startWhole(context, { slack: { scopes: SCOPES } });
+    const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
+    rmSync(path);
+    await until(
+      () => whole.lines().some(({ msg }) => String(msg).startsWith('the file of the store was deleted')),
+      () => whole.logged.join(''),
+      30_000,
+    );
+    const report = await examine(whole.env);
+    expect(named(report, 'store_gone')?.text).toContain(`runs on ${path}`);
+    expect(named(report, 'store_failing')?.text).toContain('can not write its store: file is gone');
+    expect(report.ok).toBe(false);
+  }, 40_000);
 
   it.skipIf(process.getuid?.() !== 0)('of another user', async (context) => {
     const whole = await startWhole(context, { slack: { scopes: SCOPES } });

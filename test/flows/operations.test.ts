@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { transcript } from '../../src/sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
@@ -90,3 +91,39 @@ it('calls that Slack limits are counted by their method', async (context) => {
   const metrics = await whole.get('/metrics');
   expect(metrics).toContain('letta_slack_slack_calls_total{method="users.info",result="limited"} 1\n');
 }, 60_000);
+
+it('when its store is taken away, nothing more is taken in, readiness is red, and it goes on when it is put back', async (context) => {
+  const { expect } = context;
+  const whole = await startWhole(context);
+  const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
+  const root = await say(whole, 'U01ALICE', '@agent say: before');
+  await until(
+    () => shown(whole, root).includes('before') && !shown(whole, root).includes('[Stop]'),
+    () => shown(whole, root),
+  );
+  renameSync(path, `${path}.away`);
+  const lost = await say(whole, 'U01ALICE', '@agent say: into nowhere');
+  const ready = async () => JSON.parse(await whole.get('/readyz')) as { ok: boolean; checks: { state: string }[] };
+  await until(
+    () =>
+      whole.lines().some(({ msg }) => String(msg).startsWith('the file of the store was deleted, moved or replaced')),
+    () => whole.logged.join(''),
+  );
+  expect((await ready()).checks).toContainEqual({ name: 'store', ok: false, state: 'file is gone' });
+  expect(shown(whole, lost)).not.toContain('into nowhere');
+  // Slack heard no "ok" for it, so it delivers it again.
+  const envelopes = whole.slack.control.log({ type: 'envelope' });
+  const unheard = envelopes.filter((each) => JSON.stringify(each).includes('into nowhere'));
+  expect(unheard.length).toBeGreaterThan(0);
+  for (const each of unheard) expect(each).not.toMatchObject({ outcome: 'acked' });
+  renameSync(`${path}.away`, path);
+  const after = await say(whole, 'U01ALICE', '@agent say: after');
+  await until(
+    () =>
+      shown(whole, after)
+        .split('\n')
+        .some((each) => each.trim() === 'after'),
+    () => shown(whole, after),
+  );
+  expect((await ready()).ok).toBe(true);
+});
