@@ -454,6 +454,8 @@ describe('an input of which nobody knows whether it arrived', () => {
   });
 });
 
+const TASK = { id: 'bash_1', process: 'bash_1', kind: 'command', what: 'sleep 9', runtime: null } as const;
+
 describe('a thread whose conversation is gone at Letta', () => {
   const gone = (code = 'conversation_not_found') =>
     ({ type: 'unavailable', code, notice: 'It does not exist any more.', retryInMs: null }) as never;
@@ -464,7 +466,7 @@ describe('a thread whose conversation is gone at Letta', () => {
     await middle.write('first', { mention: true });
     await ready(middle);
     await answer(middle, 'one');
-    if (background) middle.connection.emit({ type: 'background', running: 1 });
+    if (background) middle.connection.emit({ type: 'background', tasks: [TASK] });
     await middle.clock.advance(10 * MINUTE);
     middle.connection.emit({ type: 'lost', reason: 'gone', turnsDie: true });
     await middle.write('second');
