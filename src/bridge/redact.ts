@@ -1,7 +1,7 @@
 import { judge } from './secrets/judged.ts';
 import { keysIn } from './secrets/keys.ts';
 import { REDACTED } from './secrets/mark.ts';
-import { SECRET_NAMES } from './secrets/names.ts';
+import { MAKER_NAMES, SECRET_NAMES } from './secrets/names.ts';
 
 export { REDACTED };
 
@@ -34,6 +34,8 @@ const SHAPES = [
   '(?<keep7>[?&](?:sig|signature|x-amz-signature|x-goog-signature|ticket|code|key|auth)=)(?!«redacted»|\\$)[A-Za-z0-9%._~+/=-]{8,}',
   // curl -u user:password
   '(?<keep8>\\s(?:-u|--user)[ =]["\']?[^\\s:"\'$]{1,100}:)(?![0-9]{1,6}(?![^\\s"\'])|«redacted»|\\$)[^\\s"\'`;|&()$]+',
+  // DATADOG_API=0123…, encryption-key: 0123…
+  `(?<keep10>(?:${MAKER_NAMES})[\\w.-]{0,20}["']?\\s{0,4}(?::=|:|=>?)\\s{0,4}["']?)(?=[A-Za-z_-]{0,40}\\d[A-Za-z_-]{0,40}\\d)[A-Za-z0-9_+/-]{16,}={0,2}`,
   // --password value
   `(?<keep9>(?<!-)--[a-z-]{0,40}(?:${SECRET_NAMES})\\s{1,4}["']?)(?!-)${NOT_A_VALUE}${WORD}{3,}`,
 ];

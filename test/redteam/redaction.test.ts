@@ -4,13 +4,12 @@ import { fullText, shownRequest } from '../../src/bridge/approvals/shown.ts';
 import { FAMILIES } from '../../src/bridge/secrets/families.ts';
 import { judge } from '../../src/bridge/secrets/judged.ts';
 import { REDACTED } from '../../src/bridge/secrets/mark.ts';
+import { keysOf } from '../support/keys.ts';
 import { lex } from './shell-lexer.ts';
 
 /** Redaction may hide a key from those who read a card, and nothing of what would run. */
 
-const keys = fc.oneof(
-  ...FAMILIES.map(({ pattern }) => fc.stringMatching(new RegExp(pattern.source.replace(/\(\?=[^)]*\)/g, '')))),
-);
+const keys = fc.oneof(...FAMILIES.map(keysOf));
 const names = fc.constantFrom(
   ...['password=', 'TOKEN=', 'DB_PASS=', "secret='", 'api_key: "', '"token": "', '--password ', 'AccountKey='],
   ...[

@@ -138,7 +138,7 @@ export const FAMILIES: readonly KeyFamily[] = [
     '(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA)(?=[A-Z]{0,15}[0-9])[0-9A-Z]{16}',
   ),
   family('google', ['AIza', 'ya29.', 'GOCSPX-'], '(?:AIza[\\w-]{30,}|ya29\\.[\\w-]{20,}|GOCSPX-[\\w-]{20,})'),
-  family('json-web-token', 'eyJ', 'eyJ[\\w-]{8,}\\.[\\w-]{4,}(?:\\.[\\w-]*)?'),
+  family('json-web-token', 'eyJ', '(?<![_-])eyJ[\\w-]{8,}\\.[\\w-]{4,}(?:\\.[\\w-]*)?'),
   family('vault', 'hv', 'hv[sbr]\\.[\\w-]{20,}'),
   family('atlassian', ['ATATT3', 'ATCTT3', 'ATBB'], 'AT(?:ATT3|CTT3|BB)[\\w=-]{20,}'),
   family('supabase-figma', ['sbp_', 'sb_secret_', 'figd_'], '(?:sbp_|sb_secret_|figd_)[\\w-]{20,}'),

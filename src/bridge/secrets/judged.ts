@@ -1,6 +1,6 @@
 import { apart, keysIn, type Span } from './keys.ts';
 import { REDACTED } from './mark.ts';
-import { isSecretName, NO_VALUE, SECRET_NAMES } from './names.ts';
+import { isSecretName, MAKER_NAMES, NO_VALUE, SECRET_NAMES } from './names.ts';
 import { openingQuotes } from './quotes.ts';
 
 /**
@@ -72,6 +72,7 @@ const NAMED = `(?:${SECRET_NAMES})["']?\\s{0,4}(?::=|:|=>?)\\s{0,4}`;
 /** What stands right before a value that may be a secret. Each is bounded, so that looking for them is linear. */
 const LEADS = [
   `(?<named>${NAMED})`,
+  `(?<maker>(?:${MAKER_NAMES})[\\w.-]{0,20}["']?\\s{0,4}(?::=|:|=>?)\\s{0,4}["']?)(?=[A-Za-z0-9._+/-]{16})`,
   '(?<header>authorization["\']?\\s{0,4}[:=]\\s{0,4}["\']?(?:(?:basic|bearer|token|digest|apikey)\\s{1,4})?)',
   '(?<bearer>\\bbearer\\s{1,4})(?=[A-Za-z0-9._~+/=-]{16})',
   '(?<cookie>\\bcookie["\']?\\s{0,4}:\\s{0,4}["\']?[A-Za-z0-9_.-]{1,100}=)',
@@ -93,8 +94,12 @@ function behindNames(whole: string): Hidden[] {
   for (let lead = leads.exec(whole); lead; lead = leads.exec(whole)) {
     const kind = Object.entries(lead.groups ?? {}).find(([, found]) => found !== undefined)?.[0] ?? '';
     const at = leads.lastIndex;
+    // Only what is a key by its own letters: such a name says little.
+    const isMaker = kind === 'maker';
     const isUser = kind === 'user' || kind === 'nobody';
-    const found = isUser ? userInfo(whole, at) : value(text, at, lead[0], HEADERS.has(kind));
+    const found = isUser
+      ? userInfo(whole, at)
+      : value(text, at, lead[0], HEADERS.has(kind)).filter(({ sure }) => sure || !isMaker);
     if (found.length === 0) continue;
     hidden.push(...found);
     leads.lastIndex = Math.max(at, found.at(-1)?.to ?? at);

@@ -7,6 +7,19 @@ export const SECRET_NAMES =
   'api[_-]?(?:key|secret)|(?:access|private|secret|signing|encryption|account|master|auth|session|license|webhook)[_-]?(?:access[_-]?)?key|' +
   'shared[_-]?(?:access[_-]?)?(?:key|secret)|credentials?|client[_-]?secret|connection[_-]?string';
 
+/**
+ * Makers of keys whose names stand near them: what gitleaks’ rules look for before a value of letters and digits
+ * (see `families.ts`). Behind these, and behind any `…key`, only what looks like a key by itself is one.
+ */
+export const MAKER_NAMES =
+  'adafruit|adobe|airtable|algolia|alibaba|asana|atlassian|confluence|jira|beamer|bitbucket|bittrex|meraki|cloudflare|' +
+  'codecov|cohere|co_api_key|coinbase|confluent|contentful|datadog|dnkey|discord|droneci|dropbox|etsy|facebook|fastly|' +
+  'finicity|finnhub|flickr|freshbooks|gitter|gocardless|heroku|hubspot|intercom|jfrog|artifactory|bintray|xray|kraken|' +
+  'kucoin|launchdarkly|linear|linked[_-]?in|lob|looker|mailchimp|mailgun|mapbox|mattermost|message[_-]?bird|netlify|' +
+  'new[_-]?relic|nytimes|newyorktimes|okta|plaid|private[_-]?ai|rapidapi|sendbird|sentry|contribsys__com|snyk|sonar|' +
+  'squarespace|sumo|telegr|travis|twitch|twitter|typeform|yandex|zendesk|sourcegraph|twilio|' +
+  '(?<![A-Za-z])(?:key|auth|creds)|[_-]key';
+
 /** A name of a setting or field whose value is a secret. */
 const SECRET_NAME = new RegExp(`(?:${SECRET_NAMES}|authorization|cookie|(?<=[_.-])pass)$`, 'i');
 

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { redact } from '../../src/bridge/redact.ts';
+import { FAMILIES } from '../../src/bridge/secrets/families.ts';
+import { judge } from '../../src/bridge/secrets/judged.ts';
+
+/**
+ * No text may cost more than in proportion to its length. Every beginning that redaction knows is repeated, alone and
+ * mixed with others: read again from each beginning, or to each end, these would take minutes.
+ */
+
+const BEGINNINGS = [...new Set(FAMILIES.flatMap(({ begins }) => begins))];
+const LEADS = [
+  ...[
+    'password=',
+    'password="',
+    "token='",
+    'token=/a',
+    'token=a..',
+    'api_key: ',
+    '--a-token ',
+    ' -u a:',
+    'key=',
+    'sonar.',
+  ],
+  ...['authorization: ', 'bearer ', 'cookie: a=', '://a:', '://a:b@', '?sig=', 'hooks.slack.com/services/T/B/', 'aaaa'],
+  ...[
+    '-----BEGIN PRIVATE KEY-----\n',
+    '-----END PRIVATE KEY-----\n',
+    'QUJDREVGR0hJ0c',
+    '\\n',
+    '\u001b[0m',
+    '%20',
+    '"',
+    "'",
+  ],
+  ...[
+    'abc8Q~',
+    '12345678:AA',
+    '.atlasv1.',
+    '_mmk',
+    '$TOKEN',
+    'a.',
+    '/',
+    '=',
+    '{',
+    '«redacted»',
+    'eyJaaaaaaaa.',
+    '_',
+    '-',
+  ],
+];
+const REPEATED = [
+  ...BEGINNINGS,
+  ...LEADS,
+  ...LEADS.map((lead, at) => lead + (LEADS[(at * 7 + 3) % LEADS.length] ?? '')),
+  ...BEGINNINGS.map((begin) => `${begin}eyJ_`),
+];
+
+/** Letters of the shorter text, how many times longer the other is, and how often it is measured at most. */
+const SHORT = 10_000;
+const TIMES = 8;
+const ROUNDS = 6;
+
+describe.each([
+  { what: 'what people judge', clean: judge },
+  { what: 'what they only read', clean: redact },
+])('redaction of $what', ({ clean }) => {
+  it('grows no faster than the text', () => {
+    const slow = REPEATED.flatMap((piece) => {
+      const exponent = growth(piece);
+      return exponent > 1.2 ? [`${JSON.stringify(piece)} grows with ${exponent.toFixed(2)}`] : [];
+    });
+    expect(slow).toEqual([]);
+  });
+
+  /** 1 is in proportion to the length, 2 its square. Measured again where it looks like more than it may be. */
+  function growth(piece: string): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < ROUNDS && least > 1.2; round += 1) {
+      const [short, long] = [workOf(piece, SHORT), workOf(piece, SHORT * TIMES)];
+      // What is done at once has no growth that could be measured.
+      if (long < 5_000) return 1;
+      least = Math.min(least, Math.log(long / Math.max(short, 500)) / Math.log(TIMES));
+    }
+    return least;
+  }
+
+  /** µs of this process's own work, whatever else the machine does. */
+  function workOf(piece: string, length: number): number {
+    const text = piece.repeat(Math.ceil(length / piece.length));
+    const before = process.cpuUsage();
+    clean(text);
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  }
+});
