@@ -36,10 +36,17 @@ export class ChannelMoves {
     const keys = await moves.ofChannel(team, from);
     for (const key of keys) {
       const next = movedKey(key, to);
+      const store = () => moves.move(key, next, (old, there) => movedRecord(old, to, there));
+      const alive = await workers.move(key, next, store);
+      if (alive !== undefined) {
+        await workers.leave(key);
+        workers.wake(next, alive);
+        continue;
+      }
       // Their links close: a turn at work is taken up under the new id like after a restart.
       await workers.leave(key);
       await workers.leave(next);
-      const record = await moves.move(key, next, (old, there) => movedRecord(old, to, there));
+      const record = await store();
       // A click may have woken it meanwhile.
       await workers.leave(key);
       if (record && isActive(record)) workers.wake(next, record);

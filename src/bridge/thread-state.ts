@@ -22,7 +22,7 @@ const AGAIN_MAX_MS = 60_000;
 
 /** What the worker and its parts know of a thread: the record as it is on disk, and the open turn as it was folded. */
 export class ThreadState {
-  readonly key: ThreadKey;
+  #key: ThreadKey;
   readonly #parts: StateParts;
   #closed = false;
   record: ThreadRecord | null = null;
@@ -43,8 +43,19 @@ export class ThreadState {
   #kept: TurnState['parts'] | null = null;
 
   constructor(key: ThreadKey, parts: StateParts) {
-    this.key = key;
+    this.#key = key;
     this.#parts = parts;
+  }
+
+  get key(): ThreadKey {
+    return this.#key;
+  }
+
+  /** The thread has another key, under which `record` is stored already. */
+  moved(key: ThreadKey, record: ThreadRecord): void {
+    this.#key = key;
+    this.record = record;
+    this.dirty = true;
   }
 
   /**

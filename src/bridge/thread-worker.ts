@@ -92,7 +92,7 @@ const SILENCE_MS = 30 * 60_000;
  * happens is a mail; what Slack and Letta answer comes back as another mail, so Stop works whatever is being waited for.
  */
 export class ThreadWorker {
-  readonly key: ThreadKey;
+  #key: ThreadKey;
   readonly #parts: WorkerParts;
   readonly #log: Log;
   readonly #onRetired: () => void;
@@ -130,7 +130,7 @@ export class ThreadWorker {
   /** @param alongside how many other threads are at work in a place, as {@link workplace} names it */
   constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
     const { clock, gateway, threads } = parts;
-    this.key = key;
+    this.#key = key;
     this.#parts = parts;
     this.#onRetired = onRetired;
     const log = parts.log.child({ thread: key });
@@ -186,7 +186,7 @@ export class ThreadWorker {
         return workplace === null ? 0 : alongside(workplace);
       },
       advance,
-      mayBegin: async (turn) => (await door.again(key, authorOf(turn), { do: 'speak' })).verdict,
+      mayBegin: async (turn) => (await door.again(this.key, authorOf(turn), { do: 'speak' })).verdict,
       onNotAllowed: (turn, verdict) => this.#notAllowed(turn, verdict),
       onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
     });
@@ -228,6 +228,36 @@ export class ThreadWorker {
       botUser,
       ask: (work) => this.#ask(work),
       ending,
+    });
+  }
+
+  get key(): ThreadKey {
+    return this.#key;
+  }
+
+  /** Whether a turn is at work that would not outlive its link: then the thread moves as it is. */
+  get mustKeepLink(): boolean {
+    const { open } = this.#state;
+    return this.#parts.turnsDieWithLink && open?.state === 'submitted' && !this.#ending && this.#link.ready !== null;
+  }
+
+  /**
+   * Goes on under another key, in the same conversation over the same link. Resolves with what is stored there.
+   * `undefined`: its turn is just ending, so nothing was moved.
+   * @param move stores the thread under its new key; `null`: there was nothing to be moved
+   */
+  moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<ThreadRecord | null | undefined> {
+    return this.#mailbox.ask(async () => {
+      if (this.#ending) return undefined;
+      // What is on its way to Slack under the old id is stored before the record goes.
+      await this.#surface?.leave?.();
+      this.#surface = null;
+      const record = await move();
+      if (!record) return null;
+      this.#key = key;
+      this.#state.moved(key, record);
+      if (record.turn) this.#surface = this.#surfaceOf(record.turn, false);
+      return record;
     });
   }
 
@@ -404,10 +434,8 @@ export class ThreadWorker {
     return { id: makeTurnId(random.id().slice(0, 12)), stopToken: makeToken(random.id()), now: this.#now() };
   }
 
-  #openTurn(turn: OpenTurn, resumed = false): void {
-    this.#state.begin(resumed && turn.state === 'submitted');
-    this.#lookup.begin();
-    this.#surface = this.#parts.surface.turn({
+  #surfaceOf(turn: OpenTurn, resumed: boolean): TurnSurface {
+    return this.#parts.surface.turn({
       turn: turn.id,
       address: this.#state.address,
       posts: turn.posts,
@@ -419,6 +447,12 @@ export class ThreadWorker {
       onCardRefused: (reason, cards) => this.#mailbox.post(() => this.#approvals.notShown(turn.id, reason, cards)),
       onHeldUp: (held) => this.#mailbox.post(() => this.#onHeldUp(turn.id, held)),
     });
+  }
+
+  #openTurn(turn: OpenTurn, resumed = false): void {
+    this.#state.begin(resumed && turn.state === 'submitted');
+    this.#lookup.begin();
+    this.#surface = this.#surfaceOf(turn, resumed);
     if (resumed && turn.state === 'submitted') {
       // Nobody knows yet whether anything still works.
       this.#state.hold = {

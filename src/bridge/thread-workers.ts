@@ -54,7 +54,7 @@ export class ThreadWorkers {
     if (known) return known;
     if (this.#closed) throw new Error('the bridge is stopping');
     const retired = () => {
-      if (this.#workers.get(key) === worker) this.#workers.delete(key);
+      if (this.#workers.get(worker.key) === worker) this.#workers.delete(worker.key);
     };
     const alongside = (workplace: string) =>
       [...this.#workers.values()].filter((other) => other !== worker && other.workplace === workplace).length;
@@ -133,6 +133,32 @@ export class ThreadWorkers {
   /** Live threads whose running turn belongs to `user`. */
   ofRequester(user: UserId): ThreadKey[] {
     return [...this.#workers].flatMap(([key, worker]) => (worker.requester === user ? [key] : []));
+  }
+
+  /**
+   * Moves a thread at work, whose turn would not outlive its link, to another key. `undefined`: there is none, or there is
+   * one at the new key, too.
+   */
+  async move(
+    from: ThreadKey,
+    to: ThreadKey,
+    store: () => Promise<ThreadRecord | null>,
+  ): Promise<ThreadRecord | null | undefined> {
+    const worker = this.#workers.get(from);
+    if (!worker?.mustKeepLink || this.#workers.has(to)) return undefined;
+    // Whoever asks for it under the new key meanwhile waits behind the move.
+    this.#workers.delete(from);
+    this.#workers.set(to, worker);
+    let moved: ThreadRecord | null | undefined;
+    try {
+      moved = await worker.moveTo(to, store);
+      return moved;
+    } finally {
+      if (moved === undefined) {
+        if (this.#workers.get(to) === worker) this.#workers.delete(to);
+        await worker.leave();
+      }
+    }
   }
 
   /** Ends the thread's worker, if there is one; resolves when nothing of it is under way to Slack any more. */

@@ -104,6 +104,39 @@ describe('a channel whose id changes', () => {
     expect(middle.connection.options.runtime?.conversationId).toBe('conv-2');
   });
 
+  it('in the middle of a turn that would not outlive its link: the link stays, nothing is cut, nothing is said twice', async () => {
+    const middle = await createRunning({ turnsDieWithLink: true });
+    await middle.write('and then this');
+    middle.connection.say('All of');
+    await middle.clock.settle();
+    const stop = middle.record().turn?.stopToken ?? '';
+    await changed(middle);
+    expect(middle.connections).toHaveLength(1);
+    expect(middle.connection.closed).toBe(false);
+    expect(middle.threads.records.has(THREAD)).toBe(false);
+    expect(await middle.threads.byToken(stop)).toBe(MOVED);
+    middle.connection.say(' it.');
+    middle.connection.end();
+    await middle.clock.advance(1_000);
+    const ended = middle.surface.views.filter((view) => view.ending);
+    expect(ended).toHaveLength(1);
+    expect(ended[0]).toMatchObject({
+      address: { channel: NEW },
+      items: [{ kind: 'text', markdown: 'All of it.' }],
+      ending: { outcome: 'done' },
+    });
+    expect(middle.connection.submitted.at(-1)?.content).toContain('and then this');
+    expect(middle.record(MOVED).turn?.items).toHaveLength(1);
+    expect(middle.workers.live).toBe(1);
+  });
+
+  it('in the middle of a turn, a Stop under the new id ends it', async () => {
+    const middle = await createRunning({ turnsDieWithLink: true });
+    await changed(middle);
+    expect(await middle.write('!stop', { channel: NEW, mention: true })).toEqual({ outcome: 'command', name: 'stop' });
+    expect(middle.connection.aborts).toBe(1);
+  });
+
   it('asks about a message that began under the new id beside the open turn, in the place of its post', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     await middle.write('deploy it', { channel: NEW, mention: true });
