@@ -52,7 +52,7 @@ export function problemOfRule(rule: string): string | null {
   if (!isInside(base, '/project') || of.startsWith('/') || /\*(?!\*?$)/.test(of)) {
     return `${of} is not a path inside of the working directory, or a folder and /**`;
   }
-  return mayCover(base, '/project', files.changes)
+  return base === '.' || mayCover(base, '/project', files.changes)
     ? null
     : `${of} holds secrets or runs by itself: people are always asked`;
 }

@@ -38,7 +38,7 @@ export function isInside(path: string, folder: string): boolean {
 export function isEditable(path: string, folder: string): boolean {
   if (!isInside(path, folder)) return false;
   const relative = relativeTo(path, folder);
-  return relative !== '' && !looksSecret(relative) && !runsByItself(relative);
+  return partsOf(relative).length > 0 && !looksSecret(relative) && !runsByItself(relative);
 }
 
 /**
