@@ -224,6 +224,12 @@ export class SimConversation {
     });
   }
 
+  /** The agent ends what it started, as it was asked to. */
+  endBackground(): void {
+    this.#background = [];
+    this.showDevice();
+  }
+
   /** A subagent: what it says comes under this runtime, marked as its own, and may end while a turn runs (PROTOCOL.md 13). */
   delegate(ms: number): void {
     const { clock, chance } = this.host;

@@ -72,7 +72,9 @@ export class SimTurn {
     conversation.showDevice();
     await this.#pause(30);
     conversation.setLoop('WAITING_FOR_API_RESPONSE');
-    const rounds = chance.int(4);
+    // Asked to end what it started, it has no other tool at hand.
+    const ends = this.input.messages.some(({ content }) => content.startsWith('Somebody in Slack pressed Stop'));
+    const rounds = ends ? 0 : chance.int(4);
     for (let round = 0; ; round += 1) {
       await this.#speak(round >= rounds);
       const luck = chance.next();
@@ -84,6 +86,7 @@ export class SimTurn {
       }
       if (luck < 0.1) return this.#fail();
       if (round >= rounds) {
+        if (ends) conversation.endBackground();
         this.#stopRun('end_turn');
         return this.#finish('end_turn');
       }
