@@ -84,6 +84,8 @@ export function approveChanged(request: ApprovalRequest, text: string): Decided 
 }
 
 const RULE_SAVED = 'rule saved: ';
+/** What the window in which it is saved can show whole. */
+const RULE = 2_000;
 
 /** Approved, and Letta writes the rule that it offers: it holds for everybody who works in that directory. */
 export function approveWithRule(request: ApprovalRequest): Decided | null {
@@ -98,7 +100,10 @@ export function approveWithRule(request: ApprovalRequest): Decided | null {
 
 /** The rule that Letta offers to save; none for questions (PROTOCOL.md 9), nor for what starts an agent that asks nothing. */
 export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
-  return request.questions || startsAgent(request.tool) ? null : (request.suggestions[0] ?? null);
+  const [suggestion] = request.suggestions;
+  if (!suggestion || request.questions || startsAgent(request.tool) || suggestion.text.length > RULE) return null;
+  // Letta quotes the command in it, and everybody reads the decision.
+  return { id: suggestion.id, text: redactCommand(suggestion.text).text };
 }
 
 /** @param reason what the person typed; the agent reads it as the tool's result and goes on (PROTOCOL.md 5.3). */

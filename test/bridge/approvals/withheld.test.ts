@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { digestOf } from '../../../src/bridge/approvals/decisions.ts';
+import { approveWithRule, digestOf, ruleOf } from '../../../src/bridge/approvals/decisions.ts';
 import { REDACTED } from '../../../src/bridge/redact.ts';
 import { createRunning } from '../../support/middle.ts';
 import { ALICE, ask, BOB, bash, click, lastCard, submit, told } from './asking-people.ts';
@@ -57,5 +57,18 @@ describe('what may be a secret in a request', () => {
     await ask(middle, bash('touch x'));
     await submit(middle, 'edit_command', [`touch ${'y'.repeat(400)}`]);
     expect(middle.audit.entries[0]?.input).toContain('y'.repeat(400));
+  });
+});
+
+describe('a rule that quotes a command', () => {
+  const key = `ghp_${'a1B2c3D4'.repeat(5)}`;
+
+  it('has no key in it where everybody reads it, and is not offered where it could not be read whole', () => {
+    const suggestion = (text: string) => bash('x', { suggestions: [{ id: 'save-default', text }] });
+    expect(ruleOf(suggestion(`don't ask again for 'push ${key}'`))?.text).toBe(
+      `don't ask again for 'push ${REDACTED}'`,
+    );
+    expect(approveWithRule(suggestion(`'push ${key}'`))?.words).toBe(`rule saved: 'push ${REDACTED}'`);
+    expect(ruleOf(suggestion('x'.repeat(2_001)))).toBeNull();
   });
 });
