@@ -72,6 +72,8 @@ describe.concurrent('a policy file', () => {
     await named.told('U01ALICE', 'C02ENG', 'word1');
     const unnamed = await start(context, GROUP);
     await unnamed.control.message(say);
+    // Nor an app that posts with the token of somebody who may.
+    await unnamed.control.message({ channel: 'C02ENG', user: 'U02BOB', text: '@agent slow 1 words', by_app: true });
     await unnamed.control.message({ channel: 'C02ENG', user: 'U02BOB', text: '@agent slow 3 words' });
     await unnamed.told('U01ALICE', 'C02ENG', 'word3');
     context.expect(unnamed.sees('U01ALICE').split('word1')).toHaveLength(2);

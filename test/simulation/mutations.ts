@@ -206,7 +206,7 @@ export const mutations: readonly Mutation[] = [
     'only who is asked decides',
     /decided .*, asked was/,
     'src/bridge/approvals/deciding.ts',
-    "if (!verdict.allowed) return refused('not_allowed', verdict.notice);",
+    "if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);",
     '',
   ),
   {

@@ -5,7 +5,7 @@ const EXTERNAL_TEAM = 'T05EXT';
 export const APP_ID = 'A0SANDBOX';
 export const BOT = { userId: 'U0BOT', botId: 'B0BOT', name: 'agent' } as const;
 /** Another app's bot: who `subtype: bot_message` of the control API speaks as. */
-export const OTHER_BOT = { botId: 'B0OTHER', name: 'otherbot' } as const;
+export const OTHER_BOT = { botId: 'B0OTHER', appId: 'A0OTHER', name: 'otherbot' } as const;
 
 const MESSAGES_PER_CHANNEL = 20_000;
 

@@ -71,7 +71,10 @@ export function messageWire(world: World, message: StoredMessage, options: { pro
     ...(message.edited && { edited: message.edited }),
     ...(message.clientMsgId !== undefined && { client_msg_id: message.clientMsgId }),
     ...(own && { bot_id: BOT.botId, app_id: APP_ID }),
-    ...(message.botId !== undefined && { bot_id: message.botId, username: message.username ?? OTHER_BOT.name }),
+    ...(message.botId !== undefined && { bot_id: message.botId }),
+    ...(message.botId !== undefined && message.user === undefined && { username: message.username ?? OTHER_BOT.name }),
+    // With a person's token, too, Slack names the app that posted.
+    ...(message.botId !== undefined && message.user !== undefined && { app_id: OTHER_BOT.appId }),
     text: message.text,
     ...(author && { team: author.team }),
     ...(external && { user_team: author.team, source_team: author.team }),

@@ -25,6 +25,8 @@ export interface MessageInput {
     | undefined;
   /** `me_message`, `thread_broadcast`, `bot_message` (another app's bot), `channel_join`, …; `file_share` comes by itself. */
   subtype?: string | undefined;
+  /** Another app posts it with the token of `user`: Slack puts that app's ids beside the user. */
+  by_app?: boolean | undefined;
 }
 
 export interface InteractInput {

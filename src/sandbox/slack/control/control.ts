@@ -67,7 +67,9 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
         text: typed(input.text, names(world)),
         ...(user === undefined
           ? { botId: OTHER_BOT.botId, username: OTHER_BOT.name }
-          : { user, clientMsgId: clientMsgId(world) }),
+          : input.by_app
+            ? { user, botId: OTHER_BOT.botId, username: OTHER_BOT.name }
+            : { user, clientMsgId: clientMsgId(world) }),
         ...(input.thread_ts !== undefined && { threadTs: input.thread_ts }),
         ...(subtype !== undefined && { subtype }),
         files,

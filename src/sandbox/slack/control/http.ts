@@ -42,6 +42,7 @@ function posts(control: Control): Record<string, (body: unknown) => Promise<obje
         text,
         thread_ts: text.optional(),
         subtype: text.optional(),
+        by_app: z.boolean().optional(),
         files: z
           .array(
             z.strictObject({
