@@ -3,11 +3,24 @@ import type { AddressInfo } from 'node:net';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
 import { parseBody } from './http-body.ts';
-import { signatureFault } from './signature.ts';
+import { headerFault, signatureFault } from './signature.ts';
 import { type Accept, createStateKeeper, type Reply, type Transport, type TransportState } from './transport.ts';
 
 const BODY_LIMIT = 4 * 1024 * 1024;
 const CLOSE_MS = 2_000;
+/** Of all requests at once: a few thousand events of Slack, or four of the largest. */
+const BUFFERED_LIMIT = 4 * BODY_LIMIT;
+/** Slack has some dozens at most. */
+const CONNECTIONS = 250;
+/** Slack gives up after three seconds; Node looks at these times only every `connectionsCheckingInterval`. */
+const TIMES = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+} as const;
+/** How long one that was refused before it had sent everything may read the answer. */
+const REFUSED_MS = 500;
 
 export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -47,15 +60,19 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
   let stopped = false;
 
   async function slackRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request);
-    if (!body) return answer(response, 413);
-    const fault = signatureFault({
+    const signed = {
       signingSecret,
       timestamp: header(request, 'x-slack-request-timestamp'),
       signature: header(request, 'x-slack-signature'),
-      body,
       now: clock.now(),
-    });
+    };
+    const unsigned = headerFault(signed);
+    if (unsigned) return unheard(request, response, 401, unsigned);
+    if (Number(header(request, 'content-length') ?? 0) > BODY_LIMIT)
+      return unheard(request, response, 413, 'too large');
+    const body = await readBody(request);
+    if (typeof body === 'number') return unheard(request, response, body, body === 413 ? 'too large' : 'too many');
+    const fault = signatureFault({ ...signed, body });
     if (fault) {
       log.warn({ fault }, 'slack request refused: its signature does not hold');
       return answer(response, 401);
@@ -75,6 +92,35 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     answer(response, 200, reply);
   }
 
+  /** Refuses a request whose body is not read to its end: the connection can not be used again. */
+  function unheard(request: IncomingMessage, response: ServerResponse, status: number, fault: string): void {
+    log.warn({ fault }, 'slack request refused before it was read');
+    response.setHeader('connection', 'close');
+    answer(response, status);
+    clock.after(REFUSED_MS, () => request.socket.destroy());
+  }
+
+  let buffered = 0;
+
+  /** The whole body; 413 when it is larger than Slack ever sends, 503 when all that are being read are together. */
+  async function readBody(request: IncomingMessage): Promise<Buffer | 413 | 503> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    try {
+      // The request must outlive a refusal, or the answer would be lost with its connection.
+      for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        buffered += chunk.length;
+        if (size > BODY_LIMIT) return 413;
+        if (buffered > BUFFERED_LIMIT) return 503;
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks);
+    } finally {
+      buffered -= size;
+    }
+  }
+
   function handle(request: IncomingMessage, response: ServerResponse): void {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
@@ -89,7 +135,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     else answer(response, 404);
   }
 
-  const server: Server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000 }, (request, response) => {
+  const server: Server = createServer(TIMES, (request, response) => {
     try {
       handle(request, response);
     } catch (error) {
@@ -98,6 +144,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     }
   });
 
+  server.maxConnections = CONNECTIONS;
   let listening: Promise<void> | null = null;
   function listen(): Promise<void> {
     listening ??= new Promise((resolve, reject) => {
@@ -144,23 +191,8 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** The whole body, or `null` when it is larger than Slack ever sends. */
-async function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // The request must outlive a refusal, or the answer would be lost with its connection.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > BODY_LIMIT) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 function answer(response: ServerResponse, status: number, reply?: Reply): void {
   if (response.headersSent || response.destroyed) return;
-  // A refused body was not read to its end: the connection can not be used again.
-  if (status === 413) response.setHeader('connection', 'close');
   if (reply === undefined || reply === '') {
     response.writeHead(status).end();
   } else if (typeof reply === 'string') {
