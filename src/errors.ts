@@ -55,7 +55,8 @@ export class BridgeError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'BridgeError';
     this.code = code;
-    this.notice = options.notice ?? 'Something went wrong in the bridge.';
+    // Names of agents and devices stand in it: none of them may mention anybody.
+    this.notice = (options.notice ?? 'Something went wrong in the bridge.').replaceAll('<', '‹').replaceAll('>', '›');
     this.certain = options.certain ?? true;
     this.retry = options.retry ?? false;
     this.device = options.device ?? null;

@@ -61,6 +61,7 @@ const PURE = [
   'bridge/commands.ts',
   'bridge/home-view.ts',
   'bridge/inbox.ts',
+  'bridge/invisible.ts',
   'bridge/json.ts',
   'bridge/metric-table.ts',
   'bridge/moved-record.ts',

@@ -2,7 +2,8 @@ import type { KnownBlock, ModalView } from '@slack/types';
 import type { Token } from '../bridge/ids.ts';
 import type { DetailsStep, TurnDetails } from '../bridge/turn-details.ts';
 import { CALLBACK_IDS, makeDetailsPageId } from './action-ids.ts';
-import { actions, button, context, plain, preformatted, richLine, richText, section } from './render/blocks.ts';
+import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from './render/blocks.ts';
+import { neutralizePlain } from './render/neutralize.ts';
 
 /** A page is read at once; with each text at its longest it stays far below a view's 250 KB and 100 blocks (PLATFORM.md 2.1). */
 const STEPS = 10;
@@ -52,7 +53,7 @@ function modal(blocks: KnownBlock[]): ModalView {
 
 function stepBlock(step: DetailsStep, number: number): KnownBlock {
   if (step.kind === 'thought') {
-    const words = step.text === '' ? '(not kept)' : step.text.slice(0, TEXT_MAX);
+    const words = step.text === '' ? '(not kept)' : visible(step.text, TEXT_MAX);
     return richText(richLine(`${number}. 💭`, { bold: true }), {
       type: 'rich_text_quote',
       elements: [{ type: 'text', text: words }],
@@ -61,8 +62,13 @@ function stepBlock(step: DetailsStep, number: number): KnownBlock {
   const { tool, input, output, status } = step;
   const outcome = status === 'failed' ? ' · failed' : status === 'ok' ? '' : ' · no result';
   return richText(
-    richLine(`${number}. ${MARKS[status]} ${tool.slice(0, 200)}${outcome}`, { bold: true }),
-    ...(input === '' ? [] : [preformatted(input.slice(0, TEXT_MAX))]),
-    ...(output === '' ? [] : [richLine('Result'), preformatted(output.slice(0, TEXT_MAX))]),
+    richLine(`${number}. ${MARKS[status]} ${visible(tool, 200)}${outcome}`, { bold: true }),
+    ...(input === '' ? [] : [preformatted(visible(input, TEXT_MAX))]),
+    ...(output === '' ? [] : [richLine('Result'), preformatted(visible(output, TEXT_MAX))]),
   );
+}
+
+/** What is invisible in it made visible. */
+function visible(text: string, max: number): string {
+  return clip(neutralizePlain(clip(text, max)), max);
 }

@@ -1,4 +1,5 @@
 import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
+import { INVISIBLE, INVISIBLE_SHOWN } from '../invisible.ts';
 import { sizeOf } from '../json.ts';
 import { printFields } from '../print-input.ts';
 import { judge } from '../secrets/judged.ts';
@@ -202,13 +203,8 @@ function diffOf(diffs: readonly FileDiff[]): ShownRequest['diff'] {
   return files.length === 0 ? null : { files, added, removed, lines: lines.join('\n') };
 }
 
-/** Characters that are shown by their numbers, at most ten letters each. */
-const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\u{E0000}-\u{E0FFF}]/gu;
-const AS_NUMBER = 10;
-
 /** How long a text is at most once everything invisible in it is made visible. */
 function visibleLength(text: string): number {
   if (text.length > CARD_TEXT) return text.length;
-  const invisible = text.replace(/[\n\t]/g, '').match(INVISIBLE)?.length ?? 0;
-  return text.length + invisible * AS_NUMBER;
+  return text.length + (text.match(INVISIBLE)?.length ?? 0) * INVISIBLE_SHOWN;
 }

@@ -1,6 +1,9 @@
+import { INVISIBLE } from '../../bridge/invisible.ts';
+
 /** How much of a host is shown behind a label: the end, which says whose it is. */
 const HOST_SHOWN = 60;
-const HOST_IN_LABEL = /[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.[\p{L}-][\p{L}\p{N}-]+/gu;
+/** More of a label is not looked at: whoever writes that much hides something. */
+const LABEL_READ = 2_000;
 const BREAKS_TOKEN = /[<>|\\\s"`()]|&#?\w+;|[^\x21-\x7e]/;
 
 /**
@@ -24,36 +27,98 @@ export function safeUrl(url: string): string | null {
   return out.replace(/&(?=#?\w+;)/g, '%26');
 }
 
-/** The host (or mail address) behind a link whose label names another one, or that hides behind a user name. */
+/**
+ * The host or mail address behind a link, to be shown beside its label; `null` where the label hides nothing: words that
+ * look like no address, or plainly the address itself. A host with letters beyond ASCII is shown as it is looked up
+ * (`xn--…`).
+ */
 export function hostBehind(label: string, url: string): string | null {
   const target = parsedUrl(url);
   if (target === null) return null;
-  if (target.protocol === 'mailto:') {
-    const address = decoded(target.pathname);
-    const named = label.replace(/^mailto:/i, '').trim();
-    return named.includes('@') && named.toLowerCase() !== address.toLowerCase() ? shown(address) : null;
-  }
+  if (target.protocol === 'mailto:') return mailBehind(label, target);
   if (target.username !== '' || target.password !== '') return shown(target.host);
-  const host = withoutWww(target.hostname);
-  const visible = label.replace(/[\u00AD\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFEFF]/g, '');
-  const names = visible.match(HOST_IN_LABEL) ?? [];
-  // A path or a query may hold names of files; what counts is the first.
-  const first = names[0];
-  if (first === undefined) return null;
-  return withoutWww(asciiHost(first)) === host ? null : shown(target.host);
+  const foreign = /(?:^|\.)xn--/.test(target.hostname) && !label.toLowerCase().includes(target.hostname);
+  const { words, hides } = readable(label);
+  if (foreign || hides || label.length > LABEL_READ) return shown(target.host);
+  const hosts = hostsIn(words);
+  const own = hosts.every((host) => withoutWww(host) === withoutWww(target.host));
+  return own ? null : shown(target.host);
+}
+
+/** Whoever writes there must see to whom, and to whom else. */
+function mailBehind(label: string, target: URL): string | null {
+  const address = decoded(target.pathname);
+  const named = label.trim().replace(/^mailto:/i, '');
+  if (named.toLowerCase() === address.toLowerCase() && target.search === '' && /^[\x21-\x7e]+$/.test(named))
+    return null;
+  return shown(target.search === '' ? address : `${address}?…`);
+}
+
+/** What can be taken for the dots, slashes, colons and at signs of an address. */
+const LOOKALIKES: readonly [string, string][] = [
+  [
+    '\u00B7\u0387\u0660\u06D4\u06F0\u0701\u0702\u2022\u2024\u2027\u2219\u22C5\u3002\u30FB\uA4F8\uA60E\uFE52\uFF0E\uFF61\uFF65\u{10A50}\u{1D16D}',
+    '.',
+  ],
+  ['\u02D0\u0589\u05C3\u16EC\u1803\u205A\u2236\uA789\uFE13\uFE30\uFE55\uFF1A', ':'],
+  ['\u2044\u2215\u2571\u27CB\u29F8\u2CC6\u3033\uFF0F', '/'],
+  ['\uFE6B\uFF20', '@'],
+];
+/** They are also written in words and between them: only within what could be an address they count. */
+const AS_SIGNS = LOOKALIKES.map(
+  ([chars, sign]) => [new RegExp(`(?<=[\\w./:@])[${chars}](?=[\\w./:@]|[^\\x00-\\x7f]\\w)`, 'gu'), sign] as const,
+);
+
+/** A label as it is seen. `hides`: it holds what is not seen, or what is taken for something else in an address. */
+function readable(label: string): { words: string; hides: boolean } {
+  const seen = label
+    .slice(0, LABEL_READ)
+    .replace(/(?<=(?:\p{Extended_Pictographic}|[\u{1F3FB}-\u{1F3FF}])\uFE0F?)\u200D(?=\p{Extended_Pictographic})/gu, '')
+    .replace(/(?<=\p{Extended_Pictographic})\uFE0F/gu, '');
+  const plain = seen.replace(INVISIBLE, (char) => (/\s/.test(char) ? ' ' : ''));
+  let words = plain;
+  for (const [lookalikes, sign] of AS_SIGNS) words = words.replace(lookalikes, sign);
+  const compatible = words.normalize('NFKC');
+  const doubtful = compatible !== words.normalize('NFC') && hostsIn(compatible).length > 0;
+  return { words: compatible, hides: plain.length !== seen.length || words !== plain || doubtful };
+}
+
+const ADDRESS = /(?:[a-z][a-z\d+.-]{0,20}:)?\/{2}[^\s/?#]*(?:[/?#][^\s]*)?|[^\s/?#()<>"'`,;!|{}]+(?:[/?#][^\s]*)?/giu;
+/** `example.com`, `10.0.0.5`, `host:8080`, `[::1]`, `host/path` of one that has a dot or a port. */
+const HOST_SHAPED =
+  /^(?:(?:[\p{L}\p{N}\p{M}_-]+\.)+[\p{L}\p{M}-][\p{L}\p{N}\p{M}_-]+\.?(?::\d*)?|\d{1,3}(?:\.\d{1,3}){3}(?::\d*)?|[\p{N}_-]*\p{L}[\p{L}\p{N}_-]*:\d{1,5}|\[[\da-f:.]*\](?::\d*)?|[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}|localhost)$/iu;
+
+/** Every host that a label names, as it would be looked up; what stands behind a host is its path. */
+function hostsIn(words: string): string[] {
+  const hosts: string[] = [];
+  for (const [found] of words.matchAll(ADDRESS)) {
+    const scheme = /^(?:[a-z][a-z\d+.-]*:)?\/\//i.exec(found)?.[0];
+    if (scheme !== undefined) {
+      hosts.push(lookedUp((/^[^/?#]*/.exec(found.slice(scheme.length))?.[0] ?? '').replace(/[.,;!)]+$/, '')));
+      continue;
+    }
+    const name = (/^[^/?#]*/.exec(found)?.[0] ?? '').replace(/^[*_~.-]+|[*_~.:-]+$/g, '');
+    // Of a user and a host, or a mail address, the host is no way to tell where it leads.
+    if (/.@./.test(name)) hosts.push(name);
+    for (const part of name.split(/[^\p{L}\p{N}\p{M}_.:[\]-]+/u)) {
+      const named = HOST_SHAPED.test(part) ? [part] : part.split(':').filter((piece) => HOST_SHAPED.test(piece));
+      hosts.push(...named.map(lookedUp));
+    }
+  }
+  return hosts;
+}
+
+function lookedUp(name: string): string {
+  return parsedUrl(`http://${name}`)?.host ?? name.toLowerCase();
 }
 
 function shown(host: string): string {
-  const safe = host.replace(/[^\w.:@+[\]-]/g, '?');
+  const safe = host.replace(/[^\w.:@+?…[\]-]/g, '?');
   const cut = safe.length <= HOST_SHOWN ? safe : `…${safe.slice(1 - HOST_SHOWN)}`;
   return cut.replace(/(?<!\w)@/g, '?');
 }
 
-function asciiHost(name: string): string {
-  return parsedUrl(`http://${name}`)?.hostname ?? name.toLowerCase();
-}
-
-const withoutWww = (host: string) => host.replace(/^www\./, '');
+const withoutWww = (host: string) => host.replace(/^www\./, '').replace(/\.$/, '');
 
 function decoded(text: string): string {
   try {

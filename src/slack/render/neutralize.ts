@@ -1,3 +1,4 @@
+import { INVISIBLE } from '../../bridge/invisible.ts';
 import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
@@ -297,20 +298,19 @@ export function neutralizeMrkdwn(text: string): string {
   return out;
 }
 
-/** Characters that hide, reorder or fake text: controls, bidi, zero width, tags. Line ends and tabs are none. */
-const INVISIBLE =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]|[\u{E0000}-\u{E0FFF}]|\p{Cs}/gu;
-
 /**
  * Foreign text for `plain_text` objects and `rich_text` elements, which parse nothing (PLATFORM.md 7.1): what people
  * could not see is shown as `⟨U+202E⟩`.
  */
 export function neutralizePlain(text: string): string {
   return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (char, at: number, all: string) => {
-    // Families and professions are emoji joined by U+200D.
-    if (char === '\u200D' && /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u.test(all.slice(at - 2, at)))
-      return char;
+    if (char === '\u200D' && JOINABLE.test(all.slice(Math.max(0, at - 2), at))) return char;
+    if (char === '\uFE0F' && DRAWN.test(all.slice(Math.max(0, at - 2), at))) return char;
     return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟩`;
   });
 }
+
+/** Families and professions are emoji joined by U+200D. */
+const JOINABLE = /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u;
+/** Behind these U+FE0F asks for an emoji in colour. */
+const DRAWN = /\p{Extended_Pictographic}$/u;

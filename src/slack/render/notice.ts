@@ -1,9 +1,9 @@
-import { OWN_TOKENS } from '../own-mrkdwn.ts';
 import type { SlackPost } from '../post.ts';
 import { clip, markdown } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { renderMarkdown } from './markdown.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import { heldTokens } from './own-tokens.ts';
 import { splitText } from './split.ts';
 
 /**
@@ -12,11 +12,12 @@ import { splitText } from './split.ts';
  */
 export function noticePosts(text: string): SlackPost[] {
   const posts: SlackPost[] = [];
-  for (const part of splitText(text, LIMITS)) {
+  const held = heldTokens(text);
+  for (const part of splitText(held.text, LIMITS)) {
     const { markdown: shown, summary } = renderMarkdown(part, false);
     if (shown.trim() === '') continue;
-    const words = neutralizeMrkdwn(clip(summary, LIMITS.summary)).replace(OWN_TOKENS, '<$1>') || 'A notice.';
-    const blocks = [markdown(shown.replace(OWN_TOKENS, '<$1>'))];
+    const words = held.put(neutralizeMrkdwn(clip(summary, LIMITS.summary))) || 'A notice.';
+    const blocks = [markdown(held.put(shown))];
     posts.push({ part: `0.${posts.length}`, kind: 'text', blocks, text: words, live: false });
   }
   return posts;

@@ -1,0 +1,48 @@
+import { parseMarkdown, walk } from './ast.ts';
+
+/**
+ * What our own texts may hold as Slack tokens: mentions of one person, group or channel, and dates as
+ * `bridge/own-words.ts` writes them.
+ */
+const OWN_TOKEN = /<(?:[@#][A-Z0-9]{1,32}|!subteam\^S[A-Z0-9]{1,31}|!date\^\d{1,12}\^[{}\w ]{1,60}\|[\w:.-]{1,40})>/g;
+/** One character of Unicode's last private plane but one stands for each token; nobody else's stays in the text. */
+const FIRST = 0xf0000;
+const PLACEHOLDERS = /[\u{F0000}-\u{FFFFF}]/gu;
+const MOST = 0xffff;
+
+export interface HeldTokens {
+  /** The text with a character in place of each token, which no foreign text can hold. */
+  text: string;
+  /** Puts the tokens back, once everything else is harmless. */
+  put(harmless: string): string;
+}
+
+/**
+ * Takes our own tokens out of a Markdown text of ours before it is made harmless. So only what stands in it as a token
+ * now becomes one: not what people typed already escaped (`&lt;!subteam^S1&gt;`), whatever is unescaped or escaped on
+ * the way, and nothing in code.
+ */
+export function heldTokens(markdown: string): HeldTokens {
+  const tokens: string[] = [];
+  const clean = markdown.replace(PLACEHOLDERS, '\uFFFD');
+  const code = clean.includes('<') && /`|~~~| {4}|\t/.test(clean) ? codeOf(clean) : [];
+  let next = 0;
+  const text = clean.replace(OWN_TOKEN, (token, at: number) => {
+    while ((code[next]?.end ?? Number.POSITIVE_INFINITY) <= at) next += 1;
+    if ((code[next]?.start ?? Number.POSITIVE_INFINITY) <= at || tokens.length >= MOST) return token;
+    return String.fromCodePoint(FIRST + tokens.push(token) - 1);
+  });
+  return {
+    text,
+    put: (harmless) =>
+      harmless.replace(PLACEHOLDERS, (placeholder) => tokens[(placeholder.codePointAt(0) ?? 0) - FIRST] ?? ''),
+  };
+}
+
+function codeOf(text: string): { start: number; end: number }[] {
+  const code: { start: number; end: number }[] = [];
+  for (const { node } of walk(parseMarkdown(text).tree)) {
+    if (node.type === 'code' || node.type === 'inlineCode') code.push({ start: node.start, end: node.end });
+  }
+  return code;
+}

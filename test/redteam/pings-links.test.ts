@@ -1,0 +1,25 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { asCode } from '../../src/bridge/turn-view.ts';
+import { noticePosts } from '../../src/slack/render/notice.ts';
+import { documents, judge } from './pings-links.ts';
+
+describe('foreign text in whatever Slack is sent', () => {
+  it('pings nobody and hides no address', () => {
+    fc.assert(fc.property(documents, judge), { numRuns: 120 });
+  });
+
+  it('stays text where it was typed already escaped, also in the lines that say what was dropped', () => {
+    const [post] = noticePosts(
+      `Stopped; dropped:\n- <@U01ALICE>: ${asCode('please &lt;!subteam^S012&gt; &amp;lt;@U02BOB&amp;gt; look')}`,
+    );
+    const sent = JSON.stringify([post?.blocks, post?.text]);
+    expect(sent).toContain('<@U01ALICE>');
+    expect(sent).not.toMatch(/<!subteam|<@U02BOB/);
+  });
+
+  it('is not taken for a token of ours by the letters that stand for one on the way', () => {
+    const [post] = noticePosts('<@U01ALICE> \u{F0000} \u{F0001}');
+    expect(JSON.stringify(post?.blocks).match(/U01ALICE/g)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
+
+const named = (code: number) => `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`;
+const shown = (code: number) => neutralizePlain(`a${String.fromCodePoint(code)}b`);
+
+/** What no reader can see or tell from a space, after Unicode's tables; written otherwise than in the code. */
+function isUnseen(code: number): boolean {
+  const char = String.fromCodePoint(code);
+  if (char === '\n' || char === '\t' || char === ' ') return false;
+  if (/^\p{DI}$/u.test(char) || /^\p{Bidi_C}$/u.test(char) || /^\p{White_Space}$/u.test(char)) return true;
+  return /^[\p{Control}\p{Format}\p{Separator}]$/u.test(char);
+}
+
+describe('what people could not see on a card', () => {
+  it('is shown by its number: every such character that Unicode has', () => {
+    let unseen = 0;
+    for (let code = 0; code <= 0x10ffff; code += 1) {
+      if ((code >= 0xd800 && code <= 0xdfff) || !isUnseen(code)) continue;
+      unseen += 1;
+      if (shown(code) !== `a${named(code)}b`) expect(shown(code)).toBe(`a${named(code)}b`);
+    }
+    expect(unseen).toBeGreaterThan(4_000);
+  });
+
+  it('is shown also where Unicode calls it a letter or a sign', () => {
+    for (const code of [
+      0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xfe0f, 0xfe00, 0xffa0, 0xfffc, 0x1d159, 0xe0041, 0xe01ef,
+    ])
+      expect(shown(code)).toBe(`a${named(code)}b`);
+  });
+
+  it('leaves every letter, digit, mark and sign that can be seen as it is', () => {
+    for (let code = 0x20; code <= 0x10ffff; code += 1) {
+      const char = String.fromCodePoint(code);
+      if (!/^[\p{L}\p{N}\p{P}\p{Sm}\p{Sc}\p{Sk}]$/u.test(char) || /^\p{DI}$/u.test(char)) continue;
+      if (neutralizePlain(char) !== char) expect(neutralizePlain(char)).toBe(char);
+    }
+  });
+
+  it('leaves emoji as they are, but not what only pretends to belong to one', () => {
+    for (const emoji of ['👩‍👩‍👧', '⚠️', '✂️', '🏳️‍🌈', '👍🏽']) expect(neutralizePlain(emoji)).toBe(emoji);
+    expect(neutralizePlain('rm\u200D -rf\uFE0F')).toBe('rm⟨U+200D⟩ -rf⟨U+FE0F⟩');
+  });
+});
