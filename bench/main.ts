@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ackTimes } from './ack.ts';
 import { frameRows, memoryRows } from './frames/rows.ts';
+import { hostileRows } from './hostile.ts';
 import { recoveryTimes } from './recovery.ts';
 import { renderCosts } from './render.ts';
 import { type Row, table } from './row.ts';
@@ -15,6 +16,7 @@ const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>
   ack: ackTimes,
   recovery: recoveryTimes,
   render: renderCosts,
+  hostile: hostileRows,
   frames: frameRows,
   memory: memoryRows,
   single: () => singleRows(),

@@ -101,7 +101,7 @@ export const documents = fc
       disguised,
       anyText,
     ),
-    { minLength: 1, maxLength: 5 },
+    { minLength: 1, maxLength: 3 },
   )
   .chain((pieces) => fc.constantFrom('\n\n', '\n', ' ').map((between) => pieces.join(between)));
 

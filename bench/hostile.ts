@@ -1,0 +1,87 @@
+import { makeToken, makeTurnId } from '../src/bridge/ids.ts';
+import type { TurnView } from '../src/bridge/turn-view.ts';
+import { createRenderer, renderPosts } from '../src/slack/render/posts.ts';
+import { type Row, row } from './row.ts';
+
+/** Each repeated without end: they cost most Markdown parsers the square or the cube of their length. */
+const MOTIFS = [
+  '> - ',
+  '1. ',
+  '- - > ',
+  '- a\n',
+  '*a_',
+  '*a**',
+  '[a](b',
+  '[',
+  '![',
+  '<',
+  'www.a_',
+  '`a',
+  '|a|\n',
+  'a|b\n-|-\n',
+  '\\[',
+  '$a',
+  ' ',
+  '&#',
+];
+const SIZES = [8_000, 40_000] as const;
+/** Texts of several messages: from one message to two each part is read twice more, once for ever. */
+const GROWTH = [20_000, 80_000] as const;
+const RUNS = 5;
+
+/** The worst time for which a hostile text holds the loop, at one edit and at its end, and how it grows. */
+export function hostileRows(): Row[] {
+  const worst = SIZES.map(() => ({ end: 0, edit: 0 }));
+  let exponent = 0;
+  for (const motif of MOTIFS) {
+    SIZES.forEach((size, index) => {
+      const text = repeated(motif, size);
+      const most = worst[index];
+      if (most) worst[index] = { end: Math.max(most.end, endOf(text)), edit: Math.max(most.edit, editOf(text)) };
+    });
+    const [small, big] = [endOf(repeated(motif, GROWTH[0])), endOf(repeated(motif, GROWTH[1]))];
+    // Below that the clock says more of itself than of the text.
+    if (big > 4) exponent = Math.max(exponent, Math.log(big / Math.max(small, 1)) / Math.log(GROWTH[1] / GROWTH[0]));
+  }
+  return [
+    row('hostile_edit_8kb', worst[0]?.edit ?? 0, 'ms', 50),
+    row('hostile_edit_40kb', worst[1]?.edit ?? 0, 'ms', 50),
+    row('hostile_end_8kb', worst[0]?.end ?? 0, 'ms', 50),
+    row('hostile_end_40kb', worst[1]?.end ?? 0, 'ms', 50),
+    row('hostile_growth_exponent', exponent, 'x', 1.2),
+  ];
+}
+
+const repeated = (motif: string, size: number) => motif.repeat(Math.ceil(size / motif.length)).slice(0, size);
+
+const endOf = (text: string) => quickest(() => once(() => renderPosts(viewOf(text, true))));
+
+/** One more edit of a text that is shown already. */
+function editOf(text: string): number {
+  return quickest(() => {
+    const render = createRenderer();
+    render(viewOf(text.slice(0, -20), false));
+    return once(() => render(viewOf(text, false)));
+  });
+}
+
+function quickest(measure: () => number): number {
+  return Math.min(...Array.from({ length: RUNS }, measure));
+}
+
+function once(work: () => unknown): number {
+  const before = performance.now();
+  work();
+  return performance.now() - before;
+}
+
+function viewOf(markdown: string, over: boolean): TurnView {
+  return {
+    turn: makeTurnId('bench'),
+    address: { team: 'T1', channel: 'C1', threadTs: '1.000001' },
+    notPassedOn: [],
+    items: [{ kind: 'text', markdown }],
+    live: over ? null : { activity: { kind: 'writing' }, stop: makeToken('bench'), queued: 0 },
+    ending: over ? { outcome: 'done', by: null, line: null, tools: 0, durationMs: 1 } : null,
+  };
+}
