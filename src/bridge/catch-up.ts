@@ -39,10 +39,11 @@ const MARK_AGAIN_MS = 2_000;
 const OVERLAP_MS = 2 * 60_000;
 /** After a connection came back; one that flaps is not worth a look each time. */
 const SETTLE_MS = 1_000;
-const AGAIN_MS = 5 * 60_000;
+/** After a look that failed: Slack is mostly back within seconds; then twice as long each time, up to five minutes. */
+const AGAIN_MS = { first: 10_000, longest: 5 * 60_000 };
 /** Slack itself delivers again at once, after a minute and after five (PLATFORM.md 5.1). */
 const AFTER_RETRIES_MS = 7 * 60_000;
-const ATTEMPTS = 12;
+const ATTEMPTS = 16;
 /** Places and messages that may fail before a look is broken off. */
 const MOST_FAILED = 4;
 
@@ -129,7 +130,7 @@ export class CatchUp {
       if (!this.#connected || this.#stopped || this.#running) return;
       this.#running = this.#run().finally(() => {
         this.#running = null;
-        this.#schedule(this.#failures > 0 ? AGAIN_MS : SETTLE_MS);
+        this.#schedule(this.#failures > 0 ? againMs(this.#failures) : SETTLE_MS);
       });
     });
     this.#next = { at, timer };
@@ -264,6 +265,10 @@ export class CatchUp {
     const mark = Math.min(clock.now(), ...open);
     await choices.set(this.#name, String(Math.floor(mark)));
   }
+}
+
+function againMs(failures: number): number {
+  return Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (failures - 1));
 }
 
 function tsOf(ms: number): SlackTs {
