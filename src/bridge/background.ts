@@ -103,7 +103,7 @@ const KINDS: Readonly<Record<BackgroundTask['kind'], string>> = {
 };
 
 /** One task in words of ours, Markdown. */
-export function taskWords({ kind, what }: BackgroundTask): string {
+function taskWords({ kind, what }: BackgroundTask): string {
   const words = oneLine(redactCommand(what).text, 80);
   return words === '' ? KINDS[kind] : `${KINDS[kind]} ${asCode(words)}`;
 }

@@ -99,7 +99,7 @@ const KNOCK_GAP_MS = 5_000;
 /** So long a blip may last before anybody is told of it. */
 const HELD_UP_MS = 20_000;
 /** Why nothing can be shown in a thread whose root was deleted before it had a reply (PLATFORM.md 15). */
-export const THREAD_GONE = 'thread_gone';
+const THREAD_GONE = 'thread_gone';
 const LOOK_PAGES = 10;
 const LOOK_BACK_MS = 24 * 3_600_000;
 /** After so many vanished messages, live edits stop; cards and the final content are still posted. */
