@@ -445,12 +445,12 @@ describe('Letta', () => {
     const { examine } = await cloudWard(context, agents);
     const several = await examine();
     expect(named(several, 'several_agents')?.text).toBe(
-      'Letta has several agents: agent-1 (One), agent-2 (Two ✓ agent fine)',
+      'Letta has several agents: agent-1 (One), agent-2 (Two ✓ agent  fine)',
     );
     const unknown = await examine({ env: { LETTA_AGENT_ID: 'agent-3' } });
     expect(named(unknown, 'agent_unknown')?.fix).toContain('agent-1 (One)');
     expect(textOf(await examine({ env: { LETTA_AGENT_ID: 'agent-2' } }), 'agent')).toEqual([
-      'Two ✓ agent fine (agent-2)',
+      'Two ✓ agent  fine (agent-2)',
     ]);
     const empty = await cloudWard(context, []);
     expect(troublesOf(await empty.examine())).toContain('no_agent');
