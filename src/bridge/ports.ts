@@ -138,6 +138,11 @@ export interface TurnSurface {
   finish(view: TurnView, endedAt?: number): Promise<Delivery>;
   /** Makes sure that the cards of the turn are still to be seen: people are about to be told of them. */
   recheck?(): void;
+  /**
+   * Shows the last view before the process ends, in the messages that the turn has; it goes ahead of other live edits.
+   * Resolves when Slack shows it or has refused it; nobody has to wait for that. Never rejects.
+   */
+  pause?(view: TurnView): Promise<void>;
   /** Leaves the turn as it stands in Slack: no further call; resolves when those on their way are stored. */
   leave?(): Promise<void>;
 }

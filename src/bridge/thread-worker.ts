@@ -118,6 +118,8 @@ export class ThreadWorker {
   #ending = false;
   /** The process is about to end: what has not begun waits on disk. */
   #draining = false;
+  /** People have been told that the turn rests until the next start. */
+  #paused = false;
   /** The last view of the turn that is ending. */
   #lastView: TurnView | null = null;
   /** The turn has ended, and Slack does not let us say so: nobody is kept waiting for it. */
@@ -348,6 +350,19 @@ export class ThreadWorker {
     this.#draining = true;
   }
 
+  /**
+   * Says in the thread that its open turn rests until the next start, in place of what the agent is doing. From now on
+   * only the turn's end is shown. Resolves when Slack has it, or there is nothing to be said.
+   */
+  async pause(): Promise<void> {
+    const { record, open } = this.#state;
+    if (this.#paused || this.#ending || this.#mailbox.closed || !record || !open) return;
+    this.#paused = true;
+    const { live, ...view } = this.#state.view(record, open, this.#link, null);
+    const queued = live?.queued ?? 0;
+    await this.#surface?.pause?.({ ...view, live: { activity: { kind: 'paused' }, stop: null, queued } });
+  }
+
   /** Lets go of timers and the link; what is on disk is enough to go on. Closing twice is fine. */
   close(): void {
     if (this.#mailbox.closed) return;
@@ -467,7 +482,7 @@ export class ThreadWorker {
 
   #show(): void {
     const { record, open, dirty } = this.#state;
-    if (!dirty || this.#ending || !record || !open) return;
+    if (!dirty || this.#ending || this.#paused || !record || !open) return;
     this.#state.dirty = false;
     this.#surface?.show(this.#state.view(record, open, this.#link, null));
   }

@@ -15,6 +15,8 @@ export interface LeftOpen {
 }
 
 const LOOK_EVERY_MS = 50;
+/** How long a shutdown waits until Slack says that turns rest. */
+const PAUSE_MS = 4_000;
 
 /** The workers of threads in which something happens; quiet threads have none. */
 export class ThreadWorkers {
@@ -22,6 +24,7 @@ export class ThreadWorkers {
   readonly #workers = new Map<ThreadKey, ThreadWorker>();
   #closed = false;
   #draining = false;
+  readonly #closing = Promise.withResolvers<void>();
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
@@ -97,7 +100,8 @@ export class ThreadWorkers {
 
   /**
    * From now on no turn begins; resolves when those that run have ended, at the latest after `ms`. A turn that waits
-   * for people or for Letta is not waited for: it is taken up by the next start.
+   * for people or for Letta is not waited for: it is taken up by the next start. What is left open then says so in its
+   * thread, for which Slack gets a few seconds more.
    */
   async drain(ms: number): Promise<LeftOpen> {
     this.#draining = true;
@@ -106,9 +110,20 @@ export class ThreadWorkers {
     const until = clock.monotonic() + ms;
     for (let left = this.#left(); ; left = this.#left()) {
       const remaining = until - clock.monotonic();
-      if (this.#closed || left.running === 0 || remaining <= 0) return left;
+      if (this.#closed || left.running === 0 || remaining <= 0) {
+        await this.#pause();
+        return left;
+      }
       await pause(clock, Math.min(LOOK_EVERY_MS, remaining));
     }
+  }
+
+  /** Whoever looks at a turn that is left open reads that it rests; that takes a few seconds at most. */
+  async #pause(): Promise<void> {
+    if (this.#closed) return;
+    const isOver = pause(this.#parts.clock, PAUSE_MS);
+    const said = Promise.all([...this.#workers.values()].map((worker) => worker.pause()));
+    await Promise.race([said, isOver, this.#closing.promise]);
   }
 
   #left(): LeftOpen {
@@ -170,6 +185,7 @@ export class ThreadWorkers {
 
   close(): void {
     this.#closed = true;
+    this.#closing.resolve();
     for (const worker of this.#workers.values()) worker.close();
     this.#workers.clear();
   }

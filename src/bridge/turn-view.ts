@@ -20,7 +20,9 @@ export type Activity =
   | { kind: 'looking'; steps: number; detail: string }
   | { kind: 'waiting_for_people' }
   | { kind: 'retrying'; attempt: number; maxAttempts: number }
-  | { kind: 'stopping' };
+  | { kind: 'stopping' }
+  /** The bridge is about to end; its next start goes on with the turn. */
+  | { kind: 'paused' };
 
 /** A tool call as one line. `detail` is data. */
 export interface ToolLine {

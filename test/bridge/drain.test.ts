@@ -87,4 +87,84 @@ describe('a drain', () => {
     await other.clock.advance(100);
     expect(second.left).toEqual({ ...NOTHING, waitingForLetta: 1 });
   });
+
+  it('says in each thread that is left open that it rests, without Stop, and shows nothing live after that', async () => {
+    const middle = await createRunning();
+    middle.connection.say('One two');
+    await middle.clock.advance(3_000);
+    const result = drained(middle, 20_000);
+    await middle.clock.advance(20_000);
+    expect(result.left).toEqual({ ...NOTHING, running: 1 });
+    const paused = middle.surface.last;
+    expect(paused.live).toEqual({ activity: { kind: 'paused' }, stop: null, queued: 0 });
+    expect(paused.items).toEqual([{ kind: 'text', markdown: 'One two' }]);
+    middle.connection.say(' three');
+    await middle.clock.advance(3_000);
+    expect(middle.surface.last).toBe(paused);
+  });
+
+  it('says so where a turn waits for a decision or for Letta, too, and the card stays as it is', async () => {
+    const middle = await createRunning();
+    middle.connection.emit(ask);
+    await middle.clock.settle();
+    const [card] = middle.surface.last.items;
+    drained(middle);
+    await middle.clock.advance(100);
+    expect(middle.surface.last.live).toMatchObject({ activity: { kind: 'paused' }, stop: null });
+    expect(middle.surface.last.items).toEqual([card]);
+
+    const other = await createRunning();
+    other.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    await other.clock.settle();
+    drained(other);
+    await other.clock.advance(100);
+    expect(other.surface.last.live).toMatchObject({ activity: { kind: 'paused' }, stop: null });
+  });
+
+  it('shows the end of a turn that comes while it says so', async () => {
+    const middle = await createRunning();
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    const result = drained(middle, 1_000);
+    await middle.clock.advance(1_100);
+    expect(middle.surface.last.live?.activity.kind).toBe('paused');
+    middle.connection.say('Done.');
+    middle.connection.end();
+    await middle.clock.advance(100);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(result.left).toBeNull();
+    gate.resolve();
+    await middle.clock.advance(100);
+    expect(result.left).not.toBeNull();
+  });
+
+  it('waits a few seconds for Slack to say so, and not at all once it is closed', async () => {
+    const middle = await createRunning();
+    middle.surface.gate = new Promise(() => undefined);
+    const result = drained(middle, 0);
+    await middle.clock.advance(3_900);
+    expect(result.left).toBeNull();
+    await middle.clock.advance(200);
+    expect(result.left).toEqual({ ...NOTHING, running: 1 });
+
+    const other = await createRunning();
+    other.surface.gate = new Promise(() => undefined);
+    const second = drained(other, 0);
+    await other.clock.settle();
+    other.workers.close();
+    await other.clock.settle();
+    expect(second.left).toEqual({ ...NOTHING, running: 1 });
+  });
+
+  it('after the start what the thread shows is live again', async () => {
+    const middle = await createRunning();
+    middle.connection.say('One two');
+    await middle.clock.advance(3_000);
+    drained(middle, 0);
+    await middle.clock.advance(100);
+    expect(middle.surface.last.live?.activity.kind).toBe('paused');
+    await middle.restart();
+    expect(middle.surface.last.live?.activity.kind).not.toBe('paused');
+    expect(middle.surface.last.live?.stop).not.toBeNull();
+  });
 });

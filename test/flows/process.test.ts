@@ -26,6 +26,25 @@ describe.concurrent('the process', () => {
     context.expect(control.state().connections).toEqual([]);
   });
 
+  it('told to end where a turn runs on says that it rests, and its next start goes on in the same message', {
+    timeout: 60_000,
+  }, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'rests-'));
+    context.onTestFinished(() => rmSync(folder, { recursive: true }));
+    const env = { STORE: `sqlite://${join(folder, 'bridge.db')}`, DRAIN_TIMEOUT: '0s' };
+    const first = await startProcess(context, env);
+    await first.say('@agent slow 3000 words');
+    await until(() => first.shown().includes('word1'), first.shown);
+    first.child.kill('SIGTERM');
+    context.expect((await first.exited)[0]).toBe(0);
+    context.expect(first.shown()).toContain('Paused while the bridge restarts');
+    context.expect(first.shown()).toContain('word1');
+    context.expect(first.shown()).not.toContain('[Stop]');
+    const { child } = await first.again();
+    await until(() => !first.shown().includes('Paused while'), first.shown);
+    child.kill('SIGKILL');
+  });
+
   it('told to read the policy again serves those whom it names now, and keeps the old one when the new one is wrong', {
     timeout: 60_000,
   }, async (context) => {

@@ -261,6 +261,10 @@ export class HandSurface implements Surface {
     if (onCardRefused) this.refuseCards = onCardRefused;
     return {
       show: (view) => void this.views.push(view),
+      pause: async (view) => {
+        this.views.push(view);
+        await this.gate;
+      },
       finish: async (view) => {
         this.views.push(view);
         await this.gate;

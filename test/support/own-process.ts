@@ -18,6 +18,8 @@ export interface OwnProcess {
   /** Alice writes in the channel; what {@link shown} shows is then the thread below that. */
   say(text: string): Promise<void>;
   shown(): string;
+  /** Starts it once more as it was started before, e.g. after it has ended; resolves when it is up. */
+  again(): Promise<OwnProcess>;
 }
 
 export interface OwnProcessOptions {
@@ -49,40 +51,47 @@ export async function spawnBridge(
     httpPort === undefined
       ? { SLACK_APP_TOKEN: slack.tokens.app }
       : { SLACK_SIGNING_SECRET: SIGNING_SECRET, PORT: String(httpPort) };
-  const child = spawn(process.execPath, ['--max-semi-space-size=64', 'src/main.ts'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env.PATH ?? '',
-      SLACK_API_URL: slack.url,
-      SLACK_BOT_TOKEN: slack.tokens.bot,
-      ...way,
-      SLACK_ALLOWED_USERS: 'members',
-      SLACK_ALLOWED_CHANNELS: 'C01GEN',
-      LETTA_APP_SERVER_URL: letta.url,
-      LETTA_APP_SERVER_TOKEN: 'token',
-      STORE: 'memory://',
-      ...options.env,
-    },
-  });
-  const lines: string[] = [];
-  child.stdout?.on('data', (data) => lines.push(String(data)));
-  child.stderr?.on('data', (data) => lines.push(String(data)));
-  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  onTestFinished(async () => {
-    child.kill('SIGKILL');
-    await exited;
-  });
   let root = '';
-  return {
+  const run = (): Omit<OwnProcess, 'slack' | 'say' | 'shown' | 'again'> => {
+    const child = spawn(process.execPath, ['--max-semi-space-size=64', 'src/main.ts'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        PATH: process.env.PATH ?? '',
+        SLACK_API_URL: slack.url,
+        SLACK_BOT_TOKEN: slack.tokens.bot,
+        ...way,
+        SLACK_ALLOWED_USERS: 'members',
+        SLACK_ALLOWED_CHANNELS: 'C01GEN',
+        LETTA_APP_SERVER_URL: letta.url,
+        LETTA_APP_SERVER_TOKEN: 'token',
+        STORE: 'memory://',
+        ...options.env,
+      },
+    });
+    const lines: string[] = [];
+    child.stdout?.on('data', (data) => lines.push(String(data)));
+    child.stderr?.on('data', (data) => lines.push(String(data)));
+    const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+    onTestFinished(async () => {
+      child.kill('SIGKILL');
+      await exited;
+    });
+    return { child, exited, log: () => lines.join('') };
+  };
+  const bridge: OwnProcess = {
     slack,
-    child,
-    exited,
-    log: () => lines.join(''),
+    ...run(),
+    async again() {
+      const next: OwnProcess = { ...bridge, ...run() };
+      await untilUp(next);
+      return next;
+    },
     async say(text) {
       root = (await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text })).ts;
     },
     shown: () => transcript(slack, 'C01GEN', { thread: root, bot: true }),
   };
+  return bridge;
 }
 
 /** The same, up and connected. */

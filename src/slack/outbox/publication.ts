@@ -29,6 +29,8 @@ export interface Content {
   bare: boolean;
   /** The last content: it must arrive. */
   final: boolean;
+  /** The last content of this process: it goes ahead of live edits. */
+  parting?: true;
   /** ms since 1970, of final content: since when it is owed. Left out: since it is wanted. */
   owedSince?: number | undefined;
 }
@@ -74,6 +76,8 @@ export interface PublicationParts {
 export interface Publication {
   /** Latest wins; nothing after final content. */
   want(content: Content): void;
+  /** Wants it; resolves when it is shown, was refused, or there is no message to show it in. */
+  part(content: Content): Promise<void>;
   /** Bare content is posted from now on. */
   release(): void;
   /** Something happened in the channel: what Slack refused may go well now. */
@@ -160,12 +164,14 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let seenOpened = scheduler.opened;
   let busy = false;
   let work: Promise<void> = Promise.resolve();
+  const parted = Promise.withResolvers<void>();
   let over = false;
 
   const job: Job = { wish, run };
 
   function rank(content: Content): Rank {
     if (content.final || content.cards !== shownCards) return 0;
+    if (content.parting) return 1;
     // To look into a text costs as much as it is long, and a text that has begun goes on.
     if (!textShown) textWanted ||= content.hasText;
     return !textShown && textWanted ? 1 : 2;
@@ -181,7 +187,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     let notBefore = Math.max(retryAt, blockedUntil);
     if (!wanted.final) notBefore = Math.max(notBefore, liveAt, wanted.bare && !last ? hold : 0);
     // What a live edit will need is known without rendering it.
-    if (now > 0 && doubt === null) {
+    if (now > 0 && doubt === null && !wanted.parting) {
       const wants = ask(last ? 'chat.update' : 'chat.postMessage', 'live');
       notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
     }
@@ -239,7 +245,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function askFor(call: PlannedCall, content: Content): Ask {
     if (call.kind === 'delete') return ask('chat.delete', 'must');
-    const must = content.final || call.post.kind === 'card' || !call.post.live;
+    const must = content.final || content.parting || call.post.kind === 'card' || !call.post.live;
     return ask(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', must ? 'must' : 'live');
   }
 
@@ -310,6 +316,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     textShown ||= rendered.content.hasText;
     if (rendered.content.final && uploads.wanted(rendered.posts)) return;
     since = wanted === rendered.content ? null : (newerSince ?? clock.monotonic());
+    if (rendered.content.parting) parted.resolve();
     if (rendered.content.final) end({ delivered: true });
   }
 
@@ -322,6 +329,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   async function failed(call: PlannedCall, content: Content, error: unknown): Promise<void> {
+    if (content.parting) parted.resolve();
     if (!(error instanceof SlackError)) throw error;
     const { method, failure, error: word, details } = error;
     if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'slack call failed');
@@ -512,12 +520,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     over = true;
     heldTimer?.cancel();
     scheduler.remove(job);
+    parted.resolve();
     if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'not deliverable');
     outcome.resolve(delivery);
   }
 
   function want(content: Content): void {
-    if (over || wanted?.final) return;
+    if (over || wanted?.final || (wanted?.parting && !content.final)) return;
     const before = wanted === null || since === null ? null : rank(wanted);
     const urgent = wanted === null || content.final || content.cards !== wanted.cards;
     const unheld = wanted?.bare === true && !content.bare;
@@ -529,6 +538,18 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const better = before === null || urgent || rank(content) < before;
     if (better) blockedUntil = 0;
     if (better || unheld) scheduler.wake();
+  }
+
+  async function part(content: Content): Promise<void> {
+    // The first message of all may be on its way.
+    if (busy && ledger.posts.length === 0) await work;
+    if (over || wanted?.final) return;
+    // Where nothing stands that is not true any more, nothing is begun.
+    if (ledger.posts.length === 0) since = null;
+    else {
+      want(content);
+      await parted.promise;
+    }
   }
 
   function deletedBySomebody(ts: SlackTs): void {
@@ -547,6 +568,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   scheduler.add(job);
   return {
     want,
+    part,
     release() {
       hold = 0;
       scheduler.wake();
@@ -568,6 +590,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     done: outcome.promise,
     async close() {
       heldTimer?.cancel();
+      parted.resolve();
       if (!over) {
         over = true;
         scheduler.remove(job);

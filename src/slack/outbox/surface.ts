@@ -149,6 +149,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           publication.want(contentOf(view, render, true, endedAt));
           return settled ?? publication.done;
         },
+        pause: (view) => publication.part({ ...contentOf(view, render, false), parting: true }),
         recheck: publication.recheck,
         async leave() {
           open.delete(publication);

@@ -23,6 +23,8 @@ export function activityLine(activity: Activity): string {
       return `🔁 The model failed; trying again (${activity.attempt} of ${activity.maxAttempts})`;
     case 'stopping':
       return '🛑 Stopping…';
+    case 'paused':
+      return '⏸️ Paused while the bridge restarts';
     default:
       return activity satisfies never;
   }

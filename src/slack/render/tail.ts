@@ -26,7 +26,8 @@ export function tailOf(view: TurnView): Tail {
       const label = { actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' };
       blocks.push(actions(button({ ...label, style: 'danger' })));
     }
-    return { blocks, words: 'The agent is at work.', live: true };
+    const words = activity.kind === 'paused' ? 'Paused while the bridge restarts.' : 'The agent is at work.';
+    return { blocks, words, live: true };
   }
   const quiet = view.verbosity === 'quiet';
   const { mentioned, words } = withSilence(view, summaryLine(view.ending ?? NO_ENDING, { figures: !quiet }));

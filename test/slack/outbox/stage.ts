@@ -74,6 +74,8 @@ export interface Turn {
   show(view: Partial<ViewParts>): void;
   finish(view: Partial<ViewParts>, endedAt?: number): void;
   recheck(): void;
+  /** Shows that the turn rests until the next start; resolves as the surface says. */
+  pause(view: Partial<ViewParts>): Promise<void>;
   delivery: { delivered: boolean; reason?: string } | null;
 }
 
@@ -195,6 +197,7 @@ export function createStage(options: StageOptions = {}) {
       delivery: null,
       show: (parts) => target.show(view(parts, null)),
       recheck: () => target.recheck?.(),
+      pause: async (parts) => target.pause?.(view({ ...parts, activity: { kind: 'paused' } }, null)),
       finish(parts, endedAt) {
         const { line = null, notify } = parts;
         const ending: Ending = { outcome: 'done', line, notify, by: null, tools: 0, durationMs: 0 };

@@ -44,6 +44,88 @@ describe('a note at the end', () => {
   });
 });
 
+describe('the last view before the process ends', () => {
+  test('stands in the message that the turn has, at once, and nothing but the end comes after it', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('Half')] });
+    await stage.clock.advance(3_000);
+    turn.show({ items: [text('Half of it')] });
+    await stage.clock.advance(100);
+    let said = false;
+    void turn.pause({ items: [text('Half of it all')] }).then(() => {
+      said = true;
+    });
+    await stage.clock.advance(400);
+    expect(said).toBe(true);
+    turn.show({ items: [text('Half of it all, and')] });
+    await stage.clock.advance(3_000);
+    expect(shownIn(stage)).toEqual(['Half of it all[paused]']);
+    stage.crash();
+    const again = stage.turn(address, turn.stored, 'turn-1', true);
+    again.show({ items: [text('Half of it all, and more')] });
+    await stage.clock.advance(3_000);
+    expect(shownIn(stage)).toEqual(['Half of it all, and more[thinking]']);
+  });
+
+  test('goes ahead of the live edits of others, forty turns within the time that a shutdown has', async () => {
+    const stage = createStage();
+    const turns = Array.from({ length: 40 }, (_, n) =>
+      stage.turn({ ...address, threadTs: `${n + 1}.000001` }, [], `t${n}`),
+    );
+    for (const turn of turns) turn.show({ items: [text('Half')] });
+    await stage.clock.advance(120_000);
+    let said = 0;
+    for (const turn of turns) void turn.pause({ items: [text('Half')] }).then(() => (said += 1));
+    await stage.clock.advance(4_000);
+    expect(said).toBe(40);
+    expect(stage.slack.complaints).toEqual([]);
+  });
+
+  test('is not begun where the turn has no message, and waits for the one on its way', async () => {
+    const stage = createStage();
+    const early = stage.turn();
+    early.show({});
+    await early.pause({});
+    await stage.clock.advance(5_000);
+    expect(shownIn(stage)).toEqual([]);
+
+    const other = { ...address, threadTs: '1.000001' };
+    const late = stage.turn(other, [], 'turn-2');
+    late.show({ items: [text('Half')] });
+    await stage.clock.advance(1);
+    void late.pause({ items: [text('Half')] });
+    await stage.clock.advance(5_000);
+    expect(stage.slack.shown(channel, '1.000001')).toEqual(['Half[paused]']);
+  });
+
+  test('leaves open cards as they are', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    const items = [text('Half'), card('a')];
+    turn.show({ items, activity: { kind: 'waiting_for_people' } });
+    await stage.clock.advance(5_000);
+    const edits = stage.slack.of('chat.update').length;
+    await Promise.race([turn.pause({ items }), stage.clock.advance(4_000)]);
+    expect(shownIn(stage)).toEqual(['Half', 'card a open', '[paused]']);
+    expect(stage.slack.of('chat.update')).toHaveLength(edits + 1);
+  });
+
+  test('is not waited for where Slack refuses it', async () => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('Half')] });
+    await stage.clock.advance(3_000);
+    stage.slack.fault = (method) => (method === 'chat.update' ? { kind: 'refused', error: 'channel_not_found' } : null);
+    let said = false;
+    void turn.pause({ items: [text('Half')] }).then(() => {
+      said = true;
+    });
+    await stage.clock.advance(1_000);
+    expect(said).toBe(true);
+  });
+});
+
 describe('a turn', () => {
   test('begins with a status, which the first text replaces at once', async () => {
     const stage = createStage();
