@@ -1,4 +1,4 @@
-import type { UserId } from './ids.ts';
+import type { TurnId, UserId } from './ids.ts';
 import type { ThreadAddress } from './inbound.ts';
 import { changeTurn } from './inbox.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -27,6 +27,8 @@ export class HeldUpThread {
   readonly #parts: HeldUpParts;
   /** Whose messages wait, and who knows that they do. */
   readonly #told = new Set<UserId>();
+  /** The turn whose answer is on its way to its requester: two at once would not see one another. */
+  #copying: TurnId | null = null;
 
   constructor(parts: HeldUpParts) {
     this.#parts = parts;
@@ -68,25 +70,37 @@ export class HeldUpThread {
 
   #tellAnswer(turn: OpenTurn, text: string, view: TurnView): void {
     const { state } = this.#parts;
-    if (turn.told || state.open?.told) return;
-    this.#tell(turn.requester, text, view, () =>
-      state.insist((record) => (record.turn?.id === turn.id ? changeTurn(record, { told: true }) : record)),
+    if (turn.told || state.open?.told || this.#copying === turn.id) return;
+    this.#copying = turn.id;
+    this.#tell(turn.requester, text, { turn: turn.id, view });
+  }
+
+  /** The copy has arrived, or was given up. */
+  async #copied(turn: TurnId, delivered: boolean): Promise<void> {
+    if (this.#copying === turn) this.#copying = null;
+    if (!delivered) return;
+    await this.#parts.state.insist((record) =>
+      record.turn?.id === turn ? changeTurn(record, { told: true }) : record,
     );
   }
 
-  #tell(user: UserId, text: string, view: TurnView | null = null, then?: () => Promise<void>): void {
+  #tell(user: UserId, text: string, copy: { turn: TurnId; view: TurnView } | null = null): void {
     const { surface, mailbox, log } = this.#parts;
     const { address } = this.#record();
     // In a direct message there is no other place; bots read none.
     if (!surface.tell || !/^[UW]/.test(user) || address.channel.startsWith('D')) return;
     mailbox.away(
-      surface.tell(user, address.team, text, view),
+      surface.tell(user, address.team, text, copy),
       (delivery) => {
-        if (delivery.delivered) return then?.();
-        log.warn({ user, reason: delivery.reason }, 'somebody could not be told what their thread does not show');
-        return undefined;
+        const { delivered } = delivery;
+        const reason = delivered ? null : delivery.reason;
+        if (!delivered) log.warn({ user, reason }, 'somebody could not be told what their thread does not show');
+        return copy ? this.#copied(copy.turn, delivered) : undefined;
       },
-      (error) => log.warn({ user, err: error }, 'somebody could not be told what their thread does not show'),
+      (error) => {
+        log.warn({ user, err: error }, 'somebody could not be told what their thread does not show');
+        return copy ? this.#copied(copy.turn, false) : undefined;
+      },
     );
   }
 

@@ -195,9 +195,10 @@ export interface Surface {
   atRest?(address: ThreadAddress): Promise<void>;
   /**
    * A direct message to somebody about a thread that cannot be written to: `text` is Markdown of ours, and below it
-   * stands what the agent said in `view`.
+   * stands what the agent said in `copy.view`. The copy of one turn stands there once, however often it is told: the
+   * surface looks for what it has posted of it, also before a restart.
    */
-  tell?(user: UserId, team: TeamId, text: string, view: TurnView | null): Promise<Delivery>;
+  tell?(user: UserId, team: TeamId, text: string, copy: { turn: TurnId; view: TurnView } | null): Promise<Delivery>;
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /**

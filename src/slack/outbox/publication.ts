@@ -105,6 +105,8 @@ const HELD_UP_MS = 20_000;
 /** Why nothing can be shown in a thread whose root was deleted before it had a reply (PLATFORM.md 15). */
 const THREAD_GONE = 'thread_gone';
 const LOOK_PAGES = 10;
+/** About one post a second and channel (PLATFORM.md 1.1). */
+const CHANNEL_GAP_MS = 1_000;
 const LOOK_BACK_MS = 24 * 3_600_000;
 /** After so many vanished messages, live edits stop; cards and the final content are still posted. */
 const LOSSES = 3;
@@ -126,7 +128,8 @@ interface Doubt {
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
   const { scheduler, clock, random } = parts;
-  const { owner, address } = options;
+  const { owner } = options;
+  let { address } = options;
   const log = parts.log.child({ turn: owner });
   const ledger = createLedger({ ...options, clock, log });
   const forms = createForms(parts.fallback, log);
@@ -152,6 +155,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let textWanted = false;
   /** When each message was changed last, by ts: of messages in the ledger only. */
   const changed = new Map<SlackTs, { at: number; edit: boolean }>();
+  /** Messages of this owner may stand in a direct message whose channel is not known yet. */
+  let unlooked = false;
   let losses = 0;
   let editsFail = false;
   let deletions = 0;
@@ -196,6 +201,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function run(): void {
     if (busy || over || wanted === null) return;
+    if (doubt !== null && isPerson(address.channel)) {
+      unlooked = true;
+      doubt = null;
+    }
     if (doubt !== null) look(doubt);
     else if (rendered?.content === wanted || render(wanted)) next();
   }
@@ -287,10 +296,12 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     let ts: SlackTs;
     let astray = false;
+    let answerChannel: unknown;
     try {
       const client = wants.urgency === 'must' ? 'control' : 'live';
       const answer = await scheduler.call(wants, slackCall(address, owner, call), client);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
+      answerChannel = answer.channel;
       astray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
     } catch (error) {
       await failed(call, content, error);
@@ -305,8 +316,21 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (call.kind === 'delete') changed.delete(ts);
     else changed.set(ts, { at: clock.monotonic(), edit: call.kind === 'update' });
     await ledger.confirm(call, ts);
+    if (call.kind === 'post') knowsChannel(answerChannel);
     if (rendered?.content !== content) return;
-    if (plan(ledger.posts, rendered.posts, content.textUnknown).length === 0) settle();
+    if (doubt === null && plan(ledger.posts, rendered.posts, content.textUnknown).length === 0) settle();
+  }
+
+  /**
+   * Slack tells the channel of a direct message only when a post to its person is answered. What was posted there before
+   * that, and nobody knows of, is looked for then: the rest is not posted twice.
+   */
+  function knowsChannel(channel: unknown): void {
+    if (!isPerson(address.channel) || typeof channel !== 'string' || isPerson(channel)) return;
+    address = { ...address, channel };
+    // The budget does not know yet that the two are one channel.
+    retryAt = clock.monotonic() + CHANNEL_GAP_MS;
+    if (unlooked) doubt = lookBack();
   }
 
   /** All that was rendered is shown. */
@@ -475,10 +499,16 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   /** @param cards whether somebody may have deleted a card, too: the look begins in front of the first */
   function doubtNow(cards = false): Doubt {
-    const bound = `${Math.floor((clock.now() - LOOK_BACK_MS) / 1000)}.000000`;
+    const bound = lookBack().after;
     const asked = cards ? ledger.posts.filter((record) => isCard(record) && compareTs(record.ts, bound) > 0) : [];
     const known = (asked[0] ? justBefore(asked[0].ts) : ledger.posts.at(-1)?.ts) ?? address.threadTs ?? bound;
     return { after: compareTs(known, bound) > 0 ? known : bound, cursor: null, pages: 0, cards: asked };
+  }
+
+  /** Everything of ours that is young enough. */
+  function lookBack(): Doubt {
+    const after = `${Math.floor((clock.now() - LOOK_BACK_MS) / 1000)}.000000`;
+    return { after, cursor: null, pages: 0, cards: [] };
   }
 
   /** Asks for one page of the thread. */
@@ -503,7 +533,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
         if (error.failure !== 'refused') return tryLater(error);
-        const closed = MAY_NOT_LOOK.has(error.error) || isPerson(address.channel) ? null : closedBy(error);
+        const closed = MAY_NOT_LOOK.has(error.error) ? null : closedBy(error);
         if (closed === 'thread' && !asked.astray) doubt = { ...asked, cursor: null, pages: 0, astray: true };
         else if (closed !== null && closed !== 'thread') refused(error.error, 'thread');
         else {

@@ -78,15 +78,16 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   }
 
   /** A message of ours that no record keeps: it is lost with the process. */
-  async function deliver(address: ThreadAddress, content: Content): Promise<Delivery> {
+  async function deliver(address: ThreadAddress, content: Content, owner?: string): Promise<Delivery> {
     if (closed) return CLOSED;
     if (notices >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
     notices += 1;
     const publication = publish({
-      owner: random.id(),
+      owner: owner ?? random.id(),
       address,
       posts: [],
-      resumed: false,
+      // Under a name of its own an earlier process may have begun with it.
+      resumed: owner !== undefined,
       save: async () => {},
       posted: () => {},
       hold: 0,
@@ -200,13 +201,13 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       for (const [publication, at] of open) if (at === channel) publication.deleted(ts);
     },
 
-    tell(user, team, text, view) {
+    tell(user, team, text, copy) {
       const render = renderer();
       const content = noticeContent(text, (markdown) => [
         ...notice(markdown).map((post, index) => ({ ...post, part: `tell.${index}` })),
-        ...(view === null ? [] : render(wordsOf(view), false)),
+        ...(copy === null ? [] : render(wordsOf(copy.view), false)),
       ]);
-      return deliver({ team, channel: user, threadTs: null }, content);
+      return deliver({ team, channel: user, threadTs: null }, content, copy === null ? undefined : `copy-${copy.turn}`);
     },
 
     async whisper(address, user, text, stop) {

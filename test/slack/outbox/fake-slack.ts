@@ -56,6 +56,9 @@ export interface FakeSlack extends SlackApi {
   agent: boolean;
 }
 
+/** A post to a person goes to the direct message with them, whose channel only the answer tells. */
+export const directChannel = (channel: string) => channel.replace(/^[UW]/, 'D');
+
 const WINDOW = 60_000;
 const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, 'conversations.replies': 50 };
 
@@ -90,7 +93,9 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     const same = calls.filter((call) => call.method === method && (call.answeredAt ?? now) > now - WINDOW);
     if (limit !== undefined && same.length >= limit) complaints.push(`${method} over ${limit} in 60 s`);
     if (method === 'chat.postMessage') {
-      const last = same.filter((call) => call.args.channel === args.channel).at(-1);
+      const last = same
+        .filter((call) => directChannel(String(call.args.channel)) === directChannel(String(args.channel)))
+        .at(-1);
       if (last && now - last.at < 1000) complaints.push('two posts in a channel within 1 s');
     }
     if (method === 'chat.update' && String(args.text).length > 4000) complaints.push('edit with more than 4,000');
@@ -115,9 +120,10 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       const wanted = (args.thread_ts as string | undefined) ?? null;
       const thread = wanted !== null && rootless.has(`${args.channel} ${wanted}`) ? null : wanted;
       const ts = nextTs();
-      store.push({ channel: String(args.channel), ts, thread, text, blocks, metadata: args.metadata });
+      const channel = directChannel(String(args.channel));
+      store.push({ channel, ts, thread, text, blocks, metadata: args.metadata });
       if (thread !== null) statuses.delete(`${args.channel} ${thread}`);
-      return { ts, message: { ts, text, blocks, ...(thread !== null && { thread_ts: thread }) } };
+      return { channel, ts, message: { ts, text, blocks, ...(thread !== null && { thread_ts: thread }) } };
     }
     if (method === 'chat.update' || method === 'chat.delete') {
       const message = find(args);
@@ -137,6 +143,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
       return {};
     }
     if (method === 'conversations.replies' || method === 'conversations.history') {
+      if (directChannel(String(args.channel)) !== args.channel) refuse('channel_not_found');
       const thread = method === 'conversations.replies' ? args.ts : null;
       if (rootless.has(`${args.channel} ${thread}`)) refuse('thread_not_found');
       const messages = store.filter(
@@ -222,7 +229,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
     of: (method) => calls.filter((call) => call.method === method),
     messages: (channel, thread) =>
       store
-        .filter((message) => message.channel === channel && message.thread === thread)
+        .filter((message) => message.channel === directChannel(channel) && message.thread === thread)
         .sort((a, b) => compareTs(a.ts, b.ts)),
     shown: (channel, thread) =>
       slack

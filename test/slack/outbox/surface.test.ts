@@ -1,11 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import type { Token } from '../../../src/bridge/ids.ts';
+import type { TeamId, Token, TurnId, UserId } from '../../../src/bridge/ids.ts';
 import type { OfferView } from '../../../src/bridge/offer-view.ts';
 import type { PostRecord } from '../../../src/bridge/thread-record.ts';
+import type { TurnView, ViewItem } from '../../../src/bridge/turn-view.ts';
 import { address, card, createStage, text } from './stage.ts';
 
 const channel = address.channel;
 const thread = address.threadTs as string;
+const endedView = (items: ViewItem[]): TurnView => ({
+  turn: 'turn-1' as TurnId,
+  address,
+  notPassedOn: [],
+  items,
+  live: null,
+  ending: { outcome: 'done', line: null, by: null, tools: 0, durationMs: 0 },
+});
 const shownIn = (stage: ReturnType<typeof createStage>) => stage.slack.shown(channel, thread);
 
 describe('a note at the end', () => {
@@ -919,6 +928,75 @@ describe('the surface', () => {
     const unsaid = stage.surface.say(address, 'Hello?');
     await stage.clock.advance(20 * 60_000);
     expect(await unsaid).toEqual({ delivered: false, reason: 'is_archived' });
+  });
+
+  describe('the copy of an answer for somebody who does not see its thread', () => {
+    const copy = { turn: 'turn-1' as TurnId, view: endedView([text('a'.repeat(60))]) };
+    const tell = (stage: ReturnType<typeof createStage>) =>
+      stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'Here it is:', copy);
+    const whole = ['Here it is:', 'a'.repeat(40), 'a'.repeat(20)];
+    const directly = (stage: ReturnType<typeof createStage>) => stage.slack.shown('D1', null);
+
+    test('is there once, whichever call has no answer', async () => {
+      for (const kind of ['before', 'after'] as const) {
+        for (let lost = 1; lost <= 6; lost += 1) {
+          const stage = createStage();
+          let calls = 0;
+          stage.slack.fault = () => {
+            calls += 1;
+            return calls === lost ? { kind } : null;
+          };
+          const told = tell(stage);
+          await stage.clock.advance(60_000);
+          expect(await told).toEqual({ delivered: true });
+          expect(directly(stage), `${kind} ${lost}`).toEqual(whole);
+          expect(stage.slack.complaints).toEqual([]);
+        }
+      }
+    });
+
+    test('is there once, whenever the process dies and begins anew', async () => {
+      for (let after = 0; after < 5_000; after += 70) {
+        const stage = createStage();
+        void tell(stage);
+        await stage.clock.advance(after);
+        stage.crash();
+        const told = tell(stage);
+        await stage.clock.advance(60_000);
+        expect(await told).toEqual({ delivered: true });
+        expect(directly(stage), `${after} ms`).toEqual(whole);
+        stage.crash();
+        void tell(stage);
+        await stage.clock.advance(60_000);
+        expect(directly(stage), `${after} ms, and once more`).toEqual(whole);
+      }
+    });
+
+    test('or a line without one is there once when the answer to its first post is lost', async () => {
+      const stage = createStage();
+      let lost = false;
+      stage.slack.fault = () => {
+        if (lost) return null;
+        lost = true;
+        return { kind: 'after' };
+      };
+      const told = stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'It waits.', null);
+      await stage.clock.advance(60_000);
+      expect(await told).toEqual({ delivered: true });
+      expect(directly(stage)).toEqual(['It waits.']);
+      expect(stage.slack.complaints).toEqual([]);
+    });
+
+    test('is not mixed up with the copy of another turn', async () => {
+      const stage = createStage();
+      void tell(stage);
+      await stage.clock.advance(10_000);
+      stage.crash();
+      const other = { turn: 'turn-2' as TurnId, view: endedView([text('other')]) };
+      void stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'And this:', other);
+      await stage.clock.advance(10_000);
+      expect(directly(stage)).toEqual([...whole, 'And this:', 'other']);
+    });
   });
 
   test('shows an offer as a message of its own and edits it when it is decided, in another life, too', async () => {
