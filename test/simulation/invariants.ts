@@ -201,6 +201,14 @@ function judgeTurnedAway({ slack, story, stored, slackHears, lives }: World, wri
   if (!told && slackHears && turnedAway.life === lives) story.violation(`${name} was turned away, and nobody was told`);
 }
 
+/** The turn whose answer this direct message repeats, because the thread could not be written to. */
+function copyOf({ user, metadata }: SlackMessage): string | null {
+  return user === BOT && metadata?.turn.startsWith('copy-') ? metadata.turn.slice('copy-'.length) : null;
+}
+
+/** Beside the thread, which shows the same words once it can be written to again. */
+const copiedTo = (turn: string, { channel }: SlackMessage) => `the copy of ${turn} in ${channel}`;
+
 interface Word {
   turn: number;
   at: number;
@@ -213,7 +221,8 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
   const places = new Map<string, SlackMessage[]>();
   for (const message of [...slack.messages].sort((a, b) => (a.ts < b.ts ? -1 : 1))) {
     if (message.user !== BOT) continue;
-    const place = `${message.channel}/${message.thread ?? 'top'}`;
+    const copy = copyOf(message);
+    const place = copy === null ? `${message.channel}/${message.thread ?? 'top'}` : copiedTo(copy, message);
     places.set(place, [...(places.get(place) ?? []), message]);
   }
   const isUnknown = (piece: TruthTurn['pieces'][number]) => piece.void && !piece.voidHeard;
@@ -222,16 +231,19 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
   );
   for (const [place, messages] of places) {
     let latest = 0;
+    const isCopy = messages.some((message) => copyOf(message) !== null);
+    const copied = new Map<number, Word[]>();
     for (const message of messages) {
       const owner = shown.get(message.metadata?.turn ?? '') ?? null;
       const sub = /\d+sub\d+z/.exec(visibleText(message));
       if (sub) story.violation(`${sub[0]} of a subagent is shown in ${place}`);
       for (const found of visibleText(message).matchAll(/t(\d+)w(\d+)z/g)) {
         const word = { turn: Number(found[1]), at: Number(found[2]), shown: owner };
-        const words = visible.get(word.turn) ?? [];
-        visible.set(word.turn, words);
+        const known = isCopy ? copied : visible;
+        const words = known.get(word.turn) ?? [];
+        known.set(word.turn, words);
         const before = words.at(-1)?.at ?? -1;
-        if (words.some((known) => known.at === word.at)) story.violation(`${found[0]} is shown twice in ${place}`);
+        if (words.some((other) => other.at === word.at)) story.violation(`${found[0]} is shown twice in ${place}`);
         // Of a turn that was cut nobody knows where in it stood what a retry took back.
         else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])))
           story.violation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);

@@ -106,6 +106,13 @@ export const mutations: readonly Mutation[] = [
     'if (unknown.length > 0) await keep(',
     'if (unknown.length < 0) await keep(',
   ),
+  mutation(
+    'the copy of an answer in a direct message is looked for after a restart',
+    /is shown twice in the copy/,
+    'src/slack/outbox/publication.ts',
+    'if (unlooked) doubt = lookBack();',
+    '',
+  ),
   {
     // Each alone finds most of them again, so that only both together are missed at once.
     name: 'posts of before a restart are known, by the ledger and by looking',

@@ -42,7 +42,15 @@ export interface SlackFaults {
   refused: number;
   /** Chance that a call takes seconds. */
   slow: number;
+  /** Chance that a channel, at a call, begins to take nothing of ours for a while. */
+  closed: number;
 }
+
+/** Why Slack takes nothing: the token, the bot's place in the channel, the thread. */
+const CLOSED_WORDS = [
+  ...['invalid_auth', 'account_inactive', 'access_denied', 'not_in_channel', 'channel_not_found', 'is_archived'],
+  ...['restricted_action', 'restricted_action_thread_locked', 'team_access_not_granted', 'no_permission'],
+];
 
 /** What we may do in 60 s, by method (PLATFORM.md 1.2). */
 const LIMITS: Readonly<Record<string, number>> = {
@@ -74,7 +82,9 @@ export class SimSlack {
   readonly #clock: VirtualClock;
   readonly #chance: Chance;
   readonly #story: Story;
-  faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0 };
+  faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
+  /** Channels that take nothing of ours until then, and Slack's word for it. */
+  readonly #closed = new Map<string, { until: number; word: string }>();
   /** Whole outages: every call fails until then. */
   awayUntil = 0;
   /** How many calls were made that people see something of. */
@@ -163,6 +173,8 @@ export class SimSlack {
           });
         }
         const isText = (method === 'chat.postMessage' || method === 'chat.update') && !asks(args);
+        const word = this.#closedBy(method, args);
+        if (word !== null) return fail(new SlackError(method, 'refused', word));
         if (luck < limited + refused && isText) {
           return fail(new SlackError(method, 'refused', 'invalid_blocks'));
         }
@@ -197,6 +209,22 @@ export class SimSlack {
       });
       life.onCut(atCrash);
     });
+  }
+
+  /** One refusal, or some seconds of them, for everything that people would see in the channel. */
+  #closedBy(method: string, args: Json): string | null {
+    if (!['chat.postMessage', 'chat.update', 'chat.delete'].includes(method)) return null;
+    const { closed } = this.faults;
+    if (closed === 0) return null;
+    const channel = String(args.channel);
+    const now = this.#clock.now();
+    const known = this.#closed.get(channel);
+    if (known && known.until > now) return known.word;
+    if (!this.#chance.chance(closed)) return null;
+    const word = CLOSED_WORDS[this.#chance.int(CLOSED_WORDS.length)] ?? 'not_in_channel';
+    this.#closed.set(channel, { until: now + this.#chance.between(0, 60_000), word });
+    this.#story.add('slack', `takes nothing in ${channel}: ${word}`);
+    return word;
   }
 
   /** Never before `Retry-After`, never over budget. */
@@ -252,8 +280,10 @@ export class SimSlack {
 
   #post(life: Life, args: Json, onlyFor: string | null): Json {
     const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
+    const channel = String(args.channel);
     const message: SlackMessage = {
-      channel: String(args.channel),
+      // A post to a person goes to the direct message with them, and the answer names it.
+      channel: isPerson(channel) ? directChannel(channel) : channel,
       ts: this.nextTs(),
       thread: typeof args.thread_ts === 'string' ? args.thread_ts : null,
       user: BOT,
@@ -287,6 +317,7 @@ export class SimSlack {
 
   #list(method: string, args: Json): Json {
     const channel = String(args.channel);
+    if (isPerson(channel)) throw new SlackError(method, 'refused', 'channel_not_found');
     const root = method === 'conversations.replies' ? String(args.ts) : null;
     const oldest = typeof args.oldest === 'string' ? args.oldest : '0';
     // A cursor is a place in time: what is deleted between two pages moves nothing.
@@ -322,6 +353,13 @@ export class SimSlack {
     const latest = this.messages.findLast((other) => other.channel === channel && other.thread === ts);
     return latest ? { thread_ts: ts, latest_reply: latest.ts } : {};
   }
+}
+
+const isPerson = (channel: string) => channel.startsWith('U');
+
+/** The direct message with this person. */
+export function directChannel(user: string): string {
+  return `D${user.slice(1)}`;
 }
 
 /** A card that Slack refuses has no simpler form with buttons: then only Stop helps. */

@@ -167,7 +167,13 @@ export class World {
     const some = (often: number) => (chance.chance(0.45) ? chance.between(0.2, 1) * often : 0);
     this.disk.faults = { fails: some(0.03), unreadable: some(0.02), slow: some(0.05) };
     this.disk.instant = chance.chance(0.25);
-    this.slack.faults = { limited: some(0.05), lost: some(0.08), refused: some(0.03), slow: some(0.1) };
+    this.slack.faults = {
+      limited: some(0.05),
+      lost: some(0.08),
+      refused: some(0.03),
+      slow: some(0.1),
+      closed: some(0.02),
+    };
     this.letta.faults = {
       deaf: some(0.03),
       skew: chance.chance(0.5) ? chance.between(20, 700) : 0,
@@ -480,7 +486,7 @@ export class World {
     this.#calm = true;
     this.#calmSince = this.clock.now();
     this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
-    this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0 };
+    this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
     this.slack.awayUntil = 0;
     this.letta.faults = noFaults;
     // The last thing that breaks is found by whoever asks.
