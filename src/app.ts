@@ -30,6 +30,9 @@ import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
 import { wireBridge } from './wiring.ts';
 
+/** How far back another process may have been dealt messages, where the process before us could not tell. */
+const UNCOUNTED_MS = 10 * 60_000;
+
 export interface World {
   clock: Clock;
   random: Random;
@@ -123,7 +126,15 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     };
     const checks = (): Check[] => [checkOfSlack(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
     const health = healthRoutes(checks, world.scrape ? scrape : null);
-    const onState = ({ connected }: TransportState) => wired?.catchUp?.connection(connected);
+    let counted: { foreign: number; at: number } | null = null;
+    const onState = ({ connected, foreign, countedAt }: TransportState) => {
+      wired?.catchUp?.connection(connected);
+      if (countedAt === null || countedAt === counted?.at) return;
+      // Who is there now may have come right after the count before, and who is gone may have gone just now.
+      const others = Math.max(foreign, counted?.foreign ?? 0);
+      if (others > 0) wired?.catchUp?.taken(counted ? countedAt - counted.at : UNCOUNTED_MS);
+      counted = { foreign, at: countedAt };
+    };
     let served: HealthServer | null = null;
     let mode: SlackMode;
     let listenEarly = () => {};

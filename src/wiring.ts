@@ -97,6 +97,8 @@ export interface BridgeCatchUp {
   start(): Promise<void>;
   /** Slack can, or can not, reach us. */
   connection(connected: boolean): void;
+  /** Another process may have been dealt a part of what was written in the last `ms`. */
+  taken(ms: number): void;
   /** After intake has ended; waits for no call that is still to be made. Stopping twice is fine. */
   stop(): Promise<void>;
 }
@@ -207,6 +209,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
         await catchUp.start();
       },
       connection: (connected) => catchUp.connection(connected),
+      taken: (ms) => catchUp.taken(ms),
       stop() {
         history?.stop();
         return catchUp.stop();

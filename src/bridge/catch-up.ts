@@ -98,6 +98,12 @@ export class CatchUp {
     this.#schedule(AFTER_RETRIES_MS);
   }
 
+  /** Another process may have been dealt a part of what was written in the last `ms`: Slack delivers it to nobody else. */
+  taken(ms: number): void {
+    this.#missing(this.#parts.clock.now() - ms);
+    this.#schedule(SETTLE_MS);
+  }
+
   /** What kept messages from being taken in is over: they are looked for now, not when Slack delivers them again. */
   soon(): void {
     this.#schedule(SETTLE_MS);

@@ -38,7 +38,7 @@ export const METRICS = [
   { name: 'queue_depth', kind: 'gauge', labels: [], help: 'Messages that wait for their turn.' },
   { name: 'open_approvals', kind: 'gauge', labels: [], help: 'Approvals and questions that wait for people.' },
   { name: 'live_threads', kind: 'gauge', labels: [], help: 'Threads in which something happens.' },
-  { name: 'slack_reconnects', kind: 'counter', labels: ['why'], help: 'Socket Mode: renewed, lost, deaf.' },
+  { name: 'slack_reconnects', kind: 'counter', labels: ['why'], help: 'Socket Mode: renewed, lost, deaf, counted.' },
   {
     name: 'slack_foreign_connections',
     kind: 'gauge',

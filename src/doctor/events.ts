@@ -10,7 +10,7 @@ import { leaveToOthers, openTransport, type SlackParts } from './slack.ts';
 export interface RunningBridge {
   /** For people. */
   holder: string;
-  checks(): Promise<{ name: string; ok: boolean; state: string }[]>;
+  checks(): Promise<{ name: string; ok: boolean; state: string; foreign?: number | undefined }[]>;
   selfTest(channel: string, waits: SelfTestWaits, tell: (step: SelfTestStep) => void): Promise<void>;
 }
 
@@ -41,7 +41,8 @@ async function throughBridge(parts: EventParts, bridge: RunningBridge, tell: Tel
     const store = checks.find(({ name }) => name === 'store');
     if (store && !store.ok) tell(trouble('store_failing', { holder: bridge.holder, state: store.state }));
     const slack = checks.find(({ name }) => name === 'slack');
-    if (slack?.ok) tell(fine('socket', `the running bridge (${bridge.holder}) is ${slack.state}`));
+    if (slack?.foreign) tell(trouble('foreign_connections', { count: slack.foreign }));
+    else if (slack?.ok) tell(fine('socket', `the running bridge (${bridge.holder}) is ${slack.state}`));
     else tell(trouble('socket_closed'));
     if (channel === null) return tell(trouble('not_tried'));
     await bridge.selfTest(channel, waits, (step) => tellStep(step, { channel, bot, onPosted }, tell));

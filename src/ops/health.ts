@@ -7,6 +7,8 @@ export interface Check {
   ok: boolean;
   /** A word or two on its state: no secrets, no addresses. */
   state: string;
+  /** Of Slack: connections of other processes that take a part of our messages. */
+  foreign?: number | undefined;
 }
 
 /** What Prometheus reads. */

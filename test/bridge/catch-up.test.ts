@@ -291,6 +291,20 @@ describe('catching up', () => {
     expect(mark()).toBeGreaterThan(held);
   });
 
+  it('looks soon for what another process was dealt, as far back as that may be', async () => {
+    await earlierLife(thread('1.1'));
+    const life = create();
+    await life.start();
+    life.connection(true);
+    await clock.advance(HOUR);
+    history.asked.length = 0;
+    const before = clock.now();
+    life.taken(4 * MINUTE);
+    await clock.advance(2_000);
+    expect(places()).toEqual(['C1', 'C1/1.1']);
+    expect(Number(history.asked[0]?.after) * 1_000).toBeLessThanOrEqual(before - 4 * MINUTE);
+  });
+
   it('gives up what can never be taken in, rather than look for ever', async () => {
     await earlierLife(thread('1.1'));
     const marked = mark();

@@ -23,6 +23,12 @@ const LISTEN_EVERY_MS = 3_000;
 const OVERLAP_MS = 3_000;
 /** Slack may count a socket that was lost this long. */
 const REMEMBERED_MS = 60_000;
+/**
+ * Slack counts the connections of the app only when one opens: so often we open another one in place of ours, to learn
+ * whether somebody else takes messages away; sooner while somebody does.
+ */
+const COUNT_EVERY_MS = 4 * 60_000;
+const COUNT_AGAIN_MS = 90_000;
 /** One refusal may be a mistake of Slack's; so many in a row are not. */
 const LASTING_REFUSALS = 3;
 /** A refusal at the start is asked again this soon, so that a wrong token is said soon. */
@@ -59,6 +65,7 @@ interface Connection {
   since: number;
   hearing: Hearing;
   listening: Timer | null;
+  counting: Timer | null;
 }
 
 /**
@@ -79,6 +86,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
   started.promise.catch(() => {});
   let accept: Accept | null = null;
   let everConnected = false;
+  let isCounting = false;
   let paused = false;
   let stopped = false;
   let dialling = false;
@@ -142,9 +150,12 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.on('connected', () => {
       if (stopped || !hearing) return;
       everConnected = true;
-      connected.set(client, { since: clock.monotonic(), hearing, listening: null });
+      const again = state.get().foreign > 0 ? COUNT_AGAIN_MS : COUNT_EVERY_MS;
+      const counting = clock.after(again, () => countAnew(client));
+      connected.set(client, { since: clock.monotonic(), hearing, listening: null, counting });
       state.connected(true);
-      log.info({}, 'slack socket connected');
+      log[isCounting ? 'debug' : 'info']({}, 'slack socket connected');
+      isCounting = false;
       listen(client);
       for (const old of connected.keys())
         if (leaving.has(old)) clock.after(OVERLAP_MS, () => quietly(old.disconnect()));
@@ -176,11 +187,23 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (!connection) return false;
     if (leaving.has(client)) return true;
     leaving.add(client);
+    connection.counting?.cancel();
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     log.info({ reason }, 'slack socket is being renewed');
     metrics.count('slack_reconnects', { why: 'renewed' });
     void keepConnected();
     return true;
+  }
+
+  /** Whoever joined after us is only counted when a connection opens. */
+  function countAnew(client: SocketModeClient): void {
+    const connection = connected.get(client);
+    if (!connection || stopped || paused || leaving.has(client)) return;
+    isCounting = true;
+    leaving.add(client);
+    if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
+    metrics.count('slack_reconnects', { why: 'counted' });
+    void keepConnected();
   }
 
   function gone(client: SocketModeClient): void {
@@ -191,8 +214,8 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (!leaving.has(client)) {
       log.warn({}, 'slack socket lost');
       metrics.count('slack_reconnects', { why: 'lost' });
-      remember();
     }
+    remember();
     void keepConnected();
   }
 
@@ -201,6 +224,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (!connection) return null;
     connected.delete(client);
     connection.listening?.cancel();
+    connection.counting?.cancel();
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     return connection;
   }
@@ -235,6 +259,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     const own = open.size + losses.filter((at) => now - at < REMEMBERED_MS).length;
     const foreign = Math.max(0, count - own);
     metrics.gauge('slack_foreign_connections', foreign);
+    state.counted(foreign);
     if (foreign === 0) return;
     log.error(
       { connections: count, own },

@@ -20,6 +20,10 @@ export interface TransportState {
   since: number;
   /** When Slack last delivered anything, by the monotonic clock. */
   lastEnvelopeAt: number | null;
+  /** Connections of other processes with our app token, when Slack said last; they take a part of what is delivered. */
+  foreign: number;
+  /** When Slack said so, by the monotonic clock; `null` where it never does. */
+  countedAt: number | null;
 }
 
 /** How deliveries come in and acknowledgements go out; knows nothing of what is delivered. */
@@ -36,14 +40,18 @@ export interface Transport {
   state(): TransportState;
 }
 
-/** `connected` and its moment, told to whoever listens when it changes. */
+/** The state, told to whoever listens when `connected` changes and whenever connections were counted. */
 export function createStateKeeper(now: () => number, onState: ((state: TransportState) => void) | undefined) {
-  let state: TransportState = { connected: false, since: now(), lastEnvelopeAt: null };
+  let state: TransportState = { connected: false, since: now(), lastEnvelopeAt: null, foreign: 0, countedAt: null };
   return {
     get: () => state,
     connected(connected: boolean, since = now()) {
       if (connected === state.connected) return;
       state = { ...state, connected, since };
+      onState?.(state);
+    },
+    counted(foreign: number) {
+      state = { ...state, foreign, countedAt: now() };
       onState?.(state);
     },
     delivered() {

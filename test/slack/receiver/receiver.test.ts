@@ -34,7 +34,7 @@ async function start(clock = systemClock) {
     async stop() {
       steps.push('stopped');
     },
-    state: () => ({ connected: true, since: 0, lastEnvelopeAt: null }),
+    state: () => ({ connected: true, since: 0, lastEnvelopeAt: null, foreign: 0, countedAt: null }),
   };
   const listeners: ListenerContext = { intake, api, clock, log, metrics: noMetrics, identity: () => identity };
   const receiver = createReceiver({ transport, store: createMessageListener(listeners), clock, log });

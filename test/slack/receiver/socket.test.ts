@@ -254,3 +254,48 @@ test('somebody else on our app token is said loudly and counted', async () => {
   expect(loud[0]?.fields).toEqual({ connections: 3, own: 2 });
   await until(() => expect(transport.state().connected).toBe(true));
 });
+
+test('somebody who joins later on our app token is noticed within minutes, and so is that he is gone', async () => {
+  const { slack, clock, log, metrics, transport } = await startDeafStory();
+  const open = () => slack.sockets.filter((socket) => socket.readyState === socket.OPEN);
+  /** Slack counts truly, and pings as it does; `others` are connected besides us. */
+  const minutes = async (count: number, others: number) => {
+    for (let step = 0; step < count * 12; step += 1) {
+      slack.odd.connections = open().length + 1 + others;
+      await clock.advance(5_000);
+      // The socket that replaces ours opens in real time.
+      await until(() => expect(transport.state().connected && open().length > 0).toBe(true));
+      await Promise.all(open().map((socket) => heardBy(socket)));
+      await clock.settle();
+    }
+  };
+  await minutes(10, 0);
+  expect(metrics.value('slack_reconnects', { why: 'counted' })).toBe(2);
+  expect(metrics.value('slack_reconnects', { why: 'deaf' })).toBe(0);
+  expect(open()).toHaveLength(1);
+  expect(transport.state()).toMatchObject({ connected: true, foreign: 0 });
+  expect(slackCheck(transport.state(), clock.monotonic())).toEqual({ name: 'slack', ok: true, state: 'connected' });
+
+  await minutes(5, 1);
+  expect(metrics.value('slack_foreign_connections')).toBe(1);
+  expect(log.lines.some(({ level, message }) => level === 'error' && message.includes('SOMEBODY ELSE'))).toBe(true);
+  expect(slackCheck(transport.state(), clock.monotonic())).toMatchObject({
+    ok: false,
+    state: 'connected, and 1 other connection(s) use this app token',
+    foreign: 1,
+  });
+
+  await minutes(2, 0);
+  expect(metrics.value('slack_foreign_connections')).toBe(0);
+  expect(slackCheck(transport.state(), clock.monotonic()).ok).toBe(true);
+}, 30_000);
+
+function heardBy(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const heard = () => {
+      socket.off('pong', heard).off('close', heard);
+      resolve();
+    };
+    socket.on('pong', heard).on('close', heard).ping('x');
+  });
+}
