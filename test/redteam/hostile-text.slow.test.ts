@@ -16,9 +16,9 @@ describe('a hostile text', () => {
       fc.property(motif, fc.constantFrom(...Object.keys(READERS)), ([first, again], name) => {
         const read = READERS[name] ?? (() => null);
         const text = (length: number) => first.join('') + repeated(again.join(''), length);
-        expect(steps(read, text(36_000)), name).toBeLessThan(5 * steps(read, text(12_000)) + 100_000);
+        expect(steps(read, text(72_000)), name).toBeLessThan(5 * steps(read, text(24_000)) + 100_000);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 });

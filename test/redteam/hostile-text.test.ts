@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseMarkdown } from '../../src/slack/render/ast.ts';
-import { MOTIFS, READERS, repeated, steps } from './hostile-text.ts';
+import { createRenderer, renderPosts } from '../../src/slack/render/posts.ts';
+import { answer, MOTIFS, READERS, repeated, steps } from './hostile-text.ts';
 
 describe('a hostile text', () => {
   it('costs in proportion to its length: one message', () => {
@@ -15,6 +16,27 @@ describe('a hostile text', () => {
     for (const motif of ['> - ', '1. ', '*a_', '[a](b', ' ', '- a\n', '`a', 'www.a_', '|-|\n', '$a']) {
       const [short, long] = [12_000, 36_000].map((length) => steps(READERS.render ?? String, repeated(motif, length)));
       expect(long, JSON.stringify(motif)).toBeLessThan(5 * (short ?? 0) + 50_000);
+    }
+  });
+
+  it.each([true, false])('that comes all at once is rendered a message at a time (over: %s)', (over) => {
+    for (const motif of ['> - ', '*a_', 'a ', '- a\n']) {
+      const text = repeated(motif, 50_000);
+      const twoMessages = steps(READERS.render ?? String, repeated(motif, 12_000));
+      const render = createRenderer();
+      let turns = 0;
+      for (let done = false; !done; turns += 1) {
+        const letters = { left: 4_000 };
+        const taken = steps(() => (done = render.prepare(answer(text, over), false, letters)), '');
+        expect(taken, motif).toBeLessThan(twoMessages + 100_000);
+      }
+      expect(turns, motif).toBeGreaterThan(5);
+      let posts: unknown;
+      expect(
+        steps(() => (posts = render(answer(text, over), false)), ''),
+        motif,
+      ).toBeLessThan(100_000);
+      if (over) expect(posts, motif).toEqual(renderPosts(answer(text, over)));
     }
   });
 

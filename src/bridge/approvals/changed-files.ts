@@ -61,8 +61,8 @@ const EXPANDS = /^~|\$/;
 function outside(path: string, folder: string | null): boolean {
   if (folder === null || path === '') return false;
   if (EXPANDS.test(path)) return true;
-  const base = resolved(folder, '');
-  return base.some((part, at) => resolved(path, folder)[at] !== part);
+  const parts = resolved(path, folder);
+  return resolved(folder, '').some((part, at) => parts[at] !== part);
 }
 
 /** The path as it is written, and where it leads if its letters do not say so. */

@@ -9,6 +9,7 @@ import type { Ask, Urgency } from './budget.ts';
 import { lookCall, readLook, slackCall } from './calls.ts';
 import { createForms, type Fallback } from './forms.ts';
 import { createLedger } from './ledger.ts';
+import type { Letters, LoopTurns } from './loop-turns.ts';
 import { deletionsOfUneditable, type PlannedCall, plan } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
@@ -16,6 +17,11 @@ import { createUploads, type UploadLatch } from './upload.ts';
 
 /** What the thread should show, told before it is rendered: rendering waits until a call may be made. */
 export interface Content {
+  /**
+   * Renders some of it ahead, as long as there are letters; false where more is left to do. Left out where the content
+   * is short.
+   */
+  prepare?(files: boolean, letters: Letters): boolean;
   /** `files`: whether the rest of a long text may become a file, which is uploaded once the content is final. */
   render(files: boolean): SlackPost[];
   /** Used where `render` throws on content that must arrive. */
@@ -67,6 +73,8 @@ export interface PublicationParts {
   random: Random;
   log: Log;
   fallback: Fallback;
+  /** Of all publications: what they render in one turn of the event loop together. */
+  loopTurns: LoopTurns;
   /** `null` where files can not be uploaded. */
   send: Uploader | null;
   uploadLatch: UploadLatch;
@@ -127,7 +135,7 @@ interface Doubt {
 }
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
-  const { scheduler, clock, random } = parts;
+  const { scheduler, clock, random, loopTurns } = parts;
   const { owner } = options;
   let { address } = options;
   const log = parts.log.child({ turn: owner });
@@ -206,7 +214,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       doubt = null;
     }
     if (doubt !== null) look(doubt);
-    else if (rendered?.content === wanted || render(wanted)) next();
+    else if (rendered?.content === wanted) next();
+    else if (!prepare(wanted)) start(() => loopTurns.next());
+    else if (render(wanted)) next();
   }
 
   /** The first of the planned calls that is allowed now. */
@@ -224,6 +234,19 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       const file = content.final ? uploads.wanted(posts) : null;
       if (file) upload(file);
       else settle();
+    }
+  }
+
+  /** False when the loop must get its turn back first: what came meanwhile is then rendered instead. */
+  function prepare(content: Content): boolean {
+    const before = loopTurns.letters.left;
+    try {
+      return content.prepare?.(uploads.possible, loopTurns.letters) ?? true;
+    } catch {
+      // It is thrown again, and said, when it is rendered.
+      return true;
+    } finally {
+      if (loopTurns.letters.left < before) void loopTurns.next();
     }
   }
 

@@ -7,6 +7,7 @@ import type { SlackPost } from '../post.ts';
 import { type SlackApi, SlackError } from '../slack-api.ts';
 import type { Uploader } from '../uploader.ts';
 import type { Fallback } from './forms.ts';
+import { createLoopTurns, type Letters } from './loop-turns.ts';
 import { plainView } from './plain.ts';
 import { type Content, createPublication, type Publication, type PublicationOptions } from './publication.ts';
 import { createScheduler } from './scheduler.ts';
@@ -14,11 +15,17 @@ import { createSessionLine } from './session-line.ts';
 import { createStatusLine, type StatusLatch, type StatusLine } from './status.ts';
 import { createWhispers } from './whisper.ts';
 
+export interface TurnRenderer {
+  (view: TurnView, files: boolean): SlackPost[];
+  /** Renders some of it ahead, as long as there are letters; false where more is left to do. */
+  prepare?(view: TurnView, files: boolean, letters: Letters): boolean;
+}
+
 export interface SurfaceOptions {
   /** Of one workspace: all that goes through it shares one budget. */
   api: SlackApi;
   /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
-  renderer(): (view: TurnView, files: boolean) => SlackPost[];
+  renderer(): TurnRenderer;
   fallback: Fallback;
   /** Whether the app may be declared as an agent: it is tried, and let be once Slack says no. */
   agent?: boolean;
@@ -64,13 +71,14 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { off: false, agent: options.agent ?? false };
   const uploadLatch = { off: false };
+  const parts = { scheduler, clock, random, log, fallback, send, uploadLatch, loopTurns: createLoopTurns() };
   const open = new Map<Publication, ChannelId>();
   const lines = new Set<StatusLine>();
   let notices = 0;
   let closed = false;
 
   function publish(publication: PublicationOptions): Publication {
-    const created = createPublication({ scheduler, clock, random, log, fallback, send, uploadLatch }, publication);
+    const created = createPublication(parts, publication);
     open.set(created, publication.address.channel);
     void created.done.then(() => open.delete(created));
     if (closed) void created.close();
@@ -203,11 +211,15 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
 
     tell(user, team, text, copy) {
       const render = renderer();
+      const words = copy === null ? null : wordsOf(copy.view);
       const content = noticeContent(text, (markdown) => [
         ...notice(markdown).map((post, index) => ({ ...post, part: `tell.${index}` })),
-        ...(copy === null ? [] : render(wordsOf(copy.view), false)),
+        ...(words === null ? [] : render(words, false)),
       ]);
-      return deliver({ team, channel: user, threadTs: null }, content, copy === null ? undefined : `copy-${copy.turn}`);
+      const prepare: Content['prepare'] = (_, letters) =>
+        words === null || (render.prepare?.(words, false, letters) ?? true);
+      const owner = copy === null ? undefined : `copy-${copy.turn}`;
+      return deliver({ team, channel: user, threadTs: null }, { ...content, prepare }, owner);
     },
 
     async whisper(address, user, text, stop) {
@@ -228,16 +240,12 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   };
 }
 
-function contentOf(
-  view: TurnView,
-  render: (view: TurnView, files: boolean) => SlackPost[],
-  final: boolean,
-  owedSince?: number,
-): Content {
+function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSince?: number): Content {
   const cards = view.items.flatMap((item) =>
     item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
   );
   return {
+    prepare: (files, letters) => render.prepare?.(view, files, letters) ?? true,
     render: (files) => render(view, files),
     lastResort: () => plainView(view),
     cards: cards.join('\n'),

@@ -8,7 +8,7 @@ import { LIMITS, type RenderLimits } from './limits.ts';
 import { questionCard } from './question-blocks.ts';
 import { summary } from './summary.ts';
 import { notePosts, tailOf } from './tail.ts';
-import { type RenderMemo, textPosts } from './text-posts.ts';
+import { type Letters, type RenderMemo, textPosts } from './text-posts.ts';
 
 /** How turns are rendered; left out, as Slack's limits and the settings' defaults have it. */
 export interface RenderOptions {
@@ -21,20 +21,31 @@ export interface RenderOptions {
  * Renders the views of one turn, remembering what can not change any more. `files`: whether the rest of a long text may
  * become a file; else it takes as many messages as it needs.
  */
-export function createRenderer(options: RenderOptions = {}): (view: TurnView, files?: boolean) => SlackPost[] {
+export function createRenderer(options: RenderOptions = {}): Renderer {
   const memo: RenderMemo = new Map();
-  return (view, files = true) => renderPosts(view, memo, { ...options, ...(files ? {} : { maxMessages: MANY }) });
+  const given = (files: boolean) => (files ? options : { ...options, maxMessages: MANY });
+  const render = (view: TurnView, files = true) => renderPosts(view, memo, given(files));
+  const prepare = (view: TurnView, files: boolean, letters: Letters) =>
+    textsOf(view, memo, given(files), letters) !== null;
+  return Object.assign(render, { prepare });
+}
+
+export interface Renderer {
+  (view: TurnView, files?: boolean): SlackPost[];
+  /**
+   * Renders a few more of the view's texts ahead, a message at a time, and takes their letters from `letters` until none
+   * are left. True when all are rendered: then the rest costs little.
+   */
+  prepare(view: TurnView, files: boolean, letters: Letters): boolean;
 }
 
 const MANY = Number.POSITIVE_INFINITY;
 
 /** The messages that should show a view, in reading order. Exactly one of them, the tail, says how the turn stands; a note may follow it. */
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
-  const { limits = LIMITS, maxMessages = MANY } = options;
   const posts: SlackPost[] = [];
   const last = view.items.length - 1;
-  for (const known of memo.keys()) if (known > last) memo.delete(known);
-  let texts = 0;
+  const texts = textsOf(view, memo, options, null);
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
       // People wait for a card that asks, not for one that is over: it would have to move when the text above it is known.
@@ -42,12 +53,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
       posts.push({ ...cardPost(item), ...(late && { late: true }) });
       return;
     }
-    const growing = view.live !== null && index === last;
-    // Text below a card is seen in any case: it is what people wait for.
-    const most = Math.max(1, maxMessages - texts);
-    const shown = textPosts({ text: item.markdown, index, growing, over: view.live === null, most }, memo, limits);
-    texts += shown.length;
-    posts.push(...shown);
+    posts.push(...(texts?.get(index) ?? []));
   });
   const tail = posts.at(-1);
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
@@ -55,6 +61,31 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   posts.push(tailPost(view, tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null, `${number}.0`));
   const named = view.textUnknown ? posts.map(withoutEarlier) : posts;
   return [...withNotes(named, view), ...notePosts(view)];
+}
+
+/** The messages of the view's texts, by their number; `null` when no letters are left before the end. */
+function textsOf(
+  view: TurnView,
+  memo: RenderMemo,
+  { limits = LIMITS, maxMessages = MANY }: RenderOptions,
+  letters: Letters | null,
+): Map<number, SlackPost[]> | null {
+  const last = view.items.length - 1;
+  for (const known of memo.keys()) if (known > last) memo.delete(known);
+  const texts = new Map<number, SlackPost[]>();
+  let messages = 0;
+  for (const [index, item] of view.items.entries()) {
+    if (item.kind === 'card') continue;
+    const growing = view.live !== null && index === last;
+    // Text below a card is seen in any case: it is what people wait for.
+    const most = Math.max(1, maxMessages - messages);
+    const text = { text: item.markdown, index, growing, over: view.live === null, most };
+    const shown = textPosts(text, memo, limits, letters);
+    if (shown === null) return null;
+    messages += shown.length;
+    texts.set(index, shown);
+  }
+  return texts;
 }
 
 /** Its number counts from the restart: it must not be taken for what was shown under that number before. */

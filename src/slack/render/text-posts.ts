@@ -57,16 +57,42 @@ export interface TextItem {
   most: number;
 }
 
-/** The messages of one text, in reading order. Text without anything to see makes none. */
-export function textPosts(item: TextItem, memo: RenderMemo, limits: RenderLimits): SlackPost[] {
+/** How many letters may still be rendered now. */
+export interface Letters {
+  left: number;
+}
+
+/**
+ * The messages of one text, in reading order. Text without anything to see makes none.
+ * @param letters what is rendered is taken from them; `null` is answered when none are left before the end: `memo` then
+ * has what was done, and the next call goes on there.
+ */
+export function textPosts(item: TextItem, memo: RenderMemo, limits: RenderLimits): SlackPost[];
+export function textPosts(
+  item: TextItem,
+  memo: RenderMemo,
+  limits: RenderLimits,
+  letters: Letters | null,
+): SlackPost[] | null;
+export function textPosts(
+  item: TextItem,
+  memo: RenderMemo,
+  limits: RenderLimits,
+  letters: Letters | null = null,
+): SlackPost[] | null {
   const { text, index, growing, most } = item;
   const known = remembered(text, memo.get(index));
   let state = known.closed.at(-1)?.next ?? splitStart;
   let measured = measure(text, state, limits, known.open?.measured);
   let settled = known.open?.settled ?? nothingSettled;
   while (known.closed.length < most) {
+    if (letters !== null && letters.left <= 0 && measured.at < text.length) {
+      memo.set(index, { text, closed: known.closed, open: null });
+      return null;
+    }
     const closed = closePart(text, state, limits, measured);
     if (!closed) break;
+    if (letters !== null) letters.left -= closed.part.source.length;
     const rendered = renderMarkdown(closed.part, false, limits.markdown);
     const post = textPost(`${index}.${known.closed.length}`, rendered, closed.part);
     known.closed.push({ post, next: closed.next, decidedBy: closed.decidedBy });
@@ -82,6 +108,13 @@ export function textPosts(item: TextItem, memo: RenderMemo, limits: RenderLimits
   const open = openPart(text, state);
   const same = known.open?.text === open.source && known.open.growing === growing && known.open.from === state.length;
   let rendered = known.open?.rendered ?? NOTHING;
+  if (letters !== null && !same && open.source !== '') {
+    if (letters.left <= 0) {
+      memo.set(index, { text, closed: known.closed, open: known.open?.from === state.length ? known.open : null });
+      return null;
+    }
+    letters.left -= Math.max(100, open.source.length - (growing ? settled.doc.length : 0));
+  }
   if (!same && growing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown));
   else if (!same) rendered = renderMarkdown(open, false, limits.markdown);
   const openText = { text: open.source, growing, from: state.length, rendered, measured, settled };
