@@ -102,9 +102,12 @@ const KINDS: Readonly<Record<BackgroundTask['kind'], string>> = {
   memory: 'memory worker',
 };
 
+/** Enough of a text for its 80 letters, secrets not cut in half. */
+const LOOKED_AT = 2_000;
+
 /** One task in words of ours, Markdown. */
 function taskWords({ kind, what }: BackgroundTask): string {
-  const words = oneLine(redactCommand(what).text, 80);
+  const words = oneLine(redactCommand(what.slice(0, LOOKED_AT)).text, 80);
   return words === '' ? KINDS[kind] : `${KINDS[kind]} ${asCode(words)}`;
 }
 

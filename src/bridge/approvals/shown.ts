@@ -79,16 +79,21 @@ class Cleaner {
   };
 }
 
-/** Letters that people can be asked to read in one request. */
-const LETTERS = 2_000_000;
+/** Letters that people can be asked to read in one request: to look through more would hold up everybody else. */
+const LETTERS = 200_000;
+/** With the diffs, which show most of an input a second time. */
+const WITH_DIFFS = 2 * LETTERS;
 /** Levels of an input that anybody can make out. */
 const LEVELS = 10_000;
 
 function refusalOf({ input, diffs }: ApprovalRequest): string | null {
-  const { depth, letters } = sizeOf([input, diffs], { depth: LEVELS, letters: LETTERS });
+  const { depth, letters } = sizeOf([input, diffs], { depth: LEVELS, letters: WITH_DIFFS });
   if (depth > LEVELS) return `nested more than ${LEVELS.toLocaleString('en-US')} levels deep`;
-  return letters > LETTERS ? `longer than ${LETTERS.toLocaleString('en-US')} characters` : null;
+  if (sizeOf(input, { depth: LEVELS, letters: LETTERS }).letters > LETTERS) return longerThan(LETTERS);
+  return letters > WITH_DIFFS ? `${longerThan(WITH_DIFFS)} with its diff` : null;
 }
+
+const longerThan = (letters: number) => `longer than ${letters.toLocaleString('en-US')} characters`;
 
 function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
   const refusal = refusalOf(request);

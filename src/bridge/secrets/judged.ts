@@ -86,7 +86,7 @@ const NAMED_LEADS = [
 /** What the groups are called, in order. */
 const KINDS = Array.from(NAMED_LEADS.matchAll(/\(\?<(\w+)>/g), ([, name = '']) => name);
 /** Groups with names cost several times as much at each place that is found. */
-const LEADS = NAMED_LEADS.replace(/\(\?<\w+>/g, '(');
+const LEADS = new RegExp(NAMED_LEADS.replace(/\(\?<\w+>/g, '('), 'gi');
 
 /** Behind those stands a key and nothing else. */
 const HEADERS: ReadonlySet<string> = new Set(['header', 'bearer', 'query', 'webhook']);
@@ -94,12 +94,12 @@ const HEADERS: ReadonlySet<string> = new Set(['header', 'bearer', 'query', 'webh
 function behindNames(whole: string): Hidden[] {
   const hidden: Hidden[] = [];
   const text = new Reading(whole);
-  const leads = new RegExp(LEADS, 'gi');
-  for (let lead = leads.exec(whole); lead; lead = leads.exec(whole)) {
+  LEADS.lastIndex = 0;
+  for (let lead = LEADS.exec(whole); lead; lead = LEADS.exec(whole)) {
     let group = 1;
     while (group < KINDS.length && lead[group] === undefined) group += 1;
     const kind = KINDS[group - 1] ?? '';
-    const at = leads.lastIndex;
+    const at = LEADS.lastIndex;
     // Only what is a key by its own letters: such a name says little.
     const isMaker = kind === 'maker';
     const isUser = kind === 'user' || kind === 'nobody';
@@ -108,7 +108,7 @@ function behindNames(whole: string): Hidden[] {
       : value(text, at, lead[0], HEADERS.has(kind)).filter(({ sure }) => sure || !isMaker);
     if (found.length === 0) continue;
     hidden.push(...found);
-    leads.lastIndex = Math.max(at, found.at(-1)?.to ?? at);
+    LEADS.lastIndex = Math.max(at, found.at(-1)?.to ?? at);
   }
   return hidden;
 }

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import type { Clock } from '../../bridge/ports.ts';
 
 /** How many letters of texts may still be rendered in this turn of the event loop. */
 export interface Letters {
@@ -15,15 +15,18 @@ export interface LoopTurns {
 /** About one message: rendering it costs a hostile text a few ms. */
 const EACH_TURN = 4_000;
 
-export function createLoopTurns(nextTurn: () => Promise<unknown> = () => setImmediate()): LoopTurns {
+export function createLoopTurns(clock: Clock): LoopTurns {
   const letters = { left: EACH_TURN };
   let renewal: Promise<void> | null = null;
   return {
     letters,
     next() {
-      renewal ??= nextTurn().then(() => {
-        renewal = null;
-        letters.left = EACH_TURN;
+      renewal ??= new Promise((resolve) => {
+        clock.after(0, () => {
+          renewal = null;
+          letters.left = EACH_TURN;
+          resolve();
+        });
       });
       return renewal;
     },

@@ -71,7 +71,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { off: false, agent: options.agent ?? false };
   const uploadLatch = { off: false };
-  const parts = { scheduler, clock, random, log, fallback, send, uploadLatch, loopTurns: createLoopTurns() };
+  const parts = { scheduler, clock, random, log, fallback, send, uploadLatch, loopTurns: createLoopTurns(clock) };
   const open = new Map<Publication, ChannelId>();
   const lines = new Set<StatusLine>();
   let notices = 0;
