@@ -63,6 +63,24 @@ function answer(response: ServerResponse, status: number, body: object, headers:
   response.end(`${JSON.stringify(body)}\n`);
 }
 
+const hasBody = ({ headers }: IncomingMessage) =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/** Whoever watches needs one or two. */
+const CONNECTIONS = 50;
+/** Questions are short; Node looks at these times only every `connectionsCheckingInterval`. */
+const TIMES = {
+  headersTimeout: 5_000,
+  requestTimeout: 5_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 8 * 1024,
+} as const;
+/** A connection that asks nothing is closed after this. */
+const IDLE_MS = 10_000;
+/** How long one whose body is not read may read the answer. */
+const UNREAD_MS = 500;
+
 export interface HealthServer {
   /** The port it listens on: interesting when 0 was asked for. */
   port: number;
@@ -72,11 +90,18 @@ export interface HealthServer {
 
 /**
  * A server for nothing but health: for Socket Mode, where no other HTTP server runs.
+ * Connections, their time and what they send are bounded: the port may be open to anybody.
  * @throws BridgeError config_invalid when the port can not be had.
  */
 export function serveHealth(routes: HealthRoutes, options: { port: number; host?: string }): Promise<HealthServer> {
-  const server = createServer((request, response) => {
+  const server = createServer(TIMES, (request, response) => {
     try {
+      if (hasBody(request)) {
+        // Nothing here reads one: answered at once, and what still comes is not waited for.
+        response.on('finish', () => void setTimeout(() => request.socket.destroy(), UNREAD_MS).unref());
+        answer(response, 413, { ok: false }, { connection: 'close' });
+        return;
+      }
       if (!routes(request, response)) answer(response, 404, { ok: false });
     } catch {
       // One request must never end the bridge.
@@ -84,6 +109,8 @@ export function serveHealth(routes: HealthRoutes, options: { port: number; host?
       else answer(response, 500, { ok: false });
     }
   });
+  server.maxConnections = CONNECTIONS;
+  server.setTimeout(IDLE_MS);
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${cause.code ?? cause.message}`;

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from '../../src/ops/health.ts';
+import { until } from '../support/until.ts';
 
 const servers: HealthServer[] = [];
 afterEach(async () => {
@@ -91,6 +93,48 @@ describe('health', () => {
       message: expect.stringContaining(String(port)),
     });
     await new Promise((resolve) => other.close(resolve));
+  });
+
+  it('reads no body, lets few connect and nobody stay without a question', { timeout: 30_000 }, async () => {
+    const server = await serveHealth(
+      healthRoutes(() => []),
+      { port: 0, host: '127.0.0.1' },
+    );
+    servers.push(server);
+    const open = new Set<Socket>();
+    const ask = (text: string) => {
+      const socket = connect(server.port, '127.0.0.1');
+      let heard = '';
+      open.add(socket);
+      socket.on('data', (data) => {
+        heard += String(data);
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => open.delete(socket));
+      socket.write(text);
+      return () => heard;
+    };
+    const endless = ask('POST /readyz HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\nxxxx');
+    const chunked = ask('GET /readyz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n');
+    await until(() => endless().includes('413') && chunked().includes('413'), endless);
+    await until(
+      () => open.size === 0,
+      () => `${open.size} open`,
+    );
+    // Slow ones: a header that never ends, and nothing at all.
+    for (let count = 0; count < 30; count += 1) ask('GET /healthz HTTP/1.1\r\nx: ');
+    for (let count = 0; count < 120; count += 1) ask('');
+    await until(
+      () => open.size <= 50,
+      () => `${open.size} open`,
+    );
+    await until(
+      () => open.size === 0,
+      () => `${open.size} open`,
+      20_000,
+    );
+    const response = await fetch(`http://127.0.0.1:${server.port}/healthz`);
+    expect(response.status).toBe(200);
   });
 
   it('may be stopped twice', async () => {

@@ -18,6 +18,8 @@ it('300 unsigned connections of 4 MB each leave the memory of the process as it 
   for (let count = 0; count < 300; count += 1) {
     const socket = connect(PORT, '127.0.0.1');
     open += 1;
+    // Who does not read is not told that the other side has closed.
+    socket.resume();
     socket.on('error', () => undefined);
     socket.on('close', () => {
       open -= 1;
