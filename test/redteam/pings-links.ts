@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { shownRequest } from '../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../src/bridge/ids.ts';
 import { asCode, oneLine, type TurnView } from '../../src/bridge/turn-view.ts';
 import { pingsOf } from '../../src/sandbox/slack/text/pings.ts';
@@ -8,6 +9,7 @@ import { fullView } from '../../src/slack/full-view.ts';
 import { plainPosts } from '../../src/slack/outbox/plain.ts';
 import { ownMrkdwn } from '../../src/slack/own-mrkdwn.ts';
 import type { SlackPost } from '../../src/slack/post.ts';
+import { approvalCard } from '../../src/slack/render/approval-blocks.ts';
 import { decisionLine } from '../../src/slack/render/decision-line.ts';
 import { homeView } from '../../src/slack/render/home.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
@@ -15,6 +17,7 @@ import { offerPosts } from '../../src/slack/render/offer.ts';
 import { renderPosts } from '../../src/slack/render/posts.ts';
 import { questionCard } from '../../src/slack/render/question-blocks.ts';
 import { simplerPosts } from '../../src/slack/render/simpler.ts';
+import { summary } from '../../src/slack/render/summary.ts';
 import { anyText } from '../slack/render/markdown-arbitrary.ts';
 import { referenceNodes } from '../support/markdown-reference.ts';
 
@@ -133,6 +136,26 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
   );
   const step = { kind: 'call' as const, tool: text, input: text, output: text, status: 'ok' as const };
   const details = { turn: makeTurnId('t'), endedAt: 1, steps: [step, { kind: 'thought' as const, text }], earlier: 0 };
+  const approval = approvalCard({
+    kind: 'approval',
+    token,
+    tool: text,
+    title: oneLine(text),
+    shown: shownRequest({
+      requestId: 'r',
+      tool: text,
+      input: { command: text, description: oneLine(text), [text]: text },
+      diffs: [{ kind: 'unavailable', fileName: text, reason: text }],
+    } as never),
+    before: text,
+    asks: [OURS],
+    workingDirectory: text,
+    device: text,
+    offers: { edit: true, grant: { label: oneLine(text) }, rule: false },
+    stop: null,
+    expiresAt: null,
+    state: { state: 'open' },
+  } as never);
   const bare = (blocks: unknown[]) => [{ text: '', blocks }];
   const forms = (form: 'smaller' | 'mrkdwn'): SlackPost[] => over.flatMap((post) => simplerPosts(post, form));
   return {
@@ -146,6 +169,7 @@ function sinks(text: string): Record<string, { text: string; blocks: unknown[] }
     offer: offerPosts({ token, text: quoted, buttons: ['run_now'] }),
     command: [{ text: ownMrkdwn(quoted), blocks: [] }],
     question: bare(asked.blocks),
+    approval: [{ text: summary(approval.words), blocks: approval.blocks }],
     decided: bare(decided ? [decided.block] : []),
     details: bare(detailsView({ token, details, page: 0 }).blocks),
     full: bare(
