@@ -112,4 +112,13 @@ it('a scope that is lost while the bridge runs makes it unready, until Slack gra
     },
     () => seen,
   );
-});
+  // Slack grants it again: the answer is shown, and readiness is back.
+  await until(
+    () => {
+      void look();
+      return JSON.stringify(control.messages('C01GEN')).includes('word3') && seen.includes('"ok":true,"checks"');
+    },
+    () => seen,
+    60_000,
+  );
+}, 90_000);
