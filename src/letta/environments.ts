@@ -10,13 +10,13 @@ export interface OnlineEnvironment extends Environment {
   connectionId: string;
 }
 
-/** @param now ms since 1970 */
+/** @param now ms since 1970, used only where Letta does not say when it answered: our own clock may be wrong */
 export function isOnline(environment: Environment, now: number): environment is OnlineEnvironment {
   return (
     environment.connectionId !== null &&
     environment.connectionId !== '' &&
     environment.lastHeartbeat !== null &&
-    now - environment.lastHeartbeat < FRESH_MS
+    (environment.answeredAt ?? now) - environment.lastHeartbeat < FRESH_MS
   );
 }
 

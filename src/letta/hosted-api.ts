@@ -7,7 +7,7 @@ import { restUrl } from './link/endpoints.ts';
 export type FetchLike = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
-) => Promise<{ status: number; text(): Promise<string> }>;
+) => Promise<{ status: number; headers?: { get(name: string): string | null }; text(): Promise<string> }>;
 
 /** A row of the environments API (PROTOCOL.md 3.1). */
 export interface Environment {
@@ -17,6 +17,8 @@ export interface Environment {
   connectionName: string;
   /** ms since 1970 */
   lastHeartbeat: number | null;
+  /** When Letta answered, by its own clock, which also dated the heartbeat; ms since 1970. Left out: it does not say. */
+  answeredAt?: number | undefined;
   /** Of Letta Code on the device, where it tells. */
   version: string | null;
 }
@@ -77,6 +79,7 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     path: string,
     query: Record<string, string> = {},
     body?: object,
+    onDate?: (ms: number) => void,
   ): Promise<unknown> {
     const abort = new AbortController();
     const timer = clock.after(ANSWERS_WITHIN_MS, () => abort.abort(new Error('no answer in time')));
@@ -92,6 +95,8 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
         signal: abort.signal,
       });
       status = answer.status;
+      const date = Date.parse(answer.headers?.get('date') ?? '');
+      if (Number.isFinite(date)) onDate?.(date);
       text = await answer.text();
     } catch (error) {
       throw unreachable('no answer', error);
@@ -129,12 +134,16 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     for (let page = 0; page < MOST_PAGES; page += 1) {
       const query: Record<string, string> = { ...filter, limit: String(PAGE) };
       if (after !== null) query.after = after;
-      const answer = read(environmentsSchema, await request('GET', '/v1/environments', query));
+      let date: number | undefined;
+      const onDate = (ms: number) => {
+        date = ms;
+      };
+      const answer = read(environmentsSchema, await request('GET', '/v1/environments', query, undefined, onDate));
       const before: string | null = after;
       for (const row of answer.connections) {
         const parsed = environmentSchema.safeParse(row);
         if (!parsed.success) continue;
-        found.push(toEnvironment(parsed.data));
+        found.push(toEnvironment(parsed.data, date));
         after = parsed.data.id ?? parsed.data.deviceId;
       }
       if (answer.hasNextPage !== true || after === before) break;
@@ -146,8 +155,12 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     onlineEnvironments: () => environments({ onlineOnly: 'true' }),
     environments: () => environments({}),
     async environment(deviceId) {
-      const row = await request('GET', `/v1/environments/${encodeURIComponent(deviceId)}`);
-      return row === null ? null : toEnvironment(read(environmentSchema, row));
+      let date: number | undefined;
+      const path = `/v1/environments/${encodeURIComponent(deviceId)}`;
+      const row = await request('GET', path, {}, undefined, (ms) => {
+        date = ms;
+      });
+      return row === null ? null : toEnvironment(read(environmentSchema, row), date);
     },
     async agents() {
       const answer = await request('GET', '/v1/agents/', { limit: '50' });
@@ -190,12 +203,13 @@ function unreachable(why: string, cause?: unknown): BridgeError {
   });
 }
 
-function toEnvironment(row: z.infer<typeof environmentSchema>): Environment {
+function toEnvironment(row: z.infer<typeof environmentSchema>, answeredAt: number | undefined): Environment {
   return {
     deviceId: row.deviceId,
     connectionId: row.connectionId ? row.connectionId : null,
     connectionName: row.connectionName ?? row.deviceId,
     lastHeartbeat: row.lastHeartbeat ?? null,
+    ...(answeredAt !== undefined && { answeredAt }),
     version: row.metadata?.lettaCodeVersion ?? null,
   };
 }

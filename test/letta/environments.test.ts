@@ -98,6 +98,24 @@ describe('the hosted API', () => {
     expect(http.calls[0]?.headers.Authorization).toBe('Bearer sk-secret');
   });
 
+  it.each([
+    ['an hour fast', -3_600_000],
+    ['an hour slow', 3_600_000],
+  ])('knows who is online by the clock of Letta where ours is %s', async (_, ahead) => {
+    const { http, api } = hosted();
+    const there = now + ahead;
+    http.date = there;
+    const rows = [row('here', { lastHeartbeat: there - 30_000 }), row('gone', { lastHeartbeat: there - 10 * 60_000 })];
+    http.answer(200, { connections: rows });
+    const found = await api.onlineEnvironments();
+    expect(found.filter((each) => isOnline(each, now)).map(({ deviceId }) => deviceId)).toEqual(['here']);
+    expect(chooseEnvironment(found, null, now).deviceId).toBe('here');
+    http.answer(200, rows[0]);
+    expect(await resolveDevice(api, 'here', clock.now)).toMatchObject({ connectionId: 'conn-here' });
+    http.answer(200, rows[1]);
+    await expect(resolveDevice(api, 'gone', clock.now)).rejects.toThrow(code('environment_offline'));
+  });
+
   it('stops at a server that pages for ever', async () => {
     const { http, api } = hosted();
     let id = 0;

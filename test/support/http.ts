@@ -8,8 +8,10 @@ interface Call {
 }
 
 type Answer = { status: number; body: unknown };
+/** When it says that it answered, by its own clock; `null`: it does not say. */
+type Dated = { date: number | null };
 
-export interface FakeHttp {
+export interface FakeHttp extends Dated {
   fetch: FetchLike;
   calls: Call[];
   /** The next answer; a string is sent as it is. */
@@ -26,6 +28,7 @@ export function createFakeHttp(): FakeHttp {
   let fallback: (call: Call) => Answer | null = () => null;
   const http: FakeHttp = {
     calls: [],
+    date: null,
     answer: (status, body) => void prepared.push({ status, body }),
     always: (answer) => {
       fallback = answer;
@@ -40,7 +43,9 @@ export function createFakeHttp(): FakeHttp {
         return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
       }
       const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
-      return { status: answer.status, text: async () => text };
+      const date = http.date === null ? null : new Date(http.date).toUTCString();
+      const dated = { get: (name: string) => (name === 'date' ? date : null) };
+      return { status: answer.status, headers: dated, text: async () => text };
     },
   };
   return http;
