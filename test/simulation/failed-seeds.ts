@@ -83,4 +83,5 @@ export const failedSeeds: readonly (readonly [found: string, seeds: readonly num
   ['the disk stored a Stop and said that it had failed: Letta never heard of it', [5110]],
   ['the last words of a turn that failed were written over after a restart, or its end said twice', [1339, 5724]],
   ['a lane of a process that was dead was held', [1835]],
+  ['the bridge itself answered what was asked in a turn that ends background tasks', [92]],
 ];

@@ -319,6 +319,15 @@ function judgeOrder({ people, letta, stored, story, offers }: World): void {
   }
 }
 
+/**
+ * In a turn that ends background tasks the bridge itself answers: what ends a named one may, nothing else does. A person
+ * may still be asked where that answer could not be written down.
+ */
+function answeredByBridge({ ends, behavior, words }: World['letta']['decisions'][number]): boolean {
+  if (ends === true) return behavior === 'allow';
+  return ends === false && behavior === 'deny' && words.startsWith('Nothing is allowed now but to end what runs in');
+}
+
 function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): void {
   const decided = new Map<string, Click>();
   const replaced = new Set<Click>();
@@ -337,10 +346,13 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): v
     decided.set(click.token, click);
   }
   const heard = new Set<string>();
-  for (const { abouts, behavior, words, at } of letta.decisions) {
+  for (const decision of letta.decisions) {
+    const { abouts, behavior, words, at } = decision;
     const about = abouts[0] ?? '';
-    if (heard.has(about)) story.violation(`Letta was told twice about ${about}`);
+    // What ends a task has no name of its own.
+    if (about !== '' && heard.has(about)) story.violation(`Letta was told twice about ${about}`);
     heard.add(about);
+    if (answeredByBridge(decision)) continue;
     // A reply of the one who is asked answers a question, or says no to a request; it never says yes.
     const reply = people.written.find(({ name }) => new RegExp(`\\b${name}\\b`).test(words));
     if (reply) {

@@ -20,7 +20,15 @@ export interface Host {
   ending(): void;
   truth: TruthTurn[];
   /** What clients decided: `abouts` are what it may have been about, last first. */
-  decisions: { abouts: string[]; conversation: string; behavior: string; words: string; at: number }[];
+  decisions: {
+    abouts: string[];
+    conversation: string;
+    behavior: string;
+    words: string;
+    at: number;
+    /** Of a request in a turn that ends background tasks: whether it ends one that the turn names. */
+    ends: boolean | null;
+  }[];
   /** Whether somebody asked for a message to be sent again that may have run. */
   mayRunAgain(name: string): boolean;
   /** Told of each message that a turn is given to answer. */
@@ -433,7 +441,8 @@ export class SimConversation {
     const abouts = [about, ...(crossed ? [before.about] : []), ...(late === undefined ? [] : [late])];
     this.#answered.set(requestId, about);
     const words = updated ? answers : String(decision.message ?? '');
-    this.host.decisions.push({ abouts, conversation: this.id, behavior, words, at: this.host.clock.now() });
+    const ends = pending.turn.ends?.includes(JSON.stringify(pending.request.input)) ?? null;
+    this.host.decisions.push({ abouts, conversation: this.id, behavior, words, at: this.host.clock.now(), ends });
     const go = () => {
       this.emit('update_loop_status', this.#loopBody());
       this.showDevice();

@@ -65,6 +65,12 @@ export class SimTurn {
     this.#length = chance.chance(0.05) ? 2 + chance.int(20) : 1;
   }
 
+  /** What it was told where it shall end what runs in the background, and do nothing else. */
+  get ends(): string | null {
+    const told = this.input.messages.find(({ content }) => content.startsWith('Somebody in Slack pressed Stop'));
+    return told?.content ?? null;
+  }
+
   async play(): Promise<void> {
     const conversation = this.#conversation;
     const { chance } = conversation.host;
@@ -72,9 +78,7 @@ export class SimTurn {
     conversation.showDevice();
     await this.#pause(30);
     conversation.setLoop('WAITING_FOR_API_RESPONSE');
-    // Asked to end what it started, it has no other tool at hand.
-    const ends = this.input.messages.some(({ content }) => content.startsWith('Somebody in Slack pressed Stop'));
-    const rounds = ends ? 0 : chance.int(4);
+    const rounds = chance.int(this.ends === null ? 4 : 3);
     for (let round = 0; ; round += 1) {
       await this.#speak(round >= rounds);
       const luck = chance.next();
@@ -86,7 +90,7 @@ export class SimTurn {
       }
       if (luck < 0.1) return this.#fail();
       if (round >= rounds) {
-        if (ends) conversation.endBackground();
+        if (this.ends !== null) conversation.endBackground();
         this.#stopRun('end_turn');
         return this.#finish('end_turn');
       }
@@ -229,7 +233,8 @@ export class SimTurn {
       conversation.remember({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
     }
     this.#run = { ...run, piece: null, text: '' };
-    const asked = calls.filter((call) => call.name === 'AskUserQuestion' || chance.chance(0.6));
+    const mustAsk = ({ name }: ToolCall) => name === 'AskUserQuestion' || this.ends !== null;
+    const asked = calls.filter((call) => mustAsk(call) || chance.chance(0.6));
     this.#lifecycle('approval_classification_end', { user_input_tool_call_ids: asked.map((call) => call.id) });
     const decisions = new Map<ToolCall, Decision>();
     for (const call of asked) {
@@ -278,6 +283,9 @@ export class SimTurn {
     const again = this.#lastCall !== null && others.length === 0 && host.chance.chance(0.3);
     const id = again && this.#lastCall !== null ? this.#lastCall : `call_${host.nextItem()}`;
     this.#lastCall = id;
+    const named = [...(this.ends ?? '').matchAll(/"task_id":"([^"]+)"/g)].map(([, task = '']) => task);
+    if (this.ends !== null && host.chance.chance(0.5))
+      return { id, name: 'TaskStop', input: { task_id: named[host.chance.int(named.length)] ?? '' } };
     const about = `perm${host.nextItem().replace(/\D/g, '')}z`;
     if (host.chance.chance(0.12)) {
       const option = (label: string) => ({ label, description: `it is ${label}` });

@@ -210,6 +210,13 @@ export const mutations: readonly Mutation[] = [
     ],
   },
   mutation(
+    'a turn that ends background tasks may do nothing else',
+    /Letta heard allow about perm\d+z, which nobody/,
+    'src/bridge/approvals/asking.ts',
+    'if (endsOneOf(ends, request)) {',
+    'if (endsOneOf(ends, request) || ends.length > 0) {',
+  ),
+  mutation(
     'only who is asked decides',
     /decided .*, asked was/,
     'src/bridge/approvals/deciding.ts',

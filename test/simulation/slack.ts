@@ -81,6 +81,7 @@ export class SimSlack {
   readonly people = new Map<string, Json>();
   readonly #clock: VirtualClock;
   readonly #chance: Chance;
+  readonly #closing: Chance;
   readonly #story: Story;
   faults: SlackFaults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
   /** Channels that take nothing of ours until then, and Slack's word for it. */
@@ -94,6 +95,7 @@ export class SimSlack {
   constructor(clock: VirtualClock, chance: Chance, story: Story) {
     this.#clock = clock;
     this.#chance = chance;
+    this.#closing = chance.fork('closed');
     this.#story = story;
   }
 
@@ -220,9 +222,9 @@ export class SimSlack {
     const now = this.#clock.now();
     const known = this.#closed.get(channel);
     if (known && known.until > now) return known.word;
-    if (!this.#chance.chance(closed)) return null;
-    const word = CLOSED_WORDS[this.#chance.int(CLOSED_WORDS.length)] ?? 'not_in_channel';
-    this.#closed.set(channel, { until: now + this.#chance.between(0, 60_000), word });
+    if (!this.#closing.chance(closed)) return null;
+    const word = CLOSED_WORDS[this.#closing.int(CLOSED_WORDS.length)] ?? 'not_in_channel';
+    this.#closed.set(channel, { until: now + this.#closing.between(0, 60_000), word });
     this.#story.add('slack', `takes nothing in ${channel}: ${word}`);
     return word;
   }

@@ -164,7 +164,7 @@ export class World {
   /** Which faults this world knows, and how often: most worlds know a few, some all, some none. */
   #forecast(): Weather {
     const chance = this.#chance;
-    const some = (often: number) => (chance.chance(0.45) ? chance.between(0.2, 1) * often : 0);
+    const some = (often: number, by = chance) => (by.chance(0.45) ? by.between(0.2, 1) * often : 0);
     this.disk.faults = { fails: some(0.03), unreadable: some(0.02), slow: some(0.05) };
     this.disk.instant = chance.chance(0.25);
     this.slack.faults = {
@@ -172,7 +172,8 @@ export class World {
       lost: some(0.08),
       refused: some(0.03),
       slow: some(0.1),
-      closed: some(0.02),
+      // Of a stream of its own: worlds without it are what they were.
+      closed: some(0.02, chance.fork('closed')),
     };
     this.letta.faults = {
       deaf: some(0.03),
