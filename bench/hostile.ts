@@ -31,6 +31,7 @@ const RUNS = 5;
 
 /** The worst time for which a hostile text holds the loop, at one edit and at its end, and how it grows. */
 export function hostileRows(): Row[] {
+  for (const motif of MOTIFS) editOf(repeated(motif, GROWTH[0]));
   const worst = SIZES.map(() => ({ end: 0, edit: 0 }));
   let exponent = 0;
   for (const motif of MOTIFS) {
@@ -39,7 +40,7 @@ export function hostileRows(): Row[] {
       const most = worst[index];
       if (most) worst[index] = { end: Math.max(most.end, endOf(text)), edit: Math.max(most.edit, editOf(text)) };
     });
-    const [small, big] = [endOf(repeated(motif, GROWTH[0])), endOf(repeated(motif, GROWTH[1]))];
+    const [small, big] = [wholeOf(repeated(motif, GROWTH[0])), wholeOf(repeated(motif, GROWTH[1]))];
     // Below that the clock says more of itself than of the text.
     if (big > 4) exponent = Math.max(exponent, Math.log(big / Math.max(small, 1)) / Math.log(GROWTH[1] / GROWTH[0]));
   }
@@ -54,19 +55,39 @@ export function hostileRows(): Row[] {
 
 const repeated = (motif: string, size: number) => motif.repeat(Math.ceil(size / motif.length)).slice(0, size);
 
-const endOf = (text: string) => quickest(() => once(() => renderPosts(viewOf(text, true))));
+/** The longest piece of it: after each the loop gets its turn back. */
+const endOf = (text: string) =>
+  median(() => {
+    const render = createRenderer();
+    const view = viewOf(text, true);
+    let longest = 0;
+    for (let done = false; !done; ) {
+      const piece = once(() => {
+        done = render.prepare(view, false, { left: 4_000 });
+      });
+      longest = Math.max(longest, piece);
+    }
+    return Math.max(
+      longest,
+      once(() => render(view, false)),
+    );
+  });
+
+/** All pieces together. */
+const wholeOf = (text: string) => median(() => once(() => renderPosts(viewOf(text, true))));
 
 /** One more edit of a text that is shown already. */
 function editOf(text: string): number {
-  return quickest(() => {
+  return median(() => {
     const render = createRenderer();
     render(viewOf(text.slice(0, -20), false));
     return once(() => render(viewOf(text, false)));
   });
 }
 
-function quickest(measure: () => number): number {
-  return Math.min(...Array.from({ length: RUNS }, measure));
+function median(measure: () => number): number {
+  const times = Array.from({ length: RUNS }, measure).toSorted((a, b) => a - b);
+  return times[Math.floor(RUNS / 2)] ?? 0;
 }
 
 function once(work: () => unknown): number {
