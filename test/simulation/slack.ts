@@ -360,7 +360,7 @@ export class SimSlack {
 const isPerson = (channel: string) => channel.startsWith('U');
 
 /** The direct message with this person. */
-export function directChannel(user: string): string {
+function directChannel(user: string): string {
   return `D${user.slice(1)}`;
 }
 

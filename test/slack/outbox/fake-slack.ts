@@ -57,7 +57,7 @@ export interface FakeSlack extends SlackApi {
 }
 
 /** A post to a person goes to the direct message with them, whose channel only the answer tells. */
-export const directChannel = (channel: string) => channel.replace(/^[UW]/, 'D');
+const directChannel = (channel: string) => channel.replace(/^[UW]/, 'D');
 
 const WINDOW = 60_000;
 const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, 'conversations.replies': 50 };
