@@ -13,7 +13,7 @@ const FROM_MS = 75_000;
 const TO_MS = 195_000;
 const SPREAD_MS = 20_000;
 const SAMPLE_MS = 100;
-/** Edits that the small Slack takes in 60 s (PLATFORM.md 1.2). */
+/** Edits that the small Slack takes in 60 s (docs/slack.md, Tiers). */
 const LIMIT = 50;
 /** How much older than at best text may be. */
 const STALENESS_TARGET = 1.15;

@@ -1,4 +1,4 @@
-/** Letta's permission modes as `runtime_start.mode` takes them (PROTOCOL.md 5.1). */
+/** Letta's permission modes as `runtime_start.mode` takes them (docs/letta-protocol.md, runtime_start). */
 export type PermissionMode = 'standard' | 'acceptEdits' | 'unrestricted' | 'strict';
 
 /** Letta's runtime: an agent in one conversation. */
@@ -7,7 +7,10 @@ export interface RuntimeRef {
   conversationId: string;
 }
 
-/** A runtime as a thread keeps it. The device is the stable `deviceId`, never a `connectionId` (PROTOCOL.md 3.1). */
+/**
+ * A runtime as a thread keeps it. The device is the stable `deviceId`, never a `connectionId` (docs/letta-protocol.md,
+ * Hosted: REST).
+ */
 export interface StoredRuntime extends RuntimeRef {
   /** `null` in `app-server` mode. */
   deviceId: string | null;
@@ -38,7 +41,10 @@ export interface Question {
   options: QuestionOption[];
 }
 
-/** A `control_request` that waits for a person. `requestId` is unique only within its conversation (PROTOCOL.md 9). */
+/**
+ * A `control_request` that waits for a person. `requestId` is unique only within its conversation
+ * (docs/letta-protocol.md, Approvals).
+ */
 export interface ApprovalRequest {
   requestId: string;
   callId: string | null;
@@ -55,7 +61,7 @@ export type Decision =
   | { behavior: 'allow'; message?: string; updatedInput?: Record<string, unknown>; suggestionIds?: string[] }
   | { behavior: 'deny'; message: string };
 
-/** What outlives the turn that started it (PROTOCOL.md 13). */
+/** What outlives the turn that started it (docs/letta-protocol.md, Activity nobody asked for). */
 export interface BackgroundTask {
   /** The same from its start to its end. */
   id: string;
@@ -124,7 +130,7 @@ export type ConnectionEvent =
   /**
    * The runtime is there, its state was replayed, its permission mode is confirmed. Sent after each (re)connect,
    * followed by events as usual. `interrupts` says that a turn that was open before the loss can not have gone on
-   * (App Server, PROTOCOL.md 12).
+   * (App Server, docs/letta-protocol.md, Loss and restart).
    */
   | {
       type: 'ready';
@@ -141,7 +147,10 @@ export type ConnectionEvent =
     }
   /** The link is gone; the connection dials again by itself. */
   | { type: 'lost'; reason: string; turnsDie: boolean }
-  /** Still not there; `notice` is fit for people, `device` names the one that must come back. It tries again after `retryInMs`, or not at all when that is `null`. */
+  /**
+   * Still not there; `notice` is fit for people, `device` names the one that must come back. It tries again after
+   * `retryInMs`, or not at all when that is `null`.
+   */
   | { type: 'unavailable'; code: string; notice: string; retryInMs: number | null; device?: string };
 
 /** An item of a conversation's history, oldest first. System reminders that the server added are stripped. */

@@ -41,7 +41,7 @@ const OVERLAP_MS = 2 * 60_000;
 const SETTLE_MS = 1_000;
 /** After a look that failed: Slack is mostly back within seconds; then twice as long each time, up to five minutes. */
 const AGAIN_MS = { first: 10_000, longest: 5 * 60_000 };
-/** Slack itself delivers again at once, after a minute and after five (PLATFORM.md 5.1). */
+/** Slack itself delivers again at once, after a minute and after five (docs/slack.md, HTTP delivery). */
 const AFTER_RETRIES_MS = 7 * 60_000;
 const ATTEMPTS = 16;
 /** Places and messages that may fail before a look is broken off. */
@@ -98,7 +98,9 @@ export class CatchUp {
     this.#schedule(AFTER_RETRIES_MS);
   }
 
-  /** Another process may have been dealt a part of what was written in the last `ms`: Slack delivers it to nobody else. */
+  /**
+   * Another process may have been dealt a part of what was written in the last `ms`: Slack delivers it to nobody else.
+   */
   taken(ms: number): void {
     this.#missing(this.#parts.clock.now() - ms);
     this.#schedule(SETTLE_MS);
@@ -109,7 +111,9 @@ export class CatchUp {
     this.#schedule(SETTLE_MS);
   }
 
-  /** After intake has ended. Resolves when the mark is on disk, or can not be: then an older one holds. Never rejects. */
+  /**
+   * After intake has ended. Resolves when the mark is on disk, or can not be: then an older one holds. Never rejects.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;

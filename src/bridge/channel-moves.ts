@@ -13,7 +13,7 @@ export interface ChannelMovesParts {
 
 const NAMES_KEPT = 1_000;
 
-/** Channels whose id Slack has changed (PLATFORM.md 5.3): the threads in them go along. */
+/** Channels whose id Slack has changed (docs/slack.md, Slack Connect and Enterprise): the threads in them go along. */
 export class ChannelMoves {
   readonly #parts: ChannelMovesParts;
   /** Old id → new id, for what was under way under the old one. */
@@ -28,7 +28,9 @@ export class ChannelMoves {
     return this.#renamed.get(`${team} ${channel}`) ?? channel;
   }
 
-  /** Resolves when every thread is stored under the new id. Doing it again is fine, and finishes what was left undone. */
+  /**
+   * Resolves when every thread is stored under the new id. Doing it again is fine, and finishes what was left undone.
+   */
   async changed({ team, from, to }: InboundChannelChange): Promise<number> {
     const { moves, workers, log } = this.#parts;
     if (from === to) return 0;

@@ -10,12 +10,18 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type TeamId = string;
 export type ChannelId = string;
 export type UserId = string;
-/** Slack's message timestamp: `"<seconds>.<6 digits>"`, a string (PLATFORM.md 11.4: a number would lose digits). */
+/**
+ * Slack's message timestamp: `"<seconds>.<6 digits>"`, a string (docs/slack.md, Web API behaviour: a number would lose
+ * digits).
+ */
 export type SlackTs = string;
 
 /** `team:channel:root`; `root` is the thread's first `ts`, or `dm` for the rolling conversation of a direct message. */
 export type ThreadKey = Branded<'ThreadKey'>;
-/** `team:channel:ts` of one Slack message: the same for every event that tells of it (PLATFORM.md 5.2). */
+/**
+ * `team:channel:ts` of one Slack message: the same for every event that tells of it (docs/slack.md, Which messages to
+ * handle).
+ */
 export type MessageKey = Branded<'MessageKey'>;
 /** One turn: `turn-` and random letters; also the id that people see when a turn fails. */
 export type TurnId = Branded<'TurnId'>;

@@ -43,11 +43,15 @@ export interface InboundMessage {
   threadTs: SlackTs | null;
   /** Of a bot or a workflow: its bot id, `B…`; of an app without one its app id, `A…`. */
   user: UserId;
-  /** Set when a bot, an app or a workflow wrote it. `user`: as whom; a person, when it posts with that person's token. */
+  /**
+   * Set when a bot, an app or a workflow wrote it. `user`: as whom; a person, when it posts with that person's token.
+   */
   bot?: { user: UserId | null; name: string | null } | undefined;
   /** The author's own team where the event names one: differs from `team` for external people. */
   userTeam: TeamId | null;
-  /** Whether the channel is shared with another organisation (`is_ext_shared_channel`); `null`: the event does not say. */
+  /**
+   * Whether the channel is shared with another organisation (`is_ext_shared_channel`); `null`: the event does not say.
+   */
   external: boolean | null;
   spans: Span[];
   /** Set when there is more in it than `spans` and `files` tell: attachments or blocks that are not read. */
@@ -125,7 +129,7 @@ export interface InboundSubmission {
   team: TeamId;
 }
 
-/** A click on the Stop button that Slack shows while a session is at work (PLATFORM.md 4.3). */
+/** A click on the Stop button that Slack shows while a session is at work (docs/slack.md, Agent sessions). */
 export interface InboundSessionStop {
   team: TeamId;
   channel: ChannelId;
@@ -150,7 +154,10 @@ export type InboundRevision =
       'key' | 'team' | 'channel' | 'channelKind' | 'ts' | 'threadTs' | 'user' | 'mentionsBot'
     >);
 
-/** Slack has given a channel another id; the old one is not known to it any more (PLATFORM.md 5.3). */
+/**
+ * Slack has given a channel another id; the old one is not known to it any more (docs/slack.md, Slack Connect and
+ * Enterprise).
+ */
 export interface InboundChannelChange {
   team: TeamId;
   from: ChannelId;
@@ -165,8 +172,8 @@ export type ModalRequest =
   | { kind: 'save_rule'; token: Token; rule: string; directory: string | null; device: string | null }
   | { kind: 'answer_in_words'; token: Token; questions: Question[] }
   /**
-   * `approves`: whether its last page ends with Approve. `redacted`: whether something in it is not shown. `own`: whether
-   * it shows what others are not shown, as it may be a secret.
+   * `approves`: whether its last page ends with Approve. `redacted`: whether something in it is not shown. `own`:
+   * whether it shows what others are not shown, as it may be a secret.
    */
   | {
       kind: 'view_full';
@@ -183,7 +190,9 @@ export type ModalRequest =
 /** Every click ends in exactly one of these; a `refused` one changed nothing. */
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;
 
-/** `unreachable`: nothing was decided because Letta can not be told now; the card stays. `paused`: nor may anything run. */
+/**
+ * `unreachable`: nothing was decided because Letta can not be told now; the card stays. `paused`: nor may anything run.
+ */
 export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable' | 'paused';
 
 /** Nothing changed; `notice` is one line for the person, for their eyes only. */

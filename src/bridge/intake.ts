@@ -90,7 +90,9 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   handled?: RecentKeys<MessageKey> | undefined;
 }
 
-/** Everything that Slack hands in passes here: messages go to their own intake, the rest to whose it is, if they may. */
+/**
+ * Everything that Slack hands in passes here: messages go to their own intake, the rest to whose it is, if they may.
+ */
 export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #door: Door;
@@ -192,7 +194,10 @@ export class BridgeIntake implements Intake {
     return this.#notes.of('click', about, done, decided);
   }
 
-  /** Slack changes nothing by itself after such a click (PLATFORM.md 4.3): what runs is stopped, what does not is said to rest. */
+  /**
+   * Slack changes nothing by itself after such a click (docs/slack.md, Agent sessions): what runs is stopped, what does
+   * not is said to rest.
+   */
   async sessionStopped({ team, channel, threadTs, user }: InboundSessionStop): Promise<void> {
     const key = makeThreadKey({
       team,
@@ -266,7 +271,7 @@ export class BridgeIntake implements Intake {
     return work((await this.#parts.threads.byToken(token)) ?? key, asked.person);
   }
 
-  /** Slack waits 3 s for an answer to a click (PLATFORM.md 6). `null`: Slack does not tell who it is. */
+  /** Slack waits 3 s for an answer to a click (docs/slack.md, Interactivity). `null`: Slack does not tell who it is. */
   async #inTime(asked: Promise<Asked>): Promise<Asked | null> {
     const { clock, log } = this.#parts;
     try {

@@ -59,12 +59,17 @@ export class MessageQueue {
     this.#parts = parts;
   }
 
-  /** Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h, PLATFORM.md 5.1). */
+  /**
+   * Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h,
+   * docs/slack.md, HTTP delivery).
+   */
   isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
     return this.#isOlder(item, this.#clockAheadMs());
   }
 
-  /** The same by our own clock, where that is known to be ahead of Slack's: nobody can be sure, so its author is asked. */
+  /**
+   * The same by our own clock, where that is known to be ahead of Slack's: nobody can be sure, so its author is asked.
+   */
   #seemsStale(item: InboxItem): boolean {
     return this.#clockAheadMs() > 0 && this.#isOlder(item, 0);
   }

@@ -3,9 +3,9 @@ import type { OpenTurn, ThreadRecord } from './thread-record.ts';
 import type { Ending } from './turn-view.ts';
 
 /**
- * Who is told by a message of its own that a turn is over, as edits notify nobody (PLATFORM.md 2.3): the requester, when
- * the turn ran for `afterMs` since they were last seen here. Somebody who has just decided an approval, or has written
- * again, is there; who stopped the turn knows; and nobody waits for a turn that nobody asked for.
+ * Who is told by a message of its own that a turn is over, as edits notify nobody (docs/slack.md, Editing): the
+ * requester, when the turn ran for `afterMs` since they were last seen here. Somebody who has just decided an approval,
+ * or has written again, is there; who stopped the turn knows; and nobody waits for a turn that nobody asked for.
  * @param afterMs 0: nobody is ever told
  */
 function whomToTell(record: ThreadRecord, turn: OpenTurn, now: number, afterMs: number): UserId | null {

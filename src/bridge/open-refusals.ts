@@ -2,8 +2,8 @@ const OPENLY_EVERY_MS = 60_000;
 const KEPT = 1_000;
 
 /**
- * Whether a refusal is said openly in the thread: a private notice may never arrive (PLATFORM.md 6), so one in a minute
- * is; the others would only be noise where too much comes already.
+ * Whether a refusal is said openly in the thread: a private notice may never arrive (docs/slack.md, Interactivity), so
+ * one in a minute is; the others would only be noise where too much comes already.
  */
 export class OpenRefusals {
   readonly #everyMs: number;

@@ -82,7 +82,9 @@ export interface ConnectOptions {
   /** The thread's runtime; `null` asks for a new conversation with the configured agent. */
   runtime: StoredRuntime | null;
   mode: PermissionMode;
-  /** Where a new conversation is held: a stored runtime stays with its agent and device. The directory holds for both. */
+  /**
+   * Where a new conversation is held: a stored runtime stays with its agent and device. The directory holds for both.
+   */
   binding?: Binding | null;
 }
 
@@ -102,10 +104,14 @@ export interface AgentConnection {
   abort(): Promise<{ aborted: boolean }>;
   /**
    * Asks Letta to end what runs in the background; `ended` says whether it did. Of commands, and of subagents that are
-   * processes of the device, it has no way to (PROTOCOL.md 13): those only the agent itself can end.
+   * processes of the device, it has no way to (docs/letta-protocol.md, Activity nobody asked for): those only the agent
+   * itself can end.
    */
   endTask(task: BackgroundTask): Promise<{ ended: boolean }>;
-  /** The `sync` round trip that must stand between `turn-ended` and the next input (PROTOCOL.md 11). */
+  /**
+   * The `sync` round trip that must stand between `turn-ended` and the next input (docs/letta-protocol.md, Queue and
+   * deduplication).
+   */
   settle(): Promise<void>;
   /** The newest `limit` items, oldest first. */
   history(limit: number): Promise<HistoryItem[]>;
@@ -125,8 +131,9 @@ export type Delivery =
   | { delivered: false; reason: string };
 
 /**
- * One turn as it is shown: throttled edits. Slack's native streaming would be a second implementation of this, chosen by
- * `Surface.turn`: it takes the same views, and falls back to edits (PLATFORM.md 3.7).
+ * One turn as it is shown: throttled edits. Slack's native streaming would be a second implementation of this, chosen
+ * by
+ * `Surface.turn`: it takes the same views, and falls back to edits (docs/slack.md, Edits or native streaming).
  */
 export interface TurnSurface {
   /** Wishes for the latest view; older wishes that were not shown yet are forgotten. Never throws. */
@@ -202,7 +209,7 @@ export interface Surface {
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /**
-   * Only `user` sees it; best effort (PLATFORM.md 6).
+   * Only `user` sees it; best effort (docs/slack.md, Interactivity).
    * @param stop the token of a turn: a Stop button stands below the text
    */
   whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): Promise<void>;
@@ -235,8 +242,8 @@ export interface People {
   /** A channel's name without `#`; the id where Slack does not tell. Never rejects. */
   channelName(channel: string, team: TeamId): Promise<string>;
   /**
-   * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached. Rejects
-   * with a retryable BridgeError when Slack can not be asked.
+   * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached.
+   * Rejects with a retryable BridgeError when Slack can not be asked.
    */
   isShared(channel: ChannelId, team: TeamId): Promise<boolean>;
 }
@@ -337,7 +344,7 @@ export interface Audit {
   latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]>;
 }
 
-/** What was chosen once and must not change by itself: the agent, the device (DESIGN.md 4). */
+/** What was chosen once and must not change by itself: the agent, the device (docs/design.md, Letta side). */
 export interface Choices {
   get(name: string): Promise<string | null>;
   set(name: string, value: string): Promise<void>;

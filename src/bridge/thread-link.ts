@@ -68,7 +68,10 @@ export class ThreadLink {
     });
   }
 
-  /** Whether the connection was made with another permission mode or working directory, or for a conversation given up since. */
+  /**
+   * Whether the connection was made with another permission mode or working directory, or for a conversation given up
+   * since.
+   */
   differs({ mode, binding, runtime }: ConnectOptions): boolean {
     if (!this.#connection || !this.#options) return false;
     if (runtime === null && this.#options.runtime !== null) return true;
@@ -145,8 +148,8 @@ export class ThreadLink {
   }
 
   /**
-   * Whether a run is certainly this turn's: runs are tied to inputs by the loop status alone (PROTOCOL.md 6.1). Those of
-   * what Letta queued by itself are tied to nothing.
+   * Whether a run is certainly this turn's: runs are tied to inputs by the loop status alone (docs/letta-protocol.md,
+   * Loop states). Those of what Letta queued by itself are tied to nothing.
    */
   claims(turn: OpenTurn, runId: string): boolean {
     return turn.clientMessageId !== null && (this.#runs[runId]?.includes(turn.clientMessageId) ?? false);

@@ -95,7 +95,7 @@ export type ApprovalDecision = 'approved' | 'approved_with_changes' | 'edited' |
 /**
  * - `answered_elsewhere`: another client of Letta answered.
  * - `turn_over`: the turn ended, or was stopped.
- * - `link_lost`: Letta does not know of it any more (PROTOCOL.md 12).
+ * - `link_lost`: Letta does not know of it any more (docs/letta-protocol.md, Loss and restart).
  * - `expired`: nobody decided in time, so it was denied.
  * - `not_shown`: Slack took it in no form, so it was denied.
  */
@@ -216,7 +216,9 @@ export interface Offer {
   state: OfferState;
   /** The Slack message that shows it; as a turn's posts. */
   posts: PostRecord[];
-  /** What Slack has: `wanted`: not what it should; `begun`: perhaps a message that `posts` does not know; `shown`: all. */
+  /**
+   * What Slack has: `wanted`: not what it should; `begun`: perhaps a message that `posts` does not know; `shown`: all.
+   */
   display: 'wanted' | 'begun' | 'shown';
 }
 

@@ -45,7 +45,9 @@ export class ThreadSettings {
     if (link.ready && turn?.state !== 'submitted') this.confirm();
   }
 
-  /** A link is ready only once Letta's mode is what was asked for (PROTOCOL.md 5.4). */
+  /**
+   * A link is ready only once Letta's mode is what was asked for (docs/letta-protocol.md, Other frames of the client).
+   */
   confirm(): void {
     const { state, link } = this.#parts;
     const by = this.#toConfirm;

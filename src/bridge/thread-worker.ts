@@ -61,13 +61,16 @@ export interface WorkerParts {
   /** ms after which a request that nobody decided is denied; left out: never. */
   approvalTimeoutMs?: number | undefined;
   botUser: UserId;
-  /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
+  /** App Server: a turn does not outlive its socket (docs/letta-protocol.md, Loss and restart). */
   turnsDieWithLink: boolean;
   /** How long a running turn may say nothing, in ms; default 30 minutes. */
   silenceMs?: number;
   /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
   staleAfterMs?: number | undefined;
-  /** How long after its requester was last seen the end of a turn is a message of its own, in ms; default 2 minutes, 0: never. */
+  /**
+   * How long after its requester was last seen the end of a turn is a message of its own, in ms; default 2 minutes, 0:
+   * never.
+   */
   notifyAfterMs?: number | undefined;
   /** Where it is kept what finished turns did; left out: nowhere. */
   details?: DetailsStore | undefined;
@@ -89,7 +92,8 @@ const SILENCE_MS = 30 * 60_000;
 
 /**
  * Owns a thread: takes the next messages, submits them, folds what Letta says, shows it, finishes. Everything that
- * happens is a mail; what Slack and Letta answer comes back as another mail, so Stop works whatever is being waited for.
+ * happens is a mail; what Slack and Letta answer comes back as another mail, so Stop works whatever is being waited
+ * for.
  */
 export class ThreadWorker {
   #key: ThreadKey;
@@ -314,8 +318,8 @@ export class ThreadWorker {
   }
 
   /**
-   * What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way, `held_up`
-   * Slack does not take them for now.
+   * What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way,
+   * `held_up` Slack does not take them for now.
    */
   get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'held_up' {
     const turn = this.#state.open;

@@ -12,7 +12,7 @@ export interface EndingParts {
   link: ThreadLink;
   silence: TurnSilence;
   clock: Clock;
-  /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
+  /** App Server: a turn does not outlive its socket (docs/letta-protocol.md, Loss and restart). */
   turnsDieWithLink: boolean;
 }
 
@@ -63,7 +63,9 @@ export class TurnEndings {
     return { offer: this.#diedAsking() ? 'ask_again' : 'continue' };
   }
 
-  /** It asked, nobody answered, and Letta does not know of it any more: what was said before the question is no answer. */
+  /**
+   * It asked, nobody answered, and Letta does not know of it any more: what was said before the question is no answer.
+   */
   #diedAsking(): boolean {
     const { record, open } = this.#parts.state;
     const isLost = ({ turn, state }: ApprovalRecord) =>

@@ -24,20 +24,25 @@ export interface LookupParts {
   link: ThreadLink;
   mailbox: Mailbox;
   log: Log;
-  /** App Server: a turn does not outlive its socket (PROTOCOL.md 12). */
+  /** App Server: a turn does not outlive its socket (docs/letta-protocol.md, Loss and restart). */
   turnsDieWithLink: boolean;
   /** The turn's last words are on their way to Slack: nothing is left to look for. */
   ending(): boolean;
   onVerdict(verdict: Verdict): void | Promise<void>;
 }
 
-/** Idle comes before `turn_finished`, by seconds after an abort against a slow model (PROTOCOL.md 10). */
+/**
+ * Idle comes before `turn_finished`, by seconds after an abort against a slow model (docs/letta-protocol.md, Errors).
+ */
 export const END_OVERDUE_MS = 5_000;
 /** A hosted input that is not in the history yet may still be on its way. */
 const LOOK_AGAIN_MS = 10_000;
 /** Longer people are not kept waiting for a card. */
 const RECALL_MS = 5_000;
-/** Behind the relay the answer to a question may overtake the state that was told in front of it (PROTOCOL.md 3.3). */
+/**
+ * Behind the relay the answer to a question may overtake the state that was told in front of it
+ * (docs/letta-protocol.md, Hosted: what the device tells the relay).
+ */
 const OVERTAKEN_MS = 1_000;
 const MOST_FAILED_LOOKS = 10;
 const HISTORY_ITEMS = 50;
@@ -95,7 +100,9 @@ export class TurnLookup {
     return 'callId' in event && this.#told.has(event.callId);
   }
 
-  /** Whether the history told this as a piece of the turn before: what the link still misses of that is there already. */
+  /**
+   * Whether the history told this as a piece of the turn before: what the link still misses of that is there already.
+   */
   isOfTurnBefore(event: AgentEvent): boolean {
     return event.type === 'text-repaired' && this.#toldBefore.has(event.messageId);
   }

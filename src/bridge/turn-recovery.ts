@@ -9,8 +9,8 @@ export interface RuntimeNow {
 }
 
 /**
- * What to do about a turn that was open before a (re)connect (PROTOCOL.md 12). `look`: Letta is idle, only the
- * history knows what became of the input. `follow`: it still runs, its events go on.
+ * What to do about a turn that was open before a (re)connect (docs/letta-protocol.md, Loss and restart). `look`: Letta
+ * is idle, only the history knows what became of the input. `follow`: it still runs, its events go on.
  */
 export function afterReconnect(turn: OpenTurn, now: RuntimeNow): 'submit' | 'look' | 'follow' {
   if (turn.state === 'prepared') return 'submit';
@@ -77,8 +77,8 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
 }
 
 /**
- * The input of a turn that Letta began by itself: by its echo, else by what was said in it. Nothing was heard of it (the
- * bridge has started anew): then it is the newest input, unless that is ours.
+ * The input of a turn that Letta began by itself: by its echo, else by what was said in it. Nothing was heard of it
+ * (the bridge has started anew): then it is the newest input, unless that is ours.
  */
 function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnMarks): number {
   const { input } = heard;
@@ -103,8 +103,8 @@ function isInput(item: HistoryItem | undefined): item is HistoryItem & { kind: '
 }
 
 /**
- * Whether an item of the history is a turn's first input, as far as the history tells: what Letta queued by itself joins
- * a running turn right behind a tool (PROTOCOL.md 11), also several at once.
+ * Whether an item of the history is a turn's first input, as far as the history tells: what Letta queued by itself
+ * joins a running turn right behind a tool (docs/letta-protocol.md, Queue and deduplication), also several at once.
  */
 export function beginsTurn(history: readonly HistoryItem[], at: number): boolean {
   const item = history[at];
@@ -116,9 +116,9 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
 
 /**
  * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
- * an abort leaves less behind (PROTOCOL.md 7). Of a turn that was answered the history has all, of one that ended in full
- * all up to where it is sure of the turn: text there that it does not know was taken back by a retry while nobody listened.
- * So was that of a run that failed, where the history has more than was heard.
+ * an abort leaves less behind (docs/letta-protocol.md, Deltas). Of a turn that was answered the history has all, of one
+ * that ended in full all up to where it is sure of the turn: text there that it does not know was taken back by a retry
+ * while nobody listened. So was that of a run that failed, where the history has more than was heard.
  */
 export function withHistory(state: TurnState, { texts, answered }: Found & { arrived: true }): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));

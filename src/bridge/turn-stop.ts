@@ -21,7 +21,7 @@ export interface StopParts {
   advance(): Promise<void>;
 }
 
-/** After an abort the end may take this long against a slow model (PROTOCOL.md 10). */
+/** After an abort the end may take this long against a slow model (docs/letta-protocol.md, Errors). */
 export const STOP_OVERDUE_MS = 20_000;
 
 const AGAIN_MOST_MS = 5 * 60_000;

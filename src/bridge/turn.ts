@@ -162,7 +162,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
   }
 }
 
-/** Whether a turn that stopped for this reason said all it wanted to say (PROTOCOL.md 8). */
+/** Whether a turn that stopped for this reason said all it wanted to say (docs/letta-protocol.md, A turn). */
 export function endedWell(stopReason: string): boolean {
   return stopReason === 'end_turn' || stopReason === 'tool_rule' || stopReason === 'max_steps';
 }
@@ -220,7 +220,7 @@ function replaceText(
 
 /**
  * The parts once the whole of a message is known that an earlier life of the bridge had begun to hear. What people may
- * have seen is never replaced by less: an abort leaves less behind (PROTOCOL.md 7).
+ * have seen is never replaced by less: an abort leaves less behind (docs/letta-protocol.md, Deltas).
  */
 export function withWhole(parts: readonly TurnPart[], messageId: string, text: string): TurnPart[] {
   const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);

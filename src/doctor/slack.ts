@@ -130,7 +130,7 @@ export function openTransport(
 
 /**
  * Not acknowledged: whoever is dealt a message by Slack while only doctor listens does not get it lost, as Slack
- * delivers it again (PLATFORM.md 5.1, 5.4).
+ * delivers it again (docs/slack.md, HTTP delivery; Socket Mode).
  */
 export const leaveToOthers: Accept = () =>
   Promise.reject(new BridgeError('internal', 'doctor takes nothing in', { retry: true }));

@@ -160,7 +160,9 @@ export function createConnection(
     return null;
   };
 
-  /** What a plan found or made is used again by the next one, or every failed attempt would leave a conversation behind. */
+  /**
+   * What a plan found or made is used again by the next one, or every failed attempt would leave a conversation behind.
+   */
   const remember = ({ agentId, conversationId, deviceId }: Plan): RuntimeMachine => {
     if (conversationId !== null) runtime ??= { agentId, conversationId, deviceId };
     machine ??= { state: initialRuntime(runtime) };
@@ -305,7 +307,7 @@ export function createConnection(
         ),
       );
       if (answer.accepted) return 'accepted';
-      // The wording is all that tells it from a refusal (PROTOCOL.md 5.3).
+      // The wording is all that tells it from a refusal (docs/letta-protocol.md, approval_response).
       if (/no longer pending/i.test(answer.error ?? '')) return 'gone';
       throw inputRefused(answer.error ?? '');
     },

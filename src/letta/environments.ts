@@ -1,7 +1,7 @@
 import { BridgeError } from '../errors.ts';
 import type { Environment, HostedApi } from './hosted-api.ts';
 
-/** Older than this a heartbeat means that the device is gone (PROTOCOL.md 3.1). */
+/** Older than this a heartbeat means that the device is gone (docs/letta-protocol.md, Hosted: REST). */
 const FRESH_MS = 120_000;
 const NAMES_LISTED = 10;
 

@@ -38,7 +38,8 @@ export interface WantedState {
  */
 export async function confirmState(session: Session, runtime: RuntimeRef, wanted: WantedState): Promise<void> {
   const { mode, workingDirectory } = wanted;
-  // On the relay the response can overtake the replay (PROTOCOL.md 3.3).
+  // On the relay the response can overtake the replay (docs/letta-protocol.md, Hosted: what the device tells the
+  // relay).
   const told = await session.until((now) => now.loop !== null && now.mode !== null, REPLAYS_WITHIN_MS);
   if (!told) throw deviceSilent('the device did not replay its state');
   const inPlace = (now: { workingDirectory: string | null }) =>
@@ -108,7 +109,7 @@ function conversationNotFound(conversationId: string): BridgeError {
   });
 }
 
-/** The one place that reads the wording of a refused `runtime_start` (PROTOCOL.md 5.1). */
+/** The one place that reads the wording of a refused `runtime_start` (docs/letta-protocol.md, runtime_start). */
 function startRefused(answer: FrameOf<'runtime_start_response'>, plan: Plan): BridgeError {
   const error = answer.error ?? '';
   if (/^Agent \S+ not found/i.test(error)) return agentNotFound(plan.agentId);

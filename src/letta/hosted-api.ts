@@ -9,7 +9,7 @@ export type FetchLike = (
   init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
 ) => Promise<{ status: number; headers?: { get(name: string): string | null }; text(): Promise<string> }>;
 
-/** A row of the environments API (PROTOCOL.md 3.1). */
+/** A row of the environments API (docs/letta-protocol.md, Hosted: REST). */
 export interface Environment {
   deviceId: string;
   /** The current lease; never stored. */
@@ -17,7 +17,9 @@ export interface Environment {
   connectionName: string;
   /** ms since 1970 */
   lastHeartbeat: number | null;
-  /** When Letta answered, by its own clock, which also dated the heartbeat; ms since 1970. Left out: it does not say. */
+  /**
+   * When Letta answered, by its own clock, which also dated the heartbeat; ms since 1970. Left out: it does not say.
+   */
   answeredAt?: number | undefined;
   /** Of Letta Code on the device, where it tells. */
   version: string | null;
@@ -175,7 +177,7 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
       return answer !== null;
     },
     async createConversation(agentId) {
-      // The slash and the agent in the query are part of the call (PROTOCOL.md 3.1).
+      // The slash and the agent in the query are part of the call (docs/letta-protocol.md, Hosted: REST).
       const answer = await request('POST', '/v1/conversations/', { agent_id: agentId }, {});
       if (answer === null) throw agentNotFound(agentId);
       return read(conversationSchema, answer).id;

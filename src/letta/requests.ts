@@ -18,7 +18,10 @@ export type Ask = <Type extends ResponseType>(
 /** Requests of one link that wait for their response. */
 export interface Requests {
   ask: Ask;
-  /** Responses that nobody waits for are ignored: the relay shows ours to others and theirs to us (PROTOCOL.md 3.4). */
+  /**
+   * Responses that nobody waits for are ignored: the relay shows ours to others and theirs to us
+   * (docs/letta-protocol.md, Hosted: not known).
+   */
   answered(requestId: string, frame: ResponseFrame): void;
   /** The link is gone: everything that waits rejects, and all later requests do. */
   fail(): void;

@@ -22,8 +22,8 @@ export interface SilenceWatchOptions {
 
 /**
  * Behind the relay a device's socket can be away for seconds while ours stays open, and what it would have sent is
- * dropped without a trace, the end of a turn included (PROTOCOL.md 4, 12). So a turn that has been silent for half a
- * minute is asked after.
+ * dropped without a trace, the end of a turn included (docs/letta-protocol.md, Envelope, order, duplicates; Loss and
+ * restart). So a turn that has been silent for half a minute is asked after.
  */
 export function watchSilence({ clock, session, busy, sync, missed }: SilenceWatchOptions): SilenceWatch {
   let stopped = false;

@@ -25,7 +25,7 @@ export interface ManifestWishes {
   name: string | null;
   /** Where Slack reaches the bridge; set: signed HTTP instead of Socket Mode. */
   url: string | null;
-  /** Declares the app as an agent: Slack's own status and stop button, but no guests (PLATFORM.md 4.2). */
+  /** Declares the app as an agent: Slack's own status and stop button, but no guests (docs/slack.md, Agent apps). */
   agent: boolean;
 }
 
@@ -33,7 +33,7 @@ const NAME_MAX = 35;
 /** Where the HTTP receiver listens for everything. */
 const EVENTS_PATH = '/slack/events';
 
-/** What only an app declared as an agent has (PLATFORM.md 4.2, 4.3). */
+/** What only an app declared as an agent has (docs/slack.md, Agent apps; Agent sessions). */
 export const AGENT = {
   view: { agent_description: 'Works on tasks in threads of this workspace, and asks before risky steps.' },
   scopes: ['assistant:write'],

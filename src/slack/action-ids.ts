@@ -3,7 +3,8 @@ import type { ActionName, SubmissionName } from '../bridge/inbound.ts';
 
 /**
  * The names that our buttons and modals carry through Slack and back. A button's `value` is the token and nothing
- * else; which option of a question was chosen stands in the `action_id`, which must differ within a block (PLATFORM.md 6).
+ * else; which option of a question was chosen stands in the `action_id`, which must differ within a block
+ * (docs/slack.md, Interactivity).
  */
 type PlainAction = Exclude<ActionName, 'answer' | 'view_page'>;
 
@@ -52,7 +53,7 @@ export function makePageActionId(page: number): string {
   return `bridge_view_page:${page}`;
 }
 
-/** The value of an option of a menu: at most 75 characters (PLATFORM.md 2.1). */
+/** The value of an option of a menu: at most 75 characters (docs/slack.md, Size limits). */
 export function makeMenuValue(token: Token, option: number): string {
   return `${token}:${option}`;
 }

@@ -5,8 +5,8 @@ import type { Log } from '../bridge/ports.ts';
 const SECRETS = /wss?:\/\/\S+|xox[a-z]-[\w-]+|xapp-[\w-]+|https:\/\/hooks\.slack\.com\/\S+/g;
 
 /**
- * Slack's libraries log here (PLATFORM.md 10.2 k). Their debug lines hold whole payloads (5.5), so the level never
- * says debug, and what they say at that level goes nowhere.
+ * Slack's libraries log here (docs/slack.md, Hazards: Logger). Their debug lines hold whole payloads (5.5), so the
+ * level never says debug, and what they say at that level goes nowhere.
  */
 export function boltLogger(log: Log): Logger {
   const line = (parts: unknown[]) => ({

@@ -18,7 +18,7 @@ export interface BoltOptions {
   log: Log;
 }
 
-/** The Bolt app: the router of everything that is not a message. Letters name the hazards of PLATFORM.md 10.2. */
+/** The Bolt app: the router of everything that is not a message. Letters name the hazards of docs/slack.md, Hazards. */
 export async function createBoltApp({ botToken, slackApiUrl, receiver, listeners, log }: BoltOptions): Promise<App> {
   const app = new App({
     // e: with `socketMode` Bolt would insist on its own receiver, which acknowledges first.

@@ -5,7 +5,10 @@ import { CALLBACK_IDS, makeDetailsPageId } from './action-ids.ts';
 import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from './render/blocks.ts';
 import { neutralizePlain } from './render/neutralize.ts';
 
-/** A page is read at once; with each text at its longest it stays far below a view's 250 KB and 100 blocks (PLATFORM.md 2.1). */
+/**
+ * A page is read at once; with each text at its longest it stays far below a view's 250 KB and 100 blocks
+ * (docs/slack.md, Size limits).
+ */
 const STEPS = 10;
 const TEXT_MAX = 3_000;
 const MARKS = { called: '◦', running: '▸', ok: '✓', failed: '✗' } as const;

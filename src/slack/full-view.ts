@@ -7,7 +7,10 @@ import { neutralizePlain } from './render/neutralize.ts';
 
 /** Of one code box. Ours: `rich_text` has no published limit. */
 const PIECE = 3_000;
-/** A view holds 100 blocks and 250 KB (PLATFORM.md 2.1); what Slack adds, and the lines around the text, count too. */
+/**
+ * A view holds 100 blocks and 250 KB (docs/slack.md, Size limits); what Slack adds, and the lines around the text,
+ * count too.
+ */
 const PAGE_PIECES = 60;
 const PAGE_BYTES = 180_000;
 

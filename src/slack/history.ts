@@ -8,7 +8,9 @@ import { normalizeEvent, type SlackIdentity } from './normalize.ts';
 import { isPassing } from './refusals.ts';
 import { type SlackAnswer, type SlackApi, SlackError } from './slack-api.ts';
 
-/** `limited`: the tier of apps that are distributed outside of the Marketplace (PLATFORM.md 1.3). */
+/**
+ * `limited`: the tier of apps that are distributed outside of the Marketplace (docs/slack.md, History limits of 2025).
+ */
 export type HistoryTier = 'full' | 'limited';
 
 export interface HistoryOptions {

@@ -16,7 +16,7 @@ export interface Identity {
   enterpriseId: string | null;
   /** The workspace's address. */
   url: string | null;
-  /** Whether the token has what only agent apps, old and new, ask for (PLATFORM.md 4.2). */
+  /** Whether the token has what only agent apps, old and new, ask for (docs/slack.md, Agent apps). */
   agent?: boolean;
 }
 

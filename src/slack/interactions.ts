@@ -150,7 +150,9 @@ export function readSubmission(body: unknown, team: string): InboundSubmission |
   };
 }
 
-/** A slash command. Only people of the installing workspace can send one (PLATFORM.md 5.3). */
+/**
+ * A slash command. Only people of the installing workspace can send one (docs/slack.md, Slack Connect and Enterprise).
+ */
 export function readCommand(body: unknown, team: string): InboundCommand | null {
   const parsed = slashCommand.safeParse(body);
   if (!parsed.success) return null;

@@ -2,7 +2,7 @@ import type { PlainTextElement } from '@slack/types';
 import { clip } from './render/blocks.ts';
 import { neutralizePlain } from './render/neutralize.ts';
 
-/** PLATFORM.md 2.1, in UTF-16 units. */
+/** docs/slack.md, Size limits, in UTF-16 units. */
 const TITLE = 24;
 
 /** Foreign text where Slack parses nothing, what is invisible in it made visible. */

@@ -7,7 +7,7 @@ import { detailsView } from './details-view.ts';
 import { fullView } from './full-view.ts';
 import { modalText, modalTitle } from './modal-text.ts';
 
-/** PLATFORM.md 2.1, in UTF-16 units. */
+/** docs/slack.md, Size limits, in UTF-16 units. */
 const LABEL = 2_000;
 const TEXT = 3_000;
 const OPTION = 75;
@@ -180,7 +180,7 @@ export function submittedChoices(values: Filled): number[][] {
   return Array.from(choices, (chosen) => chosen ?? []);
 }
 
-/** What a `view_submission` is acknowledged with (PLATFORM.md 6): nothing closes the modal. */
+/** What a `view_submission` is acknowledged with (docs/slack.md, Interactivity): nothing closes the modal. */
 export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | undefined {
   if (outcome.result === 'decided') return undefined;
   if (outcome.result === 'invalid') {

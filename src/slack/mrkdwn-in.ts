@@ -3,7 +3,7 @@ import { fenced, inlineCode, linkText, SpanBuilder } from './span-builder.ts';
 
 const ENTITIES: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>' };
 
-/** Slack's three entities, once: `&amp;lt;` is what somebody who typed `&lt;` sent (PLATFORM.md 7.1). */
+/** Slack's three entities, once: `&amp;lt;` is what somebody who typed `&lt;` sent (docs/slack.md, Text: rules). */
 function decodeEntities(text: string): string {
   return text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity] ?? entity);
 }

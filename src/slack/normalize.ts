@@ -74,7 +74,10 @@ const file = z.looseObject({
   size: z.number().nullish(),
 });
 
-/** A person or a bot is speaking in these only (PLATFORM.md 5.2); what is new or unknown is not speech. */
+/**
+ * A person or a bot is speaking in these only (docs/slack.md, Which messages to handle); what is new or unknown is not
+ * speech.
+ */
 const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message', 'bot_message']);
 const CHANNEL_KINDS: ReadonlySet<string> = new Set(['channel', 'group', 'im', 'mpim']);
 /** Slack speaks through these in the name of nobody. */
@@ -87,7 +90,7 @@ function ignored(reason: IgnoredReason, detail: string | null = null): Normalize
 /**
  * What kind of channel it is. Only an id tells that it is a direct message: names and types of others must not open it.
  * @param type as an event says it; `app_mention` says none, then the id's first letter does, as far as it can
- * (PLATFORM.md 5.3).
+ * (docs/slack.md, Slack Connect and Enterprise).
  */
 export function channelKindOf(channel: string, type: string | null | undefined): ChannelKind {
   if (channel.startsWith('D')) return 'im';
@@ -116,8 +119,9 @@ function isOwn(event: unknown, appId: string | null | undefined, identity: Slack
 }
 
 /**
- * The app, bot or workflow that wrote it; `null`: a person did; `unnamed`: a bot without any id. Slack puts the app's ids
- * on everything that is posted through its API, also with a person's token: that is the app speaking, not the person.
+ * The app, bot or workflow that wrote it; `null`: a person did; `unnamed`: a bot without any id. Slack puts the app's
+ * ids on everything that is posted through its API, also with a person's token: that is the app speaking, not the
+ * person.
  */
 function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' | null {
   const by = bot.safeParse(event);
@@ -129,8 +133,9 @@ function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' 
 }
 
 /**
- * The author's team where the event names one; `null` where it names none, or an organisation that may be ours: then only
- * the directory knows. The twin events of one mention may name the workspace and its organisation (PLATFORM.md 15).
+ * The author's team where the event names one; `null` where it names none, or an organisation that may be ours: then
+ * only the directory knows. The twin events of one mention may name the workspace and its organisation (docs/slack.md,
+ * Learned since).
  */
 function userTeamOf(
   { user_team, source_team, team }: z.infer<typeof speech>,
@@ -150,7 +155,7 @@ function userTeamOf(
 
 /**
  * The message that an `event_callback` payload tells of, or why it is none for us. Never throws. The twin events of
- * one mention give the same message (PLATFORM.md 5.2).
+ * one mention give the same message (docs/slack.md, Which messages to handle).
  */
 export function normalizeEvent(payload: unknown, identity: SlackIdentity): Normalized {
   const parsed = envelope.safeParse(payload);
@@ -172,7 +177,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   const { channel, text } = said.data;
   const bot = botOf(event);
   if (bot === 'unnamed') return ignored('malformed', 'bot_id');
-  // Not all bots have a user (PLATFORM.md 5.2), so one id that all have says who it was.
+  // Not all bots have a user (docs/slack.md, Which messages to handle), so one id that all have says who it was.
   const user = bot?.id ?? said.data.user;
   if (!user) return ignored('malformed', 'user');
   if (SLACK_USERS.has(user)) return ignored('slack_itself');
@@ -206,7 +211,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       spans,
       ...(unread && { unread }),
       files,
-      // Apps and workflows may mention in their blocks alone (PLATFORM.md 15).
+      // Apps and workflows may mention in their blocks alone (docs/slack.md, Learned since).
       mentionsBot:
         (text ?? '').includes(`<@${botUserId}>`) ||
         (text ?? '').includes(`<@${botUserId}|`) ||
@@ -215,7 +220,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   };
 }
 
-/** What stands in `text` when all words are in blocks or attachments (PLATFORM.md 15). */
+/** What stands in `text` when all words are in blocks or attachments (docs/slack.md, Learned since). */
 const PLACEHOLDERS: ReadonlySet<string> = new Set([
   'this content cant be displayed',
   'this message contains interactive elements',

@@ -33,8 +33,8 @@ type Delivery = z.infer<typeof delivery>;
  * Whether a delivery of Slack, of whatever kind, is for our app in our workspace; `null`: it is. Never throws.
  *
  * An event in a channel that is shared with others may have happened in another workspace: it is ours when any of
- * `authorizations`, `context_team_id` and `team_id` names us (PLATFORM.md 5.1). A click or a modal is ours by `team`,
- * which is the app's workspace also when somebody of another organisation clicked, and where that is missing
+ * `authorizations`, `context_team_id` and `team_id` names us (docs/slack.md, HTTP delivery). A click or a modal is ours
+ * by `team`, which is the app's workspace also when somebody of another organisation clicked, and where that is missing
  * (installed for a whole organisation) by what else names the installation.
  */
 export function foreignTo(body: unknown, us: OurIds): Foreign | null {

@@ -2,7 +2,7 @@ import { heldTokens } from './render/own-tokens.ts';
 
 /**
  * The bridge's own short Markdown texts (help, status) as mrkdwn, for the places that take no `markdown` block
- * (PLATFORM.md 2.2): answers to commands, Home. Anything else in angle brackets is escaped.
+ * (docs/slack.md, Markdown blocks): answers to commands, Home. Anything else in angle brackets is escaped.
  */
 export function ownMrkdwn(markdown: string): string {
   const { text, put } = heldTokens(markdown);

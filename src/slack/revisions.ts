@@ -16,7 +16,7 @@ const body = z.looseObject({
 /**
  * What a `message_changed` or `message_deleted` event says of a person's message; `null` when it says nothing new about
  * what a person wrote: previews and reply counts change messages, too, but leave no `edited` mark. A deleted root with
- * replies is changed into a tombstone (PLATFORM.md 2.4).
+ * replies is changed into a tombstone (docs/slack.md, Posting and deleting).
  */
 export function readRevision(payload: unknown, identity: SlackIdentity): InboundRevision | null {
   const parsed = body.safeParse(payload);

@@ -12,7 +12,10 @@ const payload = z.looseObject({
   }),
 });
 
-/** A click on the Stop button that Slack itself shows in agent apps (PLATFORM.md 4.3); `null` for everything else. */
+/**
+ * A click on the Stop button that Slack itself shows in agent apps (docs/slack.md, Agent sessions); `null` for
+ * everything else.
+ */
 export function readSessionStop(body: unknown, identity: SlackIdentity): InboundSessionStop | null {
   const parsed = payload.safeParse(body);
   if (!parsed.success) return null;

@@ -3,7 +3,10 @@ import { BridgeError } from '../errors.ts';
 import { isLasting } from './refusals.ts';
 import { type SlackApi, SlackError } from './slack-api.ts';
 
-/** Also what woke sockets that were connected but silent, by public reports (PLATFORM.md 5.5). */
+/**
+ * Also what woke sockets that were connected but silent, by public reports (docs/slack.md, The library for Socket
+ * Mode).
+ */
 const ASK_EVERY_MS = 60_000;
 const ASK_AGAIN_MS = 5_000;
 /** One refusal may be a mistake of Slack's; so many in a row are not. */

@@ -14,7 +14,10 @@ const METHOD = 'upload_url';
 const TIMEOUT_MS = 60_000;
 const SLACK_HOST = /(?:^|\.)slack(?:-gov)?\.com$/;
 
-/** The upload step (PLATFORM.md 8). It goes to Slack's hosts only and carries no token: the address itself is the right. */
+/**
+ * The upload step (docs/slack.md, Files). It goes to Slack's hosts only and carries no token: the address itself is the
+ * right.
+ */
 export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: UploaderOptions): Uploader {
   const own = new URL(slackApiUrl);
   return async (url, bytes) => {

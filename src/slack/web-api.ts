@@ -13,7 +13,7 @@ import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '.
 export interface SlackApiOptions {
   /** Bot (`xoxb-`) or app-level (`xapp-`) token; leaves in the `Authorization` header only. */
   token: string;
-  /** Default `https://slack.com/api/`; a missing trailing slash is added (PLATFORM.md 10.3). */
+  /** Default `https://slack.com/api/`; a missing trailing slash is added (docs/slack.md, Bolt options). */
   slackApiUrl?: string;
   log: Log;
   clock: Clock;
@@ -22,7 +22,7 @@ export interface SlackApiOptions {
   metrics?: Metrics;
   /** Told what Slack's clock says, with each answer that says it; ms since 1970. */
   onTime?: (at: number) => void;
-  /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control (PLATFORM.md 13). */
+  /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control. */
   timeoutMs?: Partial<Record<SlackClient, number>>;
 }
 
@@ -32,7 +32,10 @@ const RETRIES = 4;
 const RETRY_BASE_MS = 500;
 /** A caller of `control` never waits longer than this for retries; a longer `Retry-After` is told to it at once. */
 const RETRY_TOTAL_MS = 60_000;
-/** Slack's 429 without a usable `Retry-After`: the SDK would lose what it was (PLATFORM.md 1.5). */
+/**
+ * Slack's 429 without a usable `Retry-After`: the SDK would lose what it was (docs/slack.md, Retries of
+ * @slack/web-api).
+ */
 const RETRY_AFTER_MISSING_S = 5;
 
 /** The outbox keeps the budget of these and must see every 429 of them, so it alone repeats them. */
@@ -47,7 +50,7 @@ const PACED = new Set([
   'files.getUploadURLExternal',
   'files.completeUploadExternal',
 ]);
-/** A trigger id lives 3 s (PLATFORM.md 6): too late is the same as never. */
+/** A trigger id lives 3 s (docs/slack.md, Interactivity): too late is the same as never. */
 const AT_ONCE = new Set(['views.open', 'views.push']);
 /** Asking twice is the same as asking once, so an unknown outcome may be repeated blindly. */
 const IDEMPOTENT = new Set([
@@ -117,7 +120,10 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
   };
 }
 
-/** Each client gets options of its own and no `headers`: the SDK writes into them (PLATFORM.md 10.2 a, b). */
+/**
+ * Each client gets options of its own and no `headers`: the SDK writes into them (docs/slack.md, Hazards: Shared
+ * headers, Shared retry settings).
+ */
 function createClient(options: SlackApiOptions, client: SlackClient): WebClient {
   return new WebClient(options.token, {
     slackApiUrl: options.slackApiUrl ?? SLACK_API_URL,

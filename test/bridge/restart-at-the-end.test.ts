@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createShown } from '../support/shown.ts';
 
-/** A turn that failed after a long text, of which the history has nothing (PROTOCOL.md 7); dead while that goes to Slack. */
+/**
+ * A turn that failed after a long text, of which the history has nothing (docs/letta-protocol.md, Deltas); dead while
+ * that goes to Slack.
+ */
 async function died(afterMs: number) {
   const shown = createShown();
   const { middle } = shown;

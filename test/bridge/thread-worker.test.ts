@@ -462,7 +462,7 @@ describe('after a lost link', () => {
       { kind: 'assistant', id: 'm-1', text: 'a.txt' },
       { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
     ];
-    // A run of a notification is tied to no input (PROTOCOL.md 13).
+    // A run of a notification is tied to no input (docs/letta-protocol.md, Activity nobody asked for).
     middle.connection.ready({ loop: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun: { 'run-1': [id] } });
     middle.connection.say('and the task is done', 'run-2', 'm-2');
     await middle.clock.settle();

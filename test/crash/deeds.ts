@@ -44,7 +44,7 @@ export async function killedBridge({ mode, note }: Deed, stage: Stage, step: Ste
   const wordsBefore = story.words().length;
   await stage.start();
   const verdict = await judge(story, {
-    // A hosted turn outlives its client, one of an App Server does not (PROTOCOL.md 12).
+    // A hosted turn outlives its client, one of an App Server does not (docs/letta-protocol.md, Loss and restart).
     expected: mode === 'app-server' && step.works ? 'answered or interrupted' : 'answered',
     since: stage.bridge.upAt,
     within: SETTLED_WITHIN_MS,

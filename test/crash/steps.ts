@@ -5,7 +5,10 @@ import type { Kind, Story } from './story.ts';
 export interface Step {
   name: string;
   kind: Kind;
-  /** Whether Letta may be at work on it then: on an App Server a turn dies with its socket (PROTOCOL.md 12). */
+  /**
+   * Whether Letta may be at work on it then: on an App Server a turn dies with its socket (docs/letta-protocol.md, Loss
+   * and restart).
+   */
   works: boolean;
   /** Says the story's message and resolves, as early as it can be known, when the step is reached. */
   reach(story: Story, stage: Stage): Promise<boolean>;

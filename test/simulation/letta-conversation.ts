@@ -54,7 +54,10 @@ interface QueueItem {
   notification: boolean;
 }
 
-/** An input up to this long after a direct turn's end begins a turn that the server does not track (PROTOCOL.md 11). */
+/**
+ * An input up to this long after a direct turn's end begins a turn that the server does not track
+ * (docs/letta-protocol.md, Queue and deduplication).
+ */
 const UNTRACKED_MS = 30;
 const TIED_RUNS = 32;
 const NOTIFICATION_ID = 'auto-';
@@ -166,7 +169,7 @@ export class SimConversation {
     };
   }
 
-  /** The state, as after `sync` or `runtime_start` (PROTOCOL.md 3.2). */
+  /** The state, as after `sync` or `runtime_start` (docs/letta-protocol.md, Hosted: socket). */
   replay(tell: (type: string, body: Json) => void, recover: boolean): void {
     this.#untrackedUntil = 0;
     if (recover && this.#pending) tell('control_request', this.#requestBody(this.#pending));
@@ -213,7 +216,7 @@ export class SimConversation {
     return { disposition: 'started', go: () => this.#start(input) };
   }
 
-  /** A turn that nobody asked for (PROTOCOL.md 13). */
+  /** A turn that nobody asked for (docs/letta-protocol.md, Activity nobody asked for). */
   notify(): void {
     const n = this.host.nextItem();
     this.#enqueue(`cm-q-${n}`, `<task-notification>task ${n} is done</task-notification>`, true);
@@ -238,7 +241,10 @@ export class SimConversation {
     this.showDevice();
   }
 
-  /** A subagent: what it says comes under this runtime, marked as its own, and may end while a turn runs (PROTOCOL.md 13). */
+  /**
+   * A subagent: what it says comes under this runtime, marked as its own, and may end while a turn runs
+   * (docs/letta-protocol.md, Activity nobody asked for).
+   */
   delegate(ms: number): void {
     const { clock, chance } = this.host;
     const epoch = this.#epoch;
@@ -297,7 +303,7 @@ export class SimConversation {
     });
   }
 
-  /** What waits joins the running turn right after a tool (PROTOCOL.md 11). */
+  /** What waits joins the running turn right after a tool (docs/letta-protocol.md, Queue and deduplication). */
   absorb(): TurnInput['messages'] {
     const items = this.#queue.splice(0);
     if (items.length === 0) return [];
@@ -363,7 +369,10 @@ export class SimConversation {
     this.remember({ id: host.nextItem(), message_type: 'user_message', content: [reminder, text], otid: clientId });
   }
 
-  /** Runs are tied to all that their turn answers, what joined it too; notifications are never named (PROTOCOL.md 11, 13). */
+  /**
+   * Runs are tied to all that their turn answers, what joined it too; notifications are never named
+   * (docs/letta-protocol.md, Queue and deduplication; Activity nobody asked for).
+   */
   tie(runId: string, clientIds: readonly string[]): void {
     const named = clientIds.filter((id) => !id.startsWith(NOTIFICATION_ID));
     if (named.length === 0) return;
@@ -396,7 +405,10 @@ export class SimConversation {
     });
   }
 
-  /** The id is the model's (PROTOCOL.md 9): now and then it comes to mean something else while people look at it. */
+  /**
+   * The id is the model's (docs/letta-protocol.md, Approvals): now and then it comes to mean something else while
+   * people look at it.
+   */
   #changeLater(pending: Pending, call: ToolCall): void {
     const { clock, chance, story } = this.host;
     clock.after(chance.between(200, 8_000), () => {
@@ -497,7 +509,7 @@ export class SimConversation {
     if (this.#queue.length > 0) host.clock.after(25, () => this.wake());
   }
 
-  /** App Server: the last listener is gone, and the turn with it (PROTOCOL.md 12). */
+  /** App Server: the last listener is gone, and the turn with it (docs/letta-protocol.md, Loss and restart). */
   deserted(): void {
     if (!this.#turn) return;
     this.host.story.add('letta', `turn ${this.#turn.truth.n} dies: nobody listens`);

@@ -44,7 +44,10 @@ interface Run {
 
 type Decision = { allow: boolean; message: string; input: Json | null };
 
-/** One turn of the agent, by chance: text, tools, consent, retries, errors; its frames as PROTOCOL.md 7 to 10 has them. */
+/**
+ * One turn of the agent, by chance: text, tools, consent, retries, errors; its frames as docs/letta-protocol.md,
+ * Deltas; Errors has them.
+ */
 export class SimTurn {
   readonly truth: TruthTurn;
   readonly input: TurnInput;
@@ -106,7 +109,7 @@ export class SimTurn {
     this.truth.endedAt ??= this.#conversation.host.clock.now();
   }
 
-  /** The model goes on until its next chunk; only then the turn has ended (PROTOCOL.md 10). */
+  /** The model goes on until its next chunk; only then the turn has ended (docs/letta-protocol.md, Errors). */
   cancel(): void {
     const { chance, clock } = this.#conversation.host;
     this.cancelled = true;

@@ -16,7 +16,10 @@ const AGENT = 'agent-1';
 const DEVICE = 'device-1';
 /** What is late comes within the time after which it is looked for once more. */
 const LATE_MS = 9_500;
-/** What a device sends on its control socket; all else goes on the stream (PROTOCOL.md 3.3). */
+/**
+ * What a device sends on its control socket; all else goes on the stream (docs/letta-protocol.md, Hosted: what the
+ * device tells the relay).
+ */
 const isControl = (type: string) => !['stream_delta'].includes(type) && !type.startsWith('update_');
 
 export interface LettaFaults {
@@ -180,7 +183,8 @@ export class SimLetta implements Host {
       }
       return;
     }
-    // What the device says while its own socket is away is dropped without a trace (PROTOCOL.md 4).
+    // What the device says while its own socket is away is dropped without a trace (docs/letta-protocol.md, Envelope,
+    // order, duplicates).
     if (!this.#up) return;
     if (this.chance.chance(this.faults.torn)) this.unroute();
     if (!this.#routed) return;
@@ -454,7 +458,8 @@ export class SimLetta implements Host {
   unroute() {
     if (this.kind !== 'hosted' || !this.#routed || !this.#up) return;
     const { chance, clock } = this;
-    // A device dials its router again at once (PROTOCOL.md 3.3): often only a few frames of a run are lost.
+    // A device dials its router again at once (docs/letta-protocol.md, Hosted: what the device tells the relay): often
+    // only a few frames of a run are lost.
     const ms = chance.chance(0.7) ? chance.between(1, chance.chance(0.6) ? 20 : 400) : chance.between(500, 25_000);
     this.#leaveRouter(ms);
     if (ms > 3_000 && chance.chance(0.5)) {

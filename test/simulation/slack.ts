@@ -52,7 +52,7 @@ const CLOSED_WORDS = [
   ...['restricted_action', 'restricted_action_thread_locked', 'team_access_not_granted', 'no_permission'],
 ];
 
-/** What we may do in 60 s, by method (PLATFORM.md 1.2). */
+/** What we may do in 60 s, by method (docs/slack.md, Tiers). */
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
   'chat.delete': 50,
@@ -62,7 +62,7 @@ const LIMITS: Readonly<Record<string, number>> = {
   'conversations.history': 50,
 };
 const MINUTE_MS = 60_000;
-/** About one post a second and channel (PLATFORM.md 1.1). */
+/** About one post a second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
 
 /** What one process has called: a new one can not know what the one before did. */
@@ -349,7 +349,7 @@ export class SimSlack {
     };
   }
 
-  /** A root names its thread as soon as it has one (PLATFORM.md 5.2). */
+  /** A root names its thread as soon as it has one (docs/slack.md, Which messages to handle). */
   #threading({ channel, ts, thread }: SlackMessage): Json {
     if (thread !== null) return { thread_ts: thread };
     const latest = this.messages.findLast((other) => other.channel === channel && other.thread === ts);

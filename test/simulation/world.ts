@@ -57,7 +57,10 @@ const REST_WITHIN_MS = 2 * 60 * 60_000;
 const LOOK_MS = 3_000;
 /** Nothing may come after so long a rest. */
 const REST_MS = 12 * 60_000;
-/** Slack waits for an ack, then sends again: at once, after a minute, after five; then it gives up (PLATFORM.md 5.1). */
+/**
+ * Slack waits for an ack, then sends again: at once, after a minute, after five; then it gives up (docs/slack.md, HTTP
+ * delivery).
+ */
 const ACK_MS = 3_000;
 const REDELIVER_MS = [ACK_MS, 60_000, 300_000];
 /** A dead socket of Slack's is noticed within this. */

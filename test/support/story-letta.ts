@@ -153,7 +153,7 @@ class Conversation {
     this.tellLoop();
     this.tell({ type: 'approvals-open', requestIds: [] });
     running.timer?.cancel();
-    // The model's next chunk may take seconds (PROTOCOL.md 10).
+    // The model's next chunk may take seconds (docs/letta-protocol.md, Errors).
     running.timer = this.letta.clock.after(this.letta.random() * 8_000, () => this.step());
     return true;
   }
@@ -182,7 +182,7 @@ class Conversation {
     }));
   }
 
-  /** The socket of the only listener is gone (PROTOCOL.md 12). */
+  /** The socket of the only listener is gone (docs/letta-protocol.md, Loss and restart). */
   deserted(): void {
     this.link = null;
     if (!this.letta.turnsDieWithLink) return;
@@ -191,7 +191,9 @@ class Conversation {
   }
 }
 
-/** A Letta that keeps its own story straight: a history with ids, turns that live or die with the link, one answer each. */
+/**
+ * A Letta that keeps its own story straight: a history with ids, turns that live or die with the link, one answer each.
+ */
 export class StoryLetta implements AgentGateway {
   readonly clock: FakeClock;
   readonly random: () => number;

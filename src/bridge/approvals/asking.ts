@@ -58,7 +58,9 @@ export class ApprovalRequests {
     this.#joined = this.#parts.state.open?.id ?? null;
   }
 
-  /** The device tells of another working directory. It does not say after which call: of several none is taken for it. */
+  /**
+   * The device tells of another working directory. It does not say after which call: of several none is taken for it.
+   */
   directoryMoved(): void {
     const turn = this.#parts.state.open?.id;
     if (turn === undefined) return;
@@ -107,7 +109,8 @@ export class ApprovalRequests {
 
   /**
    * Letta asks, or asks again after a reconnect or a restart: then the card that people have is the one that counts.
-   * A request that Letta had taken the answer of is another one under the same id: ids are the model's (PROTOCOL.md 9).
+   * A request that Letta had taken the answer of is another one under the same id: ids are the model's
+   * (docs/letta-protocol.md, Approvals).
    */
   async asked(request: ApprovalRequest): Promise<void> {
     const { state, decisions, log } = this.#parts;

@@ -7,7 +7,7 @@ export interface AuditEntry {
   id: string;
   thread: ThreadKey;
   turn: TurnId;
-  /** Letta's id of the request, unique only in its conversation (PROTOCOL.md 9). */
+  /** Letta's id of the request, unique only in its conversation (docs/letta-protocol.md, Approvals). */
   requestId: string;
   tool: string;
   /** What it was about, in one line without secrets. */
@@ -33,8 +33,8 @@ export interface AuditEntry {
   outcome: ApprovalDecision | ApprovalClosed | 'refused';
   reason?: string | undefined;
   /**
-   * From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading; a Stop that
-   * it carries out.
+   * From where: a click, a window, a command, a reply; what was allowed before; a rule; nothing but reading; a Stop
+   * that it carries out.
    */
   via: DecidedVia | 'rule' | 'guarded' | 'stop' | null;
 }

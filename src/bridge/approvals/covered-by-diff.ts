@@ -11,7 +11,8 @@ const NOTHING: Covered = { fields: new Set(), note: null };
 
 /**
  * What may be left out because the diff beside it shows it: proven by finding it there, letter by letter. Letta makes
- * diffs from the file as it is now and gives base names only (PROTOCOL.md 9), so that a diff alone proves nothing.
+ * diffs from the file as it is now and gives base names only (docs/letta-protocol.md, Approvals), so that a diff alone
+ * proves nothing.
  */
 export function coveredByDiff({ input, diffs }: ApprovalRequest): Covered {
   const [diff, ...others] = diffs;

@@ -31,7 +31,9 @@ export function approve(): Decided {
   return { decision: 'approved', words: null, send: { behavior: 'allow' } };
 }
 
-/** Approves what its card shows: the agent's command, or what a person put in its place. @param request as it would run */
+/**
+ * Approves what its card shows: the agent's command, or what a person put in its place. @param request as it would run
+ */
 export function approveShown(request: ApprovalRequest, record: Pick<ApprovalRecord, 'edit'>): Decided {
   return record.edit ? approvedAs(request, record.edit.command) : approve();
 }
@@ -40,7 +42,7 @@ function approvedAs({ input }: ApprovalRequest, command: string): Decided {
   return {
     decision: 'approved_with_changes',
     words: oneLine(redactCommand(command).text, 300),
-    // It replaces the whole input (PROTOCOL.md 5.3).
+    // It replaces the whole input (docs/letta-protocol.md, approval_response).
     send: { behavior: 'allow', updatedInput: { ...input, command } },
   };
 }
@@ -48,7 +50,7 @@ function approvedAs({ input }: ApprovalRequest, command: string): Decided {
 /** Deeper input is not sent back to Letta: writing it would take more stack than there is. */
 const SENT_BACK = 200;
 
-/** The longest command that can be edited: what a modal's input takes (PLATFORM.md 2.1). */
+/** The longest command that can be edited: what a modal's input takes (docs/slack.md, Size limits). */
 const EDITABLE = 3_000;
 
 /**
@@ -98,7 +100,10 @@ export function approveWithRule(request: ApprovalRequest): Decided | null {
   };
 }
 
-/** The rule that Letta offers to save; none for questions (PROTOCOL.md 9), nor for what starts an agent that asks nothing. */
+/**
+ * The rule that Letta offers to save; none for questions (docs/letta-protocol.md, Approvals), nor for what starts an
+ * agent that asks nothing.
+ */
 export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
   const [suggestion] = request.suggestions;
   if (!suggestion || request.questions || startsAgent(request.tool) || suggestion.text.length > RULE) return null;
@@ -106,13 +111,19 @@ export function ruleOf(request: ApprovalRequest): { id: string; text: string } |
   return { id: suggestion.id, text: redactCommand(suggestion.text).text };
 }
 
-/** @param reason what the person typed; the agent reads it as the tool's result and goes on (PROTOCOL.md 5.3). */
+/**
+ * @param reason what the person typed; the agent reads it as the tool's result and goes on (docs/letta-protocol.md,
+ * approval_response).
+ */
 export function deny(by: string, reason: string | null): Decided {
   const message = reason ?? `${by} denied this in Slack.`;
   return { decision: 'denied', words: reason, send: { behavior: 'deny', message } };
 }
 
-/** AskUserQuestion is answered by allowing it with the whole input plus `answers` by question text (PROTOCOL.md 9). */
+/**
+ * AskUserQuestion is answered by allowing it with the whole input plus `answers` by question text
+ * (docs/letta-protocol.md, Approvals).
+ */
 function answered(request: ApprovalRequest, answers: Record<string, string>): Decided {
   return {
     decision: 'answered',

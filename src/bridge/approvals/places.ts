@@ -1,7 +1,10 @@
 import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../thread-record.ts';
 import type { TurnState } from '../turn.ts';
 
-/** Where each was asked, as far as it was heard: where several share a request id (PROTOCOL.md 9), it is the last ones. */
+/**
+ * Where each was asked, as far as it was heard: where several share a request id (docs/letta-protocol.md, Approvals),
+ * it is the last ones.
+ */
 function heardAt({ parts }: TurnState, approvals: readonly ApprovalRecord[]): (number | undefined)[] {
   const indexes = approvals.map((_, index) => index);
   return approvals.map(({ requestId }, index) => {

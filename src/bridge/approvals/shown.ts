@@ -29,14 +29,19 @@ export interface ShownRequest {
   clipped: boolean;
   /** Why nobody can be shown it: it must be denied then. `null`: they can. */
   refusal: string | null;
-  /** Whether the card shows less than the one who decides must see, by either: then only the full view can be approved. */
+  /**
+   * Whether the card shows less than the one who decides must see, by either: then only the full view can be approved.
+   */
   partly: boolean;
 }
 
 /** Everybody who reads the thread, or the one who decides alone, in a window of theirs. */
 export type Eyes = 'all' | 'own';
 
-/** As wide as a card's text may get: far below what a message may hold (PLATFORM.md 2.1), with the rest of the card. */
+/**
+ * As wide as a card's text may get: far below what a message may hold (docs/slack.md, Size limits), with the rest of
+ * the card.
+ */
 const CARD_TEXT = 6_000;
 /** What a card shows of the model's account of a call, whole. */
 const ACCOUNT = 300;
@@ -141,7 +146,9 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
   return { ...content, redacted, withheld, clipped, refusal: null, partly: clipped || withheld };
 }
 
-/** The field that says what will run or be touched. Where several could, none is put in front: all are shown by name. */
+/**
+ * The field that says what will run or be touched. Where several could, none is put in front: all are shown by name.
+ */
 function subjectOf(input: Record<string, unknown>): string | null {
   const names = SUBJECTS.filter((field) => Object.hasOwn(input, field) && input[field] !== '');
   const [name] = names;

@@ -1,7 +1,7 @@
 /**
- * Tools of Letta's toolsets, of now and of before, that set another agent to work: `Agent` (named `Task` in its catalog and
- * in older versions), `Workflow`, `SendAgentMessage`. Letta starts such an agent without a permission mode that asks
- * (PROTOCOL.md 13).
+ * Tools of Letta's toolsets, of now and of before, that set another agent to work: `Agent` (named `Task` in its catalog
+ * and in older versions), `Workflow`, `SendAgentMessage`. Letta starts such an agent without a permission mode that
+ * asks (docs/letta-protocol.md, Activity nobody asked for).
  */
 const TOOLS: ReadonlySet<string> = new Set(['agent', 'subagent', 'task', 'workflow', 'delegate', 'handoff']);
 /** Tools that a server, a mod or MCP adds under a name of its own: a verb of these and a noun of those. */
@@ -14,8 +14,8 @@ const NOUNS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether a call of this tool sets another agent to work: nothing that one does is asked about. Judged by the name alone:
- * what an input says can be worded in any way.
+ * Whether a call of this tool sets another agent to work: nothing that one does is asked about. Judged by the name
+ * alone: what an input says can be worded in any way.
  */
 export function startsAgent(tool: string): boolean {
   const words = wordsOf(tool);

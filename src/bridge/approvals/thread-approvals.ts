@@ -283,7 +283,9 @@ export class ThreadApprovals {
     }
   }
 
-  /** What somebody makes of a command counts as theirs: where nobody approves what is their own, somebody else is asked. */
+  /**
+   * What somebody makes of a command counts as theirs: where nobody approves what is their own, somebody else is asked.
+   */
   #edit(found: Found, text: string, person: Person): Promise<SubmissionOutcome> | SubmissionOutcome {
     const { record, request } = found;
     const decided = approveChanged(request, text);
@@ -328,7 +330,7 @@ export class ThreadApprovals {
   }
 }
 
-/** Not for questions: a bare allow would leave them open (PROTOCOL.md 9). */
+/** Not for questions: a bare allow would leave them open (docs/letta-protocol.md, Approvals). */
 const APPROVES: ReadonlySet<string> = new Set(['approve', 'edit_command', 'allow_command', 'allow_edits', 'save_rule']);
 
 function wishOf(name: ApprovalAction | SubmissionName): Wish {

@@ -11,11 +11,14 @@ export interface CloudAddress {
   /** `https://api.letta.com` or another host of the same API. */
   baseUrl: string;
   apiKey: string;
-  /** `single`: one socket `channel=stream`; `pair`: `control` and `stream` (PROTOCOL.md 1). */
+  /**
+   * `single`: one socket `channel=stream`; `pair`: `control` and `stream` (docs/letta-protocol.md, Ways to reach an
+   * agent).
+   */
   relay: 'single' | 'pair';
 }
 
-/** The one lane of an App Server. It refuses any `channel` parameter (PROTOCOL.md 2). */
+/** The one lane of an App Server. It refuses any `channel` parameter (docs/letta-protocol.md, App Server). */
 export function appServerLanes({ url, token }: AppServerAddress): LaneEndpoint[] {
   const target = webSocketUrl(parseAddress('LETTA_APP_SERVER_URL', url, token !== null));
   if (target.pathname === '/') target.pathname = '/ws';

@@ -7,7 +7,10 @@ export interface LaneEndpoint {
   url: string;
   headers: Record<string, string>;
   heartbeat: HeartbeatKind;
-  /** Whether the other side numbers its frames and wants each `seq` acknowledged (PROTOCOL.md 3.2). */
+  /**
+   * Whether the other side numbers its frames and wants each `seq` acknowledged (docs/letta-protocol.md, Hosted:
+   * socket).
+   */
   acks: boolean;
 }
 

@@ -6,10 +6,16 @@ import type { HeartbeatKind, LaneDialer, LaneLoss } from './lane.ts';
 
 const OPENS_WITHIN_MS = 10_000;
 const CLOSES_WITHIN_MS = 2_000;
-/** A frame can carry a whole file (PROTOCOL.md 6, `file_ops`); `ws` ends the socket above this with 1009. */
+/**
+ * A frame can carry a whole file (docs/letta-protocol.md, Server to client, `file_ops`); `ws` ends the socket above
+ * this with 1009.
+ */
 const MAX_PAYLOAD = 128 * 1024 * 1024;
 
-/** The App Server pings every 30 s by itself; the relay answers each JSON ping (PROTOCOL.md 1, 2). */
+/**
+ * The App Server pings every 30 s by itself; the relay answers each JSON ping (docs/letta-protocol.md, Ways to reach an
+ * agent; App Server).
+ */
 const HEARTBEATS: Record<HeartbeatKind, { everyMs: number; deadAfterMs: number }> = {
   websocket: { everyMs: 30_000, deadAfterMs: 90_000 },
   json: { everyMs: 30_000, deadAfterMs: 45_000 },

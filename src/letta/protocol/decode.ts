@@ -7,7 +7,8 @@ import { readTextDelta } from './text-delta.ts';
  * What a socket delivered. `seq` is there even where the rest is of no use: the hosted relay wants every frame acked.
  * - `unknown`: a type that this version does not know, to be counted and logged by `type` only. A delta of an unknown
  *   kind still counts in its run, so it has a `frame` that goes to the runtime like any other.
- * - `malformed`: not JSON, no object, or a known type without what the bridge needs. `reason` names places, never contents.
+ * - `malformed`: not JSON, no object, or a known type without what the bridge needs. `reason` names places, never
+ * contents.
  */
 export type Decoded =
   | { kind: 'known'; frame: Frame; seq: number | null }
@@ -33,7 +34,10 @@ const otherDelta = frame('stream_delta', {
 
 const NAME = 64;
 
-/** Reads one frame. Never throws: what it can not use is a result as well (PROTOCOL.md 4, 6, 7). */
+/**
+ * Reads one frame. Never throws: what it can not use is a result as well (docs/letta-protocol.md, Envelope, order,
+ * duplicates; Server to client; Deltas).
+ */
 export function decode(data: string | Buffer): Decoded {
   let value: unknown;
   try {

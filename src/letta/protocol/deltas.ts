@@ -1,8 +1,8 @@
 import * as z from 'zod';
 
 /**
- * `stream_delta.delta` by `message_type` (PROTOCOL.md 7). Only what the bridge reads is checked; all else is kept.
- * Deltas of the model carry `run_id` and `seq_id`; lifecycle deltas may lack both.
+ * `stream_delta.delta` by `message_type` (docs/letta-protocol.md, Deltas). Only what the bridge reads is checked; all
+ * else is kept. Deltas of the model carry `run_id` and `seq_id`; lifecycle deltas may lack both.
  */
 const common = {
   id: z.string().nullish(),

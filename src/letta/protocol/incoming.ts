@@ -1,7 +1,10 @@
 import * as z from 'zod';
 import { type Delta, textContent } from './deltas.ts';
 
-/** Frames that Letta sends, by `type` (PROTOCOL.md 5, 6, 9). Loose: only what the bridge reads is checked. */
+/**
+ * Frames that Letta sends, by `type` (docs/letta-protocol.md, Client to server; Server to client; Approvals). Loose:
+ * only what the bridge reads is checked.
+ */
 
 const runtime = z.looseObject({ agent_id: z.string(), conversation_id: z.string() });
 

@@ -1,6 +1,9 @@
 import type { Decision, PermissionMode, RuntimeRef } from '../../bridge/agent-event.ts';
 
-/** A frame that the bridge sends: plain JSON, made only by the constructors of this file (PROTOCOL.md 5). */
+/**
+ * A frame that the bridge sends: plain JSON, made only by the constructors of this file (docs/letta-protocol.md, Client
+ * to server).
+ */
 export type OutgoingFrame = { readonly type: string } & { readonly [field: string]: unknown };
 
 interface WireRuntime {
@@ -15,11 +18,11 @@ export function wireRuntime(runtime: RuntimeRef): WireRuntime {
 
 export interface RuntimeStart {
   requestId: string;
-  /** An existing agent, or the create body of a new one (PROTOCOL.md 5.1). */
+  /** An existing agent, or the create body of a new one (docs/letta-protocol.md, runtime_start). */
   agent: { id: string } | { create: Record<string, unknown> };
   /** An existing conversation (`default` is the agent's own), or a new one. */
   conversation: { id: string } | { create: Record<string, unknown> };
-  /** Always sent: left out, a new conversation would run `unrestricted` (PROTOCOL.md 5.1). */
+  /** Always sent: left out, a new conversation would run `unrestricted` (docs/letta-protocol.md, runtime_start). */
   mode: PermissionMode;
   /** Left out: the conversation's own; `null`: the server's boot directory. */
   cwd?: string | null;
@@ -46,7 +49,8 @@ export function runtimeStart(options: RuntimeStart): OutgoingFrame {
 }
 
 /**
- * Asks for the state replay; `sync_response` closes it (PROTOCOL.md 3.2, 5.4).
+ * Asks for the state replay; `sync_response` closes it (docs/letta-protocol.md, Hosted: socket; Other frames of the
+ * client).
  * @param recoverApprovals whether open `control_request`s are sent again
  */
 export function sync(requestId: string, runtime: RuntimeRef, recoverApprovals = true): OutgoingFrame {
@@ -66,7 +70,7 @@ export type ContentPart =
 export interface CreateMessage {
   requestId: string;
   runtime: RuntimeRef;
-  /** At least one: an empty list would start an empty turn (PROTOCOL.md 5.2). */
+  /** At least one: an empty list would start an empty turn (docs/letta-protocol.md, create_message). */
   messages: readonly [UserMessage, ...UserMessage[]];
   /** The only tools that the model is offered in this turn; left out: all. */
   tools?: readonly string[] | undefined;
@@ -100,7 +104,7 @@ export interface ApprovalResponse {
   runtime: RuntimeRef;
   /** The `request_id` of the `control_request`. */
   approvalId: string;
-  /** `error` is treated by Letta like a denial with that text (PROTOCOL.md 5.3). */
+  /** `error` is treated by Letta like a denial with that text (docs/letta-protocol.md, approval_response). */
   decision: Decision | { error: string };
 }
 
@@ -137,22 +141,25 @@ export function abortMessage(requestId: string, runtime: RuntimeRef): OutgoingFr
   return { type: 'abort_message', request_id: requestId, runtime: wireRuntime(runtime) };
 }
 
-/** Ends a monitor of that runtime; other background processes it does not know (PROTOCOL.md 13). */
+/**
+ * Ends a monitor of that runtime; other background processes it does not know (docs/letta-protocol.md, Activity nobody
+ * asked for).
+ */
 export function monitorStop(requestId: string, runtime: RuntimeRef, processId: string): OutgoingFrame {
   return { type: 'monitor_stop', request_id: requestId, runtime: wireRuntime(runtime), process_id: processId };
 }
 
-/** Has no answer: watch `update_device_status` (PROTOCOL.md 5.4). */
+/** Has no answer: watch `update_device_status` (docs/letta-protocol.md, Other frames of the client). */
 export function changeDeviceState(runtime: RuntimeRef, change: { mode?: PermissionMode; cwd?: string }): OutgoingFrame {
   return { type: 'change_device_state', runtime: wireRuntime(runtime), payload: { ...change } };
 }
 
-/** Hosted relay only; goes back on the socket that brought the frame (PROTOCOL.md 3.2). */
+/** Hosted relay only; goes back on the socket that brought the frame (docs/letta-protocol.md, Hosted: socket). */
 export function ack(seq: number): OutgoingFrame {
   return { type: 'ack', seq };
 }
 
-/** Hosted relay only: the App Server does not answer it (PROTOCOL.md 1). */
+/** Hosted relay only: the App Server does not answer it (docs/letta-protocol.md, Ways to reach an agent). */
 export function ping(): OutgoingFrame {
   return { type: 'ping' };
 }

@@ -74,8 +74,8 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
       };
     },
     replaceAgent: (gone) => agent.replace(gone),
-    // Whatever it was, the lease may have rotated: the next attempt asks anew (PROTOCOL.md 3.4), and a key that is
-    // really wrong is told by the REST call that comes first.
+    // Whatever it was, the lease may have rotated: the next attempt asks anew (docs/letta-protocol.md, Hosted: not
+    // known), and a key that is really wrong is told by the REST call that comes first.
     unreachable: (loss) =>
       new BridgeError('letta_unreachable', `the relay can not be reached: ${lossReason(loss)}`, {
         notice: 'The Letta device can not be reached at the moment.',

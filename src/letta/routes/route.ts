@@ -13,11 +13,14 @@ export interface Plan {
   deviceName: string | null;
 }
 
-/** How a runtime is reached: everything in which the modes of DESIGN.md 4 differ. */
+/** How a runtime is reached: everything in which the modes of docs/design.md, Letta side differ. */
 export interface Route {
-  /** Whether frames arrive in the order in which they were made (PROTOCOL.md 3.3). */
+  /**
+   * Whether frames arrive in the order in which they were made (docs/letta-protocol.md, Hosted: what the device tells
+   * the relay).
+   */
   readonly ordered: boolean;
-  /** Whether a lost link ends the turn at Letta (PROTOCOL.md 12). */
+  /** Whether a lost link ends the turn at Letta (docs/letta-protocol.md, Loss and restart). */
   readonly turnsDie: boolean;
   /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
   readonly syncAfterMs: number | null;
@@ -35,6 +38,6 @@ export interface Route {
   unreachable(loss: LaneLoss): BridgeError;
   /** Newest first, without the link; `null` where there is no other way, or no such conversation. */
   messages(conversationId: string, limit: number): Promise<unknown[] | null>;
-  /** For devices driven by `sync`, which says yes to anything (PROTOCOL.md 5.1). */
+  /** For devices driven by `sync`, which says yes to anything (docs/letta-protocol.md, runtime_start). */
   conversationExists(conversationId: string): Promise<boolean>;
 }

@@ -1,6 +1,8 @@
 import type { Delta } from '../protocol/deltas.ts';
 
-/** An error's text and how good its source is: the same error comes up to four times (PROTOCOL.md 10). */
+/**
+ * An error's text and how good its source is: the same error comes up to four times (docs/letta-protocol.md, Errors).
+ */
 export interface ErrorText {
   readonly text: string;
   /** 3: `api_error.message`, 2: `error_message.message`, 1: what `loop_error` or `turn_finished` say themselves. */
@@ -38,7 +40,10 @@ function messageIn(value: unknown, depth: number): string | null {
   return messageIn(value.message, depth - 1) ?? value.message;
 }
 
-/** Whether an error says that agent or conversation do not exist (any more); the wording is all there is (PROTOCOL.md 5.1). */
+/**
+ * Whether an error says that agent or conversation do not exist (any more); the wording is all there is
+ * (docs/letta-protocol.md, runtime_start).
+ */
 export function saysGone(text: string): boolean {
   return /^(?:Agent|Conversation) \S+ not found/i.test(text);
 }

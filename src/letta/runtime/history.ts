@@ -20,8 +20,9 @@ const REMINDERS = /^(?:\s*<system-reminder>[\s\S]*?<\/system-reminder>\s*)+/;
 
 /**
  * Items of `conversation_messages_list` or of REST's `/v1/conversations/{id}/messages`, newest first as they come with
- * `order: desc`, as HistoryItems, oldest first (PROTOCOL.md 11). What the server added to a person's words is stripped;
- * messages that consist of nothing else, and kinds that nobody reads, are left out. Never throws.
+ * `order: desc`, as HistoryItems, oldest first (docs/letta-protocol.md, Queue and deduplication). What the server added
+ * to a person's words is stripped; messages that consist of nothing else, and kinds that nobody reads, are left out.
+ * Never throws.
  */
 export function readHistory(newestFirst: readonly unknown[]): HistoryItem[] {
   const items: HistoryItem[] = [];

@@ -31,8 +31,9 @@ export type { RuntimeEffect, RuntimeState };
  *
  * A frame passes: subagent? other runtime? seen before (`idempotency_key`)? Then, behind the relay, one question of
  * order: control frames (`turn_finished`, `control_request`) and the stream are not ordered against each other
- * (PROTOCOL.md 3.3). A frame that came too early becomes the *barrier*: it waits, frames made before it pass, frames
- * made after it wait behind it. It is let through when what it waited for has come, or when its time is up:
+ * (docs/letta-protocol.md, Hosted: what the device tells the relay). A frame that came too early becomes the *barrier*:
+ * it waits, frames made before it pass, frames made after it wait behind it. It is let through when what it waited for
+ * has come, or when its time is up:
  *   turn_finished     waits for the `stop_reason` of its run and the results of its tools (`deltas`), then, where
  *                     text is missing, for the `history`
  *   control_request   waits for the `stop_reason` of the run that asked (`deltas`)
@@ -58,7 +59,9 @@ export type RuntimeInput =
   | { type: 'frame'; frame: Frame }
   /** The answer to the `repair` of that id; `null` when the history could not be had. */
   | { type: 'history'; repairId: number; items: readonly HistoryItem[] | null }
-  /** An input is about to be sent, which happens only when Letta is idle: what was heard of a turn is of an earlier one. */
+  /**
+   * An input is about to be sent, which happens only when Letta is idle: what was heard of a turn is of an earlier one.
+   */
   | { type: 'submitting' }
   /** The time that the last `hold` gave has passed. */
   | { type: 'hold-expired' }
@@ -160,7 +163,7 @@ function receiveResponse(work: Work, frame: ResponseFrame): void {
   work.effects.push({ type: 'response', requestId, frame });
 }
 
-/** Compares the two ids only: the relay adds others (PROTOCOL.md 3.2). */
+/** Compares the two ids only: the relay adds others (docs/letta-protocol.md, Hosted: socket). */
 function isOurs(work: Work, frame: Frame): boolean {
   if (!frame.runtime) return false;
   const { agent_id: agentId, conversation_id: conversationId } = frame.runtime;

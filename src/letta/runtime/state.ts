@@ -9,7 +9,10 @@ export type RuntimeEffect =
   | { type: 'emit'; event: AgentEvent }
   /** The first answer to a request: at most once per `request_id`, whichever lane brought it. */
   | { type: 'response'; requestId: string; frame: ResponseFrame }
-  /** Read the newest items of the conversation and hand them in as `history` with this id (PROTOCOL.md 4, 11). */
+  /**
+   * Read the newest items of the conversation and hand them in as `history` with this id (docs/letta-protocol.md,
+   * Envelope, order, duplicates; Queue and deduplication).
+   */
   | { type: 'repair'; repairId: number }
   /** Set the one timer to `ms` from now (replacing what it was set to), or stop it when `ms` is `null`. */
   | { type: 'hold'; ms: number | null };

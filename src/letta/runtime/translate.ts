@@ -17,14 +17,14 @@ import { errorText } from './error-text.ts';
 export interface DeltaContext {
   /** The run that a delta without `run_id` belongs to. */
   runId: string | null;
-  /** Ids and {@link textKey}s of what Letta queued by itself (PROTOCOL.md 13). */
+  /** Ids and {@link textKey}s of what Letta queued by itself (docs/letta-protocol.md, Activity nobody asked for). */
   automatic: readonly string[];
 }
 
 const SNAPSHOT = 'synthetic-tool-return-stream-';
 const NOTIFICATION = '<task-notification>';
 
-/** A delta's meaning for the turn; most lifecycle deltas have none (PROTOCOL.md 7). */
+/** A delta's meaning for the turn; most lifecycle deltas have none (docs/letta-protocol.md, Deltas). */
 export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[] {
   const runId = delta.run_id ?? context.runId;
   switch (delta.message_type) {
@@ -97,7 +97,7 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
   }
 }
 
-/** Whether a tool's output is what it wrote so far, rather than its result (PROTOCOL.md 7). */
+/** Whether a tool's output is what it wrote so far, rather than its result (docs/letta-protocol.md, Deltas). */
 export function isToolSnapshot(delta: { id?: string | null | undefined }): boolean {
   return delta.id?.startsWith(SNAPSHOT) ?? false;
 }
@@ -118,7 +118,7 @@ function textKey(text: string): string {
 
 /**
  * Letta's loop states as the three that matter. `null`: says nothing about a turn, like the EXECUTING_COMMAND that
- * `change_device_state` makes when idle (PROTOCOL.md 5.4, 6.1).
+ * `change_device_state` makes when idle (docs/letta-protocol.md, Other frames of the client; Loop states).
  */
 export function loopStatus(status: string, activeRunIds: readonly string[]): LoopStatus | null {
   switch (status) {
@@ -137,7 +137,7 @@ export function loopStatus(status: string, activeRunIds: readonly string[]): Loo
   }
 }
 
-/** A `control_request`, or an entry of `pending_control_requests` (PROTOCOL.md 9). */
+/** A `control_request`, or an entry of `pending_control_requests` (docs/letta-protocol.md, Approvals). */
 export function approvalRequest(requestId: string, request: WireControlRequest): ApprovalRequest {
   const input = request.input ?? {};
   const questions = request.tool_name === 'AskUserQuestion' ? readQuestions(input) : null;
@@ -147,7 +147,8 @@ export function approvalRequest(requestId: string, request: WireControlRequest):
     tool: request.tool_name,
     input,
     diffs: (request.diffs ?? []).map(readDiff),
-    // A rule that lets questions pass unasked would leave the agent without answers (PROTOCOL.md 9).
+    // A rule that lets questions pass unasked would leave the agent without answers (docs/letta-protocol.md,
+    // Approvals).
     suggestions: questions ? [] : (request.permission_suggestions ?? []).map(({ id, text }) => ({ id, text })),
     questions,
   };

@@ -10,7 +10,10 @@ import { isToolSnapshot } from './translate.ts';
 interface RunMemory {
   readonly runId: string;
   readonly lastSeqId: number;
-  /** Its `seq_id`s jumped, or its end never came: some of its text may be missing (PROTOCOL.md 4). */
+  /**
+   * Its `seq_id`s jumped, or its end never came: some of its text may be missing (docs/letta-protocol.md, Envelope,
+   * order, duplicates).
+   */
   readonly holed: boolean;
   /** Its `stop_reason` was seen: no delta of the model follows. */
   readonly stopped: boolean;
@@ -94,7 +97,10 @@ export function belongsToTurn(delta: Delta): boolean {
   }
 }
 
-/** Whether a delta is text that the history has told already (a reply may overtake the stream, PROTOCOL.md 3.3). */
+/**
+ * Whether a delta is text that the history has told already (a reply may overtake the stream, docs/letta-protocol.md,
+ * Hosted: what the device tells the relay).
+ */
 export function isToldAlready(turn: TurnMemory, delta: Delta): boolean {
   return (
     delta.message_type === 'assistant_message' &&
@@ -151,7 +157,7 @@ export function hasHoles(turn: TurnMemory): boolean {
 
 /**
  * Whether text of the finished turn is missing that the history may have. An aborted answer never gets there
- * (PROTOCOL.md 7), so the lack of an aborted run's end is no sign.
+ * (docs/letta-protocol.md, Deltas), so the lack of an aborted run's end is no sign.
  */
 export function missesText(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
   if (turn !== null && hasHoles(turn)) return true;
@@ -227,7 +233,8 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   );
   const end = next < 0 ? items.length : next;
 
-  // What the history lacks is still being said, or was aborted (PROTOCOL.md 7): all that it has stands above.
+  // What the history lacks is still being said, or was aborted (docs/letta-protocol.md, Deltas): all that it has stands
+  // above.
   const ids = new Set(items.map((item) => item.id));
   const unwritten = turn.messages.find(({ messageId, runId }) => !ids.has(messageId) && !retried.has(runId));
 
@@ -295,7 +302,7 @@ export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], fou
 }
 
 /**
- * The error to tell, when it is new and not a poorer wording of one that was told (PROTOCOL.md 10).
+ * The error to tell, when it is new and not a poorer wording of one that was told (docs/letta-protocol.md, Errors).
  */
 export function noteError(turn: TurnMemory, error: ErrorText): { turn: TurnMemory; isNews: boolean } {
   const isNews = error.text !== '' && turn.errors.every((told) => told.text !== error.text && told.rank <= error.rank);

@@ -80,7 +80,7 @@ export class Agents {
     return isDefault ? this.#open(runtime) : undefined;
   }
 
-  /** Whatever a frame names: only `runtime_start` checks that it exists (PROTOCOL.md 5.1). */
+  /** Whatever a frame names: only `runtime_start` checks that it exists (docs/letta-protocol.md, runtime_start). */
   named(runtime: Runtime): Conversation {
     const found = this.existing(runtime) ?? this.#conversations.get(runtimeKey(runtime));
     if (found) return found;

@@ -26,7 +26,7 @@ export interface SurfaceParts {
 const MISSING = 'missing websocket bearer token';
 const INVALID = 'invalid websocket bearer token';
 
-/** Null: may come in. `token=` in the query does not count here (PROTOCOL.md 2). */
+/** Null: may come in. `token=` in the query does not count here (docs/letta-protocol.md, App Server). */
 function tokenProblem(request: IncomingMessage, token: string | null): string | null {
   if (token === null) return null;
   const given = /^bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
@@ -34,7 +34,7 @@ function tokenProblem(request: IncomingMessage, token: string | null): string | 
   return given === token ? null : INVALID;
 }
 
-/** The Letta App Server: endpoints, upgrades and their refusals as PROTOCOL.md 2 has them. */
+/** The Letta App Server: endpoints, upgrades and their refusals as docs/letta-protocol.md, App Server has them. */
 export function createAppServer({ agents, sockets, faults, token }: SurfaceParts): Surface {
   let downUntil = 0;
   const isDown = () => Date.now() < downUntil;

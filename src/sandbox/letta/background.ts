@@ -9,7 +9,10 @@ import type { World } from './world.ts';
 
 type Pause = (ms: number) => Promise<void>;
 
-/** A subagent, a monitor, or a command that was asked to run in the background: all report later (PROTOCOL.md 13). */
+/**
+ * A subagent, a monitor, or a command that was asked to run in the background: all report later
+ * (docs/letta-protocol.md, Activity nobody asked for).
+ */
 export function isBackground(call: ToolCall): boolean {
   return (
     call.name === 'Agent' || call.name === 'Monitor' || (call.name === 'Bash' && call.input.run_in_background === true)

@@ -10,7 +10,10 @@ import { isJson, type Json, PERMISSION_MODES, type PermissionMode, type Runtime,
 type Handler = (agents: Agents, outlet: Outlet, frame: Json) => void;
 type Scoped = (conversation: Conversation, outlet: Outlet, frame: Json, runtime: Json, fresh: boolean) => void;
 
-/** Reads one frame of a client. What the real server ignores without a word is ignored here (PROTOCOL.md 5.4). */
+/**
+ * Reads one frame of a client. What the real server ignores without a word is ignored here (docs/letta-protocol.md,
+ * Other frames of the client).
+ */
 export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): void {
   if (!isJson(frame) || typeof frame.type !== 'string') return;
   const plain = PLAIN[frame.type];
@@ -43,7 +46,7 @@ function readRuntime(value: unknown): Runtime | null {
 const isMode = (value: unknown): value is PermissionMode => PERMISSION_MODES.includes(String(value));
 const limitOf = (query: unknown) => (isJson(query) && typeof query.limit === 'number' ? query.limit : 50);
 
-/** A request without `request_id` has no answer (PROTOCOL.md 5.4). */
+/** A request without `request_id` has no answer (docs/letta-protocol.md, Other frames of the client). */
 function respond(outlet: Outlet, frame: Json, body: Json): void {
   if (text(frame.request_id) === undefined) return;
   outlet.reply({ type: `${String(frame.type)}_response`, request_id: frame.request_id, ...body });

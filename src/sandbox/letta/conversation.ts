@@ -167,7 +167,10 @@ export class Conversation {
     return [...this.#running].some((turn) => !turn.cancelled);
   }
 
-  /** The state, to one connection: PROTOCOL.md 3.2 has the order. `between` goes before what may still follow. */
+  /**
+   * The state, to one connection: docs/letta-protocol.md, Hosted: socket has the order. `between` goes before what may
+   * still follow.
+   */
   replay(outlet: Outlet, options: { force: boolean; recover: boolean; fresh: boolean }, between?: () => void): void {
     if (options.recover) this.#askAgain(outlet);
     const device = this.#deviceBody();
@@ -261,7 +264,10 @@ export class Conversation {
     return { disposition: 'queued', go };
   }
 
-  /** A turn nobody asked for: a background task or a subagent has finished (PROTOCOL.md 13). */
+  /**
+   * A turn nobody asked for: a background task or a subagent has finished (docs/letta-protocol.md, Activity nobody
+   * asked for).
+   */
   notify(content: string): void {
     this.#queue.addNotification(content);
     this.showQueue();
@@ -292,7 +298,10 @@ export class Conversation {
     return this.#queue.take();
   }
 
-  /** All that waits becomes one turn with one answer (PROTOCOL.md 11). Waits itself until somebody listens. */
+  /**
+   * All that waits becomes one turn with one answer (docs/letta-protocol.md, Queue and deduplication). Waits itself
+   * until somebody listens.
+   */
   #runQueue(): void {
     if (this.#turn || this.#world.outlets.size === 0) return;
     const items = this.takeQueue();
@@ -429,7 +438,10 @@ export class Conversation {
 
   // ---- ends ------------------------------------------------------------------------------------
 
-  /** False when nothing was there to abort. The turn itself ends later, with the model's next chunk (PROTOCOL.md 10). */
+  /**
+   * False when nothing was there to abort. The turn itself ends later, with the model's next chunk
+   * (docs/letta-protocol.md, Errors).
+   */
   abort(runId: string | undefined): boolean {
     const waiting = [...this.#pending.values()].find((pending) => pending.turn)?.turn ?? null;
     const turn = this.#turn ?? waiting;
@@ -451,7 +463,10 @@ export class Conversation {
     return true;
   }
 
-  /** The last listener of an App Server is gone: whatever runs is cancelled without a word (PROTOCOL.md 12). */
+  /**
+   * The last listener of an App Server is gone: whatever runs is cancelled without a word (docs/letta-protocol.md, Loss
+   * and restart).
+   */
   lose(): void {
     for (const turn of this.#running) {
       this.#keepPartial(turn);
@@ -468,7 +483,10 @@ export class Conversation {
     if (partial) this.history.addAssistant(partial.id.split(':')[0] ?? '', { text: partial.text, calls: [] });
   }
 
-  /** The process dies and comes back: what was in memory only is lost; a pending question is kept (PROTOCOL.md 12). */
+  /**
+   * The process dies and comes back: what was in memory only is lost; a pending question is kept
+   * (docs/letta-protocol.md, Loss and restart).
+   */
   restart(): void {
     clearTimeout(this.#pump);
     const question = [...this.#pending.values()].find(({ call }) => call.name === 'AskUserQuestion');

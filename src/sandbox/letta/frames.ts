@@ -66,7 +66,7 @@ export const APP_SERVER_INFO: Json = {
   },
 };
 
-/** Adds what every event carries and no response does (PROTOCOL.md 4). */
+/** Adds what every event carries and no response does (docs/letta-protocol.md, Envelope, order, duplicates). */
 export function envelope(type: string, body: Json, runtime: Runtime, eventSeq: number): Json {
   const meta = { event_seq: eventSeq, emitted_at: now(), idempotency_key: `${type}:${eventSeq}:${randomUUID()}` };
   return { type, ...body, runtime, ...meta };
@@ -194,7 +194,7 @@ export function toolReturn(runId: string | null, callId: string, result: ToolRes
   };
 }
 
-/** Output of a running tool so far; replaces the one before (PROTOCOL.md 7). */
+/** Output of a running tool so far; replaces the one before (docs/letta-protocol.md, Deltas). */
 export function toolSnapshot(
   runId: string | null,
   callId: string,

@@ -48,7 +48,10 @@ export class History {
     return [...new Set(this.#items.map((item) => String(item.id).split(':')[0] ?? ''))];
   }
 
-  /** `remind`: the first input of a process carries the server's own parts in front (PROTOCOL.md 11). */
+  /**
+   * `remind`: the first input of a process carries the server's own parts in front (docs/letta-protocol.md, Queue and
+   * deduplication).
+   */
   addUser(input: UserInput, remind: boolean): void {
     const own = typeof input.content === 'string' ? [{ type: 'text', text: input.content }] : input.content;
     const parts = [...(remind ? reminders() : []), ...(Array.isArray(own) ? own : [])];

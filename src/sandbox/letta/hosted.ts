@@ -13,7 +13,10 @@ const MAX_UNACKED = 2000;
 const ACTING_USER = 'user-test';
 
 interface HostedOptions {
-  /** The device's control and stream sockets are not ordered against each other (PROTOCOL.md 3.3). */
+  /**
+   * The device's control and stream sockets are not ordered against each other (docs/letta-protocol.md, Hosted: what
+   * the device tells the relay).
+   */
   readonly paired: boolean;
   readonly deviceId?: string;
   /** Unacked frames come again after this many ms; 0: never. */
@@ -29,7 +32,10 @@ interface Client {
   seq: number;
 }
 
-/** The hosted router with one device behind it: REST, status sockets with seq and ack, leases (PROTOCOL.md 3). */
+/**
+ * The hosted router with one device behind it: REST, status sockets with seq and ack, leases (docs/letta-protocol.md,
+ * Hosted relay).
+ */
 export function createHosted(parts: SurfaceParts, options: HostedOptions): Surface {
   const { agents, sockets, faults, token } = parts;
   const { world } = agents;

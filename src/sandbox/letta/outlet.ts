@@ -7,7 +7,10 @@ export interface OutletOptions {
   readonly deliver: (frame: Json) => void;
   /** Everything or only runtimes it has named: the device's socket to the router, or a client of the App Server. */
   readonly everything?: boolean;
-  /** Asked before an event is numbered: false loses it without a gap, as a device without a link does (PROTOCOL.md 4). */
+  /**
+   * Asked before an event is numbered: false loses it without a gap, as a device without a link does
+   * (docs/letta-protocol.md, Envelope, order, duplicates).
+   */
   readonly admit?: (type: string) => boolean;
 }
 

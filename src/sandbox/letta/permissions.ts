@@ -4,7 +4,7 @@ import type { Json, PermissionMode, ToolCall } from './types.ts';
 import { isJson, text } from './types.ts';
 
 const READ_ONLY = new Set(['pwd', 'ls', 'env', 'echo', 'cat', 'true', 'false']);
-/** Commands whose save rule covers the family, not the exact line (PROTOCOL.md 9). */
+/** Commands whose save rule covers the family, not the exact line (docs/letta-protocol.md, Approvals). */
 const FAMILIES = new Set(['ls', 'cat']);
 const UNASKED = new Set(['Read', 'TaskList', 'TaskGet']);
 /** Subagents that only `strict` asks about (seen in 0.32.18). */
@@ -36,7 +36,7 @@ function savedRules(machine: Machine, cwd: string): string[] {
   return Array.isArray(permissions.allow) ? permissions.allow.map(String) : [];
 }
 
-/** Whether this call waits for a person (PROTOCOL.md 9, "What is asked, by mode"). */
+/** Whether this call waits for a person (docs/letta-protocol.md, Approvals, "What is asked, by mode"). */
 export function isAsked(call: ToolCall, scope: PermissionScope): boolean {
   if (call.name === 'AskUserQuestion') return true;
   if (scope.mode === 'unrestricted') return false;

@@ -15,7 +15,7 @@ export interface QueueItem {
   paused: boolean;
 }
 
-/** What waits for its turn in one conversation (PROTOCOL.md 11). */
+/** What waits for its turn in one conversation (docs/letta-protocol.md, Queue and deduplication). */
 export class Queue {
   #items: QueueItem[] = [];
   #added = 0;

@@ -99,7 +99,7 @@ function editFile(input: Json, world: ToolWorld): ToolResult {
   return done(JSON.stringify({ message, replacements, startLine: before.slice(0, at).split('\n').length }));
 }
 
-/** A bare allow without answers leaves the model waiting: the bug PROTOCOL.md 9 warns of. */
+/** A bare allow without answers leaves the model waiting: the bug docs/letta-protocol.md, Approvals warns of. */
 function answersText(input: Json): string {
   if (!isJson(input.answers)) return 'Waiting for user response...';
   const pairs = Object.entries(input.answers).map(([question, answer]) => `"${question}"="${String(answer)}"`);

@@ -42,7 +42,10 @@ class Gone extends Error {}
 /** Unwinds a turn that was aborted. */
 class Cancelled extends Error {}
 
-/** One turn of a conversation, from the input to `turn_finished`, in the order the recordings show (PROTOCOL.md 8). */
+/**
+ * One turn of a conversation, from the input to `turn_finished`, in the order the recordings show
+ * (docs/letta-protocol.md, A turn).
+ */
 export class Turn {
   readonly #conversation: Conversation;
   readonly #world: World;
@@ -337,7 +340,7 @@ export class Turn {
     return joined.length > 0 ? 'joined by queue' : 'after tools';
   }
 
-  /** One after another: the next is asked when the one before is answered (PROTOCOL.md 9). */
+  /** One after another: the next is asked when the one before is answered (docs/letta-protocol.md, Approvals). */
   async #askAll(asked: readonly Call[]): Promise<{ call: Call; decision: Decision }[]> {
     const conversation = this.#conversation;
     const decided: { call: Call; decision: Decision }[] = [];

@@ -27,7 +27,9 @@ export type PermissionMode = 'standard' | 'acceptEdits' | 'unrestricted' | 'stri
 
 export const PERMISSION_MODES: readonly string[] = ['standard', 'acceptEdits', 'unrestricted', 'strict'];
 
-/** All in milliseconds, except `scale`, which stretches the times a script itself asks for (slow, hang, sleep, retry). */
+/**
+ * All in milliseconds, except `scale`, which stretches the times a script itself asks for (slow, hang, sleep, retry).
+ */
 export interface Timings {
   /** Between the steps of a model call. */
   latency: number;
@@ -37,7 +39,10 @@ export interface Timings {
   tool: number;
   /** From the end of a turn until the queue is looked at. */
   pump: number;
-  /** How long after the end of a direct turn an input starts a turn that the server does not track (PROTOCOL.md 11). */
+  /**
+   * How long after the end of a direct turn an input starts a turn that the server does not track
+   * (docs/letta-protocol.md, Queue and deduplication).
+   */
   settle: number;
   /** How long a subagent takes to answer. */
   subagent: number;

@@ -73,7 +73,10 @@ export class World {
     return `local-conv-${this.#conversations}`;
   }
 
-  /** Run and delta ids begin anew; history ids, conversations and the provider's call ids do not (PROTOCOL.md 4). */
+  /**
+   * Run and delta ids begin anew; history ids, conversations and the provider's call ids do not
+   * (docs/letta-protocol.md, Envelope, order, duplicates).
+   */
   forget(): void {
     this.#runs = 0;
     this.#deltas = 0;

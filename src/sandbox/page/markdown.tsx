@@ -10,7 +10,7 @@ function parse(text: string) {
   return fromMarkdown(text, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
 }
 
-/** Text in which Slack's tokens count, as they do inside a `markdown` block (PLATFORM.md 2.2). */
+/** Text in which Slack's tokens count, as they do inside a `markdown` block (docs/slack.md, Markdown blocks). */
 function Words({ text }: { text: string }) {
   const parts: ComponentChildren[] = [];
   let last = 0;
@@ -82,7 +82,7 @@ function Node({ node }: { node: Nodes }) {
           <Children of={node.children} />
         </p>
       );
-    // Slack shows all headings at one size (PLATFORM.md 2.2).
+    // Slack shows all headings at one size (docs/slack.md, Markdown blocks).
     case 'heading':
       return (
         <h4>

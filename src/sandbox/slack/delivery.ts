@@ -33,7 +33,7 @@ export interface DeliveriesOptions {
   log: Log;
   now: () => number;
   later: (ms: number, run: () => void) => void;
-  /** Waits before the retries of events: at once, 1 min, 5 min (PLATFORM.md 5.1). */
+  /** Waits before the retries of events: at once, 1 min, 5 min (docs/slack.md, HTTP delivery). */
   retryDelaysMs: readonly number[];
   /** Waits before the retries of interactions and commands: over a socket one at once, over HTTP none. */
   interactionRetryDelaysMs: readonly number[];

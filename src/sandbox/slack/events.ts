@@ -51,7 +51,9 @@ export function subscriptionFor(event: JsonObject, channel: Channel | undefined)
   return event.type === 'message' && channel ? MESSAGE_EVENTS[channel.kind] : String(event.type);
 }
 
-/** The `event_callback` around an event, as recorded (PLATFORM.md 5.1, 11). */
+/**
+ * The `event_callback` around an event, as recorded (docs/slack.md, HTTP delivery; What a strict small Slack must do).
+ */
 export function eventCallback(world: World, event: JsonObject, channel: Channel | undefined): JsonObject {
   const context = { et: event.type, tid: TEAM.id, aid: APP_ID, cid: channel?.id };
   return {
@@ -199,7 +201,7 @@ export function sessionStopped(world: World, channel: string, user: string, thre
   };
 }
 
-/** `app_context_changed` of agent apps (PLATFORM.md 4.2). */
+/** `app_context_changed` of agent apps (docs/slack.md, Agent apps). */
 export function contextChanged(world: World, user: string, viewed: string): JsonObject {
   const channel = world.workspace.im(user);
   return {

@@ -20,7 +20,10 @@ export function fileType(name: string): { mimetype: string; filetype: string } {
 
 const LOGIN_PAGE = '<!DOCTYPE html><html><head><title>Slack</title></head><body>Sign in to Sandbox</body></html>';
 
-/** `url_private`: the content with the bot token and `files:read`, else a login page with status 200 (PLATFORM.md 8). */
+/**
+ * `url_private`: the content with the bot token and `files:read`, else a login page with status 200 (docs/slack.md,
+ * Files).
+ */
 export function serveFile(world: World, request: IncomingMessage, response: ServerResponse, path: string): void {
   const id = /^\/files-pri\/[A-Z0-9]+-(F[A-Z0-9]+)\//.exec(path)?.[1] ?? '';
   const file = world.workspace.files.get(id);

@@ -9,14 +9,14 @@ export interface HttpDeliveryOptions {
   now: () => number;
 }
 
-/** `v0=` HMAC-SHA256 of `v0:<timestamp>:<body>` (PLATFORM.md 5.1). */
+/** `v0=` HMAC-SHA256 of `v0:<timestamp>:<body>` (docs/slack.md, HTTP delivery). */
 function sign(signingSecret: string, timestamp: number, body: string): string {
   return `v0=${createHmac('sha256', signingSecret).update(`v0:${timestamp}:${body}`).digest('hex')}`;
 }
 
 function encode(kind: EnvelopeKind, payload: JsonObject): { type: string; body: string } {
   if (kind === 'events_api') return { type: 'application/json', body: JSON.stringify(payload) };
-  // Bolt compares the type exactly: no charset suffix (PLATFORM.md 10.2 p).
+  // Bolt compares the type exactly: no charset suffix (docs/slack.md, Hazards: Content type).
   const type = 'application/x-www-form-urlencoded';
   if (kind === 'interactive') return { type, body: `payload=${encodeURIComponent(JSON.stringify(payload))}` };
   const form = new URLSearchParams();
@@ -24,7 +24,7 @@ function encode(kind: EnvelopeKind, payload: JsonObject): { type: string; body: 
   return { type, body: form.toString() };
 }
 
-/** Signed delivery to the app's request URL (PLATFORM.md 5.1, 11.3). */
+/** Signed delivery to the app's request URL (docs/slack.md, HTTP delivery; HTTP mode). */
 export class HttpDelivery implements Transport {
   readonly name = 'http';
   readonly #options: HttpDeliveryOptions;

@@ -91,7 +91,7 @@ function common(world: World, user: string): JsonObject {
 
 const TEAM_PAYLOAD = { id: TEAM.id, domain: TEAM.domain };
 
-/** `block_actions` of a message, as recorded (PLATFORM.md 6). */
+/** `block_actions` of a message, as recorded (docs/slack.md, Interactivity). */
 export function messageAction(
   world: World,
   message: StoredMessage,

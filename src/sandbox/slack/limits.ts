@@ -13,7 +13,7 @@ const PER_MINUTE: Record<Tier, number> = {
   hundreds: 300,
 };
 
-/** "Several hundred messages per minute" for the whole workspace (PLATFORM.md 1.1). */
+/** "Several hundred messages per minute" for the whole workspace (docs/slack.md, Limits: rules). */
 const POSTS_PER_WORKSPACE = 300;
 
 /** One window: a method, or a method in a channel (`chat.postMessage C01GEN`). */
@@ -23,7 +23,10 @@ export interface Gauge {
   limit: number;
 }
 
-/** Sliding 60 s windows without burst, per method and workspace; posts and statuses per channel too (PLATFORM.md 1.2). */
+/**
+ * Sliding 60 s windows without burst, per method and workspace; posts and statuses per channel too (docs/slack.md,
+ * Tiers).
+ */
 export class Limits {
   readonly #windows = new Map<string, { calls: number[]; limit: number }>();
   readonly refused = new Map<string, number>();

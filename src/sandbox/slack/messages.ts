@@ -37,7 +37,10 @@ function mentionsBot(message: StoredMessage): boolean {
   return new RegExp(`<@${BOT.userId}(?:\\|[^>]*)?>`).test(message.text);
 }
 
-/** Stores a message and tells the app of it: `message`, and `app_mention` beside it, in random order (PLATFORM.md 5.2). */
+/**
+ * Stores a message and tells the app of it: `message`, and `app_mention` beside it, in random order (docs/slack.md,
+ * Which messages to handle).
+ */
 export function postMessage(world: World, channel: Channel, input: NewMessage): StoredMessage {
   const { workspace } = world;
   const root = input.threadTs === undefined ? undefined : workspace.message(channel.id, input.threadTs);
@@ -95,7 +98,9 @@ export interface Edit {
   linkNames?: boolean;
 }
 
-/** Changes a message; a change of rendered text shows "(edited)", a change of blocks does not (PLATFORM.md 2.3). */
+/**
+ * Changes a message; a change of rendered text shows "(edited)", a change of blocks does not (docs/slack.md, Editing).
+ */
 export function editMessage(world: World, channel: Channel, message: StoredMessage, edit: Edit): void {
   const previous = messageWire(world, message);
   const { blocks, ownBlocks } = content(world, edit.text, edit.blocks);

@@ -14,7 +14,9 @@ const USES = 5;
 const LIFETIME_MS = 30 * 60_000;
 const MAX_URLS = 5_000;
 
-/** What a slash command's ack or a `response_url` posts: ephemeral unless `in_channel` (PLATFORM.md 6). */
+/**
+ * What a slash command's ack or a `response_url` posts: ephemeral unless `in_channel` (docs/slack.md, Interactivity).
+ */
 export function respond(world: World, target: ResponseTarget, body: JsonObject): void {
   const channel = world.workspace.channel(target.channel);
   if (!channel) throw new Refusal('channel_not_found');

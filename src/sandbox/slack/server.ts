@@ -44,7 +44,7 @@ const DEFAULT_SCOPES: readonly string[] = [
 export interface SlackOptions {
   /** Default 0: any free port. Always on 127.0.0.1. */
   port?: number;
-  /** Rate limits of PLATFORM.md 1.2; default on. */
+  /** Rate limits of docs/slack.md, Tiers; default on. */
   limits?: 'on' | 'off';
   /** How events reach the app; default `socket`. */
   delivery?: 'socket' | { http: string; signingSecret?: string };

@@ -28,7 +28,10 @@ export interface SocketModeOptions {
   later: (ms: number, run: () => void) => void;
 }
 
-/** Socket Mode's server side (PLATFORM.md 5.4, 11.2): one-use URLs, `hello` first, ten connections, any of them gets an envelope. */
+/**
+ * Socket Mode's server side (docs/slack.md, Socket Mode; Frames): one-use URLs, `hello` first, ten connections, any of
+ * them gets an envelope.
+ */
 export class SocketMode implements Transport {
   readonly name = 'socket';
   readonly #options: SocketModeOptions;

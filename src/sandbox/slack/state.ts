@@ -39,7 +39,10 @@ export interface PendingUpload {
   content: Buffer | null;
 }
 
-/** Everything the workspace holds. Ids and `ts` never repeat, not even after a reset: whoever dedupes by them keeps working. */
+/**
+ * Everything the workspace holds. Ids and `ts` never repeat, not even after a reset: whoever dedupes by them keeps
+ * working.
+ */
 export class Workspace {
   readonly users = new Map<string, SlackUser>();
   readonly channels = new Map<string, Channel>();
@@ -135,7 +138,7 @@ export class Workspace {
     return [...channel.members].some((id) => this.users.get(id)?.kind === 'external');
   }
 
-  /** Unique and increasing per channel; a string with six digits (PLATFORM.md 11.4). */
+  /** Unique and increasing per channel; a string with six digits (docs/slack.md, Web API behaviour). */
   nextTs(channel: string): string {
     const micros = Math.max(
       this.#now() * 1000 + Math.floor(this.#random() * 1000),
@@ -207,7 +210,7 @@ export class Workspace {
     else channel.threads.delete(message.threadTs);
   }
 
-  /** Sessions as they are now: `processing` ends by itself after an hour (PLATFORM.md 4.3). */
+  /** Sessions as they are now: `processing` ends by itself after an hour (docs/slack.md, Agent sessions). */
   liveSessions(): Session[] {
     for (const session of this.sessions.values()) {
       if (session.status === 'processing' && this.#now() - session.at >= 3_600_000) session.status = 'active';
@@ -215,7 +218,7 @@ export class Workspace {
     return [...this.sessions.values()];
   }
 
-  /** Live statuses: they clear themselves two minutes after they were set (PLATFORM.md 4.4). */
+  /** Live statuses: they clear themselves two minutes after they were set (docs/slack.md, Assistant threads). */
   liveStatuses(): Status[] {
     for (const [key, status] of this.statuses) {
       if (this.#now() - status.at >= 120_000) this.statuses.delete(key);

@@ -39,7 +39,7 @@ function withActionIds(world: World, block: JsonObject): JsonObject {
 export function storedBlocks(world: World, blocks: JsonObject[]): JsonObject[] {
   return blocks.map((block) => {
     const { type, block_id: given, ...rest } = block;
-    // A markdown block's own id is ignored (PLATFORM.md 2.2).
+    // A markdown block's own id is ignored (docs/slack.md, Markdown blocks).
     const id = (type === 'markdown' ? undefined : given) ?? world.workspace.blockId();
     const kept = type === 'rich_text' ? rest : objects([withDefaults(rest)])[0];
     return withActionIds(world, { type, block_id: id, ...kept });

@@ -9,7 +9,7 @@ export interface Trigger {
   viewId: string | null;
 }
 
-/** Trigger ids: three seconds, one use (PLATFORM.md 6). */
+/** Trigger ids: three seconds, one use (docs/slack.md, Interactivity). */
 export class Triggers {
   readonly #triggers = new Map<string, Trigger & { at: number; used: boolean }>();
   readonly #now: () => number;

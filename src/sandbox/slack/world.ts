@@ -19,7 +19,7 @@ export interface World {
   readonly socketMode: SocketMode;
   readonly tokens: { bot: string; app: string };
   readonly scopes: Set<string>;
-  /** Whether the app is declared as an agent (PLATFORM.md 4.2). */
+  /** Whether the app is declared as an agent (docs/slack.md, Agent apps). */
   readonly agent: boolean;
   readonly commands: readonly string[];
   /** ms that a call spends on its way, half of it there and half of it back. */

@@ -7,8 +7,8 @@ import { ignore, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
 
 /**
- * Every button, ours or not: Bolt runs all listeners that match (PLATFORM.md 10.2 f), so a second one for the rest (n)
- * would acknowledge our clicks before they are decided.
+ * Every button, ours or not: Bolt runs all listeners that match (docs/slack.md, Hazards: Order of listeners), so a
+ * second one for the rest (n) would acknowledge our clicks before they are decided.
  */
 export function listenToActions(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
@@ -33,7 +33,10 @@ function placeOf(action: InboundAction) {
   return { channel: action.channel, user: action.actor.user, threadTs: action.threadTs };
 }
 
-/** A trigger lives 3 s and works once (PLATFORM.md 6): no queue and no second try, the person clicks again. */
+/**
+ * A trigger lives 3 s and works once (docs/slack.md, Interactivity): no queue and no second try, the person clicks
+ * again.
+ */
 async function openModal(context: ListenerContext, action: InboundAction, triggerId: string, modal: ModalRequest) {
   const { api, log } = context;
   try {

@@ -40,7 +40,7 @@ export interface Whisper {
   text: string;
 }
 
-/** Only `user` sees it; best effort, as Slack does not promise more (PLATFORM.md 6). */
+/** Only `user` sees it; best effort, as Slack does not promise more (docs/slack.md, Interactivity). */
 export async function whisper(context: ListenerContext, { channel, user, threadTs, text }: Whisper): Promise<void> {
   const { api, log, whispers, identity } = context;
   if (whispers) return whispers.whisper({ team: identity().teamId, channel, threadTs }, user, text);

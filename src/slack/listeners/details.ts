@@ -6,7 +6,10 @@ import type { ReadAction } from '../interactions.ts';
 import { modalView } from '../modals.ts';
 import { type ListenerContext, whisper } from './context.ts';
 
-/** A trigger lives 3 s (PLATFORM.md 6): when looking takes longer than this, the window opens without its content. */
+/**
+ * A trigger lives 3 s (docs/slack.md, Interactivity): when looking takes longer than this, the window opens without its
+ * content.
+ */
 const OPEN_WITHIN_MS = 1_000;
 
 /**

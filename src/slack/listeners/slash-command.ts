@@ -4,7 +4,7 @@ import { readCommand } from '../interactions.ts';
 import { ownMrkdwn } from '../own-mrkdwn.ts';
 import { ignore, type ListenerContext, whisper } from './context.ts';
 
-/** Slack waits 3 s (PLATFORM.md 6); an answer that takes longer follows as a message. */
+/** Slack waits 3 s (docs/slack.md, Interactivity); an answer that takes longer follows as a message. */
 const ANSWER_MS = 2_300;
 
 /** Slash commands, under whatever name the app's manifest gives the one it has. */

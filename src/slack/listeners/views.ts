@@ -3,7 +3,9 @@ import { readSubmission } from '../interactions.ts';
 import { submissionAck } from '../modals.ts';
 import { ignore, type ListenerContext } from './context.ts';
 
-/** Submitted and closed modals. A submission is acknowledged with what became of it: the modal closes or says why not. */
+/**
+ * Submitted and closed modals. A submission is acknowledged with what became of it: the modal closes or says why not.
+ */
 export function listenToViews(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
   app.view({ type: 'view_submission' }, async ({ ack, body }) => {
@@ -22,7 +24,10 @@ export function listenToViews(app: App, context: ListenerContext): void {
   });
 }
 
-/** Shortcuts and option lists that are not ours are acknowledged, so that nobody sees a warning (PLATFORM.md 10.2 n). */
+/**
+ * Shortcuts and option lists that are not ours are acknowledged, so that nobody sees a warning (docs/slack.md, Hazards:
+ * Unhandled actions).
+ */
 export function listenToTheRest(app: App, context: ListenerContext): void {
   app.shortcut({}, async ({ ack }) => {
     ignore(context, { kind: 'event', reason: 'shortcut' });

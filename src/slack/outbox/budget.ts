@@ -20,8 +20,8 @@ interface Use {
 }
 
 /**
- * What was sent of late in one workspace, in times of the monotonic clock: one that steps back would close the budget for
- * as long. A value: every function gives back a new one.
+ * What was sent of late in one workspace, in times of the monotonic clock: one that steps back would close the budget
+ * for as long. A value: every function gives back a new one.
  */
 export interface Budget {
   nextId: number;
@@ -49,7 +49,7 @@ const RESERVE = 2;
 const PACE = { first: 40, most: 48, least: 5 };
 /** What one live edit without a 429 adds to the pace: a minute or two from half of it to the whole. */
 const SPEED_UP = 0.25;
-/** Calls in any 60 s: the tier's promise (PLATFORM.md 1.2), a little less where nothing is urgent. */
+/** Calls in any 60 s: the tier's promise (docs/slack.md, Tiers), a little less where nothing is urgent. */
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
   'chat.delete': 45,
@@ -61,10 +61,15 @@ const LIMITS: Readonly<Record<string, number>> = {
   'conversations.history': 45,
 };
 const OTHER_LIMIT = 45;
-/** About one post a second and channel (PLATFORM.md 1.1), a little more apart because arrival times waver. */
+/**
+ * About one post a second and channel (docs/slack.md, Limits: rules), a little more apart because arrival times waver.
+ */
 const CHANNEL_GAP_MS = 1_050;
 const PER_CHANNEL = new Set(['chat.postMessage', 'assistant.threads.setStatus']);
-/** So many live edits may come before their time after a pause; else they are spread: a window emptied at once is followed by silence. */
+/**
+ * So many live edits may come before their time after a pause; else they are spread: a window emptied at once is
+ * followed by silence.
+ */
 const BURST = 2;
 
 export const emptyBudget: Budget = {

@@ -10,10 +10,13 @@ export interface Call {
   args: Record<string, unknown>;
 }
 
-/** By this a message of ours is found again; ids only, since anybody in the workspace can read it (PLATFORM.md 2.4). */
+/**
+ * By this a message of ours is found again; ids only, since anybody in the workspace can read it (docs/slack.md,
+ * Posting and deleting).
+ */
 const METADATA_TYPE = 'letta_bridge_post';
 
-/** `text` beside blocks is a summary; more than 4,000 is refused in an edit (PLATFORM.md 2.1). */
+/** `text` beside blocks is a summary; more than 4,000 is refused in an edit (docs/slack.md, Size limits). */
 const SUMMARY_MAX = 4_000;
 const LOOK_PAGE = 100;
 
@@ -78,7 +81,10 @@ export function lookCall(address: ThreadAddress, after: SlackTs, cursor: string 
     : { method: 'conversations.replies', args: { ...args, ts: threadTs } };
 }
 
-/** The messages of `owner` on a page that {@link lookCall} got, when all on it were posted, and where the next page begins. */
+/**
+ * The messages of `owner` on a page that {@link lookCall} got, when all on it were posted, and where the next page
+ * begins.
+ */
 export function readLook(
   answer: SlackAnswer,
   owner: string,

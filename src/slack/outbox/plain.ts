@@ -1,7 +1,7 @@
 import type { TurnView } from '../../bridge/turn-view.ts';
 import type { SlackPost } from '../post.ts';
 
-/** Under the 4,000 of an edit's `text` (PLATFORM.md 2.1), with room for entities. */
+/** Under the 4,000 of an edit's `text` (docs/slack.md, Size limits), with room for entities. */
 const PIECE_MAX = 3_800;
 
 /**

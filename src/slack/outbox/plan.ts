@@ -19,7 +19,9 @@ export const UNKNOWN = '?';
 
 const hashes = new WeakMap<SlackPost, string>();
 
-/** What a post shows, as a short word that is stored; it begins with the post's kind. Whether it is live is no content. */
+/**
+ * What a post shows, as a short word that is stored; it begins with the post's kind. Whether it is live is no content.
+ */
 export function contentHash(post: SlackPost): string {
   let hash = hashes.get(post);
   if (hash === undefined) {
@@ -45,17 +47,19 @@ function kindOf(hash: string): SlackPost['kind'] | null {
 }
 
 /**
- * What is left to do so that the thread shows `wanted`, best first: deletions of messages that Slack lets nobody edit any
- * more, edits, then at most one new post, then other deletions.
- * Any one of them may be made next; after it, ask again. Empty when all is as wanted.
+ * What is left to do so that the thread shows `wanted`, best first: deletions of messages that Slack lets nobody edit
+ * any more, edits, then at most one new post, then other deletions. Any one of them may be made next; after it, ask
+ * again. Empty when all is as wanted.
  *
  * - A post is planned only when all before it exist, so the thread reads top to bottom.
  * - Text, and a note, is not posted below text that is still to be edited; a card is: people wait for it.
  * - Messages that nothing wants any more (a retry threw their text away) are reused for text or deleted; a card or a
- *   note always is a message of its own, since edits do not notify (PLATFORM.md 2.3).
- * - A card keeps its message, which people may be about to click: text for which no message is left above it goes below.
+ *   note always is a message of its own, since edits do not notify (docs/slack.md, Editing).
+ * - A card keeps its message, which people may be about to click: text for which no message is left above it goes
+ * below.
  * - With `textUnknown` the wanted posts lack what was said before a restart. Messages that may show it, and those above
- *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest of those
+ *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest of
+ * those
  *   that were live, or below.
  */
 export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[], textUnknown = false): PlannedCall[] {
@@ -131,7 +135,9 @@ function nextCard(
   return undefined;
 }
 
-/** Whether a message of text may say that something goes on. One that was found again is what it was when it was posted. */
+/**
+ * Whether a message of text may say that something goes on. One that was found again is what it was when it was posted.
+ */
 function mayBeLive({ part, hash, live }: PostRecord): boolean {
   const isText = (kindOf(hash) ?? 'text') === 'text' && !part.startsWith('card-');
   return isText && (live === true || (hash !== UNKNOWN && hash.endsWith(UNKNOWN)));
@@ -161,7 +167,9 @@ function messageFor(post: SlackPost, candidates: readonly PostRecord[], newest: 
   );
 }
 
-/** Text that may be all there is of what was said is not written over: only what was live, or is of after the restart. */
+/**
+ * Text that may be all there is of what was said is not written over: only what was live, or is of after the restart.
+ */
 function forNews(post: SlackPost, candidates: readonly PostRecord[]): PostRecord | undefined {
   const isFree = (record: PostRecord) => mayBeLive(record) || record.part.startsWith('+');
   return candidates.findLast(({ ends }) => post.ends && ends) ?? candidates.findLast(isFree);

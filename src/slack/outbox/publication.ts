@@ -110,10 +110,10 @@ const REFUSED_MAX_MS = 10 * 60_000;
 const KNOCK_GAP_MS = 5_000;
 /** So long a blip may last before anybody is told of it. */
 const HELD_UP_MS = 20_000;
-/** Why nothing can be shown in a thread whose root was deleted before it had a reply (PLATFORM.md 15). */
+/** Why nothing can be shown in a thread whose root was deleted before it had a reply (docs/slack.md, Learned since). */
 const THREAD_GONE = 'thread_gone';
 const LOOK_PAGES = 10;
-/** About one post a second and channel (PLATFORM.md 1.1). */
+/** About one post a second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
 const LOOK_BACK_MS = 24 * 3_600_000;
 /** After so many vanished messages, live edits stop; cards and the final content are still posted. */
@@ -345,8 +345,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   /**
-   * Slack tells the channel of a direct message only when a post to its person is answered. What was posted there before
-   * that, and nobody knows of, is looked for then: the rest is not posted twice.
+   * Slack tells the channel of a direct message only when a post to its person is answered. What was posted there
+   * before that, and nobody knows of, is looked for then: the rest is not posted twice.
    */
   function knowsChannel(channel: unknown): void {
     if (!isPerson(address.channel) || typeof channel !== 'string' || isPerson(channel)) return;

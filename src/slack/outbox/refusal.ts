@@ -3,8 +3,10 @@ import type { SlackError } from '../slack-api.ts';
 
 /**
  * What an error of a delivery call means for the message:
- * - `later`: the same call may work after a while; nobody knows whether it happened if `SlackError.failure` is `unknown`.
- * - `closed`: Slack lets us write nothing there until somebody changes something: invites the bot, unarchives the channel,
+ * - `later`: the same call may work after a while; nobody knows whether it happened if `SlackError.failure` is
+ * `unknown`.
+ * - `closed`: Slack lets us write nothing there until somebody changes something: invites the bot, unarchives the
+ * channel,
  *   renews the token. What must arrive waits for that.
  * - `lost`: this one message cannot be changed or removed any more; its content needs another.
  * - `content`: Slack does not take what it says; said more simply it may.
@@ -14,7 +16,10 @@ export type Refusal = 'later' | 'closed' | 'lost' | 'content';
 /** Where a `closed` call is closed: for everything that we say, in its channel, or in its thread only. */
 export type Closed = 'workspace' | 'channel' | 'thread';
 
-/** Of chat.postMessage, chat.update, chat.delete and of every method (PLATFORM.md 2.3, 2.4, A:chat.postMessage). */
+/**
+ * Of chat.postMessage, chat.update, chat.delete and of every method (docs/slack.md, Editing; Posting and deleting,
+ * A:chat.postMessage).
+ */
 const CLOSED: Readonly<Record<string, Closed>> = {
   accesslimited: 'workspace',
   ekm_access_denied: 'workspace',
@@ -90,7 +95,9 @@ export function closedBy({ failure, error }: SlackError): Closed | null {
   return CLOSED[error] ?? (CLOSED_PATTERN.test(error) ? 'channel' : null);
 }
 
-/** Refusals of a status or session that concern the app and its method: nothing but another installation changes them. */
+/**
+ * Refusals of a status or session that concern the app and its method: nothing but another installation changes them.
+ */
 const NEVER_A_STATUS = new Set([
   'feature_disabled',
   'feature_not_enabled',
@@ -103,7 +110,10 @@ const NEVER_A_STATUS = new Set([
   'unknown_method',
 ]);
 
-/** Whether this refusal of `assistant.threads.setStatus` or `agents.sessions.setStatus` means that the app cannot set any. */
+/**
+ * Whether this refusal of `assistant.threads.setStatus` or `agents.sessions.setStatus` means that the app cannot set
+ * any.
+ */
 export function statusNeverWorks(error: SlackError): boolean {
   return error.failure === 'refused' && NEVER_A_STATUS.has(error.error);
 }

@@ -6,7 +6,7 @@ import { statusNeverWorks } from './refusal.ts';
 import type { StatusLine, StatusParts } from './status.ts';
 
 const METHOD = 'agents.sessions.setStatus';
-/** Slack takes `processing` back after an hour; sent again it goes on (PLATFORM.md 4.3). */
+/** Slack takes `processing` back after an hour; sent again it goes on (docs/slack.md, Agent sessions). */
 const RENEW_MS = 50 * 60_000;
 const AGAIN_MS = 2_000;
 const AGAIN_MAX_MS = 60_000;
@@ -15,8 +15,8 @@ type Session = 'processing' | 'suspended' | 'active';
 
 /**
  * The state of the thread's session, in an app that is declared as an agent: Slack shows that it works, with a Stop
- * button of its own, until it is told otherwise (PLATFORM.md 4.3). The latest wish wins, one call at a time; nothing
- * that goes wrong with it reaches the turn.
+ * button of its own, until it is told otherwise (docs/slack.md, Agent sessions). The latest wish wins, one call at a
+ * time; nothing that goes wrong with it reaches the turn.
  * @param otherwise the line for an app that turns out to be no agent
  */
 export function createSessionLine(

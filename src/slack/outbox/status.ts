@@ -7,12 +7,15 @@ import type { Scheduler } from './scheduler.ts';
 
 const METHOD = 'assistant.threads.setStatus';
 const WORDS = 'is thinking…';
-/** Slack forgets a status by itself after this (PLATFORM.md 4.4). */
+/** Slack forgets a status by itself after this (docs/slack.md, Assistant threads). */
 const SELF_CLEAR_MS = 120_000;
 /** While there is still no message it is set again in time. */
 const RENEW_MS = 100_000;
 
-/** The line under the thread that says that somebody is at work before there is a message (PLATFORM.md 4.4). */
+/**
+ * The line under the thread that says that somebody is at work before there is a message (docs/slack.md, Assistant
+ * threads).
+ */
 export interface StatusLine {
   /** Whether the turn waits for people now. */
   waits(forPeople: boolean): void;
@@ -32,7 +35,10 @@ export interface StatusLine {
 export interface StatusLatch {
   /** No status can be set. */
   off: boolean;
-  /** The app may be declared as an agent: sessions take the place of the status, as both write one slot (PLATFORM.md 4.3). */
+  /**
+   * The app may be declared as an agent: sessions take the place of the status, as both write one slot (docs/slack.md,
+   * Agent sessions).
+   */
   agent: boolean;
 }
 

@@ -40,7 +40,7 @@ export interface SurfaceOptions {
   log: Log;
 }
 
-/** A live message exists at the latest after this, if the turn has shown anything (DESIGN.md 5). */
+/** A live message exists at the latest after this, if the turn has shown anything (docs/design.md, Slack side). */
 const SIGN_OF_LIFE_MS = 2_000;
 /** How long a shutdown waits for a slot to clear a status. */
 const CLOSING_MS = 2_000;

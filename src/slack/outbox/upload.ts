@@ -51,7 +51,7 @@ const NEVER = new Set([
 /** After so many failures the text is posted instead. */
 const ATTEMPTS = 5;
 const LOOK_PAGES = 10;
-/** Slack shares a file a while after it said so (PLATFORM.md 8). */
+/** Slack shares a file a while after it said so (docs/slack.md, Files). */
 const LOOKS = 3;
 
 export function createUploads(parts: UploadParts): Uploads {

@@ -51,9 +51,9 @@ interface Listener {
 }
 
 /**
- * Words for one person's eyes (`chat.postEphemeral`). Slack's budget for them is shared fairly: people have their turn one
- * after another, so nobody's many refusals keep another's answer away. One whose answer was lost may be seen twice, which
- * harms nobody.
+ * Words for one person's eyes (`chat.postEphemeral`). Slack's budget for them is shared fairly: people have their turn
+ * one after another, so nobody's many refusals keep another's answer away. One whose answer was lost may be seen twice,
+ * which harms nobody.
  */
 export function createWhispers({ scheduler, clock, log }: WhisperParts): Whispers {
   /** In the order of whose turn it is. */
@@ -173,7 +173,7 @@ function askOf({ address }: Wish) {
   return { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
 }
 
-/** A message for one person: no metadata, and it can not be edited later (PLATFORM.md 2.3). */
+/** A message for one person: no metadata, and it can not be edited later (docs/slack.md, Editing). */
 function whisperCall(address: ThreadAddress, user: string, post: SlackPost) {
   const { args } = slackCall(address, '', { kind: 'post', post });
   const { metadata: _metadata, unfurl_links: _links, unfurl_media: _media, mrkdwn: _mrkdwn, ...rest } = args;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Frames of Socket Mode that are about the connection itself (PLATFORM.md 5.4); they are short. */
+/** Frames of Socket Mode that are about the connection itself (docs/slack.md, Socket Mode); they are short. */
 export type ControlFrame =
   | { type: 'hello'; connections: number | null }
   | { type: 'disconnect'; reason: string | null };

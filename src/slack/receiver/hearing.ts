@@ -4,7 +4,10 @@ import type { Clock } from '../../bridge/ports.ts';
 /** Where undici tells of pings and pongs, with the socket they came over; the library offers nothing of the kind. */
 const CHANNELS = ['undici:websocket:ping', 'undici:websocket:pong'];
 
-/** When a socket was last heard. Its pings are answered every two seconds, so silence means something (PLATFORM.md 5.5). */
+/**
+ * When a socket was last heard. Its pings are answered every two seconds, so silence means something (docs/slack.md,
+ * The library for Socket Mode).
+ */
 export interface Hearing {
   /** A frame came. */
   heard(): void;

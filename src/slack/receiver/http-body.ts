@@ -32,7 +32,10 @@ function parseForm(text: string): ParsedBody {
   return { kind: 'envelope', envelope: { kind: 'slash_commands', body: Object.fromEntries(form) } };
 }
 
-/** A request of Slack by its content type, whatever parameters a proxy added to that (PLATFORM.md 10.2 p). */
+/**
+ * A request of Slack by its content type, whatever parameters a proxy added to that (docs/slack.md, Hazards: Content
+ * type).
+ */
 export function parseBody(contentType: string | undefined, text: string): ParsedBody {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
   if (type === 'application/x-www-form-urlencoded') return parseForm(text);

@@ -49,8 +49,8 @@ export interface HttpTransport extends Transport {
 }
 
 /**
- * Slack's HTTP delivery. Bolt's own receiver acknowledges events before anybody stored them (PLATFORM.md 10.2 e), so
- * this is a small server of ours that answers when `accept` has settled.
+ * Slack's HTTP delivery. Bolt's own receiver acknowledges events before anybody stored them (docs/slack.md, Hazards:
+ * Acks), so this is a small server of ours that answers when `accept` has settled.
  */
 export function createHttpTransport(options: HttpOptions): HttpTransport {
   const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
@@ -126,7 +126,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
     if (pathname === path && request.method === 'POST') {
       slackRequest(request, response).catch((error) => {
-        // Not stored: an error answer makes Slack deliver it again (PLATFORM.md 5.1).
+        // Not stored: an error answer makes Slack deliver it again (docs/slack.md, HTTP delivery).
         log.warn({ error: asBridgeError(error).message }, 'slack request not acknowledged');
         answer(response, 500);
       });

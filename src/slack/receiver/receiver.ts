@@ -13,15 +13,17 @@ export interface ReceiverOptions {
   store(body: Record<string, unknown>): Promise<void>;
   /** Shown every delivery before it is taken in. */
   watch?: ((envelope: Envelope) => void) | undefined;
-  /** Why a delivery is none for us, noted by whoever answers; it is acknowledged and nobody sees it. `null`: it is ours. */
+  /**
+   * Why a delivery is none for us, noted by whoever answers; it is acknowledged and nobody sees it. `null`: it is ours.
+   */
   turnAway?: ((envelope: Envelope) => string | null) | undefined;
   clock: Clock;
   log: Log;
 }
 
 /**
- * Stands around Bolt (PLATFORM.md 10.2 e): events are stored, then acknowledged, then shown to Bolt's listeners;
- * everything else is acknowledged by its listener, once.
+ * Stands around Bolt (docs/slack.md, Hazards: Acks): events are stored, then acknowledged, then shown to Bolt's
+ * listeners; everything else is acknowledged by its listener, once.
  */
 export function createReceiver({ transport, store, watch, turnAway, clock, log }: ReceiverOptions): Receiver {
   const inFlight = new Set<Promise<unknown>>();

@@ -1,6 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** How far a request's clock may be off, in either direction (PLATFORM.md 5.1; Bolt lets the future pass, 10.2 o). */
+/**
+ * How far a request's clock may be off, in either direction (docs/slack.md, HTTP delivery; Bolt lets the future pass,
+ * 10.2 o).
+ */
 const WINDOW_MS = 5 * 60_000;
 
 export interface SignedRequest {

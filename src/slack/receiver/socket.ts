@@ -10,16 +10,21 @@ import { readControlFrame } from './control-frame.ts';
 import { createHearing, type Hearing } from './hearing.ts';
 import { type Accept, createStateKeeper, type Envelope, type Transport, type TransportState } from './transport.ts';
 
-/** From dialling to Slack's `hello`; the library would wait for ever (PLATFORM.md 5.5). */
+/** From dialling to Slack's `hello`; the library would wait for ever (docs/slack.md, The library for Socket Mode). */
 const HELLO_MS = 20_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_MS = 2_000;
 /** A connection that lived this long was a good one: the next is dialled at once. */
 const STABLE_MS = 10_000;
-/** A socket that not even answers pings is given up after this; its own library would take 35 s (PLATFORM.md 5.5). */
+/**
+ * A socket that not even answers pings is given up after this; its own library would take 35 s (docs/slack.md, The
+ * library for Socket Mode).
+ */
 const DEAF_AFTER_MS = 12_000;
 const LISTEN_EVERY_MS = 3_000;
-/** How long the old socket may still deliver, and be acknowledged over, when the new one is there: Slack's own limit. */
+/**
+ * How long the old socket may still deliver, and be acknowledged over, when the new one is there: Slack's own limit.
+ */
 const OVERLAP_MS = 3_000;
 /** Slack may count a socket that was lost this long. */
 const REMEMBERED_MS = 60_000;
@@ -70,7 +75,8 @@ interface Connection {
 
 /**
  * Socket Mode. One client of the library is one connection here, and never reconnects by itself: its own reconnecting
- * waits five seconds, and when it fails it is an unhandled rejection that leaves the client dead (PLATFORM.md 5.5).
+ * waits five seconds, and when it fails it is an unhandled rejection that leaves the client dead (docs/slack.md, The
+ * library for Socket Mode).
  */
 export function createSocketTransport(options: SocketOptions): Transport {
   const { appToken, slackApiUrl, clock, random, log, metrics } = options;
@@ -171,7 +177,8 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.on('ws_message', async (data: unknown, isBinary: unknown) => {
       const control = readControlFrame(data);
       if (control?.type === 'hello') helloed(control.connections);
-      // The library would close at once and leave a gap (PLATFORM.md 5.5); Slack itself waits for some seconds.
+      // The library would close at once and leave a gap (docs/slack.md, The library for Socket Mode); Slack itself
+      // waits for some seconds.
       if (control?.type === 'disconnect' && leave(client, control.reason)) return;
       try {
         for (const handle of handlers) await handle(data, isBinary);
@@ -234,7 +241,9 @@ export function createSocketTransport(options: SocketOptions): Transport {
     losses = [...losses.filter((at) => now - at < REMEMBERED_MS), now];
   }
 
-  /** Looks again and again whether anything is heard; twice in a row nothing, as our own process may have stood still. */
+  /**
+   * Looks again and again whether anything is heard; twice in a row nothing, as our own process may have stood still.
+   */
   function listen(client: SocketModeClient, suspected = false): void {
     const connection = connected.get(client);
     if (!connection) return;

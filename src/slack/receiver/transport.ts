@@ -5,7 +5,10 @@ export type Reply = Record<string, unknown> | string | undefined;
 export interface Envelope {
   kind: 'events_api' | 'interactive' | 'slash_commands';
   body: Record<string, unknown>;
-  /** 0 for the first delivery. Never a reason to drop one: the retry may be the only one that arrives (PLATFORM.md 5.1). */
+  /**
+   * 0 for the first delivery. Never a reason to drop one: the retry may be the only one that arrives (docs/slack.md,
+   * HTTP delivery).
+   */
   retryNum: number;
   retryReason: string | null;
 }
@@ -16,7 +19,9 @@ export type Accept = (envelope: Envelope) => Promise<Reply>;
 export interface TransportState {
   /** Whether Slack can reach us now. */
   connected: boolean;
-  /** When `connected` last changed; of a connection that had gone deaf, when it was last heard. By the monotonic clock. */
+  /**
+   * When `connected` last changed; of a connection that had gone deaf, when it was last heard. By the monotonic clock.
+   */
   since: number;
   /** When Slack last delivered anything, by the monotonic clock. */
   lastEnvelopeAt: number | null;

@@ -47,7 +47,7 @@ export function richText(...elements: RichTextBlockElement[]): RichTextBlock {
   return { type: 'rich_text', elements };
 }
 
-/** Foreign text in a code box; Slack parses nothing in it (PLATFORM.md 7.1). */
+/** Foreign text in a code box; Slack parses nothing in it (docs/slack.md, Text: rules). */
 export function preformatted(text: string): RichTextBlockElement {
   return { type: 'rich_text_preformatted', elements: [{ type: 'text', text: text || ' ' }] };
 }
@@ -83,7 +83,7 @@ export function actions(...elements: (Button | StaticSelect)[]): ActionsBlock {
 
 /**
  * Our own mention token of a person or a user group (`S…`); ids that are none become words. Bare, as labelled ones may
- * not notify (PLATFORM.md 7.1).
+ * not notify (docs/slack.md, Text: rules).
  */
 export function mention(id: string): string {
   if (!/^[A-Z0-9]{1,32}$/.test(id)) return 'somebody';

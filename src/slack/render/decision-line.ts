@@ -21,7 +21,10 @@ const CLOSED = {
 } as const;
 
 export interface DecisionLine {
-  /** Rich text, as the open card has some: Slack replaces rich text by nothing else (PLATFORM.md 2.3, `block_mismatch`). */
+  /**
+   * Rich text, as the open card has some: Slack replaces rich text by nothing else (docs/slack.md, Editing,
+   * `block_mismatch`).
+   */
   block: RichTextBlock;
   /** Not neutralised. */
   words: string;

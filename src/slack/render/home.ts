@@ -7,7 +7,7 @@ import { clip, context, mrkdwn, plain, section } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
 
-/** More lines of one kind are counted, not shown: a view holds 100 blocks (PLATFORM.md 2.1). */
+/** More lines of one kind are counted, not shown: a view holds 100 blocks (docs/slack.md, Size limits). */
 const LISTED = 15;
 
 const DOING: Readonly<Record<HomeThread['doing'], string>> = {

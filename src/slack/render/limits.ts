@@ -1,11 +1,17 @@
 /**
  * Every size that the renderer keeps to, in one place. Lengths are UTF-16 units, never fewer than what Slack counts,
- * measured after neutralising. Source: PLATFORM.md 2.1; "ours" where Slack documents nothing or we choose to stay below.
+ * measured after neutralising. Source: docs/slack.md, Size limits; "ours" where Slack documents nothing or we choose to
+ * stay below.
  */
 export const LIMITS = {
-  /** One text message. Slack: 12,000 over all `markdown` blocks, about 13,200 over all blocks (measured, not documented). */
+  /**
+   * One text message. Slack: 12,000 over all `markdown` blocks, about 13,200 over all blocks (measured, not
+   * documented).
+   */
   markdown: 9_000,
-  /** Of `markdown`, kept free for what rendering adds: closing marks, hosts behind labels, fences around tables. Ours. */
+  /**
+   * Of `markdown`, kept free for what rendering adds: closing marks, hosts behind labels, fences around tables. Ours.
+   */
   markdownReserve: 500,
   /** The longest prefix that a message may repeat from the one before: a fence's first line, a table's header. Ours. */
   reopening: 1_500,
@@ -23,7 +29,10 @@ export const LIMITS = {
   blocks: 50,
   /** `text` beside blocks: what a notification shows. Ours; Slack refuses more than 4,000 in an edit. */
   summary: 150,
-  /** Of a card that can not show all: each of its parts. Ours; `rich_text` has no published limit but counts toward 13,200. */
+  /**
+   * Of a card that can not show all: each of its parts. Ours; `rich_text` has no published limit but counts toward
+   * 13,200.
+   */
   cardInput: 2_400,
   /** Of a card: the model's own words. Ours. */
   ownWords: 900,

@@ -16,9 +16,9 @@ interface Place {
 }
 
 /**
- * Markdown as mrkdwn, Slack's own older markup (PLATFORM.md 7.1), for section blocks with `verbatim: true`: in pieces of
- * at most `max` UTF-16 units, none of which leaves code open. It has no headings, tables, images and nested lists: they
- * become bold lines, code, links and indented lines.
+ * Markdown as mrkdwn, Slack's own older markup (docs/slack.md, Text: rules), for section blocks with `verbatim: true`:
+ * in pieces of at most `max` UTF-16 units, none of which leaves code open. It has no headings, tables, images and
+ * nested lists: they become bold lines, code, links and indented lines.
  */
 export function mrkdwnPieces(parsed: Parsed, max: number): string[] {
   const urls = new Map<string, string>();

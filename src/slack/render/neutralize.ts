@@ -10,7 +10,10 @@ const JOINER = '\u2060';
 
 /** What would call a whole channel if it were read as a mention. */
 const BROADCAST = /@(?:here|channel|everyone|group)(?![\p{L}\p{N}_])|@[a-z]{0,8}&/iuy;
-/** What begins a Slack token that pings, links or hides its label; `<!--` and `<!DOCTYPE` are none (PLATFORM.md 7.1). */
+/**
+ * What begins a Slack token that pings, links or hides its label; `<!--` and `<!DOCTYPE` are none (docs/slack.md, Text:
+ * rules).
+ */
 const TOKEN_IN_CODE = /<(?=[@#]|!(?!--|doctype|\[cdata)|(?:https?|mailto|tel|slack|ftp|sip):)/iy;
 /** Other spellings of `<` and `@`. */
 const ENTITY = /&(?:#0*60|#x0*3c|lt|(#0*64|#x0*40|commat));/iy;
@@ -28,8 +31,9 @@ interface Edit extends Range {
 export type Form = 'full' | 'lean';
 
 /**
- * Model text for a `markdown` block (PLATFORM.md 7.2): no `<` of it is left outside code, none begins a Slack token
- * inside code, quotes still quote, links go to http, https or mailto or are no links, images are links, formulas are as typed, at most one table.
+ * Model text for a `markdown` block (docs/slack.md, Pings and misleading text): no `<` of it is left outside code, none
+ * begins a Slack token inside code, quotes still quote, links go to http, https or mailto or are no links, images are
+ * links, formulas are as typed, at most one table.
  * @param tablesBefore how many tables the message shows already, above this text.
  */
 export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full', tablesBefore = 0): string {
@@ -241,7 +245,7 @@ function labelOf(words: string): string {
   return neutralizeMrkdwn(words.replace(/[[\]`*_~|\\!\n\r]/g, ' ')).trim();
 }
 
-/** A second table in a message is refused (PLATFORM.md 2.1): it is shown as typed, in a fence. */
+/** A second table in a message is refused (docs/slack.md, Size limits): it is shown as typed, in a fence. */
 function fencesAround(text: string, node: Nodes): Edit[] {
   const [start, end] = [startOf(node), endOf(node)];
   const { prefix } = secondLine(text, start);
@@ -284,7 +288,10 @@ function merged(ranges: Range[]): Range[] {
   return out;
 }
 
-/** Foreign text for mrkdwn text objects with `verbatim: true`, and for a message's `text` (PLATFORM.md 7.1, 7.2). */
+/**
+ * Foreign text for mrkdwn text objects with `verbatim: true`, and for a message's `text` (docs/slack.md, Text: rules;
+ * Pings and misleading text).
+ */
 export function neutralizeMrkdwn(text: string): string {
   let out = '';
   for (let at = 0; at < text.length; at += 1) {
@@ -299,8 +306,8 @@ export function neutralizeMrkdwn(text: string): string {
 }
 
 /**
- * Foreign text for `plain_text` objects and `rich_text` elements, which parse nothing (PLATFORM.md 7.1): what people
- * could not see is shown as `⟨U+202E⟩`.
+ * Foreign text for `plain_text` objects and `rich_text` elements, which parse nothing (docs/slack.md, Text: rules):
+ * what people could not see is shown as `⟨U+202E⟩`.
  */
 export function neutralizePlain(text: string): string {
   return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (char, at: number, all: string) => {

@@ -33,22 +33,26 @@ export function createRenderer(options: RenderOptions = {}): Renderer {
 export interface Renderer {
   (view: TurnView, files?: boolean): SlackPost[];
   /**
-   * Renders a few more of the view's texts ahead, a message at a time, and takes their letters from `letters` until none
-   * are left. True when all are rendered: then the rest costs little.
+   * Renders a few more of the view's texts ahead, a message at a time, and takes their letters from `letters` until
+   * none are left. True when all are rendered: then the rest costs little.
    */
   prepare(view: TurnView, files: boolean, letters: Letters): boolean;
 }
 
 const MANY = Number.POSITIVE_INFINITY;
 
-/** The messages that should show a view, in reading order. Exactly one of them, the tail, says how the turn stands; a note may follow it. */
+/**
+ * The messages that should show a view, in reading order. Exactly one of them, the tail, says how the turn stands; a
+ * note may follow it.
+ */
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
   const posts: SlackPost[] = [];
   const last = view.items.length - 1;
   const texts = textsOf(view, memo, options, null);
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
-      // People wait for a card that asks, not for one that is over: it would have to move when the text above it is known.
+      // People wait for a card that asks, not for one that is over: it would have to move when the text above it is
+      // known.
       const late = view.textUnknown && view.live !== null && item.card.state.state !== 'open';
       posts.push({ ...cardPost(item), ...(late && { late: true }) });
       return;
@@ -95,7 +99,7 @@ function withoutEarlier(post: SlackPost): SlackPost {
 
 function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>): SlackPost {
   const { blocks, words, mentions, typed } = card.kind === 'approval' ? approvalCard(card) : questionCard(card);
-  // A notification reads `text`: who is needed, for what (PLATFORM.md 2.3).
+  // A notification reads `text`: who is needed, for what (docs/slack.md, Editing).
   return {
     part: `card-${shortId(card.token)}`,
     kind: 'card',

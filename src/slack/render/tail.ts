@@ -43,7 +43,10 @@ export function tailOf(view: TurnView): Tail {
   return { blocks, words: words === '' ? DONE : words, live: false };
 }
 
-/** Edits notify nobody (PLATFORM.md 2.3): where somebody is to be told that the turn is over, one more message does. */
+/**
+ * Edits notify nobody (docs/slack.md, Editing): where somebody is to be told that the turn is over, one more message
+ * does.
+ */
 export function notePosts({ ending }: TurnView): SlackPost[] {
   if (ending?.notify === undefined) return [];
   const words = `${NOTES[ending.outcome]} · ${durationWords(ending.durationMs)}`;

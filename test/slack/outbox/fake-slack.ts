@@ -41,7 +41,7 @@ export interface FakeSlack extends SlackApi {
   shown(channel: string, thread: string | null): string[];
   messages(channel: string, thread: string | null): FakeMessage[];
   delete(channel: string, ts: string): void;
-  /** Deletes the root of a thread; without a reply the thread is gone (PLATFORM.md 15). */
+  /** Deletes the root of a thread; without a reply the thread is gone (docs/slack.md, Learned since). */
   deleteRoot(channel: string, thread: string): void;
   /** The upload step: what Slack would refuse throws. */
   upload(url: string, bytes: Uint8Array): Promise<void>;
@@ -173,7 +173,7 @@ export function createFakeSlack(clock: Clock): FakeSlack {
         return { id, title, content };
       });
       const share = { channel: String(args.channel_id), thread: (args.thread_ts as string | undefined) ?? null };
-      // Slack shares the files after it has answered (PLATFORM.md 8).
+      // Slack shares the files after it has answered (docs/slack.md, Files).
       clock.after(
         slack.sharesAfter,
         () => void slack.put({ ...share, text: '', blocks: [], metadata: undefined, files }),

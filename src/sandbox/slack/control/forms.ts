@@ -53,7 +53,7 @@ function stringMap(value: unknown): Record<string, string> {
   return Object.fromEntries(Object.entries(value).map(([key, text]) => [key, String(text)]));
 }
 
-/** What the ack of a submission does to the stack (PLATFORM.md 6). */
+/** What the ack of a submission does to the stack (docs/slack.md, Interactivity). */
 export function applyResponse(
   world: World,
   view: StoredView,

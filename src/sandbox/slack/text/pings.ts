@@ -36,8 +36,9 @@ function walk(value: unknown, pings: Set<string>): void {
 }
 
 /**
- * Whom a message notifies: user ids, user group ids, `here`, `channel`, `everyone` (PLATFORM.md 7.2). `text` counts
- * beside blocks too: it is the notification. `linkNames` also reads plain `@here` in a text that is rendered.
+ * Whom a message notifies: user ids, user group ids, `here`, `channel`, `everyone` (docs/slack.md, Pings and misleading
+ * text). `text` counts beside blocks too: it is the notification. `linkNames` also reads plain `@here` in a text that
+ * is rendered.
  */
 export function pingsOf(message: {
   text: string;

@@ -8,7 +8,7 @@ const TOKEN = [
   `(?:https?://|mailto:|tel:)[^<>|\\s]+${LABEL}`,
 ].join('|');
 
-/** Slack's `<…>` tokens (PLATFORM.md 7.1); group 1 is the inside. */
+/** Slack's `<…>` tokens (docs/slack.md, Text: rules); group 1 is the inside. */
 export const tokenPattern = () => new RegExp(`<(${TOKEN})>`, 'g');
 
 const BARE_URL = /https?:\/\/[^\s<>|`]*[^\s<>|`.,;:!?)'"\]]/g;

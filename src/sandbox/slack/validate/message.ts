@@ -4,7 +4,7 @@ import { checkBlocks } from './blocks.ts';
 import { Problems } from './problems.ts';
 import { markdownTables } from './tables.ts';
 
-/** Undocumented; measured near 13,200 characters over all blocks (PLATFORM.md 2.1). */
+/** Undocumented; measured near 13,200 characters over all blocks (docs/slack.md, Size limits). */
 const ALL_BLOCKS_MAX = 13_200;
 const MARKDOWN_MAX = 12_000;
 const TABLE_CELLS_MAX = 10_000;
@@ -17,7 +17,10 @@ function characters(value: unknown): number {
   return sum;
 }
 
-/** Refuses what Slack refuses of a message's blocks, with its error words (PLATFORM.md 2.1, 2.4). */
+/**
+ * Refuses what Slack refuses of a message's blocks, with its error words (docs/slack.md, Size limits; Posting and
+ * deleting).
+ */
 export function validateMessageBlocks(blocks: unknown[]): void {
   if (blocks.length > 50) {
     throw invalidBlocks(['no more than 50 items allowed [json-pointer:/blocks]']);

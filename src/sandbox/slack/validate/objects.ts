@@ -3,7 +3,7 @@ import { checkItems, checkKeys, checkString, type Problems } from './problems.ts
 
 type TextType = 'plain_text' | 'mrkdwn';
 
-/** A text object (PLATFORM.md 2.1: 1–3000 unless the place says less). */
+/** A text object (docs/slack.md, Size limits: 1–3000 unless the place says less). */
 export function checkText(
   parent: JsonObject,
   key: string,
@@ -115,7 +115,7 @@ export const INPUT_ELEMENTS = [
   ...OTHER_INPUTS,
 ];
 
-/** An interactive element; sizes as in PLATFORM.md 2.1. */
+/** An interactive element; sizes as in docs/slack.md, Size limits. */
 export function checkElement(element: JsonObject, allowed: readonly string[], at: string, problems: Problems): void {
   const { type } = element;
   if (typeof type !== 'string' || !allowed.includes(type)) {

@@ -20,7 +20,7 @@ const MODAL_KEYS = [
 const HOME_KEYS = ['type', 'blocks', 'private_metadata', 'callback_id', 'external_id'];
 const VIEW_BYTES = 250_000;
 
-/** Refuses a view that Slack refuses (PLATFORM.md 2.1, 6). */
+/** Refuses a view that Slack refuses (docs/slack.md, Size limits; Interactivity). */
 export function validateView(view: unknown, type: 'modal' | 'home'): { view: JsonObject; blocks: unknown[] } {
   if (!isObject(view)) throw new Refusal('invalid_arguments', { messages: ['[ERROR] missing required field: view'] });
   if (JSON.stringify(view).length > VIEW_BYTES) throw new Refusal('view_too_large');

@@ -3,7 +3,10 @@ import { invalidArguments, Refusal } from '../refusal.ts';
 
 const TS = /^\d{1,12}\.\d{6}$/;
 
-/** Arguments of one call; forms carry everything as strings, nested values as JSON in them (PLATFORM.md 1.5). */
+/**
+ * Arguments of one call; forms carry everything as strings, nested values as JSON in them (docs/slack.md, Retries of
+ * @slack/web-api).
+ */
 export class Args {
   readonly raw: JsonObject;
 

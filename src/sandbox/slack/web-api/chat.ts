@@ -29,7 +29,7 @@ interface Content {
   warnings: string[];
 }
 
-/** What a message is made of, refused as Slack refuses it (PLATFORM.md 2.1–2.4). */
+/** What a message is made of, refused as Slack refuses it (docs/slack.md, Size limits–2.4). */
 function content({ world, args }: Call, update: boolean): Content {
   const warnings: string[] = [];
   const blocks = args.array('blocks', 'invalid_blocks_format');

@@ -62,7 +62,7 @@ export const files: Methods = {
         world.workspace.uploads.delete(file.id);
         world.workspace.files.set(file.id, file);
       }
-      // Slack shares the files after it has answered (PLATFORM.md 8).
+      // Slack shares the files after it has answered (docs/slack.md, Files).
       world.later(5, () => {
         for (const channel of channels) {
           postMessage(world, channel, {

@@ -64,7 +64,8 @@ export function writableChannel(call: Call, id: string): Channel {
 
 /**
  * The root that a reply wants to hang under. A root that is not there, or not any more, is no error: the message is
- * posted at the top of the channel (PLATFORM.md 15). A reply's own `ts` or a malformed one is `invalid_thread_ts`.
+ * posted at the top of the channel (docs/slack.md, Learned since). A reply's own `ts` or a malformed one is
+ * `invalid_thread_ts`.
  */
 export function threadRoot(call: Call, channel: Channel, name = 'thread_ts'): StoredMessage | undefined {
   const ts = call.args.ts(name, 'invalid_thread_ts');

@@ -1,0 +1,79 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const BOOKS = ['slack', 'letta-protocol', 'design'];
+const SOURCES = ['src/**/*.{ts,tsx}', 'test/**/*.{ts,md}', 'bench/**/*.ts', '*.md', '*.yml', '*.yaml', 'Dockerfile'];
+const PAGES = ['*.md', 'docs/**/*.md'];
+
+/** Headings of a page, the longest first, without marks of code. */
+function headings(path: string): string[] {
+  const lines = readFileSync(path, 'utf8').split('\n');
+  const found = lines.flatMap((line) => /^#{1,4} (.*)$/.exec(line)?.[1] ?? []);
+  return found.map((heading) => heading.replaceAll('`', '')).sort((a, b) => b.length - a.length);
+}
+
+/** The words of a file, with comments that go over several lines made one. */
+const words = (path: string) => readFileSync(path, 'utf8').replace(/\n\s*(?:\*|\/\/|#)? ?/g, ' ');
+
+/** As GitHub makes the address of a heading. */
+const anchor = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
+    .replaceAll(' ', '-');
+
+describe('citations', () => {
+  const books = new Map(BOOKS.map((book) => [book, headings(`docs/${book}.md`)]));
+  const sources = globSync(SOURCES).filter(
+    (path) => !path.includes('node_modules') && path !== 'test/citations.test.ts',
+  );
+
+  it('name a heading that exists', () => {
+    const cited = sources.flatMap((path) =>
+      [...words(path).matchAll(/docs\/(slack|letta-protocol|design)\.md, (.{1,80})/g)].map(
+        ([whole, book = '', rest = '']) => ({
+          path,
+          whole,
+          known: books.get(book)?.some((name) => rest.startsWith(name)),
+        }),
+      ),
+    );
+    expect(cited.length).toBeGreaterThan(150);
+    expect(cited.filter(({ known }) => !known)).toEqual([]);
+  });
+
+  it('name a hazard by its bold words', () => {
+    const hazards = [...readFileSync('docs/slack.md', 'utf8').matchAll(/^\| \*\*([^*]+)\*\*: /gm)].map(
+      ([, name]) => name,
+    );
+    const cited = sources.flatMap((path) =>
+      [...words(path).matchAll(/, Hazards: (.{1,60})/g)].map(([, rest = '']) => ({ path, rest })),
+    );
+    expect(hazards.length).toBeGreaterThan(10);
+    expect(cited.filter(({ rest }) => !hazards.some((name) => rest.startsWith(name ?? '\0')))).toEqual([]);
+  });
+
+  it('name no document that is not in the repository', () => {
+    const missing = sources.filter((path) => /\b(?:PLATFORM|PROTOCOL|DESIGN|STYLE)\.md\b/.test(words(path)));
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('links between pages', () => {
+  const pages = globSync(PAGES);
+
+  it('lead to a page and a heading that exist', () => {
+    const broken = pages.flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(
+        ([whole, target = '', part]) => {
+          const to = target === '' ? path : join(dirname(path), target);
+          if (part === undefined) return globSync(to).length > 0 ? [] : [`${path}: ${whole}`];
+          const known = to.endsWith('.md') && globSync(to).length > 0 && headings(to).map(anchor).includes(part);
+          return known ? [] : [`${path}: ${whole} (${basename(to)})`];
+        },
+      ),
+    );
+    expect(broken).toEqual([]);
+  });
+});
