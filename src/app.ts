@@ -141,7 +141,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     if (config.slack.mode.kind === 'socket') {
       mode = { socket: { appToken: config.slack.mode.appToken } };
       if (config.port !== null) {
-        served = await serveHealth(health, { port: config.port });
+        served = await serveHealth(health, { port: config.port, clock });
         closing.push(served.stop);
       }
     } else {

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Clock } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 
 /** One thing that must be well for the bridge to hear and answer. */
@@ -81,6 +82,12 @@ const IDLE_MS = 10_000;
 /** How long one whose body is not read may read the answer. */
 const UNREAD_MS = 500;
 
+export interface HealthOptions {
+  port: number;
+  host?: string;
+  clock: Clock;
+}
+
 export interface HealthServer {
   /** The port it listens on: interesting when 0 was asked for. */
   port: number;
@@ -93,12 +100,12 @@ export interface HealthServer {
  * Connections, their time and what they send are bounded: the port may be open to anybody.
  * @throws BridgeError config_invalid when the port can not be had.
  */
-export function serveHealth(routes: HealthRoutes, options: { port: number; host?: string }): Promise<HealthServer> {
+export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promise<HealthServer> {
   const server = createServer(TIMES, (request, response) => {
     try {
       if (hasBody(request)) {
         // Nothing here reads one: answered at once, and what still comes is not waited for.
-        response.on('finish', () => void setTimeout(() => request.socket.destroy(), UNREAD_MS).unref());
+        response.on('finish', () => void options.clock.after(UNREAD_MS, () => request.socket.destroy()));
         answer(response, 413, { ok: false }, { connection: 'close' });
         return;
       }
@@ -110,7 +117,7 @@ export function serveHealth(routes: HealthRoutes, options: { port: number; host?
     }
   });
   server.maxConnections = CONNECTIONS;
-  server.setTimeout(IDLE_MS);
+  server.timeout = IDLE_MS;
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${cause.code ?? cause.message}`;

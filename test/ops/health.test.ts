@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock as clock } from '../../src/clock.ts';
 import { type Check, type HealthServer, healthRoutes, type Scrape, serveHealth } from '../../src/ops/health.ts';
 import { until } from '../support/until.ts';
 
@@ -10,7 +11,7 @@ afterEach(async () => {
 });
 
 async function serve(checks: () => Check[]) {
-  const server = await serveHealth(healthRoutes(checks), { port: 0, host: '127.0.0.1' });
+  const server = await serveHealth(healthRoutes(checks), { port: 0, host: '127.0.0.1', clock });
   servers.push(server);
   return async (path: string, init?: RequestInit) => {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
@@ -23,7 +24,7 @@ describe('metrics', () => {
   const serveMetrics = async (scrape: Scrape) => {
     const server = await serveHealth(
       healthRoutes(() => [], scrape),
-      { port: 0, host: '127.0.0.1' },
+      { port: 0, host: '127.0.0.1', clock },
     );
     servers.push(server);
     return fetch(`http://127.0.0.1:${server.port}/metrics`);
@@ -86,7 +87,7 @@ describe('health', () => {
     const port = typeof address === 'object' && address ? address.port : 0;
     const taken = serveHealth(
       healthRoutes(() => []),
-      { port, host: '127.0.0.1' },
+      { port, host: '127.0.0.1', clock },
     );
     await expect(taken).rejects.toMatchObject({
       code: 'config_invalid',
@@ -98,7 +99,7 @@ describe('health', () => {
   it('reads no body, lets few connect and nobody stay without a question', { timeout: 30_000 }, async () => {
     const server = await serveHealth(
       healthRoutes(() => []),
-      { port: 0, host: '127.0.0.1' },
+      { port: 0, host: '127.0.0.1', clock },
     );
     servers.push(server);
     const open = new Set<Socket>();
@@ -140,7 +141,7 @@ describe('health', () => {
   it('may be stopped twice', async () => {
     const server = await serveHealth(
       healthRoutes(() => []),
-      { port: 0, host: '127.0.0.1' },
+      { port: 0, host: '127.0.0.1', clock },
     );
     await server.stop();
     await server.stop();

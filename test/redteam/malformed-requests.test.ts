@@ -118,7 +118,7 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
   async 'the health server'(context) {
     const server = await serveHealth(
       healthRoutes(() => []),
-      { port: 0, host: '127.0.0.1' },
+      { port: 0, host: '127.0.0.1', clock: systemClock },
     );
     context.onTestFinished(() => server.stop());
     const answers = async () => {
