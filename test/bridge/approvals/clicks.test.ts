@@ -34,7 +34,7 @@ function requestOf(n: number): ApprovalRequest {
     case 1:
       return bash('', { requestId, tool: 'Write', input: { file_path: `/elsewhere/${n}`, content: 'x' } });
     case 2:
-      return bash(`touch ${n} ${'x'.repeat(n === 2 ? 1_000_000 : 20_000)}`, { requestId });
+      return bash(`touch ${n} ${'x'.repeat(n === 2 ? 190_000 : 20_000)}`, { requestId });
     default:
       return bash(`touch ${n}`, { requestId });
   }
