@@ -7,7 +7,9 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
+COPY manifest.yml ./
 COPY src ./src
+COPY sandbox ./sandbox
 RUN npm run build
 
 FROM node:24-slim AS dependencies
@@ -30,7 +32,7 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY bin ./bin
-COPY package.json manifest.yml LICENSE ./
+COPY package.json LICENSE ./
 RUN ln -s /app/bin/letta-slack.cjs /usr/local/bin/letta-slack
 # The database lives here, and nothing else is ever written; node is the image's own user without rights.
 RUN mkdir data && chown node:node data

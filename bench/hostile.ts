@@ -1,5 +1,5 @@
 import { makeToken, makeTurnId } from '../src/bridge/ids.ts';
-import type { TurnView } from '../src/bridge/turn-view.ts';
+import type { TurnView } from '../src/bridge/view/turn.ts';
 import { createRenderer, renderPosts } from '../src/slack/render/posts.ts';
 import { type Row, row } from './row.ts';
 

@@ -1,9 +1,9 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SmallSlack } from '../sandbox/slack/server.ts';
 import { makeThreadKey } from '../src/bridge/ids.ts';
-import { newRecord } from '../src/bridge/inbox.ts';
+import { newRecord } from '../src/bridge/record/inbox.ts';
 import { systemClock } from '../src/clock.ts';
-import type { SmallSlack } from '../src/sandbox/slack/server.ts';
 import { openStore } from '../src/storage/open.ts';
 import { median, type Row, row } from './row.ts';
 import { startWorld, waitFor } from './world.ts';

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type ScriptedLettaOptions, startScriptedLetta } from '../sandbox/letta/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../sandbox/slack/server.ts';
 import { type App, startApp } from '../src/app.ts';
 import { systemClock, systemRandom } from '../src/clock.ts';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config/config.ts';
 import { createLog } from '../src/ops/log.ts';
 import { noMetrics } from '../src/ops/metrics.ts';
-import { type ScriptedLettaOptions, startScriptedLetta } from '../src/sandbox/letta/server.ts';
-import { type SlackOptions, type SmallSlack, startSlack } from '../src/sandbox/slack/server.ts';
 
 export interface BenchWorld {
   slack: SmallSlack;

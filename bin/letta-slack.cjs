@@ -15,5 +15,5 @@ if (Number.parseInt(process.versions.node, 10) < LEAST) {
   );
   process.exit(1);
 } else {
-  import('../dist/cli.js');
+  import('../dist/src/cli.js');
 }

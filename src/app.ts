@@ -1,7 +1,7 @@
-import type { Policy } from './bridge/policy.ts';
+import type { Policy } from './bridge/access/policy.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import { stayAlive } from './clock.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { type ChannelKinds, kindsThatMatter, missingScopes, reasons, scopesRefused } from './doctor/scopes.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
@@ -16,17 +16,17 @@ import {
 } from './ops/health.ts';
 import { slackCheck } from './ops/slack-check.ts';
 import { watchStore } from './ops/store-watch.ts';
-import { type Identity, identify } from './slack/identity.ts';
+import { type Identity, identify } from './slack/api/identity.ts';
+import { watchScopes } from './slack/api/scope-watch.ts';
+import { createSelfTest, type SelfTestWaits } from './slack/api/self-test.ts';
+import type { SlackApi } from './slack/api/slack-api.ts';
+import { createSlackTime } from './slack/api/slack-time.ts';
+import { watchToken } from './slack/api/token-watch.ts';
+import { createUploader } from './slack/api/uploader.ts';
+import { createSlackApi } from './slack/api/web-api.ts';
+import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/inbound/inbound.ts';
 import { createHttpTransport, type HttpRoute } from './slack/receiver/http.ts';
 import type { TransportState } from './slack/receiver/transport.ts';
-import { watchScopes } from './slack/scope-watch.ts';
-import { createSelfTest, type SelfTestWaits } from './slack/self-test.ts';
-import type { SlackApi } from './slack/slack-api.ts';
-import { createSlackInbound, type SlackInbound, type SlackMode } from './slack/slack-inbound.ts';
-import { createSlackTime } from './slack/slack-time.ts';
-import { watchToken } from './slack/token-watch.ts';
-import { createUploader } from './slack/uploader.ts';
-import { createSlackApi } from './slack/web-api.ts';
 import { openStore } from './storage/open.ts';
 import { wireBridge } from './wiring.ts';
 

@@ -8,7 +8,7 @@ const COMMANDS: Readonly<Record<string, { help: string; run(): Promise<unknown> 
     run: () => import('./doctor/main.ts'),
   },
   setup: { help: 'asks for the settings, checks each answer, writes .env', run: () => import('./setup/main.ts') },
-  sandbox: { help: 'the bridge between a small Slack and a scripted Letta', run: () => import('./sandbox/main.ts') },
+  sandbox: { help: 'the bridge between a small Slack and a scripted Letta', run: () => import('../sandbox/main.ts') },
   manifest: { help: 'the Slack app as YAML, with a link that creates it', run: () => import('./manifest/main.ts') },
 };
 

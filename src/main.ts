@@ -1,16 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type App, startApp } from './app.ts';
-import type { Policy } from './bridge/policy.ts';
+import type { Policy } from './bridge/access/policy.ts';
 import { systemClock, systemRandom } from './clock.ts';
-import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config.ts';
+import { type Config, ConfigError, formatProblems, loadConfig, secretsOf } from './config/config.ts';
+import { type EnvProblem, envProblems } from './config/env-lines.ts';
+import { reloadPolicy } from './config/policy-reload.ts';
 import { checkAtStart } from './doctor/at-start.ts';
-import { type EnvProblem, envProblems } from './env-lines.ts';
 import { asBridgeError } from './errors.ts';
 import { createLog } from './ops/log.ts';
 import { createPromMetrics } from './ops/metrics.ts';
-import { reloadPolicy } from './policy-reload.ts';
 import { printableLine } from './printable.ts';
-import type { SlackApi } from './slack/slack-api.ts';
+import type { SlackApi } from './slack/api/slack-api.ts';
 
 /** What no retry heals: the operator must change something. */
 const EXIT_CONFIG = 2;

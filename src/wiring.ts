@@ -1,10 +1,11 @@
-import { Bindings } from './bridge/bindings.ts';
-import { CatchUp, type CatchUpLimits } from './bridge/catch-up.ts';
-import { ChannelMoves } from './bridge/channel-moves.ts';
+import { Bindings } from './bridge/access/bindings.ts';
+import { KillSwitch } from './bridge/access/kill-switch.ts';
+import type { PolicyBook } from './bridge/access/policy.ts';
 import { type MessageKey, parseMessageKey, parseThreadKey, type ThreadKey } from './bridge/ids.ts';
-import { BridgeIntake } from './bridge/intake.ts';
-import { KillSwitch } from './bridge/kill-switch.ts';
-import type { PolicyBook } from './bridge/policy.ts';
+import { CatchUp, type CatchUpLimits } from './bridge/intake/catch-up.ts';
+import { ChannelMoves } from './bridge/intake/channel-moves.ts';
+import { BridgeIntake } from './bridge/intake/intake.ts';
+import { RecentKeys } from './bridge/intake/recent-keys.ts';
 import type {
   Audit,
   Choices,
@@ -17,8 +18,7 @@ import type {
   ThreadMoves,
   Threads,
 } from './bridge/ports.ts';
-import { RecentKeys } from './bridge/recent-keys.ts';
-import { ThreadWorkers } from './bridge/thread-workers.ts';
+import { ThreadWorkers } from './bridge/thread/workers.ts';
 import { createGateway, type LettaTarget } from './letta/gateway.ts';
 import type { FetchLike } from './letta/hosted-api.ts';
 import type { LaneDialer } from './letta/link/lane.ts';
@@ -26,19 +26,19 @@ import type { Check } from './ops/health.ts';
 import { watchLetta } from './ops/letta-watch.ts';
 import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
-import { createHistory, type HistoryTier } from './slack/history.ts';
-import type { Identity } from './slack/identity.ts';
+import type { Identity } from './slack/api/identity.ts';
+import { keepRetryAfter } from './slack/api/retry-after.ts';
+import type { SlackApi } from './slack/api/slack-api.ts';
+import type { Uploader } from './slack/api/uploader.ts';
+import { createHistory, type HistoryTier } from './slack/inbound/history.ts';
 import { readNews } from './slack/outbox/news.ts';
 import { createSurface } from './slack/outbox/surface.ts';
-import { createPeople } from './slack/people.ts';
+import { createPeople } from './slack/people/people.ts';
+import { createUserGroups } from './slack/people/user-groups.ts';
 import { noticePosts } from './slack/render/notice.ts';
 import { offerPosts } from './slack/render/offer.ts';
 import { createRenderer } from './slack/render/posts.ts';
 import { simplerPosts } from './slack/render/simpler.ts';
-import { keepRetryAfter } from './slack/retry-after.ts';
-import type { SlackApi } from './slack/slack-api.ts';
-import type { Uploader } from './slack/uploader.ts';
-import { createUserGroups } from './slack/user-groups.ts';
 
 /** The five ports, and what is configured. */
 export interface BridgeParts {

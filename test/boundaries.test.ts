@@ -11,7 +11,7 @@ interface Import {
 }
 
 interface Source {
-  /** `bridge/ids.ts` */
+  /** `bridge/ids.ts` of `src/`, `sandbox/scene.ts` beside it */
   path: string;
   folder: string;
   code: string;
@@ -27,118 +27,77 @@ function codeOf(text: string): string {
 }
 
 function importOf(path: string, specifier: string, typeOnly: boolean): Import {
-  if (specifier.startsWith('.')) return { target: normalize(join(dirname(path), specifier)), ours: true, typeOnly };
+  if (specifier.startsWith('.')) return { target: shortOf(join(dirname(path), specifier)), ours: true, typeOnly };
   const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0];
   return { target: name ?? specifier, ours: false, typeOnly };
 }
 
-function sourceOf(path: string): Source {
-  const code = codeOf(readFileSync(join('src', path), 'utf8'));
+const shortOf = (file: string) => normalize(file).replace(/^src\//, '');
+
+function sourceOf(file: string): Source {
+  const code = codeOf(readFileSync(file, 'utf8'));
   const imports = [
-    ...[...code.matchAll(IMPORT)].map((found) => importOf(path, found[2] ?? '', found[1] !== undefined)),
-    ...[...code.matchAll(DYNAMIC)].map((found) => importOf(path, found[1] ?? '', false)),
+    ...[...code.matchAll(IMPORT)].map((found) => importOf(file, found[2] ?? '', found[1] !== undefined)),
+    ...[...code.matchAll(DYNAMIC)].map((found) => importOf(file, found[1] ?? '', false)),
   ];
+  const path = shortOf(file);
   return { path, folder: path.includes('/') ? (path.split('/')[0] ?? '') : '', code, imports };
 }
 
-const sources = globSync('**/*.ts', { cwd: 'src' }).sort().map(sourceOf);
+const sources = globSync(['src/**/*.ts', 'sandbox/**/*.ts']).sort().map(sourceOf);
 
 /** Same input, same output: no timers, no I/O, no clock, no chance. What else they may use is named here. */
 const PURE = [
   'errors.ts',
-  'env-lines.ts',
   'printable.ts',
-  'settings.ts',
+  'bridge/access/can.ts',
+  'bridge/access/policy.ts',
+  'bridge/agent-event.ts',
+  'bridge/approvals/**',
+  'bridge/chains.ts',
+  'bridge/commands/binding-orders.ts',
+  'bridge/commands/memory-notice.ts',
+  'bridge/commands/stop-words.ts',
+  'bridge/commands/table.ts',
   'bridge/ids.ts',
   'bridge/inbound.ts',
-  'bridge/agent-event.ts',
-  'bridge/thread-record.ts',
-  'bridge/access.ts',
-  'bridge/background.ts',
-  'bridge/policy.ts',
-  'bridge/binding-orders.ts',
-  'bridge/chains.ts',
-  'bridge/commands.ts',
-  'bridge/home-view.ts',
-  'bridge/inbox.ts',
-  'bridge/invisible.ts',
-  'bridge/json.ts',
+  'bridge/intake/relevance.ts',
   'bridge/metric-table.ts',
-  'bridge/moved-record.ts',
-  'bridge/offers.ts',
-  'bridge/offer-view.ts',
-  'bridge/notify.ts',
-  'bridge/own-words.ts',
-  'bridge/one-line.ts',
-  'bridge/memory-notice.ts',
-  'bridge/print-input.ts',
-  'bridge/prompt.ts',
-  'bridge/relevance.ts',
-  'bridge/revisions.ts',
-  'bridge/stop-words.ts',
-  'bridge/redact.ts',
-  'bridge/secrets/**',
-  'bridge/turn.ts',
-  'bridge/turn-details.ts',
-  'bridge/turn-steps.ts',
-  'bridge/turn-view.ts',
-  'bridge/turn-recovery.ts',
-  'bridge/approvals/audit-entry.ts',
-  'bridge/approvals/auto-approve.ts',
-  'bridge/approvals/card.ts',
-  'bridge/approvals/changed-files.ts',
-  'bridge/approvals/covered-by-diff.ts',
-  'bridge/approvals/patch.ts',
-  'bridge/approvals/places.ts',
-  'bridge/approvals/decisions.ts',
-  'bridge/approvals/grants.ts',
-  'bridge/approvals/edited.ts',
-  'bridge/approvals/guarded.ts',
-  'bridge/approvals/guarded-tools.ts',
-  'bridge/approvals/secret-names.ts',
-  'bridge/approvals/self-running.ts',
-  'bridge/approvals/harmless-shell.ts',
-  'bridge/approvals/inside.ts',
-  'bridge/approvals/moving.ts',
-  'bridge/approvals/short-id.ts',
-  'bridge/approvals/shown.ts',
-  'bridge/approvals/starts-agent.ts',
-  'bridge/approvals/unasked.ts',
-  'bridge/approvals/who-decides.ts',
-  'slack/action-ids.ts',
-  'slack/interactions.ts',
-  'slack/details-view.ts',
-  'slack/full-view.ts',
-  'slack/modal-text.ts',
-  'slack/modals.ts',
-  'slack/attachments-in.ts',
-  'slack/channel-change.ts',
-  'slack/clean-name.ts',
-  'slack/receiver/control-frame.ts',
-  'slack/refusals.ts',
-  'slack/revisions.ts',
-  'slack/mrkdwn-in.ts',
-  'slack/normalize.ts',
-  'slack/ours.ts',
-  'slack/own-mrkdwn.ts',
-  'slack/post.ts',
-  'slack/render/**',
-  'slack/rich-text-in.ts',
-  'slack/span-builder.ts',
-  'slack/spans.ts',
-  'slack/outbox/plan.ts',
-  'slack/outbox/budget.ts',
-  'letta/protocol/**',
-  'letta/link/endpoints.ts',
-  'letta/link/backoff.ts',
-  'letta/runtime/**',
-  'storage/store-uri.ts',
-  'manifest/manifest.ts',
-  'setup/env-file.ts',
-  'setup/policy-text.ts',
+  'bridge/person.ts',
+  'bridge/record/**',
+  'bridge/text/**',
+  'bridge/turn/**',
+  'bridge/view/**',
+  'config/env-lines.ts',
+  'config/settings.ts',
   'doctor/access-sentence.ts',
   'doctor/report.ts',
   'doctor/troubles.ts',
+  'letta/link/backoff.ts',
+  'letta/link/endpoints.ts',
+  'letta/protocol/**',
+  'letta/runtime/**',
+  'manifest/manifest.ts',
+  'setup/env-file.ts',
+  'setup/policy-text.ts',
+  'slack/api/refusals.ts',
+  'slack/inbound/attachments.ts',
+  'slack/inbound/channel-change.ts',
+  'slack/inbound/interactions.ts',
+  'slack/inbound/mrkdwn.ts',
+  'slack/inbound/normalize.ts',
+  'slack/inbound/ours.ts',
+  'slack/inbound/revisions.ts',
+  'slack/inbound/rich-text.ts',
+  'slack/inbound/span-builder.ts',
+  'slack/inbound/spans.ts',
+  'slack/modals/**',
+  'slack/outbox/budget.ts',
+  'slack/outbox/plan.ts',
+  'slack/people/clean-name.ts',
+  'slack/receiver/control-frame.ts',
+  'slack/render/**',
+  'storage/store-uri.ts',
 ];
 
 // node:crypto for hashes only: another test keeps its random numbers out.
@@ -197,6 +156,12 @@ const RULES: Rule[] = [
     packages: /^(pino|pino-pretty|prom-client|node:.+)$/,
   },
   {
+    folder: 'config',
+    because: 'settings become values here, before anything runs',
+    ours: (target, typeOnly) => fromBridge(target, typeOnly) || target === 'storage/store-uri.ts',
+    packages: /^(yaml|zod|node:fs)$/,
+  },
+  {
     folder: 'manifest',
     because: 'what is asked of Slack is told before anything runs',
     ours: () => false,
@@ -218,12 +183,43 @@ const RULES: Rule[] = [
     folder: 'sandbox',
     because: 'a double that shares code with what it tests makes the same mistakes; it may start the bridge, no more',
     ours: (target, typeOnly) =>
-      ['app.ts', 'clock.ts', 'config.ts'].includes(target) || target === 'ops/log.ts' || typeOnly,
+      ['app.ts', 'clock.ts', 'config/config.ts'].includes(target) || target === 'ops/log.ts' || typeOnly,
     packages: /./,
   },
 ];
 
-describe('the boundaries of src/', () => {
+/** The rooms of `bridge/`: each may import those behind it, and the plain files beside the rooms. */
+const ROOMS = ['intake', 'commands', 'thread', 'view', 'approvals', 'turn', 'access', 'record', 'text'];
+
+const roomOf = (path: string) => (/^bridge\/\w+\//.test(path) ? (path.split('/')[1] ?? '') : null);
+
+/** Files that import one another, each list one circle. Types count: they are read together, too. */
+function circlesOf(files: readonly { path: string; imports: readonly Import[] }[]): string[][] {
+  const targets = new Map(files.map(({ path, imports }) => [path, imports.map(({ target }) => target)]));
+  const order = new Map<string, { index: number; low: number; open: boolean }>();
+  const stack: string[] = [];
+  const circles: string[][] = [];
+  const visit = (path: string) => {
+    const here = { index: order.size, low: order.size, open: true };
+    order.set(path, here);
+    stack.push(path);
+    for (const target of targets.get(path) ?? []) {
+      if (!targets.has(target)) continue;
+      const there = order.get(target) ?? visit(target);
+      if (there.open) here.low = Math.min(here.low, there.low);
+    }
+    if (here.low === here.index) {
+      const circle = stack.splice(stack.indexOf(path));
+      for (const each of circle) Object.assign(order.get(each) ?? {}, { open: false });
+      if (circle.length > 1) circles.push(circle.sort());
+    }
+    return here;
+  };
+  for (const path of targets.keys()) if (!order.has(path)) visit(path);
+  return circles;
+}
+
+describe('the boundaries of src/ and sandbox/', () => {
   it('are read from real sources', () => {
     expect(sources.length).toBeGreaterThan(20);
     expect(sources.find((source) => source.path === 'bridge/ports.ts')?.imports.length).toBeGreaterThan(3);
@@ -250,6 +246,39 @@ describe('the boundaries of src/', () => {
   it('each folder has a rule', () => {
     const folders = new Set(sources.map((source) => source.folder).filter((folder) => folder !== ''));
     expect([...folders].sort()).toEqual(RULES.map((rule) => rule.folder).sort());
+  });
+
+  it('each room of bridge/ imports only rooms behind it, so that a reader knows where to go on', () => {
+    const wrong = sources.flatMap(({ path, imports }) => {
+      const room = roomOf(path);
+      if (room === null) return [];
+      return imports
+        .map(({ target }) => target)
+        .filter((target) => {
+          const other = roomOf(target);
+          return other !== null && ROOMS.indexOf(other) < ROOMS.indexOf(room);
+        })
+        .map((target) => `${path} imports ${target}`);
+    });
+    expect(wrong).toEqual([]);
+    expect([...new Set(sources.map(({ path }) => roomOf(path)))].filter((room) => room !== null).sort()).toEqual(
+      ROOMS.toSorted(),
+    );
+  });
+
+  it('files beside the rooms take no code out of them: ports only name the shapes', () => {
+    const wrong = sources
+      .filter(({ path }) => /^bridge\/[^/]+$/.test(path))
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(({ target, typeOnly }) => roomOf(target) !== null && !typeOnly)
+          .map(({ target }) => `${path} imports ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it('no files import one another in a circle', () => {
+    expect(circlesOf(sources.filter(({ folder }) => folder !== 'sandbox'))).toEqual([]);
   });
 
   it('nothing imports the sandbox but itself: the app must not know that it is being played with', () => {
@@ -295,7 +324,7 @@ describe('the boundaries of src/', () => {
       'ops/store-watch.ts',
       'slack/outbox/publication.ts',
       'slack/receiver/http.ts',
-      'slack/slack-time.ts',
+      'slack/api/slack-time.ts',
     ]);
     const wrong = sources
       .filter(({ folder }) => folder === 'letta' || folder === 'ops' || folder === 'slack')

@@ -34,9 +34,9 @@ describe('npm run build', () => {
       out,
     ]);
     expect(tsc.stdout + tsc.stderr).toBe('');
-    expect(readFileSync(join(out, 'config.js'), 'utf8')).toContain(`from './errors.js'`);
+    expect(readFileSync(join(out, 'src/config/config.js'), 'utf8')).toContain(`from '../errors.js'`);
 
-    const started = run(['main.js']);
+    const started = run(['src/main.js']);
     expect(started.stderr).toContain('5 settings need attention');
     expect(started.stderr).toContain('npm run sandbox');
     expect(started.stdout).toBe('');

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { timeUpTo } from '../src/config/checks.ts';
+import { defaultOf } from '../src/config/settings.ts';
 import { TESTED_VERSION } from '../src/letta/inspect.ts';
-import { timeUpTo } from '../src/setting-checks.ts';
-import { defaultOf } from '../src/settings.ts';
 import { execForm, inContext, lastOf, parseDockerfile } from './image/dockerfile.ts';
 
 const stages = parseDockerfile(readFileSync('Dockerfile', 'utf8'));

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { commandsTable } from '../src/bridge/commands.ts';
+import { commandsTable } from '../src/bridge/commands/table.ts';
+import { SETTINGS, settingsTable } from '../src/config/settings.ts';
 import { troublesTable } from '../src/doctor/troubles.ts';
 import { metricsTable } from '../src/ops/metrics.ts';
-import { SETTINGS, settingsTable } from '../src/settings.ts';
 
 /** What stands between the markers `<!-- name:start -->` and `<!-- name:end -->`. */
 function between(name: string): string {

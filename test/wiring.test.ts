@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../src/bridge/access/policy.ts';
 import { makeThreadKey } from '../src/bridge/ids.ts';
-import { closedPolicy } from '../src/bridge/policy.ts';
 import type { Choices } from '../src/bridge/ports.ts';
-import { type SlackApi, SlackError } from '../src/slack/slack-api.ts';
+import { type SlackApi, SlackError } from '../src/slack/api/slack-api.ts';
 import { wireBridge } from '../src/wiring.ts';
 import { createFakeClock } from './support/clock.ts';
 import { BOT, countingRandom, MapAudit, MapThreads, silentLog, TEAM } from './support/middle.ts';

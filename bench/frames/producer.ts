@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { startSlack } from '../../sandbox/slack/server.ts';
 import { channelOf } from '../streams/plan.ts';
 
 /*

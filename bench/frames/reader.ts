@@ -2,7 +2,7 @@ import { WebSocket } from 'ws';
 import { startApp } from '../../src/app.ts';
 import type { Clock } from '../../src/bridge/ports.ts';
 import { systemRandom } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { noMetrics } from '../../src/ops/metrics.ts';
 import type { Producer } from './producer-process.ts';

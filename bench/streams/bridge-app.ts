@@ -1,4 +1,4 @@
-import type { SmallSlack } from '../../src/sandbox/slack/server.ts';
+import type { SmallSlack } from '../../sandbox/slack/server.ts';
 import { startBridgeSide } from '../world.ts';
 import type { StreamApp } from './play.ts';
 

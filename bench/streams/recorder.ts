@@ -1,4 +1,4 @@
-import type { CallEntry } from '../../src/sandbox/slack/log.ts';
+import type { CallEntry } from '../../sandbox/slack/log.ts';
 import { type Trace, wholeAt } from './trace.ts';
 
 /** An edit of any message, as Slack counts it. */

@@ -1,6 +1,6 @@
 import type { Question } from './agent-event.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, Token, UserId } from './ids.ts';
-import type { TurnDetails } from './turn-details.ts';
+import type { TurnDetails } from './turn/steps.ts';
 
 /** Where a conversation takes place in Slack: where answers are posted. */
 export interface ThreadAddress {

@@ -1,3 +1,4 @@
+import type { Binding, GroupId } from './access/policy.ts';
 import type {
   AgentEvent,
   BackgroundTask,
@@ -8,7 +9,6 @@ import type {
   StoredRuntime,
 } from './agent-event.ts';
 import type { AuditEntry } from './approvals/audit-entry.ts';
-import type { HomeView } from './home-view.ts';
 import type { ChannelId, MessageKey, SlackTs, TeamId, ThreadKey, Token, TurnId, UserId } from './ids.ts';
 import type {
   ActionOutcome,
@@ -25,11 +25,12 @@ import type {
   ThreadAddress,
 } from './inbound.ts';
 import type { CounterName, GaugeName, HistogramName } from './metric-table.ts';
-import type { OfferView } from './offer-view.ts';
-import type { Binding, GroupId } from './policy.ts';
-import type { PostRecord, ThreadRecord } from './thread-record.ts';
-import type { DetailsRef, TurnDetails } from './turn-details.ts';
-import type { TurnView } from './turn-view.ts';
+import type { Person } from './person.ts';
+import type { DetailsRef, PostRecord, ThreadRecord } from './record/thread-record.ts';
+import type { TurnDetails } from './turn/steps.ts';
+import type { HomeView } from './view/home.ts';
+import type { OfferView } from './view/offer.ts';
+import type { TurnView } from './view/turn.ts';
 
 // ---- the world ---------------------------------------------------------------------------------
 
@@ -213,24 +214,6 @@ export interface Surface {
    * @param stop the token of a turn: a Stop button stands below the text
    */
   whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): Promise<void>;
-}
-
-export type PersonKind = 'member' | 'guest' | 'external' | 'bot' | 'deactivated';
-
-export interface Person {
-  id: UserId;
-  team: TeamId;
-  kind: PersonKind;
-  /** Whether the directory knows them as one of our organisation, in whichever of its workspaces. */
-  colleague?: boolean;
-  /** Display name: data, never trusted. */
-  name: string;
-  /** Those user groups of the policy that they are in; left out: none. */
-  groups?: readonly GroupId[];
-  /** User groups of the policy of which Slack does not tell now whether they are in them. */
-  unconfirmedGroups?: readonly GroupId[];
-  /** Of a bot: the user that it is, too. */
-  botUser?: UserId;
 }
 
 export interface People {

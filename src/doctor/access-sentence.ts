@@ -1,4 +1,4 @@
-import type { Approvers, Permissions, Policy } from '../bridge/policy.ts';
+import type { Approvers, Permissions, Policy } from '../bridge/access/policy.ts';
 
 export interface AccessFacts {
   policy: Policy;

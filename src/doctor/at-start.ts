@@ -1,9 +1,9 @@
 import type { Clock, Log, Random } from '../bridge/ports.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { asBridgeError } from '../errors.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
-import type { SlackApi } from '../slack/slack-api.ts';
+import type { SlackApi } from '../slack/api/slack-api.ts';
 import { checkLetta } from './letta.ts';
 import type { Finding } from './report.ts';
 import { checkBot, checkChannels, checkClock, checkScopes } from './slack.ts';

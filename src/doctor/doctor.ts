@@ -1,13 +1,13 @@
 import type { Clock, Log, Random } from '../bridge/ports.ts';
-import { type Config, ConfigError } from '../config.ts';
+import { isLoopback } from '../config/checks.ts';
+import { type Config, ConfigError } from '../config/config.ts';
 import type { FetchLike } from '../letta/hosted-api.ts';
 import type { LaneDialer } from '../letta/link/lane.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { askControl } from '../ops/control.ts';
-import { isLoopback } from '../setting-checks.ts';
-import type { BotReport, FetchHead } from '../slack/inspect.ts';
-import type { SelfTestStep, SelfTestWaits } from '../slack/self-test.ts';
-import { createSlackApi } from '../slack/web-api.ts';
+import type { BotReport, FetchHead } from '../slack/api/inspect.ts';
+import type { SelfTestStep, SelfTestWaits } from '../slack/api/self-test.ts';
+import { createSlackApi } from '../slack/api/web-api.ts';
 import { accessSentence } from './access-sentence.ts';
 import { checkEvents, type RunningBridge } from './events.ts';
 import { checkLetta } from './letta.ts';

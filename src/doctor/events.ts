@@ -1,8 +1,8 @@
 import type { Clock, Metrics } from '../bridge/ports.ts';
 import { noMetrics } from '../ops/metrics.ts';
-import type { BotReport } from '../slack/inspect.ts';
+import type { BotReport } from '../slack/api/inspect.ts';
+import { createSelfTest, type SelfTestStep, type SelfTestWaits } from '../slack/api/self-test.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
-import { createSelfTest, type SelfTestStep, type SelfTestWaits } from '../slack/self-test.ts';
 import { fine, type Tell, trouble } from './report.ts';
 import { leaveToOthers, openTransport, type SlackParts } from './slack.ts';
 

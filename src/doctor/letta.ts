@@ -1,5 +1,5 @@
-import { BINDINGS, readBindings } from '../bridge/bindings.ts';
-import type { Config } from '../config.ts';
+import { BINDINGS, readBindings } from '../bridge/access/bindings.ts';
+import type { Config } from '../config/config.ts';
 import { BridgeError } from '../errors.ts';
 import { CHOSEN_AGENT } from '../letta/agent-choice.ts';
 import { type Device, type InspectParts, inspectLetta, type LettaReport, TESTED_VERSION } from '../letta/inspect.ts';

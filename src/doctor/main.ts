@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { stayAlive, systemClock, systemRandom } from '../clock.ts';
-import { loadConfig } from '../config.ts';
-import { type EnvProblem, envProblems } from '../env-lines.ts';
+import { loadConfig } from '../config/config.ts';
+import { type EnvProblem, envProblems } from '../config/env-lines.ts';
 import { createSocketDialer } from '../letta/link/socket.ts';
 import { readManifest } from '../manifest/file.ts';
 import { createLog } from '../ops/log.ts';

@@ -1,8 +1,8 @@
+import type { Policy } from '../bridge/access/policy.ts';
 import type { ChannelId } from '../bridge/ids.ts';
-import type { Policy } from '../bridge/policy.ts';
 import { BridgeError } from '../errors.ts';
-import { inspectChannel } from '../slack/inspect.ts';
-import type { SlackApi } from '../slack/slack-api.ts';
+import { inspectChannel } from '../slack/api/inspect.ts';
+import type { SlackApi } from '../slack/api/slack-api.ts';
 import { trouble } from './report.ts';
 
 /** What kind of channel an id names; left out of the map: nobody knows. */

@@ -1,12 +1,19 @@
 import type { Clock, Log, Metrics, Random } from '../bridge/ports.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { BridgeError } from '../errors.ts';
 import { AGENT, type Manifest } from '../manifest/manifest.ts';
-import { appOfToken, type BotReport, type FetchHead, inspectBot, inspectChannel, slackTime } from '../slack/inspect.ts';
+import {
+  appOfToken,
+  type BotReport,
+  type FetchHead,
+  inspectBot,
+  inspectChannel,
+  slackTime,
+} from '../slack/api/inspect.ts';
+import { type SlackApi, SlackError } from '../slack/api/slack-api.ts';
 import { createHttpTransport } from '../slack/receiver/http.ts';
 import { createSocketTransport } from '../slack/receiver/socket.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
-import { type SlackApi, SlackError } from '../slack/slack-api.ts';
 import { fine, type Tell, trouble } from './report.ts';
 
 export interface SlackParts {

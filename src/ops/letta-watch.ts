@@ -1,5 +1,5 @@
-import type { HomeAgent } from '../bridge/home-view.ts';
 import type { AgentGateway, Metrics } from '../bridge/ports.ts';
+import type { HomeAgent } from '../bridge/view/home.ts';
 import type { Check } from './health.ts';
 
 export interface LettaWatch {

@@ -1,5 +1,5 @@
 import type { Clock, Metrics, Surface, SurfaceTurn, TurnSurface } from '../bridge/ports.ts';
-import type { TurnView } from '../bridge/turn-view.ts';
+import type { TurnView } from '../bridge/view/turn.ts';
 
 /** The same surface, listened to: how turns end and how long people wait for them. */
 export function watchTurns<Watched extends Surface>(surface: Watched, metrics: Metrics, clock: Clock): Watched {

@@ -1,4 +1,4 @@
-import { type EnvLine, envLines } from '../env-lines.ts';
+import { type EnvLine, envLines } from '../config/env-lines.ts';
 
 /**
  * The text of a `.env` with these settings in it; `null` switches one off. A line that is there is replaced where it

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { envProblems } from '../env-lines.ts';
+import { envProblems } from '../config/env-lines.ts';
 import { withSettings } from './env-file.ts';
 import type { Files } from './setup.ts';
 

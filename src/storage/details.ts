@@ -1,5 +1,6 @@
 import type { Clock, DetailsStore, Log, Timer } from '../bridge/ports.ts';
-import type { DetailsRef, TurnDetails } from '../bridge/turn-details.ts';
+import type { DetailsRef } from '../bridge/record/thread-record.ts';
+import type { TurnDetails } from '../bridge/turn/steps.ts';
 import { readDetails, row } from './records.ts';
 import type { Rows } from './rows.ts';
 

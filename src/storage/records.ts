@@ -8,8 +8,8 @@ import {
   type Token,
   type TurnId,
 } from '../bridge/ids.ts';
-import type { InboxItem, ThreadRecord } from '../bridge/thread-record.ts';
-import type { TurnDetails } from '../bridge/turn-details.ts';
+import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts';
+import type { TurnDetails } from '../bridge/turn/steps.ts';
 import { BridgeError } from '../errors.ts';
 
 /** Raise it when stored records change so that an older bridge would misread them, and read the older ones too. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ThreadKey } from '../bridge/ids.ts';
-import type { InboxItem, ThreadRecord } from '../bridge/thread-record.ts';
+import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts';
 import type { Marker, StoredItem, StoredRecord } from './records.ts';
 
 /** A message whose JSON is larger lies under a key of its own (bytes). */

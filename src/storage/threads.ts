@@ -1,7 +1,7 @@
 import { Chains } from '../bridge/chains.ts';
 import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey } from '../bridge/ids.ts';
 import type { Clock, Log, ThreadMoves, Threads } from '../bridge/ports.ts';
-import { isActive, type ThreadRecord } from '../bridge/thread-record.ts';
+import { isActive, type ThreadRecord } from '../bridge/record/thread-record.ts';
 import { BridgeError } from '../errors.ts';
 import {
   checkRecord,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { makeThreadKey, makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
-import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
+import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import type { StorageAdapter } from '../../src/storage/sqlite.ts';

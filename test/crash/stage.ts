@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parse } from 'yaml';
-import type { EnvelopeEntry } from '../../src/sandbox/slack/log.ts';
-import { type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
+import type { EnvelopeEntry } from '../../sandbox/slack/log.ts';
+import { type SmallSlack, startSlack } from '../../sandbox/slack/server.ts';
 import type { RealLetta } from '../support/letta/real-letta.ts';
 import { type Bridge, startBridge, tail } from './bridge.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SeenMessage } from '../../src/sandbox/slack/control/api.ts';
-import { isObject, type JsonObject, objects } from '../../src/sandbox/slack/model.ts';
+import type { SeenMessage } from '../../sandbox/slack/control/api.ts';
+import { isObject, type JsonObject, objects } from '../../sandbox/slack/model.ts';
 import type { Stage } from './stage.ts';
 
 /** `words`: a streamed answer. `tool`: a command that asks first and leaves a line in a file. */

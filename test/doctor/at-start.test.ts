@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
+import { startScriptedLetta } from '../../sandbox/letta/server.ts';
+import { startSlack } from '../../sandbox/slack/server.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { checkAtStart } from '../../src/doctor/at-start.ts';
 import { readManifest } from '../../src/manifest/file.ts';
-import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
-import { startSlack } from '../../src/sandbox/slack/server.ts';
-import { createSlackApi } from '../../src/slack/web-api.ts';
+import { createSlackApi } from '../../src/slack/api/web-api.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { MARKED, settingsFor, temporaryFolder } from '../support/whole.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import { type AccessFacts, accessSentence } from '../../src/doctor/access-sentence.ts';
 import { listenersOf, nameOf } from '../../src/doctor/os-user.ts';
 import { endingText, exitCode, type Finding, findingText, fine, short, trouble } from '../../src/doctor/report.ts';

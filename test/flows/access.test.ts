@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'vitest';
-import { startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 
 /** The bridge under a policy file, between a small Slack and a scripted Letta. */

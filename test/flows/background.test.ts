@@ -1,6 +1,6 @@
 import { describe, it, type TestContext } from 'vitest';
-import { startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 
 const ALICE = 'U01ALICE';

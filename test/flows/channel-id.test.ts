@@ -1,5 +1,5 @@
 import { it } from 'vitest';
-import { startSandbox } from '../../src/sandbox/sandbox.ts';
+import { startSandbox } from '../../sandbox/sandbox.ts';
 import { until } from '../support/until.ts';
 
 it('a thread goes on in the same conversation after its channel got another id', { timeout: 60_000 }, async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 import { startWhole } from '../support/whole.ts';
 

@@ -1,6 +1,6 @@
 import { describe, it, type TestContext } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 
 /** A thread with a device behind the hosted relay; its name is `sandbox`. */

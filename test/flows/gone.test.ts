@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 import { temporaryFolder } from '../support/whole.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { play } from '../../src/sandbox/player.ts';
-import { startSandbox } from '../../src/sandbox/sandbox.ts';
-import { parseScene } from '../../src/sandbox/scene.ts';
+import { play } from '../../sandbox/player.ts';
+import { startSandbox } from '../../sandbox/sandbox.ts';
+import { parseScene } from '../../sandbox/scene.ts';
 
 const words = Array.from({ length: 1_000 }, (_, index) => `word${index + 1}`);
 

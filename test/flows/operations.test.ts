@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 import { startWhole, type Whole } from '../support/whole.ts';
 

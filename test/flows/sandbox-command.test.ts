@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
+import { startScriptedLetta } from '../../sandbox/letta/server.ts';
 import { until } from '../support/until.ts';
 
 /** `npm run sandbox -- …`, without what the one who tests has set up for themselves. */
 function run(args: string[], env: Record<string, string> = {}) {
-  const child: ChildProcess = spawn(process.execPath, ['src/sandbox/main.ts', ...args], {
+  const child: ChildProcess = spawn(process.execPath, ['sandbox/main.ts', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH ?? '', ...env },
   });
@@ -51,7 +51,7 @@ describe('npm run sandbox', { timeout: 120_000 }, () => {
   });
 
   it('opens no page for a script', async () => {
-    const { exited, output } = run(['--script', 'src/sandbox/scenes/commands.yml', '--json']);
+    const { exited, output } = run(['--script', 'sandbox/scenes/commands.yml', '--json']);
     expect((await exited)[0]).toBe(0);
     expect(JSON.parse(output())).toMatchObject({ name: 'Commands', ok: true });
   });

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { play } from '../../src/sandbox/player.ts';
-import { type SandboxOptions, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { parseScene } from '../../src/sandbox/scene.ts';
+import { play } from '../../sandbox/player.ts';
+import { type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
+import { parseScene } from '../../sandbox/scene.ts';
 
-const folder = new URL('../../src/sandbox/scenes/', import.meta.url);
+const folder = new URL('../../sandbox/scenes/', import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith('.yml'));
 
 async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'delivery'>) {

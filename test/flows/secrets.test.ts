@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { runDoctor } from '../../src/doctor/doctor.ts';
 import { findingText } from '../../src/doctor/report.ts';
 import { createSocketDialer } from '../../src/letta/link/socket.ts';
 import { readManifest } from '../../src/manifest/file.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { until } from '../support/until.ts';
 import { MARKED, startWhole, type Whole } from '../support/whole.ts';

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
-import { startSlack } from '../../src/sandbox/slack/server.ts';
+import { startScriptedLetta } from '../../sandbox/letta/server.ts';
+import { startSlack } from '../../sandbox/slack/server.ts';
 import { until } from '../support/until.ts';
 import { execForm, inContext, lastOf, parseDockerfile, type Stage } from './dockerfile.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Binding } from '../../src/bridge/access/policy.ts';
 import type { AgentEvent, ConnectionEvent } from '../../src/bridge/agent-event.ts';
-import type { Binding } from '../../src/bridge/policy.ts';
 import type { Choices, ConnectOptions } from '../../src/bridge/ports.ts';
 import { createGateway, type LettaTarget } from '../../src/letta/gateway.ts';
 import { createFakeClock } from '../support/clock.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { AgentEvent, HistoryItem, RuntimeRef } from '../../src/bridge/agent-event.ts';
-import { emptyTurn, foldTurn, type TurnState } from '../../src/bridge/turn.ts';
+import { emptyTurn, foldTurn, type TurnState } from '../../src/bridge/turn/fold.ts';
 import { decode } from '../../src/letta/protocol/decode.ts';
 import type { ResponseFrame } from '../../src/letta/protocol/incoming.ts';
 import { readHistory } from '../../src/letta/runtime/history.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TurnId } from '../../src/bridge/ids.ts';
 import type { Delivery, Surface, SurfaceTurn } from '../../src/bridge/ports.ts';
-import type { TurnView } from '../../src/bridge/turn-view.ts';
+import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { createMemoryMetrics, type MemoryMetrics } from '../../src/ops/metrics.ts';
 import { watchTurns } from '../../src/ops/turn-watch.ts';
 import { createFakeClock } from '../support/clock.ts';

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { type RealLetta, startRealLetta } from '../support/letta/real-letta.ts';
 
 let letta: RealLetta;

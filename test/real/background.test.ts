@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { type RealLetta, startRealLetta } from '../support/letta/real-letta.ts';
 
 const ALICE = 'U01ALICE';

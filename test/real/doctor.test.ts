@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock, systemRandom } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { checkLetta } from '../../src/doctor/letta.ts';
 import { type Finding, findingText } from '../../src/doctor/report.ts';
 import { createSocketDialer } from '../../src/letta/link/socket.ts';

@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { startRealLetta } from '../support/letta/real-letta.ts';
 import { until } from '../support/until.ts';
 

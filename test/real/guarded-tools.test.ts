@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { GUARDED_TOOLS } from '../../src/bridge/approvals/guarded-tools.ts';
 import { movesDirectory } from '../../src/bridge/approvals/moving.ts';
+import { GUARDED_TOOLS } from '../../src/bridge/approvals/unasked/guarded-tools.ts';
 
 const home = process.env.LETTA_HOME ?? '.letta-home';
 const source = readFileSync(join(home, 'node_modules/@letta-ai/letta-code/letta.js'), 'utf8');

@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { type Page, startPage } from '../../src/sandbox/web/server.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { type Page, startPage } from '../../sandbox/web/server.ts';
 import { chromiumPath, launchBrowser } from '../support/browser.ts';
 import { type RealLetta, startRealLetta } from '../support/letta/real-letta.ts';
 

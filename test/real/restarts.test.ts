@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { play } from '../../src/sandbox/player.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { parseScene } from '../../src/sandbox/scene.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { play } from '../../sandbox/player.ts';
+import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { parseScene } from '../../sandbox/scene.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { type RealLetta, type Surface, startRealLetta } from '../support/letta/real-letta.ts';
 
 const closing: (() => Promise<void>)[] = [];

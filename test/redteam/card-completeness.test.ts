@@ -1,12 +1,12 @@
 import type { KnownBlock } from '@slack/types';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { hunks as hunksOf } from '../../sandbox/letta/diff.ts';
 import type { ApprovalRequest, FileDiff } from '../../src/bridge/agent-event.ts';
 import { fullText, shownRequest } from '../../src/bridge/approvals/shown.ts';
 import { makeToken } from '../../src/bridge/ids.ts';
-import type { ApprovalCard } from '../../src/bridge/turn-view.ts';
-import { hunks as hunksOf } from '../../src/sandbox/letta/diff.ts';
-import { parseActionId } from '../../src/slack/action-ids.ts';
+import type { ApprovalCard } from '../../src/bridge/view/turn.ts';
+import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import { approvalCard } from '../../src/slack/render/approval-blocks.ts';
 import { neutralizePlain } from '../../src/slack/render/neutralize.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../src/bridge/agent-event.ts';
 import { decode } from '../../src/letta/protocol/decode.ts';
 import { approvalRequest } from '../../src/letta/runtime/translate.ts';
-import { ask, bash, cards, click, lastCard, submit, told } from '../bridge/approvals/asking-people.ts';
+import { ask, bash, cards, click, lastCard, submit, told } from '../bridge/thread/approvals/asking-people.ts';
 import { createRunning, type Middle } from '../support/middle.ts';
 
 /** What a model nests deeper than any person reads is shown or refused: it ends nothing, and nobody waits for it. */

@@ -1,6 +1,6 @@
 import { makeToken, makeTurnId } from '../../src/bridge/ids.ts';
-import type { TurnView } from '../../src/bridge/turn-view.ts';
-import { mrkdwnSpans } from '../../src/slack/mrkdwn-in.ts';
+import type { TurnView } from '../../src/bridge/view/turn.ts';
+import { mrkdwnSpans } from '../../src/slack/inbound/mrkdwn.ts';
 import { parseMarkdown } from '../../src/slack/render/ast.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
 import { createRenderer, renderPosts } from '../../src/slack/render/posts.ts';

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
-import { createPeople } from '../../src/slack/people.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
+import type { SlackAnswer, SlackApi } from '../../src/slack/api/slack-api.ts';
+import { createSlackInbound } from '../../src/slack/inbound/inbound.ts';
+import { createPeople } from '../../src/slack/people/people.ts';
 import type { HttpTransport } from '../../src/slack/receiver/http.ts';
 import type { Accept, Envelope } from '../../src/slack/receiver/transport.ts';
-import type { SlackAnswer, SlackApi } from '../../src/slack/slack-api.ts';
-import { createSlackInbound } from '../../src/slack/slack-inbound.ts';
-import { ask, bash } from '../bridge/approvals/asking-people.ts';
+import { ask, bash } from '../bridge/thread/approvals/asking-people.ts';
 import { BOT, createMiddle, type Middle, ROOT, silentLog, TEAM } from '../support/middle.ts';
 
 /**

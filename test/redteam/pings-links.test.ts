@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { asCode } from '../../src/bridge/turn-view.ts';
+import { asCode } from '../../src/bridge/text/as-code.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
 import { documents, judge } from './pings-links.ts';
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, type TestContext } from 'vitest';
-import type { CallFault } from '../../src/sandbox/slack/faults.ts';
-import type { SmallSlack } from '../../src/sandbox/slack/server.ts';
+import type { CallFault } from '../../sandbox/slack/faults.ts';
+import type { SmallSlack } from '../../sandbox/slack/server.ts';
 import {
   type OwnProcess,
   type OwnProcessOptions,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { redact } from '../../src/bridge/redact.ts';
-import { FAMILIES } from '../../src/bridge/secrets/families.ts';
-import { judge } from '../../src/bridge/secrets/judged.ts';
+import { redact } from '../../src/bridge/text/redact.ts';
+import { FAMILIES } from '../../src/bridge/text/secrets/families.ts';
+import { judge } from '../../src/bridge/text/secrets/judged.ts';
 
 /**
  * No text may cost more than in proportion to its length. Every beginning that redaction knows is repeated, alone and

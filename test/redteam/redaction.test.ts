@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fullText, shownRequest } from '../../src/bridge/approvals/shown.ts';
-import { FAMILIES } from '../../src/bridge/secrets/families.ts';
-import { judge } from '../../src/bridge/secrets/judged.ts';
-import { REDACTED } from '../../src/bridge/secrets/mark.ts';
+import { FAMILIES } from '../../src/bridge/text/secrets/families.ts';
+import { judge } from '../../src/bridge/text/secrets/judged.ts';
+import { REDACTED } from '../../src/bridge/text/secrets/mark.ts';
 import { keysOf } from '../support/keys.ts';
 import { lex } from './shell-lexer.ts';
 

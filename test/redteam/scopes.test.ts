@@ -1,12 +1,12 @@
 import { describe, expect, it, type TestContext } from 'vitest';
+import { startSlack } from '../../sandbox/slack/server.ts';
 import { startApp } from '../../src/app.ts';
-import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { missingScopes, SCOPES } from '../../src/doctor/scopes.ts';
 import { readManifest } from '../../src/manifest/file.ts';
 import { noMetrics } from '../../src/ops/metrics.ts';
-import { startSlack } from '../../src/sandbox/slack/server.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { until } from '../support/until.ts';
 import { startWhole } from '../support/whole.ts';

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { can } from '../../src/bridge/access.ts';
+import { can } from '../../src/bridge/access/can.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import type { ApprovalRequest } from '../../src/bridge/agent-event.ts';
-import { matchingRule } from '../../src/bridge/approvals/auto-approve.ts';
-import { ruleOf } from '../../src/bridge/approvals/decisions.ts';
-import { grantFor, makeGrant } from '../../src/bridge/approvals/grants.ts';
-import { unasked } from '../../src/bridge/approvals/unasked.ts';
+import { ruleOf } from '../../src/bridge/approvals/answers.ts';
+import { grantFor, makeGrant } from '../../src/bridge/approvals/unasked/grants.ts';
+import { matchingRule } from '../../src/bridge/approvals/unasked/rules.ts';
+import { unasked } from '../../src/bridge/approvals/unasked/unasked.ts';
 import { decisionOn } from '../../src/bridge/approvals/who-decides.ts';
-import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 
 const place = { channel: 'C01GEN', channelKind: 'channel', external: false } as const;
 const alice = { id: 'U01ALICE', kind: 'member', groups: [] as string[] } as const;

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { guarded } from '../../src/bridge/approvals/guarded.ts';
+import { guarded } from '../../src/bridge/approvals/unasked/guarded.ts';
 import { Canaries, SHELLS } from './canaries.ts';
 import { linesOf, randomOf } from './unasked-lines.ts';
 

@@ -1,9 +1,9 @@
 import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { matchingRule } from '../../src/bridge/approvals/auto-approve.ts';
-import { covering, makeGrant } from '../../src/bridge/approvals/grants.ts';
-import { guarded } from '../../src/bridge/approvals/guarded.ts';
+import { covering, makeGrant } from '../../src/bridge/approvals/unasked/grants.ts';
+import { guarded } from '../../src/bridge/approvals/unasked/guarded.ts';
+import { matchingRule } from '../../src/bridge/approvals/unasked/rules.ts';
 import { Canaries, SHELLS } from './canaries.ts';
 import { pathOf, randomOf } from './unasked-lines.ts';
 import { runUnasked } from './unasked-run.ts';

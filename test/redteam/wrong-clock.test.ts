@@ -1,7 +1,7 @@
 import { expect, it, type TestContext } from 'vitest';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import type { Clock } from '../../src/bridge/ports.ts';
 import { systemClock } from '../../src/clock.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
 import { until } from '../support/until.ts';
 import { startWhole, type WholeOptions } from '../support/whole.ts';
 

@@ -1,8 +1,8 @@
 import { parseEnv } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from '../../src/config.ts';
-import { envLines, envProblems } from '../../src/env-lines.ts';
+import { ConfigError, loadConfig } from '../../src/config/config.ts';
+import { envLines, envProblems } from '../../src/config/env-lines.ts';
 import { withSettings } from '../../src/setup/env-file.ts';
 
 /** Pieces that matter to readers of `.env`, in any order. */

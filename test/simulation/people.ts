@@ -1,6 +1,6 @@
 import { makeMessageKey, makeToken } from '../../src/bridge/ids.ts';
 import type { InboundAction, InboundMessage, Span } from '../../src/bridge/inbound.ts';
-import { parseActionId } from '../../src/slack/action-ids.ts';
+import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Chance } from './random.ts';
 import { BOT, type Button, type SimSlack, type SlackMessage, TEAM, visibleText } from './slack.ts';

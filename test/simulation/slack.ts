@@ -1,4 +1,4 @@
-import { type SlackAnswer, type SlackApi, SlackError } from '../../src/slack/slack-api.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../../src/slack/api/slack-api.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Life } from './life.ts';
 import type { Chance } from './random.ts';

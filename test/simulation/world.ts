@@ -1,5 +1,5 @@
+import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import type { InboundAction, SubmissionName } from '../../src/bridge/inbound.ts';
-import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
 import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';

@@ -1,4 +1,4 @@
-import type { SlackAnswer, SlackApi } from '../../src/slack/slack-api.ts';
+import type { SlackAnswer, SlackApi } from '../../src/slack/api/slack-api.ts';
 
 /** One API method after another, as a test answers; `calls` keeps the method and whom or what it was about. */
 export function createFakeApi(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makeToken, makeTurnId } from '../../src/bridge/ids.ts';
-import type { TurnDetails } from '../../src/bridge/turn-details.ts';
+import type { TurnDetails } from '../../src/bridge/turn/steps.ts';
 import { openStore, type Store } from '../../src/storage/open.ts';
 import { createFakeClock } from '../support/clock.ts';
 import { createMemoryLog } from '../support/log.ts';

@@ -1,4 +1,3 @@
-import type { HomeView } from '../../src/bridge/home-view.ts';
 import type {
   ActionOutcome,
   InboundAction,
@@ -13,6 +12,7 @@ import type {
   SubmissionOutcome,
 } from '../../src/bridge/inbound.ts';
 import type { Intake } from '../../src/bridge/ports.ts';
+import type { HomeView } from '../../src/bridge/view/home.ts';
 
 /** An intake that keeps what it gets and answers what a test says; `failing` makes the next calls reject. */
 export class RecordingIntake implements Intake {

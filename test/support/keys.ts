@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { KeyFamily } from '../../src/bridge/secrets/families.ts';
+import type { KeyFamily } from '../../src/bridge/text/secrets/families.ts';
 
 /** Keys of a family, made from its own pattern, so that no scanner takes a test for a leak. */
 export function keysOf({ pattern }: KeyFamily): fc.Arbitrary<string> {

@@ -1,3 +1,6 @@
+import { Bindings } from '../../src/bridge/access/bindings.ts';
+import { KillSwitch } from '../../src/bridge/access/kill-switch.ts';
+import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import type {
   AgentEvent,
   BackgroundTask,
@@ -7,8 +10,6 @@ import type {
   StoredRuntime,
 } from '../../src/bridge/agent-event.ts';
 import type { AuditEntry } from '../../src/bridge/approvals/audit-entry.ts';
-import { Bindings } from '../../src/bridge/bindings.ts';
-import { ChannelMoves } from '../../src/bridge/channel-moves.ts';
 import {
   type MessageKey,
   makeMessageKey,
@@ -17,9 +18,10 @@ import {
   type ThreadKey,
 } from '../../src/bridge/ids.ts';
 import type { ChannelKind, InboundMessage, Span, ThreadAddress } from '../../src/bridge/inbound.ts';
-import { BridgeIntake } from '../../src/bridge/intake.ts';
-import { KillSwitch } from '../../src/bridge/kill-switch.ts';
-import { closedPolicy, type Policy } from '../../src/bridge/policy.ts';
+import { ChannelMoves } from '../../src/bridge/intake/channel-moves.ts';
+import { BridgeIntake } from '../../src/bridge/intake/intake.ts';
+import { RecentKeys } from '../../src/bridge/intake/recent-keys.ts';
+import type { PersonKind } from '../../src/bridge/person.ts';
 import type {
   AgentConnection,
   AgentGateway,
@@ -30,7 +32,6 @@ import type {
   DetailsStore,
   Log,
   People,
-  PersonKind,
   Random,
   Surface,
   SurfaceOffer,
@@ -40,10 +41,9 @@ import type {
   TurnSurface,
   UserGroups,
 } from '../../src/bridge/ports.ts';
-import { RecentKeys } from '../../src/bridge/recent-keys.ts';
-import { isActive, type ThreadRecord } from '../../src/bridge/thread-record.ts';
-import { ThreadWorkers } from '../../src/bridge/thread-workers.ts';
-import type { TurnView } from '../../src/bridge/turn-view.ts';
+import { isActive, type ThreadRecord } from '../../src/bridge/record/thread-record.ts';
+import { ThreadWorkers } from '../../src/bridge/thread/workers.ts';
+import type { TurnView } from '../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../src/errors.ts';
 import { createFakeClock, type FakeClock } from './clock.ts';
 

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { TestContext } from 'vitest';
-import { startScriptedLetta } from '../../src/sandbox/letta/server.ts';
-import { type SlackOptions, type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
-import { transcript } from '../../src/sandbox/slack/transcript.ts';
+import { startScriptedLetta } from '../../sandbox/letta/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../../sandbox/slack/server.ts';
+import { transcript } from '../../sandbox/slack/transcript.ts';
 import { until } from './until.ts';
 
 const SIGNING_SECRET = 'own-process-signing-secret';

@@ -1,5 +1,11 @@
 import { makeMessageKey, makeThreadKey, makeToken, makeTurnId, type ThreadKey } from '../../src/bridge/ids.ts';
-import type { ApprovalRecord, InboxItem, Offer, OpenTurn, ThreadRecord } from '../../src/bridge/thread-record.ts';
+import type {
+  ApprovalRecord,
+  InboxItem,
+  Offer,
+  OpenTurn,
+  ThreadRecord,
+} from '../../src/bridge/record/thread-record.ts';
 
 /** `1000.000001`, `1000.000002`, … */
 export function tsOf(n: number): string {

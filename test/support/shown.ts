@@ -1,9 +1,9 @@
+import type { SlackApi } from '../../src/slack/api/slack-api.ts';
 import { createSurface, type SlackSurface } from '../../src/slack/outbox/surface.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
 import { offerPosts } from '../../src/slack/render/offer.ts';
 import { createRenderer } from '../../src/slack/render/posts.ts';
 import { simplerPosts } from '../../src/slack/render/simpler.ts';
-import type { SlackApi } from '../../src/slack/slack-api.ts';
 import { createFakeSlack, type FakeMessage, type FakeSlack } from '../slack/outbox/fake-slack.ts';
 import { countingRandom, createMiddle, type Middle, type MiddleOptions, ROOT, silentLog } from './middle.ts';
 

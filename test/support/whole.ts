@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'vitest';
+import { type ScriptedLetta, startScriptedLetta } from '../../sandbox/letta/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../../sandbox/slack/server.ts';
 import { type App, startApp } from '../../src/app.ts';
 import type { Clock } from '../../src/bridge/ports.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
-import { loadConfig, secretsOf } from '../../src/config.ts';
+import { loadConfig, secretsOf } from '../../src/config/config.ts';
 import { createLog } from '../../src/ops/log.ts';
 import { createPromMetrics } from '../../src/ops/metrics.ts';
-import { type ScriptedLetta, startScriptedLetta } from '../../src/sandbox/letta/server.ts';
-import { type SlackOptions, type SmallSlack, startSlack } from '../../src/sandbox/slack/server.ts';
 
 /** Secrets that stand out wherever they appear. */
 export const MARKED = {

@@ -1,5 +1,5 @@
 import type { ThreadKey, TurnId, UserId } from '../ids.ts';
-import type { ApprovalClosed, ApprovalDecision, ApprovalRecord, DecidedVia } from '../thread-record.ts';
+import type { ApprovalClosed, ApprovalDecision, ApprovalRecord, DecidedVia } from '../record/thread-record.ts';
 
 /** What became of one request: never changed once it is written. */
 export interface AuditEntry {

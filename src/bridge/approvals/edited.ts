@@ -1,7 +1,7 @@
+import { type Policy, settingsOf } from '../access/policy.ts';
 import type { ApprovalRequest } from '../agent-event.ts';
 import type { UserId } from '../ids.ts';
-import { type Policy, settingsOf } from '../policy.ts';
-import type { ApprovalRecord } from '../thread-record.ts';
+import type { ApprovalRecord } from '../record/thread-record.ts';
 
 const known = new WeakMap<ApprovalRequest, Map<string, ApprovalRequest>>();
 

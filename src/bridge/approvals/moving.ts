@@ -1,8 +1,8 @@
 import type { ApprovalRequest } from '../agent-event.ts';
-import { jsonText } from '../json.ts';
-import type { ApprovalRecord } from '../thread-record.ts';
-import type { ToolCall } from '../turn-steps.ts';
-import { isProject } from './inside.ts';
+import type { ApprovalRecord } from '../record/thread-record.ts';
+import { jsonText } from '../text/json.ts';
+import type { ToolCall } from '../turn/steps.ts';
+import { isProject } from './unasked/paths.ts';
 
 /** A tool call: as Letta asks about it, or as it was heard. */
 interface Call {

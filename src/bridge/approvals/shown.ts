@@ -1,8 +1,8 @@
 import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
-import { INVISIBLE, INVISIBLE_SHOWN } from '../invisible.ts';
-import { sizeOf } from '../json.ts';
-import { printFields } from '../print-input.ts';
-import { judge } from '../secrets/judged.ts';
+import { INVISIBLE, INVISIBLE_SHOWN } from '../text/invisible.ts';
+import { sizeOf } from '../text/json.ts';
+import { printFields } from '../text/print-input.ts';
+import { judge } from '../text/secrets/judged.ts';
 import { changedFiles, changeLines, outsideNote } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 

@@ -1,6 +1,6 @@
-import type { Doing } from '../access.ts';
+import type { Doing } from '../access/can.ts';
 import type { UserId } from '../ids.ts';
-import { startsAgent } from './starts-agent.ts';
+import { startsAgent } from './unasked/starts-agent.ts';
 
 /** What somebody does who approves this request, for `can()`. */
 export function decisionOn({

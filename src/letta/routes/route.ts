@@ -1,5 +1,5 @@
+import type { Binding } from '../../bridge/access/policy.ts';
 import type { StoredRuntime } from '../../bridge/agent-event.ts';
-import type { Binding } from '../../bridge/policy.ts';
 import type { BridgeError } from '../../errors.ts';
 import type { LaneEndpoint, LaneLoss } from '../link/lane.ts';
 

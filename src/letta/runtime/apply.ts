@@ -1,5 +1,5 @@
 import type { ApprovalRequest } from '../../bridge/agent-event.ts';
-import { jsonText } from '../../bridge/json.ts';
+import { jsonText } from '../../bridge/text/json.ts';
 import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
 import { errorText, innermostMessage, saysGone } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';

@@ -8,7 +8,7 @@ import type {
   LoopStatus,
   Question,
 } from '../../bridge/agent-event.ts';
-import { jsonText } from '../../bridge/json.ts';
+import { jsonText } from '../../bridge/text/json.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf, WireControlRequest } from '../protocol/incoming.ts';
 import { errorText } from './error-text.ts';

@@ -1,6 +1,6 @@
 import type { AgentEvent, HistoryItem } from '../../bridge/agent-event.ts';
-import { endedWell } from '../../bridge/turn.ts';
-import { beginsTurn } from '../../bridge/turn-recovery.ts';
+import { beginsTurn } from '../../bridge/turn/after-reconnect.ts';
+import { endedWell } from '../../bridge/turn/fold.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf } from '../protocol/incoming.ts';
 import type { ErrorText } from './error-text.ts';

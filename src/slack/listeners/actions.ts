@@ -1,8 +1,8 @@
 import type { App } from '@slack/bolt';
 import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
-import { readAction } from '../interactions.ts';
-import { modalView } from '../modals.ts';
+import { readAction } from '../inbound/interactions.ts';
+import { modalView } from '../modals/modals.ts';
 import { ignore, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
 

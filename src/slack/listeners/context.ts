@@ -1,9 +1,9 @@
 import type { InboundKind } from '../../bridge/inbound.ts';
 import type { Clock, Intake, Log, Metrics, Surface } from '../../bridge/ports.ts';
 import { asBridgeError } from '../../errors.ts';
-import type { Identity } from '../identity.ts';
-import { ownMrkdwn } from '../own-mrkdwn.ts';
-import type { SlackApi } from '../slack-api.ts';
+import type { Identity } from '../api/identity.ts';
+import type { SlackApi } from '../api/slack-api.ts';
+import { ownMrkdwn } from '../render/own-mrkdwn.ts';
 
 /** What every listener works with. */
 export interface ListenerContext {

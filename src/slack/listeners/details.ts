@@ -1,9 +1,9 @@
 import type { ModalView } from '@slack/types';
 import type { ActionOutcome } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
-import { noDetailsView, waitingView } from '../details-view.ts';
-import type { ReadAction } from '../interactions.ts';
-import { modalView } from '../modals.ts';
+import type { ReadAction } from '../inbound/interactions.ts';
+import { noDetailsView, waitingView } from '../modals/details-view.ts';
+import { modalView } from '../modals/modals.ts';
 import { type ListenerContext, whisper } from './context.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { readChannelChange } from '../channel-change.ts';
-import { keyOfEvent, normalizeEvent } from '../normalize.ts';
-import { readRevision } from '../revisions.ts';
-import { readSessionStop } from '../session-stop.ts';
+import { readChannelChange } from '../inbound/channel-change.ts';
+import { keyOfEvent, normalizeEvent } from '../inbound/normalize.ts';
+import { readRevision } from '../inbound/revisions.ts';
+import { readSessionStop } from '../inbound/session-stop.ts';
 import { ignore, type ListenerContext } from './context.ts';
 
 /** Part of every conversation that we have ourselves: said only where everything is said. */

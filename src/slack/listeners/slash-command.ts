@@ -1,7 +1,7 @@
 import type { App } from '@slack/bolt';
 import { asBridgeError } from '../../errors.ts';
-import { readCommand } from '../interactions.ts';
-import { ownMrkdwn } from '../own-mrkdwn.ts';
+import { readCommand } from '../inbound/interactions.ts';
+import { ownMrkdwn } from '../render/own-mrkdwn.ts';
 import { ignore, type ListenerContext, whisper } from './context.ts';
 
 /** Slack waits 3 s (docs/slack.md, Interactivity); an answer that takes longer follows as a message. */

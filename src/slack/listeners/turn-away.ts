@@ -1,5 +1,5 @@
 import type { InboundKind } from '../../bridge/inbound.ts';
-import { foreignTo } from '../ours.ts';
+import { foreignTo } from '../inbound/ours.ts';
 import type { Envelope } from '../receiver/transport.ts';
 import { ignore, type ListenerContext } from './context.ts';
 

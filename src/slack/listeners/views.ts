@@ -1,6 +1,6 @@
 import type { App } from '@slack/bolt';
-import { readSubmission } from '../interactions.ts';
-import { submissionAck } from '../modals.ts';
+import { readSubmission } from '../inbound/interactions.ts';
+import { submissionAck } from '../modals/modals.ts';
 import { ignore, type ListenerContext } from './context.ts';
 
 /**

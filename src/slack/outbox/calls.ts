@@ -1,7 +1,7 @@
 import type { SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { PostRecord } from '../../bridge/thread-record.ts';
-import type { SlackAnswer } from '../slack-api.ts';
+import type { PostRecord } from '../../bridge/record/thread-record.ts';
+import type { SlackAnswer } from '../api/slack-api.ts';
 import { type PlannedCall, UNKNOWN } from './plan.ts';
 
 /** Arguments and name of one Web API call. */

@@ -1,5 +1,5 @@
 import type { ChannelId } from '../../bridge/ids.ts';
-import type { SlackError } from '../slack-api.ts';
+import type { SlackError } from '../api/slack-api.ts';
 import { type Closed, closedBy } from './refusal.ts';
 
 /** One call, as far as it matters whether the way is open. */

@@ -1,5 +1,5 @@
 import type { Log } from '../../bridge/ports.ts';
-import type { SlackPost } from '../post.ts';
+import type { SlackPost } from '../render/post.ts';
 import { plainPosts, renamed } from './plain.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { Clock, Log } from '../../bridge/ports.ts';
-import type { PostRecord } from '../../bridge/thread-record.ts';
+import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import { confirmed, doubtful, type PlannedCall, UNKNOWN } from './plan.ts';
 
 /** The messages that Slack has, in reading order; each change is stored before its promise resolves. */

@@ -1,5 +1,5 @@
-import type { TurnView } from '../../bridge/turn-view.ts';
-import type { SlackPost } from '../post.ts';
+import type { TurnView } from '../../bridge/view/turn.ts';
+import type { SlackPost } from '../render/post.ts';
 
 /** Under the 4,000 of an edit's `text` (docs/slack.md, Size limits), with room for entities. */
 const PIECE_MAX = 3_800;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { compareTs } from '../../bridge/ids.ts';
-import type { PostRecord } from '../../bridge/thread-record.ts';
-import type { SlackPost } from '../post.ts';
+import type { PostRecord } from '../../bridge/record/thread-record.ts';
+import type { SlackPost } from '../render/post.ts';
 
 export type PlannedCall =
   | { kind: 'update'; record: PostRecord; post: SlackPost }

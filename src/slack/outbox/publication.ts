@@ -1,10 +1,10 @@
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, HeldUp, Log, Random, Timer } from '../../bridge/ports.ts';
-import type { PostRecord } from '../../bridge/thread-record.ts';
-import type { PostFile, SlackPost } from '../post.ts';
-import { SlackError } from '../slack-api.ts';
-import type { Uploader } from '../uploader.ts';
+import type { PostRecord } from '../../bridge/record/thread-record.ts';
+import { SlackError } from '../api/slack-api.ts';
+import type { Uploader } from '../api/uploader.ts';
+import type { PostFile, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { lookCall, readLook, slackCall } from './calls.ts';
 import { createForms, type Fallback } from './forms.ts';

@@ -1,5 +1,5 @@
-import { isLasting } from '../refusals.ts';
-import type { SlackError } from '../slack-api.ts';
+import { isLasting } from '../api/refusals.ts';
+import type { SlackError } from '../api/slack-api.ts';
 
 /**
  * What an error of a delivery call means for the message:

@@ -1,6 +1,6 @@
 import type { ChannelId } from '../../bridge/ids.ts';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
-import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../slack-api.ts';
+import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../api/slack-api.ts';
 import { type Ask, answered, type Budget, emptyBudget, limited, sent, whenAllowed } from './budget.ts';
 import type { Call } from './calls.ts';
 import { createDoors } from './doors.ts';

@@ -1,6 +1,6 @@
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Timer } from '../../bridge/ports.ts';
-import { SlackError } from '../slack-api.ts';
+import { SlackError } from '../api/slack-api.ts';
 import type { Ask } from './budget.ts';
 import { statusNeverWorks } from './refusal.ts';
 import type { StatusLine, StatusParts } from './status.ts';

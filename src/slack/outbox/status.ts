@@ -1,6 +1,6 @@
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Log, Timer } from '../../bridge/ports.ts';
-import { SlackError } from '../slack-api.ts';
+import { SlackError } from '../api/slack-api.ts';
 import type { Ask } from './budget.ts';
 import { statusNeverWorks } from './refusal.ts';
 import type { Scheduler } from './scheduler.ts';

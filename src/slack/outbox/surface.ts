@@ -1,11 +1,12 @@
 import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { OfferView } from '../../bridge/offer-view.ts';
 import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
-import type { Ending, TurnView } from '../../bridge/turn-view.ts';
-import type { SlackPost } from '../post.ts';
-import { type SlackApi, SlackError } from '../slack-api.ts';
-import type { Uploader } from '../uploader.ts';
+import type { Ending } from '../../bridge/record/thread-record.ts';
+import type { OfferView } from '../../bridge/view/offer.ts';
+import type { TurnView } from '../../bridge/view/turn.ts';
+import { type SlackApi, SlackError } from '../api/slack-api.ts';
+import type { Uploader } from '../api/uploader.ts';
+import type { SlackPost } from '../render/post.ts';
 import type { Fallback } from './forms.ts';
 import { createLoopTurns, type Letters } from './loop-turns.ts';
 import { plainView } from './plain.ts';

@@ -1,9 +1,9 @@
 import type { SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Log } from '../../bridge/ports.ts';
-import type { PostFile, SlackPost } from '../post.ts';
-import { type SlackAnswer, SlackError } from '../slack-api.ts';
-import type { Uploader } from '../uploader.ts';
+import { type SlackAnswer, SlackError } from '../api/slack-api.ts';
+import type { Uploader } from '../api/uploader.ts';
+import type { PostFile, SlackPost } from '../render/post.ts';
 import { type Call, lookCall, nextCursor } from './calls.ts';
 import { type Ledger, SHARED } from './ledger.ts';
 import { closedBy } from './refusal.ts';

@@ -1,8 +1,8 @@
 import type { UserId } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Log, Timer } from '../../bridge/ports.ts';
-import type { SlackPost } from '../post.ts';
-import { SlackError } from '../slack-api.ts';
+import { SlackError } from '../api/slack-api.ts';
+import type { SlackPost } from '../render/post.ts';
 import { slackCall } from './calls.ts';
 import type { Scheduler } from './scheduler.ts';
 

@@ -1,6 +1,6 @@
 import type { RichTextBlock, RichTextElement } from '@slack/types';
 import type { UserId } from '../../bridge/ids.ts';
-import type { ApprovalState } from '../../bridge/thread-record.ts';
+import type { ApprovalState } from '../../bridge/record/thread-record.ts';
 import { clip, richText } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizePlain } from './neutralize.ts';

@@ -1,4 +1,5 @@
-import type { Activity, Ending } from '../../bridge/turn-view.ts';
+import type { Ending } from '../../bridge/record/thread-record.ts';
+import type { Activity } from '../../bridge/view/turn.ts';
 import { mention } from './blocks.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 

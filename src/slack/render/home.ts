@@ -1,11 +1,11 @@
 import type { KnownBlock, HomeView as SlackHomeView } from '@slack/types';
-import type { HomeApproval, HomeThread, HomeView } from '../../bridge/home-view.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import { moment } from '../../bridge/own-words.ts';
-import { ownMrkdwn } from '../own-mrkdwn.ts';
+import { moment } from '../../bridge/text/moment.ts';
+import type { HomeApproval, HomeThread, HomeView } from '../../bridge/view/home.ts';
 import { clip, context, mrkdwn, plain, section } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
+import { ownMrkdwn } from './own-mrkdwn.ts';
 
 /** More lines of one kind are counted, not shown: a view holds 100 blocks (docs/slack.md, Size limits). */
 const LISTED = 15;

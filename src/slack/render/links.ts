@@ -1,4 +1,4 @@
-import { INVISIBLE } from '../../bridge/invisible.ts';
+import { INVISIBLE } from '../../bridge/text/invisible.ts';
 
 /** How much of a host is shown behind a label: the end, which says whose it is. */
 const HOST_SHOWN = 60;

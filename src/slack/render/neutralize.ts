@@ -1,4 +1,4 @@
-import { INVISIBLE } from '../../bridge/invisible.ts';
+import { INVISIBLE } from '../../bridge/text/invisible.ts';
 import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';

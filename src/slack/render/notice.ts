@@ -1,9 +1,9 @@
-import type { SlackPost } from '../post.ts';
 import { clip, markdown } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { renderMarkdown } from './markdown.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import { heldTokens } from './own-tokens.ts';
+import type { SlackPost } from './post.ts';
 import { splitText } from './split.ts';
 
 /**

@@ -1,8 +1,8 @@
-import type { OfferView } from '../../bridge/offer-view.ts';
-import { ACTION_IDS } from '../action-ids.ts';
-import type { SlackPost } from '../post.ts';
+import type { OfferView } from '../../bridge/view/offer.ts';
+import { ACTION_IDS } from './action-ids.ts';
 import { actions, button, clip } from './blocks.ts';
 import { noticePosts } from './notice.ts';
+import type { SlackPost } from './post.ts';
 
 const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; says: string }>> = {
   run_now: { label: 'Run now', says: 'Run the messages that came too late' },

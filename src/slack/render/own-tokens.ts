@@ -2,7 +2,7 @@ import { parseMarkdown, walk } from './ast.ts';
 
 /**
  * What our own texts may hold as Slack tokens: mentions of one person, group or channel, and dates as
- * `bridge/own-words.ts` writes them.
+ * `bridge/text/moment.ts` writes them.
  */
 const OWN_TOKEN = /<(?:[@#][A-Z0-9]{1,32}|!subteam\^S[A-Z0-9]{1,31}|!date\^\d{1,12}\^[{}\w ]{1,60}\|[\w:.-]{1,40})>/g;
 /** One character of Unicode's last private plane but one stands for each token; nobody else's stays in the text. */

@@ -1,10 +1,10 @@
 import type { KnownBlock } from '@slack/types';
 import { shortId } from '../../bridge/approvals/short-id.ts';
-import type { TurnView, ViewItem } from '../../bridge/turn-view.ts';
-import type { SlackPost } from '../post.ts';
+import type { TurnView, ViewItem } from '../../bridge/view/turn.ts';
 import { approvalCard } from './approval-blocks.ts';
 import { clip, context, plain } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
+import type { SlackPost } from './post.ts';
 import { questionCard } from './question-blocks.ts';
 import { summary } from './summary.ts';
 import { notePosts, tailOf } from './tail.ts';

@@ -1,7 +1,7 @@
 import type { Button, KnownBlock, RichTextBlockElement, StaticSelect } from '@slack/types';
 import type { Question } from '../../bridge/agent-event.ts';
-import type { QuestionCard } from '../../bridge/turn-view.ts';
-import { ACTION_IDS, ANSWER_MENU, makeAnswerActionId, makeMenuValue } from '../action-ids.ts';
+import type { QuestionCard } from '../../bridge/view/turn.ts';
+import { ACTION_IDS, ANSWER_MENU, makeAnswerActionId, makeMenuValue } from './action-ids.ts';
 import { deadline, mentionsOf, type RenderedCard } from './approval-blocks.ts';
 import { actions, button, clip, context, mrkdwn, plain, richLine, richText, section } from './blocks.ts';
 import { decisionLine } from './decision-line.ts';

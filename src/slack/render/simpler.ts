@@ -1,5 +1,4 @@
 import type { KnownBlock, MarkdownBlock } from '@slack/types';
-import type { SlackPost } from '../post.ts';
 import { parseMarkdown } from './ast.ts';
 import { markdown, section } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
@@ -7,6 +6,7 @@ import { completed, renderMarkdown } from './markdown.ts';
 import { withFormulasTyped } from './math.ts';
 import { mrkdwnPieces } from './mrkdwn.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import type { SlackPost } from './post.ts';
 import { markdownOf, splitText, type TextPart } from './split.ts';
 import { summary } from './summary.ts';
 

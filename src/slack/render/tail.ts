@@ -1,11 +1,12 @@
 import type { KnownBlock } from '@slack/types';
-import type { Ending, ToolLine, TurnView } from '../../bridge/turn-view.ts';
-import { ACTION_IDS } from '../action-ids.ts';
-import type { SlackPost } from '../post.ts';
+import type { Ending } from '../../bridge/record/thread-record.ts';
+import type { ToolLine, TurnView } from '../../bridge/view/turn.ts';
+import { ACTION_IDS } from './action-ids.ts';
 import { actions, button, clip, context, mention, mrkdwn, plain, section } from './blocks.ts';
 import { activityLine, durationWords, summaryLine } from './doing.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
+import type { SlackPost } from './post.ts';
 
 /** What stands below the text of a turn's last message. */
 export interface Tail {

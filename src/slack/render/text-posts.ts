@@ -1,9 +1,9 @@
 import type { KnownBlock } from '@slack/types';
-import type { PostFile, SlackPost } from '../post.ts';
 import { context, markdown, plain } from './blocks.ts';
 import { nothingSettled, renderGrowing, type Settled } from './growing.ts';
 import type { RenderLimits } from './limits.ts';
 import { NOTHING, type RenderedMarkdown, renderMarkdown } from './markdown.ts';
+import type { PostFile, SlackPost } from './post.ts';
 import {
   closePart,
   type Measured,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { closedPolicy, type Policy } from '../../../src/bridge/access/policy.ts';
 import { shortId } from '../../../src/bridge/approvals/short-id.ts';
-import { closedPolicy, type Policy } from '../../../src/bridge/policy.ts';
 import { createRunning, type Middle } from '../../support/middle.ts';
-import { ALICE, ask, BOB, bash, cards, click, lastCard, submit, told } from './asking-people.ts';
+import { ALICE, ask, BOB, bash, cards, click, lastCard, submit, told } from '../thread/approvals/asking-people.ts';
 
 const CAROL = 'U03CAROL';
 const DANGER = bash('rm -rf build');

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { closedPolicy, type Policy } from '../../../src/bridge/access/policy.ts';
 import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
 import { movesDirectory, wideningOf } from '../../../src/bridge/approvals/moving.ts';
-import { closedPolicy, type Policy } from '../../../src/bridge/policy.ts';
 import { createRunning, type Middle } from '../../support/middle.ts';
-import { ask, bash, cards, click, lastCard, submit, told } from './asking-people.ts';
+import { ask, bash, cards, click, lastCard, submit, told } from '../thread/approvals/asking-people.ts';
 
 const HOME = '/project';
 let count = 0;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest, FileDiff } from '../../../src/bridge/agent-event.ts';
-import { approvalTitle } from '../../../src/bridge/approvals/decisions.ts';
+import { approvalTitle } from '../../../src/bridge/approvals/answers.ts';
 import { fullText, shownRequest } from '../../../src/bridge/approvals/shown.ts';
-import { bash } from './asking-people.ts';
+import { bash } from '../thread/approvals/asking-people.ts';
 
 const tool = (input: Record<string, unknown>, change: Partial<ApprovalRequest> = {}) =>
   bash('', { tool: 'Tool', input, ...change });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type TurnState, turnText } from '../../../src/bridge/turn.ts';
+import { type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
 import { historyOf, inputsOf, type Replayed, readTrace, replay, traceNames } from '../traces.ts';
 
 interface ExpectedTurn {

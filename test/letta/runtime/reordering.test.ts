@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type TurnState, turnText } from '../../../src/bridge/turn.ts';
+import { type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
 import { decode } from '../../../src/letta/protocol/decode.ts';
 import { initialRuntime, type RuntimeInput, step } from '../../../src/letta/runtime/runtime.ts';
 import { findTrace, historyOf, inputsOf, replay, type TraceLine } from '../traces.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent, HistoryItem } from '../../../src/bridge/agent-event.ts';
-import { emptyTurn, foldTurn, turnText } from '../../../src/bridge/turn.ts';
+import { emptyTurn, foldTurn, turnText } from '../../../src/bridge/turn/fold.ts';
 import { decode } from '../../../src/letta/protocol/decode.ts';
 import type { Frame } from '../../../src/letta/protocol/incoming.ts';
 import {

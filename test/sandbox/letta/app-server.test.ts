@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
-import { type ScriptedLetta, startScriptedLetta } from '../../../src/sandbox/letta/server.ts';
+import { type ScriptedLetta, startScriptedLetta } from '../../../sandbox/letta/server.ts';
 import { readTrace } from './trace.ts';
 
 let letta: ScriptedLetta;

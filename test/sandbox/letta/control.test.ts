@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { DEFAULT_AGENT, type ScriptedLetta, startScriptedLetta } from '../../../src/sandbox/letta/server.ts';
+import { DEFAULT_AGENT, type ScriptedLetta, startScriptedLetta } from '../../../sandbox/letta/server.ts';
 import { isAnswerTo, isType, message, openClient, startConversation } from './client.ts';
 import type { Frame } from './trace.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { DEFAULT_AGENT, type ScriptedLetta, startScriptedLetta } from '../../../src/sandbox/letta/server.ts';
+import { DEFAULT_AGENT, type ScriptedLetta, startScriptedLetta } from '../../../sandbox/letta/server.ts';
 import { isAnswerTo, isDelta, isType, message, openClient, type TestClient } from './client.ts';
 import type { Frame } from './trace.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import WebSocket from 'ws';
-import { type ScriptedLetta, startScriptedLetta } from '../../../src/sandbox/letta/server.ts';
+import { type ScriptedLetta, startScriptedLetta } from '../../../sandbox/letta/server.ts';
 import { type Frame, type NormaliseOptions, normalise, type TraceLine } from './trace.ts';
 
 const PATIENCE = 4000;

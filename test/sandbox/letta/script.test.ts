@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hunks } from '../../../src/sandbox/letta/diff.ts';
-import { nextActs, tokens } from '../../../src/sandbox/letta/script.ts';
-import type { ModelMessage } from '../../../src/sandbox/letta/types.ts';
+import { hunks } from '../../../sandbox/letta/diff.ts';
+import { nextActs, tokens } from '../../../sandbox/letta/script.ts';
+import type { ModelMessage } from '../../../sandbox/letta/types.ts';
 
 const user = (text: string): ModelMessage => ({ role: 'user', text });
 const tool = (text: string): ModelMessage => ({ role: 'tool', text });

@@ -1,8 +1,8 @@
 import type { Browser, Page as BrowserPage } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFailed, onTestFinished } from 'vitest';
-import { type Sandbox, startSandbox } from '../../../src/sandbox/sandbox.ts';
-import { transcript } from '../../../src/sandbox/slack/transcript.ts';
-import { type Page, startPage } from '../../../src/sandbox/web/server.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { transcript } from '../../../sandbox/slack/transcript.ts';
+import { type Page, startPage } from '../../../sandbox/web/server.ts';
 import { chromiumPath, launchBrowser } from '../../support/browser.ts';
 import { until } from '../../support/until.ts';
 

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Browser, Page as Tab } from 'playwright-core';
-import { startSandbox } from '../../../src/sandbox/sandbox.ts';
-import { startPage } from '../../../src/sandbox/web/server.ts';
+import { startSandbox } from '../../../sandbox/sandbox.ts';
+import { startPage } from '../../../sandbox/web/server.ts';
 import { launchBrowser } from '../../support/browser.ts';
 
 /** Writes the pictures of the README into `docs/`, from runs of the sandbox: they show what it does. */

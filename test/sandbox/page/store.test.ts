@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { initial, type PageState, reduce, threadIsUnread, unread } from '../../../src/sandbox/page/store.ts';
-import type { SeenMessage } from '../../../src/sandbox/slack/control/api.ts';
-import type { FeedEvent, State, TrafficLine } from '../../../src/sandbox/web/wire.ts';
+import { initial, type PageState, reduce, threadIsUnread, unread } from '../../../sandbox/page/store.ts';
+import type { SeenMessage } from '../../../sandbox/slack/control/api.ts';
+import type { FeedEvent, State, TrafficLine } from '../../../sandbox/web/wire.ts';
 
 const ALICE = 'U01ALICE';
 const BOB = 'U02BOB';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { slackDate } from '../../../src/sandbox/page/dates.ts';
-import { permalink, placeBehind, safeHref } from '../../../src/sandbox/page/links.ts';
+import { slackDate } from '../../../sandbox/page/dates.ts';
+import { permalink, placeBehind, safeHref } from '../../../sandbox/page/links.ts';
 
 describe('dates in messages', () => {
   const now = new Date(2026, 10, 25, 12, 0);

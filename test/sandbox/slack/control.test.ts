@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
-import type { SmallSlack } from '../../../src/sandbox/slack/server.ts';
+import type { SmallSlack } from '../../../sandbox/slack/server.ts';
 import { call, events, type Json, payloads, slackFor } from './support.ts';
 
 /** One request with exactly these headers; fetch would not let us lie about them. */

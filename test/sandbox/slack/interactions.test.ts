@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { SmallSlack } from '../../../src/sandbox/slack/server.ts';
+import type { SmallSlack } from '../../../sandbox/slack/server.ts';
 import { call, type Json, payloads, slackFor } from './support.ts';
 
 const CHANNEL = 'C01GEN';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Limits, type Tier } from '../../../src/sandbox/slack/limits.ts';
+import { Limits, type Tier } from '../../../sandbox/slack/limits.ts';
 import { call, slackFor } from './support.ts';
 
 describe('a window of 60 seconds', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { SmallSlack } from '../../../src/sandbox/slack/server.ts';
+import type { SmallSlack } from '../../../sandbox/slack/server.ts';
 import { call, events, type Json, payloads, slackFor } from './support.ts';
 
 interface Recorded {

@@ -1,8 +1,8 @@
 import { SocketModeClient } from '@slack/socket-mode';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { EnvelopeEntry } from '../../../src/sandbox/slack/log.ts';
-import type { SmallSlack } from '../../../src/sandbox/slack/server.ts';
+import type { EnvelopeEntry } from '../../../sandbox/slack/log.ts';
+import type { SmallSlack } from '../../../sandbox/slack/server.ts';
 import { call, type Json, own, silentLogger, slackFor, until } from './support.ts';
 
 interface Received {

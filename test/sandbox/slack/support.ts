@@ -1,6 +1,6 @@
 import { type Logger, LogLevel } from '@slack/web-api';
 import { afterEach } from 'vitest';
-import { type SlackOptions, type SmallSlack, startSlack } from '../../../src/sandbox/slack/server.ts';
+import { type SlackOptions, type SmallSlack, startSlack } from '../../../sandbox/slack/server.ts';
 
 const running: { close(): unknown }[] = [];
 

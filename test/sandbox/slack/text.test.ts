@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { pingsOf } from '../../../src/sandbox/slack/text/pings.ts';
-import { richText } from '../../../src/sandbox/slack/text/rich-text.ts';
-import { escapeText, sanitise, typed, unescapeText } from '../../../src/sandbox/slack/text/tokens.ts';
+import { pingsOf } from '../../../sandbox/slack/text/pings.ts';
+import { richText } from '../../../sandbox/slack/text/rich-text.ts';
+import { escapeText, sanitise, typed, unescapeText } from '../../../sandbox/slack/text/tokens.ts';
 
 const NAMES = {
   mention: (name: string) => ({ agent: '<@U0BOT>', alice: '<@U01ALICE>', here: '<!here>' })[name.toLowerCase()],

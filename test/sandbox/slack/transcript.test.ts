@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { transcript } from '../../../src/sandbox/slack/transcript.ts';
+import { transcript } from '../../../sandbox/slack/transcript.ts';
 import { call, slackFor } from './support.ts';
 
 test('a thread reads as a person sees it', async () => {

@@ -1,6 +1,6 @@
 import { ErrorCode, WebClient } from '@slack/web-api';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { SmallSlack } from '../../../src/sandbox/slack/server.ts';
+import type { SmallSlack } from '../../../sandbox/slack/server.ts';
 import { call, events, silentLogger, slackFor, until } from './support.ts';
 
 const CHANNEL = 'C01GEN';

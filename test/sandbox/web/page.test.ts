@@ -1,9 +1,9 @@
 import { request } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Sandbox, startSandbox } from '../../../src/sandbox/sandbox.ts';
-import { pageFiles } from '../../../src/sandbox/web/page-files.ts';
-import { startPage } from '../../../src/sandbox/web/server.ts';
-import type { FeedEvent, Hello, Messages, State, Traffic } from '../../../src/sandbox/web/wire.ts';
+import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
+import { pageFiles } from '../../../sandbox/web/page-files.ts';
+import { startPage } from '../../../sandbox/web/server.ts';
+import type { FeedEvent, Hello, Messages, State, Traffic } from '../../../sandbox/web/wire.ts';
 import { until } from '../../support/until.ts';
 
 async function start(): Promise<{ sandbox: Sandbox; url: string }> {

@@ -1,6 +1,6 @@
 import { compareTs } from '../../../src/bridge/ids.ts';
 import type { Clock } from '../../../src/bridge/ports.ts';
-import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/slack-api.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
 
 export interface FakeMessage {
   channel: string;

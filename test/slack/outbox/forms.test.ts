@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Log } from '../../../src/bridge/ports.ts';
 import { createForms, type Fallback } from '../../../src/slack/outbox/forms.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 

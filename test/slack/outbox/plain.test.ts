@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { plainPosts } from '../../../src/slack/outbox/plain.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 
 const post = (blocks: SlackPost['blocks']): SlackPost => ({
   part: '1.2',

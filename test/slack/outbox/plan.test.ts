@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { PostRecord } from '../../../src/bridge/thread-record.ts';
+import type { PostRecord } from '../../../src/bridge/record/thread-record.ts';
 import { confirmed, contentHash, doubtful, plan, UNKNOWN } from '../../../src/slack/outbox/plan.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 
 const post = (part: string, text: string, kind: SlackPost['kind'] = 'text', live = false): SlackPost => ({
   part,

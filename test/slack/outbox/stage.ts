@@ -1,12 +1,12 @@
 import type { Token, TurnId } from '../../../src/bridge/ids.ts';
 import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
 import type { HeldUp, Log, Random } from '../../../src/bridge/ports.ts';
-import type { PostRecord } from '../../../src/bridge/thread-record.ts';
-import type { Activity, Card, Ending, TurnView, ViewItem } from '../../../src/bridge/turn-view.ts';
+import type { Ending, PostRecord } from '../../../src/bridge/record/thread-record.ts';
+import type { Activity, Card, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
+import type { SlackApi } from '../../../src/slack/api/slack-api.ts';
+import type { Uploader } from '../../../src/slack/api/uploader.ts';
 import { createSurface } from '../../../src/slack/outbox/surface.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
-import type { SlackApi } from '../../../src/slack/slack-api.ts';
-import type { Uploader } from '../../../src/slack/uploader.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createFakeSlack } from './fake-slack.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { TeamId, Token, TurnId, UserId } from '../../../src/bridge/ids.ts';
-import type { OfferView } from '../../../src/bridge/offer-view.ts';
-import type { PostRecord } from '../../../src/bridge/thread-record.ts';
-import type { TurnView, ViewItem } from '../../../src/bridge/turn-view.ts';
+import type { PostRecord } from '../../../src/bridge/record/thread-record.ts';
+import type { OfferView } from '../../../src/bridge/view/offer.ts';
+import type { TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
 import { address, card, createStage, text } from './stage.ts';
 
 const channel = address.channel;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
 import { createScheduler } from '../../../src/slack/outbox/scheduler.ts';
 import { createWhispers } from '../../../src/slack/outbox/whisper.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
-import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/slack-api.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createMemoryLog } from '../../support/log.ts';
 

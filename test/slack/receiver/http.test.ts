@@ -1,13 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { startSlack } from '../../../sandbox/slack/server.ts';
 import type { Clock } from '../../../src/bridge/ports.ts';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
 import { noMetrics } from '../../../src/ops/metrics.ts';
-import { startSlack } from '../../../src/sandbox/slack/server.ts';
+import { createSlackApi } from '../../../src/slack/api/web-api.ts';
+import { createSlackInbound } from '../../../src/slack/inbound/inbound.ts';
 import { createHttpTransport } from '../../../src/slack/receiver/http.ts';
 import type { Accept, Envelope } from '../../../src/slack/receiver/transport.ts';
-import { createSlackInbound } from '../../../src/slack/slack-inbound.ts';
-import { createSlackApi } from '../../../src/slack/web-api.ts';
 import { RecordingIntake } from '../../support/intake.ts';
 import { createMemoryLog } from '../../support/log.ts';
 

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { validateMessageBlocks } from '../../../sandbox/slack/validate/message.ts';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
-import type { TurnView } from '../../../src/bridge/turn-view.ts';
-import { validateMessageBlocks } from '../../../src/sandbox/slack/validate/message.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
+import type { TurnView } from '../../../src/bridge/view/turn.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
 import { simplerPosts } from '../../../src/slack/render/simpler.ts';
 import { findTrace, inputsOf, replay } from '../../letta/traces.ts';

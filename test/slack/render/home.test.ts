@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HomeView } from '../../../src/bridge/home-view.ts';
+import type { HomeView } from '../../../src/bridge/view/home.ts';
 import { homeView } from '../../../src/slack/render/home.ts';
 
 const address = { team: 'T1', channel: 'C01GEN', threadTs: '1700000000.123456' };

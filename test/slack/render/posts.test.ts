@@ -1,25 +1,17 @@
 import type { KnownBlock } from '@slack/types';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { validateMessageBlocks } from '../../../sandbox/slack/validate/message.ts';
 import type { FileDiff } from '../../../src/bridge/agent-event.ts';
 import { shownRequest } from '../../../src/bridge/approvals/shown.ts';
 import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
-import { moment } from '../../../src/bridge/own-words.ts';
-import type { ApprovalState } from '../../../src/bridge/thread-record.ts';
-import type {
-  Activity,
-  ApprovalCard,
-  Card,
-  Ending,
-  QuestionCard,
-  TurnView,
-  ViewItem,
-} from '../../../src/bridge/turn-view.ts';
-import { validateMessageBlocks } from '../../../src/sandbox/slack/validate/message.ts';
-import { parseActionId, parseMenuValue } from '../../../src/slack/action-ids.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
+import type { ApprovalState, Ending } from '../../../src/bridge/record/thread-record.ts';
+import { moment } from '../../../src/bridge/text/moment.ts';
+import type { Activity, ApprovalCard, Card, QuestionCard, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
+import { parseActionId, parseMenuValue } from '../../../src/slack/render/action-ids.ts';
 import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
 import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
 

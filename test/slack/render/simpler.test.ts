@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { validateMessageBlocks } from '../../../sandbox/slack/validate/message.ts';
 import { makeTurnId } from '../../../src/bridge/ids.ts';
-import type { TurnView } from '../../../src/bridge/turn-view.ts';
-import { validateMessageBlocks } from '../../../src/sandbox/slack/validate/message.ts';
-import type { SlackPost } from '../../../src/slack/post.ts';
+import type { TurnView } from '../../../src/bridge/view/turn.ts';
 import { parseMarkdown } from '../../../src/slack/render/ast.ts';
 import { LIMITS } from '../../../src/slack/render/limits.ts';
 import { mrkdwnPieces } from '../../../src/slack/render/mrkdwn.ts';
+import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { renderPosts } from '../../../src/slack/render/posts.ts';
 import { simplerPosts } from '../../../src/slack/render/simpler.ts';
 import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';

@@ -1,0 +1,104 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { type App, startApp } from '../src/app.ts';
+import type { Clock } from '../src/bridge/ports.ts';
+import { systemClock, systemRandom } from '../src/clock.ts';
+import { loadConfig, secretsOf } from '../src/config/config.ts';
+import { createLog } from '../src/ops/log.ts';
+
+/** The bridge as it runs in a sandbox. */
+export interface RunningBridge {
+  /** Ends it as SIGTERM without a drain does. */
+  stop(): Promise<void>;
+  /** Ends it as SIGKILL does: nothing is said good-bye to, nothing more is written. */
+  kill(): Promise<void>;
+  /** Resolves when it has ended, by itself or by one of these. */
+  readonly ended: Promise<void>;
+  /** So much time passes for it at once. */
+  later(ms: number): void;
+}
+
+export interface BridgeSettings {
+  env: Record<string, string | undefined>;
+  /** ms by which its clock is ahead of the world's. */
+  ahead: number;
+  log(line: string): void;
+}
+
+/** A `policy.yml` that lies here is for the real bridge. @throws ConfigError */
+function configOf(env: Record<string, string | undefined>) {
+  return loadConfig({ STORE: 'memory://', ...env }, env.POLICY === undefined ? () => null : undefined);
+}
+
+/** The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise. */
+export async function startAppHere({ env, log }: BridgeSettings, ahead: () => number = () => 0): Promise<App> {
+  const config = configOf(env);
+  const logger = createLog({
+    level: config.logLevel,
+    pretty: false,
+    secrets: secretsOf(config),
+    to: { write: log },
+  });
+  const metrics = { count: () => undefined, gauge: () => undefined, observe: () => undefined };
+  const clock: Clock = {
+    ...systemClock,
+    now: () => systemClock.now() + ahead(),
+    monotonic: () => systemClock.monotonic() + ahead(),
+  };
+  const world = { clock, random: systemRandom, log: logger, metrics };
+  return startApp(config, world, new AbortController().signal);
+}
+
+/** In this process. It can not be killed here, so {@link RunningBridge.kill} only stops it. */
+export async function startBridgeHere(settings: BridgeSettings): Promise<RunningBridge> {
+  let ahead = settings.ahead;
+  const app = await startAppHere(settings, () => ahead);
+  const ended = Promise.withResolvers<void>();
+  const stop = () => app.stop().finally(ended.resolve);
+  return {
+    stop,
+    kill: stop,
+    ended: ended.promise,
+    later(ms) {
+      ahead += ms;
+    },
+  };
+}
+
+/** What the thread is told, and what it tells. */
+export type ToWorker = { later: number } | { stop: true };
+export type FromWorker = { log: string } | { up: true };
+export type WorkerStart = Omit<BridgeSettings, 'log'>;
+
+/**
+ * In a thread of its own, which can be ended at any instruction: what a kill leaves behind is real.
+ * @throws ConfigError
+ */
+export async function startBridgeThread({ log, ...start }: BridgeSettings): Promise<RunningBridge> {
+  configOf(start.env);
+  const worker = new Worker(new URL(`./bridge-worker${extname(import.meta.url)}`, import.meta.url), {
+    workerData: start satisfies WorkerStart,
+  });
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+  const tell = (message: ToWorker) => worker.postMessage(message);
+  await new Promise<void>((resolve, reject) => {
+    worker.on('message', (message: FromWorker) => ('log' in message ? log(message.log) : resolve()));
+    // After the start, too: whatever it dies of is a line in the log, and the sandbox goes on.
+    worker.on('error', (error) => {
+      log(`${error instanceof Error ? error.message : String(error)}\n`);
+      reject(error);
+    });
+    worker.once('exit', (code) => reject(new Error(`the bridge ended with ${code}`)));
+  });
+  return {
+    async stop() {
+      tell({ stop: true });
+      await ended;
+    },
+    async kill() {
+      await worker.terminate();
+    },
+    ended,
+    later: (ms) => tell({ later: ms }),
+  };
+}

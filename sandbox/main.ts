@@ -1,0 +1,191 @@
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { ConfigError, formatProblems } from '../src/config/config.ts';
+import { printable, printableJson } from '../src/printable.ts';
+import { type Played, play } from './player.ts';
+import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
+import { parseScene } from './scene.ts';
+import { transcript } from './slack/transcript.ts';
+import { openInBrowser } from './web/open.ts';
+import { startPage } from './web/server.ts';
+
+const USAGE = `npm run sandbox -- [options]
+  --script FILE     play a YAML scene without a person, print the transcript, exit (1 when an expectation fails)
+  --json            print the transcript as JSON
+  --open            open the page in the browser
+  --page-port N     port of the page (default: any free one)
+  --port N          port of the small Slack and its control API (default: any free one)
+  --limits off      no rate limits in the small Slack
+  --letta KIND      how the scripted Letta is reached: app-server (default), single or pair (hosted relay); or
+                    real: yours, of which the LETTA_* settings say where it is
+  --http            Slack delivers by signed HTTP instead of Socket Mode
+With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta instead of the scripted one; with
+SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instead of the small Slack.
+`;
+
+const print = (text: string) => void process.stdout.write(`${printable(text)}\n`);
+
+/** Settings of the bridge that may come from outside; the sandbox brings everything else itself. */
+function bridgeEnv(): Record<string, string | undefined> {
+  const names = Object.keys(process.env).filter((name) =>
+    /^(LETTA_|SLACK_|PERMISSIONS$|LOG_LEVEL$|STORE$|PORT$)/.test(name),
+  );
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
+function portOf(name: string, text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--${name} ${text}?`);
+  return port;
+}
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        script: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        port: { type: 'string', default: '0' },
+        'page-port': { type: 'string', default: '0' },
+        open: { type: 'boolean', default: false },
+        limits: { type: 'string', default: 'on' },
+        letta: { type: 'string', default: 'app-server' },
+        http: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    const { letta, limits } = values;
+    if (letta !== 'app-server' && letta !== 'single' && letta !== 'pair' && letta !== 'real') {
+      throw new Error(`--letta ${letta}?`);
+    }
+    if (letta === 'real' && !process.env.LETTA_APP_SERVER_URL && !process.env.LETTA_API_KEY) {
+      throw new Error('--letta real: set LETTA_APP_SERVER_URL or LETTA_API_KEY, which say where yours is');
+    }
+    if (limits !== 'on' && limits !== 'off') throw new Error(`--limits ${limits}?`);
+    const port = portOf('port', values.port);
+    return { ...values, letta, limits, port, pagePort: portOf('page-port', values['page-port']) } as const;
+  } catch (error) {
+    process.stderr.write(printable(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`));
+    process.exit(2);
+  }
+}
+
+function report(played: Played, json: boolean): void {
+  if (json) {
+    print(printableJson(JSON.stringify(played, null, 2)));
+    return;
+  }
+  print(`— ${played.name} —\n`);
+  for (const thread of played.threads) print(`${thread.transcript}\n`);
+  for (const failure of played.failures) print(`FAILED ${failure}`);
+}
+
+/** Lines typed here are Alice's, in the thread of the scene. */
+function talk(sandbox: Sandbox, played: Played): void {
+  const thread = played.threads[0];
+  const first = sandbox.slack.control.messages(thread?.channel ?? 'C01GEN')[0];
+  const channel = thread?.channel ?? 'C01GEN';
+  const root = first?.ts;
+  const view = () => transcript(sandbox.slack, channel, { ...(root && { thread: root }), user: 'U01ALICE' });
+  let shown = view();
+  setInterval(() => {
+    const now = view();
+    if (now === shown) return;
+    const same = now.startsWith(shown) ? shown.length : Math.max(0, now.lastIndexOf('\n\n') + 1);
+    shown = now;
+    print(now.slice(same).trim());
+  }, 700).unref();
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    const click = /^\[(.+)\]$/.exec(line.trim())?.[1];
+    const done = click
+      ? (() => {
+          const message = sandbox.slack.control
+            .messages(channel, { ...(root && { thread_ts: root }) })
+            .findLast((each) => JSON.stringify(each.blocks).includes(`"text":${JSON.stringify(click)}`));
+          if (!message) return Promise.reject(new Error(`no button [${click}]`));
+          return sandbox.slack.control.interact({ channel, messageTs: message.ts, user: 'U01ALICE', action: click });
+        })()
+      : line.trim() === ''
+        ? Promise.resolve()
+        : sandbox.slack.control.message({ channel, user: 'U01ALICE', text: line, ...(root && { thread_ts: root }) });
+    done.catch((error: unknown) => print(error instanceof Error ? error.message : String(error)));
+  });
+}
+
+const given = options();
+if (given.help) {
+  print(USAGE);
+  process.exit(0);
+}
+const scene = parseScene(readFileSync(given.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
+
+const real = given.letta === 'real';
+const settings = {
+  port: given.port,
+  limits: given.limits,
+  letta: given.letta === 'real' ? 'app-server' : given.letta,
+  delivery: given.http ? 'http' : 'socket',
+  env: bridgeEnv(),
+  log: (line: string) => void process.stderr.write(printable(line)),
+} as const;
+
+async function started<T>(starting: Promise<T>): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    const problems =
+      error instanceof ConfigError
+        ? formatProblems(error.problems)
+        : printable(`${error instanceof Error ? error.message : error}\n`);
+    process.stderr.write(problems);
+    return process.exit(2);
+  }
+}
+
+if (settings.env.SLACK_BOT_TOKEN !== undefined) {
+  const { app, letta, close } = await started(startInRealSlack(settings));
+  const leave = () => void close().finally(() => process.exit(0));
+  process.on('SIGINT', leave);
+  process.on('SIGTERM', leave);
+  print(
+    `In your workspace ${app.identity.url ?? app.identity.teamId}; Letta: ${letta ? `scripted, ${letta.controlUrl}` : 'yours'}.`,
+  );
+  print('Mention the bot there: @agent say 30 words. Ctrl-C ends it.');
+  await new Promise(() => undefined);
+}
+
+const withPage = given.script === undefined && !given.json;
+const sandbox = await started(startSandbox({ ...settings, bridge: withPage ? 'thread' : 'here' }));
+const page = withPage ? await started(startPage(sandbox, { port: given.pagePort })) : null;
+const end = (code: number) => {
+  const closing = Promise.resolve(page?.close()).then(sandbox.close);
+  void closing.finally(() => process.exit(code));
+};
+process.on('SIGINT', () => end(0));
+process.on('SIGTERM', () => end(0));
+
+if (page) {
+  print(`\n  Open  ${page.url}\n`);
+  if (given.open) openInBrowser(page.url);
+}
+if (!given.json) {
+  print(`Small Slack      http://127.0.0.1:${sandbox.slack.port}/_control/state`);
+  print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
+}
+if (real && given.script === undefined) {
+  print('A real agent answers: talk to it on the page. Ctrl-C ends the sandbox.');
+  await new Promise(() => undefined);
+}
+const played = await play(sandbox, scene);
+report(played, given.json);
+if (given.script !== undefined) end(played.ok ? 0 : 1);
+else {
+  const curl = `curl -s -H 'content-type: application/json' http://127.0.0.1:${sandbox.slack.port}/_control/message`;
+  print(`The sandbox stays up. Type a line to talk as Alice in this thread, [Approve] to click, Ctrl-C to end.`);
+  print(`Directives of the scripted agent: say 30 words, slow 20 words, run bash touch x, write file a.txt := hi,`);
+  print(`ask Which? | A | B, markdown, error 500; joined by THEN. From elsewhere:`);
+  print(`${curl} -d '{"channel":"C01GEN","user":"U02BOB","text":"@agent say 12 words"}'`);
+  talk(sandbox, played);
+}

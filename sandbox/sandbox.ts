@@ -1,0 +1,210 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import type { App } from '../src/app.ts';
+import { systemClock } from '../src/clock.ts';
+import { type RunningBridge, startAppHere, startBridgeHere, startBridgeThread } from './bridge.ts';
+import { readFault } from './letta/faults.ts';
+import { type ScriptedLetta, startScriptedLetta } from './letta/server.ts';
+import { type SmallSlack, startSlack } from './slack/server.ts';
+
+export interface SandboxOptions {
+  /** Of the small Slack; 0: any free one. */
+  port: number;
+  limits: 'on' | 'off';
+  /** How the scripted Letta is reached. */
+  letta: 'app-server' | 'single' | 'pair';
+  /** ms between two words of the scripted Letta; default 20: slow enough to be seen, fast enough to be waited for. */
+  pace?: number;
+  /** Whether the app is declared as an agent, as the agent variant of the manifest does; default no. */
+  agent?: boolean;
+  /** `http`: signed HTTP delivery instead of Socket Mode. */
+  delivery?: 'socket' | 'http';
+  /** Where the bridge runs: `thread` is one of its own, in which it can be killed; default `here`. */
+  bridge?: 'here' | 'thread';
+  /** Settings of the bridge that override the sandbox's own; `LETTA_*` among them bring the real agent in. */
+  env: Readonly<Record<string, string | undefined>>;
+  log(line: string): void;
+}
+
+export interface Sandbox {
+  slack: SmallSlack;
+  /** `null` when a real one is used. */
+  letta: ScriptedLetta | null;
+  readonly bridge: 'up' | 'down' | 'changing';
+  /** Ends the bridge as SIGTERM does; Slack and Letta go on. */
+  stopBridge(): Promise<void>;
+  /** Ends it as SIGKILL does, where it has a thread of its own. */
+  killBridge(): Promise<void>;
+  /** Starts it again on the same store; one that runs already goes on. */
+  startBridge(): Promise<void>;
+  /** So much time passes for Slack and the bridge; best while the bridge is stopped, as no timer hears of it. */
+  later(ms: number): void;
+  /** @throws Error when there is no scripted Letta, or no such fault. */
+  fault(fault: Record<string, unknown>): void;
+  close(): Promise<void>;
+}
+
+const TOKEN = 'sandbox-letta-token';
+
+/** A small Slack, a scripted Letta and the unchanged bridge between them, on loopback. */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { letta, env: lettaEnv } = await startLetta(options);
+  // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
+  const http = options.delivery === 'http' ? await freePort() : null;
+  const { scopes, events } = readManifest(options.agent ?? false);
+  let passed = 0;
+  const now = () => systemClock.now() + passed;
+  const slack = await startSlack({
+    now,
+    port: options.port,
+    limits: options.limits,
+    scopes,
+    events,
+    agent: options.agent ?? false,
+    ...(http !== null && { delivery: { http: `http://127.0.0.1:${http}/slack/events` } }),
+  });
+  const slackEnv =
+    http === null
+      ? { SLACK_APP_TOKEN: slack.tokens.app }
+      : { SLACK_SIGNING_SECRET: slack.signingSecret, PORT: String(http) };
+  const folder = mkdtempSync(join(tmpdir(), 'bridge-sandbox-'));
+  const env = {
+    SLACK_API_URL: slack.url,
+    SLACK_BOT_TOKEN: slack.tokens.bot,
+    ...slackEnv,
+    SLACK_ALLOWED_USERS: 'members',
+    SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,dm',
+    ADMINS: 'U03CARA',
+    STORE: `sqlite://${join(folder, 'bridge.db')}`,
+    LOG_LEVEL: 'warn',
+    ...lettaEnv,
+    ...options.env,
+  };
+  try {
+    const run = options.bridge === 'thread' ? startBridgeThread : startBridgeHere;
+    let running: RunningBridge | null = null;
+    const start = async () => {
+      const bridge = await run({ env, ahead: passed, log: options.log });
+      running = bridge;
+      void bridge.ended.then(() => {
+        if (running === bridge) running = null;
+      });
+    };
+    await start();
+    let changing: Promise<void> | null = null;
+    /** One change after another: a click on "stop" while it starts must not find half a bridge. */
+    const change = (act: () => Promise<void>): Promise<void> => {
+      const done = Promise.resolve(changing?.catch(() => undefined)).then(act);
+      const settled = done.finally(() => {
+        if (changing === settled) changing = null;
+      });
+      changing = settled;
+      return settled;
+    };
+    const end = (how: 'stop' | 'kill') =>
+      change(async () => {
+        const was = running;
+        running = null;
+        await was?.[how]();
+      });
+    const close = async () => {
+      await end('stop');
+      await slack.close();
+      await letta?.close();
+      rmSync(folder, { recursive: true, force: true });
+    };
+    const fault = (wanted: Record<string, unknown>) => {
+      if (!letta) throw new Error('faults need the scripted Letta');
+      const read = readFault(wanted as never);
+      if (typeof read === 'string') throw new Error(read);
+      letta.fault(read);
+    };
+    return {
+      slack,
+      letta,
+      get bridge() {
+        if (changing) return 'changing';
+        return running ? 'up' : 'down';
+      },
+      stopBridge: () => end('stop'),
+      killBridge: () => end('kill'),
+      startBridge: () =>
+        change(async () => {
+          if (!running) await start();
+        }),
+      later(ms) {
+        passed += ms;
+        running?.later(ms);
+      },
+      fault,
+      close,
+    };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    await slack.close();
+    await letta?.close();
+    throw error;
+  }
+}
+
+/** A scripted Letta (or a real one, where `LETTA_*` is set) behind the bridge in a real Slack workspace: `SLACK_*` says which. */
+export async function startInRealSlack(
+  options: SandboxOptions,
+): Promise<Pick<Sandbox, 'letta' | 'close'> & { app: App }> {
+  const { letta, env } = await startLetta(options);
+  try {
+    const app = await startAppHere({ env: { ...env, ...options.env }, ahead: 0, log: options.log });
+    const close = async () => {
+      await app.stop();
+      await letta?.close();
+    };
+    return { letta, app, close };
+  } catch (error) {
+    await letta?.close();
+    throw error;
+  }
+}
+
+async function startLetta(
+  options: SandboxOptions,
+): Promise<{ letta: ScriptedLetta | null; env: Record<string, string> }> {
+  const real = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
+  if (real) return { letta: null, env: {} };
+  const hosted = options.letta !== 'app-server';
+  const letta = await startScriptedLetta({
+    surface: hosted ? 'hosted' : 'app-server',
+    paired: options.letta === 'pair',
+    token: TOKEN,
+    pace: options.pace ?? 20,
+  });
+  const env: Record<string, string> = hosted
+    ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
+    : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
+  return { letta, env };
+}
+
+const manifest = z.object({
+  oauth_config: z.object({ scopes: z.object({ bot: z.array(z.string()) }) }),
+  settings: z.object({ event_subscriptions: z.object({ bot_events: z.array(z.string()) }) }),
+});
+
+/** The app is installed with what the manifest asks for, so that a scope or event that is missing there shows here. */
+function readManifest(agent: boolean): { scopes: string[]; events: string[] } {
+  const read = manifest.parse(parse(readFileSync(new URL('../manifest.yml', import.meta.url), 'utf8')));
+  const { bot } = read.oauth_config.scopes;
+  const { bot_events } = read.settings.event_subscriptions;
+  if (!agent) return { scopes: bot, events: bot_events };
+  return { scopes: [...bot, 'assistant:write'], events: [...bot_events, 'agent_session_stopped'] };
+}
+
+async function freePort(): Promise<number> {
+  const { createServer } = await import('node:net');
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return typeof address === 'object' && address ? address.port : 0;
+}

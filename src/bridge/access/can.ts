@@ -1,0 +1,206 @@
+import type { ChannelId, UserId } from '../ids.ts';
+import type { ChannelKind } from '../inbound.ts';
+import type { PersonKind } from '../person.ts';
+import { approversStartAgents, type GroupId, type PeopleList, type Policy, settingsOf } from './policy.ts';
+
+export interface Subject {
+  id: UserId;
+  kind: PersonKind;
+  /** Those user groups of the policy that they are in; left out: none. */
+  groups?: readonly GroupId[];
+  /** User groups of the policy of which nobody knows now whether they are in them. */
+  unconfirmedGroups?: readonly GroupId[];
+  /** Of a bot: the user that it is, too. */
+  botUser?: UserId;
+}
+
+export interface Place {
+  channel: ChannelId;
+  channelKind: ChannelKind;
+  /** Shared with another organisation. */
+  external: boolean;
+}
+
+export type Doing =
+  /** Write to the agent. All that a bot may ever do. */
+  | { do: 'speak' }
+  /** Use a command, open the home tab, hand over a file. */
+  | { do: 'command' | 'home' | 'file' }
+  /** See a request or what a turn did in full; stop a turn. Approvers may, though they may not speak. */
+  | { do: 'look' | 'stop' }
+  /** Answer a question, or decide about messages: what a turn asks of `requester` alone. */
+  | { do: 'answer'; requester: UserId }
+  /**
+   * Decide whether a turn that `requester` started may use a tool. `startsAgent`: approve one that sets another agent to
+   * work, which asks nothing. `author`: who wrote the command, where it is not the agent's.
+   */
+  | { do: 'decide'; requester: UserId; startsAgent?: boolean; author?: UserId }
+  /** Bind places to agents, change permissions, pause everything. */
+  | { do: 'administer' };
+
+export type Verdict =
+  | { allowed: true }
+  /** `reason` is for the log; `notice` is one line for the person, Markdown of ours. */
+  | { allowed: false; reason: string; notice: string };
+
+const allowed: Verdict = { allowed: true };
+
+function denied(reason: string, notice: string): Verdict {
+  return { allowed: false, reason, notice };
+}
+
+/** The reason of a refusal that may be a yes as soon as Slack tells again who is in a user group. */
+export const UNCONFIRMED = 'membership_unconfirmed';
+
+/**
+ * The one answer to "may they?", asked for every message, click, modal, command, file and home tab at the moment it
+ * happens, and again when it takes effect. Where the answer hangs on a user group whose members nobody knows now, it is
+ * no, with the reason {@link UNCONFIRMED}.
+ * @param place `null` for what happens nowhere in particular (the home tab).
+ */
+export function can(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
+  const verdict = judge(policy, subject, doing, place);
+  const { groups = [], unconfirmedGroups = [] } = subject;
+  if (verdict.allowed || unconfirmedGroups.length === 0) return verdict;
+  const perhaps = judge(policy, { ...subject, groups: [...groups, ...unconfirmedGroups] }, doing, place);
+  return perhaps.allowed ? denied(UNCONFIRMED, CANNOT_CONFIRM) : verdict;
+}
+
+const CANNOT_CONFIRM =
+  'Slack does not tell me right now who is in a user group, so I can’t check whether you may do this. Nothing was done. Try again in a minute.';
+
+function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
+  if (subject.kind === 'deactivated') return denied('user_deactivated', 'This account is deactivated.');
+  if (subject.kind === 'bot' && doing.do !== 'speak') {
+    return denied('bot_may_only_speak', 'Bots may only write to this agent.');
+  }
+  const admin = includes(policy.admins, subject);
+  const settings = place ? settingsOf(policy, place.channel) : policy.defaults;
+  const approver = CLICKS.has(doing.do) && includes(settings.approvers, subject);
+  if (!admin && !approver && !isUser(policy, subject)) return notAdmitted(policy, subject);
+  // Where an admin is makes no difference to an answer that only they see.
+  if (place && !(admin && BY_ADMINS.has(doing.do))) {
+    const verdict = canUsePlace(policy, place);
+    if (!verdict.allowed) return verdict;
+  }
+  switch (doing.do) {
+    case 'administer':
+      return admin ? allowed : denied('not_an_admin', `Only admins may do this. ${whomToAsk(policy)}`);
+    case 'answer':
+      if (doing.requester === subject.id || (isBot(doing.requester) && admin)) return allowed;
+      if (isBot(doing.requester)) return denied('not_an_admin', `Only admins may answer this. ${whomToAsk(policy)}`);
+      return denied('not_the_requester', `Only <@${doing.requester}> may answer this: the turn is theirs.`);
+    case 'decide':
+      return doing.startsAgent === true
+        ? canStartAgent(policy, subject, doing.requester, place)
+        : canDecide(policy, subject, doing, place);
+    default:
+      return allowed;
+  }
+}
+
+const CLICKS: ReadonlySet<Doing['do']> = new Set(['look', 'stop', 'decide']);
+const BY_ADMINS: ReadonlySet<Doing['do']> = new Set(['command', 'administer']);
+
+/** User groups stand for full members only: a guest whom somebody puts into one is not named by that. */
+function includes(list: PeopleList, { id, kind, groups = [] }: Subject): boolean {
+  return list.ids.includes(id) || (kind === 'member' && list.groups.some((group) => groups.includes(group)));
+}
+
+/** Whether an id is a bot's or an app's. It decides nothing: what its turns ask, admins decide in its place. */
+export function isBot(requester: UserId): boolean {
+  return /^[AB]/.test(requester);
+}
+
+function isUser(policy: Policy, subject: Subject): boolean {
+  const { users, bots } = policy;
+  if (subject.kind === 'bot') {
+    return [subject.id, subject.botUser ?? subject.id].some((id) => users.ids.includes(id) || bots.ids.includes(id));
+  }
+  return includes(users, subject) || (subject.kind === 'member' && (users.everyone || users.members));
+}
+
+function notAdmitted(policy: Policy, { kind }: Subject): Verdict {
+  const ask = whomToAsk(policy);
+  if (kind === 'member') return denied('user_not_allowed', `You may not use this agent. ${ask}`);
+  const who = kind === 'guest' ? 'Guests' : kind === 'external' ? 'People of other organisations' : 'Other bots';
+  return denied(`user_is_${kind}`, `${who} may not use this agent unless they are named. ${ask}`);
+}
+
+function canDecide(
+  policy: Policy,
+  subject: Subject,
+  { requester, author }: { requester: UserId; author?: UserId },
+  place: Place | null,
+): Verdict {
+  const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
+  const own = requester === subject.id;
+  const forBot = approvers.requester && isBot(requester);
+  if (forBot && includes(policy.admins, subject)) return allowed;
+  // Nobody is sent to somebody who may not decide it either.
+  const may = (id: string) => selfApproval || (id !== requester && id !== author);
+  const named = [
+    ...(forBot ? mentions(policy.admins, may) : approvers.requester && may(requester) ? [`<@${requester}>`] : []),
+    ...mentions(approvers, may),
+  ];
+  if (!(own && approvers.requester) && !includes(approvers, subject)) {
+    const alone = approvers.ids.length === 0 && approvers.groups.length === 0;
+    if (alone && isBot(requester)) return denied('not_an_admin', `Only admins may decide this. ${whomToAsk(policy)}`);
+    if (named.length === 0) return denied('nobody_may_decide', `${NOBODY_MAY} ${whomToAsk(policy)}`);
+    if (alone) return denied('not_the_requester', `Only <@${requester}> may decide this: the turn is theirs.`);
+    return denied('not_an_approver', `Only ${orList(named)} may decide this.`);
+  }
+  const others = named.length === 0 ? `${NOBODY_MAY} ${whomToAsk(policy)}` : `Ask ${orList(named)}.`;
+  if (own && !selfApproval) {
+    return denied('self_approval', `Somebody else must decide this: the turn is yours. ${others}`);
+  }
+  if (author === subject.id && !selfApproval) {
+    return denied('self_approval', `Somebody else must approve this: the command is yours. ${others}`);
+  }
+  return allowed;
+}
+
+const NOBODY_MAY =
+  'Nobody may decide this here: whose turn it is may not decide it (self_approval), and no other approvers are named.';
+
+/** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
+function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
+  const usual = canDecide(policy, subject, { requester }, place);
+  if (place && approversStartAgents(policy, place.channel)) return usual;
+  if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
+  const why = 'Only admins may approve this: it starts an agent that asks nothing.';
+  return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;
+}
+
+function canUsePlace(policy: Policy, place: Place): Verdict {
+  if (policy.channels.ids.includes(place.channel)) return allowed;
+  const ask = whomToAsk(policy);
+  if (place.channelKind === 'im') {
+    if (policy.channels.directMessages || policy.channels.everywhere) return allowed;
+    return denied('direct_messages_closed', 'This agent does not answer direct messages. Mention it in a channel.');
+  }
+  if (place.external) {
+    const shared = 'This channel is shared with another organisation, and the agent is not open here.';
+    return denied('channel_is_external', `${shared} ${ask}`);
+  }
+  if (policy.channels.everywhere) return allowed;
+  return denied('channel_not_allowed', `This agent is not open in this channel. ${ask}`);
+}
+
+const NAMED = 3;
+
+/** One sentence. */
+function whomToAsk(policy: Policy): string {
+  const admins = mentions(policy.admins);
+  return admins.length === 0 ? 'Ask whoever runs it.' : `Ask ${orList(admins)}.`;
+}
+
+function mentions({ ids, groups }: PeopleList, which: (id: string) => boolean = () => true): string[] {
+  return [...ids.filter(which).map((id) => `<@${id}>`), ...groups.map((id) => `the group ${id}`)];
+}
+
+function orList(names: readonly string[]): string {
+  const shown = names.slice(0, NAMED);
+  if (names.length > NAMED) return `${shown.join(', ')} or another`;
+  return shown.length < 2 ? (shown[0] ?? 'nobody') : `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)}`;
+}

@@ -1,0 +1,153 @@
+import { BridgeError } from '../../errors.ts';
+import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
+import type { ChannelKind, InboundCommand, InboundMessage } from '../inbound.ts';
+import type { Person } from '../person.ts';
+import type { People, UserGroups } from '../ports.ts';
+import type { InboxItem } from '../record/thread-record.ts';
+import { can, type Doing, isBot, type Place, UNCONFIRMED, type Verdict } from './can.ts';
+import { groupsOf, type Policy, type PolicyBook } from './policy.ts';
+
+export interface DoorParts {
+  people: People;
+  /** Left out: user groups have nobody in them. */
+  groups?: UserGroups | undefined;
+  policies: PolicyBook;
+}
+
+/** Who wrote or decided something that takes effect later. */
+export type Written = Pick<InboxItem, 'user' | 'bot' | 'botUser'>;
+
+/** What is asked again counts for so long: a queued message of a second ago needs no second look. */
+const AGAIN_MS = 10_000;
+
+/** Who asked, where, and whether they may, by the policy of that moment. */
+export interface Asked {
+  person: Person;
+  place: Place | null;
+  verdict: Verdict;
+}
+
+/**
+ * Everybody who comes in passes here: finds out who they are and what kind of place it is, and asks `can`. Rejects with
+ * a retryable BridgeError when Slack can not be asked.
+ */
+export class Door {
+  readonly #parts: DoorParts;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  /** Rejects, too, while nobody knows whether the author is in the user group that it hangs on. */
+  async message(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Asked & { place: Place }> {
+    const { team, channel, channelKind, external } = message;
+    const [known, place] = await Promise.all([
+      this.#author(message),
+      external === null ? this.#place(team, channel, channelKind) : { channel, channelKind, external },
+    ]);
+    const asked = await this.#asked(known, doing, place);
+    if (!asked.verdict.allowed && asked.verdict.reason === UNCONFIRMED) {
+      const { notice } = asked.verdict;
+      throw new BridgeError('slack_failed', 'nobody knows who is in a user group now', { notice, retry: true });
+    }
+    return { ...asked, place };
+  }
+
+  async #author({
+    user,
+    team,
+    userTeam,
+    bot,
+  }: Pick<InboundMessage, 'user' | 'team' | 'userTeam' | 'bot'>): Promise<Person> {
+    if (!bot) return stricter(await this.#parts.people.person(user, team), team, userTeam);
+    const known: Person = { id: user, team, kind: 'bot', name: bot.name ?? user };
+    if (bot.user === null) return known;
+    const { users, bots } = this.#parts.policies.current();
+    if (!bots.ids.includes(bot.user)) {
+      if (!users.ids.includes(bot.user)) return known;
+      // An app that posts with a person's token is not that person.
+      const { kind } = await this.#parts.people.person(bot.user, team);
+      if (kind !== 'bot') return known;
+    }
+    return { ...known, botUser: bot.user };
+  }
+
+  /** For clicks and modals: they come from the thread's messages, wherever Slack says that they were shown. */
+  async thread(key: ThreadKey, user: UserId, doing: Doing): Promise<Asked> {
+    const { team, channel } = parseThreadKey(key);
+    const kind = channel.startsWith('D') ? 'im' : 'channel';
+    const [person, place] = await Promise.all([
+      this.#parts.people.person(user, team),
+      this.#place(team, channel, kind),
+    ]);
+    return this.#asked(person, doing, place);
+  }
+
+  async command({ actor, team, channel, channelKind }: InboundCommand): Promise<Asked & { place: Place }> {
+    const [person, place] = await Promise.all([
+      this.#parts.people.person(actor.user, team),
+      this.#place(team, channel, channelKind),
+    ]);
+    return { ...(await this.#asked(person, { do: 'command' }, place)), place };
+  }
+
+  /**
+   * Asked once more when something takes effect that was let in before: whoever wrote or decided it may have lost the
+   * right to since. Where Slack does not answer in between, what it said at most ten minutes ago counts; rejects when
+   * there is nothing of that age.
+   */
+  async again(key: ThreadKey, who: Written, doing: Doing): Promise<Asked> {
+    const { team, channel } = parseThreadKey(key);
+    const [person, place] = await Promise.all([
+      this.#again(who, team),
+      this.#place(team, channel, channel.startsWith('D') ? 'im' : 'channel'),
+    ]);
+    return this.#asked(person, doing, place);
+  }
+
+  #again({ user, bot, botUser }: Written, team: TeamId): Promise<Person> {
+    const { people } = this.#parts;
+    if (bot || isBot(user))
+      return this.#author({ user, team, userTeam: null, bot: { user: botUser ?? null, name: null } });
+    return people.person(user, team, AGAIN_MS).catch(() => people.person(user, team));
+  }
+
+  async home(user: UserId, team: TeamId): Promise<Asked> {
+    return this.#asked(await this.#parts.people.person(user, team), { do: 'home' }, null);
+  }
+
+  async #asked(known: Person, doing: Doing, place: Place | null): Promise<Asked> {
+    // One policy for both questions: it may be another one after the groups were looked up.
+    const policy = this.#parts.policies.current();
+    const person = await this.#withGroups(known, policy);
+    return { person, place, verdict: can(policy, person, doing, place) };
+  }
+
+  async #withGroups(person: Person, policy: Policy): Promise<Person> {
+    const { groups } = this.#parts;
+    const named = person.kind === 'member' && groups ? groupsOf(policy) : [];
+    if (!groups || named.length === 0) return person;
+    const members = await Promise.all(named.map((group) => groups.members(group).catch(() => null)));
+    return {
+      ...person,
+      groups: named.filter((_, at) => members[at]?.has(person.id)),
+      unconfirmedGroups: named.filter((_, at) => members[at] === null),
+    };
+  }
+
+  /** Slack says only of messages whether their channel is shared. It is asked where that makes a difference. */
+  async #place(team: TeamId, channel: ChannelId, channelKind: ChannelKind): Promise<Place> {
+    const { channels } = this.#parts.policies.current();
+    const matters = channelKind !== 'im' && channels.everywhere && !channels.ids.includes(channel);
+    return { channel, channelKind, external: matters && (await this.#parts.people.isShared(channel, team)) };
+  }
+}
+
+/**
+ * The event itself may know better than the directory that somebody is from outside; but not of somebody whom the
+ * directory knows as one of our organisation.
+ */
+function stricter(person: Person, team: TeamId, userTeam: TeamId | null): Person {
+  const outside = userTeam !== null && userTeam !== team && person.kind === 'member' && person.colleague !== true;
+  return outside ? { ...person, kind: 'external' } : person;
+}

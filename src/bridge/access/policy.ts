@@ -1,0 +1,148 @@
+import type { PermissionMode } from '../agent-event.ts';
+import type { ChannelId, UserId } from '../ids.ts';
+
+/** Id of a Slack user group, `S…`. */
+export type GroupId = string;
+
+/** Which messages are for the agent: those that mention it; replies of people who did so in that thread, too; all. */
+export type Listening = 'mention' | 'thread' | 'all';
+
+/**
+ * How much is shown of what the agent does; never of what it says.
+ * - `quiet`: the answer and what went wrong.
+ * - `compact`: one line, with figures at the end.
+ * - `verbose`: a line for each tool, too.
+ */
+export type Verbosity = 'quiet' | 'compact' | 'verbose';
+
+/** What the agent may do unasked: a mode of Letta's, or `guarded`, which is `strict` there and a preset of ours. */
+export type Permissions = PermissionMode | 'guarded';
+
+/** People by id, and full members by user group. */
+export interface PeopleList {
+  ids: readonly UserId[];
+  groups: readonly GroupId[];
+}
+
+/** Whose click counts on an approval. `requester`: the person whose message started the turn. */
+export interface Approvers extends PeopleList {
+  requester: boolean;
+}
+
+/** Where new conversations of a place are held; what is `null` is as configured for the whole bridge. */
+export interface Binding {
+  agentId: string | null;
+  /** A device id or connection name; never on an App Server, which is one. */
+  device: string | null;
+  workingDirectory: string | null;
+}
+
+/** All that may differ from one channel to another. */
+export interface PlaceSettings {
+  listen: Listening;
+  verbosity: Verbosity;
+  showReasoning: boolean;
+  permissions: Permissions;
+  approvers: Approvers;
+  /** Whether an approver may decide what a turn of their own asks. */
+  selfApproval: boolean;
+  /** Whether those who approve may also let the agent start others, which ask nothing; else admins alone may. */
+  subagents: boolean;
+  /** Rules under which requests are approved without a person. */
+  autoApprove: readonly string[];
+  binding: Binding | null;
+}
+
+/** Bounds on turns; `null`: none. */
+export interface TurnLimits {
+  rate: { turns: number; perMs: number } | null;
+  atOnce: number | null;
+}
+
+/** Who may do what, where and how often. A value: a changed policy is another one. */
+export interface Policy {
+  users: PeopleList & {
+    /** `*` and `members` admit the same people: full members. Everybody else must be named by id. */
+    everyone: boolean;
+    members: boolean;
+  };
+  channels: {
+    /** `*`: wherever the bot is, except channels that other organisations share: those must be named. */
+    everywhere: boolean;
+    directMessages: boolean;
+    ids: readonly ChannelId[];
+  };
+  /** Where `unrestricted` may be the permissions; elsewhere it counts as `guarded`. */
+  unrestricted: Policy['channels'];
+  /** They alone change what a place is bound to, and stop everything. */
+  admins: PeopleList;
+  bots: {
+    /** Bots and workflows by user id or bot id (`B…`); none is served that is not here. */
+    ids: readonly string[];
+    /** How many messages of theirs a thread takes before a person has written there again. */
+    inARow: number;
+  };
+  limits: { user: TurnLimits; channel: TurnLimits };
+  defaults: PlaceSettings;
+  /** What differs from the defaults, by channel id; `dm` stands for all direct messages. */
+  places: ReadonlyMap<ChannelId | 'dm', Partial<PlaceSettings>>;
+}
+
+/** The policy as it is now: it may be another one the next time, so nobody keeps what they got. */
+export interface PolicyBook {
+  current(): Policy;
+  /** What is stored of it is read; before anything is taken up or taken in. */
+  load?(): Promise<void>;
+}
+
+/** Nobody, nowhere. */
+export const closedPolicy: Policy = {
+  users: { everyone: false, members: false, ids: [], groups: [] },
+  channels: { everywhere: false, directMessages: false, ids: [] },
+  admins: { ids: [], groups: [] },
+  unrestricted: { everywhere: false, directMessages: false, ids: [] },
+  bots: { ids: [], inARow: 5 },
+  limits: { user: { rate: null, atOnce: null }, channel: { rate: null, atOnce: null } },
+  defaults: {
+    listen: 'thread',
+    verbosity: 'compact',
+    showReasoning: false,
+    permissions: 'guarded',
+    approvers: { requester: true, ids: [], groups: [] },
+    selfApproval: true,
+    subagents: false,
+    autoApprove: [],
+    binding: null,
+  },
+  places: new Map(),
+};
+
+/** What holds in a channel: the defaults, under what is said of all direct messages, under what is said of this one. */
+export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
+  const direct = channel.startsWith('D') ? policy.places.get('dm') : undefined;
+  const settings = { ...policy.defaults, ...direct, ...policy.places.get(channel) };
+  const bound = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, channel);
+  return bound ? settings : { ...settings, permissions: 'guarded' };
+}
+
+/** Whether an agent may do everything unasked there: that is allowed by name, or not at all. @param channel or `dm` */
+export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId | 'dm'): boolean {
+  const direct = unrestricted.directMessages && (channel === 'dm' || channel.startsWith('D'));
+  return unrestricted.everywhere || direct || unrestricted.ids.includes(channel);
+}
+
+/** Whether those who approve there may let the agent start others, of which nothing is asked; else admins alone may. */
+export function approversStartAgents(policy: Policy, channel: ChannelId): boolean {
+  return mayBeUnrestricted(policy, channel) || settingsOf(policy, channel).subagents;
+}
+
+/** The mode that Letta is started in. */
+export function lettaMode(permissions: Permissions): PermissionMode {
+  return permissions === 'guarded' ? 'strict' : permissions;
+}
+
+/** Every user group that the policy names, once. */
+export function groupsOf(policy: Policy): GroupId[] {
+  const approvers = [policy.defaults, ...policy.places.values()].flatMap((place) => place.approvers ?? []);
+  return [...new Set([policy.users, policy.admins, ...approvers].flatMap(({ groups }) => groups))];
+}

@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto';
+import type { ApprovalRequest, Decision } from '../agent-event.ts';
+import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../record/thread-record.ts';
+import { canonicalJson, sizeOf } from '../text/json.ts';
+import { oneLine } from '../text/one-line.ts';
+import { redactCommand } from '../text/redact.ts';
+import { shownRequest } from './shown.ts';
+import { startsAgent } from './unasked/starts-agent.ts';
+
+/** SHA-256 of the input with its keys in order: what a card showed, in 64 characters. */
+export function digestOf(input: Record<string, unknown>): string {
+  return createHash('sha256').update(canonicalJson(input)).digest('hex');
+}
+
+/** What a request is about, in one line that stays readable after the decision. Secrets are not in it. */
+export function approvalTitle(request: ApprovalRequest): string {
+  if (request.questions) return oneLine(request.questions.map((question) => question.question).join(' '));
+  const { subject, files, rest } = shownRequest(request);
+  return oneLine([subject, files.join(', '), rest].find((text) => text !== '') ?? '');
+}
+
+/** What a click or a modal decides; `null` when it does not fit the request (an option that does not exist). */
+export interface Decided {
+  decision: ApprovalDecision;
+  /** The reason or the answer, for the card. */
+  words: string | null;
+  send: Decision;
+}
+
+export function approve(): Decided {
+  return { decision: 'approved', words: null, send: { behavior: 'allow' } };
+}
+
+/**
+ * Approves what its card shows: the agent's command, or what a person put in its place. @param request as it would run
+ */
+export function approveShown(request: ApprovalRequest, record: Pick<ApprovalRecord, 'edit'>): Decided {
+  return record.edit ? approvedAs(request, record.edit.command) : approve();
+}
+
+function approvedAs({ input }: ApprovalRequest, command: string): Decided {
+  return {
+    decision: 'approved_with_changes',
+    words: oneLine(redactCommand(command).text, 300),
+    // It replaces the whole input (docs/letta-protocol.md, approval_response).
+    send: { behavior: 'allow', updatedInput: { ...input, command } },
+  };
+}
+
+/** Deeper input is not sent back to Letta: writing it would take more stack than there is. */
+const SENT_BACK = 200;
+
+/** The longest command that can be edited: what a modal's input takes (docs/slack.md, Size limits). */
+const EDITABLE = 3_000;
+
+/**
+ * The command that a person may change before it runs; `null` where they may not: it is no command, it does not fit, or
+ * something of the input is not shown on the card.
+ */
+export function editableCommand(request: ApprovalRequest): string | null {
+  const { command } = request.input;
+  if (request.tool !== 'Bash' || typeof command !== 'string' || command.length > EDITABLE) return null;
+  const { redacted, partly } = shownRequest(request);
+  return redacted || partly || isDeep(request) ? null : command;
+}
+
+/** Whether the input is nested too deep to be sent back with a change, or with answers. */
+function isDeep({ input }: ApprovalRequest): boolean {
+  return sizeOf(input, { depth: SENT_BACK, letters: Number.POSITIVE_INFINITY }).depth > SENT_BACK;
+}
+
+/** Why a request can not be decided by anybody here, in words for people and for the agent; `null`: it can. */
+export function refusalOf(request: ApprovalRequest): string | null {
+  const { refusal } = shownRequest(request);
+  // Answers go back with the whole input.
+  if (refusal === null && request.questions && isDeep(request)) return `nested more than ${SENT_BACK} levels deep`;
+  return refusal;
+}
+
+/** @returns `null` when the command can not be changed, or nothing is left of it. */
+export function approveChanged(request: ApprovalRequest, text: string): Decided | null {
+  const before = editableCommand(request);
+  const command = text.replaceAll('\r\n', '\n').trim();
+  if (before === null || command === '' || text.length > EDITABLE) return null;
+  return command === before.trim() ? approve() : approvedAs(request, command);
+}
+
+const RULE_SAVED = 'rule saved: ';
+/** What the window in which it is saved can show whole. */
+const RULE = 2_000;
+
+/** Approved, and Letta writes the rule that it offers: it holds for everybody who works in that directory. */
+export function approveWithRule(request: ApprovalRequest): Decided | null {
+  const suggestion = ruleOf(request);
+  if (!suggestion) return null;
+  return {
+    decision: 'approved',
+    words: `${RULE_SAVED}${suggestion.text}`,
+    send: { behavior: 'allow', suggestionIds: [suggestion.id] },
+  };
+}
+
+/**
+ * The rule that Letta offers to save; none for questions (docs/letta-protocol.md, Approvals), nor for what starts an
+ * agent that asks nothing.
+ */
+export function ruleOf(request: ApprovalRequest): { id: string; text: string } | null {
+  const [suggestion] = request.suggestions;
+  if (!suggestion || request.questions || startsAgent(request.tool) || suggestion.text.length > RULE) return null;
+  // Letta quotes the command in it, and everybody reads the decision.
+  return { id: suggestion.id, text: redactCommand(suggestion.text).text };
+}
+
+/**
+ * @param reason what the person typed; the agent reads it as the tool's result and goes on (docs/letta-protocol.md,
+ * approval_response).
+ */
+export function deny(by: string, reason: string | null): Decided {
+  const message = reason ?? `${by} denied this in Slack.`;
+  return { decision: 'denied', words: reason, send: { behavior: 'deny', message } };
+}
+
+/**
+ * AskUserQuestion is answered by allowing it with the whole input plus `answers` by question text
+ * (docs/letta-protocol.md, Approvals).
+ */
+function answered(request: ApprovalRequest, answers: Record<string, string>): Decided {
+  return {
+    decision: 'answered',
+    words: Object.values(answers).join(' · '),
+    send: { behavior: 'allow', updatedInput: { ...request.input, answers } },
+  };
+}
+
+/** A click on one option of the only question. */
+export function answerWithOption(
+  request: ApprovalRequest,
+  choice: { question: number; options: number[] } | null,
+): Decided | null {
+  const [question, ...more] = request.questions ?? [];
+  const [option, ...others] = choice?.options ?? [];
+  if (!question || more.length > 0 || choice?.question !== 0 || option === undefined || others.length > 0) return null;
+  const label = question.options[option]?.label;
+  return label === undefined ? null : answered(request, { [question.question]: label });
+}
+
+/** What was filled in for each question. */
+export interface FormAnswers {
+  choices: readonly (readonly number[])[];
+  texts: readonly string[];
+}
+
+/** @returns what is wrong, by question, or the decision. Several choices, and words beside them, become one text. */
+export function answerWithForm(
+  request: ApprovalRequest,
+  { choices, texts }: FormAnswers,
+): Decided | { wrong: { input: number; text: string }[] } {
+  const questions = request.questions ?? [];
+  const answers: [string, string][] = [];
+  const wrong: { input: number; text: string }[] = [];
+  questions.forEach(({ question, multiSelect, options }, input) => {
+    const words = (texts[input] ?? '').trim();
+    const labels = [...new Set(choices[input] ?? [])].map((option) => options[option]?.label);
+    const given = [...labels.flatMap((label) => label ?? []), ...(words === '' ? [] : [words])];
+    if (labels.includes(undefined)) wrong.push({ input, text: 'That option does not exist any more.' });
+    else if (given.length === 0) wrong.push({ input, text: 'An answer is missing.' });
+    else if (given.length > 1 && !multiSelect) wrong.push({ input, text: 'Choose an option or write, not both.' });
+    else answers.push([question, given.join(', ')]);
+  });
+  if (questions.length === 0 || wrong.length > 0) return { wrong };
+  return answered(request, Object.fromEntries(answers));
+}
+
+/** A plain reply: to every question that was asked. `null` when there is nothing to answer. */
+export function answerWithReply(request: ApprovalRequest, text: string): Decided | null {
+  const questions = request.questions ?? [];
+  const words = text.trim();
+  if (questions.length === 0 || words === '') return null;
+  return answered(request, Object.fromEntries(questions.map(({ question }) => [question, words])));
+}
+
+/**
+ * What was decided, as it was said or is to be said to Letta, from what the record has of it. `null` where the record
+ * has not all of it: then it must be decided anew.
+ */
+export function remade(
+  request: ApprovalRequest,
+  record: Pick<ApprovalRecord, 'edit'>,
+  { decision, by, words }: ApprovalState & { state: 'decided' },
+): Decided | null {
+  switch (decision) {
+    case 'approved': {
+      if (!words?.startsWith(RULE_SAVED)) return approve();
+      const rule = approveWithRule(request);
+      return rule?.words === words ? rule : null;
+    }
+    case 'denied':
+      return deny(by, words);
+    case 'answered': {
+      const [question, ...more] = request.questions ?? [];
+      return question && more.length === 0 && words !== null ? answered(request, { [question.question]: words }) : null;
+    }
+    case 'approved_with_changes':
+      return record.edit ? approvedAs(request, record.edit.command) : null;
+    case 'edited':
+      return null;
+    default:
+      return decision satisfies never;
+  }
+}
+
+/** What somebody is told who comes too late. */
+export function lateNotice(record: ApprovalRecord): string {
+  const { state } = record;
+  if (state.state === 'decided') return `Already ${state.decision.replaceAll('_', ' ')} by <@${state.by}>.`;
+  if (state.state === 'open') return 'This is still open.';
+  switch (state.why) {
+    case 'answered_elsewhere':
+      return 'This was answered outside Slack.';
+    case 'expired':
+      return 'Nobody decided this in time, so it was denied.';
+    case 'not_shown':
+      return 'This could not be shown, so it was denied.';
+    case 'turn_over':
+    case 'link_lost':
+      return 'This request is over: the turn that asked has ended.';
+    default:
+      return state.why satisfies never;
+  }
+}

@@ -1,0 +1,64 @@
+import type { ApprovalRequest } from '../../agent-event.ts';
+import type { Grant, GrantKind } from '../../record/thread-record.ts';
+import { digestOf } from '../answers.ts';
+import { isEditable } from './paths.ts';
+import { startsAgent } from './starts-agent.ts';
+
+/** Tools that change a file whose path stands in their input. */
+const EDITS: ReadonlySet<string> = new Set(['Write', 'Edit', 'MultiEdit']);
+/** A turn that asks for more than that has lost its way: the oldest go. */
+const GRANTS_KEPT = 50;
+
+/** Which wider consent a request can be given, until the turn ends. */
+export function grantFor(request: ApprovalRequest): GrantKind | null {
+  if (request.questions || startsAgent(request.tool)) return null;
+  if (EDITS.has(request.tool)) return 'edits';
+  return request.tool === 'Bash' && typeof request.input.command === 'string' ? 'command' : null;
+}
+
+/** @param directory the working directory: what is allowed in one folder is not allowed in another */
+export function makeGrant(
+  request: ApprovalRequest,
+  { kind, by, at, directory }: Pick<Grant, 'kind' | 'by' | 'at'> & { directory: string | null },
+): Grant {
+  const digest = kind === 'command' ? sameCommand(request) : null;
+  return { kind, digest, by, at, ...(directory !== null && { directory }) };
+}
+
+export function withGrant(grants: readonly Grant[], grant: Grant): Grant[] {
+  const others = grants.filter(
+    ({ kind, digest, by, directory }) =>
+      !(kind === grant.kind && digest === grant.digest && by.id === grant.by.id && directory === grant.directory),
+  );
+  return [...others, grant].slice(-GRANTS_KEPT);
+}
+
+/**
+ * Those of the grants that answer this request, in the order in which they were given.
+ * @param moving whether the working directory may be another one by the time the call runs: then commands are not
+ * covered, and files only by their whole path.
+ */
+export function covering(
+  grants: readonly Grant[],
+  request: ApprovalRequest,
+  workingDirectory: string | null,
+  { moving = false }: { moving?: boolean } = {},
+): Grant[] {
+  const possible = grantFor(request);
+  return grants.filter(({ kind, digest, directory }) => {
+    if (kind !== possible || workingDirectory === null || directory !== workingDirectory) return false;
+    if (kind === 'command') return !moving && digest === sameCommand(request);
+    return isEditInside(request, workingDirectory) && (!moving || String(request.input.file_path).startsWith('/'));
+  });
+}
+
+/** Of everything but the model's account of it. */
+function sameCommand({ input }: ApprovalRequest): string {
+  const { description: _, ...rest } = input;
+  return digestOf(rest);
+}
+
+function isEditInside({ input }: ApprovalRequest, workingDirectory: string): boolean {
+  const { file_path: path } = input;
+  return typeof path === 'string' && isEditable(path, workingDirectory);
+}

@@ -1,0 +1,46 @@
+import { can, type Place } from '../../access/can.ts';
+import { type Policy, settingsOf } from '../../access/policy.ts';
+import type { ApprovalRequest } from '../../agent-event.ts';
+import type { Grant } from '../../record/thread-record.ts';
+import { covering } from './grants.ts';
+import { guarded } from './guarded.ts';
+import { matchingRule } from './rules.ts';
+import { startsAgent } from './starts-agent.ts';
+
+/** Why nobody is asked. */
+export type Unasked =
+  /** It only reads inside the working directory. */
+  | { by: 'guarded' }
+  /** It ends what somebody wants to end. */
+  | { by: 'stop' }
+  /** A rule of this place's policy allows it. */
+  | { by: 'rule'; rule: string }
+  /** Somebody who may decide has allowed it until the turn ends. */
+  | { by: 'grant'; grant: Grant };
+
+export interface Circumstances {
+  policy: Policy;
+  place: Place;
+  workingDirectory: string | null;
+  /** Whether the working directory may be another one by the time the call runs. */
+  moving: boolean;
+  requester: string;
+  grants: readonly Grant[];
+}
+
+/** Whether a request is approved without asking; `null`: people decide. Questions always are people's. */
+export function unasked(request: ApprovalRequest, circumstances: Circumstances): Unasked | null {
+  if (request.questions || request.tool === 'AskUserQuestion') return null;
+  // What it does is asked of nobody, so no rule, no preset and no earlier consent may start it.
+  if (startsAgent(request.tool)) return null;
+  const { policy, place, workingDirectory, moving, requester, grants } = circumstances;
+  const { permissions, autoApprove } = settingsOf(policy, place.channel);
+  if (permissions === 'guarded' && !guarded(request, workingDirectory, { moving }).asks) return { by: 'guarded' };
+  const rule = matchingRule(autoApprove, request, workingDirectory, { moving });
+  if (rule !== null) return { by: 'rule', rule };
+  // Whoever gave it may have lost the right to since.
+  const grant = covering(grants, request, workingDirectory, { moving }).find(
+    ({ by }) => can(policy, by, { do: 'decide', requester }, place).allowed,
+  );
+  return grant ? { by: 'grant', grant } : null;
+}

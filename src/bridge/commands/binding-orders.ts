@@ -1,0 +1,46 @@
+import type { Bound } from '../access/bindings.ts';
+import type { Permissions } from '../access/policy.ts';
+
+/** What somebody wants a channel bound to; `undefined` takes back what was set. */
+export type BindingOrder =
+  | { kind: 'show' }
+  | { kind: 'bind'; change: { [Name in keyof Bound]: Bound[Name] | undefined } }
+  /** One line for the one who asked. */
+  | { kind: 'wrong'; notice: string };
+
+/** `unrestricted` is not among them: that takes a decision in the configuration, not a line in a chat. */
+const MODES: readonly Permissions[] = ['guarded', 'standard', 'acceptEdits', 'strict'];
+const LONGEST = 400;
+
+/** What stands behind `mode`. */
+export function modeOrder(args: string): BindingOrder {
+  const word = args.trim();
+  if (word === '') return { kind: 'show' };
+  if (word.toLowerCase() === 'default') return { kind: 'bind', change: { permissions: undefined } };
+  const mode = MODES.find((each) => each.toLowerCase() === word.toLowerCase());
+  if (mode) return { kind: 'bind', change: { permissions: mode } };
+  if (word.toLowerCase() === 'unrestricted')
+    return { kind: 'wrong', notice: '`unrestricted` can only be set in the configuration (see README).' };
+  return { kind: 'wrong', notice: `Write \`mode\` and one of ${MODES.join(', ')}, or default.` };
+}
+
+/** What stands behind `agent`: `agent-…`, `on <device>`, `in <directory>`; each may be `default`. */
+export function agentOrder(args: string): BindingOrder {
+  const words = args.trim();
+  if (words === '') return { kind: 'show' };
+  if (words.length > LONGEST || /[\p{Cc}\p{Cf}]/u.test(words)) return { kind: 'wrong', notice: USAGE };
+  const [, name, value = ''] = /^(on|in)\s+(\S.*)$/i.exec(words) ?? [];
+  const chosen = value.toLowerCase() === 'default' ? undefined : value;
+  if (name?.toLowerCase() === 'on') return { kind: 'bind', change: { device: chosen } };
+  if (name?.toLowerCase() === 'in') {
+    if (chosen !== undefined && !/^(?:\/|[A-Za-z]:\\)/.test(chosen))
+      return { kind: 'wrong', notice: 'Name the directory by its whole path.' };
+    return { kind: 'bind', change: { workingDirectory: chosen } };
+  }
+  if (words.toLowerCase() === 'default') return { kind: 'bind', change: { agentId: undefined } };
+  if (/^agent-[\w-]{1,100}$/.test(words)) return { kind: 'bind', change: { agentId: words } };
+  return { kind: 'wrong', notice: USAGE };
+}
+
+const USAGE =
+  'Write `agent` and the id of an agent (`agent-…`), `on` and a device, `in` and a directory; `default` takes it back.';

@@ -1,0 +1,210 @@
+import type { Bindings } from '../access/bindings.ts';
+import { can, type Place } from '../access/can.ts';
+import type { KillSwitch } from '../access/kill-switch.ts';
+import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
+import type { AuditEntry } from '../approvals/audit-entry.ts';
+import { parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
+import type { Person } from '../person.ts';
+import type { Audit, Threads } from '../ports.ts';
+import type { ThreadRecord } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import { moment } from '../text/moment.ts';
+import { oneLine } from '../text/one-line.ts';
+import type { ThreadWorkers } from '../thread/workers.ts';
+import { agentOrder, type BindingOrder, modeOrder } from './binding-orders.ts';
+import type { DecisionLog } from './decision-log.ts';
+import { aboutOf, type CommandName, helpText, isForAdmins, type ParsedCommand } from './table.ts';
+import { channelOf, explain, linkedMessage } from './why.ts';
+
+export interface DeskParts {
+  workers: ThreadWorkers;
+  threads: Pick<Threads, 'load'>;
+  decisions: DecisionLog;
+  killSwitch: KillSwitch;
+  policies: PolicyBook;
+  bindings: Bindings;
+  audit: Audit;
+  botUser: UserId;
+}
+
+/** A command as somebody gave it who may speak to the agent. */
+export interface Given {
+  person: Person;
+  team: TeamId;
+  place: Place;
+  /** `null`: by `/agent` in a channel, where Slack does not say in which thread. */
+  thread: ThreadKey | null;
+  /** As typed: `!` or nothing. */
+  mark: '!' | '';
+  /** What must be on disk together with what a command changes in the thread's record. */
+  also?: (record: ThreadRecord) => ThreadRecord;
+}
+
+type Order = Given & { name: CommandName; args: string };
+
+/** Carries out commands. The answers are Markdown for the caller's eyes only. */
+export class CommandDesk {
+  readonly #parts: DeskParts;
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+  }
+
+  async give(parsed: ParsedCommand, given: Given): Promise<string> {
+    if (parsed.kind === 'unknown') return this.#unknown(`${given.mark}${parsed.word}`);
+    const order = { ...given, ...parsed };
+    if (isForAdmins(order.name, order.args)) {
+      const verdict = can(this.#parts.policies.current(), given.person, { do: 'administer' }, given.place);
+      if (!verdict.allowed) return verdict.notice;
+    }
+    if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#carryOut(order, order.thread);
+    if (aboutOf(order.name) === 'thread')
+      return `Slash commands do not know the thread: write \`!${order.name}\` in it.`;
+    return this.#inRunning(order);
+  }
+
+  /** In the caller's running threads, as it is not said in which one; what changes something only when there is no choice. */
+  async #inRunning(order: Order): Promise<string> {
+    const mine = this.#parts.workers.ofRequester(order.person.id);
+    const notice = order.name === 'status' ? this.#parts.killSwitch.notice : null;
+    if (mine.length === 0) return notice ?? 'Nothing of yours is running.';
+    if (mine.length > 1 && order.name === 'stop') {
+      const lead = `You have ${mine.length} running threads; write \`!stop\` in the one you mean:`;
+      return [lead, ...mine.map(threadLine)].join('\n');
+    }
+    const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#carryOut(order, key)}`);
+    return (await Promise.all(lines)).join('\n');
+  }
+
+  #unknown(words: string): string {
+    const said = oneLine(words, 40).replace(/[`<>]/g, ' ');
+    return `There is no command \`${said}\`.\n${helpText(this.#parts.botUser)}`;
+  }
+
+  async #carryOut(order: Order, thread: ThreadKey | null): Promise<string> {
+    const { botUser, killSwitch, workers } = this.#parts;
+    const { name, person } = order;
+    switch (name) {
+      case 'help':
+        return helpText(botUser);
+      case 'why':
+        return this.#why(order);
+      case 'agent':
+        return this.#bind(order, thread, agentOrder(order.args));
+      case 'mode':
+        return this.#bind(order, thread, modeOrder(order.args));
+      case 'audit':
+        return this.#audit(order);
+      case 'pause':
+        return this.#pause(person.id);
+      case 'resume':
+        return this.#resume(person.id);
+      default:
+        break;
+    }
+    if (thread === null) return 'Write it in the thread that you mean.';
+    const { desk } = workers.get(thread);
+    switch (name) {
+      case 'status':
+        return [...(killSwitch.notice ? [killSwitch.notice] : []), await desk.status()].join('\n');
+      case 'approve':
+      case 'deny':
+        return desk.decideByCommand(name, order.args, person);
+      case 'stop':
+        return desk.stop(person.id, order.also);
+      case 'queue':
+        return desk.queue();
+      case 'new':
+        return desk.startOver(order.also);
+      case 'mute':
+        return desk.mute(person.id, order.also);
+      case 'unmute':
+        return desk.mute(null, order.also);
+      default:
+        return name satisfies never;
+    }
+  }
+
+  /** Of requests that the caller could have decided, or caused, only: not everybody may know what runs elsewhere. */
+  async #audit({ args, person }: Order): Promise<string> {
+    const { audit, policies } = this.#parts;
+    const wanted = args === '' ? AUDIT_SHOWN : Number(args);
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Say how many, from 1 to ${AUDIT_MOST}.`;
+    const policy = policies.current();
+    const admin = can(policy, person, { do: 'administer' }, null).allowed;
+    const entries = await audit.latest(wanted, ({ requester, thread }) => {
+      const place = placeOfThread(thread);
+      return admin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
+    });
+    return entries.length === 0 ? 'Nothing yet.' : entries.map(auditLine).join('\n');
+  }
+
+  /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
+  async #why({ args, team, place, person }: Order): Promise<string> {
+    const linked = linkedMessage(team, args);
+    if (!linked) return 'Name a message by its link: in its menu, *Copy link*. Then `why` and the link.';
+    const { decisions, threads } = this.#parts;
+    const mine = decisions.find(linked.key)?.user === person.id;
+    if (channelOf(linked) !== place.channel && !mine) return 'Ask in the channel of that message.';
+    return explain(linked, decisions, threads);
+  }
+
+  async #bind({ place, person }: Order, thread: ThreadKey | null, order: BindingOrder): Promise<string> {
+    const { bindings, workers } = this.#parts;
+    const { channel } = place;
+    if (order.kind === 'wrong') return order.notice;
+    if (order.kind === 'show') {
+      const running = thread === null ? [] : [await workers.get(thread).desk.status()];
+      return [bindingText(settingsOf(this.#parts.policies.current(), channel)), ...running].join('\n');
+    }
+    await bindings.set(channel, order.change);
+    const text = bindingText(settingsOf(this.#parts.policies.current(), channel));
+    return thread === null ? text : `${text}\n${await workers.get(thread).desk.settingsChanged(person.id)}`;
+  }
+
+  async #pause(by: UserId): Promise<string> {
+    const { killSwitch, workers } = this.#parts;
+    await killSwitch.pause(by);
+    const open = workers.wakeAll();
+    const turns = open === 1 ? '1 running turn is being stopped' : `${open} running turns are being stopped`;
+    const tasks = workers.inBackground;
+    const ends = tasks === 0 ? '' : `, and ${tasks} background ${tasks === 1 ? 'task' : 'tasks'} told to end`;
+    return `Paused. ${turns}${ends}. Nothing begins until an admin writes \`/agent resume\`.`;
+  }
+
+  async #resume(by: UserId): Promise<string> {
+    const { killSwitch, workers } = this.#parts;
+    if (!killSwitch.paused) return 'The agent is not paused.';
+    await killSwitch.resume(by);
+    workers.wakeAll();
+    return 'Resumed. What was refused meanwhile is not run: its authors were told to send it again.';
+  }
+}
+
+const AUDIT_SHOWN = 10;
+const AUDIT_MOST = 50;
+
+function placeOfThread(thread: ThreadKey): Place {
+  const { channel } = parseThreadKey(thread);
+  return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
+}
+
+function auditLine({ at, tool, title, requester, by, outcome, reason, via, thread, digest }: AuditEntry): string {
+  const { channel } = parseThreadKey(thread);
+  const where = channel.startsWith('D') ? 'a direct message' : `<#${channel}>`;
+  const who = by === null ? '' : ` by <@${by}>`;
+  const how = via === null ? '' : ` (${via})`;
+  const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
+  return `- ${moment(at)} ${what}, asked for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
+}
+
+function bindingText({ permissions, binding }: PlaceSettings): string {
+  const { agentId = null, device = null, workingDirectory = null } = binding ?? {};
+  const said = (value: string | null) => (value === null ? 'as configured' : asCode(value));
+  return `In this channel: agent ${said(agentId)}, device ${said(device)}, directory ${said(workingDirectory)}, permissions ${permissions}.`;
+}
+
+function threadLine(key: ThreadKey): string {
+  const { channel, root } = parseThreadKey(key);
+  return channel.startsWith('D') ? '- direct message' : `- <#${channel}>, thread ${root}`;
+}

@@ -1,0 +1,13 @@
+import { type Policy, settingsOf } from '../access/policy.ts';
+
+/**
+ * What people must know before they tell the agent something in private; Markdown of ours.
+ * @param direct the channel of a direct message, where it is said there
+ */
+export function memoryNotice(policy: Policy, direct = 'D'): string {
+  const own = settingsOf(policy, direct).binding?.agentId ?? null;
+  const channels = [...policy.places].filter(([place]) => place !== 'dm' && !place.startsWith('D'));
+  const shared = own === null || channels.some(([, { binding }]) => binding?.agentId === own);
+  const where = shared ? ', in channels, too' : '';
+  return `One agent has one memory, and often one checkout: what you tell it in a direct message can come up in other conversations with the same agent${where}.`;
+}

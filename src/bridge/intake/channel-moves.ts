@@ -1,0 +1,71 @@
+import type { ChannelId, TeamId } from '../ids.ts';
+import type { InboundChannelChange } from '../inbound.ts';
+import type { Log, ThreadMoves } from '../ports.ts';
+import { movedKey, movedRecord } from '../record/moved.ts';
+import { isActive } from '../record/thread-record.ts';
+import type { ThreadWorkers } from '../thread/workers.ts';
+
+export interface ChannelMovesParts {
+  moves: ThreadMoves;
+  workers: ThreadWorkers;
+  log: Log;
+}
+
+const NAMES_KEPT = 1_000;
+
+/** Channels whose id Slack has changed (docs/slack.md, Slack Connect and Enterprise): the threads in them go along. */
+export class ChannelMoves {
+  readonly #parts: ChannelMovesParts;
+  /** Old id → new id, for what was under way under the old one. */
+  readonly #renamed = new Map<string, ChannelId>();
+
+  constructor(parts: ChannelMovesParts) {
+    this.#parts = parts;
+  }
+
+  /** The id that the channel has now. */
+  current(team: TeamId, channel: ChannelId): ChannelId {
+    return this.#renamed.get(`${team} ${channel}`) ?? channel;
+  }
+
+  /**
+   * Resolves when every thread is stored under the new id. Doing it again is fine, and finishes what was left undone.
+   */
+  async changed({ team, from, to }: InboundChannelChange): Promise<number> {
+    const { moves, workers, log } = this.#parts;
+    if (from === to) return 0;
+    this.#remember(team, from, to);
+    const keys = await moves.ofChannel(team, from);
+    for (const key of keys) {
+      const next = movedKey(key, to);
+      const store = () => moves.move(key, next, (old, there) => movedRecord(old, to, there));
+      const alive = await workers.move(key, next, store);
+      if (alive !== undefined) {
+        await workers.leave(key);
+        workers.wake(next, alive);
+        continue;
+      }
+      // Their links close: a turn at work is taken up under the new id like after a restart.
+      await workers.leave(key);
+      await workers.leave(next);
+      const record = await store();
+      // A click may have woken it meanwhile.
+      await workers.leave(key);
+      if (record && isActive(record)) workers.wake(next, record);
+    }
+    log.warn(
+      { from, to, threads: keys.length },
+      'a channel has another id now; where SLACK_ALLOWED_CHANNELS names the old one, put the new one in',
+    );
+    return keys.length;
+  }
+
+  #remember(team: TeamId, from: ChannelId, to: ChannelId): void {
+    this.#renamed.delete(`${team} ${to}`);
+    this.#renamed.set(`${team} ${from}`, to);
+    for (const oldest of this.#renamed.keys()) {
+      if (this.#renamed.size <= NAMES_KEPT) break;
+      this.#renamed.delete(oldest);
+    }
+  }
+}

@@ -1,0 +1,385 @@
+import { can, type Place } from '../access/can.ts';
+import type { Asked, Door } from '../access/door.ts';
+import type { KillSwitch } from '../access/kill-switch.ts';
+import { settingsOf } from '../access/policy.ts';
+import { Chains } from '../chains.ts';
+import type { CommandDesk } from '../commands/desk.ts';
+import { saysStop } from '../commands/stop-words.ts';
+import { type CommandName, helpText, type ParsedCommand, parseBang } from '../commands/table.ts';
+import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from '../ids.ts';
+import {
+  addressOf,
+  type InboundMessage,
+  type InboundRevision,
+  type MessageOutcome,
+  placeOf,
+  type RevisionOutcome,
+} from '../inbound.ts';
+import type { Person } from '../person.ts';
+import type { Log, Surface } from '../ports.ts';
+import { hasSeen, mentionedBy, newRecord } from '../record/inbox.ts';
+import { isBeforeThread, markSeen } from '../record/offers.ts';
+import { isActive, needsLetta, type ThreadRecord } from '../record/thread-record.ts';
+import { isTalk, type Whereabouts, whereIs } from '../record/whereabouts.ts';
+import type { Typed } from '../thread/approvals/replies.ts';
+import { isBlankText, spansText } from '../turn/prompt.ts';
+import { RevisionDesk, threadOfRevision } from './edits.ts';
+import { OpenRefusals } from './open-refusals.ts';
+import { MessageQueue, type MessageQueueParts } from './queue.ts';
+import { type Relevance, relevanceOf } from './relevance.ts';
+
+export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
+  surface: Surface;
+  log: Log;
+  killSwitch: KillSwitch;
+  door: Door;
+  desk: CommandDesk;
+  botUser: UserId;
+  /** The message in its channel's present id; the same one where that is its own. */
+  inPlace(message: InboundMessage): InboundMessage;
+}
+
+const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
+const POINTS = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
+const UNREACHABLE =
+  'Letta can not be reached right now, so this answered nothing, and the question above stays open. Write it again in a moment.';
+const TRIES_ON =
+  'Slack does not tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
+const UNREADABLE =
+  'I can’t read this message: all its words are in attachments or blocks that I don’t get. Nothing was run. Send it as plain text.';
+/** Longer than this nobody is left without a sign. */
+const SIGN_AFTER_MS = 1_000;
+/** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
+const RECENT_LIMIT = 2_000;
+const OVERHEARD_EVERY_MS = 60 * 60_000;
+/** What they do is not stored together with the message, so a restart between the two leaves nobody who knows. */
+const CARRIED_OUT_ELSEWHERE: ReadonlySet<string> = new Set<CommandName | ''>([
+  ...(['pause', 'resume', 'agent', 'mode', 'approve', 'deny'] as const),
+]);
+
+/** What people write, and change of it: is it for us, may they, is it new, is there room; then it is on disk, in order. */
+export class MessageIntake {
+  readonly #parts: MessageIntakeParts;
+  readonly #recent = new Set<MessageKey>();
+  readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
+  /** A bot that posts so posts so often. */
+  readonly #unreadableBots = new OpenRefusals(OVERHEARD_EVERY_MS);
+  /** Who was told that their message waits for a word of Slack's. */
+  readonly #waits = new OpenRefusals();
+  /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
+  readonly #inOrder = new Chains<ThreadKey>();
+  readonly #queue: MessageQueue;
+  readonly #revisions: RevisionDesk;
+
+  constructor(parts: MessageIntakeParts) {
+    this.#parts = parts;
+    this.#queue = new MessageQueue({ ...parts, isFirst: (key) => this.#isFirst(key) });
+    this.#revisions = new RevisionDesk(parts, {
+      message: (message, asksNow) => this.#message(message, !asksNow, asksNow ? parts.clock.now() : undefined),
+      pass: async (key) => {
+        this.#isFirst(key);
+        await parts.handled?.keep(key);
+      },
+      commandIn: (message, where) => this.#changedInto(message, where),
+      carryOut: (command, message, asked) => {
+        // As a message it was taken before; as a command it is new.
+        this.#recent.delete(message.key);
+        return this.#carryOut(command, message, asked);
+      },
+    });
+  }
+
+  /**
+   * Resolves when the message is on disk or needs not be.
+   * @param caughtUp found by looking, perhaps long after it was written
+   */
+  take(message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
+    return this.#inOrder.run(threadOf(message), () => this.#message(message, caughtUp));
+  }
+
+  /** Resolves when the change is on disk or needs not be. */
+  revise(revision: InboundRevision): Promise<RevisionOutcome> {
+    const key = threadOfRevision(revision);
+    return this.#inOrder.run(key, () => this.#revisions.take(key, revision));
+  }
+
+  /** @param askedAt ms since 1970, when its author made it one for the agent long after it was written */
+  async #message(message: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
+    const { threads, botUser } = this.#parts;
+    const key = threadOf(message);
+    const record = await threads.load(key);
+    const { listen } = settingsOf(this.#parts.policies.current(), message.channel);
+    const relevance = relevanceOf(message, record, { botUser, listen });
+    if (relevance === 'ignore')
+      return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
+    if (this.#recent.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
+    const asksNow = askedAt !== undefined && record !== null && isTalk(whereIs(record, message.key));
+    if (record && hasSeen(record, message.key) && !asksNow) return this.#repeated(record, caughtUp);
+
+    if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
+      return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
+    }
+
+    const text = spansText(message.spans, noNames, botUser);
+    const isEmpty = isBlankText(text) && message.files.length === 0;
+    const command = this.#commandIn(message, text, relevance, record);
+    const { person, place, verdict } = await this.#judge(
+      message,
+      (relevance === 'speak' || command !== null) && !caughtUp,
+    );
+    // Whoever may stop a turn by its button may do so by the word, also where they may not speak.
+    const stops = command?.kind === 'command' && command.name === 'stop';
+    const mayStop = stops && can(this.#parts.policies.current(), person, { do: 'stop' }, place).allowed;
+    if (!verdict.allowed && !mayStop) {
+      // What is found late may have been answered in its time; of this nothing is on disk. A bot reads no whisper.
+      const isHeard = relevance === 'speak' || command !== null;
+      if (!isHeard || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
+      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+      // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
+      if (command || this.#isDue(message)) this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
+      return { outcome: 'refused', reason: verdict.reason };
+    }
+
+    if (command || relevance === 'speak') {
+      const isStale = this.#queue.isStale({ ts: message.ts, askedAt });
+      if (command && (caughtUp || isStale)) return this.#missedCommand(command, key, message, record);
+      if (command) return this.#carryOut(command, message, { person, place });
+      if (isEmpty && message.unread) return this.#unreadable(key, message, caughtUp);
+      if (isEmpty) {
+        if (caughtUp) return { outcome: 'ignored', reason: 'help_was_missed' };
+        if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+        await this.#joins(key, message);
+        this.#parts.notices.say(addressOf(message), helpText(botUser));
+        return { outcome: 'helped' };
+      }
+    }
+    if (isEmpty) return { outcome: 'ignored', reason: 'empty' };
+    const { notice } = this.#parts.killSwitch;
+    if (relevance === 'speak' && notice !== null) {
+      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+      // Looking back must not find it once the agent is resumed: its author was told.
+      await this.#remember(key, message);
+      this.#parts.notices.whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
+      return { outcome: 'refused', reason: 'paused' };
+    }
+    // What is found long after it was written decides nothing any more.
+    const typed = this.#queue.isStale({ ts: message.ts, askedAt })
+      ? 'nothing'
+      : await this.#typed(key, record, message, relevance, person);
+    if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
+    if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
+    const placed = this.#parts.inPlace(message);
+    // Its channel got another id while it was judged.
+    if (placed !== message) {
+      return this.#inOrder.run(threadOf(placed), () => this.#message(placed, caughtUp, askedAt));
+    }
+    const outcome = await this.#queue.take(key, message, relevance, askedAt);
+    if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
+    return outcome;
+  }
+
+  /**
+   * Rejects while Slack does not tell who the author is, so that it is not acknowledged: Slack delivers it again, and
+   * what it gives up is found by looking back. Its author is told, once.
+   * @param waits whether its author waits for something to happen
+   */
+  async #judge(message: InboundMessage, waits: boolean): Promise<Asked & { place: Place }> {
+    const tell = () => {
+      if (!waits || message.bot || !isPlainlyOurs(message)) return;
+      const { user, channel, threadTs } = message;
+      if (!this.#waits.isDue(`${user} ${channel} ${threadTs}`, this.#parts.clock.monotonic())) return;
+      this.#parts.notices.whisper(placeOf(message), user, TRIES_ON);
+    };
+    const timer = this.#parts.clock.after(SIGN_AFTER_MS, tell);
+    try {
+      return await this.#parts.door.message(message);
+    } catch (error) {
+      tell();
+      throw error;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** Help says that replies in the thread count: so do those of whoever asked for it by a mention. */
+  async #joins(key: ThreadKey, message: InboundMessage): Promise<void> {
+    const { threads, clock, log, onSpoken } = this.#parts;
+    const { user, channelKind, mentionsBot } = message;
+    // In direct messages everything counts.
+    if (channelKind === 'im' || !mentionsBot) return;
+    const now = clock.now();
+    try {
+      await threads.update(key, (known) => {
+        const record = known ?? newRecord(key, addressOf(message), user, now);
+        return mentionedBy(markSeen(record, message.key, now), user);
+      });
+      onSpoken?.(key);
+    } catch (error) {
+      log.warn({ message: message.key, err: error }, 'who asked for help could not be remembered');
+    }
+  }
+
+  /** Nothing is run of which the agent would get no word; that is said where its author, or people, can see it. */
+  async #unreadable(key: ThreadKey, message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
+    if (caughtUp) return { outcome: 'ignored', reason: 'unreadable' };
+    if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+    await this.#remember(key, message);
+    const { notices, clock } = this.#parts;
+    if (!message.bot) notices.whisper(placeOf(message), message.user, UNREADABLE);
+    else if (this.#unreadableBots.isDue(`${message.channel} ${message.user}`, clock.monotonic())) {
+      notices.say(addressOf(message), UNREADABLE);
+    }
+    return { outcome: 'refused', reason: 'unreadable' };
+  }
+
+  /**
+   * The command that a message is, if it is one. A bot gives none. "stop" of a bystander is meant, too, while there is
+   * something to be stopped; "!important" among people is not.
+   */
+  #commandIn(
+    message: InboundMessage,
+    text: string,
+    relevance: Relevance,
+    record: ThreadRecord | null,
+  ): ParsedCommand | null {
+    if (message.bot) return null;
+    if (saysStop(message.spans, this.#parts.botUser)) {
+      const isMarked = text.startsWith('!');
+      const runs = record !== null && needsLetta(record);
+      return relevance === 'speak' || isMarked || runs ? { kind: 'command', name: 'stop', args: '' } : null;
+    }
+    const parsed = parseBang(text);
+    return relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
+  }
+
+  /** Carries a command out, once. Its author alone hears the answer. */
+  async #carryOut(
+    command: ParsedCommand,
+    message: InboundMessage,
+    { person, place }: { person: Person; place: Place },
+  ): Promise<MessageOutcome> {
+    if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+    const key = threadOf(message);
+    const now = this.#parts.clock.now();
+    const also = (record: ThreadRecord) => markSeen(record, message.key, now);
+    try {
+      const answer = await this.#parts.desk.give(command, {
+        ...{ person, team: message.team, place, thread: key, mark: '!' },
+        also,
+      });
+      this.#parts.notices.whisper(placeOf(message), message.user, answer);
+    } catch (error) {
+      // Slack sends it again.
+      this.#recent.delete(message.key);
+      throw error;
+    }
+    if (command.kind === 'unknown' || command.name === 'help') await this.#joins(key, message);
+    await this.#remember(key, message);
+    return { outcome: 'command', name: command.kind === 'unknown' ? 'unknown' : command.name };
+  }
+
+  /**
+   * The command that a message was changed into, if it is one that a change may give: what runs already was said, and
+   * only Stop can still be meant.
+   */
+  #changedInto(message: InboundMessage, where: Whereabouts): ParsedCommand | null {
+    const { botUser } = this.#parts;
+    if (message.bot) return null;
+    const stops = saysStop(message.spans, botUser);
+    const parsed = stops ? null : parseBang(spansText(message.spans, noNames, botUser));
+    if (stops) return { kind: 'command', name: 'stop', args: '' };
+    return where !== 'running' && parsed?.kind === 'command' ? parsed : null;
+  }
+
+  /** A request may wait for its author: then it must not just wait behind it. */
+  async #typed(
+    key: ThreadKey,
+    record: ThreadRecord | null,
+    message: InboundMessage,
+    relevance: Relevance,
+    person: Person,
+  ): Promise<Typed> {
+    const asks = record?.approvals.some(({ state }) => state.state === 'open') ?? false;
+    if (!asks || message.bot || relevance !== 'speak') return 'nothing';
+    const typed = await this.#parts.workers.get(key).desk.typed(message, person);
+    const notice = typed === 'points' ? POINTS : typed === 'unreachable' ? UNREACHABLE : null;
+    if (notice !== null) {
+      await this.#remember(key, message);
+      this.#parts.notices.say(addressOf(message), `<@${message.user}> ${notice}`);
+    }
+    return typed;
+  }
+
+  async #askAbout(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {
+    try {
+      await this.#parts.workers.get(key).desk.askAbout(message, person);
+    } catch (error) {
+      // It is queued, which is what happens when nobody says anything.
+      this.#parts.log.warn({ message: message.key, err: error }, 'nobody could be asked about a message');
+    }
+  }
+
+  /** Where all is listened to, people are told once in a while, not at each word that they say among themselves. */
+  #isDue(message: InboundMessage): boolean {
+    if (isPlainlyOurs(message)) return true;
+    return this.#overhearRefusals.isDue(`${message.channel} ${message.user}`, this.#parts.clock.monotonic());
+  }
+
+  /** A command is of its moment: carried out hours later it would hit something else. */
+  async #missedCommand(
+    command: ParsedCommand,
+    key: ThreadKey,
+    message: InboundMessage,
+    record: ThreadRecord | null,
+  ): Promise<MessageOutcome> {
+    if (record) {
+      await this.#remember(key, message);
+      const done = CARRIED_OUT_ELSEWHERE.has(command.kind === 'command' ? command.name : '')
+        ? 'came while the bridge was away, and nobody can say whether it was carried out'
+        : 'came while the bridge was away and was not carried out';
+      const text = `A command of yours ${done}. Write it again if it still matters.`;
+      this.#parts.notices.whisper(placeOf(message), message.user, text);
+    }
+    return { outcome: 'ignored', reason: 'command_was_missed' };
+  }
+
+  /** So that looking back does not find it as something new. It was carried out: a disk that fails is no reason to repeat it. */
+  async #remember(key: ThreadKey, message: InboundMessage): Promise<void> {
+    const { threads, clock, log, handled } = this.#parts;
+    try {
+      const record = await threads.update(key, (known) => known && markSeen(known, message.key, clock.now()));
+      if (record === null) await handled?.keep(message.key);
+    } catch (error) {
+      log.warn({ message: message.key, err: error }, 'a command could not be remembered');
+    }
+  }
+
+  /** A write that failed may have been done all the same: then nobody has told the worker yet. */
+  #repeated(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
+    if (isActive(record)) this.#parts.workers.wake(record.key, record);
+    if (!caughtUp) this.#parts.onSpoken?.(record.key);
+    return { outcome: 'repeated' };
+  }
+
+  /** Asked in the step that acts, as twins may both have come this far: only one of them hears yes. */
+  #isFirst(key: MessageKey): boolean {
+    if (this.#recent.has(key)) return false;
+    this.#recent.add(key);
+    for (const oldest of this.#recent) {
+      if (this.#recent.size <= RECENT_LIMIT) break;
+      this.#recent.delete(oldest);
+    }
+    return true;
+  }
+}
+
+/** A DM's top level is one rolling conversation; everything else is a thread, which a top-level message begins. */
+function threadOf(message: InboundMessage): ThreadKey {
+  const { team, channel, channelKind, ts, threadTs } = message;
+  return makeThreadKey({ team, channel, root: threadTs ?? (channelKind === 'im' ? ROLLING : ts) });
+}
+
+/** Whether it is for the agent wherever the thread comes from. */
+function isPlainlyOurs(message: InboundMessage): boolean {
+  return message.channelKind === 'im' || message.mentionsBot;
+}

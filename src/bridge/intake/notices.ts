@@ -1,0 +1,33 @@
+import type { UserId } from '../ids.ts';
+import type { ThreadAddress } from '../inbound.ts';
+import type { Log, Surface } from '../ports.ts';
+
+export interface NoticeParts {
+  surface: Surface;
+  log: Log;
+}
+
+/** Words of the bridge's own, of which nothing depends on whether they arrive. */
+export class Notices {
+  readonly #parts: NoticeParts;
+
+  constructor(parts: NoticeParts) {
+    this.#parts = parts;
+  }
+
+  /** Slack waits for our ack at most 3 s: what is only courtesy is not waited for. */
+  whisper(address: ThreadAddress, user: UserId, text: string): void {
+    this.#parts.surface.whisper(address, user, text).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, 'a private notice could not be shown');
+    });
+  }
+
+  say(address: ThreadAddress, text: string): void {
+    this.#parts.surface.say(address, text).then(
+      (delivery) => {
+        if (!delivery.delivered) this.#parts.log.warn({ reason: delivery.reason }, 'a notice could not be posted');
+      },
+      (error: unknown) => this.#parts.log.warn({ err: error }, 'a notice could not be posted'),
+    );
+  }
+}

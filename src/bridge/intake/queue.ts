@@ -1,0 +1,218 @@
+import { asBridgeError } from '../../errors.ts';
+import type { PolicyBook } from '../access/policy.ts';
+import { memoryNotice } from '../commands/memory-notice.ts';
+import { type MessageKey, makeToken, type ThreadKey } from '../ids.ts';
+import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from '../inbound.ts';
+import type { Clock, Random, Threads } from '../ports.ts';
+import { accept, hasSeen, itemOf, mentionedBy, newRecord, overhear } from '../record/inbox.ts';
+import { ageOf, heldCount, holdNew, markSeen } from '../record/offers.ts';
+import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
+import { withoutTalk } from '../record/whereabouts.ts';
+import type { ThreadWorkers } from '../thread/workers.ts';
+import type { Notices } from './notices.ts';
+import { OpenRefusals } from './open-refusals.ts';
+import type { RecentKeys } from './recent-keys.ts';
+import { type Room, TurnLimits } from './turn-limits.ts';
+
+export interface MessageQueueParts {
+  threads: Threads;
+  workers: ThreadWorkers;
+  policies: PolicyBook;
+  notices: Notices;
+  clock: Clock;
+  random: Random;
+  /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
+  queue?: { perThread: number; total: number };
+  /** ms after which a message that came late is not run unasked; left out: it always is. */
+  staleAfterMs?: number | undefined;
+  /** ms by which our wall clock is ahead of Slack's; left out: nobody knows. */
+  clockAheadMs?: (() => number) | undefined;
+  /** Told of each thread in which somebody speaks to the agent. */
+  onSpoken?: ((key: ThreadKey) => void) | undefined;
+  /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
+  handled?: RecentKeys<MessageKey> | undefined;
+  /** Asked once for a message that leaves nothing in a thread: false for its twin. */
+  isFirst(key: MessageKey): boolean;
+}
+
+/** What becomes of a message, and its thread's record then; `null` leaves that as it is. */
+interface Placed {
+  outcome: MessageOutcome;
+  record: ThreadRecord | null;
+  /** Why it was refused, fit for people; empty: nobody is told. */
+  notice?: string;
+  /** Only its author is told. */
+  privately?: true;
+}
+
+const QUEUE = { perThread: 50, total: 1_000 };
+const UNMUTED = 'You mentioned me, so this thread is not muted any more: plain replies count again. `!mute` mutes it.';
+const NOT_TAKEN = 'this one was not taken. Send it again later.';
+
+/** Puts messages into the queue of their thread, while there is room: on disk before anybody is told. */
+export class MessageQueue {
+  readonly #parts: MessageQueueParts;
+  readonly #refusals = new OpenRefusals();
+  readonly #limits = new TurnLimits();
+
+  constructor(parts: MessageQueueParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h,
+   * docs/slack.md, HTTP delivery).
+   */
+  isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
+    return this.#isOlder(item, this.#clockAheadMs());
+  }
+
+  /**
+   * The same by our own clock, where that is known to be ahead of Slack's: nobody can be sure, so its author is asked.
+   */
+  #seemsStale(item: InboxItem): boolean {
+    return this.#clockAheadMs() > 0 && this.#isOlder(item, 0);
+  }
+
+  #isOlder(item: Pick<InboxItem, 'ts' | 'askedAt'>, aheadMs: number): boolean {
+    const { clock, staleAfterMs } = this.#parts;
+    return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) > staleAfterMs;
+  }
+
+  #clockAheadMs(): number {
+    return this.#parts.clockAheadMs?.() ?? 0;
+  }
+
+  /**
+   * Resolves when it is on disk, or was refused for good; rejects when the disk fails.
+   * @param askedAt ms since 1970, when its author made it one for the agent long after it was written
+   */
+  async take(
+    key: ThreadKey,
+    message: InboundMessage,
+    relevance: 'speak' | 'context',
+    askedAt: number | undefined,
+  ): Promise<MessageOutcome> {
+    const { threads, clock, workers, handled, isFirst, onSpoken } = this.#parts;
+    let placed: Placed = { outcome: { outcome: 'repeated' }, record: null };
+    let stored: ThreadRecord | null = null;
+    let first = false;
+    let unmuted = false;
+    let room: Room | null = null;
+    let giveBack = () => {};
+    // A change may run twice: room is asked for once.
+    const roomFor = ({ user }: InboxItem) => {
+      if (room) return room;
+      const now = clock.monotonic();
+      const policy = this.#parts.policies.current();
+      room = this.#limits.take(key, user, policy, () => workers.busy(), now, clock.now());
+      if (room.room) giveBack = () => this.#limits.giveBack(key, user, now);
+      return room;
+    };
+    try {
+      stored = await threads.update(key, (record) => {
+        first = record === null;
+        const now = clock.now();
+        const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
+        const thread = record ?? newRecord(key, addressOf(message), message.user, now);
+        const known = askedAt === undefined ? thread : withoutTalk(thread, item.key);
+        placed = hasSeen(known, item.key)
+          ? { outcome: { outcome: 'repeated' }, record: null }
+          : relevance === 'context'
+            ? { outcome: { outcome: 'context' }, record: overhear(known, item) }
+            : this.#place(known, item, message.mentionsBot, roomFor);
+        unmuted = record?.muted === true && placed.record?.muted !== true;
+        // A thread is not made for what it does not keep.
+        return placed.outcome.outcome === 'refused' || placed.outcome.outcome === 'ignored'
+          ? record && placed.record
+          : placed.record;
+      });
+    } catch (error) {
+      // It counts when Slack sends it again.
+      giveBack();
+      // Which would be in vain, again and again.
+      const { code, notice } = asBridgeError(error);
+      if (code !== 'record_too_large') throw error;
+      placed = { outcome: { outcome: 'refused', reason: code }, record: null, notice };
+    }
+    const { outcome } = placed;
+    if (outcome.outcome === 'refused') {
+      if (stored === null) await handled?.keep(message.key);
+      if (!isFirst(message.key)) return { outcome: 'repeated' };
+      if (relevance === 'speak') this.#tell(key, message, outcome.reason, placed);
+    }
+    if (outcome.outcome === 'accepted') {
+      if (first) this.#welcome(message);
+      if (unmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
+      onSpoken?.(key);
+      workers.wake(key, stored);
+    }
+    return outcome;
+  }
+
+  /** @param roomFor whether its author and its channel may have one more turn */
+  #place(record: ThreadRecord, item: InboxItem, mentioned: boolean, roomFor: (item: InboxItem) => Room): Placed {
+    const { clock, workers, random, policies } = this.#parts;
+    const { perThread, total } = this.#parts.queue ?? QUEUE;
+    const { inARow } = policies.current().bots;
+    // Its author is told to send it again: looking back must not find it.
+    const seen = markSeen(record, item.key, clock.now());
+    // Their author is told to send it again, and may do so by a plain reply.
+    const passed = mentioned ? mentionedBy(seen, item.user) : seen;
+    const refused = (reason: string, notice: string): Placed => ({
+      outcome: { outcome: 'refused', reason },
+      record: passed,
+      notice,
+    });
+    const { botsInARow = 0 } = record;
+    if (item.bot && botsInARow >= inARow) {
+      const told = refused('bots_in_a_row', botsInARow === inARow ? afterBots(inARow) : '');
+      return { ...told, record: { ...passed, botsInARow: inARow + 1 } };
+    }
+    if (record.inbox.length + heldCount(record) >= perThread) {
+      return refused('inbox_full', `Too many messages are waiting here already (${perThread}); ${NOT_TAKEN}`);
+    }
+    if (this.isStale(item)) {
+      // A bot would never say what is to become of it.
+      if (item.bot) return { outcome: { outcome: 'ignored', reason: 'stale_from_a_bot' }, record: passed };
+      return { outcome: { outcome: 'accepted' }, record: holdNew(record, item, mentioned, makeToken(random.id())) };
+    }
+    if (!item.bot && this.#seemsStale(item)) {
+      const held = holdNew(record, item, mentioned, makeToken(random.id()), this.#clockAheadMs());
+      return { outcome: { outcome: 'accepted' }, record: held };
+    }
+    if (workers.waiting >= total) {
+      const where = `for the agent already (${total} in all threads)`;
+      return refused('queue_full', `Too many messages are waiting ${where}; ${NOT_TAKEN}`);
+    }
+    // What joins a message of the same person goes with it as one turn.
+    if (record.inbox.at(-1)?.user !== item.user) {
+      const room = roomFor(item);
+      if (!room.room) return { ...refused(room.reason, room.notice), privately: true };
+    }
+    return { outcome: { outcome: 'accepted' }, record: accept(record, item, mentioned) };
+  }
+
+  #welcome(message: InboundMessage): void {
+    if (message.channelKind !== 'im' || message.threadTs !== null) return;
+    const { notices, policies } = this.#parts;
+    notices.say(addressOf(message), memoryNotice(policies.current(), message.channel));
+  }
+
+  #tell(key: ThreadKey, message: InboundMessage, reason: string, { notice = '', privately }: Placed): void {
+    const { notices, clock } = this.#parts;
+    const address = addressOf(message);
+    if (notice === '') return;
+    // A bot reads no whisper, and might answer what is said openly: so that is said once, for people.
+    if (message.bot) {
+      if (reason === 'bots_in_a_row') notices.say(address, notice);
+    } else if (privately) notices.whisper(placeOf(message), message.user, notice);
+    else if (this.#refusals.isDue(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
+    else notices.whisper(address, message.user, notice);
+  }
+}
+
+function afterBots(most: number): string {
+  const messages = most === 1 ? '1 message' : `${most} messages`;
+  return `Bots have written ${messages} to the agent here since a person last did; it answers them again once a person has written.`;
+}

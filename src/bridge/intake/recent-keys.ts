@@ -1,0 +1,107 @@
+import type { Choices, Clock, Log } from '../ports.ts';
+
+export interface RecentKeysParts<Key extends string> {
+  choices: Choices;
+  clock: Clock;
+  log: Log;
+  /** Of the row. */
+  name: string;
+  /** Throws on what is no such key. */
+  parse(key: Key): unknown;
+  /** Beyond it the least recently noted is forgotten. 0: none is kept. */
+  most: number;
+}
+
+/** The keys that were noted last, in one small row, however many there ever were. */
+export class RecentKeys<Key extends string> {
+  readonly #parts: RecentKeysParts<Key>;
+  /** Oldest first. */
+  readonly #keys = new Map<Key, number>();
+  #changed = false;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(parts: RecentKeysParts<Key>) {
+    this.#parts = parts;
+  }
+
+  /** Rejects when the disk does. What can not be understood is forgotten. */
+  async load(): Promise<void> {
+    const { choices, name, parse } = this.#parts;
+    const stored = readKeys(await choices.get(name), parse);
+    const noted = [...this.#keys];
+    this.#keys.clear();
+    for (const [key, at] of [...stored, ...noted]) this.#set(key, at);
+  }
+
+  /** A key that is new is stored at once, its place in the order later. */
+  note(key: Key): void {
+    if (this.#noted(key) === 'known') return;
+    this.save().catch((error: unknown) => {
+      const { log, name } = this.#parts;
+      log.warn({ err: error, name }, 'recent keys could not be stored');
+    });
+  }
+
+  /** As {@link note}; resolves when the key is on disk, rejects when it can not be. */
+  async keep(key: Key): Promise<void> {
+    this.#noted(key);
+    await this.save();
+  }
+
+  has(key: Key): boolean {
+    return this.#keys.has(key);
+  }
+
+  /** Newest first, none older than `since` (ms since 1970). */
+  since(since: number): Key[] {
+    return [...this.#keys].flatMap(([key, at]) => (at >= since ? [key] : [])).toReversed();
+  }
+
+  /** Resolves when what was noted is on disk. */
+  save(): Promise<void> {
+    const saved = this.#saving.then(async () => {
+      if (!this.#changed) return;
+      this.#changed = false;
+      try {
+        await this.#parts.choices.set(this.#parts.name, JSON.stringify([...this.#keys]));
+      } catch (error) {
+        this.#changed = true;
+        throw error;
+      }
+    });
+    this.#saving = saved.catch(() => undefined);
+    return saved;
+  }
+
+  #noted(key: Key): 'new' | 'known' {
+    if (this.#parts.most === 0) return 'known';
+    const known = this.#keys.has(key) ? 'known' : 'new';
+    this.#set(key, this.#parts.clock.now());
+    this.#changed = true;
+    return known;
+  }
+
+  #set(key: Key, at: number): void {
+    this.#keys.delete(key);
+    this.#keys.set(key, at);
+    for (const oldest of this.#keys.keys()) {
+      if (this.#keys.size <= this.#parts.most) break;
+      this.#keys.delete(oldest);
+    }
+  }
+}
+
+function readKeys<Key extends string>(text: string | null, parse: (key: Key) => unknown): [Key, number][] {
+  try {
+    const rows: unknown = JSON.parse(text ?? '[]');
+    if (!Array.isArray(rows)) return [];
+    return rows.flatMap((row: unknown): [Key, number][] => {
+      const [key, at] = Array.isArray(row) ? row : [];
+      if (typeof key !== 'string' || typeof at !== 'number') return [];
+      parse(key as Key);
+      return [[key as Key, at]];
+    });
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,128 @@
+import type { TurnLimits as Bounds, Policy } from '../access/policy.ts';
+import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
+import { moment } from '../text/moment.ts';
+import type { BusyThread } from '../thread/workers.ts';
+
+export type Room =
+  | { room: true }
+  /** `reason` is for the log; `notice` says in one line, Markdown of ours, when it is possible again. */
+  | { room: false; reason: string; notice: string };
+
+const KEPT = 2_000;
+/** After this long a thread that was let in and is not at work never will be. */
+const UNDER_WAY_MS = 10_000;
+
+/**
+ * How many turns people and channels begin, and have at work at once. What was begun before a restart is forgotten, what
+ * is at work is not.
+ */
+export class TurnLimits {
+  /** When turns began, by the monotonic clock, oldest first; by person and by channel, the last used last. */
+  readonly #begun = new Map<string, number[]>();
+  /** Threads that were let in, whose workers may not know it yet. */
+  readonly #underWay = new Map<ThreadKey, { user: UserId; at: number }>();
+
+  /**
+   * Whether a message that begins a turn in `thread` may do so now; then it counts as begun.
+   * @param busy all threads at work
+   * @param now by the monotonic clock
+   * @param wall ms since 1970, for what people are told
+   */
+  take(
+    thread: ThreadKey,
+    user: UserId,
+    policy: Policy,
+    busy: () => readonly BusyThread[],
+    now: number,
+    wall: number = now,
+  ): Room {
+    const { limits } = policy;
+    const { channel } = parseThreadKey(thread);
+    const verdict =
+      this.#rate(`u ${user}`, limits.user, 'user', now, wall) ??
+      this.#rate(`c ${channel}`, limits.channel, 'channel', now, wall) ??
+      this.#atOnce(thread, user, channel, limits, busy, now);
+    if (verdict) return verdict;
+    if (limits.user.rate) this.#note(`u ${user}`, limits.user.rate, now);
+    if (limits.channel.rate) this.#note(`c ${channel}`, limits.channel.rate, now);
+    if (limits.user.atOnce !== null || limits.channel.atOnce !== null) this.#underWay.set(thread, { user, at: now });
+    return { room: true };
+  }
+
+  /** What {@link take} let in at `now` does not begin after all. */
+  giveBack(thread: ThreadKey, user: UserId, now: number): void {
+    this.#underWay.delete(thread);
+    for (const key of [`u ${user}`, `c ${parseThreadKey(thread).channel}`]) {
+      const begun = this.#begun.get(key) ?? [];
+      const at = begun.lastIndexOf(now);
+      if (at >= 0) this.#begun.set(key, begun.toSpliced(at, 1));
+    }
+  }
+
+  #rate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number, wall: number): Room | null {
+    if (!rate) return null;
+    const recent = this.#recent(key, rate.perMs, now);
+    const first = recent[recent.length - rate.turns];
+    if (first === undefined) return null;
+    const again = moment(wall + first + rate.perMs - now);
+    const most = `${rate.turns} ${rate.turns === 1 ? 'turn' : 'turns'} in ${lengthOf(rate.perMs)}`;
+    const notice = `${WORDS[whose]} may begin ${most}; this message was not taken. Send it again after ${again}.`;
+    return { room: false, reason: `${whose}_rate`, notice };
+  }
+
+  #atOnce(
+    thread: ThreadKey,
+    user: UserId,
+    channel: ChannelId,
+    limits: Policy['limits'],
+    busy: () => readonly BusyThread[],
+    now: number,
+  ): Room | null {
+    if (limits.user.atOnce === null && limits.channel.atOnce === null) return null;
+    const others = this.#busy(busy(), now).filter(({ key }) => key !== thread);
+    const mine = others.filter(({ users }) => users.includes(user)).length;
+    const here = others.filter(({ key }) => parseThreadKey(key).channel === channel).length;
+    for (const [whose, count] of [
+      ['user', mine],
+      ['channel', here],
+    ] as const) {
+      const most = limits[whose].atOnce;
+      if (most === null || count < most) continue;
+      const at = `${most} ${most === 1 ? 'thread' : 'threads'} at once`;
+      const notice = `${WORDS[whose]} may have the agent at work in ${at}; this message was not taken. Send it again when one has ended.`;
+      return { room: false, reason: `${whose}_at_once`, notice };
+    }
+    return null;
+  }
+
+  /** With those that were let in a moment ago. */
+  #busy(known: readonly BusyThread[], now: number): BusyThread[] {
+    const keys = new Set(known.map(({ key }) => key));
+    for (const [key, { at }] of this.#underWay) {
+      if (keys.has(key) || now - at > UNDER_WAY_MS) this.#underWay.delete(key);
+    }
+    return [...known, ...[...this.#underWay].map(([key, { user }]) => ({ key, users: [user] }))];
+  }
+
+  #recent(key: string, perMs: number, now: number): number[] {
+    return (this.#begun.get(key) ?? []).filter((at) => now - at < perMs);
+  }
+
+  #note(key: string, rate: NonNullable<Bounds['rate']>, now: number): void {
+    const recent = [...this.#recent(key, rate.perMs, now), now].slice(-rate.turns);
+    this.#begun.delete(key);
+    this.#begun.set(key, recent);
+    for (const oldest of this.#begun.keys()) {
+      if (this.#begun.size <= KEPT) break;
+      this.#begun.delete(oldest);
+    }
+  }
+}
+
+const WORDS = { user: 'You', channel: 'This channel' } as const;
+
+/** `90 s`, `15 min`, `24 h`. */
+function lengthOf(ms: number): string {
+  if (ms % 3_600_000 === 0) return `${ms / 3_600_000} h`;
+  return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 1_000)} s`;
+}

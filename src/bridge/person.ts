@@ -1,0 +1,21 @@
+import type { GroupId } from './access/policy.ts';
+import type { TeamId, UserId } from './ids.ts';
+
+export type PersonKind = 'member' | 'guest' | 'external' | 'bot' | 'deactivated';
+
+/** Somebody, or a bot, as Slack's directory knows them. */
+export interface Person {
+  id: UserId;
+  team: TeamId;
+  kind: PersonKind;
+  /** Whether the directory knows them as one of our organisation, in whichever of its workspaces. */
+  colleague?: boolean;
+  /** Display name: data, never trusted. */
+  name: string;
+  /** Those user groups of the policy that they are in; left out: none. */
+  groups?: readonly GroupId[];
+  /** User groups of the policy of which Slack does not tell now whether they are in them. */
+  unconfirmedGroups?: readonly GroupId[];
+  /** Of a bot: the user that it is, too. */
+  botUser?: UserId;
+}

@@ -1,0 +1,248 @@
+import {
+  compareTs,
+  type MessageKey,
+  makeMessageKey,
+  parseThreadKey,
+  type ThreadKey,
+  type Token,
+  type TurnId,
+  type UserId,
+} from '../ids.ts';
+import type { InboundMessage, ThreadAddress } from '../inbound.ts';
+import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
+
+const CONTEXT_LIMIT = 30;
+const SEEN_FOR_MS = 24 * 60 * 60 * 1000;
+const SEEN_LIMIT = 2_000;
+const PARTICIPANTS_LIMIT = 200;
+const CLOSED_APPROVALS_KEPT = 50;
+
+export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserId, now: number): ThreadRecord {
+  return {
+    key,
+    rev: 0,
+    address,
+    starter,
+    createdAt: now,
+    updatedAt: now,
+    runtime: null,
+    participants: [],
+    inbox: [],
+    context: [],
+    seen: [],
+    turn: null,
+    approvals: [],
+    background: false,
+    offers: [],
+  };
+}
+
+export function itemOf(message: InboundMessage, now: number): InboxItem {
+  const { key, ts, user, spans, files, bot } = message;
+  const item: InboxItem = { key, ts, user, spans, files, receivedAt: now };
+  return bot ? { ...item, bot: true, ...(bot.user !== null && { botUser: bot.user }) } : item;
+}
+
+export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
+  return record.seen.some((seen) => seen.key === key);
+}
+
+export function withSeen(record: ThreadRecord, key: MessageKey, now: number, as?: 'context'): ThreadRecord['seen'] {
+  const recent = record.seen.filter((seen) => now - seen.at < SEEN_FOR_MS).slice(-(SEEN_LIMIT - 1));
+  return [...recent, { key, at: now, ...(as && { as }) }];
+}
+
+export function inOrder(items: readonly InboxItem[]): InboxItem[] {
+  return items.toSorted((a, b) => compareTs(a.ts, b.ts));
+}
+
+/** Somebody mentions the agent here: their plain replies count from now on, and a mute of theirs is over. */
+export function mentionedBy(record: ThreadRecord, user: UserId): ThreadRecord {
+  const { muted, mutedBy, ...rest } = record;
+  const stays = muted && mutedBy !== undefined && mutedBy !== user;
+  return {
+    ...rest,
+    ...(stays && { muted, mutedBy }),
+    participants: record.participants.includes(user)
+      ? record.participants
+      : [...record.participants, user].slice(-PARTICIPANTS_LIMIT),
+  };
+}
+
+/** A message for the agent joins the queue, in Slack's order; its author counts as a participant when they mentioned it. */
+export function accept(record: ThreadRecord, item: InboxItem, mentions: boolean): ThreadRecord {
+  return {
+    ...(mentions ? mentionedBy(record, item.user) : record),
+    botsInARow: item.bot ? (record.botsInARow ?? 0) + 1 : undefined,
+    inbox: inOrder([...record.inbox, item]),
+    seen: withSeen(record, item.key, item.receivedAt),
+  };
+}
+
+/** A reply that was not meant for the agent goes along, marked, with the next turn. */
+export function overhear(record: ThreadRecord, item: InboxItem): ThreadRecord {
+  return {
+    ...record,
+    ...(!item.bot && { botsInARow: undefined }),
+    context: inOrder([...record.context, item]).slice(-CONTEXT_LIMIT),
+    seen: withSeen(record, item.key, item.receivedAt, 'context'),
+  };
+}
+
+/** The next turn carries everything that its first message's author wrote in a row; others wait for a turn of theirs. */
+function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
+  const requester = inbox[0]?.user;
+  const end = inbox.findIndex((item) => item.user !== requester);
+  return inbox.slice(0, end < 0 ? inbox.length : end);
+}
+
+/** In whose name a turn works. */
+export function authorOf({ items, requester }: OpenTurn): Pick<InboxItem, 'user' | 'bot' | 'botUser'> {
+  return items[0] ?? { user: requester };
+}
+
+export interface TurnIds {
+  id: TurnId;
+  stopToken: Token;
+  now: number;
+}
+
+export function beginTurn(
+  record: ThreadRecord,
+  ids: TurnIds,
+  clientMessageId: (item: InboxItem) => string,
+): ThreadRecord {
+  const items = nextItems(record.inbox);
+  const first = items[0];
+  if (!first || record.turn) return record;
+  const last = items.at(-1) ?? first;
+  const context = record.context.filter((item) => compareTs(item.ts, last.ts) < 0);
+  // Joining a thread that others began: what stands above the mention is not known to the agent.
+  const joinsLate = record.runtime === null && !knowsRoot(record, first);
+  const turn: OpenTurn = {
+    id: ids.id,
+    requester: first.user,
+    origin: 'people',
+    items,
+    context,
+    clientMessageId: clientMessageId(first),
+    state: 'prepared',
+    notPassedOn: notPassedOn([...context, ...items], joinsLate),
+    startedAt: ids.now,
+    stopToken: ids.stopToken,
+    stoppedBy: null,
+    posts: [],
+  };
+  return {
+    ...record,
+    turn,
+    inbox: record.inbox.slice(items.length),
+    context: record.context.filter((item) => !context.includes(item)),
+  };
+}
+
+/** Whether the thread begins with the message itself, or with one that only asked for help. */
+function knowsRoot(record: ThreadRecord, first: InboxItem): boolean {
+  const { threadTs } = record.address;
+  if (threadTs === null || threadTs === first.ts) return true;
+  return hasSeen(record, makeMessageKey({ ...parseThreadKey(record.key), ts: threadTs }));
+}
+
+/** A turn that Letta began by itself. One of ours that was not sent yet steps back, its message in the thread serves. */
+export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string | null = null): ThreadRecord {
+  const mine = record.turn;
+  const turn: OpenTurn = {
+    id: mine?.id ?? ids.id,
+    requester: record.starter,
+    origin: 'agent',
+    items: [],
+    context: [],
+    clientMessageId: null,
+    ...(input !== null && { input }),
+    state: 'submitted',
+    notPassedOn: [],
+    startedAt: ids.now,
+    stopToken: mine?.stopToken ?? ids.stopToken,
+    stoppedBy: null,
+    posts: mine?.posts ?? [],
+  };
+  return {
+    ...record,
+    turn,
+    // One that was to end what runs in the background begins again later.
+    ...(mine?.ends && record.endTasks && { endTasks: { ...record.endTasks, step: 'wanted' as const } }),
+    inbox: mine ? inOrder([...mine.items, ...record.inbox]) : record.inbox,
+    context: mine ? inOrder([...mine.context, ...record.context]) : record.context,
+  };
+}
+
+export function changeTurn(record: ThreadRecord, change: Partial<OpenTurn>): ThreadRecord {
+  return record.turn ? { ...record, turn: { ...record.turn, ...change } } : record;
+}
+
+/** The turn is over and its answer is in Slack: nothing of it stays but the memory that it was. */
+export function endTurn(record: ThreadRecord, now: number): ThreadRecord {
+  const turn = record.turn;
+  if (!turn) return record;
+  const closed = closeApprovals(record, turn.id, 'turn_over', now);
+  const open = closed.approvals.filter((approval) => approval.state.state === 'open');
+  const kept = closed.approvals.filter((approval) => approval.state.state !== 'open').slice(-CLOSED_APPROVALS_KEPT);
+  return { ...closed, turn: null, approvals: [...kept, ...open] };
+}
+
+export function closeApprovals(
+  record: ThreadRecord,
+  turn: TurnId,
+  why: (ApprovalState & { state: 'closed' })['why'],
+  now: number,
+): ThreadRecord {
+  const approvals = record.approvals.map((approval): ApprovalRecord => {
+    const mine = approval.turn === turn && approval.state.state === 'open';
+    return mine ? { ...approval, state: { state: 'closed', why, at: now }, audit: 'due' } : approval;
+  });
+  return { ...record, approvals };
+}
+
+/** Whatever stood there before. What is over is written into the audit. */
+export function setApproval(record: ThreadRecord, token: Token, state: ApprovalState, input?: string): ThreadRecord {
+  const audit = state.state === 'open' ? undefined : ('due' as const);
+  const change = { state, audit, ...(input !== undefined && { input }) };
+  const approvals = record.approvals.map((approval) =>
+    approval.token === token ? { ...approval, ...change } : approval,
+  );
+  return { ...record, approvals };
+}
+
+/** It waits for people anew: they are reminded, and have as long as at first. @param expiresAt ms since 1970 */
+export function reopenApproval(record: ThreadRecord, token: Token, expiresAt: number | undefined): ThreadRecord {
+  const open = setApproval(record, token, { state: 'open' });
+  const anew = ({ remindedAt: _, expiresAt: __, ...approval }: ApprovalRecord): ApprovalRecord => ({
+    ...approval,
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
+  return { ...open, approvals: open.approvals.map((each) => (each.token === token ? anew(each) : each)) };
+}
+
+/**
+ * The same record when the request is not open any more: whoever came first has decided.
+ * @param input what the one who decided was shown, for the audit
+ */
+export function settleApproval(record: ThreadRecord, token: Token, state: ApprovalState, input?: string): ThreadRecord {
+  const open = record.approvals.some((approval) => approval.token === token && approval.state.state === 'open');
+  return open ? setApproval(record, token, state, input) : record;
+}
+
+/** What a turn leaves out, in words for the agent and for the thread. */
+export function notPassedOn(items: readonly InboxItem[], earlierMessages: boolean): string[] {
+  const files = items.flatMap((item) =>
+    item.files.map((file) => file.name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '')),
+  );
+  const missing: string[] = [];
+  if (files.length > 0) {
+    const shown = files.slice(0, 5).join(', ');
+    const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
+    missing.push(`${files.length === 1 ? '1 file' : `${files.length} files`} (${shown}${more})`);
+  }
+  if (earlierMessages) missing.push('earlier messages of this thread');
+  return missing;
+}

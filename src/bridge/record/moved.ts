@@ -1,0 +1,97 @@
+import {
+  type ChannelId,
+  compareTs,
+  type MessageKey,
+  makeMessageKey,
+  makeThreadKey,
+  parseMessageKey,
+  parseThreadKey,
+  type ThreadKey,
+  type Token,
+  type TurnId,
+} from '../ids.ts';
+import { endTurn } from './inbox.ts';
+import { offerAgain } from './offers.ts';
+import type { InboxItem, ThreadRecord } from './thread-record.ts';
+
+/** The key of the same thread in a channel whose id has changed. */
+export function movedKey(key: ThreadKey, channel: ChannelId): ThreadKey {
+  return makeThreadKey({ ...parseThreadKey(key), channel });
+}
+
+/**
+ * The record as it stands in the channel's new id: every key of it names the new one, so that what Slack delivers again
+ * is still known. Ids that Letta knows stay as they are.
+ * @param there what the new id has already, when a message was quicker than the word of the change.
+ */
+export function movedRecord(record: ThreadRecord, channel: ChannelId, there: ThreadRecord | null): ThreadRecord {
+  const key = (old: MessageKey) => makeMessageKey({ ...parseMessageKey(old), channel });
+  const items = (old: readonly InboxItem[]) => old.map((item) => ({ ...item, key: key(item.key) }));
+  const { turn } = record;
+  const moved: ThreadRecord = {
+    ...record,
+    key: movedKey(record.key, channel),
+    address: { ...record.address, channel },
+    inbox: items(record.inbox),
+    context: items(record.context),
+    seen: record.seen.map((seen) => ({ ...seen, key: key(seen.key) })),
+    turn: turn && { ...turn, items: items(turn.items), context: items(turn.context) },
+    offers: record.offers.map(({ about, ...offer }) => ({
+      ...offer,
+      items: items(offer.items),
+      ...(about && { about: { ...about, message: key(about.message) } }),
+    })),
+  };
+  return there ? joined(moved, there) : moved;
+}
+
+function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
+  const known = new Set(moved.seen.map((seen) => seen.key));
+  const fresh = (items: readonly InboxItem[]) => items.filter((item) => !known.has(item.key));
+  const inOrder = (items: InboxItem[]) => items.toSorted((a, b) => compareTs(a.ts, b.ts));
+  const there = moved.turn ? withoutBegun(other, moved.turn.id) : other;
+  const details = new Set(moved.details?.map(({ token }) => token));
+  const isNew = ({ token }: { token: Token }) => !details.has(token);
+  // Two turns can not both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
+  const stepsBack = moved.turn && there.turn ? there.turn.items : [];
+  // An input is looked for in the conversation that it was sent to.
+  const staysThere = !moved.turn && there.turn?.state === 'submitted';
+  return {
+    ...moved,
+    rev: there.rev,
+    runtime: staysThere ? there.runtime : (moved.runtime ?? there.runtime),
+    participants: [...new Set([...moved.participants, ...there.participants])],
+    inbox: inOrder([...moved.inbox, ...fresh(stepsBack), ...fresh(there.inbox)]),
+    context: inOrder([...moved.context, ...fresh(there.context)]),
+    seen: [...moved.seen, ...there.seen.filter((seen) => !known.has(seen.key))],
+    turn: moved.turn ?? there.turn,
+    approvals: byToken(moved.approvals, there.approvals),
+    offers: byToken(moved.offers, there.offers),
+    ...(there.details && { details: [...(moved.details ?? []), ...there.details.filter(isNew)] }),
+  };
+}
+
+/**
+ * Nobody follows a turn any more that began beside the thread's own: whether the agent got its messages is for people to
+ * say, in the place of what Slack shows of it.
+ */
+function withoutBegun(record: ThreadRecord, own: TurnId): ThreadRecord {
+  const { turn } = record;
+  if (!turn || turn.id === own || (turn.state === 'prepared' && turn.posts.length === 0)) return record;
+  const certain = turn.state === 'prepared';
+  const ended = endTurn(record, record.updatedAt);
+  const { offers } = offerAgain(ended, turn.items, certain, turn.stopToken, record.updatedAt);
+  const placed = offers.map((offer) => (offer.token === turn.stopToken ? { ...offer, posts: turn.posts } : offer));
+  return { ...ended, offers: placed };
+}
+
+/** After a move that was broken off both have the same: then what is settled in one is settled. */
+function byToken<T extends { token: Token; state: { state: string } }>(ours: readonly T[], theirs: readonly T[]): T[] {
+  const others = new Map(theirs.map((each) => [each.token, each]));
+  const joint = ours.map((each) => {
+    const other = others.get(each.token);
+    others.delete(each.token);
+    return other && each.state.state === 'open' ? other : each;
+  });
+  return [...joint, ...others.values()];
+}

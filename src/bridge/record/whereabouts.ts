@@ -1,0 +1,76 @@
+import type { MessageKey } from '../ids.ts';
+import { hasSeen } from './inbox.ts';
+import { reviseHeld } from './offers.ts';
+import type { InboxItem, ThreadRecord } from './thread-record.ts';
+
+/**
+ * Where a thread's message is: on its way to the agent, waiting for its author's word, told to the agent as context, in
+ * the running turn, or done with. `unknown`: it was never taken in, or so long ago that nobody remembers.
+ */
+export type Whereabouts = 'queued' | 'held' | 'context' | 'running' | 'overheard' | 'done' | 'unknown';
+
+export function whereIs(record: ThreadRecord, key: MessageKey): Whereabouts {
+  const has = (items: readonly InboxItem[]) => items.some((item) => item.key === key);
+  const { turn, inbox, context, offers } = record;
+  if (has(inbox)) return 'queued';
+  if (turn && has(turn.items)) return turn.state === 'prepared' && !turn.stoppedBy ? 'queued' : 'running';
+  if (has(context) || (turn?.state === 'prepared' && has(turn.context))) return 'context';
+  if (offers.some((offer) => offer.state.state === 'open' && has(offer.items))) return 'held';
+  if (record.seen.some((seen) => seen.key === key && seen.as === 'context')) return 'overheard';
+  return hasSeen(record, key) ? 'done' : 'unknown';
+}
+
+/** The record with a message that has not gone to the agent yet as its author wants it now; the same one otherwise. */
+export function withEdited(record: ThreadRecord, edited: InboxItem, now: number): ThreadRecord {
+  const { key, spans, files } = edited;
+  return revise(record, key, (item) => ({ ...item, spans, files, editedAt: now }), now);
+}
+
+/** The record without a message that has not gone to the agent yet; the same one otherwise. */
+export function withWithdrawn(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord {
+  return revise(record, key, () => null, now);
+}
+
+/** Not for the agent, whether or not it goes along or went along with what is. */
+export function isTalk(where: Whereabouts): where is 'context' | 'overheard' {
+  return where === 'context' || where === 'overheard';
+}
+
+/** The record as if a message that was only overheard had never been, so that it may be taken in; else the same one. */
+export function withoutTalk(record: ThreadRecord, key: MessageKey): ThreadRecord {
+  if (!isTalk(whereIs(record, key))) return record;
+  const others = (other: { key: MessageKey }) => other.key !== key;
+  const { turn } = record;
+  return {
+    ...record,
+    context: record.context.filter(others),
+    seen: record.seen.filter(others),
+    turn: turn?.state === 'prepared' ? { ...turn, context: turn.context.filter(others) } : turn,
+  };
+}
+
+function revise(
+  record: ThreadRecord,
+  key: MessageKey,
+  change: (item: InboxItem) => InboxItem | null,
+  now: number,
+): ThreadRecord {
+  const where = whereIs(record, key);
+  if (where === 'held') return reviseHeld(record, key, change, now);
+  if (where !== 'queued' && where !== 'context') return record;
+  const changed = (items: readonly InboxItem[]) =>
+    items.flatMap((item) => {
+      const next = item.key === key ? change(item) : item;
+      return next ? [next] : [];
+    });
+  const { turn } = record;
+  const open = turn?.state === 'prepared' ? turn : null;
+  const items = open ? changed(open.items) : [];
+  const withdrawn = open !== null && items.length === 0 && open.items.length > 0;
+  return {
+    ...record,
+    inbox: changed(record.inbox),
+    context: changed(record.context),
+    turn: open ? { ...open, items, context: changed(open.context), ...(withdrawn && { withdrawn }) } : turn,
+  };
+}

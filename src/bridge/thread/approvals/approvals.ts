@@ -1,0 +1,346 @@
+import type { Door } from '../../access/door.ts';
+import type { PolicyBook } from '../../access/policy.ts';
+import type { ApprovalRequest } from '../../agent-event.ts';
+import {
+  answerWithForm,
+  answerWithOption,
+  approve,
+  approveChanged,
+  approveShown,
+  approveWithRule,
+  type Decided,
+  deny,
+  editableCommand,
+  ruleOf,
+} from '../../approvals/answers.ts';
+import { shortId } from '../../approvals/short-id.ts';
+import { fullText, shownRequest } from '../../approvals/shown.ts';
+import { grantFor } from '../../approvals/unasked/grants.ts';
+import type { TurnId, UserId } from '../../ids.ts';
+import {
+  type ActionOutcome,
+  type InboundAction,
+  type InboundSubmission,
+  type OfferAction,
+  refused,
+  type SubmissionName,
+  type SubmissionOutcome,
+} from '../../inbound.ts';
+import type { Person } from '../../person.ts';
+import type { Audit, Clock, Log, Random, Surface } from '../../ports.ts';
+import type { ApprovalRecord, GrantKind } from '../../record/thread-record.ts';
+import type { ThreadLink } from '../link.ts';
+import type { Mailbox } from '../mailbox.ts';
+import type { ThreadState } from '../state.ts';
+import { ThreadAudit } from './audit.ts';
+import { ApprovalDeadlines } from './deadlines.ts';
+import { ApprovalDecisions, type Found, type Wish } from './decide.ts';
+import { RefusedClicks } from './refused-clicks.ts';
+import { ApprovalTyping, type Typed } from './replies.ts';
+import { ApprovalRequests } from './requests.ts';
+
+export interface ApprovalParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  surface: Surface;
+  policies: PolicyBook;
+  /** Whether somebody still may, when what they decided takes effect. */
+  door: Pick<Door, 'again'>;
+  audit: Audit;
+  clock: Clock;
+  random: Random;
+  botUser: UserId;
+  log: Log;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  timeoutMs?: number | undefined;
+  /** ms after which a decision that Letta has not heard is not said any more; left out: never. */
+  staleAfterMs?: number | undefined;
+  /** A turn may have begun or ended meanwhile, and the thread may rest. */
+  advance(): Promise<void>;
+  /** Makes sure that the cards can still be seen. */
+  recheckCards(): void;
+}
+
+export type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
+
+const NO_QUESTION = 'This is not a question.';
+const A_QUESTION = 'This is a question: pick an answer.';
+
+/** The requests of a thread's turn: asked, shown, decided by the one who may, told to Letta, once. */
+export class ThreadApprovals {
+  readonly #parts: ApprovalParts;
+  readonly #audit: ThreadAudit;
+  readonly #decisions: ApprovalDecisions;
+  readonly #deadlines: ApprovalDeadlines;
+  readonly #requests: ApprovalRequests;
+  readonly #typing: ApprovalTyping;
+  readonly #refused: RefusedClicks;
+
+  constructor(parts: ApprovalParts) {
+    this.#parts = parts;
+    const onChange = () => this.resume();
+    this.#audit = new ThreadAudit(parts);
+    this.#refused = new RefusedClicks(parts);
+    this.#decisions = new ApprovalDecisions({ ...parts, onChange, tooLate: (author) => this.#tooLate(author) });
+    this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
+    const say = (text: string) => this.#say(text);
+    this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, say, onChange });
+    this.#typing = new ApprovalTyping({ ...parts, decisions: this.#decisions });
+  }
+
+  /** What the record says is to be done: deadlines, and what is not written down yet. Doing it twice is fine. */
+  resume(): void {
+    this.#deadlines.arm();
+    this.#audit.settle();
+  }
+
+  asked(request: ApprovalRequest): Promise<void> {
+    return this.#requests.asked(request);
+  }
+
+  /** A link is there while the turn runs. */
+  joined(): void {
+    this.#requests.joined();
+  }
+
+  /** The device tells of another working directory. */
+  directoryMoved(): void {
+    this.#requests.directoryMoved();
+  }
+
+  close(...args: Parameters<ApprovalRequests['close']>): Promise<void> {
+    return this.#requests.close(...args);
+  }
+
+  /** The turn is over: nothing is left to be said again. */
+  forget(): void {
+    this.#decisions.forget();
+    this.resume();
+  }
+
+  /** What somebody wrote while something waits for them, before it is stored. */
+  typed(...args: Parameters<ApprovalTyping['typed']>): Promise<Typed> {
+    return this.#typing.typed(...args);
+  }
+
+  /** The same once it is stored. */
+  askAbout(...args: Parameters<ApprovalTyping['ask']>): Promise<void> {
+    return this.#typing.ask(...args);
+  }
+
+  denyWithMessage(action: InboundAction, person: Person): Promise<ActionOutcome> {
+    return this.#typing.deny(action, person);
+  }
+
+  /**
+   * `!approve id` and `!deny id reason`, for cards that Slack does not take: by the first letters of the card's token.
+   * Resolves with a line for the one who asked.
+   */
+  async byCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
+    const [id = '', ...words] = args.trim().split(/\s+/);
+    const open = (this.#parts.state.record?.approvals ?? []).filter(({ state }) => state.state === 'open');
+    const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
+    if (!record) return open.length === 0 ? 'Nothing waits for a decision here.' : 'No request of that id waits here.';
+    const found = this.#decisions.find(record.token, person, verb === 'deny' ? 'deny' : 'decide');
+    if ('result' in found) {
+      const { why, reason = why } = found;
+      const click = {
+        thread: this.#parts.state.key,
+        token: record.token,
+        user: person.id,
+        reason,
+        via: 'command',
+      } as const;
+      if (why === 'not_allowed') this.#refused.note(click, this.#parts.state.record);
+      return found.notice;
+    }
+    const { request } = found;
+    if (verb === 'approve' && request.questions) return A_QUESTION;
+    if (verb === 'approve' && shownRequest(request).partly) {
+      return 'Not all of this can be shown as text to everybody here, so it can only be denied.';
+    }
+    const yes = approveShown(request, found.record);
+    const decided = verb === 'approve' ? yes : deny(person.name, words.join(' ') || null);
+    const outcome = await this.#decisions.decide(found, decided, person, { via: 'command' });
+    return outcome.result === 'refused' ? outcome.notice : verb === 'approve' ? 'Approved.' : 'Denied.';
+  }
+
+  /**
+   * Slack has taken no form of a card for half a day: what nobody can see is denied, and the thread told where it still
+   * can be. @param cards the first letters of their tokens; left out: all open ones of the turn
+   */
+  async notShown(turn: TurnId, reason: string, cards?: readonly string[]): Promise<void> {
+    const { state, log } = this.#parts;
+    const isUnseen = ({ token }: ApprovalRecord) => cards?.some((letters) => token.startsWith(letters)) ?? true;
+    const open = (state.record?.approvals ?? []).filter(
+      (each) => each.turn === turn && each.state.state === 'open' && isUnseen(each),
+    );
+    if (open.length === 0) return;
+    log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
+    for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
+    this.#say('What the agent asked could not be shown here, so it was denied.');
+  }
+
+  #tooLate(author: UserId): void {
+    this.#say(
+      `<@${author}>, what you wrote came too late: the request was over, and the agent has not read it. Send it again if it still matters.`,
+    );
+  }
+
+  #say(text: string): void {
+    const { state, surface, mailbox, log } = this.#parts;
+    mailbox.away(
+      surface.say(state.address, text),
+      () => undefined,
+      (error) => log.warn({ err: error }, 'a notice could not be posted'),
+    );
+  }
+
+  /** The thread closes. */
+  end(): void {
+    this.#deadlines.end();
+  }
+
+  async act(action: InboundAction & { name: ApprovalAction }, person: Person): Promise<ActionOutcome> {
+    const { name } = action;
+    const found = this.#decisions.find(action.token, person, wishOf(name));
+    if ('result' in found) return found;
+    const { record, request } = found;
+    const { token, tool } = record;
+    if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
+    switch (name) {
+      case 'view_full':
+      case 'view_page':
+        return this.#fullView(found, person, action.page ?? 0);
+      case 'approve':
+        // Nobody approves what could not be read: of what a card cuts off, all is shown first.
+        if (shownRequest(request).partly) return this.#fullView(found, person, 0);
+        return this.#decide(found, approveShown(request, record), person);
+      case 'deny':
+        return this.#decide(found, deny(person.name, null), person);
+      case 'deny_with_reason':
+        return { result: 'modal', modal: { kind: 'deny_with_reason', token, tool } };
+      case 'edit_command': {
+        const command = editableCommand(request);
+        if (command === null) return refused('expired', 'This can not be changed here.');
+        const alone = this.#decisions.nobodyElse(record, person);
+        if (alone !== null) return refused('not_allowed', alone);
+        const asksAnother = this.#decisions.mustAskAnother();
+        return { result: 'modal', modal: { kind: 'edit_command', token, command, asksAnother } };
+      }
+      case 'allow_command':
+        return this.#grant(found, 'command', person);
+      case 'allow_edits':
+        return this.#grant(found, 'edits', person);
+      case 'save_rule': {
+        const rule = ruleOf(request);
+        if (!rule || shownRequest(request).partly) return refused('expired', 'There is no rule to be saved.');
+        const { workingDirectory: directory, device } = this.#parts.link;
+        return { result: 'modal', modal: { kind: 'save_rule', token, rule: rule.text, directory, device } };
+      }
+      case 'answer_in_words':
+        if (!request.questions?.length) return refused('expired', NO_QUESTION);
+        return { result: 'modal', modal: { kind: 'answer_in_words', token, questions: request.questions } };
+      case 'answer': {
+        const decided = answerWithOption(request, action.choice);
+        return decided
+          ? this.#decide(found, decided, person)
+          : refused('expired', 'That option does not exist any more.');
+      }
+      default:
+        return name satisfies never;
+    }
+  }
+
+  async submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
+    const { name, texts } = submission;
+    const found = this.#decisions.find(submission.token, person, wishOf(name));
+    if ('result' in found) return found;
+    const { request } = found;
+    if (request.questions && APPROVES.has(name)) return refused('expired', A_QUESTION);
+    const typed = (texts[0] ?? '').trim();
+    const submit = (decided: Decided) => this.#decisions.decide(found, decided, person, { via: 'modal' });
+    switch (name) {
+      case 'approve':
+        if (shownRequest(request).refusal !== null) return refused('expired', 'This can not be shown to anybody.');
+        return submit(approveShown(request, found.record));
+      case 'deny_with_reason':
+        return typed === '' ? invalid('Say why.') : submit(deny(person.name, typed));
+      case 'edit_command': {
+        return this.#edit(found, texts[0] ?? '', person);
+      }
+      case 'save_rule': {
+        const decided = approveWithRule(request);
+        return decided ? submit(decided) : refused('expired', 'There is no rule to be saved.');
+      }
+      case 'answer_in_words': {
+        if (!request.questions?.length) return refused('expired', NO_QUESTION);
+        const answer = answerWithForm(request, { choices: submission.choices ?? [], texts });
+        return 'wrong' in answer ? { result: 'invalid', errors: answer.wrong } : submit(answer);
+      }
+      default:
+        return name satisfies never;
+    }
+  }
+
+  /**
+   * What somebody makes of a command counts as theirs: where nobody approves what is their own, somebody else is asked.
+   */
+  #edit(found: Found, text: string, person: Person): Promise<SubmissionOutcome> | SubmissionOutcome {
+    const { record, request } = found;
+    const decided = approveChanged(request, text);
+    if (!decided) return invalid('Write the command that shall run.');
+    const { send } = decided;
+    const command = send.behavior === 'allow' ? send.updatedInput?.command : undefined;
+    if (typeof command !== 'string') {
+      // Nothing was changed: it is what its card shows.
+      const again = this.#decisions.find(record.token, person, 'decide');
+      if ('result' in again) return again;
+      return this.#decisions.decide(again, approveShown(request, record), person, { via: 'modal' });
+    }
+    if (!this.#decisions.mustAskAnother()) return this.#decisions.decide(found, decided, person, { via: 'modal' });
+    const alone = this.#decisions.nobodyElse(record, person);
+    return alone === null ? this.#decisions.askEdited(found, command, person) : invalid(alone);
+  }
+
+  #decide(found: Found, decided: Decided, person: Person): Promise<ActionOutcome> {
+    return this.#decisions.decide(found, decided, person, { via: 'click' });
+  }
+
+  async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
+    const { request } = found;
+    if (found.record.edit || grantFor(request) !== grant || shownRequest(request).partly) {
+      return refused('expired', 'This can not be allowed for the whole turn.');
+    }
+    const words = grant === 'command' ? 'and the same command again, this turn' : 'and all edits, this turn';
+    return this.#decisions.decide(found, { ...approve(), words }, person, { via: 'click', grant });
+  }
+
+  /** With a button to approve for those who may. */
+  #fullView({ record, request }: Found, person: Person, page: number): ActionOutcome {
+    const { token, tool: title } = record;
+    const folder = this.#parts.link.workingDirectory;
+    const may = this.#decisions.mayDecide(record, person);
+    const { partly, withheld } = shownRequest(request, folder);
+    const eyes = may ? 'own' : 'all';
+    const { redacted } = shownRequest(request, folder, eyes);
+    const text = fullText(request, folder, eyes);
+    const view = { kind: 'view_full', token, title, text, page, approves: partly && may, redacted } as const;
+    return { result: 'modal', modal: { ...view, ...(withheld && may && { own: true }) } };
+  }
+}
+
+/** Not for questions: a bare allow would leave them open (docs/letta-protocol.md, Approvals). */
+const APPROVES: ReadonlySet<string> = new Set(['approve', 'edit_command', 'allow_command', 'allow_edits', 'save_rule']);
+
+function wishOf(name: ApprovalAction | SubmissionName): Wish {
+  if (name === 'view_full' || name === 'view_page') return 'look';
+  if (name === 'deny' || name === 'deny_with_reason') return 'deny';
+  if (name === 'edit_command') return 'edit';
+  return name === 'save_rule' ? 'save' : 'decide';
+}
+
+function invalid(text: string): SubmissionOutcome {
+  return { result: 'invalid', errors: [{ input: 0, text }] };
+}

@@ -1,0 +1,80 @@
+import { type AuditEntry, entryOf } from '../../approvals/audit-entry.ts';
+import type { ThreadKey, Token } from '../../ids.ts';
+import type { Audit, Log } from '../../ports.ts';
+import type { ApprovalRecord } from '../../record/thread-record.ts';
+import type { Mailbox } from '../mailbox.ts';
+import type { ThreadState } from '../state.ts';
+
+export interface AuditParts {
+  state: ThreadState;
+  mailbox: Mailbox;
+  audit: Audit;
+  log: Log;
+  /** Something is written: the thread may rest. */
+  advance(): Promise<void>;
+}
+
+const AGAIN_MS = 5_000;
+
+/** Writes down what became of a thread's requests. What is due stands in the record until it is written. */
+export class ThreadAudit {
+  readonly #parts: AuditParts;
+  readonly #underWay = new Set<Token>();
+
+  constructor(parts: AuditParts) {
+    this.#parts = parts;
+  }
+
+  /** Writes down every request that is over and was not yet. */
+  settle(): void {
+    for (const record of this.#parts.state.record?.approvals ?? []) {
+      if (record.audit === 'due' && !this.#underWay.has(record.token)) this.#write(record);
+    }
+  }
+
+  /** Resolves once it is on disk. For what nobody is shown: what can not be written down is asked. */
+  async write(entry: AuditEntry): Promise<void> {
+    const { audit, log } = this.#parts;
+    await audit.append(entry);
+    log.info(fieldsOf(entry), 'approval settled');
+  }
+
+  #write(record: ApprovalRecord): void {
+    const { state, mailbox, log, advance } = this.#parts;
+    const { token } = record;
+    const entry = entryOf(state.key, record);
+    if (!entry) return;
+    this.#underWay.add(token);
+    mailbox.away(
+      this.write(entry),
+      async () => {
+        await state.insist((now) => ({
+          ...now,
+          // It may have become something else meanwhile: that is written, too.
+          approvals: now.approvals.map((each) =>
+            each.token === token && isThat(state.key, each, entry)
+              ? { ...each, audit: 'done', input: undefined }
+              : each,
+          ),
+        }));
+        this.#underWay.delete(token);
+        return advance();
+      },
+      (error) => {
+        this.#underWay.delete(token);
+        log.error({ request: record.requestId, err: error }, 'an approval could not be written down');
+        mailbox.later(AGAIN_MS, () => this.settle());
+      },
+    );
+  }
+}
+
+function isThat(thread: ThreadKey, record: ApprovalRecord, entry: AuditEntry): boolean {
+  const now = entryOf(thread, record);
+  return now?.at === entry.at && now.outcome === entry.outcome;
+}
+
+/** For the log: no words of anybody. */
+function fieldsOf({ title: _, id: __, thread: ___, input: ____, ...fields }: AuditEntry): object {
+  return fields;
+}

@@ -1,0 +1,319 @@
+import { asBridgeError } from '../../../errors.ts';
+import { can, type Doing, type Verdict } from '../../access/can.ts';
+import type { PolicyBook } from '../../access/policy.ts';
+import type { ApprovalRequest, Decision } from '../../agent-event.ts';
+import { approvalTitle, type Decided, digestOf, lateNotice } from '../../approvals/answers.ts';
+import { asEdited, needsAnother, othersThan } from '../../approvals/edited.ts';
+import { keptText } from '../../approvals/shown.ts';
+import { makeGrant, withGrant } from '../../approvals/unasked/grants.ts';
+import { decisionOn } from '../../approvals/who-decides.ts';
+import { makeToken, type Token, type UserId } from '../../ids.ts';
+import { type Refused, refused } from '../../inbound.ts';
+import type { Person } from '../../person.ts';
+import type { Clock, Log, Random } from '../../ports.ts';
+import { changeTurn, reopenApproval, setApproval, settleApproval } from '../../record/inbox.ts';
+import type {
+  ApprovalClosed,
+  ApprovalRecord,
+  DecidedVia,
+  GrantKind,
+  ThreadRecord,
+} from '../../record/thread-record.ts';
+import type { ThreadLink } from '../link.ts';
+import type { Mailbox } from '../mailbox.ts';
+import type { ThreadState } from '../state.ts';
+
+export interface DecidingParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  policies: PolicyBook;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  timeoutMs?: number | undefined;
+  /** What this person wrote as an answer, or as the reason for a no, met a request that was over. */
+  tooLate(author: UserId): void;
+  /** Some request is decided, closed, or open again. */
+  onChange(): void;
+}
+
+/** An open request that this person may decide, exactly as it was shown: `request` as it would run. */
+export interface Found {
+  record: ApprovalRecord;
+  request: ApprovalRequest;
+}
+
+/** `decide`: whatever it will be. `edit`: put another command in its place. `save`: decide it with a rule that outlives the turn. */
+export type Wish = 'look' | 'decide' | 'edit' | 'deny' | 'save';
+
+export interface How {
+  via: DecidedVia;
+  /** What else is allowed with it, until the turn ends. */
+  grant?: GrantKind | undefined;
+  /** Something that must be on disk together with the decision. */
+  also?: (record: ThreadRecord) => ThreadRecord;
+}
+
+/** Decides requests: by the one who may, once, for what was shown; on disk first, then told to Letta. */
+export class ApprovalDecisions {
+  readonly #parts: DecidingParts;
+  /** Decisions on their way to Letta, by request: said again after a reconnect if the request is still open. */
+  readonly #decisions = new Map<string, Decision>();
+  /** Cards whose decision Letta has taken. */
+  readonly #taken = new Set<Token>();
+
+  constructor(parts: DecidingParts) {
+    this.#parts = parts;
+  }
+
+  /** Judged anew at each click: who it is, whether it is open, and whether Letta waits for what was shown. */
+  find(token: string, person: Person, wish: Wish): Found | Refused {
+    const { state, link } = this.#parts;
+    const record = state.record?.approvals.find((approval) => approval.token === token);
+    if (!record) return refused('expired', 'This request is over.');
+    const verdict = this.#may(record, person, wish);
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
+    if (record.state.state !== 'open') {
+      return refused(record.state.state === 'decided' ? 'already_decided' : 'expired', lateNotice(record));
+    }
+    if (wish !== 'look' && state.open?.id === record.turn && state.open.stoppedBy) {
+      return refused('expired', 'The turn is being stopped; nothing was decided.');
+    }
+    if (!link.ready) {
+      return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
+    }
+    const request = state.turn.approvals.find((approval) => approval.requestId === record.requestId);
+    const pending = state.turn.openApprovals.includes(record.requestId);
+    if (!request || !pending || digestOf(request.input) !== record.digest) {
+      return refused('expired', 'This request changed or is over; nothing was decided.');
+    }
+    return { record, request: asEdited(request, record) };
+  }
+
+  /** Whether this person may decide that request now, whatever else is with it. @param wish `deny`: at least that */
+  mayDecide(record: ApprovalRecord, person: Person, wish: 'decide' | 'deny' = 'decide'): boolean {
+    return this.#may(record, person, wish).allowed;
+  }
+
+  /** Whether they could have decided it as they did, with a saved rule or without. */
+  couldDecide(record: ApprovalRecord, person: Person): boolean {
+    return this.#may(record, person, 'decide').allowed || this.#may(record, person, 'save').allowed;
+  }
+
+  #may({ tool, requester, edit }: ApprovalRecord, person: Person, wish: Wish): Verdict {
+    const { state, policies } = this.#parts;
+    const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);
+    if (wish === 'look') return judge({ do: 'look' });
+    // What somebody wrote they may write anew, or take back.
+    const decide = decisionOn({ tool, requester, edit: wish === 'decide' || wish === 'save' ? edit : undefined });
+    if (wish === 'edit') {
+      // It is as if they had asked for that command themselves.
+      const speaks = judge({ do: 'speak' });
+      const decides = judge(decide);
+      return decides.allowed && !speaks.allowed ? { ...speaks, notice: MAY_NOT_SPEAK } : decides;
+    }
+    if (wish === 'decide') return judge(decide);
+    if (wish === 'deny') {
+      // Whoever may say no to other tools may say no to this one, too.
+      const usual = judge(decide.do === 'decide' ? { ...decide, startsAgent: false } : decide);
+      return usual.allowed ? usual : judge(decide);
+    }
+    const admin = judge({ do: 'administer' });
+    // Nobody saves a rule for what they could not approve because it is their own.
+    return admin.allowed && requester === person.id ? judge(decide) : admin;
+  }
+
+  /** Resolves when it is on disk; Letta is told then. Refused when somebody was quicker. */
+  async decide(
+    { record, request }: Found,
+    decided: Decided,
+    person: Person,
+    { via, grant, also }: How,
+  ): Promise<{ result: 'decided' } | Refused> {
+    const { state, link, mailbox, clock } = this.#parts;
+    const { decision, words } = decided;
+    const { token } = record;
+    const at = clock.now();
+    const input = inputOf(request, decided.send, link.workingDirectory);
+    const next = { state: 'decided', decision, by: person.id, at, words, via } as const;
+    const giver = { id: person.id, kind: person.kind, groups: [...(person.groups ?? [])] };
+    try {
+      await state.update((now) => {
+        const settled = settleApproval(now, token, next, input);
+        if (settled === now) return now;
+        const given = grant && makeGrant(request, { kind: grant, by: giver, at, directory: link.workingDirectory });
+        const grants = given ? withGrant(now.turn?.grants ?? [], given) : null;
+        const granted = grants && now.turn?.id === record.turn ? changeTurn(settled, { grants }) : settled;
+        return also ? also(granted) : granted;
+      });
+    } catch (error) {
+      // It may be on disk all the same, with what was to be written along with it: then it counts, as after a crash.
+      mailbox.post(async () => {
+        await state.insist((now) => now);
+        const stored = this.#stored(token, next);
+        if (stored && !this.#taken.has(token)) this.#decided(stored, decided, grant);
+      });
+      throw error;
+    }
+    const stored = this.#stored(token, next);
+    if (stored) {
+      this.#decided(stored, decided, grant);
+      return { result: 'decided' };
+    }
+    const other = state.record?.approvals.find((approval) => approval.token === token);
+    return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
+  }
+
+  /** Whether what this person makes of a command waits for somebody else. */
+  mustAskAnother(): boolean {
+    return needsAnother(this.#parts.policies.current(), this.#parts.state.place.channel);
+  }
+
+  /** Nobody but them could approve what they make of it: a line for them. `null`: somebody could. */
+  nobodyElse({ requester }: ApprovalRecord, { id: editor }: Person): string | null {
+    const { policies, state } = this.#parts;
+    const others = othersThan(policies.current(), state.place.channel, { editor, requester });
+    return this.mustAskAnother() && others.length === 0 ? NOBODY_ELSE : null;
+  }
+
+  /** Asks somebody else about the command that this person put in the place of the agent's, on a card of its own. */
+  async askEdited(
+    { record, request }: Found,
+    command: string,
+    person: Person,
+  ): Promise<{ result: 'decided' } | Refused> {
+    const { state, link, policies, clock, random, log, timeoutMs, onChange } = this.#parts;
+    const at = clock.now();
+    const input = keptText(request, link.workingDirectory);
+    const edit = { command, by: person.id };
+    const edited = asEdited(request, { edit });
+    const { remindedAt: _, expiresAt: __, audit: ___, ...rest } = record;
+    const { requester, requestId, tool, digest } = record;
+    const fresh: ApprovalRecord = {
+      ...rest,
+      token: makeToken(random.id()),
+      title: approvalTitle(edited),
+      asks: othersThan(policies.current(), state.place.channel, { editor: person.id, requester }),
+      rule: false,
+      askedAt: at,
+      ...(timeoutMs !== undefined && { expiresAt: at + timeoutMs }),
+      edit,
+      state: { state: 'open' },
+    };
+    const over = { state: 'decided', decision: 'edited', by: person.id, at, words: fresh.title, via: 'modal' } as const;
+    await state.update((now) => {
+      const settled = settleApproval(now, record.token, over, input);
+      return settled === now ? now : { ...settled, approvals: [...settled.approvals, fresh] };
+    });
+    if (!state.record?.approvals.some(({ token }) => token === fresh.token)) {
+      const other = state.record?.approvals.find(({ token }) => token === record.token);
+      return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
+    }
+    log.info({ request: requestId, tool, digest, by: person.id }, 'a command was edited; somebody else is asked');
+    state.dirty = true;
+    onChange();
+    return { result: 'decided' };
+  }
+
+  /** The request, if it was decided by just this. */
+  #stored(token: Token, { by, at }: { by: string; at: number }): ApprovalRecord | null {
+    const stored = this.#parts.state.record?.approvals.find((approval) => approval.token === token);
+    return stored?.state.state === 'decided' && stored.state.at === at && stored.state.by === by ? stored : null;
+  }
+
+  #decided(record: ApprovalRecord, { decision, send }: Decided, grant: GrantKind | undefined): void {
+    const { state, log, onChange } = this.#parts;
+    const { requestId, tool, digest } = record;
+    const { by, via } = record.state.state === 'decided' ? record.state : { by: null, via: null };
+    log.info({ request: requestId, tool, digest, decision, by, via, grant }, 'approval decided');
+    this.#decisions.set(requestId, send);
+    state.dirty = true;
+    onChange();
+    this.tell(record, send);
+  }
+
+  /** Nobody decided, and nobody can any more: Letta is told no. */
+  async denyUndecided(record: ApprovalRecord, why: ApprovalClosed & ('expired' | 'not_shown')): Promise<void> {
+    const { state, clock, log, onChange } = this.#parts;
+    await state.insist((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
+    log.warn({ request: record.requestId, tool: record.tool, why }, 'approval denied by nobody');
+    state.dirty = true;
+    onChange();
+    this.tell(record, denialOf(why));
+  }
+
+  /** People decide anew, in as much time as at first. */
+  async reopen({ token }: ApprovalRecord): Promise<void> {
+    const { state, clock, timeoutMs, onChange } = this.#parts;
+    const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
+    await state.insist((now) => reopenApproval(now, token, expiresAt));
+    state.dirty = true;
+    onChange();
+  }
+
+  /** Whether Letta has taken what was decided on that card: under the same id it asks for something else then. */
+  isTaken(token: Token): boolean {
+    return this.#taken.has(token);
+  }
+
+  /** What was decided and Letta did not hear, or took back. */
+  underWay(requestId: string): Decision | undefined {
+    return this.#decisions.get(requestId);
+  }
+
+  /** The turn is over: nothing is left to be said again. */
+  forget(): void {
+    this.#decisions.clear();
+    this.#taken.clear();
+  }
+
+  tell(record: ApprovalRecord, decision: Decision): void {
+    const { state, link, mailbox, clock, log, onChange } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    mailbox.away(
+      connection.answer(record.requestId, decision),
+      async (answer) => {
+        this.#decisions.delete(record.requestId);
+        this.#taken.add(record.token);
+        if (answer === 'accepted') return;
+        // What somebody wrote was taken for this alone: nobody has read it.
+        if (record.state.state === 'decided' && record.state.via === 'reply') this.#parts.tooLate(record.state.by);
+        const at = clock.now();
+        await state.insist((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
+        state.dirty = true;
+        onChange();
+      },
+      async (error) => {
+        const { certain, code } = asBridgeError(error);
+        log.warn({ request: record.requestId, err: error }, 'a decision was not confirmed');
+        // With the link gone Letta asks again; refused over a good link, it still waits for somebody's click.
+        if (!certain || code === 'link_lost' || link.ready !== connection) return;
+        if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
+        this.#decisions.delete(record.requestId);
+        await this.reopen(record);
+      },
+    );
+  }
+}
+
+/** For the audit: the input that was asked about, or what runs instead of it. */
+function inputOf(request: ApprovalRequest, send: Decision, folder: string | null): string {
+  const isChanged = send.behavior === 'allow' && send.updatedInput !== undefined && !request.questions;
+  return keptText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
+}
+
+const MAY_NOT_SPEAK = 'You may approve or deny this, but not give the agent’s machine a command of your own.';
+const NOBODY_ELSE =
+  'A command of yours needs the approval of somebody else, and here nobody else could give it. Deny with a reason instead: the agent reads it.';
+
+/** What the agent reads of a request that nobody decided. */
+export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decision {
+  const message =
+    why === 'expired'
+      ? 'Nobody in Slack decided this in time, so it was not approved.'
+      : 'This could not be shown to anybody in Slack, so it was not approved.';
+  return { behavior: 'deny', message };
+}

@@ -1,0 +1,62 @@
+import type { AuditEntry } from '../../approvals/audit-entry.ts';
+import type { ThreadKey, UserId } from '../../ids.ts';
+import type { Audit, Clock, Log } from '../../ports.ts';
+import type { ApprovalRecord, DecidedVia, ThreadRecord } from '../../record/thread-record.ts';
+
+/** Somebody wanted to decide a request and may not. */
+export interface RefusedClick {
+  thread: ThreadKey;
+  /** Of the card. */
+  token: string;
+  user: UserId;
+  /** In one word, as `can()` says it. */
+  reason: string;
+  via: DecidedVia;
+}
+
+/** Whoever clicks on and on fills the audit with one entry a card. */
+const KEPT = 5_000;
+
+/** Writes down who tried to decide what they may not. Nobody waits for it: a click is answered all the same. */
+export class RefusedClicks {
+  readonly #parts: { audit: Audit; clock: Clock; log: Log };
+  readonly #written = new Set<string>();
+
+  constructor(parts: { audit: Audit; clock: Clock; log: Log }) {
+    this.#parts = parts;
+  }
+
+  /** @returns Letta's id of the request; `null` where the token is of something else */
+  note(click: RefusedClick, record: ThreadRecord | null): string | null {
+    const { audit, clock, log } = this.#parts;
+    const approval = record?.approvals.find(({ token }) => token === click.token);
+    if (!approval) return null;
+    const { requestId } = approval;
+    const id = `${click.token}:${click.user}`;
+    if (this.#written.has(id)) return requestId;
+    this.#written.add(id);
+    const [oldest] = this.#written;
+    if (this.#written.size > KEPT && oldest !== undefined) this.#written.delete(oldest);
+    audit.append(refusedEntry(click, approval, clock.now())).catch((error: unknown) => {
+      this.#written.delete(id);
+      log.error({ err: error, request: requestId }, 'a refused click could not be written down');
+    });
+    return requestId;
+  }
+}
+
+function refusedEntry({ thread, user, reason, via }: RefusedClick, record: ApprovalRecord, at: number): AuditEntry {
+  const { token, turn, requestId, tool, title, digest, requester, edit, askedAt } = record;
+  const asked = {
+    thread,
+    turn,
+    requestId,
+    tool,
+    title,
+    digest,
+    requester,
+    ...(edit && { editedBy: edit.by }),
+    askedAt,
+  };
+  return { id: `${token}:${user}`, ...asked, by: user, at, outcome: 'refused', reason, via };
+}

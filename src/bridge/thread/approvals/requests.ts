@@ -1,0 +1,390 @@
+import type { Door } from '../../access/door.ts';
+import { approversStartAgents, type Policy, type PolicyBook, settingsOf } from '../../access/policy.ts';
+import type { ApprovalRequest, Decision } from '../../agent-event.ts';
+import { approvalTitle, approve, digestOf, refusalOf, remade, ruleOf } from '../../approvals/answers.ts';
+import { movesDirectory, pendingMoves } from '../../approvals/moving.ts';
+import { keptText } from '../../approvals/shown.ts';
+import { startsAgent } from '../../approvals/unasked/starts-agent.ts';
+import { type Unasked, unasked } from '../../approvals/unasked/unasked.ts';
+import { makeToken, type TurnId, type UserId } from '../../ids.ts';
+import type { Clock, Log, Random } from '../../ports.ts';
+import { authorOf, setApproval } from '../../record/inbox.ts';
+import { endsOneOf } from '../../record/tasks.ts';
+import type { ApprovalRecord, ApprovalState, OpenTurn } from '../../record/thread-record.ts';
+import { foldTurn, lastSaid } from '../../turn/fold.ts';
+import type { ThreadLink } from '../link.ts';
+import type { Mailbox } from '../mailbox.ts';
+import type { ThreadState } from '../state.ts';
+import type { ThreadAudit } from './audit.ts';
+import { type ApprovalDecisions, denialOf } from './decide.ts';
+
+export interface AskingParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  policies: PolicyBook;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  decisions: ApprovalDecisions;
+  /** Whether somebody still may, when what they wrote or decided takes effect. */
+  door: Pick<Door, 'again'>;
+  audit: ThreadAudit;
+  /** A line of ours for everybody in the thread. */
+  say(text: string): void;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  timeoutMs?: number | undefined;
+  /** ms after which a decision that Letta has not heard is not said any more: people decide anew; left out: never. */
+  staleAfterMs?: number | undefined;
+  onChange(): void;
+}
+
+/** What Letta asks: taken up again after a reconnect, let pass, or shown to those who may decide. */
+export class ApprovalRequests {
+  readonly #parts: AskingParts;
+  /** Calls that move the working directory and were let pass without a card. */
+  #passed: { turn: TurnId; requests: ApprovalRequest[] } | null = null;
+  /** Calls that the device has told a new working directory after. */
+  #moved: { turn: TurnId; ids: string[] } | null = null;
+  /** The turn that a link was made in the middle of: what was called before that may have gone by unheard. */
+  #joined: TurnId | null = null;
+
+  constructor(parts: AskingParts) {
+    this.#parts = parts;
+  }
+
+  /** A link is there while the turn runs: what Letta told before that is not told again. */
+  joined(): void {
+    this.#joined = this.#parts.state.open?.id ?? null;
+  }
+
+  /**
+   * The device tells of another working directory. It does not say after which call: of several none is taken for it.
+   */
+  directoryMoved(): void {
+    const turn = this.#parts.state.open?.id;
+    if (turn === undefined) return;
+    const decided = this.#pendingMoves(turn).filter((id) => this.#mayRun(id, turn));
+    const [only, ...others] = decided;
+    if (only === undefined || others.length > 0) return;
+    this.#moved = { turn, ids: [...(this.#moved?.turn === turn ? this.#moved.ids : []), only] };
+  }
+
+  /** Whether that call was approved, or was heard to run. */
+  #mayRun(id: string, turn: TurnId): boolean {
+    const { state } = this.#parts;
+    const approved = (state.record?.approvals ?? []).filter(
+      (record) =>
+        record.turn === turn &&
+        record.state.state === 'decided' &&
+        !['denied', 'edited'].includes(record.state.decision),
+    );
+    const isApproved = (requestId: string) => approved.some((record) => record.requestId === requestId);
+    const isIt = ({ callId, requestId }: ApprovalRequest) => (callId ?? requestId) === id;
+    return (
+      isApproved(id) ||
+      (this.#passed?.requests.some(isIt) ?? false) ||
+      state.turn.approvals.some((request) => isIt(request) && isApproved(request.requestId)) ||
+      state.turn.tools.some(({ callId, status }) => callId === id && status !== 'called')
+    );
+  }
+
+  #pendingMoves(turn: TurnId): string[] {
+    const { state } = this.#parts;
+    const passed = this.#passed?.turn === turn ? this.#passed.requests : [];
+    const moved = this.#moved?.turn === turn ? this.#moved.ids : [];
+    return pendingMoves({
+      requests: [...state.turn.approvals, ...passed],
+      records: (state.record?.approvals ?? []).filter((record) => record.turn === turn),
+      tools: state.turn.tools,
+    }).filter((id) => !moved.includes(id));
+  }
+
+  /** Whether relative paths of this call may be read in another directory than the one that is known. */
+  #mayMove({ callId }: ApprovalRequest, turn: TurnId): boolean {
+    const { tools } = this.#parts.state.turn;
+    const heard = this.#joined !== turn || tools.some((call) => call.callId === callId);
+    return !heard || this.#pendingMoves(turn).length > 0;
+  }
+
+  /**
+   * Letta asks, or asks again after a reconnect or a restart: then the card that people have is the one that counts.
+   * A request that Letta had taken the answer of is another one under the same id: ids are the model's
+   * (docs/letta-protocol.md, Approvals).
+   */
+  async asked(request: ApprovalRequest): Promise<void> {
+    const { state, decisions, log } = this.#parts;
+    const turn = state.open;
+    if (!turn) return;
+    const { requestId } = request;
+    const digest = digestOf(request.input);
+    if (turn.ends) return this.#inEndTurn(request, digest, turn, turn.ends);
+    const last = state.record?.approvals.findLast(
+      (approval) => approval.turn === turn.id && approval.requestId === requestId,
+    );
+    const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;
+    const pass = known ? null : this.#unasked(request, turn);
+    if (!pass) return this.#show(request, digest, turn, known, null);
+    const connection = this.#parts.link.ready;
+    this.#parts.mailbox.away(
+      this.#stillMay(pass, turn),
+      (may) => {
+        const now = state.open;
+        // Over another link Letta asks again.
+        if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
+        // What it was judged by may have changed while Slack was asked.
+        const still = may ? this.#unasked(request, now) : null;
+        if (still?.by !== pass.by) return this.#show(request, digest, now, null, null);
+        return still.by === 'grant'
+          ? this.#show(request, digest, now, null, still)
+          : this.#letPass(request, digest, now, still);
+      },
+      (error) => {
+        log.warn({ request: requestId, err: error }, 'nobody knows whether a request may pass');
+        const now = state.open;
+        if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
+        return this.#show(request, digest, now, null, null);
+      },
+    );
+  }
+
+  /** Those in whose name a request passes unasked may have lost the right to since. */
+  async #stillMay(pass: Unasked, turn: OpenTurn): Promise<boolean> {
+    const { door, state } = this.#parts;
+    const { requester } = turn;
+    const asked = [door.again(state.key, authorOf(turn), { do: 'speak' })];
+    if (pass.by === 'grant') asked.push(door.again(state.key, { user: pass.grant.by.id }, { do: 'decide', requester }));
+    return (await Promise.all(asked)).every(({ verdict }) => verdict.allowed);
+  }
+
+  async #show(
+    request: ApprovalRequest,
+    digest: string,
+    turn: OpenTurn,
+    known: ApprovalRecord | null,
+    pass: (Unasked & { by: 'grant' }) | null,
+  ): Promise<void> {
+    const { state, clock } = this.#parts;
+    const { requestId } = request;
+    if (!known) {
+      const others = state.turn.openApprovals.filter((open) => open !== requestId);
+      state.turn = foldTurn(state.turn, { type: 'approvals-open', requestIds: others });
+    }
+    state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
+    state.dirty = true;
+    if (known) return this.#again(known, request, turn);
+    if (!pass) {
+      const refusal = refusalOf(request);
+      if (refusal !== null) return this.#refuse(turn, request, digest, refusal);
+      return void (await this.#open(turn, request, digest, { state: 'open' }));
+    }
+    const { kind, by } = pass.grant;
+    const words = kind === 'command' ? 'this exact command, this turn' : 'all edits, this turn';
+    const at = clock.now();
+    const answered = { state: 'decided', decision: 'approved', by: by.id, at, words, via: 'grant' } as const;
+    const record = await this.#open(turn, request, digest, answered);
+    this.#parts.decisions.tell(record, approve().send);
+  }
+
+  /** Nobody could judge it: the agent and the thread hear why. */
+  async #refuse(turn: OpenTurn, request: ApprovalRequest, digest: string, refusal: string): Promise<void> {
+    const { clock, log, decisions, say } = this.#parts;
+    log.warn({ request: request.requestId, tool: request.tool, refusal }, 'a request can not be shown to anybody');
+    const closed = { state: 'closed', why: 'not_shown', at: clock.now() } as const;
+    const record = await this.#open(turn, request, digest, closed);
+    const message = `This could not be shown to anybody in Slack, so it was not approved: it is ${refusal}.`;
+    decisions.tell(record, { behavior: 'deny', message });
+    say(`What the agent asked could not be shown here, so it was denied: it is ${refusal}.`);
+  }
+
+  /** Known here: open on the same card, or decided without Letta having heard of it. */
+  async #again(known: ApprovalRecord, request: ApprovalRequest, turn: OpenTurn): Promise<void> {
+    const { state, decisions, clock, log, staleAfterMs, onChange } = this.#parts;
+    const { requestId } = request;
+    if (known.state.state === 'open') return onChange();
+    if (turn.stoppedBy) {
+      // The stop takes the request back: what was decided before it must not come behind it.
+      const over = { state: 'closed', why: 'turn_over', at: clock.now() } as const;
+      await state.insist((record) => setApproval(record, known.token, over));
+      return onChange();
+    }
+    if (known.state.state === 'decided') {
+      const { decision, by, at } = known.state;
+      // An Approve from the evening must not run in the morning.
+      const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
+      if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be said to Letta');
+      const send = decisions.underWay(requestId) ?? remade(request, known, known.state)?.send;
+      if (send && !stale && decision === 'denied') return decisions.tell(known, send);
+      if (send && !stale) return this.#sayLate(known, send, by);
+    } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
+      return decisions.tell(known, denialOf(known.state.why));
+    }
+    await decisions.reopen(known);
+  }
+
+  /** A consent that Letta did not hear counts only if whoever gave it still may. */
+  #sayLate(known: ApprovalRecord, send: Decision, by: UserId): void {
+    const { state, decisions, door, mailbox, link, log } = this.#parts;
+    const { token, requester } = known;
+    const connection = link.ready;
+    mailbox.away(
+      door.again(state.key, { user: by }, { do: 'decide', requester }).catch((error: unknown) => {
+        log.warn({ request: known.requestId, err: error }, 'nobody knows whether a decision still counts');
+        return null;
+      }),
+      (asked) => {
+        const now = state.record?.approvals.find((each) => each.token === token);
+        const same = now?.state.state === 'decided' && state.open?.id === known.turn && !state.open.stoppedBy;
+        // Over another link Letta asks again.
+        if (!now || !same || link.ready !== connection) return undefined;
+        if (asked && decisions.couldDecide(now, asked.person)) return decisions.tell(now, send);
+        log.warn({ request: known.requestId, by }, 'a decision does not count any more: it is asked for anew');
+        return decisions.reopen(now);
+      },
+      () => undefined,
+    );
+  }
+
+  async #open(
+    turn: OpenTurn,
+    request: ApprovalRequest,
+    digest: string,
+    decided: ApprovalState,
+  ): Promise<ApprovalRecord> {
+    const { state, link, random, clock, log, policies, timeoutMs, onChange } = this.#parts;
+    const { requestId, tool } = request;
+    const at = clock.now();
+    const policy = policies.current();
+    const after = lastSaid(state.turn);
+    const only = onlyFor(policy, state.place.channel, tool);
+    const approval: ApprovalRecord = {
+      token: makeToken(random.id()),
+      turn: turn.id,
+      requestId,
+      tool,
+      title: approvalTitle(request),
+      digest,
+      requester: turn.requester,
+      asks: request.questions ? [turn.requester] : asksOf(policy, state.place.channel, turn.requester, only),
+      ...(only !== null && { only }),
+      rule: hasAdmins(policy) && ruleOf(request) !== null,
+      askedAt: at,
+      // Whether something was said before a restart is not known then.
+      ...((after !== null || !state.textUnknown) && { after }),
+      ...(timeoutMs !== undefined && decided.state === 'open' && { expiresAt: at + timeoutMs }),
+      ...(decided.state !== 'open' && { audit: 'due' as const, input: keptText(request, link.workingDirectory) }),
+      state: decided,
+    };
+    await state.insist((record) => {
+      // A write that failed may have been done all the same.
+      if (record.approvals.some(({ token }) => token === approval.token)) return record;
+      const before = record.approvals.map((old): ApprovalRecord => {
+        const replaced = old.turn === turn.id && old.requestId === requestId && old.state.state === 'open';
+        const closed = { state: 'closed', why: 'answered_elsewhere', at } as const;
+        return replaced ? { ...old, state: closed, audit: 'due' } : old;
+      });
+      return { ...record, approvals: [...before, approval] };
+    });
+    log.info({ turn: turn.id, request: requestId, tool, digest, state: decided.state }, 'approval asked');
+    onChange();
+    return approval;
+  }
+
+  /** Closes cards of requests that Letta no longer waits for: answered outside Slack, or lost in a restart. */
+  async close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost' | 'turn_over'): Promise<void> {
+    const { state, clock, onChange } = this.#parts;
+    const turn = state.open?.id;
+    const settled = (state.record?.approvals ?? []).filter(
+      (approval) =>
+        approval.turn === turn && approval.state.state === 'open' && !stillOpen.includes(approval.requestId),
+    );
+    if (settled.length === 0) return;
+    const at = clock.now();
+    await state.insist((record) =>
+      settled.reduce((now, approval) => setApproval(now, approval.token, { state: 'closed', why, at }), record),
+    );
+    state.dirty = true;
+    onChange();
+  }
+
+  #unasked(request: ApprovalRequest, turn: OpenTurn): Unasked | null {
+    const { state, link, policies } = this.#parts;
+    // Somebody wants it to end: nothing more is let pass.
+    if (turn.stoppedBy) return null;
+    return unasked(request, {
+      policy: policies.current(),
+      place: state.place,
+      workingDirectory: link.workingDirectory,
+      moving: this.#mayMove(request, turn.id),
+      requester: turn.requester,
+      grants: turn.grants ?? [],
+    });
+  }
+
+  /** The agent was asked to end what runs in the background, and may do nothing else: nobody is asked about it. */
+  #inEndTurn(request: ApprovalRequest, digest: string, turn: OpenTurn, ends: readonly string[]): void {
+    if (endsOneOf(ends, request)) {
+      this.#letPass(request, digest, turn, { by: 'stop' });
+      return;
+    }
+    const { link, mailbox, log } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    const message = 'Nothing is allowed now but to end what runs in the background, by its id.';
+    mailbox.away(
+      connection.answer(request.requestId, { behavior: 'deny', message }),
+      () => undefined,
+      (error) => log.warn({ request: request.requestId, err: error }, 'a request was not answered'),
+    );
+  }
+
+  /** Without a card. It is written down first; what can not be written down, or said, is asked. */
+  #letPass(request: ApprovalRequest, digest: string, turn: OpenTurn, pass: Exclude<Unasked, { by: 'grant' }>): void {
+    const { state, link, mailbox, clock, random, log, audit } = this.#parts;
+    const connection = link.ready;
+    const { requestId, tool } = request;
+    if (movesDirectory(request)) {
+      const before = this.#passed?.turn === turn.id ? this.#passed.requests : [];
+      this.#passed = { turn: turn.id, requests: [...before, request] };
+    }
+    const at = clock.now();
+    const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
+    const shared = { id: random.id(), thread: state.key, turn: turn.id, requestId, tool, title, digest, at };
+    const input = keptText(request, link.workingDirectory);
+    const entry = { ...shared, input, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
+    const answered = audit.write({ ...entry, via: pass.by }).then(() => {
+      if (!connection || link.ready !== connection) throw new Error('the link was lost');
+      if (state.open?.id !== turn.id || state.open.stoppedBy) throw new Error('the turn was stopped');
+      return connection.answer(requestId, approve().send);
+    });
+    mailbox.away(
+      answered,
+      () => undefined,
+      async (error) => {
+        log.warn({ request: requestId, err: error }, 'a request could not be let pass');
+        // With the link gone Letta asks again.
+        if (state.open?.id !== turn.id || state.open.stoppedBy || link.ready !== connection) return;
+        await this.#show(request, digest, state.open, null, null);
+      },
+    );
+  }
+}
+
+/** Everybody whose click would count, as they are mentioned: the requester first. */
+function asksOf(policy: Policy, channel: string, requester: UserId, only: ApprovalRecord['only'] | null): string[] {
+  const { approvers, selfApproval } = settingsOf(policy, channel);
+  if (only) return [...policy.admins.ids, ...policy.admins.groups].filter((id) => id !== requester || selfApproval);
+  const first = approvers.requester && selfApproval ? [requester] : [];
+  const others = [...approvers.ids, ...approvers.groups].filter((id) => id !== requester || selfApproval);
+  return [...new Set([...first, ...others])];
+}
+
+/** Who alone may approve it; `null`: the place's approvers. */
+function onlyFor(policy: Policy, channel: string, tool: string): 'admins' | 'nobody' | null {
+  if (!startsAgent(tool) || approversStartAgents(policy, channel)) return null;
+  return hasAdmins(policy) ? 'admins' : 'nobody';
+}
+
+function hasAdmins({ admins }: Policy): boolean {
+  return admins.ids.length + admins.groups.length > 0;
+}

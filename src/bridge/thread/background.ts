@@ -1,0 +1,231 @@
+import type { BackgroundTask } from '../agent-event.ts';
+import { makeToken, type UserId } from '../ids.ts';
+import type { Clock, Log, Random, Surface, Timer } from '../ports.ts';
+import type { TurnIds } from '../record/inbox.ts';
+import { hideBackground, openBackground, showBackground } from '../record/offers.ts';
+import { beginEndTurn, taskLines, tasksOf, tasksWords, toEnd, wantEnd, withTasks } from '../record/tasks.ts';
+import type { TaskRecord, ThreadRecord } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import type { ThreadLink } from './link.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { ThreadState } from './state.ts';
+
+export interface BackgroundParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  surface: Surface;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  turnIds(): TurnIds;
+  advance(): Promise<void>;
+}
+
+/** What ends within that time of its turn is not worth a message. */
+const SHOWN_AFTER_MS = 3_000;
+/** Within this time of its end a task reports to the agent. */
+const REPORTS_WITHIN_MS = 5_000;
+/** How long something that was told to end may take until the next way to end it is tried. */
+const ENDS_WITHIN_MS = 3_000;
+
+/**
+ * What goes on after its turn: subagents, commands, monitors. It is shown with a Stop button, and Stop ends it by what
+ * there is: Letta first, then the agent itself; what goes on all the same is named to the one who wanted its end.
+ */
+export class ThreadBackground {
+  readonly #parts: BackgroundParts;
+  /** Letta is being asked to end tasks, or was just now. */
+  #trying: 'no' | 'asking' | 'done' = 'no';
+  #grace: Timer | null = null;
+  /** Since when nothing is left of what was to end, by the clock that never steps. */
+  #endedAt: number | null = null;
+  /** Since when something goes on without a turn, by the same clock. */
+  #aloneSince: number | null = null;
+
+  constructor(parts: BackgroundParts) {
+    this.#parts = parts;
+  }
+
+  /** What runs now and may be stopped. */
+  get tasks(): readonly TaskRecord[] {
+    return tasksOf(this.#parts.state.record);
+  }
+
+  /** Who does not want the agent to go on with what ran in the background; `null`: nobody. */
+  get silencedBy(): UserId | null {
+    const wanted = this.#parts.state.record?.endTasks;
+    return wanted && (wanted.step !== 'told' || this.#endedAt !== null) ? wanted.by : null;
+  }
+
+  /** Letta tells all that runs in the background now. */
+  async told(tasks: readonly BackgroundTask[]): Promise<void> {
+    const { state, clock, advance } = this.#parts;
+    const { record } = state;
+    if (!record) return;
+    const owner = state.open?.requester ?? record.starter;
+    const by = state.open?.stoppedBy ?? null;
+    const change = (now: ThreadRecord) => {
+      const next = withTasks(now, tasks, owner, clock.now());
+      // What a turn started while it was being stopped is meant by that Stop, too.
+      return by === null ? next : wantEnd(next, by, clock.now(), false);
+    };
+    const next = change(record);
+    const isKnown = next.background === record.background;
+    if (isKnown && JSON.stringify(next.tasks) === JSON.stringify(record.tasks)) return;
+    if (next.endTasks?.at !== record.endTasks?.at) this.forget();
+    await state.insist(change);
+    await advance();
+  }
+
+  /**
+   * Wants all of it to end. Resolves when that is on disk; whoever asks goes on with {@link advance}.
+   * @param anew also what was found to go on all the same
+   */
+  async stop(
+    by: UserId,
+    { anew, also }: { anew: boolean; also?: ((record: ThreadRecord) => ThreadRecord) | undefined },
+  ): Promise<void> {
+    const { state, clock, log } = this.#parts;
+    const { record } = state;
+    if (!record || wantEnd(record, by, clock.now(), anew) === record) return;
+    await state.update((now) => {
+      const wanted = wantEnd(now, by, clock.now(), anew);
+      return also ? also(wanted) : wanted;
+    });
+    this.#trying = 'no';
+    this.#grace?.cancel();
+    log.info({ by, tasks: this.tasks.length }, 'the end of background tasks is wanted');
+  }
+
+  /** Whether there is anything to go on with. */
+  get isDue(): boolean {
+    const { record } = this.#parts.state;
+    return Boolean(record && (record.tasks || record.endTasks || openBackground(record)));
+  }
+
+  /**
+   * Does what is due now.
+   * @param paused who has paused the agent: nothing may go on
+   * @param mayBegin whether a turn may begin where none is open
+   * @returns whether one began
+   */
+  async advance(paused: UserId | null, mayBegin: boolean): Promise<boolean> {
+    if (paused !== null) await this.stop(paused, { anew: false });
+    const began = await this.#pursue(mayBegin);
+    await this.#show();
+    return began;
+  }
+
+  async #pursue(mayBegin: boolean): Promise<boolean> {
+    const { state, link, turnIds } = this.#parts;
+    const wanted = state.record?.endTasks;
+    if (!wanted) return false;
+    const left = toEnd(state.record);
+    if (left.length === 0) {
+      await this.#ended();
+      return false;
+    }
+    this.#endedAt = null;
+    if (wanted.step === 'told' || !link.ready) return false;
+    if (wanted.step === 'wanted') {
+      if (this.#trying === 'no') this.#askLetta(left);
+      if (this.#trying !== 'done' || state.open || !mayBegin) return false;
+      const ids = turnIds();
+      await state.insist((record) => beginEndTurn(record, ids));
+      if (state.open) return true;
+    }
+    // The agent was asked, or there is nothing that it could be asked to end.
+    if (!state.open) await this.#tell(left);
+    return false;
+  }
+
+  /** All has ended. What it reports of that follows in a turn of its own, which is not wanted any more, either. */
+  async #ended(): Promise<void> {
+    const { state, clock, mailbox, advance } = this.#parts;
+    const now = clock.monotonic();
+    this.#endedAt ??= now;
+    const left = REPORTS_WITHIN_MS - (now - this.#endedAt);
+    if (left > 0) return void mailbox.later(left, advance);
+    this.#endedAt = null;
+    await state.insist(({ endTasks: _, ...record }) => record);
+  }
+
+  /** What goes on is shown while no turn shows it; what has ended is not. */
+  async #show(): Promise<void> {
+    const { state, clock, random, mailbox, advance } = this.#parts;
+    const { record } = state;
+    if (!record) return;
+    const { tasks } = this;
+    const now = clock.now();
+    if (tasks.length === 0 || state.open) this.#aloneSince = null;
+    if (tasks.length === 0) {
+      if (openBackground(record)) await state.update((stored) => hideBackground(stored, now));
+      return;
+    }
+    const shown = openBackground(record);
+    if (!shown && state.open) return;
+    this.#aloneSince ??= clock.monotonic();
+    const left = SHOWN_AFTER_MS - (clock.monotonic() - this.#aloneSince);
+    if (!shown && left > 0) return void mailbox.later(left, advance);
+    const token = makeToken(random.id());
+    const owner = tasks[0]?.for ?? record.starter;
+    const lines = taskLines(tasks);
+    if (showBackground(record, lines, owner, token, now) === record) return;
+    await state.update((stored) => showBackground(stored, lines, owner, token, now));
+  }
+
+  /** The thread closes, or its link is a new one: whoever was asked may not have heard it. */
+  forget(): void {
+    this.#trying = 'no';
+    this.#grace?.cancel();
+  }
+
+  #askLetta(tasks: readonly TaskRecord[]): void {
+    const { link, mailbox, log, advance } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    this.#trying = 'asking';
+    const asked = Promise.all(
+      tasks.map((task) =>
+        connection.endTask(task).catch((error: unknown) => {
+          log.warn({ err: error, kind: task.kind }, 'a background task could not be ended');
+          return { ended: false };
+        }),
+      ),
+    );
+    const done = () => {
+      if (this.#trying === 'asking') this.#trying = 'done';
+      return advance();
+    };
+    mailbox.away(
+      asked,
+      (answers) => {
+        if (link.ready !== connection) return this.forget();
+        const some = answers.some(({ ended }) => ended);
+        // Its end is heard as any other change; only what goes on then needs another way.
+        if (some) this.#grace = mailbox.later(ENDS_WITHIN_MS, done);
+        else return done();
+        return undefined;
+      },
+      done,
+    );
+  }
+
+  async #tell(tasks: readonly TaskRecord[]): Promise<void> {
+    const { state, link, surface, mailbox, log } = this.#parts;
+    const by = state.record?.endTasks?.by;
+    await state.insist((record) =>
+      record.endTasks ? { ...record, endTasks: { ...record.endTasks, step: 'told' } } : record,
+    );
+    if (by === undefined) return;
+    log.warn({ by, tasks: tasks.length }, 'background tasks go on after a Stop');
+    const where = link.device === null ? 'the machine of the agent' : asCode(link.device);
+    const text = `<@${by}>, this could not be stopped and goes on: ${tasksWords(tasks)}. Nothing in Slack ends it; end it on ${where}, or wait until it is done.`;
+    mailbox.away(
+      surface.say(state.address, text),
+      () => undefined,
+      (error) => log.warn({ err: error }, 'a notice could not be posted'),
+    );
+  }
+}

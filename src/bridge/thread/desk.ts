@@ -1,0 +1,166 @@
+import { can } from '../access/can.ts';
+import type { PolicyBook } from '../access/policy.ts';
+import type { UserId } from '../ids.ts';
+import {
+  type ActionOutcome,
+  type InboundAction,
+  type InboundSubmission,
+  refused,
+  type SubmissionOutcome,
+} from '../inbound.ts';
+import type { Person } from '../person.ts';
+import { openBackground } from '../record/offers.ts';
+import { tasksWords } from '../record/tasks.ts';
+import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
+import type { ThreadApprovals } from './approvals/approvals.ts';
+import type { Typed } from './approvals/replies.ts';
+import type { ThreadBackground } from './background.ts';
+import type { ThreadDetails } from './details.ts';
+import type { ThreadLink } from './link.ts';
+import { isOfferAction, type ThreadOffers } from './offers.ts';
+import type { ThreadSettings } from './settings.ts';
+import type { ThreadState } from './state.ts';
+import { queueText, statusText } from './status.ts';
+import type { TurnStop } from './turn-stop.ts';
+
+export interface ThreadDeskParts {
+  state: ThreadState;
+  link: ThreadLink;
+  approvals: ThreadApprovals;
+  offers: ThreadOffers;
+  details: ThreadDetails;
+  stopping: TurnStop;
+  background: ThreadBackground;
+  settings: ThreadSettings;
+  policies: PolicyBook;
+  botUser: UserId;
+  /** In the thread's own order, with its record at hand; afterwards it does what is due. */
+  ask<T>(work: () => Promise<T>): Promise<T>;
+  /** The turn's last words are on their way to Slack. */
+  ending(): boolean;
+}
+
+/** What must be on disk together with what is asked. */
+type Change = (record: ThreadRecord) => ThreadRecord;
+const same: Change = (record) => record;
+
+const MUTED =
+  'Muted: here I answer only messages that mention me. `!unmute` ends that, and so does your next mention of me here.';
+
+/** What people ask of a thread: clicks, modals, commands, of those who may be here at all. */
+export class ThreadDesk {
+  readonly #parts: ThreadDeskParts;
+
+  constructor(parts: ThreadDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** A click, by somebody who may write here. Resolves when its effect is on disk. */
+  act(action: InboundAction, person: Person): Promise<ActionOutcome> {
+    const { name } = action;
+    return this.#parts.ask(async () => {
+      if (name === 'deny_with_this') return this.#parts.approvals.denyWithMessage(action, person);
+      if (isOfferAction(name)) return this.#parts.offers.act({ ...action, name }, person);
+      if (name === 'details') return this.#parts.details.act(action, person);
+      if (name !== 'stop') return this.#parts.approvals.act({ ...action, name }, person);
+      const { state, background } = this.#parts;
+      const isTurn = state.open?.stopToken === action.token;
+      const isBackground = state.record ? openBackground(state.record)?.token === action.token : false;
+      if (!isTurn && !isBackground) return refused('expired', 'That turn is over.');
+      const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
+      if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
+      if (state.open && !this.#parts.ending()) await this.#parts.stopping.stop(person.id);
+      await background.stop(person.id, { anew: true });
+      return { result: 'decided' };
+    });
+  }
+
+  /** What somebody writes while a request waits for them, before it is stored. */
+  typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Promise<Typed> {
+    return this.#parts.ask(() => this.#parts.approvals.typed(item, person));
+  }
+
+  /** The same once it is stored: what do they mean by it? */
+  askAbout(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): Promise<void> {
+    return this.#parts.ask(() => this.#parts.approvals.askAbout(item, person));
+  }
+
+  /** `!approve` and `!deny`. Resolves with a line for the one who asked. */
+  decideByCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
+    return this.#parts.ask(() => this.#parts.approvals.byCommand(verb, args, person));
+  }
+
+  /** A submitted modal. Resolves when its effect is on disk. */
+  submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
+    return this.#parts.ask(() => this.#parts.approvals.submission(submission, person));
+  }
+
+  /** Stops the running turn and what it left running, and drops what waits. Resolves with a line for the one who asked. */
+  stop(by: UserId, also?: Change): Promise<string> {
+    return this.#parts.ask(async () => {
+      const { state, background, stopping, ending } = this.#parts;
+      const { tasks } = background;
+      if (!state.open && tasks.length === 0) return 'Nothing is running here.';
+      const said = state.open ? ['Stopping.'] : [];
+      if (state.open && !ending()) await stopping.stop(by, also);
+      if (tasks.length > 0) {
+        said.push(`Ending what runs in the background: ${tasksWords(tasks)}. If something goes on, you are told.`);
+        await background.stop(by, { anew: true, also });
+      }
+      return said.join(' ');
+    });
+  }
+
+  /** The next message starts another conversation. Resolves with a line for the one who asked. */
+  startOver(also: Change = same): Promise<string> {
+    return this.#parts.ask(async () => {
+      const { record } = this.#parts.state;
+      if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
+      const { tasks } = this.#parts.background;
+      if (tasks.length > 0 && record?.endTasks?.step !== 'told')
+        return `This still runs in the background: ${tasksWords(tasks)}. Stop it first.`;
+      await this.#parts.state.update(({ tasks: _, endTasks: __, ...now }) =>
+        also({ ...now, runtime: null, background: false }),
+      );
+      this.#parts.link.disconnect();
+      this.#parts.offers.givenUp();
+      return 'The next message here starts another conversation.';
+    });
+  }
+
+  /** The channel's settings have changed. Resolves with a line for the one who changed them. */
+  settingsChanged(by: UserId): Promise<string> {
+    return this.#parts.ask(async () => {
+      if (!this.#parts.state.record?.runtime) return 'The conversation here begins with that.';
+      this.#parts.settings.changedBy(by);
+      return this.#parts.state.open
+        ? 'It holds here once the running turn has ended.'
+        : 'The thread says so once Letta has confirmed it.';
+    });
+  }
+
+  /**
+   * In a muted thread only those are answered who mention the bot. Resolves with a line for the one who asked.
+   * @param by who mutes it; `null`: it is muted no more
+   */
+  mute(by: UserId | null, also: Change = same): Promise<string> {
+    return this.#parts.ask(async () => {
+      if (!this.#parts.state.record) return 'No conversation here yet.';
+      if (this.#parts.state.direct) return 'In direct messages everything is for the agent.';
+      await this.#parts.state.update((now) => also({ ...now, muted: by !== null, mutedBy: by ?? undefined }));
+      return by === null ? 'Unmuted: plain replies count again.' : MUTED;
+    });
+  }
+
+  /** What waits for its turn. Markdown for people. */
+  queue(): Promise<string> {
+    return this.#parts.ask(async () => queueText(this.#parts.state.record?.inbox ?? [], this.#parts.botUser));
+  }
+
+  /** Markdown for people. */
+  status(): Promise<string> {
+    return this.#parts.ask(async () =>
+      statusText(this.#parts.state, this.#parts.link, this.#parts.state.settings.permissions),
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import { can } from '../access/can.ts';
+import type { PolicyBook } from '../access/policy.ts';
+import { makeToken } from '../ids.ts';
+import { type ActionOutcome, type InboundAction, refused } from '../inbound.ts';
+import type { Person } from '../person.ts';
+import type { Clock, DetailsStore, Log, Random } from '../ports.ts';
+import type { DetailsRef, Ending, ThreadRecord } from '../record/thread-record.ts';
+import { detailsOf, withDetails } from '../turn/details.ts';
+import type { TurnDetails } from '../turn/steps.ts';
+import type { ThreadState } from './state.ts';
+
+export interface DetailsParts {
+  state: ThreadState;
+  policies: PolicyBook;
+  /** Left out: nothing is kept, and there is nothing to click. */
+  details?: DetailsStore | undefined;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** What the turns of a thread did, for those who ask: kept when a turn ends, shown on a click. */
+export class ThreadDetails {
+  readonly #parts: DetailsParts;
+  /** Of the turn that is ending, not stored yet. */
+  #fresh: { ref: DetailsRef; details: TurnDetails } | null = null;
+
+  constructor(parts: DetailsParts) {
+    this.#parts = parts;
+  }
+
+  /** The ending with the token of a button, where there is something to show. One that has it already stays as it is. */
+  complete(ending: Ending): Ending {
+    const { state, details: store, clock, random } = this.#parts;
+    this.#fresh = null;
+    if (!store || !state.open || ending.details !== undefined || state.settings.verbosity === 'quiet') return ending;
+    const at = clock.now();
+    const turn = state.open.id;
+    const details = detailsOf(state.turn, turn, at);
+    if (!details) return ending;
+    const token = makeToken(random.id());
+    this.#fresh = { ref: { token, turn, at }, details };
+    return { ...ending, details: token };
+  }
+
+  /** The record that knows of what is about to be kept. */
+  note(record: ThreadRecord): ThreadRecord {
+    return this.#fresh ? withDetails(record, this.#fresh.ref) : record;
+  }
+
+  /**
+   * Stores it, and gives up what the record does not know any more. A disk that fails costs the details, never the
+   * answer.
+   * @param before the record before {@link note}
+   */
+  async keep(before: ThreadRecord | null): Promise<void> {
+    const { state, details: store, log } = this.#parts;
+    const fresh = this.#fresh;
+    this.#fresh = null;
+    if (!fresh || !store) return;
+    const kept = new Set(state.record?.details?.map(({ token }) => token));
+    try {
+      await store.put(fresh.ref, fresh.details);
+      await store.drop((before?.details ?? []).filter(({ token }) => !kept.has(token)));
+    } catch (error) {
+      log.warn({ turn: fresh.ref.turn, err: error }, 'what a turn did could not be kept');
+    }
+  }
+
+  /** A click on the button, or on one that turns the page. */
+  async act(action: InboundAction, person: Person): Promise<ActionOutcome> {
+    const { state, policies, details: store } = this.#parts;
+    const verdict = can(policies.current(), person, { do: 'look' }, state.place);
+    if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
+    const ref = state.record?.details?.find(({ token }) => token === action.token);
+    const details = ref && store ? await store.get(ref) : null;
+    if (!details) return refused('expired', 'What this turn did is not kept any more.');
+    return { result: 'modal', modal: { kind: 'details', token: action.token, details, page: action.page ?? 0 } };
+  }
+}

@@ -1,0 +1,141 @@
+import type { TurnId, UserId } from '../ids.ts';
+import type { ThreadAddress } from '../inbound.ts';
+import type { Log, Surface } from '../ports.ts';
+import { changeTurn } from '../record/inbox.ts';
+import type { InboxItem, OpenTurn } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import { oneLine } from '../text/one-line.ts';
+import { spansText } from '../turn/prompt.ts';
+import type { TurnView } from '../view/turn.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { ThreadState } from './state.ts';
+
+export interface HeldUpParts {
+  state: ThreadState;
+  mailbox: Mailbox;
+  surface: Surface;
+  botUser: UserId;
+  log: Log;
+}
+
+/** Direct messages at once about one thread; a queue is bounded, its authors are fewer. */
+const MOST_AUTHORS = 20;
+
+/**
+ * Tells people in direct messages what cannot be said in their thread: the bot was removed, the channel is archived, the
+ * thread has no root any more.
+ */
+export class HeldUpThread {
+  readonly #parts: HeldUpParts;
+  /** Whose messages wait, and who knows that they do. */
+  readonly #told = new Set<UserId>();
+  /** The turn whose answer is on its way to its requester: two at once would not see one another. */
+  #copying: TurnId | null = null;
+
+  constructor(parts: HeldUpParts) {
+    this.#parts = parts;
+  }
+
+  /** The end of the turn waits until Slack lets us write there again. */
+  end(turn: OpenTurn, reason: string, view: TurnView): void {
+    const { address, inbox } = this.#record();
+    const why = whyText(reason, address);
+    this.#tellAnswer(turn, `${why}, so I cannot post my answer there. I keep trying for 12 hours. Here it is:`, view);
+    for (const [author, items] of byAuthor(inbox)) {
+      if (author === turn.requester || this.#told.has(author)) continue;
+      this.#told.add(author);
+      this.#tell(author, `${why}, so what you wrote there waits until I can answer:\n${this.#lines(items)}`);
+    }
+  }
+
+  /** A card waits: nobody can decide what they do not see. */
+  card(turn: OpenTurn, reason: string): void {
+    const { address } = this.#record();
+    const text = `${whyText(reason, address)}, so I cannot show what the agent asks there. It waits until I can write there again, for at most 12 hours.`;
+    this.#tell(turn.requester, text);
+  }
+
+  /** It is given up: the thread cannot be written to. @param dropped messages that will not run */
+  givenUp(turn: OpenTurn, reason: string, view: TurnView, dropped: readonly InboxItem[]): void {
+    const why = whyText(reason, this.#record().address);
+    this.#tellAnswer(turn, `${why}, so here is my answer:`, view);
+    for (const [author, items] of byAuthor(dropped)) {
+      this.#tell(author, `${why}, so what you wrote there was not run:\n${this.#lines(items)}`);
+    }
+    this.#told.clear();
+  }
+
+  /** The thread can be written to again. */
+  over(): void {
+    this.#told.clear();
+  }
+
+  #tellAnswer(turn: OpenTurn, text: string, view: TurnView): void {
+    const { state } = this.#parts;
+    if (turn.told || state.open?.told || this.#copying === turn.id) return;
+    this.#copying = turn.id;
+    this.#tell(turn.requester, text, { turn: turn.id, view });
+  }
+
+  /** The copy has arrived, or was given up. */
+  async #copied(turn: TurnId, delivered: boolean): Promise<void> {
+    if (this.#copying === turn) this.#copying = null;
+    if (!delivered) return;
+    await this.#parts.state.insist((record) =>
+      record.turn?.id === turn ? changeTurn(record, { told: true }) : record,
+    );
+  }
+
+  #tell(user: UserId, text: string, copy: { turn: TurnId; view: TurnView } | null = null): void {
+    const { surface, mailbox, log } = this.#parts;
+    const { address } = this.#record();
+    // In a direct message there is no other place; bots read none.
+    if (!surface.tell || !/^[UW]/.test(user) || address.channel.startsWith('D')) return;
+    mailbox.away(
+      surface.tell(user, address.team, text, copy),
+      (delivery) => {
+        const { delivered } = delivery;
+        const reason = delivered ? null : delivery.reason;
+        if (!delivered) log.warn({ user, reason }, 'somebody could not be told what their thread does not show');
+        return copy ? this.#copied(copy.turn, delivered) : undefined;
+      },
+      (error) => {
+        log.warn({ user, err: error }, 'somebody could not be told what their thread does not show');
+        return copy ? this.#copied(copy.turn, false) : undefined;
+      },
+    );
+  }
+
+  #lines(items: readonly InboxItem[]): string {
+    const names = { users: new Map(), channels: new Map() };
+    const line = (item: InboxItem) => asCode(oneLine(spansText(item.spans, names, this.#parts.botUser), 80)) || 'files';
+    return items.map((item) => `- ${line(item)}`).join('\n');
+  }
+
+  #record() {
+    const { state } = this.#parts;
+    return { address: state.address, inbox: state.record?.inbox ?? [] };
+  }
+}
+
+function byAuthor(items: readonly InboxItem[]): [UserId, InboxItem[]][] {
+  const authors = [...new Set(items.map(({ user }) => user))].slice(0, MOST_AUTHORS);
+  return authors.map((author) => [author, items.filter(({ user }) => user === author)]);
+}
+
+/** Slack's word, in words for people, as the beginning of a sentence. */
+function whyText(reason: string, { channel }: ThreadAddress): string {
+  const place = `<#${channel}>`;
+  switch (reason) {
+    case 'not_in_channel':
+    case 'channel_not_found':
+      return `I am not in ${place} any more`;
+    case 'is_archived':
+    case 'is_inactive':
+      return `${place} is archived`;
+    case 'thread_gone':
+      return `The message that began your thread in ${place} was deleted`;
+    default:
+      return `Slack does not let me write in ${place} (${asCode(reason)})`;
+  }
+}

@@ -1,0 +1,422 @@
+import type { KillSwitch } from '../access/kill-switch.ts';
+import type { AgentEvent, ConnectionEvent } from '../agent-event.ts';
+import type { Log } from '../ports.ts';
+import { beginAgentTurn, changeTurn, type TurnIds } from '../record/inbox.ts';
+import { withRuntime } from '../record/offers.ts';
+import type { Ending, OpenTurn } from '../record/thread-record.ts';
+import { afterReconnect } from '../turn/after-reconnect.ts';
+import { foldTurn, type TurnState } from '../turn/fold.ts';
+import type { ThreadApprovals } from './approvals/approvals.ts';
+import type { ThreadBackground } from './background.ts';
+import { type Held, HeldEvents } from './held-events.ts';
+import type { ThreadLink } from './link.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Leftover, ThreadOffers } from './offers.ts';
+import type { ThreadSettings } from './settings.ts';
+import type { ThreadState } from './state.ts';
+import type { TurnEndings } from './turn-endings.ts';
+import type { TurnInput } from './turn-input.ts';
+import { END_OVERDUE_MS, type TurnLookup, type Verdict } from './turn-lookup.ts';
+import type { TurnSilence } from './turn-silence.ts';
+import { STOP_OVERDUE_MS, type TurnStop } from './turn-stop.ts';
+
+export interface ListenerParts {
+  state: ThreadState;
+  link: ThreadLink;
+  mailbox: Mailbox;
+  approvals: ThreadApprovals;
+  offers: ThreadOffers;
+  settings: ThreadSettings;
+  background: ThreadBackground;
+  silence: TurnSilence;
+  lookup: TurnLookup;
+  endings: TurnEndings;
+  stopping: TurnStop;
+  input: TurnInput;
+  killSwitch: KillSwitch;
+  log: Log;
+  turnIds(): TurnIds;
+  /** The turn's last words are on their way to Slack: the events of the next one wait. */
+  ending(): boolean;
+  openTurn(turn: OpenTurn): void;
+  advance(): Promise<void>;
+  end(ending: Ending, leftover?: Leftover | null): Promise<void>;
+  fail(line: string, leftover: Leftover | null): Promise<void>;
+  /** From here on nothing belongs to the turn any more; {@link finish} shows its last view. */
+  leave(): void;
+  finish(ending: Ending): Promise<void>;
+}
+
+/** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
+const BACKGROUND_TOLD_MS = 5_000;
+/** Codes that no retry heals, and that a new conversation does. */
+const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
+const GONE_LINE = 'The agent’s side of this thread does not exist any more, so the message was not run';
+
+/** What Letta says to a thread, held against the turn that is open here: whose it is, whether it begins, ends or goes on. */
+export class ThreadListener {
+  readonly #parts: ListenerParts;
+  readonly #held = new HeldEvents();
+  #backgroundTold = false;
+  /** Whether a part of this turn may have gone by unheard: then its end asks the history. */
+  #gap = false;
+  /** Whether the link was lost, or the process died, since the turn began. */
+  #broken = false;
+  /** Whether people are told that nobody knows whether the input has arrived. */
+  #inDoubt = false;
+  /** The replay that was held against the history already. */
+  #judged: (ConnectionEvent & { type: 'ready' }) | null = null;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+  }
+
+  /** What the link says, and what the agent says through it. */
+  hear(event: AgentEvent | ConnectionEvent): void | Promise<void> {
+    if (this.#parts.silence.heard(event) && this.#parts.link.ready) {
+      this.#parts.state.hold = null;
+      this.#parts.state.dirty = true;
+    }
+    switch (event.type) {
+      case 'ready':
+        return this.#onReady(event);
+      case 'lost':
+        this.#linkLost();
+        this.#held.linkLost();
+        this.#parts.lookup.forget();
+        this.#parts.offers.lost();
+        this.#parts.input.forget();
+        this.#parts.log.warn({ reason: event.reason }, 'link to Letta lost');
+        return this.#wait('The connection to Letta was lost; reconnecting.');
+      case 'unavailable':
+        return this.#onUnavailable(event);
+      default:
+        return this.#onAgentEvent(event);
+    }
+  }
+
+  #linkLost(): void {
+    this.#broken ||= this.#parts.state.open?.state === 'submitted';
+    this.#parts.link.lost();
+  }
+
+  #wait(notice: string, device?: string): void {
+    this.#inDoubt = false;
+    if (!this.#parts.state.open || this.#parts.ending()) return;
+    this.#parts.state.hold = { kind: 'waiting_for_letta', notice, ...(device !== undefined && { device }) };
+    this.#parts.state.dirty = true;
+  }
+
+  /** It is not in doubt any more whether the input has arrived. */
+  #sure(): void {
+    if (!this.#inDoubt) return;
+    this.#inDoubt = false;
+    this.#parts.state.hold = null;
+    this.#parts.state.dirty = true;
+  }
+
+  async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
+    this.#parts.log.warn(
+      { code: event.code, notice: event.notice, retryInMs: event.retryInMs },
+      'Letta is unavailable',
+    );
+    this.#linkLost();
+    if (event.retryInMs !== null) {
+      this.#parts.offers.lost();
+      return this.#wait(event.notice, event.device);
+    }
+    // No retry heals this: the turn ends visibly, and the next message tries afresh.
+    const isGone = GONE.has(event.code) && this.#parts.state.record?.runtime !== null;
+    const { endings } = this.#parts;
+    const leftover = isGone ? endings.withoutConversation() : endings.leftover();
+    this.#parts.link.disconnect();
+    this.#parts.offers.givenUp();
+    await this.#parts.fail(event.notice, leftover);
+    // Behind the end of the turn: else it would be dialled anew before, with the conversation that is gone.
+    await this.#parts.background.told([]);
+  }
+
+  async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+    this.#parts.link.opened(event);
+    this.#parts.input.forget();
+    this.#inDoubt = false;
+    this.#parts.state.hold = null;
+    this.#parts.state.dirty = true;
+    const { runtime } = event;
+    const stored = this.#parts.state.record?.runtime;
+    const same =
+      stored?.agentId === runtime.agentId &&
+      stored.conversationId === runtime.conversationId &&
+      stored.deviceId === runtime.deviceId;
+    if (!same) await this.#parts.state.insist((record) => withRuntime(record, runtime));
+    this.#askBackground();
+    this.#parts.background.forget();
+    this.#parts.settings.confirm();
+    if (event.replacedAgent !== undefined) this.#parts.settings.agentReplaced(event.replacedAgent, runtime.agentId);
+    await this.#parts.offers.reached();
+    return this.#takeUp(event);
+  }
+
+  /** What the replay says, held against the turn that is open here. */
+  async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+    if (!this.#parts.link.ready) return;
+    if (this.#parts.ending()) return this.#held.pushReady(event);
+    const before = this.#parts.state.open;
+    if (before?.state === 'submitted' && this.#judged !== event && this.#parts.link.runsAnother(before)) {
+      // The history tells what became of ours; what runs is taken up afterwards.
+      this.#judged = event;
+      this.#held.pushReady(event);
+      return this.#parts.lookup.look();
+    }
+    const now = { loop: this.#parts.link.loop, approvals: event.approvals.length };
+    const ours = this.#parts.state.open?.state === 'submitted';
+    if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
+    const turn = this.#parts.state.open;
+    if (turn?.state === 'submitted') {
+      this.#parts.approvals.joined();
+      const open = event.approvals.map((request) => request.requestId);
+      this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'approvals-open', requestIds: open });
+      await this.#parts.approvals.close(open, 'link_lost');
+      for (const request of event.approvals) await this.#parts.approvals.asked(request);
+      if (open.length > 0) this.#parts.lookup.recall();
+      if (afterReconnect(turn, now) === 'look') return this.#parts.lookup.look();
+      this.#gap = true;
+      if (turn.stoppedBy) this.#parts.stopping.abort();
+    }
+    await this.release();
+    await this.#parts.advance();
+  }
+
+  /** A connection tells of background tasks when their number changes, and counts from none. */
+  #askBackground(): void {
+    this.#backgroundTold = false;
+    const connection = this.#parts.link.ready;
+    this.#parts.mailbox.later(BACKGROUND_TOLD_MS, () =>
+      this.#backgroundTold || this.#parts.link.ready !== connection ? undefined : this.#parts.background.told([]),
+    );
+  }
+
+  // ---- a turn whose end was not seen -----------------------------------------------------------
+
+  async verdict(found: Verdict): Promise<void> {
+    switch (found.verdict) {
+      case 'over': {
+        this.#keepForNext();
+        const ending = this.#parts.endings.unseen(found.answered, !this.#broken && !this.#parts.state.resumed);
+        return this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
+      }
+      case 'begins':
+        this.#gap = true;
+        this.#parts.state.dirty = true;
+        return this.release();
+      case 'not_there_yet':
+        if (this.#parts.link.loop === 'idle') {
+          this.#wait('Whether your message has arrived is not known yet; asking once more.');
+          this.#inDoubt = true;
+        }
+        return this.release();
+      case 'never_arrived':
+        if (this.#parts.state.open?.stoppedBy) return this.#parts.end(this.#parts.endings.unseen(false));
+        this.#parts.log.info({ turn: this.#parts.state.open?.id }, 'the input never arrived; sending it again');
+        this.#sure();
+        await this.#parts.state.insist((record) => changeTurn(record, { state: 'prepared' }));
+        this.#parts.state.textUnknown = false;
+        this.#parts.link.unsubmitted();
+        await this.#parts.offers.neverArrived();
+        await this.release();
+        return this.#parts.advance();
+      case 'unreadable':
+        return this.#parts.end(this.#parts.endings.unseen(false), this.#parts.endings.leftover());
+      default:
+        return found satisfies never;
+    }
+  }
+
+  // ---- what the agent says ---------------------------------------------------------------------
+
+  #onAgentEvent(event: AgentEvent): void | Promise<void> {
+    if (event.type === 'loop') return this.#onLoop(event);
+    if (event.type === 'background') {
+      this.#backgroundTold = true;
+      return this.#parts.background.told(event.tasks);
+    }
+    if (event.type === 'device') {
+      const moved = this.#parts.link.workingDirectory !== event.workingDirectory;
+      this.#parts.link.workingDirectory = event.workingDirectory;
+      if (moved) this.#parts.approvals.directoryMoved();
+      return undefined;
+    }
+    if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);
+    const turn = this.#parts.state.open;
+    if (turn?.state === 'submitted')
+      return isOfRun(event) && this.#parts.link.isForeign(turn, event.runId) ? undefined : this.#onTurnEvent(event);
+    if (!startsTurn(event)) return undefined;
+    const input = event.type === 'user-message' ? event.clientMessageId : null;
+    return this.#openAgentTurn(input).then(() => this.#onTurnEvent(event));
+  }
+
+  async #openAgentTurn(input: string | null = null): Promise<void> {
+    const had = this.#parts.state.open?.id;
+    await this.#parts.state.insist((record) => beginAgentTurn(record, this.#parts.turnIds(), input));
+    const turn = this.#parts.state.open;
+    if (turn && turn.id !== had) this.#parts.openTurn(turn);
+    this.#parts.state.dirty = true;
+    // Told to end, what ran in the background reports once more: the agent must not go on with that.
+    const by = this.#parts.killSwitch.paused?.by ?? this.#parts.background.silencedBy;
+    if (by !== null) await this.#parts.stopping.stop(by);
+    // Told late, of a turn whose end went by unheard.
+    if (this.#parts.link.loop === 'idle') this.#parts.lookup.expectEnd(END_OVERDUE_MS);
+  }
+
+  #onTurnEvent(event: AgentEvent): void | Promise<void> {
+    this.#sure();
+    if (event.type === 'approval-asked')
+      return this.#parts.approvals.asked(event.request).then(() => this.#parts.lookup.recall());
+    if (event.type === 'turn-ended') return this.#onTurnEnded(event);
+    if (this.#parts.lookup.isOfTurnBefore(event)) return undefined;
+    if ((event.type === 'text' || event.type === 'text-repaired') && this.#isFromBefore()) {
+      // Heard while the link was made, told behind the request that it was said before: the history has its place.
+      this.#gap = true;
+      return undefined;
+    }
+    if (event.type === 'text' && this.#parts.lookup.knows(event)) {
+      // The history has told it while this was on its way; what it has beyond that, it tells at the end.
+      this.#gap = true;
+      return undefined;
+    }
+    if (event.type === 'text' && this.#parts.state.turn.parts.length === 0)
+      this.#parts.log.debug({}, 'the answer begins');
+    const next = foldTurn(this.#parts.state.turn, event);
+    if (next !== this.#parts.state.turn) {
+      this.#parts.state.turn = next;
+      this.#parts.state.dirty = true;
+    }
+    if (event.type !== 'approvals-open') return undefined;
+    // A stop empties Letta's list before it ends the turn: nobody answered.
+    const why = this.#parts.state.open?.stoppedBy ? 'turn_over' : 'answered_elsewhere';
+    return this.#parts.approvals.close(event.requestIds, why);
+  }
+
+  #onTurnEnded(event: AgentEvent & { type: 'turn-ended' }): void | Promise<void> {
+    const turn = this.#parts.state.open;
+    if (!turn) return undefined;
+    const id = turn.clientMessageId;
+    if (id !== null && event.runId !== null && !this.#parts.link.claims(turn, event.runId)) {
+      this.#parts.log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
+      return undefined;
+    }
+    const isCancelled = event.runId === null && event.stopReason === 'cancelled';
+    if (id !== null && isCancelled && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
+      this.#parts.log.info({ turn: turn.id }, 'an end came late, of a turn stopped before it had said anything');
+      return undefined;
+    }
+    if (event.gone && turn.items.length > 0 && isUnheard(this.#parts.state.turn))
+      return this.#withoutConversation(turn);
+    if (this.#gap) this.#keepForNext();
+    this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
+    const { endings, lookup } = this.#parts;
+    if (!this.#gap) return this.#parts.end(endings.now());
+    // What was said while nobody listened stands in the history only.
+    this.#parts.leave();
+    lookup.fillGap((whole) => this.#parts.finish(whole ? endings.now() : endings.unseen(false)));
+    return undefined;
+  }
+
+  /** Agent or conversation went while the link was there; whatever is said next finds out anew. */
+  #withoutConversation(turn: OpenTurn): Promise<void> {
+    this.#parts.log.warn({ turn: turn.id, runtime: this.#parts.state.record?.runtime }, 'the conversation is gone');
+    this.#parts.link.disconnect();
+    this.#parts.offers.givenUp();
+    return this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });
+  }
+
+  /** An end that comes late, or is only found out, after Letta told of the next turn: what it waits for is the next one's. */
+  #keepForNext(): void {
+    if (this.#parts.link.loop !== 'waiting_on_approval') return;
+    const { openApprovals, approvals } = this.#parts.state.turn;
+    const open = approvals.filter(({ requestId }) => openApprovals.includes(requestId));
+    this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));
+  }
+
+  #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {
+    const was = this.#parts.link.loop;
+    this.#parts.link.looped(event);
+    const turn = this.#parts.state.open;
+    if (event.status !== 'idle') {
+      this.#sure();
+      this.#parts.lookup.notDue();
+      // It had begun, and another runs: its end went by unheard.
+      if (turn?.clientMessageId && this.#parts.link.knows(turn.clientMessageId) && this.#parts.link.runsAnother(turn)) {
+        return this.#parts.lookup.looking ? undefined : this.#parts.lookup.look();
+      }
+      // Stop came before Letta had begun: there was nothing to abort then.
+      if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#parts.ending())
+        this.#parts.stopping.abort();
+      return undefined;
+    }
+    if (turn?.state !== 'submitted' || this.#parts.ending()) return this.#parts.advance();
+    if (was !== 'idle') this.#parts.lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
+    return undefined;
+  }
+
+  /** The turn is shown and over: what was heard of it and held while the history told its end was found there already. */
+  turnOver(): void {
+    const { state, lookup, link } = this.#parts;
+    const { open } = state;
+    const isOurs = (event: AgentEvent) => lookup.knows(event) || (open !== null && this.#isOf(open, event));
+    if (open) this.#held.forgetThrough(isOurs, link.loop === 'waiting_on_approval');
+    this.#gap = false;
+    this.#broken = false;
+  }
+
+  /** What was held is heard now. */
+  async release(): Promise<void> {
+    this.#parts.lookup.listened();
+    for (const event of this.#held.take()) {
+      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onHeld(event);
+      if (waiting) await waiting;
+    }
+  }
+
+  #onHeld(event: Exclude<Held, { type: 'ready' }>): void | Promise<void> {
+    if (event.type !== 'cut') return this.#onAgentEvent(event);
+    if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);
+    this.#gap = true;
+    return undefined;
+  }
+
+  /** The agent says nothing while it asks: what comes then after a restart was said before. */
+  #isFromBefore(): boolean {
+    const { textUnknown, turn } = this.#parts.state;
+    return textUnknown && turn.openApprovals.length > 0;
+  }
+
+  #isOf(turn: OpenTurn, event: AgentEvent): boolean {
+    return 'runId' in event && event.runId !== null && this.#parts.link.claims(turn, event.runId);
+  }
+}
+
+function isUnheard({ runs, input, approvals }: TurnState): boolean {
+  return runs.length === 0 && input === null && approvals.length === 0;
+}
+
+/** Pieces of a run. Its end is judged where it is heard. */
+function isOfRun(event: AgentEvent): event is AgentEvent & { runId: string } {
+  return event.type !== 'turn-ended' && 'runId' in event && event.runId !== null;
+}
+
+/** Events that only a turn has. What trails behind an end (a terminal error, a status) starts nothing. */
+function startsTurn(event: AgentEvent): boolean {
+  switch (event.type) {
+    case 'text':
+    case 'reasoning':
+    case 'tool-called':
+    case 'tool-started':
+    case 'approval-asked':
+      return true;
+    case 'user-message':
+      return event.automatic;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,209 @@
+import type { Place } from '../access/can.ts';
+import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
+import { parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId } from '../ids.ts';
+import type { ThreadAddress } from '../inbound.ts';
+import type { Clock, Log, Threads } from '../ports.ts';
+import { changeTurn } from '../record/inbox.ts';
+import type { ApprovalRecord, Ending, OpenTurn, SaidText, ThreadRecord } from '../record/thread-record.ts';
+import { emptyTurn, type TurnState } from '../turn/fold.ts';
+import type { Where } from '../view/card.ts';
+import { type Activity, type TurnView, turnView } from '../view/turn.ts';
+
+export interface StateParts {
+  threads: Threads;
+  clock: Clock;
+  log: Log;
+  policies: PolicyBook;
+}
+
+const NONE: ReadonlySet<Token> = new Set();
+const AGAIN_MS = 1_000;
+const AGAIN_MAX_MS = 60_000;
+
+/** What the worker and its parts know of a thread: the record as it is on disk, and the open turn as it was folded. */
+export class ThreadState {
+  #key: ThreadKey;
+  readonly #parts: StateParts;
+  #closed = false;
+  record: ThreadRecord | null = null;
+  turn: TurnState = emptyTurn;
+  /** After a restart, until the history tells: what the agent said before it is not in {@link turn}. */
+  textUnknown = false;
+  /** Open cards that stay as they are in Slack, there or not, until {@link turn} is what it was. */
+  standing: ReadonlySet<Token> = NONE;
+  /** What holds the turn up outside the agent. */
+  hold: Activity | null = null;
+  /** Whether people see something older than what is known here. */
+  dirty = false;
+  /** The open turn had begun before the process did. */
+  resumed = false;
+  /** Whether all that people have seen of the turn is known, here or on disk. */
+  #saidKnown = true;
+  /** The parts of the turn as they were stored last. */
+  #kept: TurnState['parts'] | null = null;
+
+  constructor(key: ThreadKey, parts: StateParts) {
+    this.#key = key;
+    this.#parts = parts;
+  }
+
+  get key(): ThreadKey {
+    return this.#key;
+  }
+
+  /** The thread has another key, under which `record` is stored already. */
+  moved(key: ThreadKey, record: ThreadRecord): void {
+    this.#key = key;
+    this.record = record;
+    this.dirty = true;
+  }
+
+  /**
+   * A turn is open from here on, with nothing known of it.
+   * @param interrupted it had begun before the process did
+   */
+  begin(interrupted: boolean): void {
+    const { input = null } = this.open ?? {};
+    const said = interrupted ? (this.open?.said ?? []) : [];
+    const parts = said.map((text) => ({ kind: 'text', ...text, earlier: true }) as const);
+    this.turn = { ...emptyTurn, input, parts, thoughts: this.settings.showReasoning ? [] : null };
+    this.textUnknown = interrupted;
+    this.resumed = interrupted;
+    this.#saidKnown = !interrupted || this.open?.said !== undefined || this.open?.posts.length === 0;
+    this.#kept = null;
+    this.standing = NONE;
+  }
+
+  /** Open cards wait until what stands above them is known. */
+  stand(): void {
+    const isOpen = (each: ApprovalRecord) => each.turn === this.open?.id && each.state.state === 'open';
+    this.standing = new Set((this.record?.approvals ?? []).filter(isOpen).map(({ token }) => token));
+  }
+
+  /** No card waits for its place any more. */
+  placed(): void {
+    if (this.standing.size > 0) this.dirty = true;
+    this.standing = NONE;
+  }
+
+  /** Whether people may have seen text of the turn that nobody knows here. */
+  get #seenUnknown(): boolean {
+    return this.textUnknown && !this.#saidKnown;
+  }
+
+  get open(): OpenTurn | null {
+    return this.record?.turn ?? null;
+  }
+
+  get address(): ThreadAddress {
+    if (this.record) return this.record.address;
+    const { team, channel, root } = parseThreadKey(this.key);
+    return { team, channel, threadTs: root === ROLLING ? null : root };
+  }
+
+  get direct(): boolean {
+    return this.address.threadTs === null || this.address.channel.startsWith('D');
+  }
+
+  get place(): Place {
+    const { channel } = this.address;
+    // Whether the channel is shared was asked at the door.
+    return { channel, channelKind: this.direct ? 'im' : 'channel', external: false };
+  }
+
+  /** What holds here now; it may change while a turn runs. */
+  get settings(): PlaceSettings {
+    return settingsOf(this.#parts.policies.current(), this.address.channel);
+  }
+
+  async load(): Promise<void> {
+    this.record ??= await this.#parts.threads.load(this.key);
+  }
+
+  /** A record that somebody else has just stored; older than what is known here, it is no news. */
+  take(record: ThreadRecord | null): void {
+    if (record && record.rev >= (this.record?.rev ?? -1)) this.record = record;
+  }
+
+  /** Resolves when the change is on disk; rejects when the disk fails. For what somebody waits for, who can try again. */
+  async update(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
+    const next = await this.#parts.threads.update(this.key, (record) => (record ? change(record) : null));
+    if (next) this.record = next;
+  }
+
+  /**
+   * As {@link update}, until the disk takes it: for what happened in the world and can not be asked for again. Rejects
+   * only once closed. `change` may run several times.
+   */
+  async insist(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (let wait = AGAIN_MS; ; wait = Math.min(wait * 2, AGAIN_MAX_MS)) {
+      try {
+        return await this.update(change);
+      } catch (error) {
+        if (this.#closed) throw error;
+        log.error({ err: error, retryInMs: wait }, 'the thread could not be stored');
+        await new Promise<void>((resolve) => void clock.after(wait, resolve));
+        if (this.#closed) throw error;
+      }
+    }
+  }
+
+  /**
+   * Stores what the agent has said so far, before people see it: a later life of the bridge must not replace it by less.
+   * A disk that fails does not keep people from seeing it.
+   */
+  keepSaid(turn: TurnId): Promise<void> | undefined {
+    const { parts } = this.turn;
+    if (parts === this.#kept || this.open?.id !== turn || this.#seenUnknown) return undefined;
+    this.#kept = parts;
+    const said = saidIn(parts);
+    return this.update((record) => (record.turn?.id === turn ? changeTurn(record, { said }) : record)).catch(
+      (error) => {
+        this.#kept = null;
+        this.#parts.log.warn({ turn, err: error }, 'what the agent has said could not be stored');
+      },
+    );
+  }
+
+  /** What is to be stored of what the agent has said, together with the turn's end. */
+  get said(): { said?: SaidText[] } {
+    const said = this.#seenUnknown ? undefined : saidIn(this.turn.parts);
+    return said === undefined ? {} : { said };
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  view(record: ThreadRecord, turn: OpenTurn, { workingDirectory, device }: Where, ending: Ending | null): TurnView {
+    const { permissions, autoApprove, verbosity } = this.settings;
+    const reach = { reads: permissions === 'guarded', rules: autoApprove.length > 0 };
+    return turnView(this.turn, {
+      address: record.address,
+      turn,
+      approvals: record.approvals.filter((approval) => approval.turn === turn.id),
+      textUnknown: this.#seenUnknown,
+      standing: this.standing,
+      where: { workingDirectory, device, reach },
+      queued: record.inbox.length,
+      hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),
+      ending,
+      verbosity,
+    });
+  }
+}
+
+/** More than that makes the record too big: then it is as if nothing was known. */
+const SAID_MOST = 150_000;
+
+/** What the agent has said, in order; `undefined`: too much to be kept. */
+function saidIn(parts: TurnState['parts']): SaidText[] | undefined {
+  const said = parts.flatMap((part): SaidText[] => {
+    if (part.kind !== 'text' || part.text === '') return [];
+    const { runId, messageId, text } = part;
+    return [{ runId, messageId, text }];
+  });
+  const length = said.reduce((sum, { text }) => sum + text.length, 0);
+  return length <= SAID_MOST ? said : undefined;
+}

@@ -1,0 +1,60 @@
+import type { Permissions } from '../access/policy.ts';
+import type { UserId } from '../ids.ts';
+import { tasksOf, tasksWords } from '../record/tasks.ts';
+import type { InboxItem } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import { oneLine } from '../text/one-line.ts';
+import { spansText } from '../turn/prompt.ts';
+import type { Activity } from '../view/turn.ts';
+import type { ThreadLink } from './link.ts';
+import type { ThreadState } from './state.ts';
+
+/** What a thread is doing, in Markdown of ours. */
+export function statusText(state: ThreadState, link: ThreadLink, permissions: Permissions): string {
+  const { record, open } = state;
+  if (!record) return 'No conversation here yet.';
+  const live = open ? state.view(record, open, link, null).live : null;
+  const lines = [
+    ...(open ? [`Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.`] : []),
+    ...(!open && tasksOf(record).length === 0 ? ['Idle.'] : []),
+  ];
+  const tasks = tasksOf(record);
+  if (tasks.length > 0) lines.push(`In the background: ${tasksWords(tasks)}.`);
+  if (record.inbox.length > 0) lines.push(`${record.inbox.length} waiting.`);
+  if (record.muted) lines.push('Muted: only mentions are answered.');
+  const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;
+  if (undecided > 0) lines.push(`${undecided} waiting for a decision.`);
+  const { runtime } = record;
+  if (runtime) lines.push(`Agent \`${runtime.agentId}\`, conversation \`${runtime.conversationId}\`.`);
+  if (link.device) lines.push(`Device: ${asCode(link.device)}.`);
+  if (link.workingDirectory) lines.push(`Directory: ${asCode(link.workingDirectory)}.`);
+  lines.push(`Permissions: ${permissions}.`);
+  return lines.join(' ');
+}
+
+const LISTED = 20;
+
+/** The messages that wait for their turn, in Markdown of ours. */
+export function queueText(inbox: readonly InboxItem[], botUser: UserId): string {
+  if (inbox.length === 0) return 'Nothing waits here.';
+  const names = { users: new Map<string, string>(), channels: new Map<string, string>() };
+  const lines = inbox.slice(0, LISTED).map((item, at) => {
+    const text = asCode(oneLine(spansText(item.spans, names, botUser), 80)) || 'files';
+    return `${at + 1}. <@${item.user}>: ${text}`;
+  });
+  const more = inbox.length > LISTED ? [`… and ${inbox.length - LISTED} more`] : [];
+  return ['Edit or delete a message to change or withdraw it.', ...lines, ...more].join('\n');
+}
+
+function activityText(activity: Activity): string {
+  switch (activity.kind) {
+    case 'tool':
+      return asCode(`${activity.tool} ${activity.detail}`);
+    case 'looking':
+      return `looking around, ${activity.steps} steps`;
+    case 'waiting_for_letta':
+      return activity.notice.replace(/\.$/, '');
+    default:
+      return activity.kind.replaceAll('_', ' ');
+  }
+}

@@ -1,0 +1,180 @@
+import { asBridgeError } from '../../errors.ts';
+import { UNCONFIRMED, type Verdict } from '../access/can.ts';
+import type { AgentConnection, Log } from '../ports.ts';
+import { changeTurn } from '../record/inbox.ts';
+import { END_TOOLS } from '../record/tasks.ts';
+import type { OpenTurn } from '../record/thread-record.ts';
+import { RETRY_MS, type ThreadLink } from './link.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { ThreadState } from './state.ts';
+import type { TurnLookup } from './turn-lookup.ts';
+import { type PromptSources, writePrompt } from './write-prompt.ts';
+
+export interface InputParts extends PromptSources {
+  state: ThreadState;
+  link: ThreadLink;
+  lookup: TurnLookup;
+  mailbox: Mailbox;
+  log: Log;
+  /** The process is about to end: what has not begun waits on disk. */
+  draining(): boolean;
+  /** In how many other threads the agent is at work in the same directory. */
+  alongside(): number;
+  /** The turn's last words are on their way to Slack. */
+  ending(): boolean;
+  advance(): Promise<void>;
+  /** Whether the author of its messages still may use the agent. Rejects while nobody knows. */
+  mayBegin(turn: OpenTurn): Promise<Verdict>;
+  /** They may not: nothing of it is run. */
+  onNotAllowed(turn: OpenTurn, verdict: Verdict & { allowed: false }): Promise<void>;
+  /** Letta will never take this input. @param notice fit for people */
+  onRefused(notice: string): Promise<void>;
+}
+
+/** An input that Letta accepted and never began. */
+const NEVER_BEGAN_MS = 60_000;
+
+const WAITS_FOR_SLACK = 'Slack does not say right now who wrote this, so it waits.';
+
+/** Hands the open turn's messages to Letta: at most once, and on disk as handed over before they leave. */
+export class TurnInput {
+  readonly #parts: InputParts;
+  #sending = false;
+  #waits = false;
+
+  constructor(parts: InputParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the turn is on its way to Letta. */
+  get sending(): boolean {
+    return this.#sending;
+  }
+
+  /** The link was lost or is a new one: no answer to what was sent comes any more. */
+  forget(): void {
+    this.#sending = false;
+  }
+
+  /** Sends it when Letta can take it now; whoever sees that change asks again. */
+  send(turn: OpenTurn): void {
+    const { state, link, mailbox, draining, advance } = this.#parts;
+    const connection = link.ready;
+    if (this.#sending || draining() || !connection || !link.canSubmit) return;
+    this.#sending = true;
+    mailbox.away(
+      Promise.all([writePrompt(this.#parts, state, turn), this.#mayBegin(turn)]),
+      async ([content, verdict]) => {
+        if (verdict === 'unknown') return this.#waitForSlack();
+        this.#heldUp(false);
+        const now = state.open;
+        const same = now?.id === turn.id && now.state === 'prepared';
+        const carries = now !== null && (now.items.length > 0 || now.ends !== undefined);
+        const wanted = same && !now.stoppedBy && carries && !draining();
+        if (wanted && !verdict.allowed) {
+          this.#sending = false;
+          return this.#parts.onNotAllowed(now, verdict);
+        }
+        if (wanted && link.ready === connection && link.canSubmit) return this.#submit(turn, connection, content);
+        this.#sending = false;
+        return advance();
+      },
+      (error) => {
+        this.#sending = false;
+        throw error;
+      },
+    );
+  }
+
+  async #mayBegin(turn: OpenTurn): Promise<Verdict | 'unknown'> {
+    // Whoever may stop need not be one who may speak; that was asked when they did.
+    if (turn.ends) return { allowed: true };
+    try {
+      const verdict = await this.#parts.mayBegin(turn);
+      return !verdict.allowed && verdict.reason === UNCONFIRMED ? 'unknown' : verdict;
+    } catch (error) {
+      this.#parts.log.warn({ turn: turn.id, err: error }, 'nobody knows whether a turn may begin');
+      return 'unknown';
+    }
+  }
+
+  /** Nothing is run of somebody of whom Slack does not tell who they are. */
+  #waitForSlack(): void {
+    const { mailbox, advance } = this.#parts;
+    this.#sending = false;
+    this.#heldUp(true);
+    mailbox.later(RETRY_MS, advance);
+  }
+
+  #heldUp(held: boolean): void {
+    const { state } = this.#parts;
+    if (held === this.#waits) return;
+    this.#waits = held;
+    state.hold = held ? { kind: 'waiting_for_letta', notice: WAITS_FOR_SLACK } : null;
+    state.dirty = true;
+  }
+
+  async #submit(turn: OpenTurn, connection: AgentConnection, content: string): Promise<void> {
+    const { state, link, lookup, mailbox, log, advance } = this.#parts;
+    const alongside = this.#parts.alongside();
+    // On disk first: from here on the input may have left.
+    await state.insist((record) =>
+      isAsWritten(record.turn, turn)
+        ? changeTurn(record, { state: 'submitted', ...(alongside > 0 && { alongside }) })
+        : record,
+    );
+    if (state.open?.state !== 'submitted') {
+      this.#sending = false;
+      return advance();
+    }
+    if (link.ready !== connection) {
+      // Lost meanwhile: over the next link it would be taken for an input of the last one.
+      await state.insist((record) => changeTurn(record, { state: 'prepared' }));
+      this.#sending = false;
+      return advance();
+    }
+    lookup.forget();
+    link.submitted();
+    state.dirty = true;
+    log.debug({ turn: turn.id }, 'input goes to Letta');
+    mailbox.away(
+      connection.submit({
+        clientMessageId: turn.clientMessageId ?? turn.id,
+        content,
+        ...(turn.ends && { tools: END_TOOLS }),
+      }),
+      () => this.#accepted(turn),
+      (error) => this.#failed(turn, error),
+    );
+  }
+
+  #accepted(turn: OpenTurn): Promise<void> {
+    const { state, link, lookup, advance } = this.#parts;
+    this.#sending = false;
+    // Accepted, but nothing came of it: one day the history is asked.
+    if (state.open?.id === turn.id && link.loop === 'idle' && !lookup.due) lookup.expectEnd(NEVER_BEGAN_MS);
+    // Its end may have overtaken this answer, and the next turn waits for it.
+    return advance();
+  }
+
+  async #failed(turn: OpenTurn, error: unknown): Promise<void> {
+    const { state, link, lookup, mailbox, log, ending, advance, onRefused } = this.#parts;
+    this.#sending = false;
+    const cause = asBridgeError(error);
+    log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'input was not confirmed');
+    if (state.open?.id !== turn.id || ending()) return;
+    // With the link gone the replay tells; with the link still there the history does.
+    if (!cause.certain) return lookup.lookLater(RETRY_MS);
+    if (!cause.retry) return onRefused(cause.notice);
+    await state.insist((record) => changeTurn(record, { state: 'prepared' }));
+    link.unsubmitted();
+    mailbox.later(RETRY_MS, advance);
+  }
+}
+
+/** Whether nobody has changed or deleted a message of the turn since `written` was made into a prompt. */
+function isAsWritten(now: OpenTurn | null, written: OpenTurn): boolean {
+  const version = ({ items, context }: OpenTurn) =>
+    [...items, ...context].map((item) => `${item.key} ${item.editedAt}`);
+  return now?.id === written.id && version(now).join() === version(written).join();
+}

@@ -1,0 +1,128 @@
+import type { UserId } from '../ids.ts';
+import type { Log, Surface, Timer } from '../ports.ts';
+import { changeTurn } from '../record/inbox.ts';
+import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import { oneLine } from '../text/one-line.ts';
+import { spansText } from '../turn/prompt.ts';
+import type { ThreadLink } from './link.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { ThreadState } from './state.ts';
+import { END_OVERDUE_MS, type TurnLookup } from './turn-lookup.ts';
+
+export interface StopParts {
+  state: ThreadState;
+  link: ThreadLink;
+  lookup: TurnLookup;
+  mailbox: Mailbox;
+  surface: Surface;
+  botUser: UserId;
+  log: Log;
+  /** A turn that never left is over at once. */
+  advance(): Promise<void>;
+}
+
+/** After an abort the end may take this long against a slow model (docs/letta-protocol.md, Errors). */
+export const STOP_OVERDUE_MS = 20_000;
+
+const AGAIN_MOST_MS = 5 * 60_000;
+
+/** Stops the open turn and drops what waits behind it. */
+export class TurnStop {
+  readonly #parts: StopParts;
+  #timer: Timer | null = null;
+
+  constructor(parts: StopParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when it is on disk, together with what `also` makes of the record. Stopping twice is fine. */
+  async stop(by: UserId, also?: (record: ThreadRecord) => ThreadRecord): Promise<void> {
+    const { state, surface, mailbox, log, botUser } = this.#parts;
+    const turn = state.open;
+    if (!turn) return;
+    if (turn.stoppedBy) {
+      if (also) await state.update(also);
+      return this.#pursue();
+    }
+    const names = { users: new Map(), channels: new Map() };
+    const line = (item: InboxItem) => oneLine(spansText(item.spans, names, botUser), 80);
+    let dropped: InboxItem[] = [];
+    try {
+      await state.update((record) => {
+        // As it is on disk: a message may have arrived that this worker has not heard of yet.
+        dropped = record.inbox;
+        // Said by the turn itself, too: the notice below is lost with the process.
+        const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
+        const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
+        const stopped = { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
+        return also ? also(stopped) : stopped;
+      });
+    } catch (error) {
+      // It may be on disk all the same: then it counts, as after a crash.
+      mailbox.post(async () => {
+        await state.insist((now) => now);
+        await this.#pursue();
+      });
+      throw error;
+    }
+    log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
+    state.dirty = true;
+    if (dropped.length > 0) {
+      const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
+      mailbox.away(
+        surface.say(state.address, ['Stopped; these messages were waiting and will not run:', ...texts].join('\n')),
+        () => undefined,
+        (error) => log.warn({ err: error }, 'a notice could not be posted'),
+      );
+    }
+    await this.#pursue();
+  }
+
+  /** What the record says is to be stopped. */
+  async #pursue(): Promise<void> {
+    const { state } = this.#parts;
+    const turn = state.open;
+    if (!turn?.stoppedBy || this.#timer !== null) return;
+    state.dirty = true;
+    if (turn.state === 'prepared') await this.#parts.advance();
+    else this.abort();
+  }
+
+  /** Asks Letta to end the turn, again and again until it does; that it ended is known by its end alone. */
+  abort(attempt = 0): void {
+    const { link, lookup, mailbox, log } = this.#parts;
+    const connection = link.ready;
+    if (!connection) return;
+    this.#again(attempt);
+    mailbox.away(
+      connection.abort(),
+      // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
+      ({ aborted }) => lookup.expectEnd(aborted ? STOP_OVERDUE_MS : END_OVERDUE_MS),
+      (error) => {
+        log.warn({ err: error }, 'abort was not confirmed');
+        lookup.expectEnd(STOP_OVERDUE_MS);
+      },
+    );
+  }
+
+  /** The turn is over, or the thread closes. */
+  end(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  /** It was refused, or its end and all that told of it got lost: then a `sync` tells how things stand. */
+  #again(attempt: number): void {
+    const { state, link, mailbox } = this.#parts;
+    const turn = state.open?.id;
+    const isDue = () => state.open?.id === turn && Boolean(state.open?.stoppedBy) && link.ready !== null;
+    const again = () => (isDue() ? this.abort(attempt + 1) : undefined);
+    this.#timer?.cancel();
+    this.#timer = mailbox.later(Math.min(AGAIN_MOST_MS, 2 * STOP_OVERDUE_MS * 2 ** attempt), () => {
+      this.#timer = null;
+      const connection = isDue() ? link.ready : null;
+      if (connection) mailbox.away(connection.settle(), again, again);
+    });
+  }
+}

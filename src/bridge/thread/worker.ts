@@ -1,0 +1,638 @@
+import { asBridgeError } from '../../errors.ts';
+import type { Place, Verdict } from '../access/can.ts';
+import { Door } from '../access/door.ts';
+import type { KillSwitch } from '../access/kill-switch.ts';
+import type { PolicyBook } from '../access/policy.ts';
+import { makeToken, makeTurnId, type ThreadKey, type TurnId, type UserId } from '../ids.ts';
+import type {
+  AgentGateway,
+  Audit,
+  Clock,
+  Delivery,
+  DetailsStore,
+  HeldUp,
+  Log,
+  People,
+  Random,
+  Surface,
+  Threads,
+  Timer,
+  TurnSurface,
+  UserGroups,
+} from '../ports.ts';
+import { authorOf, beginTurn, changeTurn, closeApprovals } from '../record/inbox.ts';
+import { inputId, wentOn } from '../record/offers.ts';
+import type { ApprovalRecord, Ending, InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
+import { isActive, needsLetta } from '../record/thread-record.ts';
+import { emptyTurn } from '../turn/fold.ts';
+import { withNotice } from '../turn/notify.ts';
+import type { HomeThread } from '../view/home.ts';
+import type { TurnView } from '../view/turn.ts';
+import { ThreadApprovals } from './approvals/approvals.ts';
+import { ThreadBackground } from './background.ts';
+import { ThreadDesk } from './desk.ts';
+import { ThreadDetails } from './details.ts';
+import { HeldUpThread } from './held-up.ts';
+import { ThreadLink } from './link.ts';
+import { ThreadListener } from './listener.ts';
+import { Mailbox } from './mailbox.ts';
+import { type Leftover, ThreadOffers } from './offers.ts';
+import { ThreadSettings } from './settings.ts';
+import { ThreadState } from './state.ts';
+import { TurnEndings } from './turn-endings.ts';
+import { TurnInput } from './turn-input.ts';
+import { END_OVERDUE_MS, TurnLookup } from './turn-lookup.ts';
+import { TurnSilence } from './turn-silence.ts';
+import { STOP_OVERDUE_MS, TurnStop } from './turn-stop.ts';
+
+export interface WorkerParts {
+  threads: Threads;
+  gateway: AgentGateway;
+  surface: Surface;
+  people: People;
+  /** Left out: user groups have nobody in them. */
+  groups?: UserGroups | undefined;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  policies: PolicyBook;
+  killSwitch: KillSwitch;
+  audit: Audit;
+  /** ms after which a request that nobody decided is denied; left out: never. */
+  approvalTimeoutMs?: number | undefined;
+  botUser: UserId;
+  /** App Server: a turn does not outlive its socket (docs/letta-protocol.md, Loss and restart). */
+  turnsDieWithLink: boolean;
+  /** How long a running turn may say nothing, in ms; default 30 minutes. */
+  silenceMs?: number;
+  /** ms that a message may wait for an unreachable device and still be run unasked; left out: for ever. */
+  staleAfterMs?: number | undefined;
+  /**
+   * How long after its requester was last seen the end of a turn is a message of its own, in ms; default 2 minutes, 0:
+   * never.
+   */
+  notifyAfterMs?: number | undefined;
+  /** Where it is kept what finished turns did; left out: nowhere. */
+  details?: DetailsStore | undefined;
+  /** Told of each thread that a start takes up. */
+  onTakenUp?: ((key: ThreadKey) => void) | undefined;
+}
+
+export interface ThreadOverview extends HomeThread {
+  place: Place;
+  requester: UserId;
+  /** Requests that wait for people. */
+  asks: readonly ApprovalRecord[];
+}
+
+/** How long a quiet thread keeps its link to Letta. */
+const REST_AFTER_MS = 5 * 60_000;
+const NOTIFY_AFTER_MS = 2 * 60_000;
+const SILENCE_MS = 30 * 60_000;
+
+/**
+ * Owns a thread: takes the next messages, submits them, folds what Letta says, shows it, finishes. Everything that
+ * happens is a mail; what Slack and Letta answer comes back as another mail, so Stop works whatever is being waited
+ * for.
+ */
+export class ThreadWorker {
+  #key: ThreadKey;
+  readonly #parts: WorkerParts;
+  readonly #log: Log;
+  readonly #onRetired: () => void;
+  readonly #mailbox: Mailbox;
+  readonly #state: ThreadState;
+  readonly #link: ThreadLink;
+  readonly #approvals: ThreadApprovals;
+  readonly #silence: TurnSilence;
+  readonly #lookup: TurnLookup;
+  readonly #endings: TurnEndings;
+  readonly #stopping: TurnStop;
+  readonly #input: TurnInput;
+  readonly #details: ThreadDetails;
+  readonly #offers: ThreadOffers;
+  readonly #settings: ThreadSettings;
+  readonly #background: ThreadBackground;
+  readonly #listener: ThreadListener;
+  /** What people ask of the thread. */
+  readonly desk: ThreadDesk;
+
+  #surface: TurnSurface | null = null;
+  /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
+  #ending = false;
+  /** The process is about to end: what has not begun waits on disk. */
+  #draining = false;
+  /** People have been told that the turn rests until the next start. */
+  #paused = false;
+  /** The last view of the turn that is ending. */
+  #lastView: TurnView | null = null;
+  /** The turn has ended, and Slack does not let us say so: nobody is kept waiting for it. */
+  #isHeldUp = false;
+  readonly #heldUp: HeldUpThread;
+  /** What the turn that is ending leaves for people to decide. */
+  #leftover: Leftover | null = null;
+  #rest: Timer | null = null;
+
+  /** @param alongside how many other threads are at work in a place, as {@link workplace} names it */
+  constructor(key: ThreadKey, parts: WorkerParts, onRetired: () => void, alongside: (workplace: string) => number) {
+    const { clock, gateway, threads } = parts;
+    this.#key = key;
+    this.#parts = parts;
+    this.#onRetired = onRetired;
+    const log = parts.log.child({ thread: key });
+    this.#log = log;
+    this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies });
+    const advance = () => this.#advance();
+    const mailbox = new Mailbox({ clock, log, onEmpty: () => this.#show(), onFailed: advance });
+    this.#mailbox = mailbox;
+    this.#link = new ThreadLink({
+      gateway,
+      mailbox,
+      log,
+      onEvent: (event) => this.#listener.hear(event),
+      onSettled: advance,
+    });
+    const state = this.#state;
+    const door = new Door(parts);
+    this.#approvals = new ThreadApprovals({
+      ...parts,
+      door,
+      state,
+      link: this.#link,
+      mailbox,
+      log,
+      timeoutMs: parts.approvalTimeoutMs,
+      advance,
+      recheckCards: () => this.#surface?.recheck?.(),
+    });
+    this.#silence = new TurnSilence({
+      clock,
+      limitMs: parts.silenceMs ?? SILENCE_MS,
+      counts: () => this.progress === 'working',
+      ask: (notice) => mailbox.post(() => this.#askAfter(notice)),
+      abort: (line) => mailbox.post(() => this.#giveUp(line)),
+    });
+    const turn = { state, link: this.#link, mailbox, log, turnsDieWithLink: parts.turnsDieWithLink };
+    this.#lookup = new TurnLookup({
+      ...turn,
+      ending: () => this.#ending,
+      onVerdict: (verdict) => this.#listener.verdict(verdict),
+    });
+    this.#endings = new TurnEndings({ ...turn, silence: this.#silence, clock });
+    const { botUser, surface } = parts;
+    this.#stopping = new TurnStop({ ...turn, lookup: this.#lookup, surface, botUser, advance });
+    this.#input = new TurnInput({
+      ...parts,
+      ...turn,
+      lookup: this.#lookup,
+      draining: () => this.#draining,
+      ending: () => this.#ending,
+      alongside: () => {
+        const workplace = this.workplace;
+        return workplace === null ? 0 : alongside(workplace);
+      },
+      advance,
+      mayBegin: async (turn) => (await door.again(this.key, authorOf(turn), { do: 'speak' })).verdict,
+      onNotAllowed: (turn, verdict) => this.#notAllowed(turn, verdict),
+      onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
+    });
+    this.#details = new ThreadDetails({ ...parts, state, log });
+    this.#offers = new ThreadOffers({ ...parts, state, mailbox, log, onShown: advance });
+    this.#settings = new ThreadSettings({ ...turn, surface });
+    this.#heldUp = new HeldUpThread({ state, mailbox, surface, botUser, log });
+    this.#background = new ThreadBackground({ ...parts, ...turn, advance, turnIds: () => this.#turnIds() });
+    const people = {
+      approvals: this.#approvals,
+      offers: this.#offers,
+      settings: this.#settings,
+      stopping: this.#stopping,
+      background: this.#background,
+    };
+    const ending = () => this.#ending;
+    this.#listener = new ThreadListener({
+      ...turn,
+      ...people,
+      killSwitch: parts.killSwitch,
+      silence: this.#silence,
+      lookup: this.#lookup,
+      endings: this.#endings,
+      input: this.#input,
+      turnIds: () => this.#turnIds(),
+      ending,
+      openTurn: (opened) => this.#openTurn(opened),
+      advance,
+      end: (how, leftover) => this.#end(how, leftover),
+      fail: (line, leftover) => this.#fail(line, leftover),
+      leave: () => this.#leave(),
+      finish: (how) => this.#finish(how),
+    });
+    this.desk = new ThreadDesk({
+      ...turn,
+      ...people,
+      details: this.#details,
+      policies: parts.policies,
+      botUser,
+      ask: (work) => this.#ask(work),
+      ending,
+    });
+  }
+
+  get key(): ThreadKey {
+    return this.#key;
+  }
+
+  /** Whether a turn is at work that would not outlive its link: then the thread moves as it is. */
+  get mustKeepLink(): boolean {
+    const { open } = this.#state;
+    return this.#parts.turnsDieWithLink && open?.state === 'submitted' && !this.#ending && this.#link.ready !== null;
+  }
+
+  /**
+   * Goes on under another key, in the same conversation over the same link. Resolves with what is stored there.
+   * `undefined`: its turn is just ending, so nothing was moved.
+   * @param move stores the thread under its new key; `null`: there was nothing to be moved
+   */
+  moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<ThreadRecord | null | undefined> {
+    return this.#mailbox.ask(async () => {
+      if (this.#ending) return undefined;
+      // What is on its way to Slack under the old id is stored before the record goes.
+      await this.#surface?.leave?.();
+      this.#surface = null;
+      const record = await move();
+      if (!record) return null;
+      this.#key = key;
+      this.#state.moved(key, record);
+      if (record.turn) this.#surface = this.#surfaceOf(record.turn, false);
+      return record;
+    });
+  }
+
+  /** Something changed on disk: a message arrived, or the process has just started. */
+  wake(record: ThreadRecord | null): void {
+    this.#mailbox.post(() => {
+      const queued = this.waiting;
+      this.#state.take(record);
+      if (this.waiting !== queued) this.#state.dirty = true;
+      return this.#advance();
+    });
+  }
+
+  /** Who the running turn, or what goes on after it, belongs to, for commands that come from outside the thread. */
+  get requester(): UserId | null {
+    return this.#state.open?.requester ?? this.#background.tasks[0]?.for ?? null;
+  }
+
+  /** How many subagents, commands and monitors go on in the background. */
+  get inBackground(): number {
+    return this.#background.tasks.length;
+  }
+
+  /** The directory that the agent is at work in, on its device; `null` while it is not, or nobody knows where. */
+  get workplace(): string | null {
+    const { open, record } = this.#state;
+    const { workingDirectory } = this.#link;
+    const working = open !== null && !this.#ending && (open.state === 'submitted' || this.#input.sending);
+    return working && workingDirectory !== null ? `${record?.runtime?.deviceId ?? ''} ${workingDirectory}` : null;
+  }
+
+  /** Whose turn runs, also in the background, and whose messages wait. */
+  get wanted(): UserId[] {
+    const { record } = this.#state;
+    if (this.#isHeldUp) return this.#background.tasks.map((task) => task.for);
+    const users = [
+      ...(record?.turn ? [record.turn.requester] : []),
+      ...(record?.inbox ?? []).map(({ user }) => user),
+      ...this.#background.tasks.map((task) => task.for),
+    ];
+    return [...new Set(users)];
+  }
+
+  /** How many messages wait for their turn. */
+  get waiting(): number {
+    return this.#state.record?.inbox.length ?? 0;
+  }
+
+  /** Approvals and questions that wait for people. */
+  get openApprovals(): number {
+    return this.#state.record?.approvals.filter(({ state }) => state.state === 'open').length ?? 0;
+  }
+
+  /**
+   * What the open turn is at: `working` is the agent's to go on with, `ending` its last words are on their way,
+   * `held_up` Slack does not take them for now.
+   */
+  get progress(): 'none' | 'prepared' | 'working' | 'waiting_for_people' | 'waiting_for_letta' | 'ending' | 'held_up' {
+    const turn = this.#state.open;
+    if (!turn) return 'none';
+    if (this.#ending) return this.#isHeldUp ? 'held_up' : 'ending';
+    if (turn.state === 'prepared') return 'prepared';
+    if (!this.#link.ready) return 'waiting_for_letta';
+    const asks = this.openApprovals > 0;
+    return asks ? 'waiting_for_people' : 'working';
+  }
+
+  /** The open turn, or what goes on after it, for somebody who looks at all threads; `null` while there is neither. */
+  get overview(): ThreadOverview | null {
+    const { record, open, place } = this.#state;
+    const [task] = this.#background.tasks;
+    if (record && !open && task) {
+      const { address } = record;
+      const { for: requester, since } = task;
+      return { address, place, requester, doing: 'background', queued: this.waiting, since, asks: [] };
+    }
+    if (!record || !open) return null;
+    const { progress } = this;
+    const isAtEnd = progress === 'none' || progress === 'held_up';
+    const doing = isAtEnd ? 'ending' : progress === 'prepared' ? 'waiting_for_letta' : progress;
+    const asks = record.approvals.filter(({ state }) => state.state === 'open');
+    const { address } = record;
+    return { address, place, requester: open.requester, doing, queued: this.waiting, since: open.startedAt, asks };
+  }
+
+  /** From now on nothing begins here; what runs goes on. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /**
+   * Says in the thread that its open turn rests until the next start, in place of what the agent is doing. From now on
+   * only the turn's end is shown. Resolves when Slack has it, or there is nothing to be said.
+   */
+  async pause(): Promise<void> {
+    const { record, open } = this.#state;
+    if (this.#paused || this.#ending || this.#mailbox.closed || !record || !open) return;
+    this.#paused = true;
+    const { live, ...view } = this.#state.view(record, open, this.#link, null);
+    const queued = live?.queued ?? 0;
+    await this.#surface?.pause?.({ ...view, live: { activity: { kind: 'paused' }, stop: null, queued } });
+  }
+
+  /** Lets go of timers and the link; what is on disk is enough to go on. Closing twice is fine. */
+  close(): void {
+    if (this.#mailbox.closed) return;
+    this.#mailbox.close();
+    this.#state.close();
+    this.#rest?.cancel();
+    this.#lookup.notDue();
+    this.#silence.end();
+    this.#stopping.end();
+    this.#approvals.end();
+    this.#background.forget();
+    this.#link.disconnect();
+  }
+
+  /** Closes, and resolves when nothing is under way to Slack any more. */
+  async leave(): Promise<void> {
+    this.close();
+    await this.#surface?.leave?.();
+  }
+
+  // ---- what is due -----------------------------------------------------------------------------
+
+  #ask<T>(work: () => Promise<T>): Promise<T> {
+    const answer = this.#mailbox.ask(async () => {
+      await this.#state.load();
+      return work();
+    });
+    this.#mailbox.post(() => this.#advance());
+    return answer;
+  }
+
+  /** Does whatever is due next; every mail that may have changed something ends here. */
+  async #advance(): Promise<void> {
+    const { killSwitch } = this.#parts;
+    if (killSwitch.paused) this.#offers.paused(killSwitch.paused.at);
+    if (this.#mailbox.closed || this.#ending) return;
+    const state = this.#state;
+    await state.load();
+    this.#rest?.cancel();
+    this.#rest = null;
+    if (!state.record) return this.#restLater();
+    this.#offers.begin(state.record);
+    this.#approvals.resume();
+    if (!killSwitch.paused) await this.#offers.resumed();
+    const resumed = state.open !== null;
+    const { paused } = killSwitch;
+    const ends = this.#background.isDue && (await this.#background.advance(paused?.by ?? null, !this.#draining));
+    await this.#offers.show();
+    if (!resumed && !ends && state.record.inbox.length > 0 && !this.#draining && !paused) {
+      const ids = this.#turnIds();
+      await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));
+      await this.#offers.show();
+    }
+    const turn = state.open;
+    if (turn && !this.#surface) this.#openTurn(turn, resumed);
+    if (turn && paused && !turn.stoppedBy && !turn.ends) {
+      await this.#stopping.stop(paused.by);
+      return this.#advance();
+    }
+    if (!turn)
+      return needsLetta(state.record) || this.#settings.unconfirmed
+        ? this.#settings.connect(state.record)
+        : this.#restLater();
+    if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
+    if (turn.items.length === 0 && !turn.ends && turn.state === 'prepared') return this.#end(this.#endings.emptied());
+    this.#settings.connect(state.record);
+    if (turn.state === 'prepared') this.#input.send(turn);
+  }
+
+  #restLater(): void {
+    this.#rest = this.#mailbox.later(REST_AFTER_MS, () => {
+      if (this.#state.record && isActive(this.#state.record)) return;
+      // Somebody has just asked something: a closed thread could not answer.
+      if (!this.#mailbox.empty) return this.#restLater();
+      this.close();
+      this.#onRetired();
+    });
+  }
+
+  // ---- a turn ----------------------------------------------------------------------------------
+
+  #turnIds() {
+    const { random } = this.#parts;
+    return { id: makeTurnId(random.id().slice(0, 12)), stopToken: makeToken(random.id()), now: this.#now() };
+  }
+
+  #surfaceOf(turn: OpenTurn, resumed: boolean): TurnSurface {
+    return this.#parts.surface.turn({
+      turn: turn.id,
+      address: this.#state.address,
+      posts: turn.posts,
+      resumed,
+      // Not a mail: what Slack has is stored even while the thread closes.
+      onPosts: (posts) =>
+        this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
+      onText: () => this.#state.keepSaid(turn.id),
+      onCardRefused: (reason, cards) => this.#mailbox.post(() => this.#approvals.notShown(turn.id, reason, cards)),
+      onHeldUp: (held) => this.#mailbox.post(() => this.#onHeldUp(turn.id, held)),
+    });
+  }
+
+  #openTurn(turn: OpenTurn, resumed = false): void {
+    this.#state.begin(resumed && turn.state === 'submitted');
+    this.#lookup.begin();
+    this.#surface = this.#surfaceOf(turn, resumed);
+    if (resumed && turn.state === 'submitted') {
+      // Nobody knows yet whether anything still works.
+      this.#state.hold = {
+        kind: 'waiting_for_letta',
+        notice: 'The bridge has started anew and asks how things stand.',
+      };
+    }
+    this.#log.info({ turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
+    this.#silence.begin();
+    this.#state.dirty = true;
+  }
+
+  #show(): void {
+    const { record, open, dirty } = this.#state;
+    if (!dirty || this.#ending || this.#paused || !record || !open) return;
+    this.#state.dirty = false;
+    this.#surface?.show(this.#state.view(record, open, this.#link, null));
+  }
+
+  async #fail(line: string, leftover: Leftover | null): Promise<void> {
+    if (this.#state.open) await this.#end(this.#endings.failed(line), leftover);
+  }
+
+  /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
+  async #end(ending: Ending, leftover: Leftover | null = null): Promise<void> {
+    if (!this.#state.open || this.#ending) return;
+    this.#leftover = leftover;
+    this.#leave();
+    await this.#finish(ending);
+  }
+
+  /** From here on nothing belongs to the turn any more: the events of the next one wait. */
+  #leave(): void {
+    this.#ending = true;
+    this.#silence.end();
+    this.#lookup.end();
+    this.#stopping.end();
+  }
+
+  async #finish(how: Ending): Promise<void> {
+    const turn = this.#state.open;
+    if (!turn) return;
+    const before = this.#state.record;
+    const after = this.#parts.notifyAfterMs ?? NOTIFY_AFTER_MS;
+    const ending = this.#details.complete(before ? withNotice(how, before, this.#now(), after) : how);
+    const { input } = this.#state.turn;
+    const ended = { ended: ending, ...this.#state.said };
+    const known = turn.clientMessageId === null && input !== null ? { ...ended, input } : ended;
+    await this.#state.insist((record) =>
+      this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)),
+    );
+    await this.#details.keep(before);
+    // As it is on disk: a Stop that seemed to fail may have left there what it dropped.
+    const { record } = this.#state;
+    if (!record || !this.#surface) return;
+    this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
+    this.#link.settle();
+    this.#lastView = this.#state.view(record, record.turn ?? turn, this.#link, ending);
+    this.#mailbox.away(
+      this.#surface.finish(this.#lastView, turn.startedAt + ending.durationMs),
+      (delivery) => this.#finished(delivery),
+      (error) => {
+        this.#log.error({ turn: turn.id, err: error }, 'the answer could not be delivered');
+        // The surface has closed: what is on disk is taken up by the next start.
+        return asBridgeError(error).retry ? undefined : this.#finished({ delivered: true });
+      },
+    );
+  }
+
+  /** The end of the turn, or a card of it, waits until Slack lets us write in the thread again. */
+  #onHeldUp(id: TurnId, { what, reason }: HeldUp): void {
+    const turn = this.#state.open;
+    if (turn?.id !== id) return;
+    this.#log.warn({ turn: id, what, reason }, 'slack does not let us write in the thread');
+    if (what === 'card') this.#heldUp.card(turn, reason);
+    if (what !== 'end' || !this.#lastView) return;
+    this.#isHeldUp = true;
+    // What waits behind it may be old when it comes to run.
+    this.#offers.paused(this.#now());
+    this.#heldUp.end(turn, reason, this.#lastView);
+  }
+
+  async #finished(delivery: Delivery): Promise<void> {
+    this.#listener.turnOver();
+    const turn = this.#state.open;
+    const afterTurn = this.#offers.afterTurn(delivery.delivered ? this.#leftover : null);
+    let dropped: readonly InboxItem[] = [];
+    await this.#state.insist((record) => {
+      const next = afterTurn(record);
+      if (delivery.delivered) return next;
+      // What cannot be answered does not run.
+      dropped = next.inbox;
+      return { ...next, inbox: [] };
+    });
+    if (delivery.delivered) this.#heldUp.over();
+    else if (turn && this.#lastView) {
+      const { reason } = delivery;
+      this.#log.warn({ turn: turn.id, reason, dropped: dropped.length }, 'the answer could not be delivered');
+      this.#heldUp.givenUp(turn, reason, this.#lastView, dropped);
+    }
+    this.#lastView = null;
+    this.#isHeldUp = false;
+    this.#leftover = null;
+    this.#ending = false;
+    this.#surface = null;
+    this.#state.turn = emptyTurn;
+    this.#state.hold = null;
+    this.#approvals.forget();
+    await this.#listener.release();
+    await this.#advance();
+  }
+
+  async #notAllowed(turn: OpenTurn, { reason, notice }: Verdict & { allowed: false }): Promise<void> {
+    this.#log.warn(
+      { turn: turn.id, user: turn.requester, reason },
+      'a turn does not begin: its author may not any more',
+    );
+    const [first] = turn.items;
+    if (first && !first.bot) {
+      const text = `Your message that was waiting is not run. ${notice}`;
+      this.#mailbox.away(
+        this.#parts.surface.whisper(this.#state.address, turn.requester, text),
+        () => undefined,
+        (error) => this.#log.warn({ err: error }, 'a private notice could not be shown'),
+      );
+    }
+    await this.#end(this.#endings.notAllowed());
+  }
+
+  // ---- silence ---------------------------------------------------------------------------------
+
+  #askAfter(notice: string): void {
+    if (this.progress !== 'working') return;
+    this.#state.hold = { kind: 'waiting_for_letta', notice };
+    this.#state.dirty = true;
+    this.#log.warn({ turn: this.#state.open?.id }, 'a turn is silent');
+    const connection = this.#link.ready;
+    if (!connection) return;
+    this.#mailbox.away(
+      connection.settle(),
+      () => undefined,
+      (error) => this.#log.warn({ err: error }, 'a silent turn could not be asked after'),
+    );
+  }
+
+  #giveUp(line: string): void {
+    const turn = this.#state.open;
+    if (!turn || this.#ending) return;
+    this.#log.warn({ turn: turn.id }, 'a silent turn is stopped');
+    this.#stopping.abort();
+    this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
+      if (this.#state.open?.id !== turn.id || this.#ending) return undefined;
+      // Not even Stop was heard: only a fresh link tells where the runtime is.
+      const leftover = this.#endings.leftover();
+      this.#link.disconnect();
+      this.#offers.givenUp();
+      return this.#fail(line, leftover);
+    });
+  }
+
+  #now(): number {
+    return this.#parts.clock.now();
+  }
+}

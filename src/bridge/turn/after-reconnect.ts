@@ -1,0 +1,152 @@
+import type { HistoryItem, LoopStatus } from '../agent-event.ts';
+import { isClientMessageId } from '../ids.ts';
+import type { OpenTurn } from '../record/thread-record.ts';
+import { endedWell, type TurnPart, type TurnState, withWhole } from './fold.ts';
+
+export interface RuntimeNow {
+  loop: LoopStatus;
+  approvals: number;
+}
+
+/**
+ * What to do about a turn that was open before a (re)connect (docs/letta-protocol.md, Loss and restart). `look`: Letta
+ * is idle, only the history knows what became of the input. `follow`: it still runs, its events go on.
+ */
+export function afterReconnect(turn: OpenTurn, now: RuntimeNow): 'submit' | 'look' | 'follow' {
+  if (turn.state === 'prepared') return 'submit';
+  return now.loop === 'idle' && now.approvals === 0 ? 'look' : 'follow';
+}
+
+/** What the history says about a turn's input and what came of it. */
+export type Found =
+  | { arrived: false }
+  | {
+      arrived: true;
+      texts: { messageId: string; text: string }[];
+      /** Its tools, as far as the history names them. */
+      callIds: string[];
+      /** It certainly ends with the agent's words. */
+      answered: boolean;
+    };
+
+/** By what a turn is known in the history. */
+export interface TurnMarks {
+  /** `null` for a turn that Letta began by itself. */
+  clientMessageId: string | null;
+  /** What was heard of it. */
+  heard: TurnState;
+  /** Inputs of its runs, as far as Letta said. */
+  inputs: readonly string[];
+  /** Inputs of runs that are certainly not this turn's. */
+  others: readonly string[];
+  /** Nothing joins a turn that was stopped: what Letta queued itself is the next one. */
+  stopped: boolean;
+  /** Another turn runs now: it began with an input behind all that was heard of this one. */
+  another: boolean;
+}
+
+/** @param history oldest first */
+export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Found {
+  const { clientMessageId, stopped, others, another, heard } = marks;
+  const at =
+    clientMessageId === null
+      ? findAgentTurn(history, marks)
+      : history.findLastIndex((item) => item.kind === 'user' && item.clientMessageId === clientMessageId);
+  if (at < 0) return { arrived: false };
+  const known = history.findLastIndex((item) => isHeard(item, heard));
+  const newest = another ? history.findLastIndex((item, place) => place > Math.max(at, known) && isInput(item)) : -1;
+  const next = history.findIndex((item, place) => {
+    if (place <= at || !isInput(item)) return false;
+    return stopped || place === newest || others.includes(item.clientMessageId) || beginsTurn(history, place);
+  });
+  // What was heard before the input stands above it: the input joined a turn that ran.
+  const first = history.findIndex((item, place) => place === at || isHeard(item, heard));
+  const end = next < 0 ? history.length : next;
+  const mine = history.slice(first, end);
+  const answer = history.slice(at + 1, end);
+  // Joined, or the next turn behind one that died in a tool: the history does not say.
+  const joined = answer.some(isInput);
+  const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
+  const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
+  return {
+    arrived: true,
+    texts,
+    callIds,
+    answered: !joined && answer.findLast((item) => item.kind !== 'user')?.kind === 'assistant',
+  };
+}
+
+/**
+ * The input of a turn that Letta began by itself: by its echo, else by what was said in it. Nothing was heard of it
+ * (the bridge has started anew): then it is the newest input, unless that is ours.
+ */
+function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnMarks): number {
+  const { input } = heard;
+  const echoes = new Set(input === null ? inputs : [input, ...inputs]);
+  const echoed = history.findIndex((item) => item.kind === 'user' && echoes.has(item.clientMessageId ?? ''));
+  if (echoed >= 0) return echoed;
+  const said = history.findIndex((item) => isHeard(item, heard));
+  const at = (said < 0 ? history : history.slice(0, said)).findLastIndex(isInput);
+  const item = history[at];
+  return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? at : -1;
+}
+
+/** Whether an item was heard as a piece of the turn. */
+function isHeard(item: HistoryItem, { parts, tools, approvals }: TurnState): boolean {
+  if (item.kind === 'assistant') return parts.some((part) => part.kind === 'text' && part.messageId === item.id);
+  return item.kind === 'tool' && item.callId !== null && [...tools, ...approvals].some((t) => t.callId === item.callId);
+}
+
+/** Whether an item is what somebody gave the agent to do: reminders that the server adds have no id. */
+function isInput(item: HistoryItem | undefined): item is HistoryItem & { kind: 'user'; clientMessageId: string } {
+  return item?.kind === 'user' && item.clientMessageId !== null;
+}
+
+/**
+ * Whether an item of the history is a turn's first input, as far as the history tells: what Letta queued by itself
+ * joins a running turn right behind a tool (docs/letta-protocol.md, Queue and deduplication), also several at once.
+ */
+export function beginsTurn(history: readonly HistoryItem[], at: number): boolean {
+  const item = history[at];
+  if (!isInput(item)) return false;
+  if (isClientMessageId(item.clientMessageId)) return true;
+  const before = history.slice(0, at).findLast((each) => !isInput(each) || isClientMessageId(each.clientMessageId));
+  return before?.kind !== 'tool';
+}
+
+/**
+ * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
+ * an abort leaves less behind (docs/letta-protocol.md, Deltas). Of a turn that was answered the history has all, of one
+ * that ended in full all up to where it is sure of the turn: text there that it does not know was taken back by a retry
+ * while nobody listened. So was that of a run that failed, where the history has more than was heard.
+ */
+export function withHistory(state: TurnState, { texts, answered }: Found & { arrived: true }): TurnState {
+  const told = new Set(texts.map(({ messageId }) => messageId));
+  const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
+  const endedInFull = state.end !== null && endedWell(state.end.stopReason);
+  const wholeUpTo = answered ? state.parts.length : endedInFull ? state.parts.findLastIndex(isTold) : -1;
+  const heard = new Set(state.parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
+  const wentOn = texts.some(({ messageId }) => !heard.has(messageId));
+  const isVoid = (part: TurnPart, place: number) =>
+    part.kind === 'text' && !isTold(part) && (place <= wholeUpTo || (part.failed === true && wentOn));
+  const parts = state.parts.filter((part, place) => !isVoid(part, place));
+  let next = 0;
+  for (const { messageId, text } of texts) {
+    const known = parts.findIndex((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
+    if (known >= 0) {
+      parts.splice(0, parts.length, ...withWhole(parts, messageId, text));
+      next = known + 1;
+      continue;
+    }
+    const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);
+    const part = parts[at];
+    if (part?.kind === 'text') {
+      if (text.length > part.text.length) parts[at] = { ...part, text };
+      next = at + 1;
+    } else {
+      parts.splice(next, 0, { kind: 'text', runId: 'history', messageId, text });
+      next += 1;
+    }
+  }
+  return { ...state, parts };
+}

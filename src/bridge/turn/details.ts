@@ -1,0 +1,70 @@
+import type { TurnId } from '../ids.ts';
+import type { DetailsRef, ThreadRecord } from '../record/thread-record.ts';
+import { printFields } from '../text/print-input.ts';
+import { redact, redactField } from '../text/redact.ts';
+import type { TurnState } from './fold.ts';
+import { type DetailsStep, type Thought, type ToolCall, type TurnDetails, withoutMiddle } from './steps.ts';
+
+/** Turns of one thread whose details are kept. */
+const TURNS_KEPT = 20;
+const STEPS_KEPT = 300;
+/** UTF-16 units of one text, and of all texts of a turn; what is older than that has its name only. */
+const TEXT_KEPT = 2_900;
+const ALL_KEPT = 60_000;
+
+/** What is kept of a turn that ended; `null` when it did nothing that anybody could ask about. */
+export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): TurnDetails | null {
+  const all = inOrder(state);
+  if (all.length === 0) return null;
+  let room = ALL_KEPT;
+  const steps = all
+    .slice(-STEPS_KEPT)
+    .toReversed()
+    .map((step): DetailsStep => {
+      const shown = room > 0 ? readable(step) : nameOnly(step);
+      room -= shown.kind === 'call' ? shown.input.length + shown.output.length : shown.text.length;
+      return shown;
+    });
+  return { turn, endedAt, steps: steps.toReversed(), earlier: all.length - steps.length };
+}
+
+/** The record with one more turn whose details are kept, and those of the oldest given up. */
+export function withDetails(record: ThreadRecord, ref: DetailsRef): ThreadRecord {
+  const known = record.details ?? [];
+  if (known.some(({ token }) => token === ref.token)) return record;
+  return { ...record, details: [...known, ref].slice(-TURNS_KEPT) };
+}
+
+type Step = { call: ToolCall } | { thought: Thought };
+
+function inOrder({ tools, thoughts }: TurnState): Step[] {
+  const steps: Step[] = [];
+  let next = 0;
+  tools.forEach((call, index) => {
+    for (; thoughts?.[next] && (thoughts[next]?.after ?? 0) <= index; next += 1) {
+      steps.push({ thought: thoughts[next] as Thought });
+    }
+    steps.push({ call });
+  });
+  return [...steps, ...(thoughts ?? []).slice(next).map((thought) => ({ thought }))];
+}
+
+function readable(step: Step): DetailsStep {
+  if ('thought' in step) return { kind: 'thought', text: short(step.thought.text) };
+  const { tool, input, output, status } = step.call;
+  return { kind: 'call', tool, input: withoutMiddle(inputText(input), TEXT_KEPT), output: short(output), status };
+}
+
+function nameOnly(step: Step): DetailsStep {
+  if ('thought' in step) return { kind: 'thought', text: '' };
+  return { kind: 'call', tool: step.call.tool, input: '', output: '', status: step.call.status };
+}
+
+function short(text: string): string {
+  return withoutMiddle(redact(text).text, TEXT_KEPT);
+}
+
+/** `name: value` lines: what a person reads faster than JSON, above all in a command of several lines. */
+function inputText(input: Record<string, unknown>): string {
+  return printFields(Object.entries(input), (text, name) => redactField(text, name).text);
+}

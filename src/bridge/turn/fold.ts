@@ -1,0 +1,239 @@
+import type { AgentEvent, ApprovalRequest } from '../agent-event.ts';
+import { addCall, addThought, changeCall, type Thought, type ToolCall } from './steps.ts';
+
+/** Pieces of the answer in the order in which they first appeared. */
+export type TurnPart =
+  /**
+   * `failed`: its run broke in the middle; when Letta tries again, the text is void. `earlier`: an earlier life of the
+   * bridge heard it; what was said between this and the next part of the same message is not known.
+   */
+  | { kind: 'text'; runId: string; messageId: string; text: string; failed?: true; earlier?: true }
+  | { kind: 'approval'; requestId: string };
+
+/** One turn, folded from its events: values only, no time, no Slack. */
+export interface TurnState {
+  parts: readonly TurnPart[];
+  tools: readonly ToolCall[];
+  /** `null` where nobody wants to see them: then they are not kept. */
+  thoughts: readonly Thought[] | null;
+  /** Every request of this turn as Letta sent it, in order. */
+  approvals: readonly ApprovalRequest[];
+  /** Requests that Letta still waits for. */
+  openApprovals: readonly string[];
+  phase: 'waiting' | 'thinking' | 'writing' | 'working';
+  retrying: { attempt: number; maxAttempts: number } | null;
+  /** The echo of the input, of a turn that Letta began by itself. */
+  input: string | null;
+  /** Runs of this turn, in order. */
+  runs: readonly string[];
+  /** The latest error text; a retry forgets it, an end by `end_turn` too. */
+  error: string | null;
+  end: { stopReason: string; error: string | null } | null;
+  /** Why its last run ended, as long as nothing was heard of another. */
+  lastRunEnd: string | null;
+}
+
+export const emptyTurn: TurnState = {
+  parts: [],
+  tools: [],
+  thoughts: null,
+  approvals: [],
+  openApprovals: [],
+  phase: 'waiting',
+  retrying: null,
+  input: null,
+  runs: [],
+  error: null,
+  end: null,
+  lastRunEnd: null,
+};
+
+/** The state after an event; the same state object when the event changes nothing. */
+export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
+  switch (event.type) {
+    case 'text':
+      return {
+        ...withRun(state, event.runId),
+        parts: appendText(state.parts, event.runId, event.messageId, event.text),
+        phase: 'writing',
+        retrying: null,
+        lastRunEnd: null,
+      };
+    case 'text-repaired':
+      return {
+        ...withRun(state, event.runId),
+        parts: replaceText(state.parts, event),
+      };
+    case 'reasoning':
+      if (state.thoughts === null && state.phase === 'thinking' && !state.retrying && state.lastRunEnd === null)
+        return withRun(state, event.runId);
+      return {
+        ...withRun(state, event.runId),
+        thoughts: state.thoughts && addThought(state.thoughts, event, state.tools.length),
+        phase: 'thinking',
+        retrying: null,
+        lastRunEnd: null,
+      };
+    case 'tool-called':
+      if (state.tools.some((tool) => tool.callId === event.callId)) return state;
+      return {
+        ...withRun(state, event.runId),
+        tools: addCall(state.tools, {
+          callId: event.callId,
+          runId: event.runId,
+          tool: event.tool,
+          input: event.input,
+          status: 'called',
+          output: '',
+        }),
+        phase: 'working',
+        retrying: null,
+        lastRunEnd: null,
+      };
+    case 'tool-started':
+      return changeTool(state, event.callId, { input: event.input, status: 'running' }, event.tool);
+    case 'tool-output':
+      return changeTool(state, event.callId, { output: event.output });
+    case 'tool-ended':
+      return changeTool(state, event.callId, { status: event.ok ? 'ok' : 'failed' });
+    case 'tool-returned':
+      return changeTool(state, event.callId, {
+        status: event.ok ? 'ok' : 'failed',
+        output: event.output,
+      });
+    case 'text-void':
+      return { ...state, parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId) };
+    case 'retrying':
+      return {
+        ...state,
+        parts: state.parts.filter((part) => part.kind !== 'text' || part.runId !== event.runId),
+        tools: state.tools.filter((tool) => tool.runId !== event.runId || tool.status !== 'called'),
+        thoughts: state.thoughts?.filter((thought) => thought.runId !== event.runId) ?? null,
+        retrying: { attempt: event.attempt, maxAttempts: event.maxAttempts },
+        error: null,
+        lastRunEnd: null,
+      };
+    case 'error':
+      return { ...state, error: event.message };
+    case 'approval-asked': {
+      const { requestId } = event.request;
+      if (state.openApprovals.includes(requestId)) return state;
+      // Asked again after it was settled: only the last form of a request counts.
+      const others = state.approvals.filter((approval) => approval.requestId !== requestId);
+      return {
+        ...state,
+        parts: [...state.parts, { kind: 'approval', requestId }],
+        approvals: [...others, event.request],
+        openApprovals: [...state.openApprovals, requestId],
+        lastRunEnd: null,
+      };
+    }
+    case 'approvals-open': {
+      const open = state.openApprovals.filter((requestId) => event.requestIds.includes(requestId));
+      return open.length === state.openApprovals.length ? state : { ...state, openApprovals: open };
+    }
+    case 'run-ended':
+      if (event.stopReason === 'requires_approval') return state;
+      return {
+        ...(endedWell(event.stopReason) ? state : withFailed(state, event.runId)),
+        phase: 'waiting',
+        lastRunEnd: event.stopReason,
+      };
+    case 'turn-ended': {
+      const well = endedWell(event.stopReason) || event.stopReason === 'cancelled';
+      return {
+        ...(event.runId === null ? state : withRun(state, event.runId)),
+        openApprovals: [],
+        retrying: null,
+        phase: 'waiting',
+        error: well ? null : (event.error ?? state.error),
+        end: { stopReason: event.stopReason, error: event.error },
+      };
+    }
+    case 'user-message':
+      return event.automatic && state.input === null ? { ...state, input: event.clientMessageId } : state;
+    case 'loop':
+    case 'notice':
+    case 'background':
+    case 'device':
+      return state;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Whether a turn that stopped for this reason said all it wanted to say (docs/letta-protocol.md, A turn). */
+export function endedWell(stopReason: string): boolean {
+  return stopReason === 'end_turn' || stopReason === 'tool_rule' || stopReason === 'max_steps';
+}
+
+/** The agent's text of the turn as the paragraphs it came in. */
+export function turnText(state: TurnState): string {
+  return state.parts.flatMap((part) => (part.kind === 'text' && part.text !== '' ? [part.text] : [])).join('\n\n');
+}
+
+/** Id of the last message that said something to this life of the bridge; `null` when none did. */
+export function lastSaid({ parts }: TurnState): string | null {
+  const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && !part.earlier);
+  return last?.kind === 'text' ? last.messageId : null;
+}
+
+function withFailed(state: TurnState, runId: string): TurnState {
+  const isOfRun = (part: TurnPart) => part.kind === 'text' && part.runId === runId;
+  if (!state.parts.some(isOfRun)) return state;
+  return { ...state, parts: state.parts.map((part) => (isOfRun(part) ? { ...part, failed: true } : part)) };
+}
+
+function withRun(state: TurnState, runId: string): TurnState {
+  return state.runs.includes(runId) ? state : { ...state, runs: [...state.runs, runId] };
+}
+
+function textIndex(parts: readonly TurnPart[], runId: string, messageId: string): number {
+  return parts.findLastIndex(
+    (part) => part.kind === 'text' && !part.earlier && part.runId === runId && part.messageId === messageId,
+  );
+}
+
+function appendText(parts: readonly TurnPart[], runId: string, messageId: string, text: string): TurnPart[] {
+  const at = textIndex(parts, runId, messageId);
+  const part = parts[at];
+  if (part?.kind !== 'text') return [...parts, { kind: 'text', runId, messageId, text }];
+  return parts.with(at, { ...part, text: part.text + text });
+}
+
+/** The history does not know runs: a message is found by its id, whichever run brought it. */
+function replaceText(
+  parts: readonly TurnPart[],
+  event: Extract<AgentEvent, { type: 'text-repaired' }>,
+): readonly TurnPart[] {
+  const { runId, messageId, text, before } = event;
+  const isMessage = (id: string | undefined) => (part: TurnPart) => part.kind === 'text' && part.messageId === id;
+  const earlier = parts.find((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
+  if (earlier) return withWhole(parts, messageId, text);
+  const at = parts.findLastIndex(isMessage(messageId));
+  const known = parts[at];
+  if (known?.kind === 'text') return known.text === text ? parts : parts.with(at, { ...known, text });
+  const next = parts.findIndex(isMessage(before));
+  const fresh: TurnPart = { kind: 'text', runId, messageId, text };
+  return next < 0 ? [...parts, fresh] : parts.toSpliced(next, 0, fresh);
+}
+
+/**
+ * The parts once the whole of a message is known that an earlier life of the bridge had begun to hear. What people may
+ * have seen is never replaced by less: an abort leaves less behind (docs/letta-protocol.md, Deltas).
+ */
+export function withWhole(parts: readonly TurnPart[], messageId: string, text: string): TurnPart[] {
+  const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);
+  const first = parts[at];
+  if (first?.kind !== 'text' || text.length < first.text.length) return [...parts];
+  const { earlier: _, ...whole } = { ...first, text };
+  const isRest = (part: TurnPart, place: number) =>
+    place > at && part.kind === 'text' && part.messageId === messageId && part.text.length <= text.length;
+  return parts.with(at, whole).filter((part, place) => !isRest(part, place));
+}
+
+function changeTool(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {
+  const tools = changeCall(state.tools, callId, change, tool);
+  if (tools === state.tools) return state;
+  return { ...state, tools, ...(tools.length > state.tools.length && { phase: 'working' }) };
+}

@@ -1,0 +1,123 @@
+import type { TurnId } from '../ids.ts';
+import { jsonText } from '../text/json.ts';
+export interface ToolCall {
+  callId: string;
+  runId: string | null;
+  tool: string;
+  /** Long texts in it are cut: it is shown, never sent back. */
+  input: Record<string, unknown>;
+  status: 'called' | 'running' | 'ok' | 'failed';
+  /** Cut as the input is. */
+  output: string;
+}
+
+/** What the model said to itself before it went on. */
+export interface Thought {
+  runId: string;
+  messageId: string;
+  text: string;
+  /** How many tools had been called by then. */
+  after: number;
+}
+
+/** Characters of one text of a call, and of a thought. */
+const TEXT_KEPT = 4_000;
+const HEAD_KEPT = 1_000;
+const FIELDS_KEPT = 40;
+/** Of calls before the last so many only name and outcome are kept. */
+const CALLS_KEPT = 200;
+const THOUGHTS_KEPT = 100;
+
+/** Reading and looking around: many of them in a row say no more than one. Names as the toolsets of Letta Code have them. */
+const QUIET = new Set(
+  'read glob grep ls list_dir list_directory read_file read_many_files view search_file_content todowrite todoread'
+    .concat(' update_plan updateplan write_todos taskoutput bashoutput conversation_search archival_memory_search')
+    .split(' '),
+);
+
+export function isQuiet(tool: string): boolean {
+  return QUIET.has(tool.toLowerCase());
+}
+
+export function addCall(calls: readonly ToolCall[], call: ToolCall): ToolCall[] {
+  const old = calls.length - CALLS_KEPT;
+  const before = calls[old];
+  const kept = before ? calls.with(old, { ...before, input: {}, output: '' }) : calls;
+  return [...kept, { ...call, input: shortInput(call.input) }];
+}
+
+/** @param tool its name: of a call that was not heard of before it is added */
+export function changeCall(
+  calls: readonly ToolCall[],
+  callId: string,
+  change: Partial<ToolCall>,
+  tool?: string,
+): readonly ToolCall[] {
+  const at = calls.findLastIndex((known) => known.callId === callId);
+  const known = calls[at];
+  const short = {
+    ...change,
+    ...(change.input && { input: shortInput(change.input) }),
+    ...(change.output !== undefined && { output: withoutMiddle(change.output) }),
+  };
+  if (known) return calls.with(at, { ...known, ...short });
+  if (tool === undefined) return calls;
+  return addCall(calls, { callId, runId: null, tool, input: {}, status: 'called', output: '', ...short });
+}
+
+export function addThought(
+  thoughts: readonly Thought[],
+  { runId, messageId, text }: { runId: string; messageId: string; text: string },
+  after: number,
+): readonly Thought[] {
+  const last = thoughts.at(-1);
+  if (last?.messageId === messageId && last.runId === runId && last.after === after) {
+    if (last.text.length >= TEXT_KEPT) return thoughts;
+    return thoughts.with(-1, { ...last, text: (last.text + text).slice(0, TEXT_KEPT) });
+  }
+  return [...thoughts.slice(1 - THOUGHTS_KEPT), { runId, messageId, text: text.slice(0, TEXT_KEPT), after }];
+}
+
+/** The calls at the end that are looking around, where the last one is. */
+export function quietAtEnd(calls: readonly ToolCall[]): number {
+  return calls.length - 1 - calls.findLastIndex((call) => !isQuiet(call.tool));
+}
+
+/**
+ * A long text without its middle. Whole lines are left out where they are short, else whole words: half of a secret
+ * would not be known as one.
+ */
+export function withoutMiddle(text: string, max = TEXT_KEPT): string {
+  if (text.length <= max) return text;
+  const headMax = Math.min(HEAD_KEPT, Math.floor(max / 4));
+  const head = text.slice(0, headMax).replace(/(?:\n[^\n]{0,400}|\S{1,200})$/, '');
+  const tail = text.slice(text.length - (max - headMax)).replace(/^(?:[^\n]{0,400}\n|\S{1,200})/, '');
+  return `${head}\n… ${text.length - head.length - tail.length} characters left out …\n${tail}`;
+}
+
+function shortInput(input: Record<string, unknown>): Record<string, unknown> {
+  const fields = Object.entries(input).slice(0, FIELDS_KEPT);
+  return Object.fromEntries(fields.map(([name, value]) => [name, shortValue(value)]));
+}
+
+function shortValue(value: unknown): unknown {
+  if (typeof value === 'string') return withoutMiddle(value);
+  if (typeof value !== 'object' || value === null) return value;
+  const json = jsonText(value);
+  return json.length <= TEXT_KEPT ? value : withoutMiddle(json);
+}
+
+/** One thing that the agent did in a turn, as people may see it: no secrets, nothing long. */
+export type DetailsStep =
+  | { kind: 'call'; tool: string; input: string; output: string; status: ToolCall['status'] }
+  | { kind: 'thought'; text: string };
+
+/** What a finished turn did, in order. */
+export interface TurnDetails {
+  turn: TurnId;
+  /** ms since 1970 */
+  endedAt: number;
+  steps: DetailsStep[];
+  /** How many came before those. */
+  earlier: number;
+}

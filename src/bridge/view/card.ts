@@ -1,0 +1,118 @@
+import type { ApprovalRequest, Question } from '../agent-event.ts';
+import { editableCommand, ruleOf } from '../approvals/answers.ts';
+import { asEdited } from '../approvals/edited.ts';
+import { type Reach, wideningOf } from '../approvals/moving.ts';
+import { type ShownRequest, shownRequest } from '../approvals/shown.ts';
+import { grantFor } from '../approvals/unasked/grants.ts';
+import { startsAgent } from '../approvals/unasked/starts-agent.ts';
+import type { Token } from '../ids.ts';
+import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../record/thread-record.ts';
+import { redact } from '../text/redact.ts';
+import type { TurnState } from '../turn/fold.ts';
+
+export interface ApprovalCard {
+  kind: 'approval';
+  token: Token;
+  tool: string;
+  /** One line: the command, the path. */
+  title: string;
+  /** `null` when only the record is left, after a restart: open, it stays as it is in Slack until Letta asks again. */
+  shown: ShownRequest | null;
+  /** What the model said just before it asked. */
+  before: string | null;
+  /** Who must click, users and user groups: mentioned on the card. */
+  asks: string[];
+  workingDirectory: string | null;
+  device: string | null;
+  /** Set where it sets another agent to work, of which nothing is asked: who may approve that. */
+  startsAgent: { by: 'approvers' | 'admins' | 'nobody' } | null;
+  /** Who wrote the command, where it is not the agent's; left out: it is. */
+  editedBy?: string | undefined;
+  /** What an approval widens, in a line of ours; left out: nothing. */
+  widens?: string | undefined;
+  /** What it offers besides Approve and Deny. */
+  offers: { edit: boolean; grant: GrantKind | null; rule: boolean };
+  stop: Token | null;
+  /** ms since 1970 */
+  expiresAt: number | null;
+  state: ApprovalState;
+}
+
+export interface QuestionCard {
+  kind: 'question';
+  token: Token;
+  title: string;
+  /** `null` as {@link ApprovalCard.shown}. */
+  questions: Question[] | null;
+  asks: string[];
+  /** ms since 1970 */
+  expiresAt: number | null;
+  state: ApprovalState;
+}
+
+export type Card = ApprovalCard | QuestionCard;
+
+/** Where the agent works, as far as the device told. */
+export interface Where {
+  workingDirectory: string | null;
+  device: string | null;
+  /** What is approved there without asking; left out: nothing. */
+  reach?: Reach | undefined;
+}
+
+/** @param stands it is shown already, and what is known here would not tell all of it yet */
+export function cardOf(
+  record: ApprovalRecord,
+  state: TurnState,
+  turn: OpenTurn,
+  { where, stands }: { where: Where; stands: boolean },
+): Card {
+  const asked = state.approvals.find((approval) => approval.requestId === record.requestId);
+  const request = stands || !asked ? undefined : asEdited(asked, record);
+  const asks = record.asks ?? [record.requester];
+  const base = { token: record.token, title: record.title, asks, state: record.state };
+  const expiresAt = record.expiresAt ?? null;
+  if (record.tool === 'AskUserQuestion') {
+    return { kind: 'question', ...base, expiresAt, questions: request?.questions ?? null };
+  }
+  return {
+    kind: 'approval',
+    ...base,
+    tool: record.tool,
+    shown: request ? shownOn(request, record, where) : null,
+    before: request && !record.edit ? saidBefore(state, request) : null,
+    workingDirectory: where.workingDirectory,
+    device: where.device,
+    ...(record.edit && { editedBy: record.edit.by }),
+    startsAgent: startsAgent(record.tool) ? { by: record.only ?? 'approvers' } : null,
+    widens: (request && wideningOf(request, where.reach ?? { reads: false, rules: false })) ?? undefined,
+    offers: {
+      edit: request !== undefined && editableCommand(request) !== null,
+      grant: request && !record.edit ? grantFor(request) : null,
+      rule: request !== undefined && record.rule === true && ruleOf(request) !== null,
+    },
+    stop: turn.stoppedBy ? null : turn.stopToken,
+    expiresAt,
+  };
+}
+
+/** The model's account is of its own command, not of what a person made of it. */
+function shownOn(request: ApprovalRequest, { edit }: ApprovalRecord, { workingDirectory }: Where): ShownRequest {
+  const shown = shownRequest(request, workingDirectory);
+  return edit ? { ...shown, description: null } : shown;
+}
+
+const SENTENCE = 300;
+
+/** The last sentence that the model said before a request; `null` when something else stands between. */
+function saidBefore(state: TurnState, { requestId }: ApprovalRequest): string | null {
+  const at = state.parts.findLastIndex((part) => part.kind === 'approval' && part.requestId === requestId);
+  const before = state.parts[at - 1];
+  if (before?.kind !== 'text') return null;
+  const words = redact(before.text.slice(-4 * SENTENCE))
+    .text.replace(/\s+/g, ' ')
+    .trim();
+  const sentence = /(?:^|[.!?…:;] )((?:(?![.!?…:;] ).)+)$/u.exec(words)?.[1] ?? words;
+  const clean = sentence.slice(-SENTENCE).trim();
+  return clean === '' ? null : clean;
+}

@@ -1,0 +1,184 @@
+import type { Verbosity } from '../access/policy.ts';
+import type { Token, TurnId } from '../ids.ts';
+import type { ThreadAddress } from '../inbound.ts';
+import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
+import { oneLine } from '../text/one-line.ts';
+import { redactCommand } from '../text/redact.ts';
+import { endedWell, type TurnState } from '../turn/fold.ts';
+import { isQuiet, quietAtEnd, type ToolCall } from '../turn/steps.ts';
+import { type Card, cardOf, type Where } from './card.ts';
+import { placesOf } from './card-places.ts';
+
+/** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
+export type Activity =
+  | { kind: 'starting' }
+  | { kind: 'waiting_for_letta'; notice: string; device?: string }
+  | { kind: 'thinking' }
+  | { kind: 'writing' }
+  | { kind: 'tool'; tool: string; detail: string }
+  /** Several steps that only read: one line for all of them. */
+  | { kind: 'looking'; steps: number; detail: string }
+  | { kind: 'waiting_for_people' }
+  | { kind: 'retrying'; attempt: number; maxAttempts: number }
+  | { kind: 'stopping' }
+  /** The bridge is about to end; its next start goes on with the turn. */
+  | { kind: 'paused' };
+
+/** A tool call as one line. `detail` is data. */
+export interface ToolLine {
+  tool: string;
+  detail: string;
+  status: ToolCall['status'];
+}
+
+export type { ApprovalCard, Card, QuestionCard } from './card.ts';
+
+/** What a reader should see, in reading order. `markdown` is the agent's own text, untouched. */
+export type ViewItem = { kind: 'text'; markdown: string } | { kind: 'card'; card: Card };
+
+/** All that a reader should see of one turn now: values only, so two equal views are the same view. */
+export interface TurnView {
+  turn: TurnId;
+  address: ThreadAddress;
+  /** What was not handed to the agent; shown once, at the top. */
+  notPassedOn: string[];
+  /** In how many other threads the agent worked in the same directory when it began; said once, at the top. */
+  alongside?: number;
+  items: ViewItem[];
+  /** What was said before a restart is not in `items` (yet): messages that show it stay as they are. */
+  textUnknown?: true;
+  /** The turn had ended before a restart; how it is said is still to be found out. */
+  over?: true;
+  /** Left out: `compact`. */
+  verbosity?: Verbosity;
+  /** The last tools, where each has a line, and how many came before them. */
+  tools?: { lines: ToolLine[]; earlier: number };
+  /** While the turn runs. `stop` is `null` once stopping has begun; `queued`: messages that wait for their turn. */
+  live: { activity: Activity; stop: Token | null; queued: number } | null;
+  /** Once it ended. Exactly one of `live` and `ending` is set. */
+  ending: Ending | null;
+}
+
+/** Enough of a text for its one line, secrets not cut in half. */
+const LOOKED_AT = 2_000;
+
+/** The one line about a tool call that people can judge at a glance: the command, the path, the first short argument. */
+function toolDetail(input: Record<string, unknown>): string {
+  const line = (value: string) => oneLine(redactCommand(value.slice(0, LOOKED_AT)).text);
+  for (const name of ['command', 'cmd', 'file_path', 'path', 'pattern', 'query', 'url', 'description']) {
+    const value = input[name];
+    if (typeof value === 'string' && value !== '') return line(value);
+  }
+  for (const value of Object.values(input)) if (typeof value === 'string' && value !== '') return line(value);
+  return '';
+}
+
+function activityOf(state: TurnState, verbosity: Verbosity): Activity {
+  if (state.retrying) return { kind: 'retrying', ...state.retrying };
+  if (verbosity === 'quiet') return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
+  const running = state.tools.findLast((tool) => tool.status === 'running' || tool.status === 'called');
+  if (running) {
+    const detail = toolDetail(running.input);
+    const steps = isQuiet(running.tool) ? quietAtEnd(state.tools) : 1;
+    return steps > 1 ? { kind: 'looking', steps, detail } : { kind: 'tool', tool: running.tool, detail };
+  }
+  return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
+}
+
+const TOOL_LINES = 12;
+
+function toolLines({ tools }: TurnState): { lines: ToolLine[]; earlier: number } {
+  const shown = tools.slice(-TOOL_LINES);
+  const lines = shown.map(({ tool, input, status }) => ({ tool, detail: toolDetail(input), status }));
+  return { lines, earlier: tools.length - shown.length };
+}
+
+/** How a turn ended, from what Letta said and who pressed Stop. The id in the line finds the turn in the log. */
+export function endingOf(turn: OpenTurn, state: TurnState, now: number): Ending {
+  const thoughts = state.thoughts?.length ?? 0;
+  const base = {
+    by: turn.stoppedBy,
+    tools: state.tools.length,
+    ...(thoughts > 0 && { thoughts }),
+    durationMs: Math.max(0, now - turn.startedAt),
+  };
+  const stopReason = state.end?.stopReason ?? 'end_turn';
+  if (turn.stoppedBy || stopReason === 'cancelled') return { ...base, outcome: 'stopped', line: null };
+  if (endedWell(stopReason)) return { ...base, outcome: 'done', line: null };
+  const cause = state.error ? oneLine(state.error, 200) : `it stopped early (${stopReason})`;
+  return { ...base, outcome: 'failed', line: `The agent failed: ${cause} · ${turn.id}` };
+}
+
+export interface ViewContext {
+  address: ThreadAddress;
+  turn: OpenTurn;
+  /** The cards of this turn, whatever their state. */
+  approvals: readonly ApprovalRecord[];
+  /** What the agent said before a restart is not known here. */
+  textUnknown?: boolean | undefined;
+  /** Open cards that are better left as they are in Slack. */
+  standing?: ReadonlySet<Token> | undefined;
+  /** Where the agent works. */
+  where: Where;
+  /** How many messages wait behind it. */
+  queued: number;
+  /** What holds the turn up outside the agent; overrides what the turn itself is doing. */
+  hold: Activity | null;
+  ending: Ending | null;
+  /** Left out: `compact`. */
+  verbosity?: Verbosity | undefined;
+}
+
+/** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
+export function turnView(state: TurnState, context: ViewContext): TurnView {
+  const { turn, approvals, ending, textUnknown, standing, where, verbosity = 'compact' } = context;
+  const items: ViewItem[] = [];
+  const places = placesOf(state, approvals);
+  const placeCards = (place: number) => {
+    approvals.forEach((record, index) => {
+      if (places[index] !== place) return;
+      const stands = standing?.has(record.token) === true && record.state.state === 'open';
+      items.push({ kind: 'card', card: cardOf(record, state, turn, { where, stands }) });
+    });
+  };
+  state.parts.forEach((part, index) => {
+    placeCards(index);
+    if (part.kind === 'approval' || part.text === '') return;
+    const last = items.at(-1);
+    if (last?.kind === 'text')
+      last.markdown = joinParagraphs(last.markdown, part.text, hasGapBefore(state.parts, index));
+    else items.push({ kind: 'text', markdown: part.text });
+  });
+  placeCards(state.parts.length);
+  const waiting = approvals.some((approval) => approval.state.state === 'open');
+  const activity: Activity = turn.stoppedBy
+    ? { kind: 'stopping' }
+    : (context.hold ?? (waiting ? { kind: 'waiting_for_people' } : activityOf(state, verbosity)));
+  return {
+    turn: turn.id,
+    address: context.address,
+    notPassedOn: turn.notPassedOn,
+    ...(turn.alongside !== undefined && { alongside: turn.alongside }),
+    items,
+    ...(textUnknown && { textUnknown }),
+    ...(turn.ended && !ending && { over: true as const }),
+    verbosity,
+    ...(verbosity === 'verbose' && state.tools.length > 0 && { tools: toolLines(state) }),
+    live: ending ? null : { activity, stop: turn.stoppedBy ? null : turn.stopToken, queued: context.queued },
+    ending,
+  };
+}
+
+/** Whether a piece of the same message is missing in front of this part: nobody listened while it was said. */
+function hasGapBefore(parts: TurnState['parts'], at: number): boolean {
+  const [before, part] = [parts[at - 1], parts[at]];
+  if (before?.kind !== 'text' || part?.kind !== 'text') return false;
+  return before.earlier === true && before.messageId === part.messageId;
+}
+
+/** Texts of two messages of one turn are paragraphs of one answer; nothing of either is changed. */
+function joinParagraphs(before: string, after: string, gap: boolean): string {
+  if (gap) return `${before}\n\n…\n\n${after}`;
+  if (before.endsWith('\n\n') || after.startsWith('\n\n')) return before + after;
+  return before.endsWith('\n') || after.startsWith('\n') ? `${before}\n${after}` : `${before}\n\n${after}`;
+}

@@ -1,0 +1,258 @@
+import { z } from 'zod';
+import type { Approvers, PeopleList, Permissions, Verbosity } from '../bridge/access/policy.ts';
+import { problemOfRule } from '../bridge/approvals/unasked/rules.ts';
+import { parseStoreUri } from '../storage/store-uri.ts';
+
+/** One setting's text → its value. Messages read `problem → fix`: what is wrong, and a sentence on what to do. */
+export type Check<T> = z.ZodType<T, string>;
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Whether only this machine can be behind that host name. */
+export function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname === '[::1]' ||
+    /^127(\.\d+){3}$/.test(hostname)
+  );
+}
+
+export const anyText = z.string();
+export const word = z.string().regex(/^\S+$/, 'has a space or line break inside → Copy it again, as one word.');
+
+function slackToken(prefix: 'xoxb-' | 'xapp-', where: string): Check<string> {
+  return z.string().superRefine((value, context) => {
+    const fail = (message: string) => context.addIssue({ code: 'custom', message });
+    if (/\s/.test(value)) fail('has a space or line break inside → Copy it again, as one word.');
+    else if (value.startsWith(prefix) && value.length > prefix.length) return;
+    else if (value.startsWith('xoxp-')) fail(`is a user token (xoxp-) → ${where}`);
+    else if (value.startsWith('xoxe')) fail(`is a token for rotation or configuration (xoxe) → ${where}`);
+    else if (value.startsWith('xapp-'))
+      fail(`is an app-level token (xapp-), which belongs in SLACK_APP_TOKEN → ${where}`);
+    else if (value.startsWith('xoxb-')) fail(`is a bot token (xoxb-), which belongs in SLACK_BOT_TOKEN → ${where}`);
+    else fail(`does not begin with ${prefix} → ${where}`);
+  });
+}
+
+export const botTokenShape = slackToken(
+  'xoxb-',
+  'Copy the Bot User OAuth Token (xoxb-…) from your Slack app, OAuth & Permissions.',
+);
+export const appTokenShape = slackToken(
+  'xapp-',
+  'Make an app-level token (xapp-…) with connections:write under Basic Information, App-Level Tokens.',
+);
+export const signingSecretShape = word.refine(
+  (value) => !/^x(ox|app)/.test(value),
+  'is a token, not a signing secret → Copy the Signing Secret from Basic Information, App Credentials.',
+);
+
+export const webUrl = z.string().superRefine((value, context) => {
+  const fail = (message: string) => context.addIssue({ code: 'custom', message });
+  const url = URL.parse(value);
+  if (!url || !['http:', 'https:'].includes(url.protocol)) fail('is not a web address → It begins with https://.');
+  else if (url.username || url.password) fail('has a password in it → Remove what stands before the @.');
+  else if (url.search || url.hash) fail('has a query in it → Remove what stands after the path.');
+  else if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    fail('would send tokens unencrypted over the network → Use https://, or a server on this machine.');
+  }
+});
+
+export const socketUrl = z.string().superRefine((value, context) => {
+  const fail = (message: string) => context.addIssue({ code: 'custom', message });
+  const url = URL.parse(value);
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') {
+    fail(`begins with ${url.protocol}// → Write ws:// instead of http://, wss:// instead of https://.`);
+  } else if (!url || !['ws:', 'wss:'].includes(url.protocol) || url.hostname === '') {
+    fail('is not a WebSocket address → It looks like ws://127.0.0.1:4500/ws.');
+  } else if (url.username || url.password || url.search || url.hash) {
+    fail('has more than host, port and path → Put a token into LETTA_APP_SERVER_TOKEN.');
+  }
+});
+
+export const relayShape: Check<'single' | 'pair'> = z.enum(
+  ['single', 'pair'],
+  'is neither single nor pair → Use one of them.',
+);
+
+export const agentIdShape = z
+  .string()
+  .regex(/^\S+$/, 'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.');
+
+const PERMISSIONS = ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
+/** `Bash(npm test); Write(docs/**)` */
+export const autoApproveShape = z
+  .string()
+  .transform((value) => value.split(';').flatMap((rule) => (rule.trim() === '' ? [] : [rule.trim()])))
+  .superRefine((rules, context) => {
+    for (const problem of rules.map(problemOfRule)) {
+      if (problem === null) continue;
+      context.addIssue({
+        code: 'custom',
+        message: `has a rule that is none: ${problem} → Write it like Bash(npm test).`,
+      });
+    }
+  });
+
+export const permissionsShape: Check<Permissions> = z.enum(
+  PERMISSIONS,
+  `is none of them → Use one of ${PERMISSIONS.join(', ')}.`,
+);
+
+export const verbosityShape: Check<Verbosity> = z.enum(
+  ['quiet', 'compact', 'verbose'],
+  'is none of quiet, compact and verbose → Use one of them.',
+);
+
+export const onOrOff: Check<boolean> = z
+  .enum(['on', 'off'], 'is neither on nor off → Use one of them.')
+  .transform((value) => value === 'on');
+
+export const allowOrDeny: Check<boolean> = z
+  .enum(['allow', 'deny'], 'is neither allow nor deny → Use one of them.')
+  .transform((value) => value === 'allow');
+
+export const storeShape = z.string().superRefine((value, context) => {
+  const parsed = parseStoreUri(value);
+  if (!parsed.ok) context.addIssue({ code: 'custom', message: `${parsed.problem} → ${parsed.fix}` });
+});
+
+export const portShape: Check<number> = z
+  .string()
+  .regex(/^\d{1,5}$/, 'is not a port number → Use a number from 0 to 65535.')
+  .transform(Number)
+  .refine((port) => port <= 65_535, 'is not a port number → Use a number from 0 to 65535.');
+
+export const historyShape: Check<'full' | 'limited' | 'off'> = z.enum(
+  ['full', 'limited', 'off'],
+  'is none of full, limited and off → Use limited when Slack allows the app one call a minute, else full.',
+);
+
+const TIME_UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `30s`, `15m`, `24h`, `7d` → ms. @param most as it would be written. */
+export function timeUpTo(most: string): Check<number> {
+  const ms = (value: string) => Number(value.slice(0, -1)) * TIME_UNITS[value.slice(-1) as keyof typeof TIME_UNITS];
+  return z
+    .string()
+    .regex(/^\d{1,6}[smhd]$/, 'is no length of time → Write a number and s, m, h or d, such as 15m or 7d.')
+    .transform(ms)
+    .refine((value) => value <= ms(most), `is more than ${most} → Use at most ${most}.`);
+}
+
+/** As `timeUpTo`, but not nothing. */
+export function someTimeUpTo(most: string): Check<number> {
+  return timeUpTo(most).refine((ms) => ms > 0, 'is no time at all → Use 1s or more.');
+}
+
+export const threadCount: Check<number> = z
+  .string()
+  .regex(/^\d{1,4}$/, 'is not a number from 0 to 1000 → Use a number such as 200.')
+  .transform(Number)
+  .refine((count) => count <= 1_000, 'is not a number from 0 to 1000 → Use a number such as 200.');
+
+export const logLevelShape: Check<LogLevel> = z
+  .string()
+  .toLowerCase()
+  .pipe(z.enum(['debug', 'info', 'warn', 'error'], 'is no log level → Use debug, info, warn or error.'));
+
+function entries(value: string): string[] {
+  const parts = value.split(',').map((part) => part.trim());
+  return [...new Set(parts.filter((part) => part !== ''))];
+}
+
+const NOBODY = 'names nobody and nothing → ';
+const WHERE_IDS = 'member ids (profile, ⋮, Copy member ID: U…), ids of user groups (S…)';
+
+/** Ids of users and of user groups, told apart by their first letter. */
+function peopleOf(all: readonly string[]): PeopleList {
+  return {
+    ids: all.filter((entry) => !entry.startsWith('S')),
+    groups: all.filter((entry) => entry.startsWith('S')),
+  };
+}
+
+export const allowedUsers = z
+  .string()
+  .transform(entries)
+  .superRefine((all, context) => {
+    const wrong = all.find((entry) => !/^(\*|members|[UWS][A-Z0-9]+)$/.test(entry));
+    if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name user ids, members or *.` });
+    if (wrong !== undefined) {
+      const fix = `Use ${WHERE_IDS}, members or *, separated by commas.`;
+      context.addIssue({
+        code: 'custom',
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user or group id → ${fix}`,
+      });
+    }
+  })
+  .transform((all) => ({
+    everyone: all.includes('*'),
+    members: all.includes('members'),
+    ...peopleOf(all.filter((entry) => entry !== '*' && entry !== 'members')),
+  }));
+
+function namedPeople(words: readonly string[]) {
+  const also = words.map((word) => `, or ${word}`).join('');
+  return z
+    .string()
+    .transform(entries)
+    .superRefine((all, context) => {
+      const wrong = all.find((entry) => !words.includes(entry) && !/^[UWS][A-Z0-9]+$/.test(entry));
+      if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name user ids${also}.` });
+      if (wrong === undefined) return;
+      const what = `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user or group id`;
+      context.addIssue({ code: 'custom', message: `${what} → Use ${WHERE_IDS}${also}, separated by commas.` });
+    });
+}
+
+export const peopleShape: Check<PeopleList> = namedPeople([]).transform(peopleOf);
+
+export const approversShape: Check<Approvers> = namedPeople(['requester']).transform((all) => ({
+  requester: all.includes('requester'),
+  ...peopleOf(all.filter((entry) => entry !== 'requester')),
+}));
+
+export const allowedChannels = z
+  .string()
+  .transform(entries)
+  .superRefine((all, context) => {
+    const wrong = all.find((entry) => !/^(\*|dm|[CGD][A-Z0-9]+)$/.test(entry));
+    if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name channel ids, dm or *.` });
+    if (wrong !== undefined) {
+      const fix = 'Use channel ids (channel details, at the bottom: C…), dm or *, separated by commas.';
+      context.addIssue({
+        code: 'custom',
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no channel id → ${fix}`,
+      });
+    }
+  })
+  .transform((all) => ({
+    everywhere: all.includes('*'),
+    directMessages: all.includes('dm'),
+    ids: all.filter((entry) => entry !== '*' && entry !== 'dm'),
+  }));
+
+const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const DURATION_MAX_MS = 24 * UNIT_MS.h;
+
+/** `20s`, `30m`, `2h` → ms, at most a day. */
+export const duration: Check<number> = z
+  .string()
+  .regex(/^\d{1,6}[smh]$/, 'is no length of time → Write a number and s, m or h, such as 20s or 30m.')
+  .transform((value) => Number(value.slice(0, -1)) * UNIT_MS[value.slice(-1) as keyof typeof UNIT_MS])
+  .refine((ms) => ms <= DURATION_MAX_MS, 'is more than a day → Use at most 24h.');
+
+/** As `duration`, but not nothing. */
+export const someTime: Check<number> = duration.refine((ms) => ms > 0, 'is no time at all → Use 1s or more.');
+
+export const messageCount: Check<number> = z
+  .string()
+  .regex(/^[1-9]\d?$/, 'is not a number from 1 to 99 → Use a number such as 5.')
+  .transform(Number);
+
+export const queueSize: Check<number> = z
+  .string()
+  .regex(/^[1-9]\d{0,4}$/, 'is not a number from 1 to 99999 → Use a number such as 50.')
+  .transform(Number);

@@ -1,0 +1,274 @@
+import { readFileSync } from 'node:fs';
+import type { Policy } from '../bridge/access/policy.ts';
+import { BridgeError } from '../errors.ts';
+import { printable } from '../printable.ts';
+import * as check from './checks.ts';
+import { type ConfigProblem, type Reading, readPolicy } from './policy.ts';
+import { defaultOf, type SettingName } from './settings.ts';
+
+export type { ConfigProblem };
+
+export interface Config {
+  slack: {
+    botToken: string;
+    /** Ends with a slash. */
+    apiUrl: string;
+    mode: { kind: 'socket'; appToken: string } | { kind: 'http'; signingSecret: string; port: number };
+  };
+  letta:
+    | { mode: 'app-server'; url: string; token: string | null }
+    /** `baseUrl` has no slash at its end; `environment` is a device id or connection name. */
+    | { mode: 'cloud'; baseUrl: string; apiKey: string; environment: string | null; relay: 'single' | 'pair' };
+  agentId: string | null;
+  policy: Policy;
+  store: string;
+  /** ms after which the end of a turn is a message of its own; 0: never. */
+  notifyAfterMs: number;
+  /** ms that it is kept what finished turns did; 0: not at all. */
+  retentionMs: number;
+  /** ms after which a message is not run unasked. */
+  staleAfterMs: number;
+  /** `null`: nothing is caught up with. */
+  catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
+  logLevel: check.LogLevel;
+  approvals: {
+    /** ms after which a request that nobody decided is denied. */
+    timeoutMs: number;
+    /** ms that it is kept what became of requests. */
+    auditKeptForMs: number;
+  };
+  /** How many messages may wait. */
+  /** Messages of one answer before the rest becomes a file. */
+  maxMessages: number;
+  queue: { perThread: number; total: number };
+  /** ms that a running turn may say nothing. */
+  turnSilenceMs: number;
+  /** ms that running turns may go on after SIGTERM. */
+  drainMs: number;
+  /** `null` when `PORT` is not set; 0 asks for any free port. */
+  port: number | null;
+}
+
+/** All that is wrong with the configuration at once. */
+export class ConfigError extends BridgeError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super('config_invalid', `${problems.length} problem(s) in the configuration`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+const HTTP_PORT = 3000;
+
+/** A file's text; `null` when there is none of that name. */
+export type ReadText = (path: string) => string | null;
+
+/** As {@link ReadText}, from the disk. Throws what else goes wrong. */
+const readTextFile: ReadText = (path) => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+};
+
+/**
+ * Reads the whole configuration: the environment, and the policy file that it names.
+ * @param found what is wrong already with where the settings come from: these are not looked at
+ * @throws ConfigError with every problem there is.
+ */
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  readText: ReadText = readTextFile,
+  found: readonly ConfigProblem[] = [],
+): Config {
+  const problems: ConfigProblem[] = [...found];
+  const unreadable = new Set(found.map(({ setting }) => setting));
+  const complain = (setting: string, problem: string, fix: string) => {
+    problems.push({ setting, problem, fix });
+  };
+  const read = (name: SettingName) => (unreadable.has(name) ? null : readSetting(env, name, complain));
+  // A setting that is wrong has been complained of; what stands in for it is never used.
+  const checked = <T>(name: SettingName, shape: check.Check<T>, value = read(name)): T | null => {
+    if (value === null) return null;
+    const result = shape.safeParse(value);
+    if (result.success) return result.data;
+    const [problem = 'is not valid', fix = 'Correct it.'] = (result.error.issues[0]?.message ?? '').split(' → ');
+    complain(name, problem, fix);
+    return null;
+  };
+  const withDefault = (name: SettingName): string => read(name) ?? defaultOf(name);
+  const reading = { checked, withDefault, complain, isSet: (name: SettingName) => isSet(env, name) };
+
+  const botToken = checked('SLACK_BOT_TOKEN', check.botTokenShape);
+  if (!isSet(env, 'SLACK_BOT_TOKEN')) {
+    complain(
+      'SLACK_BOT_TOKEN',
+      'is missing',
+      'Copy the Bot User OAuth Token from your Slack app, OAuth & Permissions.',
+    );
+  }
+  const apiUrl = checked('SLACK_API_URL', check.webUrl, withDefault('SLACK_API_URL'));
+  const appToken = checked('SLACK_APP_TOKEN', check.appTokenShape);
+  const signingSecret = checked('SLACK_SIGNING_SECRET', check.signingSecretShape);
+  const port = checked('PORT', check.portShape);
+  if (isSet(env, 'SLACK_APP_TOKEN') && isSet(env, 'SLACK_SIGNING_SECRET')) {
+    complain(
+      'SLACK_APP_TOKEN and SLACK_SIGNING_SECRET',
+      'are both set, but events come in one way only',
+      'Keep SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP, and remove the other.',
+    );
+  } else if (!isSet(env, 'SLACK_APP_TOKEN') && !isSet(env, 'SLACK_SIGNING_SECRET')) {
+    complain(
+      'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
+      'is missing',
+      'Make an app-level token with connections:write (Basic Information, App-Level Tokens) and set SLACK_APP_TOKEN; or set SLACK_SIGNING_SECRET for HTTP.',
+    );
+  }
+
+  const policy = readPolicy(reading, readText);
+  const letta = readLetta(reading);
+  const agentId = checked('LETTA_AGENT_ID', check.agentIdShape);
+  const store = checked('STORE', check.storeShape, withDefault('STORE'));
+  const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
+  const maxMessages = checked('MAX_MESSAGES', check.messageCount, withDefault('MAX_MESSAGES'));
+  const perThread = checked('QUEUE_PER_THREAD', check.queueSize, withDefault('QUEUE_PER_THREAD'));
+  const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
+  const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
+  const drainMs = checked('DRAIN_TIMEOUT', check.duration, withDefault('DRAIN_TIMEOUT'));
+  const notifyAfterMs = checked('NOTIFY_AFTER', check.duration, withDefault('NOTIFY_AFTER'));
+  const retentionMs = checked('RETENTION', check.timeUpTo('365d'), withDefault('RETENTION'));
+  const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
+  const timeoutMs = checked('APPROVAL_TIMEOUT', check.someTimeUpTo('30d'), withDefault('APPROVAL_TIMEOUT'));
+  const auditKeptForMs = checked('AUDIT_RETENTION', check.someTimeUpTo('3650d'), withDefault('AUDIT_RETENTION'));
+  const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
+  // Handled messages are remembered for a day.
+  const maxAgeMs = checked('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), withDefault('CATCH_UP_MAX_AGE'));
+  const threads = checked('CATCH_UP_THREADS', check.threadCount, withDefault('CATCH_UP_THREADS'));
+  const threadAgeMs = checked('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), withDefault('CATCH_UP_THREAD_AGE'));
+
+  const mode = appToken
+    ? ({ kind: 'socket', appToken } as const)
+    : signingSecret && ({ kind: 'http', signingSecret, port: port ?? HTTP_PORT } as const);
+  if (
+    problems.length > 0 ||
+    !(botToken && apiUrl && mode && letta && policy && store && logLevel) ||
+    !(maxMessages && perThread && total && turnSilenceMs && timeoutMs && auditKeptForMs) ||
+    drainMs === null ||
+    retentionMs === null ||
+    notifyAfterMs === null ||
+    !(staleAfterMs !== null && tier && maxAgeMs !== null && threads !== null && threadAgeMs !== null)
+  ) {
+    throw new ConfigError(problems);
+  }
+  return {
+    slack: { botToken, apiUrl: apiUrl.endsWith('/') ? apiUrl : `${apiUrl}/`, mode },
+    letta,
+    agentId,
+    policy,
+    store,
+    notifyAfterMs,
+    retentionMs,
+    staleAfterMs,
+    catchUp: tier === 'off' ? null : { tier, maxAgeMs, threads, threadAgeMs },
+    logLevel,
+    maxMessages,
+    approvals: { timeoutMs, auditKeptForMs },
+    queue: { perThread, total },
+    turnSilenceMs,
+    drainMs,
+    port,
+  };
+}
+
+/** The problems as text for a terminal. */
+export function formatProblems(problems: readonly ConfigProblem[]): string {
+  const count = problems.length === 1 ? 'One setting needs' : `${problems.length} settings need`;
+  const lines = problems.map(({ setting, problem, fix }) => `  ${setting} ${problem}.\n      ${fix}`);
+  const text = [
+    `The bridge can not start. ${count} attention:`,
+    '',
+    ...lines,
+    '',
+    'Settings come from the environment or from a file named .env (see .env.example and README.md).',
+    'To try the bridge without any account: npm run sandbox',
+    '',
+  ].join('\n');
+  return printable(text);
+}
+
+/** The values that must never appear in a log or a message. */
+export function secretsOf(config: Config): string[] {
+  const { slack, letta } = config;
+  const of = slack.mode.kind === 'socket' ? slack.mode.appToken : slack.mode.signingSecret;
+  const lettas = letta.mode === 'cloud' ? letta.apiKey : letta.token;
+  return [slack.botToken, of, ...(lettas === null ? [] : [lettas])];
+}
+
+/** Whether somebody meant to set it; an empty value (an unfilled line of `.env`) does not count. */
+function isSet(env: Readonly<Record<string, string | undefined>>, name: string): boolean {
+  return (env[name] ?? '').trim() !== '';
+}
+
+function readSetting(
+  env: Readonly<Record<string, string | undefined>>,
+  name: SettingName,
+  complain: Reading['complain'],
+): string | null {
+  if (!isSet(env, name)) return null;
+  const value = (env[name] ?? '').trim();
+  if (/^(["'`]).*\1$|^["'`“”‘’]|["'`“”‘’]$/s.test(value)) {
+    complain(name, 'has quotes in its value', 'Write the value without quotes (Docker passes them on as they are).');
+    return null;
+  }
+  return value;
+}
+
+function readLetta({ checked, withDefault, isSet: isGiven, complain }: Reading): Config['letta'] | null {
+  const apiKey = checked('LETTA_API_KEY', check.word);
+  const baseUrl = checked('LETTA_BASE_URL', check.webUrl, withDefault('LETTA_BASE_URL'));
+  const environment = checked('LETTA_ENVIRONMENT', check.anyText);
+  const relay = checked('LETTA_RELAY', check.relayShape, withDefault('LETTA_RELAY'));
+  const url = checked('LETTA_APP_SERVER_URL', check.socketUrl);
+  const token = checked('LETTA_APP_SERVER_TOKEN', check.word);
+  const cloud = isGiven('LETTA_API_KEY');
+  const own = isGiven('LETTA_APP_SERVER_URL');
+  if (cloud && own) {
+    complain(
+      'LETTA_API_KEY and LETTA_APP_SERVER_URL',
+      'are both set, but the agent is reached one way only',
+      'Keep LETTA_API_KEY for Letta’s cloud, or LETTA_APP_SERVER_URL for a server of your own, and remove the other.',
+    );
+  } else if (!cloud && !own) {
+    complain(
+      'LETTA_API_KEY or LETTA_APP_SERVER_URL',
+      'is missing',
+      'Set LETTA_API_KEY to a key from https://app.letta.com, or LETTA_APP_SERVER_URL to the address that `letta server` prints.',
+    );
+  }
+  if (!own && isGiven('LETTA_APP_SERVER_TOKEN')) {
+    complain(
+      'LETTA_APP_SERVER_TOKEN',
+      'is set without LETTA_APP_SERVER_URL',
+      'Set LETTA_APP_SERVER_URL too, or remove it.',
+    );
+  }
+  for (const name of ['LETTA_ENVIRONMENT', 'LETTA_RELAY'] as const) {
+    if (own && !cloud && isGiven(name)) {
+      complain(`${name} and LETTA_APP_SERVER_URL`, 'contradict each other', `Remove ${name}: an App Server has none.`);
+    }
+  }
+  if (url && token && url.startsWith('ws://') && !check.isLoopback(new URL(url).hostname)) {
+    complain(
+      'LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL',
+      'would send the token unencrypted over the network',
+      'Use wss://, or an App Server on this machine.',
+    );
+  }
+  if (own) return url === null ? null : { mode: 'app-server', url, token };
+  if (apiKey === null || baseUrl === null || relay === null) return null;
+  return { mode: 'cloud', baseUrl: baseUrl.replace(/\/+$/, ''), apiKey, environment, relay };
+}

@@ -1,0 +1,267 @@
+import { isMap, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { Binding, PlaceSettings, Policy, TurnLimits } from '../bridge/access/policy.ts';
+import { problemOfRule } from '../bridge/approvals/unasked/rules.ts';
+import * as check from './checks.ts';
+
+/** What a policy file says; what it leaves out is left out here. */
+export interface PolicyFile {
+  users?: Policy['users'];
+  channels?: Policy['channels'];
+  places: Policy['places'];
+  admins?: Policy['admins'];
+  bots?: Policy['bots'];
+  limits?: Policy['limits'];
+  defaults: Partial<PlaceSettings>;
+  /** Where a part of it stands, for a report: `policy.yml:12 channels.C01.device`. */
+  at(...path: string[]): string;
+}
+
+export interface PolicyProblem {
+  setting: string;
+  problem: string;
+  fix: string;
+}
+
+/** Longer is no policy that somebody wrote. */
+const MOST_CHARACTERS = 500_000;
+
+/** `[a, b]`, or `a, b` in one line, as a setting takes it. */
+function list<T>(shape: check.Check<T>) {
+  const words = z.union(
+    [z.string(), z.array(z.string())],
+    'is no list of words → Write it like [U0123ABCD, S0123ABCD].',
+  );
+  return words.transform((value) => (Array.isArray(value) ? value.join(',') : value)).pipe(shape);
+}
+
+/** `true` and `false` are what YAML makes of some of the words. */
+function word(shape: check.Check<boolean>, yes: string, no: string) {
+  const words = z.union([z.string(), z.boolean()], `is neither ${yes} nor ${no} → Use one of them.`);
+  return words.transform((value) => (typeof value === 'boolean' ? (value ? yes : no) : value)).pipe(shape);
+}
+
+const rules = z.array(
+  z.string('is no rule → Write it like Bash(npm test).').superRefine((rule, context) => {
+    const problem = problemOfRule(rule);
+    if (problem !== null) context.addIssue({ code: 'custom', message: `${problem} → Write it like Bash(npm test).` });
+  }),
+  'is no list of rules → Write it like ["Bash(npm test)"].',
+);
+
+const behaviour = {
+  listen: z.enum(['mention', 'thread', 'all'], 'is none of mention, thread and all → Use one of them.').optional(),
+  verbosity: check.verbosityShape.optional(),
+  show_reasoning: word(check.onOrOff, 'on', 'off').optional(),
+  permissions: check.permissionsShape.optional(),
+  approvers: list(check.approversShape).optional(),
+  self_approval: word(check.allowOrDeny, 'allow', 'deny').optional(),
+  subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Use one of them.').optional(),
+  auto_approve: rules.optional(),
+};
+
+const behaviourObject = z.object(behaviour);
+
+const anyWord = z.string('is no text → Write it in quotes.').min(1, 'is empty → Remove it.');
+
+const place = z.preprocess(
+  // `C0123ABCD:` with nothing behind it serves the channel, as everywhere else.
+  (value) => value ?? {},
+  z.strictObject(
+    {
+      ...behaviour,
+      agent: check.agentIdShape.optional(),
+      device: anyWord.optional(),
+      working_directory: anyWord.regex(/^(\/|[A-Za-z]:[\\/])/, 'is no whole path → Begin it with /.').optional(),
+    },
+    strictly('settings of a channel → Write them below it, or {}.'),
+  ),
+);
+
+const channelName = z.string().regex(/^(\*|dm|[CGD][A-Z0-9]+)$/, {
+  message: 'is no channel id → Use channel ids (channel details, at the bottom: C…), dm or "*".',
+});
+
+const count = (most: number) =>
+  z
+    .int(`is no whole number → Use a number from 1 to ${most}.`)
+    .min(1, `is less than 1 → Use a number from 1 to ${most}.`)
+    .max(most, `is more than ${most} → Use a number from 1 to ${most}.`);
+
+const RATE = /^(\d{1,5}) per (\d{1,4}[smhd])$/;
+const rate = z
+  .string('is no rate → Write it like 30 per 1h.')
+  .regex(RATE, 'is no rate → Write it like 30 per 1h.')
+  .transform((value, context) => {
+    const [, turns = '', time = ''] = RATE.exec(value) ?? [];
+    const per = check.timeUpTo('1d').safeParse(time);
+    if (!per.success || per.data === 0 || turns === '0' || Number(turns) > 10_000) {
+      context.addIssue({ code: 'custom', message: 'is out of bounds → Use 1 to 10000 turns in at most 1d.' });
+      return z.NEVER;
+    }
+    return { turns: Number(turns), perMs: per.data };
+  });
+const limit = z
+  .strictObject(
+    { turns: rate.optional(), at_once: count(1_000).optional() },
+    strictly('a limit → Write turns and at_once below it.'),
+  )
+  .transform(({ turns, at_once }): TurnLimits => ({ rate: turns ?? null, atOnce: at_once ?? null }));
+
+const botId = z
+  .string('is no id → Use ids of bots (B… or U…).')
+  .regex(/^[BUW][A-Z0-9]+$/, 'is no id of a bot → Use bot ids (B…) or user ids of bots (U…).');
+
+const channelsShape = z
+  .union(
+    [z.record(z.string(), z.unknown()), z.array(z.string()), z.string()],
+    'names no channels → List their ids, dm or "*".',
+  )
+  .optional();
+
+const shape = z.strictObject(
+  {
+    users: list(check.allowedUsers).optional(),
+    channels: channelsShape,
+    admins: list(check.peopleShape).optional(),
+    bots: z
+      .strictObject(
+        { allow: z.array(botId, 'is no list of ids → Write it like [B0123ABCD].'), in_a_row: count(100).optional() },
+        strictly('about bots → Write allow and in_a_row below it.'),
+      )
+      .optional(),
+    limits: z
+      .strictObject(
+        { user: limit.optional(), channel: limit.optional() },
+        strictly('limits → Write user and channel below it.'),
+      )
+      .optional(),
+    ...behaviour,
+  },
+  strictly('a policy → See policy.example.yml.'),
+);
+
+/** Wrong keys are told by the caller, who knows their lines; this is for what is no object at all. */
+function strictly(what: string) {
+  return { error: ({ code }: { code: string }) => (code === 'invalid_type' ? `is not ${what}` : undefined) };
+}
+
+/** Reads a policy file. `name` is how it is called in problems. */
+export function readPolicyFile(name: string, text: string): { file: PolicyFile } | { problems: PolicyProblem[] } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  if (text.length > MOST_CHARACTERS) return failed(name, 'is too long', `Keep it below ${MOST_CHARACTERS} characters.`);
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => ({
+      setting: `${name}:${lines.linePos(error.pos[0]).line}`,
+      problem: `is no YAML: ${(error.message.split('\n')[0] ?? '').replace(/[.:]$/, '')}`,
+      fix: 'Correct that line; indent with spaces.',
+    }));
+    return { problems };
+  }
+  const lineOf = (path: readonly PropertyKey[]) => {
+    const keys = path.map((key) => (typeof key === 'symbol' ? '' : key));
+    const parent = document.getIn(keys.slice(0, -1), true) ?? document.contents;
+    const pair = isMap(parent) ? parent.items.find(({ key }) => String(key) === String(keys.at(-1))) : undefined;
+    const node = (pair?.key ?? document.getIn(keys, true)) as { range?: [number, number, number] | null } | undefined;
+    return node?.range ? `:${lines.linePos(node.range[0]).line}` : '';
+  };
+  const at = (...path: PropertyKey[]) =>
+    `${name}${lineOf(path)}${path.length > 0 ? ` ${path.map(String).join('.')}` : ''}`;
+
+  const problems: PolicyProblem[] = [];
+  const read = <T>(schema: z.ZodType<T>, value: unknown, path: string[]): T | null => {
+    const result = schema.safeParse(value);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) problems.push(...problemsOf(issue, path, at));
+    return null;
+  };
+  let value: unknown;
+  try {
+    value = document.toJS() ?? {};
+  } catch {
+    return failed(name, 'repeats itself without end', 'Write it without anchors and aliases.');
+  }
+  const whole = read(shape, value, []);
+  // Also where something else is wrong: all problems are told at once.
+  const given = z.object({ channels: channelsShape }).safeParse(value).data;
+  const channels = readChannels(given?.channels, read);
+  if (!whole || problems.length > 0) return { problems };
+  const { users, admins, bots, limits } = whole;
+  const none: TurnLimits = { rate: null, atOnce: null };
+  return {
+    file: {
+      ...(users && { users }),
+      ...(channels.served && { channels: channels.served }),
+      places: channels.places,
+      ...(admins && { admins }),
+      ...(bots && { bots: { ids: bots.allow, inARow: bots.in_a_row ?? IN_A_ROW } }),
+      ...(limits && { limits: { user: limits.user ?? none, channel: limits.channel ?? none } }),
+      defaults: settingsIn(whole),
+      at: (...path) => at(...path),
+    },
+  };
+}
+
+const IN_A_ROW = 5;
+
+function failed(name: string, problem: string, fix: string): { problems: PolicyProblem[] } {
+  return { problems: [{ setting: name, problem, fix }] };
+}
+
+function problemsOf(issue: z.core.$ZodIssue, above: string[], at: (...path: PropertyKey[]) => string): PolicyProblem[] {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      setting: at(...path, key),
+      problem: 'is not known',
+      fix: 'Remove it or correct its name; policy.example.yml has all of them.',
+    }));
+  }
+  const [problem = 'is not valid', fix = 'Correct it; see policy.example.yml.'] = issue.message.split(' → ');
+  return [{ setting: at(...path), problem, fix }];
+}
+
+type Read = <T>(schema: z.ZodType<T>, value: unknown, path: string[]) => T | null;
+
+function readChannels(
+  value: Record<string, unknown> | string[] | string | undefined,
+  read: Read,
+): { served: Policy['channels'] | null; places: Map<string, Partial<PlaceSettings>> } {
+  const places = new Map<string, Partial<PlaceSettings>>();
+  if (value === undefined) return { served: null, places };
+  if (typeof value === 'string' || Array.isArray(value))
+    return { served: read(list(check.allowedChannels), value, ['channels']), places };
+  const names = Object.keys(value).filter((key) => read(channelName, key, ['channels', key]) !== null);
+  for (const key of names) {
+    const settings = read(place, value[key], ['channels', key]);
+    if (!settings) continue;
+    const own = { ...settingsIn(settings), ...bindingIn(settings) };
+    if (Object.keys(own).length > 0) places.set(key, own);
+  }
+  if (places.has('*'))
+    read(z.never('has settings of its own → Write them at the top: they hold everywhere.'), 1, ['channels', '*']);
+  const served = read(list(check.allowedChannels), names, ['channels']);
+  return { served, places };
+}
+
+function settingsIn(read: z.output<typeof behaviourObject>): Partial<PlaceSettings> {
+  const { listen, verbosity, show_reasoning, permissions, approvers, self_approval, subagents, auto_approve } = read;
+  return {
+    ...(listen && { listen }),
+    ...(verbosity && { verbosity }),
+    ...(show_reasoning !== undefined && { showReasoning: show_reasoning }),
+    ...(permissions && { permissions }),
+    ...(approvers && { approvers }),
+    ...(self_approval !== undefined && { selfApproval: self_approval }),
+    ...(subagents && { subagents: subagents === 'allow' }),
+    ...(auto_approve && { autoApprove: auto_approve }),
+  };
+}
+
+function bindingIn({ agent, device, working_directory }: z.output<typeof place>): { binding?: Binding } {
+  if (agent === undefined && device === undefined && working_directory === undefined) return {};
+  return {
+    binding: { agentId: agent ?? null, device: device ?? null, workingDirectory: working_directory ?? null },
+  };
+}

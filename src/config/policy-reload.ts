@@ -1,0 +1,34 @@
+import type { Policy } from '../bridge/access/policy.ts';
+import type { Log } from '../bridge/ports.ts';
+import { ConfigError, loadConfig, type ReadText } from './config.ts';
+
+/**
+ * Reads the policy anew. A wrong one is told in the log, problem by problem, and the one that holds stays.
+ * @returns `null` when it is wrong.
+ */
+export function reloadPolicy(
+  env: Readonly<Record<string, string | undefined>>,
+  log: Pick<Log, 'info' | 'error'>,
+  readText?: ReadText,
+): Policy | null {
+  try {
+    const { policy } = loadConfig(env, readText);
+    const { users, channels, admins, bots, places } = policy;
+    const counts = {
+      users: users.ids.length,
+      groups: users.groups.length,
+      channels: channels.ids.length,
+      admins: admins.ids.length + admins.groups.length,
+      bots: bots.ids.length,
+      places: places.size,
+    };
+    log.info(counts, 'the policy was read again and holds from now on');
+    return policy;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { setting, problem, fix } of error.problems) {
+      log.error({ setting, problem, fix }, 'the policy is not valid; the one before stays');
+    }
+    return null;
+  }
+}

@@ -1,0 +1,169 @@
+import { closedPolicy, mayBeUnrestricted, type Policy, settingsOf } from '../bridge/access/policy.ts';
+import * as check from './checks.ts';
+import { type PolicyFile, readPolicyFile } from './policy-file.ts';
+import type { SettingName } from './settings.ts';
+
+export interface ConfigProblem {
+  /** One name, or several that contradict each other: `A and B`. */
+  setting: string;
+  /** What is wrong, without the value where that is secret. */
+  problem: string;
+  /** What to do about it: a sentence. */
+  fix: string;
+}
+
+/** How the parts of the configuration are read. What is wrong is complained of, and then `null`. */
+export interface Reading {
+  checked<T>(name: SettingName, shape: check.Check<T>, value?: string | null): T | null;
+  withDefault(name: SettingName): string;
+  isSet(name: SettingName): boolean;
+  complain(setting: string, problem: string, fix: string): void;
+}
+
+/** Where each part may be said: in the environment, or in the file, under these names. */
+const BOTH: Readonly<Record<string, SettingName>> = {
+  users: 'SLACK_ALLOWED_USERS',
+  channels: 'SLACK_ALLOWED_CHANNELS',
+  admins: 'ADMINS',
+  permissions: 'PERMISSIONS',
+  approvers: 'APPROVERS',
+  auto_approve: 'AUTO_APPROVE',
+  self_approval: 'SELF_APPROVAL',
+  verbosity: 'VERBOSITY',
+  show_reasoning: 'SHOW_REASONING',
+};
+
+/**
+ * The policy out of the environment and the policy file: each of its parts is said in one of them.
+ * @param readText a file's text; `null` when there is none
+ */
+export function readPolicy(reading: Reading, readText: (path: string) => string | null): Policy | null {
+  const { checked, withDefault, isSet, complain } = reading;
+  const file = readFile(reading, readText);
+  if (file === null) return null;
+  const said = inFile(file);
+  for (const [key, name] of Object.entries(BOTH)) {
+    if (!said.has(key) || !isSet(name)) continue;
+    const where = file.at(key);
+    complain(`${name} and ${where}`, 'say the same thing twice', `Keep one of them and remove the other.`);
+  }
+  const users = file.users ?? checked('SLACK_ALLOWED_USERS', check.allowedUsers);
+  if (!file.users && !isSet('SLACK_ALLOWED_USERS')) {
+    complain(
+      'SLACK_ALLOWED_USERS',
+      'is missing, and without it nobody may speak to the bot',
+      'Write SLACK_ALLOWED_USERS=members for every full member of the workspace, or their ids (U…); or users: [members] into policy.yml.',
+    );
+  }
+  const channels = file.channels ?? checked('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
+  if (!file.channels && !isSet('SLACK_ALLOWED_CHANNELS')) {
+    complain(
+      'SLACK_ALLOWED_CHANNELS',
+      'is missing, and without it the bot may be used nowhere',
+      'Write SLACK_ALLOWED_CHANNELS=dm and the ids of channels (C…), or * for everywhere; or channels: [dm] into policy.yml.',
+    );
+  }
+  const admins = file.admins ?? (isSet('ADMINS') ? checked('ADMINS', check.peopleShape) : closedPolicy.admins);
+  const permissions = checked('PERMISSIONS', check.permissionsShape, withDefault('PERMISSIONS'));
+  const approvers = checked('APPROVERS', check.approversShape, withDefault('APPROVERS'));
+  const selfApproval = checked('SELF_APPROVAL', check.allowOrDeny, withDefault('SELF_APPROVAL'));
+  const verbosity = checked('VERBOSITY', check.verbosityShape, withDefault('VERBOSITY'));
+  const showReasoning = checked('SHOW_REASONING', check.onOrOff, withDefault('SHOW_REASONING'));
+  const autoApprove = isSet('AUTO_APPROVE') ? checked('AUTO_APPROVE', check.autoApproveShape) : [];
+  const unrestricted = isSet('ALLOW_UNRESTRICTED')
+    ? checked('ALLOW_UNRESTRICTED', check.allowedChannels)
+    : closedPolicy.unrestricted;
+  if (!(users && channels && admins && permissions && approvers && verbosity)) return null;
+  if (!autoApprove || !unrestricted) return null;
+  if (selfApproval === null || showReasoning === null) return null;
+  const settings = { permissions, approvers, autoApprove, selfApproval, verbosity, showReasoning };
+  const policy: Policy = {
+    users,
+    channels,
+    admins,
+    unrestricted,
+    bots: file.bots ?? closedPolicy.bots,
+    limits: file.limits ?? closedPolicy.limits,
+    defaults: { ...closedPolicy.defaults, ...settings, ...file.defaults },
+    places: file.places,
+  };
+  complainOfPlaces(policy, file, reading);
+  return policy;
+}
+
+/** An empty one where there is no file; `null` when it is wrong. */
+function readFile({ withDefault, isSet, complain }: Reading, readText: (path: string) => string | null) {
+  const path = withDefault('POLICY');
+  let text: string | null = null;
+  try {
+    text = readText(path);
+  } catch {
+    complain(path, 'can not be read', 'Give the bridge the right to read it, or remove it.');
+    return null;
+  }
+  if (text === null && isSet('POLICY')) {
+    complain('POLICY', `names ${JSON.stringify(path)}, which is not there`, 'Correct the path, or remove the setting.');
+    return null;
+  }
+  const read = readPolicyFile(path.replace(/^\.\//, ''), text ?? '');
+  if ('file' in read) return read.file;
+  for (const { setting, problem, fix } of read.problems) complain(setting, problem, fix);
+  return null;
+}
+
+function inFile({ users, channels, admins, defaults }: PolicyFile): Set<string> {
+  const { permissions, approvers, selfApproval, verbosity, showReasoning, autoApprove } = defaults;
+  const auto_approve = autoApprove;
+  const self_approval = selfApproval;
+  const show_reasoning = showReasoning;
+  const parts = {
+    users,
+    channels,
+    admins,
+    permissions,
+    approvers,
+    self_approval,
+    verbosity,
+    show_reasoning,
+    auto_approve,
+  };
+  return new Set(Object.entries(parts).flatMap(([key, value]) => (value === undefined ? [] : [key])));
+}
+
+function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }: Reading): void {
+  const nobody = 'leave nobody who may decide';
+  const fix = 'Name people or user groups as approvers, or allow that people decide for themselves.';
+  if (decidedByNobody(policy.defaults)) complain('APPROVERS and SELF_APPROVAL', nobody, fix);
+  const { admins, bots, defaults } = policy;
+  const { approvers } = defaults;
+  if (bots.ids.length > 0 && [admins, approvers].every(({ ids, groups }) => ids.length + groups.length === 0)) {
+    const who = 'Name admins, or approvers by their ids: a bot can not click.';
+    complain(file.at('bots'), 'leaves nobody who may decide what the turns of bots ask', who);
+  }
+  // Whoever may edit the policy does not thereby take all bounds away.
+  const named = 'Name its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
+  if (policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
+    complain('PERMISSIONS', 'is unrestricted, which must be allowed by name as well', named);
+  }
+  for (const [channel, own] of policy.places) {
+    if (own.permissions === 'unrestricted' && !mayBeUnrestricted(policy, channel)) {
+      const where = file.at('channels', channel, 'permissions');
+      complain(where, 'is unrestricted, which must be allowed by name as well', named);
+    }
+    if ((own.approvers || own.selfApproval !== undefined) && decidedByNobody(settingsOf(policy, channel))) {
+      complain(`${file.at('channels', channel)}: its approvers and self_approval`, nobody, fix);
+    }
+    if (own.binding?.device && isSet('LETTA_APP_SERVER_URL')) {
+      const where = file.at('channels', channel, 'device');
+      complain(
+        where,
+        'names a device, but an App Server has none',
+        'Remove it; directories are bound with working_directory.',
+      );
+    }
+  }
+}
+
+function decidedByNobody({ approvers, selfApproval }: Policy['defaults']): boolean {
+  return !selfApproval && approvers.ids.length + approvers.groups.length === 0;
+}

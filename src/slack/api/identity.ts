@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
+import { asBridgeError, BridgeError } from '../../errors.ts';
+import { backoff } from './backoff.ts';
+import { isPassing } from './refusals.ts';
+import { type SlackApi, SlackError } from './slack-api.ts';
+
+/** Who we are, as `auth.test` says it. */
+export interface Identity {
+  teamId: string;
+  botUserId: string;
+  botId: string;
+  /** The app that the bot belongs to; `null` or left out: Slack did not tell. */
+  appId?: string | null;
+  /** The organisation on Enterprise Grid. */
+  enterpriseId: string | null;
+  /** The workspace's address. */
+  url: string | null;
+  /** Whether the token has what only agent apps, old and new, ask for (docs/slack.md, Agent apps). */
+  agent?: boolean;
+}
+
+const authTest = z.looseObject({
+  team_id: z.string(),
+  user_id: z.string(),
+  bot_id: z.string().nullish(),
+  enterprise_id: z.string().nullish(),
+  url: z.string().nullish(),
+  /** The SDK puts the header `x-oauth-scopes` here. */
+  response_metadata: z.looseObject({ scopes: z.array(z.string()).nullish() }).nullish(),
+});
+
+export interface IdentifyOptions {
+  api: SlackApi;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Ends the waiting: the promise then rejects. */
+  signal: AbortSignal;
+  /** Told of each try that failed. */
+  onFailed?: () => void;
+}
+
+/** One refusal may be a mistake of Slack's; so many in a row are not. */
+const LASTING_REFUSALS = 3;
+const REFUSED_AGAIN_MS = 1_000;
+
+function configInvalid(message: string, cause?: unknown): BridgeError {
+  return new BridgeError('config_invalid', message, { notice: message, cause });
+}
+
+/**
+ * Asks Slack whose token we have. Tries on, with a line in the log each time, while Slack can not be reached or answers
+ * nonsense; rejects with `config_invalid` when the token is refused three times in a row, which no trying heals.
+ */
+export async function identify({ api, clock, random, log, signal, onFailed }: IdentifyOptions): Promise<Identity> {
+  let refusals = 0;
+  for (let failures = 1; ; failures += 1) {
+    try {
+      // `live` makes one try a call, so that each wait is said here.
+      const identity = read(await api.call('auth.test', {}, { client: 'live' }));
+      return { ...identity, appId: await appOf(api, identity.botId, log) };
+    } catch (error) {
+      if (error instanceof BridgeError && error.code === 'config_invalid') throw error;
+      const refused = error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error);
+      refusals = refused ? refusals + 1 : 0;
+      if (refused && refusals >= LASTING_REFUSALS) {
+        throw configInvalid(`SLACK_BOT_TOKEN was refused by Slack: ${error.error}`, error);
+      }
+      const told = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
+      const waitMs = refused ? REFUSED_AGAIN_MS : Math.max(told, backoff(failures, random));
+      log.warn(
+        { error: asBridgeError(error).message, failures, waitMs: Math.round(waitMs) },
+        'slack can not be asked who we are; trying again',
+      );
+      onFailed?.();
+      await sleep(clock, waitMs, signal);
+    }
+  }
+}
+
+const botsInfo = z.looseObject({ bot: z.looseObject({ app_id: z.string().min(1) }) });
+
+/** Without it deliveries are held against the workspace alone. */
+async function appOf(api: SlackApi, botId: string, log: Log): Promise<string | null> {
+  try {
+    return botsInfo.parse(await api.call('bots.info', { bot: botId }, { client: 'live' })).bot.app_id;
+  } catch (error) {
+    log.warn({ error: asBridgeError(error).message }, 'slack does not tell which app the bot belongs to');
+    return null;
+  }
+}
+
+function read(answer: unknown): Identity {
+  const parsed = authTest.safeParse(answer);
+  if (!parsed.success) throw new BridgeError('slack_failed', 'auth.test answered something unexpected');
+  const { team_id, user_id, bot_id, enterprise_id, url, response_metadata } = parsed.data;
+  if (!bot_id) throw configInvalid('SLACK_BOT_TOKEN is not a bot token: Slack names no bot for it');
+  return {
+    teamId: team_id,
+    botUserId: user_id,
+    botId: bot_id,
+    enterpriseId: enterprise_id ?? null,
+    url: url ?? null,
+    ...(response_metadata?.scopes?.includes('assistant:write') && { agent: true }),
+  };
+}
+
+function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let timer: Timer | null = null;
+    const stopped = () => {
+      timer?.cancel();
+      reject(signal.reason);
+    };
+    if (signal.aborted) return stopped();
+    signal.addEventListener('abort', stopped, { once: true });
+    timer = clock.after(ms, () => {
+      signal.removeEventListener('abort', stopped);
+      resolve();
+    });
+    return undefined;
+  });
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../../bridge/ports.ts';
+import { type SlackApi, SlackError } from './slack-api.ts';
+
+/** For a 429 that does not say how long. */
+const RETRY_AFTER_MS = 5_000;
+
+/**
+ * The same API, and what Slack has limited is refused here until its time is over, whoever asks: parts that pace
+ * themselves do not know of each other's 429s. The refusal is as Slack's own would be, with the time that is left.
+ */
+export function keepRetryAfter(api: SlackApi, clock: Clock): SlackApi {
+  const until = new Map<string, number>();
+  return {
+    async call(method, args, options) {
+      const left = (until.get(method) ?? 0) - clock.monotonic();
+      if (left > 0) throw new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: left });
+      until.delete(method);
+      try {
+        return await api.call(method, args, options);
+      } catch (error) {
+        if (error instanceof SlackError && error.failure === 'limited') {
+          until.set(method, clock.monotonic() + (error.retryAfterMs ?? RETRY_AFTER_MS));
+        }
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,206 @@
+import {
+  LogLevel,
+  WebAPIHTTPError,
+  WebAPIPlatformError,
+  WebAPIRateLimitedError,
+  WebAPIRequestError,
+  WebClient,
+} from '@slack/web-api';
+import type { Clock, Log, Metrics, Random } from '../../bridge/ports.ts';
+import { isSlackWord } from './refusals.ts';
+import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from './slack-api.ts';
+
+export interface SlackApiOptions {
+  /** Bot (`xoxb-`) or app-level (`xapp-`) token; leaves in the `Authorization` header only. */
+  token: string;
+  /** Default `https://slack.com/api/`; a missing trailing slash is added (docs/slack.md, Bolt options). */
+  slackApiUrl?: string;
+  log: Log;
+  clock: Clock;
+  random: Random;
+  /** Counts every single try. Left out: nobody looks. */
+  metrics?: Metrics;
+  /** Told what Slack's clock says, with each answer that says it; ms since 1970. */
+  onTime?: (at: number) => void;
+  /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control. */
+  timeoutMs?: Partial<Record<SlackClient, number>>;
+}
+
+const SLACK_API_URL = 'https://slack.com/api/';
+const TIMEOUT_MS: Record<SlackClient, number> = { live: 10_000, control: 30_000 };
+const RETRIES = 4;
+const RETRY_BASE_MS = 500;
+/** A caller of `control` never waits longer than this for retries; a longer `Retry-After` is told to it at once. */
+const RETRY_TOTAL_MS = 60_000;
+/**
+ * Slack's 429 without a usable `Retry-After`: the SDK would lose what it was (docs/slack.md, Retries of
+ * @slack/web-api).
+ */
+const RETRY_AFTER_MISSING_S = 5;
+
+/** The outbox keeps the budget of these and must see every 429 of them, so it alone repeats them. */
+const PACED = new Set([
+  'chat.postMessage',
+  'chat.update',
+  'chat.delete',
+  'assistant.threads.setStatus',
+  'agents.sessions.setStatus',
+  'conversations.replies',
+  'conversations.history',
+  'files.getUploadURLExternal',
+  'files.completeUploadExternal',
+]);
+/** A trigger id lives 3 s (docs/slack.md, Interactivity): too late is the same as never. */
+const AT_ONCE = new Set(['views.open', 'views.push']);
+/** Asking twice is the same as asking once, so an unknown outcome may be repeated blindly. */
+const IDEMPOTENT = new Set([
+  'api.test',
+  'auth.test',
+  'bots.info',
+  'chat.getPermalink',
+  'conversations.info',
+  'conversations.members',
+  'conversations.open',
+  'files.info',
+  'team.info',
+  'usergroups.list',
+  'usergroups.users.list',
+  'users.conversations',
+  'users.info',
+  'users.list',
+  'users.lookupByEmail',
+  'views.publish',
+]);
+
+/** In a 200 body, yet Slack itself does not know whether it happened. */
+const UNCERTAIN = new Set(['internal_error', 'fatal_error', 'service_unavailable']);
+const LIMITED = new Set(['ratelimited', 'rate_limited']);
+
+/** Every Web API call of one token. Rejects with a SlackError that holds no secret and no message text. */
+export function createSlackApi(options: SlackApiOptions): SlackApi {
+  const { clock, random, log, metrics } = options;
+  const clients: Record<SlackClient, WebClient> = {
+    live: createClient(options, 'live'),
+    control: createClient(options, 'control'),
+  };
+
+  async function once(method: string, args: Record<string, unknown>, client: SlackClient): Promise<SlackAnswer> {
+    try {
+      // A copy: the SDK writes into what it gets.
+      const answer = await clients[client].apiCall(method, { ...args });
+      metrics?.count('slack_calls', { method, result: 'ok' });
+      return answer as unknown as SlackAnswer;
+    } catch (error) {
+      const failure = toSlackError(method, error);
+      metrics?.count('slack_calls', { method, result: failure.failure });
+      throw failure;
+    }
+  }
+
+  const wait = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+
+  return {
+    async call(method, args, { client }) {
+      if (client === 'live' || PACED.has(method) || AT_ONCE.has(method)) return await once(method, args, client);
+      const giveUpAt = clock.monotonic() + RETRY_TOTAL_MS;
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return await once(method, args, client);
+        } catch (error) {
+          if (!(error instanceof SlackError) || error.failure === 'refused') throw error;
+          if (error.failure === 'unknown' && !IDEMPOTENT.has(method)) throw error;
+          const backoff = RETRY_BASE_MS * 2 ** attempt * (1 + random.next() / 2);
+          const ms = Math.max(error.retryAfterMs ?? 0, backoff);
+          if (attempt >= RETRIES || clock.monotonic() + ms > giveUpAt) throw error;
+          log.debug({ method, failure: error.failure, error: error.error, ms }, 'slack call is repeated');
+          await wait(ms);
+        }
+      }
+    },
+  };
+}
+
+/**
+ * Each client gets options of its own and no `headers`: the SDK writes into them (docs/slack.md, Hazards: Shared
+ * headers, Shared retry settings).
+ */
+function createClient(options: SlackApiOptions, client: SlackClient): WebClient {
+  return new WebClient(options.token, {
+    slackApiUrl: options.slackApiUrl ?? SLACK_API_URL,
+    retryConfig: { retries: 0 },
+    rejectRateLimitedCalls: true,
+    timeout: options.timeoutMs?.[client] ?? TIMEOUT_MS[client],
+    allowAbsoluteUrls: false,
+    logger: quietLogger(),
+    fetch: (input, init) => fetchForSlack(input, init, options.onTime),
+  });
+}
+
+/** Gives every 429 a `Retry-After` and reads its body, which the SDK leaves open on the connection. */
+async function fetchForSlack(
+  input: string | URL | Request,
+  init: RequestInit | undefined,
+  onTime: SlackApiOptions['onTime'],
+): Promise<Response> {
+  const response = await fetch(input, init);
+  const at = Date.parse(response.headers.get('date') ?? '');
+  if (!Number.isNaN(at)) onTime?.(at);
+  if (response.status !== 429) return response;
+  await response.text().catch(() => '');
+  const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
+  const usable = Number.isFinite(seconds) && seconds >= 0;
+  return new Response(null, {
+    status: 429,
+    headers: { 'retry-after': String(usable ? seconds : RETRY_AFTER_MISSING_S) },
+  });
+}
+
+/** The SDK logs whole request bodies and Slack's reasons; what matters of them travels in the SlackError. */
+function quietLogger() {
+  const nothing = () => {};
+  return {
+    debug: nothing,
+    info: nothing,
+    warn: nothing,
+    error: nothing,
+    setLevel: nothing,
+    setName: nothing,
+    getLevel: () => LogLevel.ERROR,
+  };
+}
+
+/** Whatever the SDK threw, as failure and code. The cause is left out on purpose: it may hold bodies and headers. */
+function toSlackError(method: string, error: unknown): SlackError {
+  if (error instanceof WebAPIRateLimitedError)
+    return new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: error.retryAfter * 1000 });
+  if (error instanceof WebAPIHTTPError) return new SlackError(method, 'unknown', `http_${error.statusCode}`);
+  if (error instanceof WebAPIRequestError) return new SlackError(method, 'unknown', networkWord(error.original));
+  if (!(error instanceof WebAPIPlatformError)) return new SlackError(method, 'unknown', networkWord(error));
+  const word = error.data.error as unknown;
+  const details = detailsOf(error.data.response_metadata);
+  if (!isSlackWord(word)) return new SlackError(method, 'unknown', 'not_json');
+  if (LIMITED.has(word)) {
+    const seconds = error.data.response_metadata?.retryAfter;
+    return new SlackError(method, 'limited', word, { retryAfterMs: seconds === undefined ? null : seconds * 1000 });
+  }
+  return new SlackError(method, UNCERTAIN.has(word) ? 'unknown' : 'refused', word, { details });
+}
+
+/** `timeout`, or the code of the operating system or of undici (`ECONNRESET`, `UND_ERR_SOCKET`). */
+function networkWord(error: unknown): string {
+  for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth += 1) {
+    if (at.name === 'TimeoutError' || at.name === 'AbortError') return 'timeout';
+    const code = 'code' in at ? at.code : undefined;
+    if (isSlackWord(code) && !code.startsWith('slack_webapi')) return code;
+  }
+  return 'request_failed';
+}
+
+function detailsOf(metadata: { messages?: string[] } | undefined): string[] {
+  const messages: unknown = metadata?.messages;
+  if (!Array.isArray(messages)) return [];
+  return messages
+    .filter((line) => typeof line === 'string')
+    .map((line) => line.slice(0, 300))
+    .slice(0, 5);
+}

@@ -1,0 +1,187 @@
+import { z } from 'zod';
+import { type ChannelId, compareTs, type SlackTs } from '../../bridge/ids.ts';
+import type { ChannelKind, InboundMessage } from '../../bridge/inbound.ts';
+import type { Clock, History, Log, Past, Random, Timer } from '../../bridge/ports.ts';
+import { asBridgeError, BridgeError } from '../../errors.ts';
+import { backoff } from '../api/backoff.ts';
+import { isPassing } from '../api/refusals.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../api/slack-api.ts';
+import { normalizeEvent, type SlackIdentity } from './normalize.ts';
+
+/**
+ * `limited`: the tier of apps that are distributed outside of the Marketplace (docs/slack.md, History limits of 2025).
+ */
+export type HistoryTier = 'full' | 'limited';
+
+export interface HistoryOptions {
+  api: SlackApi;
+  identity: SlackIdentity;
+  tier: HistoryTier;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** Half of tier 3: looking back never takes what an answer needs. `limited`: one call a minute, 15 messages each. */
+const TIERS = {
+  full: { gapMs: 2_400, limit: 200, pages: 10 },
+  limited: { gapMs: 61_000, limit: 15, pages: 4 },
+} as const;
+const INFO_GAP_MS = 2_400;
+const ATTEMPTS = 6;
+/** For a 429 that does not say how long. */
+const RETRY_AFTER_MS = 5_000;
+const JITTER_MS = 250;
+/** What Slack says of a channel, and for how long it is believed. */
+const KEPT_MS = 10 * 60_000;
+const KEPT = 500;
+
+interface ChannelFacts {
+  kind: ChannelKind;
+  external: boolean;
+}
+
+const info = z.looseObject({
+  channel: z.looseObject({
+    is_im: z.boolean().nullish(),
+    is_mpim: z.boolean().nullish(),
+    is_private: z.boolean().nullish(),
+    is_ext_shared: z.boolean().nullish(),
+    is_pending_ext_shared: z.boolean().nullish(),
+  }),
+});
+const page = z.looseObject({
+  messages: z.array(z.looseObject({ ts: z.string() })),
+  response_metadata: z.looseObject({ next_cursor: z.string().nullish() }).nullish(),
+});
+type Wire = z.output<typeof page>['messages'][number];
+
+/** Reads what Slack still has, slowly: one call at a time and method, and never before Slack wants the next. */
+export function createHistory(options: HistoryOptions): History & { stop(): void } {
+  const { api, identity, clock, random, log } = options;
+  const tier = TIERS[options.tier];
+  /** By method: when the next call may be made. */
+  const allowed = new Map<string, number>();
+  const channels = new Map<ChannelId, { until: number; facts: ChannelFacts }>();
+  let stopped = false;
+  let wake: (() => void) | null = null;
+
+  function sleep(ms: number): Promise<void> {
+    if (ms <= 0 || stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer: Timer = clock.after(ms, resolve);
+      // One call at a time, so one sleeper.
+      wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** `null`: Slack refuses, and will tomorrow. */
+  async function call(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
+    for (let failures = 1; ; failures += 1) {
+      await sleep((allowed.get(method) ?? 0) - clock.monotonic());
+      if (stopped) throw new BridgeError('internal', 'stopped while looking back', { retry: true });
+      allowed.set(method, clock.monotonic() + gapMs);
+      try {
+        return await api.call(method, args, { client: 'control' });
+      } catch (error) {
+        if (!(error instanceof SlackError)) throw error;
+        if (error.failure === 'refused' && !isPassing(error.error)) {
+          log.info({ method, error: error.error }, 'slack does not let us look back there');
+          return null;
+        }
+        if (failures >= ATTEMPTS) throw failed(error);
+        const wait =
+          error.failure === 'limited'
+            ? (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS
+            : backoff(failures, random);
+        log.debug({ method, error: error.error, ms: wait }, 'looking back waits');
+        allowed.set(method, clock.monotonic() + Math.max(wait, gapMs));
+      }
+    }
+  }
+
+  /** Who may speak in a channel depends on it, and a message of the history does not say. */
+  async function factsOf(channel: ChannelId): Promise<ChannelFacts | null> {
+    const known = channels.get(channel);
+    if (known && known.until > clock.monotonic()) return known.facts;
+    const answer = await call('conversations.info', { channel }, INFO_GAP_MS);
+    if (answer === null) return null;
+    const parsed = info.safeParse(answer);
+    if (!parsed.success) throw new BridgeError('slack_failed', 'conversations.info answered something unexpected');
+    const { is_im, is_mpim, is_private, is_ext_shared, is_pending_ext_shared } = parsed.data.channel;
+    const kind: ChannelKind = is_im ? 'im' : is_mpim ? 'mpim' : is_private ? 'group' : 'channel';
+    const facts = { kind, external: is_ext_shared === true || is_pending_ext_shared === true };
+    channels.delete(channel);
+    channels.set(channel, { until: clock.monotonic() + KEPT_MS, facts });
+    for (const oldest of channels.keys()) {
+      if (channels.size <= KEPT) break;
+      channels.delete(oldest);
+    }
+    return facts;
+  }
+
+  async function pages(
+    method: string,
+    args: Record<string, unknown>,
+  ): Promise<{ wire: Wire[]; complete: boolean } | null> {
+    const wire: Wire[] = [];
+    let cursor = '';
+    for (let n = 0; n < tier.pages; n += 1) {
+      const more = cursor === '' ? {} : { cursor };
+      const answer = await call(method, { ...args, limit: tier.limit, ...more }, tier.gapMs);
+      if (answer === null) return null;
+      const parsed = page.safeParse(answer);
+      if (!parsed.success) throw new BridgeError('slack_failed', `${method} answered something unexpected`);
+      wire.push(...parsed.data.messages);
+      cursor = parsed.data.response_metadata?.next_cursor ?? '';
+      if (cursor === '') return { wire, complete: true };
+    }
+    log.warn({ method, channel: args.channel, messages: wire.length }, 'looking back did not reach the beginning');
+    return { wire, complete: false };
+  }
+
+  function messagesOf(wire: readonly Wire[], channel: ChannelId, facts: ChannelFacts): InboundMessage[] {
+    const found = wire.flatMap((message) => {
+      const event = { ...message, type: 'message', channel, channel_type: facts.kind };
+      const read = normalizeEvent({ is_ext_shared_channel: facts.external, event }, identity);
+      return read.kind === 'message' ? [read.message] : [];
+    });
+    return found.sort((a, b) => compareTs(a.ts, b.ts));
+  }
+
+  return {
+    async channel(channel, after): Promise<Past | null> {
+      const facts = await factsOf(channel);
+      const read = facts && (await pages('conversations.history', { channel, oldest: after }));
+      if (!read) return null;
+      const threads = read.wire.flatMap(({ ts, latest_reply }): { ts: SlackTs; latest: SlackTs }[] =>
+        typeof latest_reply === 'string' && compareTs(latest_reply, after) > 0 ? [{ ts, latest: latest_reply }] : [],
+      );
+      threads.sort((a, b) => compareTs(b.latest, a.latest));
+      const messages = messagesOf(read.wire, channel, facts);
+      return { messages, threads: threads.map(({ ts }) => ts), complete: read.complete };
+    },
+
+    async thread(channel, root, after): Promise<Past | null> {
+      const facts = await factsOf(channel);
+      const read = facts && (await pages('conversations.replies', { channel, ts: root, oldest: after }));
+      if (!read) return null;
+      // Slack sends the root along, however old it is; it belongs to the channel.
+      const newer = read.wire.filter(({ ts }) => ts !== root && compareTs(ts, after) > 0);
+      return { messages: messagesOf(newer, channel, facts), threads: [], complete: read.complete };
+    },
+
+    /** What waits rejects. Stopping twice is fine. */
+    stop() {
+      stopped = true;
+      wake?.();
+    },
+  };
+}
+
+function failed(error: SlackError): BridgeError {
+  return new BridgeError('slack_failed', asBridgeError(error).message, { retry: true, cause: error });
+}

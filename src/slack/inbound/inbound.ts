@@ -1,0 +1,113 @@
+import type { Clock, Intake, Log, Metrics, Random, Surface } from '../../bridge/ports.ts';
+import { BridgeError } from '../../errors.ts';
+import { type Identity, identify } from '../api/identity.ts';
+import type { SlackApi } from '../api/slack-api.ts';
+import { createBoltApp } from '../listeners/bolt.ts';
+import type { ListenerContext } from '../listeners/context.ts';
+import { createMessageListener } from '../listeners/message.ts';
+import { turnAway } from '../listeners/turn-away.ts';
+import { createHttpTransport, type HttpRoute, type HttpTransport } from '../receiver/http.ts';
+import { createReceiver } from '../receiver/receiver.ts';
+import { createSocketTransport } from '../receiver/socket.ts';
+import type { Envelope, Transport, TransportState } from '../receiver/transport.ts';
+
+export type SlackMode =
+  /** Socket Mode, with the app-level token. */
+  | { socket: { appToken: string } }
+  | {
+      http: {
+        signingSecret: string;
+        port: number;
+        host?: string;
+        /** Further paths answered on GET: health, metrics. */
+        routes?: Readonly<Record<string, HttpRoute>>;
+      };
+    }
+  /** The transport of HTTP mode, made before: it may listen already. */
+  | { transport: HttpTransport };
+
+export interface SlackInboundOptions {
+  botToken: string;
+  mode: SlackMode;
+  /** Default: Slack's own. */
+  slackApiUrl?: string | undefined;
+  intake: Intake;
+  api: SlackApi;
+  /** Words for one person, fairly shared; left out: they are sent at once. */
+  whispers?: Pick<Surface, 'whisper'> | undefined;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  metrics: Metrics;
+  /** When it is known already; else `start` asks Slack. */
+  identity?: Identity | undefined;
+  /** Shown every delivery before it is taken in. */
+  watch?: ((envelope: Envelope) => void) | undefined;
+  onState?: ((state: TransportState) => void) | undefined;
+  /** Slack refuses the app-level token for good, after it had accepted it. */
+  onRefused?: ((error: BridgeError) => void) | undefined;
+}
+
+export interface SlackInbound {
+  /**
+   * Resolves once Slack can reach us, with who we are. Keeps trying while Slack can not be reached; rejects with a
+   * BridgeError `config_invalid` when Slack refuses a token or the port can not be used.
+   */
+  start(): Promise<Identity>;
+  /** Ends intake, finishes what was taken in, then closes. Stopping twice is fine. */
+  stop(): Promise<void>;
+  state(): TransportState;
+  /** The port of HTTP mode; 0 otherwise. */
+  port(): number;
+}
+
+/** Everything that comes from Slack: messages, clicks, modals, commands, the Home tab. */
+export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
+  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, watch, onState, onRefused } = options;
+  const stopping = new AbortController();
+  let identity: Identity | null = options.identity ?? null;
+
+  const listeners: ListenerContext = {
+    intake,
+    api,
+    whispers: options.whispers,
+    clock,
+    log,
+    metrics,
+    identity() {
+      if (!identity) throw new TypeError('nothing is delivered before start asked who we are');
+      return identity;
+    },
+  };
+  const shared = { clock, log, onState };
+  const makeTransport = (): Transport & { port?: () => number } => {
+    if ('transport' in mode) return mode.transport;
+    if ('http' in mode) return createHttpTransport({ ...mode.http, ...shared });
+    return createSocketTransport({ ...mode.socket, ...shared, slackApiUrl, random, metrics, onRefused });
+  };
+  const transport = makeTransport();
+  const receiver = createReceiver({
+    transport,
+    store: createMessageListener(listeners),
+    watch,
+    turnAway: (envelope) => turnAway(listeners, envelope),
+    clock,
+    log,
+  });
+
+  return {
+    async start() {
+      identity ??= await identify({ api, clock, random, log, signal: stopping.signal });
+      stopping.signal.throwIfAborted();
+      const app = await createBoltApp({ botToken, slackApiUrl, receiver, listeners, log });
+      await app.start();
+      return identity;
+    },
+    async stop() {
+      stopping.abort(new BridgeError('internal', 'stopped before Slack was reached'));
+      await receiver.stop();
+    },
+    state: transport.state,
+    port: () => transport.port?.() ?? 0,
+  };
+}

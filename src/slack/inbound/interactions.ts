@@ -1,0 +1,175 @@
+import { z } from 'zod';
+import { makeToken, type Token } from '../../bridge/ids.ts';
+import type { InboundAction, InboundCommand, InboundSubmission } from '../../bridge/inbound.ts';
+import { submittedChoices, submittedTexts } from '../modals/modals.ts';
+import {
+  ANSWER_MENU,
+  type ParsedActionId,
+  parseActionId,
+  parseCallbackId,
+  parseMenuValue,
+} from '../render/action-ids.ts';
+import { channelKindOf } from './normalize.ts';
+
+const person = z.looseObject({ id: z.string().min(1), team_id: z.string().nullish() });
+
+const blockActions = z.looseObject({
+  type: z.literal('block_actions'),
+  user: person,
+  trigger_id: z.string(),
+  container: z.looseObject({
+    type: z.literal('message'),
+    message_ts: z.string(),
+    channel_id: z.string(),
+    thread_ts: z.string().nullish(),
+  }),
+  message: z.looseObject({ thread_ts: z.string().nullish() }).nullish(),
+  actions: z
+    .array(
+      z.looseObject({
+        action_id: z.string(),
+        value: z.string().nullish(),
+        selected_option: z.looseObject({ value: z.string() }).nullish(),
+      }),
+    )
+    .min(1),
+});
+
+const option = z.looseObject({ value: z.string() });
+const filledIn = z.looseObject({
+  value: z.string().nullish(),
+  selected_option: option.nullish(),
+  selected_options: z.array(option).nullish(),
+});
+
+const viewSubmission = z.looseObject({
+  type: z.literal('view_submission'),
+  user: person,
+  view: z.looseObject({
+    callback_id: z.string(),
+    private_metadata: z.string().min(1),
+    state: z.looseObject({
+      values: z.record(z.string(), z.record(z.string(), filledIn)),
+    }),
+  }),
+});
+
+const slashCommand = z.looseObject({
+  text: z.string().nullish(),
+  user_id: z.string().min(1),
+  team_id: z.string().nullish(),
+  channel_id: z.string().min(1),
+  channel_name: z.string().nullish(),
+});
+
+/** A click inside one of our modals: where it came from stays with the modal's first click. */
+const viewActions = z.looseObject({
+  type: z.literal('block_actions'),
+  user: person,
+  trigger_id: z.string(),
+  container: z.looseObject({ type: z.literal('view') }),
+  view: z.looseObject({ id: z.string(), hash: z.string() }),
+  actions: z.array(z.looseObject({ action_id: z.string(), value: z.string().nullish() })).min(1),
+});
+
+/** A click on one of our buttons, what opens a modal, and the modal that the button stands in. */
+export interface ReadAction {
+  action: InboundAction;
+  triggerId: string;
+  view: { id: string; hash: string } | null;
+}
+
+/** A `block_actions` payload as a click on one of our buttons; `null` when it is none. */
+export function readAction(body: unknown, team: string): ReadAction | null {
+  const parsed = blockActions.safeParse(body);
+  if (!parsed.success) return readViewAction(body, team);
+  const { user, container, message, actions, trigger_id } = parsed.data;
+  const [clicked] = actions;
+  const click = clicked && meaningOf(clicked);
+  if (!click) return null;
+  const { meaning, token } = click;
+  const threadTs = container.thread_ts ?? message?.thread_ts ?? null;
+  return {
+    triggerId: trigger_id,
+    view: null,
+    action: {
+      ...meaning,
+      token,
+      actor: { user: user.id, team: user.team_id ?? null },
+      team,
+      channel: container.channel_id,
+      messageTs: container.message_ts,
+      threadTs: threadTs === container.message_ts ? null : threadTs,
+    },
+  };
+}
+
+function readViewAction(body: unknown, team: string): ReadAction | null {
+  const parsed = viewActions.safeParse(body);
+  if (!parsed.success) return null;
+  const { user, view, actions, trigger_id } = parsed.data;
+  const [clicked] = actions;
+  const meaning = clicked && parseActionId(clicked.action_id);
+  // Nothing is decided in a modal by a button: only pages are turned.
+  if (!meaning || !PAGES.has(meaning.name) || !clicked?.value) return null;
+  const actor = { user: user.id, team: user.team_id ?? null };
+  const place = { channel: '', messageTs: '', threadTs: null };
+  return {
+    triggerId: trigger_id,
+    view: { id: view.id, hash: view.hash },
+    action: { ...meaning, token: makeToken(clicked.value), actor, team, ...place },
+  };
+}
+
+const PAGES: ReadonlySet<string> = new Set(['details', 'view_page']);
+
+interface Clicked {
+  action_id: string;
+  value?: string | null | undefined;
+  selected_option?: { value: string } | null | undefined;
+}
+
+function meaningOf({ action_id, value, selected_option }: Clicked): { meaning: ParsedActionId; token: Token } | null {
+  if (action_id === ANSWER_MENU) {
+    const chosen = parseMenuValue(selected_option?.value ?? '');
+    if (!chosen) return null;
+    return { meaning: { name: 'answer', choice: { question: 0, options: [chosen.option] } }, token: chosen.token };
+  }
+  const meaning = parseActionId(action_id);
+  return meaning && value ? { meaning, token: makeToken(value) } : null;
+}
+
+/** A `view_submission` of one of our modals; `null` when it is none. */
+export function readSubmission(body: unknown, team: string): InboundSubmission | null {
+  const parsed = viewSubmission.safeParse(body);
+  if (!parsed.success) return null;
+  const { user, view } = parsed.data;
+  const name = parseCallbackId(view.callback_id);
+  if (!name) return null;
+  return {
+    name,
+    token: makeToken(view.private_metadata),
+    texts: submittedTexts(view.state.values),
+    ...(name === 'answer_in_words' && { choices: submittedChoices(view.state.values) }),
+    actor: { user: user.id, team: user.team_id ?? null },
+    team,
+  };
+}
+
+/**
+ * A slash command. Only people of the installing workspace can send one (docs/slack.md, Slack Connect and Enterprise).
+ */
+export function readCommand(body: unknown, team: string): InboundCommand | null {
+  const parsed = slashCommand.safeParse(body);
+  if (!parsed.success) return null;
+  const { text, user_id, team_id, channel_id, channel_name } = parsed.data;
+  // Anybody may call a channel `directmessage`: of these names only one that opens nothing is believed.
+  const kind = channel_name === 'privategroup' ? 'group' : channel_name?.startsWith('mpdm-') ? 'mpim' : null;
+  return {
+    text: text ?? '',
+    actor: { user: user_id, team: team_id ?? null },
+    team,
+    channel: channel_id,
+    channelKind: channelKindOf(channel_id, kind),
+  };
+}

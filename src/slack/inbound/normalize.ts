@@ -1,0 +1,260 @@
+import { z } from 'zod';
+import { type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
+import type { ChannelKind, FileRef, InboundMessage, Span } from '../../bridge/inbound.ts';
+import { cleanName } from '../people/clean-name.ts';
+import { attachmentSpans } from './attachments.ts';
+import { type Foreign, foreignTo, type OurIds } from './ours.ts';
+import { isBlank, SpanBuilder } from './span-builder.ts';
+import { messageSpans } from './spans.ts';
+
+/** Who we are in Slack, as `auth.test` says it. */
+export interface SlackIdentity extends OurIds {
+  botUserId: string;
+  botId: string | null;
+}
+
+export type IgnoredReason =
+  | 'malformed'
+  | 'not_a_message'
+  | 'own_message'
+  | 'slack_itself'
+  | 'edited'
+  | 'deleted'
+  | 'hidden'
+  | 'not_speech'
+  | 'mention_twin_in_dm'
+  | Foreign
+  | 'empty';
+
+export type Normalized =
+  | { kind: 'message'; message: InboundMessage }
+  /** `detail` names the subtype or the wrong field: never text of the message. */
+  | { kind: 'ignored'; reason: IgnoredReason; detail: string | null };
+
+const id = z.string().regex(/^[A-Z0-9]+$/);
+const ts = z.string().regex(/^\d+\.\d+$/);
+const optionalText = z.string().nullish();
+
+const envelope = z.looseObject({
+  context_team_id: optionalText,
+  context_enterprise_id: optionalText,
+  api_app_id: optionalText,
+  is_ext_shared_channel: z.boolean().nullish(),
+  authorizations: z.array(z.looseObject({ team_id: optionalText, enterprise_id: optionalText })).nullish(),
+  event: z.looseObject({ type: z.string(), subtype: optionalText }),
+});
+
+const author = z.looseObject({ user: optionalText, bot_id: optionalText, app_id: optionalText });
+
+const bot = z.looseObject({
+  subtype: optionalText,
+  bot_id: optionalText,
+  app_id: optionalText,
+  bot_profile: z.looseObject({ id: optionalText, name: optionalText }).nullish(),
+  username: optionalText,
+});
+
+const speech = z.looseObject({
+  channel: id,
+  channel_type: optionalText,
+  ts,
+  thread_ts: ts.nullish(),
+  user: id.nullish(),
+  user_team: optionalText,
+  source_team: optionalText,
+  team: optionalText,
+  text: optionalText,
+});
+
+const file = z.looseObject({
+  id: z.string(),
+  name: optionalText,
+  title: optionalText,
+  mimetype: optionalText,
+  size: z.number().nullish(),
+});
+
+/**
+ * A person or a bot is speaking in these only (docs/slack.md, Which messages to handle); what is new or unknown is not
+ * speech.
+ */
+const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message', 'bot_message']);
+const CHANNEL_KINDS: ReadonlySet<string> = new Set(['channel', 'group', 'im', 'mpim']);
+/** Slack speaks through these in the name of nobody. */
+const SLACK_USERS: ReadonlySet<string> = new Set(['USLACK', 'USLACKBOT']);
+
+function ignored(reason: IgnoredReason, detail: string | null = null): Normalized {
+  return { kind: 'ignored', reason, detail };
+}
+
+/**
+ * What kind of channel it is. Only an id tells that it is a direct message: names and types of others must not open it.
+ * @param type as an event says it; `app_mention` says none, then the id's first letter does, as far as it can
+ * (docs/slack.md, Slack Connect and Enterprise).
+ */
+export function channelKindOf(channel: string, type: string | null | undefined): ChannelKind {
+  if (channel.startsWith('D')) return 'im';
+  if (type && type !== 'im' && CHANNEL_KINDS.has(type)) return type as ChannelKind;
+  return channel.startsWith('G') ? 'group' : 'channel';
+}
+
+function filesOf(files: unknown): FileRef[] {
+  if (!Array.isArray(files)) return [];
+  return files.flatMap((item) => {
+    const parsed = file.safeParse(item);
+    if (!parsed.success) return [];
+    const { id: fileId, name, title, mimetype, size } = parsed.data;
+    return [{ id: fileId, name: name || title || fileId, mimetype: mimetype ?? null, size: size ?? null }];
+  });
+}
+
+function isOwn(event: unknown, appId: string | null | undefined, identity: SlackIdentity): boolean {
+  const by = author.safeParse(event);
+  if (!by.success) return false;
+  const { user, bot_id, app_id } = by.data;
+  if (user === identity.botUserId) return true;
+  if (bot_id && bot_id === identity.botId) return true;
+  // Also what our own app posts with a person's token: that has another bot id.
+  return Boolean(app_id && app_id === (identity.appId ?? appId));
+}
+
+/**
+ * The app, bot or workflow that wrote it; `null`: a person did; `unnamed`: a bot without any id. Slack puts the app's
+ * ids on everything that is posted through its API, also with a person's token: that is the app speaking, not the
+ * person.
+ */
+function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' | null {
+  const by = bot.safeParse(event);
+  if (!by.success) return 'unnamed';
+  const { subtype, bot_id, app_id, bot_profile, username } = by.data;
+  if (!bot_id && !app_id && !bot_profile && subtype !== 'bot_message') return null;
+  const named = id.safeParse(bot_id || bot_profile?.id || app_id);
+  return named.success ? { id: named.data, name: cleanName(bot_profile?.name || username || '') || null } : 'unnamed';
+}
+
+/**
+ * The author's team where the event names one; `null` where it names none, or an organisation that may be ours: then
+ * only the directory knows. The twin events of one mention may name the workspace and its organisation (docs/slack.md,
+ * Learned since).
+ */
+function userTeamOf(
+  { user_team, source_team, team }: z.infer<typeof speech>,
+  body: z.infer<typeof envelope>,
+  { teamId, enterpriseId }: SlackIdentity,
+): string | null {
+  const named = user_team || source_team || team || null;
+  if (named === null || !named.startsWith('E')) return named;
+  const installed = (body.authorizations ?? []).filter((each) => each.team_id === teamId);
+  const organisations = [
+    enterpriseId,
+    ...installed.map((each) => each.enterprise_id),
+    body.context_team_id === teamId ? body.context_enterprise_id : null,
+  ].filter(Boolean);
+  return organisations.length === 0 || organisations.includes(named) ? null : named;
+}
+
+/**
+ * The message that an `event_callback` payload tells of, or why it is none for us. Never throws. The twin events of
+ * one mention give the same message (docs/slack.md, Which messages to handle).
+ */
+export function normalizeEvent(payload: unknown, identity: SlackIdentity): Normalized {
+  const parsed = envelope.safeParse(payload);
+  if (!parsed.success) return ignored('malformed', fieldOf(parsed.error));
+  const { event } = parsed.data;
+  const foreign = foreignTo(payload, identity);
+  // Deliveries that name no workspace end at the receiver; what is read from the history names none.
+  if (foreign !== null && foreign !== 'no_workspace') return ignored(foreign);
+  if (event.type !== 'message' && event.type !== 'app_mention') return ignored('not_a_message', event.type);
+  const appId = parsed.data.api_app_id;
+  if (isOwn(event, appId, identity) || isOwn(event.message, appId, identity)) return ignored('own_message');
+  if (event.subtype === 'message_changed') return ignored('edited');
+  if (event.subtype === 'message_deleted') return ignored('deleted');
+  if (event.subtype && !SPEECH_SUBTYPES.has(event.subtype)) return ignored('not_speech', event.subtype);
+  if (event.hidden === true) return ignored('hidden');
+
+  const said = speech.safeParse(event);
+  if (!said.success) return ignored('malformed', fieldOf(said.error));
+  const { channel, text } = said.data;
+  const bot = botOf(event);
+  if (bot === 'unnamed') return ignored('malformed', 'bot_id');
+  // Not all bots have a user (docs/slack.md, Which messages to handle), so one id that all have says who it was.
+  const user = bot?.id ?? said.data.user;
+  if (!user) return ignored('malformed', 'user');
+  if (SLACK_USERS.has(user)) return ignored('slack_itself');
+  const channelKind = channelKindOf(channel, said.data.channel_type);
+  if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
+
+  const typed = messageSpans({ text: text ?? '', blocks: event.blocks });
+  const placeholder = isPlaceholder(typed);
+  const spans = new SpanBuilder()
+    .add(placeholder ? typed.filter(({ kind }) => kind !== 'text') : typed)
+    .add(attachmentSpans(event.attachments)).spans;
+  const files = filesOf(event.files);
+  const unread = placeholder || hasUnread(event);
+  if (isBlank(spans) && files.length === 0 && !unread) return ignored('empty');
+
+  const { teamId, botUserId } = identity;
+  const threadTs = said.data.thread_ts ?? null;
+  return {
+    kind: 'message',
+    message: {
+      key: makeMessageKey({ team: teamId, channel, ts: said.data.ts }),
+      team: teamId,
+      channel,
+      channelKind,
+      ts: said.data.ts,
+      threadTs: threadTs === said.data.ts ? null : threadTs,
+      user,
+      ...(bot && { bot: { user: said.data.user ?? null, name: bot.name } }),
+      userTeam: userTeamOf(said.data, parsed.data, identity),
+      external: parsed.data.is_ext_shared_channel ?? null,
+      spans,
+      ...(unread && { unread }),
+      files,
+      // Apps and workflows may mention in their blocks alone (docs/slack.md, Learned since).
+      mentionsBot:
+        (text ?? '').includes(`<@${botUserId}>`) ||
+        (text ?? '').includes(`<@${botUserId}|`) ||
+        typed.some((span) => span.kind === 'user' && span.id === botUserId),
+    },
+  };
+}
+
+/** What stands in `text` when all words are in blocks or attachments (docs/slack.md, Learned since). */
+const PLACEHOLDERS: ReadonlySet<string> = new Set([
+  'this content cant be displayed',
+  'this message contains interactive elements',
+  'no preview available',
+]);
+
+/** Whether the words of a message only stand for others that Slack can not say as text. */
+function isPlaceholder(spans: readonly Span[]): boolean {
+  const words = spans.map((span) => (span.kind === 'text' ? span.text : '')).join('');
+  return (
+    words.length < 100 &&
+    PLACEHOLDERS.has(
+      words
+        .toLowerCase()
+        .replace(/[^a-z ]/g, '')
+        .trim(),
+    )
+  );
+}
+
+function hasUnread({ attachments, blocks }: Record<string, unknown>): boolean {
+  const isLayout = (block: unknown) =>
+    typeof block === 'object' && block !== null && 'type' in block && block.type !== 'rich_text';
+  return (Array.isArray(attachments) && attachments.length > 0) || (Array.isArray(blocks) && blocks.some(isLayout));
+}
+
+/** The message that an event of people, bots or Slack itself is about, whether it is for us or not. */
+export function keyOfEvent(payload: unknown, { teamId }: SlackIdentity): MessageKey | null {
+  const parsed = z.looseObject({ event: z.looseObject({ channel: id, ts }) }).safeParse(payload);
+  return parsed.success
+    ? makeMessageKey({ team: teamId, channel: parsed.data.event.channel, ts: parsed.data.event.ts })
+    : null;
+}
+
+function fieldOf(error: z.ZodError): string | null {
+  return error.issues[0]?.path.join('.') || null;
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import type { InboundMessage, InboundRevision } from '../../bridge/inbound.ts';
+import { normalizeEvent, type SlackIdentity } from './normalize.ts';
+
+const body = z.looseObject({
+  event: z.looseObject({
+    type: z.literal('message'),
+    subtype: z.enum(['message_changed', 'message_deleted']),
+    channel: z.string(),
+    channel_type: z.string().nullish(),
+    message: z.looseObject({ subtype: z.string().nullish(), edited: z.looseObject({}).nullish() }).nullish(),
+    previous_message: z.looseObject({}).nullish(),
+  }),
+});
+
+/**
+ * What a `message_changed` or `message_deleted` event says of a person's message; `null` when it says nothing new about
+ * what a person wrote: previews and reply counts change messages, too, but leave no `edited` mark. A deleted root with
+ * replies is changed into a tombstone (docs/slack.md, Posting and deleting).
+ */
+export function readRevision(payload: unknown, identity: SlackIdentity): InboundRevision | null {
+  const parsed = body.safeParse(payload);
+  if (!parsed.success) return null;
+  const { subtype, channel, channel_type, message, previous_message } = parsed.data.event;
+  const spoken = (said: object | null | undefined): InboundMessage | null => {
+    const event = { ...said, type: 'message', channel, channel_type };
+    const normalized = said ? normalizeEvent({ ...(payload as object), event }, identity) : null;
+    // Bots change what they posted all the time, and mean nothing new by it.
+    return normalized?.kind === 'message' && !normalized.message.bot ? normalized.message : null;
+  };
+  const before = spoken(previous_message);
+  if (subtype === 'message_deleted' || message?.subtype === 'tombstone') {
+    if (!before) return null;
+    const { key, team, channelKind, ts, threadTs, user, mentionsBot } = before;
+    return { kind: 'deleted', key, team, channel, channelKind, ts, threadTs, user, mentionsBot };
+  }
+  if (!message?.edited) return null;
+  const now = spoken(message);
+  return now ? { kind: 'edited', message: now, mentionedBefore: before?.mentionsBot ?? false } : null;
+}

@@ -1,0 +1,28 @@
+import { type Logger, LogLevel } from '@slack/bolt';
+import type { Log } from '../../bridge/ports.ts';
+
+/** Tokens, socket addresses with their tickets, response URLs. */
+const SECRETS = /wss?:\/\/\S+|xox[a-z]-[\w-]+|xapp-[\w-]+|https:\/\/hooks\.slack\.com\/\S+/g;
+
+/**
+ * Slack's libraries log here (docs/slack.md, Hazards: Logger). Their debug lines hold whole payloads (5.5), so the
+ * level never says debug, and what they say at that level goes nowhere.
+ */
+export function boltLogger(log: Log): Logger {
+  const line = (parts: unknown[]) => ({
+    said: parts
+      .map((part) => (part instanceof Error ? part.message : String(part)))
+      .join(' ')
+      .replace(SECRETS, '[hidden]')
+      .slice(0, 500),
+  });
+  return {
+    debug() {},
+    info: (...parts) => log.debug(line(parts), 'slack library'),
+    warn: (...parts) => log.warn(line(parts), 'slack library'),
+    error: (...parts) => log.error(line(parts), 'slack library'),
+    setLevel() {},
+    getLevel: () => LogLevel.INFO,
+    setName() {},
+  };
+}

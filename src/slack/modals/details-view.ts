@@ -1,0 +1,77 @@
+import type { KnownBlock, ModalView } from '@slack/types';
+import type { Token } from '../../bridge/ids.ts';
+import type { DetailsStep, TurnDetails } from '../../bridge/turn/steps.ts';
+import { CALLBACK_IDS, makeDetailsPageId } from '../render/action-ids.ts';
+import { actions, button, clip, context, plain, preformatted, richLine, richText, section } from '../render/blocks.ts';
+import { neutralizePlain } from '../render/neutralize.ts';
+
+/**
+ * A page is read at once; with each text at its longest it stays far below a view's 250 KB and 100 blocks
+ * (docs/slack.md, Size limits).
+ */
+const STEPS = 10;
+const TEXT_MAX = 3_000;
+const MARKS = { called: '◦', running: '▸', ok: '✓', failed: '✗' } as const;
+
+/** One page of what a turn did. Everything in it is data: in code boxes and plain text nothing pings or links. */
+export function detailsView({ token, details, page }: { token: Token; details: TurnDetails; page: number }): ModalView {
+  const { steps, earlier } = details;
+  const last = Math.max(0, Math.ceil(steps.length / STEPS) - 1);
+  const at = Math.min(Math.max(0, page), last);
+  const first = at * STEPS;
+  const blocks: KnownBlock[] = [];
+  if (earlier > 0 && at === 0) blocks.push(context(plain(`${earlier} earlier steps are not kept.`)));
+  steps.slice(first, first + STEPS).forEach((step, index) => {
+    blocks.push(stepBlock(step, earlier + first + index + 1));
+  });
+  if (last > 0) {
+    blocks.push(context(plain(`Page ${at + 1} of ${last + 1}`)));
+    const turn = (to: number, label: string) =>
+      button({ actionId: makeDetailsPageId(to), token, label, says: `${label} of the details` });
+    blocks.push(
+      actions(
+        ...(at > 0 ? [turn(at - 1, '◀ Earlier page')] : []),
+        ...(at < last ? [turn(at + 1, 'Later page ▶')] : []),
+      ),
+    );
+  }
+  return modal(blocks);
+}
+
+/** Shown while the details are looked for. */
+export function waitingView(): ModalView {
+  return modal([section('⏳ One moment…')]);
+}
+
+/** Shown where there are none. @param notice one line of ours */
+export function noDetailsView(notice: string): ModalView {
+  return modal([{ type: 'section', text: plain(notice) }]);
+}
+
+function modal(blocks: KnownBlock[]): ModalView {
+  const title = { type: 'plain_text', text: 'Details' } as const;
+  const close = { type: 'plain_text', text: 'Close' } as const;
+  return { type: 'modal', callback_id: CALLBACK_IDS.details, title, close, blocks };
+}
+
+function stepBlock(step: DetailsStep, number: number): KnownBlock {
+  if (step.kind === 'thought') {
+    const words = step.text === '' ? '(not kept)' : visible(step.text, TEXT_MAX);
+    return richText(richLine(`${number}. 💭`, { bold: true }), {
+      type: 'rich_text_quote',
+      elements: [{ type: 'text', text: words }],
+    });
+  }
+  const { tool, input, output, status } = step;
+  const outcome = status === 'failed' ? ' · failed' : status === 'ok' ? '' : ' · no result';
+  return richText(
+    richLine(`${number}. ${MARKS[status]} ${visible(tool, 200)}${outcome}`, { bold: true }),
+    ...(input === '' ? [] : [preformatted(visible(input, TEXT_MAX))]),
+    ...(output === '' ? [] : [richLine('Result'), preformatted(visible(output, TEXT_MAX))]),
+  );
+}
+
+/** What is invisible in it made visible. */
+function visible(text: string, max: number): string {
+  return clip(neutralizePlain(clip(text, max)), max);
+}

@@ -1,0 +1,87 @@
+import type { KnownBlock, ModalView } from '@slack/types';
+import type { ModalRequest } from '../../bridge/inbound.ts';
+import { CALLBACK_IDS, makePageActionId } from '../render/action-ids.ts';
+import { button, context, plain, preformatted, richText } from '../render/blocks.ts';
+import { neutralizePlain } from '../render/neutralize.ts';
+import { modalText, modalTitle } from './modal-text.ts';
+
+/** Of one code box. Ours: `rich_text` has no published limit. */
+const PIECE = 3_000;
+/**
+ * A view holds 100 blocks and 250 KB (docs/slack.md, Size limits); what Slack adds, and the lines around the text,
+ * count too.
+ */
+const PAGE_PIECES = 60;
+const PAGE_BYTES = 180_000;
+
+/**
+ * All that a request would do, as pages to be turned. Where it can be approved here, only the last page has the button:
+ * whoever gets there had everything before their eyes.
+ */
+export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>): ModalView {
+  const { token, approves } = request;
+  const pages = pagesOf(neutralizePlain(request.text));
+  const last = pages.length - 1;
+  const page = Math.min(Math.max(0, request.page), last);
+  const turns = [
+    ...(page > 0 ? [turn(token, page - 1, 'Previous page')] : []),
+    ...(page < last ? [turn(token, page + 1, 'Next page')] : []),
+  ];
+  const more = approves && page < last ? ' Approve stands on the last page.' : '';
+  const where = last === 0 ? '' : `Page ${page + 1} of ${last + 1}.${more} `;
+  const hidden = [
+    ...(request.redacted ? ['What looks like a secret is not shown: it stands as «redacted».'] : []),
+    ...(request.own ? ['🔒 What the card hides because it may be a secret is shown here, to you alone.'] : []),
+  ].join(' ');
+  const blocks: KnownBlock[] = (pages[page] ?? []).map((piece) => richText(preformatted(piece)));
+  if (where + hidden !== '') blocks.unshift(context(plain((where + hidden).trim())));
+  if (turns.length > 0) blocks.push({ type: 'actions', elements: turns });
+  return {
+    type: 'modal',
+    callback_id: approves ? CALLBACK_IDS.approve : CALLBACK_IDS.view_full,
+    private_metadata: token,
+    title: modalTitle(request.title),
+    ...(approves && page === last ? { submit: modalText('Approve', 24) } : {}),
+    close: modalText('Close', 24),
+    blocks,
+  };
+}
+
+function turn(token: ModalToken, page: number, label: string) {
+  return button({ actionId: makePageActionId(page), token, label, says: label });
+}
+
+type ModalToken = Extract<ModalRequest, { kind: 'view_full' }>['token'];
+
+/** `text` in pages of pieces; joined they are `text` again. At least one page with one piece. */
+function pagesOf(text: string): string[][] {
+  const pages: string[][] = [[]];
+  let bytes = 0;
+  for (const piece of piecesOf(text === '' ? '(empty)' : text)) {
+    const size = Buffer.byteLength(JSON.stringify(piece)) + 120;
+    const page = pages.at(-1) ?? [];
+    if (page.length > 0 && (page.length === PAGE_PIECES || bytes + size > PAGE_BYTES)) {
+      pages.push([piece]);
+      bytes = size;
+    } else {
+      page.push(piece);
+      bytes += size;
+    }
+  }
+  return pages;
+}
+
+/** Cut behind a line's end where one is near, never inside a character. */
+function piecesOf(text: string): string[] {
+  const pieces: string[] = [];
+  let at = 0;
+  while (text.length - at > PIECE) {
+    const newline = text.lastIndexOf('\n', at + PIECE - 1);
+    const high = text.charCodeAt(at + PIECE - 1);
+    const whole = high >= 0xd800 && high <= 0xdbff ? at + PIECE - 1 : at + PIECE;
+    const end = newline >= at + PIECE / 2 ? newline + 1 : whole;
+    pieces.push(text.slice(at, end));
+    at = end;
+  }
+  return [...pieces, text.slice(at)];
+}

@@ -1,0 +1,192 @@
+import type { ViewResponseAction } from '@slack/bolt';
+import type { Checkboxes, InputBlock, KnownBlock, ModalView, PlainTextOption, StaticSelect } from '@slack/types';
+import type { Question } from '../../bridge/agent-event.ts';
+import type { ModalRequest, SubmissionOutcome } from '../../bridge/inbound.ts';
+import { CALLBACK_IDS } from '../render/action-ids.ts';
+import { detailsView } from './details-view.ts';
+import { fullView } from './full-view.ts';
+import { modalText, modalTitle } from './modal-text.ts';
+
+/** docs/slack.md, Size limits, in UTF-16 units. */
+const LABEL = 2_000;
+const TEXT = 3_000;
+const OPTION = 75;
+/** A modal holds 100 blocks; a question takes two. */
+const QUESTIONS = 20;
+/** Checkboxes are at most 10, a menu has at most 100 options. */
+const CHECKBOXES = 10;
+const MENU = 100;
+
+const INPUT_ACTION = 'bridge_text';
+const INPUT_BLOCK = /^bridge_input_(\d{1,2})$/;
+const CHOICE_ACTION = 'bridge_choice';
+const CHOICE_BLOCK = /^bridge_choice_(\d{1,2})$/;
+
+function inputBlockId(input: number): string {
+  return `bridge_input_${input}`;
+}
+
+interface TextInput {
+  label: string;
+  placeholder: string;
+  initial?: string;
+  optional?: boolean;
+}
+
+function textInput(input: number, { label, placeholder, initial, optional = false }: TextInput): InputBlock {
+  return {
+    type: 'input',
+    block_id: inputBlockId(input),
+    label: modalText(label, LABEL),
+    ...(optional ? { optional } : {}),
+    element: {
+      type: 'plain_text_input',
+      action_id: INPUT_ACTION,
+      multiline: true,
+      max_length: TEXT,
+      placeholder: modalText(placeholder, 150),
+      ...(initial === undefined ? {} : { initial_value: initial }),
+    },
+  };
+}
+
+/** What can be chosen, and words of one's own below it. A question without options asks for words. */
+function questionInputs(question: Question, input: number): KnownBlock[] {
+  const { options, multiSelect } = question;
+  if (options.length === 0) return [textInput(input, { label: question.question, placeholder: 'In your own words' })];
+  const element = multiSelect && options.length <= CHECKBOXES ? checkboxes(options) : menu(question);
+  const own = multiSelect ? 'Something else' : 'Or in your own words';
+  return [
+    {
+      type: 'input',
+      block_id: `bridge_choice_${input}`,
+      label: modalText(question.question, LABEL),
+      optional: true,
+      element,
+    },
+    textInput(input, { label: own, placeholder: 'In your own words', optional: true }),
+  ];
+}
+
+function optionsOf(options: Question['options']): PlainTextOption[] {
+  return options.map(({ label, description }, index) => ({
+    text: modalText(label.trim() || `Option ${index + 1}`, OPTION),
+    value: String(index),
+    ...(description.trim() === '' ? {} : { description: modalText(description, OPTION) }),
+  }));
+}
+
+function checkboxes(options: Question['options']): Checkboxes {
+  return { type: 'checkboxes', action_id: CHOICE_ACTION, options: optionsOf(options) };
+}
+
+function menu({ options, multiSelect }: Question): StaticSelect | (Omit<StaticSelect, 'type'> & MultiMenu) {
+  const shared = { action_id: CHOICE_ACTION, options: optionsOf(options.slice(0, MENU)) };
+  return multiSelect ? { type: 'multi_static_select', ...shared } : { type: 'static_select', ...shared };
+}
+
+interface MultiMenu {
+  type: 'multi_static_select';
+}
+
+function section(text: string): KnownBlock {
+  return { type: 'section', text: modalText(text, TEXT) };
+}
+
+/** The modal that a click asked for. What it shows is plain text: nothing in it can ping or link. */
+export function modalView(request: ModalRequest): ModalView {
+  if (request.kind === 'view_full') return fullView(request);
+  if (request.kind === 'details') return detailsView(request);
+  const shared = {
+    type: 'modal' as const,
+    callback_id: CALLBACK_IDS[request.kind],
+    private_metadata: request.token,
+    close: modalTitle('Cancel'),
+  };
+  switch (request.kind) {
+    case 'deny_with_reason': {
+      const label = `Why should ${modalText(request.tool, 100).text} not run?`;
+      const blocks = [textInput(0, { label, placeholder: 'The agent reads this.' })];
+      return { ...shared, title: modalTitle('Deny with reason'), submit: modalTitle('Deny'), blocks };
+    }
+    case 'edit_command': {
+      const input = { label: 'What shall run instead', placeholder: 'A command', initial: request.command };
+      const blocks = [
+        textInput(0, input),
+        section(
+          request.asksAnother
+            ? 'It counts as yours: somebody else is asked before it runs, and sees that it is from you.'
+            : 'It runs as it stands here. The agent is not told that it was changed; the thread is.',
+        ),
+      ];
+      const [title, submit] = request.asksAnother
+        ? ['Edit command', 'Ask for approval']
+        : ['Edit and approve', 'Approve'];
+      return { ...shared, title: modalTitle(title), submit: modalTitle(submit), blocks };
+    }
+    case 'save_rule': {
+      const directory = request.directory ?? 'the agent’s working directory';
+      const where = request.device === null ? directory : `${directory} on ${request.device}`;
+      const blocks = [
+        section(`Letta offers this rule: “${request.rule}”`),
+        section(`It is written down in ${where}, and holds there until somebody removes it from .letta/settings.json.`),
+        section(
+          'It holds for every thread and every agent that works there, for everybody who may use them. A rule can cover more than this command: a family such as all of “cat”, for files anywhere.',
+        ),
+      ];
+      return { ...shared, title: modalTitle('Approve, save rule'), submit: modalTitle('Approve and save'), blocks };
+    }
+    case 'answer_in_words':
+      return {
+        ...shared,
+        title: modalTitle('Your answer'),
+        submit: modalTitle('Answer'),
+        blocks: request.questions.slice(0, QUESTIONS).flatMap(questionInputs),
+      };
+    default:
+      return request satisfies never;
+  }
+}
+
+/** What Slack says of one input of a modal. */
+export interface FilledIn {
+  value?: string | null | undefined;
+  selected_option?: { value: string } | null | undefined;
+  selected_options?: readonly { value: string }[] | null | undefined;
+}
+
+type Filled = Readonly<Record<string, Readonly<Record<string, FilledIn>>>>;
+
+/** The texts typed into one of our modals, in the order of its inputs. */
+export function submittedTexts(values: Filled): string[] {
+  const texts: string[] = [];
+  for (const [blockId, actions] of Object.entries(values)) {
+    const input = INPUT_BLOCK.exec(blockId)?.[1];
+    if (input !== undefined) texts[Number(input)] = actions[INPUT_ACTION]?.value ?? '';
+  }
+  return Array.from(texts, (text) => text ?? '');
+}
+
+/** The options chosen in one of our modals, by question; a value that is no number stands as -1. */
+export function submittedChoices(values: Filled): number[][] {
+  const choices: number[][] = [];
+  for (const [blockId, actions] of Object.entries(values)) {
+    const input = CHOICE_BLOCK.exec(blockId)?.[1];
+    const { selected_option: one, selected_options: many } = actions[CHOICE_ACTION] ?? {};
+    if (input === undefined) continue;
+    const chosen = [...(one ? [one] : []), ...(many ?? [])];
+    choices[Number(input)] = chosen.map(({ value }) => (/^\d{1,3}$/.test(value) ? Number(value) : -1));
+  }
+  return Array.from(choices, (chosen) => chosen ?? []);
+}
+
+/** What a `view_submission` is acknowledged with (docs/slack.md, Interactivity): nothing closes the modal. */
+export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | undefined {
+  if (outcome.result === 'decided') return undefined;
+  if (outcome.result === 'invalid') {
+    const errors = outcome.errors.map(({ input, text }) => [inputBlockId(input), modalText(text, 300).text] as const);
+    return { response_action: 'errors', errors: Object.fromEntries(errors) };
+  }
+  const words = { title: modalTitle('Nothing changed'), close: modalTitle('Close') };
+  return { response_action: 'update', view: { type: 'modal', ...words, blocks: [section(outcome.notice)] } };
+}

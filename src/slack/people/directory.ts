@@ -1,0 +1,131 @@
+import { z } from 'zod';
+import { type SlackApi, SlackError } from '../api/slack-api.ts';
+
+/** What a word means in this workspace; or why it means nothing, for people. */
+export type Found<What> = { found: What } | { problem: string };
+
+export interface FoundPerson {
+  /** `U…`, or `S…` for a user group. */
+  id: string;
+  /** As people know it: data. */
+  name: string;
+}
+
+export interface FoundChannel {
+  id: string;
+  /** Without `#`. */
+  name: string;
+  isMember: boolean;
+}
+
+/** Words of people as ids: for whoever sets the bridge up. Reads whole lists, so it is nothing for every message. */
+export interface Directory {
+  /** An e-mail address, `@handle` or `@user-group`, or an id. */
+  person(word: string): Promise<Found<FoundPerson>>;
+  /** `#name` or an id. */
+  channel(word: string): Promise<Found<FoundChannel>>;
+}
+
+const PAGE = 200;
+const MOST_PAGES = 50;
+
+const user = z.looseObject({
+  id: z.string(),
+  name: z.string().nullish(),
+  deleted: z.boolean().nullish(),
+  profile: z.looseObject({ display_name: z.string().nullish() }).nullish(),
+});
+const group = z.looseObject({ id: z.string(), handle: z.string().nullish(), name: z.string().nullish() });
+const channel = z.looseObject({ id: z.string(), name: z.string().nullish(), is_member: z.boolean().nullish() });
+const cursor = z.looseObject({
+  response_metadata: z.looseObject({ next_cursor: z.string().nullish() }).nullish(),
+});
+
+export function createDirectory(api: SlackApi): Directory {
+  const call = (method: string, args: Record<string, unknown>) => api.call(method, args, { client: 'control' });
+
+  /** Every page of a list; what can not be read of it is left out. */
+  async function all<Row>(method: string, args: Record<string, unknown>, list: string, row: z.ZodType<Row>) {
+    const rows: Row[] = [];
+    let next = '';
+    for (let page = 0; page < MOST_PAGES; page += 1) {
+      const answer = await call(method, { ...args, limit: PAGE, ...(next !== '' && { cursor: next }) });
+      const items: unknown = answer[list];
+      for (const item of Array.isArray(items) ? items : []) {
+        const parsed = row.safeParse(item);
+        if (parsed.success) rows.push(parsed.data);
+      }
+      next = cursor.safeParse(answer).data?.response_metadata?.next_cursor ?? '';
+      if (next === '') break;
+    }
+    return rows;
+  }
+
+  async function byEmail(email: string): Promise<Found<FoundPerson>> {
+    try {
+      const answer = await call('users.lookupByEmail', { email });
+      const { id, name } = user.parse(answer.user);
+      return { found: { id, name: name ?? id } };
+    } catch (error) {
+      if (!(error instanceof SlackError) || error.failure !== 'refused') throw error;
+      if (error.error === 'missing_scope') {
+        return {
+          problem: 'Slack tells no e-mail addresses to this app (optional scope users:read.email); use a @handle',
+        };
+      }
+      return { problem: `nobody has the address ${email}` };
+    }
+  }
+
+  async function byId(id: string): Promise<Found<FoundPerson>> {
+    try {
+      const answer = await call('users.info', { user: id });
+      const { name } = user.parse(answer.user);
+      return { found: { id, name: name ?? id } };
+    } catch (error) {
+      if (error instanceof SlackError && error.failure === 'refused') return { problem: `there is no user ${id}` };
+      throw error;
+    }
+  }
+
+  async function byHandle(handle: string): Promise<Found<FoundPerson>> {
+    const wanted = handle.toLowerCase();
+    const groups = await all('usergroups.list', {}, 'usergroups', group);
+    const ofGroup = groups.find((each) => each.handle?.toLowerCase() === wanted);
+    if (ofGroup) return { found: { id: ofGroup.id, name: ofGroup.name ?? handle } };
+    const users = (await all('users.list', {}, 'members', user)).filter(({ deleted }) => deleted !== true);
+    // The handle is unique; a display name is whatever somebody chose.
+    const named = users.find(({ name }) => name?.toLowerCase() === wanted);
+    if (named) return { found: { id: named.id, name: named.name ?? handle } };
+    const shown = users.filter(({ profile }) => profile?.display_name?.toLowerCase() === wanted);
+    const [only] = shown;
+    if (shown.length > 1)
+      return { problem: `${shown.length} people are called ${handle}; use an id (profile, ⋮, Copy member ID)` };
+    return only
+      ? { found: { id: only.id, name: handle } }
+      : { problem: `nobody and no user group is called @${handle}` };
+  }
+
+  return {
+    async person(word) {
+      if (/^[UW][A-Z0-9]{2,}$/.test(word)) return byId(word);
+      if (/^S[A-Z0-9]{2,}$/.test(word)) {
+        const groups = await all('usergroups.list', {}, 'usergroups', group);
+        const known = groups.find(({ id }) => id === word);
+        return known
+          ? { found: { id: word, name: known.name ?? word } }
+          : { problem: `there is no user group ${word}` };
+      }
+      if (/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(word)) return byEmail(word);
+      return byHandle(word.replace(/^@/, ''));
+    },
+    async channel(word) {
+      const name = word.replace(/^#/, '').toLowerCase();
+      const types = 'public_channel,private_channel';
+      const channels = await all('conversations.list', { types, exclude_archived: true }, 'channels', channel);
+      const known = channels.find((each) => each.id === word || each.name?.toLowerCase() === name);
+      if (!known) return { problem: `there is no channel ${word} for the bot; a private one must have invited it` };
+      return { found: { id: known.id, name: known.name ?? known.id, isMember: known.is_member === true } };
+    },
+  };
+}

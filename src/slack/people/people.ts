@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import type { TeamId, UserId } from '../../bridge/ids.ts';
+import type { Person, PersonKind } from '../../bridge/person.ts';
+import type { Clock, People } from '../../bridge/ports.ts';
+import { BridgeError } from '../../errors.ts';
+import { isPassing } from '../api/refusals.ts';
+import { type SlackApi, SlackError } from '../api/slack-api.ts';
+import { cleanName } from './clean-name.ts';
+
+const KEPT = 5_000;
+const FRESH_MS = 10 * 60_000;
+/** Asked again this early, in the background. */
+const REFRESH_MS = 5 * 60_000;
+
+const user = z.looseObject({
+  id: z.string(),
+  team_id: z.string().nullish(),
+  name: z.string().nullish(),
+  real_name: z.string().nullish(),
+  deleted: z.boolean().nullish(),
+  is_bot: z.boolean().nullish(),
+  is_restricted: z.boolean().nullish(),
+  is_ultra_restricted: z.boolean().nullish(),
+  is_stranger: z.boolean().nullish(),
+  profile: z.looseObject({ display_name: z.string().nullish(), real_name: z.string().nullish() }).nullish(),
+  enterprise_user: z
+    .looseObject({ enterprise_id: z.string().nullish(), teams: z.array(z.string()).nullish() })
+    .nullish(),
+});
+
+const channel = z.looseObject({
+  name: z.string().nullish(),
+  is_ext_shared: z.boolean().nullish(),
+  is_pending_ext_shared: z.boolean().nullish(),
+});
+
+interface ChannelFacts {
+  name: string;
+  shared: boolean;
+}
+
+/** Slack has no such user for us: whoever it is, they are not a member. */
+const UNKNOWN_PERSON: ReadonlySet<string> = new Set(['user_not_found', 'user_not_visible', 'users_not_found']);
+export interface PeopleOptions {
+  api: SlackApi;
+  clock: Clock;
+  /** Our organisation on Enterprise Grid; its people are members in each of its workspaces. */
+  enterpriseId?: string | null;
+}
+
+/** Reads Slack's `user` object; exported for its tests. */
+export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId: string | null): Person {
+  const parsed = user.safeParse(raw);
+  // What can not be read is nobody we know; `external` is closed by default.
+  if (!parsed.success) return { id, team, kind: 'external', name: id };
+  const { profile, real_name, name, team_id } = parsed.data;
+  const colleague = isColleague(parsed.data, team, enterpriseId);
+  const shown = [profile?.display_name, profile?.real_name, real_name, name].map((each) => cleanName(each ?? ''));
+  return {
+    id,
+    team: team_id || team,
+    kind: kindOf(parsed.data, team, colleague),
+    ...(colleague && { colleague }),
+    name: shown.find((each) => each !== '') ?? id,
+  };
+}
+
+/** One of our organisation on Enterprise Grid, in whichever workspace. */
+function isColleague(
+  { enterprise_user: grid }: z.infer<typeof user>,
+  team: TeamId,
+  enterpriseId: string | null,
+): boolean {
+  return (enterpriseId !== null && grid?.enterprise_id === enterpriseId) || grid?.teams?.includes(team) === true;
+}
+
+function kindOf(person: z.infer<typeof user>, team: TeamId, colleague: boolean): PersonKind {
+  if (person.is_bot || person.id === 'USLACKBOT') return 'bot';
+  if (person.deleted) return 'deactivated';
+  // Slack calls a colleague of another workspace a stranger, too.
+  const elsewhere = person.is_stranger === true || (Boolean(person.team_id) && person.team_id !== team);
+  if (elsewhere && !colleague) return 'external';
+  return person.is_restricted || person.is_ultra_restricted ? 'guest' : 'member';
+}
+
+interface Entry<Value> {
+  /** When it was asked for, by the monotonic clock: it says nothing about later. */
+  at: number;
+  value: Promise<Value>;
+  /** A newer answer that is on its way. */
+  next: Promise<Value> | null;
+}
+
+/**
+ * Values with an age, the least recently used go first; whoever asks while one is fetched gets the same answer. What is
+ * older than a while is fetched again in the background, so that nobody waits for it.
+ */
+function createCache<Value>(clock: Clock) {
+  const entries = new Map<string, Entry<Value>>();
+
+  function ageOf({ at }: Entry<Value>): number {
+    return clock.monotonic() - at;
+  }
+
+  function keep(key: string, entry: Entry<Value>): void {
+    entries.delete(key);
+    entries.set(key, entry);
+    for (const oldest of entries.keys()) {
+      if (entries.size <= KEPT) break;
+      entries.delete(oldest);
+    }
+  }
+
+  function start(key: string, fetch: () => Promise<Value>): Promise<Value> {
+    const entry: Entry<Value> = { at: clock.monotonic(), value: fetch(), next: null };
+    keep(key, entry);
+    entry.value.catch(() => {
+      if (entries.get(key) === entry) entries.delete(key);
+    });
+    return entry.value;
+  }
+
+  /** The old answer stays until there is a newer one, or it is too old. */
+  function renew(key: string, entry: Entry<Value>, fetch: () => Promise<Value>): Promise<Value> {
+    if (entry.next) return entry.next;
+    const at = clock.monotonic();
+    const next = fetch();
+    entry.next = next;
+    next.then(
+      () => {
+        if (entries.get(key) === entry) entries.set(key, { at, value: next, next: null });
+      },
+      () => {
+        entry.next = null;
+      },
+    );
+    return next;
+  }
+
+  return (key: string, fetch: () => Promise<Value>, maxAgeMs = FRESH_MS): Promise<Value> => {
+    const known = entries.get(key);
+    const age = known ? ageOf(known) : Number.POSITIVE_INFINITY;
+    if (!known || age >= FRESH_MS) return known?.next ?? start(key, fetch);
+    keep(key, known);
+    if (age > maxAgeMs) return renew(key, known, fetch);
+    if (age >= REFRESH_MS) renew(key, known, fetch).catch(() => undefined);
+    return known.value;
+  };
+}
+
+/** Who people are and what channels are called, as Slack tells it, kept for ten minutes. */
+export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): People {
+  const persons = createCache<Person>(clock);
+  const channels = createCache<ChannelFacts>(clock);
+
+  async function fetchPerson(id: UserId, team: TeamId): Promise<Person> {
+    try {
+      const answer = await api.call('users.info', { user: id }, { client: 'control' });
+      return readPerson(answer.user, id, team, enterpriseId);
+    } catch (error) {
+      if (!(error instanceof SlackError)) throw error;
+      if (error.failure === 'refused' && UNKNOWN_PERSON.has(error.error)) {
+        return { id, team, kind: 'external', name: id };
+      }
+      throw new BridgeError('slack_failed', error.message, {
+        notice: 'Slack does not say who you are right now. Please try again in a moment.',
+        retry: error.failure !== 'refused' || isPassing(error.error),
+        cause: error,
+      });
+    }
+  }
+
+  async function fetchChannel(id: string): Promise<ChannelFacts> {
+    try {
+      const answer = await api.call('conversations.info', { channel: id }, { client: 'control' });
+      const parsed = channel.safeParse(answer.channel);
+      if (!parsed.success) return { name: id, shared: true };
+      const { name, is_ext_shared, is_pending_ext_shared } = parsed.data;
+      return { name: cleanName(name ?? '') || id, shared: is_ext_shared === true || is_pending_ext_shared === true };
+    } catch (error) {
+      // A refusal stays one for a while, so it is kept like an answer; anything else may go well the next time.
+      if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
+        return { name: id, shared: true };
+      }
+      throw new BridgeError('slack_failed', 'the channel could not be asked for', {
+        notice: 'Slack does not say what channel this is right now. Please try again in a moment.',
+        retry: true,
+        cause: error,
+      });
+    }
+  }
+
+  const factsOf = (id: string, team: TeamId) => channels(`${team}:${id}`, () => fetchChannel(id));
+
+  return {
+    person: (id, team, maxAgeMs) => persons(`${team}:${id}`, () => fetchPerson(id, team), maxAgeMs),
+    channelName: (id, team) =>
+      factsOf(id, team).then(
+        ({ name }) => name,
+        () => id,
+      ),
+    isShared: async (id, team) => (await factsOf(id, team)).shared,
+  };
+}

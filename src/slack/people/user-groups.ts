@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import type { GroupId } from '../../bridge/access/policy.ts';
+import type { UserId } from '../../bridge/ids.ts';
+import type { Clock, Log, UserGroups } from '../../bridge/ports.ts';
+import { BridgeError } from '../../errors.ts';
+import { isLasting, isPassing } from '../api/refusals.ts';
+import { type SlackApi, SlackError } from '../api/slack-api.ts';
+
+/** Nobody counts as a member longer than this after Slack has confirmed it. */
+const USABLE_MS = 10 * 60_000;
+/** Asked again from this age on, in the background, so that hardly anybody waits for it. */
+const REFRESH_MS = 5 * 60_000;
+const KEPT = 500;
+
+interface Known {
+  /** When the answer was asked for, by the monotonic clock: it says nothing about later. */
+  at: number;
+  members: ReadonlySet<UserId>;
+}
+
+const answered = z.looseObject({ users: z.array(z.string()) });
+
+/**
+ * Who is in which user group, by `usergroups.users.list`. An answer counts for ten minutes; when Slack gives no newer one
+ * in that time, nobody knows who is in the group, and asking rejects.
+ */
+export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Clock; log: Log }): UserGroups {
+  const known = new Map<GroupId, Known>();
+  const asked = new Map<GroupId, Promise<ReadonlySet<UserId>>>();
+
+  async function fetch(id: GroupId): Promise<ReadonlySet<UserId>> {
+    try {
+      const answer = answered.parse(await api.call('usergroups.users.list', { usergroup: id }, { client: 'control' }));
+      return new Set(answer.users);
+    } catch (error) {
+      if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
+        // A group that does not exist, or that the app may not read, has nobody in it: closed, not open.
+        if (!isLasting(error.error)) {
+          log.warn({ group: id, error: error.error }, 'slack does not tell who is in a user group of the policy');
+          return new Set();
+        }
+      }
+      throw new BridgeError('slack_failed', 'the members of a user group could not be asked for', {
+        notice: 'Slack does not say who is in a user group right now. Please try again in a moment.',
+        retry: true,
+        cause: error,
+      });
+    }
+  }
+
+  function ageOf(entry: Known | undefined): number {
+    return entry ? clock.monotonic() - entry.at : Number.POSITIVE_INFINITY;
+  }
+
+  function refresh(group: GroupId): Promise<ReadonlySet<UserId>> {
+    const underWay = asked.get(group);
+    if (underWay) return underWay;
+    const at = clock.monotonic();
+    const answer = fetch(group)
+      .then((members) => {
+        known.delete(group);
+        known.set(group, { at, members });
+        for (const oldest of known.keys()) {
+          if (known.size <= KEPT) break;
+          known.delete(oldest);
+        }
+        return members;
+      })
+      .finally(() => asked.delete(group));
+    asked.set(group, answer);
+    return answer;
+  }
+
+  return {
+    async members(group) {
+      const entry = known.get(group);
+      const age = ageOf(entry);
+      if (!entry || age >= USABLE_MS) return refresh(group);
+      if (age >= REFRESH_MS) {
+        refresh(group).catch((error: unknown) =>
+          log.warn({ group, err: error }, 'the members of a user group could not be refreshed'),
+        );
+      }
+      return entry.members;
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { makeToken, type Token } from '../../bridge/ids.ts';
+import type { ActionName, SubmissionName } from '../../bridge/inbound.ts';
+
+/**
+ * The names that our buttons and modals carry through Slack and back. A button's `value` is the token and nothing
+ * else; which option of a question was chosen stands in the `action_id`, which must differ within a block
+ * (docs/slack.md, Interactivity).
+ */
+type PlainAction = Exclude<ActionName, 'answer' | 'view_page'>;
+
+export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
+  approve: 'bridge_approve',
+  deny: 'bridge_deny',
+  deny_with_reason: 'bridge_deny_with_reason',
+  edit_command: 'bridge_edit_command',
+  allow_command: 'bridge_allow_command',
+  allow_edits: 'bridge_allow_edits',
+  save_rule: 'bridge_save_rule',
+  view_full: 'bridge_view_full',
+  stop: 'bridge_stop',
+  details: 'bridge_details',
+  answer_in_words: 'bridge_answer_in_words',
+  run_now: 'bridge_run_now',
+  drop: 'bridge_drop',
+  send_again: 'bridge_send_again',
+  start_new: 'bridge_start_new',
+  continue: 'bridge_continue',
+  ask_again: 'bridge_ask_again',
+  deny_with_this: 'bridge_deny_with_this',
+  keep_queued: 'bridge_keep_queued',
+};
+
+const ANSWER = /^bridge_answer:(\d{1,3}):(\d{1,3})$/;
+const PAGE = /^bridge_view_page:(\d{1,3})$/;
+/** `action_id` of a menu of options; which was chosen stands in the option's value behind the token. */
+export const ANSWER_MENU = 'bridge_answer_menu';
+const MENU_VALUE = /^(.{1,64}):(\d{1,3})$/;
+
+/** `action_id` of one option's button; both numbers count from 0 in the order shown. */
+export function makeAnswerActionId(question: number, option: number): string {
+  return `bridge_answer:${question}:${option}`;
+}
+
+const DETAILS_PAGE = /^bridge_details:(\d{1,4})$/;
+
+/** `action_id` of a button that turns to a page of the details, from 0. */
+export function makeDetailsPageId(page: number): string {
+  return `bridge_details:${page}`;
+}
+
+/** `action_id` of a button that turns to a page of the full view. */
+export function makePageActionId(page: number): string {
+  return `bridge_view_page:${page}`;
+}
+
+/** The value of an option of a menu: at most 75 characters (docs/slack.md, Size limits). */
+export function makeMenuValue(token: Token, option: number): string {
+  return `${token}:${option}`;
+}
+
+export function parseMenuValue(value: string): { token: Token; option: number } | null {
+  const found = MENU_VALUE.exec(value);
+  return found?.[1] === undefined ? null : { token: makeToken(found[1]), option: Number(found[2]) };
+}
+
+export interface ParsedActionId {
+  name: ActionName;
+  choice: { question: number; options: number[] } | null;
+  page?: number;
+}
+
+/** What an `action_id` means; `null` when it is not one of ours. */
+export function parseActionId(actionId: string): ParsedActionId | null {
+  for (const [name, id] of Object.entries(ACTION_IDS)) {
+    if (id === actionId) return { name: name as PlainAction, choice: null };
+  }
+  const detailsPage = DETAILS_PAGE.exec(actionId);
+  if (detailsPage) return { name: 'details', choice: null, page: Number(detailsPage[1]) };
+  const page = PAGE.exec(actionId);
+  if (page) return { name: 'view_page', choice: null, page: Number(page[1]) };
+  const answer = ANSWER.exec(actionId);
+  if (!answer) return null;
+  return { name: 'answer', choice: { question: Number(answer[1]), options: [Number(answer[2])] } };
+}
+
+/** `callback_id`s of our modals that are submitted; their `private_metadata` is the token. */
+export const CALLBACK_IDS: Readonly<Record<SubmissionName | 'view_full' | 'details', string>> = {
+  approve: 'bridge_approve_full',
+  deny_with_reason: 'bridge_deny_with_reason',
+  edit_command: 'bridge_edit_command',
+  save_rule: 'bridge_save_rule',
+  answer_in_words: 'bridge_answer_in_words',
+  view_full: 'bridge_view_full',
+  details: 'bridge_details',
+};
+
+/** The submission that a modal's `callback_id` means; `null` when it is not one of ours that can be submitted. */
+export function parseCallbackId(callbackId: string): SubmissionName | null {
+  for (const [name, id] of Object.entries(CALLBACK_IDS)) {
+    if (id === callbackId && name !== 'view_full' && name !== 'details') return name as SubmissionName;
+  }
+  return null;
+}

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Bindings } from '../../../src/bridge/access/bindings.ts';
+import { closedPolicy, type PlaceSettings, type Policy, settingsOf } from '../../../src/bridge/access/policy.ts';
+import { agentOrder, modeOrder } from '../../../src/bridge/commands/binding-orders.ts';
+import { createMiddle, type Middle, mapChoices, silentLog, TEAM } from '../../support/middle.ts';
+
+const ADMIN = 'U09ADMIN';
+const defaults: PlaceSettings = { ...closedPolicy.defaults, permissions: 'standard' };
+const policy = { admins: { ids: [ADMIN], groups: [] }, defaults };
+
+async function slash(middle: Middle, text: string, user = ADMIN) {
+  const command = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text };
+  const answer = await middle.intake.command({ ...command, actor: { user, team: TEAM } });
+  await middle.clock.settle();
+  return answer;
+}
+
+async function rested(middle: Middle): Promise<void> {
+  middle.connection.ready();
+  await middle.clock.settle();
+  middle.connection.begin();
+  middle.connection.end();
+  await middle.clock.settle();
+}
+
+describe('!mode', () => {
+  it('of an admin holds from the next turn on, also after a restart', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('list');
+    expect(middle.connection.options.mode).toBe('standard');
+    await rested(middle);
+    expect(await slash(middle, 'mode strict')).toContain('permissions strict');
+    await middle.write('again');
+    expect(middle.connection.options.mode).toBe('strict');
+    expect(middle.connections[0]?.closed).toBe(true);
+    await middle.restart();
+    expect(middle.connection.options.mode).toBe('strict');
+  });
+
+  it('is told in the thread once Letta has confirmed it, and not before', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('list');
+    await rested(middle);
+    await middle.write('!mode strict', { user: ADMIN, mention: false });
+    expect(middle.surface.whispered.at(-1)?.text).toContain('once Letta has confirmed it');
+    expect(middle.surface.said).toEqual([]);
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([
+      `<@${ADMIN}> has set the permissions here to strict, directory \`/project\`; Letta has confirmed it.`,
+    ]);
+  });
+
+  it('leaves a running turn as it was begun', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('list');
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.begin();
+    await middle.clock.settle();
+    await middle.write('!mode strict', { user: ADMIN, mention: false });
+    expect(middle.surface.whispered.at(-1)?.text).toContain('once the running turn has ended');
+    expect(middle.connections).toHaveLength(1);
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.connections).toHaveLength(2);
+    expect(middle.connection.options.mode).toBe('strict');
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.surface.said.at(-1)?.text).toContain('Letta has confirmed it');
+  });
+
+  it('changes nothing for who is no admin, who may look all the same', async () => {
+    const middle = createMiddle({ policy });
+    expect(await slash(middle, 'mode strict', 'U01ALICE')).toContain('Only admins may do this.');
+    expect(await slash(middle, 'mode', 'U01ALICE')).toContain('permissions standard');
+  });
+
+  it('can be taken back', async () => {
+    const middle = createMiddle({ policy });
+    await slash(middle, 'mode strict');
+    expect(await slash(middle, 'mode default')).toContain('permissions standard');
+  });
+});
+
+describe('!agent', () => {
+  it('binds the channel for conversations that begin there, and no other channel', async () => {
+    const middle = createMiddle({ policy });
+    await slash(middle, 'agent agent-reviewer');
+    await slash(middle, 'agent on build-box');
+    expect(await slash(middle, 'agent in /srv/app')).toBe(
+      'In this channel: agent `agent-reviewer`, device `build-box`, directory `/srv/app`, permissions standard.',
+    );
+    await middle.write('list');
+    const binding = { agentId: 'agent-reviewer', device: 'build-box', workingDirectory: '/srv/app' };
+    expect(middle.connection.options.binding).toEqual(binding);
+    await middle.write('list', { channel: 'C02ENG', thread: null, ts: '1000.000900', mention: true });
+    expect(middle.connection.options.binding).toBeNull();
+  });
+
+  it('says what it wants when it is given something else', () => {
+    for (const words of ['reviewer', 'agent-x y', 'on', 'in app', `in /${'x'.repeat(500)}`, 'on a\u202eb', 'in /a\nb'])
+      expect(agentOrder(words)).toMatchObject({ kind: 'wrong' });
+    expect(modeOrder('yolo')).toMatchObject({ kind: 'wrong' });
+    expect(modeOrder('unrestricted')).toMatchObject({
+      kind: 'wrong',
+      notice: expect.stringContaining('configuration'),
+    });
+    expect(modeOrder('ACCEPTEDITS')).toEqual({ kind: 'bind', change: { permissions: 'acceptEdits' } });
+  });
+
+  it('never takes a command for an order that it is not', () => {
+    fc.assert(
+      fc.property(fc.string(), (words) => {
+        const order = agentOrder(words);
+        if (order.kind !== 'bind') return;
+        for (const value of Object.values(order.change)) if (value !== undefined) expect(words).toContain(value);
+      }),
+    );
+  });
+});
+
+describe('what is bound', () => {
+  const fresh = (choices = mapChoices(), base: Policy = { ...closedPolicy, defaults }) =>
+    new Bindings({ policies: { current: () => base }, choices, log: silentLog });
+
+  it('stands over the policy, and what is not bound follows it', async () => {
+    const choices = mapChoices();
+    const binding = { agentId: 'agent-base', device: null, workingDirectory: '/base' };
+    const base = { ...closedPolicy, defaults, places: new Map([['C1', { verbosity: 'quiet' as const, binding }]]) };
+    const bindings = fresh(choices, base);
+    await bindings.set('C1', { device: 'box' });
+    expect(settingsOf(bindings.current(), 'C1')).toMatchObject({
+      verbosity: 'quiet',
+      permissions: 'standard',
+      binding: { agentId: 'agent-base', device: 'box', workingDirectory: '/base' },
+    });
+    expect(bindings.current()).toBe(bindings.current());
+  });
+
+  it('is as before when the disk fails', async () => {
+    const choices = { ...mapChoices(), set: () => Promise.reject(new Error('disk full')) };
+    const bindings = fresh(choices);
+    await expect(bindings.set('C1', { permissions: 'strict' })).rejects.toThrow('disk full');
+    expect(settingsOf(bindings.current(), 'C1').permissions).toBe('standard');
+  });
+
+  it('is read back, and what nobody understands in it is left out', async () => {
+    for (const stored of ['', 'no json', '{}', '[1]', '[["C1"]]', '[["C1",{"permissions":"unrestricted","x":1}]]']) {
+      const choices = mapChoices();
+      await choices.set('bindings', stored);
+      const bindings = fresh(choices);
+      await bindings.load();
+      expect(settingsOf(bindings.current(), 'C1').permissions).toBe('standard');
+    }
+  });
+
+  it('has a bound: the channel bound first is forgotten', async () => {
+    const bindings = fresh();
+    for (let n = 0; n <= 500; n += 1) await bindings.set(`C${n}`, { permissions: 'strict' });
+    expect(bindings.of('C0')).toEqual({});
+    expect(bindings.of('C1')).toEqual({ permissions: 'strict' });
+  });
+});

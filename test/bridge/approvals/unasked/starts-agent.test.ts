@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest';
+import { closedPolicy, type Policy } from '../../../../src/bridge/access/policy.ts';
+import type { ApprovalRequest } from '../../../../src/bridge/agent-event.ts';
+import { problemOfRule } from '../../../../src/bridge/approvals/unasked/rules.ts';
+import { startsAgent } from '../../../../src/bridge/approvals/unasked/starts-agent.ts';
+import { createRunning, type Middle } from '../../../support/middle.ts';
+import { ALICE, ask, BOB, bash, cards, click, lastCard, reply, submit } from '../../thread/approvals/asking-people.ts';
+
+const CARA = 'U03CARA';
+const admins = { ids: [BOB], groups: [] };
+
+function agent(change: Partial<ApprovalRequest> = {}): ApprovalRequest {
+  const input = { subagent_type: 'general-purpose', description: 'count', prompt: 'touch x' };
+  const suggestions = [{ id: 'save-default', text: 'Yes, allow subagent operations during this session' }];
+  return bash('', { tool: 'Agent', input, suggestions, ...change });
+}
+
+function places(change: Partial<Policy['defaults']>, more: Partial<Policy> = {}): { policy: Partial<Policy> } {
+  return { policy: { admins, defaults: { ...closedPolicy.defaults, ...change }, ...more } };
+}
+
+function answered(middle: Middle): string[] {
+  return middle.connection.answers.map(({ decision }) => decision.behavior);
+}
+
+describe('the name of a tool', () => {
+  it.each([
+    ...['Agent', 'agent', 'Task', 'task', 'TASK', 'Workflow', 'workflow', 'SendAgentMessage', 'Subagent'],
+    ...['spawn_agent', 'spawnAgent', 'launch_subagent', 'run_subagent', 'dispatch_agent', 'create_agent'],
+    ...['send_message_to_agent_async', 'mcp__crew__start_agent', 'RunAgentsInParallel', 'delegate', 'AgentTask'],
+  ])('%s sets another agent to work', (tool) => {
+    expect(startsAgent(tool)).toBe(true);
+  });
+
+  it.each([
+    ...[
+      'Bash',
+      'Write',
+      'TaskCreate',
+      'TaskGet',
+      'TaskList',
+      'TaskUpdate',
+      'TaskStop',
+      'TodoWrite',
+      'Monitor',
+      'Skill',
+    ],
+    ...['AskUserQuestion', 'exec_command', 'UserAgent', 'get_agent', 'list_agents', 'reagent_start', ''],
+  ])('%s does not', (tool) => {
+    expect(startsAgent(tool)).toBe(false);
+  });
+});
+
+describe('a request to start a subagent', () => {
+  it('is approved by an admin, not by the one who asked; denied by either', async () => {
+    const middle = await createRunning(places({}));
+    await ask(middle, agent());
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused', why: 'not_allowed' });
+    expect(await click(middle, 'approve', { user: CARA })).toMatchObject({ result: 'refused' });
+    expect(answered(middle)).toEqual([]);
+    expect(await click(middle, 'approve', { user: BOB })).toEqual({ result: 'decided' });
+    await ask(middle, agent({ requestId: 'perm-2' }));
+    expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
+    expect(answered(middle)).toEqual(['allow', 'deny']);
+  });
+
+  it('says on its card that nothing is asked afterwards, and asks the admins', async () => {
+    const middle = await createRunning(places({}));
+    await ask(middle, agent());
+    expect(lastCard(middle)).toMatchObject({
+      asks: [BOB],
+      startsAgent: { by: 'admins' },
+      offers: { edit: false, grant: null, rule: false },
+    });
+  });
+
+  it('can be approved by nobody where nobody administers', async () => {
+    const middle = await createRunning();
+    await ask(middle, agent());
+    expect(lastCard(middle)).toMatchObject({ asks: [], startsAgent: { by: 'nobody' } });
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused' });
+    expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
+  });
+
+  it.each([
+    ['subagents: allow', places({ subagents: true })],
+    ['a place that may be unrestricted', places({}, { unrestricted: { ...closedPolicy.channels, ids: ['C01GEN'] } })],
+    ['its channel alone allowing it', places({}, { places: new Map([['C01GEN', { subagents: true }]]) })],
+  ])('is the requester’s to approve with %s', async (_, options) => {
+    const middle = await createRunning(options);
+    await ask(middle, agent());
+    expect(lastCard(middle)).toMatchObject({ asks: [ALICE], startsAgent: { by: 'approvers' } });
+    expect(await click(middle, 'approve', { user: CARA })).toMatchObject({ result: 'refused' });
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+  });
+
+  it('is asked also where everything else passes unasked', async () => {
+    const rules = { subagents: true, autoApprove: ['Agent', 'Bash(touch x)'] };
+    for (const permissions of ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const) {
+      const unrestricted = { ...closedPolicy.channels, everywhere: true };
+      const middle = await createRunning(places({ ...rules, permissions }, { unrestricted }));
+      await ask(middle, agent());
+      expect(cards(middle)).toHaveLength(1);
+      expect(answered(middle)).toEqual([]);
+    }
+  });
+
+  it('follows APPROVERS and self-approval for an admin’s own turn', async () => {
+    const own = { admins: { ids: [ALICE, BOB], groups: [] } };
+    const middle = await createRunning(
+      places({ selfApproval: false, approvers: { requester: true, ids: [BOB], groups: [] } }, own),
+    );
+    await ask(middle, agent());
+    expect(lastCard(middle).asks).toEqual([BOB]);
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused' });
+    expect(await click(middle, 'approve', { user: BOB })).toEqual({ result: 'decided' });
+  });
+
+  it('offers no wider consent, nor is a forged wish for one heard', async () => {
+    const middle = await createRunning(places({ subagents: true }));
+    await ask(middle, agent());
+    for (const name of ['allow_command', 'allow_edits', 'save_rule'] as const) {
+      expect(await click(middle, name, { user: BOB })).toMatchObject({ result: 'refused' });
+    }
+    expect(await submit(middle, 'save_rule', [], { user: BOB })).toMatchObject({ result: 'refused' });
+    expect(answered(middle)).toEqual([]);
+  });
+
+  it('is denied with what its requester writes, though they may not approve it', async () => {
+    const middle = await createRunning(places({}));
+    await ask(middle, agent());
+    expect(await reply(middle, 'yes')).toMatchObject({ outcome: 'pointed' });
+    await reply(middle, 'count them yourself');
+    const { view } = middle.surface.offers.at(-1) ?? {};
+    expect(await click(middle, 'deny_with_this', { token: view?.token as never })).toEqual({ result: 'decided' });
+    expect(middle.connection.answers.at(-1)?.decision).toEqual({ behavior: 'deny', message: 'count them yourself' });
+  });
+
+  it('shows up in the Home tab of admins', async () => {
+    const middle = await createRunning(places({}));
+    await ask(middle, agent());
+    const asked = async (user: string) => {
+      const home = await middle.intake.home(user, 'T01SANDBOX');
+      return home.kind === 'open' ? home.approvals.length : -1;
+    };
+    expect([await asked(BOB), await asked(ALICE)]).toEqual([1, 0]);
+  });
+});
+
+it('no rule of AUTO_APPROVE may name a tool that starts an agent', () => {
+  for (const rule of ['Agent', 'Task', 'Workflow', 'SendAgentMessage', 'spawn_agent']) {
+    expect(problemOfRule(rule)).toContain('people decide');
+  }
+});

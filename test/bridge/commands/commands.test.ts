@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../../../src/bridge/access/policy.ts';
+import { createRunning, type Middle, TEAM } from '../../support/middle.ts';
+
+const lastWord = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
+
+describe('the bare word stop', () => {
+  it('stops the turn, also when a bystander says it', async () => {
+    for (const user of ['U01ALICE', 'U02BOB']) {
+      const middle = await createRunning();
+      expect(await middle.write(' Stop ', { user, mention: false })).toEqual({ outcome: 'command', name: 'stop' });
+      expect(middle.connection.aborts).toBe(1);
+      expect(middle.record().turn?.stoppedBy).toBe(user);
+    }
+  });
+
+  it('within a sentence is a prompt', async () => {
+    const middle = await createRunning();
+    expect(await middle.write('stop the deploy')).toEqual({ outcome: 'accepted' });
+    expect(middle.connection.aborts).toBe(0);
+  });
+
+  it('of somebody who may not use the bot stops nothing', async () => {
+    const middle = await createRunning();
+    await middle.write('stop', { user: 'U04GUEST', mention: false });
+    expect(middle.connection.aborts).toBe(0);
+  });
+
+  it.each(['STOP!!!', 'stop.', '*stop*', 'stop please', 'cancel', 'Please abort!'])('%j stops, too', async (words) => {
+    const middle = await createRunning();
+    expect(await middle.write(words)).toEqual({ outcome: 'command', name: 'stop' });
+    expect(middle.connection.aborts).toBe(1);
+    expect(middle.record().inbox).toEqual([]);
+  });
+
+  it('of a bystander is talk among people where nothing runs', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(await middle.write('cancel!', { user: 'U02BOB', mention: false })).toEqual({ outcome: 'context' });
+    expect(middle.surface.whispered).toEqual([]);
+  });
+
+  it('and any other command of somebody who may not use the bot is refused before their eyes, each time', async () => {
+    const middle = await createRunning();
+    for (const words of ['!stop', 'STOP!', '!status', '!stop']) {
+      const before = middle.surface.whispered.length;
+      expect(await middle.write(words, { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'refused' });
+      expect(middle.surface.whispered.slice(before)).toMatchObject([{ user: 'U04GUEST' }]);
+    }
+    expect(middle.connection.aborts).toBe(0);
+    expect(await middle.write('hello', { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'ignored' });
+  });
+
+  it('of an approver who may not speak to the agent stops it, as their button would', async () => {
+    const approvers = { requester: true, ids: ['U04GUEST'], groups: [] };
+    const middle = await createRunning({ policy: { defaults: { ...closedPolicy.defaults, approvers } } });
+    await middle.write('stop', { user: 'U04GUEST', mention: false });
+    expect(middle.record().turn?.stoppedBy).toBe('U04GUEST');
+    expect(await middle.write('!new', { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'refused' });
+  });
+
+  it('is known as carried out by whoever looks back after a crash', async () => {
+    const middle = await createRunning();
+    const stop = { ts: '1000.000500', mention: false };
+    // What is stored is all that the next life has: the mark must be in the write that stops.
+    const writes: boolean[] = [];
+    const { update } = middle.threads;
+    middle.threads.update = async (key, change) => {
+      const stored = await update.call(middle.threads, key, change);
+      if (stored?.turn?.stoppedBy) writes.push(stored.seen.some((seen) => seen.key.endsWith('1000.000500')));
+      return stored;
+    };
+    await middle.write('stop', stop);
+    expect(writes[0]).toBe(true);
+    await middle.restart();
+    const before = middle.surface.whispered.length;
+    expect(await middle.write('stop', { ...stop, caughtUp: true })).toEqual({ outcome: 'repeated' });
+    expect(middle.surface.whispered).toHaveLength(before);
+  });
+
+  it('to somebody else, and other words with a mark, stay among people', async () => {
+    const middle = await createRunning();
+    const bob = { spans: [{ kind: 'user', id: 'U02BOB' } as const, { kind: 'text', text: ' stop' } as const] };
+    expect(await middle.write('', { ...bob, mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
+    expect(await middle.write('!important', { mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
+    expect(middle.surface.whispered).toEqual([]);
+  });
+});
+
+describe('messages behind a running turn', () => {
+  it('are counted where the turn is seen, and listed on demand', async () => {
+    const middle = await createRunning();
+    expect(middle.surface.last.live?.queued).toBe(0);
+    await middle.write('count the lines');
+    await middle.write('then delete them');
+    expect(middle.surface.last.live?.queued).toBe(2);
+    await middle.write('!queue');
+    expect(lastWord(middle)).toContain('1. <@U01ALICE>: `count the lines`');
+    expect(lastWord(middle)).toContain('2. <@U01ALICE>: `then delete them`');
+  });
+
+  it('are listed for the slash command in each of its author’s running threads', async () => {
+    const middle = await createRunning();
+    await middle.write('count the lines');
+    const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'queue' };
+    const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
+    expect(answer).toContain('count the lines');
+  });
+});
+
+describe('a muted thread', () => {
+  it('answers those who mention the bot, and only overhears the rest until it is unmuted', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.write('!mute');
+    expect(lastWord(middle)).toContain('Muted');
+    expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
+    expect(await middle.write('and mine', { user: 'U02BOB', mention: true })).toEqual({ outcome: 'accepted' });
+    await middle.write('!status');
+    expect(lastWord(middle)).toContain('Muted');
+    await middle.write('!unmute');
+    expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'accepted' });
+  });
+
+  it('stays muted over a restart', async () => {
+    const middle = await createRunning();
+    await middle.write('!mute');
+    await middle.restart();
+    expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
+  });
+
+  it('can not be asked for where the thread is not known', async () => {
+    const middle = await createRunning();
+    const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'mute' };
+    const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
+    expect(answer).toContain('write `!mute` in it');
+    expect(middle.record().muted).toBeUndefined();
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import { DecisionLog } from '../../../src/bridge/commands/decision-log.ts';
+import { linkedMessage } from '../../../src/bridge/commands/why.ts';
+import { type MessageKey, makeMessageKey } from '../../../src/bridge/ids.ts';
+import { createMiddle, type Middle, ROOT, TEAM } from '../../support/middle.ts';
+
+const linkTo = (ts: string, channel = 'C01GEN', root?: string) =>
+  `https://acme.slack.com/archives/${channel}/p${ts.replace('.', '')}${root ? `?thread_ts=${root}&cid=${channel}` : ''}`;
+
+describe('a link to a message', () => {
+  it('names the message and its thread, bare or as Slack escapes it', () => {
+    const link = linkTo('1700000000.123456', 'C01GEN', '1699999999.000100');
+    for (const text of [link, `<${link}>`, `<${link}|a message>`])
+      expect(linkedMessage('T1', text)).toEqual({
+        key: 'T1:C01GEN:1700000000.123456',
+        thread: 'T1:C01GEN:1699999999.000100',
+      });
+    expect(linkedMessage('T1', linkTo('1700000000.123456'))?.thread).toBe('T1:C01GEN:1700000000.123456');
+    expect(linkedMessage('T1', linkTo('1700000000.123456', 'D01ALICE'))?.thread).toBe('T1:D01ALICE:dm');
+  });
+
+  it('is no link to a channel, a file or nothing', () => {
+    for (const text of ['', 'why', 'https://acme.slack.com/archives/C01GEN', 'https://acme.slack.com/files/U1/F1/p1'])
+      expect(linkedMessage('T1', text)).toBeNull();
+  });
+});
+
+describe('!why', () => {
+  const T = (n: number) => `1767600000.${String(n).padStart(6, '0')}`;
+
+  async function ask(middle: Middle, link: string, user = 'U02BOB', channel = 'C01GEN') {
+    const command = { team: TEAM, channel, channelKind: 'channel' as const, text: `why ${link}` };
+    return middle.intake.command({ ...command, actor: { user, team: TEAM } });
+  }
+
+  it('tells that a message was taken in, and where it is now', async () => {
+    const middle = createMiddle();
+    await middle.write('list', { ts: T(1), thread: null, mention: true });
+    expect(await ask(middle, linkTo(T(1)))).toMatch(/taken in for the agent\. It waits for its turn\./);
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(await ask(middle, linkTo(T(1)))).toContain('The agent is working on it.');
+    middle.connection.begin();
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(await ask(middle, linkTo(T(1)))).toContain('It was handled.');
+  });
+
+  it('tells why one was passed over or refused', async () => {
+    const middle = createMiddle();
+    await middle.write('hello all', { ts: T(1), thread: null, mention: false });
+    await middle.write('hi', { ts: T(2), thread: null, mention: true, user: 'U04GUEST' });
+    middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(3) }), 'user_is_bot');
+    middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(4) }), 'invented_next_year');
+    expect(await ask(middle, linkTo(T(1)))).toContain('not answered: nobody had mentioned the agent in that thread');
+    expect(await ask(middle, linkTo(T(2)))).toContain('refused: guests may not use the agent');
+    expect(await ask(middle, linkTo(T(3)))).toContain('not answered: it came from a bot');
+    expect(await ask(middle, linkTo(T(4)))).toContain('(invented next year)');
+  });
+
+  it('remembers the first word about twins, not the second', async () => {
+    const middle = createMiddle();
+    await middle.write('list', { ts: T(1), thread: null, mention: true });
+    await middle.write('list', { ts: T(1), thread: null, mention: true });
+    expect(await ask(middle, linkTo(T(1)))).toContain('taken in');
+  });
+
+  it('says what it knows from the disk after a restart, and since when it knows nothing else', async () => {
+    const middle = createMiddle();
+    await middle.write('list', { ts: T(1), thread: null, mention: true });
+    await middle.restart();
+    expect(await ask(middle, linkTo(T(1)))).toBe('It waits for its turn.');
+    expect(await ask(middle, linkTo(T(9)))).toMatch(/^No such message has reached the bridge since <!date\^/);
+  });
+
+  it('tells of another channel only the author', async () => {
+    const middle = createMiddle();
+    await middle.write('secret', { ts: T(1), thread: null, mention: true, channel: 'C9PRIV' });
+    expect(await ask(middle, linkTo(T(1), 'C9PRIV'))).toBe('Ask in the channel of that message.');
+    expect(await ask(middle, linkTo(T(1), 'C9PRIV'), 'U01ALICE')).toContain('taken in');
+  });
+
+  it('without a link says what it wants, in a thread and by slash command', async () => {
+    const middle = createMiddle();
+    await middle.write('list', { ts: ROOT, thread: null, mention: true });
+    await middle.write('!why');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('Copy link');
+    expect(await ask(middle, 'nothing')).toContain('Copy link');
+  });
+});
+
+it('the log of decisions has a bound: the oldest go', () => {
+  const log = new DecisionLog(0);
+  const key = (n: number) => `T1:C1:1.${n}` as MessageKey;
+  for (let n = 0; n < 6_000; n += 1) log.note({ key: key(n), user: null, at: n, outcome: 'ignored', reason: null });
+  expect([log.find(key(0)), log.find(key(999))]).toEqual([null, null]);
+  expect(log.find(key(1_000))).not.toBeNull();
+});

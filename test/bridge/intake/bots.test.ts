@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import type { Policy } from '../../../src/bridge/access/policy.ts';
+import { createMiddle, ROOT } from '../../support/middle.ts';
+
+const policy: Partial<Policy> = { bots: { ids: ['B0ALERTS'], inARow: 2 } };
+const bot = { user: 'B0ALERTS', bot: true, mention: true };
+const accepted = { outcome: 'accepted' };
+const enough = { outcome: 'refused', reason: 'bots_in_a_row' };
+
+describe('bots', () => {
+  it('are not heard unless they are named, and nobody is whispered to', async () => {
+    const middle = createMiddle({ policy });
+    expect(await middle.write('disk full', { ...bot, user: 'B0OTHER', ts: ROOT })).toEqual({
+      outcome: 'ignored',
+      reason: 'user_is_bot',
+    });
+    expect(middle.surface.whispered).toEqual([]);
+  });
+
+  it('may not go on in a thread for ever: after some messages a person must write', async () => {
+    const middle = createMiddle({ policy });
+    expect(await middle.write('disk full', { ...bot, ts: ROOT })).toEqual(accepted);
+    expect(await middle.write('still full', bot)).toEqual(accepted);
+    expect(await middle.write('and again', bot)).toEqual(enough);
+    expect(await middle.write('and again', bot)).toEqual(enough);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([
+      'Bots have written 2 messages to the agent here since a person last did; it answers them again once a person has written.',
+    ]);
+    expect(await middle.write('thanks', { mention: false })).toEqual({ outcome: 'context' });
+    expect(await middle.write('full once more', bot)).toEqual(accepted);
+  });
+
+  it('count together, whichever of them writes, and survive a restart', async () => {
+    const middle = createMiddle({ policy: { bots: { ids: ['B0ALERTS', 'B0BUILD'], inARow: 2 } } });
+    await middle.write('disk full', { ...bot, ts: ROOT });
+    await middle.write('build red', { ...bot, user: 'B0BUILD' });
+    await middle.restart();
+    expect(await middle.write('disk full', bot)).toEqual(enough);
+  });
+
+  it('give no commands', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('work on it', { ts: ROOT, mention: true });
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.begin();
+    await middle.clock.settle();
+    expect(await middle.write('!stop', bot)).toEqual(accepted);
+    expect(middle.connection.aborts).toBe(0);
+  });
+
+  it('are not asked what is to become of their old messages', async () => {
+    const middle = createMiddle({ policy, staleAfterMs: 60_000 });
+    await middle.clock.advance(2_000_000);
+    expect(await middle.write('disk full', { ...bot, ts: ROOT, caughtUp: true })).toEqual({
+      outcome: 'ignored',
+      reason: 'stale_from_a_bot',
+    });
+    expect(middle.surface.offers).toEqual([]);
+  });
+});

@@ -1,0 +1,121 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { closedPolicy, type Policy } from '../../../src/bridge/access/policy.ts';
+import { makeThreadKey } from '../../../src/bridge/ids.ts';
+import { TurnLimits } from '../../../src/bridge/intake/turn-limits.ts';
+import { createMiddle, ROOT, TEAM } from '../../support/middle.ts';
+
+const none = { rate: null, atOnce: null };
+const MINUTE = 60_000;
+
+const thread = (n: number) => ({ thread: null, mention: true, ts: `2000.${String(n).padStart(6, '0')}` });
+
+describe('rates', () => {
+  const policy: Partial<Policy> = {
+    limits: { user: { rate: { turns: 2, perMs: 10 * MINUTE }, atOnce: null }, channel: none },
+  };
+
+  it('a turn too many is refused privately, with when it is possible again, and then it is', async () => {
+    const middle = createMiddle({ policy });
+    expect(await middle.write('one', thread(1))).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('two', thread(2))).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('three', thread(3))).toEqual({ outcome: 'refused', reason: 'user_rate' });
+    expect(middle.surface.said).toEqual([]);
+    const [told] = middle.surface.whispered;
+    // At top level: an ephemeral message in a thread that does not exist yet is invisible.
+    expect(told).toMatchObject({ user: 'U01ALICE', address: { threadTs: null } });
+    const again = Math.floor((middle.clock.now() + 10 * MINUTE) / 1000);
+    expect(told?.text).toMatch(
+      new RegExp(`^You may begin 2 turns in 10 min; .* Send it again after <!date\\^${again}\\^`),
+    );
+    expect(await middle.write('mine', { ...thread(4), user: 'U02BOB' })).toEqual({ outcome: 'accepted' });
+    await middle.clock.advance(10 * MINUTE);
+    expect(await middle.write('three', thread(5))).toEqual({ outcome: 'accepted' });
+  });
+
+  it('what goes along with a message that waits is no turn of its own', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('one', { ts: ROOT, mention: true });
+    for (const text of ['and', 'also', 'this']) expect(await middle.write(text)).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('three', thread(2))).toMatchObject({ outcome: 'refused' });
+  });
+
+  it('a message that could not be stored is no turn, and may be taken in when it comes again', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('one', thread(1));
+    middle.threads.failing = 1;
+    await expect(middle.write('two', thread(2))).rejects.toThrow('disk full');
+    expect(await middle.write('two', thread(2))).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('three', thread(3))).toEqual({ outcome: 'refused', reason: 'user_rate' });
+  });
+
+  it('a refused message is not taken in later by looking back', async () => {
+    const middle = createMiddle({ policy });
+    await middle.write('one', { ts: ROOT, mention: true });
+    await middle.write('two', thread(2));
+    await middle.write('hm', { user: 'U02BOB', mention: true });
+    const late = { ts: '1000.000900', mention: true };
+    expect(await middle.write('three', late)).toEqual({ outcome: 'refused', reason: 'user_rate' });
+    await middle.clock.advance(10 * MINUTE);
+    expect(await middle.write('three', { ...late, caughtUp: true })).toEqual({ outcome: 'repeated' });
+  });
+
+  it('no window of that length has more turns than allowed, whenever they are asked for', () => {
+    const bound = { turns: 3, perMs: 1_000 };
+    const limited: Policy = { ...closedPolicy, limits: { user: { rate: bound, atOnce: null }, channel: none } };
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 600 }), { maxLength: 60 }), (gaps) => {
+        const limits = new TurnLimits();
+        const begun: number[] = [];
+        let now = 0;
+        for (const [n, gap] of gaps.entries()) {
+          now += gap;
+          const key = makeThreadKey({ team: TEAM, channel: 'C1', root: `${n + 1}.1` });
+          const { room } = limits.take(key, 'U1', limited, () => [], now);
+          const recent = begun.filter((at) => now - at < bound.perMs).length;
+          expect(room).toBe(recent < bound.turns);
+          if (room) begun.push(now);
+        }
+      }),
+    );
+  });
+});
+
+describe('turns at once', () => {
+  const atOnce = (user: number | null, channel: number | null): Partial<Policy> => ({
+    limits: { user: { rate: null, atOnce: user }, channel: { rate: null, atOnce: channel } },
+  });
+
+  it('a person has so many threads at work, and may write in them; another waits until one has ended', async () => {
+    const middle = createMiddle({ policy: atOnce(1, null) });
+    await middle.write('one', { ts: ROOT, mention: true });
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.begin();
+    expect(await middle.write('and this')).toEqual({ outcome: 'accepted' });
+    expect(await middle.write('two', thread(2))).toEqual({ outcome: 'refused', reason: 'user_at_once' });
+    expect(middle.surface.whispered.at(-1)?.text).toMatch(
+      /^You may have the agent at work in 1 thread at once; .* when one has ended\.$/,
+    );
+    await middle.write('!stop');
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(await middle.write('two', thread(3))).toEqual({ outcome: 'accepted' });
+  });
+
+  it('messages that come in the same moment count, too', async () => {
+    const middle = createMiddle({ policy: atOnce(2, null) });
+    const outcomes = await Promise.all([1, 2, 3, 4].map((n) => middle.write('go', thread(n))));
+    expect(outcomes.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(2);
+  });
+
+  it('a channel has so many, whoever asks; other channels are not concerned', async () => {
+    const middle = createMiddle({ policy: atOnce(null, 1) });
+    await middle.write('one', { ts: ROOT, mention: true });
+    expect(await middle.write('two', { ...thread(2), user: 'U02BOB' })).toEqual({
+      outcome: 'refused',
+      reason: 'channel_at_once',
+    });
+    expect(await middle.write('three', { ...thread(3), channel: 'C02ENG' })).toEqual({ outcome: 'accepted' });
+  });
+});

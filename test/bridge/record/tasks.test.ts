@@ -1,0 +1,295 @@
+import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../../../src/bridge/access/policy.ts';
+import type { BackgroundTask } from '../../../src/bridge/agent-event.ts';
+import { createRunning, type Middle, type MiddleOptions, ROOT, TEAM, task } from '../../support/middle.ts';
+
+const subagent: BackgroundTask = task('task_1', { id: 'subagent-1', kind: 'subagent', what: 'count' });
+const ADMIN = 'U03CARA';
+const admins = { admins: { ids: [ADMIN], groups: [] } };
+const slash = (text: string, user = 'U01ALICE') => ({
+  ...{ team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text },
+  actor: { user, team: TEAM },
+});
+const whispered = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
+const said = (middle: Middle) => middle.surface.said.map(({ text }) => text).join('\n');
+
+/** A turn of Alice's has ended; what it started goes on. */
+async function leftRunning(tasks: BackgroundTask[], options: MiddleOptions = {}): Promise<Middle> {
+  const middle = await createRunning(options);
+  middle.connection.emit({ type: 'background', tasks });
+  middle.connection.end();
+  await middle.clock.settle();
+  return middle;
+}
+
+async function background(middle: Middle, ...tasks: BackgroundTask[]): Promise<void> {
+  middle.connection.emit({ type: 'background', tasks });
+  await middle.clock.settle();
+}
+
+/** The agent gets its turn that ends things. */
+async function endTurn(middle: Middle): Promise<void> {
+  middle.connection.begin('run-2');
+  middle.connection.end('end_turn', 'run-2');
+  await middle.clock.settle();
+}
+
+describe('what goes on after its turn', () => {
+  it('counts as running: in the status, the Home tab, the limits and the drain', async () => {
+    const user = { rate: null, atOnce: 1 };
+    const limits = { user, channel: { rate: null, atOnce: null } };
+    const middle = await leftRunning([subagent, task('bash_2')], { policy: { limits } });
+    await middle.write('!status');
+    expect(whispered(middle)).toContain('In the background: subagent `count`, command `run bash_2`.');
+    expect(whispered(middle)).not.toContain('Idle');
+    expect(await middle.intake.home('U01ALICE', TEAM)).toMatchObject({ threads: [{ doing: 'background' }] });
+    expect(await middle.intake.command(slash('status'))).toContain('subagent `count`');
+    const other = { thread: null, mention: true, ts: '5000.000001' };
+    expect(await middle.write('and this', other)).toMatchObject({ outcome: 'refused', reason: 'user_at_once' });
+    let drained = false;
+    const draining = middle.workers.drain(60_000).then((left) => {
+      drained = true;
+      return left;
+    });
+    await middle.clock.advance(10_000);
+    expect(drained).toBe(false);
+    await background(middle);
+    await middle.clock.advance(1_000);
+    expect(await draining).toMatchObject({ running: 0 });
+  });
+
+  it('is shown with a Stop button once it outlives its turn by some seconds, and no button is left when it ends', async () => {
+    const middle = await leftRunning([subagent]);
+    expect(middle.surface.offers).toEqual([]);
+    await middle.clock.advance(4_000);
+    const { view } = middle.surface.offers.at(-1) ?? {};
+    expect(view).toMatchObject({ text: expect.stringContaining('subagent `count`'), buttons: ['stop'] });
+    await background(middle, subagent, task('bash_2'));
+    expect(middle.surface.offers.at(-1)?.view.text).toContain('command `run bash_2`');
+    await background(middle);
+    expect(middle.surface.offers.at(-1)?.view).toMatchObject({
+      token: view?.token,
+      text: expect.stringContaining('has ended'),
+      buttons: [],
+    });
+  });
+
+  it('that ends right behind its turn is worth no message; what Letta does for its memory is not shown', async () => {
+    const middle = await leftRunning([subagent]);
+    await background(middle, task('task_9', { kind: 'memory' }));
+    await middle.clock.advance(60_000);
+    expect(middle.surface.offers).toEqual([]);
+    expect(middle.record().background).toBe(true);
+    await middle.write('!stop');
+    expect(whispered(middle)).toBe('Nothing is running here.');
+  });
+
+  it('is still known after a restart', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.restart();
+    await middle.write('!status');
+    expect(whispered(middle)).toContain('subagent `count`');
+    middle.connection.ready();
+    await background(middle, subagent);
+    await middle.clock.advance(60_000);
+    await middle.write('!stop');
+    expect(whispered(middle)).toContain('Ending what runs in the background: subagent `count`');
+  });
+
+  it('can not be forgotten by a new conversation before it was stopped', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.write('!new');
+    expect(whispered(middle)).toContain('Stop it first');
+    expect(middle.record().runtime).not.toBeNull();
+  });
+});
+
+describe('Stop', () => {
+  it('ends what Letta has a way to end, and starts no turn for it', async () => {
+    const monitor = task('monitor_1', { kind: 'monitor' });
+    const middle = await leftRunning([monitor]);
+    middle.connection.onEndTask = async () => {
+      middle.connection.emit({ type: 'background', tasks: [] });
+      return { ended: true };
+    };
+    await middle.write('stop');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.ended).toEqual(['monitor_1']);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.surface.said).toEqual([]);
+    expect(middle.record()).not.toHaveProperty('endTasks');
+  });
+
+  it('has the agent end the rest, with nothing at hand but the tool for that', async () => {
+    const middle = await leftRunning([subagent, task('bash_2')]);
+    await middle.write('!stop', { user: 'U02BOB' });
+    await middle.clock.settle();
+    const [, asked] = middle.connection.submitted;
+    expect(asked?.tools).toEqual(['TaskStop', 'KillBash']);
+    expect(asked?.content).toContain('"task_id":"task_1"');
+    expect(asked?.content).toContain('"task_id":"bash_2"');
+    expect(middle.record().turn).toMatchObject({ requester: 'U02BOB', ends: ['task_1', 'bash_2'] });
+    middle.connection.begin('run-2');
+    const call = (requestId: string, tool: string, input: Record<string, unknown>) => ({
+      type: 'approval-asked' as const,
+      request: { requestId, callId: null, tool, input, diffs: [], suggestions: [], questions: null },
+    });
+    middle.connection.emit(
+      call('p1', 'TaskStop', { task_id: 'task_1' }),
+      call('p2', 'TaskStop', { task_id: 'task_77' }),
+      call('p3', 'Bash', { command: 'touch x' }),
+      call('p4', 'Agent', { prompt: 'go on' }),
+      call('p5', 'TaskStop', { task_id: 'bash_2' }),
+    );
+    await middle.clock.settle();
+    const heard = middle.connection.answers.map(({ requestId, decision }) => [requestId, decision.behavior]);
+    expect(heard.toSorted()).toEqual([
+      ['p1', 'allow'],
+      ['p2', 'deny'],
+      ['p3', 'deny'],
+      ['p4', 'deny'],
+      ['p5', 'allow'],
+    ]);
+    expect(middle.record().approvals).toEqual([]);
+    await background(middle);
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.advance(30_000);
+    expect(middle.surface.said).toEqual([]);
+    expect(middle.record()).toMatchObject({ turn: null, background: false });
+    expect(middle.record()).not.toHaveProperty('endTasks');
+    expect(middle.audit.entries.filter(({ via }) => via === 'stop')).toHaveLength(2);
+  });
+
+  it('names what goes on all the same to the one who pressed it, once', async () => {
+    const middle = await leftRunning([subagent, task('bash_2')]);
+    await middle.write('!stop', { user: 'U02BOB' });
+    await middle.clock.settle();
+    await background(middle, subagent);
+    await endTurn(middle);
+    await middle.clock.advance(60_000);
+    expect(said(middle)).toContain('<@U02BOB>, this could not be stopped and goes on: subagent `count`.');
+    expect(said(middle)).not.toContain('bash_2');
+    expect(middle.surface.said).toHaveLength(1);
+    expect(middle.connection.submitted).toHaveLength(2);
+    // Whoever tries again is heard again.
+    await middle.write('!stop');
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(3);
+  });
+
+  it('ends the turn and what it left running, and lets it report to nobody', async () => {
+    const middle = await createRunning();
+    await background(middle, subagent);
+    middle.connection.onEndTask = () => Promise.resolve({ ended: true });
+    await middle.write('STOP!!!');
+    expect(whispered(middle)).toMatch(/^Stopping\. Ending what runs in the background: subagent `count`\./);
+    expect(middle.connection.aborts).toBe(1);
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    await background(middle);
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    await middle.clock.settle();
+    expect(middle.connection.aborts).toBeGreaterThan(1);
+  });
+
+  it('means what its turn starts while it is being stopped, too', async () => {
+    const middle = await createRunning();
+    await middle.write('stop');
+    await background(middle, task('bash_2'));
+    expect(middle.connection.ended).toEqual(['bash_2']);
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.connection.submitted.at(-1)?.tools).toEqual(['TaskStop', 'KillBash']);
+  });
+
+  it('of a command that the turn itself waits for needs no turn of its own', async () => {
+    const middle = await createRunning();
+    await background(middle, task('bash_2'));
+    await middle.write('stop');
+    middle.connection.emit({ type: 'background', tasks: [] });
+    middle.connection.end('cancelled');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.surface.said).toEqual([]);
+  });
+
+  it('that could not end something does not stop what Letta begins for another reason', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.write('!stop');
+    await middle.clock.settle();
+    await endTurn(middle);
+    await middle.clock.advance(60_000);
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent', stoppedBy: null });
+  });
+
+  it('works by the button on what goes on, for whoever may stop, and for nobody else', async () => {
+    const middle = await leftRunning([subagent]);
+    await middle.clock.advance(4_000);
+    const token = middle.surface.offers.at(-1)?.view.token;
+    const click = (user: string) =>
+      middle.intake.action({
+        ...{ name: 'stop', token: token as never, choice: null, team: TEAM, channel: 'C01GEN', messageTs: '1.1' },
+        ...{ actor: { user, team: TEAM }, threadTs: ROOT },
+      });
+    expect(await click('U04GUEST')).toMatchObject({ result: 'refused' });
+    expect(middle.connection.ended).toEqual([]);
+    expect(await click('U02BOB')).toEqual({ result: 'decided' });
+    await middle.clock.settle();
+    expect(middle.connection.ended).toEqual(['subagent-1']);
+    await background(middle);
+    expect(await click('U02BOB')).toMatchObject({ result: 'refused', why: 'expired' });
+  });
+
+  it('is carried out once the link is back, over a restart, too', async () => {
+    const middle = await leftRunning([subagent]);
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    await middle.clock.settle();
+    await middle.write('!stop');
+    await middle.restart();
+    expect(middle.connection.ended).toEqual([]);
+    middle.connection.ready();
+    await background(middle, subagent);
+    expect(middle.connection.ended).toEqual(['subagent-1']);
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
+  it('comes before what people wrote meanwhile', async () => {
+    const middle = await leftRunning([task('bash_2')]);
+    await middle.write('!stop');
+    await middle.write('and then count');
+    await middle.clock.settle();
+    expect(middle.connection.submitted.at(-1)?.tools).toBeDefined();
+    await background(middle);
+    await endTurn(middle);
+    await middle.clock.settle();
+    expect(middle.connection.submitted.at(-1)?.content).toContain('and then count');
+    expect(middle.connection.submitted.at(-1)?.tools).toBeUndefined();
+  });
+});
+
+describe('pause', () => {
+  it('ends what runs in the background, in every thread, and says how much that is', async () => {
+    const middle = await leftRunning([subagent], { policy: { ...admins, defaults: closedPolicy.defaults } });
+    const answer = await middle.intake.command(slash('pause', ADMIN));
+    expect(answer).toContain('1 background task told to end');
+    await middle.clock.settle();
+    expect(middle.connection.ended).toEqual(['subagent-1']);
+    expect(middle.connection.submitted).toHaveLength(2);
+    expect(middle.connection.aborts).toBe(0);
+    await endTurn(middle);
+    await middle.clock.advance(60_000);
+    expect(said(middle)).toContain(`<@${ADMIN}>, this could not be stopped and goes on: subagent \`count\``);
+    expect(middle.surface.said).toHaveLength(1);
+  });
+
+  it('ends what the agent starts in the background while it holds', async () => {
+    const middle = await createRunning({ policy: admins });
+    await middle.intake.command(slash('pause', ADMIN));
+    await background(middle, task('bash_2'));
+    expect(middle.connection.ended).toEqual(['bash_2']);
+  });
+});

@@ -1,0 +1,522 @@
+import { describe, expect, it } from 'vitest';
+import { closedPolicy, type Policy } from '../../../../src/bridge/access/policy.ts';
+import { createRunning, THREAD } from '../../../support/middle.ts';
+import { ALICE, ask, asking, BOB, bash, cards, click, lastCard, reply, submit, told } from './asking-people.ts';
+
+const MINUTE = 60_000;
+const strict = (change: Partial<Policy['defaults']> = {}): Partial<Policy> => ({
+  defaults: { ...closedPolicy.defaults, permissions: 'strict', ...change },
+});
+const refused = (why: string) => expect.objectContaining({ result: 'refused', why });
+
+describe('a request that is too long for its card', () => {
+  const long = bash(`echo ${'x'.repeat(100_000)}`);
+
+  it('is not approved by the button: that opens all of it, and is approved from there', async () => {
+    const middle = await createRunning();
+    await ask(middle, long);
+    const opened = await click(middle, 'approve');
+    expect(opened).toMatchObject({ result: 'modal', modal: { kind: 'view_full', approves: true, page: 0 } });
+    expect(opened.result === 'modal' && opened.modal.kind === 'view_full' && opened.modal.text).toContain(
+      'x'.repeat(100_000),
+    );
+    expect(told(middle)).toEqual([]);
+    expect(await click(middle, 'view_page', { page: 3 })).toMatchObject({ modal: { page: 3 } });
+    expect(await submit(middle, 'approve', [])).toEqual({ result: 'decided' });
+    expect(told(middle)).toEqual([{ behavior: 'allow' }]);
+  });
+
+  it('can not be allowed for the whole turn, edited, or saved as a rule', async () => {
+    const middle = await createRunning({ policy: { admins: { ids: [ALICE], groups: [] } } });
+    await ask(middle, long);
+    for (const name of ['allow_command', 'edit_command', 'save_rule'] as const) {
+      expect(await click(middle, name)).toEqual(refused('expired'));
+    }
+    expect(told(middle)).toEqual([]);
+  });
+
+  it('is shown, page by page, only to people who may see it', async () => {
+    const middle = await createRunning({ users: [ALICE] });
+    await ask(middle, long);
+    for (const name of ['view_full', 'view_page', 'approve'] as const) {
+      expect(await click(middle, name, { user: BOB })).toEqual(refused('not_allowed'));
+    }
+  });
+});
+
+describe('editing a command', () => {
+  it('sends the whole input with the changed command, and the card says so', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x', { input: { command: 'touch x', timeout: 5 } }));
+    expect(await click(middle, 'edit_command')).toMatchObject({ modal: { kind: 'edit_command', command: 'touch x' } });
+    expect(await submit(middle, 'edit_command', ['  '])).toMatchObject({ result: 'invalid' });
+    expect(await submit(middle, 'edit_command', ['touch y'])).toEqual({ result: 'decided' });
+    expect(told(middle)).toEqual([{ behavior: 'allow', updatedInput: { command: 'touch y', timeout: 5 } }]);
+    expect(lastCard(middle).state).toMatchObject({ decision: 'approved_with_changes', words: 'touch y' });
+  });
+
+  it('that changes nothing is an approval', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    await submit(middle, 'edit_command', ['touch x\n']);
+    expect(told(middle)).toEqual([{ behavior: 'allow' }]);
+  });
+
+  it('is not offered where something is not shown, or the command is long, or it is no command', async () => {
+    const middle = await createRunning();
+    for (const request of [
+      bash('curl -H "Authorization: Bearer abcdef0123456789abcdef"'),
+      bash(`echo ${'x '.repeat(1_500)}`),
+      bash('', { tool: 'Write', input: { file_path: 'a', content: 'b' } }),
+    ]) {
+      await ask(middle, { ...request, requestId: `perm-${cards(middle).length}` });
+      expect(lastCard(middle)).toMatchObject({ offers: { edit: false } });
+      expect(await click(middle, 'edit_command')).toEqual(refused('expired'));
+    }
+  });
+});
+
+describe('a wider consent', () => {
+  it('for exactly this command answers the same command, visibly, until the turn ends', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('npm test'));
+    expect(await click(middle, 'allow_command')).toEqual({ result: 'decided' });
+    await ask(middle, bash('npm test', { requestId: 'perm-2', input: { command: 'npm test', description: 'again' } }));
+    expect(lastCard(middle).state).toMatchObject({ decision: 'approved', by: ALICE, via: 'grant' });
+    expect(told(middle)).toEqual([{ behavior: 'allow' }, { behavior: 'allow' }]);
+    await ask(middle, bash('npm test; rm -rf /', { requestId: 'perm-3' }));
+    await ask(middle, bash('npm test', { requestId: 'perm-4', input: { command: 'npm test', timeout: 1 } }));
+    expect(cards(middle).map(({ state }) => state.state)).toEqual(['decided', 'decided', 'open', 'open']);
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.write('once more');
+    await middle.clock.settle();
+    middle.connection.begin('run-2');
+    await ask(middle, bash('npm test', { requestId: 'perm-5' }));
+    expect(lastCard(middle).state).toEqual({ state: 'open' });
+  });
+
+  it('for all edits answers edits inside the working directory, and nothing else', async () => {
+    const middle = await createRunning();
+    const edit = (requestId: string, file_path: string, tool = 'Edit') =>
+      bash('', { requestId, tool, input: { file_path, old_string: 'a', new_string: 'b' } });
+    await ask(middle, edit('perm-1', '/project/a.ts'));
+    expect(await click(middle, 'allow_command')).toEqual(refused('expired'));
+    await click(middle, 'allow_edits');
+    const requests = [
+      edit('perm-2', '/project/src/b.ts', 'Write'),
+      edit('perm-3', '/etc/passwd'),
+      edit('perm-4', '/project/../x'),
+      edit('perm-5', '/project/.env'),
+      edit('perm-6', '~/x'),
+      bash('touch x', { requestId: 'perm-7' }),
+    ];
+    for (const request of requests) await ask(middle, request);
+    expect(cards(middle).map(({ state }) => state.state)).toEqual([
+      ...['decided', 'decided', 'open', 'open', 'open', 'open', 'open'],
+    ]);
+  });
+
+  it('ends when whoever gave it may not decide any more', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('npm test'));
+    await click(middle, 'allow_command');
+    middle.policy.defaults = { ...closedPolicy.defaults, approvers: { requester: false, ids: [BOB], groups: [] } };
+    await ask(middle, bash('npm test', { requestId: 'perm-2' }));
+    expect(lastCard(middle)).toMatchObject({ state: { state: 'open' }, asks: [BOB] });
+  });
+
+  it('is not given by somebody who may not decide', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('npm test'));
+    expect(await click(middle, 'allow_command', { user: BOB })).toEqual(refused('not_allowed'));
+    await ask(middle, bash('npm test', { requestId: 'perm-2' }));
+    expect(lastCard(middle).state).toEqual({ state: 'open' });
+  });
+});
+
+describe('a rule of Letta’s', () => {
+  const admins = { admins: { ids: [BOB], groups: [] } };
+
+  it('is saved by an admin only, behind words that name the directory', async () => {
+    const middle = await createRunning({ policy: admins });
+    await ask(middle, bash('cat /etc/hosts'));
+    expect(lastCard(middle)).toMatchObject({ offers: { rule: true } });
+    expect(await click(middle, 'save_rule')).toEqual(refused('not_allowed'));
+    expect(await submit(middle, 'save_rule', [])).toEqual(refused('not_allowed'));
+    expect(told(middle)).toEqual([]);
+    const opened = await click(middle, 'save_rule', { user: BOB });
+    expect(opened).toMatchObject({ modal: { kind: 'save_rule', directory: '/project' } });
+    expect(await submit(middle, 'save_rule', [], { user: BOB })).toEqual({ result: 'decided' });
+    expect(told(middle)).toEqual([{ behavior: 'allow', suggestionIds: ['save-default'] }]);
+  });
+
+  it('is not offered where there are no admins, and an admin can not save what is their own and not theirs to decide', async () => {
+    const nobody = await createRunning();
+    await ask(nobody, bash('cat /etc/hosts'));
+    expect(lastCard(nobody)).toMatchObject({ offers: { rule: false } });
+    const own = await createRunning({
+      policy: {
+        admins: { ids: [ALICE], groups: [] },
+        ...strict({ selfApproval: false, approvers: { requester: true, ids: [BOB], groups: [] } }),
+      },
+    });
+    await ask(own, bash('cat /etc/hosts'));
+    expect(await click(own, 'save_rule')).toEqual(refused('not_allowed'));
+  });
+});
+
+describe('guarded permissions', () => {
+  it('let a read inside of the working directory pass without a card, and write it down', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
+    expect(cards(middle)).toEqual([]);
+    expect(told(middle)).toEqual([{ behavior: 'allow' }]);
+    expect(middle.audit.entries).toMatchObject([{ tool: 'Read', outcome: 'approved', via: 'guarded', by: null }]);
+  });
+
+  it('ask about everything else, and about everything where the permissions are strict', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('', { tool: 'Read', input: { file_path: '/etc/passwd' } }));
+    expect(cards(middle)).toHaveLength(1);
+    const other = await createRunning({ policy: strict() });
+    await ask(other, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
+    expect(cards(other)).toHaveLength(1);
+    expect(told(other)).toEqual([]);
+  });
+
+  it('ask about what can not be written down', async () => {
+    const middle = await createRunning();
+    middle.audit.failing = 1;
+    await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
+    expect(told(middle)).toEqual([]);
+    expect(lastCard(middle).state).toEqual({ state: 'open' });
+  });
+
+  it('let nothing pass any more once the turn is being stopped', async () => {
+    const middle = await createRunning();
+    const stop = middle.surface.last.live?.stop ?? undefined;
+    await click(middle, 'stop', { token: stop });
+    await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
+    expect(told(middle)).toEqual([]);
+  });
+});
+
+describe('AUTO_APPROVE', () => {
+  it('answers what a rule of the channel allows, with an entry that names the rule', async () => {
+    const middle = await createRunning({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
+    await ask(middle, bash('npm run build'));
+    expect(told(middle)).toEqual([{ behavior: 'allow' }]);
+    expect(middle.audit.entries).toMatchObject([{ via: 'rule', title: 'npm run build · rule Bash(npm run *)' }]);
+    for (const command of ['npm run build; env', 'npm run $X', 'npm', 'npm runx', 'npm run build > /etc/x']) {
+      await ask(middle, bash(command, { requestId: `perm-${command}` }));
+      expect(lastCard(middle).state).toEqual({ state: 'open' });
+    }
+  });
+
+  it('lets nothing pass once Stop is pressed while it is being written down', async () => {
+    const middle = await createRunning({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
+    const stop = middle.surface.last.live?.stop;
+    if (!stop) throw new Error('there is no Stop');
+    const written = Promise.withResolvers<void>();
+    const append = middle.audit.append.bind(middle.audit);
+    middle.audit.append = async (entry) => {
+      await written.promise;
+      await append(entry);
+    };
+    await ask(middle, bash('npm run build'));
+    expect(await click(middle, 'stop', { token: stop })).toEqual({ result: 'decided' });
+    written.resolve();
+    await middle.clock.settle();
+    expect(told(middle)).toEqual([]);
+    expect(cards(middle)).toEqual([]);
+  });
+
+  it('never answers a question', async () => {
+    const middle = await createRunning({ policy: strict({ autoApprove: ['AskUserQuestion'] }) });
+    await ask(middle, asking([{ question: 'Which?' }]));
+    expect(told(middle)).toEqual([]);
+  });
+});
+
+describe('a request that waits', () => {
+  it('is recalled once after fifteen minutes, to those whose click is needed', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    await middle.clock.advance(14 * MINUTE);
+    expect(middle.surface.said).toEqual([]);
+    await middle.clock.advance(2 * MINUTE);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([expect.stringContaining(`<@${ALICE}> `)]);
+    expect(middle.surface.said[0]?.text).toContain('`touch x`');
+    await middle.clock.advance(120 * MINUTE);
+    expect(middle.surface.said).toHaveLength(1);
+  });
+
+  it('is denied when its time is over, and the card and the agent are told why', async () => {
+    const middle = await createRunning({ approvalTimeoutMs: 60 * MINUTE });
+    await ask(middle, bash('touch x'));
+    expect(lastCard(middle).expiresAt).toBe(middle.clock.now() + 60 * MINUTE);
+    await middle.clock.advance(61 * MINUTE);
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: expect.stringContaining('in time') }]);
+    expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'expired' });
+    expect(await click(middle, 'approve')).toEqual(refused('expired'));
+    expect(middle.audit.entries).toMatchObject([{ outcome: 'expired', by: null }]);
+  });
+
+  it('is denied after a restart that came in between, as soon as Letta asks again', async () => {
+    const middle = await createRunning({ approvalTimeoutMs: 60 * MINUTE, turnsDieWithLink: false });
+    await ask(middle, bash('touch x'));
+    await middle.restart();
+    await middle.clock.advance(61 * MINUTE);
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash('touch x')] });
+    await middle.clock.settle();
+    await middle.clock.advance(2 * MINUTE);
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: expect.stringContaining('in time') }]);
+  });
+});
+
+describe('a request whose card Slack takes in no form', () => {
+  it('is denied, and the agent and the thread are told: nothing hangs in silence', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    middle.surface.refuseCards('is_archived');
+    middle.surface.refuseCards('is_archived');
+    await middle.clock.settle();
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: expect.stringContaining('could not be shown') }]);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([expect.stringContaining('could not be shown here')]);
+    expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'not_shown' });
+    expect(middle.audit.entries).toMatchObject([{ outcome: 'not_shown' }]);
+  });
+});
+
+describe('a request that died with the connection', () => {
+  it('is closed honestly, and its requester can let the agent ask again', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? null;
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId, text: 'list the files' }];
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.advance(MINUTE);
+    expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'link_lost' });
+    const offer = middle.surface.offers.at(-1);
+    expect(offer?.view.buttons).toEqual(['ask_again']);
+    const token = offer?.view.token;
+    expect(await click(middle, 'ask_again', { token, user: BOB })).toEqual(refused('not_allowed'));
+    expect(await click(middle, 'ask_again', { token })).toEqual({ result: 'decided' });
+    await middle.clock.advance(MINUTE);
+    expect(middle.connection.submitted.at(-1)?.content).toContain('ask again');
+  });
+});
+
+describe('what somebody writes while a request waits for them', () => {
+  it('never approves: "yes" points to the card and starts nothing', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    for (const text of ['yes', 'Ok!', 'approve', '👍', 'go ahead', 'lgtm']) {
+      expect(await reply(middle, text)).toEqual({ outcome: 'pointed' });
+    }
+    expect(middle.surface.said.at(-1)?.text).toContain('buttons on its card');
+    expect(told(middle)).toEqual([]);
+    expect(middle.record().inbox).toEqual([]);
+  });
+
+  it('is queued, and its author is asked whether it is the reason for a no', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('rm -rf build'));
+    expect(await reply(middle, 'use npm run clean instead')).toEqual({ outcome: 'accepted' });
+    const offer = middle.surface.offers.at(-1);
+    expect(offer?.view.buttons).toEqual(['deny_with_this', 'keep_queued']);
+    const token = offer?.view.token;
+    expect(await click(middle, 'deny_with_this', { token, user: BOB })).toEqual(refused('not_allowed'));
+    expect(await click(middle, 'deny_with_this', { token })).toEqual({ result: 'decided' });
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: 'use npm run clean instead' }]);
+    expect(middle.record().inbox).toEqual([]);
+    expect(await click(middle, 'deny_with_this', { token })).toMatchObject({ result: 'refused' });
+  });
+
+  it('is not lost as the reason for a no when the disk has it and says that it failed', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('rm -rf build'));
+    await reply(middle, 'use npm run clean instead');
+    middle.threads.failingAfter = 1;
+    const token = middle.surface.offers.at(-1)?.view.token;
+    await expect(click(middle, 'deny_with_this', { token })).rejects.toThrow('disk full');
+    await middle.clock.settle();
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: 'use npm run clean instead' }]);
+    expect(lastCard(middle).state.state).toBe('decided');
+  });
+
+  it('stays queued when they say so, or when the request is decided in another way', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    await reply(middle, 'and then touch y');
+    await click(middle, 'keep_queued', { token: middle.surface.offers.at(-1)?.view.token });
+    expect(middle.record().inbox).toHaveLength(1);
+    await reply(middle, 'and z');
+    const token = middle.surface.offers.at(-1)?.view.token;
+    await click(middle, 'approve', { token: lastCard(middle).token });
+    expect(await click(middle, 'deny_with_this', { token })).toEqual(refused('expired'));
+    expect(middle.record().inbox).toHaveLength(2);
+    expect(told(middle)).toEqual([{ behavior: 'allow' }]);
+  });
+
+  it('is an ordinary message when the decision is not theirs', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    expect(await reply(middle, 'yes', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
+    expect(middle.surface.offers).toEqual([]);
+  });
+});
+
+describe('a question', () => {
+  it('is answered by a reply that the disk has, although it said that it failed; Slack delivers it in vain', async () => {
+    const middle = await createRunning();
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    middle.threads.failingAfter = 1;
+    const ts = (middle.clock.now() / 1000 + 1).toFixed(6);
+    await expect(reply(middle, 'Green', { ts })).rejects.toThrow('disk full');
+    expect(await reply(middle, 'Green', { ts })).toEqual({ outcome: 'repeated' });
+    expect(told(middle)).toMatchObject([{ behavior: 'allow', updatedInput: { answers: { 'Which color?': 'Green' } } }]);
+  });
+
+  it('is answered by a plain reply of the one who is asked, and that starts no turn', async () => {
+    const middle = await createRunning();
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    expect(await reply(middle, 'yes')).toEqual({ outcome: 'answered' });
+    const { input } = asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]);
+    expect(told(middle)).toEqual([
+      { behavior: 'allow', updatedInput: { ...input, answers: { 'Which color?': 'yes' } } },
+    ]);
+    expect(middle.record().inbox).toEqual([]);
+    expect(lastCard(middle).state).toMatchObject({ decision: 'answered', via: 'reply' });
+  });
+
+  it('is not answered by what was written before it was asked, though it came later', async () => {
+    const middle = await createRunning();
+    const ts = ((middle.clock.now() - 5_000) / 1000).toFixed(6);
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    expect(await reply(middle, 'and then the tests', { ts })).toEqual({ outcome: 'accepted' });
+    expect(told(middle)).toEqual([]);
+    expect(middle.record().inbox).toHaveLength(1);
+  });
+
+  it('is not answered by what was found long after it was written', async () => {
+    const middle = await createRunning({ staleAfterMs: 15 * MINUTE, now: 1_000_000 });
+    await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
+    const ts = ((middle.clock.now() + 1_000) / 1000).toFixed(6);
+    await middle.clock.advance(60 * MINUTE);
+    await reply(middle, 'Red', { ts, caughtUp: true });
+    expect(told(middle)).toEqual([]);
+    expect(middle.record().offers).toMatchObject([{ kind: 'run_held', for: ALICE }]);
+  });
+
+  it('is not answered by the reply of somebody else', async () => {
+    const middle = await createRunning();
+    await ask(middle, asking([{ question: 'Which color?' }]));
+    expect(await reply(middle, 'Red', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
+    expect(told(middle)).toEqual([]);
+  });
+
+  it('with several answers, and several questions, is answered in one form, whole', async () => {
+    const middle = await createRunning();
+    const request = asking([
+      { question: 'Which?', options: ['A', 'B', 'C'], multiSelect: true },
+      { question: 'How?', options: ['Fast', 'Slow'] },
+      { question: 'Why?' },
+    ]);
+    await ask(middle, request);
+    expect(await click(middle, 'answer', { choice: { question: 0, options: [0] } })).toEqual(refused('expired'));
+    expect(await click(middle, 'answer_in_words')).toMatchObject({ modal: { questions: request.questions } });
+    const wrong = await submit(middle, 'answer_in_words', ['', 'Both', ' '], { choices: [[], [0], []] });
+    expect(wrong).toEqual({
+      result: 'invalid',
+      errors: [
+        { input: 0, text: 'An answer is missing.' },
+        { input: 1, text: 'Choose an option or write, not both.' },
+        { input: 2, text: 'An answer is missing.' },
+      ],
+    });
+    expect(told(middle)).toEqual([]);
+    await submit(middle, 'answer_in_words', ['D too', '', 'because'], { choices: [[0, 2, 0], [1], []] });
+    const answers = { 'Which?': 'A, C, D too', 'How?': 'Slow', 'Why?': 'because' };
+    expect(told(middle)).toEqual([{ behavior: 'allow', updatedInput: { ...request.input, answers } }]);
+  });
+
+  it('is never approved bare, whatever button or modal says so', async () => {
+    const middle = await createRunning({ policy: { admins: { ids: [ALICE], groups: [] } } });
+    await ask(middle, asking([{ question: 'Which?', options: ['A'] }]));
+    for (const name of ['approve', 'allow_command', 'allow_edits', 'edit_command', 'save_rule'] as const) {
+      expect(await click(middle, name)).toMatchObject({ result: 'refused' });
+    }
+    for (const name of ['approve', 'edit_command', 'save_rule'] as const) {
+      expect(await submit(middle, name, ['x'])).toMatchObject({ result: 'refused' });
+    }
+    expect(told(middle)).toEqual([]);
+  });
+});
+
+describe('by command', () => {
+  it('a request is approved or denied by its id, by the one who may', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    const id = lastCard(middle).token.slice(0, 8);
+    await middle.write(`!approve ${id}`, { user: BOB, mention: true });
+    await middle.write('!approve nonsense');
+    await middle.write('!approve');
+    expect(told(middle)).toEqual([]);
+    await middle.write(`!deny ${id} use the tmp folder`);
+    expect(told(middle)).toEqual([{ behavior: 'deny', message: 'use the tmp folder' }]);
+    expect(middle.surface.whispered.at(-1)?.text).toBe('Denied.');
+    await middle.write(`!approve ${id}`);
+    expect(told(middle)).toHaveLength(1);
+  });
+});
+
+describe('the audit', () => {
+  it('tells of each request once: who asked, who decided, from where, and what became of it', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    await click(middle, 'approve');
+    await ask(middle, bash('touch y', { requestId: 'perm-2' }));
+    middle.connection.emit({ type: 'approvals-open', requestIds: [] });
+    await middle.clock.settle();
+    await ask(middle, bash('touch z', { requestId: 'perm-3' }));
+    middle.connection.end('error');
+    await middle.clock.settle();
+    expect(middle.audit.entries).toMatchObject([
+      { title: 'touch x', requester: ALICE, by: ALICE, via: 'click', outcome: 'approved', thread: THREAD },
+      { title: 'touch y', by: null, outcome: 'answered_elsewhere' },
+      { title: 'touch z', by: null, outcome: 'turn_over' },
+    ]);
+    await middle.restart();
+    await middle.clock.advance(MINUTE);
+    expect(middle.audit.entries).toHaveLength(3);
+  });
+
+  it('that could not be written is written later, over a restart, too', async () => {
+    const middle = await createRunning();
+    await ask(middle, bash('touch x'));
+    middle.audit.failing = 5;
+    await click(middle, 'approve');
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.audit.entries).toEqual([]);
+    middle.audit.failing = 0;
+    await middle.restart();
+    expect(middle.audit.entries).toMatchObject([{ title: 'touch x', outcome: 'approved' }]);
+  });
+
+  it('is read by people for what they could have decided, by admins whole', async () => {
+    const middle = await createRunning({ policy: { admins: { ids: ['U03CARA'], groups: [] } } });
+    await ask(middle, bash('touch x'));
+    await click(middle, 'approve');
+    const read = async (user: string) => {
+      await middle.write('!audit', { user, mention: true });
+      return middle.surface.whispered.at(-1)?.text;
+    };
+    expect(await read(ALICE)).toContain('`touch x`');
+    expect(await read('U03CARA')).toContain(`approved by <@${ALICE}>`);
+    expect(await read(BOB)).toBe('Nothing yet.');
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { closedPolicy, type Policy } from '../../../../src/bridge/access/policy.ts';
+import type { Log } from '../../../../src/bridge/ports.ts';
+import { createRunning, THREAD } from '../../../support/middle.ts';
+import { ALICE, ask, BOB, bash, click, lastCard, reply, submit } from './asking-people.ts';
+
+const CAROL = 'U03CAROL';
+const DANGER = bash('rm -rf build');
+
+function keptLog(): { lines: Record<string, unknown>[]; log: Log } {
+  const lines: Record<string, unknown>[] = [];
+  const keep = (fields: object) => void lines.push(fields as Record<string, unknown>);
+  const log: Log = { debug: keep, info: keep, warn: keep, error: keep, child: () => log };
+  return { lines, log };
+}
+
+const placed = (change: Partial<Policy['defaults']>): Partial<Policy> => ({
+  defaults: { ...closedPolicy.defaults, ...change },
+});
+
+describe('a click that is refused', () => {
+  it.each([
+    ['somebody who may not decide', BOB, 'not_the_requester'],
+    ['a guest, who may not even look', 'U04GUEST', 'user_is_guest'],
+  ])('of %s is in the log with thread, request and reason, and in the audit', async (_, user, reason) => {
+    const { lines, log } = keptLog();
+    const middle = await createRunning({ log });
+    await ask(middle, DANGER);
+    await click(middle, 'approve', { user });
+    expect(lines).toContainEqual({
+      ...{ kind: 'click', outcome: 'refused', reason: 'not_allowed', because: reason },
+      ...{ action: 'approve', user, thread: THREAD, request: 'perm-1' },
+    });
+    expect(middle.audit.entries).toMatchObject([
+      {
+        outcome: 'refused',
+        by: user,
+        reason,
+        via: 'click',
+        requester: ALICE,
+        title: 'rm -rf build',
+        requestId: 'perm-1',
+      },
+    ]);
+  });
+
+  it('in a window or by a typed command is there, too; one entry for each person and card', async () => {
+    const middle = await createRunning();
+    await ask(middle, DANGER);
+    for (let round = 0; round < 5; round += 1) await submit(middle, 'deny_with_reason', ['no'], { user: BOB });
+    await reply(middle, `!approve ${lastCard(middle).token.slice(0, 8)}`, { user: CAROL });
+    expect(middle.audit.entries).toMatchObject([
+      { outcome: 'refused', by: BOB, via: 'modal' },
+      { outcome: 'refused', by: CAROL, via: 'command' },
+    ]);
+    await click(middle, 'approve');
+    expect(middle.audit.entries.at(-1)).toMatchObject({ outcome: 'approved', by: ALICE });
+    const { token } = lastCard(middle);
+    expect(middle.audit.entries.filter(({ id }) => id === token)).toHaveLength(1);
+  });
+
+  it('that came too late is in the log with its reason, and is nothing for the audit', async () => {
+    const { lines, log } = keptLog();
+    const middle = await createRunning({ log });
+    await ask(middle, DANGER);
+    const { token } = lastCard(middle);
+    await click(middle, 'deny');
+    await click(middle, 'approve', { token });
+    expect(lines).toContainEqual(expect.objectContaining({ because: 'already_decided', thread: THREAD, user: ALICE }));
+    expect(middle.audit.entries.map(({ outcome }) => outcome)).toEqual(['denied']);
+  });
+
+  it('is answered although the audit can not be written, and is written the next time', async () => {
+    const middle = await createRunning();
+    await ask(middle, DANGER);
+    middle.audit.failing = 1;
+    expect(await click(middle, 'approve', { user: BOB })).toMatchObject({ result: 'refused' });
+    expect(middle.audit.entries).toEqual([]);
+    await click(middle, 'approve', { user: BOB });
+    expect(middle.audit.entries).toHaveLength(1);
+  });
+});
+
+describe('where nobody decides what is their own, people are sent to somebody who may decide:', () => {
+  it.each<[string, Policy['defaults']['approvers'], string, string, string]>([
+    ['the requester', { requester: true, ids: [BOB], groups: [] }, ALICE, `Ask <@${BOB}>.`, 'is told whom to ask'],
+    ['a bystander', { requester: true, ids: [BOB], groups: [] }, CAROL, `Only <@${BOB}> may`, 'is not sent to her'],
+    ['a bystander', { requester: false, ids: [ALICE, BOB], groups: [] }, CAROL, `Only <@${BOB}> may`, 'nor by id'],
+    ['a bystander', { requester: true, ids: [], groups: [] }, CAROL, 'Nobody may decide this here', 'is told so'],
+    ['the requester', { requester: true, ids: [], groups: [] }, ALICE, 'Nobody may decide this here', 'is told so'],
+    ['the requester', { requester: true, ids: [], groups: ['S1'] }, ALICE, 'the group S1', 'is told of the group'],
+  ])('%s, with %j', async (_, approvers, user, notice) => {
+    const middle = await createRunning({ policy: placed({ selfApproval: false, approvers }) });
+    await ask(middle, DANGER);
+    const outcome = await click(middle, 'approve', { user });
+    expect(outcome).toMatchObject({ result: 'refused', notice: expect.stringContaining(notice) });
+    expect(JSON.stringify(outcome)).not.toContain(ALICE);
+    expect(lastCard(middle).asks).not.toContain(ALICE);
+  });
+});

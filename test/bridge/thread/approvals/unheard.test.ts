@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import type { ApprovalRequest } from '../../../../src/bridge/agent-event.ts';
+import { BridgeError } from '../../../../src/errors.ts';
+import { createRunning, type Middle } from '../../../support/middle.ts';
+import { ALICE, ask, asking, bash, click, lastCard, reply, submit, told } from './asking-people.ts';
+
+const HOUR = 60 * 60_000;
+const DANGER = bash('rm -rf build');
+const QUESTION = asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]);
+const uncertain = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false, retry: true }));
+const never = () => new Promise<never>(() => {});
+
+async function asked(request: ApprovalRequest, options: Parameters<typeof createRunning>[0] = {}): Promise<Middle> {
+  const middle = await createRunning({ turnsDieWithLink: false, ...options });
+  await ask(middle, request);
+  return middle;
+}
+
+async function loseLink(middle: Middle): Promise<void> {
+  middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+  await middle.clock.settle();
+}
+
+/** Letta is there again and still waits; what it was told before does not count here. */
+async function isBack(middle: Middle, request: ApprovalRequest): Promise<void> {
+  const id = middle.connections.flatMap(({ submitted }) => submitted)[0]?.clientMessageId ?? '';
+  middle.connection.onAnswer = () => Promise.resolve('accepted');
+  middle.connection.answers.length = 0;
+  const runs = { activeRunIds: ['run-1'], clientMessageIdsByRun: { 'run-1': [id] } };
+  middle.connection.ready({ reconnected: true, loop: 'waiting_on_approval', approvals: [request], ...runs });
+  await middle.clock.advance(1_000);
+}
+
+const said = (middle: Middle) => middle.surface.said.map(({ text }) => text).join('\n');
+
+describe('a decision that Letta did not hear', () => {
+  it('is not said behind a Stop, or behind a pause', async () => {
+    for (const how of ['stop', 'pause'] as const) {
+      const middle = await asked(DANGER, { policy: { admins: { ids: [ALICE], groups: [] } } });
+      middle.connection.onAnswer = uncertain;
+      expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+      await loseLink(middle);
+      const token = middle.surface.last.live?.stop ?? undefined;
+      if (how === 'stop') expect(await click(middle, 'stop', token ? { token } : {})).toEqual({ result: 'decided' });
+      else await reply(middle, '!pause', { mention: true });
+      await isBack(middle, DANGER);
+      expect(told(middle)).toEqual([]);
+      expect(middle.connection.aborts).toBe(1);
+      expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'turn_over' });
+    }
+  });
+
+  it('can not be made any more once the turn is to stop', async () => {
+    const middle = await asked(DANGER);
+    middle.connection.onAbort = uncertain;
+    const stop = middle.surface.last.live?.stop;
+    if (!stop) throw new Error('there is no Stop');
+    await click(middle, 'stop', { token: stop });
+    await loseLink(middle);
+    middle.connection.onAbort = never;
+    await isBack(middle, DANGER);
+    for (const name of ['approve', 'deny', 'allow_command'] as const) {
+      expect(await click(middle, name)).toMatchObject({
+        result: 'refused',
+        notice: expect.stringContaining('stopped'),
+      });
+    }
+    expect(told(middle)).toEqual([]);
+  });
+
+  it('and that is too old to be said leaves people as long to decide anew, and tells them', async () => {
+    const middle = await asked(DANGER, { approvalTimeoutMs: 2 * HOUR, staleAfterMs: HOUR / 4, now: 1_000_000 });
+    await middle.clock.advance(HOUR / 2);
+    expect(said(middle)).toContain('waits for a decision');
+    middle.surface.said.length = 0;
+    middle.connection.onAnswer = uncertain;
+    await click(middle, 'approve');
+    await loseLink(middle);
+    await middle.clock.advance(3 * HOUR);
+    await isBack(middle, DANGER);
+    expect(lastCard(middle).state).toEqual({ state: 'open' });
+    expect(told(middle)).toEqual([]);
+    expect(said(middle)).toContain('waits for a decision');
+    await middle.clock.advance(HOUR);
+    expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
+  });
+
+  it('is said anew after a restart: a rule with its rule, an answer with its words', async () => {
+    const rule = await asked(DANGER, { policy: { admins: { ids: [ALICE], groups: [] } } });
+    rule.connection.onAnswer = never;
+    expect(await submit(rule, 'save_rule', [])).toEqual({ result: 'decided' });
+    await rule.restart();
+    await isBack(rule, DANGER);
+    expect(told(rule)).toEqual([{ behavior: 'allow', suggestionIds: ['save-default'] }]);
+    const answer = await asked(QUESTION);
+    answer.connection.onAnswer = never;
+    expect(await reply(answer, 'Blue, as always')).toMatchObject({ outcome: 'answered' });
+    await answer.restart();
+    await isBack(answer, QUESTION);
+    expect(told(answer)).toMatchObject([{ updatedInput: { answers: { 'Which color?': 'Blue, as always' } } }]);
+  });
+
+  it('and that is not all on disk is asked for anew, whoever was reminded before', async () => {
+    const middle = await asked(DANGER);
+    await middle.clock.advance(HOUR / 2);
+    middle.connection.onAnswer = never;
+    await submit(middle, 'edit_command', ['rm -rf build/tmp']);
+    middle.surface.said.length = 0;
+    await middle.restart();
+    await isBack(middle, DANGER);
+    expect(told(middle)).toEqual([]);
+    expect(lastCard(middle).state).toEqual({ state: 'open' });
+    expect(said(middle)).toContain('waits for a decision');
+  });
+
+  it('because nobody made it in time is not said in an endless loop when Letta refuses to hear it', async () => {
+    const middle = await asked(DANGER, { approvalTimeoutMs: HOUR });
+    middle.connection.onAnswer = async () => {
+      await new Promise<void>((resolve) => void middle.clock.after(50, resolve));
+      throw new BridgeError('input_refused', 'Letta refused', { notice: 'no' });
+    };
+    await middle.clock.advance(3 * HOUR);
+    expect(middle.connection.answers.length).toBeLessThan(4);
+  });
+});
+
+describe('what somebody wrote as an answer', () => {
+  it('or as the reason for a no, to a request that was over: they are told that nobody read it', async () => {
+    const question = await asked(QUESTION);
+    question.connection.onAnswer = () => Promise.resolve('gone');
+    expect(await reply(question, 'Blue, and update the logo')).toMatchObject({ outcome: 'answered' });
+    expect(said(question)).toContain(`<@${ALICE}>, what you wrote came too late`);
+    const request = await asked(DANGER);
+    await reply(request, 'rather zip it');
+    const offer = request.record().offers[0];
+    request.connection.onAnswer = () => Promise.resolve('gone');
+    const token = offer?.token;
+    expect(await click(request, 'deny_with_this', token ? { token } : {})).toEqual({ result: 'decided' });
+    expect(said(request)).toContain(`<@${ALICE}>, what you wrote came too late`);
+  });
+
+  it('while Letta can not be reached is refused in the open, and does not wait behind the question', async () => {
+    const middle = await asked(QUESTION);
+    await loseLink(middle);
+    expect(await reply(middle, 'Blue')).toEqual({ outcome: 'refused', reason: 'unreachable' });
+    expect(said(middle)).toContain('stays open');
+    expect(middle.record().inbox).toEqual([]);
+    await isBack(middle, QUESTION);
+    expect(await reply(middle, 'Blue')).toMatchObject({ outcome: 'answered' });
+  });
+});

@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
+import { createMiddle, createRunning, type Middle, THREAD } from '../../support/middle.ts';
+
+const ask: AgentEvent = {
+  type: 'approval-asked',
+  request: { requestId: 'perm-1', callId: null, tool: 'Bash', input: {}, diffs: [], suggestions: [], questions: null },
+};
+
+/** The result once there is one. */
+function drained(middle: Middle, ms = 20_000) {
+  const seen: { left: Awaited<ReturnType<Middle['workers']['drain']>> | null } = { left: null };
+  void middle.workers.drain(ms).then((left) => {
+    seen.left = left;
+  });
+  return seen;
+}
+
+const NOTHING = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMessages: 0 };
+
+describe('a drain', () => {
+  it('lets a running turn end, and its last words arrive', async () => {
+    const middle = await createRunning();
+    const result = drained(middle);
+    await middle.clock.advance(5_000);
+    expect(result.left).toBeNull();
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    middle.connection.say('Done.');
+    middle.connection.end();
+    await middle.clock.advance(1_000);
+    expect(result.left).toBeNull();
+    gate.resolve();
+    await middle.clock.advance(1_000);
+    expect(result.left).toEqual(NOTHING);
+    expect(middle.record().turn).toBeNull();
+  });
+
+  it('waits no longer than it may, and says what is left', async () => {
+    const middle = await createRunning();
+    const result = drained(middle, 20_000);
+    await middle.clock.advance(19_900);
+    expect(result.left).toBeNull();
+    await middle.clock.advance(200);
+    expect(result.left).toEqual({ ...NOTHING, running: 1 });
+    expect(middle.record().turn?.state).toBe('submitted');
+  });
+
+  it('begins no new turn: what is accepted meanwhile waits on disk for the next start', async () => {
+    const middle = await createRunning();
+    const result = drained(middle);
+    await middle.write('and then this');
+    await middle.write('elsewhere', { ts: '2000.000001', thread: null, mention: true });
+    middle.connections[0]?.end();
+    await middle.clock.advance(1_000);
+    expect(result.left).toEqual({ ...NOTHING, waitingMessages: 2 });
+    expect(middle.connections.flatMap((connection) => connection.submitted)).toHaveLength(1);
+    expect(middle.record(THREAD).inbox).toHaveLength(1);
+    await middle.restart();
+    for (const connection of middle.connections.slice(1)) connection.ready();
+    await middle.clock.settle();
+    expect(middle.connections.flatMap((connection) => connection.submitted)).toHaveLength(3);
+  });
+
+  it('does not send a turn that was only prepared', async () => {
+    const middle = createMiddle();
+    await middle.write('hello');
+    const result = drained(middle);
+    middle.connection.ready();
+    await middle.clock.advance(1_000);
+    expect(middle.connection.submitted).toEqual([]);
+    expect(result.left).toEqual({ ...NOTHING, waitingMessages: 1 });
+  });
+
+  it('is not held up by a turn that waits for people or for Letta', async () => {
+    const middle = await createRunning();
+    middle.connection.emit(ask);
+    await middle.clock.settle();
+    const result = drained(middle);
+    await middle.clock.advance(100);
+    expect(result.left).toEqual({ ...NOTHING, waitingForPeople: 1 });
+
+    const other = await createRunning();
+    other.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    await other.clock.settle();
+    const second = drained(other);
+    await other.clock.advance(100);
+    expect(second.left).toEqual({ ...NOTHING, waitingForLetta: 1 });
+  });
+
+  it('says in each thread that is left open that it rests, without Stop, and shows nothing live after that', async () => {
+    const middle = await createRunning();
+    middle.connection.say('One two');
+    await middle.clock.advance(3_000);
+    const result = drained(middle, 20_000);
+    await middle.clock.advance(20_000);
+    expect(result.left).toEqual({ ...NOTHING, running: 1 });
+    const paused = middle.surface.last;
+    expect(paused.live).toEqual({ activity: { kind: 'paused' }, stop: null, queued: 0 });
+    expect(paused.items).toEqual([{ kind: 'text', markdown: 'One two' }]);
+    middle.connection.say(' three');
+    await middle.clock.advance(3_000);
+    expect(middle.surface.last).toBe(paused);
+  });
+
+  it('says so where a turn waits for a decision or for Letta, too, and the card stays as it is', async () => {
+    const middle = await createRunning();
+    middle.connection.emit(ask);
+    await middle.clock.settle();
+    const [card] = middle.surface.last.items;
+    drained(middle);
+    await middle.clock.advance(100);
+    expect(middle.surface.last.live).toMatchObject({ activity: { kind: 'paused' }, stop: null });
+    expect(middle.surface.last.items).toEqual([card]);
+
+    const other = await createRunning();
+    other.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    await other.clock.settle();
+    drained(other);
+    await other.clock.advance(100);
+    expect(other.surface.last.live).toMatchObject({ activity: { kind: 'paused' }, stop: null });
+  });
+
+  it('shows the end of a turn that comes while it says so', async () => {
+    const middle = await createRunning();
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    const result = drained(middle, 1_000);
+    await middle.clock.advance(1_100);
+    expect(middle.surface.last.live?.activity.kind).toBe('paused');
+    middle.connection.say('Done.');
+    middle.connection.end();
+    await middle.clock.advance(100);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(result.left).toBeNull();
+    gate.resolve();
+    await middle.clock.advance(100);
+    expect(result.left).not.toBeNull();
+  });
+
+  it('waits a few seconds for Slack to say so, and not at all once it is closed', async () => {
+    const middle = await createRunning();
+    middle.surface.gate = new Promise(() => undefined);
+    const result = drained(middle, 0);
+    await middle.clock.advance(3_900);
+    expect(result.left).toBeNull();
+    await middle.clock.advance(200);
+    expect(result.left).toEqual({ ...NOTHING, running: 1 });
+
+    const other = await createRunning();
+    other.surface.gate = new Promise(() => undefined);
+    const second = drained(other, 0);
+    await other.clock.settle();
+    other.workers.close();
+    await other.clock.settle();
+    expect(second.left).toEqual({ ...NOTHING, running: 1 });
+  });
+
+  it('after the start what the thread shows is live again', async () => {
+    const middle = await createRunning();
+    middle.connection.say('One two');
+    await middle.clock.advance(3_000);
+    drained(middle, 0);
+    await middle.clock.advance(100);
+    expect(middle.surface.last.live?.activity.kind).toBe('paused');
+    await middle.restart();
+    expect(middle.surface.last.live?.activity.kind).not.toBe('paused');
+    expect(middle.surface.last.live?.stop).not.toBeNull();
+  });
+});

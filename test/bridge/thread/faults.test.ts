@@ -1,0 +1,409 @@
+import { describe, expect, it } from 'vitest';
+import type { ApprovalRequest, HistoryItem } from '../../../src/bridge/agent-event.ts';
+import { makeMessageKey } from '../../../src/bridge/ids.ts';
+import type { ActionName } from '../../../src/bridge/inbound.ts';
+import { accept } from '../../../src/bridge/record/inbox.ts';
+import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
+import { BridgeError } from '../../../src/errors.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../../support/middle.ts';
+
+const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
+const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
+const uncertain = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false, retry: true }));
+
+const bash: ApprovalRequest = {
+  requestId: 'perm-1',
+  callId: 'call-1',
+  tool: 'Bash',
+  input: { command: 'touch x' },
+  diffs: [],
+  suggestions: [],
+  questions: null,
+};
+
+async function asked(options: Parameters<typeof createMiddle>[0] = {}): Promise<Middle> {
+  const middle = await createRunning(options);
+  middle.connection.emit({ type: 'approval-asked', request: bash });
+  await middle.clock.settle();
+  return middle;
+}
+
+function click(middle: Middle, name: ActionName) {
+  const open = cards(middle.surface.last).findLast((card) => card.state.state === 'open');
+  const token = name === 'stop' ? middle.surface.last.live?.stop : open?.token;
+  if (!token) throw new Error(`no button for ${name}`);
+  const actor = { user: 'U01ALICE', team: TEAM };
+  const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+  return middle.intake.action({ name, token, choice: null, actor, ...where });
+}
+
+const lost = (middle: Middle, turnsDie: boolean) =>
+  middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie });
+
+describe('a disk that fails', () => {
+  it('when the link is back does not leave the turn open', async () => {
+    const middle = await createRunning();
+    lost(middle, true);
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+    middle.threads.failing = 3;
+    const runtime = { agentId: 'agent-1', conversationId: 'conv-2', deviceId: null };
+    middle.connection.ready({ reconnected: true, runtime });
+    await middle.clock.advance(30_000);
+    expect(middle.surface.last.ending?.outcome).toBe('interrupted');
+    expect(middle.record()).toMatchObject({ turn: null, runtime });
+  });
+
+  it('before an input leaves only delays it', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.threads.failing = 3;
+    middle.connection.ready({ runtime: { agentId: 'a', conversationId: 'c', deviceId: null } });
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
+  it('when a tool asks only delays the card', async () => {
+    const middle = await createRunning();
+    middle.threads.failing = 2;
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.advance(10_000);
+    expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+  });
+
+  it('when somebody clicks is told to them, and nothing was decided', async () => {
+    const middle = await asked();
+    middle.threads.failing = 1;
+    await expect(click(middle, 'approve')).rejects.toThrow('disk full');
+    expect(middle.connection.answers).toEqual([]);
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+  });
+});
+
+/** An input that may have arrived, or not: the link broke under it, and is there again. */
+async function inDoubt(): Promise<Middle> {
+  const middle = createMiddle({ turnsDieWithLink: false });
+  await middle.write('list the files');
+  middle.connection.onSubmit = uncertain;
+  middle.connection.ready();
+  await middle.clock.settle();
+  lost(middle, false);
+  middle.connection.onSubmit = () => Promise.resolve();
+  middle.connection.ready({ reconnected: true });
+  await middle.clock.settle();
+  return middle;
+}
+
+describe('an input', () => {
+  it('that Letta refused for a while is sent again over the same link', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.onSubmit = () =>
+      Promise.reject(new BridgeError('letta_unreachable', 'too many', { retry: true }));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.onSubmit = () => Promise.resolve();
+    await middle.clock.advance(5_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+
+  it('whose link is lost while the disk takes it goes over the next one, and its turn is not taken for cut', async () => {
+    for (const turnsDieWithLink of [false, true]) {
+      const middle = createMiddle({ turnsDieWithLink });
+      await middle.write('list the files');
+      const slow = Promise.withResolvers<void>();
+      const update = middle.threads.update.bind(middle.threads);
+      middle.threads.update = async (key, change) => {
+        const stored = await update(key, change);
+        if (stored?.turn?.state === 'submitted') await slow.promise;
+        return stored;
+      };
+      middle.connection.ready();
+      await middle.clock.settle();
+      expect(middle.record().turn?.state).toBe('submitted');
+      // What the link says waits behind the write.
+      lost(middle, turnsDieWithLink);
+      middle.connection.ready({ reconnected: true });
+      slow.resolve();
+      await middle.clock.settle();
+      expect(middle.connection.submitted).toHaveLength(1);
+      const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+      middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+      middle.connection.begin();
+      await middle.clock.advance(1_000);
+      expect(middle.surface.last.ending).toBeNull();
+      middle.connection.say('a.txt');
+      middle.connection.end();
+      await middle.clock.settle();
+      expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+      expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    }
+  });
+
+  it('is sent again once, however often the history is asked for it', async () => {
+    const middle = await inDoubt();
+    await middle.clock.advance(58_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+
+  it('is stopped although the disk only says that it did not take the Stop', async () => {
+    const middle = await asked({ turnsDieWithLink: false });
+    middle.threads.failingAfter = 1;
+    await expect(click(middle, 'stop')).rejects.toThrow('disk full');
+    await middle.clock.advance(2_000);
+    expect(middle.connection.aborts).toBe(1);
+    expect(middle.surface.last.live?.activity).toEqual({ kind: 'stopping' });
+    await middle.clock.advance(2_000);
+    expect(middle.connection.aborts).toBe(1);
+  });
+
+  it('is stopped in the end although Letta refuses that at first, or its end gets lost', async () => {
+    for (const abort of ['refused', 'lost'] as const) {
+      const middle = await asked({ turnsDieWithLink: false });
+      middle.connection.emit({
+        type: 'loop',
+        status: 'waiting_on_approval',
+        activeRunIds: [],
+        clientMessageIdsByRun: {},
+      });
+      middle.connection.onAbort = () =>
+        abort === 'lost'
+          ? Promise.resolve({ aborted: true })
+          : Promise.reject(new BridgeError('input_refused', 'busy'));
+      await click(middle, 'stop');
+      await middle.clock.advance(2 * 60_000);
+      expect(middle.surface.last.live?.activity).toEqual({ kind: 'stopping' });
+      expect(middle.connection.aborts).toBeGreaterThan(1);
+      middle.connection.onAbort = () => Promise.resolve({ aborted: true });
+      middle.connection.end('cancelled');
+      await middle.clock.settle();
+      expect(middle.surface.last.ending?.outcome).toBe('stopped');
+      const { aborts } = middle.connection;
+      await middle.clock.advance(3_600_000);
+      expect(middle.connection.aborts).toBe(aborts);
+    }
+  });
+
+  it('of which nobody knows whether it arrived is not said to be worked on, until it is known', async () => {
+    for (const arrives of [true, false]) {
+      const middle = await inDoubt();
+      const waiting = { kind: 'waiting_for_letta', notice: expect.stringContaining('is not known yet') };
+      expect(middle.surface.last.live?.activity).toEqual(waiting);
+      if (arrives) middle.connection.begin();
+      else await middle.clock.advance(12_000);
+      await middle.clock.settle();
+      expect(middle.surface.last.live?.activity).toEqual({ kind: 'thinking' });
+      expect(middle.connection.submitted).toHaveLength(arrives ? 1 : 2);
+    }
+  });
+
+  it('is not sent again because a long turn pushed it out of the newest items', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const tools = Array.from(
+      { length: 80 },
+      (_, at): HistoryItem => ({ kind: 'tool', id: `t${at}`, callId: null, tool: 'Bash' }),
+    );
+    await middle.restart();
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      ...tools,
+      { kind: 'assistant', id: 'm-1', text: 'done it all' },
+    ];
+    middle.connection.ready();
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toEqual([]);
+    expect(texts(middle.surface.last)).toEqual(['done it all']);
+  });
+
+  it('whose acceptance comes after the end of its turn does not hold up the next one', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    let accept: () => void = () => undefined;
+    middle.connection.onSubmit = () => new Promise((resolve) => (accept = resolve));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.begin();
+    middle.connection.end();
+    await middle.write('and count them');
+    middle.connection.onSubmit = () => Promise.resolve();
+    accept();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+
+  it('that Letta accepted and never began is looked for one day', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.advance(61_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+});
+
+describe('stop', () => {
+  it('names a message that was stored a moment before, rather than dropping it in silence', async () => {
+    const middle = await createRunning();
+    const key = makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: '1000.000777' });
+    const spans = [{ kind: 'text', text: 'just written' }] as const;
+    const late = { key, ts: '1000.000777', user: 'U02BOB', spans: [...spans], files: [], receivedAt: 1 };
+    await middle.threads.update(THREAD, (record) => (record ? accept(record, late, false) : null));
+    await click(middle, 'stop');
+    await middle.clock.settle();
+    expect(middle.surface.said[0]?.text).toContain('just written');
+  });
+
+  it('that came before Letta had begun stops the turn once it has', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.onAbort = () => Promise.resolve({ aborted: false });
+    await click(middle, 'stop');
+    await middle.clock.settle();
+    middle.connection.onAbort = () => Promise.resolve({ aborted: true });
+    middle.connection.begin();
+    await middle.clock.settle();
+    expect(middle.connection.aborts).toBe(2);
+  });
+
+  it('shows the words of others as they are, links and code included', async () => {
+    const middle = await createRunning();
+    await middle.write('look [here](https://evil.example) <!channel> `x`', { user: 'U02BOB', mention: true });
+    await click(middle, 'stop');
+    await middle.clock.settle();
+    expect(middle.surface.said[0]?.text).toMatch(/^- <@U02BOB>: `[^`<>]+`$/m);
+  });
+});
+
+describe('an approval', () => {
+  it('of a turn that began while the last one was being finished is shown', async () => {
+    const middle = await createRunning();
+    let open: () => void = () => undefined;
+    middle.surface.gate = new Promise((resolve) => (open = resolve));
+    middle.connection.end();
+    await middle.clock.settle();
+    lost(middle, true);
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    await middle.clock.settle();
+    middle.surface.gate = null;
+    open();
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([{ title: 'touch x', state: { state: 'open' } }]);
+    expect(middle.surface.turns).toHaveLength(2);
+  });
+
+  it('of a turn that began while the history is asked about the last one is not closed with it', async () => {
+    const middle = await createRunning();
+    lost(middle, true);
+    middle.connection.ready({ reconnected: true });
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['r9'], clientMessageIdsByRun: {} });
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
+    expect(middle.record().turn?.origin).toBe('agent');
+  });
+
+  it('that a restarted device asks again after its card was closed can be decided', async () => {
+    const middle = await asked({ turnsDieWithLink: false });
+    lost(middle, false);
+    middle.connection.ready({ loop: 'busy', approvals: [], reconnected: true });
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'closed' } }]);
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(1);
+  });
+
+  it('whose decision Letta refused can be decided again', async () => {
+    const middle = await asked();
+    middle.connection.onAnswer = () => Promise.reject(new BridgeError('input_refused', 'no'));
+    await click(middle, 'approve');
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
+  });
+
+  it('that comes again under the id of a decided one is asked anew, never decided by an old click', async () => {
+    const middle = await asked();
+    await click(middle, 'approve');
+    middle.connection.emit({ type: 'approvals-open', requestIds: [] });
+    await middle.clock.settle();
+    middle.connection.say('once more');
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(1);
+    expect(middle.surface.last.items.map((item) => item.kind)).toEqual(['card', 'text', 'card']);
+    expect(cards(middle.surface.last).map((card) => card.state.state)).toEqual(['decided', 'open']);
+    expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
+  });
+});
+
+describe('a thread at rest', () => {
+  it('is reached by a fresh link that is silent about background tasks: there are none any more', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.restart();
+    middle.connection.ready();
+    await middle.clock.advance(6 * 60_000);
+    expect(middle.record().background).toBe(false);
+    expect(middle.connection.closed).toBe(true);
+  });
+
+  it('keeps its link when a fresh one does tell of background tasks', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.restart();
+    middle.connection.ready();
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
+    await middle.clock.advance(6 * 60_000);
+    expect(middle.record().background).toBe(true);
+    expect(middle.connection.closed).toBe(false);
+  });
+
+  it('is left again by words that come late, without an end', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.connection.say('left over', 'run-0', 'm-0');
+    await middle.clock.advance(10_000);
+    expect(middle.record().turn).toBeNull();
+    expect(middle.surface.last.ending?.outcome).toBe('interrupted');
+  });
+});
+
+describe('a thread that is closed', () => {
+  it('does not dial because of what was under way', async () => {
+    for (let steps = 0; steps < 40; steps += 1) {
+      const middle = createMiddle();
+      const written = middle.write('list the files').catch(() => undefined);
+      for (let step = 0; step < steps; step += 1) await Promise.resolve();
+      middle.workers.close();
+      await written;
+      await middle.clock.settle();
+      expect(middle.connections.filter((connection) => !connection.closed)).toEqual([]);
+    }
+  });
+
+  it('answers everybody who still waits', async () => {
+    const middle = await asked();
+    const waiting = [click(middle, 'approve'), click(middle, 'deny'), click(middle, 'view_full')];
+    await new Promise<void>((resolve) => queueMicrotask(resolve));
+    middle.workers.close();
+    const settled = await Promise.race([
+      Promise.allSettled(waiting),
+      middle.clock.settle().then(() => 'somebody waits'),
+    ]);
+    expect(settled).toHaveLength(3);
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
+import { createRunning, type Middle } from '../../support/middle.ts';
+
+const ANSWER = 'The whole answer.';
+
+/** On the App Server a turn dies with its socket. */
+async function answered(): Promise<Middle> {
+  const middle = await createRunning({ turnsDieWithLink: true });
+  middle.connection.say(ANSWER);
+  const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? '';
+  middle.connection.past = [
+    { kind: 'user', id: 'u1', clientMessageId, text: 'list the files' },
+    { kind: 'assistant', id: 'm-1', text: ANSWER },
+  ];
+  await middle.clock.settle();
+  return middle;
+}
+
+const idle = {
+  type: 'loop' as const,
+  status: 'idle' as const,
+  activeRunIds: [],
+  clientMessageIdsByRun: {},
+} satisfies AgentEvent;
+const ran = (stopReason: string) => ({ type: 'run-ended', runId: 'run-1', stopReason }) as const;
+
+async function reconnect({ connection, clock }: Middle): Promise<void> {
+  connection.emit({ type: 'lost', reason: 'reset', turnsDie: true });
+  connection.ready({ reconnected: true });
+  await clock.advance(30_000);
+}
+
+describe('a turn whose end was lost', () => {
+  it('is done when the link has held all the while, and Letta is idle', async () => {
+    const middle = await answered();
+    middle.connection.emit(idle);
+    await middle.clock.advance(30_000);
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'done', line: null });
+  });
+
+  it('is done when its last run had ended before the link was lost', async () => {
+    const middle = await answered();
+    middle.connection.emit(ran('end_turn'));
+    await reconnect(middle);
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'done', line: null });
+    expect(middle.record().offers).toEqual([]);
+  });
+
+  it.each([
+    ['its text was not at its end', []],
+    ['its last run had broken', [ran('error')]],
+    [
+      'more was said after the run had ended',
+      [ran('end_turn'), { type: 'text', runId: 'run-2', messageId: 'm-2', text: 'And' }],
+    ],
+  ] as const)('may be cut when %s', async (_why, events) => {
+    const middle = await answered();
+    middle.connection.emit(...events);
+    await reconnect(middle);
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'interrupted' });
+  });
+});

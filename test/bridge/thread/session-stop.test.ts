@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { createMiddle, type Middle, ROOT, TEAM } from '../../support/middle.ts';
+
+const stop = async (bridge: Middle, user = 'U01ALICE') => {
+  await bridge.intake.sessionStopped({ team: TEAM, channel: 'C01GEN', threadTs: ROOT, user });
+  await bridge.clock.settle();
+};
+
+async function begun(users?: string[]): Promise<Middle> {
+  const bridge = createMiddle(users ? { users } : {});
+  await bridge.write('go');
+  bridge.connection.ready();
+  await bridge.clock.settle();
+  bridge.connection.begin();
+  await bridge.clock.settle();
+  return bridge;
+}
+
+describe('Slack’s own Stop button', () => {
+  it('stops the turn of its thread, in the name of the one who clicked, and twice is once', async () => {
+    const bridge = await begun();
+    await stop(bridge, 'U02BOB');
+    await stop(bridge, 'U02BOB');
+    expect(bridge.connection.aborts).toBe(1);
+    bridge.connection.end('cancelled');
+    await bridge.clock.settle();
+    expect(bridge.surface.last.ending).toMatchObject({ outcome: 'stopped', by: 'U02BOB' });
+    expect(bridge.surface.rested).toEqual([]);
+  });
+
+  it('stops nothing for somebody who may not, and tells them so', async () => {
+    const bridge = await begun(['U01ALICE']);
+    await stop(bridge, 'U02BOB');
+    expect(bridge.connection.aborts).toBe(0);
+    expect(bridge.surface.whispered).toMatchObject([{ user: 'U02BOB' }]);
+  });
+
+  it('ends a session that Slack still shows where nothing runs any more', async () => {
+    const bridge = await begun();
+    bridge.connection.end();
+    await bridge.clock.settle();
+    await stop(bridge);
+    expect(bridge.connection.aborts).toBe(0);
+    expect(bridge.surface.rested).toEqual([{ team: TEAM, channel: 'C01GEN', threadTs: ROOT }]);
+  });
+
+  it('is not acknowledged while the stop can not be stored', async () => {
+    const bridge = await begun();
+    bridge.threads.failing = 5;
+    await expect(stop(bridge)).rejects.toThrow('disk full');
+  });
+});

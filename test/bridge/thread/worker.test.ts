@@ -1,0 +1,952 @@
+import { describe, expect, it } from 'vitest';
+import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
+import type { ActionName, InboundAction } from '../../../src/bridge/inbound.ts';
+import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
+import { BridgeError } from '../../../src/errors.ts';
+import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../../support/middle.ts';
+
+const texts = (view: TurnView) => view.items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : []));
+const cards = (view: TurnView): Card[] => view.items.flatMap((item) => (item.kind === 'card' ? [item.card] : []));
+
+const bash: ApprovalRequest = {
+  requestId: 'perm-1',
+  callId: 'call-1',
+  tool: 'Bash',
+  input: { command: 'touch x' },
+  diffs: [],
+  suggestions: [],
+  questions: null,
+};
+
+const question: ApprovalRequest = {
+  ...bash,
+  requestId: 'perm-q',
+  tool: 'AskUserQuestion',
+  input: { questions: [{ question: 'Which color?', options: [] }] },
+  questions: [
+    {
+      question: 'Which color?',
+      header: 'Choice',
+      multiSelect: false,
+      options: [
+        { label: 'Red', description: '' },
+        { label: 'Blue', description: '' },
+      ],
+    },
+  ],
+};
+
+function click(middle: Middle, name: ActionName, change: Partial<InboundAction> & { user?: string } = {}) {
+  const card = middle.surface.last.items.flatMap((item) => (item.kind === 'card' ? [item.card] : [])).at(-1);
+  const token = name === 'stop' ? middle.surface.last.live?.stop : card?.token;
+  if (!token) throw new Error(`no button for ${name}`);
+  return middle.intake.action({
+    name,
+    token,
+    choice: null,
+    actor: { user: change.user ?? 'U01ALICE', team: TEAM },
+    team: TEAM,
+    channel: 'C01GEN',
+    messageTs: '1.1',
+    threadTs: ROOT,
+    ...change,
+  });
+}
+
+describe('a turn', () => {
+  it('carries a mention to a new conversation and its answer back, once', async () => {
+    const middle = createMiddle();
+    expect(await middle.write('list the files')).toEqual({ outcome: 'accepted' });
+    expect(middle.surface.last.live?.activity.kind).toBe('starting');
+    expect(middle.connection.options).toEqual({ runtime: null, mode: 'strict', binding: null });
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.connection.submitted[0]?.content.split('\n').at(-1)).toBe('list the files');
+    middle.connection.begin();
+    middle.connection.say('a.txt');
+    middle.connection.say(' b.txt');
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['a.txt b.txt']);
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['a.txt b.txt']);
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'done', line: null });
+    expect(middle.record()).toMatchObject({ turn: null, inbox: [], runtime: { conversationId: 'conv-1' } });
+  });
+
+  it('is not begun twice by a message whose event comes again, even after a restart', async () => {
+    const middle = await createRunning();
+    expect(await middle.write('list the files', { ts: ROOT, mention: true })).toEqual({ outcome: 'repeated' });
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.restart();
+    expect(await middle.write('list the files', { ts: ROOT, mention: true })).toEqual({ outcome: 'repeated' });
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
+  it('waits for the turn before it, and then for one round trip', async () => {
+    const middle = await createRunning();
+    await middle.write('and count them');
+    await middle.write('and sort them');
+    expect(middle.connection.submitted).toHaveLength(1);
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.connection.settles).toBe(1);
+    expect(middle.connection.submitted).toHaveLength(2);
+    const content = middle.connection.submitted[1]?.content ?? '';
+    expect(content).toContain('and count them');
+    expect(content).toContain('and sort them');
+    expect(middle.connections).toHaveLength(1);
+  });
+
+  it('has one requester: messages of two people go one after another', async () => {
+    const middle = await createRunning();
+    await middle.write('mine', { user: 'U01ALICE' });
+    await middle.write('his', { user: 'U02BOB', mention: true });
+    await middle.write('mine again', { user: 'U01ALICE' });
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ requester: 'U01ALICE' });
+    expect(middle.record().turn?.items).toHaveLength(1);
+    middle.connection.begin('run-2');
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ requester: 'U02BOB' });
+  });
+
+  it('that fails says so in one line with its id', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'error', message: 'model is down', terminal: false });
+    middle.connection.end('error', 'run-1', 'model is down');
+    await middle.clock.settle();
+    const { ending, turn } = middle.surface.last;
+    expect(ending?.outcome).toBe('failed');
+    expect(ending?.line).toBe(`The agent failed: model is down · ${turn}`);
+  });
+
+  it('throws away the text of a run that is tried again', async () => {
+    const middle = await createRunning();
+    middle.connection.say('half an ans');
+    middle.connection.emit({
+      type: 'retrying',
+      runId: 'run-1',
+      attempt: 1,
+      maxAttempts: 3,
+      delayMs: 1000,
+      reason: 'cut',
+    });
+    middle.connection.say('the answer', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['the answer']);
+  });
+
+  it('that Letta starts by itself is shown and belongs to the starter of the thread', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.say('the background task is done', 'run-9', 'm-9');
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent', requester: 'U01ALICE' });
+    middle.connection.end('end_turn', 'run-9');
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['the background task is done']);
+    expect(middle.surface.turns).toHaveLength(2);
+  });
+
+  it('is not ended by the end of a turn of somebody else', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({
+      type: 'loop',
+      status: 'idle',
+      activeRunIds: [],
+      clientMessageIdsByRun: { 'run-x': ['cm-of-another-client'] },
+    });
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-x', stopReason: 'end_turn', error: null });
+    await middle.clock.settle();
+    expect(middle.record().turn).not.toBeNull();
+  });
+
+  it('keeps the events of the next one until its own last words are in Slack', async () => {
+    const middle = await createRunning();
+    let open: () => void = () => undefined;
+    middle.surface.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    middle.connection.say('first');
+    middle.connection.end();
+    middle.connection.say('second', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['first']);
+    middle.surface.gate = null;
+    open();
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['second']);
+    expect(middle.surface.turns).toHaveLength(2);
+  });
+
+  it('survives a disk that is full for a moment', async () => {
+    const middle = await createRunning();
+    middle.connection.say('the answer');
+    await middle.clock.settle();
+    middle.threads.failing = 1;
+    middle.connection.end();
+    await middle.clock.advance(3_000);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.record().turn).toBeNull();
+  });
+
+  it('names what it did not hand to the agent', async () => {
+    const middle = createMiddle();
+    await middle.write('look at this', { files: ['plan.pdf'], ts: '1000.000500', thread: ROOT, mention: true });
+    expect(middle.surface.last.notPassedOn).toEqual(['1 file (plan.pdf)', 'earlier messages of this thread']);
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted[0]?.content).toContain('Not passed on to you: "1 file (plan.pdf)".');
+  });
+});
+
+describe('a thread at rest', () => {
+  it('lets go of its link and takes it up again in the same conversation', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.clock.advance(6 * 60_000);
+    expect(middle.connection.closed).toBe(true);
+    await middle.write('more');
+    expect(middle.connections).toHaveLength(2);
+    expect(middle.connection.options.runtime).toMatchObject({ conversationId: 'conv-1' });
+  });
+
+  it('stays linked while something runs in the background', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.clock.advance(60 * 60_000);
+    expect(middle.connection.closed).toBe(false);
+    middle.connection.emit({ type: 'background', tasks: [] });
+    await middle.clock.advance(6 * 60_000);
+    expect(middle.connection.closed).toBe(true);
+  });
+});
+
+describe('an approval', () => {
+  it('is shown to the requester and decided by a click, once', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([
+      { kind: 'approval', tool: 'Bash', title: 'touch x', asks: ['U01ALICE'], state: { state: 'open' } },
+    ]);
+    expect(middle.surface.last.live?.activity.kind).toBe('waiting_for_people');
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused', why: 'already_decided' });
+    expect(await click(middle, 'deny')).toMatchObject({ result: 'refused', why: 'already_decided' });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toEqual([{ requestId: 'perm-1', decision: { behavior: 'allow' } }]);
+    expect(cards(middle.surface.last)[0]?.state).toMatchObject({ decision: 'approved', by: 'U01ALICE' });
+  });
+
+  it('is not decided by somebody else, a guest or a stranger, and they are told why', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    for (const user of ['U02BOB', 'U04GUEST', 'U05EXT']) {
+      const outcome = await click(middle, 'approve', { user });
+      expect(outcome).toMatchObject({ result: 'refused', why: 'not_allowed' });
+      expect(outcome.result === 'refused' && outcome.notice).toMatch(/\w/);
+    }
+    expect(middle.connection.answers).toEqual([]);
+  });
+
+  it('is not decided with a forged or foreign token', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    const stop = middle.surface.last.live?.stop ?? undefined;
+    expect(await click(middle, 'approve', { token: 'made-up' as never })).toMatchObject({ why: 'expired' });
+    expect(await click(middle, 'approve', { token: stop })).toMatchObject({ why: 'expired' });
+    expect(middle.connection.answers).toEqual([]);
+  });
+
+  it('whose input is not the one that was shown any more is not decided', async () => {
+    const middle = await createRunning();
+    const input = { command: 'touch x' };
+    middle.connection.emit({ type: 'approval-asked', request: { ...bash, input } });
+    await middle.clock.settle();
+    input.command = 'rm -rf /';
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused', why: 'expired' });
+    expect(middle.connection.answers).toEqual([]);
+    input.command = 'touch x';
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+  });
+
+  it('is denied with the words that were typed', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    const opened = await click(middle, 'deny_with_reason');
+    expect(opened).toMatchObject({ result: 'modal', modal: { kind: 'deny_with_reason', tool: 'Bash' } });
+    const token = cards(middle.surface.last)[0]?.token ?? ('' as never);
+    const actor = { user: 'U01ALICE', team: TEAM };
+    const empty = await middle.intake.submission({ name: 'deny_with_reason', token, texts: [' '], actor, team: TEAM });
+    expect(empty).toMatchObject({ result: 'invalid' });
+    await middle.intake.submission({ name: 'deny_with_reason', token, texts: ['use /tmp'], actor, team: TEAM });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toEqual([
+      { requestId: 'perm-1', decision: { behavior: 'deny', message: 'use /tmp' } },
+    ]);
+  });
+
+  it('that was answered outside Slack closes its card', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'approvals-open', requestIds: [] });
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)[0]?.state).toMatchObject({ state: 'closed', why: 'answered_elsewhere' });
+    expect(await click(middle, 'approve')).toMatchObject({ why: 'expired' });
+  });
+
+  it('is not taken while Letta can not be reached, and the card stays', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    await middle.clock.settle();
+    expect(await click(middle, 'approve')).toMatchObject({ why: 'unreachable' });
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    await middle.clock.settle();
+    expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(1);
+  });
+
+  it('is said again when the link died before Letta heard it', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    await click(middle, 'approve');
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.onAnswer = () => Promise.resolve('accepted');
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    await middle.clock.settle();
+    expect(middle.connection.answers.map((answer) => answer.decision)).toEqual([
+      { behavior: 'allow' },
+      { behavior: 'allow' },
+    ]);
+  });
+
+  it('that Letta did not hear for long is open again: an Approve from the evening does not run in the morning', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000, now: 1_000_000 });
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    await middle.clock.settle();
+    await click(middle, 'approve');
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.onAnswer = () => Promise.resolve('accepted');
+    await middle.clock.advance(12 * 3_600_000);
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(1);
+    expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
+    await click(middle, 'approve');
+    await middle.clock.settle();
+    expect(middle.connection.answers).toHaveLength(2);
+  });
+
+  it('of a question is answered by an option with the whole input, never by a bare allow', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: question });
+    await middle.clock.settle();
+    expect(await click(middle, 'approve')).toMatchObject({ result: 'refused' });
+    expect(await click(middle, 'answer', { choice: { question: 0, options: [7] } })).toMatchObject({
+      result: 'refused',
+    });
+    expect(await click(middle, 'answer', { choice: { question: 0, options: [1] } })).toEqual({ result: 'decided' });
+    await middle.clock.settle();
+    expect(middle.connection.answers).toEqual([
+      {
+        requestId: 'perm-q',
+        decision: { behavior: 'allow', updatedInput: { ...question.input, answers: { 'Which color?': 'Blue' } } },
+      },
+    ]);
+  });
+});
+
+describe('stop', () => {
+  it('aborts, keeps what was said, drops what waits and says who did it', async () => {
+    const middle = await createRunning();
+    middle.connection.say('word1 word2');
+    await middle.write('one more thing');
+    expect(await click(middle, 'stop', { user: 'U02BOB' })).toEqual({ result: 'decided' });
+    await middle.clock.settle();
+    expect(middle.connection.aborts).toBe(1);
+    expect(middle.surface.last.live).toMatchObject({ activity: { kind: 'stopping' }, stop: null });
+    expect(middle.surface.said[0]?.text).toContain('one more thing');
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'stopped', by: 'U02BOB' });
+    expect(texts(middle.surface.last)).toEqual(['word1 word2']);
+    expect(middle.record().inbox).toEqual([]);
+  });
+
+  it('ends a turn that was not sent yet without sending it', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    await click(middle, 'stop');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'stopped' });
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toEqual([]);
+  });
+
+  it('of a turn that is over changes nothing and says so', async () => {
+    const middle = await createRunning();
+    const token = middle.surface.last.live?.stop ?? ('' as never);
+    middle.connection.end();
+    await middle.clock.settle();
+    const late = { name: 'stop', token, choice: null, actor: { user: 'U01ALICE', team: TEAM } } as const;
+    const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+    expect(await middle.intake.action({ ...late, ...where })).toMatchObject({ result: 'refused', why: 'expired' });
+    expect(middle.connection.aborts).toBe(0);
+  });
+});
+
+describe('after a lost link', () => {
+  it('to an App Server the turn is shown as interrupted with what the history kept', async () => {
+    const middle = await createRunning();
+    middle.connection.say('word1');
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity.kind).toBe('waiting_for_letta');
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'word1 word2 word3' },
+    ];
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('interrupted');
+    expect(texts(middle.surface.last)).toEqual(['word1 word2 word3']);
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
+  it('through the relay the turn goes on in the same message', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.say('word1');
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.ready({ loop: 'busy', clientMessageIdsByRun: { 'run-1': [id] }, reconnected: true });
+    middle.connection.say(' word9');
+    await middle.clock.settle();
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'word1 word2 … word9' },
+    ];
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(texts(middle.surface.last)).toEqual(['word1 word2 … word9']);
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
+  it('a turn of Letta itself that runs now is not taken for the one that was open', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+    ];
+    // A run of a notification is tied to no input (docs/letta-protocol.md, Activity nobody asked for).
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun: { 'run-1': [id] } });
+    middle.connection.say('and the task is done', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.surface.turns).toHaveLength(2);
+    const [first, second] = middle.surface.turns.map((turn) => middle.surface.views.findLast((v) => v.turn === turn));
+    expect(first?.ending?.outcome).toBe('done');
+    expect(first && texts(first)).toEqual(['a.txt']);
+    expect(second && texts(second)).toEqual(['and the task is done']);
+  });
+
+  it('a turn whose end went by unheard is over once Letta says that another runs', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.say('a.txt');
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt and b.txt' },
+    ];
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-2'], clientMessageIdsByRun });
+    middle.connection.say('the task is done', 'run-2', 'm-2');
+    await middle.clock.settle();
+    const [first, second] = middle.surface.turns.map((turn) => middle.surface.views.findLast((v) => v.turn === turn));
+    expect(first?.ending?.outcome).toBe('done');
+    expect(first && texts(first)).toEqual(['a.txt and b.txt']);
+    expect(second && texts(second)).toEqual(['the task is done']);
+  });
+
+  it('an input that waited in the queue of an App Server begins, and is not taken for cut', async () => {
+    const middle = await createRunning();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
+    middle.connection.ready({ reconnected: true });
+    middle.connection.begin('run-2');
+    middle.connection.say('a.txt', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.live).not.toBeNull();
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.surface.turns).toHaveLength(1);
+  });
+
+  it('an input that waits in the queue of Letta behind another turn is not sent again', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const note = { kind: 'user', id: 'u1', clientMessageId: 'cm-q-1', text: '<task-notification>' } as const;
+    middle.connection.past = [note];
+    const runs = { activeRunIds: ['run-1'], clientMessageIdsByRun: { 'run-1': ['cm-q-1'] } };
+    middle.connection.emit(
+      { type: 'loop', status: 'busy', ...runs },
+      { type: 'lost', reason: 'closed', turnsDie: true },
+    );
+    // The server had not noticed: the turn of the notification goes on.
+    middle.connection.ready({ loop: 'busy', ...runs, reconnected: true });
+    await middle.clock.advance(30_000);
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-1', stopReason: 'end_turn', error: null });
+    middle.connection.emit({ type: 'loop', status: 'idle', activeRunIds: [], clientMessageIdsByRun: {} });
+    middle.connection.past = [note, { kind: 'user', id: 'u2', clientMessageId: id, text: 'list the files' }];
+    middle.connection.begin('run-2');
+    middle.connection.say('a.txt', 'run-2', 'm-2');
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+  });
+
+  it('what the history tells of a turn that begins late is not shown twice, and nothing behind it is lost', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    const input = { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' } as const;
+    const tool = { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' } as const;
+    middle.connection.past = [input, { kind: 'assistant', id: 'm-2', text: 'a.txt b.txt' }, tool];
+    middle.connection.ready({ reconnected: true });
+    // On its way while the history is read.
+    middle.connection.begin('run-2');
+    middle.connection.say('a.txt', 'run-2', 'm-2');
+    middle.connection.say(' b.txt', 'run-2', 'm-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'a.txt b.txt' }]);
+    middle.connection.say(' c.txt', 'run-2', 'm-2');
+    middle.connection.past = [input, { kind: 'assistant', id: 'm-2', text: 'a.txt b.txt c.txt' }, tool];
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'a.txt b.txt c.txt' }]);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+  });
+
+  it('idle that was told long ago is no sign that a turn is over: Letta is asked before the history decides', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    const loop = (status: 'idle' | 'waiting_on_approval') =>
+      middle.connection.emit({ type: 'loop', status, activeRunIds: [], clientMessageIdsByRun: { 'run-1': [id] } });
+    loop('idle');
+    // What follows is lost with the device's socket; the history has it.
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'Let me see.' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+    ];
+    middle.connection.settle = () => {
+      loop('waiting_on_approval');
+      return Promise.resolve();
+    };
+    await middle.clock.advance(20_000);
+    expect(middle.surface.last.ending).toBeNull();
+    expect(texts(middle.surface.last)).toEqual(['Let me see.']);
+  });
+
+  it('what Letta did after a silent turn was stopped is not shown in it', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.begin('run-1');
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'auto-cm-q-1', text: '<task-notification>' },
+      { kind: 'assistant', id: 'm-2', text: 'The task is done.' },
+    ];
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).not.toBeNull();
+    expect(texts(middle.surface.last)).toEqual([]);
+  });
+
+  it('an end that comes late, of a turn stopped before it said anything, does not end the next one', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.ready();
+    await middle.clock.settle();
+    await click(middle, 'stop');
+    const loop = (status: 'busy' | 'idle') =>
+      middle.connection.emit({ type: 'loop', status, activeRunIds: [], clientMessageIdsByRun: {} });
+    loop('busy');
+    loop('idle');
+    await middle.write('count them');
+    await middle.clock.advance(30_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+    middle.connection.emit({ type: 'turn-ended', runId: null, stopReason: 'cancelled', error: null });
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.begin('run-2');
+    middle.connection.say('three', 'run-2', 'm-2');
+    middle.connection.end('end_turn', 'run-2');
+    await middle.clock.settle();
+    expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+    expect(texts(middle.surface.last)).toEqual(['three']);
+  });
+
+  it('what the next turn asks before this one is found to be over is asked in the next one', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    const status = 'waiting_on_approval';
+    const clientMessageIdsByRun = { 'run-1': [id], 'run-2': ['cm-q-1'] };
+    middle.connection.emit({ type: 'loop', status, activeRunIds: ['run-2'], clientMessageIdsByRun });
+    await middle.clock.settle();
+    expect(middle.record().turn).toMatchObject({ origin: 'agent' });
+    expect(middle.record().approvals.map(({ state }) => state.state)).toEqual(['closed', 'open']);
+  });
+
+  it('what the link still misses of a turn that is settled is not shown in the next one', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-2', text: 'a.txt' },
+    ];
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.settle();
+    expect(middle.surface.last).toMatchObject({ ending: { outcome: 'done' } });
+    await middle.write('and more');
+    middle.connection.begin('run-2');
+    middle.connection.say('b.txt', 'run-2', 'm-3');
+    middle.connection.emit({ type: 'text-repaired', runId: 'run-2', messageId: 'm-2', text: 'a.txt', before: 'm-3' });
+    await middle.clock.settle();
+    expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'b.txt' }]);
+  });
+
+  it('a turn whose gap can not be filled at once is not called done before the history was read', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
+    middle.connection.say(' word9');
+    const read = middle.connection.history;
+    middle.connection.history = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.end();
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.history = read;
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'word1 word2 … word9' },
+    ];
+    await middle.clock.advance(6_000);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(texts(middle.surface.last)).toEqual(['word1 word2 … word9']);
+  });
+
+  it('an input that never arrived is sent again under the same id', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.onSubmit = () => Promise.resolve();
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.settle();
+    const ids = middle.connection.submitted.map((input) => input.clientMessageId);
+    expect(ids).toHaveLength(2);
+    expect(ids[0]).toBe(ids[1]);
+  });
+
+  it('a hosted input that is missing is sent again only after a second look', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.onSubmit = () => Promise.resolve();
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+    await middle.clock.advance(11_000);
+    expect(middle.connection.submitted).toHaveLength(2);
+  });
+
+  it('a hosted input that was stopped on its way is not called stopped before a second look, and is aborted when it begins', async () => {
+    const middle = createMiddle({ turnsDieWithLink: false });
+    await middle.write('list the files');
+    middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    middle.connection.ready();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    await middle.write('!stop');
+    middle.connection.ready({ reconnected: true });
+    await middle.clock.advance(2_000);
+    expect(middle.surface.last.ending).toBeNull();
+    middle.connection.begin();
+    await middle.clock.settle();
+    expect(middle.connection.aborts).toBeGreaterThan(0);
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.surface.last.ending?.outcome).toBe('stopped');
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
+  it('what no retry heals ends the turn with a line, and the next message tries afresh', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.emit({
+      type: 'unavailable',
+      code: 'several_agents',
+      notice: 'Set LETTA_AGENT_ID.',
+      retryInMs: null,
+    });
+    await middle.clock.settle();
+    expect(middle.surface.last.ending).toMatchObject({ outcome: 'failed' });
+    expect(middle.surface.last.ending?.line).toContain('Set LETTA_AGENT_ID.');
+    await middle.write('again');
+    expect(middle.connections).toHaveLength(2);
+  });
+
+  it('what may heal is said while the message waits', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.connection.emit({
+      type: 'unavailable',
+      code: 'environment_offline',
+      notice: 'box is offline.',
+      retryInMs: 1000,
+    });
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity).toEqual({ kind: 'waiting_for_letta', notice: 'box is offline.' });
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+});
+
+describe('after a restart of the bridge', () => {
+  it('a thread goes on in the same conversation', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    await middle.restart();
+    expect(middle.connections).toHaveLength(1);
+    await middle.write('more');
+    expect(middle.connection.options.runtime).toMatchObject({ conversationId: 'conv-1' });
+  });
+
+  it('nothing is said to work before Letta has told how things stand', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.say('word1');
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    await middle.restart();
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity.kind).toBe('waiting_for_letta');
+    const clientMessageIdsByRun = { 'run-1': [id] };
+    middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun });
+    await middle.clock.settle();
+    expect(middle.surface.last.live?.activity.kind).not.toBe('waiting_for_letta');
+  });
+
+  it('a turn of Letta itself is found again behind which Letta began another one', async () => {
+    // Its echo was the first that was heard of it, or came late.
+    for (const first of ['echo', 'text'] as const) {
+      const middle = await createRunning({ turnsDieWithLink: false });
+      middle.connection.end();
+      await middle.clock.settle();
+      const echo = { type: 'user-message', clientMessageId: 'cm-q-1', automatic: true } as const;
+      if (first === 'echo') middle.connection.emit(echo);
+      middle.connection.say('the background task is done', 'run-9', 'm-9');
+      if (first === 'text') middle.connection.emit(echo);
+      middle.surface.gate = new Promise(() => {});
+      middle.connection.end('end_turn', 'run-9');
+      await middle.clock.settle();
+      await middle.restart();
+      middle.surface.gate = null;
+      middle.connection.past = [
+        { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+        { kind: 'assistant', id: 'm-9', text: 'the background task is done' },
+        { kind: 'user', id: 'u3', clientMessageId: 'cm-q-2', text: '<task-notification>' },
+      ];
+      middle.connection.ready();
+      await middle.clock.advance(30_000);
+      expect(texts(middle.surface.last)).toEqual(['the background task is done']);
+      expect(middle.surface.last.ending?.outcome).toBe('done');
+    }
+  });
+
+  it('a turn of Letta itself that died with the bridge is not taken for one that begins just then', async () => {
+    const middle = await createRunning();
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    middle.connection.say('the first task', 'run-8', 'm-8');
+    await middle.clock.settle();
+    const died = middle.record().turn?.id;
+    await middle.restart();
+    middle.connection.past = [{ kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' }];
+    middle.connection.ready();
+    // While the history is read.
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-2', automatic: true });
+    middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['run-9'], clientMessageIdsByRun: {} });
+    middle.connection.say('the second task', 'run-9', 'm-9');
+    await middle.clock.settle();
+    const viewsOf = (turn: string) => middle.surface.views.findLast((view) => view.turn === turn);
+    expect(viewsOf(died ?? '')?.ending?.outcome).toBe('interrupted');
+    expect(middle.record().turn?.id).not.toBe(died);
+    expect(texts(middle.surface.last)).toEqual(['the second task']);
+  });
+
+  it('a message that waited is sent', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    await middle.restart();
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connections[0]?.submitted).toEqual([]);
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
+  it('a message that arrived is not sent again; its answer comes from the history', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    await middle.restart();
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toEqual([]);
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.record().turn).toBeNull();
+  });
+
+  it('a turn that had ended is shown as it ended, although its link is gone', async () => {
+    const middle = await createRunning();
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.surface.gate = new Promise(() => {});
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.surface.gate = null;
+    await middle.restart();
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+    expect(middle.record().turn).toBeNull();
+  });
+
+  it('a Stop that comes once the turn had ended by itself takes nothing of what it said', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const id = middle.connection.submitted[0]?.clientMessageId ?? '';
+    middle.surface.gate = new Promise(() => {});
+    middle.connection.end();
+    await middle.clock.settle();
+    middle.surface.gate = null;
+    await middle.restart();
+    await middle.write('!stop', { mention: true });
+    middle.connection.past = [
+      { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
+      { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' },
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: 'a task is done' },
+      { kind: 'assistant', id: 'm-1', text: 'a.txt' },
+    ];
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(texts(middle.surface.last)).toEqual(['a.txt']);
+    expect(middle.surface.last.ending?.outcome).toBe('done');
+  });
+
+  it('a hosted approval is live again under the same card; a dead one is closed honestly', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    const token = cards(middle.surface.last)[0]?.token;
+    await middle.restart();
+    middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash] });
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([{ token, state: { state: 'open' } }]);
+    await middle.restart();
+    middle.connection.ready({ loop: 'busy', approvals: [] });
+    await middle.clock.settle();
+    expect(cards(middle.surface.last)).toMatchObject([{ token, state: { state: 'closed', why: 'link_lost' } }]);
+  });
+});
+
+describe('commands', () => {
+  it('stop, status and new work in the thread and reach only the one who asked', async () => {
+    const middle = await createRunning();
+    await middle.write('!status');
+    expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE' });
+    expect(middle.surface.whispered.at(-1)?.text).toContain('conv-1');
+    await middle.write('!new');
+    expect(middle.record().runtime).not.toBeNull();
+    await middle.write('!stop');
+    expect(middle.connection.aborts).toBe(1);
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    await middle.write('!new');
+    expect(middle.record().runtime).toBeNull();
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
+
+  it('are exact words: "!stop the deploy" is a prompt', async () => {
+    const middle = await createRunning();
+    expect(await middle.write('!stop the deploy')).toEqual({ outcome: 'accepted' });
+    expect(middle.connection.aborts).toBe(0);
+  });
+});
+
+it('a thread that is stuck delays no other', async () => {
+  const middle = await createRunning();
+  await middle.write('other thread', { ts: '2000.000001', thread: null, mention: true });
+  expect(middle.connections).toHaveLength(2);
+  middle.connection.ready();
+  await middle.clock.settle();
+  expect(middle.connection.submitted).toHaveLength(1);
+  expect(middle.record(THREAD).turn).not.toBeNull();
+});

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest';
+import type { HistoryItem } from '../../../src/bridge/agent-event.ts';
+import { findTurn, withHistory } from '../../../src/bridge/turn/after-reconnect.ts';
+import { emptyTurn, foldTurn, type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
+
+const user = (clientMessageId: string | null): HistoryItem => ({
+  kind: 'user',
+  id: `u-${clientMessageId}`,
+  clientMessageId,
+  text: '',
+});
+const said = (id: string, text: string): HistoryItem => ({ kind: 'assistant', id, text });
+const tool: HistoryItem = { kind: 'tool', id: 't', callId: null, tool: null };
+
+const streamed = (...texts: [string, string][]) =>
+  texts.reduce((turn, [messageId, text]) => foldTurn(turn, { type: 'text', runId: 'r', messageId, text }), emptyTurn);
+
+const find = (history: HistoryItem[], clientMessageId: string | null, heard: TurnState = emptyTurn) =>
+  findTurn(history, { clientMessageId, heard, inputs: [], others: [], stopped: false, another: false });
+
+describe('what the history says of a turn', () => {
+  it('ends where the next input begins; reminders without an id belong to it', () => {
+    const history = [user('a'), said('m1', 'one'), user(null), said('m2', 'two'), user('b'), said('m3', 'three')];
+    expect(find(history, 'a')).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }], answered: true });
+    expect(find(history, 'c')).toEqual({ arrived: false });
+  });
+
+  it('takes in what Letta queued by itself and added behind a tool, not what came after the answer', () => {
+    const joined = [
+      user('slack-a'),
+      tool,
+      user('cm-q-1'),
+      said('m1', 'both done'),
+      user('cm-q-2'),
+      said('m2', 'later'),
+    ];
+    expect(find(joined, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }] });
+    const several = [user('slack-a'), tool, user('cm-q-1'), user('cm-q-2'), said('m1', 'all done')];
+    expect(find(several, 'slack-a')).toMatchObject({ texts: [{ messageId: 'm1' }] });
+    expect(find([user('slack-a'), tool, user('slack-b'), said('m1', 'hers')], 'slack-a')).toMatchObject({
+      texts: [],
+    });
+  });
+
+  it('is not known to be an answer where something joined: the turn may have died in that tool', () => {
+    expect(find([user('slack-a'), tool, said('m1', 'done')], 'slack-a')).toMatchObject({ answered: true });
+    expect(find([user('slack-a'), tool, user('cm-q-1'), said('m1', 'done')], 'slack-a')).toMatchObject({
+      answered: false,
+    });
+  });
+
+  it('ends before what runs now, which may stand right behind its last tool', () => {
+    const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m2', 'the task is done')];
+    const marks = { clientMessageId: 'slack-a', heard: streamed(['m1', 'let me']), inputs: [], others: [] };
+    expect(findTurn(history, { ...marks, stopped: false, another: true })).toMatchObject({
+      texts: [{ messageId: 'm1' }],
+      answered: false,
+    });
+    const joined = [history[0], tool, user('cm-q-0'), said('m0', 'mine'), tool, user('cm-q-1'), said('m2', 'not mine')];
+    const unheard = { ...marks, heard: emptyTurn, stopped: false, another: true };
+    const whole = joined.flatMap((item) => (item ? [item] : []));
+    expect(findTurn(whole, unheard)).toMatchObject({ texts: [{ messageId: 'm0' }] });
+    const more = { ...marks, heard: streamed(['m1', 'let me'], ['m2', 'the task']), stopped: false, another: true };
+    expect(findTurn(history, more)).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
+  });
+
+  it('begins with what was heard before the input, where that joined a turn that ran', () => {
+    const history = [user('cm-q-1'), said('m1', 'let me see'), tool, user('slack-a'), said('m2', 'both done')];
+    const heard = streamed(['m1', 'let me see']);
+    const found = find(history, 'slack-a', heard);
+    if (!found.arrived) throw new Error('it is there');
+    expect(found.texts.map(({ messageId }) => messageId)).toEqual(['m1', 'm2']);
+    expect(turnText(withHistory(heard, found))).toBe('let me see\n\nboth done');
+    // That nothing came of it is no answer.
+    expect(find([user('cm-q-1'), said('m1', 'let me see'), user('slack-a')], 'slack-a', heard)).toMatchObject({
+      answered: false,
+    });
+    expect(find([user('a'), said('m0', 'old'), user('b')], 'b')).toMatchObject({ texts: [], answered: false });
+  });
+
+  it('is unanswered while its last word is a tool', () => {
+    expect(find([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
+      arrived: true,
+      answered: false,
+    });
+  });
+
+  it('of a turn that Letta began is what came after the newest input, unless that input was ours', () => {
+    const ours = user('slack-T1-C1-1.000001');
+    expect(find([ours, said('m1', 'old'), user('cm-q-1'), said('m2', 'done')], null)).toMatchObject({
+      texts: [{ messageId: 'm2', text: 'done' }],
+    });
+    expect(find([ours, said('m1', 'old')], null)).toEqual({ arrived: false });
+  });
+
+  it('that Letta began by itself is not taken for the one that it began right after', () => {
+    const history = [user('cm-q-1'), said('m1', 'first'), user('cm-q-2'), said('m2', 'second')];
+    const first = { texts: [{ messageId: 'm1', text: 'first' }] };
+    expect(find(history, null, { ...emptyTurn, input: 'cm-q-1' })).toMatchObject(first);
+    const part = { kind: 'text', runId: 'r1', messageId: 'm1', text: 'fir' } as const;
+    expect(find(history, null, { ...emptyTurn, parts: [part] })).toMatchObject(first);
+  });
+});
+
+describe('a folded turn with its history', () => {
+  it('gets the missing text in its place, and keeps what was heard longer', () => {
+    const turn = streamed(['m1', 'one, to the very end'], ['m3', 'three']);
+    const found = find([user('a'), said('m1', 'one'), said('m2', 'two'), said('m3', 'three!'), tool], 'a');
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(withHistory(turn, found))).toBe('one, to the very end\n\ntwo\n\nthree!');
+  });
+
+  it('loses text that a retry took back unheard, once the turn was answered', () => {
+    const found = find([user('a'), said('m2', 'the answer')], 'a');
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
+  });
+
+  it('loses such text also where something joined the turn, once its good end was heard', () => {
+    const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m3', 'both done')];
+    const heard = streamed(['m1', 'let me see'], ['m2', 'both d'], ['m3', 'both done'], ['m4', 'later']);
+    const ended = (stopReason: string) => foldTurn(heard, { type: 'turn-ended', runId: 'r', stopReason, error: null });
+    const text = (turn: TurnState) => {
+      const found = find(history, 'slack-a', turn);
+      return found.arrived ? turnText(withHistory(turn, found)).split('\n\n') : [];
+    };
+    expect(text(ended('end_turn'))).toEqual(['let me see', 'both done', 'later']);
+    expect(text(ended('cancelled'))).toEqual(['let me see', 'both d', 'both done', 'later']);
+  });
+
+  it('keeps the only text there is of a turn that was cut', () => {
+    const found = find([user('a')], 'a');
+    if (!found.arrived) throw new Error('it is there');
+    expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
+  });
+
+  it('loses the text of a run that broke where Letta tried again unheard, and only there', () => {
+    const half = streamed(['m1', 'half an ans']);
+    const broken = foldTurn(half, { type: 'run-ended', runId: 'r', stopReason: 'llm_api_error' });
+    const text = (turn: TurnState, ...history: HistoryItem[]) => {
+      const found = find([user('a'), ...history, user('cm-q-1')], 'a', turn);
+      return found.arrived ? turnText(withHistory(turn, found)) : '';
+    };
+    expect(text(broken)).toBe('half an ans');
+    expect(text(broken, said('m2', 'the answer anew'), tool)).toBe('the answer anew');
+    expect(text(half, said('m2', 'the answer anew'), tool)).toContain('half an ans');
+  });
+});

@@ -1,0 +1,135 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
+import { emptyTurn, foldTurn, type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
+import { withoutMiddle } from '../../../src/bridge/turn/steps.ts';
+import { turnView } from '../../../src/bridge/view/turn.ts';
+import { openTurn } from '../../support/records.ts';
+
+const called = (callId: string, tool: string, input: Record<string, unknown> = {}): AgentEvent => ({
+  type: 'tool-called',
+  runId: 'r',
+  callId,
+  tool,
+  input,
+});
+const ended = (callId: string): AgentEvent => ({ type: 'tool-returned', callId, ok: true, output: 'fine' });
+const thought = (messageId: string, text: string): AgentEvent => ({ type: 'reasoning', runId: 'r', messageId, text });
+const said = (messageId: string, text: string): AgentEvent => ({ type: 'text', runId: 'r', messageId, text });
+const folded = (events: AgentEvent[], from: TurnState = emptyTurn) => events.reduce(foldTurn, from);
+const view = (state: TurnState, verbosity?: 'quiet' | 'compact' | 'verbose') =>
+  turnView(state, {
+    address: { team: 'T01', channel: 'C01', threadTs: '1.000001' },
+    turn: openTurn(1, { state: 'submitted' }),
+    approvals: [],
+    where: { workingDirectory: null, device: null },
+    queued: 0,
+    hold: null,
+    ending: null,
+    verbosity,
+  });
+const activity = (state: TurnState, verbosity?: 'quiet' | 'verbose') => view(state, verbosity).live?.activity;
+
+describe('the line that says what the agent is doing', () => {
+  it('names the tool and its first short argument', () => {
+    const state = folded([called('1', 'Bash', { command: 'npm  test\n--watch', timeout: 5 })]);
+    expect(activity(state)).toEqual({ kind: 'tool', tool: 'Bash', detail: 'npm test --watch' });
+  });
+
+  it('is one for tools in a row that only look around, and begins anew after one that does something', () => {
+    const read = (n: number) => [called(`${n}`, 'Read', { file_path: `${n}.ts` }), ended(`${n}`)];
+    const looking = folded([...read(1), ...read(2), called('3', 'Grep', { pattern: 'x' })]);
+    expect(activity(looking)).toEqual({ kind: 'looking', steps: 3, detail: 'x' });
+    const again = folded([ended('3'), called('4', 'Bash'), ended('4'), called('5', 'Read')], looking);
+    expect(activity(again)).toEqual({ kind: 'tool', tool: 'Read', detail: '' });
+  });
+
+  it('has no secret in it, not even half of one', () => {
+    const secret = `ghp_${'a1'.repeat(20)}`;
+    const state = folded([called('1', 'Bash', { command: `${'x'.repeat(110)} ${secret}` })]);
+    expect(JSON.stringify(activity(state))).not.toContain('a1');
+  });
+});
+
+describe('how much is shown', () => {
+  const state = folded([said('m', 'Let me look.'), called('1', 'Bash', { command: 'ls' }), said('n', ' Done.')]);
+
+  it('never changes what the agent says', () => {
+    for (const verbosity of ['quiet', 'compact', 'verbose'] as const) {
+      expect(view(state, verbosity).items).toEqual([{ kind: 'text', markdown: 'Let me look.\n\n Done.' }]);
+    }
+  });
+
+  it('is nothing of tools when quiet, and a line for each of the last ones when verbose', () => {
+    const working = folded([called('2', 'Bash', { command: 'pwd' })], state);
+    expect(activity(working, 'quiet')).toEqual({ kind: 'thinking' });
+    expect(view(working, 'quiet').tools).toBeUndefined();
+    expect(view(working).tools).toBeUndefined();
+    expect(view(folded([ended('1')], working), 'verbose').tools).toEqual({
+      earlier: 0,
+      lines: [
+        { tool: 'Bash', detail: 'ls', status: 'ok' },
+        { tool: 'Bash', detail: 'pwd', status: 'called' },
+      ],
+    });
+    const many = folded(Array.from({ length: 30 }, (_, n) => called(`${n}`, 'Bash')));
+    expect(view(many, 'verbose').tools).toMatchObject({ earlier: 18, lines: { length: 12 } });
+  });
+});
+
+describe('what a turn keeps of its tools and thoughts', () => {
+  it('is bounded, however many calls there are and however long they are', () => {
+    const long = 'word '.repeat(40_000);
+    let state: TurnState = { ...emptyTurn, thoughts: [] };
+    for (let n = 0; n < 1_000; n += 1) {
+      const id = `${n}`;
+      state = folded([called(id, 'Write', { content: long, nested: { deep: [long] } }), thought(id, long)], state);
+      state = folded([{ type: 'tool-output', callId: id, output: long }, ended(id)], state);
+      state = folded([{ type: 'tool-output', callId: id, output: long }], state);
+    }
+    expect(state.tools).toHaveLength(1_000);
+    expect(state.tools[999]?.output).toContain('characters left out');
+    expect(state.tools[0]).toMatchObject({ tool: 'Write', status: 'ok', input: {}, output: '' });
+    expect(JSON.stringify(state).length).toBeLessThan(4_000_000);
+  });
+
+  it('has no thoughts where nobody wants them', () => {
+    expect(folded([thought('a', 'hm')]).thoughts).toBeNull();
+  });
+
+  it('joins the pieces of a thought, and forgets those of a run that is tried again', () => {
+    const state = folded(
+      [thought('a', 'I sh'), thought('a', 'ould.'), called('1', 'Bash'), thought('b', 'Then.'), said('c', 'Hi')],
+      { ...emptyTurn, thoughts: [] },
+    );
+    expect(state.thoughts?.map(({ text, after }) => [text, after])).toEqual([
+      ['I should.', 0],
+      ['Then.', 1],
+    ]);
+    expect(turnText(state)).toBe('Hi');
+    const retrying = { type: 'retrying', runId: 'r', attempt: 1, maxAttempts: 2, delayMs: 1, reason: '' } as const;
+    expect(folded([retrying], state).thoughts).toEqual([]);
+  });
+
+  it('cuts a text in its middle, between lines or words, and says how much is missing', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-z \n]{0,400}$/), fc.integer({ min: 40, max: 300 }), (text, max) => {
+        const cut = withoutMiddle(text, max);
+        if (text.length <= max) {
+          expect(cut).toBe(text);
+          return;
+        }
+        const [, head = '', missing, tail = ''] = /^(.*)\n… (\d+) characters left out …\n(.*)$/s.exec(cut) ?? [];
+        expect(text.startsWith(head)).toBe(true);
+        expect(text.endsWith(tail)).toBe(true);
+        expect(head.length + Number(missing) + tail.length).toBe(text.length);
+        expect(head.length + tail.length).toBeLessThanOrEqual(max);
+      }),
+    );
+    const secret = `ghp_${'a1'.repeat(20)}`;
+    for (let before = 0; before < 60; before += 1) {
+      const cut = withoutMiddle(`${'x '.repeat(before)}${secret}${' y'.repeat(200)}`, 120);
+      expect(cut.replace(secret, '')).not.toContain('a1');
+    }
+  });
+});

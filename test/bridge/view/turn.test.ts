@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent, ApprovalRequest } from '../../../src/bridge/agent-event.ts';
+import { makeToken } from '../../../src/bridge/ids.ts';
+import type { ApprovalRecord } from '../../../src/bridge/record/thread-record.ts';
+import { withHistory } from '../../../src/bridge/turn/after-reconnect.ts';
+import { emptyTurn, foldTurn, lastSaid, type TurnState } from '../../../src/bridge/turn/fold.ts';
+import { turnView } from '../../../src/bridge/view/turn.ts';
+import { approvalRecord, openTurn } from '../../support/records.ts';
+
+const said = (messageId: string): AgentEvent => ({ type: 'text', runId: 'r', messageId, text: `${messageId}.` });
+const request = (requestId: string): ApprovalRequest => ({
+  requestId,
+  callId: requestId,
+  tool: 'Bash',
+  input: { command: requestId },
+  diffs: [],
+  suggestions: [],
+  questions: null,
+});
+const asks = (requestId: string): AgentEvent => ({ type: 'approval-asked', request: request(requestId) });
+const folded = (events: AgentEvent[]) => events.reduce(foldTurn, emptyTurn);
+const record = (n: number, change: Partial<ApprovalRecord> = {}) => approvalRecord(n, change);
+
+/** Texts, and cards by their tokens, in reading order. */
+function order(state: TurnState, approvals: ApprovalRecord[], textUnknown = false): string[] {
+  const view = turnView(state, {
+    address: { team: 'T01', channel: 'C01', threadTs: '1.000001' },
+    turn: openTurn(1, { state: 'submitted' }),
+    approvals,
+    textUnknown,
+    where: { workingDirectory: null, device: null },
+    queued: 0,
+    hold: null,
+    ending: null,
+  });
+  return view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.token));
+}
+
+describe('a card', () => {
+  it('stands where it was asked', () => {
+    const state = folded([said('a'), asks('request-1'), said('b')]);
+    expect(order(state, [record(1)])).toEqual(['a.', 'approve1', 'b.']);
+  });
+
+  it('of before a restart stands below what was said before it, wherever Letta asks again', () => {
+    const state = withHistory(folded([asks('request-1')]), {
+      arrived: true,
+      texts: ['a', 'b'].map((messageId) => ({ messageId, text: `${messageId}.` })),
+      callIds: [],
+      answered: false,
+    });
+    expect(order(state, [record(1, { after: 'a' })])).toEqual(['a.', 'approve1', 'b.']);
+    expect(order(state, [record(1, { after: 'b' })])).toEqual(['a.\n\nb.', 'approve1']);
+  });
+
+  it('that Letta does not know of any more keeps its place, too', () => {
+    const state = folded([said('a'), said('b')]);
+    expect(order(state, [record(1, { after: 'a' })])).toEqual(['a.', 'approve1', 'b.']);
+    expect(order(state, [record(1, { after: null })])).toEqual(['approve1', 'a.\n\nb.']);
+  });
+
+  it('comes first while nobody knows what was said before it', () => {
+    const state = folded([said('b')]);
+    expect(order(state, [record(1, { after: 'a' })], true)).toEqual(['approve1', 'b.']);
+    expect(order(state, [record(1)], true)).toEqual(['approve1', 'b.']);
+  });
+
+  it('never stands above one that was asked before it', () => {
+    const state = folded([said('a'), said('b')]);
+    expect(order(state, [record(1, { after: 'a' }), record(2)])).toEqual(['a.', 'approve1', 'approve2', 'b.']);
+  });
+
+  it('that shares its request id with an earlier one has the later place', () => {
+    const state = folded([asks('same'), { type: 'approvals-open', requestIds: [] }, said('b'), asks('same')]);
+    const both = [record(1, { requestId: 'same' }), record(2, { requestId: 'same' })];
+    expect(order(state, both)).toEqual(['approve1', 'b.', 'approve2']);
+    const restarted = folded([said('b'), asks('same')]);
+    expect(order(restarted, both)).toEqual(['approve1', 'b.', 'approve2']);
+  });
+
+  it('that is asked once more after it was settled does not move', () => {
+    const state = folded([asks('one'), { type: 'approvals-open', requestIds: [] }, said('b'), asks('one')]);
+    expect(order(state, [record(1, { requestId: 'one' })])).toEqual(['approve1', 'b.']);
+  });
+
+  it('is in the same place after a restart as before it, whatever was said and asked', () => {
+    const step = fc.constantFrom('say', 'say more', 'ask');
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+        let state = emptyTurn;
+        const approvals: ApprovalRecord[] = [];
+        for (const [n, each] of steps.entries()) {
+          const known = lastSaid(state);
+          if (each === 'ask') {
+            const requestId = `request-${n}`;
+            approvals.push(record(n, { token: makeToken(`card-${n}`), requestId, after: known }));
+            state = foldTurn(state, asks(requestId));
+          } else state = foldTurn(state, said(each === 'say' || known === null ? `m${n}` : known));
+        }
+        const texts = state.parts.flatMap((part) => (part.kind === 'text' ? [part] : []));
+        // The last one only is asked again.
+        const last = approvals.at(-1);
+        const anew = last ? foldTurn(emptyTurn, asks(last.requestId)) : emptyTurn;
+        const restarted = withHistory(anew, { arrived: true, texts, callIds: [], answered: false });
+        expect(order(restarted, approvals)).toEqual(order(state, approvals));
+      }),
+    );
+  });
+});

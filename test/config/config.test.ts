@@ -1,0 +1,281 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { closedPolicy } from '../../src/bridge/access/policy.ts';
+import { ConfigError, type ConfigProblem, formatProblems, loadConfig, secretsOf } from '../../src/config/config.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
+
+type Env = Record<string, string>;
+
+const SOCKET: Env = {
+  SLACK_BOT_TOKEN: 'xoxb-1-abc',
+  SLACK_APP_TOKEN: 'xapp-1-abc',
+  SLACK_ALLOWED_USERS: 'members',
+  SLACK_ALLOWED_CHANNELS: 'C01GEN,dm',
+  LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws',
+};
+const CLOUD: Env = {
+  SLACK_BOT_TOKEN: 'xoxb-1-abc',
+  SLACK_SIGNING_SECRET: '0123456789abcdef',
+  SLACK_ALLOWED_USERS: '*',
+  SLACK_ALLOWED_CHANNELS: '*',
+  LETTA_API_KEY: 'sk-let-key',
+};
+
+function problemsOf(env: Env): readonly ConfigProblem[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+/** The one problem that an otherwise good configuration has with these values. */
+function complaint(over: Env, base = SOCKET): string {
+  const problems = problemsOf({ ...base, ...over });
+  expect(problems.map((problem) => problem.setting)).toHaveLength(1);
+  return problems.map(({ setting, problem, fix }) => `${setting} ${problem}. ${fix}`).join();
+}
+
+describe('loadConfig', () => {
+  it('needs five settings for Socket Mode and an App Server; the rest has defaults', () => {
+    expect(loadConfig(SOCKET)).toEqual({
+      slack: {
+        botToken: 'xoxb-1-abc',
+        apiUrl: 'https://slack.com/api/',
+        mode: { kind: 'socket', appToken: 'xapp-1-abc' },
+      },
+      letta: { mode: 'app-server', url: 'ws://127.0.0.1:4500/ws', token: null },
+      agentId: null,
+      policy: {
+        ...closedPolicy,
+        users: { everyone: false, members: true, ids: [], groups: [] },
+        channels: { everywhere: false, directMessages: true, ids: ['C01GEN'] },
+      },
+      store: 'sqlite://./data/bridge.db',
+      staleAfterMs: 15 * 60_000,
+      approvals: { timeoutMs: 86_400_000, auditKeptForMs: 90 * 86_400_000 },
+      catchUp: { tier: 'full', maxAgeMs: 86_400_000, threads: 200, threadAgeMs: 7 * 86_400_000 },
+      logLevel: 'info',
+      notifyAfterMs: 120_000,
+      retentionMs: 7 * 86_400_000,
+      maxMessages: 5,
+      queue: { perThread: 50, total: 1_000 },
+      turnSilenceMs: 30 * 60_000,
+      drainMs: 20_000,
+      port: null,
+    });
+  });
+
+  it('reads bounds and lengths of time', () => {
+    const set = { QUEUE_PER_THREAD: '5', QUEUE_TOTAL: '70', TURN_SILENCE: '2h', DRAIN_TIMEOUT: '0s' };
+    expect(loadConfig({ ...SOCKET, ...set })).toMatchObject({
+      queue: { perThread: 5, total: 70 },
+      turnSilenceMs: 7_200_000,
+      drainMs: 0,
+    });
+    expect(loadConfig({ ...SOCKET, MAX_MESSAGES: '12' }).maxMessages).toBe(12);
+    expect(complaint({ MAX_MESSAGES: '0' })).toContain('from 1 to 99');
+    expect(loadConfig({ ...SOCKET, DRAIN_TIMEOUT: '5m' }).drainMs).toBe(300_000);
+    const wrong = { QUEUE_PER_THREAD: '0', QUEUE_TOTAL: 'many', TURN_SILENCE: '0s', DRAIN_TIMEOUT: '20' };
+    expect(problemsOf({ ...SOCKET, ...wrong }).map(({ setting }) => setting)).toEqual(Object.keys(wrong));
+  });
+
+  it('reads how far to look back', () => {
+    const config = loadConfig({ ...SOCKET, STALE_AFTER: '1h', HISTORY: 'limited', CATCH_UP_THREADS: '20' });
+    expect(config.staleAfterMs).toBe(3_600_000);
+    expect(config.catchUp).toMatchObject({ tier: 'limited', threads: 20 });
+    expect(loadConfig({ ...SOCKET, HISTORY: 'off' }).catchUp).toBeNull();
+    expect(complaint({ CATCH_UP_MAX_AGE: '2d' })).toContain('at most 24h');
+    expect(complaint({ STALE_AFTER: '15' })).toContain('such as 15m');
+    expect(complaint({ HISTORY: 'some' })).toContain('limited');
+    expect(complaint({ CATCH_UP_THREADS: '5000' })).toContain('1000');
+  });
+
+  it('reads HTTP mode and the cloud', () => {
+    const config = loadConfig({ ...CLOUD, LETTA_ENVIRONMENT: 'my laptop', LETTA_RELAY: 'pair' });
+    expect(config.slack.mode).toEqual({ kind: 'http', signingSecret: '0123456789abcdef', port: 3000 });
+    expect(config.letta).toEqual({
+      mode: 'cloud',
+      baseUrl: 'https://api.letta.com',
+      apiKey: 'sk-let-key',
+      environment: 'my laptop',
+      relay: 'pair',
+    });
+    expect(loadConfig(CLOUD).letta).toMatchObject({ environment: null, relay: 'single' });
+    expect(config.port).toBeNull();
+    expect(loadConfig({ ...CLOUD, PORT: '8080' })).toMatchObject({ port: 8080, slack: { mode: { port: 8080 } } });
+    expect(loadConfig({ ...SOCKET, PORT: '0' }).port).toBe(0);
+  });
+
+  it('reads every other setting', () => {
+    const config = loadConfig({
+      ...SOCKET,
+      SLACK_API_URL: 'http://localhost:9000/api',
+      SLACK_ALLOWED_USERS: ' U01ALICE , members,U02BOB,U01ALICE,',
+      SLACK_ALLOWED_CHANNELS: '*',
+      LETTA_APP_SERVER_URL: 'wss://letta.example.com/ws',
+      LETTA_APP_SERVER_TOKEN: 'secret',
+      LETTA_AGENT_ID: 'agent-local-12ab',
+      PERMISSIONS: 'acceptEdits',
+      STORE: 'memory://',
+      LOG_LEVEL: 'DEBUG',
+    });
+    expect(config.slack.apiUrl).toBe('http://localhost:9000/api/');
+    expect(config.policy.users).toEqual({ everyone: false, members: true, ids: ['U01ALICE', 'U02BOB'], groups: [] });
+    expect(config.policy.channels).toEqual({ everywhere: true, directMessages: false, ids: [] });
+    expect(config.letta).toEqual({ mode: 'app-server', url: 'wss://letta.example.com/ws', token: 'secret' });
+    expect(config).toMatchObject({ agentId: 'agent-local-12ab', store: 'memory://' });
+    expect(config.logLevel).toBe('debug');
+  });
+
+  it('reads who decides, who administers, and how much is shown', () => {
+    const set = {
+      APPROVERS: 'requester, S01SEC,U02BOB',
+      SELF_APPROVAL: 'deny',
+      ADMINS: 'U03CARA',
+      SHOW_REASONING: 'on',
+    };
+    const { policy } = loadConfig({ ...SOCKET, ...set, PERMISSIONS: 'acceptEdits', VERBOSITY: 'quiet' });
+    expect(policy.defaults).toEqual({
+      listen: 'thread',
+      permissions: 'acceptEdits',
+      verbosity: 'quiet',
+      showReasoning: true,
+      approvers: { requester: true, ids: ['U02BOB'], groups: ['S01SEC'] },
+      selfApproval: false,
+      subagents: false,
+      autoApprove: [],
+      binding: null,
+    });
+    expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });
+    expect(loadConfig({ ...SOCKET, SLACK_ALLOWED_USERS: 'S01ONCALL' }).policy.users).toEqual({
+      ...closedPolicy.users,
+      groups: ['S01ONCALL'],
+    });
+    expect(complaint({ SELF_APPROVAL: 'deny' })).toMatch(/^APPROVERS and SELF_APPROVAL leave nobody/);
+    expect(complaint({ APPROVERS: 'alice' })).toContain('"alice", which is no user or group id');
+    expect(complaint({ ADMINS: 'requester' })).toContain('no user or group id');
+    expect(complaint({ SHOW_REASONING: 'yes' })).toContain('neither on nor off');
+  });
+
+  it('reports everything that is missing at once', () => {
+    expect(problemsOf({}).map((problem) => problem.setting)).toEqual([
+      'SLACK_BOT_TOKEN',
+      'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
+      'SLACK_ALLOWED_USERS',
+      'SLACK_ALLOWED_CHANNELS',
+      'LETTA_API_KEY or LETTA_APP_SERVER_URL',
+    ]);
+  });
+
+  it('takes an empty line of .env for a setting that is not there, and trims', () => {
+    expect(
+      loadConfig({ ...SOCKET, SLACK_SIGNING_SECRET: '', LETTA_API_KEY: '  ', PORT: '', LETTA_AGENT_ID: '' }),
+    ).toEqual(loadConfig(SOCKET));
+    expect(loadConfig({ ...SOCKET, SLACK_BOT_TOKEN: ' xoxb-1-abc\n' })).toEqual(loadConfig(SOCKET));
+    expect(problemsOf({ ...SOCKET, SLACK_ALLOWED_USERS: ' ' })).toHaveLength(1);
+  });
+
+  it('names both settings that contradict each other', () => {
+    expect(complaint({ SLACK_SIGNING_SECRET: 'abcdef' })).toMatch(
+      /^SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both set/,
+    );
+    expect(complaint({ LETTA_API_KEY: 'key' })).toMatch(/^LETTA_API_KEY and LETTA_APP_SERVER_URL are both set/);
+    expect(complaint({ LETTA_ENVIRONMENT: 'laptop' })).toMatch(/^LETTA_ENVIRONMENT and LETTA_APP_SERVER_URL/);
+    expect(complaint({ LETTA_APP_SERVER_TOKEN: 'token' }, CLOUD)).toMatch(/^LETTA_APP_SERVER_TOKEN is set without/);
+    expect(complaint({ LETTA_APP_SERVER_URL: 'ws://letta:4500/ws', LETTA_APP_SERVER_TOKEN: 'token' })).toMatch(
+      /^LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL would send the token unencrypted/,
+    );
+  });
+
+  it('refuses a setting that is not built yet rather than ignore it', () => {
+    expect(complaint({ STORE: 'redis://localhost' })).toMatch(/not built yet/);
+  });
+
+  it.each<[string, Env, string]>([
+    ['a user token', { SLACK_BOT_TOKEN: 'xoxp-1-abc' }, 'is a user token'],
+    ['an app token in its place', { SLACK_BOT_TOKEN: 'xapp-1-abc' }, 'belongs in SLACK_APP_TOKEN'],
+    ['a bot token in its place', { SLACK_APP_TOKEN: 'xoxb-1-abc' }, 'belongs in SLACK_BOT_TOKEN'],
+    ['a rotation token', { SLACK_BOT_TOKEN: 'xoxe.xoxb-1-abc' }, 'rotation'],
+    ['a bare prefix', { SLACK_BOT_TOKEN: 'xoxb-' }, 'is a bot token'],
+    ['a broken token', { SLACK_BOT_TOKEN: 'xoxb-1 abc' }, 'space or line break'],
+    ['quotes', { SLACK_BOT_TOKEN: '"xoxb-1-abc"' }, 'quotes'],
+    ['half a quote', { LETTA_AGENT_ID: 'agent-1’' }, 'quotes'],
+    ['a user name', { SLACK_ALLOWED_USERS: 'U01ALICE,@bob' }, '"@bob", which is no user or group id'],
+    ['an email address', { SLACK_ALLOWED_USERS: 'bob@example.com' }, 'no user or group id'],
+    ['only a comma', { SLACK_ALLOWED_USERS: ',' }, 'names nobody'],
+    ['a channel name', { SLACK_ALLOWED_CHANNELS: '#general' }, '"#general", which is no channel id'],
+    ['an unencrypted Slack', { SLACK_API_URL: 'http://slack.example.com/api/' }, 'unencrypted'],
+    ['a Slack that is no address', { SLACK_API_URL: 'slack.com' }, 'is not a web address'],
+    ['an http address', { LETTA_APP_SERVER_URL: 'http://127.0.0.1:4500' }, 'Write ws://'],
+    ['a bare host', { LETTA_APP_SERVER_URL: '127.0.0.1:4500' }, 'is not a WebSocket address'],
+    ['a token in an address', { LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws?token=x' }, 'LETTA_APP_SERVER_TOKEN'],
+    ['a token for a signing secret', { SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: 'xoxb-1' }, 'not a signing secret'],
+    ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not the id of an agent'],
+    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is none of them. Use one of guarded'],
+    ['a path for a store', { STORE: './data/bridge.db' }, 'is not a URI'],
+    ['a word for a port', { PORT: 'http' }, 'is not a port number'],
+    ['a port too high', { PORT: '65536' }, 'is not a port number'],
+    ['an unknown level', { LOG_LEVEL: 'verbose' }, 'is no log level'],
+  ])('says what to do about %s', (_, over, words) => {
+    expect(complaint(over)).toContain(words);
+  });
+
+  it('allows http:// on this machine only, however it is named', () => {
+    for (const host of ['localhost', '127.0.0.1', '127.3.2.1', '[::1]']) {
+      expect(problemsOf({ ...SOCKET, SLACK_API_URL: `http://${host}:9/api/` })).toEqual([]);
+    }
+    for (const host of ['127.0.0.1.example.com', 'localhost.example.com', '0.0.0.0', '10.0.0.1']) {
+      expect(problemsOf({ ...SOCKET, SLACK_API_URL: `http://${host}:9/api/` })).toHaveLength(1);
+    }
+  });
+
+  it('never repeats a secret, whatever is wrong with it', () => {
+    const secrets = SETTINGS.filter((setting) => 'secret' in setting).map((setting) => setting.name);
+    expect(secrets).toHaveLength(5);
+    fc.assert(
+      fc.property(fc.string({ minLength: 6 }), fc.constantFrom(...secrets), (text, name) => {
+        const secret = `S3CR3T${text}`;
+        const problems = problemsOf({ ...SOCKET, ...CLOUD, [name]: secret });
+        expect(formatProblems(problems)).not.toContain('S3CR3T');
+      }),
+    );
+  });
+
+  it('answers anything with a configuration or a report', () => {
+    const env = fc.dictionary(fc.constantFrom(...SETTINGS.map((setting) => setting.name)), fc.string());
+    fc.assert(
+      fc.property(env, (given) => {
+        for (const problem of problemsOf(given)) {
+          expect(problem.setting).not.toBe('');
+          expect(problem.problem).not.toBe('');
+          expect(problem.fix).toMatch(/\.$/);
+        }
+      }),
+    );
+  });
+
+  it('knows its secrets', () => {
+    expect(secretsOf(loadConfig(CLOUD))).toEqual(['xoxb-1-abc', '0123456789abcdef', 'sk-let-key']);
+    expect(secretsOf(loadConfig(SOCKET))).toEqual(['xoxb-1-abc', 'xapp-1-abc']);
+  });
+});
+
+describe('formatProblems', () => {
+  it('is one report that names the sandbox', () => {
+    expect(
+      formatProblems(problemsOf({ ...SOCKET, PORT: 'x', LOG_LEVEL: 'x' })),
+    ).toBe(`The bridge can not start. 2 settings need attention:
+
+  PORT is not a port number.
+      Use a number from 0 to 65535.
+  LOG_LEVEL is no log level.
+      Use debug, info, warn or error.
+
+Settings come from the environment or from a file named .env (see .env.example and README.md).
+To try the bridge without any account: npm run sandbox
+`);
+  });
+});

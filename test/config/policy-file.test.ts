@@ -1,0 +1,261 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { settingsOf } from '../../src/bridge/access/policy.ts';
+import { ConfigError, loadConfig } from '../../src/config/config.ts';
+import { readPolicyFile } from '../../src/config/policy-file.ts';
+import { reloadPolicy } from '../../src/config/policy-reload.ts';
+import { createMemoryLog } from '../support/log.ts';
+
+const ENV = {
+  SLACK_BOT_TOKEN: 'xoxb-1-abc',
+  SLACK_APP_TOKEN: 'xapp-1-abc',
+  LETTA_API_KEY: 'sk-let-key',
+};
+
+const files = (text: string | null) => (path: string) => (path === './policy.yml' ? text : null);
+const policyOf = (text: string, env: Record<string, string> = ENV) => loadConfig(env, files(text)).policy;
+
+function problemsOf(text: string | null, env: Record<string, string> = ENV): string[] {
+  try {
+    loadConfig(env, files(text));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ setting, problem, fix }) => `${setting} ${problem}. ${fix}`);
+  }
+  return [];
+}
+
+describe('a policy file', () => {
+  it('says who, where and how; the rest is as the settings have it', () => {
+    const policy = policyOf(
+      `users: [members, U04GUEST, S01ONCALL]
+admins: U03CARA
+channels:
+  C01GEN:
+  C02ENG: { listen: all, permissions: strict, approvers: [requester, S02SEC], self_approval: deny, verbosity: quiet }
+  dm: { agent: agent-2, working_directory: /srv/dm }
+bots: { allow: [B0OTHER], in_a_row: 2 }
+limits:
+  user: { turns: 30 per 1h, at_once: 3 }
+listen: mention
+show_reasoning: on
+auto_approve: ["Bash(npm test)"]
+`,
+      { ...ENV, PERMISSIONS: 'acceptEdits' },
+    );
+    expect(policy.users).toEqual({ everyone: false, members: true, ids: ['U04GUEST'], groups: ['S01ONCALL'] });
+    expect(policy.channels).toEqual({ everywhere: false, directMessages: true, ids: ['C01GEN', 'C02ENG'] });
+    expect(policy.admins).toEqual({ ids: ['U03CARA'], groups: [] });
+    expect(policy.bots).toEqual({ ids: ['B0OTHER'], inARow: 2 });
+    expect(policy.limits).toEqual({
+      user: { rate: { turns: 30, perMs: 3_600_000 }, atOnce: 3 },
+      channel: { rate: null, atOnce: null },
+    });
+    expect(settingsOf(policy, 'C01GEN')).toMatchObject({
+      listen: 'mention',
+      permissions: 'acceptEdits',
+      showReasoning: true,
+      autoApprove: ['Bash(npm test)'],
+      binding: null,
+    });
+    expect(settingsOf(policy, 'C02ENG')).toMatchObject({
+      listen: 'all',
+      permissions: 'strict',
+      approvers: { requester: true, ids: [], groups: ['S02SEC'] },
+      selfApproval: false,
+      verbosity: 'quiet',
+    });
+    expect(settingsOf(policy, 'D01ALICE').binding).toEqual({
+      agentId: 'agent-2',
+      device: null,
+      workingDirectory: '/srv/dm',
+    });
+  });
+
+  it('is the whole policy: nothing of it is needed in the environment', () => {
+    expect(policyOf('users: [U01ALICE]\nchannels: ["*"]').channels.everywhere).toBe(true);
+  });
+
+  it('need not be there, unless the setting names it', () => {
+    const env = { ...ENV, SLACK_ALLOWED_USERS: 'members', SLACK_ALLOWED_CHANNELS: 'dm' };
+    expect(problemsOf(null, env)).toEqual([]);
+    expect(problemsOf(null, { ...env, POLICY: '/etc/bridge/policy.yml' })).toEqual([
+      'POLICY names "/etc/bridge/policy.yml", which is not there. Correct the path, or remove the setting.',
+    ]);
+  });
+
+  it('and the environment may not both say the same thing', () => {
+    const env = { ...ENV, SLACK_ALLOWED_USERS: 'members', VERBOSITY: 'quiet' };
+    const [users, verbosity, ...more] = problemsOf('users: [members]\nchannels: [dm]\nverbosity: verbose', env);
+    expect(users).toMatch(/^SLACK_ALLOWED_USERS and policy.yml:1 users say the same thing twice/);
+    expect(verbosity).toMatch(/^VERBOSITY and policy.yml:3 verbosity say the same thing twice/);
+    expect(more).toEqual([]);
+  });
+
+  it('that serves nobody and nothing is refused with the lines to write', () => {
+    expect(problemsOf('listen: all')).toEqual([
+      expect.stringMatching(/SLACK_ALLOWED_USERS=members.*users: \[members\]/),
+      expect.stringMatching(/SLACK_ALLOWED_CHANNELS=dm.*channels: \[dm\]/),
+    ]);
+  });
+
+  it('is told of every problem at once, with its line', () => {
+    const wrong = `users: [members]
+channels:
+  general: {}
+  C01GEN:
+    listen: always
+    verbose: true
+  C02ENG: { permissions: root, self_approval: never }
+limits:
+  user: { turns: 30/h }
+  team: 3
+bots: { allow: [someone], in_a_row: 0 }
+adminz: [U1]
+`;
+    const problems = problemsOf(wrong);
+    const places = [
+      'policy.yml:3 channels.general is no channel id',
+      'policy.yml:5 channels.C01GEN.listen is none of mention, thread and all',
+      'policy.yml:6 channels.C01GEN.verbose is not known',
+      'policy.yml:7 channels.C02ENG.permissions is none of them',
+      'policy.yml:7 channels.C02ENG.self_approval is neither allow nor deny',
+      'policy.yml:9 limits.user.turns is no rate',
+      'policy.yml:10 limits.team is not known',
+      'policy.yml:11 bots.allow.0 is no id of a bot',
+      'policy.yml:11 bots.in_a_row is less than 1',
+      'policy.yml:12 adminz is not known',
+    ];
+    for (const place of places) expect(problems.filter((problem) => problem.startsWith(place))).toHaveLength(1);
+    expect(problems).toHaveLength(places.length);
+    for (const problem of problems) expect(problem).toMatch(/\. [A-Z].*[.]$/);
+  });
+
+  it.each([
+    ['users: [members\nchannels: [dm]', /^policy.yml:\d is no YAML/],
+    ['- users\n- channels', /^policy.yml:1 is not a policy/],
+    ['users: [members]\nusers: [U1]\nchannels: [dm]', /^policy.yml:2 is no YAML/],
+    ['users: [members]\nchannels: { "*": { listen: all } }', /^policy.yml:2 channels.\* has settings of its own/],
+    ['users: [members]\nchannels: {}', /^policy.yml:2 channels names nobody and nothing/],
+    ['users: []\nchannels: [dm]', /^policy.yml:1 users names nobody/],
+    ['users: [members]\nchannels: [dm]\nself_approval: deny', /leave nobody who may decide/],
+    ['users: [members]\nchannels:\n  C1:\n    self_approval: deny', /^policy.yml:3 channels.C1: its approvers/],
+    ['users: [members]\nchannels: [dm]\nbots: { allow: [B1] }', /^policy.yml:3 bots leaves nobody who may decide/],
+    ['users: [members]\nchannels: 7', /^policy.yml:2 channels names no channels/],
+    [
+      'users: [members]\nchannels: [dm]\nlimits: { user: { turns: 0 per 1h } }',
+      /^policy.yml:3 limits.user.turns is out of bounds/,
+    ],
+  ])('%j is refused', (text, words) => {
+    const problems = problemsOf(text);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(words);
+  });
+
+  it('may name a device only where there are devices', () => {
+    const text = 'users: [members]\nchannels:\n  C1: { device: build-box }';
+    expect(problemsOf(text)).toEqual([]);
+    const { LETTA_API_KEY: _, ...slack } = ENV;
+    expect(problemsOf(text, { ...slack, LETTA_APP_SERVER_URL: 'ws://127.0.0.1:1/ws' })).toEqual([
+      expect.stringMatching(/^policy.yml:3 channels.C1.device names a device, but an App Server has none/),
+    ]);
+  });
+
+  it('whatever stands in it is a policy or problems, never an exception', () => {
+    const word = fc.constantFrom(
+      'users',
+      'channels',
+      'limits',
+      'user',
+      'dm',
+      'C1',
+      '*',
+      'agent',
+      '&a',
+      '*a',
+      '<<',
+      'on',
+      '7',
+      '~',
+      '{',
+      '[',
+    );
+    const yaml = fc.array(fc.tuple(fc.nat({ max: 3 }), word, fc.constantFrom(': ', ':\n', '\n', ', ', '- '), word), {
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(yaml, fc.string(), (lines, noise) => {
+        const text = lines
+          .map(([depth, key, between, value]) => `${'  '.repeat(depth)}${key}${between}${value}`)
+          .join('\n');
+        for (const each of [text, `${text}\n${noise}`]) {
+          const read = readPolicyFile('policy.yml', each);
+          if ('problems' in read) expect(read.problems.length).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+
+  it('that repeats itself without end is refused', () => {
+    const bomb = [
+      'a: &a [1,2,3,4,5,6,7,8,9]',
+      ...'bcdefghij'.split('').map((name, at) => {
+        const before = 'abcdefghij'[at];
+        return `${name}: &${name} [${Array(9).fill(`*${before}`).join(',')}]`;
+      }),
+    ].join('\n');
+    expect(problemsOf(bomb)[0]).toContain('repeats itself without end');
+  });
+});
+
+describe('policy.example.yml', () => {
+  it('is a policy that loads, and shows every key there is', () => {
+    const text = readFileSync('policy.example.yml', 'utf8');
+    const read = readPolicyFile('policy.example.yml', text);
+    expect(read).toHaveProperty('file');
+    expect(problemsOf(text)).toEqual([]);
+    const words = [
+      'users',
+      'admins',
+      'listen',
+      'verbosity',
+      'show_reasoning',
+      'permissions',
+      'approvers',
+      'self_approval',
+      'subagents',
+    ];
+    const more = [
+      'auto_approve',
+      'channels',
+      'agent',
+      'device',
+      'working_directory',
+      'bots',
+      'limits',
+      'turns',
+      'at_once',
+    ];
+    for (const word of [...words, ...more]) expect(text).toMatch(new RegExp(`\\b${word}:`));
+  });
+});
+
+describe('reading the policy again', () => {
+  it('gives the new one', () => {
+    const log = createMemoryLog();
+    const policy = reloadPolicy(ENV, log, files('users: [U01ALICE]\nchannels: [dm]'));
+    expect(policy?.users.ids).toEqual(['U01ALICE']);
+    expect(log.lines).toMatchObject([{ level: 'info', fields: { users: 1, channels: 0 } }]);
+  });
+
+  it('keeps the old one when the new one is wrong, and says every problem with its line and what to do', () => {
+    const log = createMemoryLog();
+    expect(reloadPolicy(ENV, log, files('users: [bob]\nchannels: [general]'))).toBeNull();
+    expect(log.lines.map(({ level, fields }) => [level, fields.setting])).toEqual([
+      ['error', 'policy.yml:1 users'],
+      ['error', 'policy.yml:2 channels'],
+    ]);
+    for (const { fields } of log.lines) expect(fields.fix).toMatch(/^Use /);
+  });
+});

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest';
+import { keepRetryAfter } from '../../../src/slack/api/retry-after.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
+import { createFakeClock } from '../../support/clock.ts';
+
+function limiting(answers: (SlackAnswer | SlackError)[]) {
+  const clock = createFakeClock();
+  const calls: string[] = [];
+  const slack: SlackApi = {
+    call(method) {
+      calls.push(method);
+      const answer = answers.shift() ?? { ok: true };
+      return answer instanceof SlackError ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  };
+  const api = keepRetryAfter(slack, clock);
+  const call = (method: string) =>
+    api.call(method, {}, { client: 'control' }).then(
+      () => 'ok',
+      (error: unknown) => (error instanceof SlackError ? `${error.failure} ${error.retryAfterMs}` : 'bug'),
+    );
+  return { clock, calls, call };
+}
+
+const limited = (retryAfterMs: number | null) =>
+  new SlackError('chat.update', 'limited', 'ratelimited', { retryAfterMs });
+
+describe('a method that Slack has limited', () => {
+  it('is not called by anybody before its time, and then again', async () => {
+    const { clock, calls, call } = limiting([limited(30_000)]);
+    expect(await call('chat.update')).toBe('limited 30000');
+    await clock.advance(10_000);
+    expect(await call('chat.update')).toBe('limited 20000');
+    expect(calls).toHaveLength(1);
+    await clock.advance(20_000);
+    expect(await call('chat.update')).toBe('ok');
+    expect(calls).toHaveLength(2);
+  });
+
+  it('does not hold up others', async () => {
+    const { calls, call } = limiting([limited(30_000)]);
+    await call('chat.update');
+    expect(await call('chat.postMessage')).toBe('ok');
+    expect(calls).toEqual(['chat.update', 'chat.postMessage']);
+  });
+
+  it('rests for a while also where Slack does not say how long; other failures limit nothing', async () => {
+    const { calls, call } = limiting([new SlackError('chat.update', 'unknown', 'ECONNRESET'), limited(null)]);
+    expect(await call('chat.update')).toBe('unknown null');
+    expect(await call('chat.update')).toBe('limited null');
+    expect(await call('chat.update')).toBe('limited 5000');
+    expect(calls).toHaveLength(2);
+  });
+});

@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import type { Random } from '../../../src/bridge/ports.ts';
+import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
+import { createHistory, type HistoryTier } from '../../../src/slack/inbound/history.ts';
+import { createFakeClock } from '../../support/clock.ts';
+import { createMemoryLog } from '../../support/log.ts';
+
+const identity = { teamId: 'T1', botUserId: 'UBOT', botId: 'BBOT' };
+const random: Random = { next: () => 0, id: () => 'id' };
+
+type Answers = (method: string, args: Record<string, unknown>) => Record<string, unknown> | SlackError;
+
+function stage(answers: Answers, tier: HistoryTier = 'full') {
+  const clock = createFakeClock(0);
+  const calls: { at: number; method: string; args: Record<string, unknown> }[] = [];
+  const api: SlackApi = {
+    async call(method, args) {
+      calls.push({ at: clock.now(), method, args });
+      const answer = answers(method, args);
+      if (answer instanceof SlackError) throw answer;
+      return { ok: true, ...answer } as SlackAnswer;
+    },
+  };
+  const log = createMemoryLog();
+  const history = createHistory({ api, identity, tier, clock, random, log });
+  /** The result once the clock has moved on far enough. */
+  async function done<T>(work: Promise<T>): Promise<T> {
+    let over = false;
+    const settled = work.finally(() => {
+      over = true;
+    });
+    settled.catch(() => undefined);
+    for (let n = 0; n < 200 && !over; n += 1) await clock.advance(5_000);
+    return settled;
+  }
+  return { clock, calls, history, done };
+}
+
+const channel = (facts = {}) => ({ channel: { id: 'C1', is_channel: true, is_private: false, ...facts } });
+const said = (ts: string, more = {}) => ({ type: 'message', user: 'U1', ts, text: `<@UBOT> at ${ts}`, ...more });
+
+describe('looking back', () => {
+  it('gives what was said, oldest first, bots marked as such, and nothing of joins or the bridge itself', async () => {
+    const messages = [
+      said('30.1', { thread_ts: '30.1', reply_count: 2, latest_reply: '31.9' }),
+      said('20.1', { user: 'UBOT', bot_id: 'BBOT' }),
+      said('19.1', { bot_id: 'BOTHER' }),
+      said('18.1', { subtype: 'channel_join' }),
+      said('10.1', { thread_ts: '10.1', reply_count: 2, latest_reply: '40.9' }),
+    ];
+    const { history, done } = stage((method) => (method === 'conversations.info' ? channel() : { messages }));
+    const past = await done(history.channel('C1', '5.0'));
+    expect(past?.messages.map(({ ts, threadTs, mentionsBot, user }) => [ts, threadTs, mentionsBot, user])).toEqual([
+      ['10.1', null, true, 'U1'],
+      ['19.1', null, true, 'BOTHER'],
+      ['30.1', null, true, 'U1'],
+    ]);
+    expect(past?.threads).toEqual(['10.1', '30.1']);
+  });
+
+  it('says of a message what an event would have said of its channel', async () => {
+    const shared = stage((method) =>
+      method === 'conversations.info'
+        ? channel({ is_ext_shared: true, is_private: true })
+        : { messages: [said('9.1')] },
+    );
+    expect((await shared.done(shared.history.channel('C1', '5.0')))?.messages[0]).toMatchObject({
+      external: true,
+      channelKind: 'group',
+      key: 'T1:C1:9.1',
+    });
+    const direct = stage((method) =>
+      method === 'conversations.info' ? channel({ is_im: true }) : { messages: [said('9.1')] },
+    );
+    expect((await direct.done(direct.history.channel('D1', '5.0')))?.messages[0]?.channelKind).toBe('im');
+  });
+
+  it('leaves out the root that Slack sends along with a thread', async () => {
+    const messages = [said('9.1', { thread_ts: '9.1' }), said('9.5', { thread_ts: '9.1' })];
+    const { history, done } = stage((method) => (method === 'conversations.info' ? channel() : { messages }));
+    expect((await done(history.thread('C1', '9.1', '5.0')))?.messages.map(({ ts }) => ts)).toEqual(['9.5']);
+  });
+
+  it.each([
+    ['full', 2_400, 200, 10],
+    ['limited', 60_000, 15, 4],
+  ] as const)('reads page by page at the pace of its tier (%s), up to a bound', async (tier, gap, limit, most) => {
+    let page = 0;
+    const answers: Answers = (method) => {
+      if (method === 'conversations.info') return channel();
+      page += 1;
+      return { messages: [said(`${100 - page}.1`)], response_metadata: { next_cursor: `c${page}` } };
+    };
+    const { history, done, calls } = stage(answers, tier);
+    const past = await done(history.channel('C1', '5.0'));
+    expect(past?.complete).toBe(false);
+    const pages = calls.filter(({ method }) => method === 'conversations.history');
+    expect(pages).toHaveLength(most);
+    expect(pages.map(({ args }) => args.cursor)).toEqual([undefined, ...pages.slice(1).map((_, n) => `c${n + 1}`)]);
+    for (const [n, { at, args }] of pages.entries()) {
+      expect(args.limit).toBe(limit);
+      if (n > 0) expect(at - (pages[n - 1]?.at ?? 0)).toBeGreaterThanOrEqual(gap);
+    }
+  });
+
+  it('makes no call before Retry-After', async () => {
+    let limited = 2;
+    const answers: Answers = (method) => {
+      if (method === 'conversations.info') return channel();
+      limited -= 1;
+      if (limited >= 0) return new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: 30_000 });
+      return { messages: [said('9.1')] };
+    };
+    const { history, done, calls } = stage(answers);
+    expect((await done(history.channel('C1', '5.0')))?.messages).toHaveLength(1);
+    const at = calls.filter(({ method }) => method === 'conversations.history').map((call) => call.at);
+    expect(at).toHaveLength(3);
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(30_000);
+    expect((at[2] ?? 0) - (at[1] ?? 0)).toBeGreaterThanOrEqual(30_000);
+  });
+
+  it('says that a place can not be read, and rejects when Slack is away', async () => {
+    const refused = stage((method) => new SlackError(method, 'refused', 'not_in_channel'));
+    expect(await refused.done(refused.history.channel('C1', '5.0'))).toBeNull();
+    const away = stage((method) => new SlackError(method, 'unknown', 'timeout'));
+    await expect(away.done(away.history.thread('C1', '9.1', '5.0'))).rejects.toMatchObject({ code: 'slack_failed' });
+    expect(away.calls.length).toBeLessThan(10);
+  });
+
+  it('asks once for what it needs to know of a channel', async () => {
+    const { history, done, calls } = stage((method) =>
+      method === 'conversations.info' ? channel() : { messages: [] },
+    );
+    await done(history.channel('C1', '5.0'));
+    await done(history.thread('C1', '9.1', '5.0'));
+    expect(calls.filter(({ method }) => method === 'conversations.info')).toHaveLength(1);
+  });
+
+  it('stops at once', async () => {
+    const { history, clock, calls } = stage(
+      (method) =>
+        method === 'conversations.info' ? channel() : { messages: [], response_metadata: { next_cursor: 'more' } },
+      'limited',
+    );
+    const work = history.channel('C1', '5.0');
+    work.catch(() => undefined);
+    await clock.advance(1_000);
+    history.stop();
+    await expect(work).rejects.toThrow('stopped');
+    expect(calls).toHaveLength(2);
+  });
+});

@@ -1,0 +1,45 @@
+import { expect, it, type TestContext } from 'vitest';
+import { startSlack } from '../../../sandbox/slack/server.ts';
+import { systemClock, systemRandom } from '../../../src/clock.ts';
+import { createSlackApi } from '../../../src/slack/api/web-api.ts';
+import { createDirectory } from '../../../src/slack/people/directory.ts';
+import { createMemoryLog } from '../../support/log.ts';
+
+const SCOPES = ['users:read', 'usergroups:read', 'channels:read', 'groups:read'];
+
+async function open({ onTestFinished }: TestContext, scopes = SCOPES) {
+  const slack = await startSlack({ scopes, limits: 'off' });
+  onTestFinished(() => slack.close());
+  const world = { clock: systemClock, random: systemRandom, log: createMemoryLog() };
+  return createDirectory(createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world }));
+}
+
+it('people are found by handle, by e-mail and by id; user groups by handle and by id', async (context) => {
+  const directory = await open(context, [...SCOPES, 'users:read.email']);
+  expect(await directory.person('@bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
+  expect(await directory.person('Bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
+  expect(await directory.person('cara@example.com')).toEqual({ found: { id: 'U03CARA', name: 'cara' } });
+  expect(await directory.person('U01ALICE')).toEqual({ found: { id: 'U01ALICE', name: 'alice' } });
+  expect(await directory.person('@oncall')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
+  expect(await directory.person('S01ONCALL')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
+});
+
+it('whoever is not there is said, not guessed', async (context) => {
+  const directory = await open(context, [...SCOPES, 'users:read.email']);
+  for (const word of ['@bo', 'nobody@example.com', 'U0NOBODY', 'S0NOBODY', '@']) {
+    expect(await directory.person(word)).toEqual({ problem: expect.stringMatching(/nobody|there is no/) });
+  }
+});
+
+it('without the optional scope an e-mail address is refused with what to use instead', async (context) => {
+  const directory = await open(context);
+  expect(await directory.person('bob@example.com')).toEqual({ problem: expect.stringContaining('use a @handle') });
+});
+
+it('channels are found by name and by id, with whether the bot is in them', async (context) => {
+  const directory = await open(context);
+  expect(await directory.channel('#general')).toEqual({ found: { id: 'C01GEN', name: 'general', isMember: true } });
+  expect(await directory.channel('outside')).toEqual({ found: { id: 'C03OUT', name: 'outside', isMember: false } });
+  expect(await directory.channel('C02ENG')).toEqual({ found: { id: 'C02ENG', name: 'eng', isMember: true } });
+  expect(await directory.channel('#nowhere')).toEqual({ problem: expect.stringContaining('#nowhere') });
+});
