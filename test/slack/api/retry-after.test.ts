@@ -25,8 +25,8 @@ function limiting(answers: (SlackAnswer | SlackError)[]) {
 const limited = (retryAfterMs: number | null) =>
   new SlackError('chat.update', 'limited', 'ratelimited', { retryAfterMs });
 
-describe('a method that Slack has limited', () => {
-  it('is not called by anybody before its time, and then again', async () => {
+describe('a method that Slack has rate-limited', () => {
+  it('is not called before Retry-After, whichever caller asks', async () => {
     const { clock, calls, call } = limiting([limited(30_000)]);
     expect(await call('chat.update')).toBe('limited 30000');
     await clock.advance(10_000);
@@ -37,14 +37,14 @@ describe('a method that Slack has limited', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('does not hold up others', async () => {
+  it('does not hold up other methods', async () => {
     const { calls, call } = limiting([limited(30_000)]);
     await call('chat.update');
     expect(await call('chat.postMessage')).toBe('ok');
     expect(calls).toEqual(['chat.update', 'chat.postMessage']);
   });
 
-  it('rests for a while also where Slack does not say how long; other failures limit nothing', async () => {
+  it('waits 5 seconds without a Retry-After; other failures do not limit it', async () => {
     const { calls, call } = limiting([new SlackError('chat.update', 'unknown', 'ECONNRESET'), limited(null)]);
     expect(await call('chat.update')).toBe('unknown null');
     expect(await call('chat.update')).toBe('limited null');

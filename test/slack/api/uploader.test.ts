@@ -12,15 +12,15 @@ function uploaderWith(status: number, slackApiUrl = 'https://slack.com/api/') {
 }
 const bytes = new TextEncoder().encode('# größer');
 
-describe('uploading a file', () => {
-  it('sends its bytes to where Slack said, without a token', async () => {
+describe('the file uploader', () => {
+  it('sends the bytes to the URL that Slack gave, without a token', async () => {
     const { sent, upload } = uploaderWith(200);
     await upload('https://files.slack.com/upload/v1/abc', bytes);
     expect(sent).toMatchObject([{ url: 'https://files.slack.com/upload/v1/abc', body: '# größer' }]);
     expect(sent[0]?.headers.get('authorization')).toBeNull();
   });
 
-  it('goes to hosts of Slack only, or to the one that the Web API is on', async () => {
+  it('refuses every host except Slack’s and that of the Web API', async () => {
     const { sent, upload } = uploaderWith(200);
     for (const url of [
       'https://files.slack.com.evil.example/x',
@@ -37,7 +37,7 @@ describe('uploading a file', () => {
     expect(own.sent).toHaveLength(1);
   });
 
-  it('says whether Slack refused it or may have been out of order', async () => {
+  it('reports a 400 as refused, a 503 or lost connection as unknown', async () => {
     const url = 'https://files.slack.com/x';
     await expect(uploaderWith(400).upload(url, bytes)).rejects.toMatchObject({ failure: 'refused', error: 'http_400' });
     await expect(uploaderWith(503).upload(url, bytes)).rejects.toMatchObject({ failure: 'unknown', error: 'http_503' });

@@ -91,7 +91,7 @@ async function failureOf(method = 'chat.postMessage', client: 'live' | 'control'
 }
 
 describe('a Web API call', () => {
-  test('sends structured arguments as JSON inside a form, and the token only as a header', async () => {
+  test('sends arguments as form fields with JSON, the token only as header', async () => {
     answer = (response) => json(response, { ok: true, ts: '1.000001' });
     const blocks = [{ type: 'markdown', text: 'a & b' }];
     const args = { channel: 'C1', blocks, unfurl_links: false };
@@ -104,7 +104,7 @@ describe('a Web API call', () => {
     expect(args).toEqual({ channel: 'C1', blocks, unfurl_links: false });
   });
 
-  test('of one token never carries another token', async () => {
+  test('carries the token of its own client, never another one', async () => {
     answer = (response) => json(response, { ok: true });
     const [bot, app] = [createApi('xoxb-a'), createApi('xapp-b')];
     await bot.call('auth.test', {}, { client: 'control' });
@@ -113,7 +113,7 @@ describe('a Web API call', () => {
     expect(seen.map(({ authorization }) => authorization)).toEqual(['Bearer xoxb-a', 'Bearer xapp-b', 'Bearer xoxb-a']);
   });
 
-  test('never goes to another host, whatever the method is called', async () => {
+  test('goes to the configured host even when the method is a URL', async () => {
     answer = (response) => json(response, { ok: false, error: 'unknown_method' });
     await expect(createApi().call('http://127.0.0.1:1/steal', {}, { client: 'live' })).rejects.toMatchObject({
       error: 'unknown_method',
@@ -121,7 +121,7 @@ describe('a Web API call', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test('that Slack refuses names Slack’s word and its reasons', async () => {
+  test('refused by Slack → fails with Slack’s error code and its details', async () => {
     const messages = ['[ERROR] must be more than 0 characters [json-pointer:/blocks/0]'];
     answer = (response) => json(response, { ok: false, error: 'invalid_blocks', response_metadata: { messages } });
     expect(await failureOf()).toMatchObject({ failure: 'refused', error: 'invalid_blocks', details: messages });
@@ -134,7 +134,7 @@ describe('a Web API call', () => {
     ['a 429 with a date in it', (r: ServerResponse) => json(r, {}, 429, { 'retry-after': 'Wed, 21 Oct' }), 5_000],
     ['ratelimited in a body', (r: ServerResponse) => json(r, { ok: false, error: 'ratelimited' }), null],
     ['rate_limited in a body', (r: ServerResponse) => json(r, { ok: false, error: 'rate_limited' }), null],
-  ])('met by %s is limited, and left to the outbox', async (_, reply, retryAfterMs) => {
+  ])('answered with %s → fails as limited, without a retry', async (_, reply, retryAfterMs) => {
     answer = reply;
     expect(await failureOf()).toMatchObject({ failure: 'limited', retryAfterMs });
     expect(await failureOf('chat.update', 'live')).toMatchObject({ failure: 'limited', retryAfterMs });
@@ -159,7 +159,7 @@ describe('a Web API call', () => {
     ['a reset', (r) => r.socket?.destroy(), 'UND_ERR_SOCKET'],
     ['no answer', () => {}, 'timeout'],
     ['a body that never ends', (r) => r.writeHead(200).write('{"ok":'), 'timeout'],
-  ])('met by %s has an unknown outcome and is not repeated', async (_, reply, word) => {
+  ])('answered with %s → fails as unknown, without a retry', async (_, reply, word) => {
     answer = reply;
     const error = await failureOf('chat.postMessage', 'live');
     expect(error.failure).toBe('unknown');
@@ -170,7 +170,7 @@ describe('a Web API call', () => {
     expect(seen).toHaveLength(2);
   });
 
-  test('that changes nothing when repeated is repeated a few times, then given up', async () => {
+  test('retries a read-only method a few times, then gives up', async () => {
     answer = (response, _call, nth) => (nth < 3 ? response.writeHead(503).end() : json(response, { ok: true }));
     await createApi().call('users.info', { user: 'U1' }, { client: 'control' });
     expect(seen).toHaveLength(3);
@@ -180,7 +180,7 @@ describe('a Web API call', () => {
     expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(60_000);
   });
 
-  test('of the control client waits for Retry-After when that is bearable', async () => {
+  test('waits for a short Retry-After on the control client only', async () => {
     answer = (response, _call, nth) =>
       nth === 1 ? json(response, {}, 429, { 'retry-after': '3' }) : json(response, { ok: true });
     await createApi().call('views.publish', {}, { client: 'control' });
@@ -190,13 +190,13 @@ describe('a Web API call', () => {
     expect(waits).toEqual([3_000]);
   });
 
-  test('that opens a view is made once: its trigger lives three seconds', async () => {
+  test('opens a view without a retry: its trigger expires in three seconds', async () => {
     answer = (response) => json(response, {}, 429, { 'retry-after': '1' });
     expect((await failureOf('views.open')).failure).toBe('limited');
     expect(seen).toHaveLength(1);
   });
 
-  test('leaves no token and no text in errors and logs', async () => {
+  test('leaves no token and no message text in errors and logs', async () => {
     answer = (response) => response.writeHead(503, { 'set-cookie': 'd=secret' }).end(SECRET_TEXT);
     const failed = await failureOf('users.info');
     answer = (response) => response.writeHead(200).end(`${SECRET_TEXT} ${TOKEN}`);
