@@ -39,8 +39,8 @@ function stage(answers: Answers, tier: HistoryTier = 'full') {
 const channel = (facts = {}) => ({ channel: { id: 'C1', is_channel: true, is_private: false, ...facts } });
 const said = (ts: string, more = {}) => ({ type: 'message', user: 'U1', ts, text: `<@UBOT> at ${ts}`, ...more });
 
-describe('looking back', () => {
-  it('gives what was said, oldest first, bots marked as such, and nothing of joins or the bridge itself', async () => {
+describe('Slack history', () => {
+  it('returns what people and bots said, oldest first, without the bridge’s own', async () => {
     const messages = [
       said('30.1', { thread_ts: '30.1', reply_count: 2, latest_reply: '31.9' }),
       said('20.1', { user: 'UBOT', bot_id: 'BBOT' }),
@@ -58,7 +58,7 @@ describe('looking back', () => {
     expect(past?.threads).toEqual(['10.1', '30.1']);
   });
 
-  it('says of a message what an event would have said of its channel', async () => {
+  it('takes sharing and kind of channel from conversations.info', async () => {
     const shared = stage((method) =>
       method === 'conversations.info'
         ? channel({ is_ext_shared: true, is_private: true })
@@ -84,7 +84,7 @@ describe('looking back', () => {
   it.each([
     ['full', 2_400, 200, 10],
     ['limited', 60_000, 15, 4],
-  ] as const)('reads page by page at the pace of its tier (%s), up to a bound', async (tier, gap, limit, most) => {
+  ] as const)('reads a bounded number of pages at the pace of tier %s', async (tier, gap, limit, most) => {
     let page = 0;
     const answers: Answers = (method) => {
       if (method === 'conversations.info') return channel();
@@ -119,7 +119,7 @@ describe('looking back', () => {
     expect((at[2] ?? 0) - (at[1] ?? 0)).toBeGreaterThanOrEqual(30_000);
   });
 
-  it('says that a place can not be read, and rejects when Slack is away', async () => {
+  it('returns null for a refused channel, rejects when Slack does not answer', async () => {
     const refused = stage((method) => new SlackError(method, 'refused', 'not_in_channel'));
     expect(await refused.done(refused.history.channel('C1', '5.0'))).toBeNull();
     const away = stage((method) => new SlackError(method, 'unknown', 'timeout'));
@@ -127,7 +127,7 @@ describe('looking back', () => {
     expect(away.calls.length).toBeLessThan(10);
   });
 
-  it('asks once for what it needs to know of a channel', async () => {
+  it('asks for a channel’s facts only once', async () => {
     const { history, done, calls } = stage((method) =>
       method === 'conversations.info' ? channel() : { messages: [] },
     );
@@ -136,7 +136,7 @@ describe('looking back', () => {
     expect(calls.filter(({ method }) => method === 'conversations.info')).toHaveLength(1);
   });
 
-  it('stops at once', async () => {
+  it('rejects at once when it is stopped', async () => {
     const { history, clock, calls } = stage(
       (method) =>
         method === 'conversations.info' ? channel() : { messages: [], response_metadata: { next_cursor: 'more' } },

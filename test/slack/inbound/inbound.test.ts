@@ -88,8 +88,8 @@ async function clickable(all: Story, elements: object[]) {
   return { root: root.ts, messageTs, click };
 }
 
-describe('starting', () => {
-  test('says who we are once the socket said hello', async () => {
+describe('starting the Slack side', () => {
+  test('returns our identity and is connected after Slack’s hello', async () => {
     const { inbound } = await prepare();
     expect(inbound.state()).toMatchObject({ connected: false, lastEnvelopeAt: null });
     const identity = await inbound.start();
@@ -97,7 +97,7 @@ describe('starting', () => {
     expect(inbound.state().connected).toBe(true);
   });
 
-  test('a refused bot token is a configuration error that names the setting', async () => {
+  test('rejects a refused bot token with an error that names SLACK_BOT_TOKEN', async () => {
     const { inbound, slack } = await prepare();
     await slack.control.revoke({ error: 'invalid_auth' });
     await expect(inbound.start()).rejects.toMatchObject({
@@ -106,7 +106,7 @@ describe('starting', () => {
     });
   });
 
-  test('a refused app token is a configuration error that names the setting', async () => {
+  test('rejects a refused app token with an error that names SLACK_APP_TOKEN', async () => {
     const { inbound } = await prepare({}, { mode: { socket: { appToken: 'xapp-wrong' } } });
     await expect(inbound.start()).rejects.toMatchObject({
       code: 'config_invalid',
@@ -114,7 +114,7 @@ describe('starting', () => {
     });
   });
 
-  test('trouble on the way is tried again', async () => {
+  test('retries after passing errors of Slack', async () => {
     const { inbound, slack } = await prepare();
     await slack.control.faults({ method: 'auth.test', kind: 'ok_false', error: 'internal_error', times: 1 });
     await slack.control.faults({ method: 'apps.connections.open', kind: 'http_500', times: 2 });
@@ -122,7 +122,7 @@ describe('starting', () => {
     expect(inbound.state().connected).toBe(true);
   });
 
-  test('stopping ends a start that is still trying', async () => {
+  test('rejects when it is stopped while still retrying', async () => {
     const { inbound, slack } = await prepare();
     await slack.control.faults({ method: 'apps.connections.open', kind: 'reset_before', times: 1_000 });
     const started = inbound.start();
@@ -132,7 +132,7 @@ describe('starting', () => {
     await expect(started).rejects.toMatchObject({ code: 'internal' });
   });
 
-  test('Slack is asked who we are once, not for every event', async () => {
+  test('calls auth.test once, however many events follow', async () => {
     const { slack, intake } = await story();
     for (const text of ['@agent 1', '@agent 2']) {
       await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text });
@@ -142,8 +142,8 @@ describe('starting', () => {
   });
 });
 
-describe('messages', () => {
-  test('a mention is delivered as both its events, as one and the same message', async () => {
+describe('a message from Slack', () => {
+  test('with a mention arrives as two events that give the same message', async () => {
     const { slack, intake, inbound, envelopes } = await story();
     const said = await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent look & <see>' });
     await until(() => expect(envelopes().filter(({ outcome }) => outcome === 'acked')).toHaveLength(2));
@@ -160,7 +160,7 @@ describe('messages', () => {
     expect(inbound.state().lastEnvelopeAt).not.toBeNull();
   });
 
-  test('what could not be stored is not acknowledged, and is taken once when Slack delivers it again', async () => {
+  test('is not acknowledged when storing fails, and is stored on redelivery', async () => {
     const { slack, intake, envelopes } = await story({ ackTimeoutMs: 150 });
     intake.failing = 1;
     await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: 'hello' });
@@ -173,7 +173,7 @@ describe('messages', () => {
     ]);
   });
 
-  test('Slack hears nothing before the message is stored', async () => {
+  test('is acknowledged only after it was stored', async () => {
     const { slack, intake, envelopes } = await story();
     const gate = Promise.withResolvers<void>();
     intake.gate = gate.promise;
@@ -184,7 +184,7 @@ describe('messages', () => {
     await until(() => expect(envelopes().map(({ outcome }) => outcome)).toEqual(['acked']));
   });
 
-  test('our own messages and edits come back and are ignored with a reason', async () => {
+  test('of our own is acknowledged, not delivered, and logged as own_message', async () => {
     const { slack, intake, envelopes, log } = await story();
     await postCard(slack, undefined, [button('x', 'X', 'x')]);
     await until(() => expect(envelopes().length).toBeGreaterThan(0));
@@ -198,8 +198,8 @@ describe('messages', () => {
   });
 });
 
-describe('clicks', () => {
-  test('a decision is acknowledged after it is stored', async () => {
+describe('a click', () => {
+  test('on Approve is acknowledged only after the decision was stored', async () => {
     const all = await story();
     const { click, messageTs, root } = await clickable(all, [button(ACTION_IDS.approve, 'Approve', 'token1')]);
     const gate = Promise.withResolvers<void>();
@@ -221,7 +221,7 @@ describe('clicks', () => {
     });
   });
 
-  test('a decision that could not be stored is not acknowledged', async () => {
+  test('on Deny is not acknowledged when the decision could not be stored', async () => {
     const all = await story({ ackTimeoutMs: 150, interactionRetryDelaysMs: [] });
     const { click } = await clickable(all, [button(ACTION_IDS.deny, 'Deny', 'token1')]);
     await until(() => expect(all.intake.stored.size).toBe(1));
@@ -229,14 +229,14 @@ describe('clicks', () => {
     expect(await click('Deny')).toMatchObject({ acked: false });
   });
 
-  test('an option of a question says which one it was', async () => {
+  test('on an option carries which question and option it was', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(makeAnswerActionId(1, 2), 'Blue', 'token1')]);
     await click('Blue');
     expect(all.intake.actions[0]).toMatchObject({ name: 'answer', choice: { question: 1, options: [2] } });
   });
 
-  test('a refused click is told to the one who clicked, in the thread', async () => {
+  test('refused by the bridge → the clicker gets a private notice in-thread', async () => {
     const all = await story();
     const { click, root } = await clickable(all, [button(ACTION_IDS.approve, 'Approve', 'token1')]);
     all.intake.actionOutcome = { result: 'refused', why: 'not_allowed', notice: 'Only Bob may decide.' };
@@ -248,7 +248,7 @@ describe('clicks', () => {
     );
   });
 
-  test('a click that asks for words opens a modal, and its text comes back with the token', async () => {
+  test('on Deny with reason opens a modal that returns text and token', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.deny_with_reason, 'Deny with reason', 'token1')]);
     const modal = { kind: 'deny_with_reason', token: 'token1' as Token, tool: 'Bash' } as const;
@@ -273,7 +273,7 @@ describe('clicks', () => {
     });
   });
 
-  test('a submission that changes nothing says so in the modal', async () => {
+  test('decided by another person meanwhile → the modal shows the notice on submission', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.answer_in_words, 'Answer', 'token1')]);
     const asked = { header: '', multiSelect: false, options: [] };
@@ -290,7 +290,7 @@ describe('clicks', () => {
     expect(all.intake.submissions[0]?.texts).toEqual(['this', 'because']);
   });
 
-  test('a modal that Slack does not open is told to the person', async () => {
+  test('without a modal, as Slack refuses it → the clicker should click again', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.view_full, 'View full', 'token1')]);
     const page = { page: 0, approves: false, redacted: false };
@@ -318,7 +318,7 @@ describe('clicks', () => {
     const turnPage = (all: Story, action: string) =>
       all.slack.control.interact({ user: 'U01ALICE', view: 'modal', action });
 
-    test('opens them, and its pages are asked for one by one', async () => {
+    test('opens a modal, and each page is fetched when asked for', async () => {
       const all = await story();
       const { click } = await clickable(all, [button(ACTION_IDS.details, 'Details', 'token1')]);
       all.intake.actionOutcome = of(25);
@@ -333,7 +333,7 @@ describe('clicks', () => {
       ]);
     });
 
-    test('opens at once and is filled later when looking for them takes long', async () => {
+    test('opens a placeholder at once and fills it in after slow loading', async () => {
       const all = await story();
       const { click } = await clickable(all, [button(ACTION_IDS.details, 'Details', 'token1')]);
       const gate = Promise.withResolvers<void>();
@@ -345,7 +345,7 @@ describe('clicks', () => {
       await until(() => expect(shown(all)).toContain('1. ✓ Bash'));
     });
 
-    test('shows nothing to those who may not see them, in a page neither', async () => {
+    test('shows no steps to people who are refused, on later pages either', async () => {
       const all = await story();
       const { click } = await clickable(all, [button(ACTION_IDS.details, 'Details', 'token1')]);
       all.intake.actionOutcome = of(25);
@@ -364,7 +364,7 @@ describe('clicks', () => {
     });
   });
 
-  test('a button that is not ours is acknowledged and decides nothing', async () => {
+  test('on somebody else’s button is acknowledged and not handed on', async () => {
     const all = await story();
     const { click } = await clickable(all, [button('feedback', 'Feedback', 'x')]);
     expect(await click('Feedback')).toMatchObject({ acked: true });
@@ -372,19 +372,21 @@ describe('clicks', () => {
   });
 });
 
-test('a click on Slack’s own Stop button is handed over with who clicked where', async () => {
-  const { slack, intake } = await story({ agent: true });
-  const { ts } = await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent hi' });
-  const headers = { authorization: `Bearer ${slack.tokens.bot}`, 'content-type': 'application/json' };
-  const body = JSON.stringify({ channel_id: 'C01GEN', thread_ts: ts, status: 'processing' });
-  await fetch(`${slack.url}agents.sessions.setStatus`, { method: 'POST', headers, body });
-  await slack.control.stopSession({ channel: 'C01GEN', user: 'U02BOB', thread_ts: ts });
-  const stop = { team: 'T01SANDBOX', channel: 'C01GEN', threadTs: ts, user: 'U02BOB' };
-  await until(() => expect(intake.sessionStops).toEqual([stop]));
+describe('Slack’s own Stop button', () => {
+  test('hands a click over with the person and the thread', async () => {
+    const { slack, intake } = await story({ agent: true });
+    const { ts } = await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent hi' });
+    const headers = { authorization: `Bearer ${slack.tokens.bot}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ channel_id: 'C01GEN', thread_ts: ts, status: 'processing' });
+    await fetch(`${slack.url}agents.sessions.setStatus`, { method: 'POST', headers, body });
+    await slack.control.stopSession({ channel: 'C01GEN', user: 'U02BOB', thread_ts: ts });
+    const stop = { team: 'T01SANDBOX', channel: 'C01GEN', threadTs: ts, user: 'U02BOB' };
+    await until(() => expect(intake.sessionStops).toEqual([stop]));
+  });
 });
 
-describe('commands and Home', () => {
-  test('a command is answered for the one who sent it', async () => {
+describe('slash commands and the Home tab', () => {
+  test('a command is answered privately to its sender', async () => {
     const { slack, intake } = await story();
     const sent = await slack.control.command({
       channel: 'C01GEN',
@@ -399,14 +401,14 @@ describe('commands and Home', () => {
     expect(intake.commands[0]).toMatchObject({ text: 'status now', channel: 'C01GEN', actor: { user: 'U01ALICE' } });
   });
 
-  test('a command that fails is answered with what a person may know', async () => {
+  test('a command that fails is answered without internal details', async () => {
     const { slack, intake } = await story();
     intake.failing = 1;
     const sent = await slack.control.command({ channel: 'C01GEN', user: 'U01ALICE', command: '/agent', text: 'stop' });
     expect(sent).toMatchObject({ acked: true, response: { text: 'Something went wrong in the bridge.' } });
   });
 
-  test('an answer that takes longer than Slack waits follows as a message for the same person', async () => {
+  test('a slow command is acknowledged in time and answered by private message', async () => {
     const clock: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 100, run) };
     const { slack, intake, inbound, log } = await prepare({}, { clock });
     await inbound.start();
@@ -423,17 +425,17 @@ describe('commands and Home', () => {
     expect(log.lines.map(({ message }) => message)).not.toContain('slack delivery acknowledged twice');
   });
 
-  test('the Home tab is drawn when it is opened', async () => {
+  test('the Home tab is published when a person opens it', async () => {
     const { slack } = await story();
     await slack.control.openHome({ user: 'U01ALICE', tab: 'home' });
     await until(() => expect(JSON.stringify(slack.control.views('U01ALICE').home)).toContain('Hello <@U01ALICE>'));
   });
 });
 
-describe('the socket', () => {
+describe('the Socket Mode connection', () => {
   const say = (slack: SmallSlack, text: string) => slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text });
 
-  test('a lost socket is dialled again and messages go on', async () => {
+  test('reconnects after its socket closes, and messages go on arriving', async () => {
     const states: boolean[] = [];
     const { slack, inbound, intake } = await prepare(
       {},
@@ -446,7 +448,7 @@ describe('the socket', () => {
     await until(() => expect(intake.stored.size).toBe(1));
   });
 
-  test('a reconnect that fails several times does not leave it dead', async () => {
+  test('reconnects even when the first attempts to reconnect fail', async () => {
     const { slack, inbound, intake } = await story();
     await slack.control.faults({ method: 'apps.connections.open', kind: 'http_500', times: 2 });
     await slack.control.faults({ socket: 'close' });
@@ -456,7 +458,7 @@ describe('the socket', () => {
     await until(() => expect(intake.stored.size).toBe(1));
   });
 
-  test('a disconnect warning is answered with a new socket, and nothing is lost on the way', async () => {
+  test('opens a new socket on a disconnect warning, without losing a message', async () => {
     const { slack, inbound, intake } = await story({ ackTimeoutMs: 150, retryDelaysMs: [0, 300, 2_000] });
     await slack.control.faults({ socket: 'disconnect_warning' });
     for (const text of ['one', 'two', 'three']) await say(slack, text);
@@ -465,14 +467,14 @@ describe('the socket', () => {
     await until(() => expect(slack.control.state().connections).toHaveLength(1));
   });
 
-  test('a socket that Slack refuses to open is tried again', async () => {
+  test('is tried again when Slack refuses the socket', async () => {
     const { slack, inbound } = await prepare();
     await slack.control.faults({ socket: 'refuse', times: 1 });
     await inbound.start();
     expect(inbound.state().connected).toBe(true);
   });
 
-  test('a hello that never comes is not waited for', async () => {
+  test('is tried again when Slack’s hello never comes', async () => {
     const clock: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 40, run) };
     const { slack, inbound } = await prepare({}, { clock });
     await slack.control.faults({ socket: 'no_hello', times: 1 });
@@ -481,7 +483,7 @@ describe('the socket', () => {
     await until(() => expect(slack.control.state().connections).toHaveLength(1));
   });
 
-  test('stopping finishes what was taken in and takes in nothing more', async () => {
+  test('finishes what it took in when stopped, and takes in nothing more', async () => {
     const { slack, inbound, intake, envelopes } = await story({ ackTimeoutMs: 500, retryDelaysMs: [] });
     const gate = Promise.withResolvers<void>();
     intake.gate = gate.promise;
@@ -498,7 +500,7 @@ describe('the socket', () => {
     await inbound.stop();
   });
 
-  test('no token, ticket or text of a message is ever logged', async () => {
+  test('logs no token, no socket URL and no message text', async () => {
     const { slack, inbound, intake, log } = await story();
     await say(slack, 'a very private sentence');
     await until(() => expect(intake.stored.size).toBe(1));

@@ -37,33 +37,36 @@ function reason(payload: unknown) {
   return result.kind === 'ignored' ? result.reason : 'message';
 }
 
-describe('every recorded payload', () => {
-  test.each(recorded.map((line) => [line.kind, line.origin, line] as const))('%s of %s', (kind, _origin, line) => {
-    const result = normalizeEvent(line.payload, identityOf(line));
-    const said = line.payload.event;
-    if (!kind.startsWith('event:')) expect(result).toMatchObject({ kind: 'ignored', reason: 'malformed' });
-    else if (!/^event:(message|app_mention)/.test(kind)) {
-      expect(result).toMatchObject({ kind: 'ignored', reason: 'not_a_message', detail: said?.type });
-    } else if (kind.includes(':bot:') || kind.includes('message_changed')) {
-      expect(result).toMatchObject({ kind: 'ignored', reason: 'own_message' });
-    } else if (said?.user === 'USLACK') expect(result).toMatchObject({ kind: 'ignored', reason: 'slack_itself' });
-    else {
-      const text = String(said?.text);
-      expect(result).toMatchObject({
-        kind: 'message',
-        message: {
-          key: `${line.payload.team_id}:${said?.channel}:${said?.ts}`,
-          user: said?.user,
-          threadTs: said?.thread_ts ?? null,
-          userTeam: said?.team ?? null,
-          mentionsBot: text.includes(`<@${identityOf(line).botUserId}>`),
-          files: ((said?.files ?? []) as { id: string }[]).map(({ id }) => ({ id })),
-        },
-      });
-    }
-  });
+describe('a recorded payload normalised', () => {
+  test.each(recorded.map((line) => [line.kind, line.origin, line] as const))(
+    'is read as a message, or ignored with its reason: %s of %s',
+    (kind, _origin, line) => {
+      const result = normalizeEvent(line.payload, identityOf(line));
+      const said = line.payload.event;
+      if (!kind.startsWith('event:')) expect(result).toMatchObject({ kind: 'ignored', reason: 'malformed' });
+      else if (!/^event:(message|app_mention)/.test(kind)) {
+        expect(result).toMatchObject({ kind: 'ignored', reason: 'not_a_message', detail: said?.type });
+      } else if (kind.includes(':bot:') || kind.includes('message_changed')) {
+        expect(result).toMatchObject({ kind: 'ignored', reason: 'own_message' });
+      } else if (said?.user === 'USLACK') expect(result).toMatchObject({ kind: 'ignored', reason: 'slack_itself' });
+      else {
+        const text = String(said?.text);
+        expect(result).toMatchObject({
+          kind: 'message',
+          message: {
+            key: `${line.payload.team_id}:${said?.channel}:${said?.ts}`,
+            user: said?.user,
+            threadTs: said?.thread_ts ?? null,
+            userTeam: said?.team ?? null,
+            mentionsBot: text.includes(`<@${identityOf(line).botUserId}>`),
+            files: ((said?.files ?? []) as { id: string }[]).map(({ id }) => ({ id })),
+          },
+        });
+      }
+    },
+  );
 
-  test('mention and message of one post give the same message', () => {
+  test('is the same message from an app_mention and a message event', () => {
     const said = recorded.filter(({ payload }) => payload.event?.ts === '1766458026.240809');
     const twins = said.filter(({ kind }) => /^event:(app_mention|message:channel)$/.test(kind));
     const [first, second] = twins.map((twin) => normalizeEvent(twin.payload, identityOf(twin)));
@@ -71,7 +74,7 @@ describe('every recorded payload', () => {
     expect(first).toEqual(second);
   });
 
-  test('a pasted table is handed on as a Markdown table', () => {
+  test('hands on a pasted table as a Markdown table', () => {
     const line = recorded.find(({ payload }) => payload.event_id === 'Ev0ATABLE001');
     const result = line && normalizeEvent(line.payload, identityOf(line));
     expect(result).toMatchObject({ kind: 'message' });
@@ -79,8 +82,8 @@ describe('every recorded payload', () => {
   });
 });
 
-describe('speech', () => {
-  test('file_share, thread_broadcast and me_message are speech', () => {
+describe('a normalised message', () => {
+  test('is made from file_share, thread_broadcast and me_message', () => {
     const file = { id: 'F1', name: 'a.png', mimetype: 'image/png', size: 12, url_private: 'https://secret' };
     expect(message(event({ subtype: 'file_share', text: '', files: [file] })).files).toEqual([
       { id: 'F1', name: 'a.png', mimetype: 'image/png', size: 12 },
@@ -89,33 +92,33 @@ describe('speech', () => {
     expect(message(event({ subtype: 'me_message', text: 'waves' })).spans).toEqual([{ kind: 'text', text: 'waves' }]);
   });
 
-  test('files that Slack does not describe are still named', () => {
+  test('names files by their id when Slack does not describe them', () => {
     const files = [{ id: 'F1', file_access: 'check_file_info' }, { nothing: true }, null];
     expect(message(event({ files })).files).toEqual([{ id: 'F1', name: 'F1', mimetype: null, size: null }]);
   });
 
-  test('a root that names itself as its thread stands at top level', () => {
+  test('has no thread when its thread_ts is its own ts', () => {
     expect(message(event({ thread_ts: '1.000001' })).threadTs).toBeNull();
   });
 
-  test('a mention is what the text says, not the kind of event', () => {
+  test('mentions the bot when its text does, whatever the event type', () => {
     expect(message(event({ type: 'app_mention', text: 'hi' })).mentionsBot).toBe(false);
     expect(message(event({ text: 'hey <@U0BOT|bot>' })).mentionsBot).toBe(true);
     expect(message(event({ text: '&lt;@U0BOT&gt; <@U0BOTTLE>' })).mentionsBot).toBe(false);
   });
 
-  test('people of other organisations and shared channels are marked', () => {
+  test('marks people of other organisations and shared channels', () => {
     const said = message(event({ user_team: 'T2', team: 'T1' }, { is_ext_shared_channel: true }));
     expect(said).toMatchObject({ userTeam: 'T2', external: true, team: 'T1' });
   });
 
-  test('the kind of a channel comes from its id where the event does not tell', () => {
+  test('takes its kind of channel from the id if the event lacks it', () => {
     const kind = (channel: string) => message(event({ channel, channel_type: undefined })).channelKind;
     expect([kind('D1'), kind('G1'), kind('C1')]).toEqual(['im', 'group', 'channel']);
     expect(message(event({ channel: 'C1', channel_type: 'mpim' })).channelKind).toBe('mpim');
   });
 
-  test('a forwarded message comes along as a quote', () => {
+  test('includes a forwarded message as a quote', () => {
     const attachments = [{ is_share: true, author_name: 'Bo', text: 'see &lt;this&gt;\nplease' }, { text: 'preview' }];
     expect(message(event({ text: '', attachments })).spans).toEqual([
       { kind: 'text', text: '\n[forwarded message of Bo]\n> see <this>\n> please\n' },
@@ -123,8 +126,8 @@ describe('speech', () => {
   });
 });
 
-describe('what bots and workflows say', () => {
-  test('is marked as such: access is asked about them as about anybody', () => {
+describe('messages of bots and workflows', () => {
+  test('are marked with the bot, so that access can be checked', () => {
     const app = message(event({ user: 'U7', bot_id: 'B7', app_id: 'A7', bot_profile: { name: 'Alerts\n' } }));
     expect(app).toMatchObject({ user: 'B7', bot: { user: 'U7', name: 'Alerts' } });
     const workflow = message(event({ subtype: 'bot_message', user: undefined, bot_id: 'B8', username: 'Standup' }));
@@ -133,7 +136,7 @@ describe('what bots and workflows say', () => {
   });
 });
 
-describe('a message whose words stand where nobody reads them', () => {
+describe('a message with words outside its text', () => {
   const section = { type: 'section', text: { type: 'mrkdwn', text: 'disk full' } };
   test.each([
     ['attachments alone', { text: '', attachments: [{ title: 'Disk full', text: '98 %', fallback: 'alert' }] }],
@@ -142,40 +145,40 @@ describe('a message whose words stand where nobody reads them', () => {
     ['a placeholder with another apostrophe', { text: 'This content can’t be displayed.' }],
     ['a placeholder behind a mention', { text: '<@U0BOT> This content can&#39;t be displayed.' }],
     ['a placeholder of an attachment', { text: '[no preview available]', attachments: [{ blocks: [section] }] }],
-  ])('%s: is marked, and no placeholder is taken for words', (_what, fields) => {
+  ])('made of %s → marked as unread, no placeholder taken for words', (_what, fields) => {
     const said = message(event({ user: undefined, bot_id: 'B7', subtype: 'bot_message', ...fields }));
     expect(said.unread).toBe(true);
     expect(said.spans.filter(({ kind }) => kind === 'text')).toEqual([]);
   });
 
-  test('words beside them are kept, also when they speak of a placeholder', () => {
+  test('keeps its text, even when that quotes a placeholder', () => {
     expect(message(event({ text: 'why "This content can\'t be displayed"?' })).unread).toBeUndefined();
     const said = message(event({ text: 'disk full', attachments: [{ text: '98 %' }] }));
     expect(said).toMatchObject({ unread: true, spans: [{ kind: 'text', text: 'disk full' }] });
   });
 
-  test('a mention that stands in the blocks alone is one', () => {
+  test('mentions the bot when only its blocks do', () => {
     const elements = [{ type: 'rich_text_section', elements: [{ type: 'user', user_id: 'U0BOT' }] }];
     expect(message(event({ text: 'alert', blocks: [{ type: 'rich_text', elements }] })).mentionsBot).toBe(true);
   });
 });
 
-describe('an app that posts with the token of a person', () => {
+describe('an app that posts with a person’s token', () => {
   const posted = { user: 'U1', app_id: 'A7', client_msg_id: undefined };
   test.each([
     ['with a bot id', { ...posted, bot_id: 'B7' }, 'B7'],
     ['with a profile alone', { ...posted, bot_profile: { id: 'B7', name: 'Poster' } }, 'B7'],
     ['with its app id alone', posted, 'A7'],
-  ])('%s is that app', (_what, fields, id) => {
+  ])('is taken for the app, not the person, when recognised %s', (_what, fields, id) => {
     expect(message(event(fields))).toMatchObject({ user: id, bot: { user: 'U1' } });
   });
 
-  test('is our own where the app is ours, though its bot id is another', () => {
+  test('is ignored as our own when it has our app id', () => {
     expect(reason(event({ ...posted, app_id: 'A1', bot_id: 'B7' }))).toBe('own_message');
     expect(reason(event({ ...posted, app_id: 'A1' }))).toBe('own_message');
   });
 
-  test('is nobody when its id can not be read', () => {
+  test('is ignored as malformed when the app’s id cannot be read', () => {
     expect(reason(event({ ...posted, app_id: undefined, bot_id: 'b 7' }))).toBe('malformed');
     expect(reason(event({ subtype: 'bot_message', app_id: undefined }))).toBe('malformed');
   });
@@ -183,7 +186,7 @@ describe('an app that posts with the token of a person', () => {
 
 describe('an organisation with several workspaces', () => {
   const grid = { authorizations: [{ team_id: 'T1', enterprise_id: 'E1' }] };
-  test('the twin that names our organisation names no other team', () => {
+  test('counts as the same team when an event names the organisation', () => {
     const mention = { type: 'app_mention', user_team: 'E1', source_team: 'E1', team: undefined };
     expect(message(event(mention, grid)).userTeam).toBeNull();
     expect(message(event(mention)).userTeam).toBeNull();
@@ -191,13 +194,13 @@ describe('an organisation with several workspaces', () => {
     expect(known).toMatchObject({ message: { userTeam: null } });
   });
 
-  test('another organisation is another team', () => {
+  test('counts any other organisation as another team', () => {
     expect(message(event({ user_team: 'E9' }, grid)).userTeam).toBe('E9');
     expect(message(event({ user_team: 'T9' }, grid)).userTeam).toBe('T9');
   });
 });
 
-describe('ignored, with the reason', () => {
+describe('an event that is no message', () => {
   test.each([
     ['own_message', event({ user: 'U0BOT' })],
     ['own_message', event({ user: 'U7', bot_id: 'B0BOT' })],
@@ -218,11 +221,11 @@ describe('ignored, with the reason', () => {
     ['malformed', event({ channel: 'C:1' })],
     ['malformed', { event: 'no' }],
     ['malformed', null],
-  ])('%s', (expected, payload) => {
+  ])('is ignored as %s', (expected, payload) => {
     expect(reason(payload)).toBe(expected);
   });
 
-  test('no shape at all makes it throw', () => {
+  test('never throws, whatever its shape', () => {
     const anything = fc.record({
       type: fc.constantFrom('message', 'app_mention'),
       channel: fc.oneof(fc.constant('C1'), fc.anything()),

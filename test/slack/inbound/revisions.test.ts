@@ -20,8 +20,8 @@ const edited = (text: string, before = 'list the files') =>
     previous_message: said({ text: before }),
   });
 
-describe('a changed message', () => {
-  it('is the message as it stands now, under the key it had', () => {
+describe('an edited message', () => {
+  it('is read with its new text, under the key it had', () => {
     expect(readRevision(edited('list <#C2|eng>'), us)).toMatchObject({
       kind: 'edited',
       mentionedBefore: false,
@@ -29,17 +29,17 @@ describe('a changed message', () => {
     });
   });
 
-  it('tells whether the mention is new', () => {
+  it('says whether the bot was mentioned before the edit', () => {
     expect(readRevision(edited('<@U0BOT> list'), us)).toMatchObject({ mentionedBefore: false });
     expect(readRevision(edited('<@U0BOT> list', '<@U0BOT> lst'), us)).toMatchObject({ mentionedBefore: true });
   });
 
-  it('is none when Slack added a preview or counted replies: nobody edited it', () => {
+  it('is no edit when Slack only added a preview or reply count', () => {
     const counted = { subtype: 'message_changed', message: said({ reply_count: 2 }), previous_message: said() };
     expect(readRevision(event(counted), us)).toBeNull();
   });
 
-  it('is none when it is the bot that edits itself, or another bot', () => {
+  it('is no edit when its author is a bot', () => {
     for (const who of [
       { user: 'U0BOT', bot_id: 'B0BOT' },
       { user: 'U9', bot_id: 'B9' },
@@ -53,23 +53,25 @@ describe('a changed message', () => {
 describe('a deleted message', () => {
   const gone = { kind: 'deleted', key: 'T1:C1:1.000001', threadTs: '1.000000', user: 'U1', channelKind: 'channel' };
 
-  it('is known by the key it had', () => {
+  it('is read with the key it had', () => {
     const deleted = event({ subtype: 'message_deleted', deleted_ts: '1.000001', previous_message: said() });
     expect(readRevision(deleted, us)).toMatchObject({ ...gone, mentionsBot: false });
   });
 
-  it('may leave a tombstone, when it has replies', () => {
+  it('is recognised by its tombstone when it has replies', () => {
     const message = said({ subtype: 'tombstone', user: 'USLACKBOT', text: 'This message was deleted.' });
     const deleted = event({ subtype: 'message_changed', message, previous_message: said() });
     expect(readRevision(deleted, us)).toMatchObject(gone);
   });
 
-  it('of nobody knows whom is none', () => {
+  it('is ignored when its author is unknown', () => {
     expect(readRevision(event({ subtype: 'message_deleted', deleted_ts: '1.000001' }), us)).toBeNull();
   });
 });
 
-it('anything else is none', () => {
-  for (const body of [null, {}, event({ subtype: undefined }), event({ subtype: 'channel_join' })])
-    expect(readRevision(body, us)).toBeNull();
+describe('any other event', () => {
+  it('is no edit and no deletion', () => {
+    for (const body of [null, {}, event({ subtype: undefined }), event({ subtype: 'channel_join' })])
+      expect(readRevision(body, us)).toBeNull();
+  });
 });

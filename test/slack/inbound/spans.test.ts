@@ -49,8 +49,8 @@ const nasty = fc
   })
   .filter((value) => value !== '');
 
-describe('rich text', () => {
-  test('pasted code comes through byte for byte, whatever is in it', () => {
+describe('rich text from Slack', () => {
+  test('keeps pasted code byte for byte, whatever it contains', () => {
     fc.assert(
       fc.property(nasty, (code) => {
         const spans = fromRichText({ type: 'rich_text_preformatted', border: 0, elements: [text(code)] });
@@ -59,7 +59,7 @@ describe('rich text', () => {
     );
   });
 
-  test('text that only looks like a token stays text', () => {
+  test('keeps text that looks like a token as text', () => {
     fc.assert(
       fc.property(nasty, (typed) => {
         expect(fromRichText(section(text(typed)))).toEqual([{ kind: 'text', text: typed }]);
@@ -67,13 +67,13 @@ describe('rich text', () => {
     );
   });
 
-  test('inline code survives backticks and blanks at its edges', () => {
+  test('keeps inline code with backticks or blanks at its edges', () => {
     expect(onlyText(fromRichText(section(text('a`b', { code: true }))))).toBe('``a`b``');
     expect(inlineCode('`x`')).toBe('`` `x` ``');
     expect(inlineCode(' x ')).toBe('`  x  `');
   });
 
-  test('references stay references, and links in code are what was typed', () => {
+  test('keeps mentions as references, and links in code as typed', () => {
     expect(
       fromRichText(
         section(
@@ -102,7 +102,7 @@ describe('rich text', () => {
     expect(onlyText(fromRichText(section({ ...link, text: 'the docs' })))).toBe('the docs (http://example.com)');
   });
 
-  test('formatting is Markdown whose marks touch what they mark', () => {
+  test('becomes Markdown with marks right at the words they format', () => {
     const spans = fromRichText(
       section(text('now '), text('very ', { bold: true }), text('big', { bold: true }), text(' '), {
         type: 'user',
@@ -121,7 +121,7 @@ describe('rich text', () => {
     expect(onlyText(fromRichText(section(text('  ', { bold: true }))))).toBe('  ');
   });
 
-  test('lists, quotes and code start on lines of their own', () => {
+  test('puts lists, quotes and code on lines of their own', () => {
     const spans = fromRichText(
       section(text('Do:\n')),
       { type: 'rich_text_list', style: 'ordered', indent: 0, elements: [section(text('one\nmore'))] },
@@ -134,7 +134,7 @@ describe('rich text', () => {
     expect(onlyText(spans)).toBe('Do:\n1. one\n   more\n    - deep\n2. two\n> said\n> so\n```\nx = 1\n```\nok?');
   });
 
-  test('blocks with a piece that we do not know give way to the text', () => {
+  test('falls back to the message text on an unknown element', () => {
     const blocks = [{ type: 'rich_text', elements: [section({ type: 'hologram', text: '?' })] }];
     expect(messageSpans({ text: 'plain', blocks })).toEqual([{ kind: 'text', text: 'plain' }]);
     expect(messageSpans({ text: 'plain', blocks: [{ type: 'section' }] })).toEqual([{ kind: 'text', text: 'plain' }]);
@@ -142,8 +142,8 @@ describe('rich text', () => {
   });
 });
 
-describe('mrkdwn text', () => {
-  test('pasted code comes through byte for byte', () => {
+describe('mrkdwn from Slack', () => {
+  test('keeps pasted code byte for byte', () => {
     fc.assert(
       fc.property(
         nasty.filter((code) => !code.includes('`') && !/^\n|\n$/.test(code)),
@@ -154,7 +154,7 @@ describe('mrkdwn text', () => {
     );
   });
 
-  test('typed text is decoded once and never becomes a token', () => {
+  test('is decoded once, and typed text never becomes a token', () => {
     fc.assert(
       fc.property(
         nasty.filter((typed) => !/[`*~]/.test(typed)),
@@ -165,7 +165,7 @@ describe('mrkdwn text', () => {
     );
   });
 
-  test('tokens become references and readable links', () => {
+  test('turns tokens into references and readable links', () => {
     expect(fromText('<@U1> ask <@W2|bo> in <#C1|gen> or <#C2|> with <!subteam^S1|@ops> <!here>')).toEqual([
       { kind: 'user', id: 'U1' },
       { kind: 'text', text: ' ask ' },
@@ -188,11 +188,11 @@ describe('mrkdwn text', () => {
     expect(onlyText(fromText('a < b, <> and &amp;lt;'))).toBe('a < b, <> and &lt;');
   });
 
-  test('bold and strike are told as Markdown, arithmetic is left alone', () => {
+  test('turns bold and strike into Markdown, leaving arithmetic alone', () => {
     expect(onlyText(fromText('*do* ~not~ _it_ 2*3*4 * x * `*c*`'))).toBe('**do** ~~not~~ _it_ 2*3*4 * x * `*c*`');
   });
 
-  test('anything at all is read without an error', () => {
+  test('never throws, whatever the text is', () => {
     fc.assert(fc.property(nasty, (raw) => void fromText(raw)));
   });
 });
