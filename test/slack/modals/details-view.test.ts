@@ -18,8 +18,8 @@ const pagesOf = (details: TurnDetails, at: number) => {
   return [...ids].map(([, id]) => parseActionId(id ?? '')?.page);
 };
 
-describe('the window with what a turn did', () => {
-  it('shows every step once over its pages, in order, each page within what Slack takes', () => {
+describe('the Details modal', () => {
+  it('shows every step once, in order, on pages that Slack accepts', () => {
     const text = fc.oneof(fc.constant('漢'.repeat(2_900)), fc.string({ unit: 'grapheme', maxLength: 3_000 }));
     fc.assert(
       fc.property(fc.nat(40), text, fc.nat(9), (count, long, earlier) => {
@@ -42,7 +42,7 @@ describe('the window with what a turn did', () => {
     );
   });
 
-  it('turns to the pages beside it only, and an impossible page is the nearest one', () => {
+  it('links neighbouring pages only, and clamps an impossible page number', () => {
     const details = of(Array.from({ length: 25 }, (_, n) => step(n)));
     expect(pagesOf(details, 0)).toEqual([1]);
     expect(pagesOf(details, 1)).toEqual([0, 2]);
@@ -51,7 +51,7 @@ describe('the window with what a turn did', () => {
     expect(pagesOf(of([step(0)]), 0)).toEqual([]);
   });
 
-  it('takes nothing of it for Slack’s own marks', () => {
+  it('shows mentions, links and marks of the steps as plain text', () => {
     const hostile = '<!channel> <@U02BOB> *bold* :boom: <https://evil.example|bank>';
     const { blocks } = page(of([step(0, hostile), { kind: 'thought', text: hostile }]), 0);
     expect(JSON.stringify(blocks)).not.toMatch(/mrkdwn|"type":"(user|link|broadcast|emoji)"/);

@@ -50,7 +50,7 @@ describe('the full view', () => {
     unit: fc.oneof(fc.constantFrom('\n', '😀', 'x', '\u202E'), fc.string({ unit: 'grapheme' })),
   });
 
-  test('shows all of the text, page after page, in views that Slack takes', () => {
+  test('shows the whole text over pages that Slack accepts', () => {
     fc.assert(
       fc.property(fc.array(piece, { minLength: 1 }), fc.integer({ min: 1, max: 8_000 }), (pieces, repeat) => {
         const text = pieces.join('').repeat(repeat).slice(0, 150_000);
@@ -71,13 +71,13 @@ describe('the full view', () => {
     ['of many lines', 'a line of text\n'.repeat(70_000)],
     ['without a line end', 'x'.repeat(1_000_000)],
     ['of wide characters', '漢'.repeat(350_000)],
-  ])('shows a megabyte %s', (_name, text) => {
+  ])('shows a megabyte %s whole', (_name, text) => {
     const pages = pagesOf(text);
     expect(pages.length).toBeGreaterThan(3);
     expect(pages.map(textOf).join('')).toBe(text);
   });
 
-  test('can be approved on its last page only, so that nobody approves what was not before their eyes', () => {
+  test('has its Approve button on the last page only', () => {
     const pages = pagesOf('a line of text\n'.repeat(70_000), { approves: true });
     expect(pages.map((view) => view.submit?.text ?? null)).toEqual([...pages.slice(1).map(() => null), 'Approve']);
     for (const view of pages)
@@ -86,98 +86,103 @@ describe('the full view', () => {
     expect(viewOf('short').submit).toBeUndefined();
   });
 
-  test('a page that does not exist is the nearest that does', () => {
+  test('clamps a page number that does not exist', () => {
     expect(textOf(viewOf('short', { page: 99 }))).toBe('short');
     expect(textOf(viewOf('short', { page: -1 }))).toBe('short');
   });
 
-  test('says that something is not shown', () => {
+  test('says when a secret was hidden, and only then', () => {
     expect(JSON.stringify(viewOf('x', { redacted: true }).blocks)).toContain('looks like a secret is not shown');
     expect(JSON.stringify(viewOf('x').blocks)).not.toContain('secret');
   });
 
-  test('a title longer than Slack takes is shortened', () => {
+  test('cuts its title to Slack’s limit', () => {
     expect(viewOf('x', { title: 'mcp__a_server_with_a_long_name__tool' }).title.text).toHaveLength(24);
   });
 });
 
-test('every modal that is submitted carries the token, and Slack takes it', () => {
-  const long = 'x'.repeat(5_000);
-  const questions = [asking({ question: 'A?' }), asking({ options: options(3), multiSelect: true })];
-  const requests: ModalRequest[] = [
-    { kind: 'deny_with_reason', token, tool: long },
-    { kind: 'edit_command', token, command: 'touch x' },
-    { kind: 'save_rule', token, rule: long, directory: `/${long}`, device: null },
-    { kind: 'answer_in_words', token, questions: [...questions, asking({ options: options(30) })] },
-    {
-      kind: 'answer_in_words',
-      token,
-      questions: [asking({ options: options(150), multiSelect: true, question: long })],
-    },
-  ];
-  for (const request of requests) {
-    const view = modalView(request);
-    expect(parseCallbackId(view.callback_id ?? '')).toBe(request.kind);
-    expect(view.private_metadata).toBe(token);
-    expect(view.submit).toBeDefined();
-    validateView(view as never, 'modal');
-  }
-});
-
-test('a rule is saved only behind words that name the directory and how far it reaches', () => {
-  const view = modalView({ kind: 'save_rule', token, rule: 'all cat', directory: '/work/app', device: 'studio' });
-  const said = JSON.stringify(view.blocks);
-  for (const words of ['all cat', '/work/app on studio', 'every thread and every agent']) expect(said).toContain(words);
-});
-
-test('a question has checkboxes for several answers, a menu for one, and room for other words', () => {
-  const questions = [
-    asking({ options: options(3), multiSelect: true }),
-    asking({ options: options(3) }),
-    asking({ options: options(12), multiSelect: true }),
-    asking({}),
-  ];
-  const view = modalView({ kind: 'answer_in_words', token, questions });
-  const inputs = view.blocks as InputBlock[];
-  expect(inputs.map(({ block_id, element }) => [block_id, element.type])).toEqual([
-    ['bridge_choice_0', 'checkboxes'],
-    ['bridge_input_0', 'plain_text_input'],
-    ['bridge_choice_1', 'static_select'],
-    ['bridge_input_1', 'plain_text_input'],
-    ['bridge_choice_2', 'multi_static_select'],
-    ['bridge_input_2', 'plain_text_input'],
-    ['bridge_input_3', 'plain_text_input'],
-  ]);
-});
-
-test('choices come back by question, and what is no number is no option', () => {
-  const values = {
-    bridge_choice_2: { bridge_choice: { selected_options: [{ value: '0' }, { value: '11' }] } },
-    bridge_choice_0: { bridge_choice: { selected_option: { value: 'evil' } } },
-    bridge_choice_1: { bridge_choice: { selected_option: null } },
-  };
-  expect(submittedChoices(values)).toEqual([[-1], [], [0, 11]]);
-  expect(submittedChoices({})).toEqual([]);
-});
-
-test('texts come back in the order of the inputs, whatever else is in the modal', () => {
-  const values = {
-    bridge_input_1: { bridge_text: { value: 'second' } },
-    other: { x: { value: 'not ours' } },
-    bridge_input_0: { bridge_text: { value: null } },
-  };
-  expect(submittedTexts(values)).toEqual(['', 'second']);
-  expect(submittedTexts({})).toEqual([]);
-});
-
-test('a submission is answered with what became of it', () => {
-  expect(submissionAck({ result: 'decided' })).toBeUndefined();
-  expect(submissionAck({ result: 'invalid', errors: [{ input: 1, text: 'Say more.' }] })).toEqual({
-    response_action: 'errors',
-    errors: { bridge_input_1: 'Say more.' },
+describe('a modal for input', () => {
+  test('carries the token and passes Slack’s validation, whatever it asks for', () => {
+    const long = 'x'.repeat(5_000);
+    const questions = [asking({ question: 'A?' }), asking({ options: options(3), multiSelect: true })];
+    const requests: ModalRequest[] = [
+      { kind: 'deny_with_reason', token, tool: long },
+      { kind: 'edit_command', token, command: 'touch x' },
+      { kind: 'save_rule', token, rule: long, directory: `/${long}`, device: null },
+      { kind: 'answer_in_words', token, questions: [...questions, asking({ options: options(30) })] },
+      {
+        kind: 'answer_in_words',
+        token,
+        questions: [asking({ options: options(150), multiSelect: true, question: long })],
+      },
+    ];
+    for (const request of requests) {
+      const view = modalView(request);
+      expect(parseCallbackId(view.callback_id ?? '')).toBe(request.kind);
+      expect(view.private_metadata).toBe(token);
+      expect(view.submit).toBeDefined();
+      validateView(view as never, 'modal');
+    }
   });
-  expect(submissionAck({ result: 'refused', why: 'expired', notice: 'It is over.' })).toMatchObject({
-    response_action: 'update',
-    view: { type: 'modal', blocks: [{ text: { text: 'It is over.' } }] },
+
+  test('for a rule names the command, directory, device and reach', () => {
+    const view = modalView({ kind: 'save_rule', token, rule: 'all cat', directory: '/work/app', device: 'studio' });
+    const said = JSON.stringify(view.blocks);
+    for (const words of ['all cat', '/work/app on studio', 'every thread and every agent'])
+      expect(said).toContain(words);
+  });
+
+  test('for questions has checkboxes, menus and text inputs as each needs', () => {
+    const questions = [
+      asking({ options: options(3), multiSelect: true }),
+      asking({ options: options(3) }),
+      asking({ options: options(12), multiSelect: true }),
+      asking({}),
+    ];
+    const view = modalView({ kind: 'answer_in_words', token, questions });
+    const inputs = view.blocks as InputBlock[];
+    expect(inputs.map(({ block_id, element }) => [block_id, element.type])).toEqual([
+      ['bridge_choice_0', 'checkboxes'],
+      ['bridge_input_0', 'plain_text_input'],
+      ['bridge_choice_1', 'static_select'],
+      ['bridge_input_1', 'plain_text_input'],
+      ['bridge_choice_2', 'multi_static_select'],
+      ['bridge_input_2', 'plain_text_input'],
+      ['bridge_input_3', 'plain_text_input'],
+    ]);
+  });
+});
+
+describe('a submitted modal', () => {
+  test('returns choices by question, and -1 for an invalid option', () => {
+    const values = {
+      bridge_choice_2: { bridge_choice: { selected_options: [{ value: '0' }, { value: '11' }] } },
+      bridge_choice_0: { bridge_choice: { selected_option: { value: 'evil' } } },
+      bridge_choice_1: { bridge_choice: { selected_option: null } },
+    };
+    expect(submittedChoices(values)).toEqual([[-1], [], [0, 11]]);
+    expect(submittedChoices({})).toEqual([]);
+  });
+
+  test('returns texts by the number of their input, ignoring other inputs', () => {
+    const values = {
+      bridge_input_1: { bridge_text: { value: 'second' } },
+      other: { x: { value: 'not ours' } },
+      bridge_input_0: { bridge_text: { value: null } },
+    };
+    expect(submittedTexts(values)).toEqual(['', 'second']);
+    expect(submittedTexts({})).toEqual([]);
+  });
+
+  test('is answered with nothing, field errors, or a notice', () => {
+    expect(submissionAck({ result: 'decided' })).toBeUndefined();
+    expect(submissionAck({ result: 'invalid', errors: [{ input: 1, text: 'Say more.' }] })).toEqual({
+      response_action: 'errors',
+      errors: { bridge_input_1: 'Say more.' },
+    });
+    expect(submissionAck({ result: 'refused', why: 'expired', notice: 'It is over.' })).toMatchObject({
+      response_action: 'update',
+      view: { type: 'modal', blocks: [{ text: { text: 'It is over.' } }] },
+    });
   });
 });

@@ -26,7 +26,7 @@ function most(times: number[], ms: number): number {
 }
 
 describe('the budget', () => {
-  test('allows 48 live edits in any 60 s, comes near to that, and spreads them', () => {
+  test('allows close to 48 live edits in any 60 s, evenly spread', () => {
     const { times } = drain(live, 600_000);
     expect(most(times, 60_000)).toBeLessThanOrEqual(48);
     const late = times.filter((at) => at >= 1_120_000);
@@ -34,7 +34,7 @@ describe('the budget', () => {
     expect(Math.max(...times.slice(1).map((at, n) => at - (times[n] ?? 0)))).toBeLessThan(2_000);
   });
 
-  test('keeps two edits for what must arrive, whenever it comes', () => {
+  test('keeps two edits in reserve for what must arrive', () => {
     const { times, budget } = drain(live, 600_000);
     let spent = budget;
     const now = (times.at(-1) ?? 0) + 1;
@@ -45,7 +45,7 @@ describe('the budget', () => {
     expect(whenAllowed(spent, must, now)).toBeGreaterThan(now);
   });
 
-  test('lets live edits wait until finals have their reserve again', () => {
+  test('holds live edits back until the reserve is full again', () => {
     let { budget } = drain(live, 600_000);
     const now = 1_600_000;
     for (let n = 0; n < 2; n += 1) budget = sent(budget, must, now).budget;
@@ -53,7 +53,7 @@ describe('the budget', () => {
     expect(whenAllowed(budget, live, now)).toBeGreaterThan(now + 2_000);
   });
 
-  test('counts a call for 60 s from its answer, since Slack may have counted it that late', () => {
+  test('counts a call until 60 s after its answer', () => {
     let budget = emptyBudget;
     const ids: number[] = [];
     for (let n = 0; n < 50; n += 1) {
@@ -66,20 +66,20 @@ describe('the budget', () => {
     expect(whenAllowed(budget, must, 10_000)).toBe(69_000);
   });
 
-  test('spaces posts of one channel by a second and lets other channels be', () => {
+  test('spaces posts in one channel by a second, other channels are free', () => {
     const { budget } = sent(emptyBudget, post, 1_000);
     expect(whenAllowed(budget, post, 1_000)).toBeGreaterThanOrEqual(2_000);
     expect(whenAllowed(budget, { ...post, channel: 'C2' }, 1_000)).toBe(1_000);
   });
 
-  test('closes one method until its Retry-After and no other', () => {
+  test('blocks a rate-limited method until its Retry-After, and no other method', () => {
     const budget = limited(emptyBudget, 'chat.update', 31_000);
     expect(whenAllowed(budget, must, 1_000)).toBe(31_000);
     expect(whenAllowed(budget, post, 1_000)).toBe(1_000);
     expect(whenAllowed(limited(budget, 'chat.update', 5_000), must, 1_000)).toBe(31_000);
   });
 
-  test('goes slower after a 429 and finds its pace again', () => {
+  test('slows down after a 429 and returns to its pace', () => {
     const calm = drain(live, 60_000).times.length;
     const { times, budget } = drain(live, 600_000, limited(emptyBudget, 'chat.update', 0));
     const first = times.filter((at) => at < 1_060_000).length;
@@ -90,7 +90,7 @@ describe('the budget', () => {
     expect(drain(live, 120_000, shut).times.length).toBeGreaterThanOrEqual(10);
   });
 
-  test('never allows more than a limit in any 60 s, in whatever order asks and answers come', () => {
+  test('never exceeds a limit in any minute, with random calls and delays', () => {
     const event = fc.record({
       ask: fc.constantFrom(live, must, post, { ...post, channel: 'C2' }),
       wait: fc.integer({ min: 0, max: 3_000 }),

@@ -19,7 +19,7 @@ const texts = (posts: readonly SlackPost[]) =>
   posts.map(({ part, blocks, text }) => `${part} ${blocks[0]?.type === 'markdown' ? blocks[0].text : text}`);
 
 describe('a post that Slack refuses', () => {
-  test('is cut smaller, then loses its Markdown, then its blocks; other posts stay as they are', () => {
+  test('is split, then sent as sections, then as plain text', () => {
     const forms = createForms(fallback, quiet);
     const posts = [post('0.0', 'first'), post('0.1', 'second')];
     expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 second']);
@@ -33,14 +33,14 @@ describe('a post that Slack refuses', () => {
     expect(forms.simplify(post('0.1', 'second'))).toBe(false);
   });
 
-  test('skips a form that it does not have', () => {
+  test('skips a simpler form that is empty', () => {
     const forms = createForms((one, form) => (form === 'smaller' ? [] : named(one, 'section')), quiet);
     forms.apply([post('0.0', 'x')]);
     forms.simplify(post('0.0', 'x'));
     expect(texts(forms.apply([post('0.0', 'x')]))).toEqual(['0.0 section']);
   });
 
-  test('has another chance once whole when it was refused half-written, but not when it was whole already', () => {
+  test('is tried whole again only if it was refused half-written', () => {
     const forms = createForms(fallback, quiet);
     const posts = [post('0.0', 'full'), post('0.1', 'growing', true)];
     forms.apply(posts);
@@ -49,7 +49,7 @@ describe('a post that Slack refuses', () => {
     expect(texts(forms.apply(posts))).toEqual(['0.0 a', '0.0~1 b', '0.1 growing']);
   });
 
-  test('is plain text when its simpler forms can not be made', () => {
+  test('becomes plain text when rendering its simpler forms throws', () => {
     const forms = createForms(() => {
       throw new Error('a bug');
     }, quiet);

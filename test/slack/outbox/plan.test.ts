@@ -18,58 +18,58 @@ const record = (ts: number, shown: SlackPost): PostRecord => ({
   ...(shown.live && { live: true }),
 });
 
-describe('the plan', () => {
-  test('has nothing to do when all is as wanted, live or not', () => {
+describe('the outbox plan', () => {
+  test('is empty when Slack shows what is wanted', () => {
     const shown = post('0.0', 'a', 'text', true);
     expect(plan([record(1, shown)], [{ ...shown, live: false }])).toEqual([]);
     expect(plan([], [])).toEqual([]);
   });
 
-  test('posts one at a time, from the top', () => {
+  test('posts one message at a time, from the top', () => {
     const [a, b] = [post('0.0', 'a'), post('0.1', 'b')];
     expect(plan([], [a, b])).toEqual([{ kind: 'post', post: a }]);
     expect(plan([record(1, a)], [a, b])).toEqual([{ kind: 'post', post: b }]);
   });
 
-  test('finishes the text above before it posts more text, but never lets a card wait for that', () => {
+  test('finishes text above before posting more text, but posts cards at once', () => {
     const a = record(1, post('0.0', 'a'));
     const more = post('0.0', 'a and more');
     expect(plan([a], [more, post('0.1', 'b')]).map(({ kind }) => kind)).toEqual(['update']);
     expect(plan([a], [more, post('1.0', 'card', 'card')]).map(({ kind }) => kind)).toEqual(['update', 'post']);
   });
 
-  test('deletes what nothing wants any more', () => {
+  test('deletes messages that are not wanted any more', () => {
     const [a, b] = [post('0.0', 'a'), post('0.1', 'b')];
     expect(plan([record(1, a), record(2, b)], [a])).toEqual([{ kind: 'delete', record: record(2, b) }]);
   });
 
-  test('never turns text into a card: people would not be notified', () => {
+  test('posts a card as a new message, never by editing text', () => {
     const sign = record(1, post('0.0', 'thinking'));
     const card = post('0.0', 'may I?', 'card');
     expect(plan([sign], [card])).toEqual([{ kind: 'post', post: card }]);
     expect(plan([sign, record(2, card)], [card])).toEqual([{ kind: 'delete', record: sign }]);
   });
 
-  test('keeps a card in its message when the parts before it vanish', () => {
+  test('keeps a card in its message when text above it disappears', () => {
     const text = record(1, post('0.0', 'thrown away'));
     const card = record(2, post('1.0', 'may I?', 'card'));
     const calls = plan([text, card], [post('0.0', 'may I?', 'card')]);
     expect(calls).toEqual([{ kind: 'delete', record: text }]);
   });
 
-  test('edits a message again when nobody knows what it shows', () => {
+  test('edits a message whose content is in doubt', () => {
     const a = post('0.0', 'a');
     const [call] = plan([doubtful(record(1, a))], [a]);
     expect(call).toMatchObject({ kind: 'update', post: a });
   });
 
-  test('keeps a card in its message when text stands above it again', () => {
+  test('keeps a card in its message when text above it returns', () => {
     const [text, card, tail] = [post('0.0', 'before'), post('card-A', 'may I?', 'card'), post('2.0', 'waits')];
     const ledger = [record(1, post('1.9', 'something else')), record(2, card), record(3, tail)];
     expect(plan(ledger, [text, card, tail])).toEqual([{ kind: 'update', record: ledger[0], post: text }]);
   });
 
-  test('puts text for which nothing is left above a card below it: the card keeps its message', () => {
+  test('posts text below a card when no message above it is free', () => {
     const [a, b, card] = [post('0.0', 'a'), post('0.1', 'b'), post('card-A', 'may I?', 'card')];
     const tail = post('2.0', 'waits');
     const ledger = [record(1, a), record(2, card)];
@@ -78,13 +78,13 @@ describe('the plan', () => {
     expect(plan([record(2, card)], [a, card])).toEqual([{ kind: 'post', post: a }]);
   });
 
-  test('takes no text that was found again for a card', () => {
+  test('never turns a text message found in Slack into a card', () => {
     const card = post('card-A', 'may I?', 'card');
     const found: PostRecord = { part: '0.0', ts: '1.000000', hash: UNKNOWN };
     expect(plan([found], [card])).toEqual([{ kind: 'post', post: card }]);
   });
 
-  test('leaves a card that stands as it is, and posts none that was not there', () => {
+  test('leaves a frozen card untouched, and posts no missing one', () => {
     const card = post('card-A', 'may I?', 'card');
     const stands = { ...post('card-A', '', 'card'), stands: true as const };
     expect(plan([record(1, card)], [stands])).toEqual([]);
@@ -92,11 +92,11 @@ describe('the plan', () => {
     expect(plan([], [stands, tail])).toEqual([{ kind: 'post', post: tail }]);
   });
 
-  describe('while nobody knows what was said before a restart', () => {
+  describe('while the text from before a restart is unknown', () => {
     const card = { ...post('card-A', '', 'card'), stands: true as const };
     const tail = post('+1.0', 'started anew', 'text', true);
 
-    test('keeps the text above a card, and below it changes the newest message only', () => {
+    test('keeps text above a card, and edits only the newest message below', () => {
       const above = record(1, post('0.0', 'before'));
       const asked = record(2, post('card-A', 'may I?', 'card'));
       const below = [record(3, post('2.0', 'after')), record(4, post('2.1', 'and on', 'text', true))];
@@ -105,7 +105,7 @@ describe('the plan', () => {
       ]);
     });
 
-    test('writes over nothing that was said before, and says once how the turn ended', () => {
+    test('overwrites no earlier text, and posts the turn’s end once', () => {
       const [first, second] = [record(1, post('0.0', 'before')), record(2, post('0.1', 'and on'))];
       const end = { ...post('+0.0', 'failed'), ends: true as const };
       expect(plan([first, second], [{ ...tail, late: true }], true)).toEqual([]);
@@ -118,7 +118,7 @@ describe('the plan', () => {
       expect(plan([first, { ...found, ends: true }], [end], true)).toEqual([]);
     });
 
-    test('takes back what it said itself since and does not want any more', () => {
+    test('deletes unwanted messages posted since the restart', () => {
       const since = [record(3, post('+1.0', 'since')), record(4, post('+1.1', 'taken back'))];
       const wanted = post('+1.0', 'since');
       expect(plan([record(1, post('0.0', 'before')), ...since], [wanted], true)).toEqual([
@@ -126,7 +126,7 @@ describe('the plan', () => {
       ]);
     });
 
-    test('makes no message for a card that is over, and closes the one that it has', () => {
+    test('edits a closed card that has a message, and posts none otherwise', () => {
       const closed = { ...post('card-A', 'closed', 'card'), late: true as const };
       const calls = plan([record(1, post('0.0', 'before'))], [closed, tail], true);
       expect(calls).not.toContainEqual(expect.objectContaining({ post: closed }));
@@ -134,7 +134,7 @@ describe('the plan', () => {
       expect(plan([asked], [closed, tail], true)[0]).toEqual({ kind: 'update', record: asked, post: closed });
     });
 
-    test('leaves nothing behind that says something goes on', () => {
+    test('marks every earlier message as no longer live', () => {
       const asked = record(2, post('card-A', 'may I?', 'card'));
       const live = record(1, post('0.0', 'before, and at work', 'text', true));
       const unsure = doubtful(record(1, post('0.0', 'before')));
@@ -152,7 +152,7 @@ describe('the plan', () => {
       }
     });
 
-    test('loses no message of any turn, and moves none once all is known again', () => {
+    test('loses no message, and moves none once the text is known', () => {
       const item = fc.oneof(
         fc.record({ kind: fc.constant('text' as const), parts: fc.integer({ min: 1, max: 3 }) }),
         fc.constant({ kind: 'card' as const, parts: 1 }),
@@ -195,7 +195,7 @@ describe('the plan', () => {
     });
   });
 
-  test('ends, from any ledger, with exactly the wanted texts and cards, each in order and none twice', () => {
+  test('ends with exactly the wanted texts and cards, from any ledger', () => {
     const some = fc.record({
       part: fc.constantFrom('0.0', '0.1', '1.0', '2.0'),
       text: fc.constantFrom('a', 'b', 'c'),
@@ -232,7 +232,7 @@ describe('the plan', () => {
     );
   });
 
-  test('moves no card, whatever becomes of the text around it, and shows none above a card that was said below', () => {
+  test('moves no card, and keeps text that belongs below it below', () => {
     const texts = (cards: number) =>
       fc.array(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 3 }), {
         minLength: cards + 1,

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { compareTs } from '../../../src/bridge/ids.ts';
 import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
 import type { Fault } from './fake-slack.ts';
@@ -101,108 +101,110 @@ function expected(items: ReturnType<typeof text>[]): string[] {
   });
 }
 
-test('whatever happens, every thread shows its final view once and in order, within every limit', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(player, { minLength: 1, maxLength: 6 }),
-      fc.array(fault, { maxLength: 60 }),
-      fc.integer({ min: 2, max: 1_500 }),
-      async (players, faults, latency) => {
-        const { stage, threads } = await play(players, faults, latency);
-        for (const { address, turn, items } of threads) {
-          expect(turn.delivery).toEqual({ delivered: true });
-          expect(stage.slack.shown(address.channel, address.threadTs)).toEqual(expected(items()));
-          const order = turn.stored.map((post) => post.ts);
-          expect(order).toEqual([...order].sort(compareTs));
-        }
-        expect(stage.slack.complaints).toEqual([]);
-        expect(stage.clock.waiting).toBe(0);
-        expectSpacing(stage.slack.of('chat.update'));
-        expectNoRepeats(stage.slack.calls);
-      },
-    ),
-    { seed: SEED, numRuns: 120 },
-  );
-});
+describe('the outbox', () => {
+  test('shows every final view once and in order, with random faults', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(player, { minLength: 1, maxLength: 6 }),
+        fc.array(fault, { maxLength: 60 }),
+        fc.integer({ min: 2, max: 1_500 }),
+        async (players, faults, latency) => {
+          const { stage, threads } = await play(players, faults, latency);
+          for (const { address, turn, items } of threads) {
+            expect(turn.delivery).toEqual({ delivered: true });
+            expect(stage.slack.shown(address.channel, address.threadTs)).toEqual(expected(items()));
+            const order = turn.stored.map((post) => post.ts);
+            expect(order).toEqual([...order].sort(compareTs));
+          }
+          expect(stage.slack.complaints).toEqual([]);
+          expect(stage.clock.waiting).toBe(0);
+          expectSpacing(stage.slack.of('chat.update'));
+          expectNoRepeats(stage.slack.calls);
+        },
+      ),
+      { seed: SEED, numRuns: 120 },
+    );
+  });
 
-type Calls = ReturnType<typeof createStage>['slack']['calls'];
+  type Calls = ReturnType<typeof createStage>['slack']['calls'];
 
-/** Live edits of one message keep 1.5 s from any edit before, except the first text in a bare sign of life. */
-function expectSpacing(updates: Calls) {
-  const last = new Map<unknown, number>();
-  for (const call of updates) {
-    const before = last.get(call.args.ts);
-    if (before !== undefined && call.client === 'live') expect(call.at - before).toBeGreaterThanOrEqual(1_500);
-    last.set(call.args.ts, call.at);
+  /** Live edits of one message keep 1.5 s from any edit before, except the first text in a bare sign of life. */
+  function expectSpacing(updates: Calls) {
+    const last = new Map<unknown, number>();
+    for (const call of updates) {
+      const before = last.get(call.args.ts);
+      if (before !== undefined && call.client === 'live') expect(call.at - before).toBeGreaterThanOrEqual(1_500);
+      last.set(call.args.ts, call.at);
+    }
   }
-}
 
-/** No message gets content that it has. */
-function expectNoRepeats(calls: Calls) {
-  const content = new Map<unknown, string>();
-  for (const call of calls) {
-    if (call.method !== 'chat.update') continue;
-    const now = JSON.stringify([call.args.blocks, call.args.text]);
-    expect(content.get(call.args.ts)).not.toBe(now);
-    if (call.outcome === 'ok') content.set(call.args.ts, now);
-    else content.delete(call.args.ts);
+  /** No message gets content that it has. */
+  function expectNoRepeats(calls: Calls) {
+    const content = new Map<unknown, string>();
+    for (const call of calls) {
+      if (call.method !== 'chat.update') continue;
+      const now = JSON.stringify([call.args.blocks, call.args.text]);
+      expect(content.get(call.args.ts)).not.toBe(now);
+      if (call.outcome === 'ok') content.set(call.args.ts, now);
+      else content.delete(call.args.ts);
+    }
   }
-}
 
-test('a crash at any moment doubles and loses nothing', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 0, max: 9_000 }),
-      fc.integer({ min: 2, max: 3_000 }),
-      fc.integer({ min: 1, max: 150 }),
-      async (crashAt, latency, letters) => {
-        const stage = createStage();
-        stage.slack.latency = () => latency;
-        const address: ThreadAddress = { team: 'T01', channel: 'C01', threadTs: '1700000000.000001' };
-        const items = [text('x'.repeat(letters)), card('A'), text('tail')];
-        const turn = stage.turn(address);
-        turn.show({ items: items.slice(0, 1) });
-        await stage.clock.advance(Math.min(crashAt, 4_000));
-        turn.show({ items });
-        await stage.clock.advance(Math.max(0, crashAt - 4_000));
-        stage.crash();
-        // A call that had left when the process died still arrives; a new process takes a while to start.
-        await stage.clock.advance(latency + 2_000);
-        const again = stage.turn(address, turn.stored, 'turn-1', true);
-        again.finish({ items });
-        await stage.clock.advance(120_000);
-        expect(again.delivery).toEqual({ delivered: true });
-        expect(stage.slack.shown('C01', address.threadTs)).toEqual(expected(items));
-        expect(stage.slack.complaints).toEqual([]);
-      },
-    ),
-    { seed: SEED, numRuns: 100 },
-  );
-});
+  test('doubles and loses nothing when it crashes at any moment', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 9_000 }),
+        fc.integer({ min: 2, max: 3_000 }),
+        fc.integer({ min: 1, max: 150 }),
+        async (crashAt, latency, letters) => {
+          const stage = createStage();
+          stage.slack.latency = () => latency;
+          const address: ThreadAddress = { team: 'T01', channel: 'C01', threadTs: '1700000000.000001' };
+          const items = [text('x'.repeat(letters)), card('A'), text('tail')];
+          const turn = stage.turn(address);
+          turn.show({ items: items.slice(0, 1) });
+          await stage.clock.advance(Math.min(crashAt, 4_000));
+          turn.show({ items });
+          await stage.clock.advance(Math.max(0, crashAt - 4_000));
+          stage.crash();
+          // A call that had left when the process died still arrives; a new process takes a while to start.
+          await stage.clock.advance(latency + 2_000);
+          const again = stage.turn(address, turn.stored, 'turn-1', true);
+          again.finish({ items });
+          await stage.clock.advance(120_000);
+          expect(again.delivery).toEqual({ delivered: true });
+          expect(stage.slack.shown('C01', address.threadTs)).toEqual(expected(items));
+          expect(stage.slack.complaints).toEqual([]);
+        },
+      ),
+      { seed: SEED, numRuns: 100 },
+    );
+  });
 
-test('many live threads share the edits fairly and none waits much longer than another', async () => {
-  const stage = createStage();
-  const count = 20;
-  const turns = Array.from({ length: count }, (_, n) =>
-    stage.turn({ team: 'T01', channel: `C${n}`, threadTs: `1700000000.0000${n + 10}` }, [], `turn-${n}`),
-  );
-  let words = '';
-  for (let second = 0; second < 240; second += 1) {
-    words = `${words.slice(-30)}${second},`;
-    for (const turn of turns) turn.show({ items: [text(words)] });
-    await stage.clock.advance(500);
-  }
-  const edits = turns.map((_, n) => stage.slack.of('chat.update').filter((call) => call.args.channel === `C${n}`));
-  const counts = edits.map((calls) => calls.length);
-  // 40 a minute over two minutes, for 20 threads.
-  expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
-  expect(Math.min(...counts)).toBeGreaterThanOrEqual(3);
-  for (const calls of edits)
-    for (let n = 1; n < calls.length; n += 1)
-      expect((calls[n]?.at ?? 0) - (calls[n - 1]?.at ?? 0)).toBeLessThanOrEqual(35_000);
-  // Their last texts all come at once and do not wait behind live edits.
-  for (const turn of turns) turn.finish({ items: [text('the end')] });
-  await stage.clock.advance(70_000);
-  expect(turns.every((turn) => turn.delivery?.delivered)).toBe(true);
-  expect(stage.slack.complaints).toEqual([]);
+  test('shares edits fairly between twenty live threads', async () => {
+    const stage = createStage();
+    const count = 20;
+    const turns = Array.from({ length: count }, (_, n) =>
+      stage.turn({ team: 'T01', channel: `C${n}`, threadTs: `1700000000.0000${n + 10}` }, [], `turn-${n}`),
+    );
+    let words = '';
+    for (let second = 0; second < 240; second += 1) {
+      words = `${words.slice(-30)}${second},`;
+      for (const turn of turns) turn.show({ items: [text(words)] });
+      await stage.clock.advance(500);
+    }
+    const edits = turns.map((_, n) => stage.slack.of('chat.update').filter((call) => call.args.channel === `C${n}`));
+    const counts = edits.map((calls) => calls.length);
+    // 40 a minute over two minutes, for 20 threads.
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    expect(Math.min(...counts)).toBeGreaterThanOrEqual(3);
+    for (const calls of edits)
+      for (let n = 1; n < calls.length; n += 1)
+        expect((calls[n]?.at ?? 0) - (calls[n - 1]?.at ?? 0)).toBeLessThanOrEqual(35_000);
+    // Their last texts all come at once and do not wait behind live edits.
+    for (const turn of turns) turn.finish({ items: [text('the end')] });
+    await stage.clock.advance(70_000);
+    expect(turns.every((turn) => turn.delivery?.delivered)).toBe(true);
+    expect(stage.slack.complaints).toEqual([]);
+  });
 });

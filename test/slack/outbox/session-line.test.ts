@@ -18,8 +18,8 @@ function agentStage() {
   return { ...stage, stage, session, failing };
 }
 
-describe('the session of a thread in an agent app', () => {
-  test('is at work from the start to the end of a turn, and its status is left alone', async () => {
+describe('the session status of an agent app', () => {
+  test('is processing during a turn and active after, without a status line', async () => {
     const { stage, session } = agentStage();
     const turn = stage.turn();
     turn.show({});
@@ -35,7 +35,7 @@ describe('the session of a thread in an agent app', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('is suspended while people are waited for', async () => {
+  test('is suspended while the agent waits for people', async () => {
     const { stage, session } = agentStage();
     const turn = stage.turn();
     turn.show({ items: [card('t1')], activity: { kind: 'waiting_for_people' } });
@@ -49,14 +49,14 @@ describe('the session of a thread in an agent app', () => {
     expect(session().at(-1)).toBe('active');
   });
 
-  test('is said again before Slack takes it back after an hour', async () => {
+  test('is renewed before Slack drops it after an hour', async () => {
     const { stage, session } = agentStage();
     stage.turn().show({ items: [text('long')] });
     await stage.clock.advance(185 * MINUTE);
     expect(session()).toEqual(['processing', 'processing', 'processing', 'processing']);
   });
 
-  test('is ended when the process stops, and when a turn ends that was taken up after a crash', async () => {
+  test('becomes active when the process stops, or resumes and ends a turn', async () => {
     const { stage, session } = agentStage();
     const turn = stage.turn();
     turn.show({ items: [text('half')] });
@@ -77,7 +77,7 @@ describe('the session of a thread in an agent app', () => {
     expect(session().at(-1)).toBe('active');
   });
 
-  test('has ended before the turn leaves the disk: a crash in between is mended by the next start', async () => {
+  test('becomes active before the turn counts as delivered', async () => {
     const { stage, session } = agentStage();
     stage.slack.latency = (method) => (method === SESSIONS ? 2_000 : 50);
     const turn = stage.turn();
@@ -92,7 +92,7 @@ describe('the session of a thread in an agent app', () => {
     expect(session()).toEqual(['processing', 'active']);
   });
 
-  test('never hurts the turn: what gets no answer is said again, and a message is the sign of life', async () => {
+  test('without an answer from Slack is retried, and a message is shown', async () => {
     const { stage, session, failing } = agentStage();
     failing({ kind: 'before' }, 2);
     const turn = stage.turn();
@@ -108,7 +108,7 @@ describe('the session of a thread in an agent app', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('keeps Slack’s Retry-After', async () => {
+  test('waits for Slack’s Retry-After', async () => {
     const { stage, session, failing } = agentStage();
     failing({ kind: 'limited', retryAfterMs: 30_000 });
     stage.turn().show({});
@@ -119,7 +119,7 @@ describe('the session of a thread in an agent app', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('is left alone for good where Slack says that the app is no agent: there the status serves', async () => {
+  test('gives way to the status line when Slack answers “not an agent”', async () => {
     const { stage } = agentStage();
     stage.slack.agent = false;
     const turn = stage.turn();
@@ -136,7 +136,7 @@ describe('the session of a thread in an agent app', () => {
     expect(stage.slack.of(STATUS)).toHaveLength(2);
   });
 
-  test('is no business of an app without the scope of agents', async () => {
+  test('is never set for an app without the agent scope', async () => {
     const stage = createStage();
     stage.turn().show({});
     await stage.clock.advance(5_000);
@@ -145,20 +145,22 @@ describe('the session of a thread in an agent app', () => {
   });
 });
 
-test('a status is set again before Slack takes it back while there is still no message', async () => {
-  const stage = createStage();
-  stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'before' } : null);
-  stage.turn().show({});
-  await stage.clock.advance(250_000);
-  expect(stage.slack.of(STATUS).map(({ args }) => args.status)).toEqual([
-    'is thinking…',
-    'is thinking…',
-    'is thinking…',
-  ]);
-  stage.slack.fault = () => null;
-  await stage.clock.advance(250_000);
-  expect(stage.slack.status(address.channel, thread)).toBe('');
-  const { length } = stage.slack.of(STATUS);
-  await stage.clock.advance(250_000);
-  expect(stage.slack.of(STATUS)).toHaveLength(length);
+describe('the status line', () => {
+  test('is renewed before Slack drops it while there is no message', async () => {
+    const stage = createStage();
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'before' } : null);
+    stage.turn().show({});
+    await stage.clock.advance(250_000);
+    expect(stage.slack.of(STATUS).map(({ args }) => args.status)).toEqual([
+      'is thinking…',
+      'is thinking…',
+      'is thinking…',
+    ]);
+    stage.slack.fault = () => null;
+    await stage.clock.advance(250_000);
+    expect(stage.slack.status(address.channel, thread)).toBe('');
+    const { length } = stage.slack.of(STATUS);
+    await stage.clock.advance(250_000);
+    expect(stage.slack.of(STATUS)).toHaveLength(length);
+  });
 });

@@ -17,10 +17,10 @@ const endedView = (items: ViewItem[]): TurnView => ({
 });
 const shownIn = (stage: ReturnType<typeof createStage>) => stage.slack.shown(channel, thread);
 
-describe('a note at the end', () => {
+describe('a notification at the end of a turn', () => {
   const end = { items: [text('all of it')], notify: 'U1' };
 
-  test('is a new message behind the last words, even where a message of thrown away text is left over', async () => {
+  test('is a new message posted after the last edit', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('x'.repeat(100))] });
@@ -35,7 +35,7 @@ describe('a note at the end', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('comes once, whenever the process dies', async () => {
+  test('is posted once, whenever the process dies', async () => {
     for (let after = 0; after < 1_500; after += 40) {
       const stage = createStage();
       const turn = stage.turn();
@@ -53,8 +53,8 @@ describe('a note at the end', () => {
   });
 });
 
-describe('the last view before the process ends', () => {
-  test('stands in the message that the turn has, at once, and nothing but the end comes after it', async () => {
+describe('the paused view before the process ends', () => {
+  test('replaces the turn’s message at once; only the next process edits it', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('Half')] });
@@ -77,7 +77,7 @@ describe('the last view before the process ends', () => {
     expect(shownIn(stage)).toEqual(['Half of it all, and more[thinking]']);
   });
 
-  test('goes ahead of the live edits of others, forty turns within the time that a shutdown has', async () => {
+  test('goes ahead of live edits: forty turns within four seconds', async () => {
     const stage = createStage();
     const turns = Array.from({ length: 40 }, (_, n) =>
       stage.turn({ ...address, threadTs: `${n + 1}.000001` }, [], `t${n}`),
@@ -91,7 +91,7 @@ describe('the last view before the process ends', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('is not begun where the turn has no message, and waits for the one on its way', async () => {
+  test('is skipped without a message, and waits for one being posted', async () => {
     const stage = createStage();
     const early = stage.turn();
     early.show({});
@@ -120,7 +120,7 @@ describe('the last view before the process ends', () => {
     expect(stage.slack.of('chat.update')).toHaveLength(edits + 1);
   });
 
-  test('is not waited for where Slack refuses it', async () => {
+  test('is not waited for when Slack refuses it', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('Half')] });
@@ -135,8 +135,8 @@ describe('the last view before the process ends', () => {
   });
 });
 
-describe('a turn', () => {
-  test('begins with a status, which the first text replaces at once', async () => {
+describe('a turn in Slack', () => {
+  test('begins with a status that the first text replaces', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
@@ -155,7 +155,7 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('has a live message after two seconds without text, and time alone never edits it', async () => {
+  test('gets a live message after two seconds, then no edits without news', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
@@ -168,7 +168,7 @@ describe('a turn', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('has a live message at the first tool', async () => {
+  test('gets a live message at the first tool call', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ activity: { kind: 'tool', tool: 'Bash', detail: 'ls' } });
@@ -176,7 +176,7 @@ describe('a turn', () => {
     expect(shownIn(stage)).toEqual(['[tool]']);
   });
 
-  test('shows its first text at once in a message that was only a sign of life', async () => {
+  test('shows its first text at once in its empty live message', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
@@ -186,7 +186,7 @@ describe('a turn', () => {
     expect(shownIn(stage)).toEqual(['Hi[thinking]']);
   });
 
-  test('has a live message at once where the status is refused, and never asks for a status again', async () => {
+  test('gets a message at once where Slack refuses statuses for good', async () => {
     const stage = createStage();
     stage.slack.fault = (method) =>
       method.startsWith('assistant') ? { kind: 'refused', error: 'missing_scope' } : null;
@@ -201,7 +201,7 @@ describe('a turn', () => {
     expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(1);
   });
 
-  test('tries the status again in other threads when one thread has none', async () => {
+  test('in another thread tries the status again after one thread refused it', async () => {
     const stage = createStage();
     stage.slack.fault = (method) =>
       method.startsWith('assistant') ? { kind: 'refused', error: 'invalid_thread_ts' } : null;
@@ -212,7 +212,7 @@ describe('a turn', () => {
     expect(stage.slack.of('assistant.threads.setStatus')).toHaveLength(2);
   });
 
-  test('in a rolling direct message has a live message at top level at once', async () => {
+  test('in a direct message without threads gets a top-level message at once', async () => {
     const stage = createStage();
     const turn = stage.turn({ team: 'T01', channel: 'D01', threadTs: null });
     turn.show({});
@@ -222,7 +222,7 @@ describe('a turn', () => {
     expect(stage.slack.of('chat.postMessage')[0]?.args).not.toHaveProperty('thread_ts');
   });
 
-  test('clears a status that arrives after the message', async () => {
+  test('clears a status that arrives after the end', async () => {
     const stage = createStage();
     stage.slack.latency = (method) => (method.startsWith('assistant') ? 5_000 : 100);
     const turn = stage.turn();
@@ -233,7 +233,7 @@ describe('a turn', () => {
     expect(stage.slack.status(channel, thread)).toBe('');
   });
 
-  test('clears a late status even while it goes on', async () => {
+  test('clears a status that arrives after the first text', async () => {
     const stage = createStage();
     stage.slack.latency = (method) => (method.startsWith('assistant') ? 5_000 : 100);
     stage.turn().show({ items: [text('Hi')] });
@@ -241,7 +241,7 @@ describe('a turn', () => {
     expect(stage.slack.status(channel, thread)).toBe('');
   });
 
-  test('clears its status when it ends without a message', async () => {
+  test('ending without a message clears its status', async () => {
     const stage = createStage();
     const turn = stage.turn();
     await stage.clock.advance(300);
@@ -252,7 +252,7 @@ describe('a turn', () => {
     expect(stage.slack.status(channel, thread)).toBe('');
   });
 
-  test('neither sets nor clears a status before its Retry-After', async () => {
+  test('neither sets nor clears a status before Retry-After', async () => {
     const stage = createStage();
     const turn = stage.turn();
     await stage.clock.advance(2_000);
@@ -267,7 +267,7 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('edits a message at most every 1.5 s and shows the latest view, not every view', async () => {
+  test('is edited at most every 1.5 s, always to the latest view', async () => {
     const stage = createStage();
     const turn = stage.turn();
     let words = '';
@@ -283,7 +283,7 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('does not wait for the pace of live edits with its final text', async () => {
+  test('sends its final text without waiting for the live pace', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a')] });
@@ -294,7 +294,7 @@ describe('a turn', () => {
     expect(shownIn(stage)).toEqual(['ab']);
   });
 
-  test('sends nothing again that Slack has already', async () => {
+  test('is not edited when the view did not change', async () => {
     const stage = createStage();
     const turn = stage.turn();
     for (let n = 0; n < 10; n += 1) {
@@ -305,7 +305,7 @@ describe('a turn', () => {
     expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
   });
 
-  test('rolls over into further messages and keeps reading order around cards', async () => {
+  test('continues in further messages, in reading order around cards', async () => {
     const stage = createStage();
     const turn = stage.turn();
     const long = 'abcdefghij'.repeat(9);
@@ -321,7 +321,7 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('shows a card in a message of its own, even where a sign of life stands', async () => {
+  test('posts a card as a new message, beside an empty live message', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({});
@@ -333,7 +333,7 @@ describe('a turn', () => {
     expect(posted).toContain('card A open');
   });
 
-  test('shows a card while edits are limited', async () => {
+  test('posts a card while edits are rate-limited', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('first')] });
@@ -347,7 +347,7 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('shows cards before the first texts of others that wait for the same channel', async () => {
+  test('posts its card before first texts of other turns in the channel', async () => {
     const stage = createStage();
     for (let n = 1; n <= 5; n += 1) {
       const address2 = { ...address, threadTs: `1700000000.0001${n}` };
@@ -359,7 +359,7 @@ describe('a turn', () => {
     expect(stage.slack.of('chat.postMessage')[1]?.args).toMatchObject({ text: 'card A open' });
   });
 
-  test('brings its text to an end while new messages are limited', async () => {
+  test('finishes its text while new posts are rate-limited', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a')] });
@@ -376,7 +376,7 @@ describe('a turn', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('edits a message back when an edit without an answer did happen after all', async () => {
+  test('repeats an edit when an unanswered one had changed the message', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('one')] });
@@ -391,7 +391,7 @@ describe('a turn', () => {
     expect(shownIn(stage)).toEqual(['one[thinking]']);
   });
 
-  test('tries a refused channel again, less and less often, and soon when something happens there', async () => {
+  test('retries a refused channel ever more rarely, and at once on activity', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'refused', error: 'not_in_channel' });
     const turn = stage.turn();
@@ -407,7 +407,7 @@ describe('a turn', () => {
     expect(shownIn(stage)).toEqual(['card A open', '[thinking]']);
   });
 
-  test('is tried by one call at a time where many wait for the same channel, and all go on once that went well', async () => {
+  test('beside nineteen others in a refused channel makes few calls, then recovers', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
     const turns = Array.from({ length: 20 }, (_, n) =>
@@ -424,7 +424,7 @@ describe('a turn', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('deletes the parts whose text a retry threw away', async () => {
+  test('deletes messages whose text a retry threw away', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('x'.repeat(100))] });
@@ -439,7 +439,7 @@ describe('a turn', () => {
     expect(turn.stored).toHaveLength(1);
   });
 
-  test('stays in its message, and is not posted again, after the process died', async () => {
+  test('continues in its message after a crash, without a second post', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('half')] });
@@ -453,7 +453,7 @@ describe('a turn', () => {
     expect(stage.slack.of('chat.postMessage')).toHaveLength(1);
   });
 
-  test('finds the message that was posted but not yet recorded when the process died', async () => {
+  test('finds a message posted but not recorded before a crash', async () => {
     const stage = createStage();
     const turn = stage.turn();
     stage.slack.latency = () => 400;
@@ -470,7 +470,7 @@ describe('a turn', () => {
     expect(again.stored).toHaveLength(1);
   });
 
-  test('leaves no status behind when its message was there before the process died', async () => {
+  test('leaves no status behind after a crash with a message posted', async () => {
     const stage = createStage();
     const turn = stage.turn();
     stage.slack.latency = (method) => (method === 'chat.postMessage' ? 400 : 50);
@@ -487,7 +487,7 @@ describe('a turn', () => {
     expect(stage.slack.status(channel, thread)).toBe('');
   });
 
-  test('keeps its ledger in step: each confirmed call is stored before the next one is made', async () => {
+  test('stores each confirmed call before the next one is made', async () => {
     const stage = createStage();
     stage.storing = () => new Promise((resolve) => void stage.clock.after(10_000, resolve));
     const turn = stage.turn();
@@ -503,7 +503,7 @@ describe('a turn', () => {
     expect(turn.stored.map((post) => post.part)).toEqual(['0.0', '0.1']);
   });
 
-  test('goes on when its ledger can not be stored for a while', async () => {
+  test('is delivered even when storing its ledger fails for a while', async () => {
     const stage = createStage();
     let failures = 2;
     stage.storing = async () => {
@@ -518,24 +518,21 @@ describe('a turn', () => {
   });
 });
 
-describe('a card', () => {
-  test.each(['invalid_blocks', 'is_archived'])(
-    'that Slack takes in no form (%s) for half a day is given up, and not before',
-    async (error) => {
-      const stage = createStage();
-      const turn = stage.turn();
-      turn.show({ items: [text('a'), card('c1')] });
-      await stage.clock.advance(5_000);
-      stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
-      turn.show({ items: [text('a'), card('c1'), card('c2')] });
-      await stage.clock.advance(11 * 3_600_000);
-      expect(stage.cardsRefused).toEqual([]);
-      await stage.clock.advance(2 * 3_600_000);
-      expect(new Set(stage.cardsRefused)).toEqual(new Set([`${error} 2.0`]));
-    },
-  );
+describe('an approval card in Slack', () => {
+  test.each(['invalid_blocks', 'is_archived'])('refused with %s is reported only after half a day', async (error) => {
+    const stage = createStage();
+    const turn = stage.turn();
+    turn.show({ items: [text('a'), card('c1')] });
+    await stage.clock.advance(5_000);
+    stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
+    turn.show({ items: [text('a'), card('c1'), card('c2')] });
+    await stage.clock.advance(11 * 3_600_000);
+    expect(stage.cardsRefused).toEqual([]);
+    await stage.clock.advance(2 * 3_600_000);
+    expect(new Set(stage.cardsRefused)).toEqual(new Set([`${error} 2.0`]));
+  });
 
-  test('that is there is never given up because an edit is refused', async () => {
+  test('already posted is never reported when an edit is refused', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
@@ -547,7 +544,7 @@ describe('a card', () => {
     expect(stage.heldUp).toEqual([]);
   });
 
-  test('that somebody deleted is shown again, once Slack tells of it', async () => {
+  test('deleted by somebody is posted again when Slack reports it', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
@@ -560,7 +557,7 @@ describe('a card', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('that somebody deleted while nobody listened is shown again before people are reminded of it', async () => {
+  test('deleted without an event is posted again on a recheck', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
@@ -571,7 +568,7 @@ describe('a card', () => {
     expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
   });
 
-  test('that somebody deleted while the process was down is shown again', async () => {
+  test('deleted while the process was down is posted again', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
@@ -583,7 +580,7 @@ describe('a card', () => {
     expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
   });
 
-  test('that Slack takes is not', async () => {
+  test('accepted by Slack is not reported as refused', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a'), card('c1')] });
@@ -602,7 +599,7 @@ describe('a final text', () => {
     'token_revoked',
     'invalid_auth',
     'no_text',
-  ])('that Slack refuses with %s is tried for half a day, then given up', async (error) => {
+  ])('refused with %s is retried for half a day, then given up', async (error) => {
     const stage = createStage();
     stage.slack.fault = (method) => (method === 'chat.postMessage' ? { kind: 'refused', error } : null);
     const turn = stage.turn();
@@ -618,7 +615,7 @@ describe('a final text', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('that another process owed for half a day is tried once more, then given up', async () => {
+  test('already overdue at start is tried once more, then given up', async () => {
     const stage = createStage();
     const since = stage.clock.now() - 13 * 3_600_000;
     const delivered = stage.turn({ ...address, channel: 'C02' }, [], 'turn-2', true);
@@ -632,7 +629,7 @@ describe('a final text', () => {
     expect(turn.delivery).toEqual({ delivered: false, reason: 'is_archived' });
   });
 
-  test('that waits for its channel is told of, once, and not because of a blip', async () => {
+  test('waiting for its channel is reported once, and only after a while', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'refused', error: 'not_in_channel' });
     const turn = stage.turn();
@@ -643,7 +640,7 @@ describe('a final text', () => {
     expect(stage.heldUp).toEqual([{ what: 'end', reason: 'not_in_channel' }]);
   });
 
-  test('that begins to wait when others do so already is told of, too', async () => {
+  test('of a second turn in a refused channel is reported, too', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'refused', error: 'is_archived' });
     stage.turn().finish({ items: [text('ab')] });
@@ -665,7 +662,7 @@ describe('a final text', () => {
     expect(shownIn(stage)).toEqual(['part and rest']);
   });
 
-  test('arrives in order when somebody deleted a message in the middle', async () => {
+  test('keeps the order when somebody deleted a message in the middle', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a'.repeat(40)), card('A'), text('b')] });
@@ -677,7 +674,7 @@ describe('a final text', () => {
     expect(shownIn(stage)).toEqual(['a'.repeat(40), 'card A decided', 'bc']);
   });
 
-  test('arrives after a storm of 429s, without a call before Retry-After', async () => {
+  test('arrives after many 429s, without a call before Retry-After', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a')] });
@@ -699,7 +696,7 @@ describe('a final text', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('outlasts an hour without any answer', async () => {
+  test('arrives after an hour without any answer from Slack', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'before' });
     const turn = stage.turn();
@@ -712,7 +709,7 @@ describe('a final text', () => {
     expect(shownIn(stage)).toEqual(['a'.repeat(40), 'a'.repeat(10)]);
   });
 
-  test('is tried for its own time, however long live edits failed before', async () => {
+  test('has its own half day, however long live edits failed before', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'before' });
     const turn = stage.turn();
@@ -726,7 +723,7 @@ describe('a final text', () => {
     expect(turn.delivery).toEqual({ delivered: true });
   });
 
-  test('is given up in the end', async () => {
+  test('is given up after half a day without an answer', async () => {
     const stage = createStage();
     stage.slack.fault = () => ({ kind: 'before' });
     const turn = stage.turn();
@@ -736,7 +733,7 @@ describe('a final text', () => {
     expect(stage.clock.waiting).toBe(0);
   });
 
-  test('is posted once when the connection broke after Slack took it', async () => {
+  test('is posted once when the connection breaks after Slack accepted it', async () => {
     const stage = createStage();
     let first = true;
     stage.slack.fault = (method) => {
@@ -785,7 +782,7 @@ describe('a final text', () => {
     expect(stage.slack.of('conversations.history')).toHaveLength(1);
   });
 
-  test('arrives in simpler posts when Slack takes no such blocks', async () => {
+  test('arrives in simpler posts when Slack refuses the blocks', async () => {
     const stage = createStage({
       fallback: (post) => [
         { ...post, blocks: [], text: 'simple 1' },
@@ -805,7 +802,7 @@ describe('a final text', () => {
     expect(shownIn(stage)).toEqual(['text:simple 1', 'text:simple 2']);
   });
 
-  test('has its full form even when Slack refused it half-written', async () => {
+  test('is sent in full form although it was refused half-written', async () => {
     const stage = createStage({ fallback: (post) => [{ ...post, blocks: [], text: 'simple' }] });
     stage.slack.fault = (method, args) =>
       method.startsWith('chat.') && JSON.stringify(args.blocks ?? '').includes('half')
@@ -836,7 +833,7 @@ describe('a final text', () => {
     },
   );
 
-  test('arrives as plain text when the renderer fails', async () => {
+  test('arrives as plain text when the renderer throws', async () => {
     const stage = createStage({
       render: () => {
         throw new Error('a bug');
@@ -852,7 +849,7 @@ describe('a final text', () => {
   });
 
   test.each(['edit_window_closed', 'cant_update_message', 'block_mismatch', 'message_not_found'])(
-    'leaves no live message behind where edits are refused with %s',
+    'replaces the live message when Slack refuses edits with %s',
     async (error) => {
       const stage = createStage();
       const turn = stage.turn();
@@ -867,7 +864,7 @@ describe('a final text', () => {
     },
   );
 
-  test('marks a message that is not wanted any more and cannot be deleted', async () => {
+  test('marks an obsolete message that cannot be deleted', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('x'.repeat(100))] });
@@ -881,7 +878,7 @@ describe('a final text', () => {
     expect(shownIn(stage)).toEqual(['short', mark, mark]);
   });
 
-  test('is a new message where edits are not allowed, and live edits stop', async () => {
+  test('is a new message where edits are refused, and live edits stop', async () => {
     const stage = createStage();
     stage.slack.fault = (method) =>
       method === 'chat.update' ? { kind: 'refused', error: 'edit_window_closed' } : null;
@@ -899,8 +896,8 @@ describe('a final text', () => {
   });
 });
 
-describe('the surface', () => {
-  test('posts plainly: no previews, no pings by name, the summary within an edit’s limit', async () => {
+describe('the Slack surface', () => {
+  test('posts without previews and without pings by name', async () => {
     const stage = createStage();
     const turn = stage.turn();
     turn.show({ items: [text('a')] });
@@ -918,7 +915,7 @@ describe('the surface', () => {
     expect(stage.slack.of('chat.update')[0]?.args).toMatchObject({ parse: 'none', link_names: false, text: 'Answer' });
   });
 
-  test('says a line of its own and tells whether it arrived', async () => {
+  test('posts a line of its own and reports whether it arrived', async () => {
     const stage = createStage();
     const said = stage.surface.say(address, 'Hello');
     await stage.clock.advance(300);
@@ -930,14 +927,14 @@ describe('the surface', () => {
     expect(await unsaid).toEqual({ delivered: false, reason: 'is_archived' });
   });
 
-  describe('the copy of an answer for somebody who does not see its thread', () => {
+  describe('the direct copy of an answer', () => {
     const copy = { turn: 'turn-1' as TurnId, view: endedView([text('a'.repeat(60))]) };
     const tell = (stage: ReturnType<typeof createStage>) =>
       stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'Here it is:', copy);
     const whole = ['Here it is:', 'a'.repeat(40), 'a'.repeat(20)];
     const directly = (stage: ReturnType<typeof createStage>) => stage.slack.shown('D1', null);
 
-    test('is there once, whichever call has no answer', async () => {
+    test('is posted once, whichever call gets no answer', async () => {
       for (const kind of ['before', 'after'] as const) {
         for (let lost = 1; lost <= 6; lost += 1) {
           const stage = createStage();
@@ -955,7 +952,7 @@ describe('the surface', () => {
       }
     });
 
-    test('is there once, whenever the process dies and begins anew', async () => {
+    test('is posted once, whenever the process dies and starts again', async () => {
       for (let after = 0; after < 5_000; after += 70) {
         const stage = createStage();
         void tell(stage);
@@ -972,7 +969,7 @@ describe('the surface', () => {
       }
     });
 
-    test('or a line without one is there once when the answer to its first post is lost', async () => {
+    test('without a view is posted once when its first answer is lost', async () => {
       const stage = createStage();
       let lost = false;
       stage.slack.fault = () => {
@@ -999,7 +996,7 @@ describe('the surface', () => {
     });
   });
 
-  test('shows an offer as a message of its own and edits it when it is decided, in another life, too', async () => {
+  test('posts an offer once and edits it later, after a restart too', async () => {
     const stage = createStage();
     let posts: PostRecord[] = [];
     const offer = (text: string, buttons: OfferView['buttons'], resumed = false) => {
@@ -1028,7 +1025,7 @@ describe('the surface', () => {
     expect(shownIn(stage)).toEqual(['Dropped, really.']);
   });
 
-  test('whispers to one person and shrugs when that fails', async () => {
+  test('sends a private message, and tolerates its refusal', async () => {
     const stage = createStage();
     const whisper = stage.surface.whisper(address, 'U1', 'psst');
     await stage.clock.advance(300);
@@ -1040,7 +1037,7 @@ describe('the surface', () => {
     await lost;
   });
 
-  test('whispers again when Slack wants a pause or its answer is lost, and gives up when closed', async () => {
+  test('retries a private message until it arrives or the surface closes', async () => {
     const stage = createStage();
     for (const fault of [{ kind: 'limited', retryAfterMs: 3_000 }, { kind: 'before' }] as const) {
       stage.slack.fault = () => fault;
@@ -1063,7 +1060,7 @@ describe('the surface', () => {
     expect(stage.slack.of('chat.postEphemeral')).toHaveLength(length);
   });
 
-  test('stores what is on its way before it is closed, and leaves open turns unsettled', async () => {
+  test('stores calls under way before closing, and leaves turns unsettled', async () => {
     const stage = createStage();
     stage.storing = () => new Promise((resolve) => void stage.clock.after(2_000, resolve));
     const turn = stage.turn();

@@ -47,7 +47,7 @@ function expectOneFile(stage: Stage) {
   expect(shown.slice(firstInFile)).toEqual(inFile.slice(0, shown.length - firstInFile));
 }
 
-describe('an answer that takes more messages than it may', () => {
+describe('an answer longer than its messages', () => {
   test('ends with a file that holds the rest, below the messages', async () => {
     const stage = stageWith();
     const turn = stage.turn();
@@ -64,7 +64,7 @@ describe('an answer that takes more messages than it may', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('is posted whole where nothing can be uploaded', async () => {
+  test('is posted in messages where files cannot be uploaded', async () => {
     const stage = stageWith(false);
     stage.turn().finish({ items: [text(LONG)] });
     await stage.clock.advance(60_000);
@@ -75,7 +75,7 @@ describe('an answer that takes more messages than it may', () => {
     [BEGIN, 'missing_scope'],
     [BEGIN, 'storage_limit_reached'],
     [COMPLETE, 'file_type_not_allowed'],
-  ])('is posted whole when Slack refuses %s with %s', async (method, error) => {
+  ])('is posted in messages when Slack refuses %s with %s', async (method, error) => {
     const stage = stageWith();
     stage.slack.fault = (called) => (called === method ? { kind: 'refused', error } : null);
     const turn = stage.turn();
@@ -86,7 +86,7 @@ describe('an answer that takes more messages than it may', () => {
     expect(JSON.stringify(postsIn(stage).map(({ blocks }) => blocks))).not.toContain('file below');
   });
 
-  test('is not even begun as a file once Slack said that the app may not upload', async () => {
+  test('tries no upload once Slack said missing_scope', async () => {
     const stage = stageWith();
     stage.slack.fault = (called) => (called === BEGIN ? { kind: 'refused', error: 'missing_scope' } : null);
     stage.turn().finish({ items: [text(LONG)] });
@@ -98,7 +98,7 @@ describe('an answer that takes more messages than it may', () => {
     expect(stage.slack.of(BEGIN)).toHaveLength(1);
   });
 
-  test.each(['before', 'after'] as const)('is shared once when the answer is lost (%s the effect)', async (kind) => {
+  test.each(['before', 'after'] as const)('is shared once when a reply is lost %s the effect', async (kind) => {
     const stage = stageWith();
     stage.slack.fault = once(COMPLETE, { kind });
     const turn = stage.turn();
@@ -108,7 +108,7 @@ describe('an answer that takes more messages than it may', () => {
     expectOneFile(stage);
   });
 
-  test('is shared once even when Slack shows the shared file late', async () => {
+  test('is shared once even when Slack lists the shared file late', async () => {
     const stage = stageWith();
     stage.slack.sharesAfter = 3_000;
     stage.slack.fault = once(COMPLETE, { kind: 'after' });
@@ -117,7 +117,7 @@ describe('an answer that takes more messages than it may', () => {
     expectOneFile(stage);
   });
 
-  test('is posted in the end when every upload fails without an answer', async () => {
+  test('is posted in messages when every upload fails without an answer', async () => {
     const stage = stageWith();
     stage.slack.fault = (called) => (called === BEGIN ? { kind: 'before' } : null);
     const turn = stage.turn();
@@ -127,7 +127,7 @@ describe('an answer that takes more messages than it may', () => {
     expect(wordsIn(stage)).toEqual(words);
   });
 
-  test('waits as long as Slack asks for', async () => {
+  test('waits for Slack’s Retry-After before uploading', async () => {
     const stage = stageWith();
     stage.slack.fault = once(BEGIN, { kind: 'limited', retryAfterMs: 20_000 });
     stage.turn().finish({ items: [text(LONG)] });
@@ -138,7 +138,7 @@ describe('an answer that takes more messages than it may', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('is shared once wherever the process dies', async () => {
+  test('is shared once, whenever the process dies', async () => {
     for (let ms = 50; ms < 3_000; ms += 60) {
       const stage = stageWith();
       const before = stage.turn();

@@ -33,8 +33,8 @@ function stage() {
   return { clock, log, heard, slack, whispers, say, of };
 }
 
-describe('private answers', () => {
-  test('of one guest’s 300 refused mentions keep nobody else’s away', async () => {
+describe('private messages', () => {
+  test('of others still arrive while one guest causes 300 of them', async () => {
     const { clock, say, of } = stage();
     for (let n = 0; n < 300; n += 1) {
       say('UGUEST', `refused ${n}`);
@@ -48,7 +48,7 @@ describe('private answers', () => {
     expect(of('UGUEST').length).toBeLessThanOrEqual(40);
   });
 
-  test('come at once while nobody asks for more than a person can read', async () => {
+  test('to one person are sent at once, beside a flood to another', async () => {
     const { clock, say, of } = stage();
     for (let n = 0; n < 300; n += 1) say('UGUEST', `refused ${n}`);
     say('UALICE', 'hello');
@@ -56,7 +56,7 @@ describe('private answers', () => {
     expect(of('UALICE').map(({ at }) => at)).toEqual([0]);
   });
 
-  test('many people’s floods are served in turn: none gets two while another waits for one', async () => {
+  test('in a flood are spread evenly over the people', async () => {
     const { clock, say, heard } = stage();
     const users = Array.from({ length: 40 }, (_, n) => `U${n}`);
     for (let n = 0; n < 5; n += 1) for (const user of users) say(user, `${n}`);
@@ -71,7 +71,7 @@ describe('private answers', () => {
     expect(counts.size).toBe(40);
   });
 
-  test('of one person come in order, each once, also over pauses of Slack', async () => {
+  test('to one person arrive once and in order after a rate limit', async () => {
     const { clock, say, of, slack } = stage();
     slack.failure = new SlackError('chat.postEphemeral', 'limited', 'ratelimited', { retryAfterMs: 3_000 });
     for (let n = 0; n < 4; n += 1) say('UALICE', `${n}`);
@@ -81,7 +81,7 @@ describe('private answers', () => {
     expect(of('UALICE').map(({ text }) => text)).toEqual(['0', '1', '2', '3']);
   });
 
-  test('that Slack refuses are given up, and the next one goes on', async () => {
+  test('refused by Slack are given up, and later ones still arrive', async () => {
     const { clock, say, of, slack, log } = stage();
     slack.failure = new SlackError('chat.postEphemeral', 'refused', 'user_not_in_channel');
     say('UALICE', 'lost');
@@ -93,7 +93,7 @@ describe('private answers', () => {
     expect(log.lines).toMatchObject([{ fields: { error: 'user_not_in_channel' } }]);
   });
 
-  test('go out on a clock that never shows the same moment twice', async () => {
+  test('are sent even when the clock never shows the same moment twice', async () => {
     const { clock, heard } = stage();
     let ticks = 0;
     const ticking = {
@@ -116,7 +116,7 @@ describe('private answers', () => {
     expect(heard).toHaveLength(1);
   });
 
-  test('hold a bounded number of texts, whoever asks', async () => {
+  test('are kept in a bounded queue, however many ask', async () => {
     const { clock, whispers, slack, log } = stage();
     slack.failure = new SlackError('chat.postEphemeral', 'limited', 'ratelimited', { retryAfterMs: 50_000 });
     let done = 0;
