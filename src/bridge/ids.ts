@@ -97,6 +97,11 @@ export function makeToken(random: string): Token {
   return random as Token;
 }
 
+/** Whether the channel is a direct message: Slack gives a D to the ids of these alone. */
+export function isDirect(channel: ChannelId): boolean {
+  return channel.startsWith('D');
+}
+
 /** Orders Slack timestamps without turning them into numbers. */
 export function compareTs(a: SlackTs, b: SlackTs): number {
   const [aSeconds = '', aRest = ''] = a.split('.');

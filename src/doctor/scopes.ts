@@ -1,5 +1,5 @@
 import type { Policy } from '../bridge/access/policy.ts';
-import type { ChannelId } from '../bridge/ids.ts';
+import { type ChannelId, isDirect } from '../bridge/ids.ts';
 import { BridgeError } from '../errors.ts';
 import { inspectChannel } from '../slack/api/inspect.ts';
 import type { SlackApi } from '../slack/api/slack-api.ts';
@@ -22,7 +22,7 @@ const directMessages = ({ channels }: Policy) => channels.everywhere || channels
 const channelsOf = (kind: 'public' | 'private') => (policy: Policy, kinds: ChannelKinds) =>
   policy.channels.everywhere ||
   policy.channels.ids
-    .filter((id) => !id.startsWith('D'))
+    .filter((id) => !isDirect(id))
     .some((id) => (kinds.get(id) ?? (id.startsWith('G') ? 'private' : kind)) === kind);
 const groupsNamed = ({ users, admins, defaults, places }: Policy) =>
   [users, admins, defaults.approvers, ...[...places.values()].map(({ approvers }) => approvers)].some(
@@ -79,7 +79,7 @@ const LOOKED_AT = 20;
 export async function kindsThatMatter(api: SlackApi, scopes: readonly string[], policy: Policy): Promise<ChannelKinds> {
   const kinds = new Map<ChannelId, 'public' | 'private'>();
   if (scopes.includes('channels:history') && scopes.includes('groups:history')) return kinds;
-  for (const id of policy.channels.ids.filter((each) => !each.startsWith('D')).slice(0, LOOKED_AT)) {
+  for (const id of policy.channels.ids.filter((each) => !isDirect(each)).slice(0, LOOKED_AT)) {
     const channel = await inspectChannel(api, id).catch(() => null);
     if (channel !== null) kinds.set(id, channel.isPrivate ? 'private' : 'public');
   }

@@ -1,3 +1,4 @@
+import { isDirect } from '../bridge/ids.ts';
 import type { Clock, Log, Metrics, Random } from '../bridge/ports.ts';
 import type { Config } from '../config/config.ts';
 import { BridgeError } from '../errors.ts';
@@ -109,7 +110,7 @@ export async function checkChannels(
 ): Promise<Map<string, string>> {
   const names = new Map<string, string>();
   const good: string[] = [];
-  for (const id of ids.filter((each) => !each.startsWith('D'))) {
+  for (const id of ids.filter((each) => !isDirect(each))) {
     const channel = await inspectChannel(api, id);
     if (channel === null) {
       tell(trouble('channel_unknown', { channel: id, bot: bot.botName }));

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import {
   clientMessageId,
   compareTs,
+  isDirect,
   makeMessageKey,
   makeThreadKey,
   parseMessageKey,
@@ -45,4 +46,8 @@ it('a message has one id at Letta, and another one only when a person sends it a
   const key = makeMessageKey({ team: 'T1', channel: 'C1', ts: '1.000001' });
   expect(clientMessageId(key)).toBe('slack-T1-C1-1.000001');
   expect(clientMessageId(key, 1)).not.toBe(clientMessageId(key));
+});
+
+it('a direct message is known by the first letter of its id', () => {
+  expect(['D1', 'C1', 'G1', ROLLING].map(isDirect)).toEqual([true, false, false, false]);
 });

@@ -1,5 +1,5 @@
 import { BridgeError } from '../../errors.ts';
-import { type ChannelId, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
+import { type ChannelId, isDirect, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
 import type { ChannelKind, InboundCommand, InboundMessage } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type { People, UserGroups } from '../ports.ts';
@@ -75,7 +75,7 @@ export class Door {
   /** For clicks and modals: they come from the thread's messages, wherever Slack says that they were shown. */
   async thread(key: ThreadKey, user: UserId, doing: Doing): Promise<Asked> {
     const { team, channel } = parseThreadKey(key);
-    const kind = channel.startsWith('D') ? 'im' : 'channel';
+    const kind = isDirect(channel) ? 'im' : 'channel';
     const [person, place] = await Promise.all([
       this.#parts.people.person(user, team),
       this.#place(team, channel, kind),
@@ -100,7 +100,7 @@ export class Door {
     const { team, channel } = parseThreadKey(key);
     const [person, place] = await Promise.all([
       this.#again(who, team),
-      this.#place(team, channel, channel.startsWith('D') ? 'im' : 'channel'),
+      this.#place(team, channel, isDirect(channel) ? 'im' : 'channel'),
     ]);
     return this.#asked(person, doing, place);
   }

@@ -1,5 +1,5 @@
 import type { PermissionMode } from '../agent-event.ts';
-import type { ChannelId, UserId } from '../ids.ts';
+import { type ChannelId, isDirect, type UserId } from '../ids.ts';
 
 /** Id of a Slack user group, `S…`. */
 export type GroupId = string;
@@ -119,7 +119,7 @@ export const closedPolicy: Policy = {
 
 /** What holds in a channel: the defaults, under what is said of all direct messages, under what is said of this one. */
 export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
-  const direct = channel.startsWith('D') ? policy.places.get('dm') : undefined;
+  const direct = isDirect(channel) ? policy.places.get('dm') : undefined;
   const settings = { ...policy.defaults, ...direct, ...policy.places.get(channel) };
   const bound = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, channel);
   return bound ? settings : { ...settings, permissions: 'guarded' };
@@ -127,7 +127,7 @@ export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
 
 /** Whether an agent may do everything unasked there: that is allowed by name, or not at all. @param channel or `dm` */
 export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId | 'dm'): boolean {
-  const direct = unrestricted.directMessages && (channel === 'dm' || channel.startsWith('D'));
+  const direct = unrestricted.directMessages && (channel === 'dm' || isDirect(channel));
   return unrestricted.everywhere || direct || unrestricted.ids.includes(channel);
 }
 

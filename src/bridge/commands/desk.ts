@@ -3,7 +3,7 @@ import { can, type Place } from '../access/can.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
 import type { AuditEntry } from '../approvals/audit-entry.ts';
-import { parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
+import { isDirect, parseThreadKey, type TeamId, type ThreadKey, type UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
 import type { Audit, Threads } from '../ports.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
@@ -186,12 +186,12 @@ const AUDIT_MOST = 50;
 
 function placeOfThread(thread: ThreadKey): Place {
   const { channel } = parseThreadKey(thread);
-  return { channel, channelKind: channel.startsWith('D') ? 'im' : 'channel', external: false };
+  return { channel, channelKind: isDirect(channel) ? 'im' : 'channel', external: false };
 }
 
 function auditLine({ at, tool, title, requester, by, outcome, reason, via, thread, digest }: AuditEntry): string {
   const { channel } = parseThreadKey(thread);
-  const where = channel.startsWith('D') ? 'a direct message' : `<#${channel}>`;
+  const where = isDirect(channel) ? 'a direct message' : `<#${channel}>`;
   const who = by === null ? '' : ` by <@${by}>`;
   const how = via === null ? '' : ` (${via})`;
   const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
@@ -206,5 +206,5 @@ function bindingText({ permissions, binding }: PlaceSettings): string {
 
 function threadLine(key: ThreadKey): string {
   const { channel, root } = parseThreadKey(key);
-  return channel.startsWith('D') ? '- direct message' : `- <#${channel}>, thread ${root}`;
+  return isDirect(channel) ? '- direct message' : `- <#${channel}>, thread ${root}`;
 }

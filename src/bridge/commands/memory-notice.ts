@@ -1,4 +1,5 @@
 import { type Policy, settingsOf } from '../access/policy.ts';
+import { isDirect } from '../ids.ts';
 
 /**
  * What people must know before they tell the agent something in private; Markdown of ours.
@@ -6,7 +7,7 @@ import { type Policy, settingsOf } from '../access/policy.ts';
  */
 export function memoryNotice(policy: Policy, direct = 'D'): string {
   const own = settingsOf(policy, direct).binding?.agentId ?? null;
-  const channels = [...policy.places].filter(([place]) => place !== 'dm' && !place.startsWith('D'));
+  const channels = [...policy.places].filter(([place]) => place !== 'dm' && !isDirect(place));
   const shared = own === null || channels.some(([, { binding }]) => binding?.agentId === own);
   const where = shared ? ', in channels, too' : '';
   return `One agent has one memory, and often one checkout: what you tell it in a direct message can come up in other conversations with the same agent${where}.`;

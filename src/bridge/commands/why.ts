@@ -1,4 +1,12 @@
-import { type MessageKey, makeMessageKey, makeThreadKey, parseMessageKey, ROLLING, type ThreadKey } from '../ids.ts';
+import {
+  isDirect,
+  type MessageKey,
+  makeMessageKey,
+  makeThreadKey,
+  parseMessageKey,
+  ROLLING,
+  type ThreadKey,
+} from '../ids.ts';
 import type { Threads } from '../ports.ts';
 import { whereIs } from '../record/whereabouts.ts';
 import { moment } from '../text/moment.ts';
@@ -19,7 +27,7 @@ export function linkedMessage(team: string, text: string): Linked | null {
   if (!found) return null;
   const [, channel = '', seconds = '', rest = '', threadTs] = found;
   const ts = `${seconds}.${rest}`;
-  const root = threadTs ?? (channel.startsWith('D') ? ROLLING : ts);
+  const root = threadTs ?? (isDirect(channel) ? ROLLING : ts);
   return { key: makeMessageKey({ team, channel, ts }), thread: makeThreadKey({ team, channel, root }) };
 }
 

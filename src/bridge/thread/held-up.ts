@@ -1,4 +1,4 @@
-import type { TurnId, UserId } from '../ids.ts';
+import { isDirect, type TurnId, type UserId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
 import type { Log, Surface } from '../ports.ts';
 import { changeTurn } from '../record/inbox.ts';
@@ -90,7 +90,7 @@ export class HeldUpThread {
     const { surface, mailbox, log } = this.#parts;
     const { address } = this.#record();
     // In a direct message there is no other place; bots read none.
-    if (!surface.tell || !/^[UW]/.test(user) || address.channel.startsWith('D')) return;
+    if (!surface.tell || !/^[UW]/.test(user) || isDirect(address.channel)) return;
     mailbox.away(
       surface.tell(user, address.team, text, copy),
       (delivery) => {

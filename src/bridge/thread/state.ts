@@ -1,6 +1,6 @@
 import type { Place } from '../access/can.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
-import { parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId } from '../ids.ts';
+import { isDirect, parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
 import type { Clock, Log, Threads } from '../ports.ts';
 import { changeTurn } from '../record/inbox.ts';
@@ -102,7 +102,7 @@ export class ThreadState {
   }
 
   get direct(): boolean {
-    return this.address.threadTs === null || this.address.channel.startsWith('D');
+    return this.address.threadTs === null || isDirect(this.address.channel);
   }
 
   get place(): Place {

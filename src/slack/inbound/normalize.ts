@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
+import { isDirect, type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
 import type { ChannelKind, FileRef, InboundMessage, Span } from '../../bridge/inbound.ts';
 import { cleanName } from '../people/clean-name.ts';
 import { attachmentSpans } from './attachments.ts';
@@ -93,7 +93,7 @@ function ignored(reason: IgnoredReason, detail: string | null = null): Normalize
  * (docs/slack.md, Slack Connect and Enterprise).
  */
 export function channelKindOf(channel: string, type: string | null | undefined): ChannelKind {
-  if (channel.startsWith('D')) return 'im';
+  if (isDirect(channel)) return 'im';
   if (type && type !== 'im' && CHANNEL_KINDS.has(type)) return type as ChannelKind;
   return channel.startsWith('G') ? 'group' : 'channel';
 }

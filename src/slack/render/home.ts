@@ -1,4 +1,5 @@
 import type { KnownBlock, HomeView as SlackHomeView } from '@slack/types';
+import { isDirect } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import { moment } from '../../bridge/text/moment.ts';
 import type { HomeApproval, HomeThread, HomeView } from '../../bridge/view/home.ts';
@@ -76,8 +77,8 @@ function agentWords({
 
 /** `https://team.slack.com/archives/C123/p1700000000123456`, as Slack's own "Copy link" makes it. */
 function link({ channel, threadTs }: ThreadAddress, workspace: string | null): string {
-  if (channel.startsWith('D') && threadTs === null) return 'our direct message';
-  const place = channel.startsWith('D') ? 'our direct message' : `<#${channel}>`;
+  if (isDirect(channel) && threadTs === null) return 'our direct message';
+  const place = isDirect(channel) ? 'our direct message' : `<#${channel}>`;
   if (workspace === null || threadTs === null || !/^https:\/\/[\w.-]+\/$/.test(workspace)) return place;
   return `${place} (<${workspace}archives/${channel}/p${threadTs.replace('.', '')}|thread>)`;
 }
