@@ -48,6 +48,7 @@ const sources = globSync(['src/**/*.ts', 'sandbox/**/*.ts']).sort().map(sourceOf
 
 /** Same input, same output: no timers, no I/O, no clock, no chance. What else they may use is named here. */
 const PURE = [
+  'bounded-map.ts',
   'errors.ts',
   'printable.ts',
   'bridge/access/can.ts',
@@ -113,7 +114,7 @@ const MAINS = /(^|\/)main\.ts$/;
 interface Rule {
   folder: string;
   because: string;
-  /** Besides its own files, errors.ts, printable.ts and what is only a type. */
+  /** Besides its own files and the small things of EVERYWHERE. */
   ours: (target: string, typeOnly: boolean) => boolean;
   packages: RegExp;
 }
@@ -122,7 +123,7 @@ const fromBridge = (target: string, typeOnly: boolean) =>
   (target.startsWith('bridge/') && isPure(target)) || (target === 'bridge/ports.ts' && typeOnly);
 
 /** Small things without any knowledge of Slack, Letta or disks. */
-const EVERYWHERE = ['errors.ts', 'printable.ts'];
+const EVERYWHERE = ['bounded-map.ts', 'errors.ts', 'printable.ts'];
 
 const RULES: Rule[] = [
   {

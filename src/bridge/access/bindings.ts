@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { ChannelId } from '../ids.ts';
 import type { Choices, Log } from '../ports.ts';
 import {
@@ -31,7 +32,7 @@ export class Bindings implements PolicyBook {
   readonly #policies: PolicyBook;
   readonly #choices: Choices;
   readonly #log: Log;
-  #bound = new Map<ChannelId, Bound>();
+  #bound: ReadonlyMap<ChannelId, Bound> = new Map();
   #merged: { base: Policy; policy: Policy } | null = null;
 
   constructor({ policies, choices, log }: { policies: PolicyBook; choices: Choices; log: Log }) {
@@ -58,17 +59,13 @@ export class Bindings implements PolicyBook {
 
   /** @param change `undefined` takes back what was set. Resolves when it is on disk; until then all is as before. */
   async set(channel: ChannelId, change: { [Name in keyof Bound]: Bound[Name] | undefined }): Promise<void> {
-    const next = new Map(this.#bound);
+    const next = new BoundedMap(CHANNELS_KEPT, this.#bound);
     const bound: Bound = {};
     for (const [name, value] of Object.entries({ ...this.of(channel), ...change })) {
       if (value !== undefined) Object.assign(bound, { [name]: value });
     }
     next.delete(channel);
     if (Object.keys(bound).length > 0) next.set(channel, bound);
-    for (const oldest of next.keys()) {
-      if (next.size <= CHANNELS_KEPT) break;
-      next.delete(oldest);
-    }
     await this.#choices.set(BINDINGS, JSON.stringify([...next]));
     this.#bound = next;
     this.#merged = null;

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { MessageKey, UserId } from '../ids.ts';
 
 /** What became of a message when it came in. */
@@ -18,7 +19,7 @@ const KEPT = 5_000;
 
 /** The last decisions about messages, so that people can be told why one was or was not answered. Ends with the process. */
 export class DecisionLog {
-  readonly #decisions = new Map<MessageKey, Decision>();
+  readonly #decisions = new BoundedMap<MessageKey, Decision>(KEPT);
   /** ms since 1970: before it nothing is known. */
   readonly since: number;
 
@@ -30,11 +31,7 @@ export class DecisionLog {
   note(decision: Decision): void {
     const known = this.#decisions.get(decision.key);
     if (known && (decision.outcome === 'repeated' || decision.outcome === 'ignored')) return;
-    this.#decisions.delete(decision.key);
     this.#decisions.set(decision.key, decision);
-    if (this.#decisions.size <= KEPT) return;
-    const oldest = this.#decisions.keys().next();
-    if (!oldest.done) this.#decisions.delete(oldest.value);
   }
 
   find(key: MessageKey): Decision | null {

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { ChannelId, TeamId } from '../ids.ts';
 import type { InboundChannelChange } from '../inbound.ts';
 import type { Log, ThreadMoves } from '../ports.ts';
@@ -17,7 +18,7 @@ const NAMES_KEPT = 1_000;
 export class ChannelMoves {
   readonly #parts: ChannelMovesParts;
   /** Old id → new id, for what was under way under the old one. */
-  readonly #renamed = new Map<string, ChannelId>();
+  readonly #renamed = new BoundedMap<string, ChannelId>(NAMES_KEPT);
 
   constructor(parts: ChannelMovesParts) {
     this.#parts = parts;
@@ -63,9 +64,5 @@ export class ChannelMoves {
   #remember(team: TeamId, from: ChannelId, to: ChannelId): void {
     this.#renamed.delete(`${team} ${to}`);
     this.#renamed.set(`${team} ${from}`, to);
-    for (const oldest of this.#renamed.keys()) {
-      if (this.#renamed.size <= NAMES_KEPT) break;
-      this.#renamed.delete(oldest);
-    }
   }
 }

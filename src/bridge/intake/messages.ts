@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { can, type Place } from '../access/can.ts';
 import type { Asked, Door } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
@@ -60,7 +61,7 @@ const CARRIED_OUT_ELSEWHERE: ReadonlySet<string> = new Set<CommandName | ''>([
 /** What people write, and change of it: is it for us, may they, is it new, is there room; then it is on disk, in order. */
 export class MessageIntake {
   readonly #parts: MessageIntakeParts;
-  readonly #recent = new Set<MessageKey>();
+  readonly #recent = new BoundedMap<MessageKey, true>(RECENT_LIMIT);
   readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
   /** A bot that posts so posts so often. */
   readonly #unreadableBots = new OpenRefusals(OVERHEARD_EVERY_MS);
@@ -364,11 +365,7 @@ export class MessageIntake {
   /** Asked in the step that acts, as twins may both have come this far: only one of them hears yes. */
   #isFirst(key: MessageKey): boolean {
     if (this.#recent.has(key)) return false;
-    this.#recent.add(key);
-    for (const oldest of this.#recent) {
-      if (this.#recent.size <= RECENT_LIMIT) break;
-      this.#recent.delete(oldest);
-    }
+    this.#recent.set(key, true);
     return true;
   }
 }

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../../bounded-map.ts';
+
 const OPENLY_EVERY_MS = 60_000;
 const KEPT = 1_000;
 
@@ -7,7 +9,7 @@ const KEPT = 1_000;
  */
 export class OpenRefusals {
   readonly #everyMs: number;
-  readonly #saidAt = new Map<string, number>();
+  readonly #saidAt = new BoundedMap<string, number>(KEPT);
 
   /** @param everyMs how often one is due for each key */
   constructor(everyMs = OPENLY_EVERY_MS) {
@@ -18,12 +20,7 @@ export class OpenRefusals {
   isDue(key: string, now: number): boolean {
     const last = this.#saidAt.get(key);
     if (last !== undefined && now - last < this.#everyMs) return false;
-    this.#saidAt.delete(key);
     this.#saidAt.set(key, now);
-    for (const oldest of this.#saidAt.keys()) {
-      if (this.#saidAt.size <= KEPT) break;
-      this.#saidAt.delete(oldest);
-    }
     return true;
   }
 }

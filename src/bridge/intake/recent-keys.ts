@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Choices, Clock, Log } from '../ports.ts';
 
 export interface RecentKeysParts<Key extends string> {
@@ -16,12 +17,13 @@ export interface RecentKeysParts<Key extends string> {
 export class RecentKeys<Key extends string> {
   readonly #parts: RecentKeysParts<Key>;
   /** Oldest first. */
-  readonly #keys = new Map<Key, number>();
+  readonly #keys: BoundedMap<Key, number>;
   #changed = false;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: RecentKeysParts<Key>) {
     this.#parts = parts;
+    this.#keys = new BoundedMap(parts.most);
   }
 
   /** Rejects when the disk does. What can not be understood is forgotten. */
@@ -30,7 +32,7 @@ export class RecentKeys<Key extends string> {
     const stored = readKeys(await choices.get(name), parse);
     const noted = [...this.#keys];
     this.#keys.clear();
-    for (const [key, at] of [...stored, ...noted]) this.#set(key, at);
+    for (const [key, at] of [...stored, ...noted]) this.#keys.set(key, at);
   }
 
   /** A key that is new is stored at once, its place in the order later. */
@@ -76,18 +78,9 @@ export class RecentKeys<Key extends string> {
   #noted(key: Key): 'new' | 'known' {
     if (this.#parts.most === 0) return 'known';
     const known = this.#keys.has(key) ? 'known' : 'new';
-    this.#set(key, this.#parts.clock.now());
+    this.#keys.set(key, this.#parts.clock.now());
     this.#changed = true;
     return known;
-  }
-
-  #set(key: Key, at: number): void {
-    this.#keys.delete(key);
-    this.#keys.set(key, at);
-    for (const oldest of this.#keys.keys()) {
-      if (this.#keys.size <= this.#parts.most) break;
-      this.#keys.delete(oldest);
-    }
   }
 }
 

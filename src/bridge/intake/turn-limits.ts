@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { TurnLimits as Bounds, Policy } from '../access/policy.ts';
 import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../ids.ts';
 import { moment } from '../text/moment.ts';
@@ -18,7 +19,7 @@ const UNDER_WAY_MS = 10_000;
  */
 export class TurnLimits {
   /** When turns began, by the monotonic clock, oldest first; by person and by channel, the last used last. */
-  readonly #begun = new Map<string, number[]>();
+  readonly #begun = new BoundedMap<string, number[]>(KEPT);
   /** Threads that were let in, whose workers may not know it yet. */
   readonly #underWay = new Map<ThreadKey, { user: UserId; at: number }>();
 
@@ -110,12 +111,7 @@ export class TurnLimits {
 
   #note(key: string, rate: NonNullable<Bounds['rate']>, now: number): void {
     const recent = [...this.#recent(key, rate.perMs, now), now].slice(-rate.turns);
-    this.#begun.delete(key);
     this.#begun.set(key, recent);
-    for (const oldest of this.#begun.keys()) {
-      if (this.#begun.size <= KEPT) break;
-      this.#begun.delete(oldest);
-    }
   }
 }
 

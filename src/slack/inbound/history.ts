@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BoundedMap } from '../../bounded-map.ts';
 import { type ChannelId, compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ChannelKind, InboundMessage } from '../../bridge/inbound.ts';
 import type { Clock, History, Log, Past, Random, Timer } from '../../bridge/ports.ts';
@@ -62,7 +63,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   const tier = TIERS[options.tier];
   /** By method: when the next call may be made. */
   const allowed = new Map<string, number>();
-  const channels = new Map<ChannelId, { until: number; facts: ChannelFacts }>();
+  const channels = new BoundedMap<ChannelId, { until: number; facts: ChannelFacts }>(KEPT);
   let stopped = false;
   let wake: (() => void) | null = null;
 
@@ -114,12 +115,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     const { is_im, is_mpim, is_private, is_ext_shared, is_pending_ext_shared } = parsed.data.channel;
     const kind: ChannelKind = is_im ? 'im' : is_mpim ? 'mpim' : is_private ? 'group' : 'channel';
     const facts = { kind, external: is_ext_shared === true || is_pending_ext_shared === true };
-    channels.delete(channel);
     channels.set(channel, { until: clock.monotonic() + KEPT_MS, facts });
-    for (const oldest of channels.keys()) {
-      if (channels.size <= KEPT) break;
-      channels.delete(oldest);
-    }
     return facts;
   }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { ChannelId } from '../../bridge/ids.ts';
 import type { SlackError } from '../api/slack-api.ts';
 import { type Closed, closedBy } from './refusal.ts';
@@ -48,7 +49,7 @@ const TRYING_MAX_MS = 60_000;
 const MOST = 1_000;
 
 export function createDoors(): Doors {
-  const doors = new Map<string, Door>();
+  const doors = new BoundedMap<string, Door>(MOST);
 
   const keysOf = ({ method, channel }: Way) => [method, `${method} ${channel}`];
 
@@ -77,10 +78,7 @@ export function createDoors(): Doors {
       const close = (key: string, by: 'workspace' | 'channel') => {
         const failures = doors.get(key)?.failures ?? 0;
         const wait = Math.min(LONGEST_MS[by], FIRST_MS * 2 ** Math.min(failures, 16));
-        doors.delete(key);
         doors.set(key, { word, scope: by, until: now + wait, failures: failures + 1, closedAt: now, tryingUntil: 0 });
-        const [first] = doors.keys();
-        if (doors.size > MOST && first !== undefined) doors.delete(first);
       };
       const open = (key: string) => {
         opened = doors.delete(key) || opened;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { TeamId, UserId } from '../../bridge/ids.ts';
 import type { Person, PersonKind } from '../../bridge/person.ts';
 import type { Clock, People } from '../../bridge/ports.ts';
@@ -96,24 +97,15 @@ interface Entry<Value> {
  * older than a while is fetched again in the background, so that nobody waits for it.
  */
 function createCache<Value>(clock: Clock) {
-  const entries = new Map<string, Entry<Value>>();
+  const entries = new BoundedMap<string, Entry<Value>>(KEPT);
 
   function ageOf({ at }: Entry<Value>): number {
     return clock.monotonic() - at;
   }
 
-  function keep(key: string, entry: Entry<Value>): void {
-    entries.delete(key);
-    entries.set(key, entry);
-    for (const oldest of entries.keys()) {
-      if (entries.size <= KEPT) break;
-      entries.delete(oldest);
-    }
-  }
-
   function start(key: string, fetch: () => Promise<Value>): Promise<Value> {
     const entry: Entry<Value> = { at: clock.monotonic(), value: fetch(), next: null };
-    keep(key, entry);
+    entries.set(key, entry);
     entry.value.catch(() => {
       if (entries.get(key) === entry) entries.delete(key);
     });
@@ -141,7 +133,8 @@ function createCache<Value>(clock: Clock) {
     const known = entries.get(key);
     const age = known ? ageOf(known) : Number.POSITIVE_INFINITY;
     if (!known || age >= FRESH_MS) return known?.next ?? start(key, fetch);
-    keep(key, known);
+    // Whoever is asked about stays.
+    entries.set(key, known);
     if (age > maxAgeMs) return renew(key, known, fetch);
     if (age >= REFRESH_MS) renew(key, known, fetch).catch(() => undefined);
     return known.value;

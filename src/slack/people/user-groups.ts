@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { GroupId } from '../../bridge/access/policy.ts';
 import type { UserId } from '../../bridge/ids.ts';
 import type { Clock, Log, UserGroups } from '../../bridge/ports.ts';
@@ -25,7 +26,7 @@ const answered = z.looseObject({ users: z.array(z.string()) });
  * in that time, nobody knows who is in the group, and asking rejects.
  */
 export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Clock; log: Log }): UserGroups {
-  const known = new Map<GroupId, Known>();
+  const known = new BoundedMap<GroupId, Known>(KEPT);
   const asked = new Map<GroupId, Promise<ReadonlySet<UserId>>>();
 
   async function fetch(id: GroupId): Promise<ReadonlySet<UserId>> {
@@ -58,12 +59,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
     const at = clock.monotonic();
     const answer = fetch(group)
       .then((members) => {
-        known.delete(group);
         known.set(group, { at, members });
-        for (const oldest of known.keys()) {
-          if (known.size <= KEPT) break;
-          known.delete(oldest);
-        }
         return members;
       })
       .finally(() => asked.delete(group));

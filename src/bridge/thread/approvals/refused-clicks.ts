@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../../bounded-map.ts';
 import type { AuditEntry } from '../../approvals/audit-entry.ts';
 import type { ThreadKey, UserId } from '../../ids.ts';
 import type { Audit, Clock, Log } from '../../ports.ts';
@@ -20,7 +21,7 @@ const KEPT = 5_000;
 /** Writes down who tried to decide what they may not. Nobody waits for it: a click is answered all the same. */
 export class RefusedClicks {
   readonly #parts: { audit: Audit; clock: Clock; log: Log };
-  readonly #written = new Set<string>();
+  readonly #written = new BoundedMap<string, true>(KEPT);
 
   constructor(parts: { audit: Audit; clock: Clock; log: Log }) {
     this.#parts = parts;
@@ -34,9 +35,7 @@ export class RefusedClicks {
     const { requestId } = approval;
     const id = `${click.token}:${click.user}`;
     if (this.#written.has(id)) return requestId;
-    this.#written.add(id);
-    const [oldest] = this.#written;
-    if (this.#written.size > KEPT && oldest !== undefined) this.#written.delete(oldest);
+    this.#written.set(id, true);
     audit.append(refusedEntry(click, approval, clock.now())).catch((error: unknown) => {
       this.#written.delete(id);
       log.error({ err: error, request: requestId }, 'a refused click could not be written down');
