@@ -11,28 +11,25 @@ async function started(middle: Middle): Promise<string> {
   return texts(middle).join();
 }
 
-describe('a mention without words', () => {
-  it.each(['', ' ', '​', 'ㅤ', '⠀'])(
-    '%j makes its author a participant: the reply that help speaks of is answered',
-    async (text) => {
-      const middle = createMiddle();
-      expect(await middle.write(text, { mention: true, ts: ROOT })).toEqual({ outcome: 'helped' });
-      expect(await middle.write('then list the files')).toEqual({ outcome: 'accepted' });
-      const prompt = await started(middle);
-      expect(prompt).toContain('then list the files');
-      expect(prompt).not.toContain('earlier messages');
-      expect(middle.surface.said).toHaveLength(1);
-    },
-  );
+describe('a mention without other words', () => {
+  it.each(['', ' ', '​', 'ㅤ', '⠀'])("%j: its author's next plain reply is answered", async (text) => {
+    const middle = createMiddle();
+    expect(await middle.write(text, { mention: true, ts: ROOT })).toEqual({ outcome: 'helped' });
+    expect(await middle.write('then list the files')).toEqual({ outcome: 'accepted' });
+    const prompt = await started(middle);
+    expect(prompt).toContain('then list the files');
+    expect(prompt).not.toContain('earlier messages');
+    expect(middle.surface.said).toHaveLength(1);
+  });
 
-  it('says so of its author only, and within the thread only', async () => {
+  it('lets only its author, only in that thread, reply without mentioning', async () => {
     const middle = createMiddle();
     await middle.write('', { mention: true, ts: ROOT });
     expect(await middle.write('me, too', { user: 'U02BOB' })).toEqual({ outcome: 'context' });
     expect(await middle.write('elsewhere', { thread: null })).toMatchObject({ outcome: 'ignored' });
   });
 
-  it('outlives a restart, and looking back knows the thread', async () => {
+  it('still counts after a restart, and catch-up knows the thread', async () => {
     const middle = createMiddle();
     await middle.write('', { mention: true, ts: ROOT });
     expect(middle.spoken).toHaveLength(1);
@@ -40,13 +37,13 @@ describe('a mention without words', () => {
     expect(await middle.write('then list the files')).toEqual({ outcome: 'accepted' });
   });
 
-  it('of somebody who may not use the agent gives no help and keeps nothing', async () => {
+  it('from a person without access gets no help and stores nothing', async () => {
     const middle = createMiddle();
     expect(await middle.write('', { mention: true, ts: ROOT, user: 'U04GUEST' })).toMatchObject({ outcome: 'refused' });
     expect(middle.threads.records.size).toBe(0);
   });
 
-  it('in a thread of others, or with !help, counts as much', async () => {
+  it("counts in another person's thread, also as !help or an unknown command", async () => {
     for (const text of ['', '!help', '!nonsense']) {
       const middle = await createRunning();
       await middle.write(text, { mention: true, user: 'U02BOB' });
@@ -55,8 +52,8 @@ describe('a mention without words', () => {
   });
 });
 
-describe('a mention that is refused for now', () => {
-  it('makes its author a participant where the thread is known: sent again as a plain reply it is taken', async () => {
+describe('a mention refused because the queue is full', () => {
+  it('lets its author send it again as a plain reply', async () => {
     const middle = await createRunning({ queue: { perThread: 1, total: 100 } });
     await middle.write('first in the queue');
     expect(await middle.write('mine', { user: 'U02BOB', mention: true })).toMatchObject({ outcome: 'refused' });
@@ -66,11 +63,11 @@ describe('a mention that is refused for now', () => {
   });
 });
 
-describe('a message whose words nobody gets', () => {
+describe('a message without readable text', () => {
   const policy: Partial<Policy> = { bots: { ids: ['B0ALERTS'], inARow: 5 } };
   const alert = { user: 'B0ALERTS', bot: true, mention: true, unread: true };
 
-  it('of an allowed bot is not run, and the thread says so, once an hour', async () => {
+  it('from an allowed bot: refused; the thread says so once an hour', async () => {
     const middle = createMiddle({ policy });
     expect(await middle.write('', { ...alert, ts: ROOT })).toEqual({ outcome: 'refused', reason: 'unreadable' });
     expect(await middle.write('', { ...alert, thread: null })).toEqual({ outcome: 'refused', reason: 'unreadable' });
@@ -81,7 +78,7 @@ describe('a message whose words nobody gets', () => {
     expect(middle.surface.said).toHaveLength(2);
   });
 
-  it('of a person is not run, and they are told', async () => {
+  it('from a person: does not run, and the person is told', async () => {
     const middle = createMiddle();
     expect(await middle.write('', { ts: ROOT, unread: true })).toEqual({ outcome: 'refused', reason: 'unreadable' });
     expect(middle.surface.whispered).toMatchObject([
@@ -89,14 +86,14 @@ describe('a message whose words nobody gets', () => {
     ]);
   });
 
-  it('with words or files beside it is run', async () => {
+  it('runs when it also has text or files', async () => {
     const middle = createMiddle({ policy });
     expect(await middle.write('look at this', { ...alert, ts: ROOT })).toEqual({ outcome: 'accepted' });
     expect(await middle.write('', { ...alert, files: ['graph.png'] })).toEqual({ outcome: 'accepted' });
   });
 });
 
-describe('a mute', () => {
+describe('a muted thread', () => {
   const muted = async () => {
     const middle = createMiddle();
     await middle.write('start');
@@ -105,7 +102,7 @@ describe('a mute', () => {
     return middle;
   };
 
-  it('ends with the next mention by whoever muted, who is told', async () => {
+  it('is unmuted when the person who muted it mentions the agent', async () => {
     const middle = await muted();
     expect(await middle.write('go on')).toEqual({ outcome: 'context' });
     expect(await middle.write('now you', { mention: true })).toEqual({ outcome: 'accepted' });
@@ -113,21 +110,21 @@ describe('a mute', () => {
     expect(await middle.write('and this')).toEqual({ outcome: 'accepted' });
   });
 
-  it('ends with a mention without words, too', async () => {
+  it('is unmuted by a mention without other words', async () => {
     const middle = await muted();
     expect(await middle.write('', { mention: true })).toEqual({ outcome: 'helped' });
     expect(await middle.write('and this')).toEqual({ outcome: 'accepted' });
   });
 
-  it('stays when somebody else mentions the agent, who is answered', async () => {
+  it('stays muted when another person mentions the agent, who is answered', async () => {
     const middle = await muted();
     expect(await middle.write('mine', { user: 'U02BOB', mention: true })).toEqual({ outcome: 'accepted' });
     expect(await middle.write('go on')).toEqual({ outcome: 'context' });
   });
 });
 
-describe('people of one organisation with several workspaces', () => {
-  it('are let in whichever event of their mention comes first', async () => {
+describe('an organisation with several workspaces', () => {
+  it('accepts its member whichever twin event comes first, once', async () => {
     const twins = [{ userTeam: null }, { userTeam: TEAM }];
     for (const order of [twins, twins.toReversed()]) {
       const middle = createMiddle();
@@ -138,7 +135,7 @@ describe('people of one organisation with several workspaces', () => {
     }
   });
 
-  it('a channel of which one of the events does not say whether it is shared is asked about', async () => {
+  it('looks a channel up unless the event says it is shared', async () => {
     for (const external of [true, null]) {
       const middle = createMiddle();
       const outcome = await middle.write('hi', { ts: ROOT, channel: SHARED, external });

@@ -7,8 +7,8 @@ const bot = { user: 'B0ALERTS', bot: true, mention: true };
 const accepted = { outcome: 'accepted' };
 const enough = { outcome: 'refused', reason: 'bots_in_a_row' };
 
-describe('bots', () => {
-  it('are not heard unless they are named, and nobody is whispered to', async () => {
+describe('messages from bots', () => {
+  it('are ignored without notice unless the policy names the bot', async () => {
     const middle = createMiddle({ policy });
     expect(await middle.write('disk full', { ...bot, user: 'B0OTHER', ts: ROOT })).toEqual({
       outcome: 'ignored',
@@ -17,7 +17,7 @@ describe('bots', () => {
     expect(middle.surface.whispered).toEqual([]);
   });
 
-  it('may not go on in a thread for ever: after some messages a person must write', async () => {
+  it('are refused after several in a row, until a person writes', async () => {
     const middle = createMiddle({ policy });
     expect(await middle.write('disk full', { ...bot, ts: ROOT })).toEqual(accepted);
     expect(await middle.write('still full', bot)).toEqual(accepted);
@@ -30,7 +30,7 @@ describe('bots', () => {
     expect(await middle.write('full once more', bot)).toEqual(accepted);
   });
 
-  it('count together, whichever of them writes, and survive a restart', async () => {
+  it('count together over all bots, also after a restart', async () => {
     const middle = createMiddle({ policy: { bots: { ids: ['B0ALERTS', 'B0BUILD'], inARow: 2 } } });
     await middle.write('disk full', { ...bot, ts: ROOT });
     await middle.write('build red', { ...bot, user: 'B0BUILD' });
@@ -38,7 +38,7 @@ describe('bots', () => {
     expect(await middle.write('disk full', bot)).toEqual(enough);
   });
 
-  it('give no commands', async () => {
+  it('are prompts even when they look like commands', async () => {
     const middle = createMiddle({ policy });
     await middle.write('work on it', { ts: ROOT, mention: true });
     middle.connection.ready();
@@ -49,7 +49,7 @@ describe('bots', () => {
     expect(middle.connection.aborts).toBe(0);
   });
 
-  it('are not asked what is to become of their old messages', async () => {
+  it('are dropped without an offer when they are too old', async () => {
     const middle = createMiddle({ policy, staleAfterMs: 60_000 });
     await middle.clock.advance(2_000_000);
     expect(await middle.write('disk full', { ...bot, ts: ROOT, caughtUp: true })).toEqual({

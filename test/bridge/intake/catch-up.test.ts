@@ -99,8 +99,8 @@ async function earlierLife(...threads: ThreadKey[]): Promise<void> {
   await clock.advance(2 * HOUR);
 }
 
-describe('catching up', () => {
-  it('does nothing the first time, and knows from then on up to when all was well', async () => {
+describe('catch-up', () => {
+  it('first start: reads nothing and begins to store its mark', async () => {
     const life = create();
     await life.start();
     expect(choices.rows.has(MARK)).toBe(false);
@@ -110,7 +110,7 @@ describe('catching up', () => {
     expect(clock.now() - mark()).toBeLessThanOrEqual(30_000);
   });
 
-  it('looks into the channels of the recent threads, then into the threads, the last used first', async () => {
+  it('reads channels of recent threads first, then the threads, latest first', async () => {
     await earlierLife(thread('1.1'), thread('2.2', 'C2'), thread('dm', 'D1'), thread('3.3'));
     const life = create();
     await life.start();
@@ -119,7 +119,7 @@ describe('catching up', () => {
     expect(places()).toEqual(['C1', 'D1', 'C2', 'C1/3.3', 'C2/2.2', 'C1/1.1']);
   });
 
-  it('looks no further back than the mark and its overlap, nor than the age limit', async () => {
+  it('reads back to the mark plus overlap, at most the age limit', async () => {
     await earlierLife(thread('1.1'));
     const marked = mark();
     const life = create();
@@ -136,7 +136,7 @@ describe('catching up', () => {
     expect(clock.now() / 1000 - Number(history.asked[0]?.after)).toBeLessThanOrEqual(24 * 3600 + 61);
   });
 
-  it('looks into at most so many threads, and none that were not used for long', async () => {
+  it('skips threads over the limit and threads unused for too long', async () => {
     await earlierLife(...['1.1', '2.1', '3.1', '4.1'].map((root) => thread(root)));
     let life = create({ threads: 2 });
     await life.start();
@@ -152,7 +152,7 @@ describe('catching up', () => {
     expect(places()).toEqual([]);
   });
 
-  it('hands what it finds to the intake, and follows threads that the channel tells of', async () => {
+  it('passes what it finds to the intake and follows threads with replies', async () => {
     await earlierLife(thread('1.1'));
     history.places.set('C1', { ...past('5.1'), threads: ['5.1'] });
     history.places.set('C1/5.1', past('5.2', '5.3'));
@@ -165,7 +165,7 @@ describe('catching up', () => {
     expect(taken.every(({ caughtUp }) => caughtUp)).toBe(true);
   });
 
-  it('does not let the threads of others crowd out its own', async () => {
+  it("reads its own threads before other people's", async () => {
     await earlierLife(thread('1.1'), thread('2.1'));
     const others = Array.from({ length: 300 }, (_, n) => `${n + 10}.7`);
     history.places.set('C1', { messages: [], threads: [...others, '1.1'], complete: true });
@@ -176,7 +176,7 @@ describe('catching up', () => {
     expect(places()).toEqual(['C1', 'C1/1.1', 'C1/2.1', 'C1/10.7', 'C1/11.7', 'C1/12.7']);
   });
 
-  it('keeps the old mark until it has looked everywhere: a crash in between starts over', async () => {
+  it('crash while reading: keeps the old mark and reads everything again', async () => {
     await earlierLife(thread('1.1'));
     const marked = mark();
     history.gate = new Promise(() => undefined);
@@ -196,7 +196,7 @@ describe('catching up', () => {
     expect(mark()).toBeGreaterThan(marked);
   });
 
-  it('looks again within seconds when a place can not be read now or a message can not be stored, and then moves on', async () => {
+  it('failed read or store: retries within seconds, then moves the mark', async () => {
     await earlierLife(thread('1.1'), thread('2.2', 'C2'));
     const marked = mark();
     history.places.set('C2', new Error('slack is away'));
@@ -215,7 +215,7 @@ describe('catching up', () => {
     expect(mark()).toBeGreaterThan(marked);
   });
 
-  it('does not ask for the threads of a channel that it may not read any more', async () => {
+  it('unreadable channel: does not read its threads either', async () => {
     await earlierLife(thread('1.1'), thread('2.2', 'C2'));
     history.places.set('C1', null);
     const life = create();
@@ -225,7 +225,7 @@ describe('catching up', () => {
     expect(places()).toEqual(['C2', 'C1', 'C2/2.2']);
   });
 
-  it('looks after each gap of the connection, and again for one that came while it looked', async () => {
+  it('reads after each lost connection, also one lost while it was reading', async () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
@@ -250,7 +250,7 @@ describe('catching up', () => {
     expect(places()).toEqual(['C1', 'C1/1.1', 'C1', 'C1/1.1']);
   });
 
-  it('stores its first mark again soon when the disk fails once: without one a crash would hide what was missed', async () => {
+  it('first mark cannot be stored: tries again within seconds', async () => {
     const life = create();
     await life.start();
     const { set } = choices;
@@ -262,7 +262,7 @@ describe('catching up', () => {
     expect(clock.now() - mark()).toBeLessThanOrEqual(4_000);
   });
 
-  it('stops also where the mark can not be stored: an older one holds', async () => {
+  it('stops although the mark cannot be stored, and keeps the older mark', async () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
@@ -274,7 +274,7 @@ describe('catching up', () => {
     expect(mark()).toBe(before);
   });
 
-  it('looks for a message that could not be stored, once Slack has given it up', async () => {
+  it('message that could not be stored: looks once Slack stops redelivering it', async () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
@@ -291,7 +291,7 @@ describe('catching up', () => {
     expect(mark()).toBeGreaterThan(held);
   });
 
-  it('looks soon for what another process was dealt, as far back as that may be', async () => {
+  it('another process took our events: looks back over that time', async () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
@@ -305,7 +305,7 @@ describe('catching up', () => {
     expect(Number(history.asked[0]?.after) * 1_000).toBeLessThanOrEqual(before - 4 * MINUTE);
   });
 
-  it('gives up what can never be taken in, rather than look for ever', async () => {
+  it('message that can never be stored: gives up in the end', async () => {
     await earlierLife(thread('1.1'));
     const marked = mark();
     history.places.set('C1', past('5.1'));
@@ -322,7 +322,7 @@ describe('catching up', () => {
 });
 
 describe('recent threads', () => {
-  it('are one bounded row, whatever number of threads there is', async () => {
+  it('are stored in one row of bounded length', async () => {
     const life = create({ threads: 3 });
     await life.start();
     for (let n = 1; n <= 50; n += 1) recent.note(thread(`${n}.1`));
@@ -332,7 +332,7 @@ describe('recent threads', () => {
     expect(choices.rows.size).toBe(1);
   });
 
-  it('are stored at once when a thread is new, with the mark when it is not', async () => {
+  it('are stored at once when new, otherwise together with the mark', async () => {
     const life = create();
     await life.start();
     recent.note(thread('1.1'));
@@ -345,7 +345,7 @@ describe('recent threads', () => {
     expect(choices.writes).toBe(2);
   });
 
-  it('that can not be read are forgotten', async () => {
+  it('are forgotten when their row is unreadable', async () => {
     for (const text of ['{', '7', '[["x",1]]', '[[1]]', 'null']) {
       choices.rows.set(`recent-threads:${TEAM}`, text);
       const life = create();

@@ -14,7 +14,7 @@ async function changed(middle: Middle): Promise<void> {
 }
 
 describe('a channel whose id changes', () => {
-  it('takes its threads along: the conversation goes on in the new id', async () => {
+  it('keeps its conversation under the new id', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.end();
     await middle.clock.settle();
@@ -27,7 +27,7 @@ describe('a channel whose id changes', () => {
     expect(middle.surface.last.address.channel).toBe(NEW);
   });
 
-  it('in the middle of a turn: the same turn goes on there, is answered once, and what waits follows', async () => {
+  it('during a turn: the turn ends once there, and the queue follows', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     await middle.write('and then this');
     const stop = middle.record().turn?.stopToken ?? '';
@@ -58,7 +58,7 @@ describe('a channel whose id changes', () => {
     ]);
   });
 
-  it('knows what was handled under the old id, whichever id Slack delivers it again with', async () => {
+  it('keeps what was handled: redeliveries under either id are repeats', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     await changed(middle);
     const again = { ts: ROOT, thread: null, mention: true };
@@ -69,7 +69,7 @@ describe('a channel whose id changes', () => {
     expect(middle.threads.records.size).toBe(1);
   });
 
-  it('is joined with what came there before the word of the change', async () => {
+  it('merges with messages that came under the new id first', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     await middle.write('in the new id already', { channel: NEW, ts: '1000.000300', mention: true });
     await changed(middle);
@@ -81,7 +81,7 @@ describe('a channel whose id changes', () => {
     expect(middle.record(MOVED).inbox).toHaveLength(1);
   });
 
-  it('is not acknowledged when the disk fails, and done when Slack delivers it again', async () => {
+  it('disk fails: not acknowledged, and moved when Slack delivers it again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.threads.failing = 1;
     await expect(middle.intake.channelChanged(change)).rejects.toThrow('disk full');
@@ -90,7 +90,7 @@ describe('a channel whose id changes', () => {
     expect([...middle.threads.records.keys()]).toEqual([MOVED]);
   });
 
-  it('keeps the conversation of a turn that began under the new id before the word: its message runs once', async () => {
+  it('turn under the new id came first: keeps its conversation', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.end();
     await middle.clock.advance(1_000);
@@ -104,7 +104,7 @@ describe('a channel whose id changes', () => {
     expect(middle.connection.options.runtime?.conversationId).toBe('conv-2');
   });
 
-  it('in the middle of a turn that would not outlive its link: the link stays, nothing is cut, nothing is said twice', async () => {
+  it('during a turn tied to its link: keeps the link, answers once', async () => {
     const middle = await createRunning({ turnsDieWithLink: true });
     await middle.write('and then this');
     middle.connection.say('All of');
@@ -130,14 +130,14 @@ describe('a channel whose id changes', () => {
     expect(middle.workers.live).toBe(1);
   });
 
-  it('in the middle of a turn, a Stop under the new id ends it', async () => {
+  it('during a turn: Stop under the new id ends it', async () => {
     const middle = await createRunning({ turnsDieWithLink: true });
     await changed(middle);
     expect(await middle.write('!stop', { channel: NEW, mention: true })).toEqual({ outcome: 'command', name: 'stop' });
     expect(middle.connection.aborts).toBe(1);
   });
 
-  it('asks about a message that began under the new id beside the open turn, in the place of its post', async () => {
+  it('turns under both ids: offers to send the newer message again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     await middle.write('deploy it', { channel: NEW, mention: true });
     middle.connection.ready({ runtime: { agentId: 'agent-1', conversationId: 'conv-2', deviceId: null } });
@@ -154,7 +154,7 @@ describe('a channel whose id changes', () => {
     expect(middle.surface.offers.at(0)?.posts).toEqual(posts);
   });
 
-  it('while a message is being judged: it is answered in the new id', async () => {
+  it('while a message is being judged: answers it under the new id', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.end();
     await middle.clock.settle();
@@ -175,7 +175,7 @@ describe('a channel whose id changes', () => {
     expect(middle.record(MOVED).turn?.items).toHaveLength(1);
   });
 
-  it('while somebody clicks: the thread is at work under one id only', async () => {
+  it('during a click: leaves one worker for the thread', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const token = middle.record().turn?.stopToken;
     if (!token) throw new Error('nothing runs');
@@ -187,7 +187,7 @@ describe('a channel whose id changes', () => {
     expect(middle.workers.live).toBe(1);
   });
 
-  it('takes along what is held under either id, and what is deleted then is not run', async () => {
+  it('keeps the offers of both ids, each with the new message key', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const held = (key: string, ts: string, token: string) =>
       ({

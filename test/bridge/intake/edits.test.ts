@@ -67,8 +67,8 @@ async function nextTurn(middle: Middle): Promise<string> {
 
 const LATER = '1000.000500';
 
-describe('a message that waits behind a running turn', () => {
-  it('runs as its author changed it', async () => {
+describe('a queued message behind a running turn', () => {
+  it('edited: runs with the new text', async () => {
     const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
     expect(await edit(middle, LATER, 'count the lines')).toEqual({ outcome: 'changed' });
@@ -78,22 +78,19 @@ describe('a message that waits behind a running turn', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it.each(['stop', 'STOP!!!', '*Cancel*, please'])(
-    'stops the turn once it is changed to %j, and never runs',
-    async (words) => {
-      const middle = await createRunning();
-      await middle.write('delete everything', { ts: LATER });
-      expect(await edit(middle, LATER, words)).toEqual({ outcome: 'began', as: 'command' });
-      expect(middle.record()).toMatchObject({ inbox: [], turn: { stoppedBy: 'U01ALICE' } });
-      expect(middle.surface.said).toEqual([]);
-      expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE', text: 'Stopping.' });
-      middle.connection.end('cancelled');
-      await middle.clock.settle();
-      expect(middle.connection.submitted).toHaveLength(1);
-    },
-  );
+  it.each(['stop', 'STOP!!!', '*Cancel*, please'])('edited to %j: stops the turn and never runs', async (words) => {
+    const middle = await createRunning();
+    await middle.write('delete everything', { ts: LATER });
+    expect(await edit(middle, LATER, words)).toEqual({ outcome: 'began', as: 'command' });
+    expect(middle.record()).toMatchObject({ inbox: [], turn: { stoppedBy: 'U01ALICE' } });
+    expect(middle.surface.said).toEqual([]);
+    expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE', text: 'Stopping.' });
+    middle.connection.end('cancelled');
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+  });
 
-  it('gives the command that it is changed to, and never runs', async () => {
+  it('edited to a command: executes the command and never runs', async () => {
     const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
     expect(await edit(middle, LATER, '!queue')).toEqual({ outcome: 'began', as: 'command' });
@@ -103,7 +100,7 @@ describe('a message that waits behind a running turn', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('does not run once its author deleted it', async () => {
+  it('deleted: never runs', async () => {
     const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
     expect(await remove(middle, LATER)).toEqual({ outcome: 'withdrawn' });
@@ -112,7 +109,7 @@ describe('a message that waits behind a running turn', () => {
     expect(middle.record().inbox).toEqual([]);
   });
 
-  it('stays as it was when the change has no room, and its author is told', async () => {
+  it('edit too large for the record: keeps the old text, with notice', async () => {
     const middle = await createRunning();
     await middle.write('count', { ts: LATER });
     const { update } = middle.threads;
@@ -124,7 +121,7 @@ describe('a message that waits behind a running turn', () => {
     expect(await nextTurn(middle)).toContain('count');
   });
 
-  it('is not changed by somebody who may not speak here any more', async () => {
+  it('edited by a person without access: keeps the old text', async () => {
     const middle = await createRunning();
     await middle.write('count the lines', { ts: LATER });
     expect(await edit(middle, LATER, 'delete everything', { user: 'U04GUEST' })).toMatchObject({ outcome: 'refused' });
@@ -132,8 +129,8 @@ describe('a message that waits behind a running turn', () => {
   });
 });
 
-describe('a message that waits for Letta to come back', () => {
-  it('is sent as its author changed it', async () => {
+describe('a message that waits for Letta to return', () => {
+  it('edited: is sent with the new text', async () => {
     const middle = createMiddle();
     await middle.write('delete everything');
     await edit(middle, ROOT, 'count the lines', { thread: null, mention: true });
@@ -143,7 +140,7 @@ describe('a message that waits for Letta to come back', () => {
     expect(middle.connection.submitted[0]?.content).not.toContain('delete everything');
   });
 
-  it('is never sent once deleted, and its turn ends and says so', async () => {
+  it('deleted: is never sent, and its turn ends as deleted', async () => {
     const middle = createMiddle();
     await middle.write('delete everything');
     expect(await remove(middle, ROOT, { thread: null })).toEqual({ outcome: 'withdrawn' });
@@ -154,7 +151,7 @@ describe('a message that waits for Letta to come back', () => {
     expect(middle.record().turn).toBeNull();
   });
 
-  it('is sent as changed even while its first form was on its way into a prompt', async () => {
+  it('edited while its prompt is written: sent text and record agree', async () => {
     const middle = createMiddle();
     await middle.write('delete everything');
     const message = messageOf(ROOT, 'count the lines', { thread: null, mention: true });
@@ -170,7 +167,7 @@ describe('a message that waits for Letta to come back', () => {
 });
 
 describe('a message that went to the agent', () => {
-  it('stays said, whatever its author makes of it', async () => {
+  it('edited: is not sent again', async () => {
     const middle = await createRunning();
     expect(await edit(middle, ROOT, 'something else', { thread: null, mention: true })).toEqual({
       outcome: 'ignored',
@@ -181,14 +178,14 @@ describe('a message that went to the agent', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('is stopped when its message is changed to a stop word', async () => {
+  it('edited to a stop word: stops the turn; other commands are ignored', async () => {
     const middle = await createRunning();
     expect(await edit(middle, ROOT, 'stop!', { mention: true })).toEqual({ outcome: 'began', as: 'command' });
     expect(middle.record().turn?.stoppedBy).toBe('U01ALICE');
     expect(await edit(middle, ROOT, '!new', { mention: true })).toMatchObject({ outcome: 'ignored' });
   });
 
-  it('asks its author, when it is deleted, whether to stop', async () => {
+  it('deleted: offers its author a Stop button, without stopping by itself', async () => {
     const middle = await createRunning();
     expect(await remove(middle, ROOT, { thread: null })).toEqual({ outcome: 'asked' });
     const { turn } = middle.record();
@@ -198,7 +195,7 @@ describe('a message that went to the agent', () => {
 });
 
 describe('a message that was not for the agent', () => {
-  it('begins a turn once its author adds the mention, and only one, however long ago it was written', async () => {
+  it('edited to add the mention: begins one turn, at any age', async () => {
     const middle = createMiddle({ staleAfterMs: 15 * 60_000 });
     expect(await middle.write('list the files', { mention: false })).toMatchObject({ outcome: 'ignored' });
     const asked = { thread: null, mention: true, mentionedBefore: false };
@@ -210,7 +207,7 @@ describe('a message that was not for the agent', () => {
     expect(await edit(middle, ROOT, 'list the files', asked)).toMatchObject({ reason: 'ran_already' });
   });
 
-  it('begins a turn although it had only been overheard, before or after it went along as context', async () => {
+  it('overheard, then edited to add the mention: begins a turn', async () => {
     for (const late of [false, true]) {
       const middle = await createRunning();
       await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
@@ -227,7 +224,7 @@ describe('a message that was not for the agent', () => {
     }
   });
 
-  it('is overheard as changed, and not at all once deleted', async () => {
+  it('overheard, then edited or deleted: the prompt has only the latest state', async () => {
     const middle = await createRunning();
     await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
     await middle.write('my password is 1234', { ts: '1000.000510', user: 'U02BOB', mention: false });
@@ -240,7 +237,7 @@ describe('a message that was not for the agent', () => {
     expect(content).not.toContain('1234');
   });
 
-  it('is refused as a new message is, and its author told in private, while the agent is paused', async () => {
+  it('edited to add the mention while paused: refused in private', async () => {
     const middle = await createRunning({ policy: { admins: { ids: ['U09ADMIN'], groups: [] } } });
     await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
     await middle.write('!pause', { ts: '1000.000600', user: 'U09ADMIN' });
@@ -250,7 +247,7 @@ describe('a message that was not for the agent', () => {
     expect(middle.surface.whispered.at(-1)?.text).toContain('Send your message again then.');
   });
 
-  it('is refused, and its author told in private, when they may not speak to the agent any more', async () => {
+  it('edited to add the mention by a person without access: refused privately', async () => {
     const middle = await createRunning({ users: ['U01ALICE', 'U02BOB'] });
     await middle.write('the build is red', { ts: LATER, user: 'U02BOB', mention: false });
     middle.policy.users = { ...middle.policy.users, ids: ['U01ALICE'] };
@@ -259,7 +256,7 @@ describe('a message that was not for the agent', () => {
     expect(middle.surface.whispered).toMatchObject([{ user: 'U02BOB' }]);
   });
 
-  it('finds no more room than a new message does, and its author is told', async () => {
+  it('edited to add the mention beyond a limit: refused with one notice', async () => {
     const limits = { user: { rate: { turns: 1, perMs: 60_000 }, atOnce: null }, channel: { rate: null, atOnce: null } };
     const asked = { user: 'U02BOB', mention: true, mentionedBefore: false };
     const full = await createRunning({ queue: { perThread: 1, total: 10 } });
@@ -276,14 +273,14 @@ describe('a message that was not for the agent', () => {
     }
   });
 
-  it('stays none of our business without a mention', async () => {
+  it('edited or deleted without a mention: ignored', async () => {
     const middle = createMiddle();
     expect(await edit(middle, ROOT, 'hello all', { thread: null })).toMatchObject({ reason: 'not_for_the_bot' });
     expect(await remove(middle, ROOT, { thread: null })).toMatchObject({ outcome: 'ignored' });
     expect(middle.threads.records.size).toBe(0);
   });
 
-  it('is not run again when it is so old that nobody remembers whether it ran', async () => {
+  it('edited to add the mention when too old: ignored', async () => {
     const middle = await createRunning();
     await nextTurn(middle);
     middle.threads.records.set(middle.record().key, { ...middle.record(), seen: [] });
@@ -293,7 +290,7 @@ describe('a message that was not for the agent', () => {
   });
 });
 
-describe('a message that its author changed before the bridge could store it', () => {
+describe('a message edited or deleted before the bridge could store it', () => {
   async function begun() {
     const middle = createMiddle({ now: 1_000_000 });
     await middle.write('list', { ts: ROOT, thread: null, mention: true });
@@ -304,7 +301,7 @@ describe('a message that its author changed before the bridge could store it', (
   const again = (middle: Middle) => middle.write('drop the table', { ts: LATER, mention: true });
   const texts = (middle: Middle) => JSON.stringify(middle.record().inbox.map(({ spans }) => spans));
 
-  it('is not run when Slack delivers it again after it was deleted, whatever became of the bridge meanwhile', async () => {
+  it('deleted: its redelivery does not run, also after a restart', async () => {
     for (const restarted of [false, true]) {
       const middle = await begun();
       expect(await remove(middle, LATER)).toEqual({ outcome: 'ignored', reason: 'not_taken_in' });
@@ -314,7 +311,7 @@ describe('a message that its author changed before the bridge could store it', (
     }
   });
 
-  it('and then deleted is remembered only where it was for the agent', async () => {
+  it('deleted: is remembered only when it mentioned the agent', async () => {
     const middle = createMiddle({ now: 1_000_000 });
     const elsewhere = { thread: null };
     expect(await remove(middle, LATER, elsewhere)).toEqual({ outcome: 'ignored', reason: 'ran_already' });
@@ -324,7 +321,7 @@ describe('a message that its author changed before the bridge could store it', (
     });
   });
 
-  it('is taken in as its author wants it now', async () => {
+  it('edited: is stored with the new text, its redelivery is a repeat', async () => {
     const middle = await begun();
     expect(await edit(middle, LATER, 'count the rows', { mention: true })).toEqual({
       outcome: 'began',
@@ -335,7 +332,7 @@ describe('a message that its author changed before the bridge could store it', (
     expect(texts(middle)).not.toContain('drop');
   });
 
-  it('is not run when it does not mention the agent any more', async () => {
+  it('edited to drop the mention: its redelivery does not run', async () => {
     const middle = createMiddle({ now: 1_000_000 });
     middle.threads.failing = 1;
     const write = () => middle.write('drop the table', { ts: ROOT, thread: null, mention: true });
@@ -346,7 +343,7 @@ describe('a message that its author changed before the bridge could store it', (
     expect(middle.threads.records.size).toBe(0);
   });
 
-  it('is left alone when it stood there before the agent was asked into the thread', async () => {
+  it("edited, but older than the thread's first mention: ignored", async () => {
     const middle = createMiddle({ now: 1_100_000 });
     await middle.write('have a look', { ts: '1050.000001', mention: true });
     expect(await edit(middle, LATER, 'what I said before', {})).toMatchObject({ reason: 'before_the_thread_was_ours' });
@@ -356,8 +353,8 @@ describe('a message that its author changed before the bridge could store it', (
   });
 });
 
-describe('a message that waits and loses all its words', () => {
-  it('is not run, and its author is told', async () => {
+describe('a queued message edited to no words', () => {
+  it('does not run, and its author is told', async () => {
     const middle = await createRunning();
     await middle.write('then count them', { ts: '1000.000020' });
     expect(await edit(middle, '1000.000020', '  ', { mention: true, mentionedBefore: true })).toEqual({

@@ -3,7 +3,7 @@ import { BridgeError } from '../../../src/errors.ts';
 import { BOT, createMiddle, ROOT, TEAM, THREAD } from '../../support/middle.ts';
 
 describe('a message at top level of a channel', () => {
-  it('without a mention is none of our business', async () => {
+  it('without a mention: ignored, nothing stored', async () => {
     const middle = createMiddle();
     expect(await middle.write('hello all', { mention: false })).toEqual({
       outcome: 'ignored',
@@ -12,7 +12,7 @@ describe('a message at top level of a channel', () => {
     expect(middle.threads.records.size).toBe(0);
   });
 
-  it('that only mentions the bot gets help, once, and no turn', async () => {
+  it('with only a mention: gets help once and starts no turn', async () => {
     const middle = createMiddle();
     expect(await middle.write('', { mention: true, ts: ROOT })).toEqual({ outcome: 'helped' });
     expect(await middle.write('', { mention: true, ts: ROOT, thread: null })).toEqual({ outcome: 'repeated' });
@@ -20,7 +20,7 @@ describe('a message at top level of a channel', () => {
     expect(middle.connections).toHaveLength(0);
   });
 
-  it('of a guest, a stranger or a bot is refused in private, and nothing is stored', async () => {
+  it('from a guest, stranger or bot: refused in private, nothing stored', async () => {
     for (const user of ['U04GUEST', 'U05EXT', 'U06BOT']) {
       const middle = createMiddle();
       expect(await middle.write('hi', { user })).toMatchObject({ outcome: 'refused' });
@@ -29,7 +29,7 @@ describe('a message at top level of a channel', () => {
     }
   });
 
-  it('of somebody whose event names another team is from outside, whatever the directory says', async () => {
+  it('event names another team: refused as external', async () => {
     const middle = createMiddle();
     expect(await middle.write('hi', { userTeam: 'T0OTHER' })).toEqual({
       outcome: 'refused',
@@ -37,20 +37,20 @@ describe('a message at top level of a channel', () => {
     });
   });
 
-  it('in a channel that is shared with others is refused unless the channel is named', async () => {
+  it('in a shared channel: refused unless the policy names the channel', async () => {
     const middle = createMiddle();
     expect(await middle.write('hi', { external: true })).toEqual({ outcome: 'refused', reason: 'channel_is_external' });
   });
 });
 
 describe('a reply in a thread of ours', () => {
-  it('counts without a mention when its author has mentioned the bot there', async () => {
+  it('by a person who mentioned the bot there: accepted without a mention', async () => {
     const middle = createMiddle();
     await middle.write('start');
     expect(await middle.write('go on')).toEqual({ outcome: 'accepted' });
   });
 
-  it('of somebody else is context for the next turn, not an order', async () => {
+  it('by another person: context for the next turn', async () => {
     const middle = createMiddle();
     await middle.write('start');
     expect(await middle.write('I would not do that', { user: 'U02BOB' })).toEqual({ outcome: 'context' });
@@ -66,21 +66,21 @@ describe('a reply in a thread of ours', () => {
     expect(content).toContain('I would not do that');
   });
 
-  it('that begins by addressing somebody else is context too', async () => {
+  it('addressed to another person: context', async () => {
     const middle = createMiddle();
     await middle.write('start');
     const spans = [{ kind: 'user', id: 'U02BOB' } as const, { kind: 'text', text: ' what do you think?' } as const];
     expect(await middle.write('', { spans })).toEqual({ outcome: 'context' });
   });
 
-  it('of a guest is neither order nor context', async () => {
+  it('from a guest: ignored, and no context', async () => {
     const middle = createMiddle();
     await middle.write('start');
     expect(await middle.write('psst', { user: 'U04GUEST' })).toMatchObject({ outcome: 'ignored' });
     expect(middle.record().context).toEqual([]);
   });
 
-  it('is put into the order of Slack, whatever order events come in', async () => {
+  it("is queued in Slack's order when events come out of order", async () => {
     const middle = createMiddle();
     await middle.write('start');
     await middle.write('third', { ts: '1000.000900' });
@@ -88,7 +88,7 @@ describe('a reply in a thread of ours', () => {
     expect(middle.record().inbox.map((item) => item.ts)).toEqual(['1000.000800', '1000.000900']);
   });
 
-  it('beyond what may wait is refused visibly', async () => {
+  it("beyond the thread's queue limit: refused openly once, then in private", async () => {
     const middle = createMiddle({ queue: { perThread: 5, total: 100 } });
     await middle.write('start');
     for (let n = 0; n < 5; n += 1) await middle.write(`more ${n}`);
@@ -103,7 +103,7 @@ describe('a reply in a thread of ours', () => {
     expect(middle.record().inbox).toHaveLength(5);
   });
 
-  it('beyond what may wait in all threads together is refused visibly in its own, until something is worked off', async () => {
+  it('beyond the limit of all queues: refused until a queue shrinks', async () => {
     const middle = createMiddle({ queue: { perThread: 50, total: 4 } });
     const roots = ['2000.000001', '2000.000002', '2000.000003'];
     const say = (thread: string | null, ts: string) => middle.write('hello', { thread, ts, mention: true });
@@ -130,7 +130,7 @@ describe('a reply in a thread of ours', () => {
     expect(await say(null, '4000.000002')).toEqual({ outcome: 'accepted' });
   });
 
-  it('that began a thread is known to looking back, also when the disk has it and says that it failed', async () => {
+  it('its write landed but reported an error: catch-up knows the thread', async () => {
     const middle = createMiddle();
     const write = () => middle.write('list the files', { ts: ROOT, thread: null, mention: true });
     middle.threads.failingAfter = 1;
@@ -140,7 +140,7 @@ describe('a reply in a thread of ours', () => {
     expect(middle.spoken).toEqual([THREAD]);
   });
 
-  it('that came too late is held where its author sees it, also when the disk has it and says that it failed', async () => {
+  it('too old, its write landed but reported an error: offers Run now', async () => {
     const middle = createMiddle({ now: 4_600_000, staleAfterMs: 900_000 });
     const write = () => middle.write('deploy it', { ts: ROOT, thread: null, mention: true });
     middle.threads.failingAfter = 1;
@@ -150,7 +150,7 @@ describe('a reply in a thread of ours', () => {
     expect(middle.surface.offers).toMatchObject([{ view: { buttons: ['run_now', 'drop'] } }]);
   });
 
-  it('that can not be stored is not acknowledged', async () => {
+  it('disk fails: not acknowledged, and accepted when delivered again', async () => {
     const middle = createMiddle();
     await middle.write('start');
     middle.threads.failing = 1;
@@ -162,7 +162,7 @@ describe('a reply in a thread of ours', () => {
 describe('a direct message', () => {
   const dm = { channel: 'D01', channelKind: 'im', mention: false, thread: null } as const;
 
-  it('is one rolling conversation answered at top level; a thread in it is its own', async () => {
+  it('belongs to one rolling conversation; a thread in it has its own', async () => {
     const middle = createMiddle();
     expect(await middle.write('hello', dm)).toEqual({ outcome: 'accepted' });
     await middle.write('more', dm);
@@ -181,13 +181,13 @@ describe('a slash command', () => {
     channelKind: 'channel',
   } as const;
 
-  it('helps, and says so when it is unknown', async () => {
+  it('empty: answers with help; unknown: says so', async () => {
     const middle = createMiddle();
     expect(await middle.intake.command({ ...command, text: '' })).toContain(`<@${BOT}>`);
     expect(await middle.intake.command({ ...command, text: 'dance' })).toContain('There is no command `dance`');
   });
 
-  it('stop takes the only running thread of the one who asks', async () => {
+  it('stop: stops the only running thread of its author', async () => {
     const middle = createMiddle();
     expect(await middle.intake.command({ ...command, text: 'stop' })).toBe('Nothing of yours is running.');
     await middle.write('start');
@@ -204,15 +204,15 @@ describe('a slash command', () => {
     expect(middle.record(THREAD).turn?.stoppedBy).toBe('U01ALICE');
   });
 
-  it('is refused to who may not use the bot', async () => {
+  it('from a guest: refused', async () => {
     const middle = createMiddle();
     const answer = await middle.intake.command({ ...command, actor: { user: 'U04GUEST', team: TEAM }, text: 'status' });
     expect(answer).toContain('Guests');
   });
 });
 
-describe('what Slack delivers twice at the same moment', () => {
-  it('is helped, refused or obeyed once', async () => {
+describe('a message delivered twice at the same moment', () => {
+  it("gets help, a refusal or a command's answer once", async () => {
     for (const [text, user] of [
       ['', 'U01ALICE'],
       ['hi', 'U04GUEST'],
@@ -227,30 +227,32 @@ describe('what Slack delivers twice at the same moment', () => {
   });
 });
 
-it('a command that failed is obeyed when Slack delivers it again', async () => {
-  const middle = createMiddle();
-  await middle.write('list the files');
-  middle.threads.failing = 1;
-  const again = { ts: '1000.000900', mention: false };
-  await expect(middle.write('!stop', again)).rejects.toThrow('disk full');
-  expect(await middle.write('!stop', again)).toEqual({ outcome: 'command', name: 'stop' });
-  expect(middle.record().turn).toBeNull();
-});
+describe('a message that cannot be handled at once', () => {
+  it('command whose write fails: obeyed when Slack delivers it again', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.threads.failing = 1;
+    const again = { ts: '1000.000900', mention: false };
+    await expect(middle.write('!stop', again)).rejects.toThrow('disk full');
+    expect(await middle.write('!stop', again)).toEqual({ outcome: 'command', name: 'stop' });
+    expect(middle.record().turn).toBeNull();
+  });
 
-it('a message for which the record has no room is refused in the open, not delivered for ever', async () => {
-  const middle = createMiddle();
-  await middle.write('list the files');
-  middle.threads.update = () =>
-    Promise.reject(new BridgeError('record_too_large', 'too large', { notice: 'Too much is waiting.' }));
-  expect(await middle.write('more', { mention: true })).toEqual({ outcome: 'refused', reason: 'record_too_large' });
-  expect(middle.surface.said.at(-1)?.text).toBe('<@U01ALICE> Too much is waiting.');
-});
+  it('no room in the record: refused openly and acknowledged', async () => {
+    const middle = createMiddle();
+    await middle.write('list the files');
+    middle.threads.update = () =>
+      Promise.reject(new BridgeError('record_too_large', 'too large', { notice: 'Too much is waiting.' }));
+    expect(await middle.write('more', { mention: true })).toEqual({ outcome: 'refused', reason: 'record_too_large' });
+    expect(middle.surface.said.at(-1)?.text).toBe('<@U01ALICE> Too much is waiting.');
+  });
 
-it('whoever can not be looked up is not let in: Slack delivers the message again', async () => {
-  const middle = createMiddle();
-  middle.people.failing = 1;
-  const write = () => middle.write('list the files', { ts: ROOT, thread: null, mention: true });
-  await expect(write()).rejects.toThrow('slack is away');
-  expect(middle.threads.records.size).toBe(0);
-  expect(await write()).toEqual({ outcome: 'accepted' });
+  it('author cannot be looked up: accepted when Slack delivers it again', async () => {
+    const middle = createMiddle();
+    middle.people.failing = 1;
+    const write = () => middle.write('list the files', { ts: ROOT, thread: null, mention: true });
+    await expect(write()).rejects.toThrow('slack is away');
+    expect(middle.threads.records.size).toBe(0);
+    expect(await write()).toEqual({ outcome: 'accepted' });
+  });
 });

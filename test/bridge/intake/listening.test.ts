@@ -10,7 +10,7 @@ const toBob: Span[] = [
 ];
 
 describe('a place that listens to mentions', () => {
-  it('overhears plain replies of whoever mentioned it', async () => {
+  it('keeps plain replies as context, also of people who mentioned it before', async () => {
     const middle = createMiddle({ policy: listening('mention') });
     expect(await middle.write('hello')).toEqual({ outcome: 'accepted' });
     expect(await middle.write('and more')).toEqual({ outcome: 'context' });
@@ -19,14 +19,14 @@ describe('a place that listens to mentions', () => {
 });
 
 describe('a place that listens to all', () => {
-  it('answers what nobody addressed to it, at top level and in any thread', async () => {
+  it('answers messages without a mention, at top level and in any thread', async () => {
     const middle = createMiddle({ policy: listening('all') });
     expect(await middle.write('the build is red', { mention: false, ts: ROOT })).toEqual({ outcome: 'accepted' });
     expect(await middle.write('I see it, too', { mention: false, user: 'U02BOB' })).toEqual({ outcome: 'accepted' });
     expect(await middle.write('elsewhere', { mention: false, thread: '900.000001' })).toEqual({ outcome: 'accepted' });
   });
 
-  it('leaves alone what people say to each other, and muted threads', async () => {
+  it('ignores what people say to each other, and muted threads', async () => {
     const middle = createMiddle({ policy: listening('all') });
     expect(await middle.write('', { mention: false, ts: ROOT, spans: toBob })).toMatchObject({ outcome: 'ignored' });
     await middle.write('hello', { mention: true, ts: ROOT });
@@ -35,7 +35,7 @@ describe('a place that listens to all', () => {
     expect(await middle.write('never mind', { mention: false })).toEqual({ outcome: 'context' });
   });
 
-  it('tells who may not speak once an hour, not at each word; who mentions it is told each time', async () => {
+  it('tells a guest without access once an hour; at each mention', async () => {
     const middle = createMiddle({ policy: listening('all') });
     const talk = { user: 'U04GUEST', mention: false, thread: null };
     const refused = { outcome: 'refused', reason: 'user_is_guest' };
@@ -50,10 +50,12 @@ describe('a place that listens to all', () => {
   });
 });
 
-it('other places listen as the policy says for everywhere', async () => {
-  const middle = createMiddle({
-    policy: { ...listening('all'), defaults: { ...closedPolicy.defaults, listen: 'mention' } },
+describe('a place without a listening rule', () => {
+  it("listens as the policy's default says", async () => {
+    const middle = createMiddle({
+      policy: { ...listening('all'), defaults: { ...closedPolicy.defaults, listen: 'mention' } },
+    });
+    const elsewhere = { channel: 'C02ENG', thread: null, mention: false };
+    expect(await middle.write('hm', elsewhere)).toMatchObject({ outcome: 'ignored' });
   });
-  const elsewhere = { channel: 'C02ENG', thread: null, mention: false };
-  expect(await middle.write('hm', elsewhere)).toMatchObject({ outcome: 'ignored' });
 });

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { InboundMessage } from '../../../src/bridge/inbound.ts';
 import { Retakes } from '../../../src/bridge/intake/retakes.ts';
 import { BridgeError } from '../../../src/errors.ts';
@@ -18,28 +18,30 @@ function setUp(failures: number) {
   return { clock, taken, retakes };
 }
 
-it('a message whose author Slack did not name in a blip is taken seconds later, once', async () => {
-  const { clock, taken, retakes } = setUp(1);
-  retakes.failed(message(1), unknown);
-  // Slack delivers it again meanwhile, and that fails, too.
-  retakes.failed(message(1), unknown);
-  await clock.advance(600_000);
-  expect(taken).toEqual([2_000, 6_000]);
-});
+describe('retakes', () => {
+  it('author lookup failed: the message is taken again seconds later, once', async () => {
+    const { clock, taken, retakes } = setUp(1);
+    retakes.failed(message(1), unknown);
+    // Slack delivers it again meanwhile, and that fails, too.
+    retakes.failed(message(1), unknown);
+    await clock.advance(600_000);
+    expect(taken).toEqual([2_000, 6_000]);
+  });
 
-it('is left to Slack after a minute, and where something else went wrong', async () => {
-  const { clock, taken, retakes } = setUp(100);
-  retakes.failed(message(1), unknown);
-  await clock.advance(600_000);
-  expect(taken).toHaveLength(5);
-  retakes.failed(message(2), new BridgeError('store_failed', 'disk full'));
-  await clock.advance(600_000);
-  expect(taken).toHaveLength(5);
-});
+  it('give up after a minute, and at once after any other error', async () => {
+    const { clock, taken, retakes } = setUp(100);
+    retakes.failed(message(1), unknown);
+    await clock.advance(600_000);
+    expect(taken).toHaveLength(5);
+    retakes.failed(message(2), new BridgeError('store_failed', 'disk full'));
+    await clock.advance(600_000);
+    expect(taken).toHaveLength(5);
+  });
 
-it('keeps a bounded number of them', async () => {
-  const { clock, taken, retakes } = setUp(0);
-  for (let n = 0; n < 500; n += 1) retakes.failed(message(n), unknown);
-  await clock.advance(600_000);
-  expect(taken).toHaveLength(100);
+  it('keep a bounded number of messages', async () => {
+    const { clock, taken, retakes } = setUp(0);
+    for (let n = 0; n < 500; n += 1) retakes.failed(message(n), unknown);
+    await clock.advance(600_000);
+    expect(taken).toHaveLength(100);
+  });
 });

@@ -10,12 +10,12 @@ const MINUTE = 60_000;
 
 const thread = (n: number) => ({ thread: null, mention: true, ts: `2000.${String(n).padStart(6, '0')}` });
 
-describe('rates', () => {
+describe('the limit of turns per time', () => {
   const policy: Partial<Policy> = {
     limits: { user: { rate: { turns: 2, perMs: 10 * MINUTE }, atOnce: null }, channel: none },
   };
 
-  it('a turn too many is refused privately, with when it is possible again, and then it is', async () => {
+  it('refuses a turn too many in private, with the time to retry', async () => {
     const middle = createMiddle({ policy });
     expect(await middle.write('one', thread(1))).toEqual({ outcome: 'accepted' });
     expect(await middle.write('two', thread(2))).toEqual({ outcome: 'accepted' });
@@ -33,14 +33,14 @@ describe('rates', () => {
     expect(await middle.write('three', thread(5))).toEqual({ outcome: 'accepted' });
   });
 
-  it('what goes along with a message that waits is no turn of its own', async () => {
+  it('does not count messages that join a waiting one', async () => {
     const middle = createMiddle({ policy });
     await middle.write('one', { ts: ROOT, mention: true });
     for (const text of ['and', 'also', 'this']) expect(await middle.write(text)).toEqual({ outcome: 'accepted' });
     expect(await middle.write('three', thread(2))).toMatchObject({ outcome: 'refused' });
   });
 
-  it('a message that could not be stored is no turn, and may be taken in when it comes again', async () => {
+  it('does not count a message whose write failed', async () => {
     const middle = createMiddle({ policy });
     await middle.write('one', thread(1));
     middle.threads.failing = 1;
@@ -49,7 +49,7 @@ describe('rates', () => {
     expect(await middle.write('three', thread(3))).toEqual({ outcome: 'refused', reason: 'user_rate' });
   });
 
-  it('a refused message is not taken in later by looking back', async () => {
+  it('keeps a refused message refused when catch-up finds it', async () => {
     const middle = createMiddle({ policy });
     await middle.write('one', { ts: ROOT, mention: true });
     await middle.write('two', thread(2));
@@ -60,7 +60,7 @@ describe('rates', () => {
     expect(await middle.write('three', { ...late, caughtUp: true })).toEqual({ outcome: 'repeated' });
   });
 
-  it('no window of that length has more turns than allowed, whenever they are asked for', () => {
+  it('holds in every window of its length, at any times', () => {
     const bound = { turns: 3, perMs: 1_000 };
     const limited: Policy = { ...closedPolicy, limits: { user: { rate: bound, atOnce: null }, channel: none } };
     fc.assert(
@@ -81,12 +81,12 @@ describe('rates', () => {
   });
 });
 
-describe('turns at once', () => {
+describe('the limit of turns at once', () => {
   const atOnce = (user: number | null, channel: number | null): Partial<Policy> => ({
     limits: { user: { rate: null, atOnce: user }, channel: { rate: null, atOnce: channel } },
   });
 
-  it('a person has so many threads at work, and may write in them; another waits until one has ended', async () => {
+  it('per person: refuses a second thread until the first turn ends', async () => {
     const middle = createMiddle({ policy: atOnce(1, null) });
     await middle.write('one', { ts: ROOT, mention: true });
     middle.connection.ready();
@@ -103,13 +103,13 @@ describe('turns at once', () => {
     expect(await middle.write('two', thread(3))).toEqual({ outcome: 'accepted' });
   });
 
-  it('messages that come in the same moment count, too', async () => {
+  it('counts messages that come at the same moment', async () => {
     const middle = createMiddle({ policy: atOnce(2, null) });
     const outcomes = await Promise.all([1, 2, 3, 4].map((n) => middle.write('go', thread(n))));
     expect(outcomes.filter(({ outcome }) => outcome === 'accepted')).toHaveLength(2);
   });
 
-  it('a channel has so many, whoever asks; other channels are not concerned', async () => {
+  it('per channel: counts all people, but no other channel', async () => {
     const middle = createMiddle({ policy: atOnce(null, 1) });
     await middle.write('one', { ts: ROOT, mention: true });
     expect(await middle.write('two', { ...thread(2), user: 'U02BOB' })).toEqual({
