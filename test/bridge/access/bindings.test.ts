@@ -25,7 +25,7 @@ async function rested(middle: Middle): Promise<void> {
 }
 
 describe('!mode', () => {
-  it('of an admin holds from the next turn on, also after a restart', async () => {
+  it('by an admin: applies from the next turn, also after a restart', async () => {
     const middle = createMiddle({ policy });
     await middle.write('list');
     expect(middle.connection.options.mode).toBe('standard');
@@ -38,7 +38,7 @@ describe('!mode', () => {
     expect(middle.connection.options.mode).toBe('strict');
   });
 
-  it('is told in the thread once Letta has confirmed it, and not before', async () => {
+  it('is announced in the thread only once Letta has confirmed it', async () => {
     const middle = createMiddle({ policy });
     await middle.write('list');
     await rested(middle);
@@ -52,7 +52,7 @@ describe('!mode', () => {
     ]);
   });
 
-  it('leaves a running turn as it was begun', async () => {
+  it('during a turn: applies once the turn has ended', async () => {
     const middle = createMiddle({ policy });
     await middle.write('list');
     middle.connection.ready();
@@ -71,13 +71,13 @@ describe('!mode', () => {
     expect(middle.surface.said.at(-1)?.text).toContain('Letta has confirmed it');
   });
 
-  it('changes nothing for who is no admin, who may look all the same', async () => {
+  it('by another person: shows the mode but changes nothing', async () => {
     const middle = createMiddle({ policy });
     expect(await slash(middle, 'mode strict', 'U01ALICE')).toContain('Only admins may do this.');
     expect(await slash(middle, 'mode', 'U01ALICE')).toContain('permissions standard');
   });
 
-  it('can be taken back', async () => {
+  it("default: returns to the policy's mode", async () => {
     const middle = createMiddle({ policy });
     await slash(middle, 'mode strict');
     expect(await slash(middle, 'mode default')).toContain('permissions standard');
@@ -85,7 +85,7 @@ describe('!mode', () => {
 });
 
 describe('!agent', () => {
-  it('binds the channel for conversations that begin there, and no other channel', async () => {
+  it('binds conversations that begin in this channel, and in no other', async () => {
     const middle = createMiddle({ policy });
     await slash(middle, 'agent agent-reviewer');
     await slash(middle, 'agent on build-box');
@@ -99,7 +99,7 @@ describe('!agent', () => {
     expect(middle.connection.options.binding).toBeNull();
   });
 
-  it('says what it wants when it is given something else', () => {
+  it('refuses words it does not understand', () => {
     for (const words of ['reviewer', 'agent-x y', 'on', 'in app', `in /${'x'.repeat(500)}`, 'on a\u202eb', 'in /a\nb'])
       expect(agentOrder(words)).toMatchObject({ kind: 'wrong' });
     expect(modeOrder('yolo')).toMatchObject({ kind: 'wrong' });
@@ -110,7 +110,7 @@ describe('!agent', () => {
     expect(modeOrder('ACCEPTEDITS')).toEqual({ kind: 'bind', change: { permissions: 'acceptEdits' } });
   });
 
-  it('never takes a command for an order that it is not', () => {
+  it('takes every bound value from the words it was given', () => {
     fc.assert(
       fc.property(fc.string(), (words) => {
         const order = agentOrder(words);
@@ -121,11 +121,11 @@ describe('!agent', () => {
   });
 });
 
-describe('what is bound', () => {
+describe('bindings', () => {
   const fresh = (choices = mapChoices(), base: Policy = { ...closedPolicy, defaults }) =>
     new Bindings({ policies: { current: () => base }, choices, log: silentLog });
 
-  it('stands over the policy, and what is not bound follows it', async () => {
+  it('override the policy; what is not bound follows it', async () => {
     const choices = mapChoices();
     const binding = { agentId: 'agent-base', device: null, workingDirectory: '/base' };
     const base = { ...closedPolicy, defaults, places: new Map([['C1', { verbosity: 'quiet' as const, binding }]]) };
@@ -139,14 +139,14 @@ describe('what is bound', () => {
     expect(bindings.current()).toBe(bindings.current());
   });
 
-  it('is as before when the disk fails', async () => {
+  it('stay as they were when the disk fails', async () => {
     const choices = { ...mapChoices(), set: () => Promise.reject(new Error('disk full')) };
     const bindings = fresh(choices);
     await expect(bindings.set('C1', { permissions: 'strict' })).rejects.toThrow('disk full');
     expect(settingsOf(bindings.current(), 'C1').permissions).toBe('standard');
   });
 
-  it('is read back, and what nobody understands in it is left out', async () => {
+  it('unreadable in the store: are ignored', async () => {
     for (const stored of ['', 'no json', '{}', '[1]', '[["C1"]]', '[["C1",{"permissions":"unrestricted","x":1}]]']) {
       const choices = mapChoices();
       await choices.set('bindings', stored);
@@ -156,7 +156,7 @@ describe('what is bound', () => {
     }
   });
 
-  it('has a bound: the channel bound first is forgotten', async () => {
+  it('beyond the limit: the oldest channel is forgotten', async () => {
     const bindings = fresh();
     for (let n = 0; n <= 500; n += 1) await bindings.set(`C${n}`, { permissions: 'strict' });
     expect(bindings.of('C0')).toEqual({});

@@ -16,32 +16,32 @@ const reason = (policy: Policy, subject: Subject, doing: Doing, where: Place | n
   return verdict.allowed ? 'allowed' : verdict.reason;
 };
 
-describe('who', () => {
-  it('an empty policy lets nobody in', () => {
+describe('people who may speak', () => {
+  it('empty policy: no person', () => {
     expect(reason(closedPolicy, alice, speak)).toBe('user_not_allowed');
   });
 
-  it('members are full members of the workspace', () => {
+  it('members: only full members of the workspace', () => {
     expect(reason(open, alice, speak)).toBe('allowed');
     expect(reason(open, { id: 'U04GUEST', kind: 'guest' }, speak)).toBe('user_is_guest');
     expect(reason(open, { id: 'U05EXT', kind: 'external' }, speak)).toBe('user_is_external');
     expect(reason(open, { id: 'U06BOT', kind: 'bot' }, speak)).toBe('user_is_bot');
   });
 
-  it('everyone does not mean guests, strangers and bots either: they must be named', () => {
+  it('everyone: guests, external people and bots only when named', () => {
     const policy = { ...open, users: { ...open.users, everyone: true, members: false, ids: ['U04GUEST'] } };
     expect(reason(policy, { id: 'U05EXT', kind: 'external' }, speak)).toBe('user_is_external');
     expect(reason(policy, { id: 'U04GUEST', kind: 'guest' }, speak)).toBe('allowed');
   });
 
-  it('a deactivated account may nothing, named or not', () => {
+  it('deactivated account: never, even when named', () => {
     const policy = { ...open, users: { ...open.users, everyone: true, ids: ['U01ALICE'] } };
     expect(reason(policy, { id: 'U01ALICE', kind: 'deactivated' }, speak)).toBe('user_deactivated');
   });
 });
 
-describe('where', () => {
-  it('a channel must be open, and one shared with others must be named', () => {
+describe('places to speak in', () => {
+  it('channel: must be served; shared with others: must be named', () => {
     const some = { ...open, channels: { everywhere: false, directMessages: false, ids: ['C02ENG'] } };
     expect(reason(some, alice, speak)).toBe('channel_not_allowed');
     expect(reason(some, alice, speak, { ...place, channel: 'C02ENG' })).toBe('allowed');
@@ -49,7 +49,7 @@ describe('where', () => {
     expect(reason(some, alice, speak, { ...place, channel: 'C02ENG', external: true })).toBe('allowed');
   });
 
-  it('direct messages are a place of their own', () => {
+  it('direct messages: open only by a setting of their own', () => {
     const dm: Place = { channel: 'D1', channelKind: 'im', external: false };
     const some = { ...open, channels: { everywhere: false, directMessages: false, ids: [] } };
     expect(reason(some, alice, speak, dm)).toBe('direct_messages_closed');
@@ -57,7 +57,7 @@ describe('where', () => {
   });
 });
 
-describe('what', () => {
+describe('actions of a person', () => {
   const bob: Subject = { id: 'U02BOB', kind: 'member' };
   const guest: Subject = { id: 'U04GUEST', kind: 'guest' };
   const decide = (requester: string): Doing => ({ do: 'decide', requester });
@@ -70,37 +70,37 @@ describe('what', () => {
     },
   });
 
-  it('only the requester decides unless approvers are named; anyone who may speak may stop', () => {
+  it('decide: only the requester by default; stop: anyone who may speak', () => {
     expect(reason(open, alice, decide('U01ALICE'))).toBe('allowed');
     expect(reason(open, alice, decide('U02BOB'))).toBe('not_the_requester');
     expect(reason(open, alice, { do: 'stop' })).toBe('allowed');
   });
 
-  it('being the requester does not help who may not be here at all', () => {
+  it('decide: not the requester without access', () => {
     expect(reason(open, guest, decide('U04GUEST'))).toBe('user_is_guest');
   });
 
-  it('named approvers decide for others, the requester only where that is said', () => {
+  it('decide: named approvers, and the requester only when the policy says so', () => {
     const policy = withApprovers({ ids: ['U02BOB'] });
     expect(reason(policy, bob, decide('U01ALICE'))).toBe('allowed');
     expect(reason(policy, alice, decide('U01ALICE'))).toBe('not_an_approver');
     expect(reason(withApprovers({ ids: ['U02BOB'], requester: true }), alice, decide('U01ALICE'))).toBe('allowed');
   });
 
-  it('without self-approval even an approver does not decide what their own turn asks', () => {
+  it('decide: not even an approver in their own turn without self-approval', () => {
     const policy = withApprovers({ ids: ['U02BOB'], requester: true }, false);
     expect(reason(policy, bob, decide('U02BOB'))).toBe('self_approval');
     expect(reason(policy, alice, decide('U01ALICE'))).toBe('self_approval');
     expect(reason(policy, bob, decide('U01ALICE'))).toBe('allowed');
   });
 
-  it('a question is answered by the one who was asked, whoever approves', () => {
+  it('answer a question: only the requester, whoever approves', () => {
     const policy = withApprovers({ ids: ['U02BOB'] }, false);
     expect(reason(policy, alice, { do: 'answer', requester: 'U01ALICE' })).toBe('allowed');
     expect(reason(policy, bob, { do: 'answer', requester: 'U01ALICE' })).toBe('not_the_requester');
   });
 
-  it('an approver who may not speak sees and decides, and no more', () => {
+  it('approver who may not speak: may look and decide only', () => {
     const policy: Policy = {
       ...withApprovers({ ids: ['U02BOB', 'U04GUEST'] }),
       users: { ...closedPolicy.users, ids: ['U01ALICE'] },
@@ -113,7 +113,7 @@ describe('what', () => {
     }
   });
 
-  it('a channel may have approvers of its own', () => {
+  it("decide: a channel's own approvers replace the default there", () => {
     const policy: Policy = {
       ...open,
       places: new Map([['C02ENG', { approvers: { requester: false, ids: ['U02BOB'], groups: [] } }]]),
@@ -123,7 +123,7 @@ describe('what', () => {
     expect(reason(policy, alice, decide('U01ALICE'), { ...place, channel: 'C02ENG' })).toBe('not_an_approver');
   });
 
-  it('admins alone administer, and are refused nowhere that only they see the answer', () => {
+  it('administer: only admins, who may also command in any channel', () => {
     const policy: Policy = { ...closedPolicy, admins: { ids: ['U03CARA'], groups: [] }, channels: open.channels };
     const cara: Subject = { id: 'U03CARA', kind: 'member' };
     expect(reason(policy, cara, { do: 'administer' })).toBe('allowed');
@@ -133,7 +133,7 @@ describe('what', () => {
     expect(reason({ ...policy, channels: closedPolicy.channels }, cara, speak)).toBe('channel_not_allowed');
   });
 
-  it('a refusal names the admins as the ones to ask', () => {
+  it('refused: the notice names the admins to ask', () => {
     const policy: Policy = { ...closedPolicy, admins: { ids: ['U03CARA', 'U02BOB'], groups: [] } };
     expect(can(policy, alice, speak, place)).toMatchObject({
       notice: 'You may not use this agent. Ask <@U03CARA> or <@U02BOB>.',
@@ -147,14 +147,14 @@ describe('what', () => {
 describe('user groups and bots', () => {
   const some: Policy = { ...open, users: { ...closedPolicy.users, groups: ['S01ONCALL'] } };
 
-  it('a user group stands for its full members; a guest in it is not named by that', () => {
+  it('user group: lets in its full members, not its guests', () => {
     expect(reason(some, { ...alice, groups: ['S01ONCALL'] }, speak)).toBe('allowed');
     expect(reason(some, { ...alice, groups: ['S02OTHER'] }, speak)).toBe('user_not_allowed');
     expect(reason(some, alice, speak)).toBe('user_not_allowed');
     expect(reason(some, { id: 'U04GUEST', kind: 'guest', groups: ['S01ONCALL'] }, speak)).toBe('user_is_guest');
   });
 
-  it('a named bot may speak and nothing else', () => {
+  it('named bot: may only speak', () => {
     const policy: Policy = { ...open, bots: { ids: ['B0OTHER'], inARow: 3 } };
     const bot: Subject = { id: 'B0OTHER', kind: 'bot' };
     expect(reason(policy, bot, speak)).toBe('allowed');
@@ -165,12 +165,12 @@ describe('user groups and bots', () => {
   });
 });
 
-describe('what a bot’s turn asks', () => {
+describe('approvals in a bot’s turn', () => {
   const admins = { ids: ['U03CARA'], groups: [] };
   const cara: Subject = { id: 'U03CARA', kind: 'member' };
   const policy: Policy = { ...open, admins, bots: { ids: ['B0OTHER'], inARow: 3 } };
 
-  it('admins decide in its place', () => {
+  it('no approvers named: admins decide and answer', () => {
     for (const doing of ['decide', 'answer'] as const) {
       expect(reason(policy, cara, { do: doing, requester: 'B0OTHER' })).toBe('allowed');
       expect(reason(policy, alice, { do: doing, requester: 'B0OTHER' })).toBe('not_an_admin');
@@ -178,7 +178,7 @@ describe('what a bot’s turn asks', () => {
     }
   });
 
-  it('approvers decide as for anybody', () => {
+  it('approvers named: they decide', () => {
     const approvers = { requester: false, ids: ['U01ALICE'], groups: [] };
     const strict: Policy = { ...policy, defaults: { ...policy.defaults, approvers, selfApproval: false } };
     expect(reason(strict, alice, { do: 'decide', requester: 'B0OTHER' })).toBe('allowed');

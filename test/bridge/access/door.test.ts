@@ -121,10 +121,10 @@ const MEMBERS: Who[] = ['member', ...NAMED];
 const inOrder = (who: Who[]) => EVERYBODY.filter((each) => who.includes(each));
 const noBots = (who: Who[]) => inOrder(who.filter((each) => PEOPLE[each].kind !== 'bot'));
 
-describe('messages of every kind of person in every kind of place', () => {
+describe('the door for messages', () => {
   const speak = (door: Door, who: Who, where: Where) => door.message(messageOf(who, where));
 
-  it('where people and channels are named, nobody else is let in, and nowhere else', async () => {
+  it('named people and places: lets in only these people, only there', async () => {
     const here = inOrder(NAMED);
     expect(await allowed(named, speak)).toEqual({
       'a served channel': here,
@@ -137,12 +137,12 @@ describe('messages of every kind of person in every kind of place', () => {
     });
   });
 
-  it('where members are let in, guests, outsiders, bots and workflows are not unless they are named', async () => {
+  it('members: lets in guests, outsiders, bots and workflows only when named', async () => {
     const here = inOrder(MEMBERS);
     expect(await allowed(members, speak)).toMatchObject({ 'a served channel': here, 'a direct message': here });
   });
 
-  it('everywhere means everywhere but channels that others share', async () => {
+  it('everywhere: means all channels except shared ones not named', async () => {
     const here = inOrder(MEMBERS);
     expect(await allowed(everywhere, speak)).toEqual({
       'a served channel': here,
@@ -155,12 +155,12 @@ describe('messages of every kind of person in every kind of place', () => {
     });
   });
 
-  it('an empty policy lets nobody in', async () => {
+  it('empty policy: lets no person in', async () => {
     const nobody = Object.fromEntries(EVERYWHERE.map((where) => [where, []]));
     expect(await allowed(closedPolicy, speak)).toEqual(nobody);
   });
 
-  it('every refusal has a reason and a line for the person', async () => {
+  it('refused: each verdict has a reason and a notice', async () => {
     for (const policy of [closedPolicy, named, members, everywhere]) {
       for (const who of EVERYBODY) {
         for (const where of EVERYWHERE) {
@@ -174,7 +174,7 @@ describe('messages of every kind of person in every kind of place', () => {
   });
 });
 
-describe('clicks and commands', () => {
+describe('the door for clicks and commands', () => {
   const click = (door: Door, who: Who, where: Where) =>
     door.thread(makeThreadKey({ team: TEAM, channel: PLACES[where].channel, root: '1.1' }), PEOPLE[who].id, {
       do: 'look',
@@ -186,7 +186,7 @@ describe('clicks and commands', () => {
   // Nothing but a message's event tells that somebody whom the directory has as a member writes from outside.
   const directory: Who = 'member by the directory, external by the event';
 
-  it('count where a message would, and bots neither click nor command', async () => {
+  it('lets in people like for messages, but no bots', async () => {
     const here = noBots([...MEMBERS, directory]);
     const found = {
       'a served channel': here,
@@ -202,7 +202,7 @@ describe('clicks and commands', () => {
     });
   });
 
-  it('an approver who may not speak may click in the place where they approve', async () => {
+  it('approver who may not speak: may click where they approve', async () => {
     const approvers = { requester: true, ids: ['U05GUEST'], groups: [] };
     const policy: Policy = { ...named, places: new Map([['C01GEN', { approvers }]]) };
     const found = await allowed(policy, click);
@@ -212,8 +212,8 @@ describe('clicks and commands', () => {
   });
 });
 
-describe('Slack is asked only what matters', () => {
-  it('nothing about channels that are named, about direct messages, or where nothing else is served', async () => {
+describe('the door’s questions to Slack', () => {
+  it('asks about sharing only for channels that are not named', async () => {
     const asked: string[] = [];
     const parts = {
       people: {

@@ -10,8 +10,8 @@ async function slash(middle: Middle, text: string, user = ADMIN) {
   return answer;
 }
 
-describe('pausing the agent', () => {
-  it('stops every running turn and drops what waits', async () => {
+describe('!pause', () => {
+  it('stops every running turn and drops queued messages', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await middle.write('then count them');
     expect(await slash(middle, 'pause')).toContain('Paused. 1 running turn is being stopped.');
@@ -24,7 +24,7 @@ describe('pausing the agent', () => {
     expect(middle.record().inbox).toEqual([]);
   });
 
-  it('refuses new messages in private until it is resumed, and does not run them then', async () => {
+  it('refuses new messages in private, and never runs them after !resume', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     middle.connection.end('cancelled');
@@ -40,7 +40,7 @@ describe('pausing the agent', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it('does not run in the morning what had waited for its turn the evening before, but asks', async () => {
+  it('message that waited through a long pause: offers it after !resume', async () => {
     const policy = { admins: { ids: [ADMIN], groups: [] } };
     const middle = await createRunning({ now: 1_000_000, staleAfterMs: 15 * 60_000, policy });
     // What is queued behind a turn that runs is dropped with it; behind its last words it stays.
@@ -60,7 +60,7 @@ describe('pausing the agent', () => {
     expect(middle.connections.flatMap(({ submitted }) => submitted)).toHaveLength(1);
   });
 
-  it('survives a restart, which does not wake what was stopped', async () => {
+  it('survives a restart, and stops the old turn again', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     await middle.restart();
@@ -70,7 +70,7 @@ describe('pausing the agent', () => {
     expect(middle.connection.aborts).toBeGreaterThan(0);
   });
 
-  it('stops at once what Letta begins by itself', async () => {
+  it('stops turns that Letta begins by itself', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     middle.connection.emit({ type: 'background', tasks: [task('task_1', { kind: 'memory' })] });
     middle.connection.end();
@@ -82,7 +82,7 @@ describe('pausing the agent', () => {
     expect(middle.connection.aborts).toBe(1);
   });
 
-  it('ends what had not gone to the agent yet', async () => {
+  it('ends a turn not yet sent to the agent', async () => {
     const middle = createMiddle({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await middle.write('list the files');
     await slash(middle, 'pause');
@@ -92,7 +92,7 @@ describe('pausing the agent', () => {
     expect(middle.record().turn).toBeNull();
   });
 
-  it('is the admins’ alone', async () => {
+  it('refuses people who are not admins, !resume too', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     expect(await slash(middle, 'pause', 'U01ALICE')).toContain('Only admins may do this.');
     expect(middle.connection.aborts).toBe(0);
@@ -101,14 +101,14 @@ describe('pausing the agent', () => {
     expect(await middle.write('again')).toMatchObject({ reason: 'paused' });
   });
 
-  it('works from a thread, too', async () => {
+  it('works from a thread', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await middle.write('!pause', { user: ADMIN, mention: false });
     expect(middle.surface.whispered.at(-1)?.text).toContain('Paused.');
     expect(middle.connection.aborts).toBe(1);
   });
 
-  it('leaves commands alone: people can see that it is paused', async () => {
+  it('leaves !status working, which says who paused', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     await middle.write('!status');

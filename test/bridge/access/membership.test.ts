@@ -19,8 +19,8 @@ async function asking(policy: Partial<Policy>): Promise<Middle> {
   return middle;
 }
 
-describe('while Slack does not tell who is in a user group', () => {
-  it('nothing is decided by its members, and they are told why', async () => {
+describe('Slack does not tell who is in a user group', () => {
+  it('click by a member: decides nothing and says why', async () => {
     const middle = await asking(byGroup);
     middle.groups.failing = true;
     expect(await click(middle, 'approve')).toMatchObject({
@@ -32,7 +32,7 @@ describe('while Slack does not tell who is in a user group', () => {
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('its members administer nothing, and are told why', async () => {
+  it('command by a member: administers nothing and says why', async () => {
     const middle = await asking(byGroup);
     middle.groups.failing = true;
     const command = { text: 'pause', actor: { user: 'U01ALICE', team: TEAM }, team: TEAM };
@@ -41,19 +41,19 @@ describe('while Slack does not tell who is in a user group', () => {
     expect(middle.connection.aborts).toBe(0);
   });
 
-  it('who is named by id, or a member where members are let in, is not kept waiting', async () => {
+  it('message by a person allowed without the group: accepted', async () => {
     const middle = createMiddle({ policy: { ...byGroup, users: { ...nobody, members: true, groups: ['S1'] } } });
     middle.groups.failing = true;
     expect(await middle.write('hi')).toEqual({ outcome: 'accepted' });
   });
 
-  it('who could not be let in by any group is refused as ever', async () => {
+  it('message by a guest, whom no group lets in: refused', async () => {
     const middle = createMiddle({ policy: byGroup });
     middle.groups.failing = true;
     expect(await middle.write('hi', { user: 'U04GUEST' })).toEqual({ outcome: 'refused', reason: 'user_is_guest' });
   });
 
-  it('a message is not acknowledged, so that Slack delivers it again; its author is told once', async () => {
+  it('message by a member: redelivered later, its author told once', async () => {
     const middle = createMiddle({ policy: byGroup });
     middle.groups.members = { S1: ['U01ALICE'] };
     middle.groups.failing = true;
@@ -67,8 +67,8 @@ describe('while Slack does not tell who is in a user group', () => {
   });
 });
 
-describe('while Slack does not tell who somebody is', () => {
-  it('the author of a message has a sign after a second, and the message goes on when Slack tells', async () => {
+describe('Slack does not tell who a person is', () => {
+  it('message: its author hears after a second, later it is accepted', async () => {
     const middle = createMiddle();
     const slack = Promise.withResolvers<void>();
     middle.people.gate = slack.promise;
@@ -83,7 +83,7 @@ describe('while Slack does not tell who somebody is', () => {
     expect(middle.surface.whispered).toHaveLength(1);
   });
 
-  it('a click is answered in time, decides nothing then, and nothing later', async () => {
+  it('click: refused in time, and decides nothing later', async () => {
     const middle = await asking({});
     const slack = Promise.withResolvers<void>();
     middle.people.gate = slack.promise;
@@ -96,7 +96,7 @@ describe('while Slack does not tell who somebody is', () => {
     expect(middle.record().approvals[0]?.state).toEqual({ state: 'open' });
   });
 
-  it('bystanders and bots are told nothing', async () => {
+  it("bystander's message: fails without a notice", async () => {
     const middle = await createRunning();
     middle.people.failing = 2;
     await expect(middle.write('aside', { user: 'U02BOB', mention: false })).rejects.toThrow();

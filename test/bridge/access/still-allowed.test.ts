@@ -24,7 +24,7 @@ const texts = (middle: Middle) =>
   middle.connections.flatMap(({ submitted }) => submitted.map(({ content }) => content));
 const whispers = (middle: Middle) => middle.surface.whispered.map(({ user, text }) => `${user}: ${text}`);
 
-describe('a queued message of somebody who may not use the agent any more', () => {
+describe('a queued message whose author lost access', () => {
   it.each([
     ['was deactivated', (middle: Middle) => Object.assign(middle.people.kinds, { [BOB]: 'deactivated' })],
     ['became a guest', (middle: Middle) => Object.assign(middle.people.kinds, { [BOB]: 'guest' })],
@@ -34,7 +34,7 @@ describe('a queued message of somebody who may not use the agent any more', () =
       (middle: Middle) =>
         Object.assign(middle.policy, { channels: { everywhere: false, directMessages: false, ids: [] } }),
     ],
-  ])('is not run when its author %s; they are told, and the thread says so', async (_what, happens) => {
+  ])('author %s: does not run; author and thread are told', async (_what, happens) => {
     const middle = await queued();
     happens(middle);
     await next(middle);
@@ -44,7 +44,7 @@ describe('a queued message of somebody who may not use the agent any more', () =
     expect(whispers(middle).at(-1)).toMatch(/^U02BOB: Your message that was waiting is not run\. ./);
   });
 
-  it('is not run when its author was taken out of the user group', async () => {
+  it('author left the user group: does not run', async () => {
     const middle = await createMiddle({ policy: { users: { ...nobody, ids: [ALICE], groups: ['S1'] } } });
     middle.groups.members = { S1: [BOB] };
     await middle.write('list the files');
@@ -57,7 +57,7 @@ describe('a queued message of somebody who may not use the agent any more', () =
     expect(texts(middle).join()).not.toContain('and then mine');
   });
 
-  it('is not run after a restart either, and the next person’s is', async () => {
+  it('does not block the next person’s message', async () => {
     const middle = await queued();
     await middle.write('mine, too', { user: 'U03CARA', mention: true });
     middle.people.kinds[BOB] = 'deactivated';
@@ -68,7 +68,7 @@ describe('a queued message of somebody who may not use the agent any more', () =
     expect(all).toContain('mine, too');
   });
 
-  it('waits while Slack does not tell whether they still may, and says so', async () => {
+  it('access unknown while Slack is away: waits and says so', async () => {
     const middle = createMiddle({ policy: { users: { ...nobody, groups: ['S1'] } } });
     middle.groups.members = { S1: [ALICE] };
     await middle.write('list the files');
@@ -84,8 +84,8 @@ describe('a queued message of somebody who may not use the agent any more', () =
   });
 });
 
-describe('a turn whose requester may not use the agent any more', () => {
-  it('has nothing let pass unasked, neither by guarded nor by a rule', async () => {
+describe('a turn whose requester lost access', () => {
+  it('gets no approval without a click', async () => {
     const middle = await createRunning();
     await ask(middle, READ);
     await middle.clock.settle();
@@ -97,7 +97,7 @@ describe('a turn whose requester may not use the agent any more', () => {
     expect(lastCard(middle).state).toEqual({ state: 'open' });
   });
 
-  it('is asked about while Slack does not tell who they are', async () => {
+  it('access unknown while Slack is away: posts a card', async () => {
     const middle = await createRunning();
     middle.people.failing = 2;
     await ask(middle, READ);
@@ -108,7 +108,7 @@ describe('a turn whose requester may not use the agent any more', () => {
 });
 
 describe('a consent for the whole turn', () => {
-  it('ends when whoever gave it may not decide any more', async () => {
+  it('ends when its giver may not decide any more', async () => {
     const approvers = { requester: false, ids: [], groups: ['S9'] };
     const middle = createMiddle();
     Object.assign(middle.policy, { defaults: { ...middle.policy.defaults, approvers } });
@@ -130,8 +130,8 @@ describe('a consent for the whole turn', () => {
   });
 });
 
-describe('a decision that Letta did not hear', () => {
-  it('is not said later when whoever made it may not decide any more: it is asked for anew', async () => {
+describe('a decision that did not reach Letta', () => {
+  it('its maker lost access: is not sent; the card opens again', async () => {
     for (const gone of [false, true]) {
       const middle = await createRunning({ turnsDieWithLink: false });
       const request = bash('rm -rf build');
