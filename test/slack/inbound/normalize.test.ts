@@ -112,7 +112,7 @@ describe('a normalised message', () => {
     expect(said).toMatchObject({ userTeam: 'T2', external: true, team: 'T1' });
   });
 
-  test('takes its kind of channel from the id if the event lacks it', () => {
+  test('takes its kind of channel from the id where events lack it', () => {
     const kind = (channel: string) => message(event({ channel, channel_type: undefined })).channelKind;
     expect([kind('D1'), kind('G1'), kind('C1')]).toEqual(['im', 'group', 'channel']);
     expect(message(event({ channel: 'C1', channel_type: 'mpim' })).channelKind).toBe('mpim');

@@ -119,7 +119,7 @@ describe('the session status of an agent app', () => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  test('gives way to the status line when Slack answers “not an agent”', async () => {
+  test('gives way to the status line when Slack refuses the session', async () => {
     const { stage } = agentStage();
     stage.slack.agent = false;
     const turn = stage.turn();
