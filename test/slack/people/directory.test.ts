@@ -1,4 +1,4 @@
-import { expect, it, type TestContext } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { startSlack } from '../../../sandbox/slack/server.ts';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
 import { createSlackApi } from '../../../src/slack/api/web-api.ts';
@@ -14,32 +14,34 @@ async function open({ onTestFinished }: TestContext, scopes = SCOPES) {
   return createDirectory(createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world }));
 }
 
-it('people are found by handle, by e-mail and by id; user groups by handle and by id', async (context) => {
-  const directory = await open(context, [...SCOPES, 'users:read.email']);
-  expect(await directory.person('@bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
-  expect(await directory.person('Bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
-  expect(await directory.person('cara@example.com')).toEqual({ found: { id: 'U03CARA', name: 'cara' } });
-  expect(await directory.person('U01ALICE')).toEqual({ found: { id: 'U01ALICE', name: 'alice' } });
-  expect(await directory.person('@oncall')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
-  expect(await directory.person('S01ONCALL')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
-});
+describe('the workspace directory', () => {
+  it('finds people by handle, e-mail and id, groups by handle and id', async (context) => {
+    const directory = await open(context, [...SCOPES, 'users:read.email']);
+    expect(await directory.person('@bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
+    expect(await directory.person('Bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
+    expect(await directory.person('cara@example.com')).toEqual({ found: { id: 'U03CARA', name: 'cara' } });
+    expect(await directory.person('U01ALICE')).toEqual({ found: { id: 'U01ALICE', name: 'alice' } });
+    expect(await directory.person('@oncall')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
+    expect(await directory.person('S01ONCALL')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
+  });
 
-it('whoever is not there is said, not guessed', async (context) => {
-  const directory = await open(context, [...SCOPES, 'users:read.email']);
-  for (const word of ['@bo', 'nobody@example.com', 'U0NOBODY', 'S0NOBODY', '@']) {
-    expect(await directory.person(word)).toEqual({ problem: expect.stringMatching(/nobody|there is no/) });
-  }
-});
+  it('reports an unknown person or group instead of guessing', async (context) => {
+    const directory = await open(context, [...SCOPES, 'users:read.email']);
+    for (const word of ['@bo', 'nobody@example.com', 'U0NOBODY', 'S0NOBODY', '@']) {
+      expect(await directory.person(word)).toEqual({ problem: expect.stringMatching(/nobody|there is no/) });
+    }
+  });
 
-it('without the optional scope an e-mail address is refused with what to use instead', async (context) => {
-  const directory = await open(context);
-  expect(await directory.person('bob@example.com')).toEqual({ problem: expect.stringContaining('use a @handle') });
-});
+  it('refuses an e-mail address without its scope, and suggests a handle', async (context) => {
+    const directory = await open(context);
+    expect(await directory.person('bob@example.com')).toEqual({ problem: expect.stringContaining('use a @handle') });
+  });
 
-it('channels are found by name and by id, with whether the bot is in them', async (context) => {
-  const directory = await open(context);
-  expect(await directory.channel('#general')).toEqual({ found: { id: 'C01GEN', name: 'general', isMember: true } });
-  expect(await directory.channel('outside')).toEqual({ found: { id: 'C03OUT', name: 'outside', isMember: false } });
-  expect(await directory.channel('C02ENG')).toEqual({ found: { id: 'C02ENG', name: 'eng', isMember: true } });
-  expect(await directory.channel('#nowhere')).toEqual({ problem: expect.stringContaining('#nowhere') });
+  it('finds channels by name and id, and says where the bot is', async (context) => {
+    const directory = await open(context);
+    expect(await directory.channel('#general')).toEqual({ found: { id: 'C01GEN', name: 'general', isMember: true } });
+    expect(await directory.channel('outside')).toEqual({ found: { id: 'C03OUT', name: 'outside', isMember: false } });
+    expect(await directory.channel('C02ENG')).toEqual({ found: { id: 'C02ENG', name: 'eng', isMember: true } });
+    expect(await directory.channel('#nowhere')).toEqual({ problem: expect.stringContaining('#nowhere') });
+  });
 });

@@ -7,7 +7,7 @@ import { createFakeApi } from '../fake-api.ts';
 
 const anna = { id: 'U1', team_id: 'T1', real_name: 'Anna B', profile: { display_name: 'anna' } };
 
-describe('what somebody is', () => {
+describe('the kind of a person', () => {
   const kind = (fields: object, enterprise: string | null = null) =>
     readPerson({ ...anna, ...fields }, 'U1', 'T1', enterprise).kind;
 
@@ -23,31 +23,33 @@ describe('what somebody is', () => {
     ['guest', { is_ultra_restricted: true }],
     ['member', { team_id: 'T2', enterprise_user: { enterprise_id: 'E9', teams: ['T1', 'T2'] } }],
     ['external', { team_id: 'T2', enterprise_user: { enterprise_id: 'E9', teams: ['T2'] } }],
-  ])('%s: %o', (expected, fields) => {
+  ])('is %s for %o', (expected, fields) => {
     expect(kind(fields)).toBe(expected);
   });
 
-  test('people of our organisation are members in each of its workspaces', () => {
+  test('is member in every workspace of our organisation', () => {
     const elsewhere = { team_id: 'T2', enterprise_user: { enterprise_id: 'E1', teams: [] } };
     expect(kind(elsewhere, 'E1')).toBe('member');
     expect(kind(elsewhere, 'E2')).toBe('external');
   });
 
-  test('what can not be read is somebody from outside', () => {
+  test('is external when Slack’s answer cannot be read', () => {
     expect(readPerson(undefined, 'U1', 'T1', null)).toEqual({ id: 'U1', team: 'T1', kind: 'external', name: 'U1' });
   });
 });
 
-test('names are one short line without tricks', () => {
-  expect(cleanName(' a\u0000b\n\u202ec\u200b  d ')).toBe('a b c d');
-  expect(Array.from(cleanName('😀'.repeat(200)))).toHaveLength(80);
-  const nameless = { ...anna, real_name: '', profile: { display_name: ' \n' } };
-  expect(readPerson(nameless, 'U1', 'T1', null).name).toBe('U1');
-  expect(readPerson({ ...anna, profile: { display_name: '' } }, 'U1', 'T1', null).name).toBe('Anna B');
+describe('a person’s name', () => {
+  test('is one short line without control or invisible characters', () => {
+    expect(cleanName(' a\u0000b\n\u202ec\u200b  d ')).toBe('a b c d');
+    expect(Array.from(cleanName('😀'.repeat(200)))).toHaveLength(80);
+    const nameless = { ...anna, real_name: '', profile: { display_name: ' \n' } };
+    expect(readPerson(nameless, 'U1', 'T1', null).name).toBe('U1');
+    expect(readPerson({ ...anna, profile: { display_name: '' } }, 'U1', 'T1', null).name).toBe('Anna B');
+  });
 });
 
-describe('the cache', () => {
-  test('asks once for several at the same time, and again after ten minutes', async () => {
+describe('the cache of people', () => {
+  test('shares one request between simultaneous callers, and expires after ten minutes', async () => {
     const clock = createFakeClock();
     const { api, calls } = createFakeApi(() => ({ user: anna }));
     const people = createPeople({ api, clock });
@@ -60,7 +62,7 @@ describe('the cache', () => {
     expect(calls).toHaveLength(2);
   });
 
-  test('forgets those not asked for longest', async () => {
+  test('forgets the least recently used person', async () => {
     const { api, calls } = createFakeApi((_method, { user }) => ({ user: { ...anna, id: user } }));
     const people = createPeople({ api, clock: createFakeClock() });
     await people.person('U1', 'T1');
@@ -85,46 +87,50 @@ describe('the cache', () => {
   });
 });
 
-test('somebody whom Slack does not know is from outside', async () => {
-  const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'user_not_found'));
-  const people = createPeople({ api, clock: createFakeClock() });
-  expect((await people.person('U1', 'T1')).kind).toBe('external');
+describe('a person that Slack does not return', () => {
+  test('is external when Slack does not know them', async () => {
+    const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'user_not_found'));
+    const people = createPeople({ api, clock: createFakeClock() });
+    expect((await people.person('U1', 'T1')).kind).toBe('external');
+  });
+
+  test('is an error not worth a retry when a scope is missing', async () => {
+    const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'missing_scope'));
+    const people = createPeople({ api, clock: createFakeClock() });
+    await expect(people.person('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: false });
+  });
 });
 
-test('a refusal that needs somebody to change something is not worth trying again', async () => {
-  const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'missing_scope'));
-  const people = createPeople({ api, clock: createFakeClock() });
-  await expect(people.person('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: false });
-});
+describe('a channel', () => {
+  test('counts as shared with another organisation, an invitation, or a refusal', async () => {
+    let answer: object | Error = { channel: { name: 'general', is_ext_shared: false } };
+    const { api, calls } = createFakeApi(() => answer);
+    const people = createPeople({ api, clock: createFakeClock() });
+    expect(await people.isShared('C1', 'T1')).toBe(false);
+    answer = { channel: { name: 'partners', is_ext_shared: true } };
+    expect(await people.isShared('C2', 'T1')).toBe(true);
+    answer = { channel: { name: 'soon', is_pending_ext_shared: true } };
+    expect(await people.isShared('C3', 'T1')).toBe(true);
+    answer = new SlackError('conversations.info', 'refused', 'channel_not_found');
+    expect(await people.isShared('C4', 'T1')).toBe(true);
+    answer = new SlackError('conversations.info', 'unknown', 'timeout');
+    await expect(people.isShared('C5', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: true });
+    answer = { channel: { name: 'late' } };
+    expect(await people.isShared('C5', 'T1')).toBe(false);
+    expect(await people.channelName('C1', 'T1')).toBe('general');
+    expect(calls).toHaveLength(6);
+  });
 
-test('a channel is shared when another organisation is in it or invited, and when Slack refuses to tell', async () => {
-  let answer: object | Error = { channel: { name: 'general', is_ext_shared: false } };
-  const { api, calls } = createFakeApi(() => answer);
-  const people = createPeople({ api, clock: createFakeClock() });
-  expect(await people.isShared('C1', 'T1')).toBe(false);
-  answer = { channel: { name: 'partners', is_ext_shared: true } };
-  expect(await people.isShared('C2', 'T1')).toBe(true);
-  answer = { channel: { name: 'soon', is_pending_ext_shared: true } };
-  expect(await people.isShared('C3', 'T1')).toBe(true);
-  answer = new SlackError('conversations.info', 'refused', 'channel_not_found');
-  expect(await people.isShared('C4', 'T1')).toBe(true);
-  answer = new SlackError('conversations.info', 'unknown', 'timeout');
-  await expect(people.isShared('C5', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: true });
-  answer = { channel: { name: 'late' } };
-  expect(await people.isShared('C5', 'T1')).toBe(false);
-  expect(await people.channelName('C1', 'T1')).toBe('general');
-  expect(calls).toHaveLength(6);
-});
-
-test('a channel without a name is called by its id', async () => {
-  let answer: object | Error = { channel: { name: 'general' } };
-  const { api } = createFakeApi(() => answer);
-  const people = createPeople({ api, clock: createFakeClock() });
-  expect(await people.channelName('C1', 'T1')).toBe('general');
-  answer = { channel: { is_im: true } };
-  expect(await people.channelName('D1', 'T1')).toBe('D1');
-  answer = new SlackError('conversations.info', 'unknown', 'timeout');
-  expect(await people.channelName('C2', 'T1')).toBe('C2');
-  answer = { channel: { name: 'late' } };
-  expect(await people.channelName('C2', 'T1')).toBe('late');
+  test('without a known name is called by its id', async () => {
+    let answer: object | Error = { channel: { name: 'general' } };
+    const { api } = createFakeApi(() => answer);
+    const people = createPeople({ api, clock: createFakeClock() });
+    expect(await people.channelName('C1', 'T1')).toBe('general');
+    answer = { channel: { is_im: true } };
+    expect(await people.channelName('D1', 'T1')).toBe('D1');
+    answer = new SlackError('conversations.info', 'unknown', 'timeout');
+    expect(await people.channelName('C2', 'T1')).toBe('C2');
+    answer = { channel: { name: 'late' } };
+    expect(await people.channelName('C2', 'T1')).toBe('late');
+  });
 });
