@@ -53,8 +53,8 @@ async function start(accept: Accept = async () => undefined) {
 
 const event = JSON.stringify({ type: 'event_callback', event: { type: 'message', text: 'ü' } });
 
-describe('signatures', () => {
-  test('a right one is let in, with what it carries', async () => {
+describe('a signature on an HTTP delivery', () => {
+  test('valid → the delivery is accepted with its body and retry headers', async () => {
     const { post, got, transport } = await start();
     const headers = { 'x-slack-retry-num': '2', 'x-slack-retry-reason': 'http_timeout' };
     expect((await post(event, JSON_TYPE, { headers })).status).toBe(200);
@@ -69,15 +69,15 @@ describe('signatures', () => {
     ['missing', { headers: { 'x-slack-signature': '' } }],
     ['of another length', { headers: { 'x-slack-signature': 'v0=1' } }],
     ['with a timestamp that is no number', { headers: { 'x-slack-request-timestamp': 'NaN' } }],
-  ])('one that is %s is refused', async (_name, options) => {
+  ])('%s gets a 401', async (_name, options) => {
     const { post, got } = await start();
     expect((await post(event, JSON_TYPE, options)).status).toBe(401);
     expect(got).toEqual([]);
   });
 });
 
-describe('bodies', () => {
-  test('a content type may carry a charset', async () => {
+describe('the body of an HTTP delivery', () => {
+  test('is read by content type, with or without a charset', async () => {
     const { post, got } = await start();
     const payload = `payload=${encodeURIComponent('{"type":"block_actions","user":{"id":"U1"}}')}`;
     expect((await post(event, `${JSON_TYPE}; charset=utf-8`)).status).toBe(200);
@@ -90,7 +90,7 @@ describe('bodies', () => {
     ]);
   });
 
-  test('Slack’s own questions are answered here', async () => {
+  test('is answered at once for url_verification and ssl_check', async () => {
     const { post, got } = await start();
     const verification = await post('{"type":"url_verification","challenge":"c1"}', JSON_TYPE);
     expect(await verification.json()).toEqual({ challenge: 'c1' });
@@ -104,90 +104,95 @@ describe('bodies', () => {
     ['payload={', FORM],
     ['a=b', FORM],
     ['x', 'text/plain'],
-  ])('%s as %s is malformed', async (body, type) => {
+  ])('of %s as %s gets a 400', async (body, type) => {
     const { post } = await start();
     expect((await post(body, type)).status).toBe(400);
   });
 
-  test('a body larger than Slack ever sends is refused', async () => {
+  test('larger than Slack ever sends gets a 413', async () => {
     const { post, got } = await start();
     expect((await post('x'.repeat(4 * 1024 * 1024 + 1), JSON_TYPE)).status).toBe(413);
     expect(got).toEqual([]);
   });
 });
 
-test('the answer carries the reply, and a failure asks for another delivery', async () => {
-  const { post } = await start(async ({ kind }) => {
-    if (kind === 'events_api') throw new Error('disk full');
-    return { response_action: 'errors', errors: { a: 'b' } };
+describe('the HTTP receiver', () => {
+  test('answers with the handler’s reply, and with 500 when it fails', async () => {
+    const { post } = await start(async ({ kind }) => {
+      if (kind === 'events_api') throw new Error('disk full');
+      return { response_action: 'errors', errors: { a: 'b' } };
+    });
+    expect((await post(event, JSON_TYPE)).status).toBe(500);
+    const reply = await post('payload={"type":"view_submission"}', FORM);
+    expect(await reply.json()).toEqual({ response_action: 'errors', errors: { a: 'b' } });
   });
-  expect((await post(event, JSON_TYPE)).status).toBe(500);
-  const reply = await post('payload={"type":"view_submission"}', FORM);
-  expect(await reply.json()).toEqual({ response_action: 'errors', errors: { a: 'b' } });
-});
 
-test('other paths are for health, or not there', async () => {
-  const { url } = await start();
-  expect(await (await fetch(`${url}/healthz?full=1`)).text()).toBe('fine');
-  expect((await fetch(`${url}/healthz`, { method: 'POST' })).status).toBe(404);
-  expect((await fetch(`${url}/constructor`)).status).toBe(404);
-  expect((await fetch(`${url}/slack/events`)).status).toBe(405);
-});
-
-test('while it stops nothing is taken in, so that Slack keeps it', async () => {
-  const { post, transport, got } = await start();
-  transport.pause();
-  expect((await post(event, JSON_TYPE)).status).toBe(503);
-  expect(got).toEqual([]);
-});
-
-test('a port in use is a configuration error', async () => {
-  const { transport } = await start();
-  const port = transport.port();
-  const second = createHttpTransport({
-    signingSecret,
-    port,
-    host: '127.0.0.1',
-    clock: stillClock,
-    log: createMemoryLog(),
+  test('serves only health on other paths', async () => {
+    const { url } = await start();
+    expect(await (await fetch(`${url}/healthz?full=1`)).text()).toBe('fine');
+    expect((await fetch(`${url}/healthz`, { method: 'POST' })).status).toBe(404);
+    expect((await fetch(`${url}/constructor`)).status).toBe(404);
+    expect((await fetch(`${url}/slack/events`)).status).toBe(405);
   });
-  await expect(second.start(async () => undefined)).rejects.toMatchObject({
-    code: 'config_invalid',
-    message: `PORT ${port} is in use`,
+
+  test('answers 503 while it stops, so that Slack delivers again', async () => {
+    const { post, transport, got } = await start();
+    transport.pause();
+    expect((await post(event, JSON_TYPE)).status).toBe(503);
+    expect(got).toEqual([]);
   });
-});
 
-test('over HTTP, too, a message that was not stored is delivered again and taken once', async () => {
-  const intake = new RecordingIntake();
-  const world = { clock: systemClock, random: systemRandom, log: createMemoryLog() };
-  const identity = { teamId: 'T01SANDBOX', botUserId: 'U0BOT', botId: 'B0BOT', enterpriseId: null, url: null };
-  let api = createSlackApi({ token: 'xoxb-none', ...world });
-  const inbound = createSlackInbound({
-    botToken: 'xoxb-none',
-    mode: { http: { signingSecret, port: 0, host: '127.0.0.1' } },
-    api: { call: (...args) => api.call(...args) },
-    identity,
-    intake,
-    metrics: noMetrics,
-    ...world,
+  test('fails to start on a used port with an error naming PORT', async () => {
+    const { transport } = await start();
+    const port = transport.port();
+    const second = createHttpTransport({
+      signingSecret,
+      port,
+      host: '127.0.0.1',
+      clock: stillClock,
+      log: createMemoryLog(),
+    });
+    await expect(second.start(async () => undefined)).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: `PORT ${port} is in use`,
+    });
   });
-  await inbound.start();
-  closing.push(() => inbound.stop());
-  const http = `http://127.0.0.1:${inbound.port()}/slack/events`;
-  const slack = await startSlack({ limits: 'off', delivery: { http, signingSecret } });
-  closing.push(() => slack.close());
-  api = createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world });
 
-  intake.failing = 1;
-  await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: 'hello' });
-  const envelopes = () => slack.control.log({ type: 'envelope' });
-  await vi.waitFor(() => expect(envelopes().at(-1)).toMatchObject({ outcome: 'acked', retry_attempt: 1 }), 5_000);
-  expect(envelopes()[0]).toMatchObject({ outcome: 'http_error' });
-  expect(intake.deliveries).toHaveLength(2);
-  expect(intake.stored.size).toBe(1);
+  test('gets a message again after storing failed, and stores it once', async () => {
+    const intake = new RecordingIntake();
+    const world = { clock: systemClock, random: systemRandom, log: createMemoryLog() };
+    const identity = { teamId: 'T01SANDBOX', botUserId: 'U0BOT', botId: 'B0BOT', enterpriseId: null, url: null };
+    let api = createSlackApi({ token: 'xoxb-none', ...world });
+    const inbound = createSlackInbound({
+      botToken: 'xoxb-none',
+      mode: { http: { signingSecret, port: 0, host: '127.0.0.1' } },
+      api: { call: (...args) => api.call(...args) },
+      identity,
+      intake,
+      metrics: noMetrics,
+      ...world,
+    });
+    await inbound.start();
+    closing.push(() => inbound.stop());
+    const http = `http://127.0.0.1:${inbound.port()}/slack/events`;
+    const slack = await startSlack({ limits: 'off', delivery: { http, signingSecret } });
+    closing.push(() => slack.close());
+    api = createSlackApi({ token: slack.tokens.bot, slackApiUrl: slack.url, ...world });
 
-  const command = { channel: 'C01GEN', user: 'U01ALICE', command: '/agent', text: 'help' };
-  expect(await slack.control.command(command)).toMatchObject({ acked: true, response: { response_type: 'ephemeral' } });
-  await slack.control.openHome({ user: 'U01ALICE', tab: 'home' });
-  await vi.waitFor(() => expect(slack.control.views('U01ALICE').home).not.toBeNull(), 5_000);
+    intake.failing = 1;
+    await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: 'hello' });
+    const envelopes = () => slack.control.log({ type: 'envelope' });
+    await vi.waitFor(() => expect(envelopes().at(-1)).toMatchObject({ outcome: 'acked', retry_attempt: 1 }), 5_000);
+    expect(envelopes()[0]).toMatchObject({ outcome: 'http_error' });
+    expect(intake.deliveries).toHaveLength(2);
+    expect(intake.stored.size).toBe(1);
+
+    const command = { channel: 'C01GEN', user: 'U01ALICE', command: '/agent', text: 'help' };
+    expect(await slack.control.command(command)).toMatchObject({
+      acked: true,
+      response: { response_type: 'ephemeral' },
+    });
+    await slack.control.openHome({ user: 'U01ALICE', tab: 'home' });
+    await vi.waitFor(() => expect(slack.control.views('U01ALICE').home).not.toBeNull(), 5_000);
+  });
 });

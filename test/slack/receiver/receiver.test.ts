@@ -52,7 +52,7 @@ const event = {
   event: { type: 'message', channel: 'C1', channel_type: 'channel', user: 'U1', text: 'hi', ts: '1.000001' },
 };
 
-describe('nobody sees a warning', () => {
+describe('an interaction we do not handle', () => {
   test.each([
     ['a foreign button', { type: 'block_actions', actions: [{ action_id: 'x', block_id: 'b', type: 'button' }] }],
     ['a button that opens a page', { type: 'block_actions', actions: [{ type: 'button', url: 'https://a.b' }] }],
@@ -62,96 +62,98 @@ describe('nobody sees a warning', () => {
     ['a shortcut', { type: 'shortcut', callback_id: 'c' }],
     ['a message shortcut', { type: 'message_action', callback_id: 'c', channel: { id: 'C1' } }],
     ['something new', { type: 'invented' }],
-  ])('because of %s', async (_name, body) => {
+  ])('is acknowledged without a warning in Slack: %s', async (_name, body) => {
     const { deliver, intake } = await start();
     expect(await deliver('interactive', { ...person, ...body })).toBeUndefined();
     expect([...intake.actions, ...intake.submissions]).toEqual([]);
   });
 
-  test('a list of options that is not ours is empty', async () => {
+  test('gets an empty list for an options request', async () => {
     const { deliver } = await start();
     const body = { ...person, type: 'block_suggestion', action_id: 'x', block_id: 'b', value: '' };
     expect(await deliver('interactive', body)).toEqual({ options: [] });
   });
 });
 
-test('Bolt sees a message after it was stored, and its listeners can not take back the acknowledgement', async () => {
-  const { app, deliver, intake, log } = await start();
-  const seen = Promise.withResolvers<number>();
-  app.event('message', async () => {
-    seen.resolve(intake.stored.size);
-    throw new Error('listener broke');
+describe('the receiver', () => {
+  test('hands a message to Bolt after storing; failing listeners cannot unacknowledge it', async () => {
+    const { app, deliver, intake, log } = await start();
+    const seen = Promise.withResolvers<number>();
+    app.event('message', async () => {
+      seen.resolve(intake.stored.size);
+      throw new Error('listener broke');
+    });
+    expect(await deliver('events_api', event)).toBeUndefined();
+    expect(await seen.promise).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(log.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'slack listener failed' }));
   });
-  expect(await deliver('events_api', event)).toBeUndefined();
-  expect(await seen.promise).toBe(1);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(log.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'slack listener failed' }));
-});
 
-test('Bolt sees nothing of a message that was not stored', async () => {
-  const { app, deliver, intake } = await start();
-  let seen = 0;
-  app.event('message', async () => {
-    seen += 1;
+  test('hands no message to Bolt that was not stored', async () => {
+    const { app, deliver, intake } = await start();
+    let seen = 0;
+    app.event('message', async () => {
+      seen += 1;
+    });
+    intake.failing = 1;
+    await expect(deliver('events_api', event)).rejects.toThrow('disk full');
+    expect(await deliver('events_api', event)).toBeUndefined();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toBe(1);
   });
-  intake.failing = 1;
-  await expect(deliver('events_api', event)).rejects.toThrow('disk full');
-  expect(await deliver('events_api', event)).toBeUndefined();
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(seen).toBe(1);
-});
 
-test('a retried delivery is handed on like a first one', async () => {
-  const { deliver, intake } = await start();
-  await deliver('events_api', event);
-  await deliver('events_api', event);
-  expect(intake.deliveries).toHaveLength(2);
-  expect(intake.stored.size).toBe(1);
-});
+  test('hands a repeated delivery on like the first', async () => {
+    const { deliver, intake } = await start();
+    await deliver('events_api', event);
+    await deliver('events_api', event);
+    expect(intake.deliveries).toHaveLength(2);
+    expect(intake.stored.size).toBe(1);
+  });
 
-test('messages reach the intake in the order in which they were delivered', async () => {
-  const { deliver, intake } = await start();
-  const numbers = Array.from({ length: 50 }, (_, n) => `${n}`);
-  await Promise.all(
-    numbers.map((text) => deliver('events_api', { ...event, event: { ...event.event, text, ts: `1.${text}` } })),
-  );
-  expect(intake.deliveries.map(({ ts }) => ts)).toEqual(numbers.map((text) => `1.${text}`));
-});
+  test('hands messages to the intake in the order of delivery', async () => {
+    const { deliver, intake } = await start();
+    const numbers = Array.from({ length: 50 }, (_, n) => `${n}`);
+    await Promise.all(
+      numbers.map((text) => deliver('events_api', { ...event, event: { ...event.event, text, ts: `1.${text}` } })),
+    );
+    expect(intake.deliveries.map(({ ts }) => ts)).toEqual(numbers.map((text) => `1.${text}`));
+  });
 
-test('with too much in work, Slack keeps the rest for us', async () => {
-  const { deliver, intake } = await start();
-  const gate = Promise.withResolvers<void>();
-  intake.gate = gate.promise;
-  const first = Array.from({ length: 500 }, () => deliver('events_api', event));
-  await expect(deliver('events_api', event)).rejects.toMatchObject({ retry: true });
-  gate.resolve();
-  await Promise.all(first);
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(await deliver('events_api', event)).toBeUndefined();
-});
+  test('rejects deliveries beyond 500 in work, so that Slack retries them', async () => {
+    const { deliver, intake } = await start();
+    const gate = Promise.withResolvers<void>();
+    intake.gate = gate.promise;
+    const first = Array.from({ length: 500 }, () => deliver('events_api', event));
+    await expect(deliver('events_api', event)).rejects.toMatchObject({ retry: true });
+    gate.resolve();
+    await Promise.all(first);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await deliver('events_api', event)).toBeUndefined();
+  });
 
-test('stopping waits for what is in work, but not for ever', async () => {
-  const clock = createFakeClock();
-  const { deliver, intake, receiver, steps } = await start(clock);
-  const gate = Promise.withResolvers<void>();
-  intake.gate = gate.promise;
-  const pending = deliver('events_api', event);
-  const stopped = receiver.stop();
-  await expect(deliver('events_api', event)).rejects.toMatchObject({ retry: true });
-  await clock.settle();
-  expect(steps).toEqual(['paused']);
-  await clock.advance(5_000);
-  await stopped;
-  expect(steps).toEqual(['paused', 'stopped']);
-  gate.resolve();
-  await pending;
-  await receiver.stop();
-  expect(steps).toHaveLength(2);
-});
+  test('waits for work under way when stopping, at most five seconds', async () => {
+    const clock = createFakeClock();
+    const { deliver, intake, receiver, steps } = await start(clock);
+    const gate = Promise.withResolvers<void>();
+    intake.gate = gate.promise;
+    const pending = deliver('events_api', event);
+    const stopped = receiver.stop();
+    await expect(deliver('events_api', event)).rejects.toMatchObject({ retry: true });
+    await clock.settle();
+    expect(steps).toEqual(['paused']);
+    await clock.advance(5_000);
+    await stopped;
+    expect(steps).toEqual(['paused', 'stopped']);
+    gate.resolve();
+    await pending;
+    await receiver.stop();
+    expect(steps).toHaveLength(2);
+  });
 
-test('Slack is not asked anything for a delivery', async () => {
-  const { deliver, calls } = await start();
-  await deliver('events_api', event);
-  await deliver('interactive', { ...person, type: 'shortcut', callback_id: 'c' });
-  expect(calls).toEqual([]);
+  test('makes no Slack call for a delivery', async () => {
+    const { deliver, calls } = await start();
+    await deliver('events_api', event);
+    await deliver('interactive', { ...person, type: 'shortcut', callback_id: 'c' });
+    expect(calls).toEqual([]);
+  });
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { makeToken } from '../../../src/bridge/ids.ts';
 import {
   ACTION_IDS,
@@ -10,26 +10,35 @@ import {
   parseMenuValue,
 } from '../../../src/slack/render/action-ids.ts';
 
-test('every action id is read back as the action it was made for', () => {
-  for (const [name, id] of Object.entries(ACTION_IDS)) expect(parseActionId(id)).toEqual({ name, choice: null });
-  expect(parseActionId(makeAnswerActionId(2, 11))).toEqual({
-    name: 'answer',
-    choice: { question: 2, options: [11] },
+describe('action ids', () => {
+  test('are parsed back to the action they were made for', () => {
+    for (const [name, id] of Object.entries(ACTION_IDS)) expect(parseActionId(id)).toEqual({ name, choice: null });
+    expect(parseActionId(makeAnswerActionId(2, 11))).toEqual({
+      name: 'answer',
+      choice: { question: 2, options: [11] },
+    });
   });
-});
 
-test('pages and options of menus are read back', () => {
-  expect(parseActionId(makePageActionId(12))).toEqual({ name: 'view_page', choice: null, page: 12 });
-  const token = makeToken('x'.repeat(32));
-  expect(makeMenuValue(token, 99).length).toBeLessThanOrEqual(75);
-  expect(parseMenuValue(makeMenuValue(token, 99))).toEqual({ token, option: 99 });
-  for (const value of ['', 'token', 'token:', ':1', 'token:-1', 'token:1x']) expect(parseMenuValue(value)).toBeNull();
-});
+  test('carry pages, and menu values carry token and option', () => {
+    expect(parseActionId(makePageActionId(12))).toEqual({ name: 'view_page', choice: null, page: 12 });
+    const token = makeToken('x'.repeat(32));
+    expect(makeMenuValue(token, 99).length).toBeLessThanOrEqual(75);
+    expect(parseMenuValue(makeMenuValue(token, 99))).toEqual({ token, option: 99 });
+    for (const value of ['', 'token', 'token:', ':1', 'token:-1', 'token:1x']) expect(parseMenuValue(value)).toBeNull();
+  });
 
-test('ids that are not ours mean nothing', () => {
-  for (const id of ['', 'approve', 'bridge_approve2', 'bridge_answer:1', 'bridge_answer:-1:0', 'bridge_answer:1:2:3']) {
-    expect(parseActionId(id)).toBeNull();
-  }
-  expect(parseCallbackId('bridge_view_full')).toBeNull();
-  expect(parseCallbackId('report_form')).toBeNull();
+  test('of other apps are parsed to null', () => {
+    for (const id of [
+      '',
+      'approve',
+      'bridge_approve2',
+      'bridge_answer:1',
+      'bridge_answer:-1:0',
+      'bridge_answer:1:2:3',
+    ]) {
+      expect(parseActionId(id)).toBeNull();
+    }
+    expect(parseCallbackId('bridge_view_full')).toBeNull();
+    expect(parseCallbackId('report_form')).toBeNull();
+  });
 });

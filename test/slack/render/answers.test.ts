@@ -66,12 +66,14 @@ function expectHarmless(posts: readonly SlackPost[]) {
   }
 }
 
-it('has the recorded answers', () => {
-  for (const { text } of recorded) expect(text.length).toBeGreaterThan(100);
+describe('the recorded answers', () => {
+  it('hold text', () => {
+    for (const { text } of recorded) expect(text.length).toBeGreaterThan(100);
+  });
 });
 
 describe.each(answers)('the answer $name', ({ name, text }) => {
-  it('is shown as it was last approved of', () => {
+  it('is rendered as in its stored snapshot', () => {
     const posts = renderPosts(viewOf(text, false));
     const shown = ({ blocks, text: summary }: SlackPost) => ({ text: summary, blocks });
     const golden = `${JSON.stringify({ main: posts.map(shown), mrkdwn: simplerOf(posts, 'mrkdwn').map(shown) }, null, 2)}\n`;
@@ -80,14 +82,14 @@ describe.each(answers)('the answer $name', ({ name, text }) => {
     expect(golden).toBe(readFileSync(file, 'utf8'));
   });
 
-  it('is taken by Slack in every form, and pings nobody', () => {
+  it('is accepted by Slack in every form, without a ping', () => {
     const posts = renderPosts(viewOf(text, false));
     expectHarmless(posts);
     expectHarmless(simplerOf(posts, 'smaller'));
     expectHarmless(simplerOf(posts, 'mrkdwn'));
   });
 
-  it('is valid at any moment while it grows, and ends as if it had come at once', () => {
+  it('is valid at every moment while it grows', () => {
     const render = createRenderer();
     const step = Math.max(7, Math.ceil(text.length / 60));
     for (let at = 1; at < text.length; at += step) {

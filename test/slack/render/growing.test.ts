@@ -32,8 +32,8 @@ function grow(text: string, steps: readonly number[], change: Partial<TextPart> 
 
 const steps = fc.array(fc.integer({ min: 5, max: 200 }), { minLength: 1, maxLength: 20 });
 
-describe('a text that grows', () => {
-  it('is shown as if it were rendered from scratch each time', () => {
+describe('incremental rendering of a growing text', () => {
+  it('gives the same as rendering from scratch', () => {
     fc.assert(
       fc.property(anyText, steps, (text, pieces) => {
         grow(text.slice(0, 700), pieces);
@@ -42,7 +42,7 @@ describe('a text that grows', () => {
     );
   });
 
-  it('is shown so too where it goes on from the message before', () => {
+  it('gives the same for the continuation of an earlier message', () => {
     fc.assert(
       fc.property(
         markdownText,
@@ -63,7 +63,7 @@ describe('a text that grows', () => {
     );
   });
 
-  it('pings nobody at any moment, wherever a token is cut and whatever stands around it', () => {
+  it('never pings, wherever a token is cut and whatever surrounds it', () => {
     const places = ['X', '`X`', '```\nX\n```', '| a |\n|---|\n| X |', '[X](https://e.example/X)', '> - **X**', '$X$'];
     for (const text of places.flatMap((place) => tokens.map((token) => place.replaceAll('X', () => `a ${token} b`)))) {
       let settled = nothingSettled;
@@ -75,7 +75,7 @@ describe('a text that grows', () => {
     }
   });
 
-  it('is settled up to its last block, its last list item or its last line of code', () => {
+  it('settles everything but the last block, list item or code line', () => {
     const settledOf = (text: string) => grow(text, [7]).doc;
     expect(settledOf('# A\n\nsome words\n\nmore wor')).toBe('# A\n\n');
     expect(settledOf('# A\n\nsome words\n\nmore words\n')).toBe('# A\n\nsome words\n\n');
@@ -83,13 +83,13 @@ describe('a text that grows', () => {
     expect(settledOf('Look:\n\n```ts\nconst a = 1;\nconst b = 2;\ncon')).toBe('Look:\n\n```ts\nconst a = 1;\n');
   });
 
-  it('is not settled where a definition may change what stands above', () => {
+  it('settles nothing more once a link definition may change earlier text', () => {
     expect(grow('see [docs][1]\n\nwords\n\n[1]: https://a.example\n\nmore words\n\nand more\n', [5])).toMatchObject({
       stuck: true,
     });
   });
 
-  it('shows a second table in a fence, however long ago the first one was settled', () => {
+  it('puts a second table into a fence, however early the first', () => {
     const table = '| a | b |\n|---|---|\n| 1 | 2 |\n\n';
     const text = `${table}${'words and words\n\n'.repeat(5)}${table}end`;
     grow(text, [9]);

@@ -20,7 +20,7 @@ const shown = (home: HomeView, workspace: string | null = 'https://acme.slack.co
   JSON.stringify(homeView(home, workspace));
 
 describe('the Home tab', () => {
-  it('says how Slack and Letta are, which agent answers where, and how to begin', () => {
+  it('shows the state of Slack and Letta, the agents, and help', () => {
     expect(shown(view())).toContain(':large_green_circle: slack: connected');
     expect(shown(view())).toContain(':red_circle: letta: letta_unreachable');
     expect(shown(view())).toContain('Agent agent-1 on build-box in /srv/app');
@@ -28,7 +28,7 @@ describe('the Home tab', () => {
     expect(shown(view())).toContain('Nothing of yours is running.');
   });
 
-  it('links the reader’s threads and what waits for their click', () => {
+  it('links the reader’s running threads and the approvals waiting for them', () => {
     const threads = [{ address, doing: 'working' as const, queued: 2, since: 1_700_000_000_000 }];
     const approvals = [{ address, tool: 'Bash', title: './deploy --prod', askedAt: 1_700_000_000_000 }];
     const text = shown(view({ threads, approvals }));
@@ -39,7 +39,7 @@ describe('the Home tab', () => {
     expect(text).not.toContain('Nothing of yours');
   });
 
-  it('names threads where no link can be made, and never a link made of something else', () => {
+  it('names threads without a link when the workspace URL is unusable', () => {
     const threads = [{ address, doing: 'ending' as const, queued: 0, since: 0 }];
     for (const workspace of [null, 'javascript:alert(1)', 'https://acme.slack.com/|<!here>/'])
       expect(shown(view({ threads }), workspace)).toContain('<#C01GEN>: is being finished');
@@ -47,7 +47,7 @@ describe('the Home tab', () => {
     expect(shown(view({ threads: [{ ...threads[0], address: direct } as never] }))).toContain('our direct message');
   });
 
-  it('lets nothing of an agent, a device or a command ping or format', () => {
+  it('neutralises names and titles of agents, devices and commands', () => {
     const approvals = [{ address, tool: 'Bash', title: '*<!channel>* `x` _@here \u202e', askedAt: 0 }];
     const agents = [{ agentId: '<!here>', device: '<@U1>', workingDirectory: null }];
     const blocks = homeView(view({ approvals, agents }), null).blocks;
@@ -61,7 +61,7 @@ describe('the Home tab', () => {
     });
   });
 
-  it('stays within what a view may hold, however much there is', () => {
+  it('stays within Slack’s limits, and counts what it leaves out', () => {
     const threads = Array.from({ length: 500 }, () => ({ address, doing: 'working' as const, queued: 9, since: 0 }));
     const approvals = threads.map(() => ({ address, tool: 'x'.repeat(500), title: 'y'.repeat(5_000), askedAt: 0 }));
     const agents = threads.map(() => ({ agentId: 'a'.repeat(900), device: null, workingDirectory: null }));
@@ -75,7 +75,7 @@ describe('the Home tab', () => {
     expect(JSON.stringify(blocks)).toContain('… and 485 more');
   });
 
-  it('says who has paused the agent, and why somebody may not use it', () => {
+  it('says who paused the agent, or why the reader is refused', () => {
     expect(shown(view({ paused: '<@U1> has paused the agent.' }))).toContain('<@U1> has paused the agent.');
     expect(shown({ kind: 'refused', notice: 'Guests may not.' })).toBe(
       JSON.stringify({

@@ -12,8 +12,8 @@ function isUnseen(code: number): boolean {
   return /^[\p{Control}\p{Format}\p{Separator}]$/u.test(char);
 }
 
-describe('what people could not see on a card', () => {
-  it('is shown by its number: every such character that Unicode has', () => {
+describe('invisible characters on a card', () => {
+  it('are shown by number: every one that Unicode has', () => {
     let unseen = 0;
     for (let code = 0; code <= 0x10ffff; code += 1) {
       if ((code >= 0xd800 && code <= 0xdfff) || !isUnseen(code)) continue;
@@ -23,14 +23,14 @@ describe('what people could not see on a card', () => {
     expect(unseen).toBeGreaterThan(4_000);
   });
 
-  it('is shown also where Unicode calls it a letter or a sign', () => {
+  it('are shown even if Unicode classes them as letters or signs', () => {
     for (const code of [
       0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xfe0f, 0xfe00, 0xffa0, 0xfffc, 0x1d159, 0xe0041, 0xe01ef,
     ])
       expect(shown(code)).toBe(`a${named(code)}b`);
   });
 
-  it('leaves every letter, digit, mark and sign that can be seen as it is', () => {
+  it('are the only ones changed: letters, digits and signs stay', () => {
     for (let code = 0x20; code <= 0x10ffff; code += 1) {
       const char = String.fromCodePoint(code);
       if (!/^[\p{L}\p{N}\p{P}\p{Sm}\p{Sc}\p{Sk}]$/u.test(char) || /^\p{DI}$/u.test(char)) continue;
@@ -38,7 +38,7 @@ describe('what people could not see on a card', () => {
     }
   });
 
-  it('leaves emoji as they are, but not what only pretends to belong to one', () => {
+  it('are kept inside emoji, and shown elsewhere', () => {
     for (const emoji of ['👩‍👩‍👧', '⚠️', '✂️', '🏳️‍🌈', '👍🏽']) expect(neutralizePlain(emoji)).toBe(emoji);
     expect(neutralizePlain('rm\u200D -rf\uFE0F')).toBe('rm⟨U+200D⟩ -rf⟨U+FE0F⟩');
   });

@@ -49,14 +49,14 @@ const DISGUISES = [
 ];
 
 describe('the host behind a link', () => {
-  it('is shown behind every label that looks like another address, however it is written', () => {
+  it('is shown for every label that looks like another address', () => {
     for (const label of DISGUISES) {
       expect(hostBehind(label, 'https://evil.example/x'), label).toBe('evil.example');
       expect(hostBehind(label, 'mailto:a@evil.example'), label).toBe('a@evil.example');
     }
   });
 
-  it('is shown where the same host has another port, a user before it, or letters beyond ASCII', () => {
+  it('is shown for another port, a user part or non-ASCII letters', () => {
     expect(hostBehind('github.com', 'https://github.com:8443/')).toBe('github.com:8443');
     expect(hostBehind('https://github.com@evil.example', 'https://github.com@evil.example')).toBe('evil.example');
     expect(hostBehind('https://аpple.com', 'https://аpple.com')).toBe('xn--pple-43d.com');
@@ -66,14 +66,14 @@ describe('the host behind a link', () => {
     expect(hostBehind('https://[::1]/x', 'https://[::2]/x')).toBe('[::2]');
   });
 
-  it('is shown as the address behind every mail link that does not say it', () => {
+  it('is shown for every mail link that does not name its address', () => {
     expect(hostBehind('write to us', 'mailto:a@evil.example')).toBe('a@evil.example');
     expect(hostBehind('a@b.example', 'mailto:a@b.example?bcc=x@evil.example')).toBe('a@b.example?…');
     expect(hostBehind('a@b.example', 'mailto:a@b.example')).toBeNull();
     expect(hostBehind('mailto:A@b.example', 'mailto:a@b.example')).toBeNull();
   });
 
-  it('is not shown behind words, nor behind what is plainly the address itself', () => {
+  it('is hidden for plain words and for labels naming it themselves', () => {
     const words = [
       'details',
       'PR #12',
@@ -102,7 +102,7 @@ describe('the host behind a link', () => {
       expect(hostBehind(label, url), label).toBeNull();
   });
 
-  it('stands behind the link in a message, whatever kind of link it is', () => {
+  it('is shown in rendered Markdown for every kind of link', () => {
     const shown = (text: string) => neutralizeMarkdown(text);
     expect(shown('[http://10.0.0.5/admin](https://evil.example)')).toContain('(evil.example)');
     expect(shown('![github．com](https://evil.example)')).toContain('(evil.example)');

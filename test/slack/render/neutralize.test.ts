@@ -7,7 +7,7 @@ import { referenceNodes } from '../../support/markdown-reference.ts';
 import { anyText, PINGS, tokens } from './markdown-arbitrary.ts';
 
 describe('neutralizeMarkdown', () => {
-  it('lets nothing ping, in whichever place of a text it stands', () => {
+  it('lets no token ping, in any Markdown construct', () => {
     const places = [
       'X',
       '`X`',
@@ -39,7 +39,7 @@ describe('neutralizeMarkdown', () => {
           ).not.toMatch(PINGS);
   });
 
-  it('lets nothing ping in any text, nor leaves a < outside of code', () => {
+  it('leaves no ping and no < outside of code in random text', () => {
     fc.assert(
       fc.property(anyText, fc.constantFrom('full' as const, 'lean' as const), (text, form) => {
         const out = neutralizeMarkdown(text, form);
@@ -55,7 +55,7 @@ describe('neutralizeMarkdown', () => {
     );
   });
 
-  it('leaves code, quotes and & as they were typed', () => {
+  it('keeps code, quotes and & as typed', () => {
     const text =
       '> said `a < b && c > d`\n\n```cpp\nstd::vector<std::string> v; // <!-- x -->\n#include <stdio.h>\n```\n\nR&D &amp; more';
     expect(neutralizeMarkdown(text)).toBe(text);
@@ -66,11 +66,11 @@ describe('neutralizeMarkdown', () => {
     expect(neutralizeMarkdown('\\<div>')).toBe('&lt;div&gt;');
   });
 
-  it('breaks a Slack token in code with an invisible joiner and nothing else', () => {
+  it('breaks a Slack token in code with an invisible joiner only', () => {
     expect(neutralizeMarkdown('`<@U1> <div> <!here>`')).toBe('`<\u2060@U1> <div> <\u2060!here>`');
   });
 
-  it('shows the host behind a label that names another one', () => {
+  it('shows the true host when a label names another one', () => {
     expect(neutralizeMarkdown('[bank.example](https://evil.example/x)')).toBe(
       '[bank.example](https://evil.example/x) (evil.example)',
     );
@@ -85,7 +85,7 @@ describe('neutralizeMarkdown', () => {
       expect(neutralizeMarkdown(honest)).toBe(honest);
   });
 
-  it('shows links to anything but http, https and mailto as text', () => {
+  it('shows links other than http, https and mailto as text', () => {
     for (const url of [
       'javascript:alert(1)',
       'data:text/html,x',
@@ -98,7 +98,7 @@ describe('neutralizeMarkdown', () => {
       expect(neutralizeMarkdown(`[x](${url})`)).toBe(`[x]\u2060(${url})`);
   });
 
-  it('turns images into links and references into links', () => {
+  it('turns images and references into links', () => {
     expect(neutralizeMarkdown('![a plot](https://e.example/p.png)')).toBe('[a plot](https://e.example/p.png)');
     expect(neutralizeMarkdown('![](https://e.example/p.png)')).toBe('[image](https://e.example/p.png)');
     expect(neutralizeMarkdown('[![ci](https://e.example/i.svg)](https://e.example)')).toBe('[ci](https://e.example)');
@@ -107,7 +107,7 @@ describe('neutralizeMarkdown', () => {
     );
   });
 
-  it('shows formulas as they were typed, whatever Markdown would make of them', () => {
+  it('shows formulas as typed, whatever Markdown would make of them', () => {
     const seenOf = (text: string) => wordsOf(parseMarkdown(neutralizeMarkdown(text).replaceAll('&lt;', '\\<')).tree);
     for (const formula of [
       '$a*b*c$',
@@ -121,7 +121,7 @@ describe('neutralizeMarkdown', () => {
     }
   });
 
-  it('takes prices, variables and escaped brackets for what they are', () => {
+  it('leaves prices, variables and escaped brackets unchanged', () => {
     for (const text of [
       'costs $5 for *one* and $10 for **two**',
       'set $HOME and *then* $PATH',
@@ -132,13 +132,13 @@ describe('neutralizeMarkdown', () => {
       expect(neutralizeMarkdown(text)).toBe(text);
   });
 
-  it('leaves footnotes and math as typed', () => {
+  it('shows footnotes and math as typed', () => {
     expect(neutralizeMarkdown('so[^1] $a_1$\n\n[^1]: https://e.example')).toBe(
       'so[^1] $a\\_1$\n\n[^1]\u2060: https://e.example',
     );
   });
 
-  it('shows every table but the first in a fence, inside of quotes and lists too', () => {
+  it('puts every table but the first into a fence, nested ones too', () => {
     const table = '| a | b |\n|---|---|\n| 1 | <2 |';
     expect(neutralizeMarkdown(`${table}\n\nx\n\n${table}`)).toContain(`x\n\n\`\`\`\n${table}\n\`\`\``);
     const quoted = table.replace(/^/gm, '> ');
@@ -147,7 +147,7 @@ describe('neutralizeMarkdown', () => {
 });
 
 describe('neutralizeMrkdwn', () => {
-  it('leaves no < > or mention of a channel in any text', () => {
+  it('leaves no < > and no mention in random text', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         const out = neutralizeMrkdwn(text);
@@ -160,7 +160,7 @@ describe('neutralizeMrkdwn', () => {
 });
 
 describe('neutralizePlain', () => {
-  it('shows what people could not see', () => {
+  it('shows invisible characters by number', () => {
     expect(neutralizePlain('rm \u202Etxt.exe\u200B\u0007\rx')).toBe('rm ⟨U+202E⟩txt.exe⟨U+200B⟩⟨U+0007⟩⟨U+000D⟩x');
     expect(neutralizePlain('a\tb\r\nc\n👩‍👩‍👧 \uD800')).toBe('a\tb\nc\n👩‍👩‍👧 ⟨U+D800⟩');
   });

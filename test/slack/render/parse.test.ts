@@ -81,11 +81,11 @@ const SAMPLES = [
 ];
 
 describe('parseMarkdown', () => {
-  it('reads each kind of text as the reference does', () => {
+  it('reads each Markdown construct like the reference parser', () => {
     for (const text of SAMPLES) expect(read(text), JSON.stringify(text)).toEqual(expected(text));
   });
 
-  it('reads real answers as the reference does', () => {
+  it('reads real answers and documents like the reference parser', () => {
     const files = [...globSync('test/fixtures/answers/*.md'), 'README.md', 'CONTRIBUTING.md', 'security.md'];
     for (const file of files) {
       const text = readFileSync(file, 'utf8');
@@ -93,7 +93,7 @@ describe('parseMarkdown', () => {
     }
   });
 
-  it('reads texts as models write them as the reference does', () => {
+  it('reads generated texts like the reference parser', () => {
     fc.assert(
       fc.property(markdownText, (text) => {
         expect(read(text)).toEqual(expected(text));
@@ -102,7 +102,7 @@ describe('parseMarkdown', () => {
     );
   });
 
-  it('never throws, and each node lies within the one around it', () => {
+  it('never throws, and nests every node inside its parent', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         for (const { node, ancestors } of walk(parseMarkdown(text).tree)) {
@@ -116,7 +116,7 @@ describe('parseMarkdown', () => {
     );
   });
 
-  it('takes quotes and lists that are nested too deep as text, and marks and images, too', () => {
+  it('reads constructs nested too deep as text', () => {
     const deepest = (text: string) => Math.max(...[...walk(parseMarkdown(text).tree)].map((at) => at.ancestors.length));
     for (const motif of ['> ', '- ', '1. ', '> - ', '*a ', '![', '['])
       expect(deepest(motif.repeat(3_000))).toBeLessThan(80);

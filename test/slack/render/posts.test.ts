@@ -89,8 +89,8 @@ function buttons(post: SlackPost | undefined) {
   }[];
 }
 
-describe('a turn whose end somebody is told', () => {
-  it('ends with one more message that mentions them and nobody else', () => {
+describe('a turn with somebody to notify', () => {
+  it('ends with one more message that mentions only them', () => {
     const posts = renderPosts(
       view([text('Hi <@U02BOB>')], over({ notify: 'U01ALICE', by: 'U02BOB', outcome: 'stopped' })),
     );
@@ -102,7 +102,7 @@ describe('a turn whose end somebody is told', () => {
   });
 });
 
-describe('how much is shown of what the agent does', () => {
+describe('the verbosity of a turn', () => {
   const tools: TurnView['tools'] = {
     earlier: 2,
     lines: [
@@ -111,7 +111,7 @@ describe('how much is shown of what the agent does', () => {
     ],
   };
 
-  it('is a line for each tool above what goes on, and above the figures, when verbose', () => {
+  it('verbose shows a line for each tool', () => {
     const [running] = renderPosts(view([text('Hi')], { ...live(), verbosity: 'verbose', tools }));
     expect(types(running)).toEqual(['markdown', 'context', 'context', 'actions']);
     expect(JSON.stringify(running?.blocks[1])).toMatch(/2 earlier.n✓ Bash: echo .*n▸ Read: a.ts/);
@@ -120,7 +120,7 @@ describe('how much is shown of what the agent does', () => {
     expect(types(done)).toEqual(['markdown', 'context', 'context']);
   });
 
-  it('is the answer alone when quiet and all went well, and what went wrong without figures', () => {
+  it('quiet shows the answer only, and failures without figures', () => {
     const [done] = renderPosts(view([text('Hi')], { ...over(), verbosity: 'quiet' }));
     expect(types(done)).toEqual(['markdown']);
     const [silent] = renderPosts(view([], { ...over(), verbosity: 'quiet' }));
@@ -135,15 +135,15 @@ describe('how much is shown of what the agent does', () => {
     expect(all(failed)).not.toContain('42 s');
   });
 
-  it('counts thoughts, and says how many steps of looking around one line stands for', () => {
+  it('counts thoughts, and sums exploring steps up in one line', () => {
     expect(all(renderPosts(view([], over({ thoughts: 3 })))[0])).toContain('💭 3 thoughts · 3 tools · 42 s');
     const looking = live({ kind: 'looking', steps: 4, detail: 'a.ts' });
     expect(all(renderPosts(view([], looking))[0])).toContain('Looking around: 4 steps · a.ts');
   });
 });
 
-describe('a turn that runs', () => {
-  it('has one message with what the agent is doing and a Stop button before there is text', () => {
+describe('a running turn', () => {
+  it('shows its activity and a Stop button before there is text', () => {
     const [post, ...others] = renderPosts(view([], live({ kind: 'tool', tool: 'Bash', detail: 'npm test <!here>' })));
     expect(others).toEqual([]);
     expect(post).toMatchObject({ part: '0.0', kind: 'text', live: true });
@@ -154,26 +154,26 @@ describe('a turn that runs', () => {
     ]);
   });
 
-  it('puts both under the text once there is some, in the same message', () => {
+  it('keeps activity and Stop under its text, in the same message', () => {
     const [post] = renderPosts(view([text('Hello **wor')], live()));
     expect(post).toMatchObject({ part: '0.0', live: true, text: 'Hello **wor' });
     expect(types(post)).toEqual(['markdown', 'context', 'actions']);
     expect(post?.blocks[0]).toMatchObject({ text: 'Hello **wor**' });
   });
 
-  it('says how many messages wait behind the turn, and nothing of none', () => {
+  it('shows how many messages are queued, and nothing for none', () => {
     const shown = (queued: number) =>
       JSON.stringify(renderPosts(view([text('a')], { live: { activity: { kind: 'writing' }, stop, queued } })));
     expect(shown(2)).toContain('queued (2)');
     expect(shown(0)).not.toContain('queued');
   });
 
-  it('names its text apart while what was said before a restart is missing', () => {
+  it('gives text its own part names while earlier text is missing', () => {
     const posts = renderPosts(view([approval({ shown: null }), text('after')], { ...live(), textUnknown: true }));
     expect(parts(posts)).toEqual(['card-cardTOKE', '+1.0']);
   });
 
-  it('has no hurry with a card that is over while what was said before it is missing', () => {
+  it('marks a closed card as late while the text before is missing', () => {
     const closed = { state: 'closed', why: 'turn_over', at: 1 } as const;
     const late = (card: ViewItem, more: Partial<TurnView>) => renderPosts(view([card], more))[0]?.late;
     expect(late(approval({ state: closed }), { ...live(), textUnknown: true })).toBe(true);
@@ -184,12 +184,12 @@ describe('a turn that runs', () => {
     ).toBeUndefined();
   });
 
-  it('has no button once stopping has begun', () => {
+  it('has no Stop button once stopping began', () => {
     const [post] = renderPosts(view([text('a')], { live: { activity: { kind: 'stopping' }, stop: null, queued: 0 } }));
     expect(types(post)).toEqual(['markdown', 'context']);
   });
 
-  it('closes the text above a card and goes on below it', () => {
+  it('closes the text above a card and continues below it', () => {
     const posts = renderPosts(view([text('before'), approval()], live({ kind: 'waiting_for_people' })));
     expect(parts(posts)).toEqual(['0.0', 'card-cardTOKE', '2.0']);
     expect(posts.map((post) => [post.kind, post.live])).toEqual([
@@ -212,7 +212,7 @@ describe('a turn that runs', () => {
     expect(posts.map((post) => all(post).includes('Not passed on'))).toEqual([false, true, false, false]);
   });
 
-  it('says once that the agent is at work elsewhere in the same directory, beside what was not passed on', () => {
+  it('says once how many threads work in the same directory', () => {
     const posts = renderPosts(view([text('x'), approval()], { ...live(), notPassedOn: ['1 file (a)'], alongside: 2 }));
     expect(posts.map((post) => all(post).includes('2 other threads in the same directory'))).toEqual([
       true,
@@ -223,8 +223,8 @@ describe('a turn that runs', () => {
   });
 });
 
-describe('a turn that ended', () => {
-  it('ends with one line and no button', () => {
+describe('an ended turn', () => {
+  it('has one line of figures and no button', () => {
     const posts = renderPosts(view([text('Done.')], over()));
     expect(posts).toHaveLength(1);
     expect(posts[0]).toMatchObject({ part: '0.0', live: false, text: 'Done.' });
@@ -232,7 +232,7 @@ describe('a turn that ended', () => {
     expect(buttons(posts[0])).toEqual([]);
   });
 
-  it('names who stopped it, and what went wrong without letting it ping', () => {
+  it('names who stopped it or what failed, without a ping', () => {
     const [stopped] = renderPosts(
       view([], over({ outcome: 'stopped', by: 'U01ALICE', tools: 1, durationMs: 125_000 })),
     );
@@ -244,7 +244,7 @@ describe('a turn that ended', () => {
     expect(failed?.text).toContain('It said &lt;!channel&gt;');
   });
 
-  it('never shows less of the text than the agent wrote', () => {
+  it('shows every word that the agent wrote', () => {
     const long = Array.from({ length: 4_000 }, (_, index) => `word${index}`).join(' ');
     const posts = renderPosts(view([text(long)], over()));
     const words = posts.flatMap(({ blocks }) =>
@@ -260,8 +260,8 @@ describe('a turn that ended', () => {
   });
 });
 
-describe('text that grows', () => {
-  it('never changes a message that is full, and ends as if it had come at once', () => {
+describe('a growing text over several messages', () => {
+  it('never changes a full message, and ends like text rendered at once', () => {
     const big = fc.array(markdownText, { minLength: 15, maxLength: 40 }).map((texts) => texts.join('\n\n'));
     fc.assert(
       fc.property(
@@ -285,7 +285,7 @@ describe('text that grows', () => {
     );
   });
 
-  it('gives back the very same posts for messages that are full', () => {
+  it('returns the same post object for a full message', () => {
     const render = createRenderer();
     const long = 'word '.repeat(5_000);
     const first = render(view([text(long)], live()));
@@ -293,7 +293,7 @@ describe('text that grows', () => {
     expect(second[0]).toBe(first[0]);
   });
 
-  it('forgets what a retry has thrown away', () => {
+  it('is rendered anew after a retry threw it away', () => {
     const render = createRenderer();
     render(view([text('word '.repeat(5_000))], live()));
     const again = view([text(`other ${'word '.repeat(5_000)}`)], live());
@@ -302,7 +302,7 @@ describe('text that grows', () => {
 });
 
 describe('an approval card', () => {
-  it('says who must decide what, first what will run and where, last the model’s own words', () => {
+  it('shows who decides, what runs and where, then the model’s words', () => {
     const [card] = renderPosts(
       view([approval({ before: 'I make it now.', device: 'studio', expiresAt: 1_767_600_000_000 })], live()),
     );
@@ -330,20 +330,20 @@ describe('an approval card', () => {
     expect(new Set(tokens)).toEqual(new Set(['cardTOKEN', null]));
   });
 
-  it('tells a screen reader what each button would do to what', () => {
+  it('tells screen readers what each button does to which command', () => {
     const [card] = renderPosts(view([approval()], live()));
     for (const { action_id, accessibility_label } of buttons(card)) {
       expect(accessibility_label).toMatch(action_id === 'bridge_stop' ? /^Stop the turn$/ : /touch x/);
     }
   });
 
-  it('names user groups whose click is needed, in the card and in what a notification reads', () => {
+  it('mentions user groups in the card and in its notification text', () => {
     const [card] = renderPosts(view([approval({ asks: ['S0GROUP1', 'U02BOB'] })], live()));
     expect(card?.text).toMatch(/^<!subteam\^S0GROUP1> <@U02BOB> Approval needed/);
     expect(all(card)).toContain('<!subteam^S0GROUP1> <@U02BOB>');
   });
 
-  it('shows a diff with its counts, not a second time what the diff shows, and what it does not show', () => {
+  it('shows a diff with counts, and only fields the diff lacks', () => {
     const lines = [
       { type: 'context' as const, content: 'same' },
       { type: 'remove' as const, content: 'old' },
@@ -373,7 +373,7 @@ describe('an approval card', () => {
     ]);
   });
 
-  it('says that something is not shown where it looks like a secret', () => {
+  it('hides what looks like a secret, and says so', () => {
     const [card] = renderPosts(
       view([approval({ shown: shown({ command: 'curl -H "Authorization: Bearer abcdef0123456789abcdef"' }) })], live()),
     );
@@ -382,7 +382,7 @@ describe('an approval card', () => {
     expect(all(card)).toContain('What looks like a secret is not shown');
   });
 
-  it('makes visible what could hide or turn around text', () => {
+  it('shows invisible and reordering characters by number', () => {
     const [card] = renderPosts(view([approval({ shown: shown({ command: 'rm \u202Etxt.a\u0000' }) })], live()));
     expect(all(card)).toContain('rm ⟨U+202E⟩txt.a⟨U+0000⟩');
   });
@@ -391,7 +391,7 @@ describe('an approval card', () => {
     ['long', 'x'.repeat(199_000)],
     ['long and invisible', '\u202Ex'.repeat(99_000)],
     ['of many lines', 'echo\n'.repeat(39_000)],
-  ])('is shown whatever the size of an input that is %s, and can not be approved unread', (_, command) => {
+  ])('%s opens the full view from its Approve button, and fits Slack', (_, command) => {
     const offers = { edit: false, grant: 'command', rule: true } as const;
     const [card] = renderPosts(view([approval({ shown: shown({ command }), title: command, offers })], live()));
     validateMessageBlocks(card?.blocks ?? []);
@@ -403,7 +403,7 @@ describe('an approval card', () => {
     ]);
   });
 
-  it('shows every letter of an input that it calls whole', () => {
+  it('shows every character of an input unless it says otherwise', () => {
     const unit = fc.oneof(
       fc.constantFrom('a', ' ', '\n', '<', '&', '\u202E', '\u200B', '漢'),
       fc.string({ maxLength: 1 }),
@@ -421,7 +421,7 @@ describe('an approval card', () => {
     );
   });
 
-  it('of which only the record is left stays as it is in Slack, unless it is known what became of it', () => {
+  it('is frozen while only its record is left and it is open', () => {
     const stands = (item: ViewItem) => renderPosts(view([item], live()))[0]?.stands;
     expect(stands(approval({ shown: null }))).toBe(true);
     expect(stands(question({ questions: null }))).toBe(true);
@@ -432,13 +432,13 @@ describe('an approval card', () => {
     expect(stands(question({ questions: null, state: closed }))).toBeUndefined();
   });
 
-  it('keeps its name wherever it stands, so that it keeps its message', () => {
+  it('keeps its part name wherever it is placed', () => {
     const alone = renderPosts(view([approval()], live()));
     const below = renderPosts(view([text('before'), approval()], live()));
     expect(parts(alone)[0]).toBe(parts(below)[1]);
   });
 
-  it('says what to type where it can have no buttons; what can not be read can only be denied', () => {
+  it('without buttons says what to type; a clipped one offers deny only', () => {
     const [card] = renderPosts(view([approval()], live()));
     expect(card?.typed).toBe('To decide, write here: !approve cardTOKE or !deny cardTOKE why');
     const long = shown({ command: 'x'.repeat(10_000) });
@@ -450,23 +450,20 @@ describe('an approval card', () => {
     ['approvers', '', true],
     ['admins', 'Only an admin may approve this.', true],
     ['nobody', 'Nobody may approve this here', false],
-  ] as const)(
-    'of a tool that starts an agent says that nothing will be asked, and who may approve it: %s',
-    (by, words, can) => {
-      const [card] = renderPosts(view([approval({ tool: 'Agent', startsAgent: { by } })], live()));
-      expect(all(card)).toContain('Nothing that this agent does will be asked.');
-      expect(all(card)).toContain(words);
-      const names = buttons(card).map(({ action_id }) => parseActionId(action_id)?.name);
-      expect(names.includes('approve')).toBe(can);
-      expect(names).toContain('deny');
-      expect(card?.typed?.includes('!approve')).toBe(can);
-      expect(
-        renderPosts(view([approval()], live()))
-          .map(all)
-          .join(),
-      ).not.toContain('will be asked');
-    },
-  );
+  ] as const)('for starting an agent warns, and may be approved by %s', (by, words, can) => {
+    const [card] = renderPosts(view([approval({ tool: 'Agent', startsAgent: { by } })], live()));
+    expect(all(card)).toContain('Nothing that this agent does will be asked.');
+    expect(all(card)).toContain(words);
+    const names = buttons(card).map(({ action_id }) => parseActionId(action_id)?.name);
+    expect(names.includes('approve')).toBe(can);
+    expect(names).toContain('deny');
+    expect(card?.typed?.includes('!approve')).toBe(can);
+    expect(
+      renderPosts(view([approval()], live()))
+        .map(all)
+        .join(),
+    ).not.toContain('will be asked');
+  });
 
   it('becomes one line once decided', () => {
     const state: ApprovalState = {
@@ -513,7 +510,7 @@ describe('a question card', () => {
     expect(card?.text).toBe('<@U01ALICE> Question: Which colour?');
   });
 
-  it('has a menu where there are more than five options, and each option means itself', () => {
+  it('has a menu for more than five options', () => {
     expect(buttons(renderPosts(view([question({ questions: [asking(5)] })], live()))[0])).toHaveLength(6);
     const [card] = renderPosts(view([question({ questions: [asking(6)] })], live()));
     validateMessageBlocks(card?.blocks ?? []);
@@ -523,7 +520,7 @@ describe('a question card', () => {
     expect(values).toHaveLength(6);
   });
 
-  it('leads to a form where several choices, or several questions, must be put together', () => {
+  it('opens a form for several choices or several questions', () => {
     for (const questions of [[asking(3, true)], [asking(2), asking(2)], []]) {
       const [card] = renderPosts(view([question({ questions })], live()));
       expect(buttons(card).map(({ action_id }) => action_id)).toEqual(['bridge_answer_in_words']);
@@ -531,7 +528,7 @@ describe('a question card', () => {
   });
 });
 
-describe('every view', () => {
+describe('any view', () => {
   const state: fc.Arbitrary<ApprovalState> = fc.oneof(
     fc.constant({ state: 'open' as const }),
     fc.record({
@@ -615,12 +612,12 @@ describe('every view', () => {
       .map(([line, outcome]) => over({ line, outcome, by: 'U02BOB' })),
   );
 
-  it('of a tool that is called like a mention of everybody pings nobody', () => {
+  it('does not ping through a tool named like a mention', () => {
     const card = approval({ tool: '_@here', title: '' });
     expect(JSON.stringify(renderPosts(view([card], live())))).not.toContain(' @here');
   });
 
-  it('becomes messages that Slack takes, that ping nobody but those asked, with one tail', () => {
+  it('becomes messages that Slack accepts, with no ping and one tail', () => {
     fc.assert(
       fc.property(
         fc.array(item, { maxLength: 4 }),
@@ -671,7 +668,7 @@ function parsedTexts(value: unknown): string[] {
 }
 
 describe('noticePosts', () => {
-  it('lets a moment stand as a date of Slack, and no date that says something else', () => {
+  it('shows a moment as a Slack date, and no forged date', () => {
     const [post] = noticePosts(
       `Since ${moment(1_767_600_000_000)} <!date^1^{date}^https://evil.example|now> <!here|x>`,
     );
@@ -688,7 +685,7 @@ describe('noticePosts', () => {
     expect(post?.text).toBe('Busy: <@U01ALICE> in <#C01GEN> said &lt;!here&gt; &lt;b&gt;');
   });
 
-  it('rolls over like an answer', () => {
+  it('continues in further messages like an answer', () => {
     expect(noticePosts('word '.repeat(4_000)).map(({ part }) => part)).toEqual(['0.0', '0.1', '0.2']);
   });
 });

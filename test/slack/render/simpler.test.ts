@@ -33,7 +33,7 @@ const textsOf = (posts: readonly SlackPost[]) =>
   );
 
 describe('mrkdwn', () => {
-  it('says what Markdown says, as far as it can', () => {
+  it('expresses Markdown as far as it can', () => {
     expect(
       mrkdwn(
         '# Plan & **aim**\n\nSome **bold**, *soft*, ~~gone~~ `a < b`, [docs](https://a.example/?x=1&y=2), https://b.example.\n\n1. one\n   - [x] done\n   - [ ] open\n2. two\n\n> said\n> so\n\n---\n\n![plot](https://a.example/p.png)',
@@ -50,12 +50,12 @@ describe('mrkdwn', () => {
     ]);
   });
 
-  it('shows tables and code in code, whatever stands in them', () => {
+  it('shows tables and code as code, whatever they contain', () => {
     expect(mrkdwn('| a | b |\n|---|---|\n| 1 | <2 |')).toEqual(['```\n| a | b |\n|---|---|\n| 1 | &lt;2 |\n```']);
     expect(mrkdwn('````md\n```\nx\n```\n````')).toEqual(['```\n`\u2060`\u2060`\nx\n`\u2060`\u2060`\n```']);
   });
 
-  it('shows the host behind a label that names another one, and no link to anything but http, https and mailto', () => {
+  it('shows the true host of a link, and no unsafe link', () => {
     expect(mrkdwn('[bank.example](https://evil.example)')).toEqual([
       '<https://evil.example|bank.example> (evil.example)',
     ]);
@@ -66,7 +66,7 @@ describe('mrkdwn', () => {
     expect(mrkdwn('**one\ntwo**')).toEqual(['*one*\n*two*']);
   });
 
-  it('cuts at lines, and closes code that goes on', () => {
+  it('is cut at line ends, with open code closed', () => {
     const lines = Array.from({ length: 60 }, (_, index) => `const a${index} = 1;`);
     const pieces = mrkdwn(`\`\`\`ts\n${lines.join('\n')}\n\`\`\``, 200);
     expect(pieces.length).toBeGreaterThan(3);
@@ -74,7 +74,7 @@ describe('mrkdwn', () => {
     expect(pieces.join('\n').match(/const a\d+ = 1;/g)).toEqual(lines);
   });
 
-  it('keeps every piece within the limit, closes all code and lets nothing ping', () => {
+  it('keeps pieces within the limit, closes code and never pings', () => {
     fc.assert(
       fc.property(anyText, fc.constantFrom(150, 3_000), (text, max) => {
         for (const piece of mrkdwn(text, max)) {
@@ -90,10 +90,10 @@ describe('mrkdwn', () => {
   });
 });
 
-describe('a post that Slack refused', () => {
+describe('a refused post', () => {
   const words = Array.from({ length: 900 }, (_, index) => `word${index}`).join(' ');
 
-  it('becomes several smaller ones, the last with what stood below the text', () => {
+  it('becomes several smaller ones, the last with the former footer', () => {
     const [post] = ended(words);
     const smaller = post ? simplerPosts(post, 'smaller') : [];
     expect(smaller.length).toBeGreaterThan(1);
@@ -105,17 +105,17 @@ describe('a post that Slack refused', () => {
     expect(smaller.map(({ source }) => source?.source).join('')).toBe(words);
   });
 
-  it('has no smaller form when it is small', () => {
+  it('has no smaller form when it is short', () => {
     const [post] = ended('short');
     expect(post && simplerPosts(post, 'smaller')).toEqual([]);
   });
 
-  it('can ask for less than we think that Slack takes', () => {
+  it('is cut to a smaller limit if given one', () => {
     const [post] = ended(words.slice(0, 1_000));
     expect(post && simplerPosts(post, 'smaller', { ...LIMITS, smallerMarkdown: 700 }).length).toBeGreaterThan(3);
   });
 
-  it('becomes sections that Slack takes, with every word of it', () => {
+  it('becomes sections that Slack accepts, with every word', () => {
     fc.assert(
       fc.property(fc.oneof(markdownText, anyText), (text) => {
         for (const post of ended(text)) {
@@ -131,7 +131,7 @@ describe('a post that Slack refused', () => {
     expect(shown.match(/word\d+/g)).toEqual(words.split(' '));
   });
 
-  it('shows rich text as sections, so that a card keeps its buttons', () => {
+  it('shows rich text as sections, and a card keeps its buttons', () => {
     const card: SlackPost = {
       part: '0.0',
       kind: 'card',

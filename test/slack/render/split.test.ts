@@ -33,7 +33,7 @@ describe('splitText', () => {
     );
   });
 
-  it('adds only what goes on from one part to the next', () => {
+  it('adds only the opening and closing of constructs cut in two', () => {
     fc.assert(
       fc.property(markdownText, (text) => {
         for (const part of splitText(text, small)) {
@@ -58,7 +58,7 @@ describe('splitText', () => {
     );
   });
 
-  it('makes parts that are valid by themselves: fences closed, one table, nothing that pings', () => {
+  it('makes valid parts: fences closed, at most one table, no ping', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         for (const markdown of shown(text)) {
@@ -73,7 +73,7 @@ describe('splitText', () => {
     );
   });
 
-  it('closes the same parts in whatever pieces the text arrives', () => {
+  it('makes the same parts in whatever pieces the text arrives', () => {
     fc.assert(
       fc.property(markdownText, fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 }), (text, steps) => {
         const closed: TextPart[] = [];
@@ -107,14 +107,14 @@ describe('splitText', () => {
     );
   });
 
-  it('takes a text of 100,000 characters without a single space', () => {
+  it('cuts 100,000 characters without a space into twelve parts', () => {
     const parts = splitText('x'.repeat(100_000), { markdown: 9_000, markdownReserve: 500, reopening: 1_500 });
     expect(parts.length).toBe(12);
   });
 });
 
-describe('where a text is cut', () => {
-  it('closes a fence at the seam and opens it again with its language', () => {
+describe('the place of a cut', () => {
+  it('closes a code fence and opens it again with its language', () => {
     const lines = Array.from({ length: 40 }, (_, index) => `const a${index} = ${index};`);
     const parts = shown(`Look:\n\n\`\`\`\`ts\n${lines.join('\n')}\n\`\`\`\`\n\nDone.`);
     expect(parts.length).toBeGreaterThan(2);
@@ -125,7 +125,7 @@ describe('where a text is cut', () => {
     expect(code).toEqual(lines);
   });
 
-  it('repeats the header of a table that must be broken', () => {
+  it('repeats the header of a table', () => {
     const rows = Array.from({ length: 30 }, (_, index) => `| a${index} | b${index} |`);
     const parts = shown(`| one | two |\n|---|---|\n${rows.join('\n')}`);
     expect(parts.length).toBeGreaterThan(1);
@@ -133,26 +133,26 @@ describe('where a text is cut', () => {
     expect(parts.flatMap((part) => part.split('\n').filter((line) => line.startsWith('| a')))).toEqual(rows);
   });
 
-  it('keeps a list and a table that fit whole', () => {
+  it('leaves a list whole that fits into the next part', () => {
     const list = Array.from({ length: 8 }, (_, index) => `- item number ${index}`).join('\n');
     const parts = shown(`${'word '.repeat(20)}\n\n${list}\n\nAfter.`);
     expect(parts.length).toBe(2);
     expect(parts[1]).toContain(list);
   });
 
-  it('takes a heading along with what follows it', () => {
+  it('moves a heading along with the text after it', () => {
     const parts = shown(`${'word '.repeat(36)}\n\n## Next\n\n${'more '.repeat(30)}`);
     expect(parts[0]).not.toContain('Next');
     expect(parts[1]).toMatch(/^## Next/);
   });
 
-  it('cuts prose between words and closes marks around the cut', () => {
+  it('is between words, with marks closed around it', () => {
     const parts = shown(`**${'strong '.repeat(60)}end**`);
     expect(parts.length).toBeGreaterThan(1);
     for (const part of parts) expect(part).toMatch(/^\*\*[^*]+\*\*$/);
   });
 
-  it('keeps code of a list item code in the next part, with its indentation taken off', () => {
+  it('keeps code in a list item as code, without its indentation', () => {
     const lines = Array.from({ length: 20 }, (_, index) => `    call(${index}); // nested code`);
     const parts = shown(`- a\n  - b\n\n    \`\`\`js\n${lines.join('\n')}\n    \`\`\`\n- c`);
     expect(parts.length).toBeGreaterThan(2);
