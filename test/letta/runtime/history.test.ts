@@ -8,7 +8,7 @@ function listed(number: string): unknown[] {
 }
 
 describe('readHistory', () => {
-  it('gives the newest last, without what the server added (trace 28)', () => {
+  it('returns the newest last, without the server’s own additions (trace 28)', () => {
     const items = readHistory(listed('28'));
     expect(items.at(-1)?.at).toBe(Date.parse('2026-11-22T20:05:41.631Z'));
     expect(items).toMatchObject([
@@ -19,7 +19,7 @@ describe('readHistory', () => {
     ]);
   });
 
-  it('holds the partial answer of a lost turn (trace 20)', () => {
+  it('returns the partial answer of a lost turn (trace 20)', () => {
     expect(readHistory(listed('20'))).toMatchObject([
       { kind: 'user', id: 'ui-msg-148', clientMessageId: 'cm-20', text: 'slow 60 words 100 ms' },
       { kind: 'assistant', id: 'ui-msg-149', text: 'word1 word2 word3 word4 word5 word6 word7' },
@@ -31,14 +31,14 @@ describe('readHistory', () => {
     expect(users.map((item) => item.clientMessageId)).toEqual(['cm-34a', 'cm-34a2']);
   });
 
-  it('keeps a message of nothing but an image', () => {
+  it('keeps a message that is only an image', () => {
     const image = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AAAA' } };
     expect(readHistory([{ id: 'u1', message_type: 'user_message', content: [image], otid: 'cm-1' }])).toEqual([
       { kind: 'user', id: 'u1', clientMessageId: 'cm-1', text: '' },
     ]);
   });
 
-  it('takes content as a string, and keeps what a person wrote about reminders', () => {
+  it('removes added reminders, but not one typed by a person', () => {
     const reminder = '<system-reminder>\nsomething\n</system-reminder>\n';
     expect(
       readHistory([
@@ -51,7 +51,7 @@ describe('readHistory', () => {
     ]);
   });
 
-  it('never throws: what it can not read is left out', () => {
+  it('leaves out what it cannot read, and never throws', () => {
     expect(readHistory([null, 7, 'x', {}, { id: 'a', message_type: 'new_kind' }, { id: 'b' }])).toEqual([]);
   });
 });

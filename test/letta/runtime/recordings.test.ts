@@ -322,7 +322,7 @@ function summary(turn: TurnState): ExpectedTurn {
 }
 
 describe('the recordings of the real server', () => {
-  it('are all accounted for', () => {
+  it('are all listed here', () => {
     expect([...Object.keys(expected), ...withoutTurns].sort()).toEqual(traceNames());
   });
 
@@ -331,18 +331,18 @@ describe('the recordings of the real server', () => {
     .filter(({ name }) => name !== '26-long-output');
   for (const { name, wanted } of rows) {
     const whose = [wanted.socks?.join('+'), wanted.conversation].filter(Boolean).join(' ');
-    it(`${name}${whose ? ` (${whose})` : ''} folds to what the agent said`, () => {
+    it(`${name}${whose ? ` (${whose})` : ''} gives the turns read off by hand`, () => {
       const { turns, repairs } = play(name, wanted);
       expect(turns.map(summary)).toEqual(wanted.turns);
       expect(repairs).toBe(wanted.repairs ?? 0);
     });
   }
 
-  it.each(withoutTurns)('%s holds no turn', (name) => {
+  it.each(withoutTurns)('%s has no turn', (name) => {
     expect(play(name).turns).toEqual([]);
   });
 
-  it('26-long-output: a hole that the history can not fill ends with what there is', () => {
+  it('26-long-output ends with the known text when history cannot fill the gap', () => {
     const { turns, repairs } = play('26-long-output');
     const [turn] = turns.map(summary);
     expect(turns).toHaveLength(1);
@@ -353,15 +353,15 @@ describe('the recordings of the real server', () => {
   });
 });
 
-describe('what else the recordings tell', () => {
+describe('events from the recordings', () => {
   const eventsOf = (name: string) => play(name).events;
 
-  it('an error that comes four times is told once', () => {
+  it('report an error once that arrives four times', () => {
     const errors = eventsOf('17b-model-error-500').filter((event) => event.type === 'error');
     expect(errors.map((event) => event.message)).toEqual([scripted(500), scripted(429)]);
   });
 
-  it('a retry names the run whose text is void', () => {
+  it('name the run that a retry makes void', () => {
     const retries = eventsOf('17-model-error').filter((event) => event.type === 'retrying');
     expect(retries.map(({ runId, attempt, maxAttempts, delayMs }) => [runId, attempt, maxAttempts, delayMs])).toEqual([
       ['local-run-61', 1, 3, 1000],
@@ -370,7 +370,7 @@ describe('what else the recordings tell', () => {
     ]);
   });
 
-  it('Write and Edit carry their diffs', () => {
+  it('carry the diffs of Write and Edit', () => {
     const asked = eventsOf('10-edit-write-diffs').filter((event) => event.type === 'approval-asked');
     expect(asked[1]?.request.diffs).toEqual([
       {
@@ -396,7 +396,7 @@ describe('what else the recordings tell', () => {
     ]);
   });
 
-  it('AskUserQuestion carries its questions and offers no rule', () => {
+  it('carry the questions of AskUserQuestion and offer no rule', () => {
     const asked = eventsOf('12-ask-user-question').find((event) => event.type === 'approval-asked');
     expect(asked?.request.suggestions).toEqual([]);
     expect(asked?.request.questions).toEqual([
@@ -412,7 +412,7 @@ describe('what else the recordings tell', () => {
     ]);
   });
 
-  it('changing the mode looks like no turn', () => {
+  it('contain no turn for a change of mode', () => {
     const events = eventsOf('24-change-mode').filter((event) => event.type === 'loop' || event.type === 'device');
     const firstTurn = events.findIndex((event) => event.type === 'loop' && event.status === 'busy');
     expect(events.slice(0, firstTurn)).toMatchObject([
@@ -423,7 +423,7 @@ describe('what else the recordings tell', () => {
     ]);
   });
 
-  it('merged input: one turn is tied to both messages', () => {
+  it('tie a turn of merged inputs to both messages', () => {
     const loops = eventsOf('15-queue').filter((event) => event.type === 'loop');
     expect(loops.at(-1)?.clientMessageIdsByRun).toEqual({
       'local-run-49': ['cm-q1'],
@@ -435,29 +435,32 @@ describe('what else the recordings tell', () => {
     ]);
   });
 
-  it.each(['31-subagent', '32-background-task'])('%s: background work is counted, its turn is automatic', (name) => {
-    const events = eventsOf(name);
-    const background = events.filter((event) => event.type === 'background');
-    expect(background.map(({ tasks }) => tasks.length)).toContain(1);
-    expect(background.every(({ tasks }) => tasks.length <= 1)).toBe(true);
-    expect(background.at(-1)).toEqual({ type: 'background', tasks: [] });
-    const echoes = events.filter((event) => event.type === 'user-message');
-    expect(echoes.map((event) => event.automatic)).toEqual([true]);
-  });
+  it.each(['31-subagent', '32-background-task'])(
+    'count background tasks and mark their turn as automatic: %s',
+    (name) => {
+      const events = eventsOf(name);
+      const background = events.filter((event) => event.type === 'background');
+      expect(background.map(({ tasks }) => tasks.length)).toContain(1);
+      expect(background.every(({ tasks }) => tasks.length <= 1)).toBe(true);
+      expect(background.at(-1)).toEqual({ type: 'background', tasks: [] });
+      const echoes = events.filter((event) => event.type === 'user-message');
+      expect(echoes.map((event) => event.automatic)).toEqual([true]);
+    },
+  );
 
-  it('with a pair of lanes each answer is handed on once', () => {
+  it('hand on each response once with a pair of lanes', () => {
     const { responses } = play('h02-pair-runtime-start', { socks: ['control', 'stream'] });
     expect(responses.map((frame) => frame.type)).toEqual(['runtime_start_response', 'input_accepted', 'sync_response']);
   });
 
-  it('an approval still open after the client came back is asked again, under the same id', () => {
+  it('repeat an open approval under its id after a reconnect', () => {
     const asked = play('h11-approval-client-reconnect', { socks: ['c1', 'c2'] }).events.filter(
       (event) => event.type === 'approval-asked',
     );
     expect(asked.map((event) => event.request.requestId)).toEqual(['perm-call_23_0', 'perm-call_23_0']);
   });
 
-  it('an approval answered elsewhere disappears from the open ones', () => {
+  it('drop an approval from the open ones when answered elsewhere', () => {
     const { events } = play('22-two-clients', { socks: ['c1'] });
     const open = events.filter((event) => event.type === 'approvals-open');
     expect(open.map((event) => event.requestIds)).toEqual([[], ['perm-call_72_0'], []]);

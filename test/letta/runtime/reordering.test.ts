@@ -59,8 +59,8 @@ function skew(inputs: Inputs, offsets: readonly number[]): Inputs {
   return result;
 }
 
-describe('whatever the relay does with the frames', () => {
-  it.each(stories)('%s: frames delivered again change nothing', (number) => {
+describe('frames reordered by the relay', () => {
+  it.each(stories)('%s: redelivered frames change nothing', (number) => {
     const { lines, inputs } = load(number);
     const history = historyOf(lines);
     const { events, responses } = replay(inputs, { history });
@@ -84,7 +84,7 @@ describe('whatever the relay does with the frames', () => {
     );
   });
 
-  it.each(stories)('%s: a control lane that is early or late changes nothing that is shown', (number) => {
+  it.each(stories)('%s: an early or late control lane changes nothing shown', (number) => {
     const { lines, inputs } = load(number);
     const history = historyOf(lines);
     const wanted = shown(replay(inputs, { history }).turns);
@@ -96,7 +96,7 @@ describe('whatever the relay does with the frames', () => {
     );
   });
 
-  it.each(stories)('%s: frames of kinds that nobody knows change nothing', (number) => {
+  it.each(stories)('%s: deltas of an unknown kind change nothing', (number) => {
     const { lines, inputs } = load(number);
     const history = historyOf(lines);
     const { events } = replay(inputs, { history });
@@ -128,7 +128,7 @@ describe('whatever the relay does with the frames', () => {
     );
   });
 
-  it('a frame of a subagent or of another runtime leaves the state as it is', () => {
+  it('of a subagent or another runtime leave the state untouched', () => {
     const { inputs } = load('03');
     let state = initialRuntime({ agentId: 'agent-other', conversationId: 'local-conv-4' });
     state = step(state, { type: 'opened', ordered: true }).state;

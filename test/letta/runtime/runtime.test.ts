@@ -87,8 +87,8 @@ function emitted(effects: RuntimeEffect[]): AgentEvent[] {
 const types = (effects: RuntimeEffect[]) =>
   effects.map((effect) => (effect.type === 'emit' ? effect.event.type : effect.type));
 
-describe('whose frames', () => {
-  it('a new conversation is known from the answer to runtime_start', () => {
+describe('the runtime that frames belong to', () => {
+  it('is learned from the answer to runtime_start', () => {
     let state = initialRuntime(null);
     const result = step(state, answer('runtime_start_response', 'r1', { runtime }));
     state = result.state;
@@ -96,7 +96,7 @@ describe('whose frames', () => {
     expect(result.effects).toMatchObject([{ type: 'response', requestId: 'r1' }]);
   });
 
-  it('a refused runtime_start leaves it unknown', () => {
+  it('stays unknown after a refused runtime_start', () => {
     const { state } = step(
       initialRuntime(null),
       answer('runtime_start_response', 'r1', { success: false, runtime: null }),
@@ -104,7 +104,7 @@ describe('whose frames', () => {
     expect(state.runtime).toBeNull();
   });
 
-  it('what another conversation asks does not make the new one that other', () => {
+  it('is not learned from another conversation’s approval request', () => {
     const foreign = frame(1, 'control_request', {
       runtime: { agent_id: 'agent-1', conversation_id: 'conv-other' },
       request_id: 'perm-1',
@@ -117,7 +117,7 @@ describe('whose frames', () => {
     expect(snapshot(state).approvals).toEqual([]);
   });
 
-  it('further ids in a runtime do not make it another one', () => {
+  it('is recognised despite further ids', () => {
     const { events } = start(opened());
     const mine = frame(1, 'stream_delta', {
       runtime: { ...runtime, acting_user_id: 'user-1' },
@@ -126,25 +126,25 @@ describe('whose frames', () => {
     expect(events(mine)).toMatchObject([{ type: 'text', text: 'hi' }]);
   });
 
-  it('answers are handed on once, also after a reconnect', () => {
+  it('hands each response on once, even after a reconnect', () => {
     const { feed } = start(opened());
     expect(types(feed(answer('sync_response', 's1'), answer('sync_response', 's1')))).toEqual(['response']);
     expect(types(feed({ type: 'closed' }, opened(), answer('sync_response', 's1')))).toEqual([]);
   });
 
-  it('a frame that comes again on the next connection is still known', () => {
+  it('ignores a frame redelivered on the next connection', () => {
     const { events } = start(opened(), text(1, 1, 'one'));
     expect(events({ type: 'closed' }, opened(), text(1, 1, 'one'))).toEqual([]);
   });
 });
 
 describe('the end of a turn', () => {
-  it('comes at once when the run was heard to the end', () => {
+  it('is reported at once when its run is complete', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), stop(2, 2));
     expect(types(feed(finished(4)))).toEqual(['turn-ended']);
   });
 
-  it('waits for the last deltas, and what was made later waits behind it', () => {
+  it('waits for the last deltas; later frames wait behind it', () => {
     const { feed } = start(opened(), text(1, 1, 'one'));
     expect(feed(finished(10))).toEqual([{ type: 'hold', ms: 1000 }]);
     const next = [
@@ -156,7 +156,7 @@ describe('the end of a turn', () => {
     expect(types(feed(stop(3, 3)))).toEqual(['run-ended', 'hold', 'turn-ended', 'user-message', 'text']);
   });
 
-  it('of an aborted turn waits its second, and asks for no history', () => {
+  it('waits one second when aborted, and asks for no history', () => {
     const { feed } = start(opened(), text(1, 1, 'one'));
     expect(types(feed(finished(10, 'cancelled')))).toEqual(['hold']);
     expect(feed({ type: 'hold-expired' })).toEqual([
@@ -165,19 +165,19 @@ describe('the end of a turn', () => {
     ]);
   });
 
-  it('of a turn that was stopped behind a failure waits for whether that was tried again', () => {
+  it('waits for a retry when aborted after a failure', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), stop(2, 2, 'llm_api_error'));
     expect(types(feed(finished(10, 'cancelled')))).toEqual(['hold']);
     const retry = delta(3, 'retry', { attempt: 1, max_attempts: 3, delay_ms: 1000, reason: 'llm_api_error' });
     expect(types(feed(retry))).toEqual(['retrying', 'hold', 'turn-ended']);
   });
 
-  it('is not waited for where frames come in order', () => {
+  it('is reported at once where frames come in order', () => {
     const { feed } = start(opened(true), text(1, 1, 'one'));
     expect(types(feed(finished(10, 'cancelled')))).toEqual(['turn-ended']);
   });
 
-  it('waits for the result of a tool that was stopped', () => {
+  it('waits for the result of a stopped tool', () => {
     const { feed } = start(
       opened(),
       stop(1, 1, 'requires_approval'),
@@ -189,7 +189,7 @@ describe('the end of a turn', () => {
     expect(types(feed(result))).toEqual(['tool-returned', 'hold', 'turn-ended']);
   });
 
-  it('is told before the next turn, although it comes after its first frames', () => {
+  it('is reported before the next turn when it arrives late', () => {
     const { feed } = start(opened(), loop(1, 'SENDING_API_REQUEST'), text(2, 1, 'one'), stop(3, 2));
     feed(loop(4, 'WAITING_ON_INPUT'));
     expect(feed(delta(7, 'user_message', { content: 'next', otid: 'cm-2' }, null))).toEqual([
@@ -199,19 +199,19 @@ describe('the end of a turn', () => {
     expect(types(feed(finished(5)))).toEqual(['turn-ended', 'hold', 'user-message', 'loop', 'text']);
   });
 
-  it('that got lost is made up when the next turn has begun', () => {
+  it('is made up when it is lost and the next turn began', () => {
     const { feed } = start(opened(), loop(1, 'SENDING_API_REQUEST'), text(2, 1, 'one'), stop(3, 2));
     feed(loop(4, 'WAITING_ON_INPUT'), loop(8, 'SENDING_API_REQUEST'));
     expect(types(feed({ type: 'hold-expired' }))).toEqual(['hold', 'turn-ended', 'loop']);
   });
 
-  it('makes what comes still later too late', () => {
+  it('makes later frames of its turn obsolete', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), finished(10, 'cancelled'), { type: 'hold-expired' });
     expect(feed(text(2, 2, ' two'), asks(3, 'perm-1'))).toEqual([]);
     expect(types(feed(text(12, 1, 'next', 'm2', 'run-2')))).toEqual(['text']);
   });
 
-  it('is not mistaken for late when the device counts from 1 again', () => {
+  it('does not make frames obsolete when a restarted device recounts', () => {
     const { feed } = start(opened(), text(100, 1, 'one'), stop(101, 2), finished(102));
     const restarted = frame(1, 'stream_delta', {
       emitted_at: new Date(START + 60_000).toISOString(),
@@ -220,7 +220,7 @@ describe('the end of a turn', () => {
     expect(types(feed(restarted))).toEqual(['text']);
   });
 
-  it('survives the loss of the connection when nothing is missing, else is left to the reconnect', () => {
+  it('is reported on a closed connection only if nothing is missing', () => {
     const whole = start(opened(), text(1, 1, 'one'), finished(9, 'cancelled'));
     expect(types(whole.feed({ type: 'closed' }))).toEqual(['hold', 'turn-ended']);
     const broken = start(opened(), text(1, 1, 'one'), finished(9));
@@ -229,7 +229,7 @@ describe('the end of a turn', () => {
   });
 });
 
-describe('missing text', () => {
+describe('text missing from the stream', () => {
   const history = (...items: HistoryItem[]) => items;
   const input = (clientMessageId: string): HistoryItem => ({
     kind: 'user',
@@ -256,14 +256,14 @@ describe('missing text', () => {
     ]);
   });
 
-  it('of a turn whose last deltas never come is fetched as well', () => {
+  it('is fetched when the last deltas never come', () => {
     const { feed } = start(opened(), text(1, 1, 'one'));
     expect(types(feed(finished(9), { type: 'hold-expired' }))).toEqual(['hold', 'repair', 'hold']);
     const items = history(input('cm-1'), said('m1', 'one two'));
     expect(types(feed({ type: 'history', repairId: 1, items }))).toEqual(['text-repaired', 'hold', 'turn-ended']);
   });
 
-  it('that can not be had does not keep the turn from ending', () => {
+  it('does not delay the end for ever when the history fails', () => {
     const holed = [opened(), text(1, 1, 'one'), text(2, 4, ' four'), stop(3, 5), finished(5)];
     const unread = start(...holed);
     expect(types(unread.feed({ type: 'history', repairId: 1, items: null }))).toEqual(['hold', 'turn-ended']);
@@ -272,7 +272,7 @@ describe('missing text', () => {
     expect(silent.feed({ type: 'history', repairId: 1, items: [said('m1', 'one two three four')] })).toEqual([]);
   });
 
-  it('in front of a tool is fetched while the turn goes on', () => {
+  it('before a tool call is fetched while the turn goes on', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), text(2, 4, ' four'));
     expect(types(feed(stop(3, 5, 'requires_approval')))).toEqual(['run-ended', 'repair']);
     const items = history(input('cm-1'), said('m1', 'one two three four'));
@@ -284,7 +284,7 @@ describe('missing text', () => {
     expect(types(feed(finished(9, 'end_turn', { run_id: 'run-2' })))).toEqual(['turn-ended']);
   });
 
-  it('can be a whole message, which then stands where it belongs', () => {
+  it('may be a whole message, and is inserted at its place', () => {
     const told = start(
       opened(),
       loop(1, 'PROCESSING_API_RESPONSE', { client_message_ids_by_run_id: { 'run-3': ['cm-1'] } }),
@@ -318,7 +318,7 @@ describe('missing text', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
   });
 
-  it('is found also where what Letta queued by itself joined the turn', () => {
+  it('is found when Letta’s own queued input joined the turn', () => {
     const told = start(
       opened(),
       loop(1, 'PROCESSING_API_RESPONSE', { client_message_ids_by_run_id: { 'run-1': ['slack-1'] } }),
@@ -340,7 +340,7 @@ describe('missing text', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.\n\nThird.');
   });
 
-  it('of a run of which nothing was heard is known by the message that it answers', () => {
+  it('of an unheard run is found by the message it answers', () => {
     const tied = { 'run-1': ['slack-1'], 'run-2': ['slack-1'], 'run-0': ['slack-0'] };
     const told = start(
       opened(),
@@ -358,7 +358,7 @@ describe('missing text', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.');
   });
 
-  it('in front of all that was heard of a turn of Letta itself is fetched, up to its input', () => {
+  it('at the start of Letta’s own turn is fetched from its input', () => {
     const told = start(
       opened(),
       delta(5, 'client_tool_end', { tool_call_id: 'c1', status: 'success', run_id: 'run-1' }),
@@ -375,7 +375,7 @@ describe('missing text', () => {
     expect(turnText(shown.reduce(foldTurn, emptyTurn))).toBe('First.\n\nSecond.');
   });
 
-  it('of a turn that was cut is not taken from what came behind it', () => {
+  it('of an aborted turn is not taken from the turn after it', () => {
     const told = start(
       opened(),
       text(1, 1, 'Let me', 'm1'),
@@ -399,7 +399,7 @@ describe('missing text', () => {
     ]);
   });
 
-  it('of a turn of which nothing is known is not taken from what began after its end', () => {
+  it('of an unknown turn is not taken from after its end', () => {
     const tool = { tool_call_id: 'c1', status: 'error', tool_return: 'Interrupted' };
     const told = start(opened(), delta(1, 'tool_return_message', tool));
     const at = (item: HistoryItem, ms: number): HistoryItem => ({ ...item, at: START + ms });
@@ -416,7 +416,7 @@ describe('missing text', () => {
     expect(events.flatMap((event) => (event.type === 'text-repaired' ? [event.text] : []))).toEqual(['Let me see.']);
   });
 
-  it('of a run that went by before the turn was heard of is looked for', () => {
+  it('of a run before the turn was known is fetched', () => {
     const connection = start(opened(), loop(1, 'WAITING_ON_INPUT'));
     const events = connection.events(
       // The device's socket was away until here.
@@ -429,7 +429,7 @@ describe('missing text', () => {
     expect(turnText(events.reduce(foldTurn, emptyTurn))).toBe('Let me look.\n\nDone.');
   });
 
-  it('of a run that went by unheard is looked for, also when the end overtakes the word of the next run', () => {
+  it('of an unheard run is fetched even if the end comes early', () => {
     const connection = start(opened(), loop(1, 'WAITING_ON_INPUT'), loop(2, 'SENDING_API_REQUEST'));
     const events = connection.events(
       finished(24, 'end_turn', { run_id: 'run-2' }),
@@ -441,7 +441,7 @@ describe('missing text', () => {
     expect(turnText(events.reduce(foldTurn, emptyTurn))).toBe('Let me look.\n\nDone.');
   });
 
-  it('of a run that was tried again while nobody heard is taken back', () => {
+  it('is void when Letta retried its run while disconnected', () => {
     const connection = start(opened(), text(1, 1, 'Let me', 'm1'));
     const events = connection.events(
       // Its failure and the retry are lost.
@@ -454,7 +454,7 @@ describe('missing text', () => {
     expect(turnText([before, ...events].reduce(foldTurn, emptyTurn))).toBe('Done.');
   });
 
-  it('of a run that the history has not got to yet stays', () => {
+  it('is not declared void while the history lags behind', () => {
     const connection = start(opened(), text(1, 1, 'Let me', 'm1'));
     const events = connection.events(
       text(5, 1, 'Done.', 'm2', 'run-2'),
@@ -465,7 +465,7 @@ describe('missing text', () => {
     expect(events.map((event) => event.type)).not.toContain('text-void');
   });
 
-  it('that began after a stopped turn is not taken for it when its end was lost', () => {
+  it('is not taken from the turn after one with a lost end', () => {
     const at = (item: HistoryItem, ms: number): HistoryItem => ({ ...item, at: START + ms });
     const tool: HistoryItem = { kind: 'tool', id: 't1', callId: 'c1', tool: null };
     const connection = start(
@@ -487,7 +487,7 @@ describe('missing text', () => {
     expect(events.map((event) => event.type)).not.toContain('text-repaired');
   });
 
-  it('that an earlier connection had brought is not shown twice', () => {
+  it('is not inserted twice when an earlier connection brought it', () => {
     const connection = start(
       opened(),
       text(1, 1, 'Let me look.', 'm1'),
@@ -507,7 +507,7 @@ describe('missing text', () => {
     expect(turnText([before, ...events].reduce(foldTurn, emptyTurn))).toBe('Let me look.\n\nDone.');
   });
 
-  it('in front of an end that got lost is fetched before the next turn', () => {
+  it('before a lost end is fetched before the next turn', () => {
     const { feed } = start(
       opened(),
       loop(1, 'SENDING_API_REQUEST'),
@@ -527,7 +527,7 @@ describe('missing text', () => {
     ]);
   });
 
-  it('of a run that was tried again is not brought back', () => {
+  it('of a run that was retried is not fetched', () => {
     const { feed } = start(
       opened(),
       text(1, 1, 'cut'),
@@ -540,20 +540,20 @@ describe('missing text', () => {
     expect(types(feed(finished(8, 'end_turn', { run_id: 'run-2' })))).toEqual(['turn-ended']);
   });
 
-  it('an answer that is shorter than what was streamed repairs nothing', () => {
+  it('is not replaced by a shorter text from the history', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), text(2, 4, ' four'), stop(3, 5), finished(5));
     const items = history(input('cm-1'), said('m1', 'one'));
     expect(types(feed({ type: 'history', repairId: 1, items }))).toEqual(['hold', 'turn-ended']);
   });
 
-  it('a gap in event_seq is no sign of it', () => {
+  it('is not assumed from a gap in event_seq', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), text(50, 2, ' two'), stop(90, 3));
     expect(types(feed(finished(120)))).toEqual(['turn-ended']);
   });
 });
 
 describe('approvals', () => {
-  it('a request that overtakes the text in front of it waits for that text', () => {
+  it('wait for the text before them', () => {
     const { feed } = start(opened(), text(1, 1, 'Let me'));
     expect(feed(asks(9, 'perm-1'))).toEqual([{ type: 'hold', ms: 1000 }]);
     expect(types(feed(text(2, 2, ' look.'), stop(3, 3, 'requires_approval')))).toEqual([
@@ -564,7 +564,7 @@ describe('approvals', () => {
     ]);
   });
 
-  it('a request is told once, whether it comes by itself or in the list', () => {
+  it('are reported once, from a request or from the list', () => {
     const { events } = start(opened(), device(1));
     expect(events(asks(5, 'perm-1'), device(6, ['perm-1']), asks(7, 'perm-1')).map((event) => event.type)).toEqual([
       'approval-asked',
@@ -572,7 +572,7 @@ describe('approvals', () => {
     ]);
   });
 
-  it('a request that comes again under its id with another input is told again, the older one not', () => {
+  it('with changed input under one id are reported again, older ones not', () => {
     const asked = (eventSeq: number, command: string) => {
       const frame = asks(eventSeq, 'perm-1');
       if (frame.type !== 'frame' || frame.frame.type !== 'control_request') throw new Error('it asks');
@@ -587,7 +587,7 @@ describe('approvals', () => {
     expect(now().approvals.map((approval) => approval.input)).toEqual([{ command: 'rm' }]);
   });
 
-  it('an older list does not close a newer request', () => {
+  it('stay open when an older list lacks them', () => {
     const { events, now } = start(opened(), device(1), asks(5, 'perm-1'));
     expect(events(device(3, [], { current_working_directory: '/other' }))).toEqual([
       { type: 'device', mode: 'standard', workingDirectory: '/other' },
@@ -596,23 +596,23 @@ describe('approvals', () => {
     expect(now().approvals.map((approval) => approval.requestId)).toEqual(['perm-1']);
   });
 
-  it('an older request does not come back after a newer list without it', () => {
+  it('are not reported when a newer list lacks them', () => {
     const { events, now } = start(opened(), device(9));
     expect(events(asks(5, 'perm-1'))).toEqual([]);
     expect(now().approvals).toEqual([]);
   });
 
-  it('the same id may be asked again after it was settled', () => {
+  it('may reuse an id after it was settled', () => {
     const { events } = start(opened(), asks(1, 'perm-1'), device(2, ['perm-1']), device(3));
     expect(events(asks(4, 'perm-1')).map((event) => event.type)).toEqual(['approval-asked']);
   });
 
-  it('after a reconnect the first list is always told, also when it is empty', () => {
+  it('are listed after every reconnect, even when there are none', () => {
     const { events } = start(opened(), device(1), { type: 'closed' }, opened());
     expect(events(device(1001))).toContainEqual({ type: 'approvals-open', requestIds: [] });
   });
 
-  it('a question that can not be read is still a question', () => {
+  it('with an unreadable question still count as question', () => {
     const request = { subtype: 'can_use_tool', tool_name: 'AskUserQuestion', input: { questions: 'What?' } };
     const { events } = start(opened());
     expect(events(frame(1, 'control_request', { request_id: 'perm-1', request }))).toMatchObject([
@@ -620,7 +620,7 @@ describe('approvals', () => {
     ]);
   });
 
-  it('a diff that can not be shown says why', () => {
+  it('say why a diff cannot be shown', () => {
     const diffs = [
       { mode: 'fallback', fileName: 'a.bin', reason: 'binary file' },
       { mode: 'unpreviewable', fileName: 'b.txt' },
@@ -638,8 +638,8 @@ describe('approvals', () => {
   });
 });
 
-describe('states', () => {
-  it('are told when they change, and only then', () => {
+describe('states of loop, device and tasks', () => {
+  it('are reported only when they change', () => {
     const { events } = start(opened());
     expect(
       events(loop(1, 'SENDING_API_REQUEST'), loop(2, 'WAITING_FOR_API_RESPONSE'), loop(3, 'WAITING_ON_INPUT')),
@@ -650,13 +650,13 @@ describe('states', () => {
     expect(events(device(4), device(5)).map((event) => event.type)).toEqual(['device', 'approvals-open']);
   });
 
-  it('a command of the device is no turn', () => {
+  it('report no turn for a command of the device', () => {
     const { events, now } = start(opened(), loop(1, 'WAITING_ON_INPUT'));
     expect(events(loop(2, 'EXECUTING_COMMAND'), loop(3, 'WAITING_ON_INPUT'))).toEqual([]);
     expect(now().turnOpen).toBe(false);
   });
 
-  it('which run answers which message is told even when nothing else changed', () => {
+  it('report newly tied messages even when nothing else changed', () => {
     const { events } = start(opened(), loop(1, 'PROCESSING_API_RESPONSE'));
     const told = loop(2, 'PROCESSING_API_RESPONSE', {
       active_run_ids: ['run-1'],
@@ -665,7 +665,7 @@ describe('states', () => {
     expect(events(told)).toMatchObject([{ type: 'loop', clientMessageIdsByRun: { 'run-1': ['cm-1'] } }]);
   });
 
-  it('an older state does not replace a newer one', () => {
+  it('are not replaced by older ones', () => {
     const { events, now } = start(opened(), loop(5, 'WAITING_ON_INPUT'), device(6));
     expect(events(loop(4, 'PROCESSING_API_RESPONSE'), device(3, [], { current_permission_mode: 'strict' }))).toEqual(
       [],
@@ -673,7 +673,7 @@ describe('states', () => {
     expect(now()).toMatchObject({ loop: 'idle', mode: 'standard' });
   });
 
-  it('a subagent that is also a background process is told once, under one id', () => {
+  it('list a subagent once that is also a background process', () => {
     const { events } = start(opened(), device(1));
     const running = (eventSeq: number, status: string) =>
       frame(eventSeq, 'update_subagent_state', { subagents: [{ subagent_id: 's1', status }] });
@@ -691,7 +691,7 @@ describe('states', () => {
     expect(told).toEqual([['s1'], ['s1', 'bash_1'], ['bash_1'], []]);
   });
 
-  it('a cron prompt is automatic, by the text that was queued', () => {
+  it('mark a queued cron prompt as automatic, by its text', () => {
     const { events } = start(opened());
     const queue = [{ id: 'q-1', client_message_id: 'cm-q-1', kind: 'cron_prompt', content: 'daily report' }];
     const told = events(
@@ -706,14 +706,14 @@ describe('states', () => {
   });
 });
 
-describe('errors', () => {
+describe('errors of a turn', () => {
   const errorMessage = (eventSeq: number, message: string) =>
     delta(eventSeq, 'error_message', { seq_id: eventSeq, message });
   const loopError = (eventSeq: number, message: string, fields: object = {}) =>
     delta(eventSeq, 'loop_error', { message, is_terminal: false, ...fields });
   const messages = (events: AgentEvent[]) => events.flatMap((event) => (event.type === 'error' ? [event.message] : []));
 
-  it('a better wording is told, a poorer one is not', () => {
+  it('are reported again only in a better wording', () => {
     const { events } = start(opened(true), loop(1, 'SENDING_API_REQUEST'));
     const told = events(
       loopError(2, '{"error":{"error":{"type":"x","message":"the inner one"},"run_id":"run-1"}}'),
@@ -724,7 +724,7 @@ describe('errors', () => {
     expect(messages(told)).toEqual(['the inner one', 'from the model', 'from the API']);
   });
 
-  it('the end carries the best wording, whichever frame had it', () => {
+  it('give its end the best wording, from whichever frame', () => {
     const { events } = start(
       opened(true),
       loop(0, 'SENDING_API_REQUEST'),
@@ -736,7 +736,7 @@ describe('errors', () => {
     expect(messages(events(loopError(3, 'rate limited', { is_terminal: true })))).toEqual([]);
   });
 
-  it('the same error may be told again after a retry, and in the next turn', () => {
+  it('may repeat after a retry and in the next turn', () => {
     const { events } = start(opened(true), loop(1, 'SENDING_API_REQUEST'));
     const retry = delta(3, 'retry', { attempt: 1, max_attempts: 3, delay_ms: 1000, reason: 'llm_api_error' });
     expect(messages(events(errorMessage(2, 'cut'), retry, errorMessage(4, 'cut')))).toEqual(['cut', 'cut']);
@@ -749,7 +749,7 @@ describe('errors', () => {
     expect(messages(next)).toEqual(['cut']);
   });
 
-  it('text that only looks like JSON is told as it is', () => {
+  it('with JSON that cannot be parsed are reported as they are', () => {
     const { events } = start(opened(true));
     expect(messages(events(loopError(1, '{not json'), loopError(2, '{"no":"message"}')))).toEqual([
       '{not json',
@@ -757,14 +757,14 @@ describe('errors', () => {
     ]);
   });
 
-  it('what ended well has no error', () => {
+  it('are not attached to an end that went well', () => {
     const { events } = start(opened(true), errorMessage(1, 'hiccup'), stop(2, 2));
     expect(events(finished(3)).at(-1)).toMatchObject({ type: 'turn-ended', error: null });
   });
 });
 
-describe('bounds', () => {
-  it('a barrier gives way when too much waits behind it', () => {
+describe('frames waiting behind a barrier', () => {
+  it('are released when there are too many', () => {
     const { feed } = start(opened(), text(1, 1, 'one'), finished(2, 'cancelled'));
     const flood = Array.from({ length: 5_000 }, (_, at) => text(10 + at, at + 1, 'x', 'm2', 'run-2'));
     const told = types(feed(...flood));
