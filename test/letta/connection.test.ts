@@ -78,7 +78,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
 }
 
 describe('a connection', () => {
-  it('starts the stored runtime with a mode, waits for the replay, and is ready', async () => {
+  it('starts the stored runtime and is ready after the replay', async () => {
     const { clock, sent, told } = setUp();
     await clock.settle();
     expect(sent('runtime_start')).toEqual([
@@ -106,7 +106,7 @@ describe('a connection', () => {
     ]);
   });
 
-  it('makes a new conversation and comes back to the same one after a loss', async () => {
+  it('makes a new conversation and returns to it after a lost link', async () => {
     const { clock, last, lose, sent, letta } = setUp({ runtime: null });
     await clock.settle();
     expect(last('ready')?.runtime.conversationId).toBe('conv-2');
@@ -118,7 +118,7 @@ describe('a connection', () => {
     expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
   });
 
-  it('submits, streams and ends a turn', async () => {
+  it('submits an input and streams its turn to the end', async () => {
     const { clock, connection, told, types } = setUp();
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'hello' });
@@ -133,7 +133,7 @@ describe('a connection', () => {
     ]);
   });
 
-  it('says that Letta refused an input', async () => {
+  it('rejects an input that Letta refuses', async () => {
     const { clock, connection } = setUp();
     await clock.settle();
     await expect(connection.submit({ clientMessageId: 'cm-1', content: 'refuse' })).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe('a connection', () => {
     });
   });
 
-  it('answers an approval once; a second answer is too late', async () => {
+  it('accepts one answer to an approval, reports the second as gone', async () => {
     const { clock, connection, last } = setUp();
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'ask' });
@@ -152,7 +152,7 @@ describe('a connection', () => {
     expect(await connection.answer(requestId, { behavior: 'allow' })).toBe('gone');
   });
 
-  it('stops a turn, and says when there was nothing to stop', async () => {
+  it('stops a turn, and reports when there was nothing to stop', async () => {
     const { clock, connection, last } = setUp();
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
@@ -162,7 +162,7 @@ describe('a connection', () => {
     expect(await connection.abort()).toEqual({ aborted: false });
   });
 
-  it('knows nothing for certain about what waited when the link died', async () => {
+  it('rejects a waiting input as uncertain when the link is lost', async () => {
     const { clock, connection, letta, lose, types } = setUp();
     await clock.settle();
     letta.deaf.add('input');
@@ -174,7 +174,7 @@ describe('a connection', () => {
     expect(types().at(-1)).toBe('lost');
   });
 
-  it('is certain that nothing was sent while there is no link', async () => {
+  it('rejects an input as certainly not sent while there is no link', async () => {
     const { connection } = setUp();
     await expect(connection.submit({ clientMessageId: 'cm-1', content: 'x' })).rejects.toMatchObject({
       code: 'link_lost',
@@ -183,7 +183,7 @@ describe('a connection', () => {
     });
   });
 
-  it('gives up a link on which an input stays unanswered, and dials again', async () => {
+  it('closes a link with an unanswered input and dials again', async () => {
     const { clock, connection, letta, types, fake } = setUp();
     await clock.settle();
     letta.deaf.add('input');
@@ -196,7 +196,7 @@ describe('a connection', () => {
     expect(types()).toEqual(['ready', 'lost', 'ready']);
   });
 
-  it('dials for ever, ever more slowly, and tells each time', async () => {
+  it('keeps dialling, ever more slowly, and reports each failed attempt', async () => {
     const { clock, world, lose, told, types } = setUp();
     await clock.settle();
     world.opens = false;
@@ -213,7 +213,7 @@ describe('a connection', () => {
   it.each([
     ['agent_not_found', { ...stored, agentId: 'agent-9' }],
     ['conversation_not_found', { ...stored, conversationId: 'conv-9' }],
-  ])('says %s once and does not try again', async (code, runtime) => {
+  ])('reports %s once and does not retry', async (code, runtime) => {
     const { clock, told, fake, connection } = setUp({ runtime });
     await clock.advance(120_000);
     expect(told).toEqual([expect.objectContaining({ type: 'unavailable', code, retryInMs: null })]);
@@ -222,7 +222,7 @@ describe('a connection', () => {
     await expect(connection.settle()).rejects.toMatchObject({ code });
   });
 
-  it('sends nothing to a device that does not confirm the mode', async () => {
+  it('is not ready until the device confirms the permission mode', async () => {
     const { clock, letta, last, types } = setUp();
     letta.obeysMode = false;
     await clock.advance(5_000);
@@ -233,7 +233,7 @@ describe('a connection', () => {
     expect(last('ready')).toBeDefined();
   });
 
-  it('carries the open approvals of the replay in its ready event', async () => {
+  it('reports open approvals in its ready event after a reconnect', async () => {
     const { clock, connection, lose, last, told } = setUp({ lanes: ['stream'] });
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'ask' });
@@ -249,7 +249,7 @@ describe('a connection', () => {
     expect(told.slice(before).map((event) => event.type)).toEqual(['ready']);
   });
 
-  it('tells what streamed in during the handshake, after ready, once', async () => {
+  it('passes on text from during the handshake once, after ready', async () => {
     const { clock, connection, lose, letta, deliver, told, fake } = setUp({ lanes: ['control', 'stream'] });
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
@@ -267,7 +267,7 @@ describe('a connection', () => {
     expect(after.filter((event) => event.type === 'text')).toEqual([expect.objectContaining({ text: 'two' })]);
   });
 
-  it('drives a device that does not know runtime_start by sync, and confirms its mode', async () => {
+  it('falls back to sync when the device ignores runtime_start', async () => {
     const { clock, letta, sent, last } = setUp({ lanes: ['stream'] });
     letta.deaf.add('runtime_start');
     await clock.advance(4_999);
@@ -281,7 +281,7 @@ describe('a connection', () => {
     expect(letta.mode).toBe('standard');
   });
 
-  it('does not believe a sync about a conversation that does not exist', async () => {
+  it('reports a missing conversation when only sync is answered', async () => {
     const { clock, letta, last } = setUp({
       lanes: ['stream'],
       runtime: { ...stored, conversationId: 'conv-9' },
@@ -291,7 +291,7 @@ describe('a connection', () => {
     expect(last('unavailable')).toMatchObject({ code: 'conversation_not_found', retryInMs: null });
   });
 
-  it('reads the history elsewhere when the device does not answer', async () => {
+  it('reads the history by REST when the device does not answer', async () => {
     const { clock, connection, letta } = setUp({ lanes: ['stream'] });
     await clock.settle();
     letta.deaf.add('conversation_messages_list');
@@ -300,7 +300,7 @@ describe('a connection', () => {
     expect(await asked).toEqual([{ kind: 'assistant', id: 'm9', text: 'by REST' }]);
   });
 
-  it('is not fooled by a link that dies with the last frame of the handshake', async () => {
+  it('dials again when the link dies with the handshake’s last frame', async () => {
     const { clock, fake, lose, types } = setUp();
     const receive = fake.onSend;
     fake.onSend = (lane, frame) => {
@@ -311,14 +311,14 @@ describe('a connection', () => {
     expect(types()).toEqual(['unavailable', 'unavailable', 'ready']);
   });
 
-  it('makes one conversation only, also when the mode is never confirmed', async () => {
+  it('makes only one conversation while the mode stays unconfirmed', async () => {
     const { clock, letta } = setUp({ runtime: null });
     letta.obeysMode = false;
     await clock.advance(120_000);
     expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
   });
 
-  it('asks after a turn that has been silent for half a minute behind the relay', async () => {
+  it('sends a sync when a relayed turn is silent for 30 seconds', async () => {
     const { clock, connection, sent, types } = setUp({ lanes: ['stream'] });
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
@@ -331,7 +331,7 @@ describe('a connection', () => {
     expect(types()).not.toContain('lost');
   });
 
-  it('connects anew when the end of a turn was lost behind the relay', async () => {
+  it('reconnects when a sync shows that a turn’s end was lost', async () => {
     const { clock, connection, letta, last, sent } = setUp({ lanes: ['stream'] });
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
@@ -343,7 +343,7 @@ describe('a connection', () => {
     expect(sent('runtime_start')).toHaveLength(2);
   });
 
-  it('leaves a quiet runtime and an App Server alone', async () => {
+  it('sends no sync when idle, nor to an App Server', async () => {
     for (const lanes of [['stream'], ['direct']] as LaneEndpoint['name'][][]) {
       const { clock, connection, sent } = setUp({ lanes });
       await clock.settle();
@@ -353,7 +353,7 @@ describe('a connection', () => {
     }
   });
 
-  it('is not hurt by a listener that throws', async () => {
+  it('goes on when its listener throws, and logs the error', async () => {
     const { clock, connection, told, log } = setUp();
     told.push = () => {
       throw new Error('bug');
@@ -364,7 +364,7 @@ describe('a connection', () => {
     expect(log.lines.some((line) => line.level === 'error')).toBe(true);
   });
 
-  it('says nothing after close, whatever it was doing, and leaves no timer', async () => {
+  it('reports nothing after close, and leaves no timer', async () => {
     for (const at of [0, 1, 2, 3]) {
       const { clock, connection, lose, world, told, fake, letta } = setUp({ lanes: ['stream'] });
       if (at === 1) letta.deaf.add('runtime_start');

@@ -17,7 +17,7 @@ const row = (deviceId: string, more: Partial<Environment> = {}): Environment => 
 const code = (value: string) => expect.objectContaining({ code: value });
 
 describe('an environment', () => {
-  it('is online with a lease and a heartbeat younger than two minutes', () => {
+  it('is online with a lease and a heartbeat under two minutes old', () => {
     expect(isOnline(row('a'), now)).toBe(true);
     expect(isOnline(row('a', { lastHeartbeat: now - 119_999 }), now)).toBe(true);
     expect(isOnline(row('a', { lastHeartbeat: now - 120_000 }), now)).toBe(false);
@@ -32,7 +32,7 @@ describe('choosing an environment', () => {
     expect(chooseEnvironment([row('a'), row('b', { connectionId: null })], null, now).deviceId).toBe('a');
   });
 
-  it('refuses to guess between two and names them', () => {
+  it('refuses to guess between two, and names them', () => {
     expect(() => chooseEnvironment([row('a'), row('b')], null, now)).toThrow(
       expect.objectContaining({
         code: 'several_environments',
@@ -42,36 +42,36 @@ describe('choosing an environment', () => {
     );
   });
 
-  it('says that none is online, which may heal', () => {
+  it('reports a retryable error when none is online', () => {
     expect(() => chooseEnvironment([], null, now)).toThrow(
       expect.objectContaining({ code: 'no_environment', retry: true }),
     );
   });
 
-  it('finds the wanted one by device id or by name', () => {
+  it('finds the wanted one by device id or name', () => {
     const rows = [row('a'), row('b')];
     expect(chooseEnvironment(rows, 'b', now).deviceId).toBe('b');
     expect(chooseEnvironment(rows, 'B', now).deviceId).toBe('b');
   });
 
-  it('takes the newest heartbeat among rows of one device', () => {
+  it('takes the newest heartbeat among entries of one device', () => {
     const rows = [row('a', { connectionId: 'old', lastHeartbeat: now - 60_000 }), row('a', { connectionId: 'new' })];
     expect(chooseEnvironment(rows, 'A', now).connectionId).toBe('new');
     expect(chooseEnvironment(rows, null, now).connectionId).toBe('new');
   });
 
-  it('refuses a name that two devices have', () => {
+  it('refuses a name that two devices share', () => {
     const rows = [row('a', { connectionName: 'box' }), row('b', { connectionName: 'box' })];
     expect(() => chooseEnvironment(rows, 'box', now)).toThrow(code('several_environments'));
   });
 
-  it('never falls back to another one when the wanted one is away', () => {
+  it('takes no other one while the wanted one is offline', () => {
     expect(() => chooseEnvironment([row('laptop')], 'build-box', now)).toThrow(
       expect.objectContaining({ code: 'no_environment', notice: expect.stringMatching(/build-box.*LAPTOP/) }),
     );
   });
 
-  it('keeps a strange name to one short line', () => {
+  it('shortens a strange name to one line', () => {
     const rows = [row('a', { connectionName: `x\n${'y'.repeat(5000)}` }), row('b')];
     expect(() => chooseEnvironment(rows, null, now)).toThrow(
       expect.objectContaining({ notice: expect.not.stringMatching(/\n|y{100}/) }),
@@ -86,7 +86,7 @@ function hosted() {
 }
 
 describe('the hosted API', () => {
-  it('lists all pages of online environments and ignores rows it can not read', async () => {
+  it('lists all pages of online environments, without unreadable entries', async () => {
     const { http, api } = hosted();
     http.answer(200, { connections: [{ id: 'e1', ...row('a') }, { nonsense: true }], hasNextPage: true });
     http.answer(200, { connections: [{ id: 'e2', ...row('b'), unknown: 1 }], hasNextPage: false });
@@ -101,7 +101,7 @@ describe('the hosted API', () => {
   it.each([
     ['an hour fast', -3_600_000],
     ['an hour slow', 3_600_000],
-  ])('knows who is online by the clock of Letta where ours is %s', async (_, ahead) => {
+  ])('judges heartbeats by Letta’s clock when ours is %s', async (_, ahead) => {
     const { http, api } = hosted();
     const there = now + ahead;
     http.date = there;
@@ -116,7 +116,7 @@ describe('the hosted API', () => {
     await expect(resolveDevice(api, 'gone', clock.now)).rejects.toThrow(code('environment_offline'));
   });
 
-  it('stops at a server that pages for ever', async () => {
+  it('stops paging at a server that never ends', async () => {
     const { http, api } = hosted();
     let id = 0;
     http.always(() => ({ status: 200, body: { connections: [{ id: `e${id++}`, ...row('a') }], hasNextPage: true } }));
@@ -128,7 +128,7 @@ describe('the hosted API', () => {
     expect(http.calls.length).toBe(2);
   });
 
-  it('creates a conversation with the slash and the agent in the query', async () => {
+  it('creates a conversation with its slash and the agent as query', async () => {
     const { http, api } = hosted();
     http.answer(200, { id: 'conv-1', agent_id: 'agent-1' });
     expect(await api.createConversation('agent-1')).toBe('conv-1');
@@ -139,7 +139,7 @@ describe('the hosted API', () => {
     });
   });
 
-  it('knows what is not there', async () => {
+  it('returns nothing for what does not exist', async () => {
     const { http, api } = hosted();
     http.always(() => ({ status: 404, body: { message: 'no' } }));
     expect(await api.environment('x')).toBe(null);
@@ -156,7 +156,7 @@ describe('the hosted API', () => {
     [429, 'letta_unreachable', true],
     [500, 'letta_unreachable', true],
     [503, 'letta_unreachable', true],
-  ])('tells HTTP %i as %s', async (status, expected, retry) => {
+  ])('reports HTTP %i as %s', async (status, expected, retry) => {
     const { http, api } = hosted();
     http.answer(status, { message: 'sk-secret at /home/x' });
     await expect(api.agents()).rejects.toThrow(
@@ -164,7 +164,7 @@ describe('the hosted API', () => {
     );
   });
 
-  it('takes an answer that is not what it should be for an outage', async () => {
+  it('reports an unexpected answer as letta_unreachable', async () => {
     const { http, api } = hosted();
     http.answer(200, '<html>captive portal</html>');
     await expect(api.agents()).rejects.toThrow(code('letta_unreachable'));
@@ -172,7 +172,7 @@ describe('the hosted API', () => {
     await expect(api.agents()).rejects.toThrow(code('letta_unreachable'));
   });
 
-  it('does not wait for ever', async () => {
+  it('gives up on an answer after 15 seconds', async () => {
     const { http, api } = hosted();
     http.hang();
     const asked = api.agents();
@@ -184,14 +184,14 @@ describe('the hosted API', () => {
 });
 
 describe('resolving a known device', () => {
-  it('asks for the current lease by the device id', async () => {
+  it('asks for the current lease by device id', async () => {
     const { http, api } = hosted();
     http.answer(200, row('a', { connectionId: 'conn-new', lastHeartbeat: clock.now() }));
     expect((await resolveDevice(api, 'a', clock.now)).connectionId).toBe('conn-new');
     expect(http.calls[0]?.url).toBe('https://api.letta.test/v1/environments/a');
   });
 
-  it('says which device is offline, in its own name', async () => {
+  it('names a device that is offline', async () => {
     const { http, api } = hosted();
     http.answer(200, row('a', { connectionId: null, connectionName: 'build-box' }));
     await expect(resolveDevice(api, 'a', clock.now)).rejects.toThrow(
@@ -203,7 +203,7 @@ describe('resolving a known device', () => {
     );
   });
 
-  it('gives up on a device that is not known', async () => {
+  it('reports an unknown device as an error not worth a retry', async () => {
     const { http, api } = hosted();
     http.answer(404, {});
     await expect(resolveDevice(api, 'a', clock.now)).rejects.toThrow(

@@ -80,10 +80,10 @@ function setUp(target: LettaTarget, { agentId = null as string | null, kept = {}
   return { clock, log, letta, fake, http, stored, devices, connect, ready, unavailable, sent, told };
 }
 
-describe('a place that is bound', () => {
+describe('a binding of a channel', () => {
   const known = { agentId: 'agent-1', conversationId: 'conv-1', deviceId: null };
 
-  it('holds new conversations with its own agent, and leaves those that it has with theirs', async () => {
+  it('gives new conversations the bound agent; existing ones keep theirs', async () => {
     const { clock, connect, ready, letta, stored } = setUp(appServer, { agentId: 'agent-1' });
     letta.agents.push({ id: 'agent-2', name: 'Support' });
     connect(null, { agentId: 'agent-2' });
@@ -94,7 +94,7 @@ describe('a place that is bound', () => {
     expect(stored.size).toBe(0);
   });
 
-  it('uses its own device in the cloud, and the one that a conversation is on for that', async () => {
+  it('gives new conversations the bound device; existing ones keep theirs', async () => {
     const { clock, connect, ready, devices } = setUp(cloud, { agentId: 'agent-1' });
     devices.push({ deviceId: 'device-2', connectionName: 'lab', connectionId: 'conn-2' });
     connect(null, { device: 'lab' });
@@ -104,7 +104,7 @@ describe('a place that is bound', () => {
     expect(ready().map(({ deviceId }) => deviceId)).toEqual(['device-2', 'device-1']);
   });
 
-  it('says so when there is no such agent', async () => {
+  it('reports agent_not_found for an unknown agent', async () => {
     const { clock, connect, unavailable } = setUp(appServer, { agentId: 'agent-1' });
     connect(null, { agentId: 'agent-9' });
     await clock.settle();
@@ -114,7 +114,7 @@ describe('a place that is bound', () => {
   it.each([
     ['app-server', appServer],
     ['cloud', cloud],
-  ] as const)('works in its directory, in conversations old and new (%s)', async (_, target) => {
+  ] as const)('sets the working directory of new and existing conversations (%s)', async (_, target) => {
     const { clock, connect, told } = setUp(target, { agentId: 'agent-1' });
     connect(null, { workingDirectory: '/srv/support' });
     await clock.settle();
@@ -124,7 +124,7 @@ describe('a place that is bound', () => {
     expect(directories).toEqual(['/srv/support', '/project']);
   });
 
-  it('sends nothing to a device where its directory is not', async () => {
+  it('is not ready on a device that lacks the directory', async () => {
     const { clock, connect, ready, unavailable } = setUp(appServer, { agentId: 'agent-1' });
     connect(null, { workingDirectory: '/nope' });
     await clock.advance(5_000);
@@ -132,7 +132,7 @@ describe('a place that is bound', () => {
     expect(ready()).toEqual([]);
   });
 
-  it('works in its directory on a device that is driven by sync', async () => {
+  it('sets the working directory on a device driven by sync', async () => {
     const { clock, connect, letta, told } = setUp(cloud, { agentId: 'agent-1' });
     letta.deaf.add('runtime_start');
     connect(null, { workingDirectory: '/srv/support' });
@@ -141,8 +141,8 @@ describe('a place that is bound', () => {
   });
 });
 
-describe('which agent', () => {
-  it('is the configured one, without asking', async () => {
+describe('the agent for a new conversation', () => {
+  it('is the configured one, without a request', async () => {
     const { clock, connect, ready, sent, stored } = setUp(appServer, {
       agentId: 'agent-1',
       kept: { agent: 'agent-7' },
@@ -154,7 +154,7 @@ describe('which agent', () => {
     expect(stored.get('agent')).toBe('agent-7');
   });
 
-  it('is the only one there is, and stays it when others appear', async () => {
+  it('is the only one, and stays it when others appear', async () => {
     const { clock, connect, ready, letta, stored } = setUp(appServer);
     connect();
     await clock.settle();
@@ -174,7 +174,7 @@ describe('which agent', () => {
     expect(sent('agent_list')).toEqual([]);
   });
 
-  it('is asked for when there are several, with their names', async () => {
+  it('has to be configured when there are several, which are named', async () => {
     const { clock, connect, letta, unavailable, stored } = setUp(appServer);
     letta.agents.push({ id: 'agent-2', name: 'Bob' });
     connect();
@@ -187,7 +187,7 @@ describe('which agent', () => {
     expect(stored.size).toBe(0);
   });
 
-  it('is made once on an App Server that has none, however many threads start at once', async () => {
+  it('is made once on an empty App Server, by three threads starting', async () => {
     const { clock, connect, ready, letta, sent, stored, log } = setUp(appServer);
     letta.agents.length = 0;
     connect();
@@ -202,7 +202,7 @@ describe('which agent', () => {
     expect(log.lines.some((line) => line.fields.agentId === letta.agents[0]?.id)).toBe(true);
   });
 
-  it('is made with a model that the server can use, where it says so', async () => {
+  it('is made with a model that the App Server lists', async () => {
     for (const [models, expected] of [
       [['lmstudio/one', 'lmstudio/two'], 'lmstudio/two'],
       [['other/three'], 'other/three'],
@@ -220,7 +220,7 @@ describe('which agent', () => {
     }
   });
 
-  it('is tried again after a failure', async () => {
+  it('is looked for again after an unreachable server', async () => {
     const { clock, connect, ready, fake, unavailable } = setUp(appServer);
     const open = fake.onDial;
     fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: 'ECONNREFUSED' });
@@ -246,7 +246,7 @@ describe('which agent', () => {
     [403, 'letta_unauthorized', null],
     [426, 'letta_refused', null],
     [502, 'letta_unreachable', 250],
-  ])('an App Server that answers %i is %s', async (status, code, retryInMs) => {
+  ])('of an App Server answering %i is unavailable as %s', async (status, code, retryInMs) => {
     const { clock, connect, fake, unavailable } = setUp(appServer, { agentId: 'agent-1' });
     fake.onDial = (lane) => lane.lose({ kind: 'refused', status, text: 'sk-secret' });
     connect();
@@ -255,8 +255,8 @@ describe('which agent', () => {
   });
 });
 
-describe('which device', () => {
-  it('is the only one online, and stays it when a laptop appears or it goes away', async () => {
+describe('the device for a conversation', () => {
+  it('is the only one online, and stays it, even when offline later', async () => {
     const { clock, connect, ready, devices, stored, unavailable } = setUp(cloud);
     connect();
     await clock.settle();
@@ -275,7 +275,7 @@ describe('which device', () => {
     });
   });
 
-  it('is asked for when several are online', async () => {
+  it('has to be configured when several are online, which are named', async () => {
     const { clock, connect, devices, stored, unavailable } = setUp(cloud);
     devices.push({ deviceId: 'laptop', connectionName: 'lap top', connectionId: 'conn-9' });
     connect();
@@ -285,7 +285,7 @@ describe('which device', () => {
     expect(stored.has('device')).toBe(false);
   });
 
-  it('is the configured one whatever was stored', async () => {
+  it('is the configured one, whatever was stored', async () => {
     const { clock, connect, devices, ready } = setUp(
       { ...cloud, environment: 'lap top' },
       { kept: { device: 'device-1' } },
@@ -296,7 +296,7 @@ describe('which device', () => {
     expect(ready()[0]?.deviceId).toBe('laptop');
   });
 
-  it('is the one the thread knows, under its current lease, also after a loss', async () => {
+  it('is the thread’s own one, under its current lease', async () => {
     const { clock, connect, devices, ready, fake, http } = setUp({ ...cloud, environment: 'lap top' });
     connect({ agentId: 'agent-1', conversationId: 'conv-1', deviceId: 'device-1' });
     await clock.settle();
@@ -309,7 +309,7 @@ describe('which device', () => {
     expect(http.calls.every((call) => call.url.endsWith('/v1/environments/device-1'))).toBe(true);
   });
 
-  it('gets one new conversation, however often its link fails to open', async () => {
+  it('gets only one new conversation while its link fails to open', async () => {
     const { clock, connect, ready, fake, letta, sent } = setUp(cloud);
     const open = fake.onDial;
     fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: '' });
@@ -322,7 +322,7 @@ describe('which device', () => {
     expect(sent('runtime_start')[0]).toMatchObject({ mode: 'standard', conversation_id: 'conv-2' });
   });
 
-  it('opens both lanes of a pair and starts the runtime on control', async () => {
+  it('gets both lanes of a pair, with runtime_start on control', async () => {
     const { clock, connect, fake, ready } = setUp({ ...cloud, relay: 'pair' });
     connect();
     await clock.settle();
@@ -332,7 +332,7 @@ describe('which device', () => {
     expect(ready()).toHaveLength(1);
   });
 
-  it('is not looked for with a key that Letta does not accept', async () => {
+  it('is not looked for again once Letta refuses the key', async () => {
     const { clock, connect, http, unavailable, fake } = setUp(cloud);
     http.always(() => ({ status: 401, body: {} }));
     connect();
@@ -347,7 +347,7 @@ describe('a gateway', () => {
   it.each([
     { ...appServer, url: 'ws://letta.test' },
     { ...cloud, baseUrl: 'http://api.letta.test' },
-  ])('refuses to be made for an address that would leak its secret', (target) => {
+  ])('refuses an unencrypted address for a secret', (target) => {
     expect(() => setUp(target)).toThrow(expect.objectContaining({ code: 'config_invalid' }));
   });
 

@@ -91,7 +91,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
 
   const text = (told: readonly Told[]) => told.flatMap((event) => (event.type === 'text' ? [event.text] : [])).join('');
 
-  it('runs a turn from the input to its end, each event once', async () => {
+  it('runs a turn to its end, each event once', async () => {
     const { server, connect } = await setUp();
     const { connection, next, told } = connect();
     const ready = await next('ready');
@@ -111,7 +111,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     expect(server.acks.flat().length > 0).toBe(kind === 'cloud');
   });
 
-  it('asks, takes the answer once, and stops what it is told to stop', async () => {
+  it('takes one answer to an approval, and stops a turn', async () => {
     const { connect } = await setUp();
     const { connection, next } = connect();
     await next('ready');
@@ -126,7 +126,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     expect(await next('turn-ended')).toMatchObject({ stopReason: 'cancelled' });
   });
 
-  it('comes back to the same conversation when its sockets are cut', async () => {
+  it('returns to the same conversation when its sockets are cut', async () => {
     const { server, connect } = await setUp();
     const { connection, next } = connect();
     const first = await next('ready');
@@ -137,7 +137,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     await next('turn-ended');
   });
 
-  it('survives frames that are broken, unknown or 20 MB long', async () => {
+  it('survives broken, unknown and 20 MB frames', async () => {
     const { server, connect } = await setUp();
     const { connection, next, told } = connect();
     await next('ready');
@@ -151,7 +151,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     expect(told.some((event) => event.type === 'lost')).toBe(false);
   });
 
-  it('says that it is not let in', async () => {
+  it('reports letta_unauthorized for a wrong token', async () => {
     const { connect } = await setUp((server) => {
       server.token = 'another';
     });

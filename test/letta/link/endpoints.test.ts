@@ -11,7 +11,7 @@ describe('the lane of an App Server', () => {
     ['http://[::1]:4500/ws', 'ws://[::1]:4500/ws'],
     ['https://letta.example/app/ws', 'wss://letta.example/app/ws'],
     ['ws://127.0.0.1:4500/ws?channel=stream&x=1', 'ws://127.0.0.1:4500/ws?x=1'],
-  ])('%s leads to %s', (url, expected) => {
+  ])('for %s is %s', (url, expected) => {
     const [lane] = appServerLanes({ url, token: 'secret' });
     expect(lane).toEqual({
       name: 'direct',
@@ -27,7 +27,7 @@ describe('the lane of an App Server', () => {
   });
 
   it.each(['ws://build-box:4500', 'http://10.0.0.1/ws', 'ws://127.0.0.1.evil.example/', 'ws://localhost.evil.example'])(
-    'refuses to send a token unencrypted to %s',
+    'with a token is refused unencrypted: %s',
     (url) => {
       expect(() => appServerLanes({ url, token: 'secret' })).toThrow(invalid);
     },
@@ -45,7 +45,7 @@ describe('the lane of an App Server', () => {
 describe('the lanes of the hosted relay', () => {
   const address = { baseUrl: 'https://api.letta.com', apiKey: 'key', relay: 'single' } as const;
 
-  it('is one stream socket by default, named by the current lease', () => {
+  it('are one stream socket by default, addressed by the current lease', () => {
     const lanes = cloudLanes(address, runtime);
     expect(lanes).toEqual([
       {
@@ -58,7 +58,7 @@ describe('the lanes of the hosted relay', () => {
     ]);
   });
 
-  it('is control, then stream, for a pair', () => {
+  it('are control, then stream, for a pair', () => {
     const lanes = cloudLanes({ ...address, relay: 'pair' }, runtime);
     expect(lanes.map((lane) => [lane.name, new URL(lane.url).searchParams.get('channel')])).toEqual([
       ['control', 'control'],
@@ -66,18 +66,18 @@ describe('the lanes of the hosted relay', () => {
     ]);
   });
 
-  it('never carries the key in an address', () => {
+  it('never carry the key in their address', () => {
     for (const lane of cloudLanes({ ...address, apiKey: 'sk-secret', relay: 'pair' }, runtime)) {
       expect(lane.url).not.toContain('sk-secret');
     }
   });
 
-  it('refuses an unencrypted base address except on loopback', () => {
+  it('refuse an unencrypted base address except on loopback', () => {
     expect(() => cloudLanes({ ...address, baseUrl: 'http://api.letta.com' }, runtime)).toThrow(invalid);
     expect(cloudLanes({ ...address, baseUrl: 'http://127.0.0.1:8283' }, runtime)[0]?.url).toMatch(/^ws:\/\/127/);
   });
 
-  it('keeps a base path and a trailing slash that matters', () => {
+  it('keep a base path and trailing slashes in REST addresses', () => {
     expect(restUrl('https://proxy.example/letta/', '/v1/conversations/', { agent_id: 'a b' })).toBe(
       'https://proxy.example/letta/v1/conversations/?agent_id=a+b',
     );

@@ -44,7 +44,7 @@ describe('a link', () => {
     expect(opened()).toBe(1);
   });
 
-  it('acknowledges each seq on the lane it came from, before the frame is looked at', () => {
+  it('acknowledges each seq on its lane before handing the frame on', () => {
     const order: unknown[] = [];
     const { lane } = open(['control', 'stream'], {
       frame: () => void order.push(...lane(1).sent),
@@ -84,7 +84,7 @@ describe('a link', () => {
     expect(lane(1).sent).toEqual([]);
   });
 
-  it('loses all lanes when it loses one, and says so once', () => {
+  it('closes all lanes when one is lost, and reports it once', () => {
     const { lane, losses, frames } = open(['control', 'stream']);
     lane(0).open();
     lane(1).open();
@@ -96,7 +96,7 @@ describe('a link', () => {
     expect(frames).toEqual([]);
   });
 
-  it('counts what it can not use, acknowledges it, and lives on', () => {
+  it('counts and acknowledges unusable frames, and goes on', () => {
     const { link, lane, frames, log } = open(['stream']);
     lane(0).open();
     for (const text of ['{"secret":"stream_de', '', 'null', '[1]', '"x"']) lane(0).deliver(text);
@@ -109,7 +109,7 @@ describe('a link', () => {
     expect(JSON.stringify(log.lines)).not.toContain('secret');
   });
 
-  it('outlives a consumer that throws', () => {
+  it('goes on when its consumer throws', () => {
     const { lane, log, losses } = open(['stream'], {
       frame: () => {
         throw new Error('bug');
@@ -123,14 +123,14 @@ describe('a link', () => {
     expect(losses).toEqual([]);
   });
 
-  it('keeps pongs to itself', () => {
+  it('does not hand pongs on', () => {
     const { lane, frames } = open(['stream']);
     lane(0).open();
     lane(0).deliver({ type: 'pong' });
     expect(frames).toEqual([]);
   });
 
-  it('says nothing any more after it was closed', () => {
+  it('reports nothing after it was closed', () => {
     const { link, lane, losses } = open(['control', 'stream']);
     link.close();
     link.close();

@@ -47,15 +47,15 @@ function dial(url: string, heartbeat: HeartbeatKind = 'websocket') {
   return { clock, lane, messages, losses, opened: opened.promise, closed: closed.promise };
 }
 
-describe('a socket', () => {
-  it('says that nobody listens', async () => {
+describe('a socket to Letta', () => {
+  it('reports a refused connection as unreachable', async () => {
     const gone = createServer();
     const url = await listen(gone);
     await stops.pop()?.();
     expect(await dial(url).closed).toEqual({ kind: 'unreachable', text: 'ECONNREFUSED' });
   });
 
-  it('says with which status it was refused', async () => {
+  it('reports the HTTP status when its upgrade is refused', async () => {
     const url = await listen(
       createServer((socket) => {
         socket.resume();
@@ -65,7 +65,7 @@ describe('a socket', () => {
     expect(await dial(url).closed).toEqual({ kind: 'refused', status: 401, text: 'Unauthorized' });
   });
 
-  it('does not wait for ever for an upgrade', async () => {
+  it('gives up on an unanswered upgrade after ten seconds', async () => {
     const url = await listen(createServer((socket) => void stops.push(async () => void socket.destroy())));
     const { clock, closed, losses } = dial(url);
     await clock.advance(9_999);
@@ -75,7 +75,7 @@ describe('a socket', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('carries text both ways, binary frames too, and sends its header', async () => {
+  it('sends text and its header, receives text and binary frames', async () => {
     const { server, url } = await relay();
     const header = new Promise((resolve) => {
       server.once('connection', (socket, request) => {
@@ -90,7 +90,7 @@ describe('a socket', () => {
     await expect.poll(() => messages).toEqual(['there and back']);
   });
 
-  it('says how the other side closed it', async () => {
+  it('reports code and reason when the other side closes it', async () => {
     const { server, url } = await relay();
     server.once('connection', (socket) => socket.close(1008, 'lease expired'));
     expect(await dial(url).closed).toEqual({ kind: 'closed', code: 1008, text: 'lease expired' });
@@ -107,7 +107,7 @@ describe('a socket', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('pings a relay in JSON, and gives it 15 s to answer', async () => {
+  it('pings a relay in JSON, and waits 15 s for the answer', async () => {
     const { server, url } = await relay();
     const pings: string[] = [];
     server.once('connection', (socket) => socket.on('message', (data) => void pings.push(String(data))));
@@ -119,7 +119,7 @@ describe('a socket', () => {
     expect(await closed).toEqual({ kind: 'silent' });
   });
 
-  it('says nothing after it was closed by us, at any moment', async () => {
+  it('reports nothing after we closed it, at any moment', async () => {
     const { url } = await relay();
     const early = dial(url);
     early.lane.close();

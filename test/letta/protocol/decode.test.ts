@@ -27,7 +27,7 @@ describe('decode', () => {
     expect([...strange]).toEqual(['h00-device-side unknown ping']);
   });
 
-  it('keeps the envelope', () => {
+  it('keeps the fields of the envelope', () => {
     const envelope = {
       runtime: { ...runtime, acting_user_id: 'user-1' },
       seq: 14,
@@ -46,13 +46,13 @@ describe('decode', () => {
     expect(decoded).toMatchObject({ kind: 'known', seq: 14, frame: envelope });
   });
 
-  it('reads content as a string and as parts', () => {
+  it('reads content as string, as parts and as bytes', () => {
     expect(decode(text('hello'))).toMatchObject({ kind: 'known', frame: { delta: { content: 'hello' } } });
     expect(decode(text([{ type: 'text', text: 'hello' }]))).toMatchObject({ kind: 'known' });
     expect(decode(Buffer.from(text('höllo')))).toMatchObject({ kind: 'known', frame: { delta: { content: 'höllo' } } });
   });
 
-  it('tolerates fields that it does not know', () => {
+  it('keeps unknown fields', () => {
     const decoded = decode(JSON.stringify({ type: 'turn_finished', stop_reason: 'end_turn', runtime, mood: 'good' }));
     expect(decoded).toMatchObject({ kind: 'known', frame: { type: 'turn_finished', mood: 'good' } });
   });
@@ -69,7 +69,7 @@ describe('decode', () => {
     }
   });
 
-  it('lets a delta of an unknown kind count in its run', () => {
+  it('keeps ids of an unknown delta, so that its run counts it', () => {
     const decoded = decode(
       JSON.stringify({
         type: 'stream_delta',
@@ -105,7 +105,7 @@ describe('decode', () => {
     expect(decode('{"type":"turn_finished","seq":12}')).toMatchObject({ kind: 'malformed', seq: 12 });
   });
 
-  it('takes a frame of 20 MB', () => {
+  it('reads a frame of 20 MB', () => {
     const content = 'x'.repeat(20 * 1024 * 1024);
     const decoded = decode(JSON.stringify({ type: 'file_ops', path: 'a', document_content: content, runtime }));
     expect(decoded.kind).toBe('known');

@@ -16,8 +16,8 @@ function runtimeOf(frame: Record<string, unknown>) {
 const runtime = { agentId: 'agent-1', conversationId: 'conv-1' };
 const wire = { agent_id: 'agent-1', conversation_id: 'conv-1' };
 
-describe('frames that we send are those of the recordings', () => {
-  it('create_message', () => {
+describe('a sent frame matches the recordings', () => {
+  it('for create_message', () => {
     const [frame = {}] = sent('03', 'input');
     expect(
       outgoing.createMessage({
@@ -28,7 +28,7 @@ describe('frames that we send are those of the recordings', () => {
     ).toEqual(frame);
   });
 
-  it('create_message with an image', () => {
+  it('for create_message with an image', () => {
     const [frame = {}] = sent('25', 'input');
     const { messages } = frame.payload as {
       messages: { content: outgoing.ContentPart[]; client_message_id: string }[];
@@ -57,7 +57,7 @@ describe('frames that we send are those of the recordings', () => {
     ],
     ['suggestion', '09', { behavior: 'allow', suggestionIds: ['save-default'] }],
   ];
-  it.each(forms)('approval_response: %s', (_form, trace, decision) => {
+  it.each(forms)('for approval_response: %s', (_form, trace, decision) => {
     const frame = sent(trace, 'input')[1] ?? {};
     const payload = frame.payload as { request_id: string };
     const made = outgoing.approvalResponse({
@@ -69,7 +69,7 @@ describe('frames that we send are those of the recordings', () => {
     expect(made).toEqual({ ...frame, request_id: 'in-2' });
   });
 
-  it('an empty list of suggestions is left out', () => {
+  it('without an empty list of suggestions', () => {
     const made = outgoing.approvalResponse({
       requestId: 'in-2',
       runtime,
@@ -79,7 +79,7 @@ describe('frames that we send are those of the recordings', () => {
     expect(made.payload).toEqual({ kind: 'approval_response', request_id: 'perm-1', decision: { behavior: 'allow' } });
   });
 
-  it('abort_message, resume_queue, remove_queue_item', () => {
+  it('for abort_message, resume_queue and remove_queue_item', () => {
     const [abort = {}] = sent('13', 'abort_message');
     expect(outgoing.abortMessage('abort_message-2', runtimeOf(abort))).toEqual(abort);
     const [resume = {}] = sent('15c', 'resume_queue');
@@ -88,17 +88,17 @@ describe('frames that we send are those of the recordings', () => {
     expect(outgoing.removeQueueItem('remove_queue_item-2', runtimeOf(remove), 'q-1')).toEqual(remove);
   });
 
-  it('change_device_state', () => {
+  it('for change_device_state', () => {
     const [frame = {}] = sent('h03', 'change_device_state');
     expect(outgoing.changeDeviceState(runtimeOf(frame), { mode: 'standard' })).toEqual(frame);
   });
 
-  it('sync', () => {
+  it('for sync', () => {
     const frame = sent('23', 'sync')[1] ?? {};
     expect(outgoing.sync('sync-3', runtimeOf(frame))).toEqual(frame);
   });
 
-  it('conversation_messages_list and the agent calls', () => {
+  it('for conversation_messages_list and the agent requests', () => {
     const [list = {}] = sent('20', 'conversation_messages_list');
     expect(outgoing.conversationMessagesList('conversation_messages_list-3', 'local-conv-28', { limit: 10 })).toEqual(
       list,
@@ -123,7 +123,7 @@ describe('frames that we send are those of the recordings', () => {
     expect(outgoing.appServerInfo('i-1')).toEqual({ type: 'app_server_info', request_id: 'i-1' });
   });
 
-  it('ack and ping', () => {
+  it('for ack and ping', () => {
     const [ack = {}] = sent('h01', 'ack');
     expect(outgoing.ack(1)).toEqual(ack);
     expect(outgoing.ping()).toEqual(sent('h01', 'ping')[0]);
@@ -131,7 +131,7 @@ describe('frames that we send are those of the recordings', () => {
 });
 
 describe('runtime_start', () => {
-  it('always names the mode', () => {
+  it('always names the permission mode', () => {
     expect(
       outgoing.runtimeStart({
         requestId: 'rs-1',
@@ -171,7 +171,7 @@ describe('runtime_start', () => {
     expect(frame).not.toHaveProperty('conversation_id');
   });
 
-  it('carries a runtime as the wire wants it', () => {
+  it('names a runtime in snake_case', () => {
     expect(outgoing.wireRuntime(runtime)).toEqual(wire);
   });
 });
