@@ -78,10 +78,10 @@ process.on('SIGINT', () => stop('SIGINT'));
 process.on('SIGUSR2', () => {
   const usual = config.logLevel === 'debug' ? 'info' : config.logLevel;
   log.setLevel(log.level === 'debug' ? usual : 'debug');
-  log.warn({ level: log.level }, 'the log level was changed by a signal');
+  log.warn({ level: log.level }, 'a signal changed the log level');
 });
 process.on('uncaughtException', (error) => {
-  log.error({ err: error }, 'an error that nobody caught; exiting');
+  log.error({ err: error }, 'uncaught error; exiting');
   process.exit(EXIT_FAILED);
 });
 process.on('unhandledRejection', (error) => {
@@ -100,7 +100,7 @@ try {
     if (stopping) return;
     log.error(
       { code: error.code, reason: error.message },
-      'Slack refuses a token for good: stopping; put in a valid one and start again',
+      'stopping: Slack permanently refuses a token; set a valid one and start again',
     );
     end(EXIT_FAILED);
   });
@@ -109,7 +109,7 @@ try {
     const failure = asBridgeError(error);
     log.error({ err: failure, code: failure.code }, 'the bridge could not start');
     if (failure.code === 'config_invalid') {
-      process.stderr.write(`The bridge can not start: ${printableLine(failure.message)}.\n`);
+      process.stderr.write(`The bridge cannot start: ${printableLine(failure.message)}.\n`);
     }
     process.exit(failure.code === 'config_invalid' ? EXIT_CONFIG : EXIT_FAILED);
   }

@@ -131,7 +131,7 @@ describe('letta-slack', () => {
       encoding: 'utf8',
     });
     expect(asked.stdout).toContain('Name of the app');
-    expect(asked.stderr).toContain('the input ended');
+    expect(asked.stderr).toContain('the input has ended');
     expect(asked.status).toBe(1);
     expect(existsSync(join(work, '.env'))).toBe(false);
   });

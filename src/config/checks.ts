@@ -19,15 +19,15 @@ export function isLoopback(hostname: string): boolean {
 }
 
 export const anyText = z.string();
-export const word = z.string().regex(/^\S+$/, 'has a space or line break inside → Copy it again, as one word.');
+export const word = z.string().regex(/^\S+$/, 'contains a space or a line break → Copy it again, as one word.');
 
 function slackToken(prefix: 'xoxb-' | 'xapp-', where: string): Check<string> {
   return z.string().superRefine((value, context) => {
     const fail = (message: string) => context.addIssue({ code: 'custom', message });
-    if (/\s/.test(value)) fail('has a space or line break inside → Copy it again, as one word.');
+    if (/\s/.test(value)) fail('contains a space or a line break → Copy it again, as one word.');
     else if (value.startsWith(prefix) && value.length > prefix.length) return;
     else if (value.startsWith('xoxp-')) fail(`is a user token (xoxp-) → ${where}`);
-    else if (value.startsWith('xoxe')) fail(`is a token for rotation or configuration (xoxe) → ${where}`);
+    else if (value.startsWith('xoxe')) fail(`is a token for token rotation or app configuration (xoxe) → ${where}`);
     else if (value.startsWith('xapp-'))
       fail(`is an app-level token (xapp-), which belongs in SLACK_APP_TOKEN → ${where}`);
     else if (value.startsWith('xoxb-')) fail(`is a bot token (xoxb-), which belongs in SLACK_BOT_TOKEN → ${where}`);
@@ -51,9 +51,10 @@ export const signingSecretShape = word.refine(
 export const webUrl = z.string().superRefine((value, context) => {
   const fail = (message: string) => context.addIssue({ code: 'custom', message });
   const url = URL.parse(value);
-  if (!url || !['http:', 'https:'].includes(url.protocol)) fail('is not a web address → It begins with https://.');
-  else if (url.username || url.password) fail('has a password in it → Remove what stands before the @.');
-  else if (url.search || url.hash) fail('has a query in it → Remove what stands after the path.');
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    fail('is not a web address → Use one that begins with https://.');
+  else if (url.username || url.password) fail('contains a password → Remove everything before the @, and the @.');
+  else if (url.search || url.hash) fail('contains a query → Remove everything after the path.');
   else if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     fail('would send tokens unencrypted over the network → Use https://, or a server on this machine.');
   }
@@ -63,22 +64,22 @@ export const socketUrl = z.string().superRefine((value, context) => {
   const fail = (message: string) => context.addIssue({ code: 'custom', message });
   const url = URL.parse(value);
   if (url?.protocol === 'http:' || url?.protocol === 'https:') {
-    fail(`begins with ${url.protocol}// → Write ws:// instead of http://, wss:// instead of https://.`);
+    fail(`begins with ${url.protocol}// → Write ws:// instead of http://, and wss:// instead of https://.`);
   } else if (!url || !['ws:', 'wss:'].includes(url.protocol) || url.hostname === '') {
-    fail('is not a WebSocket address → It looks like ws://127.0.0.1:4500/ws.');
+    fail('is not a WebSocket address → Use one like ws://127.0.0.1:4500/ws.');
   } else if (url.username || url.password || url.search || url.hash) {
-    fail('has more than host, port and path → Put a token into LETTA_APP_SERVER_TOKEN.');
+    fail('contains more than host, port and path → Keep only those; a token belongs in LETTA_APP_SERVER_TOKEN.');
   }
 });
 
 export const relayShape: Check<'single' | 'pair'> = z.enum(
   ['single', 'pair'],
-  'is neither single nor pair → Use one of them.',
+  'must be single or pair → Use single, unless Letta told you otherwise.',
 );
 
 export const agentIdShape = z
   .string()
-  .regex(/^\S+$/, 'is not the id of an agent → It looks like agent-1234…; Letta shows it in the agent’s settings.');
+  .regex(/^\S+$/, 'is not an agent id → Use one like agent-1234…; Letta shows it in the agent’s settings.');
 
 const PERMISSIONS = ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const;
 /** `Bash(npm test); Write(docs/**)` */
@@ -90,27 +91,27 @@ export const autoApproveShape = z
       if (problem === null) continue;
       context.addIssue({
         code: 'custom',
-        message: `has a rule that is none: ${problem} → Write it like Bash(npm test).`,
+        message: `contains an invalid rule: ${problem} → Write rules like Bash(npm test).`,
       });
     }
   });
 
 export const permissionsShape: Check<Permissions> = z.enum(
   PERMISSIONS,
-  `is none of them → Use one of ${PERMISSIONS.join(', ')}.`,
+  `is not a permission mode → Use ${PERMISSIONS.slice(0, -1).join(', ')} or ${PERMISSIONS.at(-1)}.`,
 );
 
 export const verbosityShape: Check<Verbosity> = z.enum(
   ['quiet', 'compact', 'verbose'],
-  'is none of quiet, compact and verbose → Use one of them.',
+  'must be quiet, compact or verbose → Use compact if you are not sure.',
 );
 
 export const onOrOff: Check<boolean> = z
-  .enum(['on', 'off'], 'is neither on nor off → Use one of them.')
+  .enum(['on', 'off'], 'is neither on nor off → Write on or off.')
   .transform((value) => value === 'on');
 
 export const allowOrDeny: Check<boolean> = z
-  .enum(['allow', 'deny'], 'is neither allow nor deny → Use one of them.')
+  .enum(['allow', 'deny'], 'is neither allow nor deny → Write allow or deny.')
   .transform((value) => value === 'allow');
 
 export const storeShape = z.string().superRefine((value, context) => {
@@ -126,7 +127,7 @@ export const portShape: Check<number> = z
 
 export const historyShape: Check<'full' | 'limited' | 'off'> = z.enum(
   ['full', 'limited', 'off'],
-  'is none of full, limited and off → Use limited when Slack allows the app one call a minute, else full.',
+  'must be full, limited or off → Use limited if Slack allows the app only one history call a minute, else full.',
 );
 
 const TIME_UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -136,14 +137,14 @@ export function timeUpTo(most: string): Check<number> {
   const ms = (value: string) => Number(value.slice(0, -1)) * TIME_UNITS[value.slice(-1) as keyof typeof TIME_UNITS];
   return z
     .string()
-    .regex(/^\d{1,6}[smhd]$/, 'is no length of time → Write a number and s, m, h or d, such as 15m or 7d.')
+    .regex(/^\d{1,6}[smhd]$/, 'is not a duration → Write a number and s, m, h or d, such as 15m or 7d.')
     .transform(ms)
     .refine((value) => value <= ms(most), `is more than ${most} → Use at most ${most}.`);
 }
 
 /** As `timeUpTo`, but not nothing. */
 export function someTimeUpTo(most: string): Check<number> {
-  return timeUpTo(most).refine((ms) => ms > 0, 'is no time at all → Use 1s or more.');
+  return timeUpTo(most).refine((ms) => ms > 0, 'must be more than 0 → Use 1s or more.');
 }
 
 export const threadCount: Check<number> = z
@@ -155,15 +156,15 @@ export const threadCount: Check<number> = z
 export const logLevelShape: Check<LogLevel> = z
   .string()
   .toLowerCase()
-  .pipe(z.enum(['debug', 'info', 'warn', 'error'], 'is no log level → Use debug, info, warn or error.'));
+  .pipe(z.enum(['debug', 'info', 'warn', 'error'], 'is not a log level → Use debug, info, warn or error.'));
 
 function entries(value: string): string[] {
   const parts = value.split(',').map((part) => part.trim());
   return [...new Set(parts.filter((part) => part !== ''))];
 }
 
-const NOBODY = 'names nobody and nothing → ';
-const WHERE_IDS = 'member ids (profile, ⋮, Copy member ID: U…), ids of user groups (S…)';
+const NOBODY = 'is an empty list → ';
+const WHERE_IDS = 'member ids (U…; in Slack: profile, ⋮, Copy member ID), user group ids (S…)';
 
 /** Ids of users and of user groups, told apart by their first letter. */
 function peopleOf(all: readonly string[]): PeopleList {
@@ -183,7 +184,7 @@ export const allowedUsers = z
       const fix = `Use ${WHERE_IDS}, members or *, separated by commas.`;
       context.addIssue({
         code: 'custom',
-        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user or group id → ${fix}`,
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is not a user id or a user group id → ${fix}`,
       });
     }
   })
@@ -202,7 +203,7 @@ function namedPeople(words: readonly string[]) {
       const wrong = all.find((entry) => !words.includes(entry) && !/^[UWS][A-Z0-9]+$/.test(entry));
       if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name user ids${also}.` });
       if (wrong === undefined) return;
-      const what = `has ${JSON.stringify(wrong.slice(0, 60))}, which is no user or group id`;
+      const what = `has ${JSON.stringify(wrong.slice(0, 60))}, which is not a user id or a user group id`;
       context.addIssue({ code: 'custom', message: `${what} → Use ${WHERE_IDS}${also}, separated by commas.` });
     });
 }
@@ -221,10 +222,10 @@ export const allowedChannels = z
     const wrong = all.find((entry) => !/^(\*|dm|[CGD][A-Z0-9]+)$/.test(entry));
     if (all.length === 0) context.addIssue({ code: 'custom', message: `${NOBODY}Name channel ids, dm or *.` });
     if (wrong !== undefined) {
-      const fix = 'Use channel ids (channel details, at the bottom: C…), dm or *, separated by commas.';
+      const fix = 'Use channel ids (C…; in Slack: at the bottom of the channel details), dm or *, separated by commas.';
       context.addIssue({
         code: 'custom',
-        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is no channel id → ${fix}`,
+        message: `has ${JSON.stringify(wrong.slice(0, 60))}, which is not a channel id → ${fix}`,
       });
     }
   })
@@ -240,12 +241,12 @@ const DURATION_MAX_MS = 24 * UNIT_MS.h;
 /** `20s`, `30m`, `2h` → ms, at most a day. */
 export const duration: Check<number> = z
   .string()
-  .regex(/^\d{1,6}[smh]$/, 'is no length of time → Write a number and s, m or h, such as 20s or 30m.')
+  .regex(/^\d{1,6}[smh]$/, 'is not a duration → Write a number and s, m or h, such as 20s or 30m.')
   .transform((value) => Number(value.slice(0, -1)) * UNIT_MS[value.slice(-1) as keyof typeof UNIT_MS])
   .refine((ms) => ms <= DURATION_MAX_MS, 'is more than a day → Use at most 24h.');
 
 /** As `duration`, but not nothing. */
-export const someTime: Check<number> = duration.refine((ms) => ms > 0, 'is no time at all → Use 1s or more.');
+export const someTime: Check<number> = duration.refine((ms) => ms > 0, 'must be more than 0 → Use 1s or more.');
 
 export const messageCount: Check<number> = z
   .string()

@@ -118,7 +118,7 @@ export function loadConfig(
   if (isSet(env, 'SLACK_APP_TOKEN') && isSet(env, 'SLACK_SIGNING_SECRET')) {
     complain(
       'SLACK_APP_TOKEN and SLACK_SIGNING_SECRET',
-      'are both set, but events come in one way only',
+      'are both set, but events can arrive in only one way',
       'Keep SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP, and remove the other.',
     );
   } else if (!isSet(env, 'SLACK_APP_TOKEN') && !isSet(env, 'SLACK_SIGNING_SECRET')) {
@@ -189,12 +189,12 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
   const count = problems.length === 1 ? 'One setting needs' : `${problems.length} settings need`;
   const lines = problems.map(({ setting, problem, fix }) => `  ${setting} ${problem}.\n      ${fix}`);
   const text = [
-    `The bridge can not start. ${count} attention:`,
+    `The bridge cannot start. ${count} attention:`,
     '',
     ...lines,
     '',
-    'Settings come from the environment or from a file named .env (see .env.example and README.md).',
-    'To try the bridge without any account: npm run sandbox',
+    'The bridge reads its settings from the environment and from a file named .env (see .env.example and README.md).',
+    'To try the bridge without accounts, run: npm run sandbox',
     '',
   ].join('\n');
   return printable(text);
@@ -221,7 +221,7 @@ function readSetting(
   if (!isSet(env, name)) return null;
   const value = (env[name] ?? '').trim();
   if (/^(["'`]).*\1$|^["'`“”‘’]|["'`“”‘’]$/s.test(value)) {
-    complain(name, 'has quotes in its value', 'Write the value without quotes (Docker passes them on as they are).');
+    complain(name, 'contains quotes', 'Write the value without quotes (Docker passes them on).');
     return null;
   }
   return value;
@@ -239,8 +239,8 @@ function readLetta({ checked, withDefault, isSet: isGiven, complain }: Reading):
   if (cloud && own) {
     complain(
       'LETTA_API_KEY and LETTA_APP_SERVER_URL',
-      'are both set, but the agent is reached one way only',
-      'Keep LETTA_API_KEY for Letta’s cloud, or LETTA_APP_SERVER_URL for a server of your own, and remove the other.',
+      'are both set, but the bridge can reach the agent in only one way',
+      'Keep LETTA_API_KEY for Letta’s cloud, or LETTA_APP_SERVER_URL for your own server, and remove the other.',
     );
   } else if (!cloud && !own) {
     complain(
@@ -258,13 +258,17 @@ function readLetta({ checked, withDefault, isSet: isGiven, complain }: Reading):
   }
   for (const name of ['LETTA_ENVIRONMENT', 'LETTA_RELAY'] as const) {
     if (own && !cloud && isGiven(name)) {
-      complain(`${name} and LETTA_APP_SERVER_URL`, 'contradict each other', `Remove ${name}: an App Server has none.`);
+      complain(
+        `${name} and LETTA_APP_SERVER_URL`,
+        'exclude each other',
+        `Remove ${name}: an App Server does not use it.`,
+      );
     }
   }
   if (url && token && url.startsWith('ws://') && !check.isLoopback(new URL(url).hostname)) {
     complain(
       'LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL',
-      'would send the token unencrypted over the network',
+      'would send the token over the network unencrypted',
       'Use wss://, or an App Server on this machine.',
     );
   }

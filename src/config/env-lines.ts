@@ -81,8 +81,8 @@ export function envProblems(text: string, isSet: (name: string) => boolean = () 
       return [
         {
           setting,
-          problem: 'is empty in .env but for a blank, so the line below it is taken for its value',
-          fix: `Remove the blank behind ${setting}=, or the line.`,
+          problem: 'has only a space as its value in .env, so the next line is read as its value',
+          fix: `Remove the space after ${setting}=, or the whole line.`,
         },
       ];
     }
@@ -90,8 +90,8 @@ export function envProblems(text: string, isSet: (name: string) => boolean = () 
       return [
         {
           setting,
-          problem: 'is cut: in .env, what stands behind a # is not read',
-          fix: `Put the value in single quotes: ${setting}='…#…'. A comment needs a blank before its #.`,
+          problem: 'is cut off in .env: everything after a # is ignored',
+          fix: `Put the value in single quotes: ${setting}='…#…'. A comment needs a space before its #.`,
         },
       ];
     }
@@ -99,8 +99,8 @@ export function envProblems(text: string, isSet: (name: string) => boolean = () 
       return [
         {
           setting,
-          problem: 'is cut: in .env, what stands behind the closing quote is not read',
-          fix: 'Put the whole value into one pair of quotes (\', " or `) of a kind that does not stand in it.',
+          problem: 'is cut off in .env: everything after the closing quote is ignored',
+          fix: 'Put the whole value in one pair of quotes (\', " or `) of a kind that the value does not contain.',
         },
       ];
     }

@@ -28,41 +28,40 @@ const MOST_CHARACTERS = 500_000;
 
 /** `[a, b]`, or `a, b` in one line, as a setting takes it. */
 function list<T>(shape: check.Check<T>) {
-  const words = z.union(
-    [z.string(), z.array(z.string())],
-    'is no list of words → Write it like [U0123ABCD, S0123ABCD].',
-  );
+  const words = z.union([z.string(), z.array(z.string())], 'is not a list → Write it like [U0123ABCD, S0123ABCD].');
   return words.transform((value) => (Array.isArray(value) ? value.join(',') : value)).pipe(shape);
 }
 
 /** `true` and `false` are what YAML makes of some of the words. */
 function word(shape: check.Check<boolean>, yes: string, no: string) {
-  const words = z.union([z.string(), z.boolean()], `is neither ${yes} nor ${no} → Use one of them.`);
+  const words = z.union([z.string(), z.boolean()], `is neither ${yes} nor ${no} → Write ${yes} or ${no}.`);
   return words.transform((value) => (typeof value === 'boolean' ? (value ? yes : no) : value)).pipe(shape);
 }
 
 const rules = z.array(
-  z.string('is no rule → Write it like Bash(npm test).').superRefine((rule, context) => {
+  z.string('is not a rule → Write it like Bash(npm test).').superRefine((rule, context) => {
     const problem = problemOfRule(rule);
     if (problem !== null) context.addIssue({ code: 'custom', message: `${problem} → Write it like Bash(npm test).` });
   }),
-  'is no list of rules → Write it like ["Bash(npm test)"].',
+  'is not a list of rules → Write it like ["Bash(npm test)"].',
 );
 
 const behaviour = {
-  listen: z.enum(['mention', 'thread', 'all'], 'is none of mention, thread and all → Use one of them.').optional(),
+  listen: z
+    .enum(['mention', 'thread', 'all'], 'must be mention, thread or all → Use thread if you are not sure.')
+    .optional(),
   verbosity: check.verbosityShape.optional(),
   show_reasoning: word(check.onOrOff, 'on', 'off').optional(),
   permissions: check.permissionsShape.optional(),
   approvers: list(check.approversShape).optional(),
   self_approval: word(check.allowOrDeny, 'allow', 'deny').optional(),
-  subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Use one of them.').optional(),
+  subagents: z.enum(['allow', 'admins'], 'is neither allow nor admins → Write allow or admins.').optional(),
   auto_approve: rules.optional(),
 };
 
 const behaviourObject = z.object(behaviour);
 
-const anyWord = z.string('is no text → Write it in quotes.').min(1, 'is empty → Remove it.');
+const anyWord = z.string('is not text → Write it in quotes.').min(1, 'is empty → Remove it.');
 
 const place = z.preprocess(
   // `C0123ABCD:` with nothing behind it serves the channel, as everywhere else.
@@ -72,31 +71,34 @@ const place = z.preprocess(
       ...behaviour,
       agent: check.agentIdShape.optional(),
       device: anyWord.optional(),
-      working_directory: anyWord.regex(/^(\/|[A-Za-z]:[\\/])/, 'is no whole path → Begin it with /.').optional(),
+      working_directory: anyWord.regex(/^(\/|[A-Za-z]:[\\/])/, 'is not a full path → Begin it with /.').optional(),
     },
-    strictly('settings of a channel → Write them below it, or {}.'),
+    strictly('a group of channel settings → Write the settings below the channel, or {} for none.'),
   ),
 );
 
 const channelName = z.string().regex(/^(\*|dm|[CGD][A-Z0-9]+)$/, {
-  message: 'is no channel id → Use channel ids (channel details, at the bottom: C…), dm or "*".',
+  message: 'is not a channel id → Use channel ids (C…; in Slack: at the bottom of the channel details), dm or "*".',
 });
 
 const count = (most: number) =>
   z
-    .int(`is no whole number → Use a number from 1 to ${most}.`)
+    .int(`is not a whole number → Use a number from 1 to ${most}.`)
     .min(1, `is less than 1 → Use a number from 1 to ${most}.`)
     .max(most, `is more than ${most} → Use a number from 1 to ${most}.`);
 
 const RATE = /^(\d{1,5}) per (\d{1,4}[smhd])$/;
 const rate = z
-  .string('is no rate → Write it like 30 per 1h.')
-  .regex(RATE, 'is no rate → Write it like 30 per 1h.')
+  .string('is not a rate → Write it like 30 per 1h.')
+  .regex(RATE, 'is not a rate → Write it like 30 per 1h.')
   .transform((value, context) => {
     const [, turns = '', time = ''] = RATE.exec(value) ?? [];
     const per = check.timeUpTo('1d').safeParse(time);
     if (!per.success || per.data === 0 || turns === '0' || Number(turns) > 10_000) {
-      context.addIssue({ code: 'custom', message: 'is out of bounds → Use 1 to 10000 turns in at most 1d.' });
+      context.addIssue({
+        code: 'custom',
+        message: 'is outside the allowed range → Use 1 to 10000 turns in at most 1d.',
+      });
       return z.NEVER;
     }
     return { turns: Number(turns), perMs: per.data };
@@ -109,8 +111,8 @@ const limit = z
   .transform(({ turns, at_once }): TurnLimits => ({ rate: turns ?? null, atOnce: at_once ?? null }));
 
 const botId = z
-  .string('is no id → Use ids of bots (B… or U…).')
-  .regex(/^[BUW][A-Z0-9]+$/, 'is no id of a bot → Use bot ids (B…) or user ids of bots (U…).');
+  .string('is not an id → Use bot ids (B… or U…).')
+  .regex(/^[BUW][A-Z0-9]+$/, 'is not a bot id → Use bot ids (B…) or the user ids of bots (U…).');
 
 const channelsShape = z
   .union(
@@ -126,14 +128,14 @@ const shape = z.strictObject(
     admins: list(check.peopleShape).optional(),
     bots: z
       .strictObject(
-        { allow: z.array(botId, 'is no list of ids → Write it like [B0123ABCD].'), in_a_row: count(100).optional() },
-        strictly('about bots → Write allow and in_a_row below it.'),
+        { allow: z.array(botId, 'is not a list of ids → Write it like [B0123ABCD].'), in_a_row: count(100).optional() },
+        strictly('a group of settings for bots → Write allow and in_a_row below it.'),
       )
       .optional(),
     limits: z
       .strictObject(
         { user: limit.optional(), channel: limit.optional() },
-        strictly('limits → Write user and channel below it.'),
+        strictly('a group of limits → Write user and channel below it.'),
       )
       .optional(),
     ...behaviour,
@@ -154,7 +156,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) => ({
       setting: `${name}:${lines.linePos(error.pos[0]).line}`,
-      problem: `is no YAML: ${(error.message.split('\n')[0] ?? '').replace(/[.:]$/, '')}`,
+      problem: `is not valid YAML: ${(error.message.split('\n')[0] ?? '').replace(/[.:]$/, '')}`,
       fix: 'Correct that line; indent with spaces.',
     }));
     return { problems };
@@ -180,7 +182,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
   try {
     value = document.toJS() ?? {};
   } catch {
-    return failed(name, 'repeats itself without end', 'Write it without anchors and aliases.');
+    return failed(name, 'refers to itself without end', 'Write it without anchors and aliases.');
   }
   const whole = read(shape, value, []);
   // Also where something else is wrong: all problems are told at once.
@@ -214,8 +216,8 @@ function problemsOf(issue: z.core.$ZodIssue, above: string[], at: (...path: Prop
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       setting: at(...path, key),
-      problem: 'is not known',
-      fix: 'Remove it or correct its name; policy.example.yml has all of them.',
+      problem: 'is not a setting',
+      fix: 'Remove it or correct its name; policy.example.yml lists all settings.',
     }));
   }
   const [problem = 'is not valid', fix = 'Correct it; see policy.example.yml.'] = issue.message.split(' → ');
@@ -240,7 +242,10 @@ function readChannels(
     if (Object.keys(own).length > 0) places.set(key, own);
   }
   if (places.has('*'))
-    read(z.never('has settings of its own → Write them at the top: they hold everywhere.'), 1, ['channels', '*']);
+    read(z.never('has its own settings → Write them at the top level: there they apply everywhere.'), 1, [
+      'channels',
+      '*',
+    ]);
   const served = read(list(check.allowedChannels), names, ['channels']);
   return { served, places };
 }

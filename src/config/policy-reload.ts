@@ -22,12 +22,12 @@ export function reloadPolicy(
       bots: bots.ids.length,
       places: places.size,
     };
-    log.info(counts, 'the policy was read again and holds from now on');
+    log.info(counts, 'the policy was reloaded and applies from now on');
     return policy;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const { setting, problem, fix } of error.problems) {
-      log.error({ setting, problem, fix }, 'the policy is not valid; the one before stays');
+      log.error({ setting, problem, fix }, 'the new policy is not valid; the previous one stays in force');
     }
     return null;
   }

@@ -45,22 +45,22 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
   for (const [key, name] of Object.entries(BOTH)) {
     if (!said.has(key) || !isSet(name)) continue;
     const where = file.at(key);
-    complain(`${name} and ${where}`, 'say the same thing twice', `Keep one of them and remove the other.`);
+    complain(`${name} and ${where}`, 'set the same thing twice', `Keep one and remove the other.`);
   }
   const users = file.users ?? checked('SLACK_ALLOWED_USERS', check.allowedUsers);
   if (!file.users && !isSet('SLACK_ALLOWED_USERS')) {
     complain(
       'SLACK_ALLOWED_USERS',
-      'is missing, and without it nobody may speak to the bot',
-      'Write SLACK_ALLOWED_USERS=members for every full member of the workspace, or their ids (U…); or users: [members] into policy.yml.',
+      'is missing, so no one may use the bot',
+      'Set it to members (every full member of the workspace) or to user ids (U…), or write users: [members] into policy.yml.',
     );
   }
   const channels = file.channels ?? checked('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
   if (!file.channels && !isSet('SLACK_ALLOWED_CHANNELS')) {
     complain(
       'SLACK_ALLOWED_CHANNELS',
-      'is missing, and without it the bot may be used nowhere',
-      'Write SLACK_ALLOWED_CHANNELS=dm and the ids of channels (C…), or * for everywhere; or channels: [dm] into policy.yml.',
+      'is missing, so the bot may not be used anywhere',
+      'Set it to dm and channel ids (C…), or to * for everywhere, or write channels: [dm] into policy.yml.',
     );
   }
   const admins = file.admins ?? (isSet('ADMINS') ? checked('ADMINS', check.peopleShape) : closedPolicy.admins);
@@ -98,11 +98,15 @@ function readFile({ withDefault, isSet, complain }: Reading, readText: (path: st
   try {
     text = readText(path);
   } catch {
-    complain(path, 'can not be read', 'Give the bridge the right to read it, or remove it.');
+    complain(path, 'cannot be read', 'Let the bridge read it (chmod, chown), or remove it.');
     return null;
   }
   if (text === null && isSet('POLICY')) {
-    complain('POLICY', `names ${JSON.stringify(path)}, which is not there`, 'Correct the path, or remove the setting.');
+    complain(
+      'POLICY',
+      `names ${JSON.stringify(path)}, which does not exist`,
+      'Correct the path, or remove the setting.',
+    );
     return null;
   }
   const read = readPolicyFile(path.replace(/^\.\//, ''), text ?? '');
@@ -131,24 +135,24 @@ function inFile({ users, channels, admins, defaults }: PolicyFile): Set<string> 
 }
 
 function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }: Reading): void {
-  const nobody = 'leave nobody who may decide';
-  const fix = 'Name people or user groups as approvers, or allow that people decide for themselves.';
+  const nobody = 'leave no one to decide about approvals';
+  const fix = 'Name people or user groups as approvers, or let people decide about their own requests (self_approval).';
   if (decidedByNobody(policy.defaults)) complain('APPROVERS and SELF_APPROVAL', nobody, fix);
   const { admins, bots, defaults } = policy;
   const { approvers } = defaults;
   if (bots.ids.length > 0 && [admins, approvers].every(({ ids, groups }) => ids.length + groups.length === 0)) {
-    const who = 'Name admins, or approvers by their ids: a bot can not click.';
-    complain(file.at('bots'), 'leaves nobody who may decide what the turns of bots ask', who);
+    const who = 'Name admins, or approvers by id: a bot cannot click.';
+    complain(file.at('bots'), 'leaves no one to decide about approvals in turns of bots', who);
   }
   // Whoever may edit the policy does not thereby take all bounds away.
-  const named = 'Name its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
+  const named = 'List its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
   if (policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
-    complain('PERMISSIONS', 'is unrestricted, which must be allowed by name as well', named);
+    complain('PERMISSIONS', 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
   }
   for (const [channel, own] of policy.places) {
     if (own.permissions === 'unrestricted' && !mayBeUnrestricted(policy, channel)) {
       const where = file.at('channels', channel, 'permissions');
-      complain(where, 'is unrestricted, which must be allowed by name as well', named);
+      complain(where, 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
     }
     if ((own.approvers || own.selfApproval !== undefined) && decidedByNobody(settingsOf(policy, channel))) {
       complain(`${file.at('channels', channel)}: its approvers and self_approval`, nobody, fix);
@@ -158,7 +162,7 @@ function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }:
       complain(
         where,
         'names a device, but an App Server has none',
-        'Remove it; directories are bound with working_directory.',
+        'Remove it; to choose a directory, set working_directory.',
       );
     }
   }

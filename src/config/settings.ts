@@ -44,7 +44,7 @@ export const SETTINGS = [
   {
     name: 'POLICY',
     description:
-      'File with the policy: who, where, what differs from channel to channel, bots and limits (`policy.example.yml`). Without this setting it need not be there.',
+      'File with the policy: who, where, what differs from channel to channel, bots and limits (`policy.example.yml`). Without this setting the file is optional.',
     default: './policy.yml',
   },
   {
@@ -66,17 +66,17 @@ export const SETTINGS = [
   },
   {
     name: 'LETTA_ENVIRONMENT',
-    description: 'Which environment: its device id or connection name. Without it the only one that is online.',
+    description: 'Which environment to use: its device id or connection name. If not set: the only one that is online.',
     default: null,
   },
   {
     name: 'LETTA_RELAY',
-    description: 'How the relay is spoken to: `single` (one socket) or `pair` (control and stream).',
+    description: 'How the bridge talks to the relay: `single` (one socket) or `pair` (control and stream).',
     default: 'single',
   },
   {
     name: 'LETTA_APP_SERVER_URL',
-    description: 'A Letta App Server of your own instead of the cloud: `ws://127.0.0.1:4500/ws`, `wss://…`.',
+    description: 'Your own Letta App Server instead of the cloud: `ws://127.0.0.1:4500/ws`, `wss://…`.',
     default: null,
   },
   {
@@ -88,135 +88,137 @@ export const SETTINGS = [
   {
     name: 'LETTA_AGENT_ID',
     description:
-      'Which agent answers, `agent-…`. Without it the only one there is; an App Server without any gets a new one.',
+      'Which agent answers, `agent-…`. If not set: the only agent there is; on an App Server without agents the bridge creates one.',
     default: null,
   },
   {
     name: 'PERMISSIONS',
     description:
-      'What the agent may do without asking: `guarded` (read files inside its working directory), `strict` (nothing), `standard` (read files **anywhere** and run commands that Letta finds harmless, `env` among them), `acceptEdits` (change files, too), `unrestricted` (everything; only where `ALLOW_UNRESTRICTED` says so).',
+      'What the agent may do without asking: `guarded` (read files inside its working directory), `strict` (nothing), `standard` (read files **anywhere** and run commands that Letta finds harmless, `env` among them), `acceptEdits` (also change files), `unrestricted` (everything; only where `ALLOW_UNRESTRICTED` allows it).',
     default: 'guarded',
   },
   {
     name: 'ALLOW_UNRESTRICTED',
-    description: 'Where `unrestricted` is allowed, separated by commas: channel ids, `dm`, `*`. Nowhere without it.',
+    description: 'Where `unrestricted` is allowed, separated by commas: channel ids, `dm`, `*`. If not set: nowhere.',
     default: null,
   },
   {
     name: 'AUTO_APPROVE',
     description:
-      'What is approved without a person, with an entry in the audit, separated by semicolons: `Bash(npm test)` (exactly that), `Bash(npm run *)` (plain words behind it, no options but those that the rule names), `Write(docs/**)` (files of the working directory, but none that hold secrets or run by themselves), `WebSearch` (every call of a tool).',
+      'What the bridge approves without asking a person (the audit lists it), separated by semicolons: `Bash(npm test)` (exactly that), `Bash(npm run *)` (followed by plain words, no options except those that the rule names), `Write(docs/**)` (files of the working directory, except those that hold secrets or run by themselves), `WebSearch` (every call of a tool).',
     default: null,
   },
   {
     name: 'APPROVERS',
     description:
-      'Whose click counts on an approval, separated by commas: `requester` (the person whose message started the turn), user ids, user groups (`S…`).',
+      'Who may decide an approval, separated by commas: `requester` (the person whose message started the turn), user ids, user groups (`S…`).',
     default: 'requester',
   },
   {
     name: 'SELF_APPROVAL',
-    description: 'Whether an approver may decide what a turn of their own asks: `allow` or `deny`.',
+    description: 'Whether approvers may decide requests of their own turns: `allow` or `deny`.',
     default: 'allow',
   },
   {
     name: 'ADMINS',
     description:
-      'Who changes agents, permissions and pauses the bridge, separated by commas: user ids, user groups (`S…`). Refusals name them as the ones to ask.',
+      'Who may change agents and permissions and pause the bridge, separated by commas: user ids, user groups (`S…`). Refusals name them as the people to ask.',
     default: null,
   },
   {
     name: 'VERBOSITY',
     description:
-      'How much is shown of what the agent does: `quiet` (its answer and what went wrong), `compact` (one line while it works, figures at the end), `verbose` (a line for each tool, too). Never changes the answer.',
+      'How much people see of what the agent does: `quiet` (its answer and what went wrong), `compact` (one line while it works, figures at the end), `verbose` (also a line for each tool). This never changes the answer.',
     default: 'compact',
   },
   {
     name: 'SHOW_REASONING',
     description:
-      'Whether the model’s reasoning can be seen, `on` or `off`: counted in the last line and read under *Details*, never part of the answer.',
+      'Whether people can read the model’s reasoning under *Details*, `on` or `off`; the last line counts it. It is never part of the answer.',
     default: 'off',
   },
   {
     name: 'MAX_MESSAGES',
     description:
-      'How many Slack messages the text of one answer may take (1 to 99): what does not fit is uploaded as a Markdown file below it. Where the app may not upload files, all of it is posted.',
+      'How many Slack messages the text of one answer may fill (1 to 99). The rest is uploaded as a Markdown file below it; if the app may not upload files, all of it is posted.',
     default: '5',
   },
   {
     name: 'STORE',
-    description: 'Where threads are kept: `sqlite://path`, or `memory://` to forget them at the end.',
+    description: 'Where threads are stored: `sqlite://path`, or `memory://` to forget them when the bridge stops.',
     default: 'sqlite://./data/bridge.db',
   },
   {
     name: 'NOTIFY_AFTER',
     description:
-      'After a turn that ran this long since its requester was last seen in the thread (`2m`, `30m`), a new short message mentions them, as edits notify nobody; `0s`: never.',
+      'When a turn ends this long after its requester was last seen in the thread (`2m`, `30m`), a short new message mentions them, because edits notify no one; `0s`: never.',
     default: '2m',
   },
   {
     name: 'RETENTION',
     description:
-      'How long it is kept what the tools of a finished turn did, for its *Details* button (`12h`, `7d`); `0s`: not at all. Secrets of known shapes are taken out first.',
+      'How long the bridge keeps what the tools of a finished turn did, for its *Details* button (`12h`, `7d`); `0s`: not at all. Secrets of known formats are removed first.',
     default: '7d',
   },
   {
     name: 'STALE_AFTER',
     description:
-      'How old a message may be and still run unasked (`15m`, `2h`), whether it came late or waited for an unreachable device. Older ones wait for *Run now* or *Drop*.',
+      'How old a message may be and still run without asking (`15m`, `2h`), whether it arrived late or waited for an unreachable device. For older ones the author chooses *Run now* or *Discard*.',
     default: '15m',
   },
   {
     name: 'HISTORY',
     description:
-      'Whether the bridge looks back for messages that Slack could not deliver: `full`; `limited` for apps that Slack allows one history call a minute; `off`.',
+      'Whether the bridge searches the history for messages that Slack could not deliver: `full`; `limited` for apps that Slack allows one history call a minute; `off`.',
     default: 'full',
   },
   {
     name: 'CATCH_UP_MAX_AGE',
-    description: 'How far it looks back at most; at most `24h`.',
+    description: 'How far back it searches, at most `24h`.',
     default: '24h',
   },
   {
     name: 'CATCH_UP_THREADS',
-    description: 'Into how many threads it looks, the last used first.',
+    description: 'How many threads it searches, the most recently used first.',
     default: '200',
   },
   {
     name: 'CATCH_UP_THREAD_AGE',
-    description: 'It looks only into threads, and the channels of threads, that were used in this time.',
+    description: 'It searches only threads that were used within this time, and their channels.',
     default: '7d',
   },
   {
     name: 'APPROVAL_TIMEOUT',
-    description: 'How long an approval or a question may wait (`30m`, `24h`, at most `30d`): then it is denied.',
+    description:
+      'How long an approval or a question may wait (`30m`, `24h`, at most `30d`). Then the bridge denies it.',
     default: '24h',
   },
   {
     name: 'AUDIT_RETENTION',
-    description: 'How long it is kept what became of each approval and question (`/agent audit`), at most `3650d`.',
+    description:
+      'How long the bridge keeps the outcome of each approval and question (`/agent audit`), at most `3650d`.',
     default: '90d',
   },
   {
     name: 'PORT',
     description:
-      'Port of the HTTP server for events, `/healthz`, `/readyz` and `/metrics`. With Socket Mode the server only runs when this is set; with HTTP it is 3000 when this is not.',
+      'Port of the HTTP server for events, `/healthz`, `/readyz` and `/metrics`. With Socket Mode the server runs only when this is set; with HTTP the default is 3000.',
     default: null,
   },
   {
     name: 'QUEUE_PER_THREAD',
-    description: 'How many messages may wait in one thread; one more is refused, visibly.',
+    description: 'How many messages may wait in one thread. The bridge refuses more, visibly.',
     default: '50',
   },
   {
     name: 'QUEUE_TOTAL',
-    description: 'How many messages may wait in all threads together; one more is refused, visibly.',
+    description: 'How many messages may wait in all threads together. The bridge refuses more, visibly.',
     default: '1000',
   },
   {
     name: 'TURN_SILENCE',
     description:
-      'How long a running turn may say nothing (`30m`, `2h`): then the thread says so and Letta is asked; after as long again the turn is stopped. Waiting for people or for the device does not count.',
+      'How long a running turn may be silent (`30m`, `2h`). Then the thread says so and the bridge asks Letta; after the same time again it stops the turn. Waiting for people or for the device does not count.',
     default: '30m',
   },
   {

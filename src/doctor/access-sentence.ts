@@ -41,7 +41,7 @@ function people({ policy, workspace }: AccessFacts): string {
     ...(policy.bots.ids.length > 0 ? [counted(policy.bots.ids.length, 'bot', 'bots')] : []),
   ];
   const text = joined(parts);
-  return text === '' ? 'Nobody' : text.charAt(0).toUpperCase() + text.slice(1);
+  return text === '' ? 'No one' : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function places({ policy, channels }: AccessFacts): string {
@@ -55,7 +55,7 @@ function places({ policy, channels }: AccessFacts): string {
 }
 
 function runs(permissions: Permissions): string {
-  return permissions === 'unrestricted' ? 'run everything unasked' : 'read files and run tools';
+  return permissions === 'unrestricted' ? 'run anything without asking' : 'read files and run tools';
 }
 
 function asks(permissions: Permissions, approvers: Approvers): string {
@@ -63,14 +63,14 @@ function asks(permissions: Permissions, approvers: Approvers): string {
     ...(approvers.requester ? ['the person who asked'] : []),
     ...(approvers.ids.length + approvers.groups.length > 0 ? ['the named approvers'] : []),
   ]);
-  const by = `${decides || 'nobody'} must approve`;
+  const by = `${decides || 'no one'} must approve`;
   switch (permissions) {
     case 'unrestricted':
-      return 'nobody is asked';
+      return 'the agent asks no one first';
     case 'acceptEdits':
-      return `files change unasked, and ${by} other commands (acceptEdits)`;
+      return `it changes files without asking, and ${by} other commands (acceptEdits)`;
     case 'standard':
-      return `${by} changes of files and unknown commands (standard)`;
+      return `${by} file changes and unknown commands (standard)`;
     case 'guarded':
       return `${by} everything but reads inside the working directory (guarded)`;
     case 'strict':
@@ -84,7 +84,7 @@ function boundElsewhere({ places: all }: Policy): string {
   const bound = [...all.values()].filter(({ binding, permissions }) => binding || permissions).length;
   return bound === 0
     ? ''
-    : `; ${counted(bound, 'place has', 'places have')} an agent, machine or permissions of ${bound === 1 ? 'its' : 'their'} own`;
+    : `; ${counted(bound, 'place has', 'places have')} ${bound === 1 ? 'its' : 'their'} own agent, machine or permissions`;
 }
 
 function counted(count: number, one: string, many: string): string {

@@ -39,6 +39,6 @@ export async function checkAtStart(parts: AtStartParts): Promise<void> {
     }
     await checkLetta(config, { ...parts, fetch: globalThis.fetch, dial: createSocketDialer(clock) }, tell);
   } catch (error) {
-    log.warn({ error: asBridgeError(error).message }, 'doctor could not look at everything');
+    log.warn({ error: asBridgeError(error).message }, 'doctor could not check everything');
   }
 }

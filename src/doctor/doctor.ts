@@ -127,6 +127,6 @@ function readChecks(line: unknown): RunningCheck[] {
   const list = typeof line === 'object' && line !== null && 'checks' in line ? line.checks : null;
   const isCheck = (each: unknown): each is RunningCheck =>
     typeof each === 'object' && each !== null && 'name' in each && 'ok' in each && 'state' in each;
-  if (!Array.isArray(list) || !list.every(isCheck)) throw new TypeError('these are no checks');
+  if (!Array.isArray(list) || !list.every(isCheck)) throw new TypeError('not a list of checks');
   return list;
 }

@@ -76,7 +76,7 @@ function wantedDevice(
 
 function checkDevice(devices: readonly Device[], wanted: string | null, tell: Tell): Device | null {
   const online = devices.filter((device) => device.online);
-  const known = devices.length === 0 ? 'none is known' : listed(devices);
+  const known = devices.length === 0 ? 'no device is known' : listed(devices);
   const fits = wanted === null ? online : devices.filter(({ id, name }) => id === wanted || name === wanted);
   const able = fits.filter((device) => device.online);
   const [only] = able;
@@ -88,7 +88,10 @@ function checkDevice(devices: readonly Device[], wanted: string | null, tell: Te
   else if (fits.length === 0) tell(trouble('device_unknown', { device: wanted, known }));
   else
     tell(
-      trouble('device_offline', { device: wanted, online: online.length === 0 ? 'none is online' : listed(online) }),
+      trouble('device_offline', {
+        device: wanted,
+        online: online.length === 0 ? 'no device is online' : listed(online),
+      }),
     );
   return null;
 }
@@ -132,7 +135,7 @@ function checkAgent(
     return null;
   }
   if (agent) {
-    const before = agentId === null ? ', chosen before' : '';
+    const before = agentId === null ? ', chosen earlier' : '';
     tell(fine('agent', `${short(agent.name)} (${agent.id})${before}`));
     return short(agent.name);
   }
@@ -145,7 +148,7 @@ function checkAgent(
     return short(only.name);
   } else if (letta.mode === 'cloud') tell(trouble('no_agent'));
   else {
-    tell(fine('agent', 'none yet: the first message makes one'));
+    tell(fine('agent', 'none yet: the first message creates one'));
     return 'a new agent';
   }
   return null;

@@ -11,12 +11,12 @@ import { runDoctor } from './doctor.ts';
 import { endingText, exitCode, findingText } from './report.ts';
 
 const USAGE = `npm run doctor -- [options]
-  --channel ID    try events and buttons in that channel: the bot posts there and asks somebody to click
-  --no-click      ask nobody to click
-  --wait SECONDS  how long a click may take (default: 60)
+  --channel ID    test events and buttons in that channel: the bot posts there and asks someone to click
+  --no-click      do not ask for a click
+  --wait SECONDS  how long to wait for the click (default: 60)
   --json          the findings as JSON
-Ends with 0 when the bridge can work as it is set up, with 1 when something must be mended, with 2 when settings are
-missing or wrong. Beside a running bridge everything that Slack delivers is tried through it.
+Exits with 0 when the bridge is ready, with 1 when something must be fixed, and with 2 when settings are missing or
+wrong. If a bridge is running, doctor tests events and buttons through it.
 `;
 
 const CONNECT_MS = 20_000;

@@ -53,7 +53,7 @@ export function findingText({ check, level, text, fix }: Finding): string {
 export function endingText({ findings, access }: Report): string {
   const fails = findings.filter(({ level }) => level === 'fail').length;
   const warns = findings.filter(({ level }) => level === 'warn').length;
-  const told = [counted(fails, 'thing to mend', 'things to mend'), counted(warns, 'remark', 'remarks')].join(', ');
+  const told = [counted(fails, 'thing to fix', 'things to fix'), counted(warns, 'remark', 'remarks')].join(', ');
   const verdict =
     fails > 0 ? `Not ready: ${told}.` : warns > 0 ? `Ready, with ${counted(warns, 'remark', 'remarks')}.` : 'Ready.';
   return access === null ? verdict : `${verdict}\n${printableLine(access)}`;

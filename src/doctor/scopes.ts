@@ -31,21 +31,21 @@ const groupsNamed = ({ users, admins, defaults, places }: Policy) =>
 
 /** Each bot scope of the manifest. */
 export const SCOPES: Readonly<Record<string, Scope>> = {
-  'app_mentions:read': { without: 'a mention that invites the bot is not heard' },
-  'channels:history': { without: 'nothing is heard in public channels', breaks: channelsOf('public') },
+  'app_mentions:read': { without: 'the bot does not see a mention that invites it to a channel' },
+  'channels:history': { without: 'the bot does not see messages in public channels', breaks: channelsOf('public') },
   // Whether another organisation shares a channel is asked wherever it is not named.
-  'channels:read': { without: 'public channels have no names', breaks: everywhere },
-  'chat:write': { without: 'nothing can be posted', breaks: always },
-  commands: { without: '/agent does not work; !help and the like do' },
-  'files:write': { without: 'a long answer is posted in parts, never as a file' },
-  'groups:history': { without: 'nothing is heard in private channels', breaks: channelsOf('private') },
-  'groups:read': { without: 'private channels have no names', breaks: everywhere },
-  'im:history': { without: 'direct messages are not heard', breaks: directMessages },
-  'im:read': { without: 'direct messages are not looked into after an outage' },
-  'mpim:history': { without: 'nothing is heard in group direct messages', breaks: everywhere },
-  'mpim:read': { without: 'group direct messages have no names', breaks: everywhere },
-  'usergroups:read': { without: 'nobody counts as a member of a user group', breaks: groupsNamed },
-  'users:read': { without: 'nobody can be let in', breaks: always },
+  'channels:read': { without: 'the bridge cannot read the names of public channels', breaks: everywhere },
+  'chat:write': { without: 'the bot cannot post', breaks: always },
+  commands: { without: '/agent does not work (!help and the other ! commands do)' },
+  'files:write': { without: 'long answers are posted in parts, never as a file' },
+  'groups:history': { without: 'the bot does not see messages in private channels', breaks: channelsOf('private') },
+  'groups:read': { without: 'the bridge cannot read the names of private channels', breaks: everywhere },
+  'im:history': { without: 'the bot does not see direct messages', breaks: directMessages },
+  'im:read': { without: 'the bridge cannot catch up on direct messages after an outage' },
+  'mpim:history': { without: 'the bot does not see group direct messages', breaks: everywhere },
+  'mpim:read': { without: 'the bridge cannot read the names of group direct messages', breaks: everywhere },
+  'usergroups:read': { without: 'the bridge cannot tell who is in a user group', breaks: groupsNamed },
+  'users:read': { without: 'the bridge cannot check who may use the agent', breaks: always },
 };
 
 export interface MissingScopes {

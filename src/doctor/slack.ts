@@ -141,4 +141,4 @@ export function openTransport(
  * delivers it again (docs/slack.md, HTTP delivery; Socket Mode).
  */
 export const leaveToOthers: Accept = () =>
-  Promise.reject(new BridgeError('internal', 'doctor takes nothing in', { retry: true }));
+  Promise.reject(new BridgeError('internal', 'doctor accepts no deliveries', { retry: true }));

@@ -4,11 +4,11 @@ import { readManifest } from './file.ts';
 import { createAppLink, manifestFor, manifestYaml } from './manifest.ts';
 
 const USAGE = `npm run manifest -- [options]
-  --name NAME     name of the app and of its bot, at most 35 characters
-  --url ADDRESS   where Slack reaches the bridge (https://bridge.example.com): signed HTTP instead of Socket Mode
-  --http          as --url, which it needs
-  --agent         declare the app as an agent: Slack's own status and stop button; guests can not use it then
-Prints the manifest as YAML, with a link that creates the app in its first line.
+  --name NAME     name of the app and its bot, at most 35 characters
+  --url ADDRESS   public address of the bridge (https://bridge.example.com): signed HTTP instead of Socket Mode
+  --http          the same; needs --url
+  --agent         declare the app as an agent: Slack shows its own status and stop button, but guests cannot use it
+Prints the manifest as YAML. Its first line is a link that creates the app.
 `;
 
 function wishes() {
@@ -21,7 +21,8 @@ function wishes() {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.http && values.url === undefined) throw new Error('--http needs --url, the address of the bridge');
+  if (values.http && values.url === undefined)
+    throw new Error('--http needs --url with the public address of the bridge');
   return { ...values, name: values.name ?? null, url: values.url ?? null };
 }
 

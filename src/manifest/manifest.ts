@@ -93,7 +93,7 @@ function addressOf(url: string): string {
   const parsed = URL.parse(url);
   if (parsed?.protocol !== 'https:') throw new Error('the address must begin with https://');
   if (parsed.username !== '' || parsed.search !== '' || parsed.hash !== '') {
-    throw new Error('the address must be host and path only');
+    throw new Error('the address may contain only host and path');
   }
   const path = parsed.pathname.replace(/\/+$/, '');
   return `${parsed.origin}${path === '' ? EVENTS_PATH : path}`;

@@ -27,7 +27,7 @@ function withSetting(text: string, name: string, value: string | null, read: Rea
     if (isRead(next)) return next;
     throw unwritable(name);
   }
-  if (/\p{Cc}/u.test(value)) throw new Error(`${name} has a line break or another control character in it`);
+  if (/\p{Cc}/u.test(value)) throw new Error(`${name} contains a line break or another control character`);
   // A quote may close one that somebody left open above: then another kind is taken.
   for (const form of formsOf(value)) {
     // Behind a setting that is empty but for a blank, Node takes the next line for its value; a comment is none.
@@ -39,7 +39,7 @@ function withSetting(text: string, name: string, value: string | null, read: Rea
 }
 
 function unwritable(name: string): Error {
-  return new Error(`${name} can not be set in .env as that is now: correct the file, or set it in the environment`);
+  return new Error(`setup cannot write ${name} into this .env: correct the file, or set ${name} in the environment`);
 }
 
 function sameEntries(one: ReturnType<ReadEnv>, other: ReturnType<ReadEnv>): boolean {

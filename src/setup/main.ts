@@ -9,8 +9,8 @@ import { runSetup } from './setup.ts';
 import { createTerminal } from './terminal.ts';
 
 const USAGE = `letta-slack setup (in a clone: npm run setup)
-Asks for everything that the bridge needs, checks each answer at once, writes .env and policy.yml into this folder, then
-runs doctor. It can be left at any time: the next run keeps what is set and works.
+Asks for everything the bridge needs, checks each answer, writes .env and policy.yml into this folder, then runs
+doctor. You can stop at any time: the next run keeps every setting that works.
 `;
 
 try {
@@ -38,7 +38,7 @@ try {
   });
 } catch (error) {
   const why = printableLine(error instanceof Error ? error.message : String(error));
-  process.stderr.write(`\n${why}; what was checked is kept.\n`);
+  process.stderr.write(`\n${why}; every setting that was checked is saved.\n`);
   process.exit(1);
 } finally {
   terminal.close();

@@ -20,7 +20,7 @@ export function policyText({ users, channels, directMessages, directAgent }: Pol
     ({ id, name }) => `  ${id === '*' ? '"*"' : id}:${id === '*' ? '' : comment(`#${name}`)}`,
   );
   return [
-    '# Who may use the bot, and where. All that can be said here: policy.example.yml. `kill -HUP` reads it again.',
+    '# Who may use the bot, and where. All settings: policy.example.yml. To reload it: `kill -HUP` the bridge.',
     'users:',
     ...users.map(({ id, name }) => `  - ${id}${id === name ? '' : comment(name)}`),
     '',

@@ -41,7 +41,7 @@ export async function runSetup(parts: SetupParts): Promise<void> {
   const { terminal, files } = parts;
   const bot = await slackApp(parts);
   const agents = await letta(parts);
-  if (files.hasPolicy() && (await yesOrNo(terminal, 'policy.yml is there already. Keep it?', 'yes'))) return;
+  if (files.hasPolicy() && (await yesOrNo(terminal, 'policy.yml already exists. Keep it?', 'yes'))) return;
   const directory = createDirectory(apiOf(parts, files.env().SLACK_BOT_TOKEN ?? ''));
   const answers = await access(terminal, directory, bot, agents);
   files.writePolicy(policyText(answers));
@@ -106,13 +106,13 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
       },
     );
     terminal.say(
-      `Open this link, choose the workspace, Create, then Install to Workspace:\n\n  ${createAppLink(named)}\n`,
+      `Open this link, choose the workspace, click Create, then Install to Workspace:\n\n  ${createAppLink(named)}\n`,
     );
   }
   const bot = await settled(
     parts,
     'SLACK_BOT_TOKEN',
-    { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; it is not shown):', secret: true },
+    { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; not shown as you type):', secret: true },
     (token) => verifyBot(parts, token),
   );
   terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
@@ -122,7 +122,7 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
     parts,
     'SLACK_APP_TOKEN',
     {
-      text: 'App-level token with connections:write (xapp-…, under Basic Information; it is not shown):',
+      text: 'App-level token with connections:write (xapp-…, under Basic Information; not shown as you type):',
       secret: true,
     },
     (token) => verifyAppToken(parts, bot, token),
@@ -135,11 +135,13 @@ async function verifyBot(parts: SetupParts, token: string): Promise<Checked<BotR
   if ('problem' in shape) return shape;
   return asked<BotReport>(async () => {
     const bot = await inspectBot(apiOf(parts, token));
-    if (bot.botId === null) return { problem: 'this is no bot’s token' };
+    if (bot.botId === null) return { problem: 'this token does not belong to a bot' };
     const missing = parts.manifest.oauth_config.scopes.bot.filter((scope) => !bot.scopes.includes(scope));
     return missing.length === 0
       ? { value: bot }
-      : { problem: `it lacks ${missing.join(', ')}: add them (OAuth & Permissions), then Reinstall to Workspace` };
+      : {
+          problem: `it lacks ${missing.join(', ')}: add them (OAuth & Permissions), then click Reinstall to Workspace`,
+        };
   });
 }
 
@@ -148,7 +150,9 @@ async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string):
   if ('problem' in shape) return shape;
   const app = appOfToken(token);
   if (app !== null && bot.appId !== null && app !== bot.appId) {
-    return { problem: `it belongs to the app ${app}, the bot token to ${bot.appId}: take both from the same app` };
+    return {
+      problem: `it belongs to the app ${app}, the bot token to the app ${bot.appId}: take both from the same app`,
+    };
   }
   return asked(async () => {
     await apiOf(parts, token).call('apps.connections.open', {}, { client: 'control' });
@@ -164,7 +168,9 @@ async function asked<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked
     if (error instanceof SlackError) {
       return {
         problem:
-          error.failure === 'refused' ? `Slack refuses it (${error.error})` : `Slack can not be asked (${error.error})`,
+          error.failure === 'refused'
+            ? `Slack refuses it (${error.error})`
+            : `this machine cannot reach Slack (${error.error})`,
       };
     }
     if (error instanceof BridgeError) return { problem: error.message };
@@ -184,9 +190,9 @@ async function letta(parts: SetupParts): Promise<Agents> {
     ? 'app-server'
     : LETTA_API_KEY
       ? 'cloud'
-      : await choose(terminal, 'How is the agent reached?', [
-          { label: 'Letta’s cloud, with a computer on which letta server is online', value: 'cloud' as const },
-          { label: 'a Letta App Server of your own', value: 'app-server' as const },
+      : await choose(terminal, 'Where does the agent run?', [
+          { label: 'Letta’s cloud, with a computer that runs letta server', value: 'cloud' as const },
+          { label: 'your own Letta App Server', value: 'app-server' as const },
         ]);
   const found = mode === 'cloud' ? await cloud(parts) : await appServer(parts);
   await chooseAgent(parts, found.agents ?? []);
@@ -199,20 +205,20 @@ async function cloud(parts: SetupParts): Promise<LettaReport> {
   const found = await settled(
     parts,
     'LETTA_API_KEY',
-    { text: 'API key (app.letta.com, API keys; it is not shown):', secret: true },
+    { text: 'API key (app.letta.com, API keys; not shown as you type):', secret: true },
     (apiKey) => lookAt(parts, { mode: 'cloud', baseUrl, apiKey, relay: 'single' }),
   );
   const devices = found.devices ?? [];
   for (const { name, id, online } of devices)
     terminal.say(line`  ${online ? '●' : '○'} ${name} (${id}) ${online ? 'online' : 'offline'}`);
   if (devices.length === 0)
-    terminal.say('  ! no device is known yet: run letta server on the computer where the agent shall work');
+    terminal.say('  ! Letta knows no device yet: run letta server on the computer where the agent should work');
   const known = files.env().LETTA_ENVIRONMENT;
   const fits = devices.some(({ id, name }) => id === known || name === known);
   if (devices.length > 1 && !fits) {
     const device = await choose(
       terminal,
-      'On which one shall the agent work?',
+      'On which device should the agent work?',
       devices.map(({ name, id }) => ({ label: line`${name} (${id})`, value: id })),
     );
     files.setEnv({ LETTA_ENVIRONMENT: device });
@@ -229,10 +235,10 @@ async function appServer(parts: SetupParts): Promise<LettaReport> {
       (answer) => shaped(shapes.socketUrl, answer),
     );
     const kept = files.env().LETTA_APP_SERVER_TOKEN;
-    const token = kept || (await terminal.ask('Its token (Enter: none; it is not shown):', true)) || null;
+    const token = kept || (await terminal.ask('Its token (Enter for none; not shown as you type):', true)) || null;
     const { hostname, protocol } = new URL(url);
     if (token !== null && protocol === 'ws:' && !shapes.isLoopback(hostname)) {
-      terminal.say('  ✗ a token over ws:// stays on this machine: use wss://, or a server here');
+      terminal.say('  ✗ ws:// would send the token unencrypted: use wss://, or a server on this machine');
       continue;
     }
     const checked = await lookAt(parts, { mode: 'app-server', url, token });
@@ -258,7 +264,7 @@ async function chooseAgent({ terminal, files }: SetupParts, agents: Agents): Pro
     return;
   }
   const options = agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id }));
-  files.setEnv({ LETTA_AGENT_ID: await choose(terminal, 'Which agent answers?', options) });
+  files.setEnv({ LETTA_AGENT_ID: await choose(terminal, 'Which agent should answer?', options) });
 }
 
 // ---- access ------------------------------------------------------------------------------------
@@ -278,7 +284,7 @@ async function access(
 ): Promise<PolicyAnswers> {
   terminal.say('\n3. Who may use it, and where');
   terminal.say(
-    '  members: full members of the workspace, no guests. Else e-mail addresses, @handles, @user-groups, ids; with commas.',
+    '  members (all full members of the workspace, no guests), or e-mail addresses, @handles, @user-groups, ids; separated by commas.',
   );
   const users = await askUntil(terminal, { text: 'Who?', fallback: 'members' }, (answer) =>
     resolveAll(words(answer), async (word) =>
@@ -287,7 +293,7 @@ async function access(
   );
   const channels = await askUntil(
     terminal,
-    { text: 'In which channels? (#names or ids with commas; *: wherever it is invited)' },
+    { text: 'In which channels? (#names or ids, separated by commas; * for every channel it is invited to)' },
     (answer) =>
       resolveAll(words(answer), async (word) =>
         word === '*' ? { found: { id: word, name: word, isMember: true } } : directory.channel(word),
@@ -300,11 +306,11 @@ async function access(
         : line`  ! write /invite @${bot.botName} in #${name}`,
     );
   }
-  const directMessages = await yesOrNo(terminal, 'In direct messages, too?', 'yes');
+  const directMessages = await yesOrNo(terminal, 'Also in direct messages?', 'yes');
   let directAgent: string | null = null;
   if (directMessages && agents.length > 1) {
-    terminal.say('  One agent has one memory: what is told in direct messages can come up in a channel.');
-    directAgent = await choose(terminal, 'Which agent answers direct messages?', [
+    terminal.say('  An agent has one memory: what people write in direct messages can come up in a channel.');
+    directAgent = await choose(terminal, 'Which agent should answer direct messages?', [
       { label: 'the same one', value: null },
       ...agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id })),
     ]);

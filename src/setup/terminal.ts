@@ -32,7 +32,7 @@ export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.Writ
   });
   lines.on('close', () => {
     ended = true;
-    for (const { reject } of waiting.splice(0)) reject(new Error('the input ended'));
+    for (const { reject } of waiting.splice(0)) reject(new Error('the input has ended'));
   });
   lines.on('SIGINT', () => lines.close());
 
@@ -44,7 +44,7 @@ export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.Writ
       try {
         const typed = early.shift();
         if (typed !== undefined) return typed.trim();
-        if (ended) throw new Error('the input ended');
+        if (ended) throw new Error('the input has ended');
         return (await new Promise<string>((resolve, reject) => waiting.push({ resolve, reject }))).trim();
       } finally {
         if (secret) output.write('\n');

@@ -3,7 +3,7 @@ export type StoreUri = { kind: 'memory' } | { kind: 'sqlite'; path: string };
 
 export type StoreUriResult = { ok: true; uri: StoreUri } | { ok: false; problem: string; fix: string };
 
-const EXAMPLES = 'Use sqlite://./data/bridge.db (or sqlite:///absolute/path.db), or memory:// to keep nothing.';
+const EXAMPLES = 'Use sqlite://./data/bridge.db (or sqlite:///absolute/path.db), or memory:// to store nothing.';
 const LATER = ['redis', 'rediss', 'postgres', 'postgresql'];
 
 export function parseStoreUri(text: string): StoreUriResult {
@@ -20,7 +20,7 @@ export function parseStoreUri(text: string): StoreUriResult {
       return { ok: true, uri: { kind: 'sqlite', path: rest } };
     default:
       if (LATER.includes(scheme.toLowerCase())) {
-        return { ok: false, problem: `uses ${scheme}://, which is not built yet`, fix: EXAMPLES };
+        return { ok: false, problem: `uses ${scheme}://, which the bridge does not support yet`, fix: EXAMPLES };
       }
       return { ok: false, problem: `uses ${scheme}://, which the bridge does not know`, fix: EXAMPLES };
   }

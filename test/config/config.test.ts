@@ -154,9 +154,9 @@ describe('loadConfig', () => {
       ...closedPolicy.users,
       groups: ['S01ONCALL'],
     });
-    expect(complaint({ SELF_APPROVAL: 'deny' })).toMatch(/^APPROVERS and SELF_APPROVAL leave nobody/);
-    expect(complaint({ APPROVERS: 'alice' })).toContain('"alice", which is no user or group id');
-    expect(complaint({ ADMINS: 'requester' })).toContain('no user or group id');
+    expect(complaint({ SELF_APPROVAL: 'deny' })).toMatch(/^APPROVERS and SELF_APPROVAL leave no one/);
+    expect(complaint({ APPROVERS: 'alice' })).toContain('"alice", which is not a user id or a user group id');
+    expect(complaint({ ADMINS: 'requester' })).toContain('not a user id or a user group id');
     expect(complaint({ SHOW_REASONING: 'yes' })).toContain('neither on nor off');
   });
 
@@ -178,7 +178,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...SOCKET, SLACK_ALLOWED_USERS: ' ' })).toHaveLength(1);
   });
 
-  it('names both settings that contradict each other', () => {
+  it('names both settings that exclude each other', () => {
     expect(complaint({ SLACK_SIGNING_SECRET: 'abcdef' })).toMatch(
       /^SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both set/,
     );
@@ -186,12 +186,12 @@ describe('loadConfig', () => {
     expect(complaint({ LETTA_ENVIRONMENT: 'laptop' })).toMatch(/^LETTA_ENVIRONMENT and LETTA_APP_SERVER_URL/);
     expect(complaint({ LETTA_APP_SERVER_TOKEN: 'token' }, CLOUD)).toMatch(/^LETTA_APP_SERVER_TOKEN is set without/);
     expect(complaint({ LETTA_APP_SERVER_URL: 'ws://letta:4500/ws', LETTA_APP_SERVER_TOKEN: 'token' })).toMatch(
-      /^LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL would send the token unencrypted/,
+      /^LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL would send the token over the network unencrypted/,
     );
   });
 
   it('refuses a setting that is not built yet rather than ignore it', () => {
-    expect(complaint({ STORE: 'redis://localhost' })).toMatch(/not built yet/);
+    expect(complaint({ STORE: 'redis://localhost' })).toMatch(/does not support yet/);
   });
 
   it.each<[string, Env, string]>([
@@ -200,25 +200,25 @@ describe('loadConfig', () => {
     ['a bot token in its place', { SLACK_APP_TOKEN: 'xoxb-1-abc' }, 'belongs in SLACK_BOT_TOKEN'],
     ['a rotation token', { SLACK_BOT_TOKEN: 'xoxe.xoxb-1-abc' }, 'rotation'],
     ['a bare prefix', { SLACK_BOT_TOKEN: 'xoxb-' }, 'is a bot token'],
-    ['a broken token', { SLACK_BOT_TOKEN: 'xoxb-1 abc' }, 'space or line break'],
+    ['a broken token', { SLACK_BOT_TOKEN: 'xoxb-1 abc' }, 'space or a line break'],
     ['quotes', { SLACK_BOT_TOKEN: '"xoxb-1-abc"' }, 'quotes'],
     ['half a quote', { LETTA_AGENT_ID: 'agent-1’' }, 'quotes'],
-    ['a user name', { SLACK_ALLOWED_USERS: 'U01ALICE,@bob' }, '"@bob", which is no user or group id'],
-    ['an email address', { SLACK_ALLOWED_USERS: 'bob@example.com' }, 'no user or group id'],
-    ['only a comma', { SLACK_ALLOWED_USERS: ',' }, 'names nobody'],
-    ['a channel name', { SLACK_ALLOWED_CHANNELS: '#general' }, '"#general", which is no channel id'],
+    ['a user name', { SLACK_ALLOWED_USERS: 'U01ALICE,@bob' }, '"@bob", which is not a user id or a user group id'],
+    ['an email address', { SLACK_ALLOWED_USERS: 'bob@example.com' }, 'not a user id or a user group id'],
+    ['only a comma', { SLACK_ALLOWED_USERS: ',' }, 'is an empty list'],
+    ['a channel name', { SLACK_ALLOWED_CHANNELS: '#general' }, '"#general", which is not a channel id'],
     ['an unencrypted Slack', { SLACK_API_URL: 'http://slack.example.com/api/' }, 'unencrypted'],
     ['a Slack that is no address', { SLACK_API_URL: 'slack.com' }, 'is not a web address'],
     ['an http address', { LETTA_APP_SERVER_URL: 'http://127.0.0.1:4500' }, 'Write ws://'],
     ['a bare host', { LETTA_APP_SERVER_URL: '127.0.0.1:4500' }, 'is not a WebSocket address'],
     ['a token in an address', { LETTA_APP_SERVER_URL: 'ws://127.0.0.1:4500/ws?token=x' }, 'LETTA_APP_SERVER_TOKEN'],
     ['a token for a signing secret', { SLACK_APP_TOKEN: '', SLACK_SIGNING_SECRET: 'xoxb-1' }, 'not a signing secret'],
-    ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not the id of an agent'],
-    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is none of them. Use one of guarded'],
+    ['no agent id', { LETTA_AGENT_ID: 'my agent' }, 'is not an agent id'],
+    ['an unknown mode', { PERMISSIONS: 'yolo' }, 'is not a permission mode. Use guarded, standard'],
     ['a path for a store', { STORE: './data/bridge.db' }, 'is not a URI'],
     ['a word for a port', { PORT: 'http' }, 'is not a port number'],
     ['a port too high', { PORT: '65536' }, 'is not a port number'],
-    ['an unknown level', { LOG_LEVEL: 'verbose' }, 'is no log level'],
+    ['an unknown level', { LOG_LEVEL: 'verbose' }, 'is not a log level'],
   ])('says what to do about %s', (_, over, words) => {
     expect(complaint(over)).toContain(words);
   });
@@ -267,15 +267,15 @@ describe('formatProblems', () => {
   it('is one report that names the sandbox', () => {
     expect(
       formatProblems(problemsOf({ ...SOCKET, PORT: 'x', LOG_LEVEL: 'x' })),
-    ).toBe(`The bridge can not start. 2 settings need attention:
+    ).toBe(`The bridge cannot start. 2 settings need attention:
 
   PORT is not a port number.
       Use a number from 0 to 65535.
-  LOG_LEVEL is no log level.
+  LOG_LEVEL is not a log level.
       Use debug, info, warn or error.
 
-Settings come from the environment or from a file named .env (see .env.example and README.md).
-To try the bridge without any account: npm run sandbox
+The bridge reads its settings from the environment and from a file named .env (see .env.example and README.md).
+To try the bridge without accounts, run: npm run sandbox
 `);
   });
 });

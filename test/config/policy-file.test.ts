@@ -81,22 +81,22 @@ auto_approve: ["Bash(npm test)"]
     const env = { ...ENV, SLACK_ALLOWED_USERS: 'members', SLACK_ALLOWED_CHANNELS: 'dm' };
     expect(problemsOf(null, env)).toEqual([]);
     expect(problemsOf(null, { ...env, POLICY: '/etc/bridge/policy.yml' })).toEqual([
-      'POLICY names "/etc/bridge/policy.yml", which is not there. Correct the path, or remove the setting.',
+      'POLICY names "/etc/bridge/policy.yml", which does not exist. Correct the path, or remove the setting.',
     ]);
   });
 
   it('and the environment may not both say the same thing', () => {
     const env = { ...ENV, SLACK_ALLOWED_USERS: 'members', VERBOSITY: 'quiet' };
     const [users, verbosity, ...more] = problemsOf('users: [members]\nchannels: [dm]\nverbosity: verbose', env);
-    expect(users).toMatch(/^SLACK_ALLOWED_USERS and policy.yml:1 users say the same thing twice/);
-    expect(verbosity).toMatch(/^VERBOSITY and policy.yml:3 verbosity say the same thing twice/);
+    expect(users).toMatch(/^SLACK_ALLOWED_USERS and policy.yml:1 users set the same thing twice/);
+    expect(verbosity).toMatch(/^VERBOSITY and policy.yml:3 verbosity set the same thing twice/);
     expect(more).toEqual([]);
   });
 
   it('that serves nobody and nothing is refused with the lines to write', () => {
     expect(problemsOf('listen: all')).toEqual([
-      expect.stringMatching(/SLACK_ALLOWED_USERS=members.*users: \[members\]/),
-      expect.stringMatching(/SLACK_ALLOWED_CHANNELS=dm.*channels: \[dm\]/),
+      expect.stringMatching(/SLACK_ALLOWED_USERS .*members.*users: \[members\]/),
+      expect.stringMatching(/SLACK_ALLOWED_CHANNELS .*dm.*channels: \[dm\]/),
     ]);
   });
 
@@ -116,16 +116,16 @@ adminz: [U1]
 `;
     const problems = problemsOf(wrong);
     const places = [
-      'policy.yml:3 channels.general is no channel id',
-      'policy.yml:5 channels.C01GEN.listen is none of mention, thread and all',
-      'policy.yml:6 channels.C01GEN.verbose is not known',
-      'policy.yml:7 channels.C02ENG.permissions is none of them',
+      'policy.yml:3 channels.general is not a channel id',
+      'policy.yml:5 channels.C01GEN.listen must be mention, thread or all',
+      'policy.yml:6 channels.C01GEN.verbose is not a setting',
+      'policy.yml:7 channels.C02ENG.permissions is not a permission mode',
       'policy.yml:7 channels.C02ENG.self_approval is neither allow nor deny',
-      'policy.yml:9 limits.user.turns is no rate',
-      'policy.yml:10 limits.team is not known',
-      'policy.yml:11 bots.allow.0 is no id of a bot',
+      'policy.yml:9 limits.user.turns is not a rate',
+      'policy.yml:10 limits.team is not a setting',
+      'policy.yml:11 bots.allow.0 is not a bot id',
       'policy.yml:11 bots.in_a_row is less than 1',
-      'policy.yml:12 adminz is not known',
+      'policy.yml:12 adminz is not a setting',
     ];
     for (const place of places) expect(problems.filter((problem) => problem.startsWith(place))).toHaveLength(1);
     expect(problems).toHaveLength(places.length);
@@ -133,19 +133,19 @@ adminz: [U1]
   });
 
   it.each([
-    ['users: [members\nchannels: [dm]', /^policy.yml:\d is no YAML/],
+    ['users: [members\nchannels: [dm]', /^policy.yml:\d is not valid YAML/],
     ['- users\n- channels', /^policy.yml:1 is not a policy/],
-    ['users: [members]\nusers: [U1]\nchannels: [dm]', /^policy.yml:2 is no YAML/],
-    ['users: [members]\nchannels: { "*": { listen: all } }', /^policy.yml:2 channels.\* has settings of its own/],
-    ['users: [members]\nchannels: {}', /^policy.yml:2 channels names nobody and nothing/],
-    ['users: []\nchannels: [dm]', /^policy.yml:1 users names nobody/],
-    ['users: [members]\nchannels: [dm]\nself_approval: deny', /leave nobody who may decide/],
+    ['users: [members]\nusers: [U1]\nchannels: [dm]', /^policy.yml:2 is not valid YAML/],
+    ['users: [members]\nchannels: { "*": { listen: all } }', /^policy.yml:2 channels.\* has its own settings/],
+    ['users: [members]\nchannels: {}', /^policy.yml:2 channels is an empty list/],
+    ['users: []\nchannels: [dm]', /^policy.yml:1 users is an empty list/],
+    ['users: [members]\nchannels: [dm]\nself_approval: deny', /leave no one to decide about approvals/],
     ['users: [members]\nchannels:\n  C1:\n    self_approval: deny', /^policy.yml:3 channels.C1: its approvers/],
-    ['users: [members]\nchannels: [dm]\nbots: { allow: [B1] }', /^policy.yml:3 bots leaves nobody who may decide/],
+    ['users: [members]\nchannels: [dm]\nbots: { allow: [B1] }', /^policy.yml:3 bots leaves no one to decide/],
     ['users: [members]\nchannels: 7', /^policy.yml:2 channels names no channels/],
     [
       'users: [members]\nchannels: [dm]\nlimits: { user: { turns: 0 per 1h } }',
-      /^policy.yml:3 limits.user.turns is out of bounds/,
+      /^policy.yml:3 limits.user.turns is outside the allowed range/,
     ],
   ])('%j is refused', (text, words) => {
     const problems = problemsOf(text);
@@ -197,7 +197,7 @@ adminz: [U1]
     );
   });
 
-  it('that repeats itself without end is refused', () => {
+  it('that refers to itself without end is refused', () => {
     const bomb = [
       'a: &a [1,2,3,4,5,6,7,8,9]',
       ...'bcdefghij'.split('').map((name, at) => {
@@ -205,7 +205,7 @@ adminz: [U1]
         return `${name}: &${name} [${Array(9).fill(`*${before}`).join(',')}]`;
       }),
     ].join('\n');
-    expect(problemsOf(bomb)[0]).toContain('repeats itself without end');
+    expect(problemsOf(bomb)[0]).toContain('refers to itself without end');
   });
 });
 

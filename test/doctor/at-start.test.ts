@@ -29,9 +29,9 @@ it('at start what nobody would notice before it is needed is a warning with its 
   log.lines.length = 0;
   const fast = { ...systemClock, now: () => Date.now() + 3_600_000 };
   await checkAtStart({ ...world, clock: fast, config, api });
-  expect(log.lines[0]?.fields.finding).toBe('The clock of this machine is 3600 s away from Slack’s');
+  expect(log.lines[0]?.fields.finding).toBe('The clock of this machine differs from Slack’s by 3600 s');
   await letta.close();
   log.lines.length = 0;
   await checkAtStart({ ...world, config, api });
-  expect(log.lines.at(-1)?.fields.finding).toContain('Letta can not be reached');
+  expect(log.lines.at(-1)?.fields.finding).toContain('cannot reach Letta');
 });

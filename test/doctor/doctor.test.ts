@@ -248,7 +248,7 @@ describe('Slack', () => {
   it('whose clock is another one than ours', async (context) => {
     const { examine } = await ward(context);
     const late = await examine({ fetch: answers(new Date(Date.now() - 120_000).toUTCString()) });
-    expect(named(late, 'clock_off')?.text).toMatch(/1(19|20|21) s away/);
+    expect(named(late, 'clock_off')?.text).toMatch(/by 1(19|20|21) s/);
     expect(named(late, 'clock_off')?.fix).toContain('timedatectl');
     const close = await examine({ fetch: answers(new Date(Date.now() - 10_000).toUTCString()) });
     expect(troublesOf(close)).toEqual(['not_tried']);
@@ -326,7 +326,7 @@ describe('Slack', () => {
     const { examine, slack } = await ward(context);
     await slack.control.faults({ socket: 'no_hello', ms: 60_000 });
     const report = await examine({ connectMs: 300 });
-    expect(named(report, 'socket_closed')?.fix).toContain('Switch Socket Mode on');
+    expect(named(report, 'socket_closed')?.fix).toContain('Turn on Socket Mode');
   });
 
   it('in whose channels the bot is not', async (context) => {
@@ -358,7 +358,7 @@ describe('Slack', () => {
   it('that does not let the self-test be posted', async (context) => {
     const { examine } = await ward(context);
     const report = await examine({ channel: 'C03OUT' });
-    expect(named(report, 'post_refused')?.text).toBe('The self-test could not be posted in C03OUT (not_in_channel)');
+    expect(named(report, 'post_refused')?.text).toBe('The bot could not post the self-test in C03OUT (not_in_channel)');
   });
 
   it('delivers again what came while only doctor listened', async (context) => {
@@ -465,7 +465,7 @@ describe('Letta', () => {
     await choose(env.STORE, { agent: 'agent-2' });
     const well = await examine();
     expect(troublesOf(well)).toEqual(['not_tried']);
-    expect(textOf(well, 'agent')).toEqual(['Two (agent-2), chosen before']);
+    expect(textOf(well, 'agent')).toEqual(['Two (agent-2), chosen earlier']);
     letta.forget({ agent: 'agent-2' });
     const gone = await examine();
     expect(named(gone, 'agent_gone')?.text).toContain('agent-2');
@@ -484,8 +484,8 @@ describe('Letta', () => {
     const settings = { POLICY: policy, SLACK_ALLOWED_USERS: undefined, SLACK_ALLOWED_CHANNELS: undefined };
     const report = await examine({ env: settings });
     expect(report.findings.filter(({ trouble }) => trouble === 'bound_agent_unknown').map(({ text }) => text)).toEqual([
-      'C01GEN is bound to the agent agent-nowhere, which Letta does not have',
-      'C02ENG is bound to the agent agent-gone, which Letta does not have',
+      'C01GEN uses the agent agent-nowhere, which Letta does not have',
+      'C02ENG uses the agent agent-gone, which Letta does not have',
     ]);
     expect(report.ok).toBe(false);
     const [agent] = letta.state().agents as { id: string }[];
@@ -509,8 +509,8 @@ describe('Letta', () => {
     const { examine } = await ward(context);
     const report = await examine({ env: { PERMISSIONS: 'unrestricted', ALLOW_UNRESTRICTED: '*' } });
     expect(troublesOf(report)).toContain('unrestricted');
-    expect(report.access).toContain('run everything unasked');
-    expect(report.access).toContain('nobody is asked');
+    expect(report.access).toContain('run anything without asking');
+    expect(report.access).toContain('the agent asks no one first');
   });
 });
 
@@ -545,8 +545,8 @@ describe('the store', () => {
       30_000,
     );
     const report = await examine(whole.env);
-    expect(named(report, 'store_gone')?.text).toContain(`runs on ${path}`);
-    expect(named(report, 'store_failing')?.text).toContain('can not write its store: file is gone');
+    expect(named(report, 'store_gone')?.text).toContain(`bridge uses ${path}`);
+    expect(named(report, 'store_failing')?.text).toContain('cannot write its store: file is gone');
     expect(report.ok).toBe(false);
   }, 40_000);
 

@@ -22,7 +22,7 @@ describe('a report', () => {
       'Ready, with 1 remark.\nAlice can.',
     );
     expect(endingText(report(trouble('no_agent'), trouble('no_event'), well))).toBe(
-      'Not ready: 2 things to mend, no remarks.',
+      'Not ready: 2 things to fix, no remarks.',
     );
     expect(exitCode(report(well, trouble('store_memory')))).toBe(0);
     expect(exitCode(report(well, trouble('no_agent')))).toBe(1);
@@ -55,7 +55,7 @@ describe('the sentence on access', () => {
     expect(accessSentence(facts)).toBe(
       'Every full member of Acme, 2 named people and the members of 1 user group can, in #eng, #C2 and direct messages, ' +
         'make the agent Builder read files and run tools on build-box, as the operating-system user deploy; the person ' +
-        'who asked must approve changes of files and unknown commands (standard).',
+        'who asked must approve file changes and unknown commands (standard).',
     );
   });
 
@@ -68,9 +68,9 @@ describe('the sentence on access', () => {
     };
     const sentence = accessSentence({ ...facts, policy: wide, user: null, machine: null });
     expect(sentence).toContain('in every channel that the bot is in and direct messages, make');
-    expect(sentence).toContain('run everything unasked on the machine that Letta chooses');
-    expect(sentence).toContain('as the user who started letta server there; nobody is asked');
-    expect(sentence).toMatch(/1 place has an agent, machine or permissions of its own\.$/);
+    expect(sentence).toContain('run anything without asking on the machine that Letta chooses');
+    expect(sentence).toContain('as the user who started letta server there; the agent asks no one first');
+    expect(sentence).toMatch(/1 place has its own agent, machine or permissions\.$/);
   });
 
   it('says how many rules approve without a person', () => {
@@ -81,7 +81,7 @@ describe('the sentence on access', () => {
   });
 
   it('says that a closed policy lets nobody in', () => {
-    expect(accessSentence({ ...facts, policy: closedPolicy })).toMatch(/^Nobody can, in no place/);
+    expect(accessSentence({ ...facts, policy: closedPolicy })).toMatch(/^No one can, in no place/);
   });
 });
 

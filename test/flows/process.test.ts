@@ -64,7 +64,7 @@ describe.concurrent('the process', () => {
 
     writeFileSync(file, 'users: [alice]\nchannels: [C01GEN]\nlisten: always\n');
     child.kill('SIGHUP');
-    await until(() => log().includes('the policy is not valid; the one before stays'), log);
+    await until(() => log().includes('the new policy is not valid; the previous one stays in force'), log);
     await until(() => log().includes('policy.yml:3 listen'), log);
     context.expect(log()).toContain('policy.yml:1 users');
     await say('@agent slow 1 words');
@@ -72,7 +72,7 @@ describe.concurrent('the process', () => {
 
     writeFileSync(file, 'users: [U01ALICE]\nchannels: [C01GEN]\n');
     child.kill('SIGHUP');
-    await until(() => log().includes('the policy was read again'), log);
+    await until(() => log().includes('the policy was reloaded'), log);
     await say('@agent slow 1 words');
     await until(() => shown().includes('word1'), shown);
   });
@@ -100,7 +100,7 @@ describe.concurrent('the process', () => {
     context.expect(code).toBe(1);
     const loud = log()
       .split('\n')
-      .filter((line) => line.includes('Slack refuses a token for good'));
+      .filter((line) => line.includes('Slack permanently refuses a token'));
     context.expect(loud).toHaveLength(1);
     context.expect(loud[0]).toContain('was refused by Slack: token_revoked');
   });

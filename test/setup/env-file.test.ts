@@ -235,8 +235,8 @@ describe('a setting of a .env that is cut', () => {
     const [first] = problemsThrown(start).filter(({ setting }) => setting === 'SLACK_BOT_TOKEN');
     expect(first).toEqual({
       setting: 'SLACK_BOT_TOKEN',
-      problem: 'is cut: in .env, what stands behind a # is not read',
-      fix: "Put the value in single quotes: SLACK_BOT_TOKEN='…#…'. A comment needs a blank before its #.",
+      problem: 'is cut off in .env: everything after a # is ignored',
+      fix: "Put the value in single quotes: SLACK_BOT_TOKEN='…#…'. A comment needs a space before its #.",
     });
     expect(problemsThrown(start).filter(({ setting }) => setting === 'SLACK_BOT_TOKEN')).toHaveLength(1);
   });

@@ -31,7 +31,7 @@ function createPerson(answers: string[]): Terminal & { seen: string[]; left: str
     async ask(question, secret) {
       const answer = answers.shift();
       seen.push(`${question} ${secret ? '***' : (answer ?? '')}`);
-      if (answer === undefined) throw new Error('the input ended');
+      if (answer === undefined) throw new Error('the input has ended');
       return answer;
     },
     close: () => undefined,
@@ -174,7 +174,7 @@ describe('setup', () => {
     expect(seen).toContain('1 to 35 characters');
     expect(seen).toContain('belongs in SLACK_APP_TOKEN');
     expect(seen).toContain('Slack refuses it (invalid_auth)');
-    expect(seen).toContain('it belongs to the app A0OTHER, the bot token to A0SANDBOX');
+    expect(seen).toContain('it belongs to the app A0OTHER, the bot token to the app A0SANDBOX');
     expect(seen).toContain('a number from 1 to 2');
     expect(seen).toContain('ws:// instead of http://');
     expect(seen).toContain('the App Server answered 401');
@@ -194,7 +194,7 @@ describe('setup', () => {
     const files = openFiles(temporaryFolder(context), { SLACK_API_URL: slack.url });
     const world = { clock: systemClock, random: systemRandom, log: createMemoryLog() };
     const parts = { ...world, terminal: person, files, manifest, dial: createSocketDialer(systemClock), fetch };
-    await expect(runSetup(parts)).rejects.toThrow('the input ended');
+    await expect(runSetup(parts)).rejects.toThrow('the input has ended');
     expect(person.seen.join('\n')).toContain('it lacks im:history');
     expect(person.seen.join('\n')).toContain('Reinstall to Workspace');
     expect(files.env().SLACK_BOT_TOKEN).toBeUndefined();
@@ -202,10 +202,10 @@ describe('setup', () => {
 
   it('left half-way goes on where it was: what works is kept and not asked again', async (context) => {
     const { run, letta, files, policy } = await stage(context);
-    expect((await run('Prod', MARKED.bot)).outcome).toBe('the input ended');
+    expect((await run('Prod', MARKED.bot)).outcome).toBe('the input has ended');
     expect(files.env()).toMatchObject({ SLACK_BOT_TOKEN: MARKED.bot });
     const second = await run(MARKED.app, '2', letta.url, MARKED.letta);
-    expect(second.outcome).toBe('the input ended');
+    expect(second.outcome).toBe('the input has ended');
     expect(second.seen).toContain('SLACK_BOT_TOKEN is set and works: kept');
     const third = await run(letta.url, '', '#general', '');
     expect(third.outcome).toBe('done');
@@ -243,7 +243,7 @@ describe('a terminal', () => {
     expect(shown).toContain('Token:');
     expect(shown).not.toContain('hush');
     if (isTty) expect(shown).toContain('Prod');
-    await expect(terminal.ask('More?')).rejects.toThrow('the input ended');
+    await expect(terminal.ask('More?')).rejects.toThrow('the input has ended');
   });
 
   it('keeps lines that come before they are asked for', async () => {
