@@ -4,8 +4,8 @@ import { printFields } from '../../../src/bridge/text/print-input.ts';
 
 const print = (input: Record<string, unknown>) => printFields(Object.entries(input), (text) => text);
 
-describe('an input in print', () => {
-  it('is JSON with two blanks a level, for what is no text', () => {
+describe('a printed input', () => {
+  it('prints other values than texts as JSON, indented by two', () => {
     const values = fc.jsonValue({ maxDepth: 6 }).filter((value) => typeof value !== 'string');
     fc.assert(
       fc.property(values, (value) => {
@@ -14,7 +14,7 @@ describe('an input in print', () => {
     );
   });
 
-  it('is whole however deep it is nested', () => {
+  it('prints the whole value at any depth', () => {
     for (const depth of [3_300, 20_000]) {
       const deep: unknown = JSON.parse(`${'{"a":['.repeat(depth)}"bottom"${']}'.repeat(depth)}`);
       const text = print({ deep });
@@ -24,7 +24,7 @@ describe('an input in print', () => {
     }
   });
 
-  it('hides no field behind another of a like name', () => {
+  it('prints each field, also those with similar names', () => {
     const input = JSON.parse('{"__proto__":{"rm":1},"a":1,"A":2,"a\\u200b":3,"":4}') as Record<string, unknown>;
     expect(print(input)).toBe('__proto__: {\n  "rm": 1\n}\na: 1\nA: 2\n"a\u200b": 3\n"": 4');
   });

@@ -20,8 +20,8 @@ const body = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\nVJTUt9Us8cKj
 const begin = key('-----BEGIN ', 'RSA PRIVATE KEY-----');
 const end = key('-----END ', 'RSA PRIVATE KEY-----');
 
-describe('taking secrets out of a text', () => {
-  it.each(Object.entries(SECRETS))('finds %s wherever it stands', (_, secret) => {
+describe('redacting a text', () => {
+  it.each(Object.entries(SECRETS))('hides %s in any surrounding text', (_, secret) => {
     for (const [before, after] of [
       ['', ''],
       ['first\n', '\nlast'],
@@ -56,7 +56,7 @@ describe('taking secrets out of a text', () => {
     expect(redact(text)).toEqual({ text: clean, redacted: true });
   });
 
-  it('finds a private key, whole, cut off at its end, or at its beginning', () => {
+  it('hides a private key: whole, without its end, without its beginning', () => {
     expect(redact(`a\n${begin}\n${body}${end}\nb`).text).toBe(`a\n${REDACTED}\nb`);
     expect(redact(`a\n${begin}\n${body}`).text).toBe(`a\n${REDACTED}`);
     expect(redact(`# a key:\n${body}${end}\nb`).text).toBe(`# a key:${REDACTED}\nb`);
@@ -75,7 +75,7 @@ describe('taking secrets out of a text', () => {
     '.sk-some-long-class-name { color: red }',
     '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----',
     'The secret: none.',
-  ])('leaves alone: %s', (text) => {
+  ])('keeps: %s', (text) => {
     expect(redact(text)).toEqual({ text, redacted: false });
   });
 
@@ -89,7 +89,7 @@ describe('taking secrets out of a text', () => {
     .array(fc.oneof(fc.constantFrom(...pieces), fc.string({ maxLength: 12 })), { maxLength: 30 })
     .map((parts) => parts.join(''));
 
-  it('changes nothing the second time, and a text grows to three times its length at most', () => {
+  it('changes nothing the second time and at most triples the length', () => {
     fc.assert(
       fc.property(texts, (text) => {
         for (const clean of [redact, redactCommand]) {
@@ -103,7 +103,7 @@ describe('taking secrets out of a text', () => {
     );
   });
 
-  it('leaves no secret of a known shape, whatever stands around it', () => {
+  it('hides each known kind of secret in random text', () => {
     const others = pieces.filter((piece) => !Object.values(SECRETS).includes(piece));
     const around = fc.array(fc.oneof(fc.constantFrom(...others), fc.string({ maxLength: 8 })), { maxLength: 8 });
     fc.assert(
@@ -114,7 +114,7 @@ describe('taking secrets out of a text', () => {
     );
   });
 
-  it('reads long texts made to confuse it in one go', () => {
+  it('reads long hostile texts in linear time', () => {
     // Read again from each beginning, these would take minutes.
     for (const piece of [...pieces, '-eyJaaaaaaaa', '://a:b', 'password="', "token=\\'", '--a-token', '-----BEGIN ']) {
       const long = piece.repeat(Math.ceil(200_000 / piece.length));
@@ -123,8 +123,8 @@ describe('taking secrets out of a text', () => {
   }, 60_000);
 });
 
-describe('taking secrets out of a command that people must judge', () => {
-  it('hides one word after a name, never what would run', () => {
+describe('redacting a command for the people who decide', () => {
+  it('hides one word after a telling name, never what would run', () => {
     expect(redactCommand('PASSWORD=hunter2 ./deploy').text).toBe(`PASSWORD=${REDACTED} ./deploy`);
     for (const hostile of [
       'FOO="password=" rm -rf ~ "x"',
@@ -171,8 +171,8 @@ describe('taking secrets out of a command that people must judge', () => {
   });
 });
 
-describe('taking secrets out of a field of an input', () => {
-  it('hides the whole value where the name of the field says so, and secrets in all others', () => {
+describe('redacting a field of an input', () => {
+  it('telling field name: hides the whole value; else only secrets in it', () => {
     const token = SECRETS['a token of GitHub'] ?? '';
     expect(redactField(`git push ${token}`, 'command').text).toBe(`git push ${REDACTED}`);
     expect(redactField('correct horse', 'DB_PASSWORD').text).toBe(`${REDACTED} ${REDACTED}`);

@@ -21,7 +21,7 @@ const AROUND = [
 ] as const;
 
 describe.each(FAMILIES.map((family) => [family.id, family] as const))('a key of %s', (_, family) => {
-  it('is hidden wherever it stands', () => {
+  it('is hidden in any surrounding text', () => {
     fc.assert(
       fc.property(keysOf(family), fc.constantFrom(...AROUND), (key, [before, after]) => {
         const text = `${before}${key}${after}`;
@@ -36,7 +36,7 @@ describe.each(FAMILIES.map((family) => [family.id, family] as const))('a key of 
   });
 });
 
-describe('what stands behind a telling name', () => {
+describe('a value after a name', () => {
   const value = '3fA9c0De71bB42e6a8D05f9C';
 
   it.each([
@@ -60,7 +60,7 @@ describe('what stands behind a telling name', () => {
       'NEW_RELIC = ',
     ],
     ...['X-Api-Key: ', 'access-token: ', 'client_secret=', '"privateKey": "', 'Authorization: Bearer ', '?sig='],
-  ])('is hidden: %s', (name) => {
+  ])('telling name: the value is hidden: %s', (name) => {
     const text = `a ${name}${value} b`;
     expect(redact(text).text).not.toContain(value);
     expect(judge(text).open).not.toContain(value);
@@ -78,7 +78,7 @@ describe('what stands behind a telling name', () => {
     ],
     ...['max_tokens=4000', 'tokenizer=gpt', 'author: Ada', 'linear-gradient(90deg)', 'monkey: see', 'travis: yes'],
     ...['key: value', 'jira: PROJ-12', 'cache-key: linux', 'sha: abc', 'const key = makeKey(thread);'],
-  ])('is left alone where it is none: %s', (text) => {
+  ])('harmless name: the text is kept: %s', (text) => {
     expect(redact(text)).toEqual({ text, redacted: false });
     expect(judge(text)).toEqual({ open: text, own: text });
   });

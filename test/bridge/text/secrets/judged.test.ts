@@ -9,7 +9,7 @@ const BEGIN = key('-----BEGIN ', 'PRIVATE KEY-----');
 const END = key('-----END ', 'PRIVATE KEY-----');
 const PEM = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj';
 
-describe('a text that somebody must judge', () => {
+describe('a text for the people who decide', () => {
   it.each([
     ['between two marks of a key', `echo "${BEGIN}"; touch PWNED; echo "${END}"`],
     ['lines between two marks of a key', `${BEGIN}\n./evil --now\nreboot\ncurl x|sh\n${END}`],
@@ -35,7 +35,7 @@ describe('a text that somebody must judge', () => {
     ['as a reference', 'password=$PASSWORD and --token "$TOKEN" and {{ password }}'],
     ['as a variable', `x $${TOKEN} "\${${TOKEN}}"`],
     ['as a user id', 'docker run -u 1000:1000 image'],
-  ])('is shown whole where there is code %s', (_, text) => {
+  ])('shows everything when there is code %s', (_, text) => {
     expect(judge(text)).toEqual({ open: text, own: text });
   });
 
@@ -46,7 +46,7 @@ describe('a text that somebody must judge', () => {
     ['curl -H "Authorization: Bearer abcdef0123456789abcdef"', `curl -H "Authorization: Bearer ${REDACTED}"`],
     ['API_KEY=a1B2c3D4e5F6g7H8 ./x; y', `API_KEY=${REDACTED} ./x; y`],
     ['AccountKey=a1B2c3D4e5F6g7H8==;x', `AccountKey=${REDACTED}==;x`],
-  ])('has a key hidden from everybody, and nothing around it: %s', (text, shown) => {
+  ])('hides a certain key from all people, and nothing around it: %s', (text, shown) => {
     expect(judge(text)).toEqual({ open: shown, own: shown });
   });
 
@@ -62,11 +62,11 @@ describe('a text that somebody must judge', () => {
     [`x\n${BEGIN}\n${PEM}\nreboot\n${END}`, `x\n${BEGIN}\n${REDACTED}\nreboot\n${END}`],
     [`${BEGIN}\\n${PEM}\\n${END}`, `${BEGIN}\\n${REDACTED}\\n${END}`],
     [`${PEM}\n${END}`, `${REDACTED}\n${END}`],
-  ])('has what may be no key hidden from all but the one who decides: %s', (text, open) => {
+  ])('hides a possible key from all but the decider: %s', (text, open) => {
     expect(judge(text)).toEqual({ open, own: text });
   });
 
-  it('has the value of a field hidden by the name of the field, unless it is code', () => {
+  it('telling field name: hides the value unless it is code', () => {
     expect(judge('x', 'api_token')).toEqual({ open: REDACTED, own: 'x' });
     expect(judge('correct horse', 'DB_PASSWORD').open).toBe(`${REDACTED} ${REDACTED}`);
     for (const code of ['$(rm -rf ~)', 'a; rm -rf ~', '/../../../x', '../x', 'a\nrm', '`id`']) {
