@@ -4,8 +4,8 @@ import { createRunning, type Middle, TEAM } from '../../support/middle.ts';
 
 const lastWord = (middle: Middle) => middle.surface.whispered.at(-1)?.text ?? '';
 
-describe('the bare word stop', () => {
-  it('stops the turn, also when a bystander says it', async () => {
+describe('the word stop', () => {
+  it('stops the turn, also when a bystander writes it', async () => {
     for (const user of ['U01ALICE', 'U02BOB']) {
       const middle = await createRunning();
       expect(await middle.write(' Stop ', { user, mention: false })).toEqual({ outcome: 'command', name: 'stop' });
@@ -14,26 +14,29 @@ describe('the bare word stop', () => {
     }
   });
 
-  it('within a sentence is a prompt', async () => {
+  it('in a sentence: is a prompt', async () => {
     const middle = await createRunning();
     expect(await middle.write('stop the deploy')).toEqual({ outcome: 'accepted' });
     expect(middle.connection.aborts).toBe(0);
   });
 
-  it('of somebody who may not use the bot stops nothing', async () => {
+  it('from a guest: stops nothing', async () => {
     const middle = await createRunning();
     await middle.write('stop', { user: 'U04GUEST', mention: false });
     expect(middle.connection.aborts).toBe(0);
   });
 
-  it.each(['STOP!!!', 'stop.', '*stop*', 'stop please', 'cancel', 'Please abort!'])('%j stops, too', async (words) => {
-    const middle = await createRunning();
-    expect(await middle.write(words)).toEqual({ outcome: 'command', name: 'stop' });
-    expect(middle.connection.aborts).toBe(1);
-    expect(middle.record().inbox).toEqual([]);
-  });
+  it.each(['STOP!!!', 'stop.', '*stop*', 'stop please', 'cancel', 'Please abort!'])(
+    '%j stops the turn',
+    async (words) => {
+      const middle = await createRunning();
+      expect(await middle.write(words)).toEqual({ outcome: 'command', name: 'stop' });
+      expect(middle.connection.aborts).toBe(1);
+      expect(middle.record().inbox).toEqual([]);
+    },
+  );
 
-  it('of a bystander is talk among people where nothing runs', async () => {
+  it('from a bystander when nothing runs: is context', async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -41,7 +44,7 @@ describe('the bare word stop', () => {
     expect(middle.surface.whispered).toEqual([]);
   });
 
-  it('and any other command of somebody who may not use the bot is refused before their eyes, each time', async () => {
+  it('or a command from a guest: refused in private each time', async () => {
     const middle = await createRunning();
     for (const words of ['!stop', 'STOP!', '!status', '!stop']) {
       const before = middle.surface.whispered.length;
@@ -52,7 +55,7 @@ describe('the bare word stop', () => {
     expect(await middle.write('hello', { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'ignored' });
   });
 
-  it('of an approver who may not speak to the agent stops it, as their button would', async () => {
+  it('from an approver who may not speak: stops the turn', async () => {
     const approvers = { requester: true, ids: ['U04GUEST'], groups: [] };
     const middle = await createRunning({ policy: { defaults: { ...closedPolicy.defaults, approvers } } });
     await middle.write('stop', { user: 'U04GUEST', mention: false });
@@ -60,7 +63,7 @@ describe('the bare word stop', () => {
     expect(await middle.write('!new', { user: 'U04GUEST', mention: false })).toMatchObject({ outcome: 'refused' });
   });
 
-  it('is known as carried out by whoever looks back after a crash', async () => {
+  it('is stored with its own key, so catch-up does not repeat it', async () => {
     const middle = await createRunning();
     const stop = { ts: '1000.000500', mention: false };
     // What is stored is all that the next life has: the mark must be in the write that stops.
@@ -79,7 +82,7 @@ describe('the bare word stop', () => {
     expect(middle.surface.whispered).toHaveLength(before);
   });
 
-  it('to somebody else, and other words with a mark, stay among people', async () => {
+  it('to another person, or any word with !: is context', async () => {
     const middle = await createRunning();
     const bob = { spans: [{ kind: 'user', id: 'U02BOB' } as const, { kind: 'text', text: ' stop' } as const] };
     expect(await middle.write('', { ...bob, mention: false, user: 'U03CARA' })).toEqual({ outcome: 'context' });
@@ -88,8 +91,8 @@ describe('the bare word stop', () => {
   });
 });
 
-describe('messages behind a running turn', () => {
-  it('are counted where the turn is seen, and listed on demand', async () => {
+describe('messages queued behind a running turn', () => {
+  it("are counted in the turn's view and listed by !queue", async () => {
     const middle = await createRunning();
     expect(middle.surface.last.live?.queued).toBe(0);
     await middle.write('count the lines');
@@ -100,7 +103,7 @@ describe('messages behind a running turn', () => {
     expect(lastWord(middle)).toContain('2. <@U01ALICE>: `then delete them`');
   });
 
-  it('are listed for the slash command in each of its author’s running threads', async () => {
+  it("are listed by the slash command for its author's running threads", async () => {
     const middle = await createRunning();
     await middle.write('count the lines');
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'queue' };
@@ -110,7 +113,7 @@ describe('messages behind a running turn', () => {
 });
 
 describe('a muted thread', () => {
-  it('answers those who mention the bot, and only overhears the rest until it is unmuted', async () => {
+  it('answers mentions, and keeps other messages as context until !unmute', async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -124,14 +127,14 @@ describe('a muted thread', () => {
     expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'accepted' });
   });
 
-  it('stays muted over a restart', async () => {
+  it('stays muted after a restart', async () => {
     const middle = await createRunning();
     await middle.write('!mute');
     await middle.restart();
     expect(await middle.write('and again', { mention: false })).toEqual({ outcome: 'context' });
   });
 
-  it('can not be asked for where the thread is not known', async () => {
+  it('/agent mute: says to write !mute in the thread', async () => {
     const middle = await createRunning();
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'mute' };
     const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });

@@ -7,7 +7,7 @@ import { BOT } from '../../support/middle.ts';
 const text = (words: string) => ({ kind: 'text', text: words }) as const;
 const user = (id: string) => ({ kind: 'user', id }) as const;
 
-describe('what stops', () => {
+describe('a stop word', () => {
   it.each([
     ...['stop', 'Stop', 'STOP!!!', 'stop.', 'stop…', 'stop,', ' stop ', '!stop', '!STOP!', '!stop please', 'stop?!'],
     ...['*stop*', '_stop_', '~stop~', '`stop`', '***Stop!***', '“stop”', "'stop'", '> stop', '(stop)', '- stop'],
@@ -24,7 +24,7 @@ describe('what stops', () => {
       '\u2066stop\u2069',
       'stop\n',
     ],
-  ])('%j', (words) => {
+  ])('stops: %j', (words) => {
     expect(isStopWord(words)).toBe(true);
     expect(parseBang(words)).toEqual({ kind: 'command', name: 'stop', args: '' });
     expect(parseSlash(words)).toEqual({ kind: 'command', name: 'stop', args: '' });
@@ -66,20 +66,20 @@ describe('what stops', () => {
       'stop it from crashing',
     ],
     ...['stop stop stop stop stop stop stop', `stop ${' '.repeat(300)}`, 'halte', 'canceled'],
-  ])('not %j', (words) => {
+  ])('does not stop: %j', (words) => {
     expect(isStopWord(words)).toBe(false);
     expect(saysStop([text(words)], BOT)).toBe(false);
   });
 });
 
-describe('a longer sentence', () => {
+describe('a sentence with a stop word', () => {
   const said = new Set([...STOP_WORDS, 'please', 'pls', 'plz', 'thanks', 'thank', 'you']);
   const word = fc
     .stringMatching(/^[a-zäöüéñ0-9][a-zäöüéñ0-9'-]{0,11}$/)
     .filter((some) => !said.has(some) && !said.has(some.replace(/^['-]+|['-]+$/g, '')));
   const mark = fc.constantFrom('', '!', '.', '…', '*', '_', '"', ' :tada:', '\u200b');
 
-  it('is a prompt, whatever stands around the stop word, and wherever', () => {
+  it('is a prompt, with any words and marks around it', () => {
     const sentence = fc
       .tuple(fc.constantFrom(...STOP_WORDS), fc.array(word, { minLength: 1, maxLength: 6 }), fc.nat(6), mark, mark)
       .map(([stop, others, at, before, behind]) => `${before}${others.toSpliced(at, 0, stop).join(' ')}${behind}`);
@@ -92,7 +92,7 @@ describe('a longer sentence', () => {
     );
   });
 
-  it('takes no time to be judged, however long it is', () => {
+  it('is judged fast at any length', () => {
     for (const words of ['stop '.repeat(100_000), '*'.repeat(1_000_000), `please ${'stop '.repeat(39)}`]) {
       expect(isStopWord(words)).toBe(false);
     }

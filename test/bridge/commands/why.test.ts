@@ -8,7 +8,7 @@ const linkTo = (ts: string, channel = 'C01GEN', root?: string) =>
   `https://acme.slack.com/archives/${channel}/p${ts.replace('.', '')}${root ? `?thread_ts=${root}&cid=${channel}` : ''}`;
 
 describe('a link to a message', () => {
-  it('names the message and its thread, bare or as Slack escapes it', () => {
+  it('gives the keys of message and thread, bare or escaped by Slack', () => {
     const link = linkTo('1700000000.123456', 'C01GEN', '1699999999.000100');
     for (const text of [link, `<${link}>`, `<${link}|a message>`])
       expect(linkedMessage('T1', text)).toEqual({
@@ -19,7 +19,7 @@ describe('a link to a message', () => {
     expect(linkedMessage('T1', linkTo('1700000000.123456', 'D01ALICE'))?.thread).toBe('T1:D01ALICE:dm');
   });
 
-  it('is no link to a channel, a file or nothing', () => {
+  it('is not found in a link to a channel or file', () => {
     for (const text of ['', 'why', 'https://acme.slack.com/archives/C01GEN', 'https://acme.slack.com/files/U1/F1/p1'])
       expect(linkedMessage('T1', text)).toBeNull();
   });
@@ -33,7 +33,7 @@ describe('!why', () => {
     return middle.intake.command({ ...command, actor: { user, team: TEAM } });
   }
 
-  it('tells that a message was taken in, and where it is now', async () => {
+  it('accepted message: tells that, and its present state', async () => {
     const middle = createMiddle();
     await middle.write('list', { ts: T(1), thread: null, mention: true });
     expect(await ask(middle, linkTo(T(1)))).toMatch(/taken in for the agent\. It waits for its turn\./);
@@ -46,7 +46,7 @@ describe('!why', () => {
     expect(await ask(middle, linkTo(T(1)))).toContain('It was handled.');
   });
 
-  it('tells why one was passed over or refused', async () => {
+  it('ignored or refused message: tells the reason', async () => {
     const middle = createMiddle();
     await middle.write('hello all', { ts: T(1), thread: null, mention: false });
     await middle.write('hi', { ts: T(2), thread: null, mention: true, user: 'U04GUEST' });
@@ -58,14 +58,14 @@ describe('!why', () => {
     expect(await ask(middle, linkTo(T(4)))).toContain('(invented next year)');
   });
 
-  it('remembers the first word about twins, not the second', async () => {
+  it('twin events: tells the first outcome', async () => {
     const middle = createMiddle();
     await middle.write('list', { ts: T(1), thread: null, mention: true });
     await middle.write('list', { ts: T(1), thread: null, mention: true });
     expect(await ask(middle, linkTo(T(1)))).toContain('taken in');
   });
 
-  it('says what it knows from the disk after a restart, and since when it knows nothing else', async () => {
+  it('after a restart: tells what is stored, and since when it knows', async () => {
     const middle = createMiddle();
     await middle.write('list', { ts: T(1), thread: null, mention: true });
     await middle.restart();
@@ -73,14 +73,14 @@ describe('!why', () => {
     expect(await ask(middle, linkTo(T(9)))).toMatch(/^No such message has reached the bridge since <!date\^/);
   });
 
-  it('tells of another channel only the author', async () => {
+  it('message of another channel: tells only its author', async () => {
     const middle = createMiddle();
     await middle.write('secret', { ts: T(1), thread: null, mention: true, channel: 'C9PRIV' });
     expect(await ask(middle, linkTo(T(1), 'C9PRIV'))).toBe('Ask in the channel of that message.');
     expect(await ask(middle, linkTo(T(1), 'C9PRIV'), 'U01ALICE')).toContain('taken in');
   });
 
-  it('without a link says what it wants, in a thread and by slash command', async () => {
+  it('without a link: explains how to copy one', async () => {
     const middle = createMiddle();
     await middle.write('list', { ts: ROOT, thread: null, mention: true });
     await middle.write('!why');
@@ -89,10 +89,12 @@ describe('!why', () => {
   });
 });
 
-it('the log of decisions has a bound: the oldest go', () => {
-  const log = new DecisionLog(0);
-  const key = (n: number) => `T1:C1:1.${n}` as MessageKey;
-  for (let n = 0; n < 6_000; n += 1) log.note({ key: key(n), user: null, at: n, outcome: 'ignored', reason: null });
-  expect([log.find(key(0)), log.find(key(999))]).toEqual([null, null]);
-  expect(log.find(key(1_000))).not.toBeNull();
+describe('the log of decisions', () => {
+  it('is bounded: the oldest entries are dropped', () => {
+    const log = new DecisionLog(0);
+    const key = (n: number) => `T1:C1:1.${n}` as MessageKey;
+    for (let n = 0; n < 6_000; n += 1) log.note({ key: key(n), user: null, at: n, outcome: 'ignored', reason: null });
+    expect([log.find(key(0)), log.find(key(999))]).toEqual([null, null]);
+    expect(log.find(key(1_000))).not.toBeNull();
+  });
 });
