@@ -21,8 +21,8 @@ async function edited(policy: Partial<Policy>, options: { turnsDieWithLink?: boo
   return middle;
 }
 
-describe('an edited command, where nobody approves what is their own,', () => {
-  it('does not run: a card of its own shows it, says whose it is and asks somebody else', async () => {
+describe('an edited command without self-approval', () => {
+  it('does not run: a new card shows it and asks another person', async () => {
     const middle = await edited(FOUR_EYES);
     expect(told(middle)).toEqual([]);
     const [before, after] = cards(middle);
@@ -38,7 +38,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(after?.token).not.toBe(before?.token);
   });
 
-  it('is not approved by its editor, nor by the one whose turn it is, in any way', async () => {
+  it('cannot be approved by its editor or the requester', async () => {
     const middle = await edited(placed({ selfApproval: false, approvers: approvers(ALICE, BOB, CAROL) }));
     for (const user of [BOB, ALICE]) {
       for (const name of ['approve', 'allow_command'] as const) {
@@ -53,7 +53,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(lastCard(middle).state).toEqual({ state: 'open' });
   });
 
-  it('runs as it was shown once somebody else approves it; the audit has both', async () => {
+  it('approved by another person: runs as shown; the audit names both', async () => {
     const middle = await edited(FOUR_EYES);
     expect(await click(middle, 'approve', { user: CAROL })).toEqual({ result: 'decided' });
     const updatedInput = { command: 'rm -rf /tmp/build', description: 'does it' };
@@ -64,7 +64,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     ]);
   });
 
-  it('can be denied by anybody who may decide, its editor too', async () => {
+  it('can be denied by its editor and by other approvers', async () => {
     for (const user of [BOB, CAROL]) {
       const middle = await edited(FOUR_EYES);
       expect(await click(middle, 'deny', { user })).toEqual({ result: 'decided' });
@@ -72,7 +72,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     }
   });
 
-  it('the card of before decides nothing any more', async () => {
+  it('the card from before the edit: every button is refused', async () => {
     const middle = await edited(FOUR_EYES);
     const token = cards(middle)[0]?.token;
     if (!token) throw new Error('there is no card');
@@ -85,7 +85,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(told(middle)).toEqual([]);
   });
 
-  it('edited again it is the second editor’s, and the first may approve it', async () => {
+  it('edited again: the first editor may approve it, the second not', async () => {
     const middle = await edited(FOUR_EYES);
     await submit(middle, 'edit_command', ['ls build'], { user: CAROL });
     expect(lastCard(middle)).toMatchObject({ editedBy: CAROL, asks: [BOB], title: 'ls build' });
@@ -94,7 +94,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(told(middle)).toMatchObject([{ updatedInput: { command: 'ls build' } }]);
   });
 
-  it('opened and sent as it was is the agent’s command, approved', async () => {
+  it('sent back unchanged: counts as an approval', async () => {
     const middle = await createRunning({ policy: FOUR_EYES });
     await ask(middle, DANGER);
     expect(await click(middle, 'edit_command', { user: BOB })).toMatchObject({ modal: { asksAnother: true } });
@@ -102,7 +102,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
-  it('that nobody else could approve is not taken, and says what to do', async () => {
+  it('no other approver: the edit is refused and suggests Deny with reason', async () => {
     const middle = await createRunning({ policy: placed({ selfApproval: false, approvers: approvers(BOB) }) });
     await ask(middle, DANGER);
     expect(await click(middle, 'edit_command', { user: BOB })).toMatchObject({
@@ -113,7 +113,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(told(middle)).toEqual([]);
   });
 
-  it('still waits for somebody else after a restart', async () => {
+  it('after a restart: still needs another person', async () => {
     const middle = await edited(FOUR_EYES, { turnsDieWithLink: false });
     await middle.restart();
     const id = middle.connections[0]?.submitted[0]?.clientMessageId ?? '';
@@ -125,7 +125,7 @@ describe('an edited command, where nobody approves what is their own,', () => {
     expect(told(middle)).toMatchObject([{ updatedInput: { command: 'rm -rf /tmp/build' } }]);
   });
 
-  it('is decided by typed commands in the same way', async () => {
+  it('follows the same rules for !approve', async () => {
     const middle = await edited(FOUR_EYES);
     const id = shortId(lastCard(middle).token);
     await middle.write(`!approve ${id}`, { user: BOB });
@@ -135,8 +135,8 @@ describe('an edited command, where nobody approves what is their own,', () => {
   });
 });
 
-describe('an edited command elsewhere', () => {
-  it('runs at once, as its editor’s own', async () => {
+describe('an edited command with self-approval', () => {
+  it('runs at once, with its editor in the audit', async () => {
     const middle = await edited(placed({ approvers: approvers(BOB) }));
     expect(told(middle)).toMatchObject([{ updatedInput: { command: 'rm -rf /tmp/build' } }]);
     expect(middle.audit.entries).toMatchObject([
@@ -144,7 +144,7 @@ describe('an edited command elsewhere', () => {
     ]);
   });
 
-  it('is not taken from an approver who may not write to the agent', async () => {
+  it('by an approver who may not speak: the edit is refused', async () => {
     const middle = await createRunning({ users: [ALICE], policy: placed({ approvers: approvers(BOB) }) });
     await ask(middle, DANGER);
     for (const outcome of [

@@ -48,7 +48,7 @@ const withDefaults = (change: Partial<Policy['defaults']>): Partial<Policy> => (
 });
 
 describe('while the working directory may move', () => {
-  it('a read behind a move that waits is asked, also once the move is approved', async () => {
+  it('a read after a requested move asks, also once approved', async () => {
     const middle = await createRunning();
     const first = move('/etc');
     await ask(middle, first);
@@ -60,14 +60,14 @@ describe('while the working directory may move', () => {
     }
   });
 
-  it('a read before a move of the same batch is asked: the calls run side by side', async () => {
+  it('a read before a move in the same batch asks', async () => {
     const middle = await createRunning();
     const batch = [cat('passwd'), move('/etc')] as const;
     await called(middle, ...batch);
     expect(await passes(middle, batch[0])).toBe(false);
   });
 
-  it('files pass by their whole path, in the folder that it is known to be', async () => {
+  it('absolute paths in the known folder pass; relative paths ask', async () => {
     const middle = await createRunning();
     await called(middle, move('/etc'));
     expect(await passes(middle, cat(`${HOME}/notes.txt`))).toBe(true);
@@ -77,13 +77,16 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, call('Bash', { command: 'find -name x' }))).toBe(false);
   });
 
-  it.each(['EnterWorktree', 'ExitWorktree', 'change_directory', 'set_cwd', 'cd'])('as %s does, too', async (tool) => {
-    const middle = await createRunning();
-    await called(middle, call(tool, { action: 'keep', name: 'fix', path: '..' }));
-    expect(await passes(middle, cat('notes.txt'))).toBe(false);
-  });
+  it.each(['EnterWorktree', 'ExitWorktree', 'change_directory', 'set_cwd', 'cd'])(
+    '%s counts as a move',
+    async (tool) => {
+      const middle = await createRunning();
+      await called(middle, call(tool, { action: 'keep', name: 'fix', path: '..' }));
+      expect(await passes(middle, cat('notes.txt'))).toBe(false);
+    },
+  );
 
-  it('a move that was refused or failed moves nothing', async () => {
+  it('a refused or failed move changes nothing', async () => {
     const refused = await createRunning();
     await ask(refused, move('/etc'));
     await click(refused, 'deny');
@@ -97,7 +100,7 @@ describe('while the working directory may move', () => {
     expect(await passes(failed, cat('notes.txt'))).toBe(true);
   });
 
-  it('reads pass again once the device tells where it is, judged there', async () => {
+  it('after the device reports the new folder, reads are judged there', async () => {
     const middle = await createRunning();
     await ask(middle, move('/srv/other'));
     await click(middle, 'approve');
@@ -114,7 +117,7 @@ describe('while the working directory may move', () => {
     expect(await passes(system, cat('passwd'))).toBe(false);
   });
 
-  it('one word of the device does not answer for two moves', async () => {
+  it('two moves need two reports by the device', async () => {
     const middle = await createRunning();
     const both = [move('/srv/other'), move('/etc')];
     await called(middle, ...both);
@@ -126,14 +129,14 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, cat('notes.txt'))).toBe(false);
   });
 
-  it('a move that is not decided yet is not over because the device has moved for another reason', async () => {
+  it('the device moves for another reason: the open move still counts', async () => {
     const middle = await createRunning();
     await called(middle, move('/etc'));
     await isIn(middle, '/srv/other');
     expect(await passes(middle, cat('passwd'))).toBe(false);
   });
 
-  it('neither rules nor what was allowed for the turn reach there', async () => {
+  it('rules and grants for the turn do not apply after the move', async () => {
     const middle = await createRunning({
       policy: withDefaults({ autoApprove: ['Bash(npm run *)', 'Write(**)', 'Edit(docs/**)'] }),
     });
@@ -152,7 +155,7 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, call('Write', { file_path: `${HOME}/a`, content: '' }))).toBe(true);
   });
 
-  it('what was allowed for the turn in one folder is not allowed in another', async () => {
+  it('a grant for the turn applies only in its own folder', async () => {
     const middle = await createRunning();
     await ask(middle, call('Bash', { command: 'make' }));
     await click(middle, 'allow_command');
@@ -165,13 +168,13 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, call('Bash', { command: 'make' }))).toBe(true);
   });
 
-  it('a move that a rule lets pass counts like one that somebody approved', async () => {
+  it('a move that a rule approved counts', async () => {
     const middle = await createRunning({ policy: withDefaults({ autoApprove: ['SetWorkingDirectory'] }) });
     expect(await passes(middle, move('/etc'))).toBe(true);
     expect(await passes(middle, cat('passwd'))).toBe(false);
   });
 
-  it('a move that was approved before a restart still counts, as nobody heard whether it ran', async () => {
+  it('a move approved before a restart still counts', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const first = move('/etc');
     await ask(middle, first);
@@ -188,7 +191,7 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, cat('passwd'))).toBe(false);
   });
 
-  it('a call that was not heard to be made is asked: what was called with it was not heard, either', async () => {
+  it('a call whose batch we missed asks', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const [heard, unheard] = [cat('a.txt'), cat('b.txt')];
     await called(middle, heard);
@@ -205,7 +208,7 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, heard)).toBe(true);
   });
 
-  it('the next turn begins with what the device says', async () => {
+  it("the next turn begins with the device's folder", async () => {
     const middle = await createRunning();
     const etc = move('/srv/other');
     await called(middle, etc);
@@ -217,7 +220,7 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, cat('notes.txt'))).toBe(true);
   });
 
-  it('a worktree that a shell makes may be followed into, up to the device’s word', async () => {
+  it('a worktree made by a shell counts until the device reports', async () => {
     const middle = await createRunning();
     const made = call('Bash', { command: 'git worktree add .letta/worktrees/fix' });
     await called(middle, made);
@@ -231,7 +234,7 @@ describe('while the working directory may move', () => {
 });
 
 describe('the card of a move', () => {
-  it('says what it widens', async () => {
+  it('says what can run and be read in the new folder', async () => {
     const middle = await createRunning({ policy: withDefaults({ autoApprove: ['Bash(npm test)'] }) });
     await ask(middle, move('/srv/other'));
     expect(lastCard(middle)).toMatchObject({
@@ -243,7 +246,7 @@ describe('the card of a move', () => {
     await submit(middle, 'approve', []);
   });
 
-  it('does not say that a system folder is read without asking: it is not', () => {
+  it('system folder: does not promise reads without asking', () => {
     const reach = { reads: true, rules: false };
     const said = (path: string) => wideningOf({ tool: 'SetWorkingDirectory', input: { path } }, reach) ?? '';
     expect(said('/etc')).not.toContain('read');
@@ -252,8 +255,10 @@ describe('the card of a move', () => {
   });
 });
 
-it('other tools move nothing', () => {
-  for (const tool of ['Bash', 'Read', 'Write', 'Task', 'LS', 'Glob', 'TodoWrite', 'slack_react', 'decide', 'mkdir']) {
-    expect(movesDirectory({ tool, input: { command: 'cd /tmp', path: 'worktree' } })).toBe(false);
-  }
+describe('movesDirectory', () => {
+  it('is false for all other tools', () => {
+    for (const tool of ['Bash', 'Read', 'Write', 'Task', 'LS', 'Glob', 'TodoWrite', 'slack_react', 'decide', 'mkdir']) {
+      expect(movesDirectory({ tool, input: { command: 'cd /tmp', path: 'worktree' } })).toBe(false);
+    }
+  });
 });

@@ -5,8 +5,8 @@ const patch = (...lines: string[]) => ['*** Begin Patch', ...lines, '*** End Pat
 const told = (text: string) =>
   readPatch(text)?.map(({ action, path, to }) => [action, path, ...(to === null ? [] : [to])].join(' ')) ?? null;
 
-describe('a patch as Letta’s Codex toolset writes it', () => {
-  it('names every file with what happens to it', () => {
+describe('a patch of Letta’s Codex toolset', () => {
+  it('names every file with its action', () => {
     const text = patch(
       ...['*** Add File: ok.txt', '+fine', '*** Delete File: ../important.txt', '*** Update File: src/a.ts'],
       ...['*** Move to: /home/u/.ssh/authorized_keys', '@@ class A', ' keep', '-old', '+new', '*** End of File'],
@@ -22,14 +22,14 @@ describe('a patch as Letta’s Codex toolset writes it', () => {
     expect(told(`<<'EOF'\n${text}\nEOF`)).toHaveLength(4);
   });
 
-  it('takes a header with blanks around it for one, as Letta does behind an added file', () => {
+  it('header with blanks around it: counts, as it does in Letta', () => {
     expect(told(patch('*** Add File: a', '+x', '   *** Delete File: /etc/passwd  '))).toEqual([
       'add a',
       'delete /etc/passwd',
     ]);
   });
 
-  it('takes a line of a hunk for no header', () => {
+  it('line of a hunk that looks like a header: does not count', () => {
     expect(told(patch('*** Update File: a', '@@', ' *** Delete File: b', '+*** Add File: c'))).toEqual(['update a']);
   });
 
@@ -41,13 +41,13 @@ describe('a patch as Letta’s Codex toolset writes it', () => {
     ['no end', '*** Begin Patch\n*** Delete File: a'],
     ['nothing', patch()],
     ['nothing at all', ''],
-  ])('is not read where it holds %s', (_, text) => {
+  ])('is not read when it has %s', (_, text) => {
     expect(readPatch(text)).toBeNull();
   });
 });
 
 describe('a unified diff', () => {
-  it('names every file with what happens to it', () => {
+  it('names every file with its action', () => {
     const text = [
       ...['diff --git a/x.ts b/x.ts', '--- a/x.ts', '+++ b/x.ts', '@@ -1,2 +1,2 @@', ' keep', '--- a/not-a-header'],
       ...['+++ b/neither', 'diff --git a/old b/old', 'deleted file mode 100644', '--- a/old', '+++ /dev/null'],
@@ -66,7 +66,7 @@ describe('a unified diff', () => {
     ]);
   });
 
-  it('is not read where a hunk is longer than it says, so that it can not swallow another file', () => {
+  it('hunk longer than its header says: the diff is not read', () => {
     const text = ['--- a/x', '+++ b/x', '@@ -1,99 +1,99 @@', '-a', '+b', 'diff --git a/y b/y', '--- a/y', '+++ b/y'];
     expect(readPatch(text.join('\n'))).toBeNull();
   });

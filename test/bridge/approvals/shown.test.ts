@@ -8,23 +8,23 @@ import { bash } from '../thread/approvals/asking-people.ts';
 const tool = (input: Record<string, unknown>, change: Partial<ApprovalRequest> = {}) =>
   bash('', { tool: 'Tool', input, ...change });
 
-describe('what people are shown of a request', () => {
-  it('is the command or path first, then every other field, the model’s account apart', () => {
+describe('a request as people see it', () => {
+  it('shows command or path first, then other fields, the description apart', () => {
     const shown = shownRequest(tool({ timeout: 5, command: 'ls', description: 'lists', deep: { a: [1] } }));
     expect(shown).toMatchObject({ subject: 'ls', description: 'lists', redacted: false, clipped: false });
     expect(shown.rest).toBe('timeout: 5\ndeep: {\n  "a": [\n    1\n  ]\n}');
   });
 
-  it('can not be made to look like another field by line ends in a text', () => {
+  it('line end in a text: cannot look like another field', () => {
     const { rest } = shownRequest(tool({ content: 'harmless\ncommand: rm -rf /\u2028x: y' }));
     expect(rest.split('\n')).toEqual(['content:', '  │ harmless', '  │ command: rm -rf /', '  │ x: y']);
   });
 
-  it('can not be made to look like another field by the name of one', () => {
+  it("line end in a field's name: cannot look like another field", () => {
     expect(shownRequest(tool({ 'a: b\nc': 1 })).rest).toBe('"a: b\\nc": 1');
   });
 
-  it('says when something is not shown, wherever it stood', () => {
+  it('hides secrets in every field and says so', () => {
     const key = 'sk-proj-abcdefghijklmnop1234567890';
     for (const input of [{ command: `x ${key}` }, { a: { b: [key] } }, { description: key }, { api_token: 'x' }]) {
       const request = tool(input);
@@ -33,12 +33,12 @@ describe('what people are shown of a request', () => {
     }
   });
 
-  it('says that a description which is no text is a field like others', () => {
+  it('description that is no text: is shown as a field', () => {
     expect(shownRequest(tool({ description: { evil: true } }))).toMatchObject({ description: null });
     expect(fullText(tool({ description: { evil: true } }))).toContain('"evil": true');
   });
 
-  it('in full holds every text of the input that is no secret, whatever the input', () => {
+  it('full text: has every text of the input', () => {
     const words = fc.stringMatching(/^[a-z]{1,12}$/);
     fc.assert(
       fc.property(fc.dictionary(words, fc.oneof(words, fc.array(words), fc.integer())), (input) => {
@@ -51,7 +51,7 @@ describe('what people are shown of a request', () => {
   });
 });
 
-describe('what people are shown of a patch', () => {
+describe('a patch as people see it', () => {
   const input = [
     ...['*** Begin Patch', '*** Add File: ok.txt', '+fine', '*** Delete File: ../important.txt'],
     ...['*** Add File: /home/u/.ssh/authorized_keys', '+ssh-ed25519 AAAA me', '*** Update File: a.ts'],
@@ -59,7 +59,7 @@ describe('what people are shown of a patch', () => {
   ].join('\n');
   const diffs: FileDiff[] = [hunks('ok.txt', ['+fine']), hunks('authorized_keys', ['+ssh-ed25519 AAAA me'])];
 
-  it('is every file with its action and whole path, those outside marked, and all of the patch', () => {
+  it('shows each file, its action and path, and the whole patch', () => {
     const shown = shownRequest(tool({ input }, { tool: 'ApplyPatch', diffs }), '/srv/project');
     expect(shown.files).toEqual([
       'add    ok.txt',
@@ -71,14 +71,14 @@ describe('what people are shown of a patch', () => {
     for (const line of input.split('\n')) expect(shown.rest).toContain(line);
   });
 
-  it('marks a move that leads out of the working directory', () => {
+  it('marks a move out of the working directory', () => {
     const moved = '*** Begin Patch\n*** Update File: a.ts\n*** Move to: b/../../c.ts\n@@\n-x\n+y\n*** End Patch';
     expect(shownRequest(tool({ input: moved }, { tool: 'ApplyPatch' }), '/srv/project').files).toEqual([
       'move   a.ts → b/../../c.ts (/srv/c.ts)  ⚠️ outside of the working directory',
     ]);
   });
 
-  it('is its text and a warning where it can not be read', () => {
+  it('unreadable patch: shows its text with a warning', () => {
     for (const [field, text] of [
       ['input', '*** Begin Patch\n*** Chmod File: a\n*** End Patch'],
       ['input', 'rm -rf /'],
@@ -91,14 +91,14 @@ describe('what people are shown of a patch', () => {
     }
   });
 
-  it('is asked about under the names of its files', () => {
+  it("has its files in the card's title", () => {
     expect(approvalTitle(tool({ input }, { tool: 'ApplyPatch' }))).toMatch(
       /^add +ok\.txt, delete \.\.\/important\.txt/,
     );
   });
 });
 
-describe('what a diff stands for', () => {
+describe('a diff in place of a field', () => {
   const write = (content: string, lines: string[]) =>
     shownRequest(tool({ file_path: '/p/a.txt', content }, { tool: 'Write', diffs: [hunks('a.txt', lines)] }), '/p');
   const edit = (old_string: string, new_string: string, lines: string[], more = {}) =>
@@ -109,7 +109,7 @@ describe('what a diff stands for', () => {
       ),
     );
 
-  it('is a new text that it holds letter by letter', () => {
+  it('replaces a new text that it contains letter by letter', () => {
     expect(write('a\nb\n', ['+a', '+b'])).toMatchObject({ rest: '', notes: [] });
     expect(write('a\nb\n', ['-x', '+a', ' b'])).toMatchObject({ rest: '' });
     expect(write('a\nb', ['+a', '+b']).notes).toEqual([
@@ -117,7 +117,7 @@ describe('what a diff stands for', () => {
     ]);
   });
 
-  it('is nothing else: what it does not hold is shown beside it', () => {
+  it('does not replace text that it lacks', () => {
     expect(write('a\nb\nc\nrm -rf /\n', ['+a', ' b']).rest).toContain('rm -rf /');
     expect(write('a\nb\n\n', ['+a', '+b']).rest).toContain('a');
     expect(edit('x\ny\nz', 'w', ['-x', '+w']).rest).toContain('  │ z');
@@ -128,20 +128,20 @@ describe('what a diff stands for', () => {
     expect(shownRequest(tool({ file_path: 'a.txt', content: 'a\n' }, { diffs: two })).rest).toContain('content:');
   });
 
-  it('is a replacement that it shows with what is around it; other fields stay', () => {
+  it("replaces an edit's strings; other fields are shown", () => {
     const shown = edit('red', 'blue', [' are', '-are red', '+are blue'], { replace_all: true, patch: 'p', edits: [1] });
     expect(shown.rest).toBe('replace_all: true\npatch: p\nedits: [\n  1\n]');
   });
 
-  it('is nothing of a file that Letta can not preview', () => {
+  it('unavailable diff: replaces nothing', () => {
     const diffs: FileDiff[] = [{ kind: 'unavailable', fileName: 'a.txt', reason: 'old_string not found' }];
     const request = tool({ file_path: 'a.txt', old_string: 'x', new_string: 'rm' }, { tool: 'Edit', diffs });
     expect(fullText(request)).toContain('new_string: rm');
   });
 });
 
-describe('what could be overlooked', () => {
-  it('is shown by name where several fields could say what runs', () => {
+describe('parts of a request that people could overlook', () => {
+  it('several fields could name the command: shows each by name', () => {
     for (const input of [
       { command: 'ls', cmd: 'rm -rf /' },
       { file_path: 'a', path: '/etc/passwd' },
@@ -155,7 +155,7 @@ describe('what could be overlooked', () => {
     expect(shownRequest(tool({ command: '', cmd: 'ls' }))).toMatchObject({ subject: 'ls', rest: 'command: ' });
   });
 
-  it('is a description that is long, of several lines, or all there is: then it is a field like others', () => {
+  it('long or multi-line description: is shown as a field', () => {
     for (const description of ['x'.repeat(400), 'a\nb', 'a\u2028b', '\u200b'.repeat(40)]) {
       const shown = shownRequest(tool({ command: 'ls', description }));
       expect(shown.description).toBeNull();
@@ -164,7 +164,7 @@ describe('what could be overlooked', () => {
     expect(shownRequest(tool({ description: 'delete all', issue: 7 })).rest).toContain('description: delete all');
   });
 
-  it('is a path outside of the working directory', () => {
+  it('path outside of the working directory: has a warning', () => {
     const outside = (file_path: string) => shownRequest(tool({ file_path }, { tool: 'Write' }), '/srv/project').notes;
     expect(outside('/etc/cron.d/x')).toEqual(['⚠️ outside of the working directory: /etc/cron.d/x']);
     expect(outside('a/../../x')).toEqual(['⚠️ outside of the working directory: a/../../x (/srv/x)']);
@@ -177,7 +177,7 @@ describe('what could be overlooked', () => {
     expect(onWindows('src\\x')).toEqual([]);
   });
 
-  it('is a tool whose name a card would cut', () => {
+  it('long tool name: the full text has all of it', () => {
     const name = `mcp__${'x'.repeat(100)}__delete_all`;
     expect(fullText(tool({}, { tool: name }))).toContain(name);
   });

@@ -17,8 +17,8 @@ const OWN: [string, Record<string, unknown>][] = [
   ['UpdatePlan', { explanation: 'because', plan: [{ step: 'a', status: 'pending' }] }],
 ];
 
-describe('the table of tools', () => {
-  it('is what the page shows', () => {
+describe('the table of guarded tools', () => {
+  it('is the one in docs/guarded-tools.md', () => {
     expect(readFileSync('docs/guarded-tools.md', 'utf8')).toContain(`\n${guardedToolsTable()}\n`);
   });
 
@@ -28,7 +28,7 @@ describe('the table of tools', () => {
     for (const { why } of GUARDED_TOOLS) expect(why).toMatch(/\w{3}/);
   });
 
-  it('is what the preset does: what asks there is asked whatever it is called with', () => {
+  it('agrees with guarded(): tools that ask do so for any input', () => {
     const inputs = [{}, { path: 'a.ts' }, { file_path: 'a.ts' }, { command: 'ls' }, { cmd: 'ls' }, { taskId: 'x' }];
     for (const { tool, does } of GUARDED_TOOLS) {
       if (does === 'asks') for (const input of inputs) expect(asks(tool, input)).toBe(true);
@@ -46,17 +46,17 @@ describe('the table of tools', () => {
 });
 
 describe('the agent’s own lists', () => {
-  it.each(OWN)('%s passes, wherever the agent is', (tool, input) => {
+  it.each(OWN)('%s passes in any folder', (tool, input) => {
     expect(asks(tool, input)).toBe(false);
     expect(asks(tool, input, null)).toBe(false);
     expect(asks(tool, input, '/etc')).toBe(false);
   });
 
-  it.each(OWN)('%s is asked about with a field that is not known', (tool, input) => {
+  it.each(OWN)('%s with an unknown field: asks', (tool, input) => {
     expect(asks(tool, { ...input, file_path: 'a' })).toBe(true);
   });
 
-  it('pass in a turn without a card, with an entry in the audit', async () => {
+  it('pass without a card, with an entry in the audit', async () => {
     const middle = await createRunning();
     for (const [at, [tool, input]] of OWN.entries()) {
       await ask(middle, { ...bash(''), requestId: `perm-${at}`, callId: `call-${at}`, tool, input });
@@ -67,9 +67,11 @@ describe('the agent’s own lists', () => {
   });
 });
 
-it('a picture is read inside of the working directory only', () => {
-  expect(asks('ViewImage', { path: 'docs/a.png' })).toBe(false);
-  for (const path of ['/etc/a.png', '../a.png', '.ssh/a.png', '.git/a.png', '~/a.png', '']) {
-    expect(asks('ViewImage', { path })).toBe(true);
-  }
+describe('ViewImage', () => {
+  it('passes only for pictures in the working directory', () => {
+    expect(asks('ViewImage', { path: 'docs/a.png' })).toBe(false);
+    for (const path of ['/etc/a.png', '../a.png', '.ssh/a.png', '.git/a.png', '~/a.png', '']) {
+      expect(asks('ViewImage', { path })).toBe(true);
+    }
+  });
 });

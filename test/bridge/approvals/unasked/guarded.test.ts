@@ -9,7 +9,7 @@ const asked = (tool: string, input: Record<string, unknown>, folder: string | nu
   guarded({ tool, input }, folder).asks;
 const bash = (command: string) => asked('Bash', { command, description: 'looks' });
 
-describe('the guarded preset lets pass without asking', () => {
+describe('the guarded mode passes without asking', () => {
   it.each([
     ['Read', { file_path: 'src/main.ts', offset: 1, limit: 20 }],
     ['Read', { file_path: `${HOME}/README.md` }],
@@ -53,11 +53,11 @@ describe('the guarded preset lets pass without asking', () => {
   });
 });
 
-describe('the guarded preset asks', () => {
+describe('the guarded mode asks', () => {
   it.each([
-    ['about what lies outside', 'Read', { file_path: '/etc/passwd' }],
+    ['about files outside the folder', 'Read', { file_path: '/etc/passwd' }],
     ['about a neighbour with the same beginning', 'Read', { file_path: `${HOME}-secret/key.txt` }],
-    ['about ways out', 'Read', { file_path: 'src/../../other' }],
+    ['about paths that climb', 'Read', { file_path: 'src/../../other' }],
     ['about `..` even where it seems to stay inside: src may be a link', 'Read', { file_path: 'src/../README.md' }],
     ['about homes, which Read expands', 'Read', { file_path: '~/.ssh/id_rsa' }],
     ['about variables, which Read expands', 'Read', { file_path: '$HOME/notes' }],
@@ -69,7 +69,7 @@ describe('the guarded preset asks', () => {
     ['about files that usually hold secrets', 'Read', { file_path: 'config/.env.production' }],
     ['about keys', 'Read', { file_path: 'certs/server.pem' }],
     ['about credentials of git', 'Read', { file_path: '.git/config' }],
-    ['about what Letta takes its rules from', 'Read', { file_path: '.letta/settings.json' }],
+    ['about Letta settings', 'Read', { file_path: '.letta/settings.json' }],
     ['about another folder', 'LS', { path: '/' }],
     ['about a pattern that leads elsewhere', 'Glob', { pattern: '/etc/*' }],
     ['about a pattern that climbs', 'Glob', { pattern: '../*' }],
@@ -90,7 +90,7 @@ describe('the guarded preset asks', () => {
     ['about a glob for secrets', 'Grep', { pattern: 'KEY', glob: '**/*.{ts,pem}', path: 'a.ts' }],
     ['about writing', 'Write', { file_path: 'a', content: '' }],
     ['about editing', 'Edit', { file_path: 'a', old_string: 'a', new_string: 'b' }],
-    ['about tools that nobody has heard of', 'ReadEverything', { path: '.' }],
+    ['about unknown tools', 'ReadEverything', { path: '.' }],
     ['about names that every object has', 'constructor', {}],
     ['about the web', 'WebFetch', { url: 'https://example.com' }],
   ])('%s', (_, tool, input) => {
@@ -178,7 +178,7 @@ describe('the guarded preset asks', () => {
     expect(bash(command)).toBe(true);
   });
 
-  it('about a command in the background, or with fields it does not know', () => {
+  it('about a command in the background, or with unknown fields', () => {
     expect(asked('Bash', { command: 'ls', run_in_background: true })).toBe(true);
     expect(asked('Bash', { command: 'ls', cwd: '/' })).toBe(true);
     expect(asked('Bash', { command: ['ls'] })).toBe(true);
@@ -186,7 +186,7 @@ describe('the guarded preset asks', () => {
   });
 
   it.each([null, '', 'project', '/', '//', '/etc', '/proc/self', '/home/../etc', 'C:\\project', '/home/$USER'])(
-    'about everything while the working directory is %j',
+    'about everything when the working directory is %j',
     (folder) => {
       expect(asked('Read', { file_path: 'a' }, folder)).toBe(true);
       expect(asked('Bash', { command: 'pwd' }, folder)).toBe(true);
@@ -195,13 +195,13 @@ describe('the guarded preset asks', () => {
   );
 });
 
-describe('whatever the model writes,', () => {
+describe('the guarded mode with random input', () => {
   const nasty = fc.string({
     unit: fc.constantFrom(...`abc./-~$\`"'\\;&|<>(){}[]*?!#=%^ \t\n\r\0é—`, '..', ' -', '--', 'cat ', '/etc'),
     maxLength: 24,
   });
 
-  it('a command that passes has no letter with a meaning to a shell outside of quotes', () => {
+  it('a passing command has no shell syntax outside of quotes', () => {
     fc.assert(
       fc.property(fc.constantFrom('cat ', 'ls ', 'grep a ', 'find '), nasty, (command, rest) => {
         if (bash(command + rest)) return;
@@ -212,7 +212,7 @@ describe('whatever the model writes,', () => {
     );
   });
 
-  it('no path that passes climbs, expands or begins elsewhere', () => {
+  it('a passing path does not climb, expand or leave the folder', () => {
     fc.assert(
       fc.property(nasty, (path) => {
         if (!isInside(path, HOME)) return;
@@ -224,7 +224,7 @@ describe('whatever the model writes,', () => {
     );
   });
 
-  it('words are what a shell would make of them: put together with quotes they are the same again', () => {
+  it('quoted words are split as a shell splits them', () => {
     fc.assert(
       fc.property(
         fc.array(fc.stringMatching(/^[A-Za-z0-9_./*? $-]{1,8}$/), { minLength: 1, maxLength: 5 }),
@@ -235,7 +235,7 @@ describe('whatever the model writes,', () => {
     );
   });
 
-  it('options that are not known to be harmless are asked about', () => {
+  it('unknown options ask', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('cat', 'head', 'wc', 'grep'),

@@ -17,7 +17,7 @@ const allows = (rule: string, tool: string, input: Record<string, unknown>) =>
   matchingRule([rule], { tool, input }, HOME) !== null;
 const bash = (rule: string, command: string) => allows(rule, 'Bash', { command });
 
-describe('a rule that approves by itself', () => {
+describe('a rule of auto_approve', () => {
   it.each([
     ['Bash(npm test)', 'npm test'],
     ['Bash(npm test)', ' npm  test '],
@@ -62,7 +62,7 @@ describe('a rule that approves by itself', () => {
     expect(bash(rule, command)).toBe(false);
   });
 
-  it('for files allows those of the working directory, and never what usually holds secrets', () => {
+  it('for paths: allows files in the working directory, never usual secrets', () => {
     expect(allows('Write(docs/**)', 'Write', { file_path: 'docs/a/b.md' })).toBe(true);
     expect(allows('Write(docs/**)', 'Write', { file_path: `${HOME}/docs/a.md` })).toBe(true);
     expect(allows('Write(**)', 'Write', { file_path: 'src/a.ts' })).toBe(true);
@@ -86,7 +86,7 @@ describe('a rule that approves by itself', () => {
     ],
     ...['.env', 'id_rsa_work', 'config/database.yml', '.envrc', '.vscode/tasks.json', '.husky/pre-commit', '.mcp.json'],
     ...['.github/workflows/ci.yml', '.letta/settings.json', '.bashrc', '../x', '~/.bashrc', ''],
-  ])('for files never allows a change of %j, nor does what was allowed for a turn', (file_path) => {
+  ])('never allows writing %j, nor does a grant for the turn', (file_path) => {
     for (const rule of ['Write(**)', 'Write', 'Write(.github/**)', 'Write(config/**)', `Write(${file_path})`]) {
       expect(allows(rule, 'Write', { file_path })).toBe(false);
       expect(allows(rule, 'Write', { file_path: `${HOME}/${file_path}` })).toBe(false);
@@ -102,13 +102,13 @@ describe('a rule that approves by itself', () => {
     expect(covering([grant], request, HOME)).toEqual([]);
   });
 
-  it('for a tool of files means those of the working directory', () => {
+  it('for a file tool: allows files in the working directory', () => {
     expect(allows('Write', 'Write', { file_path: 'src/a.ts' })).toBe(true);
     expect(allows('Read', 'Read', { file_path: '/etc/passwd' })).toBe(false);
     expect(allows('Read', 'Read', { file_path: '.github/workflows/ci.yml' })).toBe(true);
   });
 
-  it('for a tool allows each of its calls and no other tool’s', () => {
+  it('for another tool: allows all its calls, and no other tool', () => {
     expect(allows('WebSearch', 'WebSearch', { query: 'x' })).toBe(true);
     expect(allows('WebSearch', 'WebFetch', { url: 'x' })).toBe(false);
   });
@@ -132,13 +132,13 @@ describe('a rule that approves by itself', () => {
     'Edit(.env)',
     'Write(.github/workflows/**)',
     'Read(.ssh/**)',
-  ])('%j is none, says why, and allows nothing', (rule) => {
+  ])('%j is refused with a reason, and allows nothing', (rule) => {
     expect(problemOfRule(rule)).toMatch(/\w/);
     expect(bash(rule, 'npm test')).toBe(false);
     expect(allows(rule, 'Write', { file_path: 'a' })).toBe(false);
   });
 
-  it('of any text says whether it is one, and with any call whether it allows it, without throwing', () => {
+  it('any text and any call: never throws', () => {
     const rule = fc.oneof(
       fc.string(),
       fc.string().map((inside) => `Bash(${inside})`),

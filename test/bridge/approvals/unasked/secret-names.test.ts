@@ -34,18 +34,18 @@ const CODE = `
 `;
 const words = (list: string) => list.trim().split(/\s+/);
 
-describe('names that usually hold secrets', () => {
-  it.each(words(SECRETS))('%s is asked about', (path) => {
+describe('a file name that usually holds secrets', () => {
+  it.each(words(SECRETS))('%s asks', (path) => {
     expect(asks(path)).toBe(true);
     expect(asks(`${HOME}/deep/${path}`)).toBe(true);
     expect(asks(path.toUpperCase())).toBe(true);
   });
 
-  it.each(words(CODE))('%s is not', (path) => {
+  it.each(words(CODE))('harmless name %s passes', (path) => {
     expect(asks(path)).toBe(false);
   });
 
-  it('are known however a file system may write them', () => {
+  it('asks in every spelling a file system may accept', () => {
     for (const path of [
       '.ＥＮＶ',
       '.e\u200cnv',
@@ -63,7 +63,7 @@ describe('names that usually hold secrets', () => {
   });
 });
 
-describe('what git keeps for itself', () => {
+describe('files of git', () => {
   it.each([
     ...['.git//config', '.git/./config', './.git/config', '.git/config', '.GIT/config', '.Git/CONFIG', '.git./config'],
     ...['.git /config', '.g\u200cit/config', '.ｇit/config', '.git/config/', '.git\\config', 'a/../.git/config'],
@@ -82,17 +82,17 @@ describe('what git keeps for itself', () => {
       '.git',
     ],
     ...['.git/objects/ab/cd', '.git/index', '.git/HEAD/../config', 'vendor/lib.git/config', '.git/modules/lib/HEAD'],
-  ])('%s is closed', (path) => {
+  ])('%s asks', (path) => {
     expect(asks(path)).toBe(true);
     expect(guarded({ tool: 'Bash', input: { command: `cat '${path}'` } }, HOME).asks).toBe(true);
   });
 
   it.each(['.git/HEAD', '.git//HEAD', '.git/ORIG_HEAD', '.git/packed-refs', '.git/refs/heads/main', 'lib/.git/HEAD'])(
-    '%s says where the work stands: it is open',
+    '%s passes, as it only tells the current commit',
     (path) => expect(asks(path)).toBe(false),
   );
 
-  it('is closed for who works in there, too, and in other folders of secrets; Letta’s worktrees are projects', () => {
+  it('working directory inside .git or secrets: asks; inside a worktree: passes', () => {
     for (const folder of [
       '/srv/app/.git',
       '/srv/app/.git/modules/lib',
@@ -120,13 +120,13 @@ describe('files that run by themselves', () => {
     .mise.toml .claude/settings.json .letta/settings.json .cursor/mcp.json .mcp.json .yarn/releases/yarn.cjs .cargo/config.toml
     gradlew sitecustomize.py x.pth crontab hooks/post-checkout
   `),
-  )('%s', (path) => {
+  )('%s runs by itself', (path) => {
     expect(runsByItself(path)).toBe(true);
   });
 
   it.each(
     words('package.json Makefile src/hooks.ts .github/CODEOWNERS .github/ISSUE_TEMPLATE/bug.md README.md AGENTS.md'),
-  )('but not %s', (path) => {
+  )('%s does not', (path) => {
     expect(runsByItself(path)).toBe(false);
   });
 });

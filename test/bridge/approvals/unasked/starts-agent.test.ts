@@ -28,7 +28,7 @@ describe('the name of a tool', () => {
     ...['Agent', 'agent', 'Task', 'task', 'TASK', 'Workflow', 'workflow', 'SendAgentMessage', 'Subagent'],
     ...['spawn_agent', 'spawnAgent', 'launch_subagent', 'run_subagent', 'dispatch_agent', 'create_agent'],
     ...['send_message_to_agent_async', 'mcp__crew__start_agent', 'RunAgentsInParallel', 'delegate', 'AgentTask'],
-  ])('%s sets another agent to work', (tool) => {
+  ])('%s starts another agent', (tool) => {
     expect(startsAgent(tool)).toBe(true);
   });
 
@@ -52,7 +52,7 @@ describe('the name of a tool', () => {
 });
 
 describe('a request to start a subagent', () => {
-  it('is approved by an admin, not by the one who asked; denied by either', async () => {
+  it('is approved only by an admin, denied also by the requester', async () => {
     const middle = await createRunning(places({}));
     await ask(middle, agent());
     expect(await click(middle, 'approve')).toMatchObject({ result: 'refused', why: 'not_allowed' });
@@ -64,7 +64,7 @@ describe('a request to start a subagent', () => {
     expect(answered(middle)).toEqual(['allow', 'deny']);
   });
 
-  it('says on its card that nothing is asked afterwards, and asks the admins', async () => {
+  it('its card warns that nothing asks afterwards, and asks the admins', async () => {
     const middle = await createRunning(places({}));
     await ask(middle, agent());
     expect(lastCard(middle)).toMatchObject({
@@ -74,7 +74,7 @@ describe('a request to start a subagent', () => {
     });
   });
 
-  it('can be approved by nobody where nobody administers', async () => {
+  it('no admins: cannot be approved, only denied', async () => {
     const middle = await createRunning();
     await ask(middle, agent());
     expect(lastCard(middle)).toMatchObject({ asks: [], startsAgent: { by: 'nobody' } });
@@ -86,7 +86,7 @@ describe('a request to start a subagent', () => {
     ['subagents: allow', places({ subagents: true })],
     ['a place that may be unrestricted', places({}, { unrestricted: { ...closedPolicy.channels, ids: ['C01GEN'] } })],
     ['its channel alone allowing it', places({}, { places: new Map([['C01GEN', { subagents: true }]]) })],
-  ])('is the requester’s to approve with %s', async (_, options) => {
+  ])('may be approved by its requester with %s', async (_, options) => {
     const middle = await createRunning(options);
     await ask(middle, agent());
     expect(lastCard(middle)).toMatchObject({ asks: [ALICE], startsAgent: { by: 'approvers' } });
@@ -94,7 +94,7 @@ describe('a request to start a subagent', () => {
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('is asked also where everything else passes unasked', async () => {
+  it('asks in every mode, despite rules', async () => {
     const rules = { subagents: true, autoApprove: ['Agent', 'Bash(touch x)'] };
     for (const permissions of ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const) {
       const unrestricted = { ...closedPolicy.channels, everywhere: true };
@@ -105,7 +105,7 @@ describe('a request to start a subagent', () => {
     }
   });
 
-  it('follows APPROVERS and self-approval for an admin’s own turn', async () => {
+  it("admin's own turn: follows APPROVERS and self-approval", async () => {
     const own = { admins: { ids: [ALICE, BOB], groups: [] } };
     const middle = await createRunning(
       places({ selfApproval: false, approvers: { requester: true, ids: [BOB], groups: [] } }, own),
@@ -116,7 +116,7 @@ describe('a request to start a subagent', () => {
     expect(await click(middle, 'approve', { user: BOB })).toEqual({ result: 'decided' });
   });
 
-  it('offers no wider consent, nor is a forged wish for one heard', async () => {
+  it('offers no wider consent, and refuses a forged click for one', async () => {
     const middle = await createRunning(places({ subagents: true }));
     await ask(middle, agent());
     for (const name of ['allow_command', 'allow_edits', 'save_rule'] as const) {
@@ -126,7 +126,7 @@ describe('a request to start a subagent', () => {
     expect(answered(middle)).toEqual([]);
   });
 
-  it('is denied with what its requester writes, though they may not approve it', async () => {
+  it("its requester's reply can deny it, not approve it", async () => {
     const middle = await createRunning(places({}));
     await ask(middle, agent());
     expect(await reply(middle, 'yes')).toMatchObject({ outcome: 'pointed' });
@@ -136,7 +136,7 @@ describe('a request to start a subagent', () => {
     expect(middle.connection.answers.at(-1)?.decision).toEqual({ behavior: 'deny', message: 'count them yourself' });
   });
 
-  it('shows up in the Home tab of admins', async () => {
+  it('is listed in the Home tab of admins only', async () => {
     const middle = await createRunning(places({}));
     await ask(middle, agent());
     const asked = async (user: string) => {
@@ -147,8 +147,10 @@ describe('a request to start a subagent', () => {
   });
 });
 
-it('no rule of AUTO_APPROVE may name a tool that starts an agent', () => {
-  for (const rule of ['Agent', 'Task', 'Workflow', 'SendAgentMessage', 'spawn_agent']) {
-    expect(problemOfRule(rule)).toContain('people decide');
-  }
+describe('a rule of AUTO_APPROVE', () => {
+  it('cannot name a tool that starts an agent', () => {
+    for (const rule of ['Agent', 'Task', 'Workflow', 'SendAgentMessage', 'spawn_agent']) {
+      expect(problemOfRule(rule)).toContain('people decide');
+    }
+  });
 });
