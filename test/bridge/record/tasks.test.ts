@@ -34,8 +34,8 @@ async function endTurn(middle: Middle): Promise<void> {
   await middle.clock.settle();
 }
 
-describe('what goes on after its turn', () => {
-  it('counts as running: in the status, the Home tab, the limits and the drain', async () => {
+describe('a background task that outlives its turn', () => {
+  it('counts as running: in !status, Home tab, limits and drain', async () => {
     const user = { rate: null, atOnce: 1 };
     const limits = { user, channel: { rate: null, atOnce: null } };
     const middle = await leftRunning([subagent, task('bash_2')], { policy: { limits } });
@@ -58,7 +58,7 @@ describe('what goes on after its turn', () => {
     expect(await draining).toMatchObject({ running: 0 });
   });
 
-  it('is shown with a Stop button once it outlives its turn by some seconds, and no button is left when it ends', async () => {
+  it('is shown with a Stop button after seconds, without one once ended', async () => {
     const middle = await leftRunning([subagent]);
     expect(middle.surface.offers).toEqual([]);
     await middle.clock.advance(4_000);
@@ -74,7 +74,7 @@ describe('what goes on after its turn', () => {
     });
   });
 
-  it('that ends right behind its turn is worth no message; what Letta does for its memory is not shown', async () => {
+  it('ends at once, or is memory work: is not shown', async () => {
     const middle = await leftRunning([subagent]);
     await background(middle, task('task_9', { kind: 'memory' }));
     await middle.clock.advance(60_000);
@@ -96,7 +96,7 @@ describe('what goes on after its turn', () => {
     expect(whispered(middle)).toContain('Ending what runs in the background: subagent `count`');
   });
 
-  it('can not be forgotten by a new conversation before it was stopped', async () => {
+  it('!new is refused until it is stopped', async () => {
     const middle = await leftRunning([subagent]);
     await middle.write('!new');
     expect(whispered(middle)).toContain('Stop it first');
@@ -104,8 +104,8 @@ describe('what goes on after its turn', () => {
   });
 });
 
-describe('Stop', () => {
-  it('ends what Letta has a way to end, and starts no turn for it', async () => {
+describe('Stop for background tasks', () => {
+  it('ends a task directly when Letta has a way to', async () => {
     const monitor = task('monitor_1', { kind: 'monitor' });
     const middle = await leftRunning([monitor]);
     middle.connection.onEndTask = async () => {
@@ -120,7 +120,7 @@ describe('Stop', () => {
     expect(middle.record()).not.toHaveProperty('endTasks');
   });
 
-  it('has the agent end the rest, with nothing at hand but the tool for that', async () => {
+  it('has the agent end the rest, with only the stopping tools allowed', async () => {
     const middle = await leftRunning([subagent, task('bash_2')]);
     await middle.write('!stop', { user: 'U02BOB' });
     await middle.clock.settle();
@@ -160,7 +160,7 @@ describe('Stop', () => {
     expect(middle.audit.entries.filter(({ via }) => via === 'stop')).toHaveLength(2);
   });
 
-  it('names what goes on all the same to the one who pressed it, once', async () => {
+  it('tells its author once what could not be stopped', async () => {
     const middle = await leftRunning([subagent, task('bash_2')]);
     await middle.write('!stop', { user: 'U02BOB' });
     await middle.clock.settle();
@@ -177,7 +177,7 @@ describe('Stop', () => {
     expect(middle.connection.submitted).toHaveLength(3);
   });
 
-  it('ends the turn and what it left running, and lets it report to nobody', async () => {
+  it('ends the turn and its tasks, and stops their reports', async () => {
     const middle = await createRunning();
     await background(middle, subagent);
     middle.connection.onEndTask = () => Promise.resolve({ ended: true });
@@ -193,7 +193,7 @@ describe('Stop', () => {
     expect(middle.connection.aborts).toBeGreaterThan(1);
   });
 
-  it('means what its turn starts while it is being stopped, too', async () => {
+  it('also ends tasks that the turn starts while stopping', async () => {
     const middle = await createRunning();
     await middle.write('stop');
     await background(middle, task('bash_2'));
@@ -203,7 +203,7 @@ describe('Stop', () => {
     expect(middle.connection.submitted.at(-1)?.tools).toEqual(['TaskStop', 'KillBash']);
   });
 
-  it('of a command that the turn itself waits for needs no turn of its own', async () => {
+  it('task ended with the turn: needs no turn of its own', async () => {
     const middle = await createRunning();
     await background(middle, task('bash_2'));
     await middle.write('stop');
@@ -214,7 +214,7 @@ describe('Stop', () => {
     expect(middle.surface.said).toEqual([]);
   });
 
-  it('that could not end something does not stop what Letta begins for another reason', async () => {
+  it('task could not be ended: later turns of Letta run on', async () => {
     const middle = await leftRunning([subagent]);
     await middle.write('!stop');
     await middle.clock.settle();
@@ -226,7 +226,7 @@ describe('Stop', () => {
     expect(middle.record().turn).toMatchObject({ origin: 'agent', stoppedBy: null });
   });
 
-  it('works by the button on what goes on, for whoever may stop, and for nobody else', async () => {
+  it('button: works for people who may stop, refused to others', async () => {
     const middle = await leftRunning([subagent]);
     await middle.clock.advance(4_000);
     const token = middle.surface.offers.at(-1)?.view.token;
@@ -244,7 +244,7 @@ describe('Stop', () => {
     expect(await click('U02BOB')).toMatchObject({ result: 'refused', why: 'expired' });
   });
 
-  it('is carried out once the link is back, over a restart, too', async () => {
+  it('link lost: is carried out after reconnecting, also after a restart', async () => {
     const middle = await leftRunning([subagent]);
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
     await middle.clock.settle();
@@ -257,7 +257,7 @@ describe('Stop', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('comes before what people wrote meanwhile', async () => {
+  it('runs before messages that came meanwhile', async () => {
     const middle = await leftRunning([task('bash_2')]);
     await middle.write('!stop');
     await middle.write('and then count');
@@ -271,8 +271,8 @@ describe('Stop', () => {
   });
 });
 
-describe('pause', () => {
-  it('ends what runs in the background, in every thread, and says how much that is', async () => {
+describe('!pause with background tasks', () => {
+  it('ends them in every thread and tells how many', async () => {
     const middle = await leftRunning([subagent], { policy: { ...admins, defaults: closedPolicy.defaults } });
     const answer = await middle.intake.command(slash('pause', ADMIN));
     expect(answer).toContain('1 background task told to end');
@@ -286,7 +286,7 @@ describe('pause', () => {
     expect(middle.surface.said).toHaveLength(1);
   });
 
-  it('ends what the agent starts in the background while it holds', async () => {
+  it('ends those that start while paused', async () => {
     const middle = await createRunning({ policy: admins });
     await middle.intake.command(slash('pause', ADMIN));
     await background(middle, task('bash_2'));

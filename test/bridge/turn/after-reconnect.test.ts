@@ -18,14 +18,14 @@ const streamed = (...texts: [string, string][]) =>
 const find = (history: HistoryItem[], clientMessageId: string | null, heard: TurnState = emptyTurn) =>
   findTurn(history, { clientMessageId, heard, inputs: [], others: [], stopped: false, another: false });
 
-describe('what the history says of a turn', () => {
-  it('ends where the next input begins; reminders without an id belong to it', () => {
+describe('finding a turn in the history', () => {
+  it('ends it at the next input; reminders without id belong to it', () => {
     const history = [user('a'), said('m1', 'one'), user(null), said('m2', 'two'), user('b'), said('m3', 'three')];
     expect(find(history, 'a')).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }], answered: true });
     expect(find(history, 'c')).toEqual({ arrived: false });
   });
 
-  it('takes in what Letta queued by itself and added behind a tool, not what came after the answer', () => {
+  it('includes inputs that joined behind a tool, excludes those after the answer', () => {
     const joined = [
       user('slack-a'),
       tool,
@@ -42,14 +42,14 @@ describe('what the history says of a turn', () => {
     });
   });
 
-  it('is not known to be an answer where something joined: the turn may have died in that tool', () => {
+  it('input joined behind a tool: does not count as answered', () => {
     expect(find([user('slack-a'), tool, said('m1', 'done')], 'slack-a')).toMatchObject({ answered: true });
     expect(find([user('slack-a'), tool, user('cm-q-1'), said('m1', 'done')], 'slack-a')).toMatchObject({
       answered: false,
     });
   });
 
-  it('ends before what runs now, which may stand right behind its last tool', () => {
+  it('another turn runs: excludes it, even right behind a tool', () => {
     const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m2', 'the task is done')];
     const marks = { clientMessageId: 'slack-a', heard: streamed(['m1', 'let me']), inputs: [], others: [] };
     expect(findTurn(history, { ...marks, stopped: false, another: true })).toMatchObject({
@@ -64,7 +64,7 @@ describe('what the history says of a turn', () => {
     expect(findTurn(history, more)).toMatchObject({ texts: [{ messageId: 'm1' }, { messageId: 'm2' }] });
   });
 
-  it('begins with what was heard before the input, where that joined a turn that ran', () => {
+  it('input joined a running turn: begins with the text heard before it', () => {
     const history = [user('cm-q-1'), said('m1', 'let me see'), tool, user('slack-a'), said('m2', 'both done')];
     const heard = streamed(['m1', 'let me see']);
     const found = find(history, 'slack-a', heard);
@@ -78,14 +78,14 @@ describe('what the history says of a turn', () => {
     expect(find([user('a'), said('m0', 'old'), user('b')], 'b')).toMatchObject({ texts: [], answered: false });
   });
 
-  it('is unanswered while its last word is a tool', () => {
+  it('tool comes last: does not count as answered', () => {
     expect(find([user('a'), said('m1', 'let me see'), tool], 'a')).toMatchObject({
       arrived: true,
       answered: false,
     });
   });
 
-  it('of a turn that Letta began is what came after the newest input, unless that input was ours', () => {
+  it('turn of Letta: begins after the newest input that is not ours', () => {
     const ours = user('slack-T1-C1-1.000001');
     expect(find([ours, said('m1', 'old'), user('cm-q-1'), said('m2', 'done')], null)).toMatchObject({
       texts: [{ messageId: 'm2', text: 'done' }],
@@ -93,7 +93,7 @@ describe('what the history says of a turn', () => {
     expect(find([ours, said('m1', 'old')], null)).toEqual({ arrived: false });
   });
 
-  it('that Letta began by itself is not taken for the one that it began right after', () => {
+  it('turn of Letta: is not mistaken for the turn Letta began next', () => {
     const history = [user('cm-q-1'), said('m1', 'first'), user('cm-q-2'), said('m2', 'second')];
     const first = { texts: [{ messageId: 'm1', text: 'first' }] };
     expect(find(history, null, { ...emptyTurn, input: 'cm-q-1' })).toMatchObject(first);
@@ -102,21 +102,21 @@ describe('what the history says of a turn', () => {
   });
 });
 
-describe('a folded turn with its history', () => {
-  it('gets the missing text in its place, and keeps what was heard longer', () => {
+describe('completing a turn from its history', () => {
+  it('adds missing text in its place and keeps longer heard text', () => {
     const turn = streamed(['m1', 'one, to the very end'], ['m3', 'three']);
     const found = find([user('a'), said('m1', 'one'), said('m2', 'two'), said('m3', 'three!'), tool], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(turn, found))).toBe('one, to the very end\n\ntwo\n\nthree!');
   });
 
-  it('loses text that a retry took back unheard, once the turn was answered', () => {
+  it('answered turn: drops text that the history lacks', () => {
     const found = find([user('a'), said('m2', 'the answer')], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
   });
 
-  it('loses such text also where something joined the turn, once its good end was heard', () => {
+  it('input joined and the turn ended well: drops text the history lacks', () => {
     const history = [user('slack-a'), said('m1', 'let me see'), tool, user('cm-q-1'), said('m3', 'both done')];
     const heard = streamed(['m1', 'let me see'], ['m2', 'both d'], ['m3', 'both done'], ['m4', 'later']);
     const ended = (stopReason: string) => foldTurn(heard, { type: 'turn-ended', runId: 'r', stopReason, error: null });
@@ -128,13 +128,13 @@ describe('a folded turn with its history', () => {
     expect(text(ended('cancelled'))).toEqual(['let me see', 'both d', 'both done', 'later']);
   });
 
-  it('keeps the only text there is of a turn that was cut', () => {
+  it('cut turn without text in the history: keeps the heard text', () => {
     const found = find([user('a')], 'a');
     if (!found.arrived) throw new Error('it is there');
     expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
   });
 
-  it('loses the text of a run that broke where Letta tried again unheard, and only there', () => {
+  it('run broke and was retried: drops its text only then', () => {
     const half = streamed(['m1', 'half an ans']);
     const broken = foldTurn(half, { type: 'run-ended', runId: 'r', stopReason: 'llm_api_error' });
     const text = (turn: TurnState, ...history: HistoryItem[]) => {

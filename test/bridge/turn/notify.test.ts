@@ -29,8 +29,8 @@ async function click(bridge: Middle, name: 'approve' | 'stop', token: string | u
   await bridge.clock.settle();
 }
 
-describe('the end of a turn', () => {
-  it('tells the one who asked when it took long, and nobody when it did not', async () => {
+describe('the mention at the end of a turn', () => {
+  it('long turn: mentions its requester; short turn: mentions no person', async () => {
     const long = await begun();
     await long.clock.advance(2 * MINUTE);
     expect(await told(long)).toBe('U01ALICE');
@@ -39,7 +39,7 @@ describe('the end of a turn', () => {
     expect(await told(short)).toBeUndefined();
   });
 
-  it('tells nobody who has just decided something there, as they are looking', async () => {
+  it('requester decided something shortly before: mentions no person', async () => {
     const bridge = await begun();
     await bridge.clock.advance(10 * MINUTE);
     const request = { requestId: 'perm-1', callId: null, tool: 'Bash', input: {}, diffs: [], suggestions: [] };
@@ -52,7 +52,7 @@ describe('the end of a turn', () => {
     expect(await told(bridge)).toBeUndefined();
   });
 
-  it('tells nobody who has just written again, but the one who wrote long ago', async () => {
+  it('requester wrote shortly before: mentions no person', async () => {
     const bridge = await begun();
     await bridge.clock.advance(10 * MINUTE);
     await bridge.write('and then this');
@@ -64,7 +64,7 @@ describe('the end of a turn', () => {
     expect(await told(patient)).toBe('U01ALICE');
   });
 
-  it('tells the one who asked when somebody else stopped it, not when they did themselves', async () => {
+  it('stopped by another person: mentions the requester; by themselves: does not', async () => {
     for (const [user, who] of [
       ['U01ALICE', undefined],
       ['U02BOB', 'U01ALICE'],
@@ -79,7 +79,7 @@ describe('the end of a turn', () => {
     }
   });
 
-  it('tells nobody of a turn that nobody asked for', async () => {
+  it('turn that Letta began: mentions no person', async () => {
     const bridge = await begun();
     await told(bridge);
     bridge.connection.emit({ type: 'text', runId: 'run-2', messageId: 'm', text: 'A task has ended.' });
@@ -93,7 +93,7 @@ describe('the end of a turn', () => {
   it.each([
     [3, 'U01ALICE'],
     [1, undefined],
-  ])('of %i minutes tells as it was decided, when the bridge died before Slack had it all', async (minutes, who) => {
+  ])('turn of %i minutes: a restart keeps the choice', async (minutes, who) => {
     const bridge = await begun();
     await bridge.clock.advance(minutes * MINUTE);
     bridge.surface.gate = new Promise(() => undefined);

@@ -30,13 +30,13 @@ const view = (state: TurnState, verbosity?: 'quiet' | 'compact' | 'verbose') =>
   });
 const activity = (state: TurnState, verbosity?: 'quiet' | 'verbose') => view(state, verbosity).live?.activity;
 
-describe('the line that says what the agent is doing', () => {
+describe('the activity line', () => {
   it('names the tool and its first short argument', () => {
     const state = folded([called('1', 'Bash', { command: 'npm  test\n--watch', timeout: 5 })]);
     expect(activity(state)).toEqual({ kind: 'tool', tool: 'Bash', detail: 'npm test --watch' });
   });
 
-  it('is one for tools in a row that only look around, and begins anew after one that does something', () => {
+  it('counts reading tools in a row, and restarts after another tool', () => {
     const read = (n: number) => [called(`${n}`, 'Read', { file_path: `${n}.ts` }), ended(`${n}`)];
     const looking = folded([...read(1), ...read(2), called('3', 'Grep', { pattern: 'x' })]);
     expect(activity(looking)).toEqual({ kind: 'looking', steps: 3, detail: 'x' });
@@ -44,23 +44,23 @@ describe('the line that says what the agent is doing', () => {
     expect(activity(again)).toEqual({ kind: 'tool', tool: 'Read', detail: '' });
   });
 
-  it('has no secret in it, not even half of one', () => {
+  it('never shows any part of a secret', () => {
     const secret = `ghp_${'a1'.repeat(20)}`;
     const state = folded([called('1', 'Bash', { command: `${'x'.repeat(110)} ${secret}` })]);
     expect(JSON.stringify(activity(state))).not.toContain('a1');
   });
 });
 
-describe('how much is shown', () => {
+describe('verbosity', () => {
   const state = folded([said('m', 'Let me look.'), called('1', 'Bash', { command: 'ls' }), said('n', ' Done.')]);
 
-  it('never changes what the agent says', () => {
+  it("never changes the agent's text", () => {
     for (const verbosity of ['quiet', 'compact', 'verbose'] as const) {
       expect(view(state, verbosity).items).toEqual([{ kind: 'text', markdown: 'Let me look.\n\n Done.' }]);
     }
   });
 
-  it('is nothing of tools when quiet, and a line for each of the last ones when verbose', () => {
+  it('quiet: shows no tools; verbose: shows the last ones line by line', () => {
     const working = folded([called('2', 'Bash', { command: 'pwd' })], state);
     expect(activity(working, 'quiet')).toEqual({ kind: 'thinking' });
     expect(view(working, 'quiet').tools).toBeUndefined();
@@ -77,8 +77,8 @@ describe('how much is shown', () => {
   });
 });
 
-describe('what a turn keeps of its tools and thoughts', () => {
-  it('is bounded, however many calls there are and however long they are', () => {
+describe('the kept tools and thoughts of a turn', () => {
+  it('are bounded for any number and length of calls', () => {
     const long = 'word '.repeat(40_000);
     let state: TurnState = { ...emptyTurn, thoughts: [] };
     for (let n = 0; n < 1_000; n += 1) {
@@ -93,11 +93,11 @@ describe('what a turn keeps of its tools and thoughts', () => {
     expect(JSON.stringify(state).length).toBeLessThan(4_000_000);
   });
 
-  it('has no thoughts where nobody wants them', () => {
+  it('lack thoughts unless the settings ask for them', () => {
     expect(folded([thought('a', 'hm')]).thoughts).toBeNull();
   });
 
-  it('joins the pieces of a thought, and forgets those of a run that is tried again', () => {
+  it('join pieces of a thought, and drop those of a retried run', () => {
     const state = folded(
       [thought('a', 'I sh'), thought('a', 'ould.'), called('1', 'Bash'), thought('b', 'Then.'), said('c', 'Hi')],
       { ...emptyTurn, thoughts: [] },
@@ -111,7 +111,7 @@ describe('what a turn keeps of its tools and thoughts', () => {
     expect(folded([retrying], state).thoughts).toEqual([]);
   });
 
-  it('cuts a text in its middle, between lines or words, and says how much is missing', () => {
+  it('are cut in the middle, at word ends, with the missing length', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[a-z \n]{0,400}$/), fc.integer({ min: 40, max: 300 }), (text, max) => {
         const cut = withoutMiddle(text, max);

@@ -11,21 +11,21 @@ const shown = (over: Partial<Offer>) => {
 };
 
 describe('an offer', () => {
-  it('mentions nobody but the one who may decide, whatever the messages say', () => {
+  it('mentions only the person who may decide, whatever the messages contain', () => {
     const blocks = shown({ items: [inboxItem(1, 'hi <!channel> <@U02BOB> `x` https://evil.example/a')] });
     expect(blocks).toContain('<@U01ALICE>');
     expect(blocks).not.toMatch(/<!channel>|<@U02BOB>/);
     expect(blocks).toContain('"value":"offer1"');
   });
 
-  it('is one message, however many messages it is about', () => {
+  it('is one post for any number of messages', () => {
     const items = Array.from({ length: 50 }, (_, n) => inboxItem(n, 'word '.repeat(2_000)));
     const blocks = shown({ items, count: 50 });
     expect(blocks).toContain('these 50 messages');
     expect(blocks).toContain('and 40 more');
   });
 
-  it('has no button left once it is decided or needs no decision', () => {
+  it('has no buttons once decided or lapsed', () => {
     const at = 1;
     for (const choice of ['run', 'dropped', 'sent', 'continued'] as const) {
       expect(shown({ state: { state: 'decided', choice, at }, items: [] })).not.toContain('actions');

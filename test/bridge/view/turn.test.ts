@@ -37,13 +37,13 @@ function order(state: TurnState, approvals: ApprovalRecord[], textUnknown = fals
   return view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.token));
 }
 
-describe('a card', () => {
-  it('stands where it was asked', () => {
+describe('the place of a card', () => {
+  it('is where the agent asked', () => {
     const state = folded([said('a'), asks('request-1'), said('b')]);
     expect(order(state, [record(1)])).toEqual(['a.', 'approve1', 'b.']);
   });
 
-  it('of before a restart stands below what was said before it, wherever Letta asks again', () => {
+  it('after a restart: below the text before it, wherever Letta asks again', () => {
     const state = withHistory(folded([asks('request-1')]), {
       arrived: true,
       texts: ['a', 'b'].map((messageId) => ({ messageId, text: `${messageId}.` })),
@@ -54,24 +54,24 @@ describe('a card', () => {
     expect(order(state, [record(1, { after: 'b' })])).toEqual(['a.\n\nb.', 'approve1']);
   });
 
-  it('that Letta does not know of any more keeps its place, too', () => {
+  it('request unknown to Letta: stays below the text before it', () => {
     const state = folded([said('a'), said('b')]);
     expect(order(state, [record(1, { after: 'a' })])).toEqual(['a.', 'approve1', 'b.']);
     expect(order(state, [record(1, { after: null })])).toEqual(['approve1', 'a.\n\nb.']);
   });
 
-  it('comes first while nobody knows what was said before it', () => {
+  it('text before it unknown: first', () => {
     const state = folded([said('b')]);
     expect(order(state, [record(1, { after: 'a' })], true)).toEqual(['approve1', 'b.']);
     expect(order(state, [record(1)], true)).toEqual(['approve1', 'b.']);
   });
 
-  it('never stands above one that was asked before it', () => {
+  it('is never above an earlier card', () => {
     const state = folded([said('a'), said('b')]);
     expect(order(state, [record(1, { after: 'a' }), record(2)])).toEqual(['a.', 'approve1', 'approve2', 'b.']);
   });
 
-  it('that shares its request id with an earlier one has the later place', () => {
+  it('same request id as an earlier card: the later place', () => {
     const state = folded([asks('same'), { type: 'approvals-open', requestIds: [] }, said('b'), asks('same')]);
     const both = [record(1, { requestId: 'same' }), record(2, { requestId: 'same' })];
     expect(order(state, both)).toEqual(['approve1', 'b.', 'approve2']);
@@ -79,12 +79,12 @@ describe('a card', () => {
     expect(order(restarted, both)).toEqual(['approve1', 'b.', 'approve2']);
   });
 
-  it('that is asked once more after it was settled does not move', () => {
+  it('asked again after it was settled: does not move', () => {
     const state = folded([asks('one'), { type: 'approvals-open', requestIds: [] }, said('b'), asks('one')]);
     expect(order(state, [record(1, { requestId: 'one' })])).toEqual(['approve1', 'b.']);
   });
 
-  it('is in the same place after a restart as before it, whatever was said and asked', () => {
+  it('is the same after a restart, for any texts and requests', () => {
     const step = fc.constantFrom('say', 'say more', 'ask');
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
