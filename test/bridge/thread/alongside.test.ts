@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createMiddle, type HandConnection, type Middle, ROOT } from '../../support/middle.ts';
 
 const other = (n: number) => ({ thread: null, mention: true, ts: `2000.${String(n).padStart(6, '0')}` });
@@ -22,37 +22,39 @@ async function begins(
   return connection;
 }
 
-it('a turn that begins while others work in the same directory says how many, and no more', async () => {
-  const middle = createMiddle();
-  await begins(middle, 0);
-  expect(middle.surface.last.alongside).toBeUndefined();
-  await begins(middle, 1);
-  expect(middle.surface.last.alongside).toBe(1);
-  await begins(middle, 2);
-  expect(middle.surface.last.alongside).toBe(2);
-});
-
-it('turns that begin in the same moment know of each other', async () => {
-  const middle = createMiddle();
-  await Promise.all([middle.write('go', { ts: ROOT, mention: true }), middle.write('go', other(1))]);
-  middle.connections.forEach((connection, n) => {
-    connection.ready({ runtime: { agentId: 'agent-1', conversationId: `conv-${n}`, deviceId: null } });
+describe('the number of turns in the same directory', () => {
+  it('is shown to a turn that begins beside others', async () => {
+    const middle = createMiddle();
+    await begins(middle, 0);
+    expect(middle.surface.last.alongside).toBeUndefined();
+    await begins(middle, 1);
+    expect(middle.surface.last.alongside).toBe(1);
+    await begins(middle, 2);
+    expect(middle.surface.last.alongside).toBe(2);
   });
-  await middle.clock.settle();
-  expect(middle.surface.views.some(({ alongside }) => alongside === 1)).toBe(true);
-});
 
-it('other directories, other devices and threads at rest are not counted', async () => {
-  const middle = createMiddle();
-  const first = await begins(middle, 0);
-  await begins(middle, 1, { workingDirectory: '/elsewhere' });
-  expect(middle.surface.last.alongside).toBeUndefined();
-  await begins(middle, 2, { device: 'laptop' });
-  expect(middle.surface.last.alongside).toBeUndefined();
-  await begins(middle, 3, { workingDirectory: null });
-  expect(middle.surface.last.alongside).toBeUndefined();
-  first.end();
-  await middle.clock.settle();
-  await begins(middle, 4);
-  expect(middle.surface.last.alongside).toBeUndefined();
+  it('is shown when turns begin at the same moment', async () => {
+    const middle = createMiddle();
+    await Promise.all([middle.write('go', { ts: ROOT, mention: true }), middle.write('go', other(1))]);
+    middle.connections.forEach((connection, n) => {
+      connection.ready({ runtime: { agentId: 'agent-1', conversationId: `conv-${n}`, deviceId: null } });
+    });
+    await middle.clock.settle();
+    expect(middle.surface.views.some(({ alongside }) => alongside === 1)).toBe(true);
+  });
+
+  it('leaves out other directories, other devices and idle threads', async () => {
+    const middle = createMiddle();
+    const first = await begins(middle, 0);
+    await begins(middle, 1, { workingDirectory: '/elsewhere' });
+    expect(middle.surface.last.alongside).toBeUndefined();
+    await begins(middle, 2, { device: 'laptop' });
+    expect(middle.surface.last.alongside).toBeUndefined();
+    await begins(middle, 3, { workingDirectory: null });
+    expect(middle.surface.last.alongside).toBeUndefined();
+    first.end();
+    await middle.clock.settle();
+    await begins(middle, 4);
+    expect(middle.surface.last.alongside).toBeUndefined();
+  });
 });

@@ -59,8 +59,8 @@ function shown(outcome: ActionOutcome): TurnDetails {
   return outcome.modal.details;
 }
 
-describe('what a finished turn did', () => {
-  it('is shown on a click: each call with input and result, without the secrets in them', async () => {
+describe('details of a finished turn', () => {
+  it('show each call with input and result, without secrets', async () => {
     const bridge = story();
     const details = shown(await click(bridge, await work(bridge, 2)));
     expect(details.steps).toEqual([
@@ -75,7 +75,7 @@ describe('what a finished turn did', () => {
     ]);
   });
 
-  it('has thoughts in their place where they are to be shown', async () => {
+  it('show thoughts in their place when the settings ask for them', async () => {
     const bridge = story({ policy: { defaults: { ...closedPolicy.defaults, showReasoning: true } } });
     await bridge.write('go');
     bridge.connection.ready();
@@ -100,7 +100,7 @@ describe('what a finished turn did', () => {
     ]);
   });
 
-  it('is still there after a restart, and after later turns', async () => {
+  it('are kept over a restart and later turns', async () => {
     const bridge = story();
     const token = await work(bridge);
     await bridge.restart();
@@ -108,13 +108,13 @@ describe('what a finished turn did', () => {
     expect(shown(await click(bridge, token)).steps).toHaveLength(1);
   });
 
-  it('is not shown to somebody who may not look', async () => {
+  it('person without access: refused', async () => {
     const bridge = story({ users: ['U01ALICE'] });
     const token = await work(bridge);
     expect(await click(bridge, token, 'U02BOB')).toMatchObject({ result: 'refused', why: 'not_allowed' });
   });
 
-  it('is gone after its time, also from the disk', async () => {
+  it('expire, also on disk', async () => {
     const bridge = story();
     const token = await work(bridge);
     await bridge.clock.advance(DAY - 60_000);
@@ -128,7 +128,7 @@ describe('what a finished turn did', () => {
     expect(await bridge.details.sweep()).toBe(1);
   });
 
-  it('is kept of the last turns of a thread only', async () => {
+  it('are kept for the last 20 turns of a thread', async () => {
     const bridge = story();
     const first = await work(bridge);
     for (let n = 0; n < 20; n += 1) await work(bridge);
@@ -138,7 +138,7 @@ describe('what a finished turn did', () => {
     expect(await bridge.details.sweep()).toBe(20);
   });
 
-  it('has no button where nothing was done, where people want it quiet, and where nothing is kept', async () => {
+  it('nothing done, quiet, or not kept: no button', async () => {
     expect(await work(story(), 0)).toBeUndefined();
     expect(
       await work(story({ policy: { defaults: { ...closedPolicy.defaults, verbosity: 'quiet' } } })),
@@ -146,7 +146,7 @@ describe('what a finished turn did', () => {
     expect(await work(createMiddle())).toBeUndefined();
   });
 
-  it('is bounded, however much was done', async () => {
+  it('are bounded for any amount of work', async () => {
     const bridge = story();
     await bridge.write('go');
     bridge.connection.ready();
@@ -165,7 +165,7 @@ describe('what a finished turn did', () => {
     expect(details.steps.at(-1)).toMatchObject({ output: expect.stringContaining('characters left out') });
   });
 
-  it('costs the details and not the answer when the disk fails', async () => {
+  it('disk fails: the answer is shown without details', async () => {
     const bridge = story();
     bridge.details.put = () => Promise.reject(new Error('disk full'));
     const token = await work(bridge);

@@ -19,7 +19,7 @@ function drained(middle: Middle, ms = 20_000) {
 const NOTHING = { running: 0, waitingForPeople: 0, waitingForLetta: 0, waitingMessages: 0 };
 
 describe('a drain', () => {
-  it('lets a running turn end, and its last words arrive', async () => {
+  it('waits for a running turn and its last post', async () => {
     const middle = await createRunning();
     const result = drained(middle);
     await middle.clock.advance(5_000);
@@ -36,7 +36,7 @@ describe('a drain', () => {
     expect(middle.record().turn).toBeNull();
   });
 
-  it('waits no longer than it may, and says what is left', async () => {
+  it('gives up after its time, and tells what is left', async () => {
     const middle = await createRunning();
     const result = drained(middle, 20_000);
     await middle.clock.advance(19_900);
@@ -46,7 +46,7 @@ describe('a drain', () => {
     expect(middle.record().turn?.state).toBe('submitted');
   });
 
-  it('begins no new turn: what is accepted meanwhile waits on disk for the next start', async () => {
+  it('begins no new turn; messages run after the next start', async () => {
     const middle = await createRunning();
     const result = drained(middle);
     await middle.write('and then this');
@@ -62,7 +62,7 @@ describe('a drain', () => {
     expect(middle.connections.flatMap((connection) => connection.submitted)).toHaveLength(3);
   });
 
-  it('does not send a turn that was only prepared', async () => {
+  it('does not send a prepared turn', async () => {
     const middle = createMiddle();
     await middle.write('hello');
     const result = drained(middle);
@@ -72,7 +72,7 @@ describe('a drain', () => {
     expect(result.left).toEqual({ ...NOTHING, waitingMessages: 1 });
   });
 
-  it('is not held up by a turn that waits for people or for Letta', async () => {
+  it('does not wait for turns that wait for people or Letta', async () => {
     const middle = await createRunning();
     middle.connection.emit(ask);
     await middle.clock.settle();
@@ -88,7 +88,7 @@ describe('a drain', () => {
     expect(second.left).toEqual({ ...NOTHING, waitingForLetta: 1 });
   });
 
-  it('says in each thread that is left open that it rests, without Stop, and shows nothing live after that', async () => {
+  it('open turn: shows a pause without Stop, and no later text', async () => {
     const middle = await createRunning();
     middle.connection.say('One two');
     await middle.clock.advance(3_000);
@@ -103,7 +103,7 @@ describe('a drain', () => {
     expect(middle.surface.last).toBe(paused);
   });
 
-  it('says so where a turn waits for a decision or for Letta, too, and the card stays as it is', async () => {
+  it('turn that waits for people or Letta: shows the pause, same card', async () => {
     const middle = await createRunning();
     middle.connection.emit(ask);
     await middle.clock.settle();
@@ -121,7 +121,7 @@ describe('a drain', () => {
     expect(other.surface.last.live).toMatchObject({ activity: { kind: 'paused' }, stop: null });
   });
 
-  it('shows the end of a turn that comes while it says so', async () => {
+  it('turn ends while the pause is posted: shows the end', async () => {
     const middle = await createRunning();
     const gate = Promise.withResolvers<void>();
     middle.surface.gate = gate.promise;
@@ -138,7 +138,7 @@ describe('a drain', () => {
     expect(result.left).not.toBeNull();
   });
 
-  it('waits a few seconds for Slack to say so, and not at all once it is closed', async () => {
+  it('waits seconds for Slack, and not at all once closed', async () => {
     const middle = await createRunning();
     middle.surface.gate = new Promise(() => undefined);
     const result = drained(middle, 0);
@@ -156,7 +156,7 @@ describe('a drain', () => {
     expect(second.left).toEqual({ ...NOTHING, running: 1 });
   });
 
-  it('after the start what the thread shows is live again', async () => {
+  it('after the next start: the turn is shown live again', async () => {
     const middle = await createRunning();
     middle.connection.say('One two');
     await middle.clock.advance(3_000);

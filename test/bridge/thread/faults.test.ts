@@ -40,8 +40,8 @@ function click(middle: Middle, name: ActionName) {
 const lost = (middle: Middle, turnsDie: boolean) =>
   middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie });
 
-describe('a disk that fails', () => {
-  it('when the link is back does not leave the turn open', async () => {
+describe('a failing disk', () => {
+  it('after reconnecting: the turn is still closed', async () => {
     const middle = await createRunning();
     lost(middle, true);
     await middle.clock.settle();
@@ -55,7 +55,7 @@ describe('a disk that fails', () => {
     expect(middle.record()).toMatchObject({ turn: null, runtime });
   });
 
-  it('before an input leaves only delays it', async () => {
+  it('before an input is sent: delays the input', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.threads.failing = 3;
@@ -64,7 +64,7 @@ describe('a disk that fails', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('when a tool asks only delays the card', async () => {
+  it('when a tool asks: delays the card', async () => {
     const middle = await createRunning();
     middle.threads.failing = 2;
     middle.connection.emit({ type: 'approval-asked', request: bash });
@@ -73,7 +73,7 @@ describe('a disk that fails', () => {
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('when somebody clicks is told to them, and nothing was decided', async () => {
+  it('during a click: the click fails and decides nothing', async () => {
     const middle = await asked();
     middle.threads.failing = 1;
     await expect(click(middle, 'approve')).rejects.toThrow('disk full');
@@ -97,7 +97,7 @@ async function inDoubt(): Promise<Middle> {
 }
 
 describe('an input', () => {
-  it('that Letta refused for a while is sent again over the same link', async () => {
+  it('refused by Letta for a while: is sent again, same link', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.onSubmit = () =>
@@ -109,7 +109,7 @@ describe('an input', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it('whose link is lost while the disk takes it goes over the next one, and its turn is not taken for cut', async () => {
+  it('link drops while it is stored: is sent over the next link', async () => {
     for (const turnsDieWithLink of [false, true]) {
       const middle = createMiddle({ turnsDieWithLink });
       await middle.write('list the files');
@@ -142,13 +142,13 @@ describe('an input', () => {
     }
   });
 
-  it('is sent again once, however often the history is asked for it', async () => {
+  it('arrival in doubt: is sent again once', async () => {
     const middle = await inDoubt();
     await middle.clock.advance(58_000);
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it('is stopped although the disk only says that it did not take the Stop', async () => {
+  it('Stop was stored but reported an error: is stopped', async () => {
     const middle = await asked({ turnsDieWithLink: false });
     middle.threads.failingAfter = 1;
     await expect(click(middle, 'stop')).rejects.toThrow('disk full');
@@ -159,7 +159,7 @@ describe('an input', () => {
     expect(middle.connection.aborts).toBe(1);
   });
 
-  it('is stopped in the end although Letta refuses that at first, or its end gets lost', async () => {
+  it('Letta refuses the abort, or it is lost: tries until stopped', async () => {
     for (const abort of ['refused', 'lost'] as const) {
       const middle = await asked({ turnsDieWithLink: false });
       middle.connection.emit({
@@ -186,7 +186,7 @@ describe('an input', () => {
     }
   });
 
-  it('of which nobody knows whether it arrived is not said to be worked on, until it is known', async () => {
+  it('arrival in doubt: the thread says so until it is known', async () => {
     for (const arrives of [true, false]) {
       const middle = await inDoubt();
       const waiting = { kind: 'waiting_for_letta', notice: expect.stringContaining('is not known yet') };
@@ -199,7 +199,7 @@ describe('an input', () => {
     }
   });
 
-  it('is not sent again because a long turn pushed it out of the newest items', async () => {
+  it('older than the newest history page: is found, not sent again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     const tools = Array.from(
@@ -218,7 +218,7 @@ describe('an input', () => {
     expect(texts(middle.surface.last)).toEqual(['done it all']);
   });
 
-  it('whose acceptance comes after the end of its turn does not hold up the next one', async () => {
+  it('accepted after its turn ended: does not delay the next one', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');
     let accept: () => void = () => undefined;
@@ -234,7 +234,7 @@ describe('an input', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it('that Letta accepted and never began is looked for one day', async () => {
+  it('accepted but never begun: is sent again in the end', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.ready();
@@ -243,8 +243,8 @@ describe('an input', () => {
   });
 });
 
-describe('stop', () => {
-  it('names a message that was stored a moment before, rather than dropping it in silence', async () => {
+describe('Stop', () => {
+  it('message stored a moment before: is named among the dropped ones', async () => {
     const middle = await createRunning();
     const key = makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: '1000.000777' });
     const spans = [{ kind: 'text', text: 'just written' }] as const;
@@ -255,7 +255,7 @@ describe('stop', () => {
     expect(middle.surface.said[0]?.text).toContain('just written');
   });
 
-  it('that came before Letta had begun stops the turn once it has', async () => {
+  it('before Letta begins the turn: aborts again once it has begun', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.ready();
@@ -269,7 +269,7 @@ describe('stop', () => {
     expect(middle.connection.aborts).toBe(2);
   });
 
-  it('shows the words of others as they are, links and code included', async () => {
+  it('dropped messages: are shown as plain text, without links or mentions', async () => {
     const middle = await createRunning();
     await middle.write('look [here](https://evil.example) <!channel> `x`', { user: 'U02BOB', mention: true });
     await click(middle, 'stop');
@@ -278,8 +278,8 @@ describe('stop', () => {
   });
 });
 
-describe('an approval', () => {
-  it('of a turn that began while the last one was being finished is shown', async () => {
+describe('an approval request', () => {
+  it('in a turn begun while the last one finishes: is shown', async () => {
     const middle = await createRunning();
     let open: () => void = () => undefined;
     middle.surface.gate = new Promise((resolve) => (open = resolve));
@@ -295,7 +295,7 @@ describe('an approval', () => {
     expect(middle.surface.turns).toHaveLength(2);
   });
 
-  it('of a turn that began while the history is asked about the last one is not closed with it', async () => {
+  it('in a turn begun while the history is read: stays open', async () => {
     const middle = await createRunning();
     lost(middle, true);
     middle.connection.ready({ reconnected: true });
@@ -309,7 +309,7 @@ describe('an approval', () => {
     expect(middle.record().turn?.origin).toBe('agent');
   });
 
-  it('that a restarted device asks again after its card was closed can be decided', async () => {
+  it('asked again after its card was closed: can be decided', async () => {
     const middle = await asked({ turnsDieWithLink: false });
     lost(middle, false);
     middle.connection.ready({ loop: 'busy', approvals: [], reconnected: true });
@@ -322,7 +322,7 @@ describe('an approval', () => {
     expect(middle.connection.answers).toHaveLength(1);
   });
 
-  it('whose decision Letta refused can be decided again', async () => {
+  it('Letta refuses the decision: can be decided again', async () => {
     const middle = await asked();
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('input_refused', 'no'));
     await click(middle, 'approve');
@@ -330,7 +330,7 @@ describe('an approval', () => {
     expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'open' } }]);
   });
 
-  it('that comes again under the id of a decided one is asked anew, never decided by an old click', async () => {
+  it('same id as a decided one: gets a new, open card', async () => {
     const middle = await asked();
     await click(middle, 'approve');
     middle.connection.emit({ type: 'approvals-open', requestIds: [] });
@@ -345,8 +345,8 @@ describe('an approval', () => {
   });
 });
 
-describe('a thread at rest', () => {
-  it('is reached by a fresh link that is silent about background tasks: there are none any more', async () => {
+describe('an idle thread', () => {
+  it('fresh link reports no background tasks: lets go of it', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     middle.connection.end();
@@ -358,7 +358,7 @@ describe('a thread at rest', () => {
     expect(middle.connection.closed).toBe(true);
   });
 
-  it('keeps its link when a fresh one does tell of background tasks', async () => {
+  it('fresh link reports background tasks: keeps it', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     middle.connection.end();
@@ -371,7 +371,7 @@ describe('a thread at rest', () => {
     expect(middle.connection.closed).toBe(false);
   });
 
-  it('is left again by words that come late, without an end', async () => {
+  it('late text without an end: is interrupted after a while', async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -382,8 +382,8 @@ describe('a thread at rest', () => {
   });
 });
 
-describe('a thread that is closed', () => {
-  it('does not dial because of what was under way', async () => {
+describe('a closed thread', () => {
+  it('does not dial, at any step of what was under way', async () => {
     for (let steps = 0; steps < 40; steps += 1) {
       const middle = createMiddle();
       const written = middle.write('list the files').catch(() => undefined);
@@ -395,7 +395,7 @@ describe('a thread that is closed', () => {
     }
   });
 
-  it('answers everybody who still waits', async () => {
+  it('settles all waiting clicks', async () => {
     const middle = await asked();
     const waiting = [click(middle, 'approve'), click(middle, 'deny'), click(middle, 'view_full')];
     await new Promise<void>((resolve) => queueMicrotask(resolve));

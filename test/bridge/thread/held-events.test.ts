@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../../../src/bridge/agent-event.ts';
 import { HeldEvents } from '../../../src/bridge/thread/held-events.ts';
 import { createRunning } from '../../support/middle.ts';
@@ -14,59 +14,61 @@ function held(...events: AgentEvent[]): HeldEvents {
   return all;
 }
 
-it('forgets what was told of the turn that is over, and what came before it', () => {
-  const all = held(text('run-0'), text('run-1'), text('run-2'));
-  all.forgetThrough(isFirst, false);
-  expect(all.take()).toEqual([text('run-2')]);
-});
-
-it('keeps what Letta asks when a late word of the turn before comes behind it', () => {
-  const all = held(asked, text('run-1'), text('run-2'));
-  all.forgetThrough(isFirst, true);
-  expect(all.take()).toEqual([asked, text('run-2')]);
-});
-
-it('forgets a request that was withdrawn, or that nobody waits for any more', () => {
-  const withdrawn = held(asked, { type: 'approvals-open', requestIds: [] }, text('run-1'));
-  withdrawn.forgetThrough(isFirst, true);
-  expect(withdrawn.take()).toEqual([]);
-  // Also when it was put there as the next one's: a stop ends the turn before it empties Letta's list.
-  const taken = held({ type: 'approvals-open', requestIds: [] });
-  taken.putFirst([asked]);
-  taken.forgetThrough(isFirst, true);
-  expect(taken.take()).toEqual([{ type: 'approvals-open', requestIds: [] }]);
-  const idle = held(asked, text('run-1'));
-  idle.forgetThrough(isFirst, false);
-  expect(idle.take()).toEqual([]);
-});
-
-it('a turn of Letta itself of which there was no room for all that was heard is shown whole, and so is the next', async () => {
-  const middle = await createRunning({ turnsDieWithLink: false });
-  const gate = Promise.withResolvers<void>();
-  middle.surface.gate = gate.promise;
-  middle.connection.say('one');
-  middle.connection.end();
-  await middle.clock.settle();
-  const words = Array.from({ length: 12_000 }, (_, at) => `w${at} `);
-  middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
-  for (const word of words) middle.connection.say(word, 'run-2', 'm-2');
-  middle.connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
-  middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-2', automatic: true });
-  middle.connection.say('and that', 'run-3', 'm-3');
-  middle.connection.emit({ type: 'turn-ended', runId: 'run-3', stopReason: 'end_turn', error: null });
-  middle.connection.past = [
-    { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
-    { kind: 'assistant', id: 'm-2', text: words.join('') },
-    { kind: 'user', id: 'u3', clientMessageId: 'cm-q-2', text: '<task-notification>' },
-    { kind: 'assistant', id: 'm-3', text: 'and that' },
-  ];
-  middle.surface.gate = null;
-  gate.resolve();
-  await middle.clock.advance(60_000);
-  const shown = middle.surface.turns.map((turn) => {
-    const { items, ending } = middle.surface.views.findLast((view) => view.turn === turn) ?? middle.surface.last;
-    return { text: items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : [])).join(''), ending };
+describe('held events', () => {
+  it('forget events of the turn that ended, and those before them', () => {
+    const all = held(text('run-0'), text('run-1'), text('run-2'));
+    all.forgetThrough(isFirst, false);
+    expect(all.take()).toEqual([text('run-2')]);
   });
-  expect(shown.map(({ text }) => text)).toEqual(['one', words.join(''), 'and that']);
-  expect(shown.map(({ ending }) => ending?.outcome)).toEqual(['done', 'done', 'done']);
+
+  it('keep a request that a late event of the ended turn follows', () => {
+    const all = held(asked, text('run-1'), text('run-2'));
+    all.forgetThrough(isFirst, true);
+    expect(all.take()).toEqual([asked, text('run-2')]);
+  });
+
+  it('forget a request that was withdrawn, or that no run awaits', () => {
+    const withdrawn = held(asked, { type: 'approvals-open', requestIds: [] }, text('run-1'));
+    withdrawn.forgetThrough(isFirst, true);
+    expect(withdrawn.take()).toEqual([]);
+    // Also when it was put there as the next one's: a stop ends the turn before it empties Letta's list.
+    const taken = held({ type: 'approvals-open', requestIds: [] });
+    taken.putFirst([asked]);
+    taken.forgetThrough(isFirst, true);
+    expect(taken.take()).toEqual([{ type: 'approvals-open', requestIds: [] }]);
+    const idle = held(asked, text('run-1'));
+    idle.forgetThrough(isFirst, false);
+    expect(idle.take()).toEqual([]);
+  });
+
+  it('overflow: both held turns are completed from the history', async () => {
+    const middle = await createRunning({ turnsDieWithLink: false });
+    const gate = Promise.withResolvers<void>();
+    middle.surface.gate = gate.promise;
+    middle.connection.say('one');
+    middle.connection.end();
+    await middle.clock.settle();
+    const words = Array.from({ length: 12_000 }, (_, at) => `w${at} `);
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    for (const word of words) middle.connection.say(word, 'run-2', 'm-2');
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-2', stopReason: 'end_turn', error: null });
+    middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-2', automatic: true });
+    middle.connection.say('and that', 'run-3', 'm-3');
+    middle.connection.emit({ type: 'turn-ended', runId: 'run-3', stopReason: 'end_turn', error: null });
+    middle.connection.past = [
+      { kind: 'user', id: 'u2', clientMessageId: 'cm-q-1', text: '<task-notification>' },
+      { kind: 'assistant', id: 'm-2', text: words.join('') },
+      { kind: 'user', id: 'u3', clientMessageId: 'cm-q-2', text: '<task-notification>' },
+      { kind: 'assistant', id: 'm-3', text: 'and that' },
+    ];
+    middle.surface.gate = null;
+    gate.resolve();
+    await middle.clock.advance(60_000);
+    const shown = middle.surface.turns.map((turn) => {
+      const { items, ending } = middle.surface.views.findLast((view) => view.turn === turn) ?? middle.surface.last;
+      return { text: items.flatMap((item) => (item.kind === 'text' ? [item.markdown] : [])).join(''), ending };
+    });
+    expect(shown.map(({ text }) => text)).toEqual(['one', words.join(''), 'and that']);
+    expect(shown.map(({ ending }) => ending?.outcome)).toEqual(['done', 'done', 'done']);
+  });
 });

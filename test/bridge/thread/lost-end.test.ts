@@ -31,15 +31,15 @@ async function reconnect({ connection, clock }: Middle): Promise<void> {
   await clock.advance(30_000);
 }
 
-describe('a turn whose end was lost', () => {
-  it('is done when the link has held all the while, and Letta is idle', async () => {
+describe('a turn whose end was missed', () => {
+  it('link held and Letta idle: is done', async () => {
     const middle = await answered();
     middle.connection.emit(idle);
     await middle.clock.advance(30_000);
     expect(middle.surface.last.ending).toMatchObject({ outcome: 'done', line: null });
   });
 
-  it('is done when its last run had ended before the link was lost', async () => {
+  it('last run ended before the link was lost: is done', async () => {
     const middle = await answered();
     middle.connection.emit(ran('end_turn'));
     await reconnect(middle);
@@ -54,7 +54,7 @@ describe('a turn whose end was lost', () => {
       'more was said after the run had ended',
       [ran('end_turn'), { type: 'text', runId: 'run-2', messageId: 'm-2', text: 'And' }],
     ],
-  ] as const)('may be cut when %s', async (_why, events) => {
+  ] as const)('may be interrupted when %s', async (_why, events) => {
     const middle = await answered();
     middle.connection.emit(...events);
     await reconnect(middle);

@@ -53,8 +53,8 @@ async function held(): Promise<Middle> {
 const submitted = (middle: Middle) =>
   middle.connections.flatMap((each) => each.submitted.map(({ content }) => content));
 
-describe('a message that was found late', () => {
-  it('is not run, but offered to its author', async () => {
+describe('a message found too late', () => {
+  it('is offered to its author instead of run', async () => {
     const middle = await held();
     expect(middle.connections).toEqual([]);
     expect(lastOffer(middle).view.text).toContain('<@U01ALICE>');
@@ -65,7 +65,7 @@ describe('a message that was found late', () => {
     expect(await middle.threads.active()).toEqual([]);
   });
 
-  it('is offered, too, when Slack itself delivers it that late; a command of then is not carried out', async () => {
+  it('delivered late by Slack: offered; a late command: not carried out', async () => {
     const middle = createMiddle(STALE);
     const late = { ts: ago(middle, 60 * MINUTE), thread: null, mention: true };
     await middle.write('deploy it', late);
@@ -76,7 +76,7 @@ describe('a message that was found late', () => {
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
   });
 
-  it('is run when it is young enough', async () => {
+  it('still young: runs', async () => {
     const middle = createMiddle(STALE);
     await middle.write('deploy it', { ts: ago(middle, 14 * MINUTE), thread: null, mention: true, caughtUp: true });
     await ready(middle);
@@ -84,7 +84,7 @@ describe('a message that was found late', () => {
     expect(middle.surface.offers).toEqual([]);
   });
 
-  it('runs once its author says so, and the line then says who did', async () => {
+  it('Run now: runs, and the offer then says for whom', async () => {
     const middle = await held();
     expect(await click(middle, 'run_now')).toEqual({ result: 'decided' });
     await ready(middle);
@@ -98,7 +98,7 @@ describe('a message that was found late', () => {
     expect(record?.offers).toMatchObject([{ items: [], display: 'shown', state: { choice: 'run' } }]);
   });
 
-  it('is gone once its author drops it', async () => {
+  it('Drop: never runs', async () => {
     const middle = await held();
     expect(await click(middle, 'drop')).toEqual({ result: 'decided' });
     expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('dropped') });
@@ -106,7 +106,7 @@ describe('a message that was found late', () => {
     expect(middle.connections).toEqual([]);
   });
 
-  it('is decided by nobody else', async () => {
+  it('click by another person: refused', async () => {
     const middle = await held();
     expect(await click(middle, 'run_now', 'U02BOB')).toMatchObject({ result: 'refused', why: 'not_allowed' });
     expect(await click(middle, 'drop', 'U04GUEST')).toMatchObject({ result: 'refused', why: 'not_allowed' });
@@ -114,7 +114,7 @@ describe('a message that was found late', () => {
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
   });
 
-  it('is decided once: the first click wins', async () => {
+  it('two clicks: the first wins', async () => {
     const middle = await held();
     const { token } = lastOffer(middle).view;
     const [first, second] = await Promise.all([click(middle, 'run_now'), click(middle, 'drop', 'U01ALICE', token)]);
@@ -124,13 +124,13 @@ describe('a message that was found late', () => {
     expect(submitted(middle)).toHaveLength(1);
   });
 
-  it('is not decided by the button of another kind of offer', async () => {
+  it('click of another kind of offer: refused', async () => {
     const middle = await held();
     expect(await click(middle, 'continue')).toMatchObject({ result: 'refused', why: 'expired' });
     expect(await click(middle, 'send_again')).toMatchObject({ result: 'refused', why: 'expired' });
   });
 
-  it('can still be decided after a restart', async () => {
+  it('restart: the offer can still be decided', async () => {
     const middle = await held();
     const { token } = lastOffer(middle).view;
     await middle.restart();
@@ -140,7 +140,7 @@ describe('a message that was found late', () => {
     expect(submitted(middle)).toHaveLength(1);
   });
 
-  it('is offered after a restart when its offer had not reached Slack, and looked for first', async () => {
+  it('restart before the offer reached Slack: looks for it, then posts', async () => {
     const middle = createMiddle(STALE);
     middle.surface.gate = new Promise(() => undefined);
     await middle.write('deploy it', { ts: ago(middle, 60 * MINUTE), thread: null, mention: true, caughtUp: true });
@@ -151,7 +151,7 @@ describe('a message that was found late', () => {
     expect(await middle.threads.active()).toEqual([]);
   });
 
-  it('does not block newer ones, and joins the offer of its author', async () => {
+  it('newer messages run; late ones of one author share an offer', async () => {
     const middle = await held();
     const root = middle.record([...middle.threads.records.keys()][0]).address.threadTs;
     await middle.write('and this', { ts: ago(middle, 50 * MINUTE), thread: root, caughtUp: true });
@@ -176,7 +176,7 @@ describe('a message that was found late', () => {
     expect(middle.surface.offers.filter(({ posts }) => posts.length > 0)).toHaveLength(1);
   });
 
-  it('is never handled a second time', async () => {
+  it('is never handled twice', async () => {
     const middle = await held();
     const ts = middle.record([...middle.threads.records.keys()][0]).address.threadTs ?? '';
     expect(await middle.write('deploy it', { ts, thread: null, mention: true, caughtUp: true })).toEqual({
@@ -186,7 +186,7 @@ describe('a message that was found late', () => {
     expect(await middle.write('deploy it', { ts, thread: null, mention: true })).toEqual({ outcome: 'repeated' });
   });
 
-  it('leaves commands of then alone', async () => {
+  it('!new: is not carried out', async () => {
     const middle = createMiddle({ ...STALE, now: 1_000_000 });
     await middle.write('hello');
     await ready(middle);
@@ -197,7 +197,7 @@ describe('a message that was found late', () => {
     expect(middle.surface.whispered.at(-1)?.text).toContain('was not carried out');
   });
 
-  it('repeats no command that was carried out in its time', async () => {
+  it('command already carried out: is not repeated', async () => {
     const middle = createMiddle({ ...STALE, now: 1_000_000 });
     await middle.write('hello');
     await ready(middle);
@@ -209,7 +209,7 @@ describe('a message that was found late', () => {
     expect(middle.surface.whispered).toHaveLength(whispers);
   });
 
-  it('is passed over when it stood in the thread before the agent was asked into it', async () => {
+  it('older than the first mention in its thread: ignored', async () => {
     const middle = createMiddle(STALE);
     const root = ago(middle, 5 * MINUTE);
     await middle.write('@agent', { ts: ago(middle, 2 * MINUTE), thread: root, mention: true });
@@ -230,14 +230,14 @@ describe('a message that waited for the device', () => {
   }
   const record = (middle: Middle) => middle.record([...middle.threads.records.keys()][0]);
 
-  it('runs when the device was away for a short time', async () => {
+  it('device away for a short time: runs', async () => {
     const middle = await waiting();
     await middle.clock.advance(10 * MINUTE);
     await ready(middle);
     expect(submitted(middle)).toHaveLength(1);
   });
 
-  it('is offered when the device was away for long, and its turn ends with a word', async () => {
+  it('device away for long: its turn ends and it is offered', async () => {
     const middle = await waiting();
     await middle.clock.advance(60 * MINUTE);
     const root = record(middle).address.threadTs;
@@ -251,7 +251,7 @@ describe('a message that waited for the device', () => {
     expect(submitted(middle)[0]).not.toContain('deploy it');
   });
 
-  it('is offered after a restart in between, too', async () => {
+  it('device away for long and a restart: is offered', async () => {
     const middle = await waiting();
     await middle.clock.advance(30 * MINUTE);
     await middle.restart();
@@ -263,7 +263,7 @@ describe('a message that waited for the device', () => {
     expect(submitted(middle)).toHaveLength(1);
   });
 
-  it('is offered again when it was asked for while nobody knew that the device is away', async () => {
+  it('Run now while the device is away: is offered again later', async () => {
     const middle = await waiting();
     await middle.clock.advance(30 * MINUTE);
     await ready(middle);
@@ -276,7 +276,7 @@ describe('a message that waited for the device', () => {
     expect(record(middle).offers.filter((offer) => offer.state.state === 'open')).toHaveLength(1);
   });
 
-  it('can not be run while the device is known to be away; the offer stays', async () => {
+  it('device known to be away: Run now is refused, the offer stays', async () => {
     const middle = await waiting();
     await middle.clock.advance(30 * MINUTE);
     await ready(middle);
@@ -309,7 +309,7 @@ describe('a message that waited for the device', () => {
   }
 
   it.each(['nothing', 'loss', 'restart'] as const)(
-    'is offered when nobody knew for long that it had not arrived (meanwhile: %s)',
+    'arrival unknown for long: is offered (meanwhile: %s)',
     async (meanwhile) => {
       const middle = await inDoubt(60 * MINUTE, meanwhile);
       expect(submitted(middle)).toHaveLength(1);
@@ -320,13 +320,13 @@ describe('a message that waited for the device', () => {
     },
   );
 
-  it('is sent again unasked when that is known soon', async () => {
+  it('arrival unknown for a short time: is sent again', async () => {
     const middle = await inDoubt(MINUTE);
     expect(submitted(middle)).toHaveLength(2);
     expect(middle.surface.offers).toEqual([]);
   });
 
-  it('behind a turn that takes long is no reason to ask', async () => {
+  it('queued behind a long turn: runs without an offer', async () => {
     const middle = createMiddle(STALE);
     await middle.write('build it', { ts: ago(middle, 0), thread: null, mention: true });
     await ready(middle);
@@ -342,7 +342,7 @@ describe('a message that waited for the device', () => {
   });
 });
 
-describe('a turn that was cut off', () => {
+describe('an interrupted turn', () => {
   async function cut(): Promise<Middle> {
     const middle = createMiddle();
     await middle.write('list the files');
@@ -359,7 +359,7 @@ describe('a turn that was cut off', () => {
     return middle;
   }
 
-  it('can be continued although the link was given up while Letta was away', async () => {
+  it('link given up while Letta was away: can be continued', async () => {
     const middle = await cut();
     const { token } = lastOffer(middle).view;
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
@@ -370,7 +370,7 @@ describe('a turn that was cut off', () => {
     expect(middle.connections).toHaveLength(2);
   });
 
-  it('can be continued by its requester, once', async () => {
+  it('can be continued once, by its requester', async () => {
     const middle = await cut();
     expect(middle.surface.last.ending?.outcome).toBe('interrupted');
     expect(lastOffer(middle).view.buttons).toEqual(['continue']);
@@ -384,7 +384,7 @@ describe('a turn that was cut off', () => {
     expect(lastOffer(middle).view.buttons).toEqual([]);
   });
 
-  it('needs no button any more once its requester writes', async () => {
+  it('requester writes: the Continue button goes away', async () => {
     const middle = await cut();
     await middle.write('go on');
     expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('went on') });
@@ -392,7 +392,7 @@ describe('a turn that was cut off', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it('keeps its button over a restart', async () => {
+  it('restart: keeps its Continue button', async () => {
     const middle = await cut();
     const { token } = lastOffer(middle).view;
     await middle.restart();
@@ -402,7 +402,7 @@ describe('a turn that was cut off', () => {
   });
 });
 
-describe('an input of which nobody knows whether it arrived', () => {
+describe('an input whose arrival is unknown', () => {
   async function unknown(stopped: boolean): Promise<Middle> {
     const middle = createMiddle();
     await middle.write('deploy it');
@@ -421,7 +421,7 @@ describe('an input of which nobody knows whether it arrived', () => {
     return middle;
   }
 
-  it.each([false, true])('can be sent again by its author under another id (stopped: %s)', async (stopped) => {
+  it.each([false, true])('can be sent again by its author under a new id (stopped: %s)', async (stopped) => {
     const middle = await unknown(stopped);
     expect(lastOffer(middle).view).toMatchObject({
       buttons: ['send_again'],
@@ -438,7 +438,7 @@ describe('an input of which nobody knows whether it arrived', () => {
     expect(middle.surface.last.ending?.outcome).toBe('done');
   });
 
-  it('is offered with certainty when Letta refused it', async () => {
+  it('refused by Letta: the offer says that it did not arrive', async () => {
     const middle = createMiddle();
     await middle.write('deploy it');
     middle.connection.onSubmit = () =>
@@ -456,7 +456,7 @@ describe('an input of which nobody knows whether it arrived', () => {
 
 const TASK = { id: 'bash_1', process: 'bash_1', kind: 'command', what: 'sleep 9', runtime: null } as const;
 
-describe('a thread whose conversation is gone at Letta', () => {
+describe('a thread whose conversation no longer exists', () => {
   const gone = (code = 'conversation_not_found') =>
     ({ type: 'unavailable', code, notice: 'It does not exist any more.', retryInMs: null }) as never;
 
@@ -479,30 +479,27 @@ describe('a thread whose conversation is gone at Letta', () => {
     ['conversation_not_found', false],
     ['agent_not_found', false],
     ['conversation_not_found', true],
-  ])(
-    'offers to start a new one with the message that was not run (%s, with a background task: %s)',
-    async (code, background) => {
-      const middle = await lost(code, background);
-      expect(lastOffer(middle).view).toMatchObject({
-        buttons: ['start_new'],
-        text: expect.stringContaining('did not run'),
-      });
-      expect(middle.record().runtime).not.toBeNull();
-      expect(await click(middle, 'start_new', 'U02BOB')).toMatchObject({ why: 'not_allowed' });
-      expect(await click(middle, 'send_again')).toMatchObject({ why: 'expired' });
-      const before = middle.connections.length;
-      expect(await click(middle, 'start_new')).toEqual({ result: 'decided' });
-      expect(middle.connections.length).toBe(before + 1);
-      expect(middle.connection.options.runtime).toBeNull();
-      await ready(middle);
-      expect(middle.connection.submitted.map(({ content }) => content)).toEqual([expect.stringContaining('second')]);
-      await answer(middle, 'two');
-      expect(await click(middle, 'start_new')).toMatchObject({ why: 'already_decided' });
-      expect(middle.record()).toMatchObject({ turn: null, inbox: [], runtime: { conversationId: expect.any(String) } });
-    },
-  );
+  ])('offers to start anew with the message (%s, background task: %s)', async (code, background) => {
+    const middle = await lost(code, background);
+    expect(lastOffer(middle).view).toMatchObject({
+      buttons: ['start_new'],
+      text: expect.stringContaining('did not run'),
+    });
+    expect(middle.record().runtime).not.toBeNull();
+    expect(await click(middle, 'start_new', 'U02BOB')).toMatchObject({ why: 'not_allowed' });
+    expect(await click(middle, 'send_again')).toMatchObject({ why: 'expired' });
+    const before = middle.connections.length;
+    expect(await click(middle, 'start_new')).toEqual({ result: 'decided' });
+    expect(middle.connections.length).toBe(before + 1);
+    expect(middle.connection.options.runtime).toBeNull();
+    await ready(middle);
+    expect(middle.connection.submitted.map(({ content }) => content)).toEqual([expect.stringContaining('second')]);
+    await answer(middle, 'two');
+    expect(await click(middle, 'start_new')).toMatchObject({ why: 'already_decided' });
+    expect(middle.record()).toMatchObject({ turn: null, inbox: [], runtime: { conversationId: expect.any(String) } });
+  });
 
-  it('lets go of a connection to the old one that was made meanwhile', async () => {
+  it('second offer clicked after a new start: keeps the new conversation', async () => {
     const middle = await lost();
     // As if something had made the thread look for its conversation before the click.
     await middle.write('third');

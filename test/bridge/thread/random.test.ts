@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Bindings } from '../../../src/bridge/access/bindings.ts';
 import { KillSwitch } from '../../../src/bridge/access/kill-switch.ts';
 import { closedPolicy, type Policy } from '../../../src/bridge/access/policy.ts';
@@ -343,19 +343,21 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
 
 const RUNS = 200;
 
-it('whatever happens in whatever order, every message ends in one answer or one visible refusal', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer(),
-      fc.boolean(),
-      fc.array(event, { maxLength: 40, size: 'max' }),
-      async (seed, dies, events) => {
-        const story = createStory(seed, dies);
-        for (const now of events) await story.happen(now);
-        await story.heal();
-        story.judge();
-      },
-    ),
-    { numRuns: Number(process.env.RUNS ?? RUNS), seed: Number(process.env.SEED ?? 1) },
-  );
-}, 60_000);
+describe('threads with random people and faults', () => {
+  it('each message ends in one answer or one visible refusal', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer(),
+        fc.boolean(),
+        fc.array(event, { maxLength: 40, size: 'max' }),
+        async (seed, dies, events) => {
+          const story = createStory(seed, dies);
+          for (const now of events) await story.happen(now);
+          await story.heal();
+          story.judge();
+        },
+      ),
+      { numRuns: Number(process.env.RUNS ?? RUNS), seed: Number(process.env.SEED ?? 1) },
+    );
+  }, 60_000);
+});

@@ -25,8 +25,8 @@ async function died(afterMs: number) {
   return { before, after: shown.messages().map((message) => shown.read(message)) };
 }
 
-describe('a restart while the last words of a turn go to Slack that nobody can say again', () => {
-  it('leaves every word that stands there, and says once how the turn ended', async () => {
+describe('a restart while the last post of a turn is sent', () => {
+  it('history unavailable: keeps every word, and says the end once', async () => {
     for (const afterMs of [500, 1_500, 2_500, 3_500, 4_500]) {
       const { before, after } = await died(afterMs);
       expect(after.slice(0, before.length)).toEqual(before);

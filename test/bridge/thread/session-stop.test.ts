@@ -17,7 +17,7 @@ async function begun(users?: string[]): Promise<Middle> {
 }
 
 describe('Slack’s own Stop button', () => {
-  it('stops the turn of its thread, in the name of the one who clicked, and twice is once', async () => {
+  it('stops the turn once, in the name of the person who clicked', async () => {
     const bridge = await begun();
     await stop(bridge, 'U02BOB');
     await stop(bridge, 'U02BOB');
@@ -28,14 +28,14 @@ describe('Slack’s own Stop button', () => {
     expect(bridge.surface.rested).toEqual([]);
   });
 
-  it('stops nothing for somebody who may not, and tells them so', async () => {
+  it('person without access: stops nothing and says why', async () => {
     const bridge = await begun(['U01ALICE']);
     await stop(bridge, 'U02BOB');
     expect(bridge.connection.aborts).toBe(0);
     expect(bridge.surface.whispered).toMatchObject([{ user: 'U02BOB' }]);
   });
 
-  it('ends a session that Slack still shows where nothing runs any more', async () => {
+  it('no turn runs: ends the session that Slack still shows', async () => {
     const bridge = await begun();
     bridge.connection.end();
     await bridge.clock.settle();
@@ -44,7 +44,7 @@ describe('Slack’s own Stop button', () => {
     expect(bridge.surface.rested).toEqual([{ team: TEAM, channel: 'C01GEN', threadTs: ROOT }]);
   });
 
-  it('is not acknowledged while the stop can not be stored', async () => {
+  it('disk fails: is not acknowledged', async () => {
     const bridge = await begun();
     bridge.threads.failing = 5;
     await expect(stop(bridge)).rejects.toThrow('disk full');

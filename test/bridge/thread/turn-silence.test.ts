@@ -18,8 +18,8 @@ async function running(): Promise<Middle> {
 
 const activity = (middle: Middle) => middle.surface.last.live?.activity;
 
-describe('a turn that says nothing', () => {
-  it('is asked after, visibly, and goes on when it speaks again', async () => {
+describe('a silent turn', () => {
+  it('after the limit: asks Letta visibly; new text ends the silence', async () => {
     const middle = await running();
     const settles = middle.connection.settles;
     await middle.clock.advance(29 * MINUTE);
@@ -44,7 +44,7 @@ describe('a turn that says nothing', () => {
     expect(middle.surface.last.ending).toMatchObject({ outcome: 'done' });
   });
 
-  it('for as long again is stopped, and the thread says why', async () => {
+  it('after twice the limit: is stopped with a reason', async () => {
     const middle = await running();
     await middle.clock.advance(62 * MINUTE);
     expect(middle.connection.aborts).toBe(1);
@@ -54,7 +54,7 @@ describe('a turn that says nothing', () => {
     expect(middle.surface.last.ending?.line).toMatch(/^The agent said nothing for 1 h and was stopped · turn-/);
   });
 
-  it('is given up when not even the stop is heard, and the next message is answered', async () => {
+  it('Stop unheard: is given up, and the next message runs', async () => {
     const middle = await running();
     middle.connection.onAbort = () => new Promise(() => undefined);
     await middle.write('are you there?');
@@ -66,7 +66,7 @@ describe('a turn that says nothing', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('while people or the device are waited for is not counted', async () => {
+  it('waiting for people or the device: does not count as silence', async () => {
     const middle = await running();
     middle.connection.emit({
       type: 'approval-asked',
@@ -104,7 +104,7 @@ describe('a turn that says nothing', () => {
 });
 
 describe('silenceStep', () => {
-  it('never stops a turn that was not asked after for as long', () => {
+  it('never aborts before asking and waiting as long again', () => {
     fc.assert(
       fc.property(fc.nat(10_000), fc.integer({ min: 1, max: 3_000 }), fc.boolean(), (silent, limit, asked) => {
         const step = silenceStep(silent, limit, asked);

@@ -75,7 +75,7 @@ describe('a turn', () => {
     expect(middle.record()).toMatchObject({ turn: null, inbox: [], runtime: { conversationId: 'conv-1' } });
   });
 
-  it('is not begun twice by a message whose event comes again, even after a restart', async () => {
+  it('event delivered again, also after a restart: begins no second turn', async () => {
     const middle = await createRunning();
     expect(await middle.write('list the files', { ts: ROOT, mention: true })).toEqual({ outcome: 'repeated' });
     middle.connection.end();
@@ -85,7 +85,7 @@ describe('a turn', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
-  it('waits for the turn before it, and then for one round trip', async () => {
+  it('waits for the turn before it, then for one round trip', async () => {
     const middle = await createRunning();
     await middle.write('and count them');
     await middle.write('and sort them');
@@ -100,7 +100,7 @@ describe('a turn', () => {
     expect(middle.connections).toHaveLength(1);
   });
 
-  it('has one requester: messages of two people go one after another', async () => {
+  it('belongs to one requester: messages of two people run in two turns', async () => {
     const middle = await createRunning();
     await middle.write('mine', { user: 'U01ALICE' });
     await middle.write('his', { user: 'U02BOB', mention: true });
@@ -115,7 +115,7 @@ describe('a turn', () => {
     expect(middle.record().turn).toMatchObject({ requester: 'U02BOB' });
   });
 
-  it('that fails says so in one line with its id', async () => {
+  it('fails: says so in one line with its id', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'error', message: 'model is down', terminal: false });
     middle.connection.end('error', 'run-1', 'model is down');
@@ -125,7 +125,7 @@ describe('a turn', () => {
     expect(ending?.line).toBe(`The agent failed: model is down · ${turn}`);
   });
 
-  it('throws away the text of a run that is tried again', async () => {
+  it('run retried: drops the text of the first try', async () => {
     const middle = await createRunning();
     middle.connection.say('half an ans');
     middle.connection.emit({
@@ -141,7 +141,7 @@ describe('a turn', () => {
     expect(texts(middle.surface.last)).toEqual(['the answer']);
   });
 
-  it('that Letta starts by itself is shown and belongs to the starter of the thread', async () => {
+  it("begun by Letta: is shown, and belongs to the thread's starter", async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -155,7 +155,7 @@ describe('a turn', () => {
     expect(middle.surface.turns).toHaveLength(2);
   });
 
-  it('is not ended by the end of a turn of somebody else', async () => {
+  it("another client's turn ends: goes on", async () => {
     const middle = await createRunning();
     middle.connection.emit({
       type: 'loop',
@@ -168,7 +168,7 @@ describe('a turn', () => {
     expect(middle.record().turn).not.toBeNull();
   });
 
-  it('keeps the events of the next one until its own last words are in Slack', async () => {
+  it("next turn begins early: its events wait for this one's last post", async () => {
     const middle = await createRunning();
     let open: () => void = () => undefined;
     middle.surface.gate = new Promise((resolve) => {
@@ -186,7 +186,7 @@ describe('a turn', () => {
     expect(middle.surface.turns).toHaveLength(2);
   });
 
-  it('survives a disk that is full for a moment', async () => {
+  it('disk full for a moment: still ends', async () => {
     const middle = await createRunning();
     middle.connection.say('the answer');
     await middle.clock.settle();
@@ -197,7 +197,7 @@ describe('a turn', () => {
     expect(middle.record().turn).toBeNull();
   });
 
-  it('names what it did not hand to the agent', async () => {
+  it('files and earlier messages not passed on: are named', async () => {
     const middle = createMiddle();
     await middle.write('look at this', { files: ['plan.pdf'], ts: '1000.000500', thread: ROOT, mention: true });
     expect(middle.surface.last.notPassedOn).toEqual(['1 file (plan.pdf)', 'earlier messages of this thread']);
@@ -207,8 +207,8 @@ describe('a turn', () => {
   });
 });
 
-describe('a thread at rest', () => {
-  it('lets go of its link and takes it up again in the same conversation', async () => {
+describe('an idle thread', () => {
+  it('closes its link, and returns to the same conversation', async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -219,7 +219,7 @@ describe('a thread at rest', () => {
     expect(middle.connection.options.runtime).toMatchObject({ conversationId: 'conv-1' });
   });
 
-  it('stays linked while something runs in the background', async () => {
+  it('background task running: keeps its link', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'background', tasks: [task('bash_1')] });
     middle.connection.end();
@@ -232,8 +232,8 @@ describe('a thread at rest', () => {
   });
 });
 
-describe('an approval', () => {
-  it('is shown to the requester and decided by a click, once', async () => {
+describe('an approval request', () => {
+  it('is shown to the requester and decided by one click', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -249,7 +249,7 @@ describe('an approval', () => {
     expect(cards(middle.surface.last)[0]?.state).toMatchObject({ decision: 'approved', by: 'U01ALICE' });
   });
 
-  it('is not decided by somebody else, a guest or a stranger, and they are told why', async () => {
+  it('click by another person, guest or stranger: refused with a reason', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -261,7 +261,7 @@ describe('an approval', () => {
     expect(middle.connection.answers).toEqual([]);
   });
 
-  it('is not decided with a forged or foreign token', async () => {
+  it('click with a forged or foreign token: refused', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -271,7 +271,7 @@ describe('an approval', () => {
     expect(middle.connection.answers).toEqual([]);
   });
 
-  it('whose input is not the one that was shown any more is not decided', async () => {
+  it('input changed since it was shown: click refused', async () => {
     const middle = await createRunning();
     const input = { command: 'touch x' };
     middle.connection.emit({ type: 'approval-asked', request: { ...bash, input } });
@@ -283,7 +283,7 @@ describe('an approval', () => {
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('is denied with the words that were typed', async () => {
+  it('Deny with reason: passes on the typed words', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -300,7 +300,7 @@ describe('an approval', () => {
     ]);
   });
 
-  it('that was answered outside Slack closes its card', async () => {
+  it('answered outside Slack: its card closes', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.emit({ type: 'approvals-open', requestIds: [] });
@@ -309,7 +309,7 @@ describe('an approval', () => {
     expect(await click(middle, 'approve')).toMatchObject({ why: 'expired' });
   });
 
-  it('is not taken while Letta can not be reached, and the card stays', async () => {
+  it('Letta unreachable: click refused, the card stays', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
@@ -322,7 +322,7 @@ describe('an approval', () => {
     expect(middle.connection.answers).toHaveLength(1);
   });
 
-  it('is said again when the link died before Letta heard it', async () => {
+  it('link lost before Letta heard the decision: sends it again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -338,7 +338,7 @@ describe('an approval', () => {
     ]);
   });
 
-  it('that Letta did not hear for long is open again: an Approve from the evening does not run in the morning', async () => {
+  it('decision unheard for hours: its card opens again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false, staleAfterMs: 15 * 60_000, now: 1_000_000 });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
@@ -356,7 +356,7 @@ describe('an approval', () => {
     expect(middle.connection.answers).toHaveLength(2);
   });
 
-  it('of a question is answered by an option with the whole input, never by a bare allow', async () => {
+  it('question: is answered by an option, never by a bare approval', async () => {
     const middle = await createRunning();
     middle.connection.emit({ type: 'approval-asked', request: question });
     await middle.clock.settle();
@@ -375,8 +375,8 @@ describe('an approval', () => {
   });
 });
 
-describe('stop', () => {
-  it('aborts, keeps what was said, drops what waits and says who did it', async () => {
+describe('Stop', () => {
+  it('aborts, keeps the text, drops the queue and names its author', async () => {
     const middle = await createRunning();
     middle.connection.say('word1 word2');
     await middle.write('one more thing');
@@ -392,7 +392,7 @@ describe('stop', () => {
     expect(middle.record().inbox).toEqual([]);
   });
 
-  it('ends a turn that was not sent yet without sending it', async () => {
+  it('turn not yet sent: ends it without sending', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     await click(middle, 'stop');
@@ -403,7 +403,7 @@ describe('stop', () => {
     expect(middle.connection.submitted).toEqual([]);
   });
 
-  it('of a turn that is over changes nothing and says so', async () => {
+  it('turn already over: refused', async () => {
     const middle = await createRunning();
     const token = middle.surface.last.live?.stop ?? ('' as never);
     middle.connection.end();
@@ -415,8 +415,8 @@ describe('stop', () => {
   });
 });
 
-describe('after a lost link', () => {
-  it('to an App Server the turn is shown as interrupted with what the history kept', async () => {
+describe('a lost link', () => {
+  it('App Server: the turn is interrupted with text from the history', async () => {
     const middle = await createRunning();
     middle.connection.say('word1');
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
@@ -434,7 +434,7 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
-  it('through the relay the turn goes on in the same message', async () => {
+  it('relay: the turn goes on in the same message', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.say('word1');
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
@@ -453,7 +453,7 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
-  it('a turn of Letta itself that runs now is not taken for the one that was open', async () => {
+  it('Letta runs its own turn now: ends the open one, shows both', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
@@ -473,7 +473,7 @@ describe('after a lost link', () => {
     expect(second && texts(second)).toEqual(['and the task is done']);
   });
 
-  it('a turn whose end went by unheard is over once Letta says that another runs', async () => {
+  it('missed end, another run reported: ends the turn from the history', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.say('a.txt');
@@ -491,7 +491,7 @@ describe('after a lost link', () => {
     expect(second && texts(second)).toEqual(['the task is done']);
   });
 
-  it('an input that waited in the queue of an App Server begins, and is not taken for cut', async () => {
+  it('input queued at an App Server begins: its turn goes on', async () => {
     const middle = await createRunning();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
@@ -507,7 +507,7 @@ describe('after a lost link', () => {
     expect(middle.surface.turns).toHaveLength(1);
   });
 
-  it('an input that waits in the queue of Letta behind another turn is not sent again', async () => {
+  it('input queued at Letta behind another turn: is not sent again', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.ready();
@@ -535,7 +535,7 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual(['a.txt']);
   });
 
-  it('what the history tells of a turn that begins late is not shown twice, and nothing behind it is lost', async () => {
+  it('history read while the turn begins: each text appears once', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
@@ -557,7 +557,7 @@ describe('after a lost link', () => {
     expect(middle.surface.last.ending?.outcome).toBe('done');
   });
 
-  it('idle that was told long ago is no sign that a turn is over: Letta is asked before the history decides', async () => {
+  it('old idle status: asks Letta before the history decides', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     const loop = (status: 'idle' | 'waiting_on_approval') =>
@@ -578,7 +578,7 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual(['Let me see.']);
   });
 
-  it('what Letta did after a silent turn was stopped is not shown in it', async () => {
+  it('turn stopped in silence: later text of Letta stays out', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');
     middle.connection.ready();
@@ -599,7 +599,7 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual([]);
   });
 
-  it('an end that comes late, of a turn stopped before it said anything, does not end the next one', async () => {
+  it('late end of a stopped turn: the next turn goes on', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.ready();
@@ -623,7 +623,7 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual(['three']);
   });
 
-  it('what the next turn asks before this one is found to be over is asked in the next one', async () => {
+  it('request of the next turn before this one ends: moves there', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [
@@ -639,7 +639,7 @@ describe('after a lost link', () => {
     expect(middle.record().approvals.map(({ state }) => state.state)).toEqual(['closed', 'open']);
   });
 
-  it('what the link still misses of a turn that is settled is not shown in the next one', async () => {
+  it('late repair of a settled turn: stays out of the next', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [
@@ -657,7 +657,7 @@ describe('after a lost link', () => {
     expect(middle.surface.last.items).toEqual([{ kind: 'text', markdown: 'b.txt' }]);
   });
 
-  it('a turn whose gap can not be filled at once is not called done before the history was read', async () => {
+  it('text missing at the end: waits for the history before ending', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
@@ -679,7 +679,7 @@ describe('after a lost link', () => {
     expect(texts(middle.surface.last)).toEqual(['word1 word2 … word9']);
   });
 
-  it('an input that never arrived is sent again under the same id', async () => {
+  it('input never arrived: is sent again under the same id', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
@@ -694,7 +694,7 @@ describe('after a lost link', () => {
     expect(ids[0]).toBe(ids[1]);
   });
 
-  it('a hosted input that is missing is sent again only after a second look', async () => {
+  it('hosted input missing: is sent again after a second look', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');
     middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
@@ -709,7 +709,7 @@ describe('after a lost link', () => {
     expect(middle.connection.submitted).toHaveLength(2);
   });
 
-  it('a hosted input that was stopped on its way is not called stopped before a second look, and is aborted when it begins', async () => {
+  it('hosted input stopped on its way: aborted once it begins', async () => {
     const middle = createMiddle({ turnsDieWithLink: false });
     await middle.write('list the files');
     middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
@@ -729,7 +729,7 @@ describe('after a lost link', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('what no retry heals ends the turn with a line, and the next message tries afresh', async () => {
+  it('permanent failure: ends the turn; the next message tries again', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.emit({
@@ -745,7 +745,7 @@ describe('after a lost link', () => {
     expect(middle.connections).toHaveLength(2);
   });
 
-  it('what may heal is said while the message waits', async () => {
+  it('passing failure: the thread says so while the message waits', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     middle.connection.emit({
@@ -762,8 +762,8 @@ describe('after a lost link', () => {
   });
 });
 
-describe('after a restart of the bridge', () => {
-  it('a thread goes on in the same conversation', async () => {
+describe('a restart of the bridge', () => {
+  it('idle thread: goes on in the same conversation', async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -773,7 +773,7 @@ describe('after a restart of the bridge', () => {
     expect(middle.connection.options.runtime).toMatchObject({ conversationId: 'conv-1' });
   });
 
-  it('nothing is said to work before Letta has told how things stand', async () => {
+  it('running turn: shows waiting for Letta until Letta reports', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.say('word1');
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
@@ -786,7 +786,7 @@ describe('after a restart of the bridge', () => {
     expect(middle.surface.last.live?.activity.kind).not.toBe('waiting_for_letta');
   });
 
-  it('a turn of Letta itself is found again behind which Letta began another one', async () => {
+  it('turn of Letta, behind it another: is found in the history', async () => {
     // Its echo was the first that was heard of it, or came late.
     for (const first of ['echo', 'text'] as const) {
       const middle = await createRunning({ turnsDieWithLink: false });
@@ -813,7 +813,7 @@ describe('after a restart of the bridge', () => {
     }
   });
 
-  it('a turn of Letta itself that died with the bridge is not taken for one that begins just then', async () => {
+  it('turn of Letta died with the bridge: the next one is separate', async () => {
     const middle = await createRunning();
     middle.connection.end();
     await middle.clock.settle();
@@ -835,7 +835,7 @@ describe('after a restart of the bridge', () => {
     expect(texts(middle.surface.last)).toEqual(['the second task']);
   });
 
-  it('a message that waited is sent', async () => {
+  it('message waiting: is sent', async () => {
     const middle = createMiddle();
     await middle.write('list the files');
     await middle.restart();
@@ -845,7 +845,7 @@ describe('after a restart of the bridge', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('a message that arrived is not sent again; its answer comes from the history', async () => {
+  it('message arrived: is not sent again; the history has its answer', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     await middle.restart();
@@ -861,7 +861,7 @@ describe('after a restart of the bridge', () => {
     expect(middle.record().turn).toBeNull();
   });
 
-  it('a turn that had ended is shown as it ended, although its link is gone', async () => {
+  it('turn already ended: shows its end, though its link is gone', async () => {
     const middle = await createRunning();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.surface.gate = new Promise(() => {});
@@ -880,7 +880,7 @@ describe('after a restart of the bridge', () => {
     expect(middle.record().turn).toBeNull();
   });
 
-  it('a Stop that comes once the turn had ended by itself takes nothing of what it said', async () => {
+  it('Stop after the turn had ended: keeps all its text', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.surface.gate = new Promise(() => {});
@@ -901,7 +901,7 @@ describe('after a restart of the bridge', () => {
     expect(middle.surface.last.ending?.outcome).toBe('done');
   });
 
-  it('a hosted approval is live again under the same card; a dead one is closed honestly', async () => {
+  it('hosted approval: same card, live again; dead one: closed', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.settle();
@@ -918,7 +918,7 @@ describe('after a restart of the bridge', () => {
 });
 
 describe('commands', () => {
-  it('stop, status and new work in the thread and reach only the one who asked', async () => {
+  it('!stop, !status, !new: apply to their thread, answered in private', async () => {
     const middle = await createRunning();
     await middle.write('!status');
     expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE' });
@@ -934,19 +934,21 @@ describe('commands', () => {
     expect(middle.connection.submitted).toHaveLength(1);
   });
 
-  it('are exact words: "!stop the deploy" is a prompt', async () => {
+  it('more words behind a command: is a prompt', async () => {
     const middle = await createRunning();
     expect(await middle.write('!stop the deploy')).toEqual({ outcome: 'accepted' });
     expect(middle.connection.aborts).toBe(0);
   });
 });
 
-it('a thread that is stuck delays no other', async () => {
-  const middle = await createRunning();
-  await middle.write('other thread', { ts: '2000.000001', thread: null, mention: true });
-  expect(middle.connections).toHaveLength(2);
-  middle.connection.ready();
-  await middle.clock.settle();
-  expect(middle.connection.submitted).toHaveLength(1);
-  expect(middle.record(THREAD).turn).not.toBeNull();
+describe('two threads', () => {
+  it('one waits: the other still runs', async () => {
+    const middle = await createRunning();
+    await middle.write('other thread', { ts: '2000.000001', thread: null, mention: true });
+    expect(middle.connections).toHaveLength(2);
+    middle.connection.ready();
+    await middle.clock.settle();
+    expect(middle.connection.submitted).toHaveLength(1);
+    expect(middle.record(THREAD).turn).not.toBeNull();
+  });
 });

@@ -9,10 +9,10 @@ const strict = (change: Partial<Policy['defaults']> = {}): Partial<Policy> => ({
 });
 const refused = (why: string) => expect.objectContaining({ result: 'refused', why });
 
-describe('a request that is too long for its card', () => {
+describe('a request too long for its card', () => {
   const long = bash(`echo ${'x'.repeat(100_000)}`);
 
-  it('is not approved by the button: that opens all of it, and is approved from there', async () => {
+  it('Approve opens the full text; it is approved there', async () => {
     const middle = await createRunning();
     await ask(middle, long);
     const opened = await click(middle, 'approve');
@@ -26,7 +26,7 @@ describe('a request that is too long for its card', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
-  it('can not be allowed for the whole turn, edited, or saved as a rule', async () => {
+  it('cannot be approved for the turn, edited, or saved as a rule', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ALICE], groups: [] } } });
     await ask(middle, long);
     for (const name of ['allow_command', 'edit_command', 'save_rule'] as const) {
@@ -35,7 +35,7 @@ describe('a request that is too long for its card', () => {
     expect(told(middle)).toEqual([]);
   });
 
-  it('is shown, page by page, only to people who may see it', async () => {
+  it('its pages are shown only to people with access', async () => {
     const middle = await createRunning({ users: [ALICE] });
     await ask(middle, long);
     for (const name of ['view_full', 'view_page', 'approve'] as const) {
@@ -45,7 +45,7 @@ describe('a request that is too long for its card', () => {
 });
 
 describe('editing a command', () => {
-  it('sends the whole input with the changed command, and the card says so', async () => {
+  it('sends the changed command with the other fields, and says so', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x', { input: { command: 'touch x', timeout: 5 } }));
     expect(await click(middle, 'edit_command')).toMatchObject({ modal: { kind: 'edit_command', command: 'touch x' } });
@@ -55,14 +55,14 @@ describe('editing a command', () => {
     expect(lastCard(middle).state).toMatchObject({ decision: 'approved_with_changes', words: 'touch y' });
   });
 
-  it('that changes nothing is an approval', async () => {
+  it('unchanged: is an approval', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await submit(middle, 'edit_command', ['touch x\n']);
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
-  it('is not offered where something is not shown, or the command is long, or it is no command', async () => {
+  it('hidden secret, long command or other tool: is not offered', async () => {
     const middle = await createRunning();
     for (const request of [
       bash('curl -H "Authorization: Bearer abcdef0123456789abcdef"'),
@@ -76,8 +76,8 @@ describe('editing a command', () => {
   });
 });
 
-describe('a wider consent', () => {
-  it('for exactly this command answers the same command, visibly, until the turn ends', async () => {
+describe('an approval for the turn', () => {
+  it('of a command: approves this command visibly until the turn ends', async () => {
     const middle = await createRunning();
     await ask(middle, bash('npm test'));
     expect(await click(middle, 'allow_command')).toEqual({ result: 'decided' });
@@ -96,7 +96,7 @@ describe('a wider consent', () => {
     expect(lastCard(middle).state).toEqual({ state: 'open' });
   });
 
-  it('for all edits answers edits inside the working directory, and nothing else', async () => {
+  it('of edits: approves edits in the working directory, nothing else', async () => {
     const middle = await createRunning();
     const edit = (requestId: string, file_path: string, tool = 'Edit') =>
       bash('', { requestId, tool, input: { file_path, old_string: 'a', new_string: 'b' } });
@@ -117,7 +117,7 @@ describe('a wider consent', () => {
     ]);
   });
 
-  it('ends when whoever gave it may not decide any more', async () => {
+  it('ends when its giver may not decide any more', async () => {
     const middle = await createRunning();
     await ask(middle, bash('npm test'));
     await click(middle, 'allow_command');
@@ -126,7 +126,7 @@ describe('a wider consent', () => {
     expect(lastCard(middle)).toMatchObject({ state: { state: 'open' }, asks: [BOB] });
   });
 
-  it('is not given by somebody who may not decide', async () => {
+  it('by a person who may not decide: is refused', async () => {
     const middle = await createRunning();
     await ask(middle, bash('npm test'));
     expect(await click(middle, 'allow_command', { user: BOB })).toEqual(refused('not_allowed'));
@@ -135,10 +135,10 @@ describe('a wider consent', () => {
   });
 });
 
-describe('a rule of Letta’s', () => {
+describe('a rule saved at Letta', () => {
   const admins = { admins: { ids: [BOB], groups: [] } };
 
-  it('is saved by an admin only, behind words that name the directory', async () => {
+  it('can be saved only by admins, in a modal naming the directory', async () => {
     const middle = await createRunning({ policy: admins });
     await ask(middle, bash('cat /etc/hosts'));
     expect(lastCard(middle)).toMatchObject({ offers: { rule: true } });
@@ -151,7 +151,7 @@ describe('a rule of Letta’s', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow', suggestionIds: ['save-default'] }]);
   });
 
-  it('is not offered where there are no admins, and an admin can not save what is their own and not theirs to decide', async () => {
+  it('no admins: not offered; admin without self-approval: refused', async () => {
     const nobody = await createRunning();
     await ask(nobody, bash('cat /etc/hosts'));
     expect(lastCard(nobody)).toMatchObject({ offers: { rule: false } });
@@ -167,7 +167,7 @@ describe('a rule of Letta’s', () => {
 });
 
 describe('guarded permissions', () => {
-  it('let a read inside of the working directory pass without a card, and write it down', async () => {
+  it('read in the working directory: passes without a card, audited', async () => {
     const middle = await createRunning();
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
     expect(cards(middle)).toEqual([]);
@@ -175,7 +175,7 @@ describe('guarded permissions', () => {
     expect(middle.audit.entries).toMatchObject([{ tool: 'Read', outcome: 'approved', via: 'guarded', by: null }]);
   });
 
-  it('ask about everything else, and about everything where the permissions are strict', async () => {
+  it('any other request, or strict permissions: asks', async () => {
     const middle = await createRunning();
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/etc/passwd' } }));
     expect(cards(middle)).toHaveLength(1);
@@ -185,7 +185,7 @@ describe('guarded permissions', () => {
     expect(told(other)).toEqual([]);
   });
 
-  it('ask about what can not be written down', async () => {
+  it('audit write fails: asks', async () => {
     const middle = await createRunning();
     middle.audit.failing = 1;
     await ask(middle, bash('', { tool: 'Read', input: { file_path: '/project/a.ts' } }));
@@ -193,7 +193,7 @@ describe('guarded permissions', () => {
     expect(lastCard(middle).state).toEqual({ state: 'open' });
   });
 
-  it('let nothing pass any more once the turn is being stopped', async () => {
+  it('turn being stopped: nothing passes', async () => {
     const middle = await createRunning();
     const stop = middle.surface.last.live?.stop ?? undefined;
     await click(middle, 'stop', { token: stop });
@@ -203,7 +203,7 @@ describe('guarded permissions', () => {
 });
 
 describe('AUTO_APPROVE', () => {
-  it('answers what a rule of the channel allows, with an entry that names the rule', async () => {
+  it('answers a request that a rule allows, and audits the rule', async () => {
     const middle = await createRunning({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
     await ask(middle, bash('npm run build'));
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
@@ -214,7 +214,7 @@ describe('AUTO_APPROVE', () => {
     }
   });
 
-  it('lets nothing pass once Stop is pressed while it is being written down', async () => {
+  it('Stop while the audit is written: approves nothing', async () => {
     const middle = await createRunning({ policy: strict({ autoApprove: ['Bash(npm run *)'] }) });
     const stop = middle.surface.last.live?.stop;
     if (!stop) throw new Error('there is no Stop');
@@ -239,8 +239,8 @@ describe('AUTO_APPROVE', () => {
   });
 });
 
-describe('a request that waits', () => {
-  it('is recalled once after fifteen minutes, to those whose click is needed', async () => {
+describe('an undecided request', () => {
+  it('after 15 minutes: reminds once the people who may decide', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await middle.clock.advance(14 * MINUTE);
@@ -252,7 +252,7 @@ describe('a request that waits', () => {
     expect(middle.surface.said).toHaveLength(1);
   });
 
-  it('is denied when its time is over, and the card and the agent are told why', async () => {
+  it('time over: is denied; card and agent are told', async () => {
     const middle = await createRunning({ approvalTimeoutMs: 60 * MINUTE });
     await ask(middle, bash('touch x'));
     expect(lastCard(middle).expiresAt).toBe(middle.clock.now() + 60 * MINUTE);
@@ -263,7 +263,7 @@ describe('a request that waits', () => {
     expect(middle.audit.entries).toMatchObject([{ outcome: 'expired', by: null }]);
   });
 
-  it('is denied after a restart that came in between, as soon as Letta asks again', async () => {
+  it('time over during a restart: is denied once Letta asks again', async () => {
     const middle = await createRunning({ approvalTimeoutMs: 60 * MINUTE, turnsDieWithLink: false });
     await ask(middle, bash('touch x'));
     await middle.restart();
@@ -275,8 +275,8 @@ describe('a request that waits', () => {
   });
 });
 
-describe('a request whose card Slack takes in no form', () => {
-  it('is denied, and the agent and the thread are told: nothing hangs in silence', async () => {
+describe('a card that Slack refuses in every form', () => {
+  it('denies its request, and tells the agent and the thread', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     middle.surface.refuseCards('is_archived');
@@ -289,8 +289,8 @@ describe('a request whose card Slack takes in no form', () => {
   });
 });
 
-describe('a request that died with the connection', () => {
-  it('is closed honestly, and its requester can let the agent ask again', async () => {
+describe('a request lost with the connection', () => {
+  it('closes its card and offers its requester to ask again', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? null;
@@ -309,8 +309,8 @@ describe('a request that died with the connection', () => {
   });
 });
 
-describe('what somebody writes while a request waits for them', () => {
-  it('never approves: "yes" points to the card and starts nothing', async () => {
+describe('a message written while a request waits for its author', () => {
+  it('"yes": points to the card and approves nothing', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     for (const text of ['yes', 'Ok!', 'approve', '👍', 'go ahead', 'lgtm']) {
@@ -321,7 +321,7 @@ describe('what somebody writes while a request waits for them', () => {
     expect(middle.record().inbox).toEqual([]);
   });
 
-  it('is queued, and its author is asked whether it is the reason for a no', async () => {
+  it('is queued and offered as the reason to deny', async () => {
     const middle = await createRunning();
     await ask(middle, bash('rm -rf build'));
     expect(await reply(middle, 'use npm run clean instead')).toEqual({ outcome: 'accepted' });
@@ -335,7 +335,7 @@ describe('what somebody writes while a request waits for them', () => {
     expect(await click(middle, 'deny_with_this', { token })).toMatchObject({ result: 'refused' });
   });
 
-  it('is not lost as the reason for a no when the disk has it and says that it failed', async () => {
+  it('write landed but reported an error: still denies with its words', async () => {
     const middle = await createRunning();
     await ask(middle, bash('rm -rf build'));
     await reply(middle, 'use npm run clean instead');
@@ -347,7 +347,7 @@ describe('what somebody writes while a request waits for them', () => {
     expect(lastCard(middle).state.state).toBe('decided');
   });
 
-  it('stays queued when they say so, or when the request is decided in another way', async () => {
+  it('kept, or the request decided otherwise: stays queued', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await reply(middle, 'and then touch y');
@@ -361,7 +361,7 @@ describe('what somebody writes while a request waits for them', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
-  it('is an ordinary message when the decision is not theirs', async () => {
+  it('by a person who may not decide: is an ordinary message', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     expect(await reply(middle, 'yes', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
@@ -370,7 +370,7 @@ describe('what somebody writes while a request waits for them', () => {
 });
 
 describe('a question', () => {
-  it('is answered by a reply that the disk has, although it said that it failed; Slack delivers it in vain', async () => {
+  it('reply stored but reported an error: answers; its redelivery is a repeat', async () => {
     const middle = await createRunning();
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     middle.threads.failingAfter = 1;
@@ -380,7 +380,7 @@ describe('a question', () => {
     expect(told(middle)).toMatchObject([{ behavior: 'allow', updatedInput: { answers: { 'Which color?': 'Green' } } }]);
   });
 
-  it('is answered by a plain reply of the one who is asked, and that starts no turn', async () => {
+  it('plain reply by its requester: answers, and starts no turn', async () => {
     const middle = await createRunning();
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     expect(await reply(middle, 'yes')).toEqual({ outcome: 'answered' });
@@ -392,7 +392,7 @@ describe('a question', () => {
     expect(lastCard(middle).state).toMatchObject({ decision: 'answered', via: 'reply' });
   });
 
-  it('is not answered by what was written before it was asked, though it came later', async () => {
+  it('reply written before the question: is a prompt', async () => {
     const middle = await createRunning();
     const ts = ((middle.clock.now() - 5_000) / 1000).toFixed(6);
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
@@ -401,7 +401,7 @@ describe('a question', () => {
     expect(middle.record().inbox).toHaveLength(1);
   });
 
-  it('is not answered by what was found long after it was written', async () => {
+  it('reply found long after it was written: is offered', async () => {
     const middle = await createRunning({ staleAfterMs: 15 * MINUTE, now: 1_000_000 });
     await ask(middle, asking([{ question: 'Which color?', options: ['Red', 'Blue'] }]));
     const ts = ((middle.clock.now() + 1_000) / 1000).toFixed(6);
@@ -411,14 +411,14 @@ describe('a question', () => {
     expect(middle.record().offers).toMatchObject([{ kind: 'run_held', for: ALICE }]);
   });
 
-  it('is not answered by the reply of somebody else', async () => {
+  it('reply by another person: is a prompt', async () => {
     const middle = await createRunning();
     await ask(middle, asking([{ question: 'Which color?' }]));
     expect(await reply(middle, 'Red', { user: BOB, mention: true })).toEqual({ outcome: 'accepted' });
     expect(told(middle)).toEqual([]);
   });
 
-  it('with several answers, and several questions, is answered in one form, whole', async () => {
+  it('several questions or choices: answered in one complete form', async () => {
     const middle = await createRunning();
     const request = asking([
       { question: 'Which?', options: ['A', 'B', 'C'], multiSelect: true },
@@ -443,7 +443,7 @@ describe('a question', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow', updatedInput: { ...request.input, answers } }]);
   });
 
-  it('is never approved bare, whatever button or modal says so', async () => {
+  it('Approve and its variants: refused', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ALICE], groups: [] } } });
     await ask(middle, asking([{ question: 'Which?', options: ['A'] }]));
     for (const name of ['approve', 'allow_command', 'allow_edits', 'edit_command', 'save_rule'] as const) {
@@ -456,8 +456,8 @@ describe('a question', () => {
   });
 });
 
-describe('by command', () => {
-  it('a request is approved or denied by its id, by the one who may', async () => {
+describe('!approve and !deny', () => {
+  it('decide a request by its id, only for people who may', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     const id = lastCard(middle).token.slice(0, 8);
@@ -474,7 +474,7 @@ describe('by command', () => {
 });
 
 describe('the audit', () => {
-  it('tells of each request once: who asked, who decided, from where, and what became of it', async () => {
+  it('has each request once, with requester, decider, way and outcome', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await click(middle, 'approve');
@@ -494,7 +494,7 @@ describe('the audit', () => {
     expect(middle.audit.entries).toHaveLength(3);
   });
 
-  it('that could not be written is written later, over a restart, too', async () => {
+  it('write fails: is written later, also after a restart', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     middle.audit.failing = 5;
@@ -507,7 +507,7 @@ describe('the audit', () => {
     expect(middle.audit.entries).toMatchObject([{ title: 'touch x', outcome: 'approved' }]);
   });
 
-  it('is read by people for what they could have decided, by admins whole', async () => {
+  it('!audit: shows admins all, others the requests they could decide', async () => {
     const middle = await createRunning({ policy: { admins: { ids: ['U03CARA'], groups: [] } } });
     await ask(middle, bash('touch x'));
     await click(middle, 'approve');

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { closedPolicy } from '../../../../src/bridge/access/policy.ts';
 import type { ApprovalRequest } from '../../../../src/bridge/agent-event.ts';
 import { digestOf } from '../../../../src/bridge/approvals/answers.ts';
@@ -40,84 +40,86 @@ function requestOf(n: number): ApprovalRequest {
   }
 }
 
-it(`of ${CLICKS} clicks on ${REQUESTS} requests at most one decides each, by somebody who may, for what was shown`, async () => {
-  const random = seeded(20_260_105);
-  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
-  const middle = await createRunning({
-    policy: {
-      admins: { ids: [ADMIN], groups: [] },
-      defaults: { ...closedPolicy.defaults, approvers: { requester: true, ids: [BOB], groups: [] } },
-    },
-  });
-  const shown = new Map<string, Shown>();
-  const tokens = new Map<string, Token>();
-  const waiting: number[] = [];
-  let next = 0;
-  const more = async () => {
-    while (waiting.length < 12 && next < REQUESTS) {
-      const request = requestOf(next);
-      await ask(middle, request);
-      shown.set(request.requestId, { request, digest: digestOf(request.input) });
-      const record = middle.record().approvals.findLast(({ requestId }) => requestId === request.requestId);
-      if (!record) throw new Error('it was not asked');
-      tokens.set(request.requestId, record.token);
-      waiting.push(next);
-      next += 1;
-    }
-  };
-  /** Answers as Letta heard them, each with the input that waited at that moment. */
-  const heard: { requestId: string; digest: string }[] = [];
-  middle.connection.onAnswer = () => {
-    const { requestId } = middle.connection.answers.at(-1) ?? { requestId: '' };
-    heard.push({ requestId, digest: digestOf(shown.get(requestId)?.request.input ?? {}) });
-    return Promise.resolve('accepted');
-  };
-
-  const given = new Map<string, { user: string; name: string }[]>();
-  let refusals = 0;
-  for (let round = 0; round < CLICKS / PARALLEL; round += 1) {
-    await more();
-    const clicks = Array.from({ length: PARALLEL }, () => oneClick(middle, { pick, random, tokens, waiting }));
-    // What waits may change under the fingers: then nothing that was shown waits any more.
-    const changed = random() < 0.3 ? shown.get(`perm-${pick(waiting)}`) : undefined;
-    const before = changed && structuredClone(changed.request.input);
-    if (changed) changed.request.input.sneaky = 'rm -rf /';
-    const outcomes = await Promise.all(clicks.map(({ done }) => done));
-    await middle.clock.settle();
-    if (changed && before) delete changed.request.input.sneaky;
-    outcomes.forEach((outcome, at) => {
-      const click = clicks[at];
-      if (!click) return;
-      if (outcome.result === 'refused') {
-        refusals += 1;
-        expect(outcome.notice).toMatch(/\w/);
-      }
-      if (outcome.result === 'decided') given.set(click.about, [...(given.get(click.about) ?? []), click]);
+describe(`${CLICKS} random clicks on ${REQUESTS} requests`, () => {
+  it('at most one allowed click decides each, for the input shown', async () => {
+    const random = seeded(20_260_105);
+    const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
+    const middle = await createRunning({
+      policy: {
+        admins: { ids: [ADMIN], groups: [] },
+        defaults: { ...closedPolicy.defaults, approvers: { requester: true, ids: [BOB], groups: [] } },
+      },
     });
-    for (const { requestId } of heard) {
-      const at = waiting.indexOf(Number(requestId.slice('perm-'.length)));
-      if (at >= 0) waiting.splice(at, 1);
-    }
-  }
+    const shown = new Map<string, Shown>();
+    const tokens = new Map<string, Token>();
+    const waiting: number[] = [];
+    let next = 0;
+    const more = async () => {
+      while (waiting.length < 12 && next < REQUESTS) {
+        const request = requestOf(next);
+        await ask(middle, request);
+        shown.set(request.requestId, { request, digest: digestOf(request.input) });
+        const record = middle.record().approvals.findLast(({ requestId }) => requestId === request.requestId);
+        if (!record) throw new Error('it was not asked');
+        tokens.set(request.requestId, record.token);
+        waiting.push(next);
+        next += 1;
+      }
+    };
+    /** Answers as Letta heard them, each with the input that waited at that moment. */
+    const heard: { requestId: string; digest: string }[] = [];
+    middle.connection.onAnswer = () => {
+      const { requestId } = middle.connection.answers.at(-1) ?? { requestId: '' };
+      heard.push({ requestId, digest: digestOf(shown.get(requestId)?.request.input ?? {}) });
+      return Promise.resolve('accepted');
+    };
 
-  expect(refusals).toBeGreaterThan(CLICKS / 4);
-  expect(heard.length).toBeGreaterThan(REQUESTS / 2);
-  expect(new Set(heard.map(({ requestId }) => requestId)).size).toBe(heard.length);
-  expect([...given.values()].filter((clicks) => clicks.length !== 1)).toEqual([]);
-  expect([...given.keys()].sort()).toEqual(heard.map(({ requestId }) => requestId).sort());
-  for (const { requestId, digest } of heard) {
-    expect(digest).toBe(shown.get(requestId)?.digest);
-    const [click] = given.get(requestId) ?? [];
-    const question = shown.get(requestId)?.request.questions;
-    const may = question ? [ALICE] : click?.name === 'save_rule' ? [ADMIN] : [ALICE, BOB];
-    expect(may).toContain(click?.user);
-  }
-  for (const { requestId, decision } of middle.connection.answers) {
-    const request = shown.get(requestId)?.request;
-    if (!request?.questions || decision.behavior !== 'allow') continue;
-    expect(decision.updatedInput).toMatchObject({ answers: expect.anything() });
-  }
-}, 120_000);
+    const given = new Map<string, { user: string; name: string }[]>();
+    let refusals = 0;
+    for (let round = 0; round < CLICKS / PARALLEL; round += 1) {
+      await more();
+      const clicks = Array.from({ length: PARALLEL }, () => oneClick(middle, { pick, random, tokens, waiting }));
+      // What waits may change under the fingers: then nothing that was shown waits any more.
+      const changed = random() < 0.3 ? shown.get(`perm-${pick(waiting)}`) : undefined;
+      const before = changed && structuredClone(changed.request.input);
+      if (changed) changed.request.input.sneaky = 'rm -rf /';
+      const outcomes = await Promise.all(clicks.map(({ done }) => done));
+      await middle.clock.settle();
+      if (changed && before) delete changed.request.input.sneaky;
+      outcomes.forEach((outcome, at) => {
+        const click = clicks[at];
+        if (!click) return;
+        if (outcome.result === 'refused') {
+          refusals += 1;
+          expect(outcome.notice).toMatch(/\w/);
+        }
+        if (outcome.result === 'decided') given.set(click.about, [...(given.get(click.about) ?? []), click]);
+      });
+      for (const { requestId } of heard) {
+        const at = waiting.indexOf(Number(requestId.slice('perm-'.length)));
+        if (at >= 0) waiting.splice(at, 1);
+      }
+    }
+
+    expect(refusals).toBeGreaterThan(CLICKS / 4);
+    expect(heard.length).toBeGreaterThan(REQUESTS / 2);
+    expect(new Set(heard.map(({ requestId }) => requestId)).size).toBe(heard.length);
+    expect([...given.values()].filter((clicks) => clicks.length !== 1)).toEqual([]);
+    expect([...given.keys()].sort()).toEqual(heard.map(({ requestId }) => requestId).sort());
+    for (const { requestId, digest } of heard) {
+      expect(digest).toBe(shown.get(requestId)?.digest);
+      const [click] = given.get(requestId) ?? [];
+      const question = shown.get(requestId)?.request.questions;
+      const may = question ? [ALICE] : click?.name === 'save_rule' ? [ADMIN] : [ALICE, BOB];
+      expect(may).toContain(click?.user);
+    }
+    for (const { requestId, decision } of middle.connection.answers) {
+      const request = shown.get(requestId)?.request;
+      if (!request?.questions || decision.behavior !== 'allow') continue;
+      expect(decision.updatedInput).toMatchObject({ answers: expect.anything() });
+    }
+  }, 120_000);
+});
 
 interface Hand {
   pick<T>(all: readonly T[]): T;

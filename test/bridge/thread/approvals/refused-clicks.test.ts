@@ -18,11 +18,11 @@ const placed = (change: Partial<Policy['defaults']>): Partial<Policy> => ({
   defaults: { ...closedPolicy.defaults, ...change },
 });
 
-describe('a click that is refused', () => {
+describe('a refused click', () => {
   it.each([
     ['somebody who may not decide', BOB, 'not_the_requester'],
     ['a guest, who may not even look', 'U04GUEST', 'user_is_guest'],
-  ])('of %s is in the log with thread, request and reason, and in the audit', async (_, user, reason) => {
+  ])('by %s: is logged with its reason, and in the audit', async (_, user, reason) => {
     const { lines, log } = keptLog();
     const middle = await createRunning({ log });
     await ask(middle, DANGER);
@@ -44,7 +44,7 @@ describe('a click that is refused', () => {
     ]);
   });
 
-  it('in a window or by a typed command is there, too; one entry for each person and card', async () => {
+  it('in a modal or typed: one audit entry per person and card', async () => {
     const middle = await createRunning();
     await ask(middle, DANGER);
     for (let round = 0; round < 5; round += 1) await submit(middle, 'deny_with_reason', ['no'], { user: BOB });
@@ -59,7 +59,7 @@ describe('a click that is refused', () => {
     expect(middle.audit.entries.filter(({ id }) => id === token)).toHaveLength(1);
   });
 
-  it('that came too late is in the log with its reason, and is nothing for the audit', async () => {
+  it('on a decided card: is logged, but not in the audit', async () => {
     const { lines, log } = keptLog();
     const middle = await createRunning({ log });
     await ask(middle, DANGER);
@@ -70,7 +70,7 @@ describe('a click that is refused', () => {
     expect(middle.audit.entries.map(({ outcome }) => outcome)).toEqual(['denied']);
   });
 
-  it('is answered although the audit can not be written, and is written the next time', async () => {
+  it('audit write fails: is answered, and audited the next time', async () => {
     const middle = await createRunning();
     await ask(middle, DANGER);
     middle.audit.failing = 1;
@@ -81,7 +81,7 @@ describe('a click that is refused', () => {
   });
 });
 
-describe('where nobody decides what is their own, people are sent to somebody who may decide:', () => {
+describe('without self-approval, a refused click', () => {
   it.each<[string, Policy['defaults']['approvers'], string, string, string]>([
     ['the requester', { requester: true, ids: [BOB], groups: [] }, ALICE, `Ask <@${BOB}>.`, 'is told whom to ask'],
     ['a bystander', { requester: true, ids: [BOB], groups: [] }, CAROL, `Only <@${BOB}> may`, 'is not sent to her'],
@@ -89,7 +89,7 @@ describe('where nobody decides what is their own, people are sent to somebody wh
     ['a bystander', { requester: true, ids: [], groups: [] }, CAROL, 'Nobody may decide this here', 'is told so'],
     ['the requester', { requester: true, ids: [], groups: [] }, ALICE, 'Nobody may decide this here', 'is told so'],
     ['the requester', { requester: true, ids: [], groups: ['S1'] }, ALICE, 'the group S1', 'is told of the group'],
-  ])('%s, with %j', async (_, approvers, user, notice) => {
+  ])('by %s with %j: names others who may decide, if any', async (_, approvers, user, notice) => {
     const middle = await createRunning({ policy: placed({ selfApproval: false, approvers }) });
     await ask(middle, DANGER);
     const outcome = await click(middle, 'approve', { user });

@@ -87,7 +87,7 @@ function callsSince(shown: Shown, count: number) {
 const frozen = (messages: readonly FakeMessage[]) => structuredClone(messages) as FakeMessage[];
 
 describe('a restart of the bridge while a card is open', () => {
-  it('leaves the card and the text above it untouched, and it is live again as soon as Letta asks again', async () => {
+  it('leaves card and text untouched, live again once Letta asks again', async () => {
     const story = await atWork();
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
@@ -121,7 +121,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(JSON.stringify(story.messages())).not.toMatch(/bridge_(?:approve|deny|stop)/);
   });
 
-  it('keeps what was said before the request above its card, also when the link tells that behind the request', async () => {
+  it('keeps text above its card when the link tells it later', async () => {
     const story = await atWork();
     await story.restart();
     const { middle, id } = story;
@@ -149,7 +149,7 @@ describe('a restart of the bridge while a card is open', () => {
     ]);
   });
 
-  it('refuses a click that comes before Letta is there, says why, and keeps the card', async () => {
+  it('click before Letta is there: refused with a reason', async () => {
     const story = await atWork();
     await story.ask(FIRST);
     await story.restart();
@@ -164,7 +164,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(await click(story, cardAbout(story, 'touch one.txt'), 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('closes the card where it stands when the turn died with the socket', async () => {
+  it('turn died with its socket: closes the card in its place', async () => {
     const story = await atWork({ turnsDieWithLink: true });
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
@@ -183,7 +183,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(JSON.stringify(after)).not.toMatch(/bridge_(?:approve|deny|stop)/);
   });
 
-  it('keeps text before, between and after the cards in their order, also when the turn died', async () => {
+  it('keeps texts and cards in their order, also when the turn died', async () => {
     for (const dies of [false, true]) {
       const story = await atWork({ turnsDieWithLink: dies });
       await story.say('Before all.', 'm-1');
@@ -223,7 +223,7 @@ describe('a restart of the bridge while a card is open', () => {
     }
   });
 
-  it('keeps two open cards apart, each in its message', async () => {
+  it('two open cards: each keeps its message', async () => {
     const story = await atWork();
     await story.say('Two things.', 'm-1');
     await story.ask(FIRST);
@@ -242,7 +242,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(cardAbout(story, 'touch one.txt')?.ts).toBe(one?.ts);
   });
 
-  it('keeps the question that waits, with its answers', async () => {
+  it('open question: keeps its message and its answers', async () => {
     const story = await atWork();
     await story.say('I need to know.', 'm-1');
     const question = asking([{ question: 'Which colour?', options: ['Red', 'Blue'] }]);
@@ -260,7 +260,7 @@ describe('a restart of the bridge while a card is open', () => {
     ]);
   });
 
-  it('closes the card of a request that has changed meanwhile, and shows the other one below it', async () => {
+  it('request changed meanwhile: closes the old card, posts the new below', async () => {
     const story = await atWork();
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
@@ -283,7 +283,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(since('chat.delete').filter(({ args }) => args.ts === before[1]?.ts)).toEqual([]);
   });
 
-  it('leaves the card where it is for as long as Letta is gone, and closes it there when nobody can come back', async () => {
+  it('Letta away: leaves the card; conversation gone: closes it', async () => {
     const story = await atWork();
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
@@ -312,7 +312,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(JSON.stringify(after)).not.toMatch(/bridge_(?:approve|deny|stop)/);
   });
 
-  it('keeps everything in its message when what was said can not be read again before the turn ends', async () => {
+  it('history unreadable: keeps every message, completes them at the end', async () => {
     const story = await atWork();
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
@@ -339,7 +339,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(since('chat.delete')).toEqual([]);
   });
 
-  it('shows a card that nobody has seen yet once, below what was said before it', async () => {
+  it('card not yet posted: is posted once, below the text before it', async () => {
     // Asked while the bridge was down, and asked just before it died.
     for (const asked of ['meanwhile', 'before'] as const) {
       const story = await atWork();
@@ -364,7 +364,7 @@ describe('a restart of the bridge while a card is open', () => {
     }
   });
 
-  it('does not keep people waiting for a new card because the history does not come', async () => {
+  it('history never comes: a new card can still be decided', async () => {
     const story = await atWork();
     await story.restart();
     story.middle.connection.history = () => new Promise(() => {});
@@ -372,7 +372,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(await click(story, cardAbout(story, 'touch one.txt'), 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('again and again changes nothing', async () => {
+  it('repeated restarts: change nothing', async () => {
     const story = await atWork();
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);
@@ -388,7 +388,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(since('chat.delete')).toEqual([]);
   });
 
-  it('keeps the place of a card that was asked right behind a restart over the next one', async () => {
+  it('two restarts: both cards keep their places', async () => {
     const story = await atWork();
     const past = [said('m-1', 'First I look around.')];
     await story.say('First I look around.', 'm-1');
@@ -412,7 +412,7 @@ describe('a restart of the bridge while a card is open', () => {
     expect(since('chat.delete')).toEqual([]);
   });
 
-  it('puts what nobody had heard of the text above it below the card when there is no room above', async () => {
+  it('text above the card grew too long: the rest goes below it', async () => {
     const story = await atWork();
     await story.say('First I look around.', 'm-1');
     await story.ask(FIRST);

@@ -33,8 +33,8 @@ async function isBack(middle: Middle, request: ApprovalRequest): Promise<void> {
 
 const said = (middle: Middle) => middle.surface.said.map(({ text }) => text).join('\n');
 
-describe('a decision that Letta did not hear', () => {
-  it('is not said behind a Stop, or behind a pause', async () => {
+describe('a decision that did not reach Letta', () => {
+  it('Stop or pause follows: is not sent', async () => {
     for (const how of ['stop', 'pause'] as const) {
       const middle = await asked(DANGER, { policy: { admins: { ids: [ALICE], groups: [] } } });
       middle.connection.onAnswer = uncertain;
@@ -50,7 +50,7 @@ describe('a decision that Letta did not hear', () => {
     }
   });
 
-  it('can not be made any more once the turn is to stop', async () => {
+  it('turn already stopping: is refused', async () => {
     const middle = await asked(DANGER);
     middle.connection.onAbort = uncertain;
     const stop = middle.surface.last.live?.stop;
@@ -68,7 +68,7 @@ describe('a decision that Letta did not hear', () => {
     expect(told(middle)).toEqual([]);
   });
 
-  it('and that is too old to be said leaves people as long to decide anew, and tells them', async () => {
+  it('too old: the card opens again with the full time', async () => {
     const middle = await asked(DANGER, { approvalTimeoutMs: 2 * HOUR, staleAfterMs: HOUR / 4, now: 1_000_000 });
     await middle.clock.advance(HOUR / 2);
     expect(said(middle)).toContain('waits for a decision');
@@ -85,7 +85,7 @@ describe('a decision that Letta did not hear', () => {
     expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
   });
 
-  it('is said anew after a restart: a rule with its rule, an answer with its words', async () => {
+  it('restart: sends a rule or an answer again, complete', async () => {
     const rule = await asked(DANGER, { policy: { admins: { ids: [ALICE], groups: [] } } });
     rule.connection.onAnswer = never;
     expect(await submit(rule, 'save_rule', [])).toEqual({ result: 'decided' });
@@ -100,7 +100,7 @@ describe('a decision that Letta did not hear', () => {
     expect(told(answer)).toMatchObject([{ updatedInput: { answers: { 'Which color?': 'Blue, as always' } } }]);
   });
 
-  it('and that is not all on disk is asked for anew, whoever was reminded before', async () => {
+  it('restart and its text is not stored: the card opens again', async () => {
     const middle = await asked(DANGER);
     await middle.clock.advance(HOUR / 2);
     middle.connection.onAnswer = never;
@@ -113,7 +113,7 @@ describe('a decision that Letta did not hear', () => {
     expect(said(middle)).toContain('waits for a decision');
   });
 
-  it('because nobody made it in time is not said in an endless loop when Letta refuses to hear it', async () => {
+  it('expiry refused by Letta: is not retried for ever', async () => {
     const middle = await asked(DANGER, { approvalTimeoutMs: HOUR });
     middle.connection.onAnswer = async () => {
       await new Promise<void>((resolve) => void middle.clock.after(50, resolve));
@@ -124,8 +124,8 @@ describe('a decision that Letta did not hear', () => {
   });
 });
 
-describe('what somebody wrote as an answer', () => {
-  it('or as the reason for a no, to a request that was over: they are told that nobody read it', async () => {
+describe('a typed answer', () => {
+  it('for a request already over: its author hears it came too late', async () => {
     const question = await asked(QUESTION);
     question.connection.onAnswer = () => Promise.resolve('gone');
     expect(await reply(question, 'Blue, and update the logo')).toMatchObject({ outcome: 'answered' });
@@ -139,7 +139,7 @@ describe('what somebody wrote as an answer', () => {
     expect(said(request)).toContain(`<@${ALICE}>, what you wrote came too late`);
   });
 
-  it('while Letta can not be reached is refused in the open, and does not wait behind the question', async () => {
+  it('Letta unreachable: is refused openly and not queued', async () => {
     const middle = await asked(QUESTION);
     await loseLink(middle);
     expect(await reply(middle, 'Blue')).toEqual({ outcome: 'refused', reason: 'unreachable' });

@@ -6,8 +6,8 @@ import { ALICE, ask, BOB, bash, click, lastCard, submit, told } from './asking-p
 
 const maybe = bash('PASSWORD=hunter2 ./deploy');
 
-describe('what may be a secret in a request', () => {
-  it('is hidden on the card, and shown to the one who decides before they can approve', async () => {
+describe('a possible secret in a request', () => {
+  it('is hidden on the card, shown to the decider before approving', async () => {
     const middle = await createRunning();
     await ask(middle, maybe);
     expect(lastCard(middle)).toMatchObject({
@@ -32,7 +32,7 @@ describe('what may be a secret in a request', () => {
     expect(told(middle)).toEqual([{ behavior: 'allow' }]);
   });
 
-  it('stays hidden from those who only look', async () => {
+  it('stays hidden from people who only look', async () => {
     const middle = await createRunning({ users: [ALICE, BOB] });
     await ask(middle, maybe);
     const view = await click(middle, 'view_full', { user: BOB });
@@ -41,7 +41,7 @@ describe('what may be a secret in a request', () => {
     expect(await click(middle, 'approve', { user: BOB })).toMatchObject({ result: 'refused', why: 'not_allowed' });
   });
 
-  it('is in the audit as the one who decided saw it, with the digest of the true input', async () => {
+  it('is in the audit as the decider saw it, with its digest', async () => {
     const middle = await createRunning();
     await ask(middle, maybe);
     await submit(middle, 'approve', []);
@@ -52,7 +52,7 @@ describe('what may be a secret in a request', () => {
     expect(middle.record().approvals[0]?.input).toBeUndefined();
   });
 
-  it('has in the audit what ran instead of what was asked', async () => {
+  it('edited command: the audit has the text that ran', async () => {
     const middle = await createRunning();
     await ask(middle, bash('touch x'));
     await submit(middle, 'edit_command', [`touch ${'y'.repeat(400)}`]);
@@ -63,7 +63,7 @@ describe('what may be a secret in a request', () => {
 describe('a rule that quotes a command', () => {
   const key = `ghp_${'a1B2c3D4'.repeat(5)}`;
 
-  it('has no key in it where everybody reads it, and is not offered where it could not be read whole', () => {
+  it('hides keys, and is not offered when too long to read', () => {
     const suggestion = (text: string) => bash('x', { suggestions: [{ id: 'save-default', text }] });
     expect(ruleOf(suggestion(`don't ask again for 'push ${key}'`))?.text).toBe(
       `don't ask again for 'push ${REDACTED}'`,
