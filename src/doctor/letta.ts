@@ -75,10 +75,10 @@ function wantedDevice(
 }
 
 function checkDevice(devices: readonly Device[], wanted: string | null, tell: Tell): Device | null {
-  const online = devices.filter((device) => device.online);
+  const online = devices.filter((device) => device.isOnline);
   const known = devices.length === 0 ? 'no device is known' : listed(devices);
   const fits = wanted === null ? online : devices.filter(({ id, name }) => id === wanted || name === wanted);
-  const able = fits.filter((device) => device.online);
+  const able = fits.filter((device) => device.isOnline);
   const [only] = able;
   if (able.length > 1) tell(trouble('several_devices', { online: listed(able) }));
   else if (only) {
@@ -99,7 +99,7 @@ function checkDevice(devices: readonly Device[], wanted: string | null, tell: Te
 function listed(devices: readonly Device[]): string {
   const names = devices
     .slice(0, NAMED)
-    .map(({ id, name, online }) => `${short(name)} (${id}, ${online ? 'online' : 'offline'})`);
+    .map(({ id, name, isOnline }) => `${short(name)} (${id}, ${isOnline ? 'online' : 'offline'})`);
   return names.join(', ') + (devices.length > NAMED ? `, and ${devices.length - NAMED} more` : '');
 }
 

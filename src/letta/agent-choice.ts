@@ -1,15 +1,15 @@
 import type { Choices, Log } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
-import { chosenOnce } from './chosen-once.ts';
+import { chooseOnce } from './chosen-once.ts';
 import type { AgentSummary } from './hosted-api.ts';
 
 export interface AgentChoiceParts {
   /** `LETTA_AGENT_ID`; wins over what was stored. */
-  configured: string | null;
+  configuredId: string | null;
   choices: Choices;
-  list(): Promise<AgentSummary[]>;
+  listAgents(): Promise<AgentSummary[]>;
   /** `null` where the bridge makes no agents (hosted). @returns the new agent's id */
-  create: (() => Promise<string>) | null;
+  createAgent: (() => Promise<string>) | null;
   log: Log;
 }
 
@@ -21,7 +21,7 @@ export interface AgentChoice {
    * That agent is gone. Where it had been chosen, another one is chosen as the first one was.
    * @returns the other one's id; `null` for an agent that somebody configured: it is for them to correct
    */
-  replace(gone: string): Promise<string | null>;
+  replaceAgent(gone: string): Promise<string | null>;
 }
 
 /** Under this name the store keeps which agent was chosen; empty: the last one is gone. */
@@ -32,28 +32,34 @@ const NAMES_LISTED = 10;
  * The configured agent, else the one chosen before, else the only one there is, which is stored so that another agent
  * that appears later does not take over.
  */
-export function createAgentChoice({ configured, choices, list, create, log }: AgentChoiceParts): AgentChoice {
-  const chosen = chosenOnce(CHOSEN_AGENT, choices, async () => {
-    const agents = await list();
+export function createAgentChoice({
+  configuredId,
+  choices,
+  listAgents,
+  createAgent,
+  log,
+}: AgentChoiceParts): AgentChoice {
+  const chosen = chooseOnce(CHOSEN_AGENT, choices, async () => {
+    const agents = await listAgents();
     const [only] = agents;
     if (agents.length > 1) {
       throw new BridgeError('several_agents', 'more than one agent fits', {
-        notice: `Letta has several agents: set LETTA_AGENT_ID to one of ${listed(agents)}.`,
+        notice: `Letta has several agents: set LETTA_AGENT_ID to one of ${describeAgents(agents)}.`,
       });
     }
     if (only) {
       log.info({ agentId: only.id, agent: only.name }, 'the only agent there is was chosen');
       return only.id;
     }
-    if (create !== null) return create();
+    if (createAgent !== null) return createAgent();
     throw new BridgeError('no_agent', 'there is no agent', {
       notice: 'Letta has no agent yet: create one and set LETTA_AGENT_ID to its id.',
     });
   });
   return {
-    get: async () => configured ?? chosen.get(),
-    async replace(gone) {
-      if (configured !== null) return null;
+    get: async () => configuredId ?? chosen.get(),
+    async replaceAgent(gone) {
+      if (configuredId !== null) return null;
       log.warn({ agentId: gone }, 'the agent that was chosen for new threads is gone: another one is chosen');
       const agentId = await chosen.replace(gone);
       log.warn({ gone, agentId }, 'another agent was chosen for new threads');
@@ -62,7 +68,7 @@ export function createAgentChoice({ configured, choices, list, create, log }: Ag
   };
 }
 
-function listed(agents: readonly AgentSummary[]): string {
+function describeAgents(agents: readonly AgentSummary[]): string {
   const names = agents
     .slice(0, NAMES_LISTED)
     .map(({ id, name }) => `${id} (${name.replace(/\s+/g, ' ').trim().slice(0, 60)})`);

@@ -12,11 +12,11 @@ export interface ChosenOnce {
  * is let go only when it is gone.
  * @param find says its id; whatever it rejects with is told, and nothing is stored
  */
-export function chosenOnce(name: string, choices: Choices, find: () => Promise<string>): ChosenOnce {
+export function chooseOnce(name: string, choices: Choices, find: () => Promise<string>): ChosenOnce {
   let found: Promise<string> | null = null;
   let replacing: Promise<string> | null = null;
 
-  async function look(): Promise<string> {
+  async function findAndStore(): Promise<string> {
     // Empty: what was chosen is gone, and there was nothing else so far.
     const stored = await choices.get(name);
     if (stored) return stored;
@@ -27,7 +27,7 @@ export function chosenOnce(name: string, choices: Choices, find: () => Promise<s
 
   function get(): Promise<string> {
     if (found) return found;
-    const looking = look();
+    const looking = findAndStore();
     found = looking;
     // A failure is forgotten, so that the next one tries again.
     looking.catch(() => {
@@ -36,7 +36,7 @@ export function chosenOnce(name: string, choices: Choices, find: () => Promise<s
     return looking;
   }
 
-  async function letGo(gone: string): Promise<string> {
+  async function chooseAnother(gone: string): Promise<string> {
     if ((await choices.get(name)) === gone) {
       await choices.set(name, '');
       found = null;
@@ -47,7 +47,7 @@ export function chosenOnce(name: string, choices: Choices, find: () => Promise<s
   return {
     get,
     replace(gone) {
-      replacing ??= letGo(gone).finally(() => {
+      replacing ??= chooseAnother(gone).finally(() => {
         replacing = null;
       });
       return replacing;

@@ -41,7 +41,7 @@ const ANSWERS_WITHIN_MS = 10_000;
 /** A link that lived this long was a good one: the next loss is dialled again at once. */
 const GOOD_LINK_MS = 10_000;
 /** What is told of the replay with `ready`: told once is enough, and of an attempt that failed it is old. */
-const IN_SNAPSHOT: ReadonlySet<AgentEvent['type']> = new Set([
+const TOLD_WITH_READY: ReadonlySet<AgentEvent['type']> = new Set([
   'loop',
   'device',
   'approval-asked',
@@ -67,17 +67,17 @@ export function createConnection(
   let runtime: StoredRuntime | null = options.runtime;
   let machine: RuntimeMachine | null = null;
   /** What happened before the handshake was done, also in attempts that failed: told after the next `ready`. */
-  const early: AgentEvent[] = [];
-  let failures = 0;
-  let everReady = false;
+  const earlyEvents: AgentEvent[] = [];
+  let failureCount = 0;
+  let wasEverReady = false;
   /** Whether an input was sent whose turn has not ended. */
-  let expecting = false;
+  let hasUnfinishedInput = false;
   /** The agent that was to answer and is gone; another one was chosen. */
-  let replaced: string | null = null;
+  let replacedAgent: string | null = null;
 
-  const tell = (event: AgentEvent | ConnectionEvent) => {
+  const emitEvent = (event: AgentEvent | ConnectionEvent) => {
     if (stage.name === 'closed') return;
-    if (event.type === 'turn-ended' || event.type === 'lost') expecting = false;
+    if (event.type === 'turn-ended' || event.type === 'lost') hasUnfinishedInput = false;
     try {
       onEvent(event);
     } catch (err) {
@@ -86,55 +86,56 @@ export function createConnection(
   };
 
   const connect = async () => {
-    const mine: Stage = { name: 'connecting', session: null };
-    stage = mine;
-    let gone = false;
+    const attempt: Stage = { name: 'connecting', session: null };
+    stage = attempt;
+    let isLinkGone = false;
     try {
-      const plan = await route.plan(runtime, binding);
-      if (stage !== mine) return;
-      const machine = remember(plan);
+      const plan = await route.makePlan(runtime, binding);
+      if (stage !== attempt) return;
+      const machine = rememberPlan(plan);
       const opened = Promise.withResolvers<void>();
       const session = openSession(
         {
           endpoints: plan.endpoints,
-          ordered: route.ordered,
+          isOrdered: route.isOrdered,
           dial,
           clock,
           log,
           requestPrefix: random.id(),
           machine,
-          history: (ask) => fetchHistory(ask, HISTORY_TO_REPAIR),
+          fetchHistory: (ask) => fetchHistory(ask, HISTORY_TO_REPAIR),
         },
         {
-          open: () => opened.resolve(),
-          event(event) {
-            if (stage.name === 'ready') tell(event);
-            else if (early.length < MOST_EARLY_EVENTS && !IN_SNAPSHOT.has(event.type)) early.push(event);
+          onOpen: () => opened.resolve(),
+          onEvent(event) {
+            if (stage.name === 'ready') emitEvent(event);
+            else if (earlyEvents.length < MOST_EARLY_EVENTS && !TOLD_WITH_READY.has(event.type))
+              earlyEvents.push(event);
           },
-          lost(loss) {
-            gone = true;
+          onLost(loss) {
+            isLinkGone = true;
             opened.reject(route.unreachable(loss));
             lost(session, lossReason(loss));
           },
         },
       );
-      mine.session = session;
+      attempt.session = session;
       await opened.promise;
       const started = await startRuntime(session, route, plan, wanted);
       runtime = { ...started, deviceId: plan.deviceId };
       await confirmState(session, runtime, wanted);
-      if (stage !== mine) return;
-      if (gone) throw linkLost({ certain: true });
-      stage = { name: 'ready', session, since: clock.monotonic(), watch: watch(session) };
-      tellReady(session, runtime, plan);
-      for (const event of early.splice(0)) tell(event);
+      if (stage !== attempt) return;
+      if (isLinkGone) throw linkLost({ certain: true });
+      stage = { name: 'ready', session, since: clock.monotonic(), watch: startSilenceWatch(session) };
+      emitReady(session, runtime, plan);
+      for (const event of earlyEvents.splice(0)) emitEvent(event);
     } catch (error) {
-      if (stage !== mine) return;
-      mine.session?.close();
-      const failure = await instead(asBridgeError(error));
-      if (stage !== mine) return;
+      if (stage !== attempt) return;
+      attempt.session?.close();
+      const failure = await replaceMissingAgent(asBridgeError(error));
+      if (stage !== attempt) return;
       if (failure === null) return void connect();
-      failed(failure);
+      handleFailure(failure);
     }
   };
 
@@ -143,18 +144,18 @@ export function createConnection(
    * that the place is bound to: what to do about that is for people.
    * @returns what went wrong; `null`: it can be tried again
    */
-  const instead = async (error: BridgeError): Promise<BridgeError | null> => {
+  const replaceMissingAgent = async (error: BridgeError): Promise<BridgeError | null> => {
     const { agent } = error;
     if (error.code !== 'agent_not_found' || agent === null) return error;
-    if (options.runtime !== null || everReady) return agentGone(agent, 'The agent of this thread');
+    if (options.runtime !== null || wasEverReady) return agentGone(agent, 'The agent of this thread');
     if (binding?.agentId) return boundAgentGone(agent);
-    if (replaced !== null) return error;
+    if (replacedAgent !== null) return error;
     try {
       if ((await route.replaceAgent(agent)) === null) return configuredAgentGone(agent);
     } catch (failure) {
       return asBridgeError(failure);
     }
-    replaced = agent;
+    replacedAgent = agent;
     runtime = null;
     machine = null;
     return null;
@@ -163,18 +164,18 @@ export function createConnection(
   /**
    * What a plan found or made is used again by the next one, or every failed attempt would leave a conversation behind.
    */
-  const remember = ({ agentId, conversationId, deviceId }: Plan): RuntimeMachine => {
+  const rememberPlan = ({ agentId, conversationId, deviceId }: Plan): RuntimeMachine => {
     if (conversationId !== null) runtime ??= { agentId, conversationId, deviceId };
     machine ??= { state: initialRuntime(runtime) };
     return machine;
   };
 
-  const tellReady = (session: Session, ref: StoredRuntime, plan: Plan) => {
+  const emitReady = (session: Session, ref: StoredRuntime, plan: Plan) => {
     const now = session.snapshot();
-    const reconnected = everReady;
-    everReady = true;
+    const reconnected = wasEverReady;
+    wasEverReady = true;
     log.info({ reconnected, mode: now.mode, loop: now.loop, device: plan.deviceName }, 'connected to the runtime');
-    tell({
+    emitEvent({
       type: 'ready',
       runtime: ref,
       deviceName: plan.deviceName,
@@ -184,23 +185,23 @@ export function createConnection(
       clientMessageIdsByRun: now.clientMessageIdsByRun,
       approvals: now.approvals,
       reconnected,
-      ...(replaced !== null && { replacedAgent: replaced }),
+      ...(replacedAgent !== null && { replacedAgent }),
     });
-    replaced = null;
-    tell({ type: 'background', tasks: [...now.background] });
+    replacedAgent = null;
+    emitEvent({ type: 'background', tasks: [...now.background] });
   };
 
   const lost = (session: Session, reason: string) => {
     if (stage.name !== 'ready' || stage.session !== session) return;
-    if (clock.monotonic() - stage.since >= GOOD_LINK_MS) failures = 0;
+    if (clock.monotonic() - stage.since >= GOOD_LINK_MS) failureCount = 0;
     stage.watch?.stop();
     const delay = nextDelay();
     log.warn({ reason, delay }, 'the link to the runtime was lost');
     stage = { name: 'waiting', timer: clock.after(delay, () => void connect()) };
-    tell({ type: 'lost', reason, turnsDie: route.turnsDie });
+    emitEvent({ type: 'lost', reason, turnsDie: route.turnsDie });
   };
 
-  const failed = (error: BridgeError) => {
+  const handleFailure = (error: BridgeError) => {
     const { code, notice, device } = error;
     const retryInMs = error.retry ? nextDelay() : null;
     log.warn({ code, err: error, retryInMs }, 'the runtime is not available');
@@ -208,17 +209,17 @@ export function createConnection(
       retryInMs === null
         ? { name: 'stuck', error }
         : { name: 'waiting', timer: clock.after(retryInMs, () => void connect()) };
-    tell({ type: 'unavailable', code, notice, retryInMs, ...(device !== null && { device }) });
+    emitEvent({ type: 'unavailable', code, notice, retryInMs, ...(device !== null && { device }) });
   };
 
   const nextDelay = () => {
-    const delay = backoff(failures, random.next());
-    failures += 1;
+    const delay = backoff(failureCount, random.next());
+    failureCount += 1;
     return delay;
   };
 
   /** The session that input may go over, and its runtime. */
-  const live = (): { session: Session; ref: StoredRuntime } => {
+  const requireSession = (): { session: Session; ref: StoredRuntime } => {
     if (stage.name === 'ready' && runtime !== null) return { session: stage.session, ref: runtime };
     throw stage.name === 'stuck' ? stage.error : linkLost({ certain: true });
   };
@@ -228,23 +229,23 @@ export function createConnection(
    * `link_lost` can rely on `lost` and a later `ready` to tell how things stand.
    */
   const request = async <Answer>(ask: (session: Session, ref: StoredRuntime) => Promise<Answer | null>) => {
-    const { session, ref } = live();
+    const { session, ref } = requireSession();
     const answer = await ask(session, ref);
     if (answer !== null) return answer;
-    giveUp(session, 'a request was not answered');
+    giveUpLink(session, 'a request was not answered');
     throw linkLost({ certain: false });
   };
 
   /** Older servers do not know every way to end something: no answer is no reason to give up the link. */
-  const ending = <Type extends 'monitor_stop_response' | 'abort_message_response'>(
+  const requestEnd = <Type extends 'monitor_stop_response' | 'abort_message_response'>(
     response: Type,
     make: (requestId: string, ref: StoredRuntime) => OutgoingFrame,
   ) => {
-    const { session, ref } = live();
+    const { session, ref } = requireSession();
     return session.ask(response, (requestId) => make(requestId, ref), ENDS_WITHIN_MS);
   };
 
-  const giveUp = (session: Session, reason: string) => {
+  const giveUpLink = (session: Session, reason: string) => {
     session.close();
     lost(session, reason);
   };
@@ -255,11 +256,11 @@ export function createConnection(
     );
   };
 
-  const watch = (session: Session): SilenceWatch | null => {
-    if (route.ordered) return null;
-    const busy = () => expecting || session.snapshot().turnOpen;
-    const missed = () => giveUp(session, 'frames of the turn were lost');
-    return watchSilence({ clock, session, busy, sync: syncRuntime, missed });
+  const startSilenceWatch = (session: Session): SilenceWatch | null => {
+    if (route.isOrdered) return null;
+    const isTurnOpen = () => hasUnfinishedInput || session.snapshot().isTurnOpen;
+    const onMissedFrames = () => giveUpLink(session, 'frames of the turn were lost');
+    return watchSilence({ clock, session, isTurnOpen, sync: syncRuntime, onMissedFrames });
   };
 
   const fetchHistory = async (ask: Ask, limit: number): Promise<HistoryItem[]> => {
@@ -271,7 +272,7 @@ export function createConnection(
       HISTORY_WITHIN_MS,
     );
     if (answer?.success === true && answer.messages) return readHistory(answer.messages);
-    const messages = await route.messages(conversationId, limit);
+    const messages = await route.listMessages(conversationId, limit);
     if (messages !== null) return readHistory(messages);
     throw new BridgeError('letta_unreachable', 'the history was not answered', {
       notice: 'Letta does not answer at the moment.',
@@ -285,9 +286,9 @@ export function createConnection(
 
   return {
     async submit({ clientMessageId, content, tools }) {
-      expecting = stage.name === 'ready';
+      hasUnfinishedInput = stage.name === 'ready';
       const answer = await request((session, ref) => {
-        session.submitting();
+        session.noteSubmission();
         return session.ask(
           'input_accepted',
           (requestId) => createMessage({ requestId, runtime: ref, messages: [{ content, clientMessageId }], tools }),
@@ -295,7 +296,7 @@ export function createConnection(
         );
       });
       if (answer.accepted) return;
-      expecting = false;
+      hasUnfinishedInput = false;
       throw inputRefused(answer.error ?? '');
     },
     async answer(requestId: string, decision: Decision) {
@@ -320,17 +321,17 @@ export function createConnection(
     async endTask({ kind, process, runtime: own }) {
       if (kind === 'monitor' && process !== null) {
         const stop = (requestId: string, ref: StoredRuntime) => monitorStop(requestId, ref, process);
-        const answer = await ending('monitor_stop_response', stop);
+        const answer = await requestEnd('monitor_stop_response', stop);
         return { ended: answer?.stopped === true };
       }
       if (kind !== 'subagent' || own === null) return { ended: false };
       // A device in the cloud runs it in a runtime of its own; elsewhere it is a process that nothing here reaches.
-      const answer = await ending('abort_message_response', (requestId) => abortMessage(requestId, own));
+      const answer = await requestEnd('abort_message_response', (requestId) => abortMessage(requestId, own));
       return { ended: answer?.aborted === true };
     },
     settle: syncRuntime,
     async history(limit) {
-      return fetchHistory(live().session.ask, limit);
+      return fetchHistory(requireSession().session.ask, limit);
     },
     close() {
       const before = stage;

@@ -29,16 +29,19 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
   const online = rows.filter((row) => isOnline(row, now));
   if (wanted === null) {
     const devices = new Set(online.map((row) => row.deviceId));
-    if (devices.size > 1) throw several(online, 'Several Letta devices are online');
-    return newest(online) ?? none('No Letta device is online.');
+    if (devices.size > 1) throw severalEnvironments(online, 'Several Letta devices are online');
+    return newest(online) ?? throwNoEnvironment('No Letta device is online.');
   }
   const byId = newest(online.filter((row) => row.deviceId === wanted));
   if (byId) return byId;
   const named = online.filter((row) => row.connectionName === wanted);
   if (new Set(named.map((row) => row.deviceId)).size > 1) {
-    throw several(named, `Several Letta devices are called ${oneLine(wanted)}`);
+    throw severalEnvironments(named, `Several Letta devices are called ${oneLine(wanted)}`);
   }
-  return newest(named) ?? none(`Letta device ${oneLine(wanted)} is not online.${listed(online)}`, oneLine(wanted));
+  return (
+    newest(named) ??
+    throwNoEnvironment(`Letta device ${oneLine(wanted)} is not online.${describeOnline(online)}`, oneLine(wanted))
+  );
 }
 
 /**
@@ -46,7 +49,7 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
  * @throws BridgeError `environment_offline` (heals when it comes back) or `no_environment`
  */
 export async function resolveDevice(api: HostedApi, deviceId: string, now: () => number): Promise<OnlineEnvironment> {
-  const environment = await api.environment(deviceId);
+  const environment = await api.getEnvironment(deviceId);
   if (environment === null) {
     throw new BridgeError('no_environment', `device ${deviceId} is not known`, {
       notice: `Letta does not know the device ${oneLine(deviceId)} any more.`,
@@ -64,18 +67,18 @@ function newest<Row extends Environment>(rows: readonly Row[]): Row | undefined 
   return rows.toSorted((a, b) => (b.lastHeartbeat ?? 0) - (a.lastHeartbeat ?? 0))[0];
 }
 
-function none(notice: string, device?: string): never {
+function throwNoEnvironment(notice: string, device?: string): never {
   const waitsFor = device === undefined ? {} : { device };
   throw new BridgeError('no_environment', 'no environment to work in', { notice, retry: true, ...waitsFor });
 }
 
-function several(rows: readonly Environment[], what: string): BridgeError {
+function severalEnvironments(rows: readonly Environment[], what: string): BridgeError {
   return new BridgeError('several_environments', 'more than one environment fits', {
-    notice: `${what}: set LETTA_ENVIRONMENT to the id of one of them.${listed(rows)}`,
+    notice: `${what}: set LETTA_ENVIRONMENT to the id of one of them.${describeOnline(rows)}`,
   });
 }
 
-function listed(rows: readonly Environment[]): string {
+function describeOnline(rows: readonly Environment[]): string {
   if (rows.length === 0) return '';
   const names = rows.slice(0, NAMES_LISTED).map((row) => `${oneLine(row.connectionName)} (${oneLine(row.deviceId)})`);
   const more = rows.length > NAMES_LISTED ? `, and ${rows.length - NAMES_LISTED} more` : '';

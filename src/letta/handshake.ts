@@ -22,7 +22,7 @@ export async function startRuntime(
   plan: Plan,
   wanted: WantedState,
 ): Promise<RuntimeRef> {
-  return (await start(session, route, plan, wanted)) ?? (await driveBySync(session, route, plan));
+  return (await tryRuntimeStart(session, route, plan, wanted)) ?? (await startBySync(session, route, plan));
 }
 
 /** How the runtime must be before it gets input. */
@@ -40,15 +40,15 @@ export async function confirmState(session: Session, runtime: RuntimeRef, wanted
   const { mode, workingDirectory } = wanted;
   // On the relay the response can overtake the replay (docs/letta-protocol.md, Hosted: what the device tells the
   // relay).
-  const told = await session.until((now) => now.loop !== null && now.mode !== null, REPLAYS_WITHIN_MS);
-  if (!told) throw deviceSilent('the device did not replay its state');
-  const inPlace = (now: { workingDirectory: string | null }) =>
+  const hasReplayed = await session.waitUntil((now) => now.loop !== null && now.mode !== null, REPLAYS_WITHIN_MS);
+  if (!hasReplayed) throw deviceSilent('the device did not replay its state');
+  const isInDirectory = (now: { workingDirectory: string | null }) =>
     workingDirectory === null || samePath(now.workingDirectory ?? '', workingDirectory);
   const before = session.snapshot();
-  if (before.mode === mode && inPlace(before)) return;
+  if (before.mode === mode && isInDirectory(before)) return;
   const change = { mode, ...(workingDirectory !== null && { cwd: workingDirectory }) };
   session.send(changeDeviceState(runtime, change));
-  if (await session.until((now) => now.mode === mode && inPlace(now), CHANGES_STATE_WITHIN_MS)) return;
+  if (await session.waitUntil((now) => now.mode === mode && isInDirectory(now), CHANGES_STATE_WITHIN_MS)) return;
   // Of a directory that does not exist the device says nothing and works somewhere else (seen with 0.32.18).
   if (session.snapshot().mode === mode) {
     throw new BridgeError('directory_not_confirmed', 'the device does not work in the directory asked for', {
@@ -62,7 +62,7 @@ export async function confirmState(session: Session, runtime: RuntimeRef, wanted
 }
 
 /** `null` when the device does not answer and may be driven by `sync`. */
-async function start(
+async function tryRuntimeStart(
   session: Session,
   route: Route,
   plan: Plan,
@@ -93,7 +93,7 @@ async function start(
   throw startRefused(answer, plan);
 }
 
-async function driveBySync(session: Session, route: Route, plan: Plan): Promise<RuntimeRef> {
+async function startBySync(session: Session, route: Route, plan: Plan): Promise<RuntimeRef> {
   const { agentId, conversationId } = plan;
   if (conversationId === null) throw deviceSilent('no answer to runtime_start');
   if (!(await route.conversationExists(conversationId))) throw conversationNotFound(conversationId);

@@ -32,18 +32,18 @@ export interface AgentSummary {
 
 /** The hosted REST calls that the bridge makes. All reject with a BridgeError. */
 export interface HostedApi {
-  onlineEnvironments(): Promise<Environment[]>;
+  listOnlineEnvironments(): Promise<Environment[]>;
   /** Those that are away, too. */
-  environments(): Promise<Environment[]>;
+  listEnvironments(): Promise<Environment[]>;
   /** `null` when no such device was ever registered. */
-  environment(deviceId: string): Promise<Environment | null>;
-  agents(): Promise<AgentSummary[]>;
-  agent(agentId: string): Promise<AgentSummary | null>;
+  getEnvironment(deviceId: string): Promise<Environment | null>;
+  listAgents(): Promise<AgentSummary[]>;
+  getAgent(agentId: string): Promise<AgentSummary | null>;
   conversationExists(conversationId: string): Promise<boolean>;
   /** @returns the id of a new conversation; `agent_not_found` when there is no such agent. */
   createConversation(agentId: string): Promise<string>;
   /** Messages as Letta keeps them, newest first; `null` when there is no such conversation. */
-  messages(conversationId: string, limit: number): Promise<unknown[] | null>;
+  listMessages(conversationId: string, limit: number): Promise<unknown[] | null>;
 }
 
 export interface HostedApiOptions {
@@ -124,13 +124,13 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     }
   }
 
-  function read<Shape>(schema: z.ZodType<Shape>, value: unknown): Shape {
+  function parseAnswer<Shape>(schema: z.ZodType<Shape>, value: unknown): Shape {
     const result = schema.safeParse(value);
     if (!result.success) throw unreachable('its answer had another shape', result.error);
     return result.data;
   }
 
-  async function environments(filter: Record<string, string>): Promise<Environment[]> {
+  async function listPages(filter: Record<string, string>): Promise<Environment[]> {
     const found: Environment[] = [];
     let after: string | null = null;
     for (let page = 0; page < MOST_PAGES; page += 1) {
@@ -140,7 +140,10 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
       const onDate = (ms: number) => {
         date = ms;
       };
-      const answer = read(environmentsSchema, await request('GET', '/v1/environments', query, undefined, onDate));
+      const answer = parseAnswer(
+        environmentsSchema,
+        await request('GET', '/v1/environments', query, undefined, onDate),
+      );
       const before: string | null = after;
       for (const row of answer.connections) {
         const parsed = environmentSchema.safeParse(row);
@@ -154,23 +157,23 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
   }
 
   return {
-    onlineEnvironments: () => environments({ onlineOnly: 'true' }),
-    environments: () => environments({}),
-    async environment(deviceId) {
+    listOnlineEnvironments: () => listPages({ onlineOnly: 'true' }),
+    listEnvironments: () => listPages({}),
+    async getEnvironment(deviceId) {
       let date: number | undefined;
       const path = `/v1/environments/${encodeURIComponent(deviceId)}`;
       const row = await request('GET', path, {}, undefined, (ms) => {
         date = ms;
       });
-      return row === null ? null : toEnvironment(read(environmentSchema, row), date);
+      return row === null ? null : toEnvironment(parseAnswer(environmentSchema, row), date);
     },
-    async agents() {
+    async listAgents() {
       const answer = await request('GET', '/v1/agents/', { limit: '50' });
-      return read(z.array(agentSchema), answer).map(toAgent);
+      return parseAnswer(z.array(agentSchema), answer).map(toAgent);
     },
-    async agent(agentId) {
+    async getAgent(agentId) {
       const answer = await request('GET', `/v1/agents/${encodeURIComponent(agentId)}`);
-      return answer === null ? null : toAgent(read(agentSchema, answer));
+      return answer === null ? null : toAgent(parseAnswer(agentSchema, answer));
     },
     async conversationExists(conversationId) {
       const answer = await request('GET', `/v1/conversations/${encodeURIComponent(conversationId)}`);
@@ -180,12 +183,12 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
       // The slash and the agent in the query are part of the call (docs/letta-protocol.md, Hosted: REST).
       const answer = await request('POST', '/v1/conversations/', { agent_id: agentId }, {});
       if (answer === null) throw agentNotFound(agentId);
-      return read(conversationSchema, answer).id;
+      return parseAnswer(conversationSchema, answer).id;
     },
-    async messages(conversationId, limit) {
+    async listMessages(conversationId, limit) {
       const path = `/v1/conversations/${encodeURIComponent(conversationId)}/messages`;
       const answer = await request('GET', path, { limit: String(limit), order: 'desc' });
-      return answer === null ? null : read(messagesSchema, answer);
+      return answer === null ? null : parseAnswer(messagesSchema, answer);
     },
   };
 }

@@ -26,7 +26,7 @@ export interface LettaReport {
 export interface Device {
   id: string;
   name: string;
-  online: boolean;
+  isOnline: boolean;
   version: string | null;
 }
 
@@ -55,26 +55,26 @@ export async function inspectLetta(
   if (target.mode === 'app-server') return inspectAppServer(target, parts, wanted);
   const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
   // The key is told apart from the network by the first of them.
-  const devices = await devicesOf(api, parts.clock.now());
-  if (!devices.some(({ online }) => online)) return { devices, agents: null, known: new Map(), version: null };
-  const agents = await api.agents();
+  const devices = await listDevices(api, parts.clock.now());
+  if (!devices.some((device) => device.isOnline)) return { devices, agents: null, known: new Map(), version: null };
+  const agents = await api.listAgents();
   const known = new Map<string, AgentSummary>();
   for (const id of wanted) {
-    const agent = await api.agent(id);
+    const agent = await api.getAgent(id);
     if (agent !== null) known.set(id, agent);
   }
   return { devices, agents, known, version: null };
 }
 
-async function devicesOf(api: HostedApi, now: number): Promise<Device[]> {
-  const rows = await api.environments();
+async function listDevices(api: HostedApi, now: number): Promise<Device[]> {
+  const rows = await api.listEnvironments();
   const newestFirst = rows.toSorted((a, b) => (b.lastHeartbeat ?? 0) - (a.lastHeartbeat ?? 0));
   // A device has a row for each time it registered; the last one counts.
   const devices = new Map<string, Device>();
   for (const row of newestFirst) {
     const { deviceId, connectionName, version } = row;
     if (devices.has(deviceId)) continue;
-    devices.set(deviceId, { id: deviceId, name: connectionName, online: isOnline(row, now), version });
+    devices.set(deviceId, { id: deviceId, name: connectionName, isOnline: isOnline(row, now), version });
   }
   return [...devices.values()];
 }

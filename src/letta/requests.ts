@@ -22,12 +22,12 @@ export interface Requests {
    * Responses that nobody waits for are ignored: the relay shows ours to others and theirs to us
    * (docs/letta-protocol.md, Hosted: not known).
    */
-  answered(requestId: string, frame: ResponseFrame): void;
+  handleResponse(requestId: string, frame: ResponseFrame): void;
   /** The link is gone: everything that waits rejects, and all later requests do. */
-  fail(): void;
+  failAll(): void;
 }
 
-interface Waiting {
+interface WaitingRequest {
   type: ResponseType;
   timer: Timer;
   resolve(frame: ResponseFrame | null): void;
@@ -38,11 +38,11 @@ const MOST_WAITING = 100;
 
 /** @param prefix makes the request ids of this link its own */
 export function createRequests(clock: Clock, prefix: string, send: (frame: OutgoingFrame) => void): Requests {
-  const waiting = new Map<string, Waiting>();
+  const waiting = new Map<string, WaitingRequest>();
   let count = 0;
-  let gone = false;
+  let isLinkGone = false;
 
-  const take = (requestId: string): Waiting | undefined => {
+  const removeRequest = (requestId: string): WaitingRequest | undefined => {
     const request = waiting.get(requestId);
     waiting.delete(requestId);
     request?.timer.cancel();
@@ -54,14 +54,14 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
     make: (requestId: string) => OutgoingFrame,
     withinMs: number,
   ): Promise<ResponseFrame | null> => {
-    if (gone) return Promise.reject(linkLost({ certain: true }));
+    if (isLinkGone) return Promise.reject(linkLost({ certain: true }));
     if (waiting.size >= MOST_WAITING) {
       return Promise.reject(new BridgeError('letta_unreachable', 'too many requests wait for Letta', { retry: true }));
     }
     count += 1;
     const requestId = `${prefix}-${count}`;
     return new Promise((resolve, reject) => {
-      const timer = clock.after(withinMs, () => take(requestId)?.resolve(null));
+      const timer = clock.after(withinMs, () => removeRequest(requestId)?.resolve(null));
       waiting.set(requestId, { type, timer, resolve, reject });
       send(make(requestId));
     });
@@ -70,15 +70,15 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
   return {
     // Which response belongs to which request is checked when it arrives.
     ask: ask as Ask,
-    answered(requestId, frame) {
-      const request = take(requestId);
+    handleResponse(requestId, frame) {
+      const request = removeRequest(requestId);
       if (!request) return;
       if (request.type === frame.type) request.resolve(frame);
       else request.reject(new BridgeError('letta_refused', `${request.type} expected, ${frame.type} came`));
     },
-    fail() {
-      gone = true;
-      for (const requestId of [...waiting.keys()]) take(requestId)?.reject(linkLost({ certain: false }));
+    failAll() {
+      isLinkGone = true;
+      for (const requestId of [...waiting.keys()]) removeRequest(requestId)?.reject(linkLost({ certain: false }));
     },
   };
 }

@@ -20,7 +20,7 @@ export interface RuntimeMachine {
 
 export interface SessionOptions {
   endpoints: readonly LaneEndpoint[];
-  ordered: boolean;
+  isOrdered: boolean;
   dial: LaneDialer;
   clock: Clock;
   log: Log;
@@ -28,14 +28,14 @@ export interface SessionOptions {
   requestPrefix: string;
   machine: RuntimeMachine;
   /** For lost text; the items of the conversation, oldest first. */
-  history(ask: Ask): Promise<HistoryItem[]>;
+  fetchHistory(ask: Ask): Promise<HistoryItem[]>;
 }
 
 export interface SessionHandlers {
-  open(): void;
-  event(event: AgentEvent): void;
+  onOpen(): void;
+  onEvent(event: AgentEvent): void;
   /** The last call, exactly once; never after {@link Session.close}. */
-  lost(loss: LaneLoss): void;
+  onLost(loss: LaneLoss): void;
 }
 
 /** The runtime over one link, from dialling to loss: feeds the runtime's `step` and does what it asks for. */
@@ -43,129 +43,130 @@ export interface Session {
   ask: Ask;
   send(frame: OutgoingFrame): void;
   /** An input goes out now. */
-  submitting(): void;
+  noteSubmission(): void;
   snapshot(): RuntimeSnapshot;
   /** By the monotonic clock: when the last frame came, or the session began. */
   lastFrameAt(): number;
   /** Whether `condition` came true within `ms`; looked at after each frame. Rejects with `link_lost`. */
-  until(condition: (now: RuntimeSnapshot) => boolean, ms: number): Promise<boolean>;
+  waitUntil(condition: (now: RuntimeSnapshot) => boolean, ms: number): Promise<boolean>;
   close(): void;
 }
 
 export function openSession(options: SessionOptions, handlers: SessionHandlers): Session {
   const { machine, clock, log } = options;
   const requests = createRequests(clock, options.requestPrefix, (frame) => link.send(frame));
-  const watchers = new Set<{ look(): void; fail(): void }>();
-  let hold: Timer | null = null;
-  let over = false;
+  const watchers = new Set<{ check(): void; fail(): void }>();
+  let holdTimer: Timer | null = null;
+  let isOver = false;
   let lastFrameAt = clock.monotonic();
 
-  const feed = (input: RuntimeInput) => {
+  const feedRuntime = (input: RuntimeInput) => {
     const { state, effects } = step(machine.state, input);
     machine.state = state;
-    for (const effect of effects) perform(effect);
-    if (watchers.size > 0) for (const watcher of [...watchers]) watcher.look();
+    for (const effect of effects) performEffect(effect);
+    if (watchers.size > 0) for (const watcher of [...watchers]) watcher.check();
   };
 
-  const perform = (effect: RuntimeEffect) => {
+  const performEffect = (effect: RuntimeEffect) => {
     switch (effect.type) {
       case 'emit':
-        handlers.event(effect.event);
+        handlers.onEvent(effect.event);
         return;
       case 'response':
-        requests.answered(effect.requestId, effect.frame);
+        requests.handleResponse(effect.requestId, effect.frame);
         return;
       case 'hold':
-        hold?.cancel();
-        hold = effect.ms === null || over ? null : clock.after(effect.ms, () => feed({ type: 'hold-expired' }));
+        holdTimer?.cancel();
+        holdTimer =
+          effect.ms === null || isOver ? null : clock.after(effect.ms, () => feedRuntime({ type: 'hold-expired' }));
         return;
       case 'repair':
-        void repair(effect.repairId);
+        void fetchRepair(effect.repairId);
         return;
       default:
         effect satisfies never;
     }
   };
 
-  const repair = async (repairId: number) => {
+  const fetchRepair = async (repairId: number) => {
     let items: HistoryItem[] | null = null;
     try {
-      items = await options.history(requests.ask);
+      items = await options.fetchHistory(requests.ask);
     } catch (err) {
       log.warn({ err }, 'lost text could not be fetched from the history');
     }
-    if (!over) feed({ type: 'history', repairId, items });
+    if (!isOver) feedRuntime({ type: 'history', repairId, items });
   };
 
-  const end = () => {
-    over = true;
-    feed({ type: 'closed' });
-    hold?.cancel();
-    requests.fail();
+  const endSession = () => {
+    isOver = true;
+    feedRuntime({ type: 'closed' });
+    holdTimer?.cancel();
+    requests.failAll();
     for (const watcher of [...watchers]) watcher.fail();
   };
 
   // A lane of a pair may deliver before its twin is open; the runtime has to know first that this is a new connection.
-  let announced = false;
-  const announce = () => {
-    if (announced) return;
-    announced = true;
-    feed({ type: 'opened', ordered: options.ordered });
+  let isAnnounced = false;
+  const announceOpening = () => {
+    if (isAnnounced) return;
+    isAnnounced = true;
+    feedRuntime({ type: 'opened', isOrdered: options.isOrdered });
   };
 
   const link = openLink(options, {
-    open() {
-      announce();
-      handlers.open();
+    onOpen() {
+      announceOpening();
+      handlers.onOpen();
     },
-    frame(frame) {
+    onFrame(frame) {
       lastFrameAt = clock.monotonic();
-      announce();
-      feed({ type: 'frame', frame });
+      announceOpening();
+      feedRuntime({ type: 'frame', frame });
     },
-    close(loss) {
-      if (over) return;
-      end();
-      handlers.lost(loss);
+    onClose(loss) {
+      if (isOver) return;
+      endSession();
+      handlers.onLost(loss);
     },
   });
 
   return {
     ask: requests.ask,
     send: (frame) => link.send(frame),
-    submitting: () => feed({ type: 'submitting' }),
+    noteSubmission: () => feedRuntime({ type: 'submitting' }),
     snapshot: () => snapshot(machine.state),
     lastFrameAt: () => lastFrameAt,
-    until(condition, ms) {
-      if (over) return Promise.reject(linkLost({ certain: false }));
+    waitUntil(condition, ms) {
+      if (isOver) return Promise.reject(linkLost({ certain: false }));
       if (condition(snapshot(machine.state))) return Promise.resolve(true);
       return new Promise((resolve, reject) => {
-        const done = () => {
+        const stopWatching = () => {
           watchers.delete(watcher);
           timer.cancel();
         };
         const watcher = {
-          look() {
+          check() {
             if (!condition(snapshot(machine.state))) return;
-            done();
+            stopWatching();
             resolve(true);
           },
           fail() {
-            done();
+            stopWatching();
             reject(linkLost({ certain: false }));
           },
         };
         const timer = clock.after(ms, () => {
-          done();
+          stopWatching();
           resolve(false);
         });
         watchers.add(watcher);
       });
     },
     close() {
-      if (over) return;
+      if (isOver) return;
       link.close();
-      end();
+      endSession();
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../bridge/ports.ts';
 import type { Session } from './session.ts';
 
-const LOOKS_EVERY_MS = 10_000;
+const CHECKS_EVERY_MS = 10_000;
 const SILENT_AFTER_MS = 30_000;
 const ENDS_WITHIN_MS = 2_000;
 
@@ -13,11 +13,11 @@ export interface SilenceWatchOptions {
   clock: Clock;
   session: Session;
   /** Whether a turn is still to end. */
-  busy(): boolean;
+  isTurnOpen(): boolean;
   /** The sync round trip; rejects when the link is gone or did not answer. */
   sync(): Promise<void>;
   /** Frames were lost: Letta is idle, but nobody told the end of the turn. */
-  missed(): void;
+  onMissedFrames(): void;
 }
 
 /**
@@ -25,33 +25,33 @@ export interface SilenceWatchOptions {
  * dropped without a trace, the end of a turn included (docs/letta-protocol.md, Envelope, order, duplicates; Loss and
  * restart). So a turn that has been silent for half a minute is asked after.
  */
-export function watchSilence({ clock, session, busy, sync, missed }: SilenceWatchOptions): SilenceWatch {
-  let stopped = false;
+export function watchSilence({ clock, session, isTurnOpen, sync, onMissedFrames }: SilenceWatchOptions): SilenceWatch {
+  let isStopped = false;
   let timer: Timer;
-  const idle = () => session.snapshot().loop === 'idle';
-  const pause = () => new Promise<void>((resolve) => clock.after(ENDS_WITHIN_MS, resolve));
+  const isIdle = () => session.snapshot().loop === 'idle';
+  const waitForEnd = () => new Promise<void>((resolve) => clock.after(ENDS_WITHIN_MS, resolve));
 
-  const look = async () => {
-    if (busy() && clock.monotonic() - session.lastFrameAt() >= SILENT_AFTER_MS) {
+  const checkSilence = async () => {
+    if (isTurnOpen() && clock.monotonic() - session.lastFrameAt() >= SILENT_AFTER_MS) {
       await sync();
-      if (!stopped && idle() && busy()) {
+      if (!isStopped && isIdle() && isTurnOpen()) {
         // The end may only have been overtaken by the state.
-        await pause();
-        if (!stopped && idle() && busy()) {
-          missed();
+        await waitForEnd();
+        if (!isStopped && isIdle() && isTurnOpen()) {
+          onMissedFrames();
           return;
         }
       }
     }
-    if (!stopped) timer = clock.after(LOOKS_EVERY_MS, run);
+    if (!isStopped) timer = clock.after(CHECKS_EVERY_MS, runCheck);
   };
   // A sync that fails has ended the link, and this watch with it.
-  const run = () => void look().catch(() => {});
+  const runCheck = () => void checkSilence().catch(() => {});
 
-  timer = clock.after(LOOKS_EVERY_MS, run);
+  timer = clock.after(CHECKS_EVERY_MS, runCheck);
   return {
     stop() {
-      stopped = true;
+      isStopped = true;
       timer.cancel();
     },
   };

@@ -23,13 +23,13 @@ export async function visit<Result>(parts: VisitParts, run: (ask: Ask) => Promis
   const link = openLink(
     { endpoints, dial, log },
     {
-      open: () => opened.resolve(),
-      frame(frame) {
-        if (isResponse(frame)) requests.answered(frame.request_id, frame);
+      onOpen: () => opened.resolve(),
+      onFrame(frame) {
+        if (isResponse(frame)) requests.handleResponse(frame.request_id, frame);
       },
-      close(loss) {
+      onClose(loss) {
         opened.reject(unreachable(loss));
-        requests.fail();
+        requests.failAll();
       },
     },
   );

@@ -209,8 +209,8 @@ async function cloud(parts: SetupParts): Promise<LettaReport> {
     (apiKey) => lookAt(parts, { mode: 'cloud', baseUrl, apiKey, relay: 'single' }),
   );
   const devices = found.devices ?? [];
-  for (const { name, id, online } of devices)
-    terminal.say(line`  ${online ? '●' : '○'} ${name} (${id}) ${online ? 'online' : 'offline'}`);
+  for (const { name, id, isOnline } of devices)
+    terminal.say(line`  ${isOnline ? '●' : '○'} ${name} (${id}) ${isOnline ? 'online' : 'offline'}`);
   if (devices.length === 0)
     terminal.say('  ! Letta knows no device yet: run letta server on the computer where the agent should work');
   const known = files.env().LETTA_ENVIRONMENT;

@@ -40,11 +40,11 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
     for (const answer of letta.receive(frame)) deliver(answer);
   };
   const route: Route = {
-    ordered: !hosted,
+    isOrdered: !hosted,
     turnsDie: !hosted,
     syncAfterMs: hosted ? 5_000 : null,
-    plan: async (known) => ({
-      endpoints: lanes.map((name) => ({ name, url: 'ws://x/', headers: {}, heartbeat: 'json', acks: hosted })),
+    makePlan: async (known) => ({
+      endpoints: lanes.map((name) => ({ name, url: 'ws://x/', headers: {}, heartbeat: 'json', wantsAcks: hosted })),
       agentId: known?.agentId ?? 'agent-1',
       conversationId: known?.conversationId ?? (hosted ? 'conv-1' : null),
       deviceId: hosted ? 'device-1' : null,
@@ -52,7 +52,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
     }),
     replaceAgent: async () => null,
     unreachable: () => new BridgeError('letta_unreachable', 'no', { notice: 'Letta is away.', retry: true }),
-    messages: async () => [{ id: 'm9', message_type: 'assistant_message', content: 'by REST' }],
+    listMessages: async () => [{ id: 'm9', message_type: 'assistant_message', content: 'by REST' }],
     conversationExists: async (id) => letta.conversations.includes(id),
   };
   const told: Told[] = [];

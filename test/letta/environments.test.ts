@@ -90,7 +90,7 @@ describe('the hosted API', () => {
     const { http, api } = hosted();
     http.answer(200, { connections: [{ id: 'e1', ...row('a') }, { nonsense: true }], hasNextPage: true });
     http.answer(200, { connections: [{ id: 'e2', ...row('b'), unknown: 1 }], hasNextPage: false });
-    expect((await api.onlineEnvironments()).map((found) => found.deviceId)).toEqual(['a', 'b']);
+    expect((await api.listOnlineEnvironments()).map((found) => found.deviceId)).toEqual(['a', 'b']);
     expect(http.calls.map((call) => call.url)).toEqual([
       'https://api.letta.test/v1/environments?onlineOnly=true&limit=100',
       'https://api.letta.test/v1/environments?onlineOnly=true&limit=100&after=e1',
@@ -107,7 +107,7 @@ describe('the hosted API', () => {
     http.date = there;
     const rows = [row('here', { lastHeartbeat: there - 30_000 }), row('gone', { lastHeartbeat: there - 10 * 60_000 })];
     http.answer(200, { connections: rows });
-    const found = await api.onlineEnvironments();
+    const found = await api.listOnlineEnvironments();
     expect(found.filter((each) => isOnline(each, now)).map(({ deviceId }) => deviceId)).toEqual(['here']);
     expect(chooseEnvironment(found, null, now).deviceId).toBe('here');
     http.answer(200, rows[0]);
@@ -120,11 +120,11 @@ describe('the hosted API', () => {
     const { http, api } = hosted();
     let id = 0;
     http.always(() => ({ status: 200, body: { connections: [{ id: `e${id++}`, ...row('a') }], hasNextPage: true } }));
-    await api.onlineEnvironments();
+    await api.listOnlineEnvironments();
     expect(http.calls.length).toBeLessThanOrEqual(20);
     http.always(() => ({ status: 200, body: { connections: [{ id: 'same', ...row('a') }], hasNextPage: true } }));
     http.calls.length = 0;
-    await api.onlineEnvironments();
+    await api.listOnlineEnvironments();
     expect(http.calls.length).toBe(2);
   });
 
@@ -142,10 +142,10 @@ describe('the hosted API', () => {
   it('returns nothing for what does not exist', async () => {
     const { http, api } = hosted();
     http.always(() => ({ status: 404, body: { message: 'no' } }));
-    expect(await api.environment('x')).toBe(null);
-    expect(await api.agent('x')).toBe(null);
+    expect(await api.getEnvironment('x')).toBe(null);
+    expect(await api.getAgent('x')).toBe(null);
     expect(await api.conversationExists('x')).toBe(false);
-    expect(await api.messages('x', 5)).toBe(null);
+    expect(await api.listMessages('x', 5)).toBe(null);
     await expect(api.createConversation('x')).rejects.toThrow(code('agent_not_found'));
   });
 
@@ -159,7 +159,7 @@ describe('the hosted API', () => {
   ])('reports HTTP %i as %s', async (status, expected, retry) => {
     const { http, api } = hosted();
     http.answer(status, { message: 'sk-secret at /home/x' });
-    await expect(api.agents()).rejects.toThrow(
+    await expect(api.listAgents()).rejects.toThrow(
       expect.objectContaining({ code: expected, retry, notice: expect.not.stringContaining('sk-secret') }),
     );
   });
@@ -167,15 +167,15 @@ describe('the hosted API', () => {
   it('reports an unexpected answer as letta_unreachable', async () => {
     const { http, api } = hosted();
     http.answer(200, '<html>captive portal</html>');
-    await expect(api.agents()).rejects.toThrow(code('letta_unreachable'));
+    await expect(api.listAgents()).rejects.toThrow(code('letta_unreachable'));
     http.answer(200, { agents: 'none' });
-    await expect(api.agents()).rejects.toThrow(code('letta_unreachable'));
+    await expect(api.listAgents()).rejects.toThrow(code('letta_unreachable'));
   });
 
   it('gives up on an answer after 15 seconds', async () => {
     const { http, api } = hosted();
     http.hang();
-    const asked = api.agents();
+    const asked = api.listAgents();
     asked.catch(() => {});
     await clock.advance(15_000);
     await expect(asked).rejects.toThrow(code('letta_unreachable'));

@@ -58,7 +58,7 @@ export function inputsOf(lines: readonly TraceLine[], client: Client): { t: numb
   for (const { t, dir, sock, frame } of lines) {
     if (sock === undefined || !client.socks.includes(sock)) continue;
     if (dir === 'open') {
-      if (open.size === 0) inputs.push({ t, input: { type: 'opened', ordered: client.ordered } });
+      if (open.size === 0) inputs.push({ t, input: { type: 'opened', isOrdered: client.ordered } });
       open.add(sock);
     } else if (dir === 'close') {
       if (open.size > 0) inputs.push({ t, input: { type: 'closed' } });

@@ -75,7 +75,7 @@ export class SimLane {
   open(): void {
     if (this.#closed || this.#gone) return;
     this.#open = true;
-    this.#parts.handlers.open();
+    this.#parts.handlers.onOpen();
   }
 
   refuse(loss: LaneLoss): void {
@@ -91,7 +91,7 @@ export class SimLane {
     clock.after(this.#downAt - clock.now(), () =>
       this.#unlessFrozen(() => {
         if (this.#closed || !this.#open) return;
-        handlers.message(text);
+        handlers.onMessage(text);
         this.#parts.heard(frame);
       }),
     );
@@ -163,7 +163,7 @@ export class SimLane {
       if (this.#closed) return;
       this.#closed = true;
       life.offCut(this.#onCut);
-      handlers.close(loss);
+      handlers.onClose(loss);
     });
   }
 

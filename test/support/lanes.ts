@@ -38,15 +38,15 @@ export function createFakeLanes(): FakeLanes {
         sent: [],
         closed: false,
         open: () => {
-          if (!over) handlers.open();
+          if (!over) handlers.onOpen();
         },
         deliver: (frame) => {
-          if (!over) handlers.message(typeof frame === 'string' ? frame : JSON.stringify(frame));
+          if (!over) handlers.onMessage(typeof frame === 'string' ? frame : JSON.stringify(frame));
         },
         lose: (loss = { kind: 'closed', code: 1006, text: '' }) => {
           if (over) return;
           over = true;
-          handlers.close(loss);
+          handlers.onClose(loss);
         },
       };
       all.lanes.push(lane);

@@ -23,7 +23,7 @@ export function appServerLanes({ url, token }: AppServerAddress): LaneEndpoint[]
   const target = webSocketUrl(parseAddress('LETTA_APP_SERVER_URL', url, token !== null));
   if (target.pathname === '/') target.pathname = '/ws';
   target.searchParams.delete('channel');
-  return [{ name: 'direct', url: target.href, headers: bearer(token), heartbeat: 'websocket', acks: false }];
+  return [{ name: 'direct', url: target.href, headers: bearer(token), heartbeat: 'websocket', wantsAcks: false }];
 }
 
 /** The lanes to one runtime through the hosted relay. The first one is where requests go. */
@@ -36,7 +36,7 @@ export function cloudLanes(
     const target = new URL(base);
     target.pathname = joinPath(base, `/v1/environments/${encodeURIComponent(connectionId)}/status/ws`);
     target.search = new URLSearchParams({ agentId, conversationId, channel }).toString();
-    return { name: channel, url: target.href, headers: bearer(apiKey), heartbeat: 'json', acks: true };
+    return { name: channel, url: target.href, headers: bearer(apiKey), heartbeat: 'json', wantsAcks: true };
   };
   return relay === 'pair' ? [lane('control'), lane('stream')] : [lane('stream')];
 }

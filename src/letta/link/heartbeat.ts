@@ -5,18 +5,18 @@ export interface HeartbeatOptions {
   everyMs: number;
   /** Dead when nothing at all came for this long. */
   deadAfterMs: number;
-  ping(): void;
+  sendPing(): void;
   /** Called once. */
-  dead(): void;
+  onDead(): void;
 }
 
 export interface Heartbeat {
   /** Something came from the other side; whatever it was, it lives. */
-  alive(): void;
+  noteSignOfLife(): void;
   stop(): void;
 }
 
-export function startHeartbeat({ clock, everyMs, deadAfterMs, ping, dead }: HeartbeatOptions): Heartbeat {
+export function startHeartbeat({ clock, everyMs, deadAfterMs, sendPing, onDead }: HeartbeatOptions): Heartbeat {
   let lastSign = clock.monotonic();
   let pinging: Timer;
   let watching: Timer;
@@ -24,23 +24,23 @@ export function startHeartbeat({ clock, everyMs, deadAfterMs, ping, dead }: Hear
     pinging.cancel();
     watching.cancel();
   };
-  const tick = () => {
-    pinging = clock.after(everyMs, tick);
-    ping();
+  const pingAndRepeat = () => {
+    pinging = clock.after(everyMs, pingAndRepeat);
+    sendPing();
   };
-  const watch = () => {
+  const checkSilence = () => {
     const left = lastSign + deadAfterMs - clock.monotonic();
     if (left > 0) {
-      watching = clock.after(left, watch);
+      watching = clock.after(left, checkSilence);
       return;
     }
     stop();
-    dead();
+    onDead();
   };
-  pinging = clock.after(everyMs, tick);
-  watching = clock.after(deadAfterMs, watch);
+  pinging = clock.after(everyMs, pingAndRepeat);
+  watching = clock.after(deadAfterMs, checkSilence);
   return {
-    alive() {
+    noteSignOfLife() {
       lastSign = clock.monotonic();
     },
     stop,

@@ -11,7 +11,7 @@ export interface LaneEndpoint {
    * Whether the other side numbers its frames and wants each `seq` acknowledged (docs/letta-protocol.md, Hosted:
    * socket).
    */
-  acks: boolean;
+  wantsAcks: boolean;
 }
 
 /** Why a lane ended. */
@@ -25,10 +25,10 @@ export type LaneLoss =
   | { kind: 'closed'; code: number; text: string };
 
 export interface LaneHandlers {
-  open(): void;
-  message(text: string): void;
+  onOpen(): void;
+  onMessage(text: string): void;
   /** The last call of a lane, exactly once; never after {@link Lane.close}. */
-  close(loss: LaneLoss): void;
+  onClose(loss: LaneLoss): void;
 }
 
 /** One socket to Letta, dialled or accepted. */

@@ -6,11 +6,11 @@ import type { Lane, LaneDialer, LaneEndpoint, LaneLoss } from './lane.ts';
 
 export interface LinkHandlers {
   /** Every lane is open. */
-  open(): void;
+  onOpen(): void;
   /** One decoded frame, already acknowledged. May come before `open`, from a lane that opened first. */
-  frame(frame: Frame, lane: LaneEndpoint['name']): void;
+  onFrame(frame: Frame, lane: LaneEndpoint['name']): void;
   /** The last call, exactly once; never after {@link Link.close}. */
-  close(loss: LaneLoss): void;
+  onClose(loss: LaneLoss): void;
 }
 
 export interface Link {
@@ -33,16 +33,16 @@ export interface LinkOptions {
  */
 export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHandlers): Link {
   const lanes: Lane[] = [];
-  const open = new Set<string>();
-  let done = false;
+  const openLanes = new Set<string>();
+  let isClosed = false;
   const counts = { unknown: 0, malformed: 0 };
 
-  const end = () => {
-    done = true;
+  const closeLanes = () => {
+    isClosed = true;
     for (const lane of lanes) lane.close();
   };
   // Whatever the consumer throws is its own bug; the link has to go on acknowledging and answering.
-  const guarded = (what: string, run: () => void) => {
+  const callConsumer = (what: string, run: () => void) => {
     try {
       run();
     } catch (error) {
@@ -50,10 +50,10 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
     }
   };
 
-  const receive = (endpoint: LaneEndpoint, lane: Lane, text: string) => {
-    if (done) return;
+  const receiveText = (endpoint: LaneEndpoint, lane: Lane, text: string) => {
+    if (isClosed) return;
     const decoded = decode(text);
-    if (endpoint.acks && decoded.seq !== null) lane.send(JSON.stringify(ack(decoded.seq)));
+    if (endpoint.wantsAcks && decoded.seq !== null) lane.send(JSON.stringify(ack(decoded.seq)));
     if (decoded.kind !== 'known') {
       counts[decoded.kind] += 1;
       const { kind, type } = decoded;
@@ -64,21 +64,21 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
       );
     }
     const frame = decoded.kind === 'malformed' ? null : decoded.frame;
-    if (frame !== null && frame.type !== 'pong') guarded('frame', () => handlers.frame(frame, endpoint.name));
+    if (frame !== null && frame.type !== 'pong') callConsumer('frame', () => handlers.onFrame(frame, endpoint.name));
   };
 
   for (const endpoint of endpoints) {
     const lane: Lane = dial(endpoint, {
-      open() {
-        if (done) return;
-        open.add(endpoint.name);
-        if (open.size === endpoints.length) guarded('open', handlers.open);
+      onOpen() {
+        if (isClosed) return;
+        openLanes.add(endpoint.name);
+        if (openLanes.size === endpoints.length) callConsumer('open', handlers.onOpen);
       },
-      message: (text) => receive(endpoint, lane, text),
-      close(loss) {
-        if (done) return;
-        end();
-        guarded('close', () => handlers.close(loss));
+      onMessage: (text) => receiveText(endpoint, lane, text),
+      onClose(loss) {
+        if (isClosed) return;
+        closeLanes();
+        callConsumer('close', () => handlers.onClose(loss));
       },
     });
     lanes.push(lane);
@@ -86,10 +86,10 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
 
   return {
     send(frame) {
-      if (!done) lanes[0]?.send(JSON.stringify(frame));
+      if (!isClosed) lanes[0]?.send(JSON.stringify(frame));
     },
     close() {
-      if (!done) end();
+      if (!isClosed) closeLanes();
     },
     counts,
   };

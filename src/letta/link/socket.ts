@@ -30,74 +30,76 @@ export function createSocketDialer(clock: Clock): LaneDialer {
       maxPayload: MAX_PAYLOAD,
       followRedirects: false,
     });
-    let done = false;
+    let isClosed = false;
     let heartbeat: Heartbeat | null = null;
-    let problem = '';
+    let lastError = '';
 
-    const finish = () => {
-      done = true;
-      opening.cancel();
+    const stopTimers = () => {
+      isClosed = true;
+      openTimer.cancel();
       heartbeat?.stop();
     };
-    const lose = (loss: LaneLoss) => {
-      if (done) return;
-      finish();
+    const handleLoss = (loss: LaneLoss) => {
+      if (isClosed) return;
+      stopTimers();
       socket.terminate();
-      handlers.close(loss);
+      handlers.onClose(loss);
     };
-    const opening: Timer = clock.after(OPENS_WITHIN_MS, () => lose({ kind: 'unreachable', text: 'no answer in time' }));
+    const openTimer: Timer = clock.after(OPENS_WITHIN_MS, () =>
+      handleLoss({ kind: 'unreachable', text: 'no answer in time' }),
+    );
 
     // Also the listener that keeps `ws` from throwing: an error event is always followed by `close`.
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      problem = error.code ?? error.message;
+      lastError = error.code ?? error.message;
     });
     socket.on('unexpected-response', (request, response) => {
       const status = response.statusCode ?? 0;
       request.destroy();
-      lose({ kind: 'refused', status, text: response.statusMessage ?? '' });
+      handleLoss({ kind: 'refused', status, text: response.statusMessage ?? '' });
     });
     socket.on('open', () => {
-      if (done) return;
-      opening.cancel();
+      if (isClosed) return;
+      openTimer.cancel();
       heartbeat = startHeartbeat({
         clock,
         ...HEARTBEATS[endpoint.heartbeat],
-        ping: () => {
+        sendPing: () => {
           if (socket.readyState !== WebSocket.OPEN) return;
           if (endpoint.heartbeat === 'json') socket.send(JSON.stringify(ping()));
           else socket.ping();
         },
-        dead: () => lose({ kind: 'silent' }),
+        onDead: () => handleLoss({ kind: 'silent' }),
       });
-      handlers.open();
+      handlers.onOpen();
     });
-    socket.on('ping', () => heartbeat?.alive());
-    socket.on('pong', () => heartbeat?.alive());
+    socket.on('ping', () => heartbeat?.noteSignOfLife());
+    socket.on('pong', () => heartbeat?.noteSignOfLife());
     socket.on('message', (data) => {
-      if (done) return;
-      heartbeat?.alive();
+      if (isClosed) return;
+      heartbeat?.noteSignOfLife();
       // The App Server reads and may write JSON in binary frames too; `nodebuffer` makes each message one Buffer.
-      handlers.message((data as Buffer).toString('utf8'));
+      handlers.onMessage((data as Buffer).toString('utf8'));
     });
     socket.on('close', (code, reason) => {
-      if (heartbeat) lose({ kind: 'closed', code, text: problem === '' ? reason.toString('utf8') : problem });
-      else lose({ kind: 'unreachable', text: problem === '' ? `closed with ${code}` : problem });
+      if (heartbeat) handleLoss({ kind: 'closed', code, text: lastError === '' ? reason.toString('utf8') : lastError });
+      else handleLoss({ kind: 'unreachable', text: lastError === '' ? `closed with ${code}` : lastError });
     });
 
     return {
       send(text) {
-        if (!done && socket.readyState === WebSocket.OPEN) socket.send(text);
+        if (!isClosed && socket.readyState === WebSocket.OPEN) socket.send(text);
       },
       close() {
-        if (done) return;
-        finish();
+        if (isClosed) return;
+        stopTimers();
         if (socket.readyState !== WebSocket.OPEN) {
           socket.terminate();
           return;
         }
         socket.close(1000);
-        const patience = clock.after(CLOSES_WITHIN_MS, () => socket.terminate());
-        socket.once('close', () => patience.cancel());
+        const closeTimer = clock.after(CLOSES_WITHIN_MS, () => socket.terminate());
+        socket.once('close', () => closeTimer.cancel());
       },
     };
   };

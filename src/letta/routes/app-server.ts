@@ -29,21 +29,21 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
   const { address, agentId, choices, dial, clock, random, log } = options;
   const endpoints = appServerLanes(address);
 
-  const asked = <Result>(run: (ask: Ask) => Promise<Result>) =>
+  const askServer = <Result>(run: (ask: Ask) => Promise<Result>) =>
     visit({ endpoints, dial, clock, random, log, unreachable }, run);
 
   const agent = createAgentChoice({
-    configured: agentId,
+    configuredId: agentId,
     choices,
     log,
-    list: () =>
-      asked(async (ask) => {
+    listAgents: () =>
+      askServer(async (ask) => {
         const answer = await ask('agent_list_response', (id) => agentList(id, { limit: 50 }), ANSWERS_WITHIN_MS);
-        if (answer?.success !== true) throw notServed('agent_list', answer?.error);
+        if (answer?.success !== true) throw refusedRequest('agent_list', answer?.error);
         return (answer.agents ?? []).map(({ id, name }) => ({ id, name: name ?? id }));
       }),
-    create: () =>
-      asked(async (ask) => {
+    createAgent: () =>
+      askServer(async (ask) => {
         const model = await findModel(ask, clock);
         const body = { name: NEW_AGENT, ...(model === null ? {} : { model }) };
         const answer = await ask(
@@ -53,17 +53,17 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
             runtimeStart({ requestId, agent: { create: body }, conversation: { id: 'default' }, mode: 'standard' }),
           CREATES_WITHIN_MS,
         );
-        if (answer?.success !== true || !answer.agent) throw notServed('create_agent', answer?.error);
+        if (answer?.success !== true || !answer.agent) throw refusedRequest('create_agent', answer?.error);
         log.info({ agentId: answer.agent.id, model }, 'an agent was created, as there was none');
         return answer.agent.id;
       }),
   });
 
   return {
-    ordered: true,
+    isOrdered: true,
     turnsDie: true,
     syncAfterMs: null,
-    async plan(runtime, binding) {
+    async makePlan(runtime, binding) {
       return {
         endpoints,
         agentId: runtime?.agentId ?? binding?.agentId ?? (await agent.get()),
@@ -72,9 +72,9 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
         deviceName: null,
       };
     },
-    replaceAgent: (gone) => agent.replace(gone),
+    replaceAgent: (gone) => agent.replaceAgent(gone),
     unreachable,
-    messages: async () => null,
+    listMessages: async () => null,
     conversationExists: async () => true,
   };
 }
@@ -99,7 +99,7 @@ async function findModel(ask: Ask, clock: Clock): Promise<string | null> {
   return null;
 }
 
-function notServed(what: string, error: string | null | undefined): BridgeError {
+function refusedRequest(what: string, error: string | null | undefined): BridgeError {
   return error === undefined
     ? linkLost({ certain: false })
     : new BridgeError('letta_refused', `${what} was refused: ${(error ?? '').slice(0, 300)}`, {

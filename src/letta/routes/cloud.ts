@@ -1,7 +1,7 @@
 import type { Choices, Clock, Log } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
 import { createAgentChoice } from '../agent-choice.ts';
-import { chosenOnce } from '../chosen-once.ts';
+import { chooseOnce } from '../chosen-once.ts';
 import { chooseEnvironment, type OnlineEnvironment, resolveDevice } from '../environments.ts';
 import type { HostedApi } from '../hosted-api.ts';
 import { type CloudAddress, cloudLanes } from '../link/endpoints.ts';
@@ -27,17 +27,23 @@ export const CHOSEN_DEVICE = 'device';
 export function createCloudRoute(options: CloudRouteOptions): Route {
   const { address, api, environment, choices, clock, log } = options;
 
-  const agent = createAgentChoice({ configured: options.agentId, choices, log, list: api.agents, create: null });
+  const agent = createAgentChoice({
+    configuredId: options.agentId,
+    choices,
+    log,
+    listAgents: api.listAgents,
+    createAgent: null,
+  });
 
   /** Chosen once: a device that appears later must not inherit commands. */
-  const onlyDevice = chosenOnce(CHOSEN_DEVICE, choices, async () => {
-    const { deviceId, connectionName } = chooseEnvironment(await api.onlineEnvironments(), null, clock.now());
+  const onlyDevice = chooseOnce(CHOSEN_DEVICE, choices, async () => {
+    const { deviceId, connectionName } = chooseEnvironment(await api.listOnlineEnvironments(), null, clock.now());
     log.info({ deviceId, device: connectionName }, 'the only device online was chosen');
     return deviceId;
   });
 
   /** One that Letta does not know any more is let go; one that is offline is waited for. */
-  const chosenDevice = async (): Promise<OnlineEnvironment> => {
+  const resolveChosenDevice = async (): Promise<OnlineEnvironment> => {
     const chosen = await onlyDevice.get();
     try {
       return await resolveDevice(api, chosen, clock.now);
@@ -48,18 +54,18 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     }
   };
 
-  const device = async (known: string | null, named: string | null): Promise<OnlineEnvironment> => {
+  const findDevice = async (known: string | null, named: string | null): Promise<OnlineEnvironment> => {
     if (known !== null) return resolveDevice(api, known, clock.now);
-    if (named === null) return chosenDevice();
-    return chooseEnvironment(await api.onlineEnvironments(), named, clock.now());
+    if (named === null) return resolveChosenDevice();
+    return chooseEnvironment(await api.listOnlineEnvironments(), named, clock.now());
   };
 
   return {
-    ordered: false,
+    isOrdered: false,
     turnsDie: false,
     syncAfterMs: SYNC_AFTER_MS,
-    async plan(runtime, binding) {
-      const { deviceId, connectionId, connectionName } = await device(
+    async makePlan(runtime, binding) {
+      const { deviceId, connectionId, connectionName } = await findDevice(
         runtime?.deviceId ?? null,
         binding?.device ?? environment,
       );
@@ -73,7 +79,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
         deviceName: connectionName,
       };
     },
-    replaceAgent: (gone) => agent.replace(gone),
+    replaceAgent: (gone) => agent.replaceAgent(gone),
     // Whatever it was, the lease may have rotated: the next attempt asks anew (docs/letta-protocol.md, Hosted: not
     // known), and a key that is really wrong is told by the REST call that comes first.
     unreachable: (loss) =>
@@ -81,7 +87,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
         notice: 'The Letta device can not be reached at the moment.',
         retry: true,
       }),
-    messages: api.messages,
+    listMessages: api.listMessages,
     conversationExists: api.conversationExists,
   };
 }

@@ -19,7 +19,7 @@ export interface Route {
    * Whether frames arrive in the order in which they were made (docs/letta-protocol.md, Hosted: what the device tells
    * the relay).
    */
-  readonly ordered: boolean;
+  readonly isOrdered: boolean;
   /** Whether a lost link ends the turn at Letta (docs/letta-protocol.md, Loss and restart). */
   readonly turnsDie: boolean;
   /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
@@ -28,7 +28,7 @@ export interface Route {
    * `binding`: where a new conversation is held; a runtime that is known stays with its agent and device.
    * Rejects with a BridgeError when there is nowhere to dial; `retry` says whether trying again may help.
    */
-  plan(runtime: StoredRuntime | null, binding: Binding | null): Promise<Plan>;
+  makePlan(runtime: StoredRuntime | null, binding: Binding | null): Promise<Plan>;
   /**
    * The agent of a new conversation is gone. Where it had been chosen for new threads, another one is chosen.
    * @returns the other one's id; `null` where nobody chose, or the error that says why there is none is thrown
@@ -37,7 +37,7 @@ export interface Route {
   /** What it means for people that a link could not be opened. */
   unreachable(loss: LaneLoss): BridgeError;
   /** Newest first, without the link; `null` where there is no other way, or no such conversation. */
-  messages(conversationId: string, limit: number): Promise<unknown[] | null>;
+  listMessages(conversationId: string, limit: number): Promise<unknown[] | null>;
   /** For devices driven by `sync`, which says yes to anything (docs/letta-protocol.md, runtime_start). */
   conversationExists(conversationId: string): Promise<boolean>;
 }

@@ -3,14 +3,14 @@ import { jsonText } from '../../bridge/text/json.ts';
 import type { EventFrame, FrameOf, StreamDelta } from '../protocol/incoming.ts';
 import { errorText, innermostMessage, saysGone } from './error-text.ts';
 import { isBefore, type Stamp, stampOf } from './order.ts';
-import { askForHistory, change, emit, type OpenApproval, type Work } from './state.ts';
+import { changeConnection, emitEvent, type OpenApproval, requestHistory, type Work } from './state.ts';
 import { approvalRequest, automaticKeys, backgroundTasks, loopStatus, translateDelta } from './translate.ts';
 import * as memory from './turn-memory.ts';
 
 const AUTOMATIC_KEPT = 100;
 
 /** What a frame changes and tells, now that it is its turn; repeats of what was told already are left out. */
-export function apply(work: Work, frame: EventFrame): void {
+export function applyFrame(work: Work, frame: EventFrame): void {
   switch (frame.type) {
     case 'update_loop_status':
       applyLoop(work, frame);
@@ -22,8 +22,8 @@ export function apply(work: Work, frame: EventFrame): void {
       applyQueue(work, frame);
       break;
     case 'update_subagent_state':
-      change(work, { subagents: { list: frame.subagents, stamp: stampOf(frame) } });
-      tellBackground(work);
+      changeConnection(work, { subagents: { list: frame.subagents, stamp: stampOf(frame) } });
+      emitBackground(work);
       break;
     case 'stream_delta':
       applyDelta(work, frame);
@@ -32,7 +32,7 @@ export function apply(work: Work, frame: EventFrame): void {
       applyControlRequest(work, frame);
       break;
     case 'turn_finished':
-      if (!isTooLate(work, frame)) endTurn(work, frame, stampOf(frame));
+      if (!wasMadeBeforeLastEnd(work, frame)) endTurn(work, frame, stampOf(frame));
       break;
     case 'pong':
     case 'file_ops':
@@ -45,30 +45,30 @@ export function apply(work: Work, frame: EventFrame): void {
 
 function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   const stamp = stampOf(frame);
-  const { loop: before, turn, ending, approvals } = work.state.connection;
+  const { loop: before, turn, isEnding: wasEnding, approvals } = work.state.connection;
   if (isBefore(stamp, before?.stamp ?? null)) return;
   const activeRunIds = frame.loop_status.active_run_ids ?? [];
   const clientMessageIdsByRun = frame.loop_status.client_message_ids_by_run_id ?? {};
-  const status = isTooLate(work, frame)
+  const status = wasMadeBeforeLastEnd(work, frame)
     ? 'idle'
     : (loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle');
   // Heard late, it may name runs of the turn that went by unheard; what a replay names is of before this connection.
   if (status !== 'idle') openTurn(work, before?.clientMessageIdsByRun ?? clientMessageIdsByRun);
-  change(work, {
+  changeConnection(work, {
     loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
     // A turn that asks is not ending: its request came before the word that the turn before it is over.
-    ending:
+    isEnding:
       turn !== null &&
       status === 'idle' &&
       approvals.length === 0 &&
-      (ending || (before !== null && before.status !== 'idle')),
+      (wasEnding || (before !== null && before.status !== 'idle')),
   });
   const isNews =
     !before ||
     before.status !== status ||
-    !sameWords(before.activeRunIds, activeRunIds) ||
+    !sameStrings(before.activeRunIds, activeRunIds) ||
     JSON.stringify(before.clientMessageIdsByRun) !== JSON.stringify(clientMessageIdsByRun);
-  if (isNews) emit(work, { type: 'loop', status, activeRunIds, clientMessageIdsByRun });
+  if (isNews) emitEvent(work, { type: 'loop', status, activeRunIds, clientMessageIdsByRun });
 }
 
 function applyDevice(work: Work, frame: FrameOf<'update_device_status'>): void {
@@ -78,12 +78,12 @@ function applyDevice(work: Work, frame: FrameOf<'update_device_status'>): void {
   const { device_status: status } = frame;
   const mode = status.current_permission_mode ?? before?.mode ?? null;
   const workingDirectory = status.current_working_directory ?? before?.workingDirectory ?? null;
-  change(work, { device: { mode, workingDirectory, processes: status.background_processes ?? [], stamp } });
+  changeConnection(work, { device: { mode, workingDirectory, processes: status.background_processes ?? [], stamp } });
   if (mode !== null && (!before || before.mode !== mode || before.workingDirectory !== workingDirectory)) {
-    emit(work, { type: 'device', mode, workingDirectory });
+    emitEvent(work, { type: 'device', mode, workingDirectory });
   }
   applyPending(work, status.pending_control_requests ?? [], stamp);
-  tellBackground(work);
+  emitBackground(work);
 }
 
 /** The list settles everything that was asked before it was made, and tells of what was asked before we listened. */
@@ -94,32 +94,32 @@ function applyPending(
 ): void {
   const isOpen = ({ request, stamp: asked }: OpenApproval) =>
     pending.some((entry) => entry.request_id === request.requestId) || isBefore(stamp, asked);
-  change(work, { approvals: work.state.connection.approvals.filter(isOpen) });
-  for (const entry of pending) ask(work, approvalRequest(entry.request_id, entry.request), stamp);
+  changeConnection(work, { approvals: work.state.connection.approvals.filter(isOpen) });
+  for (const entry of pending) addApproval(work, approvalRequest(entry.request_id, entry.request), stamp);
 
-  const { approvals, approvalsTold } = work.state.connection;
+  const { approvals, lastOpenApprovals } = work.state.connection;
   const requestIds = approvals.map((approval) => approval.request.requestId);
-  if (approvalsTold && sameWords(approvalsTold, requestIds)) return;
-  change(work, { approvalsTold: requestIds });
-  emit(work, { type: 'approvals-open', requestIds });
+  if (lastOpenApprovals && sameStrings(lastOpenApprovals, requestIds)) return;
+  changeConnection(work, { lastOpenApprovals: requestIds });
+  emitEvent(work, { type: 'approvals-open', requestIds });
 }
 
 function applyControlRequest(work: Work, frame: FrameOf<'control_request'>): void {
   const stamp = stampOf(frame);
   // A device status that is newer than the request and does not list it has settled it already.
-  if (isTooLate(work, frame) || isBefore(stamp, work.state.connection.device?.stamp ?? null)) return;
+  if (wasMadeBeforeLastEnd(work, frame) || isBefore(stamp, work.state.connection.device?.stamp ?? null)) return;
   openTurn(work);
-  ask(work, approvalRequest(frame.request_id, frame.request), stamp);
+  addApproval(work, approvalRequest(frame.request_id, frame.request), stamp);
 }
 
 /** Asked anew under the same id with another input, it is told again: nobody may decide what they were not shown. */
-function ask(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
+function addApproval(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
   const { approvals } = work.state.connection;
   const isSame = ({ request: known }: OpenApproval) => known.requestId === request.requestId;
   const known = approvals.find(isSame);
   if (known && (isBefore(stamp, known.stamp) || sameInput(known.request, request))) return;
-  change(work, { approvals: [...approvals.filter((approval) => !isSame(approval)), { request, stamp }] });
-  emit(work, { type: 'approval-asked', request });
+  changeConnection(work, { approvals: [...approvals.filter((approval) => !isSame(approval)), { request, stamp }] });
+  emitEvent(work, { type: 'approval-asked', request });
 }
 
 function sameInput(a: ApprovalRequest, b: ApprovalRequest): boolean {
@@ -127,44 +127,48 @@ function sameInput(a: ApprovalRequest, b: ApprovalRequest): boolean {
 }
 
 function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
-  const { automatic } = work.state.connection;
-  const fresh = automaticKeys(frame.queue).filter((key) => !automatic.includes(key));
-  if (fresh.length > 0) change(work, { automatic: [...automatic, ...fresh].slice(-AUTOMATIC_KEPT) });
+  const { automaticInputs } = work.state.connection;
+  const fresh = automaticKeys(frame.queue).filter((key) => !automaticInputs.includes(key));
+  if (fresh.length > 0)
+    changeConnection(work, { automaticInputs: [...automaticInputs, ...fresh].slice(-AUTOMATIC_KEPT) });
 }
 
-function tellBackground(work: Work): void {
+function emitBackground(work: Work): void {
   const { device, subagents, background } = work.state.connection;
   const processes = device?.processes ?? [];
   // Their end is not always told (31-subagent): a newer device status that does not list one any more tells it, too.
-  const isOld = isBefore(subagents.stamp, device?.stamp ?? null);
+  const isListOlder = isBefore(subagents.stamp, device?.stamp ?? null);
   const isOver = (agent: FrameOf<'update_subagent_state'>['subagents'][number]) =>
-    isOld && agent.is_background !== false && !processes.some(({ subagent_id: id }) => id === agent.subagent_id);
+    isListOlder && agent.is_background !== false && !processes.some(({ subagent_id: id }) => id === agent.subagent_id);
   const tasks = backgroundTasks(
     processes,
     subagents.list.filter((agent) => !isOver(agent)),
   );
   if (JSON.stringify(tasks) === JSON.stringify(background)) return;
-  change(work, { background: tasks });
-  emit(work, { type: 'background', tasks });
+  changeConnection(work, { background: tasks });
+  emitEvent(work, { type: 'background', tasks });
 }
 
 function applyDelta(work: Work, frame: StreamDelta): void {
-  if (isTooLate(work, frame)) return;
+  if (wasMadeBeforeLastEnd(work, frame)) return;
   const { delta } = frame;
   if (memory.belongsToTurn(delta)) openTurn(work);
-  const { turn, automatic } = work.state.connection;
+  const { turn, automaticInputs } = work.state.connection;
   if (delta.message_type === 'loop_error' || delta.message_type === 'error_message') {
     applyError(work, delta);
     return;
   }
-  if (turn) change(work, { turn: memory.noteDelta(turn, delta) });
+  if (turn) changeConnection(work, { turn: memory.noteDelta(turn, delta) });
   const now = work.state.connection.turn;
-  if (turn && memory.isToldAlready(turn, delta)) return;
-  for (const event of translateDelta(delta, { runId: now ? memory.currentRun(now) : null, automatic })) {
-    emit(work, event);
+  if (turn && memory.wasReadFromHistory(turn, delta)) return;
+  for (const event of translateDelta(delta, {
+    runId: now ? memory.currentRun(now) : null,
+    automatic: automaticInputs,
+  })) {
+    emitEvent(work, event);
   }
   if (delta.message_type === 'stop_reason' && delta.stop_reason === 'requires_approval' && now) {
-    if (memory.hasHoles(now)) askForHistory(work);
+    if (memory.hasRunWithGaps(now)) requestHistory(work);
   }
 }
 
@@ -173,40 +177,41 @@ function applyError(
   work: Work,
   delta: Extract<StreamDelta['delta'], { message_type: 'loop_error' | 'error_message' }>,
 ): void {
-  const { turn, ended } = work.state.connection;
-  const noted = turn ? memory.noteDelta(turn, delta) : (ended?.turn ?? memory.emptyTurnMemory);
+  const { turn, lastEnded } = work.state.connection;
+  const noted = turn ? memory.noteDelta(turn, delta) : (lastEnded?.turn ?? memory.emptyTurnMemory);
   const { turn: next, isNews } = memory.noteError(noted, errorText(delta));
-  if (turn) change(work, { turn: next });
-  else change(work, { ended: { stamp: ended?.stamp ?? null, turn: next } });
-  if (isNews) for (const event of translateDelta(delta, { runId: null, automatic: [] })) emit(work, event);
+  if (turn) changeConnection(work, { turn: next });
+  else changeConnection(work, { lastEnded: { stamp: lastEnded?.stamp ?? null, turn: next } });
+  if (isNews) for (const event of translateDelta(delta, { runId: null, automatic: [] })) emitEvent(work, event);
 }
 
-function openTurn(work: Work, told = work.state.connection.loop?.clientMessageIdsByRun ?? {}): void {
-  if (!work.state.connection.turn) change(work, { turn: { ...memory.emptyTurnMemory, before: Object.keys(told) } });
+function openTurn(work: Work, runsBefore = work.state.connection.loop?.clientMessageIdsByRun ?? {}): void {
+  if (!work.state.connection.turn)
+    changeConnection(work, { turn: { ...memory.emptyTurnMemory, earlierRuns: Object.keys(runsBefore) } });
 }
 
 function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | null): void {
   const { turn } = work.state.connection;
-  const told = memory.noteError(turn ?? memory.emptyTurnMemory, {
+  const endedTurn = memory.noteError(turn ?? memory.emptyTurnMemory, {
     text: innermostMessage(frame.error ?? ''),
     rank: 1,
   }).turn;
   const isFailure = !memory.isGoodEnd(frame);
-  change(work, { turn: null, ending: false, ended: { stamp, turn: told } });
-  emit(work, {
+  changeConnection(work, { turn: null, isEnding: false, lastEnded: { stamp, turn: endedTurn } });
+  emitEvent(work, {
     type: 'turn-ended',
     runId: frame.run_id ?? null,
     stopReason: frame.stop_reason,
-    error: isFailure ? memory.bestError(told) : null,
+    error: isFailure ? memory.bestError(endedTurn) : null,
     ...(isFailure && !frame.run_id && saysGone(frame.error ?? '') && { gone: true }),
   });
 }
 
 /** Made before a turn's end that was told already: its text was given up, or read from the history. */
-function isTooLate(work: Work, frame: EventFrame): boolean {
-  return isBefore(stampOf(frame), work.state.connection.ended?.stamp ?? null);
+function wasMadeBeforeLastEnd(work: Work, frame: EventFrame): boolean {
+  return isBefore(stampOf(frame), work.state.connection.lastEnded?.stamp ?? null);
 }
 
-function sameWords(a: readonly string[], b: readonly string[]): boolean {
+function sameStrings(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((word, at) => word === b[at]);
 }

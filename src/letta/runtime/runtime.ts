@@ -6,18 +6,18 @@ import {
   type ResponseFrame,
   responseSchemas,
 } from '../protocol/incoming.ts';
-import { apply } from './apply.ts';
+import { applyFrame } from './apply.ts';
 import { isBefore, stampOf } from './order.ts';
 import { addSeen, emptySeen, hasSeen } from './seen.ts';
 import {
-  askForHistory,
   type Barrier,
   type Connection,
-  change,
-  emit,
+  changeConnection,
+  emitEvent,
   freshConnection,
   type RuntimeEffect,
   type RuntimeState,
+  requestHistory,
   type Work,
 } from './state.ts';
 import { loopStatus } from './translate.ts';
@@ -46,14 +46,14 @@ export type { RuntimeEffect, RuntimeState };
 const HOLD_MS = 1_000;
 const HISTORY_MS = 10_000;
 /** More than any turn sends within those times; then order gives way. */
-const WAITING_MAX = 5_000;
+const HELD_FRAMES_MAX = 5_000;
 
 export type RuntimeInput =
   /** A connection (all lanes) is open; everything known about an earlier one is void, except what was seen already. */
   | {
       type: 'opened';
       /** True where frames arrive in the order in which they were made (App Server); false behind the hosted relay. */
-      ordered: boolean;
+      isOrdered: boolean;
     }
   /** Of any lane, after `decode`; also the `frame` of an unknown one where it has one. */
   | { type: 'frame'; frame: Frame }
@@ -79,14 +79,20 @@ export interface RuntimeSnapshot {
   approvals: ApprovalRequest[];
   background: readonly BackgroundTask[];
   /** True between the first sign of a turn and its `turn-ended`. */
-  turnOpen: boolean;
+  isTurnOpen: boolean;
 }
 
 /**
  * @param runtime `null` until `runtime_start` has made the conversation: then the first frame that names one tells it
  */
 export function initialRuntime(runtime: RuntimeRef | null): RuntimeState {
-  return { runtime, seen: emptySeen, answered: emptySeen, repairs: 0, connection: freshConnection(false) };
+  return {
+    runtime,
+    seenFrames: emptySeen,
+    answeredRequests: emptySeen,
+    repairCount: 0,
+    connection: freshConnection(false),
+  };
 }
 
 /** What an input means for the runtime. Pure, never throws; effects are to be carried out in their order. */
@@ -95,22 +101,22 @@ export function step(state: RuntimeState, input: RuntimeInput): { state: Runtime
   switch (input.type) {
     case 'opened':
       dropBarrier(work);
-      work.state = { ...work.state, connection: freshConnection(input.ordered) };
+      work.state = { ...work.state, connection: freshConnection(input.isOrdered) };
       break;
     case 'frame':
-      receive(work, input.frame);
+      receiveFrame(work, input.frame);
       break;
     case 'history':
-      takeHistory(work, input.repairId, input.items);
+      applyHistory(work, input.repairId, input.items);
       break;
     case 'hold-expired':
-      giveUpWaiting(work);
+      expireBarrier(work);
       break;
     case 'submitting':
       forgetTurn(work);
       break;
     case 'closed':
-      close(work);
+      closeConnection(work);
       break;
     default:
       input satisfies never;
@@ -129,13 +135,13 @@ export function snapshot(state: RuntimeState): RuntimeSnapshot {
     workingDirectory: connection.device?.workingDirectory ?? null,
     approvals: connection.approvals.map((approval) => approval.request),
     background: connection.background,
-    turnOpen: connection.turn !== null,
+    isTurnOpen: connection.turn !== null,
   };
 }
 
 // ---- in: whose, and seen before? ----------------------------------------------------------------
 
-function receive(work: Work, frame: Frame): void {
+function receiveFrame(work: Work, frame: Frame): void {
   if (frame.subagent_id) return;
   if (frame.type === 'pong' || frame.type === 'file_ops' || frame.type === 'external_tool_call_request') return;
   if (isResponse(frame)) {
@@ -144,10 +150,10 @@ function receive(work: Work, frame: Frame): void {
   }
   if (!isOurs(work, frame)) return;
   if (frame.idempotency_key) {
-    if (hasSeen(work.state.seen, frame.idempotency_key)) return;
-    work.state = { ...work.state, seen: addSeen(work.state.seen, frame.idempotency_key) };
+    if (hasSeen(work.state.seenFrames, frame.idempotency_key)) return;
+    work.state = { ...work.state, seenFrames: addSeen(work.state.seenFrames, frame.idempotency_key) };
   }
-  admit(work, frame);
+  admitFrame(work, frame);
 }
 
 function isResponse(frame: Frame): frame is ResponseFrame {
@@ -157,8 +163,8 @@ function isResponse(frame: Frame): frame is ResponseFrame {
 /** Answers are told apart by `request_id` alone: the relay may hand answers without `runtime` to every socket. */
 function receiveResponse(work: Work, frame: ResponseFrame): void {
   const { request_id: requestId } = frame;
-  if (hasSeen(work.state.answered, requestId)) return;
-  work.state = { ...work.state, answered: addSeen(work.state.answered, requestId) };
+  if (hasSeen(work.state.answeredRequests, requestId)) return;
+  work.state = { ...work.state, answeredRequests: addSeen(work.state.answeredRequests, requestId) };
   if (frame.type === 'runtime_start_response' && frame.success) isOurs(work, frame);
   work.effects.push({ type: 'response', requestId, frame });
 }
@@ -177,39 +183,39 @@ function isOurs(work: Work, frame: Frame): boolean {
 
 // ---- order --------------------------------------------------------------------------------------
 
-function admit(work: Work, frame: EventFrame): void {
+function admitFrame(work: Work, frame: EventFrame): void {
   const { connection } = work.state;
   const { barrier } = connection;
   if (barrier && !isBefore(stampOf(frame), stampOf(barrier.frame))) {
-    const waiting = [...barrier.waiting, frame];
-    change(work, { barrier: { ...barrier, waiting } });
-    if (waiting.length >= WAITING_MAX) release(work);
+    const heldFrames = [...barrier.heldFrames, frame];
+    changeConnection(work, { barrier: { ...barrier, heldFrames } });
+    if (heldFrames.length >= HELD_FRAMES_MAX) releaseBarrier(work);
     return;
   }
-  if (frame.type === 'turn_finished') noteUnheard(work, frame);
+  if (frame.type === 'turn_finished') noteUnheardRuns(work, frame);
   // The end that a barrier waits for may have to wait itself; then it takes over.
   const isAwaited = barrier?.waitsFor === 'end' && frame.type === 'turn_finished';
-  const waitsFor = !barrier || isAwaited ? mustWaitFor(work.state.connection, frame) : null;
+  const waitsFor = !barrier || isAwaited ? whatToWaitFor(work.state.connection, frame) : null;
   if (waitsFor) {
-    wait(work, { frame, waitsFor, waiting: barrier ? [barrier.frame, ...barrier.waiting] : [] });
+    raiseBarrier(work, { frame, waitsFor, heldFrames: barrier ? [barrier.frame, ...barrier.heldFrames] : [] });
     return;
   }
-  apply(work, frame);
-  lookAtBarrier(work);
+  applyFrame(work, frame);
+  checkBarrier(work);
 }
 
-function mustWaitFor(connection: Connection, frame: EventFrame): Barrier['waitsFor'] | null {
-  const { turn, ordered } = connection;
+function whatToWaitFor(connection: Connection, frame: EventFrame): Barrier['waitsFor'] | null {
+  const { turn, isOrdered } = connection;
   if (frame.type === 'turn_finished') {
-    if (!ordered && !memory.isComplete(turn, frame)) return 'deltas';
-    return memory.missesText(turn, frame) ? 'history' : null;
+    if (!isOrdered && !memory.hasAllArrived(turn, frame)) return 'deltas';
+    return memory.mayFindTextInHistory(turn, frame) ? 'history' : null;
   }
-  if (ordered || !turn) return null;
+  if (isOrdered || !turn) return null;
   if (frame.type === 'control_request') {
     const isKnown = connection.approvals.some(({ request }) => request.requestId === frame.request_id);
-    return !isKnown && memory.isSpeaking(turn) ? 'deltas' : null;
+    return !isKnown && memory.hasOpenRun(turn) ? 'deltas' : null;
   }
-  return connection.ending && opensTurn(frame) ? 'end' : null;
+  return connection.isEnding && opensTurn(frame) ? 'end' : null;
 }
 
 /** What a turn begins with when the one before has not been told to have ended. */
@@ -219,67 +225,70 @@ function opensTurn(frame: EventFrame): boolean {
   return loopStatus(frame.loop_status.status, frame.loop_status.active_run_ids ?? []) === 'busy';
 }
 
-function wait(work: Work, barrier: Barrier): void {
+function raiseBarrier(work: Work, barrier: Barrier): void {
   if (barrier.waitsFor === 'history' && barrier.frame.type === 'turn_finished') {
-    change(work, { turn: memory.noteEnd(work.state.connection.turn ?? memory.emptyTurnMemory, barrier.frame) });
-    askForHistory(work);
+    changeConnection(work, {
+      turn: memory.noteEnd(work.state.connection.turn ?? memory.emptyTurnMemory, barrier.frame),
+    });
+    requestHistory(work);
   }
-  change(work, { barrier });
+  changeConnection(work, { barrier });
   work.effects.push({ type: 'hold', ms: barrier.waitsFor === 'history' ? HISTORY_MS : HOLD_MS });
 }
 
 /** Lets the barrier through when what it waited for has come. */
-function lookAtBarrier(work: Work): void {
+function checkBarrier(work: Work): void {
   const { barrier, turn } = work.state.connection;
   if (!barrier) return;
   const { frame, waitsFor } = barrier;
   if (waitsFor === 'end') {
-    if (turn === null) release(work);
+    if (turn === null) releaseBarrier(work);
   } else if (waitsFor === 'deltas' && frame.type === 'turn_finished') {
-    if (memory.isComplete(turn, frame)) releaseEnd(work, barrier, frame);
+    if (memory.hasAllArrived(turn, frame)) releaseTurnEnd(work, barrier, frame);
   } else if (waitsFor === 'deltas') {
-    if (!turn || !memory.isSpeaking(turn)) release(work);
+    if (!turn || !memory.hasOpenRun(turn)) releaseBarrier(work);
   }
 }
 
-function giveUpWaiting(work: Work): void {
+function expireBarrier(work: Work): void {
   const { barrier, turn, loop } = work.state.connection;
   if (!barrier) return;
-  const { frame, waitsFor, waiting } = barrier;
+  const { frame, waitsFor, heldFrames } = barrier;
   if (waitsFor === 'deltas' && frame.type === 'turn_finished') {
-    releaseEnd(work, barrier, frame);
+    releaseTurnEnd(work, barrier, frame);
   } else if (waitsFor === 'end' && turn) {
-    const end = lostEnd(turn, frame, loop?.stamp?.emittedAt);
-    releaseEnd(work, { frame: end, waitsFor: 'deltas', waiting: [frame, ...waiting] }, end);
+    const end = guessLostEnd(turn, frame, loop?.stamp?.emittedAt);
+    releaseTurnEnd(work, { frame: end, waitsFor: 'deltas', heldFrames: [frame, ...heldFrames] }, end);
   } else {
-    release(work);
+    releaseBarrier(work);
   }
 }
 
-function releaseEnd(work: Work, barrier: Barrier, frame: FrameOf<'turn_finished'>): void {
-  change(work, { barrier });
+function releaseTurnEnd(work: Work, barrier: Barrier, frame: FrameOf<'turn_finished'>): void {
+  changeConnection(work, { barrier });
   // The end may have overtaken the word of what it ends.
-  noteUnheard(work, frame);
-  if (memory.missesText(work.state.connection.turn, frame)) wait(work, { ...barrier, waitsFor: 'history' });
-  else release(work);
+  noteUnheardRuns(work, frame);
+  if (memory.mayFindTextInHistory(work.state.connection.turn, frame))
+    raiseBarrier(work, { ...barrier, waitsFor: 'history' });
+  else releaseBarrier(work);
 }
 
-function noteUnheard(work: Work, frame: FrameOf<'turn_finished'>): void {
+function noteUnheardRuns(work: Work, frame: FrameOf<'turn_finished'>): void {
   const { turn, loop } = work.state.connection;
-  if (turn && loop) change(work, { turn: memory.noteUnheard(turn, frame, loop.clientMessageIdsByRun) });
+  if (turn && loop) changeConnection(work, { turn: memory.noteUnheardRuns(turn, frame, loop.clientMessageIdsByRun) });
 }
 
-function release(work: Work): void {
+function releaseBarrier(work: Work): void {
   const { barrier } = work.state.connection;
   if (!barrier) return;
   dropBarrier(work);
-  apply(work, barrier.frame);
-  for (const frame of barrier.waiting) admit(work, frame);
+  applyFrame(work, barrier.frame);
+  for (const frame of barrier.heldFrames) admitFrame(work, frame);
 }
 
 function dropBarrier(work: Work): void {
   if (!work.state.connection.barrier) return;
-  change(work, { barrier: null });
+  changeConnection(work, { barrier: null });
   work.effects.push({ type: 'hold', ms: null });
 }
 
@@ -287,12 +296,12 @@ function dropBarrier(work: Work): void {
  * A `turn_finished` that got lost with the device's socket before `next` was made, as far as it can be guessed.
  * @param idleAt when the loop went idle: whatever began since is not the turn's
  */
-function lostEnd(turn: memory.TurnMemory, next: EventFrame, idleAt: string | undefined): FrameOf<'turn_finished'> {
+function guessLostEnd(turn: memory.TurnMemory, next: EventFrame, idleAt: string | undefined): FrameOf<'turn_finished'> {
   return {
     event_seq: next.event_seq,
     emitted_at: idleAt || next.emitted_at,
     type: 'turn_finished',
-    stop_reason: memory.saidAll(turn) ? 'end_turn' : 'cancelled',
+    stop_reason: memory.hasModelSaidAll(turn) ? 'end_turn' : 'cancelled',
     run_id: memory.currentRun(turn),
   };
 }
@@ -301,37 +310,43 @@ function lostEnd(turn: memory.TurnMemory, next: EventFrame, idleAt: string | und
  * A turn whose end is known and whose text is whole has ended. One that still misses text is left open: after the
  * reconnect it is found idle and finished from the history.
  */
-function close(work: Work): void {
+function closeConnection(work: Work): void {
   const { barrier, turn } = work.state.connection;
   if (barrier?.frame.type === 'turn_finished' && barrier.waitsFor === 'deltas') {
-    if (!memory.missesText(turn, barrier.frame)) release(work);
+    if (!memory.mayFindTextInHistory(turn, barrier.frame)) releaseBarrier(work);
   }
   dropBarrier(work);
-  change(work, { turn: null, repairId: null });
+  changeConnection(work, { turn: null, repairId: null });
 }
 
 /** Its end got lost: the bridge has settled it by other means. */
 function forgetTurn(work: Work): void {
   const { barrier, loop } = work.state.connection;
   if (loop !== null && loop.status !== 'idle') return;
-  if (barrier) release(work);
-  const { turn, ended } = work.state.connection;
-  if (turn) change(work, { turn: null, ending: false, repairId: null, ended: { stamp: ended?.stamp ?? null, turn } });
+  if (barrier) releaseBarrier(work);
+  const { turn, lastEnded } = work.state.connection;
+  if (turn)
+    changeConnection(work, {
+      turn: null,
+      isEnding: false,
+      repairId: null,
+      lastEnded: { stamp: lastEnded?.stamp ?? null, turn },
+    });
 }
 
 // ---- missing text -------------------------------------------------------------------------------
 
-function takeHistory(work: Work, repairId: number, items: readonly HistoryItem[] | null): void {
+function applyHistory(work: Work, repairId: number, items: readonly HistoryItem[] | null): void {
   const { connection } = work.state;
   if (connection.repairId !== repairId) return;
-  change(work, { repairId: null });
+  changeConnection(work, { repairId: null });
   if (items && connection.turn) {
     const turn = memory.noteInputs(connection.turn, connection.loop?.clientMessageIdsByRun ?? {});
-    const found = memory.repairs(turn, items);
-    for (const event of found) emit(work, event);
+    const found = memory.findRepairs(turn, items);
+    for (const event of found) emitEvent(work, event);
     const repaired = memory.noteRepairs(turn, items, found);
-    for (const runId of memory.takenBack(repaired, items)) emit(work, { type: 'text-void', runId });
-    change(work, { turn: repaired });
+    for (const runId of memory.retriedWhileDisconnected(repaired, items)) emitEvent(work, { type: 'text-void', runId });
+    changeConnection(work, { turn: repaired });
   }
-  if (connection.barrier?.waitsFor === 'history') release(work);
+  if (connection.barrier?.waitsFor === 'history') releaseBarrier(work);
 }

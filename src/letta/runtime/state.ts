@@ -42,25 +42,25 @@ type Subagents = Parameters<typeof backgroundTasks>[1];
 export interface Barrier {
   readonly frame: EventFrame;
   readonly waitsFor: 'deltas' | 'history' | 'end';
-  readonly waiting: readonly EventFrame[];
+  readonly heldFrames: readonly EventFrame[];
 }
 
 export interface Connection {
-  readonly ordered: boolean;
+  readonly isOrdered: boolean;
   readonly loop: Loop | null;
   readonly device: Device | null;
   readonly subagents: { readonly list: Subagents; readonly stamp: Stamp | null };
   readonly background: readonly BackgroundTask[];
   readonly approvals: readonly OpenApproval[];
   /** The last `approvals-open`, `null` before the first. */
-  readonly approvalsTold: readonly string[] | null;
+  readonly lastOpenApprovals: readonly string[] | null;
   /** The last `automaticKeys`. */
-  readonly automatic: readonly string[];
+  readonly automaticInputs: readonly string[];
   readonly turn: TurnMemory | null;
   /** The loop went idle in this turn: only its end is still to come. */
-  readonly ending: boolean;
+  readonly isEnding: boolean;
   /** The last turn that ended: whatever was made before that comes too late. */
-  readonly ended: { readonly stamp: Stamp | null; readonly turn: TurnMemory } | null;
+  readonly lastEnded: { readonly stamp: Stamp | null; readonly turn: TurnMemory } | null;
   readonly barrier: Barrier | null;
   /** The repair that is on its way. */
   readonly repairId: number | null;
@@ -68,9 +68,9 @@ export interface Connection {
 
 export interface RuntimeState {
   readonly runtime: RuntimeRef | null;
-  readonly seen: Seen;
-  readonly answered: Seen;
-  readonly repairs: number;
+  readonly seenFrames: Seen;
+  readonly answeredRequests: Seen;
+  readonly repairCount: number;
   readonly connection: Connection;
 }
 
@@ -80,36 +80,36 @@ export interface Work {
   readonly effects: RuntimeEffect[];
 }
 
-export function freshConnection(ordered: boolean): Connection {
+export function freshConnection(isOrdered: boolean): Connection {
   return {
-    ordered,
+    isOrdered,
     loop: null,
     device: null,
     subagents: { list: [], stamp: null },
     background: [],
     approvals: [],
-    approvalsTold: null,
-    automatic: [],
+    lastOpenApprovals: null,
+    automaticInputs: [],
     turn: null,
-    ending: false,
-    ended: null,
+    isEnding: false,
+    lastEnded: null,
     barrier: null,
     repairId: null,
   };
 }
 
-export function change(work: Work, part: Partial<Connection>): void {
+export function changeConnection(work: Work, part: Partial<Connection>): void {
   work.state = { ...work.state, connection: { ...work.state.connection, ...part } };
 }
 
-export function emit(work: Work, event: AgentEvent): void {
+export function emitEvent(work: Work, event: AgentEvent): void {
   work.effects.push({ type: 'emit', event });
 }
 
 /** A new repair; answers to earlier ones are of no use any more. */
-export function askForHistory(work: Work): void {
-  const repairId = work.state.repairs + 1;
-  work.state = { ...work.state, repairs: repairId };
-  change(work, { repairId });
+export function requestHistory(work: Work): void {
+  const repairId = work.state.repairCount + 1;
+  work.state = { ...work.state, repairCount: repairId };
+  changeConnection(work, { repairId });
   work.effects.push({ type: 'repair', repairId });
 }

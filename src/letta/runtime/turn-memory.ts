@@ -14,15 +14,15 @@ interface RunMemory {
    * Its `seq_id`s jumped, or its end never came: some of its text may be missing (docs/letta-protocol.md, Envelope,
    * order, duplicates).
    */
-  readonly holed: boolean;
+  readonly mayMissText: boolean;
   /** Its `stop_reason` was seen: no delta of the model follows. */
-  readonly stopped: boolean;
+  readonly hasStopped: boolean;
   /** The model failed in it: a retry may follow. */
-  readonly failed: boolean;
+  readonly hasFailed: boolean;
   /** It ended as the last one of a turn does. */
-  readonly last: boolean;
+  readonly isLastOfTurn: boolean;
   /** A retry followed: its text is void. */
-  readonly retried: boolean;
+  readonly wasRetried: boolean;
 }
 
 interface MessageMemory {
@@ -31,7 +31,7 @@ interface MessageMemory {
   /** Of the text so far; history has more of it where deltas were lost. */
   readonly length: number;
   /** The history had it, and it gets there whole: deltas that come after that have been read already. */
-  readonly whole: boolean;
+  readonly isFromHistory: boolean;
 }
 
 /** What must be remembered of a turn while it lasts, to see what is missing or said already. */
@@ -41,12 +41,12 @@ export interface TurnMemory {
   /** Ids of the messages that the turn answers, as far as told. */
   readonly clientMessageIds: readonly string[];
   /** Tool calls that were started and have not returned. */
-  readonly running: readonly string[];
+  readonly openToolCalls: readonly string[];
   readonly errors: readonly ErrorText[];
   /** Runs that were told of when it began: the same message may have run before. */
-  readonly before: readonly string[];
+  readonly earlierRuns: readonly string[];
   /** Its end was told, and it said all it wanted to say. */
-  readonly well: boolean;
+  readonly hasEndedWell: boolean;
   /** When it ended, ms since 1970 by the clock of its device; `null`: not told. */
   readonly endedAt: number | null;
 }
@@ -58,10 +58,10 @@ export const emptyTurnMemory: TurnMemory = {
   runs: [],
   messages: [],
   clientMessageIds: [],
-  running: [],
+  openToolCalls: [],
   errors: [],
-  before: [],
-  well: false,
+  earlierRuns: [],
+  hasEndedWell: false,
   endedAt: null,
 };
 
@@ -71,13 +71,13 @@ export function currentRun(turn: TurnMemory): string | null {
 }
 
 /** Whether the model said with its last word that it was done. */
-export function saidAll(turn: TurnMemory): boolean {
-  return turn.runs.at(-1)?.last ?? false;
+export function hasModelSaidAll(turn: TurnMemory): boolean {
+  return turn.runs.at(-1)?.isLastOfTurn ?? false;
 }
 
 /** Whether a run's end is still to come. */
-export function isSpeaking(turn: TurnMemory): boolean {
-  return turn.runs.some((run) => !run.stopped);
+export function hasOpenRun(turn: TurnMemory): boolean {
+  return turn.runs.some((run) => !run.hasStopped);
 }
 
 /** Whether a delta is a sign of a turn, rather than of the bridge's own mistakes or of commands. */
@@ -101,10 +101,10 @@ export function belongsToTurn(delta: Delta): boolean {
  * Whether a delta is text that the history has told already (a reply may overtake the stream, docs/letta-protocol.md,
  * Hosted: what the device tells the relay).
  */
-export function isToldAlready(turn: TurnMemory, delta: Delta): boolean {
+export function wasReadFromHistory(turn: TurnMemory, delta: Delta): boolean {
   return (
     delta.message_type === 'assistant_message' &&
-    turn.messages.some((message) => message.whole && message.messageId === delta.id)
+    turn.messages.some((message) => message.isFromHistory && message.messageId === delta.id)
   );
 }
 
@@ -118,10 +118,10 @@ export function noteDelta(turn: TurnMemory, delta: Delta): TurnMemory {
 
 function noteTool(turn: TurnMemory, delta: Delta): TurnMemory {
   if (delta.message_type === 'client_tool_start') {
-    return { ...turn, running: [...turn.running.slice(1 - KEPT), delta.tool_call_id] };
+    return { ...turn, openToolCalls: [...turn.openToolCalls.slice(1 - KEPT), delta.tool_call_id] };
   }
-  if (delta.message_type === 'tool_return_message' && !isToolSnapshot(delta) && turn.running.length > 0) {
-    return { ...turn, running: turn.running.filter((callId) => callId !== delta.tool_call_id) };
+  if (delta.message_type === 'tool_return_message' && !isToolSnapshot(delta) && turn.openToolCalls.length > 0) {
+    return { ...turn, openToolCalls: turn.openToolCalls.filter((callId) => callId !== delta.tool_call_id) };
   }
   return turn;
 }
@@ -130,7 +130,7 @@ function noteRunDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   const runId = delta.run_id ?? currentRun(turn);
   if (runId === null) return turn;
   if (delta.message_type === 'retry') return noteRetry(noteRun(turn, runId, true), runId);
-  if (typeof delta.seq_id !== 'number') return followsModel(delta) ? noteRun(turn, runId, true) : turn;
+  if (typeof delta.seq_id !== 'number') return comesAfterModel(delta) ? noteRun(turn, runId, true) : turn;
   const noted = noteSeqId(noteRun(turn, runId, false), runId, delta);
   return delta.message_type === 'assistant_message' ? noteText(noted, runId, delta) : noted;
 }
@@ -139,29 +139,29 @@ function noteRunDelta(turn: TurnMemory, delta: Delta): TurnMemory {
  * Whether all that a finished turn has to tell has arrived: the model's last word and every tool's result; where it was
  * stopped behind a failure of the model, whether that was tried again.
  */
-export function isComplete(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
-  if (turn === null) return hasSpoken(turn, finished);
-  const mayRetry = finished.stop_reason === 'cancelled' && turn.runs.at(-1)?.failed && !turn.runs.at(-1)?.retried;
-  return hasSpoken(turn, finished) && turn.running.length === 0 && !mayRetry;
+export function hasAllArrived(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
+  if (turn === null) return hasModelFinished(turn, finished);
+  const mayRetry = finished.stop_reason === 'cancelled' && turn.runs.at(-1)?.hasFailed && !turn.runs.at(-1)?.wasRetried;
+  return hasModelFinished(turn, finished) && turn.openToolCalls.length === 0 && !mayRetry;
 }
 
-function hasSpoken(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
-  if (turn !== null && isSpeaking(turn)) return false;
+function hasModelFinished(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
+  if (turn !== null && hasOpenRun(turn)) return false;
   return !finished.run_id || (turn?.runs.some((run) => run.runId === finished.run_id) ?? false);
 }
 
 /** Whether a run that will say no more misses some of its text. */
-export function hasHoles(turn: TurnMemory): boolean {
-  return turn.runs.some((run) => run.holed && !run.retried);
+export function hasRunWithGaps(turn: TurnMemory): boolean {
+  return turn.runs.some((run) => run.mayMissText && !run.wasRetried);
 }
 
 /**
  * Whether text of the finished turn is missing that the history may have. An aborted answer never gets there
  * (docs/letta-protocol.md, Deltas), so the lack of an aborted run's end is no sign.
  */
-export function missesText(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
-  if (turn !== null && hasHoles(turn)) return true;
-  return endedWell(finished.stop_reason) && !hasSpoken(turn, finished);
+export function mayFindTextInHistory(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
+  if (turn !== null && hasRunWithGaps(turn)) return true;
+  return endedWell(finished.stop_reason) && !hasModelFinished(turn, finished);
 }
 
 /** Whether the turn needs no excuse: it said all it wanted, or a person stopped it. */
@@ -172,24 +172,30 @@ export function isGoodEnd(finished: FrameOf<'turn_finished'>): boolean {
 /** The turn with how it ended, and with the run that its end names, seen or not. */
 export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): TurnMemory {
   const endedAt = Date.parse(finished.emitted_at ?? '');
-  const ended = { ...turn, well: endedWell(finished.stop_reason), endedAt: Number.isNaN(endedAt) ? null : endedAt };
+  const ended: TurnMemory = {
+    ...turn,
+    hasEndedWell: endedWell(finished.stop_reason),
+    endedAt: Number.isNaN(endedAt) ? null : endedAt,
+  };
   return finished.run_id ? noteRun(ended, finished.run_id, true) : ended;
 }
 
 /**
  * The turn with the runs that are tied to its messages and of which nothing was heard: what they said is missing, too.
  */
-export function noteUnheard(
+export function noteUnheardRuns(
   turn: TurnMemory,
   finished: FrameOf<'turn_finished'>,
   clientMessageIdsByRun: Record<string, readonly string[]>,
 ): TurnMemory {
-  const heard = new Set([...turn.before, ...turn.runs.map((run) => run.runId)]);
+  const heard = new Set([...turn.earlierRuns, ...turn.runs.map((run) => run.runId)]);
   if (finished.run_id) heard.add(finished.run_id);
   const mine = [...turn.runs.map((run) => run.runId), finished.run_id ?? ''];
   const ids = new Set(mine.flatMap((runId) => clientMessageIdsByRun[runId] ?? []));
   const unheard = Object.entries(clientMessageIdsByRun).flatMap(([runId, inputs]): RunMemory[] =>
-    heard.has(runId) || !inputs.some((id) => ids.has(id)) ? [] : [{ ...freshRun(runId), holed: true, stopped: true }],
+    heard.has(runId) || !inputs.some((id) => ids.has(id))
+      ? []
+      : [{ ...freshRun(runId), mayMissText: true, hasStopped: true }],
   );
   return unheard.length === 0 ? turn : { ...turn, runs: [...unheard, ...turn.runs].slice(-KEPT) };
 }
@@ -204,8 +210,8 @@ export function noteInputs(turn: TurnMemory, clientMessageIdsByRun: Record<strin
  * What the history has of this turn beyond what arrived, in the history's order. Messages that never arrived at all
  * are looked for between the input that the turn answers and the next one's.
  */
-export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentEvent[] {
-  const retried = new Set(turn.runs.filter((run) => run.retried).map((run) => run.runId));
+export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentEvent[] {
+  const retried = new Set(turn.runs.filter((run) => run.wasRetried).map((run) => run.runId));
   const known = new Map(turn.messages.map((message) => [message.messageId, message]));
   const inputs = new Set(turn.clientMessageIds);
   const isInput = (item: HistoryItem) => item.kind === 'user' && item.clientMessageId !== null;
@@ -229,7 +235,8 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   const heard = items.findLastIndex((item) => known.has(item.id));
   // Behind all that was heard an input is another turn's, unless this one went on and ended well.
   const next = items.findIndex(
-    (item, at) => at > Math.max(start, heard) && (turn.well ? beginsTurn(items, at) : isInput(item)) && !isOurs(item),
+    (item, at) =>
+      at > Math.max(start, heard) && (turn.hasEndedWell ? beginsTurn(items, at) : isInput(item)) && !isOurs(item),
   );
   const end = next < 0 ? items.length : next;
 
@@ -239,7 +246,7 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
   const unwritten = turn.messages.find(({ messageId, runId }) => !ids.has(messageId) && !retried.has(runId));
 
   const found: AgentEvent[] = [];
-  const fallback = turn.runs.findLast((run) => !run.retried)?.runId ?? '';
+  const fallback = turn.runs.findLast((run) => !run.wasRetried)?.runId ?? '';
   for (const [at, item] of items.entries()) {
     if (item.kind !== 'assistant' || item.text === '') continue;
     const message = known.get(item.id);
@@ -270,27 +277,27 @@ export function repairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentE
  * Runs of a turn that ended well whose text the history lacks, though it has what was said later: they failed, and were
  * tried again, while nobody heard.
  */
-export function takenBack(turn: TurnMemory, items: readonly HistoryItem[]): string[] {
-  if (!turn.well) return [];
+export function retriedWhileDisconnected(turn: TurnMemory, items: readonly HistoryItem[]): string[] {
+  if (!turn.hasEndedWell) return [];
   const ids = new Set(items.map((item) => item.id));
   const last = turn.messages.findLastIndex(({ messageId }) => ids.has(messageId));
-  return turn.runs.flatMap(({ runId, holed, retried }) => {
+  return turn.runs.flatMap(({ runId, mayMissText, wasRetried }) => {
     const said = [...turn.messages.entries()].filter(([, message]) => message.runId === runId);
     const isGone = said.length > 0 && said.every(([at, { messageId }]) => at < last && !ids.has(messageId));
-    return holed && !retried && isGone ? [runId] : [];
+    return mayMissText && !wasRetried && isGone ? [runId] : [];
   });
 }
 
 /** The turn after those repairs: the runs whose messages the history had are whole. */
 export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], found: readonly AgentEvent[]): TurnMemory {
   const ids = new Set(items.map((item) => item.id));
-  const whole = (run: RunMemory) => {
+  const isWhole = (run: RunMemory) => {
     const messages = turn.messages.filter((message) => message.runId === run.runId);
-    return run.stopped && messages.length > 0 && messages.every((message) => ids.has(message.messageId));
+    return run.hasStopped && messages.length > 0 && messages.every((message) => ids.has(message.messageId));
   };
   return {
     ...turn,
-    runs: turn.runs.map((run) => (run.holed && whole(run) ? { ...run, holed: false } : run)),
+    runs: turn.runs.map((run) => (run.mayMissText && isWhole(run) ? { ...run, mayMissText: false } : run)),
     messages: found.reduce(
       (messages, event) =>
         event.type === 'text-repaired'
@@ -315,7 +322,7 @@ export function bestError(turn: TurnMemory | null): string | null {
 }
 
 /** Deltas that only come after the model has ended its run. */
-function followsModel(delta: Delta): boolean {
+function comesAfterModel(delta: Delta): boolean {
   return (
     delta.message_type === 'approval_classification_end' ||
     delta.message_type === 'client_tool_start' ||
@@ -325,22 +332,30 @@ function followsModel(delta: Delta): boolean {
 }
 
 /**
- * @param over the run has ended although nothing of it was seen, so all of it is missing
+ * @param hasEnded the run has ended although nothing of it was seen, so all of it is missing
  */
-function noteRun(turn: TurnMemory, runId: string, over: boolean): TurnMemory {
+function noteRun(turn: TurnMemory, runId: string, hasEnded: boolean): TurnMemory {
   if (turn.runs.some((run) => run.runId === runId)) return turn;
   // The next run begins when the one before has ended, so an end that is missing now will not come any more.
   // One that failed was tried again then.
-  const isWhole = (run: RunMemory) => run.stopped && (run.retried || !run.failed);
-  const runs = turn.runs.map((run) => (isWhole(run) ? run : { ...run, stopped: true, holed: true }));
+  const isWhole = (run: RunMemory) => run.hasStopped && (run.wasRetried || !run.hasFailed);
+  const runs = turn.runs.map((run) => (isWhole(run) ? run : { ...run, hasStopped: true, mayMissText: true }));
   return {
     ...turn,
-    runs: [...runs.slice(1 - KEPT), { ...freshRun(runId), holed: over, stopped: over }],
+    runs: [...runs.slice(1 - KEPT), { ...freshRun(runId), mayMissText: hasEnded, hasStopped: hasEnded }],
   };
 }
 
 function freshRun(runId: string): RunMemory {
-  return { runId, lastSeqId: 0, holed: false, stopped: false, failed: false, last: false, retried: false };
+  return {
+    runId,
+    lastSeqId: 0,
+    mayMissText: false,
+    hasStopped: false,
+    hasFailed: false,
+    isLastOfTurn: false,
+    wasRetried: false,
+  };
 }
 
 function noteSeqId(turn: TurnMemory, runId: string, delta: Delta): TurnMemory {
@@ -349,15 +364,15 @@ function noteSeqId(turn: TurnMemory, runId: string, delta: Delta): TurnMemory {
   return changeRun(turn, runId, (run) => ({
     ...run,
     lastSeqId: Math.max(run.lastSeqId, seqId),
-    holed: run.holed || seqId > run.lastSeqId + 1,
-    stopped: run.stopped || stops !== null,
-    failed: run.failed || stops === 'llm_api_error',
-    last: run.last || (stops !== null && endedWell(stops)),
+    mayMissText: run.mayMissText || seqId > run.lastSeqId + 1,
+    hasStopped: run.hasStopped || stops !== null,
+    hasFailed: run.hasFailed || stops === 'llm_api_error',
+    isLastOfTurn: run.isLastOfTurn || (stops !== null && endedWell(stops)),
   }));
 }
 
 function noteRetry(turn: TurnMemory, runId: string): TurnMemory {
-  return { ...changeRun(turn, runId, (run) => ({ ...run, stopped: true, retried: true })), errors: [] };
+  return { ...changeRun(turn, runId, (run) => ({ ...run, hasStopped: true, wasRetried: true })), errors: [] };
 }
 
 function changeRun(turn: TurnMemory, runId: string, change: (run: RunMemory) => RunMemory): TurnMemory {
@@ -380,13 +395,17 @@ function setLength(
   runId: string,
   messageId: string,
   length: (before: number) => number,
-  whole = false,
+  isFromHistory = false,
 ): MessageMemory[] {
   const at = messages.findIndex((message) => message.messageId === messageId && message.runId === runId);
   const message = messages[at];
   return message
-    ? messages.with(at, { ...message, length: length(message.length), whole: message.whole || whole })
-    : [...messages.slice(1 - KEPT), { messageId, runId, length: length(0), whole }];
+    ? messages.with(at, {
+        ...message,
+        length: length(message.length),
+        isFromHistory: message.isFromHistory || isFromHistory,
+      })
+    : [...messages.slice(1 - KEPT), { messageId, runId, length: length(0), isFromHistory }];
 }
 
 function textLength(content: string | readonly { text?: string | null | undefined }[]): number {

@@ -18,7 +18,7 @@ describe('the lane of an App Server', () => {
       url: expected,
       headers: { Authorization: 'Bearer secret' },
       heartbeat: 'websocket',
-      acks: false,
+      wantsAcks: false,
     });
   });
 
@@ -53,7 +53,7 @@ describe('the lanes of the hosted relay', () => {
         url: 'wss://api.letta.com/v1/environments/conn%2F1/status/ws?agentId=agent-1&conversationId=conv-1&channel=stream',
         headers: { Authorization: 'Bearer key' },
         heartbeat: 'json',
-        acks: true,
+        wantsAcks: true,
       },
     ]);
   });

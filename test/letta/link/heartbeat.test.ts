@@ -9,10 +9,10 @@ function start() {
     clock,
     everyMs: 30_000,
     deadAfterMs: 90_000,
-    ping: () => {
+    sendPing: () => {
       seen.pings += 1;
     },
-    dead: () => {
+    onDead: () => {
       seen.deaths += 1;
     },
   });
@@ -24,7 +24,7 @@ describe('a heartbeat', () => {
     const { clock, heartbeat, seen } = start();
     for (let minute = 0; minute < 10; minute += 1) {
       await clock.advance(60_000);
-      heartbeat.alive();
+      heartbeat.noteSignOfLife();
     }
     expect(seen).toEqual({ pings: 20, deaths: 0 });
   });
@@ -32,7 +32,7 @@ describe('a heartbeat', () => {
   it('reports death once, 90 seconds after the last sign', async () => {
     const { clock, heartbeat, seen } = start();
     await clock.advance(50_000);
-    heartbeat.alive();
+    heartbeat.noteSignOfLife();
     await clock.advance(89_999);
     expect(seen.deaths).toBe(0);
     await clock.advance(1);

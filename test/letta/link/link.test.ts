@@ -9,7 +9,7 @@ const endpoint = (name: LaneEndpoint['name'], acks: boolean): LaneEndpoint => ({
   url: 'ws://127.0.0.1/',
   headers: {},
   heartbeat: 'json',
-  acks,
+  wantsAcks: acks,
 });
 
 const status = (seq: number) => ({ type: 'update_loop_status', loop_status: { status: 'WAITING_ON_INPUT' }, seq });
@@ -23,11 +23,11 @@ function open(names: LaneEndpoint['name'][], handlers: Partial<LinkHandlers> = {
   const link = openLink(
     { endpoints: names.map((name) => endpoint(name, acks)), dial: fake.dial, log },
     {
-      open: () => {
+      onOpen: () => {
         opened += 1;
       },
-      frame: (frame, lane) => void frames.push([lane, frame]),
-      close: (loss) => void losses.push(loss),
+      onFrame: (frame, lane) => void frames.push([lane, frame]),
+      onClose: (loss) => void losses.push(loss),
       ...handlers,
     },
   );
@@ -47,7 +47,7 @@ describe('a link', () => {
   it('acknowledges each seq on its lane before handing the frame on', () => {
     const order: unknown[] = [];
     const { lane } = open(['control', 'stream'], {
-      frame: () => void order.push(...lane(1).sent),
+      onFrame: () => void order.push(...lane(1).sent),
     });
     lane(0).open();
     lane(1).open();
@@ -111,7 +111,7 @@ describe('a link', () => {
 
   it('goes on when its consumer throws', () => {
     const { lane, log, losses } = open(['stream'], {
-      frame: () => {
+      onFrame: () => {
         throw new Error('bug');
       },
     });

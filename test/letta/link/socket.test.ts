@@ -34,11 +34,11 @@ function dial(url: string, heartbeat: HeartbeatKind = 'websocket') {
   const opened = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<LaneLoss>();
   const lane: Lane = createSocketDialer(clock)(
-    { name: 'direct', url, headers: { Authorization: 'Bearer t' }, heartbeat, acks: false },
+    { name: 'direct', url, headers: { Authorization: 'Bearer t' }, heartbeat, wantsAcks: false },
     {
-      open: () => opened.resolve(),
-      message: (text) => void messages.push(text),
-      close: (loss) => {
+      onOpen: () => opened.resolve(),
+      onMessage: (text) => void messages.push(text),
+      onClose: (loss) => {
         losses.push(loss);
         closed.resolve(loss);
       },

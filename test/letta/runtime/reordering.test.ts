@@ -131,7 +131,7 @@ describe('frames reordered by the relay', () => {
   it('of a subagent or another runtime leave the state untouched', () => {
     const { inputs } = load('03');
     let state = initialRuntime({ agentId: 'agent-other', conversationId: 'local-conv-4' });
-    state = step(state, { type: 'opened', ordered: true }).state;
+    state = step(state, { type: 'opened', isOrdered: true }).state;
     for (const { input } of inputs) {
       if (input === 'submit' || input.type !== 'frame' || 'request_id' in input.frame) continue;
       const result = step(state, input);

@@ -65,7 +65,7 @@ const answer = (type: string, requestId: string, fields: object = {}): RuntimeIn
   if (decoded.kind !== 'known') throw new Error('bad answer in the test');
   return { type: 'frame', frame: decoded.frame as Frame };
 };
-const opened = (ordered = false): RuntimeInput => ({ type: 'opened', ordered });
+const opened = (ordered = false): RuntimeInput => ({ type: 'opened', isOrdered: ordered });
 
 /** A runtime that remembers what it told. */
 function start(...inputs: RuntimeInput[]) {
@@ -225,7 +225,7 @@ describe('the end of a turn', () => {
     expect(types(whole.feed({ type: 'closed' }))).toEqual(['hold', 'turn-ended']);
     const broken = start(opened(), text(1, 1, 'one'), finished(9));
     expect(types(broken.feed({ type: 'closed' }))).toEqual(['hold']);
-    expect(broken.now().turnOpen).toBe(false);
+    expect(broken.now().isTurnOpen).toBe(false);
   });
 });
 
@@ -653,7 +653,7 @@ describe('states of loop, device and tasks', () => {
   it('report no turn for a command of the device', () => {
     const { events, now } = start(opened(), loop(1, 'WAITING_ON_INPUT'));
     expect(events(loop(2, 'EXECUTING_COMMAND'), loop(3, 'WAITING_ON_INPUT'))).toEqual([]);
-    expect(now().turnOpen).toBe(false);
+    expect(now().isTurnOpen).toBe(false);
   });
 
   it('report newly tied messages even when nothing else changed', () => {
