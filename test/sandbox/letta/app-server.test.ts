@@ -22,8 +22,8 @@ function upgrade(path: string, headers: Record<string, string> = {}): Promise<st
   });
 }
 
-describe('requests to the App Server', () => {
-  it('are answered as recorded', async () => {
+describe('a request to the scripted App Server', () => {
+  it('is answered as recorded', async () => {
     letta = await startScriptedLetta();
     for (const line of readTrace('35-http-and-upgrade').filter(({ dir }) => dir === 'http')) {
       const [method = 'GET', path = '/'] = (line.request ?? '').split(' ');
@@ -37,7 +37,7 @@ describe('requests to the App Server', () => {
     }
   });
 
-  it('need a token for the info but not for the health when there is one', async () => {
+  it('needs a token for the info, but not for the health', async () => {
     letta = await startScriptedLetta({ token: 'secret' });
     const health = await fetch(`${letta.controlUrl}/readyz`);
     expect([health.status, await health.text()]).toEqual([200, 'ok\n']);
@@ -46,7 +46,7 @@ describe('requests to the App Server', () => {
   });
 });
 
-describe('upgrades to the App Server', () => {
+describe('an upgrade to the scripted App Server', () => {
   it.each([
     ['/ws', '101'],
     ['/', '101'],
@@ -54,12 +54,12 @@ describe('upgrades to the App Server', () => {
     ['/ws?channel=control', '426 Upgrade Required'],
     ['/ws?channel=stream', '426 Upgrade Required'],
     ['/other', '404 Not Found'],
-  ])('of %s end in %s', async (path, outcome) => {
+  ])('to %s is answered with %s', async (path, outcome) => {
     letta = await startScriptedLetta();
     expect(await upgrade(path)).toBe(outcome);
   });
 
-  it('with an Origin are refused without a token and not with one', async () => {
+  it('from a web page is refused unless the token is right', async () => {
     letta = await startScriptedLetta();
     expect(await upgrade('/ws', { origin: 'http://example.com' })).toBe('403 Forbidden');
     await letta.close();
@@ -68,7 +68,7 @@ describe('upgrades to the App Server', () => {
     expect(await upgrade('/ws', headers)).toBe('101');
   });
 
-  it('need the token in the header, whatever the case of its scheme', async () => {
+  it('needs the token in the header, with any case of its scheme', async () => {
     letta = await startScriptedLetta({ token: 'secret' });
     expect(await upgrade('/ws')).toBe('401 missing websocket bearer token');
     expect(await upgrade('/ws?token=secret')).toBe('401 missing websocket bearer token');

@@ -136,15 +136,15 @@ function unnumbered(frames: readonly Frame[]): Frame[] {
   });
 }
 
-describe('the scripted Letta says what the real one said', () => {
-  it.for(CASES)('in $trace', { timeout: 20_000 }, async ({ trace, ...options }) => {
+describe('the scripted Letta', () => {
+  it.for(CASES)('sends the recorded frames in $trace', { timeout: 20_000 }, async ({ trace, ...options }) => {
     for (const { socket, expected, actual, frames } of await replay(readTrace(trace), options)) {
       expect(actual, socket).toEqual(expected);
       expect(unnumbered(frames), socket).toEqual([]);
     }
   });
 
-  it('in every recording but the ones named with a reason', () => {
+  it('is compared with every recording except those named with a reason', () => {
     const folder = new URL('../../fixtures/letta/', import.meta.url);
     const recorded = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
     const known = [...CASES.map(({ trace }) => trace), ...Object.keys(NOT_REPLAYED)].map((name) => `${name}.jsonl`);

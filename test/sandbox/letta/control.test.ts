@@ -28,7 +28,7 @@ function ask(method: string, path: string, headers: Record<string, string>, body
 const JSON_TYPE = { 'content-type': 'application/json' };
 const FAULT = JSON.stringify({ kind: 'close' });
 
-describe('the control API', () => {
+describe('the control API of the scripted Letta', () => {
   it.each([
     ['a foreign Origin', { ...JSON_TYPE, origin: 'http://evil.example' }, FAULT, 403],
     ['a sandboxed page', { ...JSON_TYPE, origin: 'null' }, FAULT, 403],
@@ -42,7 +42,7 @@ describe('the control API', () => {
     expect(await ask('POST', '/_control/faults', headers as unknown as Record<string, string>, body)).toBe(status);
   });
 
-  it('takes what comes from this machine', async () => {
+  it('accepts requests from this machine', async () => {
     await start();
     expect(await ask('POST', '/_control/faults', { ...JSON_TYPE, origin: 'http://localhost:1' }, FAULT)).toBe(200);
     expect(await ask('GET', '/_control/state', {})).toBe(200);
@@ -50,7 +50,7 @@ describe('the control API', () => {
     expect(await ask('POST', '/_control/reset', JSON_TYPE, '{}')).toBe(200);
   });
 
-  it('keeps a bounded log of what went over the sockets', async () => {
+  it('keeps a bounded log of frames', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -60,7 +60,7 @@ describe('the control API', () => {
     expect((await response.json()) as Frame[]).toHaveLength(1000);
   });
 
-  it('forgets conversations on reset, and cuts every socket', async () => {
+  it('forgets conversations and cuts every socket on a reset', async () => {
     await start();
     const client = await openClient(letta.url);
     await startConversation(client, DEFAULT_AGENT.id);
@@ -70,8 +70,8 @@ describe('the control API', () => {
   });
 });
 
-describe('faults', () => {
-  it('close the sockets after so many frames', async () => {
+describe('faults of the scripted Letta', () => {
+  it('close the sockets after a number of frames', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -82,7 +82,7 @@ describe('faults', () => {
     expect(client.heard.slice(before).filter((frame) => 'event_seq' in frame).length).toBe(4);
   });
 
-  it('lose frames without a gap in event_seq', async () => {
+  it('drop frames without a gap in event_seq', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -97,7 +97,7 @@ describe('faults', () => {
     expect(ids).toHaveLength(12 - 3);
   });
 
-  it('freeze both directions, then everything comes', async () => {
+  it('freeze both directions, then deliver everything', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -111,7 +111,7 @@ describe('faults', () => {
     await client.until(isAnswerTo('late'));
   });
 
-  it('restart the process: what was pending is gone, the conversation is not', async () => {
+  it('restart the process: pending approvals are lost, conversations stay', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);

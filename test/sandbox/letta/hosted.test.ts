@@ -35,8 +35,8 @@ async function open(runtime: Frame, channel = 'stream'): Promise<TestClient> {
   return openClient(url, 'TOKEN');
 }
 
-describe('the REST side', () => {
-  it('refuses strangers and unknown things as recorded', async () => {
+describe('the REST API of the scripted relay', () => {
+  it('answers a missing key and unknown ids as recorded', async () => {
     await start();
     expect((await fetch(`${letta.url}/v1/environments`)).status).toBe(401);
     expect(await rest('/v1/environments/unknown-device')).toEqual({
@@ -62,8 +62,8 @@ describe('the REST side', () => {
   });
 });
 
-describe('a status socket', () => {
-  it('gets unacked frames again with the same seq, event_seq and idempotency_key', async () => {
+describe('a status socket of the scripted relay', () => {
+  it('gets an unacknowledged frame again, with the same numbers and key', async () => {
     await start({ redeliverMs: 30 });
     const runtime = await newRuntime();
     const client = await open(runtime);
@@ -80,7 +80,7 @@ describe('a status socket', () => {
     expect(client.heard.slice(from).some((frame) => frame.seq === 1)).toBe(false);
   });
 
-  it('of a pair hears everything the other one hears, with a seq of its own', async () => {
+  it('of a pair hears the same frames, with seq numbers of its own', async () => {
     await start();
     const runtime = await newRuntime();
     const [control, stream] = [await open(runtime, 'control'), await open(runtime)];
@@ -91,7 +91,7 @@ describe('a status socket', () => {
     expect(control.heard.map(({ seq }) => seq)).toEqual(control.heard.map((_, index) => index + 1));
   });
 
-  it('is not in order when the device is paired: the end overtakes text, or comes after its own aftermath', async () => {
+  it('behind a paired device gets the end before or after its text', async () => {
     await start({ paired: true });
     const runtime = await newRuntime();
     const client = await open(runtime);
@@ -107,7 +107,7 @@ describe('a status socket', () => {
     expect(late.some((frame) => Number(frame.event_seq) < Number(second.event_seq))).toBe(true);
   });
 
-  it('goes on with a turn that its client lost', async () => {
+  it('hears the rest of a turn that an earlier socket began', async () => {
     await start();
     const runtime = await newRuntime();
     const first = await open(runtime);
@@ -120,8 +120,8 @@ describe('a status socket', () => {
   });
 });
 
-describe('the device', () => {
-  it('that is away for a moment loses words without a gap in event_seq', async () => {
+describe('the device behind the scripted relay', () => {
+  it('loses words without a gap in event_seq while it is offline', async () => {
     await start();
     const runtime = await newRuntime();
     const client = await open(runtime);
@@ -135,7 +135,7 @@ describe('the device', () => {
     expect(words.length).toBeLessThan(30);
   });
 
-  it('has a new connectionId after a restart, and clients are sent away', async () => {
+  it('has a new connectionId after a restart, and its clients are disconnected', async () => {
     await start();
     const runtime = await newRuntime();
     const client = await open(runtime);

@@ -8,31 +8,31 @@ const user = (text: string): ModelMessage => ({ role: 'user', text });
 const tool = (text: string): ModelMessage => ({ role: 'tool', text });
 const assistant: ModelMessage = { role: 'assistant', text: '' };
 
-describe('the script', () => {
-  it('runs one directive for each call of the model', () => {
+describe('the scripted model', () => {
+  it('runs one directive per call', () => {
     const story = [user('run bash ls THEN say: fine')];
     expect(nextActs(story)).toMatchObject([{ kind: 'tool', name: 'Bash', input: { command: 'ls' } }]);
     expect(nextActs([...story, assistant, tool('a.txt')])).toMatchObject([{ kind: 'say', text: 'fine' }]);
   });
 
-  it('says what a tool gave when no directive is left', () => {
+  it('reports the tool’s output when no directive is left', () => {
     const story = [user('run bash ls'), assistant, tool('x'.repeat(300))];
     expect(nextActs(story)).toMatchObject([{ kind: 'say', text: `Done: ${'x'.repeat(200)}` }]);
   });
 
-  it('finds the directive below an envelope, the last one when there are several', () => {
+  it('finds the last directive below the envelope of a prompt', () => {
     expect(nextActs([user('From Alice:\nsay: one\nsay: two')])).toMatchObject([{ kind: 'say', text: 'two' }]);
   });
 
-  it('answers new words instead of repeating an old directive', () => {
+  it('echoes a new message instead of repeating an old directive', () => {
     expect(nextActs([user('say: one'), assistant, user('thanks')])).toMatchObject([{ text: 'Echo: thanks' }]);
   });
 
-  it('breaks off on arguments that are no JSON, as the real one does', () => {
+  it('breaks off on arguments that are not JSON, like the real one', () => {
     expect(nextActs([user('call Bash {oops')])).toEqual([{ kind: 'cut' }]);
   });
 
-  it('streams words that join to the text again', () => {
+  it('streams tokens that join to the text again', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\n', '*') }), (text) => {
         expect(tokens(text).join('')).toBe(text.trim() === '' ? '' : text);
@@ -41,7 +41,7 @@ describe('the script', () => {
   });
 });
 
-describe('a diff', () => {
+describe('the diff of the scripted Letta', () => {
   it('leads from the old lines to the new ones', () => {
     const content = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 8 }).map((lines) => lines.join('\n'));
     fc.assert(

@@ -14,7 +14,7 @@ async function start(timings = {}): Promise<ScriptedLetta> {
 afterEach(() => letta.close());
 
 describe('an input right after the end of a turn', () => {
-  it('starts a turn that abort does not find and a second input does not wait for', async () => {
+  it('starts a turn that neither abort nor the next input sees', async () => {
     await start({ settle: 60_000 });
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -27,7 +27,7 @@ describe('an input right after the end of a turn', () => {
     expect(await client.until(isAnswerTo('in-three'))).toMatchObject({ disposition: 'started' });
   });
 
-  it('starts a turn like any other once a sync has been answered', async () => {
+  it('starts an ordinary turn once a sync was answered', async () => {
     await start({ settle: 60_000 });
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -41,8 +41,8 @@ describe('an input right after the end of a turn', () => {
   });
 });
 
-describe('approvals', () => {
-  it('are asked no more after the rule that was offered is saved, in other conversations either', async () => {
+describe('approvals of the scripted Letta', () => {
+  it('are not asked again once their rule is saved, in any conversation', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -62,7 +62,7 @@ describe('approvals', () => {
     expect(client.heard.filter(isType('control_request'))).toHaveLength(1);
   });
 
-  it('are not answered by a denial without a message', async () => {
+  it('are not settled by a denial without a message', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -75,7 +75,7 @@ describe('approvals', () => {
     expect(client.heard.some(isAnswerTo('no'))).toBe(false);
   });
 
-  it('are asked for everything in strict mode and for questions even in unrestricted mode', async () => {
+  it('cover everything in strict mode, and questions even in unrestricted mode', async () => {
     await start();
     const client = await openClient(letta.url);
     const strict = await startConversation(client, DEFAULT_AGENT.id, 'strict');
@@ -88,8 +88,8 @@ describe('approvals', () => {
   });
 });
 
-describe('a retried answer', () => {
-  it('comes anew under another run and another id', async () => {
+describe('a retried answer of the scripted Letta', () => {
+  it('comes under another run and another message id', async () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
@@ -103,8 +103,8 @@ describe('a retried answer', () => {
   });
 });
 
-describe('a background command', () => {
-  it('runs its own turn when somebody listens again', async () => {
+describe('a background command of the scripted Letta', () => {
+  it('starts its own turn when a client connects again', async () => {
     await start({ latency: 25 });
     const first = await openClient(letta.url);
     const runtime = await startConversation(first, DEFAULT_AGENT.id, 'unrestricted');
@@ -120,7 +120,7 @@ describe('a background command', () => {
   });
 });
 
-describe('text without a directive', () => {
+describe('a message without a directive', () => {
   it('is echoed by its last 80 characters', async () => {
     await start();
     const client = await openClient(letta.url);
