@@ -47,11 +47,11 @@ async function trigger(): Promise<string> {
 const open = async (view: Json, trigger_id?: string) =>
   (await call(slack, 'views.open', { trigger_id: trigger_id ?? (await trigger()), view })).body;
 
-describe('clicks', () => {
+describe('a click in the small Slack', () => {
   const click = (more: Json, user = 'U01ALICE') =>
     slack.control.interact({ channel: CHANNEL, messageTs: '', user, action: '', ...more });
 
-  test('a button is found by its action_id or its label, and only if it is there', async () => {
+  test('finds a button by action_id or label, only while it exists', async () => {
     const messageTs = await card([
       { type: 'actions', elements: [button('yes', 'Approve', { value: 'token' }), button('no', 'Deny')] },
     ]);
@@ -67,7 +67,7 @@ describe('clicks', () => {
     await expect(click({ messageTs, action: 'Approve' })).rejects.toThrow('no button');
   });
 
-  test('who can not see the message can not click', async () => {
+  test('is refused to a person who cannot see the message', async () => {
     const messageTs = await card([{ type: 'actions', elements: [button('yes', 'Yes')] }]);
     await slack.control.member({ channel: CHANNEL, user: 'U02BOB', joined: false });
     await expect(click({ messageTs, action: 'yes' }, 'U02BOB')).rejects.toThrow('not in');
@@ -76,7 +76,7 @@ describe('clicks', () => {
     await expect(click({ messageTs: body.message_ts, action: 'yes' }, 'U03CARA')).rejects.toThrow('no message');
   });
 
-  test('a choice among several buttons of one name takes a value', async () => {
+  test('needs a value where several buttons share a name', async () => {
     const messageTs = await card([
       { type: 'section', text: plain('1'), accessory: button('pick', 'Pick', { value: '1' }) },
       { type: 'section', text: plain('2'), accessory: button('pick', 'Pick', { value: '2' }) },
@@ -86,7 +86,7 @@ describe('clicks', () => {
     expect(payloads(slack).at(-1)).toMatchObject({ actions: [{ value: '2' }] });
   });
 
-  test('menus and check boxes carry what was chosen, also in the state', async () => {
+  test('carries the choice in a menu or check box, and the state', async () => {
     const options = ['red', 'blue'].map((value) => ({ text: plain(value.toUpperCase()), value }));
     const messageTs = await card([
       {
@@ -111,7 +111,7 @@ describe('clicks', () => {
   });
 });
 
-describe('response_url', () => {
+describe('a response_url of the small Slack', () => {
   async function responseUrl(): Promise<{ url: string; ts: string }> {
     const ts = await card([{ type: 'actions', elements: [button('yes', 'Yes')] }]);
     await slack.control.interact({ channel: CHANNEL, messageTs: ts, user: 'U01ALICE', action: 'yes' });
@@ -122,7 +122,7 @@ describe('response_url', () => {
     return `${response.status} ${await response.text()}`;
   };
 
-  test('whispers by default, five times at most', async () => {
+  test('posts privately by default, five times at most', async () => {
     const { url } = await responseUrl();
     for (let n = 0; n < 5; n += 1) expect(await send(url, { text: `${n}` })).toBe('200 ok');
     expect(await send(url, { text: 'too much' })).toBe('404 used_url');
@@ -130,13 +130,13 @@ describe('response_url', () => {
     expect(slack.control.messages(CHANNEL, { user: 'U01ALICE' })).toHaveLength(6);
   });
 
-  test('ends after thirty minutes', async () => {
+  test('expires after thirty minutes', async () => {
     const { url } = await responseUrl();
     now += 30 * 60_000 + 1;
     expect(await send(url, { text: 'late' })).toBe('404 expired_url');
   });
 
-  test('speaks aloud or replaces the message when it is told to', async () => {
+  test('posts in the channel or replaces the message when told to', async () => {
     const { url, ts } = await responseUrl();
     await send(url, { text: 'all hear', response_type: 'in_channel' });
     await send(url, { text: 'instead', replace_original: true });
@@ -147,8 +147,8 @@ describe('response_url', () => {
   });
 });
 
-describe('modals', () => {
-  test('a trigger works once, for three seconds', async () => {
+describe('a modal of the small Slack', () => {
+  test('opens once per trigger, within three seconds', async () => {
     const id = await trigger();
     expect(await open(modal(), id)).toMatchObject({ ok: true });
     expect(await open(modal(), id)).toMatchObject({ error: 'exchanged_trigger_id' });
@@ -189,19 +189,19 @@ describe('modals', () => {
       { submit: undefined, blocks: [input('a', 'A')] },
       'missing required field: submit [json-pointer:/view]',
     ],
-  ])('%s: refused with the reason', async (_name, more, message) => {
+  ])('with %s is refused with the reason', async (_name, more, message) => {
     expect(await open(modal(more))).toMatchObject({
       error: 'invalid_arguments',
       response_metadata: { messages: [`[ERROR] ${message}`] },
     });
   });
 
-  test('a view over 250 KB is too large', async () => {
+  test('over 250 KB is refused as too large', async () => {
     const blocks = Array.from({ length: 90 }, () => ({ type: 'section', text: plain('x'.repeat(2900)) }));
     expect(await open(modal({ blocks }))).toMatchObject({ error: 'view_too_large' });
   });
 
-  test('the client itself asks for what is required, and keeps to the lengths', async () => {
+  test('checks required inputs and lengths before sending', async () => {
     await open(
       modal({ blocks: [input('reason', 'Reason', { max_length: 5 }), input('note', 'Note', {}, { optional: true })] }),
     );
@@ -212,7 +212,7 @@ describe('modals', () => {
     expect(payloads(slack).filter(({ type }) => type === 'view_submission')).toEqual([]);
   });
 
-  test('an unanswered submission leaves the modal open', async () => {
+  test('stays open when its submission is not acknowledged', async () => {
     await open(modal({ blocks: [input('reason', 'Reason')] }));
     const result = await slack.control.viewSubmit({ user: 'U01ALICE', values: { reason: 'because' } });
     expect(result).toMatchObject({ acked: false, closed: false });
@@ -222,7 +222,7 @@ describe('modals', () => {
     expect(slack.control.views('U01ALICE').modals).toHaveLength(1);
   });
 
-  test('an update needs the current hash, and a view that is still open', async () => {
+  test('is updated with its current hash only, while it is open', async () => {
     const { view } = (await open(modal())) as { view: Json };
     const update = async (hash: unknown) =>
       (await call(slack, 'views.update', { view_id: view.id, hash, view: modal({ title: plain('Two') }) })).body;
@@ -232,7 +232,7 @@ describe('modals', () => {
     expect(await update(undefined)).toMatchObject({ error: 'not_found' });
   });
 
-  test('three views lie on top of each other, not four', async () => {
+  test('can have two more views on top of it, not three', async () => {
     const blocks = [{ type: 'actions', elements: [button('deeper', 'Deeper')] }];
     await open(modal({ blocks }));
     const results: unknown[] = [];
@@ -245,7 +245,7 @@ describe('modals', () => {
     expect(slack.control.views('U01ALICE').modals).toHaveLength(3);
   });
 
-  test('closing tells the app only when it asked', async () => {
+  test('tells the app of its closing only when asked to', async () => {
     await open(modal());
     await slack.control.viewClose({ user: 'U01ALICE' });
     await open(modal({ notify_on_close: true, callback_id: 'mine' }));
@@ -254,31 +254,36 @@ describe('modals', () => {
     expect(closed).toMatchObject([{ view: { callback_id: 'mine' }, is_cleared: false }]);
   });
 
-  test('the Home tab shows what was published, and its buttons work', async () => {
-    const blocks = [{ type: 'actions', elements: [button('refresh', 'Refresh')] }];
-    expect((await call(slack, 'views.publish', { user_id: 'U01ALICE', view: { type: 'home', blocks } })).body.ok).toBe(
-      true,
-    );
-    await slack.control.openHome({ user: 'U01ALICE' });
-    expect(payloads(slack).at(-1)).toMatchObject({
-      event: { type: 'app_home_opened', tab: 'home', view: { type: 'home' } },
+  describe('the Home tab of the small Slack', () => {
+    test('shows the published view, and its buttons work', async () => {
+      const blocks = [{ type: 'actions', elements: [button('refresh', 'Refresh')] }];
+      expect(
+        (await call(slack, 'views.publish', { user_id: 'U01ALICE', view: { type: 'home', blocks } })).body.ok,
+      ).toBe(true);
+      await slack.control.openHome({ user: 'U01ALICE' });
+      expect(payloads(slack).at(-1)).toMatchObject({
+        event: { type: 'app_home_opened', tab: 'home', view: { type: 'home' } },
+      });
+      await slack.control.interact({ user: 'U01ALICE', view: 'home', action: 'Refresh' });
+      expect(payloads(slack).at(-1)).toMatchObject({
+        container: { type: 'view' },
+        actions: [{ action_id: 'refresh' }],
+      });
     });
-    await slack.control.interact({ user: 'U01ALICE', view: 'home', action: 'Refresh' });
-    expect(payloads(slack).at(-1)).toMatchObject({ container: { type: 'view' }, actions: [{ action_id: 'refresh' }] });
   });
 });
 
-describe('commands', () => {
+describe('a command in the small Slack', () => {
   const command = (more: Json = {}) =>
     slack.control.command({ channel: CHANNEL, user: 'U01ALICE', command: '/agent', ...more });
 
-  test('do not work in threads, unregistered, or for people of other workspaces', async () => {
+  test('is refused in threads, unregistered, or from another workspace', async () => {
     await expect(command({ thread_ts: '1.2' })).rejects.toThrow('threads');
     await expect(command({ command: '/other' })).rejects.toThrow('not a valid command');
     await expect(command({ user: 'U05EXT' })).rejects.toThrow('installing workspace');
   });
 
-  test('an unanswered one says so', async () => {
+  test('without an answer reports so', async () => {
     expect(await command({ text: 'status' })).toEqual({ acked: false, ackMs: null, response: null });
   });
 });

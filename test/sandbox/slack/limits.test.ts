@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { Limits, type Tier } from '../../../sandbox/slack/limits.ts';
 import { call, slackFor } from './support.ts';
 
-describe('a window of 60 seconds', () => {
+describe('a rate limit of the small Slack', () => {
   test.each<[Tier, number]>([
     ['T1', 1],
     ['T2', 20],
     ['T3', 50],
     ['T4', 100],
     ['post', 60],
-  ])('%s takes %d calls, whenever they come', (tier, limit) => {
+  ])('of tier %s allows %d calls in any 60 seconds', (tier, limit) => {
     const limits = new Limits(true);
     const taken: number[] = [];
     for (let now = 0; now < 300_000; now += 137) if (limits.take('m', tier, 'C1', now) === null) taken.push(now);
@@ -19,7 +19,7 @@ describe('a window of 60 seconds', () => {
     expect(taken.length).toBeGreaterThanOrEqual(limit * 4);
   });
 
-  test('the wait it names is enough, and not a second more', () => {
+  test('names a wait that is just long enough', () => {
     const limits = new Limits(true);
     for (let n = 0; n < 20; n += 1) limits.take('m', 'T2', '', n * 100);
     const wait = limits.take('m', 'T2', '', 5_000);
@@ -28,7 +28,7 @@ describe('a window of 60 seconds', () => {
     expect(limits.take('m', 'T2', '', 60_000)).toBeNull();
   });
 
-  test('posts have a window per channel and one for the workspace; edits are counted over all channels', () => {
+  test('counts posts per channel and workspace, edits over all channels', () => {
     const limits = new Limits(true);
     const posts = (channel: string, count: number) =>
       Array.from({ length: count }, () => limits.take('chat.postMessage', 'post', channel, 0)).filter((w) => w === null)
@@ -43,19 +43,21 @@ describe('a window of 60 seconds', () => {
   });
 });
 
-test('over the limit Slack answers 429 with Retry-After, and only that method is shut', async () => {
-  let now = Date.now();
-  const slack = await slackFor({ now: () => now });
-  for (let n = 0; n < 20; n += 1) await call(slack, 'users.list');
-  const refused = await call(slack, 'users.list');
-  expect(refused).toEqual({ status: 429, body: { ok: false, error: 'ratelimited' }, retryAfter: '60' });
-  expect(slack.control.state().ratelimited).toEqual({ 'users.list': 1 });
-  expect((await call(slack, 'users.info', { user: 'U01ALICE' })).body.ok).toBe(true);
-  now += 60_000;
-  expect((await call(slack, 'users.list')).body.ok).toBe(true);
-});
+describe('the small Slack over a limit', () => {
+  test('answers 429 with Retry-After for that method only', async () => {
+    let now = Date.now();
+    const slack = await slackFor({ now: () => now });
+    for (let n = 0; n < 20; n += 1) await call(slack, 'users.list');
+    const refused = await call(slack, 'users.list');
+    expect(refused).toEqual({ status: 429, body: { ok: false, error: 'ratelimited' }, retryAfter: '60' });
+    expect(slack.control.state().ratelimited).toEqual({ 'users.list': 1 });
+    expect((await call(slack, 'users.info', { user: 'U01ALICE' })).body.ok).toBe(true);
+    now += 60_000;
+    expect((await call(slack, 'users.list')).body.ok).toBe(true);
+  });
 
-test('limits can be off', async () => {
-  const slack = await slackFor({ limits: 'off' });
-  for (let n = 0; n < 25; n += 1) expect((await call(slack, 'users.list')).status).toBe(200);
+  test('answers normally when its limits are off', async () => {
+    const slack = await slackFor({ limits: 'off' });
+    for (let n = 0; n < 25; n += 1) expect((await call(slack, 'users.list')).status).toBe(200);
+  });
 });

@@ -41,8 +41,8 @@ const envelopes = (slack: SmallSlack) => slack.control.log({ type: 'envelope' })
 const say = (slack: SmallSlack, text = '@agent hi') =>
   slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text });
 
-describe('the real client', () => {
-  test('connects, hears a mention and its twin, acks both', async () => {
+describe('Slack’s own Socket Mode client', () => {
+  test('connects, and acknowledges a mention’s two events', async () => {
     const slack = await slackFor();
     const heard: Received[] = [];
     await connect(slack, (event) => {
@@ -56,7 +56,7 @@ describe('the real client', () => {
     expect(slack.control.state().connections).toHaveLength(1);
   });
 
-  test('hears an event again that it did not ack, under the same event id', async () => {
+  test('hears an unacknowledged event again under the same event id', async () => {
     const slack = await slackFor({ ackTimeoutMs: 100, retryDelaysMs: Array(20).fill(10) });
     const heard: Received[] = [];
     await connect(slack, (event) => {
@@ -71,7 +71,7 @@ describe('the real client', () => {
     expect(new Set(envelopes(slack).map(({ envelope_id }) => envelope_id)).size).toBe(envelopes(slack).length);
   });
 
-  test('gets what was sent while its socket died, after it came back', async () => {
+  test('hears an event again after its socket was closed', async () => {
     const slack = await slackFor({ retryDelaysMs: [0, ...Array(20).fill(200)] });
     let acks = false;
     const heard: string[] = [];
@@ -99,7 +99,7 @@ describe('the real client', () => {
     await until(() => slack.control.state().connections.length === 1);
   });
 
-  test('its ack of a command is what the person sees, for them alone', async () => {
+  test('answers a command privately with its acknowledgement', async () => {
     const slack = await slackFor();
     await connect(slack, (event) => event.ack({ text: 'Everything is *fine* & well' }));
     const result = await slack.control.command({
@@ -117,8 +117,8 @@ describe('the real client', () => {
   });
 });
 
-describe('sockets', () => {
-  test('a URL opens one socket, once, and hello is the first frame', async () => {
+describe('a socket of the small Slack', () => {
+  test('opens once per URL, and begins with hello', async () => {
     const slack = await slackFor();
     const { frames, url } = await rawSocket(slack);
     await until(() => frames.length > 0);
@@ -128,7 +128,7 @@ describe('sockets', () => {
     expect(error.message).toContain('403');
   });
 
-  test('the eleventh socket is turned away', async () => {
+  test('is turned away when ten are open', async () => {
     const slack = await slackFor();
     for (let n = 0; n < 10; n += 1) await rawSocket(slack);
     const { frames } = await rawSocket(slack);
@@ -137,7 +137,7 @@ describe('sockets', () => {
     expect(slack.control.state().connections).toHaveLength(10);
   });
 
-  test('each envelope goes to one of them', async () => {
+  test('shares envelopes with others: each goes to one', async () => {
     const slack = await slackFor();
     const sockets = [await rawSocket(slack), await rawSocket(slack)];
     for (let n = 0; n < 20; n += 1) await say(slack, `${n}`);
@@ -146,7 +146,7 @@ describe('sockets', () => {
     expect(count().every((n) => n > 0)).toBe(true);
   });
 
-  test('the server pings and answers pings; a frozen one does neither and gets nothing', async () => {
+  test('gets pings and pongs, and neither while frozen', async () => {
     const slack = await slackFor({ pingIntervalMs: 20, ackTimeoutMs: 100 });
     const { ws, frames } = await rawSocket(slack);
     await new Promise((resolve) => ws.once('ping', resolve));
@@ -166,7 +166,7 @@ describe('sockets', () => {
     await until(() => pongs === 1);
   });
 
-  test('hello can be missing, and sockets refused', async () => {
+  test('can lack its hello or be refused by a fault', async () => {
     const slack = await slackFor();
     await slack.control.faults({ socket: 'no_hello' });
     const silent = await rawSocket(slack);
@@ -178,7 +178,7 @@ describe('sockets', () => {
     expect(slack.control.state().connections).toHaveLength(1);
   });
 
-  test('an ack that comes too late is noted and changes nothing', async () => {
+  test('acknowledging too late changes nothing', async () => {
     const slack = await slackFor({ ackTimeoutMs: 30 });
     const { ws, frames } = await rawSocket(slack);
     await say(slack, 'slow');

@@ -26,8 +26,8 @@ async function post(args: Json): Promise<Json> {
   return (await call(slack, 'chat.postMessage', { channel: CHANNEL, thread_ts: root, ...args })).body;
 }
 
-describe('tokens and scopes', () => {
-  test('a call needs the token of its kind', async () => {
+describe('tokens and scopes in the small Slack', () => {
+  test('a call is refused without the right kind of token', async () => {
     const error = async (method: string, token: string) => (await call(slack, method, {}, token)).body.error;
     expect(await error('auth.test', '')).toBe('not_authed');
     expect(await error('auth.test', 'xoxb-wrong')).toBe('invalid_auth');
@@ -37,7 +37,7 @@ describe('tokens and scopes', () => {
     expect(await error('auth.test', slack.tokens.bot)).toBe('token_revoked');
   });
 
-  test('a missing scope is named, with those that are there', async () => {
+  test('a missing scope is named beside those granted', async () => {
     const poor = await slackFor({ scopes: ['chat:write', 'channels:read'] });
     const { body } = await call(poor, 'users.info', { user: 'U01ALICE' });
     expect(body).toEqual({
@@ -58,7 +58,7 @@ describe('tokens and scopes', () => {
     expect(events(poor).map((event) => event.type)).toEqual(['app_mention']);
   });
 
-  test('an app gets only what it subscribed to', async () => {
+  test('an app gets only the events it subscribed to', async () => {
     const narrow = await slackFor({ events: ['message.groups', 'app_mention'] });
     for (const channel of ['C01GEN', 'C02ENG', 'D01ALICE']) {
       await narrow.control.message({ channel, user: 'U01ALICE', text: 'hi' });
@@ -66,12 +66,12 @@ describe('tokens and scopes', () => {
     expect(events(narrow).map((event) => event.channel)).toEqual(['C02ENG']);
   });
 
-  test('an unknown method is unknown', async () => {
+  test('an unknown method is refused as such', async () => {
     expect((await call(slack, 'chat.shout')).body.error).toBe('unknown_method');
   });
 });
 
-describe('where a message may go', () => {
+describe('the place of a message in the small Slack', () => {
   test.each([
     ['a public channel without the bot', { channel: 'C03OUT' }, 'not_in_channel'],
     ['a channel that is not there', { channel: 'C0NOPE' }, 'channel_not_found'],
@@ -83,7 +83,7 @@ describe('where a message may go', () => {
     });
   });
 
-  test('a reply to a root that was deleted before it had one lands at the top of the channel, and only the answer says so', async () => {
+  test('in a thread deleted without replies becomes the channel’s top level', async () => {
     await slack.control.deleteMessage({ channel: CHANNEL, messageTs: root });
     const { ts, ok, message } = await post({ text: 'hi' });
     expect(ok).toBe(true);
@@ -95,38 +95,38 @@ describe('where a message may go', () => {
     );
   });
 
-  test('a reply to a root that was deleted when it had one stays in its thread', async () => {
+  test('in a thread deleted with replies stays that thread', async () => {
     await post({ text: 'one' });
     await slack.control.deleteMessage({ channel: CHANNEL, messageTs: root });
     expect((await post({ text: 'two' })).message).toMatchObject({ thread_ts: root });
   });
 
-  test('a reply hangs under a root, not under a reply', async () => {
+  test('cannot be under a reply', async () => {
     const reply = await post({ text: 'one' });
     expect(await post({ text: 'two', thread_ts: reply.ts })).toMatchObject({ error: 'invalid_thread_ts' });
   });
 
-  test('a private channel the bot left does not exist for it', async () => {
+  test('cannot be a private channel that the bot left', async () => {
     await slack.control.member({ channel: 'C02ENG', user: 'U0BOT', joined: false });
     const { body } = await call(slack, 'chat.postMessage', { channel: 'C02ENG', text: 'hi' });
     expect(body.error).toBe('channel_not_found');
     expect((await call(slack, 'conversations.info', { channel: 'C02ENG' })).body.error).toBe('channel_not_found');
   });
 
-  test('an archived channel takes no posts and no edits', async () => {
+  test('cannot be an archived channel, for edits either', async () => {
     const { ts } = await post({ text: 'hi' });
     await slack.control.archive({ channel: CHANNEL });
     expect(await post({ text: 'more' })).toMatchObject({ error: 'is_archived' });
     expect((await call(slack, 'chat.update', { channel: CHANNEL, ts, text: 'x' })).body.error).toBe('is_inactive');
   });
 
-  test('a user id means the DM with that person', async () => {
+  test('is the direct message when a user id is given', async () => {
     const { body } = await call(slack, 'chat.postMessage', { channel: 'U02BOB', text: 'psst' });
     expect(body.channel).toBe('D02BOB');
   });
 });
 
-describe('what a message may be', () => {
+describe('the content of a message in the small Slack', () => {
   const long = (length: number) => 'x'.repeat(length);
 
   test.each<[string, Json, string]>([
@@ -240,33 +240,33 @@ describe('what a message may be', () => {
       ],
       '[ERROR] must be between 1 and 3000 [json-pointer:/blocks/0/element/max_length]',
     ],
-  ])('%s is invalid_blocks with a reason', async (_name, blocks, message) => {
+  ])('%s is refused as invalid_blocks with a reason', async (_name, blocks, message) => {
     const body = await post({ text: 'x', blocks });
     expect(body).toMatchObject({ ok: false, error: 'invalid_blocks', response_metadata: { messages: [message] } });
   });
 
-  test('the largest allowed goes through', async () => {
+  test('is accepted at the largest sizes', async () => {
     expect(await post({ blocks: [markdown(long(12_000)), section(long(1200))] })).toMatchObject({ ok: true });
     expect(await post({ blocks: [markdown(`${TABLE}\n\`\`\`\n${TABLE}\`\`\``)] })).toMatchObject({ ok: true });
   });
 
-  test('text over 40,000 is cut with a warning', async () => {
+  test('over 40,000 characters is cut with a warning', async () => {
     const body = await post({ text: long(40_001) });
     expect(body).toMatchObject({ ok: true, warning: 'message_truncated' });
   });
 
-  test('blocks.validate needs no token and says the same', async () => {
+  test('is checked the same by blocks.validate, without a token', async () => {
     expect((await call(slack, 'blocks.validate', { blocks: [section('x')] }, '')).body).toEqual({ ok: true });
     expect((await call(slack, 'blocks.validate', { blocks: [section('')] }, '')).body.error).toBe('invalid_blocks');
   });
 });
 
-describe('edits', () => {
+describe('an edit in the small Slack', () => {
   const update = async (ts: unknown, args: Json) =>
     (await call(slack, 'chat.update', { channel: CHANNEL, ts, ...args })).body;
   const seen = (ts: unknown) => slack.control.messages(CHANNEL).find((message) => message.ts === ts);
 
-  test('text over 4,000 is too long for an edit, with blocks too', async () => {
+  test('is refused over 4,000 characters of text, with blocks too', async () => {
     const { ts } = await post({ text: 'x' });
     expect(await update(ts, { text: 'y'.repeat(4001) })).toMatchObject({ error: 'msg_too_long' });
     expect(await update(ts, { text: 'y'.repeat(4001), blocks: [section('x')] })).toMatchObject({
@@ -275,7 +275,7 @@ describe('edits', () => {
     expect(await update(ts, { text: 'y'.repeat(4000) })).toMatchObject({ ok: true });
   });
 
-  test('only own messages that exist can be edited or deleted', async () => {
+  test('is refused for other people’s, missing and private messages', async () => {
     expect(await update(root, { text: 'mine now' })).toMatchObject({ error: 'cant_update_message' });
     expect((await call(slack, 'chat.delete', { channel: CHANNEL, ts: root })).body.error).toBe('cant_delete_message');
     expect(await update('1700000000.000001', { text: 'x' })).toMatchObject({ error: 'message_not_found' });
@@ -283,7 +283,7 @@ describe('edits', () => {
     expect(await update(ephemeral.body.message_ts, { text: 'x' })).toMatchObject({ error: 'message_not_found' });
   });
 
-  test('blocks edited as blocks show no mark; text without blocks drops them and shows it', async () => {
+  test('marks a message as edited by text, not by blocks', async () => {
     const { ts } = await post({ text: 'x', blocks: [section('one')] });
     await update(ts, { text: 'x', blocks: [section('two')] });
     expect(seen(ts)).toMatchObject({ edited: false, revisions: 2 });
@@ -294,7 +294,7 @@ describe('edits', () => {
     expect(seen(ts)?.edited).toBe(false);
   });
 
-  test('metadata stays when an edit leaves it out', async () => {
+  test('keeps the metadata that it leaves out', async () => {
     const metadata = { event_type: 'part', event_payload: { part: '0.0' } };
     const { ts } = await post({ text: 'x', metadata });
     await update(ts, { text: 'y' });
@@ -307,7 +307,7 @@ describe('edits', () => {
     expect((replies.body.messages as Json[]).at(-1)?.metadata).toEqual(metadata);
   });
 
-  test('a deleted root with replies leaves a placeholder, and its thread goes on', async () => {
+  test('can follow in a thread whose root became a placeholder', async () => {
     await post({ text: 'reply' });
     await slack.control.deleteMessage({ channel: CHANNEL, messageTs: root });
     expect(seen(root)).toMatchObject({ deleted: true });
@@ -315,8 +315,8 @@ describe('edits', () => {
   });
 });
 
-describe('history', () => {
-  test('replies come with their root in pages; ephemeral messages never', async () => {
+describe('history in the small Slack', () => {
+  test('pages replies with their root, without private messages', async () => {
     for (const text of ['one', 'two', 'three']) await post({ text });
     await call(slack, 'chat.postEphemeral', { channel: CHANNEL, user: 'U01ALICE', text: 'psst', thread_ts: root });
     const texts: unknown[] = [];
@@ -332,7 +332,7 @@ describe('history', () => {
     expect((body.messages as Json[])[0]).toMatchObject({ reply_count: 3, thread_ts: root });
   });
 
-  test('timestamps are strings that only grow', async () => {
+  test('has timestamps that only grow', async () => {
     const all: string[] = [];
     for (let n = 0; n < 30; n += 1) all.push(String((await post({ text: `${n}` })).ts));
     expect(all).toEqual([...new Set(all)].sort());
@@ -340,7 +340,7 @@ describe('history', () => {
   });
 });
 
-describe('agents and statuses', () => {
+describe('agent features of the small Slack', () => {
   test('a status lives two minutes, or until the app posts', async () => {
     let now = Date.now();
     slack = await slackFor({ limits: 'off', now: () => now });
@@ -357,7 +357,7 @@ describe('agents and statuses', () => {
     expect(live()).toEqual([]);
   });
 
-  test('sessions are for apps that are declared as agents', async () => {
+  test('sessions are refused for apps not declared as agents', async () => {
     const args = { channel_id: CHANNEL, thread_ts: root, status: 'processing' };
     expect((await call(slack, 'agents.sessions.setStatus', args)).body.error).toBe('not_authorized');
     const agent = await slackFor({ agent: true });
@@ -375,15 +375,17 @@ describe('agents and statuses', () => {
   });
 });
 
-test('guests and external people are marked as Slack marks them', async () => {
-  const user = async (id: string) => (await call(slack, 'users.info', { user: id })).body.user;
-  expect(await user('U04GUEST')).toMatchObject({ is_restricted: true, team_id: 'T01SANDBOX' });
-  expect(await user('U05EXT')).toMatchObject({ is_stranger: true, team_id: 'T05EXT' });
-  expect(await user('U01ALICE')).toMatchObject({ is_restricted: false, is_bot: false });
-});
+describe('people and membership in the small Slack', () => {
+  test('guests and external people are marked like in real Slack', async () => {
+    const user = async (id: string) => (await call(slack, 'users.info', { user: id })).body.user;
+    expect(await user('U04GUEST')).toMatchObject({ is_restricted: true, team_id: 'T01SANDBOX' });
+    expect(await user('U05EXT')).toMatchObject({ is_stranger: true, team_id: 'T05EXT' });
+    expect(await user('U01ALICE')).toMatchObject({ is_restricted: false, is_bot: false });
+  });
 
-test('the bot hears nothing from where it is not, and hears that it joined', async () => {
-  await slack.control.message({ channel: 'C03OUT', user: 'U01ALICE', text: '@agent are you there' });
-  expect(events(slack).filter((event) => event.channel === 'C03OUT')).toEqual([]);
-  expect((await call(slack, 'conversations.join', { channel: 'C03OUT' })).body.error).toBe('missing_scope');
+  test('the bot hears nothing from channels it is not in', async () => {
+    await slack.control.message({ channel: 'C03OUT', user: 'U01ALICE', text: '@agent are you there' });
+    expect(events(slack).filter((event) => event.channel === 'C03OUT')).toEqual([]);
+    expect((await call(slack, 'conversations.join', { channel: 'C03OUT' })).body.error).toBe('missing_scope');
+  });
 });

@@ -9,7 +9,7 @@ const NAMES = {
   channel: (name: string) => ({ general: '<#C01GEN>' })[name],
 };
 
-describe('what people type', () => {
+describe('text that people type in the small Slack', () => {
   test.each([
     ['@agent hi @Alice, @nobody and me@agent.example', '<@U0BOT> hi <@U01ALICE>, @nobody and me@agent.example'],
     ['<@U0BOT> a < b && c > d', '<@U0BOT> a &lt; b &amp;&amp; c &gt; d'],
@@ -18,11 +18,11 @@ describe('what people type', () => {
     ['```\nif (a<b) @here\n```', '```\nif (a&lt;b) @here\n```'],
     ['go to https://a.example/x?y=1&z=2.', 'go to <https://a.example/x?y=1&amp;z=2>.'],
     ['<script>', '&lt;script&gt;'],
-  ])('%s', (text, sent) => {
+  ])('is sent escaped, with names and links as tokens: %s', (text, sent) => {
     expect(typed(text, NAMES)).toBe(sent);
   });
 
-  test('decodes back to itself when it has no names and links in it', () => {
+  test('decodes back to itself when it has no names or links', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'ab<>&;`\n -amplt') }), (text) => {
         expect(unescapeText(typed(text, NAMES))).toBe(text);
@@ -31,19 +31,21 @@ describe('what people type', () => {
   });
 });
 
-test("an app's text is escaped where it is no token, and only once", () => {
-  expect(sanitise('a & b <tag> <@U1> &lt;x&gt; &amp;')).toBe('a &amp; b &lt;tag&gt; <@U1> &lt;x&gt; &amp;');
-  fc.assert(
-    fc.property(fc.string(), (text) => {
-      expect(sanitise(sanitise(text))).toBe(sanitise(text));
-    }),
-  );
+describe('text that an app sends in the small Slack', () => {
+  test('is escaped once, except for its tokens', () => {
+    expect(sanitise('a & b <tag> <@U1> &lt;x&gt; &amp;')).toBe('a &amp; b &lt;tag&gt; <@U1> &lt;x&gt; &amp;');
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        expect(sanitise(sanitise(text))).toBe(sanitise(text));
+      }),
+    );
+  });
 });
 
-describe('rich text', () => {
+describe('rich text made by the small Slack', () => {
   const elements = (text: string) => richText(text, 'b').elements;
 
-  test('tokens, styles, links and code become elements', () => {
+  test('has elements for tokens, styles, links and code', () => {
     expect(elements('<@U1> *bold* _it_ `a&lt;b` <https://x.example|X> <!here> :+1:')).toEqual([
       {
         type: 'rich_text_section',
@@ -66,7 +68,7 @@ describe('rich text', () => {
     ]);
   });
 
-  test('fences, quotes and lists are parts of their own', () => {
+  test('has parts of their own for fences, quotes and lists', () => {
     const parts = elements('see\n```\nx = 1\n  y\n```\n&gt; said\n• one\n• two\n1. first') as { type: string }[];
     expect(parts.map(({ type }) => type)).toEqual([
       'rich_text_section',
@@ -78,7 +80,7 @@ describe('rich text', () => {
     expect(parts[1]).toMatchObject({ elements: [{ type: 'text', text: 'x = 1\n  y' }] });
   });
 
-  test('takes any text', () => {
+  test('can be made from any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(richText(escapeText(text), 'b').type).toBe('rich_text');
@@ -87,7 +89,7 @@ describe('rich text', () => {
   });
 });
 
-describe('pings', () => {
+describe('pings found by the small Slack', () => {
   const pings = (blocks: Record<string, unknown>[], text = '') => pingsOf({ text, blocks, attachments: [] });
   const section = (text: string, verbatim?: boolean) => ({
     type: 'section',
@@ -109,7 +111,7 @@ describe('pings', () => {
     expect(pings([section('@here', true)])).toEqual([]);
   });
 
-  test('a bare @here counts in mrkdwn that is not verbatim, and in text with link_names', () => {
+  test('come from a bare @here in mrkdwn or with link_names', () => {
     expect(pings([section('@here')])).toEqual(['here']);
     expect(pingsOf({ text: '@channel', blocks: [], attachments: [], linkNames: true })).toEqual(['channel']);
   });

@@ -22,14 +22,14 @@ beforeEach(async () => {
   client = clientFor(slack);
 });
 
-describe("Slack's own client", () => {
-  test('finds out who it is, with its scopes', async () => {
+describe('Slack’s own Web API client', () => {
+  test('gets its identity and scopes', async () => {
     const me = await client.auth.test();
     expect(me).toMatchObject({ ok: true, team_id: 'T01SANDBOX', user_id: 'U0BOT', bot_id: 'B0BOT' });
     expect(me.response_metadata?.scopes).toContain('chat:write');
   });
 
-  test('posts, edits, deletes, and hears of all three', async () => {
+  test('posts, edits and deletes, and each gives an event', async () => {
     const blocks = [{ type: 'markdown' as const, text: '**Hello** <https://example.com|you>' }];
     const { ts } = await client.chat.postMessage({ channel: CHANNEL, text: 'Hello', blocks });
     await client.chat.update({
@@ -59,7 +59,7 @@ describe("Slack's own client", () => {
     expect(link.permalink).toContain(`/archives/D02BOB/p${ts?.replace('.', '')}`);
   });
 
-  test('adds a reaction once', async () => {
+  test('adds and removes a reaction only once', async () => {
     const { ts } = await slack.control.message({ channel: CHANNEL, user: 'U01ALICE', text: 'hi' });
     const args = { channel: CHANNEL, timestamp: ts, name: 'eyes' };
     await client.reactions.add(args);
@@ -69,7 +69,7 @@ describe("Slack's own client", () => {
     expect(events(slack).map((event) => event.type)).toEqual(['message', 'reaction_added', 'reaction_removed']);
   });
 
-  test('uploads a file that others can fetch only with the token', async () => {
+  test('uploads a file that needs the token to be fetched', async () => {
     const { ts } = await slack.control.message({ channel: CHANNEL, user: 'U01ALICE', text: 'hi' });
     await client.filesUploadV2({
       channel_id: CHANNEL,
@@ -89,7 +89,7 @@ describe("Slack's own client", () => {
     expect(JSON.stringify(info.file?.shares)).toContain(share.ts);
   });
 
-  test("gets a person's file with the message it came in", async () => {
+  test('gets a person’s file with its message', async () => {
     await slack.control.message({
       channel: CHANNEL,
       user: 'U01ALICE',
@@ -104,23 +104,23 @@ describe("Slack's own client", () => {
   });
 });
 
-describe('faults', () => {
+describe('a fault of the small Slack', () => {
   const posts = () => slack.control.messages(CHANNEL).map(({ text }) => text);
   const post = (text: string) => client.chat.postMessage({ channel: CHANNEL, text });
 
-  test('a reset after the call leaves a post the client does not know of', async () => {
+  test('reset_after leaves a post the client does not know of', async () => {
     await slack.control.faults({ method: 'chat.postMessage', kind: 'reset_after' });
     await expect(post('sent')).rejects.toMatchObject({ code: ErrorCode.RequestError });
     expect(posts()).toEqual(['sent']);
   });
 
-  test('a reset before the call leaves nothing', async () => {
+  test('reset_before leaves no post', async () => {
     await slack.control.faults({ kind: 'reset_before' });
     await expect(post('lost')).rejects.toMatchObject({ code: ErrorCode.RequestError });
     expect(posts()).toEqual([]);
   });
 
-  test('the others answer what they say, as often as they say', async () => {
+  test('answers its error as many times as asked', async () => {
     await slack.control.faults({ method: 'chat.postMessage', kind: 'ratelimited', retryAfter: 7, times: 2 });
     await slack.control.faults({ method: 'chat.postMessage', kind: 'ok_false', error: 'fatal_error' });
     await slack.control.faults({ method: 'chat.postMessage', kind: 'http_500' });
@@ -137,7 +137,7 @@ describe('faults', () => {
     expect(slack.control.state().ratelimited).toEqual({ 'chat.postMessage': 2 });
   });
 
-  test('with latency a call takes effect halfway, and whoever measures is told of it then', async () => {
+  test('latency applies the call halfway and reports it then', async () => {
     const told: { method: string; bytes: number; messages: number; answered: boolean }[] = [];
     let answered = false;
     const slow = await slackFor({
@@ -151,7 +151,7 @@ describe('faults', () => {
     expect(told).toEqual([{ method: 'chat.postMessage', bytes: 32, messages: 1, answered: false }]);
   });
 
-  test('a delay waits and then does it; clear takes back what was not used', async () => {
+  test('delay answers late; clear removes the faults not yet used', async () => {
     const quick = clientFor(slack, { timeout: 50 });
     await slack.control.faults({ kind: 'delay', ms: 200 });
     await expect(quick.chat.postMessage({ channel: CHANNEL, text: 'late' })).rejects.toMatchObject({
