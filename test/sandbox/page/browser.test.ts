@@ -16,7 +16,7 @@ async function asApp({ slack }: Sandbox, method: string, args: object): Promise<
   expect(await answer.json()).toMatchObject({ ok: true });
 }
 
-describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
+describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchBrowser();
@@ -63,7 +63,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     return { sandbox, page, tab, asked, wrong, write, composer, thread, openThread };
   }
 
-  it('mentions the agent, sees the answer grow, replies, stops it', async () => {
+  it('shows a growing answer after a mention, a reply and a stop', async () => {
     const { tab, write, thread, openThread, wrong } = await open();
     await write('Message #general', '@agent slow 60 words 60 ms');
     await openThread('slow 60 words');
@@ -84,7 +84,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     expect(wrong).toEqual([]);
   });
 
-  it('reads a diff and approves; denies with a reason in a modal that wants one', async () => {
+  it('approves from a diff, and requires the reason of a denial', async () => {
     const { tab, write, thread, openThread } = await open();
     await write('Message #general', '@agent write file poem.txt := roses are red');
     await openThread('write file');
@@ -110,7 +110,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await thread.getByText('use the tmp folder').first().waitFor();
   });
 
-  it('answers a question by button, and another person only sees it', async () => {
+  it('answers a question for its requester, refuses another person', async () => {
     const { tab, write, thread, openThread } = await open();
     await write('Message #general', '@agent ask Which color? | Red | Blue');
     await openThread('Which color?');
@@ -123,7 +123,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await thread.getByText(/^Done: /).waitFor();
   });
 
-  it('uses the keyboard alone: a mention from the list, the thread, Escape', async () => {
+  it('works by keyboard alone: mention list, thread, Escape', async () => {
     const { tab, composer, thread } = await open();
     await composer('Message #general').focus();
     await tab.keyboard.type('@age');
@@ -142,7 +142,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await composer('Message #eng').waitFor();
   });
 
-  it('sees unread marks for what happened elsewhere', async () => {
+  it('marks a channel as unread until it is opened', async () => {
     const { sandbox, tab } = await open();
     const { control } = sandbox.slack;
     await tab.getByRole('textbox', { name: 'Message #general' }).waitFor();
@@ -154,7 +154,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await eng.getByTitle('unread').waitFor({ state: 'detached' });
   });
 
-  it('sees what the app is doing under the thread, until it is done', async () => {
+  it('shows the app’s status under the thread until it is cleared', async () => {
     const { sandbox, tab, thread } = await open();
     const { control } = sandbox.slack;
     const { ts } = await control.message({ channel: 'C01GEN', user: 'U02BOB', text: 'among people' });
@@ -169,7 +169,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await thread.getByText('Agent is reading the log…').waitFor({ state: 'detached' });
   });
 
-  it('runs a slash command, opens App Home, reacts, edits, deletes, and shares a file', async () => {
+  it('offers commands, App Home, links, reactions, edits, deletion and files', async () => {
     const { sandbox, tab, write } = await open();
     const { control } = sandbox.slack;
     await write('Message #general', '/agent help');
@@ -212,7 +212,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     expect(shared?.size).toBe(46);
   });
 
-  it('plays a scene, watches the traffic, and lets things go wrong', async () => {
+  it('plays a scene, shows its traffic and arms faults', async () => {
     const { tab, write, thread } = await open();
     await tab.getByRole('button', { name: 'Question', exact: true }).click();
     await thread.getByText('Which color?').first().waitFor();
@@ -237,7 +237,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await tab.getByText(/^429: chat.update × \d/).waitFor();
   });
 
-  it('kills the bridge in mid-answer and starts it again', async () => {
+  it('shows an interrupted turn after the bridge was killed and started', async () => {
     const { sandbox, tab, write, thread, openThread } = await open({ bridge: 'thread' });
     await write('Message #general', '@agent slow 400 words 50 ms');
     await openThread('slow 400 words');
@@ -251,7 +251,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await thread.getByText(/Interrupted/).waitFor();
   });
 
-  it('draws every kind of block and element, asks before what must be confirmed, and names what it can not draw', async () => {
+  it('draws every block and element, and asks for confirmation', async () => {
     const { sandbox, tab } = await open();
     const text = (words: string) => ({ type: 'plain_text', text: words });
     const options = ['one', 'two'].map((value) => ({ text: text(`Option ${value}`), value }));
@@ -331,7 +331,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     expect(JSON.stringify(clicks())).toContain('"value":"two"');
   });
 
-  it('at 390 pixels has one column at a time, and nothing sticks out', async () => {
+  it('has one column and no overflow at 390 pixels', async () => {
     const { tab, write, thread, openThread } = await open({ width: 390 });
     await write('Message #general', '@agent report');
     await openThread('report');
@@ -346,7 +346,7 @@ describe.skipIf(SKIPPED)('a person at the page', { timeout: 60_000 }, () => {
     await tab.getByRole('textbox', { name: 'Message #eng' }).waitFor();
   });
 
-  it('shows hostile text as text, and asks nobody but the sandbox for anything', async () => {
+  it('shows hostile text as text, and loads nothing from elsewhere', async () => {
     const { sandbox, page, tab, asked, write, thread, openThread } = await open();
     const { control } = sandbox.slack;
     const evil = '<img src=x onerror="document.title=1"> <script>document.title=2</script> javascript:alert(1)';

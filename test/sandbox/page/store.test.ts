@@ -35,8 +35,8 @@ const told = (state: PageState, event: FeedEvent) => reduce(state, { do: 'feed',
 const messages = (state: PageState, changed: SeenMessage[], removed: string[] = [], channel = 'C02ENG') =>
   told(state, { type: 'messages', channel, changed, removed });
 
-describe('what the page knows', () => {
-  it('keeps messages in order, replaces those that changed and forgets those that are gone', () => {
+describe('the state of the page', () => {
+  it('keeps messages in order, replaces changed and removes deleted ones', () => {
     let state = messages(initial(ALICE), [message('2.0'), message('1.0')]);
     state = messages(state, [message('3.0'), message('1.0', { text: 'other', revisions: 2 })], ['2.0']);
     expect(state.messages.C02ENG?.map(({ ts, text }) => [ts, text])).toEqual([
@@ -45,7 +45,7 @@ describe('what the page knows', () => {
     ]);
   });
 
-  it('takes what was there when it was opened for read, and what comes then for unread', () => {
+  it('counts messages from before its opening as read, later ones as unread', () => {
     let state = messages(initial(ALICE), [message('1.0')]);
     expect(unread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
     state = messages(state, [message('2.0'), message('3.0', { pings: [ALICE] })]);
@@ -54,7 +54,7 @@ describe('what the page knows', () => {
     expect(unread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
   });
 
-  it('never counts what the person wrote themselves, nor replies that do not concern them', () => {
+  it('counts neither the person’s own messages nor others’ threads as unread', () => {
     let state = messages(initial(ALICE), []);
     state = messages(state, [message('1.0', { user: ALICE })]);
     expect(unread(state, 'C02ENG').unread).toBe(false);
@@ -65,14 +65,14 @@ describe('what the page knows', () => {
     expect(threadIsUnread(state, 'C02ENG', '5.0')).toBe(false);
   });
 
-  it('has read a thread while it is open', () => {
+  it('counts replies as read while their thread is open', () => {
     let state = messages(initial(ALICE), [message('1.0', { user: ALICE })]);
     state = reduce(state, { do: 'go', place: { channel: 'C02ENG', thread: '1.0' } });
     state = messages(state, [message('2.0', { thread_ts: '1.0' })]);
     expect(threadIsUnread(state, 'C02ENG', '1.0')).toBe(false);
   });
 
-  it('keeps what each person has read when another one is acted as, and goes along to their own direct message', () => {
+  it('keeps each person’s marks, and follows to their own direct message', () => {
     let state = messages(initial(ALICE), [message('1.0')]);
     state = reduce(state, { do: 'go', place: { channel: 'D01ALICE', tab: 'home' } });
     state = reduce(state, { do: 'act-as', user: BOB });
@@ -81,7 +81,7 @@ describe('what the page knows', () => {
     expect(unread(state, 'C02ENG').unread).toBe(true);
   });
 
-  it('leaves a channel that the person can not see', () => {
+  it('leaves a channel that the person cannot see', () => {
     const feed: State = {
       type: 'state',
       channels: [{ id: 'C01GEN', name: 'general', kind: 'public', archived: false }],
@@ -100,7 +100,7 @@ describe('what the page knows', () => {
     expect(told(state, feed).place).toEqual({ channel: 'C01GEN', tab: 'messages', thread: null });
   });
 
-  it('holds a bounded number of lines of traffic, and a line that comes again replaces the earlier one', () => {
+  it('keeps a bounded list of traffic, and replaces a repeated line', () => {
     const line = (id: number, result: string): TrafficLine => ({
       id,
       at: 0,

@@ -59,7 +59,7 @@ const act = (url: string, body: object) =>
   fetch(`${url}_page/act`, { method: 'POST', headers: json, body: JSON.stringify(body) });
 
 describe('the page’s server', { timeout: 60_000 }, () => {
-  it('serves files that ask for nothing from elsewhere, under a policy that allows nothing from there', async () => {
+  it('serves files that load nothing from elsewhere, under a strict policy', async () => {
     const { url } = await start();
     const index = await fetch(url);
     const policy = index.headers.get('content-security-policy') ?? '';
@@ -74,7 +74,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     }
   });
 
-  it('is for this machine’s own browser page only', async () => {
+  it('refuses requests that are not from the page itself', async () => {
     const { url } = await start();
     const host = new URL(url).host;
     const message = JSON.stringify({ channel: 'C01GEN', user: 'U01ALICE', text: 'x' });
@@ -93,7 +93,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     expect(await ask(`${url}_page/feed?user=U01ALICE`, link)).toBe(403);
   });
 
-  it('tells a page what it sees: at first everything, then only what changed', async () => {
+  it('tells a page everything at first, then only changes', async () => {
     const { sandbox, url } = await start();
     const { control } = sandbox.slack;
     await control.message({ channel: 'C01GEN', user: 'U02BOB', text: 'before' });
@@ -138,7 +138,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     expect((await fetch(`${url}_page/feed?user=U0BOT`)).status).toBe(404);
   });
 
-  it('hands over files of the workspace as downloads, pictures excepted, and lets none of them run', async () => {
+  it('serves files as downloads, except pictures, and runs none of them', async () => {
     const { sandbox, url } = await start();
     const { control } = sandbox.slack;
     const files = [
@@ -155,7 +155,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     expect((await fetch(`${url}_page/files/F0NOTHERE`)).status).toBe(404);
   });
 
-  it('plays one scene at a time and ends it when asked; refuses what it does not know', async () => {
+  it('plays one scene at a time, and refuses unknown requests', async () => {
     const { url } = await start();
     const events = await watch(url, 'U01ALICE');
     const scene = () => events.findLast((event): event is State => event.type === 'state')?.scene;
@@ -170,7 +170,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     expect((await act(url, { bridge: 'explode' })).status).toBe(400);
   });
 
-  it('lets every fault strike that it offers', async () => {
+  it('arms every fault that it offers', async () => {
     const { url } = await start();
     const events = await watch(url, 'U01ALICE');
     await until(
