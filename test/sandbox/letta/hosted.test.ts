@@ -80,7 +80,7 @@ describe('a status socket of the scripted relay', () => {
     expect(client.heard.slice(from).some((frame) => frame.seq === 1)).toBe(false);
   });
 
-  it('of a pair hears the same frames, with seq numbers of its own', async () => {
+  it('of a pair hears the same frames with its own seq numbers', async () => {
     await start();
     const runtime = await newRuntime();
     const [control, stream] = [await open(runtime, 'control'), await open(runtime)];
