@@ -16,7 +16,7 @@ import { itemOf } from '../record/inbox.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
 import { isTalk, type Whereabouts, whereIs, withEdited, withWithdrawn } from '../record/whereabouts.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
-import { isBlankText, spansText } from '../turn/prompt.ts';
+import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import type { Notices } from './notices.ts';
 
 export interface RevisionParts {
@@ -47,8 +47,6 @@ export interface Untold {
 
 type Edited = InboundRevision & { kind: 'edited' };
 type Deleted = InboundRevision & { kind: 'deleted' };
-
-const NO_NAMES = { users: new Map<string, string>(), channels: new Map<string, string>() };
 
 const ignored = (reason: string): RevisionOutcome => ({ outcome: 'ignored', reason });
 
@@ -94,7 +92,7 @@ export class RevisionDesk {
   }
 
   #isEmpty({ spans, files }: InboundMessage): boolean {
-    return files.length === 0 && isBlankText(spansText(spans, NO_NAMES, this.#parts.botUser));
+    return files.length === 0 && isBlankText(spansText(spans, noNames, this.#parts.botUser));
   }
 
   /** Its author took all words out of it: an empty prompt is never run. */

@@ -23,7 +23,7 @@ import { isBeforeThread, markSeen } from '../record/offers.ts';
 import { isActive, needsLetta, type ThreadRecord } from '../record/thread-record.ts';
 import { isTalk, type Whereabouts, whereIs } from '../record/whereabouts.ts';
 import type { Typed } from '../thread/approvals/replies.ts';
-import { isBlankText, spansText } from '../turn/prompt.ts';
+import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { RevisionDesk, threadOfRevision } from './edits.ts';
 import { OpenRefusals } from './open-refusals.ts';
 import { MessageQueue, type MessageQueueParts } from './queue.ts';
@@ -40,7 +40,6 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   inPlace(message: InboundMessage): InboundMessage;
 }
 
-const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
 const POINTS = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
 const UNREACHABLE =
   'Letta can not be reached right now, so this answered nothing, and the question above stays open. Write it again in a moment.';

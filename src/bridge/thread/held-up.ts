@@ -4,8 +4,7 @@ import type { Log, Surface } from '../ports.ts';
 import { changeTurn } from '../record/inbox.ts';
 import type { InboxItem, OpenTurn } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
-import { oneLine } from '../text/one-line.ts';
-import { spansText } from '../turn/prompt.ts';
+import { messageLine } from '../turn/prompt.ts';
 import type { TurnView } from '../view/turn.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { ThreadState } from './state.ts';
@@ -107,9 +106,7 @@ export class HeldUpThread {
   }
 
   #lines(items: readonly InboxItem[]): string {
-    const names = { users: new Map(), channels: new Map() };
-    const line = (item: InboxItem) => asCode(oneLine(spansText(item.spans, names, this.#parts.botUser), 80)) || 'files';
-    return items.map((item) => `- ${line(item)}`).join('\n');
+    return items.map(({ spans }) => `- ${messageLine(spans, this.#parts.botUser)}`).join('\n');
   }
 
   #record() {

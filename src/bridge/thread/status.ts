@@ -3,8 +3,7 @@ import type { UserId } from '../ids.ts';
 import { tasksOf, tasksWords } from '../record/tasks.ts';
 import type { InboxItem } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
-import { oneLine } from '../text/one-line.ts';
-import { spansText } from '../turn/prompt.ts';
+import { messageLine } from '../turn/prompt.ts';
 import type { Activity } from '../view/turn.ts';
 import type { ThreadLink } from './link.ts';
 import type { ThreadState } from './state.ts';
@@ -37,10 +36,8 @@ const LISTED = 20;
 /** The messages that wait for their turn, in Markdown of ours. */
 export function queueText(inbox: readonly InboxItem[], botUser: UserId): string {
   if (inbox.length === 0) return 'Nothing waits here.';
-  const names = { users: new Map<string, string>(), channels: new Map<string, string>() };
   const lines = inbox.slice(0, LISTED).map((item, at) => {
-    const text = asCode(oneLine(spansText(item.spans, names, botUser), 80)) || 'files';
-    return `${at + 1}. <@${item.user}>: ${text}`;
+    return `${at + 1}. <@${item.user}>: ${messageLine(item.spans, botUser)}`;
   });
   const more = inbox.length > LISTED ? [`… and ${inbox.length - LISTED} more`] : [];
   return ['Edit or delete a message to change or withdraw it.', ...lines, ...more].join('\n');

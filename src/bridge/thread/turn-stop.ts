@@ -4,7 +4,7 @@ import { changeTurn } from '../record/inbox.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { oneLine } from '../text/one-line.ts';
-import { spansText } from '../turn/prompt.ts';
+import { noNames, spansText } from '../turn/prompt.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { ThreadState } from './state.ts';
@@ -45,8 +45,7 @@ export class TurnStop {
       if (also) await state.update(also);
       return this.#pursue();
     }
-    const names = { users: new Map(), channels: new Map() };
-    const line = (item: InboxItem) => oneLine(spansText(item.spans, names, botUser), 80);
+    const line = (item: InboxItem) => oneLine(spansText(item.spans, noNames, botUser), 80);
     let dropped: InboxItem[] = [];
     try {
       await state.update((record) => {

@@ -1,12 +1,17 @@
 import type { UserId } from '../ids.ts';
 import type { Span } from '../inbound.ts';
 import type { InboxItem } from '../record/thread-record.ts';
+import { asCode } from '../text/as-code.ts';
+import { oneLine } from '../text/one-line.ts';
 
 /** Names for the ids that a prompt mentions; what is missing is shown as its id. */
 export interface Names {
   users: ReadonlyMap<string, string>;
   channels: ReadonlyMap<string, string>;
 }
+
+/** For texts that are shown where Slack does not tell names, or needs none. */
+export const noNames: Names = { users: new Map(), channels: new Map() };
 
 export interface PromptParts {
   /** Random and younger than every message in it: no text can contain it on purpose. */
@@ -39,6 +44,11 @@ export function spansText(spans: readonly Span[], names: Names, botUser: UserId)
     }
   });
   return texts.join('').trim();
+}
+
+/** A message in one line of Markdown of ours, for lists. */
+export function messageLine(spans: readonly Span[], botUser: UserId): string {
+  return asCode(oneLine(spansText(spans, noNames, botUser), 80)) || 'files';
 }
 
 /** Characters that count as letters or symbols and show nothing. */

@@ -1,9 +1,7 @@
 import type { Token, UserId } from '../ids.ts';
 import type { OfferAction } from '../inbound.ts';
 import type { InboxItem, Offer } from '../record/thread-record.ts';
-import { asCode } from '../text/as-code.ts';
-import { oneLine } from '../text/one-line.ts';
-import { spansText } from '../turn/prompt.ts';
+import { messageLine } from '../turn/prompt.ts';
 
 /** A line of the bridge with buttons: values only. */
 export interface OfferView {
@@ -15,7 +13,6 @@ export interface OfferView {
 }
 
 const LISTED = 10;
-const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
 
 /** What should be seen of an offer. */
 export function offerView(offer: Offer, botUser: UserId): OfferView {
@@ -103,9 +100,6 @@ function lapsedText(offer: Offer, messages: string): string {
 }
 
 function listed(items: readonly InboxItem[], botUser: UserId): string[] {
-  const lines = items.slice(0, LISTED).map((item) => {
-    const text = oneLine(spansText(item.spans, noNames, botUser), 80);
-    return `- ${asCode(text) || 'files'}`;
-  });
+  const lines = items.slice(0, LISTED).map(({ spans }) => `- ${messageLine(spans, botUser)}`);
   return items.length > LISTED ? [...lines, `- and ${items.length - LISTED} more`] : lines;
 }

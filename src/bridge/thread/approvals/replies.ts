@@ -5,7 +5,7 @@ import type { Person } from '../../person.ts';
 import type { Clock, Random } from '../../ports.ts';
 import { decideOffer, markSeen, offerDenial } from '../../record/offers.ts';
 import type { ApprovalRecord, InboxItem, ThreadRecord } from '../../record/thread-record.ts';
-import { spansText } from '../../turn/prompt.ts';
+import { noNames, spansText } from '../../turn/prompt.ts';
 import type { ThreadState } from '../state.ts';
 import type { ApprovalDecisions } from './decide.ts';
 
@@ -28,7 +28,6 @@ export type Typed = 'answers' | 'points' | 'unreachable' | 'waits' | 'nothing';
 
 const YES =
   /^(?:y|yes|yep|yeah|yup|ok|okay|k|sure|approved?|allow(?:ed)?|accept(?:ed)?|go(?: ahead)?|do it|proceed|lgtm|ja|oui|si|\+1|👍|✅|:\+1:|:thumbsup:|:white_check_mark:)(?:[ ,]*please)?[.! ]*$/iu;
-const noNames = { users: new Map<string, string>(), channels: new Map<string, string>() };
 
 /** What people write while a request waits for them: it must neither decide by accident nor wait for ever. */
 export class ApprovalTyping {
