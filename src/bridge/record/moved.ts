@@ -80,7 +80,7 @@ function withoutBegun(record: ThreadRecord, own: TurnId): ThreadRecord {
   if (!turn || turn.id === own || (turn.state === 'prepared' && turn.posts.length === 0)) return record;
   const certain = turn.state === 'prepared';
   const ended = endTurn(record, record.updatedAt);
-  const { offers } = offerAgain(ended, turn.items, certain, turn.stopToken, record.updatedAt);
+  const { offers } = offerAgain(ended, 'send_again', turn.items, certain, turn.stopToken, record.updatedAt);
   const placed = offers.map((offer) => (offer.token === turn.stopToken ? { ...offer, posts: turn.posts } : offer));
   return { ...ended, offers: placed };
 }

@@ -141,38 +141,29 @@ export function holdWaiting(
   return hold(kept, old, token, now);
 }
 
-/** Messages whose turn ended without anybody knowing, or with the certainty, that the agent did not get them. */
+/**
+ * Messages that the agent did not get, or may not have got.
+ * @param kind `start_new` when the thread's conversation (or its agent) is gone at Letta
+ * @param certain the agent did not get them; else nobody knows
+ */
 export function offerAgain(
   record: ThreadRecord,
-  items: readonly InboxItem[],
-  certain: boolean,
-  token: Token,
-  now: number,
-): ThreadRecord {
-  const first = items[0];
-  if (!first) return record;
-  const offer = { ...blank('send_again', first.user, token, now), certain, items: [...items], count: items.length };
-  return { ...record, offers: bounded([...record.offers, offer], now) };
-}
-
-/** Messages that could not be run, because the thread's conversation (or its agent) is gone at Letta. */
-export function offerStartNew(
-  record: ThreadRecord,
+  kind: 'send_again' | 'start_new',
   items: readonly InboxItem[],
   certain: boolean,
   token: Token,
   now: number,
 ): ThreadRecord {
   const [first] = items;
+  if (!first) return record;
   const { runtime } = record;
-  if (!first || runtime === null) return offerAgain(record, items, certain, token, now);
-  const gone = { agentId: runtime.agentId, conversationId: runtime.conversationId };
+  const gone = kind === 'start_new' && runtime && { agentId: runtime.agentId, conversationId: runtime.conversationId };
   const offer = {
-    ...blank('start_new', first.user, token, now),
+    ...blank(gone ? 'start_new' : 'send_again', first.user, token, now),
     certain,
     items: [...items],
     count: items.length,
-    gone,
+    ...(gone && { gone }),
   };
   return { ...record, offers: bounded([...record.offers, offer], now) };
 }

@@ -13,15 +13,7 @@ import {
 import type { Person } from '../person.ts';
 import type { Clock, Log, Random, Surface } from '../ports.ts';
 import { endTurn } from '../record/inbox.ts';
-import {
-  decideOffer,
-  holdWaiting,
-  isButtonOf,
-  offerAgain,
-  offerContinue,
-  offerStartNew,
-  withoutOld,
-} from '../record/offers.ts';
+import { decideOffer, holdWaiting, isButtonOf, offerAgain, offerContinue, withoutOld } from '../record/offers.ts';
 import type { Offer, ThreadRecord } from '../record/thread-record.ts';
 import { offerView } from '../view/offer.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
@@ -46,10 +38,8 @@ export interface OfferParts {
 /** What a turn leaves behind for people to decide. */
 export type Leftover =
   | { offer: 'continue' | 'ask_again' }
-  /** `certain`: the input did not reach the agent; else nobody knows. */
-  | { offer: 'send_again'; certain: boolean }
-  /** The conversation is gone; `certain` as above. */
-  | { offer: 'start_new'; certain: boolean };
+  /** `certain`: the input did not reach the agent; else nobody knows. `start_new`: its conversation is gone. */
+  | { offer: 'send_again' | 'start_new'; certain: boolean };
 
 const OFFER_ACTIONS: ReadonlySet<string> = new Set<OfferAction>([
   ...([
@@ -165,9 +155,9 @@ export class ThreadOffers {
       const { turn } = record;
       const ended = endTurn(record, now);
       if (!turn || !leftover) return ended;
-      if (leftover.offer === 'start_new') return offerStartNew(ended, turn.items, leftover.certain, token, now);
-      if (leftover.offer !== 'send_again') return offerContinue(ended, leftover.offer, turn.requester, token, now);
-      return offerAgain(ended, turn.items, leftover.certain, token, now);
+      return 'certain' in leftover
+        ? offerAgain(ended, leftover.offer, turn.items, leftover.certain, token, now)
+        : offerContinue(ended, leftover.offer, turn.requester, token, now);
     };
   }
 
