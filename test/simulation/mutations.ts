@@ -175,9 +175,9 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a turn that was lost with its link is looked up in the history',
     /no rest|says that it works/,
-    'src/bridge/turn/after-reconnect.ts',
-    "return now.loop === 'idle' && now.approvals === 0 ? 'look' : 'follow';",
-    "return 'follow';",
+    'src/bridge/thread/listener.ts',
+    'if (isIdle) return this.#parts.lookup.look();',
+    '',
   ),
   mutation(
     'the permission mode is confirmed before the first input',

@@ -4,7 +4,6 @@ import type { Log } from '../ports.ts';
 import { beginAgentTurn, changeTurn, type TurnIds } from '../record/inbox.ts';
 import { withRuntime } from '../record/offers.ts';
 import type { Ending, OpenTurn } from '../record/thread-record.ts';
-import { afterReconnect } from '../turn/after-reconnect.ts';
 import { foldTurn, type TurnState } from '../turn/fold.ts';
 import type { ThreadApprovals } from './approvals/approvals.ts';
 import type { ThreadBackground } from './background.ts';
@@ -168,9 +167,9 @@ export class ThreadListener {
       this.#held.pushReady(event);
       return this.#parts.lookup.look();
     }
-    const now = { loop: this.#parts.link.loop, approvals: event.approvals.length };
+    const isIdle = this.#parts.link.loop === 'idle' && event.approvals.length === 0;
     const ours = this.#parts.state.open?.state === 'submitted';
-    if (!ours && (now.loop !== 'idle' || now.approvals > 0)) await this.#openAgentTurn();
+    if (!ours && !isIdle) await this.#openAgentTurn();
     const turn = this.#parts.state.open;
     if (turn?.state === 'submitted') {
       this.#parts.approvals.joined();
@@ -179,7 +178,8 @@ export class ThreadListener {
       await this.#parts.approvals.close(open, 'link_lost');
       for (const request of event.approvals) await this.#parts.approvals.asked(request);
       if (open.length > 0) this.#parts.lookup.recall();
-      if (afterReconnect(turn, now) === 'look') return this.#parts.lookup.look();
+      // Only the history knows what became of the input (docs/letta-protocol.md, Loss and restart).
+      if (isIdle) return this.#parts.lookup.look();
       this.#gap = true;
       if (turn.stoppedBy) this.#parts.stopping.abort();
     }

@@ -1,21 +1,6 @@
-import type { HistoryItem, LoopStatus } from '../agent-event.ts';
+import type { HistoryItem } from '../agent-event.ts';
 import { isClientMessageId } from '../ids.ts';
-import type { OpenTurn } from '../record/thread-record.ts';
 import { endedWell, type TurnPart, type TurnState, withWhole } from './fold.ts';
-
-export interface RuntimeNow {
-  loop: LoopStatus;
-  approvals: number;
-}
-
-/**
- * What to do about a turn that was open before a (re)connect (docs/letta-protocol.md, Loss and restart). `look`: Letta
- * is idle, only the history knows what became of the input. `follow`: it still runs, its events go on.
- */
-export function afterReconnect(turn: OpenTurn, now: RuntimeNow): 'submit' | 'look' | 'follow' {
-  if (turn.state === 'prepared') return 'submit';
-  return now.loop === 'idle' && now.approvals === 0 ? 'look' : 'follow';
-}
 
 /** What the history says about a turn's input and what came of it. */
 export type Found =
