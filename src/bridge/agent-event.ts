@@ -129,8 +129,7 @@ export type AgentEvent =
 export type ConnectionEvent =
   /**
    * The runtime is there, its state was replayed, its permission mode is confirmed. Sent after each (re)connect,
-   * followed by events as usual. `interrupts` says that a turn that was open before the loss can not have gone on
-   * (App Server, docs/letta-protocol.md, Loss and restart).
+   * followed by events as usual.
    */
   | {
       type: 'ready';
@@ -146,7 +145,7 @@ export type ConnectionEvent =
       replacedAgent?: string;
     }
   /** The link is gone; the connection dials again by itself. */
-  | { type: 'lost'; reason: string; turnsDie: boolean }
+  | { type: 'lost'; reason: string }
   /**
    * Still not there; `notice` is fit for people, `device` names the one that must come back. It tries again after
    * `retryInMs`, or not at all when that is `null`.

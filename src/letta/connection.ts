@@ -198,7 +198,7 @@ export function createConnection(
     const delay = nextDelay();
     log.warn({ reason, delay }, 'the link to the runtime was lost');
     stage = { name: 'waiting', timer: clock.after(delay, () => void connect()) };
-    emitEvent({ type: 'lost', reason, turnsDie: route.turnsDie });
+    emitEvent({ type: 'lost', reason });
   };
 
   const handleFailure = (error: BridgeError) => {

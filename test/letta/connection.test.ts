@@ -41,7 +41,6 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
   };
   const route: Route = {
     isOrdered: !hosted,
-    turnsDie: !hosted,
     syncAfterMs: hosted ? 5_000 : null,
     makePlan: async (known) => ({
       endpoints: lanes.map((name) => ({ name, url: 'ws://x/', headers: {}, heartbeat: 'json', wantsAcks: hosted })),
@@ -111,7 +110,7 @@ describe('a connection', () => {
     await clock.settle();
     expect(last('ready')?.runtime.conversationId).toBe('conv-2');
     lose();
-    expect(last('lost')).toMatchObject({ turnsDie: true });
+    expect(last('lost')).toEqual({ type: 'lost', reason: expect.any(String) });
     await clock.advance(1_000);
     expect(last('ready')).toMatchObject({ reconnected: true, runtime: { conversationId: 'conv-2' } });
     expect(sent('runtime_start')[1]).toMatchObject({ conversation_id: 'conv-2', mode: 'standard' });
@@ -241,7 +240,7 @@ describe('a connection', () => {
     lose();
     const before = told.length;
     await clock.advance(1_000);
-    expect(last('lost')).toMatchObject({ turnsDie: false });
+    expect(last('lost')).toEqual({ type: 'lost', reason: expect.any(String) });
     expect(last('ready')).toMatchObject({
       loop: 'waiting_on_approval',
       approvals: [expect.objectContaining({ requestId: 'perm-1', tool: 'Bash' })],
@@ -337,7 +336,7 @@ describe('a connection', () => {
     await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
     letta.status = 'WAITING_ON_INPUT';
     await clock.advance(80_000);
-    expect(last('lost')).toMatchObject({ turnsDie: false });
+    expect(last('lost')).toEqual({ type: 'lost', reason: expect.any(String) });
     expect(last('ready')).toMatchObject({ reconnected: true, loop: 'idle' });
     await clock.advance(600_000);
     expect(sent('runtime_start')).toHaveLength(2);

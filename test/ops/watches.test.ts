@@ -114,7 +114,7 @@ describe('Letta', () => {
     const ready = (reconnected: boolean) => answered('agent-1', 'build-box', reconnected);
     tell(ready(false));
     expect(metrics.value('letta_reconnects')).toBe(0);
-    tell({ type: 'lost', reason: 'closed', turnsDie: true });
+    tell({ type: 'lost', reason: 'closed' });
     tell(ready(true));
     expect(metrics.value('letta_reconnects')).toBe(1);
   });

@@ -284,7 +284,7 @@ class StoryConnection implements AgentConnection {
     if (!this.up) return;
     this.up = false;
     this.#conversation?.deserted();
-    this.emit({ type: 'lost', reason: 'closed', turnsDie: this.#letta.turnsDieWithLink });
+    this.emit({ type: 'lost', reason: 'closed' });
     for (const reject of [...this.#waiting]) reject(lost(false));
     this.#waiting.clear();
     if (!this.closed) this.#letta.clock.after(200 + this.#letta.random() * 1_500, () => this.#dial());

@@ -61,7 +61,6 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
 
   return {
     isOrdered: true,
-    turnsDie: true,
     syncAfterMs: null,
     async makePlan(runtime, binding) {
       return {

@@ -62,7 +62,6 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
 
   return {
     isOrdered: false,
-    turnsDie: false,
     syncAfterMs: SYNC_AFTER_MS,
     async makePlan(runtime, binding) {
       const { deviceId, connectionId, connectionName } = await findDevice(

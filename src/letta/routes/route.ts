@@ -20,8 +20,6 @@ export interface Route {
    * the relay).
    */
   readonly isOrdered: boolean;
-  /** Whether a lost link ends the turn at Letta (docs/letta-protocol.md, Loss and restart). */
-  readonly turnsDie: boolean;
   /** ms until a device that does not answer `runtime_start` is driven by `sync`; `null`: every server answers it. */
   readonly syncAfterMs: number | null;
   /**

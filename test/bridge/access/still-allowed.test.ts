@@ -138,7 +138,7 @@ describe('a decision that did not reach Letta', () => {
       await ask(middle, request);
       middle.connection.onAnswer = () => new Promise<never>(() => {});
       expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
-      middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+      middle.connection.emit({ type: 'lost', reason: 'closed' });
       await middle.clock.settle();
       if (gone) middle.people.kinds[ALICE] = 'deactivated';
       middle.connection.onAnswer = () => Promise.resolve('accepted');

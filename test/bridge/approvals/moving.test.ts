@@ -196,7 +196,7 @@ describe('while the working directory may move', () => {
     const [heard, unheard] = [cat('a.txt'), cat('b.txt')];
     await called(middle, heard);
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.ready({
       reconnected: true,
       loop: 'busy',

@@ -246,7 +246,7 @@ describe('Stop for background tasks', () => {
 
   it('link lost: is carried out after reconnecting, also after a restart', async () => {
     const middle = await leftRunning([subagent]);
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.settle();
     await middle.write('!stop');
     await middle.restart();

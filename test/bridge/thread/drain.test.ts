@@ -81,7 +81,7 @@ describe('a drain', () => {
     expect(result.left).toEqual({ ...NOTHING, waitingForPeople: 1 });
 
     const other = await createRunning();
-    other.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    other.connection.emit({ type: 'lost', reason: 'closed' });
     await other.clock.settle();
     const second = drained(other);
     await other.clock.advance(100);
@@ -114,7 +114,7 @@ describe('a drain', () => {
     expect(middle.surface.last.items).toEqual([card]);
 
     const other = await createRunning();
-    other.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    other.connection.emit({ type: 'lost', reason: 'closed' });
     await other.clock.settle();
     drained(other);
     await other.clock.advance(100);

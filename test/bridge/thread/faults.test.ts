@@ -37,13 +37,12 @@ function click(middle: Middle, name: ActionName) {
   return middle.intake.action({ name, token, choice: null, actor, ...where });
 }
 
-const lost = (middle: Middle, turnsDie: boolean) =>
-  middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie });
+const lost = (middle: Middle) => middle.connection.emit({ type: 'lost', reason: 'closed' });
 
 describe('a failing disk', () => {
   it('after reconnecting: the turn is still closed', async () => {
     const middle = await createRunning();
-    lost(middle, true);
+    lost(middle);
     await middle.clock.settle();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
@@ -89,7 +88,7 @@ async function inDoubt(): Promise<Middle> {
   middle.connection.onSubmit = uncertain;
   middle.connection.ready();
   await middle.clock.settle();
-  lost(middle, false);
+  lost(middle);
   middle.connection.onSubmit = () => Promise.resolve();
   middle.connection.ready({ reconnected: true });
   await middle.clock.settle();
@@ -124,7 +123,7 @@ describe('an input', () => {
       await middle.clock.settle();
       expect(middle.record().turn?.state).toBe('submitted');
       // What the link says waits behind the write.
-      lost(middle, turnsDieWithLink);
+      lost(middle);
       middle.connection.ready({ reconnected: true });
       slow.resolve();
       await middle.clock.settle();
@@ -285,7 +284,7 @@ describe('an approval request', () => {
     middle.surface.gate = new Promise((resolve) => (open = resolve));
     middle.connection.end();
     await middle.clock.settle();
-    lost(middle, true);
+    lost(middle);
     middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
     await middle.clock.settle();
     middle.surface.gate = null;
@@ -297,7 +296,7 @@ describe('an approval request', () => {
 
   it('in a turn begun while the history is read: stays open', async () => {
     const middle = await createRunning();
-    lost(middle, true);
+    lost(middle);
     middle.connection.ready({ reconnected: true });
     middle.connection.emit({ type: 'loop', status: 'busy', activeRunIds: ['r9'], clientMessageIdsByRun: {} });
     middle.connection.emit({ type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
@@ -311,7 +310,7 @@ describe('an approval request', () => {
 
   it('asked again after its card was closed: can be decided', async () => {
     const middle = await asked({ turnsDieWithLink: false });
-    lost(middle, false);
+    lost(middle);
     middle.connection.ready({ loop: 'busy', approvals: [], reconnected: true });
     await middle.clock.settle();
     expect(cards(middle.surface.last)).toMatchObject([{ state: { state: 'closed' } }]);

@@ -26,7 +26,7 @@ const idle = {
 const ran = (stopReason: string) => ({ type: 'run-ended', runId: 'run-1', stopReason }) as const;
 
 async function reconnect({ connection, clock }: Middle): Promise<void> {
-  connection.emit({ type: 'lost', reason: 'reset', turnsDie: true });
+  connection.emit({ type: 'lost', reason: 'reset' });
   connection.ready({ reconnected: true });
   await clock.advance(30_000);
 }

@@ -280,7 +280,7 @@ describe('a message that waited for the device', () => {
     const middle = await waiting();
     await middle.clock.advance(30 * MINUTE);
     await ready(middle);
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.settle();
     expect(await click(middle, 'run_now')).toMatchObject({ result: 'refused', why: 'unreachable' });
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
@@ -290,7 +290,7 @@ describe('a message that waited for the device', () => {
   /** Handed over, and the link breaks before anybody knows whether it arrived. It did not. */
   async function inDoubt(awayMs: number, meanwhile: 'nothing' | 'loss' | 'restart' = 'nothing'): Promise<Middle> {
     const middle = createMiddle({ ...STALE, turnsDieWithLink: false });
-    const lose = () => middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    const lose = () => middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.write('deploy it', { ts: ago(middle, 0), thread: null, mention: true });
     await ready(middle);
     expect(submitted(middle)).toHaveLength(1);
@@ -350,7 +350,7 @@ describe('an interrupted turn', () => {
     middle.connection.begin();
     middle.connection.say('a.txt');
     await middle.clock.settle();
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     const past: HistoryItem[] = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
     middle.connection.past = past;
@@ -362,7 +362,7 @@ describe('an interrupted turn', () => {
   it('link given up while Letta was away: can be continued', async () => {
     const middle = await cut();
     const { token } = lastOffer(middle).view;
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.settle();
     expect(await click(middle, 'continue', 'U01ALICE', token)).toMatchObject({ why: 'unreachable' });
     await middle.write('!new', { mention: true });
@@ -468,7 +468,7 @@ describe('a thread whose conversation no longer exists', () => {
     await answer(middle, 'one');
     if (background) middle.connection.emit({ type: 'background', tasks: [TASK] });
     await middle.clock.advance(10 * MINUTE);
-    middle.connection.emit({ type: 'lost', reason: 'gone', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'gone' });
     await middle.write('second');
     middle.connection.emit(gone(code));
     await middle.clock.settle();

@@ -83,7 +83,7 @@ describe('a silent turn', () => {
     await middle.clock.advance(10 * 60 * MINUTE);
     expect(activity(middle)).toEqual({ kind: 'waiting_for_people' });
     middle.connection.emit({ type: 'approvals-open', requestIds: [] });
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.advance(10 * 60 * MINUTE);
     expect(middle.connection.aborts).toBe(0);
     middle.connection.ready({ loop: 'busy', reconnected: true });

@@ -312,7 +312,7 @@ describe('an approval request', () => {
   it('Letta unreachable: click refused, the card stays', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.emit({ type: 'approval-asked', request: bash });
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.settle();
     expect(await click(middle, 'approve')).toMatchObject({ why: 'unreachable' });
     middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
@@ -328,7 +328,7 @@ describe('an approval request', () => {
     await middle.clock.settle();
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     await click(middle, 'approve');
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.onAnswer = () => Promise.resolve('accepted');
     middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
     await middle.clock.settle();
@@ -344,7 +344,7 @@ describe('an approval request', () => {
     middle.connection.onAnswer = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     await middle.clock.settle();
     await click(middle, 'approve');
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.onAnswer = () => Promise.resolve('accepted');
     await middle.clock.advance(12 * 3_600_000);
     middle.connection.ready({ loop: 'waiting_on_approval', approvals: [bash], reconnected: true });
@@ -419,7 +419,7 @@ describe('a lost link', () => {
   it('App Server: the turn is interrupted with text from the history', async () => {
     const middle = await createRunning();
     middle.connection.say('word1');
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.clock.settle();
     expect(middle.surface.last.live?.activity.kind).toBe('waiting_for_letta');
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
@@ -437,7 +437,7 @@ describe('a lost link', () => {
   it('relay: the turn goes on in the same message', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.connection.say('word1');
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.ready({ loop: 'busy', clientMessageIdsByRun: { 'run-1': [id] }, reconnected: true });
     middle.connection.say(' word9');
@@ -456,7 +456,7 @@ describe('a lost link', () => {
   it('Letta runs its own turn now: ends the open one, shows both', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
       { kind: 'assistant', id: 'm-1', text: 'a.txt' },
@@ -494,7 +494,7 @@ describe('a lost link', () => {
   it('input queued at an App Server begins: its turn goes on', async () => {
     const middle = await createRunning();
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' }];
     middle.connection.ready({ reconnected: true });
     middle.connection.begin('run-2');
@@ -516,10 +516,7 @@ describe('a lost link', () => {
     const note = { kind: 'user', id: 'u1', clientMessageId: 'cm-q-1', text: '<task-notification>' } as const;
     middle.connection.past = [note];
     const runs = { activeRunIds: ['run-1'], clientMessageIdsByRun: { 'run-1': ['cm-q-1'] } };
-    middle.connection.emit(
-      { type: 'loop', status: 'busy', ...runs },
-      { type: 'lost', reason: 'closed', turnsDie: true },
-    );
+    middle.connection.emit({ type: 'loop', status: 'busy', ...runs }, { type: 'lost', reason: 'closed' });
     // The server had not noticed: the turn of the notification goes on.
     middle.connection.ready({ loop: 'busy', ...runs, reconnected: true });
     await middle.clock.advance(30_000);
@@ -538,7 +535,7 @@ describe('a lost link', () => {
   it('history read while the turn begins: each text appears once', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     const input = { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' } as const;
     const tool = { kind: 'tool', id: 't1', callId: 'call-9', tool: 'Bash' } as const;
     middle.connection.past = [input, { kind: 'assistant', id: 'm-2', text: 'a.txt b.txt' }, tool];
@@ -660,7 +657,7 @@ describe('a lost link', () => {
   it('text missing at the end: waits for the history before ending', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     const clientMessageIdsByRun = { 'run-1': [id] };
     middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
     middle.connection.say(' word9');
@@ -685,7 +682,7 @@ describe('a lost link', () => {
     middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     middle.connection.ready();
     await middle.clock.settle();
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.onSubmit = () => Promise.resolve();
     middle.connection.ready({ reconnected: true });
     await middle.clock.settle();
@@ -700,7 +697,7 @@ describe('a lost link', () => {
     middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     middle.connection.ready();
     await middle.clock.settle();
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.onSubmit = () => Promise.resolve();
     middle.connection.ready({ reconnected: true });
     await middle.clock.settle();
@@ -715,7 +712,7 @@ describe('a lost link', () => {
     middle.connection.onSubmit = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     middle.connection.ready();
     await middle.clock.settle();
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     await middle.write('!stop');
     middle.connection.ready({ reconnected: true });
     await middle.clock.advance(2_000);

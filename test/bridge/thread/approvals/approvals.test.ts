@@ -295,7 +295,7 @@ describe('a request lost with the connection', () => {
     await ask(middle, bash('touch x'));
     const clientMessageId = middle.connection.submitted[0]?.clientMessageId ?? null;
     middle.connection.past = [{ kind: 'user', id: 'u1', clientMessageId, text: 'list the files' }];
-    middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: true });
+    middle.connection.emit({ type: 'lost', reason: 'closed' });
     middle.connection.ready({ reconnected: true });
     await middle.clock.advance(MINUTE);
     expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'link_lost' });

@@ -17,7 +17,7 @@ async function asked(request: ApprovalRequest, options: Parameters<typeof create
 }
 
 async function loseLink(middle: Middle): Promise<void> {
-  middle.connection.emit({ type: 'lost', reason: 'closed', turnsDie: false });
+  middle.connection.emit({ type: 'lost', reason: 'closed' });
   await middle.clock.settle();
 }
 
