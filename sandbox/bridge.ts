@@ -30,7 +30,9 @@ function configOf(env: Record<string, string | undefined>) {
   return loadConfig({ STORE: 'memory://', ...env }, env.POLICY === undefined ? () => null : undefined);
 }
 
-/** The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise. */
+/**
+ * The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise.
+ */
 export async function startAppHere({ env, log }: BridgeSettings, ahead: () => number = () => 0): Promise<App> {
   const config = configOf(env);
   const logger = createLog({
@@ -49,7 +51,7 @@ export async function startAppHere({ env, log }: BridgeSettings, ahead: () => nu
   return startApp(config, world, new AbortController().signal);
 }
 
-/** In this process. It can not be killed here, so {@link RunningBridge.kill} only stops it. */
+/** In this process. It cannot be killed here, so {@link RunningBridge.kill} only stops it. */
 export async function startBridgeHere(settings: BridgeSettings): Promise<RunningBridge> {
   let ahead = settings.ahead;
   const app = await startAppHere(settings, () => ahead);

@@ -103,7 +103,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const { botToken, apiUrl } = config.slack;
     const slackTime = createSlackTime({ clock, log });
     const slackClock: Clock = { ...clock, now: () => clock.now() - slackTime.aheadMs() };
-    // Health is served while Slack can not be reached: whoever watches must not take a bridge that waits for a dead one.
+    // Health is served while Slack cannot be reached: whoever watches must not take a bridge that waits for a dead one.
     const scrape = async () => {
       const { waiting = 0, openApprovals = 0, live = 0 } = wired?.workers ?? {};
       metrics.gauge('queue_depth', waiting);
@@ -150,7 +150,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), ...common });
       mode = { transport };
       closing.push(() => transport.stop());
-      // Not before it has to: what Slack delivers to a bridge that only starts is refused, and comes again in any order.
+      // Not before it has to: what Slack delivers to a bridge that only starts is refused, and comes again in any
+      // order.
       listenEarly = () => void transport.listen().catch(() => undefined);
     }
 

@@ -57,7 +57,9 @@ export interface BridgeParts {
   target: LettaTarget;
   agentId: string | null;
   policies: PolicyBook;
-  /** How files get to Slack, and how many messages an answer may take before it becomes one; left out, all is posted. */
+  /**
+   * How files get to Slack, and how many messages an answer may take before it becomes one; left out, all is posted.
+   */
   longAnswers?: { send: Uploader; maxMessages: number };
   /** How many messages may wait; the middle has defaults. */
   queue?: { perThread: number; total: number };
@@ -65,7 +67,9 @@ export interface BridgeParts {
   silenceMs?: number;
   /** ms after which the end of a turn is a message of its own; 0: never. */
   notifyAfterMs?: number;
-  /** ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is. */
+  /**
+   * ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is.
+   */
   staleAfterMs?: number;
   /** ms by which our wall clock is ahead of Slack's. */
   clockAheadMs?: () => number;
@@ -95,7 +99,7 @@ export interface Bridge {
 export interface BridgeCatchUp {
   /** Before Slack is connected; rejects when the disk does. */
   start(): Promise<void>;
-  /** Slack can, or can not, reach us. */
+  /** Slack can, or cannot, reach us. */
   connection(connected: boolean): void;
   /** Another process may have been dealt a part of what was written in the last `ms`. */
   taken(ms: number): void;

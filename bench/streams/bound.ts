@@ -24,7 +24,7 @@
  *
  * Last edits. Whoever shows text as fresh as that has used the window up, and a last edit waits until an older one
  * falls out of it. What a scheduler kept back is free when turns end (and each edit kept back makes all live text
- * older by 1/limit); from there on the window alone decides: the k-th last edit can not be sooner than the moment at
+ * older by 1/limit); from there on the window alone decides: the k-th last edit cannot be sooner than the moment at
  * which fewer than `limit` edits lie in the 60 s before.
  */
 

@@ -16,7 +16,7 @@ export interface Attempt {
   entry: EnvelopeEntry;
 }
 
-/** Carries one attempt; resolves when it was acked or can not be any more. Never rejects. */
+/** Carries one attempt; resolves when it was acked or cannot be any more. Never rejects. */
 export interface Transport {
   readonly name: 'socket' | 'http';
   attempt(attempt: Attempt): Promise<{ retry: boolean; reason: string }>;

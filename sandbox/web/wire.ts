@@ -31,7 +31,7 @@ export interface Hello {
   bot: string;
   people: Person[];
   commands: readonly string[];
-  /** `yours`: a real one; its frames can not be shown. */
+  /** `yours`: a real one; its frames cannot be shown. */
   letta: 'scripted' | 'yours';
   scenes: SceneInfo[];
   faults: FaultInfo[];

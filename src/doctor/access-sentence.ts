@@ -10,7 +10,7 @@ export interface AccessFacts {
   agent: string | null;
   /** Where its tools run, for people; `null`: not known. */
   machine: string | null;
-  /** As which operating-system user, for people; `null`: this machine can not see it. */
+  /** As which operating-system user, for people; `null`: this machine cannot see it. */
   user: string | null;
 }
 

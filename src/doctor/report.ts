@@ -27,7 +27,9 @@ export function fine(check: CheckName, text: string): Finding {
   return { check, level: 'ok', trouble: null, text: printableLine(text), fix: null };
 }
 
-/** @param values what stands for `{name}` in the trouble's text: data of Slack's and Letta's, brought to one short line */
+/**
+ * @param values what stands for `{name}` in the trouble's text: data of Slack's and Letta's, brought to one short line
+ */
 export function trouble(name: TroubleName, values: Readonly<Record<string, string | number>> = {}): Finding {
   const { check, level, says, fix } = TROUBLES[name];
   const fill = (text: string) => text.replaceAll(/\{(\w+)\}/g, (_, key: string) => short(String(values[key] ?? '')));
@@ -36,7 +38,7 @@ export function trouble(name: TroubleName, values: Readonly<Record<string, strin
 
 const SHORT = 300;
 
-/** One short line that a terminal can not misread. */
+/** One short line that a terminal cannot misread. */
 export function short(text: string): string {
   return printableLine(text, SHORT);
 }
@@ -63,7 +65,7 @@ function counted(count: number, one: string, many: string): string {
   return `${count === 0 ? 'no' : count} ${count === 1 ? one : many}`;
 }
 
-/** 0: ready. 1: something must be mended. 2: the configuration can not be read. */
+/** 0: ready. 1: something must be mended. 2: the configuration cannot be read. */
 export function exitCode({ findings }: Report): 0 | 1 | 2 {
   const fails = findings.filter(({ level }) => level === 'fail');
   if (fails.some(({ check }) => check === 'configuration')) return 2;

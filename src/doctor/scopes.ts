@@ -49,7 +49,7 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
 };
 
 export interface MissingScopes {
-  /** Without these the bridge can not keep its promises under this policy. */
+  /** Without these the bridge cannot keep its promises under this policy. */
   breaking: string[];
   /** Without these a feature is off. */
   lesser: string[];

@@ -29,7 +29,7 @@ export interface SlackParts {
 
 const CLOCK_OFF_S = 30;
 
-/** Slack's clock against ours. Nothing is said where Slack can not be asked: the token's check says that. */
+/** Slack's clock against ours. Nothing is said where Slack cannot be asked: the token's check says that. */
 export async function checkClock({ config, fetch, clock }: SlackParts, tell: Tell): Promise<void> {
   const before = clock.now();
   const theirs = await slackTime(config.slack.apiUrl, fetch).catch(() => null);

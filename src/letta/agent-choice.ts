@@ -18,18 +18,18 @@ export interface AgentChoice {
   /** Its id. Rejects with `several_agents` or `no_agent`. */
   get(): Promise<string>;
   /**
-   * That agent is gone. Where it had been chosen, another one is chosen as the first one was.
-   * @returns the other one's id; `null` for an agent that somebody configured: it is for them to correct
+   * Letta no longer has that agent. If the bridge had chosen it, chooses another one in the same way.
+   * @returns the new agent's id; `null` if somebody configured the agent, because then they must correct it
    */
   replaceAgent(gone: string): Promise<string | null>;
 }
 
-/** Under this name the store keeps which agent was chosen; empty: the last one is gone. */
+/** The store keeps the chosen agent's id under this name; empty: the last one is gone. */
 export const CHOSEN_AGENT = 'agent';
 const NAMES_LISTED = 10;
 
 /**
- * The configured agent, else the one chosen before, else the only one there is, which is stored so that another agent
+ * The configured agent, else the one chosen before, else the only one there is. The choice is stored, so that an agent
  * that appears later does not take over.
  */
 export function createAgentChoice({

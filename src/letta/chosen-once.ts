@@ -1,23 +1,23 @@
 import type { Choices } from '../bridge/ports.ts';
 
 export interface ChosenOnce {
-  /** What was chosen before, else what is found now. */
+  /** The id that was chosen before, else the one that is found now. */
   get(): Promise<string>;
-  /** `gone` does not exist any more: what is chosen instead. Several who find that out at once get the same. */
+  /** Letta no longer has `gone`: chooses another id. Callers at the same time get the same one. */
   replace(gone: string): Promise<string>;
 }
 
 /**
- * Something that is found once and stored under `name`, so that another one that appears later does not take over; it
- * is let go only when it is gone.
- * @param find says its id; whatever it rejects with is told, and nothing is stored
+ * Finds an id once and stores it under `name`, so that another one that appears later does not take over; chooses again
+ * only when the first one is gone.
+ * @param find finds an id; when it rejects, the caller gets its error and nothing is stored
  */
 export function chooseOnce(name: string, choices: Choices, find: () => Promise<string>): ChosenOnce {
   let found: Promise<string> | null = null;
   let replacing: Promise<string> | null = null;
 
   async function findAndStore(): Promise<string> {
-    // Empty: what was chosen is gone, and there was nothing else so far.
+    // Empty: what was chosen is gone, and nothing has replaced it yet.
     const stored = await choices.get(name);
     if (stored) return stored;
     const id = await find();
@@ -29,7 +29,7 @@ export function chooseOnce(name: string, choices: Choices, find: () => Promise<s
     if (found) return found;
     const looking = findAndStore();
     found = looking;
-    // A failure is forgotten, so that the next one tries again.
+    // Forget a failure, so that the next call tries again.
     looking.catch(() => {
       if (found === looking) found = null;
     });

@@ -29,18 +29,21 @@ export interface ConnectionParts {
 }
 
 type Stage =
-  /** Finding out where to dial, dialling, or shaking hands; what that waits for is in `session` once there is one. */
+  /** Making the plan, dialling or shaking hands; `session` is set once we dial. */
   | { name: 'connecting'; session: Session | null }
   | { name: 'ready'; session: Session; since: number; watch: SilenceWatch | null }
   | { name: 'waiting'; timer: Timer }
-  /** No retry can heal it. */
+  /** The last error will not go away by retrying. */
   | { name: 'stuck'; error: BridgeError }
   | { name: 'closed' };
 
 const ANSWERS_WITHIN_MS = 10_000;
-/** A link that lived this long was a good one: the next loss is dialled again at once. */
+/** A link that lasted this long resets the backoff, so that the next loss is dialled again at once. */
 const GOOD_LINK_MS = 10_000;
-/** What is told of the replay with `ready`: told once is enough, and of an attempt that failed it is old. */
+/**
+ * Events of the replay that `ready` already contains. They are dropped: as repeats, or as outdated if the attempt
+ * fails.
+ */
 const TOLD_WITH_READY: ReadonlySet<AgentEvent['type']> = new Set([
   'loop',
   'device',
@@ -51,10 +54,10 @@ const TOLD_WITH_READY: ReadonlySet<AgentEvent['type']> = new Set([
 const ENDS_WITHIN_MS = 5_000;
 const MOST_EARLY_EVENTS = 5_000;
 const HISTORY_WITHIN_MS = 5_000;
-/** Enough to hold the messages of any one turn whose text went missing. */
+/** More than the messages of one turn, so that all its missing text is among them. */
 const HISTORY_TO_REPAIR = 50;
 
-/** One runtime, whatever happens to its links. See {@link AgentConnection} for what it promises. */
+/** One runtime over as many links as it takes. {@link AgentConnection} says what it promises. */
 export function createConnection(
   parts: ConnectionParts,
   options: ConnectOptions,
@@ -66,13 +69,13 @@ export function createConnection(
   let stage: Stage = { name: 'connecting', session: null };
   let runtime: StoredRuntime | null = options.runtime;
   let machine: RuntimeMachine | null = null;
-  /** What happened before the handshake was done, also in attempts that failed: told after the next `ready`. */
+  /** Events from before the handshake was done, also of failed attempts: emitted after the next `ready`. */
   const earlyEvents: AgentEvent[] = [];
   let failureCount = 0;
   let wasEverReady = false;
-  /** Whether an input was sent whose turn has not ended. */
+  /** An input was sent, and its turn has not ended. */
   let hasUnfinishedInput = false;
-  /** The agent that was to answer and is gone; another one was chosen. */
+  /** The agent that Letta no longer has, after another one was chosen in its place. */
   let replacedAgent: string | null = null;
 
   const emitEvent = (event: AgentEvent | ConnectionEvent) => {
@@ -140,9 +143,9 @@ export function createConnection(
   };
 
   /**
-   * A new conversation whose chosen agent is gone is held with another one, at once; with none that was configured, or
-   * that the place is bound to: what to do about that is for people.
-   * @returns what went wrong; `null`: it can be tried again
+   * If the bridge itself chose an agent that is gone, it chooses another one for a new conversation at once. An agent
+   * that is configured, or bound to the channel, is for people to correct.
+   * @returns the error to report; `null`: another agent was chosen, connect again
    */
   const replaceMissingAgent = async (error: BridgeError): Promise<BridgeError | null> => {
     const { agent } = error;
@@ -162,7 +165,8 @@ export function createConnection(
   };
 
   /**
-   * What a plan found or made is used again by the next one, or every failed attempt would leave a conversation behind.
+   * Keeps the conversation of a plan for the next attempt, because otherwise each failed attempt would leave one
+   * behind.
    */
   const rememberPlan = ({ agentId, conversationId, deviceId }: Plan): RuntimeMachine => {
     if (conversationId !== null) runtime ??= { agentId, conversationId, deviceId };
@@ -218,15 +222,15 @@ export function createConnection(
     return delay;
   };
 
-  /** The session that input may go over, and its runtime. */
+  /** The live session and its runtime. Throws when there is none. */
   const requireSession = (): { session: Session; ref: StoredRuntime } => {
     if (stage.name === 'ready' && runtime !== null) return { session: stage.session, ref: runtime };
     throw stage.name === 'stuck' ? stage.error : linkLost({ certain: true });
   };
 
   /**
-   * Asks over the live link. A link on which a request stays without an answer is given up, so that whoever gets
-   * `link_lost` can rely on `lost` and a later `ready` to tell how things stand.
+   * Asks over the live link. If no answer comes, the link is closed: a caller that gets `link_lost` may rely on `lost`
+   * and a later `ready`, which tells what really happened.
    */
   const request = async <Answer>(ask: (session: Session, ref: StoredRuntime) => Promise<Answer | null>) => {
     const { session, ref } = requireSession();
@@ -236,7 +240,7 @@ export function createConnection(
     throw linkLost({ certain: false });
   };
 
-  /** Older servers do not know every way to end something: no answer is no reason to give up the link. */
+  /** Older servers do not know all of these requests, so the link stays open when one is not answered. */
   const requestEnd = <Type extends 'monitor_stop_response' | 'abort_message_response'>(
     response: Type,
     make: (requestId: string, ref: StoredRuntime) => OutgoingFrame,
@@ -308,7 +312,7 @@ export function createConnection(
         ),
       );
       if (answer.accepted) return 'accepted';
-      // The wording is all that tells it from a refusal (docs/letta-protocol.md, approval_response).
+      // Only the wording tells this from a refusal (docs/letta-protocol.md, approval_response).
       if (/no longer pending/i.test(answer.error ?? '')) return 'gone';
       throw inputRefused(answer.error ?? '');
     },
@@ -325,7 +329,8 @@ export function createConnection(
         return { ended: answer?.stopped === true };
       }
       if (kind !== 'subagent' || own === null) return { ended: false };
-      // A device in the cloud runs it in a runtime of its own; elsewhere it is a process that nothing here reaches.
+      // A cloud device runs a subagent in its own runtime, which we can abort; elsewhere it is a process out of our
+      // reach.
       const answer = await requestEnd('abort_message_response', (requestId) => abortMessage(requestId, own));
       return { ended: answer?.aborted === true };
     },

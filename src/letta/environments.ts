@@ -5,12 +5,12 @@ import type { Environment, HostedApi } from './hosted-api.ts';
 const FRESH_MS = 120_000;
 const NAMES_LISTED = 10;
 
-/** An environment that can be dialled now. */
+/** An environment with a current lease and a fresh heartbeat. */
 export interface OnlineEnvironment extends Environment {
   connectionId: string;
 }
 
-/** @param now ms since 1970, used only where Letta does not say when it answered: our own clock may be wrong */
+/** @param now ms since 1970; used only if Letta does not say when it answered, because our own clock may be wrong */
 export function isOnline(environment: Environment, now: number): environment is OnlineEnvironment {
   return (
     environment.connectionId !== null &&
@@ -23,7 +23,7 @@ export function isOnline(environment: Environment, now: number): environment is 
 /**
  * The environment to work in.
  * @param wanted a device id or a connection name; `null` takes the only one that is online
- * @throws BridgeError `no_environment` (may heal by itself) or `several_environments` (someone must choose)
+ * @throws BridgeError `no_environment` (a retry may help) or `several_environments` (someone must choose)
  */
 export function chooseEnvironment(rows: readonly Environment[], wanted: string | null, now: number): OnlineEnvironment {
   const online = rows.filter((row) => isOnline(row, now));
@@ -45,8 +45,8 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
 }
 
 /**
- * The current lease of a known device; a lease is asked for before each dialling, never remembered.
- * @throws BridgeError `environment_offline` (heals when it comes back) or `no_environment`
+ * The current lease of a known device. Leases change, so it is asked for before each dialling and never stored.
+ * @throws BridgeError `environment_offline` (a retry may help) or `no_environment`
  */
 export async function resolveDevice(api: HostedApi, deviceId: string, now: () => number): Promise<OnlineEnvironment> {
   const environment = await api.getEnvironment(deviceId);
@@ -85,7 +85,7 @@ function describeOnline(rows: readonly Environment[]): string {
   return ` Online: ${names.join(', ')}${more}.`;
 }
 
-/** Names are whatever somebody called a machine: one short line of it. */
+/** A machine's name as one short line: people may have put anything into it. */
 function oneLine(name: string): string {
   const line = name.replace(/\s+/g, ' ').trim();
   return line.length > 80 ? `${line.slice(0, 79)}…` : line;

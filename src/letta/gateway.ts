@@ -29,7 +29,7 @@ export interface GatewayOptions {
   log: Log;
 }
 
-/** Connections to runtimes, one link each. Throws `config_invalid` for an address that can not be used. */
+/** Connections to runtimes, one link each. Throws `config_invalid` for an address that cannot be used. */
 export function createGateway(options: GatewayOptions): AgentGateway {
   const { dial, clock, random, log } = options;
   const route = createRoute(options);

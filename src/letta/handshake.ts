@@ -14,7 +14,7 @@ const CHANGES_STATE_WITHIN_MS = 5_000;
 
 /**
  * Starts the runtime over a fresh link, or syncs it where the device does not know `runtime_start`.
- * Rejects with a BridgeError: `agent_not_found`, `conversation_not_found`, or what may heal.
+ * Rejects with a BridgeError: `agent_not_found`, `conversation_not_found`, or one that may be retried.
  */
 export async function startRuntime(
   session: Session,
@@ -33,8 +33,8 @@ export interface WantedState {
 }
 
 /**
- * Resolves when the state was replayed, and permission mode and working directory are those asked for, as the device
- * itself says: only then may input be sent. Rejects with `mode_not_confirmed` or `directory_not_confirmed` otherwise.
+ * Resolves when the device has replayed its state and reports the wanted permission mode and working directory: only
+ * then may input be sent. Rejects with `mode_not_confirmed` or `directory_not_confirmed` otherwise.
  */
 export async function confirmState(session: Session, runtime: RuntimeRef, wanted: WantedState): Promise<void> {
   const { mode, workingDirectory } = wanted;
@@ -49,7 +49,7 @@ export async function confirmState(session: Session, runtime: RuntimeRef, wanted
   const change = { mode, ...(workingDirectory !== null && { cwd: workingDirectory }) };
   session.send(changeDeviceState(runtime, change));
   if (await session.waitUntil((now) => now.mode === mode && isInDirectory(now), CHANGES_STATE_WITHIN_MS)) return;
-  // Of a directory that does not exist the device says nothing and works somewhere else (seen with 0.32.18).
+  // If the directory does not exist, the device works in another one and reports no error (seen with 0.32.18).
   if (session.snapshot().mode === mode) {
     throw new BridgeError('directory_not_confirmed', 'the device does not work in the directory asked for', {
       notice: 'The directory that this channel is bound to is not there on the Letta device, so nothing is sent to it.',
@@ -61,7 +61,7 @@ export async function confirmState(session: Session, runtime: RuntimeRef, wanted
   });
 }
 
-/** `null` when the device does not answer and may be driven by `sync`. */
+/** `null` when the device does not answer but may answer `sync`. */
 async function tryRuntimeStart(
   session: Session,
   route: Route,

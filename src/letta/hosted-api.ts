@@ -3,7 +3,7 @@ import type { Clock } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import { restUrl } from './link/endpoints.ts';
 
-/** The part of `fetch` that is used, so that a double is ten lines. */
+/** The part of `fetch` that the bridge uses, so that a test double stays small. */
 export type FetchLike = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
@@ -18,10 +18,10 @@ export interface Environment {
   /** ms since 1970 */
   lastHeartbeat: number | null;
   /**
-   * When Letta answered, by its own clock, which also dated the heartbeat; ms since 1970. Left out: it does not say.
+   * When Letta answered, by the same clock that dated the heartbeat; ms since 1970. Left out: the answer had no date.
    */
   answeredAt?: number | undefined;
-  /** Of Letta Code on the device, where it tells. */
+  /** The version of Letta Code on the device; `null`: not known. */
   version: string | null;
 }
 
@@ -33,7 +33,7 @@ export interface AgentSummary {
 /** The hosted REST calls that the bridge makes. All reject with a BridgeError. */
 export interface HostedApi {
   listOnlineEnvironments(): Promise<Environment[]>;
-  /** Those that are away, too. */
+  /** Also those that are offline. */
   listEnvironments(): Promise<Environment[]>;
   /** `null` when no such device was ever registered. */
   getEnvironment(deviceId: string): Promise<Environment | null>;

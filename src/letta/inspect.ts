@@ -9,17 +9,17 @@ import { linkLost } from './requests.ts';
 import { unreachable } from './routes/app-server.ts';
 import { visit } from './visit.ts';
 
-/** What the recordings and tests of this bridge were made with. */
+/** The version of Letta Code with which this bridge was recorded and tested. */
 export const TESTED_VERSION = '0.32.18';
 
 export interface LettaReport {
-  /** The first of them; `null` when no device is online that could tell. */
+  /** The first page of agents; `null` when no device is online to list them. */
   agents: AgentSummary[] | null;
-  /** Those of the agents that were asked for that exist, by their ids. */
+  /** The wanted agents that exist, by id. */
   known: ReadonlyMap<string, AgentSummary>;
-  /** `null` on an App Server, which is a device itself. */
+  /** `null` for an App Server, which has no devices. */
   devices: Device[] | null;
-  /** Letta Code of an App Server; of devices it stands with each. */
+  /** Letta Code's version on an App Server; `null` in the cloud, where each device has its own. */
   version: string | null;
 }
 
@@ -44,7 +44,7 @@ export interface InspectParts {
 export type InspectTarget = ({ mode: 'app-server' } & AppServerAddress) | ({ mode: 'cloud' } & CloudAddress);
 
 /**
- * Who and what is there to work with. Rejects with a BridgeError: `letta_unreachable`, `letta_unauthorized`, …
+ * Lists agents, devices and versions. Rejects with a BridgeError: `letta_unreachable`, `letta_unauthorized`, …
  * @param wanted ids of agents to look for
  */
 export async function inspectLetta(
@@ -54,7 +54,7 @@ export async function inspectLetta(
 ): Promise<LettaReport> {
   if (target.mode === 'app-server') return inspectAppServer(target, parts, wanted);
   const api = createHostedApi({ ...target, fetch: parts.fetch, clock: parts.clock });
-  // The key is told apart from the network by the first of them.
+  // The first call tells a wrong key from an unreachable network.
   const devices = await listDevices(api, parts.clock.now());
   if (!devices.some((device) => device.isOnline)) return { devices, agents: null, known: new Map(), version: null };
   const agents = await api.listAgents();
@@ -69,7 +69,7 @@ export async function inspectLetta(
 async function listDevices(api: HostedApi, now: number): Promise<Device[]> {
   const rows = await api.listEnvironments();
   const newestFirst = rows.toSorted((a, b) => (b.lastHeartbeat ?? 0) - (a.lastHeartbeat ?? 0));
-  // A device has a row for each time it registered; the last one counts.
+  // A device has one row for each registration; only the newest counts.
   const devices = new Map<string, Device>();
   for (const row of newestFirst) {
     const { deviceId, connectionName, version } = row;

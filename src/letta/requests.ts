@@ -6,8 +6,8 @@ import type { OutgoingFrame } from './protocol/outgoing.ts';
 export type ResponseType = ResponseFrame['type'];
 
 /**
- * Sends a request and waits for its response. `null`: none came within `withinMs`, whatever became of the request.
- * Rejects with `link_lost`, `certain: false`, when the link is gone before.
+ * Sends a request and waits for its response. `null`: no response came within `withinMs`; Letta may still have acted on
+ * it. Rejects with `link_lost`, `certain: false`, when the link is lost before.
  */
 export type Ask = <Type extends ResponseType>(
   response: Type,
@@ -15,15 +15,15 @@ export type Ask = <Type extends ResponseType>(
   withinMs: number,
 ) => Promise<FrameOf<Type> | null>;
 
-/** Requests of one link that wait for their response. */
+/** The requests of one link that wait for their response. */
 export interface Requests {
   ask: Ask;
   /**
-   * Responses that nobody waits for are ignored: the relay shows ours to others and theirs to us
+   * Gives a response to the request that waits for it. Others are ignored: the relay also sends us responses for others
    * (docs/letta-protocol.md, Hosted: not known).
    */
   handleResponse(requestId: string, frame: ResponseFrame): void;
-  /** The link is gone: everything that waits rejects, and all later requests do. */
+  /** The link is gone: rejects all waiting and all later requests. */
   failAll(): void;
 }
 
@@ -68,7 +68,7 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
   };
 
   return {
-    // Which response belongs to which request is checked when it arrives.
+    // The cast is safe: `handleResponse` compares the response's type with the expected one.
     ask: ask as Ask,
     handleResponse(requestId, frame) {
       const request = removeRequest(requestId);
@@ -83,7 +83,7 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
   };
 }
 
-/** @param certain whether it is sure that nothing arrived at Letta */
+/** @param certain whether we know that nothing reached Letta */
 export function linkLost({ certain }: { certain: boolean }): BridgeError {
   return new BridgeError('link_lost', certain ? 'there is no link to Letta' : 'the link to Letta was lost meanwhile', {
     notice: 'The connection to Letta was lost.',

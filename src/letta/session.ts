@@ -13,7 +13,7 @@ import {
   step,
 } from './runtime/runtime.ts';
 
-/** The runtime's state, which outlives the links: what was seen once is known after a reconnect too. */
+/** The runtime's state. It outlives the link, so that frames seen before a reconnect are still known after it. */
 export interface RuntimeMachine {
   state: RuntimeState;
 }
@@ -24,10 +24,10 @@ export interface SessionOptions {
   dial: LaneDialer;
   clock: Clock;
   log: Log;
-  /** Unique to this session among all that share a device. */
+  /** Makes request ids unique among all sessions that share a device. */
   requestPrefix: string;
   machine: RuntimeMachine;
-  /** For lost text; the items of the conversation, oldest first. */
+  /** The conversation's items, oldest first, to repair lost text. */
   fetchHistory(ask: Ask): Promise<HistoryItem[]>;
 }
 
@@ -38,16 +38,16 @@ export interface SessionHandlers {
   onLost(loss: LaneLoss): void;
 }
 
-/** The runtime over one link, from dialling to loss: feeds the runtime's `step` and does what it asks for. */
+/** The runtime over one link, from dialling to loss: feeds the runtime's `step` and carries out its effects. */
 export interface Session {
   ask: Ask;
   send(frame: OutgoingFrame): void;
-  /** An input goes out now. */
+  /** Call it right before an input is sent. */
   noteSubmission(): void;
   snapshot(): RuntimeSnapshot;
-  /** By the monotonic clock: when the last frame came, or the session began. */
+  /** When the last frame came, or the session began; ms of the monotonic clock. */
   lastFrameAt(): number;
-  /** Whether `condition` came true within `ms`; looked at after each frame. Rejects with `link_lost`. */
+  /** Whether `condition` came true within `ms`; it is checked after each frame. Rejects with `link_lost`. */
   waitUntil(condition: (now: RuntimeSnapshot) => boolean, ms: number): Promise<boolean>;
   close(): void;
 }
@@ -106,7 +106,8 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
     for (const watcher of [...watchers]) watcher.fail();
   };
 
-  // A lane of a pair may deliver before its twin is open; the runtime has to know first that this is a new connection.
+  // One lane of a pair may deliver before the other is open; the runtime must learn first that this is a new
+  // connection.
   let isAnnounced = false;
   const announceOpening = () => {
     if (isAnnounced) return;

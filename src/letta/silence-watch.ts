@@ -12,18 +12,18 @@ export interface SilenceWatch {
 export interface SilenceWatchOptions {
   clock: Clock;
   session: Session;
-  /** Whether a turn is still to end. */
+  /** Whether a turn has not ended yet. */
   isTurnOpen(): boolean;
   /** The sync round trip; rejects when the link is gone or did not answer. */
   sync(): Promise<void>;
-  /** Frames were lost: Letta is idle, but nobody told the end of the turn. */
+  /** Letta is idle, but the end of the turn never came: frames were lost. */
   onMissedFrames(): void;
 }
 
 /**
- * Behind the relay a device's socket can be away for seconds while ours stays open, and what it would have sent is
- * dropped without a trace, the end of a turn included (docs/letta-protocol.md, Envelope, order, duplicates; Loss and
- * restart). So a turn that has been silent for half a minute is asked after.
+ * Behind the relay, a device's socket can be away for seconds while ours stays open. The relay then drops what the
+ * device sends, even the end of a turn, and nothing shows it (docs/letta-protocol.md, Envelope, order, duplicates; Loss
+ * and restart). So after half a minute of silence in a turn we ask for the state.
  */
 export function watchSilence({ clock, session, isTurnOpen, sync, onMissedFrames }: SilenceWatchOptions): SilenceWatch {
   let isStopped = false;
@@ -35,7 +35,7 @@ export function watchSilence({ clock, session, isTurnOpen, sync, onMissedFrames 
     if (isTurnOpen() && clock.monotonic() - session.lastFrameAt() >= SILENT_AFTER_MS) {
       await sync();
       if (!isStopped && isIdle() && isTurnOpen()) {
-        // The end may only have been overtaken by the state.
+        // The state may have overtaken the end of the turn: wait a moment for it.
         await waitForEnd();
         if (!isStopped && isIdle() && isTurnOpen()) {
           onMissedFrames();
@@ -45,7 +45,7 @@ export function watchSilence({ clock, session, isTurnOpen, sync, onMissedFrames 
     }
     if (!isStopped) timer = clock.after(CHECKS_EVERY_MS, runCheck);
   };
-  // A sync that fails has ended the link, and this watch with it.
+  // A failed sync has closed the link, and with it this watch.
   const runCheck = () => void checkSilence().catch(() => {});
 
   timer = clock.after(CHECKS_EVERY_MS, runCheck);

@@ -11,11 +11,11 @@ export interface VisitParts {
   clock: Clock;
   random: Random;
   log: Log;
-  /** What it means for people that the link could not be opened. */
+  /** The error to report when the link cannot be opened. */
   unreachable(loss: LaneLoss): BridgeError;
 }
 
-/** Asks over a short link of its own, for answers that concern no runtime. */
+/** Opens a link for a few requests that concern no runtime, and closes it again. */
 export async function visit<Result>(parts: VisitParts, run: (ask: Ask) => Promise<Result>): Promise<Result> {
   const { endpoints, dial, clock, random, log, unreachable } = parts;
   const opened = Promise.withResolvers<void>();

@@ -47,7 +47,7 @@ export function parseManifest(text: string): Manifest {
 
 /**
  * The manifest of one installation.
- * @throws Error with one line for people when a wish can not be met.
+ * @throws Error with one line for people when a wish cannot be met.
  */
 export function manifestFor(base: Manifest, { name, url, agent }: ManifestWishes): Manifest {
   const { display_information, features, oauth_config, settings } = base;

@@ -33,7 +33,7 @@ export interface ControlServer {
 
 /**
  * Answers `doctor` on a socket beside the store, so that it can try the running bridge instead of taking deliveries
- * away from it. The file's mode is its access rule: only the bridge's own user may open it. `null` where that can not
+ * away from it. The file's mode is its access rule: only the bridge's own user may open it. `null` where that cannot
  * be had; the bridge runs on without it.
  */
 export async function serveControl({ storePath, checks, selfTest, log }: ControlParts): Promise<ControlServer | null> {
@@ -74,7 +74,8 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
   let folder: string | null = null;
   try {
     rmSync(path, { force: true });
-    // Made in a folder that nobody else may enter, and moved once its mode is set: never open to others, not even briefly.
+    // Made in a folder that nobody else may enter, and moved once its mode is set: never open to others, not even
+    // briefly.
     folder = mkdtempSync(`${path}.`);
     const made = join(folder, 's');
     await new Promise<void>((resolve, reject) => {

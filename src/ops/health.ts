@@ -98,7 +98,7 @@ export interface HealthServer {
 /**
  * A server for nothing but health: for Socket Mode, where no other HTTP server runs.
  * Connections, their time and what they send are bounded: the port may be open to anybody.
- * @throws BridgeError config_invalid when the port can not be had.
+ * @throws BridgeError config_invalid when the port cannot be had.
  */
 export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promise<HealthServer> {
   const server = createServer(TIMES, (request, response) => {

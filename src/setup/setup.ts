@@ -116,7 +116,7 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
     (token) => verifyBot(parts, token),
   );
   terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
-  // HTTP delivery is set up by hand: its secret can not be tried before Slack calls.
+  // HTTP delivery is set up by hand: its secret cannot be tried before Slack calls.
   if (overHttp) return bot;
   await settled(
     parts,

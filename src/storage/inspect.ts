@@ -60,7 +60,10 @@ export function inspectStore(uri: string): StoreReport {
   }
 }
 
-/** What the bridge chose and stored under these names; nothing where there is no store, or it can not be read. Changes nothing. */
+/**
+ * What the bridge chose and stored under these names; nothing where there is no store, or it cannot be read. Changes
+ * nothing.
+ */
 export async function readStoredChoices(uri: string, names: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   const path = storePath(uri);

@@ -293,7 +293,8 @@ const versioned = z.looseObject({ schema: z.number().int().positive() });
 
 /**
  * Takes a stored row apart: `{ schema, … }`.
- * @throws record_newer for a row of a later schema, store_failed for one that is not what it should be; both name `key`.
+ * @throws record_newer for a row of a later schema, store_failed for one that is not what it should be; both name
+ * `key`.
  */
 function read<Schema extends z.ZodType>(schema: Schema, key: string, row: unknown): z.output<Schema> {
   const version = versioned.safeParse(row);
@@ -334,7 +335,7 @@ export function row<Fields extends object>(fields: Fields): Fields & { schema: n
   return { schema: SCHEMA, ...fields };
 }
 
-/** The record, checked as strictly as it will be read: what can not be read again must not be written. */
+/** The record, checked as strictly as it will be read: what cannot be read again must not be written. */
 export function checkRecord(value: ThreadRecord): ThreadRecord {
   const result = record.safeParse(value);
   if (result.success) return result.data;

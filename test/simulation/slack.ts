@@ -65,7 +65,7 @@ const MINUTE_MS = 60_000;
 /** About one post a second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
 
-/** What one process has called: a new one can not know what the one before did. */
+/** What one process has called: a new one cannot know what the one before did. */
 interface Books {
   sent: Map<string, number[]>;
   posted: Map<string, number>;

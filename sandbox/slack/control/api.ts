@@ -3,7 +3,7 @@ import type { Gauge } from '../limits.ts';
 import type { LogEntry } from '../log.ts';
 import type { JsonObject } from '../model.ts';
 
-/** What a person can not do here, or what was asked wrongly. */
+/** What a person cannot do here, or what was asked wrongly. */
 export class ControlError extends Error {
   readonly status: number;
 
@@ -23,7 +23,10 @@ export interface MessageInput {
   files?:
     | { name: string; content?: string | undefined; base64?: string | undefined; mimetype?: string | undefined }[]
     | undefined;
-  /** `me_message`, `thread_broadcast`, `bot_message` (another app's bot), `channel_join`, …; `file_share` comes by itself. */
+  /**
+   * `me_message`, `thread_broadcast`, `bot_message` (another app's bot), `channel_join`, …; `file_share` comes by
+   * itself.
+   */
   subtype?: string | undefined;
   /** Another app posts it with the token of `user`: Slack puts that app's ids beside the user. */
   by_app?: boolean | undefined;

@@ -86,7 +86,7 @@ function ownMessage(call: Call, refusal: string): { channel: ReturnType<typeof k
   return { channel, message };
 }
 
-/** Explicit rich text can not be replaced by other blocks (A:chat.update, `block_mismatch`). */
+/** Explicit rich text cannot be replaced by other blocks (A:chat.update, `block_mismatch`). */
 function checkMismatch(message: StoredMessage, blocks: JsonObject[] | undefined): void {
   const rich = (list: JsonObject[]) => list.some((block) => block.type === 'rich_text');
   if (message.ownBlocks && rich(message.blocks) && blocks && blocks.length > 0 && !rich(blocks)) {

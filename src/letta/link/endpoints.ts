@@ -41,7 +41,7 @@ export function cloudLanes(
   return relay === 'pair' ? [lane('control'), lane('stream')] : [lane('stream')];
 }
 
-/** Address of a REST call of the hosted API; `path` may end in a slash that matters. */
+/** Address of a REST call of the hosted API. A slash at the end of `path` is kept, because some routes need it. */
 export function restUrl(baseUrl: string, path: string, query: Record<string, string> = {}): string {
   const target = parseAddress('LETTA_BASE_URL', baseUrl, true);
   if (target.protocol === 'wss:') target.protocol = 'https:';
@@ -52,8 +52,8 @@ export function restUrl(baseUrl: string, path: string, query: Record<string, str
 }
 
 /**
- * The address, checked: a secret never travels unencrypted except on loopback, and never stands in an address,
- * where logs and proxies would keep it. Throws `config_invalid`; the text names the setting, not its value.
+ * Parses and checks an address: a secret may travel unencrypted only on loopback, and must not be part of the address,
+ * because logs and proxies keep addresses. Throws `config_invalid`; the text names the setting, not its value.
  */
 function parseAddress(setting: string, value: string, secret: boolean): URL {
   const invalid = (why: string) =>

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../bridge/ports.ts';
 export interface HeartbeatOptions {
   clock: Clock;
   everyMs: number;
-  /** Dead when nothing at all came for this long. */
+  /** The other side counts as dead when nothing came for this long. */
   deadAfterMs: number;
   sendPing(): void;
   /** Called once. */
@@ -11,7 +11,7 @@ export interface HeartbeatOptions {
 }
 
 export interface Heartbeat {
-  /** Something came from the other side; whatever it was, it lives. */
+  /** Call it whenever anything comes from the other side. */
   noteSignOfLife(): void;
   stop(): void;
 }

@@ -1,7 +1,7 @@
 /** How a lane shows that it is alive: a WebSocket ping (App Server) or a JSON `ping` frame (hosted relay). */
 export type HeartbeatKind = 'websocket' | 'json';
 
-/** Where one socket of a link leads. Headers hold the token: never log an endpoint whole, only its name. */
+/** Where one socket of a link leads. The headers hold the token: log only the endpoint's name. */
 export interface LaneEndpoint {
   name: 'direct' | 'stream' | 'control';
   url: string;
@@ -33,13 +33,13 @@ export interface LaneHandlers {
 
 /** One socket to Letta, dialled or accepted. */
 export interface Lane {
-  /** Text given to a lane that is not open any more is dropped: its `close` tells. */
+  /** Text for a lane that is no longer open is dropped; `onClose` reports the loss. */
   send(text: string): void;
   /** Ends it without telling the handlers. Closing twice is fine. */
   close(): void;
 }
 
-/** Handlers are called later, never before the dialer returned. */
+/** Calls the handlers only after it has returned. */
 export type LaneDialer = (endpoint: LaneEndpoint, handlers: LaneHandlers) => Lane;
 
 /** A line for the log: no address, no token. */

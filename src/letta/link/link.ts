@@ -14,10 +14,10 @@ export interface LinkHandlers {
 }
 
 export interface Link {
-  /** Goes out on the first lane. Dropped when the link is gone: `close` tells. */
+  /** Sends on the first lane. Dropped when the link is gone; `onClose` reports the loss. */
   send(frame: OutgoingFrame): void;
   close(): void;
-  /** Frames that could not be used, by reason; none is fatal. */
+  /** Unusable frames by reason; the link survives them. */
   readonly counts: Readonly<{ unknown: number; malformed: number }>;
 }
 
@@ -28,8 +28,8 @@ export interface LinkOptions {
 }
 
 /**
- * All lanes as one: they open together and die together, because half a pair would go on without its
- * approvals or without its text. Reads each frame once and knows no meaning beyond `seq` and `pong`.
+ * All lanes as one. When one closes, all close, because half a pair would lose its approvals or its text. Decodes each
+ * frame once and interprets only `seq` and `pong`.
  */
 export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHandlers): Link {
   const lanes: Lane[] = [];
@@ -41,7 +41,7 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
     isClosed = true;
     for (const lane of lanes) lane.close();
   };
-  // Whatever the consumer throws is its own bug; the link has to go on acknowledging and answering.
+  // If the consumer throws, that is its bug; the link must go on acknowledging frames.
   const callConsumer = (what: string, run: () => void) => {
     try {
       run();

@@ -49,7 +49,7 @@ export function createSocketDialer(clock: Clock): LaneDialer {
       handleLoss({ kind: 'unreachable', text: 'no answer in time' }),
     );
 
-    // Also the listener that keeps `ws` from throwing: an error event is always followed by `close`.
+    // `ws` throws an error that has no listener. `close` always follows, so the loss is reported there.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       lastError = error.code ?? error.message;
     });
@@ -78,7 +78,7 @@ export function createSocketDialer(clock: Clock): LaneDialer {
     socket.on('message', (data) => {
       if (isClosed) return;
       heartbeat?.noteSignOfLife();
-      // The App Server reads and may write JSON in binary frames too; `nodebuffer` makes each message one Buffer.
+      // The App Server may send JSON in binary frames, too. `ws` delivers every message as one Buffer (`nodebuffer`).
       handlers.onMessage((data as Buffer).toString('utf8'));
     });
     socket.on('close', (code, reason) => {

@@ -4,9 +4,9 @@ import { eventSchemas, type Frame, frame, responseSchemas } from './incoming.ts'
 import { readTextDelta } from './text-delta.ts';
 
 /**
- * What a socket delivered. `seq` is there even where the rest is of no use: the hosted relay wants every frame acked.
- * - `unknown`: a type that this version does not know, to be counted and logged by `type` only. A delta of an unknown
- *   kind still counts in its run, so it has a `frame` that goes to the runtime like any other.
+ * What a socket delivered. `seq` is set even for unusable frames, because the hosted relay wants every frame acked.
+ * - `unknown`: a type that this version does not know; count it, and log only its `type`. A delta of an unknown kind
+ * still counts in its run's `seq_id`, so it has a `frame` that goes to the runtime like any other.
  * - `malformed`: not JSON, no object, or a known type without what the bridge needs. `reason` names places, never
  * contents.
  */
@@ -35,7 +35,7 @@ const otherDelta = frame('stream_delta', {
 const NAME = 64;
 
 /**
- * Reads one frame. Never throws: what it can not use is a result as well (docs/letta-protocol.md, Envelope, order,
+ * Reads one frame. Never throws: an unusable frame is a result, too (docs/letta-protocol.md, Envelope, order,
  * duplicates; Server to client; Deltas).
  */
 export function decode(data: string | Buffer): Decoded {
@@ -86,7 +86,7 @@ function read(schema: z.ZodType<Frame>, value: unknown, type: string, seq: numbe
   return { kind: 'malformed', type, reason, seq };
 }
 
-/** Types go to the log: at most a word's length of what a stranger may have sent. */
+/** Types go to the log, and strangers may have sent them: keep them short. */
 function shortName(type: string): string {
   return type.length > NAME ? `${type.slice(0, NAME)}…` : type;
 }

@@ -10,7 +10,7 @@ const common = {
   seq_id: z.number().nullish(),
 };
 
-/** A plain string, or parts of which only the texts are read. */
+/** A plain string, or parts; only the parts' texts are read. */
 export const textContent = z.union([
   z.string(),
   z.array(z.looseObject({ type: z.string().nullish(), text: z.string().nullish() })),
@@ -71,7 +71,7 @@ export type KnownDelta = {
   [Type in keyof typeof deltaSchemas]: z.infer<(typeof deltaSchemas)[Type]>;
 }[keyof typeof deltaSchemas];
 
-/** A delta of a kind that this version does not know: it means nothing, but it counts in its run's `seq_id`. */
+/** A delta of a kind that this version does not know: it has no meaning here, but it counts in its run's `seq_id`. */
 export interface OtherDelta {
   message_type: null;
   id?: string | null | undefined;

@@ -24,8 +24,8 @@ export function frame<Type extends string, Shape extends z.ZodRawShape>(type: Ty
 }
 
 /**
- * What a model wrote as a tool's input. Taken as it is: whoever decides must see all of it, also a key that a schema
- * would leave out (`__proto__`), and a frame that is refused for it would leave its turn waiting for ever.
+ * What a model wrote as a tool's input. Any value is accepted unchanged: people must see all of it before they decide,
+ * even a key that a schema would drop (`__proto__`), and a rejected frame would leave its turn waiting for ever.
  */
 const toolInput = z
   .unknown()

@@ -142,7 +142,7 @@ export function abortMessage(requestId: string, runtime: RuntimeRef): OutgoingFr
 }
 
 /**
- * Ends a monitor of that runtime; other background processes it does not know (docs/letta-protocol.md, Activity nobody
+ * Ends a monitor of that runtime; it cannot end other background processes (docs/letta-protocol.md, Activity nobody
  * asked for).
  */
 export function monitorStop(requestId: string, runtime: RuntimeRef, processId: string): OutgoingFrame {

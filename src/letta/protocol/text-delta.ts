@@ -3,9 +3,9 @@ import type { StreamDelta } from './incoming.ts';
 type Fields = Record<string, unknown>;
 
 /**
- * A `stream_delta` with text or reasoning, the one frame that comes thousands of times a second, checked by hand: for
- * the same reason why zod is used for all others this asks for the same as their schemas do. `null` where anything is
- * unusual: then the schema decides, and says what is wrong.
+ * Checks a `stream_delta` with text or reasoning by hand, because thousands of them come each second and zod would be
+ * too slow. It checks what their schemas check. `null`: something is unusual, so the schema must decide and say what is
+ * wrong.
  */
 export function readTextDelta(value: Fields, delta: Fields): StreamDelta | null {
   const fits = isEnvelope(value) && isRunDelta(delta) && hasWords(delta);

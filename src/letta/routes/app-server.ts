@@ -24,7 +24,7 @@ const MODELS_WITHIN_MS = 5_000;
 const MODEL_ATTEMPTS = 5;
 const MODEL_PAUSE_MS = 500;
 
-/** A Letta App Server reached directly. Throws `config_invalid` for an address that can not be used. */
+/** A Letta App Server reached directly. Throws `config_invalid` for an address that cannot be used. */
 export function createAppServerRoute(options: AppServerRouteOptions): Route {
   const { address, agentId, choices, dial, clock, random, log } = options;
   const endpoints = appServerLanes(address);
@@ -48,7 +48,7 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
         const body = { name: NEW_AGENT, ...(model === null ? {} : { model }) };
         const answer = await ask(
           'runtime_start_response',
-          // The default conversation comes with the agent: none is left behind that nobody uses.
+          // Every agent has a default conversation; using it leaves no unused conversation behind.
           (requestId) =>
             runtimeStart({ requestId, agent: { create: body }, conversation: { id: 'default' }, mode: 'standard' }),
           CREATES_WITHIN_MS,
@@ -81,9 +81,9 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
 const NEW_AGENT = 'Slack Bridge';
 
 /**
- * The first model that the server can really use, in its own order. An agent made without one gets a default that a
- * restarted server does not know any more ("Unknown model local/default"), and the first answer of a fresh server
- * calls no model available: it is still asking its providers (both seen with 0.32.18).
+ * The first available model, in the server's order. Without one, a new agent gets a default that a restarted server
+ * does not know ("Unknown model local/default"). A fresh server first lists no model as available, because it is still
+ * asking its providers; so we ask again (both seen with 0.32.18).
  */
 async function findModel(ask: Ask, clock: Clock): Promise<string | null> {
   for (let attempt = 0; attempt < MODEL_ATTEMPTS; attempt += 1) {
@@ -107,7 +107,7 @@ function refusedRequest(what: string, error: string | null | undefined): BridgeE
       });
 }
 
-/** What it means for people that an App Server could not be dialled. */
+/** The error to report when an App Server cannot be dialled. */
 export function unreachable(loss: LaneLoss): BridgeError {
   if (loss.kind === 'refused' && (loss.status === 401 || loss.status === 403)) {
     return new BridgeError('letta_unauthorized', `the App Server answered ${loss.status}`, {

@@ -20,10 +20,10 @@ export interface CloudRouteOptions {
 }
 
 const SYNC_AFTER_MS = 5_000;
-/** Under this name the store keeps which device was chosen. */
+/** The store keeps the chosen device's id under this name. */
 export const CHOSEN_DEVICE = 'device';
 
-/** A device behind the hosted relay. Throws `config_invalid` for an address that can not be used. */
+/** A device behind the hosted relay. Throws `config_invalid` for an address that cannot be used. */
 export function createCloudRoute(options: CloudRouteOptions): Route {
   const { address, api, environment, choices, clock, log } = options;
 
@@ -35,14 +35,14 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     createAgent: null,
   });
 
-  /** Chosen once: a device that appears later must not inherit commands. */
+  /** Chosen once, because a device that appears later must not get the commands of this one. */
   const onlyDevice = chooseOnce(CHOSEN_DEVICE, choices, async () => {
     const { deviceId, connectionName } = chooseEnvironment(await api.listOnlineEnvironments(), null, clock.now());
     log.info({ deviceId, device: connectionName }, 'the only device online was chosen');
     return deviceId;
   });
 
-  /** One that Letta does not know any more is let go; one that is offline is waited for. */
+  /** If Letta no longer knows the chosen device, another one is chosen; if it is offline, we wait for it. */
   const resolveChosenDevice = async (): Promise<OnlineEnvironment> => {
     const chosen = await onlyDevice.get();
     try {
@@ -79,8 +79,8 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
       };
     },
     replaceAgent: (gone) => agent.replaceAgent(gone),
-    // Whatever it was, the lease may have rotated: the next attempt asks anew (docs/letta-protocol.md, Hosted: not
-    // known), and a key that is really wrong is told by the REST call that comes first.
+    // Always retry: the lease may have rotated, and the next attempt asks for a new one (docs/letta-protocol.md,
+    // Hosted: not known). A wrong key shows in the REST call before it.
     unreachable: (loss) =>
       new BridgeError('letta_unreachable', `the relay can not be reached: ${lossReason(loss)}`, {
         notice: 'The Letta device can not be reached at the moment.',

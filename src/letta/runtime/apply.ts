@@ -9,7 +9,7 @@ import * as memory from './turn-memory.ts';
 
 const AUTOMATIC_KEPT = 100;
 
-/** What a frame changes and tells, now that it is its turn; repeats of what was told already are left out. */
+/** Applies a frame whose turn it is: changes the state and emits events, except those that were emitted before. */
 export function applyFrame(work: Work, frame: EventFrame): void {
   switch (frame.type) {
     case 'update_loop_status':
@@ -52,11 +52,12 @@ function applyLoop(work: Work, frame: FrameOf<'update_loop_status'>): void {
   const status = wasMadeBeforeLastEnd(work, frame)
     ? 'idle'
     : (loopStatus(frame.loop_status.status, activeRunIds) ?? before?.status ?? 'idle');
-  // Heard late, it may name runs of the turn that went by unheard; what a replay names is of before this connection.
+  // Runs of the previous status are older than this turn; runs that only this status names may be the turn's own. The
+  // first status is a replay: all of its runs are older.
   if (status !== 'idle') openTurn(work, before?.clientMessageIdsByRun ?? clientMessageIdsByRun);
   changeConnection(work, {
     loop: { status, activeRunIds, clientMessageIdsByRun, stamp },
-    // A turn that asks is not ending: its request came before the word that the turn before it is over.
+    // A turn with an open request is not ending: "idle" then tells of the turn before it.
     isEnding:
       turn !== null &&
       status === 'idle' &&
@@ -86,7 +87,9 @@ function applyDevice(work: Work, frame: FrameOf<'update_device_status'>): void {
   emitBackground(work);
 }
 
-/** The list settles everything that was asked before it was made, and tells of what was asked before we listened. */
+/**
+ * The device's list is complete: requests older than it that it lacks are settled; requests that we missed are added.
+ */
 function applyPending(
   work: Work,
   pending: NonNullable<FrameOf<'update_device_status'>['device_status']['pending_control_requests']>,
@@ -106,13 +109,15 @@ function applyPending(
 
 function applyControlRequest(work: Work, frame: FrameOf<'control_request'>): void {
   const stamp = stampOf(frame);
-  // A device status that is newer than the request and does not list it has settled it already.
+  // A newer device status that does not list the request means that it is settled: do not open it again.
   if (wasMadeBeforeLastEnd(work, frame) || isBefore(stamp, work.state.connection.device?.stamp ?? null)) return;
   openTurn(work);
   addApproval(work, approvalRequest(frame.request_id, frame.request), stamp);
 }
 
-/** Asked anew under the same id with another input, it is told again: nobody may decide what they were not shown. */
+/**
+ * The same id with another input is emitted again, because nobody may decide about an input that they have not seen.
+ */
 function addApproval(work: Work, request: ApprovalRequest, stamp: Stamp | null): void {
   const { approvals } = work.state.connection;
   const isSame = ({ request: known }: OpenApproval) => known.requestId === request.requestId;
@@ -136,7 +141,8 @@ function applyQueue(work: Work, frame: FrameOf<'update_queue'>): void {
 function emitBackground(work: Work): void {
   const { device, subagents, background } = work.state.connection;
   const processes = device?.processes ?? [];
-  // Their end is not always told (31-subagent): a newer device status that does not list one any more tells it, too.
+  // Letta does not always report a subagent's end (31-subagent): a newer device status that lacks it means that it
+  // ended.
   const isListOlder = isBefore(subagents.stamp, device?.stamp ?? null);
   const isOver = (agent: FrameOf<'update_subagent_state'>['subagents'][number]) =>
     isListOlder && agent.is_background !== false && !processes.some(({ subagent_id: id }) => id === agent.subagent_id);
@@ -172,7 +178,7 @@ function applyDelta(work: Work, frame: StreamDelta): void {
   }
 }
 
-/** Each error once, the best wording last; the echo after `turn_finished` belongs to the turn that ended. */
+/** Emits each error once, the best wording last. An error after `turn_finished` repeats one of the turn that ended. */
 function applyError(
   work: Work,
   delta: Extract<StreamDelta['delta'], { message_type: 'loop_error' | 'error_message' }>,
@@ -207,7 +213,7 @@ function endTurn(work: Work, frame: FrameOf<'turn_finished'>, stamp: Stamp | nul
   });
 }
 
-/** Made before a turn's end that was told already: its text was given up, or read from the history. */
+/** The frame is older than the last `turn-ended` that we emitted: we gave its text up, or read it from the history. */
 function wasMadeBeforeLastEnd(work: Work, frame: EventFrame): boolean {
   return isBefore(stampOf(frame), work.state.connection.lastEnded?.stamp ?? null);
 }

@@ -41,7 +41,7 @@ function messageIn(value: unknown, depth: number): string | null {
 }
 
 /**
- * Whether an error says that agent or conversation do not exist (any more); the wording is all there is
+ * Whether an error says that the agent or conversation does not exist. Letta sends no code for it, only this wording
  * (docs/letta-protocol.md, runtime_start).
  */
 export function saysGone(text: string): boolean {

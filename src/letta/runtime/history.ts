@@ -15,13 +15,14 @@ const wireItem = z.looseObject({
   name: z.string().nullish(),
 });
 
-/** Only in front: a person may well write about system reminders further down. */
+/** Matches only at the beginning: further down, a person may be writing about system reminders. */
 const REMINDERS = /^(?:\s*<system-reminder>[\s\S]*?<\/system-reminder>\s*)+/;
 
 /**
  * Items of `conversation_messages_list` or of REST's `/v1/conversations/{id}/messages`, newest first as they come with
  * `order: desc`, as HistoryItems, oldest first (docs/letta-protocol.md, Queue and deduplication). What the server added
- * to a person's words is stripped; messages that consist of nothing else, and kinds that nobody reads, are left out.
+ * to a person's words is stripped. Left out: messages with nothing else in them, and kinds that the bridge does not
+ * use.
  * Never throws.
  */
 export function readHistory(newestFirst: readonly unknown[]): HistoryItem[] {
@@ -40,7 +41,7 @@ function readItem(item: z.infer<typeof wireItem>): HistoryItem | null {
   switch (item.message_type) {
     case 'user_message': {
       const text = withoutReminders(textParts(item.content));
-      // A message of reminders only is the server's own, though it has an otid; one of images only is a person's.
+      // Only reminders: the server wrote it, even if it has an otid. Only images: a person wrote it.
       if (text === '' && (!item.otid || holdsTextOnly(item.content))) return null;
       return { kind: 'user', id: item.id, clientMessageId: item.otid ?? null, text };
     }

@@ -13,9 +13,9 @@ export function stampOf(frame: {
 }
 
 /**
- * Whether `a` was certainly made before `b`. The count alone does not tell: it starts again at 1 with the device's
- * process, which the client's socket may survive (docs/letta-protocol.md, Hosted: not known; Envelope, order,
- * duplicates); then the clock shows that `a` is the newer one.
+ * Whether `a` was certainly made before `b`. The count is not enough: it restarts at 1 with the device's process, while
+ * our socket may stay open (docs/letta-protocol.md, Hosted: not known; Envelope, order, duplicates). So the clock must
+ * agree.
  */
 export function isBefore(a: Stamp | null, b: Stamp | null): boolean {
   return a !== null && b !== null && a.eventSeq < b.eventSeq && a.emittedAt <= b.emittedAt;

@@ -26,30 +26,32 @@ import * as memory from './turn-memory.ts';
 export type { RuntimeEffect, RuntimeState };
 
 /*
- * Theory of operation. Frames of all lanes come in as they arrive; what they mean for one runtime goes out, in the
- * order in which a reader needs it, each thing once.
+ * Theory of operation. Frames of all lanes come in as they arrive; events for one runtime go out in the order in which
+ * a reader needs them, each once.
  *
  * A frame passes: subagent? other runtime? seen before (`idempotency_key`)? Then, behind the relay, one question of
  * order: control frames (`turn_finished`, `control_request`) and the stream are not ordered against each other
  * (docs/letta-protocol.md, Hosted: what the device tells the relay). A frame that came too early becomes the *barrier*:
- * it waits, frames made before it pass, frames made after it wait behind it. It is let through when what it waited for
- * has come, or when its time is up:
+ * it waits, frames made before it pass, frames made after it wait behind it. It is released when what it waits for has
+ * arrived, or when its time is up:
  *   turn_finished     waits for the `stop_reason` of its run and the results of its tools (`deltas`), then, where
  *                     text is missing, for the `history`
  *   control_request   waits for the `stop_reason` of the run that asked (`deltas`)
  *   the next turn     waits for the `turn_finished` of the one before (`end`)
  *
- * State lives as long as the connection, since `run_id` and `event_seq` may start again with the next one; only the
- * keys of what was seen and answered are kept longer. A state is a value: no step changes an earlier one.
+ * State lives as long as the connection, because `run_id` and `event_seq` may restart with the next one; only the keys
+ * of seen frames and answered requests are kept longer. A state is immutable: each step returns a new one.
  */
 
 const HOLD_MS = 1_000;
 const HISTORY_MS = 10_000;
-/** More than any turn sends within those times; then order gives way. */
+/** More frames than any turn sends within those times. Beyond it the barrier is released, out of order if need be. */
 const HELD_FRAMES_MAX = 5_000;
 
 export type RuntimeInput =
-  /** A connection (all lanes) is open; everything known about an earlier one is void, except what was seen already. */
+  /**
+   * A connection (all lanes) is open. Everything known from an earlier one is dropped, except the keys of seen frames.
+   */
   | {
       type: 'opened';
       /** True where frames arrive in the order in which they were made (App Server); false behind the hosted relay. */
@@ -60,7 +62,8 @@ export type RuntimeInput =
   /** The answer to the `repair` of that id; `null` when the history could not be had. */
   | { type: 'history'; repairId: number; items: readonly HistoryItem[] | null }
   /**
-   * An input is about to be sent, which happens only when Letta is idle: what was heard of a turn is of an earlier one.
+   * An input is about to be sent. The bridge sends only when Letta is idle, so a turn that still looks open is an
+   * earlier one.
    */
   | { type: 'submitting' }
   /** The time that the last `hold` gave has passed. */
@@ -83,7 +86,7 @@ export interface RuntimeSnapshot {
 }
 
 /**
- * @param runtime `null` until `runtime_start` has made the conversation: then the first frame that names one tells it
+ * @param runtime `null` for a new conversation: the first frame that names its runtime sets it
  */
 export function initialRuntime(runtime: RuntimeRef | null): RuntimeState {
   return {
@@ -95,7 +98,7 @@ export function initialRuntime(runtime: RuntimeRef | null): RuntimeState {
   };
 }
 
-/** What an input means for the runtime. Pure, never throws; effects are to be carried out in their order. */
+/** One step of the machine: pure, never throws. The caller carries out the effects in their order. */
 export function step(state: RuntimeState, input: RuntimeInput): { state: RuntimeState; effects: RuntimeEffect[] } {
   const work: Work = { state, effects: [] };
   switch (input.type) {
@@ -160,7 +163,7 @@ function isResponse(frame: Frame): frame is ResponseFrame {
   return Object.hasOwn(responseSchemas, frame.type);
 }
 
-/** Answers are told apart by `request_id` alone: the relay may hand answers without `runtime` to every socket. */
+/** Matches answers by `request_id` alone, because the relay may send answers without `runtime` to every socket. */
 function receiveResponse(work: Work, frame: ResponseFrame): void {
   const { request_id: requestId } = frame;
   if (hasSeen(work.state.answeredRequests, requestId)) return;
@@ -169,13 +172,13 @@ function receiveResponse(work: Work, frame: ResponseFrame): void {
   work.effects.push({ type: 'response', requestId, frame });
 }
 
-/** Compares the two ids only: the relay adds others (docs/letta-protocol.md, Hosted: socket). */
+/** Compares only the two ids, because the relay adds other fields (docs/letta-protocol.md, Hosted: socket). */
 function isOurs(work: Work, frame: Frame): boolean {
   if (!frame.runtime) return false;
   const { agent_id: agentId, conversation_id: conversationId } = frame.runtime;
   const { runtime } = work.state;
   if (runtime) return runtime.agentId === agentId && runtime.conversationId === conversationId;
-  // An App Server tells each new socket what other conversations ask for; a new one asks for nothing yet.
+  // An App Server sends each new socket the open requests of other conversations; a new conversation has none yet.
   if (frame.type === 'control_request') return false;
   work.state = { ...work.state, runtime: { agentId, conversationId } };
   return true;
@@ -193,7 +196,7 @@ function admitFrame(work: Work, frame: EventFrame): void {
     return;
   }
   if (frame.type === 'turn_finished') noteUnheardRuns(work, frame);
-  // The end that a barrier waits for may have to wait itself; then it takes over.
+  // The `turn_finished` that a barrier waits for may itself have to wait: then it becomes the barrier.
   const isAwaited = barrier?.waitsFor === 'end' && frame.type === 'turn_finished';
   const waitsFor = !barrier || isAwaited ? whatToWaitFor(work.state.connection, frame) : null;
   if (waitsFor) {
@@ -218,7 +221,7 @@ function whatToWaitFor(connection: Connection, frame: EventFrame): Barrier['wait
   return connection.isEnding && opensTurn(frame) ? 'end' : null;
 }
 
-/** What a turn begins with when the one before has not been told to have ended. */
+/** Whether the frame can only belong to a next turn, although the `turn_finished` of this one has not come. */
 function opensTurn(frame: EventFrame): boolean {
   if (frame.type === 'stream_delta') return frame.delta.message_type === 'user_message';
   if (frame.type !== 'update_loop_status') return false;
@@ -236,7 +239,7 @@ function raiseBarrier(work: Work, barrier: Barrier): void {
   work.effects.push({ type: 'hold', ms: barrier.waitsFor === 'history' ? HISTORY_MS : HOLD_MS });
 }
 
-/** Lets the barrier through when what it waited for has come. */
+/** Releases the barrier when what it waits for has arrived. */
 function checkBarrier(work: Work): void {
   const { barrier, turn } = work.state.connection;
   if (!barrier) return;
@@ -266,7 +269,7 @@ function expireBarrier(work: Work): void {
 
 function releaseTurnEnd(work: Work, barrier: Barrier, frame: FrameOf<'turn_finished'>): void {
   changeConnection(work, { barrier });
-  // The end may have overtaken the word of what it ends.
+  // Runs of this turn may have been named only after its `turn_finished` arrived.
   noteUnheardRuns(work, frame);
   if (memory.mayFindTextInHistory(work.state.connection.turn, frame))
     raiseBarrier(work, { ...barrier, waitsFor: 'history' });
@@ -293,8 +296,8 @@ function dropBarrier(work: Work): void {
 }
 
 /**
- * A `turn_finished` that got lost with the device's socket before `next` was made, as far as it can be guessed.
- * @param idleAt when the loop went idle: whatever began since is not the turn's
+ * Stands in for a `turn_finished` that was lost with the device's socket before the device made `next`.
+ * @param idleAt when the loop went idle: what began later belongs to the next turn
  */
 function guessLostEnd(turn: memory.TurnMemory, next: EventFrame, idleAt: string | undefined): FrameOf<'turn_finished'> {
   return {
@@ -307,8 +310,8 @@ function guessLostEnd(turn: memory.TurnMemory, next: EventFrame, idleAt: string 
 }
 
 /**
- * A turn whose end is known and whose text is whole has ended. One that still misses text is left open: after the
- * reconnect it is found idle and finished from the history.
+ * Ends a turn whose `turn_finished` came and whose text is complete. A turn that still lacks text stays open: after the
+ * reconnect Letta is idle, and the bridge finishes the turn from the history.
  */
 function closeConnection(work: Work): void {
   const { barrier, turn } = work.state.connection;
@@ -319,7 +322,9 @@ function closeConnection(work: Work): void {
   changeConnection(work, { turn: null, repairId: null });
 }
 
-/** Its end got lost: the bridge has settled it by other means. */
+/**
+ * Drops a turn whose `turn_finished` was lost: the bridge has closed it some other way, or it would not send an input.
+ */
 function forgetTurn(work: Work): void {
   const { barrier, loop } = work.state.connection;
   if (loop !== null && loop.status !== 'idle') return;

@@ -1,7 +1,7 @@
 /**
- * A bounded memory of keys, as a value: adding gives a new one, and what the old one knows stays as it was.
- * Frames come by the thousand, so values that follow one another share one map of keys and places: each knows the
- * places below its own end. Only who adds to a value that is not the newest, or to a full map, copies.
+ * An immutable, bounded set of keys: adding returns a new set. Copying it for each of thousands of frames would be
+ * slow, so successive sets share one map of keys and positions, and each set contains the positions below its own
+ * `end`. The map is copied only when a key is added to an older set or to a full map.
  */
 export interface Seen {
   readonly places: ReadonlyMap<string, number>;
@@ -22,7 +22,7 @@ export function addSeen(seen: Seen, key: string): Seen {
   if (hasSeen(seen, key)) return seen;
   const isNewest = seen.end > 0 && seen.end === seen.places.size;
   const next = isNewest && seen.end < 2 * SEEN_KEPT ? seen : latest(seen);
-  // The one place that writes into a shared map: no older value reads what lies beyond its end.
+  // The only write into a shared map. It is safe because older sets ignore positions at or beyond their end.
   (next.places as Map<string, number>).set(key, next.end);
   return { places: next.places, end: next.end + 1 };
 }

@@ -7,14 +7,14 @@ import type { TurnMemory } from './turn-memory.ts';
 
 export type RuntimeEffect =
   | { type: 'emit'; event: AgentEvent }
-  /** The first answer to a request: at most once per `request_id`, whichever lane brought it. */
+  /** The first answer to a request; later copies, also from another lane, are dropped. */
   | { type: 'response'; requestId: string; frame: ResponseFrame }
   /**
    * Read the newest items of the conversation and hand them in as `history` with this id (docs/letta-protocol.md,
    * Envelope, order, duplicates; Queue and deduplication).
    */
   | { type: 'repair'; repairId: number }
-  /** Set the one timer to `ms` from now (replacing what it was set to), or stop it when `ms` is `null`. */
+  /** Set the one timer to `ms` from now, replacing the earlier time; `null` stops it. */
   | { type: 'hold'; ms: number | null };
 
 export interface OpenApproval {
@@ -57,12 +57,12 @@ export interface Connection {
   /** The last `automaticKeys`. */
   readonly automaticInputs: readonly string[];
   readonly turn: TurnMemory | null;
-  /** The loop went idle in this turn: only its end is still to come. */
+  /** The loop went idle in this turn: only its `turn_finished` is still missing. */
   readonly isEnding: boolean;
-  /** The last turn that ended: whatever was made before that comes too late. */
+  /** The last turn that ended: frames older than its end are dropped. */
   readonly lastEnded: { readonly stamp: Stamp | null; readonly turn: TurnMemory } | null;
   readonly barrier: Barrier | null;
-  /** The repair that is on its way. */
+  /** The repair whose history was asked for and has not come. */
   readonly repairId: number | null;
 }
 
@@ -74,7 +74,7 @@ export interface RuntimeState {
   readonly connection: Connection;
 }
 
-/** One step under way: replaced values and collected effects. */
+/** What one step has changed and collected so far. */
 export interface Work {
   state: RuntimeState;
   readonly effects: RuntimeEffect[];
@@ -106,7 +106,7 @@ export function emitEvent(work: Work, event: AgentEvent): void {
   work.effects.push({ type: 'emit', event });
 }
 
-/** A new repair; answers to earlier ones are of no use any more. */
+/** Starts a new repair; answers to earlier ones are dropped from now on. */
 export function requestHistory(work: Work): void {
   const repairId = work.state.repairCount + 1;
   work.state = { ...work.state, repairCount: repairId };

@@ -13,18 +13,18 @@ import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf, WireControlRequest } from '../protocol/incoming.ts';
 import { errorText } from './error-text.ts';
 
-/** What a delta means depends on its runtime only in this. */
+/** All that translating a delta needs to know about its runtime. */
 export interface DeltaContext {
   /** The run that a delta without `run_id` belongs to. */
   runId: string | null;
-  /** Ids and {@link textKey}s of what Letta queued by itself (docs/letta-protocol.md, Activity nobody asked for). */
+  /** Ids and {@link textKey}s of input that Letta queued itself (docs/letta-protocol.md, Activity nobody asked for). */
   automatic: readonly string[];
 }
 
 const SNAPSHOT = 'synthetic-tool-return-stream-';
 const NOTIFICATION = '<task-notification>';
 
-/** A delta's meaning for the turn; most lifecycle deltas have none (docs/letta-protocol.md, Deltas). */
+/** The events that a delta means; most lifecycle deltas mean none (docs/letta-protocol.md, Deltas). */
 export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[] {
   const runId = delta.run_id ?? context.runId;
   switch (delta.message_type) {
@@ -97,12 +97,14 @@ export function translateDelta(delta: Delta, context: DeltaContext): AgentEvent[
   }
 }
 
-/** Whether a tool's output is what it wrote so far, rather than its result (docs/letta-protocol.md, Deltas). */
+/** Whether the delta holds a running tool's output so far, not its result (docs/letta-protocol.md, Deltas). */
 export function isToolSnapshot(delta: { id?: string | null | undefined }): boolean {
   return delta.id?.startsWith(SNAPSHOT) ?? false;
 }
 
-/** Keys of queued input that no person sent; its echo comes with another id than the queue had (seen: 31, 32). */
+/**
+ * Keys of queued input that no person sent. Its text is a key, too: Letta echoes it under another id (seen: 31, 32).
+ */
 export function automaticKeys(queue: FrameOf<'update_queue'>['queue']): string[] {
   return queue.flatMap(({ kind, client_message_id: id, content }) =>
     kind === 'task_notification' || kind === 'cron_prompt'
@@ -111,13 +113,13 @@ export function automaticKeys(queue: FrameOf<'update_queue'>['queue']): string[]
   );
 }
 
-/** Tells texts apart well enough without keeping them. */
+/** A short stand-in for a text, so that whole texts need not be kept. */
 function textKey(text: string): string {
   return `${text.length} ${text.slice(0, 200)}`;
 }
 
 /**
- * Letta's loop states as the three that matter. `null`: says nothing about a turn, like the EXECUTING_COMMAND that
+ * Letta's loop states reduced to three. `null`: the state tells nothing about a turn, like the EXECUTING_COMMAND that
  * `change_device_state` makes when idle (docs/letta-protocol.md, Other frames of the client; Loop states).
  */
 export function loopStatus(status: string, activeRunIds: readonly string[]): LoopStatus | null {
@@ -147,8 +149,8 @@ export function approvalRequest(requestId: string, request: WireControlRequest):
     tool: request.tool_name,
     input,
     diffs: (request.diffs ?? []).map(readDiff),
-    // A rule that lets questions pass unasked would leave the agent without answers (docs/letta-protocol.md,
-    // Approvals).
+    // No rules for questions: a rule would let Letta skip the question, and the agent would get no answer
+    // (docs/letta-protocol.md, Approvals).
     suggestions: questions ? [] : (request.permission_suggestions ?? []).map(({ id, text }) => ({ id, text })),
     questions,
   };
@@ -157,7 +159,7 @@ export function approvalRequest(requestId: string, request: WireControlRequest):
 type Processes = NonNullable<FrameOf<'update_device_status'>['device_status']['background_processes']>;
 type Subagents = FrameOf<'update_subagent_state'>['subagents'];
 
-/** What runs in the background, each once although both lists may name it. */
+/** What runs in the background, each task once even if both lists name it. */
 export function backgroundTasks(processes: Processes, subagents: Subagents): BackgroundTask[] {
   const listed = processes.filter(({ status }) => status === 'running');
   const alive = subagents.filter(({ status }) => status === 'pending' || status === 'running');
@@ -166,13 +168,13 @@ export function backgroundTasks(processes: Processes, subagents: Subagents): Bac
     return {
       id: agent.subagent_id,
       process,
-      // Those that a tool started have its call; Letta's own have none (seen in 0.32.18).
+      // A subagent that a tool started has that tool's call id; Letta's own have none (seen in 0.32.18).
       kind: agent.tool_call_id ? 'subagent' : 'memory',
       what: agent.description || agent.subagent_type || '',
       runtime: runtimeOf(agent),
     };
   });
-  // A subagent that the other list knows counts there, or has ended there.
+  // A subagent that the subagent list names is counted (or has ended) there.
   const others = listed.filter(({ subagent_id: id }) => !subagents.some((agent) => agent.subagent_id === id));
   return [
     ...agents,
@@ -203,7 +205,10 @@ const questions = z.array(
   }),
 );
 
-/** None when the input is not what AskUserQuestion takes: still no tool that a bare allow may answer. */
+/**
+ * Empty, not null, when the input does not fit AskUserQuestion: it is still a question, which a plain "allow" cannot
+ * answer.
+ */
 function readQuestions(input: Record<string, unknown>): Question[] {
   const parsed = questions.safeParse(input.questions);
   if (!parsed.success) return [];
@@ -258,7 +263,7 @@ function contentText(content: string | readonly { text?: string | null | undefin
   return typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('');
 }
 
-/** Arguments are a JSON string; what is none is kept as it is, so that nobody approves what they can not see. */
+/** Arguments are a JSON string. Text that is not JSON is kept as it is, so that people see what they approve. */
 function toolInput(input: string | Record<string, unknown> | null | undefined): Record<string, unknown> {
   if (typeof input !== 'string') return input ?? {};
   if (input.trim() === '') return {};

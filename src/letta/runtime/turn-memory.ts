@@ -6,52 +6,50 @@ import type { FrameOf } from '../protocol/incoming.ts';
 import type { ErrorText } from './error-text.ts';
 import { isToolSnapshot } from './translate.ts';
 
-/** One run as far as it was seen on this connection. */
+/** What this connection has received of one run. */
 interface RunMemory {
   readonly runId: string;
   readonly lastSeqId: number;
-  /**
-   * Its `seq_id`s jumped, or its end never came: some of its text may be missing (docs/letta-protocol.md, Envelope,
-   * order, duplicates).
+  /** A `seq_id` was skipped, or its `stop_reason` never came (docs/letta-protocol.md, Envelope, order, duplicates).
    */
   readonly mayMissText: boolean;
-  /** Its `stop_reason` was seen: no delta of the model follows. */
+  /** Its `stop_reason` came: the model sends no further delta in it. */
   readonly hasStopped: boolean;
-  /** The model failed in it: a retry may follow. */
+  /** The model failed in it, so Letta may retry. */
   readonly hasFailed: boolean;
-  /** It ended as the last one of a turn does. */
+  /** Its `stop_reason` is one with which a turn ends well. */
   readonly isLastOfTurn: boolean;
-  /** A retry followed: its text is void. */
+  /** Letta retried it, so its text is void. */
   readonly wasRetried: boolean;
 }
 
 interface MessageMemory {
   readonly messageId: string;
   readonly runId: string;
-  /** Of the text so far; history has more of it where deltas were lost. */
+  /** Characters that arrived; where deltas were lost, the history has more. */
   readonly length: number;
-  /** The history had it, and it gets there whole: deltas that come after that have been read already. */
+  /** Its text was read from the history, where it is always complete: deltas of it that arrive later are repeats. */
   readonly isFromHistory: boolean;
 }
 
-/** What must be remembered of a turn while it lasts, to see what is missing or said already. */
+/** What the runtime remembers of the open turn, to find missing text and repeats. */
 export interface TurnMemory {
   readonly runs: readonly RunMemory[];
   readonly messages: readonly MessageMemory[];
-  /** Ids of the messages that the turn answers, as far as told. */
+  /** Ids of the messages that the turn answers, as far as Letta named them. */
   readonly clientMessageIds: readonly string[];
-  /** Tool calls that were started and have not returned. */
+  /** Ids of tool calls that started and have not returned. */
   readonly openToolCalls: readonly string[];
   readonly errors: readonly ErrorText[];
-  /** Runs that were told of when it began: the same message may have run before. */
+  /** Runs that Letta named before the turn began: the same message may have run before. */
   readonly earlierRuns: readonly string[];
-  /** Its end was told, and it said all it wanted to say. */
+  /** Its `turn_finished` came, with a `stop_reason` that means success. */
   readonly hasEndedWell: boolean;
-  /** When it ended, ms since 1970 by the clock of its device; `null`: not told. */
+  /** When it ended, ms since 1970 by the device's clock; `null`: not known. */
   readonly endedAt: number | null;
 }
 
-/** Far more than a turn has; beyond it the oldest are forgotten, and with them the power to repair them. */
+/** Far more than a turn has. Beyond it the oldest entries are dropped and can no longer be repaired. */
 const KEPT = 1_000;
 
 export const emptyTurnMemory: TurnMemory = {
@@ -70,17 +68,17 @@ export function currentRun(turn: TurnMemory): string | null {
   return turn.runs.at(-1)?.runId ?? null;
 }
 
-/** Whether the model said with its last word that it was done. */
+/** Whether the last run ended as the last run of a successful turn does. */
 export function hasModelSaidAll(turn: TurnMemory): boolean {
   return turn.runs.at(-1)?.isLastOfTurn ?? false;
 }
 
-/** Whether a run's end is still to come. */
+/** Whether the `stop_reason` of a run has not come yet. */
 export function hasOpenRun(turn: TurnMemory): boolean {
   return turn.runs.some((run) => !run.hasStopped);
 }
 
-/** Whether a delta is a sign of a turn, rather than of the bridge's own mistakes or of commands. */
+/** Whether a delta shows that a turn is running; errors about the bridge's own frames and commands do not. */
 export function belongsToTurn(delta: Delta): boolean {
   switch (delta.message_type) {
     case 'status':
@@ -98,8 +96,8 @@ export function belongsToTurn(delta: Delta): boolean {
 }
 
 /**
- * Whether a delta is text that the history has told already (a reply may overtake the stream, docs/letta-protocol.md,
- * Hosted: what the device tells the relay).
+ * Whether a delta repeats text that was already read from the history (the history's reply may overtake the stream;
+ * docs/letta-protocol.md, Hosted: what the device tells the relay).
  */
 export function wasReadFromHistory(turn: TurnMemory, delta: Delta): boolean {
   return (
@@ -108,7 +106,7 @@ export function wasReadFromHistory(turn: TurnMemory, delta: Delta): boolean {
   );
 }
 
-/** Takes note of a delta's place in its run. */
+/** The turn with this delta counted in its run. */
 export function noteDelta(turn: TurnMemory, delta: Delta): TurnMemory {
   if (delta.message_type === 'user_message') {
     return delta.otid ? { ...turn, clientMessageIds: [...turn.clientMessageIds.slice(1 - KEPT), delta.otid] } : turn;
@@ -136,8 +134,8 @@ function noteRunDelta(turn: TurnMemory, delta: Delta): TurnMemory {
 }
 
 /**
- * Whether all that a finished turn has to tell has arrived: the model's last word and every tool's result; where it was
- * stopped behind a failure of the model, whether that was tried again.
+ * Whether everything before `turn_finished` has arrived: the last run's `stop_reason` and the result of each tool. If
+ * the turn was stopped after the model failed, also whether Letta retried.
  */
 export function hasAllArrived(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
   if (turn === null) return hasModelFinished(turn, finished);
@@ -150,26 +148,26 @@ function hasModelFinished(turn: TurnMemory | null, finished: FrameOf<'turn_finis
   return !finished.run_id || (turn?.runs.some((run) => run.runId === finished.run_id) ?? false);
 }
 
-/** Whether a run that will say no more misses some of its text. */
+/** Whether text of a run may be missing; a retried run does not count, its text is void. */
 export function hasRunWithGaps(turn: TurnMemory): boolean {
   return turn.runs.some((run) => run.mayMissText && !run.wasRetried);
 }
 
 /**
- * Whether text of the finished turn is missing that the history may have. An aborted answer never gets there
- * (docs/letta-protocol.md, Deltas), so the lack of an aborted run's end is no sign.
+ * Whether the history may have text of the finished turn that did not arrive. Letta never writes an aborted answer
+ * there (docs/letta-protocol.md, Deltas), so an aborted turn without a `stop_reason` does not count.
  */
 export function mayFindTextInHistory(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
   if (turn !== null && hasRunWithGaps(turn)) return true;
   return endedWell(finished.stop_reason) && !hasModelFinished(turn, finished);
 }
 
-/** Whether the turn needs no excuse: it said all it wanted, or a person stopped it. */
+/** Whether the turn ended without an error: it succeeded, or a person stopped it. */
 export function isGoodEnd(finished: FrameOf<'turn_finished'>): boolean {
   return endedWell(finished.stop_reason) || finished.stop_reason === 'cancelled';
 }
 
-/** The turn with how it ended, and with the run that its end names, seen or not. */
+/** The turn with how it ended, and with the run that `turn_finished` names even if nothing of that run arrived. */
 export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): TurnMemory {
   const endedAt = Date.parse(finished.emitted_at ?? '');
   const ended: TurnMemory = {
@@ -181,7 +179,7 @@ export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): T
 }
 
 /**
- * The turn with the runs that are tied to its messages and of which nothing was heard: what they said is missing, too.
+ * The turn with those runs for its messages of which nothing arrived, so that their text is repaired, too.
  */
 export function noteUnheardRuns(
   turn: TurnMemory,
@@ -207,8 +205,8 @@ export function noteInputs(turn: TurnMemory, clientMessageIdsByRun: Record<strin
 }
 
 /**
- * What the history has of this turn beyond what arrived, in the history's order. Messages that never arrived at all
- * are looked for between the input that the turn answers and the next one's.
+ * Text of this turn that the history has and that did not arrive, in the history's order. Messages of which nothing
+ * arrived are looked for between the turn's input and the next turn's.
  */
 export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): AgentEvent[] {
   const retried = new Set(turn.runs.filter((run) => run.wasRetried).map((run) => run.runId));
@@ -228,20 +226,21 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
     ),
     inputBefore(items.findIndex((item) => known.has(item.id))),
   ].filter((at) => at >= 0);
-  // Nothing of it is known: then it is the last one that had begun when it ended.
+  // Nothing of the turn is in the history by id: it must be the last turn that had begun when this one ended.
   const hadBegun = ({ at }: HistoryItem) => !turn.endedAt || !at || at <= turn.endedAt;
   const start =
     starts.length > 0 ? Math.min(...starts) : items.findLastIndex((item) => isInput(item) && hadBegun(item));
   const heard = items.findLastIndex((item) => known.has(item.id));
-  // Behind all that was heard an input is another turn's, unless this one went on and ended well.
+  // After the last message that arrived, any input belongs to another turn. Only a turn that succeeded may have taken
+  // in more input: then the next turn is where an item begins one.
   const next = items.findIndex(
     (item, at) =>
       at > Math.max(start, heard) && (turn.hasEndedWell ? beginsTurn(items, at) : isInput(item)) && !isOurs(item),
   );
   const end = next < 0 ? items.length : next;
 
-  // What the history lacks is still being said, or was aborted (docs/letta-protocol.md, Deltas): all that it has stands
-  // above.
+  // A message that the history lacks is still being written, or was aborted (docs/letta-protocol.md, Deltas):
+  // everything from the history goes above it.
   const ids = new Set(items.map((item) => item.id));
   const unwritten = turn.messages.find(({ messageId, runId }) => !ids.has(messageId) && !retried.has(runId));
 
@@ -269,13 +268,13 @@ export function findRepairs(turn: TurnMemory, items: readonly HistoryItem[]): Ag
       });
     }
   }
-  // From the last to the first: what a message stands before is there when its turn comes.
+  // Last to first, so that the message named by `before` exists when a message is inserted before it.
   return found.reverse();
 }
 
 /**
- * Runs of a turn that ended well whose text the history lacks, though it has what was said later: they failed, and were
- * tried again, while nobody heard.
+ * Runs that Letta retried while we were disconnected: the turn succeeded and the history has later text, but none of
+ * theirs.
  */
 export function retriedWhileDisconnected(turn: TurnMemory, items: readonly HistoryItem[]): string[] {
   if (!turn.hasEndedWell) return [];
@@ -288,7 +287,7 @@ export function retriedWhileDisconnected(turn: TurnMemory, items: readonly Histo
   });
 }
 
-/** The turn after those repairs: the runs whose messages the history had are whole. */
+/** The turn after the repairs: runs whose messages the history has no longer miss text. */
 export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], found: readonly AgentEvent[]): TurnMemory {
   const ids = new Set(items.map((item) => item.id));
   const isWhole = (run: RunMemory) => {
@@ -309,7 +308,8 @@ export function noteRepairs(turn: TurnMemory, items: readonly HistoryItem[], fou
 }
 
 /**
- * The error to tell, when it is new and not a poorer wording of one that was told (docs/letta-protocol.md, Errors).
+ * Adds an error. It is news unless it repeats an earlier one in the same or in poorer words (docs/letta-protocol.md,
+ * Errors).
  */
 export function noteError(turn: TurnMemory, error: ErrorText): { turn: TurnMemory; isNews: boolean } {
   const isNews = error.text !== '' && turn.errors.every((told) => told.text !== error.text && told.rank <= error.rank);
@@ -321,7 +321,7 @@ export function bestError(turn: TurnMemory | null): string | null {
   return turn?.errors.at(-1)?.text ?? null;
 }
 
-/** Deltas that only come after the model has ended its run. */
+/** Whether the device sends this delta only after the model has ended its run. */
 function comesAfterModel(delta: Delta): boolean {
   return (
     delta.message_type === 'approval_classification_end' ||
@@ -332,12 +332,12 @@ function comesAfterModel(delta: Delta): boolean {
 }
 
 /**
- * @param hasEnded the run has ended although nothing of it was seen, so all of it is missing
+ * @param hasEnded the run has ended although nothing of it arrived, so all its text is missing
  */
 function noteRun(turn: TurnMemory, runId: string, hasEnded: boolean): TurnMemory {
   if (turn.runs.some((run) => run.runId === runId)) return turn;
-  // The next run begins when the one before has ended, so an end that is missing now will not come any more.
-  // One that failed was tried again then.
+  // A run begins only after the one before has ended, so a `stop_reason` that has not come by now is lost. A failed run
+  // whose retry has not come has lost that.
   const isWhole = (run: RunMemory) => run.hasStopped && (run.wasRetried || !run.hasFailed);
   const runs = turn.runs.map((run) => (isWhole(run) ? run : { ...run, hasStopped: true, mayMissText: true }));
   return {
