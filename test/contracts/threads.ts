@@ -105,7 +105,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       return { medium, disk, clock, log, threads, choices, restart };
     }
 
-    it('gives back what was stored, with the next rev and the time of the store', async () => {
+    it('load what was stored, with the next rev and time', async () => {
       const { threads, clock } = setUp();
       expect(await threads.load(KEY)).toBeNull();
       const record = threadRecord(KEY, {
@@ -130,7 +130,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect((await threads.update(KEY, (now) => now && { ...now, background: true }))?.rev).toBe(2);
     });
 
-    it('writes nothing when the change says "leave it"', async () => {
+    it('write nothing when the change returns null or the same record', async () => {
       const { threads, disk } = setUp();
       expect(await threads.update(KEY, () => null)).toBeNull();
       const stored = await threads.update(KEY, () => threadRecord(KEY));
@@ -140,7 +140,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect(disk.writes.length).toBe(writes);
     });
 
-    it('runs crossing updates of a thread one after another, in the order they came', async () => {
+    it('run concurrent updates of one thread in their order', async () => {
       const { threads } = setUp();
       await threads.update(KEY, () => threadRecord(KEY));
       const numbers = Array.from({ length: 50 }, (_, n) => n);
@@ -158,7 +158,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect(threads.busy).toBe(0);
     });
 
-    it('is not broken by a change that throws', async () => {
+    it('go on after a change that throws', async () => {
       const { threads } = setUp();
       await threads.update(KEY, () => threadRecord(KEY));
       const refusal = new Error('refused');
@@ -171,7 +171,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect(threads.busy).toBe(0);
     });
 
-    it('keeps everything over a restart', async () => {
+    it('keep everything over a restart', async () => {
       const { threads, choices, restart } = setUp();
       await choices.set('agent', 'agent-1');
       const stored = await threads.update(KEY, () =>
@@ -185,19 +185,19 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect(await again.choices.get('device')).toBeNull();
     });
 
-    it('refuses a record whose key is another thread’s, and one that could not be read again', async () => {
+    it('refuse a record with another key or with invalid values', async () => {
       const { threads } = setUp();
       expect(await codeOf(threads.update(KEY, () => threadRecord(threadKeyOf(2))))).toBe('internal');
       expect(await codeOf(threads.update(KEY, () => threadRecord(KEY, { createdAt: Number.NaN })))).toBe('internal');
       expect(await threads.load(KEY)).toBeNull();
     });
 
-    describe('a failing disk', () => {
+    describe('on a failing disk', () => {
       const active = threadRecord(KEY, { turn: openTurn(1, { items: [inboxItem(1, BIG)] }) });
 
       for (const how of ['throw', 'false'] as const) {
         for (const call of ['active.set', 'items.set', 'tokens.set', 'threads.set']) {
-          it(`rejects an update when ${call} fails (${how}), and works again afterwards`, async () => {
+          it(`an update is rejected when ${call} fails (${how}), a later one succeeds`, async () => {
             const { threads, disk } = setUp();
             const before = await threads.update(KEY, () => threadRecord(KEY));
             disk.fail = (each) => (each === call ? how : undefined);
@@ -210,7 +210,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         }
       }
 
-      it('rejects when the record can not be read, so that a known thread never looks new', async () => {
+      it('an unreadable record is an error, never a new thread', async () => {
         const { threads, disk } = setUp();
         await threads.update(KEY, () => threadRecord(KEY));
         disk.fail = (call) => (call === 'threads.get' ? 'throw' : undefined);
@@ -224,7 +224,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(asked).toEqual([]);
       });
 
-      it('rejects when tokens, markers or choices can not be read or written', async () => {
+      it('reading or writing tokens, markers or choices is rejected', async () => {
         const { threads, choices, disk } = setUp();
         await threads.update(KEY, () => active);
         disk.fail = () => 'throw';
@@ -237,7 +237,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
 
       for (const how of ['throw', 'false'] as const) {
-        it(`counts an update as done when only the tidying fails (${how}), logs it, and tidies at the next start`, async () => {
+        it(`an update counts although its cleanup fails (${how}); a restart cleans up`, async () => {
           const { threads, disk, log, restart } = setUp();
           await threads.update(KEY, () => active);
           disk.fail = (call) => (call.endsWith('.delete') ? how : undefined);
@@ -251,12 +251,12 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       }
     });
 
-    describe('records it must not guess at', () => {
+    describe('with an unusable record', () => {
       async function put(disk: Disk, namespace: string, key: string, text: string) {
         await disk.adapter(namespace).set(key, text);
       }
 
-      it('refuses a record of a newer schema and leaves it as it is', async () => {
+      it('of a newer schema refuse it and leave it unchanged', async () => {
         const { threads, disk, medium } = setUp();
         const row = JSON.stringify({ value: { schema: 2, key: KEY, whatever: true } });
         await put(disk, 'threads', KEY, row);
@@ -274,7 +274,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         ['another thread’s record', JSON.stringify({ value: { schema: 1, ...threadRecord(threadKeyOf(2)) } })],
         ['an unknown field', JSON.stringify({ value: { schema: 1, ...threadRecord(KEY), surprise: 1 } })],
         ['an expiry of keyv’s', JSON.stringify({ value: { schema: 0 }, expires: 1 })],
-      ])('names the key of a malformed record (%s) and does not take it for a new thread', async (_, text) => {
+      ])('(%s) report its key and do not treat it as new', async (_, text) => {
         const { threads, disk } = setUp();
         await put(disk, 'threads', KEY, text);
         const error = await threads.load(KEY).catch((thrown: unknown) => thrown);
@@ -283,7 +283,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await disk.count('threads')).toBe(1);
       });
 
-      it('still lists an active thread that it can not read, so that others start and this one is heard of', async () => {
+      it('still list it among the active threads', async () => {
         const { threads, disk } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { background: true }));
         await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2), { background: true }));
@@ -291,7 +291,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect((await threads.active()).sort()).toEqual([KEY, threadKeyOf(2)]);
       });
 
-      it('never lets a row expire by the wall clock', async () => {
+      it('with an expiry ignore that and keep it', async () => {
         const { threads, disk } = setUp();
         const stored = await threads.update(KEY, () => threadRecord(KEY));
         const text = String(await disk.adapter('threads').get(KEY));
@@ -300,7 +300,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    it('refuses to save over a record that somebody else has written meanwhile', async () => {
+    it('refuse to overwrite a record that another process wrote meanwhile', async () => {
       const medium = createMedium();
       const { threads, disk } = setUp(medium);
       await threads.update(KEY, () => threadRecord(KEY));
@@ -317,8 +317,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect((await threads.update(KEY, (record) => record && { ...record, background: true }))?.rev).toBe(3);
     });
 
-    describe('bounds', () => {
-      it('forgets seen messages after 24 hours, and the oldest beyond 2,000', async () => {
+    describe('within bounds', () => {
+      it('forget seen messages after 24 hours, and those beyond 2,000', async () => {
         const { threads, clock } = setUp();
         const at = clock.now();
         const seen = Array.from({ length: 2_500 }, (_, n) => ({ key: inboxItem(n).key, at }));
@@ -331,7 +331,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect((await touch())?.seen).toEqual([]);
       });
 
-      it('keeps open approvals, those of the open turn, and the last 50 that are closed', async () => {
+      it('keep open approvals, the turn’s own, and the last 50 closed', async () => {
         const { threads } = setUp();
         const closed = { state: 'closed', why: 'turn_over', at: 1 } as const;
         const old = Array.from({ length: 80 }, (_, n) => approvalRecord(n, { turn: makeTurnId('old'), state: closed }));
@@ -345,7 +345,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await threads.byToken('approve30')).toBe(KEY);
       });
 
-      it('refuses a record that has grown too large and keeps the one before', async () => {
+      it('refuse a record that is too large and keep the one before', async () => {
         const { threads, disk } = setUp();
         const before = await threads.update(KEY, () => threadRecord(KEY));
         const inbox = Array.from({ length: 100 }, (_, n) => inboxItem(n, 'x'.repeat(12_000)));
@@ -355,7 +355,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await disk.count('active')).toBe(0);
       });
 
-      it('takes no further message when it is nearly full, but still lets its turn be worked off', async () => {
+      it('refuse messages when nearly full, but let the turn go on', async () => {
         const { threads } = setUp();
         const inbox = Array.from({ length: 60 }, (_, n) => inboxItem(n, 'x'.repeat(12_000)));
         await threads.update(KEY, () => threadRecord(KEY, { inbox }));
@@ -377,10 +377,10 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    describe('a thread that moves', () => {
+    describe('moved to another channel', () => {
       const TO = makeThreadKey({ team: 'T01SANDBOX', channel: 'C09NEW', root: tsOf(1) });
 
-      it('is found in its new place only, with its big messages, its buttons and its mark', async () => {
+      it('are found under the new key only, with messages, buttons and mark', async () => {
         const { threads, disk } = setUp();
         const from = threadKeyOf(1);
         const turn = openTurn(1, { items: [inboxItem(1, BIG)] });
@@ -399,8 +399,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    describe('big messages', () => {
-      it('lie under a key of their own, come back whole, and are deleted when they are done', async () => {
+    describe('with big messages', () => {
+      it('store them apart, load them whole, and delete them when done', async () => {
         const { threads, disk } = setUp();
         const big = inboxItem(1, BIG);
         const inbox = [inboxItem(0), big];
@@ -416,7 +416,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await disk.count('items')).toBe(0);
       });
 
-      it('rejects rather than forgets when such a message is missing', async () => {
+      it('report an error when one of them is missing', async () => {
         const { threads, disk, medium } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { inbox: [inboxItem(1, BIG)] }));
         for await (const [ref] of medium.adapter('items').iterator()) await disk.adapter('items').delete(ref);
@@ -424,8 +424,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    describe('offers', () => {
-      it('keep their messages, big ones too, and their tokens, without making the thread active', async () => {
+    describe('with offers', () => {
+      it('keep messages and tokens of an offer without counting as active', async () => {
         const { threads, disk, restart } = setUp();
         const posts = [{ part: '0.0', ts: tsOf(9), hash: 'card-1' }];
         const items = [inboxItem(1, BIG), { ...inboxItem(2), again: 1, askedAt: 1_700_000_000_001 }];
@@ -442,7 +442,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await again.threads.byToken('offer1')).toBe(KEY);
       });
 
-      it('leave room for buttons that show what turns did: their tokens come and go with the record', async () => {
+      it('keep tokens of Details as long as the record has them', async () => {
         const { threads, restart } = setUp();
         const ref = (n: number) => ({
           token: makeToken(`details${n}`),
@@ -459,13 +459,13 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await again.threads.byToken('details2')).toBe(KEY);
       });
 
-      it('that Slack does not show yet make it active', async () => {
+      it('count as active while Slack does not show an offer yet', async () => {
         const { threads } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { offers: [offerOf(1, { display: 'begun' })] }));
         expect(await threads.active()).toEqual([KEY]);
       });
 
-      it('are none in records of before there were any', async () => {
+      it('load records from before there were offers', async () => {
         const { threads, disk } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { inbox: [inboxItem(1)] }));
         const rows = disk.adapter('threads');
@@ -476,8 +476,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    describe('the index of active threads', () => {
-      it('names exactly the threads in which something is open', async () => {
+    describe('in the index of active threads', () => {
+      it('are listed exactly while something is open', async () => {
         const { threads, disk } = setUp();
         for (let n = 1; n <= 20; n += 1) await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n)));
         expect(await threads.active()).toEqual([]);
@@ -490,7 +490,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await disk.count('active')).toBe(1);
       });
 
-      it('is marked before the record is written and unmarked after', async () => {
+      it('are marked before the record is written and unmarked after', async () => {
         const { threads, disk } = setUp();
         await threads.update(KEY, () => threadRecord(KEY));
         disk.writes.length = 0;
@@ -499,7 +499,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(disk.writes).toEqual(['active.set', 'threads.set', 'threads.set', 'active.delete']);
       });
 
-      it('costs start-up nothing for threads in which nothing is open', async () => {
+      it('are the only ones read at start', async () => {
         const { threads, disk, restart } = setUp();
         for (let n = 1; n <= 30; n += 1) await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n)));
         await threads.update(KEY, (record) => record && { ...record, background: true });
@@ -514,8 +514,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    describe('tokens', () => {
-      it('lead to the thread while the record remembers them, open or closed', async () => {
+    describe('by their tokens', () => {
+      it('are found while the record has the token, open or closed', async () => {
         const { threads, disk } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { turn: openTurn(1), approvals: [approvalRecord(1)] }));
         expect(await threads.byToken('stop1')).toBe(KEY);
@@ -530,7 +530,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         expect(await disk.count('active')).toBe(0);
       });
 
-      it('that nobody gave out lead nowhere', async () => {
+      it('are not found by an unknown token', async () => {
         const { threads } = setUp();
         for (const token of ['', 'x', `x'; DROP TABLE rows; --`, 'y'.repeat(100_000)]) {
           expect(await threads.byToken(token)).toBeNull();
@@ -538,7 +538,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       });
     });
 
-    it('survives a crash at any write: no dangling reference, no forgotten thread, no leftovers', async () => {
+    it('lose and leave nothing after a crash at any write', async () => {
       const steps: ((record: ThreadRecord | null) => ThreadRecord)[] = [
         () => threadRecord(KEY, { inbox: [inboxItem(1, BIG)] }),
         (record) => ({
@@ -593,7 +593,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       }
     });
 
-    it('leaves no more behind after many failures than after one', async () => {
+    it('leave no more rows behind after ten failures than after one', async () => {
       const { threads, disk } = setUp();
       disk.fail = (call) => (call === 'threads.set' ? 'throw' : undefined);
       for (let n = 1; n <= 10; n += 1) {
@@ -610,7 +610,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       expect(await disk.count('tokens')).toBe(0);
     });
 
-    it('behaves like a plain map of records, whatever is done in whatever order', async () => {
+    it('behave like a map of records, in random order of operations', async () => {
       const thread = fc.integer({ min: 1, max: 3 });
       const text = fc.oneof(fc.string(), fc.constant(BIG));
       const command = fc.oneof(

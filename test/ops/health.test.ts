@@ -20,7 +20,7 @@ async function serve(checks: () => Check[]) {
   };
 }
 
-describe('metrics', () => {
+describe('the metrics endpoint', () => {
   const serveMetrics = async (scrape: Scrape) => {
     const server = await serveHealth(
       healthRoutes(() => [], scrape),
@@ -30,13 +30,13 @@ describe('metrics', () => {
     return fetch(`http://127.0.0.1:${server.port}/metrics`);
   };
 
-  it('are served as they are scraped', async () => {
+  it('serves what was scraped', async () => {
     const response = await serveMetrics(async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a 1\n' }));
     expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4');
     expect(await response.text()).toBe('a 1\n');
   });
 
-  it('that can not be had are an error of the server, and it lives on', async () => {
+  it('answers 500 when scraping fails, without details', async () => {
     const response = await serveMetrics(async () => {
       throw new Error('out of order');
     });
@@ -45,15 +45,15 @@ describe('metrics', () => {
   });
 });
 
-describe('health', () => {
-  it('is alive whatever the checks say', async () => {
+describe('the health server', () => {
+  it('answers /healthz with 200, whatever the checks say', async () => {
     const get = await serve(() => [{ name: 'slack', ok: false, state: 'lost' }]);
     expect(await get('/healthz')).toEqual({ status: 200, body: { ok: true } });
     expect((await get('/healthz?verbose')).status).toBe(200);
     expect(await get('/healthz', { method: 'HEAD' })).toEqual({ status: 200, body: null });
   });
 
-  it('is ready only while every check is well, asked at that moment', async () => {
+  it('answers /readyz with 503 while any check fails', async () => {
     const slack = { name: 'slack', ok: true, state: 'connected' };
     const get = await serve(() => [slack, { name: 'store', ok: true, state: 'open' }]);
     expect((await get('/readyz')).status).toBe(200);
@@ -65,7 +65,7 @@ describe('health', () => {
     });
   });
 
-  it('is not ready when the checks themselves fail', async () => {
+  it('answers /readyz with 503 when a check throws, without details', async () => {
     const get = await serve(() => {
       throw new Error('secret details');
     });
@@ -74,13 +74,13 @@ describe('health', () => {
     expect(JSON.stringify(body)).not.toContain('secret');
   });
 
-  it('answers nothing else', async () => {
+  it('answers other paths with 404, other methods with 405', async () => {
     const get = await serve(() => []);
     expect((await get('/metrics')).status).toBe(404);
     expect((await get('/healthz', { method: 'POST' })).status).toBe(405);
   });
 
-  it('says so when the port is taken', async () => {
+  it('fails on a used port with an error naming it', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const address = other.address();
@@ -96,7 +96,7 @@ describe('health', () => {
     await new Promise((resolve) => other.close(resolve));
   });
 
-  it('reads no body, lets few connect and nobody stay without a question', { timeout: 30_000 }, async () => {
+  it('refuses bodies, many connections and slow headers', { timeout: 30_000 }, async () => {
     const server = await serveHealth(
       healthRoutes(() => []),
       { port: 0, host: '127.0.0.1', clock },

@@ -12,7 +12,7 @@ function capture(options: Partial<LogOptions> = {}) {
 }
 
 describe('createLog', () => {
-  it('writes one JSON object a line: level, time, fields, sentence', () => {
+  it('writes one JSON object per line: level, time, fields, message', () => {
     const { log, lines, written } = capture();
     log.child({ thread: 'T:C:1' }).info({ turn: 'turn-1' }, 'a turn began');
     expect(lines()).toEqual([
@@ -27,7 +27,7 @@ describe('createLog', () => {
     expect(written[0]).toMatch(/\n$/);
   });
 
-  it('leaves out what is below its level', () => {
+  it('leaves out lines below its level', () => {
     const { log, lines } = capture({ level: 'warn' });
     log.debug({}, 'one');
     log.info({}, 'two');
@@ -36,7 +36,7 @@ describe('createLog', () => {
     expect(lines().map((line) => line.msg)).toEqual(['three', 'four']);
   });
 
-  it('writes a line for people when asked', () => {
+  it('writes lines for people in pretty mode', () => {
     const { log, written } = capture({ pretty: true, secrets: ['a-secret-value'] });
     log.warn({ thread: 'T:C:1', note: 'a-secret-value' }, 'something odd');
     const text = written.join('');
@@ -46,7 +46,7 @@ describe('createLog', () => {
     expect(text).not.toContain('a-secret-value');
   });
 
-  it('tells an error with its code and what caused it', () => {
+  it('writes an error with its code and cause', () => {
     const { log, lines } = capture();
     const disk = Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR' });
     const error = new BridgeError('store_failed', 'could not write threads/T:C:1', { cause: disk });
@@ -60,7 +60,7 @@ describe('createLog', () => {
     });
   });
 
-  it('bounds whatever it is given', () => {
+  it('bounds the size of what it writes', () => {
     const { log, written, lines } = capture();
     const loop: Record<string, unknown> = {};
     loop.loop = loop;
@@ -71,7 +71,7 @@ describe('createLog', () => {
     expect(lines()[0]).toMatchObject({ bytes: '[9 bytes]', n: '5' });
   });
 
-  it('hides secrets in fields, in bindings, in errors and in sentences', () => {
+  it('hides secrets in fields, bindings, errors and messages', () => {
     const { log, written } = capture({ secrets: ['sk-let-"quoted"', 'short'] });
     const error = new Error('fetch failed: Bearer abc.def-ghi', { cause: new Error('token=query-secret&x=1') });
     log
@@ -89,7 +89,7 @@ describe('createLog', () => {
 const UNSAFE = /(?![\n\t])\p{Cc}|[\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\u{e0001}/u;
 const HOSTILE = '\u001b[2J\u009b31m\u0085\u2028\u202eevil\u2066\u200b\u061c\ufeff\u{e0001}\r\n{"level":"error"}\u007f';
 
-describe('what others wrote, in a log', () => {
+describe('hostile text in the log', () => {
   const everywhere = (log: ReturnType<typeof createLog>) => {
     const error = Object.assign(new Error(HOSTILE, { cause: new Error(HOSTILE) }), { code: HOSTILE });
     log
@@ -97,7 +97,7 @@ describe('what others wrote, in a log', () => {
       .warn({ name: HOSTILE, [HOSTILE]: 1, deep: [{ x: HOSTILE }], err: error, error }, 'said');
   };
 
-  it('is one line of JSON with nothing in it that a terminal obeys, and reads back as it was', () => {
+  it('is escaped in one line of JSON, and reads back unchanged', () => {
     const { log, written, lines } = capture();
     everywhere(log);
     expect(written).toHaveLength(1);
@@ -106,7 +106,7 @@ describe('what others wrote, in a log', () => {
     expect(lines()[0]).toMatchObject({ bound: HOSTILE, name: HOSTILE, deep: [{ x: HOSTILE }] });
   });
 
-  it('has nothing in it that a terminal obeys, nor begins a line of its own, where it is read by people', () => {
+  it('is made visible in pretty mode, and starts no line', () => {
     const { log, written } = capture({ pretty: true });
     everywhere(log);
     const text = written.join('');
@@ -117,7 +117,7 @@ describe('what others wrote, in a log', () => {
     expect(text).not.toMatch(/^ *\{"level":"error"\}/m);
   });
 
-  it('is safe whatever it is', () => {
+  it('never reaches a terminal unescaped, whatever it is', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, value) => {
         for (const pretty of [false, true]) {
@@ -153,7 +153,7 @@ describe('hider', () => {
 });
 
 describe('the level of a log', () => {
-  it('can be changed while it is in use, and the children that are there already follow', () => {
+  it('can be changed while running, for existing children too', () => {
     const { log, lines } = capture({ level: 'info' });
     const child = log.child({ thread: 'T:C:1' });
     child.debug({}, 'one');

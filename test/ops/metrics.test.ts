@@ -3,7 +3,7 @@ import { METRICS } from '../../src/bridge/metric-table.ts';
 import { createPromMetrics, METRIC_PREFIX } from '../../src/ops/metrics.ts';
 
 describe('metrics for Prometheus', () => {
-  it('are all there from the first scrape, with Node’s own beside them', async () => {
+  it('are all present from the first scrape, with Node’s own', async () => {
     const { text, contentType } = await createPromMetrics().scrape();
     for (const { name, kind } of METRICS)
       expect(text).toMatch(new RegExp(`# TYPE ${METRIC_PREFIX}${name}\\w* ${kind}`));
@@ -12,7 +12,7 @@ describe('metrics for Prometheus', () => {
     expect(contentType).toContain('text/plain');
   });
 
-  it('tell what was counted, measured and observed, by their labels', async () => {
+  it('show counts, gauges and observations by their labels', async () => {
     const metrics = createPromMetrics();
     metrics.count('slack_calls', { method: 'chat.update', result: 'limited' });
     metrics.count('slack_calls', { method: 'chat.update', result: 'limited' });
@@ -27,7 +27,7 @@ describe('metrics for Prometheus', () => {
     expect(text).toContain('letta_slack_turn_seconds_sum 1.5\n');
   });
 
-  it('stay bounded when a label takes values without end: the rest is counted together', async () => {
+  it('count further values of a label together as “other”', async () => {
     const metrics = createPromMetrics();
     for (let n = 0; n < 3_000; n += 1) metrics.count('turns', { outcome: `made up ${n}` });
     const { text } = await metrics.scrape();
@@ -35,7 +35,7 @@ describe('metrics for Prometheus', () => {
     expect(text).toContain('letta_slack_turns_total{outcome="other"} 2000\n');
   });
 
-  it('have names that Prometheus takes, none of them twice', () => {
+  it('have names that Prometheus accepts, each once', () => {
     const names = METRICS.map(({ name }) => name);
     expect(names.filter((name) => !/^[a-z][a-z_]*$/.test(name))).toEqual([]);
     expect(new Set(names).size).toBe(names.length);

@@ -38,8 +38,8 @@ function setUp({ resumed = false, delivery = { delivered: true } as Delivery } =
   return { clock, observed, memory, turn, posted: () => inner?.onPosts([]) };
 }
 
-describe('a watched turn', () => {
-  it('is timed to the first text that Slack has, not to the first post, and not twice', async () => {
+describe('the time of a turn', () => {
+  it('is taken once when its first text reached Slack', async () => {
     const { clock, observed, turn, posted } = setUp();
     turn.show(view(''));
     await clock.advance(1_000);
@@ -53,7 +53,7 @@ describe('a watched turn', () => {
     expect(observed).toEqual([['turn_first_text_seconds', 3.5]]);
   });
 
-  it('is timed to its end and counted by its outcome', async () => {
+  it('is taken at its end, and counted by outcome', async () => {
     const { clock, observed, memory, turn } = setUp();
     await clock.advance(7_000);
     await turn.finish(view('', true));
@@ -61,7 +61,7 @@ describe('a watched turn', () => {
     expect(memory.value('turns', { outcome: 'stopped' })).toBe(1);
   });
 
-  it('that was taken up after a restart is counted, but not timed: it began before', async () => {
+  it('is not taken after a restart; the turn is only counted', async () => {
     const { observed, memory, turn, posted } = setUp({ resumed: true });
     turn.show(view('Hello'));
     await posted();
@@ -70,7 +70,7 @@ describe('a watched turn', () => {
     expect(memory.value('turns', { outcome: 'stopped' })).toBe(1);
   });
 
-  it('that Slack could not be told of has no time', async () => {
+  it('is not taken when its end could not be delivered', async () => {
     const { observed, turn } = setUp({ delivery: { delivered: false, reason: 'is_archived' } });
     await turn.finish(view('', true));
     expect(observed).toEqual([]);

@@ -9,7 +9,7 @@ import { createFakeClock } from '../support/clock.ts';
 import { createMemoryLog } from '../support/log.ts';
 import { MapThreads, THREAD } from '../support/middle.ts';
 
-describe('the store', () => {
+describe('the store check', () => {
   function setUp() {
     const clock = createFakeClock();
     const threads = new MapThreads();
@@ -29,7 +29,7 @@ describe('the store', () => {
   }
   const full = new BridgeError('store_failed', 'disk full', { retry: true });
 
-  it('is not well from a write that failed until one goes well', async () => {
+  it('fails from a failed write until one succeeds', async () => {
     const { watch, disk, log } = setUp();
     expect(watch.check()).toEqual({ name: 'store', ok: true, state: 'writable' });
     disk.failure = full;
@@ -42,7 +42,7 @@ describe('the store', () => {
     expect(log.lines.map((line) => line.message)).toEqual(['the store fails', 'the store is well again']);
   });
 
-  it('is tried when nobody writes, so that readiness knows before a message does', async () => {
+  it('writes every 30 seconds, to notice failures without messages', async () => {
     const { watch, disk, clock } = setUp();
     watch.start();
     disk.failure = full;
@@ -57,7 +57,7 @@ describe('the store', () => {
     expect(disk.writes).toBe(writes);
   });
 
-  it('is well when it refuses what was to be written', async () => {
+  it('stays well when a record is refused as too large', async () => {
     const { watch, disk } = setUp();
     disk.failure = new BridgeError('record_too_large', 'too large');
     await expect(watch.threads.update(THREAD, (record) => record)).rejects.toThrow('too large');
@@ -79,7 +79,7 @@ function answered(agentId: string, deviceName: string | null, reconnected = fals
   };
 }
 
-describe('Letta', () => {
+describe('the Letta check', () => {
   function setUp() {
     let tell: (event: AgentEvent | ConnectionEvent) => void = () => undefined;
     const gateway: AgentGateway = {
@@ -95,7 +95,7 @@ describe('Letta', () => {
     return { watch, heard, metrics, tell: (event: AgentEvent | ConnectionEvent) => tell(event) };
   }
 
-  it('that is away is said and leaves the bridge ready: messages are kept for it', () => {
+  it('names Letta’s outage, and leaves the bridge ready', () => {
     const { watch, tell, heard } = setUp();
     expect(watch.check()).toEqual({ name: 'letta', ok: true, state: 'not asked yet' });
     tell({ type: 'unavailable', code: 'environment_offline', notice: 'x', retryInMs: 1_000 });
@@ -103,13 +103,13 @@ describe('Letta', () => {
     expect(heard).toEqual(['unavailable']);
   });
 
-  it('is named by the agents that answered last, the latest first, each once', () => {
+  it('lists the last five agents, the latest first', () => {
     const { watch, tell } = setUp();
     for (const n of [1, 2, 3, 4, 5, 6, 7, 3]) tell(answered(`agent-${n}`, 'build-box'));
     expect(watch.agents().map(({ agentId }) => agentId.at(-1))).toEqual(['3', '7', '6', '5', '4']);
   });
 
-  it('that came back counts as one reconnect, the first time as none', () => {
+  it('counts a reconnect, but not the first connection', () => {
     const { metrics, tell } = setUp();
     const ready = (reconnected: boolean) => answered('agent-1', 'build-box', reconnected);
     tell(ready(false));
@@ -119,21 +119,23 @@ describe('Letta', () => {
     expect(metrics.value('letta_reconnects')).toBe(1);
   });
 
-  it('that refuses our key is our trouble', () => {
+  it('fails when Letta refuses our key', () => {
     const { watch, tell } = setUp();
     tell({ type: 'unavailable', code: 'letta_unauthorized', notice: 'x', retryInMs: null });
     expect(watch.check()).toEqual({ name: 'letta', ok: false, state: 'letta_unauthorized' });
   });
 });
 
-it('metrics in memory keep series apart by their labels, in whatever order', () => {
-  const metrics = createMemoryMetrics();
-  metrics.count('turns', { x: '1', y: '2' });
-  metrics.count('turns', { y: '2', x: '1' });
-  metrics.count('turns', { x: '1' });
-  metrics.gauge('queue_depth', 7);
-  expect(metrics.value('turns', { x: '1', y: '2' })).toBe(2);
-  expect(metrics.value('turns', { x: '1' })).toBe(1);
-  expect(metrics.value('queue_depth')).toBe(7);
-  expect(metrics.value('live_threads')).toBe(0);
+describe('metrics in memory', () => {
+  it('keep series apart by labels, in any order', () => {
+    const metrics = createMemoryMetrics();
+    metrics.count('turns', { x: '1', y: '2' });
+    metrics.count('turns', { y: '2', x: '1' });
+    metrics.count('turns', { x: '1' });
+    metrics.gauge('queue_depth', 7);
+    expect(metrics.value('turns', { x: '1', y: '2' })).toBe(2);
+    expect(metrics.value('turns', { x: '1' })).toBe(1);
+    expect(metrics.value('queue_depth')).toBe(7);
+    expect(metrics.value('live_threads')).toBe(0);
+  });
 });

@@ -38,7 +38,7 @@ function create(keptForMs = 90 * DAY) {
 const all = () => true;
 
 describe('the stored audit', () => {
-  it('gives back what was written, the newest first, as many as are wanted', async () => {
+  it('returns the newest entries first, up to a number', async () => {
     const { audit, clock } = create();
     const now = clock.now();
     for (const n of [2, 1, 3]) await audit.append(entry(n, now + n));
@@ -47,7 +47,7 @@ describe('the stored audit', () => {
     expect(await audit.latest(0, all)).toEqual([]);
   });
 
-  it('has an entry once however often it is written, and a later outcome of the same request beside it', async () => {
+  it('keeps an entry once, and a later outcome of it beside', async () => {
     const { audit, clock } = create();
     const now = clock.now();
     await audit.append(entry(1, now));
@@ -56,7 +56,7 @@ describe('the stored audit', () => {
     expect((await audit.latest(9, all)).map(({ outcome }) => outcome)).toEqual(['answered_elsewhere', 'approved']);
   });
 
-  it('forgets what has had its time: at once for readers, then on disk', async () => {
+  it('hides expired entries at once, and deletes them on disk', async () => {
     const { audit, clock, rows } = create(DAY);
     await audit.append(entry(1, clock.now()));
     await clock.advance(2 * DAY);
@@ -67,7 +67,7 @@ describe('the stored audit', () => {
     expect((await audit.latest(9, all)).map(({ title }) => title)).toEqual(['touch 2']);
   });
 
-  it('refuses to give out a row that is none', async () => {
+  it('reports an error on an invalid row', async () => {
     const { audit, clock, rows } = create();
     await rows.set(`${String(clock.now()).padStart(15, '0')}-x`, { schema: 1, nonsense: true });
     await expect(audit.latest(9, all)).rejects.toMatchObject({ code: 'store_failed' });

@@ -33,7 +33,7 @@ describe.each(['memory://', 'sqlite'])('details of turns in %s', (kind) => {
     }
   }
 
-  it('are given back as they were, and forgotten when told so', () =>
+  it('are returned as stored, until dropped', () =>
     withStore(async (store, clock) => {
       store.details.start(HOUR);
       const ref = { token: makeToken('one'), turn: details.turn, at: clock.now() };
@@ -44,7 +44,7 @@ describe.each(['memory://', 'sqlite'])('details of turns in %s', (kind) => {
       expect(await store.details.get(ref)).toBeNull();
     }));
 
-  it('are deleted by themselves once they are too old, and younger ones stay', () =>
+  it('are deleted once too old, younger ones stay', () =>
     withStore(async (store, clock) => {
       store.details.start(HOUR);
       const old = { token: makeToken('old'), turn: details.turn, at: clock.now() };
@@ -61,7 +61,7 @@ describe.each(['memory://', 'sqlite'])('details of turns in %s', (kind) => {
       expect(await store.details.sweep()).toBe(1);
     }));
 
-  it('are all deleted when none are to be kept any more', () =>
+  it('are all deleted when retention is 0', () =>
     withStore(async (store, clock) => {
       store.details.start(HOUR);
       const ref = { token: makeToken('one'), turn: details.turn, at: clock.now() };

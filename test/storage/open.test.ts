@@ -88,7 +88,7 @@ function says(child: ChildProcess, what: string): Promise<void> {
 }
 
 describe('openStore', () => {
-  it('makes the folder and a file that only its owner may read', async () => {
+  it('makes the folder, and a file that only its owner may read', async () => {
     const path = join(folder, 'deep', 'er', 'bridge.db');
     const store = await open(`sqlite://${path}`);
     await store.threads.update(KEY, () => threadRecord(KEY));
@@ -96,7 +96,7 @@ describe('openStore', () => {
     expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o600);
   });
 
-  it('makes no file that others may open, also in a folder that was there', async () => {
+  it('makes every file for its owner only, in an existing folder too', async () => {
     chmodSync(folder, 0o755);
     const path = join(folder, 'bridge.db');
     const store = await open(`sqlite://${path}`);
@@ -112,7 +112,7 @@ describe('openStore', () => {
     });
   });
 
-  it('takes files that others may open away from them, and says so', async () => {
+  it('tightens files that others may open, and warns', async () => {
     const path = join(folder, 'bridge.db');
     const first = await open(`sqlite://${path}`);
     await first.threads.update(KEY, () => threadRecord(KEY));
@@ -133,7 +133,7 @@ describe('openStore', () => {
     expect(said).toHaveLength(5);
   });
 
-  it('does not let go of its lock when a file is tightened while it runs', async () => {
+  it('keeps its lock while another process tightens the lock file', async () => {
     const path = join(folder, 'bridge.db');
     await open(`sqlite://${path}`);
     chmodSync(`${path}.lock`, 0o644);
@@ -154,14 +154,14 @@ describe('openStore', () => {
     expect(await second.choices.get('agent')).toBe('agent-1');
   });
 
-  it('keeps nothing in memory:// beyond its own life', async () => {
+  it('keeps nothing in memory:// after its own life', async () => {
     const first = await open('memory://');
     await first.threads.update(KEY, () => threadRecord(KEY));
     expect(await first.threads.load(KEY)).not.toBeNull();
     expect(await (await open('memory://')).threads.load(KEY)).toBeNull();
   });
 
-  it('commits with a full sync, so that a power cut loses nothing that was promised', () => {
+  it('commits with a full sync, so that a power cut loses nothing', () => {
     const database = openDatabase(join(folder, 'bridge.db'));
     expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
     expect(database.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
@@ -175,13 +175,13 @@ describe('openStore', () => {
     ['./data/bridge.db', 'is not a URI'],
     ['sqlite://', 'names no file'],
     ['sqlite://:memory:', 'memory://'],
-  ])('refuses %s with a word on what to write instead', async (uri, words) => {
+  ])('refuses %s and says what to write instead', async (uri, words) => {
     const error = await refusal(openStore(uri, { clock: createFakeClock(), log: createMemoryLog() }));
     expect(error.code).toBe('config_invalid');
     expect(error.message).toContain(words);
   });
 
-  it('refuses a database of another program and leaves it as it is', async () => {
+  it('refuses a database of another program and leaves it unchanged', async () => {
     const path = join(folder, 'other.db');
     const other = new DatabaseSync(path);
     other.exec('CREATE TABLE notes (text TEXT)');
@@ -193,7 +193,7 @@ describe('openStore', () => {
     tables.close();
   });
 
-  it('refuses a file that is no database', async () => {
+  it('refuses a file that is not a database', async () => {
     const path = join(folder, 'bridge.db');
     writeFileSync(path, 'this is not a database, it is a sentence that goes on for a while '.repeat(20));
     const open = () => openStore(`sqlite://${path}`, { clock: createFakeClock(), log: createMemoryLog() });
@@ -212,7 +212,7 @@ describe('openStore', () => {
     expect(error.code).toBe('record_newer');
   });
 
-  it('says so when the folder can not be made', async () => {
+  it('fails when the folder cannot be made', async () => {
     writeFileSync(join(folder, 'file'), '');
     const uri = `sqlite://${join(folder, 'file', 'bridge.db')}`;
     expect((await refusal(openStore(uri, { clock: createFakeClock(), log: createMemoryLog() }))).code).toBe(
@@ -220,7 +220,7 @@ describe('openStore', () => {
     );
   });
 
-  it('rejects whatever is asked of a store that is closed, and may be closed twice', async () => {
+  it('rejects calls after close, and may be closed twice', async () => {
     const store = await open(`sqlite://${join(folder, 'bridge.db')}`);
     const update = store.threads.update(KEY, () => threadRecord(KEY));
     await store.close();
@@ -260,7 +260,7 @@ describe('a store whose file is taken away while it runs', () => {
     ],
     ['without its journal', () => rmSync(`${file()}-wal`)],
     ['with its folder', () => renameSync(folder, `${folder}-moved`)],
-  ])('%s: no write counts any more', async (_how, take) => {
+  ])('(%s) rejects every write', async (_how, take) => {
     const store = await opened();
     take();
     expect(await next(store)).toMatchObject(gone);
@@ -269,7 +269,7 @@ describe('a store whose file is taken away while it runs', () => {
     rmSync(`${folder}-moved`, { recursive: true, force: true });
   });
 
-  it('is well again when the file is put back', async () => {
+  it('works again when the file is put back', async () => {
     const store = await opened();
     renameSync(file(), `${file()}.old`);
     expect(await next(store)).toMatchObject(gone);
@@ -280,7 +280,7 @@ describe('a store whose file is taken away while it runs', () => {
   });
 });
 
-describe('what people wrote', () => {
+describe('text of people in the store', () => {
   const SECRET = 'the-words-of-a-message';
   /** Whether the words stand anywhere in the files of the store. */
   const found = () => readdirSync(folder).filter((name) => readFileSync(join(folder, name), 'latin1').includes(SECRET));
@@ -297,7 +297,7 @@ describe('what people wrote', () => {
     return { ...record, inbox: [item] } as unknown as typeof record;
   };
 
-  it('is in no file of the store once its turn is over', async () => {
+  it('is in none of its files once the turn is over', async () => {
     const clock = createFakeClock();
     const store = await open(`sqlite://${join(folder, 'bridge.db')}`, clock);
     await store.threads.update(KEY, withWords);
@@ -312,7 +312,7 @@ describe('what people wrote', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('is not left behind by a kill: the next start empties the journal', async () => {
+  it('left behind by a kill is removed by the next start', async () => {
     const clock = createFakeClock();
     const path = join(folder, 'bridge.db');
     const store = await open(`sqlite://${path}`, clock);
@@ -325,7 +325,7 @@ describe('what people wrote', () => {
     expect(found()).toEqual([]);
   });
 
-  it('goes soon after somebody who reads the store has gone', async () => {
+  it('goes a few seconds after another reader has gone', async () => {
     const clock = createFakeClock();
     const path = join(folder, 'bridge.db');
     const store = await open(`sqlite://${path}`, clock);
@@ -343,7 +343,7 @@ describe('what people wrote', () => {
 });
 
 describe('the ownership lock', () => {
-  it('refuses a second owner after 30 seconds and names the first, whichever path it used', async () => {
+  it('refuses a second owner after 30 seconds and names the first', async () => {
     const path = join(folder, 'bridge.db');
     const first = await open(`sqlite://${path}`);
     await first.choices.set('agent', 'agent-1');
@@ -365,7 +365,7 @@ describe('the ownership lock', () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it('is handed on when the first owner closes while the second waits', async () => {
+  it('passes on when the first owner closes meanwhile', async () => {
     const uri = `sqlite://${join(folder, 'bridge.db')}`;
     const first = await open(uri);
     const clock = createFakeClock();
@@ -377,7 +377,7 @@ describe('the ownership lock', () => {
     expect(existsSync(join(folder, 'bridge.db.owner'))).toBe(true);
   });
 
-  it('is not waited for any longer than anybody wants it', async () => {
+  it('is given up at once when the waiting process is stopped', async () => {
     const uri = `sqlite://${join(folder, 'bridge.db')}`;
     await open(uri);
     const clock = createFakeClock();
@@ -410,7 +410,7 @@ describe('the ownership lock', () => {
     expect(readFileSync(`${path}.owner`, 'utf8')).toContain(`pid ${process.pid} on `);
   });
 
-  it('is never left with less than what was confirmed, when its owner is killed while it writes', async () => {
+  it('leaves every confirmed write after its owner is killed while writing', async () => {
     const path = join(folder, 'bridge.db');
     const record = JSON.stringify(threadRecord(KEY));
     const owner = startOwner(

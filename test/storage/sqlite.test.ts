@@ -33,7 +33,7 @@ const broken = (): StorageAdapter => {
 };
 
 describe('the SQLite adapter', () => {
-  it('is taken by keyv as it is, not wrapped as a store with relative expiry', () => {
+  it('is used by keyv directly, without its wrapper for expiry', () => {
     const adapter = new SqliteAdapter(database, 'threads');
     const keyv = new Keyv({ store: adapter });
     expect(keyv.store).toBe(adapter);
@@ -74,7 +74,7 @@ describe('the SQLite adapter', () => {
     await adapter.set('a', 'works again');
   });
 
-  it('lists all rows in pages, also when rows go while it is read', async () => {
+  it('lists all rows in pages, even when rows are deleted meanwhile', async () => {
     const adapter = new SqliteAdapter(database, 'any');
     const keys = Array.from({ length: 250 }, (_, n) => `key-${String(n).padStart(3, '0')}`);
     await adapter.setMany(keys.map((key) => ({ key, value: key })));
@@ -86,12 +86,12 @@ describe('the SQLite adapter', () => {
     expect(read).toEqual(keys);
   });
 
-  it('refuses rows that would vanish by the wall clock', async () => {
+  it('refuses rows that would expire by the wall clock', async () => {
     const adapter = new SqliteAdapter(database, 'any');
     await expect(adapter.set('key', 'value', 1)).rejects.toThrow('do not expire');
   });
 
-  it('rejects everything once the database is closed', async () => {
+  it('rejects every call once the database is closed', async () => {
     const rows = new Rows('any', new SqliteAdapter(database, 'any'));
     database.close();
     for (const call of [rows.get('key'), rows.set('key', 1), rows.delete('key'), rows.keys()]) {
@@ -100,15 +100,15 @@ describe('the SQLite adapter', () => {
   });
 });
 
-describe('what was seen of keyv 6, and why rows stand between it and us', () => {
-  it('answers a failing disk with false and undefined as soon as somebody listens for errors', async () => {
+describe('keyv 6, and the rows in front of it', () => {
+  it('keyv hides a failing disk once there is an error listener', async () => {
     const keyv = new Keyv({ store: broken() });
     keyv.on('error', () => {});
     expect(await keyv.set('key', 1)).toBe(false);
     expect(await keyv.get('key')).toBeUndefined();
   });
 
-  it('lets two namespaces on one adapter collapse into one', async () => {
+  it('keyv merges two namespaces on one adapter', async () => {
     const adapter = memoryAdapter();
     const one = new Keyv({ store: adapter, namespace: 'one' });
     const two = new Keyv({ store: adapter, namespace: 'two' });
@@ -116,7 +116,7 @@ describe('what was seen of keyv 6, and why rows stand between it and us', () => 
     expect(await two.get('key')).toBe('of one');
   });
 
-  it('rows reject instead, and name what they could not do', async () => {
+  it('rows reject instead, and name what failed', async () => {
     const rows = new Rows('threads', broken());
     await expect(rows.get('T:C:1')).rejects.toMatchObject({
       code: 'store_failed',
