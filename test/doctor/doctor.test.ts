@@ -99,8 +99,8 @@ const troublesOf = ({ findings }: Report) => findings.flatMap(({ trouble }) => t
 const textOf = ({ findings }: Report, check: string) =>
   findings.filter((finding) => finding.check === check).map(({ text }) => text);
 
-describe('where all is well', () => {
-  it('doctor says so of each part, and who can do what, in one sentence', async (context) => {
+describe('doctor where all is well', () => {
+  it('reports each part, and says in one sentence who may do what', async (context) => {
     const { examine, letta } = await ward(context);
     const report = await examine({ channel: CHANNEL });
     expect(troublesOf(report)).toEqual([]);
@@ -131,7 +131,7 @@ describe('where all is well', () => {
     );
   });
 
-  it('the self-test waits for a person’s click, and leaves no button behind', async (context) => {
+  it('waits for a click in its self-test, and removes the button', async (context) => {
     const { examine, slack } = await ward(context);
     const { control } = slack;
     const click = async () => {
@@ -150,7 +150,7 @@ describe('where all is well', () => {
     expect(JSON.stringify(control.messages(CHANNEL)[0]?.blocks)).not.toContain('It works');
   });
 
-  it('over HTTP doctor listens where the bridge would', async (context) => {
+  it('listens on the bridge’s port in HTTP mode', async (context) => {
     const { createServer } = await import('node:net');
     const probe = createServer();
     await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
@@ -165,7 +165,7 @@ describe('where all is well', () => {
     expect(troublesOf(await examine({ env }))).toEqual(['not_tried']);
   });
 
-  it('in the cloud it lists who is online', async (context) => {
+  it('lists the online devices in the cloud', async (context) => {
     const { examine } = await cloudWard(context);
     const report = await examine({ channel: CHANNEL });
     expect(troublesOf(report)).toEqual([]);
@@ -177,8 +177,8 @@ describe('where all is well', () => {
   });
 });
 
-describe('beside a running bridge', () => {
-  it('everything goes through the bridge: doctor opens no socket of its own, and what people write is answered', async (context) => {
+describe('doctor beside a running bridge', () => {
+  it('opens no socket of its own, and messages are still answered', async (context) => {
     const whole = await startWhole(context, { slack: { scopes: SCOPES } });
     const { control } = whole.slack;
     const connections = () => control.state().connections.length;
@@ -206,7 +206,7 @@ describe('beside a running bridge', () => {
     );
   }, 60_000);
 
-  it('that does not answer it says so, rather than take its deliveries', async (context) => {
+  it('reports bridge_unreachable, and takes no deliveries, when the bridge is silent', async (context) => {
     const whole = await startWhole(context, { slack: { scopes: SCOPES } });
     const { rmSync } = await import('node:fs');
     rmSync(controlPath(whole.env.STORE?.replace('sqlite://', '') ?? ''));
@@ -215,7 +215,7 @@ describe('beside a running bridge', () => {
     expect(whole.slack.control.state().connections).toHaveLength(1);
   });
 
-  it('on another machine it sees the other connection, and tries nothing that chance would decide', async (context) => {
+  it('on another machine reports the other connection, and tries no self-test', async (context) => {
     const whole = await startWhole(context, { slack: { scopes: SCOPES } });
     const elsewhere = `sqlite://${join(temporaryFolder(context), 'other.db')}`;
     const report = await examine({ ...whole.env, STORE: elsewhere }, { channel: CHANNEL });
@@ -225,8 +225,8 @@ describe('beside a running bridge', () => {
   });
 });
 
-describe('settings', () => {
-  it('that are missing or wrong are all said, with the setting’s own fix, and end with 2', async () => {
+describe('doctor with missing or wrong settings', () => {
+  it('lists all with their fixes, and exits with 2', async () => {
     const report = await examine({ SLACK_BOT_TOKEN: 'xapp-1-A-2', STORE: 'mysql://x' });
     expect(exitCode(report)).toBe(2);
     expect(report.findings.length).toBeGreaterThan(4);
@@ -238,14 +238,14 @@ describe('settings', () => {
   });
 });
 
-describe('Slack', () => {
+describe('doctor’s look at Slack', () => {
   const answers = (date: string): DoctorParts['fetch'] =>
     (async (url: string) => {
       if (url.endsWith('api.test')) return { headers: new Headers({ date }) };
       throw new Error('not asked');
     }) as never;
 
-  it('whose clock is another one than ours', async (context) => {
+  it('reports a clock that differs', async (context) => {
     const { examine } = await ward(context);
     const late = await examine({ fetch: answers(new Date(Date.now() - 120_000).toUTCString()) });
     expect(named(late, 'clock_off')?.text).toMatch(/by 1(19|20|21) s/);
@@ -254,7 +254,7 @@ describe('Slack', () => {
     expect(troublesOf(close)).toEqual(['not_tried']);
   });
 
-  it('that can not be reached', async (context) => {
+  it('reports Slack as unreachable, with host and fix', async (context) => {
     const { examine, slack } = await ward(context);
     const host = new URL(slack.url).host;
     await slack.close();
@@ -266,7 +266,7 @@ describe('Slack', () => {
     expect(report.access).toBeNull();
   }, 60_000);
 
-  it('that refuses the bot token, or has none of a bot for it', async (context) => {
+  it('reports a refused or revoked bot token', async (context) => {
     const { examine, slack } = await ward(context);
     const refused = await examine({ env: { SLACK_BOT_TOKEN: 'xoxb-of-yesterday' } });
     expect(named(refused, 'bot_token_refused')?.text).toBe('Slack refuses SLACK_BOT_TOKEN (invalid_auth)');
@@ -274,7 +274,7 @@ describe('Slack', () => {
     expect(named(await examine(), 'bot_token_refused')?.text).toContain('account_inactive');
   });
 
-  it('whose token belongs to nobody', async (context) => {
+  it('reports a bot token without a bot', async (context) => {
     const { env } = await ward(context);
     const { createServer } = await import('node:http');
     const server = createServer((_, response) => {
@@ -290,7 +290,7 @@ describe('Slack', () => {
     );
   });
 
-  it('that has granted too little: each scope is named, and how to grant it', async (context) => {
+  it('names each missing scope, and how to grant it', async (context) => {
     const lacks = ['channels:history', 'groups:read'];
     const { examine } = await ward(context, { scopes: SCOPES.filter((scope) => !lacks.includes(scope)) });
     const report = await examine({ env: { SLACK_ALLOWED_CHANNELS: 'C01GEN' } });
@@ -299,14 +299,14 @@ describe('Slack', () => {
     expect(exitCode(report)).toBe(1);
   });
 
-  it('that has granted too much is a remark; what agents and setup have is not', async (context) => {
+  it('remarks on unused scopes, except those for agents and setup', async (context) => {
     const { examine } = await ward(context, { scopes: [...SCOPES, 'assistant:write', 'files:remote'] });
     const report = await examine();
     expect(named(report, 'scopes_extra')?.text).toMatch(/: files:remote$/);
     expect(exitCode(report)).toBe(0);
   });
 
-  it('that refuses the app token', async (context) => {
+  it('reports a refused app token', async (context) => {
     const { examine } = await ward(context);
     const report = await examine({ env: { SLACK_APP_TOKEN: 'xapp-1-A0SANDBOX-of-yesterday' } });
     expect(named(report, 'app_token_refused')?.text).toBe('Slack refuses SLACK_APP_TOKEN (invalid_auth)');
@@ -314,7 +314,7 @@ describe('Slack', () => {
     expect(troublesOf(report)).not.toContain('socket_closed');
   });
 
-  it('whose two tokens are of two apps', async (context) => {
+  it('reports tokens of two different apps', async (context) => {
     const { examine } = await ward(context);
     const report = await examine({ env: { SLACK_APP_TOKEN: 'xapp-1-A0OTHER-1234' } });
     expect(named(report, 'other_app')?.text).toBe(
@@ -322,14 +322,14 @@ describe('Slack', () => {
     );
   });
 
-  it('whose Socket Mode does not connect', async (context) => {
+  it('reports a socket that does not open', async (context) => {
     const { examine, slack } = await ward(context);
     await slack.control.faults({ socket: 'no_hello', ms: 60_000 });
     const report = await examine({ connectMs: 300 });
     expect(named(report, 'socket_closed')?.fix).toContain('Turn on Socket Mode');
   });
 
-  it('in whose channels the bot is not', async (context) => {
+  it('reports unknown and archived channels, and those without the bot', async (context) => {
     const { examine, slack } = await ward(context);
     await slack.control.archive({ channel: 'C02ENG' });
     const report = await examine({ env: { SLACK_ALLOWED_CHANNELS: 'C01GEN,C02ENG,C03OUT,C0NONE,dm' } });
@@ -340,14 +340,14 @@ describe('Slack', () => {
     expect(textOf(report, 'channels')).toContain('the bot is in #general');
   });
 
-  it('that does not send the events', async (context) => {
+  it('reports events that do not arrive', async (context) => {
     const { examine } = await ward(context, { events: ['app_mention'] });
     const report = await examine({ channel: CHANNEL, waits: { eventMs: 300, clickMs: 0 } });
     expect(named(report, 'no_event')?.fix).toContain('message.channels');
     expect(exitCode(report)).toBe(1);
   });
 
-  it('whose button nobody clicks', async (context) => {
+  it('remarks when the self-test gets no click', async (context) => {
     const { examine, slack } = await ward(context);
     const report = await examine({ channel: CHANNEL, waits: { eventMs: 5_000, clickMs: 300 } });
     expect(troublesOf(report)).toEqual(['no_click']);
@@ -355,13 +355,13 @@ describe('Slack', () => {
     expect(slack.control.messages(CHANNEL)[0]?.text).toContain('no click came');
   });
 
-  it('that does not let the self-test be posted', async (context) => {
+  it('reports a self-test that cannot be posted', async (context) => {
     const { examine } = await ward(context);
     const report = await examine({ channel: 'C03OUT' });
     expect(named(report, 'post_refused')?.text).toBe('The bot could not post the self-test in C03OUT (not_in_channel)');
   });
 
-  it('delivers again what came while only doctor listened', async (context) => {
+  it('leaves messages of people unacknowledged, so that Slack delivers them again', async (context) => {
     const { examine, slack } = await ward(context, { retryDelaysMs: [0, 200, 200], ackTimeoutMs: 300 });
     const onPosted = () => void slack.control.message({ channel: CHANNEL, user: 'U01ALICE', text: '@agent hello' });
     await examine({ channel: CHANNEL, waits: { eventMs: 5_000, clickMs: 1_000 }, onPosted });
@@ -378,8 +378,8 @@ describe('Slack', () => {
   });
 });
 
-describe('Letta', () => {
-  it('that can not be reached', async (context) => {
+describe('doctor’s look at Letta', () => {
+  it('reports Letta as unreachable, with its setting', async (context) => {
     const { examine, letta } = await ward(context);
     await letta.close();
     const report = await examine();
@@ -388,7 +388,7 @@ describe('Letta', () => {
     expect(exitCode(report)).toBe(1);
   });
 
-  it('that refuses the token, or the key', async (context) => {
+  it('reports a refused token or key', async (context) => {
     const { examine } = await ward(context);
     const wrong = await examine({ env: { LETTA_APP_SERVER_TOKEN: 'of-yesterday' } });
     expect(named(wrong, 'letta_unauthorized')?.text).toBe('Letta refuses LETTA_APP_SERVER_TOKEN');
@@ -397,7 +397,7 @@ describe('Letta', () => {
     expect(named(key, 'letta_unauthorized')?.text).toBe('Letta refuses LETTA_API_KEY');
   });
 
-  it('whose device is offline, unknown, or one of several', async (context) => {
+  it('reports a device that is offline, unknown, or one of several', async (context) => {
     const { examine, letta } = await cloudWard(context);
     const unknown = await examine({ env: { LETTA_ENVIRONMENT: 'laptop' } });
     expect(named(unknown, 'device_unknown')?.text).toContain('build-box (device-1, online)');
@@ -420,7 +420,7 @@ describe('Letta', () => {
     expect(named(none, 'no_device')?.text).toBe('No Letta device is online (build-box (device-1, offline))');
   });
 
-  it('of another version than what the bridge was tested with', async (context) => {
+  it('reports versions older or newer than those tested', async (context) => {
     const { examine } = await cloudWard(context);
     const version = (lettaCodeVersion: string) =>
       (async (url: string, init: RequestInit) => {
@@ -437,7 +437,7 @@ describe('Letta', () => {
     expect(troublesOf(await examine({ fetch: version('0.32.1') }))).toEqual(['not_tried']);
   });
 
-  it('without the agent, with none, or with several', async (context) => {
+  it('reports an agent that is unknown or missing, or several agents', async (context) => {
     const agents = [
       { id: 'agent-1', name: 'One' },
       { id: 'agent-2', name: 'Two\n✓ agent  fine' },
@@ -456,7 +456,7 @@ describe('Letta', () => {
     expect(troublesOf(await empty.examine())).toContain('no_agent');
   });
 
-  it('that was chosen before counts as long as it exists, also beside others', async (context) => {
+  it('accepts the agent chosen before, as long as it exists', async (context) => {
     const agents = [
       { id: 'agent-1', name: 'One' },
       { id: 'agent-2', name: 'Two' },
@@ -476,7 +476,7 @@ describe('Letta', () => {
     expect(several.ok).toBe(false);
   });
 
-  it('that a channel is bound to is looked for, too, by the policy and by commands', async (context) => {
+  it('reports a channel’s bound agent that Letta does not have', async (context) => {
     const { examine, env, folder, letta } = await ward(context);
     const policy = join(folder, 'policy.yml');
     writeFileSync(policy, 'users:\n  - members\nchannels:\n  C01GEN:\n    agent: agent-nowhere\n  C02ENG:\n');
@@ -498,14 +498,14 @@ describe('Letta', () => {
     expect(troublesOf(await examine({ env: settings }))).toEqual(['not_tried']);
   });
 
-  it('an App Server is asked for the agent by its id, and without any will get one', async (context) => {
+  it('asks an App Server for the configured agent by id', async (context) => {
     const { examine, letta } = await ward(context);
     const [agent] = letta.state().agents as { id: string }[];
     expect(troublesOf(await examine({ env: { LETTA_AGENT_ID: agent?.id } }))).toEqual(['not_tried']);
     expect(troublesOf(await examine({ env: { LETTA_AGENT_ID: 'agent-none' } }))).toContain('agent_unknown');
   });
 
-  it('that may do everything is a remark', async (context) => {
+  it('remarks on unrestricted permissions', async (context) => {
     const { examine } = await ward(context);
     const report = await examine({ env: { PERMISSIONS: 'unrestricted', ALLOW_UNRESTRICTED: '*' } });
     expect(troublesOf(report)).toContain('unrestricted');
@@ -514,15 +514,15 @@ describe('Letta', () => {
   });
 });
 
-describe('the store', () => {
-  it('that can not be used', async (context) => {
+describe('doctor’s look at the store', () => {
+  it('reports a path that cannot be used', async (context) => {
     const { examine, folder } = await ward(context);
     writeFileSync(join(folder, 'file'), '');
     const report = await examine({ env: { STORE: `sqlite://${folder}/file/bridge.db` } });
     expect(named(report, 'store_unusable')?.text).toContain('ENOTDIR');
   });
 
-  it('of another program, or of a newer bridge', async (context) => {
+  it('reports a database of another program or a newer bridge', async (context) => {
     const { examine, folder } = await ward(context);
     const make = (name: string, pragmas: string) => {
       const database = new DatabaseSync(join(folder, name));
@@ -535,7 +535,7 @@ describe('the store', () => {
     expect(named(await examine({ env: { STORE: newer } }), 'store_newer')?.text).toContain('layout 99');
   });
 
-  it('that was taken away from a running bridge', async (context) => {
+  it('reports a file deleted under a running bridge', async (context) => {
     const whole = await startWhole(context, { slack: { scopes: SCOPES } });
     const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
     rmSync(path);
@@ -550,7 +550,7 @@ describe('the store', () => {
     expect(report.ok).toBe(false);
   }, 40_000);
 
-  it.skipIf(process.getuid?.() !== 0)('of another user', async (context) => {
+  it.skipIf(process.getuid?.() !== 0)('reports a file of another user', async (context) => {
     const whole = await startWhole(context, { slack: { scopes: SCOPES } });
     await whole.app.stop();
     const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
@@ -560,7 +560,7 @@ describe('the store', () => {
     expect(named(report, 'store_owner')?.text).toContain('belongs to the user 12345');
   });
 
-  it('is named when other users of the machine can open it', async (context) => {
+  it('remarks on a file that other users can open', async (context) => {
     const { examine, folder } = await ward(context);
     const path = join(folder, 'loose.db');
     openDatabase(path).close();
@@ -573,12 +573,12 @@ describe('the store', () => {
     expect(report.ok).toBe(true);
   });
 
-  it('in memory is a remark', async (context) => {
+  it('remarks on a store in memory', async (context) => {
     const { examine } = await ward(context);
     expect(troublesOf(await examine({ env: { STORE: 'memory://' } }))).toContain('store_memory');
   });
 
-  it('whose folder is not there yet is made by the first start, and not by doctor', async (context) => {
+  it('makes no folder when it is missing: the first start does', async (context) => {
     const { examine, folder } = await ward(context);
     mkdirSync(join(folder, 'a'));
     const report = await examine({ env: { STORE: `sqlite://${folder}/a/b/c/bridge.db` } });
@@ -588,8 +588,10 @@ describe('the store', () => {
   });
 });
 
-it('every trouble that doctor can name was named above', () => {
-  const unseen = Object.keys(TROUBLES).filter((name) => !shown.has(name as TroubleName));
-  // Only the superuser can give a file to somebody else.
-  expect(unseen).toEqual(process.getuid?.() === 0 ? [] : ['store_owner']);
+describe('doctor’s troubles', () => {
+  it('are all shown by the tests above', () => {
+    const unseen = Object.keys(TROUBLES).filter((name) => !shown.has(name as TroubleName));
+    // Only the superuser can give a file to somebody else.
+    expect(unseen).toEqual(process.getuid?.() === 0 ? [] : ['store_owner']);
+  });
 });

@@ -4,8 +4,8 @@ import { type AccessFacts, accessSentence } from '../../src/doctor/access-senten
 import { listenersOf, nameOf } from '../../src/doctor/os-user.ts';
 import { endingText, exitCode, type Finding, findingText, fine, short, trouble } from '../../src/doctor/report.ts';
 
-describe('a report', () => {
-  it('has one line for each finding, with its fix below it', () => {
+describe('doctor’s report', () => {
+  it('has one line for each finding, with its fix below', () => {
     expect(findingText(fine('clock', 'in step with Slack'))).toBe('✓ clock         in step with Slack.');
     expect(findingText(trouble('not_in_channel', { name: 'eng', channel: 'C1', bot: 'agent' }))).toBe(
       '✗ channels      The bot is not in #eng (C1).\n                → Write /invite @agent in #eng.',
@@ -13,7 +13,7 @@ describe('a report', () => {
     expect(findingText(trouble('store_memory'))).toMatch(/^! store/);
   });
 
-  it('ends with what it comes to, and its exit code with it', () => {
+  it('ends with its result, which decides the exit code', () => {
     const ending = (...findings: Finding[]) => endingText({ ok: true, findings, access: null });
     const report = (...findings: Finding[]) => ({ ok: true, findings, access: null });
     const well = fine('clock', 'x');
@@ -29,7 +29,7 @@ describe('a report', () => {
     expect(exitCode(report(trouble('setting', { setting: 'A', problem: 'is missing', fix: 'Set it.' })))).toBe(2);
   });
 
-  it('takes names from outside as data: one line, no control characters, not without end', () => {
+  it('shows names from outside on one short line, without control characters', () => {
     expect(short('build\n✓ agent\u001b[2J\u202ebox')).toBe('build ✓ agent [2J box');
     expect(short('x'.repeat(1_000))).toHaveLength(300);
   });
@@ -51,7 +51,7 @@ describe('the sentence on access', () => {
     user: 'deploy',
   };
 
-  it('says who, where, which agent, what, on which machine, as whom, and who must agree', () => {
+  it('names people, places, agent, machine, user and approvers', () => {
     expect(accessSentence(facts)).toBe(
       'Every full member of Acme, 2 named people and the members of 1 user group can, in #eng, #C2 and direct messages, ' +
         'make the agent Builder read files and run tools on build-box, as the operating-system user deploy; the person ' +
@@ -59,7 +59,7 @@ describe('the sentence on access', () => {
     );
   });
 
-  it('says so when nobody is asked, and when a place differs', () => {
+  it('says when no approval is needed, and when places differ', () => {
     const wide: Policy = {
       ...policy,
       channels: { everywhere: true, directMessages: false, ids: [] },
@@ -73,14 +73,14 @@ describe('the sentence on access', () => {
     expect(sentence).toMatch(/1 place has its own agent, machine or permissions\.$/);
   });
 
-  it('says how many rules approve without a person', () => {
+  it('counts the rules that approve without a person', () => {
     const rules = { ...policy, defaults: { ...policy.defaults, autoApprove: ['Bash(npm test)', 'WebSearch'] } };
     expect(accessSentence({ ...facts, policy: rules })).toContain(
       'unknown commands (standard), 2 rules approve without a person.',
     );
   });
 
-  it('says that a closed policy lets nobody in', () => {
+  it('says that a closed policy admits no person', () => {
     expect(accessSentence({ ...facts, policy: closedPolicy })).toMatch(/^No one can, in no place/);
   });
 });
@@ -92,14 +92,14 @@ describe('the user behind a port', () => {
    2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12347 1 0000 100 0 0 10 0
 `;
 
-  it('is who listens there, not who is connected', () => {
+  it('is the one listening, not one connected', () => {
     expect(listenersOf(table, 4500)).toEqual([1000]);
     expect(listenersOf(table, 22)).toEqual([0]);
     expect(listenersOf(table, 80)).toEqual([]);
     expect(listenersOf('', 80)).toEqual([]);
   });
 
-  it('has a name where the system knows one', () => {
+  it('is named as in /etc/passwd, else by number', () => {
     const passwd = 'root:x:0:0:root:/root:/bin/bash\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n';
     expect(nameOf(passwd, 1000)).toBe('deploy');
     expect(nameOf(passwd, 4711)).toBe('4711');

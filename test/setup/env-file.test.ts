@@ -72,7 +72,7 @@ function readByCompose(text: string, name: string): string | undefined | 'unsure
   return /^"([^"]*)"$/.exec(raw)?.[1] ?? raw.replace(/\s#.*$/, '').trim();
 }
 
-describe('a setting that setup writes', () => {
+describe('a setting written to .env', () => {
   it.each([
     ['plain', 'A=plain\n'],
     ['build box', 'A=build box\n'],
@@ -85,12 +85,12 @@ describe('a setting that setup writes', () => {
     ["it's $5", "A=`it's $5`\n"],
     ['say "hi"', 'A=\'say "hi"\'\n'],
     [`'"`, 'A=`\'"`\n'],
-  ])('%s is written so that Node reads it back', (value, written) => {
+  ])('is quoted as needed: %s', (value, written) => {
     expect(withSettings('', { A: value }, parseEnv)).toBe(written);
     expect(parseEnv(written)).toEqual({ A: value });
   });
 
-  it('is read back exactly by Node, whatever it is and whatever stands around it, and the others as before', () => {
+  it('is read back by Node, and the other settings stay', () => {
     fc.assert(
       fc.property(anyText, anyValue, (text, value) => {
         const next = attempt(text, value);
@@ -104,7 +104,7 @@ describe('a setting that setup writes', () => {
     );
   });
 
-  it('is refused only when it has all kinds of quotes in it', () => {
+  it('is refused only with all quotes or a control character in it', () => {
     fc.assert(
       fc.property(anyValue, (value) => {
         if (attempt('', value) !== null) return;
@@ -119,7 +119,7 @@ describe('a setting that setup writes', () => {
     }
   });
 
-  it('is read back by Docker Compose where it can tell, and by docker run wherever it needs no quotes', () => {
+  it('is read back by Docker Compose, and by docker run without quotes', () => {
     fc.assert(
       fc.property(anyValue, (value) => {
         const next = attempt('', value);
@@ -133,7 +133,7 @@ describe('a setting that setup writes', () => {
     );
   });
 
-  it('replaces the one that counts, also when there are several, and switches all of them off', () => {
+  it('replaces or switches off every earlier line for it', () => {
     expect(parseEnv(withSettings('A=1\nB=x\nexport A=2\n', { A: '3' }, parseEnv))).toEqual({ A: '3', B: 'x' });
     expect(parseEnv(withSettings("A='1\n2'\n  A = 3\nB=x", { A: null }, parseEnv))).toEqual({ B: 'x' });
     expect(withSettings("B='\n# A=old\n'\n", { A: '1' }, parseEnv)).toBe("B='\n# A=old\n'\nA=1\n");
@@ -182,7 +182,7 @@ describe('the lines of a .env', () => {
     );
   });
 
-  it('take every setting that is not written with all kinds of quotes', () => {
+  it('allow writing and removing a setting, whatever else they hold', () => {
     fc.assert(
       fc.property(wellFormed, (text) => {
         expect(parseEnv(withSettings(text, { A: 'to#ken' }, parseEnv)).A).toBe('to#ken');
@@ -193,7 +193,7 @@ describe('the lines of a .env', () => {
   });
 });
 
-describe('a setting of a .env that is cut', () => {
+describe('a value cut off in .env', () => {
   const problemsOf = (text: string) => envProblems(text).map(({ setting }) => setting);
 
   it.each([
@@ -206,7 +206,7 @@ describe('a setting of a .env that is cut', () => {
     'LETTA_API_KEY=good\nLETTA_API_KEY=b#d\n',
     'LETTA_API_KEY=b#d\r\n',
     'LETTA_API_KEY= \nPERMISSIONS=strict',
-  ])('%j is named', (text) => {
+  ])('is reported: %j', (text) => {
     expect(problemsOf(text)).toEqual(['LETTA_API_KEY']);
   });
 
@@ -221,15 +221,15 @@ describe('a setting of a .env that is cut', () => {
     'OTHER=a#b',
     'LETTA_API_KEY=b#d\nLETTA_API_KEY=good\n',
     '',
-  ])('%j is fine', (text) => {
+  ])('is not reported for a whole value: %j', (text) => {
     expect(problemsOf(text)).toEqual([]);
   });
 
-  it('is of no interest when the environment has it', () => {
+  it('is not reported when the environment has the setting', () => {
     expect(envProblems('LETTA_API_KEY=a#b', (name) => name === 'LETTA_API_KEY')).toEqual([]);
   });
 
-  it('ends the start with its fix, said once', () => {
+  it('stops the start, with its fix, once', () => {
     const text = 'SLACK_BOT_TOKEN=xoxb-1#2\n';
     const start = () => loadConfig(parseEnv(text), () => null, envProblems(text));
     const [first] = problemsThrown(start).filter(({ setting }) => setting === 'SLACK_BOT_TOKEN');

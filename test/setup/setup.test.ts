@@ -89,7 +89,7 @@ const TWO: Agent[] = [
 ];
 
 describe('setup', () => {
-  it('with an App Server leads from nothing to settings that the bridge takes', async (context) => {
+  it('with an App Server writes settings and a policy that load', async (context) => {
     const { letta, folder, run, read, policy } = await stage(context);
     const { outcome, left, seen } = await run(
       'Prod',
@@ -120,7 +120,7 @@ describe('setup', () => {
     expect(read('policy.yml')).toContain('C01GEN: # #general');
   });
 
-  it('with the cloud lists devices and agents, and can give direct messages an agent of their own', async (context) => {
+  it('with the cloud lists devices and agents, and binds direct messages separately', async (context) => {
     const { run, files, policy } = await stage(context, { surface: 'hosted', agents: TWO });
     const { outcome, seen } = await run(
       '',
@@ -145,7 +145,7 @@ describe('setup', () => {
     expect(policy().places.get('dm')?.binding).toMatchObject({ agentId: 'agent-2' });
   });
 
-  it('asks again for whatever does not hold, and says why', async (context) => {
+  it('asks again after every wrong answer, and says why', async (context) => {
     const { run, letta, slack } = await stage(context);
     const { outcome, left, seen } = await run(
       'x'.repeat(36),
@@ -186,7 +186,7 @@ describe('setup', () => {
     );
   });
 
-  it('names the scopes that a token lacks, and takes it once they are granted', async (context) => {
+  it('names the scopes a token lacks, and does not store it', async (context) => {
     const { onTestFinished } = context;
     const slack = await startSlack({ limits: 'off', scopes: bot.filter((scope) => scope !== 'im:history') });
     onTestFinished(() => slack.close());
@@ -200,7 +200,7 @@ describe('setup', () => {
     expect(files.env().SLACK_BOT_TOKEN).toBeUndefined();
   });
 
-  it('left half-way goes on where it was: what works is kept and not asked again', async (context) => {
+  it('interrupted continues later with what already works', async (context) => {
     const { run, letta, files, policy } = await stage(context);
     expect((await run('Prod', MARKED.bot)).outcome).toBe('the input has ended');
     expect(files.env()).toMatchObject({ SLACK_BOT_TOKEN: MARKED.bot });
@@ -215,7 +215,7 @@ describe('setup', () => {
     expect(fourth).toMatchObject({ outcome: 'done', left: [] });
   });
 
-  it('a token that does not work any more is asked for again', async (context) => {
+  it('asks for a new token when the stored one is refused', async (context) => {
     const { run, files, folder } = await stage(context);
     writeFileSync(join(folder, '.env'), 'SLACK_BOT_TOKEN=xoxb-of-yesterday\n', { mode: 0o644 });
     const { seen } = await run(MARKED.bot);
@@ -225,8 +225,8 @@ describe('setup', () => {
   });
 });
 
-describe('a terminal', () => {
-  it.each([true, false])('shows nothing of a secret that is typed (a terminal: %s)', async (isTty) => {
+describe('the setup terminal', () => {
+  it.each([true, false])('shows nothing of a typed secret (a terminal: %s)', async (isTty) => {
     const [input, output] = [new PassThrough(), new PassThrough()];
     let shown = '';
     output.on('data', (chunk) => {
@@ -246,7 +246,7 @@ describe('a terminal', () => {
     await expect(terminal.ask('More?')).rejects.toThrow('the input has ended');
   });
 
-  it('keeps lines that come before they are asked for', async () => {
+  it('keeps lines typed ahead', async () => {
     const input = new PassThrough();
     const terminal = createTerminal(input, new PassThrough(), false);
     input.write('one\ntwo\n');
@@ -256,15 +256,15 @@ describe('a terminal', () => {
   });
 });
 
-describe('the files', () => {
-  it('a setting is written where it stands, also where it was switched off, and nothing else changes', () => {
+describe('the files that setup writes', () => {
+  it('change a setting in its line, and no other line', () => {
     const example = '# Slack.\nA=1\n# B=2\n# about B=x\n';
     expect(withSettings(example, { A: '3', B: '4', C: '5' }, parseEnv)).toBe('# Slack.\nA=3\nB=4\n# about B=x\nC=5\n');
     expect(withSettings('A=1\n', { A: null, B: null }, parseEnv)).toBe('# A=\n');
     expect(withSettings('', { A: '1' }, parseEnv)).toBe('A=1\n');
   });
 
-  it('whatever a channel or a person is called, the policy says the ids and nothing else', () => {
+  it('make a policy of ids alone, whatever the names are', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (channel, person) => {
         const text = policyText({
