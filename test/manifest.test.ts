@@ -95,13 +95,13 @@ describe('manifest.yml', () => {
   const granted = manifest.oauth_config.scopes.bot;
   const events = manifest.settings.event_subscriptions.bot_events;
 
-  it('is looked at beside methods whose scopes are known', () => {
+  it('is checked against the known methods and events', () => {
     expect(usedMethods()).toContain('chat.postMessage');
     expect(usedMethods().filter((method) => !(method in SCOPES_OF_METHODS))).toEqual([]);
     expect(events.filter((event) => !(event in EVENTS))).toEqual([]);
   });
 
-  it('asks for exactly the scopes that our methods, events and the command need', () => {
+  it('asks for exactly the scopes that the code needs', () => {
     const needed = new Set([
       ...usedMethods().flatMap((method) => SCOPES_OF_METHODS[method] ?? []),
       ...events.flatMap((event) => EVENTS[event]?.scopes ?? []),
@@ -123,7 +123,7 @@ describe('manifest.yml', () => {
     ).toEqual([]);
   });
 
-  it('lets people write to the bot directly, click, and use the one command with whole mentions', () => {
+  it('enables interactivity, Socket Mode and the /agent command', () => {
     expect(manifest.settings.interactivity.is_enabled).toBe(true);
     expect(manifest.settings.socket_mode_enabled).toBe(true);
     expect(manifest.features.slash_commands).toMatchObject([{ command: '/agent', should_escape: true }]);

@@ -39,7 +39,7 @@ function complaint(over: Env, base = SOCKET): string {
 }
 
 describe('loadConfig', () => {
-  it('needs five settings for Socket Mode and an App Server; the rest has defaults', () => {
+  it('needs five settings for Socket Mode with an App Server', () => {
     expect(loadConfig(SOCKET)).toEqual({
       slack: {
         botToken: 'xoxb-1-abc',
@@ -68,7 +68,7 @@ describe('loadConfig', () => {
     });
   });
 
-  it('reads bounds and lengths of time', () => {
+  it('reads bounds and durations', () => {
     const set = { QUEUE_PER_THREAD: '5', QUEUE_TOTAL: '70', TURN_SILENCE: '2h', DRAIN_TIMEOUT: '0s' };
     expect(loadConfig({ ...SOCKET, ...set })).toMatchObject({
       queue: { perThread: 5, total: 70 },
@@ -82,7 +82,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...SOCKET, ...wrong }).map(({ setting }) => setting)).toEqual(Object.keys(wrong));
   });
 
-  it('reads how far to look back', () => {
+  it('reads the settings for catching up', () => {
     const config = loadConfig({ ...SOCKET, STALE_AFTER: '1h', HISTORY: 'limited', CATCH_UP_THREADS: '20' });
     expect(config.staleAfterMs).toBe(3_600_000);
     expect(config.catchUp).toMatchObject({ tier: 'limited', threads: 20 });
@@ -130,7 +130,7 @@ describe('loadConfig', () => {
     expect(config.logLevel).toBe('debug');
   });
 
-  it('reads who decides, who administers, and how much is shown', () => {
+  it('reads approvers, admins and verbosity', () => {
     const set = {
       APPROVERS: 'requester, S01SEC,U02BOB',
       SELF_APPROVAL: 'deny',
@@ -160,7 +160,7 @@ describe('loadConfig', () => {
     expect(complaint({ SHOW_REASONING: 'yes' })).toContain('neither on nor off');
   });
 
-  it('reports everything that is missing at once', () => {
+  it('reports all missing settings at once', () => {
     expect(problemsOf({}).map((problem) => problem.setting)).toEqual([
       'SLACK_BOT_TOKEN',
       'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
@@ -170,7 +170,7 @@ describe('loadConfig', () => {
     ]);
   });
 
-  it('takes an empty line of .env for a setting that is not there, and trims', () => {
+  it('treats an empty value as missing, and trims values', () => {
     expect(
       loadConfig({ ...SOCKET, SLACK_SIGNING_SECRET: '', LETTA_API_KEY: '  ', PORT: '', LETTA_AGENT_ID: '' }),
     ).toEqual(loadConfig(SOCKET));
@@ -178,7 +178,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...SOCKET, SLACK_ALLOWED_USERS: ' ' })).toHaveLength(1);
   });
 
-  it('names both settings that exclude each other', () => {
+  it('names both settings that contradict each other', () => {
     expect(complaint({ SLACK_SIGNING_SECRET: 'abcdef' })).toMatch(
       /^SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both set/,
     );
@@ -190,7 +190,7 @@ describe('loadConfig', () => {
     );
   });
 
-  it('refuses a setting that is not built yet rather than ignore it', () => {
+  it('refuses a store that is not built yet', () => {
     expect(complaint({ STORE: 'redis://localhost' })).toMatch(/does not support yet/);
   });
 
@@ -223,7 +223,7 @@ describe('loadConfig', () => {
     expect(complaint(over)).toContain(words);
   });
 
-  it('allows http:// on this machine only, however it is named', () => {
+  it('allows http:// on loopback only, however it is written', () => {
     for (const host of ['localhost', '127.0.0.1', '127.3.2.1', '[::1]']) {
       expect(problemsOf({ ...SOCKET, SLACK_API_URL: `http://${host}:9/api/` })).toEqual([]);
     }
@@ -244,7 +244,7 @@ describe('loadConfig', () => {
     );
   });
 
-  it('answers anything with a configuration or a report', () => {
+  it('returns a configuration or problems for any input, each with a fix', () => {
     const env = fc.dictionary(fc.constantFrom(...SETTINGS.map((setting) => setting.name)), fc.string());
     fc.assert(
       fc.property(env, (given) => {
@@ -256,15 +256,17 @@ describe('loadConfig', () => {
       }),
     );
   });
+});
 
-  it('knows its secrets', () => {
+describe('secretsOf', () => {
+  it('returns the tokens and keys of the configuration', () => {
     expect(secretsOf(loadConfig(CLOUD))).toEqual(['xoxb-1-abc', '0123456789abcdef', 'sk-let-key']);
     expect(secretsOf(loadConfig(SOCKET))).toEqual(['xoxb-1-abc', 'xapp-1-abc']);
   });
 });
 
 describe('formatProblems', () => {
-  it('is one report that names the sandbox', () => {
+  it('makes one report of all problems, and mentions the sandbox', () => {
     expect(
       formatProblems(problemsOf({ ...SOCKET, PORT: 'x', LOG_LEVEL: 'x' })),
     ).toBe(`The bridge cannot start. 2 settings need attention:

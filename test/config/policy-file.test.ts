@@ -27,7 +27,7 @@ function problemsOf(text: string | null, env: Record<string, string> = ENV): str
 }
 
 describe('a policy file', () => {
-  it('says who, where and how; the rest is as the settings have it', () => {
+  it('sets people, places and behaviour; settings give the defaults', () => {
     const policy = policyOf(
       `users: [members, U04GUEST, S01ONCALL]
 admins: U03CARA
@@ -73,11 +73,11 @@ auto_approve: ["Bash(npm test)"]
     });
   });
 
-  it('is the whole policy: nothing of it is needed in the environment', () => {
+  it('needs no policy setting in the environment', () => {
     expect(policyOf('users: [U01ALICE]\nchannels: ["*"]').channels.everywhere).toBe(true);
   });
 
-  it('need not be there, unless the setting names it', () => {
+  it('may be missing unless POLICY names it', () => {
     const env = { ...ENV, SLACK_ALLOWED_USERS: 'members', SLACK_ALLOWED_CHANNELS: 'dm' };
     expect(problemsOf(null, env)).toEqual([]);
     expect(problemsOf(null, { ...env, POLICY: '/etc/bridge/policy.yml' })).toEqual([
@@ -85,7 +85,7 @@ auto_approve: ["Bash(npm test)"]
     ]);
   });
 
-  it('and the environment may not both say the same thing', () => {
+  it('conflicts with a setting for the same thing', () => {
     const env = { ...ENV, SLACK_ALLOWED_USERS: 'members', VERBOSITY: 'quiet' };
     const [users, verbosity, ...more] = problemsOf('users: [members]\nchannels: [dm]\nverbosity: verbose', env);
     expect(users).toMatch(/^SLACK_ALLOWED_USERS and policy.yml:1 users set the same thing twice/);
@@ -93,14 +93,14 @@ auto_approve: ["Bash(npm test)"]
     expect(more).toEqual([]);
   });
 
-  it('that serves nobody and nothing is refused with the lines to write', () => {
+  it('without people and channels is refused with the lines to write', () => {
     expect(problemsOf('listen: all')).toEqual([
       expect.stringMatching(/SLACK_ALLOWED_USERS .*members.*users: \[members\]/),
       expect.stringMatching(/SLACK_ALLOWED_CHANNELS .*dm.*channels: \[dm\]/),
     ]);
   });
 
-  it('is told of every problem at once, with its line', () => {
+  it('gets every problem reported at once, with its line', () => {
     const wrong = `users: [members]
 channels:
   general: {}
@@ -147,13 +147,13 @@ adminz: [U1]
       'users: [members]\nchannels: [dm]\nlimits: { user: { turns: 0 per 1h } }',
       /^policy.yml:3 limits.user.turns is outside the allowed range/,
     ],
-  ])('%j is refused', (text, words) => {
+  ])('with %j is refused', (text, words) => {
     const problems = problemsOf(text);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(words);
   });
 
-  it('may name a device only where there are devices', () => {
+  it('may name a device in the cloud only', () => {
     const text = 'users: [members]\nchannels:\n  C1: { device: build-box }';
     expect(problemsOf(text)).toEqual([]);
     const { LETTA_API_KEY: _, ...slack } = ENV;
@@ -162,7 +162,7 @@ adminz: [U1]
     ]);
   });
 
-  it('whatever stands in it is a policy or problems, never an exception', () => {
+  it('gives a policy or problems for any text, never an exception', () => {
     const word = fc.constantFrom(
       'users',
       'channels',
@@ -197,7 +197,7 @@ adminz: [U1]
     );
   });
 
-  it('that refers to itself without end is refused', () => {
+  it('is refused when its aliases expand without end', () => {
     const bomb = [
       'a: &a [1,2,3,4,5,6,7,8,9]',
       ...'bcdefghij'.split('').map((name, at) => {
@@ -210,7 +210,7 @@ adminz: [U1]
 });
 
 describe('policy.example.yml', () => {
-  it('is a policy that loads, and shows every key there is', () => {
+  it('loads, and shows every key', () => {
     const text = readFileSync('policy.example.yml', 'utf8');
     const read = readPolicyFile('policy.example.yml', text);
     expect(read).toHaveProperty('file');
@@ -241,15 +241,15 @@ describe('policy.example.yml', () => {
   });
 });
 
-describe('reading the policy again', () => {
-  it('gives the new one', () => {
+describe('reloading the policy', () => {
+  it('returns the new one', () => {
     const log = createMemoryLog();
     const policy = reloadPolicy(ENV, log, files('users: [U01ALICE]\nchannels: [dm]'));
     expect(policy?.users.ids).toEqual(['U01ALICE']);
     expect(log.lines).toMatchObject([{ level: 'info', fields: { users: 1, channels: 0 } }]);
   });
 
-  it('keeps the old one when the new one is wrong, and says every problem with its line and what to do', () => {
+  it('keeps the old one and logs every problem with its fix', () => {
     const log = createMemoryLog();
     expect(reloadPolicy(ENV, log, files('users: [bob]\nchannels: [general]'))).toBeNull();
     expect(log.lines.map(({ level, fields }) => [level, fields.setting])).toEqual([

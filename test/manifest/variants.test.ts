@@ -8,18 +8,18 @@ const base = parseManifest(readFileSync('manifest.yml', 'utf8'));
 const plain = { name: null, url: null, agent: false };
 
 describe('a manifest variant', () => {
-  it('without wishes is manifest.yml', () => {
+  it('without options is manifest.yml', () => {
     expect(manifestFor(base, plain)).toEqual(base);
   });
 
-  it('with a name carries it as the name of the app and of its bot', () => {
+  it('with a name gives it to the app and its bot', () => {
     const named = manifestFor(base, { ...plain, name: 'Prod' });
     expect(named.display_information.name).toBe('Prod');
     expect(named.features.bot_user.display_name).toBe('Prod');
     expect(named.display_information.description).toBe(base.display_information.description);
   });
 
-  it('over HTTP has the address in all three places, and Socket Mode off', () => {
+  it('for HTTP has the URL three times, and Socket Mode off', () => {
     const http = manifestFor(base, { ...plain, url: 'https://bridge.example.com/' });
     const address = 'https://bridge.example.com/slack/events';
     expect(http.settings.event_subscriptions.request_url).toBe(address);
@@ -28,12 +28,12 @@ describe('a manifest variant', () => {
     expect(http.settings.socket_mode_enabled).toBe(false);
   });
 
-  it('keeps a path that a proxy in front of the bridge needs', () => {
+  it('keeps a path for a proxy in the URL', () => {
     const http = manifestFor(base, { ...plain, url: 'https://example.com/bots/bridge/slack/events' });
     expect(http.settings.interactivity.request_url).toBe('https://example.com/bots/bridge/slack/events');
   });
 
-  it('as an agent has what only agents may have, and everything that manifest.yml has', () => {
+  it('for an agent adds what agents may have to manifest.yml', () => {
     const agent = manifestFor(base, { ...plain, agent: true });
     expect(agent.features.agent_view).toEqual(AGENT.view);
     expect(agent.oauth_config.scopes.bot).toEqual([...base.oauth_config.scopes.bot, ...AGENT.scopes].sort());
@@ -42,7 +42,7 @@ describe('a manifest variant', () => {
     expect(AGENT.view.agent_description.length).toBeLessThanOrEqual(300);
   });
 
-  it('as an agent asks for nothing that the code does not use', () => {
+  it('for an agent asks only for what the code uses', () => {
     const code = globSync('src/slack/**/*.ts')
       .map((path) => readFileSync(path, 'utf8'))
       .join('\n');
@@ -61,7 +61,7 @@ describe('a manifest variant', () => {
     expect(() => manifestFor(base, { ...plain, ...wish })).toThrow(message);
   });
 
-  it('fits into a link that creates the app, whole', () => {
+  it('fits whole into a link that creates the app', () => {
     const manifest = manifestFor(base, { name: 'Prod & Co', url: 'https://bridge.example.com', agent: true });
     const link = new URL(createAppLink(manifest));
     expect(link.origin + link.pathname).toBe('https://api.slack.com/apps');
@@ -76,7 +76,7 @@ describe('npm run manifest', () => {
   const run = (...args: string[]) =>
     spawnSync(process.execPath, ['src/manifest/main.ts', ...args], { encoding: 'utf8' });
 
-  it('prints YAML that Slack takes as it is, and the link in a comment before it', () => {
+  it('prints the app’s link as a comment, then YAML for Slack', () => {
     const { stdout, stderr, status } = run(
       '--name',
       'Prod',
@@ -92,7 +92,7 @@ describe('npm run manifest', () => {
     expect(stdout.split('\n')[0]).toBe(`# Create the app: ${createAppLink(wanted)}`);
   });
 
-  it('says what is wrong with the options, and how they are used', () => {
+  it('with wrong options says so, and shows the usage', () => {
     const { stdout, stderr, status } = run('--http');
     expect(status).toBe(2);
     expect(stdout).toBe('');
