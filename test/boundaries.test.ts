@@ -221,7 +221,7 @@ function circlesOf(files: readonly { path: string; imports: readonly Import[] }[
 }
 
 describe('the boundaries of src/ and sandbox/', () => {
-  it('are read from real sources', () => {
+  it('are checked on real sources', () => {
     expect(sources.length).toBeGreaterThan(20);
     expect(sources.find((source) => source.path === 'bridge/ports.ts')?.imports.length).toBeGreaterThan(3);
   });
@@ -244,12 +244,12 @@ describe('the boundaries of src/ and sandbox/', () => {
     });
   }
 
-  it('each folder has a rule', () => {
+  it('have a rule for each folder', () => {
     const folders = new Set(sources.map((source) => source.folder).filter((folder) => folder !== ''));
     expect([...folders].sort()).toEqual(RULES.map((rule) => rule.folder).sort());
   });
 
-  it('each room of bridge/ imports only rooms behind it, so that a reader knows where to go on', () => {
+  it('let a room of bridge/ import only rooms behind it', () => {
     const wrong = sources.flatMap(({ path, imports }) => {
       const room = roomOf(path);
       if (room === null) return [];
@@ -267,7 +267,7 @@ describe('the boundaries of src/ and sandbox/', () => {
     );
   });
 
-  it('files beside the rooms take no code out of them: ports only name the shapes', () => {
+  it('let files beside the rooms import only types from them', () => {
     const wrong = sources
       .filter(({ path }) => /^bridge\/[^/]+$/.test(path))
       .flatMap(({ path, imports }) =>
@@ -278,11 +278,11 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('no files import one another in a circle', () => {
+  it('contain no circle of imports', () => {
     expect(circlesOf(sources.filter(({ folder }) => folder !== 'sandbox'))).toEqual([]);
   });
 
-  it('nothing imports the sandbox but itself: the app must not know that it is being played with', () => {
+  it('let only the sandbox and the command line import the sandbox', () => {
     const wrong = sources
       // The command line begins it as a program of its own.
       .filter((source) => source.folder !== 'sandbox' && source.path !== 'cli.ts')
@@ -291,7 +291,7 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('pure files import only pure files, types and parsers, so that tests need nothing but values', () => {
+  it('let pure files import only pure files, types and parsers', () => {
     const wrong = sources
       .filter((source) => isPure(source.path))
       .flatMap(({ path, imports }) =>
@@ -302,14 +302,14 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('pure files draw no random numbers and start nothing', () => {
+  it('keep random numbers, processes and requests out of pure files', () => {
     const impure =
       /\brandom\w*\s*\(|\bprocess\.(env|pid|cwd|hrtime|on|stdout|stderr)\b|\bfetch\s*\(|\bcrypto\.(get|random)/;
     const wrong = sources.filter((source) => isPure(source.path) && impure.test(source.code)).map(({ path }) => path);
     expect(wrong).toEqual([]);
   });
 
-  it('time and chance come in through ports: only clock.ts asks the world for them', () => {
+  it('let only clock.ts ask for time and chance', () => {
     const world = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate)\s*\(|\bnew Date\(\)/;
     const wrong = sources
       .filter((source) => source.folder !== 'sandbox' && source.path !== 'clock.ts' && !MAINS.test(source.path))
@@ -318,7 +318,7 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('nothing that waits counts by the wall clock, which may be set: these compare it with what others wrote', () => {
+  it('let only listed files compare with the wall clock', () => {
     const compares = new Set([
       'letta/inspect.ts',
       'letta/routes/cloud.ts',
@@ -334,7 +334,7 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('the environment is handed in: only the mains look at it', () => {
+  it('let only the mains read the environment', () => {
     const wrong = sources
       .filter((source) => !MAINS.test(source.path))
       .filter((source) => /\bprocess\.env\b/.test(source.code))
@@ -342,7 +342,7 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('names no pure file that does not exist', () => {
+  it('list no pure file that does not exist', () => {
     const missing = PURE.filter(
       (entry) =>
         !sources.some(({ path }) => path === entry || (entry.endsWith('/**') && path.startsWith(entry.slice(0, -2)))),

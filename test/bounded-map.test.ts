@@ -11,7 +11,7 @@ describe('a bounded map', () => {
     ]);
   });
 
-  it('keeps an entry longer that is set again, not one that is read', () => {
+  it('keeps an entry longer when set again, not when read', () => {
     const map = new BoundedMap(2, [
       ['a', 1],
       ['b', 2],
@@ -30,7 +30,7 @@ describe('a bounded map', () => {
     expect([...new BoundedMap(1, Object.entries({ a: 1, b: 2, c: 3 }))]).toEqual([['c', 3]]);
   });
 
-  it('for no entries holds none', () => {
+  it('holds nothing when its bound is 0', () => {
     expect(new BoundedMap(0).set('a', 1).size).toBe(0);
   });
 });

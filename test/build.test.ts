@@ -25,7 +25,7 @@ function run(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('npm run build', () => {
-  it('makes files that plain Node runs: without settings they report all that is missing and exit with 2', () => {
+  it('makes files that plain Node runs, up to reporting missing settings', () => {
     const tsc = run([
       resolve('node_modules/typescript/bin/tsc'),
       '-p',

@@ -23,7 +23,7 @@ const anchor = (heading: string) =>
     .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
     .replaceAll(' ', '-');
 
-describe('citations', () => {
+describe('citations of a document', () => {
   const books = new Map(BOOKS.map((book) => [book, headings(`docs/${book}.md`)]));
   const sources = globSync(SOURCES).filter(
     (path) => !path.includes('node_modules') && path !== 'test/citations.test.ts',
@@ -54,7 +54,7 @@ describe('citations', () => {
     expect(cited.filter(({ rest }) => !hazards.some((name) => rest.startsWith(name ?? '\0')))).toEqual([]);
   });
 
-  it('name no document that is not in the repository', () => {
+  it('name no document outside the repository', () => {
     const missing = sources.filter((path) => /\b(?:PLATFORM|PROTOCOL|DESIGN|STYLE)\.md\b/.test(words(path)));
     expect(missing).toEqual([]);
   });

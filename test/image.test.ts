@@ -16,7 +16,7 @@ describe('the image', () => {
     expect(stages.map(({ base }) => base)).toEqual(stages.map(() => 'node:24-slim'));
   });
 
-  it('copies only what is there and what the build context lets in', () => {
+  it('copies only files that exist in the build context', () => {
     for (const { instructions } of stages) {
       for (const { name, text } of instructions) {
         if (name !== 'COPY' || text.startsWith('--from=')) continue;
@@ -31,7 +31,7 @@ describe('the image', () => {
     expect(inContext(ignore, 'data/bridge.db')).toBe(false);
   });
 
-  it('takes its packages from where nothing of development was installed, and its code from the build', () => {
+  it('has no development packages, and its code from the build', () => {
     const copies = image?.instructions.filter(({ name }) => name === 'COPY').map(({ text }) => text) ?? [];
     expect(copies.filter((text) => text.includes('node_modules'))).toEqual([
       '--from=dependencies /app/node_modules ./node_modules',
@@ -43,7 +43,7 @@ describe('the image', () => {
     expect(copies.some((text) => /(^|\s)(src|test|bench)(\s|$)/.test(text))).toBe(false);
   });
 
-  it('runs as a user without rights, and nothing is written after that but in the data volume', () => {
+  it('runs as a user without rights, who writes only to /app/data', () => {
     const names = image?.instructions.map(({ name }) => name) ?? [];
     expect(lastOf(image, 'USER')).toBe('node');
     expect(names.slice(names.indexOf('USER')).filter((name) => ['RUN', 'COPY', 'ADD'].includes(name))).toEqual([]);
@@ -52,7 +52,7 @@ describe('the image', () => {
     expect(lastOf(image, 'WORKDIR')).toBe('/app');
   });
 
-  it('starts node without a shell or npm in between, so that SIGTERM reaches it', () => {
+  it('starts node directly, so that SIGTERM reaches it', () => {
     expect(execForm(lastOf(image, 'ENTRYPOINT'))).toEqual([
       'node',
       '--max-semi-space-size=64',
@@ -62,7 +62,7 @@ describe('the image', () => {
     expect(lastOf(image, 'STOPSIGNAL')).toBe('SIGTERM');
   });
 
-  it('is asked for its health where the bridge answers', () => {
+  it('has a health check on the bridge’s own port', () => {
     const check = lastOf(image, 'HEALTHCHECK') ?? '';
     expect(check).toContain('/healthz');
     expect(execForm(check.slice(check.indexOf('CMD ') + 4))[0]).toBe('node');
@@ -77,18 +77,18 @@ describe('compose.yaml', () => {
   const { bridge, letta } = services;
   const ms = (time: unknown) => timeUpTo('1d').parse(String(time));
 
-  it('gives running turns more time to end than the bridge takes', () => {
+  it('gives running turns longer to end than DRAIN_TIMEOUT', () => {
     expect(ms(bridge?.stop_grace_period)).toBeGreaterThan(ms(defaultOf('DRAIN_TIMEOUT')) + 10_000);
   });
 
-  it('lets the bridge write nothing but its data, and publishes its port only on this machine', () => {
+  it('lets the bridge write only its data, and listen only locally', () => {
     expect(bridge?.read_only).toBe(true);
     expect(bridge?.volumes).toContain('data:/app/data');
     expect(bridge?.ports).toEqual(['127.0.0.1:3000:3000']);
     expect(bridge?.cap_drop).toEqual(['ALL']);
   });
 
-  it('puts the Letta server into the bridge’s network namespace, on loopback, when it is asked for', () => {
+  it('puts the optional Letta server on the bridge’s loopback', () => {
     expect(letta?.profiles).toEqual(['letta']);
     expect(letta?.network_mode).toBe('service:bridge');
     const target = (letta?.build as { target?: string } | undefined)?.target;

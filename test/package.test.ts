@@ -35,7 +35,7 @@ beforeAll(() => {
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 describe('the package', () => {
-  it('has what its commands need, with types, and nothing of how it is made', () => {
+  it('contains what its commands need, without sources and tests', () => {
     for (const path of [
       'bin/letta-slack.cjs',
       'dist/src/cli.js',
@@ -57,7 +57,7 @@ describe('the package', () => {
     ).toEqual([]);
   });
 
-  it('imports only what it depends on', () => {
+  it('imports only its declared dependencies', () => {
     const { dependencies } = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as {
       dependencies: object;
     };
@@ -81,7 +81,7 @@ describe('the package', () => {
     expect(used.size).toBeGreaterThan(5);
   });
 
-  it('builds nothing on its consumers’ machines: no dependency has an install script', () => {
+  it('has no dependency with an install script', () => {
     const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
       packages: Record<string, { dev?: boolean; optional?: boolean; hasInstallScript?: boolean }>;
     };
@@ -91,7 +91,7 @@ describe('the package', () => {
     expect(building).toEqual([]);
   });
 
-  it('can be used as a library: the bridge and its settings are there', () => {
+  it('exports the bridge and its settings as a library', () => {
     const code = `import { ConfigError, loadConfig, startApp } from ${JSON.stringify(join(unpacked, 'dist/src/index.js'))};
       try { loadConfig({}); } catch (error) { console.log(error instanceof ConfigError, typeof startApp); }`;
     const used = run(process.execPath, ['--input-type=module', '-e', code]);
@@ -101,7 +101,7 @@ describe('the package', () => {
 });
 
 describe('letta-slack', () => {
-  it('says what it can do', () => {
+  it('lists its commands, and refuses an unknown one', () => {
     const help = lettaSlack(['--help']);
     expect(help.status).toBe(0);
     for (const name of ['start', 'doctor', 'setup', 'sandbox', 'manifest']) expect(help.stdout).toContain(`  ${name} `);
@@ -110,7 +110,7 @@ describe('letta-slack', () => {
     expect(none.stderr).toContain('There is no command "fly"');
   });
 
-  it('start and doctor report all that is missing and end with 2', () => {
+  it('start and doctor report all missing settings and exit with 2', () => {
     const started = lettaSlack(['start']);
     expect(started.stderr).toContain('settings need attention');
     expect(started.status).toBe(2);
@@ -136,7 +136,7 @@ describe('letta-slack', () => {
     expect(existsSync(join(work, '.env'))).toBe(false);
   });
 
-  it('sandbox plays a scene, without a clone and without accounts', () => {
+  it('sandbox plays a scene without a clone and accounts', () => {
     const scene = join(unpacked, 'dist/sandbox/scenes/first-mention.yml');
     const played = lettaSlack(['sandbox', '--script', scene, '--json']);
     expect(played.stderr).toBe('');
@@ -144,7 +144,7 @@ describe('letta-slack', () => {
     expect((JSON.parse(played.stdout) as { ok: boolean }).ok).toBe(true);
   }, 60_000);
 
-  it('on a Node that is too old says so in plain words, before anything else is loaded', () => {
+  it('on an old Node says so before loading anything else', () => {
     const preload = join(work, 'old.cjs');
     writeFileSync(preload, "Object.defineProperty(process.versions, 'node', { value: '18.20.4' });");
     for (const args of [['start'], ['--help']]) {

@@ -15,19 +15,19 @@ function between(name: string): string {
 }
 
 describe('README.md', () => {
-  it('has the table of settings that the code has; a failure shows what belongs between the markers', () => {
+  it('has the table of settings that the code makes', () => {
     expect(between('settings')).toBe(settingsTable());
   });
 
-  it('has the troubles that doctor can name', () => {
+  it('has the table of troubles that doctor can name', () => {
     expect(between('troubles')).toBe(troublesTable());
   });
 
-  it('has the table of commands that the code has', () => {
+  it('has the table of commands that the code makes', () => {
     expect(between('commands')).toBe(commandsTable());
   });
 
-  it('has the table of metrics that the code has', () => {
+  it('has the table of metrics that the code makes', () => {
     expect(between('metrics')).toBe(metricsTable());
   });
 });
@@ -43,7 +43,7 @@ describe('.env.example', () => {
     expect(entries.map((entry) => entry.name).sort()).toEqual(SETTINGS.map((setting) => setting.name).sort());
   });
 
-  it('shows each default as it is, switched off, and no value that looks like a secret', () => {
+  it('shows each default commented out, and no secret', () => {
     for (const setting of SETTINGS) {
       const entry = entries.find(({ name }) => name === setting.name);
       if (setting.default !== null) expect(entry).toEqual({ name: setting.name, value: setting.default, on: false });
@@ -51,7 +51,7 @@ describe('.env.example', () => {
     }
   });
 
-  it('has only empty settings switched on, so that a copy of it says what is missing', () => {
+  it('has only empty settings switched on, so that missing ones are reported', () => {
     expect(entries.filter((entry) => entry.on && entry.value !== '')).toEqual([]);
   });
 });

@@ -45,8 +45,8 @@ function wired() {
   return { ...bridge, clock, rows, asked, threads };
 }
 
-describe('looking back', () => {
-  it('stops at once, also while Slack wants a pause', async () => {
+describe('catching up in the wired bridge', () => {
+  it('stops at once, even during Slack’s Retry-After', async () => {
     const { catchUp, clock, rows, asked } = wired();
     rows.set(MARK, String(clock.now() - 60_000));
     rows.set(RECENT, JSON.stringify([[KEY, clock.now() - 60_000]]));
@@ -62,7 +62,7 @@ describe('looking back', () => {
     expect(asked).toHaveLength(1);
   });
 
-  it('knows a thread that was left open by a crash before it was noted as used', async () => {
+  it('notes a thread that a crash left open as recently used', async () => {
     const { catchUp, workers, clock, rows, threads, stop } = wired();
     threads.records.set(KEY, threadRecord(KEY, { inbox: [inboxItem(1)] }));
     await catchUp?.start();

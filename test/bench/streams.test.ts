@@ -15,7 +15,7 @@ const trace = (words: number[], shown: [at: number, words: number][]): Trace => 
   bytes: 0,
 });
 
-describe('what an onlooker sees of a turn', () => {
+describe('measures of a benchmark turn', () => {
   const turn = trace(
     [1_000, 1_100, 1_200, 1_300],
     [
@@ -24,18 +24,18 @@ describe('what an onlooker sees of a turn', () => {
     ],
   );
 
-  it('is as stale as its oldest unseen word is old', () => {
+  it('staleness is the age of the oldest word not shown', () => {
     expect(staleness(turn, 50, 0, 2_000)).toEqual([0, 0, 0, 50, 100, 150]);
     expect(staleness(turn, 50, 1_200, 1_250)).toEqual([100]);
   });
 
-  it('has for each word the time until it could be seen, and for the end that of the last one', () => {
+  it('delays are measured for each word, the final one separately', () => {
     expect(wordDelays(turn, 9_000)).toEqual([50, 300, 200, 100]);
     expect(finalDelay(turn, 9_000)).toBe(100);
     expect(finalDelay(trace([1, 2], [[3, 1]]), 10)).toBe(8);
   });
 
-  it('counts as writing only between its first and its last word', () => {
+  it('writing time lasts from the first to the last word', () => {
     expect(writingTime(turn, 0, 5_000)).toBe(300);
     expect(writingTime(turn, 1_250, 5_000)).toBe(50);
     expect(writingTime(turn, 0, 500)).toBe(0);
@@ -53,13 +53,13 @@ describe('the bound of staleness', () => {
     roundTrip: 0,
   });
 
-  it('is plainly the time between two edits of a thread where turns never end', () => {
+  it('is the time between two edits where turns never end', () => {
     expect(stalenessBound(endless(20), 0.5) / 12_000).toBeCloseTo(1, 2);
     expect(stalenessBound(endless(20), 0.95) / 22_800).toBeCloseTo(1, 2);
     expect(fairStaleness(endless(20), 0.95) / 22_800).toBeCloseTo(1, 2);
   });
 
-  it('is below the best fair scheduler, and both grow with the threads', () => {
+  it('is below the best fair scheduler, and grows with the threads', () => {
     const load = (threads: number): Load => ({
       ...endless(threads),
       ends: (threads * 120_000) / 90_000,
@@ -77,17 +77,21 @@ describe('the bound of staleness', () => {
   });
 });
 
-it('last edits wait for what fills the window, and no more than that', () => {
-  const edits = [0, 10_000, 20_000];
-  expect(waitsOfLastEdits(edits, [30_000, 30_500], 5)).toEqual([0, 0]);
-  expect(waitsOfLastEdits(edits, [30_000, 30_500], 4)).toEqual([0, 29_500]);
-  expect(waitsOfLastEdits(edits, [30_000, 30_500], 3)).toEqual([30_000, 39_500]);
+describe('the wait of a last edit', () => {
+  it('lasts until the window has room for it', () => {
+    const edits = [0, 10_000, 20_000];
+    expect(waitsOfLastEdits(edits, [30_000, 30_500], 5)).toEqual([0, 0]);
+    expect(waitsOfLastEdits(edits, [30_000, 30_500], 4)).toEqual([0, 29_500]);
+    expect(waitsOfLastEdits(edits, [30_000, 30_500], 3)).toEqual([30_000, 39_500]);
+  });
 });
 
-it('repeated runs give the median of each figure, and a target only where there is one', () => {
-  const run = (value: number, target: number) => [row('a', value, 'ms'), row('b', value, 'x', target)];
-  expect(medianRows([run(1, 5), run(9, 4), run(4, 3)])).toEqual([
-    { id: 'a', value: 4, unit: 'ms' },
-    { id: 'b', value: 4, unit: 'x', target: 4, met: true },
-  ]);
+describe('rows of repeated runs', () => {
+  it('have the median of each figure, and a target if any', () => {
+    const run = (value: number, target: number) => [row('a', value, 'ms'), row('b', value, 'x', target)];
+    expect(medianRows([run(1, 5), run(9, 4), run(4, 3)])).toEqual([
+      { id: 'a', value: 4, unit: 'ms' },
+      { id: 'b', value: 4, unit: 'x', target: 4, met: true },
+    ]);
+  });
 });
