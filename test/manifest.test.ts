@@ -72,7 +72,7 @@ const EVENTS: Record<string, { scopes: string[]; type: string }> = {
 };
 
 /** They classify methods, called or not. */
-const TABLES_OF_METHODS = ['web-api.ts', 'outbox/budget.ts'];
+const TABLES_OF_METHODS = ['api/web-api.ts', 'outbox/budget.ts'];
 
 function slackSources(): { path: string; text: string }[] {
   return globSync('**/*.ts', { cwd: 'src/slack' }).map((path) => ({
