@@ -169,8 +169,8 @@ describe('openStore', () => {
   });
 
   it.each([
-    ['redis://localhost', 'not built yet'],
-    ['postgres://localhost/db', 'not built yet'],
+    ['redis://localhost', 'does not support yet'],
+    ['postgres://localhost/db', 'does not support yet'],
     ['mysql://localhost/db', 'does not know'],
     ['./data/bridge.db', 'is not a URI'],
     ['sqlite://', 'names no file'],
