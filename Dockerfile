@@ -5,6 +5,7 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY sandbox/package.json ./sandbox/
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY manifest.yml ./
@@ -12,6 +13,7 @@ COPY src ./src
 COPY sandbox ./sandbox
 RUN npm run build
 
+# Without the sandbox's package.json: that workspace has development dependencies only.
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
