@@ -290,7 +290,7 @@ describe('a click', () => {
     expect(all.intake.submissions[0]?.texts).toEqual(['this', 'because']);
   });
 
-  test('without a modal, as Slack refuses it → the clicker should click again', async () => {
+  test('refused a modal by Slack → the clicker is told to click again', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.view_full, 'View full', 'token1')]);
     const page = { page: 0, approves: false, redacted: false };

@@ -232,7 +232,7 @@ describe('the outbox plan', () => {
     );
   });
 
-  test('moves no card, and keeps text that belongs below it below', () => {
+  test('moves no card, and puts no later text above one', () => {
     const texts = (cards: number) =>
       fc.array(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 3 }), {
         minLength: cards + 1,

@@ -391,7 +391,7 @@ describe('an approval card', () => {
     ['long', 'x'.repeat(199_000)],
     ['long and invisible', '\u202Ex'.repeat(99_000)],
     ['of many lines', 'echo\n'.repeat(39_000)],
-  ])('%s opens the full view from its Approve button, and fits Slack', (_, command) => {
+  ])('with an input that is %s makes Approve open the full view', (_, command) => {
     const offers = { edit: false, grant: 'command', rule: true } as const;
     const [card] = renderPosts(view([approval({ shown: shown({ command }), title: command, offers })], live()));
     validateMessageBlocks(card?.blocks ?? []);

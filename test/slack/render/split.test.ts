@@ -113,7 +113,7 @@ describe('splitText', () => {
   });
 });
 
-describe('the place of a cut', () => {
+describe('a text cut in two', () => {
   it('closes a code fence and opens it again with its language', () => {
     const lines = Array.from({ length: 40 }, (_, index) => `const a${index} = ${index};`);
     const parts = shown(`Look:\n\n\`\`\`\`ts\n${lines.join('\n')}\n\`\`\`\`\n\nDone.`);
@@ -133,7 +133,7 @@ describe('the place of a cut', () => {
     expect(parts.flatMap((part) => part.split('\n').filter((line) => line.startsWith('| a')))).toEqual(rows);
   });
 
-  it('leaves a list whole that fits into the next part', () => {
+  it('keeps a list whole that fits into the next part', () => {
     const list = Array.from({ length: 8 }, (_, index) => `- item number ${index}`).join('\n');
     const parts = shown(`${'word '.repeat(20)}\n\n${list}\n\nAfter.`);
     expect(parts.length).toBe(2);
@@ -146,7 +146,7 @@ describe('the place of a cut', () => {
     expect(parts[1]).toMatch(/^## Next/);
   });
 
-  it('is between words, with marks closed around it', () => {
+  it('is cut between words, with marks closed around the cut', () => {
     const parts = shown(`**${'strong '.repeat(60)}end**`);
     expect(parts.length).toBeGreaterThan(1);
     for (const part of parts) expect(part).toMatch(/^\*\*[^*]+\*\*$/);
