@@ -36,7 +36,7 @@ async function start({ onTestFinished }: TestContext, policy: string) {
 const GROUP = 'users: [S01ONCALL]\nadmins: [U03CARA]\nchannels: ["*"]\n';
 
 describe.concurrent('a policy file', () => {
-  it('lets in who is in a user group; others are told whom to ask, and only they see it', {
+  it('lets in members of a user group; tells others whom to ask', {
     timeout: 60_000,
   }, async (context) => {
     const { control, sees, told } = await start(
@@ -52,7 +52,7 @@ describe.concurrent('a policy file', () => {
     context.expect(sees('U02BOB')).not.toContain('word2');
   });
 
-  it('that says everywhere leaves out a channel that others share, for messages and commands alike', {
+  it('channels: "*" leaves out a shared channel, for messages and commands', {
     timeout: 60_000,
   }, async (context) => {
     const { control, told } = await start(context, GROUP);
@@ -65,7 +65,7 @@ describe.concurrent('a policy file', () => {
     await told('U01ALICE', 'C02ENG', 'word1');
   });
 
-  it('hears a named bot, and others not', { timeout: 60_000 }, async (context) => {
+  it('answers a named bot and ignores others', { timeout: 60_000 }, async (context) => {
     const named = await start(context, `${GROUP}bots: { allow: [B0OTHER] }\n`);
     const say = { channel: 'C02ENG', user: 'U02BOB', text: '<@U0BOT> slow 1 words', subtype: 'bot_message' } as const;
     await named.control.message(say);

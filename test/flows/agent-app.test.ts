@@ -1,38 +1,40 @@
-import { expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 
 const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 20 });
 
-it('in an app declared as an agent Slack shows the session at work, and its own Stop button stops the turn', async () => {
-  const lines: string[] = [];
-  const log = (line: string) => void lines.push(line);
-  const sandbox = await startSandbox({
-    port: 0,
-    limits: 'on',
-    letta: 'app-server',
-    env: {},
-    pace: 2,
-    agent: true,
-    log,
-  });
-  try {
-    const { control } = sandbox.slack;
-    const channel = 'C01GEN';
-    const said = await control.message({ channel, user: 'U01ALICE', text: '@agent slow 500 words 100 ms' });
-    const session = () => control.state().sessions.find(({ thread_ts }) => thread_ts === said.ts)?.status;
-    const shown = () => JSON.stringify(control.messages(channel, { thread_ts: said.ts }));
-    await until(() => expect(session()).toBe('processing'));
-    await until(() => expect(shown()).toContain('word3'));
-    await control.stopSession({ channel, user: 'U02BOB', thread_ts: said.ts });
-    await until(() => expect(shown()).toContain('Stopped by <@U02BOB>'));
-    await until(() => expect(session()).toBe('active'));
-    expect(control.log({ method: 'assistant.threads.setStatus' })).toEqual([]);
-    await control.message({ channel, user: 'U01ALICE', text: 'run bash touch x.txt', thread_ts: said.ts });
-    await until(() => expect(session()).toBe('suspended'));
-    await sandbox.stopBridge();
-    expect(session()).toBe('active');
-    expect(lines.join('')).not.toMatch(/"level":50/);
-  } finally {
-    await sandbox.close();
-  }
-}, 60_000);
+describe('an app declared as an agent', () => {
+  it("Slack shows the working session; Slack's own Stop button stops it", async () => {
+    const lines: string[] = [];
+    const log = (line: string) => void lines.push(line);
+    const sandbox = await startSandbox({
+      port: 0,
+      limits: 'on',
+      letta: 'app-server',
+      env: {},
+      pace: 2,
+      agent: true,
+      log,
+    });
+    try {
+      const { control } = sandbox.slack;
+      const channel = 'C01GEN';
+      const said = await control.message({ channel, user: 'U01ALICE', text: '@agent slow 500 words 100 ms' });
+      const session = () => control.state().sessions.find(({ thread_ts }) => thread_ts === said.ts)?.status;
+      const shown = () => JSON.stringify(control.messages(channel, { thread_ts: said.ts }));
+      await until(() => expect(session()).toBe('processing'));
+      await until(() => expect(shown()).toContain('word3'));
+      await control.stopSession({ channel, user: 'U02BOB', thread_ts: said.ts });
+      await until(() => expect(shown()).toContain('Stopped by <@U02BOB>'));
+      await until(() => expect(session()).toBe('active'));
+      expect(control.log({ method: 'assistant.threads.setStatus' })).toEqual([]);
+      await control.message({ channel, user: 'U01ALICE', text: 'run bash touch x.txt', thread_ts: said.ts });
+      await until(() => expect(session()).toBe('suspended'));
+      await sandbox.stopBridge();
+      expect(session()).toBe('active');
+      expect(lines.join('')).not.toMatch(/"level":50/);
+    } finally {
+      await sandbox.close();
+    }
+  }, 60_000);
+});

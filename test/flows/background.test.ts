@@ -43,8 +43,8 @@ const agent = (prompt: string) =>
   `call Agent ${JSON.stringify({ subagent_type: 'general-purpose', description: 'sleeper', prompt })}`;
 const command = (words: string) => `call Bash ${JSON.stringify({ command: words, run_in_background: true })}`;
 
-describe.concurrent('what runs in the background', () => {
-  it('is started by an admin, outlives its turn in sight of all, and ends by a stop word', {
+describe.concurrent('a background task', () => {
+  it('subagent: started by an admin, shown, ended by a stop word', {
     timeout: 90_000,
   }, async (context) => {
     const { shown, seen, say, click } = await start(context, agent('run bash sleep 60'));
@@ -61,7 +61,7 @@ describe.concurrent('what runs in the background', () => {
     context.expect(shown()).not.toContain('could not be stopped');
   });
 
-  it('is still known after a restart of the bridge, and ends by its button', {
+  it('command: still known after a restart, ended by its button', {
     timeout: 90_000,
   }, async (context) => {
     const { sandbox, seen, say, click } = await start(context, command('sleep 60'));

@@ -48,7 +48,7 @@ function button(thread: string, label: string) {
 const click = (thread: string, label: string, user = 'U01ALICE') =>
   sandbox.slack.control.interact({ channel: 'C01GEN', messageTs: button(thread, label), user, action: label });
 
-describe('messages that were written while the bridge was down', { timeout: 90_000 }, () => {
+describe('messages written while the bridge was down', { timeout: 90_000 }, () => {
   it.each(['socket', 'http'] as const)('are answered once each, in order, over %s', async (delivery) => {
     await start({}, delivery);
     const root = await say('@agent say: at first');
@@ -81,7 +81,7 @@ describe('messages that were written while the bridge was down', { timeout: 90_0
     expect(shown()).not.toContain('nothing for the agent');
   });
 
-  it('are found in direct messages, too', async () => {
+  it('are found in direct messages', async () => {
     await start();
     const { channel } = await sandbox.slack.control.openHome({ user: 'U01ALICE', tab: 'messages' });
     await say('say: at first', { channel });
@@ -92,7 +92,7 @@ describe('messages that were written while the bridge was down', { timeout: 90_0
     await seen('meanwhile', undefined, channel);
   });
 
-  it('and are old by now run when their author says so, and by nobody else; a restart keeps the offer', async () => {
+  it('too old: run when their author clicks, also after a restart', async () => {
     await start();
     const root = await say('@agent say: at first');
     await seen('at first', root);
@@ -120,7 +120,7 @@ describe('messages that were written while the bridge was down', { timeout: 90_0
     expect(count(shown(root), 'word7')).toBe(1);
   });
 
-  it('and are old by now are gone when their author drops them', async () => {
+  it('too old: are gone once their author drops them', async () => {
     await start();
     const root = await say('@agent say: at first');
     await seen('at first', root);
@@ -137,7 +137,7 @@ describe('messages that were written while the bridge was down', { timeout: 90_0
     expect(shown(root)).not.toMatch(/word[78]/);
   });
 
-  it('are left alone where looking back is off', async () => {
+  it('HISTORY=off: are ignored', async () => {
     await start({ HISTORY: 'off' });
     const root = await say('@agent say: at first');
     await seen('at first', root);
@@ -152,7 +152,7 @@ describe('messages that were written while the bridge was down', { timeout: 90_0
   });
 });
 
-describe('a turn that the bridge could not follow to its end', { timeout: 60_000 }, () => {
+describe('a turn interrupted by a restart', { timeout: 60_000 }, () => {
   it('is continued by its requester', async () => {
     await start();
     const root = await say('@agent slow 60 words 50 ms');

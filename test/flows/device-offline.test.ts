@@ -25,9 +25,9 @@ async function story(letta: 'single' | 'pair', { onTestFinished }: TestContext) 
 
 const count = (text: string, part: string) => text.split(part).length - 1;
 
-describe.concurrent('a device that goes away', () => {
+describe.concurrent('a device that goes offline', () => {
   it.for(['single', 'pair'] as const)(
-    'in the middle of a turn (%s): the thread waits for it by name, messages wait, and all is answered once and in order',
+    'during a turn (%s): messages wait, then are answered once, in order',
     { timeout: 90_000 },
     async (letta, context) => {
       const { expect } = context;
@@ -51,7 +51,7 @@ describe.concurrent('a device that goes away', () => {
     },
   );
 
-  it('before the first message: nothing works, so nothing says so; the answer comes when it is back', {
+  it('before the first message: shows no work, answers after its return', {
     timeout: 60_000,
   }, async (context) => {
     const { expect } = context;
@@ -68,7 +68,7 @@ describe.concurrent('a device that goes away', () => {
     expect(count(shown(), 'back again')).toBe(1);
   });
 
-  it('whose process starts again: what was said stays, nothing looks alive, and the next message is answered', {
+  it('its process restarts: text stays, and the next message is answered', {
     timeout: 60_000,
   }, async (context) => {
     const { expect } = context;
@@ -83,7 +83,7 @@ describe.concurrent('a device that goes away', () => {
     await until(quiet, shown);
   });
 
-  it('and comes back under another lease: the thread finds it again', { timeout: 60_000 }, async (context) => {
+  it('returns under a new connection: the thread finds it', { timeout: 60_000 }, async (context) => {
     const { expect } = context;
     const { say, shown, fault, quiet } = await story('single', context);
     await say('@agent say: one');

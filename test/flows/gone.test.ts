@@ -48,9 +48,9 @@ async function story(kind: 'app-server' | 'single' | 'pair', context: TestContex
 const lineCount = (text: string, line: string) => text.split('\n').filter((each) => each.trim() === line).length;
 const count = (text: string, part: string) => text.split(part).length - 1;
 
-describe.concurrent('an agent that was chosen and is gone', () => {
+describe.concurrent('a deleted agent that the bridge had chosen', () => {
   it.for(['app-server', 'single', 'pair'] as const)(
-    'is let go (%s): the only other one answers new threads, and that is said',
+    'one other agent (%s): takes new threads, and the thread says so',
     { timeout: 60_000 },
     async (kind, context) => {
       const { expect } = context;
@@ -75,7 +75,7 @@ describe.concurrent('an agent that was chosen and is gone', () => {
     },
   );
 
-  it('and no other one: an App Server makes one, once, for all threads that ask', {
+  it('no other agent: an App Server creates one for all threads', {
     timeout: 60_000,
   }, async (context) => {
     const { expect } = context;
@@ -90,7 +90,7 @@ describe.concurrent('an agent that was chosen and is gone', () => {
     expect(agents()).toHaveLength(1);
   });
 
-  it('and several others: nobody is guessed, and what to do is said', { timeout: 60_000 }, async (context) => {
+  it('several others: asks to set LETTA_AGENT_ID', { timeout: 60_000 }, async (context) => {
     const { letta, thread, agents } = await story('app-server', context);
     const first = thread();
     await first.say('@agent say: one');
@@ -105,9 +105,9 @@ describe.concurrent('an agent that was chosen and is gone', () => {
   });
 });
 
-describe.concurrent('a thread whose side at Letta is gone', () => {
+describe.concurrent('a thread whose conversation no longer exists', () => {
   it.for(['app-server', 'single'] as const)(
-    'goes on with one click of the message’s author (%s), once, and knows nothing of before',
+    "starts anew once its message's author clicks (%s)",
     { timeout: 60_000 },
     async (kind, context) => {
       const { expect } = context;
@@ -135,7 +135,7 @@ describe.concurrent('a thread whose side at Letta is gone', () => {
     },
   );
 
-  it('is offered after a restart, too, and each message keeps its own button', { timeout: 60_000 }, async (context) => {
+  it('restart: each message keeps its own button', { timeout: 60_000 }, async (context) => {
     const { expect } = context;
     const { letta, thread, conversations, stopBridge, startBridge } = await story('app-server', context);
     const { say, sees, answers, shown, click, messages } = thread();
@@ -160,7 +160,7 @@ describe.concurrent('a thread whose side at Letta is gone', () => {
     expect(messages().length).toBeGreaterThan(4);
   });
 
-  it('because its agent is gone goes on with the one that is chosen now', { timeout: 60_000 }, async (context) => {
+  it('its agent is gone too: starts anew with the new agent', { timeout: 60_000 }, async (context) => {
     const { expect } = context;
     const { letta, thread, agents } = await story('app-server', context);
     const { say, sees, answers, shown, click } = thread();

@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 
 let sandbox: Sandbox | null = null;
@@ -26,16 +26,18 @@ async function homeShows(user: string, words: readonly string[]): Promise<string
   throw new Error(`the Home tab does not show ${words.join(', ')}: ${shown}`);
 }
 
-it('the Home tab says how to begin, and to those who may not, why not', async () => {
-  await homeShows('U01ALICE', ['/agent status', 'Nothing of yours is running.', 'slack: connected']);
-  await homeShows('U04GUEST', ['Guests may not use']);
-});
+describe('the Home tab', () => {
+  it('says how to begin; to guests, why they may not', async () => {
+    await homeShows('U01ALICE', ['/agent status', 'Nothing of yours is running.', 'slack: connected']);
+    await homeShows('U04GUEST', ['Guests may not use']);
+  });
 
-it('the Home tab shows the reader’s own threads and what waits for them, and nobody else’s', async () => {
-  const { control } = (await start()).slack;
-  const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash touch x' });
-  const link = `/archives/C01GEN/p${ts.replace('.', '')}|thread>`;
-  await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waits for an answer', link]);
-  const bobs = await homeShows('U02BOB', ['Nothing of yours is running.']);
-  expect(bobs).not.toContain('touch x');
+  it('shows the reader’s own threads and requests, no other person’s', async () => {
+    const { control } = (await start()).slack;
+    const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash touch x' });
+    const link = `/archives/C01GEN/p${ts.replace('.', '')}|thread>`;
+    await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waits for an answer', link]);
+    const bobs = await homeShows('U02BOB', ['Nothing of yours is running.']);
+    expect(bobs).not.toContain('touch x');
+  });
 });

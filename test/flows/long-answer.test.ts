@@ -18,7 +18,7 @@ async function story(steps: object[], env: Record<string, string> = {}) {
 }
 
 describe.concurrent('a long answer', () => {
-  it('ends in a file that Slack takes, below its first message, beyond MAX_MESSAGES', {
+  it('beyond MAX_MESSAGES: ends in a file below its first message', {
     timeout: 120_000,
   }, async () => {
     const text = Array.from({ length: 1_150 }, (_, index) => `longer${index + 1}`).join(' ');
@@ -30,7 +30,7 @@ describe.concurrent('a long answer', () => {
     expect(transcript).toContain(`(file: answer.md, ${text.length} bytes)`);
   });
 
-  it('arrives whole, in simpler forms, when Slack refuses its blocks', { timeout: 120_000 }, async () => {
+  it('blocks refused by Slack: arrives complete in simpler forms', { timeout: 120_000 }, async () => {
     const transcript = await story([
       { slack: { method: 'chat.postMessage', kind: 'ok_false', error: 'invalid_blocks', times: 1 } },
       { slack: { method: 'chat.update', kind: 'ok_false', error: 'msg_blocks_too_long', times: 2 } },

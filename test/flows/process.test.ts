@@ -11,7 +11,7 @@ async function startProcess(context: TestContext, env: Record<string, string> = 
 }
 
 describe.concurrent('the process', () => {
-  it('told to end lets the running turn end, says what is left, and exits with 0', {
+  it('SIGTERM: finishes the running turn, then exits with 0', {
     timeout: 60_000,
   }, async (context) => {
     const { child, exited, log, say, shown, control } = await startProcess(context);
@@ -26,7 +26,7 @@ describe.concurrent('the process', () => {
     context.expect(control.state().connections).toEqual([]);
   });
 
-  it('told to end where a turn runs on says that it rests, and its next start goes on in the same message', {
+  it('SIGTERM during a long turn: shows a pause; next start continues it', {
     timeout: 60_000,
   }, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'rests-'));
@@ -45,7 +45,7 @@ describe.concurrent('the process', () => {
     child.kill('SIGKILL');
   });
 
-  it('told to read the policy again serves those whom it names now, and keeps the old one when the new one is wrong', {
+  it('SIGHUP: reads the policy again, keeps the old one when invalid', {
     timeout: 60_000,
   }, async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'policy-'));
@@ -77,7 +77,7 @@ describe.concurrent('the process', () => {
     await until(() => shown().includes('word1'), shown);
   });
 
-  it('told twice exits at once', { timeout: 60_000 }, async (context) => {
+  it('second SIGTERM: exits at once', { timeout: 60_000 }, async (context) => {
     const { child, exited, log, say, shown } = await startProcess(context, { DRAIN_TIMEOUT: '10m' });
     await say('@agent slow 3000 words');
     await until(() => shown().includes('word1'), shown);
@@ -89,7 +89,7 @@ describe.concurrent('the process', () => {
     context.expect(log()).not.toContain('what is left waits on disk');
   });
 
-  it('ends by itself with 1 when its bot token is revoked, and says so in one line', {
+  it('bot token revoked: exits with 1 and one log line', {
     timeout: 90_000,
   }, async (context) => {
     const { exited, log, say, shown, control } = await startProcess(context, { DRAIN_TIMEOUT: '0s' });
@@ -105,7 +105,7 @@ describe.concurrent('the process', () => {
     context.expect(loud[0]).toContain('was refused by Slack: token_revoked');
   });
 
-  it('outlives an outage of Slack: the turn goes on and is shown when Slack is back', {
+  it('Slack outage: the turn goes on and is shown afterwards', {
     timeout: 90_000,
   }, async (context) => {
     const { child, exited, say, shown, control } = await startProcess(context);

@@ -44,7 +44,7 @@ const ASKS = `@agent preface First I look around. :: run bash ${CARD} && echo ma
 
 describe.concurrent('a bridge that dies while a card is open', () => {
   it.for(['single', 'pair'] as const)(
-    'goes on with the same messages behind the hosted relay (%s), and the card can be decided',
+    'hosted relay (%s): keeps the messages, the card can be decided',
     { timeout: 60_000 },
     async (letta, context) => {
       const { expect } = context;
@@ -65,7 +65,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     },
   );
 
-  it('closes the card in its message when the turn died with the socket (App Server)', {
+  it('App Server, turn died with the socket: closes the card', {
     timeout: 60_000,
   }, async (context) => {
     const { expect } = context;
@@ -87,7 +87,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
   });
 
   it.for(['single', 'pair'] as const)(
-    'keeps a question that waits (%s): it is answered in its message',
+    'question (%s): is answered in its message',
     { timeout: 60_000 },
     async (letta, context) => {
       const { expect } = context;
@@ -106,7 +106,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     },
   );
 
-  it('together with the device: the card is closed in its message, and nothing is left that looks alive', {
+  it('device restarts too: closes the card, no live button left', {
     timeout: 90_000,
   }, async (context) => {
     const { expect } = context;

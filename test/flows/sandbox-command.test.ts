@@ -39,7 +39,7 @@ const post = (url: string, body: object) =>
   fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 describe('npm run sandbox', { timeout: 120_000 }, () => {
-  it('prints where its page is, and can be used in the terminal as well', async () => {
+  it("prints its page's address and plays in the terminal", async () => {
     const { child, exited, output, address } = run([]);
     const page = await address();
     expect(await (await fetch(page)).text()).toContain('<title>Sandbox</title>');
@@ -50,13 +50,13 @@ describe('npm run sandbox', { timeout: 120_000 }, () => {
     expect((await exited)[0]).toBe(0);
   });
 
-  it('opens no page for a script', async () => {
+  it('with --script: plays it, opens no page', async () => {
     const { exited, output } = run(['--script', 'sandbox/scenes/commands.yml', '--json']);
     expect((await exited)[0]).toBe(0);
     expect(JSON.parse(output())).toMatchObject({ name: 'Commands', ok: true });
   });
 
-  it('with a Letta of one’s own leaves the talking to the person, who reaches that agent from the page', async () => {
+  it('with your own Letta: the page talks to that agent', async () => {
     const letta = await startScriptedLetta({ surface: 'app-server', token: null, pace: 2 });
     onTestFinished(() => letta.close());
     const { output, address } = run(['--letta', 'real'], { LETTA_APP_SERVER_URL: letta.url });
@@ -78,7 +78,7 @@ describe('npm run sandbox', { timeout: 120_000 }, () => {
     expect(JSON.stringify(letta.log())).toContain('from my own');
   });
 
-  it('says what is missing for a Letta of one’s own, and does not start', async () => {
+  it('with your own Letta and no settings: names the missing ones', async () => {
     const { exited, output } = run(['--letta', 'real']);
     expect((await exited)[0]).toBe(2);
     expect(output()).toContain('set LETTA_APP_SERVER_URL or LETTA_API_KEY');

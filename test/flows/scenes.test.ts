@@ -41,13 +41,13 @@ async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'd
   }
 }
 
-describe.concurrent('scenes that ship with the sandbox', () => {
+describe.concurrent("the sandbox's scenes", () => {
   it.for(files)('%s plays over an App Server', { timeout: 120_000 }, async (file) => {
     await playFile(file, { letta: 'app-server' });
   });
 
   it.for(['first-mention.yml', 'approvals.yml', 'stop.yml', 'question.yml'])(
-    '%s plays over the hosted relay, on one socket and on a pair',
+    '%s plays over the hosted relay, on one socket and on two',
     { timeout: 120_000 },
     async (file) => {
       await playFile(file, { letta: 'single' });
