@@ -1,6 +1,6 @@
 import type { KnownBlock } from '@slack/types';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hunks as hunksOf } from '../../sandbox/letta/diff.ts';
 import type { ApprovalRequest, FileDiff } from '../../src/bridge/agent-event.ts';
 import { fullText, shownRequest } from '../../src/bridge/approvals/shown.ts';
@@ -67,57 +67,59 @@ const requests: fc.Arbitrary<ApprovalRequest> = fc.oneof(
   fc.tuple(patches, inputs).map(([input, more]) => request('ApplyPatch', { ...more, input })),
 );
 
-it('every letter of every input is in its full view, whatever its tool', () => {
-  fc.assert(
-    fc.property(requests, (asked) => {
-      fc.pre(!shownRequest(asked).redacted);
-      const full = fullText(asked, '/p');
-      for (const [field, value] of Object.entries(asked.input)) {
-        for (const piece of piecesOf(value)) expect(full).toContain(piece);
-        if (!inDiffOrFirst(field)) expect(full).toContain(/^[\w.-]+$/.test(field) ? field : JSON.stringify(field));
-      }
-    }),
-    { numRuns: 1_500 },
-  );
-});
-
-it('every letter of it is on its card, or the card leads to the full view before anybody can approve', () => {
-  fc.assert(
-    fc.property(requests, (asked) => {
-      const shown = shownRequest(asked, '/p');
-      fc.pre(!shown.redacted);
-      const { blocks } = approvalCard(cardFor(asked));
-      const words = textsOf(blocks).join('\n');
-      const labels = buttonsOf(blocks);
-      if (shown.clipped) {
-        expect(words).toContain('do not fit here');
-        expect(labels).toContain('Approve…');
-        expect(labels).not.toContain('Approve');
-      } else {
-        for (const piece of Object.values(asked.input).flatMap(piecesOf)) {
-          expect(words).toContain(neutralizePlain(piece));
+describe('an approval request', () => {
+  it('its full view has every letter of every input', () => {
+    fc.assert(
+      fc.property(requests, (asked) => {
+        fc.pre(!shownRequest(asked).redacted);
+        const full = fullText(asked, '/p');
+        for (const [field, value] of Object.entries(asked.input)) {
+          for (const piece of piecesOf(value)) expect(full).toContain(piece);
+          if (!inDiffOrFirst(field)) expect(full).toContain(/^[\w.-]+$/.test(field) ? field : JSON.stringify(field));
         }
-      }
-    }),
-    { numRuns: 1_500 },
-  );
-});
+      }),
+      { numRuns: 1_500 },
+    );
+  });
 
-it('every file of a patch is named with its whole path', () => {
-  fc.assert(
-    fc.property(patches, (patch) => {
-      const asked = request('ApplyPatch', { input: patch });
-      const { files, notes, redacted } = shownRequest(asked, '/p');
-      fc.pre(!redacted && notes.length === 0);
-      const paths = patch.split('\n').flatMap((line) => /^\*\*\* \w+ File: (.+)$/.exec(line)?.[1] ?? []);
-      expect(files).toHaveLength(paths.length);
-      paths.forEach((name, at) => {
-        const line = files[at] ?? '';
-        expect(line.includes(name.trimEnd()) || line.includes(JSON.stringify(name.trimEnd()))).toBe(true);
-      });
-    }),
-    { numRuns: 500 },
-  );
+  it('its card shows every letter, or leads to the full view', () => {
+    fc.assert(
+      fc.property(requests, (asked) => {
+        const shown = shownRequest(asked, '/p');
+        fc.pre(!shown.redacted);
+        const { blocks } = approvalCard(cardFor(asked));
+        const words = textsOf(blocks).join('\n');
+        const labels = buttonsOf(blocks);
+        if (shown.clipped) {
+          expect(words).toContain('do not fit here');
+          expect(labels).toContain('Approve…');
+          expect(labels).not.toContain('Approve');
+        } else {
+          for (const piece of Object.values(asked.input).flatMap(piecesOf)) {
+            expect(words).toContain(neutralizePlain(piece));
+          }
+        }
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  it('patch: every file is named with its whole path', () => {
+    fc.assert(
+      fc.property(patches, (patch) => {
+        const asked = request('ApplyPatch', { input: patch });
+        const { files, notes, redacted } = shownRequest(asked, '/p');
+        fc.pre(!redacted && notes.length === 0);
+        const paths = patch.split('\n').flatMap((line) => /^\*\*\* \w+ File: (.+)$/.exec(line)?.[1] ?? []);
+        expect(files).toHaveLength(paths.length);
+        paths.forEach((name, at) => {
+          const line = files[at] ?? '';
+          expect(line.includes(name.trimEnd()) || line.includes(JSON.stringify(name.trimEnd()))).toBe(true);
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
 });
 
 function request(tool: string, input: Record<string, unknown>, diffs: FileDiff[] = []): ApprovalRequest {

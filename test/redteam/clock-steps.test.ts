@@ -18,7 +18,7 @@ const bash: ApprovalRequest = {
 };
 
 describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
-  it('does not hold up the text of a turn that runs, nor its end', async () => {
+  it("does not delay a running turn's text or end", async () => {
     const stage = createStage();
     const shown = () => stage.slack.shown(address.channel, address.threadTs as string);
     const turn = stage.turn();
@@ -34,7 +34,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     expect(stage.slack.complaints).toEqual([]);
   });
 
-  it('does not hold up the first sign of life of a turn that begins behind it', async () => {
+  it('does not delay the first sign of a new turn', async () => {
     const stage = createStage();
     const first = stage.turn();
     first.finish({ items: [text('before')] });
@@ -46,7 +46,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     expect(stage.slack.shown(address.channel, '2.1')).toEqual(['[thinking]']);
   });
 
-  it('neither lengthens nor shortens the silence after which a turn is asked after', async () => {
+  it('does not change when a silent turn is asked about', async () => {
     const middle = await createRunning({ silenceMs: 10 * MINUTE });
     await middle.clock.advance(5 * MINUTE);
     middle.clock.step(ms);
@@ -57,7 +57,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     expect(asked()).toBe(true);
   });
 
-  it('neither hastens nor delays the end of a request that nobody decides', async () => {
+  it('does not change when an undecided request expires', async () => {
     const middle = await createRunning({ approvalTimeoutMs: 2 * 60 * MINUTE });
     middle.connection.emit({ type: 'approval-asked', request: bash });
     await middle.clock.advance(10 * MINUTE);
@@ -68,7 +68,7 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
     expect(middle.connection.answers).toMatchObject([{ requestId: 'perm-1', decision: { behavior: 'deny' } }]);
   });
 
-  it('does not make a pause of seconds look like a long one, so that what waited is held', async () => {
+  it('does not hold a message that waited for seconds', async () => {
     const middle = createMiddle({ staleAfterMs: 30 * MINUTE, now: 1_000_000 + 5_000 });
     await middle.write('list the files');
     middle.connection.emit({ type: 'unavailable', code: 'letta_unreachable', notice: 'away', retryInMs: 1_000 });
@@ -81,17 +81,19 @@ describe.each(STEPS)('a wall clock that steps by %i ms', (ms) => {
   });
 });
 
-it('a limit of turns is said in the time of day, and counted without it', async () => {
-  const none = { rate: null, atOnce: null };
-  const user = { rate: { turns: 1, perMs: 10 * MINUTE }, atOnce: null };
-  const middle = createMiddle({ policy: { limits: { user, channel: none } } });
-  const mention = (n: number) => ({ thread: null, mention: true, ts: `2000.00000${n}` });
-  expect(await middle.write('one', mention(1))).toEqual({ outcome: 'accepted' });
-  await middle.clock.advance(MINUTE);
-  middle.clock.step(-5 * MINUTE);
-  expect(await middle.write('two', mention(2))).toEqual({ outcome: 'refused', reason: 'user_rate' });
-  const again = Math.floor((middle.clock.now() + 9 * MINUTE) / 1_000);
-  expect(middle.surface.whispered[0]?.text).toContain(`<!date^${again}^`);
-  await middle.clock.advance(9 * MINUTE);
-  expect(await middle.write('three', mention(3))).toEqual({ outcome: 'accepted' });
+describe('a limit of turns', () => {
+  it('names a time of day, but counts without the wall clock', async () => {
+    const none = { rate: null, atOnce: null };
+    const user = { rate: { turns: 1, perMs: 10 * MINUTE }, atOnce: null };
+    const middle = createMiddle({ policy: { limits: { user, channel: none } } });
+    const mention = (n: number) => ({ thread: null, mention: true, ts: `2000.00000${n}` });
+    expect(await middle.write('one', mention(1))).toEqual({ outcome: 'accepted' });
+    await middle.clock.advance(MINUTE);
+    middle.clock.step(-5 * MINUTE);
+    expect(await middle.write('two', mention(2))).toEqual({ outcome: 'refused', reason: 'user_rate' });
+    const again = Math.floor((middle.clock.now() + 9 * MINUTE) / 1_000);
+    expect(middle.surface.whispered[0]?.text).toContain(`<!date^${again}^`);
+    await middle.clock.advance(9 * MINUTE);
+    expect(await middle.write('three', mention(3))).toEqual({ outcome: 'accepted' });
+  });
 });

@@ -28,8 +28,8 @@ async function settled(middle: Middle, request: ApprovalRequest): Promise<void> 
   await ask(middle, request);
 }
 
-describe('an input that is nested deep', () => {
-  it.each([10, 500, 1_650, 3_300])('is shown whole, and approved as it is, at %i times two levels', async (levels) => {
+describe('a deeply nested input', () => {
+  it.each([10, 500, 1_650, 3_300])('%i times two levels: is shown and approved whole', async (levels) => {
     const middle = await createRunning();
     await settled(middle, asked(nested(levels)));
     const { shown } = lastCard(middle) as { shown: { partly: boolean } };
@@ -42,29 +42,26 @@ describe('an input that is nested deep', () => {
     expect(middle.audit.entries).toMatchObject([{ outcome: 'approved' }]);
   });
 
-  it.each([6_000, 100_000])(
-    'is refused with a reason to the agent and the thread at %i times two levels',
-    async (levels) => {
-      const middle = await createRunning();
-      await settled(middle, asked(nested(levels)));
-      expect(told(middle)).toEqual([
-        { behavior: 'deny', message: expect.stringMatching(/nested more than 10,000 levels/) },
-      ]);
-      expect(middle.surface.said.map(({ text }) => text)).toEqual([
-        expect.stringMatching(/denied: it is nested more than/),
-      ]);
-      expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'not_shown' });
-      expect(middle.audit.entries).toMatchObject([{ outcome: 'not_shown' }]);
-    },
-  );
+  it.each([6_000, 100_000])('%i times two levels: is denied; agent and thread hear why', async (levels) => {
+    const middle = await createRunning();
+    await settled(middle, asked(nested(levels)));
+    expect(told(middle)).toEqual([
+      { behavior: 'deny', message: expect.stringMatching(/nested more than 10,000 levels/) },
+    ]);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/denied: it is nested more than/),
+    ]);
+    expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'not_shown' });
+    expect(middle.audit.entries).toMatchObject([{ outcome: 'not_shown' }]);
+  });
 
-  it('is not edited: it could not be sent back', async () => {
+  it('command: cannot be edited, as it could not be sent back', async () => {
     const middle = await createRunning();
     await settled(middle, asked(`{"command":"ls","deep":${nested(300)}}`, 'Bash'));
     expect(await click(middle, 'edit_command')).toMatchObject({ result: 'refused' });
   });
 
-  it('is no question: its answers could not be sent back', async () => {
+  it('question: is denied, as answers could not be sent back', async () => {
     const middle = await createRunning();
     const questions = '[{"question":"Which?","options":[{"label":"a"}]}]';
     await settled(middle, asked(`{"questions":${questions},"deep":${nested(300)}}`, 'AskUserQuestion'));
@@ -72,8 +69,8 @@ describe('an input that is nested deep', () => {
   });
 });
 
-describe('an input that is longer than anybody reads', () => {
-  it('is refused with a reason', async () => {
+describe('an input too long to read', () => {
+  it('is denied with a reason', async () => {
     const middle = await createRunning();
     await settled(middle, bash('x'.repeat(210_000)));
     expect(told(middle)).toEqual([
@@ -82,19 +79,19 @@ describe('an input that is longer than anybody reads', () => {
   });
 });
 
-describe('an input that is none', () => {
+describe('an unusual input', () => {
   it.each([
     ['"rm -rf /"', 'arguments: rm -rf /'],
     ['["rm","-rf"]', '"rm"'],
     ['7', 'arguments: 7'],
     ['{"__proto__":{"command":"rm -rf /"}}', '"rm -rf /"'],
-  ])('is shown as it is: %s', async (input, words) => {
+  ])('is shown in full: %s', async (input, words) => {
     const middle = await createRunning();
     await settled(middle, asked(input));
     expect(JSON.stringify(lastCard(middle))).toContain(JSON.stringify(words).slice(1, -1));
   });
 
-  it('has a card, too, where there is none', async () => {
+  it('null or empty: gets a card', async () => {
     for (const input of ['null', '{}']) {
       const middle = await createRunning();
       await settled(middle, asked(input));
@@ -102,7 +99,7 @@ describe('an input that is none', () => {
     }
   });
 
-  it('has a card whatever else of the frame can not be read', async () => {
+  it('other fields malformed: gets a card', async () => {
     const middle = await createRunning();
     await settled(middle, asked('{}', 'x', ',"diffs":7,"permission_suggestions":{"a":1},"tool_call_id":[]'));
     expect(cards(middle)).toHaveLength(1);

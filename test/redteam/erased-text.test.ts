@@ -73,14 +73,14 @@ async function play({ left, moment, restarts, turnsDieWithLink }: Story) {
   return { shown, all: all(), neverLess: least.every(Boolean), turn: middle.record().turn };
 }
 
-describe('text that people have seen is never replaced by less', () => {
+describe('text that people have seen', () => {
   test.each(
     MOMENTS.flatMap((moment) =>
       (Object.keys(LEFT) as (keyof typeof LEFT)[]).flatMap((left) =>
         [1, 2].map((restarts) => ({ moment, left, restarts, turnsDieWithLink: restarts === 1 })),
       ),
     ),
-  )('when the bridge starts anew $moment ($restarts ×) and Letta has $left of it', async (story) => {
+  )('bridge restarts $moment ($restarts ×), Letta has $left: never gets less', async (story) => {
     const { all, neverLess, turn, shown } = await play(story);
     expect(all.split(SHOWN)).toHaveLength(2);
     expect(neverLess).toBe(true);

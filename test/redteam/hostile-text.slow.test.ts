@@ -11,7 +11,7 @@ const atom = fc.constantFrom(
 const motif = fc.tuple(fc.array(atom, { maxLength: 3 }), fc.array(atom, { minLength: 1, maxLength: 6 }));
 
 describe('a hostile text', () => {
-  it('costs in proportion to its length, whatever is repeated in it', () => {
+  it('takes time in proportion to its length, whatever it repeats', () => {
     fc.assert(
       fc.property(motif, fc.constantFrom(...Object.keys(READERS)), ([first, again], name) => {
         const read = READERS[name] ?? (() => null);

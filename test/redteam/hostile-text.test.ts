@@ -4,7 +4,7 @@ import { createRenderer, renderPosts } from '../../src/slack/render/posts.ts';
 import { answer, MOTIFS, READERS, repeated, steps } from './hostile-text.ts';
 
 describe('a hostile text', () => {
-  it('costs in proportion to its length: one message', () => {
+  it('takes time in proportion to its length: one message', () => {
     for (const motif of MOTIFS) {
       const [short, long] = [2_000, 8_000].map((length) => steps(parseMarkdown, repeated(motif, length)));
       // Four times as long; the square would be sixteen times as much.
@@ -12,14 +12,14 @@ describe('a hostile text', () => {
     }
   });
 
-  it('costs in proportion to its length: an answer of several messages', () => {
+  it('takes time in proportion to its length: several messages', () => {
     for (const motif of ['> - ', '1. ', '*a_', '[a](b', ' ', '- a\n', '`a', 'www.a_', '|-|\n', '$a']) {
       const [short, long] = [12_000, 36_000].map((length) => steps(READERS.render ?? String, repeated(motif, length)));
       expect(long, JSON.stringify(motif)).toBeLessThan(5 * (short ?? 0) + 50_000);
     }
   });
 
-  it.each([true, false])('that comes all at once is rendered a message at a time (over: %s)', (over) => {
+  it.each([true, false])('arriving at once: is rendered one message at a time (over: %s)', (over) => {
     for (const motif of ['> - ', '*a_', 'a ', '- a\n']) {
       const text = repeated(motif, 50_000);
       const twoMessages = steps(READERS.render ?? String, repeated(motif, 12_000));
@@ -40,7 +40,7 @@ describe('a hostile text', () => {
     }
   });
 
-  it('is shown whole: nesting that is too deep becomes text', () => {
+  it('nested too deep: is shown whole, as text', () => {
     const deep = `${'> - '.repeat(500)}the end`;
     const shown = JSON.stringify(READERS.render?.(deep));
     expect(shown).toContain('the end');

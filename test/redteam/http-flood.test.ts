@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { expect, it, type TestContext } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { createHttpTransport } from '../../src/slack/receiver/http.ts';
 import { createMemoryLog } from '../support/log.ts';
@@ -36,29 +36,31 @@ const forged = () => ({
   'x-slack-signature': `v0=${'0'.repeat(64)}`,
 });
 
-it.for([
-  ['without a signature', {}, 401],
-  ['with an old timestamp', { ...forged(), 'x-slack-request-timestamp': '1500000000' }, 401],
-  ['with a signature that is none', { ...forged(), 'x-slack-signature': 'v0=1' }, 401],
-  ['larger than Slack ever sends', { ...forged(), 'content-length': String(5 * MB) }, 413],
-] as const)('a request %s is refused, and its connection closed, before its body is read', async (given, context) => {
-  const [, headers, status] = given;
-  const request = (await start(context))({ 'content-length': String(4 * MB), ...headers });
-  await until(
-    () => request.text.startsWith(`HTTP/1.1 ${status} `) && request.closed,
-    () => request.text,
-  );
-});
+describe('an HTTP request', () => {
+  it.for([
+    ['without a signature', {}, 401],
+    ['with an old timestamp', { ...forged(), 'x-slack-request-timestamp': '1500000000' }, 401],
+    ['with a signature that is none', { ...forged(), 'x-slack-signature': 'v0=1' }, 401],
+    ['larger than Slack ever sends', { ...forged(), 'content-length': String(5 * MB) }, 413],
+  ] as const)('%s: is refused and closed before its body is read', async (given, context) => {
+    const [, headers, status] = given;
+    const request = (await start(context))({ 'content-length': String(4 * MB), ...headers });
+    await until(
+      () => request.text.startsWith(`HTTP/1.1 ${status} `) && request.closed,
+      () => request.text,
+    );
+  });
 
-it('what is read of all requests at once is bounded, whoever signed them', async (context) => {
-  const send = await start(context);
-  const requests = Array.from({ length: 12 }, () => send({ ...forged(), 'content-length': String(4 * MB) }));
-  for (const { socket } of requests) socket.write(Buffer.alloc(3 * MB));
-  const refused = () => requests.filter(({ text }) => text.startsWith('HTTP/1.1 503 ')).length;
-  await until(
-    () => refused() >= 6,
-    () => requests.map(({ text }) => text.slice(0, 20)).join(),
-  );
-  // At most 16 MB are held, by five of them.
-  expect(requests.filter(({ text }) => text === '').length).toBeLessThanOrEqual(6);
+  it('bodies of all requests together: bounded in memory', async (context) => {
+    const send = await start(context);
+    const requests = Array.from({ length: 12 }, () => send({ ...forged(), 'content-length': String(4 * MB) }));
+    for (const { socket } of requests) socket.write(Buffer.alloc(3 * MB));
+    const refused = () => requests.filter(({ text }) => text.startsWith('HTTP/1.1 503 ')).length;
+    await until(
+      () => refused() >= 6,
+      () => requests.map(({ text }) => text.slice(0, 20)).join(),
+    );
+    // At most 16 MB are held, by five of them.
+    expect(requests.filter(({ text }) => text === '').length).toBeLessThanOrEqual(6);
+  });
 });

@@ -168,8 +168,8 @@ const SURFACES: Record<string, (context: TestContext) => Promise<Stage>> = {
 };
 
 // An error that nobody catches ends this test run, as it would end the bridge.
-describe.each(Object.entries(SURFACES))('%s', (_name, open) => {
-  it('lives on after every malformed request', async (context) => {
+describe.each(Object.entries(SURFACES))('%s, sent malformed requests,', (_name, open) => {
+  it('survives each known kind', async (context) => {
     const { to, answers } = await open(context);
     for (const rude of [false, true]) {
       for (let at = 0; at < REQUESTS.length; at += 30) {
@@ -179,7 +179,7 @@ describe.each(Object.entries(SURFACES))('%s', (_name, open) => {
     await answers();
   });
 
-  it('lives on after random targets and headers', async (context) => {
+  it('survives random targets and headers', async (context) => {
     const { to, answers } = await open(context);
     const word = fc.string({ unit: 'binary-ascii', maxLength: 20 });
     const request = fc
@@ -198,8 +198,8 @@ describe.each(Object.entries(SURFACES))('%s', (_name, open) => {
   });
 });
 
-describe('whoever asks a running bridge', () => {
-  it('is told, and does not end, when what answers is no bridge', async (context) => {
+describe("the control socket's client", () => {
+  it('other program answers: rejects with an error', async (context) => {
     const storePath = join(temporaryFolder(context), 'b.db');
     const says = [
       'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nno json\n\n',

@@ -360,7 +360,7 @@ function expected({ acts, otherwise, nothing = [] }: Row, name: Name): Effect {
 }
 
 describe.each(Object.entries(ROWS))('%s', (what, row) => {
-  test('does for everybody what they may have done, and nothing when it is for another workspace', async () => {
+  test('acts only for people who may, and never for other workspaces', async () => {
     const found: Record<string, string> = {};
     const wanted: Record<string, string> = {};
     for (const name of EVERYBODY) {

@@ -4,12 +4,12 @@ import { asCode } from '../../src/bridge/text/as-code.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
 import { documents, judge } from './pings-links.ts';
 
-describe('foreign text in whatever Slack is sent', () => {
-  it('pings nobody and hides no address', () => {
+describe('foreign text in Slack messages', () => {
+  it('pings no person and hides no address', () => {
     fc.assert(fc.property(documents, judge), { numRuns: 120 });
   });
 
-  it('stays text where it was typed already escaped, also in the lines that say what was dropped', () => {
+  it('already escaped: stays text, also in lists of dropped messages', () => {
     const [post] = noticePosts(
       `Stopped; dropped:\n- <@U01ALICE>: ${asCode('please &lt;!subteam^S012&gt; &amp;lt;@U02BOB&amp;gt; look')}`,
     );
@@ -18,7 +18,7 @@ describe('foreign text in whatever Slack is sent', () => {
     expect(sent).not.toMatch(/<!subteam|<@U02BOB/);
   });
 
-  it('is not taken for a token of ours by the letters that stand for one on the way', () => {
+  it('with our internal marks: is not read as a mention', () => {
     const [post] = noticePosts('<@U01ALICE> \u{F0000} \u{F0001}');
     expect(JSON.stringify(post?.blocks).match(/U01ALICE/g)).toHaveLength(1);
   });

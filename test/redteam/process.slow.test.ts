@@ -68,15 +68,18 @@ describe.concurrent('a bridge that starts', () => {
     ['socket with PORT', 'auth.test is limited', call('auth.test', { kind: 'ratelimited', retryAfter: 1 })],
     ['socket with PORT', 'the WebSocket is refused once', (slack) => slack.control.faults({ socket: 'refuse' })],
   ];
-  it.for(['socket', 'http'] satisfies Way[])('over %s waits for the network', async (way, context: TestContext) => {
-    const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: (slack) => slack.goAway() });
-    await until(() => bridge.log().split('trying again').length > 4, bridge.log, 60_000);
-    await bridge.slack.comeBack();
-    await untilUp(bridge);
-    await answersTheNextMessage(bridge);
-  });
+  it.for(['socket', 'http'] satisfies Way[])(
+    'over %s, no network: waits, then answers',
+    async (way, context: TestContext) => {
+      const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: (slack) => slack.goAway() });
+      await until(() => bridge.log().split('trying again').length > 4, bridge.log, 60_000);
+      await bridge.slack.comeBack();
+      await untilUp(bridge);
+      await answersTheNextMessage(bridge);
+    },
+  );
 
-  it.for(starts)('over %s waits and says so while %s, then answers', async ([way, , fault], context) => {
+  it.for(starts)('over %s, %s: logs it, waits, then answers', async ([way, , fault], context) => {
     const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: fault });
     await untilUp(bridge);
     context
@@ -87,7 +90,7 @@ describe.concurrent('a bridge that starts', () => {
 });
 
 describe.concurrent('an idle bridge', () => {
-  it.for(SOCKET)('whose socket drops goes on when %s', async ([, fault], context) => {
+  it.for(SOCKET)('socket drops and %s: reconnects and answers', async ([, fault], context) => {
     const bridge = await startOwnProcess(context);
     await fault(bridge.slack);
     await bridge.slack.control.faults({ socket: 'close' });
@@ -97,7 +100,7 @@ describe.concurrent('an idle bridge', () => {
   });
 
   it.for(['socket', 'http'] satisfies Way[])(
-    'over %s outlives 60 s without Slack',
+    'over %s, 60 s without Slack: survives and answers',
     async (way, context: TestContext) => {
       const bridge = await startOwnProcess(context, await optionsFor(way));
       await bridge.slack.goAway();
@@ -109,7 +112,7 @@ describe.concurrent('an idle bridge', () => {
     },
   );
 
-  it('goes on when its next socket opens and Slack says no hello', async (context) => {
+  it('next socket gets no hello: reconnects and answers', async (context) => {
     const bridge = await startOwnProcess(context);
     await bridge.slack.control.faults({ socket: 'no_hello' });
     await bridge.slack.control.faults({ socket: 'close' });
@@ -118,7 +121,7 @@ describe.concurrent('an idle bridge', () => {
   });
 });
 
-describe.concurrent('a bridge ends, with a line that says why,', () => {
+describe.concurrent('a bridge exits and logs why', () => {
   it('at a signal while it waits for Slack', async (context) => {
     const bridge = await spawnBridge(context, { before: (slack) => slack.goAway() });
     await until(() => bridge.log().includes('slack can not be asked who we are'), bridge.log, 60_000);

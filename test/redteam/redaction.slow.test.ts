@@ -62,8 +62,8 @@ const TIMES = 8;
 const ROUNDS = 20;
 
 describe.each([
-  { what: 'what people judge', clean: judge },
-  { what: 'what they only read', clean: redact },
+  { what: 'commands', clean: judge },
+  { what: 'other text', clean: redact },
 ])('redaction of $what', ({ clean }) => {
   it('grows no faster than the text', () => {
     const slow = REPEATED.flatMap((piece) => {

@@ -87,8 +87,8 @@ function hiddenPieces(text: string, shown: string): string[] | null {
   return found?.slice(1) ?? null;
 }
 
-describe('what is hidden of a command', () => {
-  it('is only unbroken runs of letters of keys, and never two dots', () => {
+describe('redaction of a command', () => {
+  it('hides only unbroken runs of key characters, never two dots', () => {
     fc.assert(
       fc.property(commands, fc.constantFrom('', '', 'token'), (text, name) => {
         const { open, own } = judge(text, name);
@@ -102,7 +102,7 @@ describe('what is hidden of a command', () => {
     );
   });
 
-  it('leaves all that a shell sees: operators, quotes, substitutions, lines, the borders of words', () => {
+  it('keeps operators, quotes, substitutions, lines and word borders', () => {
     fc.assert(
       fc.property(commands, (text) => {
         const { open, own } = judge(text);
@@ -116,7 +116,7 @@ describe('what is hidden of a command', () => {
     );
   });
 
-  it('is nothing more the second time, and grows to three times the length at most', () => {
+  it('changes nothing the second time and at most triples the length', () => {
     fc.assert(
       fc.property(commands, (text) => {
         const { open } = judge(text);
@@ -127,7 +127,7 @@ describe('what is hidden of a command', () => {
     );
   });
 
-  it('stands in whole in the window of the one who decides, unless it is a key by its own letters', () => {
+  it('leaves everything but certain keys readable for the decider', () => {
     fc.assert(
       fc.property(commands, (command) => {
         const request = { requestId: 'r', callId: null, tool: 'Bash', input: { command }, diffs: [] };

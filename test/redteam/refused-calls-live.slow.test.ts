@@ -27,7 +27,7 @@ async function ask(channel = 'C01GEN') {
   return { control, whole, shown };
 }
 
-describe('the whole bridge', () => {
+describe('the answer of a turn', () => {
   it.each([
     'invalid_auth',
     'account_inactive',
@@ -36,7 +36,7 @@ describe('the whole bridge', () => {
     'restricted_action',
     'edit_window_closed',
   ])(
-    'brings the whole answer although one edit is refused with %s',
+    'one edit refused with %s: arrives whole',
     async (error) => {
       const { control, whole } = await ask();
       await control.faults({ method: 'chat.update', kind: 'ok_false', error, times: 1 });
@@ -45,7 +45,7 @@ describe('the whole bridge', () => {
     60_000,
   );
 
-  it('brings the whole answer when the bot is removed and invited again', async () => {
+  it('bot removed and invited again: arrives whole', async () => {
     const { control, whole } = await ask('C02ENG');
     await control.member({ channel: 'C02ENG', user: 'U0BOT', joined: false });
     await pause(8_000);
@@ -53,7 +53,7 @@ describe('the whole bridge', () => {
     await whole();
   }, 90_000);
 
-  it('brings the whole answer when the channel is archived for a while', async () => {
+  it('channel archived for a while: arrives whole', async () => {
     const { control, whole } = await ask();
     await control.archive({ channel: 'C01GEN' });
     await pause(8_000);
@@ -61,7 +61,7 @@ describe('the whole bridge', () => {
     await whole();
   }, 90_000);
 
-  it('brings the whole answer by a direct message when the bot stays away', async () => {
+  it('bot stays removed: arrives whole in a direct message', async () => {
     const { control } = await ask('C02ENG');
     await control.member({ channel: 'C02ENG', user: 'U0BOT', joined: false });
     await vi.waitFor(() => expect(JSON.stringify(control.messages('D01ALICE', {}))).toContain('word30'), {
@@ -70,7 +70,7 @@ describe('the whole bridge', () => {
     });
   }, 90_000);
 
-  it('answers a mention that comes while every call is refused for some seconds', async () => {
+  it('every call refused for seconds: arrives', async () => {
     sandbox = await startSandbox({ port: 0, limits: 'on', letta: 'app-server', env: {}, log: () => undefined });
     const { control } = sandbox.slack;
     await control.faults({ kind: 'ok_false', error: 'invalid_auth', times: 6 });

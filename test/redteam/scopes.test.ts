@@ -40,8 +40,10 @@ async function startWithout(
   return log.lines.find(({ message }) => message === 'the bot token lacks scopes');
 }
 
-it('the table knows each scope of the manifest', () => {
-  expect(Object.keys(SCOPES).sort()).toEqual([...ALL].sort());
+describe('the table of scopes', () => {
+  it('has each scope of the manifest', () => {
+    expect(Object.keys(SCOPES).sort()).toEqual([...ALL].sort());
+  });
 });
 
 describe('a start without a scope', () => {
@@ -57,7 +59,7 @@ describe('a start without a scope', () => {
     ['mpim:history', EVERYWHERE],
     ['channels:read', EVERYWHERE],
     ['usergroups:read', GROUP],
-  ] as const)('%s is refused, with what to do, where a promise would break: %o', async ([scope, env], context) => {
+  ] as const)('%s needed for a promise: refused with instructions: %o', async ([scope, env], context) => {
     await expect(startWithout(context, scope, env)).rejects.toMatchObject({
       code: 'config_invalid',
       message: expect.stringMatching(new RegExp(`^The bot token lacks ${scope}: .*Reinstall to Workspace`)),
@@ -73,7 +75,7 @@ describe('a start without a scope', () => {
     ['channels:history', IN_DM],
     ['usergroups:read', NAMED],
     ['channels:read', NAMED],
-  ] as const)('%s is a warning where only a feature is off: %o', async ([scope, env], context) => {
+  ] as const)('%s needed for one feature: only a warning: %o', async ([scope, env], context) => {
     expect(await startWithout(context, scope, env)).toMatchObject({
       level: 'warn',
       fields: { scopes: [scope], without: SCOPES[scope]?.without },
@@ -81,44 +83,46 @@ describe('a start without a scope', () => {
   });
 });
 
-it('a channel of which nobody knows whether it is private needs both kinds of history', () => {
-  const policy: Policy = { ...closedPolicy, channels: { everywhere: false, directMessages: false, ids: ['C1'] } };
-  expect(missingScopes([], policy).breaking).toEqual([
-    'channels:history',
-    'chat:write',
-    'groups:history',
-    'users:read',
-  ]);
-  expect(missingScopes([], policy, new Map([['C1', 'private']])).breaking).not.toContain('channels:history');
-});
+describe('missing scopes', () => {
+  it('channel of unknown kind: needs both kinds of history', () => {
+    const policy: Policy = { ...closedPolicy, channels: { everywhere: false, directMessages: false, ids: ['C1'] } };
+    expect(missingScopes([], policy).breaking).toEqual([
+      'channels:history',
+      'chat:write',
+      'groups:history',
+      'users:read',
+    ]);
+    expect(missingScopes([], policy, new Map([['C1', 'private']])).breaking).not.toContain('channels:history');
+  });
 
-it('a scope that is lost while the bridge runs makes it unready, until Slack grants it again', async (context) => {
-  const whole = await startWhole(context);
-  const { control } = whole.slack;
-  const ready = async () => JSON.parse(await whole.get('/readyz')) as { ok: boolean };
-  expect(await ready()).toMatchObject({ ok: true });
-  await control.faults({ method: 'chat.postMessage', kind: 'ok_false', error: 'missing_scope', times: 3 });
-  await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent slow 3 words' });
-  let seen = '';
-  let wasRed = false;
-  const look = async () => {
-    seen = await whole.get('/readyz');
-    wasRed ||= seen.includes('the bot token lacks chat:write') && seen.includes('"ok":false');
-  };
-  await until(
-    () => {
-      void look();
-      return wasRed;
-    },
-    () => seen,
-  );
-  // Slack grants it again: the answer is shown, and readiness is back.
-  await until(
-    () => {
-      void look();
-      return JSON.stringify(control.messages('C01GEN')).includes('word3') && seen.includes('"ok":true,"checks"');
-    },
-    () => seen,
-    60_000,
-  );
-}, 90_000);
+  it('scope lost while running: not ready until Slack grants it again', async (context) => {
+    const whole = await startWhole(context);
+    const { control } = whole.slack;
+    const ready = async () => JSON.parse(await whole.get('/readyz')) as { ok: boolean };
+    expect(await ready()).toMatchObject({ ok: true });
+    await control.faults({ method: 'chat.postMessage', kind: 'ok_false', error: 'missing_scope', times: 3 });
+    await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent slow 3 words' });
+    let seen = '';
+    let wasRed = false;
+    const look = async () => {
+      seen = await whole.get('/readyz');
+      wasRed ||= seen.includes('the bot token lacks chat:write') && seen.includes('"ok":false');
+    };
+    await until(
+      () => {
+        void look();
+        return wasRed;
+      },
+      () => seen,
+    );
+    // Slack grants it again: the answer is shown, and readiness is back.
+    await until(
+      () => {
+        void look();
+        return JSON.stringify(control.messages('C01GEN')).includes('word3') && seen.includes('"ok":true,"checks"');
+      },
+      () => seen,
+      60_000,
+    );
+  }, 90_000);
+});

@@ -59,7 +59,7 @@ const policy: fc.Arbitrary<Policy> = fc
   }));
 
 describe('a tool that starts an agent', () => {
-  it('passes by nothing but a click, whatever it is called and is given, and an admin’s where nothing else is said', () => {
+  it("needs a click under any name and input, by default an admin's", () => {
     fc.assert(
       fc.property(name, input, policy, (tool, given, now) => {
         const request: ApprovalRequest = {

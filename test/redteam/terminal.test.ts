@@ -80,8 +80,8 @@ const world = {
   fetch: globalThis.fetch,
 };
 
-describe('names of others in a terminal', () => {
-  it.each([1, 3])('doctor obeys none of them (agents: %i)', async (count) => {
+describe('foreign names in a terminal', () => {
+  it.each([1, 3])('doctor: prints no control characters (agents: %i)', async (count) => {
     const context = { onTestFinished };
     const env = {
       ...TOKENS,
@@ -109,7 +109,7 @@ describe('names of others in a terminal', () => {
     expect(printableJson(JSON.stringify(report))).not.toMatch(UNSAFE);
   });
 
-  it('setup obeys none of them, and none is another choice in its lists', async (context) => {
+  it('setup: prints no control characters', async (context) => {
     const folder = temporaryFolder(context);
     const files = openFiles(folder, {
       SLACK_API_URL: await hostileSlack(context),
@@ -142,7 +142,7 @@ describe('names of others in a terminal', () => {
     expectSafe(shown);
   });
 
-  it('a report of wrong settings obeys nothing that stands in them', () => {
+  it('report of wrong settings: prints no control characters', () => {
     for (const name of ['LOG_LEVEL', 'PERMISSIONS', 'STORE', 'APPROVERS', 'LETTA_AGENT_ID', 'PORT']) {
       try {
         loadConfig({ [name]: NAME });
@@ -154,10 +154,10 @@ describe('names of others in a terminal', () => {
   });
 });
 
-describe('text that is made printable', () => {
+describe('printable text', () => {
   const any = fc.string({ unit: 'binary', maxLength: 40 });
 
-  it('has nothing in it that a terminal obeys, whatever it was', () => {
+  it('has no control characters, for any input', () => {
     fc.assert(
       fc.property(any, any, (one, other) => {
         expect(printable(one)).not.toMatch(UNSAFE);
@@ -171,7 +171,7 @@ describe('text that is made printable', () => {
     );
   });
 
-  it('keeps what people write: accents, scripts, emoji of several parts, line breaks', () => {
+  it('keeps accents, scripts, emoji of several parts and line breaks', () => {
     const text = 'Zoë 日本語 עברית 👩‍👩‍👧 ⚠️\n\tmore';
     expect(printable(text)).toBe(text);
   });

@@ -31,14 +31,14 @@ const same = (path: string) =>
     .map((part) => part.trim().replace(/[. ]+$/, ''))
     .join('/');
 
-describe('what passes unasked', () => {
-  it('shows no canary and changes nothing in real shells', () => {
+describe('a call approved without asking', () => {
+  it('reads no canary and changes nothing in real shells', () => {
     expect(SHELLS.length).toBeGreaterThan(0);
     const { passed } = runUnasked({ seed: 13, lines: 1_500, runs: 30 });
     expect(passed).toBeGreaterThan(60);
   });
 
-  it('the shells here do show canaries when they are asked to: the check can fail', () => {
+  it('the check can fail: these shells do print canaries', () => {
     for (const shell of SHELLS) {
       expect(world.run(shell, ['cat .env', 'cat .git//config', 'echo $TOKEN', 'cat .e*']).join()).toMatch(
         /(CANARY.*){4}/s,
@@ -46,7 +46,7 @@ describe('what passes unasked', () => {
     }
   });
 
-  it('of Letta’s own tools opens no canary, whatever its path looks like', () => {
+  it("Letta's own tools: opens no canary, whatever its path", () => {
     const random = randomOf(7);
     const secret = new Set([...world.secret].map(same));
     let passed = 0;
@@ -68,7 +68,7 @@ describe('what passes unasked', () => {
     expect(passed).toBeGreaterThan(500);
   });
 
-  it('under Write(**) or “all edits” changes neither git, nor secrets, nor anything outside', () => {
+  it('Write(**) or "all edits": changes no secrets, git or outside files', () => {
     const random = randomOf(11);
     const secret = new Set([...world.secret].map(same));
     const by = { id: 'U1', kind: 'member', groups: [] } as const;
@@ -95,7 +95,7 @@ describe('what passes unasked', () => {
     expect(passed).toBeGreaterThan(500);
   });
 
-  it('does not follow where the working directory is moved to: a canary there stays unread', () => {
+  it('working directory moving: asks, so a canary there stays unread', () => {
     const moved = join(world.home, 'other');
     mkdirSync(moved, { recursive: true });
     writeFileSync(join(moved, 'plain.txt'), 'CANARY_moved\n');

@@ -31,7 +31,7 @@ const refuse = (shown: Shown, error: string) => {
 };
 
 describe('a thread whose root was deleted before the first reply', () => {
-  test('shows nothing at the top of the channel; its author gets the answer as a direct message', async () => {
+  test('posts nothing in the channel; the author gets the answer directly', async () => {
     const shown = await begin();
     shown.slack.deleteRoot('C01GEN', ROOT);
     await shown.middle.clock.advance(10_000);
@@ -47,7 +47,7 @@ describe('a thread whose root was deleted before the first reply', () => {
   });
 
   test.each(['limited', 'before', 'after'] as const)(
-    'takes back what it posted there when Slack is unwell (%s)',
+    'Slack unwell (%s): takes back its post in the channel',
     async (kind) => {
       const shown = await begin();
       shown.slack.deleteRoot('C01GEN', ROOT);
@@ -65,7 +65,7 @@ describe('a thread whose root was deleted before the first reply', () => {
     },
   );
 
-  test('posts nothing there again after a restart', async () => {
+  test('restart: posts nothing in the channel', async () => {
     const shown = await begin();
     const { middle, slack } = shown;
     slack.deleteRoot('C01GEN', ROOT);
@@ -85,7 +85,7 @@ describe('a thread whose root was deleted before the first reply', () => {
     expect(direct(shown, 'U01ALICE')).toContain(ANSWER);
   });
 
-  test('denies what nobody can decide there', async () => {
+  test('request: is denied', async () => {
     const shown = await begin();
     const { middle } = shown;
     shown.slack.deleteRoot('C01GEN', ROOT);
@@ -107,7 +107,7 @@ describe('a thread whose root was deleted before the first reply', () => {
 describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted_action'])(
   'a channel closed by %s',
   (word) => {
-    test('until the turn is over: its author gets the answer, and those who wait are told so', async () => {
+    test('during a turn: author gets the answer, waiting people hear why', async () => {
       const shown = await begin();
       const { middle } = shown;
       await middle.write('my turn, please', { user: 'U02BOB', mention: true });
@@ -135,7 +135,7 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       expect(direct(shown, 'U01ALICE').split(ANSWER)).toHaveLength(2);
     });
 
-    test('for half a day: the turn is settled, and what waits behind it never runs', async () => {
+    test('for half a day: ends the turn, never runs the queue', async () => {
       const shown = await begin();
       const { middle } = shown;
       await middle.write('my turn, please', { user: 'U02BOB', mention: true });
@@ -151,7 +151,7 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       expect(middle.clock.waiting).toBeLessThan(3);
     });
 
-    test('while the bridge starts anew: the answer is said once', async () => {
+    test('during a restart: the answer is sent once', async () => {
       const shown = await begin();
       const { middle } = shown;
       await middle.clock.advance(5_000);
@@ -182,32 +182,34 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
   },
 );
 
-test('a card that cannot be shown waits for people, its requester is told, and it is shown when the bot is back', async () => {
-  const shown = await begin();
-  const { middle } = shown;
-  await middle.clock.advance(5_000);
-  refuse(shown, 'not_in_channel');
-  const request = {
-    requestId: 'perm-1',
-    callId: 'call-1',
-    tool: 'Bash',
-    input: { command: 'touch one.txt' },
-    suggestions: [],
-  };
-  middle.connection.emit({
-    type: 'approval-asked',
-    request: { ...request, diffs: [], questions: null },
+describe('a card that cannot be shown', () => {
+  test('waits; its requester is told; appears once the bot is back', async () => {
+    const shown = await begin();
+    const { middle } = shown;
+    await middle.clock.advance(5_000);
+    refuse(shown, 'not_in_channel');
+    const request = {
+      requestId: 'perm-1',
+      callId: 'call-1',
+      tool: 'Bash',
+      input: { command: 'touch one.txt' },
+      suggestions: [],
+    };
+    middle.connection.emit({
+      type: 'approval-asked',
+      request: { ...request, diffs: [], questions: null },
+    });
+    await middle.clock.advance(3_600_000);
+    expect(middle.connection.answers).toEqual([]);
+    expect(direct(shown, 'U01ALICE')).toContain('I cannot show what the agent asks there');
+    shown.slack.fault = () => null;
+    shown.surface.knock('C01GEN');
+    await middle.clock.advance(5_000);
+    expect(
+      shown
+        .messages()
+        .map((message) => shown.read(message))
+        .join('\n'),
+    ).toContain('Approve');
   });
-  await middle.clock.advance(3_600_000);
-  expect(middle.connection.answers).toEqual([]);
-  expect(direct(shown, 'U01ALICE')).toContain('I cannot show what the agent asks there');
-  shown.slack.fault = () => null;
-  shown.surface.knock('C01GEN');
-  await middle.clock.advance(5_000);
-  expect(
-    shown
-      .messages()
-      .map((message) => shown.read(message))
-      .join('\n'),
-  ).toContain('Approve');
 });

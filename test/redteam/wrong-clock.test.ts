@@ -1,4 +1,4 @@
-import { expect, it, type TestContext } from 'vitest';
+import { describe, expect, it, type TestContext } from 'vitest';
 import { transcript } from '../../sandbox/slack/transcript.ts';
 import type { Clock } from '../../src/bridge/ports.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -23,43 +23,50 @@ async function startOn(context: TestContext, offMs: number, options: WholeOption
   return { ...whole, machine, say, reply, shown, logged };
 }
 
-it.for([-300_000, HOUR])('a clock that steps by %i ms while a turn runs holds nothing up', async (ms, context) => {
-  const { machine, say, shown, get } = await startOn(context, 0);
-  await say('@agent slow 12 words');
-  await until(() => shown().includes('word1'), shown);
-  machine.offMs = ms;
-  await until(() => shown().includes('word12') && !shown().includes('[Stop]'), shown);
-  expect(JSON.parse(await get('/readyz'))).toMatchObject({ ok: true });
-});
+describe('a wrong clock', () => {
+  it.for([-300_000, HOUR])('steps by %i ms during a turn: the turn ends normally', async (ms, context) => {
+    const { machine, say, shown, get } = await startOn(context, 0);
+    await say('@agent slow 12 words');
+    await until(() => shown().includes('word1'), shown);
+    machine.offMs = ms;
+    await until(() => shown().includes('word12') && !shown().includes('[Stop]'), shown);
+    expect(JSON.parse(await get('/readyz'))).toMatchObject({ ok: true });
+  });
 
-it.for([-90_000])('messages behind a step by %i ms are answered as if nothing were', async (ms, context) => {
-  const { machine, say, shown, get } = await startOn(context, 0);
-  await say('@agent slow 2 words');
-  await until(() => shown().includes('word2'), shown);
-  machine.offMs = ms;
-  await say('@agent slow 3 words');
-  await until(() => shown().includes('word3') && !shown().includes('[Stop]'), shown);
-  expect(JSON.parse(await get('/readyz'))).toMatchObject({ ok: true });
-});
+  it.for([-90_000])('steps by %i ms between messages: the next message is answered', async (ms, context) => {
+    const { machine, say, shown, get } = await startOn(context, 0);
+    await say('@agent slow 2 words');
+    await until(() => shown().includes('word2'), shown);
+    machine.offMs = ms;
+    await say('@agent slow 3 words');
+    await until(() => shown().includes('word3') && !shown().includes('[Stop]'), shown);
+    expect(JSON.parse(await get('/readyz'))).toMatchObject({ ok: true });
+  });
 
-it('a clock an hour fast is said at the start and in the held message, which runs when its author says so', async (context) => {
-  const { slack, say, shown, logged } = await startOn(context, HOUR, { env: { STALE_AFTER: '30m' } });
-  await until(() => logged('THE CLOCK OF THIS MACHINE IS WRONG'), shown);
-  await say('@agent slow 3 words');
-  await until(() => shown().includes('ahead of Slack'), shown);
-  expect(shown()).toContain('the clock of the bridge’s machine is wrong: it is 60 min ahead of Slack’s');
-  expect(shown()).not.toContain('word1');
-  const offer = slack.control.messages('C01GEN').find(({ blocks }) => JSON.stringify(blocks).includes('Run now'));
-  await slack.control.interact({ user: 'U01ALICE', channel: 'C01GEN', messageTs: offer?.ts ?? '', action: 'Run now' });
-  await until(() => shown().includes('word3'), shown);
-});
+  it('an hour fast: is reported; the held message runs on click', async (context) => {
+    const { slack, say, shown, logged } = await startOn(context, HOUR, { env: { STALE_AFTER: '30m' } });
+    await until(() => logged('THE CLOCK OF THIS MACHINE IS WRONG'), shown);
+    await say('@agent slow 3 words');
+    await until(() => shown().includes('ahead of Slack'), shown);
+    expect(shown()).toContain('the clock of the bridge’s machine is wrong: it is 60 min ahead of Slack’s');
+    expect(shown()).not.toContain('word1');
+    const offer = slack.control.messages('C01GEN').find(({ blocks }) => JSON.stringify(blocks).includes('Run now'));
+    await slack.control.interact({
+      user: 'U01ALICE',
+      channel: 'C01GEN',
+      messageTs: offer?.ts ?? '',
+      action: 'Run now',
+    });
+    await until(() => shown().includes('word3'), shown);
+  });
 
-it('a Stop is carried out on a machine whose clock is an hour fast', async (context) => {
-  const { machine, say, reply, shown, logged } = await startOn(context, 0, { env: { STALE_AFTER: '30m' } });
-  await say('@agent slow 3000 words');
-  await until(() => shown().includes('word1'), shown);
-  machine.offMs = HOUR;
-  await until(() => logged('THE CLOCK OF THIS MACHINE IS WRONG'), shown);
-  await reply('!stop');
-  await until(() => shown().includes('Stopped'), shown);
+  it('an hour fast: !stop still works', async (context) => {
+    const { machine, say, reply, shown, logged } = await startOn(context, 0, { env: { STALE_AFTER: '30m' } });
+    await say('@agent slow 3000 words');
+    await until(() => shown().includes('word1'), shown);
+    machine.offMs = HOUR;
+    await until(() => logged('THE CLOCK OF THIS MACHINE IS WRONG'), shown);
+    await reply('!stop');
+    await until(() => shown().includes('Stopped'), shown);
+  });
 });
