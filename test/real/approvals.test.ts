@@ -99,14 +99,14 @@ async function useToolset(toolset: string): Promise<void> {
 }
 
 describe('approvals on the real Letta', () => {
-  it('allow runs what was asked', async () => {
+  it('Approve: runs the command', async () => {
     const thread = await Thread.begin('run bash touch allowed.txt && echo ran it');
     await thread.click('Approve');
     await thread.seen('Done: ran it');
     expect(existsSync(inProject('allowed.txt'))).toBe(true);
   });
 
-  it('a denial with a reason is what the model reads, and nothing runs', async () => {
+  it('Deny with reason: the model reads the reason, nothing runs', async () => {
     const thread = await Thread.begin('run bash touch denied.txt');
     await thread.click('Deny with reason');
     await thread.submit({ 'Why should Bash not run?': 'use the tmp folder' });
@@ -114,7 +114,7 @@ describe('approvals on the real Letta', () => {
     expect(existsSync(inProject('denied.txt'))).toBe(false);
   });
 
-  it('an edited command runs instead of the one that was asked', async () => {
+  it('edited command: runs instead of the requested one', async () => {
     const thread = await Thread.begin('run bash touch before.txt && echo before');
     await thread.click('Edit command');
     await thread.submit({ 'What shall run instead': 'touch after.txt && echo after' });
@@ -123,7 +123,7 @@ describe('approvals on the real Letta', () => {
     expect([existsSync(inProject('before.txt')), existsSync(inProject('after.txt'))]).toEqual([false, true]);
   });
 
-  it('exactly the same command is not asked again in the turn, another one is', async () => {
+  it('command approved for the turn: repeats pass, others ask', async () => {
     const thread = await Thread.begin(
       'run bash mkdir -p twice THEN run bash mkdir -p twice THEN run bash mkdir -p thrice',
     );
@@ -134,7 +134,7 @@ describe('approvals on the real Letta', () => {
     await thread.seen('Done:');
   });
 
-  it('an admin’s saved rule holds in another thread: the second identical command is not asked', async () => {
+  it('rule saved by an admin: the same command passes in another thread', async () => {
     const thread = await Thread.begin('run bash mkdir -p saved-rule');
     await thread.click('Save a rule… (admins)', 'U02BOB');
     await thread.submit({}, 'U02BOB');
@@ -145,7 +145,7 @@ describe('approvals on the real Letta', () => {
     expect(other.shown).not.toContain('Approval needed');
   });
 
-  it('Write and Edit show the lines that change, with their counts', async () => {
+  it('Write and Edit: show changed lines and their counts', async () => {
     const thread = await Thread.begin('write file poem.txt := roses are red\\nviolets are blue');
     await thread.seen('+2 −0 · poem.txt');
     await thread.click('Approve');
@@ -159,7 +159,7 @@ describe('approvals on the real Letta', () => {
     expect(readFileSync(inProject('poem.txt'), 'utf8')).toContain('tulips are blue');
   });
 
-  it('a patch of the Codex toolset is shown with every file, also what it deletes and writes elsewhere', async () => {
+  it('Codex patch: shows every file, also deletions and outside paths', async () => {
     const thread = await Thread.begin('say: ready');
     await thread.seen('ready');
     await useToolset('codex');
@@ -189,7 +189,7 @@ describe('approvals on the real Letta', () => {
     expect(readFileSync(join(elsewhere, '.ssh/authorized_keys'), 'utf8')).toContain('AAAA me');
   });
 
-  it('what runs is not hidden behind what looks like a secret', async () => {
+  it('text that looks secret: never hides what runs', async () => {
     const mark = (side: string) => `"-----${side} PRIVATE KEY-----"`;
     const hidden = [
       `echo ${mark('BEGIN')}; touch pwned.txt; echo ${mark('END')}`,
@@ -214,7 +214,7 @@ describe('approvals on the real Letta', () => {
     expect([existsSync(inProject('pwned.txt')), existsSync(inProject('approved.txt'))]).toEqual([false, true]);
   });
 
-  it('parallel calls are asked one after another, read in order, and are one line each at the end', async () => {
+  it('parallel calls: ask one after another, in order', async () => {
     const thread = await Thread.begin('both touch p1.txt && echo one ;; touch p2.txt && echo two');
     await thread.seen('touch p1.txt');
     await thread.click('Approve');
@@ -226,7 +226,7 @@ describe('approvals on the real Letta', () => {
     expect(thread.shown).not.toContain('[Approve]');
   });
 
-  it('a question with several answers, and a second one beside it, is answered whole', async () => {
+  it('two questions, one with several answers: answered in one form', async () => {
     const option = (label: string) => ({ label, description: `pick ${label}` });
     const questions = [
       { question: 'Which colors?', header: 'Colors', multiSelect: true, options: ['Red', 'Green', 'Blue'].map(option) },
@@ -238,14 +238,14 @@ describe('approvals on the real Letta', () => {
     await thread.seen(/Done: .*Which colors\?.*Red, Blue.*Which size\?.*Large/);
   });
 
-  it('a plain reply answers a question', async () => {
+  it('question: answered by a plain reply', async () => {
     const thread = await Thread.begin('ask Which color? | Red | Blue');
     await thread.seen('Which color?');
     await thread.say('turquoise');
     await thread.seen(/Done: .*turquoise/);
   });
 
-  it('a stop ends a turn that asks, and nothing runs', async () => {
+  it('Stop while a request waits: nothing runs', async () => {
     const thread = await Thread.begin('run bash touch stopped.txt');
     await thread.click('Stop the turn');
     await thread.seen('Stopped by');
@@ -253,7 +253,7 @@ describe('approvals on the real Letta', () => {
     expect(existsSync(inProject('stopped.txt'))).toBe(false);
   });
 
-  it('guarded: reads inside of the working directory pass, those outside and the environment are asked', async () => {
+  it('guarded: reads in the folder pass, outside and environment ask', async () => {
     writeFileSync(inProject('notes.txt'), 'inside the project\n');
     const inside = await Thread.begin(`read file ${inProject('notes.txt')} THEN run bash cat notes.txt`);
     await inside.seen(/Done: .*inside the project/);
@@ -273,14 +273,14 @@ describe('approvals on the real Letta', () => {
     }
   });
 
-  it('guarded: the agent keeps its own lists without asking', async () => {
+  it("guarded: the agent's own lists pass", async () => {
     const task = JSON.stringify({ subject: 'tidy up', description: 'the drawers', activeForm: 'tidying up' });
     const thread = await Thread.begin(`call TaskCreate ${task}`);
     await thread.seen(/Done: .*tidy up/);
     expect(thread.shown).not.toContain('Approval needed');
   });
 
-  it('guarded: nothing relative passes beside a move of the working directory, in either order', async () => {
+  it('guarded: relative reads beside a move ask, in either order', async () => {
     const move = `SetWorkingDirectory ${JSON.stringify({ path: '/etc' })}`;
     const read = `Bash ${JSON.stringify({ command: 'cat hostname', description: 'looks' })}`;
     for (const batch of [
@@ -300,7 +300,7 @@ describe('approvals on the real Letta', () => {
     }
   });
 
-  it('guarded: after a move reads pass where the device says that it is', async () => {
+  it('guarded: reads after a move pass in the new folder', async () => {
     mkdirSync(inProject('inner'), { recursive: true });
     writeFileSync(inProject('inner/deep.txt'), 'deep inside\n');
     const thread = await Thread.begin(
@@ -311,7 +311,7 @@ describe('approvals on the real Letta', () => {
     expect(thread.shown.match(/Approved by/g)).toHaveLength(1);
   });
 
-  it('what became of them can be read', async () => {
+  it('!audit: lists the decisions', async () => {
     const thread = await Thread.begin('run bash touch audited.txt');
     await thread.click('Approve');
     await thread.seen('Done:');

@@ -79,8 +79,8 @@ const command = (words: string) =>
   `call Bash ${JSON.stringify({ command: words, description: 'sleeps', run_in_background: true })}`;
 const sleptOut = () => new Promise((resolve) => setTimeout(resolve, (SLEEP + 5) * 1_000));
 
-describe('what runs in the background on the real Letta', () => {
-  it('a subagent is started by an admin’s click alone, and ended by a stop word after its turn', async () => {
+describe('background tasks on the real Letta', () => {
+  it('subagent: started only by an admin, ended by a stop word', async () => {
     const thread = await Thread.begin(agent(`run bash ${touches('sub.txt')}`));
     await thread.seen(/Nothing that this agent does will be asked/);
     await thread.click('Approve', ALICE);
@@ -98,7 +98,7 @@ describe('what runs in the background on the real Letta', () => {
     expect(thread.shown()).not.toContain('could not be stopped');
   });
 
-  it('a command is ended by the button below it', async () => {
+  it('command: ended by its Stop button', async () => {
     const thread = await Thread.begin(command(touches('command.txt')));
     await thread.click('Approve', ALICE);
     await thread.seen(/Still running in the background/);
@@ -108,7 +108,7 @@ describe('what runs in the background on the real Letta', () => {
     expect(made('command.txt')).toBe(false);
   });
 
-  it('pause ends both, in threads whose turns are over', async () => {
+  it('!pause: ends both, though their turns are over', async () => {
     const first = await Thread.begin(agent(`run bash ${touches('paused-sub.txt')}`));
     await first.click('Approve', BOB);
     await first.seen(/Still running in the background/);

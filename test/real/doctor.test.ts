@@ -14,7 +14,7 @@ describe.each(['app-server', 'single'] as const)('doctor at a real Letta server 
   }, 120_000);
   afterAll(() => letta?.close());
 
-  it('finds it reachable, in a version that works, with its agent', async () => {
+  it('finds it reachable, in a known version, with its agent', async () => {
     const config = loadConfig({
       SLACK_BOT_TOKEN: 'xoxb-1',
       SLACK_APP_TOKEN: 'xapp-1',

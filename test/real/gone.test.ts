@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
@@ -86,41 +86,43 @@ async function start() {
   return { letta, sandbox, ask, agents, thread };
 }
 
-it('an agent that is deleted under a live link is let go: its thread starts anew with a click, new ones by themselves', async () => {
-  const { ask, agents, thread } = await start();
-  const old = thread();
-  await old.say('@agent say: one');
-  await old.answers('one');
-  const [gone = ''] = await agents();
-  expect(await ask('agent_delete', { agent_id: gone })).toMatchObject({ success: true });
-  await old.say('say: two');
-  await old.sees(`[${BUTTON}]`);
-  const fresh = thread();
-  await fresh.say('@agent say: three');
-  await fresh.answers('three');
-  await fresh.sees('does not exist any more');
-  await old.click();
-  await old.answers('two');
-  const [now] = await agents();
-  expect(await agents()).toEqual([now]);
-  expect(now).not.toBe(gone);
-  await old.say('say: four');
-  await old.answers('four');
-}, 180_000);
+describe('a thread on the real Letta', () => {
+  it('agent deleted: starts anew with a click; new threads by themselves', async () => {
+    const { ask, agents, thread } = await start();
+    const old = thread();
+    await old.say('@agent say: one');
+    await old.answers('one');
+    const [gone = ''] = await agents();
+    expect(await ask('agent_delete', { agent_id: gone })).toMatchObject({ success: true });
+    await old.say('say: two');
+    await old.sees(`[${BUTTON}]`);
+    const fresh = thread();
+    await fresh.say('@agent say: three');
+    await fresh.answers('three');
+    await fresh.sees('does not exist any more');
+    await old.click();
+    await old.answers('two');
+    const [now] = await agents();
+    expect(await agents()).toEqual([now]);
+    expect(now).not.toBe(gone);
+    await old.say('say: four');
+    await old.answers('four');
+  }, 180_000);
 
-it('a conversation whose files were lost while the server was away is started anew with a click', async () => {
-  const { letta, sandbox, thread } = await start();
-  const old = thread();
-  await old.say('@agent say: one');
-  // A turn whose end was not heard is another story: its message is offered, too.
-  await old.ends();
-  await letta.kill();
-  rmSync(join(letta.project, '..', 'backend', 'conversations'), { recursive: true });
-  await letta.restart();
-  await sandbox.stopBridge();
-  await sandbox.startBridge();
-  await old.say('say: two');
-  await old.sees(`[${BUTTON}]`);
-  await old.click();
-  await old.answers('two');
-}, 180_000);
+  it('conversation files lost: starts anew with a click', async () => {
+    const { letta, sandbox, thread } = await start();
+    const old = thread();
+    await old.say('@agent say: one');
+    // A turn whose end was not heard is another story: its message is offered, too.
+    await old.ends();
+    await letta.kill();
+    rmSync(join(letta.project, '..', 'backend', 'conversations'), { recursive: true });
+    await letta.restart();
+    await sandbox.stopBridge();
+    await sandbox.startBridge();
+    await old.say('say: two');
+    await old.sees(`[${BUTTON}]`);
+    await old.click();
+    await old.answers('two');
+  }, 180_000);
+});

@@ -14,15 +14,15 @@ function object(begin: string): string {
   return source.slice(at, source.indexOf('\n  };', at));
 }
 
-describe('the table of tools and the real server', () => {
-  it('it has every tool that the server knows', () => {
+describe('the table of guarded tools', () => {
+  it('has every tool of the real server', () => {
     const names = [...object('TOOL_PERMISSIONS = {').matchAll(/^ {4}(\w+): \{/gm)].map(([, name]) => name ?? '');
     expect(names.length).toBeGreaterThan(40);
     // `Agent` is what models are told that `Task` is called.
     expect(GUARDED_TOOLS.map(({ tool }) => tool).sort()).toEqual([...names, 'Agent'].sort());
   });
 
-  it('each in the toolsets that offer it', () => {
+  it("lists each tool's toolsets as the real server does", () => {
     const sets = [...object('TOOLSET_CATALOG = {').matchAll(/^ {4}(\w+): \{[\s\S]*?tools: \[([^\]]*)\]/gm)];
     const offered = sets.map(([, set = '', tools = '']) => ({
       set,
@@ -36,7 +36,7 @@ describe('the table of tools and the real server', () => {
     }
   });
 
-  it('every tool that switches the working directory counts as one', () => {
+  it('treats every tool that moves the working directory as one', () => {
     const movers = GUARDED_TOOLS.filter(({ tool }) => movesDirectory({ tool, input: {} })).map(({ tool }) => tool);
     expect(movers).toEqual(['SetWorkingDirectory', 'EnterWorktree', 'ExitWorktree']);
   });

@@ -50,7 +50,7 @@ async function until(sandbox: Sandbox, thread: string, text: string | RegExp, se
 }
 
 describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s)', (surface) => {
-  it('between two turns is not noticed: the thread goes on in its conversation', async () => {
+  it('between two turns: the thread goes on in its conversation', async () => {
     const { letta, sandbox } = await start(surface);
     const thread = await say(sandbox, '@agent say: before');
     await until(sandbox, thread, 'before');
@@ -62,7 +62,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s
     expect(played.failures).toEqual([]);
   });
 
-  it('in the middle of a turn keeps what was said, says so, and the thread goes on', async () => {
+  it('during a turn: keeps the text, says so, and goes on', async () => {
     const { letta, sandbox } = await start(surface);
     const thread = await say(sandbox, '@agent slow 300 words 100 ms');
     await until(sandbox, thread, 'word5');
@@ -75,7 +75,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s
     await until(sandbox, thread, /^\s+after$/m);
   });
 
-  it('with an approval open closes the card honestly, and nothing runs', async () => {
+  it('with an open request: closes its card, nothing runs', async () => {
     const { letta, sandbox } = await start(surface);
     const thread = await say(sandbox, '@agent run bash touch never.txt && echo ran it');
     await until(sandbox, thread, '[Approve]');
