@@ -1,18 +1,20 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { simulate } from './world.ts';
 
 const SEEDS = Number(process.env.SEEDS ?? 120);
 const FIRST = Number(process.env.SEED ?? 1);
 
-it('keeps every promise in every one of many worlds', async () => {
-  for (let seed = FIRST; seed < FIRST + SEEDS; seed += 1) {
-    const { violations } = await simulate(seed);
-    expect(violations, `npm run simulate -- --seed ${seed}`).toEqual([]);
-  }
-}, 240_000);
+describe('the simulation', () => {
+  it('keeps every promise in many worlds', async () => {
+    for (let seed = FIRST; seed < FIRST + SEEDS; seed += 1) {
+      const { violations } = await simulate(seed);
+      expect(violations, `npm run simulate -- --seed ${seed}`).toEqual([]);
+    }
+  }, 240_000);
 
-it('tells the same story for the same seed', async () => {
-  const [first, second] = [await simulate(7), await simulate(7)];
-  expect(second.story.join('\n')).toBe(first.story.join('\n'));
-  expect(first.story.length).toBeGreaterThan(100);
+  it('tells the same story for the same seed', async () => {
+    const [first, second] = [await simulate(7), await simulate(7)];
+    expect(second.story.join('\n')).toBe(first.story.join('\n'));
+    expect(first.story.length).toBeGreaterThan(100);
+  });
 });
