@@ -17,6 +17,10 @@ const HELD = [
   'test/config/',
   'test/bench/',
   'test/contracts/',
+  'test/flows/',
+  'test/real/',
+  'test/redteam/',
+  'test/simulation/',
 ];
 
 const LONGEST = 12;
