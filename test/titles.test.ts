@@ -1,27 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { type ESTree, parseSync, Visitor } from 'vite';
 import { describe, expect, it } from 'vitest';
-
-/** A folder is held once its titles follow the rules; the files beside the folders are. */
-const HELD = [
-  'test/bridge/',
-  'test/slack/',
-  'test/letta/',
-  'test/sandbox/',
-  'test/storage/',
-  'test/ops/',
-  'test/doctor/',
-  'test/setup/',
-  'test/manifest/',
-  'test/config/',
-  'test/bench/',
-  'test/contracts/',
-  'test/flows/',
-  'test/real/',
-  'test/redteam/',
-  'test/simulation/',
-];
 
 const LONGEST = 12;
 
@@ -54,8 +33,7 @@ function textOf(argument: ESTree.Argument | undefined): string | null {
   return argument?.type === 'TemplateLiteral' ? argument.quasis.map(({ value }) => value.cooked).join('%s') : null;
 }
 
-function groupsOf(file: string): Group[] {
-  const code = readFileSync(file, 'utf8');
+function groupsOf(file: string, code: string): Group[] {
   const open: Group[] = [[]];
   const groups = [...open];
   const titled = (call: ESTree.CallExpression) => {
@@ -83,8 +61,7 @@ function groupsOf(file: string): Group[] {
 
 const groups = globSync('test/**/*.ts')
   .sort()
-  .filter((file) => dirname(file) === 'test' || HELD.some((held) => file.startsWith(held)))
-  .flatMap(groupsOf);
+  .flatMap((file) => groupsOf(file, readFileSync(file, 'utf8')));
 
 const wrong = (isWrong: (text: string) => boolean) =>
   groups.flat().flatMap(({ where, text }) => (isWrong(text) ? [`${where} ${text}`] : []));
@@ -96,8 +73,19 @@ const wordsOf = (text: string) =>
     .filter((word) => /[\p{L}\p{N}]/u.test(word));
 
 describe('test titles', () => {
-  it('are found', () => {
-    expect(groups.flat().map(({ text }) => text)).toContain('are found');
+  it('are found behind each, skipIf and templates, in nested describes', () => {
+    const code = `
+      describe.each(a)('b', () => {
+        it.skipIf(c)('d', e);
+        test.each<F>([1])(\`g \${h} i\`, j);
+      });
+      it('k', l);
+      m.it('n');`;
+    const found = groupsOf('some.ts', code).map((group) => group.map(({ text }) => text));
+    expect(found).toEqual([
+      ['b', 'k'],
+      ['d', 'g %s i'],
+    ]);
   });
 
   it(`have at most ${LONGEST} words`, () => {
