@@ -48,6 +48,7 @@ const sources = globSync(['src/**/*.ts', 'sandbox/**/*.ts']).sort().map(sourceOf
 
 /** Same input, same output: no timers, no I/O, no clock, no chance. What else they may use is named here. */
 const PURE = [
+  'backoff.ts',
   'bounded-map.ts',
   'errors.ts',
   'printable.ts',
@@ -74,7 +75,6 @@ const PURE = [
   'doctor/access-sentence.ts',
   'doctor/report.ts',
   'doctor/troubles.ts',
-  'letta/link/backoff.ts',
   'letta/link/endpoints.ts',
   'letta/protocol/**',
   'letta/runtime/**',
@@ -123,7 +123,7 @@ const fromBridge = (target: string, typeOnly: boolean) =>
   (target.startsWith('bridge/') && isPure(target)) || (target === 'bridge/ports.ts' && typeOnly);
 
 /** Small things without any knowledge of Slack, Letta or disks. */
-const EVERYWHERE = ['bounded-map.ts', 'errors.ts', 'printable.ts'];
+const EVERYWHERE = ['backoff.ts', 'bounded-map.ts', 'errors.ts', 'printable.ts'];
 
 const RULES: Rule[] = [
   {

@@ -1,8 +1,8 @@
+import { type Backoff, backoffMs } from '../backoff.ts';
 import type { AgentEvent, ConnectionEvent, Decision, HistoryItem, StoredRuntime } from '../bridge/agent-event.ts';
 import type { AgentConnection, Clock, ConnectOptions, Log, Random, Timer } from '../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../errors.ts';
 import { confirmState, startRuntime } from './handshake.ts';
-import { backoff } from './link/backoff.ts';
 import { type LaneDialer, lossReason } from './link/lane.ts';
 import {
   abortMessage,
@@ -38,6 +38,8 @@ type Stage =
   | { name: 'closed' };
 
 const ANSWERS_WITHIN_MS = 10_000;
+/** Full jitter: when Letta comes back, not all threads dial at once. */
+const RECONNECT: Backoff = { firstMs: 500, longestMs: 30_000, spread: [0, 1] };
 /** A link that lasted this long resets the backoff, so that the next loss is dialled again at once. */
 const GOOD_LINK_MS = 10_000;
 /**
@@ -217,9 +219,8 @@ export function createConnection(
   };
 
   const nextDelay = () => {
-    const delay = backoff(failureCount, random.next());
     failureCount += 1;
-    return delay;
+    return backoffMs(RECONNECT, failureCount, random.next());
   };
 
   /** The live session and its runtime. Throws when there is none. */

@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../backoff.ts';
 import {
   type ChannelId,
   makeThreadKey,
@@ -40,7 +41,7 @@ const OVERLAP_MS = 2 * 60_000;
 /** After a connection came back; one that flaps is not worth a look each time. */
 const SETTLE_MS = 1_000;
 /** After a look that failed: Slack is mostly back within seconds; then twice as long each time, up to five minutes. */
-const AGAIN_MS = { first: 10_000, longest: 5 * 60_000 };
+const AGAIN: Backoff = { firstMs: 10_000, longestMs: 5 * 60_000 };
 /** Slack itself delivers again at once, after a minute and after five (docs/slack.md, HTTP delivery). */
 const AFTER_RETRIES_MS = 7 * 60_000;
 const ATTEMPTS = 16;
@@ -140,7 +141,7 @@ export class CatchUp {
       if (!this.#connected || this.#stopped || this.#running) return;
       this.#running = this.#run().finally(() => {
         this.#running = null;
-        this.#schedule(this.#failures > 0 ? againMs(this.#failures) : SETTLE_MS);
+        this.#schedule(this.#failures > 0 ? backoffMs(AGAIN, this.#failures) : SETTLE_MS);
       });
     });
     this.#next = { at, timer };
@@ -275,10 +276,6 @@ export class CatchUp {
     const mark = Math.min(clock.now(), ...open);
     await choices.set(this.#name, String(Math.floor(mark)));
   }
-}
-
-function againMs(failures: number): number {
-  return Math.min(AGAIN_MS.longest, AGAIN_MS.first * 2 ** (failures - 1));
 }
 
 function tsOf(ms: number): SlackTs {

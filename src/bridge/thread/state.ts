@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../backoff.ts';
 import type { Place } from '../access/can.ts';
 import { type PlaceSettings, type PolicyBook, settingsOf } from '../access/policy.ts';
 import { isDirect, parseThreadKey, ROLLING, type ThreadKey, type Token, type TurnId } from '../ids.ts';
@@ -17,8 +18,7 @@ export interface StateParts {
 }
 
 const NONE: ReadonlySet<Token> = new Set();
-const AGAIN_MS = 1_000;
-const AGAIN_MAX_MS = 60_000;
+const AGAIN: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 
 /** What the worker and its parts know of a thread: the record as it is on disk, and the open turn as it was folded. */
 export class ThreadState {
@@ -137,13 +137,14 @@ export class ThreadState {
    */
   async insist(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
     const { clock, log } = this.#parts;
-    for (let wait = AGAIN_MS; ; wait = Math.min(wait * 2, AGAIN_MAX_MS)) {
+    for (let failures = 1; ; failures += 1) {
       try {
         return await this.update(change);
       } catch (error) {
         if (this.#closed) throw error;
-        log.error({ err: error, retryInMs: wait }, 'the thread could not be stored');
-        await new Promise<void>((resolve) => void clock.after(wait, resolve));
+        const retryInMs = backoffMs(AGAIN, failures);
+        log.error({ err: error, retryInMs }, 'the thread could not be stored');
+        await new Promise<void>((resolve) => void clock.after(retryInMs, resolve));
         if (this.#closed) throw error;
       }
     }

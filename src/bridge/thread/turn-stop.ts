@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../backoff.ts';
 import type { UserId } from '../ids.ts';
 import type { Log, Surface, Timer } from '../ports.ts';
 import { changeTurn } from '../record/inbox.ts';
@@ -25,7 +26,7 @@ export interface StopParts {
 /** After an abort the end may take this long against a slow model (docs/letta-protocol.md, Errors). */
 export const STOP_OVERDUE_MS = 20_000;
 
-const AGAIN_MOST_MS = 5 * 60_000;
+const AGAIN: Backoff = { firstMs: 2 * STOP_OVERDUE_MS, longestMs: 5 * 60_000 };
 
 /** Stops the open turn and drops what waits behind it. */
 export class TurnStop {
@@ -118,7 +119,7 @@ export class TurnStop {
     const isDue = () => state.open?.id === turn && Boolean(state.open?.stoppedBy) && link.ready !== null;
     const again = () => (isDue() ? this.abort(attempt + 1) : undefined);
     this.#timer?.cancel();
-    this.#timer = mailbox.later(Math.min(AGAIN_MOST_MS, 2 * STOP_OVERDUE_MS * 2 ** attempt), () => {
+    this.#timer = mailbox.later(backoffMs(AGAIN, attempt + 1), () => {
       this.#timer = null;
       const connection = isDue() ? link.ready : null;
       if (connection) mailbox.away(connection.settle(), again, again);

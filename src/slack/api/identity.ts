@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { backoffMs } from '../../backoff.ts';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
-import { backoff } from './backoff.ts';
 import { isPassing } from './refusals.ts';
-import { type SlackApi, SlackError } from './slack-api.ts';
+import { BACKGROUND_RETRY, type SlackApi, SlackError } from './slack-api.ts';
 
 /** Who we are, as `auth.test` says it. */
 export interface Identity {
@@ -68,7 +68,7 @@ export async function identify({ api, clock, random, log, signal, onFailed }: Id
         throw configInvalid(`SLACK_BOT_TOKEN was refused by Slack: ${error.error}`, error);
       }
       const told = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
-      const waitMs = refused ? REFUSED_AGAIN_MS : Math.max(told, backoff(failures, random));
+      const waitMs = refused ? REFUSED_AGAIN_MS : Math.max(told, backoffMs(BACKGROUND_RETRY, failures, random.next()));
       log.warn(
         { error: asBridgeError(error).message, failures, waitMs: Math.round(waitMs) },
         'slack can not be asked who we are; trying again',

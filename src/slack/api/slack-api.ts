@@ -1,3 +1,5 @@
+import type { Backoff } from '../../backoff.ts';
+
 /**
  * `live` may be dropped (an intermediate edit): no retries, no queue behind a rate limit, short timeout.
  * `control` must arrive (final text, cards, refusals): bounded retries, but never of a post whose outcome is unknown.
@@ -14,6 +16,9 @@ export type SlackAnswer = Record<string, unknown> & { ok: true };
 export interface SlackApi {
   call(method: string, args: Record<string, unknown>, options: SlackCall): Promise<SlackAnswer>;
 }
+
+/** For what is tried in the background until Slack answers: who we are, the socket, what was missed. */
+export const BACKGROUND_RETRY: Backoff = { firstMs: 500, longestMs: 30_000, spread: [0.5, 1] };
 
 /**
  * - `refused`: Slack answered `ok: false`; `error` is Slack's word (`channel_not_found`). Nothing happened.

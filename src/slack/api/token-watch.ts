@@ -8,7 +8,7 @@ import { type SlackApi, SlackError } from './slack-api.ts';
  * Mode).
  */
 const ASK_EVERY_MS = 60_000;
-const ASK_AGAIN_MS = 5_000;
+const BACKGROUND_RETRY_MS = 5_000;
 /** One refusal may be a mistake of Slack's; so many in a row are not. */
 const LASTING_REFUSALS = 3;
 
@@ -64,7 +64,7 @@ export function watchToken({ api, clock, log, onRefused, onHolds }: TokenWatchOp
     } finally {
       asking = false;
     }
-    later(refusals > 0 ? ASK_AGAIN_MS : ASK_EVERY_MS);
+    later(refusals > 0 ? BACKGROUND_RETRY_MS : ASK_EVERY_MS);
   }
 
   return {

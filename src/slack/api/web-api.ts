@@ -6,6 +6,7 @@ import {
   WebAPIRequestError,
   WebClient,
 } from '@slack/web-api';
+import { type Backoff, backoffMs } from '../../backoff.ts';
 import type { Clock, Log, Metrics, Random } from '../../bridge/ports.ts';
 import { isSlackWord } from './refusals.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from './slack-api.ts';
@@ -29,7 +30,7 @@ export interface SlackApiOptions {
 const SLACK_API_URL = 'https://slack.com/api/';
 const TIMEOUT_MS: Record<SlackClient, number> = { live: 10_000, control: 30_000 };
 const RETRIES = 4;
-const RETRY_BASE_MS = 500;
+const RETRY: Backoff = { firstMs: 500, longestMs: 8_000, spread: [1, 1.5] };
 /** A caller of `control` never waits longer than this for retries; a longer `Retry-After` is told to it at once. */
 const RETRY_TOTAL_MS = 60_000;
 /**
@@ -109,8 +110,7 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
         } catch (error) {
           if (!(error instanceof SlackError) || error.failure === 'refused') throw error;
           if (error.failure === 'unknown' && !IDEMPOTENT.has(method)) throw error;
-          const backoff = RETRY_BASE_MS * 2 ** attempt * (1 + random.next() / 2);
-          const ms = Math.max(error.retryAfterMs ?? 0, backoff);
+          const ms = Math.max(error.retryAfterMs ?? 0, backoffMs(RETRY, attempt + 1, random.next()));
           if (attempt >= RETRIES || clock.monotonic() + ms > giveUpAt) throw error;
           log.debug({ method, failure: error.failure, error: error.error, ms }, 'slack call is repeated');
           await wait(ms);

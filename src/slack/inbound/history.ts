@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import { backoffMs } from '../../backoff.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import { type ChannelId, compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ChannelKind, InboundMessage } from '../../bridge/inbound.ts';
 import type { Clock, History, Log, Past, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
-import { backoff } from '../api/backoff.ts';
 import { isPassing } from '../api/refusals.ts';
-import { type SlackAnswer, type SlackApi, SlackError } from '../api/slack-api.ts';
+import { BACKGROUND_RETRY, type SlackAnswer, type SlackApi, SlackError } from '../api/slack-api.ts';
 import { normalizeEvent, type SlackIdentity } from './normalize.ts';
 
 /**
@@ -97,7 +97,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
         const wait =
           error.failure === 'limited'
             ? (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS
-            : backoff(failures, random);
+            : backoffMs(BACKGROUND_RETRY, failures, random.next());
         log.debug({ method, error: error.error, ms: wait }, 'looking back waits');
         allowed.set(method, clock.monotonic() + Math.max(wait, gapMs));
       }

@@ -1,3 +1,4 @@
+import { backoffMs } from '../../backoff.ts';
 import { BoundedMap } from '../../bounded-map.ts';
 import type { ChannelId } from '../../bridge/ids.ts';
 import type { SlackError } from '../api/slack-api.ts';
@@ -76,9 +77,9 @@ export function createDoors(): Doors {
       const word = error?.error ?? '';
       let opened = false;
       const close = (key: string, by: 'workspace' | 'channel') => {
-        const failures = doors.get(key)?.failures ?? 0;
-        const wait = Math.min(LONGEST_MS[by], FIRST_MS * 2 ** Math.min(failures, 16));
-        doors.set(key, { word, scope: by, until: now + wait, failures: failures + 1, closedAt: now, tryingUntil: 0 });
+        const failures = (doors.get(key)?.failures ?? 0) + 1;
+        const until = now + backoffMs({ firstMs: FIRST_MS, longestMs: LONGEST_MS[by] }, failures);
+        doors.set(key, { word, scope: by, until, failures, closedAt: now, tryingUntil: 0 });
       };
       const open = (key: string) => {
         opened = doors.delete(key) || opened;

@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../backoff.ts';
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, HeldUp, Log, Random, Timer } from '../../bridge/ports.ts';
@@ -102,10 +103,10 @@ export interface Publication {
 
 /** Live edits of one message, measured from the answer to the one before. */
 const EDIT_GAP_MS = 1_500;
-const BACKOFF_MS = 1_000;
-const BACKOFF_MAX_MS = 60_000;
-/** What was refused for reasons that somebody must change is tried at least this often. */
-const REFUSED_MAX_MS = 10 * 60_000;
+/** A call that Slack did not answer. */
+const RETRY: Backoff = { firstMs: 1_000, longestMs: 60_000, spread: [0.75, 1.25] };
+/** A call that Slack refused for reasons that somebody must change. */
+const RETRY_REFUSED: Backoff = { firstMs: 1_000, longestMs: 10 * 60_000 };
 /** Events in the channel bring that forward, this far apart at most. */
 const KNOCK_GAP_MS = 5_000;
 /** So long a blip may last before anybody is told of it. */
@@ -299,7 +300,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     work = doing()
       .catch((error: unknown) => {
         log.error({ err: error }, 'the outbox has a bug');
-        retryAt = clock.monotonic() + BACKOFF_MAX_MS;
+        retryAt = clock.monotonic() + RETRY.longestMs;
       })
       .then(() => {
         busy = false;
@@ -404,8 +405,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     const now = clock.monotonic();
     against = { word, scope, at: now };
     if (scope === 'thread') {
-      retryAt = now + Math.min(REFUSED_MAX_MS, BACKOFF_MS * 2 ** Math.min(refusals, 16));
       refusals += 1;
+      retryAt = now + backoffMs(RETRY_REFUSED, refusals);
     }
     if (wanted?.final) {
       failingSince ??= now - owedFor(wanted);
@@ -498,9 +499,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     // A 429 is kept by the budget, for all who use that method.
     if (error.failure === 'limited') return;
-    const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** Math.min(failures, 10));
-    retryAt = now + backoff * (0.75 + random.next() / 2);
     failures += 1;
+    retryAt = now + backoffMs(RETRY, failures, random.next());
   }
 
   /** A message that can not be changed any more: its content is posted anew below, and it is deleted. */

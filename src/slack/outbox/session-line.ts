@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../../backoff.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Timer } from '../../bridge/ports.ts';
 import { SlackError } from '../api/slack-api.ts';
@@ -8,8 +9,7 @@ import type { StatusLine, StatusParts } from './status.ts';
 const METHOD = 'agents.sessions.setStatus';
 /** Slack takes `processing` back after an hour; sent again it goes on (docs/slack.md, Agent sessions). */
 const RENEW_MS = 50 * 60_000;
-const AGAIN_MS = 2_000;
-const AGAIN_MAX_MS = 60_000;
+const AGAIN: Backoff = { firstMs: 2_000, longestMs: 60_000 };
 
 type Session = 'processing' | 'suspended' | 'active';
 
@@ -82,8 +82,8 @@ export function createSessionLine(
         dead = true;
       } else if (error.failure === 'refused') giveUp(error);
       else {
-        retryAt = clock.monotonic() + Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** Math.min(failures, 10));
         failures += 1;
+        retryAt = clock.monotonic() + backoffMs(AGAIN, failures);
       }
       unseen();
     }
@@ -116,7 +116,7 @@ export function createSessionLine(
       wanted = forPeople ? 'suspended' : 'processing';
       look();
     },
-    async over(patience = AGAIN_MAX_MS) {
+    async over(patience = AGAIN.longestMs) {
       wanted = 'active';
       look();
       if (instead) return instead.over(patience);

@@ -1,10 +1,11 @@
 import { SocketModeClient } from '@slack/socket-mode';
 import { WebAPIPlatformError, WebAPIRateLimitedError } from '@slack/web-api';
 import { z } from 'zod';
+import { backoffMs } from '../../backoff.ts';
 import type { Clock, Log, Metrics, Random, Timer } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
-import { backoff } from '../api/backoff.ts';
 import { isLasting, isPassing, isSlackWord } from '../api/refusals.ts';
+import { BACKGROUND_RETRY } from '../api/slack-api.ts';
 import { boltLogger } from '../listeners/bolt-logger.ts';
 import { readControlFrame } from './control-frame.ts';
 import { createHearing, type Hearing } from './hearing.ts';
@@ -328,7 +329,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
   async function keepConnected(): Promise<void> {
     if (dialling || served()) return;
     dialling = true;
-    let wait = backoff(failures, random);
+    let wait = backoffMs(BACKGROUND_RETRY, failures, random.next());
     while (!stopped && !served()) {
       await sleep(wait);
       if (stopped) break;
@@ -338,7 +339,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
         await dial();
         started.resolve();
         lastingRefusals = 0;
-        wait = backoff(failures, random);
+        wait = backoffMs(BACKGROUND_RETRY, failures, random.next());
       } catch (error) {
         const refusal = refusalOf(error);
         // Before the first connection any refusal means a wrong setting; later only those that are about the token.
@@ -351,7 +352,10 @@ export function createSocketTransport(options: SocketOptions): Transport {
           break;
         }
         const told = error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0;
-        wait = lasting && !everConnected ? REFUSED_AGAIN_MS : Math.max(backoff(failures, random), told);
+        wait =
+          lasting && !everConnected
+            ? REFUSED_AGAIN_MS
+            : Math.max(backoffMs(BACKGROUND_RETRY, failures, random.next()), told);
         log.warn(
           { error: asBridgeError(error).message.slice(0, 200), failures, waitMs: Math.round(wait) },
           'slack socket not opened; trying again',
