@@ -190,7 +190,7 @@ describe('loadConfig', () => {
     );
   });
 
-  it('refuses a store that is not built yet', () => {
+  it('refuses a store that is not supported yet', () => {
     expect(complaint({ STORE: 'redis://localhost' })).toMatch(/does not support yet/);
   });
 

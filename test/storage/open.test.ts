@@ -343,7 +343,7 @@ describe('text of people in the store', () => {
 });
 
 describe('the ownership lock', () => {
-  it('refuses a second owner after 30 seconds and names the first', async () => {
+  it('refuses a second owner, by any path, after 30 s, naming the first', async () => {
     const path = join(folder, 'bridge.db');
     const first = await open(`sqlite://${path}`);
     await first.choices.set('agent', 'agent-1');
@@ -377,7 +377,7 @@ describe('the ownership lock', () => {
     expect(existsSync(join(folder, 'bridge.db.owner'))).toBe(true);
   });
 
-  it('is given up at once when the waiting process is stopped', async () => {
+  it('is no longer waited for once the waiting process stops', async () => {
     const uri = `sqlite://${join(folder, 'bridge.db')}`;
     await open(uri);
     const clock = createFakeClock();
@@ -410,7 +410,7 @@ describe('the ownership lock', () => {
     expect(readFileSync(`${path}.owner`, 'utf8')).toContain(`pid ${process.pid} on `);
   });
 
-  it('leaves every confirmed write after its owner is killed while writing', async () => {
+  it('loses no confirmed write when its owner is killed while writing', async () => {
     const path = join(folder, 'bridge.db');
     const record = JSON.stringify(threadRecord(KEY));
     const owner = startOwner(

@@ -121,7 +121,7 @@ describe('a Web API call', () => {
     expect(seen).toHaveLength(1);
   });
 
-  test('refused by Slack → fails with Slack’s error code and its details', async () => {
+  test('refused by Slack: fails with Slack’s error code and its details', async () => {
     const messages = ['[ERROR] must be more than 0 characters [json-pointer:/blocks/0]'];
     answer = (response) => json(response, { ok: false, error: 'invalid_blocks', response_metadata: { messages } });
     expect(await failureOf()).toMatchObject({ failure: 'refused', error: 'invalid_blocks', details: messages });
@@ -134,7 +134,7 @@ describe('a Web API call', () => {
     ['a 429 with a date in it', (r: ServerResponse) => json(r, {}, 429, { 'retry-after': 'Wed, 21 Oct' }), 5_000],
     ['ratelimited in a body', (r: ServerResponse) => json(r, { ok: false, error: 'ratelimited' }), null],
     ['rate_limited in a body', (r: ServerResponse) => json(r, { ok: false, error: 'rate_limited' }), null],
-  ])('answered with %s → fails as limited, without a retry', async (_, reply, retryAfterMs) => {
+  ])('answered with %s: fails as limited, without a retry', async (_, reply, retryAfterMs) => {
     answer = reply;
     expect(await failureOf()).toMatchObject({ failure: 'limited', retryAfterMs });
     expect(await failureOf('chat.update', 'live')).toMatchObject({ failure: 'limited', retryAfterMs });
@@ -159,7 +159,7 @@ describe('a Web API call', () => {
     ['a reset', (r) => r.socket?.destroy(), 'UND_ERR_SOCKET'],
     ['no answer', () => {}, 'timeout'],
     ['a body that never ends', (r) => r.writeHead(200).write('{"ok":'), 'timeout'],
-  ])('answered with %s → fails as unknown, without a retry', async (_, reply, word) => {
+  ])('answered with %s: fails as unknown, without a retry', async (_, reply, word) => {
     answer = reply;
     const error = await failureOf('chat.postMessage', 'live');
     expect(error.failure).toBe('unknown');
@@ -180,7 +180,7 @@ describe('a Web API call', () => {
     expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(60_000);
   });
 
-  test('waits for a short Retry-After on the control client only', async () => {
+  test('by the control client waits three seconds of Retry-After, not 900', async () => {
     answer = (response, _call, nth) =>
       nth === 1 ? json(response, {}, 429, { 'retry-after': '3' }) : json(response, { ok: true });
     await createApi().call('views.publish', {}, { client: 'control' });

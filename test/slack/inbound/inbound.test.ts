@@ -236,7 +236,7 @@ describe('a click', () => {
     expect(all.intake.actions[0]).toMatchObject({ name: 'answer', choice: { question: 1, options: [2] } });
   });
 
-  test('refused by the bridge → the clicker gets a private notice in-thread', async () => {
+  test('refused by the bridge: the clicker gets a private notice in-thread', async () => {
     const all = await story();
     const { click, root } = await clickable(all, [button(ACTION_IDS.approve, 'Approve', 'token1')]);
     all.intake.actionOutcome = { result: 'refused', why: 'not_allowed', notice: 'Only Bob may decide.' };
@@ -273,7 +273,7 @@ describe('a click', () => {
     });
   });
 
-  test('decided by another person meanwhile → the modal shows the notice on submission', async () => {
+  test('decided by another person meanwhile: the modal shows the notice on submission', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.answer_in_words, 'Answer', 'token1')]);
     const asked = { header: '', multiSelect: false, options: [] };
@@ -290,7 +290,7 @@ describe('a click', () => {
     expect(all.intake.submissions[0]?.texts).toEqual(['this', 'because']);
   });
 
-  test('refused a modal by Slack → the clicker is told to click again', async () => {
+  test('refused a modal by Slack: the clicker is told to click again', async () => {
     const all = await story();
     const { click } = await clickable(all, [button(ACTION_IDS.view_full, 'View full', 'token1')]);
     const page = { page: 0, approves: false, redacted: false };

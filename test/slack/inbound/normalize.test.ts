@@ -145,7 +145,7 @@ describe('a message with words outside its text', () => {
     ['a placeholder with another apostrophe', { text: 'This content can’t be displayed.' }],
     ['a placeholder behind a mention', { text: '<@U0BOT> This content can&#39;t be displayed.' }],
     ['a placeholder of an attachment', { text: '[no preview available]', attachments: [{ blocks: [section] }] }],
-  ])('made of %s → marked as unread, no placeholder taken for words', (_what, fields) => {
+  ])('made of %s: marked as unread, no placeholder taken for words', (_what, fields) => {
     const said = message(event({ user: undefined, bot_id: 'B7', subtype: 'bot_message', ...fields }));
     expect(said.unread).toBe(true);
     expect(said.spans.filter(({ kind }) => kind === 'text')).toEqual([]);

@@ -54,7 +54,7 @@ async function start(accept: Accept = async () => undefined) {
 const event = JSON.stringify({ type: 'event_callback', event: { type: 'message', text: 'ü' } });
 
 describe('a signature on an HTTP delivery', () => {
-  test('valid → the delivery is accepted with its body and retry headers', async () => {
+  test('valid: the delivery is accepted with its body and retry headers', async () => {
     const { post, got, transport } = await start();
     const headers = { 'x-slack-retry-num': '2', 'x-slack-retry-reason': 'http_timeout' };
     expect((await post(event, JSON_TYPE, { headers })).status).toBe(200);
