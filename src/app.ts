@@ -2,7 +2,7 @@ import type { Policy } from './bridge/access/policy.ts';
 import type { Clock, Log, Metrics, Random } from './bridge/ports.ts';
 import { stayAlive } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { type ChannelKinds, kindsThatMatter, missingScopes, reasons, scopesRefused } from './doctor/scopes.ts';
+import { type ChannelKinds, describeMissing, kindsThatMatter, missingScopes, scopesRefused } from './doctor/scopes.ts';
 import type { BridgeError } from './errors.ts';
 import { createSocketDialer } from './letta/link/socket.ts';
 import { serveControl } from './ops/control.ts';
@@ -69,14 +69,14 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
   const { clock, random, log, metrics } = world;
   const closing: (() => Promise<void> | void)[] = [];
   const refused = Promise.withResolvers<BridgeError>();
-  const alive = stayAlive();
-  let stopped: Promise<void> | null = null;
-  let up = false;
-  let draining = false;
+  const keepAlive = stayAlive();
+  let stopping: Promise<void> | null = null;
+  let isUp = false;
+  let isDraining = false;
   let { policy } = config;
   const policies = { current: () => policy };
   const stop = () => {
-    stopped ??= (async () => {
+    stopping ??= (async () => {
       for (const close of closing.toReversed()) {
         try {
           await close();
@@ -84,9 +84,9 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
           log.warn({ err: error }, 'a part did not close cleanly');
         }
       }
-      alive.letGo();
+      keepAlive.letGo();
     })();
-    return stopped;
+    return stopping;
   };
 
   try {
@@ -115,24 +115,24 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     let wired: ReturnType<typeof wireBridge> | null = null;
     let inbound: SlackInbound | null = null;
     let kinds: ChannelKinds = new Map();
-    const checkOfSlack = (): Check => {
+    const checkSlack = (): Check => {
       const check = { name: 'slack', ok: false };
-      if (inbound === null || !up) return { ...check, state: 'starting' };
-      if (draining) return { ...check, state: 'stopping' };
+      if (inbound === null || !isUp) return { ...check, state: 'starting' };
+      if (isDraining) return { ...check, state: 'stopping' };
       const granted = scopeWatch.scopes();
       const { breaking } = granted === null ? { breaking: [] } : missingScopes(granted, policy, kinds);
       if (breaking.length > 0) return { ...check, state: `the bot token lacks ${breaking.join(', ')}` };
       return slackCheck(inbound.state(), clock.monotonic());
     };
-    const checks = (): Check[] => [checkOfSlack(), storeWatch.check(), ...(wired === null ? [] : [wired.lettaCheck()])];
+    const checks = (): Check[] => [checkSlack(), storeWatch.check(), ...(wired === null ? [] : [wired.checkLetta()])];
     const health = healthRoutes(checks, world.scrape ? scrape : null);
     let counted: { foreign: number; at: number } | null = null;
     const onState = ({ connected, foreign, countedAt }: TransportState) => {
-      wired?.catchUp?.connection(connected);
+      wired?.catchUp?.setConnected(connected);
       if (countedAt === null || countedAt === counted?.at) return;
       // Who is there now may have come right after the count before, and who is gone may have gone just now.
       const others = Math.max(foreign, counted?.foreign ?? 0);
-      if (others > 0) wired?.catchUp?.taken(counted ? countedAt - counted.at : UNCOUNTED_MS);
+      if (others > 0) wired?.catchUp?.noteTaken(counted ? countedAt - counted.at : UNCOUNTED_MS);
       counted = { foreign, at: countedAt };
     };
     let served: HealthServer | null = null;
@@ -164,7 +164,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       clock,
       log,
       onRefused: refused.resolve,
-      onHolds: () => wired?.tokenHolds(),
+      onHolds: () => wired?.retryRefusedPosts(),
     });
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
@@ -174,7 +174,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       kinds = await kindsThatMatter(api, granted, policy);
       const { breaking, lesser } = missingScopes(granted, policy, kinds);
       if (breaking.length > 0) throw scopesRefused(breaking);
-      if (lesser.length > 0) log.warn({ scopes: lesser, without: reasons(lesser) }, 'the bot token lacks scopes');
+      if (lesser.length > 0)
+        log.warn({ scopes: lesser, without: describeMissing(lesser) }, 'the bot token lacks scopes');
     }
     wired = wireBridge({
       clock,
@@ -229,19 +230,19 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       identity,
       watch(envelope) {
         selfTest.see(envelope);
-        bridge.see(envelope);
+        bridge.noteDelivery(envelope);
       },
       onRefused: refused.resolve,
       onState,
     });
     inbound = slack;
     closing.push(() => slack.stop());
-    signal.addEventListener('abort', () => up || void slack.stop(), { once: true });
+    signal.addEventListener('abort', () => isUp || void slack.stop(), { once: true });
 
     await catchUp?.start();
     await workers.start();
     await slack.start();
-    up = true;
+    isUp = true;
     tokenWatch.start();
     storeWatch.start();
     if (store.path !== null) {
@@ -253,7 +254,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     log.info({ team: identity.teamId, bot: identity.botUserId, letta: config.letta.mode }, 'the bridge is up');
     world.onUp?.(api);
     const drain = async () => {
-      draining = true;
+      isDraining = true;
       // Nothing begins any more, and nothing new comes in: what Slack has not heard an "ok" for it delivers again.
       const [left] = await Promise.all([workers.drain(config.drainMs), slack.stop(), catchUp?.stop()]);
       log.info(left, 'running turns were let end; what is left waits on disk');

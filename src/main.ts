@@ -44,20 +44,20 @@ const log = createLog({
 const metrics = createPromMetrics();
 const starting = new AbortController();
 let app: App | null = null;
-let stopping = false;
+let isStopping = false;
 
-function stop(signal: string): void {
+function stopOnSignal(signal: string): void {
   // The second time somebody means it: what is on disk is enough.
-  if (stopping) {
+  if (isStopping) {
     log.info({ signal }, 'stopping at once');
     process.exit(0);
   }
   log.info({ signal }, 'stopping');
-  end(0);
+  drainAndExit(0);
 }
 
-function end(code: number): void {
-  stopping = true;
+function drainAndExit(code: number): void {
+  isStopping = true;
   starting.abort(new Error('stopped'));
   (app?.drain() ?? Promise.resolve()).then(
     () => process.exit(code),
@@ -72,8 +72,8 @@ process.on('SIGHUP', () => {
   newPolicy = reloadPolicy(process.env, log) ?? newPolicy;
   if (newPolicy) app?.usePolicy(newPolicy);
 });
-process.on('SIGTERM', () => stop('SIGTERM'));
-process.on('SIGINT', () => stop('SIGINT'));
+process.on('SIGTERM', () => stopOnSignal('SIGTERM'));
+process.on('SIGINT', () => stopOnSignal('SIGINT'));
 // Node keeps SIGUSR1 for its inspector.
 process.on('SIGUSR2', () => {
   const usual = config.logLevel === 'debug' ? 'info' : config.logLevel;
@@ -97,15 +97,15 @@ try {
   app = await startApp(config, world, starting.signal);
   if (newPolicy) app.usePolicy(newPolicy);
   app.refused.then((error) => {
-    if (stopping) return;
+    if (isStopping) return;
     log.error(
       { code: error.code, reason: error.message },
       'stopping: Slack permanently refuses a token; set a valid one and start again',
     );
-    end(EXIT_FAILED);
+    drainAndExit(EXIT_FAILED);
   });
 } catch (error) {
-  if (!stopping) {
+  if (!isStopping) {
     const failure = asBridgeError(error);
     log.error({ err: failure, code: failure.code }, 'the bridge could not start');
     if (failure.code === 'config_invalid') {

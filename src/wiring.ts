@@ -87,11 +87,11 @@ export interface Bridge {
   surface: Surface;
   catchUp: BridgeCatchUp | null;
   /** Shown every delivery of Slack's: after some of them what could not be written may be written. */
-  see(envelope: { body: unknown }): void;
+  noteDelivery(envelope: { body: unknown }): void;
   /** Slack has taken our token: what it refused is tried again soon. */
-  tokenHolds(): void;
+  retryRefusedPosts(): void;
   /** What the last word about Letta was. */
-  lettaCheck(): Check;
+  checkLetta(): Check;
   /** Ends the workers, then the surface: what is on disk is enough to go on. Stopping twice is fine. */
   stop(): Promise<void>;
 }
@@ -100,9 +100,9 @@ export interface BridgeCatchUp {
   /** Before Slack is connected; rejects when the disk does. */
   start(): Promise<void>;
   /** Slack can, or cannot, reach us. */
-  connection(connected: boolean): void;
+  setConnected(connected: boolean): void;
   /** Another process may have been dealt a part of what was written in the last `ms`. */
-  taken(ms: number): void;
+  noteTaken(ms: number): void;
   /** After intake has ended; waits for no call that is still to be made. Stopping twice is fine. */
   stop(): Promise<void>;
 }
@@ -212,24 +212,24 @@ export function wireBridge(parts: BridgeParts): Bridge {
         await handled?.load();
         await catchUp.start();
       },
-      connection: (connected) => catchUp.connection(connected),
-      taken: (ms) => catchUp.taken(ms),
+      setConnected: (connected) => catchUp.connection(connected),
+      noteTaken: (ms) => catchUp.taken(ms),
       stop() {
         history?.stop();
         return catchUp.stop();
       },
     },
-    see({ body }) {
+    noteDelivery({ body }) {
       const news = readNews(body);
       if (news?.deleted) surface.messageDeleted(news.channel, news.deleted);
       if (news) surface.knock(news.channel);
     },
-    tokenHolds() {
+    retryRefusedPosts() {
       surface.knock(null);
       // Who wrote meanwhile could not be asked for.
       catchUp?.soon();
     },
-    lettaCheck: letta.check,
+    checkLetta: letta.check,
     async stop() {
       workers.close();
       await surface.close();

@@ -52,7 +52,7 @@ describe('catching up in the wired bridge', () => {
     rows.set(RECENT, JSON.stringify([[KEY, clock.now() - 60_000]]));
     const mark = rows.get(MARK);
     await catchUp?.start();
-    catchUp?.connection(true);
+    catchUp?.setConnected(true);
     await clock.advance(5_000);
     expect(asked).toEqual(['conversations.info']);
     // Without another tick of the clock: a shutdown has no minutes to give.

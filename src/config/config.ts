@@ -77,52 +77,52 @@ const readTextFile: ReadText = (path) => {
 
 /**
  * Reads the whole configuration: the environment, and the policy file that it names.
- * @param found what is wrong already with where the settings come from: these are not looked at
+ * @param knownProblems what is wrong already with where the settings come from: these are not looked at
  * @throws ConfigError with every problem there is.
  */
 export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
   readText: ReadText = readTextFile,
-  found: readonly ConfigProblem[] = [],
+  knownProblems: readonly ConfigProblem[] = [],
 ): Config {
-  const problems: ConfigProblem[] = [...found];
-  const unreadable = new Set(found.map(({ setting }) => setting));
-  const complain = (setting: string, problem: string, fix: string) => {
+  const problems: ConfigProblem[] = [...knownProblems];
+  const unreadable = new Set(knownProblems.map(({ setting }) => setting));
+  const addProblem = (setting: string, problem: string, fix: string) => {
     problems.push({ setting, problem, fix });
   };
-  const read = (name: SettingName) => (unreadable.has(name) ? null : readSetting(env, name, complain));
-  // A setting that is wrong has been complained of; what stands in for it is never used.
-  const checked = <T>(name: SettingName, shape: check.Check<T>, value = read(name)): T | null => {
+  const readRaw = (name: SettingName) => (unreadable.has(name) ? null : readTrimmed(env, name, addProblem));
+  // A wrong setting is reported as a problem, so what stands in for it here is never used.
+  const readSetting = <T>(name: SettingName, shape: check.Check<T>, value = readRaw(name)): T | null => {
     if (value === null) return null;
     const result = shape.safeParse(value);
     if (result.success) return result.data;
     const [problem = 'is not valid', fix = 'Correct it.'] = (result.error.issues[0]?.message ?? '').split(' → ');
-    complain(name, problem, fix);
+    addProblem(name, problem, fix);
     return null;
   };
-  const withDefault = (name: SettingName): string => read(name) ?? defaultOf(name);
-  const reading = { checked, withDefault, complain, isSet: (name: SettingName) => isSet(env, name) };
+  const readWithDefault = (name: SettingName): string => readRaw(name) ?? defaultOf(name);
+  const reading = { readSetting, readWithDefault, addProblem, isSet: (name: SettingName) => isSet(env, name) };
 
-  const botToken = checked('SLACK_BOT_TOKEN', check.botTokenShape);
+  const botToken = readSetting('SLACK_BOT_TOKEN', check.botTokenShape);
   if (!isSet(env, 'SLACK_BOT_TOKEN')) {
-    complain(
+    addProblem(
       'SLACK_BOT_TOKEN',
       'is missing',
       'Copy the Bot User OAuth Token from your Slack app, OAuth & Permissions.',
     );
   }
-  const apiUrl = checked('SLACK_API_URL', check.webUrl, withDefault('SLACK_API_URL'));
-  const appToken = checked('SLACK_APP_TOKEN', check.appTokenShape);
-  const signingSecret = checked('SLACK_SIGNING_SECRET', check.signingSecretShape);
-  const port = checked('PORT', check.portShape);
+  const apiUrl = readSetting('SLACK_API_URL', check.webUrl, readWithDefault('SLACK_API_URL'));
+  const appToken = readSetting('SLACK_APP_TOKEN', check.appTokenShape);
+  const signingSecret = readSetting('SLACK_SIGNING_SECRET', check.signingSecretShape);
+  const port = readSetting('PORT', check.portShape);
   if (isSet(env, 'SLACK_APP_TOKEN') && isSet(env, 'SLACK_SIGNING_SECRET')) {
-    complain(
+    addProblem(
       'SLACK_APP_TOKEN and SLACK_SIGNING_SECRET',
       'are both set, but events can arrive in only one way',
       'Keep SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP, and remove the other.',
     );
   } else if (!isSet(env, 'SLACK_APP_TOKEN') && !isSet(env, 'SLACK_SIGNING_SECRET')) {
-    complain(
+    addProblem(
       'SLACK_APP_TOKEN or SLACK_SIGNING_SECRET',
       'is missing',
       'Make an app-level token with connections:write (Basic Information, App-Level Tokens) and set SLACK_APP_TOKEN; or set SLACK_SIGNING_SECRET for HTTP.',
@@ -131,24 +131,28 @@ export function loadConfig(
 
   const policy = readPolicy(reading, readText);
   const letta = readLetta(reading);
-  const agentId = checked('LETTA_AGENT_ID', check.agentIdShape);
-  const store = checked('STORE', check.storeShape, withDefault('STORE'));
-  const logLevel = checked('LOG_LEVEL', check.logLevelShape, withDefault('LOG_LEVEL'));
-  const maxMessages = checked('MAX_MESSAGES', check.messageCount, withDefault('MAX_MESSAGES'));
-  const perThread = checked('QUEUE_PER_THREAD', check.queueSize, withDefault('QUEUE_PER_THREAD'));
-  const total = checked('QUEUE_TOTAL', check.queueSize, withDefault('QUEUE_TOTAL'));
-  const turnSilenceMs = checked('TURN_SILENCE', check.someTime, withDefault('TURN_SILENCE'));
-  const drainMs = checked('DRAIN_TIMEOUT', check.duration, withDefault('DRAIN_TIMEOUT'));
-  const notifyAfterMs = checked('NOTIFY_AFTER', check.duration, withDefault('NOTIFY_AFTER'));
-  const retentionMs = checked('RETENTION', check.timeUpTo('365d'), withDefault('RETENTION'));
-  const staleAfterMs = checked('STALE_AFTER', check.timeUpTo('7d'), withDefault('STALE_AFTER'));
-  const timeoutMs = checked('APPROVAL_TIMEOUT', check.someTimeUpTo('30d'), withDefault('APPROVAL_TIMEOUT'));
-  const auditKeptForMs = checked('AUDIT_RETENTION', check.someTimeUpTo('3650d'), withDefault('AUDIT_RETENTION'));
-  const tier = checked('HISTORY', check.historyShape, withDefault('HISTORY'));
+  const agentId = readSetting('LETTA_AGENT_ID', check.agentIdShape);
+  const store = readSetting('STORE', check.storeShape, readWithDefault('STORE'));
+  const logLevel = readSetting('LOG_LEVEL', check.logLevelShape, readWithDefault('LOG_LEVEL'));
+  const maxMessages = readSetting('MAX_MESSAGES', check.messageCount, readWithDefault('MAX_MESSAGES'));
+  const perThread = readSetting('QUEUE_PER_THREAD', check.queueSize, readWithDefault('QUEUE_PER_THREAD'));
+  const total = readSetting('QUEUE_TOTAL', check.queueSize, readWithDefault('QUEUE_TOTAL'));
+  const turnSilenceMs = readSetting('TURN_SILENCE', check.someTime, readWithDefault('TURN_SILENCE'));
+  const drainMs = readSetting('DRAIN_TIMEOUT', check.duration, readWithDefault('DRAIN_TIMEOUT'));
+  const notifyAfterMs = readSetting('NOTIFY_AFTER', check.duration, readWithDefault('NOTIFY_AFTER'));
+  const retentionMs = readSetting('RETENTION', check.timeUpTo('365d'), readWithDefault('RETENTION'));
+  const staleAfterMs = readSetting('STALE_AFTER', check.timeUpTo('7d'), readWithDefault('STALE_AFTER'));
+  const timeoutMs = readSetting('APPROVAL_TIMEOUT', check.someTimeUpTo('30d'), readWithDefault('APPROVAL_TIMEOUT'));
+  const auditKeptForMs = readSetting(
+    'AUDIT_RETENTION',
+    check.someTimeUpTo('3650d'),
+    readWithDefault('AUDIT_RETENTION'),
+  );
+  const tier = readSetting('HISTORY', check.historyShape, readWithDefault('HISTORY'));
   // Handled messages are remembered for a day.
-  const maxAgeMs = checked('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), withDefault('CATCH_UP_MAX_AGE'));
-  const threads = checked('CATCH_UP_THREADS', check.threadCount, withDefault('CATCH_UP_THREADS'));
-  const threadAgeMs = checked('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), withDefault('CATCH_UP_THREAD_AGE'));
+  const maxAgeMs = readSetting('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), readWithDefault('CATCH_UP_MAX_AGE'));
+  const threads = readSetting('CATCH_UP_THREADS', check.threadCount, readWithDefault('CATCH_UP_THREADS'));
+  const threadAgeMs = readSetting('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), readWithDefault('CATCH_UP_THREAD_AGE'));
 
   const mode = appToken
     ? ({ kind: 'socket', appToken } as const)
@@ -213,52 +217,52 @@ function isSet(env: Readonly<Record<string, string | undefined>>, name: string):
   return (env[name] ?? '').trim() !== '';
 }
 
-function readSetting(
+function readTrimmed(
   env: Readonly<Record<string, string | undefined>>,
   name: SettingName,
-  complain: Reading['complain'],
+  addProblem: Reading['addProblem'],
 ): string | null {
   if (!isSet(env, name)) return null;
   const value = (env[name] ?? '').trim();
   if (/^(["'`]).*\1$|^["'`“”‘’]|["'`“”‘’]$/s.test(value)) {
-    complain(name, 'contains quotes', 'Write the value without quotes (Docker passes them on).');
+    addProblem(name, 'contains quotes', 'Write the value without quotes (Docker passes them on).');
     return null;
   }
   return value;
 }
 
-function readLetta({ checked, withDefault, isSet: isGiven, complain }: Reading): Config['letta'] | null {
-  const apiKey = checked('LETTA_API_KEY', check.word);
-  const baseUrl = checked('LETTA_BASE_URL', check.webUrl, withDefault('LETTA_BASE_URL'));
-  const environment = checked('LETTA_ENVIRONMENT', check.anyText);
-  const relay = checked('LETTA_RELAY', check.relayShape, withDefault('LETTA_RELAY'));
-  const url = checked('LETTA_APP_SERVER_URL', check.socketUrl);
-  const token = checked('LETTA_APP_SERVER_TOKEN', check.word);
-  const cloud = isGiven('LETTA_API_KEY');
-  const own = isGiven('LETTA_APP_SERVER_URL');
-  if (cloud && own) {
-    complain(
+function readLetta({ readSetting, readWithDefault, isSet: isGiven, addProblem }: Reading): Config['letta'] | null {
+  const apiKey = readSetting('LETTA_API_KEY', check.word);
+  const baseUrl = readSetting('LETTA_BASE_URL', check.webUrl, readWithDefault('LETTA_BASE_URL'));
+  const environment = readSetting('LETTA_ENVIRONMENT', check.anyText);
+  const relay = readSetting('LETTA_RELAY', check.relayShape, readWithDefault('LETTA_RELAY'));
+  const url = readSetting('LETTA_APP_SERVER_URL', check.socketUrl);
+  const token = readSetting('LETTA_APP_SERVER_TOKEN', check.word);
+  const hasCloudKey = isGiven('LETTA_API_KEY');
+  const hasOwnServer = isGiven('LETTA_APP_SERVER_URL');
+  if (hasCloudKey && hasOwnServer) {
+    addProblem(
       'LETTA_API_KEY and LETTA_APP_SERVER_URL',
       'are both set, but the bridge can reach the agent in only one way',
       'Keep LETTA_API_KEY for Letta’s cloud, or LETTA_APP_SERVER_URL for your own server, and remove the other.',
     );
-  } else if (!cloud && !own) {
-    complain(
+  } else if (!hasCloudKey && !hasOwnServer) {
+    addProblem(
       'LETTA_API_KEY or LETTA_APP_SERVER_URL',
       'is missing',
       'Set LETTA_API_KEY to a key from https://app.letta.com, or LETTA_APP_SERVER_URL to the address that `letta server` prints.',
     );
   }
-  if (!own && isGiven('LETTA_APP_SERVER_TOKEN')) {
-    complain(
+  if (!hasOwnServer && isGiven('LETTA_APP_SERVER_TOKEN')) {
+    addProblem(
       'LETTA_APP_SERVER_TOKEN',
       'is set without LETTA_APP_SERVER_URL',
       'Set LETTA_APP_SERVER_URL too, or remove it.',
     );
   }
   for (const name of ['LETTA_ENVIRONMENT', 'LETTA_RELAY'] as const) {
-    if (own && !cloud && isGiven(name)) {
-      complain(
+    if (hasOwnServer && !hasCloudKey && isGiven(name)) {
+      addProblem(
         `${name} and LETTA_APP_SERVER_URL`,
         'exclude each other',
         `Remove ${name}: an App Server does not use it.`,
@@ -266,13 +270,13 @@ function readLetta({ checked, withDefault, isSet: isGiven, complain }: Reading):
     }
   }
   if (url && token && url.startsWith('ws://') && !check.isLoopback(new URL(url).hostname)) {
-    complain(
+    addProblem(
       'LETTA_APP_SERVER_TOKEN and LETTA_APP_SERVER_URL',
       'would send the token over the network unencrypted',
       'Use wss://, or an App Server on this machine.',
     );
   }
-  if (own) return url === null ? null : { mode: 'app-server', url, token };
+  if (hasOwnServer) return url === null ? null : { mode: 'app-server', url, token };
   if (apiKey === null || baseUrl === null || relay === null) return null;
   return { mode: 'cloud', baseUrl: baseUrl.replace(/\/+$/, ''), apiKey, environment, relay };
 }

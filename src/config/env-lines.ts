@@ -8,7 +8,7 @@ export interface EnvLine {
   /** What the value stands in; empty: in nothing. */
   quote: '' | "'" | '"' | '`';
   /** It stands on a later line than its name: there was only a blank behind the `=`. */
-  below: boolean;
+  isOnLaterLine: boolean;
   /** What stands behind the value, up to the end of the line, and is not read. */
   rest: string;
   /** Offsets in the text: from the beginning of its first line to the end of its last, line break included. */
@@ -39,19 +39,19 @@ function readValue(text: string, start: number): Omit<EnvLine, 'name' | 'from'> 
   const blanks = /^\r?\n/.test(text.slice(start)) ? '' : (/^[ \t\r\n\f\v]*/.exec(text.slice(start))?.[0] ?? '');
   const at = start + blanks.length;
   const end = lineEnd(text, at);
-  const below = blanks.includes('\n');
+  const isOnLaterLine = blanks.includes('\n');
   const quote = text[at];
   const close = quote === "'" || quote === '"' || quote === '`' ? text.indexOf(quote, at + 1) : -1;
   if (close >= 0 && (quote === "'" || quote === '"' || quote === '`')) {
     const inside = text.slice(at + 1, close).replaceAll('\r', '');
     const last = lineEnd(text, close);
     const value = quote === '"' ? inside.replaceAll('\\n', '\n') : inside;
-    return { value, quote, below, rest: text.slice(close + 1, last).trim(), to: last + 1 };
+    return { value, quote, isOnLaterLine, rest: text.slice(close + 1, last).trim(), to: last + 1 };
   }
   const line = text.slice(at, end).replaceAll('\r', '');
   const hash = quote === "'" || quote === '"' || quote === '`' ? -1 : line.indexOf('#');
   const value = hash < 0 ? line : line.slice(0, hash);
-  return { value: value.trim(), quote: '', below, rest: hash < 0 ? '' : line.slice(hash), to: end + 1 };
+  return { value: value.trim(), quote: '', isOnLaterLine, rest: hash < 0 ? '' : line.slice(hash), to: end + 1 };
 }
 
 function lineEnd(text: string, from: number): number {
@@ -75,9 +75,9 @@ const NAMES: ReadonlySet<string> = new Set(SETTINGS.map(({ name }) => name));
 export function envProblems(text: string, isSet: (name: string) => boolean = () => false): EnvProblem[] {
   const last = new Map(envLines(text).map((line) => [line.name, { line, text }]));
   return [...last.values()].flatMap(({ line }) => {
-    const { name: setting, quote, rest, below } = line;
+    const { name: setting, quote, rest, isOnLaterLine } = line;
     if (!NAMES.has(setting) || isSet(setting)) return [];
-    if (below && line.value !== '') {
+    if (isOnLaterLine && line.value !== '') {
       return [
         {
           setting,

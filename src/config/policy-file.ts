@@ -73,7 +73,7 @@ const place = z.preprocess(
       device: anyWord.optional(),
       working_directory: anyWord.regex(/^(\/|[A-Za-z]:[\\/])/, 'is not a full path → Begin it with /.').optional(),
     },
-    strictly('a group of channel settings → Write the settings below the channel, or {} for none.'),
+    expectObject('a group of channel settings → Write the settings below the channel, or {} for none.'),
   ),
 );
 
@@ -106,7 +106,7 @@ const rate = z
 const limit = z
   .strictObject(
     { turns: rate.optional(), at_once: count(1_000).optional() },
-    strictly('a limit → Write turns and at_once below it.'),
+    expectObject('a limit → Write turns and at_once below it.'),
   )
   .transform(({ turns, at_once }): TurnLimits => ({ rate: turns ?? null, atOnce: at_once ?? null }));
 
@@ -129,22 +129,22 @@ const shape = z.strictObject(
     bots: z
       .strictObject(
         { allow: z.array(botId, 'is not a list of ids → Write it like [B0123ABCD].'), in_a_row: count(100).optional() },
-        strictly('a group of settings for bots → Write allow and in_a_row below it.'),
+        expectObject('a group of settings for bots → Write allow and in_a_row below it.'),
       )
       .optional(),
     limits: z
       .strictObject(
         { user: limit.optional(), channel: limit.optional() },
-        strictly('a group of limits → Write user and channel below it.'),
+        expectObject('a group of limits → Write user and channel below it.'),
       )
       .optional(),
     ...behaviour,
   },
-  strictly('a policy → See policy.example.yml.'),
+  expectObject('a policy → See policy.example.yml.'),
 );
 
 /** Wrong keys are told by the caller, who knows their lines; this is for what is no object at all. */
-function strictly(what: string) {
+function expectObject(what: string) {
   return { error: ({ code }: { code: string }) => (code === 'invalid_type' ? `is not ${what}` : undefined) };
 }
 
@@ -152,7 +152,8 @@ function strictly(what: string) {
 export function readPolicyFile(name: string, text: string): { file: PolicyFile } | { problems: PolicyProblem[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  if (text.length > MOST_CHARACTERS) return failed(name, 'is too long', `Keep it below ${MOST_CHARACTERS} characters.`);
+  if (text.length > MOST_CHARACTERS)
+    return fileProblem(name, 'is too long', `Keep it below ${MOST_CHARACTERS} characters.`);
   if (document.errors.length > 0) {
     const problems = document.errors.map((error) => ({
       setting: `${name}:${lines.linePos(error.pos[0]).line}`,
@@ -182,7 +183,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
   try {
     value = document.toJS() ?? {};
   } catch {
-    return failed(name, 'refers to itself without end', 'Write it without anchors and aliases.');
+    return fileProblem(name, 'refers to itself without end', 'Write it without anchors and aliases.');
   }
   const whole = read(shape, value, []);
   // Also where something else is wrong: all problems are told at once.
@@ -207,7 +208,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
 
 const IN_A_ROW = 5;
 
-function failed(name: string, problem: string, fix: string): { problems: PolicyProblem[] } {
+function fileProblem(name: string, problem: string, fix: string): { problems: PolicyProblem[] } {
   return { problems: [{ setting: name, problem, fix }] };
 }
 

@@ -14,10 +14,10 @@ export interface ConfigProblem {
 
 /** How the parts of the configuration are read. What is wrong is complained of, and then `null`. */
 export interface Reading {
-  checked<T>(name: SettingName, shape: check.Check<T>, value?: string | null): T | null;
-  withDefault(name: SettingName): string;
+  readSetting<T>(name: SettingName, shape: check.Check<T>, value?: string | null): T | null;
+  readWithDefault(name: SettingName): string;
   isSet(name: SettingName): boolean;
-  complain(setting: string, problem: string, fix: string): void;
+  addProblem(setting: string, problem: string, fix: string): void;
 }
 
 /** Where each part may be said: in the environment, or in the file, under these names. */
@@ -38,40 +38,40 @@ const BOTH: Readonly<Record<string, SettingName>> = {
  * @param readText a file's text; `null` when there is none
  */
 export function readPolicy(reading: Reading, readText: (path: string) => string | null): Policy | null {
-  const { checked, withDefault, isSet, complain } = reading;
+  const { readSetting, readWithDefault, isSet, addProblem } = reading;
   const file = readFile(reading, readText);
   if (file === null) return null;
-  const said = inFile(file);
+  const inFile = keysInFile(file);
   for (const [key, name] of Object.entries(BOTH)) {
-    if (!said.has(key) || !isSet(name)) continue;
+    if (!inFile.has(key) || !isSet(name)) continue;
     const where = file.at(key);
-    complain(`${name} and ${where}`, 'set the same thing twice', `Keep one and remove the other.`);
+    addProblem(`${name} and ${where}`, 'set the same thing twice', `Keep one and remove the other.`);
   }
-  const users = file.users ?? checked('SLACK_ALLOWED_USERS', check.allowedUsers);
+  const users = file.users ?? readSetting('SLACK_ALLOWED_USERS', check.allowedUsers);
   if (!file.users && !isSet('SLACK_ALLOWED_USERS')) {
-    complain(
+    addProblem(
       'SLACK_ALLOWED_USERS',
       'is missing, so no one may use the bot',
       'Set it to members (every full member of the workspace) or to user ids (U…), or write users: [members] into policy.yml.',
     );
   }
-  const channels = file.channels ?? checked('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
+  const channels = file.channels ?? readSetting('SLACK_ALLOWED_CHANNELS', check.allowedChannels);
   if (!file.channels && !isSet('SLACK_ALLOWED_CHANNELS')) {
-    complain(
+    addProblem(
       'SLACK_ALLOWED_CHANNELS',
       'is missing, so the bot may not be used anywhere',
       'Set it to dm and channel ids (C…), or to * for everywhere, or write channels: [dm] into policy.yml.',
     );
   }
-  const admins = file.admins ?? (isSet('ADMINS') ? checked('ADMINS', check.peopleShape) : closedPolicy.admins);
-  const permissions = checked('PERMISSIONS', check.permissionsShape, withDefault('PERMISSIONS'));
-  const approvers = checked('APPROVERS', check.approversShape, withDefault('APPROVERS'));
-  const selfApproval = checked('SELF_APPROVAL', check.allowOrDeny, withDefault('SELF_APPROVAL'));
-  const verbosity = checked('VERBOSITY', check.verbosityShape, withDefault('VERBOSITY'));
-  const showReasoning = checked('SHOW_REASONING', check.onOrOff, withDefault('SHOW_REASONING'));
-  const autoApprove = isSet('AUTO_APPROVE') ? checked('AUTO_APPROVE', check.autoApproveShape) : [];
+  const admins = file.admins ?? (isSet('ADMINS') ? readSetting('ADMINS', check.peopleShape) : closedPolicy.admins);
+  const permissions = readSetting('PERMISSIONS', check.permissionsShape, readWithDefault('PERMISSIONS'));
+  const approvers = readSetting('APPROVERS', check.approversShape, readWithDefault('APPROVERS'));
+  const selfApproval = readSetting('SELF_APPROVAL', check.allowOrDeny, readWithDefault('SELF_APPROVAL'));
+  const verbosity = readSetting('VERBOSITY', check.verbosityShape, readWithDefault('VERBOSITY'));
+  const showReasoning = readSetting('SHOW_REASONING', check.onOrOff, readWithDefault('SHOW_REASONING'));
+  const autoApprove = isSet('AUTO_APPROVE') ? readSetting('AUTO_APPROVE', check.autoApproveShape) : [];
   const unrestricted = isSet('ALLOW_UNRESTRICTED')
-    ? checked('ALLOW_UNRESTRICTED', check.allowedChannels)
+    ? readSetting('ALLOW_UNRESTRICTED', check.allowedChannels)
     : closedPolicy.unrestricted;
   if (!(users && channels && admins && permissions && approvers && verbosity)) return null;
   if (!autoApprove || !unrestricted) return null;
@@ -87,22 +87,22 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
     defaults: { ...closedPolicy.defaults, ...settings, ...file.defaults },
     places: file.places,
   };
-  complainOfPlaces(policy, file, reading);
+  checkPlaces(policy, file, reading);
   return policy;
 }
 
 /** An empty one where there is no file; `null` when it is wrong. */
-function readFile({ withDefault, isSet, complain }: Reading, readText: (path: string) => string | null) {
-  const path = withDefault('POLICY');
+function readFile({ readWithDefault, isSet, addProblem }: Reading, readText: (path: string) => string | null) {
+  const path = readWithDefault('POLICY');
   let text: string | null = null;
   try {
     text = readText(path);
   } catch {
-    complain(path, 'cannot be read', 'Let the bridge read it (chmod, chown), or remove it.');
+    addProblem(path, 'cannot be read', 'Let the bridge read it (chmod, chown), or remove it.');
     return null;
   }
   if (text === null && isSet('POLICY')) {
-    complain(
+    addProblem(
       'POLICY',
       `names ${JSON.stringify(path)}, which does not exist`,
       'Correct the path, or remove the setting.',
@@ -111,11 +111,11 @@ function readFile({ withDefault, isSet, complain }: Reading, readText: (path: st
   }
   const read = readPolicyFile(path.replace(/^\.\//, ''), text ?? '');
   if ('file' in read) return read.file;
-  for (const { setting, problem, fix } of read.problems) complain(setting, problem, fix);
+  for (const { setting, problem, fix } of read.problems) addProblem(setting, problem, fix);
   return null;
 }
 
-function inFile({ users, channels, admins, defaults }: PolicyFile): Set<string> {
+function keysInFile({ users, channels, admins, defaults }: PolicyFile): Set<string> {
   const { permissions, approvers, selfApproval, verbosity, showReasoning, autoApprove } = defaults;
   const auto_approve = autoApprove;
   const self_approval = selfApproval;
@@ -134,32 +134,32 @@ function inFile({ users, channels, admins, defaults }: PolicyFile): Set<string> 
   return new Set(Object.entries(parts).flatMap(([key, value]) => (value === undefined ? [] : [key])));
 }
 
-function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }: Reading): void {
+function checkPlaces(policy: Policy, file: PolicyFile, { addProblem, isSet }: Reading): void {
   const nobody = 'leave no one to decide about approvals';
   const fix = 'Name people or user groups as approvers, or let people decide about their own requests (self_approval).';
-  if (decidedByNobody(policy.defaults)) complain('APPROVERS and SELF_APPROVAL', nobody, fix);
+  if (hasNobodyToDecide(policy.defaults)) addProblem('APPROVERS and SELF_APPROVAL', nobody, fix);
   const { admins, bots, defaults } = policy;
   const { approvers } = defaults;
   if (bots.ids.length > 0 && [admins, approvers].every(({ ids, groups }) => ids.length + groups.length === 0)) {
     const who = 'Name admins, or approvers by id: a bot cannot click.';
-    complain(file.at('bots'), 'leaves no one to decide about approvals in turns of bots', who);
+    addProblem(file.at('bots'), 'leaves no one to decide about approvals in turns of bots', who);
   }
   // Whoever may edit the policy does not thereby take all bounds away.
   const named = 'List its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
   if (policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
-    complain('PERMISSIONS', 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
+    addProblem('PERMISSIONS', 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
   }
   for (const [channel, own] of policy.places) {
     if (own.permissions === 'unrestricted' && !mayBeUnrestricted(policy, channel)) {
       const where = file.at('channels', channel, 'permissions');
-      complain(where, 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
+      addProblem(where, 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);
     }
-    if ((own.approvers || own.selfApproval !== undefined) && decidedByNobody(settingsOf(policy, channel))) {
-      complain(`${file.at('channels', channel)}: its approvers and self_approval`, nobody, fix);
+    if ((own.approvers || own.selfApproval !== undefined) && hasNobodyToDecide(settingsOf(policy, channel))) {
+      addProblem(`${file.at('channels', channel)}: its approvers and self_approval`, nobody, fix);
     }
     if (own.binding?.device && isSet('LETTA_APP_SERVER_URL')) {
       const where = file.at('channels', channel, 'device');
-      complain(
+      addProblem(
         where,
         'names a device, but an App Server has none',
         'Remove it; to choose a directory, set working_directory.',
@@ -168,6 +168,6 @@ function complainOfPlaces(policy: Policy, file: PolicyFile, { complain, isSet }:
   }
 }
 
-function decidedByNobody({ approvers, selfApproval }: Policy['defaults']): boolean {
+function hasNobodyToDecide({ approvers, selfApproval }: Policy['defaults']): boolean {
   return !selfApproval && approvers.ids.length + approvers.groups.length === 0;
 }

@@ -17,49 +17,49 @@ export interface AccessFacts {
 /** One sentence: who can make which agent run what, where, as which operating-system user. */
 export function accessSentence(facts: AccessFacts): string {
   const { policy, agent, machine, user } = facts;
-  const who = people(facts);
+  const who = describePeople(facts);
   const { permissions, autoApprove } = policy.defaults;
   const rules =
     autoApprove.length === 0
       ? ''
-      : `, ${counted(autoApprove.length, 'rule approves', 'rules approve')} without a person`;
-  const bound = boundElsewhere(policy);
+      : `, ${countOf(autoApprove.length, 'rule approves', 'rules approve')} without a person`;
+  const bound = describeOwnSettings(policy);
   const where = machine === null ? 'on the machine that Letta chooses' : `on ${machine}`;
   const as = user === null ? 'as the user who started letta server there' : `as the operating-system user ${user}`;
   return (
-    `${who} can, in ${places(facts)}, make ${agent === null ? 'the agent' : `the agent ${agent}`} ` +
-    `${runs(permissions)} ${where}, ${as}; ${asks(permissions, policy.defaults.approvers)}${rules}${bound}.`
+    `${who} can, in ${describePlaces(facts)}, make ${agent === null ? 'the agent' : `the agent ${agent}`} ` +
+    `${describeAbilities(permissions)} ${where}, ${as}; ${describeApprovals(permissions, policy.defaults.approvers)}${rules}${bound}.`
   );
 }
 
-function people({ policy, workspace }: AccessFacts): string {
+function describePeople({ policy, workspace }: AccessFacts): string {
   const { everyone, members, ids, groups } = policy.users;
   const parts = [
     ...(everyone || members ? [`Every full member of ${workspace}`] : []),
-    ...(ids.length > 0 ? [counted(ids.length, 'named person', 'named people')] : []),
-    ...(groups.length > 0 ? [`the members of ${counted(groups.length, 'user group', 'user groups')}`] : []),
-    ...(policy.bots.ids.length > 0 ? [counted(policy.bots.ids.length, 'bot', 'bots')] : []),
+    ...(ids.length > 0 ? [countOf(ids.length, 'named person', 'named people')] : []),
+    ...(groups.length > 0 ? [`the members of ${countOf(groups.length, 'user group', 'user groups')}`] : []),
+    ...(policy.bots.ids.length > 0 ? [countOf(policy.bots.ids.length, 'bot', 'bots')] : []),
   ];
-  const text = joined(parts);
+  const text = joinWithAnd(parts);
   return text === '' ? 'No one' : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function places({ policy, channels }: AccessFacts): string {
+function describePlaces({ policy, channels }: AccessFacts): string {
   const { everywhere, directMessages, ids } = policy.channels;
   const parts = [
     ...(everywhere ? ['every channel that the bot is in'] : ids.map((id) => `#${channels.get(id) ?? id}`)),
     ...(directMessages || everywhere ? ['direct messages'] : []),
   ];
   const shown = parts.length > 8 ? [...parts.slice(0, 7), `${parts.length - 7} more`] : parts;
-  return joined(shown) || 'no place';
+  return joinWithAnd(shown) || 'no place';
 }
 
-function runs(permissions: Permissions): string {
+function describeAbilities(permissions: Permissions): string {
   return permissions === 'unrestricted' ? 'run anything without asking' : 'read files and run tools';
 }
 
-function asks(permissions: Permissions, approvers: Approvers): string {
-  const decides = joined([
+function describeApprovals(permissions: Permissions, approvers: Approvers): string {
+  const decides = joinWithAnd([
     ...(approvers.requester ? ['the person who asked'] : []),
     ...(approvers.ids.length + approvers.groups.length > 0 ? ['the named approvers'] : []),
   ]);
@@ -80,18 +80,18 @@ function asks(permissions: Permissions, approvers: Approvers): string {
   }
 }
 
-function boundElsewhere({ places: all }: Policy): string {
+function describeOwnSettings({ places: all }: Policy): string {
   const bound = [...all.values()].filter(({ binding, permissions }) => binding || permissions).length;
   return bound === 0
     ? ''
-    : `; ${counted(bound, 'place has', 'places have')} ${bound === 1 ? 'its' : 'their'} own agent, machine or permissions`;
+    : `; ${countOf(bound, 'place has', 'places have')} ${bound === 1 ? 'its' : 'their'} own agent, machine or permissions`;
 }
 
-function counted(count: number, one: string, many: string): string {
+function countOf(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-function joined(parts: readonly string[]): string {
+function joinWithAnd(parts: readonly string[]): string {
   const last = parts.at(-1) ?? '';
   return parts.length < 2 ? last : `${parts.slice(0, -1).join(', ')} and ${last}`;
 }

@@ -25,19 +25,19 @@ export interface AtStartParts {
  */
 export async function checkAtStart(parts: AtStartParts): Promise<void> {
   const { config, log, clock } = parts;
-  const tell = ({ level, check, text, fix }: Finding) => {
+  const logFinding = ({ level, check, text, fix }: Finding) => {
     if (level !== 'ok') log.warn({ check, finding: text, fix }, 'doctor');
   };
   try {
     const manifest = readManifest();
     const slack = { ...parts, manifest, fetch: globalThis.fetch };
-    await checkClock(slack, tell);
-    const bot = await checkBot(slack, tell);
+    await checkClock(slack, logFinding);
+    const bot = await checkBot(slack, logFinding);
     if (bot !== null) {
-      checkScopes({ manifest }, bot.scopes, tell);
-      await checkChannels(parts, bot, config.policy.channels.ids.slice(0, CHANNELS), tell);
+      checkScopes({ manifest }, bot.scopes, logFinding);
+      await checkChannels(parts, bot, config.policy.channels.ids.slice(0, CHANNELS), logFinding);
     }
-    await checkLetta(config, { ...parts, fetch: globalThis.fetch, dial: createSocketDialer(clock) }, tell);
+    await checkLetta(config, { ...parts, fetch: globalThis.fetch, dial: createSocketDialer(clock) }, logFinding);
   } catch (error) {
     log.warn({ error: asBridgeError(error).message }, 'doctor could not check everything');
   }

@@ -12,7 +12,7 @@ import { accessSentence } from './access-sentence.ts';
 import { checkEvents, type RunningBridge } from './events.ts';
 import { checkLetta } from './letta.ts';
 import { userOfPort } from './os-user.ts';
-import { type Finding, fine, type Report, type Tell, trouble } from './report.ts';
+import { type AddFinding, type Finding, fine, type Report, trouble } from './report.ts';
 import { checkAppToken, checkBot, checkChannels, checkClock, checkScopes, type SlackParts } from './slack.ts';
 import { checkStore } from './store.ts';
 
@@ -31,7 +31,7 @@ export interface DoctorParts {
   connectMs: number;
   waits: SelfTestWaits;
   /** Told of each finding as it is made. */
-  tell: Tell;
+  onFinding: AddFinding;
   /** The moment to ask somebody to click the self-test's button. */
   onPosted(): void;
 }
@@ -39,9 +39,9 @@ export interface DoctorParts {
 /** Looks at everything that the bridge needs. What depends on something that is broken is left out. */
 export async function runDoctor(parts: DoctorParts): Promise<Report> {
   const findings: Finding[] = [];
-  const tell: Tell = (finding) => {
+  const addFinding: AddFinding = (finding) => {
     findings.push(finding);
-    parts.tell(finding);
+    parts.onFinding(finding);
   };
   const report = (access: string | null): Report => ({
     ok: findings.every(({ level }) => level !== 'fail'),
@@ -54,17 +54,17 @@ export async function runDoctor(parts: DoctorParts): Promise<Report> {
     config = parts.loadConfig();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const problem of error.problems) tell(trouble('setting', { ...problem }));
+    for (const problem of error.problems) addFinding(trouble('setting', { ...problem }));
     return report(null);
   }
-  tell(fine('configuration', 'complete'));
+  addFinding(fine('configuration', 'complete'));
 
-  const running = checkStore(config.store, tell);
+  const running = checkStore(config.store, addFinding);
   const bridge = running === null ? null : runningBridge(running);
-  const slack = await checkSlack(parts, config, bridge, tell);
-  const letta = await checkLetta(config, parts, tell);
+  const slack = await checkSlack(parts, config, bridge, addFinding);
+  const letta = await checkLetta(config, parts, addFinding);
   const { permissions } = config.policy.defaults;
-  tell(permissions === 'unrestricted' ? trouble('unrestricted') : fine('permissions', permissions));
+  addFinding(permissions === 'unrestricted' ? trouble('unrestricted') : fine('permissions', permissions));
   if (slack === null) return report(null);
   const address = config.letta.mode === 'app-server' ? new URL(config.letta.url) : null;
   return report(
@@ -83,19 +83,20 @@ async function checkSlack(
   parts: DoctorParts,
   config: Config,
   bridge: RunningBridge | null,
-  tell: Tell,
+  addFinding: AddFinding,
 ): Promise<{ bot: BotReport; channels: ReadonlyMap<string, string> } | null> {
   const { clock, random, log } = parts;
   const { botToken, apiUrl, mode } = config.slack;
   const apiOf = (token: string) => createSlackApi({ token, slackApiUrl: apiUrl, clock, random, log });
   const slack: SlackParts = { ...parts, config, api: apiOf(botToken) };
-  await checkClock(slack, tell);
-  const bot = await checkBot(slack, tell);
+  await checkClock(slack, addFinding);
+  const bot = await checkBot(slack, addFinding);
   if (bot === null) return null;
-  checkScopes(parts, bot.scopes, tell);
-  const reachable = mode.kind === 'http' || (await checkAppToken({ appApi: apiOf(mode.appToken), bot, config }, tell));
-  const channels = await checkChannels(slack, bot, config.policy.channels.ids, tell);
-  if (reachable) await checkEvents({ ...slack, ...parts, config, bot, bridge }, tell);
+  checkScopes(parts, bot.scopes, addFinding);
+  const reachable =
+    mode.kind === 'http' || (await checkAppToken({ appApi: apiOf(mode.appToken), bot, config }, addFinding));
+  const channels = await checkChannels(slack, bot, config.policy.channels.ids, addFinding);
+  if (reachable) await checkEvents({ ...slack, ...parts, config, bot, bridge }, addFinding);
   return { bot, channels };
 }
 

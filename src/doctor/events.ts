@@ -3,15 +3,15 @@ import { noMetrics } from '../ops/metrics.ts';
 import type { BotReport } from '../slack/api/inspect.ts';
 import { createSelfTest, type SelfTestStep, type SelfTestWaits } from '../slack/api/self-test.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
-import { fine, type Tell, trouble } from './report.ts';
-import { leaveToOthers, openTransport, type SlackParts } from './slack.ts';
+import { type AddFinding, fine, trouble } from './report.ts';
+import { openTransport, rejectDelivery, type SlackParts } from './slack.ts';
 
 /** The bridge that is running on this store already. */
 export interface RunningBridge {
   /** For people. */
   holder: string;
   checks(): Promise<{ name: string; ok: boolean; state: string; foreign?: number | undefined }[]>;
-  selfTest(channel: string, waits: SelfTestWaits, tell: (step: SelfTestStep) => void): Promise<void>;
+  selfTest(channel: string, waits: SelfTestWaits, onStep: (step: SelfTestStep) => void): Promise<void>;
 }
 
 export interface EventParts extends SlackParts {
@@ -30,32 +30,34 @@ export interface EventParts extends SlackParts {
  * Whether deliveries come: the socket connects, an own message comes back, a click arrives. Beside a running bridge all
  * of it goes through it: Slack deals each delivery to only one connection, so ours would take people's messages away.
  */
-export async function checkEvents(parts: EventParts, tell: Tell): Promise<void> {
-  await (parts.bridge === null ? asOurselves(parts, tell) : throughBridge(parts, parts.bridge, tell));
+export async function checkEvents(parts: EventParts, addFinding: AddFinding): Promise<void> {
+  await (parts.bridge === null
+    ? checkOwnConnection(parts, addFinding)
+    : checkThroughBridge(parts, parts.bridge, addFinding));
 }
 
-async function throughBridge(parts: EventParts, bridge: RunningBridge, tell: Tell): Promise<void> {
+async function checkThroughBridge(parts: EventParts, bridge: RunningBridge, addFinding: AddFinding): Promise<void> {
   const { channel, waits, bot, onPosted } = parts;
   try {
     const checks = await bridge.checks();
     const store = checks.find(({ name }) => name === 'store');
-    if (store && !store.ok) tell(trouble('store_failing', { holder: bridge.holder, state: store.state }));
+    if (store && !store.ok) addFinding(trouble('store_failing', { holder: bridge.holder, state: store.state }));
     const slack = checks.find(({ name }) => name === 'slack');
-    if (slack?.foreign) tell(trouble('foreign_connections', { count: slack.foreign }));
-    else if (slack?.ok) tell(fine('socket', `the running bridge (${bridge.holder}) is ${slack.state}`));
-    else tell(trouble('socket_closed'));
-    if (channel === null) return tell(trouble('not_tried'));
-    await bridge.selfTest(channel, waits, (step) => tellStep(step, { channel, bot, onPosted }, tell));
+    if (slack?.foreign) addFinding(trouble('foreign_connections', { count: slack.foreign }));
+    else if (slack?.ok) addFinding(fine('socket', `the running bridge (${bridge.holder}) is ${slack.state}`));
+    else addFinding(trouble('socket_closed'));
+    if (channel === null) return addFinding(trouble('not_tried'));
+    await bridge.selfTest(channel, waits, (step) => addStepFinding(step, { channel, bot, onPosted }, addFinding));
   } catch {
-    tell(trouble('bridge_unreachable', { holder: bridge.holder }));
+    addFinding(trouble('bridge_unreachable', { holder: bridge.holder }));
   }
 }
 
-async function asOurselves(parts: EventParts, tell: Tell): Promise<void> {
+async function checkOwnConnection(parts: EventParts, addFinding: AddFinding): Promise<void> {
   const { config, clock, channel, waits, connectMs, bot, onPosted } = parts;
   const isSocket = config.slack.mode.kind === 'socket';
   // Over HTTP there is nothing to connect to: opened only where something is expected to come.
-  if (!isSocket && channel === null) return tell(trouble('not_tried'));
+  if (!isSocket && channel === null) return addFinding(trouble('not_tried'));
   let foreign = 0;
   const metrics: Metrics = {
     ...noMetrics,
@@ -67,19 +69,20 @@ async function asOurselves(parts: EventParts, tell: Tell): Promise<void> {
   const selfTest = createSelfTest(parts);
   try {
     const accept: Accept = (envelope) =>
-      selfTest.see(envelope) ? Promise.resolve(undefined) : leaveToOthers(envelope);
-    if (!(await connects(transport, accept, clock, connectMs))) return tell(trouble('socket_closed'));
-    if (isSocket) tell(foreign > 0 ? trouble('foreign_connections', { count: foreign }) : fine('socket', 'connects'));
-    if (channel === null) return tell(trouble('not_tried'));
+      selfTest.see(envelope) ? Promise.resolve(undefined) : rejectDelivery(envelope);
+    if (!(await tryConnect(transport, accept, clock, connectMs))) return addFinding(trouble('socket_closed'));
+    if (isSocket)
+      addFinding(foreign > 0 ? trouble('foreign_connections', { count: foreign }) : fine('socket', 'connects'));
+    if (channel === null) return addFinding(trouble('not_tried'));
     // With others connected it is chance who is dealt the event: nothing would be proved.
     if (foreign > 0) return;
-    await selfTest.run(channel, waits, (step) => tellStep(step, { channel, bot, onPosted }, tell));
+    await selfTest.run(channel, waits, (step) => addStepFinding(step, { channel, bot, onPosted }, addFinding));
   } finally {
     await transport.stop();
   }
 }
 
-async function connects(transport: Transport, accept: Accept, clock: Clock, withinMs: number): Promise<boolean> {
+async function tryConnect(transport: Transport, accept: Accept, clock: Clock, withinMs: number): Promise<boolean> {
   const late = Promise.withResolvers<false>();
   const timer = clock.after(withinMs, () => late.resolve(false));
   const started = transport.start(accept).then(
@@ -91,15 +94,15 @@ async function connects(transport: Transport, accept: Accept, clock: Clock, with
   return connected;
 }
 
-function tellStep(
+function addStepFinding(
   step: SelfTestStep,
   { channel, bot, onPosted }: { channel: string; bot: BotReport; onPosted(): void },
-  tell: Tell,
+  addFinding: AddFinding,
 ): void {
   if (step.step === 'posted') onPosted();
-  if (step.step === 'event') tell(fine('events', 'the bot’s own message came back'));
-  if (step.step === 'clicked') tell(fine('events', 'a click arrived'));
+  if (step.step === 'event') addFinding(fine('events', 'the bot’s own message came back'));
+  if (step.step === 'clicked') addFinding(fine('events', 'a click arrived'));
   if (step.step !== 'failed') return;
-  if (step.what === 'post') tell(trouble('post_refused', { channel, error: step.error, bot: bot.botName }));
-  else tell(trouble(step.what === 'event' ? 'no_event' : 'no_click'));
+  if (step.what === 'post') addFinding(trouble('post_refused', { channel, error: step.error, bot: bot.botName }));
+  else addFinding(trouble(step.what === 'event' ? 'no_event' : 'no_click'));
 }

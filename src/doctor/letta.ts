@@ -5,7 +5,7 @@ import { CHOSEN_AGENT } from '../letta/agent-choice.ts';
 import { type Device, type InspectParts, inspectLetta, type LettaReport, TESTED_VERSION } from '../letta/inspect.ts';
 import { CHOSEN_DEVICE } from '../letta/routes/cloud.ts';
 import { readStoredChoices } from '../storage/inspect.ts';
-import { fine, short, type Tell, trouble } from './report.ts';
+import { type AddFinding, fine, short, trouble } from './report.ts';
 
 /** Where the agent works and which one it is, as far as it could be found out. */
 export interface LettaFound {
@@ -16,7 +16,7 @@ export interface LettaFound {
 const NAMED = 10;
 
 /** Reachable, authorised, who is online, which version, which agent: as configured, and as chosen and bound in the store. */
-export async function checkLetta(config: Config, parts: InspectParts, tell: Tell): Promise<LettaFound> {
+export async function checkLetta(config: Config, parts: InspectParts, addFinding: AddFinding): Promise<LettaFound> {
   const { letta, agentId } = config;
   const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS]);
   const chosen = stored.get(CHOSEN_AGENT) ?? null;
@@ -28,25 +28,25 @@ export async function checkLetta(config: Config, parts: InspectParts, tell: Tell
     found = await inspectLetta(letta, parts, [...wanted]);
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
-    const cloud = letta.mode === 'cloud';
+    const isCloud = letta.mode === 'cloud';
     if (error.code === 'letta_unauthorized') {
-      tell(trouble('letta_unauthorized', { setting: cloud ? 'LETTA_API_KEY' : 'LETTA_APP_SERVER_TOKEN' }));
+      addFinding(trouble('letta_unauthorized', { setting: isCloud ? 'LETTA_API_KEY' : 'LETTA_APP_SERVER_TOKEN' }));
     } else {
-      const setting = cloud ? 'LETTA_BASE_URL' : 'LETTA_APP_SERVER_URL';
-      tell(trouble('letta_unreachable', { host: address.host, error: error.message, setting }));
+      const setting = isCloud ? 'LETTA_BASE_URL' : 'LETTA_APP_SERVER_URL';
+      addFinding(trouble('letta_unreachable', { host: address.host, error: error.message, setting }));
     }
     return { agent: null, device: null };
   }
   const device =
     letta.mode === 'cloud'
-      ? checkDevice(found.devices ?? [], wantedDevice(found, letta.environment, stored), tell)
+      ? checkDevice(found.devices ?? [], wantedDevice(found, letta.environment, stored), addFinding)
       : null;
-  if (letta.mode === 'app-server') tell(fine('letta', `App Server at ${address.host}`));
-  checkVersion(device === null ? found.version : device.version, device?.name ?? address.host, tell);
-  const agent = checkAgent(found, config, chosen, tell);
+  if (letta.mode === 'app-server') addFinding(fine('letta', `App Server at ${address.host}`));
+  checkVersion(device === null ? found.version : device.version, device?.name ?? address.host, addFinding);
+  const agent = checkAgent(found, config, chosen, addFinding);
   if (found.agents !== null) {
     for (const { place, agent: id } of bound.filter((each) => wanted.has(each.agent) && !found.known.has(each.agent))) {
-      tell(trouble('bound_agent_unknown', { place, agent: id }));
+      addFinding(trouble('bound_agent_unknown', { place, agent: id }));
     }
   }
   return { agent, device };
@@ -74,29 +74,29 @@ function wantedDevice(
   return configured ?? devices?.find(({ id }) => id === chosen)?.id ?? null;
 }
 
-function checkDevice(devices: readonly Device[], wanted: string | null, tell: Tell): Device | null {
+function checkDevice(devices: readonly Device[], wanted: string | null, addFinding: AddFinding): Device | null {
   const online = devices.filter((device) => device.isOnline);
-  const known = devices.length === 0 ? 'no device is known' : listed(devices);
+  const known = devices.length === 0 ? 'no device is known' : describeDevices(devices);
   const fits = wanted === null ? online : devices.filter(({ id, name }) => id === wanted || name === wanted);
   const able = fits.filter((device) => device.isOnline);
   const [only] = able;
-  if (able.length > 1) tell(trouble('several_devices', { online: listed(able) }));
+  if (able.length > 1) addFinding(trouble('several_devices', { online: describeDevices(able) }));
   else if (only) {
-    tell(fine('letta', `works on ${short(only.name)} (${only.id}); known: ${listed(devices)}`));
+    addFinding(fine('letta', `works on ${short(only.name)} (${only.id}); known: ${describeDevices(devices)}`));
     return only;
-  } else if (wanted === null || devices.length === 0) tell(trouble('no_device', { known }));
-  else if (fits.length === 0) tell(trouble('device_unknown', { device: wanted, known }));
+  } else if (wanted === null || devices.length === 0) addFinding(trouble('no_device', { known }));
+  else if (fits.length === 0) addFinding(trouble('device_unknown', { device: wanted, known }));
   else
-    tell(
+    addFinding(
       trouble('device_offline', {
         device: wanted,
-        online: online.length === 0 ? 'no device is online' : listed(online),
+        online: online.length === 0 ? 'no device is online' : describeDevices(online),
       }),
     );
   return null;
 }
 
-function listed(devices: readonly Device[]): string {
+function describeDevices(devices: readonly Device[]): string {
   const names = devices
     .slice(0, NAMED)
     .map(({ id, name, isOnline }) => `${short(name)} (${id}, ${isOnline ? 'online' : 'offline'})`);
@@ -104,13 +104,13 @@ function listed(devices: readonly Device[]): string {
 }
 
 /** A patch more or less is the same protocol; nobody promises that of a minor. */
-function checkVersion(version: string | null, device: string, tell: Tell): void {
+function checkVersion(version: string | null, device: string, addFinding: AddFinding): void {
   if (version === null) return;
   const [major, minor] = numbersOf(version);
   const [testedMajor, testedMinor] = numbersOf(TESTED_VERSION);
   const step = major - testedMajor || minor - testedMinor;
-  if (step === 0) tell(fine('letta', `Letta Code ${short(version)}, known to work`));
-  else tell(trouble(step < 0 ? 'version_old' : 'version_new', { version, tested: TESTED_VERSION, device }));
+  if (step === 0) addFinding(fine('letta', `Letta Code ${short(version)}, known to work`));
+  else addFinding(trouble(step < 0 ? 'version_old' : 'version_new', { version, tested: TESTED_VERSION, device }));
 }
 
 function numbersOf(version: string): [number, number] {
@@ -122,7 +122,7 @@ function checkAgent(
   { agents, known }: LettaReport,
   { agentId, letta }: Config,
   chosen: string | null,
-  tell: Tell,
+  addFinding: AddFinding,
 ): string | null {
   if (agents === null) return null;
   const all = agents
@@ -131,24 +131,24 @@ function checkAgent(
     .join(', ');
   const agent = known.get(agentId ?? chosen ?? '');
   if (agentId !== null && !agent) {
-    tell(trouble('agent_unknown', { agent: agentId, agents: all || 'none yet' }));
+    addFinding(trouble('agent_unknown', { agent: agentId, agents: all || 'none yet' }));
     return null;
   }
   if (agent) {
     const before = agentId === null ? ', chosen earlier' : '';
-    tell(fine('agent', `${short(agent.name)} (${agent.id})${before}`));
+    addFinding(fine('agent', `${short(agent.name)} (${agent.id})${before}`));
     return short(agent.name);
   }
   const [only] = agents;
   // The next new thread chooses again, as the first one did.
-  if (chosen !== null) tell(trouble('agent_gone', { agent: chosen }));
-  if (agents.length > 1) tell(trouble('several_agents', { agents: all }));
+  if (chosen !== null) addFinding(trouble('agent_gone', { agent: chosen }));
+  if (agents.length > 1) addFinding(trouble('several_agents', { agents: all }));
   else if (only) {
-    tell(fine('agent', `${short(only.name)} (${only.id})`));
+    addFinding(fine('agent', `${short(only.name)} (${only.id})`));
     return short(only.name);
-  } else if (letta.mode === 'cloud') tell(trouble('no_agent'));
+  } else if (letta.mode === 'cloud') addFinding(trouble('no_agent'));
   else {
-    tell(fine('agent', 'none yet: the first message creates one'));
+    addFinding(fine('agent', 'none yet: the first message creates one'));
     return 'a new agent';
   }
   return null;

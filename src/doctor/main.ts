@@ -22,7 +22,7 @@ wrong. If a bridge is running, doctor tests events and buttons through it.
 const CONNECT_MS = 20_000;
 const EVENT_MS = 15_000;
 
-function options() {
+function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
@@ -44,8 +44,8 @@ function options() {
   }
 }
 
-const given = options();
-if (given.help) {
+const options = readOptions();
+if (options.help) {
   process.stdout.write(USAGE);
   process.exit(0);
 }
@@ -65,12 +65,13 @@ const report = await runDoctor({
   random: systemRandom,
   // What goes wrong is a finding; the parts' own words about it are for a bridge's log.
   log: createLog({ level: 'error', pretty: true, to: { write: () => undefined } }),
-  channel: given.channel ?? null,
+  channel: options.channel ?? null,
   connectMs: CONNECT_MS,
-  waits: { eventMs: EVENT_MS, clickMs: given.clickMs },
-  tell: (finding) => given.json || print(findingText(finding)),
-  onPosted: () => given.json || given.clickMs === 0 || print('  Please click the button of the self-test in Slack …'),
+  waits: { eventMs: EVENT_MS, clickMs: options.clickMs },
+  onFinding: (finding) => options.json || print(findingText(finding)),
+  onPosted: () =>
+    options.json || options.clickMs === 0 || print('  Please click the button of the self-test in Slack …'),
 });
 alive.letGo();
-print(given.json ? printableJson(JSON.stringify(report, null, 2)) : `\n${endingText(report)}`);
+print(options.json ? printableJson(JSON.stringify(report, null, 2)) : `\n${endingText(report)}`);
 process.exit(exitCode(report));

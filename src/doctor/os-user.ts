@@ -21,11 +21,11 @@ export function nameOf(passwd: string, uid: number): string {
 
 /** As whom the server on that local port runs; `null` where the system does not tell (it is Linux that does). */
 export function userOfPort(port: number): string | null {
-  const [first] = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => listenersOf(read(path), port));
-  return first === undefined ? null : nameOf(read('/etc/passwd'), first);
+  const [first] = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => listenersOf(readIfPresent(path), port));
+  return first === undefined ? null : nameOf(readIfPresent('/etc/passwd'), first);
 }
 
-function read(path: string): string {
+function readIfPresent(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -12,7 +12,7 @@ export interface Finding {
 }
 
 /** Told of each finding as soon as it is one. */
-export type Tell = (finding: Finding) => void;
+export type AddFinding = (finding: Finding) => void;
 
 export interface Report {
   /** Whether the bridge can work as it is set up. */

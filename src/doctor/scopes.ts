@@ -68,7 +68,7 @@ export function missingScopes(
 }
 
 /** What does not work without them, for people. */
-export function reasons(names: readonly string[]): string {
+export function describeMissing(names: readonly string[]): string {
   return names.flatMap((name) => SCOPES[name]?.without ?? []).join('; ');
 }
 
@@ -89,5 +89,5 @@ export async function kindsThatMatter(api: SlackApi, scopes: readonly string[], 
 /** Why a bridge does not start without these: doctor's line. */
 export function scopesRefused(breaking: readonly string[]): BridgeError {
   const { text, fix } = trouble('scopes_missing', { scopes: breaking.join(', ') });
-  return new BridgeError('config_invalid', `${text}: ${reasons(breaking)}. ${fix}`, { notice: text });
+  return new BridgeError('config_invalid', `${text}: ${describeMissing(breaking)}. ${fix}`, { notice: text });
 }

@@ -15,7 +15,7 @@ import { type SlackApi, SlackError } from '../slack/api/slack-api.ts';
 import { createHttpTransport } from '../slack/receiver/http.ts';
 import { createSocketTransport } from '../slack/receiver/socket.ts';
 import type { Accept, Transport } from '../slack/receiver/transport.ts';
-import { fine, type Tell, trouble } from './report.ts';
+import { type AddFinding, fine, trouble } from './report.ts';
 
 export interface SlackParts {
   config: Config;
@@ -30,30 +30,30 @@ export interface SlackParts {
 const CLOCK_OFF_S = 30;
 
 /** Slack's clock against ours. Nothing is said where Slack cannot be asked: the token's check says that. */
-export async function checkClock({ config, fetch, clock }: SlackParts, tell: Tell): Promise<void> {
+export async function checkClock({ config, fetch, clock }: SlackParts, addFinding: AddFinding): Promise<void> {
   const before = clock.now();
   const theirs = await slackTime(config.slack.apiUrl, fetch).catch(() => null);
   if (theirs === null) return;
   // The header has whole seconds, and was written somewhere between the two moments.
   const ours = (before + clock.now()) / 2;
   const seconds = Math.round(Math.abs(ours - theirs - 500) / 1_000);
-  tell(seconds > CLOCK_OFF_S ? trouble('clock_off', { seconds }) : fine('clock', 'in step with Slack'));
+  addFinding(seconds > CLOCK_OFF_S ? trouble('clock_off', { seconds }) : fine('clock', 'in step with Slack'));
 }
 
 /** @returns who the bot is; `null` when the token is no good, and nothing further can be asked */
-export async function checkBot({ api, config }: SlackParts, tell: Tell): Promise<BotReport | null> {
+export async function checkBot({ api, config }: SlackParts, addFinding: AddFinding): Promise<BotReport | null> {
   let bot: BotReport;
   try {
     bot = await inspectBot(api);
   } catch (error) {
-    tell(tokenTrouble('bot_token_refused', error, config));
+    addFinding(tokenTrouble('bot_token_refused', error, config));
     return null;
   }
   if (bot.botId === null) {
-    tell(trouble('not_a_bot'));
+    addFinding(trouble('not_a_bot'));
     return null;
   }
-  tell(fine('bot token', `@${bot.botName} in ${bot.teamName} (${bot.teamId})`));
+  addFinding(fine('bot token', `@${bot.botName} in ${bot.teamName} (${bot.teamId})`));
   return bot;
 }
 
@@ -69,35 +69,39 @@ function tokenTrouble(refused: 'bot_token_refused' | 'app_token_refused', error:
 }
 
 /** The token's scopes against the manifest's. */
-export function checkScopes({ manifest }: Pick<SlackParts, 'manifest'>, scopes: readonly string[], tell: Tell): void {
+export function checkScopes(
+  { manifest }: Pick<SlackParts, 'manifest'>,
+  scopes: readonly string[],
+  addFinding: AddFinding,
+): void {
   const { bot, bot_optional = [] } = manifest.oauth_config.scopes;
   const missing = bot.filter((scope) => !scopes.includes(scope));
   const known = new Set<string>([...bot, ...bot_optional, ...AGENT.scopes]);
   const extra = scopes.filter((scope) => !known.has(scope));
-  if (missing.length > 0) tell(trouble('scopes_missing', { scopes: missing.join(', ') }));
-  else tell(fine('scopes', `all ${bot.length} that the bridge needs`));
-  if (extra.length > 0) tell(trouble('scopes_extra', { scopes: extra.join(', ') }));
+  if (missing.length > 0) addFinding(trouble('scopes_missing', { scopes: missing.join(', ') }));
+  else addFinding(fine('scopes', `all ${bot.length} that the bridge needs`));
+  if (extra.length > 0) addFinding(trouble('scopes_extra', { scopes: extra.join(', ') }));
 }
 
 /** Kind, app and acceptance of the app-level token; the socket itself is another check. @returns whether it is good */
 export async function checkAppToken(
   { appApi, bot, config }: { appApi: SlackApi; bot: BotReport; config: Config },
-  tell: Tell,
+  addFinding: AddFinding,
 ): Promise<boolean> {
   if (config.slack.mode.kind !== 'socket') return false;
   const app = appOfToken(config.slack.mode.appToken);
   if (app !== null && bot.appId !== null && app !== bot.appId) {
-    tell(trouble('other_app', { app, bot: bot.appId }));
+    addFinding(trouble('other_app', { app, bot: bot.appId }));
     return false;
   }
   try {
     // The address that it answers works once, and for this purpose never.
     await appApi.call('apps.connections.open', {}, { client: 'control' });
   } catch (error) {
-    tell(tokenTrouble('app_token_refused', error, config));
+    addFinding(tokenTrouble('app_token_refused', error, config));
     return false;
   }
-  tell(fine('app token', app === null ? 'accepted' : `accepted, of the app ${app}`));
+  addFinding(fine('app token', app === null ? 'accepted' : `accepted, of the app ${app}`));
   return true;
 }
 
@@ -106,23 +110,23 @@ export async function checkChannels(
   { api }: Pick<SlackParts, 'api'>,
   bot: BotReport,
   ids: readonly string[],
-  tell: Tell,
+  addFinding: AddFinding,
 ): Promise<Map<string, string>> {
   const names = new Map<string, string>();
   const good: string[] = [];
   for (const id of ids.filter((each) => !isDirect(each))) {
     const channel = await inspectChannel(api, id);
     if (channel === null) {
-      tell(trouble('channel_unknown', { channel: id, bot: bot.botName }));
+      addFinding(trouble('channel_unknown', { channel: id, bot: bot.botName }));
       continue;
     }
     const { name, isArchived, isMember } = channel;
     names.set(id, name);
-    if (isArchived) tell(trouble('channel_archived', { name, channel: id }));
-    else if (!isMember) tell(trouble('not_in_channel', { name, channel: id, bot: bot.botName }));
+    if (isArchived) addFinding(trouble('channel_archived', { name, channel: id }));
+    else if (!isMember) addFinding(trouble('not_in_channel', { name, channel: id, bot: bot.botName }));
     else good.push(`#${name}`);
   }
-  if (good.length > 0) tell(fine('channels', `the bot is in ${good.join(', ')}`));
+  if (good.length > 0) addFinding(fine('channels', `the bot is in ${good.join(', ')}`));
   return names;
 }
 
@@ -140,5 +144,5 @@ export function openTransport(
  * Not acknowledged: whoever is dealt a message by Slack while only doctor listens does not get it lost, as Slack
  * delivers it again (docs/slack.md, HTTP delivery; Socket Mode).
  */
-export const leaveToOthers: Accept = () =>
+export const rejectDelivery: Accept = () =>
   Promise.reject(new BridgeError('internal', 'doctor accepts no deliveries', { retry: true }));

@@ -34,8 +34,11 @@ function storeFinding(report: StoreReport, us: number | null): Finding {
 }
 
 /** @returns who runs on the store now; `null`: nobody */
-export function checkStore(uri: string, tell: (finding: Finding) => void): { holder: string; path: string } | null {
+export function checkStore(
+  uri: string,
+  addFinding: (finding: Finding) => void,
+): { holder: string; path: string } | null {
   const report = inspectStore(uri);
-  tell(storeFinding(report, process.getuid?.() ?? null));
+  addFinding(storeFinding(report, process.getuid?.() ?? null));
   return report.kind === 'sqlite' && report.holder !== null ? { holder: report.holder, path: report.path } : null;
 }

@@ -11,7 +11,7 @@ const USAGE = `npm run manifest -- [options]
 Prints the manifest as YAML. Its first line is a link that creates the app.
 `;
 
-function wishes() {
+function readWishes() {
   const { values } = parseArgs({
     options: {
       name: { type: 'string' },
@@ -27,7 +27,7 @@ function wishes() {
 }
 
 try {
-  const given = wishes();
+  const given = readWishes();
   if (given.help) process.stdout.write(USAGE);
   else {
     const manifest = manifestFor(readManifest(), given);

@@ -22,7 +22,10 @@ export interface ControlParts {
   storePath: string;
   checks: () => readonly Check[];
   /** Tells of each step as it happens. */
-  selfTest(wanted: { channel: string; eventMs: number; clickMs: number }, tell: (step: object) => void): Promise<void>;
+  selfTest(
+    wanted: { channel: string; eventMs: number; clickMs: number },
+    onStep: (step: object) => void,
+  ): Promise<void>;
   log: Log;
 }
 
@@ -42,7 +45,7 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
     log.warn({ path }, 'the path of the store is too long for a control socket: doctor can not ask this bridge');
     return null;
   }
-  const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
+  const answerRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
     // Not `new URL`: that throws for paths such as `//`.
     const [path, query = ''] = (incoming.url ?? '').split('?', 2);
     if (incoming.method === 'GET' && path === '/checks') {
@@ -64,7 +67,7 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
   };
   const server = createServer((incoming, response) => {
     try {
-      answer(incoming, response);
+      answerRequest(incoming, response);
     } catch (error) {
       log.warn({ err: asBridgeError(error) }, 'a request on the control socket failed');
       if (response.headersSent) response.destroy();
@@ -116,7 +119,7 @@ export function askControl(
   storePath: string,
   method: string,
   path: string,
-  each: (line: unknown) => void,
+  onLine: (line: unknown) => void,
   silentMs = SILENT_MS,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -128,7 +131,7 @@ export function askControl(
       const lines = createInterface({ input: response });
       lines.on('line', (line) => {
         try {
-          each(JSON.parse(line));
+          onLine(JSON.parse(line));
         } catch (cause) {
           reject(new Error('the running bridge answered something unexpected', { cause }));
           asked.destroy();

@@ -28,15 +28,15 @@ export function healthRoutes(checks: () => readonly Check[], scrape: Scrape | nu
     const path = (request.url ?? '').split('?', 1)[0];
     if (path !== '/healthz' && path !== '/readyz' && (path !== '/metrics' || scrape === null)) return false;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      answer(response, 405, { ok: false }, { allow: 'GET, HEAD' });
+      sendJson(response, 405, { ok: false }, { allow: 'GET, HEAD' });
       return true;
     }
-    if (path === '/healthz') answer(response, 200, { ok: true });
+    if (path === '/healthz') sendJson(response, 200, { ok: true });
     else if (path === '/metrics' && scrape !== null) void answerMetrics(response, scrape);
     else {
-      const list = ask(checks);
+      const list = runChecks(checks);
       const ok = list.every((check) => check.ok);
-      answer(response, ok ? 200 : 503, { ok, checks: list });
+      sendJson(response, ok ? 200 : 503, { ok, checks: list });
     }
     return true;
   };
@@ -47,11 +47,11 @@ async function answerMetrics(response: ServerResponse, scrape: Scrape): Promise<
     const { contentType, text } = await scrape();
     response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' }).end(text);
   } catch {
-    answer(response, 500, { ok: false });
+    sendJson(response, 500, { ok: false });
   }
 }
 
-function ask(checks: () => readonly Check[]): readonly Check[] {
+function runChecks(checks: () => readonly Check[]): readonly Check[] {
   try {
     return checks();
   } catch {
@@ -59,7 +59,7 @@ function ask(checks: () => readonly Check[]): readonly Check[] {
   }
 }
 
-function answer(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
+function sendJson(response: ServerResponse, status: number, body: object, headers: Record<string, string> = {}): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
   response.end(`${JSON.stringify(body)}\n`);
 }
@@ -106,14 +106,14 @@ export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promi
       if (hasBody(request)) {
         // Nothing here reads one: answered at once, and what still comes is not waited for.
         response.on('finish', () => void options.clock.after(UNREAD_MS, () => request.socket.destroy()));
-        answer(response, 413, { ok: false }, { connection: 'close' });
+        sendJson(response, 413, { ok: false }, { connection: 'close' });
         return;
       }
-      if (!routes(request, response)) answer(response, 404, { ok: false });
+      if (!routes(request, response)) sendJson(response, 404, { ok: false });
     } catch {
       // One request must never end the bridge.
       if (response.headersSent) response.destroy();
-      else answer(response, 500, { ok: false });
+      else sendJson(response, 500, { ok: false });
     }
   });
   server.maxConnections = CONNECTIONS;

@@ -21,9 +21,9 @@ const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_inval
  */
 export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch {
   let state = 'not asked yet';
-  let ok = true;
+  let isOk = true;
   let agents: HomeAgent[] = [];
-  const heard = (agent: HomeAgent) => {
+  const noteAgent = (agent: HomeAgent) => {
     const others = agents.filter(({ agentId, device }) => agentId !== agent.agentId || device !== agent.device);
     agents = [agent, ...others].slice(0, AGENTS_KEPT);
   };
@@ -34,18 +34,18 @@ export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch 
           if (event.type === 'ready') {
             if (event.reconnected) metrics.count('letta_reconnects');
             state = 'reachable';
-            ok = true;
+            isOk = true;
             const { runtime, deviceName: device, workingDirectory } = event;
-            heard({ agentId: runtime.agentId, device, workingDirectory });
+            noteAgent({ agentId: runtime.agentId, device, workingDirectory });
           } else if (event.type === 'unavailable') {
             state = event.code;
-            ok = !BROKEN.has(event.code);
+            isOk = !BROKEN.has(event.code);
           }
           onEvent(event);
         });
       },
     },
-    check: () => ({ name: 'letta', ok, state }),
+    check: () => ({ name: 'letta', ok: isOk, state }),
     agents: () => agents,
   };
 }

@@ -43,7 +43,7 @@ const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
  */
 export function createLog(options: LogOptions): ProcessLog {
   const to = options.to ?? destination({ fd: 1, sync: true });
-  const hide = hider(options.secrets ?? []);
+  const hide = createHider(options.secrets ?? []);
   const forPeople = prettyFactory({ ignore: 'pid,hostname', singleLine: true, colorize: options.to === undefined });
   const write = (line: string) => {
     const hidden = hide(line);
@@ -63,7 +63,7 @@ export function createLog(options: LogOptions): ProcessLog {
   );
   const gate = { level: options.level };
   return {
-    ...around(logger, gate),
+    ...wrapLogger(logger, gate),
     get level() {
       return gate.level;
     },
@@ -76,7 +76,7 @@ export function createLog(options: LogOptions): ProcessLog {
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** pino formats a line's own fields only; a child's have to be made fit when they are bound. */
-function around(logger: Logger, gate: { readonly level: LogLevel }): Log {
+function wrapLogger(logger: Logger, gate: { readonly level: LogLevel }): Log {
   const at = (level: LogLevel) => (fields: object, message: string) => {
     if (RANK[level] >= RANK[gate.level]) logger[level](fields, message);
   };
@@ -85,12 +85,12 @@ function around(logger: Logger, gate: { readonly level: LogLevel }): Log {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (fields) => around(logger.child(fieldsOf(fields, 0)), gate),
+    child: (fields) => wrapLogger(logger.child(fieldsOf(fields, 0)), gate),
   };
 }
 
 /** Takes secrets out of text. @param secrets exact values; those under 6 characters would hide ordinary words. */
-export function hider(secrets: readonly string[]): (text: string) => string {
+export function createHider(secrets: readonly string[]): (text: string) => string {
   const values = secrets
     .filter((secret) => secret.length >= 6)
     // As they stand in a line of JSON.
@@ -114,11 +114,11 @@ function fieldsOf(fields: object, depth: number): Record<string, unknown> {
 function loggable(value: unknown, depth: number): unknown {
   switch (typeof value) {
     case 'string':
-      return cut(value);
+      return shorten(value);
     case 'bigint':
     case 'symbol':
     case 'function':
-      return cut(String(value));
+      return shorten(String(value));
     case 'object':
       break;
     default:
@@ -139,9 +139,9 @@ function errorOf(error: Error, depth: number): Record<string, unknown> {
   return {
     type: error.name,
     ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-    message: cut(error.message),
+    message: shorten(error.message),
     // One stack says where; the causes' own are seldom of use and always long.
-    ...(depth === 0 && error.stack !== undefined ? { stack: cut(stackOf(error, error.stack)) } : {}),
+    ...(depth === 0 && error.stack !== undefined ? { stack: shorten(stackOf(error, error.stack)) } : {}),
     ...(error.cause === undefined || depth >= CAUSES_MAX
       ? {}
       : {
@@ -167,6 +167,6 @@ function onOneLine(text: string): string {
   return printable(text).replaceAll('\n', '⏎');
 }
 
-function cut(text: string): string {
+function shorten(text: string): string {
   return text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX)}… (${text.length} characters)`;
 }

@@ -19,11 +19,11 @@ export function createMemoryMetrics(): MemoryMetrics {
   const set = (key: string, value: number) => {
     if (series.has(key) || series.size < SERIES_LIMIT) series.set(key, value);
   };
-  const more = (key: string) => set(key, (series.get(key) ?? 0) + 1);
+  const increment = (key: string) => set(key, (series.get(key) ?? 0) + 1);
   return {
-    count: (name, labels) => more(keyOf(name, labels)),
+    count: (name, labels) => increment(keyOf(name, labels)),
     gauge: (name, value, labels) => set(keyOf(name, labels), value),
-    observe: (name) => more(keyOf(name)),
+    observe: (name) => increment(keyOf(name)),
     value: (name, labels) => series.get(keyOf(name, labels)) ?? 0,
   };
 }
@@ -56,7 +56,7 @@ export function createPromMetrics(): PromMetrics {
   const counters = new Map<string, Counter>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
-  const seen = new Map<string, Set<string>>();
+  const seriesByMetric = new Map<string, Set<string>>();
   for (const { name, kind, labels, help } of METRICS) {
     const about = { name: METRIC_PREFIX + name, help, labelNames: [...labels], registers: [registry] };
     if (kind === 'counter') counters.set(name, new Counter({ ...about, name: `${about.name}_total` }));
@@ -65,9 +65,9 @@ export function createPromMetrics(): PromMetrics {
   }
 
   /** The labels, or `other` for all of them where there are too many series already. */
-  const bounded = (name: string, labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
-    const known = seen.get(name) ?? new Set();
-    seen.set(name, known);
+  const boundLabels = (name: string, labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
+    const known = seriesByMetric.get(name) ?? new Set();
+    seriesByMetric.set(name, known);
     const key = keyOf(name, labels);
     if (known.has(key)) return labels;
     if (known.size >= SERIES_PER_METRIC) {
@@ -78,8 +78,8 @@ export function createPromMetrics(): PromMetrics {
   };
 
   return {
-    count: (name, labels = {}) => counters.get(name)?.inc(bounded(name, labels)),
-    gauge: (name, value, labels = {}) => gauges.get(name)?.set(bounded(name, labels), value),
+    count: (name, labels = {}) => counters.get(name)?.inc(boundLabels(name, labels)),
+    gauge: (name, value, labels = {}) => gauges.get(name)?.set(boundLabels(name, labels), value),
     observe: (name, seconds) => histograms.get(name)?.observe(seconds),
     scrape: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

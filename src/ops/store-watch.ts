@@ -34,9 +34,9 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
   let state: StoreState = 'writable';
   let writtenAt = clock.monotonic();
   let timer: Timer | null = null;
-  let running = false;
+  let isRunning = false;
 
-  function went(error: unknown): void {
+  function noteOutcome(error: unknown): void {
     if (error !== null && !(error instanceof BridgeError && error.code === 'store_failed')) return;
     const now = error === null ? 'writable' : isGone(error) ? 'file is gone' : 'failing';
     if (now !== state) log[now === 'writable' ? 'info' : 'error']({ err: error }, SAYS[now]);
@@ -44,11 +44,11 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
     if (now === 'writable') writtenAt = clock.monotonic();
   }
 
-  async function probe(): Promise<void> {
+  async function tryWrite(): Promise<void> {
     if (state !== 'writable' || clock.monotonic() - writtenAt >= PROBE_EVERY_MS) {
-      await choices.set(PROBE, new Date(clock.now()).toISOString()).then(() => went(null), went);
+      await choices.set(PROBE, new Date(clock.now()).toISOString()).then(() => noteOutcome(null), noteOutcome);
     }
-    if (running) timer = clock.after(PROBE_EVERY_MS, () => void probe());
+    if (isRunning) timer = clock.after(PROBE_EVERY_MS, () => void tryWrite());
   }
 
   return {
@@ -59,22 +59,22 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
       async update(key, change) {
         try {
           const stored = await threads.update(key, change);
-          went(null);
+          noteOutcome(null);
           return stored;
         } catch (error) {
-          went(error);
+          noteOutcome(error);
           throw error;
         }
       },
     },
     check: () => ({ name: 'store', ok: state === 'writable', state }),
     start() {
-      if (running) return;
-      running = true;
-      timer = clock.after(PROBE_EVERY_MS, () => void probe());
+      if (isRunning) return;
+      isRunning = true;
+      timer = clock.after(PROBE_EVERY_MS, () => void tryWrite());
     },
     stop() {
-      running = false;
+      isRunning = false;
       timer?.cancel();
     },
   };

@@ -11,12 +11,12 @@ function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clo
   // A turn that was taken up again began before a restart: nobody knows when.
   let firstText: 'none' | 'wished' | 'shown' = options.resumed ? 'shown' : 'none';
   const seconds = () => (clock.monotonic() - begun) / 1_000;
-  const wish = (view: TurnView) => {
+  const noteWish = (view: TurnView) => {
     if (firstText === 'none' && view.items.some((item) => item.kind === 'text' && item.markdown.trim() !== '')) {
       firstText = 'wished';
     }
   };
-  const shown = surface.turn({
+  const watched = surface.turn({
     ...options,
     onPosts(posts) {
       if (firstText === 'wished') {
@@ -27,14 +27,14 @@ function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clo
     },
   });
   return {
-    ...shown,
+    ...watched,
     show(view) {
-      wish(view);
-      shown.show(view);
+      noteWish(view);
+      watched.show(view);
     },
     async finish(view, endedAt) {
-      wish(view);
-      const delivery = await shown.finish(view, endedAt);
+      noteWish(view);
+      const delivery = await watched.finish(view, endedAt);
       metrics.count('turns', { outcome: view.ending?.outcome ?? 'interrupted' });
       if (!options.resumed && delivery.delivered) metrics.observe('turn_seconds', seconds());
       return delivery;

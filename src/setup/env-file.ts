@@ -18,27 +18,27 @@ export type ReadEnv = (text: string) => Readonly<Record<string, string | undefin
 
 function withSetting(text: string, name: string, value: string | null, read: ReadEnv): string {
   const { [name]: _before, ...others } = read(text);
-  const isRead = (next: string) => {
+  const isReadBack = (next: string) => {
     const { [name]: now, ...rest } = read(next);
     return (now ?? null) === value && sameEntries(rest, others);
   };
   if (value === null) {
-    const next = placed(text, name, null);
-    if (isRead(next)) return next;
-    throw unwritable(name);
+    const next = placeSetting(text, name, null);
+    if (isReadBack(next)) return next;
+    throw unwritableError(name);
   }
   if (/\p{Cc}/u.test(value)) throw new Error(`${name} contains a line break or another control character`);
   // A quote may close one that somebody left open above: then another kind is taken.
   for (const form of formsOf(value)) {
     // Behind a setting that is empty but for a blank, Node takes the next line for its value; a comment is none.
-    const candidates = [placed(text, name, form), `${ended(text)}# Set by setup:\n${name}=${form}\n`];
-    const next = candidates.find(isRead);
+    const candidates = [placeSetting(text, name, form), `${endWithNewline(text)}# Set by setup:\n${name}=${form}\n`];
+    const next = candidates.find(isReadBack);
     if (next !== undefined) return next;
   }
-  throw unwritable(name);
+  throw unwritableError(name);
 }
 
-function unwritable(name: string): Error {
+function unwritableError(name: string): Error {
   return new Error(`setup cannot write ${name} into this .env: correct the file, or set ${name} in the environment`);
 }
 
@@ -60,27 +60,27 @@ function formsOf(value: string): string[] {
 }
 
 /** @param form the value as it is written; `null`: switched off */
-function placed(text: string, name: string, form: string | null): string {
+function placeSetting(text: string, name: string, form: string | null): string {
   const line = form === null ? `# ${name}=\n` : `${name}=${form}\n`;
   const all = envLines(text);
   const [first, ...more] = all.filter((each) => each.name === name);
   if (first) {
     // The last one of a name counts: those below would win over the new one.
-    const without = more.reduceRight((now, each) => replaced(now, each, `# ${name}=\n`), text);
-    return replaced(without, first, line);
+    const without = more.reduceRight((now, each) => replaceLine(now, each, `# ${name}=\n`), text);
+    return replaceLine(without, first, line);
   }
-  if (form === null) return ended(text);
+  if (form === null) return endWithNewline(text);
   const off = [...text.matchAll(new RegExp(`^# ?${name}=.*(?:\\n|$)`, 'gm'))].find(
     ({ index }) => !all.some(({ from, to }) => index >= from && index < to),
   );
-  if (off) return replaced(text, { from: off.index, to: off.index + off[0].length }, line);
-  return ended(text) + line;
+  if (off) return replaceLine(text, { from: off.index, to: off.index + off[0].length }, line);
+  return endWithNewline(text) + line;
 }
 
-function replaced(text: string, { from, to }: Pick<EnvLine, 'from' | 'to'>, line: string): string {
-  return ended(text.slice(0, from) + line + text.slice(to));
+function replaceLine(text: string, { from, to }: Pick<EnvLine, 'from' | 'to'>, line: string): string {
+  return endWithNewline(text.slice(0, from) + line + text.slice(to));
 }
 
-function ended(text: string): string {
+function endWithNewline(text: string): string {
   return text === '' || text.endsWith('\n') ? text : `${text}\n`;
 }

@@ -8,28 +8,28 @@ import type { Files } from './setup.ts';
 /** `.env` and `policy.yml` in a folder. @param around settings that the environment has besides */
 export function openFiles(folder: string, around: Readonly<Record<string, string | undefined>>): Files {
   const [env, policy] = [join(folder, '.env'), join(folder, 'policy.yml')];
-  const text = () => (existsSync(env) ? readFileSync(env, 'utf8') : '');
+  const readText = () => (existsSync(env) ? readFileSync(env, 'utf8') : '');
   return {
-    env() {
-      const now = text();
+    readEnv() {
+      const now = readText();
       const cut = new Set(envProblems(now).map(({ setting }) => setting));
       // A value that is cut is none: it is asked for again.
       const whole = Object.entries(parseEnv(now)).filter(([name]) => !cut.has(name));
       return { ...Object.fromEntries(whole), ...around };
     },
-    setEnv(settings) {
-      const next = withSettings(text(), settings, parseEnv);
+    writeEnv(settings) {
+      const next = withSettings(readText(), settings, parseEnv);
       // Tokens stand in it.
-      replace(env, next, 0o600);
+      replaceFile(env, next, 0o600);
     },
     hasPolicy: () => existsSync(policy),
     // No secret, and in a container another user reads it.
-    writePolicy: (next) => replace(policy, next, 0o644),
+    writePolicy: (next) => replaceFile(policy, next, 0o644),
   };
 }
 
 /** Never half a file, and never for a moment readable by more than `mode` says. */
-function replace(path: string, text: string, mode: number): void {
+function replaceFile(path: string, text: string, mode: number): void {
   const next = `${path}.new`;
   // The mode only counts for a file that is not there yet.
   rmSync(next, { force: true });

@@ -22,7 +22,7 @@ export async function askUntil<Value>(
 }
 
 /** One of several, by its number. */
-export async function choose<Value>(
+export async function chooseOne<Value>(
   terminal: Terminal,
   text: string,
   options: readonly { label: string; value: Value }[],
@@ -36,7 +36,7 @@ export async function choose<Value>(
   });
 }
 
-export function yesOrNo(terminal: Terminal, text: string, fallback: 'yes' | 'no'): Promise<boolean> {
+export function askYesOrNo(terminal: Terminal, text: string, fallback: 'yes' | 'no'): Promise<boolean> {
   return askUntil<boolean>(terminal, { text, fallback }, (answer) => {
     if (/^y(es)?$/i.test(answer)) return { value: true };
     return /^no?$/i.test(answer) ? { value: false } : { problem: 'yes or no' };

@@ -12,15 +12,15 @@ import { SlackError } from '../slack/api/slack-api.ts';
 import { createSlackApi } from '../slack/api/web-api.ts';
 import { createDirectory, type Directory, type Found } from '../slack/people/directory.ts';
 import { type PolicyAnswers, policyText } from './policy-text.ts';
-import { askUntil, type Checked, choose, yesOrNo } from './questions.ts';
+import { askUntil, askYesOrNo, type Checked, chooseOne } from './questions.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Where the answers go. */
 export interface Files {
   /** Settings as they are now, of `.env` and the environment. */
-  env(): Readonly<Record<string, string | undefined>>;
+  readEnv(): Readonly<Record<string, string | undefined>>;
   /** Writes them into `.env` at once, so that a later run goes on from there; `null` switches one off. */
-  setEnv(settings: Readonly<Record<string, string | null>>): void;
+  writeEnv(settings: Readonly<Record<string, string | null>>): void;
   hasPolicy(): boolean;
   writePolicy(text: string): void;
 }
@@ -39,24 +39,24 @@ export interface SetupParts {
 /** Asks for everything that the bridge needs, each answer checked at once. What is set and works already is kept. */
 export async function runSetup(parts: SetupParts): Promise<void> {
   const { terminal, files } = parts;
-  const bot = await slackApp(parts);
-  const agents = await letta(parts);
-  if (files.hasPolicy() && (await yesOrNo(terminal, 'policy.yml already exists. Keep it?', 'yes'))) return;
-  const directory = createDirectory(apiOf(parts, files.env().SLACK_BOT_TOKEN ?? ''));
-  const answers = await access(terminal, directory, bot, agents);
+  const bot = await setUpSlackApp(parts);
+  const agents = await setUpLetta(parts);
+  if (files.hasPolicy() && (await askYesOrNo(terminal, 'policy.yml already exists. Keep it?', 'yes'))) return;
+  const directory = createDirectory(apiOf(parts, files.readEnv().SLACK_BOT_TOKEN ?? ''));
+  const answers = await askForAccess(terminal, directory, bot, agents);
   files.writePolicy(policyText(answers));
   // Said in both places the bridge would refuse it.
-  files.setEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null });
+  files.writeEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null });
   terminal.say('  ✓ policy.yml written');
 }
 
 function apiOf({ files, clock, random, log }: SetupParts, token: string) {
-  const slackApiUrl = files.env().SLACK_API_URL || defaultOf('SLACK_API_URL');
+  const slackApiUrl = files.readEnv().SLACK_API_URL || defaultOf('SLACK_API_URL');
   return createSlackApi({ token, slackApiUrl, clock, random, log });
 }
 
 /** A setting's own check, with its problem and fix in one line. */
-function shaped<Value>(shape: shapes.Check<Value>, answer: string): Checked<Value> {
+function checkShape<Value>(shape: shapes.Check<Value>, answer: string): Checked<Value> {
   const parsed = shape.safeParse(answer);
   return parsed.success ? { value: parsed.data } : { problem: parsed.error.issues[0]?.message ?? 'is not valid' };
 }
@@ -65,13 +65,13 @@ function shaped<Value>(shape: shapes.Check<Value>, answer: string): Checked<Valu
  * A setting that is set is tried first; asked for only when it is missing or does not work.
  * @param verify says the setting's text and what was found, or what is wrong
  */
-async function settled<Value>(
+async function keepOrAsk<Value>(
   { terminal, files }: SetupParts,
   name: string,
   question: { text: string; secret?: boolean; fallback?: string },
   verify: (text: string) => Promise<Checked<Value>>,
 ): Promise<Value> {
-  const now = files.env()[name];
+  const now = files.readEnv()[name];
   if (now) {
     const checked = await verify(now);
     if ('value' in checked) {
@@ -82,18 +82,18 @@ async function settled<Value>(
   }
   return askUntil(terminal, question, async (text) => {
     const checked = await verify(text);
-    if ('value' in checked) files.setEnv({ [name]: text === '' ? null : text });
+    if ('value' in checked) files.writeEnv({ [name]: text === '' ? null : text });
     return checked;
   });
 }
 
 // ---- Slack -------------------------------------------------------------------------------------
 
-async function slackApp(parts: SetupParts): Promise<BotReport> {
+async function setUpSlackApp(parts: SetupParts): Promise<BotReport> {
   const { terminal, files, manifest } = parts;
   terminal.say('\n1. The Slack app');
-  const overHttp = Boolean(files.env().SLACK_SIGNING_SECRET);
-  if (!files.env().SLACK_BOT_TOKEN) {
+  const isOverHttp = Boolean(files.readEnv().SLACK_SIGNING_SECRET);
+  if (!files.readEnv().SLACK_BOT_TOKEN) {
     const named = await askUntil<Manifest>(
       terminal,
       { text: 'Name of the app', fallback: manifest.display_information.name },
@@ -109,7 +109,7 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
       `Open this link, choose the workspace, click Create, then Install to Workspace:\n\n  ${createAppLink(named)}\n`,
     );
   }
-  const bot = await settled(
+  const bot = await keepOrAsk(
     parts,
     'SLACK_BOT_TOKEN',
     { text: 'Bot User OAuth Token (xoxb-…, under OAuth & Permissions; not shown as you type):', secret: true },
@@ -117,8 +117,8 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
   );
   terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
   // HTTP delivery is set up by hand: its secret cannot be tried before Slack calls.
-  if (overHttp) return bot;
-  await settled(
+  if (isOverHttp) return bot;
+  await keepOrAsk(
     parts,
     'SLACK_APP_TOKEN',
     {
@@ -131,9 +131,9 @@ async function slackApp(parts: SetupParts): Promise<BotReport> {
 }
 
 async function verifyBot(parts: SetupParts, token: string): Promise<Checked<BotReport>> {
-  const shape = shaped(shapes.botTokenShape, token);
+  const shape = checkShape(shapes.botTokenShape, token);
   if ('problem' in shape) return shape;
-  return asked<BotReport>(async () => {
+  return asProblem<BotReport>(async () => {
     const bot = await inspectBot(apiOf(parts, token));
     if (bot.botId === null) return { problem: 'this token does not belong to a bot' };
     const missing = parts.manifest.oauth_config.scopes.bot.filter((scope) => !bot.scopes.includes(scope));
@@ -146,7 +146,7 @@ async function verifyBot(parts: SetupParts, token: string): Promise<Checked<BotR
 }
 
 async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string): Promise<Checked<true>> {
-  const shape = shaped(shapes.appTokenShape, token);
+  const shape = checkShape(shapes.appTokenShape, token);
   if ('problem' in shape) return shape;
   const app = appOfToken(token);
   if (app !== null && bot.appId !== null && app !== bot.appId) {
@@ -154,14 +154,14 @@ async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string):
       problem: `it belongs to the app ${app}, the bot token to the app ${bot.appId}: take both from the same app`,
     };
   }
-  return asked(async () => {
+  return asProblem(async () => {
     await apiOf(parts, token).call('apps.connections.open', {}, { client: 'control' });
     return { value: true };
   });
 }
 
 /** What Slack or Letta say against it, as a problem. */
-async function asked<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked<Value>> {
+async function asProblem<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked<Value>> {
   try {
     return await ask();
   } catch (error) {
@@ -182,101 +182,101 @@ async function asked<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked
 
 type Agents = NonNullable<LettaReport['agents']>;
 
-async function letta(parts: SetupParts): Promise<Agents> {
+async function setUpLetta(parts: SetupParts): Promise<Agents> {
   const { terminal, files } = parts;
   terminal.say('\n2. Letta');
-  const { LETTA_API_KEY, LETTA_APP_SERVER_URL } = files.env();
+  const { LETTA_API_KEY, LETTA_APP_SERVER_URL } = files.readEnv();
   const mode = LETTA_APP_SERVER_URL
     ? 'app-server'
     : LETTA_API_KEY
       ? 'cloud'
-      : await choose(terminal, 'Where does the agent run?', [
+      : await chooseOne(terminal, 'Where does the agent run?', [
           { label: 'Letta’s cloud, with a computer that runs letta server', value: 'cloud' as const },
           { label: 'your own Letta App Server', value: 'app-server' as const },
         ]);
-  const found = mode === 'cloud' ? await cloud(parts) : await appServer(parts);
+  const found = mode === 'cloud' ? await setUpCloud(parts) : await setUpAppServer(parts);
   await chooseAgent(parts, found.agents ?? []);
   return found.agents ?? [];
 }
 
-async function cloud(parts: SetupParts): Promise<LettaReport> {
+async function setUpCloud(parts: SetupParts): Promise<LettaReport> {
   const { terminal, files } = parts;
-  const baseUrl = (files.env().LETTA_BASE_URL || defaultOf('LETTA_BASE_URL')).replace(/\/+$/, '');
-  const found = await settled(
+  const baseUrl = (files.readEnv().LETTA_BASE_URL || defaultOf('LETTA_BASE_URL')).replace(/\/+$/, '');
+  const found = await keepOrAsk(
     parts,
     'LETTA_API_KEY',
     { text: 'API key (app.letta.com, API keys; not shown as you type):', secret: true },
-    (apiKey) => lookAt(parts, { mode: 'cloud', baseUrl, apiKey, relay: 'single' }),
+    (apiKey) => tryLetta(parts, { mode: 'cloud', baseUrl, apiKey, relay: 'single' }),
   );
   const devices = found.devices ?? [];
   for (const { name, id, isOnline } of devices)
     terminal.say(line`  ${isOnline ? '●' : '○'} ${name} (${id}) ${isOnline ? 'online' : 'offline'}`);
   if (devices.length === 0)
     terminal.say('  ! Letta knows no device yet: run letta server on the computer where the agent should work');
-  const known = files.env().LETTA_ENVIRONMENT;
-  const fits = devices.some(({ id, name }) => id === known || name === known);
-  if (devices.length > 1 && !fits) {
-    const device = await choose(
+  const known = files.readEnv().LETTA_ENVIRONMENT;
+  const isKnown = devices.some(({ id, name }) => id === known || name === known);
+  if (devices.length > 1 && !isKnown) {
+    const device = await chooseOne(
       terminal,
       'On which device should the agent work?',
       devices.map(({ name, id }) => ({ label: line`${name} (${id})`, value: id })),
     );
-    files.setEnv({ LETTA_ENVIRONMENT: device });
+    files.writeEnv({ LETTA_ENVIRONMENT: device });
   }
   return found;
 }
 
-async function appServer(parts: SetupParts): Promise<LettaReport> {
+async function setUpAppServer(parts: SetupParts): Promise<LettaReport> {
   const { terminal, files } = parts;
   for (;;) {
     const url = await askUntil(
       terminal,
-      { text: 'Address of the App Server', fallback: files.env().LETTA_APP_SERVER_URL || 'ws://127.0.0.1:4500/ws' },
-      (answer) => shaped(shapes.socketUrl, answer),
+      { text: 'Address of the App Server', fallback: files.readEnv().LETTA_APP_SERVER_URL || 'ws://127.0.0.1:4500/ws' },
+      (answer) => checkShape(shapes.socketUrl, answer),
     );
-    const kept = files.env().LETTA_APP_SERVER_TOKEN;
+    const kept = files.readEnv().LETTA_APP_SERVER_TOKEN;
     const token = kept || (await terminal.ask('Its token (Enter for none; not shown as you type):', true)) || null;
     const { hostname, protocol } = new URL(url);
     if (token !== null && protocol === 'ws:' && !shapes.isLoopback(hostname)) {
       terminal.say('  ✗ ws:// would send the token unencrypted: use wss://, or a server on this machine');
       continue;
     }
-    const checked = await lookAt(parts, { mode: 'app-server', url, token });
+    const checked = await tryLetta(parts, { mode: 'app-server', url, token });
     if ('value' in checked) {
-      files.setEnv({ LETTA_APP_SERVER_URL: url, LETTA_APP_SERVER_TOKEN: token });
+      files.writeEnv({ LETTA_APP_SERVER_URL: url, LETTA_APP_SERVER_TOKEN: token });
       terminal.say(line`  ✓ Letta Code ${checked.value.version ?? 'of an unknown version'} answers`);
       return checked.value;
     }
     terminal.say(`  ✗ ${printableLine(checked.problem)}`);
-    if (kept) files.setEnv({ LETTA_APP_SERVER_TOKEN: null });
+    if (kept) files.writeEnv({ LETTA_APP_SERVER_TOKEN: null });
   }
 }
 
-function lookAt(parts: SetupParts, target: InspectTarget): Promise<Checked<LettaReport>> {
-  return asked(async () => ({ value: await inspectLetta(target, parts, []) }));
+function tryLetta(parts: SetupParts, target: InspectTarget): Promise<Checked<LettaReport>> {
+  return asProblem(async () => ({ value: await inspectLetta(target, parts, []) }));
 }
 
 async function chooseAgent({ terminal, files }: SetupParts, agents: Agents): Promise<void> {
-  const known = files.env().LETTA_AGENT_ID;
+  const known = files.readEnv().LETTA_AGENT_ID;
   if (agents.length < 2 || agents.some(({ id }) => id === known)) {
     const [only] = agents;
     if (only && agents.length === 1) terminal.say(line`  ✓ the agent is ${only.name} (${only.id})`);
     return;
   }
   const options = agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id }));
-  files.setEnv({ LETTA_AGENT_ID: await choose(terminal, 'Which agent should answer?', options) });
+  files.writeEnv({ LETTA_AGENT_ID: await chooseOne(terminal, 'Which agent should answer?', options) });
 }
 
 // ---- access ------------------------------------------------------------------------------------
 
-function words(answer: string): string[] {
+function splitWords(answer: string): string[] {
   return answer
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
 }
 
-async function access(
+async function askForAccess(
   terminal: Terminal,
   directory: Directory,
   bot: BotReport,
@@ -287,7 +287,7 @@ async function access(
     '  members (all full members of the workspace, no guests), or e-mail addresses, @handles, @user-groups, ids; separated by commas.',
   );
   const users = await askUntil(terminal, { text: 'Who?', fallback: 'members' }, (answer) =>
-    resolveAll(words(answer), async (word) =>
+    resolveAll(splitWords(answer), async (word) =>
       word === 'members' ? { found: { id: word, name: word } } : directory.person(word),
     ),
   );
@@ -295,7 +295,7 @@ async function access(
     terminal,
     { text: 'In which channels? (#names or ids, separated by commas; * for every channel it is invited to)' },
     (answer) =>
-      resolveAll(words(answer), async (word) =>
+      resolveAll(splitWords(answer), async (word) =>
         word === '*' ? { found: { id: word, name: word, isMember: true } } : directory.channel(word),
       ),
   );
@@ -306,11 +306,11 @@ async function access(
         : line`  ! write /invite @${bot.botName} in #${name}`,
     );
   }
-  const directMessages = await yesOrNo(terminal, 'Also in direct messages?', 'yes');
+  const directMessages = await askYesOrNo(terminal, 'Also in direct messages?', 'yes');
   let directAgent: string | null = null;
   if (directMessages && agents.length > 1) {
     terminal.say('  An agent has one memory: what people write in direct messages can come up in a channel.');
-    directAgent = await choose(terminal, 'Which agent should answer direct messages?', [
+    directAgent = await chooseOne(terminal, 'Which agent should answer direct messages?', [
       { label: 'the same one', value: null },
       ...agents.map(({ id, name }) => ({ label: line`${name} (${id})`, value: id })),
     ]);
@@ -323,7 +323,7 @@ async function resolveAll<What extends { id: string }>(
   resolve: (word: string) => Promise<Found<What>>,
 ): Promise<Checked<What[]>> {
   if (all.length === 0) return { problem: 'name at least one' };
-  return asked<What[]>(async () => {
+  return asProblem<What[]>(async () => {
     const found = new Map<string, What>();
     const problems: string[] = [];
     for (const word of all) {

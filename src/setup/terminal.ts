@@ -13,25 +13,25 @@ export interface Terminal {
 
 /** Over streams: `input` may be a terminal or not. */
 export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.WritableStream, isTty: boolean): Terminal {
-  let muted = false;
+  let isMuted = false;
   // What readline echoes goes through here: muted, what is typed is seen nowhere.
   const echo = new Writable({
     write(chunk, encoding, done) {
-      if (!muted) output.write(chunk, encoding as BufferEncoding);
+      if (!isMuted) output.write(chunk, encoding as BufferEncoding);
       done();
     },
   });
   const lines = createInterface({ input, output: echo, terminal: isTty, historySize: 0 });
   const waiting: { resolve(line: string): void; reject(error: Error): void }[] = [];
-  const early: string[] = [];
-  let ended = false;
+  const earlyLines: string[] = [];
+  let hasEnded = false;
   lines.on('line', (line) => {
     const next = waiting.shift();
     if (next) next.resolve(line);
-    else early.push(line);
+    else earlyLines.push(line);
   });
   lines.on('close', () => {
-    ended = true;
+    hasEnded = true;
     for (const { reject } of waiting.splice(0)) reject(new Error('the input has ended'));
   });
   lines.on('SIGINT', () => lines.close());
@@ -40,15 +40,15 @@ export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.Writ
     say: (text) => void output.write(`${printable(text)}\n`),
     async ask(question, secret = false) {
       output.write(`${printable(question)} `);
-      muted = secret;
+      isMuted = secret;
       try {
-        const typed = early.shift();
+        const typed = earlyLines.shift();
         if (typed !== undefined) return typed.trim();
-        if (ended) throw new Error('the input has ended');
+        if (hasEnded) throw new Error('the input has ended');
         return (await new Promise<string>((resolve, reject) => waiting.push({ resolve, reject }))).trim();
       } finally {
         if (secret) output.write('\n');
-        muted = false;
+        isMuted = false;
       }
     },
     close: () => lines.close(),

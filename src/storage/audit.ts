@@ -1,6 +1,6 @@
 import type { AuditEntry } from '../bridge/approvals/audit-entry.ts';
 import type { Audit, Clock, Log } from '../bridge/ports.ts';
-import { readAuditEntry, row } from './records.ts';
+import { readAuditEntry, toRow } from './records.ts';
 import type { Rows } from './rows.ts';
 
 export interface AuditParts {
@@ -22,7 +22,7 @@ export class StoredAudit implements Audit {
   readonly #parts: AuditParts;
   #sinceTidied = TIDY_EVERY;
   #tidiedAt = Number.NEGATIVE_INFINITY;
-  #tidying: Promise<void> = Promise.resolve();
+  #deleting: Promise<void> = Promise.resolve();
 
   constructor(rows: Rows, parts: AuditParts) {
     this.#rows = rows;
@@ -31,12 +31,12 @@ export class StoredAudit implements Audit {
 
   async append(entry: AuditEntry): Promise<void> {
     const now = this.#parts.clock.now();
-    await this.#rows.set(keyOf(entry), row(entry));
+    await this.#rows.set(keyOf(entry), toRow(entry));
     this.#sinceTidied += 1;
     if (this.#sinceTidied < TIDY_EVERY && now - this.#tidiedAt < TIDY_AFTER_MS) return;
     this.#sinceTidied = 0;
     this.#tidiedAt = now;
-    this.#tidying = this.#tidying.then(() => this.#tidy(now));
+    this.#deleting = this.#deleting.then(() => this.#deleteOld(now));
   }
 
   async latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
@@ -53,15 +53,15 @@ export class StoredAudit implements Audit {
   }
 
   /** Resolves when nothing is being deleted. */
-  idle(): Promise<void> {
-    return this.#tidying;
+  waitUntilIdle(): Promise<void> {
+    return this.#deleting;
   }
 
   #oldestKept(): string {
     return timeKey(this.#parts.clock.now() - this.#parts.keptForMs);
   }
 
-  async #tidy(now: number): Promise<void> {
+  async #deleteOld(now: number): Promise<void> {
     const { keptForMs, log } = this.#parts;
     try {
       const keys = (await this.#rows.keys()).sort();

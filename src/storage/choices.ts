@@ -1,5 +1,5 @@
 import type { Choices } from '../bridge/ports.ts';
-import { readChoice, row } from './records.ts';
+import { readChoice, toRow } from './records.ts';
 import type { Rows } from './rows.ts';
 
 /** What was chosen once, each under its name. Any disk failure rejects with store_failed. */
@@ -16,6 +16,6 @@ export class StoredChoices implements Choices {
   }
 
   async set(name: string, value: string): Promise<void> {
-    await this.#rows.set(name, row({ value }));
+    await this.#rows.set(name, toRow({ value }));
   }
 }

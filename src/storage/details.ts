@@ -1,7 +1,7 @@
 import type { Clock, DetailsStore, Log, Timer } from '../bridge/ports.ts';
 import type { DetailsRef } from '../bridge/record/thread-record.ts';
 import type { TurnDetails } from '../bridge/turn/steps.ts';
-import { readDetails, row } from './records.ts';
+import { readDetails, toRow } from './records.ts';
 import type { Rows } from './rows.ts';
 
 /** A first look soon after the start, so that a bridge that never runs for an hour tidies up too. */
@@ -27,7 +27,7 @@ export class StoredDetails implements DetailsStore {
   start(retentionMs: number): void {
     this.stop();
     this.#retentionMs = retentionMs;
-    this.#timer = this.#parts.clock.after(FIRST_SWEEP_MS, () => void this.#sweep());
+    this.#timer = this.#parts.clock.after(FIRST_SWEEP_MS, () => void this.#deleteOldAndRepeat());
   }
 
   /** Stopping twice is fine. */
@@ -37,11 +37,11 @@ export class StoredDetails implements DetailsStore {
   }
 
   async put(ref: DetailsRef, details: TurnDetails): Promise<void> {
-    await this.#rows.set(keyOf(ref), row(details));
+    await this.#rows.set(keyOf(ref), toRow(details));
   }
 
   async get(ref: DetailsRef): Promise<TurnDetails | null> {
-    if (ref.at <= this.#oldest()) return null;
+    if (ref.at <= this.#oldestKept()) return null;
     const key = keyOf(ref);
     const found = await this.#rows.get(key);
     return found === undefined ? null : readDetails(`details/${key}`, found);
@@ -52,24 +52,24 @@ export class StoredDetails implements DetailsStore {
   }
 
   /** Deletes what is too old. Resolves with how many there were. */
-  async sweep(): Promise<number> {
-    const oldest = this.#oldest();
+  async deleteOld(): Promise<number> {
+    const oldest = this.#oldestKept();
     return this.#rows.deleteWhere((key) => Number.parseInt(key, 36) <= oldest);
   }
 
-  async #sweep(): Promise<void> {
+  async #deleteOldAndRepeat(): Promise<void> {
     const { clock, log } = this.#parts;
     const timer = this.#timer;
     try {
-      const deleted = await this.sweep();
+      const deleted = await this.deleteOld();
       if (deleted > 0) log.info({ deleted }, 'details of old turns were deleted');
     } catch (error) {
       log.warn({ err: error }, 'details of old turns could not be deleted; tried again later');
     }
-    if (this.#timer === timer) this.#timer = clock.after(SWEEP_EVERY_MS, () => void this.#sweep());
+    if (this.#timer === timer) this.#timer = clock.after(SWEEP_EVERY_MS, () => void this.#deleteOldAndRepeat());
   }
 
-  #oldest(): number {
+  #oldestKept(): number {
     return this.#parts.clock.now() - this.#retentionMs;
   }
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoredChoices } from './choices.ts';
 import { holderOf } from './lock.ts';
-import { type LooseFile, looseFiles } from './private-files.ts';
+import { findLooseFiles, type LooseFile } from './private-files.ts';
 import { Rows } from './rows.ts';
 import { APPLICATION, LAYOUT, pragma, SqliteAdapter } from './sqlite.ts';
 import { parseStoreUri } from './store-uri.ts';
@@ -54,7 +54,7 @@ export function inspectStore(uri: string): StoreReport {
     const { application, layout } = readHeader(path);
     if (application !== APPLICATION) return { kind: 'foreign', path, layout };
     if (layout > LAYOUT) return { kind: 'newer', path, layout };
-    return { kind: 'sqlite', path, layout, holder: holderOf(path), uid, loose: looseFiles(path) };
+    return { kind: 'sqlite', path, layout, holder: holderOf(path), uid, loose: findLooseFiles(path) };
   } catch (error) {
     return { kind: 'unusable', path, why: reasonOf(error) };
   }

@@ -28,28 +28,28 @@ export async function lockStore(
   { clock, log, signal }: { clock: Clock; log: Log; signal?: AbortSignal },
 ): Promise<Lock> {
   const until = clock.monotonic() + WAIT_MS;
-  let told = false;
+  let hasWarned = false;
   // The clock's timers do not keep a process alive, and nothing else may be running yet.
-  const { port1: alive } = new MessageChannel();
-  alive.ref();
+  const { port1: keepAlive } = new MessageChannel();
+  keepAlive.ref();
   try {
     for (;;) {
       signal?.throwIfAborted();
       const held = tryLock(path);
-      if (held) return own(path, held, clock);
+      if (held) return writeOwner(path, held, clock);
       if (clock.monotonic() >= until) {
         throw new BridgeError(
           'store_locked',
           `${path} is in use by another bridge (${ownerOf(path)}); stop that one, or give this one another STORE`,
         );
       }
-      if (!told)
+      if (!hasWarned)
         log.warn({ path, owner: ownerOf(path) }, 'the store is in use by another bridge; waiting for it to stop');
-      told = true;
+      hasWarned = true;
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
     }
   } finally {
-    alive.close();
+    keepAlive.close();
   }
 }
 
@@ -74,7 +74,7 @@ function isBusy(error: unknown): boolean {
   return code === 5 || code === 6;
 }
 
-function own(path: string, held: DatabaseSync, clock: Clock): Lock {
+function writeOwner(path: string, held: DatabaseSync, clock: Clock): Lock {
   const file = `${path}.owner`;
   const started = new Date(clock.now()).toISOString();
   try {
@@ -84,11 +84,11 @@ function own(path: string, held: DatabaseSync, clock: Clock): Lock {
     held.close();
     throw new BridgeError('store_failed', `could not write ${file}`, { cause: error });
   }
-  let released = false;
+  let isReleased = false;
   return {
     release() {
-      if (released) return;
-      released = true;
+      if (isReleased) return;
+      isReleased = true;
       rmSync(file, { force: true });
       held.close();
     },

@@ -7,9 +7,9 @@ import { StoredAudit } from './audit.ts';
 import { StoredChoices } from './choices.ts';
 import { StoredDetails } from './details.ts';
 import { lockStore } from './lock.ts';
-import { tighten } from './private-files.ts';
+import { restrictFiles } from './private-files.ts';
 import { Rows } from './rows.ts';
-import { watchFiles } from './same-files.ts';
+import { createFileCheck } from './same-files.ts';
 import { openDatabase, SqliteAdapter, type StorageAdapter } from './sqlite.ts';
 import { parseStoreUri } from './store-uri.ts';
 import { StoredThreads } from './threads.ts';
@@ -47,18 +47,18 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
   if (!parsed.ok) throw new BridgeError('config_invalid', `STORE ${parsed.problem}. ${parsed.fix}`);
   if (parsed.uri.kind === 'memory') return { ...assembleStore(memoryAdapter, parts, () => {}), path: null };
 
-  const path = placeOf(parsed.uri.path);
-  tighten(path, parts.log);
+  const path = resolvePath(parsed.uri.path);
+  restrictFiles(path, parts.log);
   const lock = await lockStore(path, parts);
   try {
     const database = openDatabase(path);
-    const files = watchFiles(path);
-    files();
+    const checkFiles = createFileCheck(path);
+    checkFiles();
     const tidying = tidyAfterWrites(database, parts);
     const onWritten = () => {
-      tidying.wrote();
+      tidying.noteWrite();
       // Looked at behind the write: what was written is only kept if the file is still there then.
-      files();
+      checkFiles();
     };
     const assembled = assembleStore(
       (namespace) => new SqliteAdapter(database, namespace, onWritten),
@@ -81,7 +81,7 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
 export function assembleStore(
   adapterFor: (namespace: string) => StorageAdapter,
   parts: StoreParts,
-  release: () => void,
+  releaseFiles: () => void,
 ): Omit<Store, 'path'> & { threads: StoredThreads } {
   const rows = (namespace: string) => new Rows(namespace, adapterFor(namespace));
   const threads = new StoredThreads(
@@ -98,9 +98,9 @@ export function assembleStore(
     audit,
     async close() {
       details.stop();
-      await threads.idle();
-      await audit.idle();
-      release();
+      await threads.waitUntilIdle();
+      await audit.waitUntilIdle();
+      releaseFiles();
     },
   };
 }
@@ -111,7 +111,7 @@ export function memoryAdapter(): StorageAdapter {
 }
 
 /** One path per file, so that two ways to write it do not make two locks. */
-function placeOf(path: string): string {
+function resolvePath(path: string): string {
   const absolute = resolve(path);
   try {
     mkdirSync(dirname(absolute), { recursive: true, mode: 0o700 });

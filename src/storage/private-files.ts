@@ -14,7 +14,7 @@ export interface LooseFile {
 }
 
 /** The files of the store at `path` that others may open. Changes nothing. */
-export function looseFiles(path: string): LooseFile[] {
+export function findLooseFiles(path: string): LooseFile[] {
   // Windows knows no such modes: files there have the rights of their folder.
   if (process.platform === 'win32') return [];
   return BESIDE.flatMap((suffix) => {
@@ -26,8 +26,8 @@ export function looseFiles(path: string): LooseFile[] {
 }
 
 /** Takes the files of the store at `path` away from everybody but their owner, and says so. */
-export function tighten(path: string, log: Log): void {
-  for (const { path: file, mode } of looseFiles(path)) {
+export function restrictFiles(path: string, log: Log): void {
+  for (const { path: file, mode } of findLooseFiles(path)) {
     try {
       // By its name: opening the lock file a second time would let go of the lock.
       chmodSync(file, PRIVATE);

@@ -296,9 +296,9 @@ const versioned = z.looseObject({ schema: z.number().int().positive() });
  * @throws record_newer for a row of a later schema, store_failed for one that is not what it should be; both name
  * `key`.
  */
-function read<Schema extends z.ZodType>(schema: Schema, key: string, row: unknown): z.output<Schema> {
+function readRow<Schema extends z.ZodType>(schema: Schema, key: string, row: unknown): z.output<Schema> {
   const version = versioned.safeParse(row);
-  if (!version.success) throw malformed(key, version.error);
+  if (!version.success) throw malformedError(key, version.error);
   if (version.data.schema > SCHEMA) {
     throw new BridgeError(
       'record_newer',
@@ -308,11 +308,11 @@ function read<Schema extends z.ZodType>(schema: Schema, key: string, row: unknow
   }
   const { schema: _, ...fields } = version.data;
   const result = schema.safeParse(fields);
-  if (!result.success) throw malformed(key, result.error);
+  if (!result.success) throw malformedError(key, result.error);
   return result.data;
 }
 
-function malformed(key: string, cause: z.ZodError): BridgeError {
+function malformedError(key: string, cause: z.ZodError): BridgeError {
   // Paths only: values hold what people wrote.
   const where = cause.issues.slice(0, 3).map((issue) => issue.path.join('.') || '(whole)');
   return new BridgeError('store_failed', `${key} is malformed at ${where.join(', ')}`, {
@@ -320,18 +320,18 @@ function malformed(key: string, cause: z.ZodError): BridgeError {
   });
 }
 
-export const readRecord = (key: string, row: unknown): StoredRecord => read(storedRecord, key, row);
+export const readRecord = (key: string, row: unknown): StoredRecord => readRow(storedRecord, key, row);
 /** The few fields that a record is compared by: all of it was read and checked a moment before. */
-export const readHead = (key: string, row: unknown): z.output<typeof head> => read(head, key, row);
-export const readItem = (key: string, row: unknown): InboxItem => read(inboxItem, key, row);
-export const readMarker = (key: string, row: unknown): Marker => read(marker, key, row);
-export const readTokenOwner = (key: string, row: unknown): ThreadKey => read(tokenOwner, key, row).thread;
-export const readDetails = (key: string, row: unknown): TurnDetails => read(details, key, row);
-export const readAuditEntry = (key: string, row: unknown): AuditEntry => read(auditEntry, key, row);
-export const readChoice = (key: string, row: unknown): string => read(choice, key, row).value;
+export const readHead = (key: string, row: unknown): z.output<typeof head> => readRow(head, key, row);
+export const readItem = (key: string, row: unknown): InboxItem => readRow(inboxItem, key, row);
+export const readMarker = (key: string, row: unknown): Marker => readRow(marker, key, row);
+export const readTokenOwner = (key: string, row: unknown): ThreadKey => readRow(tokenOwner, key, row).thread;
+export const readDetails = (key: string, row: unknown): TurnDetails => readRow(details, key, row);
+export const readAuditEntry = (key: string, row: unknown): AuditEntry => readRow(auditEntry, key, row);
+export const readChoice = (key: string, row: unknown): string => readRow(choice, key, row).value;
 
 /** A row as it is stored. */
-export function row<Fields extends object>(fields: Fields): Fields & { schema: number } {
+export function toRow<Fields extends object>(fields: Fields): Fields & { schema: number } {
   return { schema: SCHEMA, ...fields };
 }
 
@@ -339,5 +339,5 @@ export function row<Fields extends object>(fields: Fields): Fields & { schema: n
 export function checkRecord(value: ThreadRecord): ThreadRecord {
   const result = record.safeParse(value);
   if (result.success) return result.data;
-  throw new BridgeError('internal', malformed(value.key, result.error).message, { cause: result.error });
+  throw new BridgeError('internal', malformedError(value.key, result.error).message, { cause: result.error });
 }

@@ -6,7 +6,7 @@ import { BridgeError } from '../errors.ts';
  * writing to what nobody will ever find again.
  * @returns throws `store_gone` when that has happened; when they are put back, it is fine again
  */
-export function watchFiles(path: string): () => void {
+export function createFileCheck(path: string): () => void {
   const known = new Map<string, string>();
   return () => {
     for (const file of [path, `${path}-wal`]) {

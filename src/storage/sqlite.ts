@@ -65,7 +65,7 @@ export class SqliteAdapter implements StorageAdapter {
   readonly #set: StatementSync;
   readonly #delete: StatementSync;
   readonly #clear: StatementSync;
-  readonly #after: StatementSync;
+  readonly #selectAfter: StatementSync;
   readonly #onWritten: () => void;
 
   /** @param onWritten told after each write; what it throws is the write's failure */
@@ -79,7 +79,7 @@ export class SqliteAdapter implements StorageAdapter {
     );
     this.#delete = database.prepare('DELETE FROM rows WHERE namespace = ? AND key = ?');
     this.#clear = database.prepare('DELETE FROM rows WHERE namespace = ?');
-    this.#after = database.prepare(
+    this.#selectAfter = database.prepare(
       'SELECT key, value FROM rows WHERE namespace = ? AND key > ? ORDER BY key LIMIT 100',
     );
   }
@@ -124,21 +124,21 @@ export class SqliteAdapter implements StorageAdapter {
   }
 
   async setMany(entries: { key: string; value: unknown; expires?: number }[]): Promise<boolean[]> {
-    this.#together(() => {
+    this.#runTransaction(() => {
       for (const { key, value, expires } of entries) this.#write(key, value, expires);
     });
     return entries.map(() => true);
   }
 
   async deleteMany(keys: string[]): Promise<boolean[]> {
-    return this.#together(() => keys.map((key) => this.#delete.run(this.#namespace, key).changes > 0));
+    return this.#runTransaction(() => keys.map((key) => this.#delete.run(this.#namespace, key).changes > 0));
   }
 
   /** All rows of the namespace by key, read in pages: nothing is locked while the reader works. */
   async *iterator(): AsyncGenerator<[string, string], void> {
     let last = '';
     for (;;) {
-      const page = this.#after.all(this.#namespace, last);
+      const page = this.#selectAfter.all(this.#namespace, last);
       for (const row of page) {
         last = String(row.key);
         yield [last, String(row.value)];
@@ -159,7 +159,7 @@ export class SqliteAdapter implements StorageAdapter {
     this.#set.run(this.#namespace, key, value);
   }
 
-  #together<T>(work: () => T): T {
+  #runTransaction<T>(work: () => T): T {
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       const result = work();

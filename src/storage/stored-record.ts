@@ -16,9 +16,9 @@ export interface SideRows {
 }
 
 /** The record as it is written, and the big messages that it refers to. */
-export function deflate(record: ThreadRecord): { stored: StoredRecord; items: Map<string, InboxItem> } {
+export function splitRecord(record: ThreadRecord): { stored: StoredRecord; items: Map<string, InboxItem> } {
   const items = new Map<string, InboxItem>();
-  const outside = (item: InboxItem): StoredItem => {
+  const moveOut = (item: InboxItem): StoredItem => {
     const json = JSON.stringify(item);
     if (Buffer.byteLength(json) <= ITEM_INSIDE) return item;
     const ref = itemKey(record.key, item, json);
@@ -28,25 +28,28 @@ export function deflate(record: ThreadRecord): { stored: StoredRecord; items: Ma
   const { turn } = record;
   const stored: StoredRecord = {
     ...record,
-    inbox: record.inbox.map(outside),
-    context: record.context.map(outside),
-    turn: turn && { ...turn, items: turn.items.map(outside), context: turn.context.map(outside) },
-    offers: record.offers.map((offer) => ({ ...offer, items: offer.items.map(outside) })),
+    inbox: record.inbox.map(moveOut),
+    context: record.context.map(moveOut),
+    turn: turn && { ...turn, items: turn.items.map(moveOut), context: turn.context.map(moveOut) },
+    offers: record.offers.map((offer) => ({ ...offer, items: offer.items.map(moveOut) })),
   };
   return { stored, items };
 }
 
 /** The record with all its messages. @param find reads one message by its key. */
-export async function inflate(stored: StoredRecord, find: (ref: string) => Promise<InboxItem>): Promise<ThreadRecord> {
-  const inside = (item: StoredItem) => ('ref' in item ? find(item.ref) : item);
-  const all = (items: StoredItem[]) => Promise.all(items.map(inside));
+export async function joinRecord(
+  stored: StoredRecord,
+  find: (ref: string) => Promise<InboxItem>,
+): Promise<ThreadRecord> {
+  const moveIn = (item: StoredItem) => ('ref' in item ? find(item.ref) : item);
+  const moveAllIn = (items: StoredItem[]) => Promise.all(items.map(moveIn));
   const { turn } = stored;
   return {
     ...stored,
-    inbox: await all(stored.inbox),
-    context: await all(stored.context),
-    turn: turn && { ...turn, items: await all(turn.items), context: await all(turn.context) },
-    offers: await Promise.all(stored.offers.map(async (offer) => ({ ...offer, items: await all(offer.items) }))),
+    inbox: await moveAllIn(stored.inbox),
+    context: await moveAllIn(stored.context),
+    turn: turn && { ...turn, items: await moveAllIn(turn.items), context: await moveAllIn(turn.context) },
+    offers: await Promise.all(stored.offers.map(async (offer) => ({ ...offer, items: await moveAllIn(offer.items) }))),
   };
 }
 
@@ -55,7 +58,7 @@ function itemKey(thread: ThreadKey, item: InboxItem, json: string): string {
   return `${thread}/${item.key}/${createHash('sha256').update(json).digest('hex').slice(0, 32)}`;
 }
 
-export function sideRows(stored: StoredRecord | null): SideRows {
+export function sideRowsOf(stored: StoredRecord | null): SideRows {
   const items = new Set<string>();
   const tokens = new Set<string>();
   if (stored === null) return { items, tokens };
@@ -71,7 +74,7 @@ export function sideRows(stored: StoredRecord | null): SideRows {
   return { items, tokens };
 }
 
-export function without(from: SideRows | Marker, those: SideRows): SideRows {
+export function subtractRows(from: SideRows | Marker, those: SideRows): SideRows {
   const items = new Set([...from.items].filter((key) => !those.items.has(key)));
   const tokens = new Set([...from.tokens].filter((token) => !those.tokens.has(token)));
   return { items, tokens };
@@ -84,7 +87,7 @@ export function isEmpty(rows: SideRows): boolean {
 /**
  * The record without what has had its time. Approvals of the open turn all stay: the turn's posts are counted along them.
  */
-export function pruned(record: ThreadRecord, now: number): ThreadRecord {
+export function pruneRecord(record: ThreadRecord, now: number): ThreadRecord {
   const seen = record.seen.filter(({ at }) => now - at < SEEN_FOR_MS).slice(-SEEN_KEPT);
   const past = record.approvals.filter(({ state, turn }) => state.state !== 'open' && turn !== record.turn?.id);
   const forgotten = new Set(past.slice(0, Math.max(0, past.length - CLOSED_APPROVALS_KEPT)));

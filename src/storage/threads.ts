@@ -10,12 +10,20 @@ import {
   readMarker,
   readRecord,
   readTokenOwner,
-  row,
   type StoredRecord,
   threadKey,
+  toRow,
 } from './records.ts';
 import type { Rows } from './rows.ts';
-import { deflate, inflate, isEmpty, pruned, type SideRows, sideRows, without } from './stored-record.ts';
+import {
+  isEmpty,
+  joinRecord,
+  pruneRecord,
+  type SideRows,
+  sideRowsOf,
+  splitRecord,
+  subtractRows,
+} from './stored-record.ts';
 
 /** JSON characters of one record, big messages not counted: far beyond a living thread, still written in milliseconds. */
 const RECORD_MAX = 1024 * 1024;
@@ -62,7 +70,7 @@ export class StoredThreads implements Threads, ThreadMoves {
 
   /** Waits for updates of the thread that are under way. */
   load(key: ThreadKey): Promise<ThreadRecord | null> {
-    return this.#chains.run(key, async () => (await this.#read(key))?.record ?? null);
+    return this.#chains.run(key, async () => (await this.#readRecord(key))?.record ?? null);
   }
 
   /**
@@ -71,7 +79,7 @@ export class StoredThreads implements Threads, ThreadMoves {
    * @throws BridgeError store_failed, record_newer, record_conflict, record_too_large; whatever `change` throws.
    */
   update(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
-    return this.#chains.run(key, () => this.#update(key, change));
+    return this.#chains.run(key, () => this.#updateRecord(key, change));
   }
 
   async active(): Promise<ThreadKey[]> {
@@ -79,7 +87,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     for (const name of await this.#rows.active.keys()) {
       const key = threadKey.safeParse(name);
       if (!key.success) throw new BridgeError('store_failed', `active/${name} is not a thread`);
-      if (await this.#chains.run(key.data, () => this.#confirm(key.data))) active.push(key.data);
+      if (await this.#chains.run(key.data, () => this.#confirmActive(key.data))) active.push(key.data);
     }
     return active;
   }
@@ -104,13 +112,13 @@ export class StoredThreads implements Threads, ThreadMoves {
     change: (record: ThreadRecord, there: ThreadRecord | null) => ThreadRecord,
   ): Promise<ThreadRecord | null> {
     return this.#chains.run(from, async () => {
-      const before = await this.#read(from);
+      const before = await this.#readRecord(from);
       if (!before) return null;
-      const moved = await this.#chains.run(to, () => this.#update(to, (there) => change(before.record, there)));
+      const moved = await this.#chains.run(to, () => this.#updateRecord(to, (there) => change(before.record, there)));
       // The marker first: the next start must not take the turn up in two places. Buttons belong to the new one already.
       await this.#rows.active.delete(from);
       await this.#rows.threads.delete(from);
-      await this.#drop({ items: sideRows(before.stored).items, tokens: new Set() });
+      await this.#deleteSideRows({ items: sideRowsOf(before.stored).items, tokens: new Set() });
       return moved;
     });
   }
@@ -120,13 +128,13 @@ export class StoredThreads implements Threads, ThreadMoves {
    * this is what says that somebody else was quicker.
    * @throws record_conflict
    */
-  async save(stored: StoredRecord, expectedRev: number): Promise<void> {
-    const next = row(stored);
+  async saveRecord(stored: StoredRecord, expectedRev: number): Promise<void> {
+    const next = toRow(stored);
     const found = await this.#rows.threads.get(stored.key);
     const before = found === undefined ? null : readHead(`threads/${stored.key}`, found);
     const size = JSON.stringify(next).length;
-    const grows = messagesOf(stored) > messagesOf(before);
-    if (size > (grows ? RECORD_FULL : RECORD_MAX)) {
+    const takesMessages = messagesOf(stored) > messagesOf(before);
+    if (size > (takesMessages ? RECORD_FULL : RECORD_MAX)) {
       throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
         notice: 'Too much is waiting in this conversation. Wait until it is worked off, or start a new one.',
       });
@@ -141,43 +149,43 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 
   /** Resolves when no update is under way. */
-  idle(): Promise<void> {
+  waitUntilIdle(): Promise<void> {
     return this.#chains.idle();
   }
 
   /** Threads with work under way: 0 at rest, or something leaks. */
-  get busy(): number {
+  get busyCount(): number {
     return this.#chains.size;
   }
 
-  async #update(
+  async #updateRecord(
     key: ThreadKey,
     change: (record: ThreadRecord | null) => ThreadRecord | null,
   ): Promise<ThreadRecord | null> {
-    const before = await this.#read(key);
+    const before = await this.#readRecord(key);
     const record = before?.record ?? null;
     const changed = change(record);
     if (changed === null || changed === record) return record;
     if (changed.key !== key) throw new BridgeError('internal', `a record of ${changed.key} was given for ${key}`);
     const now = this.#clock.now();
     const rev = before?.stored.rev ?? 0;
-    const next = checkRecord({ ...pruned(changed, now), rev: rev + 1, updatedAt: now });
-    const { stored, items } = deflate(next);
+    const next = checkRecord({ ...pruneRecord(changed, now), rev: rev + 1, updatedAt: now });
+    const { stored, items } = splitRecord(next);
 
-    const owned = sideRows(before?.stored ?? null);
-    const wanted = sideRows(stored);
-    const added = without(wanted, owned);
-    const dropped = without(owned, wanted);
+    const owned = sideRowsOf(before?.stored ?? null);
+    const wanted = sideRowsOf(stored);
+    const added = subtractRows(wanted, owned);
+    const dropped = subtractRows(owned, wanted);
     const wasActive = record !== null && isActive(record);
-    const active = isActive(next);
-    const mark = !isEmpty(added) || (!wasActive && (active || !isEmpty(dropped)));
-    if (mark) await this.#mark(key, owned, wanted);
-    for (const ref of added.items) await this.#rows.items.set(ref, row({ ...items.get(ref) }));
-    for (const token of added.tokens) await this.#rows.tokens.set(token, row({ thread: key }));
-    await this.save(stored, rev);
+    const willBeActive = isActive(next);
+    const needsMarker = !isEmpty(added) || (!wasActive && (willBeActive || !isEmpty(dropped)));
+    if (needsMarker) await this.#writeMarker(key, owned, wanted);
+    for (const ref of added.items) await this.#rows.items.set(ref, toRow({ ...items.get(ref) }));
+    for (const token of added.tokens) await this.#rows.tokens.set(token, toRow({ thread: key }));
+    await this.saveRecord(stored, rev);
     try {
-      await this.#drop(dropped);
-      if (!active && (wasActive || mark)) await this.#unmark(key, wanted);
+      await this.#deleteSideRows(dropped);
+      if (!willBeActive && (wasActive || needsMarker)) await this.#deleteMarker(key, wanted);
     } catch (error) {
       this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start does');
     }
@@ -185,43 +193,44 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 
   /** Says that the thread is active or about to be, and which side rows its writes under way may leave behind. */
-  async #mark(key: ThreadKey, owned: SideRows, wanted: SideRows): Promise<void> {
+  async #writeMarker(key: ThreadKey, owned: SideRows, wanted: SideRows): Promise<void> {
     const left = await this.#rows.active.get(key);
     // What an interrupted update left is gone before its names are.
-    if (left !== undefined) await this.#drop(without(without(readMarker(`active/${key}`, left), owned), wanted));
+    if (left !== undefined)
+      await this.#deleteSideRows(subtractRows(subtractRows(readMarker(`active/${key}`, left), owned), wanted));
     await this.#rows.active.set(
       key,
-      row({ items: both(owned.items, wanted.items), tokens: both(owned.tokens, wanted.tokens) }),
+      toRow({ items: union(owned.items, wanted.items), tokens: union(owned.tokens, wanted.tokens) }),
     );
   }
 
   /** An update whose write was done although it failed has left its names here. */
-  async #unmark(key: ThreadKey, wanted: SideRows): Promise<void> {
+  async #deleteMarker(key: ThreadKey, wanted: SideRows): Promise<void> {
     const left = await this.#rows.active.get(key);
-    if (left !== undefined) await this.#drop(without(readMarker(`active/${key}`, left), wanted));
+    if (left !== undefined) await this.#deleteSideRows(subtractRows(readMarker(`active/${key}`, left), wanted));
     await this.#rows.active.delete(key);
   }
 
   /** Whether a marked thread is really active; deletes what an interrupted update left. */
-  async #confirm(key: ThreadKey): Promise<boolean> {
+  async #confirmActive(key: ThreadKey): Promise<boolean> {
     const left = await this.#rows.active.get(key);
     if (left === undefined) return false;
     let before: Stored | null;
     try {
-      before = await this.#read(key);
+      before = await this.#readRecord(key);
     } catch (error) {
       // One unreadable thread must not keep the others from starting: whoever loads it hears of it.
       this.#log.error({ thread: key, error }, 'an active thread can not be read');
       return true;
     }
-    const leftovers = without(readMarker(`active/${key}`, left), sideRows(before?.stored ?? null));
-    await this.#drop(leftovers);
+    const leftovers = subtractRows(readMarker(`active/${key}`, left), sideRowsOf(before?.stored ?? null));
+    await this.#deleteSideRows(leftovers);
     if (before !== null && isActive(before.record)) return true;
     await this.#rows.active.delete(key);
     return false;
   }
 
-  async #drop(rows: SideRows): Promise<void> {
+  async #deleteSideRows(rows: SideRows): Promise<void> {
     for (const ref of rows.items) await this.#rows.items.delete(ref);
     for (const token of rows.tokens) await this.#rows.tokens.delete(token);
   }
@@ -234,10 +243,10 @@ export class StoredThreads implements Threads, ThreadMoves {
     return stored;
   }
 
-  async #read(key: ThreadKey): Promise<Stored | null> {
+  async #readRecord(key: ThreadKey): Promise<Stored | null> {
     const stored = await this.#readStored(key);
     if (stored === null) return null;
-    const record = await inflate(stored, async (ref) => {
+    const record = await joinRecord(stored, async (ref) => {
       const item = await this.#rows.items.get(ref);
       if (item === undefined) throw new BridgeError('store_failed', `items/${ref} is missing`);
       return readItem(`items/${ref}`, item);
@@ -251,6 +260,6 @@ function messagesOf(stored: { inbox: unknown[]; turn: { items: unknown[] } | nul
   return (stored?.inbox.length ?? 0) + (stored?.turn?.items.length ?? 0);
 }
 
-function both(a: Set<string>, b: Set<string>): string[] {
+function union(a: Set<string>, b: Set<string>): string[] {
   return [...new Set([...a, ...b])];
 }

@@ -6,7 +6,7 @@ const AFTER_MS = 5_000;
 
 export interface Tidying {
   /** Something was written. */
-  wrote(): void;
+  noteWrite(): void;
   /** Stopping twice is fine. */
   stop(): void;
 }
@@ -17,34 +17,34 @@ export interface Tidying {
  */
 export function tidyAfterWrites(database: DatabaseSync, { clock, log }: { clock: Clock; log: Log }): Tidying {
   let timer: Timer | null = null;
-  let stopped = false;
+  let isStopped = false;
 
-  function tidy(): void {
+  function emptyLog(): void {
     timer = null;
-    if (stopped || !database.isOpen) return;
+    if (isStopped || !database.isOpen) return;
     try {
       // Nobody waits for a reader such as doctor: then it is tried again.
       database.exec('PRAGMA busy_timeout = 0');
       const { busy } = (database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {}) as { busy?: number };
-      if (busy !== 0) wrote();
+      if (busy !== 0) noteWrite();
     } catch (error) {
       log.debug({ err: error }, 'the write-ahead log could not be emptied; tried again later');
-      wrote();
+      noteWrite();
     } finally {
       if (database.isOpen) database.exec('PRAGMA busy_timeout = 1000');
     }
   }
 
-  function wrote(): void {
-    if (!stopped) timer ??= clock.after(AFTER_MS, tidy);
+  function noteWrite(): void {
+    if (!isStopped) timer ??= clock.after(AFTER_MS, emptyLog);
   }
 
   // What a killed process left there.
-  tidy();
+  emptyLog();
   return {
-    wrote,
+    noteWrite,
     stop() {
-      stopped = true;
+      isStopped = true;
       timer?.cancel();
       timer = null;
     },

@@ -38,7 +38,7 @@ async function examine(env: Record<string, string | undefined>, wanted: Partial<
     channel: null,
     connectMs: 5_000,
     waits: { eventMs: 5_000, clickMs: 0 },
-    tell: () => undefined,
+    onFinding: () => undefined,
     onPosted: () => undefined,
     ...wanted,
   });

@@ -26,7 +26,7 @@ async function seen(whole: Whole): Promise<Record<string, string>> {
     channel: CHANNEL,
     connectMs: 5_000,
     waits: { eventMs: 5_000, clickMs: 0 },
-    tell: (finding) => void lines.push(findingText(finding)),
+    onFinding: (finding) => void lines.push(findingText(finding)),
     onPosted: () => undefined,
   });
   const calls = control.log().filter((entry) => entry.type === 'call');

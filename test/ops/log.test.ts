@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../../src/errors.ts';
-import { createLog, hider, type LogOptions } from '../../src/ops/log.ts';
+import { createHider, createLog, type LogOptions } from '../../src/ops/log.ts';
 
 function capture(options: Partial<LogOptions> = {}) {
   const written: string[] = [];
@@ -131,7 +131,7 @@ describe('hostile text in the log', () => {
 });
 
 describe('hider', () => {
-  const hide = hider([]);
+  const hide = createHider([]);
 
   it.each([
     ['xoxb-1234-5678-abc', '[hidden]'],

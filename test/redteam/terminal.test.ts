@@ -99,7 +99,7 @@ describe('foreign names in a terminal', () => {
       channel: null,
       connectMs: 300,
       waits: { eventMs: 100, clickMs: 0 },
-      tell: () => undefined,
+      onFinding: () => undefined,
       onPosted: () => undefined,
     });
     const shown = [...report.findings.map(findingText), endingText(report)].join('\n');

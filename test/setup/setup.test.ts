@@ -79,7 +79,7 @@ async function stage(
     return { outcome, left: person.left, seen: person.seen.join('\n') };
   };
   const read = (name: string) => readFileSync(join(folder, name), 'utf8');
-  const policy = () => loadConfig(files.env(), (path) => readFileSync(join(folder, path), 'utf8')).policy;
+  const policy = () => loadConfig(files.readEnv(), (path) => readFileSync(join(folder, path), 'utf8')).policy;
   return { slack, letta, folder, files, run, read, policy };
 }
 
@@ -137,7 +137,7 @@ describe('setup', () => {
     expect(outcome).toBe('done');
     expect(seen).toContain('● build-box (device-1) online');
     expect(seen).toContain('Builder (agent-1)');
-    expect(files.env()).toMatchObject({ LETTA_API_KEY: MARKED.letta, LETTA_AGENT_ID: 'agent-1' });
+    expect(files.readEnv()).toMatchObject({ LETTA_API_KEY: MARKED.letta, LETTA_AGENT_ID: 'agent-1' });
     expect(policy()).toMatchObject({
       users: { members: false, ids: ['U02BOB'] },
       channels: { everywhere: true, directMessages: true },
@@ -197,13 +197,13 @@ describe('setup', () => {
     await expect(runSetup(parts)).rejects.toThrow('the input has ended');
     expect(person.seen.join('\n')).toContain('it lacks im:history');
     expect(person.seen.join('\n')).toContain('Reinstall to Workspace');
-    expect(files.env().SLACK_BOT_TOKEN).toBeUndefined();
+    expect(files.readEnv().SLACK_BOT_TOKEN).toBeUndefined();
   });
 
   it('interrupted continues later with what already works', async (context) => {
     const { run, letta, files, policy } = await stage(context);
     expect((await run('Prod', MARKED.bot)).outcome).toBe('the input has ended');
-    expect(files.env()).toMatchObject({ SLACK_BOT_TOKEN: MARKED.bot });
+    expect(files.readEnv()).toMatchObject({ SLACK_BOT_TOKEN: MARKED.bot });
     const second = await run(MARKED.app, '2', letta.url, MARKED.letta);
     expect(second.outcome).toBe('the input has ended');
     expect(second.seen).toContain('SLACK_BOT_TOKEN is set and works: kept');
@@ -220,7 +220,7 @@ describe('setup', () => {
     writeFileSync(join(folder, '.env'), 'SLACK_BOT_TOKEN=xoxb-of-yesterday\n', { mode: 0o644 });
     const { seen } = await run(MARKED.bot);
     expect(seen).toContain('SLACK_BOT_TOKEN is set, but Slack refuses it (invalid_auth)');
-    expect(files.env().SLACK_BOT_TOKEN).toBe(MARKED.bot);
+    expect(files.readEnv().SLACK_BOT_TOKEN).toBe(MARKED.bot);
     expect(statSync(join(folder, '.env')).mode & 0o777).toBe(0o600);
   });
 });

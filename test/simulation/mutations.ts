@@ -285,14 +285,14 @@ export const mutations: readonly Mutation[] = [
     'active threads are marked for the next start',
     /no rest: active/,
     'src/storage/threads.ts',
-    'if (mark) await this.#mark(key, owned, wanted);',
+    'if (needsMarker) await this.#writeMarker(key, owned, wanted);',
     '',
   ),
   mutation(
     'idle threads are unmarked',
     /at rest, and the next start reads it/,
     'src/storage/threads.ts',
-    'if (!active && (wasActive || mark)) await this.#unmark(key, wanted);',
+    'if (!willBeActive && (wasActive || needsMarker)) await this.#deleteMarker(key, wanted);',
     '',
   ),
 ];

@@ -263,7 +263,7 @@ export class World {
   #connect(): void {
     if (!this.#listening || this.#connected) return;
     this.#connected = true;
-    this.#bridge?.catchUp?.connection(true);
+    this.#bridge?.catchUp?.setConnected(true);
   }
 
   /** Slack's socket is gone: what is sent meanwhile comes again, if at all. The bridge may notice late. */
@@ -275,7 +275,7 @@ export class World {
     this.story.add('slack', `its socket is gone for ${Math.round(ms / 1000)} s`);
     this.#connected = false;
     const notices = chance.chance(0.5) ? 1 : chance.between(1, Math.min(NOTICED_MS, ms));
-    life.clock.after(notices, () => this.#bridge?.catchUp?.connection(false));
+    life.clock.after(notices, () => this.#bridge?.catchUp?.setConnected(false));
     life.clock.after(ms + 1, () => this.#connect());
   }
 

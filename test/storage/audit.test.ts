@@ -62,7 +62,7 @@ describe('the stored audit', () => {
     await clock.advance(2 * DAY);
     expect(await audit.latest(9, all)).toEqual([]);
     await audit.append(entry(2, clock.now()));
-    await audit.idle();
+    await audit.waitUntilIdle();
     expect(await rows.keys()).toHaveLength(1);
     expect((await audit.latest(9, all)).map(({ title }) => title)).toEqual(['touch 2']);
   });

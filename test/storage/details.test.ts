@@ -55,10 +55,10 @@ describe.each(['memory://', 'sqlite'])('details of turns in %s', (kind) => {
       await clock.advance(HOUR / 2 + 120_000);
       expect(await store.details.get(old)).toBeNull();
       expect(await store.details.get(young)).toEqual(details);
-      expect(await store.details.sweep()).toBe(0);
+      expect(await store.details.deleteOld()).toBe(0);
       store.details.stop();
       await clock.advance(5 * HOUR);
-      expect(await store.details.sweep()).toBe(1);
+      expect(await store.details.deleteOld()).toBe(1);
     }));
 
   it('are all deleted when retention is 0', () =>
@@ -68,7 +68,7 @@ describe.each(['memory://', 'sqlite'])('details of turns in %s', (kind) => {
       await store.details.put(ref, details);
       store.details.start(0);
       await clock.advance(60_000);
-      expect(await store.details.sweep()).toBe(0);
+      expect(await store.details.deleteOld()).toBe(0);
       expect(await store.details.get(ref)).toBeNull();
     }));
 });

@@ -119,13 +119,13 @@ describe('details of a finished turn', () => {
     const token = await work(bridge);
     await bridge.clock.advance(DAY - 60_000);
     expect(shown(await click(bridge, token)).steps).toHaveLength(1);
-    expect(await bridge.details.sweep()).toBe(0);
+    expect(await bridge.details.deleteOld()).toBe(0);
     await bridge.clock.advance(120_000);
     expect(await click(bridge, token)).toMatchObject({
       result: 'refused',
       notice: expect.stringContaining('not kept'),
     });
-    expect(await bridge.details.sweep()).toBe(1);
+    expect(await bridge.details.deleteOld()).toBe(1);
   });
 
   it('are kept for the last 20 turns of a thread', async () => {
@@ -135,7 +135,7 @@ describe('details of a finished turn', () => {
     expect(bridge.record().details).toHaveLength(20);
     expect(await click(bridge, first)).toMatchObject({ result: 'refused', why: 'expired' });
     await bridge.clock.advance(2 * DAY);
-    expect(await bridge.details.sweep()).toBe(20);
+    expect(await bridge.details.deleteOld()).toBe(20);
   });
 
   it('nothing done, quiet, or not kept: no button', async () => {
