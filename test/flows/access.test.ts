@@ -46,9 +46,9 @@ describe.concurrent('a policy file', () => {
     await control.message({ channel: 'C02ENG', user: 'U02BOB', text: '@agent slow 1 words' });
     await told('U02BOB', 'C02ENG', 'word1');
     await control.message({ channel: 'C02ENG', user: 'U03CARA', text: '@agent slow 2 words' });
-    await told('U03CARA', 'C02ENG', 'You may not use this agent.');
+    await told('U03CARA', 'C02ENG', 'You can’t use this agent yet.');
     context.expect(sees('U03CARA')).toContain('Ask @alice');
-    context.expect(sees('U02BOB')).not.toContain('You may not use this agent.');
+    context.expect(sees('U02BOB')).not.toContain('You can’t use this agent yet.');
     context.expect(sees('U02BOB')).not.toContain('word2');
   });
 

@@ -56,7 +56,7 @@ describe.concurrent('a background task', () => {
     await say('!status');
     await seen(/In the background: subagent/);
     await say('*STOP!!!*', BOB);
-    await seen(/Ending what runs in the background: subagent/, BOB);
+    await seen(/I’m ending the background tasks: subagent/, BOB);
     await seen(/This ran in the background and has ended/);
     context.expect(shown()).not.toContain('could not be stopped');
   });

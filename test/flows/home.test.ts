@@ -28,8 +28,8 @@ async function homeShows(user: string, words: readonly string[]): Promise<string
 
 describe('the Home tab', () => {
   it('says how to begin; to guests, why they may not', async () => {
-    await homeShows('U01ALICE', ['/agent status', 'Nothing of yours is running.', 'slack: connected']);
-    await homeShows('U04GUEST', ['Guests may not use']);
+    await homeShows('U01ALICE', ['/agent status', 'Nothing is running for you.', 'slack: connected']);
+    await homeShows('U04GUEST', ['Guests can’t use']);
   });
 
   it('shows the reader’s own threads and requests, no other person’s', async () => {
@@ -37,7 +37,7 @@ describe('the Home tab', () => {
     const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash touch x' });
     const link = `/archives/C01GEN/p${ts.replace('.', '')}|thread>`;
     await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waits for an answer', link]);
-    const bobs = await homeShows('U02BOB', ['Nothing of yours is running.']);
+    const bobs = await homeShows('U02BOB', ['Nothing is running for you.']);
     expect(bobs).not.toContain('touch x');
   });
 });

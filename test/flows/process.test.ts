@@ -57,7 +57,10 @@ describe.concurrent('the process', () => {
     const refusals = () =>
       control
         .messages('C01GEN', { user: 'U01ALICE' })
-        .filter(({ ephemeral, text }) => ephemeral && text.includes('You may not use this agent. Ask <@U03CARA>.'));
+        .filter(
+          ({ ephemeral, text }) =>
+            ephemeral && text.includes('You can’t use this agent yet. Ask <@U03CARA> for access.'),
+        );
     await say('@agent slow 1 words');
     await until(() => refusals().length === 1, log);
     context.expect(shown()).not.toContain('word1');

@@ -91,7 +91,7 @@ describe('background tasks on the real Letta', () => {
     await thread.say('!status');
     await thread.seen(/In the background: subagent/);
     await thread.say('STOP!!!');
-    await thread.seen(/Ending what runs in the background: subagent/);
+    await thread.seen(/I’m ending the background tasks: subagent/);
     await thread.seen(/has ended/);
     await sleptOut();
     expect(made('sub.txt')).toBe(false);
@@ -116,7 +116,7 @@ describe('background tasks on the real Letta', () => {
     await second.click('Approve', ALICE);
     await second.seen(/Still running in the background/);
     await first.say('!pause', BOB);
-    await first.seen(/2 background tasks told to end/, BOB);
+    await first.seen(/and 2 background tasks\./, BOB);
     for (const thread of [first, second]) await thread.seen(/has ended/);
     await sleptOut();
     expect([made('paused-sub.txt'), made('paused-command.txt')]).toEqual([false, false]);

@@ -196,7 +196,7 @@ function judgeTurnedAway({ slack, story, stored, slackHears, lives }: World, wri
   const told = slack.messages.some(({ user, channel, onlyFor, ts, ...shown }) => {
     const at = Number(ts) * 1_000 - turnedAway.at;
     if (user !== BOT || channel !== message.channel || at < -TOLD_MS || at > TOLD_MS) return false;
-    return (onlyFor === null || onlyFor === message.user) && visibleText(shown).includes('this one was not taken');
+    return (onlyFor === null || onlyFor === message.user) && visibleText(shown).includes('I did not queue this one');
   });
   if (!told && slackHears && turnedAway.life === lives) story.violation(`${name} was turned away, and nobody was told`);
 }

@@ -67,12 +67,12 @@ export function can(policy: Policy, subject: Subject, doing: Doing, place: Place
 }
 
 const CANNOT_CONFIRM =
-  'Slack does not tell me right now who is in a user group, so I can’t check whether you may do this. Nothing was done. Try again in a minute.';
+  'Slack can’t tell me right now who is in a user group, so I can’t check whether you may do this. I did nothing. Try again in a minute.';
 
 function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | null): Verdict {
   if (subject.kind === 'deactivated') return denied('user_deactivated', 'This account is deactivated.');
   if (subject.kind === 'bot' && doing.do !== 'speak') {
-    return denied('bot_may_only_speak', 'Bots may only write to this agent.');
+    return denied('bot_may_only_speak', 'Bots can only write to this agent.');
   }
   const admin = includes(policy.admins, subject);
   const settings = place ? settingsOf(policy, place.channel) : policy.defaults;
@@ -85,11 +85,11 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
   }
   switch (doing.do) {
     case 'administer':
-      return admin ? allowed : denied('not_an_admin', `Only admins may do this. ${whomToAsk(policy)}`);
+      return admin ? allowed : denied('not_an_admin', `Only admins can do this. ${whomToAsk(policy)}`);
     case 'answer':
       if (doing.requester === subject.id || (isBot(doing.requester) && admin)) return allowed;
-      if (isBot(doing.requester)) return denied('not_an_admin', `Only admins may answer this. ${whomToAsk(policy)}`);
-      return denied('not_the_requester', `Only <@${doing.requester}> may answer this: the turn is theirs.`);
+      if (isBot(doing.requester)) return denied('not_an_admin', `Only admins can answer this. ${whomToAsk(policy)}`);
+      return denied('not_the_requester', `Only <@${doing.requester}> can answer this (it’s their request).`);
     case 'decide':
       return doing.startsAgent === true
         ? canStartAgent(policy, subject, doing.requester, place)
@@ -121,10 +121,10 @@ function isUser(policy: Policy, subject: Subject): boolean {
 }
 
 function notAdmitted(policy: Policy, { kind }: Subject): Verdict {
-  const ask = whomToAsk(policy);
-  if (kind === 'member') return denied('user_not_allowed', `You may not use this agent. ${ask}`);
+  const ask = whomToAsk(policy, ' for access');
+  if (kind === 'member') return denied('user_not_allowed', `You can’t use this agent yet. ${ask}`);
   const who = kind === 'guest' ? 'Guests' : kind === 'external' ? 'People of other organisations' : 'Other bots';
-  return denied(`user_is_${kind}`, `${who} may not use this agent unless they are named. ${ask}`);
+  return denied(`user_is_${kind}`, `${who} can’t use this agent unless an admin allows them. ${ask}`);
 }
 
 function canDecide(
@@ -145,54 +145,54 @@ function canDecide(
   ];
   if (!(own && approvers.requester) && !includes(approvers, subject)) {
     const alone = approvers.ids.length === 0 && approvers.groups.length === 0;
-    if (alone && isBot(requester)) return denied('not_an_admin', `Only admins may decide this. ${whomToAsk(policy)}`);
+    if (alone && isBot(requester)) return denied('not_an_admin', `Only admins can decide this. ${whomToAsk(policy)}`);
     if (named.length === 0) return denied('nobody_may_decide', `${NOBODY_MAY} ${whomToAsk(policy)}`);
-    if (alone) return denied('not_the_requester', `Only <@${requester}> may decide this: the turn is theirs.`);
-    return denied('not_an_approver', `Only ${orList(named)} may decide this.`);
+    if (alone) return denied('not_the_requester', `Only <@${requester}> can decide this (it’s their request).`);
+    return denied('not_an_approver', `Only ${orList(named)} can decide this.`);
   }
   const others = named.length === 0 ? `${NOBODY_MAY} ${whomToAsk(policy)}` : `Ask ${orList(named)}.`;
   if (own && !selfApproval) {
-    return denied('self_approval', `Somebody else must decide this: the turn is yours. ${others}`);
+    return denied('self_approval', `Someone else must decide this, because it is your request. ${others}`);
   }
   if (author === subject.id && !selfApproval) {
-    return denied('self_approval', `Somebody else must approve this: the command is yours. ${others}`);
+    return denied('self_approval', `Someone else must approve this, because you wrote the command. ${others}`);
   }
   return allowed;
 }
 
 const NOBODY_MAY =
-  'Nobody may decide this here: whose turn it is may not decide it (self_approval), and no other approvers are named.';
+  'No one can decide this here: the person who asked may not (self_approval), and no other approvers are named.';
 
 /** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
   const usual = canDecide(policy, subject, { requester }, place);
   if (place && approversStartAgents(policy, place.channel)) return usual;
   if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
-  const why = 'Only admins may approve this: it starts an agent that asks nothing.';
+  const why = 'Only admins can approve this: it starts another agent, and that one never asks for approval.';
   return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;
 }
 
 function canUsePlace(policy: Policy, place: Place): Verdict {
   if (policy.channels.ids.includes(place.channel)) return allowed;
-  const ask = whomToAsk(policy);
+  const ask = whomToAsk(policy, ' for access');
   if (place.channelKind === 'im') {
     if (policy.channels.directMessages || policy.channels.everywhere) return allowed;
-    return denied('direct_messages_closed', 'This agent does not answer direct messages. Mention it in a channel.');
+    return denied('direct_messages_closed', 'I don’t answer direct messages. Mention me in a channel.');
   }
   if (place.external) {
-    const shared = 'This channel is shared with another organisation, and the agent is not open here.';
+    const shared = 'This channel is shared with another organisation, and no admin has allowed me to work here.';
     return denied('channel_is_external', `${shared} ${ask}`);
   }
   if (policy.channels.everywhere) return allowed;
-  return denied('channel_not_allowed', `This agent is not open in this channel. ${ask}`);
+  return denied('channel_not_allowed', `I’m not allowed to work in this channel. ${ask}`);
 }
 
 const NAMED = 3;
 
 /** One sentence. */
-function whomToAsk(policy: Policy): string {
+function whomToAsk(policy: Policy, what = ''): string {
   const admins = mentions(policy.admins);
-  return admins.length === 0 ? 'Ask whoever runs it.' : `Ask ${orList(admins)}.`;
+  return `Ask ${admins.length === 0 ? 'the person who runs this bot' : orList(admins)}${what}.`;
 }
 
 function mentions({ ids, groups }: PeopleList, which: (id: string) => boolean = () => true): string[] {
@@ -202,5 +202,5 @@ function mentions({ ids, groups }: PeopleList, which: (id: string) => boolean = 
 function orList(names: readonly string[]): string {
   const shown = names.slice(0, NAMED);
   if (names.length > NAMED) return `${shown.join(', ')} or another`;
-  return shown.length < 2 ? (shown[0] ?? 'nobody') : `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)}`;
+  return shown.length < 2 ? (shown[0] ?? 'no one') : `${shown.slice(0, -1).join(', ')} or ${shown.at(-1)}`;
 }

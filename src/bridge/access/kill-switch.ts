@@ -52,6 +52,8 @@ export class KillSwitch {
   /** One line for whoever wants something of the agent; `null` while it works. */
   get notice(): string | null {
     const paused = this.#paused;
-    return paused && `<@${paused.by}> has paused the agent (${moment(paused.at)}); nothing runs until it is resumed.`;
+    return (
+      paused && `<@${paused.by}> paused the agent (${moment(paused.at)}). It runs nothing until an admin resumes it.`
+    );
   }
 }

@@ -20,8 +20,8 @@ export function modeOrder(args: string): BindingOrder {
   const mode = MODES.find((each) => each.toLowerCase() === word.toLowerCase());
   if (mode) return { kind: 'bind', change: { permissions: mode } };
   if (word.toLowerCase() === 'unrestricted')
-    return { kind: 'wrong', notice: '`unrestricted` can only be set in the configuration (see README).' };
-  return { kind: 'wrong', notice: `Write \`mode\` and one of ${MODES.join(', ')}, or default.` };
+    return { kind: 'wrong', notice: 'You can set `unrestricted` only in the configuration (see README).' };
+  return { kind: 'wrong', notice: `Write \`mode\` and one of ${MODES.join(', ')} or default.` };
 }
 
 /** What stands behind `agent`: `agent-…`, `on <device>`, `in <directory>`; each may be `default`. */
@@ -34,7 +34,7 @@ export function agentOrder(args: string): BindingOrder {
   if (name?.toLowerCase() === 'on') return { kind: 'bind', change: { device: chosen } };
   if (name?.toLowerCase() === 'in') {
     if (chosen !== undefined && !/^(?:\/|[A-Za-z]:\\)/.test(chosen))
-      return { kind: 'wrong', notice: 'Name the directory by its whole path.' };
+      return { kind: 'wrong', notice: 'Give the full path of the directory.' };
     return { kind: 'bind', change: { workingDirectory: chosen } };
   }
   if (words.toLowerCase() === 'default') return { kind: 'bind', change: { agentId: undefined } };
@@ -43,4 +43,4 @@ export function agentOrder(args: string): BindingOrder {
 }
 
 const USAGE =
-  'Write `agent` and the id of an agent (`agent-…`), `on` and a device, `in` and a directory; `default` takes it back.';
+  'Write `agent` and an agent id (`agent-…`), `on` and a device, or `in` and a directory. `default` in their place restores the configured one.';

@@ -59,7 +59,7 @@ export class CommandDesk {
     }
     if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#carryOut(order, order.thread);
     if (aboutOf(order.name) === 'thread')
-      return `Slash commands do not know the thread: write \`!${order.name}\` in it.`;
+      return `Slack doesn’t tell me in which thread you are. Write \`!${order.name}\` in the thread instead.`;
     return this.#inRunning(order);
   }
 
@@ -67,9 +67,9 @@ export class CommandDesk {
   async #inRunning(order: Order): Promise<string> {
     const mine = this.#parts.workers.ofRequester(order.person.id);
     const notice = order.name === 'status' ? this.#parts.killSwitch.notice : null;
-    if (mine.length === 0) return notice ?? 'Nothing of yours is running.';
+    if (mine.length === 0) return notice ?? 'Nothing is running for you.';
     if (mine.length > 1 && order.name === 'stop') {
-      const lead = `You have ${mine.length} running threads; write \`!stop\` in the one you mean:`;
+      const lead = `You have ${mine.length} running threads. Write \`!stop\` in the one to stop:`;
       return [lead, ...mine.map(threadLine)].join('\n');
     }
     const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#carryOut(order, key)}`);
@@ -102,7 +102,7 @@ export class CommandDesk {
       default:
         break;
     }
-    if (thread === null) return 'Write it in the thread that you mean.';
+    if (thread === null) return 'Write this command in the thread it is about.';
     const { desk } = workers.get(thread);
     switch (name) {
       case 'status':
@@ -129,23 +129,23 @@ export class CommandDesk {
   async #audit({ args, person }: Order): Promise<string> {
     const { audit, policies } = this.#parts;
     const wanted = args === '' ? AUDIT_SHOWN : Number(args);
-    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Say how many, from 1 to ${AUDIT_MOST}.`;
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Give a number from 1 to ${AUDIT_MOST}.`;
     const policy = policies.current();
     const admin = can(policy, person, { do: 'administer' }, null).allowed;
     const entries = await audit.latest(wanted, ({ requester, thread }) => {
       const place = placeOfThread(thread);
       return admin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });
-    return entries.length === 0 ? 'Nothing yet.' : entries.map(auditLine).join('\n');
+    return entries.length === 0 ? 'No requests yet.' : entries.map(auditLine).join('\n');
   }
 
   /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
   async #why({ args, team, place, person }: Order): Promise<string> {
     const linked = linkedMessage(team, args);
-    if (!linked) return 'Name a message by its link: in its menu, *Copy link*. Then `why` and the link.';
+    if (!linked) return 'Which message? Choose *Copy link* in its menu, then write `why` and the link.';
     const { decisions, threads } = this.#parts;
     const mine = decisions.find(linked.key)?.user === person.id;
-    if (channelOf(linked) !== place.channel && !mine) return 'Ask in the channel of that message.';
+    if (channelOf(linked) !== place.channel && !mine) return 'Ask this in the channel of that message.';
     return explain(linked, decisions, threads);
   }
 
@@ -166,10 +166,10 @@ export class CommandDesk {
     const { killSwitch, workers } = this.#parts;
     await killSwitch.pause(by);
     const open = workers.wakeAll();
-    const turns = open === 1 ? '1 running turn is being stopped' : `${open} running turns are being stopped`;
+    const turns = open === 1 ? '1 running turn' : `${open} running turns`;
     const tasks = workers.inBackground;
-    const ends = tasks === 0 ? '' : `, and ${tasks} background ${tasks === 1 ? 'task' : 'tasks'} told to end`;
-    return `Paused. ${turns}${ends}. Nothing begins until an admin writes \`/agent resume\`.`;
+    const ends = tasks === 0 ? '' : ` and ${tasks} background ${tasks === 1 ? 'task' : 'tasks'}`;
+    return `Paused. I’m stopping ${turns}${ends}. Nothing new starts until an admin writes \`/agent resume\`.`;
   }
 
   async #resume(by: UserId): Promise<string> {
@@ -177,7 +177,7 @@ export class CommandDesk {
     if (!killSwitch.paused) return 'The agent is not paused.';
     await killSwitch.resume(by);
     workers.wakeAll();
-    return 'Resumed. What was refused meanwhile is not run: its authors were told to send it again.';
+    return 'Resumed. I won’t run the messages that I refused during the pause: I told their authors to send them again.';
   }
 }
 
@@ -195,12 +195,12 @@ function auditLine({ at, tool, title, requester, by, outcome, reason, via, threa
   const who = by === null ? '' : ` by <@${by}>`;
   const how = via === null ? '' : ` (${via})`;
   const what = `${asCode(oneLine(tool, 40))} ${asCode(oneLine(title, 80))}`;
-  return `- ${moment(at)} ${what}, asked for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
+  return `- ${moment(at)} ${what}, for <@${requester}> in ${where}: ${outcome.replaceAll('_', ' ')}${reason === undefined ? '' : ` (${reason.replaceAll('_', ' ')})`}${who}${how} · ${digest.slice(0, 12)}`;
 }
 
 function bindingText({ permissions, binding }: PlaceSettings): string {
   const { agentId = null, device = null, workingDirectory = null } = binding ?? {};
-  const said = (value: string | null) => (value === null ? 'as configured' : asCode(value));
+  const said = (value: string | null) => (value === null ? 'default' : asCode(value));
   return `In this channel: agent ${said(agentId)}, device ${said(device)}, directory ${said(workingDirectory)}, permissions ${permissions}.`;
 }
 

@@ -9,6 +9,6 @@ export function memoryNotice(policy: Policy, direct = 'D'): string {
   const own = settingsOf(policy, direct).binding?.agentId ?? null;
   const channels = [...policy.places].filter(([place]) => place !== 'dm' && !isDirect(place));
   const shared = own === null || channels.some(([, { binding }]) => binding?.agentId === own);
-  const where = shared ? ', in channels, too' : '';
-  return `One agent has one memory, and often one checkout: what you tell it in a direct message can come up in other conversations with the same agent${where}.`;
+  const where = shared ? ', including in channels' : '';
+  return `This agent shares one memory, and usually one working copy, across its conversations. What you write in direct messages can come up elsewhere${where}.`;
 }

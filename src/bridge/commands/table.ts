@@ -19,46 +19,53 @@ export const commands = [
     name: 'help',
     aliases: ['commands'],
     args: null,
-    help: 'what the agent can be asked, and these commands',
+    help: 'how to use the agent, and this list',
     about: 'anything',
   },
-  { name: 'status', aliases: [], args: null, help: 'what the agent is doing in this thread', about: 'running' },
+  { name: 'status', aliases: [], args: null, help: 'show what the agent is doing in this thread', about: 'running' },
   {
     name: 'stop',
     aliases: STOP_WORDS.slice(1),
     args: null,
-    help: 'stop what the agent is doing now; messages that wait are dropped. The bare word does the same in a thread',
+    help: 'stop what the agent is doing and discard the queued messages. In a thread, the bare word does the same',
     about: 'running',
   },
-  { name: 'queue', aliases: [], args: null, help: 'the messages that wait for their turn', about: 'running' },
+  { name: 'queue', aliases: [], args: null, help: 'list the queued messages', about: 'running' },
   {
     name: 'new',
     aliases: ['reset'],
     args: null,
-    help: 'forget this conversation: the next message starts another',
+    help: 'forget this conversation: the next message starts a new one',
     about: 'thread',
   },
   {
     name: 'mute',
     aliases: [],
     args: null,
-    help: 'in this thread the agent answers only those who mention it',
+    help: 'in this thread, answer only messages that mention the agent',
     about: 'thread',
   },
   {
     name: 'pause',
     aliases: [],
     args: null,
-    help: 'stop everything that runs, everywhere, and let nothing begin; admins only',
+    help: 'stop everything, everywhere, and start nothing new; admins only',
     about: 'anything',
     who: 'admins',
   },
-  { name: 'resume', aliases: [], args: null, help: 'let it work again; admins only', about: 'anything', who: 'admins' },
+  {
+    name: 'resume',
+    aliases: [],
+    args: null,
+    help: 'let the agent work again; admins only',
+    about: 'anything',
+    who: 'admins',
+  },
   {
     name: 'agent',
     aliases: [],
     args: '[agent-… | on <device> | in <directory> | default]',
-    help: 'which agent answers in this channel, on which device, in which directory; admins change it for conversations to come',
+    help: 'show which agent answers in this channel, on which device and in which directory; admins can change it for new conversations',
     about: 'anything',
     who: 'admins_to_change',
   },
@@ -66,7 +73,7 @@ export const commands = [
     name: 'mode',
     aliases: [],
     args: '[guarded | standard | acceptEdits | strict | default]',
-    help: 'what the agent may do in this channel without asking; admins change it',
+    help: 'show what the agent may do in this channel without asking; admins can change it',
     about: 'anything',
     who: 'admins_to_change',
   },
@@ -74,14 +81,14 @@ export const commands = [
     name: 'why',
     aliases: [],
     args: '<link to a message>',
-    help: 'why a message was or was not answered',
+    help: 'explain why a message was or was not answered',
     about: 'anything',
   },
   {
     name: 'approve',
     aliases: [],
     args: '<id>',
-    help: 'approve a request whose card has no buttons; its id stands with it',
+    help: 'approve a request whose card has no buttons; the card shows its id',
     about: 'thread',
   },
   {
@@ -95,10 +102,10 @@ export const commands = [
     name: 'audit',
     aliases: [],
     args: '[how many]',
-    help: 'what became of the last requests that you could have decided',
+    help: 'list the latest requests that you could decide, with their outcomes',
     about: 'anything',
   },
-  { name: 'unmute', aliases: [], args: null, help: 'plain replies count again', about: 'thread' },
+  { name: 'unmute', aliases: [], args: null, help: 'answer replies in this thread again', about: 'thread' },
 ] as const satisfies readonly Command[];
 
 export type CommandName = (typeof commands)[number]['name'];
@@ -158,12 +165,12 @@ export function helpText(botUser: string): string {
     return `- \`!${words}\` or \`/agent ${words}\`: ${help}`;
   });
   return [
-    `Mention <@${botUser}> with a task and the agent answers in the thread. Reply in the thread to go on; people who have not mentioned it there are only overheard.`,
-    'When a tool needs consent, the person who asked gets a card with buttons.',
+    `Mention <@${botUser}> with a task, and I answer in the thread. Reply there to continue. I read messages of people who haven’t mentioned me there as background only.`,
+    'I ask before risky steps: the person who gave the task gets a card with buttons.',
     '',
     ...rows,
     '',
-    'Slash commands do not work inside threads; there, use the form with `!`.',
+    'Slash commands don’t work in threads. There, write the form with `!`.',
   ].join('\n');
 }
 
@@ -172,8 +179,8 @@ export function commandsTable(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const rows = TABLE.map(({ name, aliases, args, help, who }) => {
     const words = [`\`${cell(args === null ? name : `${name} ${args}`)}\``, ...aliases.map((alias) => `\`${alias}\``)];
-    const whose = who === undefined ? 'who may write' : who === 'admins' ? 'admins' : 'who may write; admins change it';
+    const whose = who === undefined ? 'everyone' : who === 'admins' ? 'admins' : 'everyone; admins can change it';
     return `| ${words.join(', ')} | ${cell(help)} | ${whose} |`;
   });
-  return ['| command | does | whose |', '| --- | --- | --- |', ...rows].join('\n');
+  return ['| command | what it does | who can use it |', '| --- | --- | --- |', ...rows].join('\n');
 }

@@ -33,35 +33,35 @@ export function linkedMessage(team: string, text: string): Linked | null {
 
 /** What the reasons of the log mean; the ones that are not here are named as they are. */
 const BECAUSE: Readonly<Record<string, string>> = {
-  not_for_the_bot: 'it was not for the agent: its author had not mentioned it in that thread',
-  not_a_thread_of_ours: 'nobody had mentioned the agent in that thread',
-  before_the_thread_was_ours: 'it stood there before the agent was asked into the thread',
-  help_was_missed: 'it only mentioned the agent, while the bridge was away',
-  command_was_missed: 'it was a command, given while the bridge was away; commands are not carried out later',
+  not_for_the_bot: 'its author had not mentioned the agent in that thread',
+  not_a_thread_of_ours: 'no one had mentioned the agent in that thread',
+  before_the_thread_was_ours: 'it was written before the agent joined the thread',
+  help_was_missed: 'it only mentioned the agent, and the bridge was not running then',
+  command_was_missed: 'it was a command, and the bridge was not running then; the bridge does not run commands later',
   paused: 'the agent was paused',
-  inbox_full: 'too many messages were waiting in that thread',
-  queue_full: 'too many messages were waiting in all threads together',
-  record_too_large: 'the thread had no room for it',
-  user_deactivated: 'the account is deactivated',
-  user_is_guest: 'guests may not use the agent unless they are named',
-  user_is_external: 'people of other organisations may not use the agent unless they are named',
-  user_is_bot: 'it came from a bot that is not named',
-  user_not_allowed: 'its author is not among those who may use the agent',
-  channel_not_allowed: 'the agent is not open in that channel',
-  channel_is_external: 'the channel is shared with another organisation and not named',
+  inbox_full: 'that thread had too many queued messages',
+  queue_full: 'all threads together had too many queued messages',
+  record_too_large: 'the thread’s record was too large to store it',
+  user_deactivated: 'its author’s account is deactivated',
+  user_is_guest: 'guests can’t use the agent unless an admin allows them',
+  user_is_external: 'people of other organisations can’t use the agent unless an admin allows them',
+  user_is_bot: 'it came from a bot that no admin has allowed',
+  user_not_allowed: 'its author may not use the agent',
+  channel_not_allowed: 'the agent is not allowed to work in that channel',
+  channel_is_external: 'another organisation shares the channel, and no admin has allowed it',
   direct_messages_closed: 'the agent does not answer direct messages',
-  user_rate: 'its author had begun as many turns as are allowed in that time',
-  channel_rate: 'as many turns had begun in that channel as are allowed in that time',
-  user_at_once: 'the agent was at work for its author in as many threads as are allowed',
-  channel_at_once: 'the agent was at work in as many threads of that channel as are allowed',
-  unreachable: 'it would have answered what the agent asked, and Letta could not be reached',
-  bots_in_a_row: 'bots had written as much there as they may before a person does',
-  stale_from_a_bot: 'it came from a bot, and was found too late',
+  user_rate: 'its author had reached the limit of turns for that time',
+  channel_rate: 'that channel had reached the limit of turns for that time',
+  user_at_once: 'its author had reached the limit of running threads',
+  channel_at_once: 'that channel had reached the limit of running threads',
+  unreachable: 'it answered the agent’s question, but the bridge could not reach Letta',
+  bots_in_a_row: 'bots had reached the limit of messages in a row there',
+  stale_from_a_bot: 'it came from a bot and arrived too late',
   own_message: 'the agent wrote it itself',
-  not_speech: 'it is a notice of Slack, not something that a person said',
+  not_speech: 'it is a notice from Slack, not a message from a person',
   slack_itself: 'Slack wrote it',
-  empty: 'there was nothing in it to read',
-  unreadable: 'all its words were in attachments or blocks that the agent does not get',
+  empty: 'it had no text',
+  unreadable: 'all its text is in attachments or blocks that the agent does not get',
   other_app: 'it was meant for another app',
   other_workspace: 'it was meant for another workspace',
 };
@@ -76,29 +76,29 @@ function decided({ outcome, reason, at }: Decision): string {
   const time = moment(at);
   switch (outcome) {
     case 'accepted':
-      return `${time}: it was taken in for the agent.`;
+      return `${time}: I accepted it for the agent.`;
     case 'context':
-      return `${time}: it was overheard: it goes to the agent as context with the next turn, but is no task of its own.`;
+      return `${time}: I noted it as background for the agent’s next turn, not as a task.`;
     case 'command':
-      return `${time}: it was a command, and carried out.`;
+      return `${time}: it was a command, and I carried it out.`;
     case 'helped':
-      return `${time}: it only mentioned the agent, and got help.`;
+      return `${time}: it only mentioned me, so I sent help.`;
     case 'repeated':
-      return `${time}: it had been handled before.`;
+      return `${time}: I had handled it before.`;
     case 'refused':
-      return `${time}: it was refused${because(reason)}.`;
+      return `${time}: I refused it${because(reason)}.`;
     default:
-      return `${time}: it was not answered${because(reason)}.`;
+      return `${time}: I did not answer it${because(reason)}.`;
   }
 }
 
 const NOW = {
-  queued: 'It waits for its turn.',
-  held: 'It came too late to be run unasked, and waits for its author’s word.',
-  context: 'It waits to be told to the agent as context.',
+  queued: 'It is in the queue.',
+  held: 'It arrived too late to run automatically. Its author can choose *Run now* or *Discard*.',
+  context: 'The agent gets it as background in its next turn.',
   running: 'The agent is working on it.',
-  overheard: 'It was told to the agent as context.',
-  done: 'It was handled.',
+  overheard: 'The agent got it as background.',
+  done: 'The agent is done with it.',
   unknown: null,
 } as const;
 
@@ -109,7 +109,7 @@ export async function explain(linked: Linked, log: DecisionLog, threads: Pick<Th
   const now = record ? NOW[whereIs(record, linked.key)] : null;
   const lines = [...(decision ? [decided(decision)] : []), ...(now ? [now] : [])];
   if (lines.length > 0) return lines.join(' ');
-  return `No such message has reached the bridge since ${moment(log.since)}; what came before is not remembered. Slack tells the bridge only of channels that the app is in.`;
+  return `I have seen no such message since ${moment(log.since)}, and I don’t remember earlier ones. Slack shows me only the channels that the app is in.`;
 }
 
 /** Where a linked message was written. */

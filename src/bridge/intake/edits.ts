@@ -99,7 +99,7 @@ export class RevisionDesk {
   async #emptied(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
     const outcome = await this.#withdraw(key, message.key);
     if (outcome.outcome === 'withdrawn') {
-      const text = 'There are no words for me in your message any more, so it will not be run.';
+      const text = 'After your edit I can’t read anything in your message, so I won’t run it.';
       this.#parts.notices.whisper(placeOf(message), message.user, text);
     }
     return outcome;
@@ -142,7 +142,7 @@ export class RevisionDesk {
     } catch (error) {
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
-      const text = `${notice} Your message counts as it was before.`;
+      const text = `${notice} I’ll use your message as it was before the edit.`;
       surface
         .whisper(placeOf(message), message.user, text)
         .catch((cause: unknown) => log.warn({ err: cause }, 'unsaid'));
@@ -180,7 +180,7 @@ export class RevisionDesk {
     const { surface, log } = this.#parts;
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
-    const text = 'You deleted a message that the agent is working on. It goes on unless you stop it.';
+    const text = 'I’m still working on the message you deleted. Press *Stop* if I should not.';
     surface.whisper(placeOf(deleted), deleted.user, text, turn.stopToken).catch((error: unknown) => {
       log.warn({ err: error }, 'a private notice could not be shown');
     });

@@ -251,7 +251,7 @@ export class BridgeIntake implements Intake {
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
     const key = await this.#parts.threads.byToken(token);
-    if (!key) return refused('expired', 'This is over: nothing waits for this button any more.');
+    if (!key) return refused('expired', 'This is over, so the button no longer does anything.');
     about.thread = key;
     const asked = await this.#inTime(this.#door.thread(key, about.user, { do: 'look' }));
     if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
@@ -298,7 +298,7 @@ export class BridgeIntake implements Intake {
 }
 
 const WHO_WITHIN_MS = 2_000;
-const UNKNOWN_PERSON = 'Slack does not tell me right now who you are, so nothing was done. Try again in a minute.';
+const UNKNOWN_PERSON = 'Slack can’t tell me right now who you are, so I did nothing. Try again in a minute.';
 
 /** Fields of a line of the log about a click; it is filled while the click is worked on. */
 interface About {

@@ -40,13 +40,13 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   inPlace(message: InboundMessage): InboundMessage;
 }
 
-const POINTS = 'A message never approves anything: what waits for you is decided by the buttons on its card above.';
+const POINTS = 'I never take a message as an approval. To decide, use the buttons on the card above.';
 const UNREACHABLE =
-  'Letta can not be reached right now, so this answered nothing, and the question above stays open. Write it again in a moment.';
+  'I can’t reach Letta right now, so your answer did not arrive and the question above stays open. Send it again in a moment.';
 const TRIES_ON =
-  'Slack does not tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
+  'Slack can’t tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
 const UNREADABLE =
-  'I can’t read this message: all its words are in attachments or blocks that I don’t get. Nothing was run. Send it as plain text.';
+  'I can’t read this message, because all its text is in attachments or blocks that I don’t get. I did not run it. Send it as plain text.';
 /** Longer than this nobody is left without a sign. */
 const SIGN_AFTER_MS = 1_000;
 /** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
@@ -335,9 +335,9 @@ export class MessageIntake {
     if (record) {
       await this.#remember(key, message);
       const done = CARRIED_OUT_ELSEWHERE.has(command.kind === 'command' ? command.name : '')
-        ? 'came while the bridge was away, and nobody can say whether it was carried out'
-        : 'came while the bridge was away and was not carried out';
-      const text = `A command of yours ${done}. Write it again if it still matters.`;
+        ? 'and I can’t tell whether it was carried out'
+        : 'so I did not carry it out';
+      const text = `I was not running when you wrote a command, ${done}. Write it again if it still matters.`;
       this.#parts.notices.whisper(placeOf(message), message.user, text);
     }
     return { outcome: 'ignored', reason: 'command_was_missed' };

@@ -46,8 +46,8 @@ interface Placed {
 }
 
 const QUEUE = { perThread: 50, total: 1_000 };
-const UNMUTED = 'You mentioned me, so this thread is not muted any more: plain replies count again. `!mute` mutes it.';
-const NOT_TAKEN = 'this one was not taken. Send it again later.';
+const UNMUTED = 'You mentioned me, so I unmuted this thread: I answer replies here again. `!mute` mutes it again.';
+const NOT_QUEUED = 'so I did not queue this one. Send it again later.';
 
 /** Puts messages into the queue of their thread, while there is room: on disk before anybody is told. */
 export class MessageQueue {
@@ -170,7 +170,7 @@ export class MessageQueue {
       return { ...told, record: { ...passed, botsInARow: inARow + 1 } };
     }
     if (record.inbox.length + heldCount(record) >= perThread) {
-      return refused('inbox_full', `Too many messages are waiting here already (${perThread}); ${NOT_TAKEN}`);
+      return refused('inbox_full', `Too many messages are already waiting here (${perThread}), ${NOT_QUEUED}`);
     }
     if (this.isStale(item)) {
       // A bot would never say what is to become of it.
@@ -182,8 +182,8 @@ export class MessageQueue {
       return { outcome: { outcome: 'accepted' }, record: held };
     }
     if (workers.waiting >= total) {
-      const where = `for the agent already (${total} in all threads)`;
-      return refused('queue_full', `Too many messages are waiting ${where}; ${NOT_TAKEN}`);
+      const where = `for the agent (${total} in all threads)`;
+      return refused('queue_full', `Too many messages are already waiting ${where}, ${NOT_QUEUED}`);
     }
     // What joins a message of the same person goes with it as one turn.
     if (record.inbox.at(-1)?.user !== item.user) {
@@ -213,6 +213,6 @@ export class MessageQueue {
 }
 
 function afterBots(most: number): string {
-  const messages = most === 1 ? '1 message' : `${most} messages`;
-  return `Bots have written ${messages} to the agent here since a person last did; it answers them again once a person has written.`;
+  const messages = most === 1 ? '1 bot message' : `${most} bot messages`;
+  return `${messages} since a person last wrote: I’ll ignore bots here until a person writes.`;
 }

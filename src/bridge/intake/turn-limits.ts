@@ -67,7 +67,7 @@ export class TurnLimits {
     if (first === undefined) return null;
     const again = moment(wall + first + rate.perMs - now);
     const most = `${rate.turns} ${rate.turns === 1 ? 'turn' : 'turns'} in ${lengthOf(rate.perMs)}`;
-    const notice = `${WORDS[whose]} may begin ${most}; this message was not taken. Send it again after ${again}.`;
+    const notice = `${WORDS[whose]} reached the limit of ${most}, so I did not queue this message. Send it again after ${again}.`;
     return { room: false, reason: `${whose}_rate`, notice };
   }
 
@@ -89,8 +89,8 @@ export class TurnLimits {
     ] as const) {
       const most = limits[whose].atOnce;
       if (most === null || count < most) continue;
-      const at = `${most} ${most === 1 ? 'thread' : 'threads'} at once`;
-      const notice = `${WORDS[whose]} may have the agent at work in ${at}; this message was not taken. Send it again when one has ended.`;
+      const at = `${most} running ${most === 1 ? 'thread' : 'threads'}`;
+      const notice = `${WORDS[whose]} reached the limit of ${at}, so I did not queue this message. Send it again when one finishes.`;
       return { room: false, reason: `${whose}_at_once`, notice };
     }
     return null;
@@ -115,7 +115,7 @@ export class TurnLimits {
   }
 }
 
-const WORDS = { user: 'You', channel: 'This channel' } as const;
+const WORDS = { user: 'You have', channel: 'This channel has' } as const;
 
 /** `90 s`, `15 min`, `24 h`. */
 function lengthOf(ms: number): string {

@@ -44,8 +44,7 @@ export interface ThreadDeskParts {
 type Change = (record: ThreadRecord) => ThreadRecord;
 const same: Change = (record) => record;
 
-const MUTED =
-  'Muted: here I answer only messages that mention me. `!unmute` ends that, and so does your next mention of me here.';
+const MUTED = 'Muted: here I answer only messages that mention me. To unmute me, write `!unmute` or mention me here.';
 
 /** What people ask of a thread: clicks, modals, commands, of those who may be here at all. */
 export class ThreadDesk {
@@ -66,7 +65,7 @@ export class ThreadDesk {
       const { state, background } = this.#parts;
       const isTurn = state.open?.stopToken === action.token;
       const isBackground = state.record ? openBackground(state.record)?.token === action.token : false;
-      if (!isTurn && !isBackground) return refused('expired', 'That turn is over.');
+      if (!isTurn && !isBackground) return refused('expired', 'That turn has already ended.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
       if (state.open && !this.#parts.ending()) await this.#parts.stopping.stop(person.id);
@@ -104,7 +103,7 @@ export class ThreadDesk {
       const said = state.open ? ['Stopping.'] : [];
       if (state.open && !ending()) await stopping.stop(by, also);
       if (tasks.length > 0) {
-        said.push(`Ending what runs in the background: ${tasksWords(tasks)}. If something goes on, you are told.`);
+        said.push(`I’m ending the background tasks: ${tasksWords(tasks)}. I’ll tell you if something keeps running.`);
         await background.stop(by, { anew: true, also });
       }
       return said.join(' ');
@@ -115,27 +114,27 @@ export class ThreadDesk {
   startOver(also: Change = same): Promise<string> {
     return this.#parts.ask(async () => {
       const { record } = this.#parts.state;
-      if (record?.turn || record?.inbox.length) return 'The agent is at work here. Stop it first.';
+      if (record?.turn || record?.inbox.length) return 'I’m working here. Write `!stop` first.';
       const { tasks } = this.#parts.background;
       if (tasks.length > 0 && record?.endTasks?.step !== 'told')
-        return `This still runs in the background: ${tasksWords(tasks)}. Stop it first.`;
+        return `Still running in the background: ${tasksWords(tasks)}. Write \`!stop\` first.`;
       await this.#parts.state.update(({ tasks: _, endTasks: __, ...now }) =>
         also({ ...now, runtime: null, background: false }),
       );
       this.#parts.link.disconnect();
       this.#parts.offers.givenUp();
-      return 'The next message here starts another conversation.';
+      return 'The next message here starts a new conversation.';
     });
   }
 
   /** The channel's settings have changed. Resolves with a line for the one who changed them. */
   settingsChanged(by: UserId): Promise<string> {
     return this.#parts.ask(async () => {
-      if (!this.#parts.state.record?.runtime) return 'The conversation here begins with that.';
+      if (!this.#parts.state.record?.runtime) return 'The conversation here will start with these settings.';
       this.#parts.settings.changedBy(by);
       return this.#parts.state.open
-        ? 'It holds here once the running turn has ended.'
-        : 'The thread says so once Letta has confirmed it.';
+        ? 'Here it applies when the running turn has ended.'
+        : 'I’ll say so in the thread when Letta has confirmed it.';
     });
   }
 
@@ -145,10 +144,10 @@ export class ThreadDesk {
    */
   mute(by: UserId | null, also: Change = same): Promise<string> {
     return this.#parts.ask(async () => {
-      if (!this.#parts.state.record) return 'No conversation here yet.';
-      if (this.#parts.state.direct) return 'In direct messages everything is for the agent.';
+      if (!this.#parts.state.record) return 'There is no conversation here yet.';
+      if (this.#parts.state.direct) return 'You can’t mute me in direct messages.';
       await this.#parts.state.update((now) => also({ ...now, muted: by !== null, mutedBy: by ?? undefined }));
-      return by === null ? 'Unmuted: plain replies count again.' : MUTED;
+      return by === null ? 'Unmuted: I answer replies here again.' : MUTED;
     });
   }
 

@@ -176,17 +176,18 @@ export class ThreadOffers {
     const { state, policies, clock, log } = this.#parts;
     const { name, token, team, channel, messageTs: ts } = action;
     const offer = state.record?.offers.find((each) => each.token === token);
-    if (!offer || !isButtonOf(offer, name)) return refused('expired', 'This is over: nothing waits for this button.');
+    if (!offer || !isButtonOf(offer, name))
+      return refused('expired', 'This is over, so the button no longer does anything.');
     const verdict = can(policies.current(), person, { do: 'answer', requester: offer.for }, state.place);
     if (!verdict.allowed) {
-      const theirs = `Only <@${offer.for}> may decide this.`;
+      const theirs = `Only <@${offer.for}> can decide this.`;
       return refused('not_allowed', verdict.reason === 'not_the_requester' ? theirs : verdict.notice, verdict.reason);
     }
     if (offer.state.state !== 'open') return late(offer);
     const { notice } = this.#parts.killSwitch;
     if (name !== 'drop' && notice !== null) return refused('paused', notice);
     if (name !== 'drop' && this.#unreachable) {
-      return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
+      return refused('unreachable', 'I can’t reach Letta right now, so nothing was decided. Try again in a moment.');
     }
     const key = makeMessageKey({ team, channel, ts });
     let won = false;
@@ -263,7 +264,6 @@ function versionOf({ state, count, lines }: Offer): string {
 }
 
 function late(offer: Offer): Refused {
-  if (offer.state.state === 'lapsed')
-    return refused('expired', 'This is over: nothing waits for this button any more.');
-  return refused('already_decided', `<@${offer.for}> decided this already.`);
+  if (offer.state.state === 'lapsed') return refused('expired', 'This is over, so the button no longer does anything.');
+  return refused('already_decided', `<@${offer.for}> already decided this.`);
 }

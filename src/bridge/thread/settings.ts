@@ -57,13 +57,13 @@ export class ThreadSettings {
     this.#toConfirm = null;
     const directory = link.workingDirectory;
     const where = directory === null ? '' : `, directory ${asCode(directory)}`;
-    this.#say(`<@${by}> has set the permissions here to ${permissions}${where}; Letta has confirmed it.`);
+    this.#say(`<@${by}> changed the permissions here to ${permissions}${where}. Letta has confirmed it.`);
   }
 
   /** The agent that answered new threads is gone, and another one was chosen: people talk to somebody else now. */
   agentReplaced(gone: string, agentId: string): void {
     this.#say(
-      `The agent that answered new threads so far (${asCode(gone)}) does not exist any more. From here on ${asCode(agentId)} answers them; it knows nothing of what was said to the other one.`,
+      `The agent that answered new threads so far (${asCode(gone)}) no longer exists. From now on ${asCode(agentId)} answers them; it does not know the earlier conversations.`,
     );
   }
 

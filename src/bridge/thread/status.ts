@@ -11,7 +11,7 @@ import type { ThreadState } from './state.ts';
 /** What a thread is doing, in Markdown of ours. */
 export function statusText(state: ThreadState, link: ThreadLink, permissions: Permissions): string {
   const { record, open } = state;
-  if (!record) return 'No conversation here yet.';
+  if (!record) return 'There is no conversation here yet.';
   const live = open ? state.view(record, open, link, null).live : null;
   const lines = [
     ...(open ? [`Working for <@${open.requester}>: ${live ? activityText(live.activity) : 'finishing'}.`] : []),
@@ -19,10 +19,10 @@ export function statusText(state: ThreadState, link: ThreadLink, permissions: Pe
   ];
   const tasks = tasksOf(record);
   if (tasks.length > 0) lines.push(`In the background: ${tasksWords(tasks)}.`);
-  if (record.inbox.length > 0) lines.push(`${record.inbox.length} waiting.`);
-  if (record.muted) lines.push('Muted: only mentions are answered.');
+  if (record.inbox.length > 0) lines.push(`Queued: ${record.inbox.length}.`);
+  if (record.muted) lines.push('Muted: I answer only messages that mention me.');
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;
-  if (undecided > 0) lines.push(`${undecided} waiting for a decision.`);
+  if (undecided > 0) lines.push(`Waiting for a decision: ${undecided}.`);
   const { runtime } = record;
   if (runtime) lines.push(`Agent \`${runtime.agentId}\`, conversation \`${runtime.conversationId}\`.`);
   if (link.device) lines.push(`Device: ${asCode(link.device)}.`);
@@ -35,12 +35,12 @@ const LISTED = 20;
 
 /** The messages that wait for their turn, in Markdown of ours. */
 export function queueText(inbox: readonly InboxItem[], botUser: UserId): string {
-  if (inbox.length === 0) return 'Nothing waits here.';
+  if (inbox.length === 0) return 'Nothing is queued.';
   const lines = inbox.slice(0, LISTED).map((item, at) => {
     return `${at + 1}. <@${item.user}>: ${messageLine(item.spans, botUser)}`;
   });
   const more = inbox.length > LISTED ? [`… and ${inbox.length - LISTED} more`] : [];
-  return ['Edit or delete a message to change or withdraw it.', ...lines, ...more].join('\n');
+  return ['Edit or delete your message to change or withdraw it.', ...lines, ...more].join('\n');
 }
 
 function activityText(activity: Activity): string {

@@ -30,7 +30,7 @@ export function homeView(view: HomeView, workspace: string | null): SlackHomeVie
       ...(paused === null ? [] : [section(`:double_vertical_bar: ${ownMrkdwn(paused)}`)]),
       ...list('Waiting for you', approvals, (approval) => approvalLine(approval, linked)),
       ...list('Your threads', threads, (thread) => threadLine(thread, linked)),
-      ...(threads.length === 0 ? [section('Nothing of yours is running.')] : []),
+      ...(threads.length === 0 ? [section('Nothing is running for you.')] : []),
       ...(checks.length === 0 ? [] : [context(mrkdwn(checks.map(checkWords).join('   ')))]),
       ...agents.slice(0, LISTED).map((agent) => context(plain(agentWords(agent)))),
       { type: 'divider' },

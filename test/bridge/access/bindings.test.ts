@@ -43,12 +43,12 @@ describe('!mode', () => {
     await middle.write('list');
     await rested(middle);
     await middle.write('!mode strict', { user: ADMIN, mention: false });
-    expect(middle.surface.whispered.at(-1)?.text).toContain('once Letta has confirmed it');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('when Letta has confirmed it');
     expect(middle.surface.said).toEqual([]);
     middle.connection.ready();
     await middle.clock.settle();
     expect(middle.surface.said.map(({ text }) => text)).toEqual([
-      `<@${ADMIN}> has set the permissions here to strict, directory \`/project\`; Letta has confirmed it.`,
+      `<@${ADMIN}> changed the permissions here to strict, directory \`/project\`. Letta has confirmed it.`,
     ]);
   });
 
@@ -60,7 +60,7 @@ describe('!mode', () => {
     middle.connection.begin();
     await middle.clock.settle();
     await middle.write('!mode strict', { user: ADMIN, mention: false });
-    expect(middle.surface.whispered.at(-1)?.text).toContain('once the running turn has ended');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('when the running turn has ended');
     expect(middle.connections).toHaveLength(1);
     middle.connection.end();
     await middle.clock.settle();
@@ -73,7 +73,7 @@ describe('!mode', () => {
 
   it('by another person: shows the mode but changes nothing', async () => {
     const middle = createMiddle({ policy });
-    expect(await slash(middle, 'mode strict', 'U01ALICE')).toContain('Only admins may do this.');
+    expect(await slash(middle, 'mode strict', 'U01ALICE')).toContain('Only admins can do this.');
     expect(await slash(middle, 'mode', 'U01ALICE')).toContain('permissions standard');
   });
 

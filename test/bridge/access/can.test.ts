@@ -136,10 +136,10 @@ describe('actions of a person', () => {
   it('refused: the notice names the admins to ask', () => {
     const policy: Policy = { ...closedPolicy, admins: { ids: ['U03CARA', 'U02BOB'], groups: [] } };
     expect(can(policy, alice, speak, place)).toMatchObject({
-      notice: 'You may not use this agent. Ask <@U03CARA> or <@U02BOB>.',
+      notice: 'You can’t use this agent yet. Ask <@U03CARA> or <@U02BOB> for access.',
     });
     expect(can(closedPolicy, alice, speak, place)).toMatchObject({
-      notice: 'You may not use this agent. Ask whoever runs it.',
+      notice: 'You can’t use this agent yet. Ask the person who runs this bot for access.',
     });
   });
 });

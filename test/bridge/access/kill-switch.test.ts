@@ -14,7 +14,7 @@ describe('!pause', () => {
   it('stops every running turn and drops queued messages', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await middle.write('then count them');
-    expect(await slash(middle, 'pause')).toContain('Paused. 1 running turn is being stopped.');
+    expect(await slash(middle, 'pause')).toContain('Paused. I’m stopping 1 running turn.');
     expect(middle.connection.aborts).toBe(1);
     expect(middle.record().turn?.stoppedBy).toBe(ADMIN);
     expect(middle.surface.said.at(-1)?.text).toContain('then count them');
@@ -31,7 +31,7 @@ describe('!pause', () => {
     await middle.clock.settle();
     expect(await middle.write('again', { ts: '1000.000800' })).toEqual({ outcome: 'refused', reason: 'paused' });
     expect(middle.surface.whispered.at(-1)).toMatchObject({ user: 'U01ALICE' });
-    expect(middle.surface.whispered.at(-1)?.text).toContain(`<@${ADMIN}> has paused the agent`);
+    expect(middle.surface.whispered.at(-1)?.text).toContain(`<@${ADMIN}> paused the agent`);
     expect(await slash(middle, 'resume')).toContain('Resumed');
     // Slack delivers it once more, or looking back finds it.
     expect(await middle.write('again', { ts: '1000.000800', caughtUp: true })).toEqual({ outcome: 'repeated' });
@@ -94,10 +94,10 @@ describe('!pause', () => {
 
   it('refuses people who are not admins, !resume too', async () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
-    expect(await slash(middle, 'pause', 'U01ALICE')).toContain('Only admins may do this.');
+    expect(await slash(middle, 'pause', 'U01ALICE')).toContain('Only admins can do this.');
     expect(middle.connection.aborts).toBe(0);
     await slash(middle, 'pause');
-    expect(await slash(middle, 'resume', 'U01ALICE')).toContain('Only admins may do this.');
+    expect(await slash(middle, 'resume', 'U01ALICE')).toContain('Only admins can do this.');
     expect(await middle.write('again')).toMatchObject({ reason: 'paused' });
   });
 
@@ -112,6 +112,6 @@ describe('!pause', () => {
     const middle = await createRunning({ policy: { admins: { ids: [ADMIN], groups: [] } } });
     await slash(middle, 'pause');
     await middle.write('!status');
-    expect(middle.surface.whispered.at(-1)?.text).toContain('has paused the agent');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('paused the agent');
   });
 });

@@ -6,7 +6,7 @@ import { ALICE, ask, bash, click } from '../thread/approvals/asking-people.ts';
 const nobody = { everyone: false, members: false, ids: [], groups: [] };
 /** Only the group may use the agent, and administer it. */
 const byGroup: Partial<Policy> = { users: { ...nobody, groups: ['S1'] }, admins: { ids: [], groups: ['S1'] } };
-const CANNOT_CHECK = /^Slack does not tell me right now who is in a user group.*Try again in a minute\.$/;
+const CANNOT_CHECK = /^Slack can’t tell me right now who is in a user group.*Try again in a minute\.$/;
 
 async function asking(policy: Partial<Policy>): Promise<Middle> {
   const middle = createMiddle({ policy });

@@ -138,7 +138,7 @@ describe('a muted thread', () => {
     const middle = await createRunning();
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'mute' };
     const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
-    expect(answer).toContain('write `!mute` in it');
+    expect(answer).toContain('Write `!mute` in the thread');
     expect(middle.record().muted).toBeUndefined();
   });
 });

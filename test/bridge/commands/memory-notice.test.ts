@@ -20,7 +20,7 @@ describe('the notice about the agent’s memory', () => {
     expect(middle.surface.said).toEqual([
       { address: { team: 'T01SANDBOX', channel: 'D01ALICE', threadTs: null }, text: memoryNotice(closedPolicy) },
     ]);
-    expect(middle.surface.said[0]?.text).toContain('in channels, too');
+    expect(middle.surface.said[0]?.text).toContain('including in channels');
   });
 
   it('mentions channels only when the agent also works in channels', () => {

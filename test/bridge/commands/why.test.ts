@@ -36,14 +36,14 @@ describe('!why', () => {
   it('accepted message: tells that, and its present state', async () => {
     const middle = createMiddle();
     await middle.write('list', { ts: T(1), thread: null, mention: true });
-    expect(await ask(middle, linkTo(T(1)))).toMatch(/taken in for the agent\. It waits for its turn\./);
+    expect(await ask(middle, linkTo(T(1)))).toMatch(/I accepted it for the agent\. It is in the queue\./);
     middle.connection.ready();
     await middle.clock.settle();
     expect(await ask(middle, linkTo(T(1)))).toContain('The agent is working on it.');
     middle.connection.begin();
     middle.connection.end();
     await middle.clock.settle();
-    expect(await ask(middle, linkTo(T(1)))).toContain('It was handled.');
+    expect(await ask(middle, linkTo(T(1)))).toContain('The agent is done with it.');
   });
 
   it('ignored or refused message: tells the reason', async () => {
@@ -52,9 +52,11 @@ describe('!why', () => {
     await middle.write('hi', { ts: T(2), thread: null, mention: true, user: 'U04GUEST' });
     middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(3) }), 'user_is_bot');
     middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(4) }), 'invented_next_year');
-    expect(await ask(middle, linkTo(T(1)))).toContain('not answered: nobody had mentioned the agent in that thread');
-    expect(await ask(middle, linkTo(T(2)))).toContain('refused: guests may not use the agent');
-    expect(await ask(middle, linkTo(T(3)))).toContain('not answered: it came from a bot');
+    expect(await ask(middle, linkTo(T(1)))).toContain(
+      'I did not answer it: no one had mentioned the agent in that thread',
+    );
+    expect(await ask(middle, linkTo(T(2)))).toContain('I refused it: guests can’t use the agent');
+    expect(await ask(middle, linkTo(T(3)))).toContain('I did not answer it: it came from a bot');
     expect(await ask(middle, linkTo(T(4)))).toContain('(invented next year)');
   });
 
@@ -62,22 +64,22 @@ describe('!why', () => {
     const middle = createMiddle();
     await middle.write('list', { ts: T(1), thread: null, mention: true });
     await middle.write('list', { ts: T(1), thread: null, mention: true });
-    expect(await ask(middle, linkTo(T(1)))).toContain('taken in');
+    expect(await ask(middle, linkTo(T(1)))).toContain('I accepted it');
   });
 
   it('after a restart: tells what is stored, and since when it knows', async () => {
     const middle = createMiddle();
     await middle.write('list', { ts: T(1), thread: null, mention: true });
     await middle.restart();
-    expect(await ask(middle, linkTo(T(1)))).toBe('It waits for its turn.');
-    expect(await ask(middle, linkTo(T(9)))).toMatch(/^No such message has reached the bridge since <!date\^/);
+    expect(await ask(middle, linkTo(T(1)))).toBe('It is in the queue.');
+    expect(await ask(middle, linkTo(T(9)))).toMatch(/^I have seen no such message since <!date\^/);
   });
 
   it('message of another channel: tells only its author', async () => {
     const middle = createMiddle();
     await middle.write('secret', { ts: T(1), thread: null, mention: true, channel: 'C9PRIV' });
-    expect(await ask(middle, linkTo(T(1), 'C9PRIV'))).toBe('Ask in the channel of that message.');
-    expect(await ask(middle, linkTo(T(1), 'C9PRIV'), 'U01ALICE')).toContain('taken in');
+    expect(await ask(middle, linkTo(T(1), 'C9PRIV'))).toBe('Ask this in the channel of that message.');
+    expect(await ask(middle, linkTo(T(1), 'C9PRIV'), 'U01ALICE')).toContain('I accepted it');
   });
 
   it('without a link: explains how to copy one', async () => {

@@ -82,7 +82,7 @@ describe('a message without readable text', () => {
     const middle = createMiddle();
     expect(await middle.write('', { ts: ROOT, unread: true })).toEqual({ outcome: 'refused', reason: 'unreadable' });
     expect(middle.surface.whispered).toMatchObject([
-      { user: 'U01ALICE', text: expect.stringContaining('Nothing was run') },
+      { user: 'U01ALICE', text: expect.stringContaining('I did not run it') },
     ]);
   });
 
@@ -106,7 +106,7 @@ describe('a muted thread', () => {
     const middle = await muted();
     expect(await middle.write('go on')).toEqual({ outcome: 'context' });
     expect(await middle.write('now you', { mention: true })).toEqual({ outcome: 'accepted' });
-    expect(middle.surface.whispered.at(-1)?.text).toContain('not muted any more');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('unmuted this thread');
     expect(await middle.write('and this')).toEqual({ outcome: 'accepted' });
   });
 

@@ -24,7 +24,7 @@ describe('messages from bots', () => {
     expect(await middle.write('and again', bot)).toEqual(enough);
     expect(await middle.write('and again', bot)).toEqual(enough);
     expect(middle.surface.said.map(({ text }) => text)).toEqual([
-      'Bots have written 2 messages to the agent here since a person last did; it answers them again once a person has written.',
+      '2 bot messages since a person last wrote: I’ll ignore bots here until a person writes.',
     ]);
     expect(await middle.write('thanks', { mention: false })).toEqual({ outcome: 'context' });
     expect(await middle.write('full once more', bot)).toEqual(accepted);

@@ -94,7 +94,7 @@ describe('a queued message behind a running turn', () => {
     const middle = await createRunning();
     await middle.write('delete everything', { ts: LATER });
     expect(await edit(middle, LATER, '!queue')).toEqual({ outcome: 'began', as: 'command' });
-    expect(middle.surface.whispered.at(-1)?.text).toBe('Nothing waits here.');
+    expect(middle.surface.whispered.at(-1)?.text).toBe('Nothing is queued.');
     middle.connection.end();
     await middle.clock.settle();
     expect(middle.connection.submitted).toHaveLength(1);
@@ -117,7 +117,7 @@ describe('a queued message behind a running turn', () => {
       Promise.reject(new BridgeError('record_too_large', 'too large', { notice: 'Too long.' }));
     expect(await edit(middle, LATER, 'x'.repeat(10))).toEqual({ outcome: 'refused', reason: 'record_too_large' });
     middle.threads.update = update;
-    expect(middle.surface.whispered.at(-1)?.text).toBe('Too long. Your message counts as it was before.');
+    expect(middle.surface.whispered.at(-1)?.text).toBe('Too long. I’ll use your message as it was before the edit.');
     expect(await nextTurn(middle)).toContain('count');
   });
 
@@ -361,6 +361,6 @@ describe('a queued message edited to no words', () => {
       outcome: 'withdrawn',
     });
     expect(middle.record().inbox).toEqual([]);
-    expect(middle.surface.whispered.at(-1)?.text).toContain('will not be run');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('so I won’t run it');
   });
 });

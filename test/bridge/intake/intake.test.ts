@@ -95,7 +95,7 @@ describe('a reply in a thread of ours', () => {
     expect(await middle.write('too much')).toEqual({ outcome: 'refused', reason: 'inbox_full' });
     // Openly, as a private notice may get lost; but a storm of them would help nobody.
     expect(middle.surface.said.map(({ text }) => text)).toEqual([
-      '<@U01ALICE> Too many messages are waiting here already (5); this one was not taken. Send it again later.',
+      '<@U01ALICE> Too many messages are already waiting here (5), so I did not queue this one. Send it again later.',
     ]);
     expect(await middle.write('and more')).toEqual({ outcome: 'refused', reason: 'inbox_full' });
     expect(middle.surface.said).toHaveLength(1);
@@ -189,14 +189,14 @@ describe('a slash command', () => {
 
   it('stop: stops the only running thread of its author', async () => {
     const middle = createMiddle();
-    expect(await middle.intake.command({ ...command, text: 'stop' })).toBe('Nothing of yours is running.');
+    expect(await middle.intake.command({ ...command, text: 'stop' })).toBe('Nothing is running for you.');
     await middle.write('start');
     middle.connection.ready();
     await middle.clock.settle();
     middle.connection.begin();
     await middle.clock.settle();
     expect(await middle.intake.command({ ...command, actor: { user: 'U02BOB', team: TEAM }, text: 'stop' })).toBe(
-      'Nothing of yours is running.',
+      'Nothing is running for you.',
     );
     expect(await middle.intake.command({ ...command, text: 'stop' })).toContain('Stopping.');
     await middle.clock.settle();

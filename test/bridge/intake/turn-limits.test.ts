@@ -26,7 +26,7 @@ describe('the limit of turns per time', () => {
     expect(told).toMatchObject({ user: 'U01ALICE', address: { threadTs: null } });
     const again = Math.floor((middle.clock.now() + 10 * MINUTE) / 1000);
     expect(told?.text).toMatch(
-      new RegExp(`^You may begin 2 turns in 10 min; .* Send it again after <!date\\^${again}\\^`),
+      new RegExp(`^You have reached the limit of 2 turns in 10 min, .* Send it again after <!date\\^${again}\\^`),
     );
     expect(await middle.write('mine', { ...thread(4), user: 'U02BOB' })).toEqual({ outcome: 'accepted' });
     await middle.clock.advance(10 * MINUTE);
@@ -95,7 +95,7 @@ describe('the limit of turns at once', () => {
     expect(await middle.write('and this')).toEqual({ outcome: 'accepted' });
     expect(await middle.write('two', thread(2))).toEqual({ outcome: 'refused', reason: 'user_at_once' });
     expect(middle.surface.whispered.at(-1)?.text).toMatch(
-      /^You may have the agent at work in 1 thread at once; .* when one has ended\.$/,
+      /^You have reached the limit of 1 running thread, .* when one finishes\.$/,
     );
     await middle.write('!stop');
     middle.connection.end('cancelled');

@@ -93,13 +93,13 @@ describe('a background task that outlives its turn', () => {
     await background(middle, subagent);
     await middle.clock.advance(60_000);
     await middle.write('!stop');
-    expect(whispered(middle)).toContain('Ending what runs in the background: subagent `count`');
+    expect(whispered(middle)).toContain('I’m ending the background tasks: subagent `count`');
   });
 
   it('!new is refused until it is stopped', async () => {
     const middle = await leftRunning([subagent]);
     await middle.write('!new');
-    expect(whispered(middle)).toContain('Stop it first');
+    expect(whispered(middle)).toContain('Write `!stop` first');
     expect(middle.record().runtime).not.toBeNull();
   });
 });
@@ -182,7 +182,7 @@ describe('Stop for background tasks', () => {
     await background(middle, subagent);
     middle.connection.onEndTask = () => Promise.resolve({ ended: true });
     await middle.write('STOP!!!');
-    expect(whispered(middle)).toMatch(/^Stopping\. Ending what runs in the background: subagent `count`\./);
+    expect(whispered(middle)).toMatch(/^Stopping\. I’m ending the background tasks: subagent `count`\./);
     expect(middle.connection.aborts).toBe(1);
     middle.connection.end('cancelled');
     await middle.clock.settle();
@@ -275,7 +275,7 @@ describe('!pause with background tasks', () => {
   it('ends them in every thread and tells how many', async () => {
     const middle = await leftRunning([subagent], { policy: { ...admins, defaults: closedPolicy.defaults } });
     const answer = await middle.intake.command(slash('pause', ADMIN));
-    expect(answer).toContain('1 background task told to end');
+    expect(answer).toContain(' and 1 background task.');
     await middle.clock.settle();
     expect(middle.connection.ended).toEqual(['subagent-1']);
     expect(middle.connection.submitted).toHaveLength(2);

@@ -72,7 +72,7 @@ describe('a message found too late', () => {
     expect(middle.connections).toEqual([]);
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
     await middle.write('!stop', { ts: ago(middle, 59 * MINUTE), thread: late.ts, mention: true });
-    expect(middle.surface.whispered.at(-1)?.text).toContain('was not carried out');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('so I did not carry it out');
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
   });
 
@@ -194,7 +194,7 @@ describe('a message found too late', () => {
     const conversation = middle.record().runtime;
     await middle.write('!new', { caughtUp: true });
     expect(middle.record().runtime).toEqual(conversation);
-    expect(middle.surface.whispered.at(-1)?.text).toContain('was not carried out');
+    expect(middle.surface.whispered.at(-1)?.text).toContain('so I did not carry it out');
   });
 
   it('command already carried out: is not repeated', async () => {

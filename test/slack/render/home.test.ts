@@ -25,7 +25,7 @@ describe('the Home tab', () => {
     expect(shown(view())).toContain(':red_circle: letta: letta_unreachable');
     expect(shown(view())).toContain('Agent agent-1 on build-box in /srv/app');
     expect(shown(view())).toContain('Mention <@U0BOT>.');
-    expect(shown(view())).toContain('Nothing of yours is running.');
+    expect(shown(view())).toContain('Nothing is running for you.');
   });
 
   it('links the reader’s running threads and the approvals waiting for them', () => {
@@ -76,7 +76,7 @@ describe('the Home tab', () => {
   });
 
   it('says who paused the agent, or why the reader is refused', () => {
-    expect(shown(view({ paused: '<@U1> has paused the agent.' }))).toContain('<@U1> has paused the agent.');
+    expect(shown(view({ paused: '<@U1> paused the agent.' }))).toContain('<@U1> paused the agent.');
     expect(shown({ kind: 'refused', notice: 'Guests may not.' })).toBe(
       JSON.stringify({
         type: 'home',

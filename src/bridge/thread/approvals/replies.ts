@@ -73,12 +73,12 @@ export class ApprovalTyping {
     const { state, decisions, clock } = this.#parts;
     const { token, team: _, messageTs: ts } = action;
     const offer = state.record?.offers.find((each) => each.token === token);
-    if (!offer?.about) return refused('expired', 'This is over: nothing waits for this button.');
+    if (!offer?.about) return refused('expired', 'This is over, so the button no longer does anything.');
     if (offer.for !== person.id)
-      return refused('not_allowed', `Only <@${offer.for}> may decide this.`, 'not_the_author');
+      return refused('not_allowed', `Only <@${offer.for}> can decide this.`, 'not_the_author');
     const { approval, message } = offer.about;
     const item = state.record?.inbox.find(({ key }) => key === message);
-    if (offer.state.state !== 'open' || !item) return refused('expired', 'That message does not wait any more.');
+    if (offer.state.state !== 'open' || !item) return refused('expired', 'That message is no longer queued.');
     const found = decisions.find(approval, person, 'deny');
     if ('result' in found) return found;
     const click = { action: 'deny_with_this', key: message, ts, now: clock.now() } as const;

@@ -316,7 +316,7 @@ describe('a message written while a request waits for its author', () => {
     for (const text of ['yes', 'Ok!', 'approve', '👍', 'go ahead', 'lgtm']) {
       expect(await reply(middle, text)).toEqual({ outcome: 'pointed' });
     }
-    expect(middle.surface.said.at(-1)?.text).toContain('buttons on its card');
+    expect(middle.surface.said.at(-1)?.text).toContain('use the buttons on the card');
     expect(told(middle)).toEqual([]);
     expect(middle.record().inbox).toEqual([]);
   });
@@ -517,6 +517,6 @@ describe('the audit', () => {
     };
     expect(await read(ALICE)).toContain('`touch x`');
     expect(await read('U03CARA')).toContain(`approved by <@${ALICE}>`);
-    expect(await read(BOB)).toBe('Nothing yet.');
+    expect(await read(BOB)).toBe('No requests yet.');
   });
 });

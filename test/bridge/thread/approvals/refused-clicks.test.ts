@@ -84,10 +84,10 @@ describe('a refused click', () => {
 describe('without self-approval, a refused click', () => {
   it.each<[string, Policy['defaults']['approvers'], string, string, string]>([
     ['the requester', { requester: true, ids: [BOB], groups: [] }, ALICE, `Ask <@${BOB}>.`, 'is told whom to ask'],
-    ['a bystander', { requester: true, ids: [BOB], groups: [] }, CAROL, `Only <@${BOB}> may`, 'is not sent to her'],
-    ['a bystander', { requester: false, ids: [ALICE, BOB], groups: [] }, CAROL, `Only <@${BOB}> may`, 'nor by id'],
-    ['a bystander', { requester: true, ids: [], groups: [] }, CAROL, 'Nobody may decide this here', 'is told so'],
-    ['the requester', { requester: true, ids: [], groups: [] }, ALICE, 'Nobody may decide this here', 'is told so'],
+    ['a bystander', { requester: true, ids: [BOB], groups: [] }, CAROL, `Only <@${BOB}> can`, 'is not sent to her'],
+    ['a bystander', { requester: false, ids: [ALICE, BOB], groups: [] }, CAROL, `Only <@${BOB}> can`, 'nor by id'],
+    ['a bystander', { requester: true, ids: [], groups: [] }, CAROL, 'No one can decide this here', 'is told so'],
+    ['the requester', { requester: true, ids: [], groups: [] }, ALICE, 'No one can decide this here', 'is told so'],
     ['the requester', { requester: true, ids: [], groups: ['S1'] }, ALICE, 'the group S1', 'is told of the group'],
   ])('by %s with %j: names others who may decide, if any', async (_, approvers, user, notice) => {
     const middle = await createRunning({ policy: placed({ selfApproval: false, approvers }) });
