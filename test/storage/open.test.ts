@@ -343,7 +343,7 @@ describe('text of people in the store', () => {
 });
 
 describe('the ownership lock', () => {
-  it('refuses a second owner, by any path, after 30 s, naming the first', async () => {
+  it('refuses a second owner after half a minute, naming the first', async () => {
     const path = join(folder, 'bridge.db');
     const first = await open(`sqlite://${path}`);
     await first.choices.set('agent', 'agent-1');
