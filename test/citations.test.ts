@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -57,6 +57,32 @@ describe('citations of a document', () => {
   it('name no document outside the repository', () => {
     const missing = sources.filter((path) => /\b(?:PLATFORM|PROTOCOL|DESIGN|STYLE)\.md\b/.test(words(path)));
     expect(missing).toEqual([]);
+  });
+});
+
+/** A path of ours as it stands in a page: `src/errors.ts`, `test/flows/`, `src/letta/*.ts`. */
+const PATH = /`((?:src|sandbox|test|bench|bin|docs|\.ci|\.github)\/[\w./*-]*)`/g;
+
+describe('paths', () => {
+  const pages = [...globSync('docs/**/*.md'), 'CONTRIBUTING.md', 'README.md', 'CHANGELOG.md', 'SECURITY.md'];
+  const named = pages
+    .filter((page) => existsSync(page))
+    .flatMap((page) => [...readFileSync(page, 'utf8').matchAll(PATH)].map(([, path = '']) => ({ page, path })));
+
+  it('named in a page exist', () => {
+    expect(named.length).toBeGreaterThan(80);
+    expect(named.filter(({ path }) => globSync(path).length === 0)).toEqual([]);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  const lines = readFileSync('docs/architecture.md', 'utf8').split('\n');
+  const owned = lines.flatMap((line) => /^\| `([\w/]+\/)` \| \S/.exec(line)?.[1] ?? []);
+
+  it('says of each folder of src/ and each room of bridge/ what it owns, once', () => {
+    const folders = globSync(['src/*/', 'src/bridge/*/']).map((path) => `${path.replace(/\/$/, '')}/`);
+    expect(folders.length).toBeGreaterThan(15);
+    expect(owned.filter((path) => path.startsWith('src/')).sort()).toEqual(folders.sort());
   });
 });
 
