@@ -18,7 +18,7 @@ describe('a refused call loses nothing, doubles nothing and decides nothing', ()
     },
   );
 
-  describe('also when the bridge dies meanwhile', () => {
+  describe('also when the bridge restarts meanwhile', () => {
     test.each(
       KINDS.flatMap((word) => WHEN.map((when, n) => ({ word, when, lasts: LASTS[(n + word.length) % 4] ?? 'one' }))),
     )('$word, $lasts, at the $when', async (story) => {

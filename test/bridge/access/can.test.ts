@@ -76,7 +76,7 @@ describe('actions of a person', () => {
     expect(reason(open, alice, { do: 'stop' })).toBe('allowed');
   });
 
-  it('decide: not the requester without access', () => {
+  it('decide: a requester without access is refused', () => {
     expect(reason(open, guest, decide('U04GUEST'))).toBe('user_is_guest');
   });
 

@@ -186,7 +186,7 @@ describe('the door for clicks and commands', () => {
   // Nothing but a message's event tells that somebody whom the directory has as a member writes from outside.
   const directory: Who = 'member by the directory, external by the event';
 
-  it('lets in people like for messages, but no bots', async () => {
+  it('lets in the same people as for messages, but no bots', async () => {
     const here = noBots([...MEMBERS, directory]);
     const found = {
       'a served channel': here,

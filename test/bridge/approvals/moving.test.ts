@@ -48,7 +48,7 @@ const withDefaults = (change: Partial<Policy['defaults']>): Partial<Policy> => (
 });
 
 describe('while the working directory may move', () => {
-  it('a read after a requested move asks, also once approved', async () => {
+  it('a read behind an open or approved move needs approval', async () => {
     const middle = await createRunning();
     const first = move('/etc');
     await ask(middle, first);
@@ -60,14 +60,14 @@ describe('while the working directory may move', () => {
     }
   });
 
-  it('a read before a move in the same batch asks', async () => {
+  it('a read before a move in the same batch needs approval', async () => {
     const middle = await createRunning();
     const batch = [cat('passwd'), move('/etc')] as const;
     await called(middle, ...batch);
     expect(await passes(middle, batch[0])).toBe(false);
   });
 
-  it('absolute paths in the known folder pass; relative paths ask', async () => {
+  it('absolute paths in the known folder pass; relative paths need approval', async () => {
     const middle = await createRunning();
     await called(middle, move('/etc'));
     expect(await passes(middle, cat(`${HOME}/notes.txt`))).toBe(true);
@@ -191,7 +191,7 @@ describe('while the working directory may move', () => {
     expect(await passes(middle, cat('passwd'))).toBe(false);
   });
 
-  it('a call whose batch we missed asks', async () => {
+  it('a call whose batch we missed needs approval', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const [heard, unheard] = [cat('a.txt'), cat('b.txt')];
     await called(middle, heard);

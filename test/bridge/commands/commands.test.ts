@@ -44,7 +44,7 @@ describe('the word stop', () => {
     expect(middle.surface.whispered).toEqual([]);
   });
 
-  it('or a command from a guest: refused in private each time', async () => {
+  it('from a guest, like any command: refused in private each time', async () => {
     const middle = await createRunning();
     for (const words of ['!stop', 'STOP!', '!status', '!stop']) {
       const before = middle.surface.whispered.length;

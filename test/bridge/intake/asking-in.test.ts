@@ -135,7 +135,7 @@ describe('an organisation with several workspaces', () => {
     }
   });
 
-  it('looks a channel up unless the event says it is shared', async () => {
+  it('shared channel: refused, also when the event does not say so', async () => {
     for (const external of [true, null]) {
       const middle = createMiddle();
       const outcome = await middle.write('hi', { ts: ROOT, channel: SHARED, external });

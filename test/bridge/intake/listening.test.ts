@@ -35,7 +35,7 @@ describe('a place that listens to all', () => {
     expect(await middle.write('never mind', { mention: false })).toEqual({ outcome: 'context' });
   });
 
-  it('tells a guest without access once an hour; at each mention', async () => {
+  it('tells a refused guest once an hour, and at each mention', async () => {
     const middle = createMiddle({ policy: listening('all') });
     const talk = { user: 'U04GUEST', mention: false, thread: null };
     const refused = { outcome: 'refused', reason: 'user_is_guest' };

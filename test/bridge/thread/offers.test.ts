@@ -76,7 +76,7 @@ describe('a message found too late', () => {
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
   });
 
-  it('still young: runs', async () => {
+  it('found in time: runs', async () => {
     const middle = createMiddle(STALE);
     await middle.write('deploy it', { ts: ago(middle, 14 * MINUTE), thread: null, mention: true, caughtUp: true });
     await ready(middle);

@@ -26,7 +26,7 @@ async function died(afterMs: number) {
 }
 
 describe('a restart while the last post of a turn is sent', () => {
-  it('history unavailable: keeps every word, and says the end once', async () => {
+  it('text missing in the history: keeps every word, one ending', async () => {
     for (const afterMs of [500, 1_500, 2_500, 3_500, 4_500]) {
       const { before, after } = await died(afterMs);
       expect(after.slice(0, before.length)).toEqual(before);

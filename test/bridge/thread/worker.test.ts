@@ -620,7 +620,7 @@ describe('a lost link', () => {
     expect(texts(middle.surface.last)).toEqual(['three']);
   });
 
-  it('request of the next turn before this one ends: moves there', async () => {
+  it("request came before this turn's end was known: belongs to the next", async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const id = middle.connection.submitted[0]?.clientMessageId ?? '';
     middle.connection.past = [

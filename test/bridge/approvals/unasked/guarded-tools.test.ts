@@ -28,7 +28,7 @@ describe('the table of guarded tools', () => {
     for (const { why } of GUARDED_TOOLS) expect(why).toMatch(/\w{3}/);
   });
 
-  it('agrees with guarded(): tools that ask do so for any input', () => {
+  it('agrees with guarded(): tools that need approval do for any input', () => {
     const inputs = [{}, { path: 'a.ts' }, { file_path: 'a.ts' }, { command: 'ls' }, { cmd: 'ls' }, { taskId: 'x' }];
     for (const { tool, does } of GUARDED_TOOLS) {
       if (does === 'asks') for (const input of inputs) expect(asks(tool, input)).toBe(true);
@@ -52,7 +52,7 @@ describe('the agent’s own lists', () => {
     expect(asks(tool, input, '/etc')).toBe(false);
   });
 
-  it.each(OWN)('%s with an unknown field: asks', (tool, input) => {
+  it.each(OWN)('%s with an unknown field: needs approval', (tool, input) => {
     expect(asks(tool, { ...input, file_path: 'a' })).toBe(true);
   });
 

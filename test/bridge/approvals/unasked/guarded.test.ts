@@ -235,7 +235,7 @@ describe('the guarded mode with random input', () => {
     );
   });
 
-  it('unknown options ask', () => {
+  it('unknown options need approval', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('cat', 'head', 'wc', 'grep'),

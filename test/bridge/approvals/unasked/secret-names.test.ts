@@ -35,7 +35,7 @@ const CODE = `
 const words = (list: string) => list.trim().split(/\s+/);
 
 describe('a file name that usually holds secrets', () => {
-  it.each(words(SECRETS))('%s asks', (path) => {
+  it.each(words(SECRETS))('%s needs approval', (path) => {
     expect(asks(path)).toBe(true);
     expect(asks(`${HOME}/deep/${path}`)).toBe(true);
     expect(asks(path.toUpperCase())).toBe(true);
@@ -45,7 +45,7 @@ describe('a file name that usually holds secrets', () => {
     expect(asks(path)).toBe(false);
   });
 
-  it('asks in every spelling a file system may accept', () => {
+  it('needs approval in every spelling a file system may accept', () => {
     for (const path of [
       '.ＥＮＶ',
       '.e\u200cnv',
@@ -82,7 +82,7 @@ describe('files of git', () => {
       '.git',
     ],
     ...['.git/objects/ab/cd', '.git/index', '.git/HEAD/../config', 'vendor/lib.git/config', '.git/modules/lib/HEAD'],
-  ])('%s asks', (path) => {
+  ])('%s needs approval', (path) => {
     expect(asks(path)).toBe(true);
     expect(guarded({ tool: 'Bash', input: { command: `cat '${path}'` } }, HOME).asks).toBe(true);
   });
@@ -92,7 +92,7 @@ describe('files of git', () => {
     (path) => expect(asks(path)).toBe(false),
   );
 
-  it('working directory inside .git or secrets: asks; inside a worktree: passes', () => {
+  it('working directory inside .git or secrets: needs approval; in worktrees: passes', () => {
     for (const folder of [
       '/srv/app/.git',
       '/srv/app/.git/modules/lib',

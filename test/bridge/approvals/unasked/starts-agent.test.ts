@@ -94,7 +94,7 @@ describe('a request to start a subagent', () => {
     expect(await click(middle, 'approve')).toEqual({ result: 'decided' });
   });
 
-  it('asks in every mode, despite rules', async () => {
+  it('needs a click in every mode, despite rules', async () => {
     const rules = { subagents: true, autoApprove: ['Agent', 'Bash(touch x)'] };
     for (const permissions of ['guarded', 'standard', 'acceptEdits', 'strict', 'unrestricted'] as const) {
       const unrestricted = { ...closedPolicy.channels, everywhere: true };
