@@ -25,7 +25,6 @@ export type ErrorCode =
   | 'record_too_large'
   // Slack
   | 'slack_failed'
-  | 'slack_undeliverable'
   | 'internal';
 
 export interface BridgeErrorOptions {

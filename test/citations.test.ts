@@ -79,7 +79,7 @@ describe('docs/architecture.md', () => {
   const lines = readFileSync('docs/architecture.md', 'utf8').split('\n');
   const owned = lines.flatMap((line) => /^\| `([\w/]+\/)` \| \S/.exec(line)?.[1] ?? []);
 
-  it('says of each folder of src/ and each room of bridge/ what it owns, once', () => {
+  it('names the owner of each folder and room once', () => {
     const folders = globSync(['src/*/', 'src/bridge/*/']).map((path) => `${path.replace(/\/$/, '')}/`);
     expect(folders.length).toBeGreaterThan(15);
     expect(owned.filter((path) => path.startsWith('src/')).sort()).toEqual(folders.sort());
