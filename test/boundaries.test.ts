@@ -334,6 +334,13 @@ describe('the boundaries of src/ and sandbox/', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('let one file write the record of a thread', () => {
+    const writes = sources
+      .filter(({ folder }) => ['bridge', 'slack', 'letta', ''].includes(folder))
+      .flatMap(({ path, code }) => [...code.matchAll(/\bthreads\??\.update\b/g)].map(() => path));
+    expect(writes).toEqual(['bridge/thread/state.ts']);
+  });
+
   it('let only the mains read the environment', () => {
     const wrong = sources
       .filter((source) => !MAINS.test(source.path))

@@ -31,8 +31,8 @@ export const mutations: readonly Mutation[] = [
     'a message is stored before Slack hears "ok"',
     /accepted and is on no disk/,
     'src/bridge/intake/queue.ts',
-    'stored = await threads.update(key, (record) => {',
-    'void threads.update(key, (record) => {',
+    'stored = await workers.store(key, (record) => {',
+    'void workers.store(key, (record) => {',
   ),
   mutation(
     "an inbox is in Slack's order",

@@ -3,7 +3,6 @@ import type { ChannelId, TeamId } from '../ids.ts';
 import type { InboundChannelChange } from '../inbound.ts';
 import type { Log, ThreadMoves } from '../ports.ts';
 import { movedKey, movedRecord } from '../record/moved.ts';
-import { isActive } from '../record/thread-record.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 
 export interface ChannelMovesParts {
@@ -39,20 +38,7 @@ export class ChannelMoves {
     const keys = await moves.ofChannel(team, from);
     for (const key of keys) {
       const next = movedKey(key, to);
-      const store = () => moves.move(key, next, (old, there) => movedRecord(old, to, there));
-      const alive = await workers.move(key, next, store);
-      if (alive !== undefined) {
-        await workers.leave(key);
-        workers.wake(next, alive);
-        continue;
-      }
-      // Their links close: a turn at work is taken up under the new id like after a restart.
-      await workers.leave(key);
-      await workers.leave(next);
-      const record = await store();
-      // A click may have woken it meanwhile.
-      await workers.leave(key);
-      if (record && isActive(record)) workers.wake(next, record);
+      await workers.move(key, next, () => moves.move(key, next, (old, there) => movedRecord(old, to, there)));
     }
     log.warn(
       { from, to, threads: keys.length },

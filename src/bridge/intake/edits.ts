@@ -20,7 +20,7 @@ import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import type { Notices } from './notices.ts';
 
 export interface RevisionParts {
-  threads: Threads;
+  threads: Pick<Threads, 'load'>;
   workers: ThreadWorkers;
   surface: Surface;
   door: Door;
@@ -120,24 +120,22 @@ export class RevisionDesk {
     message: InboundMessage,
     asked: { person: Person; place: Place },
   ): Promise<RevisionOutcome> {
-    const { threads, workers, clock } = this.#parts;
-    const stored = await threads.update(key, (record) => record && withWithdrawn(record, message.key, clock.now()));
-    workers.wake(key, stored);
+    const { workers, clock } = this.#parts;
+    await workers.store(key, (record) => record && withWithdrawn(record, message.key, clock.now()));
     return begun(await this.#untold.carryOut(command, message, asked));
   }
 
   async #store(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
-    const { threads, workers, surface, clock, log } = this.#parts;
+    const { workers, surface, clock, log } = this.#parts;
     const now = clock.now();
     let changed = false;
     try {
-      const stored = await threads.update(key, (record) => {
+      await workers.store(key, (record) => {
         const next = record && withEdited(record, itemOf(message, now), now);
         changed = next !== record;
         return changed ? next : null;
       });
       if (!changed) return ignored('ran_already');
-      workers.wake(key, stored);
       return { outcome: 'changed' };
     } catch (error) {
       const { code, notice } = asBridgeError(error);
@@ -164,14 +162,13 @@ export class RevisionDesk {
   }
 
   async #withdraw(key: ThreadKey, message: MessageKey): Promise<RevisionOutcome> {
-    const { threads, workers, clock } = this.#parts;
+    const { workers, clock } = this.#parts;
     let withdrawn = false;
-    const stored = await threads.update(key, (now) => {
+    await workers.store(key, (now) => {
       withdrawn = now !== null && WAITS.has(whereIs(now, message));
       return withdrawn && now ? withWithdrawn(now, message, clock.now()) : null;
     });
     if (!withdrawn) return ignored('ran_already');
-    workers.wake(key, stored);
     return { outcome: 'withdrawn' };
   }
 

@@ -49,7 +49,8 @@ import type { RecentKeys } from './recent-keys.ts';
 import { Retakes } from './retakes.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
-  threads: Threads;
+  /** Only looked at: what changes a thread goes through its worker. */
+  threads: Pick<Threads, 'load' | 'byToken'>;
   workers: ThreadWorkers;
   surface: Surface;
   people: People;

@@ -17,7 +17,7 @@ import {
   type RevisionOutcome,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
-import type { Log, Surface } from '../ports.ts';
+import type { Log, Surface, Threads } from '../ports.ts';
 import { hasSeen, mentionedBy, newRecord } from '../record/inbox.ts';
 import { isBeforeThread, markSeen } from '../record/offers.ts';
 import { isActive, needsLetta, type ThreadRecord } from '../record/thread-record.ts';
@@ -30,6 +30,7 @@ import { MessageQueue, type MessageQueueParts } from './queue.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 
 export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
+  threads: Pick<Threads, 'load'>;
   surface: Surface;
   log: Log;
   killSwitch: KillSwitch;
@@ -203,13 +204,13 @@ export class MessageIntake {
 
   /** Help says that replies in the thread count: so do those of whoever asked for it by a mention. */
   async #joins(key: ThreadKey, message: InboundMessage): Promise<void> {
-    const { threads, clock, log, onSpoken } = this.#parts;
+    const { workers, clock, log, onSpoken } = this.#parts;
     const { user, channelKind, mentionsBot } = message;
     // In direct messages everything counts.
     if (channelKind === 'im' || !mentionsBot) return;
     const now = clock.now();
     try {
-      await threads.update(key, (known) => {
+      await workers.store(key, (known) => {
         const record = known ?? newRecord(key, addressOf(message), user, now);
         return mentionedBy(markSeen(record, message.key, now), user);
       });
@@ -345,9 +346,9 @@ export class MessageIntake {
 
   /** So that looking back does not find it as something new. It was carried out: a disk that fails is no reason to repeat it. */
   async #remember(key: ThreadKey, message: InboundMessage): Promise<void> {
-    const { threads, clock, log, handled } = this.#parts;
+    const { workers, clock, log, handled } = this.#parts;
     try {
-      const record = await threads.update(key, (known) => known && markSeen(known, message.key, clock.now()));
+      const record = await workers.store(key, (known) => known && markSeen(known, message.key, clock.now()));
       if (record === null) await handled?.keep(message.key);
     } catch (error) {
       log.warn({ message: message.key, err: error }, 'a command could not be remembered');

@@ -3,7 +3,7 @@ import type { PolicyBook } from '../access/policy.ts';
 import { memoryNotice } from '../commands/memory-notice.ts';
 import { type MessageKey, makeToken, type ThreadKey } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from '../inbound.ts';
-import type { Clock, Random, Threads } from '../ports.ts';
+import type { Clock, Random } from '../ports.ts';
 import { accept, hasSeen, itemOf, mentionedBy, newRecord, overhear } from '../record/inbox.ts';
 import { ageOf, heldCount, holdNew, markSeen } from '../record/offers.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
@@ -15,7 +15,6 @@ import type { RecentKeys } from './recent-keys.ts';
 import { type Room, TurnLimits } from './turn-limits.ts';
 
 export interface MessageQueueParts {
-  threads: Threads;
   workers: ThreadWorkers;
   policies: PolicyBook;
   notices: Notices;
@@ -93,7 +92,7 @@ export class MessageQueue {
     relevance: 'speak' | 'context',
     askedAt: number | undefined,
   ): Promise<MessageOutcome> {
-    const { threads, clock, workers, handled, isFirst, onSpoken } = this.#parts;
+    const { clock, workers, handled, isFirst, onSpoken } = this.#parts;
     let placed: Placed = { outcome: { outcome: 'repeated' }, record: null };
     let stored: ThreadRecord | null = null;
     let first = false;
@@ -110,7 +109,7 @@ export class MessageQueue {
       return room;
     };
     try {
-      stored = await threads.update(key, (record) => {
+      stored = await workers.store(key, (record) => {
         first = record === null;
         const now = clock.now();
         const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
@@ -145,7 +144,6 @@ export class MessageQueue {
       if (first) this.#welcome(message);
       if (unmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
       onSpoken?.(key);
-      workers.wake(key, stored);
     }
     return outcome;
   }

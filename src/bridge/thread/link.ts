@@ -43,6 +43,10 @@ export class ThreadLink {
     return this.#ready && this.#losses === 0 ? this.#connection : null;
   }
 
+  get isDialled(): boolean {
+    return this.#connection !== null;
+  }
+
   /** Whether Letta would track an input sent now: after a replay, or a `sync` after the last turn's end. */
   get canSubmit(): boolean {
     return this.ready !== null && this.#settled && this.loop === 'idle';

@@ -10,6 +10,16 @@ export interface MailboxParts {
   onEmpty(): void;
   /** A mail threw: called after a second, to take up what is left undone. */
   onFailed: Mail;
+  /** Somebody waits behind the present mail who should rather hear soon that the disk fails. */
+  onHurry(): void;
+}
+
+interface Queued {
+  mail: Mail;
+  /** Tells whoever waits for it that it will not be handled. */
+  refuse?: (error: unknown) => void;
+  /** Whoever waits for it can try again, and is told at once when the disk fails. */
+  hurries?: boolean;
 }
 
 const AFTER_FAILURE_MS = 1_000;
@@ -17,10 +27,13 @@ const AFTER_FAILURE_MS = 1_000;
 /** Handles mails one after another: the order of things in a thread comes from here, not from locks. */
 export class Mailbox {
   readonly #parts: MailboxParts;
-  readonly #mails: Mail[] = [];
-  /** Those who wait for a mail that is still in the queue. */
-  readonly #waiting = new Set<(error: Error) => void>();
+  #mails: Queued[] = [];
+  /** What Slack has taken and the disk does not know yet: handled also once closed, and before anything else. */
+  #posted: Queued[] = [];
   #draining = false;
+  /** The present mail waits until what Slack has taken is stored. */
+  #serving = false;
+  #served: Promise<void> | null = null;
   #closed = false;
 
   constructor(parts: MailboxParts) {
@@ -32,25 +45,65 @@ export class Mailbox {
   }
 
   get empty(): boolean {
-    return this.#mails.length === 0;
+    return this.#mails.length + this.#posted.length === 0;
   }
 
   post(mail: Mail): void {
-    if (this.#closed) return;
-    this.#mails.push(mail);
-    if (!this.#draining) this.#drain();
+    if (!this.#closed) this.#push(this.#mails, { mail });
   }
 
   /** A mail whose result somebody outside waits for. */
-  ask<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      if (this.#closed) return reject(closing());
-      this.#waiting.add(reject);
-      this.post(() => {
-        this.#waiting.delete(reject);
-        return work().then(resolve, reject);
-      });
+  ask<T>(work: () => Promise<T>, { hurries = false } = {}): Promise<T> {
+    if (this.#closed) return Promise.reject(closing());
+    return this.#asked(this.#mails, work, hurries);
+  }
+
+  /** As {@link ask}, for what Slack has taken already: it is stored whatever becomes of the thread. */
+  posted<T>(work: () => Promise<T>): Promise<T> {
+    return this.#asked(this.#posted, work, true);
+  }
+
+  #asked<T>(queue: Queued[], work: () => Promise<T>, hurries: boolean): Promise<T> {
+    return new Promise<T>((resolve, refuse) => {
+      this.#push(queue, { mail: () => work().then(resolve, refuse), refuse, hurries });
+      if (hurries) this.#parts.onHurry();
     });
+  }
+
+  #push(queue: Queued[], queued: Queued): void {
+    queue.push(queued);
+    if (!this.#draining) this.#drain();
+    else if (this.#serving && !this.#served) this.#served = this.#servePosted();
+  }
+
+  /** Inside a mail: waits for something that ends only once all that Slack has taken is stored. */
+  async serve<T>(work: Promise<T>): Promise<T> {
+    this.#serving = true;
+    this.#served ??= this.#servePosted();
+    try {
+      return await work;
+    } finally {
+      this.#serving = false;
+      await this.#served;
+    }
+  }
+
+  async #servePosted(): Promise<void> {
+    while (this.#serving) {
+      const next = this.#posted.shift();
+      if (!next) break;
+      await next.mail();
+    }
+    this.#served = null;
+  }
+
+  /** The disk fails: those who can try again do not wait for it. */
+  refuseHurried(error: unknown): void {
+    for (const queue of [this.#posted, this.#mails]) {
+      for (const { hurries, refuse } of queue) if (hurries) refuse?.(error);
+    }
+    this.#posted = [];
+    this.#mails = this.#mails.filter(({ hurries }) => !hurries);
   }
 
   /** Work of the world, already under way: what comes of it is a mail. */
@@ -68,17 +121,15 @@ export class Mailbox {
   /** Mails that wait are forgotten, and whoever asked is told. Closing twice is fine. */
   close(): void {
     this.#closed = true;
-    this.#mails.length = 0;
-    for (const reject of this.#waiting) reject(closing());
-    this.#waiting.clear();
+    for (const { refuse } of this.#mails.splice(0)) refuse?.(closing());
   }
 
   /** Most mails wait for nothing (a word of the answer): they cost no promise. */
   #drain(): void {
     this.#draining = true;
-    for (let mail = this.#mails.shift(); mail; mail = this.#mails.shift()) {
+    for (let next = this.#next(); next; next = this.#next()) {
       try {
-        const waiting = mail();
+        const waiting = next.mail();
         if (waiting) return void this.#goOn(waiting);
       } catch (error) {
         this.#failed(error);
@@ -86,6 +137,10 @@ export class Mailbox {
       this.#handled();
     }
     this.#draining = false;
+  }
+
+  #next(): Queued | undefined {
+    return this.#posted.shift() ?? this.#mails.shift();
   }
 
   async #goOn(waiting: Promise<void>): Promise<void> {
@@ -104,7 +159,7 @@ export class Mailbox {
   }
 
   #handled(): void {
-    if (this.#mails.length === 0 && !this.#closed) this.#rest();
+    if (this.empty && !this.#closed) this.#rest();
   }
 
   #rest(): void {

@@ -223,7 +223,7 @@ export class ThreadOffers {
       address: state.address,
       posts: offer.posts,
       resumed: offer.display === 'begun' && offer.posts.length === 0,
-      onPosts: (posts) => change((now) => ({ ...now, posts })),
+      onPosts: (posts) => mailbox.posted(() => change((now) => ({ ...now, posts }))),
     });
     mailbox.away(
       done,

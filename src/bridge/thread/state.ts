@@ -15,6 +15,8 @@ export interface StateParts {
   clock: Clock;
   log: Log;
   policies: PolicyBook;
+  /** The disk fails, and what must be stored is tried again only later. */
+  onFailing(error: unknown): void;
 }
 
 const NONE: ReadonlySet<Token> = new Set();
@@ -25,6 +27,8 @@ export class ThreadState {
   #key: ThreadKey;
   readonly #parts: StateParts;
   #closed = false;
+  /** Ends the wait until a failing disk is tried again. */
+  #hurry: (() => void) | null = null;
   record: ThreadRecord | null = null;
   turn: TurnState = emptyTurn;
   /** After a restart, until the history tells: what the agent said before it is not in {@link turn}. */
@@ -120,15 +124,25 @@ export class ThreadState {
     this.record ??= await this.#parts.threads.load(this.key);
   }
 
-  /** A record that somebody else has just stored; older than what is known here, it is no news. */
+  /** The record as somebody found it on disk; older than what is known here, it is no news. */
   take(record: ThreadRecord | null): void {
     if (record && record.rev >= (this.record?.rev ?? -1)) this.record = record;
   }
 
+  /**
+   * The one place where the thread's record is written, as one event of the thread after another. Resolves with what is
+   * stored then; rejects when the disk fails.
+   * @param change as `Threads.update` wants it
+   */
+  async write(change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
+    const stored = await this.#parts.threads.update(this.key, change);
+    if (stored) this.record = stored;
+    return stored;
+  }
+
   /** Resolves when the change is on disk; rejects when the disk fails. For what somebody waits for, who can try again. */
   async update(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    const next = await this.#parts.threads.update(this.key, (record) => (record ? change(record) : null));
-    if (next) this.record = next;
+    await this.write((record) => (record ? change(record) : null));
   }
 
   /**
@@ -136,7 +150,7 @@ export class ThreadState {
    * only once closed. `change` may run several times.
    */
   async insist(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { clock, log, onFailing } = this.#parts;
     for (let failures = 1; ; failures += 1) {
       try {
         return await this.update(change);
@@ -144,27 +158,40 @@ export class ThreadState {
         if (this.#closed) throw error;
         const retryInMs = backoffMs(AGAIN, failures);
         log.error({ err: error, retryInMs }, 'the thread could not be stored');
-        await new Promise<void>((resolve) => void clock.after(retryInMs, resolve));
+        onFailing(error);
+        await new Promise<void>((resolve) => {
+          const timer = clock.after(retryInMs, resolve);
+          this.#hurry = () => {
+            timer.cancel();
+            resolve();
+          };
+        });
+        this.#hurry = null;
         if (this.#closed) throw error;
       }
     }
   }
 
+  /** Somebody waits: a disk that failed is tried now. */
+  hurry(): void {
+    this.#hurry?.();
+  }
+
   /**
    * Stores what the agent has said so far, before people see it: a later life of the bridge must not replace it by less.
    * A disk that fails does not keep people from seeing it.
+   * @param asEvent has it stored when it is its turn
    */
-  keepSaid(turn: TurnId): Promise<void> | undefined {
+  keepSaid(turn: TurnId, asEvent: (work: () => Promise<void>) => Promise<void>): Promise<void> | undefined {
     const { parts } = this.turn;
     if (parts === this.#kept || this.open?.id !== turn || this.#seenUnknown) return undefined;
     this.#kept = parts;
     const said = saidIn(parts);
-    return this.update((record) => (record.turn?.id === turn ? changeTurn(record, { said }) : record)).catch(
-      (error) => {
-        this.#kept = null;
-        this.#parts.log.warn({ turn, err: error }, 'what the agent has said could not be stored');
-      },
-    );
+    const change = (record: ThreadRecord) => (record.turn?.id === turn ? changeTurn(record, { said }) : record);
+    return asEvent(() => this.update(change)).catch((error) => {
+      this.#kept = null;
+      this.#parts.log.warn({ turn, err: error }, 'what the agent has said could not be stored');
+    });
   }
 
   /** What is to be stored of what the agent has said, together with the turn's end. */
@@ -175,6 +202,7 @@ export class ThreadState {
 
   close(): void {
     this.#closed = true;
+    this.hurry();
   }
 
   view(record: ThreadRecord, turn: OpenTurn, { workingDirectory, device }: Where, ending: Ending | null): TurnView {

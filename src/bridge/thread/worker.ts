@@ -141,10 +141,12 @@ export class ThreadWorker {
     this.#onRetired = onRetired;
     const log = parts.log.child({ thread: key });
     this.#log = log;
-    this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies });
     const advance = () => this.#advance();
-    const mailbox = new Mailbox({ clock, log, onEmpty: () => this.#show(), onFailed: advance });
+    const onHurry = () => this.#state.hurry();
+    const mailbox = new Mailbox({ clock, log, onEmpty: () => this.#show(), onFailed: advance, onHurry });
     this.#mailbox = mailbox;
+    const onFailing = (error: unknown) => mailbox.refuseHurried(error);
+    this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies, onFailing });
     this.#link = new ThreadLink({
       gateway,
       mailbox,
@@ -248,26 +250,42 @@ export class ThreadWorker {
   }
 
   /**
-   * Goes on under another key, in the same conversation over the same link. Resolves with what is stored there.
-   * `undefined`: its turn is just ending, so nothing was moved.
+   * Goes on under another key, in the same conversation over the same link. Resolves with whether it does: not when its
+   * turn is just ending, or there is nothing to be moved.
    * @param move stores the thread under its new key; `null`: there was nothing to be moved
    */
-  moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<ThreadRecord | null | undefined> {
-    return this.#mailbox.ask(async () => {
-      if (this.#ending) return undefined;
+  moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<boolean> {
+    const moved = this.#mailbox.ask(async () => {
+      if (this.#ending) return false;
       // What is on its way to Slack under the old id is stored before the record goes.
-      await this.#surface?.leave?.();
+      await this.#mailbox.serve(this.#surface?.leave?.() ?? Promise.resolve());
       this.#surface = null;
       const record = await move();
-      if (!record) return null;
+      if (!record) return false;
       this.#key = key;
       this.#state.moved(key, record);
       if (record.turn) this.#surface = this.#surfaceOf(record.turn, false);
-      return record;
+      return true;
     });
+    this.#mailbox.post(() => this.#advance());
+    return moved;
   }
 
-  /** Something changed on disk: a message arrived, or the process has just started. */
+  /**
+   * Stores what came from outside: a message, a change of one, a thread from another key. Resolves with what is stored
+   * then, and rejects when the disk fails: whoever asks can try again. Then the thread goes on with it.
+   */
+  store(write: (state: ThreadState) => Promise<ThreadRecord | null>): Promise<ThreadRecord | null> {
+    const queued = this.waiting;
+    const stored = this.#mailbox.ask(() => write(this.#state), { hurries: true });
+    this.#mailbox.post(() => {
+      if (this.waiting !== queued) this.#state.dirty = true;
+      return this.#advance();
+    });
+    return stored;
+  }
+
+  /** Something may have changed that the thread has not heard of, or the process has just started. */
   wake(record: ThreadRecord | null): void {
     this.#mailbox.post(() => {
       const queued = this.waiting;
@@ -437,7 +455,7 @@ export class ThreadWorker {
   }
 
   #restLater(): void {
-    this.#rest = this.#mailbox.later(REST_AFTER_MS, () => {
+    this.#rest = this.#mailbox.later(this.#link.isDialled ? REST_AFTER_MS : 0, () => {
       if (this.#state.record && isActive(this.#state.record)) return;
       // Somebody has just asked something: a closed thread could not answer.
       if (!this.#mailbox.empty) return this.#restLater();
@@ -459,13 +477,16 @@ export class ThreadWorker {
       address: this.#state.address,
       posts: turn.posts,
       resumed,
-      // Not a mail: what Slack has is stored even while the thread closes.
       onPosts: (posts) =>
-        this.#state.update((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
-      onText: () => this.#state.keepSaid(turn.id),
+        this.#posted((record) => (record.turn?.id === turn.id ? changeTurn(record, { posts }) : record)),
+      onText: () => this.#state.keepSaid(turn.id, (work) => this.#mailbox.posted(work)),
       onCardRefused: (reason, cards) => this.#mailbox.post(() => this.#approvals.notShown(turn.id, reason, cards)),
       onHeldUp: (held) => this.#mailbox.post(() => this.#onHeldUp(turn.id, held)),
     });
+  }
+
+  #posted(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
+    return this.#mailbox.posted(() => this.#state.update(change));
   }
 
   #openTurn(turn: OpenTurn, resumed = false): void {

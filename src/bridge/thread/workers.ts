@@ -157,25 +157,45 @@ export class ThreadWorkers {
   }
 
   /**
-   * Moves a thread at work, whose turn would not outlive its link, to another key. `undefined`: there is none, or there is
-   * one at the new key, too.
+   * Changes the thread's record in the order of what happens to the thread, which then goes on with it. Resolves with what
+   * is stored; rejects when the disk fails.
+   * @param change as `Threads.update` wants it
    */
-  async move(
-    from: ThreadKey,
-    to: ThreadKey,
-    store: () => Promise<ThreadRecord | null>,
-  ): Promise<ThreadRecord | null | undefined> {
+  store(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
+    return this.get(key).store((state) => state.write(change));
+  }
+
+  /**
+   * Moves a thread to another key. A turn at work that would not outlive its link goes on over it.
+   * @param store writes the record under its new key and forgets the old one; `null`: there was none
+   */
+  async move(from: ThreadKey, to: ThreadKey, store: () => Promise<ThreadRecord | null>): Promise<void> {
+    if (!(await this.#moveAtWork(from, to, store))) {
+      // Their links close: a turn at work is taken up under the new id like after a restart.
+      await this.leave(from);
+      await this.leave(to);
+      await this.get(to).store(async (state) => {
+        const record = await store();
+        state.take(record);
+        return record;
+      });
+    }
+    // A click may have woken it meanwhile.
+    await this.leave(from);
+  }
+
+  async #moveAtWork(from: ThreadKey, to: ThreadKey, store: () => Promise<ThreadRecord | null>): Promise<boolean> {
     const worker = this.#workers.get(from);
-    if (!worker?.mustKeepLink || this.#workers.has(to)) return undefined;
+    if (!worker?.mustKeepLink || this.#workers.has(to)) return false;
     // Whoever asks for it under the new key meanwhile waits behind the move.
     this.#workers.delete(from);
     this.#workers.set(to, worker);
-    let moved: ThreadRecord | null | undefined;
+    let moved = false;
     try {
       moved = await worker.moveTo(to, store);
       return moved;
     } finally {
-      if (moved === undefined) {
+      if (!moved) {
         if (this.#workers.get(to) === worker) this.#workers.delete(to);
         await worker.leave();
       }
