@@ -399,6 +399,8 @@ function judgeOffers({ people, offers, story }: World): void {
   for (const { token, user, action, result } of people.clicks) {
     const offer = offers.get(token);
     if (!offer || result !== 'decided') continue;
+    // Whoever may stop may stop what runs in the background, and may say so twice: that decides about nobody's message.
+    if (offer.kind === 'background') continue;
     if (user !== offer.for) story.violation(`${user} clicked ${action} on what was offered to ${offer.for}`);
     if (decided.has(token)) story.violation(`an offer of ${offer.kind} was decided twice`);
     decided.add(token);
