@@ -6,22 +6,22 @@ import type { Log } from '../bridge/ports.ts';
 import { asBridgeError } from '../errors.ts';
 import type { Check } from './health.ts';
 
-/** Where a running bridge can be asked by whoever may read its store. */
+/** The socket on which a running bridge answers whoever may read its store. */
 export function controlPath(storePath: string): string {
   return `${storePath}.sock`;
 }
 
 /**
- * What a socket's address holds on every system (`sun_path`: 108 bytes on Linux, 104 on macOS), less the nine that its
- * path has while it is made.
+ * The longest socket path that works on every system (`sun_path`: 108 bytes on Linux, 104 on macOS), less the nine
+ * bytes that are added while the socket is created.
  */
 const PATH_MAX = 94;
 
 export interface ControlParts {
-  /** Of the store: its lock makes us the only one here, so what lies in the place is left over. */
+  /** The store's path. We hold its lock, so an existing socket file is left over from an earlier process. */
   storePath: string;
   checks: () => readonly Check[];
-  /** Tells of each step as it happens. */
+  /** Calls `onStep` for each step as it happens. */
   selfTest(
     wanted: { channel: string; eventMs: number; clickMs: number },
     onStep: (step: object) => void,
@@ -35,9 +35,9 @@ export interface ControlServer {
 }
 
 /**
- * Answers `doctor` on a socket beside the store, so that it can try the running bridge instead of taking deliveries
- * away from it. The file's mode is its access rule: only the bridge's own user may open it. `null` where that cannot
- * be had; the bridge runs on without it.
+ * Answers `doctor` on a socket beside the store, so that doctor can test the running bridge instead of taking
+ * deliveries away from it. The file's mode is the access rule: only the bridge's own user may open it. `null` where the
+ * socket cannot be created; the bridge runs without it.
  */
 export async function serveControl({ storePath, checks, selfTest, log }: ControlParts): Promise<ControlServer | null> {
   const path = controlPath(storePath);
@@ -46,7 +46,7 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
     return null;
   }
   const answerRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
-    // Not `new URL`: that throws for paths such as `//`.
+    // Not `new URL`, because it throws for paths such as `//`.
     const [path, query = ''] = (incoming.url ?? '').split('?', 2);
     if (incoming.method === 'GET' && path === '/checks') {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ checks: checks() }));
@@ -77,7 +77,7 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
   let folder: string | null = null;
   try {
     rmSync(path, { force: true });
-    // Made in a folder that nobody else may enter, and moved once its mode is set: never open to others, not even
+    // Create it in a private folder and move it once its mode is set, so that others can never open it, not even
     // briefly.
     folder = mkdtempSync(`${path}.`);
     const made = join(folder, 's');
@@ -99,7 +99,7 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
   return {
     stop: () =>
       new Promise((stopped) => {
-        // Node removes the name under which it began to listen, not the one it was moved to.
+        // Node removes the path on which it began to listen, not the one to which we moved it.
         if (server.listening) rmSync(path, { force: true });
         server.close(() => stopped());
         server.closeAllConnections();
@@ -107,13 +107,13 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
   };
 }
 
-/** A bridge that says nothing for so long does not answer any more. */
+/** A bridge that sends nothing for this long counts as not answering. */
 const SILENT_MS = 15_000;
 
 /**
- * Asks the bridge that runs on that store. Rejects when there is none, it may not be asked by us, it falls silent, or
- * what it says is not JSON.
- * @param silentMs how long it may say nothing
+ * Asks the bridge that runs on that store. Rejects when there is none, we may not open its socket, it falls silent, or
+ * it answers something other than JSON.
+ * @param silentMs how long it may send nothing
  */
 export function askControl(
   storePath: string,
@@ -137,13 +137,13 @@ export function askControl(
           asked.destroy();
         }
       });
-      // A bridge that ends in the middle of its answer: readline tells of it, too.
+      // When the bridge ends in the middle of its answer, the response and readline both report it.
       response.on('error', reject);
       lines.on('error', reject);
       lines.once('close', () => (response.complete ? resolve() : reject(new Error('the bridge stopped answering'))));
     });
     asked.once('timeout', () => asked.destroy(new Error('the bridge does not answer')));
-    // More than one may come, and one without a listener would end this process.
+    // Several errors may come, and one without a listener would end this process.
     asked.on('error', reject);
     asked.end();
   });

@@ -2,26 +2,26 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Clock } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 
-/** One thing that must be well for the bridge to hear and answer. */
+/** One part that must work for the bridge to hear and answer. */
 export interface Check {
   name: string;
   ok: boolean;
   /** A word or two on its state: no secrets, no addresses. */
   state: string;
-  /** Of Slack: connections of other processes that take a part of our messages. */
+  /** For Slack: connections of other processes, which receive a part of our messages. */
   foreign?: number | undefined;
 }
 
-/** What Prometheus reads. */
+/** Makes the text that Prometheus reads. */
 export type Scrape = () => Promise<{ contentType: string; text: string }>;
 
-/** Answers the request and says so, or leaves it to others. */
+/** Answers the request and returns true, or returns false: it is for another handler. */
 export type HealthRoutes = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /**
- * `GET /healthz`: the process turns (always 200). `GET /readyz`: 200 when every check is well, else 503; both as JSON.
- * `GET /metrics`: what was counted, where somebody counts.
- * @param checks asked at each request, so it must be cheap; when it throws, the bridge is not ready.
+ * `GET /healthz`: the process responds (always 200). `GET /readyz`: 200 when every check is ok, else 503; both as JSON.
+ * `GET /metrics`: the metrics, if there is a `scrape`.
+ * @param checks called at each request, so it must be cheap; when it throws, the bridge is not ready.
  */
 export function healthRoutes(checks: () => readonly Check[], scrape: Scrape | null = null): HealthRoutes {
   return (request, response) => {
@@ -67,9 +67,9 @@ function sendJson(response: ServerResponse, status: number, body: object, header
 const hasBody = ({ headers }: IncomingMessage) =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** Whoever watches needs one or two. */
+/** A monitor needs one or two connections. */
 const CONNECTIONS = 50;
-/** Questions are short; Node looks at these times only every `connectionsCheckingInterval`. */
+/** Requests are short. Node checks these times only every `connectionsCheckingInterval`. */
 const TIMES = {
   headersTimeout: 5_000,
   requestTimeout: 5_000,
@@ -77,9 +77,9 @@ const TIMES = {
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 8 * 1024,
 } as const;
-/** A connection that asks nothing is closed after this. */
+/** An idle connection is closed after this. */
 const IDLE_MS = 10_000;
-/** How long one whose body is not read may read the answer. */
+/** How long a client whose body we do not read may take to read the answer. */
 const UNREAD_MS = 500;
 
 export interface HealthOptions {
@@ -89,29 +89,29 @@ export interface HealthOptions {
 }
 
 export interface HealthServer {
-  /** The port it listens on: interesting when 0 was asked for. */
+  /** The port on which it listens; if 0 was configured, the system chose it. */
   port: number;
   /** Resolves when it no longer listens. Stopping twice is fine. */
   stop(): Promise<void>;
 }
 
 /**
- * A server for nothing but health: for Socket Mode, where no other HTTP server runs.
- * Connections, their time and what they send are bounded: the port may be open to anybody.
- * @throws BridgeError config_invalid when the port cannot be had.
+ * A server for nothing but health: for Socket Mode, where no other HTTP server runs. Connections, their time and what
+ * they send are bounded: the port may be open to anybody.
+ * @throws BridgeError config_invalid when it cannot listen on the port.
  */
 export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promise<HealthServer> {
   const server = createServer(TIMES, (request, response) => {
     try {
       if (hasBody(request)) {
-        // Nothing here reads one: answered at once, and what still comes is not waited for.
+        // No route reads a body: answer at once and do not wait for the rest.
         response.on('finish', () => void options.clock.after(UNREAD_MS, () => request.socket.destroy()));
         sendJson(response, 413, { ok: false }, { connection: 'close' });
         return;
       }
       if (!routes(request, response)) sendJson(response, 404, { ok: false });
     } catch {
-      // One request must never end the bridge.
+      // A single request must never end the bridge.
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { ok: false });
     }

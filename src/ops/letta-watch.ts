@@ -3,21 +3,21 @@ import type { HomeAgent } from '../bridge/view/home.ts';
 import type { Check } from './health.ts';
 
 export interface LettaWatch {
-  /** The same gateway, listened to. */
+  /** The same gateway; what its connections report is noted here. */
   gateway: AgentGateway;
   check(): Check;
-  /** Which agents answered of late, and where; the latest first. */
+  /** The agents that connected most recently, and where; the latest first. */
   agents(): readonly HomeAgent[];
 }
 
 const AGENTS_KEPT = 5;
 
-/** Codes that no retry heals and that hit every thread: the bridge as it is set up can answer nobody. */
+/** Codes that no retry fixes and that concern every thread: with this configuration the bridge can answer nobody. */
 const BROKEN: ReadonlySet<string> = new Set(['letta_unauthorized', 'config_invalid']);
 
 /**
- * What the last word about Letta was. A device that is offline is Letta's state, not ours: messages are kept for it, so
- * the bridge stays ready and only says so.
+ * Remembers the last connection result of Letta. The bridge stays ready while a device is offline, because it keeps the
+ * messages for the device.
  */
 export function watchLetta(gateway: AgentGateway, metrics: Metrics): LettaWatch {
   let state = 'not asked yet';

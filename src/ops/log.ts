@@ -26,20 +26,20 @@ const LIST_MAX = 50;
 const DEPTH_MAX = 6;
 const CAUSES_MAX = 5;
 const HIDDEN = '[hidden]';
-// Fields that are secrets whatever they hold.
+// Fields whose value is always a secret.
 const SECRET_FIELD = /^(authorization|token|bot_?token|app_?token|api_?key|signing_?secret|password|secret|cookie)$/i;
 const SECRETS_IN_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\bx(?:ox[a-z]|app)[-.][A-Za-z0-9.-]{3,}/g, HIDDEN],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+/gi, `$1 ${HIDDEN}`],
   [/\b((?:access_|refresh_)?token|api_?key|secret|ticket)=[^&\s"'\\<>]+/gi, `$1=${HIDDEN}`],
-  // The path of a socket's address holds connection ids and tickets: whoever has it can listen.
+  // The path of a socket address holds connection ids and tickets: whoever has it can read our messages.
   [/\b(wss?:\/\/)(?:[^\s"'\\<>/@]*@)?([^\s"'\\<>/?#]+)[/?#][^\s"'\\<>]*/gi, `$1$2/${HIDDEN}`],
   [/\b(https?:\/\/)[^\s"'\\<>/@]+@/gi, `$1${HIDDEN}@`],
 ];
 
 /**
- * The process's log: fields first, then a constant sentence. Secrets are taken out of every line, wherever they stand;
- * what a terminal obeys, or nobody sees, is written by its number.
+ * The process's log: fields first, then a constant sentence. Secrets are removed from every line. Control and invisible
+ * characters are written as numbers.
  */
 export function createLog(options: LogOptions): ProcessLog {
   const to = options.to ?? destination({ fd: 1, sync: true });
@@ -51,12 +51,12 @@ export function createLog(options: LogOptions): ProcessLog {
   };
   const logger = pino(
     {
-      // The gate decides: a child of pino's keeps the level that its parent had when it was made.
+      // `gate` filters by level, because a pino child keeps the level that its parent had when it was created.
       level: 'debug',
       timestamp: stdTimeFunctions.isoTime,
       base: null,
       formatters: { level: (label) => ({ level: label }), log: (fields) => fieldsOf(fields, 0) },
-      // `fieldsOf` has made errors plain already.
+      // `fieldsOf` has already turned errors into plain objects.
       serializers: { err: (error: unknown) => error },
     },
     { write },
@@ -75,7 +75,7 @@ export function createLog(options: LogOptions): ProcessLog {
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-/** pino formats a line's own fields only; a child's have to be made fit when they are bound. */
+/** pino formats only the fields of a line, so a child's fields are formatted here when they are bound. */
 function wrapLogger(logger: Logger, gate: { readonly level: LogLevel }): Log {
   const at = (level: LogLevel) => (fields: object, message: string) => {
     if (RANK[level] >= RANK[gate.level]) logger[level](fields, message);
@@ -89,11 +89,14 @@ function wrapLogger(logger: Logger, gate: { readonly level: LogLevel }): Log {
   };
 }
 
-/** Takes secrets out of text. @param secrets exact values; those under 6 characters would hide ordinary words. */
+/**
+ * Makes a function that removes secrets from text. @param secrets exact values; shorter than 6 characters are ignored,
+ * because they would hide ordinary words.
+ */
 export function createHider(secrets: readonly string[]): (text: string) => string {
   const values = secrets
     .filter((secret) => secret.length >= 6)
-    // As they stand in a line of JSON.
+    // The second form is how the value looks inside JSON.
     .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
   return (text) => {
     let hidden = text;
@@ -103,7 +106,7 @@ export function createHider(secrets: readonly string[]): (text: string) => strin
   };
 }
 
-/** Fields fit for a log: bounded in every direction, errors with their codes and causes, secret fields hidden. */
+/** Fields for a log: limited in length and depth, errors with codes and causes, secret fields hidden. */
 function fieldsOf(fields: object, depth: number): Record<string, unknown> {
   const entries = Object.entries(fields).slice(0, LIST_MAX);
   return Object.fromEntries(
@@ -140,7 +143,7 @@ function errorOf(error: Error, depth: number): Record<string, unknown> {
     type: error.name,
     ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
     message: shorten(error.message),
-    // One stack says where; the causes' own are seldom of use and always long.
+    // Only the outermost stack: those of the causes are long and seldom help.
     ...(depth === 0 && error.stack !== undefined ? { stack: shorten(stackOf(error, error.stack)) } : {}),
     ...(error.cause === undefined || depth >= CAUSES_MAX
       ? {}
@@ -150,12 +153,12 @@ function errorOf(error: Error, depth: number): Record<string, unknown> {
   };
 }
 
-/** With the message on one line: its line breaks could look like other lines of the log. */
+/** Puts the message on one line, because its line breaks could look like other lines of the log. */
 function stackOf({ message }: Error, stack: string): string {
   return stack.replace(message, () => message.replaceAll(/\r?\n/g, '\\n'));
 }
 
-/** A line's values with nothing in them that a terminal obeys; only stacks have line breaks. */
+/** A line's values without control characters; only stacks keep line breaks. */
 function printableValue(value: unknown, name = ''): unknown {
   if (typeof value === 'string') return name === 'stack' ? printable(value) : onOneLine(value);
   if (Array.isArray(value)) return value.map((each) => printableValue(each));

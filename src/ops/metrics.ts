@@ -2,15 +2,15 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { METRICS } from '../bridge/metric-table.ts';
 import type { Metrics } from '../bridge/ports.ts';
 
-/** For where nobody looks. */
+/** Counts nothing: for tests and tools. */
 export const noMetrics: Metrics = { count: () => undefined, gauge: () => undefined, observe: () => undefined };
 
 export interface MemoryMetrics extends Metrics {
-  /** The value of one series, of a histogram how often something was observed; 0 where nothing was said yet. */
+  /** The value of one series; for a histogram, the number of observations. 0 if there is none. */
   value(name: string, labels?: Readonly<Record<string, string>>): number;
 }
 
-/** Labels take few values; whatever goes beyond is a mistake that must not eat the memory. */
+/** Labels take few values, so more series are a mistake, which must not fill the memory. */
 const SERIES_LIMIT = 10_000;
 
 /** Keeps every series in memory. */
@@ -38,14 +38,14 @@ export interface Scraped {
 }
 
 export interface PromMetrics extends Metrics {
-  /** Everything as Prometheus reads it. */
+  /** All metrics as Prometheus reads them. */
   scrape(): Promise<Scraped>;
 }
 
 export const METRIC_PREFIX = 'letta_slack_';
 /** Turns take from a second to an hour. */
 const SECONDS = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600];
-/** Of one metric: its labels take few values, so that more are a mistake. */
+/** Most series of one metric: its labels take few values, so more are a mistake. */
 const SERIES_PER_METRIC = 1_000;
 const OTHER = 'other';
 
@@ -64,7 +64,7 @@ export function createPromMetrics(): PromMetrics {
     else histograms.set(name, new Histogram({ ...about, buckets: SECONDS }));
   }
 
-  /** The labels, or `other` for all of them where there are too many series already. */
+  /** The labels; if the metric has too many series already, `other` for each label. */
   const boundLabels = (name: string, labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
     const known = seriesByMetric.get(name) ?? new Set();
     seriesByMetric.set(name, known);

@@ -1,13 +1,13 @@
 import type { Check } from './health.ts';
 
-/** Heard nothing of Slack for this long the bridge counts as deaf: `/readyz` is red within 30 s. */
+/** Disconnected for this long, the bridge is not ready; `/readyz` says so within 30 s. */
 const DEAF_AFTER_MS = 25_000;
 
 /**
- * Whether Slack reaches us. Connections are renewed every few hours: a gap of seconds is no outage.
- * Another process on the same app token takes messages away: then not all of what is written is heard.
- * @param since when `connected` last changed, or the lost connection was last heard; ms by the monotonic clock, as
- * `now`.
+ * Whether Slack reaches us. Slack renews connections every few hours, so a gap of seconds is no outage. If another
+ * process uses the same app token, Slack sends a part of our messages to it: then we are not ready either.
+ * @param since when `connected` last changed, or when the lost connection last delivered; ms of the monotonic clock,
+ * like `now`.
  */
 export function slackCheck(state: { connected: boolean; since: number; foreign: number }, now: number): Check {
   const { connected, since, foreign } = state;

@@ -2,7 +2,10 @@ import type { Choices, Clock, Log, Threads, Timer } from '../bridge/ports.ts';
 import { BridgeError } from '../errors.ts';
 import type { Check } from './health.ts';
 
-/** A store that nobody writes to is tried this often: readiness must not wait for a message to find a full disk. */
+/**
+ * If nothing was written for this long, a test write is made, so that `/readyz` shows a full disk before a message
+ * meets it.
+ */
 const PROBE_EVERY_MS = 15_000;
 const PROBE = 'written_at';
 
@@ -16,7 +19,7 @@ const SAYS: Readonly<Record<StoreState, string>> = {
 };
 
 export interface StoreWatch {
-  /** The same threads, listened to. */
+  /** The same threads; the outcome of each write is noted here. */
   threads: Threads;
   check(): Check;
   start(): void;
@@ -28,7 +31,7 @@ function isGone(error: unknown): boolean {
   return error instanceof BridgeError && error.cause instanceof BridgeError && error.cause.code === 'store_gone';
 }
 
-/** Knows whether the last write went well; a refusal of what was to be written says nothing about the disk. */
+/** Knows whether the last write succeeded. Errors other than `store_failed` tell nothing about the disk. */
 export function watchStore(parts: { threads: Threads; choices: Choices; clock: Clock; log: Log }): StoreWatch {
   const { threads, choices, clock, log } = parts;
   let state: StoreState = 'writable';

@@ -1,14 +1,14 @@
 import type { Clock, Metrics, Surface, SurfaceTurn, TurnSurface } from '../bridge/ports.ts';
 import type { TurnView } from '../bridge/view/turn.ts';
 
-/** The same surface, listened to: how turns end and how long people wait for them. */
+/** The same surface; how turns end and how long people wait for them is counted. */
 export function watchTurns<Watched extends Surface>(surface: Watched, metrics: Metrics, clock: Clock): Watched {
   return { ...surface, turn: (options: SurfaceTurn) => watchTurn(surface, options, metrics, clock) };
 }
 
 function watchTurn(surface: Surface, options: SurfaceTurn, metrics: Metrics, clock: Clock): TurnSurface {
   const begun = clock.monotonic();
-  // A turn that was taken up again began before a restart: nobody knows when.
+  // A resumed turn began before a restart, so its times are unknown.
   let firstText: 'none' | 'wished' | 'shown' = options.resumed ? 'shown' : 'none';
   const seconds = () => (clock.monotonic() - begun) / 1_000;
   const noteWish = (view: TurnView) => {

@@ -10,13 +10,13 @@ export interface AuditParts {
   keptForMs: number;
 }
 
-/** However short the time, more than that are not kept: the oldest go. */
+/** Beyond this many entries the oldest are deleted, even before their time. */
 const KEPT_AT_MOST = 100_000;
-/** Looking for what has had its time reads all keys: not at every entry. */
+/** Finding old entries reads all keys, so it is not done at every entry. */
 const TIDY_EVERY = 500;
 const TIDY_AFTER_MS = 24 * 3_600_000;
 
-/** Entries under keys that begin with their time, so that the order of keys is the order of entries. */
+/** Audit entries under keys that begin with their time, so that keys sort in the order of the entries. */
 export class StoredAudit implements Audit {
   readonly #rows: Rows;
   readonly #parts: AuditParts;

@@ -2,7 +2,7 @@ import type { Choices } from '../bridge/ports.ts';
 import { readChoice, toRow } from './records.ts';
 import type { Rows } from './rows.ts';
 
-/** What was chosen once, each under its name. Any disk failure rejects with store_failed. */
+/** Choices by name, such as the chosen agent. Any disk failure rejects with store_failed. */
 export class StoredChoices implements Choices {
   readonly #rows: Rows;
 

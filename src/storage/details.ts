@@ -4,13 +4,13 @@ import type { TurnDetails } from '../bridge/turn/steps.ts';
 import { readDetails, toRow } from './records.ts';
 import type { Rows } from './rows.ts';
 
-/** A first look soon after the start, so that a bridge that never runs for an hour tidies up too. */
+/** The first deletion comes soon after the start, so that a bridge that never runs for an hour deletes, too. */
 const FIRST_SWEEP_MS = 60_000;
 const SWEEP_EVERY_MS = 60 * 60_000;
 
 /**
- * What finished turns did, each under a key of its own that begins with when it ended: nothing of it is read until
- * somebody asks, and what is too old is found by its key. Any disk failure rejects with store_failed.
+ * The details of finished turns. Keys begin with the time when the turn ended, so old ones are found without reading
+ * them. Any disk failure rejects with store_failed.
  */
 export class StoredDetails implements DetailsStore {
   readonly #rows: Rows;
@@ -23,7 +23,7 @@ export class StoredDetails implements DetailsStore {
     this.#parts = parts;
   }
 
-  /** From now on what is older than `retentionMs` is not given out, and deleted within an hour. */
+  /** From now on details older than `retentionMs` are not returned, and are deleted within an hour. */
   start(retentionMs: number): void {
     this.stop();
     this.#retentionMs = retentionMs;
@@ -51,7 +51,7 @@ export class StoredDetails implements DetailsStore {
     for (const ref of refs) await this.#rows.delete(keyOf(ref));
   }
 
-  /** Deletes what is too old. Resolves with how many there were. */
+  /** Deletes details that are too old. Resolves with their number. */
   async deleteOld(): Promise<number> {
     const oldest = this.#oldestKept();
     return this.#rows.deleteWhere((key) => Number.parseInt(key, 36) <= oldest);

@@ -15,17 +15,17 @@ export type StoreReport =
   | {
       kind: 'sqlite';
       path: string;
-      /** `null` while there is no file yet: the first start makes it. */
+      /** `null` while there is no file: the first start creates it. */
       layout: number | null;
-      /** Who has it open, for people; `null`: nobody. */
+      /** The bridge that has it open, as text for people; `null`: none. */
       holder: string | null;
-      /** The file's owner; `null` while there is none. */
+      /** User id of the file's owner; `null` while there is no file. */
       uid: number | null;
-      /** Those of its files that others may open. */
+      /** Files of the store that other users may open. */
       loose: readonly LooseFile[];
     };
 
-/** The one path of a SQLite store, as `openStore` finds it; `null` for other kinds. Makes nothing. */
+/** The path of a SQLite store as `openStore` resolves it; `null` for other kinds. Creates nothing. */
 function storePath(uri: string): string | null {
   const parsed = parseStoreUri(uri);
   if (!parsed.ok || parsed.uri.kind !== 'sqlite') return null;
@@ -37,14 +37,14 @@ function storePath(uri: string): string | null {
   }
 }
 
-/** How the store stands, without changing anything of it: a bridge may be at work on it. */
+/** Reports on the store. Changes nothing, because a bridge may be using it. */
 export function inspectStore(uri: string): StoreReport {
   const path = storePath(uri);
   if (path === null) return { kind: 'memory' };
   try {
     if (!existsSync(path)) {
       accessSync(nearestFolder(path), constants.W_OK | constants.X_OK);
-      // A bridge may run on it all the same: its file was taken away.
+      // A bridge may still run on it: somebody may have deleted the file under it.
       return { kind: 'sqlite', path, layout: null, holder: holderOf(path), uid: null, loose: [] };
     }
     const { uid } = statSync(path);
@@ -60,10 +60,7 @@ export function inspectStore(uri: string): StoreReport {
   }
 }
 
-/**
- * What the bridge chose and stored under these names; nothing where there is no store, or it cannot be read. Changes
- * nothing.
- */
+/** The choices stored under these names; empty where the store is missing or unreadable. Changes nothing. */
 export async function readStoredChoices(uri: string, names: readonly string[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   const path = storePath(uri);
@@ -80,7 +77,7 @@ export async function readStoredChoices(uri: string, names: readonly string[]): 
       database.close();
     }
   } catch {
-    // What is wrong with the store is told by its own check.
+    // `inspectStore` reports what is wrong with the store.
   }
   return found;
 }
@@ -94,7 +91,7 @@ function readHeader(path: string): { application: number; layout: number } {
   }
 }
 
-/** Where the first start would begin to make folders. */
+/** The nearest folder above that exists: the first start creates the others below it. */
 function nearestFolder(path: string): string {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     if (existsSync(folder)) {

@@ -15,13 +15,13 @@ export interface Lock {
 }
 
 /**
- * Makes this process the only owner of the database at `path`, waiting 30 s for another owner to go.
+ * Makes this process the only owner of the database at `path`; waits up to 30 s for another owner to end.
  *
- * The lock is SQLite's exclusive lock on `<path>.lock`, which the kernel frees however the process ends. A pid in a file
- * would not do: in a container every process is pid 1. Nothing but this function may open that file: closing any handle
- * of it drops the process's POSIX locks. Who the owner is stands in `<path>.owner`, for people only.
+ * The lock is SQLite's exclusive lock on `<path>.lock`, which the kernel frees however the process ends. A pid in a
+ * file would not do: in a container every process is pid 1. Nothing else may open that file, because closing any handle
+ * of it drops the process's POSIX locks. `<path>.owner` names the owner, for people only.
  * @param parts.signal ends the waiting; its reason is thrown.
- * @throws BridgeError store_locked, naming the owner; store_failed where no lock can be had at all.
+ * @throws BridgeError store_locked, naming the owner; store_failed where the file system cannot lock.
  */
 export async function lockStore(
   path: string,
@@ -29,7 +29,7 @@ export async function lockStore(
 ): Promise<Lock> {
   const until = clock.monotonic() + WAIT_MS;
   let hasWarned = false;
-  // The clock's timers do not keep a process alive, and nothing else may be running yet.
+  // The clock's timers do not keep a process alive, and at this point nothing else may do so.
   const { port1: keepAlive } = new MessageChannel();
   keepAlive.ref();
   try {
@@ -95,7 +95,9 @@ function writeOwner(path: string, held: DatabaseSync, clock: Clock): Lock {
   };
 }
 
-/** Who holds the lock of the database at `path`, for people; `null`: nobody. Takes it for a moment, if it can. */
+/**
+ * The owner of the database at `path`, as text for people; `null`: nobody. To find out, it takes the lock for a moment.
+ */
 export function holderOf(path: string): string | null {
   if (!existsSync(`${path}.lock`)) return null;
   const held = tryLock(path);

@@ -19,18 +19,18 @@ export interface Store {
   threads: Threads & ThreadMoves;
   choices: Choices;
   audit: Audit;
-  /** Does not tidy up until it is started. */
+  /** Deletes nothing until it is started. */
   details: StoredDetails;
-  /** The one path of a SQLite store; `null`: it lies in memory. */
+  /** The resolved path of a SQLite store; `null`: the store is in memory. */
   path: string | null;
-  /** Waits for what is under way, then lets go of the files. Closing twice is fine. */
+  /** Waits for unfinished writes, then closes the files and releases the lock. Closing twice is fine. */
   close(): Promise<void>;
 }
 
 export interface StoreParts {
   clock: Clock;
   log: Log;
-  /** ms that the audit is kept; default 90 days. */
+  /** ms that audit entries are kept; default 90 days. */
   auditKeptForMs?: number;
   /** Ends the wait for the lock; its reason is thrown. */
   signal?: AbortSignal;
@@ -57,7 +57,7 @@ export async function openStore(uri: string, parts: StoreParts): Promise<Store> 
     const tidying = tidyAfterWrites(database, parts);
     const onWritten = () => {
       tidying.noteWrite();
-      // Looked at behind the write: what was written is only kept if the file is still there then.
+      // Check after the write: only if the file is still there has the write been kept.
       checkFiles();
     };
     const assembled = assembleStore(
@@ -105,12 +105,12 @@ export function assembleStore(
   };
 }
 
-/** keyv's own map, one per namespace: values are still serialised, so nobody can change a stored one. */
+/** keyv's in-memory adapter, one per namespace. Rows still serialises the values, so nobody can change a stored one. */
 export function memoryAdapter(): StorageAdapter {
   return new KeyvMemoryAdapter(new Map<string, unknown>()) as unknown as StorageAdapter;
 }
 
-/** One path per file, so that two ways to write it do not make two locks. */
+/** Resolves links, so that two spellings of one path share one lock. */
 function resolvePath(path: string): string {
   const absolute = resolve(path);
   try {

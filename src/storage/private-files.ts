@@ -1,10 +1,10 @@
 import { chmodSync, closeSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import type { Log } from '../bridge/ports.ts';
 
-/** Only for their owner: they hold what people wrote, or decide who may open the store. */
+/** Only the owner may open these files: they hold what people wrote, or guard the store. */
 const PRIVATE = 0o600;
 const OTHERS = 0o077;
-/** What stands beside the file of a SQLite store. */
+/** Suffixes of the files that belong to a SQLite store. */
 const BESIDE = ['', '-wal', '-shm', '-journal', '.lock', '.lock-journal', '.owner', '.sock'];
 
 export interface LooseFile {
@@ -13,9 +13,9 @@ export interface LooseFile {
   mode: string;
 }
 
-/** The files of the store at `path` that others may open. Changes nothing. */
+/** Finds files of the store at `path` that other users may open. Changes nothing. */
 export function findLooseFiles(path: string): LooseFile[] {
-  // Windows knows no such modes: files there have the rights of their folder.
+  // Windows has no such modes: files inherit the rights of their folder.
   if (process.platform === 'win32') return [];
   return BESIDE.flatMap((suffix) => {
     const file = `${path}${suffix}`;
@@ -25,11 +25,11 @@ export function findLooseFiles(path: string): LooseFile[] {
   });
 }
 
-/** Takes the files of the store at `path` away from everybody but their owner, and says so. */
+/** Sets mode 0600 on the files of the store at `path` that other users may open, and logs it. */
 export function restrictFiles(path: string, log: Log): void {
   for (const { path: file, mode } of findLooseFiles(path)) {
     try {
-      // By its name: opening the lock file a second time would let go of the lock.
+      // chmod by name: opening the lock file a second time and closing it would release the lock.
       chmodSync(file, PRIVATE);
       log.warn(
         { path: file, was: mode, now: '0600' },
@@ -44,17 +44,17 @@ export function restrictFiles(path: string, log: Log): void {
   }
 }
 
-/** Makes an empty file that only its owner may open, unless there is one. */
+/** Creates an empty file that only its owner may open, unless the file exists. */
 export function createPrivately(path: string): void {
   try {
-    // Opened only when it is new: closing any handle of a locked file lets go of its lock.
+    // Open it only if it is new, because closing any handle of a locked file releases its lock.
     closeSync(openSync(path, 'wx', PRIVATE));
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 
-/** Writes a file that only its owner may open, in place of whatever has that name. */
+/** Writes a file that only its owner may open; replaces an existing one. */
 export function writePrivately(path: string, text: string): void {
   rmSync(path, { force: true });
   writeFileSync(path, text, { mode: PRIVATE, flag: 'wx' });

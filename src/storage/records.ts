@@ -12,7 +12,7 @@ import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts'
 import type { TurnDetails } from '../bridge/turn/steps.ts';
 import { BridgeError } from '../errors.ts';
 
-/** Raise it when stored records change so that an older bridge would misread them, and read the older ones too. */
+/** Raise it when an older bridge would misread the records of this one, and keep reading the older schemas. */
 const SCHEMA = 1;
 
 function parses(parse: (key: string) => unknown): (value: unknown) => boolean {
@@ -144,7 +144,9 @@ const endTasks = z.strictObject({
   step: z.enum(['wanted', 'asked', 'told']),
 });
 
-/** A thread's record whose messages are `item`s: whole ones in memory, some of them references on disk. */
+/**
+ * The schema of a thread's record. `item` differs: in memory every message is whole, on disk big ones are references.
+ */
 function recordOf<Item extends z.ZodType>(item: Item) {
   const turn = z.strictObject({
     id: turnId,
@@ -213,7 +215,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
     tasks: z.array(task).optional(),
     endTasks: endTasks.optional(),
     details: z.array(z.strictObject({ token, turn: turnId, at: time })).optional(),
-    // Records of before there were offers have none.
+    // Records from before offers existed have none.
     offers: z.array(offer).default([]),
     botsInARow: z.number().int().nonnegative().optional(),
     muted: z.boolean().optional(),
@@ -221,7 +223,7 @@ function recordOf<Item extends z.ZodType>(item: Item) {
   });
 }
 
-/** A message that lies under a key of its own, because it is too big for the record. */
+/** Stands for a message that is too big for the record and is stored under its own key. */
 const itemRef = z.strictObject({ ref: text });
 export type StoredItem = InboxItem | z.output<typeof itemRef>;
 
@@ -229,11 +231,11 @@ const record = recordOf(inboxItem);
 const storedRecord = recordOf(z.union([itemRef, inboxItem]));
 export type StoredRecord = z.output<typeof storedRecord>;
 
-// The schema and the type that the middle works with are the same, in both directions: else this does not compile.
+// Does not compile unless the schema and the bridge's own type are the same, in both directions.
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 true satisfies Same<z.output<typeof record>, ThreadRecord>;
 
-/** Side rows that may exist although the record does not name them (yet, or any more). */
+/** Keys of side rows that may exist although the record does not name them yet, or no longer does. */
 const marker = z.strictObject({ items: z.array(text), tokens: z.array(text) });
 export type Marker = z.output<typeof marker>;
 
@@ -288,13 +290,12 @@ const head = z.looseObject({
   turn: z.looseObject({ items: z.array(z.unknown()) }).nullable(),
 });
 
-/** Made once: each new schema is compiled anew. */
+/** A constant, because zod compiles each new schema again. */
 const versioned = z.looseObject({ schema: z.number().int().positive() });
 
 /**
- * Takes a stored row apart: `{ schema, … }`.
- * @throws record_newer for a row of a later schema, store_failed for one that is not what it should be; both name
- * `key`.
+ * Reads a stored row, `{ schema, … }`, with a schema.
+ * @throws record_newer for a row with a later schema, store_failed for a row that does not fit; both name `key`.
  */
 function readRow<Schema extends z.ZodType>(schema: Schema, key: string, row: unknown): z.output<Schema> {
   const version = versioned.safeParse(row);
@@ -313,7 +314,7 @@ function readRow<Schema extends z.ZodType>(schema: Schema, key: string, row: unk
 }
 
 function malformedError(key: string, cause: z.ZodError): BridgeError {
-  // Paths only: values hold what people wrote.
+  // Report paths, never values: values hold what people wrote.
   const where = cause.issues.slice(0, 3).map((issue) => issue.path.join('.') || '(whole)');
   return new BridgeError('store_failed', `${key} is malformed at ${where.join(', ')}`, {
     notice: 'The bridge can not read what it stored about this conversation.',
@@ -321,7 +322,7 @@ function malformedError(key: string, cause: z.ZodError): BridgeError {
 }
 
 export const readRecord = (key: string, row: unknown): StoredRecord => readRow(storedRecord, key, row);
-/** The few fields that a record is compared by: all of it was read and checked a moment before. */
+/** Reads only the fields that `saveRecord` compares; the caller has just read and checked the whole record. */
 export const readHead = (key: string, row: unknown): z.output<typeof head> => readRow(head, key, row);
 export const readItem = (key: string, row: unknown): InboxItem => readRow(inboxItem, key, row);
 export const readMarker = (key: string, row: unknown): Marker => readRow(marker, key, row);
@@ -330,12 +331,12 @@ export const readDetails = (key: string, row: unknown): TurnDetails => readRow(d
 export const readAuditEntry = (key: string, row: unknown): AuditEntry => readRow(auditEntry, key, row);
 export const readChoice = (key: string, row: unknown): string => readRow(choice, key, row).value;
 
-/** A row as it is stored. */
+/** Makes the row to store: the fields and the schema's number. */
 export function toRow<Fields extends object>(fields: Fields): Fields & { schema: number } {
   return { schema: SCHEMA, ...fields };
 }
 
-/** The record, checked as strictly as it will be read: what cannot be read again must not be written. */
+/** Checks a record as strictly as reading does, because a record that cannot be read again must not be written. */
 export function checkRecord(value: ThreadRecord): ThreadRecord {
   const result = record.safeParse(value);
   if (result.success) return result.data;

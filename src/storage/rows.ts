@@ -2,8 +2,8 @@ import { Keyv } from 'keyv';
 import { BridgeError } from '../errors.ts';
 import type { StorageAdapter } from './sqlite.ts';
 
-// keyv's own serializer gives strings that begin with a colon a meaning; ours is JSON and nothing else. Only `value` is
-// taken from a row, so no row can ever expire by keyv's clock.
+// Plain JSON instead of keyv's serializer, which treats strings that begin with a colon specially. It reads only
+// `value`, so that keyv never expires a row.
 const json = {
   stringify: (data: unknown) => JSON.stringify(data),
   parse<T>(text: string): T {
@@ -14,8 +14,8 @@ const json = {
 };
 
 /**
- * One namespace of the store: JSON values under string keys. It makes every failure reject with `store_failed`, where
- * keyv would answer `false` or `undefined`: a known thread must not look new, nor an unsaved message saved.
+ * One namespace of the store: JSON values under string keys. Every failure rejects with `store_failed`, where keyv
+ * would return `false` or `undefined`: otherwise a known thread could look new, or an unsaved message saved.
  */
 export class Rows {
   readonly #name: string;
@@ -25,7 +25,7 @@ export class Rows {
   constructor(name: string, adapter: StorageAdapter) {
     this.#name = name;
     this.#keyv = new Keyv({ store: adapter, serialization: json });
-    // With a listener for 'error' keyv swallows what the store throws. Nobody listens, and this makes it certain.
+    // keyv swallows the store's errors if anyone listens to 'error'. Nobody does, and with this it throws them anyway.
     this.#keyv.throwOnEmitError = true;
   }
 
@@ -57,11 +57,11 @@ export class Rows {
     } catch (error) {
       throw this.#failed('delete', key, error);
     }
-    // `false` also means "was not there": only a look tells.
+    // `false` also means "was not there", so look.
     if (deleted !== true && (await this.get(key)) !== undefined) throw this.#failed('delete', key, undefined);
   }
 
-  /** Deletes every row whose key is one of those; resolves with how many. */
+  /** Deletes every row whose key matches; resolves with their number. */
   async deleteWhere(isOne: (key: string) => boolean): Promise<number> {
     const keys = await this.keys(isOne);
     for (const key of keys) await this.delete(key);

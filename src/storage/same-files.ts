@@ -2,9 +2,9 @@ import { statSync } from 'node:fs';
 import { BridgeError } from '../errors.ts';
 
 /**
- * Notices that the files of the store at `path` were deleted, moved or replaced while they are open: SQLite goes on
- * writing to what nobody will ever find again.
- * @returns throws `store_gone` when that has happened; when they are put back, it is fine again
+ * Makes a check for whether the files of the store at `path` were deleted, moved or replaced while they are open:
+ * SQLite would go on writing to files that nobody can find again.
+ * @returns the check; it throws `store_gone`, and passes again once the files are back
  */
 export function createFileCheck(path: string): () => void {
   const known = new Map<string, string>();
@@ -12,7 +12,7 @@ export function createFileCheck(path: string): () => void {
     for (const file of [path, `${path}-wal`]) {
       const now = identityOf(file);
       const before = known.get(file);
-      // The log is made by the first write.
+      // SQLite creates the -wal file at the first write.
       if (before === undefined) {
         if (now !== null) known.set(file, now);
       } else if (now !== before) {

@@ -3,7 +3,10 @@ import { type KeyvStorageAdapter, type KeyvStorageCapability, keyvStorageCapabil
 import { BridgeError } from '../errors.ts';
 import { createPrivately } from './private-files.ts';
 
-/** What keyv really asks of a store; the event emitter of its type is never used when nothing is emitted. */
+/**
+ * The methods that keyv calls on a store. The event emitter in keyv's type is left out, because our store emits
+ * nothing.
+ */
 export type StorageAdapter = Pick<
   KeyvStorageAdapter,
   'get' | 'set' | 'setMany' | 'delete' | 'deleteMany' | 'clear' | 'has' | 'hasMany' | 'getMany' | 'capabilities'
@@ -12,18 +15,18 @@ export type StorageAdapter = Pick<
 };
 
 export const LAYOUT = 1;
-/** "LSBr" in SQLite's application_id: tells our file from somebody else's database. */
+/** "LSBr" in SQLite's application_id, so that the bridge recognises its own file. */
 export const APPLICATION = 0x4c534272;
 
 /** Opens or creates the database file. Rejects files of another program and of a newer bridge. */
 export function openDatabase(path: string): DatabaseSync {
-  // Created by us, so that only we may read what people wrote; SQLite gives its side files the same mode.
+  // Create the file with mode 0600, because it holds what people wrote; SQLite gives its side files the same mode.
   createPrivately(path);
   const database = new DatabaseSync(path, { timeout: 1_000 });
   try {
     // FULL: in WAL mode NORMAL does not sync at commit, so a power cut would lose messages that Slack heard "ok" for.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    // What people wrote is kept while it is needed: a deleted row's bytes go, too.
+    // Overwrite deleted rows, so that what people wrote does not stay in the file.
     database.exec('PRAGMA secure_delete = ON');
     const layout = pragma(database, 'user_version');
     const application = pragma(database, 'application_id');
@@ -68,7 +71,7 @@ export class SqliteAdapter implements StorageAdapter {
   readonly #selectAfter: StatementSync;
   readonly #onWritten: () => void;
 
-  /** @param onWritten told after each write; what it throws is the write's failure */
+  /** @param onWritten called after each write; if it throws, the write counts as failed */
   constructor(database: DatabaseSync, namespace: string, onWritten: () => void = () => undefined) {
     this.#onWritten = onWritten;
     this.#database = database;
@@ -84,12 +87,12 @@ export class SqliteAdapter implements StorageAdapter {
     );
   }
 
-  /** Says that this adapter speaks keyv 6's contract, so that keyv uses it as it is. */
+  /** Declares keyv 6's contract, so that keyv uses this adapter without wrapping it. */
   get capabilities(): KeyvStorageCapability {
     return keyvStorageCapability(this);
   }
 
-  // The methods are async because keyv tells kinds of stores apart by that; SQLite itself answers at once.
+  // The methods are async although SQLite answers at once, because keyv distinguishes kinds of stores by that.
   async get<Value>(key: string): Promise<Value | string | undefined> {
     return this.#read(key);
   }
@@ -134,7 +137,7 @@ export class SqliteAdapter implements StorageAdapter {
     return this.#runTransaction(() => keys.map((key) => this.#delete.run(this.#namespace, key).changes > 0));
   }
 
-  /** All rows of the namespace by key, read in pages: nothing is locked while the reader works. */
+  /** All rows of the namespace by key. Reads in pages, so that nothing is locked while the caller works. */
   async *iterator(): AsyncGenerator<[string, string], void> {
     let last = '';
     for (;;) {
@@ -153,7 +156,7 @@ export class SqliteAdapter implements StorageAdapter {
   }
 
   #write(key: string, value: unknown, expires: number | undefined): void {
-    // A row that vanished by the wall clock would make a known thread look new.
+    // Rows must not expire: when a row vanishes, a known thread looks new.
     if (expires !== undefined) throw new TypeError('rows do not expire: expiry is a field of the record');
     if (typeof value !== 'string') throw new TypeError('only serialised values are stored');
     this.#set.run(this.#namespace, key, value);

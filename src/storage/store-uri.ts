@@ -1,4 +1,4 @@
-/** Where the store is, taken from `STORE`. */
+/** Where the store is, as `STORE` says. */
 export type StoreUri = { kind: 'memory' } | { kind: 'sqlite'; path: string };
 
 export type StoreUriResult = { ok: true; uri: StoreUri } | { ok: false; problem: string; fix: string };

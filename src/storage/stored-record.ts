@@ -3,19 +3,19 @@ import type { ThreadKey } from '../bridge/ids.ts';
 import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts';
 import type { Marker, StoredItem, StoredRecord } from './records.ts';
 
-/** A message whose JSON is larger lies under a key of its own (bytes). */
+/** Bytes of a message's JSON; a larger message is stored under its own key. */
 const ITEM_INSIDE = 16 * 1024;
 const SEEN_FOR_MS = 24 * 60 * 60_000;
 const SEEN_KEPT = 2_000;
 const CLOSED_APPROVALS_KEPT = 50;
 
-/** What one record owns outside itself: keys of big messages, tokens of buttons. */
+/** What a record owns in other rows: keys of big messages, tokens of buttons. */
 export interface SideRows {
   items: Set<string>;
   tokens: Set<string>;
 }
 
-/** The record as it is written, and the big messages that it refers to. */
+/** Splits a record into the row to write and the big messages that it refers to. */
 export function splitRecord(record: ThreadRecord): { stored: StoredRecord; items: Map<string, InboxItem> } {
   const items = new Map<string, InboxItem>();
   const moveOut = (item: InboxItem): StoredItem => {
@@ -36,7 +36,7 @@ export function splitRecord(record: ThreadRecord): { stored: StoredRecord; items
   return { stored, items };
 }
 
-/** The record with all its messages. @param find reads one message by its key. */
+/** Puts a record together with its big messages again. @param find reads one message by its key. */
 export async function joinRecord(
   stored: StoredRecord,
   find: (ref: string) => Promise<InboxItem>,
@@ -53,7 +53,7 @@ export async function joinRecord(
   };
 }
 
-/** A message's key names its content, so a row is never rewritten while a record refers to it. */
+/** The key contains a hash of the message, so a row that a record refers to is never rewritten. */
 function itemKey(thread: ThreadKey, item: InboxItem, json: string): string {
   return `${thread}/${item.key}/${createHash('sha256').update(json).digest('hex').slice(0, 32)}`;
 }
@@ -85,7 +85,8 @@ export function isEmpty(rows: SideRows): boolean {
 }
 
 /**
- * The record without what has had its time. Approvals of the open turn all stay: the turn's posts are counted along them.
+ * The record without entries that are too old. All approvals of the open turn stay, because its posts are counted by
+ * them.
  */
 export function pruneRecord(record: ThreadRecord, now: number): ThreadRecord {
   const seen = record.seen.filter(({ at }) => now - at < SEEN_FOR_MS).slice(-SEEN_KEPT);

@@ -25,9 +25,12 @@ import {
   subtractRows,
 } from './stored-record.ts';
 
-/** JSON characters of one record, big messages not counted: far beyond a living thread, still written in milliseconds. */
+/**
+ * Most JSON characters of one record without its big messages. Live threads stay far below; it is still written in
+ * milliseconds.
+ */
 const RECORD_MAX = 1024 * 1024;
-/** A record takes no further message from here on: the rest is for what its turn needs to be worked off. */
+/** A record of this size takes no further message, so that its turns still have room to run. */
 const RECORD_FULL = 768 * 1024;
 const TOKEN_MAX = 200;
 
@@ -48,13 +51,13 @@ interface Stored {
 }
 
 /**
- * One record per thread, and three indexes of it that are kept in step without transactions:
+ * One record per thread and three indexes, kept consistent without transactions:
  *
- * - whatever a record refers to is written before the record, and deleted after no record refers to it: a crash between
- *   two writes never leaves a reference that dangles;
- * - a thread's marker is written before its record becomes active, and deleted after it is no longer. It also names all
- *   side rows that the writes under way may leave behind, so the next start can delete them;
- * - the record decides. Markers and tokens may exist without reason after a crash, never be missing.
+ * - what a record refers to is written before the record, and deleted after the record no longer refers to it, so a
+ * crash between two writes never leaves a dangling reference;
+ * - a thread's marker is written before its record becomes active, and deleted after it stops being active. It names
+ * all side rows that unfinished writes may leave behind, so that the next start can delete them;
+ * - the record decides. After a crash there may be too many markers and tokens, never too few.
  */
 export class StoredThreads implements Threads, ThreadMoves {
   readonly #rows: ThreadRows;
@@ -74,8 +77,8 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 
   /**
-   * As `Threads.update`. Returning the very record that was given means "leave it", too. It resolves once the record is
-   * on disk; when only the tidying after that fails, that is logged, and done at the next start.
+   * As `Threads.update`. `change` may also return the record that it was given, which changes nothing. Resolves once
+   * the record is on disk. If only the cleanup after that fails, it is logged and the next start does it.
    * @throws BridgeError store_failed, record_newer, record_conflict, record_too_large; whatever `change` throws.
    */
   update(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
@@ -115,7 +118,8 @@ export class StoredThreads implements Threads, ThreadMoves {
       const before = await this.#readRecord(from);
       if (!before) return null;
       const moved = await this.#chains.run(to, () => this.#updateRecord(to, (there) => change(before.record, there)));
-      // The marker first: the next start must not take the turn up in two places. Buttons belong to the new one already.
+      // Delete the old marker first, or the next start would resume the turn in two places. The buttons already belong
+      // to the new record.
       await this.#rows.active.delete(from);
       await this.#rows.threads.delete(from);
       await this.#deleteSideRows({ items: sideRowsOf(before.stored).items, tokens: new Set() });
@@ -124,8 +128,8 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 
   /**
-   * Writes the record if the stored one still has `expectedRev` (0: none is stored). Between replicas that share a store
-   * this is what says that somebody else was quicker.
+   * Writes the record if the stored one still has `expectedRev` (0: none is stored). If replicas share a store, a
+   * conflict means that another one was faster.
    * @throws record_conflict
    */
   async saveRecord(stored: StoredRecord, expectedRev: number): Promise<void> {
@@ -153,7 +157,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     return this.#chains.idle();
   }
 
-  /** Threads with work under way: 0 at rest, or something leaks. */
+  /** Threads with an update under way. It must be 0 at rest; tests check that nothing leaks. */
   get busyCount(): number {
     return this.#chains.size;
   }
@@ -192,10 +196,13 @@ export class StoredThreads implements Threads, ThreadMoves {
     return next;
   }
 
-  /** Says that the thread is active or about to be, and which side rows its writes under way may leave behind. */
+  /**
+   * Writes the thread's marker: it is, or is about to be, active, and these side rows may be left behind by unfinished
+   * writes.
+   */
   async #writeMarker(key: ThreadKey, owned: SideRows, wanted: SideRows): Promise<void> {
     const left = await this.#rows.active.get(key);
-    // What an interrupted update left is gone before its names are.
+    // Delete what an interrupted update left before its names are overwritten.
     if (left !== undefined)
       await this.#deleteSideRows(subtractRows(subtractRows(readMarker(`active/${key}`, left), owned), wanted));
     await this.#rows.active.set(
@@ -204,14 +211,17 @@ export class StoredThreads implements Threads, ThreadMoves {
     );
   }
 
-  /** An update whose write was done although it failed has left its names here. */
+  /**
+   * Deletes the marker, and first the side rows that it names and the record lacks: a write that reported failure may
+   * still have happened.
+   */
   async #deleteMarker(key: ThreadKey, wanted: SideRows): Promise<void> {
     const left = await this.#rows.active.get(key);
     if (left !== undefined) await this.#deleteSideRows(subtractRows(readMarker(`active/${key}`, left), wanted));
     await this.#rows.active.delete(key);
   }
 
-  /** Whether a marked thread is really active; deletes what an interrupted update left. */
+  /** Whether a marked thread is really active. Deletes what an interrupted update left behind. */
   async #confirmActive(key: ThreadKey): Promise<boolean> {
     const left = await this.#rows.active.get(key);
     if (left === undefined) return false;
@@ -219,7 +229,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     try {
       before = await this.#readRecord(key);
     } catch (error) {
-      // One unreadable thread must not keep the others from starting: whoever loads it hears of it.
+      // One unreadable thread must not stop the start of the others; loading it reports the error.
       this.#log.error({ thread: key, error }, 'an active thread can not be read');
       return true;
     }
@@ -255,7 +265,7 @@ export class StoredThreads implements Threads, ThreadMoves {
   }
 }
 
-/** Those of the open turn, too: a turn that steps back gives its messages to the inbox, which takes no room. */
+/** Counts the open turn's messages, too: when a turn returns its messages to the inbox, the record does not grow. */
 function messagesOf(stored: { inbox: unknown[]; turn: { items: unknown[] } | null } | null): number {
   return (stored?.inbox.length ?? 0) + (stored?.turn?.items.length ?? 0);
 }

@@ -1,19 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock, Log, Timer } from '../bridge/ports.ts';
 
-/** So long after a write, what it replaced or deleted is gone from the journal, too. */
+/** How long after a write the write-ahead log is emptied. */
 const AFTER_MS = 5_000;
 
 export interface Tidying {
-  /** Something was written. */
+  /** Call it after each write. */
   noteWrite(): void;
   /** Stopping twice is fine. */
   stop(): void;
 }
 
 /**
- * Empties SQLite's write-ahead log soon after each write: it keeps every earlier form of what was changed, also the text
- * of messages whose turn is over. What was deleted is overwritten in the file itself by `secure_delete`.
+ * Empties SQLite's write-ahead log soon after each write, because the log keeps old versions of rows, even the text of
+ * messages whose turn is over. In the database file itself `secure_delete` overwrites deleted rows.
  */
 export function tidyAfterWrites(database: DatabaseSync, { clock, log }: { clock: Clock; log: Log }): Tidying {
   let timer: Timer | null = null;
@@ -23,7 +23,7 @@ export function tidyAfterWrites(database: DatabaseSync, { clock, log }: { clock:
     timer = null;
     if (isStopped || !database.isOpen) return;
     try {
-      // Nobody waits for a reader such as doctor: then it is tried again.
+      // Do not wait for a reader such as doctor; try again later.
       database.exec('PRAGMA busy_timeout = 0');
       const { busy } = (database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {}) as { busy?: number };
       if (busy !== 0) noteWrite();
@@ -39,7 +39,7 @@ export function tidyAfterWrites(database: DatabaseSync, { clock, log }: { clock:
     if (!isStopped) timer ??= clock.after(AFTER_MS, emptyLog);
   }
 
-  // What a killed process left there.
+  // Empty what a killed process left in the log.
   emptyLog();
   return {
     noteWrite,
