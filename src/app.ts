@@ -30,7 +30,7 @@ import type { TransportState } from './slack/receiver/transport.ts';
 import { openStore } from './storage/open.ts';
 import { wireBridge } from './wiring.ts';
 
-/** How far back another process may have been dealt messages, where the process before us could not tell. */
+/** After a start without an earlier count: for how long another process may already have received our messages. */
 const UNCOUNTED_MS = 10 * 60_000;
 
 export interface World {
@@ -38,9 +38,9 @@ export interface World {
   random: Random;
   log: Log;
   metrics: Metrics;
-  /** Told when the bridge is up, with its way to Slack. */
+  /** Called when the bridge is up. */
   onUp?: (api: SlackApi) => void;
-  /** What was counted, for `/metrics`; left out: nothing is served there. */
+  /** Makes the text of `/metrics`; left out: that path does not exist. */
   scrape?: Scrape;
 }
 
@@ -48,22 +48,22 @@ export interface App {
   identity: Identity;
   /** The port of HTTP mode or of the health server; 0 when nothing listens. */
   port: number;
-  /** Resolves when Slack refuses a token for good: no retry heals that, and somebody should stop us. */
+  /** Resolves when Slack permanently refuses a token. No retry helps, so the caller should stop the bridge. */
   refused: Promise<BridgeError>;
-  /** From now on this policy holds: for each message, click and command, and for turns that have not begun. */
+  /** Applies this policy from now on to each message, click and command, and to turns that have not begun. */
   usePolicy(policy: Policy): void;
-  /** Ends intake, lets running turns end for as long as the configuration says, then stops. */
+  /** Ends intake, waits for running turns for as long as the configuration says, then stops. */
   drain(): Promise<void>;
-  /** Ends intake first; what is on disk is enough to go on after a start. Stopping twice is fine. */
+  /** Ends intake, then everything else. The next start continues from what is on disk. Stopping twice is fine. */
   stop(): Promise<void>;
 }
 
 /**
- * The whole bridge, in the order in which a message travels: Slack → receiver → intake → thread worker → Letta,
- * and back to the surface. Resolves once Slack can reach it. From the call until it is stopped it keeps the process
- * alive: nothing else does while Slack is away.
- * @param signal aborts a start that still waits for Slack or for the store's lock.
- * @throws BridgeError for what no retry heals: a refused token, a store of somebody else, a port in use.
+ * The whole bridge, in the order in which a message travels: Slack → receiver → intake → thread worker → Letta, and
+ * back to the surface. Resolves once Slack can reach it. It keeps the process alive until it is stopped, because
+ * nothing else does while Slack is away.
+ * @param signal aborts a start that is still waiting for Slack or for the store's lock.
+ * @throws BridgeError where no retry helps: a refused token, a store of another program, a port in use.
  */
 export async function startApp(config: Config, world: World, signal: AbortSignal): Promise<App> {
   const { clock, random, log, metrics } = world;
@@ -97,13 +97,13 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     closing.push(storeWatch.stop);
     const { threads } = storeWatch;
     const keepsDetails = config.retentionMs > 0;
-    // With nothing to be kept, what an earlier setting kept is deleted.
+    // With RETENTION=0s this deletes what an earlier setting kept.
     store.details.start(config.retentionMs);
 
     const { botToken, apiUrl } = config.slack;
     const slackTime = createSlackTime({ clock, log });
     const slackClock: Clock = { ...clock, now: () => clock.now() - slackTime.aheadMs() };
-    // Health is served while Slack cannot be reached: whoever watches must not take a bridge that waits for a dead one.
+    // Serve health while Slack is unreachable, so that a monitor does not take a waiting bridge for a dead one.
     const scrape = async () => {
       const { waiting = 0, openApprovals = 0, live = 0 } = wired?.workers ?? {};
       metrics.gauge('queue_depth', waiting);
@@ -130,7 +130,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const onState = ({ connected, foreign, countedAt }: TransportState) => {
       wired?.catchUp?.setConnected(connected);
       if (countedAt === null || countedAt === counted?.at) return;
-      // Who is there now may have come right after the count before, and who is gone may have gone just now.
+      // Connections come and go between two counts, so assume the larger number for the whole time between them.
       const others = Math.max(foreign, counted?.foreign ?? 0);
       if (others > 0) wired?.catchUp?.noteTaken(counted ? countedAt - counted.at : UNCOUNTED_MS);
       counted = { foreign, at: countedAt };
@@ -150,8 +150,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       const transport = createHttpTransport({ signingSecret, port, routes: routesOf(health), ...common });
       mode = { transport };
       closing.push(() => transport.stop());
-      // Not before it has to: what Slack delivers to a bridge that only starts is refused, and comes again in any
-      // order.
+      // Listen only when the start has to wait for Slack: deliveries during the start are refused, and Slack repeats
+      // them in any order.
       listenEarly = () => void transport.listen().catch(() => undefined);
     }
 
@@ -255,7 +255,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     world.onUp?.(api);
     const drain = async () => {
       isDraining = true;
-      // Nothing begins any more, and nothing new comes in: what Slack has not heard an "ok" for it delivers again.
+      // Begin nothing and accept nothing new: Slack repeats every delivery that we did not acknowledge.
       const [left] = await Promise.all([workers.drain(config.drainMs), slack.stop(), catchUp?.stop()]);
       log.info(left, 'running turns were let end; what is left waits on disk');
       await stop();

@@ -1,4 +1,7 @@
-/** A map that forgets: beyond `most` entries the one goes that was set longest ago. Reading an entry does not keep it. */
+/**
+ * A map with at most `most` entries: beyond that, setting one deletes the one that was set longest ago. Reading does
+ * not count.
+ */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #most: number;
 

@@ -1,6 +1,6 @@
 import { printableLine } from './printable.ts';
 
-/** What `letta-slack` can do; each begins a program of its own, which reads its own options. */
+/** The commands of `letta-slack`. Each starts its own program, which reads its own options. */
 const COMMANDS: Readonly<Record<string, { help: string; run(): Promise<unknown> }>> = {
   start: { help: 'run the bridge; settings come from the environment or .env', run: () => import('./main.ts') },
   doctor: {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Random } from './bridge/ports.ts';
 
-/** Node runs a timer at once that is longer than this. */
+/** Node fires a longer timer at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** The real time. Its timers never keep the process alive: {@link stayAlive} does. */
+/** The real time. Its timers never keep the process alive; {@link stayAlive} does. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -30,8 +30,8 @@ export const systemRandom: Random = {
 };
 
 /**
- * Keeps the process alive until it is let go: no timer of the clock does, and between two sockets there may be
- * nothing else. Letting go twice is fine.
+ * Keeps the process alive until `letGo`: the clock's timers do not, and between two sockets there may be nothing else.
+ * Letting go twice is fine.
  */
 export function stayAlive(): { letGo(): void } {
   const handle = setInterval(() => undefined, 60_000);

@@ -1,4 +1,4 @@
-/** What went wrong, in one word that code may branch on. Message texts are for people and never compared. */
+/** What went wrong, as a code to branch on. Message texts are for people; never compare them. */
 export type ErrorCode =
   | 'config_invalid'
   // Letta
@@ -28,20 +28,20 @@ export type ErrorCode =
   | 'internal';
 
 export interface BridgeErrorOptions {
-  /** One short line that may be shown to a person in Slack: no secrets, no addresses, no stack. */
+  /** One short line that people in Slack may see: no secrets, no addresses, no stack. */
   notice?: string;
-  /** False when it is unknown whether the thing happened after all (a request whose answer was lost). Default true. */
+  /** False when it may have happened in spite of the error (a request whose answer was lost). Default true. */
   certain?: boolean;
-  /** Whether trying the same thing again later can succeed without anybody changing anything. Default false. */
+  /** Whether the same call can succeed later without anybody changing anything. Default false. */
   retry?: boolean;
-  /** The name of the device that must come back first: data, one short line. */
+  /** The name of the device that must come back first, as one short line. */
   device?: string;
-  /** The id of the agent that is not there. */
+  /** The id of the agent that does not exist. */
   agent?: string;
   cause?: unknown;
 }
 
-/** An error that knows what to tell a person and how sure it is. Thrown across every boundary of the bridge. */
+/** An error with a line for people and with how certain it is. The only kind thrown across the bridge's boundaries. */
 export class BridgeError extends Error {
   readonly code: ErrorCode;
   readonly notice: string;
@@ -54,7 +54,7 @@ export class BridgeError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'BridgeError';
     this.code = code;
-    // Names of agents and devices stand in it: none of them may mention anybody.
+    // The notice may contain names of agents and devices, which must not mention people in Slack.
     this.notice = (options.notice ?? 'Something went wrong in the bridge.').replaceAll('<', '‹').replaceAll('>', '›');
     this.certain = options.certain ?? true;
     this.retry = options.retry ?? false;

@@ -1,4 +1,4 @@
-/** The bridge as a library: for those who start it in a process of their own. */
+/** The bridge as a library, for programs that start it themselves. */
 export { type App, startApp, type World } from './app.ts';
 export { systemClock, systemRandom } from './clock.ts';
 export { type Config, ConfigError, type ConfigProblem, loadConfig, secretsOf } from './config/config.ts';

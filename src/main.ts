@@ -12,11 +12,11 @@ import { createPromMetrics } from './ops/metrics.ts';
 import { printableLine } from './printable.ts';
 import type { SlackApi } from './slack/api/slack-api.ts';
 
-/** What no retry heals: the operator must change something. */
+/** Exit code when no retry helps: the operator must change something. */
 const EXIT_CONFIG = 2;
 const EXIT_FAILED = 1;
 
-/** Takes the settings of `.env` into the environment. @returns those that are not read as they were meant */
+/** Loads `.env` into the environment. @returns settings that Node probably does not read as they were meant */
 function loadEnv(): EnvProblem[] {
   if (!existsSync('.env')) return [];
   const problems = envProblems(readFileSync('.env', 'utf8'), (name) => process.env[name] !== undefined);
@@ -47,7 +47,7 @@ let app: App | null = null;
 let isStopping = false;
 
 function stopOnSignal(signal: string): void {
-  // The second time somebody means it: what is on disk is enough.
+  // A second signal means "now": what is on disk is enough to continue from.
   if (isStopping) {
     log.info({ signal }, 'stopping at once');
     process.exit(0);
@@ -65,7 +65,7 @@ function drainAndExit(code: number): void {
   );
 }
 
-/** Read while the bridge is still starting. */
+/** The policy that was reloaded while the bridge was still starting. */
 let newPolicy: Policy | null = null;
 
 process.on('SIGHUP', () => {
@@ -74,7 +74,7 @@ process.on('SIGHUP', () => {
 });
 process.on('SIGTERM', () => stopOnSignal('SIGTERM'));
 process.on('SIGINT', () => stopOnSignal('SIGINT'));
-// Node keeps SIGUSR1 for its inspector.
+// Not SIGUSR1: Node uses it for its inspector.
 process.on('SIGUSR2', () => {
   const usual = config.logLevel === 'debug' ? 'info' : config.logLevel;
   log.setLevel(log.level === 'debug' ? usual : 'debug');
@@ -85,7 +85,8 @@ process.on('uncaughtException', (error) => {
   process.exit(EXIT_FAILED);
 });
 process.on('unhandledRejection', (error) => {
-  // Every promise of ours is awaited; what comes here is a library's, and a bridge in an unknown state is worse than none.
+  // We await all our promises, so this one is a library's; exit, because a bridge in an unknown state is worse than
+  // none.
   log.error({ err: error }, 'unhandled rejection; exiting');
   process.exit(EXIT_FAILED);
 });

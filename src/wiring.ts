@@ -40,14 +40,14 @@ import { offerPosts } from './slack/render/offer.ts';
 import { createRenderer } from './slack/render/posts.ts';
 import { simplerPosts } from './slack/render/simpler.ts';
 
-/** The five ports, and what is configured. */
+/** The five ports and the configuration. */
 export interface BridgeParts {
   clock: Clock;
   random: Random;
   log: Log;
-  /** Left out: nobody looks. */
+  /** Left out: nothing is counted. */
   metrics?: Metrics;
-  /** Of one workspace; `identity` is who we are there. */
+  /** For one workspace; `identity` is our bot there. */
   api: SlackApi;
   identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'agent'>;
   store: { threads: Threads; choices: Choices; audit: Audit; moves?: ThreadMoves; details?: DetailsStore };
@@ -58,26 +58,28 @@ export interface BridgeParts {
   agentId: string | null;
   policies: PolicyBook;
   /**
-   * How files get to Slack, and how many messages an answer may take before it becomes one; left out, all is posted.
+   * How to upload files, and how many messages an answer may fill before the rest becomes a file; left out: all is
+   * posted.
    */
   longAnswers?: { send: Uploader; maxMessages: number };
-  /** How many messages may wait; the middle has defaults. */
+  /** How many messages may wait; the bridge has defaults. */
   queue?: { perThread: number; total: number };
-  /** ms that a running turn may say nothing. */
+  /** ms that a running turn may be silent. */
   silenceMs?: number;
-  /** ms after which the end of a turn is a message of its own; 0: never. */
+  /** ms after which a separate message says that a turn ended; 0: never. */
   notifyAfterMs?: number;
   /**
-   * ms after which a message that was found late, or waited for a device, is not run unasked; left out: it always is.
+   * Age in ms from which a message that was found late, or waited for a device, runs only after its author confirms;
+   * left out: it always runs.
    */
   staleAfterMs?: number;
-  /** ms by which our wall clock is ahead of Slack's. */
+  /** ms by which our wall clock is ahead of Slack's clock. */
   clockAheadMs?: () => number;
-  /** How what Slack could not deliver is looked for; `null`: it is not. */
+  /** How to look for messages that Slack could not deliver; `null`: not at all. */
   catchUp: (CatchUpLimits & { tier: HistoryTier }) | null;
-  /** How Slack, Letta and the store are, for people who look at the Home tab. */
+  /** The state of Slack, Letta and the store, for the Home tab. */
   checks?: () => readonly Check[];
-  /** ms after which a request that nobody decided is denied; left out: never. */
+  /** ms after which a request without a decision is denied; left out: never. */
   approvalTimeoutMs?: number;
 }
 
@@ -86,31 +88,33 @@ export interface Bridge {
   workers: ThreadWorkers;
   surface: Surface;
   catchUp: BridgeCatchUp | null;
-  /** Shown every delivery of Slack's: after some of them what could not be written may be written. */
+  /** Call it with every delivery of Slack: some of them mean that a refused post may be tried again. */
   noteDelivery(envelope: { body: unknown }): void;
-  /** Slack has taken our token: what it refused is tried again soon. */
+  /** Slack accepts our token again: retries what it refused before. */
   retryRefusedPosts(): void;
-  /** What the last word about Letta was. */
+  /** The state of Letta as of its last answer. */
   checkLetta(): Check;
-  /** Ends the workers, then the surface: what is on disk is enough to go on. Stopping twice is fine. */
+  /** Ends the workers, then the surface. The next start continues from what is on disk. Stopping twice is fine. */
   stop(): Promise<void>;
 }
 
 export interface BridgeCatchUp {
-  /** Before Slack is connected; rejects when the disk does. */
+  /** Call it before Slack is connected. Rejects when the disk fails. */
   start(): Promise<void>;
-  /** Slack can, or cannot, reach us. */
+  /** Call it when Slack begins or ceases to reach us. */
   setConnected(connected: boolean): void;
-  /** Another process may have been dealt a part of what was written in the last `ms`. */
+  /** Slack may have sent a part of the messages of the last `ms` to another process. */
   noteTaken(ms: number): void;
-  /** After intake has ended; waits for no call that is still to be made. Stopping twice is fine. */
+  /** Call it after intake has ended. Does not wait for calls that have not begun. Stopping twice is fine. */
   stop(): Promise<void>;
 }
 
-/** Messages that no thread remembers and that are known all the same, so that looking back does not take them. */
+/**
+ * How many messages are remembered as handled although no thread has them, so that catch-up does not take them again.
+ */
 const HANDLED = 1_000;
 
-/** Everything between the ports. Nothing happens until something is handed to `intake` or the workers are started. */
+/** Wires everything between the ports. Nothing runs until `intake` gets something or the workers are started. */
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
   const { longAnswers, queue, silenceMs, notifyAfterMs, approvalTimeoutMs, staleAfterMs, metrics = noMetrics } = parts;
@@ -162,7 +166,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     notifyAfterMs,
     details,
     approvalTimeoutMs,
-    // Its first message may have come so shortly before a crash that nobody else knows of it.
+    // A crash right after its first message may have kept the thread out of this list.
     onTakenUp: (thread) => recent?.note(thread),
   });
   const shared = { choices, clock, log, team: identity.teamId };
@@ -199,7 +203,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
   });
   const history = parts.catchUp && createHistory({ api, identity, tier: parts.catchUp.tier, clock, random, log });
   if (parts.catchUp && recent && history) {
-    // It asks Slack for what is newer than a moment: that must be a moment of Slack's.
+    // Catch-up asks Slack for messages newer than some time, which must be a time of Slack's clock.
     const slackClock = { ...clock, now: () => clock.now() - (parts.clockAheadMs?.() ?? 0) };
     catchUp = new CatchUp({ ...shared, clock: slackClock, history, intake, recent, limits: parts.catchUp });
   }
@@ -226,7 +230,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     },
     retryRefusedPosts() {
       surface.knock(null);
-      // Who wrote meanwhile could not be asked for.
+      // While the token was refused, nothing could be read from Slack.
       catchUp?.soon();
     },
     checkLetta: letta.check,

@@ -3,12 +3,12 @@ import type { Approvers, PeopleList, Permissions, Verbosity } from '../bridge/ac
 import { problemOfRule } from '../bridge/approvals/unasked/rules.ts';
 import { parseStoreUri } from '../storage/store-uri.ts';
 
-/** One setting's text → its value. Messages read `problem → fix`: what is wrong, and a sentence on what to do. */
+/** Turns one setting's text into its value. Error messages read `problem → fix`: what is wrong, then what to do. */
 export type Check<T> = z.ZodType<T, string>;
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Whether only this machine can be behind that host name. */
+/** Whether that host name can only mean this machine. */
 export function isLoopback(hostname: string): boolean {
   return (
     hostname === 'localhost' ||
@@ -132,7 +132,7 @@ export const historyShape: Check<'full' | 'limited' | 'off'> = z.enum(
 
 const TIME_UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `30s`, `15m`, `24h`, `7d` → ms. @param most as it would be written. */
+/** `30s`, `15m`, `24h`, `7d` → ms. @param most the longest time, written in the same way */
 export function timeUpTo(most: string): Check<number> {
   const ms = (value: string) => Number(value.slice(0, -1)) * TIME_UNITS[value.slice(-1) as keyof typeof TIME_UNITS];
   return z
@@ -142,7 +142,7 @@ export function timeUpTo(most: string): Check<number> {
     .refine((value) => value <= ms(most), `is more than ${most} → Use at most ${most}.`);
 }
 
-/** As `timeUpTo`, but not nothing. */
+/** As `timeUpTo`, but more than 0. */
 export function someTimeUpTo(most: string): Check<number> {
   return timeUpTo(most).refine((ms) => ms > 0, 'must be more than 0 → Use 1s or more.');
 }
@@ -166,7 +166,7 @@ function entries(value: string): string[] {
 const NOBODY = 'is an empty list → ';
 const WHERE_IDS = 'member ids (U…; in Slack: profile, ⋮, Copy member ID), user group ids (S…)';
 
-/** Ids of users and of user groups, told apart by their first letter. */
+/** Separates ids of users from ids of user groups by their first letter. */
 function peopleOf(all: readonly string[]): PeopleList {
   return {
     ids: all.filter((entry) => !entry.startsWith('S')),
@@ -245,7 +245,7 @@ export const duration: Check<number> = z
   .transform((value) => Number(value.slice(0, -1)) * UNIT_MS[value.slice(-1) as keyof typeof UNIT_MS])
   .refine((ms) => ms <= DURATION_MAX_MS, 'is more than a day → Use at most 24h.');
 
-/** As `duration`, but not nothing. */
+/** As `duration`, but more than 0. */
 export const someTime: Check<number> = duration.refine((ms) => ms > 0, 'must be more than 0 → Use 1s or more.');
 
 export const messageCount: Check<number> = z

@@ -22,26 +22,26 @@ export interface Config {
   agentId: string | null;
   policy: Policy;
   store: string;
-  /** ms after which the end of a turn is a message of its own; 0: never. */
+  /** ms after which a separate message says that a turn ended; 0: never. */
   notifyAfterMs: number;
-  /** ms that it is kept what finished turns did; 0: not at all. */
+  /** ms that details of finished turns are kept; 0: not at all. */
   retentionMs: number;
-  /** ms after which a message is not run unasked. */
+  /** Age in ms from which a message runs only after its author confirms. */
   staleAfterMs: number;
-  /** `null`: nothing is caught up with. */
+  /** `null`: the bridge does not look for missed messages. */
   catchUp: { tier: 'full' | 'limited'; maxAgeMs: number; threads: number; threadAgeMs: number } | null;
   logLevel: check.LogLevel;
   approvals: {
     /** ms after which a request that nobody decided is denied. */
     timeoutMs: number;
-    /** ms that it is kept what became of requests. */
+    /** ms that audit entries are kept. */
     auditKeptForMs: number;
   };
-  /** How many messages may wait. */
   /** Messages of one answer before the rest becomes a file. */
   maxMessages: number;
+  /** How many messages may wait. */
   queue: { perThread: number; total: number };
-  /** ms that a running turn may say nothing. */
+  /** ms that a running turn may be silent. */
   turnSilenceMs: number;
   /** ms that running turns may go on after SIGTERM. */
   drainMs: number;
@@ -49,7 +49,7 @@ export interface Config {
   port: number | null;
 }
 
-/** All that is wrong with the configuration at once. */
+/** All problems of the configuration at once. */
 export class ConfigError extends BridgeError {
   readonly problems: readonly ConfigProblem[];
 
@@ -62,10 +62,10 @@ export class ConfigError extends BridgeError {
 
 const HTTP_PORT = 3000;
 
-/** A file's text; `null` when there is none of that name. */
+/** Reads a file's text; `null` when the file does not exist. */
 export type ReadText = (path: string) => string | null;
 
-/** As {@link ReadText}, from the disk. Throws what else goes wrong. */
+/** {@link ReadText} from the disk. Throws on any other failure. */
 const readTextFile: ReadText = (path) => {
   try {
     return readFileSync(path, 'utf8');
@@ -77,8 +77,8 @@ const readTextFile: ReadText = (path) => {
 
 /**
  * Reads the whole configuration: the environment, and the policy file that it names.
- * @param knownProblems what is wrong already with where the settings come from: these are not looked at
- * @throws ConfigError with every problem there is.
+ * @param knownProblems problems with the `.env` file itself: their settings are not read
+ * @throws ConfigError with all problems.
  */
 export function loadConfig(
   env: Readonly<Record<string, string | undefined>>,
@@ -149,7 +149,7 @@ export function loadConfig(
     readWithDefault('AUDIT_RETENTION'),
   );
   const tier = readSetting('HISTORY', check.historyShape, readWithDefault('HISTORY'));
-  // Handled messages are remembered for a day.
+  // At most a day, because handled messages are remembered for a day.
   const maxAgeMs = readSetting('CATCH_UP_MAX_AGE', check.timeUpTo('24h'), readWithDefault('CATCH_UP_MAX_AGE'));
   const threads = readSetting('CATCH_UP_THREADS', check.threadCount, readWithDefault('CATCH_UP_THREADS'));
   const threadAgeMs = readSetting('CATCH_UP_THREAD_AGE', check.timeUpTo('90d'), readWithDefault('CATCH_UP_THREAD_AGE'));
@@ -212,7 +212,7 @@ export function secretsOf(config: Config): string[] {
   return [slack.botToken, of, ...(lettas === null ? [] : [lettas])];
 }
 
-/** Whether somebody meant to set it; an empty value (an unfilled line of `.env`) does not count. */
+/** Whether the setting has a value; an empty one (an unfilled line of `.env`) does not count. */
 function isSet(env: Readonly<Record<string, string | undefined>>, name: string): boolean {
   return (env[name] ?? '').trim() !== '';
 }

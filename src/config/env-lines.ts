@@ -1,17 +1,17 @@
 import { SETTINGS } from './settings.ts';
 
-/** What `.env` says of one setting, as Node reads it (`util.parseEnv`, Node 24). */
+/** One setting of a `.env` as Node reads it (`util.parseEnv`, Node 24). */
 export interface EnvLine {
   name: string;
-  /** What Node takes it for. */
+  /** The value that Node reads. */
   value: string;
-  /** What the value stands in; empty: in nothing. */
+  /** The quotes around the value; empty: none. */
   quote: '' | "'" | '"' | '`';
-  /** It stands on a later line than its name: there was only a blank behind the `=`. */
+  /** The value is on a later line than the name, because there was only a blank after the `=`. */
   isOnLaterLine: boolean;
-  /** What stands behind the value, up to the end of the line, and is not read. */
+  /** The rest of the line after the value, which Node ignores. */
   rest: string;
-  /** Offsets in the text: from the beginning of its first line to the end of its last, line break included. */
+  /** Offsets in the text: the beginning of its first line, and the end of its last line with the line break. */
   from: number;
   to: number;
 }
@@ -35,7 +35,8 @@ export function envLines(text: string): EnvLine[] {
 }
 
 function readValue(text: string, start: number): Omit<EnvLine, 'name' | 'from'> {
-  // An empty value ends there; but where blanks stand behind the `=`, Node looks for the value in the next lines, too.
+  // After `=` and a line break the value is empty. After `=` and a blank, Node also searches the next lines for the
+  // value.
   const blanks = /^\r?\n/.test(text.slice(start)) ? '' : (/^[ \t\r\n\f\v]*/.exec(text.slice(start))?.[0] ?? '');
   const at = start + blanks.length;
   const end = lineEnd(text, at);
@@ -68,9 +69,9 @@ export interface EnvProblem {
 const NAMES: ReadonlySet<string> = new Set(SETTINGS.map(({ name }) => name));
 
 /**
- * Settings of a `.env` that Node does not read as somebody meant them: cut at a `#` that no blank stands before, or at a
- * quote in the middle. A cut token would only be refused later, as a wrong one.
- * @param isSet whether a setting comes from elsewhere: then the file's is not used
+ * Settings of a `.env` that Node probably does not read as they were meant: cut off at a `#` without a blank before it,
+ * or at a quote in the middle. Without this check, Slack or Letta would later refuse the cut token as wrong.
+ * @param isSet whether the environment has the setting, so that the file's value is not used
  */
 export function envProblems(text: string, isSet: (name: string) => boolean = () => false): EnvProblem[] {
   const last = new Map(envLines(text).map((line) => [line.name, { line, text }]));
@@ -108,7 +109,7 @@ export function envProblems(text: string, isSet: (name: string) => boolean = () 
   });
 }
 
-/** Whether a blank stands before the `#` that ends a value without quotes. */
+/** Whether there is a blank before the `#` that ends a value without quotes. */
 function isComment(text: string, { from, to, rest }: EnvLine): boolean {
   const line = text.slice(from, to).replaceAll('\r', '').replace(/\n$/, '');
   return /\s$/.test(line.slice(0, line.length - rest.length));

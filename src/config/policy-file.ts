@@ -4,7 +4,7 @@ import type { Binding, PlaceSettings, Policy, TurnLimits } from '../bridge/acces
 import { problemOfRule } from '../bridge/approvals/unasked/rules.ts';
 import * as check from './checks.ts';
 
-/** What a policy file says; what it leaves out is left out here. */
+/** The contents of a policy file; parts that the file leaves out are left out here. */
 export interface PolicyFile {
   users?: Policy['users'];
   channels?: Policy['channels'];
@@ -13,7 +13,7 @@ export interface PolicyFile {
   bots?: Policy['bots'];
   limits?: Policy['limits'];
   defaults: Partial<PlaceSettings>;
-  /** Where a part of it stands, for a report: `policy.yml:12 channels.C01.device`. */
+  /** The place of a part in the file, for a report: `policy.yml:12 channels.C01.device`. */
   at(...path: string[]): string;
 }
 
@@ -23,7 +23,7 @@ export interface PolicyProblem {
   fix: string;
 }
 
-/** Longer is no policy that somebody wrote. */
+/** No policy written by hand is longer. */
 const MOST_CHARACTERS = 500_000;
 
 /** `[a, b]`, or `a, b` in one line, as a setting takes it. */
@@ -32,7 +32,7 @@ function list<T>(shape: check.Check<T>) {
   return words.transform((value) => (Array.isArray(value) ? value.join(',') : value)).pipe(shape);
 }
 
-/** `true` and `false` are what YAML makes of some of the words. */
+/** YAML turns some words into `true` and `false`; this turns them back. */
 function word(shape: check.Check<boolean>, yes: string, no: string) {
   const words = z.union([z.string(), z.boolean()], `is neither ${yes} nor ${no} → Write ${yes} or ${no}.`);
   return words.transform((value) => (typeof value === 'boolean' ? (value ? yes : no) : value)).pipe(shape);
@@ -64,7 +64,7 @@ const behaviourObject = z.object(behaviour);
 const anyWord = z.string('is not text → Write it in quotes.').min(1, 'is empty → Remove it.');
 
 const place = z.preprocess(
-  // `C0123ABCD:` with nothing behind it serves the channel, as everywhere else.
+  // `C0123ABCD:` with nothing after it serves the channel with the default settings.
   (value) => value ?? {},
   z.strictObject(
     {
@@ -143,12 +143,12 @@ const shape = z.strictObject(
   expectObject('a policy → See policy.example.yml.'),
 );
 
-/** Wrong keys are told by the caller, who knows their lines; this is for what is no object at all. */
+/** The error for a value that is no object at all. `problemsOf` reports wrong keys, because it knows their lines. */
 function expectObject(what: string) {
   return { error: ({ code }: { code: string }) => (code === 'invalid_type' ? `is not ${what}` : undefined) };
 }
 
-/** Reads a policy file. `name` is how it is called in problems. */
+/** Reads a policy file. `name` is the file's name in problems. */
 export function readPolicyFile(name: string, text: string): { file: PolicyFile } | { problems: PolicyProblem[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -186,7 +186,7 @@ export function readPolicyFile(name: string, text: string): { file: PolicyFile }
     return fileProblem(name, 'refers to itself without end', 'Write it without anchors and aliases.');
   }
   const whole = read(shape, value, []);
-  // Also where something else is wrong: all problems are told at once.
+  // Read the channels even if something else is wrong, so that all problems are reported at once.
   const given = z.object({ channels: channelsShape }).safeParse(value).data;
   const channels = readChannels(given?.channels, read);
   if (!whole || problems.length > 0) return { problems };

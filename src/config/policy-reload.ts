@@ -3,7 +3,7 @@ import type { Log } from '../bridge/ports.ts';
 import { ConfigError, loadConfig, type ReadText } from './config.ts';
 
 /**
- * Reads the policy anew. A wrong one is told in the log, problem by problem, and the one that holds stays.
+ * Reads the policy again. If it is wrong, logs each problem; the present policy then stays in force.
  * @returns `null` when it is wrong.
  */
 export function reloadPolicy(

@@ -4,15 +4,15 @@ import { type PolicyFile, readPolicyFile } from './policy-file.ts';
 import type { SettingName } from './settings.ts';
 
 export interface ConfigProblem {
-  /** One name, or several that contradict each other: `A and B`. */
+  /** The name of a setting, or of several that contradict each other: `A and B`. */
   setting: string;
-  /** What is wrong, without the value where that is secret. */
+  /** What is wrong; it never contains a secret value. */
   problem: string;
   /** What to do about it: a sentence. */
   fix: string;
 }
 
-/** How the parts of the configuration are read. What is wrong is complained of, and then `null`. */
+/** How the parts of the configuration are read. A wrong setting adds a problem and reads as `null`. */
 export interface Reading {
   readSetting<T>(name: SettingName, shape: check.Check<T>, value?: string | null): T | null;
   readWithDefault(name: SettingName): string;
@@ -20,7 +20,7 @@ export interface Reading {
   addProblem(setting: string, problem: string, fix: string): void;
 }
 
-/** Where each part may be said: in the environment, or in the file, under these names. */
+/** Parts of the policy that may be set in the file or in the environment, under these names. */
 const BOTH: Readonly<Record<string, SettingName>> = {
   users: 'SLACK_ALLOWED_USERS',
   channels: 'SLACK_ALLOWED_CHANNELS',
@@ -34,7 +34,7 @@ const BOTH: Readonly<Record<string, SettingName>> = {
 };
 
 /**
- * The policy out of the environment and the policy file: each of its parts is said in one of them.
+ * Reads the policy from the environment and the policy file; each part may be set in only one of them.
  * @param readText a file's text; `null` when there is none
  */
 export function readPolicy(reading: Reading, readText: (path: string) => string | null): Policy | null {
@@ -91,7 +91,7 @@ export function readPolicy(reading: Reading, readText: (path: string) => string 
   return policy;
 }
 
-/** An empty one where there is no file; `null` when it is wrong. */
+/** The policy file; an empty one if there is no file, `null` if it is wrong. */
 function readFile({ readWithDefault, isSet, addProblem }: Reading, readText: (path: string) => string | null) {
   const path = readWithDefault('POLICY');
   let text: string | null = null;
@@ -144,7 +144,7 @@ function checkPlaces(policy: Policy, file: PolicyFile, { addProblem, isSet }: Re
     const who = 'Name admins, or approvers by id: a bot cannot click.';
     addProblem(file.at('bots'), 'leaves no one to decide about approvals in turns of bots', who);
   }
-  // Whoever may edit the policy does not thereby take all bounds away.
+  // Editing the policy file is not enough for `unrestricted`: the environment must allow it, too.
   const named = 'List its channels, dm or * in ALLOW_UNRESTRICTED, or use guarded.';
   if (policy.defaults.permissions === 'unrestricted' && !policy.unrestricted.everywhere) {
     addProblem('PERMISSIONS', 'is unrestricted, which ALLOW_UNRESTRICTED does not allow here', named);

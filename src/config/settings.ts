@@ -2,13 +2,13 @@ export interface Setting {
   name: string;
   /** What it means: the README's table row. */
   description: string;
-  /** What an absent or empty setting means, as it would be written; `null`: nothing. */
+  /** The value that an absent or empty setting has; `null`: none. */
   default: string | null;
   /** Never printed, not even in a report of problems. */
   secret?: true;
 }
 
-/** Every setting, written once: README and .env.example are held to it. */
+/** Every setting. Tests hold README and .env.example to this list. */
 export const SETTINGS = [
   {
     name: 'SLACK_BOT_TOKEN',
@@ -231,7 +231,7 @@ export const SETTINGS = [
 
 export type SettingName = (typeof SETTINGS)[number]['name'];
 
-/** The default as it would be written; empty where there is none. */
+/** The default value; empty if there is none. */
 export function defaultOf(name: SettingName): string {
   return SETTINGS.find((setting) => setting.name === name)?.default ?? '';
 }

@@ -8,7 +8,7 @@ import { checkLetta } from './letta.ts';
 import type { Finding } from './report.ts';
 import { checkBot, checkChannels, checkClock, checkScopes } from './slack.ts';
 
-/** Each channel is a call, at the moment when there is most to do. */
+/** Check at most this many channels: each costs a Slack call, at the busiest moment. */
 const CHANNELS = 20;
 
 export interface AtStartParts {
@@ -20,8 +20,8 @@ export interface AtStartParts {
 }
 
 /**
- * Doctor in short: what the bridge itself would only notice when somebody needs it, as warnings in the log. In the
- * background; never rejects.
+ * A short doctor at start: logs as warnings what the bridge would otherwise notice only when somebody needs it. Runs in
+ * the background and never rejects.
  */
 export async function checkAtStart(parts: AtStartParts): Promise<void> {
   const { config, log, clock } = parts;

@@ -25,18 +25,18 @@ export interface DoctorParts {
   clock: Clock;
   random: Random;
   log: Log;
-  /** Where to try events and buttons; `null`: nowhere. */
+  /** The channel in which to test events and buttons; `null`: do not test them. */
   channel: string | null;
-  /** ms that the socket may take. */
+  /** ms that the socket may take to connect. */
   connectMs: number;
   waits: SelfTestWaits;
-  /** Told of each finding as it is made. */
+  /** Called with each finding as it is made. */
   onFinding: AddFinding;
-  /** The moment to ask somebody to click the self-test's button. */
+  /** Called when the self-test's button is posted: now somebody can click it. */
   onPosted(): void;
 }
 
-/** Looks at everything that the bridge needs. What depends on something that is broken is left out. */
+/** Checks everything that the bridge needs. Skips checks that depend on something broken. */
 export async function runDoctor(parts: DoctorParts): Promise<Report> {
   const findings: Finding[] = [];
   const addFinding: AddFinding = (finding) => {
@@ -120,10 +120,10 @@ function runningBridge({ holder, path }: { holder: string; path: string }): Runn
 
 type RunningCheck = Awaited<ReturnType<RunningBridge['checks']>>[number];
 
-/** For the calls to Slack that a self-test makes besides its waits. */
+/** Extra time for the self-test's own calls to Slack. */
 const SELF_TEST_SLACK_MS = 30_000;
 
-/** @throws TypeError when it is not what a bridge says of its checks */
+/** @throws TypeError when the line does not look like a bridge's checks */
 function readChecks(line: unknown): RunningCheck[] {
   const list = typeof line === 'object' && line !== null && 'checks' in line ? line.checks : null;
   const isCheck = (each: unknown): each is RunningCheck =>

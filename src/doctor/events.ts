@@ -6,9 +6,9 @@ import type { Accept, Transport } from '../slack/receiver/transport.ts';
 import { type AddFinding, fine, trouble } from './report.ts';
 import { openTransport, rejectDelivery, type SlackParts } from './slack.ts';
 
-/** The bridge that is running on this store already. */
+/** The bridge that already runs on this store. */
 export interface RunningBridge {
-  /** For people. */
+  /** Who it is, as text for people. */
   holder: string;
   checks(): Promise<{ name: string; ok: boolean; state: string; foreign?: number | undefined }[]>;
   selfTest(channel: string, waits: SelfTestWaits, onStep: (step: SelfTestStep) => void): Promise<void>;
@@ -17,18 +17,19 @@ export interface RunningBridge {
 export interface EventParts extends SlackParts {
   bot: BotReport;
   bridge: RunningBridge | null;
-  /** Where to try it; `null`: nowhere. */
+  /** The channel for the self-test; `null`: no self-test. */
   channel: string | null;
-  /** ms until the socket counts as closed. */
+  /** ms that the socket may take to connect. */
   connectMs: number;
   waits: SelfTestWaits;
-  /** The moment to ask somebody to click. */
+  /** Called when the button is posted: now somebody can click it. */
   onPosted(): void;
 }
 
 /**
- * Whether deliveries come: the socket connects, an own message comes back, a click arrives. Beside a running bridge all
- * of it goes through it: Slack deals each delivery to only one connection, so ours would take people's messages away.
+ * Checks that Slack's deliveries arrive: the socket connects, our own message comes back, a click arrives. If a bridge
+ * is running, the check goes through it: Slack sends each delivery to only one connection, so a connection of our own
+ * would take people's messages from the bridge.
  */
 export async function checkEvents(parts: EventParts, addFinding: AddFinding): Promise<void> {
   await (parts.bridge === null
@@ -56,7 +57,7 @@ async function checkThroughBridge(parts: EventParts, bridge: RunningBridge, addF
 async function checkOwnConnection(parts: EventParts, addFinding: AddFinding): Promise<void> {
   const { config, clock, channel, waits, connectMs, bot, onPosted } = parts;
   const isSocket = config.slack.mode.kind === 'socket';
-  // Over HTTP there is nothing to connect to: opened only where something is expected to come.
+  // Over HTTP there is nothing to connect to: listen only when the self-test will cause a delivery.
   if (!isSocket && channel === null) return addFinding(trouble('not_tried'));
   let foreign = 0;
   const metrics: Metrics = {
@@ -74,7 +75,7 @@ async function checkOwnConnection(parts: EventParts, addFinding: AddFinding): Pr
     if (isSocket)
       addFinding(foreign > 0 ? trouble('foreign_connections', { count: foreign }) : fine('socket', 'connects'));
     if (channel === null) return addFinding(trouble('not_tried'));
-    // With others connected it is chance who is dealt the event: nothing would be proved.
+    // With other connections Slack may send the event to any of them, so the test would prove nothing.
     if (foreign > 0) return;
     await selfTest.run(channel, waits, (step) => addStepFinding(step, { channel, bot, onPosted }, addFinding));
   } finally {

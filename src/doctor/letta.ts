@@ -7,7 +7,7 @@ import { CHOSEN_DEVICE } from '../letta/routes/cloud.ts';
 import { readStoredChoices } from '../storage/inspect.ts';
 import { type AddFinding, fine, short, trouble } from './report.ts';
 
-/** Where the agent works and which one it is, as far as it could be found out. */
+/** Which agent answers and where it works; `null`: not known. */
 export interface LettaFound {
   agent: string | null;
   device: Device | null;
@@ -15,7 +15,9 @@ export interface LettaFound {
 
 const NAMED = 10;
 
-/** Reachable, authorised, who is online, which version, which agent: as configured, and as chosen and bound in the store. */
+/**
+ * Checks that Letta is reachable and accepts us, then device, version and agents: configured, chosen and bound ones.
+ */
 export async function checkLetta(config: Config, parts: InspectParts, addFinding: AddFinding): Promise<LettaFound> {
   const { letta, agentId } = config;
   const stored = await readStoredChoices(config.store, [CHOSEN_AGENT, CHOSEN_DEVICE, BINDINGS]);
@@ -52,19 +54,19 @@ export async function checkLetta(config: Config, parts: InspectParts, addFinding
   return { agent, device };
 }
 
-/** Each is a question to Letta. */
+/** Ask about at most this many agents: each costs a request to Letta. */
 const AGENTS_ASKED = 20;
 
-/** Where another agent answers than elsewhere: by the policy, or by a command. */
+/** Places with an agent of their own, by the policy or by a command. */
 function boundAgents({ policy }: Config, stored: string | null): { place: string; agent: string }[] {
   const places = [...policy.places].map(([place, { binding }]) => [place, binding?.agentId] as const);
   const commanded = [...readBindings(stored)].map(([channel, { agentId }]) => [channel, agentId] as const);
-  // A command outdoes the policy.
+  // A command wins over the policy.
   const all = new Map([...places, ...commanded.filter(([, agent]) => agent !== undefined)]);
   return [...all].flatMap(([place, agent]) => (agent ? [{ place, agent }] : []));
 }
 
-/** The configured device, else the one chosen before, as long as Letta knows it. */
+/** The configured device, else the one chosen before if Letta still knows it. */
 function wantedDevice(
   { devices }: LettaReport,
   configured: string | null,
@@ -103,7 +105,7 @@ function describeDevices(devices: readonly Device[]): string {
   return names.join(', ') + (devices.length > NAMED ? `, and ${devices.length - NAMED} more` : '');
 }
 
-/** A patch more or less is the same protocol; nobody promises that of a minor. */
+/** Compares major and minor version only: patch releases keep the protocol, minor releases may change it. */
 function checkVersion(version: string | null, device: string, addFinding: AddFinding): void {
   if (version === null) return;
   const [major, minor] = numbersOf(version);
@@ -140,7 +142,7 @@ function checkAgent(
     return short(agent.name);
   }
   const [only] = agents;
-  // The next new thread chooses again, as the first one did.
+  // No trouble for new threads: the next one chooses an agent again.
   if (chosen !== null) addFinding(trouble('agent_gone', { agent: chosen }));
   if (agents.length > 1) addFinding(trouble('several_agents', { agents: all }));
   else if (only) {

@@ -63,7 +63,7 @@ const report = await runDoctor({
   dial: createSocketDialer(systemClock),
   clock: systemClock,
   random: systemRandom,
-  // What goes wrong is a finding; the parts' own words about it are for a bridge's log.
+  // Drop the parts' log lines: doctor reports problems as findings.
   log: createLog({ level: 'error', pretty: true, to: { write: () => undefined } }),
   channel: options.channel ?? null,
   connectMs: CONNECT_MS,

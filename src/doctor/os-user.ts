@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** `LISTEN` in the fourth column of /proc/net/tcp. */
 const LISTENING = '0A';
 
-/** The user ids of those who listen on that port, from the text of /proc/net/tcp or tcp6 (proc_net(5)). */
+/** User ids of the processes that listen on that port, from the text of /proc/net/tcp or tcp6 (proc_net(5)). */
 export function listenersOf(table: string, port: number): number[] {
   const rows = table.split('\n').slice(1);
   return rows.flatMap((row) => {
@@ -19,7 +19,7 @@ export function nameOf(passwd: string, uid: number): string {
   return row?.split(':')[0] ?? String(uid);
 }
 
-/** As whom the server on that local port runs; `null` where the system does not tell (it is Linux that does). */
+/** The user as whom the server on that local port runs; `null` where the system does not say (only Linux does). */
 export function userOfPort(port: number): string | null {
   const [first] = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => listenersOf(readIfPresent(path), port));
   return first === undefined ? null : nameOf(readIfPresent('/etc/passwd'), first);

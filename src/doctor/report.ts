@@ -4,14 +4,14 @@ import { type CheckName, TROUBLES, type TroubleName } from './troubles.ts';
 export interface Finding {
   check: CheckName;
   level: 'ok' | 'warn' | 'fail';
-  /** Which trouble it is; `null` where all is well. */
+  /** Which trouble it is; `null` if there is none. */
   trouble: TroubleName | null;
   text: string;
-  /** What to do about it; `null` where all is well. */
+  /** What to do about it; `null` if there is nothing to do. */
   fix: string | null;
 }
 
-/** Told of each finding as soon as it is one. */
+/** Called with each finding as soon as it is made. */
 export type AddFinding = (finding: Finding) => void;
 
 export interface Report {
@@ -22,14 +22,12 @@ export interface Report {
   access: string | null;
 }
 
-/** @param text names of others in it may be whatever they are called */
+/** @param text may contain names that others chose; it is made safe to print */
 export function fine(check: CheckName, text: string): Finding {
   return { check, level: 'ok', trouble: null, text: printableLine(text), fix: null };
 }
 
-/**
- * @param values what stands for `{name}` in the trouble's text: data of Slack's and Letta's, brought to one short line
- */
+/** @param values fill `{name}` in the trouble's text; they come from Slack and Letta, so each becomes one short line */
 export function trouble(name: TroubleName, values: Readonly<Record<string, string | number>> = {}): Finding {
   const { check, level, says, fix } = TROUBLES[name];
   const fill = (text: string) => text.replaceAll(/\{(\w+)\}/g, (_, key: string) => short(String(values[key] ?? '')));
@@ -38,7 +36,7 @@ export function trouble(name: TroubleName, values: Readonly<Record<string, strin
 
 const SHORT = 300;
 
-/** One short line that a terminal cannot misread. */
+/** One short line without control characters. */
 export function short(text: string): string {
   return printableLine(text, SHORT);
 }
@@ -51,7 +49,7 @@ export function findingText({ check, level, text, fix }: Finding): string {
   return fix === null ? line : `${line}\n${' '.repeat(16)}→ ${fix}`;
 }
 
-/** What the last lines say. */
+/** The last lines of the report. */
 export function endingText({ findings, access }: Report): string {
   const fails = findings.filter(({ level }) => level === 'fail').length;
   const warns = findings.filter(({ level }) => level === 'warn').length;

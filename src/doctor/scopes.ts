@@ -5,20 +5,20 @@ import { inspectChannel } from '../slack/api/inspect.ts';
 import type { SlackApi } from '../slack/api/slack-api.ts';
 import { trouble } from './report.ts';
 
-/** What kind of channel an id names; left out of the map: nobody knows. */
+/** The kind of each channel; an id that is missing here is of unknown kind. */
 export type ChannelKinds = ReadonlyMap<ChannelId, 'public' | 'private'>;
 
 interface Scope {
-  /** What does not work without it, for people. */
+  /** What does not work without the scope, for people. */
   without: string;
-  /** Whether a promise breaks without it under this policy; left out: never, a feature is off. */
+  /** Whether the bridge cannot work without it under this policy; left out: only a feature is off. */
   breaks?: (policy: Policy, kinds: ChannelKinds) => boolean;
 }
 
 const always = () => true;
 const everywhere = ({ channels }: Policy) => channels.everywhere;
 const directMessages = ({ channels }: Policy) => channels.everywhere || channels.directMessages;
-/** Whether it is open in a channel of this kind, or may be. */
+/** Whether the policy serves a channel of this kind, or one whose kind is unknown. */
 const channelsOf = (kind: 'public' | 'private') => (policy: Policy, kinds: ChannelKinds) =>
   policy.channels.everywhere ||
   policy.channels.ids
@@ -33,7 +33,7 @@ const groupsNamed = ({ users, admins, defaults, places }: Policy) =>
 export const SCOPES: Readonly<Record<string, Scope>> = {
   'app_mentions:read': { without: 'the bot does not see a mention that invites it to a channel' },
   'channels:history': { without: 'the bot does not see messages in public channels', breaks: channelsOf('public') },
-  // Whether another organisation shares a channel is asked wherever it is not named.
+  // Needed where the policy serves every channel: the bridge then asks whether other organisations share the channel.
   'channels:read': { without: 'the bridge cannot read the names of public channels', breaks: everywhere },
   'chat:write': { without: 'the bot cannot post', breaks: always },
   commands: { without: '/agent does not work (!help and the other ! commands do)' },
@@ -49,7 +49,7 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
 };
 
 export interface MissingScopes {
-  /** Without these the bridge cannot keep its promises under this policy. */
+  /** Without these the bridge cannot work under this policy. */
   breaking: string[];
   /** Without these a feature is off. */
   lesser: string[];
@@ -72,10 +72,13 @@ export function describeMissing(names: readonly string[]): string {
   return names.flatMap((name) => SCOPES[name]?.without ?? []).join('; ');
 }
 
-/** Each is a call, at the moment when there is most to do; of more channels than this the kind stays unknown. */
+/** Ask for the kind of at most this many channels: each costs a Slack call, at the busiest moment. */
 const LOOKED_AT = 20;
 
-/** The kinds of the channels that the policy names, as far as they matter: asked for only where a scope is missing. */
+/**
+ * The kinds of the channels that the policy names. Slack is asked only if a scope is missing, because only then they
+ * matter.
+ */
 export async function kindsThatMatter(api: SlackApi, scopes: readonly string[], policy: Policy): Promise<ChannelKinds> {
   const kinds = new Map<ChannelId, 'public' | 'private'>();
   if (scopes.includes('channels:history') && scopes.includes('groups:history')) return kinds;
@@ -86,7 +89,7 @@ export async function kindsThatMatter(api: SlackApi, scopes: readonly string[], 
   return kinds;
 }
 
-/** Why a bridge does not start without these: doctor's line. */
+/** The error with which the bridge refuses to start without these scopes. */
 export function scopesRefused(breaking: readonly string[]): BridgeError {
   const { text, fix } = trouble('scopes_missing', { scopes: breaking.join(', ') });
   return new BridgeError('config_invalid', `${text}: ${describeMissing(breaking)}. ${fix}`, { notice: text });

@@ -29,18 +29,18 @@ export interface SlackParts {
 
 const CLOCK_OFF_S = 30;
 
-/** Slack's clock against ours. Nothing is said where Slack cannot be asked: the token's check says that. */
+/** Compares our clock with Slack's. Adds nothing if Slack is unreachable, because `checkBot` reports that. */
 export async function checkClock({ config, fetch, clock }: SlackParts, addFinding: AddFinding): Promise<void> {
   const before = clock.now();
   const theirs = await slackTime(config.slack.apiUrl, fetch).catch(() => null);
   if (theirs === null) return;
-  // The header has whole seconds, and was written somewhere between the two moments.
+  // The header has whole seconds and was written between our two readings: take the middle of both.
   const ours = (before + clock.now()) / 2;
   const seconds = Math.round(Math.abs(ours - theirs - 500) / 1_000);
   addFinding(seconds > CLOCK_OFF_S ? trouble('clock_off', { seconds }) : fine('clock', 'in step with Slack'));
 }
 
-/** @returns who the bot is; `null` when the token is no good, and nothing further can be asked */
+/** @returns who the bot is; `null` when the token does not work, so that nothing else can be checked */
 export async function checkBot({ api, config }: SlackParts, addFinding: AddFinding): Promise<BotReport | null> {
   let bot: BotReport;
   try {
@@ -68,7 +68,7 @@ function tokenTrouble(refused: 'bot_token_refused' | 'app_token_refused', error:
   throw error;
 }
 
-/** The token's scopes against the manifest's. */
+/** Compares the token's scopes with the manifest's. */
 export function checkScopes(
   { manifest }: Pick<SlackParts, 'manifest'>,
   scopes: readonly string[],
@@ -83,7 +83,7 @@ export function checkScopes(
   if (extra.length > 0) addFinding(trouble('scopes_extra', { scopes: extra.join(', ') }));
 }
 
-/** Kind, app and acceptance of the app-level token; the socket itself is another check. @returns whether it is good */
+/** Checks that the app-level token belongs to the same app and that Slack accepts it. @returns whether both hold */
 export async function checkAppToken(
   { appApi, bot, config }: { appApi: SlackApi; bot: BotReport; config: Config },
   addFinding: AddFinding,
@@ -95,7 +95,7 @@ export async function checkAppToken(
     return false;
   }
   try {
-    // The address that it answers works once, and for this purpose never.
+    // The socket address in the answer is not used.
     await appApi.call('apps.connections.open', {}, { client: 'control' });
   } catch (error) {
     addFinding(tokenTrouble('app_token_refused', error, config));
@@ -105,7 +105,7 @@ export async function checkAppToken(
   return true;
 }
 
-/** Membership in the channels that are named. @returns how they are called */
+/** Checks that the bot is in the named channels. @returns the channels' names */
 export async function checkChannels(
   { api }: Pick<SlackParts, 'api'>,
   bot: BotReport,
@@ -130,7 +130,7 @@ export async function checkChannels(
   return names;
 }
 
-/** A way for deliveries into this process, as the bridge has it. */
+/** Opens the same transport for Slack's deliveries as the bridge would. */
 export function openTransport(
   { config, clock, random, log }: Pick<SlackParts, 'config' | 'clock' | 'random' | 'log'>,
   metrics: Metrics,
@@ -141,8 +141,8 @@ export function openTransport(
 }
 
 /**
- * Not acknowledged: whoever is dealt a message by Slack while only doctor listens does not get it lost, as Slack
- * delivers it again (docs/slack.md, HTTP delivery; Socket Mode).
+ * Rejects every delivery, so that nothing is acknowledged: Slack delivers a message again that arrives while only
+ * doctor listens (docs/slack.md, HTTP delivery; Socket Mode).
  */
 export const rejectDelivery: Accept = () =>
   Promise.reject(new BridgeError('internal', 'doctor accepts no deliveries', { retry: true }));

@@ -33,7 +33,7 @@ function storeFinding(report: StoreReport, us: number | null): Finding {
   );
 }
 
-/** @returns who runs on the store now; `null`: nobody */
+/** @returns the bridge that runs on the store now; `null`: none */
 export function checkStore(
   uri: string,
   addFinding: (finding: Finding) => void,

@@ -1,4 +1,4 @@
-/** What doctor looks at, in this order. */
+/** What doctor checks, in this order. */
 export const CHECKS = [
   'configuration',
   'clock',
@@ -20,12 +20,12 @@ interface Trouble {
   check: CheckName;
   /** `warn`: the bridge works, but somebody should know. */
   level: 'fail' | 'warn';
-  /** `{name}`: filled in with what was found. */
+  /** `{name}` is replaced by a value that doctor found. */
   says: string;
   fix: string;
 }
 
-/** Everything that doctor can find wrong, written once: README's troubleshooting is held to it, and each has a test. */
+/** All troubles that doctor can find. Tests hold README's troubleshooting table to this list and cover each entry. */
 export const TROUBLES = {
   setting: { check: 'configuration', level: 'fail', says: '{setting} {problem}', fix: '{fix}' },
   clock_off: {

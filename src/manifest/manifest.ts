@@ -1,7 +1,7 @@
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 
-/** What the bridge reads and changes of a Slack app manifest; everything else of it is passed on as it stands. */
+/** The part of a Slack app manifest that the bridge reads or changes; everything else is passed on unchanged. */
 const schema = z.looseObject({
   display_information: z.looseObject({ name: z.string() }),
   features: z.looseObject({
@@ -23,14 +23,14 @@ export type Manifest = z.infer<typeof schema>;
 export interface ManifestWishes {
   /** The app's name, also the bot's; at most 35 characters. */
   name: string | null;
-  /** Where Slack reaches the bridge; set: signed HTTP instead of Socket Mode. */
+  /** The address at which Slack reaches the bridge over signed HTTP; `null`: Socket Mode. */
   url: string | null;
   /** Declares the app as an agent: Slack's own status and stop button, but no guests (docs/slack.md, Agent apps). */
   agent: boolean;
 }
 
 const NAME_MAX = 35;
-/** Where the HTTP receiver listens for everything. */
+/** The path on which the HTTP receiver listens. */
 const EVENTS_PATH = '/slack/events';
 
 /** What only an app declared as an agent has (docs/slack.md, Agent apps; Agent sessions). */
@@ -40,14 +40,14 @@ export const AGENT = {
   events: ['agent_session_stopped'],
 } as const;
 
-/** @param text of manifest.yml. @throws when it is no manifest that the bridge could work with. */
+/** @param text of manifest.yml. @throws when the bridge could not work with this manifest. */
 export function parseManifest(text: string): Manifest {
   return schema.parse(parse(text));
 }
 
 /**
  * The manifest of one installation.
- * @throws Error with one line for people when a wish cannot be met.
+ * @throws Error with one line for people when a name or address is not valid.
  */
 export function manifestFor(base: Manifest, { name, url, agent }: ManifestWishes): Manifest {
   const { display_information, features, oauth_config, settings } = base;
@@ -88,7 +88,7 @@ export function manifestFor(base: Manifest, { name, url, agent }: ManifestWishes
   };
 }
 
-/** Slack calls nothing but https. An address without a path gets the receiver's. */
+/** Slack calls only https addresses. An address without a path gets the receiver's path. */
 function addressOf(url: string): string {
   const parsed = URL.parse(url);
   if (parsed?.protocol !== 'https:') throw new Error('the address must begin with https://');
@@ -99,7 +99,7 @@ function addressOf(url: string): string {
   return `${parsed.origin}${path === '' ? EVENTS_PATH : path}`;
 }
 
-/** As a file. */
+/** The manifest as YAML text. */
 export function manifestYaml(manifest: Manifest): string {
   return stringify(manifest, { lineWidth: 0 });
 }

@@ -1,11 +1,12 @@
 import { type EnvLine, envLines } from '../config/env-lines.ts';
 
 /**
- * The text of a `.env` with these settings in it; `null` switches one off. A line that is there is replaced where it
- * stands, also one that is switched off; everything else stays as it is, and is read as it was.
+ * The text of a `.env` with these settings; `null` comments one out. An existing line, also a commented one, is
+ * replaced in place. All other text stays, and all other settings keep their values.
  *
- * Node reads back exactly what is written. So does Docker Compose, unless the value has a single quote in it beside a `$`
- * or a backslash; `docker run --env-file` does wherever no quotes are needed: it knows none, nor comments behind a value.
+ * Node reads back exactly what is written. So does Docker Compose, unless a value contains a single quote and also a
+ * `$` or a backslash. `docker run --env-file` does if the value needs no quotes: it knows neither quotes nor comments
+ * behind a value.
  * @param read Node's own reader
  * @throws Error for a value that no `.env` can hold: line breaks and other control characters, or all kinds of quotes
  */
@@ -13,7 +14,7 @@ export function withSettings(text: string, settings: Readonly<Record<string, str
   return Object.entries(settings).reduce((now, [name, value]) => withSetting(now, name, value, read), text);
 }
 
-/** `util.parseEnv`: it alone decides what has been written. */
+/** `util.parseEnv`, with which every text is read back before it is accepted. */
 export type ReadEnv = (text: string) => Readonly<Record<string, string | undefined>>;
 
 function withSetting(text: string, name: string, value: string | null, read: ReadEnv): string {
@@ -28,9 +29,10 @@ function withSetting(text: string, name: string, value: string | null, read: Rea
     throw unwritableError(name);
   }
   if (/\p{Cc}/u.test(value)) throw new Error(`${name} contains a line break or another control character`);
-  // A quote may close one that somebody left open above: then another kind is taken.
+  // A quote may close one that somebody left open above, so try several kinds.
   for (const form of formsOf(value)) {
-    // Behind a setting that is empty but for a blank, Node takes the next line for its value; a comment is none.
+    // If the line above is a setting with only a blank as value, Node would take our line as its value; a comment line
+    // between prevents that.
     const candidates = [placeSetting(text, name, form), `${endWithNewline(text)}# Set by setup:\n${name}=${form}\n`];
     const next = candidates.find(isReadBack);
     if (next !== undefined) return next;
@@ -47,7 +49,7 @@ function sameEntries(one: ReturnType<ReadEnv>, other: ReturnType<ReadEnv>): bool
   return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }
 
-/** How a value can be written, what most readers understand first. */
+/** The ways to write a value; the one that most readers understand comes first. */
 function formsOf(value: string): string[] {
   const plain = value !== '' && value === value.trim() && !/[#$\\'"`]/.test(value);
   return [
@@ -59,13 +61,13 @@ function formsOf(value: string): string[] {
   ];
 }
 
-/** @param form the value as it is written; `null`: switched off */
+/** @param form the value as it is written; `null`: comment the setting out */
 function placeSetting(text: string, name: string, form: string | null): string {
   const line = form === null ? `# ${name}=\n` : `${name}=${form}\n`;
   const all = envLines(text);
   const [first, ...more] = all.filter((each) => each.name === name);
   if (first) {
-    // The last one of a name counts: those below would win over the new one.
+    // The last line of a name wins, so comment out those below the new one.
     const without = more.reduceRight((now, each) => replaceLine(now, each, `# ${name}=\n`), text);
     return replaceLine(without, first, line);
   }

@@ -5,7 +5,7 @@ import { envProblems } from '../config/env-lines.ts';
 import { withSettings } from './env-file.ts';
 import type { Files } from './setup.ts';
 
-/** `.env` and `policy.yml` in a folder. @param around settings that the environment has besides */
+/** `.env` and `policy.yml` in a folder. @param around settings from the environment; they win over `.env` */
 export function openFiles(folder: string, around: Readonly<Record<string, string | undefined>>): Files {
   const [env, policy] = [join(folder, '.env'), join(folder, 'policy.yml')];
   const readText = () => (existsSync(env) ? readFileSync(env, 'utf8') : '');
@@ -13,25 +13,25 @@ export function openFiles(folder: string, around: Readonly<Record<string, string
     readEnv() {
       const now = readText();
       const cut = new Set(envProblems(now).map(({ setting }) => setting));
-      // A value that is cut is none: it is asked for again.
+      // Leave out values that Node cuts off, so that setup asks for them again.
       const whole = Object.entries(parseEnv(now)).filter(([name]) => !cut.has(name));
       return { ...Object.fromEntries(whole), ...around };
     },
     writeEnv(settings) {
       const next = withSettings(readText(), settings, parseEnv);
-      // Tokens stand in it.
+      // It holds tokens.
       replaceFile(env, next, 0o600);
     },
     hasPolicy: () => existsSync(policy),
-    // No secret, and in a container another user reads it.
+    // It holds no secret, and in a container another user reads it.
     writePolicy: (next) => replaceFile(policy, next, 0o644),
   };
 }
 
-/** Never half a file, and never for a moment readable by more than `mode` says. */
+/** Replaces a file by renaming, so that it is never half written and never readable by more users than `mode` says. */
 function replaceFile(path: string, text: string, mode: number): void {
   const next = `${path}.new`;
-  // The mode only counts for a file that is not there yet.
+  // The mode applies only to a new file.
   rmSync(next, { force: true });
   writeFileSync(next, text, { mode, flag: 'wx' });
   renameSync(next, path);

@@ -1,20 +1,20 @@
 export interface PolicyAnswers {
-  /** `members`, and ids of people and user groups. */
+  /** `members`, or ids of people and user groups. */
   users: readonly { id: string; name: string }[];
   /** `*`, or ids of channels. */
   channels: readonly { id: string; name: string }[];
   directMessages: boolean;
-  /** An agent of its own for direct messages. */
+  /** Another agent for direct messages; `null`: the same. */
   directAgent: string | null;
 }
 
-/** A comment of one line, whatever somebody called it. */
+/** A name as a comment of one line; people may have put anything into it. */
 function comment(name: string): string {
   const line = name.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
   return line === '' ? '' : ` # ${line.slice(0, 80)}`;
 }
 
-/** policy.yml as the answers say it; all else is as it is by default (policy.example.yml). */
+/** The text of policy.yml for these answers; everything else keeps its default (policy.example.yml). */
 export function policyText({ users, channels, directMessages, directAgent }: PolicyAnswers): string {
   const places = channels.map(
     ({ id, name }) => `  ${id === '*' ? '"*"' : id}:${id === '*' ? '' : comment(`#${name}`)}`,

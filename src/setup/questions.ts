@@ -1,10 +1,10 @@
 import { printableLine } from '../printable.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What an answer comes to; `problem` is said, and it is asked again. */
+/** A checked answer. With a `problem`, setup shows it and asks again. */
 export type Checked<Value> = { value: Value } | { problem: string };
 
-/** Asks until the answer holds. @param fallback what Enter means; left out: it is asked again */
+/** Asks until the answer is valid. @param fallback what Enter means; left out: Enter asks again */
 export async function askUntil<Value>(
   terminal: Terminal,
   question: { text: string; secret?: boolean; fallback?: string },
@@ -21,7 +21,7 @@ export async function askUntil<Value>(
   }
 }
 
-/** One of several, by its number. */
+/** Lets a person choose one option by its number. */
 export async function chooseOne<Value>(
   terminal: Terminal,
   text: string,

@@ -15,11 +15,11 @@ import { type PolicyAnswers, policyText } from './policy-text.ts';
 import { askUntil, askYesOrNo, type Checked, chooseOne } from './questions.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Where the answers go. */
+/** The files that setup reads and writes. */
 export interface Files {
-  /** Settings as they are now, of `.env` and the environment. */
+  /** The present settings, from `.env` and the environment. */
   readEnv(): Readonly<Record<string, string | undefined>>;
-  /** Writes them into `.env` at once, so that a later run goes on from there; `null` switches one off. */
+  /** Writes settings into `.env` at once, so that a later run continues from there; `null` comments one out. */
   writeEnv(settings: Readonly<Record<string, string | null>>): void;
   hasPolicy(): boolean;
   writePolicy(text: string): void;
@@ -36,7 +36,7 @@ export interface SetupParts {
   log: Log;
 }
 
-/** Asks for everything that the bridge needs, each answer checked at once. What is set and works already is kept. */
+/** Asks for everything that the bridge needs and checks each answer at once. Keeps settings that already work. */
 export async function runSetup(parts: SetupParts): Promise<void> {
   const { terminal, files } = parts;
   const bot = await setUpSlackApp(parts);
@@ -45,7 +45,7 @@ export async function runSetup(parts: SetupParts): Promise<void> {
   const directory = createDirectory(apiOf(parts, files.readEnv().SLACK_BOT_TOKEN ?? ''));
   const answers = await askForAccess(terminal, directory, bot, agents);
   files.writePolicy(policyText(answers));
-  // Said in both places the bridge would refuse it.
+  // The bridge refuses a policy that is set in both places.
   files.writeEnv({ SLACK_ALLOWED_USERS: null, SLACK_ALLOWED_CHANNELS: null });
   terminal.say('  ✓ policy.yml written');
 }
@@ -55,15 +55,15 @@ function apiOf({ files, clock, random, log }: SetupParts, token: string) {
   return createSlackApi({ token, slackApiUrl, clock, random, log });
 }
 
-/** A setting's own check, with its problem and fix in one line. */
+/** Runs a setting's own check; problem and fix become one line. */
 function checkShape<Value>(shape: shapes.Check<Value>, answer: string): Checked<Value> {
   const parsed = shape.safeParse(answer);
   return parsed.success ? { value: parsed.data } : { problem: parsed.error.issues[0]?.message ?? 'is not valid' };
 }
 
 /**
- * A setting that is set is tried first; asked for only when it is missing or does not work.
- * @param verify says the setting's text and what was found, or what is wrong
+ * Keeps a setting that works; asks for it only when it is missing or does not work.
+ * @param verify tries a value; resolves with what it found, or with a problem
  */
 async function keepOrAsk<Value>(
   { terminal, files }: SetupParts,
@@ -116,7 +116,7 @@ async function setUpSlackApp(parts: SetupParts): Promise<BotReport> {
     (token) => verifyBot(parts, token),
   );
   terminal.say(line`  ✓ @${bot.botName} in ${bot.teamName}`);
-  // HTTP delivery is set up by hand: its secret cannot be tried before Slack calls.
+  // HTTP delivery is set up by hand, because its secret can be checked only when Slack calls.
   if (isOverHttp) return bot;
   await keepOrAsk(
     parts,
@@ -160,7 +160,7 @@ async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string):
   });
 }
 
-/** What Slack or Letta say against it, as a problem. */
+/** Runs `ask`; turns an error of Slack or Letta into a problem. */
 async function asProblem<Value>(ask: () => Promise<Checked<Value>>): Promise<Checked<Value>> {
   try {
     return await ask();

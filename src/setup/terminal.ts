@@ -4,17 +4,17 @@ import { printable } from '../printable.ts';
 
 /** A person at a terminal. */
 export interface Terminal {
-  /** @param text may have several lines; what a terminal obeys in it is shown by its number */
+  /** @param text may have several lines; control characters are shown as numbers */
   say(text: string): void;
-  /** What was typed, without blanks around it. Rejects when there is nobody any more. @param secret it is not shown */
+  /** Resolves with the trimmed answer. Rejects when the input has ended. @param secret what is typed is not shown */
   ask(question: string, secret?: boolean): Promise<string>;
   close(): void;
 }
 
-/** Over streams: `input` may be a terminal or not. */
+/** A terminal over two streams; `input` may also be a pipe. */
 export function createTerminal(input: NodeJS.ReadableStream, output: NodeJS.WritableStream, isTty: boolean): Terminal {
   let isMuted = false;
-  // What readline echoes goes through here: muted, what is typed is seen nowhere.
+  // readline echoes through this stream; while muted, it drops what is typed.
   const echo = new Writable({
     write(chunk, encoding, done) {
       if (!isMuted) output.write(chunk, encoding as BufferEncoding);
