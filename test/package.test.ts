@@ -46,6 +46,8 @@ describe('the package', () => {
       'policy.example.yml',
       '.env.example',
       'README.md',
+      'CHANGELOG.md',
+      'SECURITY.md',
       'LICENSE',
     ]) {
       expect(listed).toContain(path);

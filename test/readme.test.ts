@@ -55,3 +55,17 @@ describe('.env.example', () => {
     expect(entries.filter((entry) => entry.on && entry.value !== '')).toEqual([]);
   });
 });
+
+describe('CHANGELOG.md', () => {
+  const headings = [...readFileSync('CHANGELOG.md', 'utf8').matchAll(/^## \[(.+?)\](?: - (.+))?$/gm)];
+
+  it('begins with what is unreleased, then has the version of the package', () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(headings.map(([, name]) => name).slice(0, 2)).toEqual(['Unreleased', version]);
+  });
+
+  it('dates each released version', () => {
+    const undated = headings.slice(1).filter(([, , date = '']) => !/^\d{4}-\d{2}-\d{2}$/.test(date));
+    expect(undated.map(([heading]) => heading)).toEqual([]);
+  });
+});

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 
 const ROW = /^\|.*\| `(test\/[\w/.-]+\.ts)`: (.+?) \|$/;
 
-describe('security.md', () => {
-  const rows = readFileSync('security.md', 'utf8')
+describe('SECURITY.md', () => {
+  const rows = readFileSync('SECURITY.md', 'utf8')
     .split('\n')
     .filter((line) => line.startsWith('| ') && !line.startsWith('| who ') && !line.startsWith('| ---'));
 

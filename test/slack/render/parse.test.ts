@@ -86,7 +86,7 @@ describe('parseMarkdown', () => {
   });
 
   it('reads real answers and documents like the reference parser', () => {
-    const files = [...globSync('test/fixtures/answers/*.md'), 'README.md', 'CONTRIBUTING.md', 'security.md'];
+    const files = [...globSync('test/fixtures/answers/*.md'), 'README.md', 'CONTRIBUTING.md', 'SECURITY.md'];
     for (const file of files) {
       const text = readFileSync(file, 'utf8');
       expect(read(text), file).toEqual(expected(text));
