@@ -11,7 +11,7 @@ import {
   type RevisionOutcome,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
-import type { Clock, Log, Surface, Threads } from '../ports.ts';
+import type { Clock, Threads } from '../ports.ts';
 import { itemOf } from '../record/inbox.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
 import { isTalk, type Whereabouts, whereIs, withEdited, withWithdrawn } from '../record/whereabouts.ts';
@@ -22,12 +22,10 @@ import type { Notices } from './notices.ts';
 export interface RevisionParts {
   threads: Pick<Threads, 'load'>;
   workers: ThreadWorkers;
-  surface: Surface;
   door: Door;
   notices: Notices;
   botUser: UserId;
   clock: Clock;
-  log: Log;
 }
 
 /** What becomes of messages that wait nowhere. */
@@ -126,7 +124,7 @@ export class RevisionDesk {
   }
 
   async #store(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
-    const { workers, surface, clock, log } = this.#parts;
+    const { workers, clock } = this.#parts;
     const now = clock.now();
     let changed = false;
     try {
@@ -141,9 +139,7 @@ export class RevisionDesk {
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
       const text = `${notice} I’ll use your message as it was before the edit.`;
-      surface
-        .whisper(placeOf(message), message.user, text)
-        .catch((cause: unknown) => log.warn({ err: cause }, 'unsaid'));
+      this.#parts.notices.whisper(placeOf(message), message.user, text);
       return { outcome: 'refused', reason: code };
     }
   }
@@ -174,13 +170,10 @@ export class RevisionDesk {
 
   /** The turn goes on, as others may count on it: its author has the Stop button. */
   async #ask(record: ThreadRecord, deleted: Deleted): Promise<RevisionOutcome> {
-    const { surface, log } = this.#parts;
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
     const text = 'I’m still working on the message you deleted. Press *Stop* if I should not.';
-    surface.whisper(placeOf(deleted), deleted.user, text, turn.stopToken).catch((error: unknown) => {
-      log.warn({ err: error }, 'a private notice could not be shown');
-    });
+    this.#parts.notices.whisper(placeOf(deleted), deleted.user, text, turn.stopToken);
     return { outcome: 'asked' };
   }
 

@@ -1,4 +1,4 @@
-import type { UserId } from '../ids.ts';
+import type { Token, UserId } from '../ids.ts';
 import type { ThreadAddress } from '../inbound.ts';
 import type { Log, Surface } from '../ports.ts';
 
@@ -15,9 +15,12 @@ export class Notices {
     this.#parts = parts;
   }
 
-  /** Slack waits for our ack at most 3 s: what is only courtesy is not waited for. */
-  whisper(address: ThreadAddress, user: UserId, text: string): void {
-    this.#parts.surface.whisper(address, user, text).catch((error: unknown) => {
+  /**
+   * Slack waits for our ack at most 3 s: what is only courtesy is not waited for.
+   * @param stop of the turn that a button below the text stops
+   */
+  whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): void {
+    this.#parts.surface.whisper(address, user, text, stop).catch((error: unknown) => {
       this.#parts.log.warn({ err: error }, 'a private notice could not be shown');
     });
   }

@@ -8,6 +8,7 @@ import type { TaskRecord, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
+import { say } from './say.ts';
 import type { ThreadState } from './state.ts';
 
 export interface BackgroundParts {
@@ -213,7 +214,7 @@ export class ThreadBackground {
   }
 
   async #tell(tasks: readonly TaskRecord[]): Promise<void> {
-    const { state, link, surface, mailbox, log } = this.#parts;
+    const { state, link, log } = this.#parts;
     const by = state.record?.endTasks?.by;
     await state.insist((record) =>
       record.endTasks ? { ...record, endTasks: { ...record.endTasks, step: 'told' } } : record,
@@ -222,10 +223,6 @@ export class ThreadBackground {
     log.warn({ by, tasks: tasks.length }, 'background tasks go on after a Stop');
     const where = link.device === null ? 'the machine of the agent' : asCode(link.device);
     const text = `<@${by}>, this could not be stopped and goes on: ${tasksWords(tasks)}. Nothing in Slack ends it; end it on ${where}, or wait until it is done.`;
-    mailbox.away(
-      surface.say(state.address, text),
-      () => undefined,
-      (error) => log.warn({ err: error }, 'a notice could not be posted'),
-    );
+    say(this.#parts, text);
   }
 }

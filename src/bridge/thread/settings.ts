@@ -5,6 +5,7 @@ import type { ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
+import { say } from './say.ts';
 import type { ThreadState } from './state.ts';
 
 export interface SettingsParts {
@@ -57,22 +58,14 @@ export class ThreadSettings {
     this.#toConfirm = null;
     const directory = link.workingDirectory;
     const where = directory === null ? '' : `, directory ${asCode(directory)}`;
-    this.#say(`<@${by}> changed the permissions here to ${permissions}${where}. Letta has confirmed it.`);
+    say(this.#parts, `<@${by}> changed the permissions here to ${permissions}${where}. Letta has confirmed it.`);
   }
 
   /** The agent that answered new threads is gone, and another one was chosen: people talk to somebody else now. */
   agentReplaced(gone: string, agentId: string): void {
-    this.#say(
+    say(
+      this.#parts,
       `The agent that answered new threads so far (${asCode(gone)}) no longer exists. From now on ${asCode(agentId)} answers them; it does not know the earlier conversations.`,
-    );
-  }
-
-  #say(text: string): void {
-    const { state, mailbox, surface, log } = this.#parts;
-    mailbox.away(
-      surface.say(state.address, text),
-      () => undefined,
-      (error) => log.warn({ err: error }, 'a notice could not be posted'),
     );
   }
 }

@@ -8,6 +8,7 @@ import { oneLine } from '../text/one-line.ts';
 import { noNames, spansText } from '../turn/prompt.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
+import { say } from './say.ts';
 import type { ThreadState } from './state.ts';
 import { END_OVERDUE_MS, type TurnLookup } from './turn-lookup.ts';
 
@@ -39,7 +40,7 @@ export class TurnStop {
 
   /** Resolves when it is on disk, together with what `also` makes of the record. Stopping twice is fine. */
   async stop(by: UserId, also?: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    const { state, surface, mailbox, log, botUser } = this.#parts;
+    const { state, mailbox, log, botUser } = this.#parts;
     const turn = state.open;
     if (!turn) return;
     if (turn.stoppedBy) {
@@ -70,11 +71,7 @@ export class TurnStop {
     state.dirty = true;
     if (dropped.length > 0) {
       const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
-      mailbox.away(
-        surface.say(state.address, ['Stopped; these messages were waiting and will not run:', ...texts].join('\n')),
-        () => undefined,
-        (error) => log.warn({ err: error }, 'a notice could not be posted'),
-      );
+      say(this.#parts, ['Stopped; these messages were waiting and will not run:', ...texts].join('\n'));
     }
     await this.#pursue();
   }

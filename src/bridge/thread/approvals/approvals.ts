@@ -31,6 +31,7 @@ import type { Audit, Clock, Log, Random, Surface } from '../../ports.ts';
 import type { ApprovalRecord, GrantKind } from '../../record/thread-record.ts';
 import type { ThreadLink } from '../link.ts';
 import type { Mailbox } from '../mailbox.ts';
+import { say } from '../say.ts';
 import type { ThreadState } from '../state.ts';
 import { ThreadAudit } from './audit.ts';
 import { ApprovalDeadlines } from './deadlines.ts';
@@ -84,8 +85,13 @@ export class ThreadApprovals {
     this.#refused = new RefusedClicks(parts);
     this.#decisions = new ApprovalDecisions({ ...parts, onChange, tooLate: (author) => this.#tooLate(author) });
     this.#deadlines = new ApprovalDeadlines({ ...parts, decisions: this.#decisions });
-    const say = (text: string) => this.#say(text);
-    this.#requests = new ApprovalRequests({ ...parts, decisions: this.#decisions, audit: this.#audit, say, onChange });
+    this.#requests = new ApprovalRequests({
+      ...parts,
+      decisions: this.#decisions,
+      audit: this.#audit,
+      say: (text) => say(parts, text),
+      onChange,
+    });
     this.#typing = new ApprovalTyping({ ...parts, decisions: this.#decisions });
   }
 
@@ -179,21 +185,13 @@ export class ThreadApprovals {
     if (open.length === 0) return;
     log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
     for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
-    this.#say('What the agent asked could not be shown here, so it was denied.');
+    say(this.#parts, 'What the agent asked could not be shown here, so it was denied.');
   }
 
   #tooLate(author: UserId): void {
-    this.#say(
+    say(
+      this.#parts,
       `<@${author}>, what you wrote came too late: the request was over, and the agent has not read it. Send it again if it still matters.`,
-    );
-  }
-
-  #say(text: string): void {
-    const { state, surface, mailbox, log } = this.#parts;
-    mailbox.away(
-      surface.say(state.address, text),
-      () => undefined,
-      (error) => log.warn({ err: error }, 'a notice could not be posted'),
     );
   }
 

@@ -4,6 +4,7 @@ import { asCode } from '../../text/as-code.ts';
 import { oneLine } from '../../text/one-line.ts';
 import type { ThreadLink } from '../link.ts';
 import type { Mailbox } from '../mailbox.ts';
+import { say } from '../say.ts';
 import type { ThreadState } from '../state.ts';
 import type { ApprovalDecisions } from './decide.ts';
 
@@ -86,7 +87,7 @@ export class ApprovalDeadlines {
 
   /** On disk first: a reminder is rather lost than given twice. */
   async #remind({ token, asks, requester, tool, title }: ApprovalRecord, now: number): Promise<void> {
-    const { state, mailbox, surface, log } = this.#parts;
+    const { state } = this.#parts;
     await state.insist((record) => ({
       ...record,
       approvals: record.approvals.map((each) => (each.token === token ? { ...each, remindedAt: now } : each)),
@@ -95,11 +96,7 @@ export class ApprovalDeadlines {
     this.#parts.recheckCards();
     const whom = (asks ?? [requester]).slice(0, 20).map((id) => (id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`));
     const what = tool === 'AskUserQuestion' ? 'a question waits' : `${asCode(oneLine(tool, 40))} waits for a decision`;
-    mailbox.away(
-      surface.say(state.address, `${whom.join(' ')} ${what} above: ${asCode(title) || 'see the card'}`),
-      () => undefined,
-      (error) => log.warn({ err: error }, 'nobody could be reminded'),
-    );
+    say(this.#parts, `${whom.join(' ')} ${what} above: ${asCode(title) || 'see the card'}`);
   }
 }
 
