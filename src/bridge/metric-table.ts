@@ -30,7 +30,7 @@ export const METRICS = [
   },
   { name: 'turn_seconds', kind: 'histogram', labels: [], help: 'From the start of a turn until Slack had all of it.' },
   {
-    name: 'slack_calls',
+    name: 'api_calls',
     kind: 'counter',
     labels: ['method', 'result'],
     help: 'Web API calls: ok, refused, limited (HTTP 429), unknown (no usable answer).',
@@ -38,7 +38,7 @@ export const METRICS = [
   { name: 'queue_depth', kind: 'gauge', labels: [], help: 'Messages that wait for their turn.' },
   { name: 'open_approvals', kind: 'gauge', labels: [], help: 'Approvals and questions that wait for people.' },
   { name: 'live_threads', kind: 'gauge', labels: [], help: 'Threads in which something happens.' },
-  { name: 'slack_reconnects', kind: 'counter', labels: ['why'], help: 'Socket Mode: renewed, lost, deaf, counted.' },
+  { name: 'socket_reconnects', kind: 'counter', labels: ['why'], help: 'Socket Mode: renewed, lost, deaf, counted.' },
   {
     name: 'slack_foreign_connections',
     kind: 'gauge',

@@ -75,7 +75,7 @@ describe('logs, metrics and readiness', () => {
     expect(metrics).toContain('letta_slack_turns_total{outcome="done"} 1\n');
     expect(metrics).toContain('letta_slack_turn_seconds_count 1\n');
     expect(metrics).toContain('letta_slack_turn_first_text_seconds_count 1\n');
-    expect(metrics).toMatch(/letta_slack_slack_calls_total{method="chat.postMessage",result="ok"} [1-9]/);
+    expect(metrics).toMatch(/letta_slack_api_calls_total{method="chat.postMessage",result="ok"} [1-9]/);
     expect(metrics).toContain('letta_slack_open_approvals 0\n');
     expect(metrics).toContain('letta_slack_queue_depth 0\n');
     expect(metrics).toContain('letta_slack_ready{part="slack"} 1\n');
@@ -90,7 +90,7 @@ describe('logs, metrics and readiness', () => {
       () => shown(whole, root),
     );
     const metrics = await whole.get('/metrics');
-    expect(metrics).toContain('letta_slack_slack_calls_total{method="users.info",result="limited"} 1\n');
+    expect(metrics).toContain('letta_slack_api_calls_total{method="users.info",result="limited"} 1\n');
   }, 60_000);
 
   it('store file moved away: not ready, acknowledges nothing, recovers', async (context) => {

@@ -14,13 +14,13 @@ describe('metrics for Prometheus', () => {
 
   it('show counts, gauges and observations by their labels', async () => {
     const metrics = createPromMetrics();
-    metrics.count('slack_calls', { method: 'chat.update', result: 'limited' });
-    metrics.count('slack_calls', { method: 'chat.update', result: 'limited' });
+    metrics.count('api_calls', { method: 'chat.update', result: 'limited' });
+    metrics.count('api_calls', { method: 'chat.update', result: 'limited' });
     metrics.gauge('queue_depth', 3);
     metrics.gauge('queue_depth', 2);
     metrics.observe('turn_seconds', 1.5);
     const { text } = await metrics.scrape();
-    expect(text).toContain('letta_slack_slack_calls_total{method="chat.update",result="limited"} 2\n');
+    expect(text).toContain('letta_slack_api_calls_total{method="chat.update",result="limited"} 2\n');
     expect(text).toContain('letta_slack_queue_depth 2\n');
     expect(text).toContain('letta_slack_turn_seconds_bucket{le="1"} 0\n');
     expect(text).toContain('letta_slack_turn_seconds_bucket{le="2"} 1\n');

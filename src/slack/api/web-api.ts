@@ -89,11 +89,11 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
     try {
       // A copy: the SDK writes into what it gets.
       const answer = await clients[client].apiCall(method, { ...args });
-      metrics?.count('slack_calls', { method, result: 'ok' });
+      metrics?.count('api_calls', { method, result: 'ok' });
       return answer as unknown as SlackAnswer;
     } catch (error) {
       const failure = toSlackError(method, error);
-      metrics?.count('slack_calls', { method, result: failure.failure });
+      metrics?.count('api_calls', { method, result: failure.failure });
       throw failure;
     }
   }

@@ -198,7 +198,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     connection.counting?.cancel();
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     log.info({ reason }, 'slack socket is being renewed');
-    metrics.count('slack_reconnects', { why: 'renewed' });
+    metrics.count('socket_reconnects', { why: 'renewed' });
     void keepConnected();
     return true;
   }
@@ -210,7 +210,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     isCounting = true;
     leaving.add(client);
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
-    metrics.count('slack_reconnects', { why: 'counted' });
+    metrics.count('socket_reconnects', { why: 'counted' });
     void keepConnected();
   }
 
@@ -221,7 +221,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (stopped) return;
     if (!leaving.has(client)) {
       log.warn({}, 'slack socket lost');
-      metrics.count('slack_reconnects', { why: 'lost' });
+      metrics.count('socket_reconnects', { why: 'lost' });
     }
     remember();
     void keepConnected();
@@ -253,7 +253,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       const deaf = hearing.tells() && clock.monotonic() - hearing.heardAt() >= DEAF_AFTER_MS;
       if (!deaf || !suspected) return listen(client, deaf);
       log.warn({ silentMs: clock.monotonic() - hearing.heardAt() }, 'slack socket is deaf; dialling another');
-      metrics.count('slack_reconnects', { why: 'deaf' });
+      metrics.count('socket_reconnects', { why: 'deaf' });
       forget(client);
       remember();
       if (connected.size === 0) state.connected(false, hearing.heardAt());

@@ -153,7 +153,7 @@ describe('the Socket Mode transport', () => {
     expect(slackCheck(transport.state(), lastHeard + 30_000)).toMatchObject({ ok: false });
     expect(slackCheck(transport.state(), lastHeard + 20_000)).toMatchObject({ ok: true, state: 'not connected' });
     expect(log.lines.map((line) => line.message)).toContain('slack socket is deaf; dialling another');
-    expect(metrics.value('slack_reconnects', { why: 'deaf' })).toBe(1);
+    expect(metrics.value('socket_reconnects', { why: 'deaf' })).toBe(1);
     // Slack comes back after a quarter of an hour: it is still being dialled.
     for (let minute = 0; minute < 15; minute += 1) await clock.advance(60_000);
     slack.odd.status = 200;
@@ -199,8 +199,8 @@ describe('the Socket Mode transport', () => {
     states.push(transport.state().connected);
     expect(states).toEqual([true, true]);
     expect(got).toHaveLength(2);
-    expect(metrics.value('slack_reconnects', { why: 'renewed' })).toBe(1);
-    expect(metrics.value('slack_reconnects', { why: 'lost' })).toBe(0);
+    expect(metrics.value('socket_reconnects', { why: 'renewed' })).toBe(1);
+    expect(metrics.value('socket_reconnects', { why: 'lost' })).toBe(0);
   });
 
   test('reports a revoked app token once, after Slack refused it several times', async () => {
@@ -273,8 +273,8 @@ describe('the Socket Mode transport', () => {
       }
     };
     await minutes(10, 0);
-    expect(metrics.value('slack_reconnects', { why: 'counted' })).toBe(2);
-    expect(metrics.value('slack_reconnects', { why: 'deaf' })).toBe(0);
+    expect(metrics.value('socket_reconnects', { why: 'counted' })).toBe(2);
+    expect(metrics.value('socket_reconnects', { why: 'deaf' })).toBe(0);
     expect(open()).toHaveLength(1);
     expect(transport.state()).toMatchObject({ connected: true, foreign: 0 });
     expect(slackCheck(transport.state(), clock.monotonic())).toEqual({ name: 'slack', ok: true, state: 'connected' });
