@@ -22,17 +22,33 @@ interface Hidden extends Span {
   sure: boolean;
 }
 
+/** A text that still changes after so many readings is shown as it is then: each costs as much as the first. */
+const READINGS = 6;
+
 /** @param name the field that the text is the value of */
 export function judge(text: string, name = ''): Judged {
-  const all = [...(isSecretName(name) ? wholeValue(text) : []), ...keys(text), ...behindNames(text), ...pemLines(text)];
+  const all = secretsIn(text, name);
   if (all.length === 0) return { open: text, own: text };
+  const sure = all.filter((hidden) => hidden.sure);
   return {
-    open: without(text, all),
-    own: without(
-      text,
-      all.filter(({ sure }) => sure),
-    ),
+    open: readAgain(without(text, all), () => true),
+    own: sure.length === 0 ? text : readAgain(without(text, sure), (hidden) => hidden.sure),
   };
+}
+
+/** Behind a mark another key or name may begin that was a part of the hidden one: it is hidden, too. */
+function readAgain(text: string, counts: (hidden: Hidden) => boolean): string {
+  let shown = text;
+  for (let reading = 1; reading < READINGS; reading += 1) {
+    const more = secretsIn(shown, '').filter(counts);
+    if (more.length === 0) break;
+    shown = without(shown, more);
+  }
+  return shown;
+}
+
+function secretsIn(text: string, name: string): Hidden[] {
+  return [...(isSecretName(name) ? wholeValue(text) : []), ...keys(text), ...behindNames(text), ...pemLines(text)];
 }
 
 function without(text: string, hidden: Hidden[]): string {

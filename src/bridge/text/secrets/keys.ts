@@ -45,7 +45,7 @@ function beginningKeys(text: string): Span[] {
       if (to !== null) {
         spans.push({ from: at, to });
         at = to - 1;
-        before = true;
+        before = isWordUnit(text.charCodeAt(at));
         continue;
       }
     }
@@ -63,6 +63,8 @@ function keyAt(text: string, at: number): number | null {
     if (pattern.test(text)) to = Math.max(to, pattern.lastIndex);
   }
   if (to === at) return null;
+  // Behind the padding of base64 something else begins, perhaps the next key.
+  if (text.charAt(to - 1) === '=') return to;
   // A key that is longer than its shape says is not shown from there on.
   while (isWordUnit(text.charCodeAt(to)) || text.charCodeAt(to) === 0x5f) to += 1;
   return to;

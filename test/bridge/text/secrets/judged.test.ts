@@ -5,6 +5,8 @@ import { REDACTED } from '../../../../src/bridge/text/secrets/mark.ts';
 /** Put together here, so that no scanner takes this file for a leak. */
 const key = (...pieces: string[]) => pieces.join('');
 const TOKEN = key('ghp_', 'abcdefghijklmnopqrstuvwxyz0123456789');
+/** Of base64 that is padded: the next key begins right behind it. */
+const JWT = key('eyJ', 'rIjoi0aA0aa000aAA00A00a0aA0aA00a00A0a00AAA0aAa0A00aaA00a0Aa0a00AA0A00AA00Aa');
 const BEGIN = key('-----BEGIN ', 'PRIVATE KEY-----');
 const END = key('-----END ', 'PRIVATE KEY-----');
 const PEM = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj';
@@ -41,6 +43,7 @@ describe('a text for the people who decide', () => {
 
   it.each([
     [`git push https://${TOKEN}@h/x`, `git push https://${REDACTED}@h/x`],
+    [`${JWT}=${TOKEN} && x`, `${REDACTED}=${REDACTED} && x`],
     [`./${TOKEN}/../x`, `./${REDACTED}/../x`],
     [`a ${TOKEN}$(x)`, `a ${REDACTED}$(x)`],
     ['curl -H "Authorization: Bearer abcdef0123456789abcdef"', `curl -H "Authorization: Bearer ${REDACTED}"`],
