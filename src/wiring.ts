@@ -133,6 +133,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       clock,
       random,
       log,
+      metrics,
     }),
     metrics,
     clock,

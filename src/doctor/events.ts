@@ -63,7 +63,7 @@ async function checkOwnConnection(parts: EventParts, addFinding: AddFinding): Pr
   const metrics: Metrics = {
     ...noMetrics,
     gauge(name, value) {
-      if (name === 'slack_foreign_connections') foreign = value;
+      if (name === 'socket_foreign_connections') foreign = value;
     },
   };
   const transport = openTransport(parts, metrics);

@@ -1,4 +1,4 @@
-import type { Log } from '../../bridge/ports.ts';
+import type { Log, Metrics } from '../../bridge/ports.ts';
 import type { SlackPost } from '../render/post.ts';
 import { plainPosts, renamed } from './plain.ts';
 
@@ -17,14 +17,16 @@ export interface Forms {
   reset(): void;
   /** Slack took no form at all: all are tried anew. */
   restart(): void;
+  /** Slack has taken all posts as they are now: each simpler form that it took is counted, once. */
+  settled(): void;
 }
 
 const FORMS = ['rendered', 'smaller', 'mrkdwn', 'plain'] as const;
 type Form = (typeof FORMS)[number];
 
-export function createForms(fallback: Fallback, log: Log): Forms {
+export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Forms {
   /** By kind and part; a turn has few. A card may come to stand where a text was. */
-  const forms = new Map<string, { form: Form; live: boolean }>();
+  const forms = new Map<string, { form: Form; live: boolean; counted: boolean }>();
   let given: readonly SlackPost[] = [];
 
   function inForm(post: SlackPost, form: Form): SlackPost[] {
@@ -57,14 +59,23 @@ export function createForms(fallback: Fallback, log: Log): Forms {
       const post = given.find((one) => keyOf(one) === key);
       const from = FORMS.indexOf(forms.get(key)?.form ?? 'rendered');
       const next = FORMS.slice(from + 1).find((form) => !post || inForm(post, form).length > 0);
-      if (next === undefined) return false;
-      forms.set(key, { form: next, live: post?.live ?? false });
+      if (next === undefined) {
+        metrics?.count('refused_posts', { form: 'none' });
+        return false;
+      }
+      forms.set(key, { form: next, live: post?.live ?? false, counted: false });
       return true;
     },
     reset() {
       for (const [key, { live }] of forms) if (live) forms.delete(key);
     },
     restart: () => forms.clear(),
+    settled() {
+      for (const entry of forms.values()) {
+        if (!entry.counted) metrics?.count('refused_posts', { form: entry.form });
+        entry.counted = true;
+      }
+    },
   };
 }
 

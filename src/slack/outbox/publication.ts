@@ -1,7 +1,7 @@
 import { type Backoff, backoffMs } from '../../backoff.ts';
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Delivery, HeldUp, Log, Random, Timer } from '../../bridge/ports.ts';
+import type { Clock, Delivery, HeldUp, Log, Metrics, Random, Timer } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import { SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
@@ -73,6 +73,7 @@ export interface PublicationParts {
   clock: Clock;
   random: Random;
   log: Log;
+  metrics?: Metrics | undefined;
   fallback: Fallback;
   /** Of all publications: what they render in one turn of the event loop together. */
   loopTurns: LoopTurns;
@@ -141,7 +142,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let { address } = options;
   const log = parts.log.child({ turn: owner });
   const ledger = createLedger({ ...options, clock, log });
-  const forms = createForms(parts.fallback, log);
+  const forms = createForms(parts.fallback, log, parts.metrics);
   const uploads = createUploads({ ...parts, latch: parts.uploadLatch, log, ledger, address });
   const outcome = Promise.withResolvers<Delivery>();
 
@@ -360,6 +361,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   /** All that was rendered is shown. */
   function settle(): void {
     if (rendered === null) return;
+    forms.settled();
     shownCards = rendered.content.cards;
     textShown ||= rendered.content.hasText;
     if (rendered.content.final && uploads.wanted(rendered.posts)) return;

@@ -1,6 +1,6 @@
 import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Delivery, Log, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
+import type { Clock, Delivery, Log, Metrics, Random, Surface, TurnSurface } from '../../bridge/ports.ts';
 import type { Ending } from '../../bridge/record/thread-record.ts';
 import type { OfferView } from '../../bridge/view/offer.ts';
 import type { TurnView } from '../../bridge/view/turn.ts';
@@ -39,6 +39,7 @@ export interface SurfaceOptions {
   clock: Clock;
   random: Random;
   log: Log;
+  metrics?: Metrics;
 }
 
 /** A live message exists at the latest after this, if the turn has shown anything (docs/design.md, Slack side). */
@@ -72,7 +73,8 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   const whispers = createWhispers({ scheduler, clock, log });
   const latch: StatusLatch = { off: false, agent: options.agent ?? false };
   const uploadLatch = { off: false };
-  const parts = { scheduler, clock, random, log, fallback, send, uploadLatch, loopTurns: createLoopTurns(clock) };
+  const loopTurns = createLoopTurns(clock);
+  const parts = { scheduler, clock, random, log, metrics: options.metrics, fallback, send, uploadLatch, loopTurns };
   const open = new Map<Publication, ChannelId>();
   const lines = new Set<StatusLine>();
   let notices = 0;

@@ -268,7 +268,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     const now = clock.monotonic();
     const own = open.size + losses.filter((at) => now - at < REMEMBERED_MS).length;
     const foreign = Math.max(0, count - own);
-    metrics.gauge('slack_foreign_connections', foreign);
+    metrics.gauge('socket_foreign_connections', foreign);
     state.counted(foreign);
     if (foreign === 0) return;
     log.error(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Log } from '../../../src/bridge/ports.ts';
+import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
 import { createForms, type Fallback } from '../../../src/slack/outbox/forms.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
 
@@ -47,6 +48,21 @@ describe('a post that Slack refuses', () => {
     for (const one of posts) forms.simplify(one);
     forms.reset();
     expect(texts(forms.apply(posts))).toEqual(['0.0 a', '0.0~1 b', '0.1 growing']);
+  });
+
+  test('is counted once in the form that Slack took', () => {
+    const metrics = createMemoryMetrics();
+    const forms = createForms(fallback, quiet, metrics);
+    const count = (form: string) => metrics.value('refused_posts', { form });
+    forms.apply([post('0.0', 'x'), post('0.1', 'y')]);
+    forms.settled();
+    forms.simplify(post('0.0', 'x'));
+    forms.simplify(post('0.0', 'x'));
+    for (let times = 0; times < 2; times += 1) forms.settled();
+    expect(['rendered', 'smaller', 'mrkdwn', 'plain', 'none'].map(count)).toEqual([0, 0, 1, 0, 0]);
+    forms.simplify(post('0.0', 'x'));
+    forms.simplify(post('0.0', 'x'));
+    expect(['mrkdwn', 'plain', 'none'].map(count)).toEqual([1, 0, 1]);
   });
 
   test('becomes plain text when rendering its simpler forms throws', () => {

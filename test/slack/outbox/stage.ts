@@ -3,6 +3,7 @@ import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
 import type { HeldUp, Log, Random } from '../../../src/bridge/ports.ts';
 import type { Ending, PostRecord } from '../../../src/bridge/record/thread-record.ts';
 import type { Activity, Card, TurnView, ViewItem } from '../../../src/bridge/view/turn.ts';
+import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
 import type { SlackApi } from '../../../src/slack/api/slack-api.ts';
 import type { Uploader } from '../../../src/slack/api/uploader.ts';
 import { createSurface } from '../../../src/slack/outbox/surface.ts';
@@ -121,6 +122,7 @@ export interface StageOptions {
 export function createStage(options: StageOptions = {}) {
   const clock = createFakeClock();
   const slack = createFakeSlack(clock);
+  const metrics = createMemoryMetrics();
   const render = options.render ?? renderTiny;
   let rendered = 0;
   let life = 0;
@@ -139,6 +141,7 @@ export function createStage(options: StageOptions = {}) {
       clock,
       random: seededRandom(),
       log: silentLog,
+      metrics,
     });
   let surface = newSurface();
 
@@ -210,6 +213,7 @@ export function createStage(options: StageOptions = {}) {
   }
 
   const stage = {
+    metrics,
     clock,
     slack,
     turn,

@@ -800,6 +800,8 @@ describe('a final text', () => {
     await stage.clock.advance(4_000);
     expect(turn.delivery).toEqual({ delivered: true });
     expect(shownIn(stage)).toEqual(['text:simple 1', 'text:simple 2']);
+    expect(stage.metrics.value('refused_posts', { form: 'smaller' })).toBeGreaterThan(0);
+    expect(stage.metrics.value('refused_posts', { form: 'none' })).toBe(0);
   });
 
   test('is sent in full form although it was refused half-written', async () => {

@@ -246,12 +246,12 @@ describe('the Socket Mode transport', () => {
 
   test('reports another process on our app token, in log and metric', async () => {
     const { slack, log, metrics, transport, live } = await startDeafStory();
-    expect(metrics.value('slack_foreign_connections')).toBe(0);
+    expect(metrics.value('socket_foreign_connections')).toBe(0);
     for (let round = 0; round < 3; round += 1) await live(0, 5_000);
     slack.odd.connections = 3;
     slack.sockets[0]?.send(JSON.stringify({ type: 'disconnect', reason: 'refresh_requested' }));
     // Ours are two while one replaces the other.
-    await until(() => expect(metrics.value('slack_foreign_connections')).toBe(1));
+    await until(() => expect(metrics.value('socket_foreign_connections')).toBe(1));
     const loud = log.lines.filter((line) => line.level === 'error');
     expect(loud).toHaveLength(1);
     expect(loud[0]?.fields).toEqual({ connections: 3, own: 2 });
@@ -280,7 +280,7 @@ describe('the Socket Mode transport', () => {
     expect(slackCheck(transport.state(), clock.monotonic())).toEqual({ name: 'slack', ok: true, state: 'connected' });
 
     await minutes(5, 1);
-    expect(metrics.value('slack_foreign_connections')).toBe(1);
+    expect(metrics.value('socket_foreign_connections')).toBe(1);
     expect(log.lines.some(({ level, message }) => level === 'error' && message.includes('SOMEBODY ELSE'))).toBe(true);
     expect(slackCheck(transport.state(), clock.monotonic())).toMatchObject({
       ok: false,
@@ -289,7 +289,7 @@ describe('the Socket Mode transport', () => {
     });
 
     await minutes(2, 0);
-    expect(metrics.value('slack_foreign_connections')).toBe(0);
+    expect(metrics.value('socket_foreign_connections')).toBe(0);
     expect(slackCheck(transport.state(), clock.monotonic()).ok).toBe(true);
   }, 30_000);
 });
