@@ -127,13 +127,13 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
     const checks = (): Check[] => [checkSlack(), storeWatch.check(), ...(wired === null ? [] : [wired.checkLetta()])];
     const health = healthRoutes(checks, world.scrape ? scrape : null);
     let counted: { foreign: number; at: number } | null = null;
-    const onState = ({ connected, foreign, countedAt }: TransportState) => {
-      wired?.catchUp?.setConnected(connected);
+    const onState = ({ isConnected, foreignConnections, countedAt }: TransportState) => {
+      wired?.catchUp?.setConnected(isConnected);
       if (countedAt === null || countedAt === counted?.at) return;
       // Connections come and go between two counts, so assume the larger number for the whole time between them.
-      const others = Math.max(foreign, counted?.foreign ?? 0);
+      const others = Math.max(foreignConnections, counted?.foreign ?? 0);
       if (others > 0) wired?.catchUp?.noteTaken(counted ? countedAt - counted.at : UNCOUNTED_MS);
-      counted = { foreign, at: countedAt };
+      counted = { foreign: foreignConnections, at: countedAt };
     };
     let served: HealthServer | null = null;
     let mode: SlackMode;
@@ -155,7 +155,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       listenEarly = () => void transport.listen().catch(() => undefined);
     }
 
-    const onTime = slackTime.heard;
+    const onTime = slackTime.noteSlackTime;
     const scopeWatch = watchScopes(
       createSlackApi({ token: botToken, slackApiUrl: apiUrl, clock, random, log, metrics, onTime }),
     );
@@ -164,7 +164,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       clock,
       log,
       onRefused: refused.resolve,
-      onHolds: () => wired?.retryRefusedPosts(),
+      onAccepted: () => wired?.retryRefusedPosts(),
     });
     closing.push(tokenWatch.stop);
     const { api } = tokenWatch;
@@ -228,8 +228,8 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       log,
       metrics,
       identity,
-      watch(envelope) {
-        selfTest.see(envelope);
+      onDelivery(envelope) {
+        selfTest.noteDelivery(envelope);
         bridge.noteDelivery(envelope);
       },
       onRefused: refused.resolve,

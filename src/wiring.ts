@@ -27,7 +27,7 @@ import { watchLetta } from './ops/letta-watch.ts';
 import { noMetrics } from './ops/metrics.ts';
 import { watchTurns } from './ops/turn-watch.ts';
 import type { Identity } from './slack/api/identity.ts';
-import { keepRetryAfter } from './slack/api/retry-after.ts';
+import { honourRetryAfter } from './slack/api/retry-after.ts';
 import type { SlackApi } from './slack/api/slack-api.ts';
 import type { Uploader } from './slack/api/uploader.ts';
 import { createHistory, type HistoryTier } from './slack/inbound/history.ts';
@@ -49,7 +49,7 @@ export interface BridgeParts {
   metrics?: Metrics;
   /** For one workspace; `identity` is our bot there. */
   api: SlackApi;
-  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'agent'>;
+  identity: Pick<Identity, 'teamId' | 'botUserId' | 'botId' | 'enterpriseId' | 'mayBeAgent'>;
   store: { threads: Threads; choices: Choices; audit: Audit; moves?: ThreadMoves; details?: DetailsStore };
   dial: LaneDialer;
   /** Used in `cloud` mode only. */
@@ -118,7 +118,7 @@ const HANDLED = 1_000;
 export function wireBridge(parts: BridgeParts): Bridge {
   const { clock, random, log, identity, store, policies, target, agentId, dial, fetch } = parts;
   const { longAnswers, queue, silenceMs, notifyAfterMs, approvalTimeoutMs, staleAfterMs, metrics = noMetrics } = parts;
-  const api = keepRetryAfter(parts.api, clock);
+  const api = honourRetryAfter(parts.api, clock);
   const people = createPeople({ api, clock, enterpriseId: identity.enterpriseId });
   const groups = createUserGroups({ api, clock, log });
   const surface = watchTurns(
@@ -129,7 +129,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       notice: noticePosts,
       offer: offerPosts,
       send: longAnswers?.send,
-      agent: identity.agent ?? false,
+      agent: identity.mayBeAgent ?? false,
       clock,
       random,
       log,

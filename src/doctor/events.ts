@@ -70,7 +70,7 @@ async function checkOwnConnection(parts: EventParts, addFinding: AddFinding): Pr
   const selfTest = createSelfTest(parts);
   try {
     const accept: Accept = (envelope) =>
-      selfTest.see(envelope) ? Promise.resolve(undefined) : rejectDelivery(envelope);
+      selfTest.noteDelivery(envelope) ? Promise.resolve(undefined) : rejectDelivery(envelope);
     if (!(await tryConnect(transport, accept, clock, connectMs))) return addFinding(trouble('socket_closed'));
     if (isSocket)
       addFinding(foreign > 0 ? trouble('foreign_connections', { count: foreign }) : fine('socket', 'connects'));

@@ -4,12 +4,12 @@ import type { Config } from '../config/config.ts';
 import { BridgeError } from '../errors.ts';
 import { AGENT, type Manifest } from '../manifest/manifest.ts';
 import {
-  appOfToken,
+  appIdOfToken,
   type BotReport,
   type FetchHead,
+  fetchSlackTime,
   inspectBot,
   inspectChannel,
-  slackTime,
 } from '../slack/api/inspect.ts';
 import { type SlackApi, SlackError } from '../slack/api/slack-api.ts';
 import { createHttpTransport } from '../slack/receiver/http.ts';
@@ -32,7 +32,7 @@ const CLOCK_OFF_S = 30;
 /** Compares our clock with Slack's. Adds nothing if Slack is unreachable, because `checkBot` reports that. */
 export async function checkClock({ config, fetch, clock }: SlackParts, addFinding: AddFinding): Promise<void> {
   const before = clock.now();
-  const theirs = await slackTime(config.slack.apiUrl, fetch).catch(() => null);
+  const theirs = await fetchSlackTime(config.slack.apiUrl, fetch).catch(() => null);
   if (theirs === null) return;
   // The header has whole seconds and was written between our two readings: take the middle of both.
   const ours = (before + clock.now()) / 2;
@@ -89,7 +89,7 @@ export async function checkAppToken(
   addFinding: AddFinding,
 ): Promise<boolean> {
   if (config.slack.mode.kind !== 'socket') return false;
-  const app = appOfToken(config.slack.mode.appToken);
+  const app = appIdOfToken(config.slack.mode.appToken);
   if (app !== null && bot.appId !== null && app !== bot.appId) {
     addFinding(trouble('other_app', { app, bot: bot.appId }));
     return false;

@@ -7,7 +7,7 @@ import { type InspectTarget, inspectLetta, type LettaReport } from '../letta/ins
 import type { LaneDialer } from '../letta/link/lane.ts';
 import { createAppLink, type Manifest, manifestFor } from '../manifest/manifest.ts';
 import { line, printableLine } from '../printable.ts';
-import { appOfToken, type BotReport, inspectBot } from '../slack/api/inspect.ts';
+import { appIdOfToken, type BotReport, inspectBot } from '../slack/api/inspect.ts';
 import { SlackError } from '../slack/api/slack-api.ts';
 import { createSlackApi } from '../slack/api/web-api.ts';
 import { createDirectory, type Directory, type Found } from '../slack/people/directory.ts';
@@ -148,7 +148,7 @@ async function verifyBot(parts: SetupParts, token: string): Promise<Checked<BotR
 async function verifyAppToken(parts: SetupParts, bot: BotReport, token: string): Promise<Checked<true>> {
   const shape = checkShape(shapes.appTokenShape, token);
   if ('problem' in shape) return shape;
-  const app = appOfToken(token);
+  const app = appIdOfToken(token);
   if (app !== null && bot.appId !== null && app !== bot.appId) {
     return {
       problem: `it belongs to the app ${app}, the bot token to the app ${bot.appId}: take both from the same app`,
@@ -288,7 +288,7 @@ async function askForAccess(
   );
   const users = await askUntil(terminal, { text: 'Who?', fallback: 'members' }, (answer) =>
     resolveAll(splitWords(answer), async (word) =>
-      word === 'members' ? { found: { id: word, name: word } } : directory.person(word),
+      word === 'members' ? { found: { id: word, name: word } } : directory.findPerson(word),
     ),
   );
   const channels = await askUntil(
@@ -296,7 +296,7 @@ async function askForAccess(
     { text: 'In which channels? (#names or ids, separated by commas; * for every channel it is invited to)' },
     (answer) =>
       resolveAll(splitWords(answer), async (word) =>
-        word === '*' ? { found: { id: word, name: word, isMember: true } } : directory.channel(word),
+        word === '*' ? { found: { id: word, name: word, isMember: true } } : directory.findChannel(word),
       ),
   );
   for (const { name, isMember } of channels) {

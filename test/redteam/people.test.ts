@@ -305,7 +305,7 @@ async function stage(): Promise<Stage> {
     },
     pause: () => undefined,
     stop: async () => undefined,
-    state: () => ({ connected: true, since: 0, lastEnvelopeAt: null }),
+    state: () => ({ isConnected: true, since: 0, lastEnvelopeAt: null }),
     port: () => 0,
   } as HttpTransport;
   const identity = {

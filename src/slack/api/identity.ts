@@ -17,7 +17,7 @@ export interface Identity {
   /** The workspace's address. */
   url: string | null;
   /** Whether the token has what only agent apps, old and new, ask for (docs/slack.md, Agent apps). */
-  agent?: boolean;
+  mayBeAgent?: boolean;
 }
 
 const authTest = z.looseObject({
@@ -58,17 +58,19 @@ export async function identify({ api, clock, random, log, signal, onFailed }: Id
   for (let failures = 1; ; failures += 1) {
     try {
       // `live` makes one try a call, so that each wait is said here.
-      const identity = read(await api.call('auth.test', {}, { client: 'live' }));
-      return { ...identity, appId: await appOf(api, identity.botId, log) };
+      const identity = parseIdentity(await api.call('auth.test', {}, { client: 'live' }));
+      return { ...identity, appId: await fetchAppId(api, identity.botId, log) };
     } catch (error) {
       if (error instanceof BridgeError && error.code === 'config_invalid') throw error;
-      const refused = error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error);
-      refusals = refused ? refusals + 1 : 0;
-      if (refused && refusals >= LASTING_REFUSALS) {
+      const isRefusal = error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error);
+      refusals = isRefusal ? refusals + 1 : 0;
+      if (isRefusal && refusals >= LASTING_REFUSALS) {
         throw configInvalid(`SLACK_BOT_TOKEN was refused by Slack: ${error.error}`, error);
       }
-      const told = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
-      const waitMs = refused ? REFUSED_AGAIN_MS : Math.max(told, backoffMs(BACKGROUND_RETRY, failures, random.next()));
+      const slackWaitMs = error instanceof SlackError ? (error.retryAfterMs ?? 0) : 0;
+      const waitMs = isRefusal
+        ? REFUSED_AGAIN_MS
+        : Math.max(slackWaitMs, backoffMs(BACKGROUND_RETRY, failures, random.next()));
       log.warn(
         { error: asBridgeError(error).message, failures, waitMs: Math.round(waitMs) },
         'slack can not be asked who we are; trying again',
@@ -82,7 +84,7 @@ export async function identify({ api, clock, random, log, signal, onFailed }: Id
 const botsInfo = z.looseObject({ bot: z.looseObject({ app_id: z.string().min(1) }) });
 
 /** Without it deliveries are held against the workspace alone. */
-async function appOf(api: SlackApi, botId: string, log: Log): Promise<string | null> {
+async function fetchAppId(api: SlackApi, botId: string, log: Log): Promise<string | null> {
   try {
     return botsInfo.parse(await api.call('bots.info', { bot: botId }, { client: 'live' })).bot.app_id;
   } catch (error) {
@@ -91,7 +93,7 @@ async function appOf(api: SlackApi, botId: string, log: Log): Promise<string | n
   }
 }
 
-function read(answer: unknown): Identity {
+function parseIdentity(answer: unknown): Identity {
   const parsed = authTest.safeParse(answer);
   if (!parsed.success) throw new BridgeError('slack_failed', 'auth.test answered something unexpected');
   const { team_id, user_id, bot_id, enterprise_id, url, response_metadata } = parsed.data;
@@ -102,21 +104,21 @@ function read(answer: unknown): Identity {
     botId: bot_id,
     enterpriseId: enterprise_id ?? null,
     url: url ?? null,
-    ...(response_metadata?.scopes?.includes('assistant:write') && { agent: true }),
+    ...(response_metadata?.scopes?.includes('assistant:write') && { mayBeAgent: true }),
   };
 }
 
 function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     let timer: Timer | null = null;
-    const stopped = () => {
+    const onAbort = () => {
       timer?.cancel();
       reject(signal.reason);
     };
-    if (signal.aborted) return stopped();
-    signal.addEventListener('abort', stopped, { once: true });
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
     timer = clock.after(ms, () => {
-      signal.removeEventListener('abort', stopped);
+      signal.removeEventListener('abort', onAbort);
       resolve();
     });
     return undefined;

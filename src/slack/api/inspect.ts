@@ -60,14 +60,14 @@ export async function inspectBot(api: SlackApi): Promise<BotReport> {
     botUserId: user_id,
     botName: user ?? user_id,
     botId: bot_id ?? null,
-    appId: bot_id ? await appOf(api, bot_id) : null,
+    appId: bot_id ? await fetchAppId(api, bot_id) : null,
     enterpriseId: enterprise_id ?? null,
     // The SDK puts the header `x-oauth-scopes` there.
     scopes: response_metadata?.scopes ?? [],
   };
 }
 
-async function appOf(api: SlackApi, bot: string): Promise<string | null> {
+async function fetchAppId(api: SlackApi, bot: string): Promise<string | null> {
   try {
     const parsed = botInfo.safeParse(await api.call('bots.info', { bot }, { client: 'control' }));
     return parsed.data?.bot.app_id ?? null;
@@ -78,7 +78,7 @@ async function appOf(api: SlackApi, bot: string): Promise<string | null> {
 }
 
 /** The app that an app-level token was made for: it stands in the token, between the dashes (`xapp-1-A…-…`). */
-export function appOfToken(appToken: string): string | null {
+export function appIdOfToken(appToken: string): string | null {
   return /^xapp-\d+-(A[A-Z0-9]+)-/.exec(appToken)?.[1] ?? null;
 }
 
@@ -108,7 +108,7 @@ export type FetchHead = (url: string, init: { method: string; signal: AbortSigna
 const TIME_WITHIN_MS = 10_000;
 
 /** What Slack's clock says, from the `Date` of an answer (whole seconds); ms since 1970. `null`: it does not tell. */
-export async function slackTime(apiUrl: string, fetch: FetchHead): Promise<number | null> {
+export async function fetchSlackTime(apiUrl: string, fetch: FetchHead): Promise<number | null> {
   const answer = await fetch(`${apiUrl}api.test`, { method: 'POST', signal: AbortSignal.timeout(TIME_WITHIN_MS) });
   const at = Date.parse(answer.headers.get('date') ?? '');
   return Number.isNaN(at) ? null : at;

@@ -8,7 +8,7 @@ const RETRY_AFTER_MS = 5_000;
  * The same API, and what Slack has limited is refused here until its time is over, whoever asks: parts that pace
  * themselves do not know of each other's 429s. The refusal is as Slack's own would be, with the time that is left.
  */
-export function keepRetryAfter(api: SlackApi, clock: Clock): SlackApi {
+export function honourRetryAfter(api: SlackApi, clock: Clock): SlackApi {
   const until = new Map<string, number>();
   return {
     async call(method, args, options) {

@@ -16,8 +16,8 @@ const SCOPE_OF: Readonly<Record<string, string>> = {
 
 /** Knows what the bot token may do: Slack says it with every answer, and by what it refuses. */
 export function watchScopes(inner: SlackApi): ScopeWatch {
-  let told: readonly string[] | null = null;
-  const refused = new Set<string>();
+  let lastScopes: readonly string[] | null = null;
+  const refusedScopes = new Set<string>();
   return {
     api: {
       async call(method, args, options) {
@@ -25,15 +25,16 @@ export function watchScopes(inner: SlackApi): ScopeWatch {
         try {
           const answer = await inner.call(method, args, options);
           const metadata = answer.response_metadata as { scopes?: unknown } | undefined;
-          if (Array.isArray(metadata?.scopes)) told = metadata.scopes.map(String);
-          if (scope !== undefined) refused.delete(scope);
+          if (Array.isArray(metadata?.scopes)) lastScopes = metadata.scopes.map(String);
+          if (scope !== undefined) refusedScopes.delete(scope);
           return answer;
         } catch (error) {
-          if (scope !== undefined && error instanceof SlackError && error.error === 'missing_scope') refused.add(scope);
+          if (scope !== undefined && error instanceof SlackError && error.error === 'missing_scope')
+            refusedScopes.add(scope);
           throw error;
         }
       },
     },
-    scopes: () => told?.filter((scope) => !refused.has(scope)) ?? null,
+    scopes: () => lastScopes?.filter((scope) => !refusedScopes.has(scope)) ?? null,
   };
 }

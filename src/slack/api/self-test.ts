@@ -22,9 +22,9 @@ export interface SelfTestWaits {
 
 export interface SelfTest {
   /** Shown every delivery of Slack; says whether it belongs to the self-test. */
-  see(envelope: Pick<Envelope, 'kind' | 'body'>): boolean;
+  noteDelivery(envelope: Pick<Envelope, 'kind' | 'body'>): boolean;
   /** Posts into the channel, waits for the message to come back and for a click on its button. One at a time. */
-  run(channel: string, waits: SelfTestWaits, tell: (step: SelfTestStep) => void): Promise<void>;
+  run(channel: string, waits: SelfTestWaits, onStep: (step: SelfTestStep) => void): Promise<void>;
 }
 
 const messageEvent = z.looseObject({
@@ -41,53 +41,61 @@ const ACTION = 'bridge_self_test';
 
 /** Tries the whole way of an event and of a click, in a channel that somebody named. */
 export function createSelfTest({ api, clock, random }: { api: SlackApi; clock: Clock; random: Random }): SelfTest {
-  let running: { mark: string; seen: { event: () => void; click: () => void } } | null = null;
+  let current: { mark: string; seen: { event: () => void; click: () => void } } | null = null;
 
-  function see({ kind, body }: Pick<Envelope, 'kind' | 'body'>): boolean {
-    if (running === null) return false;
-    const { mark, seen } = running;
+  function noteDelivery({ kind, body }: Pick<Envelope, 'kind' | 'body'>): boolean {
+    if (current === null) return false;
+    const { mark, seen } = current;
     if (kind === 'events_api') {
       const read = messageEvent.safeParse(body);
-      const ours = read.success && read.data.event.text?.includes(mark) === true;
-      if (ours) seen.event();
-      return ours;
+      const isOurs = read.success && read.data.event.text?.includes(mark) === true;
+      if (isOurs) seen.event();
+      return isOurs;
     }
     if (kind !== 'interactive') return false;
     const read = click.safeParse(body);
-    const ours =
+    const isOurs =
       read.success && read.data.actions.some(({ action_id, value }) => action_id === ACTION && value === mark);
-    if (ours) seen.click();
-    return ours;
+    if (isOurs) seen.click();
+    return isOurs;
   }
 
-  async function run(channel: string, waits: SelfTestWaits, tell: (step: SelfTestStep) => void): Promise<void> {
-    if (running !== null) return tell({ step: 'failed', what: 'post', error: 'a self-test is running already' });
+  async function run(channel: string, waits: SelfTestWaits, onStep: (step: SelfTestStep) => void): Promise<void> {
+    if (current !== null) return onStep({ step: 'failed', what: 'post', error: 'a self-test is running already' });
     const mark = random.id().slice(0, 12);
     const [event, clicked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    running = { mark, seen: { event: event.resolve, click: clicked.resolve } };
+    current = { mark, seen: { event: event.resolve, click: clicked.resolve } };
     try {
       let ts: string;
       try {
-        const asks = waits.clickMs > 0;
-        ts = await post(channel, asks ? `Self-test ${mark}: please click.` : `Self-test ${mark}.`, asks ? mark : null);
+        const asksForClick = waits.clickMs > 0;
+        ts = await postTest(
+          channel,
+          asksForClick ? `Self-test ${mark}: please click.` : `Self-test ${mark}.`,
+          asksForClick ? mark : null,
+        );
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
-        return tell({ step: 'failed', what: 'post', error: error.error });
+        return onStep({ step: 'failed', what: 'post', error: error.error });
       }
-      tell({ step: 'posted' });
-      const came = await within(event.promise, waits.eventMs);
-      tell(came ? { step: 'event' } : { step: 'failed', what: 'event' });
+      onStep({ step: 'posted' });
+      const hasArrived = await happensWithin(event.promise, waits.eventMs);
+      onStep(hasArrived ? { step: 'event' } : { step: 'failed', what: 'event' });
       if (waits.clickMs === 0)
-        return settle(channel, ts, came ? 'Self-test: events arrive.' : 'Self-test: no event came.');
-      const hit = await within(clicked.promise, waits.clickMs);
-      tell(hit ? { step: 'clicked' } : { step: 'failed', what: 'click' });
-      await settle(channel, ts, hit ? 'Self-test: the click arrived. Thank you.' : 'Self-test: no click came.');
+        return updateMessage(channel, ts, hasArrived ? 'Self-test: events arrive.' : 'Self-test: no event came.');
+      const wasClicked = await happensWithin(clicked.promise, waits.clickMs);
+      onStep(wasClicked ? { step: 'clicked' } : { step: 'failed', what: 'click' });
+      await updateMessage(
+        channel,
+        ts,
+        wasClicked ? 'Self-test: the click arrived. Thank you.' : 'Self-test: no click came.',
+      );
     } finally {
-      running = null;
+      current = null;
     }
   }
 
-  async function post(channel: string, text: string, value: string | null): Promise<string> {
+  async function postTest(channel: string, text: string, value: string | null): Promise<string> {
     const button = {
       type: 'button',
       text: { type: 'plain_text', text: 'It works' },
@@ -103,20 +111,20 @@ export function createSelfTest({ api, clock, random }: { api: SlackApi; clock: C
   }
 
   /** The message stays as a trace of who tried what; its button goes. */
-  async function settle(channel: string, ts: string, text: string): Promise<void> {
+  async function updateMessage(channel: string, ts: string, text: string): Promise<void> {
     const blocks = [{ type: 'section', text: { type: 'plain_text', text } }];
     await api.call('chat.update', { channel, ts, text, blocks }, { client: 'control' }).catch((error: unknown) => {
       if (!(error instanceof SlackError)) throw error;
     });
   }
 
-  async function within(promise: Promise<void>, ms: number): Promise<boolean> {
-    const late = Promise.withResolvers<false>();
-    const timer = clock.after(ms, () => late.resolve(false));
-    const came = await Promise.race([promise.then(() => true), late.promise]);
+  async function happensWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+    const timeout = Promise.withResolvers<false>();
+    const timer = clock.after(ms, () => timeout.resolve(false));
+    const hasHappened = await Promise.race([promise.then(() => true), timeout.promise]);
     timer.cancel();
-    return came;
+    return hasHappened;
   }
 
-  return { see, run };
+  return { noteDelivery, run };
 }

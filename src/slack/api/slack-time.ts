@@ -3,7 +3,7 @@ import type { Clock, Log } from '../../bridge/ports.ts';
 /** Slack's clock beside ours, from the `Date` of its answers (whole seconds, written a moment before they arrive). */
 export interface SlackTime {
   /** @param at what Slack's clock said in an answer that has just come; ms since 1970 */
-  heard(at: number): void;
+  noteSlackTime(at: number): void;
   /** ms by which our wall clock is ahead of Slack's, negative where it is behind; 0 while they agree, or nothing is known. */
   aheadMs(): number;
 }
@@ -13,30 +13,30 @@ const IN_STEP_MS = 30_000;
 
 /** Says in the log when the two clocks part, and when they agree again. */
 export function createSlackTime({ clock, log }: { clock: Clock; log: Log }): SlackTime {
-  let known: { ahead: number; slackAtZero: number } | null = null;
-  let told = false;
+  let measured: { ahead: number; slackAtZero: number } | null = null;
+  let hasWarned = false;
 
   function aheadMs(): number {
-    if (known === null) return 0;
+    if (measured === null) return 0;
     // Our clock may have been set since, and a machine that slept has not counted on: only what both ways of counting say.
-    const now = clock.now() - clock.monotonic() - known.slackAtZero;
-    if (Math.sign(now) !== Math.sign(known.ahead)) return 0;
-    const ahead = Math.abs(now) < Math.abs(known.ahead) ? now : known.ahead;
+    const now = clock.now() - clock.monotonic() - measured.slackAtZero;
+    if (Math.sign(now) !== Math.sign(measured.ahead)) return 0;
+    const ahead = Math.abs(now) < Math.abs(measured.ahead) ? now : measured.ahead;
     return Math.abs(ahead) < IN_STEP_MS ? 0 : Math.round(ahead);
   }
 
   return {
-    heard(at) {
+    noteSlackTime(at) {
       const theirs = at + 500;
-      known = { ahead: clock.now() - theirs, slackAtZero: theirs - clock.monotonic() };
-      const off = aheadMs();
-      if (off !== 0 && !told) {
+      measured = { ahead: clock.now() - theirs, slackAtZero: theirs - clock.monotonic() };
+      const aheadNow = aheadMs();
+      if (aheadNow !== 0 && !hasWarned) {
         log.error(
-          { aheadMs: off },
+          { aheadMs: aheadNow },
           'THE CLOCK OF THIS MACHINE IS WRONG: set it (NTP); messages seem late, or never late',
         );
-      } else if (off === 0 && told) log.info({}, 'the clock agrees with that of Slack again');
-      told = off !== 0;
+      } else if (aheadNow === 0 && hasWarned) log.info({}, 'the clock agrees with that of Slack again');
+      hasWarned = aheadNow !== 0;
     },
     aheadMs,
   };

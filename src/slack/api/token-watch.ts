@@ -28,43 +28,43 @@ export interface TokenWatchOptions {
   /** The bot token is no good any more, and no retry heals that. Told once. */
   onRefused(error: BridgeError): void;
   /** Slack takes the token, after it had refused it. */
-  onHolds?: () => void;
+  onAccepted?: () => void;
 }
 
 /** Notices that a bot token was revoked while we run; an outage of Slack is no such thing. */
-export function watchToken({ api, clock, log, onRefused, onHolds }: TokenWatchOptions): TokenWatch {
+export function watchToken({ api, clock, log, onRefused, onAccepted }: TokenWatchOptions): TokenWatch {
   let timer: Timer | null = null;
-  let running = false;
-  let asking = false;
+  let isRunning = false;
+  let isAsking = false;
   let refusals = 0;
   /** Whether a call was refused since the token was known to hold. */
-  let refused = false;
+  let wasRefused = false;
 
-  function later(ms: number): void {
+  function scheduleCheck(ms: number): void {
     timer?.cancel();
-    if (running) timer = clock.after(ms, () => void ask());
+    if (isRunning) timer = clock.after(ms, () => void checkToken());
   }
 
-  async function ask(): Promise<void> {
-    if (asking || !running) return;
-    asking = true;
+  async function checkToken(): Promise<void> {
+    if (isAsking || !isRunning) return;
+    isAsking = true;
     try {
       await api.call('auth.test', {}, { client: 'control' });
-      if (refused) onHolds?.();
-      refused = false;
+      if (wasRefused) onAccepted?.();
+      wasRefused = false;
       refusals = 0;
     } catch (error) {
       refusals = isRefusedForGood(error) ? refusals + 1 : 0;
-      refused ||= refusals > 0;
-      if (refusals >= LASTING_REFUSALS && running && error instanceof SlackError) {
-        running = false;
+      wasRefused ||= refusals > 0;
+      if (refusals >= LASTING_REFUSALS && isRunning && error instanceof SlackError) {
+        isRunning = false;
         const message = `SLACK_BOT_TOKEN was refused by Slack: ${error.error}`;
         onRefused(new BridgeError('config_invalid', message, { notice: message }));
       } else if (refusals > 0) log.warn({ refusals }, 'slack refuses the bot token; asking again');
     } finally {
-      asking = false;
+      isAsking = false;
     }
-    later(refusals > 0 ? BACKGROUND_RETRY_MS : ASK_EVERY_MS);
+    scheduleCheck(refusals > 0 ? BACKGROUND_RETRY_MS : ASK_EVERY_MS);
   }
 
   return {
@@ -73,19 +73,19 @@ export function watchToken({ api, clock, log, onRefused, onHolds }: TokenWatchOp
         try {
           return await api.call(method, args, options);
         } catch (error) {
-          if (isRefusedForGood(error)) refused = true;
-          if (isRefusedForGood(error) && refusals === 0 && !asking) void ask();
+          if (isRefusedForGood(error)) wasRefused = true;
+          if (isRefusedForGood(error) && refusals === 0 && !isAsking) void checkToken();
           throw error;
         }
       },
     },
     start() {
-      if (running) return;
-      running = true;
-      later(ASK_EVERY_MS);
+      if (isRunning) return;
+      isRunning = true;
+      scheduleCheck(ASK_EVERY_MS);
     },
     stop() {
-      running = false;
+      isRunning = false;
       timer?.cancel();
     },
   };

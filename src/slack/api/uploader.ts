@@ -21,7 +21,7 @@ const SLACK_HOST = /(?:^|\.)slack(?:-gov)?\.com$/;
 export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: UploaderOptions): Uploader {
   const own = new URL(slackApiUrl);
   return async (url, bytes) => {
-    if (!isSlacks(url, own)) throw new SlackError(METHOD, 'refused', 'unexpected_upload_url');
+    if (!isSlackUrl(url, own)) throw new SlackError(METHOD, 'refused', 'unexpected_upload_url');
     let response: Response;
     try {
       response = await fetch(url, {
@@ -41,7 +41,7 @@ export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: U
   };
 }
 
-function isSlacks(url: string, own: URL): boolean {
+function isSlackUrl(url: string, own: URL): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, host, hostname } = new URL(url);
   return (protocol === own.protocol && host === own.host) || (protocol === 'https:' && SLACK_HOST.test(hostname));

@@ -85,7 +85,7 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
     control: createClient(options, 'control'),
   };
 
-  async function once(method: string, args: Record<string, unknown>, client: SlackClient): Promise<SlackAnswer> {
+  async function callOnce(method: string, args: Record<string, unknown>, client: SlackClient): Promise<SlackAnswer> {
     try {
       // A copy: the SDK writes into what it gets.
       const answer = await clients[client].apiCall(method, { ...args });
@@ -102,11 +102,11 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
 
   return {
     async call(method, args, { client }) {
-      if (client === 'live' || PACED.has(method) || AT_ONCE.has(method)) return await once(method, args, client);
+      if (client === 'live' || PACED.has(method) || AT_ONCE.has(method)) return await callOnce(method, args, client);
       const giveUpAt = clock.monotonic() + RETRY_TOTAL_MS;
       for (let attempt = 0; ; attempt += 1) {
         try {
-          return await once(method, args, client);
+          return await callOnce(method, args, client);
         } catch (error) {
           if (!(error instanceof SlackError) || error.failure === 'refused') throw error;
           if (error.failure === 'unknown' && !IDEMPOTENT.has(method)) throw error;
@@ -148,23 +148,23 @@ async function fetchForSlack(
   if (response.status !== 429) return response;
   await response.text().catch(() => '');
   const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
-  const usable = Number.isFinite(seconds) && seconds >= 0;
+  const isUsable = Number.isFinite(seconds) && seconds >= 0;
   return new Response(null, {
     status: 429,
-    headers: { 'retry-after': String(usable ? seconds : RETRY_AFTER_MISSING_S) },
+    headers: { 'retry-after': String(isUsable ? seconds : RETRY_AFTER_MISSING_S) },
   });
 }
 
 /** The SDK logs whole request bodies and Slack's reasons; what matters of them travels in the SlackError. */
 function quietLogger() {
-  const nothing = () => {};
+  const noop = () => {};
   return {
-    debug: nothing,
-    info: nothing,
-    warn: nothing,
-    error: nothing,
-    setLevel: nothing,
-    setName: nothing,
+    debug: noop,
+    info: noop,
+    warn: noop,
+    error: noop,
+    setLevel: noop,
+    setName: noop,
     getLevel: () => LogLevel.ERROR,
   };
 }

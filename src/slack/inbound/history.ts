@@ -39,7 +39,7 @@ const KEPT = 500;
 
 interface ChannelFacts {
   kind: ChannelKind;
-  external: boolean;
+  isExternal: boolean;
 }
 
 const info = z.looseObject({
@@ -62,17 +62,17 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   const { api, identity, clock, random, log } = options;
   const tier = TIERS[options.tier];
   /** By method: when the next call may be made. */
-  const allowed = new Map<string, number>();
+  const nextCallAt = new Map<string, number>();
   const channels = new BoundedMap<ChannelId, { until: number; facts: ChannelFacts }>(KEPT);
-  let stopped = false;
-  let wake: (() => void) | null = null;
+  let isStopped = false;
+  let wakeSleeper: (() => void) | null = null;
 
   function sleep(ms: number): Promise<void> {
-    if (ms <= 0 || stopped) return Promise.resolve();
+    if (ms <= 0 || isStopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer: Timer = clock.after(ms, resolve);
       // One call at a time, so one sleeper.
-      wake = () => {
+      wakeSleeper = () => {
         timer.cancel();
         resolve();
       };
@@ -80,11 +80,11 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   }
 
   /** `null`: Slack refuses, and will tomorrow. */
-  async function call(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
+  async function callPaced(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
     for (let failures = 1; ; failures += 1) {
-      await sleep((allowed.get(method) ?? 0) - clock.monotonic());
-      if (stopped) throw new BridgeError('internal', 'stopped while looking back', { retry: true });
-      allowed.set(method, clock.monotonic() + gapMs);
+      await sleep((nextCallAt.get(method) ?? 0) - clock.monotonic());
+      if (isStopped) throw new BridgeError('internal', 'stopped while looking back', { retry: true });
+      nextCallAt.set(method, clock.monotonic() + gapMs);
       try {
         return await api.call(method, args, { client: 'control' });
       } catch (error) {
@@ -93,33 +93,33 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
           log.info({ method, error: error.error }, 'slack does not let us look back there');
           return null;
         }
-        if (failures >= ATTEMPTS) throw failed(error);
+        if (failures >= ATTEMPTS) throw toBridgeError(error);
         const wait =
           error.failure === 'limited'
             ? (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS
             : backoffMs(BACKGROUND_RETRY, failures, random.next());
         log.debug({ method, error: error.error, ms: wait }, 'looking back waits');
-        allowed.set(method, clock.monotonic() + Math.max(wait, gapMs));
+        nextCallAt.set(method, clock.monotonic() + Math.max(wait, gapMs));
       }
     }
   }
 
   /** Who may speak in a channel depends on it, and a message of the history does not say. */
-  async function factsOf(channel: ChannelId): Promise<ChannelFacts | null> {
+  async function fetchFacts(channel: ChannelId): Promise<ChannelFacts | null> {
     const known = channels.get(channel);
     if (known && known.until > clock.monotonic()) return known.facts;
-    const answer = await call('conversations.info', { channel }, INFO_GAP_MS);
+    const answer = await callPaced('conversations.info', { channel }, INFO_GAP_MS);
     if (answer === null) return null;
     const parsed = info.safeParse(answer);
     if (!parsed.success) throw new BridgeError('slack_failed', 'conversations.info answered something unexpected');
     const { is_im, is_mpim, is_private, is_ext_shared, is_pending_ext_shared } = parsed.data.channel;
     const kind: ChannelKind = is_im ? 'im' : is_mpim ? 'mpim' : is_private ? 'group' : 'channel';
-    const facts = { kind, external: is_ext_shared === true || is_pending_ext_shared === true };
+    const facts = { kind, isExternal: is_ext_shared === true || is_pending_ext_shared === true };
     channels.set(channel, { until: clock.monotonic() + KEPT_MS, facts });
     return facts;
   }
 
-  async function pages(
+  async function fetchPages(
     method: string,
     args: Record<string, unknown>,
   ): Promise<{ wire: Wire[]; complete: boolean } | null> {
@@ -127,7 +127,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     let cursor = '';
     for (let n = 0; n < tier.pages; n += 1) {
       const more = cursor === '' ? {} : { cursor };
-      const answer = await call(method, { ...args, limit: tier.limit, ...more }, tier.gapMs);
+      const answer = await callPaced(method, { ...args, limit: tier.limit, ...more }, tier.gapMs);
       if (answer === null) return null;
       const parsed = page.safeParse(answer);
       if (!parsed.success) throw new BridgeError('slack_failed', `${method} answered something unexpected`);
@@ -142,7 +142,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   function messagesOf(wire: readonly Wire[], channel: ChannelId, facts: ChannelFacts): InboundMessage[] {
     const found = wire.flatMap((message) => {
       const event = { ...message, type: 'message', channel, channel_type: facts.kind };
-      const read = normalizeEvent({ is_ext_shared_channel: facts.external, event }, identity);
+      const read = normalizeEvent({ is_ext_shared_channel: facts.isExternal, event }, identity);
       return read.kind === 'message' ? [read.message] : [];
     });
     return found.sort((a, b) => compareTs(a.ts, b.ts));
@@ -150,8 +150,8 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
 
   return {
     async channel(channel, after): Promise<Past | null> {
-      const facts = await factsOf(channel);
-      const read = facts && (await pages('conversations.history', { channel, oldest: after }));
+      const facts = await fetchFacts(channel);
+      const read = facts && (await fetchPages('conversations.history', { channel, oldest: after }));
       if (!read) return null;
       const threads = read.wire.flatMap(({ ts, latest_reply }): { ts: SlackTs; latest: SlackTs }[] =>
         typeof latest_reply === 'string' && compareTs(latest_reply, after) > 0 ? [{ ts, latest: latest_reply }] : [],
@@ -162,8 +162,8 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     },
 
     async thread(channel, root, after): Promise<Past | null> {
-      const facts = await factsOf(channel);
-      const read = facts && (await pages('conversations.replies', { channel, ts: root, oldest: after }));
+      const facts = await fetchFacts(channel);
+      const read = facts && (await fetchPages('conversations.replies', { channel, ts: root, oldest: after }));
       if (!read) return null;
       // Slack sends the root along, however old it is; it belongs to the channel.
       const newer = read.wire.filter(({ ts }) => ts !== root && compareTs(ts, after) > 0);
@@ -172,12 +172,12 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
 
     /** What waits rejects. Stopping twice is fine. */
     stop() {
-      stopped = true;
-      wake?.();
+      isStopped = true;
+      wakeSleeper?.();
     },
   };
 }
 
-function failed(error: SlackError): BridgeError {
+function toBridgeError(error: SlackError): BridgeError {
   return new BridgeError('slack_failed', asBridgeError(error).message, { retry: true, cause: error });
 }

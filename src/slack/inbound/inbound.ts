@@ -5,7 +5,7 @@ import type { SlackApi } from '../api/slack-api.ts';
 import { createBoltApp } from '../listeners/bolt.ts';
 import type { ListenerContext } from '../listeners/context.ts';
 import { createMessageListener } from '../listeners/message.ts';
-import { turnAway } from '../listeners/turn-away.ts';
+import { noteForeign } from '../listeners/foreign.ts';
 import { createHttpTransport, type HttpRoute, type HttpTransport } from '../receiver/http.ts';
 import { createReceiver } from '../receiver/receiver.ts';
 import { createSocketTransport } from '../receiver/socket.ts';
@@ -42,7 +42,7 @@ export interface SlackInboundOptions {
   /** When it is known already; else `start` asks Slack. */
   identity?: Identity | undefined;
   /** Shown every delivery before it is taken in. */
-  watch?: ((envelope: Envelope) => void) | undefined;
+  onDelivery?: ((envelope: Envelope) => void) | undefined;
   onState?: ((state: TransportState) => void) | undefined;
   /** Slack refuses the app-level token for good, after it had accepted it. */
   onRefused?: ((error: BridgeError) => void) | undefined;
@@ -63,7 +63,8 @@ export interface SlackInbound {
 
 /** Everything that comes from Slack: messages, clicks, modals, commands, the Home tab. */
 export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
-  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, watch, onState, onRefused } = options;
+  const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, onDelivery, onState, onRefused } =
+    options;
   const stopping = new AbortController();
   let identity: Identity | null = options.identity ?? null;
 
@@ -88,9 +89,9 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
   const transport = makeTransport();
   const receiver = createReceiver({
     transport,
-    store: createMessageListener(listeners),
-    watch,
-    turnAway: (envelope) => turnAway(listeners, envelope),
+    storeEvent: createMessageListener(listeners),
+    onDelivery,
+    noteForeign: (envelope) => noteForeign(listeners, envelope),
     clock,
     log,
   });

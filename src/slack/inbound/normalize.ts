@@ -3,7 +3,7 @@ import { isDirect, type MessageKey, makeMessageKey } from '../../bridge/ids.ts';
 import type { ChannelKind, FileRef, InboundMessage, Span } from '../../bridge/inbound.ts';
 import { cleanName } from '../people/clean-name.ts';
 import { attachmentSpans } from './attachments.ts';
-import { type Foreign, foreignTo, type OurIds } from './ours.ts';
+import { type Foreign, type OurIds, whyForeign } from './ours.ts';
 import { isBlank, SpanBuilder } from './span-builder.ts';
 import { messageSpans } from './spans.ts';
 
@@ -161,7 +161,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   const parsed = envelope.safeParse(payload);
   if (!parsed.success) return ignored('malformed', fieldOf(parsed.error));
   const { event } = parsed.data;
-  const foreign = foreignTo(payload, identity);
+  const foreign = whyForeign(payload, identity);
   // Deliveries that name no workspace end at the receiver; what is read from the history names none.
   if (foreign !== null && foreign !== 'no_workspace') return ignored(foreign);
   if (event.type !== 'message' && event.type !== 'app_mention') return ignored('not_a_message', event.type);
@@ -185,12 +185,12 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   if (event.type === 'app_mention' && channelKind === 'im') return ignored('mention_twin_in_dm');
 
   const typed = messageSpans({ text: text ?? '', blocks: event.blocks });
-  const placeholder = isPlaceholder(typed);
+  const isPlaceholderOnly = isPlaceholder(typed);
   const spans = new SpanBuilder()
-    .add(placeholder ? typed.filter(({ kind }) => kind !== 'text') : typed)
+    .add(isPlaceholderOnly ? typed.filter(({ kind }) => kind !== 'text') : typed)
     .add(attachmentSpans(event.attachments)).spans;
   const files = filesOf(event.files);
-  const unread = placeholder || hasUnread(event);
+  const unread = isPlaceholderOnly || hasUnread(event);
   if (isBlank(spans) && files.length === 0 && !unread) return ignored('empty');
 
   const { teamId, botUserId } = identity;

@@ -12,7 +12,7 @@ export interface OurIds {
 export type Foreign = 'other_app' | 'other_workspace' | 'no_workspace';
 
 const id = z.string().nullish();
-const yes = z.union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')]).nullish();
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')]).nullish();
 
 /** What every kind of delivery says of whose it is: events, clicks, modals, menus, shortcuts, slash commands. */
 const delivery = z.looseObject({
@@ -21,10 +21,10 @@ const delivery = z.looseObject({
   team_id: id,
   enterprise_id: id,
   context_team_id: id,
-  authorizations: z.array(z.looseObject({ team_id: id, enterprise_id: id, is_enterprise_install: yes })).nullish(),
+  authorizations: z.array(z.looseObject({ team_id: id, enterprise_id: id, is_enterprise_install: flag })).nullish(),
   team: z.looseObject({ id }).nullish(),
   enterprise: z.looseObject({ id }).nullish(),
-  is_enterprise_install: yes,
+  is_enterprise_install: flag,
   view: z.looseObject({ app_installed_team_id: id, app_id: id }).nullish(),
 });
 type Delivery = z.infer<typeof delivery>;
@@ -37,15 +37,15 @@ type Delivery = z.infer<typeof delivery>;
  * by `team`, which is the app's workspace also when somebody of another organisation clicked, and where that is missing
  * (installed for a whole organisation) by what else names the installation.
  */
-export function foreignTo(body: unknown, us: OurIds): Foreign | null {
+export function whyForeign(body: unknown, us: OurIds): Foreign | null {
   const parsed = delivery.safeParse(body);
   if (!parsed.success) return 'no_workspace';
   const app = parsed.data.api_app_id || parsed.data.view?.app_id;
   if (us.appId && app && app !== us.appId) return 'other_app';
-  return parsed.data.event ? placeOfEvent(parsed.data, us) : placeOfInteraction(parsed.data, us);
+  return parsed.data.event ? whyForeignEvent(parsed.data, us) : whyForeignInteraction(parsed.data, us);
 }
 
-function placeOfEvent({ authorizations, context_team_id, team_id }: Delivery, { teamId, enterpriseId }: OurIds) {
+function whyForeignEvent({ authorizations, context_team_id, team_id }: Delivery, { teamId, enterpriseId }: OurIds) {
   const installed = authorizations ?? [];
   const named = [...installed.map((each) => each.team_id), context_team_id, team_id].filter(Boolean);
   const forAll = installed.filter((each) => each.is_enterprise_install === true && each.enterprise_id);
@@ -53,7 +53,7 @@ function placeOfEvent({ authorizations, context_team_id, team_id }: Delivery, { 
   return named.length + forAll.length > 0 ? 'other_workspace' : 'no_workspace';
 }
 
-function placeOfInteraction(body: Delivery, { teamId, enterpriseId }: OurIds): Foreign | null {
+function whyForeignInteraction(body: Delivery, { teamId, enterpriseId }: OurIds): Foreign | null {
   const { team, team_id, view, enterprise, enterprise_id, is_enterprise_install } = body;
   const organisation = enterprise?.id || enterprise_id;
   const named = view?.app_installed_team_id || team?.id || team_id;

@@ -3,7 +3,7 @@ import type { InboundAction, ModalRequest } from '../../bridge/inbound.ts';
 import { asBridgeError } from '../../errors.ts';
 import { readAction } from '../inbound/interactions.ts';
 import { modalView } from '../modals/modals.ts';
-import { ignore, type ListenerContext, whisper } from './context.ts';
+import { countIgnored, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
 
 /**
@@ -15,7 +15,7 @@ export function listenToActions(app: App, context: ListenerContext): void {
   app.action({}, async ({ ack, body }) => {
     const read = readAction(body, identity().teamId);
     if (!read) {
-      ignore(context, { kind: 'click', reason: 'not_ours' });
+      countIgnored(context, { kind: 'click', reason: 'not_ours' });
       await ack();
       return;
     }

@@ -9,7 +9,7 @@ const SECRETS = /wss?:\/\/\S+|xox[a-z]-[\w-]+|xapp-[\w-]+|https:\/\/hooks\.slack
  * level never says debug, and what they say at that level goes nowhere.
  */
 export function boltLogger(log: Log): Logger {
-  const line = (parts: unknown[]) => ({
+  const toFields = (parts: unknown[]) => ({
     said: parts
       .map((part) => (part instanceof Error ? part.message : String(part)))
       .join(' ')
@@ -18,9 +18,9 @@ export function boltLogger(log: Log): Logger {
   });
   return {
     debug() {},
-    info: (...parts) => log.debug(line(parts), 'slack library'),
-    warn: (...parts) => log.warn(line(parts), 'slack library'),
-    error: (...parts) => log.error(line(parts), 'slack library'),
+    info: (...parts) => log.debug(toFields(parts), 'slack library'),
+    warn: (...parts) => log.warn(toFields(parts), 'slack library'),
+    error: (...parts) => log.error(toFields(parts), 'slack library'),
     setLevel() {},
     getLevel: () => LogLevel.INFO,
     setName() {},

@@ -27,7 +27,11 @@ export interface Ignored {
 }
 
 /** Notes what the middle is not asked about, in the same words as what it is: one line and one count. */
-export function ignore({ log, metrics }: ListenerContext, ignored: Ignored, level: 'info' | 'debug' = 'info'): void {
+export function countIgnored(
+  { log, metrics }: ListenerContext,
+  ignored: Ignored,
+  level: 'info' | 'debug' = 'info',
+): void {
   const { kind, reason, ...fields } = ignored;
   metrics.count('inbound_events', { kind, outcome: 'ignored', reason });
   log[level]({ kind, outcome: 'ignored', reason, ...fields }, 'inbound event');

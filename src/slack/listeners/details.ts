@@ -35,22 +35,25 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
   };
   if (view) {
     // The hash: of two quick clicks on pages the later one wins.
-    await call('views.update', { view_id: view.id, hash: view.hash, view: contentOf(await answer) });
+    await call('views.update', { view_id: view.id, hash: view.hash, view: detailsContent(await answer) });
     return;
   }
-  const soon = await within(context, answer);
-  if (soon?.result === 'refused') return whisper(context, { ...placeOf(read), text: soon.notice });
-  const opened = await call('views.open', { trigger_id: triggerId, view: soon ? contentOf(soon) : waitingView() });
+  const quickOutcome = await answerWithin(context, answer);
+  if (quickOutcome?.result === 'refused') return whisper(context, { ...placeOf(read), text: quickOutcome.notice });
+  const opened = await call('views.open', {
+    trigger_id: triggerId,
+    view: quickOutcome ? detailsContent(quickOutcome) : waitingView(),
+  });
   if (!opened) {
     const text = 'Slack did not open the window in time. Please click again.';
     return whisper(context, { ...placeOf(read), text });
   }
-  if (soon) return;
+  if (quickOutcome) return;
   const { id } = (opened.view ?? {}) as { id?: unknown };
-  await call('views.update', { view_id: id, view: contentOf(await answer) });
+  await call('views.update', { view_id: id, view: detailsContent(await answer) });
 }
 
-function contentOf(outcome: ActionOutcome): ModalView {
+function detailsContent(outcome: ActionOutcome): ModalView {
   if (outcome.result === 'modal') return modalView(outcome.modal);
   return noDetailsView(outcome.result === 'refused' ? outcome.notice : 'There is nothing to show.');
 }
@@ -59,7 +62,7 @@ function placeOf({ action }: ReadAction) {
   return { channel: action.channel, user: action.actor.user, threadTs: action.threadTs };
 }
 
-function within({ clock }: ListenerContext, answer: Promise<ActionOutcome>): Promise<ActionOutcome | null> {
+function answerWithin({ clock }: ListenerContext, answer: Promise<ActionOutcome>): Promise<ActionOutcome | null> {
   return new Promise((resolve) => {
     const timer = clock.after(OPEN_WITHIN_MS, () => resolve(null));
     void answer.then((outcome) => {

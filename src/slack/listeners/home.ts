@@ -1,13 +1,13 @@
 import type { App } from '@slack/bolt';
 import { asBridgeError } from '../../errors.ts';
 import { homeView } from '../render/home.ts';
-import { ignore, type ListenerContext } from './context.ts';
+import { countIgnored, type ListenerContext } from './context.ts';
 
 /** The Home tab is drawn when somebody opens it; the messages tab of agent apps sends the same event. */
 export function listenToHome(app: App, context: ListenerContext): void {
   const { intake, api, identity, log } = context;
   app.event('app_home_opened', async ({ event }) => {
-    if (event.tab !== 'home') return ignore(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
+    if (event.tab !== 'home') return countIgnored(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
     try {
       const { teamId, url } = identity();
       const view = homeView(await intake.home(event.user, teamId), url);

@@ -2,7 +2,7 @@ import { readChannelChange } from '../inbound/channel-change.ts';
 import { keyOfEvent, normalizeEvent } from '../inbound/normalize.ts';
 import { readRevision } from '../inbound/revisions.ts';
 import { readSessionStop } from '../inbound/session-stop.ts';
-import { ignore, type ListenerContext } from './context.ts';
+import { countIgnored, type ListenerContext } from './context.ts';
 
 /** Part of every conversation that we have ourselves: said only where everything is said. */
 const COMMON: ReadonlySet<string> = new Set(['not_a_message', 'own_message', 'edited', 'deleted']);
@@ -36,6 +36,6 @@ export function createMessageListener(context: ListenerContext) {
     if (key) intake.passedOver(key, reason);
     const kind = reason === 'not_a_message' ? 'event' : 'message';
     const event = typeof body.event_id === 'string' ? body.event_id : null;
-    ignore(context, { kind, reason, detail, event }, COMMON.has(reason) ? 'debug' : 'info');
+    countIgnored(context, { kind, reason, detail, event }, COMMON.has(reason) ? 'debug' : 'info');
   };
 }

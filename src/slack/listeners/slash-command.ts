@@ -2,7 +2,7 @@ import type { App } from '@slack/bolt';
 import { asBridgeError } from '../../errors.ts';
 import { readCommand } from '../inbound/interactions.ts';
 import { ownMrkdwn } from '../render/own-mrkdwn.ts';
-import { ignore, type ListenerContext, whisper } from './context.ts';
+import { countIgnored, type ListenerContext, whisper } from './context.ts';
 
 /** Slack waits 3 s (docs/slack.md, Interactivity); an answer that takes longer follows as a message. */
 const ANSWER_MS = 2_300;
@@ -13,7 +13,7 @@ export function listenToCommands(app: App, context: ListenerContext): void {
   app.command(/.*/, async ({ ack, body }) => {
     const command = readCommand(body, identity().teamId);
     if (!command) {
-      ignore(context, { kind: 'command', reason: 'malformed' });
+      countIgnored(context, { kind: 'command', reason: 'malformed' });
       await ack();
       return;
     }
@@ -22,14 +22,14 @@ export function listenToCommands(app: App, context: ListenerContext): void {
       log.error({ error: message }, 'slack command failed');
       return notice;
     });
-    let late = false;
+    let isLate = false;
     const timer = clock.after(ANSWER_MS, () => {
-      late = true;
+      isLate = true;
       void ack();
     });
     const text = await answer;
     timer.cancel();
-    if (late) await whisper(context, { channel: command.channel, user: command.actor.user, threadTs: null, text });
+    if (isLate) await whisper(context, { channel: command.channel, user: command.actor.user, threadTs: null, text });
     else await ack({ response_type: 'ephemeral', text: ownMrkdwn(text) });
   });
 }

@@ -1,7 +1,7 @@
 import type { App } from '@slack/bolt';
 import { readSubmission } from '../inbound/interactions.ts';
 import { submissionAck } from '../modals/modals.ts';
-import { ignore, type ListenerContext } from './context.ts';
+import { countIgnored, type ListenerContext } from './context.ts';
 
 /**
  * Submitted and closed modals. A submission is acknowledged with what became of it: the modal closes or says why not.
@@ -11,7 +11,7 @@ export function listenToViews(app: App, context: ListenerContext): void {
   app.view({ type: 'view_submission' }, async ({ ack, body }) => {
     const submission = readSubmission(body, identity().teamId);
     if (!submission) {
-      ignore(context, { kind: 'modal', reason: 'not_ours' });
+      countIgnored(context, { kind: 'modal', reason: 'not_ours' });
       await ack();
       return;
     }
@@ -19,7 +19,7 @@ export function listenToViews(app: App, context: ListenerContext): void {
     await ack(submissionAck(outcome));
   });
   app.view({ type: 'view_closed' }, async ({ ack }) => {
-    ignore(context, { kind: 'modal', reason: 'closed' });
+    countIgnored(context, { kind: 'modal', reason: 'closed' });
     await ack();
   });
 }
@@ -30,11 +30,11 @@ export function listenToViews(app: App, context: ListenerContext): void {
  */
 export function listenToTheRest(app: App, context: ListenerContext): void {
   app.shortcut({}, async ({ ack }) => {
-    ignore(context, { kind: 'event', reason: 'shortcut' });
+    countIgnored(context, { kind: 'event', reason: 'shortcut' });
     await ack();
   });
   app.options({}, async ({ ack }) => {
-    ignore(context, { kind: 'event', reason: 'options' });
+    countIgnored(context, { kind: 'event', reason: 'options' });
     await ack({ options: [] });
   });
 }

@@ -26,12 +26,12 @@ export function detailsView({ token, details, page }: { token: Token; details: T
   });
   if (last > 0) {
     blocks.push(context(plain(`Page ${at + 1} of ${last + 1}`)));
-    const turn = (to: number, label: string) =>
+    const pageButton = (to: number, label: string) =>
       button({ actionId: makeDetailsPageId(to), token, label, says: `${label} of the details` });
     blocks.push(
       actions(
-        ...(at > 0 ? [turn(at - 1, '◀ Earlier page')] : []),
-        ...(at < last ? [turn(at + 1, 'Later page ▶')] : []),
+        ...(at > 0 ? [pageButton(at - 1, '◀ Earlier page')] : []),
+        ...(at < last ? [pageButton(at + 1, 'Later page ▶')] : []),
       ),
     );
   }
@@ -56,7 +56,7 @@ function modal(blocks: KnownBlock[]): ModalView {
 
 function stepBlock(step: DetailsStep, number: number): KnownBlock {
   if (step.kind === 'thought') {
-    const words = step.text === '' ? '(not kept)' : visible(step.text, TEXT_MAX);
+    const words = step.text === '' ? '(not kept)' : makeVisible(step.text, TEXT_MAX);
     return richText(richLine(`${number}. 💭`, { bold: true }), {
       type: 'rich_text_quote',
       elements: [{ type: 'text', text: words }],
@@ -65,13 +65,13 @@ function stepBlock(step: DetailsStep, number: number): KnownBlock {
   const { tool, input, output, status } = step;
   const outcome = status === 'failed' ? ' · failed' : status === 'ok' ? '' : ' · no result';
   return richText(
-    richLine(`${number}. ${MARKS[status]} ${visible(tool, 200)}${outcome}`, { bold: true }),
-    ...(input === '' ? [] : [preformatted(visible(input, TEXT_MAX))]),
-    ...(output === '' ? [] : [richLine('Result'), preformatted(visible(output, TEXT_MAX))]),
+    richLine(`${number}. ${MARKS[status]} ${makeVisible(tool, 200)}${outcome}`, { bold: true }),
+    ...(input === '' ? [] : [preformatted(makeVisible(input, TEXT_MAX))]),
+    ...(output === '' ? [] : [richLine('Result'), preformatted(makeVisible(output, TEXT_MAX))]),
   );
 }
 
 /** What is invisible in it made visible. */
-function visible(text: string, max: number): string {
+function makeVisible(text: string, max: number): string {
   return clip(neutralizePlain(clip(text, max)), max);
 }

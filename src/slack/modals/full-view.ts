@@ -23,9 +23,9 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
   const pages = pagesOf(neutralizePlain(request.text));
   const last = pages.length - 1;
   const page = Math.min(Math.max(0, request.page), last);
-  const turns = [
-    ...(page > 0 ? [turn(token, page - 1, 'Previous page')] : []),
-    ...(page < last ? [turn(token, page + 1, 'Next page')] : []),
+  const pageButtons = [
+    ...(page > 0 ? [pageButton(token, page - 1, 'Previous page')] : []),
+    ...(page < last ? [pageButton(token, page + 1, 'Next page')] : []),
   ];
   const more = approves && page < last ? ' Approve stands on the last page.' : '';
   const where = last === 0 ? '' : `Page ${page + 1} of ${last + 1}.${more} `;
@@ -35,7 +35,7 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
   ].join(' ');
   const blocks: KnownBlock[] = (pages[page] ?? []).map((piece) => richText(preformatted(piece)));
   if (where + hidden !== '') blocks.unshift(context(plain((where + hidden).trim())));
-  if (turns.length > 0) blocks.push({ type: 'actions', elements: turns });
+  if (pageButtons.length > 0) blocks.push({ type: 'actions', elements: pageButtons });
   return {
     type: 'modal',
     callback_id: approves ? CALLBACK_IDS.approve : CALLBACK_IDS.view_full,
@@ -47,7 +47,7 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
   };
 }
 
-function turn(token: ModalToken, page: number, label: string) {
+function pageButton(token: ModalToken, page: number, label: string) {
   return button({ actionId: makePageActionId(page), token, label, says: label });
 }
 

@@ -21,9 +21,9 @@ export interface FoundChannel {
 /** Words of people as ids: for whoever sets the bridge up. Reads whole lists, so it is nothing for every message. */
 export interface Directory {
   /** An e-mail address, `@handle` or `@user-group`, or an id. */
-  person(word: string): Promise<Found<FoundPerson>>;
+  findPerson(word: string): Promise<Found<FoundPerson>>;
   /** `#name` or an id. */
-  channel(word: string): Promise<Found<FoundChannel>>;
+  findChannel(word: string): Promise<Found<FoundChannel>>;
 }
 
 const PAGE = 200;
@@ -45,7 +45,7 @@ export function createDirectory(api: SlackApi): Directory {
   const call = (method: string, args: Record<string, unknown>) => api.call(method, args, { client: 'control' });
 
   /** Every page of a list; what can not be read of it is left out. */
-  async function all<Row>(method: string, args: Record<string, unknown>, list: string, row: z.ZodType<Row>) {
+  async function fetchAll<Row>(method: string, args: Record<string, unknown>, list: string, row: z.ZodType<Row>) {
     const rows: Row[] = [];
     let next = '';
     for (let page = 0; page < MOST_PAGES; page += 1) {
@@ -61,7 +61,7 @@ export function createDirectory(api: SlackApi): Directory {
     return rows;
   }
 
-  async function byEmail(email: string): Promise<Found<FoundPerson>> {
+  async function findByEmail(email: string): Promise<Found<FoundPerson>> {
     try {
       const answer = await call('users.lookupByEmail', { email });
       const { id, name } = user.parse(answer.user);
@@ -77,7 +77,7 @@ export function createDirectory(api: SlackApi): Directory {
     }
   }
 
-  async function byId(id: string): Promise<Found<FoundPerson>> {
+  async function findById(id: string): Promise<Found<FoundPerson>> {
     try {
       const answer = await call('users.info', { user: id });
       const { name } = user.parse(answer.user);
@@ -88,12 +88,12 @@ export function createDirectory(api: SlackApi): Directory {
     }
   }
 
-  async function byHandle(handle: string): Promise<Found<FoundPerson>> {
+  async function findByHandle(handle: string): Promise<Found<FoundPerson>> {
     const wanted = handle.toLowerCase();
-    const groups = await all('usergroups.list', {}, 'usergroups', group);
+    const groups = await fetchAll('usergroups.list', {}, 'usergroups', group);
     const ofGroup = groups.find((each) => each.handle?.toLowerCase() === wanted);
     if (ofGroup) return { found: { id: ofGroup.id, name: ofGroup.name ?? handle } };
-    const users = (await all('users.list', {}, 'members', user)).filter(({ deleted }) => deleted !== true);
+    const users = (await fetchAll('users.list', {}, 'members', user)).filter(({ deleted }) => deleted !== true);
     // The handle is unique; a display name is whatever somebody chose.
     const named = users.find(({ name }) => name?.toLowerCase() === wanted);
     if (named) return { found: { id: named.id, name: named.name ?? handle } };
@@ -107,22 +107,22 @@ export function createDirectory(api: SlackApi): Directory {
   }
 
   return {
-    async person(word) {
-      if (/^[UW][A-Z0-9]{2,}$/.test(word)) return byId(word);
+    async findPerson(word) {
+      if (/^[UW][A-Z0-9]{2,}$/.test(word)) return findById(word);
       if (/^S[A-Z0-9]{2,}$/.test(word)) {
-        const groups = await all('usergroups.list', {}, 'usergroups', group);
+        const groups = await fetchAll('usergroups.list', {}, 'usergroups', group);
         const known = groups.find(({ id }) => id === word);
         return known
           ? { found: { id: word, name: known.name ?? word } }
           : { problem: `there is no user group ${word}` };
       }
-      if (/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(word)) return byEmail(word);
-      return byHandle(word.replace(/^@/, ''));
+      if (/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(word)) return findByEmail(word);
+      return findByHandle(word.replace(/^@/, ''));
     },
-    async channel(word) {
+    async findChannel(word) {
       const name = word.replace(/^#/, '').toLowerCase();
       const types = 'public_channel,private_channel';
-      const channels = await all('conversations.list', { types, exclude_archived: true }, 'channels', channel);
+      const channels = await fetchAll('conversations.list', { types, exclude_archived: true }, 'channels', channel);
       const known = channels.find((each) => each.id === word || each.name?.toLowerCase() === name);
       if (!known) return { problem: `there is no channel ${word} for the bot; a private one must have invited it` };
       return { found: { id: known.id, name: known.name ?? known.id, isMember: known.is_member === true } };

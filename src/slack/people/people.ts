@@ -37,7 +37,7 @@ const channel = z.looseObject({
 
 interface ChannelFacts {
   name: string;
-  shared: boolean;
+  isShared: boolean;
 }
 
 /** Slack has no such user for us: whoever it is, they are not a member. */
@@ -89,7 +89,7 @@ interface Entry<Value> {
   at: number;
   value: Promise<Value>;
   /** A newer answer that is on its way. */
-  next: Promise<Value> | null;
+  newer: Promise<Value> | null;
 }
 
 /**
@@ -103,8 +103,8 @@ function createCache<Value>(clock: Clock) {
     return clock.monotonic() - at;
   }
 
-  function start(key: string, fetch: () => Promise<Value>): Promise<Value> {
-    const entry: Entry<Value> = { at: clock.monotonic(), value: fetch(), next: null };
+  function startFetch(key: string, fetch: () => Promise<Value>): Promise<Value> {
+    const entry: Entry<Value> = { at: clock.monotonic(), value: fetch(), newer: null };
     entries.set(key, entry);
     entry.value.catch(() => {
       if (entries.get(key) === entry) entries.delete(key);
@@ -113,17 +113,17 @@ function createCache<Value>(clock: Clock) {
   }
 
   /** The old answer stays until there is a newer one, or it is too old. */
-  function renew(key: string, entry: Entry<Value>, fetch: () => Promise<Value>): Promise<Value> {
-    if (entry.next) return entry.next;
+  function refetch(key: string, entry: Entry<Value>, fetch: () => Promise<Value>): Promise<Value> {
+    if (entry.newer) return entry.newer;
     const at = clock.monotonic();
     const next = fetch();
-    entry.next = next;
+    entry.newer = next;
     next.then(
       () => {
-        if (entries.get(key) === entry) entries.set(key, { at, value: next, next: null });
+        if (entries.get(key) === entry) entries.set(key, { at, value: next, newer: null });
       },
       () => {
-        entry.next = null;
+        entry.newer = null;
       },
     );
     return next;
@@ -132,19 +132,19 @@ function createCache<Value>(clock: Clock) {
   return (key: string, fetch: () => Promise<Value>, maxAgeMs = FRESH_MS): Promise<Value> => {
     const known = entries.get(key);
     const age = known ? ageOf(known) : Number.POSITIVE_INFINITY;
-    if (!known || age >= FRESH_MS) return known?.next ?? start(key, fetch);
+    if (!known || age >= FRESH_MS) return known?.newer ?? startFetch(key, fetch);
     // Whoever is asked about stays.
     entries.set(key, known);
-    if (age > maxAgeMs) return renew(key, known, fetch);
-    if (age >= REFRESH_MS) renew(key, known, fetch).catch(() => undefined);
+    if (age > maxAgeMs) return refetch(key, known, fetch);
+    if (age >= REFRESH_MS) refetch(key, known, fetch).catch(() => undefined);
     return known.value;
   };
 }
 
 /** Who people are and what channels are called, as Slack tells it, kept for ten minutes. */
 export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): People {
-  const persons = createCache<Person>(clock);
-  const channels = createCache<ChannelFacts>(clock);
+  const cachedPerson = createCache<Person>(clock);
+  const cachedChannel = createCache<ChannelFacts>(clock);
 
   async function fetchPerson(id: UserId, team: TeamId): Promise<Person> {
     try {
@@ -167,13 +167,13 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
     try {
       const answer = await api.call('conversations.info', { channel: id }, { client: 'control' });
       const parsed = channel.safeParse(answer.channel);
-      if (!parsed.success) return { name: id, shared: true };
+      if (!parsed.success) return { name: id, isShared: true };
       const { name, is_ext_shared, is_pending_ext_shared } = parsed.data;
-      return { name: cleanName(name ?? '') || id, shared: is_ext_shared === true || is_pending_ext_shared === true };
+      return { name: cleanName(name ?? '') || id, isShared: is_ext_shared === true || is_pending_ext_shared === true };
     } catch (error) {
       // A refusal stays one for a while, so it is kept like an answer; anything else may go well the next time.
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
-        return { name: id, shared: true };
+        return { name: id, isShared: true };
       }
       throw new BridgeError('slack_failed', 'the channel could not be asked for', {
         notice: 'Slack does not say what channel this is right now. Please try again in a moment.',
@@ -183,15 +183,15 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
     }
   }
 
-  const factsOf = (id: string, team: TeamId) => channels(`${team}:${id}`, () => fetchChannel(id));
+  const factsOf = (id: string, team: TeamId) => cachedChannel(`${team}:${id}`, () => fetchChannel(id));
 
   return {
-    person: (id, team, maxAgeMs) => persons(`${team}:${id}`, () => fetchPerson(id, team), maxAgeMs),
+    person: (id, team, maxAgeMs) => cachedPerson(`${team}:${id}`, () => fetchPerson(id, team), maxAgeMs),
     channelName: (id, team) =>
       factsOf(id, team).then(
         ({ name }) => name,
         () => id,
       ),
-    isShared: async (id, team) => (await factsOf(id, team)).shared,
+    isShared: async (id, team) => (await factsOf(id, team)).isShared,
   };
 }

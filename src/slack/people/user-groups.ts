@@ -27,9 +27,9 @@ const answered = z.looseObject({ users: z.array(z.string()) });
  */
 export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Clock; log: Log }): UserGroups {
   const known = new BoundedMap<GroupId, Known>(KEPT);
-  const asked = new Map<GroupId, Promise<ReadonlySet<UserId>>>();
+  const inFlight = new Map<GroupId, Promise<ReadonlySet<UserId>>>();
 
-  async function fetch(id: GroupId): Promise<ReadonlySet<UserId>> {
+  async function fetchMembers(id: GroupId): Promise<ReadonlySet<UserId>> {
     try {
       const answer = answered.parse(await api.call('usergroups.users.list', { usergroup: id }, { client: 'control' }));
       return new Set(answer.users);
@@ -53,17 +53,17 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
     return entry ? clock.monotonic() - entry.at : Number.POSITIVE_INFINITY;
   }
 
-  function refresh(group: GroupId): Promise<ReadonlySet<UserId>> {
-    const underWay = asked.get(group);
+  function refreshMembers(group: GroupId): Promise<ReadonlySet<UserId>> {
+    const underWay = inFlight.get(group);
     if (underWay) return underWay;
     const at = clock.monotonic();
-    const answer = fetch(group)
+    const answer = fetchMembers(group)
       .then((members) => {
         known.set(group, { at, members });
         return members;
       })
-      .finally(() => asked.delete(group));
-    asked.set(group, answer);
+      .finally(() => inFlight.delete(group));
+    inFlight.set(group, answer);
     return answer;
   }
 
@@ -71,9 +71,9 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
     async members(group) {
       const entry = known.get(group);
       const age = ageOf(entry);
-      if (!entry || age >= USABLE_MS) return refresh(group);
+      if (!entry || age >= USABLE_MS) return refreshMembers(group);
       if (age >= REFRESH_MS) {
-        refresh(group).catch((error: unknown) =>
+        refreshMembers(group).catch((error: unknown) =>
           log.warn({ group, err: error }, 'the members of a user group could not be refreshed'),
         );
       }

@@ -10,30 +10,30 @@ const CHANNELS = ['undici:websocket:ping', 'undici:websocket:pong'];
  */
 export interface Hearing {
   /** A frame came. */
-  heard(): void;
+  noteFrame(): void;
   /** By the monotonic clock. */
   heardAt(): number;
   /** Whether pongs are seen at all; without them a quiet workspace would look like a dead one. */
-  tells(): boolean;
+  canSeePongs(): boolean;
   stop(): void;
 }
 
 /** @param url of the socket: made for one connection, so it names it. */
 export function createHearing(url: string, clock: Clock): Hearing {
   let at = clock.monotonic();
-  let tells = false;
+  let hasSeenPong = false;
   const onMessage = (message: unknown) => {
     if (urlOf(message) !== url) return;
-    tells = true;
+    hasSeenPong = true;
     at = clock.monotonic();
   };
   for (const channel of CHANNELS) subscribe(channel, onMessage);
   return {
-    heard() {
+    noteFrame() {
       at = clock.monotonic();
     },
     heardAt: () => at,
-    tells: () => tells,
+    canSeePongs: () => hasSeenPong,
     stop() {
       for (const channel of CHANNELS) unsubscribe(channel, onMessage);
     },

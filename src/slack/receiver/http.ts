@@ -56,10 +56,10 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
   const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
   const state = createStateKeeper(clock.monotonic, options.onState);
   let accept: Accept | null = null;
-  let paused = false;
-  let stopped = false;
+  let isPaused = false;
+  let isStopped = false;
 
-  async function slackRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handleSlackRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const signed = {
       signingSecret,
       timestamp: header(request, 'x-slack-request-timestamp'),
@@ -67,40 +67,40 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
       now: clock.now(),
     };
     const unsigned = headerFault(signed);
-    if (unsigned) return unheard(request, response, 401, unsigned);
+    if (unsigned) return refuseUnread(request, response, 401, unsigned);
     if (Number(header(request, 'content-length') ?? 0) > BODY_LIMIT)
-      return unheard(request, response, 413, 'too large');
+      return refuseUnread(request, response, 413, 'too large');
     const body = await readBody(request);
-    if (typeof body === 'number') return unheard(request, response, body, body === 413 ? 'too large' : 'too many');
+    if (typeof body === 'number') return refuseUnread(request, response, body, body === 413 ? 'too large' : 'too many');
     const fault = signatureFault({ ...signed, body });
     if (fault) {
       log.warn({ fault }, 'slack request refused: its signature does not hold');
-      return answer(response, 401);
+      return sendAnswer(response, 401);
     }
     const parsed = parseBody(header(request, 'content-type'), body.toString('utf8'));
-    if (parsed.kind === 'malformed') return answer(response, 400);
-    if (parsed.kind === 'ssl_check') return answer(response, 200);
-    if (parsed.kind === 'challenge') return answer(response, 200, { challenge: parsed.challenge });
-    if (paused || !accept) return answer(response, 503);
-    state.delivered();
+    if (parsed.kind === 'malformed') return sendAnswer(response, 400);
+    if (parsed.kind === 'ssl_check') return sendAnswer(response, 200);
+    if (parsed.kind === 'challenge') return sendAnswer(response, 200, { challenge: parsed.challenge });
+    if (isPaused || !accept) return sendAnswer(response, 503);
+    state.noteDelivery();
     const retry = Number(header(request, 'x-slack-retry-num') ?? 0);
     const reply = await accept({
       ...parsed.envelope,
       retryNum: Number.isSafeInteger(retry) ? retry : 0,
       retryReason: header(request, 'x-slack-retry-reason') ?? null,
     });
-    answer(response, 200, reply);
+    sendAnswer(response, 200, reply);
   }
 
   /** Refuses a request whose body is not read to its end: the connection can not be used again. */
-  function unheard(request: IncomingMessage, response: ServerResponse, status: number, fault: string): void {
+  function refuseUnread(request: IncomingMessage, response: ServerResponse, status: number, fault: string): void {
     log.warn({ fault }, 'slack request refused before it was read');
     response.setHeader('connection', 'close');
-    answer(response, status);
+    sendAnswer(response, status);
     clock.after(REFUSED_MS, () => request.socket.destroy());
   }
 
-  let buffered = 0;
+  let bufferedBytes = 0;
 
   /** The whole body; 413 when it is larger than Slack ever sends, 503 when all that are being read are together. */
   async function readBody(request: IncomingMessage): Promise<Buffer | 413 | 503> {
@@ -110,37 +110,37 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
       // The request must outlive a refusal, or the answer would be lost with its connection.
       for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         size += chunk.length;
-        buffered += chunk.length;
+        bufferedBytes += chunk.length;
         if (size > BODY_LIMIT) return 413;
-        if (buffered > BUFFERED_LIMIT) return 503;
+        if (bufferedBytes > BUFFERED_LIMIT) return 503;
         chunks.push(chunk);
       }
       return Buffer.concat(chunks);
     } finally {
-      buffered -= size;
+      bufferedBytes -= size;
     }
   }
 
-  function handle(request: IncomingMessage, response: ServerResponse): void {
+  function handleRequest(request: IncomingMessage, response: ServerResponse): void {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
     if (pathname === path && request.method === 'POST') {
-      slackRequest(request, response).catch((error) => {
+      handleSlackRequest(request, response).catch((error) => {
         // Not stored: an error answer makes Slack deliver it again (docs/slack.md, HTTP delivery).
         log.warn({ error: asBridgeError(error).message }, 'slack request not acknowledged');
-        answer(response, 500);
+        sendAnswer(response, 500);
       });
-    } else if (pathname === path) answer(response, 405);
+    } else if (pathname === path) sendAnswer(response, 405);
     else if (route && (request.method === 'GET' || request.method === 'HEAD')) route(request, response);
-    else answer(response, 404);
+    else sendAnswer(response, 404);
   }
 
   const server: Server = createServer(TIMES, (request, response) => {
     try {
-      handle(request, response);
+      handleRequest(request, response);
     } catch (error) {
       log.warn({ error: asBridgeError(error).message }, 'http request failed');
-      answer(response, 500);
+      sendAnswer(response, 500);
     }
   });
 
@@ -165,21 +165,21 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     async start(use) {
       accept = use;
       await listen();
-      state.connected(true);
+      state.setConnected(true);
     },
     pause() {
-      paused = true;
+      isPaused = true;
     },
     async stop() {
-      paused = true;
-      if (stopped || !server.listening) return;
-      stopped = true;
+      isPaused = true;
+      if (isStopped || !server.listening) return;
+      isStopped = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const timer = clock.after(CLOSE_MS, () => server.closeAllConnections());
       await closed;
       timer.cancel();
-      state.connected(false);
+      state.setConnected(false);
     },
     state: state.get,
     port: () => (server.address() as AddressInfo | null)?.port ?? 0,
@@ -191,7 +191,7 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function answer(response: ServerResponse, status: number, reply?: Reply): void {
+function sendAnswer(response: ServerResponse, status: number, reply?: Reply): void {
   if (response.headersSent || response.destroyed) return;
   if (reply === undefined || reply === '') {
     response.writeHead(status).end();

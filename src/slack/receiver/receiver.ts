@@ -10,13 +10,13 @@ const DRAIN_MS = 5_000;
 export interface ReceiverOptions {
   transport: Transport;
   /** Keeps an `event_callback` payload; resolves when it is stored or needs not be. */
-  store(body: Record<string, unknown>): Promise<void>;
+  storeEvent(body: Record<string, unknown>): Promise<void>;
   /** Shown every delivery before it is taken in. */
-  watch?: ((envelope: Envelope) => void) | undefined;
+  onDelivery?: ((envelope: Envelope) => void) | undefined;
   /**
    * Why a delivery is none for us, noted by whoever answers; it is acknowledged and nobody sees it. `null`: it is ours.
    */
-  turnAway?: ((envelope: Envelope) => string | null) | undefined;
+  noteForeign?: ((envelope: Envelope) => string | null) | undefined;
   clock: Clock;
   log: Log;
 }
@@ -25,12 +25,19 @@ export interface ReceiverOptions {
  * Stands around Bolt (docs/slack.md, Hazards: Acks): events are stored, then acknowledged, then shown to Bolt's
  * listeners; everything else is acknowledged by its listener, once.
  */
-export function createReceiver({ transport, store, watch, turnAway, clock, log }: ReceiverOptions): Receiver {
+export function createReceiver({
+  transport,
+  storeEvent,
+  onDelivery,
+  noteForeign,
+  clock,
+  log,
+}: ReceiverOptions): Receiver {
   const inFlight = new Set<Promise<unknown>>();
   let app: App | null = null;
   let stopping: Promise<void> | null = null;
 
-  function track<Value>(work: Promise<Value>): Promise<Value> {
+  function trackInFlight<Value>(work: Promise<Value>): Promise<Value> {
     const settled = work.then(
       () => {},
       () => {},
@@ -41,29 +48,29 @@ export function createReceiver({ transport, store, watch, turnAway, clock, log }
   }
 
   /** Resolves with what the listener acknowledged with; rejects when it failed before it did. */
-  function throughBolt(bolt: App, envelope: Envelope): Promise<Reply> {
+  function handToBolt(bolt: App, envelope: Envelope): Promise<Reply> {
     const reply = Promise.withResolvers<Reply>();
-    let acked = false;
+    let isAcked = false;
     const processed = bolt.processEvent({
       body: envelope.body,
       retryNum: envelope.retryNum,
       ...(envelope.retryReason === null ? {} : { retryReason: envelope.retryReason }),
       // Once and no more: a second answer throws or confuses, depending on the transport (10.2 m).
       ack: async (response: Reply) => {
-        if (acked) return log.warn({ kind: envelope.kind }, 'slack delivery acknowledged twice');
-        acked = true;
+        if (isAcked) return log.warn({ kind: envelope.kind }, 'slack delivery acknowledged twice');
+        isAcked = true;
         reply.resolve(response);
       },
     });
-    track(processed).then(
+    trackInFlight(processed).then(
       () => {
-        if (acked) return;
+        if (isAcked) return;
         // Nobody's: without an answer the person would see a warning sign (10.2 n).
         log.info({ kind: envelope.kind, type: typeOf(envelope.body) }, 'slack delivery that nobody listens to');
         reply.resolve(undefined);
       },
       (error) => {
-        if (acked) log.error({ error: asBridgeError(error).message, kind: envelope.kind }, 'slack listener failed');
+        if (isAcked) log.error({ error: asBridgeError(error).message, kind: envelope.kind }, 'slack listener failed');
         else reply.reject(error);
       },
     );
@@ -73,23 +80,23 @@ export function createReceiver({ transport, store, watch, turnAway, clock, log }
   const accept: Accept = async (envelope) => {
     if (!app || stopping) throw new BridgeError('internal', 'not accepting deliveries', { retry: true });
     if (inFlight.size >= IN_FLIGHT) throw new BridgeError('internal', 'too many deliveries at once', { retry: true });
-    watch?.(envelope);
-    if ((turnAway?.(envelope) ?? null) !== null) return undefined;
-    if (envelope.kind !== 'events_api') return track(throughBolt(app, envelope));
-    await track(store(envelope.body));
+    onDelivery?.(envelope);
+    if ((noteForeign?.(envelope) ?? null) !== null) return undefined;
+    if (envelope.kind !== 'events_api') return trackInFlight(handToBolt(app, envelope));
+    await trackInFlight(storeEvent(envelope.body));
     // Bolt comes after the store, for the listeners of other events; its own acknowledging is then of no matter.
-    throughBolt(app, envelope).catch((error) => {
+    handToBolt(app, envelope).catch((error) => {
       log.error({ error: asBridgeError(error).message, type: typeOf(envelope.body) }, 'slack listener failed');
     });
     return undefined;
   };
 
-  async function stop(): Promise<void> {
+  async function drainAndStop(): Promise<void> {
     // Bolt's receivers drop what is in work (10.2 g): here intake ends first, then what was taken in is finished.
     transport.pause();
     await new Promise<void>((resolve) => {
       const timer = clock.after(DRAIN_MS, resolve);
-      void drained().then(() => {
+      void waitUntilDrained().then(() => {
         timer.cancel();
         resolve();
       });
@@ -97,7 +104,7 @@ export function createReceiver({ transport, store, watch, turnAway, clock, log }
     await transport.stop();
   }
 
-  async function drained(): Promise<void> {
+  async function waitUntilDrained(): Promise<void> {
     while (inFlight.size > 0) await Promise.all(inFlight);
   }
 
@@ -107,7 +114,7 @@ export function createReceiver({ transport, store, watch, turnAway, clock, log }
     },
     start: () => transport.start(accept),
     stop() {
-      stopping ??= stop();
+      stopping ??= drainAndStop();
       return stopping;
     },
   };

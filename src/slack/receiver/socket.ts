@@ -70,8 +70,8 @@ interface Connection {
   /** By the monotonic clock. */
   since: number;
   hearing: Hearing;
-  listening: Timer | null;
-  counting: Timer | null;
+  silenceTimer: Timer | null;
+  countTimer: Timer | null;
 }
 
 /**
@@ -84,36 +84,40 @@ export function createSocketTransport(options: SocketOptions): Transport {
   const state = createStateKeeper(clock.monotonic, options.onState);
   const connected = new Map<SocketModeClient, Connection>();
   /** Whose socket may still be open, connected or not. */
-  const open = new Set<SocketModeClient>();
+  const openClients = new Set<SocketModeClient>();
   /** When connections were lost, as Slack may not know yet; by the monotonic clock. */
-  let losses: number[] = [];
+  let recentLosses: number[] = [];
   /** Slack asked them to go: they serve until another one does. */
-  const leaving = new WeakSet<SocketModeClient>();
+  const askedToGo = new WeakSet<SocketModeClient>();
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {});
   let accept: Accept | null = null;
-  let everConnected = false;
+  let wasEverConnected = false;
   let isCounting = false;
-  let paused = false;
-  let stopped = false;
-  let dialling = false;
+  let isPaused = false;
+  let isStopped = false;
+  let isDialling = false;
   let failures = 0;
   let lastingRefusals = 0;
-  let newest: SocketModeClient | null = null;
-  let wake: (() => void) | null = null;
+  let newestClient: SocketModeClient | null = null;
+  let wakeSleeper: (() => void) | null = null;
 
   function sleep(ms: number): Promise<void> {
-    if (ms <= 0 || stopped) return Promise.resolve();
+    if (ms <= 0 || isStopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = clock.after(ms, resolve);
-      wake = () => {
+      wakeSleeper = () => {
         timer.cancel();
         resolve();
       };
     });
   }
 
-  function within<Value>(ms: number, promise: Promise<Value>, late: () => Error | null): Promise<Value | undefined> {
+  function withTimeout<Value>(
+    ms: number,
+    promise: Promise<Value>,
+    late: () => Error | null,
+  ): Promise<Value | undefined> {
     let timer: Timer;
     return Promise.race([
       promise,
@@ -144,30 +148,30 @@ export function createSocketTransport(options: SocketOptions): Transport {
     guardFrames(client);
     let hearing: Hearing | null = null;
     client.once('authenticated', (answer: unknown) => {
-      open.add(client);
+      openClients.add(client);
       hearing?.stop();
       hearing = createHearing(socketUrl(answer), clock);
     });
-    client.on('ws_message', () => hearing?.heard());
+    client.on('ws_message', () => hearing?.noteFrame());
     client.on('disconnected', () => {
-      open.delete(client);
+      openClients.delete(client);
       hearing?.stop();
-      gone(client);
+      handleDisconnect(client);
     });
     client.on('connected', () => {
-      if (stopped || !hearing) return;
-      everConnected = true;
-      const again = state.get().foreign > 0 ? COUNT_AGAIN_MS : COUNT_EVERY_MS;
-      const counting = clock.after(again, () => countAnew(client));
-      connected.set(client, { since: clock.monotonic(), hearing, listening: null, counting });
-      state.connected(true);
+      if (isStopped || !hearing) return;
+      wasEverConnected = true;
+      const again = state.get().foreignConnections > 0 ? COUNT_AGAIN_MS : COUNT_EVERY_MS;
+      const counting = clock.after(again, () => reconnectToCount(client));
+      connected.set(client, { since: clock.monotonic(), hearing, silenceTimer: null, countTimer: counting });
+      state.setConnected(true);
       log[isCounting ? 'debug' : 'info']({}, 'slack socket connected');
       isCounting = false;
-      listen(client);
+      watchSilence(client);
       for (const old of connected.keys())
-        if (leaving.has(old)) clock.after(OVERLAP_MS, () => quietly(old.disconnect()));
+        if (askedToGo.has(old)) clock.after(OVERLAP_MS, () => ignoreFailure(old.disconnect()));
     });
-    client.on('slack_event', (args: unknown) => void receive(args));
+    client.on('slack_event', (args: unknown) => void handleEnvelope(args));
     return client;
   }
 
@@ -177,10 +181,10 @@ export function createSocketTransport(options: SocketOptions): Transport {
     client.removeAllListeners('ws_message');
     client.on('ws_message', async (data: unknown, isBinary: unknown) => {
       const control = readControlFrame(data);
-      if (control?.type === 'hello') helloed(control.connections);
+      if (control?.type === 'hello') noteConnectionCount(control.connections);
       // The library would close at once and leave a gap (docs/slack.md, The library for Socket Mode); Slack itself
       // waits for some seconds.
-      if (control?.type === 'disconnect' && leave(client, control.reason)) return;
+      if (control?.type === 'disconnect' && renewConnection(client, control.reason)) return;
       try {
         for (const handle of handlers) await handle(data, isBinary);
       } catch (error) {
@@ -190,12 +194,12 @@ export function createSocketTransport(options: SocketOptions): Transport {
   }
 
   /** Slack asked this connection to go: it serves on while the next one is dialled. */
-  function leave(client: SocketModeClient, reason: string | null): boolean {
+  function renewConnection(client: SocketModeClient, reason: string | null): boolean {
     const connection = connected.get(client);
     if (!connection) return false;
-    if (leaving.has(client)) return true;
-    leaving.add(client);
-    connection.counting?.cancel();
+    if (askedToGo.has(client)) return true;
+    askedToGo.add(client);
+    connection.countTimer?.cancel();
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     log.info({ reason }, 'slack socket is being renewed');
     metrics.count('socket_reconnects', { why: 'renewed' });
@@ -204,72 +208,72 @@ export function createSocketTransport(options: SocketOptions): Transport {
   }
 
   /** Whoever joined after us is only counted when a connection opens. */
-  function countAnew(client: SocketModeClient): void {
+  function reconnectToCount(client: SocketModeClient): void {
     const connection = connected.get(client);
-    if (!connection || stopped || paused || leaving.has(client)) return;
+    if (!connection || isStopped || isPaused || askedToGo.has(client)) return;
     isCounting = true;
-    leaving.add(client);
+    askedToGo.add(client);
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     metrics.count('socket_reconnects', { why: 'counted' });
     void keepConnected();
   }
 
-  function gone(client: SocketModeClient): void {
-    const connection = forget(client);
+  function handleDisconnect(client: SocketModeClient): void {
+    const connection = forgetConnection(client);
     if (!connection) return;
-    if (connected.size === 0) state.connected(false, connection.hearing.heardAt());
-    if (stopped) return;
-    if (!leaving.has(client)) {
+    if (connected.size === 0) state.setConnected(false, connection.hearing.heardAt());
+    if (isStopped) return;
+    if (!askedToGo.has(client)) {
       log.warn({}, 'slack socket lost');
       metrics.count('socket_reconnects', { why: 'lost' });
     }
-    remember();
+    noteLoss();
     void keepConnected();
   }
 
-  function forget(client: SocketModeClient): Connection | null {
+  function forgetConnection(client: SocketModeClient): Connection | null {
     const connection = connected.get(client);
     if (!connection) return null;
     connected.delete(client);
-    connection.listening?.cancel();
-    connection.counting?.cancel();
+    connection.silenceTimer?.cancel();
+    connection.countTimer?.cancel();
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
     return connection;
   }
 
-  function remember(): void {
+  function noteLoss(): void {
     const now = clock.monotonic();
-    losses = [...losses.filter((at) => now - at < REMEMBERED_MS), now];
+    recentLosses = [...recentLosses.filter((at) => now - at < REMEMBERED_MS), now];
   }
 
   /**
    * Looks again and again whether anything is heard; twice in a row nothing, as our own process may have stood still.
    */
-  function listen(client: SocketModeClient, suspected = false): void {
+  function watchSilence(client: SocketModeClient, wasDeaf = false): void {
     const connection = connected.get(client);
     if (!connection) return;
-    connection.listening = clock.after(LISTEN_EVERY_MS, () => {
+    connection.silenceTimer = clock.after(LISTEN_EVERY_MS, () => {
       const { hearing } = connection;
-      const deaf = hearing.tells() && clock.monotonic() - hearing.heardAt() >= DEAF_AFTER_MS;
-      if (!deaf || !suspected) return listen(client, deaf);
+      const isDeaf = hearing.canSeePongs() && clock.monotonic() - hearing.heardAt() >= DEAF_AFTER_MS;
+      if (!isDeaf || !wasDeaf) return watchSilence(client, isDeaf);
       log.warn({ silentMs: clock.monotonic() - hearing.heardAt() }, 'slack socket is deaf; dialling another');
       metrics.count('socket_reconnects', { why: 'deaf' });
-      forget(client);
-      remember();
-      if (connected.size === 0) state.connected(false, hearing.heardAt());
+      forgetConnection(client);
+      noteLoss();
+      if (connected.size === 0) state.setConnected(false, hearing.heardAt());
       abandon(client);
       void keepConnected();
     });
   }
 
   /** Slack shares deliveries out between all connections of the app, so a foreign one takes messages away from us. */
-  function helloed(count: number | null): void {
+  function noteConnectionCount(count: number | null): void {
     if (count === null) return;
     const now = clock.monotonic();
-    const own = open.size + losses.filter((at) => now - at < REMEMBERED_MS).length;
+    const own = openClients.size + recentLosses.filter((at) => now - at < REMEMBERED_MS).length;
     const foreign = Math.max(0, count - own);
     metrics.gauge('socket_foreign_connections', foreign);
-    state.counted(foreign);
+    state.noteForeignCount(foreign);
     if (foreign === 0) return;
     log.error(
       { connections: count, own },
@@ -277,11 +281,11 @@ export function createSocketTransport(options: SocketOptions): Transport {
     );
   }
 
-  async function receive(args: unknown): Promise<void> {
+  async function handleEnvelope(args: unknown): Promise<void> {
     const known = frame.safeParse(args);
     if (!known.success) return log.warn({}, 'slack frame without an envelope');
-    state.delivered();
-    if (paused || !accept) return;
+    state.noteDelivery();
+    if (isPaused || !accept) return;
     const { ack } = known.data;
     const parsed = delivery.safeParse(args);
     try {
@@ -301,11 +305,15 @@ export function createSocketTransport(options: SocketOptions): Transport {
 
   async function dial(): Promise<void> {
     const client = createClient();
-    newest = client;
+    newestClient = client;
     const opened = client.start();
     opened.catch(() => {});
     try {
-      await within(HELLO_MS, opened, () => new BridgeError('slack_failed', 'no hello from Slack', { retry: true }));
+      await withTimeout(
+        HELLO_MS,
+        opened,
+        () => new BridgeError('slack_failed', 'no hello from Slack', { retry: true }),
+      );
     } catch (error) {
       abandon(client);
       throw error ?? new BridgeError('slack_failed', 'the socket closed before hello', { retry: true });
@@ -316,23 +324,23 @@ export function createSocketTransport(options: SocketOptions): Transport {
   function abandon(client: SocketModeClient): void {
     client.removeAllListeners('slack_event');
     client.removeAllListeners('connected');
-    client.on('connected', () => quietly(client.disconnect()));
-    quietly(client.disconnect());
+    client.on('connected', () => ignoreFailure(client.disconnect()));
+    ignoreFailure(client.disconnect());
   }
 
   /** Whether a connection is there that Slack has not asked to go. */
-  function served(): boolean {
-    return [...connected.keys()].some((client) => !leaving.has(client));
+  function hasServingConnection(): boolean {
+    return [...connected.keys()].some((client) => !askedToGo.has(client));
   }
 
   /** The one loop that dials; it ends when there is a connection. */
   async function keepConnected(): Promise<void> {
-    if (dialling || served()) return;
-    dialling = true;
+    if (isDialling || hasServingConnection()) return;
+    isDialling = true;
     let wait = backoffMs(BACKGROUND_RETRY, failures, random.next());
-    while (!stopped && !served()) {
+    while (!isStopped && !hasServingConnection()) {
       await sleep(wait);
-      if (stopped) break;
+      if (isStopped) break;
       // Counted before it is known: only a connection that lasts takes it back, so one that flaps backs off too.
       failures += 1;
       try {
@@ -343,26 +351,26 @@ export function createSocketTransport(options: SocketOptions): Transport {
       } catch (error) {
         const refusal = refusalOf(error);
         // Before the first connection any refusal means a wrong setting; later only those that are about the token.
-        const lasting = refusal !== null && (!everConnected || isLasting(refusal));
-        lastingRefusals = lasting ? lastingRefusals + 1 : 0;
-        if (lasting && lastingRefusals >= LASTING_REFUSALS) {
-          if (everConnected) return options.onRefused?.(refused(refusal));
-          stopped = true;
-          started.reject(refused(refusal));
+        const isLastingRefusal = refusal !== null && (!wasEverConnected || isLasting(refusal));
+        lastingRefusals = isLastingRefusal ? lastingRefusals + 1 : 0;
+        if (isLastingRefusal && lastingRefusals >= LASTING_REFUSALS) {
+          if (wasEverConnected) return options.onRefused?.(tokenRefused(refusal));
+          isStopped = true;
+          started.reject(tokenRefused(refusal));
           break;
         }
-        const told = error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0;
+        const slackWaitMs = error instanceof WebAPIRateLimitedError ? error.retryAfter * 1_000 : 0;
         wait =
-          lasting && !everConnected
+          isLastingRefusal && !wasEverConnected
             ? REFUSED_AGAIN_MS
-            : Math.max(backoffMs(BACKGROUND_RETRY, failures, random.next()), told);
+            : Math.max(backoffMs(BACKGROUND_RETRY, failures, random.next()), slackWaitMs);
         log.warn(
           { error: asBridgeError(error).message.slice(0, 200), failures, waitMs: Math.round(wait) },
           'slack socket not opened; trying again',
         );
       }
     }
-    dialling = false;
+    isDialling = false;
   }
 
   return {
@@ -372,22 +380,22 @@ export function createSocketTransport(options: SocketOptions): Transport {
       return started.promise;
     },
     pause() {
-      paused = true;
+      isPaused = true;
     },
     async stop() {
-      if (stopped) return;
-      paused = true;
-      stopped = true;
-      wake?.();
+      if (isStopped) return;
+      isPaused = true;
+      isStopped = true;
+      wakeSleeper?.();
       started.reject(new BridgeError('internal', 'stopped before Slack was reached'));
-      const clients = new Set(newest ? [...connected.keys(), newest] : connected.keys());
+      const clients = new Set(newestClient ? [...connected.keys(), newestClient] : connected.keys());
       const closing = [...clients].map((client) => {
         if (connected.has(client)) return client.disconnect();
         abandon(client);
         return Promise.resolve();
       });
-      await within(CLOSE_MS, Promise.allSettled(closing), () => null);
-      state.connected(false);
+      await withTimeout(CLOSE_MS, Promise.allSettled(closing), () => null);
+      state.setConnected(false);
     },
     state: state.get,
   };
@@ -407,11 +415,11 @@ function refusalOf(error: unknown): string | null {
 }
 
 /** For what fails only because it is over already. */
-function quietly(ending: Promise<void>): void {
+function ignoreFailure(ending: Promise<void>): void {
   ending.catch(() => {});
 }
 
-function refused(word: string): BridgeError {
+function tokenRefused(word: string): BridgeError {
   return new BridgeError('config_invalid', `SLACK_APP_TOKEN was refused by Slack: ${word}`, {
     notice: `Slack refused the app-level token (${word}).`,
   });

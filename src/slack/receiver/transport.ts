@@ -18,7 +18,7 @@ export type Accept = (envelope: Envelope) => Promise<Reply>;
 
 export interface TransportState {
   /** Whether Slack can reach us now. */
-  connected: boolean;
+  isConnected: boolean;
   /**
    * When `connected` last changed; of a connection that had gone deaf, when it was last heard. By the monotonic clock.
    */
@@ -26,7 +26,7 @@ export interface TransportState {
   /** When Slack last delivered anything, by the monotonic clock. */
   lastEnvelopeAt: number | null;
   /** Connections of other processes with our app token, when Slack said last; they take a part of what is delivered. */
-  foreign: number;
+  foreignConnections: number;
   /** When Slack said so, by the monotonic clock; `null` where it never does. */
   countedAt: number | null;
 }
@@ -47,19 +47,25 @@ export interface Transport {
 
 /** The state, told to whoever listens when `connected` changes and whenever connections were counted. */
 export function createStateKeeper(now: () => number, onState: ((state: TransportState) => void) | undefined) {
-  let state: TransportState = { connected: false, since: now(), lastEnvelopeAt: null, foreign: 0, countedAt: null };
+  let state: TransportState = {
+    isConnected: false,
+    since: now(),
+    lastEnvelopeAt: null,
+    foreignConnections: 0,
+    countedAt: null,
+  };
   return {
     get: () => state,
-    connected(connected: boolean, since = now()) {
-      if (connected === state.connected) return;
-      state = { ...state, connected, since };
+    setConnected(connected: boolean, since = now()) {
+      if (connected === state.isConnected) return;
+      state = { ...state, isConnected: connected, since };
       onState?.(state);
     },
-    counted(foreign: number) {
-      state = { ...state, foreign, countedAt: now() };
+    noteForeignCount(foreign: number) {
+      state = { ...state, foreignConnections: foreign, countedAt: now() };
       onState?.(state);
     },
-    delivered() {
+    noteDelivery() {
       state = { ...state, lastEnvelopeAt: now() };
     },
   };

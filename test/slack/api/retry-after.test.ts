@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { keepRetryAfter } from '../../../src/slack/api/retry-after.ts';
+import { honourRetryAfter } from '../../../src/slack/api/retry-after.ts';
 import { type SlackAnswer, type SlackApi, SlackError } from '../../../src/slack/api/slack-api.ts';
 import { createFakeClock } from '../../support/clock.ts';
 
@@ -13,7 +13,7 @@ function limiting(answers: (SlackAnswer | SlackError)[]) {
       return answer instanceof SlackError ? Promise.reject(answer) : Promise.resolve(answer);
     },
   };
-  const api = keepRetryAfter(slack, clock);
+  const api = honourRetryAfter(slack, clock);
   const call = (method: string) =>
     api.call(method, {}, { client: 'control' }).then(
       () => 'ok',

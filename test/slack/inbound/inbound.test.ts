@@ -91,10 +91,10 @@ async function clickable(all: Story, elements: object[]) {
 describe('starting the Slack side', () => {
   test('returns our identity and is connected after Slack’s hello', async () => {
     const { inbound } = await prepare();
-    expect(inbound.state()).toMatchObject({ connected: false, lastEnvelopeAt: null });
+    expect(inbound.state()).toMatchObject({ isConnected: false, lastEnvelopeAt: null });
     const identity = await inbound.start();
     expect(identity).toMatchObject({ teamId: 'T01SANDBOX', botUserId: 'U0BOT' });
-    expect(inbound.state().connected).toBe(true);
+    expect(inbound.state().isConnected).toBe(true);
   });
 
   test('rejects a refused bot token with an error that names SLACK_BOT_TOKEN', async () => {
@@ -119,7 +119,7 @@ describe('starting the Slack side', () => {
     await slack.control.faults({ method: 'auth.test', kind: 'ok_false', error: 'internal_error', times: 1 });
     await slack.control.faults({ method: 'apps.connections.open', kind: 'http_500', times: 2 });
     await inbound.start();
-    expect(inbound.state().connected).toBe(true);
+    expect(inbound.state().isConnected).toBe(true);
   });
 
   test('rejects when it is stopped while still retrying', async () => {
@@ -439,7 +439,7 @@ describe('the Socket Mode connection', () => {
     const states: boolean[] = [];
     const { slack, inbound, intake } = await prepare(
       {},
-      { onState: ({ connected }) => connected !== states.at(-1) && states.push(connected) },
+      { onState: ({ isConnected }) => isConnected !== states.at(-1) && states.push(isConnected) },
     );
     await inbound.start();
     await slack.control.faults({ socket: 'close' });
@@ -452,8 +452,8 @@ describe('the Socket Mode connection', () => {
     const { slack, inbound, intake } = await story();
     await slack.control.faults({ method: 'apps.connections.open', kind: 'http_500', times: 2 });
     await slack.control.faults({ socket: 'close' });
-    await until(() => expect(inbound.state().connected).toBe(false));
-    await until(() => expect(inbound.state().connected).toBe(true));
+    await until(() => expect(inbound.state().isConnected).toBe(false));
+    await until(() => expect(inbound.state().isConnected).toBe(true));
     await say(slack, 'back?');
     await until(() => expect(intake.stored.size).toBe(1));
   });
@@ -463,7 +463,7 @@ describe('the Socket Mode connection', () => {
     await slack.control.faults({ socket: 'disconnect_warning' });
     for (const text of ['one', 'two', 'three']) await say(slack, text);
     await until(() => expect(intake.stored.size).toBe(3));
-    await until(() => expect(inbound.state().connected).toBe(true));
+    await until(() => expect(inbound.state().isConnected).toBe(true));
     await until(() => expect(slack.control.state().connections).toHaveLength(1));
   });
 
@@ -471,7 +471,7 @@ describe('the Socket Mode connection', () => {
     const { slack, inbound } = await prepare();
     await slack.control.faults({ socket: 'refuse', times: 1 });
     await inbound.start();
-    expect(inbound.state().connected).toBe(true);
+    expect(inbound.state().isConnected).toBe(true);
   });
 
   test('is tried again when Slack’s hello never comes', async () => {
@@ -479,7 +479,7 @@ describe('the Socket Mode connection', () => {
     const { slack, inbound } = await prepare({}, { clock });
     await slack.control.faults({ socket: 'no_hello', times: 1 });
     await inbound.start();
-    expect(inbound.state().connected).toBe(true);
+    expect(inbound.state().isConnected).toBe(true);
     await until(() => expect(slack.control.state().connections).toHaveLength(1));
   });
 
@@ -496,7 +496,7 @@ describe('the Socket Mode connection', () => {
     await until(() => expect(envelopes().map(({ outcome }) => outcome)).not.toContain('pending'));
     expect(envelopes()[0]?.outcome).toBe('acked');
     expect(intake.deliveries).toHaveLength(1);
-    expect(inbound.state().connected).toBe(false);
+    expect(inbound.state().isConnected).toBe(false);
     await inbound.stop();
   });
 
@@ -505,8 +505,8 @@ describe('the Socket Mode connection', () => {
     await say(slack, 'a very private sentence');
     await until(() => expect(intake.stored.size).toBe(1));
     await slack.control.faults({ socket: 'close' });
-    await until(() => expect(inbound.state().connected).toBe(false));
-    await until(() => expect(inbound.state().connected).toBe(true));
+    await until(() => expect(inbound.state().isConnected).toBe(false));
+    await until(() => expect(inbound.state().isConnected).toBe(true));
     const logged = JSON.stringify(log.lines);
     expect(logged).not.toMatch(/xoxb|xapp|wss?:|private sentence/);
   });

@@ -17,31 +17,37 @@ async function open({ onTestFinished }: TestContext, scopes = SCOPES) {
 describe('the workspace directory', () => {
   it('finds people by handle, e-mail and id, groups by handle and id', async (context) => {
     const directory = await open(context, [...SCOPES, 'users:read.email']);
-    expect(await directory.person('@bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
-    expect(await directory.person('Bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
-    expect(await directory.person('cara@example.com')).toEqual({ found: { id: 'U03CARA', name: 'cara' } });
-    expect(await directory.person('U01ALICE')).toEqual({ found: { id: 'U01ALICE', name: 'alice' } });
-    expect(await directory.person('@oncall')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
-    expect(await directory.person('S01ONCALL')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
+    expect(await directory.findPerson('@bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
+    expect(await directory.findPerson('Bob')).toEqual({ found: { id: 'U02BOB', name: 'bob' } });
+    expect(await directory.findPerson('cara@example.com')).toEqual({ found: { id: 'U03CARA', name: 'cara' } });
+    expect(await directory.findPerson('U01ALICE')).toEqual({ found: { id: 'U01ALICE', name: 'alice' } });
+    expect(await directory.findPerson('@oncall')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
+    expect(await directory.findPerson('S01ONCALL')).toEqual({ found: { id: 'S01ONCALL', name: 'On call' } });
   });
 
   it('reports an unknown person or group instead of guessing', async (context) => {
     const directory = await open(context, [...SCOPES, 'users:read.email']);
     for (const word of ['@bo', 'nobody@example.com', 'U0NOBODY', 'S0NOBODY', '@']) {
-      expect(await directory.person(word)).toEqual({ problem: expect.stringMatching(/nobody|there is no/) });
+      expect(await directory.findPerson(word)).toEqual({ problem: expect.stringMatching(/nobody|there is no/) });
     }
   });
 
   it('refuses an e-mail address without its scope, and suggests a handle', async (context) => {
     const directory = await open(context);
-    expect(await directory.person('bob@example.com')).toEqual({ problem: expect.stringContaining('use a @handle') });
+    expect(await directory.findPerson('bob@example.com')).toEqual({
+      problem: expect.stringContaining('use a @handle'),
+    });
   });
 
   it('finds channels by name and id, and says where the bot is', async (context) => {
     const directory = await open(context);
-    expect(await directory.channel('#general')).toEqual({ found: { id: 'C01GEN', name: 'general', isMember: true } });
-    expect(await directory.channel('outside')).toEqual({ found: { id: 'C03OUT', name: 'outside', isMember: false } });
-    expect(await directory.channel('C02ENG')).toEqual({ found: { id: 'C02ENG', name: 'eng', isMember: true } });
-    expect(await directory.channel('#nowhere')).toEqual({ problem: expect.stringContaining('#nowhere') });
+    expect(await directory.findChannel('#general')).toEqual({
+      found: { id: 'C01GEN', name: 'general', isMember: true },
+    });
+    expect(await directory.findChannel('outside')).toEqual({
+      found: { id: 'C03OUT', name: 'outside', isMember: false },
+    });
+    expect(await directory.findChannel('C02ENG')).toEqual({ found: { id: 'C02ENG', name: 'eng', isMember: true } });
+    expect(await directory.findChannel('#nowhere')).toEqual({ problem: expect.stringContaining('#nowhere') });
   });
 });

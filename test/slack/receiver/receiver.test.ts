@@ -34,10 +34,10 @@ async function start(clock = systemClock) {
     async stop() {
       steps.push('stopped');
     },
-    state: () => ({ connected: true, since: 0, lastEnvelopeAt: null, foreign: 0, countedAt: null }),
+    state: () => ({ isConnected: true, since: 0, lastEnvelopeAt: null, foreignConnections: 0, countedAt: null }),
   };
   const listeners: ListenerContext = { intake, api, clock, log, metrics: noMetrics, identity: () => identity };
-  const receiver = createReceiver({ transport, store: createMessageListener(listeners), clock, log });
+  const receiver = createReceiver({ transport, storeEvent: createMessageListener(listeners), clock, log });
   const app: App = await createBoltApp({ botToken: 'xoxb-test', receiver, listeners, log });
   await app.start();
   const deliver = (kind: Envelope['kind'], body: Record<string, unknown>): Promise<Reply> =>

@@ -148,7 +148,7 @@ describe('the Socket Mode transport', () => {
     slack.sockets[0]?.pause();
     slack.odd.status = 503;
     await clock.advance(20_000);
-    await until(() => expect(transport.state().connected).toBe(false));
+    await until(() => expect(transport.state().isConnected).toBe(false));
     // Red within half a minute of the last sign of life.
     expect(slackCheck(transport.state(), lastHeard + 30_000)).toMatchObject({ ok: false });
     expect(slackCheck(transport.state(), lastHeard + 20_000)).toMatchObject({ ok: true, state: 'not connected' });
@@ -157,11 +157,11 @@ describe('the Socket Mode transport', () => {
     // Slack comes back after a quarter of an hour: it is still being dialled.
     for (let minute = 0; minute < 15; minute += 1) await clock.advance(60_000);
     slack.odd.status = 200;
-    for (let round = 0; round < 50 && !transport.state().connected; round += 1) {
+    for (let round = 0; round < 50 && !transport.state().isConnected; round += 1) {
       await clock.advance(5_000);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    expect(transport.state().connected).toBe(true);
+    expect(transport.state().isConnected).toBe(true);
     deliver(slack.sockets.length - 1, 'e1');
     await until(() => expect(got).toHaveLength(1));
   });
@@ -169,7 +169,7 @@ describe('the Socket Mode transport', () => {
   test('keeps a quiet socket that answers pings', async () => {
     const { slack, log, transport, live } = await startDeafStory();
     for (let round = 0; round < 10; round += 1) await live(0, 6_000);
-    expect(transport.state().connected).toBe(true);
+    expect(transport.state().isConnected).toBe(true);
     expect(slack.sockets).toHaveLength(1);
     expect(log.lines.filter((line) => line.level === 'warn')).toEqual([]);
   });
@@ -181,7 +181,7 @@ describe('the Socket Mode transport', () => {
     slack.odd.status = 503;
     slack.sockets[0]?.send(JSON.stringify({ type: 'disconnect', reason: 'warning' }));
     await until(() => expect(slack.authorizations).toHaveLength(2));
-    states.push(transport.state().connected);
+    states.push(transport.state().isConnected);
     // The new one can not be had yet; the old one still delivers and hears its acknowledgement.
     deliver(0, 'e1');
     await until(() => expect(slack.said).toContainEqual({ envelope_id: 'e1', payload: {} }));
@@ -196,7 +196,7 @@ describe('the Socket Mode transport', () => {
     const closed = new Promise((resolve) => slack.sockets[0]?.once('close', resolve));
     await clock.advance(5_000);
     await closed;
-    states.push(transport.state().connected);
+    states.push(transport.state().isConnected);
     expect(states).toEqual([true, true]);
     expect(got).toHaveLength(2);
     expect(metrics.value('socket_reconnects', { why: 'renewed' })).toBe(1);
@@ -207,7 +207,7 @@ describe('the Socket Mode transport', () => {
     const { slack, clock, refusals, transport } = await startDeafStory();
     slack.odd.refusal = 'token_revoked';
     slack.sockets[0]?.terminate();
-    await until(() => expect(transport.state().connected).toBe(false));
+    await until(() => expect(transport.state().isConnected).toBe(false));
     for (let round = 0; round < 40 && refusals.length === 0; round += 1) {
       await clock.advance(2_000);
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -225,7 +225,7 @@ describe('the Socket Mode transport', () => {
     const { slack, clock, refusals, transport } = await startDeafStory();
     slack.odd.refusal = 'internal_error';
     slack.sockets[0]?.terminate();
-    await until(() => expect(transport.state().connected).toBe(false));
+    await until(() => expect(transport.state().isConnected).toBe(false));
     const asks = async (count: number) => {
       const before = slack.authorizations.length;
       for (let round = 0; round < 60 && slack.authorizations.length < before + count; round += 1) {
@@ -241,7 +241,7 @@ describe('the Socket Mode transport', () => {
     expect(refusals).toEqual([]);
     slack.odd.refusal = null;
     await asks(1);
-    await until(() => expect(transport.state().connected).toBe(true));
+    await until(() => expect(transport.state().isConnected).toBe(true));
   });
 
   test('reports another process on our app token, in log and metric', async () => {
@@ -255,7 +255,7 @@ describe('the Socket Mode transport', () => {
     const loud = log.lines.filter((line) => line.level === 'error');
     expect(loud).toHaveLength(1);
     expect(loud[0]?.fields).toEqual({ connections: 3, own: 2 });
-    await until(() => expect(transport.state().connected).toBe(true));
+    await until(() => expect(transport.state().isConnected).toBe(true));
   });
 
   test('notices within minutes another process on our app token, and its leaving', async () => {
@@ -267,7 +267,7 @@ describe('the Socket Mode transport', () => {
         slack.odd.connections = open().length + 1 + others;
         await clock.advance(5_000);
         // The socket that replaces ours opens in real time.
-        await until(() => expect(transport.state().connected && open().length > 0).toBe(true));
+        await until(() => expect(transport.state().isConnected && open().length > 0).toBe(true));
         await Promise.all(open().map((socket) => heardBy(socket)));
         await clock.settle();
       }
@@ -276,7 +276,7 @@ describe('the Socket Mode transport', () => {
     expect(metrics.value('socket_reconnects', { why: 'counted' })).toBe(2);
     expect(metrics.value('socket_reconnects', { why: 'deaf' })).toBe(0);
     expect(open()).toHaveLength(1);
-    expect(transport.state()).toMatchObject({ connected: true, foreign: 0 });
+    expect(transport.state()).toMatchObject({ isConnected: true, foreignConnections: 0 });
     expect(slackCheck(transport.state(), clock.monotonic())).toEqual({ name: 'slack', ok: true, state: 'connected' });
 
     await minutes(5, 1);

@@ -1,12 +1,12 @@
 import type { InboundKind } from '../../bridge/inbound.ts';
-import { foreignTo } from '../inbound/ours.ts';
+import { whyForeign } from '../inbound/ours.ts';
 import type { Envelope } from '../receiver/transport.ts';
-import { ignore, type ListenerContext } from './context.ts';
+import { countIgnored, type ListenerContext } from './context.ts';
 
 /** Notes a delivery that is for another app or workspace, and says why it is; `null`: it is for us. */
-export function turnAway(context: ListenerContext, { kind, body }: Envelope): string | null {
-  const reason = foreignTo(body, context.identity());
-  if (reason !== null) ignore(context, { kind: kindOf(kind, body), reason });
+export function noteForeign(context: ListenerContext, { kind, body }: Envelope): string | null {
+  const reason = whyForeign(body, context.identity());
+  if (reason !== null) countIgnored(context, { kind: kindOf(kind, body), reason });
   return reason;
 }
 
