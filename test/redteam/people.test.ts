@@ -343,7 +343,7 @@ async function stage(): Promise<Stage> {
       await middle.clock.advance(100);
       if (done() !== before.done) return 'acts';
       const home = shown.slice(before.shown).join();
-      if (home.includes('Your threads') || home.includes('Nothing of yours')) return 'acts';
+      if (home.includes('Your threads') || home.includes('Nothing is running for you')) return 'acts';
       const words = [
         ...middle.surface.whispered.slice(before.heard).map(({ text }) => text),
         home,
