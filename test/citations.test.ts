@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const BOOKS = ['slack', 'letta-protocol', 'design'];
 const SOURCES = ['src/**/*.{ts,tsx}', 'test/**/*.{ts,md}', 'bench/**/*.ts', '*.md', '*.yml', '*.yaml', 'Dockerfile'];
-const PAGES = ['*.md', 'docs/**/*.md'];
+const PAGES = ['*.md', 'docs/**/*.md', 'sandbox/*.md'];
 
 /** Headings of a page, the longest first, without marks of code. */
 function headings(path: string): string[] {
@@ -64,7 +64,7 @@ describe('citations of a document', () => {
 const PATH = /`((?:src|sandbox|test|bench|bin|docs|\.ci|\.github)\/[\w./*-]*)`/g;
 
 describe('paths', () => {
-  const pages = [...globSync('docs/**/*.md'), 'CONTRIBUTING.md', 'README.md', 'SECURITY.md'];
+  const pages = [...globSync('docs/**/*.md'), 'CONTRIBUTING.md', 'README.md', 'SECURITY.md', 'sandbox/README.md'];
   const named = pages
     .filter((page) => existsSync(page))
     .flatMap((page) => [...readFileSync(page, 'utf8').matchAll(PATH)].map(([, path = '']) => ({ page, path })));
