@@ -2,10 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { type FromWorker, startBridgeHere, type ToWorker, type WorkerStart } from './bridge.ts';
 
 // The bridge in a thread of its own: see startBridgeThread.
-const tell = (message: FromWorker) => parentPort?.postMessage(message);
-const bridge = await startBridgeHere({ ...(workerData as WorkerStart), log: (line) => tell({ log: line }) });
+const post = (message: FromWorker) => parentPort?.postMessage(message);
+const bridge = await startBridgeHere({ ...(workerData as WorkerStart), log: (line) => post({ log: line }) });
 parentPort?.on('message', (message: ToWorker) => {
-  if ('later' in message) bridge.later(message.later);
+  if ('later' in message) bridge.passTime(message.later);
   else void bridge.stop().finally(() => process.exit(0));
 });
-tell({ up: true });
+post({ up: true });

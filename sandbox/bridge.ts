@@ -15,18 +15,18 @@ export interface RunningBridge {
   /** Resolves when it has ended, by itself or by one of these. */
   readonly ended: Promise<void>;
   /** So much time passes for it at once. */
-  later(ms: number): void;
+  passTime(ms: number): void;
 }
 
 export interface BridgeSettings {
   env: Record<string, string | undefined>;
   /** ms by which its clock is ahead of the world's. */
-  ahead: number;
+  aheadMs: number;
   log(line: string): void;
 }
 
 /** A `policy.yml` that lies here is for the real bridge. @throws ConfigError */
-function configOf(env: Record<string, string | undefined>) {
+function readConfig(env: Record<string, string | undefined>) {
   return loadConfig({ STORE: 'memory://', ...env }, env.POLICY === undefined ? () => null : undefined);
 }
 
@@ -34,7 +34,7 @@ function configOf(env: Record<string, string | undefined>) {
  * The bridge as `npm start` runs it, in this process; it forgets everything at the end unless `STORE` says otherwise.
  */
 export async function startAppHere({ env, log }: BridgeSettings, ahead: () => number = () => 0): Promise<App> {
-  const config = configOf(env);
+  const config = readConfig(env);
   const logger = createLog({
     level: config.logLevel,
     pretty: false,
@@ -53,16 +53,16 @@ export async function startAppHere({ env, log }: BridgeSettings, ahead: () => nu
 
 /** In this process. It cannot be killed here, so {@link RunningBridge.kill} only stops it. */
 export async function startBridgeHere(settings: BridgeSettings): Promise<RunningBridge> {
-  let ahead = settings.ahead;
-  const app = await startAppHere(settings, () => ahead);
+  let aheadMs = settings.aheadMs;
+  const app = await startAppHere(settings, () => aheadMs);
   const ended = Promise.withResolvers<void>();
   const stop = () => app.stop().finally(ended.resolve);
   return {
     stop,
     kill: stop,
     ended: ended.promise,
-    later(ms) {
-      ahead += ms;
+    passTime(ms) {
+      aheadMs += ms;
     },
   };
 }
@@ -77,12 +77,12 @@ export type WorkerStart = Omit<BridgeSettings, 'log'>;
  * @throws ConfigError
  */
 export async function startBridgeThread({ log, ...start }: BridgeSettings): Promise<RunningBridge> {
-  configOf(start.env);
+  readConfig(start.env);
   const worker = new Worker(new URL(`./bridge-worker${extname(import.meta.url)}`, import.meta.url), {
     workerData: start satisfies WorkerStart,
   });
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  const tell = (message: ToWorker) => worker.postMessage(message);
+  const post = (message: ToWorker) => worker.postMessage(message);
   await new Promise<void>((resolve, reject) => {
     worker.on('message', (message: FromWorker) => ('log' in message ? log(message.log) : resolve()));
     // After the start, too: whatever it dies of is a line in the log, and the sandbox goes on.
@@ -94,13 +94,13 @@ export async function startBridgeThread({ log, ...start }: BridgeSettings): Prom
   });
   return {
     async stop() {
-      tell({ stop: true });
+      post({ stop: true });
       await ended;
     },
     async kill() {
       await worker.terminate();
     },
     ended,
-    later: (ms) => tell({ later: ms }),
+    passTime: (ms) => post({ later: ms }),
   };
 }

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ConfigError, formatProblems } from '../src/config/config.ts';
 import { printable, printableJson } from '../src/printable.ts';
-import { type Played, play } from './player.ts';
+import { type Played, playScene } from './player.ts';
 import { type Sandbox, startInRealSlack, startSandbox } from './sandbox.ts';
 import { parseScene } from './scene.ts';
 import { transcript } from './slack/transcript.ts';
@@ -40,7 +40,7 @@ function portOf(name: string, text: string): number {
   return port;
 }
 
-function options() {
+function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
@@ -71,7 +71,7 @@ function options() {
   }
 }
 
-function report(played: Played, json: boolean): void {
+function printReport(played: Played, json: boolean): void {
   if (json) {
     print(printableJson(JSON.stringify(played, null, 2)));
     return;
@@ -82,7 +82,7 @@ function report(played: Played, json: boolean): void {
 }
 
 /** Lines typed here are Alice's, in the thread of the scene. */
-function talk(sandbox: Sandbox, played: Played): void {
+function readLinesOfAlice(sandbox: Sandbox, played: Played): void {
   const thread = played.threads[0];
   const first = sandbox.slack.control.messages(thread?.channel ?? 'C01GEN')[0];
   const channel = thread?.channel ?? 'C01GEN';
@@ -114,24 +114,24 @@ function talk(sandbox: Sandbox, played: Played): void {
   });
 }
 
-const given = options();
-if (given.help) {
+const options = readOptions();
+if (options.help) {
   print(USAGE);
   process.exit(0);
 }
-const scene = parseScene(readFileSync(given.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
+const scene = parseScene(readFileSync(options.script ?? new URL('scenes/first-mention.yml', import.meta.url), 'utf8'));
 
-const real = given.letta === 'real';
+const real = options.letta === 'real';
 const settings = {
-  port: given.port,
-  limits: given.limits,
-  letta: given.letta === 'real' ? 'app-server' : given.letta,
-  delivery: given.http ? 'http' : 'socket',
+  port: options.port,
+  limits: options.limits,
+  letta: options.letta === 'real' ? 'app-server' : options.letta,
+  delivery: options.http ? 'http' : 'socket',
   env: bridgeEnv(),
   log: (line: string) => void process.stderr.write(printable(line)),
 } as const;
 
-async function started<T>(starting: Promise<T>): Promise<T> {
+async function orExit<T>(starting: Promise<T>): Promise<T> {
   try {
     return await starting;
   } catch (error) {
@@ -145,7 +145,7 @@ async function started<T>(starting: Promise<T>): Promise<T> {
 }
 
 if (settings.env.SLACK_BOT_TOKEN !== undefined) {
-  const { app, letta, close } = await started(startInRealSlack(settings));
+  const { app, letta, close } = await orExit(startInRealSlack(settings));
   const leave = () => void close().finally(() => process.exit(0));
   process.on('SIGINT', leave);
   process.on('SIGTERM', leave);
@@ -156,36 +156,36 @@ if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   await new Promise(() => undefined);
 }
 
-const withPage = given.script === undefined && !given.json;
-const sandbox = await started(startSandbox({ ...settings, bridge: withPage ? 'thread' : 'here' }));
-const page = withPage ? await started(startPage(sandbox, { port: given.pagePort })) : null;
-const end = (code: number) => {
+const withPage = options.script === undefined && !options.json;
+const sandbox = await orExit(startSandbox({ ...settings, bridge: withPage ? 'thread' : 'here' }));
+const page = withPage ? await orExit(startPage(sandbox, { port: options.pagePort })) : null;
+const closeAndExit = (code: number) => {
   const closing = Promise.resolve(page?.close()).then(sandbox.close);
   void closing.finally(() => process.exit(code));
 };
-process.on('SIGINT', () => end(0));
-process.on('SIGTERM', () => end(0));
+process.on('SIGINT', () => closeAndExit(0));
+process.on('SIGTERM', () => closeAndExit(0));
 
 if (page) {
   print(`\n  Open  ${page.url}\n`);
-  if (given.open) openInBrowser(page.url);
+  if (options.open) openInBrowser(page.url);
 }
-if (!given.json) {
+if (!options.json) {
   print(`Small Slack      http://127.0.0.1:${sandbox.slack.port}/_control/state`);
   print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
 }
-if (real && given.script === undefined) {
+if (real && options.script === undefined) {
   print('A real agent answers: talk to it on the page. Ctrl-C ends the sandbox.');
   await new Promise(() => undefined);
 }
-const played = await play(sandbox, scene);
-report(played, given.json);
-if (given.script !== undefined) end(played.ok ? 0 : 1);
+const played = await playScene(sandbox, scene);
+printReport(played, options.json);
+if (options.script !== undefined) closeAndExit(played.ok ? 0 : 1);
 else {
   const curl = `curl -s -H 'content-type: application/json' http://127.0.0.1:${sandbox.slack.port}/_control/message`;
   print(`The sandbox stays up. Type a line to talk as Alice in this thread, [Approve] to click, Ctrl-C to end.`);
   print(`Directives of the scripted agent: say 30 words, slow 20 words, run bash touch x, write file a.txt := hi,`);
   print(`ask Which? | A | B, markdown, error 500; joined by THEN. From elsewhere:`);
   print(`${curl} -d '{"channel":"C01GEN","user":"U02BOB","text":"@agent say 12 words"}'`);
-  talk(sandbox, played);
+  readLinesOfAlice(sandbox, played);
 }

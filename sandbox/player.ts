@@ -33,12 +33,12 @@ export interface PlayOptions {
 }
 
 /** Plays a scene against a running sandbox; goes on after a failed expectation, so that one run shows them all. */
-export async function play(sandbox: Sandbox, scene: Scene, options: PlayOptions = {}): Promise<Played> {
+export async function playScene(sandbox: Sandbox, scene: Scene, options: PlayOptions = {}): Promise<Played> {
   const player = new Player(sandbox, options);
   for (const [at, step] of scene.steps.entries()) {
     if (options.signal?.aborted) break;
     try {
-      await player.take(step);
+      await player.playStep(step);
     } catch (error) {
       player.failures.push(`step ${at + 1}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -46,7 +46,7 @@ export async function play(sandbox: Sandbox, scene: Scene, options: PlayOptions 
   const threads = [...player.threads].map(([name, thread]) => ({
     name,
     channel: thread.channel,
-    transcript: seen(sandbox.slack, thread, [...thread.people][0]),
+    transcript: transcriptOf(sandbox.slack, thread, [...thread.people][0]),
     messages: sandbox.slack.control.messages(thread.channel, filterOf(thread, [...thread.people][0])),
   }));
   return { name: scene.name, ok: player.failures.length === 0, failures: player.failures, threads };
@@ -68,52 +68,52 @@ class Player {
     return sleep(ms, undefined, { signal: this.#options.signal });
   }
 
-  async take(step: Step): Promise<void> {
+  async playStep(step: Step): Promise<void> {
     const { control } = this.#sandbox.slack;
-    if ('say' in step) return this.#say(step);
+    if ('say' in step) return this.#sayText(step);
     if ('wait' in step) return this.#pause(step.wait);
     if ('bridge' in step) {
       if (step.bridge === 'stop') await this.#sandbox.stopBridge();
       if (step.bridge === 'kill') await this.#sandbox.killBridge();
-      this.#sandbox.later(step.later * 60_000);
+      this.#sandbox.passTime(step.later * 60_000);
       if (step.bridge === 'start') await this.#sandbox.startBridge();
       return;
     }
-    if ('window' in step) return this.#window(step);
-    if ('fill' in step) return this.#fill(step.as, step.fill);
+    if ('window' in step) return this.#waitForWindow(step);
+    if ('fill' in step) return this.#submitModal(step.as, step.fill);
     if ('edit' in step) {
       const { to: text, as: user } = step;
-      return void (await control.editMessage({ ...this.#written(step.thread, user, step.edit), user, text }));
+      return void (await control.editMessage({ ...this.#findWritten(step.thread, user, step.edit), user, text }));
     }
     if ('delete' in step) {
-      return void (await control.deleteMessage(this.#written(step.thread, step.as, step.delete)));
+      return void (await control.deleteMessage(this.#findWritten(step.thread, step.as, step.delete)));
     }
-    if ('click' in step) return this.#click(step);
+    if ('click' in step) return this.#clickButton(step);
     if ('command' in step) {
       const [command = '', ...words] = step.command.split(' ');
-      const channel = await this.#channel(step.in, step.as);
+      const channel = await this.#channelOf(step.in, step.as);
       await control.command({ channel, user: step.as, command, text: words.join(' ') });
       const at = this.threads.get('main');
       at?.people.add(step.as);
       return;
     }
     if ('slack' in step) return void (await control.faults(step.slack as never));
-    if ('letta' in step) return this.#sandbox.fault(step.letta);
+    if ('letta' in step) return this.#sandbox.causeFault(step.letta);
     if ('never' in step) {
-      const shown = said(this.#sandbox.slack, this.#thread(step.thread), step.as);
+      const shown = textsOfBot(this.#sandbox.slack, this.#threadNamed(step.thread), step.as);
       const found = step.never.filter((text) => shown.includes(text));
       if (found.length > 0) throw new Error(`should not be there: ${found.join(', ')}`);
       return;
     }
     if ('gone' in step)
-      return this.#until(step, (shown) => step.gone.filter((text) => shown.includes(text)), 'still there');
-    await this.#until(step, (shown) => step.expect.filter((text) => !shown.includes(text)), 'not seen');
+      return this.#waitFor(step, (shown) => step.gone.filter((text) => shown.includes(text)), 'still there');
+    await this.#waitFor(step, (shown) => step.expect.filter((text) => !shown.includes(text)), 'not seen');
   }
 
-  async #say(step: Extract<Step, { say: string }>): Promise<void> {
+  async #sayText(step: Extract<Step, { say: string }>): Promise<void> {
     const { control } = this.#sandbox.slack;
     const known = this.threads.get(step.thread);
-    const channel = known?.channel ?? (await this.#channel(step.in, step.as));
+    const channel = known?.channel ?? (await this.#channelOf(step.in, step.as));
     const thread_ts = known?.root ?? undefined;
     const said = await control.message({ channel, user: step.as, text: step.say, ...(thread_ts && { thread_ts }) });
     known?.people.add(step.as);
@@ -124,23 +124,23 @@ class Player {
     }
   }
 
-  #written(name: string, user: string, words: string): { channel: string; messageTs: string } {
-    const thread = this.#thread(name);
+  #findWritten(name: string, user: string, words: string): { channel: string; messageTs: string } {
+    const thread = this.#threadNamed(name);
     const messages = this.#sandbox.slack.control.messages(thread.channel, filterOf(thread, user));
     const message = messages.findLast((each) => each.user === user && !each.deleted && each.text.includes(words));
     if (!message) throw new Error(`${user} has not written "${words}"`);
     return { channel: thread.channel, messageTs: message.ts };
   }
 
-  async #channel(place: string | undefined, user: string): Promise<string> {
+  async #channelOf(place: string | undefined, user: string): Promise<string> {
     if (place !== 'dm') return place ?? 'C01GEN';
     return (await this.#sandbox.slack.control.openHome({ user, tab: 'messages' })).channel;
   }
 
   /** Clicks the newest button of that label, once there is one. */
-  async #click(step: Extract<Step, { click: string }>): Promise<void> {
+  async #clickButton(step: Extract<Step, { click: string }>): Promise<void> {
     const { control } = this.#sandbox.slack;
-    const thread = this.#thread(step.thread);
+    const thread = this.#threadNamed(step.thread);
     thread.people.add(step.as);
     const until = Date.now() + step.within * 1_000;
     for (;;) {
@@ -158,7 +158,7 @@ class Player {
     }
   }
 
-  async #window({ window, as: user, within }: Extract<Step, { window: string[] }>): Promise<void> {
+  async #waitForWindow({ window, as: user, within }: Extract<Step, { window: string[] }>): Promise<void> {
     const until = Date.now() + within * 1_000;
     for (;;) {
       const shown = textsIn(this.#sandbox.slack.control.views(user).modals.at(-1)).join('\n');
@@ -170,7 +170,7 @@ class Player {
   }
 
   /** Submits the modal that the last click opened. */
-  async #fill(user: string, values: Record<string, string>): Promise<void> {
+  async #submitModal(user: string, values: Record<string, string>): Promise<void> {
     const { control } = this.#sandbox.slack;
     const until = Date.now() + 5_000;
     while (control.views(user).modals.length === 0) {
@@ -183,22 +183,22 @@ class Player {
   }
 
   /** Waits until nothing is `wrong` any more with what the bot has said. */
-  async #until(
+  async #waitFor(
     step: { thread: string; as: string; within: number },
     wrong: (shown: string) => string[],
     complaint: string,
   ): Promise<void> {
-    const thread = this.#thread(step.thread);
+    const thread = this.#threadNamed(step.thread);
     const until = Date.now() + step.within * 1_000;
     for (;;) {
-      const left = wrong(said(this.#sandbox.slack, thread, step.as));
+      const left = wrong(textsOfBot(this.#sandbox.slack, thread, step.as));
       if (left.length === 0) return;
       if (Date.now() > until) throw new Error(`${complaint} within ${step.within} s: ${left.join(', ')}`);
       await this.#pause();
     }
   }
 
-  #thread(name: string): Thread {
+  #threadNamed(name: string): Thread {
     const thread = this.threads.get(name);
     if (!thread) throw new Error(`no thread "${name}": say something in it first`);
     return thread;
@@ -217,12 +217,12 @@ function filterOf(thread: Thread, user: string | undefined) {
   return { ...(thread.root && { thread_ts: thread.root }), ...(user && { user }) };
 }
 
-function seen(slack: SmallSlack, thread: Thread, user: string | undefined): string {
+function transcriptOf(slack: SmallSlack, thread: Thread, user: string | undefined): string {
   return transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), ...(user && { user }) });
 }
 
 /** What the bot said, in the thread or privately in its channel: what people wrote fulfils no expectation. */
-function said(slack: SmallSlack, thread: Thread, user: string): string {
+function textsOfBot(slack: SmallSlack, thread: Thread, user: string): string {
   const inThread = transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), user, bot: true });
   const privately = slack.control.messages(thread.channel, { user }).filter((message) => message.ephemeral === user);
   return [inThread, ...privately.map((message) => message.text)].join('\n');

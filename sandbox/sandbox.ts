@@ -41,9 +41,9 @@ export interface Sandbox {
   /** Starts it again on the same store; one that runs already goes on. */
   startBridge(): Promise<void>;
   /** So much time passes for Slack and the bridge; best while the bridge is stopped, as no timer hears of it. */
-  later(ms: number): void;
+  passTime(ms: number): void;
   /** @throws Error when there is no scripted Letta, or no such fault. */
-  fault(fault: Record<string, unknown>): void;
+  causeFault(fault: Record<string, unknown>): void;
   close(): Promise<void>;
 }
 
@@ -55,8 +55,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
   const http = options.delivery === 'http' ? await freePort() : null;
   const { scopes, events } = readManifest(options.agent ?? false);
-  let passed = 0;
-  const now = () => systemClock.now() + passed;
+  let passedMs = 0;
+  const now = () => systemClock.now() + passedMs;
   const slack = await startSlack({
     now,
     port: options.port,
@@ -86,17 +86,17 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   try {
     const run = options.bridge === 'thread' ? startBridgeThread : startBridgeHere;
     let running: RunningBridge | null = null;
-    const start = async () => {
-      const bridge = await run({ env, ahead: passed, log: options.log });
+    const startBridge = async () => {
+      const bridge = await run({ env, aheadMs: passedMs, log: options.log });
       running = bridge;
       void bridge.ended.then(() => {
         if (running === bridge) running = null;
       });
     };
-    await start();
+    await startBridge();
     let changing: Promise<void> | null = null;
     /** One change after another: a click on "stop" while it starts must not find half a bridge. */
-    const change = (act: () => Promise<void>): Promise<void> => {
+    const queueChange = (act: () => Promise<void>): Promise<void> => {
       const done = Promise.resolve(changing?.catch(() => undefined)).then(act);
       const settled = done.finally(() => {
         if (changing === settled) changing = null;
@@ -104,23 +104,23 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       changing = settled;
       return settled;
     };
-    const end = (how: 'stop' | 'kill') =>
-      change(async () => {
+    const endBridge = (how: 'stop' | 'kill') =>
+      queueChange(async () => {
         const was = running;
         running = null;
         await was?.[how]();
       });
     const close = async () => {
-      await end('stop');
+      await endBridge('stop');
       await slack.close();
       await letta?.close();
       rmSync(folder, { recursive: true, force: true });
     };
-    const fault = (wanted: Record<string, unknown>) => {
+    const causeFault = (wanted: Record<string, unknown>) => {
       if (!letta) throw new Error('faults need the scripted Letta');
       const read = readFault(wanted as never);
       if (typeof read === 'string') throw new Error(read);
-      letta.fault(read);
+      letta.addFault(read);
     };
     return {
       slack,
@@ -129,17 +129,17 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
         if (changing) return 'changing';
         return running ? 'up' : 'down';
       },
-      stopBridge: () => end('stop'),
-      killBridge: () => end('kill'),
+      stopBridge: () => endBridge('stop'),
+      killBridge: () => endBridge('kill'),
       startBridge: () =>
-        change(async () => {
-          if (!running) await start();
+        queueChange(async () => {
+          if (!running) await startBridge();
         }),
-      later(ms) {
-        passed += ms;
-        running?.later(ms);
+      passTime(ms) {
+        passedMs += ms;
+        running?.passTime(ms);
       },
-      fault,
+      causeFault,
       close,
     };
   } catch (error) {
@@ -156,7 +156,7 @@ export async function startInRealSlack(
 ): Promise<Pick<Sandbox, 'letta' | 'close'> & { app: App }> {
   const { letta, env } = await startLetta(options);
   try {
-    const app = await startAppHere({ env: { ...env, ...options.env }, ahead: 0, log: options.log });
+    const app = await startAppHere({ env: { ...env, ...options.env }, aheadMs: 0, log: options.log });
     const close = async () => {
       await app.stop();
       await letta?.close();
@@ -171,16 +171,16 @@ export async function startInRealSlack(
 async function startLetta(
   options: SandboxOptions,
 ): Promise<{ letta: ScriptedLetta | null; env: Record<string, string> }> {
-  const real = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
-  if (real) return { letta: null, env: {} };
-  const hosted = options.letta !== 'app-server';
+  const isReal = options.env.LETTA_APP_SERVER_URL !== undefined || options.env.LETTA_API_KEY !== undefined;
+  if (isReal) return { letta: null, env: {} };
+  const isHosted = options.letta !== 'app-server';
   const letta = await startScriptedLetta({
-    surface: hosted ? 'hosted' : 'app-server',
-    paired: options.letta === 'pair',
+    surface: isHosted ? 'hosted' : 'app-server',
+    isPaired: options.letta === 'pair',
     token: TOKEN,
     pace: options.pace ?? 20,
   });
-  const env: Record<string, string> = hosted
+  const env: Record<string, string> = isHosted
     ? { LETTA_API_KEY: TOKEN, LETTA_BASE_URL: letta.url, LETTA_RELAY: options.letta }
     : { LETTA_APP_SERVER_URL: letta.url, LETTA_APP_SERVER_TOKEN: TOKEN };
   return { letta, env };

@@ -24,15 +24,15 @@ export class Agents {
     for (const { id, name } of seed) this.#agents.set(id, agentRecord(id, name));
   }
 
-  list(limit: number): Json[] {
+  listAgents(limit: number): Json[] {
     return [...this.#agents.values()].slice(0, limit);
   }
 
-  get(id: string): Json | undefined {
+  getAgent(id: string): Json | undefined {
     return this.#agents.get(id);
   }
 
-  create(body: Json): Json {
+  createAgent(body: Json): Json {
     const id = `agent-local-${randomUUID()}`;
     const agent = { ...agentRecord(id, text(body.name) ?? 'Agent'), model: text(body.model) ?? MODEL };
     this.#agents.set(id, agent);
@@ -40,7 +40,7 @@ export class Agents {
   }
 
   /** With its conversations, also those that somebody is connected to. False: no such agent. */
-  delete(id: string): boolean {
+  deleteAgent(id: string): boolean {
     if (!this.#agents.delete(id)) return false;
     for (const one of this.#conversations.values()) {
       if (one.runtime.agent_id === id) one.missing = `Agent ${id} not found`;
@@ -50,7 +50,7 @@ export class Agents {
 
   /** False: no such conversation. */
   deleteConversation(id: string): boolean {
-    const found = this.conversation(id);
+    const found = this.conversationById(id);
     if (found) found.missing = `Conversation ${id} not found`;
     return found !== undefined;
   }
@@ -58,44 +58,44 @@ export class Agents {
   /** Null: no such agent. */
   createConversation(agentId: string, summary: string | null): Conversation | null {
     if (!this.#agents.has(agentId)) return null;
-    const conversation = this.#open({ agent_id: agentId, conversation_id: this.world.nextConversationId() });
+    const conversation = this.#addConversation({ agent_id: agentId, conversation_id: this.world.nextConversationId() });
     conversation.summary = summary;
     return conversation;
   }
 
-  conversationsOf(agentId: string, limit: number): Conversation[] {
+  listConversations(agentId: string, limit: number): Conversation[] {
     const own = [...this.#conversations.values()].filter((one) => one.runtime.agent_id === agentId && !one.missing);
     return own.reverse().slice(0, limit);
   }
 
-  conversation(id: string): Conversation | undefined {
+  conversationById(id: string): Conversation | undefined {
     return [...this.#conversations.values()].find((one) => one.runtime.conversation_id === id && !one.missing);
   }
 
   /** An existing conversation; "default" exists for every agent. */
-  existing(runtime: Runtime): Conversation | undefined {
+  findConversation(runtime: Runtime): Conversation | undefined {
     const found = this.#conversations.get(runtimeKey(runtime));
     if (found) return found.missing === null ? found : undefined;
     const isDefault = runtime.conversation_id === 'default' && this.#agents.has(runtime.agent_id);
-    return isDefault ? this.#open(runtime) : undefined;
+    return isDefault ? this.#addConversation(runtime) : undefined;
   }
 
   /** Whatever a frame names: only `runtime_start` checks that it exists (docs/letta-protocol.md, runtime_start). */
-  named(runtime: Runtime): Conversation {
-    const found = this.existing(runtime) ?? this.#conversations.get(runtimeKey(runtime));
+  openConversation(runtime: Runtime): Conversation {
+    const found = this.findConversation(runtime) ?? this.#conversations.get(runtimeKey(runtime));
     if (found) return found;
-    const conversation = this.#open(runtime);
+    const conversation = this.#addConversation(runtime);
     const { agent_id: agentId, conversation_id: id } = runtime;
     conversation.missing = this.#agents.has(agentId) ? `Conversation ${id} not found` : `Agent ${agentId} not found`;
     return conversation;
   }
 
-  all(): Conversation[] {
+  allConversations(): Conversation[] {
     return [...this.#conversations.values()];
   }
 
   restart(): void {
-    this.world.forget();
+    this.world.resetCounters();
     for (const conversation of this.#conversations.values()) conversation.restart();
   }
 
@@ -103,7 +103,7 @@ export class Agents {
     for (const conversation of this.#conversations.values()) conversation.stop();
   }
 
-  #open(runtime: Runtime): Conversation {
+  #addConversation(runtime: Runtime): Conversation {
     const [oldest] = this.#conversations;
     if (this.#conversations.size >= MAX_CONVERSATIONS && oldest) {
       oldest[1].stop();

@@ -9,9 +9,9 @@ import type { Peer, PeerHandlers, Sockets } from './sockets.ts';
 /** A way to reach the agents: what a request, an upgrade or a fault means there. */
 export interface Surface {
   readonly url: (port: number) => string;
-  readonly request: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
-  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  readonly strike: (fault: Fault) => void;
+  readonly handleRequest: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+  readonly handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly causeFault: (fault: Fault) => void;
   readonly state: () => Record<string, unknown>;
   readonly stop: () => void;
 }
@@ -39,53 +39,54 @@ export function createAppServer({ agents, sockets, faults, token }: SurfaceParts
   let downUntil = 0;
   const isDown = () => Date.now() < downUntil;
 
-  function join(peer: Peer): PeerHandlers {
-    const admit = (type: string) => type === 'reply' || faults.admit();
-    const outlet = agents.world.connect({ deliver: peer.send, admit });
-    for (const conversation of agents.all()) conversation.wake();
+  function addPeer(peer: Peer): PeerHandlers {
+    const mayPass = (type: string) => type === 'reply' || faults.mayPass();
+    const outlet = agents.world.addOutlet({ deliver: peer.send, mayPass });
+    for (const conversation of agents.allConversations()) conversation.runQueue();
     return {
       onFrame: (frame) => handleFrame(agents, outlet, frame),
       onClose: () => {
-        const heard = agents.all().filter(({ runtime }) => outlet.hears(runtime));
-        outlet.closed = true;
+        const heard = agents.allConversations().filter(({ runtime }) => outlet.hears(runtime));
+        outlet.isClosed = true;
         agents.world.outlets.delete(outlet);
         for (const conversation of heard) {
-          if (agents.world.listeners(conversation.runtime).length === 0) conversation.lose();
+          if (agents.world.outletsFor(conversation.runtime).length === 0) conversation.dropTurns();
         }
       },
     };
   }
 
-  function end(response: ServerResponse, status: number, body = '', contentType?: string): void {
+  function sendResponse(response: ServerResponse, status: number, body = '', contentType?: string): void {
     response.writeHead(status, contentType === undefined ? {} : { 'content-type': contentType });
     response.end(body);
   }
 
   return {
     url: (port) => `ws://127.0.0.1:${port}/ws`,
-    request(request, response) {
+    handleRequest(request, response) {
       if (isDown()) return void request.socket.destroy();
-      if (request.headers.origin !== undefined) return end(response, 403);
+      if (request.headers.origin !== undefined) return sendResponse(response, 403);
       const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1');
-      if (request.method !== 'GET') return end(response, 404);
-      if (pathname === '/readyz' || pathname === '/healthz') return end(response, 200, 'ok\n', 'text/plain');
-      if (pathname !== '/app-server-info') return end(response, 404);
+      if (request.method !== 'GET') return sendResponse(response, 404);
+      if (pathname === '/readyz' || pathname === '/healthz') return sendResponse(response, 200, 'ok\n', 'text/plain');
+      if (pathname !== '/app-server-info') return sendResponse(response, 404);
       const problem = tokenProblem(request, token);
-      if (problem !== null) return end(response, 401, JSON.stringify({ error: problem }), 'application/json');
+      if (problem !== null) return sendResponse(response, 401, JSON.stringify({ error: problem }), 'application/json');
       const head = { type: 'app_server_info_response', request_id: 'http-info', success: true };
-      end(response, 200, JSON.stringify({ ...head, ...frames.APP_SERVER_INFO }), 'application/json');
+      sendResponse(response, 200, JSON.stringify({ ...head, ...frames.APP_SERVER_INFO }), 'application/json');
     },
-    upgrade(request, socket, head) {
+    handleUpgrade(request, socket, head) {
       if (isDown()) return void socket.destroy();
       const url = new URL(request.url ?? '/', 'http://127.0.0.1');
-      if (token === null && request.headers.origin !== undefined) return sockets.refuse(socket, 403, 'Forbidden');
-      if (url.pathname !== '/ws' && url.pathname !== '/') return sockets.refuse(socket, 404, 'Not Found');
-      if (url.searchParams.has('channel')) return sockets.refuse(socket, 426, 'Upgrade Required');
+      if (token === null && request.headers.origin !== undefined)
+        return sockets.refuseUpgrade(socket, 403, 'Forbidden');
+      if (url.pathname !== '/ws' && url.pathname !== '/') return sockets.refuseUpgrade(socket, 404, 'Not Found');
+      if (url.searchParams.has('channel')) return sockets.refuseUpgrade(socket, 426, 'Upgrade Required');
       const problem = tokenProblem(request, token);
-      if (problem !== null) return sockets.refuse(socket, 401, problem);
-      sockets.accept(request, socket, head, join);
+      if (problem !== null) return sockets.refuseUpgrade(socket, 401, problem);
+      sockets.acceptUpgrade(request, socket, head, addPeer);
     },
-    strike(fault) {
+    causeFault(fault) {
       if (fault.kind === 'restart') agents.restart();
       if (fault.kind === 'restart' || fault.kind === 'offline') downUntil = Date.now() + (fault.ms ?? 300);
       if (fault.kind === 'freeze') sockets.freeze(fault.ms ?? 1000);

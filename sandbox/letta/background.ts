@@ -24,11 +24,11 @@ export function stopTask(call: ToolCall, conversation: Conversation): ToolResult
   const id = text(call.input.task_id) ?? '';
   const entry = conversation.background.find((one) => one.process_id === id);
   if (!entry) return { status: 'success', text: '{"killed":false}' };
-  end(entry, conversation);
+  endTask(entry, conversation);
   // A subagent reports that it was ended; a command does not.
   if (entry.kind === 'agent_task') {
-    const summary = `Agent "${escaped(text(entry.description) ?? '')}" failed`;
-    conversation.notify(notification(id, summary, 'Error: Interrupted by user', 'tool_uses: 0', 'failed'));
+    const summary = `Agent "${escapeXml(text(entry.description) ?? '')}" failed`;
+    conversation.queueNotification(notification(id, summary, 'Error: Interrupted by user', 'tool_uses: 0', 'failed'));
   }
   return { status: 'success', text: '{"killed":true}' };
 }
@@ -37,14 +37,14 @@ export function stopTask(call: ToolCall, conversation: Conversation): ToolResult
 export function stopMonitor(id: string, conversation: Conversation): Json {
   const entry = conversation.background.find((one) => one.process_id === id && one.kind === 'monitor');
   if (!entry) return { success: false, stopped: false, error: 'Monitor not found' };
-  end(entry, conversation);
+  endTask(entry, conversation);
   const event = 'The user cancelled this Monitor. Do not restart it unless the user asks.';
-  const inner = `<task-id>${id}</task-id>\n<summary>Monitor event: "${escaped(text(entry.description) ?? '')}"</summary>\n<result>\n<event>${event}</event>\n</result>`;
-  conversation.notify(`<task-notification>\n${inner}\n</task-notification>`);
+  const inner = `<task-id>${id}</task-id>\n<summary>Monitor event: "${escapeXml(text(entry.description) ?? '')}"</summary>\n<result>\n<event>${event}</event>\n</result>`;
+  conversation.queueNotification(`<task-notification>\n${inner}\n</task-notification>`);
   return { success: true, stopped: true };
 }
 
-function end(entry: Json, conversation: Conversation): void {
+function endTask(entry: Json, conversation: Conversation): void {
   conversation.background = conversation.background.filter((one) => one !== entry);
   conversation.subagents = conversation.subagents.filter((one) => one.subagent_id !== entry.subagent_id);
   conversation.showSubagents();
@@ -63,8 +63,8 @@ export async function startInBackground(
   return startCommand(call, conversation, world);
 }
 
-const escaped = (some: string) => some.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
-const later = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
+const escapeXml = (some: string) => some.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const waitMs = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
 
 function notification(task: string, summary: string, result: string, usage: string, status = 'completed'): string {
   const inner = `<task-id>${task}</task-id>\n<status>${status}</status>\n<summary>${summary}</summary>\n<result>${result}</result>\n<usage>${usage}</usage>`;
@@ -86,10 +86,14 @@ function startCommand(call: ToolCall, conversation: Conversation, world: World):
     if (!conversation.background.includes(entry)) return;
     conversation.background = conversation.background.filter((one) => one !== entry);
     const output = [stdout && `[stdout]\n${stdout.trimEnd()}`, stderr && `[stderr]\n${stderr.trimEnd()}`];
-    const result = [`$ ${escaped(command)}`, `Exit code: ${code}`, ...output.filter(Boolean).map(escaped)].join('\n\n');
+    const result = [`$ ${escapeXml(command)}`, `Exit code: ${code}`, ...output.filter(Boolean).map(escapeXml)].join(
+      '\n\n',
+    );
     const summary = `${isMonitor ? 'Monitor' : 'Background command'} "${about}" completed`;
-    conversation.notify(notification(id, escaped(summary), result, `duration_ms: ${Date.now() - startedAt}`));
-  }, unlessKilled);
+    conversation.queueNotification(
+      notification(id, escapeXml(summary), result, `duration_ms: ${Date.now() - startedAt}`),
+    );
+  }, rethrowUnlessKilled);
   return {
     status: 'success',
     text: `Command running in background with ID: ${id}\nOutput file: /home/user/tmp/${id}.log`,
@@ -152,10 +156,10 @@ async function startSubagent(
     show({ ...running, total_tokens: 110, duration_ms: Date.now() - startedAt });
     const head = `subagent_type=${kind} subagent_id=${start.subagent_id} subagent_status=success agent_id=${agentId} conversation_id=default`;
     const usage = `total_tokens: 110\ntool_uses: 0\nduration_ms: ${Date.now() - startedAt}`;
-    const summary = `Agent "${escaped(description)}" completed`;
+    const summary = `Agent "${escapeXml(description)}" completed`;
     conversation.subagents = conversation.subagents.filter((one) => one.subagent_id !== start.subagent_id);
-    conversation.notify(notification(task, summary, `${head}\n\n${escaped(answer)}`, usage));
-  }, unlessKilled);
+    conversation.queueNotification(notification(task, summary, `${head}\n\n${escapeXml(answer)}`, usage));
+  }, rethrowUnlessKilled);
   const promise =
     'You will be notified automatically when this task completes — a <task-notification> message will be delivered with the result. No need to poll, sleep-wait, or check the output file. Just continue with your current work.';
   const where = `Agent ID: ${agentId}\nConversation ID: default\nOutput file: /home/user/tmp/${task}.log`;
@@ -167,14 +171,14 @@ async function startSubagent(
 
 class Killed extends Error {}
 
-function unlessKilled(error: unknown): void {
+function rethrowUnlessKilled(error: unknown): void {
   if (!(error instanceof Killed)) throw error;
 }
 
 /** A shell that goes no further once its task was ended. */
 function shellOf(entry: Json, conversation: Conversation, world: World): Parameters<typeof runShell>[1] {
   const sleep = async (seconds: number) => {
-    await later(seconds * 1000 * world.timings.scale);
+    await waitMs(seconds * 1000 * world.timings.scale);
     if (!conversation.background.includes(entry)) throw new Killed('the task was ended');
   };
   return { machine: world.machine, cwd: conversation.cwd, sleep, onOutput: () => {} };
@@ -207,7 +211,7 @@ async function answerAsSubagent(
   parent: Conversation,
   world: World,
 ): Promise<string> {
-  await later(world.timings.subagent);
+  await waitMs(world.timings.subagent);
   const said = await workAsSubagent(String(state.prompt), shellOf(entry, parent, world));
   const runtime = { agent_id: agentId, conversation_id: 'default' };
   const marks = { subagent_id: state.subagent_id };
@@ -216,14 +220,14 @@ async function answerAsSubagent(
   const show = (id: string, fields: Json): void => {
     seq += 1;
     const { type, ...delta } = frames.modelDelta(id, runtime, fields, 'local-run-1', seq);
-    parent.delta({ type, ...delta, ...session(id) }, marks);
+    parent.emitDelta({ type, ...delta, ...session(id) }, marks);
   };
   for (const token of tokens(said)) {
     show('ui-msg-2', { message_type: 'assistant_message', content: [{ type: 'text', text: token }] });
-    await later(world.timings.word);
+    await waitMs(world.timings.word);
   }
   show('letta-msg-5', frames.usage());
   const { type, ...stop } = frames.stopReason('end_turn', 'local-run-1', seq + 1);
-  parent.delta({ type, ...stop, ...session(randomUUID()) }, marks);
+  parent.emitDelta({ type, ...stop, ...session(randomUUID()) }, marks);
   return said;
 }

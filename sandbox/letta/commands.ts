@@ -24,16 +24,16 @@ export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): voi
   const scoped = SCOPED[frame.type];
   const runtime = readRuntime(frame.runtime);
   if (!scoped || !runtime || !isJson(frame.runtime)) return;
-  const conversation = agents.named(runtime);
-  const fresh = isFresh(agents, outlet, runtime);
+  const conversation = agents.openConversation(runtime);
+  const fresh = isFirstListener(agents, outlet, runtime);
   outlet.subscribe(runtime);
   scoped(conversation, outlet, frame, frame.runtime, fresh);
 }
 
 /** Nobody listened so far. The device's one connection always listens; there the first showing counts. */
-function isFresh(agents: Agents, outlet: Outlet, runtime: Runtime): boolean {
-  if (outlet.everything) return !outlet.replayed.has(runtimeKey(runtime));
-  return agents.world.listeners(runtime).length === 0;
+function isFirstListener(agents: Agents, outlet: Outlet, runtime: Runtime): boolean {
+  if (outlet.hearsEverything) return !outlet.replayedRuntimes.has(runtimeKey(runtime));
+  return agents.world.outletsFor(runtime).length === 0;
 }
 
 function readRuntime(value: unknown): Runtime | null {
@@ -47,49 +47,52 @@ const isMode = (value: unknown): value is PermissionMode => PERMISSION_MODES.inc
 const limitOf = (query: unknown) => (isJson(query) && typeof query.limit === 'number' ? query.limit : 50);
 
 /** A request without `request_id` has no answer (docs/letta-protocol.md, Other frames of the client). */
-function respond(outlet: Outlet, frame: Json, body: Json): void {
+function sendResponse(outlet: Outlet, frame: Json, body: Json): void {
   if (text(frame.request_id) === undefined) return;
-  outlet.reply({ type: `${String(frame.type)}_response`, request_id: frame.request_id, ...body });
+  outlet.sendReply({ type: `${String(frame.type)}_response`, request_id: frame.request_id, ...body });
 }
 
 const PLAIN: Record<string, Handler> = {
   runtime_start: startRuntime,
-  app_server_info: (_agents, outlet, frame) => respond(outlet, frame, { success: true, ...frames.APP_SERVER_INFO }),
+  app_server_info: (_agents, outlet, frame) =>
+    sendResponse(outlet, frame, { success: true, ...frames.APP_SERVER_INFO }),
   agent_list: (agents, outlet, frame) =>
-    respond(outlet, frame, { success: true, agents: agents.list(limitOf(frame.query)) }),
+    sendResponse(outlet, frame, { success: true, agents: agents.listAgents(limitOf(frame.query)) }),
   agent_retrieve: (agents, outlet, frame) => {
-    const agent = agents.get(String(frame.agent_id));
+    const agent = agents.getAgent(String(frame.agent_id));
     const error = `Agent ${String(frame.agent_id)} not found`;
-    respond(outlet, frame, agent ? { success: true, agent } : { success: false, agent: null, error });
+    sendResponse(outlet, frame, agent ? { success: true, agent } : { success: false, agent: null, error });
   },
   agent_create: (agents, outlet, frame) =>
-    respond(outlet, frame, { success: true, agent: agents.create(isJson(frame.body) ? frame.body : {}) }),
+    sendResponse(outlet, frame, { success: true, agent: agents.createAgent(isJson(frame.body) ? frame.body : {}) }),
   agent_delete: (agents, outlet, frame) => {
     const id = String(frame.agent_id);
-    const done = agents.delete(id);
-    respond(outlet, frame, { success: done, agent_id: id, ...(!done && { error: `Agent ${id} not found` }) });
+    const done = agents.deleteAgent(id);
+    sendResponse(outlet, frame, { success: done, agent_id: id, ...(!done && { error: `Agent ${id} not found` }) });
   },
   conversation_create: (agents, outlet, frame) => {
     const body = isJson(frame.body) ? frame.body : {};
     const conversation = agents.createConversation(String(body.agent_id), text(body.summary) ?? null);
     const missing = { success: false, conversation: null, error: `Agent ${String(body.agent_id)} not found` };
-    respond(outlet, frame, conversation ? { success: true, conversation: conversation.record() } : missing);
+    sendResponse(outlet, frame, conversation ? { success: true, conversation: conversation.toRecord() } : missing);
   },
   conversation_list: (agents, outlet, frame) => {
     const agentId = isJson(frame.query) ? String(frame.query.agent_id) : '';
-    const conversations = agents.conversationsOf(agentId, limitOf(frame.query)).map((one) => one.record());
-    respond(outlet, frame, { success: true, conversations });
+    const conversations = agents.listConversations(agentId, limitOf(frame.query)).map((one) => one.toRecord());
+    sendResponse(outlet, frame, { success: true, conversations });
   },
   conversation_retrieve: (agents, outlet, frame) =>
-    withConversation(agents, outlet, frame, (one) => ({ conversation: one.record() })),
+    answerAboutConversation(agents, outlet, frame, (one) => ({ conversation: one.toRecord() })),
   conversation_update: (agents, outlet, frame) =>
-    withConversation(agents, outlet, frame, (one) => {
-      if (isJson(frame.body) && 'summary' in frame.body) one.rename(text(frame.body.summary) ?? null);
-      return { conversation: one.record() };
+    answerAboutConversation(agents, outlet, frame, (one) => {
+      if (isJson(frame.body) && 'summary' in frame.body) one.setSummary(text(frame.body.summary) ?? null);
+      return { conversation: one.toRecord() };
     }),
   conversation_messages_list: (agents, outlet, frame) =>
-    withConversation(agents, outlet, frame, (one) => one.history.page(isJson(frame.query) ? frame.query : {})),
-  list_models: (_agents, outlet, frame) => respond(outlet, frame, { success: true, ...MODELS }),
+    answerAboutConversation(agents, outlet, frame, (one) =>
+      one.history.listPage(isJson(frame.query) ? frame.query : {}),
+    ),
+  list_models: (_agents, outlet, frame) => sendResponse(outlet, frame, { success: true, ...MODELS }),
   external_tool_call_response: (agents, _outlet, frame) => {
     const id = text(frame.request_id) ?? '';
     const waiting = agents.world.externalCalls.get(id);
@@ -119,11 +122,11 @@ const MODELS: Json = {
   byok_provider_aliases: {},
 };
 
-function withConversation(agents: Agents, outlet: Outlet, frame: Json, read: (one: Conversation) => Json): void {
+function answerAboutConversation(agents: Agents, outlet: Outlet, frame: Json, read: (one: Conversation) => Json): void {
   const id = String(frame.conversation_id);
-  const conversation = agents.conversation(id);
+  const conversation = agents.conversationById(id);
   const missing = { success: false, error: `Conversation ${id} not found` };
-  respond(outlet, frame, conversation ? { success: true, ...read(conversation) } : missing);
+  sendResponse(outlet, frame, conversation ? { success: true, ...read(conversation) } : missing);
 }
 
 // ---- runtime_start -----------------------------------------------------------------------------
@@ -133,22 +136,22 @@ function startRuntime(agents: Agents, outlet: Outlet, frame: Json): void {
   const { agent, conversation, created, error } = found;
   if (!conversation || error !== undefined) {
     const body = { success: false, runtime: null, agent: agent ?? null, conversation: null, created: NOTHING };
-    respond(outlet, frame, { ...body, error: error ?? 'runtime_start failed' });
+    sendResponse(outlet, frame, { ...body, error: error ?? 'runtime_start failed' });
     return;
   }
   const { runtime } = conversation;
-  const fresh = isFresh(agents, outlet, runtime);
+  const fresh = isFirstListener(agents, outlet, runtime);
   outlet.subscribe(runtime);
   if (isMode(frame.mode)) conversation.setMode(frame.mode);
   if (typeof frame.cwd === 'string') conversation.setFolder(frame.cwd);
   if (frame.cwd === null) conversation.setFolder(agents.world.bootFolder);
   rememberExternalTools(conversation, outlet, frame);
   const answer = (): void =>
-    respond(outlet, frame, { success: true, runtime, agent, conversation: conversation.record(), created });
+    sendResponse(outlet, frame, { success: true, runtime, agent, conversation: conversation.toRecord(), created });
   const force = frame.force_device_status !== false;
   const recover = frame.recover_approvals !== false;
   if (frame.wait_for_replay !== true) answer();
-  conversation.replay(outlet, { force, recover, fresh }, frame.wait_for_replay === true ? answer : undefined);
+  conversation.replayState(outlet, { force, recover, fresh }, frame.wait_for_replay === true ? answer : undefined);
 }
 
 const NOTHING = { agent: false, conversation: false };
@@ -170,11 +173,11 @@ function findRuntime(agents: Agents, frame: Json): Found {
   if (conversationId !== undefined && isJson(frame.create_conversation)) {
     return fail('runtime_start conversation_id cannot be combined with create_conversation');
   }
-  const agent = makes ? agents.create(isJson(makes.body) ? makes.body : {}) : agents.get(id ?? '');
+  const agent = makes ? agents.createAgent(isJson(makes.body) ? makes.body : {}) : agents.getAgent(id ?? '');
   if (!agent) return fail(`Agent ${id} not found`);
   const agentId = String(agent.id);
   if (conversationId !== undefined) {
-    const conversation = agents.existing({ agent_id: agentId, conversation_id: conversationId });
+    const conversation = agents.findConversation({ agent_id: agentId, conversation_id: conversationId });
     if (!conversation) return fail(`Conversation ${conversationId} not found`, agent);
     return { agent, conversation, created: { agent: makes !== undefined, conversation: false } };
   }
@@ -197,23 +200,23 @@ const SCOPED: Record<string, Scoped> = {
   sync: (conversation, outlet, frame, _runtime, fresh) => {
     const { runtime } = conversation;
     const recover = frame.recover_approvals !== false;
-    const answer = (): void => respond(outlet, frame, { runtime, success: true });
-    conversation.replay(outlet, { force: frame.force_device_status === true, recover, fresh }, answer);
+    const answer = (): void => sendResponse(outlet, frame, { runtime, success: true });
+    conversation.replayState(outlet, { force: frame.force_device_status === true, recover, fresh }, answer);
   },
   input: (conversation, outlet, frame, runtime) => {
     const problem = inputProblem(frame.payload);
-    if (problem !== null) return conversation.delta(frames.loopError(problem, false));
+    if (problem !== null) return conversation.emitDelta(frames.loopError(problem, false));
     const payload = frame.payload as Json;
     if (payload.kind === 'create_message') return createMessage(conversation, outlet, frame, payload, runtime);
     answerApproval(conversation, outlet, frame, payload, runtime);
   },
   abort_message: (conversation, outlet, frame) => {
-    const aborted = conversation.abort(text(frame.run_id));
-    respond(outlet, frame, { runtime: conversation.runtime, aborted, success: true });
+    const aborted = conversation.abortTurn(text(frame.run_id));
+    sendResponse(outlet, frame, { runtime: conversation.runtime, aborted, success: true });
   },
   monitor_stop: (conversation, outlet, frame) => {
     const id = text(frame.process_id) ?? '';
-    respond(outlet, frame, { runtime: conversation.runtime, process_id: id, ...stopMonitor(id, conversation) });
+    sendResponse(outlet, frame, { runtime: conversation.runtime, process_id: id, ...stopMonitor(id, conversation) });
   },
   change_device_state: (conversation, _outlet, frame) => {
     const payload = isJson(frame.payload) ? frame.payload : {};
@@ -228,23 +231,23 @@ const SCOPED: Record<string, Scoped> = {
   remove_queue_item: (conversation, outlet, frame) => {
     const id = String(frame.item_id);
     const { success, go } = conversation.removeFromQueue(id);
-    respond(outlet, frame, { success, item_id: id });
+    sendResponse(outlet, frame, { success, item_id: id });
     go();
   },
   resume_queue: (conversation, outlet, frame) => {
     const { resumed, go } = conversation.resumeQueue();
-    respond(outlet, frame, { runtime: conversation.runtime, resumed, success: true });
+    sendResponse(outlet, frame, { runtime: conversation.runtime, resumed, success: true });
     go();
   },
   execute_command: (conversation, outlet, frame) => {
     const id = String(frame.command_id);
     const output = COMMANDS[id];
-    if (output === undefined) return respond(outlet, frame, { success: false, output: `Unknown command: ${id}` });
+    if (output === undefined) return sendResponse(outlet, frame, { success: false, output: `Unknown command: ${id}` });
     if (id === 'clear') {
-      conversation.delta(frames.slashCommand('start', id));
-      conversation.delta(frames.slashCommand('end', id, { output, success: true }));
+      conversation.emitDelta(frames.slashCommand('start', id));
+      conversation.emitDelta(frames.slashCommand('end', id, { output, success: true }));
     }
-    respond(outlet, frame, { success: true, output });
+    sendResponse(outlet, frame, { success: true, output });
   },
 };
 
@@ -272,9 +275,9 @@ function isDecision(value: unknown): boolean {
   return value.behavior === 'allow' || (value.behavior === 'deny' && text(value.message) !== undefined);
 }
 
-function accept(outlet: Outlet, frame: Json, runtime: Json, body: Json): void {
+function sendAccepted(outlet: Outlet, frame: Json, runtime: Json, body: Json): void {
   if (text(frame.request_id) === undefined) return;
-  outlet.reply({ type: 'input_accepted', request_id: frame.request_id, runtime, ...body });
+  outlet.sendReply({ type: 'input_accepted', request_id: frame.request_id, runtime, ...body });
 }
 
 function createMessage(conversation: Conversation, outlet: Outlet, frame: Json, payload: Json, runtime: Json): void {
@@ -285,8 +288,8 @@ function createMessage(conversation: Conversation, outlet: Outlet, frame: Json, 
     options: payload,
     ...(text(runtime.acting_user_id) === undefined ? {} : { actingUserId: String(runtime.acting_user_id) }),
   };
-  const { disposition, go } = conversation.submit(input);
-  accept(outlet, frame, runtime, { accepted: true, disposition });
+  const { disposition, go } = conversation.submitInput(input);
+  sendAccepted(outlet, frame, runtime, { accepted: true, disposition });
   go();
 }
 
@@ -299,13 +302,13 @@ function answerApproval(conversation: Conversation, outlet: Outlet, frame: Json,
   const given = isJson(payload.decision) ? payload.decision : {};
   const picked = given.selected_permission_suggestion_ids;
   const saves = Array.isArray(picked) && picked.includes('save-default');
-  if (!conversation.answer(String(payload.request_id), readDecision(payload, given), saves)) {
+  if (!conversation.answerRequest(String(payload.request_id), readDecision(payload, given), saves)) {
     const error = 'Approval request is no longer pending';
-    accept(outlet, frame, runtime, { accepted: false, error });
+    sendAccepted(outlet, frame, runtime, { accepted: false, error });
     return;
   }
   // The turn goes on before the answer is confirmed (trace 07b).
-  setImmediate(() => accept(outlet, frame, runtime, { accepted: true }));
+  setImmediate(() => sendAccepted(outlet, frame, runtime, { accepted: true }));
 }
 
 function readDecision(payload: Json, given: Json): Decision {

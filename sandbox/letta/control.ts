@@ -5,7 +5,7 @@ import { isJson, type Json } from './types.ts';
 const MAX_BODY = 100_000;
 
 interface ControlActs {
-  readonly fault: (fault: Fault) => void;
+  readonly addFault: (fault: Fault) => void;
   readonly state: () => Json;
   readonly log: () => unknown;
   readonly reset: () => void;
@@ -14,7 +14,11 @@ interface ControlActs {
 export const isControl = (request: IncomingMessage): boolean => (request.url ?? '').startsWith('/_control/');
 
 /** The levers of a test. Any web page could pull them, so: this machine only, no foreign Host or Origin, JSON only. */
-export async function control(request: IncomingMessage, response: ServerResponse, acts: ControlActs): Promise<void> {
+export async function handleControl(
+  request: IncomingMessage,
+  response: ServerResponse,
+  acts: ControlActs,
+): Promise<void> {
   const answer = (status: number, body: unknown): void => {
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(body));
@@ -33,7 +37,7 @@ export async function control(request: IncomingMessage, response: ServerResponse
   }
   const fault = readFault(body);
   if (typeof fault === 'string') return answer(400, { error: fault });
-  acts.fault(fault);
+  acts.addFault(fault);
   answer(200, { ok: true });
 }
 

@@ -37,24 +37,24 @@ export class Conversation {
   /** Why every turn here fails: the agent or the conversation does not exist. */
   missing: string | null = null;
   externalTools: ExternalTools | null = null;
-  toolset = false;
+  hasToolset = false;
   background: Json[] = [];
   subagents: Json[] = [];
   #cwdRevision = 0;
-  #session = new Set<string>();
+  #allowedTools = new Set<string>();
   #loop: frames.LoopStatus = IDLE;
-  #tied = new Map<string, readonly string[]>();
+  #clientIdsByRun = new Map<string, readonly string[]>();
   #pending = new Map<string, Pending>();
   #running = new Set<Turn>();
   #turn: Turn | null = null;
   #queue = new Queue();
   #batches = 0;
-  #pump: NodeJS.Timeout | undefined;
-  #afterQueuedTurn = false;
-  #interrupted = false;
-  #dangling: readonly ToolCall[] = [];
-  #recoverable: ToolCall | null = null;
-  #reminded = false;
+  #pumpTimer: NodeJS.Timeout | undefined;
+  #isAfterQueuedTurn = false;
+  #wasInterrupted = false;
+  #danglingCalls: readonly ToolCall[] = [];
+  #recoverableQuestion: ToolCall | null = null;
+  #hasReminded = false;
   #untrackedUntil = 0;
 
   constructor(runtime: Runtime, world: World) {
@@ -64,7 +64,7 @@ export class Conversation {
     this.history = new History(runtime, () => world.nextItemId());
   }
 
-  record(): Json {
+  toRecord(): Json {
     const speaking = [...this.#running].map((turn) => turn.speakingId).filter((id) => id !== null);
     return {
       id: this.runtime.conversation_id,
@@ -80,30 +80,30 @@ export class Conversation {
   }
 
   /** For the control API. */
-  summarise(): Json {
+  toState(): Json {
     const { mode, cwd } = this;
     const state = { loop: this.#loop.status, queued: this.#queue.length, pending: [...this.#pending.keys()] };
     return { ...this.runtime, mode, cwd, ...state };
   }
 
-  rename(summary: string | null): void {
+  setSummary(summary: string | null): void {
     this.summary = summary;
     this.#updatedAt = new Date().toISOString();
   }
 
   // ---- what clients see ------------------------------------------------------------------------
 
-  emit(type: string, body: Json): void {
-    for (const outlet of this.#world.listeners(this.runtime)) this.#emitTo(outlet, type, body);
+  emitEvent(type: string, body: Json): void {
+    for (const outlet of this.#world.outletsFor(this.runtime)) this.#emitToOutlet(outlet, type, body);
   }
 
-  #emitTo(outlet: Outlet, type: string, body: Json): void {
-    if (type === 'update_device_status') outlet.shownStatus.set(runtimeKey(this.runtime), JSON.stringify(body));
-    outlet.emit(type, body, this.runtime);
+  #emitToOutlet(outlet: Outlet, type: string, body: Json): void {
+    if (type === 'update_device_status') outlet.lastStatus.set(runtimeKey(this.runtime), JSON.stringify(body));
+    outlet.emitEvent(type, body, this.runtime);
   }
 
-  delta(delta: Json, marks: Json = {}): void {
-    this.emit('stream_delta', { delta, ...marks });
+  emitDelta(delta: Json, marks: Json = {}): void {
+    this.emitEvent('stream_delta', { delta, ...marks });
   }
 
   setLoop(status: string, runs: readonly string[] = [], executing: readonly string[] = []): void {
@@ -112,7 +112,7 @@ export class Conversation {
   }
 
   showLoop(): void {
-    this.emit('update_loop_status', this.#loopBody());
+    this.emitEvent('update_loop_status', this.#loopBody());
   }
 
   /** What a device that found its router again says of a turn that goes on (trace h06). */
@@ -123,24 +123,24 @@ export class Conversation {
   }
 
   showDevice(): void {
-    this.emit('update_device_status', this.#deviceBody());
+    this.emitEvent('update_device_status', this.#deviceBody());
   }
 
   showSubagents(): void {
-    this.emit('update_subagent_state', { subagents: this.subagents });
+    this.emitEvent('update_subagent_state', { subagents: this.subagents });
   }
 
   showQueue(dequeued: readonly string[] = [], disposition = 'dequeued'): void {
     const removed = dequeued.map((id) => ({ client_message_id: id, disposition }));
-    this.emit('update_queue', { queue: this.#queue.shown(), removed });
+    this.emitEvent('update_queue', { queue: this.#queue.toFrames(), removed });
   }
 
   showFile(path: string, content: string): void {
-    this.emit('file_ops', { path, cg_entries: [], ops: [], source: 'agent', document_content: content });
+    this.emitEvent('file_ops', { path, cg_entries: [], ops: [], source: 'agent', document_content: content });
   }
 
   #loopBody(): Json {
-    return { loop_status: frames.loopStatus(this.#loop, this.#tied) };
+    return { loop_status: frames.loopStatus(this.#loop, this.#clientIdsByRun) };
   }
 
   #deviceBody(): Json {
@@ -155,8 +155,8 @@ export class Conversation {
         cwd: this.cwd,
         cwdRevision: this.#cwdRevision,
         isRepository: this.cwd.startsWith(this.#world.bootFolder),
-        toolset: this.toolset,
-        tools: this.toolset ? frames.LOADED_TOOLS : [],
+        toolset: this.hasToolset,
+        tools: this.hasToolset ? frames.LOADED_TOOLS : [],
         background: this.background,
         pending,
       }),
@@ -164,45 +164,49 @@ export class Conversation {
   }
 
   #isProcessing(): boolean {
-    return [...this.#running].some((turn) => !turn.cancelled);
+    return [...this.#running].some((turn) => !turn.wasCancelled);
   }
 
   /**
    * The state, to one connection: docs/letta-protocol.md, Hosted: socket has the order. `between` goes before what may
    * still follow.
    */
-  replay(outlet: Outlet, options: { force: boolean; recover: boolean; fresh: boolean }, between?: () => void): void {
-    if (options.recover) this.#askAgain(outlet);
+  replayState(
+    outlet: Outlet,
+    options: { force: boolean; recover: boolean; fresh: boolean },
+    between?: () => void,
+  ): void {
+    if (options.recover) this.#repeatRequests(outlet);
     const device = this.#deviceBody();
-    const known = outlet.shownStatus.get(runtimeKey(this.runtime));
-    const first = !outlet.replayed.has(runtimeKey(this.runtime));
-    outlet.replayed.add(runtimeKey(this.runtime));
+    const known = outlet.lastStatus.get(runtimeKey(this.runtime));
+    const first = !outlet.replayedRuntimes.has(runtimeKey(this.runtime));
+    outlet.replayedRuntimes.add(runtimeKey(this.runtime));
     if (options.force || first || known !== JSON.stringify(device))
-      this.#emitTo(outlet, 'update_device_status', device);
-    this.#emitTo(outlet, 'update_loop_status', this.#loopBody());
-    this.#emitTo(outlet, 'update_queue', { queue: this.#queue.shown(), removed: [] });
-    this.#emitTo(outlet, 'update_subagent_state', { subagents: this.subagents });
+      this.#emitToOutlet(outlet, 'update_device_status', device);
+    this.#emitToOutlet(outlet, 'update_loop_status', this.#loopBody());
+    this.#emitToOutlet(outlet, 'update_queue', { queue: this.#queue.toFrames(), removed: [] });
+    this.#emitToOutlet(outlet, 'update_subagent_state', { subagents: this.subagents });
     between?.();
     this.#untrackedUntil = 0;
     const waiting = this.#pending.size > 0;
-    if (!options.fresh && (waiting || !this.toolset)) return;
-    if (!this.#isProcessing()) this.toolset = false;
+    if (!options.fresh && (waiting || !this.hasToolset)) return;
+    if (!this.#isProcessing()) this.hasToolset = false;
     this.showDevice();
   }
 
-  #askAgain(outlet: Outlet): void {
-    if (this.#recoverable) {
-      const call = this.#recoverable;
+  #repeatRequests(outlet: Outlet): void {
+    if (this.#recoverableQuestion) {
+      const call = this.#recoverableQuestion;
       const request = frames.canUseTool(call, [], undefined);
       const resolve = (decision: Decision): void => {
-        this.#start(NO_INPUT, { recovered: call, decision }, true);
+        this.#startTurn(NO_INPUT, { recovered: call, decision }, true);
       };
       this.#pending.set(`perm-${call.id}`, { call, request, turn: null, resolve });
       this.#loop = { ...IDLE, status: 'WAITING_ON_APPROVAL' };
-      this.#recoverable = null;
+      this.#recoverableQuestion = null;
     }
     for (const [id, { request }] of this.#pending) {
-      this.#emitTo(outlet, 'control_request', { request_id: id, request, ...this.runtime });
+      this.#emitToOutlet(outlet, 'control_request', { request_id: id, request, ...this.runtime });
     }
   }
 
@@ -225,41 +229,41 @@ export class Conversation {
     if (idle) this.setLoop('EXECUTING_COMMAND');
     else this.showLoop();
     if (change.badMode !== undefined) {
-      this.delta(frames.loopError(`Unsupported permission mode: ${change.badMode}`, false));
+      this.emitDelta(frames.loopError(`Unsupported permission mode: ${change.badMode}`, false));
     } else {
       if (change.mode !== undefined) this.mode = change.mode;
       if (change.cwd !== undefined) {
         this.setFolder(change.cwd);
         this.#cwdRevision += 1;
       }
-      if (idle) this.toolset = false;
+      if (idle) this.hasToolset = false;
       this.showDevice();
     }
     if (idle) this.setLoop(before.status, before.runs, before.executing);
   }
 
   permissionScope(): PermissionScope {
-    return { machine: this.#world.machine, cwd: this.cwd, mode: this.mode, session: this.#session };
+    return { machine: this.#world.machine, cwd: this.cwd, mode: this.mode, session: this.#allowedTools };
   }
 
   // ---- input and queue -------------------------------------------------------------------------
 
   /** Decides at once; what follows from it happens in `go`, after the answer is sent. */
-  submit(input: TurnInput): { disposition: 'started' | 'queued'; go: () => void } {
+  submitInput(input: TurnInput): { disposition: 'started' | 'queued'; go: () => void } {
     const [key] = input.clientIds;
     if (this.#turn && key !== undefined) {
       if (this.#turn.clientIds.includes(key)) return { disposition: 'started', go: () => {} };
       if (this.#queue.holds(key)) return { disposition: 'queued', go: () => {} };
     }
-    const busy = this.#turn !== null || this.#afterQueuedTurn || this.#pending.size > 0;
-    if (!busy && !this.#interrupted && this.#queue.length === 0) {
-      const tracked = Date.now() >= this.#untrackedUntil;
-      return { disposition: 'started', go: () => this.#start(input, 'direct', tracked) };
+    const isBusy = this.#turn !== null || this.#isAfterQueuedTurn || this.#pending.size > 0;
+    if (!isBusy && !this.#wasInterrupted && this.#queue.length === 0) {
+      const isTracked = Date.now() >= this.#untrackedUntil;
+      return { disposition: 'started', go: () => this.#startTurn(input, 'direct', isTracked) };
     }
     this.#queue.addMessage(input);
     const go = (): void => {
       this.showQueue();
-      if (!busy) this.#runQueue();
+      if (!isBusy) this.#runQueue();
     };
     return { disposition: 'queued', go };
   }
@@ -268,14 +272,14 @@ export class Conversation {
    * A turn nobody asked for: a background task or a subagent has finished (docs/letta-protocol.md, Activity nobody
    * asked for).
    */
-  notify(content: string): void {
+  queueNotification(content: string): void {
     this.#queue.addNotification(content);
     this.showQueue();
-    if (!this.#turn && !this.#afterQueuedTurn) this.#runQueue();
+    if (!this.#turn && !this.#isAfterQueuedTurn) this.#runQueue();
   }
 
   removeFromQueue(id: string): { success: boolean; go: () => void } {
-    const removed = this.#queue.remove(id);
+    const removed = this.#queue.removeItem(id);
     const go = (): void => {
       if (removed === undefined) return;
       this.showQueue();
@@ -285,7 +289,7 @@ export class Conversation {
   }
 
   resumeQueue(): { resumed: number; go: () => void } {
-    const resumed = this.#queue.resume();
+    const resumed = this.#queue.resumeAll();
     const go = (): void => {
       if (resumed === 0) return;
       this.showQueue();
@@ -294,8 +298,8 @@ export class Conversation {
     return { resumed, go };
   }
 
-  takeQueue(): QueueItem[] {
-    return this.#queue.take();
+  takeQueued(): QueueItem[] {
+    return this.#queue.takeRunnable();
   }
 
   /**
@@ -304,7 +308,7 @@ export class Conversation {
    */
   #runQueue(): void {
     if (this.#turn || this.#world.outlets.size === 0) return;
-    const items = this.takeQueue();
+    const items = this.takeQueued();
     if (items.length === 0) return;
     const input: TurnInput = {
       messages: items.flatMap((item) => item.messages),
@@ -312,18 +316,18 @@ export class Conversation {
       options: items[0]?.input.options ?? {},
       ...actingUser(items),
     };
-    this.#start(input, 'queue', true);
+    this.#startTurn(input, 'queue', true);
   }
 
-  wake(): void {
+  runQueue(): void {
     this.#runQueue();
   }
 
-  #start(input: TurnInput, origin: Turn['origin'], tracked: boolean): void {
-    const turn = new Turn(this, this.#world, input, origin, tracked);
+  #startTurn(input: TurnInput, origin: Turn['origin'], isTracked: boolean): void {
+    const turn = new Turn(this, this.#world, input, origin, isTracked);
     this.#running.add(turn);
-    if (tracked) this.#turn = turn;
-    turn.play();
+    if (isTracked) this.#turn = turn;
+    turn.run();
   }
 
   nextBatchId(): string {
@@ -332,41 +336,41 @@ export class Conversation {
   }
 
   /** Puts the input of a turn into the history, behind what has to be closed first. */
-  takeIn(messages: readonly UserInput[], queued: boolean): void {
-    for (const call of this.#dangling) this.history.addToolReturn(call.id, 'error', STALE);
-    this.#dangling = [];
-    if (queued && this.#interrupted) {
-      this.history.addInterrupted(!this.#reminded);
-      this.#reminded = true;
+  storeInput(messages: readonly UserInput[], queued: boolean): void {
+    for (const call of this.#danglingCalls) this.history.addToolReturn(call.id, 'error', STALE);
+    this.#danglingCalls = [];
+    if (queued && this.#wasInterrupted) {
+      this.history.addInterrupted(!this.#hasReminded);
+      this.#hasReminded = true;
     }
-    this.#interrupted = false;
+    this.#wasInterrupted = false;
     for (const message of messages) {
-      this.history.addUser(message, !this.#reminded);
-      this.#reminded = true;
+      this.history.addUser(message, !this.#hasReminded);
+      this.#hasReminded = true;
     }
   }
 
   tieRun(runId: string, clientIds: readonly string[]): void {
     if (clientIds.length === 0) return;
-    this.#tied.set(runId, [...clientIds]);
-    const [oldest] = this.#tied.keys();
-    if (this.#tied.size > MAX_TIED_RUNS && oldest !== undefined) this.#tied.delete(oldest);
+    this.#clientIdsByRun.set(runId, [...clientIds]);
+    const [oldest] = this.#clientIdsByRun.keys();
+    if (this.#clientIdsByRun.size > MAX_TIED_RUNS && oldest !== undefined) this.#clientIdsByRun.delete(oldest);
   }
 
-  remove(turn: Turn): void {
+  removeTurn(turn: Turn): void {
     this.#running.delete(turn);
   }
 
-  afterTurn(turn: Turn): void {
-    if (turn.cancelled) this.#leaveOpen(turn);
-    if (!turn.tracked) return;
+  closeTurn(turn: Turn): void {
+    if (turn.wasCancelled) this.#keepOpenCalls(turn);
+    if (!turn.isTracked) return;
     this.#turn = null;
     const fromQueue = turn.origin === 'queue';
     if (turn.origin === 'direct') this.#untrackedUntil = Date.now() + this.#world.timings.settle;
     if (!fromQueue && this.#queue.length === 0) return;
-    this.#afterQueuedTurn = fromQueue;
-    this.#pump = setTimeout(() => {
-      this.#afterQueuedTurn = false;
+    this.#isAfterQueuedTurn = fromQueue;
+    this.#pumpTimer = setTimeout(() => {
+      this.#isAfterQueuedTurn = false;
       const runnable = this.#queue.hasRunnable;
       if (!runnable) this.showQueue();
       if (!runnable && fromQueue) this.showLoop();
@@ -374,32 +378,32 @@ export class Conversation {
     }, this.#world.timings.pump);
   }
 
-  #leaveOpen(turn: Turn): void {
-    this.#interrupted = true;
-    this.#dangling = [...this.#dangling, ...turn.openCalls];
+  #keepOpenCalls(turn: Turn): void {
+    this.#wasInterrupted = true;
+    this.#danglingCalls = [...this.#danglingCalls, ...turn.openCalls];
   }
 
   // ---- approvals -------------------------------------------------------------------------------
 
-  ask(turn: Turn, call: ToolCall, request: Json): Promise<Decision> {
+  askPerson(turn: Turn, call: ToolCall, request: Json): Promise<Decision> {
     const id = `perm-${call.id}`;
     return new Promise((resolve) => {
       this.#pending.set(id, { call, request, turn, resolve });
-      this.emit('control_request', { request_id: id, request, ...this.runtime });
+      this.emitEvent('control_request', { request_id: id, request, ...this.runtime });
       this.showLoop();
       this.showDevice();
     });
   }
 
   /** The first answer counts; false: nothing of that id is pending. */
-  answer(requestId: string, decision: Decision, saves: boolean): boolean {
+  answerRequest(requestId: string, decision: Decision, saves: boolean): boolean {
     const pending = this.#pending.get(requestId);
     if (!pending) return false;
     this.#pending.delete(requestId);
     if (saves && decision.kind === 'allow') {
       const rule = saveRule(pending.call, this.#world.machine, this.cwd);
       if (rule.mode) this.mode = rule.mode;
-      if (rule.allowTool) this.#session.add(rule.allowTool);
+      if (rule.allowTool) this.#allowedTools.add(rule.allowTool);
     }
     if (pending.turn) {
       this.showLoop();
@@ -412,12 +416,12 @@ export class Conversation {
   /** The tool's request to the client that brought it; null when nobody did. */
   callExternal(call: ToolCall): Promise<Json> | null {
     const tools = this.externalTools;
-    if (!tools?.names.has(call.name) || tools.outlet.closed) return null;
+    if (!tools?.names.has(call.name) || tools.outlet.isClosed) return null;
     const request_id = `external-tool-${randomUUID()}`;
     return new Promise((resolve) => {
       this.#world.externalCalls.set(request_id, resolve);
       const asked = { tool_call_id: call.id, tool_name: call.name, input: call.input };
-      tools.outlet.reply({ type: 'external_tool_call_request', request_id, runtime: this.runtime, ...asked });
+      tools.outlet.sendReply({ type: 'external_tool_call_request', request_id, runtime: this.runtime, ...asked });
     });
   }
 
@@ -442,10 +446,10 @@ export class Conversation {
    * False when nothing was there to abort. The turn itself ends later, with the model's next chunk
    * (docs/letta-protocol.md, Errors).
    */
-  abort(runId: string | undefined): boolean {
+  abortTurn(runId: string | undefined): boolean {
     const waiting = [...this.#pending.values()].find((pending) => pending.turn)?.turn ?? null;
     const turn = this.#turn ?? waiting;
-    if (!turn || turn.cancelled) return false;
+    if (!turn || turn.wasCancelled) return false;
     if (runId !== undefined && runId !== turn.runId) return false;
     turn.cancel();
     if (waiting) {
@@ -455,9 +459,9 @@ export class Conversation {
     }
     this.setLoop('WAITING_ON_INPUT');
     this.showDevice();
-    this.delta(frames.interrupted(turn.runId));
+    this.emitDelta(frames.interrupted(turn.runId));
     if (this.#queue.length > 0) {
-      this.#queue.pause();
+      this.#queue.pauseAll();
       this.showQueue();
     }
     return true;
@@ -467,10 +471,10 @@ export class Conversation {
    * The last listener of an App Server is gone: whatever runs is cancelled without a word (docs/letta-protocol.md, Loss
    * and restart).
    */
-  lose(): void {
+  dropTurns(): void {
     for (const turn of this.#running) {
-      this.#keepPartial(turn);
-      if (turn.openCalls.length > 0) this.#leaveOpen(turn);
+      this.#storePartial(turn);
+      if (turn.openCalls.length > 0) this.#keepOpenCalls(turn);
     }
     this.#running.clear();
     this.#turn = null;
@@ -478,8 +482,8 @@ export class Conversation {
     this.#loop = IDLE;
   }
 
-  #keepPartial(turn: Turn): void {
-    const partial = turn.vanish();
+  #storePartial(turn: Turn): void {
+    const partial = turn.dropSilently();
     if (partial) this.history.addAssistant(partial.id.split(':')[0] ?? '', { text: partial.text, calls: [] });
   }
 
@@ -488,34 +492,34 @@ export class Conversation {
    * (docs/letta-protocol.md, Loss and restart).
    */
   restart(): void {
-    clearTimeout(this.#pump);
+    clearTimeout(this.#pumpTimer);
     const question = [...this.#pending.values()].find(({ call }) => call.name === 'AskUserQuestion');
-    for (const turn of this.#running) this.#keepPartial(turn);
+    for (const turn of this.#running) this.#storePartial(turn);
     const open = [...this.#running].flatMap((turn) => [...turn.openCalls]);
     this.#running.clear();
     this.#turn = null;
     this.#pending.clear();
-    this.#recoverable = question && open.length === 1 ? question.call : null;
-    this.#dangling = this.#recoverable ? [] : open;
-    this.#interrupted = this.#dangling.length > 0;
+    this.#recoverableQuestion = question && open.length === 1 ? question.call : null;
+    this.#danglingCalls = this.#recoverableQuestion ? [] : open;
+    this.#wasInterrupted = this.#danglingCalls.length > 0;
     this.#loop = IDLE;
-    this.#tied = new Map();
-    this.#session = new Set();
+    this.#clientIdsByRun = new Map();
+    this.#allowedTools = new Set();
     this.#queue = new Queue();
     this.#batches = 0;
-    this.#afterQueuedTurn = false;
+    this.#isAfterQueuedTurn = false;
     this.#untrackedUntil = 0;
-    this.#reminded = false;
+    this.#hasReminded = false;
     this.externalTools = null;
-    this.toolset = false;
+    this.hasToolset = false;
     this.background = [];
     this.subagents = [];
   }
 
   /** Not in use anymore: no timer may outlive the server. */
   stop(): void {
-    clearTimeout(this.#pump);
-    for (const turn of this.#running) turn.vanish();
+    clearTimeout(this.#pumpTimer);
+    for (const turn of this.#running) turn.dropSilently();
   }
 }
 

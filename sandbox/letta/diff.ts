@@ -21,7 +21,7 @@ function lines(content: string): string[] {
 }
 
 /** One hunk from the first changed line to the last, with a line of context on each side, as the server shows it. */
-export function hunks(before: string, after: string): Hunk[] {
+export function diffHunks(before: string, after: string): Hunk[] {
   const old = lines(before);
   const fresh = lines(after);
   let head = 0;

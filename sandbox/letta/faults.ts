@@ -32,22 +32,22 @@ interface Armed {
 
 /** Counts frames and says when a fault is due. Knows nothing of sockets. */
 export class Faults {
-  readonly #strike: (fault: Fault) => void;
+  readonly #cause: (fault: Fault) => void;
   #armed: Armed[] = [];
-  #striking = false;
+  #isCausing = false;
 
   constructor(strike: (fault: Fault) => void) {
-    this.#strike = strike;
+    this.#cause = strike;
   }
 
   get armed(): readonly Json[] {
     return this.#armed.map(({ fault, left, times }) => ({ ...fault, left, times }));
   }
 
-  add(fault: Fault): void {
+  addFault(fault: Fault): void {
     const armed = { fault, left: fault.after ?? 0, times: fault.times ?? 1 };
     if (armed.left === 0 && fault.kind !== 'drop_frames') {
-      this.#strike(fault);
+      this.#cause(fault);
       armed.times -= 1;
       armed.left = fault.after ?? 1;
     }
@@ -55,8 +55,8 @@ export class Faults {
   }
 
   /** Called for every event about to be sent; false: it is lost. */
-  admit(): boolean {
-    if (this.#striking) return false;
+  mayPass(): boolean {
+    if (this.#isCausing) return false;
     let admitted = true;
     for (const armed of [...this.#armed]) {
       if (armed.left > 0) {
@@ -68,18 +68,18 @@ export class Faults {
       if (armed.fault.kind === 'drop_frames') admitted = false;
       else {
         armed.left = armed.fault.after ?? 1;
-        this.#strikeSoon(armed.fault);
+        this.#causeSoon(armed.fault);
       }
     }
     return admitted;
   }
 
   /** After the frame that is being sent, and before any other. */
-  #strikeSoon(fault: Fault): void {
-    this.#striking = fault.kind !== 'freeze';
+  #causeSoon(fault: Fault): void {
+    this.#isCausing = fault.kind !== 'freeze';
     setImmediate(() => {
-      this.#striking = false;
-      this.#strike(fault);
+      this.#isCausing = false;
+      this.#cause(fault);
     });
   }
 }

@@ -52,40 +52,40 @@ export class History {
    * `remind`: the first input of a process carries the server's own parts in front (docs/letta-protocol.md, Queue and
    * deduplication).
    */
-  addUser(input: UserInput, remind: boolean): void {
+  addUser(input: UserInput, withReminders: boolean): void {
     const own = typeof input.content === 'string' ? [{ type: 'text', text: input.content }] : input.content;
-    const parts = [...(remind ? reminders() : []), ...(Array.isArray(own) ? own : [])];
+    const parts = [...(withReminders ? reminders() : []), ...(Array.isArray(own) ? own : [])];
     this.#addUserItem(parts, input.otid);
     const { text: words, images } = readContent(input.content);
-    this.#push({ role: 'user', text: words, images });
+    this.#addModelMessage({ role: 'user', text: words, images });
   }
 
-  addInterrupted(remind: boolean): void {
-    this.#addUserItem([...(remind ? reminders() : []), { type: 'text', text: INTERRUPTED }], randomUUID());
-    this.#push({ role: 'user', text: INTERRUPTED });
+  addInterrupted(withReminders: boolean): void {
+    this.#addUserItem([...(withReminders ? reminders() : []), { type: 'text', text: INTERRUPTED }], randomUUID());
+    this.#addModelMessage({ role: 'user', text: INTERRUPTED });
   }
 
   addAssistant(id: string, parts: { reasoning?: string; text?: string; calls: readonly ToolCall[] }): void {
     const reasoned = parts.reasoning !== undefined;
-    if (reasoned) this.#add(`${id}:reasoning:0`, 'reasoning_message', { reasoning: parts.reasoning });
+    if (reasoned) this.#addItem(`${id}:reasoning:0`, 'reasoning_message', { reasoning: parts.reasoning });
     if (parts.text !== undefined) {
       const content = [{ type: 'text', text: parts.text }];
-      this.#add(reasoned ? `${id}:assistant:1` : id, 'assistant_message', { role: 'assistant', content });
+      this.#addItem(reasoned ? `${id}:assistant:1` : id, 'assistant_message', { role: 'assistant', content });
     }
     for (const call of parts.calls) {
       const fields = { tool_call_id: call.id, name: call.name, arguments: JSON.stringify(call.input) };
-      this.#add(`${id}:tool:${call.id}:request`, 'approval_request_message', { tool_call: fields });
+      this.#addItem(`${id}:tool:${call.id}:request`, 'approval_request_message', { tool_call: fields });
     }
-    this.#push({ role: 'assistant', text: parts.text ?? '' });
+    this.#addModelMessage({ role: 'assistant', text: parts.text ?? '' });
   }
 
   addToolReturn(callId: string, status: string, result: string): void {
-    this.#add(this.#nextId(), 'tool_return_message', { tool_call_id: callId, status, tool_return: result });
-    this.#push({ role: 'tool', text: result });
+    this.#addItem(this.#nextId(), 'tool_return_message', { tool_call_id: callId, status, tool_return: result });
+    this.#addModelMessage({ role: 'tool', text: result });
   }
 
   /** A page, newest first unless `order` is "asc"; `before` is the id the page ends before. */
-  page(query: Json): Json {
+  listPage(query: Json): Json {
     const limit = typeof query.limit === 'number' ? query.limit : 50;
     const ordered = query.order === 'asc' ? this.#items : this.#items.toReversed();
     const at = ordered.findIndex((item) => item.id === query.before);
@@ -95,17 +95,17 @@ export class History {
   }
 
   #addUserItem(content: readonly unknown[], otid: string | undefined): void {
-    this.#add(this.#nextId(), 'user_message', { role: 'user', content, ...(otid === undefined ? {} : { otid }) });
+    this.#addItem(this.#nextId(), 'user_message', { role: 'user', content, ...(otid === undefined ? {} : { otid }) });
   }
 
-  #add(id: string, messageType: string, fields: Json): void {
+  #addItem(id: string, messageType: string, fields: Json): void {
     const date = new Date().toISOString();
     this.lastAt = date;
     this.#items.push({ id, date, ...this.#runtime, message_type: messageType, ...fields });
     if (this.#items.length > MAX_ITEMS) this.#items = this.#items.slice(-MAX_ITEMS);
   }
 
-  #push(message: ModelMessage): void {
+  #addModelMessage(message: ModelMessage): void {
     this.#model.push(message);
     if (this.#model.length > MAX_ITEMS) this.#model = this.#model.slice(-MAX_ITEMS);
   }

@@ -17,7 +17,7 @@ interface HostedOptions {
    * The device's control and stream sockets are not ordered against each other (docs/letta-protocol.md, Hosted: what
    * the device tells the relay).
    */
-  readonly paired: boolean;
+  readonly isPaired: boolean;
   readonly deviceId?: string;
   /** Unacked frames come again after this many ms; 0: never. */
   readonly redeliverMs: number;
@@ -43,25 +43,25 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
   const firstSeenAt = Date.now();
   const environmentId = `env-${randomUUID()}`;
   const deviceId = options.deviceId ?? randomUUID();
-  const skew = new PairSkew(route, options.paired);
+  const skew = new PairSkew(routeFrame, options.isPaired);
   let leaseId = `conn-${randomUUID()}`;
   let connectedAt = Date.now();
-  let online = true;
-  let back: NodeJS.Timeout | undefined;
-  let grace: NodeJS.Timeout | undefined;
+  let isOnline = true;
+  let backTimer: NodeJS.Timeout | undefined;
+  let graceTimer: NodeJS.Timeout | undefined;
   let device: Outlet = connectDevice();
 
   function connectDevice(): Outlet {
-    const admit = (type: string) => online && (type === 'reply' || faults.admit());
-    return world.connect({ deliver: (frame) => skew.deliver(frame), everything: true, admit });
+    const mayPass = (type: string) => isOnline && (type === 'reply' || faults.mayPass());
+    return world.addOutlet({ deliver: (frame) => skew.deliverFrame(frame), hearsEverything: true, mayPass });
   }
 
-  function route(frame: Json): void {
+  function routeFrame(frame: Json): void {
     const runtime = isJson(frame.runtime) ? frame.runtime : null;
-    for (const client of clients) if (!runtime || concerns(client.runtime, runtime)) deliver(client, frame);
+    for (const client of clients) if (!runtime || isFor(client.runtime, runtime)) deliverTo(client, frame);
   }
 
-  function deliver(client: Client, frame: Json): void {
+  function deliverTo(client: Client, frame: Json): void {
     client.seq += 1;
     const numbered = { ...frame, seq: client.seq };
     client.unacked.set(client.seq, numbered);
@@ -70,7 +70,7 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     client.peer.send(numbered);
   }
 
-  function join(peer: Peer, runtime: Runtime): PeerHandlers {
+  function addClient(peer: Peer, runtime: Runtime): PeerHandlers {
     const client: Client = { peer, runtime, unacked: new Map(), seq: 0 };
     clients.add(client);
     const redeliver = () => {
@@ -78,7 +78,7 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     };
     const again = options.redeliverMs > 0 ? setInterval(redeliver, options.redeliverMs) : undefined;
     return {
-      onFrame: (frame) => fromClient(client, frame),
+      onFrame: (frame) => handleClientFrame(client, frame),
       onClose: () => {
         clearInterval(again);
         clients.delete(client);
@@ -86,11 +86,11 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     };
   }
 
-  function fromClient(client: Client, frame: unknown): void {
+  function handleClientFrame(client: Client, frame: unknown): void {
     if (!isJson(frame)) return;
     if (frame.type === 'ping') client.peer.send({ type: 'pong' });
     if (frame.type === 'ack') client.unacked.delete(Number(frame.seq));
-    if (!online || frame.type === 'ping' || frame.type === 'ack') return;
+    if (!isOnline || frame.type === 'ping' || frame.type === 'ack') return;
     const creates = frame.type === 'input' && isJson(frame.payload) && frame.payload.kind === 'create_message';
     const runtime = isJson(frame.runtime) ? { ...frame.runtime, acting_user_id: ACTING_USER } : frame.runtime;
     handleFrame(agents, device, creates ? { ...frame, runtime } : frame);
@@ -98,29 +98,29 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
 
   // ---- the device's life -----------------------------------------------------------------------
 
-  function leave(ms: number, then: () => void): void {
-    online = false;
-    clearTimeout(back);
-    clearTimeout(grace);
-    grace = setTimeout(() => closeClients('environment offline'), options.graceMs);
-    back = setTimeout(() => {
-      clearTimeout(grace);
-      online = true;
+  function goOffline(ms: number, then: () => void): void {
+    isOnline = false;
+    clearTimeout(backTimer);
+    clearTimeout(graceTimer);
+    graceTimer = setTimeout(() => closeClients('environment offline'), options.graceMs);
+    backTimer = setTimeout(() => {
+      clearTimeout(graceTimer);
+      isOnline = true;
       connectedAt = Date.now();
       then();
     }, ms);
   }
 
   /** The same lease; the device tells what it is busy with, and nothing of what it said meanwhile (trace h06). */
-  function reconnect(): void {
-    for (const conversation of agents.all()) conversation.showIfBusy();
-    for (const conversation of agents.all()) conversation.wake();
+  function reconnectDevice(): void {
+    for (const conversation of agents.allConversations()) conversation.showIfBusy();
+    for (const conversation of agents.allConversations()) conversation.runQueue();
   }
 
-  function register(): void {
+  function registerDevice(): void {
     closeClients('environment re-registered');
     leaseId = `conn-${randomUUID()}`;
-    device.closed = true;
+    device.isClosed = true;
     world.outlets.delete(device);
     device = connectDevice();
   }
@@ -132,18 +132,18 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
 
   // ---- REST ------------------------------------------------------------------------------------
 
-  function environment(): Json {
-    const last = agents.all().at(-1);
+  function describeEnvironment(): Json {
+    const last = agents.allConversations().at(-1);
     return {
       id: environmentId,
-      connectionId: online ? leaseId : null,
+      connectionId: isOnline ? leaseId : null,
       deviceId,
       connectionName: world.connectionName,
       organizationId: 'org-test',
       podId: null,
       connectedAt,
-      lastHeartbeat: online ? Date.now() : connectedAt,
-      lastSeenAt: online ? Date.now() : connectedAt,
+      lastHeartbeat: isOnline ? Date.now() : connectedAt,
+      lastSeenAt: isOnline ? Date.now() : connectedAt,
       firstSeenAt,
       currentMode: last?.mode ?? 'standard',
       metadata: {
@@ -159,25 +159,25 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     };
   }
 
-  function post(connectionId: string, body: Json): Answer {
-    if (!online || connectionId !== leaseId) return NO_ENVIRONMENT;
+  function postMessages(connectionId: string, body: Json): Answer {
+    if (!isOnline || connectionId !== leaseId) return NO_ENVIRONMENT;
     const runtime = { agent_id: body.agentId, conversation_id: text(body.conversationId) ?? 'default' };
     const payload = { kind: 'create_message', messages: body.messages };
     handleFrame(agents, device, { type: 'input', runtime, payload });
     return [200, { success: true, message: 'Message sent' }];
   }
 
-  function environments(method: string, path: string, query: URLSearchParams, body: Json): Answer | null {
+  function answerEnvironments(method: string, path: string, query: URLSearchParams, body: Json): Answer | null {
     if (method === 'GET' && path === '/v1/environments') {
-      const shown = query.get('onlineOnly') === 'true' && !online ? [] : [environment()];
+      const shown = query.get('onlineOnly') === 'true' && !isOnline ? [] : [describeEnvironment()];
       return [200, { connections: shown, hasNextPage: false }];
     }
     const one = /^\/v1\/environments\/([^/]+)$/.exec(path);
     if (method === 'GET' && one) {
-      return decodeURIComponent(one[1] ?? '') === deviceId ? [200, environment()] : NO_ENVIRONMENT;
+      return decodeURIComponent(one[1] ?? '') === deviceId ? [200, describeEnvironment()] : NO_ENVIRONMENT;
     }
     const messages = /^\/v1\/environments\/([^/]+)\/messages$/.exec(path);
-    return method === 'POST' && messages ? post(decodeURIComponent(messages[1] ?? ''), body) : null;
+    return method === 'POST' && messages ? postMessages(decodeURIComponent(messages[1] ?? ''), body) : null;
   }
 
   const mayEnter = (request: IncomingMessage, query: URLSearchParams) =>
@@ -185,45 +185,45 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
 
   return {
     url: (port) => `http://127.0.0.1:${port}`,
-    async request(request, response) {
+    async handleRequest(request, response) {
       const url = new URL(request.url ?? '/', 'http://127.0.0.1');
       const method = request.method ?? 'GET';
-      if (!mayEnter(request, new URLSearchParams())) return send(response, [401, { message: 'Unauthorized' }]);
+      if (!mayEnter(request, new URLSearchParams())) return sendAnswer(response, [401, { message: 'Unauthorized' }]);
       const body = await readBody(request);
       const answer =
-        environments(method, url.pathname, url.searchParams, body) ??
-        stored(agents, online, method, url.pathname, url.searchParams, body);
-      send(response, answer ?? [404, { message: `Not found: ${method} ${url.pathname}` }]);
+        answerEnvironments(method, url.pathname, url.searchParams, body) ??
+        answerStored(agents, isOnline, method, url.pathname, url.searchParams, body);
+      sendAnswer(response, answer ?? [404, { message: `Not found: ${method} ${url.pathname}` }]);
     },
-    upgrade(request, socket, head) {
+    handleUpgrade(request, socket, head) {
       const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://127.0.0.1');
-      if (!mayEnter(request, query)) return sockets.refuse(socket, 401, 'Unauthorized');
+      if (!mayEnter(request, query)) return sockets.refuseUpgrade(socket, 401, 'Unauthorized');
       const connectionId = /^\/v1\/environments\/([^/]+)\/status\/ws$/.exec(pathname)?.[1];
-      if (!online || connectionId === undefined || decodeURIComponent(connectionId) !== leaseId) {
-        return sockets.refuse(socket, 404, 'Not Found');
+      if (!isOnline || connectionId === undefined || decodeURIComponent(connectionId) !== leaseId) {
+        return sockets.refuseUpgrade(socket, 404, 'Not Found');
       }
       const [agentId, conversationId] = [query.get('agentId'), query.get('conversationId')];
-      if (!agentId || !conversationId) return sockets.refuse(socket, 400, 'Bad Request');
+      if (!agentId || !conversationId) return sockets.refuseUpgrade(socket, 400, 'Bad Request');
       const runtime = { agent_id: agentId, conversation_id: conversationId };
-      sockets.accept(request, socket, head, (peer) => join(peer, runtime));
+      sockets.acceptUpgrade(request, socket, head, (peer) => addClient(peer, runtime));
     },
-    strike(fault) {
+    causeFault(fault) {
       if (fault.kind === 'close') sockets.cutAll();
       if (fault.kind === 'freeze') sockets.freeze(fault.ms ?? 1000);
-      if (fault.kind === 'offline') leave(fault.ms ?? 700, reconnect);
+      if (fault.kind === 'offline') goOffline(fault.ms ?? 700, reconnectDevice);
       if (fault.kind === 'restart') {
         agents.restart();
-        leave(fault.ms ?? 300, register);
+        goOffline(fault.ms ?? 300, registerDevice);
       }
       if (fault.kind === 'expire') {
-        for (const conversation of agents.all()) conversation.restart();
-        register();
+        for (const conversation of agents.allConversations()) conversation.restart();
+        registerDevice();
       }
     },
-    state: () => ({ surface: 'hosted', online, deviceId, connectionId: leaseId, sockets: sockets.count }),
+    state: () => ({ surface: 'hosted', online: isOnline, deviceId, connectionId: leaseId, sockets: sockets.count }),
     stop: () => {
-      clearTimeout(back);
-      clearTimeout(grace);
+      clearTimeout(backTimer);
+      clearTimeout(graceTimer);
       skew.stop();
     },
   };
@@ -232,12 +232,12 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
 type Answer = readonly [number, unknown];
 const NO_ENVIRONMENT: Answer = [404, { message: 'Environment not found' }];
 
-function concerns(wanted: Runtime, runtime: Json): boolean {
+function isFor(wanted: Runtime, runtime: Json): boolean {
   return runtime.agent_id === wanted.agent_id && runtime.conversation_id === wanted.conversation_id;
 }
 
 /** What the router answers by asking the device: agents, conversations, history. */
-function stored(
+function answerStored(
   agents: Agents,
   online: boolean,
   method: string,
@@ -251,32 +251,35 @@ function stored(
   const [, kind, id, rest] = match;
   const limit = Number(query.get('limit') ?? 50);
   if (kind === 'agents') {
-    if (method === 'POST' && id === undefined) return [200, agents.create(body)];
+    if (method === 'POST' && id === undefined) return [200, agents.createAgent(body)];
     if (method === 'DELETE' && id !== undefined) {
-      const gone = agents.delete(decodeURIComponent(id));
+      const gone = agents.deleteAgent(decodeURIComponent(id));
       return gone ? [200, { message: 'deleted' }] : [404, { message: `Agent ${id} not found` }];
     }
     if (method !== 'GET') return null;
-    if (id === undefined) return [200, agents.list(limit)];
-    const agent = agents.get(decodeURIComponent(id));
+    if (id === undefined) return [200, agents.listAgents(limit)];
+    const agent = agents.getAgent(decodeURIComponent(id));
     return agent ? [200, agent] : [404, { message: `Agent ${id} not found` }];
   }
   const agentId = query.get('agent_id') ?? '';
   if (id === undefined) {
-    if (method === 'GET') return [200, agents.conversationsOf(agentId, limit).map((one) => one.record())];
+    if (method === 'GET') return [200, agents.listConversations(agentId, limit).map((one) => one.toRecord())];
     const made = agents.createConversation(agentId, text(body.summary) ?? null);
-    return made ? [200, made.record()] : [404, { message: `Agent ${agentId} not found` }];
+    return made ? [200, made.toRecord()] : [404, { message: `Agent ${agentId} not found` }];
   }
-  const conversation = agents.conversation(decodeURIComponent(id));
+  const conversation = agents.conversationById(decodeURIComponent(id));
   if (!conversation) return [404, { message: `Conversation ${id} not found` }];
   if (method === 'DELETE' && rest === undefined) {
     agents.deleteConversation(conversation.runtime.conversation_id);
     return [200, { message: 'deleted' }];
   }
-  if (rest === '/cancel' && method === 'POST') return [200, { success: conversation.abort(undefined) }];
+  if (rest === '/cancel' && method === 'POST') return [200, { success: conversation.abortTurn(undefined) }];
   if (method !== 'GET') return null;
-  if (rest === undefined) return [200, conversation.record()];
-  return [200, conversation.history.page({ limit, order: query.get('order'), before: query.get('before') }).messages];
+  if (rest === undefined) return [200, conversation.toRecord()];
+  return [
+    200,
+    conversation.history.listPage({ limit, order: query.get('order'), before: query.get('before') }).messages,
+  ];
 }
 
 async function readBody(request: IncomingMessage): Promise<Json> {
@@ -290,7 +293,7 @@ async function readBody(request: IncomingMessage): Promise<Json> {
   }
 }
 
-function send(response: ServerResponse, [status, body]: Answer): void {
+function sendAnswer(response: ServerResponse, [status, body]: Answer): void {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
 }

@@ -13,7 +13,7 @@ const { values } = parseArgs({
 const letta = await startScriptedLetta({
   port: Number(values.port),
   surface: values.hosted ? 'hosted' : 'app-server',
-  paired: values.paired,
+  isPaired: values.paired,
   token: values.token ?? null,
 });
 process.stdout.write(`${letta.url}\n`);

@@ -6,12 +6,12 @@ export const runtimeKey = (runtime: Runtime): string => `${runtime.agent_id}/${r
 export interface OutletOptions {
   readonly deliver: (frame: Json) => void;
   /** Everything or only runtimes it has named: the device's socket to the router, or a client of the App Server. */
-  readonly everything?: boolean;
+  readonly hearsEverything?: boolean;
   /**
    * Asked before an event is numbered: false loses it without a gap, as a device without a link does
    * (docs/letta-protocol.md, Envelope, order, duplicates).
    */
-  readonly admit?: (type: string) => boolean;
+  readonly mayPass?: (type: string) => boolean;
 }
 
 /** One connection that frames go out on: numbers the events and remembers who listens to what. */
@@ -19,16 +19,16 @@ export class Outlet {
   readonly #options: OutletOptions;
   readonly #runtimes = new Set<string>();
   /** The last device status sent per runtime: an unchanged one is left out of a sync that does not force it. */
-  readonly shownStatus = new Map<string, string>();
-  readonly everything: boolean;
+  readonly lastStatus = new Map<string, string>();
+  readonly hearsEverything: boolean;
   #eventSeq = 0;
   /** Runtimes whose whole state went out here at least once. */
-  readonly replayed = new Set<string>();
-  closed = false;
+  readonly replayedRuntimes = new Set<string>();
+  isClosed = false;
 
   constructor(options: OutletOptions) {
     this.#options = options;
-    this.everything = options.everything === true;
+    this.hearsEverything = options.hearsEverything === true;
   }
 
   subscribe(runtime: Runtime): void {
@@ -36,17 +36,17 @@ export class Outlet {
   }
 
   hears(runtime: Runtime): boolean {
-    return !this.closed && (this.everything || this.#runtimes.has(runtimeKey(runtime)));
+    return !this.isClosed && (this.hearsEverything || this.#runtimes.has(runtimeKey(runtime)));
   }
 
-  emit(type: string, body: Json, runtime: Runtime): void {
-    if (this.closed || this.#options.admit?.(type) === false) return;
+  emitEvent(type: string, body: Json, runtime: Runtime): void {
+    if (this.isClosed || this.#options.mayPass?.(type) === false) return;
     this.#eventSeq += 1;
     this.#options.deliver(envelope(type, body, runtime, this.#eventSeq));
   }
 
-  reply(frame: Json): void {
-    if (this.closed || this.#options.admit?.('reply') === false) return;
+  sendReply(frame: Json): void {
+    if (this.isClosed || this.#options.mayPass?.('reply') === false) return;
     this.#options.deliver(frame);
   }
 }

@@ -16,23 +16,23 @@ const LATE = 4;
  */
 export class PairSkew {
   readonly #route: (frame: Json) => void;
-  readonly #paired: boolean;
+  readonly #isPaired: boolean;
   readonly #timers = new Set<NodeJS.Timeout>();
   #turns = 0;
 
   constructor(route: (frame: Json) => void, paired: boolean) {
     this.#route = route;
-    this.#paired = paired;
+    this.#isPaired = paired;
   }
 
-  deliver(frame: Json): void {
-    const wait = this.#wait(String(frame.type));
+  deliverFrame(frame: Json): void {
+    const wait = this.#delayOf(String(frame.type));
     if (wait === 0) this.#route(frame);
-    else this.#later(frame, wait);
+    else this.#routeLater(frame, wait);
   }
 
-  #wait(type: string): number {
-    if (!this.#paired) return 0;
+  #delayOf(type: string): number {
+    if (!this.#isPaired) return 0;
     if (STREAM.has(type)) return LATE;
     if (type !== 'turn_finished') return 0;
     this.#turns += 1;
@@ -40,7 +40,7 @@ export class PairSkew {
   }
 
   /** Timers of one length fire in the order they were set. */
-  #later(frame: Json, ms: number): void {
+  #routeLater(frame: Json, ms: number): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#route(frame);

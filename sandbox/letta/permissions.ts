@@ -1,4 +1,4 @@
-import { hunks } from './diff.ts';
+import { diffHunks } from './diff.ts';
 import { type Machine, shellWords } from './machine.ts';
 import type { Json, PermissionMode, ToolCall } from './types.ts';
 import { isJson, text } from './types.ts';
@@ -19,7 +19,7 @@ export interface PermissionScope {
 }
 
 const settingsPath = (cwd: string) => `${cwd}/.letta/settings.json`;
-const segments = (command: string) => command.split('&&').map((part) => part.trim());
+const segmentsOf = (command: string) => command.split('&&').map((part) => part.trim());
 
 /** The agent may have written anything there. */
 function parseSettings(content: string): unknown {
@@ -45,7 +45,7 @@ export function isAsked(call: ToolCall, scope: PermissionScope): boolean {
   if (scope.mode === 'strict') return true;
   if (call.name === 'Write' || call.name === 'Edit') return scope.mode !== 'acceptEdits';
   if (call.name === 'Agent') return !SAFE_SUBAGENTS.has(text(call.input.subagent_type) ?? '');
-  if (call.name === 'Bash') return !segments(text(call.input.command) ?? '').every(isReadOnly);
+  if (call.name === 'Bash') return !segmentsOf(text(call.input.command) ?? '').every(isReadOnly);
   return !UNASKED.has(call.name);
 }
 
@@ -58,7 +58,7 @@ function isAllowedByRule(command: string, scope: PermissionScope): boolean {
   if (rules.length === 0) return false;
   const covered = (segment: string) =>
     rules.includes(`Bash(${segment})`) || rules.includes(`Bash(${shellWords(segment)[0] ?? ''}:*)`);
-  const parts = segments(command);
+  const parts = segmentsOf(command);
   return parts.some(covered) && parts.every((part) => covered(part) || (scope.mode !== 'strict' && isReadOnly(part)));
 }
 
@@ -67,7 +67,7 @@ export function suggestion(call: ToolCall): string {
   if (call.name === 'Write') return 'Yes, allow all writes during this session';
   if (call.name === 'Edit') return 'Yes, switch to accept edits mode for this session';
   if (call.name !== 'Bash') return `Yes, allow ${call.name} operations during this session`;
-  const [first = ''] = segments(text(call.input.command) ?? '');
+  const [first = ''] = segmentsOf(text(call.input.command) ?? '');
   const name = shellWords(first)[0] ?? '';
   const what = FAMILIES.has(name) ? `'${name}' commands` : `'${first}'`;
   return `Yes, and don't ask again for ${what} in this project`;
@@ -77,7 +77,7 @@ export function suggestion(call: ToolCall): string {
 export function saveRule(call: ToolCall, machine: Machine, cwd: string): { allowTool?: string; mode?: PermissionMode } {
   if (call.name === 'Edit') return { mode: 'acceptEdits' };
   if (call.name !== 'Bash') return { allowTool: call.name };
-  const [first = ''] = segments(text(call.input.command) ?? '');
+  const [first = ''] = segmentsOf(text(call.input.command) ?? '');
   const name = shellWords(first)[0] ?? '';
   const rule = FAMILIES.has(name) ? `Bash(${name}:*)` : `Bash(${first})`;
   const allow = [...new Set([...savedRules(machine, cwd), rule])];
@@ -91,15 +91,15 @@ export function diffsOf(call: ToolCall, machine: Machine, cwd: string): Json[] |
   const path = text(call.input.file_path) ?? '';
   const fileName = path.split('/').at(-1) ?? path;
   const before = machine.read(machine.resolve(cwd, path));
-  if (call.name === 'Write') return [advanced(fileName, before ?? '', text(call.input.content) ?? '')];
+  if (call.name === 'Write') return [advancedDiff(fileName, before ?? '', text(call.input.content) ?? '')];
   const from = text(call.input.old_string) ?? '';
   const to = text(call.input.new_string) ?? '';
   if (before === undefined) return [{ mode: 'unpreviewable', fileName, reason: 'File not readable' }];
   if (!before.includes(from)) return [{ mode: 'fallback', fileName, reason: 'Edit not found in file' }];
   const after = call.input.replace_all === true ? before.replaceAll(from, () => to) : before.replace(from, () => to);
-  return [advanced(fileName, before, after)];
+  return [advancedDiff(fileName, before, after)];
 }
 
-function advanced(fileName: string, before: string, after: string): Json {
-  return { mode: 'advanced', fileName, hunks: hunks(before, after) };
+function advancedDiff(fileName: string, before: string, after: string): Json {
+  return { mode: 'advanced', fileName, hunks: diffHunks(before, after) };
 }

@@ -11,8 +11,8 @@ export interface QueueItem {
   readonly clientIds: readonly string[];
   readonly messages: readonly UserInput[];
   readonly input: TurnInput;
-  readonly shown: Json;
-  paused: boolean;
+  readonly frame: Json;
+  isPaused: boolean;
 }
 
 /** What waits for its turn in one conversation (docs/letta-protocol.md, Queue and deduplication). */
@@ -25,11 +25,11 @@ export class Queue {
   }
 
   get hasRunnable(): boolean {
-    return this.#items.some((item) => !item.paused);
+    return this.#items.some((item) => !item.isPaused);
   }
 
-  shown(): Json[] {
-    return this.#items.map(({ shown, paused }) => (paused ? { ...shown, paused: true } : shown));
+  toFrames(): Json[] {
+    return this.#items.map(({ frame, isPaused }) => (isPaused ? { ...frame, paused: true } : frame));
   }
 
   holds(clientMessageId: string): boolean {
@@ -38,51 +38,51 @@ export class Queue {
 
   /** A message of a person. New input releases what an abort had paused. */
   addMessage(input: TurnInput): void {
-    this.resume();
+    this.resumeAll();
     const { messages } = input;
     const content = messages.length === 1 ? messages[0]?.content : messages.map((message) => message.content);
-    this.#add(input, 'message', 'user', content, input.clientIds[0] ?? `cm-submit-${randomUUID()}`);
+    this.#addItem(input, 'message', 'user', content, input.clientIds[0] ?? `cm-submit-${randomUUID()}`);
   }
 
   addNotification(content: string): void {
     const id = `cm-q-${this.#added + 1}`;
     const input = { messages: [{ role: 'user', content, otid: id }], clientIds: [], options: {} };
-    this.#add(input, 'task_notification', 'task_notification', content, id);
+    this.#addItem(input, 'task_notification', 'task_notification', content, id);
   }
 
   /** Over the limit the oldest is dropped, as the server does. */
-  #add(input: TurnInput, kind: string, source: string, content: unknown, clientMessageId: string): void {
+  #addItem(input: TurnInput, kind: string, source: string, content: unknown, clientMessageId: string): void {
     this.#added += 1;
     const id = `q-${this.#added}`;
     const enqueued_at = new Date().toISOString();
-    const shown = { id, client_message_id: clientMessageId, kind, source, content, enqueued_at };
+    const frame = { id, client_message_id: clientMessageId, kind, source, content, enqueued_at };
     const messages = input.messages.map((message) => ({ otid: clientMessageId, ...message }));
-    this.#items.push({ id, clientMessageId, clientIds: input.clientIds, messages, input, shown, paused: false });
+    this.#items.push({ id, clientMessageId, clientIds: input.clientIds, messages, input, frame, isPaused: false });
     if (this.#items.length > MAX_ITEMS) this.#items.shift();
   }
 
   /** The client id of what was removed; undefined: no such item. */
-  remove(id: string): string | undefined {
+  removeItem(id: string): string | undefined {
     const found = this.#items.find((item) => item.id === id);
     this.#items = this.#items.filter((item) => item !== found);
     return found?.clientMessageId;
   }
 
-  pause(): void {
-    for (const item of this.#items) item.paused = true;
+  pauseAll(): void {
+    for (const item of this.#items) item.isPaused = true;
   }
 
   /** How many were paused. */
-  resume(): number {
-    const paused = this.#items.filter((item) => item.paused);
-    for (const item of paused) item.paused = false;
+  resumeAll(): number {
+    const paused = this.#items.filter((item) => item.isPaused);
+    for (const item of paused) item.isPaused = false;
     return paused.length;
   }
 
   /** What may run now, taken out. */
-  take(): QueueItem[] {
-    const taken = this.#items.filter((item) => !item.paused);
-    this.#items = this.#items.filter((item) => item.paused);
+  takeRunnable(): QueueItem[] {
+    const taken = this.#items.filter((item) => !item.isPaused);
+    this.#items = this.#items.filter((item) => item.isPaused);
     return taken;
   }
 }

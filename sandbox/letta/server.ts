@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agents, type SeedAgent } from './agent.ts';
 import { createAppServer, type Surface, type SurfaceParts } from './app-server.ts';
-import { control, isControl } from './control.ts';
+import { handleControl, isControl } from './control.ts';
 import { type Fault, Faults } from './faults.ts';
 import type { LogEntry } from './frame-log.ts';
 import { createHosted } from './hosted.ts';
@@ -17,7 +17,7 @@ export interface ScriptedLettaOptions {
   /** Bearer token clients must bring; null: none. */
   readonly token?: string | null;
   /** Hosted only: the device speaks over a pair of sockets, so control frames and deltas are not in order. */
-  readonly paired?: boolean;
+  readonly isPaired?: boolean;
   readonly seed?: ScriptedLettaSeed;
   /** Milliseconds per word of a plain `say`. */
   readonly pace?: number;
@@ -47,12 +47,12 @@ export interface ScriptedLetta {
   /** Where `/_control/…` is. */
   readonly controlUrl: string;
   readonly port: number;
-  fault(fault: Fault): void;
+  addFault(fault: Fault): void;
   state(): Json;
   /** The last frames over any socket, oldest first. */
   log(): readonly LogEntry[];
   /** Deletes an agent with its conversations, or one conversation; who is connected to it stays so, as with the real one. */
-  forget(what: { agent: string } | { conversation: string }): boolean;
+  deleteStored(what: { agent: string } | { conversation: string }): boolean;
   /** Makes an agent. @returns its id */
   addAgent(name: string): string;
   /** Back to the seed; all sockets are cut. */
@@ -82,11 +82,11 @@ function start(options: ScriptedLettaOptions): Running {
   for (const [path, content] of Object.entries(seed.files ?? {})) world.machine.write(path, content);
   const agents = new Agents(world, seed.agents ?? [DEFAULT_AGENT]);
   const sockets = new Sockets(options.onFrame);
-  const faults = new Faults((fault) => surface.strike(fault));
+  const faults = new Faults((fault) => surface.causeFault(fault));
   const parts: SurfaceParts = { agents, sockets, faults, token: options.token ?? null };
   const surface: Surface = hosted
     ? createHosted(parts, {
-        paired: options.paired ?? false,
+        isPaired: options.isPaired ?? false,
         redeliverMs: options.redeliverMs ?? 5000,
         graceMs: options.graceMs ?? 3000,
         ...(seed.deviceId === undefined ? {} : { deviceId: seed.deviceId }),
@@ -105,17 +105,17 @@ function stop({ agents, sockets, surface }: Running): void {
 export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Promise<ScriptedLetta> {
   let running = start(options);
   const letta = {
-    fault: (fault: Fault) => running.faults.add(fault),
+    addFault: (fault: Fault) => running.faults.addFault(fault),
     state: (): Json => ({
       ...running.surface.state(),
       faults: running.faults.armed,
-      agents: running.agents.list(100).map(({ id, name }) => ({ id, name })),
-      conversations: running.agents.all().map((conversation) => conversation.summarise()),
+      agents: running.agents.listAgents(100).map(({ id, name }) => ({ id, name })),
+      conversations: running.agents.allConversations().map((conversation) => conversation.toState()),
     }),
     log: () => running.sockets.log.entries,
-    forget: (what: { agent: string } | { conversation: string }) =>
-      'agent' in what ? running.agents.delete(what.agent) : running.agents.deleteConversation(what.conversation),
-    addAgent: (name: string) => String(running.agents.create({ name }).id),
+    deleteStored: (what: { agent: string } | { conversation: string }) =>
+      'agent' in what ? running.agents.deleteAgent(what.agent) : running.agents.deleteConversation(what.conversation),
+    addAgent: (name: string) => String(running.agents.createAgent({ name }).id),
     reset: () => {
       stop(running);
       running = start(options);
@@ -123,8 +123,8 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
   };
   const server = createServer(async (request, response) => {
     try {
-      if (isControl(request)) await control(request, response, letta);
-      else await running.surface.request(request, response);
+      if (isControl(request)) await handleControl(request, response, letta);
+      else await running.surface.handleRequest(request, response);
     } catch {
       // A path that is no URL, or a client that went away with half a body.
       request.socket.destroy();
@@ -133,7 +133,7 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
     try {
-      running.surface.upgrade(request, socket, head);
+      running.surface.handleUpgrade(request, socket, head);
     } catch {
       socket.destroy();
     }

@@ -14,7 +14,7 @@ export interface Peer {
   readonly send: (frame: Json) => void;
   readonly close: (code: number, reason: string) => void;
   /** Without a close frame: the other side sees 1006. */
-  readonly cut: () => void;
+  readonly cutSocket: () => void;
 }
 
 export interface PeerHandlers {
@@ -31,8 +31,8 @@ export class Sockets {
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME, autoPong: false });
   readonly #peers = new Map<Peer, WebSocket>();
   #frozenUntil = 0;
-  #held: (() => void)[] = [];
-  #thaw: NodeJS.Timeout | undefined;
+  #heldActs: (() => void)[] = [];
+  #thawTimer: NodeJS.Timeout | undefined;
   #numbers = 0;
   readonly #onFrame: OnFrame | undefined;
 
@@ -44,22 +44,22 @@ export class Sockets {
     return this.#peers.size;
   }
 
-  refuse(socket: Duplex, status: number, words: string): void {
+  refuseUpgrade(socket: Duplex, status: number, words: string): void {
     socket.end(`HTTP/1.1 ${status} ${words}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   }
 
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer, join: (peer: Peer) => PeerHandlers): void {
-    this.#server.handleUpgrade(request, socket, head, (ws) => this.#welcome(ws, join));
+  acceptUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, join: (peer: Peer) => PeerHandlers): void {
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#addPeer(ws, join));
   }
 
-  #welcome(ws: WebSocket, join: (peer: Peer) => PeerHandlers): void {
+  #addPeer(ws: WebSocket, join: (peer: Peer) => PeerHandlers): void {
     this.#numbers += 1;
     const number = this.#numbers;
     const peer: Peer = {
       number,
-      send: (frame) => this.#whenAwake(() => this.#send(ws, number, frame)),
+      send: (frame) => this.#runUnlessFrozen(() => this.#send(ws, number, frame)),
       close: (code, reason) => ws.close(code, reason),
-      cut: () => ws.terminate(),
+      cutSocket: () => ws.terminate(),
     };
     this.#peers.set(peer, ws);
     this.log.add('open', number);
@@ -80,7 +80,7 @@ export class Sockets {
       const frame = parse(String(data));
       this.log.add('in', number, frame);
       this.#onFrame?.('in', frame);
-      this.#whenAwake(() => handlers.onFrame(frame));
+      this.#runUnlessFrozen(() => handlers.onFrame(frame));
     });
     ws.on('error', () => {});
     ws.on('close', () => {
@@ -101,20 +101,20 @@ export class Sockets {
   /** Nothing goes in or out for a while; the sockets stay open. What was due comes afterwards. */
   freeze(ms: number): void {
     this.#frozenUntil = Date.now() + ms;
-    clearTimeout(this.#thaw);
-    this.#thaw = setTimeout(() => {
+    clearTimeout(this.#thawTimer);
+    this.#thawTimer = setTimeout(() => {
       this.#frozenUntil = 0;
-      for (const act of this.#held.splice(0)) act();
+      for (const act of this.#heldActs.splice(0)) act();
     }, ms);
-    this.#thaw.unref();
+    this.#thawTimer.unref();
   }
 
   #isFrozen(): boolean {
     return Date.now() < this.#frozenUntil;
   }
 
-  #whenAwake(act: () => void): void {
-    if (this.#isFrozen() || this.#held.length > 0) this.#held.push(act);
+  #runUnlessFrozen(act: () => void): void {
+    if (this.#isFrozen() || this.#heldActs.length > 0) this.#heldActs.push(act);
     else act();
   }
 
@@ -123,7 +123,7 @@ export class Sockets {
   }
 
   stop(): void {
-    clearTimeout(this.#thaw);
+    clearTimeout(this.#thawTimer);
     this.cutAll();
     this.#server.close();
   }

@@ -55,9 +55,9 @@ export class Turn {
   readonly clientIds: string[];
   readonly origin: Origin;
   /** False: started in the gap after a direct turn; abort, queue and deduplication do not see it. */
-  readonly tracked: boolean;
+  readonly isTracked: boolean;
   turnId: string;
-  cancelled = false;
+  wasCancelled = false;
   /** The run that clients have heard of. */
   runId: string | null = null;
   /** Calls that the model made and nobody has answered. */
@@ -70,7 +70,7 @@ export class Turn {
     this.#world = world;
     this.#input = input;
     this.origin = origin;
-    this.tracked = tracked;
+    this.isTracked = tracked;
     this.clientIds = [...input.clientIds];
     this.turnId =
       origin === 'queue'
@@ -83,29 +83,29 @@ export class Turn {
     return this.#partial?.id.split(':')[0] ?? null;
   }
 
-  async play(): Promise<void> {
+  async run(): Promise<void> {
     try {
-      await this.#play();
+      await this.#runSteps();
     } catch (error) {
-      if (error instanceof Cancelled) this.#finish('cancelled');
+      if (error instanceof Cancelled) this.#finishTurn('cancelled');
       else if (!(error instanceof Gone)) throw error;
     }
   }
 
   /** The model's answer is not cut short: the end comes with its next chunk. Tools and waiting end at once. */
   cancel(): void {
-    this.cancelled = true;
+    this.wasCancelled = true;
     this.#stop.abort();
   }
 
   /** Ends without a word, as when the process dies. Answers what the model had said so far. */
-  vanish(): { id: string; text: string } | null {
+  dropSilently(): { id: string; text: string } | null {
     this.#gone.abort();
     return this.#partial;
   }
 
-  async #play(): Promise<void> {
-    const step = await this.#begin();
+  async #runSteps(): Promise<void> {
+    const step = await this.#beginTurn();
     if (step === null) return;
     let next: Step = step;
     let retries = 0;
@@ -113,14 +113,14 @@ export class Turn {
       await this.#pause(this.#world.timings.latency);
       this.#showProcessing(next);
       const call = await this.#callModel();
-      if (call.kind === 'end') return this.#finish('end_turn');
+      if (call.kind === 'end') return this.#finishTurn('end_turn');
       if (call.kind === 'failed') return this.#failModel(call.status);
       if (call.kind === 'tools') {
         retries = 0;
         next = await this.#runTools(call.calls);
         continue;
       }
-      if (retries === MAX_RETRIES) return this.#finish('llm_api_error');
+      if (retries === MAX_RETRIES) return this.#finishTurn('llm_api_error');
       retries += 1;
       await this.#waitForRetry(retries);
       next = 'retry';
@@ -128,18 +128,18 @@ export class Turn {
   }
 
   /** Up to WAITING_FOR_API_RESPONSE; null when the turn failed before any model was asked. */
-  async #begin(): Promise<Step | null> {
+  async #beginTurn(): Promise<Step | null> {
     const conversation = this.#conversation;
     if (typeof this.origin === 'object') {
-      await this.#recover(this.origin.recovered, this.origin.decision);
+      await this.#answerRecovered(this.origin.recovered, this.origin.decision);
       return 'first';
     }
     if (this.origin === 'queue') {
-      for (const message of this.#input.messages) this.#echo(message);
+      for (const message of this.#input.messages) this.#echoMessage(message);
       conversation.showQueue();
       conversation.setLoop('WAITING_ON_INPUT');
     } else {
-      conversation.toolset = false;
+      conversation.hasToolset = false;
     }
     conversation.setLoop('SENDING_API_REQUEST');
     conversation.showDevice();
@@ -155,7 +155,7 @@ export class Turn {
       this.#failEarly('Failed to prepare image for model: Input buffer contains unsupported image format');
       return null;
     }
-    conversation.takeIn(this.#input.messages.map(withoutBrokenImages), this.origin === 'queue');
+    conversation.storeInput(this.#input.messages.map(withoutBrokenImages), this.origin === 'queue');
     return 'first';
   }
 
@@ -163,9 +163,9 @@ export class Turn {
     return this.#input.messages.map((message) => message.otid ?? '').filter((id) => id !== '');
   }
 
-  #echo(message: UserInput): void {
+  #echoMessage(message: UserInput): void {
     const otid = message.otid?.startsWith('cm-q-') ? randomUUID() : (message.otid ?? randomUUID());
-    this.#conversation.delta(frames.userMessage(message.content, otid, this.#input.actingUserId));
+    this.#conversation.emitDelta(frames.userMessage(message.content, otid, this.#input.actingUserId));
   }
 
   #hasBrokenImage(): boolean {
@@ -176,7 +176,7 @@ export class Turn {
   #showProcessing(step: Step): void {
     const conversation = this.#conversation;
     const runs = step === 'joined by queue' || step === 'retry' ? this.#runs() : [];
-    conversation.toolset = true;
+    conversation.hasToolset = true;
     conversation.setLoop('PROCESSING_API_RESPONSE', runs);
     if (step === 'first' || step === 'retry') return;
     conversation.setLoop('PROCESSING_API_RESPONSE', runs);
@@ -196,7 +196,7 @@ export class Turn {
     if (failure?.kind === 'fail') return { kind: 'failed', status: failure.status };
     const number = this.#world.nextModelCall();
     const id = this.#world.nextItemId();
-    const said = await this.#stream(acts, id);
+    const said = await this.#streamActs(acts, id);
     this.#partial = null;
     if (said === 'cut') {
       this.#modelDelta(this.#world.nextDeltaId(), frames.errorMessage('terminated', 'llm_error', true));
@@ -212,7 +212,7 @@ export class Turn {
     return calls.length > 0 ? { kind: 'tools', calls } : { kind: 'end' };
   }
 
-  async #stream(acts: readonly Act[], id: string): Promise<'cut' | { reasoning?: string; text?: string }> {
+  async #streamActs(acts: readonly Act[], id: string): Promise<'cut' | { reasoning?: string; text?: string }> {
     let reasoning: string | undefined;
     let spoken: string | undefined;
     for (const act of acts) {
@@ -263,18 +263,18 @@ export class Turn {
     this.#announceRun();
     this.#run.seq += 1;
     const { runtime } = this.#conversation;
-    this.#conversation.delta(frames.modelDelta(id, runtime, fields, this.#run.id, this.#run.seq));
+    this.#conversation.emitDelta(frames.modelDelta(id, runtime, fields, this.#run.id, this.#run.seq));
   }
 
   #stopReason(reason: string): void {
     this.#announceRun();
     this.#run.seq += 1;
-    this.#conversation.delta(frames.stopReason(reason, this.#run.id, this.#run.seq));
+    this.#conversation.emitDelta(frames.stopReason(reason, this.#run.id, this.#run.seq));
   }
 
   async #waitForRetry(attempt: number): Promise<void> {
     const delay = 1000 * 2 ** (attempt - 1);
-    this.#conversation.delta(frames.retry(this.#run.id, attempt, delay));
+    this.#conversation.emitDelta(frames.retry(this.#run.id, attempt, delay));
     await this.#pause(this.#scaled(delay), this.#stop.signal);
     this.#conversation.setLoop('SENDING_API_REQUEST', this.#runs());
     this.#conversation.setLoop('WAITING_FOR_API_RESPONSE', this.#runs());
@@ -286,14 +286,14 @@ export class Turn {
     this.#announceRun();
     const whole = frames.modelErrorText(message, this.#run.id);
     const api = frames.apiError(message, this.#run.id);
-    this.#conversation.delta(frames.loopError(whole, false, this.#run.id, api));
+    this.#conversation.emitDelta(frames.loopError(whole, false, this.#run.id, api));
     this.#modelDelta(this.#world.nextDeltaId(), frames.errorMessage(message, 'local_backend_error', false));
     this.#stopReason('error');
-    this.#finish('error', whole, frames.loopError(whole, true, this.#run.id, api));
+    this.#finishTurn('error', whole, frames.loopError(whole, true, this.#run.id, api));
   }
 
   #failEarly(message: string): void {
-    this.#finish('error', message, frames.loopError(message, true));
+    this.#finishTurn('error', message, frames.loopError(message, true));
   }
 
   // ---- tools ---------------------------------------------------------------------------------
@@ -304,32 +304,32 @@ export class Turn {
     const asked = calls.filter((call) => isAsked(call, scope));
     const free = calls.filter((call) => !asked.includes(call));
     const ids = (some: readonly Call[]) => some.map((call) => call.id);
-    conversation.delta(frames.classification(this.#run.id, ids(free), ids(asked)));
+    conversation.emitDelta(frames.classification(this.#run.id, ids(free), ids(asked)));
     const decided = await this.#askAll(asked);
     const allowed = decided.filter(({ decision }) => decision.kind === 'allow');
     const going = [
       ...free.map((call) => ({ call, comment: undefined as string | undefined })),
-      ...allowed.map(approved),
+      ...allowed.map(applyApproval),
     ];
     conversation.setLoop('EXECUTING_CLIENT_SIDE_TOOL', this.#runs(), ids(going.map(({ call }) => call)));
     conversation.setLoop('EXECUTING_CLIENT_SIDE_TOOL', this.#runs(), ids(going.map(({ call }) => call)));
     conversation.showDevice();
     await this.#pause(1, this.#stop.signal);
-    for (const { call } of going) conversation.delta(frames.toolStart(call.deltaId, this.runId, call));
+    for (const { call } of going) conversation.emitDelta(frames.toolStart(call.deltaId, this.runId, call));
     const results: { call: Call; result: ToolResult; comment?: string | undefined }[] = [];
-    for (const { call, comment } of going) results.push({ call, result: await this.#execute(call), comment });
+    for (const { call, comment } of going) results.push({ call, result: await this.#runTool(call), comment });
     for (const { call, decision } of decided) {
       if (decision.kind === 'deny') results.push({ call, result: { status: 'error', text: decision.message } });
     }
-    this.#report(results);
+    this.#reportResults(results);
     this.openCalls = [];
-    if (this.cancelled) throw new Cancelled();
-    const joined = conversation.takeQueue();
-    for (const item of joined) for (const message of item.messages) this.#echo(message);
+    if (this.wasCancelled) throw new Cancelled();
+    const joined = conversation.takeQueued();
+    for (const item of joined) for (const message of item.messages) this.#echoMessage(message);
     if (joined.length > 0) {
       this.turnId = conversation.nextBatchId();
       this.clientIds.push(...joined.flatMap((item) => item.clientIds));
-      conversation.takeIn(
+      conversation.storeInput(
         joined.flatMap((item) => item.messages),
         true,
       );
@@ -348,14 +348,14 @@ export class Turn {
     for (const call of asked) {
       const diffs = diffsOf(call, this.#world.machine, conversation.cwd);
       const request = frames.canUseTool(call, [{ id: 'save-default', text: suggestion(call) }], diffs);
-      const decision = await this.#untilStopped(conversation.ask(this, call, request));
+      const decision = await this.#untilStopped(conversation.askPerson(this, call, request));
       decided.push({ call, decision });
     }
     return decided;
   }
 
-  async #execute(call: Call): Promise<ToolResult> {
-    if (this.cancelled) return INTERRUPTED;
+  async #runTool(call: Call): Promise<ToolResult> {
+    if (this.wasCancelled) return INTERRUPTED;
     const conversation = this.#conversation;
     if (call.name === 'AskUserQuestion' && this.#input.options.exclude_interactive_tools === true) {
       const others = frames.LOADED_TOOLS.filter((name) => name !== call.name)
@@ -372,7 +372,7 @@ export class Turn {
     try {
       if (isBackground(call)) return await startInBackground(call, conversation, this.#world, this.#toolPause);
       const local = await runMachineTool(call, this.#toolWorld(call));
-      return local ?? (await this.#external(call));
+      return local ?? (await this.#callExternal(call));
     } catch (error) {
       if (error instanceof Cancelled) return INTERRUPTED;
       throw error;
@@ -390,12 +390,12 @@ export class Turn {
       cwd: conversation.cwd,
       work: () => this.#toolPause(this.#world.timings.tool),
       sleep: (seconds) => this.#toolPause(this.#scaled(seconds * 1000)),
-      onSnapshot: (output) => conversation.delta(frames.toolSnapshot(this.runId, call.id, output)),
+      onSnapshot: (output) => conversation.emitDelta(frames.toolSnapshot(this.runId, call.id, output)),
       onFile: (path, content) => conversation.showFile(path, content),
     };
   }
 
-  async #external(call: Call): Promise<ToolResult> {
+  async #callExternal(call: Call): Promise<ToolResult> {
     const answer = this.#conversation.callExternal(call);
     if (answer === null) return { status: 'error', text: `Tool not found: ${call.name}` };
     const response = await this.#untilStopped(answer);
@@ -406,33 +406,33 @@ export class Turn {
   }
 
   /** All ends, then all results; what ran first, what was denied last. */
-  #report(results: readonly { call: Call; result: ToolResult; comment?: string | undefined }[]): void {
+  #reportResults(results: readonly { call: Call; result: ToolResult; comment?: string | undefined }[]): void {
     const conversation = this.#conversation;
     for (const { call, result } of results) {
-      conversation.delta(frames.toolEnd(call.deltaId, this.runId, call.id, result.status));
+      conversation.emitDelta(frames.toolEnd(call.deltaId, this.runId, call.id, result.status));
     }
     for (const { call, result, comment } of results) {
-      conversation.delta(frames.toolReturn(this.runId, call.id, result));
+      conversation.emitDelta(frames.toolReturn(this.runId, call.id, result));
       const said = comment === undefined ? '' : `${COMMENT} "${comment}"\n`;
       conversation.history.addToolReturn(call.id, result.status, said + result.text);
     }
   }
 
   /** A question that outlived the process: answered without a run, then the model goes on (trace 34b). */
-  async #recover(question: ToolCall, decision: Decision): Promise<void> {
+  async #answerRecovered(question: ToolCall, decision: Decision): Promise<void> {
     const conversation = this.#conversation;
     const call: Call = { ...question, deltaId: undefined };
-    const [going] = decision.kind === 'allow' ? [approved({ call, decision })] : [];
+    const [going] = decision.kind === 'allow' ? [applyApproval({ call, decision })] : [];
     conversation.setLoop('EXECUTING_CLIENT_SIDE_TOOL', [], going ? [call.id] : []);
     conversation.showDevice();
-    if (going) conversation.delta(frames.toolStart(undefined, null, going.call));
+    if (going) conversation.emitDelta(frames.toolStart(undefined, null, going.call));
     const denial: ToolResult = { status: 'error', text: decision.message ?? '' };
-    const result = going ? await this.#execute(going.call) : denial;
+    const result = going ? await this.#runTool(going.call) : denial;
     await this.#pause(this.#world.timings.tool, this.#stop.signal);
-    this.#report([{ call: going?.call ?? call, result }]);
+    this.#reportResults([{ call: going?.call ?? call, result }]);
     conversation.setLoop('SENDING_API_REQUEST');
     conversation.setLoop('SENDING_API_REQUEST');
-    conversation.toolset = true;
+    conversation.hasToolset = true;
     conversation.showDevice();
     conversation.setLoop('SENDING_API_REQUEST');
     conversation.showDevice();
@@ -442,19 +442,19 @@ export class Turn {
 
   // ---- the end -------------------------------------------------------------------------------
 
-  #finish(reason: string, error?: string, last?: Json): void {
+  #finishTurn(reason: string, error?: string, last?: Json): void {
     const conversation = this.#conversation;
-    conversation.remove(this);
+    conversation.removeTurn(this);
     if (reason !== 'cancelled') {
       conversation.setLoop('WAITING_ON_INPUT');
       conversation.showDevice();
     }
     const run = this.runId === null ? {} : { run_id: this.runId };
     const failure = error === undefined ? {} : { error };
-    conversation.emit('turn_finished', { turn_id: this.turnId, stop_reason: reason, ...run, ...failure });
-    if (last) conversation.delta(last);
+    conversation.emitEvent('turn_finished', { turn_id: this.turnId, stop_reason: reason, ...run, ...failure });
+    if (last) conversation.emitDelta(last);
     conversation.showDevice();
-    conversation.afterTurn(this);
+    conversation.closeTurn(this);
   }
 
   #scaled(ms: number): number {
@@ -465,26 +465,29 @@ export class Turn {
   async #pause(ms: number, until?: AbortSignal): Promise<void> {
     const signals = until ? [this.#gone.signal, until] : [this.#gone.signal];
     await sleep(ms, signals);
-    this.#check();
+    this.#throwIfEnded();
   }
 
   async #untilStopped<T>(promise: Promise<T>): Promise<T> {
     const stopped = sleep(null, [this.#gone.signal, this.#stop.signal]);
     const value = await Promise.race([promise, stopped]);
-    this.#check();
+    this.#throwIfEnded();
     return value as T;
   }
 
-  #check(): void {
+  #throwIfEnded(): void {
     if (this.#gone.signal.aborted) throw new Gone();
-    if (this.cancelled) throw new Cancelled();
+    if (this.wasCancelled) throw new Cancelled();
   }
 }
 
 const INTERRUPTED: ToolResult = { status: 'error', text: 'Interrupted by user' };
 const COMMENT = 'The user approved the tool execution with the following comment:';
 
-function approved({ call, decision }: { call: Call; decision: Decision }): { call: Call; comment: string | undefined } {
+function applyApproval({ call, decision }: { call: Call; decision: Decision }): {
+  call: Call;
+  comment: string | undefined;
+} {
   const updated = decision.kind === 'allow' ? decision.updatedInput : undefined;
   return { call: updated === undefined ? call : { ...call, input: updated }, comment: decision.message };
 }

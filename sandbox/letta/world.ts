@@ -33,13 +33,13 @@ export class World {
     this.machine.makeFolder(this.bootFolder);
   }
 
-  connect(options: OutletOptions): Outlet {
+  addOutlet(options: OutletOptions): Outlet {
     const outlet = new Outlet(options);
     this.outlets.add(outlet);
     return outlet;
   }
 
-  listeners(runtime: Runtime): Outlet[] {
+  outletsFor(runtime: Runtime): Outlet[] {
     return [...this.outlets].filter((outlet) => outlet.hears(runtime));
   }
 
@@ -77,7 +77,7 @@ export class World {
    * Run and delta ids begin anew; history ids, conversations and the provider's call ids do not
    * (docs/letta-protocol.md, Envelope, order, duplicates).
    */
-  forget(): void {
+  resetCounters(): void {
     this.#runs = 0;
     this.#deltas = 0;
     this.#tasks = 0;

@@ -5,7 +5,7 @@ import { Channel, ThreadPane } from './conversation.tsx';
 import { Lab } from './lab.tsx';
 import { Modal } from './modal.tsx';
 import { Sidebar } from './sidebar.tsx';
-import { initial, type PageState, reduce } from './store.ts';
+import { initialState, type PageState, reduceState } from './store.ts';
 
 /** Which of the columns a narrow screen shows. */
 type Pane = 'channels' | 'chat' | 'lab';
@@ -44,7 +44,7 @@ function useSceneThread(state: PageState, open: (place: { channel: string; threa
 }
 
 export function App() {
-  const [state, dispatch] = useReducer(reduce, 'U01ALICE', initial);
+  const [state, dispatch] = useReducer(reduceState, 'U01ALICE', initialState);
   const [pane, setPane] = useState<Pane>('chat');
   const [lab, setLab] = useState(true);
   const [theme, setTheme] = useState<Theme>('auto');
@@ -132,7 +132,7 @@ export function App() {
         </div>
       </div>
       {top && <Modal key={String(top.id)} view={top} />}
-      {!state.live && state.hello && (
+      {!state.isLive && state.hello && (
         <p class="toast" role="status">
           The sandbox does not answer. Trying again…
         </p>

@@ -6,7 +6,7 @@ import { Composer } from './composer.tsx';
 import { channelTitle, personOf, usePage } from './context.ts';
 import { Home } from './home.tsx';
 import { Message } from './message.tsx';
-import { inThread } from './store.ts';
+import { messagesOfThread } from './store.ts';
 
 /** Messages of one author within this time stand under one name. */
 const TOGETHER_S = 300;
@@ -140,7 +140,7 @@ export function ThreadPane() {
   const { state, dispatch, attempt } = usePage();
   const { channel, thread } = state.place;
   if (thread === null) return null;
-  const messages = inThread(state.messages[channel] ?? [], thread);
+  const messages = messagesOfThread(state.messages[channel] ?? [], thread);
   const info = state.state?.channels.find(({ id }) => id === channel);
   const session = state.state?.sessions.find((each) => each.channel === channel && each.thread_ts === thread);
   const where = info ? (info.kind === 'im' ? channelTitle(state, info) : `#${info.name}`) : '';

@@ -8,7 +8,7 @@ import type { OnAct } from './elements.tsx';
 import { emoji, REACTIONS } from './emoji.ts';
 import { permalink } from './links.ts';
 import { Mrkdwn } from './rich-text.tsx';
-import { inThread, threadIsUnread } from './store.ts';
+import { isThreadUnread, messagesOfThread } from './store.ts';
 
 const words = (value: unknown) => (typeof value === 'string' ? value : '');
 
@@ -192,8 +192,8 @@ function ReplyCount({ message }: { message: SeenMessage }) {
   const { state, dispatch } = usePage();
   const { channel, ts, reply_count: count } = message;
   if (count === 0) return null;
-  const last = inThread(state.messages[channel] ?? [], ts).at(-1);
-  const isUnread = threadIsUnread(state, channel, ts);
+  const last = messagesOfThread(state.messages[channel] ?? [], ts).at(-1);
+  const isUnread = isThreadUnread(state, channel, ts);
   return (
     <button
       type="button"

@@ -1,6 +1,6 @@
 import { channelTitle, usePage } from './context.ts';
 import { Avatar } from './message.tsx';
-import { unread } from './store.ts';
+import { countUnread } from './store.ts';
 
 const KINDS: Readonly<Record<string, string>> = { guest: ' (guest)', external: ' (other organisation)' };
 
@@ -30,7 +30,7 @@ export function Sidebar({ onGo }: { onGo(): void }) {
       </div>
       <ul class="channels">
         {state.state?.channels.map((info) => {
-          const { unread: isUnread, mentions } = unread(state, info.id);
+          const { unread: isUnread, mentions } = countUnread(state, info.id);
           const here = state.place.channel === info.id;
           const sign = info.kind === 'im' ? '●' : info.kind === 'private' ? '🔒' : '#';
           return (

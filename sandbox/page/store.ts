@@ -11,7 +11,7 @@ export interface Place {
 
 export interface PageState {
   /** Whether the feed is connected. */
-  live: boolean;
+  isLive: boolean;
   user: string;
   hello: Hello | null;
   state: State | null;
@@ -42,9 +42,9 @@ export type Act =
 const MAX_TRAFFIC = 1_000;
 const NO_VIEWS: Views = { type: 'views', modals: [], home: null };
 
-export function initial(user: string): PageState {
+export function initialState(user: string): PageState {
   return {
-    live: false,
+    isLive: false,
     user,
     hello: null,
     state: null,
@@ -60,20 +60,20 @@ export function initial(user: string): PageState {
 }
 
 /** What the page shows after something happened. */
-export function reduce(state: PageState, act: Act): PageState {
+export function reduceState(state: PageState, act: Act): PageState {
   switch (act.do) {
     case 'feed':
-      return seen(fed(state, act.event));
+      return markVisibleRead(applyEvent(state, act.event));
     case 'lost':
-      return { ...state, live: false };
+      return { ...state, isLive: false };
     case 'act-as': {
       const channel = state.place.channel.startsWith('D') ? `D${act.user.slice(1)}` : state.place.channel;
-      return { ...initial(act.user), read: state.read, place: { ...state.place, channel } };
+      return { ...initialState(act.user), read: state.read, place: { ...state.place, channel } };
     }
     case 'go': {
       const moved = act.place.channel !== undefined && act.place.channel !== state.place.channel;
       const place = { ...state.place, ...(moved && { thread: null, tab: 'messages' as const }), ...act.place };
-      return seen({ ...state, place });
+      return markVisibleRead({ ...state, place });
     }
     case 'draft':
       return { ...state, draft: { text: act.text, number: state.draft.number + 1 } };
@@ -84,10 +84,10 @@ export function reduce(state: PageState, act: Act): PageState {
   }
 }
 
-function fed(state: PageState, event: FeedEvent): PageState {
+function applyEvent(state: PageState, event: FeedEvent): PageState {
   switch (event.type) {
     case 'hello':
-      return { ...state, live: true, hello: event, messages: {}, traffic: [], skipped: 0, views: NO_VIEWS };
+      return { ...state, isLive: true, hello: event, messages: {}, traffic: [], skipped: 0, views: NO_VIEWS };
     case 'state':
       return { ...state, state: event, place: placeIn(state.place, event) };
     case 'views':
@@ -120,10 +120,10 @@ function withMessages(state: PageState, { channel, changed, removed }: Messages)
   const list = [...byTs.values()].sort((a, b) => (a.ts < b.ts ? -1 : 1));
   const next = { ...state, messages: { ...state.messages, [channel]: list } };
   // What was there when the page was opened is not news.
-  return before || readKey(state.user, channel) in state.read ? next : allRead(next, channel, list);
+  return before || readKey(state.user, channel) in state.read ? next : markAllRead(next, channel, list);
 }
 
-function allRead(state: PageState, channel: string, list: readonly SeenMessage[]): PageState {
+function markAllRead(state: PageState, channel: string, list: readonly SeenMessage[]): PageState {
   const read = { ...state.read, [readKey(state.user, channel)]: list.at(-1)?.ts ?? '' };
   for (const { thread_ts, ts } of list) if (thread_ts !== null) read[readKey(state.user, channel, thread_ts)] = ts;
   return { ...state, read };
@@ -134,7 +134,7 @@ function readKey(user: string, channel: string, thread?: string): string {
 }
 
 /** What is on the screen is read. */
-function seen(state: PageState): PageState {
+function markVisibleRead(state: PageState): PageState {
   const { channel, tab, thread } = state.place;
   if (tab !== 'messages') return state;
   const list = state.messages[channel] ?? [];
@@ -154,20 +154,20 @@ function takesPart(messages: readonly SeenMessage[], user: string): boolean {
   return messages.some((message) => message.user === user || message.pings.includes(user));
 }
 
-export function inThread(messages: readonly SeenMessage[], root: string): SeenMessage[] {
+export function messagesOfThread(messages: readonly SeenMessage[], root: string): SeenMessage[] {
   return messages.filter(({ ts, thread_ts }) => ts === root || thread_ts === root);
 }
 
 /** Whether somebody else replied there since the person last looked. */
-export function threadIsUnread(state: PageState, channel: string, root: string): boolean {
-  const messages = inThread(state.messages[channel] ?? [], root);
+export function isThreadUnread(state: PageState, channel: string, root: string): boolean {
+  const messages = messagesOfThread(state.messages[channel] ?? [], root);
   const read = state.read[readKey(state.user, channel, root)] ?? '';
   const news = messages.some(({ ts, thread_ts, user }) => thread_ts !== null && ts > read && user !== state.user);
   return news && takesPart(messages, state.user);
 }
 
 /** Whether a conversation shows as unread, and how often the person was named in what is unread. */
-export function unread(state: PageState, channel: string): { unread: boolean; mentions: number } {
+export function countUnread(state: PageState, channel: string): { unread: boolean; mentions: number } {
   const list = state.messages[channel] ?? [];
   const read = state.read[readKey(state.user, channel)] ?? '';
   const isNews = (message: SeenMessage): boolean => {

@@ -19,7 +19,7 @@ export interface Attempt {
 /** Carries one attempt; resolves when it was acked or cannot be any more. Never rejects. */
 export interface Transport {
   readonly name: 'socket' | 'http';
-  attempt(attempt: Attempt): Promise<{ retry: boolean; reason: string }>;
+  attemptDelivery(attempt: Attempt): Promise<{ retry: boolean; reason: string }>;
 }
 
 export interface Delivered {
@@ -32,7 +32,7 @@ export interface Delivered {
 export interface DeliveriesOptions {
   log: Log;
   now: () => number;
-  later: (ms: number, run: () => void) => void;
+  runAfter: (ms: number, run: () => void) => void;
   /** Waits before the retries of events: at once, 1 min, 5 min (docs/slack.md, HTTP delivery). */
   retryDelaysMs: readonly number[];
   /** Waits before the retries of interactions and commands: over a socket one at once, over HTTP none. */
@@ -61,21 +61,21 @@ export class Deliveries {
     if (this.#pending >= MAX_PENDING) return nothing;
     this.#pending += 1;
     try {
-      return await this.#run(outgoing, nothing);
+      return await this.#attemptUntilDone(outgoing, nothing);
     } finally {
       this.#pending -= 1;
     }
   }
 
-  async #run(outgoing: Outgoing, nothing: Delivered): Promise<Delivered> {
+  async #attemptUntilDone(outgoing: Outgoing, nothing: Delivered): Promise<Delivered> {
     const { retryDelaysMs, interactionRetryDelaysMs } = this.#options;
     const delays = outgoing.kind === 'events_api' ? retryDelaysMs : interactionRetryDelaysMs;
     const size = JSON.stringify(outgoing.payload).length;
     let reason = '';
     for (let number = 0; number <= delays.length; number += 1) {
-      if (number > 0) await new Promise<void>((done) => this.#options.later(delays[number - 1] ?? 0, done));
-      const entry = this.#options.log.add(this.#entry(outgoing, number, reason), size);
-      const result = await this.#transport.attempt({ outgoing, number, reason, entry });
+      if (number > 0) await new Promise<void>((done) => this.#options.runAfter(delays[number - 1] ?? 0, done));
+      const entry = this.#options.log.addEntry(this.#newEntry(outgoing, number, reason), size);
+      const result = await this.#transport.attemptDelivery({ outgoing, number, reason, entry });
       const acked = entry.outcome === 'acked';
       entry.final = acked || !result.retry || number === delays.length;
       if (acked) return { acked, ackMs: entry.ackMs, ackPayload: entry.ackPayload, attempts: number + 1 };
@@ -85,7 +85,7 @@ export class Deliveries {
     return { ...nothing, attempts: delays.length + 1 };
   }
 
-  #entry(outgoing: Outgoing, number: number, reason: string): EnvelopeEntry {
+  #newEntry(outgoing: Outgoing, number: number, reason: string): EnvelopeEntry {
     return {
       type: 'envelope',
       at: this.#options.now(),

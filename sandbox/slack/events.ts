@@ -63,7 +63,7 @@ export function eventCallback(world: World, event: JsonObject, channel: Channel 
     api_app_id: APP_ID,
     event,
     type: 'event_callback',
-    event_id: world.workspace.id('Ev'),
+    event_id: world.workspace.nextId('Ev'),
     event_time: Math.floor(world.now() / 1000),
     authorizations: [
       { enterprise_id: null, team_id: TEAM.id, user_id: BOT.userId, is_bot: true, is_enterprise_install: false },
@@ -73,7 +73,7 @@ export function eventCallback(world: World, event: JsonObject, channel: Channel 
   };
 }
 
-function moment(world: World, channel: Channel): JsonObject {
+function eventTime(world: World, channel: Channel): JsonObject {
   const ts = world.workspace.nextTs(channel.id);
   return { channel: channel.id, hidden: true, ts, event_ts: ts, channel_type: CHANNEL_TYPES[channel.kind] };
 }
@@ -84,7 +84,7 @@ export function messageEvent(world: World, channel: Channel, message: StoredMess
     channel: channel.id,
     event_ts: message.ts,
     channel_type: CHANNEL_TYPES[channel.kind],
-    ...(world.agent &&
+    ...(world.isAgent &&
       channel.kind === 'im' &&
       message.user !== BOT.userId && { app_context: { entities: [contextEntity(message.ts, channel.id)] } }),
   };
@@ -114,7 +114,7 @@ export function messageChanged(world: World, channel: Channel, now: StoredMessag
     subtype: 'message_changed',
     message: { ...messageWire(world, now), source_team: TEAM.id, user_team: TEAM.id },
     previous_message: previous,
-    ...moment(world, channel),
+    ...eventTime(world, channel),
   };
 }
 
@@ -124,7 +124,7 @@ export function messageDeleted(world: World, channel: Channel, previous: JsonObj
     subtype: 'message_deleted',
     previous_message: previous,
     deleted_ts: previous.ts,
-    ...moment(world, channel),
+    ...eventTime(world, channel),
   };
 }
 
@@ -169,7 +169,7 @@ export function appHomeOpened(
   tab: 'home' | 'messages',
   view: JsonObject | undefined,
 ): JsonObject {
-  const channel = world.workspace.im(user);
+  const channel = world.workspace.openDirectMessage(user);
   return {
     type: 'app_home_opened',
     user,
@@ -177,7 +177,7 @@ export function appHomeOpened(
     tab,
     ...(view && { view }),
     event_ts: world.workspace.nextTs(channel.id),
-    ...(world.agent && { context: { entities: [{ type: 'slack#/types/channel_id', value: 'C01GEN' }] } }),
+    ...(world.isAgent && { context: { entities: [{ type: 'slack#/types/channel_id', value: 'C01GEN' }] } }),
   };
 }
 
@@ -203,7 +203,7 @@ export function sessionStopped(world: World, channel: string, user: string, thre
 
 /** `app_context_changed` of agent apps (docs/slack.md, Agent apps). */
 export function contextChanged(world: World, user: string, viewed: string): JsonObject {
-  const channel = world.workspace.im(user);
+  const channel = world.workspace.openDirectMessage(user);
   return {
     type: 'app_context_changed',
     channel: channel.id,

@@ -31,12 +31,12 @@ const MAX_FAULTS = 1_000;
 export class Faults {
   #calls: (CallFault & { left: number })[] = [];
 
-  add(fault: CallFault): void {
+  addFault(fault: CallFault): void {
     if (this.#calls.length >= MAX_FAULTS) this.#calls.shift();
     this.#calls.push({ ...fault, left: fault.times ?? 1 });
   }
 
-  take(method: string): CallFault | null {
+  takeFault(method: string): CallFault | null {
     const fault = this.#calls.find((candidate) => candidate.method === undefined || candidate.method === method);
     if (!fault) return null;
     fault.left -= 1;
@@ -44,11 +44,11 @@ export class Faults {
     return fault;
   }
 
-  list(): CallFault[] {
+  listFaults(): CallFault[] {
     return this.#calls.map(({ left, ...fault }) => ({ ...fault, times: left }));
   }
 
-  clear(): void {
+  clearFaults(): void {
     this.#calls = [];
   }
 }

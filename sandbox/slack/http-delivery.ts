@@ -33,7 +33,7 @@ export class HttpDelivery implements Transport {
     this.#options = options;
   }
 
-  async attempt({ outgoing, number, reason, entry }: Attempt): Promise<{ retry: boolean; reason: string }> {
+  async attemptDelivery({ outgoing, number, reason, entry }: Attempt): Promise<{ retry: boolean; reason: string }> {
     entry.envelope_id = randomUUID();
     const { type, body } = encode(outgoing.kind, outgoing.payload);
     const retry: Record<string, string> =

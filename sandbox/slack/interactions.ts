@@ -49,7 +49,7 @@ const PICKED: Record<string, string> = {
 };
 
 /** What a person's choice in an element is; a string says why it is none. */
-export function chosen(element: JsonObject, { option, value }: Choice): JsonObject | string {
+export function readChoice(element: JsonObject, { option, value }: Choice): JsonObject | string {
   const type = String(element.type);
   const wanted = (Array.isArray(option) ? option : [option ?? value]).filter((item) => item !== undefined);
   if (SINGLE.includes(type)) {
@@ -80,7 +80,7 @@ function actionPayload(world: World, { block, element }: Found, choice: JsonObje
   return { type, ...rest, block_id: block.block_id, ...choice, action_ts };
 }
 
-function common(world: World, user: string): JsonObject {
+function commonPayload(world: World, user: string): JsonObject {
   return {
     type: 'block_actions',
     user: userPayload(world, user),
@@ -100,12 +100,12 @@ export function messageAction(
   choice: JsonObject,
   values: Record<string, JsonObject>,
 ): { payload: JsonObject; triggerId: string } {
-  const channel = world.workspace.channel(message.channel);
+  const channel = world.workspace.findChannel(message.channel);
   const ephemeral = message.ephemeralFor !== undefined;
   const thread = message.threadTs === undefined ? {} : { thread_ts: message.threadTs };
-  const trigger_id = world.triggers.make({ user, viewId: null });
+  const trigger_id = world.triggers.makeTrigger({ user, viewId: null });
   const payload = {
-    ...common(world, user),
+    ...commonPayload(world, user),
     container: {
       type: 'message',
       message_ts: message.ts,
@@ -120,7 +120,7 @@ export function messageAction(
     channel: { id: message.channel, name: channel?.kind === 'im' ? 'directmessage' : (channel?.name ?? '') },
     ...(!ephemeral && { message: messageWire(world, message, { profile: false }) }),
     state: { values },
-    response_url: world.responseUrls.make({
+    response_url: world.responseUrls.makeUrl({
       kind: 'actions',
       channel: message.channel,
       user,
@@ -134,9 +134,9 @@ export function messageAction(
 
 export function viewAction(world: World, view: StoredView, user: string, found: Found, choice: JsonObject): JsonObject {
   return {
-    ...common(world, user),
+    ...commonPayload(world, user),
     container: { type: 'view', view_id: view.id },
-    trigger_id: world.triggers.make({ user, viewId: view.type === 'modal' ? view.id : null }),
+    trigger_id: world.triggers.makeTrigger({ user, viewId: view.type === 'modal' ? view.id : null }),
     team: TEAM_PAYLOAD,
     enterprise: null,
     is_enterprise_install: false,
@@ -152,7 +152,7 @@ export function viewSubmission(world: World, view: StoredView, user: string): Js
     user: userPayload(world, user),
     api_app_id: APP_ID,
     token: 'verification-token',
-    trigger_id: world.triggers.make({ user, viewId: view.id }),
+    trigger_id: world.triggers.makeTrigger({ user, viewId: view.id }),
     view: viewWire(view),
     response_urls: [],
     is_enterprise_install: false,
@@ -178,7 +178,7 @@ export function slashCommand(
   world: World,
   input: { channel: string; user: string; command: string; text: string },
 ): JsonObject {
-  const channel = world.workspace.channel(input.channel);
+  const channel = world.workspace.findChannel(input.channel);
   return {
     token: 'verification-token',
     team_id: TEAM.id,
@@ -192,8 +192,8 @@ export function slashCommand(
     text: input.text,
     api_app_id: APP_ID,
     is_enterprise_install: 'false',
-    response_url: world.responseUrls.make({ kind: 'commands', channel: input.channel, user: input.user }),
-    trigger_id: world.triggers.make({ user: input.user, viewId: null }),
+    response_url: world.responseUrls.makeUrl({ kind: 'commands', channel: input.channel, user: input.user }),
+    trigger_id: world.triggers.makeTrigger({ user: input.user, viewId: null }),
   };
 }
 
@@ -207,6 +207,6 @@ export function messageState(blocks: JsonObject[], found: Found, choice: JsonObj
   return values;
 }
 
-export function interact(world: World, payload: JsonObject): Promise<Delivered> {
+export function deliverInteraction(world: World, payload: JsonObject): Promise<Delivered> {
   return world.deliveries.deliver({ kind: 'interactive', payload });
 }

@@ -32,12 +32,12 @@ export class Limits {
   readonly refused = new Map<string, number>();
   enabled: boolean;
 
-  constructor(enabled: boolean) {
-    this.enabled = enabled;
+  constructor(isEnabled: boolean) {
+    this.enabled = isEnabled;
   }
 
   /** Takes a place for one call; answers the seconds to wait when there is none. */
-  take(method: string, tier: Tier, channel: string, now: number): number | null {
+  takeCall(method: string, tier: Tier, channel: string, now: number): number | null {
     if (!this.enabled) return null;
     const rules: [string, number][] = [];
     if (tier === 'post' || tier === 'status') rules.push([`${method} ${channel}`, PER_MINUTE[tier]]);
@@ -45,7 +45,7 @@ export class Limits {
     if (tier === 'post') rules.push([method, POSTS_PER_WORKSPACE]);
     let wait = 0;
     for (const [key, limit] of rules) {
-      const calls = this.#recent(key, limit, now);
+      const calls = this.#recentCalls(key, limit, now);
       const first = calls[calls.length - limit];
       if (first !== undefined) wait = Math.max(wait, first + WINDOW_MS - now);
     }
@@ -53,12 +53,12 @@ export class Limits {
       this.countRefusal(method);
       return Math.max(1, Math.ceil(wait / 1000));
     }
-    for (const [key, limit] of rules) this.#recent(key, limit, now).push(now);
+    for (const [key, limit] of rules) this.#recentCalls(key, limit, now).push(now);
     return null;
   }
 
   /** How full the windows are, busiest first: what a person would watch if Slack showed it. */
-  gauges(now: number): Gauge[] {
+  listGauges(now: number): Gauge[] {
     const gauges: Gauge[] = [];
     for (const [key, { calls, limit }] of this.#windows) {
       const used = calls.filter((at) => at > now - WINDOW_MS).length;
@@ -71,12 +71,12 @@ export class Limits {
     this.refused.set(method, (this.refused.get(method) ?? 0) + 1);
   }
 
-  reset(): void {
+  resetWindows(): void {
     this.#windows.clear();
     this.refused.clear();
   }
 
-  #recent(key: string, limit: number, now: number): number[] {
+  #recentCalls(key: string, limit: number, now: number): number[] {
     const calls = (this.#windows.get(key)?.calls ?? []).filter((at) => at > now - WINDOW_MS);
     this.#windows.delete(key);
     this.#windows.set(key, { calls, limit });

@@ -48,7 +48,7 @@ export class Log {
   #start = 0;
   #chars = 0;
 
-  add<E extends LogEntry>(entry: E, size: number): E {
+  addEntry<E extends LogEntry>(entry: E, size: number): E {
     this.#entries.push({ entry, size });
     this.#chars += size;
     while (this.#entries.length - this.#start > MAX_ENTRIES || this.#chars > MAX_CHARS) {

@@ -24,13 +24,13 @@ export interface NewMessage {
   linkNames?: boolean;
 }
 
-function content(
+function contentOf(
   world: World,
   text: string,
   own: JsonObject[] | undefined,
 ): { blocks: JsonObject[]; ownBlocks: boolean } {
   if (own && own.length > 0) return { blocks: storedBlocks(world, own), ownBlocks: true };
-  return { blocks: text === '' ? [] : [richText(text, world.workspace.blockId())], ownBlocks: false };
+  return { blocks: text === '' ? [] : [richText(text, world.workspace.nextBlockId())], ownBlocks: false };
 }
 
 function mentionsBot(message: StoredMessage): boolean {
@@ -43,8 +43,8 @@ function mentionsBot(message: StoredMessage): boolean {
  */
 export function postMessage(world: World, channel: Channel, input: NewMessage): StoredMessage {
   const { workspace } = world;
-  const root = input.threadTs === undefined ? undefined : workspace.message(channel.id, input.threadTs);
-  const { blocks, ownBlocks } = content(world, input.text, input.blocks);
+  const root = input.threadTs === undefined ? undefined : workspace.findMessage(channel.id, input.threadTs);
+  const { blocks, ownBlocks } = contentOf(world, input.text, input.blocks);
   const attachments = input.attachments ?? [];
   const message: StoredMessage = {
     channel: channel.id,
@@ -53,8 +53,8 @@ export function postMessage(world: World, channel: Channel, input: NewMessage): 
     blocks,
     attachments,
     files: input.files ?? [],
-    ownBlocks,
-    tombstone: false,
+    hasOwnBlocks: ownBlocks,
+    isTombstone: false,
     reactions: new Map(),
     pings: pingsOf({
       text: input.text,
@@ -68,20 +68,20 @@ export function postMessage(world: World, channel: Channel, input: NewMessage): 
     ...(input.username !== undefined && { username: input.username }),
     ...(input.subtype !== undefined && { subtype: input.subtype }),
     ...(input.threadTs !== undefined && { threadTs: input.threadTs }),
-    ...(root && { parentUser: root.tombstone ? 'USLACKBOT' : (root.user ?? root.botId ?? '') }),
+    ...(root && { parentUser: root.isTombstone ? 'USLACKBOT' : (root.user ?? root.botId ?? '') }),
     ...(input.metadata && { metadata: input.metadata }),
     ...(input.clientMsgId !== undefined && { clientMsgId: input.clientMsgId }),
     ...(input.ephemeralFor !== undefined && { ephemeralFor: input.ephemeralFor }),
   };
-  workspace.add(message);
+  workspace.addMessage(message);
   for (const file of message.files) file.shares.push({ channel: channel.id, ts: message.ts });
   if (message.ephemeralFor !== undefined) return message;
   if (message.user === BOT.userId) workspace.statuses.delete(`${channel.id} ${message.threadTs ?? message.ts}`);
 
-  const twins = [() => world.emit(messageEvent(world, channel, message), channel.id)];
+  const twins = [() => world.emitEvent(messageEvent(world, channel, message), channel.id)];
   const speech = message.user !== undefined && message.user !== BOT.userId;
   if (speech && channel.kind !== 'im' && mentionsBot(message)) {
-    twins.push(() => world.emit(appMention(world, channel, message), channel.id));
+    twins.push(() => world.emitEvent(appMention(world, channel, message), channel.id));
   }
   if (world.random() < 0.5) twins.reverse();
   for (const send of twins) send();
@@ -103,11 +103,11 @@ export interface Edit {
  */
 export function editMessage(world: World, channel: Channel, message: StoredMessage, edit: Edit): void {
   const previous = messageWire(world, message);
-  const { blocks, ownBlocks } = content(world, edit.text, edit.blocks);
-  const marks = !ownBlocks && (message.text !== edit.text || message.ownBlocks);
+  const { blocks, ownBlocks } = contentOf(world, edit.text, edit.blocks);
+  const marks = !ownBlocks && (message.text !== edit.text || message.hasOwnBlocks);
   message.text = edit.text;
   message.blocks = blocks;
-  message.ownBlocks = ownBlocks;
+  message.hasOwnBlocks = ownBlocks;
   if (edit.attachments) message.attachments = edit.attachments;
   if (edit.metadata) message.metadata = edit.metadata;
   if (ownBlocks) delete message.edited;
@@ -121,36 +121,46 @@ export function editMessage(world: World, channel: Channel, message: StoredMessa
     linkNames: edit.linkNames ?? false,
   });
   message.pings = [...new Set([...message.pings, ...pings])].sort();
-  if (message.ephemeralFor === undefined) world.emit(messageChanged(world, channel, message, previous), channel.id);
+  if (message.ephemeralFor === undefined)
+    world.emitEvent(messageChanged(world, channel, message, previous), channel.id);
 }
 
 export function deleteMessage(world: World, channel: Channel, message: StoredMessage): void {
   const previous = messageWire(world, message);
-  world.workspace.remove(message);
-  if (message.ephemeralFor === undefined) world.emit(messageDeleted(world, channel, previous), channel.id);
+  world.workspace.removeMessage(message);
+  if (message.ephemeralFor === undefined) world.emitEvent(messageDeleted(world, channel, previous), channel.id);
 }
 
-export function react(world: World, message: StoredMessage, user: string, name: string, add: boolean): boolean {
+export function changeReaction(
+  world: World,
+  message: StoredMessage,
+  user: string,
+  name: string,
+  add: boolean,
+): boolean {
   const by = message.reactions.get(name) ?? [];
   if (by.includes(user) === add) return false;
   const next = add ? [...by, user] : by.filter((other) => other !== user);
   if (next.length > 0) message.reactions.set(name, next);
   else message.reactions.delete(name);
-  world.emit(reactionEvent(world, add ? 'reaction_added' : 'reaction_removed', message, user, name), message.channel);
+  world.emitEvent(
+    reactionEvent(world, add ? 'reaction_added' : 'reaction_removed', message, user, name),
+    message.channel,
+  );
   return true;
 }
 
-export function join(world: World, channel: Channel, user: string, inviter?: string): boolean {
+export function joinChannel(world: World, channel: Channel, user: string, inviter?: string): boolean {
   if (channel.members.has(user)) return false;
   channel.members.add(user);
-  world.emit(memberEvent(world, 'member_joined_channel', channel, user, inviter), channel.id);
+  world.emitEvent(memberEvent(world, 'member_joined_channel', channel, user, inviter), channel.id);
   return true;
 }
 
 /** The app is told of its own leaving by the last event it gets there. */
-export function leave(world: World, channel: Channel, user: string): boolean {
+export function leaveChannel(world: World, channel: Channel, user: string): boolean {
   if (!channel.members.has(user)) return false;
-  world.emit(memberEvent(world, 'member_left_channel', channel, user, undefined), channel.id);
+  world.emitEvent(memberEvent(world, 'member_left_channel', channel, user, undefined), channel.id);
   channel.members.delete(user);
   return true;
 }

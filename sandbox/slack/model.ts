@@ -61,11 +61,11 @@ export interface StoredMessage {
   /** Set while the "(edited)" mark shows. */
   edited?: { user: string; ts: string };
   /** Whether the app gave the blocks; otherwise Slack derived them from `text`. */
-  ownBlocks: boolean;
+  hasOwnBlocks: boolean;
   /** Only this user sees it; it is in no history. */
   ephemeralFor?: string;
   /** A deleted root that still has replies. */
-  tombstone: boolean;
+  isTombstone: boolean;
   reactions: Map<string, string[]>;
   /** Everything any revision of it would have notified: user ids, `here`, `channel`, `everyone`, user group ids. */
   pings: string[];

@@ -6,7 +6,7 @@ import { isObject, type JsonObject, objects } from './model.ts';
 import { Refusal } from './refusal.ts';
 import { BOT, TEAM } from './state.ts';
 import { fallbackText } from './text/fallback.ts';
-import { sanitise } from './text/tokens.ts';
+import { appText } from './text/tokens.ts';
 import { validateMessageBlocks } from './validate/message.ts';
 import type { ResponseTarget, World } from './world.ts';
 
@@ -17,8 +17,8 @@ const MAX_URLS = 5_000;
 /**
  * What a slash command's ack or a `response_url` posts: ephemeral unless `in_channel` (docs/slack.md, Interactivity).
  */
-export function respond(world: World, target: ResponseTarget, body: JsonObject): void {
-  const channel = world.workspace.channel(target.channel);
+export function postResponse(world: World, target: ResponseTarget, body: JsonObject): void {
+  const channel = world.workspace.findChannel(target.channel);
   if (!channel) throw new Refusal('channel_not_found');
   const original = channel.messages.find((message) => message.ts === target.messageTs);
   if (body.delete_original === true) {
@@ -27,7 +27,7 @@ export function respond(world: World, target: ResponseTarget, body: JsonObject):
   }
   const blocks = Array.isArray(body.blocks) ? body.blocks : undefined;
   if (blocks) validateMessageBlocks(blocks);
-  const given = typeof body.text === 'string' ? sanitise(body.text) : '';
+  const given = typeof body.text === 'string' ? appText(body.text) : '';
   if (given === '' && !blocks?.length) throw new Refusal('no_text');
   const own = blocks && objects(blocks);
   const text = given === '' ? fallbackText(own ?? []) : given;
@@ -56,7 +56,7 @@ export class ResponseUrlStore {
     this.#now = now;
   }
 
-  make(target: ResponseTarget): string {
+  makeUrl(target: ResponseTarget): string {
     const key = randomUUID();
     this.#urls.set(key, { target, at: this.#now(), uses: 0 });
     if (this.#urls.size > MAX_URLS) {
@@ -67,10 +67,10 @@ export class ResponseUrlStore {
   }
 
   /** Five uses within thirty minutes; then 404 with Slack's word as text. */
-  async serve(world: World, request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+  async serveUrl(world: World, request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const body = parseJson((await readBody(request, 1_000_000)).toString());
-    const end = (status: number, text: string) => {
-      world.log.add(
+    const sendStatus = (status: number, text: string) => {
+      world.log.addEntry(
         {
           type: 'call',
           effectAt: world.now(),
@@ -87,17 +87,17 @@ export class ResponseUrlStore {
       response.writeHead(status, { 'content-type': 'text/html' }).end(text);
     };
     const entry = this.#urls.get(path.split('/').at(-1) ?? '');
-    if (!entry) return end(404, 'expired_url');
-    if (this.#now() - entry.at > LIFETIME_MS) return end(404, 'expired_url');
-    if (entry.uses >= USES) return end(404, 'used_url');
-    if (!isObject(body)) return end(400, 'invalid_payload');
+    if (!entry) return sendStatus(404, 'expired_url');
+    if (this.#now() - entry.at > LIFETIME_MS) return sendStatus(404, 'expired_url');
+    if (entry.uses >= USES) return sendStatus(404, 'used_url');
+    if (!isObject(body)) return sendStatus(400, 'invalid_payload');
     entry.uses += 1;
     try {
-      respond(world, entry.target, body);
-      end(200, 'ok');
+      postResponse(world, entry.target, body);
+      sendStatus(200, 'ok');
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      end(error.error === 'no_text' ? 500 : 404, error.error);
+      sendStatus(error.error === 'no_text' ? 500 : 404, error.error);
     }
   }
 }

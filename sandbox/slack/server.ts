@@ -98,10 +98,10 @@ const TOKENS = { bot: 'xoxb-sandbox-bot', app: 'xapp-1-A0SANDBOX-sandbox-app' } 
 /** Timers that `close` can take back; they do not keep the process alive. */
 function createTimers() {
   const timers = new Set<NodeJS.Timeout>();
-  let closed = false;
+  let isClosed = false;
   return {
-    later(ms: number, run: () => void) {
-      if (closed) return;
+    runAfter(ms: number, run: () => void) {
+      if (isClosed) return;
       const timer = setTimeout(() => {
         timers.delete(timer);
         run();
@@ -110,7 +110,7 @@ function createTimers() {
       timers.add(timer);
     },
     close() {
-      closed = true;
+      isClosed = true;
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
     },
@@ -123,14 +123,14 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   const random = options.random ?? Math.random;
   const ackTimeoutMs = options.ackTimeoutMs ?? 3_000;
   const timers = createTimers();
-  const { later } = timers;
+  const { runAfter } = timers;
   const log = new Log();
   const workspace = new Workspace(now, random, options.channels);
   const delivery = options.delivery ?? 'socket';
   const tokens = options.tokens ?? TOKENS;
   const signingSecret = (delivery === 'socket' ? undefined : delivery.signingSecret) ?? SIGNING_SECRET;
   const pingIntervalMs = Math.min(options.pingIntervalMs ?? 10_000, 30_000);
-  const socketMode = new SocketMode({ random, ackTimeoutMs, pingIntervalMs, later });
+  const socketMode = new SocketMode({ random, ackTimeoutMs, pingIntervalMs, runAfter });
   const http =
     delivery === 'socket' ? null : new HttpDelivery({ requestUrl: delivery.http, signingSecret, ackTimeoutMs, now });
   const responseUrls = new ResponseUrlStore(() => world.origin, now);
@@ -146,13 +146,13 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     deliveries: new Deliveries(http ?? socketMode, {
       log,
       now,
-      later,
+      runAfter,
       retryDelaysMs: options.retryDelaysMs ?? [0, 60_000, 300_000],
       interactionRetryDelaysMs: options.interactionRetryDelaysMs ?? (http ? [] : [0]),
     }),
     tokens,
     scopes: new Set(options.scopes ?? DEFAULT_SCOPES),
-    agent: options.agent ?? false,
+    isAgent: options.agent ?? false,
     commands: options.commands ?? ['/agent'],
     latencyMs: options.latencyMs ?? 0,
     onCall: options.onCall,
@@ -160,9 +160,9 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     origin: '',
     now,
     random,
-    later,
-    emit(event, channelId) {
-      const channel = channelId === undefined ? undefined : workspace.channel(channelId);
+    runAfter,
+    emitEvent(event, channelId) {
+      const channel = channelId === undefined ? undefined : workspace.findChannel(channelId);
       if (channel && !channel.members.has(BOT.userId)) return;
       const scope = scopeFor(event, channel);
       if (scope !== null && !world.scopes.has(scope)) return;
@@ -173,20 +173,20 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   const control = createControl(world, http);
   const serveControl = controlServer(control);
 
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const serveRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const path = url.pathname;
     if (path.startsWith('/api/')) return serveWebApi(world, request, response, url);
     if (path.startsWith('/_control/')) return serveControl(request, response, url);
     if (path.startsWith('/actions/') || path.startsWith('/commands/')) {
-      return responseUrls.serve(world, request, response, path);
+      return responseUrls.serveUrl(world, request, response, path);
     }
     if (path.startsWith('/upload/v1/')) return receiveUpload(world, request, response, path);
     if (path.startsWith('/files-pri/')) return serveFile(world, request, response, path);
     sendJson(response, 404, { ok: false, error: 'not_found' });
   };
   const server = createServer((request, response) => {
-    serve(request, response).catch((error: unknown) => {
+    serveRequest(request, response).catch((error: unknown) => {
       if (!response.headersSent) sendJson(response, 500, { ok: false, error: `sandbox: ${String(error)}` });
       else response.destroy();
     });
@@ -194,7 +194,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
     try {
-      socketMode.upgrade(request, socket, head);
+      socketMode.handleUpgrade(request, socket, head);
     } catch {
       // Its path is no URL.
       socket.destroy();
@@ -217,7 +217,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     signingSecret,
     control,
     goAway() {
-      socketMode.fault({ socket: 'close' });
+      socketMode.causeFault({ socket: 'close' });
       return new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();

@@ -16,7 +16,7 @@ const MAX_LATE = 2_000;
 interface Connection {
   number: number;
   ws: WebSocket;
-  frozen: boolean;
+  isFrozen: boolean;
   /** Rejects what waits for an ack on this socket. */
   waiting: Map<string, () => void>;
 }
@@ -25,7 +25,7 @@ export interface SocketModeOptions {
   random: () => number;
   ackTimeoutMs: number;
   pingIntervalMs: number;
-  later: (ms: number, run: () => void) => void;
+  runAfter: (ms: number, run: () => void) => void;
 }
 
 /**
@@ -47,17 +47,17 @@ export class SocketMode implements Transport {
   constructor(options: SocketModeOptions) {
     this.#options = options;
     this.#pings = setInterval(() => {
-      for (const { ws, frozen } of this.#connections.values()) if (!frozen) ws.ping('Ping from server');
+      for (const { ws, isFrozen } of this.#connections.values()) if (!isFrozen) ws.ping('Ping from server');
     }, options.pingIntervalMs);
     this.#pings.unref();
   }
 
   get connections(): { id: number; frozen: boolean }[] {
-    return [...this.#connections.values()].map(({ number, frozen }) => ({ id: number, frozen }));
+    return [...this.#connections.values()].map(({ number, isFrozen }) => ({ id: number, frozen: isFrozen }));
   }
 
   /** A path that opens one socket, once. */
-  ticket(): string {
+  makeTicket(): string {
     const ticket = randomUUID();
     this.#tickets.set(ticket, Date.now());
     if (this.#tickets.size > MAX_TICKETS) {
@@ -67,21 +67,21 @@ export class SocketMode implements Transport {
     return `/link/?ticket=${ticket}&app_id=${APP_ID}`;
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const ticket = url.searchParams.get('ticket') ?? '';
     const made = this.#tickets.get(ticket);
     this.#tickets.delete(ticket);
     const refuse = (status: string) =>
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    if (this.#hits('refuse')) return void refuse('503 Service Unavailable');
+    if (this.#isHit('refuse')) return void refuse('503 Service Unavailable');
     if (url.pathname !== '/link/' || made === undefined || Date.now() - made > TICKET_LIFETIME_MS) {
       return void refuse('403 Forbidden');
     }
-    this.#server.handleUpgrade(request, socket, head, (ws) => this.#open(ws));
+    this.#server.handleUpgrade(request, socket, head, (ws) => this.#addConnection(ws));
   }
 
-  #open(ws: WebSocket): void {
+  #addConnection(ws: WebSocket): void {
     ws.on('error', () => {});
     if (this.#connections.size >= MAX_CONNECTIONS) {
       ws.send(JSON.stringify({ type: 'disconnect', reason: 'too_many_websockets', debug_info: { host: 'applink-1' } }));
@@ -89,13 +89,13 @@ export class SocketMode implements Transport {
       return;
     }
     this.#counter += 1;
-    const connection: Connection = { number: this.#counter, ws, frozen: false, waiting: new Map() };
-    ws.on('message', (data) => this.#frame(data));
+    const connection: Connection = { number: this.#counter, ws, isFrozen: false, waiting: new Map() };
+    ws.on('message', (data) => this.#receiveFrame(data));
     ws.on('close', () => {
       this.#connections.delete(connection.number);
       for (const fail of connection.waiting.values()) fail();
     });
-    if (this.#hits('no_hello')) return;
+    if (this.#isHit('no_hello')) return;
     this.#connections.set(connection.number, connection);
     ws.send(
       JSON.stringify({
@@ -107,7 +107,7 @@ export class SocketMode implements Transport {
     );
   }
 
-  #hits(kind: 'no_hello' | 'refuse'): boolean {
+  #isHit(kind: 'no_hello' | 'refuse'): boolean {
     const fault = this.#faults[kind];
     if (Date.now() < fault.until) return true;
     if (fault.times <= 0) return false;
@@ -115,7 +115,7 @@ export class SocketMode implements Transport {
     return true;
   }
 
-  #frame(data: RawData): void {
+  #receiveFrame(data: RawData): void {
     let frame: unknown;
     try {
       frame = JSON.parse(String(data));
@@ -128,7 +128,7 @@ export class SocketMode implements Transport {
     ack?.(frame.payload);
   }
 
-  attempt({ outgoing, number, reason, entry }: Attempt): Promise<{ retry: boolean; reason: string }> {
+  attemptDelivery({ outgoing, number, reason, entry }: Attempt): Promise<{ retry: boolean; reason: string }> {
     const ready = [...this.#connections.values()].filter(({ ws }) => ws.readyState === WebSocket.OPEN);
     const connection = ready[Math.floor(this.#options.random() * ready.length)];
     const id = randomUUID();
@@ -163,12 +163,12 @@ export class SocketMode implements Transport {
         if (!oldest.done) this.#acks.delete(oldest.value);
       }
       connection.waiting.set(id, () => settle('connection_failed'));
-      this.#options.later(this.#options.ackTimeoutMs, () => settle('timeout'));
-      if (!connection.frozen) connection.ws.send(JSON.stringify(frame));
+      this.#options.runAfter(this.#options.ackTimeoutMs, () => settle('timeout'));
+      if (!connection.isFrozen) connection.ws.send(JSON.stringify(frame));
     });
   }
 
-  fault({ socket, ms, times }: SocketFault): void {
+  causeFault({ socket, ms, times }: SocketFault): void {
     const all = [...this.#connections.values()];
     switch (socket) {
       case 'close':
@@ -177,14 +177,14 @@ export class SocketMode implements Transport {
       case 'disconnect_warning':
         for (const { ws } of all) {
           ws.send(JSON.stringify({ type: 'disconnect', reason: 'warning', debug_info: { host: 'applink-1' } }));
-          this.#options.later(ms ?? 10_000, () => ws.close(1000));
+          this.#options.runAfter(ms ?? 10_000, () => ws.close(1000));
         }
         return;
       case 'freeze':
         for (const connection of all) {
-          connection.frozen = true;
+          connection.isFrozen = true;
           connection.ws.pause();
-          this.#options.later(ms ?? 60_000, () => this.#thaw(connection));
+          this.#options.runAfter(ms ?? 60_000, () => this.#thawConnection(connection));
         }
         return;
       case 'no_hello':
@@ -197,14 +197,14 @@ export class SocketMode implements Transport {
     }
   }
 
-  #thaw(connection: Connection): void {
-    connection.frozen = false;
+  #thawConnection(connection: Connection): void {
+    connection.isFrozen = false;
     connection.ws.resume();
   }
 
   clearFaults(): void {
     for (const fault of Object.values(this.#faults)) Object.assign(fault, { times: 0, until: 0 });
-    for (const connection of this.#connections.values()) if (connection.frozen) this.#thaw(connection);
+    for (const connection of this.#connections.values()) if (connection.isFrozen) this.#thawConnection(connection);
   }
 
   close(): void {

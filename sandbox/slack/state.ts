@@ -121,15 +121,15 @@ export class Workspace {
   }
 
   /** A channel by id; the `D…` of a known user is made on demand (`U01ALICE` → `D01ALICE`). */
-  channel(id: string): Channel | undefined {
+  findChannel(id: string): Channel | undefined {
     const known = this.channels.get(id);
     if (known) return known;
     const partner = id.startsWith('D') ? `U${id.slice(1)}` : '';
     const user = this.users.get(partner);
-    return user && user.kind !== 'bot' ? this.im(partner) : undefined;
+    return user && user.kind !== 'bot' ? this.openDirectMessage(partner) : undefined;
   }
 
-  im(user: string): Channel {
+  openDirectMessage(user: string): Channel {
     const id = `D${user.slice(1)}`;
     return this.channels.get(id) ?? this.addChannel(id, '', 'im', [user, BOT.userId], user);
   }
@@ -148,20 +148,20 @@ export class Workspace {
     return `${Math.floor(micros / 1_000_000)}.${String(micros % 1_000_000).padStart(6, '0')}`;
   }
 
-  id(prefix: string): string {
+  nextId(prefix: string): string {
     this.#counter += 1;
     const noise = Math.floor(this.#random() * 36 ** 3);
     return `${prefix}0${this.#counter.toString(36).toUpperCase().padStart(5, '0')}${noise.toString(36).toUpperCase().padStart(3, '0')}`;
   }
 
-  blockId(): string {
+  nextBlockId(): string {
     const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
     let id = '';
     for (let n = 0; n < 5; n += 1) id += letters[Math.floor(this.#random() * letters.length)] ?? 'A';
     return id;
   }
 
-  add(message: StoredMessage): void {
+  addMessage(message: StoredMessage): void {
     const channel = this.channels.get(message.channel);
     if (!channel) return;
     channel.messages.push(message);
@@ -174,38 +174,38 @@ export class Workspace {
       }
     }
     const oldest = channel.messages.length > MESSAGES_PER_CHANNEL ? channel.messages[0] : undefined;
-    if (oldest) this.#drop(channel, oldest);
+    if (oldest) this.#forgetMessage(channel, oldest);
   }
 
   /** A visible message; ephemeral ones are not found. */
-  message(channel: string, ts: string): StoredMessage | undefined {
+  findMessage(channel: string, ts: string): StoredMessage | undefined {
     return this.channels.get(channel)?.byTs.get(ts);
   }
 
-  replies(channel: string, threadTs: string): readonly StoredMessage[] {
+  repliesTo(channel: string, threadTs: string): readonly StoredMessage[] {
     return this.channels.get(channel)?.threads.get(threadTs) ?? [];
   }
 
   /** Removes a message; a root with replies leaves a placeholder. */
-  remove(message: StoredMessage): void {
+  removeMessage(message: StoredMessage): void {
     const channel = this.channels.get(message.channel);
     if (!channel) return;
-    if (message.threadTs !== undefined || this.replies(channel.id, message.ts).length === 0) {
-      this.#drop(channel, message);
+    if (message.threadTs !== undefined || this.repliesTo(channel.id, message.ts).length === 0) {
+      this.#forgetMessage(channel, message);
       return;
     }
-    message.tombstone = true;
+    message.isTombstone = true;
     message.text = 'This message was deleted.';
     message.blocks = [];
     message.attachments = [];
     message.files = [];
   }
 
-  #drop(channel: Channel, message: StoredMessage): void {
+  #forgetMessage(channel: Channel, message: StoredMessage): void {
     channel.messages.splice(channel.messages.indexOf(message), 1);
     channel.byTs.delete(message.ts);
     if (message.threadTs === undefined) return;
-    const rest = this.replies(channel.id, message.threadTs).filter((other) => other !== message);
+    const rest = this.repliesTo(channel.id, message.threadTs).filter((other) => other !== message);
     if (rest.length > 0) channel.threads.set(message.threadTs, rest);
     else channel.threads.delete(message.threadTs);
   }

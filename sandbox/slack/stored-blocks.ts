@@ -13,14 +13,14 @@ function withDefaults(value: unknown): unknown {
 }
 
 /** A text object, or whatever else, with the defaults Slack writes into it. */
-export function stored(value: unknown): unknown {
+export function storedText(value: unknown): unknown {
   return withDefaults(value);
 }
 
 function withActionIds(world: World, block: JsonObject): JsonObject {
   const named = (element: unknown) =>
     isObject(element) && element.type !== 'image' && element.action_id === undefined
-      ? { ...element, action_id: world.workspace.blockId() }
+      ? { ...element, action_id: world.workspace.nextBlockId() }
       : element;
   switch (block.type) {
     case 'input':
@@ -40,7 +40,7 @@ export function storedBlocks(world: World, blocks: JsonObject[]): JsonObject[] {
   return blocks.map((block) => {
     const { type, block_id: given, ...rest } = block;
     // A markdown block's own id is ignored (docs/slack.md, Markdown blocks).
-    const id = (type === 'markdown' ? undefined : given) ?? world.workspace.blockId();
+    const id = (type === 'markdown' ? undefined : given) ?? world.workspace.nextBlockId();
     const kept = type === 'rich_text' ? rest : objects([withDefaults(rest)])[0];
     return withActionIds(world, { type, block_id: id, ...kept });
   });

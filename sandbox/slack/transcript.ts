@@ -4,7 +4,7 @@ import type { SmallSlack } from './server.ts';
 import { unescapeText } from './text/tokens.ts';
 
 /** Tokens as people see them: names instead of ids. */
-function shown(text: string, slack: SmallSlack): string {
+function readable(text: string, slack: SmallSlack): string {
   const { users, channels } = slack.control.state();
   const user = (id: string) => users.find((u) => u.id === id)?.name ?? id;
   const channel = (id: string) => channels.find((c) => c.id === id)?.name ?? id;
@@ -20,21 +20,21 @@ function shown(text: string, slack: SmallSlack): string {
   return unescapeText(readable);
 }
 
-/** Text that Slack parses nothing in, in a form that {@link shown} leaves as it is. */
-function literal(text: unknown): string {
+/** Text that Slack parses nothing in, in a form that {@link readable} leaves as it is. */
+function escapeText(text: unknown): string {
   return String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
 function textOf(value: unknown): string {
   if (!isObject(value) || typeof value.text !== 'string') return '';
-  return value.type === 'plain_text' ? literal(value.text) : value.text;
+  return value.type === 'plain_text' ? escapeText(value.text) : value.text;
 }
 
 function richText(element: unknown): string {
   if (!isObject(element)) return '';
   switch (element.type) {
     case 'text':
-      return literal(element.text);
+      return escapeText(element.text);
     case 'link':
       return typeof element.text === 'string' ? `${element.text} (${String(element.url)})` : String(element.url);
     case 'user':
@@ -62,7 +62,7 @@ function richText(element: unknown): string {
   }
 }
 
-function element(item: JsonObject): string {
+function elementText(item: JsonObject): string {
   const label = textOf(item.text) || textOf(item.placeholder);
   if (item.type === 'button') return `[${label}]`;
   if (item.type === 'image') return `(image: ${String(item.alt_text)})`;
@@ -70,20 +70,20 @@ function element(item: JsonObject): string {
   return options.length > 0 ? `[${label || 'choose'}: ${options.join(' | ')}]` : `[${label || String(item.type)}]`;
 }
 
-function block(item: JsonObject, slack: SmallSlack): string[] {
-  const lines = (text: string) => shown(text, slack).split('\n');
+function blockLines(item: JsonObject, slack: SmallSlack): string[] {
+  const lines = (text: string) => readable(text, slack).split('\n');
   switch (item.type) {
     case 'header':
       return lines(`# ${textOf(item.text)}`);
     case 'section': {
       const fields = objects(item.fields).map((field) => String(field.text));
-      const accessory = isObject(item.accessory) ? [element(item.accessory)] : [];
+      const accessory = isObject(item.accessory) ? [elementText(item.accessory)] : [];
       return [textOf(item.text), ...fields].filter(Boolean).flatMap(lines).concat(accessory);
     }
     case 'context':
       return lines(
         `· ${objects(item.elements)
-          .map((part) => (part.type === 'image' ? element(part) : textOf(part)))
+          .map((part) => (part.type === 'image' ? elementText(part) : textOf(part)))
           .join(' · ')}`,
       );
     case 'markdown':
@@ -92,9 +92,9 @@ function block(item: JsonObject, slack: SmallSlack): string[] {
       return objects(item.elements).flatMap((part) => lines(richText(part)));
     case 'actions':
     case 'context_actions':
-      return lines(objects(item.elements).map(element).join(' '));
+      return lines(objects(item.elements).map(elementText).join(' '));
     case 'input':
-      return lines(`${textOf(item.label)}: ${isObject(item.element) ? element(item.element) : ''}`);
+      return lines(`${textOf(item.label)}: ${isObject(item.element) ? elementText(item.element) : ''}`);
     case 'divider':
       return ['────'];
     case 'image':
@@ -110,11 +110,11 @@ function block(item: JsonObject, slack: SmallSlack): string[] {
   }
 }
 
-function render(message: SeenMessage, slack: SmallSlack, indent: string): string {
+function messageText(message: SeenMessage, slack: SmallSlack, indent: string): string {
   const lines =
     message.blocks.length > 0
-      ? message.blocks.flatMap((item) => block(item, slack))
-      : shown(message.text, slack).split('\n');
+      ? message.blocks.flatMap((item) => blockLines(item, slack))
+      : readable(message.text, slack).split('\n');
   for (const file of message.files) lines.push(`(file: ${String(file.name)}, ${String(file.size)} bytes)`);
   const reactions = Object.entries(message.reactions).map(([name, by]) => `:${name}: ${by.length}`);
   if (reactions.length > 0) lines.push(reactions.join('  '));
@@ -143,11 +143,11 @@ export function transcript(
   const known = new Set(roots.map((root) => root.ts));
   const parts: string[] = [];
   for (const root of roots) {
-    parts.push(render(root, slack, ''));
-    for (const reply of messages) if (reply.thread_ts === root.ts) parts.push(render(reply, slack, '  '));
+    parts.push(messageText(root, slack, ''));
+    for (const reply of messages) if (reply.thread_ts === root.ts) parts.push(messageText(reply, slack, '  '));
   }
   for (const orphan of messages) {
-    if (orphan.thread_ts !== null && !known.has(orphan.thread_ts)) parts.push(render(orphan, slack, '  '));
+    if (orphan.thread_ts !== null && !known.has(orphan.thread_ts)) parts.push(messageText(orphan, slack, '  '));
   }
   return parts.join('\n\n');
 }

@@ -19,7 +19,7 @@ export class Triggers {
     this.#now = now;
   }
 
-  make(trigger: Trigger): string {
+  makeTrigger(trigger: Trigger): string {
     this.#counter += 1;
     const id = `${1_000_000_000_000 + this.#counter}.${this.#now()}.${Math.random().toString(16).slice(2).padEnd(12, '0')}`;
     this.#triggers.set(id, { ...trigger, at: this.#now(), used: false });
@@ -31,7 +31,7 @@ export class Triggers {
   }
 
   /** Uses it up, or refuses with Slack's word. */
-  exchange(id: string): Trigger {
+  useTrigger(id: string): Trigger {
     const trigger = this.#triggers.get(id);
     if (!trigger) throw new Refusal('invalid_trigger_id');
     if (trigger.used) throw new Refusal('exchanged_trigger_id');

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, objects, type StoredView } from './model.ts';
 import { Refusal } from './refusal.ts';
-import { stored, storedBlocks } from './stored-blocks.ts';
+import { storedBlocks, storedText } from './stored-blocks.ts';
 import { elementsOf } from './validate/blocks.ts';
 import { validateView } from './validate/view.ts';
 import type { World } from './world.ts';
@@ -34,7 +34,7 @@ export function initialValues(blocks: JsonObject[]): Record<string, JsonObject> 
 }
 
 function newHash(world: World): string {
-  return `${Math.floor(world.now() / 1000)}.${world.workspace.blockId().replace('/', 'x')}`;
+  return `${Math.floor(world.now() / 1000)}.${world.workspace.nextBlockId().replace('/', 'x')}`;
 }
 
 function claimExternalId(world: World, externalId: string, self: StoredView | undefined): void {
@@ -47,16 +47,16 @@ function withTitles(source: JsonObject): JsonObject {
   const { title, submit, close } = source;
   return {
     ...source,
-    ...(title !== undefined && { title: stored(title) }),
-    ...(submit !== undefined && { submit: stored(submit) }),
-    ...(close !== undefined && { close: stored(close) }),
+    ...(title !== undefined && { title: storedText(title) }),
+    ...(submit !== undefined && { submit: storedText(submit) }),
+    ...(close !== undefined && { close: storedText(close) }),
   };
 }
 
 /** A view from what the app sent; whose it is and where it stands is the caller's to set. */
 export function makeView(world: World, given: unknown, type: 'modal' | 'home'): StoredView {
   const { view: source, blocks } = validateView(given, type);
-  const id = world.workspace.id('V');
+  const id = world.workspace.nextId('V');
   const content = storedBlocks(world, objects(blocks));
   const externalId = typeof source.external_id === 'string' ? source.external_id : '';
   claimExternalId(world, externalId, undefined);

@@ -53,7 +53,7 @@ export function fileWire(world: World, file: SlackFile): JsonObject {
 }
 
 function isRoot(world: World, message: StoredMessage): boolean {
-  return message.threadTs === undefined && world.workspace.replies(message.channel, message.ts).length > 0;
+  return message.threadTs === undefined && world.workspace.repliesTo(message.channel, message.ts).length > 0;
 }
 
 /** A message as events and history show it, without the keys that belong to the event around it. */
@@ -64,8 +64,8 @@ export function messageWire(world: World, message: StoredMessage, options: { pro
   const thread = message.threadTs ?? (isRoot(world, message) ? message.ts : undefined);
   return {
     ...(message.subtype !== undefined && { subtype: message.subtype }),
-    ...(message.tombstone && { subtype: 'tombstone', hidden: true }),
-    ...(message.user !== undefined && { user: message.tombstone ? 'USLACKBOT' : message.user }),
+    ...(message.isTombstone && { subtype: 'tombstone', hidden: true }),
+    ...(message.user !== undefined && { user: message.isTombstone ? 'USLACKBOT' : message.user }),
     type: 'message',
     ts: message.ts,
     ...(message.edited && { edited: message.edited }),
@@ -93,7 +93,7 @@ export function messageWire(world: World, message: StoredMessage, options: { pro
 
 /** A message as `conversations.history` and `.replies` answer it. */
 export function historyWire(world: World, message: StoredMessage, withMetadata: boolean): JsonObject {
-  const replies = message.threadTs === undefined ? world.workspace.replies(message.channel, message.ts) : [];
+  const replies = message.threadTs === undefined ? world.workspace.repliesTo(message.channel, message.ts) : [];
   const users = [...new Set(replies.map((reply) => reply.user ?? reply.botId ?? ''))];
   return {
     ...messageWire(world, message),

@@ -20,7 +20,7 @@ export interface World {
   readonly tokens: { bot: string; app: string };
   readonly scopes: Set<string>;
   /** Whether the app is declared as an agent (docs/slack.md, Agent apps). */
-  readonly agent: boolean;
+  readonly isAgent: boolean;
   readonly commands: readonly string[];
   /** ms that a call spends on its way, half of it there and half of it back. */
   readonly latencyMs: number;
@@ -33,13 +33,13 @@ export interface World {
   /** 0 ≤ n < 1 */
   random(): number;
   /** Sends an Events API event if the app may see it; `channel` names the conversation it happened in. */
-  emit(event: JsonObject, channel?: string): void;
+  emitEvent(event: JsonObject, channel?: string): void;
   /** Runs after `ms` of real time unless the server was closed before. */
-  later(ms: number, run: () => void): void;
+  runAfter(ms: number, run: () => void): void;
 }
 
 export interface ResponseUrls {
-  make(target: ResponseTarget): string;
+  makeUrl(target: ResponseTarget): string;
 }
 
 export interface ResponseTarget {

@@ -3,15 +3,15 @@ import type { CallFault, SocketFault } from '../slack/faults.ts';
 import type { FaultInfo } from './wire.ts';
 
 export interface PageFault extends FaultInfo {
-  strike(sandbox: Sandbox): Promise<unknown> | unknown;
+  causeFault(sandbox: Sandbox): Promise<unknown> | unknown;
 }
 
 function slack(id: string, title: string, about: string, fault: CallFault | SocketFault): PageFault {
-  return { id, side: 'slack', title, about, strike: (sandbox) => sandbox.slack.control.faults(fault) };
+  return { id, side: 'slack', title, about, causeFault: (sandbox) => sandbox.slack.control.faults(fault) };
 }
 
 function letta(id: string, title: string, about: string, fault: Record<string, unknown>): PageFault {
-  return { id, side: 'letta', title, about, strike: (sandbox) => sandbox.fault(fault) };
+  return { id, side: 'letta', title, about, causeFault: (sandbox) => sandbox.causeFault(fault) };
 }
 
 /** What a person can make go wrong with a click. */

@@ -22,7 +22,7 @@ export class Feed {
   readonly #user: string;
   /** By channel: message `ts` → how it looked. */
   readonly #known = new Map<string, Map<string, string>>();
-  readonly #told = new Map<'state' | 'views', string>();
+  readonly #lastSent = new Map<'state' | 'views', string>();
   #lastEntry: LogEntry | undefined;
   #lastFrame: Frame | undefined;
   /** Envelopes without an outcome yet: the line's number, and the outcome it was told with. */
@@ -36,7 +36,7 @@ export class Feed {
     this.#user = user;
   }
 
-  hello(): Hello {
+  makeHello(): Hello {
     const { users, bot } = this.#sandbox.slack.control.state();
     const people = users.map(({ id, name, real_name, kind }) => ({ id, name, real_name, kind }));
     const { scenes, faults } = this.#stage;
@@ -45,26 +45,26 @@ export class Feed {
   }
 
   /** What is different since the last call; at first everything. */
-  changes(): FeedEvent[] {
+  takeChanges(): FeedEvent[] {
     const { control } = this.#sandbox.slack;
     const slack = control.state();
-    const state = this.#state(slack);
+    const state = this.#readState(slack);
     return [
-      ...this.#once('state', state),
-      ...state.channels.flatMap(({ id }) => this.#messages(id)),
-      ...this.#once('views', { type: 'views', ...control.views(this.#user) }),
-      ...this.#traffic(),
+      ...this.#unlessSame('state', state),
+      ...state.channels.flatMap(({ id }) => this.#readMessages(id)),
+      ...this.#unlessSame('views', { type: 'views', ...control.views(this.#user) }),
+      ...this.#readTraffic(),
     ];
   }
 
-  #once(key: 'state' | 'views', event: FeedEvent): FeedEvent[] {
+  #unlessSame(key: 'state' | 'views', event: FeedEvent): FeedEvent[] {
     const text = JSON.stringify(event);
-    if (this.#told.get(key) === text) return [];
-    this.#told.set(key, text);
+    if (this.#lastSent.get(key) === text) return [];
+    this.#lastSent.set(key, text);
     return [event];
   }
 
-  #state(slack: SlackState): State {
+  #readState(slack: SlackState): State {
     const mine = slack.channels.filter(({ members, kind }) => kind !== 'im' && members.includes(this.#user));
     const channels: ChannelInfo[] = mine.map(({ id, name, kind, archived }) => ({ id, name, kind, archived }));
     channels.push({ id: `D${this.#user.slice(1)}`, name: '', kind: 'im', archived: false });
@@ -84,12 +84,12 @@ export class Feed {
       limits: slack.limits,
       gauges: slack.gauges.slice(0, 12),
       ratelimited: slack.ratelimited,
-      armed: this.#stage.armed(slack.faults),
+      armed: this.#stage.describeFaults(slack.faults),
       scene: this.#stage.scene,
     };
   }
 
-  #messages(channel: string): FeedEvent[] {
+  #readMessages(channel: string): FeedEvent[] {
     const first = !this.#known.has(channel);
     const known = this.#known.get(channel) ?? new Map<string, string>();
     const now = new Map<string, string>();
@@ -107,7 +107,7 @@ export class Feed {
     return first || changed.length + removed.length > 0 ? [{ type: 'messages', channel, changed, removed }] : [];
   }
 
-  #traffic(): FeedEvent[] {
+  #readTraffic(): FeedEvent[] {
     const lines: TrafficLine[] = [];
     for (const [entry, told] of this.#pending) {
       if (entry.outcome === told.outcome) continue;

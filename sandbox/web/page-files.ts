@@ -17,7 +17,7 @@ export interface PageFile {
   type: string;
   body: Buffer;
   /** Its name tells its content, so it never changes. */
-  hashed: boolean;
+  hasHashedName: boolean;
 }
 
 const TYPES: Record<string, string> = {
@@ -36,15 +36,15 @@ const KEEP_MS = 24 * 3_600_000;
 const SHARED = ['../slack/text', '../slack/model.ts', './wire.ts'];
 
 /** The page's files by URL path. In a clone they are built once for each state of their sources, in a second or two. */
-export async function pageFiles(): Promise<Map<string, PageFile>> {
-  return readFiles(existsSync(PACKAGED) ? PACKAGED : await built());
+export async function readPageFiles(): Promise<Map<string, PageFile>> {
+  return readFiles(existsSync(PACKAGED) ? PACKAGED : await buildOnce());
 }
 
-async function built(): Promise<string> {
+async function buildOnce(): Promise<string> {
   const folder = join(CACHE, stateOfSources());
   if (existsSync(folder)) return folder;
   mkdirSync(CACHE, { recursive: true });
-  removeOld();
+  removeOldBuilds();
   // Another process may be building the same: whoever is first wins, and nobody reads half a folder.
   const making = mkdtempSync(join(CACHE, 'making-'));
   const { buildPage } = await import('./build.ts');
@@ -59,7 +59,7 @@ async function built(): Promise<string> {
 }
 
 /** Earlier states, and what was left half made; not what another process is making or showing now. */
-function removeOld(): void {
+function removeOldBuilds(): void {
   for (const name of readdirSync(CACHE)) {
     const path = join(CACHE, name);
     const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
@@ -86,7 +86,7 @@ function readFiles(folder: string): Map<string, PageFile> {
   for (const name of globSync('**/*.*', { cwd: folder })) {
     const type = TYPES[extname(name)] ?? 'application/octet-stream';
     const path = `/${name.replaceAll('\\', '/')}`;
-    files.set(path, { type, body: readFileSync(join(folder, name)), hashed: path.startsWith('/assets/') });
+    files.set(path, { type, body: readFileSync(join(folder, name)), hasHashedName: path.startsWith('/assets/') });
   }
   return files;
 }

@@ -3,12 +3,12 @@ import { parseScene, type Scene } from '../scene.ts';
 import type { SceneInfo } from './wire.ts';
 
 export interface PageScene extends SceneInfo {
-  read(): Scene;
+  readScene(): Scene;
 }
 
 function scene(id: string, title: string, about: string): PageScene {
   const file = new URL(`../scenes/${id}.yml`, import.meta.url);
-  return { id, title, about, read: () => parseScene(readFileSync(file, 'utf8')) };
+  return { id, title, about, readScene: () => parseScene(readFileSync(file, 'utf8')) };
 }
 
 /** The scenes that the page offers, in the order in which they tell the story. */

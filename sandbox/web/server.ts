@@ -6,7 +6,7 @@ import { ControlError } from '../slack/control/api.ts';
 import { controlServer, refuseForeignHosts, refuseStrangers } from '../slack/control/http.ts';
 import { BodyTooLarge, mediaType, parseJson, readBody, sendJson } from '../slack/http.ts';
 import { Feed } from './feed.ts';
-import { type PageFile, pageFiles } from './page-files.ts';
+import { type PageFile, readPageFiles } from './page-files.ts';
 import { Stage } from './stage.ts';
 import type { FeedEvent } from './wire.ts';
 
@@ -52,26 +52,26 @@ const SHOWN = /^image\/(?:png|jpeg|gif|webp)$/;
  * @param port 0: any free one.
  */
 export async function startPage(sandbox: Sandbox, { port }: { port: number }): Promise<Page> {
-  const files = await pageFiles();
+  const files = await readPageFiles();
   const stage = new Stage(sandbox);
   const serveControl = controlServer(sandbox.slack.control);
   const acts = pageActs(sandbox, stage);
   let watchers = 0;
 
-  const watch = (request: IncomingMessage, response: ServerResponse, user: string) => {
+  const serveFeed = (request: IncomingMessage, response: ServerResponse, user: string) => {
     if (watchers >= MAX_WATCHERS) throw new ControlError(503, 'too many pages are open');
     const known = sandbox.slack.control.state().users.find(({ id, kind }) => id === user && kind !== 'bot');
     if (!known) throw new ControlError(404, `no such user: ${user}`);
     watchers += 1;
     response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     const feed = new Feed(sandbox, stage, user);
-    const tell = (event: FeedEvent) => response.write(`data: ${JSON.stringify(event)}\n\n`);
-    const look = () => {
-      if (response.writableLength < MAX_BEHIND) for (const event of feed.changes()) tell(event);
+    const sendEvent = (event: FeedEvent) => response.write(`data: ${JSON.stringify(event)}\n\n`);
+    const sendChanges = () => {
+      if (response.writableLength < MAX_BEHIND) for (const event of feed.takeChanges()) sendEvent(event);
     };
-    tell(feed.hello());
-    look();
-    const looking = setInterval(look, LOOK_EVERY_MS);
+    sendEvent(feed.makeHello());
+    sendChanges();
+    const looking = setInterval(sendChanges, LOOK_EVERY_MS);
     const living = setInterval(() => response.write(':\n\n'), KEEP_ALIVE_MS);
     request.once('close', () => {
       watchers -= 1;
@@ -80,7 +80,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
     });
   };
 
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const serveRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const path = url.pathname;
     const file = files.get(path === '/' ? '/index.html' : path);
@@ -90,7 +90,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
       if (file && reads && request.headers['sec-fetch-mode'] === 'navigate') refuseForeignHosts(request);
       else refuseStrangers(request);
       if (file && reads) return sendFile(response, file);
-      if (path === '/_page/feed' && reads) return watch(request, response, url.searchParams.get('user') ?? '');
+      if (path === '/_page/feed' && reads) return serveFeed(request, response, url.searchParams.get('user') ?? '');
       if (path.startsWith('/_page/files/') && reads) {
         return sendUpload(response, sandbox.slack.control.file(path.slice('/_page/files/'.length)));
       }
@@ -108,7 +108,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
   };
 
   const server = createServer((request, response) => {
-    serve(request, response).catch((error: unknown) => {
+    serveRequest(request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { ok: false, error: error instanceof Error ? error.message : String(error) });
     });
@@ -120,7 +120,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     close() {
-      stage.end();
+      stage.endScene();
       return new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
@@ -144,15 +144,15 @@ function pageActs(sandbox: Sandbox, stage: Stage) {
     const read = act.safeParse(parseJson((await readBody(request, 10_000)).toString()));
     if (!read.success) throw new ControlError(400, z.prettifyError(read.error));
     const wanted = read.data;
-    if ('fault' in wanted) return stage.strike(wanted.fault);
-    if ('scene' in wanted) return wanted.scene === '' ? stage.end() : stage.play(wanted.scene);
+    if ('fault' in wanted) return stage.causeFault(wanted.fault);
+    if ('scene' in wanted) return wanted.scene === '' ? stage.endScene() : stage.playScene(wanted.scene);
     if (wanted.bridge === 'start') return sandbox.startBridge();
     return wanted.bridge === 'stop' ? sandbox.stopBridge() : sandbox.killBridge();
   };
 }
 
-function sendFile(response: ServerResponse, { type, body, hashed }: PageFile): void {
-  const cache = hashed ? 'public, max-age=31536000, immutable' : 'no-store';
+function sendFile(response: ServerResponse, { type, body, hasHashedName }: PageFile): void {
+  const cache = hasHashedName ? 'public, max-age=31536000, immutable' : 'no-store';
   response.writeHead(200, { ...HEADERS, 'content-type': type, 'cache-control': cache, 'content-length': body.length });
   response.end(body);
 }

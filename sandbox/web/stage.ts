@@ -1,4 +1,4 @@
-import { play } from '../player.ts';
+import { playScene } from '../player.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { ControlError } from '../slack/control/api.ts';
 import type { CallFault } from '../slack/faults.ts';
@@ -33,41 +33,41 @@ export class Stage {
   }
 
   /** Begins a scene; resolves at once. @throws ControlError while another one plays. */
-  play(id: string): void {
+  playScene(id: string): void {
     const scene = PAGE_SCENES.find((known) => known.id === id);
     if (!scene || !this.#sandbox.letta) throw new ControlError(404, `no scene ${id}`);
     if (this.#playing) throw new ControlError(409, 'a scene is playing');
     const playing = new AbortController();
     this.#playing = playing;
-    const tell = (change: Partial<NonNullable<State['scene']>>) => {
+    const changeScene = (change: Partial<NonNullable<State['scene']>>) => {
       if (this.#scene) this.#scene = { ...this.#scene, ...change };
     };
     this.#scene = { id, state: 'playing', failures: [], thread: null };
-    const onThread = (thread: { channel: string; root: string }) => tell({ thread });
-    play(this.#sandbox, scene.read(), { signal: playing.signal, linger: LINGER_MS, onThread })
+    const onThread = (thread: { channel: string; root: string }) => changeScene({ thread });
+    playScene(this.#sandbox, scene.readScene(), { signal: playing.signal, linger: LINGER_MS, onThread })
       .then(({ failures, ok }) => {
-        if (playing.signal.aborted) tell({ state: 'ended' });
-        else tell({ state: ok ? 'done' : 'failed', failures });
+        if (playing.signal.aborted) changeScene({ state: 'ended' });
+        else changeScene({ state: ok ? 'done' : 'failed', failures });
       })
-      .catch((error: unknown) => tell({ state: 'failed', failures: [String(error)] }))
+      .catch((error: unknown) => changeScene({ state: 'failed', failures: [String(error)] }))
       .finally(() => {
         this.#playing = null;
       });
   }
 
   /** Ends the scene that plays, if one does. */
-  end(): void {
+  endScene(): void {
     this.#playing?.abort();
   }
 
-  async strike(id: string): Promise<void> {
+  async causeFault(id: string): Promise<void> {
     const fault = PAGE_FAULTS.find((known) => known.id === id);
     if (!fault) throw new ControlError(404, `no fault ${id}`);
-    await fault.strike(this.#sandbox);
+    await fault.causeFault(this.#sandbox);
   }
 
   /** Faults that have not struck yet, in words. */
-  armed(slack: readonly CallFault[]): string[] {
+  describeFaults(slack: readonly CallFault[]): string[] {
     const letta = this.#sandbox.letta?.state().faults;
     return [
       ...slack.map(({ method, kind, times }) => `${method ?? 'any call'}: ${kind} × ${times ?? 1}`),

@@ -22,7 +22,7 @@ function short(text: string): string {
 const words = (value: unknown) => (typeof value === 'string' ? value : '');
 
 /** Arguments as given; forms carry blocks and views as JSON text. */
-function parsed(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function parseArguments(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const read = (value: unknown): unknown => {
     if (typeof value !== 'string' || !/^[[{]/.test(value)) return value;
     try {
@@ -36,7 +36,7 @@ function parsed(args: Readonly<Record<string, unknown>>): Record<string, unknown
 
 /** A Web API call of the bridge. */
 export function callLine({ at, method, args, status, answer, ms, fault }: CallEntry): Line {
-  const given = parsed(args);
+  const given = parseArguments(args);
   const refused = isObject(answer) && answer.ok === false ? words(answer.error) : '';
   const result = status === 0 ? 'connection reset' : `${refused === '' ? status : `${status} ${refused}`} · ${ms} ms`;
   return {

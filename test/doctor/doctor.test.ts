@@ -413,7 +413,7 @@ describe('doctor’s look at Letta', () => {
     const several = await examine({ fetch: two });
     expect(named(several, 'several_devices')?.text).toContain('laptop (device-2, online)');
     expect(troublesOf(await examine({ fetch: two, env: { LETTA_ENVIRONMENT: 'laptop' } }))).toEqual(['not_tried']);
-    letta.fault({ kind: 'offline', ms: 60_000 });
+    letta.addFault({ kind: 'offline', ms: 60_000 });
     const offline = await examine({ env: { LETTA_ENVIRONMENT: 'build-box' } });
     expect(named(offline, 'device_offline')?.text).toBe('Letta device build-box is offline');
     const none = await examine();
@@ -466,7 +466,7 @@ describe('doctor’s look at Letta', () => {
     const well = await examine();
     expect(troublesOf(well)).toEqual(['not_tried']);
     expect(textOf(well, 'agent')).toEqual(['Two (agent-2), chosen earlier']);
-    letta.forget({ agent: 'agent-2' });
+    letta.deleteStored({ agent: 'agent-2' });
     const gone = await examine();
     expect(named(gone, 'agent_gone')?.text).toContain('agent-2');
     expect(textOf(gone, 'agent').at(-1)).toBe('One (agent-1)');

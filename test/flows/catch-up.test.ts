@@ -98,7 +98,7 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     await seen('at first', root);
     await sandbox.stopBridge();
     await say('say 7 words', { thread: root });
-    sandbox.later(HOUR);
+    sandbox.passTime(HOUR);
     await sandbox.startBridge();
     await seen('Run now', root);
     await sandbox.stopBridge();
@@ -127,7 +127,7 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     await sandbox.stopBridge();
     await say('say 7 words', { thread: root });
     await say('say 8 words', { thread: root });
-    sandbox.later(HOUR);
+    sandbox.passTime(HOUR);
     await sandbox.startBridge();
     await seen('these 2 messages', root);
     await click(root, 'Drop');

@@ -31,10 +31,10 @@ describe.concurrent('a device that goes offline', () => {
     { timeout: 90_000 },
     async (letta, context) => {
       const { expect } = context;
-      const { say, shown, fault, messages, quiet } = await story(letta, context);
+      const { say, shown, causeFault, messages, quiet } = await story(letta, context);
       await say('@agent slow 40 words');
       await until(() => shown().includes('word3'), shown);
-      fault({ kind: 'offline', ms: 7_000 });
+      causeFault({ kind: 'offline', ms: 7_000 });
       await until(() => shown().includes('Waiting for sandbox: Letta device sandbox is offline'), shown);
       expect(shown()).not.toMatch(/💭|✍️|🔧/);
       await say('say: second answer');
@@ -55,11 +55,11 @@ describe.concurrent('a device that goes offline', () => {
     timeout: 60_000,
   }, async (context) => {
     const { expect } = context;
-    const { say, shown, fault, quiet } = await story('single', context);
+    const { say, shown, causeFault, quiet } = await story('single', context);
     await say('@agent say: hello');
     await until(() => shown().includes('hello'), shown);
     await until(quiet, shown);
-    fault({ kind: 'offline', ms: 8_000 });
+    causeFault({ kind: 'offline', ms: 8_000 });
     await say('say: back again');
     await until(() => shown().includes('Waiting for sandbox'), shown);
     expect(shown()).not.toMatch(/💭|✍️|🔧/);
@@ -72,10 +72,10 @@ describe.concurrent('a device that goes offline', () => {
     timeout: 60_000,
   }, async (context) => {
     const { expect } = context;
-    const { say, shown, fault, quiet } = await story('single', context);
+    const { say, shown, causeFault, quiet } = await story('single', context);
     await say('@agent slow 60 words');
     await until(() => shown().includes('word3'), shown);
-    fault({ kind: 'restart', ms: 500 });
+    causeFault({ kind: 'restart', ms: 500 });
     await until(quiet, shown, 40_000);
     expect(shown()).toContain('word3');
     await say('say: alive');
@@ -85,11 +85,11 @@ describe.concurrent('a device that goes offline', () => {
 
   it('returns under a new connection: the thread finds it', { timeout: 60_000 }, async (context) => {
     const { expect } = context;
-    const { say, shown, fault, quiet } = await story('single', context);
+    const { say, shown, causeFault, quiet } = await story('single', context);
     await say('@agent say: one');
     await until(() => shown().includes('one'), shown);
     await until(quiet, shown);
-    fault({ kind: 'expire' });
+    causeFault({ kind: 'expire' });
     await say('say: two');
     await until(() => shown().includes('two'), shown, 40_000);
     await until(quiet, shown);

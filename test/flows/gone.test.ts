@@ -60,7 +60,7 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
       await first.answers('one');
       const [gone = ''] = agents();
       const other = letta.addAgent('Second');
-      letta.forget({ agent: gone });
+      letta.deleteStored({ agent: gone });
       const second = thread();
       await second.say('@agent say: two');
       await second.answers('two');
@@ -83,7 +83,7 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
     const first = thread();
     await first.say('@agent say: one');
     await first.answers('one');
-    for (const id of agents()) letta.forget({ agent: id });
+    for (const id of agents()) letta.deleteStored({ agent: id });
     const threads = Array.from({ length: 4 }, () => thread());
     await Promise.all(threads.map((each, at) => each.say(`@agent say: again ${at}`)));
     for (const [at, each] of threads.entries()) await each.answers(`again ${at}`);
@@ -98,7 +98,7 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
     const [gone = ''] = agents();
     letta.addAgent('Second');
     letta.addAgent('Third');
-    letta.forget({ agent: gone });
+    letta.deleteStored({ agent: gone });
     const second = thread();
     await second.say('@agent say: two');
     await second.sees('set LETTA_AGENT_ID to one of');
@@ -117,7 +117,7 @@ describe.concurrent('a thread whose conversation no longer exists', () => {
       await answers('one');
       const before = conversations();
       // The link is there: only the turn tells.
-      for (const id of before) letta.forget({ conversation: id });
+      for (const id of before) letta.deleteStored({ conversation: id });
       await say('say: two');
       await sees(`[${BUTTON}]`);
       expect(shown()).not.toContain('[Send again]');
@@ -141,7 +141,7 @@ describe.concurrent('a thread whose conversation no longer exists', () => {
     const { say, sees, answers, shown, click, messages } = thread();
     await say('@agent say: one');
     await answers('one');
-    for (const id of conversations()) letta.forget({ conversation: id });
+    for (const id of conversations()) letta.deleteStored({ conversation: id });
     await stopBridge();
     await startBridge();
     await say('say: two');
@@ -168,7 +168,7 @@ describe.concurrent('a thread whose conversation no longer exists', () => {
     await answers('one');
     const [gone = ''] = agents();
     const other = letta.addAgent('Second');
-    letta.forget({ agent: gone });
+    letta.deleteStored({ agent: gone });
     await say('say: two');
     await sees(`[${BUTTON}]`);
     await click(BUTTON);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { play } from '../../sandbox/player.ts';
+import { playScene } from '../../sandbox/player.ts';
 import { startSandbox } from '../../sandbox/sandbox.ts';
 import { parseScene } from '../../sandbox/scene.ts';
 
@@ -9,7 +9,7 @@ const words = Array.from({ length: 1_000 }, (_, index) => `word${index + 1}`);
 async function story(steps: object[], env: Record<string, string> = {}) {
   const sandbox = await startSandbox({ port: 0, limits: 'on', env, pace: 2, log: () => {}, letta: 'app-server' });
   try {
-    const { failures, threads } = await play(sandbox, parseScene(JSON.stringify({ name: 'Long answer', steps })));
+    const { failures, threads } = await playScene(sandbox, parseScene(JSON.stringify({ name: 'Long answer', steps })));
     expect(failures).toEqual([]);
     return threads[0]?.transcript ?? '';
   } finally {

@@ -110,7 +110,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     timeout: 90_000,
   }, async (context) => {
     const { expect } = context;
-    const { say, asked, shown, messages, holding, quiet, fault, killBridge, startBridge } = await story(
+    const { say, asked, shown, messages, holding, quiet, causeFault, killBridge, startBridge } = await story(
       'single',
       context,
     );
@@ -118,7 +118,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     await until(asked, shown);
     const before = messages();
     await killBridge();
-    fault({ kind: 'restart', ms: 500 });
+    causeFault({ kind: 'restart', ms: 500 });
     await startBridge();
     await until(() => shown().includes('Lost with the connection'), shown, 40_000);
     await until(quiet, shown, 40_000);

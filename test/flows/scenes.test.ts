@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { play } from '../../sandbox/player.ts';
+import { playScene } from '../../sandbox/player.ts';
 import { type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
 import { parseScene } from '../../sandbox/scene.ts';
 
@@ -19,7 +19,7 @@ async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'd
   });
   try {
     const scene = parseScene(readFileSync(new URL(file, folder), 'utf8'));
-    const played = await play(sandbox, scene);
+    const played = await playScene(sandbox, scene);
     const story = played.threads.map((thread) => thread.transcript).join('\n\n');
     expect(played.failures, `${story}\n${lines.join('')}`).toEqual([]);
     // Only people who take part are ever named to Slack, whatever people and the agent write.

@@ -71,7 +71,7 @@ describe('secrets of the settings', () => {
     );
     const cut = await ask('@agent slow 40 words');
     await until(() => cut.shown().includes('word1'), cut.shown);
-    whole.letta.fault({ kind: 'close' });
+    whole.letta.addFault({ kind: 'close' });
     await until(() => !cut.shown().includes('[Stop]'), cut.shown);
     await ask('@agent hello', 'U04GUEST');
     await control.command({ channel: CHANNEL, user: 'U01ALICE', command: '/agent', text: 'status' });

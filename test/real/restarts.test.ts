@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { play } from '../../sandbox/player.ts';
+import { playScene } from '../../sandbox/player.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { parseScene } from '../../sandbox/scene.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
@@ -58,7 +58,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('a restart of Letta (%s
     await letta.restart();
     await say(sandbox, 'say: after', thread);
     await until(sandbox, thread, /^\s+after$/m);
-    const played = await play(sandbox, scene('  - say: "@agent say: still here"\n  - expect: still here\n'));
+    const played = await playScene(sandbox, scene('  - say: "@agent say: still here"\n  - expect: still here\n'));
     expect(played.failures).toEqual([]);
   });
 

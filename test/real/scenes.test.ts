@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { play } from '../../sandbox/player.ts';
+import { playScene } from '../../sandbox/player.ts';
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { parseScene } from '../../sandbox/scene.ts';
 import { type RealLetta, type Surface, startRealLetta } from '../support/letta/real-letta.ts';
@@ -52,7 +52,7 @@ describe.each<Surface>(['app-server', 'single', 'pair'])('the real Letta (%s)', 
 
   it.each(scenes[surface].map((name) => ({ name })))('plays $name', async ({ name }) => {
     const file = new URL(`../../sandbox/scenes/${name}.yml`, import.meta.url);
-    const played = await play(sandbox, parseScene(readFileSync(file, 'utf8')));
+    const played = await playScene(sandbox, parseScene(readFileSync(file, 'utf8')));
     const story = played.threads.map((thread) => thread.transcript).join('\n\n');
     expect(played.failures, `${story}\n${lines.slice(-60).join('')}`).toEqual([]);
   });

@@ -1,7 +1,7 @@
 import type { KnownBlock } from '@slack/types';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hunks as hunksOf } from '../../sandbox/letta/diff.ts';
+import { diffHunks as hunksOf } from '../../sandbox/letta/diff.ts';
 import type { ApprovalRequest, FileDiff } from '../../src/bridge/agent-event.ts';
 import { fullText, shownRequest } from '../../src/bridge/approvals/shown.ts';
 import { makeToken } from '../../src/bridge/ids.ts';

@@ -1,11 +1,11 @@
 import type { Delivered } from '../delivery.ts';
 import {
-  chosen,
+  deliverInteraction,
   type Found,
   findElements,
-  interact,
   messageAction,
   messageState,
+  readChoice,
   viewAction,
 } from '../interactions.ts';
 import type { JsonObject } from '../model.ts';
@@ -18,15 +18,15 @@ export function ackResult({ acked, ackMs, ackPayload }: Delivered): AckResult {
   return { acked, ackMs, response: ackPayload ?? null };
 }
 
-function pick(found: Found[], action: string): Found {
+function onlyOne(found: Found[], action: string): Found {
   const [first] = found;
   if (!first) throw new ControlError(404, `no button or menu "${action}" there`);
   if (found.length > 1) throw new ControlError(409, `"${action}" is there ${found.length} times: give its value`);
   return first;
 }
 
-function choose(element: JsonObject, input: InteractInput): JsonObject {
-  const choice = chosen(element, input);
+function choiceOf(element: JsonObject, input: InteractInput): JsonObject {
+  const choice = readChoice(element, input);
   if (typeof choice === 'string') throw new ControlError(400, choice);
   return choice;
 }
@@ -39,14 +39,14 @@ export async function clickMessage(world: World, input: InteractInput): Promise<
   const channel = channelOf(world, input.channel ?? '');
   const user = memberOf(world, channel, input.user);
   const message = channel.messages.find((candidate) => candidate.ts === input.messageTs);
-  if (!message || message.tombstone || (message.ephemeralFor !== undefined && message.ephemeralFor !== user)) {
+  if (!message || message.isTombstone || (message.ephemeralFor !== undefined && message.ephemeralFor !== user)) {
     throw new ControlError(404, `no message ${input.messageTs} that ${user} sees in ${channel.id}`);
   }
-  const found = pick(findElements(message.blocks, input.action, input.value), input.action);
-  const choice = found.element.type === 'button' ? {} : choose(found.element, input);
+  const found = onlyOne(findElements(message.blocks, input.action, input.value), input.action);
+  const choice = found.element.type === 'button' ? {} : choiceOf(found.element, input);
   const values = messageState(message.blocks, found, choice);
   const { payload } = messageAction(world, message, user, found, choice, values);
-  return ackResult(await interact(world, payload));
+  return ackResult(await deliverInteraction(world, payload));
 }
 
 export async function clickView(world: World, input: InteractInput): Promise<AckResult> {
@@ -54,8 +54,8 @@ export async function clickView(world: World, input: InteractInput): Promise<Ack
   const stack = world.workspace.stacks.get(user);
   const view = input.view === 'home' ? world.workspace.homes.get(user) : stack?.at(-1);
   if (!view) throw new ControlError(404, `${user} has no open ${input.view ?? 'view'}`);
-  const found = pick(findElements(view.blocks, input.action, input.value), input.action);
-  const choice = found.element.type === 'button' ? {} : choose(found.element, input);
+  const found = onlyOne(findElements(view.blocks, input.action, input.value), input.action);
+  const choice = found.element.type === 'button' ? {} : choiceOf(found.element, input);
   if (isChoice(found.element)) setValue(view, found, choice);
-  return ackResult(await interact(world, viewAction(world, view, user, found, choice)));
+  return ackResult(await deliverInteraction(world, viewAction(world, view, user, found, choice)));
 }

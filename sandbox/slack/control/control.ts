@@ -1,20 +1,20 @@
 import { appHomeOpened, channelIdChanged, contextChanged, sessionStopped } from '../events.ts';
 import { fileType } from '../files.ts';
 import type { HttpDelivery } from '../http-delivery.ts';
-import { interact, slashCommand, viewClosed, viewSubmission } from '../interactions.ts';
-import { deleteMessage, editMessage, join, leave, postMessage, react } from '../messages.ts';
+import { deliverInteraction, slashCommand, viewClosed, viewSubmission } from '../interactions.ts';
+import { changeReaction, deleteMessage, editMessage, joinChannel, leaveChannel, postMessage } from '../messages.ts';
 import { type Channel, isObject, type StoredMessage } from '../model.ts';
-import { respond } from '../response-urls.ts';
+import { postResponse } from '../response-urls.ts';
 import { APP_ID, BOT, OTHER_BOT, TEAM } from '../state.ts';
-import { typed } from '../text/tokens.ts';
+import { clientText } from '../text/tokens.ts';
 import { closeViews } from '../views.ts';
 import { viewWire } from '../wire.ts';
 import type { World } from '../world.ts';
 import { type Control, ControlError } from './api.ts';
 import { ackResult, clickMessage, clickView } from './clicks.ts';
-import { applyResponse, fill } from './forms.ts';
+import { applyResponse, fillForm } from './forms.ts';
 import { channelOf, memberOf, names, personOf } from './people.ts';
-import { seen } from './seen.ts';
+import { seenMessage } from './seen.ts';
 
 function clientMsgId(world: World): string {
   const hex = () =>
@@ -28,8 +28,8 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
   const { workspace } = world;
   const foundMessage = (channelId: string, ts: string): { channel: Channel; message: StoredMessage } => {
     const channel = channelOf(world, channelId);
-    const message = workspace.message(channelId, ts);
-    if (!message || message.tombstone) throw new ControlError(404, `no message ${ts} in ${channelId}`);
+    const message = workspace.findMessage(channelId, ts);
+    if (!message || message.isTombstone) throw new ControlError(404, `no message ${ts} in ${channelId}`);
     return { channel, message };
   };
 
@@ -40,7 +40,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       const user = bot ? undefined : memberOf(world, channel, input.user);
       if (input.text === '' && !input.files?.length) throw new ControlError(400, 'a client sends no empty message');
       if (channel.archived) throw new ControlError(403, `${channel.id} is archived`);
-      const root = input.thread_ts === undefined ? undefined : workspace.message(channel.id, input.thread_ts);
+      const root = input.thread_ts === undefined ? undefined : workspace.findMessage(channel.id, input.thread_ts);
       if (input.thread_ts !== undefined && (!root || root.threadTs !== undefined)) {
         throw new ControlError(404, `no thread ${input.thread_ts} in ${channel.id}`);
       }
@@ -49,7 +49,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
         const content =
           file.base64 === undefined ? Buffer.from(file.content ?? '') : Buffer.from(file.base64, 'base64');
         const stored = {
-          id: workspace.id('F'),
+          id: workspace.nextId('F'),
           name: file.name,
           title: file.name,
           ...type,
@@ -64,7 +64,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       });
       const subtype = input.subtype ?? (files.length > 0 ? 'file_share' : undefined);
       const message = postMessage(world, channel, {
-        text: typed(input.text, names(world)),
+        text: clientText(input.text, names(world)),
         ...(user === undefined
           ? { botId: OTHER_BOT.botId, username: OTHER_BOT.name }
           : input.by_app
@@ -82,11 +82,11 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     async viewSubmit({ user, values }) {
       const view = workspace.stacks.get(personOf(world, user))?.at(-1);
       if (!view) throw new ControlError(404, `${user} has no open modal`);
-      const errors = fill(view, values ?? {});
+      const errors = fillForm(view, values ?? {});
       if (Object.keys(errors).length > 0) {
         return { acked: false, ackMs: null, response: null, response_action: 'errors', errors, closed: false };
       }
-      const delivered = await interact(world, viewSubmission(world, view, user));
+      const delivered = await deliverInteraction(world, viewSubmission(world, view, user));
       const ack = ackResult(delivered);
       return delivered.acked
         ? { ...ack, ...applyResponse(world, view, delivered.ackPayload) }
@@ -101,7 +101,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       const rest = cleared ? [] : stack.slice(0, -1);
       if (rest.length > 0) workspace.stacks.set(user, rest);
       else closeViews(world, user);
-      if (view.source.notify_on_close === true) await interact(world, viewClosed(world, view, user, cleared));
+      if (view.source.notify_on_close === true) await deliverInteraction(world, viewClosed(world, view, user, cleared));
       return { closed: true };
     },
 
@@ -118,7 +118,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       const { ackPayload } = delivered;
       const body = typeof ackPayload === 'string' ? { text: ackPayload } : ackPayload;
       if (isObject(body) && (typeof body.text === 'string' || Array.isArray(body.blocks))) {
-        respond(world, { kind: 'commands', channel: id, user }, body);
+        postResponse(world, { kind: 'commands', channel: id, user }, body);
       }
       return ackResult(delivered);
     },
@@ -126,13 +126,13 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     async reaction({ channel: id, messageTs, user, name, remove }) {
       const { channel, message } = foundMessage(id, messageTs);
       memberOf(world, channel, user);
-      return { changed: react(world, message, user, name, remove !== true) };
+      return { changed: changeReaction(world, message, user, name, remove !== true) };
     },
 
     async editMessage({ channel: id, messageTs, user, text }) {
       const { channel, message } = foundMessage(id, messageTs);
       if (message.user !== user) throw new ControlError(403, 'people edit only their own messages');
-      editMessage(world, channel, message, { text: typed(text, names(world)), blocks: undefined, editor: user });
+      editMessage(world, channel, message, { text: clientText(text, names(world)), blocks: undefined, editor: user });
       return { ts: message.ts };
     },
 
@@ -145,14 +145,16 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     async openHome({ user, tab }) {
       const home = workspace.homes.get(personOf(world, user));
       const shown = tab ?? 'home';
-      world.emit(appHomeOpened(world, user, shown, shown === 'home' && home ? viewWire(home) : undefined));
-      return { channel: workspace.im(user).id };
+      world.emitEvent(appHomeOpened(world, user, shown, shown === 'home' && home ? viewWire(home) : undefined));
+      return { channel: workspace.openDirectMessage(user).id };
     },
 
     async member({ channel: id, user, joined, inviter }) {
       const channel = channelOf(world, id);
       if (!workspace.users.has(user)) throw new ControlError(404, `no such user: ${user}`);
-      return { changed: joined ? join(world, channel, user, inviter ?? 'U01ALICE') : leave(world, channel, user) };
+      return {
+        changed: joined ? joinChannel(world, channel, user, inviter ?? 'U01ALICE') : leaveChannel(world, channel, user),
+      };
     },
 
     async archive({ channel: id, archived }) {
@@ -169,7 +171,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       channel.id = newId;
       for (const message of channel.messages) message.channel = newId;
       workspace.channels.set(newId, channel);
-      world.emit(channelIdChanged(world, id, newId), newId);
+      world.emitEvent(channelIdChanged(world, id, newId), newId);
       return { channel: newId };
     },
 
@@ -177,12 +179,12 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       memberOf(world, channelOf(world, channel), user);
       const session = workspace.liveSessions().find((each) => each.channel === channel && each.thread === thread_ts);
       if (session?.status !== 'processing') throw new ControlError(404, `no session is at work in ${thread_ts}`);
-      world.emit(sessionStopped(world, channel, user, thread_ts), channel);
+      world.emitEvent(sessionStopped(world, channel, user, thread_ts), channel);
       return {};
     },
 
     async contextChanged({ user, channel }) {
-      world.emit(contextChanged(world, personOf(world, user), channel));
+      world.emitEvent(contextChanged(world, personOf(world, user), channel));
       return {};
     },
 
@@ -203,18 +205,18 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     },
 
     async faults(input) {
-      if ('socket' in input) world.socketMode.fault(input);
+      if ('socket' in input) world.socketMode.causeFault(input);
       else if (input.kind === 'clear') {
-        world.faults.clear();
+        world.faults.clearFaults();
         world.socketMode.clearFaults();
-      } else world.faults.add(input);
+      } else world.faults.addFault(input);
       return {};
     },
 
     async reset() {
       workspace.reset();
-      world.limits.reset();
-      world.faults.clear();
+      world.limits.resetWindows();
+      world.faults.clearFaults();
       world.socketMode.clearFaults();
       world.log.clear();
       world.revoked = null;
@@ -229,7 +231,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
         .filter((message) => thread === undefined || message.ts === thread || message.threadTs === thread);
       return visible
         .slice(Math.max(0, visible.length - (latest ?? visible.length)))
-        .map((message) => seen(world, message));
+        .map((message) => seenMessage(world, message));
     },
 
     file(id) {
@@ -271,7 +273,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       })),
       connections: world.socketMode.connections,
       limits: world.limits.enabled ? 'on' : 'off',
-      gauges: world.limits.gauges(world.now()),
+      gauges: world.limits.listGauges(world.now()),
       ratelimited: Object.fromEntries(world.limits.refused),
       statuses: workspace.liveStatuses().map((status) => ({
         channel: status.channel,
@@ -287,7 +289,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
         title,
       })),
       pending: world.deliveries.pending,
-      faults: world.faults.list(),
+      faults: world.faults.listFaults(),
     }),
   };
 }

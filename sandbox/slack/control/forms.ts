@@ -1,4 +1,4 @@
-import { chosen, type Found } from '../interactions.ts';
+import { type Found, readChoice } from '../interactions.ts';
 import { isObject, type JsonObject, type StoredView } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { elementsOf } from '../validate/blocks.ts';
@@ -12,7 +12,7 @@ export function setValue(view: StoredView, { block, element }: Found, choice: Js
 }
 
 /** Fills the form; answers what the client itself would complain about. */
-export function fill(view: StoredView, values: Record<string, string | string[]>): Record<string, string> {
+export function fillForm(view: StoredView, values: Record<string, string | string[]>): Record<string, string> {
   const inputs = view.blocks.flatMap((block) => elementsOf(block).map((element) => ({ block, element })));
   const label = (block: JsonObject) => (isObject(block.label) ? String(block.label.text) : undefined);
   for (const [key, value] of Object.entries(values)) {
@@ -20,7 +20,7 @@ export function fill(view: StoredView, values: Record<string, string | string[]>
       inputs.find(({ block }) => block.block_id === key) ??
       inputs.find(({ block, element }) => label(block) === key || element.action_id === key);
     if (!found) throw new ControlError(404, `no input "${key}" in this modal`);
-    const choice = chosen(found.element, Array.isArray(value) ? { option: value } : { value });
+    const choice = readChoice(found.element, Array.isArray(value) ? { option: value } : { value });
     if (typeof choice === 'string') throw new ControlError(400, choice);
     setValue(view, found, choice);
   }
@@ -28,13 +28,13 @@ export function fill(view: StoredView, values: Record<string, string | string[]>
   for (const { block, element } of inputs) {
     if (block.type !== 'input') continue;
     const state = view.values[String(block.block_id)]?.[String(element.action_id)];
-    const problem = complaint(block, element, isObject(state) ? state : {});
+    const problem = problemOf(block, element, isObject(state) ? state : {});
     if (problem !== null) errors[String(block.block_id)] = problem;
   }
   return errors;
 }
 
-function complaint(block: JsonObject, element: JsonObject, state: JsonObject): string | null {
+function problemOf(block: JsonObject, element: JsonObject, state: JsonObject): string | null {
   const { type: _type, ...rest } = state;
   const value = Object.values(rest)[0];
   const empty = value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);

@@ -22,7 +22,7 @@ const socketFault = z.strictObject({
 });
 
 /** Leaves out what was not given, so that optional members are absent instead of `undefined`. */
-function given<T extends object>(value: T): T {
+function withoutUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as T;
 }
 
@@ -34,7 +34,7 @@ function endpoint<T>(schema: z.ZodType<T>, run: (input: T) => Promise<object>) {
   };
 }
 
-function posts(control: Control): Record<string, (body: unknown) => Promise<object>> {
+function postEndpoints(control: Control): Record<string, (body: unknown) => Promise<object>> {
   return {
     message: endpoint(
       z.strictObject({
@@ -99,13 +99,13 @@ function posts(control: Control): Record<string, (body: unknown) => Promise<obje
     revoke: endpoint(z.strictObject({ error: text.nullable() }), control.revoke),
     'verify-url': endpoint(z.strictObject({}), control.verifyUrl),
     faults: endpoint(z.union([callFault, socketFault, z.strictObject({ kind: z.literal('clear') })]), (input) =>
-      control.faults(given(input)),
+      control.faults(withoutUndefined(input)),
     ),
     reset: endpoint(z.strictObject({}), control.reset),
   };
 }
 
-function read(control: Control, path: string[], query: URLSearchParams): object {
+function answerGet(control: Control, path: string[], query: URLSearchParams): object {
   const [name, id] = path;
   const filter = (key: string) => query.get(key) ?? undefined;
   if (name === 'messages' && id !== undefined) {
@@ -149,12 +149,12 @@ export function refuseStrangers(request: IncomingMessage): void {
 
 /** The control API over HTTP; every answer is JSON with `ok`. */
 export function controlServer(control: Control) {
-  const endpoints = posts(control);
+  const endpoints = postEndpoints(control);
   const answer = async (request: IncomingMessage, url: URL): Promise<object> => {
     refuseStrangers(request);
     const path = url.pathname.split('/').slice(2).map(decodeURIComponent);
     const name = path.join('/');
-    if (request.method === 'GET') return read(control, path, url.searchParams);
+    if (request.method === 'GET') return answerGet(control, path, url.searchParams);
     if (request.method === 'DELETE' && name === 'faults') return control.faults({ kind: 'clear' });
     if (request.method !== 'POST') throw new ControlError(405, 'method not allowed');
     if (mediaType(request) !== 'application/json') throw new ControlError(415, 'the body must be application/json');

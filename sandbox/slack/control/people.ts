@@ -3,7 +3,7 @@ import type { World } from '../world.ts';
 import { ControlError } from './api.ts';
 
 export function channelOf(world: World, id: string): Channel {
-  const channel = world.workspace.channel(id);
+  const channel = world.workspace.findChannel(id);
   if (!channel) throw new ControlError(404, `no such channel: ${id}`);
   return channel;
 }

@@ -4,7 +4,7 @@ import { fileWire } from '../wire.ts';
 import type { World } from '../world.ts';
 import type { SeenMessage } from './api.ts';
 
-export function seen(world: World, message: StoredMessage): SeenMessage {
+export function seenMessage(world: World, message: StoredMessage): SeenMessage {
   const own = message.user === BOT.userId;
   return {
     channel: message.channel,
@@ -21,10 +21,10 @@ export function seen(world: World, message: StoredMessage): SeenMessage {
     metadata: message.metadata ?? null,
     edited: message.edited !== undefined,
     revisions: message.revisions,
-    deleted: message.tombstone,
+    deleted: message.isTombstone,
     ephemeral: message.ephemeralFor ?? null,
     pings: message.pings,
     reactions: Object.fromEntries(message.reactions),
-    reply_count: world.workspace.replies(message.channel, message.ts).length,
+    reply_count: world.workspace.repliesTo(message.channel, message.ts).length,
   };
 }

@@ -14,9 +14,9 @@ function addNames(text: string, pings: Set<string>): void {
   for (const match of text.matchAll(/(?<![\w@])@(here|channel|everyone)\b/g)) pings.add(match[1] ?? '');
 }
 
-function walk(value: unknown, pings: Set<string>): void {
+function addPings(value: unknown, pings: Set<string>): void {
   if (Array.isArray(value)) {
-    for (const item of value) walk(item, pings);
+    for (const item of value) addPings(item, pings);
     return;
   }
   if (!isObject(value)) return;
@@ -31,7 +31,7 @@ function walk(value: unknown, pings: Set<string>): void {
   }
   if (type === 'markdown' && typeof text === 'string') addTokens(text, pings);
   for (const [key, inner] of Object.entries(value)) {
-    if (key !== 'confirm' && key !== 'options' && key !== 'placeholder') walk(inner, pings);
+    if (key !== 'confirm' && key !== 'options' && key !== 'placeholder') addPings(inner, pings);
   }
 }
 
@@ -49,13 +49,13 @@ export function pingsOf(message: {
   const pings = new Set<string>();
   addTokens(message.text, pings);
   if (message.linkNames && message.blocks.length === 0) addNames(message.text, pings);
-  walk(message.blocks, pings);
+  addPings(message.blocks, pings);
   for (const attachment of message.attachments) {
     for (const key of ['pretext', 'text', 'fallback']) {
       const value = attachment[key];
       if (typeof value === 'string') addTokens(value, pings);
     }
-    walk(attachment.blocks, pings);
+    addPings(attachment.blocks, pings);
   }
   return [...pings].sort();
 }

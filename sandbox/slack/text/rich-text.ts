@@ -15,60 +15,63 @@ const INLINE = new RegExp(
   'g',
 );
 
-function styled(element: JsonObject, style: Style): JsonObject {
+function withStyle(element: JsonObject, style: Style): JsonObject {
   return Object.keys(style).length > 0 ? { ...element, style: { ...style } } : element;
 }
 
-function token(inside: string, style: Style): JsonObject {
+function tokenElement(inside: string, style: Style): JsonObject {
   const bar = inside.indexOf('|');
   const value = bar < 0 ? inside : inside.slice(0, bar);
   const label = bar < 0 ? undefined : unescapeText(inside.slice(bar + 1));
-  if (value.startsWith('@')) return styled({ type: 'user', user_id: value.slice(1) }, style);
-  if (value.startsWith('#')) return styled({ type: 'channel', channel_id: value.slice(1) }, style);
-  if (value.startsWith('!subteam^')) return styled({ type: 'usergroup', usergroup_id: value.slice(9) }, style);
+  if (value.startsWith('@')) return withStyle({ type: 'user', user_id: value.slice(1) }, style);
+  if (value.startsWith('#')) return withStyle({ type: 'channel', channel_id: value.slice(1) }, style);
+  if (value.startsWith('!subteam^')) return withStyle({ type: 'usergroup', usergroup_id: value.slice(9) }, style);
   if (value.startsWith('!date^')) {
     const [, timestamp, format] = value.split('^');
-    return styled({ type: 'date', timestamp: Number(timestamp), format: format ?? '', fallback: label ?? '' }, style);
+    return withStyle(
+      { type: 'date', timestamp: Number(timestamp), format: format ?? '', fallback: label ?? '' },
+      style,
+    );
   }
-  if (value.startsWith('!')) return styled({ type: 'broadcast', range: value.slice(1) }, style);
+  if (value.startsWith('!')) return withStyle({ type: 'broadcast', range: value.slice(1) }, style);
   const url = unescapeText(value);
-  return styled({ type: 'link', url, ...(label !== undefined && { text: label }) }, style);
+  return withStyle({ type: 'link', url, ...(label !== undefined && { text: label }) }, style);
 }
 
 /** Only tokens and text, as inside code. */
-function plain(text: string, style: Style): JsonObject[] {
+function plainElements(text: string, style: Style): JsonObject[] {
   const elements: JsonObject[] = [];
   let last = 0;
   for (const match of text.matchAll(tokenPattern())) {
     if (match.index > last)
-      elements.push(styled({ type: 'text', text: unescapeText(text.slice(last, match.index)) }, style));
-    elements.push(token(match[1] ?? '', style));
+      elements.push(withStyle({ type: 'text', text: unescapeText(text.slice(last, match.index)) }, style));
+    elements.push(tokenElement(match[1] ?? '', style));
     last = match.index + match[0].length;
   }
-  if (last < text.length) elements.push(styled({ type: 'text', text: unescapeText(text.slice(last)) }, style));
+  if (last < text.length) elements.push(withStyle({ type: 'text', text: unescapeText(text.slice(last)) }, style));
   return elements;
 }
 
-function inline(text: string, style: Style = {}): JsonObject[] {
+function inlineElements(text: string, style: Style = {}): JsonObject[] {
   const elements: JsonObject[] = [];
   let last = 0;
   for (const match of text.matchAll(INLINE)) {
     if (match.index > last)
-      elements.push(styled({ type: 'text', text: unescapeText(text.slice(last, match.index)) }, style));
+      elements.push(withStyle({ type: 'text', text: unescapeText(text.slice(last, match.index)) }, style));
     last = match.index + match[0].length;
     const [, inside, code, bold, italic, strike, emoji] = match;
-    if (inside !== undefined) elements.push(token(inside, style));
-    else if (code !== undefined) elements.push(...plain(code, { ...style, code: true }));
-    else if (bold !== undefined) elements.push(...inline(bold, { ...style, bold: true }));
-    else if (italic !== undefined) elements.push(...inline(italic, { ...style, italic: true }));
-    else if (strike !== undefined) elements.push(...inline(strike, { ...style, strike: true }));
-    else if (emoji !== undefined) elements.push(styled({ type: 'emoji', name: emoji }, style));
+    if (inside !== undefined) elements.push(tokenElement(inside, style));
+    else if (code !== undefined) elements.push(...plainElements(code, { ...style, code: true }));
+    else if (bold !== undefined) elements.push(...inlineElements(bold, { ...style, bold: true }));
+    else if (italic !== undefined) elements.push(...inlineElements(italic, { ...style, italic: true }));
+    else if (strike !== undefined) elements.push(...inlineElements(strike, { ...style, strike: true }));
+    else if (emoji !== undefined) elements.push(withStyle({ type: 'emoji', name: emoji }, style));
   }
-  if (last < text.length) elements.push(styled({ type: 'text', text: unescapeText(text.slice(last)) }, style));
+  if (last < text.length) elements.push(withStyle({ type: 'text', text: unescapeText(text.slice(last)) }, style));
   return elements;
 }
 
-const section = (text: string): JsonObject => ({ type: 'rich_text_section', elements: inline(text) });
+const section = (text: string): JsonObject => ({ type: 'rich_text_section', elements: inlineElements(text) });
 
 type LineKind = 'prose' | 'quote' | 'bullet' | 'ordered';
 
@@ -82,7 +85,7 @@ function lineKind(line: string): { kind: LineKind; text: string; indent: number 
   return { kind: 'prose', text: line, indent: 0 };
 }
 
-function paragraphs(text: string): JsonObject[] {
+function paragraphElements(text: string): JsonObject[] {
   const groups: { kind: LineKind; indent: number; lines: string[] }[] = [];
   for (const line of text.split('\n')) {
     const { kind, text: content, indent } = lineKind(line);
@@ -92,7 +95,8 @@ function paragraphs(text: string): JsonObject[] {
   }
   const elements: JsonObject[] = [];
   for (const group of groups) {
-    if (group.kind === 'quote') elements.push({ type: 'rich_text_quote', elements: inline(group.lines.join('\n')) });
+    if (group.kind === 'quote')
+      elements.push({ type: 'rich_text_quote', elements: inlineElements(group.lines.join('\n')) });
     else if (group.kind !== 'prose') {
       const items = group.lines.map(section);
       elements.push({ type: 'rich_text_list', style: group.kind, indent: group.indent, border: 0, elements: items });
@@ -107,13 +111,13 @@ export function richText(text: string, blockId: string): JsonObject {
   let last = 0;
   for (const match of text.matchAll(/```\n?([\s\S]*?)```/g)) {
     const before = text.slice(last, match.index).replace(/\n$/, '');
-    if (before !== '') elements.push(...paragraphs(before));
+    if (before !== '') elements.push(...paragraphElements(before));
     const code = (match[1] ?? '').replace(/\n$/, '');
-    elements.push({ type: 'rich_text_preformatted', elements: plain(code, {}), border: 0 });
+    elements.push({ type: 'rich_text_preformatted', elements: plainElements(code, {}), border: 0 });
     last = match.index + match[0].length;
     if (text[last] === '\n') last += 1;
   }
   const rest = text.slice(last);
-  if (rest !== '' || elements.length === 0) elements.push(...paragraphs(rest));
+  if (rest !== '' || elements.length === 0) elements.push(...paragraphElements(rest));
   return { type: 'rich_text', block_id: blockId, elements };
 }

@@ -21,7 +21,7 @@ export function unescapeText(text: string): string {
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
 
-function outsideTokens(text: string, change: (part: string) => string): string {
+function changeOutsideTokens(text: string, change: (part: string) => string): string {
   let result = '';
   let last = 0;
   for (const match of text.matchAll(tokenPattern())) {
@@ -32,8 +32,8 @@ function outsideTokens(text: string, change: (part: string) => string): string {
 }
 
 /** What Slack makes of an app's `text`: tokens and entities stay, every other `&`, `<`, `>` is escaped. */
-export function sanitise(text: string): string {
-  return outsideTokens(text, (part) =>
+export function appText(text: string): string {
+  return changeOutsideTokens(text, (part) =>
     part
       .replace(/&(?!(?:amp|lt|gt);)/g, '&amp;')
       .replaceAll('<', '&lt;')
@@ -48,8 +48,8 @@ export interface Names {
   channel(name: string): string | undefined;
 }
 
-function typedProse(text: string, names: Names): string {
-  return outsideTokens(text, (part) =>
+function clientProse(text: string, names: Names): string {
+  return changeOutsideTokens(text, (part) =>
     linkUrls(escapeText(part))
       .replace(/(?<![\w@.])@([a-z][a-z0-9._-]*[a-z0-9]|[a-z])/gi, (all, name: string) => names.mention(name) ?? all)
       .replace(/(?<![\w#&/])#([a-z0-9][a-z0-9_-]*)/gi, (all, name: string) => names.channel(name) ?? all),
@@ -67,12 +67,12 @@ function linkUrls(escaped: string): string {
  * What a client sends for what a person typed: `&`, `<`, `>` escaped except in real tokens, names turned into tokens,
  * URLs linked. In code only URLs are linked (clients do that there too) and everything else stays as typed.
  */
-export function typed(text: string, names: Names): string {
+export function clientText(text: string, names: Names): string {
   let result = '';
   let last = 0;
   for (const match of text.matchAll(/```[\s\S]*?```|`[^`\n]+`/g)) {
-    result += typedProse(text.slice(last, match.index), names) + linkUrls(escapeText(match[0]));
+    result += clientProse(text.slice(last, match.index), names) + linkUrls(escapeText(match[0]));
     last = match.index + match[0].length;
   }
-  return result + typedProse(text.slice(last), names);
+  return result + clientProse(text.slice(last), names);
 }

@@ -27,7 +27,7 @@ const PLAIN = ['plain_text'] as const;
 function checkSection(block: JsonObject, at: string, problems: Problems): void {
   checkKeys(block, ['type', 'block_id', 'text', 'fields', 'accessory', 'expand'], at, problems);
   if (block.text === undefined && block.fields === undefined) {
-    problems.add('must define either `text` or `fields`', at);
+    problems.addProblem('must define either `text` or `fields`', at);
   }
   checkText(block, 'text', { max: 3000, types: ANY_TEXT }, at, problems);
   checkItems(block, 'fields', { min: 1, max: 10 }, at, problems).forEach((field, index) => {
@@ -35,7 +35,7 @@ function checkSection(block: JsonObject, at: string, problems: Problems): void {
   });
   if (block.accessory === undefined) return;
   if (!isObject(block.accessory)) {
-    problems.add('must be an object', `${at}/accessory`);
+    problems.addProblem('must be an object', `${at}/accessory`);
     return;
   }
   if (block.accessory.type === 'image') {
@@ -49,7 +49,7 @@ function checkImage(block: JsonObject, at: string, problems: Problems): void {
   checkString(block, 'alt_text', { max: 2000, required: true }, at, problems);
   checkText(block, 'title', { max: 2000, types: PLAIN }, at, problems);
   if (block.image_url === undefined && block.slack_file === undefined) {
-    problems.add('must define either `image_url` or `slack_file`', at);
+    problems.addProblem('must define either `image_url` or `slack_file`', at);
   }
 }
 
@@ -69,7 +69,7 @@ function checkActions(block: JsonObject, max: number, at: string, problems: Prob
     checkElement(element, ACTION_ELEMENTS, `${at}/elements/${index}`, problems);
     const id = element.action_id;
     if (id !== undefined && seen.has(id)) {
-      problems.add(`action_id \`${String(id)}\` already exists`, `${at}/elements/${index}/action_id`);
+      problems.addProblem(`action_id \`${String(id)}\` already exists`, `${at}/elements/${index}/action_id`);
     }
     seen.add(id);
   });
@@ -80,7 +80,7 @@ function checkInput(block: JsonObject, at: string, problems: Problems): void {
   checkText(block, 'label', { max: 2000, types: PLAIN, required: true }, at, problems);
   checkText(block, 'hint', { max: 2000, types: PLAIN }, at, problems);
   if (!isObject(block.element)) {
-    problems.add('missing required field: element', at);
+    problems.addProblem('missing required field: element', at);
     return;
   }
   checkElement(block.element, INPUT_ELEMENTS, `${at}/element`, problems);
@@ -91,9 +91,9 @@ const RICH_TEXT_PARTS = ['rich_text_section', 'rich_text_list', 'rich_text_quote
 function checkRichText(block: JsonObject, at: string, problems: Problems): void {
   checkItems(block, 'elements', { max: 1000, required: true }, at, problems).forEach((element, index) => {
     if (typeof element.type !== 'string' || !RICH_TEXT_PARTS.includes(element.type)) {
-      problems.add(`unsupported type: ${String(element.type)}`, `${at}/elements/${index}/type`);
+      problems.addProblem(`unsupported type: ${String(element.type)}`, `${at}/elements/${index}/type`);
     } else if (!Array.isArray(element.elements)) {
-      problems.add('missing required field: elements', `${at}/elements/${index}`);
+      problems.addProblem('missing required field: elements', `${at}/elements/${index}`);
     }
   });
 }
@@ -151,25 +151,25 @@ export function checkBlocks(blocks: unknown[], surface: BlockSurface, pointer: s
   const allowed = surface === 'message' ? [...EVERYWHERE, ...MESSAGES_ONLY] : EVERYWHERE;
   const blockIds = new Set<unknown>();
   for (const [index, block] of blocks.entries()) {
-    checkPlace(block, allowed, `${pointer}/${index}`, blockIds, problems);
+    checkBlockAt(block, allowed, `${pointer}/${index}`, blockIds, problems);
   }
 }
 
-function checkPlace(
+function checkBlockAt(
   block: unknown,
   allowed: readonly string[],
   at: string,
   blockIds: Set<unknown>,
   problems: Problems,
 ): void {
-  if (!isObject(block)) problems.add('must be an object', at);
-  else if (typeof block.type !== 'string') problems.add('missing required field: type', at);
-  else if (!allowed.includes(block.type)) problems.add(`unsupported type: ${block.type}`, `${at}/type`);
+  if (!isObject(block)) problems.addProblem('must be an object', at);
+  else if (typeof block.type !== 'string') problems.addProblem('missing required field: type', at);
+  else if (!allowed.includes(block.type)) problems.addProblem(`unsupported type: ${block.type}`, `${at}/type`);
   else {
     const { block_id: id, type } = block;
     checkString(block, 'block_id', { min: 1, max: 255 }, at, problems);
     if (id !== undefined && type !== 'markdown' && blockIds.has(id)) {
-      problems.add(`block_id \`${String(id)}\` already exists`, `${at}/block_id`);
+      problems.addProblem(`block_id \`${String(id)}\` already exists`, `${at}/block_id`);
     }
     blockIds.add(id);
     checkBlock(block, at, problems);

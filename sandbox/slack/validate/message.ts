@@ -9,11 +9,11 @@ const ALL_BLOCKS_MAX = 13_200;
 const MARKDOWN_MAX = 12_000;
 const TABLE_CELLS_MAX = 10_000;
 
-function characters(value: unknown): number {
-  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + characters(item), 0);
+function countCharacters(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + countCharacters(item), 0);
   if (!isObject(value)) return 0;
   let sum = typeof value.text === 'string' ? value.text.length : 0;
-  for (const inner of Object.values(value)) sum += characters(inner);
+  for (const inner of Object.values(value)) sum += countCharacters(inner);
   return sum;
 }
 
@@ -27,17 +27,17 @@ export function validateMessageBlocks(blocks: unknown[]): void {
   }
   const problems = new Problems();
   checkBlocks(blocks, 'message', '/blocks', problems);
-  if (problems.any) throw invalidBlocks(problems.list);
+  if (problems.hasAny) throw invalidBlocks(problems.list);
 
   const list = objects(blocks);
   const markdown = list.filter((block) => block.type === 'markdown').map((block) => String(block.text));
   if (markdown.reduce((sum, text) => sum + text.length, 0) > MARKDOWN_MAX) throw new Refusal('msg_blocks_too_long');
-  if (characters(list) > ALL_BLOCKS_MAX) throw new Refusal('msg_blocks_too_long');
+  if (countCharacters(list) > ALL_BLOCKS_MAX) throw new Refusal('msg_blocks_too_long');
 
   const tables = list.filter((block) => block.type === 'table');
   const count = tables.length + markdown.reduce((sum, text) => sum + markdownTables(text), 0);
   if (count > 1) throw new Refusal('invalid_attachments', { messages: ['[ERROR] only_one_table_allowed'] });
-  if (tables.reduce((sum, table) => sum + characters(table.rows), 0) > TABLE_CELLS_MAX) {
+  if (tables.reduce((sum, table) => sum + countCharacters(table.rows), 0) > TABLE_CELLS_MAX) {
     throw new Refusal('invalid_attachments', { messages: ['[ERROR] table_character_limit_exceeded'] });
   }
 }

@@ -13,12 +13,12 @@ export function checkText(
 ): void {
   const text = parent[key];
   if (text === undefined || text === null) {
-    if (limits.required) problems.add(`missing required field: ${key}`, pointer);
+    if (limits.required) problems.addProblem(`missing required field: ${key}`, pointer);
     return;
   }
   const at = `${pointer}/${key}`;
   if (!isObject(text)) {
-    problems.add('must be an object', at);
+    problems.addProblem('must be an object', at);
     return;
   }
   checkTextObject(text, limits, at, problems);
@@ -31,7 +31,7 @@ export function checkTextObject(
   problems: Problems,
 ): void {
   if (!limits.types.some((type) => type === text.type)) {
-    problems.add(`unsupported type: ${String(text.type)}`, `${at}/type`);
+    problems.addProblem(`unsupported type: ${String(text.type)}`, `${at}/type`);
     return;
   }
   checkKeys(text, text.type === 'mrkdwn' ? ['type', 'text', 'verbatim'] : ['type', 'text', 'emoji'], at, problems);
@@ -43,7 +43,7 @@ function checkConfirm(parent: JsonObject, pointer: string, problems: Problems): 
   if (confirm === undefined) return;
   const at = `${pointer}/confirm`;
   if (!isObject(confirm)) {
-    problems.add('must be an object', at);
+    problems.addProblem('must be an object', at);
     return;
   }
   checkKeys(confirm, ['title', 'text', 'confirm', 'deny', 'style'], at, problems);
@@ -66,7 +66,7 @@ function checkOptions(element: JsonObject, max: number, mrkdwn: boolean, at: str
   checkItems(element, 'options', { min: 1, max, required: element.option_groups === undefined }, at, problems).forEach(
     (option, index) => {
       checkOption(option, mrkdwn, `${at}/options/${index}`, problems);
-      if (seen.has(option.value)) problems.add('option values must be unique', `${at}/options/${index}/value`);
+      if (seen.has(option.value)) problems.addProblem('option values must be unique', `${at}/options/${index}/value`);
       seen.add(option.value);
     },
   );
@@ -119,7 +119,7 @@ export const INPUT_ELEMENTS = [
 export function checkElement(element: JsonObject, allowed: readonly string[], at: string, problems: Problems): void {
   const { type } = element;
   if (typeof type !== 'string' || !allowed.includes(type)) {
-    problems.add(`unsupported type: ${String(type)}`, `${at}/type`);
+    problems.addProblem(`unsupported type: ${String(type)}`, `${at}/type`);
     return;
   }
   checkString(element, 'action_id', { min: 1, max: 255 }, at, problems);
@@ -138,7 +138,7 @@ export function checkElement(element: JsonObject, allowed: readonly string[], at
       checkString(element, 'url', { max: 3000 }, at, problems);
       checkString(element, 'accessibility_label', { max: 75 }, at, problems);
       if (element.style !== undefined && element.style !== 'primary' && element.style !== 'danger') {
-        problems.add('must be one of: primary, danger', `${at}/style`);
+        problems.addProblem('must be one of: primary, danger', `${at}/style`);
       }
       return;
     case 'static_select':
@@ -180,13 +180,13 @@ function checkPlainTextInput(element: JsonObject, at: string, problems: Problems
   const { min_length: min, max_length: max, initial_value: initial } = element;
   const fits = (value: unknown, low: number) =>
     value === undefined || (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= 3000);
-  if (!fits(min, 0)) problems.add('must be between 0 and 3000', `${at}/min_length`);
-  if (!fits(max, 1)) problems.add('must be between 1 and 3000', `${at}/max_length`);
+  if (!fits(min, 0)) problems.addProblem('must be between 0 and 3000', `${at}/min_length`);
+  if (!fits(max, 1)) problems.addProblem('must be between 1 and 3000', `${at}/max_length`);
   if (typeof min === 'number' && typeof max === 'number' && min > max) {
-    problems.add('must not be more than max_length', `${at}/min_length`);
+    problems.addProblem('must not be more than max_length', `${at}/min_length`);
   }
   const limit = typeof max === 'number' ? max : 3000;
   if (typeof initial === 'string' && initial.length > limit) {
-    problems.add(`must be less than ${limit + 1} characters`, `${at}/initial_value`);
+    problems.addProblem(`must be less than ${limit + 1} characters`, `${at}/initial_value`);
   }
 }

@@ -7,10 +7,10 @@ import { checkItems, type Problems } from './problems.ts';
 export function checkTable(block: JsonObject, at: string, problems: Problems): void {
   const rows = block.rows;
   if (!Array.isArray(rows)) {
-    problems.add('missing required field: rows', at);
+    problems.addProblem('missing required field: rows', at);
     return;
   }
-  if (rows.length > 100) problems.add('no more than 100 items allowed', `${at}/rows`);
+  if (rows.length > 100) problems.addProblem('no more than 100 items allowed', `${at}/rows`);
   rows.forEach((row, index) => {
     const cells = checkItems(
       { cells: row },
@@ -21,7 +21,7 @@ export function checkTable(block: JsonObject, at: string, problems: Problems): v
     );
     cells.forEach((cell, column) => {
       if (cell.type === 'raw_text' && cell.text === '') {
-        problems.add('must be more than 0 characters', `${at}/rows/${index}/${column}/text`);
+        problems.addProblem('must be more than 0 characters', `${at}/rows/${index}/${column}/text`);
       }
     });
   });

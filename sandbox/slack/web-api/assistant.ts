@@ -3,7 +3,7 @@ import { type Call, joinedChannel, type Methods, threadRoot } from './method.ts'
 
 const SESSION_STATUSES = ['active', 'processing', 'suspended', 'closed'];
 
-function place(call: Call, missing: string): { channel: string; thread: string; key: string } {
+function sessionPlace(call: Call, missing: string): { channel: string; thread: string; key: string } {
   const channel = joinedChannel(call, call.args.required('channel_id'));
   if (channel.archived) throw new Refusal('is_archived');
   const root = threadRoot(call, channel);
@@ -26,7 +26,7 @@ export const assistant: Methods = {
     tier: 'status',
     run(call) {
       const { world, args } = call;
-      const { channel, thread, key } = place(call, 'invalid_thread_ts');
+      const { channel, thread, key } = sessionPlace(call, 'invalid_thread_ts');
       const status = args.string('status');
       if (status === undefined) throw invalidArguments('missing required field: status [json-pointer:/]');
       const messages = loadingMessages(call);
@@ -41,7 +41,7 @@ export const assistant: Methods = {
     scopes: ['assistant:write'],
     tier: 'T4',
     run(call) {
-      place(call, 'invalid_thread_ts');
+      sessionPlace(call, 'invalid_thread_ts');
       call.args.required('title');
       return {};
     },
@@ -51,8 +51,8 @@ export const assistant: Methods = {
     tier: 'T3',
     run(call) {
       const { world, args } = call;
-      if (!world.agent || !world.scopes.has('assistant:write')) throw new Refusal('not_authorized');
-      const { channel, thread, key } = place(call, 'thread_ts_required');
+      if (!world.isAgent || !world.scopes.has('assistant:write')) throw new Refusal('not_authorized');
+      const { channel, thread, key } = sessionPlace(call, 'thread_ts_required');
       const status = args.required('status');
       if (!SESSION_STATUSES.includes(status)) {
         throw invalidArguments(`must be one of: ${SESSION_STATUSES.join(', ')} [json-pointer:/status]`);

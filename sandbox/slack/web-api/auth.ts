@@ -22,7 +22,7 @@ export const auth: Methods = {
     scopes: [],
     tier: 'T3',
     token: 'app',
-    run: ({ world }) => ({ url: `${world.origin.replace('http:', 'ws:')}${world.socketMode.ticket()}` }),
+    run: ({ world }) => ({ url: `${world.origin.replace('http:', 'ws:')}${world.socketMode.makeTicket()}` }),
   },
   'team.info': {
     scopes: ['team:read'],

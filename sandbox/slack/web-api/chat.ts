@@ -3,7 +3,7 @@ import { type JsonObject, objects, type StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT, TEAM } from '../state.ts';
 import { fallbackText } from '../text/fallback.ts';
-import { sanitise } from '../text/tokens.ts';
+import { appText } from '../text/tokens.ts';
 import { validateAttachments, validateMessageBlocks, validateMetadata } from '../validate/message.ts';
 import { messageWire } from '../wire.ts';
 import {
@@ -30,7 +30,7 @@ interface Content {
 }
 
 /** What a message is made of, refused as Slack refuses it (docs/slack.md, Size limits–2.4). */
-function content({ world, args }: Call, update: boolean): Content {
+function readContent({ world, args }: Call, update: boolean): Content {
   const warnings: string[] = [];
   const blocks = args.array('blocks', 'invalid_blocks_format');
   const attachments = args.array('attachments', 'invalid_attachments');
@@ -56,7 +56,7 @@ function content({ world, args }: Call, update: boolean): Content {
   if (empty) throw new Refusal('no_text');
   const parse = args.string('parse') ?? (update ? 'client' : 'none');
   return {
-    text: text === undefined ? undefined : sanitise(text),
+    text: text === undefined ? undefined : appText(text),
     blocks: all && objects(all),
     attachments: attachments && objects(attachments),
     metadata: metadata === undefined ? undefined : validateMetadata(metadata),
@@ -69,7 +69,7 @@ function answerWarnings(warnings: string[]): JsonObject {
   return warnings.length === 0 ? {} : { warning: warnings.join(','), response_metadata: { warnings } };
 }
 
-function textOf(given: Content): string {
+function visibleText(given: Content): string {
   return given.text !== undefined && given.text !== '' ? given.text : fallbackText(given.blocks ?? []);
 }
 
@@ -80,8 +80,8 @@ function messageAnswer(call: Call, message: StoredMessage): JsonObject {
 function ownMessage(call: Call, refusal: string): { channel: ReturnType<typeof knownChannel>; message: StoredMessage } {
   const channel = joinedChannel(call, call.args.required('channel'));
   const ts = call.args.ts('ts', 'message_not_found') ?? call.args.required('ts');
-  const message = call.world.workspace.message(channel.id, ts);
-  if (!message || message.tombstone) throw new Refusal('message_not_found');
+  const message = call.world.workspace.findMessage(channel.id, ts);
+  if (!message || message.isTombstone) throw new Refusal('message_not_found');
   if (message.user !== BOT.userId) throw new Refusal(refusal);
   return { channel, message };
 }
@@ -89,7 +89,7 @@ function ownMessage(call: Call, refusal: string): { channel: ReturnType<typeof k
 /** Explicit rich text cannot be replaced by other blocks (A:chat.update, `block_mismatch`). */
 function checkMismatch(message: StoredMessage, blocks: JsonObject[] | undefined): void {
   const rich = (list: JsonObject[]) => list.some((block) => block.type === 'rich_text');
-  if (message.ownBlocks && rich(message.blocks) && blocks && blocks.length > 0 && !rich(blocks)) {
+  if (message.hasOwnBlocks && rich(message.blocks) && blocks && blocks.length > 0 && !rich(blocks)) {
     throw new Refusal('block_mismatch');
   }
 }
@@ -102,11 +102,11 @@ export const chat: Methods = {
       const { world, args } = call;
       const channel = writableChannel(call, args.required('channel'));
       const root = threadRoot(call, channel);
-      const given = content(call, false);
+      const given = readContent(call, false);
       const broadcast = root !== undefined && args.bool('reply_broadcast') === true;
       const message = postMessage(world, channel, {
         user: BOT.userId,
-        text: textOf(given),
+        text: visibleText(given),
         linkNames: given.linkNames,
         ...(given.blocks && { blocks: given.blocks }),
         ...(given.attachments && { attachments: given.attachments }),
@@ -129,12 +129,12 @@ export const chat: Methods = {
       const { channel, message } = ownMessage(call, 'cant_update_message');
       if (channel.archived) throw new Refusal('is_inactive');
       if (message.subtype === 'thread_broadcast') throw new Refusal('no_dual_broadcast_content_update');
-      const given = content(call, true);
+      const given = readContent(call, true);
       checkMismatch(message, given.blocks);
       const attachmentsOnly = given.text === undefined && given.blocks === undefined;
-      const own = message.ownBlocks ? message.blocks : undefined;
+      const own = message.hasOwnBlocks ? message.blocks : undefined;
       editMessage(call.world, channel, message, {
-        text: attachmentsOnly ? message.text : textOf(given),
+        text: attachmentsOnly ? message.text : visibleText(given),
         blocks: attachmentsOnly ? own : given.blocks,
         editor: BOT.botId,
         linkNames: given.linkNames,
@@ -163,10 +163,10 @@ export const chat: Methods = {
       if (!world.workspace.users.has(user)) throw new Refusal('user_not_found');
       if (!channel.members.has(user)) throw new Refusal('user_not_in_channel');
       const root = threadRoot(call, channel);
-      const given = content(call, false);
+      const given = readContent(call, false);
       const message = postMessage(world, channel, {
         user: BOT.userId,
-        text: textOf(given),
+        text: visibleText(given),
         ephemeralFor: user,
         linkNames: given.linkNames,
         ...(given.blocks && { blocks: given.blocks }),
@@ -182,7 +182,7 @@ export const chat: Methods = {
     run(call) {
       const channel = knownChannel(call, call.args.required('channel'));
       const ts = call.args.ts('message_ts', 'message_not_found') ?? call.args.required('message_ts');
-      const message = call.world.workspace.message(channel.id, ts);
+      const message = call.world.workspace.findMessage(channel.id, ts);
       if (!message) throw new Refusal('message_not_found');
       const path = `https://${TEAM.domain}.slack.com/archives/${channel.id}/p${ts.replace('.', '')}`;
       const thread = message.threadTs === undefined ? '' : `?thread_ts=${message.threadTs}&cid=${channel.id}`;

@@ -1,4 +1,4 @@
-import { join } from '../messages.ts';
+import { joinChannel } from '../messages.ts';
 import type { Channel, StoredMessage } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT } from '../state.ts';
@@ -8,12 +8,12 @@ import {
   joinedChannel,
   knownChannel,
   type Methods,
-  page,
+  pageOf,
   requireConversationScope,
   requireScope,
 } from './method.ts';
 
-function between({ args }: Call, messages: readonly StoredMessage[]): StoredMessage[] {
+function withinTimes({ args }: Call, messages: readonly StoredMessage[]): StoredMessage[] {
   const oldest = args.string('oldest') || '0';
   const latest = args.string('latest') || '99999999999.000000';
   const inclusive = args.bool('inclusive') === true;
@@ -50,10 +50,10 @@ export const conversations: Methods = {
       const channel = joinedChannel(call, args.required('channel'));
       requireConversationScope(world, channel, 'history');
       const ts = args.ts('ts', 'thread_not_found') ?? args.required('ts');
-      const first = world.workspace.message(channel.id, ts);
+      const first = world.workspace.findMessage(channel.id, ts);
       if (!first) throw new Refusal('thread_not_found');
-      const replies = first.threadTs === undefined ? between(call, world.workspace.replies(channel.id, ts)) : [];
-      const { items, cursor } = page([first, ...replies], call, args.int('limit', { default: 1000, max: 1000 }));
+      const replies = first.threadTs === undefined ? withinTimes(call, world.workspace.repliesTo(channel.id, ts)) : [];
+      const { items, cursor } = pageOf([first, ...replies], call, args.int('limit', { default: 1000, max: 1000 }));
       const withMetadata = args.bool('include_all_metadata') === true;
       return {
         messages: items.map((message) => historyWire(world, message, withMetadata)),
@@ -72,8 +72,8 @@ export const conversations: Methods = {
       const visible = channel.messages.filter(
         (m) => m.ephemeralFor === undefined && (m.threadTs === undefined || m.subtype === 'thread_broadcast'),
       );
-      const list = between(call, visible).reverse();
-      const { items, cursor } = page(list, call, args.int('limit', { default: 100, max: 999 }));
+      const list = withinTimes(call, visible).reverse();
+      const { items, cursor } = pageOf(list, call, args.int('limit', { default: 100, max: 999 }));
       const withMetadata = args.bool('include_all_metadata') === true;
       return {
         messages: items.map((message) => historyWire(world, message, withMetadata)),
@@ -102,7 +102,7 @@ export const conversations: Methods = {
           (channel.kind === 'public' || channel.members.has(BOT.userId)) &&
           !(args.bool('exclude_archived') === true && channel.archived),
       );
-      const { items, cursor } = page(list, call, args.int('limit', { default: 100, max: 1000 }));
+      const { items, cursor } = pageOf(list, call, args.int('limit', { default: 100, max: 1000 }));
       return {
         channels: items.map((channel) => channelWire(world, channel)),
         response_metadata: { next_cursor: cursor },
@@ -115,7 +115,7 @@ export const conversations: Methods = {
     run(call) {
       const channel = knownChannel(call, call.args.required('channel'));
       requireConversationScope(call.world, channel, 'read');
-      const { items, cursor } = page([...channel.members], call, call.args.int('limit', { default: 100, max: 1000 }));
+      const { items, cursor } = pageOf([...channel.members], call, call.args.int('limit', { default: 100, max: 1000 }));
       return { members: items, response_metadata: { next_cursor: cursor } };
     },
   },
@@ -133,7 +133,7 @@ export const conversations: Methods = {
       const first = users[0];
       if (users.length === 1 && first !== undefined) {
         requireScope(world, ['im:write']);
-        const channel = workspace.im(first);
+        const channel = workspace.openDirectMessage(first);
         return { channel: args.bool('return_im') ? channelWire(world, channel) : { id: channel.id } };
       }
       requireScope(world, ['mpim:write']);
@@ -141,7 +141,7 @@ export const conversations: Methods = {
       const same = [...workspace.channels.values()].find(
         (c) => c.kind === 'mpim' && [...c.members].sort().join() === members.join(),
       );
-      const channel = same ?? workspace.addChannel(workspace.id('C'), `mpdm-${users.length}`, 'mpim', members);
+      const channel = same ?? workspace.addChannel(workspace.nextId('C'), `mpdm-${users.length}`, 'mpim', members);
       return { channel: { id: channel.id } };
     },
   },
@@ -152,7 +152,7 @@ export const conversations: Methods = {
       const channel = knownChannel(call, call.args.required('channel'));
       if (channel.kind !== 'public') throw new Refusal('method_not_supported_for_channel_type');
       if (channel.archived) throw new Refusal('is_archived');
-      const joined = join(call.world, channel, BOT.userId);
+      const joined = joinChannel(call.world, channel, BOT.userId);
       return {
         channel: channelWire(call.world, channel),
         ...(!joined && { warning: 'already_in_channel', response_metadata: { warnings: ['already_in_channel'] } }),

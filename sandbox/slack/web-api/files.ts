@@ -3,7 +3,7 @@ import { postMessage } from '../messages.ts';
 import { isObject, objects, type SlackFile } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT } from '../state.ts';
-import { sanitise } from '../text/tokens.ts';
+import { appText } from '../text/tokens.ts';
 import { validateMessageBlocks } from '../validate/message.ts';
 import { fileWire } from '../wire.ts';
 import { type Methods, threadRoot, writableChannel } from './method.ts';
@@ -20,7 +20,7 @@ export const files: Methods = {
       if (!Number.isInteger(length) || length <= 0) throw new Refusal('invalid_arguments');
       if (args.has('snippet_type') && length > 1_000_000) throw new Refusal('snippet_too_large');
       if ((args.string('alt_txt') ?? '').length > 1000) throw new Refusal('alt_txt_too_large');
-      const id = world.workspace.id('F');
+      const id = world.workspace.nextId('F');
       world.workspace.uploads.set(id, { id, name, length, content: null });
       if (world.workspace.uploads.size > MAX_UPLOADS) {
         const oldest = world.workspace.uploads.keys().next();
@@ -63,12 +63,12 @@ export const files: Methods = {
         world.workspace.files.set(file.id, file);
       }
       // Slack shares the files after it has answered (docs/slack.md, Files).
-      world.later(5, () => {
+      world.runAfter(5, () => {
         for (const channel of channels) {
           postMessage(world, channel, {
             user: BOT.userId,
             subtype: 'file_share',
-            text: sanitise(args.string('initial_comment') ?? ''),
+            text: appText(args.string('initial_comment') ?? ''),
             files: complete,
             ...(blocks && { blocks: objects(blocks) }),
             ...(root && channel === first && { threadTs: root.ts }),

@@ -33,7 +33,7 @@ const SCOPE_PREFIX = { public: 'channels', private: 'groups', im: 'im', mpim: 'm
 /** A conversation the app may know of: a private one without the bot does not exist for it. */
 export function knownChannel({ world }: Call, id: string): Channel {
   if (world.workspace.formerIds.has(id)) throw new Refusal('channel_not_found');
-  const channel = world.workspace.channel(id);
+  const channel = world.workspace.findChannel(id);
   if (!channel) throw new Refusal('channel_not_found');
   if (channel.kind !== 'public' && !channel.members.has(BOT.userId)) throw new Refusal('channel_not_found');
   return channel;
@@ -54,7 +54,7 @@ export function joinedChannel(call: Call, id: string): Channel {
 export function writableChannel(call: Call, id: string): Channel {
   const { workspace, scopes } = call.world;
   const user = workspace.users.get(id);
-  const channel = user && user.kind !== 'bot' ? workspace.im(user.id) : knownChannel(call, id);
+  const channel = user && user.kind !== 'bot' ? workspace.openDirectMessage(user.id) : knownChannel(call, id);
   if (!channel.members.has(BOT.userId) && !(channel.kind === 'public' && scopes.has('chat:write.public'))) {
     throw new Refusal('not_in_channel');
   }
@@ -70,7 +70,7 @@ export function writableChannel(call: Call, id: string): Channel {
 export function threadRoot(call: Call, channel: Channel, name = 'thread_ts'): StoredMessage | undefined {
   const ts = call.args.ts(name, 'invalid_thread_ts');
   if (ts === undefined) return undefined;
-  const root = call.world.workspace.message(channel.id, ts);
+  const root = call.world.workspace.findMessage(channel.id, ts);
   if (!root) return undefined;
   if (root.threadTs !== undefined) throw new Refusal('invalid_thread_ts');
   if (root.subtype === 'channel_join') throw new Refusal('cannot_reply_to_message');
@@ -78,7 +78,7 @@ export function threadRoot(call: Call, channel: Channel, name = 'thread_ts'): St
 }
 
 /** One page of a list, with Slack's `next_cursor`. */
-export function page<T>(list: T[], call: Call, limit: number): { items: T[]; cursor: string } {
+export function pageOf<T>(list: T[], call: Call, limit: number): { items: T[]; cursor: string } {
   const cursor = call.args.string('cursor') ?? '';
   const start = cursor === '' ? 0 : Number(Buffer.from(cursor, 'base64').toString().replace('at:', ''));
   if (!Number.isInteger(start) || start < 0) throw new Refusal('invalid_cursor');

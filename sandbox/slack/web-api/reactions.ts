@@ -1,9 +1,9 @@
-import { react } from '../messages.ts';
+import { changeReaction } from '../messages.ts';
 import { Refusal } from '../refusal.ts';
 import { BOT } from '../state.ts';
 import { type Call, joinedChannel, type Methods } from './method.ts';
 
-function change(call: Call, add: boolean): void {
+function changeOwnReaction(call: Call, add: boolean): void {
   const { world, args } = call;
   const name = args.required('name');
   if (!/^[a-z0-9_+'-]+(::skin-tone-[2-6])?$/.test(name)) throw new Refusal('invalid_name');
@@ -11,10 +11,11 @@ function change(call: Call, add: boolean): void {
   if (channel.archived) throw new Refusal('is_archived');
   const ts = args.ts('timestamp', 'bad_timestamp');
   if (ts === undefined) throw new Refusal('no_item_specified');
-  const message = world.workspace.message(channel.id, ts);
-  if (!message || message.tombstone) throw new Refusal('message_not_found');
+  const message = world.workspace.findMessage(channel.id, ts);
+  if (!message || message.isTombstone) throw new Refusal('message_not_found');
   if (add && !message.reactions.has(name) && message.reactions.size >= 50) throw new Refusal('too_many_emoji');
-  if (!react(world, message, BOT.userId, name, add)) throw new Refusal(add ? 'already_reacted' : 'no_reaction');
+  if (!changeReaction(world, message, BOT.userId, name, add))
+    throw new Refusal(add ? 'already_reacted' : 'no_reaction');
 }
 
 export const reactions: Methods = {
@@ -22,7 +23,7 @@ export const reactions: Methods = {
     scopes: ['reactions:write'],
     tier: 'T3',
     run(call) {
-      change(call, true);
+      changeOwnReaction(call, true);
       return {};
     },
   },
@@ -30,7 +31,7 @@ export const reactions: Methods = {
     scopes: ['reactions:write'],
     tier: 'T2',
     run(call) {
-      change(call, false);
+      changeOwnReaction(call, false);
       return {};
     },
   },

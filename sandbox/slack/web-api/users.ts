@@ -2,7 +2,7 @@ import { isObject } from '../model.ts';
 import { Refusal } from '../refusal.ts';
 import { TEAM } from '../state.ts';
 import { userWire } from '../wire.ts';
-import { type Methods, page } from './method.ts';
+import { type Methods, pageOf } from './method.ts';
 
 export const users: Methods = {
   'users.info': {
@@ -33,7 +33,7 @@ export const users: Methods = {
     run(call) {
       const { world, args } = call;
       const all = [...world.workspace.users.values()];
-      const { items, cursor } = page(all, call, args.int('limit', { default: 1000, max: 1000 }));
+      const { items, cursor } = pageOf(all, call, args.int('limit', { default: 1000, max: 1000 }));
       const withEmail = world.scopes.has('users:read.email');
       return {
         members: items.map((user) => userWire(user, withEmail)),

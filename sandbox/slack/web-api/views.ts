@@ -4,7 +4,7 @@ import { closeViews, makeView, replaceView, STACK_MAX } from '../views.ts';
 import { viewWire } from '../wire.ts';
 import type { Call, Methods } from './method.ts';
 
-function given(call: Call): unknown {
+function givenView(call: Call): unknown {
   return call.args.json('view', 'invalid_arguments');
 }
 
@@ -12,7 +12,7 @@ function stackOf(call: Call, user: string): StoredView[] {
   return call.world.workspace.stacks.get(user) ?? [];
 }
 
-function answer(view: StoredView): JsonObject {
+function viewAnswer(view: StoredView): JsonObject {
   return { view: viewWire(view) };
 }
 
@@ -26,12 +26,12 @@ export const views: Methods = {
     tier: 'T4',
     run(call) {
       const { world } = call;
-      const view = makeView(world, given(call), 'modal');
-      const trigger = world.triggers.exchange(triggerId(call));
+      const view = makeView(world, givenView(call), 'modal');
+      const trigger = world.triggers.useTrigger(triggerId(call));
       view.user = trigger.user;
       closeViews(world, trigger.user);
       world.workspace.stacks.set(trigger.user, [view]);
-      return answer(view);
+      return viewAnswer(view);
     },
   },
   'views.push': {
@@ -39,15 +39,15 @@ export const views: Methods = {
     tier: 'T4',
     run(call) {
       const { world } = call;
-      const view = makeView(world, given(call), 'modal');
-      const trigger = world.triggers.exchange(triggerId(call));
+      const view = makeView(world, givenView(call), 'modal');
+      const trigger = world.triggers.useTrigger(triggerId(call));
       const stack = stackOf(call, trigger.user);
       const top = stack.at(-1);
       if (!top || trigger.viewId === null) throw new Refusal('not_found');
       if (stack.length >= STACK_MAX) throw new Refusal('push_limit_reached');
       Object.assign(view, { user: trigger.user, rootId: top.rootId, previousId: top.id });
       world.workspace.stacks.set(trigger.user, [...stack, view]);
-      return answer(view);
+      return viewAnswer(view);
     },
   },
   'views.update': {
@@ -62,8 +62,8 @@ export const views: Methods = {
       if (!view) throw new Refusal('not_found');
       const hash = args.string('hash');
       if (hash !== undefined && hash !== view.hash) throw new Refusal('hash_conflict');
-      replaceView(world, view, given(call));
-      return answer(view);
+      replaceView(world, view, givenView(call));
+      return viewAnswer(view);
     },
   },
   'views.publish': {
@@ -76,10 +76,10 @@ export const views: Methods = {
       const old = world.workspace.homes.get(user);
       const hash = args.string('hash');
       if (hash !== undefined && old && hash !== old.hash) throw new Refusal('hash_conflict');
-      const view = makeView(world, given(call), 'home');
+      const view = makeView(world, givenView(call), 'home');
       view.user = user;
       world.workspace.homes.set(user, view);
-      return answer(view);
+      return viewAnswer(view);
     },
   },
 };

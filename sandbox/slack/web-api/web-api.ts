@@ -38,7 +38,7 @@ interface Answer {
   headers?: Record<string, string>;
 }
 
-function limited(seconds: number): Answer {
+function rateLimited(seconds: number): Answer {
   return { status: 429, body: { ok: false, error: 'ratelimited' }, headers: { 'retry-after': String(seconds) } };
 }
 
@@ -51,14 +51,14 @@ function checkToken(world: World, method: Method, token: string | undefined): vo
   if (world.revoked !== null) throw new Refusal(world.revoked);
 }
 
-function answer(world: World, name: string, raw: JsonObject, token: string | undefined): Answer {
+function answerCall(world: World, name: string, raw: JsonObject, token: string | undefined): Answer {
   const method = METHODS.get(name);
   try {
     if (!method) throw new Refusal('unknown_method', { extra: { req_method: name } });
     checkToken(world, method, token);
     const channel = raw.channel ?? raw.channel_id;
-    const wait = world.limits.take(name, method.tier, typeof channel === 'string' ? channel : '', world.now());
-    if (wait !== null) return limited(wait);
+    const wait = world.limits.takeCall(name, method.tier, typeof channel === 'string' ? channel : '', world.now());
+    if (wait !== null) return rateLimited(wait);
     requireScope(world, method.scopes);
     const body = method.run({ world, args: new Args(raw) });
     const scopes = {
@@ -76,7 +76,7 @@ function faultAnswer(world: World, name: string, fault: CallFault): Answer | nul
   switch (fault.kind) {
     case 'ratelimited':
       world.limits.countRefusal(name);
-      return limited(fault.retryAfter ?? 1);
+      return rateLimited(fault.retryAfter ?? 1);
     case 'ok_false':
       return { status: 200, body: { ok: false, error: fault.error ?? 'internal_error' } };
     case 'http_500':
@@ -111,20 +111,20 @@ export async function serveWebApi(
     return;
   }
   const raw = await parseArguments(request, url, body);
-  const log = (status: number, result: unknown, fault?: CallFault) => {
+  const logCall = (status: number, result: unknown, fault?: CallFault) => {
     const ms = Math.round(performance.now() - started);
     const effectAt = world.now();
     const call = { type: 'call' as const, at, method: name, args: redact(raw ?? {}), effectAt, bytes: body.length };
     const entry = { ...call, status, answer: result, ms };
-    const logged = world.log.add(fault ? { ...entry, fault: fault.kind } : entry, body.length + 2_000);
+    const logged = world.log.addEntry(fault ? { ...entry, fault: fault.kind } : entry, body.length + 2_000);
     world.onCall?.(logged);
   };
-  const underway = async () => {
-    if (world.latencyMs > 0) await new Promise<void>((done) => world.later(world.latencyMs / 2, done));
+  const waitHalfLatency = async () => {
+    if (world.latencyMs > 0) await new Promise<void>((done) => world.runAfter(world.latencyMs / 2, done));
   };
-  const send = async ({ status, body: result, headers }: Answer, fault?: CallFault) => {
-    log(status, result, fault);
-    await underway();
+  const sendAnswer = async ({ status, body: result, headers }: Answer, fault?: CallFault) => {
+    logCall(status, result, fault);
+    await waitHalfLatency();
     if (response.destroyed) return;
     const json = typeof result !== 'string';
     response.writeHead(status, {
@@ -133,22 +133,22 @@ export async function serveWebApi(
     });
     response.end(json ? JSON.stringify(result) : result);
   };
-  const reset = (result: unknown, fault: CallFault) => {
-    log(0, result, fault);
+  const resetConnection = (result: unknown, fault: CallFault) => {
+    logCall(0, result, fault);
     request.socket.destroy();
   };
 
-  await underway();
-  const fault = world.faults.take(name);
-  if (fault?.kind === 'reset_before') return reset(null, fault);
-  if (fault?.kind === 'delay') await new Promise<void>((done) => world.later(fault.ms ?? 1000, done));
+  await waitHalfLatency();
+  const fault = world.faults.takeFault(name);
+  if (fault?.kind === 'reset_before') return resetConnection(null, fault);
+  if (fault?.kind === 'delay') await new Promise<void>((done) => world.runAfter(fault.ms ?? 1000, done));
   const faulty = fault && faultAnswer(world, name, fault);
-  if (faulty) return send(faulty, fault);
-  if (raw === null) return send({ status: 200, body: { ok: false, error: 'invalid_json' } });
+  if (faulty) return sendAnswer(faulty, fault);
+  if (raw === null) return sendAnswer({ status: 200, body: { ok: false, error: 'invalid_json' } });
 
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const token = bearer ?? (typeof raw.token === 'string' ? raw.token : undefined);
-  const result = answer(world, name, raw, token);
-  if (fault?.kind === 'reset_after') return reset(result.body, fault);
-  return send(result, fault ?? undefined);
+  const result = answerCall(world, name, raw, token);
+  if (fault?.kind === 'reset_after') return resetConnection(result.body, fault);
+  return sendAnswer(result, fault ?? undefined);
 }

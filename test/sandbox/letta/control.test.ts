@@ -76,7 +76,7 @@ describe('faults of the scripted Letta', () => {
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
     const before = client.heard.length;
-    letta.fault({ kind: 'close', after: 4 });
+    letta.addFault({ kind: 'close', after: 4 });
     client.send(message(runtime, 'slow 20 words 100 ms', 'one'));
     expect(await client.closed()).toBe(1006);
     expect(client.heard.slice(before).filter((frame) => 'event_seq' in frame).length).toBe(4);
@@ -86,7 +86,7 @@ describe('faults of the scripted Letta', () => {
     await start();
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
-    letta.fault({ kind: 'drop_frames', after: 6, times: 3 });
+    letta.addFault({ kind: 'drop_frames', after: 6, times: 3 });
     client.send(message(runtime, 'say 10 words', 'one'));
     await client.until(isType('turn_finished'));
     const events = client.heard.map(({ event_seq }) => event_seq).filter((seq) => seq !== undefined);
@@ -102,7 +102,7 @@ describe('faults of the scripted Letta', () => {
     const client = await openClient(letta.url);
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
     const before = client.heard.length;
-    letta.fault({ kind: 'freeze', ms: 600 });
+    letta.addFault({ kind: 'freeze', ms: 600 });
     client.send({ type: 'sync', request_id: 'late', runtime });
     await expect
       .poll(() => letta.log().some(({ dir, frame }) => dir === 'in' && isAnswerTo('late')(frame as Frame)))
@@ -117,7 +117,7 @@ describe('faults of the scripted Letta', () => {
     const runtime = await startConversation(client, DEFAULT_AGENT.id);
     client.send(message(runtime, 'run bash touch x', 'one'));
     await client.until(isType('control_request'));
-    letta.fault({ kind: 'restart', ms: 0 });
+    letta.addFault({ kind: 'restart', ms: 0 });
     expect(await client.closed()).toBe(1006);
     const again = await openClient(letta.url);
     again.send({ type: 'runtime_start', request_id: 'back', ...runtime, wait_for_replay: true });

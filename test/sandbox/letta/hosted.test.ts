@@ -92,7 +92,7 @@ describe('a status socket of the scripted relay', () => {
   });
 
   it('behind a paired device gets the end before or after its text', async () => {
-    await start({ paired: true });
+    await start({ isPaired: true });
     const runtime = await newRuntime();
     const client = await open(runtime);
     client.send(message(runtime, 'say 20 words', 'one'));
@@ -127,7 +127,7 @@ describe('the device behind the scripted relay', () => {
     const client = await open(runtime);
     client.send(message(runtime, 'slow 30 words 200 ms', 'one'));
     await client.until(isDelta('assistant_message'));
-    letta.fault({ kind: 'offline', ms: 60 });
+    letta.addFault({ kind: 'offline', ms: 60 });
     await client.until(isType('turn_finished'));
     const events = client.heard.map(({ event_seq }) => event_seq).filter((seq) => seq !== undefined);
     expect(events).toEqual(events.map((_, index) => Number(events[0]) + index));
@@ -140,7 +140,7 @@ describe('the device behind the scripted relay', () => {
     const runtime = await newRuntime();
     const client = await open(runtime);
     const { connectionId, deviceId } = await environment();
-    letta.fault({ kind: 'restart', ms: 500 });
+    letta.addFault({ kind: 'restart', ms: 500 });
     expect((await rest(`/v1/environments/${deviceId}`)).body.connectionId).toBeNull();
     expect(await client.closed()).toBe(1001);
     const now = (await rest(`/v1/environments/${deviceId}`)).body;

@@ -32,7 +32,7 @@ export async function replay(trace: readonly TraceLine[], options: ReplayOptions
   const letta = await startScriptedLetta({
     surface: hosted ? 'hosted' : 'app-server',
     token: hosted ? 'TOKEN' : null,
-    paired: options.paired ?? false,
+    isPaired: options.paired ?? false,
     seed: seedOf(trace, options),
     redeliverMs: options.redeliverMs ?? 0,
     timings: {
@@ -186,7 +186,7 @@ class Player {
   async #note(text: string): Promise<void> {
     if (/SIGKILL$|server SIGTERM$|process SIGTERM/.test(text)) {
       await this.#caughtUp();
-      this.#letta.fault({ kind: 'restart', ms: 60 });
+      this.#letta.addFault({ kind: 'restart', ms: 60 });
     }
     if (text.includes('terminate') || text.includes('is cut') || text.startsWith('client gone')) await this.#caughtUp();
     if (text.startsWith('binary frame')) {
@@ -197,9 +197,9 @@ class Player {
 
   async #request(line: TraceLine): Promise<void> {
     const [method = 'GET', path = '/'] = this.#renamed(line.request ?? '').split(' ');
-    if (path.startsWith('/test/expire-device')) return this.#letta.fault({ kind: 'expire' });
+    if (path.startsWith('/test/expire-device')) return this.#letta.addFault({ kind: 'expire' });
     if (path.startsWith('/test/drop-device'))
-      return this.#letta.fault({ kind: 'offline', ms: path.includes('hold') ? 50 : 5 });
+      return this.#letta.addFault({ kind: 'offline', ms: path.includes('hold') ? 50 : 5 });
     const authorization = line.auth === false ? {} : { authorization: 'Bearer TOKEN' };
     const body = line.body && method === 'POST' ? { body: this.#renamed(JSON.stringify(line.body)) } : {};
     const ask = async (): Promise<Response> =>

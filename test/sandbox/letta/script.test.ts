@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hunks } from '../../../sandbox/letta/diff.ts';
+import { diffHunks } from '../../../sandbox/letta/diff.ts';
 import { nextActs, tokens } from '../../../sandbox/letta/script.ts';
 import type { ModelMessage } from '../../../sandbox/letta/types.ts';
 
@@ -46,7 +46,7 @@ describe('the diff of the scripted Letta', () => {
     const content = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 8 }).map((lines) => lines.join('\n'));
     fc.assert(
       fc.property(content, content, (before, after) => {
-        const [hunk] = hunks(before, after);
+        const [hunk] = diffHunks(before, after);
         if (!hunk) return;
         const side = (drop: string) => hunk.lines.filter(({ type }) => type !== drop).map(({ content: line }) => line);
         expect(side('add')).toHaveLength(hunk.oldLines);

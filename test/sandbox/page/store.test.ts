@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { initial, type PageState, reduce, threadIsUnread, unread } from '../../../sandbox/page/store.ts';
+import { countUnread, initialState, isThreadUnread, type PageState, reduceState } from '../../../sandbox/page/store.ts';
 import type { SeenMessage } from '../../../sandbox/slack/control/api.ts';
 import type { FeedEvent, State, TrafficLine } from '../../../sandbox/web/wire.ts';
 
@@ -31,13 +31,13 @@ function message(ts: string, rest: Partial<SeenMessage> = {}): SeenMessage {
   };
 }
 
-const told = (state: PageState, event: FeedEvent) => reduce(state, { do: 'feed', event });
+const told = (state: PageState, event: FeedEvent) => reduceState(state, { do: 'feed', event });
 const messages = (state: PageState, changed: SeenMessage[], removed: string[] = [], channel = 'C02ENG') =>
   told(state, { type: 'messages', channel, changed, removed });
 
 describe('the state of the page', () => {
   it('keeps messages in order, replaces changed and removes deleted ones', () => {
-    let state = messages(initial(ALICE), [message('2.0'), message('1.0')]);
+    let state = messages(initialState(ALICE), [message('2.0'), message('1.0')]);
     state = messages(state, [message('3.0'), message('1.0', { text: 'other', revisions: 2 })], ['2.0']);
     expect(state.messages.C02ENG?.map(({ ts, text }) => [ts, text])).toEqual([
       ['1.0', 'other'],
@@ -46,39 +46,39 @@ describe('the state of the page', () => {
   });
 
   it('counts messages from before its opening as read, later ones as unread', () => {
-    let state = messages(initial(ALICE), [message('1.0')]);
-    expect(unread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
+    let state = messages(initialState(ALICE), [message('1.0')]);
+    expect(countUnread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
     state = messages(state, [message('2.0'), message('3.0', { pings: [ALICE] })]);
-    expect(unread(state, 'C02ENG')).toEqual({ unread: true, mentions: 1 });
-    state = reduce(state, { do: 'go', place: { channel: 'C02ENG' } });
-    expect(unread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
+    expect(countUnread(state, 'C02ENG')).toEqual({ unread: true, mentions: 1 });
+    state = reduceState(state, { do: 'go', place: { channel: 'C02ENG' } });
+    expect(countUnread(state, 'C02ENG')).toEqual({ unread: false, mentions: 0 });
   });
 
   it('counts neither the person’s own messages nor others’ threads as unread', () => {
-    let state = messages(initial(ALICE), []);
+    let state = messages(initialState(ALICE), []);
     state = messages(state, [message('1.0', { user: ALICE })]);
-    expect(unread(state, 'C02ENG').unread).toBe(false);
+    expect(countUnread(state, 'C02ENG').unread).toBe(false);
     state = messages(state, [message('2.0', { thread_ts: '1.0' })]);
-    expect(unread(state, 'C02ENG').unread).toBe(false);
-    expect(threadIsUnread(state, 'C02ENG', '1.0')).toBe(true);
+    expect(countUnread(state, 'C02ENG').unread).toBe(false);
+    expect(isThreadUnread(state, 'C02ENG', '1.0')).toBe(true);
     state = messages(state, [message('5.0'), message('6.0', { thread_ts: '5.0' })]);
-    expect(threadIsUnread(state, 'C02ENG', '5.0')).toBe(false);
+    expect(isThreadUnread(state, 'C02ENG', '5.0')).toBe(false);
   });
 
   it('counts replies as read while their thread is open', () => {
-    let state = messages(initial(ALICE), [message('1.0', { user: ALICE })]);
-    state = reduce(state, { do: 'go', place: { channel: 'C02ENG', thread: '1.0' } });
+    let state = messages(initialState(ALICE), [message('1.0', { user: ALICE })]);
+    state = reduceState(state, { do: 'go', place: { channel: 'C02ENG', thread: '1.0' } });
     state = messages(state, [message('2.0', { thread_ts: '1.0' })]);
-    expect(threadIsUnread(state, 'C02ENG', '1.0')).toBe(false);
+    expect(isThreadUnread(state, 'C02ENG', '1.0')).toBe(false);
   });
 
   it('keeps each person’s marks, and follows to their own direct message', () => {
-    let state = messages(initial(ALICE), [message('1.0')]);
-    state = reduce(state, { do: 'go', place: { channel: 'D01ALICE', tab: 'home' } });
-    state = reduce(state, { do: 'act-as', user: BOB });
+    let state = messages(initialState(ALICE), [message('1.0')]);
+    state = reduceState(state, { do: 'go', place: { channel: 'D01ALICE', tab: 'home' } });
+    state = reduceState(state, { do: 'act-as', user: BOB });
     expect(state.place.channel).toBe('D02BOB');
-    state = messages(reduce(state, { do: 'act-as', user: ALICE }), [message('1.0'), message('2.0')]);
-    expect(unread(state, 'C02ENG').unread).toBe(true);
+    state = messages(reduceState(state, { do: 'act-as', user: ALICE }), [message('1.0'), message('2.0')]);
+    expect(countUnread(state, 'C02ENG').unread).toBe(true);
   });
 
   it('leaves a channel that the person cannot see', () => {
@@ -96,7 +96,7 @@ describe('the state of the page', () => {
       armed: [],
       scene: null,
     };
-    const state = reduce(initial(ALICE), { do: 'go', place: { channel: 'C03OUT', thread: '1.0' } });
+    const state = reduceState(initialState(ALICE), { do: 'go', place: { channel: 'C03OUT', thread: '1.0' } });
     expect(told(state, feed).place).toEqual({ channel: 'C01GEN', tab: 'messages', thread: null });
   });
 
@@ -112,7 +112,11 @@ describe('the state of the page', () => {
       tone: 'plain',
       detail: '',
     });
-    let state = told(initial(ALICE), { type: 'traffic', lines: [line(1, 'pending'), line(2, 'pending')], skipped: 3 });
+    let state = told(initialState(ALICE), {
+      type: 'traffic',
+      lines: [line(1, 'pending'), line(2, 'pending')],
+      skipped: 3,
+    });
     state = told(state, { type: 'traffic', lines: [line(1, 'acked')], skipped: 0 });
     expect(state.traffic.map(({ id, result }) => [id, result])).toEqual([
       [1, 'acked'],

@@ -12,7 +12,7 @@ describe('a rate limit of the small Slack', () => {
   ])('of tier %s allows %d calls in any 60 seconds', (tier, limit) => {
     const limits = new Limits(true);
     const taken: number[] = [];
-    for (let now = 0; now < 300_000; now += 137) if (limits.take('m', tier, 'C1', now) === null) taken.push(now);
+    for (let now = 0; now < 300_000; now += 137) if (limits.takeCall('m', tier, 'C1', now) === null) taken.push(now);
     for (const from of taken) {
       expect(taken.filter((at) => at >= from && at < from + 60_000).length).toBeLessThanOrEqual(limit);
     }
@@ -21,23 +21,24 @@ describe('a rate limit of the small Slack', () => {
 
   test('names a wait that is just long enough', () => {
     const limits = new Limits(true);
-    for (let n = 0; n < 20; n += 1) limits.take('m', 'T2', '', n * 100);
-    const wait = limits.take('m', 'T2', '', 5_000);
+    for (let n = 0; n < 20; n += 1) limits.takeCall('m', 'T2', '', n * 100);
+    const wait = limits.takeCall('m', 'T2', '', 5_000);
     expect(wait).toBe(55);
-    expect(limits.take('m', 'T2', '', 59_999)).toBe(1);
-    expect(limits.take('m', 'T2', '', 60_000)).toBeNull();
+    expect(limits.takeCall('m', 'T2', '', 59_999)).toBe(1);
+    expect(limits.takeCall('m', 'T2', '', 60_000)).toBeNull();
   });
 
   test('counts posts per channel and workspace, edits over all channels', () => {
     const limits = new Limits(true);
     const posts = (channel: string, count: number) =>
-      Array.from({ length: count }, () => limits.take('chat.postMessage', 'post', channel, 0)).filter((w) => w === null)
-        .length;
+      Array.from({ length: count }, () => limits.takeCall('chat.postMessage', 'post', channel, 0)).filter(
+        (w) => w === null,
+      ).length;
     expect(posts('C1', 100)).toBe(60);
     expect(posts('C2', 100)).toBe(60);
     expect(['C3', 'C4', 'C5', 'C6'].map((channel) => posts(channel, 100))).toEqual([60, 60, 60, 0]);
     const edits = ['C1', 'C2'].flatMap((channel) =>
-      Array.from({ length: 30 }, () => limits.take('chat.update', 'T3', channel, 0)),
+      Array.from({ length: 30 }, () => limits.takeCall('chat.update', 'T3', channel, 0)),
     );
     expect(edits.filter((wait) => wait === null).length).toBe(50);
   });

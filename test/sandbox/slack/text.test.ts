@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { pingsOf } from '../../../sandbox/slack/text/pings.ts';
 import { richText } from '../../../sandbox/slack/text/rich-text.ts';
-import { escapeText, sanitise, typed, unescapeText } from '../../../sandbox/slack/text/tokens.ts';
+import { appText, clientText, escapeText, unescapeText } from '../../../sandbox/slack/text/tokens.ts';
 
 const NAMES = {
   mention: (name: string) => ({ agent: '<@U0BOT>', alice: '<@U01ALICE>', here: '<!here>' })[name.toLowerCase()],
@@ -19,13 +19,13 @@ describe('text that people type in the small Slack', () => {
     ['go to https://a.example/x?y=1&z=2.', 'go to <https://a.example/x?y=1&amp;z=2>.'],
     ['<script>', '&lt;script&gt;'],
   ])('is sent escaped, with names and links as tokens: %s', (text, sent) => {
-    expect(typed(text, NAMES)).toBe(sent);
+    expect(clientText(text, NAMES)).toBe(sent);
   });
 
   test('decodes back to itself when it has no names or links', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'ab<>&;`\n -amplt') }), (text) => {
-        expect(unescapeText(typed(text, NAMES))).toBe(text);
+        expect(unescapeText(clientText(text, NAMES))).toBe(text);
       }),
     );
   });
@@ -33,10 +33,10 @@ describe('text that people type in the small Slack', () => {
 
 describe('text that an app sends in the small Slack', () => {
   test('is escaped once, except for its tokens', () => {
-    expect(sanitise('a & b <tag> <@U1> &lt;x&gt; &amp;')).toBe('a &amp; b &lt;tag&gt; <@U1> &lt;x&gt; &amp;');
+    expect(appText('a & b <tag> <@U1> &lt;x&gt; &amp;')).toBe('a &amp; b &lt;tag&gt; <@U1> &lt;x&gt; &amp;');
     fc.assert(
       fc.property(fc.string(), (text) => {
-        expect(sanitise(sanitise(text))).toBe(sanitise(text));
+        expect(appText(appText(text))).toBe(appText(text));
       }),
     );
   });

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Sandbox, startSandbox } from '../../../sandbox/sandbox.ts';
-import { pageFiles } from '../../../sandbox/web/page-files.ts';
+import { readPageFiles } from '../../../sandbox/web/page-files.ts';
 import { startPage } from '../../../sandbox/web/server.ts';
 import type { FeedEvent, Hello, Messages, State, Traffic } from '../../../sandbox/web/wire.ts';
 import { until } from '../../support/until.ts';
@@ -67,7 +67,7 @@ describe('the page’s server', { timeout: 60_000 }, () => {
     expect(policy).not.toMatch(/unsafe|https?:|\*/);
     const html = await index.text();
     expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|\bon\w+=|style=/);
-    for (const [path, file] of await pageFiles()) {
+    for (const [path, file] of await readPageFiles()) {
       expect((await fetch(new URL(path, url))).status).toBe(200);
       const linked = [...file.body.toString().matchAll(/(?:src|href|url|import|fetch)\s*[=(]\s*["']?(https?:)?\/\//g)];
       expect(linked.map(([found]) => found)).toEqual([]);
