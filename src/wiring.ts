@@ -168,7 +168,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     details,
     approvalTimeoutMs,
     // A crash right after its first message may have kept the thread out of this list.
-    onTakenUp: (thread) => recent?.note(thread),
+    onTakenUp: (thread) => recent?.noteKey(thread),
   });
   const shared = { choices, clock, log, team: identity.teamId };
   const recent =
@@ -177,7 +177,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       ...shared,
       name: `recent-threads:${identity.teamId}`,
       parse: parseThreadKey,
-      most: parts.catchUp.threads,
+      limit: parts.catchUp.threads,
     });
   const handled =
     parts.catchUp &&
@@ -185,7 +185,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
       ...shared,
       name: `handled:${identity.teamId}`,
       parse: parseMessageKey,
-      most: HANDLED,
+      limit: HANDLED,
     });
   let catchUp: CatchUp | null = null;
   const intake = new BridgeIntake({
@@ -195,8 +195,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
     metrics,
     workers,
     queue,
-    onMissed: ({ ts }) => catchUp?.missed(ts),
-    onSpoken: (thread) => recent?.note(thread),
+    onMissed: ({ ts }) => catchUp?.noteUnstoredMessage(ts),
+    onSpoken: (thread) => recent?.noteKey(thread),
     handled: handled ?? undefined,
     checks: parts.checks,
     agents: letta.agents,
@@ -217,8 +217,8 @@ export function wireBridge(parts: BridgeParts): Bridge {
         await handled?.load();
         await catchUp.start();
       },
-      setConnected: (connected) => catchUp.connection(connected),
-      noteTaken: (ms) => catchUp.taken(ms),
+      setConnected: (connected) => catchUp.setConnected(connected),
+      noteTaken: (ms) => catchUp.noteOtherReceiver(ms),
       stop() {
         history?.stop();
         return catchUp.stop();
@@ -232,7 +232,7 @@ export function wireBridge(parts: BridgeParts): Bridge {
     retryRefusedPosts() {
       surface.knock(null);
       // While the token was refused, nothing could be read from Slack.
-      catchUp?.soon();
+      catchUp?.lookSoon();
     },
     checkLetta: letta.check,
     async stop() {

@@ -257,15 +257,15 @@ export const mutations: readonly Mutation[] = [
     'catch-up reads from the mark on',
     /never found: msg/,
     'src/bridge/intake/catch-up.ts',
-    'if (Number.isFinite(mark)) this.#missing(mark);',
+    'if (Number.isFinite(mark)) this.#noteGap(mark);',
     '',
   ),
   mutation(
     'catch-up reads after a lost socket',
     /never found: msg/,
     'src/bridge/intake/catch-up.ts',
-    'if (!connected) this.#missing(this.#parts.clock.now());',
-    'if (!connected) this.#failures = 0;',
+    'if (!isConnected) this.#noteGap(this.#parts.clock.now());',
+    'if (!isConnected) this.#failureCount = 0;',
   ),
   mutation(
     'a message found late is offered, not run',

@@ -471,7 +471,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
     const silence = silenceMs === undefined ? {} : { silenceMs };
     const workers = new ThreadWorkers({ ...shared, gateway, random, turnsDieWithLink, approvalTimeoutMs, ...silence });
     const channels = new ChannelMoves({ moves: threads, workers, log });
-    const row = { choices, clock, log, name: 'handled', parse: parseMessageKey, most: 100 };
+    const row = { choices, clock, log, name: 'handled', parse: parseMessageKey, limit: 100 };
     const handled = new RecentKeys<MessageKey>(row);
     return {
       workers,

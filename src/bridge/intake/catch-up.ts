@@ -55,17 +55,17 @@ const MOST_FAILED = 4;
 export class CatchUp {
   readonly #parts: CatchUpParts;
   readonly #name: string;
-  #connected = false;
+  #isConnected = false;
   /** ms since 1970 from which on messages may have been missed; `null`: none were. */
-  #gap: number | null = null;
+  #missedSince: number | null = null;
   /** The gap that is being looked into. */
-  #looking: number | null = null;
-  #running: Promise<void> | null = null;
-  #next: { at: number; timer: Timer } | null = null;
-  #tick: Timer | null = null;
-  #again: Timer | null = null;
-  #failures = 0;
-  #stopped = false;
+  #lookingSince: number | null = null;
+  #currentLook: Promise<void> | null = null;
+  #nextLook: { at: number; timer: Timer } | null = null;
+  #markTimer: Timer | null = null;
+  #retryTimer: Timer | null = null;
+  #failureCount = 0;
+  #isStopped = false;
 
   constructor(parts: CatchUpParts) {
     this.#parts = parts;
@@ -78,108 +78,108 @@ export class CatchUp {
     await recent.load();
     const mark = Number((await choices.get(this.#name)) ?? Number.NaN);
     // Without one nothing was ever delivered to this store.
-    if (Number.isFinite(mark)) this.#missing(mark);
-    log.debug({ mark: this.#gap }, 'catch-up knows its mark');
-    this.#keepMark();
+    if (Number.isFinite(mark)) this.#noteGap(mark);
+    log.debug({ mark: this.#missedSince }, 'catch-up knows its mark');
+    this.#saveMarkRegularly();
   }
 
   /** Slack can, or can not, reach us. */
-  connection(connected: boolean): void {
-    if (this.#connected === connected) return;
-    this.#connected = connected;
-    if (!connected) this.#missing(this.#parts.clock.now());
+  setConnected(isConnected: boolean): void {
+    if (this.#isConnected === isConnected) return;
+    this.#isConnected = isConnected;
+    if (!isConnected) this.#noteGap(this.#parts.clock.now());
     // The first mark of all: without it nothing would be looked for after a crash.
-    else if (this.#gap === null) this.#saveSoon();
-    this.#schedule(SETTLE_MS);
+    else if (this.#missedSince === null) this.#saveMarkInBackground();
+    this.#scheduleLook(SETTLE_MS);
   }
 
   /** A message that Slack delivered could not be stored: it may be given up before the disk is well. */
-  missed(ts: SlackTs): void {
-    this.#missing(Math.min(Number(ts) * 1000, this.#parts.clock.now()));
-    this.#schedule(AFTER_RETRIES_MS);
+  noteUnstoredMessage(ts: SlackTs): void {
+    this.#noteGap(Math.min(Number(ts) * 1000, this.#parts.clock.now()));
+    this.#scheduleLook(AFTER_RETRIES_MS);
   }
 
   /**
    * Another process may have been dealt a part of what was written in the last `ms`: Slack delivers it to nobody else.
    */
-  taken(ms: number): void {
-    this.#missing(this.#parts.clock.now() - ms);
-    this.#schedule(SETTLE_MS);
+  noteOtherReceiver(ms: number): void {
+    this.#noteGap(this.#parts.clock.now() - ms);
+    this.#scheduleLook(SETTLE_MS);
   }
 
   /** What kept messages from being taken in is over: they are looked for now, not when Slack delivers them again. */
-  soon(): void {
-    this.#schedule(SETTLE_MS);
+  lookSoon(): void {
+    this.#scheduleLook(SETTLE_MS);
   }
 
   /**
    * After intake has ended. Resolves when the mark is on disk, or can not be: then an older one holds. Never rejects.
    */
   async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#next?.timer.cancel();
-    this.#tick?.cancel();
-    this.#again?.cancel();
-    await this.#running;
-    await this.#trySave();
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#nextLook?.timer.cancel();
+    this.#markTimer?.cancel();
+    this.#retryTimer?.cancel();
+    await this.#currentLook;
+    await this.#trySaveMark();
   }
 
-  #missing(since: number): void {
-    this.#gap = Math.min(this.#gap ?? since, since);
-    this.#failures = 0;
+  #noteGap(since: number): void {
+    this.#missedSince = Math.min(this.#missedSince ?? since, since);
+    this.#failureCount = 0;
   }
 
-  #schedule(ms: number): void {
-    if (this.#gap === null || !this.#connected || this.#running || this.#stopped) return;
+  #scheduleLook(ms: number): void {
+    if (this.#missedSince === null || !this.#isConnected || this.#currentLook || this.#isStopped) return;
     const { clock } = this.#parts;
     const at = clock.monotonic() + ms;
-    if (this.#next && this.#next.at <= at) return;
-    this.#next?.timer.cancel();
+    if (this.#nextLook && this.#nextLook.at <= at) return;
+    this.#nextLook?.timer.cancel();
     const timer = clock.after(ms, () => {
-      this.#next = null;
-      if (!this.#connected || this.#stopped || this.#running) return;
-      this.#running = this.#run().finally(() => {
-        this.#running = null;
-        this.#schedule(this.#failures > 0 ? backoffMs(AGAIN, this.#failures) : SETTLE_MS);
+      this.#nextLook = null;
+      if (!this.#isConnected || this.#isStopped || this.#currentLook) return;
+      this.#currentLook = this.#lookBack().finally(() => {
+        this.#currentLook = null;
+        this.#scheduleLook(this.#failureCount > 0 ? backoffMs(AGAIN, this.#failureCount) : SETTLE_MS);
       });
     });
-    this.#next = { at, timer };
+    this.#nextLook = { at, timer };
   }
 
-  async #run(): Promise<void> {
+  async #lookBack(): Promise<void> {
     const { clock, log } = this.#parts;
-    const gap = this.#gap;
-    if (gap === null) return;
+    const since = this.#missedSince;
+    if (since === null) return;
     const began = clock.monotonic();
     // Whatever is missed from here on is another gap.
-    this.#gap = null;
-    this.#looking = gap;
-    const whole = await this.#pass(gap).catch((error: unknown) => {
+    this.#missedSince = null;
+    this.#lookingSince = since;
+    const hasSeenAll = await this.#lookEverywhere(since).catch((error: unknown) => {
       log.warn({ err: error }, 'catch-up failed');
       return false;
     });
-    this.#looking = null;
-    if (!whole) {
-      const failures = this.#failures + 1;
-      if (failures < ATTEMPTS || this.#stopped) {
-        this.#missing(gap);
-        this.#failures = failures;
+    this.#lookingSince = null;
+    if (!hasSeenAll) {
+      const failures = this.#failureCount + 1;
+      if (failures < ATTEMPTS || this.#isStopped) {
+        this.#noteGap(since);
+        this.#failureCount = failures;
         return;
       }
-      log.error({ since: gap, failures }, 'catch-up was given up; messages from then on may be missing');
+      log.error({ since, failures }, 'catch-up was given up; messages from then on may be missing');
     }
-    this.#failures = 0;
-    log.info({ since: gap, tookMs: clock.monotonic() - began }, 'caught up with slack');
-    this.#saveSoon();
+    this.#failureCount = 0;
+    log.info({ since, tookMs: clock.monotonic() - began }, 'caught up with slack');
+    this.#saveMarkInBackground();
   }
 
   /** Looks once into everything. True when nothing failed. */
-  async #pass(gap: number): Promise<boolean> {
+  async #lookEverywhere(since: number): Promise<boolean> {
     const { history, recent, clock, limits, log, team } = this.#parts;
     const now = clock.now();
-    const after = tsOf(Math.max(gap - OVERLAP_MS, now - limits.maxAgeMs));
-    const known = recent.since(now - limits.threadAgeMs).slice(0, limits.threads);
+    const after = tsOf(Math.max(since - OVERLAP_MS, now - limits.maxAgeMs));
+    const known = recent.listSince(now - limits.threadAgeMs).slice(0, limits.threads);
     const places = new Map<ChannelId, ThreadKey[]>();
     for (const key of known) {
       const { channel } = parseThreadKey(key);
@@ -188,43 +188,46 @@ export class CatchUp {
     const tally = { channels: places.size, threads: 0, accepted: 0, failed: 0 };
     const lively: ThreadKey[] = [];
     for (const channel of places.keys()) {
-      const past = await this.#look(() => history.channel(channel, after), tally);
+      const past = await this.#lookInto(() => history.channel(channel, after), tally);
       if (past === null) places.delete(channel);
       if (!past) continue;
-      await this.#take(past.messages, tally);
+      await this.#handInMessages(past.messages, tally);
       lively.push(...past.threads.map((root) => makeThreadKey({ team, channel, root })));
     }
     // First those of ours of which the channel said that something is new in them; last those of others, where somebody
     // may have mentioned the bot. Some became ours just now.
-    const ours = recent.since(now - limits.threadAgeMs);
+    const ours = recent.listSince(now - limits.threadAgeMs);
     const isNew = new Set(lively);
     const order = [...ours.filter((key) => isNew.has(key)), ...ours, ...lively];
     const threads = [...new Set(order)].slice(0, limits.threads);
     for (const key of threads) {
       const { channel, root } = parseThreadKey(key);
       if (root === ROLLING || !places.has(channel)) continue;
-      const past = await this.#look(() => history.thread(channel, root, after), tally);
+      const past = await this.#lookInto(() => history.thread(channel, root, after), tally);
       tally.threads += 1;
-      if (past) await this.#take(past.messages, tally);
+      if (past) await this.#handInMessages(past.messages, tally);
     }
     log.info({ ...tally, after }, 'looked back');
     return tally.failed === 0;
   }
 
   /** `undefined`: not now. One place that can not be read does not hide the others; many mean that Slack is away. */
-  async #look(look: () => Promise<Past | null>, tally: { failed: number }): Promise<Past | null | undefined> {
+  async #lookInto(look: () => Promise<Past | null>, tally: { failed: number }): Promise<Past | null | undefined> {
     try {
       return await look();
     } catch (error) {
       tally.failed += 1;
-      if (this.#stopped || tally.failed >= MOST_FAILED) throw error;
+      if (this.#isStopped || tally.failed >= MOST_FAILED) throw error;
       this.#parts.log.warn({ err: error }, 'a place could not be looked into');
       return undefined;
     }
   }
 
   /** One after another, so that a thread's messages keep their order. */
-  async #take(messages: readonly InboundMessage[], tally: { accepted: number; failed: number }): Promise<void> {
+  async #handInMessages(
+    messages: readonly InboundMessage[],
+    tally: { accepted: number; failed: number },
+  ): Promise<void> {
     const { intake, log } = this.#parts;
     for (const message of messages) {
       try {
@@ -237,42 +240,42 @@ export class CatchUp {
     }
   }
 
-  #keepMark(): void {
-    this.#tick = this.#parts.clock.after(MARK_MS, () => {
-      if (this.#stopped) return;
-      this.#keepMark();
-      this.#saveSoon();
+  #saveMarkRegularly(): void {
+    this.#markTimer = this.#parts.clock.after(MARK_MS, () => {
+      if (this.#isStopped) return;
+      this.#saveMarkRegularly();
+      this.#saveMarkInBackground();
     });
   }
 
-  #saveSoon(): void {
-    void this.#trySave();
+  #saveMarkInBackground(): void {
+    void this.#trySaveMark();
   }
 
-  async #trySave(): Promise<void> {
+  async #trySaveMark(): Promise<void> {
     try {
-      await this.#save();
+      await this.#saveMark();
     } catch (error) {
       this.#parts.log.warn({ err: error }, 'the mark could not be stored');
-      this.#saveAgain();
+      this.#retrySaveMark();
     }
   }
 
   /** Without a mark nothing is looked for after a crash: a disk that fails once is asked again soon. */
-  #saveAgain(): void {
-    if (this.#again || this.#stopped) return;
-    this.#again = this.#parts.clock.after(MARK_AGAIN_MS, () => {
-      this.#again = null;
-      if (!this.#stopped) this.#saveSoon();
+  #retrySaveMark(): void {
+    if (this.#retryTimer || this.#isStopped) return;
+    this.#retryTimer = this.#parts.clock.after(MARK_AGAIN_MS, () => {
+      this.#retryTimer = null;
+      if (!this.#isStopped) this.#saveMarkInBackground();
     });
   }
 
-  async #save(): Promise<void> {
+  async #saveMark(): Promise<void> {
     const { choices, recent, clock } = this.#parts;
     await recent.save();
-    const open = [this.#gap, this.#looking].filter((since) => since !== null);
+    const open = [this.#missedSince, this.#lookingSince].filter((since) => since !== null);
     // When nothing can be known, the mark of before holds.
-    if (open.length === 0 && !this.#connected) return;
+    if (open.length === 0 && !this.#isConnected) return;
     const mark = Math.min(clock.now(), ...open);
     await choices.set(this.#name, String(Math.floor(mark)));
   }

@@ -24,17 +24,17 @@ export class ChannelMoves {
   }
 
   /** The id that the channel has now. */
-  current(team: TeamId, channel: ChannelId): ChannelId {
+  currentChannel(team: TeamId, channel: ChannelId): ChannelId {
     return this.#renamed.get(`${team} ${channel}`) ?? channel;
   }
 
   /**
    * Resolves when every thread is stored under the new id. Doing it again is fine, and finishes what was left undone.
    */
-  async changed({ team, from, to }: InboundChannelChange): Promise<number> {
+  async moveThreads({ team, from, to }: InboundChannelChange): Promise<number> {
     const { moves, workers, log } = this.#parts;
     if (from === to) return 0;
-    this.#remember(team, from, to);
+    this.#rememberMove(team, from, to);
     const keys = await moves.ofChannel(team, from);
     for (const key of keys) {
       const next = movedKey(key, to);
@@ -47,7 +47,7 @@ export class ChannelMoves {
     return keys.length;
   }
 
-  #remember(team: TeamId, from: ChannelId, to: ChannelId): void {
+  #rememberMove(team: TeamId, from: ChannelId, to: ChannelId): void {
     this.#renamed.delete(`${team} ${to}`);
     this.#renamed.set(`${team} ${from}`, to);
   }

@@ -29,14 +29,14 @@ export interface RevisionParts {
 }
 
 /** What becomes of messages that wait nowhere. */
-export interface Untold {
+export interface UnseenMessages {
   /** Takes it in. @param asksNow a change made it one for the agent */
-  message(message: InboundMessage, asksNow: boolean): Promise<MessageOutcome>;
+  handleMessage(message: InboundMessage, asksNow: boolean): Promise<MessageOutcome>;
   /** Should it come yet, it is not taken in. */
-  pass(key: MessageKey): Promise<void>;
+  markHandled(key: MessageKey): Promise<void>;
   /** The command that a message was changed into, if it is one. */
-  commandIn(message: InboundMessage, where: Whereabouts): ParsedCommand | null;
-  carryOut(
+  findCommand(message: InboundMessage, where: Whereabouts): ParsedCommand | null;
+  runCommand(
     command: ParsedCommand,
     message: InboundMessage,
     asked: { person: Person; place: Place },
@@ -54,39 +54,41 @@ const ignored = (reason: string): RevisionOutcome => ({ outcome: 'ignored', reas
  */
 export class RevisionDesk {
   readonly #parts: RevisionParts;
-  readonly #untold: Untold;
+  readonly #unseen: UnseenMessages;
 
-  constructor(parts: RevisionParts, untold: Untold) {
+  constructor(parts: RevisionParts, untold: UnseenMessages) {
     this.#parts = parts;
-    this.#untold = untold;
+    this.#unseen = untold;
   }
 
   /** In the chain of its thread, as messages are. Resolves when it is on disk. */
-  async take(key: ThreadKey, revision: InboundRevision): Promise<RevisionOutcome> {
+  async handleRevision(key: ThreadKey, revision: InboundRevision): Promise<RevisionOutcome> {
     const record = await this.#parts.threads.load(key);
-    return revision.kind === 'edited' ? this.#edited(key, record, revision) : this.#deleted(key, record, revision);
+    return revision.kind === 'edited'
+      ? this.#handleEdit(key, record, revision)
+      : this.#handleDeletion(key, record, revision);
   }
 
-  async #edited(key: ThreadKey, record: ThreadRecord | null, edited: Edited): Promise<RevisionOutcome> {
+  async #handleEdit(key: ThreadKey, record: ThreadRecord | null, edited: Edited): Promise<RevisionOutcome> {
     const { message, mentionedBefore } = edited;
     const where = record ? whereIs(record, message.key) : 'unknown';
     const asksNow = message.mentionsBot && !mentionedBefore;
-    const command = GIVES_COMMANDS.has(where) ? this.#untold.commandIn(message, where) : null;
+    const command = GIVES_COMMANDS.has(where) ? this.#unseen.findCommand(message, where) : null;
     if (!command && (where === 'running' || where === 'done')) return ignored('ran_already');
     if (asksNow && (where === 'unknown' || isTalk(where))) {
       // Forgotten after a day: it may have run as a plain reply.
-      if (where === 'unknown' && record && this.#isForgotten(record, message)) return ignored('too_old_to_know');
-      return begun(await this.#untold.message(message, true));
+      if (where === 'unknown' && record && this.#mayBeForgotten(record, message)) return ignored('too_old_to_know');
+      return asRevisionOutcome(await this.#unseen.handleMessage(message, true));
     }
-    if (where === 'unknown') return this.#overtaken(edited);
+    if (where === 'unknown') return this.#handleEditOfUnseen(edited);
     if (where === 'overheard') return ignored('not_for_the_bot');
     const { person, place, verdict } = await this.#parts.door.message(message);
     if (!verdict.allowed) {
       if (where !== 'context') this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
     }
-    if (command) return this.#obey(command, key, message, { person, place });
-    return this.#isEmpty(message) ? this.#emptied(key, message) : this.#store(key, message);
+    if (command) return this.#runCommandInstead(command, key, message, { person, place });
+    return this.#isEmpty(message) ? this.#withdrawEmptied(key, message) : this.#storeEdit(key, message);
   }
 
   #isEmpty({ spans, files }: InboundMessage): boolean {
@@ -94,8 +96,8 @@ export class RevisionDesk {
   }
 
   /** Its author took all words out of it: an empty prompt is never run. */
-  async #emptied(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
-    const outcome = await this.#withdraw(key, message.key);
+  async #withdrawEmptied(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
+    const outcome = await this.#withdrawMessage(key, message.key);
     if (outcome.outcome === 'withdrawn') {
       const text = 'After your edit I can’t read anything in your message, so I won’t run it.';
       this.#parts.notices.whisper(placeOf(message), message.user, text);
@@ -104,15 +106,15 @@ export class RevisionDesk {
   }
 
   /** The message itself may be still to come, where the disk failed or Slack is late: as it was it must not be run. */
-  async #overtaken({ message, mentionedBefore }: Edited): Promise<RevisionOutcome> {
-    if (!this.#isRecent(message)) return ignored('not_for_the_bot');
-    const outcome = begun(await this.#untold.message(message, false));
-    if (outcome.outcome === 'ignored' && mentionedBefore) await this.#untold.pass(message.key);
+  async #handleEditOfUnseen({ message, mentionedBefore }: Edited): Promise<RevisionOutcome> {
+    if (!this.#wouldBeRemembered(message)) return ignored('not_for_the_bot');
+    const outcome = asRevisionOutcome(await this.#unseen.handleMessage(message, false));
+    if (outcome.outcome === 'ignored' && mentionedBefore) await this.#unseen.markHandled(message.key);
     return outcome;
   }
 
   /** A command is never a prompt: the message that became one leaves the queue first, so that Stop does not list it. */
-  async #obey(
+  async #runCommandInstead(
     command: ParsedCommand,
     key: ThreadKey,
     message: InboundMessage,
@@ -120,20 +122,20 @@ export class RevisionDesk {
   ): Promise<RevisionOutcome> {
     const { workers, clock } = this.#parts;
     await workers.store(key, (record) => record && withWithdrawn(record, message.key, clock.now()));
-    return begun(await this.#untold.carryOut(command, message, asked));
+    return asRevisionOutcome(await this.#unseen.runCommand(command, message, asked));
   }
 
-  async #store(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
+  async #storeEdit(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
     const { workers, clock } = this.#parts;
     const now = clock.now();
-    let changed = false;
+    let hasChanged = false;
     try {
       await workers.store(key, (record) => {
         const next = record && withEdited(record, itemOf(message, now), now);
-        changed = next !== record;
-        return changed ? next : null;
+        hasChanged = next !== record;
+        return hasChanged ? next : null;
       });
-      if (!changed) return ignored('ran_already');
+      if (!hasChanged) return ignored('ran_already');
       return { outcome: 'changed' };
     } catch (error) {
       const { code, notice } = asBridgeError(error);
@@ -144,32 +146,32 @@ export class RevisionDesk {
     }
   }
 
-  async #deleted(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
+  async #handleDeletion(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
     const where = record ? whereIs(record, deleted.key) : 'unknown';
     // Others are none of ours, however many of them people delete.
     const isOurs = record !== null || deleted.mentionsBot || deleted.channelKind === 'im';
-    if (where === 'unknown' && isOurs && this.#isRecent(deleted)) {
-      await this.#untold.pass(deleted.key);
+    if (where === 'unknown' && isOurs && this.#wouldBeRemembered(deleted)) {
+      await this.#unseen.markHandled(deleted.key);
       return ignored('not_taken_in');
     }
-    if (record && where === 'running') return this.#ask(record, deleted);
+    if (record && where === 'running') return this.#offerStop(record, deleted);
     if (!WAITS.has(where)) return ignored('ran_already');
-    return this.#withdraw(key, deleted.key);
+    return this.#withdrawMessage(key, deleted.key);
   }
 
-  async #withdraw(key: ThreadKey, message: MessageKey): Promise<RevisionOutcome> {
+  async #withdrawMessage(key: ThreadKey, message: MessageKey): Promise<RevisionOutcome> {
     const { workers, clock } = this.#parts;
-    let withdrawn = false;
+    let wasWaiting = false;
     await workers.store(key, (now) => {
-      withdrawn = now !== null && WAITS.has(whereIs(now, message));
-      return withdrawn && now ? withWithdrawn(now, message, clock.now()) : null;
+      wasWaiting = now !== null && WAITS.has(whereIs(now, message));
+      return wasWaiting && now ? withWithdrawn(now, message, clock.now()) : null;
     });
-    if (!withdrawn) return ignored('ran_already');
+    if (!wasWaiting) return ignored('ran_already');
     return { outcome: 'withdrawn' };
   }
 
   /** The turn goes on, as others may count on it: its author has the Stop button. */
-  async #ask(record: ThreadRecord, deleted: Deleted): Promise<RevisionOutcome> {
+  async #offerStop(record: ThreadRecord, deleted: Deleted): Promise<RevisionOutcome> {
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
     const text = 'I’m still working on the message you deleted. Press *Stop* if I should not.';
@@ -177,12 +179,12 @@ export class RevisionDesk {
     return { outcome: 'asked' };
   }
 
-  #isForgotten(record: ThreadRecord, message: InboundMessage): boolean {
-    return record.participants.includes(message.user) && !this.#isRecent(message);
+  #mayBeForgotten(record: ThreadRecord, message: InboundMessage): boolean {
+    return record.participants.includes(message.user) && !this.#wouldBeRemembered(message);
   }
 
   /** So that it would be remembered. */
-  #isRecent({ ts }: Pick<InboundMessage, 'ts'>): boolean {
+  #wouldBeRemembered({ ts }: Pick<InboundMessage, 'ts'>): boolean {
     return this.#parts.clock.now() - Number(ts) * 1000 <= REMEMBERED_MS;
   }
 }
@@ -192,7 +194,7 @@ const REMEMBERED_MS = 24 * 60 * 60 * 1000;
 const GIVES_COMMANDS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'running']);
 const WAITS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'context']);
 
-function begun(taken: MessageOutcome): RevisionOutcome {
+function asRevisionOutcome(taken: MessageOutcome): RevisionOutcome {
   const { outcome } = taken;
   if (outcome === 'repeated') return ignored('ran_already');
   return outcome === 'ignored' || outcome === 'refused' ? taken : { outcome: 'began', as: outcome };

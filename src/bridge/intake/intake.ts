@@ -42,11 +42,11 @@ import type { HomeView } from '../view/home.ts';
 import { within } from '../within.ts';
 import type { ChannelMoves } from './channel-moves.ts';
 import { threadOfRevision } from './edits.ts';
-import { InboundNotes, type Noted } from './event-notes.ts';
+import { InboundLog, type LoggedOutcome } from './inbound-log.ts';
 import { MessageIntake } from './messages.ts';
 import { Notices } from './notices.ts';
 import type { RecentKeys } from './recent-keys.ts';
-import { Retakes } from './retakes.ts';
+import { MessageRetries } from './retries.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   /** Only looked at: what changes a thread goes through its worker. */
@@ -87,9 +87,9 @@ export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #door: Door;
   readonly #desk: CommandDesk;
-  readonly #notes: InboundNotes;
+  readonly #log: InboundLog;
   readonly #messages: MessageIntake;
-  readonly #retakes: Retakes;
+  readonly #retries: MessageRetries;
   readonly #notices: Notices;
   readonly #home: HomeDesk;
   readonly #decisions: DecisionLog;
@@ -101,13 +101,13 @@ export class BridgeIntake implements Intake {
     this.#refusedClicks = new RefusedClicks(parts);
     this.#door = new Door(parts);
     this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
-    this.#notes = new InboundNotes(parts);
+    this.#log = new InboundLog(parts);
     this.#home = new HomeDesk(parts);
     this.#notices = new Notices(parts);
-    this.#retakes = new Retakes(parts.clock, (message) => this.message(message));
+    this.#retries = new MessageRetries(parts.clock, (message) => this.message(message));
     this.#messages = new MessageIntake({
       ...parts,
-      inPlace: (message) => this.#inPlace(message),
+      inCurrentChannel: (message) => this.#inCurrentChannel(message),
       door: this.#door,
       desk: this.#desk,
       notices: this.#notices,
@@ -115,25 +115,25 @@ export class BridgeIntake implements Intake {
   }
 
   async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
-    const placed = this.#inPlace(message);
-    const taken = this.#messages.take(placed, how.caughtUp);
+    const placed = this.#inCurrentChannel(message);
+    const taken = this.#messages.handleMessage(placed, how.caughtUp);
     const about = { message: message.key, user: message.user, ...(how.caughtUp && { caughtUp: true }) };
-    const outcome = await this.#notes.of('message', about, taken, notedOf).catch((error: unknown) => {
+    const outcome = await this.#log.logOutcome('message', about, taken, messageLogged).catch((error: unknown) => {
       if (!how.caughtUp) {
         this.#parts.onMissed?.(message);
-        this.#retakes.failed(message, error);
+        this.#retries.retryIfSlackFailed(message, error);
       }
       throw error;
     });
-    this.#note(placed.key, placed.user, outcome);
+    this.#noteDecision(placed.key, placed.user, outcome);
     return outcome;
   }
 
   passedOver(key: MessageKey, reason: string): void {
-    this.#note(key, null, { outcome: 'ignored', reason });
+    this.#noteDecision(key, null, { outcome: 'ignored', reason });
   }
 
-  #note(key: MessageKey, user: UserId | null, outcome: { outcome: string; reason?: string }): void {
+  #noteDecision(key: MessageKey, user: UserId | null, outcome: { outcome: string; reason?: string }): void {
     this.#decisions.note({
       key,
       user,
@@ -144,44 +144,49 @@ export class BridgeIntake implements Intake {
   }
 
   async revision(revision: InboundRevision): Promise<RevisionOutcome> {
-    const placed = this.#revisionInPlace(revision);
+    const placed = this.#revisionInCurrentChannel(revision);
     const key = threadOfRevision(placed);
-    const taken = this.#messages.revise(placed);
-    const outcome = await this.#notes.of('revision', { thread: key, revision: revision.kind }, taken, notedOf);
+    const taken = this.#messages.handleRevision(placed);
+    const outcome = await this.#log.logOutcome(
+      'revision',
+      { thread: key, revision: revision.kind },
+      taken,
+      messageLogged,
+    );
     if (placed.kind === 'edited') {
       const { message, mentionedBefore } = placed;
       const refused = outcome.outcome === 'refused' && message.mentionsBot && !mentionedBefore;
-      if (outcome.outcome === 'began') this.#note(message.key, message.user, { outcome: outcome.as });
-      if (refused) this.#note(message.key, message.user, outcome);
+      if (outcome.outcome === 'began') this.#noteDecision(message.key, message.user, { outcome: outcome.as });
+      if (refused) this.#noteDecision(message.key, message.user, outcome);
     }
     return outcome;
   }
 
   async channelChanged(change: InboundChannelChange): Promise<void> {
-    const moved = Promise.resolve(this.#parts.channels?.changed(change));
-    await this.#notes.of('channel', change, moved, () => ({ outcome: 'moved' }));
+    const moved = Promise.resolve(this.#parts.channels?.moveThreads(change));
+    await this.#log.logOutcome('channel', change, moved, () => ({ outcome: 'moved' }));
   }
 
   /** The message in its channel's present id: it may have been written, or delivered first, under an older one. */
-  #inPlace(message: InboundMessage): InboundMessage {
+  #inCurrentChannel(message: InboundMessage): InboundMessage {
     const { team, ts } = message;
-    const channel = this.#parts.channels?.current(team, message.channel) ?? message.channel;
+    const channel = this.#parts.channels?.currentChannel(team, message.channel) ?? message.channel;
     return channel === message.channel ? message : { ...message, channel, key: makeMessageKey({ team, channel, ts }) };
   }
 
-  #revisionInPlace(revision: InboundRevision): InboundRevision {
-    if (revision.kind === 'edited') return { ...revision, message: this.#inPlace(revision.message) };
+  #revisionInCurrentChannel(revision: InboundRevision): InboundRevision {
+    if (revision.kind === 'edited') return { ...revision, message: this.#inCurrentChannel(revision.message) };
     const { team, ts } = revision;
-    const channel = this.#parts.channels?.current(team, revision.channel) ?? revision.channel;
+    const channel = this.#parts.channels?.currentChannel(team, revision.channel) ?? revision.channel;
     return { ...revision, channel, key: makeMessageKey({ team, channel, ts }) };
   }
 
   async action(action: InboundAction): Promise<ActionOutcome> {
-    const about: About = { action: action.name, user: action.actor.user };
-    const done = this.#withThread(action.token, about, 'click', (key, person) => {
+    const about: ClickFields = { action: action.name, user: action.actor.user };
+    const done = this.#runInThreadOf(action.token, about, 'click', (key, person) => {
       return this.#parts.workers.get(key).desk.act(action, person);
     });
-    return this.#notes.of('click', about, done, decided);
+    return this.#log.logOutcome('click', about, done, clickLogged);
   }
 
   /**
@@ -191,16 +196,16 @@ export class BridgeIntake implements Intake {
   async sessionStopped({ team, channel, threadTs, user }: InboundSessionStop): Promise<void> {
     const key = makeThreadKey({
       team,
-      channel: this.#parts.channels?.current(team, channel) ?? channel,
+      channel: this.#parts.channels?.currentChannel(team, channel) ?? channel,
       root: threadTs,
     });
     const done = this.#stopSession(key, { team, channel, threadTs }, user);
-    await this.#notes.of('click', { action: 'session_stop', user }, done, (outcome) => ({ outcome }));
+    await this.#log.logOutcome('click', { action: 'session_stop', user }, done, (outcome) => ({ outcome }));
   }
 
   async #stopSession(key: ThreadKey, address: ThreadAddress, user: UserId): Promise<string> {
     const { threads, workers, surface, log } = this.#parts;
-    const asked = await this.#inTime(this.#door.thread(key, user, { do: 'stop' }));
+    const asked = await this.#judgeInTime(this.#door.thread(key, user, { do: 'stop' }));
     if (asked === null) {
       this.#notices.whisper(address, user, UNKNOWN_PERSON);
       return 'refused';
@@ -220,21 +225,21 @@ export class BridgeIntake implements Intake {
   }
 
   async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
-    const about: About = { modal: submission.name, user: submission.actor.user };
-    const done = this.#withThread(submission.token, about, 'modal', (key, person) => {
+    const about: ClickFields = { modal: submission.name, user: submission.actor.user };
+    const done = this.#runInThreadOf(submission.token, about, 'modal', (key, person) => {
       return this.#parts.workers.get(key).desk.submission(submission, person);
     });
-    return this.#notes.of('modal', about, done, decided);
+    return this.#log.logOutcome('modal', about, done, clickLogged);
   }
 
   /** @param about is told the thread, and of what is refused the request and the reason */
-  async #withThread<T extends ActionOutcome | SubmissionOutcome>(
+  async #runInThreadOf<T extends ActionOutcome | SubmissionOutcome>(
     token: string,
-    about: About,
+    about: ClickFields,
     via: 'click' | 'modal',
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
-    const outcome = await this.#judged(token, about, work);
+    const outcome = await this.#judgeAndRun(token, about, work);
     if (outcome.result !== 'refused' || about.thread === undefined) return outcome;
     const { why, reason = why } = outcome;
     about.because = reason;
@@ -246,15 +251,15 @@ export class BridgeIntake implements Intake {
     return outcome;
   }
 
-  async #judged<T>(
+  async #judgeAndRun<T>(
     token: string,
-    about: About,
+    about: ClickFields,
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
     const key = await this.#parts.threads.byToken(token);
     if (!key) return refused('expired', 'This is over, so the button no longer does anything.');
     about.thread = key;
-    const asked = await this.#inTime(this.#door.thread(key, about.user, { do: 'look' }));
+    const asked = await this.#judgeInTime(this.#door.thread(key, about.user, { do: 'look' }));
     if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
     if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice, asked.verdict.reason);
     // Its channel may have got another id meanwhile.
@@ -262,10 +267,10 @@ export class BridgeIntake implements Intake {
   }
 
   /** Slack waits 3 s for an answer to a click (docs/slack.md, Interactivity). `null`: Slack does not tell who it is. */
-  async #inTime(asked: Promise<Asked>): Promise<Asked | null> {
+  async #judgeInTime(asked: Promise<Asked>): Promise<Asked | null> {
     const { clock, log } = this.#parts;
     try {
-      const answer = await within(clock, WHO_WITHIN_MS, asked);
+      const answer = await within(clock, JUDGE_WITHIN_MS, asked);
       return answer === 'late' ? null : answer;
     } catch (error) {
       log.warn({ err: error }, 'nobody knows who clicked');
@@ -276,11 +281,11 @@ export class BridgeIntake implements Intake {
   async command(command: InboundCommand): Promise<string> {
     const parsed = parseSlash(command.text);
     const about = { command: parsed.kind === 'command' ? parsed.name : 'unknown', user: command.actor.user };
-    const answered = this.#command(command, parsed);
-    return (await this.#notes.of('command', about, answered, ({ noted }) => noted)).text;
+    const answered = this.#answerCommand(command, parsed);
+    return (await this.#log.logOutcome('command', about, answered, ({ noted }) => noted)).text;
   }
 
-  async #command(command: InboundCommand, parsed: ParsedCommand): Promise<Answered> {
+  async #answerCommand(command: InboundCommand, parsed: ParsedCommand): Promise<Answered> {
     const { person, place, verdict } = await this.#door.command(command);
     if (!verdict.allowed) return refusal(verdict);
     const { team, channel, channelKind } = command;
@@ -294,15 +299,17 @@ export class BridgeIntake implements Intake {
       ({ person }) => this.#home.view(person),
       (error: unknown): HomeView => ({ kind: 'refused', notice: asBridgeError(error).notice }),
     );
-    return this.#notes.of('home', { user }, view, ({ kind }) => ({ outcome: kind === 'open' ? 'shown' : 'refused' }));
+    return this.#log.logOutcome('home', { user }, view, ({ kind }) => ({
+      outcome: kind === 'open' ? 'shown' : 'refused',
+    }));
   }
 }
 
-const WHO_WITHIN_MS = 2_000;
+const JUDGE_WITHIN_MS = 2_000;
 const UNKNOWN_PERSON = 'Slack can’t tell me right now who you are, so I did nothing. Try again in a minute.';
 
 /** Fields of a line of the log about a click; it is filled while the click is worked on. */
-interface About {
+interface ClickFields {
   action?: string;
   modal?: string;
   user: UserId;
@@ -315,17 +322,17 @@ interface About {
 
 interface Answered {
   text: string;
-  noted: Noted;
+  noted: LoggedOutcome;
 }
 
 function refusal({ notice, reason }: Extract<Verdict, { allowed: false }>): Answered {
   return { text: notice, noted: { outcome: 'refused', reason } };
 }
 
-function notedOf(outcome: MessageOutcome | RevisionOutcome): Noted {
+function messageLogged(outcome: MessageOutcome | RevisionOutcome): LoggedOutcome {
   return { outcome: outcome.outcome, ...('reason' in outcome && { reason: outcome.reason }) };
 }
 
-function decided(outcome: ActionOutcome | SubmissionOutcome): Noted {
+function clickLogged(outcome: ActionOutcome | SubmissionOutcome): LoggedOutcome {
   return { outcome: outcome.result, ...(outcome.result === 'refused' && { reason: outcome.why }) };
 }

@@ -25,11 +25,11 @@ import { isTalk, type Whereabouts, whereIs } from '../record/whereabouts.ts';
 import type { Typed } from '../thread/approvals/replies.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { RevisionDesk, threadOfRevision } from './edits.ts';
-import { OpenRefusals } from './open-refusals.ts';
+import { NoticeThrottle } from './notice-throttle.ts';
 import { MessageQueue, type MessageQueueParts } from './queue.ts';
 import { type Relevance, relevanceOf } from './relevance.ts';
 
-export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
+export interface MessageIntakeParts extends Omit<MessageQueueParts, 'claimMessage'> {
   threads: Pick<Threads, 'load'>;
   surface: Surface;
   log: Log;
@@ -38,7 +38,7 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'isFirst'> {
   desk: CommandDesk;
   botUser: UserId;
   /** The message in its channel's present id; the same one where that is its own. */
-  inPlace(message: InboundMessage): InboundMessage;
+  inCurrentChannel(message: InboundMessage): InboundMessage;
 }
 
 const POINTS = 'I never take a message as an approval. To decide, use the buttons on the card above.';
@@ -61,31 +61,32 @@ const CARRIED_OUT_ELSEWHERE: ReadonlySet<string> = new Set<CommandName | ''>([
 /** What people write, and change of it: is it for us, may they, is it new, is there room; then it is on disk, in order. */
 export class MessageIntake {
   readonly #parts: MessageIntakeParts;
-  readonly #recent = new BoundedMap<MessageKey, true>(RECENT_LIMIT);
-  readonly #overhearRefusals = new OpenRefusals(OVERHEARD_EVERY_MS);
+  readonly #claimed = new BoundedMap<MessageKey, true>(RECENT_LIMIT);
+  readonly #overhearRefusals = new NoticeThrottle(OVERHEARD_EVERY_MS);
   /** A bot that posts so posts so often. */
-  readonly #unreadableBots = new OpenRefusals(OVERHEARD_EVERY_MS);
+  readonly #unreadableBots = new NoticeThrottle(OVERHEARD_EVERY_MS);
   /** Who was told that their message waits for a word of Slack's. */
-  readonly #waits = new OpenRefusals();
+  readonly #waitNotices = new NoticeThrottle();
   /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
-  readonly #inOrder = new Chains<ThreadKey>();
+  readonly #perThread = new Chains<ThreadKey>();
   readonly #queue: MessageQueue;
   readonly #revisions: RevisionDesk;
 
   constructor(parts: MessageIntakeParts) {
     this.#parts = parts;
-    this.#queue = new MessageQueue({ ...parts, isFirst: (key) => this.#isFirst(key) });
+    this.#queue = new MessageQueue({ ...parts, claimMessage: (key) => this.#claimMessage(key) });
     this.#revisions = new RevisionDesk(parts, {
-      message: (message, asksNow) => this.#message(message, !asksNow, asksNow ? parts.clock.now() : undefined),
-      pass: async (key) => {
-        this.#isFirst(key);
-        await parts.handled?.keep(key);
+      handleMessage: (message, asksNow) =>
+        this.#processMessage(message, !asksNow, asksNow ? parts.clock.now() : undefined),
+      markHandled: async (key) => {
+        this.#claimMessage(key);
+        await parts.handled?.storeKey(key);
       },
-      commandIn: (message, where) => this.#changedInto(message, where),
-      carryOut: (command, message, asked) => {
+      findCommand: (message, where) => this.#findCommandInEdit(message, where),
+      runCommand: (command, message, asked) => {
         // As a message it was taken before; as a command it is new.
-        this.#recent.delete(message.key);
-        return this.#carryOut(command, message, asked);
+        this.#claimed.delete(message.key);
+        return this.#runCommand(command, message, asked);
       },
     });
   }
@@ -94,18 +95,18 @@ export class MessageIntake {
    * Resolves when the message is on disk or needs not be.
    * @param caughtUp found by looking, perhaps long after it was written
    */
-  take(message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
-    return this.#inOrder.run(threadOf(message), () => this.#message(message, caughtUp));
+  handleMessage(message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
+    return this.#perThread.run(threadOf(message), () => this.#processMessage(message, caughtUp));
   }
 
   /** Resolves when the change is on disk or needs not be. */
-  revise(revision: InboundRevision): Promise<RevisionOutcome> {
+  handleRevision(revision: InboundRevision): Promise<RevisionOutcome> {
     const key = threadOfRevision(revision);
-    return this.#inOrder.run(key, () => this.#revisions.take(key, revision));
+    return this.#perThread.run(key, () => this.#revisions.handleRevision(key, revision));
   }
 
   /** @param askedAt ms since 1970, when its author made it one for the agent long after it was written */
-  async #message(message: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
+  async #processMessage(message: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
     const { threads, botUser } = this.#parts;
     const key = threadOf(message);
     const record = await threads.load(key);
@@ -113,9 +114,9 @@ export class MessageIntake {
     const relevance = relevanceOf(message, record, { botUser, listen });
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
-    if (this.#recent.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
+    if (this.#claimed.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
     const asksNow = askedAt !== undefined && record !== null && isTalk(whereIs(record, message.key));
-    if (record && hasSeen(record, message.key) && !asksNow) return this.#repeated(record, caughtUp);
+    if (record && hasSeen(record, message.key) && !asksNow) return this.#handleRepeat(record, caughtUp);
 
     if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
@@ -123,8 +124,8 @@ export class MessageIntake {
 
     const text = spansText(message.spans, noNames, botUser);
     const isEmpty = isBlankText(text) && message.files.length === 0;
-    const command = this.#commandIn(message, text, relevance, record);
-    const { person, place, verdict } = await this.#judge(
+    const command = this.#findCommand(message, text, relevance, record);
+    const { person, place, verdict } = await this.#judgeAuthor(
       message,
       (relevance === 'speak' || command !== null) && !caughtUp,
     );
@@ -135,21 +136,22 @@ export class MessageIntake {
       // What is found late may have been answered in its time; of this nothing is on disk. A bot reads no whisper.
       const isHeard = relevance === 'speak' || command !== null;
       if (!isHeard || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
-      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+      if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
       // At top level without `thread_ts`: an ephemeral reply in a thread that does not exist yet is invisible.
-      if (command || this.#isDue(message)) this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
+      if (command || this.#mayPostRefusal(message))
+        this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };
     }
 
     if (command || relevance === 'speak') {
       const isStale = this.#queue.isStale({ ts: message.ts, askedAt });
-      if (command && (caughtUp || isStale)) return this.#missedCommand(command, key, message, record);
-      if (command) return this.#carryOut(command, message, { person, place });
-      if (isEmpty && message.unread) return this.#unreadable(key, message, caughtUp);
+      if (command && (caughtUp || isStale)) return this.#reportMissedCommand(command, key, message, record);
+      if (command) return this.#runCommand(command, message, { person, place });
+      if (isEmpty && message.unread) return this.#refuseUnreadable(key, message, caughtUp);
       if (isEmpty) {
         if (caughtUp) return { outcome: 'ignored', reason: 'help_was_missed' };
-        if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
-        await this.#joins(key, message);
+        if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
+        await this.#addParticipant(key, message);
         this.#parts.notices.say(addressOf(message), helpText(botUser));
         return { outcome: 'helped' };
       }
@@ -157,25 +159,25 @@ export class MessageIntake {
     if (isEmpty) return { outcome: 'ignored', reason: 'empty' };
     const { notice } = this.#parts.killSwitch;
     if (relevance === 'speak' && notice !== null) {
-      if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+      if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
       // Looking back must not find it once the agent is resumed: its author was told.
-      await this.#remember(key, message);
+      await this.#rememberHandled(key, message);
       this.#parts.notices.whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
       return { outcome: 'refused', reason: 'paused' };
     }
     // What is found long after it was written decides nothing any more.
     const typed = this.#queue.isStale({ ts: message.ts, askedAt })
       ? 'nothing'
-      : await this.#typed(key, record, message, relevance, person);
+      : await this.#passToApprovals(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
     if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
-    const placed = this.#parts.inPlace(message);
+    const placed = this.#parts.inCurrentChannel(message);
     // Its channel got another id while it was judged.
     if (placed !== message) {
-      return this.#inOrder.run(threadOf(placed), () => this.#message(placed, caughtUp, askedAt));
+      return this.#perThread.run(threadOf(placed), () => this.#processMessage(placed, caughtUp, askedAt));
     }
-    const outcome = await this.#queue.take(key, message, relevance, askedAt);
-    if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAbout(key, message, person);
+    const outcome = await this.#queue.queueMessage(key, message, relevance, askedAt);
+    if (typed === 'waits' && outcome.outcome === 'accepted') await this.#askAboutDenial(key, message, person);
     return outcome;
   }
 
@@ -184,18 +186,18 @@ export class MessageIntake {
    * what it gives up is found by looking back. Its author is told, once.
    * @param waits whether its author waits for something to happen
    */
-  async #judge(message: InboundMessage, waits: boolean): Promise<Asked & { place: Place }> {
-    const tell = () => {
+  async #judgeAuthor(message: InboundMessage, waits: boolean): Promise<Asked & { place: Place }> {
+    const tellToWait = () => {
       if (!waits || message.bot || !isPlainlyOurs(message)) return;
       const { user, channel, threadTs } = message;
-      if (!this.#waits.isDue(`${user} ${channel} ${threadTs}`, this.#parts.clock.monotonic())) return;
+      if (!this.#waitNotices.mayPost(`${user} ${channel} ${threadTs}`, this.#parts.clock.monotonic())) return;
       this.#parts.notices.whisper(placeOf(message), user, TRIES_ON);
     };
-    const timer = this.#parts.clock.after(SIGN_AFTER_MS, tell);
+    const timer = this.#parts.clock.after(SIGN_AFTER_MS, tellToWait);
     try {
       return await this.#parts.door.message(message);
     } catch (error) {
-      tell();
+      tellToWait();
       throw error;
     } finally {
       timer.cancel();
@@ -203,7 +205,7 @@ export class MessageIntake {
   }
 
   /** Help says that replies in the thread count: so do those of whoever asked for it by a mention. */
-  async #joins(key: ThreadKey, message: InboundMessage): Promise<void> {
+  async #addParticipant(key: ThreadKey, message: InboundMessage): Promise<void> {
     const { workers, clock, log, onSpoken } = this.#parts;
     const { user, channelKind, mentionsBot } = message;
     // In direct messages everything counts.
@@ -221,13 +223,13 @@ export class MessageIntake {
   }
 
   /** Nothing is run of which the agent would get no word; that is said where its author, or people, can see it. */
-  async #unreadable(key: ThreadKey, message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
+  async #refuseUnreadable(key: ThreadKey, message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
     if (caughtUp) return { outcome: 'ignored', reason: 'unreadable' };
-    if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
-    await this.#remember(key, message);
+    if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
+    await this.#rememberHandled(key, message);
     const { notices, clock } = this.#parts;
     if (!message.bot) notices.whisper(placeOf(message), message.user, UNREADABLE);
-    else if (this.#unreadableBots.isDue(`${message.channel} ${message.user}`, clock.monotonic())) {
+    else if (this.#unreadableBots.mayPost(`${message.channel} ${message.user}`, clock.monotonic())) {
       notices.say(addressOf(message), UNREADABLE);
     }
     return { outcome: 'refused', reason: 'unreadable' };
@@ -237,7 +239,7 @@ export class MessageIntake {
    * The command that a message is, if it is one. A bot gives none. "stop" of a bystander is meant, too, while there is
    * something to be stopped; "!important" among people is not.
    */
-  #commandIn(
+  #findCommand(
     message: InboundMessage,
     text: string,
     relevance: Relevance,
@@ -254,12 +256,12 @@ export class MessageIntake {
   }
 
   /** Carries a command out, once. Its author alone hears the answer. */
-  async #carryOut(
+  async #runCommand(
     command: ParsedCommand,
     message: InboundMessage,
     { person, place }: { person: Person; place: Place },
   ): Promise<MessageOutcome> {
-    if (!this.#isFirst(message.key)) return { outcome: 'repeated' };
+    if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
     const key = threadOf(message);
     const now = this.#parts.clock.now();
     const also = (record: ThreadRecord) => markSeen(record, message.key, now);
@@ -271,11 +273,11 @@ export class MessageIntake {
       this.#parts.notices.whisper(placeOf(message), message.user, answer);
     } catch (error) {
       // Slack sends it again.
-      this.#recent.delete(message.key);
+      this.#claimed.delete(message.key);
       throw error;
     }
-    if (command.kind === 'unknown' || command.name === 'help') await this.#joins(key, message);
-    await this.#remember(key, message);
+    if (command.kind === 'unknown' || command.name === 'help') await this.#addParticipant(key, message);
+    await this.#rememberHandled(key, message);
     return { outcome: 'command', name: command.kind === 'unknown' ? 'unknown' : command.name };
   }
 
@@ -283,7 +285,7 @@ export class MessageIntake {
    * The command that a message was changed into, if it is one that a change may give: what runs already was said, and
    * only Stop can still be meant.
    */
-  #changedInto(message: InboundMessage, where: Whereabouts): ParsedCommand | null {
+  #findCommandInEdit(message: InboundMessage, where: Whereabouts): ParsedCommand | null {
     const { botUser } = this.#parts;
     if (message.bot) return null;
     const stops = saysStop(message.spans, botUser);
@@ -293,7 +295,7 @@ export class MessageIntake {
   }
 
   /** A request may wait for its author: then it must not just wait behind it. */
-  async #typed(
+  async #passToApprovals(
     key: ThreadKey,
     record: ThreadRecord | null,
     message: InboundMessage,
@@ -305,13 +307,13 @@ export class MessageIntake {
     const typed = await this.#parts.workers.get(key).desk.typed(message, person);
     const notice = typed === 'points' ? POINTS : typed === 'unreachable' ? UNREACHABLE : null;
     if (notice !== null) {
-      await this.#remember(key, message);
+      await this.#rememberHandled(key, message);
       this.#parts.notices.say(addressOf(message), `<@${message.user}> ${notice}`);
     }
     return typed;
   }
 
-  async #askAbout(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {
+  async #askAboutDenial(key: ThreadKey, message: InboundMessage, person: Person): Promise<void> {
     try {
       await this.#parts.workers.get(key).desk.askAbout(message, person);
     } catch (error) {
@@ -321,20 +323,20 @@ export class MessageIntake {
   }
 
   /** Where all is listened to, people are told once in a while, not at each word that they say among themselves. */
-  #isDue(message: InboundMessage): boolean {
+  #mayPostRefusal(message: InboundMessage): boolean {
     if (isPlainlyOurs(message)) return true;
-    return this.#overhearRefusals.isDue(`${message.channel} ${message.user}`, this.#parts.clock.monotonic());
+    return this.#overhearRefusals.mayPost(`${message.channel} ${message.user}`, this.#parts.clock.monotonic());
   }
 
   /** A command is of its moment: carried out hours later it would hit something else. */
-  async #missedCommand(
+  async #reportMissedCommand(
     command: ParsedCommand,
     key: ThreadKey,
     message: InboundMessage,
     record: ThreadRecord | null,
   ): Promise<MessageOutcome> {
     if (record) {
-      await this.#remember(key, message);
+      await this.#rememberHandled(key, message);
       const done = CARRIED_OUT_ELSEWHERE.has(command.kind === 'command' ? command.name : '')
         ? 'and I can’t tell whether it was carried out'
         : 'so I did not carry it out';
@@ -345,27 +347,27 @@ export class MessageIntake {
   }
 
   /** So that looking back does not find it as something new. It was carried out: a disk that fails is no reason to repeat it. */
-  async #remember(key: ThreadKey, message: InboundMessage): Promise<void> {
+  async #rememberHandled(key: ThreadKey, message: InboundMessage): Promise<void> {
     const { workers, clock, log, handled } = this.#parts;
     try {
       const record = await workers.store(key, (known) => known && markSeen(known, message.key, clock.now()));
-      if (record === null) await handled?.keep(message.key);
+      if (record === null) await handled?.storeKey(message.key);
     } catch (error) {
       log.warn({ message: message.key, err: error }, 'a command could not be remembered');
     }
   }
 
   /** A write that failed may have been done all the same: then nobody has told the worker yet. */
-  #repeated(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
+  #handleRepeat(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
     if (isActive(record)) this.#parts.workers.wake(record.key, record);
     if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };
   }
 
   /** Asked in the step that acts, as twins may both have come this far: only one of them hears yes. */
-  #isFirst(key: MessageKey): boolean {
-    if (this.#recent.has(key)) return false;
-    this.#recent.set(key, true);
+  #claimMessage(key: MessageKey): boolean {
+    if (this.#claimed.has(key)) return false;
+    this.#claimed.set(key, true);
     return true;
   }
 }

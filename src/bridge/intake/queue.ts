@@ -9,10 +9,10 @@ import { ageOf, heldCount, holdNew, markSeen } from '../record/offers.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import { withoutTalk } from '../record/whereabouts.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
+import { NoticeThrottle } from './notice-throttle.ts';
 import type { Notices } from './notices.ts';
-import { OpenRefusals } from './open-refusals.ts';
 import type { RecentKeys } from './recent-keys.ts';
-import { type Room, TurnLimits } from './turn-limits.ts';
+import { TurnLimits, type TurnPermit } from './turn-limits.ts';
 
 export interface MessageQueueParts {
   workers: ThreadWorkers;
@@ -31,17 +31,17 @@ export interface MessageQueueParts {
   /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
   handled?: RecentKeys<MessageKey> | undefined;
   /** Asked once for a message that leaves nothing in a thread: false for its twin. */
-  isFirst(key: MessageKey): boolean;
+  claimMessage(key: MessageKey): boolean;
 }
 
 /** What becomes of a message, and its thread's record then; `null` leaves that as it is. */
-interface Placed {
+interface Placement {
   outcome: MessageOutcome;
   record: ThreadRecord | null;
   /** Why it was refused, fit for people; empty: nobody is told. */
   notice?: string;
   /** Only its author is told. */
-  privately?: true;
+  isPrivate?: true;
 }
 
 const QUEUE = { perThread: 50, total: 1_000 };
@@ -51,7 +51,7 @@ const NOT_QUEUED = 'so I did not queue this one. Send it again later.';
 /** Puts messages into the queue of their thread, while there is room: on disk before anybody is told. */
 export class MessageQueue {
   readonly #parts: MessageQueueParts;
-  readonly #refusals = new OpenRefusals();
+  readonly #refusals = new NoticeThrottle();
   readonly #limits = new TurnLimits();
 
   constructor(parts: MessageQueueParts) {
@@ -63,17 +63,17 @@ export class MessageQueue {
    * docs/slack.md, HTTP delivery).
    */
   isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
-    return this.#isOlder(item, this.#clockAheadMs());
+    return this.#isOlderThanLimit(item, this.#clockAheadMs());
   }
 
   /**
    * The same by our own clock, where that is known to be ahead of Slack's: nobody can be sure, so its author is asked.
    */
-  #seemsStale(item: InboxItem): boolean {
-    return this.#clockAheadMs() > 0 && this.#isOlder(item, 0);
+  #mayBeStale(item: InboxItem): boolean {
+    return this.#clockAheadMs() > 0 && this.#isOlderThanLimit(item, 0);
   }
 
-  #isOlder(item: Pick<InboxItem, 'ts' | 'askedAt'>, aheadMs: number): boolean {
+  #isOlderThanLimit(item: Pick<InboxItem, 'ts' | 'askedAt'>, aheadMs: number): boolean {
     const { clock, staleAfterMs } = this.#parts;
     return staleAfterMs !== undefined && ageOf(item, clock.now() - aheadMs) > staleAfterMs;
   }
@@ -86,31 +86,31 @@ export class MessageQueue {
    * Resolves when it is on disk, or was refused for good; rejects when the disk fails.
    * @param askedAt ms since 1970, when its author made it one for the agent long after it was written
    */
-  async take(
+  async queueMessage(
     key: ThreadKey,
     message: InboundMessage,
     relevance: 'speak' | 'context',
     askedAt: number | undefined,
   ): Promise<MessageOutcome> {
-    const { clock, workers, handled, isFirst, onSpoken } = this.#parts;
-    let placed: Placed = { outcome: { outcome: 'repeated' }, record: null };
+    const { clock, workers, handled, claimMessage, onSpoken } = this.#parts;
+    let placed: Placement = { outcome: { outcome: 'repeated' }, record: null };
     let stored: ThreadRecord | null = null;
-    let first = false;
-    let unmuted = false;
-    let room: Room | null = null;
-    let giveBack = () => {};
+    let isNewThread = false;
+    let wasUnmuted = false;
+    let permit: TurnPermit | null = null;
+    let releaseTurn = () => {};
     // A change may run twice: room is asked for once.
-    const roomFor = ({ user }: InboxItem) => {
-      if (room) return room;
+    const permitFor = ({ user }: InboxItem) => {
+      if (permit) return permit;
       const now = clock.monotonic();
       const policy = this.#parts.policies.current();
-      room = this.#limits.take(key, user, policy, () => workers.busy(), now, clock.now());
-      if (room.room) giveBack = () => this.#limits.giveBack(key, user, now);
-      return room;
+      permit = this.#limits.reserveTurn(key, user, policy, () => workers.busy(), now, clock.now());
+      if (permit.isGranted) releaseTurn = () => this.#limits.releaseTurn(key, user, now);
+      return permit;
     };
     try {
       stored = await workers.store(key, (record) => {
-        first = record === null;
+        isNewThread = record === null;
         const now = clock.now();
         const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
         const thread = record ?? newRecord(key, addressOf(message), message.user, now);
@@ -119,8 +119,8 @@ export class MessageQueue {
           ? { outcome: { outcome: 'repeated' }, record: null }
           : relevance === 'context'
             ? { outcome: { outcome: 'context' }, record: overhear(known, item) }
-            : this.#place(known, item, message.mentionsBot, roomFor);
-        unmuted = record?.muted === true && placed.record?.muted !== true;
+            : this.#placeMessage(known, item, message.mentionsBot, permitFor);
+        wasUnmuted = record?.muted === true && placed.record?.muted !== true;
         // A thread is not made for what it does not keep.
         return placed.outcome.outcome === 'refused' || placed.outcome.outcome === 'ignored'
           ? record && placed.record
@@ -128,7 +128,7 @@ export class MessageQueue {
       });
     } catch (error) {
       // It counts when Slack sends it again.
-      giveBack();
+      releaseTurn();
       // Which would be in vain, again and again.
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
@@ -136,28 +136,33 @@ export class MessageQueue {
     }
     const { outcome } = placed;
     if (outcome.outcome === 'refused') {
-      if (stored === null) await handled?.keep(message.key);
-      if (!isFirst(message.key)) return { outcome: 'repeated' };
-      if (relevance === 'speak') this.#tell(key, message, outcome.reason, placed);
+      if (stored === null) await handled?.storeKey(message.key);
+      if (!claimMessage(message.key)) return { outcome: 'repeated' };
+      if (relevance === 'speak') this.#tellRefusal(key, message, outcome.reason, placed);
     }
     if (outcome.outcome === 'accepted') {
-      if (first) this.#welcome(message);
-      if (unmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
+      if (isNewThread) this.#postMemoryNotice(message);
+      if (wasUnmuted && placed.record) this.#parts.notices.whisper(addressOf(message), message.user, UNMUTED);
       onSpoken?.(key);
     }
     return outcome;
   }
 
-  /** @param roomFor whether its author and its channel may have one more turn */
-  #place(record: ThreadRecord, item: InboxItem, mentioned: boolean, roomFor: (item: InboxItem) => Room): Placed {
+  /** @param permitFor whether its author and its channel may have one more turn */
+  #placeMessage(
+    record: ThreadRecord,
+    item: InboxItem,
+    isMention: boolean,
+    permitFor: (item: InboxItem) => TurnPermit,
+  ): Placement {
     const { clock, workers, random, policies } = this.#parts;
     const { perThread, total } = this.#parts.queue ?? QUEUE;
     const { inARow } = policies.current().bots;
     // Its author is told to send it again: looking back must not find it.
     const seen = markSeen(record, item.key, clock.now());
     // Their author is told to send it again, and may do so by a plain reply.
-    const passed = mentioned ? mentionedBy(seen, item.user) : seen;
-    const refused = (reason: string, notice: string): Placed => ({
+    const passed = isMention ? mentionedBy(seen, item.user) : seen;
+    const refused = (reason: string, notice: string): Placement => ({
       outcome: { outcome: 'refused', reason },
       record: passed,
       notice,
@@ -173,10 +178,10 @@ export class MessageQueue {
     if (this.isStale(item)) {
       // A bot would never say what is to become of it.
       if (item.bot) return { outcome: { outcome: 'ignored', reason: 'stale_from_a_bot' }, record: passed };
-      return { outcome: { outcome: 'accepted' }, record: holdNew(record, item, mentioned, makeToken(random.id())) };
+      return { outcome: { outcome: 'accepted' }, record: holdNew(record, item, isMention, makeToken(random.id())) };
     }
-    if (!item.bot && this.#seemsStale(item)) {
-      const held = holdNew(record, item, mentioned, makeToken(random.id()), this.#clockAheadMs());
+    if (!item.bot && this.#mayBeStale(item)) {
+      const held = holdNew(record, item, isMention, makeToken(random.id()), this.#clockAheadMs());
       return { outcome: { outcome: 'accepted' }, record: held };
     }
     if (workers.waiting >= total) {
@@ -185,27 +190,27 @@ export class MessageQueue {
     }
     // What joins a message of the same person goes with it as one turn.
     if (record.inbox.at(-1)?.user !== item.user) {
-      const room = roomFor(item);
-      if (!room.room) return { ...refused(room.reason, room.notice), privately: true };
+      const permit = permitFor(item);
+      if (!permit.isGranted) return { ...refused(permit.reason, permit.notice), isPrivate: true };
     }
-    return { outcome: { outcome: 'accepted' }, record: accept(record, item, mentioned) };
+    return { outcome: { outcome: 'accepted' }, record: accept(record, item, isMention) };
   }
 
-  #welcome(message: InboundMessage): void {
+  #postMemoryNotice(message: InboundMessage): void {
     if (message.channelKind !== 'im' || message.threadTs !== null) return;
     const { notices, policies } = this.#parts;
     notices.say(addressOf(message), memoryNotice(policies.current(), message.channel));
   }
 
-  #tell(key: ThreadKey, message: InboundMessage, reason: string, { notice = '', privately }: Placed): void {
+  #tellRefusal(key: ThreadKey, message: InboundMessage, reason: string, { notice = '', isPrivate }: Placement): void {
     const { notices, clock } = this.#parts;
     const address = addressOf(message);
     if (notice === '') return;
     // A bot reads no whisper, and might answer what is said openly: so that is said once, for people.
     if (message.bot) {
       if (reason === 'bots_in_a_row') notices.say(address, notice);
-    } else if (privately) notices.whisper(placeOf(message), message.user, notice);
-    else if (this.#refusals.isDue(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
+    } else if (isPrivate) notices.whisper(placeOf(message), message.user, notice);
+    else if (this.#refusals.mayPost(key, clock.monotonic())) notices.say(address, `<@${message.user}> ${notice}`);
     else notices.whisper(address, message.user, notice);
   }
 }

@@ -10,7 +10,7 @@ export interface RecentKeysParts<Key extends string> {
   /** Throws on what is no such key. */
   parse(key: Key): unknown;
   /** Beyond it the least recently noted is forgotten. 0: none is kept. */
-  most: number;
+  limit: number;
 }
 
 /** The keys that were noted last, in one small row, however many there ever were. */
@@ -18,12 +18,12 @@ export class RecentKeys<Key extends string> {
   readonly #parts: RecentKeysParts<Key>;
   /** Oldest first. */
   readonly #keys: BoundedMap<Key, number>;
-  #changed = false;
+  #hasUnsaved = false;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: RecentKeysParts<Key>) {
     this.#parts = parts;
-    this.#keys = new BoundedMap(parts.most);
+    this.#keys = new BoundedMap(parts.limit);
   }
 
   /** Rejects when the disk does. What can not be understood is forgotten. */
@@ -36,17 +36,17 @@ export class RecentKeys<Key extends string> {
   }
 
   /** A key that is new is stored at once, its place in the order later. */
-  note(key: Key): void {
-    if (this.#noted(key) === 'known') return;
+  noteKey(key: Key): void {
+    if (this.#touchKey(key) === 'known') return;
     this.save().catch((error: unknown) => {
       const { log, name } = this.#parts;
       log.warn({ err: error, name }, 'recent keys could not be stored');
     });
   }
 
-  /** As {@link note}; resolves when the key is on disk, rejects when it can not be. */
-  async keep(key: Key): Promise<void> {
-    this.#noted(key);
+  /** As {@link noteKey}; resolves when the key is on disk, rejects when it can not be. */
+  async storeKey(key: Key): Promise<void> {
+    this.#touchKey(key);
     await this.save();
   }
 
@@ -55,19 +55,19 @@ export class RecentKeys<Key extends string> {
   }
 
   /** Newest first, none older than `since` (ms since 1970). */
-  since(since: number): Key[] {
+  listSince(since: number): Key[] {
     return [...this.#keys].flatMap(([key, at]) => (at >= since ? [key] : [])).toReversed();
   }
 
   /** Resolves when what was noted is on disk. */
   save(): Promise<void> {
     const saved = this.#saving.then(async () => {
-      if (!this.#changed) return;
-      this.#changed = false;
+      if (!this.#hasUnsaved) return;
+      this.#hasUnsaved = false;
       try {
         await this.#parts.choices.set(this.#parts.name, JSON.stringify([...this.#keys]));
       } catch (error) {
-        this.#changed = true;
+        this.#hasUnsaved = true;
         throw error;
       }
     });
@@ -75,11 +75,11 @@ export class RecentKeys<Key extends string> {
     return saved;
   }
 
-  #noted(key: Key): 'new' | 'known' {
-    if (this.#parts.most === 0) return 'known';
+  #touchKey(key: Key): 'new' | 'known' {
+    if (this.#parts.limit === 0) return 'known';
     const known = this.#keys.has(key) ? 'known' : 'new';
     this.#keys.set(key, this.#parts.clock.now());
-    this.#changed = true;
+    this.#hasUnsaved = true;
     return known;
   }
 }

@@ -19,12 +19,12 @@ export function relevanceOf(
   if (message.channelKind === 'im' || message.mentionsBot) return 'speak';
   const known = message.threadTs === null ? null : record;
   const otherwise = known ? 'context' : 'ignore';
-  if (known?.muted || addressesSomebodyElse(message, botUser)) return otherwise;
+  if (known?.muted || addressesSomeoneElse(message, botUser)) return otherwise;
   if (listen === 'all') return 'speak';
   return listen === 'thread' && known?.participants.includes(message.user) ? 'speak' : otherwise;
 }
 
-function addressesSomebodyElse({ spans }: InboundMessage, botUser: UserId): boolean {
+function addressesSomeoneElse({ spans }: InboundMessage, botUser: UserId): boolean {
   const first = spans.find((span: Span) => span.kind !== 'text' || span.text.trim() !== '');
   return first?.kind === 'user' && first.id !== botUser;
 }

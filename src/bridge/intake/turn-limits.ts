@@ -4,14 +4,14 @@ import { type ChannelId, parseThreadKey, type ThreadKey, type UserId } from '../
 import { moment } from '../text/moment.ts';
 import type { BusyThread } from '../thread/workers.ts';
 
-export type Room =
-  | { room: true }
+export type TurnPermit =
+  | { isGranted: true }
   /** `reason` is for the log; `notice` says in one line, Markdown of ours, when it is possible again. */
-  | { room: false; reason: string; notice: string };
+  | { isGranted: false; reason: string; notice: string };
 
 const KEPT = 2_000;
 /** After this long a thread that was let in and is not at work never will be. */
-const UNDER_WAY_MS = 10_000;
+const LET_IN_FOR_MS = 10_000;
 
 /**
  * How many turns people and channels begin, and have at work at once. What was begun before a restart is forgotten, what
@@ -21,7 +21,7 @@ export class TurnLimits {
   /** When turns began, by the monotonic clock, oldest first; by person and by channel, the last used last. */
   readonly #begun = new BoundedMap<string, number[]>(KEPT);
   /** Threads that were let in, whose workers may not know it yet. */
-  readonly #underWay = new Map<ThreadKey, { user: UserId; at: number }>();
+  readonly #letIn = new Map<ThreadKey, { user: UserId; at: number }>();
 
   /**
    * Whether a message that begins a turn in `thread` may do so now; then it counts as begun.
@@ -29,30 +29,30 @@ export class TurnLimits {
    * @param now by the monotonic clock
    * @param wall ms since 1970, for what people are told
    */
-  take(
+  reserveTurn(
     thread: ThreadKey,
     user: UserId,
     policy: Policy,
     busy: () => readonly BusyThread[],
     now: number,
     wall: number = now,
-  ): Room {
+  ): TurnPermit {
     const { limits } = policy;
     const { channel } = parseThreadKey(thread);
     const verdict =
-      this.#rate(`u ${user}`, limits.user, 'user', now, wall) ??
-      this.#rate(`c ${channel}`, limits.channel, 'channel', now, wall) ??
-      this.#atOnce(thread, user, channel, limits, busy, now);
+      this.#checkRate(`u ${user}`, limits.user, 'user', now, wall) ??
+      this.#checkRate(`c ${channel}`, limits.channel, 'channel', now, wall) ??
+      this.#checkAtOnce(thread, user, channel, limits, busy, now);
     if (verdict) return verdict;
-    if (limits.user.rate) this.#note(`u ${user}`, limits.user.rate, now);
-    if (limits.channel.rate) this.#note(`c ${channel}`, limits.channel.rate, now);
-    if (limits.user.atOnce !== null || limits.channel.atOnce !== null) this.#underWay.set(thread, { user, at: now });
-    return { room: true };
+    if (limits.user.rate) this.#noteTurn(`u ${user}`, limits.user.rate, now);
+    if (limits.channel.rate) this.#noteTurn(`c ${channel}`, limits.channel.rate, now);
+    if (limits.user.atOnce !== null || limits.channel.atOnce !== null) this.#letIn.set(thread, { user, at: now });
+    return { isGranted: true };
   }
 
-  /** What {@link take} let in at `now` does not begin after all. */
-  giveBack(thread: ThreadKey, user: UserId, now: number): void {
-    this.#underWay.delete(thread);
+  /** What {@link reserveTurn} let in at `now` does not begin after all. */
+  releaseTurn(thread: ThreadKey, user: UserId, now: number): void {
+    this.#letIn.delete(thread);
     for (const key of [`u ${user}`, `c ${parseThreadKey(thread).channel}`]) {
       const begun = this.#begun.get(key) ?? [];
       const at = begun.lastIndexOf(now);
@@ -60,27 +60,27 @@ export class TurnLimits {
     }
   }
 
-  #rate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number, wall: number): Room | null {
+  #checkRate(key: string, { rate }: Bounds, whose: keyof typeof WORDS, now: number, wall: number): TurnPermit | null {
     if (!rate) return null;
-    const recent = this.#recent(key, rate.perMs, now);
+    const recent = this.#recentTurns(key, rate.perMs, now);
     const first = recent[recent.length - rate.turns];
     if (first === undefined) return null;
     const again = moment(wall + first + rate.perMs - now);
     const most = `${rate.turns} ${rate.turns === 1 ? 'turn' : 'turns'} in ${lengthOf(rate.perMs)}`;
     const notice = `${WORDS[whose]} reached the limit of ${most}, so I did not queue this message. Send it again after ${again}.`;
-    return { room: false, reason: `${whose}_rate`, notice };
+    return { isGranted: false, reason: `${whose}_rate`, notice };
   }
 
-  #atOnce(
+  #checkAtOnce(
     thread: ThreadKey,
     user: UserId,
     channel: ChannelId,
     limits: Policy['limits'],
     busy: () => readonly BusyThread[],
     now: number,
-  ): Room | null {
+  ): TurnPermit | null {
     if (limits.user.atOnce === null && limits.channel.atOnce === null) return null;
-    const others = this.#busy(busy(), now).filter(({ key }) => key !== thread);
+    const others = this.#listBusy(busy(), now).filter(({ key }) => key !== thread);
     const mine = others.filter(({ users }) => users.includes(user)).length;
     const here = others.filter(({ key }) => parseThreadKey(key).channel === channel).length;
     for (const [whose, count] of [
@@ -91,26 +91,26 @@ export class TurnLimits {
       if (most === null || count < most) continue;
       const at = `${most} running ${most === 1 ? 'thread' : 'threads'}`;
       const notice = `${WORDS[whose]} reached the limit of ${at}, so I did not queue this message. Send it again when one finishes.`;
-      return { room: false, reason: `${whose}_at_once`, notice };
+      return { isGranted: false, reason: `${whose}_at_once`, notice };
     }
     return null;
   }
 
   /** With those that were let in a moment ago. */
-  #busy(known: readonly BusyThread[], now: number): BusyThread[] {
+  #listBusy(known: readonly BusyThread[], now: number): BusyThread[] {
     const keys = new Set(known.map(({ key }) => key));
-    for (const [key, { at }] of this.#underWay) {
-      if (keys.has(key) || now - at > UNDER_WAY_MS) this.#underWay.delete(key);
+    for (const [key, { at }] of this.#letIn) {
+      if (keys.has(key) || now - at > LET_IN_FOR_MS) this.#letIn.delete(key);
     }
-    return [...known, ...[...this.#underWay].map(([key, { user }]) => ({ key, users: [user] }))];
+    return [...known, ...[...this.#letIn].map(([key, { user }]) => ({ key, users: [user] }))];
   }
 
-  #recent(key: string, perMs: number, now: number): number[] {
+  #recentTurns(key: string, perMs: number, now: number): number[] {
     return (this.#begun.get(key) ?? []).filter((at) => now - at < perMs);
   }
 
-  #note(key: string, rate: NonNullable<Bounds['rate']>, now: number): void {
-    const recent = [...this.#recent(key, rate.perMs, now), now].slice(-rate.turns);
+  #noteTurn(key: string, rate: NonNullable<Bounds['rate']>, now: number): void {
+    const recent = [...this.#recentTurns(key, rate.perMs, now), now].slice(-rate.turns);
     this.#begun.set(key, recent);
   }
 }

@@ -50,10 +50,10 @@ let failing: Set<string>;
 function create(limits: Partial<CatchUpParts['limits']> = {}): CatchUp {
   const base = { choices, clock, log: silentLog, team: TEAM };
   const all = { maxAgeMs: 24 * HOUR, threads: 200, threadAgeMs: 7 * 24 * HOUR, ...limits };
-  recent = new RecentKeys({ ...base, name: `recent-threads:${TEAM}`, parse: parseThreadKey, most: all.threads });
+  recent = new RecentKeys({ ...base, name: `recent-threads:${TEAM}`, parse: parseThreadKey, limit: all.threads });
   const message: CatchUpParts['intake']['message'] = async (inbound, how) => {
     if (failing.has(inbound.ts)) throw new Error('disk full');
-    if (inbound.mentionsBot && inbound.threadTs === null) recent.note(thread(inbound.ts, inbound.channel));
+    if (inbound.mentionsBot && inbound.threadTs === null) recent.noteKey(thread(inbound.ts, inbound.channel));
     taken.push({ key: inbound.key, caughtUp: how?.caughtUp === true });
     return { outcome: 'accepted' };
   };
@@ -89,12 +89,12 @@ beforeEach(() => {
 async function earlierLife(...threads: ThreadKey[]): Promise<void> {
   const life = create();
   await life.start();
-  life.connection(true);
+  life.setConnected(true);
   for (const key of threads) {
-    recent.note(key);
+    recent.noteKey(key);
     await clock.advance(1_000);
   }
-  life.connection(false);
+  life.setConnected(false);
   await life.stop();
   await clock.advance(2 * HOUR);
 }
@@ -104,7 +104,7 @@ describe('catch-up', () => {
     const life = create();
     await life.start();
     expect(choices.rows.has(MARK)).toBe(false);
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(10 * MINUTE);
     expect(history.asked).toEqual([]);
     expect(clock.now() - mark()).toBeLessThanOrEqual(30_000);
@@ -114,7 +114,7 @@ describe('catch-up', () => {
     await earlierLife(thread('1.1'), thread('2.2', 'C2'), thread('dm', 'D1'), thread('3.3'));
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual(['C1', 'D1', 'C2', 'C1/3.3', 'C2/2.2', 'C1/1.1']);
   });
@@ -124,14 +124,14 @@ describe('catch-up', () => {
     const marked = mark();
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(Number(history.asked[0]?.after)).toBe(Math.floor((marked - 2 * MINUTE) / 1000));
 
-    life.connection(false);
+    life.setConnected(false);
     await clock.advance(48 * HOUR);
     history.asked.length = 0;
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(clock.now() / 1000 - Number(history.asked[0]?.after)).toBeLessThanOrEqual(24 * 3600 + 61);
   });
@@ -140,14 +140,14 @@ describe('catch-up', () => {
     await earlierLife(...['1.1', '2.1', '3.1', '4.1'].map((root) => thread(root)));
     let life = create({ threads: 2 });
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual(['C1', 'C1/4.1', 'C1/3.1']);
     await life.stop();
     history.asked.length = 0;
     life = create({ threadAgeMs: HOUR });
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual([]);
   });
@@ -159,7 +159,7 @@ describe('catch-up', () => {
     history.places.set('C1/1.1', past('4.1'));
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(taken.map(({ key }) => key.split(':')[2])).toEqual(['5.1', '5.2', '5.3', '4.1']);
     expect(taken.every(({ caughtUp }) => caughtUp)).toBe(true);
@@ -171,7 +171,7 @@ describe('catch-up', () => {
     history.places.set('C1', { messages: [], threads: [...others, '1.1'], complete: true });
     const life = create({ threads: 5 });
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual(['C1', 'C1/1.1', 'C1/2.1', 'C1/10.7', 'C1/11.7', 'C1/12.7']);
   });
@@ -182,7 +182,7 @@ describe('catch-up', () => {
     history.gate = new Promise(() => undefined);
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(10 * MINUTE);
     expect(places()).toEqual(['C1']);
     expect(mark()).toBe(marked);
@@ -190,7 +190,7 @@ describe('catch-up', () => {
     history.gate = Promise.resolve();
     const next = create();
     await next.start();
-    next.connection(true);
+    next.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual(['C1', 'C1', 'C1/1.1']);
     expect(mark()).toBeGreaterThan(marked);
@@ -204,7 +204,7 @@ describe('catch-up', () => {
     failing.add('5.1');
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(5_000);
     expect(taken.map(({ key }) => key.split(':')[2])).toEqual(['5.2']);
     expect(mark()).toBe(marked);
@@ -220,7 +220,7 @@ describe('catch-up', () => {
     history.places.set('C1', null);
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual(['C2', 'C1', 'C2/2.2']);
   });
@@ -229,20 +229,20 @@ describe('catch-up', () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(HOUR);
     history.asked.length = 0;
     let open = () => {};
     history.gate = new Promise((resolve) => {
       open = resolve;
     });
-    life.connection(false);
+    life.setConnected(false);
     await clock.advance(MINUTE);
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
-    life.connection(false);
+    life.setConnected(false);
     await clock.advance(MINUTE);
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(MINUTE);
     expect(places()).toEqual(['C1']);
     open();
@@ -255,7 +255,7 @@ describe('catch-up', () => {
     await life.start();
     const { set } = choices;
     choices.set = () => Promise.reject(new Error('disk full'));
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(1_000);
     choices.set = set;
     await clock.advance(3_000);
@@ -266,7 +266,7 @@ describe('catch-up', () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(10 * MINUTE);
     const before = mark();
     choices.set = () => Promise.reject(new Error('disk full'));
@@ -278,10 +278,10 @@ describe('catch-up', () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(HOUR);
     history.asked.length = 0;
-    life.missed(`${Math.floor(clock.now() / 1000)}.000001`);
+    life.noteUnstoredMessage(`${Math.floor(clock.now() / 1000)}.000001`);
     await clock.advance(6 * MINUTE);
     expect(places()).toEqual([]);
     const held = mark();
@@ -295,11 +295,11 @@ describe('catch-up', () => {
     await earlierLife(thread('1.1'));
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(HOUR);
     history.asked.length = 0;
     const before = clock.now();
-    life.taken(4 * MINUTE);
+    life.noteOtherReceiver(4 * MINUTE);
     await clock.advance(2_000);
     expect(places()).toEqual(['C1', 'C1/1.1']);
     expect(Number(history.asked[0]?.after) * 1_000).toBeLessThanOrEqual(before - 4 * MINUTE);
@@ -312,7 +312,7 @@ describe('catch-up', () => {
     failing.add('5.1');
     const life = create();
     await life.start();
-    life.connection(true);
+    life.setConnected(true);
     await clock.advance(2 * HOUR);
     const { length } = history.asked;
     expect(mark()).toBeGreaterThan(marked);
@@ -325,9 +325,9 @@ describe('recent threads', () => {
   it('are stored in one row of bounded length', async () => {
     const life = create({ threads: 3 });
     await life.start();
-    for (let n = 1; n <= 50; n += 1) recent.note(thread(`${n}.1`));
+    for (let n = 1; n <= 50; n += 1) recent.noteKey(thread(`${n}.1`));
     await recent.save();
-    expect(recent.since(0)).toEqual([thread('50.1'), thread('49.1'), thread('48.1')]);
+    expect(recent.listSince(0)).toEqual([thread('50.1'), thread('49.1'), thread('48.1')]);
     expect(JSON.parse(choices.rows.get(`recent-threads:${TEAM}`) ?? '')).toHaveLength(3);
     expect(choices.rows.size).toBe(1);
   });
@@ -335,10 +335,10 @@ describe('recent threads', () => {
   it('are stored at once when new, otherwise together with the mark', async () => {
     const life = create();
     await life.start();
-    recent.note(thread('1.1'));
+    recent.noteKey(thread('1.1'));
     await clock.settle();
     expect(choices.writes).toBe(1);
-    recent.note(thread('1.1'));
+    recent.noteKey(thread('1.1'));
     await clock.settle();
     expect(choices.writes).toBe(1);
     await clock.advance(30_000);
@@ -350,7 +350,7 @@ describe('recent threads', () => {
       choices.rows.set(`recent-threads:${TEAM}`, text);
       const life = create();
       await life.start();
-      expect(recent.since(0)).toEqual([]);
+      expect(recent.listSince(0)).toEqual([]);
     }
   });
 });

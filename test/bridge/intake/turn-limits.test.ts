@@ -71,10 +71,10 @@ describe('the limit of turns per time', () => {
         for (const [n, gap] of gaps.entries()) {
           now += gap;
           const key = makeThreadKey({ team: TEAM, channel: 'C1', root: `${n + 1}.1` });
-          const { room } = limits.take(key, 'U1', limited, () => [], now);
+          const { isGranted } = limits.reserveTurn(key, 'U1', limited, () => [], now);
           const recent = begun.filter((at) => now - at < bound.perMs).length;
-          expect(room).toBe(recent < bound.turns);
-          if (room) begun.push(now);
+          expect(isGranted).toBe(recent < bound.turns);
+          if (isGranted) begun.push(now);
         }
       }),
     );

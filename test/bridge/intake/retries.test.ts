@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { InboundMessage } from '../../../src/bridge/inbound.ts';
-import { Retakes } from '../../../src/bridge/intake/retakes.ts';
+import { MessageRetries } from '../../../src/bridge/intake/retries.ts';
 import { BridgeError } from '../../../src/errors.ts';
 import { createFakeClock } from '../../support/clock.ts';
 
@@ -11,36 +11,36 @@ function setUp(failures: number) {
   const clock = createFakeClock();
   const taken: number[] = [];
   const start = clock.now();
-  const retakes = new Retakes(clock, () => {
+  const retries = new MessageRetries(clock, () => {
     taken.push(clock.now() - start);
     return taken.length <= failures ? Promise.reject(unknown) : Promise.resolve();
   });
-  return { clock, taken, retakes };
+  return { clock, taken, retries };
 }
 
-describe('retakes', () => {
+describe('message retries', () => {
   it('author lookup failed: the message is taken again seconds later, once', async () => {
-    const { clock, taken, retakes } = setUp(1);
-    retakes.failed(message(1), unknown);
+    const { clock, taken, retries } = setUp(1);
+    retries.retryIfSlackFailed(message(1), unknown);
     // Slack delivers it again meanwhile, and that fails, too.
-    retakes.failed(message(1), unknown);
+    retries.retryIfSlackFailed(message(1), unknown);
     await clock.advance(600_000);
     expect(taken).toEqual([2_000, 6_000]);
   });
 
   it('give up after a minute, and at once after any other error', async () => {
-    const { clock, taken, retakes } = setUp(100);
-    retakes.failed(message(1), unknown);
+    const { clock, taken, retries } = setUp(100);
+    retries.retryIfSlackFailed(message(1), unknown);
     await clock.advance(600_000);
     expect(taken).toHaveLength(5);
-    retakes.failed(message(2), new BridgeError('store_failed', 'disk full'));
+    retries.retryIfSlackFailed(message(2), new BridgeError('store_failed', 'disk full'));
     await clock.advance(600_000);
     expect(taken).toHaveLength(5);
   });
 
   it('keep a bounded number of messages', async () => {
-    const { clock, taken, retakes } = setUp(0);
-    for (let n = 0; n < 500; n += 1) retakes.failed(message(n), unknown);
+    const { clock, taken, retries } = setUp(0);
+    for (let n = 0; n < 500; n += 1) retries.retryIfSlackFailed(message(n), unknown);
     await clock.advance(600_000);
     expect(taken).toHaveLength(100);
   });

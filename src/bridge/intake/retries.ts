@@ -11,26 +11,26 @@ const MOST = 100;
  * Messages that could not be judged because Slack did not say who wrote them. Slack delivers them again after a minute:
  * in a short blip that is long, so they are tried again sooner. A message that was taken by then is a repeat.
  */
-export class Retakes {
+export class MessageRetries {
   readonly #clock: Clock;
-  readonly #take: (message: InboundMessage) => Promise<unknown>;
+  readonly #handleMessage: (message: InboundMessage) => Promise<unknown>;
   readonly #waiting = new Map<string, number>();
 
-  /** @param take rejects when it fails again */
-  constructor(clock: Clock, take: (message: InboundMessage) => Promise<unknown>) {
+  /** @param handleMessage rejects when it fails again */
+  constructor(clock: Clock, handleMessage: (message: InboundMessage) => Promise<unknown>) {
     this.#clock = clock;
-    this.#take = take;
+    this.#handleMessage = handleMessage;
   }
 
-  failed(message: InboundMessage, error: unknown): void {
+  retryIfSlackFailed(message: InboundMessage, error: unknown): void {
     // Also where Slack refused the question: one refusal may be a mistake of its own.
     const { code } = asBridgeError(error);
     if (code !== 'slack_failed' || this.#waiting.has(message.key) || this.#waiting.size >= MOST) return;
     this.#waiting.set(message.key, 0);
-    this.#later(message);
+    this.#scheduleRetry(message);
   }
 
-  #later(message: InboundMessage): void {
+  #scheduleRetry(message: InboundMessage): void {
     const tries = this.#waiting.get(message.key) ?? 0;
     const delay = DELAYS_MS[tries];
     if (delay === undefined) {
@@ -39,9 +39,9 @@ export class Retakes {
     }
     this.#waiting.set(message.key, tries + 1);
     this.#clock.after(delay, () => {
-      this.#take(message).then(
+      this.#handleMessage(message).then(
         () => this.#waiting.delete(message.key),
-        () => this.#later(message),
+        () => this.#scheduleRetry(message),
       );
     });
   }
