@@ -3,7 +3,16 @@ import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const BOOKS = ['slack', 'letta-protocol', 'design'];
-const SOURCES = ['src/**/*.{ts,tsx}', 'test/**/*.{ts,md}', 'bench/**/*.ts', '*.md', '*.yml', '*.yaml', 'Dockerfile'];
+const SOURCES = [
+  'src/**/*.ts',
+  'sandbox/**/*.{ts,tsx,md}',
+  'test/**/*.{ts,md}',
+  'bench/**/*.ts',
+  '*.md',
+  '*.yml',
+  '*.yaml',
+  'Dockerfile',
+];
 const PAGES = ['*.md', 'docs/**/*.md', 'sandbox/*.md'];
 
 /** Headings of a page, the longest first, without marks of code. */
