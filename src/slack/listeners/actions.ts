@@ -8,7 +8,7 @@ import { showDetails } from './details.ts';
 
 /**
  * Every button, ours or not: Bolt runs all listeners that match (docs/slack.md, Hazards: Order of listeners), so a
- * second one for the rest (n) would acknowledge our clicks before they are decided.
+ * second one for the rest would acknowledge our clicks before they are decided.
  */
 export function listenToActions(app: App, context: ListenerContext): void {
   const { intake, identity } = context;

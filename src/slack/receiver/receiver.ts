@@ -55,7 +55,7 @@ export function createReceiver({
       body: envelope.body,
       retryNum: envelope.retryNum,
       ...(envelope.retryReason === null ? {} : { retryReason: envelope.retryReason }),
-      // Once and no more: a second answer throws or confuses, depending on the transport (10.2 m).
+      // A second acknowledgement throws or confuses, depending on the transport (docs/slack.md, Hazards: Second ack).
       ack: async (response: Reply) => {
         if (isAcked) return log.warn({ kind: envelope.kind }, 'slack delivery acknowledged twice');
         isAcked = true;
@@ -65,7 +65,8 @@ export function createReceiver({
     trackInFlight(processed).then(
       () => {
         if (isAcked) return;
-        // Nobody's: without an answer the person would see a warning sign (10.2 n).
+        // No listener took it: without an answer the person would see a warning sign (docs/slack.md, Hazards: Unhandled
+        // actions).
         log.info({ kind: envelope.kind, type: typeOf(envelope.body) }, 'slack delivery that nobody listens to');
         reply.resolve(undefined);
       },
@@ -92,7 +93,8 @@ export function createReceiver({
   };
 
   async function drainAndStop(): Promise<void> {
-    // Bolt's receivers drop what is in work (10.2 g): here intake ends first, then what was taken in is finished.
+    // Bolt's receivers drop what is in work (docs/slack.md, Hazards: Stopping): here intake ends first, then what was
+    // taken in is finished.
     transport.pause();
     await new Promise<void>((resolve) => {
       const timer = clock.after(DRAIN_MS, resolve);

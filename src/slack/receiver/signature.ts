@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /**
- * How far a request's clock may be off, in either direction (docs/slack.md, HTTP delivery; Bolt lets the future pass,
- * 10.2 o).
+ * How far a request's clock may be off, in either direction (docs/slack.md, HTTP delivery). Bolt lets the future pass
+ * (docs/slack.md, Hazards: Timestamps of the future).
  */
 const WINDOW_MS = 5 * 60_000;
 

@@ -136,8 +136,9 @@ export function createSocketTransport(options: SocketOptions): Transport {
       appToken,
       autoReconnectEnabled: false,
       logger: boltLogger(log),
-      // Made anew for each client and without `headers`: the library writes into this object (10.2 a), and would
-      // fill in a hundred retries (10.2 b). One try here; `keepConnected` owns the waiting.
+      // Made anew for each client and without `headers`, because the library writes into this object (docs/slack.md,
+      // Hazards: Shared headers) and would fill in a hundred retries (docs/slack.md, Hazards: Shared retry settings).
+      // One try here; `keepConnected` owns the waiting.
       clientOptions: {
         retryConfig: { retries: 0 },
         rejectRateLimitedCalls: true,
