@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../ports.ts';
+import type { Clock, Log, Timer } from '../ports.ts';
 
 /** One thing that happens to a thread. It may wait for the disk, never for Slack or Letta. */
 export type Mail = () => void | Promise<void>;
@@ -30,6 +30,7 @@ export class Mailbox {
   #mails: Queued[] = [];
   /** What Slack has taken and the disk does not know yet: handled also once closed, and before anything else. */
   #posted: Queued[] = [];
+  readonly #timers = new Set<Timer>();
   #draining = false;
   /** The present mail waits until what Slack has taken is stored. */
   #serving = false;
@@ -114,14 +115,27 @@ export class Mailbox {
     );
   }
 
-  later(ms: number, mail: Mail): { cancel(): void } {
-    return this.#parts.clock.after(ms, () => this.post(mail));
+  later(ms: number, mail: Mail): Timer {
+    if (this.#closed) return { cancel: () => undefined };
+    const timer = this.#parts.clock.after(ms, () => {
+      this.#timers.delete(timer);
+      this.post(mail);
+    });
+    this.#timers.add(timer);
+    return {
+      cancel: () => {
+        this.#timers.delete(timer);
+        timer.cancel();
+      },
+    };
   }
 
-  /** Mails that wait are forgotten, and whoever asked is told. Closing twice is fine. */
+  /** Mails that wait are forgotten, those of later too, and whoever asked is told. Closing twice is fine. */
   close(): void {
     this.#closed = true;
     for (const { refuse } of this.#mails.splice(0)) refuse?.(closing());
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
   }
 
   /** Most mails wait for nothing (a word of the answer): they cost no promise. */
