@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
 import type { BridgeError } from '../../../src/errors.ts';
 import { createMemoryMetrics } from '../../../src/ops/metrics.ts';
@@ -164,6 +164,9 @@ describe('the Socket Mode transport', () => {
     expect(transport.state().isConnected).toBe(true);
     deliver(slack.sockets.length - 1, 'e1');
     await until(() => expect(got).toHaveLength(1));
+    // Its library would wait 30 s for the answer to its close frame.
+    slack.sockets[0]?.resume();
+    await until(() => expect(slack.sockets[0]?.readyState).toBe(WebSocket.CLOSED));
   });
 
   test('keeps a quiet socket that answers pings', async () => {
