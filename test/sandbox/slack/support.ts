@@ -1,16 +1,12 @@
 import { type Logger, LogLevel } from '@slack/web-api';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { type SlackOptions, type SmallSlack, startSlack } from '../../../sandbox/slack/server.ts';
-
-const running: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const thing of running.splice(0).reverse()) await thing.close();
-});
 
 /** Closes with the test, before what was opened earlier. */
 export function own<T extends { close(): unknown }>(thing: T): T {
-  running.push(thing);
+  onTestFinished(async () => {
+    await thing.close();
+  });
   return thing;
 }
 
