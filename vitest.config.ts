@@ -1,11 +1,39 @@
 import { defineConfig } from 'vitest/config';
 
+/** Left to `.ci/run`: `npm run test:slow`, `npm run test:redteam`, `npm run test:letta`. */
+const notHere = ['test/**/*.slow.test.ts', 'test/real/**'];
+/** Whole bridges, most with sockets and processes of their own: they wait more than they work. */
+const flows = ['test/flows/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/real/**', 'test/redteam/**/*.slow.test.ts'],
     testTimeout: 20_000,
-    // Two cores: one worker each. Files are isolated, so a leaked server cannot hide in another file.
-    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...notHere, ...flows],
+          // Files share the process and its modules, which halves the work; `leaks.ts` fails those that leave anything open.
+          isolate: false,
+          maxWorkers: 2,
+          setupFiles: ['test/support/leaks.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'flows',
+          include: flows,
+          exclude: notHere,
+          isolate: true,
+          maxWorkers: 6,
+          // After the unit tests: what waits should not compete with what works.
+          sequence: { groupOrder: 1 },
+          setupFiles: ['test/support/leaks.ts'],
+        },
+      },
+    ],
   },
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { simulate } from './world.ts';
 
-const SEEDS = Number(process.env.SEEDS ?? 120);
+const SEEDS = Number(process.env.SEEDS ?? 60);
 const FIRST = Number(process.env.SEED ?? 1);
 
 describe('the simulation', () => {
