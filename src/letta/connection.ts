@@ -280,7 +280,7 @@ export function createConnection(
     const messages = await route.listMessages(conversationId, limit);
     if (messages !== null) return readHistory(messages);
     throw new BridgeError('letta_unreachable', 'the history was not answered', {
-      notice: 'Letta does not answer at the moment.',
+      notice: 'Letta is not answering right now.',
       retry: true,
     });
   };
@@ -350,17 +350,17 @@ export function createConnection(
 }
 
 function agentGone(agent: string, which: string, then = ''): BridgeError {
-  const notice = `${which} (${agent}) does not exist any more.${then}`;
+  const notice = `${which} (${agent}) no longer exists.${then}`;
   return new BridgeError('agent_not_found', `agent ${agent} not found`, { notice, agent });
 }
 
 function boundAgentGone(agent: string): BridgeError {
-  const then = ' An admin can bind the channel to another one: `agent` and its id, or `agent default`.';
-  return agentGone(agent, 'The agent that this channel is bound to', then);
+  const then = ' An admin can choose another one: `!agent` and its id, or `!agent default`.';
+  return agentGone(agent, 'The agent of this channel', then);
 }
 
 function configuredAgentGone(agent: string): BridgeError {
-  const then = ' Whoever runs the bridge has to set LETTA_AGENT_ID to another one and start it again.';
+  const then = ' Ask the person who runs the bridge to set LETTA_AGENT_ID to another agent and restart it.';
   return agentGone(agent, 'The agent that LETTA_AGENT_ID names', then);
 }
 

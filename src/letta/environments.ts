@@ -52,7 +52,7 @@ export async function resolveDevice(api: HostedApi, deviceId: string, now: () =>
   const environment = await api.getEnvironment(deviceId);
   if (environment === null) {
     throw new BridgeError('no_environment', `device ${deviceId} is not known`, {
-      notice: `Letta does not know the device ${oneLine(deviceId)} any more.`,
+      notice: `Letta no longer knows the device ${oneLine(deviceId)}.`,
     });
   }
   if (isOnline(environment, now())) return environment;

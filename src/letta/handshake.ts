@@ -52,11 +52,11 @@ export async function confirmState(session: Session, runtime: RuntimeRef, wanted
   // If the directory does not exist, the device works in another one and reports no error (seen with 0.32.18).
   if (session.snapshot().mode === mode) {
     throw new BridgeError('directory_not_confirmed', 'the device does not work in the directory asked for', {
-      notice: 'The directory that this channel is bound to is not there on the Letta device, so nothing is sent to it.',
+      notice: 'The directory set for this channel does not exist on the Letta device, so I sent it nothing.',
     });
   }
   throw new BridgeError('mode_not_confirmed', `asked for ${mode}, the device runs ${session.snapshot().mode}`, {
-    notice: `The Letta device does not confirm the permission mode ${mode}, so nothing is sent to it.`,
+    notice: `The Letta device did not confirm the permission mode ${mode}, so I sent it nothing.`,
     retry: true,
   });
 }
@@ -105,7 +105,7 @@ async function startBySync(session: Session, route: Route, plan: Plan): Promise<
 
 function conversationNotFound(conversationId: string): BridgeError {
   return new BridgeError('conversation_not_found', `conversation ${conversationId} not found`, {
-    notice: 'The Letta conversation of this thread does not exist any more. Write `!new` here to begin another one.',
+    notice: 'This thread’s conversation no longer exists at Letta. Write `!new` here to start a new one.',
   });
 }
 
@@ -122,7 +122,7 @@ function startRefused(answer: FrameOf<'runtime_start_response'>, plan: Plan): Br
 
 function deviceSilent(why: string): BridgeError {
   return new BridgeError('letta_unreachable', why, {
-    notice: 'Letta does not answer at the moment.',
+    notice: 'Letta is not answering right now.',
     retry: true,
     cause: linkLost({ certain: false }),
   });

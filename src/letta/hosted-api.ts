@@ -108,7 +108,7 @@ export function createHostedApi({ baseUrl, apiKey, fetch, clock }: HostedApiOpti
     if (status === 404) return null;
     if (status === 401 || status === 403) {
       throw new BridgeError('letta_unauthorized', `the hosted API answered ${status}`, {
-        notice: 'Letta does not accept the API key of this bridge.',
+        notice: 'Letta rejects the API key of this bridge.',
       });
     }
     if (status >= 500 || status === 408 || status === 429) throw unreachable(`it answered ${status}`);
@@ -202,7 +202,7 @@ export function agentNotFound(agentId: string): BridgeError {
 
 function unreachable(why: string, cause?: unknown): BridgeError {
   return new BridgeError('letta_unreachable', `the hosted API is not usable: ${why}`, {
-    notice: 'Letta can not be reached at the moment.',
+    notice: 'I can’t reach Letta right now.',
     retry: true,
     cause,
   });

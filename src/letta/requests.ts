@@ -86,7 +86,7 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
 /** @param certain whether we know that nothing reached Letta */
 export function linkLost({ certain }: { certain: boolean }): BridgeError {
   return new BridgeError('link_lost', certain ? 'there is no link to Letta' : 'the link to Letta was lost meanwhile', {
-    notice: 'The connection to Letta was lost.',
+    notice: 'I lost the connection to Letta.',
     certain,
     retry: true,
   });

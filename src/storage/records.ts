@@ -317,7 +317,7 @@ function malformedError(key: string, cause: z.ZodError): BridgeError {
   // Report paths, never values: values hold what people wrote.
   const where = cause.issues.slice(0, 3).map((issue) => issue.path.join('.') || '(whole)');
   return new BridgeError('store_failed', `${key} is malformed at ${where.join(', ')}`, {
-    notice: 'The bridge can not read what it stored about this conversation.',
+    notice: 'I can’t read what I stored about this conversation.',
   });
 }
 

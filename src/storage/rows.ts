@@ -84,7 +84,7 @@ export class Rows {
 
   #failed(what: 'read' | 'write' | 'delete' | 'list', key: string, cause: unknown): BridgeError {
     return new BridgeError('store_failed', `could not ${what} ${this.#name}/${key}`, {
-      notice: 'The bridge can not reach its storage right now.',
+      notice: 'I can’t reach my storage right now.',
       certain: what === 'read' || what === 'list',
       retry: true,
       ...(cause === undefined ? {} : { cause }),

@@ -140,7 +140,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     const takesMessages = messagesOf(stored) > messagesOf(before);
     if (size > (takesMessages ? RECORD_FULL : RECORD_MAX)) {
       throw new BridgeError('record_too_large', `threads/${stored.key} would be ${size} characters`, {
-        notice: 'Too much is waiting in this conversation. Wait until it is worked off, or start a new one.',
+        notice: 'Too much is queued in this conversation. Wait until some of it is done, or start a new one.',
       });
     }
     const rev = before?.rev ?? 0;

@@ -68,7 +68,7 @@ export class Story {
 
   /** Whether the thread's conversation is gone, and people were told what to do. */
   get forgotten(): boolean {
-    return /does not exist any more\. Write .!new/.test(this.text());
+    return /no longer exists at Letta\. Write .!new/.test(this.text());
   }
 
   /** Whether {@link sayMore} came to something. */
@@ -139,7 +139,7 @@ export class Story {
   }
 
   get interrupted(): boolean {
-    return this.endings().some((line) => /Interrupted|may be cut|⚠️/u.test(line));
+    return this.endings().some((line) => /Interrupted|may be incomplete|⚠️/u.test(line));
   }
 
   /** What says that something is going on. */

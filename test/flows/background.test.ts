@@ -48,7 +48,7 @@ describe.concurrent('a background task', () => {
     timeout: 90_000,
   }, async (context) => {
     const { shown, seen, say, click } = await start(context, agent('run bash sleep 60'));
-    await seen(/Nothing that this agent does will be asked/);
+    await seen(/never asks for approval/);
     await click('Approve', ALICE);
     await seen(/Only .*admin/);
     await click('Approve', BOB);
@@ -57,8 +57,8 @@ describe.concurrent('a background task', () => {
     await seen(/In the background: subagent/);
     await say('*STOP!!!*', BOB);
     await seen(/I’m ending the background tasks: subagent/, BOB);
-    await seen(/This ran in the background and has ended/);
-    context.expect(shown()).not.toContain('could not be stopped');
+    await seen(/Ended in the background/);
+    context.expect(shown()).not.toContain('could not stop this');
   });
 
   it('command: still known after a restart, ended by its button', {
@@ -72,6 +72,6 @@ describe.concurrent('a background task', () => {
     await say('!status');
     await seen(/In the background: command/);
     await click('Stop', ALICE);
-    await seen(/This ran in the background and has ended/);
+    await seen(/Ended in the background/);
   });
 });

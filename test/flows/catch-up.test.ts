@@ -115,7 +115,7 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     expect(shown(root)).not.toContain('word7');
     await click(root, 'Run now');
     await seen('word7', root);
-    await seen('from earlier run', root);
+    await seen('from earlier', root);
     expect(shown(root)).not.toContain('Run now');
     expect(count(shown(root), 'word7')).toBe(1);
   });
@@ -130,8 +130,8 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     sandbox.passTime(HOUR);
     await sandbox.startBridge();
     await seen('these 2 messages', root);
-    await click(root, 'Drop');
-    await seen('dropped the 2 messages', root);
+    await click(root, 'Discard');
+    await seen('discarded the 2 messages', root);
     await say('say: new', { thread: root });
     await seen('new', root);
     expect(shown(root)).not.toMatch(/word[78]/);

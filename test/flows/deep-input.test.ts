@@ -12,11 +12,16 @@ describe('a tool call with a deep input', () => {
     const input = `{"a":${'['.repeat(3_300)}"bottom"${']'.repeat(3_300)}}`;
     const { ts } = await control.message({ channel: CHANNEL, user: 'U01ALICE', text: `@agent call Deep ${input}` });
     const shown = () => transcript(whole.slack, CHANNEL, { thread: ts, bot: true });
-    await until(() => shown().includes('[Approve…]'), shown);
+    await until(() => shown().includes('[Review and approve]'), shown);
     const card = control.messages(CHANNEL, { thread_ts: ts, user: 'U01ALICE' }).findLast((message) => {
-      return JSON.stringify(message.blocks).includes('Approve…');
+      return JSON.stringify(message.blocks).includes('Review and approve');
     });
-    await control.interact({ channel: CHANNEL, messageTs: card?.ts ?? '', user: 'U01ALICE', action: 'Approve…' });
+    await control.interact({
+      channel: CHANNEL,
+      messageTs: card?.ts ?? '',
+      user: 'U01ALICE',
+      action: 'Review and approve',
+    });
     await until(
       () => JSON.stringify(control.views('U01ALICE').modals).includes('bottom'),
       () => JSON.stringify(control.views('U01ALICE')).slice(0, 2_000),

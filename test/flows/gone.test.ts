@@ -64,14 +64,14 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
       const second = thread();
       await second.say('@agent say: two');
       await second.answers('two');
-      await second.sees('does not exist any more');
+      await second.sees('no longer exists');
       expect(second.shown()).toContain(gone);
       expect(second.shown()).toContain(other);
       expect(logged('another agent was chosen for new threads')).toHaveLength(1);
       const third = thread();
       await third.say('@agent say: three');
       await third.answers('three');
-      expect(third.shown()).not.toContain('does not exist any more');
+      expect(third.shown()).not.toContain('no longer exists');
     },
   );
 

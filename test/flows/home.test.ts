@@ -36,7 +36,7 @@ describe('the Home tab', () => {
     const { control } = (await start()).slack;
     const { ts } = await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent run bash touch x' });
     const link = `/archives/C01GEN/p${ts.replace('.', '')}|thread>`;
-    await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waits for an answer', link]);
+    await homeShows('U01ALICE', ['Waiting for you', 'Bash: touch x', 'Your threads', 'waiting for an answer', link]);
     const bobs = await homeShows('U02BOB', ['Nothing is running for you.']);
     expect(bobs).not.toContain('touch x');
   });

@@ -109,7 +109,7 @@ describe('approvals on the real Letta', () => {
   it('Deny with reason: the model reads the reason, nothing runs', async () => {
     const thread = await Thread.begin('run bash touch denied.txt');
     await thread.click('Deny with reason');
-    await thread.submit({ 'Why should Bash not run?': 'use the tmp folder' });
+    await thread.submit({ 'Why not? What should it do instead?': 'use the tmp folder' });
     await thread.seen(/Done: .*use the tmp folder/);
     expect(existsSync(inProject('denied.txt'))).toBe(false);
   });
@@ -117,7 +117,7 @@ describe('approvals on the real Letta', () => {
   it('edited command: runs instead of the requested one', async () => {
     const thread = await Thread.begin('run bash touch before.txt && echo before');
     await thread.click('Edit command');
-    await thread.submit({ 'What shall run instead': 'touch after.txt && echo after' });
+    await thread.submit({ 'Command to run': 'touch after.txt && echo after' });
     await thread.seen('Done: after');
     await thread.seen('Approved with changes');
     expect([existsSync(inProject('before.txt')), existsSync(inProject('after.txt'))]).toEqual([false, true]);
@@ -127,8 +127,8 @@ describe('approvals on the real Letta', () => {
     const thread = await Thread.begin(
       'run bash mkdir -p twice THEN run bash mkdir -p twice THEN run bash mkdir -p thrice',
     );
-    await thread.click('This exact command, this turn');
-    await thread.seen('Approved by what was allowed before');
+    await thread.click('Approve this command for the turn');
+    await thread.seen('Approved, as allowed earlier');
     await thread.seen('mkdir -p thrice');
     await thread.click('Deny');
     await thread.seen('Done:');
@@ -136,13 +136,13 @@ describe('approvals on the real Letta', () => {
 
   it('rule saved by an admin: the same command passes in another thread', async () => {
     const thread = await Thread.begin('run bash mkdir -p saved-rule');
-    await thread.click('Save a rule… (admins)', 'U02BOB');
+    await thread.click('Always allow… (admins)', 'U02BOB');
     await thread.submit({}, 'U02BOB');
     await thread.seen('Done:');
     expect(readFileSync(inProject('.letta/settings.json'), 'utf8')).toContain('mkdir -p saved-rule');
     const other = await Thread.begin('run bash mkdir -p saved-rule');
     await other.seen('Done:');
-    expect(other.shown).not.toContain('Approval needed');
+    expect(other.shown).not.toContain('[Deny]');
   });
 
   it('Write and Edit: show changed lines and their counts', async () => {
@@ -173,8 +173,8 @@ describe('approvals on the real Letta', () => {
     const call = `call ApplyPatch ${JSON.stringify({ input }).replaceAll('*', '\\u002a')}`;
     await thread.say(call);
     await thread.seen('add    ok.txt');
-    await thread.seen(`delete ../important.txt (${elsewhere}/important.txt)  ⚠️ outside of the working directory`);
-    await thread.seen(`add    ${elsewhere}/.ssh/authorized_keys  ⚠️ outside of the working directory`);
+    await thread.seen(`delete ../important.txt (${elsewhere}/important.txt)  ⚠️ outside the working directory`);
+    await thread.seen(`add    ${elsewhere}/.ssh/authorized_keys  ⚠️ outside the working directory`);
     await thread.seen('│ *** Delete File: ../important.txt');
     await thread.seen('│ +ssh-ed25519 AAAA me');
     await thread.click('Deny');
@@ -205,7 +205,7 @@ describe('approvals on the real Letta', () => {
     }
     const thread = await Thread.begin('run bash PASSWORD=hunter2 touch approved.txt');
     await thread.seen('PASSWORD=«redacted» touch approved.txt');
-    await thread.click('Approve…');
+    await thread.click('Review and approve');
     await expect
       .poll(() => JSON.stringify(sandbox.slack.control.views('U01ALICE').modals), { timeout: 20_000 })
       .toContain('hunter2');
@@ -247,7 +247,7 @@ describe('approvals on the real Letta', () => {
 
   it('Stop while a request waits: nothing runs', async () => {
     const thread = await Thread.begin('run bash touch stopped.txt');
-    await thread.click('Stop the turn');
+    await thread.click('Stop');
     await thread.seen('Stopped by');
     expect(thread.shown).not.toContain('[Approve]');
     expect(existsSync(inProject('stopped.txt'))).toBe(false);
@@ -257,7 +257,7 @@ describe('approvals on the real Letta', () => {
     writeFileSync(inProject('notes.txt'), 'inside the project\n');
     const inside = await Thread.begin(`read file ${inProject('notes.txt')} THEN run bash cat notes.txt`);
     await inside.seen(/Done: .*inside the project/);
-    expect(inside.shown).not.toContain('Approval needed');
+    expect(inside.shown).not.toContain('[Deny]');
     for (const directive of [
       'read file /etc/hostname',
       'run bash env',
@@ -267,7 +267,7 @@ describe('approvals on the real Letta', () => {
       'read file ./.env.local',
     ]) {
       const outside = await Thread.begin(directive);
-      await outside.seen('Approval needed');
+      await outside.seen('[Deny]');
       await outside.click('Deny');
       await outside.seen('Done:');
     }
@@ -277,7 +277,7 @@ describe('approvals on the real Letta', () => {
     const task = JSON.stringify({ subject: 'tidy up', description: 'the drawers', activeForm: 'tidying up' });
     const thread = await Thread.begin(`call TaskCreate ${task}`);
     await thread.seen(/Done: .*tidy up/);
-    expect(thread.shown).not.toContain('Approval needed');
+    expect(thread.shown).not.toContain('[Deny]');
   });
 
   it('guarded: relative reads beside a move ask, in either order', async () => {
@@ -289,9 +289,7 @@ describe('approvals on the real Letta', () => {
     ]) {
       const thread = await Thread.begin(`calls ${batch.join(' ;; ')}`);
       for (const call of batch) {
-        await thread.seen(
-          call === move ? 'the agent wants to move to another folder' : 'wants to run a command (Bash)',
-        );
+        await thread.seen(call === move ? 'Move to another folder?' : 'Run this command?');
         if (call === move) expect(thread.shown).toContain('This moves the working directory');
         await thread.click(call === move ? 'Approve' : 'Deny');
         await thread.seen(call === move ? 'Approved by' : 'Denied by');

@@ -82,7 +82,7 @@ const sleptOut = () => new Promise((resolve) => setTimeout(resolve, (SLEEP + 5) 
 describe('background tasks on the real Letta', () => {
   it('subagent: started only by an admin, ended by a stop word', async () => {
     const thread = await Thread.begin(agent(`run bash ${touches('sub.txt')}`));
-    await thread.seen(/Nothing that this agent does will be asked/);
+    await thread.seen(/never asks for approval/);
     await thread.click('Approve', ALICE);
     await thread.seen(/Only .*admin/);
     expect(thread.shown()).not.toContain('Task running in background');
@@ -95,7 +95,7 @@ describe('background tasks on the real Letta', () => {
     await thread.seen(/has ended/);
     await sleptOut();
     expect(made('sub.txt')).toBe(false);
-    expect(thread.shown()).not.toContain('could not be stopped');
+    expect(thread.shown()).not.toContain('could not stop this');
   });
 
   it('command: ended by its Stop button', async () => {

@@ -99,7 +99,7 @@ describe('a thread on the real Letta', () => {
     const fresh = thread();
     await fresh.say('@agent say: three');
     await fresh.answers('three');
-    await fresh.sees('does not exist any more');
+    await fresh.sees('no longer exists');
     await old.click();
     await old.answers('two');
     const [now] = await agents();

@@ -91,8 +91,8 @@ describe('an approval request', () => {
         const words = textsOf(blocks).join('\n');
         const labels = buttonsOf(blocks);
         if (shown.clipped) {
-          expect(words).toContain('do not fit here');
-          expect(labels).toContain('Approve…');
+          expect(words).toContain('shows all of it');
+          expect(labels).toContain('Review and approve');
           expect(labels).not.toContain('Approve');
         } else {
           for (const piece of Object.values(asked.input).flatMap(piecesOf)) {

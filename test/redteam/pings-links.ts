@@ -128,7 +128,7 @@ function view(text: string, over: boolean): TurnView {
 /** Everything that Slack is sent where this text stands in it. */
 function sinks(text: string): Record<string, { text: string; blocks: unknown[] }[]> {
   const over = renderPosts(view(text, true));
-  const quoted = `Stopped; these messages were waiting:\n- <@${OURS}>: ${asCode(oneLine(text, 80))}\n- ${asCode(text)}`;
+  const quoted = `Stopped. I discarded these queued messages:\n- <@${OURS}>: ${asCode(oneLine(text, 80))}\n- ${asCode(text)}`;
   const question = { question: text, header: text, multiSelect: true, options: [{ label: text, description: text }] };
   const card = { kind: 'question' as const, token, title: text, questions: [question], asks: [OURS], expiresAt: null };
   const asked = questionCard({ ...card, state: { state: 'open' } });

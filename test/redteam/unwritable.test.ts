@@ -144,7 +144,7 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       await middle.clock.advance(13 * 3_600_000);
       expect(middle.record()).toMatchObject({ turn: null, inbox: [] });
       expect(middle.connections.flatMap(({ submitted }) => submitted)).toHaveLength(1);
-      expect(direct(shown, 'U02BOB')).toMatch(/was not run/);
+      expect(direct(shown, 'U02BOB')).toMatch(/I did not run what you wrote/);
       expect(shown.slack.of('chat.postMessage').filter(({ args }) => args.channel === 'C01GEN').length).toBeLessThan(
         120,
       );
@@ -201,7 +201,7 @@ describe('a card that cannot be shown', () => {
     });
     await middle.clock.advance(3_600_000);
     expect(middle.connection.answers).toEqual([]);
-    expect(direct(shown, 'U01ALICE')).toContain('I cannot show what the agent asks there');
+    expect(direct(shown, 'U01ALICE')).toContain('I can’t show there what the agent asks');
     shown.slack.fault = () => null;
     shown.surface.knock('C01GEN');
     await middle.clock.advance(5_000);

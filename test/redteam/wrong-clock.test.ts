@@ -48,7 +48,7 @@ describe('a wrong clock', () => {
     await until(() => logged('THE CLOCK OF THIS MACHINE IS WRONG'), shown);
     await say('@agent slow 3 words');
     await until(() => shown().includes('ahead of Slack'), shown);
-    expect(shown()).toContain('the clock of the bridge’s machine is wrong: it is 60 min ahead of Slack’s');
+    expect(shown()).toContain('my machine’s clock is wrong: it is 60 min ahead of Slack’s');
     expect(shown()).not.toContain('word1');
     const offer = slack.control.messages('C01GEN').find(({ blocks }) => JSON.stringify(blocks).includes('Run now'));
     await slack.control.interact({

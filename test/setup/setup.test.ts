@@ -178,8 +178,8 @@ describe('setup', () => {
     expect(seen).toContain('a number from 1 to 2');
     expect(seen).toContain('ws:// instead of http://');
     expect(seen).toContain('the App Server answered 401');
-    expect(seen).toContain('nobody and no user group is called @nobody');
-    expect(seen).toContain('there is no channel #nowhere');
+    expect(seen).toContain('no person and no user group is called @nobody');
+    expect(seen).toContain('the bot cannot find the channel #nowhere');
     expect(seen).toContain('yes or no');
     expect(slack.control.log().filter((entry) => entry.type === 'call' && entry.method.startsWith('chat.'))).toEqual(
       [],

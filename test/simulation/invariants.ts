@@ -93,7 +93,7 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
     const text = isOfTurn ? visibleText(message) : '';
     const about = /perm\d+z/.exec(text)?.[0];
     // One that was closed with its turn may be asked again by the next.
-    if (!about || text.includes('◽') || text.includes('waits for a decision above')) continue;
+    if (!about || text.includes('◽') || text.includes('is waiting for a decision above')) continue;
     const before = cards.get(about);
     if (before) story.violation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
     cards.set(about, message.ts);
@@ -165,16 +165,17 @@ function judgeMessages(world: World, shown: Map<string, Shown>): void {
         return typeof words === 'string' ? visibleText(post).includes(words) : words.test(visibleText(post));
       });
     // A long list names the first ones and says how many more there are.
-    const dropped = says(name) || says(/dropped by Stop: .* and \d+ more/);
+    const dropped = says(name) || says(/discarded by Stop: .* and \d+ more/);
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
     const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
-    const declined = clicksOf(world, message.key, 'drop').length > 0 && says(/ dropped the .*messages? from earlier\./);
+    const declined =
+      clicksOf(world, message.key, 'drop').length > 0 && says(/ discarded the .*messages? from earlier\./);
     // Its author was told that it is the reason for a no: of a request that had its end by then, perhaps.
     const isReason = people.clicks.some(
       ({ action, token, result }) =>
         action === 'deny_with_this' && COUNTED.has(result) && offers.get(token)?.about === message.key,
     );
-    const denied = isReason && says(/ denied the request with a message as the reason\./);
+    const denied = isReason && says(/ denied the request, with a message as the reason\./);
     if (!dropped && !ended && !offered && !declined && !denied)
       story.violation(`${name} is lost: it never ran and nobody was told`);
   }
@@ -325,7 +326,9 @@ function judgeOrder({ people, letta, stored, story, offers }: World): void {
  */
 function answeredByBridge({ ends, behavior, words }: World['letta']['decisions'][number]): boolean {
   if (ends === true) return behavior === 'allow';
-  return ends === false && behavior === 'deny' && words.startsWith('Nothing is allowed now but to end what runs in');
+  return (
+    ends === false && behavior === 'deny' && words.startsWith('In this turn you may only end the background tasks')
+  );
 }
 
 function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): void {

@@ -70,7 +70,7 @@ export class SimTurn {
 
   /** What it was told where it shall end what runs in the background, and do nothing else. */
   get ends(): string | null {
-    const told = this.input.messages.find(({ content }) => content.startsWith('Somebody in Slack pressed Stop'));
+    const told = this.input.messages.find(({ content }) => content.startsWith('Someone in Slack pressed Stop'));
     return told?.content ?? null;
   }
 

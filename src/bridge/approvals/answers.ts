@@ -162,9 +162,10 @@ export function answerWithForm(
     const words = (texts[input] ?? '').trim();
     const labels = [...new Set(choices[input] ?? [])].map((option) => options[option]?.label);
     const given = [...labels.flatMap((label) => label ?? []), ...(words === '' ? [] : [words])];
-    if (labels.includes(undefined)) wrong.push({ input, text: 'That option does not exist any more.' });
-    else if (given.length === 0) wrong.push({ input, text: 'An answer is missing.' });
-    else if (given.length > 1 && !multiSelect) wrong.push({ input, text: 'Choose an option or write, not both.' });
+    if (labels.includes(undefined)) wrong.push({ input, text: 'That option no longer exists.' });
+    else if (given.length === 0) wrong.push({ input, text: 'Choose or write an answer.' });
+    else if (given.length > 1 && !multiSelect)
+      wrong.push({ input, text: 'Choose an option or write an answer, not both.' });
     else answers.push([question, given.join(', ')]);
   });
   if (questions.length === 0 || wrong.length > 0) return { wrong };
@@ -216,14 +217,14 @@ export function lateNotice(record: ApprovalRecord): string {
   if (state.state === 'open') return 'This is still open.';
   switch (state.why) {
     case 'answered_elsewhere':
-      return 'This was answered outside Slack.';
+      return 'Someone already answered this outside Slack.';
     case 'expired':
-      return 'Nobody decided this in time, so it was denied.';
+      return 'No one decided this in time, so I denied it.';
     case 'not_shown':
-      return 'This could not be shown, so it was denied.';
+      return 'I could not show this, so I denied it.';
     case 'turn_over':
     case 'link_lost':
-      return 'This request is over: the turn that asked has ended.';
+      return 'This request is over, because its turn has ended.';
     default:
       return state.why satisfies never;
   }

@@ -42,7 +42,7 @@ export function changeLines(
   });
 }
 
-const OUTSIDE = '⚠️ outside of the working directory';
+const OUTSIDE = '⚠️ outside the working directory';
 
 /** A warning where a tool that takes the path of one file would leave the working directory; `null`: it would not. */
 export function outsideNote({ input }: ApprovalRequest, folder: string | null): string | null {

@@ -26,7 +26,7 @@ export function coveredByDiff({ input, diffs }: ApprovalRequest): Covered {
     const [hunk, ...more] = hunks;
     if (!hunk || more.length > 0) return NOTHING;
     if (content === `${hunk.new}\n`) return { fields: new Set(['content']), note: null };
-    const note = 'content: as in the diff, without a line end behind its last line';
+    const note = 'content: as in the diff, without a line break at the end';
     return content === hunk.new ? { fields: new Set(['content']), note } : NOTHING;
   }
   if (typeof old === 'string' && typeof fresh === 'string' && old !== '') {

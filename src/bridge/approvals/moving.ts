@@ -90,11 +90,11 @@ export function wideningOf(call: Call, { reads, rules }: Reach): string | null {
   const { path } = call.input;
   const closed = typeof path === 'string' && path.startsWith('/') && !isProject(path);
   const what = [
-    ...(reads && !closed ? ['files in it can be read without asking'] : []),
-    ...(rules ? ['the rules of auto_approve apply in it'] : []),
+    ...(reads && !closed ? ['files there can be read without asking'] : []),
+    ...(rules ? ['the auto_approve rules apply there'] : []),
   ];
   const moves = MOVERS.test(call.tool)
     ? 'This moves the working directory: approved commands run in the new folder'
-    : 'If this makes a worktree, the working directory can move into it: approved commands run there then';
+    : 'If this creates a worktree, the working directory can move into it: approved commands then run there';
   return `${[moves, ...what].join(', ')}.`;
 }

@@ -127,9 +127,9 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
     files: changeLines(request, patched.changes, folder).map((line) => clean(line)),
     notes: [
       ...(place === null ? [] : [clean(place)]),
-      ...(patched.unread ? ['⚠️ This can not be read as a patch: nobody knows which files it changes.'] : []),
+      ...(patched.unread ? ['⚠️ I can’t read this as a patch, so I don’t know which files it changes.'] : []),
       ...(covered.note === null ? [] : [covered.note]),
-      ...(tool.length > TOOL_NAME ? [`The tool’s whole name: ${tool}`] : []),
+      ...(tool.length > TOOL_NAME ? [`The tool’s full name: ${tool}`] : []),
     ],
     rest: printFields(
       Object.entries(input).filter(([field]) => !taken.has(field)),
@@ -173,7 +173,7 @@ export function fullText(request: ApprovalRequest, folder: string | null = null,
   const { subject, files, notes, rest, diff, noDiff, description } = shownRequest(request, folder, eyes);
   const changes = diff && `${countsOf(diff)}\n${diff.lines}`;
   const account = description === null ? '' : `In the model’s own words: ${description}`;
-  const reasons = noDiff.map((line) => `No diff of ${line}`);
+  const reasons = noDiff.map((line) => `No diff for ${line}`);
   const all = [...notes, subject, files.join('\n'), rest, changes ?? '', ...reasons, account];
   return all.filter((part) => part !== '').join('\n\n') || '(no input)';
 }

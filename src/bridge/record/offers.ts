@@ -261,7 +261,7 @@ export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
 }
 
 const ASK_AGAIN =
-  'The connection was lost before anybody could decide what you asked, and nothing of it ran. If it is still needed, ask again.';
+  'The connection was lost before anyone could decide about your request, so nothing of it ran. If you still need it, ask again.';
 
 const MEANS: Readonly<Record<OfferAction, OfferKind>> = {
   run_now: 'run_held',

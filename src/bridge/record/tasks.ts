@@ -83,7 +83,7 @@ export const END_TOOLS = ['TaskStop', 'KillBash'] as const;
 export function endPrompt(ends: readonly string[]): string {
   const calls = ends.map((id) => `call TaskStop ${JSON.stringify({ task_id: id })}`).join(' THEN ');
   return [
-    'Somebody in Slack pressed Stop: what you started in the background must end now. Do just this, and say nothing else:',
+    'Someone in Slack pressed Stop: what you started in the background must end now. Do exactly this, and say nothing else:',
     calls,
   ].join('\n');
 }

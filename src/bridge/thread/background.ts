@@ -221,8 +221,8 @@ export class ThreadBackground {
     );
     if (by === undefined) return;
     log.warn({ by, tasks: tasks.length }, 'background tasks go on after a Stop');
-    const where = link.device === null ? 'the machine of the agent' : asCode(link.device);
-    const text = `<@${by}>, this could not be stopped and goes on: ${tasksWords(tasks)}. Nothing in Slack ends it; end it on ${where}, or wait until it is done.`;
+    const where = link.device === null ? 'the agent’s machine' : asCode(link.device);
+    const text = `<@${by}>, I could not stop this, so it keeps running: ${tasksWords(tasks)}. You can’t end it from Slack: end it on ${where}, or wait until it is done.`;
     say(this.#parts, text);
   }
 }

@@ -74,7 +74,7 @@ export class ThreadDetails {
     if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
     const ref = state.record?.details?.find(({ token }) => token === action.token);
     const details = ref && store ? await store.get(ref) : null;
-    if (!details) return refused('expired', 'What this turn did is not kept any more.');
+    if (!details) return refused('expired', 'I no longer have the details of this turn.');
     return { result: 'modal', modal: { kind: 'details', token: action.token, details, page: action.page ?? 0 } };
   }
 }

@@ -39,7 +39,7 @@ export class HeldUpThread {
   end(turn: OpenTurn, reason: string, view: TurnView): void {
     const { address, inbox } = this.#record();
     const why = whyText(reason, address);
-    this.#tellAnswer(turn, `${why}, so I cannot post my answer there. I keep trying for 12 hours. Here it is:`, view);
+    this.#tellAnswer(turn, `${why}, so I can’t post my answer there. I’ll keep trying for 12 hours. Here it is:`, view);
     for (const [author, items] of byAuthor(inbox)) {
       if (author === turn.requester || this.#told.has(author)) continue;
       this.#told.add(author);
@@ -50,7 +50,7 @@ export class HeldUpThread {
   /** A card waits: nobody can decide what they do not see. */
   card(turn: OpenTurn, reason: string): void {
     const { address } = this.#record();
-    const text = `${whyText(reason, address)}, so I cannot show what the agent asks there. It waits until I can write there again, for at most 12 hours.`;
+    const text = `${whyText(reason, address)}, so I can’t show there what the agent asks. It waits until I can write there again, for at most 12 hours.`;
     this.#tell(turn.requester, text);
   }
 
@@ -59,7 +59,7 @@ export class HeldUpThread {
     const why = whyText(reason, this.#record().address);
     this.#tellAnswer(turn, `${why}, so here is my answer:`, view);
     for (const [author, items] of byAuthor(dropped)) {
-      this.#tell(author, `${why}, so what you wrote there was not run:\n${this.#lines(items)}`);
+      this.#tell(author, `${why}, so I did not run what you wrote there:\n${this.#lines(items)}`);
     }
     this.#told.clear();
   }
@@ -126,7 +126,7 @@ function whyText(reason: string, { channel }: ThreadAddress): string {
   switch (reason) {
     case 'not_in_channel':
     case 'channel_not_found':
-      return `I am not in ${place} any more`;
+      return `I am no longer in ${place}`;
     case 'is_archived':
     case 'is_inactive':
       return `${place} is archived`;

@@ -50,7 +50,7 @@ export interface ListenerParts {
 const BACKGROUND_TOLD_MS = 5_000;
 /** Codes that no retry heals, and that a new conversation does. */
 const GONE: ReadonlySet<string> = new Set(['agent_not_found', 'conversation_not_found', 'no_environment']);
-const GONE_LINE = 'The agent’s side of this thread does not exist any more, so the message was not run';
+const GONE_LINE = 'This thread’s conversation no longer exists at Letta, so the message was not run';
 
 /** What Letta says to a thread, held against the turn that is open here: whose it is, whether it begins, ends or goes on. */
 export class ThreadListener {
@@ -86,7 +86,7 @@ export class ThreadListener {
         this.#parts.offers.lost();
         this.#parts.input.forget();
         this.#parts.log.warn({ reason: event.reason }, 'link to Letta lost');
-        return this.#wait('The connection to Letta was lost; reconnecting.');
+        return this.#wait('The connection was lost; I’m reconnecting.');
       case 'unavailable':
         return this.#onUnavailable(event);
       default:
@@ -211,7 +211,7 @@ export class ThreadListener {
         return this.release();
       case 'not_there_yet':
         if (this.#parts.link.loop === 'idle') {
-          this.#wait('Whether your message has arrived is not known yet; asking once more.');
+          this.#wait('I can’t tell yet whether your message arrived; I’m asking again.');
           this.#inDoubt = true;
         }
         return this.release();

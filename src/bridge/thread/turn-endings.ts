@@ -54,7 +54,7 @@ export class TurnEndings {
     const complete = (ran || (answered && outlived)) && !this.#diedAsking();
     if (ending.outcome !== 'done' || complete) return ending;
     const line =
-      'The connection to Letta was lost while the agent worked; what stands here may be cut. Reply to go on.';
+      'I lost the connection to Letta while the agent worked, so this answer may be incomplete. Reply to continue.';
     return { ...ending, outcome: 'interrupted', line: `${line} · ${this.#parts.state.open?.id ?? ''}` };
   }
 
@@ -76,15 +76,15 @@ export class TurnEndings {
   /** Nothing is left to be sent: its messages were deleted, or wait for their author's word. */
   emptied(): Ending {
     if (this.#parts.state.open?.withdrawn) {
-      return { ...this.now(), outcome: 'stopped', line: 'what was asked was deleted before the agent got it' };
+      return { ...this.now(), outcome: 'stopped', line: 'the message was deleted before the agent got it' };
     }
-    const line = 'Letta could not be reached for long; what was asked meanwhile was not run.';
+    const line = 'I could not reach Letta for a long time, so I did not run this.';
     return { ...this.now(), outcome: 'interrupted', line };
   }
 
   /** Its author lost the right to use the agent while it waited. */
   notAllowed(): Ending {
-    return { ...this.now(), outcome: 'stopped', line: 'not run: its author may not use the agent any more' };
+    return { ...this.now(), outcome: 'stopped', line: 'not run: its author may no longer use the agent' };
   }
 
   /** What is left to decide about a turn whose conversation is gone at Letta. */

@@ -34,7 +34,7 @@ export interface InputParts extends PromptSources {
 /** An input that Letta accepted and never began. */
 const NEVER_BEGAN_MS = 60_000;
 
-const WAITS_FOR_SLACK = 'Slack does not say right now who wrote this, so it waits.';
+const WAITS_FOR_SLACK = 'Slack can’t tell me right now who wrote this, so it waits.';
 
 /** Hands the open turn's messages to Letta: at most once, and on disk as handed over before they leave. */
 export class TurnInput {

@@ -99,9 +99,9 @@ export class TurnSilence {
     const words = limitWords(limitMs);
     if (step === 'ask') {
       this.#asked = true;
-      this.#parts.ask(`nothing has come from the agent for ${words}; it is asked whether it still works`);
+      this.#parts.ask(`the agent has been silent for ${words}; I’m checking whether it still works`);
     } else if (step === 'abort' && this.#line === null) {
-      this.#line = `The agent said nothing for ${limitWords(2 * limitMs)} and was stopped`;
+      this.#line = `I stopped the agent, because it had been silent for ${limitWords(2 * limitMs)}`;
       this.#parts.abort(this.#line);
     }
     this.#lookLater();

@@ -54,7 +54,7 @@ export class TurnStop {
         // As it is on disk: a message may have arrived that this worker has not heard of yet.
         dropped = record.inbox;
         // Said by the turn itself, too: the notice below is lost with the process.
-        const told = dropped.map((item) => `dropped by Stop: ${line(item) || 'files'}`);
+        const told = dropped.map((item) => `discarded by Stop: ${line(item) || 'files'}`);
         const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
         const stopped = { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
         return also ? also(stopped) : stopped;
@@ -71,7 +71,7 @@ export class TurnStop {
     state.dirty = true;
     if (dropped.length > 0) {
       const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
-      say(this.#parts, ['Stopped; these messages were waiting and will not run:', ...texts].join('\n'));
+      say(this.#parts, ['Stopped. I discarded these queued messages:', ...texts].join('\n'));
     }
     await this.#pursue();
   }

@@ -497,7 +497,7 @@ export class ThreadWorker {
       // Nobody knows yet whether anything still works.
       this.#state.hold = {
         kind: 'waiting_for_letta',
-        notice: 'The bridge has started anew and asks how things stand.',
+        notice: 'I restarted and am asking how far the agent is.',
       };
     }
     this.#log.info({ turn: turn.id, origin: turn.origin, messages: turn.items.length }, 'turn opened');
@@ -612,7 +612,7 @@ export class ThreadWorker {
     );
     const [first] = turn.items;
     if (first && !first.bot) {
-      const text = `Your message that was waiting is not run. ${notice}`;
+      const text = `I won’t run your queued message. ${notice}`;
       this.#mailbox.away(
         this.#parts.surface.whisper(this.#state.address, turn.requester, text),
         () => undefined,

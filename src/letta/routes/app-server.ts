@@ -111,16 +111,16 @@ function refusedRequest(what: string, error: string | null | undefined): BridgeE
 export function unreachable(loss: LaneLoss): BridgeError {
   if (loss.kind === 'refused' && (loss.status === 401 || loss.status === 403)) {
     return new BridgeError('letta_unauthorized', `the App Server answered ${loss.status}`, {
-      notice: 'The Letta server does not accept the token of this bridge.',
+      notice: 'The Letta server rejects the token of this bridge.',
     });
   }
   if (loss.kind === 'refused' && loss.status === 426) {
     return new BridgeError('letta_refused', 'the App Server wants another kind of upgrade', {
-      notice: 'The address of the Letta server is not that of an App Server.',
+      notice: 'The address of the Letta server is not the address of an App Server.',
     });
   }
   return new BridgeError('letta_unreachable', `the App Server can not be reached (${loss.kind})`, {
-    notice: 'The Letta server can not be reached.',
+    notice: 'I can’t reach the Letta server.',
     retry: true,
   });
 }

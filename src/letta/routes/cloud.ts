@@ -83,7 +83,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     // Hosted: not known). A wrong key shows in the REST call before it.
     unreachable: (loss) =>
       new BridgeError('letta_unreachable', `the relay can not be reached: ${lossReason(loss)}`, {
-        notice: 'The Letta device can not be reached at the moment.',
+        notice: 'I can’t reach the Letta device right now.',
         retry: true,
       }),
     listMessages: api.listMessages,

@@ -49,7 +49,7 @@ export function noDetailsView(notice: string): ModalView {
 }
 
 function modal(blocks: KnownBlock[]): ModalView {
-  const title = { type: 'plain_text', text: 'Details' } as const;
+  const title = { type: 'plain_text', text: 'What it did' } as const;
   const close = { type: 'plain_text', text: 'Close' } as const;
   return { type: 'modal', callback_id: CALLBACK_IDS.details, title, close, blocks };
 }

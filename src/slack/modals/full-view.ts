@@ -27,11 +27,11 @@ export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>):
     ...(page > 0 ? [pageButton(token, page - 1, 'Previous page')] : []),
     ...(page < last ? [pageButton(token, page + 1, 'Next page')] : []),
   ];
-  const more = approves && page < last ? ' Approve stands on the last page.' : '';
+  const more = approves && page < last ? ' You can approve on the last page.' : '';
   const where = last === 0 ? '' : `Page ${page + 1} of ${last + 1}.${more} `;
   const hidden = [
-    ...(request.redacted ? ['What looks like a secret is not shown: it stands as «redacted».'] : []),
-    ...(request.own ? ['🔒 What the card hides because it may be a secret is shown here, to you alone.'] : []),
+    ...(request.redacted ? ['Secrets are hidden («redacted»).'] : []),
+    ...(request.own ? ['🔒 Only you see here what the card hides because it may be secret.'] : []),
   ].join(' ');
   const blocks: KnownBlock[] = (pages[page] ?? []).map((piece) => richText(preformatted(piece)));
   if (where + hidden !== '') blocks.unshift(context(plain((where + hidden).trim())));

@@ -55,7 +55,7 @@ function questionInputs(question: Question, input: number): KnownBlock[] {
   const { options, multiSelect } = question;
   if (options.length === 0) return [textInput(input, { label: question.question, placeholder: 'In your own words' })];
   const element = multiSelect && options.length <= CHECKBOXES ? checkboxes(options) : menu(question);
-  const own = multiSelect ? 'Something else' : 'Or in your own words';
+  const own = multiSelect ? 'Something else' : 'Or write your own answer';
   return [
     {
       type: 'input',
@@ -105,18 +105,18 @@ export function modalView(request: ModalRequest): ModalView {
   };
   switch (request.kind) {
     case 'deny_with_reason': {
-      const label = `Why should ${modalText(request.tool, 100).text} not run?`;
+      const label = 'Why not? What should it do instead?';
       const blocks = [textInput(0, { label, placeholder: 'The agent reads this.' })];
       return { ...shared, title: modalTitle('Deny with reason'), submit: modalTitle('Deny'), blocks };
     }
     case 'edit_command': {
-      const input = { label: 'What shall run instead', placeholder: 'A command', initial: request.command };
+      const input = { label: 'Command to run', placeholder: 'A command', initial: request.command };
       const blocks = [
         textInput(0, input),
         section(
           request.asksAnother
-            ? 'It counts as yours: somebody else is asked before it runs, and sees that it is from you.'
-            : 'It runs as it stands here. The agent is not told that it was changed; the thread is.',
+            ? 'This counts as your command: someone else must approve it before it runs, and sees that you wrote it.'
+            : 'Runs exactly as written. The thread shows the change; the agent is not told.',
         ),
       ];
       const [title, submit] = request.asksAnother
@@ -129,9 +129,9 @@ export function modalView(request: ModalRequest): ModalView {
       const where = request.device === null ? directory : `${directory} on ${request.device}`;
       const blocks = [
         section(`Letta offers this rule: “${request.rule}”`),
-        section(`It is written down in ${where}, and holds there until somebody removes it from .letta/settings.json.`),
+        section(`Letta saves it in ${where}. It applies there until someone removes it from .letta/settings.json.`),
         section(
-          'It holds for every thread and every agent that works there, for everybody who may use them. A rule can cover more than this command: a family such as all of “cat”, for files anywhere.',
+          'It applies to every thread and every agent that works there, and to everyone who may use them. A rule can cover more than this command: for example every “cat”, for files anywhere.',
         ),
       ];
       return { ...shared, title: modalTitle('Approve, save rule'), submit: modalTitle('Approve and save'), blocks };

@@ -9,10 +9,10 @@ export type PlannedCall =
   | { kind: 'delete'; record: PostRecord };
 
 /** What stands where something live stood, of which nobody knows what it said besides. */
-const FORGOTTEN = '… (what stood here before the bridge started anew could not be read again yet)';
+const FORGOTTEN = '… (I restarted and could not reload this text yet)';
 
 /** What stands in a message that Slack does not let us delete, although nothing of it holds any more. */
-const REPLACED = '(replaced by what stands below)';
+const REPLACED = '(replaced by the text below)';
 
 /** The hash of a message whose content is not known: an edit of it had no answer, or it was found by looking. */
 export const UNKNOWN = '?';

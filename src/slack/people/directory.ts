@@ -70,10 +70,11 @@ export function createDirectory(api: SlackApi): Directory {
       if (!(error instanceof SlackError) || error.failure !== 'refused') throw error;
       if (error.error === 'missing_scope') {
         return {
-          problem: 'Slack tells no e-mail addresses to this app (optional scope users:read.email); use a @handle',
+          problem:
+            'this app cannot read e-mail addresses (it lacks the optional scope users:read.email); use an @handle',
         };
       }
-      return { problem: `nobody has the address ${email}` };
+      return { problem: `no one has the address ${email}` };
     }
   }
 
@@ -103,7 +104,7 @@ export function createDirectory(api: SlackApi): Directory {
       return { problem: `${shown.length} people are called ${handle}; use an id (profile, ⋮, Copy member ID)` };
     return only
       ? { found: { id: only.id, name: handle } }
-      : { problem: `nobody and no user group is called @${handle}` };
+      : { problem: `no person and no user group is called @${handle}` };
   }
 
   return {
@@ -124,7 +125,7 @@ export function createDirectory(api: SlackApi): Directory {
       const types = 'public_channel,private_channel';
       const channels = await fetchAll('conversations.list', { types, exclude_archived: true }, 'channels', channel);
       const known = channels.find((each) => each.id === word || each.name?.toLowerCase() === name);
-      if (!known) return { problem: `there is no channel ${word} for the bot; a private one must have invited it` };
+      if (!known) return { problem: `the bot cannot find the channel ${word}; if it is private, invite the bot first` };
       return { found: { id: known.id, name: known.name ?? known.id, isMember: known.is_member === true } };
     },
   };

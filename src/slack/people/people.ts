@@ -156,7 +156,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         return { id, team, kind: 'external', name: id };
       }
       throw new BridgeError('slack_failed', error.message, {
-        notice: 'Slack does not say who you are right now. Please try again in a moment.',
+        notice: 'Slack can’t tell me right now who you are. Try again in a moment.',
         retry: error.failure !== 'refused' || isPassing(error.error),
         cause: error,
       });
@@ -176,7 +176,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
         return { name: id, isShared: true };
       }
       throw new BridgeError('slack_failed', 'the channel could not be asked for', {
-        notice: 'Slack does not say what channel this is right now. Please try again in a moment.',
+        notice: 'Slack can’t tell me right now what channel this is. Try again in a moment.',
         retry: true,
         cause: error,
       });

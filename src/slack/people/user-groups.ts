@@ -42,7 +42,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
         }
       }
       throw new BridgeError('slack_failed', 'the members of a user group could not be asked for', {
-        notice: 'Slack does not say who is in a user group right now. Please try again in a moment.',
+        notice: 'Slack can’t tell me right now who is in a user group. Try again in a moment.',
         retry: true,
         cause: error,
       });

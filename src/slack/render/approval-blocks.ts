@@ -20,28 +20,28 @@ export interface RenderedCard {
   typed?: string;
 }
 
-const DOES: Readonly<Record<string, string>> = {
-  Bash: 'run a command',
-  Write: 'write a file',
-  Edit: 'change a file',
-  MultiEdit: 'change a file',
-  exec_command: 'run a command',
-  write_stdin: 'type into a running command',
-  ApplyPatch: 'change files',
-  memory_apply_patch: 'change its memory',
-  Read: 'read a file',
-  LS: 'list a folder',
-  Glob: 'look for files',
-  Grep: 'search in files',
-  WebFetch: 'fetch a web page',
-  WebSearch: 'search the web',
-  Task: 'start a subagent',
-  Agent: 'start a subagent',
-  Workflow: 'start a workflow of agents',
-  SendAgentMessage: 'set another agent to work',
-  SetWorkingDirectory: 'move to another folder',
-  EnterWorktree: 'move to a worktree',
-  ExitWorktree: 'leave a worktree',
+const ASKS: Readonly<Record<string, string>> = {
+  Bash: 'Run this command?',
+  Write: 'Write this file?',
+  Edit: 'Change this file?',
+  MultiEdit: 'Change this file?',
+  exec_command: 'Run this command?',
+  write_stdin: 'Type this into a running command?',
+  ApplyPatch: 'Change these files?',
+  memory_apply_patch: 'Change the agent’s memory?',
+  Read: 'Read this file?',
+  LS: 'List this folder?',
+  Glob: 'Look for these files?',
+  Grep: 'Search in files?',
+  WebFetch: 'Fetch this web page?',
+  WebSearch: 'Search the web?',
+  Task: 'Start a subagent?',
+  Agent: 'Start a subagent?',
+  Workflow: 'Start a workflow of agents?',
+  SendAgentMessage: 'Start another agent?',
+  SetWorkingDirectory: 'Move to another folder?',
+  EnterWorktree: 'Move to a worktree?',
+  ExitWorktree: 'Leave the worktree?',
 };
 
 /** A card that asks for a decision, or the one line that is left of it afterwards. */
@@ -53,9 +53,9 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   const asks = mentionsOf(card.asks);
   const { shown } = card;
   if (!shown) return { blocks: [], words: `Approval needed: ${about}`, mentions: asks };
-  const head = section(clip(`${asks} *Approval needed:* the agent wants to ${does(card.tool)}`.trim(), LIMITS.text));
+  const head = section(clip(`${asks} ${question(card.tool)}`.trim(), LIMITS.text));
   const blocks: KnownBlock[] = [head, ...agentBlocks(card), ...inputBlocks(card, shown)];
-  if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Denied if nobody decides by ${deadline(card.expiresAt)}`)));
+  if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Expires ${deadline(card.expiresAt)} (then denied)`)));
   blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
   const typed = typedWords(card.token, shown.partly || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
@@ -72,12 +72,12 @@ function isForNobody({ startsAgent }: ApprovalCard): boolean {
 }
 
 const UNASKED =
-  '⚠️ *Nothing that this agent does will be asked.* It can run any command and change any file that its machine lets it, and Stop may not be able to end it.';
+  '⚠️ *The agent that this starts never asks for approval.* It can run any command and change any file that its machine allows, and Stop may not end it.';
 const MAY_APPROVE = {
   approvers: '',
-  admins: ' Only an admin may approve this.',
+  admins: ' Only an admin can approve this.',
   nobody:
-    ' Nobody may approve this here: name `admins`, or write `subagents: allow`, in the policy file. It can be denied.',
+    ' No one can approve this here; you can deny it. To allow it, name `admins` or write `subagents: allow` in the policy file.',
 } as const;
 
 /** What an approval means that sets another agent to work. */
@@ -90,11 +90,11 @@ export function mentionsOf(asks: readonly string[]): string {
   return asks.slice(0, LIMITS.asked).map(mention).join(' ');
 }
 
-function does(tool: string): string {
-  const known = Object.hasOwn(DOES, tool) ? DOES[tool] : undefined;
+function question(tool: string): string {
+  const known = Object.hasOwn(ASKS, tool) ? ASKS[tool] : undefined;
   return known
-    ? `${known} (${tool})`
-    : `use the tool ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80).replace(/[*_~`]/g, ' '))}`;
+    ? `*${known}* (${tool})`
+    : `*Use this tool?* ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80).replace(/[*_~`]/g, ' '))}`;
 }
 
 /** A moment that each reader sees in their own zone. */
@@ -122,7 +122,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   ];
   if (where.length > 0) blocks.push(context(plain(where.join(' '), LIMITS.text)));
   if (card.editedBy !== undefined) {
-    blocks.push(context(mrkdwn(`✏️ ${mention(card.editedBy)} wrote this command; somebody else must approve it`)));
+    blocks.push(context(mrkdwn(`✏️ ${mention(card.editedBy)} wrote this command; someone else must approve it`)));
   }
   if (card.widens) blocks.push(context(plain(`⚠️ ${card.widens}`, LIMITS.text)));
   box(shown.rest, LIMITS.cardInput / 2);
@@ -131,20 +131,20 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
     box(shown.diff.lines, LIMITS.cardInput);
   }
   const [reasons, others] = [shown.noDiff.slice(0, NO_DIFF), shown.noDiff.length - NO_DIFF];
-  for (const line of reasons) blocks.push(context(plain(`No diff of ${line}`)));
-  if (others > 0) blocks.push(context(plain(`No diff of ${others} more files`)));
+  for (const line of reasons) blocks.push(context(plain(`No diff for ${line}`)));
+  if (others > 0) blocks.push(context(plain(`No diff for ${others} more files`)));
   const said = [shown.description, card.before].flatMap((words) => (words === null ? [] : [`“${clip(words, 400)}”`]));
   if (said.length > 0) blocks.push(context(plain(`In the model’s own words: ${said.join(' · ')}`, LIMITS.ownWords)));
-  if (shown.redacted) blocks.push(context(plain('🔒 What looks like a secret is not shown: it stands as «redacted».')));
+  if (shown.redacted) blocks.push(context(plain('🔒 Secrets are hidden («redacted»).')));
   if (shown.withheld) {
     blocks.push(
-      context(plain('🔒 Some of it may be no secret: Approve opens it for the one who decides, to be read first.')),
+      context(
+        plain('🔒 Some of the hidden text may not be secret: “Review and approve” shows it to the person who decides.'),
+      ),
     );
   }
   if (hidden > 0) {
-    blocks.push(
-      context(plain(`✂️ ${hidden} more characters do not fit here: Approve opens all of it, to be read first.`)),
-    );
+    blocks.push(context(plain(`✂️ ${hidden} more characters: “Review and approve” shows all of it.`)));
   }
   return blocks;
 }
@@ -156,8 +156,8 @@ function decisions(card: ApprovalCard, { partly }: ShownRequest, about: string):
   const named = namer(card, about);
   const approve = named(
     ACTION_IDS.approve,
-    partly ? 'Approve…' : 'Approve',
-    partly ? 'Read all and approve' : 'Approve',
+    partly ? 'Review and approve' : 'Approve',
+    partly ? 'Review all and approve' : 'Approve',
     'primary',
   );
   return [
@@ -167,7 +167,7 @@ function decisions(card: ApprovalCard, { partly }: ShownRequest, about: string):
     ...(card.offers.edit ? [named(ACTION_IDS.edit_command, 'Edit command', 'Change, then approve')] : []),
     ...(card.stop === null
       ? []
-      : [button({ actionId: ACTION_IDS.stop, token: card.stop, label: 'Stop the turn', says: 'Stop the turn' })]),
+      : [button({ actionId: ACTION_IDS.stop, token: card.stop, label: 'Stop', says: 'Stop the agent' })]),
   ];
 }
 
@@ -177,13 +177,15 @@ function wider(card: ApprovalCard, { partly }: ShownRequest, about: string): But
   const { grant, rule } = card.offers;
   return [
     ...(grant === 'command' && !partly
-      ? [named(ACTION_IDS.allow_command, 'This exact command, this turn', 'Approve until the turn ends')]
+      ? [named(ACTION_IDS.allow_command, 'Approve this command for the turn', 'Approve until the turn ends')]
       : []),
     ...(grant === 'edits' && !partly
-      ? [named(ACTION_IDS.allow_edits, 'All edits, this turn', 'Approve all edits until the turn ends')]
+      ? [named(ACTION_IDS.allow_edits, 'Approve edits for the turn', 'Approve all edits until the turn ends')]
       : []),
-    ...(rule && !partly ? [named(ACTION_IDS.save_rule, 'Save a rule… (admins)', 'Save a rule, admins only')] : []),
-    named(ACTION_IDS.view_full, 'View full', 'View all of'),
+    ...(rule && !partly
+      ? [named(ACTION_IDS.save_rule, 'Always allow… (admins)', 'Always allow this, admins only')]
+      : []),
+    named(ACTION_IDS.view_full, 'View full', 'View all of it'),
   ];
 }
 

@@ -14,9 +14,9 @@ const DECIDED = {
 } as const;
 const CLOSED = {
   answered_elsewhere: 'Answered elsewhere',
-  turn_over: 'No longer needed: the turn is over',
+  turn_over: 'No longer needed: the turn has ended',
   link_lost: 'Lost with the connection to Letta: nothing ran',
-  expired: 'Denied: nobody decided in time',
+  expired: 'Denied: no one decided in time',
   not_shown: 'Denied: it could not be shown here',
 } as const;
 
@@ -42,7 +42,7 @@ export function decisionLine(state: ApprovalState, title: string): DecisionLine 
         block: line(
           text(`${sign} `),
           bold(word),
-          text(state.via === 'grant' ? ' by what was allowed before by ' : ' by '),
+          text(state.via === 'grant' ? ', as allowed earlier by ' : ' by '),
           user(state.by),
           ...when(state.at),
           about(title),
@@ -70,7 +70,7 @@ const about = (title: string) => text(` · ${foreign(title)}`);
 
 /** Ids that are none become words. */
 function user(id: UserId): RichTextElement {
-  return /^[A-Z0-9]{1,32}$/.test(id) ? { type: 'user', user_id: id } : text('somebody');
+  return /^[A-Z0-9]{1,32}$/.test(id) ? { type: 'user', user_id: id } : text('someone');
 }
 
 /** A time that each reader sees in their own zone. */

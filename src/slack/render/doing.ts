@@ -19,7 +19,7 @@ export function activityLine(activity: Activity): string {
     case 'looking':
       return `🔎 Looking around: ${activity.steps} steps${activity.detail === '' ? '' : ` · ${activity.detail}`}`;
     case 'waiting_for_people':
-      return '🙋 Waiting for an answer from you';
+      return '🙋 Waiting for an answer';
     case 'retrying':
       return `🔁 The model failed; trying again (${activity.attempt} of ${activity.maxAttempts})`;
     case 'stopping':

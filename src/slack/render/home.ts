@@ -12,11 +12,11 @@ import { ownMrkdwn } from './own-mrkdwn.ts';
 const LISTED = 15;
 
 const DOING: Readonly<Record<HomeThread['doing'], string>> = {
-  working: 'the agent is working',
-  waiting_for_people: 'waits for an answer',
-  waiting_for_letta: 'waits for Letta',
-  ending: 'is being finished',
-  background: 'something runs in the background',
+  working: 'working',
+  waiting_for_people: 'waiting for an answer',
+  waiting_for_letta: 'waiting for Letta',
+  ending: 'finishing',
+  background: 'running in the background',
 };
 
 /** @param workspace the workspace's address (`https://team.slack.com/`); without it threads are named, not linked */

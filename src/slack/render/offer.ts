@@ -5,8 +5,8 @@ import { noticePosts } from './notice.ts';
 import type { SlackPost } from './post.ts';
 
 const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; says: string }>> = {
-  run_now: { label: 'Run now', says: 'Run the messages that came too late' },
-  drop: { label: 'Drop', says: 'Drop the messages that came too late' },
+  run_now: { label: 'Run now', says: 'Run the late messages' },
+  drop: { label: 'Discard', says: 'Discard the late messages' },
   send_again: { label: 'Send again', says: 'Send the messages to the agent again' },
   start_new: {
     label: 'Start a new conversation with this message',
@@ -14,8 +14,8 @@ const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; say
   },
   continue: { label: 'Continue', says: 'Let the agent continue' },
   ask_again: { label: 'Ask again', says: 'Let the agent ask again' },
-  deny_with_this: { label: 'Deny with this as the reason', says: 'Deny the request, with this message as the reason' },
-  keep_queued: { label: 'Keep it queued', says: 'Keep the message until the agent is done' },
+  deny_with_this: { label: 'Deny and tell it', says: 'Deny the request, with this message as the reason' },
+  keep_queued: { label: 'Keep for later', says: 'Keep the message until the agent is done' },
   stop: { label: 'Stop', says: 'Stop the agent' },
 };
 /** An offer is one message: its text is a few lines of ours, far below what one message holds. */

@@ -141,7 +141,7 @@ function withNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView)
 function alongsideNote(threads: number): string[] {
   if (threads === 0) return [];
   const others = threads === 1 ? 'another thread' : `${threads} other threads`;
-  return [`👥 The agent is at work in ${others} in the same directory: their changes may cross.`];
+  return [`👥 The agent is also working in ${others} in the same directory, so changes may conflict.`];
 }
 
 function notPassedOnNote(what: readonly string[]): string[] {

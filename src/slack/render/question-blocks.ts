@@ -25,12 +25,12 @@ export function questionCard(card: QuestionCard): RenderedCard {
   if (!card.questions) return { blocks: [], words: `Question: ${card.title}`, mentions: asks };
   const [first] = card.questions;
   const single = card.questions.length === 1 && first && !first.multiSelect ? first : null;
-  const until = card.expiresAt === null ? '' : ` Open until ${deadline(card.expiresAt)}.`;
+  const until = card.expiresAt === null ? '' : ` Expires ${deadline(card.expiresAt)}.`;
   const blocks: KnownBlock[] = [
     section(`${asks} *The agent asks:*`.trim()),
     ...questionTexts(card.questions.length > 0 ? card.questions : [untitled(card.title)]),
     actions(...(single ? choices(card, single) : []), words(card, single ? 'Other…' : 'Answer…')),
-    context(mrkdwn(`A reply in this thread answers, too.${until}`)),
+    context(mrkdwn(`Or just reply in this thread.${until}`)),
   ];
   return { blocks, words: `Question: ${first?.question || card.title}`, mentions: asks };
 }
@@ -87,7 +87,7 @@ function questionTexts(questions: readonly Question[]): KnownBlock[] {
 function questionText({ question, header, multiSelect, options }: Question, room: number): KnownBlock {
   const head = [header, question].filter((text) => text !== '').join(': ');
   const elements: RichTextBlockElement[] = [
-    richLine(visible(multiSelect ? `${head} (several answers are possible)` : head, Math.floor(room / 2)), {
+    richLine(visible(multiSelect ? `${head} (choose one or more)` : head, Math.floor(room / 2)), {
       bold: true,
     }),
   ];

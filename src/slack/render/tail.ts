@@ -27,7 +27,7 @@ export function tailOf(view: TurnView): Tail {
       const label = { actionId: ACTION_IDS.stop, token: stop, label: 'Stop', says: 'Stop the agent' };
       blocks.push(actions(button({ ...label, style: 'danger' })));
     }
-    const words = activity.kind === 'paused' ? 'Paused while the bridge restarts.' : 'The agent is at work.';
+    const words = activity.kind === 'paused' ? 'Paused while the bridge restarts.' : 'The agent is working.';
     return { blocks, words, live: true };
   }
   const quiet = view.verbosity === 'quiet';

@@ -134,7 +134,14 @@ function remembered(text: string, memo: TextMemo | undefined): TextMemo {
 
 function textPost(part: string, rendered: RenderedMarkdown, source: TextPart): SlackPost {
   const blocks: KnownBlock[] = rendered.markdown.trim() === '' ? [] : [markdown(rendered.markdown)];
-  return { part, kind: 'text', blocks, text: summary(rendered.summary) || 'The answer goes on.', live: false, source };
+  return {
+    part,
+    kind: 'text',
+    blocks,
+    text: summary(rendered.summary) || 'The answer continues.',
+    live: false,
+    source,
+  };
 }
 
 /** Under the last message: where the rest is. The file begins with what that message shows. */
@@ -151,7 +158,7 @@ function withRest(posts: SlackPost[], item: TextItem, closed: readonly ClosedPar
     content: over ? markdownOf(openPart(text, from)) : '',
   };
   const line = over
-    ? `📄 The answer goes on in the file below: ${file.name}, ${thousands(more)} more characters`
+    ? `📄 The answer continues in the file below: ${file.name}, ${thousands(more)} more characters`
     : `📄 The rest will follow as a file: ${thousands(more)} more characters so far`;
   const post = { ...last, blocks: [...last.blocks, context(plain(line))], ...(over ? { file } : {}) };
   return [...posts.slice(0, -1), post];

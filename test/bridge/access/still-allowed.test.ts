@@ -40,8 +40,8 @@ describe('a queued message whose author lost access', () => {
     await next(middle);
     expect(texts(middle).join()).not.toContain('and then mine');
     expect(middle.record()).toMatchObject({ turn: null, inbox: [] });
-    expect(middle.surface.last.ending?.line).toContain('not run: its author may not use the agent any more');
-    expect(whispers(middle).at(-1)).toMatch(/^U02BOB: Your message that was waiting is not run\. ./);
+    expect(middle.surface.last.ending?.line).toContain('not run: its author may no longer use the agent');
+    expect(whispers(middle).at(-1)).toMatch(/^U02BOB: I won’t run your queued message\. ./);
   });
 
   it('author left the user group: does not run', async () => {

@@ -239,7 +239,7 @@ describe('the card of a move', () => {
     await ask(middle, move('/srv/other'));
     expect(lastCard(middle)).toMatchObject({
       widens:
-        'This moves the working directory: approved commands run in the new folder, files in it can be read without asking, the rules of auto_approve apply in it.',
+        'This moves the working directory: approved commands run in the new folder, files there can be read without asking, the auto_approve rules apply there.',
     });
     await ask(middle, call('Bash', { command: 'make' }));
     expect(lastCard(middle)).not.toHaveProperty('widens', expect.anything());

@@ -63,8 +63,8 @@ describe('a patch as people see it', () => {
     const shown = shownRequest(tool({ input }, { tool: 'ApplyPatch', diffs }), '/srv/project');
     expect(shown.files).toEqual([
       'add    ok.txt',
-      'delete ../important.txt (/srv/important.txt)  ⚠️ outside of the working directory',
-      'add    /home/u/.ssh/authorized_keys  ⚠️ outside of the working directory',
+      'delete ../important.txt (/srv/important.txt)  ⚠️ outside the working directory',
+      'add    /home/u/.ssh/authorized_keys  ⚠️ outside the working directory',
       'move   a.ts → src/b.ts',
     ]);
     expect(shown.diff).toBeNull();
@@ -74,7 +74,7 @@ describe('a patch as people see it', () => {
   it('marks a move out of the working directory', () => {
     const moved = '*** Begin Patch\n*** Update File: a.ts\n*** Move to: b/../../c.ts\n@@\n-x\n+y\n*** End Patch';
     expect(shownRequest(tool({ input: moved }, { tool: 'ApplyPatch' }), '/srv/project').files).toEqual([
-      'move   a.ts → b/../../c.ts (/srv/c.ts)  ⚠️ outside of the working directory',
+      'move   a.ts → b/../../c.ts (/srv/c.ts)  ⚠️ outside the working directory',
     ]);
   });
 
@@ -86,7 +86,7 @@ describe('a patch as people see it', () => {
       ['other', 'x'],
     ] as const) {
       const shown = shownRequest(tool({ [field]: text }, { tool: 'ApplyPatch', diffs }));
-      expect(shown.notes.join()).toContain('can not be read as a patch');
+      expect(shown.notes.join()).toContain('can’t read this as a patch');
       expect(shown.rest).toContain(text.split('\n')[1] ?? text);
     }
   });
@@ -112,9 +112,7 @@ describe('a diff in place of a field', () => {
   it('replaces a new text that it contains letter by letter', () => {
     expect(write('a\nb\n', ['+a', '+b'])).toMatchObject({ rest: '', notes: [] });
     expect(write('a\nb\n', ['-x', '+a', ' b'])).toMatchObject({ rest: '' });
-    expect(write('a\nb', ['+a', '+b']).notes).toEqual([
-      'content: as in the diff, without a line end behind its last line',
-    ]);
+    expect(write('a\nb', ['+a', '+b']).notes).toEqual(['content: as in the diff, without a line break at the end']);
   });
 
   it('does not replace text that it lacks', () => {
@@ -166,13 +164,13 @@ describe('parts of a request that people could overlook', () => {
 
   it('path outside of the working directory: has a warning', () => {
     const outside = (file_path: string) => shownRequest(tool({ file_path }, { tool: 'Write' }), '/srv/project').notes;
-    expect(outside('/etc/cron.d/x')).toEqual(['⚠️ outside of the working directory: /etc/cron.d/x']);
-    expect(outside('a/../../x')).toEqual(['⚠️ outside of the working directory: a/../../x (/srv/x)']);
+    expect(outside('/etc/cron.d/x')).toEqual(['⚠️ outside the working directory: /etc/cron.d/x']);
+    expect(outside('a/../../x')).toEqual(['⚠️ outside the working directory: a/../../x (/srv/x)']);
     expect(outside('~/.bashrc')).toHaveLength(1);
     expect(outside('/srv/project-2/x')).toHaveLength(1);
     for (const inside of ['a.ts', '/srv/project/a', 'a/../b', '..a']) expect(outside(inside)).toEqual([]);
     const onWindows = (file_path: string) => shownRequest(tool({ file_path }), 'C:\\src\\app').notes;
-    expect(onWindows('..\\x')).toEqual(['⚠️ outside of the working directory: ..\\x (C:\\src\\x)']);
+    expect(onWindows('..\\x')).toEqual(['⚠️ outside the working directory: ..\\x (C:\\src\\x)']);
     expect(onWindows('D:\\x')).toHaveLength(1);
     expect(onWindows('src\\x')).toEqual([]);
   });

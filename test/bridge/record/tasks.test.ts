@@ -69,7 +69,7 @@ describe('a background task that outlives its turn', () => {
     await background(middle);
     expect(middle.surface.offers.at(-1)?.view).toMatchObject({
       token: view?.token,
-      text: expect.stringContaining('has ended'),
+      text: expect.stringContaining('Ended in the background'),
       buttons: [],
     });
   });
@@ -167,7 +167,7 @@ describe('Stop for background tasks', () => {
     await background(middle, subagent);
     await endTurn(middle);
     await middle.clock.advance(60_000);
-    expect(said(middle)).toContain('<@U02BOB>, this could not be stopped and goes on: subagent `count`.');
+    expect(said(middle)).toContain('<@U02BOB>, I could not stop this, so it keeps running: subagent `count`.');
     expect(said(middle)).not.toContain('bash_2');
     expect(middle.surface.said).toHaveLength(1);
     expect(middle.connection.submitted).toHaveLength(2);
@@ -282,7 +282,7 @@ describe('!pause with background tasks', () => {
     expect(middle.connection.aborts).toBe(0);
     await endTurn(middle);
     await middle.clock.advance(60_000);
-    expect(said(middle)).toContain(`<@${ADMIN}>, this could not be stopped and goes on: subagent \`count\``);
+    expect(said(middle)).toContain(`<@${ADMIN}>, I could not stop this, so it keeps running: subagent \`count\``);
     expect(middle.surface.said).toHaveLength(1);
   });
 

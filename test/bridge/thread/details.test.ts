@@ -123,7 +123,7 @@ describe('details of a finished turn', () => {
     await bridge.clock.advance(120_000);
     expect(await click(bridge, token)).toMatchObject({
       result: 'refused',
-      notice: expect.stringContaining('not kept'),
+      notice: expect.stringContaining('no longer have'),
     });
     expect(await bridge.details.deleteOld()).toBe(1);
   });

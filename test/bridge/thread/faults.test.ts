@@ -188,7 +188,7 @@ describe('an input', () => {
   it('arrival in doubt: the thread says so until it is known', async () => {
     for (const arrives of [true, false]) {
       const middle = await inDoubt();
-      const waiting = { kind: 'waiting_for_letta', notice: expect.stringContaining('is not known yet') };
+      const waiting = { kind: 'waiting_for_letta', notice: expect.stringContaining('can’t tell yet whether') };
       expect(middle.surface.last.live?.activity).toEqual(waiting);
       if (arrives) middle.connection.begin();
       else await middle.clock.advance(12_000);

@@ -90,7 +90,7 @@ describe('a message found too late', () => {
     await ready(middle);
     expect(submitted(middle)).toHaveLength(1);
     expect(submitted(middle)[0]).toContain('deploy it');
-    expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('<@U01ALICE> had') });
+    expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('<@U01ALICE> ran') });
     expect(lastOffer(middle).posts).toHaveLength(1);
     await answer(middle, 'deployed');
     expect(middle.surface.last.ending?.outcome).toBe('done');
@@ -101,7 +101,7 @@ describe('a message found too late', () => {
   it('Drop: never runs', async () => {
     const middle = await held();
     expect(await click(middle, 'drop')).toEqual({ result: 'decided' });
-    expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('dropped') });
+    expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('discarded') });
     await middle.clock.advance(MINUTE);
     expect(middle.connections).toEqual([]);
   });
@@ -387,7 +387,7 @@ describe('an interrupted turn', () => {
   it('requester writes: the Continue button goes away', async () => {
     const middle = await cut();
     await middle.write('go on');
-    expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('went on') });
+    expect(lastOffer(middle).view).toMatchObject({ buttons: [], text: expect.stringContaining('has continued') });
     expect(await click(middle, 'continue')).toMatchObject({ why: 'expired' });
     expect(middle.connection.submitted).toHaveLength(2);
   });
@@ -425,7 +425,7 @@ describe('an input whose arrival is unknown', () => {
     const middle = await unknown(stopped);
     expect(lastOffer(middle).view).toMatchObject({
       buttons: ['send_again'],
-      text: expect.stringContaining('nobody can say whether'),
+      text: expect.stringContaining('can’t tell whether'),
     });
     expect(middle.record().turn).toBeNull();
     expect(await click(middle, 'send_again', 'U02BOB')).toMatchObject({ why: 'not_allowed' });

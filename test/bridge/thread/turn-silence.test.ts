@@ -27,7 +27,7 @@ describe('a silent turn', () => {
     await middle.clock.advance(2 * MINUTE);
     expect(activity(middle)).toEqual({
       kind: 'waiting_for_letta',
-      notice: 'nothing has come from the agent for 30 min; it is asked whether it still works',
+      notice: 'the agent has been silent for 30 min; I’m checking whether it still works',
     });
     expect(middle.connection.settles).toBe(settles + 1);
     // What the question itself brings is no sign of work.
@@ -51,7 +51,9 @@ describe('a silent turn', () => {
     middle.connection.end('cancelled');
     await middle.clock.settle();
     expect(middle.surface.last.ending).toMatchObject({ outcome: 'failed' });
-    expect(middle.surface.last.ending?.line).toMatch(/^The agent said nothing for 1 h and was stopped · turn-/);
+    expect(middle.surface.last.ending?.line).toMatch(
+      /^I stopped the agent, because it had been silent for 1 h · turn-/,
+    );
   });
 
   it('Stop unheard: is given up, and the next message runs', async () => {
@@ -59,7 +61,9 @@ describe('a silent turn', () => {
     middle.connection.onAbort = () => new Promise(() => undefined);
     await middle.write('are you there?');
     await middle.clock.advance(63 * MINUTE);
-    expect(middle.surface.views.find((view) => view.ending)?.ending?.line).toMatch(/^The agent said nothing for 1 h/);
+    expect(middle.surface.views.find((view) => view.ending)?.ending?.line).toMatch(
+      /^I stopped the agent, because it had been silent for 1 h/,
+    );
     expect(middle.connections).toHaveLength(2);
     middle.connection.ready();
     await middle.clock.settle();

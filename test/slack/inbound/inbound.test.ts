@@ -257,7 +257,7 @@ describe('a click', () => {
     await until(() => expect(all.slack.control.views('U01ALICE').modals).toHaveLength(1));
 
     all.intake.submissionOutcome = { result: 'invalid', errors: [{ input: 0, text: 'Too short.' }] };
-    const values = { 'Why should Bash not run?': 'no' };
+    const values = { 'Why not? What should it do instead?': 'no' };
     const refused = await all.slack.control.viewSubmit({ user: 'U01ALICE', values });
     expect(refused).toMatchObject({ closed: false, errors: { bridge_input_0: 'Too short.' } });
 

@@ -92,7 +92,7 @@ describe('the full view', () => {
   });
 
   test('says when a secret was hidden, and only then', () => {
-    expect(JSON.stringify(viewOf('x', { redacted: true }).blocks)).toContain('looks like a secret is not shown');
+    expect(JSON.stringify(viewOf('x', { redacted: true }).blocks)).toContain('Secrets are hidden');
     expect(JSON.stringify(viewOf('x').blocks)).not.toContain('secret');
   });
 

@@ -876,7 +876,7 @@ describe('a final text', () => {
     turn.finish({ items: [text('short')] });
     await stage.clock.advance(5_000);
     expect(turn.delivery).toEqual({ delivered: true });
-    const mark = 'text:(replaced by what stands below)';
+    const mark = 'text:(replaced by the text below)';
     expect(shownIn(stage)).toEqual(['short', mark, mark]);
   });
 

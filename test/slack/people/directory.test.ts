@@ -28,14 +28,16 @@ describe('the workspace directory', () => {
   it('reports an unknown person or group instead of guessing', async (context) => {
     const directory = await open(context, [...SCOPES, 'users:read.email']);
     for (const word of ['@bo', 'nobody@example.com', 'U0NOBODY', 'S0NOBODY', '@']) {
-      expect(await directory.findPerson(word)).toEqual({ problem: expect.stringMatching(/nobody|there is no/) });
+      expect(await directory.findPerson(word)).toEqual({
+        problem: expect.stringMatching(/no one|no person|there is no/),
+      });
     }
   });
 
   it('refuses an e-mail address without its scope, and suggests a handle', async (context) => {
     const directory = await open(context);
     expect(await directory.findPerson('bob@example.com')).toEqual({
-      problem: expect.stringContaining('use a @handle'),
+      problem: expect.stringContaining('use an @handle'),
     });
   });
 

@@ -33,16 +33,16 @@ describe('the Home tab', () => {
     const approvals = [{ address, tool: 'Bash', title: './deploy --prod', askedAt: 1_700_000_000_000 }];
     const text = shown(view({ threads, approvals }));
     expect(text).toContain('<https://acme.slack.com/archives/C01GEN/p1700000000123456|thread>');
-    expect(text).toContain('the agent is working since <!date^1700000000^');
+    expect(text).toContain('working since <!date^1700000000^');
     expect(text).toContain('queued (2)');
     expect(text).toContain('Bash: ./deploy --prod, asked <!date^');
-    expect(text).not.toContain('Nothing of yours');
+    expect(text).not.toContain('Nothing is running');
   });
 
   it('names threads without a link when the workspace URL is unusable', () => {
     const threads = [{ address, doing: 'ending' as const, queued: 0, since: 0 }];
     for (const workspace of [null, 'javascript:alert(1)', 'https://acme.slack.com/|<!here>/'])
-      expect(shown(view({ threads }), workspace)).toContain('<#C01GEN>: is being finished');
+      expect(shown(view({ threads }), workspace)).toContain('<#C01GEN>: finishing');
     const direct = { team: 'T1', channel: 'D01ALICE', threadTs: null };
     expect(shown(view({ threads: [{ ...threads[0], address: direct } as never] }))).toContain('our direct message');
   });

@@ -313,7 +313,7 @@ describe('an approval card', () => {
     });
     const order = [
       '<@U01ALICE>',
-      'run a command',
+      'Run this command',
       'touch x',
       '/home/agent on studio',
       'own words: “makes x” · “I make',
@@ -322,7 +322,7 @@ describe('an approval card', () => {
       order.map((words) => all(card).indexOf(words)).toSorted((one, other) => one - other),
     );
     for (const words of order) expect(all(card)).toContain(words);
-    expect(all(card)).toContain('Denied if nobody decides by <!date^1767600000^');
+    expect(all(card)).toContain('Expires <!date^1767600000^');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
       ...['approve', 'deny', 'deny_with_reason', 'edit_command', 'stop', 'allow_command', 'view_full'],
     ]);
@@ -333,7 +333,7 @@ describe('an approval card', () => {
   it('tells screen readers what each button does to which command', () => {
     const [card] = renderPosts(view([approval()], live()));
     for (const { action_id, accessibility_label } of buttons(card)) {
-      expect(accessibility_label).toMatch(action_id === 'bridge_stop' ? /^Stop the turn$/ : /touch x/);
+      expect(accessibility_label).toMatch(action_id === 'bridge_stop' ? /^Stop the agent$/ : /touch x/);
     }
   });
 
@@ -379,7 +379,7 @@ describe('an approval card', () => {
     );
     expect(all(card)).toContain('«redacted»');
     expect(all(card)).not.toContain('abcdef0123456789');
-    expect(all(card)).toContain('What looks like a secret is not shown');
+    expect(all(card)).toContain('Secrets are hidden');
   });
 
   it('shows invisible and reordering characters by number', () => {
@@ -395,9 +395,9 @@ describe('an approval card', () => {
     const offers = { edit: false, grant: 'command', rule: true } as const;
     const [card] = renderPosts(view([approval({ shown: shown({ command }), title: command, offers })], live()));
     validateMessageBlocks(card?.blocks ?? []);
-    expect(all(card)).toMatch(/1[89]\d{4} more characters do not fit here: Approve opens all of it/);
+    expect(all(card)).toMatch(/1[89]\d{4} more characters: “Review and approve” shows all of it/);
     expect(all(card)).not.toContain('\u202E');
-    expect(buttons(card)[0]?.text.text).toBe('Approve…');
+    expect(buttons(card)[0]?.text.text).toBe('Review and approve');
     expect(buttons(card).map(({ action_id }) => parseActionId(action_id)?.name)).toEqual([
       ...['approve', 'deny', 'deny_with_reason', 'stop', 'view_full'],
     ]);
@@ -448,11 +448,11 @@ describe('an approval card', () => {
 
   it.each([
     ['approvers', '', true],
-    ['admins', 'Only an admin may approve this.', true],
-    ['nobody', 'Nobody may approve this here', false],
+    ['admins', 'Only an admin can approve this.', true],
+    ['nobody', 'No one can approve this here', false],
   ] as const)('for starting an agent warns, and may be approved by %s', (by, words, can) => {
     const [card] = renderPosts(view([approval({ tool: 'Agent', startsAgent: { by } })], live()));
-    expect(all(card)).toContain('Nothing that this agent does will be asked.');
+    expect(all(card)).toContain('never asks for approval.');
     expect(all(card)).toContain(words);
     const names = buttons(card).map(({ action_id }) => parseActionId(action_id)?.name);
     expect(names.includes('approve')).toBe(can);
@@ -462,7 +462,7 @@ describe('an approval card', () => {
       renderPosts(view([approval()], live()))
         .map(all)
         .join(),
-    ).not.toContain('will be asked');
+    ).not.toContain('never asks for approval');
   });
 
   it('becomes one line once decided', () => {

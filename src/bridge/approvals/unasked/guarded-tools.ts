@@ -18,8 +18,8 @@ export interface GuardedTool {
 }
 
 const ALL = ['default', 'codex', 'letta'] as const;
-const A_SHELL = 'A command, in a form that is not taken apart here';
-const AN_AGENT = 'Sets another agent to work, of which nothing is asked any more';
+const A_SHELL = 'A command, in a form that the bridge does not analyse';
+const AN_AGENT = 'Starts another agent that never asks for approval';
 const OWN_LIST = 'The agent’s own list, in the memory of its server';
 
 /**
@@ -27,11 +27,11 @@ const OWN_LIST = 'The agent’s own list, in the memory of its server';
  * the server, `docs/guarded-tools.md` shows it. What is not here asks.
  */
 export const GUARDED_TOOLS: readonly GuardedTool[] = [
-  row('Read', ['default', 'letta'], 'reads', 'A file inside of the working directory that does not look secret'),
-  row('ViewImage', ['codex', 'letta'], 'reads', 'A picture inside of the working directory'),
-  row('LS', ['-'], 'reads', 'Names in a folder inside of the working directory'),
-  row('Glob', ['-'], 'reads', 'Names of files inside of the working directory, never what stands in them'),
-  row('Grep', ['-'], 'reads', 'One file that it names; in folders it would read keys and settings, too'),
+  row('Read', ['default', 'letta'], 'reads', 'A file inside the working directory that does not look secret'),
+  row('ViewImage', ['codex', 'letta'], 'reads', 'A picture inside the working directory'),
+  row('LS', ['-'], 'reads', 'Names in a folder inside the working directory'),
+  row('Glob', ['-'], 'reads', 'Names of files inside the working directory, never their contents'),
+  row('Grep', ['-'], 'reads', 'One file that it names; in folders it would also read keys and settings'),
   row(
     'Bash',
     ['default'],
@@ -43,26 +43,21 @@ export const GUARDED_TOOLS: readonly GuardedTool[] = [
   row('TaskGet', ['default'], 'passes', `${OWN_LIST}, which all its conversations share`),
   row('TaskList', ['default'], 'passes', `${OWN_LIST}, which all its conversations share`),
   row('TaskUpdate', ['default'], 'passes', OWN_LIST),
-  row('UpdatePlan', ['codex', 'letta'], 'passes', 'The agent’s own plan, which the server does not even keep'),
-  row('AskUserQuestion', ALL, 'asks', 'A question is answered by people'),
+  row('UpdatePlan', ['codex', 'letta'], 'passes', 'The agent’s own plan, which the server does not store'),
+  row('AskUserQuestion', ALL, 'asks', 'Only people can answer a question'),
   row('Write', ['default', 'letta'], 'asks', 'Changes a file'),
   row('Edit', ['default', 'letta'], 'asks', 'Changes a file'),
   row('MultiEdit', ['-'], 'asks', 'Changes a file'),
   row('ApplyPatch', ['codex'], 'asks', 'Changes, moves and deletes files'),
-  row(
-    'exec_command',
-    ['codex', 'letta'],
-    'asks',
-    `${A_SHELL}: with a shell and a directory of its own, and it may stay open`,
-  ),
-  row('write_stdin', ['codex', 'letta'], 'asks', 'Types into a command that runs'),
+  row('exec_command', ['codex', 'letta'], 'asks', `${A_SHELL}, with its own shell and directory, and it may stay open`),
+  row('write_stdin', ['codex', 'letta'], 'asks', 'Types into a running command'),
   row('shell', ['-'], 'asks', A_SHELL),
   row('Shell', ['-'], 'asks', A_SHELL),
   row('shell_command', ['-'], 'asks', A_SHELL),
   row('ShellCommand', ['-'], 'asks', A_SHELL),
-  row('Monitor', ALL, 'asks', 'A command or a connection that stays open behind the turn'),
-  row('KillBash', ['-'], 'asks', 'Ends a command that somebody may wait for'),
-  row('TaskStop', ALL, 'asks', 'Ends a subagent or a command that somebody may wait for'),
+  row('Monitor', ALL, 'asks', 'A command or a connection that stays open after the turn'),
+  row('KillBash', ['-'], 'asks', 'Ends a command that someone may be waiting for'),
+  row('TaskStop', ALL, 'asks', 'Ends a subagent or a command that someone may be waiting for'),
   row('Task', ALL, 'asks', `${AN_AGENT}; models know it as \`Agent\``),
   row('Agent', ALL, 'asks', AN_AGENT),
   row('Workflow', ALL, 'asks', AN_AGENT),
@@ -71,13 +66,13 @@ export const GUARDED_TOOLS: readonly GuardedTool[] = [
     'SetWorkingDirectory',
     ALL,
     'asks',
-    'Moves the directory that reads are judged in; until it is known where, nothing relative passes',
+    'Moves the directory against which reads are judged; until the new one is known, no relative path passes',
   ),
-  row('EnterWorktree', ALL, 'asks', 'Makes a worktree and moves into it, as above'),
+  row('EnterWorktree', ALL, 'asks', 'Creates a worktree and moves into it, as above'),
   row('ExitWorktree', ALL, 'asks', 'Moves out of a worktree and may delete it, as above'),
   row('memory', ['default', 'letta'], 'asks', 'Changes what the agent remembers in all its conversations'),
   row('memory_apply_patch', ['codex'], 'asks', 'Changes what the agent remembers in all its conversations'),
-  row('Skill', ALL, 'asks', 'Brings in instructions from files that are not named'),
+  row('Skill', ALL, 'asks', 'Loads instructions from files that it does not name'),
   row('ReadLSP', ['-'], 'asks', 'Reads through a language server, which may run what the project says'),
   row('read_file', ['-'], 'asks', 'Its relative paths begin in the server’s own directory, not in the agent’s'),
   row('ReadFile', ['-'], 'asks', 'Its relative paths begin in the server’s own directory, not in the agent’s'),
@@ -85,7 +80,7 @@ export const GUARDED_TOOLS: readonly GuardedTool[] = [
   row('ListDir', ['-'], 'asks', 'Not offered by any toolset'),
   row('grep_files', ['-'], 'asks', 'Searches in folders'),
   row('GrepFiles', ['-'], 'asks', 'Searches in folders'),
-  row('read_artifact_file', ['-'], 'asks', 'Reads outside of the working directory'),
+  row('read_artifact_file', ['-'], 'asks', 'Reads outside the working directory'),
   row('write_artifact_file', ['-'], 'asks', 'Changes a file'),
 ];
 
@@ -94,7 +89,7 @@ function row(tool: string, toolsets: readonly Toolset[], does: GuardedDoes, why:
 }
 
 const DOES: Readonly<Record<GuardedDoes, string>> = {
-  reads: 'passes, if it reads only what may be read',
+  reads: 'passes if it reads only what may be read',
   passes: 'passes',
   asks: 'asks',
 };

@@ -36,25 +36,25 @@ const EVERYTHING: Readonly<Record<string, string>> = {
 export function problemOfRule(rule: string): string | null {
   const [, tool, of] = RULE.exec(rule.trim()) ?? [];
   if (tool === undefined) return `${JSON.stringify(rule.slice(0, 60))} is not of the form Tool or Tool(what)`;
-  if (tool === 'AskUserQuestion') return 'questions are answered by people';
-  if (startsAgent(tool)) return `${tool} starts an agent that asks nothing, so people decide about it`;
+  if (tool === 'AskUserQuestion') return 'only people can answer questions';
+  if (startsAgent(tool)) return `${tool} starts an agent that never asks for approval, so a person must decide`;
   if (of === undefined) {
     const all = Object.hasOwn(EVERYTHING, tool) ? EVERYTHING[tool] : undefined;
     return all ? `${tool} alone would allow ${all}: that is PERMISSIONS=unrestricted` : null;
   }
   if (tool === 'Bash') {
     const words = plainWords(of.replace(/ \*$/, ''));
-    return words === null || words.length === 0 ? `${of} is more than plain words` : null;
+    return words === null || words.length === 0 ? `${of} contains more than plain words` : null;
   }
   const files = Object.hasOwn(FILE_TOOLS, tool) ? FILE_TOOLS[tool] : undefined;
-  if (!files) return `rules for ${tool} can not say more than its name`;
+  if (!files) return `a rule for ${tool} can only be its name`;
   const base = of.replace(/\/?\*\*$/, '') || '.';
   if (!isInside(base, '/project') || of.startsWith('/') || /\*(?!\*?$)/.test(of)) {
-    return `${of} is not a path inside of the working directory, or a folder and /**`;
+    return `${of} is not a path inside the working directory, or such a folder and /**`;
   }
   return base === '.' || mayCover(base, '/project', files.changes)
     ? null
-    : `${of} holds secrets or runs by itself: people are always asked`;
+    : `${of} can hold secrets or run by itself, so a person must always decide`;
 }
 
 /** Whether any rule may cover this file. */

@@ -66,7 +66,7 @@ export interface ApprovalParts {
 export type ApprovalAction = Exclude<InboundAction['name'], OfferAction | 'stop' | 'details'>;
 
 const NO_QUESTION = 'This is not a question.';
-const A_QUESTION = 'This is a question: pick an answer.';
+const A_QUESTION = 'This is a question: choose an answer.';
 
 /** The requests of a thread's turn: asked, shown, decided by the one who may, told to Letta, once. */
 export class ThreadApprovals {
@@ -147,7 +147,10 @@ export class ThreadApprovals {
     const [id = '', ...words] = args.trim().split(/\s+/);
     const open = (this.#parts.state.record?.approvals ?? []).filter(({ state }) => state.state === 'open');
     const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
-    if (!record) return open.length === 0 ? 'Nothing waits for a decision here.' : 'No request of that id waits here.';
+    if (!record)
+      return open.length === 0
+        ? 'No request is waiting for a decision here.'
+        : 'No request with that id is waiting here.';
     const found = this.#decisions.find(record.token, person, verb === 'deny' ? 'deny' : 'decide');
     if ('result' in found) {
       const { why, reason = why } = found;
@@ -164,7 +167,7 @@ export class ThreadApprovals {
     const { request } = found;
     if (verb === 'approve' && request.questions) return A_QUESTION;
     if (verb === 'approve' && shownRequest(request).partly) {
-      return 'Not all of this can be shown as text to everybody here, so it can only be denied.';
+      return 'I can’t show all of this as text to everyone here, so you can only deny it.';
     }
     const yes = approveShown(request, found.record);
     const decided = verb === 'approve' ? yes : deny(person.name, words.join(' ') || null);
@@ -185,13 +188,13 @@ export class ThreadApprovals {
     if (open.length === 0) return;
     log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
     for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
-    say(this.#parts, 'What the agent asked could not be shown here, so it was denied.');
+    say(this.#parts, 'I could not show here what the agent asked for, so I denied it.');
   }
 
   #tooLate(author: UserId): void {
     say(
       this.#parts,
-      `<@${author}>, what you wrote came too late: the request was over, and the agent has not read it. Send it again if it still matters.`,
+      `<@${author}>, your message came after the request was over, so the agent has not read it. Send it again if it still matters.`,
     );
   }
 
@@ -221,7 +224,7 @@ export class ThreadApprovals {
         return { result: 'modal', modal: { kind: 'deny_with_reason', token, tool } };
       case 'edit_command': {
         const command = editableCommand(request);
-        if (command === null) return refused('expired', 'This can not be changed here.');
+        if (command === null) return refused('expired', 'You can’t change this here.');
         const alone = this.#decisions.nobodyElse(record, person);
         if (alone !== null) return refused('not_allowed', alone);
         const asksAnother = this.#decisions.mustAskAnother();
@@ -233,7 +236,7 @@ export class ThreadApprovals {
         return this.#grant(found, 'edits', person);
       case 'save_rule': {
         const rule = ruleOf(request);
-        if (!rule || shownRequest(request).partly) return refused('expired', 'There is no rule to be saved.');
+        if (!rule || shownRequest(request).partly) return refused('expired', 'There is no rule to save.');
         const { workingDirectory: directory, device } = this.#parts.link;
         return { result: 'modal', modal: { kind: 'save_rule', token, rule: rule.text, directory, device } };
       }
@@ -242,9 +245,7 @@ export class ThreadApprovals {
         return { result: 'modal', modal: { kind: 'answer_in_words', token, questions: request.questions } };
       case 'answer': {
         const decided = answerWithOption(request, action.choice);
-        return decided
-          ? this.#decide(found, decided, person)
-          : refused('expired', 'That option does not exist any more.');
+        return decided ? this.#decide(found, decided, person) : refused('expired', 'That option no longer exists.');
       }
       default:
         return name satisfies never;
@@ -261,16 +262,16 @@ export class ThreadApprovals {
     const submit = (decided: Decided) => this.#decisions.decide(found, decided, person, { via: 'modal' });
     switch (name) {
       case 'approve':
-        if (shownRequest(request).refusal !== null) return refused('expired', 'This can not be shown to anybody.');
+        if (shownRequest(request).refusal !== null) return refused('expired', 'I can’t show this to anyone.');
         return submit(approveShown(request, found.record));
       case 'deny_with_reason':
-        return typed === '' ? invalid('Say why.') : submit(deny(person.name, typed));
+        return typed === '' ? invalid('Write a reason.') : submit(deny(person.name, typed));
       case 'edit_command': {
         return this.#edit(found, texts[0] ?? '', person);
       }
       case 'save_rule': {
         const decided = approveWithRule(request);
-        return decided ? submit(decided) : refused('expired', 'There is no rule to be saved.');
+        return decided ? submit(decided) : refused('expired', 'There is no rule to save.');
       }
       case 'answer_in_words': {
         if (!request.questions?.length) return refused('expired', NO_QUESTION);
@@ -288,7 +289,7 @@ export class ThreadApprovals {
   #edit(found: Found, text: string, person: Person): Promise<SubmissionOutcome> | SubmissionOutcome {
     const { record, request } = found;
     const decided = approveChanged(request, text);
-    if (!decided) return invalid('Write the command that shall run.');
+    if (!decided) return invalid('Write the command to run.');
     const { send } = decided;
     const command = send.behavior === 'allow' ? send.updatedInput?.command : undefined;
     if (typeof command !== 'string') {
@@ -309,9 +310,10 @@ export class ThreadApprovals {
   async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
     const { request } = found;
     if (found.record.edit || grantFor(request) !== grant || shownRequest(request).partly) {
-      return refused('expired', 'This can not be allowed for the whole turn.');
+      return refused('expired', 'You can’t approve this for the whole turn.');
     }
-    const words = grant === 'command' ? 'and the same command again, this turn' : 'and all edits, this turn';
+    const words =
+      grant === 'command' ? 'and the same command again during this turn' : 'and all edits during this turn';
     return this.#decisions.decide(found, { ...approve(), words }, person, { via: 'click', grant });
   }
 

@@ -95,7 +95,10 @@ export class ApprovalDeadlines {
     // Somebody may have deleted it: people are not sent to a card that is not there.
     this.#parts.recheckCards();
     const whom = (asks ?? [requester]).slice(0, 20).map((id) => (id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`));
-    const what = tool === 'AskUserQuestion' ? 'a question waits' : `${asCode(oneLine(tool, 40))} waits for a decision`;
+    const what =
+      tool === 'AskUserQuestion'
+        ? 'a question is waiting for an answer'
+        : `${asCode(oneLine(tool, 40))} is waiting for a decision`;
     say(this.#parts, `${whom.join(' ')} ${what} above: ${asCode(title) || 'see the card'}`);
   }
 }

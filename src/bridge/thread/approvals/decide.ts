@@ -79,15 +79,15 @@ export class ApprovalDecisions {
       return refused(record.state.state === 'decided' ? 'already_decided' : 'expired', lateNotice(record));
     }
     if (wish !== 'look' && state.open?.id === record.turn && state.open.stoppedBy) {
-      return refused('expired', 'The turn is being stopped; nothing was decided.');
+      return refused('expired', 'The turn is being stopped, so nothing was decided.');
     }
     if (!link.ready) {
-      return refused('unreachable', 'Letta can not be reached right now; nothing was decided. Try again in a moment.');
+      return refused('unreachable', 'I can’t reach Letta right now, so nothing was decided. Try again in a moment.');
     }
     const request = state.turn.approvals.find((approval) => approval.requestId === record.requestId);
     const pending = state.turn.openApprovals.includes(record.requestId);
     if (!request || !pending || digestOf(request.input) !== record.digest) {
-      return refused('expired', 'This request changed or is over; nothing was decided.');
+      return refused('expired', 'This request changed or is over, so nothing was decided.');
     }
     return { record, request: asEdited(request, record) };
   }
@@ -305,15 +305,15 @@ function inputOf(request: ApprovalRequest, send: Decision, folder: string | null
   return keptText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
 }
 
-const MAY_NOT_SPEAK = 'You may approve or deny this, but not give the agent’s machine a command of your own.';
+const MAY_NOT_SPEAK = 'You can approve or deny this, but you may not run your own command on the agent’s machine.';
 const NOBODY_ELSE =
-  'A command of yours needs the approval of somebody else, and here nobody else could give it. Deny with a reason instead: the agent reads it.';
+  'Someone else would have to approve your command, and no one else here can. Deny with a reason instead: the agent reads it.';
 
 /** What the agent reads of a request that nobody decided. */
 export function denialOf(why: ApprovalClosed & ('expired' | 'not_shown')): Decision {
   const message =
     why === 'expired'
-      ? 'Nobody in Slack decided this in time, so it was not approved.'
-      : 'This could not be shown to anybody in Slack, so it was not approved.';
+      ? 'No one in Slack decided this in time, so it was not approved.'
+      : 'This could not be shown to anyone in Slack, so it was not approved.';
   return { behavior: 'deny', message };
 }

@@ -179,7 +179,7 @@ export class ApprovalRequests {
       return void (await this.#open(turn, request, digest, { state: 'open' }));
     }
     const { kind, by } = pass.grant;
-    const words = kind === 'command' ? 'this exact command, this turn' : 'all edits, this turn';
+    const words = kind === 'command' ? 'this exact command during this turn' : 'all edits during this turn';
     const at = clock.now();
     const answered = { state: 'decided', decision: 'approved', by: by.id, at, words, via: 'grant' } as const;
     const record = await this.#open(turn, request, digest, answered);
@@ -192,9 +192,9 @@ export class ApprovalRequests {
     log.warn({ request: request.requestId, tool: request.tool, refusal }, 'a request can not be shown to anybody');
     const closed = { state: 'closed', why: 'not_shown', at: clock.now() } as const;
     const record = await this.#open(turn, request, digest, closed);
-    const message = `This could not be shown to anybody in Slack, so it was not approved: it is ${refusal}.`;
+    const message = `This could not be shown to anyone in Slack, so it was not approved: it is ${refusal}.`;
     decisions.tell(record, { behavior: 'deny', message });
-    say(`What the agent asked could not be shown here, so it was denied: it is ${refusal}.`);
+    say(`I could not show here what the agent asked for, so I denied it: it is ${refusal}.`);
   }
 
   /** Known here: open on the same card, or decided without Letta having heard of it. */
@@ -330,7 +330,7 @@ export class ApprovalRequests {
     const { link, mailbox, log } = this.#parts;
     const connection = link.ready;
     if (!connection) return;
-    const message = 'Nothing is allowed now but to end what runs in the background, by its id.';
+    const message = 'In this turn you may only end the background tasks, by their ids.';
     mailbox.away(
       connection.answer(request.requestId, { behavior: 'deny', message }),
       () => undefined,

@@ -150,7 +150,7 @@ describe('a request to start a subagent', () => {
 describe('a rule of AUTO_APPROVE', () => {
   it('cannot name a tool that starts an agent', () => {
     for (const rule of ['Agent', 'Task', 'Workflow', 'SendAgentMessage', 'spawn_agent']) {
-      expect(problemOfRule(rule)).toContain('people decide');
+      expect(problemOfRule(rule)).toContain('a person must decide');
     }
   });
 });

@@ -283,7 +283,7 @@ describe('a card that Slack refuses in every form', () => {
     middle.surface.refuseCards('is_archived');
     await middle.clock.settle();
     expect(told(middle)).toEqual([{ behavior: 'deny', message: expect.stringContaining('could not be shown') }]);
-    expect(middle.surface.said.map(({ text }) => text)).toEqual([expect.stringContaining('could not be shown here')]);
+    expect(middle.surface.said.map(({ text }) => text)).toEqual([expect.stringContaining('could not show here')]);
     expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'not_shown' });
     expect(middle.audit.entries).toMatchObject([{ outcome: 'not_shown' }]);
   });
@@ -432,9 +432,9 @@ describe('a question', () => {
     expect(wrong).toEqual({
       result: 'invalid',
       errors: [
-        { input: 0, text: 'An answer is missing.' },
-        { input: 1, text: 'Choose an option or write, not both.' },
-        { input: 2, text: 'An answer is missing.' },
+        { input: 0, text: 'Choose or write an answer.' },
+        { input: 1, text: 'Choose an option or write an answer, not both.' },
+        { input: 2, text: 'Choose or write an answer.' },
       ],
     });
     expect(told(middle)).toEqual([]);

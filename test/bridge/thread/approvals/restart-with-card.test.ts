@@ -97,12 +97,12 @@ describe('a restart of the bridge while a card is open', () => {
     await story.restart();
     const [text, card, tail] = story.messages();
     expect([text, card]).toEqual(before.slice(0, 2));
-    expect(story.read(tail)).toContain('The bridge has started anew');
+    expect(story.read(tail)).toContain('I restarted');
     expect(story.read(tail)).not.toMatch(/💭|✍️|🔧/);
     await story.asksAgain([said('m-1', 'First I look around.')], FIRST);
     expect(story.messages().map(({ ts }) => ts)).toEqual(before.map(({ ts }) => ts));
     expect(story.messages().slice(0, 2)).toEqual(before.slice(0, 2));
-    expect(story.read(story.messages()[2])).not.toContain('started anew');
+    expect(story.read(story.messages()[2])).not.toContain('I restarted');
     // Not even an edit of the card: only the line below it has changed.
     expect(since('chat.update').every(({ args }) => args.ts === before[2]?.ts)).toBe(true);
     expect(since('chat.postMessage')).toEqual([]);
@@ -357,7 +357,7 @@ describe('a restart of the bridge while a card is open', () => {
       const after = story.messages();
       expect(after[0]?.ts).toBe(text?.ts);
       expect(story.read(after[0])).toContain('First I look around.');
-      expect(story.read(after[0])).not.toContain('started anew');
+      expect(story.read(after[0])).not.toContain('I restarted');
       expect(after[1]).toEqual(cardAbout(story, 'touch one.txt'));
       expect(since('chat.delete')).toEqual([]);
       expect(since('chat.postMessage').filter(({ args }) => String(args.text).includes('touch one'))).toHaveLength(1);

@@ -71,7 +71,7 @@ describe('a decision that did not reach Letta', () => {
   it('too old: the card opens again with the full time', async () => {
     const middle = await asked(DANGER, { approvalTimeoutMs: 2 * HOUR, staleAfterMs: HOUR / 4, now: 1_000_000 });
     await middle.clock.advance(HOUR / 2);
-    expect(said(middle)).toContain('waits for a decision');
+    expect(said(middle)).toContain('is waiting for a decision');
     middle.surface.said.length = 0;
     middle.connection.onAnswer = uncertain;
     await click(middle, 'approve');
@@ -80,7 +80,7 @@ describe('a decision that did not reach Letta', () => {
     await isBack(middle, DANGER);
     expect(lastCard(middle).state).toEqual({ state: 'open' });
     expect(told(middle)).toEqual([]);
-    expect(said(middle)).toContain('waits for a decision');
+    expect(said(middle)).toContain('is waiting for a decision');
     await middle.clock.advance(HOUR);
     expect(await click(middle, 'deny')).toEqual({ result: 'decided' });
   });
@@ -110,7 +110,7 @@ describe('a decision that did not reach Letta', () => {
     await isBack(middle, DANGER);
     expect(told(middle)).toEqual([]);
     expect(lastCard(middle).state).toEqual({ state: 'open' });
-    expect(said(middle)).toContain('waits for a decision');
+    expect(said(middle)).toContain('is waiting for a decision');
   });
 
   it('expiry refused by Letta: is not retried for ever', async () => {
@@ -129,14 +129,14 @@ describe('a typed answer', () => {
     const question = await asked(QUESTION);
     question.connection.onAnswer = () => Promise.resolve('gone');
     expect(await reply(question, 'Blue, and update the logo')).toMatchObject({ outcome: 'answered' });
-    expect(said(question)).toContain(`<@${ALICE}>, what you wrote came too late`);
+    expect(said(question)).toContain(`<@${ALICE}>, your message came after the request was over`);
     const request = await asked(DANGER);
     await reply(request, 'rather zip it');
     const offer = request.record().offers[0];
     request.connection.onAnswer = () => Promise.resolve('gone');
     const token = offer?.token;
     expect(await click(request, 'deny_with_this', token ? { token } : {})).toEqual({ result: 'decided' });
-    expect(said(request)).toContain(`<@${ALICE}>, what you wrote came too late`);
+    expect(said(request)).toContain(`<@${ALICE}>, your message came after the request was over`);
   });
 
   it('Letta unreachable: is refused openly and not queued', async () => {
