@@ -124,12 +124,12 @@ export function wireBridge(parts: BridgeParts): Bridge {
   const surface = watchTurns(
     createSurface({
       api,
-      renderer: () => createRenderer({ maxMessages: longAnswers?.maxMessages }),
+      createRenderer: () => createRenderer({ maxMessages: longAnswers?.maxMessages }),
       fallback: simplerPosts,
-      notice: noticePosts,
-      offer: offerPosts,
-      send: longAnswers?.send,
-      agent: identity.mayBeAgent ?? false,
+      renderNotice: noticePosts,
+      renderOffer: offerPosts,
+      uploadFile: longAnswers?.send,
+      mayBeAgent: identity.mayBeAgent ?? false,
       clock,
       random,
       log,
@@ -226,11 +226,11 @@ export function wireBridge(parts: BridgeParts): Bridge {
     },
     noteDelivery({ body }) {
       const news = readNews(body);
-      if (news?.deleted) surface.messageDeleted(news.channel, news.deleted);
-      if (news) surface.knock(news.channel);
+      if (news?.deletedTs) surface.noteDeleted(news.channel, news.deletedTs);
+      if (news) surface.retrySoon(news.channel);
     },
     retryRefusedPosts() {
-      surface.knock(null);
+      surface.retrySoon(null);
       // While the token was refused, nothing could be read from Slack.
       catchUp?.lookSoon();
     },

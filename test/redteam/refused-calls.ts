@@ -95,7 +95,7 @@ export async function play({ word, lasts, when, restart }: Case): Promise<string
   const waitFor = async (what: () => boolean | Promise<boolean>) => {
     for (let second = 0; second < 400 && !(await what()); second += 1) {
       await clock.advance(1_000);
-      if (lasts === 'until invited' && until !== null && clock.now() >= until) shown.surface.knock('C01GEN');
+      if (lasts === 'until invited' && until !== null && clock.now() >= until) shown.surface.retrySoon('C01GEN');
     }
   };
 

@@ -124,7 +124,7 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
 
       // The channel opens again: the thread gets the answer once, and Bob his turn.
       shown.slack.fault = () => null;
-      shown.surface.knock('C01GEN');
+      shown.surface.retrySoon('C01GEN');
       await middle.clock.advance(20_000);
       const thread = shown
         .messages()
@@ -168,7 +168,7 @@ describe.each(['not_in_channel', 'channel_not_found', 'is_archived', 'restricted
       await middle.clock.advance(120_000);
       expect(direct(shown, 'U01ALICE').split(ANSWER)).toHaveLength(2);
       shown.slack.fault = () => null;
-      shown.surface.knock('C01GEN');
+      shown.surface.retrySoon('C01GEN');
       await middle.clock.advance(20_000);
       expect(
         shown
@@ -203,7 +203,7 @@ describe('a card that cannot be shown', () => {
     expect(middle.connection.answers).toEqual([]);
     expect(direct(shown, 'U01ALICE')).toContain('I can’t show there what the agent asks');
     shown.slack.fault = () => null;
-    shown.surface.knock('C01GEN');
+    shown.surface.retrySoon('C01GEN');
     await middle.clock.advance(5_000);
     expect(
       shown

@@ -44,10 +44,10 @@ export function createShown(options: MiddleOptions = {}): Shown {
       slack ??= createFakeSlack(clock);
       surface = createSurface({
         api: mortal(slack),
-        renderer: () => createRenderer(),
+        createRenderer: () => createRenderer(),
         fallback: simplerPosts,
-        notice: noticePosts,
-        offer: offerPosts,
+        renderNotice: noticePosts,
+        renderOffer: offerPosts,
         clock,
         random: countingRandom(),
         log: silentLog,

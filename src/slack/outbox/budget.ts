@@ -84,15 +84,15 @@ export const emptyBudget: Budget = {
 /** The earliest time (ms, ≥ `now`) at which this may be sent, as far as is known now. */
 export function whenAllowed(budget: Budget, ask: Ask, now: number): number {
   const limit = limitOf(ask.method) - (isLiveEdit(ask) ? RESERVE : 0);
-  let at = Math.max(now, budget.blocked[ask.method] ?? 0, windowAt(budget, ask.method, limit, now));
+  let at = Math.max(now, budget.blocked[ask.method] ?? 0, windowFreesAt(budget, ask.method, limit, now));
   if (PER_CHANNEL.has(ask.method)) at = Math.max(at, budget.channels.get(channelKey(ask)) ?? 0);
   return isLiveEdit(ask) ? Math.max(at, budget.editDue - BURST * gapMs(budget)) : at;
 }
 
-/** Notes that it is sent now. Give `id` to {@link answered} when the answer is there. */
-export function sent(budget: Budget, ask: Ask, now: number): { budget: Budget; id: number } {
+/** Notes that it is sent now. Give `id` to {@link noteAnswered} when the answer is there. */
+export function noteSent(budget: Budget, ask: Ask, now: number): { budget: Budget; id: number } {
   const id = budget.nextId;
-  const windows = { ...budget.windows, [ask.method]: [...fresh(budget, ask.method, now), { id, until: null }] };
+  const windows = { ...budget.windows, [ask.method]: [...countingUses(budget, ask.method, now), { id, until: null }] };
   const channels = new Map(budget.channels);
   if (PER_CHANNEL.has(ask.method)) {
     for (const [channel, at] of channels) if (at <= now) channels.delete(channel);
@@ -109,7 +109,7 @@ export function sent(budget: Budget, ask: Ask, now: number): { budget: Budget; i
  * Notes that call `id` was answered. It counts for 60 s from now, not from when it was sent: Slack counted it
  * somewhere in between, and a window of Slack's must not hold more than ours.
  */
-export function answered(budget: Budget, ask: Ask, id: number, now: number): Budget {
+export function noteAnswered(budget: Budget, ask: Ask, id: number, now: number): Budget {
   const uses = budget.windows[ask.method];
   if (!uses?.some((use) => use.id === id)) return budget;
   const kept = [...uses.filter((use) => use.id !== id), { id, until: now + WINDOW_MS }].sort(
@@ -119,7 +119,7 @@ export function answered(budget: Budget, ask: Ask, id: number, now: number): Bud
 }
 
 /** Notes a 429: nothing of that method before `until`. */
-export function limited(budget: Budget, method: string, until: number): Budget {
+export function noteLimited(budget: Budget, method: string, until: number): Budget {
   return {
     ...budget,
     blocked: { ...budget.blocked, [method]: Math.max(until, budget.blocked[method] ?? 0) },
@@ -127,14 +127,14 @@ export function limited(budget: Budget, method: string, until: number): Budget {
   };
 }
 
-function windowAt(budget: Budget, key: string, limit: number, now: number): number {
-  const uses = fresh(budget, key, now);
+function windowFreesAt(budget: Budget, key: string, limit: number, now: number): number {
+  const uses = countingUses(budget, key, now);
   const last = uses[uses.length - limit];
   // One that was not answered yet counts as answered now: it can not end sooner.
   return last ? (last.until ?? now + WINDOW_MS) : now;
 }
 
-function fresh(budget: Budget, key: string, now: number): readonly Use[] {
+function countingUses(budget: Budget, key: string, now: number): readonly Use[] {
   const uses = budget.windows[key] ?? [];
   return uses[0]?.until != null && uses[0].until <= now
     ? uses.filter((use) => use.until === null || use.until > now)

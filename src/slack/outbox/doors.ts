@@ -18,13 +18,13 @@ export interface Doors {
   /** From when, ≥ `now`, by the monotonic clock, this call may be tried. */
   opensAt(way: Way, now: number): number;
   /** A call is on its way: until it is answered no other tries a closed way. */
-  tried(way: Way, now: number): void;
+  noteTry(way: Way, now: number): void;
   /** It was answered. True when a closed way is open again. */
-  answered(way: Way, error: SlackError | null, now: number): boolean;
+  noteAnswer(way: Way, error: SlackError | null, now: number): boolean;
   /** Slack's word for why this way is closed, and how far it is; `null`: it is open, as far as is known. */
-  why(way: Way): { word: string; scope: Closed } | null;
+  whyClosed(way: Way): { word: string; scope: Closed } | null;
   /** Something happened that may have opened ways: each closed one may be tried soon. `null`: in every channel. */
-  knock(channel: ChannelId | null, now: number): void;
+  retrySoon(channel: ChannelId | null, now: number): void;
 }
 
 interface Door {
@@ -65,24 +65,24 @@ export function createDoors(): Doors {
       }
       return at;
     },
-    tried(way, now) {
+    noteTry(way, now) {
       for (const key of keysOf(way)) {
         const door = doors.get(key);
         if (door) door.tryingUntil = now + TRYING_MAX_MS;
       }
     },
-    answered(way, error, now) {
+    noteAnswer(way, error, now) {
       const [everywhere = '', here = ''] = keysOf(way);
       const scope = error && closedBy(error);
       const word = error?.error ?? '';
-      let opened = false;
+      let hasOpened = false;
       const close = (key: string, by: 'workspace' | 'channel') => {
         const failures = (doors.get(key)?.failures ?? 0) + 1;
         const until = now + backoffMs({ firstMs: FIRST_MS, longestMs: LONGEST_MS[by] }, failures);
         doors.set(key, { word, scope: by, until, failures, closedAt: now, tryingUntil: 0 });
       };
       const open = (key: string) => {
-        opened = doors.delete(key) || opened;
+        hasOpened = doors.delete(key) || hasOpened;
       };
       // Without an answer of Slack's nothing is known.
       if (error && error.failure !== 'refused') {
@@ -96,16 +96,16 @@ export function createDoors(): Doors {
         if (scope === 'channel') close(here, scope);
         else if (scope === null) open(here);
       }
-      return opened;
+      return hasOpened;
     },
-    why(way) {
+    whyClosed(way) {
       for (const key of keysOf(way)) {
         const door = doors.get(key);
         if (door) return { word: door.word, scope: door.scope };
       }
       return null;
     },
-    knock(channel, now) {
+    retrySoon(channel, now) {
       for (const [key, door] of doors) {
         const isHere = channel === null || door.scope === 'workspace' || key.endsWith(` ${channel}`);
         if (isHere) door.until = Math.min(door.until, Math.max(now, door.closedAt + KNOCK_GAP_MS));

@@ -1,6 +1,6 @@
 import type { Log, Metrics } from '../../bridge/ports.ts';
 import type { SlackPost } from '../render/post.ts';
-import { plainPosts, renamed } from './plain.ts';
+import { plainPosts, renameParts } from './plain.ts';
 
 /**
  * The same content in simpler posts, for one that Slack refused: first cut smaller, then without what only newer clients
@@ -10,13 +10,13 @@ export type Fallback = (post: SlackPost, form: 'smaller' | 'mrkdwn') => SlackPos
 
 /** In which form each part is sent: as rendered, or simpler once Slack refused it. */
 export interface Forms {
-  apply(posts: readonly SlackPost[]): SlackPost[];
+  applyForms(posts: readonly SlackPost[]): SlackPost[];
   /** This post was refused; false when there is no simpler form left. */
   simplify(post: SlackPost): boolean;
   /** What was refused half-written as rendered again; what was whole keeps its form. */
-  reset(): void;
+  resetLive(): void;
   /** Slack took no form at all: all are tried anew. */
-  restart(): void;
+  resetAll(): void;
   /** Slack has taken all posts as they are now: each simpler form that it took is counted, once. */
   settled(): void;
 }
@@ -27,13 +27,13 @@ type Form = (typeof FORMS)[number];
 export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Forms {
   /** By kind and part; a turn has few. A card may come to stand where a text was. */
   const forms = new Map<string, { form: Form; live: boolean; counted: boolean }>();
-  let given: readonly SlackPost[] = [];
+  let lastPosts: readonly SlackPost[] = [];
 
   function inForm(post: SlackPost, form: Form): SlackPost[] {
     if (form === 'rendered') return [post];
     if (form === 'plain') return plainPosts(post);
     try {
-      return renamed(post, fallback(post, form));
+      return renameParts(post, fallback(post, form));
     } catch (error) {
       log.error({ err: error }, 'a simpler form of a post could not be made');
       return [];
@@ -50,13 +50,13 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
   }
 
   return {
-    apply(posts) {
-      given = posts;
+    applyForms(posts) {
+      lastPosts = posts;
       return posts.flatMap(formOf);
     },
     simplify(refused) {
       const key = keyOf(refused);
-      const post = given.find((one) => keyOf(one) === key);
+      const post = lastPosts.find((one) => keyOf(one) === key);
       const from = FORMS.indexOf(forms.get(key)?.form ?? 'rendered');
       const next = FORMS.slice(from + 1).find((form) => !post || inForm(post, form).length > 0);
       if (next === undefined) {
@@ -66,10 +66,10 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
       forms.set(key, { form: next, live: post?.live ?? false, counted: false });
       return true;
     },
-    reset() {
+    resetLive() {
       for (const [key, { live }] of forms) if (live) forms.delete(key);
     },
-    restart: () => forms.clear(),
+    resetAll: () => forms.clear(),
     settled() {
       for (const entry of forms.values()) {
         if (!entry.counted) metrics?.count('refused_posts', { form: entry.form });

@@ -1,35 +1,35 @@
 import { compareTs, type SlackTs } from '../../bridge/ids.ts';
 import type { Clock, Log } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
-import { confirmed, doubtful, type PlannedCall, UNKNOWN } from './plan.ts';
+import { applyCall, type PlannedCall, UNKNOWN, withUnknownContent } from './plan.ts';
 
 /** The messages that Slack has, in reading order; each change is stored before its promise resolves. */
 export interface Ledger {
   readonly posts: readonly PostRecord[];
   /** What is known of a file: its id once it may have been shared, `shared` once it certainly was. */
-  file(part: string): string | null;
-  noteFile(part: string, state: string | null): Promise<void>;
-  confirm(call: PlannedCall, ts: SlackTs): Promise<void>;
-  forget(record: PostRecord): Promise<void>;
+  fileState(part: string): string | null;
+  saveFileState(part: string, state: string | null): Promise<void>;
+  saveCall(call: PlannedCall, ts: SlackTs): Promise<void>;
+  forgetPost(record: PostRecord): Promise<void>;
   /** Slack does not let us do this with the message any more. */
-  refused(record: PostRecord, what: 'edit' | 'delete'): Promise<void>;
+  saveRefusal(record: PostRecord, what: 'edit' | 'delete'): Promise<void>;
   /** Leaves a message as it stands, whatever it says. */
-  leave(record: PostRecord): Promise<void>;
+  keepAsIs(record: PostRecord): Promise<void>;
   /** Whether the thread is gone: its root was deleted before it had a reply. */
-  readonly gone: boolean;
+  readonly isThreadGone: boolean;
   /** The thread is gone, and this message of ours, meant for it, landed at the top of the channel: it must go. */
-  strayed(part: string, ts: SlackTs): Promise<void>;
+  saveStray(part: string, ts: SlackTs): Promise<void>;
   /** Takes in messages that were found by looking, except those it has. */
-  adopt(found: readonly PostRecord[]): Promise<void>;
+  adoptPosts(found: readonly PostRecord[]): Promise<void>;
   /** What this message shows is not known any more. Not stored: a restart ends with an edit anyway. */
-  doubt(record: PostRecord): void;
+  markDoubtful(record: PostRecord): void;
 }
 
 export interface LedgerOptions {
   posts: readonly PostRecord[];
-  save(posts: PostRecord[]): Promise<void>;
+  savePosts(posts: PostRecord[]): Promise<void>;
   /** Told when the first message exists; `found`: it was there before this process. */
-  posted(found: boolean): void;
+  onFirstPost(found: boolean): void;
   clock: Clock;
   log: Log;
 }
@@ -42,32 +42,32 @@ const FILE = 'file-';
 const GONE: PostRecord = { part: 'thread', ts: '', hash: 'gone' };
 
 /** The hash of a message that stays as it is, whatever it shows. */
-const LEFT = 'text-left';
+const KEPT_AS_IS = 'text-left';
 
 const SAVE_ATTEMPTS = 5;
 const SAVE_AGAIN_MS = 1_000;
 
-export function createLedger({ posts: stored, save, posted, clock, log }: LedgerOptions): Ledger {
+export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log }: LedgerOptions): Ledger {
   let posts = sorted(stored.filter((record) => !isFile(record) && !isGone(record)));
   let gone = stored.some(isGone);
   let files = stored.filter(isFile);
 
   /** A disk that fails does not hide what Slack shows: the next call stores it all again. */
-  async function keep(next: PostRecord[], found = false): Promise<void> {
+  async function replacePosts(next: PostRecord[], found = false): Promise<void> {
     const first = posts.length === 0 && next.length > 0;
     posts = next;
-    if (first) posted(found);
-    await store();
+    if (first) onFirstPost(found);
+    await saveAll();
   }
 
-  function change(record: PostRecord, to: PostRecord): Promise<void> {
-    return keep(posts.map((known) => (known.ts === record.ts ? to : known)));
+  function replacePost(record: PostRecord, to: PostRecord): Promise<void> {
+    return replacePosts(posts.map((known) => (known.ts === record.ts ? to : known)));
   }
 
-  async function store(): Promise<void> {
+  async function saveAll(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await save([...posts, ...files, ...(gone ? [GONE] : [])]);
+        await savePosts([...posts, ...files, ...(gone ? [GONE] : [])]);
         return;
       } catch (error) {
         log.error({ err: error, attempt }, 'the posts of a turn could not be stored');
@@ -81,30 +81,30 @@ export function createLedger({ posts: stored, save, posted, clock, log }: Ledger
     get posts() {
       return posts;
     },
-    file: (part) => files.find((record) => record.part === part)?.hash.slice(FILE.length) ?? null,
-    noteFile(part, state) {
+    fileState: (part) => files.find((record) => record.part === part)?.hash.slice(FILE.length) ?? null,
+    saveFileState(part, state) {
       const others = files.filter((record) => record.part !== part);
       files = state === null ? others : [...others, { part, ts: '', hash: FILE + state }];
-      return store();
+      return saveAll();
     },
-    confirm: (call, ts) => keep(confirmed(posts, call, ts)),
-    forget: (record) => keep(posts.filter(({ ts }) => ts !== record.ts)),
-    refused: (record, what) => change(record, { ...record, refuses: what }),
-    leave: ({ live: _, ...record }) => change(record, { ...record, hash: LEFT }),
-    get gone() {
+    saveCall: (call, ts) => replacePosts(applyCall(posts, call, ts)),
+    forgetPost: (record) => replacePosts(posts.filter(({ ts }) => ts !== record.ts)),
+    saveRefusal: (record, what) => replacePost(record, { ...record, refuses: what }),
+    keepAsIs: ({ live: _, ...record }) => replacePost(record, { ...record, hash: KEPT_AS_IS }),
+    get isThreadGone() {
       return gone;
     },
-    strayed(part, ts) {
+    saveStray(part, ts) {
       gone = true;
       const known = posts.filter((record) => record.ts !== ts);
-      return keep(sorted([...known, { part, ts, hash: UNKNOWN, refuses: 'edit' }]));
+      return replacePosts(sorted([...known, { part, ts, hash: UNKNOWN, refuses: 'edit' }]));
     },
-    async adopt(found) {
+    async adoptPosts(found) {
       const unknown = found.filter((record) => !posts.some(({ ts }) => ts === record.ts));
-      if (unknown.length > 0) await keep(sorted([...posts, ...unknown]), true);
+      if (unknown.length > 0) await replacePosts(sorted([...posts, ...unknown]), true);
     },
-    doubt(record) {
-      posts = posts.map((known) => (known.ts === record.ts ? doubtful(known) : known));
+    markDoubtful(record) {
+      posts = posts.map((known) => (known.ts === record.ts ? withUnknownContent(known) : known));
     },
   };
 }

@@ -9,7 +9,7 @@ export interface Letters {
 export interface LoopTurns {
   readonly letters: Letters;
   /** Resolves in the next turn, when there are letters again. */
-  next(): Promise<void>;
+  nextTurn(): Promise<void>;
 }
 
 /** About one message: rendering it costs a hostile text a few ms. */
@@ -20,7 +20,7 @@ export function createLoopTurns(clock: Clock): LoopTurns {
   let renewal: Promise<void> | null = null;
   return {
     letters,
-    next() {
+    nextTurn() {
       renewal ??= new Promise((resolve) => {
         clock.after(0, () => {
           renewal = null;

@@ -4,7 +4,7 @@ import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
 /** What a delivery of Slack's says about the ways we write: something happened in a channel; a message was deleted there. */
 export interface News {
   channel: ChannelId;
-  deleted: SlackTs | null;
+  deletedTs: SlackTs | null;
 }
 
 const body = z.looseObject({
@@ -22,5 +22,5 @@ export function readNews(payload: unknown): News | null {
   if (!parsed.success) return null;
   const { type, subtype, channel, deleted_ts } = parsed.data.event;
   const isDeletion = type === 'message' && subtype === 'message_deleted';
-  return { channel, deleted: isDeletion ? (deleted_ts ?? null) : null };
+  return { channel, deletedTs: isDeletion ? (deleted_ts ?? null) : null };
 }

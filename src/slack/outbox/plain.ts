@@ -12,25 +12,25 @@ export function plainPosts(post: SlackPost): SlackPost[] {
   const texts = post.blocks.flatMap((block) => textsOf(block));
   // Rendered text is harmless where it was meant to stand; as plain text not even a token of ours may come alive.
   const typed = post.typed === undefined ? [] : [post.typed];
-  return pieces(post.part, post.kind, post.live, withoutTokens([...texts, ...typed].join('\n\n') || post.text));
+  return plainPieces(post.part, post.kind, post.live, withoutTokens([...texts, ...typed].join('\n\n') || post.text));
 }
 
 /** The last resort when a view can not be rendered at all. The agent's text is made harmless here. */
 export function plainView(view: TurnView): SlackPost[] {
   const texts = view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.title));
   if (view.ending?.line) texts.push(view.ending.line);
-  return pieces('0.0', 'text', view.live !== null, escaped(texts.join('\n\n')));
+  return plainPieces('0.0', 'text', view.live !== null, escapeAll(texts.join('\n\n')));
 }
 
 /** The parts of one post's simpler forms: the first keeps the name, so that its message is kept too. */
-export function renamed(post: SlackPost, simpler: readonly SlackPost[]): SlackPost[] {
+export function renameParts(post: SlackPost, simpler: readonly SlackPost[]): SlackPost[] {
   return simpler.map((piece, index) => ({ ...piece, part: index === 0 ? post.part : `${post.part}~${index}` }));
 }
 
-function pieces(part: string, kind: SlackPost['kind'], live: boolean, text: string): SlackPost[] {
+function plainPieces(part: string, kind: SlackPost['kind'], live: boolean, text: string): SlackPost[] {
   const posts: SlackPost[] = [];
   for (let from = 0; from < text.length || posts.length === 0; ) {
-    const piece = cut(text.slice(from, from + PIECE_MAX), from + PIECE_MAX >= text.length);
+    const piece = cutPiece(text.slice(from, from + PIECE_MAX), from + PIECE_MAX >= text.length);
     from += Math.max(1, piece.length);
     posts.push({
       part: posts.length === 0 ? part : `${part}~${posts.length}`,
@@ -44,8 +44,8 @@ function pieces(part: string, kind: SlackPost['kind'], live: boolean, text: stri
 }
 
 /** A piece that ends behind a line or a word, and never inside a character or an entity. */
-function cut(piece: string, last: boolean): string {
-  if (last) return piece;
+function cutPiece(piece: string, isLast: boolean): string {
+  if (isLast) return piece;
   for (const mark of ['\n', ' ']) {
     const at = piece.lastIndexOf(mark);
     if (at > PIECE_MAX / 2) return piece.slice(0, at + 1);
@@ -70,6 +70,6 @@ function withoutTokens(text: string): string {
   return text.replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-function escaped(text: string): string {
+function escapeAll(text: string): string {
   return withoutTokens(text.replaceAll('&', '&amp;'));
 }

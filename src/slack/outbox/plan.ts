@@ -35,7 +35,7 @@ export function contentHash(post: SlackPost): string {
 }
 
 /** The hash of the same message after an edit without an answer: its kind is still known. */
-export function doubtful(record: PostRecord): PostRecord {
+export function withUnknownContent(record: PostRecord): PostRecord {
   const kind = kindOf(record.hash);
   return { ...record, hash: kind ? `${kind}-${UNKNOWN}` : UNKNOWN };
 }
@@ -62,20 +62,24 @@ function kindOf(hash: string): SlackPost['kind'] | null {
  * those
  *   that were live, or below.
  */
-export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[], textUnknown = false): PlannedCall[] {
+export function planCalls(
+  posted: readonly PostRecord[],
+  wanted: readonly SlackPost[],
+  isTextUnknown = false,
+): PlannedCall[] {
   const free = posted.filter((record) => !isUneditable(record)).sort((a, b) => compareTs(a.ts, b.ts));
   const first = deletionsOfUneditable(posted);
   const updates: PlannedCall[] = [];
   const rest = [...wanted];
-  let missing: SlackPost | null = null;
+  let unposted: SlackPost | null = null;
   let awaitsCard = false;
   let above = '0.0';
-  let lowest = '0.0';
+  let lowestCard = '0.0';
   for (let post = rest.shift(); post; post = rest.shift()) {
     const below = free.filter((candidate) => compareTs(candidate.ts, above) > 0);
-    const card = post.kind === 'text' ? nextCard(rest, below) : undefined;
+    const card = post.kind === 'text' ? findNextCard(rest, below) : undefined;
     const between = card ? below.filter(({ ts }) => compareTs(ts, card.record.ts) < 0) : below;
-    const record = messageFor(post, between, textUnknown);
+    const record = findMessage(post, between, isTextUnknown);
     if (!record && card) {
       rest.splice(rest.indexOf(card.post), 1);
       rest.unshift(card.post, post);
@@ -83,28 +87,28 @@ export function plan(posted: readonly PostRecord[], wanted: readonly SlackPost[]
     }
     // What says how the turn goes on waits, too: it would stand where the card belongs.
     if (!record && (post.stands || post.late || (awaitsCard && post.live))) {
-      awaitsCard ||= post.stands === true && !textUnknown && posted.length > 0;
+      awaitsCard ||= post.stands === true && !isTextUnknown && posted.length > 0;
       continue;
     }
     if (!record) {
-      missing = post;
+      unposted = post;
       break;
     }
     free.splice(free.indexOf(record), 1);
     above = record.ts;
-    if (post.kind === 'card') lowest = record.ts;
-    const stands = post.stands || (textUnknown && post.ends && record.ends);
+    if (post.kind === 'card') lowestCard = record.ts;
+    const stands = post.stands || (isTextUnknown && post.ends && record.ends);
     if (record.hash !== contentHash(post) && !stands) updates.push({ kind: 'update', record, post });
   }
-  if (missing) {
-    const post: PlannedCall = { kind: 'post', post: missing };
-    return [...first, ...updates, ...(missing.kind === 'card' || updates.length === 0 ? [post] : [])];
+  if (unposted) {
+    const post: PlannedCall = { kind: 'post', post: unposted };
+    return [...first, ...updates, ...(unposted.kind === 'card' || updates.length === 0 ? [post] : [])];
   }
-  const mayReturn = ({ part, ts }: PostRecord) => compareTs(ts, lowest) < 0 || !part.startsWith('+');
-  const kept = textUnknown ? free.filter(mayReturn) : [];
-  updates.push(...kept.filter(mayBeLive).map(forgetting));
+  const mayReturn = ({ part, ts }: PostRecord) => compareTs(ts, lowestCard) < 0 || !part.startsWith('+');
+  const kept = isTextUnknown ? free.filter(mayReturn) : [];
+  updates.push(...kept.filter(mayBeLive).map(planForgotten));
   const left = free.filter((record) => !kept.includes(record));
-  return [...first, ...updates, ...left.flatMap(removal)];
+  return [...first, ...updates, ...left.flatMap(planRemoval)];
 }
 
 function isUneditable({ refuses }: PostRecord): boolean {
@@ -117,19 +121,19 @@ export function deletionsOfUneditable(posted: readonly PostRecord[]): PlannedCal
 }
 
 /** A message that nothing wants any more goes, or says so. */
-function removal(record: PostRecord): PlannedCall[] {
+function planRemoval(record: PostRecord): PlannedCall[] {
   if (record.refuses !== 'delete') return [{ kind: 'delete', record }];
   const post: SlackPost = { part: record.part, kind: 'text', blocks: [], text: REPLACED, live: false };
   return record.hash === contentHash(post) ? [] : [{ kind: 'update', record, post }];
 }
 
 /** The first of these posts that is a card and has a message, and that. */
-function nextCard(
+function findNextCard(
   posts: readonly SlackPost[],
   candidates: readonly PostRecord[],
 ): { post: SlackPost; record: PostRecord } | undefined {
   for (const post of posts) {
-    const record = post.kind === 'card' ? messageFor(post, candidates, false) : undefined;
+    const record = post.kind === 'card' ? findMessage(post, candidates, false) : undefined;
     if (record) return { post, record };
   }
   return undefined;
@@ -143,7 +147,7 @@ function mayBeLive({ part, hash, live }: PostRecord): boolean {
   return isText && (live === true || (hash !== UNKNOWN && hash.endsWith(UNKNOWN)));
 }
 
-function forgetting(record: PostRecord): PlannedCall {
+function planForgotten(record: PostRecord): PlannedCall {
   return {
     kind: 'update',
     record,
@@ -155,7 +159,11 @@ function forgetting(record: PostRecord): PlannedCall {
  * The message that may show a post: the same content, else the same part, else text that nothing wants: the first, or
  * the `newest` of it.
  */
-function messageFor(post: SlackPost, candidates: readonly PostRecord[], newest: boolean): PostRecord | undefined {
+function findMessage(
+  post: SlackPost,
+  candidates: readonly PostRecord[],
+  isTextUnknown: boolean,
+): PostRecord | undefined {
   const hash = contentHash(post);
   const texts = candidates.filter((record) => kindOf(record.hash) === 'text');
   const fits = candidates.filter(({ hash: known }) => (kindOf(known) ?? post.kind) === post.kind);
@@ -163,20 +171,20 @@ function messageFor(post: SlackPost, candidates: readonly PostRecord[], newest: 
     fits.find((record) => record.part === post.part && record.hash === hash) ??
     fits.find((record) => record.hash === hash) ??
     fits.find((record) => record.part === post.part) ??
-    (post.kind !== 'text' ? undefined : newest ? forNews(post, candidates) : texts[0])
+    (post.kind !== 'text' ? undefined : isTextUnknown ? findWritable(post, candidates) : texts[0])
   );
 }
 
 /**
  * Text that may be all there is of what was said is not written over: only what was live, or is of after the restart.
  */
-function forNews(post: SlackPost, candidates: readonly PostRecord[]): PostRecord | undefined {
+function findWritable(post: SlackPost, candidates: readonly PostRecord[]): PostRecord | undefined {
   const isFree = (record: PostRecord) => mayBeLive(record) || record.part.startsWith('+');
   return candidates.findLast(({ ends }) => post.ends && ends) ?? candidates.findLast(isFree);
 }
 
 /** The ledger after a call that Slack confirmed; `ts` is the new message's for a post. In reading order. */
-export function confirmed(posted: readonly PostRecord[], call: PlannedCall, ts: string): PostRecord[] {
+export function applyCall(posted: readonly PostRecord[], call: PlannedCall, ts: string): PostRecord[] {
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;
   const { part, live, ends } = call.post;

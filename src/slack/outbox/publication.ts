@@ -11,7 +11,7 @@ import { lookCall, readLook, slackCall } from './calls.ts';
 import { createForms, type Fallback } from './forms.ts';
 import { createLedger } from './ledger.ts';
 import type { Letters, LoopTurns } from './loop-turns.ts';
-import { deletionsOfUneditable, type PlannedCall, plan } from './plan.ts';
+import { deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
 import { createUploads, type UploadLatch } from './upload.ts';
@@ -31,13 +31,13 @@ export interface Content {
   cards: string;
   readonly hasText: boolean;
   /** What was said before a restart is not in it: messages that may show that stay. */
-  textUnknown: boolean;
+  isTextUnknown: boolean;
   /** Nothing but a sign of life: it may wait until `hold` is over. */
-  bare: boolean;
+  isBare: boolean;
   /** The last content: it must arrive. */
-  final: boolean;
+  isFinal: boolean;
   /** The last content of this process: it goes ahead of live edits. */
-  parting?: true;
+  isParting?: true;
   /** ms since 1970, of final content: since when it is owed. Left out: since it is wanted. */
   owedSince?: number | undefined;
 }
@@ -49,21 +49,21 @@ export interface PublicationOptions {
   /** Messages that Slack has already. */
   posts: readonly PostRecord[];
   /** Whether Slack may have messages of this owner that `posts` does not know: then it looks before it posts. */
-  resumed: boolean;
+  mayHaveUnknownPosts: boolean;
   /** Stores the ledger; awaited after each confirmed call. */
-  save(posts: PostRecord[]): Promise<void>;
+  savePosts(posts: PostRecord[]): Promise<void>;
   /** Told when the first message exists. */
-  posted(found: boolean): void;
+  onFirstPost(found: boolean): void;
   /** Until when, by the monotonic clock, bare content is not posted. */
-  hold: number;
+  holdUntil: number;
   /** ms of failing until final content, or a card, is given up. */
   giveUpAfterMs: number;
   /** Called before text is shown that may still change; its promise is awaited. */
   beforeText?(): Promise<void> | undefined;
   /** Cards could not be shown, in whatever form, for `giveUpAfterMs`; or there is no thread any more. */
-  cardRefused?(reason: string, parts: readonly string[]): void;
+  onCardRefused?(reason: string, parts: readonly string[]): void;
   /** The end, or a card, waits until Slack lets us write there again. Told once for what concerns the channel. */
-  heldUp?(held: HeldUp, scope: Closed): void;
+  onHeldUp?(held: HeldUp, scope: Closed): void;
   /** What `done` becomes when closed before its time; `null` leaves it open: the next start goes on with it. */
   whenClosed: Delivery | null;
 }
@@ -78,24 +78,24 @@ export interface PublicationParts {
   /** Of all publications: what they render in one turn of the event loop together. */
   loopTurns: LoopTurns;
   /** `null` where files can not be uploaded. */
-  send: Uploader | null;
+  uploadFile: Uploader | null;
   uploadLatch: UploadLatch;
 }
 
 /** One ordered list of messages on its way to what it should be: one call at a time. */
 export interface Publication {
   /** Latest wins; nothing after final content. */
-  want(content: Content): void;
+  showContent(content: Content): void;
   /** Wants it; resolves when it is shown, was refused, or there is no message to show it in. */
-  part(content: Content): Promise<void>;
+  showParting(content: Content): Promise<void>;
   /** Bare content is posted from now on. */
-  release(): void;
+  releaseHold(): void;
   /** Something happened in the channel: what Slack refused may go well now. */
-  knock(): void;
+  retrySoon(): void;
   /** Somebody deleted a message: if it is one of ours, what it showed is shown again. */
-  deleted(ts: SlackTs): void;
+  noteDeleted(ts: SlackTs): void;
   /** Makes sure that the cards that are shown are still there: one that is not is shown again. */
-  recheck(): void;
+  recheckCards(): void;
   /** Resolves when the final content is there or can not be. */
   readonly done: Promise<Delivery>;
   /** Makes no further call; resolves when the one on its way was answered and stored. */
@@ -133,7 +133,7 @@ interface Doubt {
   /** Cards that are somewhere in what is looked at, unless somebody has deleted them. */
   cards: readonly PostRecord[];
   /** The thread has no root any more: a message meant for it stands at the top of the channel. */
-  astray?: true;
+  isAstray?: true;
 }
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
@@ -149,281 +149,282 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let wanted: Content | null = null;
   let rendered: { content: Content; raw: SlackPost[]; posts: SlackPost[] } | null = null;
   /** Since when something of `wanted` waits unseen; `null`: nothing does. */
-  let since: number | null = null;
+  let waitingSince: number | null = null;
   /** Since when something waits that came after what is being shown. */
   let newerSince: number | null = null;
-  let hold = options.hold;
+  let holdUntil = options.holdUntil;
   /** Back-off after a failure; for content that is not final; for what was rendered last, by the budget. */
   let retryAt = 0;
-  const liveAt = 0;
   let blockedUntil = 0;
   let failures = 0;
   let failingSince: number | null = null;
-  let doubt: Doubt | null = options.resumed ? doubtNow(true) : null;
+  let doubt: Doubt | null = options.mayHaveUnknownPosts ? makeDoubt(true) : null;
   let shownCards = '';
-  let textShown = false;
-  let textWanted = false;
+  let isTextShown = false;
+  let isTextWanted = false;
   /** When each message was changed last, by ts: of messages in the ledger only. */
-  const changed = new Map<SlackTs, { at: number; edit: boolean }>();
+  const lastChanges = new Map<SlackTs, { at: number; edit: boolean }>();
   /** Messages of this owner may stand in a direct message whose channel is not known yet. */
-  let unlooked = false;
-  let losses = 0;
-  let editsFail = false;
-  let deletions = 0;
+  let mayHavePostsInDirect = false;
+  let vanishedCount = 0;
+  let hasStoppedEditing = false;
+  let deletionCount = 0;
   /** Slack's last word against what must be shown, as long as nothing has gone well since. */
-  let against: { word: string; scope: Closed; at: number } | null = null;
-  let refusals = 0;
+  let lastRefusal: { word: string; scope: Closed; at: number } | null = null;
+  let refusalCount = 0;
   let cardsFailingSince: number | null = null;
   let heldTimer: Timer | null = null;
-  let toldHeldUp = false;
-  let seenOpened = scheduler.opened;
-  let busy = false;
-  let work: Promise<void> = Promise.resolve();
-  const parted = Promise.withResolvers<void>();
-  let over = false;
+  let hasToldHeldUp = false;
+  let seenOpenings = scheduler.openings;
+  let isBusy = false;
+  let currentWork: Promise<void> = Promise.resolve();
+  const partingShown = Promise.withResolvers<void>();
+  let isOver = false;
 
   const job: Job = { wish, run };
 
-  function rank(content: Content): Rank {
-    if (content.final || content.cards !== shownCards) return 0;
-    if (content.parting) return 1;
+  function rankOf(content: Content): Rank {
+    if (content.isFinal || content.cards !== shownCards) return 0;
+    if (content.isParting) return 1;
     // To look into a text costs as much as it is long, and a text that has begun goes on.
-    if (!textShown) textWanted ||= content.hasText;
-    return !textShown && textWanted ? 1 : 2;
+    if (!isTextShown) isTextWanted ||= content.hasText;
+    return !isTextShown && isTextWanted ? 1 : 2;
   }
 
   function wish(): Wish | null {
-    if (busy || over || since === null || wanted === null) return null;
-    if (seenOpened !== scheduler.opened) blockedUntil = 0;
-    seenOpened = scheduler.opened;
+    if (isBusy || isOver || waitingSince === null || wanted === null) return null;
+    if (seenOpenings !== scheduler.openings) blockedUntil = 0;
+    seenOpenings = scheduler.openings;
     const last = ledger.posts.at(-1);
-    const now = rank(wanted);
-    if (editsFail && now > 0 && last) return null;
+    const now = rankOf(wanted);
+    if (hasStoppedEditing && now > 0 && last) return null;
     let notBefore = Math.max(retryAt, blockedUntil);
-    if (!wanted.final) notBefore = Math.max(notBefore, liveAt, wanted.bare && !last ? hold : 0);
+    if (!wanted.isFinal) notBefore = Math.max(notBefore, wanted.isBare && !last ? holdUntil : 0);
     // What a live edit will need is known without rendering it.
-    if (now > 0 && doubt === null && !wanted.parting) {
-      const wants = ask(last ? 'chat.update' : 'chat.postMessage', 'live');
+    if (now > 0 && doubt === null && !wanted.isParting) {
+      const wants = makeAsk(last ? 'chat.update' : 'chat.postMessage', 'live');
       notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
     }
-    return { rank: now, since, notBefore };
+    return { rank: now, since: waitingSince, notBefore };
   }
 
   function run(): void {
-    if (busy || over || wanted === null) return;
+    if (isBusy || isOver || wanted === null) return;
     if (doubt !== null && isPerson(address.channel)) {
-      unlooked = true;
+      mayHavePostsInDirect = true;
       doubt = null;
     }
-    if (doubt !== null) look(doubt);
-    else if (rendered?.content === wanted) next();
-    else if (!prepare(wanted)) start(() => loopTurns.next());
-    else if (render(wanted)) next();
+    if (doubt !== null) lookForPosts(doubt);
+    else if (rendered?.content === wanted) makeNextCall();
+    else if (!prepareContent(wanted)) startWork(() => loopTurns.nextTurn());
+    else if (renderContent(wanted)) makeNextCall();
   }
 
   /** The first of the planned calls that is allowed now. */
-  function next(): void {
+  function makeNextCall(): void {
     if (rendered === null) return;
     const { content, posts } = rendered;
-    const { gone } = ledger;
-    const calls = gone ? deletionsOfUneditable(ledger.posts) : plan(ledger.posts, posts, content.textUnknown);
+    const { isThreadGone } = ledger;
+    const calls = isThreadGone
+      ? deletionsOfUneditable(ledger.posts)
+      : planCalls(ledger.posts, posts, content.isTextUnknown);
     const times = calls.map((call) => allowedAt(call, content));
     const call = calls.find((_, index) => (times[index] ?? 0) <= clock.monotonic());
-    if (call) start(() => perform(call, content));
+    if (call) startWork(() => performCall(call, content));
     else if (calls.length > 0) blockedUntil = Math.min(...times);
-    else if (gone) threadGone(content);
+    else if (isThreadGone) endGoneThread(content);
     else {
-      const file = content.final ? uploads.wanted(posts) : null;
-      if (file) upload(file);
-      else settle();
+      const file = content.isFinal ? uploads.nextFile(posts) : null;
+      if (file) uploadFile(file);
+      else noteAllShown();
     }
   }
 
   /** False when the loop must get its turn back first: what came meanwhile is then rendered instead. */
-  function prepare(content: Content): boolean {
+  function prepareContent(content: Content): boolean {
     const before = loopTurns.letters.left;
     try {
-      return content.prepare?.(uploads.possible, loopTurns.letters) ?? true;
+      return content.prepare?.(uploads.isPossible, loopTurns.letters) ?? true;
     } catch {
       // It is thrown again, and said, when it is rendered.
       return true;
     } finally {
-      if (loopTurns.letters.left < before) void loopTurns.next();
+      if (loopTurns.letters.left < before) void loopTurns.nextTurn();
     }
   }
 
   /** False when there is nothing to go on with. */
-  function render(content: Content): boolean {
+  function renderContent(content: Content): boolean {
     // What was refused half-written may be fine when whole.
-    if (content.final) forms.reset();
+    if (content.isFinal) forms.resetLive();
     newerSince = null;
     try {
-      const raw = content.render(uploads.possible);
-      rendered = { content, raw, posts: forms.apply(raw) };
+      const raw = content.render(uploads.isPossible);
+      rendered = { content, raw, posts: forms.applyForms(raw) };
       return true;
     } catch (error) {
       log.error({ err: error }, 'a view could not be rendered');
     }
-    if (content.final) {
+    if (content.isFinal) {
       const raw = content.lastResort();
       rendered = { content, raw, posts: raw };
       return true;
     }
-    since = null;
+    waitingSince = null;
     return false;
   }
 
-  function ask(method: string, urgency: Urgency): Ask {
+  function makeAsk(method: string, urgency: Urgency): Ask {
     return { method, channel: address.channel, urgency };
   }
 
   function askFor(call: PlannedCall, content: Content): Ask {
-    if (call.kind === 'delete') return ask('chat.delete', 'must');
-    const must = content.final || content.parting || call.post.kind === 'card' || !call.post.live;
-    return ask(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', must ? 'must' : 'live');
+    if (call.kind === 'delete') return makeAsk('chat.delete', 'must');
+    const must = content.isFinal || content.isParting || call.post.kind === 'card' || !call.post.live;
+    return makeAsk(call.kind === 'post' ? 'chat.postMessage' : 'chat.update', must ? 'must' : 'live');
   }
 
   function allowedAt(call: PlannedCall, content: Content): number {
     const wants = askFor(call, content);
     const at = scheduler.whenAllowed(wants);
     if (call.kind !== 'update' || wants.urgency === 'must') return at;
-    return Math.max(at, quietUntil(call.record, rank(content)));
+    return Math.max(at, quietUntil(call.record, rankOf(content)));
   }
 
   /** Until when a message gets no live edit. The first text replaces a bare sign of life at once. */
   function quietUntil(record: PostRecord, rank: Rank): number {
-    const last = changed.get(record.ts);
+    const last = lastChanges.get(record.ts);
     return last && (last.edit || rank === 2) ? last.at + EDIT_GAP_MS : 0;
   }
 
-  function start(doing: () => Promise<void>): void {
-    busy = true;
-    work = doing()
+  function startWork(doing: () => Promise<void>): void {
+    isBusy = true;
+    currentWork = doing()
       .catch((error: unknown) => {
         log.error({ err: error }, 'the outbox has a bug');
         retryAt = clock.monotonic() + RETRY.longestMs;
       })
       .then(() => {
-        busy = false;
+        isBusy = false;
         scheduler.wake();
       });
   }
 
-  async function perform(call: PlannedCall, content: Content): Promise<void> {
+  async function performCall(call: PlannedCall, content: Content): Promise<void> {
     const wants = askFor(call, content);
-    if (call.kind !== 'delete' && call.post.kind === 'text' && !content.final) {
+    if (call.kind !== 'delete' && call.post.kind === 'text' && !content.isFinal) {
       const storing = options.beforeText?.();
       if (storing) {
         await storing;
         // The disk took its time: the slot may be somebody else's by now.
-        if (over || scheduler.whenAllowed(wants) > clock.monotonic()) return;
+        if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return;
       }
     }
     let ts: SlackTs;
-    let astray = false;
+    let isAstray = false;
     let answerChannel: unknown;
     try {
       const client = wants.urgency === 'must' ? 'control' : 'live';
       const answer = await scheduler.call(wants, slackCall(address, owner, call), client);
       ts = call.kind === 'post' ? tsOf(answer.ts) : call.record.ts;
       answerChannel = answer.channel;
-      astray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
+      isAstray = call.kind === 'post' && address.threadTs !== null && isTopLevel(answer.message);
     } catch (error) {
-      await failed(call, content, error);
+      await handleFailure(call, content, error);
       return;
     }
-    wentWell();
-    if (astray && call.kind === 'post') {
+    clearFailures();
+    if (isAstray && call.kind === 'post') {
       log.warn({ channel: address.channel }, 'the thread has no root any more: what was meant for it is taken back');
-      await ledger.strayed(call.post.part, ts);
+      await ledger.saveStray(call.post.part, ts);
       return;
     }
-    if (call.kind === 'delete') changed.delete(ts);
-    else changed.set(ts, { at: clock.monotonic(), edit: call.kind === 'update' });
-    await ledger.confirm(call, ts);
-    if (call.kind === 'post') knowsChannel(answerChannel);
+    if (call.kind === 'delete') lastChanges.delete(ts);
+    else lastChanges.set(ts, { at: clock.monotonic(), edit: call.kind === 'update' });
+    await ledger.saveCall(call, ts);
+    if (call.kind === 'post') learnChannel(answerChannel);
     if (rendered?.content !== content) return;
-    if (doubt === null && plan(ledger.posts, rendered.posts, content.textUnknown).length === 0) settle();
+    if (doubt === null && planCalls(ledger.posts, rendered.posts, content.isTextUnknown).length === 0) noteAllShown();
   }
 
   /**
    * Slack tells the channel of a direct message only when a post to its person is answered. What was posted there
    * before that, and nobody knows of, is looked for then: the rest is not posted twice.
    */
-  function knowsChannel(channel: unknown): void {
+  function learnChannel(channel: unknown): void {
     if (!isPerson(address.channel) || typeof channel !== 'string' || isPerson(channel)) return;
     address = { ...address, channel };
     // The budget does not know yet that the two are one channel.
     retryAt = clock.monotonic() + CHANNEL_GAP_MS;
-    if (unlooked) doubt = lookBack();
+    if (mayHavePostsInDirect) doubt = doubtEverything();
   }
 
   /** All that was rendered is shown. */
-  function settle(): void {
+  function noteAllShown(): void {
     if (rendered === null) return;
     forms.settled();
     shownCards = rendered.content.cards;
-    textShown ||= rendered.content.hasText;
-    if (rendered.content.final && uploads.wanted(rendered.posts)) return;
-    since = wanted === rendered.content ? null : (newerSince ?? clock.monotonic());
-    if (rendered.content.parting) parted.resolve();
-    if (rendered.content.final) end({ delivered: true });
+    isTextShown ||= rendered.content.hasText;
+    if (rendered.content.isFinal && uploads.nextFile(rendered.posts)) return;
+    waitingSince = wanted === rendered.content ? null : (newerSince ?? clock.monotonic());
+    if (rendered.content.isParting) partingShown.resolve();
+    if (rendered.content.isFinal) endPublication({ delivered: true });
   }
 
-  function wentWell(): void {
+  function clearFailures(): void {
     failures = 0;
-    refusals = 0;
+    refusalCount = 0;
     failingSince = null;
     cardsFailingSince = null;
-    against = null;
+    lastRefusal = null;
   }
 
-  async function failed(call: PlannedCall, content: Content, error: unknown): Promise<void> {
-    if (content.parting) parted.resolve();
+  async function handleFailure(call: PlannedCall, content: Content, error: unknown): Promise<void> {
+    if (content.isParting) partingShown.resolve();
     if (!(error instanceof SlackError)) throw error;
     const { method, failure, error: word, details } = error;
     if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'slack call failed');
     const refusal = refusalOf(error);
     if (refusal === 'later') {
-      if (call.kind === 'update') changed.set(call.record.ts, { at: clock.monotonic(), edit: true });
-      if (failure === 'unknown' && call.kind === 'update') ledger.doubt(call.record);
-      if (failure === 'unknown' && call.kind === 'post') doubt = doubtNow();
+      if (call.kind === 'update') lastChanges.set(call.record.ts, { at: clock.monotonic(), edit: true });
+      if (failure === 'unknown' && call.kind === 'update') ledger.markDoubtful(call.record);
+      if (failure === 'unknown' && call.kind === 'post') doubt = makeDoubt();
       tryLater(error);
-    } else if (refusal === 'closed') refused(word, closedBy(error) ?? 'thread');
-    else if (call.kind === 'delete') await undeletable(call.record, word);
-    else if (call.kind === 'update' && refusal === 'lost') await lost(call.record, content, word);
+    } else if (refusal === 'closed') handleRefusal(word, closedBy(error) ?? 'thread');
+    else if (call.kind === 'delete') await noteUndeletable(call.record, word);
+    else if (call.kind === 'update' && refusal === 'lost') await replaceLost(call.record, content, word);
     else if (rendered === null || !forms.simplify(call.post)) {
-      refused(word, 'thread');
-      forms.restart();
+      handleRefusal(word, 'thread');
+      forms.resetAll();
       rendered = null;
-    } else rendered = { ...rendered, posts: forms.apply(rendered.raw) };
+    } else rendered = { ...rendered, posts: forms.applyForms(rendered.raw) };
   }
 
   /**
    * Slack does not let us write there for now. What must arrive stays wanted and is tried again: when somebody knocks,
    * and after longer and longer waits, which the scheduler keeps where they concern more than this thread.
    */
-  function refused(word: string, scope: Closed): void {
+  function handleRefusal(word: string, scope: Closed): void {
     const now = clock.monotonic();
-    against = { word, scope, at: now };
+    lastRefusal = { word, scope, at: now };
     if (scope === 'thread') {
-      refusals += 1;
-      retryAt = now + backoffMs(RETRY_REFUSED, refusals);
+      refusalCount += 1;
+      retryAt = now + backoffMs(RETRY_REFUSED, refusalCount);
     }
-    if (wanted?.final) {
+    if (wanted?.isFinal) {
       failingSince ??= now - owedFor(wanted);
       if (now - failingSince >= options.giveUpAfterMs) {
-        end({ delivered: false, reason: word });
+        endPublication({ delivered: false, reason: word });
         return;
       }
     } else {
       const cards = unseenCards();
       if (cards.length === 0) cardsFailingSince = null;
       else cardsFailingSince ??= now;
-      const isOver = cardsFailingSince !== null && now - cardsFailingSince >= options.giveUpAfterMs;
-      if (isOver) options.cardRefused?.(word, cards);
+      const isTooLate = cardsFailingSince !== null && now - cardsFailingSince >= options.giveUpAfterMs;
+      if (isTooLate) options.onCardRefused?.(word, cards);
     }
-    watchHeldUp();
+    startHeldUpTimer();
   }
 
   /** For how long, in ms, it was owed before this process began to try. */
@@ -439,52 +440,54 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       .filter((part) => !ledger.posts.some((record) => isCard(record) && record.part === part));
   }
 
-  const isHeldUp = () => wanted !== null && (wanted.final || unseenCards().length > 0);
+  const isHeldUp = () => wanted !== null && (wanted.isFinal || unseenCards().length > 0);
 
   /** Tells once that people wait for something that Slack does not take. */
-  function watchHeldUp(): void {
-    if (toldHeldUp || heldTimer !== null || over || !options.heldUp || !isHeldUp()) return;
+  function startHeldUpTimer(): void {
+    if (hasToldHeldUp || heldTimer !== null || isOver || !options.onHeldUp || !isHeldUp()) return;
     heldTimer = clock.after(HELD_UP_MS, () => {
       heldTimer = null;
       const by = heldUpBy();
-      if (over || by === null || !isHeldUp()) return;
+      if (isOver || by === null || !isHeldUp()) return;
       // A token that is refused now may be followed by something that concerns this thread.
-      toldHeldUp = by.scope !== 'workspace';
-      options.heldUp?.({ what: wanted?.final ? 'end' : 'card', reason: by.word }, by.scope);
+      hasToldHeldUp = by.scope !== 'workspace';
+      options.onHeldUp?.({ what: wanted?.isFinal ? 'end' : 'card', reason: by.word }, by.scope);
     });
   }
 
   function heldUpBy(): { word: string; scope: Closed } | null {
     const { channel } = address;
-    return scheduler.closed('chat.postMessage', channel) ?? scheduler.closed('chat.update', channel) ?? against;
+    return (
+      scheduler.whyClosed('chat.postMessage', channel) ?? scheduler.whyClosed('chat.update', channel) ?? lastRefusal
+    );
   }
 
   /** No root, no thread: nothing can be shown there, ever. */
-  function threadGone(content: Content): void {
+  function endGoneThread(content: Content): void {
     const cards = unseenCards();
-    if (content.final) end({ delivered: false, reason: THREAD_GONE });
-    else if (cards.length > 0 && content.cards !== shownCards) options.cardRefused?.(THREAD_GONE, cards);
+    if (content.isFinal) endPublication({ delivered: false, reason: THREAD_GONE });
+    else if (cards.length > 0 && content.cards !== shownCards) options.onCardRefused?.(THREAD_GONE, cards);
     shownCards = content.cards;
-    since = null;
+    waitingSince = null;
   }
 
   /** Where it can be edited, it is: as what is wanted, or marked as replaced. */
-  function undeletable(record: PostRecord, word: string): Promise<void> {
-    return word === 'message_not_found' ? ledger.forget(record) : ledger.refused(record, 'delete');
+  function noteUndeletable(record: PostRecord, word: string): Promise<void> {
+    return word === 'message_not_found' ? ledger.forgetPost(record) : ledger.saveRefusal(record, 'delete');
   }
 
   /** A file that can not be uploaded is rendered as posts instead. */
-  function upload(file: PostFile): void {
+  function uploadFile(file: PostFile): void {
     const at = uploads.allowedAt(file);
     if (at > clock.monotonic()) {
       blockedUntil = at;
       return;
     }
-    start(async () => {
+    startWork(async () => {
       try {
-        await uploads.step(file);
-        wentWell();
-        if (!uploads.possible) rendered = null;
+        await uploads.uploadNextStep(file);
+        clearFailures();
+        if (!uploads.isPossible) rendered = null;
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
         tryLater(error);
@@ -495,8 +498,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function tryLater(error: SlackError): void {
     const now = clock.monotonic();
     failingSince ??= now - owedFor(wanted);
-    if (wanted?.final && now - failingSince >= options.giveUpAfterMs) {
-      end({ delivered: false, reason: error.error });
+    if (wanted?.isFinal && now - failingSince >= options.giveUpAfterMs) {
+      endPublication({ delivered: false, reason: error.error });
       return;
     }
     // A 429 is kept by the budget, for all who use that method.
@@ -506,61 +509,63 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   /** A message that can not be changed any more: its content is posted anew below, and it is deleted. */
-  async function lost(record: PostRecord, content: Content, word: string): Promise<void> {
-    losses += 1;
-    if (rank(content) > 0 && (word !== 'message_not_found' || losses > LOSSES)) {
-      editsFail = true;
+  async function replaceLost(record: PostRecord, content: Content, word: string): Promise<void> {
+    vanishedCount += 1;
+    if (rankOf(content) > 0 && (word !== 'message_not_found' || vanishedCount > LOSSES)) {
+      hasStoppedEditing = true;
       return;
     }
-    changed.delete(record.ts);
+    lastChanges.delete(record.ts);
     // It may hold all that is left of what was said.
-    if (content.textUnknown && word !== 'message_not_found' && !isCard(record)) return ledger.leave(record);
+    if (content.isTextUnknown && word !== 'message_not_found' && !isCard(record)) return ledger.keepAsIs(record);
     if (record.refuses === 'delete') {
       log.warn({ error: word }, 'a message can be neither edited nor deleted');
-      return ledger.forget(record);
+      return ledger.forgetPost(record);
     }
-    await ledger.refused(record, 'edit');
+    await ledger.saveRefusal(record, 'edit');
   }
 
-  /** @param cards whether somebody may have deleted a card, too: the look begins in front of the first */
-  function doubtNow(cards = false): Doubt {
-    const bound = lookBack().after;
-    const asked = cards ? ledger.posts.filter((record) => isCard(record) && compareTs(record.ts, bound) > 0) : [];
+  /** @param includesCards whether somebody may have deleted a card, too: the look begins in front of the first */
+  function makeDoubt(includesCards = false): Doubt {
+    const bound = doubtEverything().after;
+    const asked = includesCards
+      ? ledger.posts.filter((record) => isCard(record) && compareTs(record.ts, bound) > 0)
+      : [];
     const known = (asked[0] ? justBefore(asked[0].ts) : ledger.posts.at(-1)?.ts) ?? address.threadTs ?? bound;
     return { after: compareTs(known, bound) > 0 ? known : bound, cursor: null, pages: 0, cards: asked };
   }
 
   /** Everything of ours that is young enough. */
-  function lookBack(): Doubt {
+  function doubtEverything(): Doubt {
     const after = `${Math.floor((clock.now() - LOOK_BACK_MS) / 1000)}.000000`;
     return { after, cursor: null, pages: 0, cards: [] };
   }
 
   /** Asks for one page of the thread. */
-  function look(asked: Doubt): void {
-    const where = asked.astray ? { ...address, threadTs: null } : address;
+  function lookForPosts(asked: Doubt): void {
+    const where = asked.isAstray ? { ...address, threadTs: null } : address;
     const call = lookCall(where, asked.after, asked.cursor);
-    const wants = ask(call.method, 'must');
+    const wants = makeAsk(call.method, 'must');
     const at = scheduler.whenAllowed(wants);
     if (at > clock.monotonic()) {
       blockedUntil = at;
       return;
     }
-    start(async () => {
+    startWork(async () => {
       try {
         const { found, all, cursor } = readLook(await scheduler.call(wants, call, 'control'), owner);
         const more = cursor !== null && asked.pages + 1 < LOOK_PAGES;
         const cards = asked.cards.filter(({ ts }) => !all.includes(ts));
         doubt = more ? { ...asked, cursor, pages: asked.pages + 1, cards } : null;
-        if (cursor === null) for (const record of cards) await ledger.forget(record);
-        if (asked.astray) for (const { part, ts } of found) await ledger.strayed(part, ts);
-        else await ledger.adopt(found);
+        if (cursor === null) for (const record of cards) await ledger.forgetPost(record);
+        if (asked.isAstray) for (const { part, ts } of found) await ledger.saveStray(part, ts);
+        else await ledger.adoptPosts(found);
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
         if (error.failure !== 'refused') return tryLater(error);
         const closed = MAY_NOT_LOOK.has(error.error) ? null : closedBy(error);
-        if (closed === 'thread' && !asked.astray) doubt = { ...asked, cursor: null, pages: 0, astray: true };
-        else if (closed !== null && closed !== 'thread') refused(error.error, 'thread');
+        if (closed === 'thread' && !asked.isAstray) doubt = { ...asked, cursor: null, pages: 0, isAstray: true };
+        else if (closed !== null && closed !== 'thread') handleRefusal(error.error, 'thread');
         else {
           // A doubled message is bad, a lost one is worse.
           doubt = null;
@@ -570,88 +575,88 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     });
   }
 
-  function end(delivery: Delivery): void {
-    if (over) return;
-    over = true;
+  function endPublication(delivery: Delivery): void {
+    if (isOver) return;
+    isOver = true;
     heldTimer?.cancel();
     scheduler.remove(job);
-    parted.resolve();
+    partingShown.resolve();
     if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'not deliverable');
     outcome.resolve(delivery);
   }
 
-  function want(content: Content): void {
-    if (over || wanted?.final || (wanted?.parting && !content.final)) return;
-    const before = wanted === null || since === null ? null : rank(wanted);
-    const urgent = wanted === null || content.final || content.cards !== wanted.cards;
-    const unheld = wanted?.bare === true && !content.bare;
+  function showContent(content: Content): void {
+    if (isOver || wanted?.isFinal || (wanted?.isParting && !content.isFinal)) return;
+    const before = wanted === null || waitingSince === null ? null : rankOf(wanted);
+    const urgent = wanted === null || content.isFinal || content.cards !== wanted.cards;
+    const unheld = wanted?.isBare === true && !content.isBare;
     wanted = content;
-    if (since === null) since = clock.monotonic();
-    else if (busy) newerSince ??= clock.monotonic();
-    if (content.final) failingSince = null;
-    if (against !== null || heldUpBy() !== null) watchHeldUp();
-    const better = before === null || urgent || rank(content) < before;
+    if (waitingSince === null) waitingSince = clock.monotonic();
+    else if (isBusy) newerSince ??= clock.monotonic();
+    if (content.isFinal) failingSince = null;
+    if (lastRefusal !== null || heldUpBy() !== null) startHeldUpTimer();
+    const better = before === null || urgent || rankOf(content) < before;
     if (better) blockedUntil = 0;
     if (better || unheld) scheduler.wake();
   }
 
-  async function part(content: Content): Promise<void> {
+  async function showParting(content: Content): Promise<void> {
     // The first message of all may be on its way.
-    if (busy && ledger.posts.length === 0) await work;
-    if (over || wanted?.final) return;
+    if (isBusy && ledger.posts.length === 0) await currentWork;
+    if (isOver || wanted?.isFinal) return;
     // Where nothing stands that is not true any more, nothing is begun.
-    if (ledger.posts.length === 0) since = null;
+    if (ledger.posts.length === 0) waitingSince = null;
     else {
-      want(content);
-      await parted.promise;
+      showContent(content);
+      await partingShown.promise;
     }
   }
 
-  function deletedBySomebody(ts: SlackTs): void {
+  function noteDeleted(ts: SlackTs): void {
     const record = ledger.posts.find((known) => known.ts === ts);
-    if (!record || record.refuses !== undefined || over) return;
+    if (!record || record.refuses !== undefined || isOver) return;
     // Perhaps it is our own deletion that is on its way.
-    if (busy) return void work.then(() => deletedBySomebody(ts));
-    deletions += 1;
-    changed.delete(ts);
-    start(() => ledger.forget(record));
-    if (deletions > DELETIONS) return;
+    if (isBusy) return void currentWork.then(() => noteDeleted(ts));
+    deletionCount += 1;
+    lastChanges.delete(ts);
+    startWork(() => ledger.forgetPost(record));
+    if (deletionCount > DELETIONS) return;
     if (isCard(record)) shownCards = '';
-    since ??= clock.monotonic();
+    waitingSince ??= clock.monotonic();
   }
 
   scheduler.add(job);
   return {
-    want,
-    part,
-    release() {
-      hold = 0;
+    showContent,
+    showParting,
+    releaseHold() {
+      holdUntil = 0;
       scheduler.wake();
     },
-    knock() {
-      if (against === null) return;
-      retryAt = Math.min(retryAt, Math.max(clock.monotonic(), against.at + KNOCK_GAP_MS));
+    retrySoon() {
+      if (lastRefusal === null) return;
+      retryAt = Math.min(retryAt, Math.max(clock.monotonic(), lastRefusal.at + KNOCK_GAP_MS));
       scheduler.wake();
     },
-    deleted: (ts) => deletedBySomebody(ts),
-    recheck() {
+    noteDeleted: (ts) => noteDeleted(ts),
+    recheckCards() {
       const cards = ledger.posts.filter(isCard);
-      if (cards.length === 0 || over) return;
-      for (const record of cards) ledger.doubt(record);
+      if (cards.length === 0 || isOver) return;
+      for (const record of cards) ledger.markDoubtful(record);
       shownCards = '';
-      since ??= clock.monotonic();
+      waitingSince ??= clock.monotonic();
       scheduler.wake();
     },
     done: outcome.promise,
     async close() {
       heldTimer?.cancel();
-      parted.resolve();
-      if (!over) {
-        over = true;
+      partingShown.resolve();
+      if (!isOver) {
+        isOver = true;
         scheduler.remove(job);
         if (options.whenClosed) outcome.resolve(options.whenClosed);
       }
-      await work;
+      await currentWork;
     },
   };
 }

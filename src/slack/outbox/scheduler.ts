@@ -1,7 +1,7 @@
 import type { ChannelId } from '../../bridge/ids.ts';
 import type { Clock, Log, Random, Timer } from '../../bridge/ports.ts';
 import { type SlackAnswer, type SlackApi, type SlackClient, SlackError } from '../api/slack-api.ts';
-import { type Ask, answered, type Budget, emptyBudget, limited, sent, whenAllowed } from './budget.ts';
+import { type Ask, type Budget, emptyBudget, noteAnswered, noteLimited, noteSent, whenAllowed } from './budget.ts';
 import type { Call } from './calls.ts';
 import { createDoors } from './doors.ts';
 import type { Closed } from './refusal.ts';
@@ -33,11 +33,11 @@ export interface Scheduler {
   wake(): void;
   whenAllowed(ask: Ask): number;
   /** Why Slack lets us make no such call for now; `null`: it does, as far as is known. */
-  closed(method: string, channel: ChannelId): { word: string; scope: Closed } | null;
+  whyClosed(method: string, channel: ChannelId): { word: string; scope: Closed } | null;
   /** Changes whenever a way that was closed may be open again: what waited for it looks anew. */
-  readonly opened: number;
+  readonly openings: number;
   /** Something happened that may have opened what is closed: in this channel, or, with `null`, everywhere. */
-  knock(channel: ChannelId | null): void;
+  retrySoon(channel: ChannelId | null): void;
   /** Makes a call that is allowed now and keeps the books; rejects with a SlackError. */
   call(ask: Ask, call: Call, client: SlackClient): Promise<SlackAnswer>;
   /** Starts nothing any more; resolves when no call is on its way. */
@@ -59,36 +59,36 @@ export interface SchedulerParts {
 
 export function createScheduler({ api, clock, random, log }: SchedulerParts): Scheduler {
   const jobs = new Set<Job>();
-  const onTheirWay = new Set<Promise<unknown>>();
+  const inFlight = new Set<Promise<unknown>>();
   const doors = createDoors();
-  let opened = 0;
+  let openings = 0;
   let budget: Budget = emptyBudget;
   let timer: Timer | null = null;
-  let awake = false;
-  let closed = false;
+  let isWakePending = false;
+  let isClosed = false;
 
   function wake(): void {
-    if (awake || closed) return;
-    awake = true;
-    queueMicrotask(look);
+    if (isWakePending || isClosed) return;
+    isWakePending = true;
+    queueMicrotask(runReadyJobs);
   }
 
-  function look(): void {
-    awake = false;
+  function runReadyJobs(): void {
+    isWakePending = false;
     timer?.cancel();
     timer = null;
-    if (closed) return;
+    if (isClosed) return;
     // A job that was run has a later wish or none, so this ends; the bound is for a job that breaks its word.
-    let next = soonest();
+    let next = findNextJob();
     for (let round = 0; next !== null && next.at <= clock.monotonic() && round <= jobs.size; round += 1) {
       next.job.run();
-      next = soonest();
+      next = findNextJob();
     }
-    if (next !== null) timer = clock.after(Math.max(1, next.at - clock.monotonic()), look);
+    if (next !== null) timer = clock.after(Math.max(1, next.at - clock.monotonic()), runReadyJobs);
   }
 
   /** The job to run now, or, when none is ready, the one that will be ready first. */
-  function soonest(): { job: Job; at: number } | null {
+  function findNextJob(): { job: Job; at: number } | null {
     const wishes: { job: Job; wish: Wish }[] = [];
     for (const job of jobs) {
       const wish = job.wish();
@@ -109,29 +109,29 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
   }
 
   async function call(ask: Ask, { method, args }: Call, client: SlackClient): Promise<SlackAnswer> {
-    const taken = sent(budget, ask, clock.monotonic());
-    budget = taken.budget;
-    if (HAS_DOOR.has(method)) doors.tried(ask, clock.monotonic());
-    const heard = (error: SlackError | null) => {
-      if (HAS_DOOR.has(method) && doors.answered(ask, error, clock.monotonic())) opened += 1;
+    const use = noteSent(budget, ask, clock.monotonic());
+    budget = use.budget;
+    if (HAS_DOOR.has(method)) doors.noteTry(ask, clock.monotonic());
+    const noteAnswer = (error: SlackError | null) => {
+      if (HAS_DOOR.has(method) && doors.noteAnswer(ask, error, clock.monotonic())) openings += 1;
     };
     const answer = api.call(method, args, { client });
-    onTheirWay.add(answer);
+    inFlight.add(answer);
     try {
       const got = await answer;
-      heard(null);
+      noteAnswer(null);
       return got;
     } catch (error) {
-      if (error instanceof SlackError) heard(error);
+      if (error instanceof SlackError) noteAnswer(error);
       if (error instanceof SlackError && error.failure === 'limited') {
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
-        budget = limited(budget, method, clock.monotonic() + ms);
+        budget = noteLimited(budget, method, clock.monotonic() + ms);
         log.warn({ method, retryAfterMs: error.retryAfterMs, pace: budget.pace }, 'slack limits a method');
       }
       throw error;
     } finally {
-      onTheirWay.delete(answer);
-      budget = answered(budget, ask, taken.id, clock.monotonic());
+      inFlight.delete(answer);
+      budget = noteAnswered(budget, ask, use.id, clock.monotonic());
       wake();
     }
   }
@@ -148,21 +148,21 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       const at = whenAllowed(budget, ask, now);
       return HAS_DOOR.has(ask.method) ? Math.max(at, doors.opensAt(ask, now)) : at;
     },
-    closed: (method, channel) => doors.why({ method, channel }),
-    get opened() {
-      return opened;
+    whyClosed: (method, channel) => doors.whyClosed({ method, channel }),
+    get openings() {
+      return openings;
     },
-    knock(channel) {
-      doors.knock(channel, clock.monotonic());
-      opened += 1;
+    retrySoon(channel) {
+      doors.retrySoon(channel, clock.monotonic());
+      openings += 1;
       wake();
     },
     call,
     async close() {
-      closed = true;
+      isClosed = true;
       timer?.cancel();
       timer = null;
-      while (onTheirWay.size > 0) await Promise.allSettled(onTheirWay);
+      while (inFlight.size > 0) await Promise.allSettled(inFlight);
     },
   };
 }

@@ -17,115 +17,115 @@ type Session = 'processing' | 'suspended' | 'active';
  * The state of the thread's session, in an app that is declared as an agent: Slack shows that it works, with a Stop
  * button of its own, until it is told otherwise (docs/slack.md, Agent sessions). The latest wish wins, one call at a
  * time; nothing that goes wrong with it reaches the turn.
- * @param otherwise the line for an app that turns out to be no agent
+ * @param createFallback the line for an app that turns out to be no agent
  */
 export function createSessionLine(
   parts: StatusParts,
   address: ThreadAddress,
-  otherwise: () => StatusLine | null,
+  createFallback: () => StatusLine | null,
 ): StatusLine {
-  const { scheduler, clock, log, latch, refused } = parts;
+  const { scheduler, clock, log, latch, onUnavailable } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
   const settled = Promise.withResolvers<void>();
   let wanted: Session = 'processing';
   /** What Slack was told last, and when; `null`: nobody knows. */
-  let told: { status: Session; at: number } | null = null;
+  let lastTold: { status: Session; at: number } | null = null;
   let retryAt = 0;
   let failures = 0;
-  let busy = false;
-  let dead = false;
+  let isBusy = false;
+  let hasGivenUp = false;
   /** Whether people see that somebody is at work, from here or by a message. */
-  let seen = false;
+  let hasSignOfLife = false;
   let timer: Timer | null = null;
-  let instead: StatusLine | null = null;
+  let fallbackLine: StatusLine | null = null;
 
-  function look(): void {
+  function updateSession(): void {
     timer?.cancel();
     timer = null;
-    if (busy) return;
+    if (isBusy) return;
     const at = dueAt();
     if (at === null) {
-      if (dead || wanted === 'active') settled.resolve();
+      if (hasGivenUp || wanted === 'active') settled.resolve();
       return;
     }
     const now = clock.monotonic();
     if (at > now) {
-      if (told?.status !== wanted) unseen();
-      timer = clock.after(at - now, look);
+      if (lastTold?.status !== wanted) requestSignOfLife();
+      timer = clock.after(at - now, updateSession);
       return;
     }
-    busy = true;
-    void tell(wanted).then(() => {
-      busy = false;
-      look();
+    isBusy = true;
+    void sendStatus(wanted).then(() => {
+      isBusy = false;
+      updateSession();
     });
   }
 
   function dueAt(): number | null {
-    if (dead) return null;
-    const known = told?.status === wanted;
-    if (known && wanted !== 'processing') return null;
-    return Math.max(known && told ? told.at + RENEW_MS : retryAt, scheduler.whenAllowed(ask));
+    if (hasGivenUp) return null;
+    const isUpToDate = lastTold?.status === wanted;
+    if (isUpToDate && wanted !== 'processing') return null;
+    return Math.max(isUpToDate && lastTold ? lastTold.at + RENEW_MS : retryAt, scheduler.whenAllowed(ask));
   }
 
-  async function tell(status: Session): Promise<void> {
+  async function sendStatus(status: Session): Promise<void> {
     try {
       const args = { channel_id: address.channel, thread_ts: address.threadTs, status };
       await scheduler.call(ask, { method: METHOD, args }, 'live');
-      told = { status, at: clock.monotonic() };
+      lastTold = { status, at: clock.monotonic() };
       failures = 0;
-      seen = true;
+      hasSignOfLife = true;
     } catch (error) {
-      told = null;
+      lastTold = null;
       if (!(error instanceof SlackError)) {
         log.error({ err: error }, 'the session line has a bug');
-        dead = true;
-      } else if (error.failure === 'refused') giveUp(error);
+        hasGivenUp = true;
+      } else if (error.failure === 'refused') stopTrying(error);
       else {
         failures += 1;
         retryAt = clock.monotonic() + backoffMs(AGAIN, failures);
       }
-      unseen();
+      requestSignOfLife();
     }
   }
 
-  function giveUp(error: SlackError): void {
-    dead = true;
+  function stopTrying(error: SlackError): void {
+    hasGivenUp = true;
     if (!statusNeverWorks(error)) return;
-    if (latch.agent) log.warn({ error: error.error }, 'the app is no agent for Slack; sessions are left alone');
-    latch.agent = false;
-    if (seen || wanted === 'active') return;
-    instead = otherwise();
-    seen = instead !== null;
+    if (latch.mayBeAgent) log.warn({ error: error.error }, 'the app is no agent for Slack; sessions are left alone');
+    latch.mayBeAgent = false;
+    if (hasSignOfLife || wanted === 'active') return;
+    fallbackLine = createFallback();
+    hasSignOfLife = fallbackLine !== null;
   }
 
   /** Nothing of the turn is to be seen yet: a message must be the sign of life. */
-  function unseen(): void {
-    if (!seen) refused();
-    seen = true;
+  function requestSignOfLife(): void {
+    if (!hasSignOfLife) onUnavailable();
+    hasSignOfLife = true;
   }
 
-  look();
+  updateSession();
   return {
-    posted(found) {
-      seen = true;
-      instead?.posted(found);
+    notePosted(found) {
+      hasSignOfLife = true;
+      fallbackLine?.notePosted(found);
     },
-    waits(forPeople) {
+    noteWaiting(forPeople) {
       if (wanted === 'active') return;
       wanted = forPeople ? 'suspended' : 'processing';
-      look();
+      updateSession();
     },
-    async over(patience = AGAIN.longestMs) {
+    async endLine(patience = AGAIN.longestMs) {
       wanted = 'active';
-      look();
-      if (instead) return instead.over(patience);
+      updateSession();
+      if (fallbackLine) return fallbackLine.endLine(patience);
       const enough = Promise.withResolvers<void>();
       const limit = clock.after(patience, enough.resolve);
       await Promise.race([settled.promise, enough.promise]);
       limit.cancel();
-      dead = true;
-      look();
+      hasGivenUp = true;
+      updateSession();
     },
   };
 }

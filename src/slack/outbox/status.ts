@@ -18,28 +18,28 @@ const RENEW_MS = 100_000;
  */
 export interface StatusLine {
   /** Whether the turn waits for people now. */
-  waits(forPeople: boolean): void;
+  noteWaiting(forPeople: boolean): void;
   /**
    * The app posted: Slack has cleared the line itself, if it was there by then.
    * @param found the message was posted before and found by looking: the line may have come after it
    */
-  posted(found: boolean): void;
+  notePosted(found: boolean): void;
   /**
    * The turn is over. Resolves when a line that still stands was cleared, or could not be.
    * @param patience ms to wait for a free slot; default two minutes: then Slack clears it itself.
    */
-  over(patience?: number): Promise<void>;
+  endLine(patience?: number): Promise<void>;
 }
 
 /** What the workspace turned out to allow. */
 export interface StatusLatch {
   /** No status can be set. */
-  off: boolean;
+  isOff: boolean;
   /**
    * The app may be declared as an agent: sessions take the place of the status, as both write one slot (docs/slack.md,
    * Agent sessions).
    */
-  agent: boolean;
+  mayBeAgent: boolean;
 }
 
 export interface StatusParts {
@@ -49,54 +49,55 @@ export interface StatusParts {
   /** Shared by all threads of the workspace: set once the app turned out not to be allowed. */
   latch: StatusLatch;
   /** Told when there will be no line, so that a message must give the sign of life. Never after `posted`. */
-  refused(): void;
+  onUnavailable(): void;
 }
 
 /** Sets the status now. Nothing that goes wrong with it reaches the turn. */
 export function createStatusLine(parts: StatusParts, address: ThreadAddress): StatusLine {
-  const { scheduler, clock, log, latch, refused } = parts;
+  const { scheduler, clock, log, latch, onUnavailable } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
-  let wanted = true;
-  let standing = false;
+  let isWanted = true;
+  let mayBeShown = false;
   let renewal: Timer | null = null;
-  const setting = set();
+  const setting = showStatus();
 
-  async function set(): Promise<void> {
-    if (latch.off || address.threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic()) return refused();
+  async function showStatus(): Promise<void> {
+    if (latch.isOff || address.threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic())
+      return onUnavailable();
     try {
-      await write(WORDS);
-      standing = true;
-      renewLater();
+      await writeStatus(WORDS);
+      mayBeShown = true;
+      scheduleRenewal();
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
       // Without an answer it may stand all the same.
-      standing = error.failure === 'unknown';
+      mayBeShown = error.failure === 'unknown';
       if (statusNeverWorks(error)) {
-        latch.off = true;
+        latch.isOff = true;
         log.warn({ error: error.error }, 'the status can not be set in this workspace');
       }
-      if (wanted && error.failure !== 'unknown') refused();
+      if (isWanted && error.failure !== 'unknown') onUnavailable();
     }
     // It came after the message that would have cleared it.
-    if (!wanted && standing) await clear();
+    if (!isWanted && mayBeShown) await clearStatus();
   }
 
-  function renewLater(): void {
-    if (!wanted) return;
+  function scheduleRenewal(): void {
+    if (!isWanted) return;
     renewal = clock.after(RENEW_MS, () => {
       renewal = null;
-      safe = set().catch(failed);
+      lastWrite = showStatus().catch(logBug);
     });
   }
 
-  function unwanted(): void {
-    wanted = false;
+  function stopRenewing(): void {
+    isWanted = false;
     renewal?.cancel();
     renewal = null;
   }
 
-  async function clear(patience = SELF_CLEAR_MS): Promise<void> {
-    standing = false;
+  async function clearStatus(patience = SELF_CLEAR_MS): Promise<void> {
+    mayBeShown = false;
     const until = clock.monotonic() + patience;
     for (let at = scheduler.whenAllowed(ask); at > clock.monotonic(); at = scheduler.whenAllowed(ask)) {
       if (at > until) return;
@@ -104,31 +105,31 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
       await new Promise<void>((resolve) => void clock.after(ms, resolve));
     }
     try {
-      await write('');
+      await writeStatus('');
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
       log.debug({ error: error.error }, 'the status was not cleared; slack does so after two minutes');
     }
   }
 
-  async function write(status: string): Promise<void> {
+  async function writeStatus(status: string): Promise<void> {
     const args = { channel_id: address.channel, thread_ts: address.threadTs, status };
     await scheduler.call(ask, { method: METHOD, args }, 'live');
   }
 
-  const failed = (error: unknown) => log.error({ err: error }, 'the status line has a bug');
-  let safe = setting.catch(failed);
+  const logBug = (error: unknown) => log.error({ err: error }, 'the status line has a bug');
+  let lastWrite = setting.catch(logBug);
   return {
-    waits() {},
-    posted(found) {
-      unwanted();
-      if (found && standing) safe = clear().catch(failed);
-      standing = false;
+    noteWaiting() {},
+    notePosted(found) {
+      stopRenewing();
+      if (found && mayBeShown) lastWrite = clearStatus().catch(logBug);
+      mayBeShown = false;
     },
-    async over(patience) {
-      unwanted();
-      await safe;
-      if (standing) await clear(patience);
+    async endLine(patience) {
+      stopRenewing();
+      await lastWrite;
+      if (mayBeShown) await clearStatus(patience);
     },
   };
 }

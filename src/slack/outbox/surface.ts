@@ -26,16 +26,16 @@ export interface SurfaceOptions {
   /** Of one workspace: all that goes through it shares one budget. */
   api: SlackApi;
   /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
-  renderer(): TurnRenderer;
+  createRenderer(): TurnRenderer;
   fallback: Fallback;
   /** Whether the app may be declared as an agent: it is tried, and let be once Slack says no. */
-  agent?: boolean;
+  mayBeAgent?: boolean;
   /** Markdown of ours as posts. */
-  notice(markdown: string): SlackPost[];
+  renderNotice(markdown: string): SlackPost[];
   /** A line of ours with buttons. */
-  offer(view: OfferView): SlackPost[];
+  renderOffer(view: OfferView): SlackPost[];
   /** Left out, long texts are posted whole. */
-  send?: Uploader | undefined;
+  uploadFile?: Uploader | undefined;
   clock: Clock;
   random: Random;
   log: Log;
@@ -57,9 +57,9 @@ const UNKNOWN_END: Ending = { outcome: 'done', by: null, line: null, tools: 0, d
 
 export interface SlackSurface extends Surface {
   /** Something happened in this channel, or (`null`) Slack takes our token again: what it refused is tried soon. */
-  knock(channel: ChannelId | null): void;
+  retrySoon(channel: ChannelId | null): void;
   /** Somebody deleted a message, perhaps one of ours. */
-  messageDeleted(channel: ChannelId, ts: SlackTs): void;
+  noteDeleted(channel: ChannelId, ts: SlackTs): void;
   close(): Promise<void>;
 }
 
@@ -68,130 +68,142 @@ export interface SlackSurface extends Surface {
  * a `finish` that is still open then never resolves: the turn is not settled, the next start goes on with it.
  */
 export function createSurface(options: SurfaceOptions): SlackSurface {
-  const { api, renderer, fallback, notice, offer: renderOffer, send = null, clock, random, log } = options;
+  const { api, createRenderer, fallback, renderNotice, renderOffer, uploadFile = null, clock, random, log } = options;
   const scheduler = createScheduler({ api, clock, random, log });
   const whispers = createWhispers({ scheduler, clock, log });
-  const latch: StatusLatch = { off: false, agent: options.agent ?? false };
-  const uploadLatch = { off: false };
+  const latch: StatusLatch = { isOff: false, mayBeAgent: options.mayBeAgent ?? false };
+  const uploadLatch = { isOff: false };
   const loopTurns = createLoopTurns(clock);
-  const parts = { scheduler, clock, random, log, metrics: options.metrics, fallback, send, uploadLatch, loopTurns };
-  const open = new Map<Publication, ChannelId>();
-  const lines = new Set<StatusLine>();
-  let notices = 0;
-  let closed = false;
+  const parts = {
+    scheduler,
+    clock,
+    random,
+    log,
+    metrics: options.metrics,
+    fallback,
+    uploadFile,
+    uploadLatch,
+    loopTurns,
+  };
+  const publications = new Map<Publication, ChannelId>();
+  const statusLines = new Set<StatusLine>();
+  let noticeCount = 0;
+  let isClosed = false;
 
-  function publish(publication: PublicationOptions): Publication {
+  function openPublication(publication: PublicationOptions): Publication {
     const created = createPublication(parts, publication);
-    open.set(created, publication.address.channel);
-    void created.done.then(() => open.delete(created));
-    if (closed) void created.close();
+    publications.set(created, publication.address.channel);
+    void created.done.then(() => publications.delete(created));
+    if (isClosed) void created.close();
     return created;
   }
 
   /** A message of ours that no record keeps: it is lost with the process. */
-  async function deliver(address: ThreadAddress, content: Content, owner?: string): Promise<Delivery> {
-    if (closed) return CLOSED;
-    if (notices >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
-    notices += 1;
-    const publication = publish({
+  async function deliverNotice(address: ThreadAddress, content: Content, owner?: string): Promise<Delivery> {
+    if (isClosed) return CLOSED;
+    if (noticeCount >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
+    noticeCount += 1;
+    const publication = openPublication({
       owner: owner ?? random.id(),
       address,
       posts: [],
       // Under a name of its own an earlier process may have begun with it.
-      resumed: owner !== undefined,
-      save: async () => {},
-      posted: () => {},
-      hold: 0,
+      mayHaveUnknownPosts: owner !== undefined,
+      savePosts: async () => {},
+      onFirstPost: () => {},
+      holdUntil: 0,
       giveUpAfterMs: GIVE_UP_NOTICE_MS,
       whenClosed: CLOSED,
     });
-    publication.want(content);
+    publication.showContent(content);
     try {
       return await publication.done;
     } finally {
-      notices -= 1;
+      noticeCount -= 1;
     }
   }
 
   return {
     turn({ turn, address, posts, resumed = false, onPosts, onText, onCardRefused, onHeldUp }): TurnSurface {
-      const render = renderer();
+      const render = createRenderer();
       let status: StatusLine | null = null;
       let settled: Promise<Delivery> | null = null;
-      const publication = publish({
+      const publication = openPublication({
         owner: turn,
         address,
         posts,
-        resumed,
-        save: onPosts,
+        mayHaveUnknownPosts: resumed,
+        savePosts: onPosts,
         ...(onText && { beforeText: onText }),
-        cardRefused: (reason, parts) => onCardRefused?.(reason, parts.map(tokenOfPart)),
-        heldUp(held, scope) {
+        onCardRefused: (reason, parts) => onCardRefused?.(reason, parts.map(tokenOfPart)),
+        onHeldUp(held, scope) {
           // Nobody is at work any more where only the end is left to be shown.
-          if (held.what === 'end') void status?.over(CLOSING_MS);
+          if (held.what === 'end') void status?.endLine(CLOSING_MS);
           // With a token that is refused nobody can be told anything.
           if (scope !== 'workspace') onHeldUp?.(held);
         },
-        posted: (found) => status?.posted(found),
-        hold: clock.monotonic() + SIGN_OF_LIFE_MS,
+        onFirstPost: (found) => status?.notePosted(found),
+        holdUntil: clock.monotonic() + SIGN_OF_LIFE_MS,
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
-      const session = latch.agent && address.threadTs !== null;
-      if (!closed && (session || posts.length === 0)) {
-        const parts = { scheduler, clock, log, latch, refused: publication.release };
-        const plain = () => createStatusLine(parts, address);
-        const line = session ? createSessionLine(parts, address, () => (posts.length === 0 ? plain() : null)) : plain();
+      const hasSession = latch.mayBeAgent && address.threadTs !== null;
+      if (!isClosed && (hasSession || posts.length === 0)) {
+        const parts = { scheduler, clock, log, latch, onUnavailable: publication.releaseHold };
+        const createPlainLine = () => createStatusLine(parts, address);
+        const line = hasSession
+          ? createSessionLine(parts, address, () => (posts.length === 0 ? createPlainLine() : null))
+          : createPlainLine();
         status = line;
-        lines.add(line);
-        const over = async () => {
-          await line.over(session ? SESSION_END_MS : undefined);
-          lines.delete(line);
+        statusLines.add(line);
+        const endLine = async () => {
+          await line.endLine(hasSession ? SESSION_END_MS : undefined);
+          statusLines.delete(line);
         };
-        const ended = publication.done.then(over);
+        const ended = publication.done.then(endLine);
         // A session does not end by itself: the turn stays on disk until Slack knows.
-        if (session) settled = publication.done.then((delivery) => ended.then(() => delivery));
+        if (hasSession) settled = publication.done.then((delivery) => ended.then(() => delivery));
       }
       return {
         show(view) {
-          status?.waits(view.live?.activity.kind === 'waiting_for_people');
-          publication.want(contentOf(view, render, false));
+          status?.noteWaiting(view.live?.activity.kind === 'waiting_for_people');
+          publication.showContent(contentOf(view, render, false));
         },
         finish(view, endedAt) {
-          publication.want(contentOf(view, render, true, endedAt));
+          publication.showContent(contentOf(view, render, true, endedAt));
           return settled ?? publication.done;
         },
-        pause: (view) => publication.part({ ...contentOf(view, render, false), parting: true }),
-        recheck: publication.recheck,
+        pause: (view) => publication.showParting({ ...contentOf(view, render, false), isParting: true }),
+        recheck: publication.recheckCards,
         async leave() {
-          open.delete(publication);
+          publications.delete(publication);
           await publication.close();
           if (!status) return;
-          await status.over(CLOSING_MS);
-          lines.delete(status);
+          await status.endLine(CLOSING_MS);
+          statusLines.delete(status);
         },
       };
     },
 
     offer({ view, address, posts, resumed, onPosts }) {
-      const publication = publish({
+      const publication = openPublication({
         owner: view.token,
         address,
         posts,
-        resumed,
-        save: onPosts,
-        posted: () => {},
-        hold: 0,
+        mayHaveUnknownPosts: resumed,
+        savePosts: onPosts,
+        onFirstPost: () => {},
+        holdUntil: 0,
         giveUpAfterMs: GIVE_UP_TURN_MS,
         whenClosed: null,
       });
-      publication.want(offerContent(view, renderOffer));
+      publication.showContent(offerContent(view, renderOffer));
       return publication.done;
     },
 
     async atRest({ channel, threadTs }) {
       const ask = { method: 'agents.sessions.setStatus', channel, urgency: 'must' } as const;
-      if (closed || !latch.agent || threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic()) return;
+      if (isClosed || !latch.mayBeAgent || threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic()) return;
       const args = { channel_id: channel, thread_ts: threadTs, status: 'active' };
       try {
         await scheduler.call(ask, { method: ask.method, args }, 'live');
@@ -201,43 +213,43 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       }
     },
 
-    say: (address, text) => deliver(address, noticeContent(text, notice)),
+    say: (address, text) => deliverNotice(address, noticeContent(text, renderNotice)),
 
-    knock(channel) {
-      scheduler.knock(channel);
-      for (const [publication, at] of open) if (channel === null || at === channel) publication.knock();
+    retrySoon(channel) {
+      scheduler.retrySoon(channel);
+      for (const [publication, at] of publications) if (channel === null || at === channel) publication.retrySoon();
     },
 
-    messageDeleted(channel, ts) {
-      for (const [publication, at] of open) if (at === channel) publication.deleted(ts);
+    noteDeleted(channel, ts) {
+      for (const [publication, at] of publications) if (at === channel) publication.noteDeleted(ts);
     },
 
     tell(user, team, text, copy) {
-      const render = renderer();
-      const words = copy === null ? null : wordsOf(copy.view);
+      const render = createRenderer();
+      const words = copy === null ? null : viewOfCopy(copy.view);
       const content = noticeContent(text, (markdown) => [
-        ...notice(markdown).map((post, index) => ({ ...post, part: `tell.${index}` })),
+        ...renderNotice(markdown).map((post, index) => ({ ...post, part: `tell.${index}` })),
         ...(words === null ? [] : render(words, false)),
       ]);
       const prepare: Content['prepare'] = (_, letters) =>
         words === null || (render.prepare?.(words, false, letters) ?? true);
       const owner = copy === null ? undefined : `copy-${copy.turn}`;
-      return deliver({ team, channel: user, threadTs: null }, { ...content, prepare }, owner);
+      return deliverNotice({ team, channel: user, threadTs: null }, { ...content, prepare }, owner);
     },
 
     async whisper(address, user, text, stop) {
-      const posts = stop === undefined ? notice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
+      const posts = stop === undefined ? renderNotice(text) : renderOffer({ token: stop, text, buttons: ['stop'] });
       await whispers.send(address, user, posts);
     },
 
     async close() {
-      if (closed) return;
-      closed = true;
+      if (isClosed) return;
+      isClosed = true;
       whispers.close();
-      const publications = [...open.keys()];
-      open.clear();
-      await Promise.all(publications.map((publication) => publication.close()));
-      await Promise.all([...lines].map((line) => line.over(CLOSING_MS)));
+      const remaining = [...publications.keys()];
+      publications.clear();
+      await Promise.all(remaining.map((publication) => publication.close()));
+      await Promise.all([...statusLines].map((line) => line.endLine(CLOSING_MS)));
       await scheduler.close();
     },
   };
@@ -252,13 +264,13 @@ function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSin
     render: (files) => render(view, files),
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
-    textUnknown: view.textUnknown === true,
+    isTextUnknown: view.textUnknown === true,
     // Asked for only until the first text is shown: to look into a long text costs as much as it is long.
     get hasText() {
       return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
     },
-    bare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
-    final,
+    isBare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
+    isFinal: final,
     owedSince,
   };
 }
@@ -267,7 +279,7 @@ function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSin
 const tokenOfPart = (part: string) => part.replace(/^card-|~.*$/g, '');
 
 /** What the agent said, and how it ended, for somebody who does not see the thread. */
-function wordsOf(view: TurnView): TurnView {
+function viewOfCopy(view: TurnView): TurnView {
   const { details: _, notify: __, ...ending } = view.ending ?? UNKNOWN_END;
   const items = view.items.filter(({ kind }) => kind === 'text');
   const { textUnknown: _unknown, over: _over, ...known } = view;
@@ -283,9 +295,9 @@ function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[])
     lastResort,
     cards: view.token,
     hasText: true,
-    textUnknown: false,
-    bare: false,
-    final: true,
+    isTextUnknown: false,
+    isBare: false,
+    isFinal: true,
   };
 }
 
@@ -299,8 +311,8 @@ function noticeContent(text: string, render: (markdown: string) => SlackPost[]):
     lastResort,
     cards: '',
     hasText: true,
-    textUnknown: false,
-    bare: false,
-    final: true,
+    isTextUnknown: false,
+    isBare: false,
+    isFinal: true,
   };
 }

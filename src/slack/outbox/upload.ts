@@ -11,7 +11,7 @@ import type { Scheduler } from './scheduler.ts';
 
 /** Whether files can be uploaded at all; shared by all turns of a workspace. */
 export interface UploadLatch {
-  off: boolean;
+  isOff: boolean;
 }
 
 export interface UploadParts {
@@ -19,7 +19,7 @@ export interface UploadParts {
   ledger: Ledger;
   address: ThreadAddress;
   /** `null` where there is no way to upload. */
-  send: Uploader | null;
+  uploadFile: Uploader | null;
   latch: UploadLatch;
   clock: Clock;
   log: Log;
@@ -31,13 +31,13 @@ export interface UploadParts {
  */
 export interface Uploads {
   /** Whether rests of texts may become files; once false it stays so. */
-  readonly possible: boolean;
+  readonly isPossible: boolean;
   /** The first file of these posts that is not in the thread yet. */
-  wanted(posts: readonly SlackPost[]): PostFile | null;
-  /** From when, by the monotonic clock, {@link step} may be called. */
+  nextFile(posts: readonly SlackPost[]): PostFile | null;
+  /** From when, by the monotonic clock, {@link uploadNextStep} may be called. */
   allowedAt(file: PostFile): number;
   /** Brings a file further. Rejects with a SlackError when it may go better later. */
-  step(file: PostFile): Promise<void>;
+  uploadNextStep(file: PostFile): Promise<void>;
 }
 
 /** Refusals that concern the app or the workspace: the next turn would meet them too (A:files.getUploadURLExternal). */
@@ -55,15 +55,15 @@ const LOOK_PAGES = 10;
 const LOOKS = 3;
 
 export function createUploads(parts: UploadParts): Uploads {
-  const { scheduler, ledger, address, send, latch, clock, log } = parts;
-  let refused = false;
+  const { scheduler, ledger, address, uploadFile, latch, clock, log } = parts;
+  let hasGivenUp = false;
   let failures = 0;
-  let looks = 0;
+  let lookCount = 0;
 
   const ask = (method: string) => ({ method, channel: address.channel, urgency: 'must' as const });
   const call = (made: Call) => scheduler.call(ask(made.method), made, 'control');
 
-  async function begin(file: PostFile, upload: Uploader): Promise<void> {
+  async function startUpload(file: PostFile, upload: Uploader): Promise<void> {
     const bytes = new TextEncoder().encode(file.content);
     const answer = await call({
       method: 'files.getUploadURLExternal',
@@ -72,11 +72,11 @@ export function createUploads(parts: UploadParts): Uploads {
     const { upload_url: url, file_id: id } = answer as { upload_url?: unknown; file_id?: unknown };
     if (typeof url !== 'string' || typeof id !== 'string') throw new SlackError(METHODS.begin, 'unknown', 'no_url');
     await upload(url, bytes);
-    await ledger.noteFile(file.part, id);
-    await complete(file, id);
+    await ledger.saveFileState(file.part, id);
+    await completeUpload(file, id);
   }
 
-  async function complete(file: PostFile, id: string): Promise<void> {
+  async function completeUpload(file: PostFile, id: string): Promise<void> {
     await call({
       method: 'files.completeUploadExternal',
       args: {
@@ -85,27 +85,27 @@ export function createUploads(parts: UploadParts): Uploads {
         ...(address.threadTs === null ? {} : { thread_ts: address.threadTs }),
       },
     });
-    await ledger.noteFile(file.part, SHARED);
+    await ledger.saveFileState(file.part, SHARED);
   }
 
   /** Nobody knows whether it was shared. */
-  async function goOn(file: PostFile, id: string): Promise<void> {
-    if (await isThere(id)) {
-      await ledger.noteFile(file.part, SHARED);
+  async function resumeUpload(file: PostFile, id: string): Promise<void> {
+    if (await isInThread(id)) {
+      await ledger.saveFileState(file.part, SHARED);
       return;
     }
     try {
-      await complete(file, id);
+      await completeUpload(file, id);
     } catch (error) {
       if (!(error instanceof SlackError) || error.failure !== 'refused') throw error;
-      looks += 1;
+      lookCount += 1;
       // Shared before and not to be seen yet, or an upload that Slack has forgotten.
-      if (looks < LOOKS) throw new SlackError(error.method, 'unknown', error.error);
-      await ledger.noteFile(file.part, null);
+      if (lookCount < LOOKS) throw new SlackError(error.method, 'unknown', error.error);
+      await ledger.saveFileState(file.part, null);
     }
   }
 
-  async function isThere(id: string): Promise<boolean> {
+  async function isInThread(id: string): Promise<boolean> {
     const after: SlackTs = ledger.posts[0]?.ts ?? address.threadTs ?? '0.000000';
     let cursor: string | null = null;
     for (let page = 0; page < LOOK_PAGES; page += 1) {
@@ -117,38 +117,38 @@ export function createUploads(parts: UploadParts): Uploads {
     return false;
   }
 
-  function giveUp(error: SlackError): void {
-    refused = true;
-    if (error.failure === 'refused' && NEVER.has(error.error)) latch.off = true;
+  function stopUploading(error: SlackError): void {
+    hasGivenUp = true;
+    if (error.failure === 'refused' && NEVER.has(error.error)) latch.isOff = true;
     log.warn({ method: error.method, error: error.error }, 'a file can not be uploaded: its text is posted');
   }
 
   return {
-    get possible() {
-      return send !== null && !refused && !latch.off;
+    get isPossible() {
+      return uploadFile !== null && !hasGivenUp && !latch.isOff;
     },
-    wanted(posts) {
-      for (const { file } of posts) if (file && ledger.file(file.part) !== SHARED) return file;
+    nextFile(posts) {
+      for (const { file } of posts) if (file && ledger.fileState(file.part) !== SHARED) return file;
       return null;
     },
     allowedAt(file) {
-      const begun = ledger.file(file.part) !== null;
+      const begun = ledger.fileState(file.part) !== null;
       const methods = begun ? [METHODS.look(address), METHODS.complete] : [METHODS.begin, METHODS.complete];
       return Math.max(...methods.map((method) => scheduler.whenAllowed(ask(method))), clock.monotonic());
     },
-    async step(file) {
-      if (send === null) return;
-      const id = ledger.file(file.part);
+    async uploadNextStep(file) {
+      if (uploadFile === null) return;
+      const id = ledger.fileState(file.part);
       try {
-        if (id === null) await begin(file, send);
-        else await goOn(file, id);
+        if (id === null) await startUpload(file, uploadFile);
+        else await resumeUpload(file, id);
       } catch (error) {
         if (!(error instanceof SlackError) || error.failure === 'limited') throw error;
         // Nothing of ours is taken there now; a post would not be, either.
         if (!NEVER.has(error.error) && closedBy(error) !== null) throw error;
         failures += 1;
         if (error.failure === 'unknown' && failures < ATTEMPTS) throw error;
-        giveUp(error);
+        stopUploading(error);
       }
     },
   };

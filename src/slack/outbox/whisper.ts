@@ -39,13 +39,13 @@ interface Wish {
   since: number;
   notBefore: number;
   attempts: number;
-  done(): void;
+  onDone(): void;
 }
 
 interface Listener {
   wishes: Wish[];
   /** A call for this person is on its way: theirs come in order. */
-  busy: boolean;
+  isBusy: boolean;
   /** When calls were made for this person, by the monotonic clock; of the last minute, oldest first. */
   calls: number[];
 }
@@ -59,57 +59,57 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
   /** In the order of whose turn it is. */
   const listeners = new Map<UserId, Listener>();
   let timer: Timer | null = null;
-  let closed = false;
+  let isClosed = false;
 
-  function end(listener: Listener, wish: Wish): void {
+  function finishWish(listener: Listener, wish: Wish): void {
     listener.wishes.splice(listener.wishes.indexOf(wish), 1);
-    wish.done();
+    wish.onDone();
   }
 
-  function drop(listener: Listener, wish: Wish): void {
+  function dropWish(listener: Listener, wish: Wish): void {
     log.warn({ channel: wish.address.channel, user: wish.user }, 'a whisper was dropped');
-    end(listener, wish);
+    finishWish(listener, wish);
   }
 
-  function add(wish: Wish): void {
-    const listener = listeners.get(wish.user) ?? { wishes: [], busy: false, calls: [] };
+  function enqueueWish(wish: Wish): void {
+    const listener = listeners.get(wish.user) ?? { wishes: [], isBusy: false, calls: [] };
     listeners.set(wish.user, listener);
     listener.wishes.push(wish);
     if (listener.wishes.length > WAITING_EACH) {
-      drop(listener, wish);
+      dropWish(listener, wish);
       return;
     }
     const all = [...listeners.values()];
     if (all.reduce((sum, { wishes }) => sum + wishes.length, 0) <= WAITING) return;
-    const idle = ({ wishes, busy }: Listener) => wishes.length - (busy ? 1 : 0);
-    const most = all.reduce((a, b) => (idle(b) >= idle(a) ? b : a));
+    const droppableCount = ({ wishes, isBusy }: Listener) => wishes.length - (isBusy ? 1 : 0);
+    const most = all.reduce((a, b) => (droppableCount(b) >= droppableCount(a) ? b : a));
     const latest = most.wishes.at(-1);
-    if (latest && idle(most) > 0) drop(most, latest);
+    if (latest && droppableCount(most) > 0) dropWish(most, latest);
   }
 
-  function forgetQuiet(now: number): void {
+  function forgetIdleListeners(now: number): void {
     for (const [user, listener] of listeners) {
       listener.calls = listener.calls.filter((at) => now - at < MINUTE_MS);
-      if (listener.wishes.length === 0 && listener.calls.length === 0 && !listener.busy) listeners.delete(user);
+      if (listener.wishes.length === 0 && listener.calls.length === 0 && !listener.isBusy) listeners.delete(user);
     }
   }
 
   /** Sends whatever may be sent now, and looks again when the next may be. */
-  function pump(): void {
+  function sendReadyWishes(): void {
     timer?.cancel();
     timer = null;
-    if (closed) return;
+    if (isClosed) return;
     const now = clock.monotonic();
-    forgetQuiet(now);
+    forgetIdleListeners(now);
     let soonest = Number.POSITIVE_INFINITY;
     for (const [user, listener] of [...listeners]) {
-      if (listener.busy) continue;
+      if (listener.isBusy) continue;
       for (let wish = listener.wishes[0]; wish; wish = listener.wishes[0]) {
         const tenth = listener.calls.at(-PER_MINUTE);
-        const mine = tenth === undefined ? now : tenth + MINUTE_MS;
-        const at = Math.max(mine, wish.notBefore, scheduler.whenAllowed(askOf(wish)));
+        const ownTurnAt = tenth === undefined ? now : tenth + MINUTE_MS;
+        const at = Math.max(ownTurnAt, wish.notBefore, scheduler.whenAllowed(askOf(wish)));
         if (at - wish.since > WAIT_MS) {
-          drop(listener, wish);
+          dropWish(listener, wish);
           continue;
         }
         // The scheduler looked at the clock a little later than this loop began.
@@ -119,51 +119,52 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
           // Behind all others.
           listeners.delete(user);
           listeners.set(user, listener);
-          void deliver(listener, wish, now);
+          void sendWish(listener, wish, now);
         }
         break;
       }
     }
-    if (soonest !== Number.POSITIVE_INFINITY) timer = clock.after(Math.max(0, soonest - clock.monotonic()), pump);
+    if (soonest !== Number.POSITIVE_INFINITY)
+      timer = clock.after(Math.max(0, soonest - clock.monotonic()), sendReadyWishes);
   }
 
-  async function deliver(listener: Listener, wish: Wish, now: number): Promise<void> {
+  async function sendWish(listener: Listener, wish: Wish, now: number): Promise<void> {
     const { address, user, posts } = wish;
     const [post, ...rest] = posts;
-    if (!post) return end(listener, wish);
-    listener.busy = true;
+    if (!post) return finishWish(listener, wish);
+    listener.isBusy = true;
     listener.calls.push(now);
     try {
       await scheduler.call(askOf(wish), whisperCall(address, user, post), 'control');
       wish.posts = rest;
       wish.attempts = 0;
-      if (rest.length === 0) end(listener, wish);
+      if (rest.length === 0) finishWish(listener, wish);
     } catch (error) {
       wish.attempts += 1;
-      const lasting = !(error instanceof SlackError) || error.failure === 'refused';
-      if (lasting || wish.attempts >= ATTEMPTS) {
+      const isLasting = !(error instanceof SlackError) || error.failure === 'refused';
+      if (isLasting || wish.attempts >= ATTEMPTS) {
         const why = error instanceof SlackError ? { error: error.error } : { err: error };
         log.warn({ channel: address.channel, ...why }, 'a whisper was not delivered');
-        end(listener, wish);
+        finishWish(listener, wish);
       } else wish.notBefore = clock.monotonic() + AGAIN_MS * wish.attempts;
     }
-    listener.busy = false;
-    pump();
+    listener.isBusy = false;
+    sendReadyWishes();
   }
 
   return {
     send(address, user, posts) {
-      if (closed || posts.length === 0) return Promise.resolve();
+      if (isClosed || posts.length === 0) return Promise.resolve();
       return new Promise<void>((done) => {
         const since = clock.monotonic();
-        add({ address, user, posts, since, notBefore: since, attempts: 0, done });
-        pump();
+        enqueueWish({ address, user, posts, since, notBefore: since, attempts: 0, onDone: done });
+        sendReadyWishes();
       });
     },
     close() {
-      closed = true;
+      isClosed = true;
       timer?.cancel();
-      for (const { wishes } of listeners.values()) for (const wish of wishes) wish.done();
+      for (const { wishes } of listeners.values()) for (const wish of wishes) wish.onDone();
       listeners.clear();
     },
   };

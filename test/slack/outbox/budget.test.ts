@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Ask, answered, emptyBudget, limited, sent, whenAllowed } from '../../../src/slack/outbox/budget.ts';
+import {
+  type Ask,
+  emptyBudget,
+  noteAnswered,
+  noteLimited,
+  noteSent,
+  whenAllowed,
+} from '../../../src/slack/outbox/budget.ts';
 
 const live: Ask = { method: 'chat.update', channel: 'C1', urgency: 'live' };
 const must: Ask = { ...live, urgency: 'must' };
@@ -13,8 +20,8 @@ function drain(ask: Ask, ms: number, start = emptyBudget): { times: number[]; bu
   let now = 1_000_000;
   const end = now + ms;
   for (now = whenAllowed(budget, ask, now); now < end; now = whenAllowed(budget, ask, now)) {
-    const taken = sent(budget, ask, now);
-    budget = answered(taken.budget, ask, taken.id, now + 50);
+    const taken = noteSent(budget, ask, now);
+    budget = noteAnswered(taken.budget, ask, taken.id, now + 50);
     times.push(now);
     now += 1;
   }
@@ -40,7 +47,7 @@ describe('the budget', () => {
     const now = (times.at(-1) ?? 0) + 1;
     for (let n = 0; n < 2; n += 1) {
       expect(whenAllowed(spent, must, now)).toBe(now);
-      spent = sent(spent, must, now).budget;
+      spent = noteSent(spent, must, now).budget;
     }
     expect(whenAllowed(spent, must, now)).toBeGreaterThan(now);
   });
@@ -48,7 +55,7 @@ describe('the budget', () => {
   test('holds live edits back until the reserve is full again', () => {
     let { budget } = drain(live, 600_000);
     const now = 1_600_000;
-    for (let n = 0; n < 2; n += 1) budget = sent(budget, must, now).budget;
+    for (let n = 0; n < 2; n += 1) budget = noteSent(budget, must, now).budget;
     expect(whenAllowed(budget, must, now)).toBeLessThan(now + 1_500);
     expect(whenAllowed(budget, live, now)).toBeGreaterThan(now + 2_000);
   });
@@ -57,36 +64,36 @@ describe('the budget', () => {
     let budget = emptyBudget;
     const ids: number[] = [];
     for (let n = 0; n < 50; n += 1) {
-      const taken = sent(budget, must, 1_000);
+      const taken = noteSent(budget, must, 1_000);
       budget = taken.budget;
       ids.push(taken.id);
     }
     expect(whenAllowed(budget, must, 90_000)).toBeGreaterThan(90_000);
-    for (const id of ids) budget = answered(budget, must, id, 9_000);
+    for (const id of ids) budget = noteAnswered(budget, must, id, 9_000);
     expect(whenAllowed(budget, must, 10_000)).toBe(69_000);
   });
 
   test('spaces posts in one channel by a second, other channels are free', () => {
-    const { budget } = sent(emptyBudget, post, 1_000);
+    const { budget } = noteSent(emptyBudget, post, 1_000);
     expect(whenAllowed(budget, post, 1_000)).toBeGreaterThanOrEqual(2_000);
     expect(whenAllowed(budget, { ...post, channel: 'C2' }, 1_000)).toBe(1_000);
   });
 
   test('blocks a rate-limited method until its Retry-After, and no other method', () => {
-    const budget = limited(emptyBudget, 'chat.update', 31_000);
+    const budget = noteLimited(emptyBudget, 'chat.update', 31_000);
     expect(whenAllowed(budget, must, 1_000)).toBe(31_000);
     expect(whenAllowed(budget, post, 1_000)).toBe(1_000);
-    expect(whenAllowed(limited(budget, 'chat.update', 5_000), must, 1_000)).toBe(31_000);
+    expect(whenAllowed(noteLimited(budget, 'chat.update', 5_000), must, 1_000)).toBe(31_000);
   });
 
   test('slows down after a 429 and returns to its pace', () => {
     const calm = drain(live, 60_000).times.length;
-    const { times, budget } = drain(live, 600_000, limited(emptyBudget, 'chat.update', 0));
+    const { times, budget } = drain(live, 600_000, noteLimited(emptyBudget, 'chat.update', 0));
     const first = times.filter((at) => at < 1_060_000).length;
     expect(first).toBeLessThan(calm * 0.7);
     expect(budget.pace).toBe(48);
     let shut = emptyBudget;
-    for (let n = 0; n < 20; n += 1) shut = limited(shut, 'chat.update', 0);
+    for (let n = 0; n < 20; n += 1) shut = noteLimited(shut, 'chat.update', 0);
     expect(drain(live, 120_000, shut).times.length).toBeGreaterThanOrEqual(10);
   });
 
@@ -105,11 +112,11 @@ describe('the budget', () => {
         for (const { ask, wait, latency } of events) {
           now += wait;
           for (const due of open.filter((one) => one.at <= now)) {
-            budget = answered(budget, due.ask, due.id, due.at);
+            budget = noteAnswered(budget, due.ask, due.id, due.at);
             open.splice(open.indexOf(due), 1);
           }
           if (whenAllowed(budget, ask, now) > now) continue;
-          const taken = sent(budget, ask, now);
+          const taken = noteSent(budget, ask, now);
           budget = taken.budget;
           open.push({ at: now + latency, id: taken.id, ask });
           // Slack counts it at some time on the way.

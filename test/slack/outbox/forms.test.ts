@@ -23,38 +23,38 @@ describe('a post that Slack refuses', () => {
   test('is split, then sent as sections, then as plain text', () => {
     const forms = createForms(fallback, quiet);
     const posts = [post('0.0', 'first'), post('0.1', 'second')];
-    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 second']);
+    expect(texts(forms.applyForms(posts))).toEqual(['0.0 first', '0.1 second']);
     expect(forms.simplify(post('0.1', 'second'))).toBe(true);
-    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 a', '0.1~1 b']);
+    expect(texts(forms.applyForms(posts))).toEqual(['0.0 first', '0.1 a', '0.1~1 b']);
     expect(forms.simplify(post('0.1~1', 'b'))).toBe(true);
-    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 section']);
+    expect(texts(forms.applyForms(posts))).toEqual(['0.0 first', '0.1 section']);
     expect(forms.simplify(post('0.1', 'section'))).toBe(true);
-    expect(texts(forms.apply(posts))).toEqual(['0.0 first', '0.1 second']);
-    expect(forms.apply(posts)[1]?.blocks).toEqual([]);
+    expect(texts(forms.applyForms(posts))).toEqual(['0.0 first', '0.1 second']);
+    expect(forms.applyForms(posts)[1]?.blocks).toEqual([]);
     expect(forms.simplify(post('0.1', 'second'))).toBe(false);
   });
 
   test('skips a simpler form that is empty', () => {
     const forms = createForms((one, form) => (form === 'smaller' ? [] : named(one, 'section')), quiet);
-    forms.apply([post('0.0', 'x')]);
+    forms.applyForms([post('0.0', 'x')]);
     forms.simplify(post('0.0', 'x'));
-    expect(texts(forms.apply([post('0.0', 'x')]))).toEqual(['0.0 section']);
+    expect(texts(forms.applyForms([post('0.0', 'x')]))).toEqual(['0.0 section']);
   });
 
   test('is tried whole again only if it was refused half-written', () => {
     const forms = createForms(fallback, quiet);
     const posts = [post('0.0', 'full'), post('0.1', 'growing', true)];
-    forms.apply(posts);
+    forms.applyForms(posts);
     for (const one of posts) forms.simplify(one);
-    forms.reset();
-    expect(texts(forms.apply(posts))).toEqual(['0.0 a', '0.0~1 b', '0.1 growing']);
+    forms.resetLive();
+    expect(texts(forms.applyForms(posts))).toEqual(['0.0 a', '0.0~1 b', '0.1 growing']);
   });
 
   test('is counted once in the form that Slack took', () => {
     const metrics = createMemoryMetrics();
     const forms = createForms(fallback, quiet, metrics);
     const count = (form: string) => metrics.value('refused_posts', { form });
-    forms.apply([post('0.0', 'x'), post('0.1', 'y')]);
+    forms.applyForms([post('0.0', 'x'), post('0.1', 'y')]);
     forms.settled();
     forms.simplify(post('0.0', 'x'));
     forms.simplify(post('0.0', 'x'));
@@ -69,8 +69,8 @@ describe('a post that Slack refuses', () => {
     const forms = createForms(() => {
       throw new Error('a bug');
     }, quiet);
-    forms.apply([post('0.0', 'x')]);
+    forms.applyForms([post('0.0', 'x')]);
     expect(forms.simplify(post('0.0', 'x'))).toBe(true);
-    expect(forms.apply([post('0.0', 'x')])).toMatchObject([{ part: '0.0', blocks: [], text: 'x' }]);
+    expect(forms.applyForms([post('0.0', 'x')])).toMatchObject([{ part: '0.0', blocks: [], text: 'x' }]);
   });
 });

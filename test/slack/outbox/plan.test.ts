@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PostRecord } from '../../../src/bridge/record/thread-record.ts';
-import { confirmed, contentHash, doubtful, plan, UNKNOWN } from '../../../src/slack/outbox/plan.ts';
+import { applyCall, contentHash, planCalls, UNKNOWN, withUnknownContent } from '../../../src/slack/outbox/plan.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
 
 const post = (part: string, text: string, kind: SlackPost['kind'] = 'text', live = false): SlackPost => ({
@@ -21,75 +21,75 @@ const record = (ts: number, shown: SlackPost): PostRecord => ({
 describe('the outbox plan', () => {
   test('is empty when Slack shows what is wanted', () => {
     const shown = post('0.0', 'a', 'text', true);
-    expect(plan([record(1, shown)], [{ ...shown, live: false }])).toEqual([]);
-    expect(plan([], [])).toEqual([]);
+    expect(planCalls([record(1, shown)], [{ ...shown, live: false }])).toEqual([]);
+    expect(planCalls([], [])).toEqual([]);
   });
 
   test('posts one message at a time, from the top', () => {
     const [a, b] = [post('0.0', 'a'), post('0.1', 'b')];
-    expect(plan([], [a, b])).toEqual([{ kind: 'post', post: a }]);
-    expect(plan([record(1, a)], [a, b])).toEqual([{ kind: 'post', post: b }]);
+    expect(planCalls([], [a, b])).toEqual([{ kind: 'post', post: a }]);
+    expect(planCalls([record(1, a)], [a, b])).toEqual([{ kind: 'post', post: b }]);
   });
 
   test('finishes text above before posting more text, but posts cards at once', () => {
     const a = record(1, post('0.0', 'a'));
     const more = post('0.0', 'a and more');
-    expect(plan([a], [more, post('0.1', 'b')]).map(({ kind }) => kind)).toEqual(['update']);
-    expect(plan([a], [more, post('1.0', 'card', 'card')]).map(({ kind }) => kind)).toEqual(['update', 'post']);
+    expect(planCalls([a], [more, post('0.1', 'b')]).map(({ kind }) => kind)).toEqual(['update']);
+    expect(planCalls([a], [more, post('1.0', 'card', 'card')]).map(({ kind }) => kind)).toEqual(['update', 'post']);
   });
 
   test('deletes messages that are not wanted any more', () => {
     const [a, b] = [post('0.0', 'a'), post('0.1', 'b')];
-    expect(plan([record(1, a), record(2, b)], [a])).toEqual([{ kind: 'delete', record: record(2, b) }]);
+    expect(planCalls([record(1, a), record(2, b)], [a])).toEqual([{ kind: 'delete', record: record(2, b) }]);
   });
 
   test('posts a card as a new message, never by editing text', () => {
     const sign = record(1, post('0.0', 'thinking'));
     const card = post('0.0', 'may I?', 'card');
-    expect(plan([sign], [card])).toEqual([{ kind: 'post', post: card }]);
-    expect(plan([sign, record(2, card)], [card])).toEqual([{ kind: 'delete', record: sign }]);
+    expect(planCalls([sign], [card])).toEqual([{ kind: 'post', post: card }]);
+    expect(planCalls([sign, record(2, card)], [card])).toEqual([{ kind: 'delete', record: sign }]);
   });
 
   test('keeps a card in its message when text above it disappears', () => {
     const text = record(1, post('0.0', 'thrown away'));
     const card = record(2, post('1.0', 'may I?', 'card'));
-    const calls = plan([text, card], [post('0.0', 'may I?', 'card')]);
+    const calls = planCalls([text, card], [post('0.0', 'may I?', 'card')]);
     expect(calls).toEqual([{ kind: 'delete', record: text }]);
   });
 
   test('edits a message whose content is in doubt', () => {
     const a = post('0.0', 'a');
-    const [call] = plan([doubtful(record(1, a))], [a]);
+    const [call] = planCalls([withUnknownContent(record(1, a))], [a]);
     expect(call).toMatchObject({ kind: 'update', post: a });
   });
 
   test('keeps a card in its message when text above it returns', () => {
     const [text, card, tail] = [post('0.0', 'before'), post('card-A', 'may I?', 'card'), post('2.0', 'waits')];
     const ledger = [record(1, post('1.9', 'something else')), record(2, card), record(3, tail)];
-    expect(plan(ledger, [text, card, tail])).toEqual([{ kind: 'update', record: ledger[0], post: text }]);
+    expect(planCalls(ledger, [text, card, tail])).toEqual([{ kind: 'update', record: ledger[0], post: text }]);
   });
 
   test('posts text below a card when no message above it is free', () => {
     const [a, b, card] = [post('0.0', 'a'), post('0.1', 'b'), post('card-A', 'may I?', 'card')];
     const tail = post('2.0', 'waits');
     const ledger = [record(1, a), record(2, card)];
-    expect(plan(ledger, [a, b, card, tail])).toEqual([{ kind: 'post', post: b }]);
-    expect(plan([...ledger, record(3, b)], [a, b, card, tail])).toEqual([{ kind: 'post', post: tail }]);
-    expect(plan([record(2, card)], [a, card])).toEqual([{ kind: 'post', post: a }]);
+    expect(planCalls(ledger, [a, b, card, tail])).toEqual([{ kind: 'post', post: b }]);
+    expect(planCalls([...ledger, record(3, b)], [a, b, card, tail])).toEqual([{ kind: 'post', post: tail }]);
+    expect(planCalls([record(2, card)], [a, card])).toEqual([{ kind: 'post', post: a }]);
   });
 
   test('never turns a text message found in Slack into a card', () => {
     const card = post('card-A', 'may I?', 'card');
     const found: PostRecord = { part: '0.0', ts: '1.000000', hash: UNKNOWN };
-    expect(plan([found], [card])).toEqual([{ kind: 'post', post: card }]);
+    expect(planCalls([found], [card])).toEqual([{ kind: 'post', post: card }]);
   });
 
   test('leaves a frozen card untouched, and posts no missing one', () => {
     const card = post('card-A', 'may I?', 'card');
     const stands = { ...post('card-A', '', 'card'), stands: true as const };
-    expect(plan([record(1, card)], [stands])).toEqual([]);
+    expect(planCalls([record(1, card)], [stands])).toEqual([]);
     const tail = post('1.0', 'started anew');
-    expect(plan([], [stands, tail])).toEqual([{ kind: 'post', post: tail }]);
+    expect(planCalls([], [stands, tail])).toEqual([{ kind: 'post', post: tail }]);
   });
 
   describe('while the text from before a restart is unknown', () => {
@@ -100,7 +100,7 @@ describe('the outbox plan', () => {
       const above = record(1, post('0.0', 'before'));
       const asked = record(2, post('card-A', 'may I?', 'card'));
       const below = [record(3, post('2.0', 'after')), record(4, post('2.1', 'and on', 'text', true))];
-      expect(plan([above, asked, ...below], [card, tail], true)).toEqual([
+      expect(planCalls([above, asked, ...below], [card, tail], true)).toEqual([
         { kind: 'update', record: below[1], post: tail },
       ]);
     });
@@ -108,43 +108,43 @@ describe('the outbox plan', () => {
     test('overwrites no earlier text, and posts the turn’s end once', () => {
       const [first, second] = [record(1, post('0.0', 'before')), record(2, post('0.1', 'and on'))];
       const end = { ...post('+0.0', 'failed'), ends: true as const };
-      expect(plan([first, second], [{ ...tail, late: true }], true)).toEqual([]);
-      expect(plan([first, second], [end], true)).toEqual([{ kind: 'post', post: end }]);
+      expect(planCalls([first, second], [{ ...tail, late: true }], true)).toEqual([]);
+      expect(planCalls([first, second], [end], true)).toEqual([{ kind: 'post', post: end }]);
       const told = { ...record(3, post('0.2', 'to the end, failed')), ends: true as const };
-      expect(plan([first, second, told], [end], true)).toEqual([]);
+      expect(planCalls([first, second, told], [end], true)).toEqual([]);
       const found: PostRecord = { part: '0.2', ts: '3.000000', hash: UNKNOWN };
-      expect(plan([first, found], [end], true)).toEqual([{ kind: 'post', post: end }]);
-      expect(plan([first, { ...found, live: true }], [end], true)).toMatchObject([{ kind: 'update', post: end }]);
-      expect(plan([first, { ...found, ends: true }], [end], true)).toEqual([]);
+      expect(planCalls([first, found], [end], true)).toEqual([{ kind: 'post', post: end }]);
+      expect(planCalls([first, { ...found, live: true }], [end], true)).toMatchObject([{ kind: 'update', post: end }]);
+      expect(planCalls([first, { ...found, ends: true }], [end], true)).toEqual([]);
     });
 
     test('deletes unwanted messages posted since the restart', () => {
       const since = [record(3, post('+1.0', 'since')), record(4, post('+1.1', 'taken back'))];
       const wanted = post('+1.0', 'since');
-      expect(plan([record(1, post('0.0', 'before')), ...since], [wanted], true)).toEqual([
+      expect(planCalls([record(1, post('0.0', 'before')), ...since], [wanted], true)).toEqual([
         { kind: 'delete', record: since[1] },
       ]);
     });
 
     test('edits a closed card that has a message, and posts none otherwise', () => {
       const closed = { ...post('card-A', 'closed', 'card'), late: true as const };
-      const calls = plan([record(1, post('0.0', 'before'))], [closed, tail], true);
+      const calls = planCalls([record(1, post('0.0', 'before'))], [closed, tail], true);
       expect(calls).not.toContainEqual(expect.objectContaining({ post: closed }));
       const asked = record(2, post('card-A', 'may I?', 'card'));
-      expect(plan([asked], [closed, tail], true)[0]).toEqual({ kind: 'update', record: asked, post: closed });
+      expect(planCalls([asked], [closed, tail], true)[0]).toEqual({ kind: 'update', record: asked, post: closed });
     });
 
     test('marks every earlier message as no longer live', () => {
       const asked = record(2, post('card-A', 'may I?', 'card'));
       const live = record(1, post('0.0', 'before, and at work', 'text', true));
-      const unsure = doubtful(record(1, post('0.0', 'before')));
+      const unsure = withUnknownContent(record(1, post('0.0', 'before')));
       for (const above of [live, unsure]) {
         let ledger = [above, asked];
         for (let serial = 10; ; serial += 1) {
-          const [call] = plan(ledger, [card, tail], true);
+          const [call] = planCalls(ledger, [card, tail], true);
           if (!call) break;
           expect(call.kind).not.toBe('delete');
-          ledger = confirmed(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          ledger = applyCall(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
         }
         expect(ledger.map(({ ts }) => ts)).toEqual(['1.000000', '2.000000', '10.000000']);
         expect(ledger.map(({ live: goesOn }) => goesOn ?? false)).toEqual([false, false, true]);
@@ -160,11 +160,11 @@ describe('the outbox plan', () => {
       const calls = (ledger: PostRecord[], wanted: SlackPost[], textUnknown: boolean, pick: number) => {
         let now = ledger;
         for (let serial = 100 + ledger.length; ; serial += 1) {
-          const planned = plan(now, wanted, textUnknown);
+          const planned = planCalls(now, wanted, textUnknown);
           const call = planned[pick % Math.max(1, planned.length)];
           if (!call) return now;
           expect(call.kind === 'delete' ? call.record.part : '+').toMatch(/^\+/);
-          now = confirmed(now, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          now = applyCall(now, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
           expect(serial).toBeLessThan(200);
         }
       };
@@ -210,11 +210,11 @@ describe('the outbox plan', () => {
           .map(({ part, text, kind }) => post(part, text, kind));
         let serial = 100;
         let rounds = 0;
-        for (let calls = plan(ledger, wanted); calls.length > 0; calls = plan(ledger, wanted)) {
+        for (let calls = planCalls(ledger, wanted); calls.length > 0; calls = planCalls(ledger, wanted)) {
           const call = calls[pick % calls.length];
           if (!call) break;
           serial += 1;
-          ledger = confirmed(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          ledger = applyCall(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
           rounds += 1;
           expect(rounds).toBeLessThan(30);
         }
@@ -251,10 +251,10 @@ describe('the outbox plan', () => {
         const cards = (of: PostRecord[]) => of.filter(({ part }) => part.startsWith('card-'));
         const asked = cards(ledger);
         for (let serial = 100; ; serial += 1) {
-          const planned = plan(ledger, wanted);
+          const planned = planCalls(ledger, wanted);
           const call = planned[pick % Math.max(1, planned.length)];
           if (!call) break;
-          ledger = confirmed(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
+          ledger = applyCall(ledger, call, call.kind === 'post' ? `${serial}.000000` : call.record.ts);
           expect(serial).toBeLessThan(130);
         }
         expect(cards(ledger)).toEqual(asked);

@@ -129,15 +129,15 @@ export function createStage(options: StageOptions = {}) {
   const newSurface = () =>
     createSurface({
       api: mortal(slack),
-      renderer: () => (view, files) => {
+      createRenderer: () => (view, files) => {
         rendered += 1;
         return render(view, files);
       },
       fallback: options.fallback ?? ((post) => [post]),
-      notice: (markdown) => [textPost('0.0', markdown, false)],
-      send: options.files ? send() : undefined,
-      offer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
-      agent: options.agent ?? false,
+      renderNotice: (markdown) => [textPost('0.0', markdown, false)],
+      uploadFile: options.files ? send() : undefined,
+      renderOffer: ({ text, buttons }) => [textPost('0.0', [text, ...buttons].join(' | '), false)],
+      mayBeAgent: options.agent ?? false,
       clock,
       random: seededRandom(),
       log: silentLog,

@@ -399,10 +399,10 @@ describe('a turn in Slack', () => {
     await stage.clock.advance(200_000);
     expect(stage.slack.of('chat.postMessage').map(({ at }) => at - (stage.slack.calls[0]?.at ?? 0))).toHaveLength(8);
     stage.slack.fault = () => null;
-    stage.surface.knock('C09');
+    stage.surface.retrySoon('C09');
     await stage.clock.advance(10_000);
     expect(shownIn(stage)).toEqual([]);
-    stage.surface.knock(channel);
+    stage.surface.retrySoon(channel);
     await stage.clock.advance(10_000);
     expect(shownIn(stage)).toEqual(['card A open', '[thinking]']);
   });
@@ -551,7 +551,7 @@ describe('an approval card in Slack', () => {
     await stage.clock.advance(5_000);
     const ts = turn.stored.find(({ part }) => part === '1.0')?.ts as string;
     stage.slack.delete(channel, ts);
-    stage.surface.messageDeleted(channel, ts);
+    stage.surface.noteDeleted(channel, ts);
     await stage.clock.advance(5_000);
     expect(shownIn(stage)).toEqual(['a', 'card c1 open', '[thinking]']);
     expect(stage.slack.complaints).toEqual([]);
