@@ -1,6 +1,6 @@
 import type { SmallSlack } from '../../sandbox/slack/server.ts';
 import { startBridgeSide } from '../world.ts';
-import type { StreamApp } from './play.ts';
+import type { StreamApp } from './stream-app.ts';
 
 /** The bridge between that Slack and a scripted Letta. `heard` is told of each word as Letta sends it. */
 export async function startBridgeApp(

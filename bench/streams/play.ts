@@ -7,6 +7,7 @@ import { median } from '../row.ts';
 import { startBridgeApp } from './bridge-app.ts';
 import type { Plan, PlannedThread } from './plan.ts';
 import { type Edit, Recorder } from './recorder.ts';
+import type { StreamApp } from './stream-app.ts';
 import type { Trace } from './trace.ts';
 
 /** What came of a plan; all times on one clock, ms. */
@@ -19,13 +20,6 @@ export interface Played {
   limited: Record<string, number>;
   /** Median of calls that a bare client made, ms. */
   roundTrip: number;
-}
-
-/** An app under test: answers mentions with a stream of counted words (`word1 word2 …`). */
-export interface StreamApp {
-  /** What a person writes to get that many words. */
-  prompt(channel: string, words: number, wordGap: number): string;
-  stop(): Promise<void>;
 }
 
 const PROBES = 21;

@@ -1,13 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import type { Conversation } from './conversation.ts';
 import * as frames from './frames.ts';
 import { runShell } from './machine.ts';
 import { nextActs, tokens } from './script.ts';
-import type { Json, ModelMessage, ToolCall, ToolResult } from './types.ts';
+import type { Json, ModelMessage, Runtime, ToolCall, ToolResult } from './types.ts';
 import { text } from './types.ts';
 import type { World } from './world.ts';
 
 type Pause = (ms: number) => Promise<void>;
+
+/** What background tasks need of the conversation that started them. */
+export interface TaskHost {
+  readonly runtime: Runtime;
+  readonly cwd: string;
+  background: Json[];
+  subagents: Json[];
+  emitDelta(delta: Json, marks?: Json): void;
+  showDevice(): void;
+  showSubagents(): void;
+  /** Begins a turn that nobody asked for. */
+  queueNotification(content: string): void;
+}
 
 /**
  * A subagent, a monitor, or a command that was asked to run in the background: all report later
@@ -20,7 +32,7 @@ export function isBackground(call: ToolCall): boolean {
 }
 
 /** The agent's own way to end what it started; the only one there is for commands and subagents. */
-export function stopTask(call: ToolCall, conversation: Conversation): ToolResult {
+export function stopTask(call: ToolCall, conversation: TaskHost): ToolResult {
   const id = text(call.input.task_id) ?? '';
   const entry = conversation.background.find((one) => one.process_id === id);
   if (!entry) return { status: 'success', text: '{"killed":false}' };
@@ -34,7 +46,7 @@ export function stopTask(call: ToolCall, conversation: Conversation): ToolResult
 }
 
 /** `monitor_stop`, a client's way to end a monitor and nothing else. */
-export function stopMonitor(id: string, conversation: Conversation): Json {
+export function stopMonitor(id: string, conversation: TaskHost): Json {
   const entry = conversation.background.find((one) => one.process_id === id && one.kind === 'monitor');
   if (!entry) return { success: false, stopped: false, error: 'Monitor not found' };
   endTask(entry, conversation);
@@ -44,7 +56,7 @@ export function stopMonitor(id: string, conversation: Conversation): Json {
   return { success: true, stopped: true };
 }
 
-function endTask(entry: Json, conversation: Conversation): void {
+function endTask(entry: Json, conversation: TaskHost): void {
   conversation.background = conversation.background.filter((one) => one !== entry);
   conversation.subagents = conversation.subagents.filter((one) => one.subagent_id !== entry.subagent_id);
   conversation.showSubagents();
@@ -54,7 +66,7 @@ function endTask(entry: Json, conversation: Conversation): void {
 /** Starts it and answers what the tool says at once; the rest goes on by itself and ends in a turn of its own. */
 export async function startInBackground(
   call: ToolCall,
-  conversation: Conversation,
+  conversation: TaskHost,
   world: World,
   pause: Pause,
 ): Promise<ToolResult> {
@@ -71,7 +83,7 @@ function notification(task: string, summary: string, result: string, usage: stri
   return `<task-notification>\n${inner}\n</task-notification>\nFull transcript available at: /home/user/tmp/${task}.log`;
 }
 
-function startCommand(call: ToolCall, conversation: Conversation, world: World): ToolResult {
+function startCommand(call: ToolCall, conversation: TaskHost, world: World): ToolResult {
   const command = text(call.input.command) ?? '';
   const isMonitor = call.name === 'Monitor';
   const id = isMonitor ? `monitor_${randomUUID()}` : `bash_${world.nextTask()}`;
@@ -100,12 +112,7 @@ function startCommand(call: ToolCall, conversation: Conversation, world: World):
   };
 }
 
-async function startSubagent(
-  call: ToolCall,
-  conversation: Conversation,
-  world: World,
-  pause: Pause,
-): Promise<ToolResult> {
+async function startSubagent(call: ToolCall, conversation: TaskHost, world: World, pause: Pause): Promise<ToolResult> {
   const task = `task_${world.nextTask()}`;
   const startedAt = Date.now();
   const agentId = `agent-local-${randomUUID()}`;
@@ -176,7 +183,7 @@ function rethrowUnlessKilled(error: unknown): void {
 }
 
 /** A shell that goes no further once its task was ended. */
-function shellOf(entry: Json, conversation: Conversation, world: World): Parameters<typeof runShell>[1] {
+function shellOf(entry: Json, conversation: TaskHost, world: World): Parameters<typeof runShell>[1] {
   const sleep = async (seconds: number) => {
     await waitMs(seconds * 1000 * world.timings.scale);
     if (!conversation.background.includes(entry)) throw new Killed('the task was ended');
@@ -208,7 +215,7 @@ async function answerAsSubagent(
   state: Json,
   agentId: string,
   entry: Json,
-  parent: Conversation,
+  parent: TaskHost,
   world: World,
 ): Promise<string> {
   await waitMs(world.timings.subagent);

@@ -4,7 +4,8 @@ import type { Conversation } from './conversation.ts';
 import * as frames from './frames.ts';
 import type { UserInput } from './history.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
-import type { Decision, TurnInput } from './turn.ts';
+import type { Decision } from './turn.ts';
+import type { TurnInput } from './turn-input.ts';
 import { isJson, type Json, PERMISSION_MODES, type PermissionMode, type Runtime, text } from './types.ts';
 
 type Handler = (agents: Agents, outlet: Outlet, frame: Json) => void;

@@ -4,7 +4,8 @@ import { History, type UserInput } from './history.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
 import { type PermissionScope, saveRule } from './permissions.ts';
 import { Queue, type QueueItem } from './queue.ts';
-import { type Decision, Turn, type TurnInput } from './turn.ts';
+import { type Decision, Turn, type TurnHost } from './turn.ts';
+import type { TurnInput } from './turn-input.ts';
 import type { Json, PermissionMode, Runtime, ToolCall } from './types.ts';
 import type { World } from './world.ts';
 
@@ -25,7 +26,7 @@ interface ExternalTools {
 }
 
 /** One conversation: its state as clients see it, its queue, and whoever is at work in it. */
-export class Conversation {
+export class Conversation implements TurnHost {
   readonly runtime: Runtime;
   readonly history: History;
   readonly #world: World;

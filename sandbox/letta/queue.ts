@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { UserInput } from './history.ts';
-import type { TurnInput } from './turn.ts';
+import type { TurnInput } from './turn-input.ts';
 import type { Json } from './types.ts';
 
 const MAX_ITEMS = 100;

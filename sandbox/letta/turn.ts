@@ -1,28 +1,46 @@
 import { randomUUID } from 'node:crypto';
-import { isBackground, startInBackground, stopTask } from './background.ts';
-import type { Conversation } from './conversation.ts';
+import { isBackground, startInBackground, stopTask, type TaskHost } from './background.ts';
 import * as frames from './frames.ts';
-import { readContent, type UserInput } from './history.ts';
-import { diffsOf, isAsked, suggestion } from './permissions.ts';
+import { type History, readContent, type UserInput } from './history.ts';
+import { diffsOf, isAsked, type PermissionScope, suggestion } from './permissions.ts';
+import type { QueueItem } from './queue.ts';
 import { type Act, nextActs, tokens } from './script.ts';
 import { runMachineTool, type ToolWorld } from './tools.ts';
+import type { TurnInput } from './turn-input.ts';
 import type { Json, ToolCall, ToolResult } from './types.ts';
 import { isJson, text } from './types.ts';
 import type { World } from './world.ts';
 
 const MAX_RETRIES = 3;
 
-export interface TurnInput {
-  readonly messages: readonly UserInput[];
-  readonly clientIds: readonly string[];
-  readonly options: Json;
-  readonly actingUserId?: string;
-}
-
 /** What a person decided about one call. */
 export type Decision =
   | { readonly kind: 'allow'; readonly message?: string; readonly updatedInput?: Json }
   | { readonly kind: 'deny'; readonly message: string };
+
+/** What a turn needs of the conversation that it is in. */
+export interface TurnHost extends TaskHost {
+  readonly history: Pick<History, 'addAssistant' | 'addToolReturn' | 'model'>;
+  /** Why every turn fails. */
+  readonly missing: string | null;
+  hasToolset: boolean;
+  emitEvent(type: string, body: Json): void;
+  setLoop(status: string, runs?: readonly string[], executing?: readonly string[]): void;
+  showQueue(dequeued?: readonly string[]): void;
+  showFile(path: string, content: string): void;
+  permissionScope(): PermissionScope;
+  takeQueued(): QueueItem[];
+  nextBatchId(): string;
+  storeInput(messages: readonly UserInput[], queued: boolean): void;
+  tieRun(runId: string, clientIds: readonly string[]): void;
+  askPerson(turn: Turn, call: ToolCall, request: Json): Promise<Decision>;
+  /** `null` when no client brought that tool. */
+  callExternal(call: ToolCall): Promise<Json> | null;
+  /** Shows the call among what runs; what it answers takes it away again. */
+  noteRunning(call: ToolCall): () => void;
+  removeTurn(turn: Turn): void;
+  closeTurn(turn: Turn): void;
+}
 
 type Origin = 'direct' | 'queue' | { readonly recovered: ToolCall; readonly decision: Decision };
 type Step = 'first' | 'after tools' | 'joined by queue' | 'retry';
@@ -47,7 +65,7 @@ class Cancelled extends Error {}
  * (docs/letta-protocol.md, A turn).
  */
 export class Turn {
-  readonly #conversation: Conversation;
+  readonly #conversation: TurnHost;
   readonly #world: World;
   readonly #input: TurnInput;
   readonly #gone = new AbortController();
@@ -65,7 +83,7 @@ export class Turn {
   #run = { id: '', seq: 0 };
   #partial: { id: string; text: string } | null = null;
 
-  constructor(conversation: Conversation, world: World, input: TurnInput, origin: Origin, tracked: boolean) {
+  constructor(conversation: TurnHost, world: World, input: TurnInput, origin: Origin, tracked: boolean) {
     this.#conversation = conversation;
     this.#world = world;
     this.#input = input;

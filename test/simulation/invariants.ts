@@ -1,7 +1,10 @@
+import type { SimDisk } from './disk.ts';
+import type { SimLetta } from './letta.ts';
 import type { TruthTurn } from './letta-turn.ts';
-import type { Click, Written } from './people.ts';
-import { BOT, type SlackMessage, visibleText } from './slack.ts';
-import { readRecord, type World } from './world.ts';
+import type { Click, SimPeople, Written } from './people.ts';
+import { BOT, type SimSlack, type SlackMessage, visibleText } from './slack.ts';
+import { readRecord } from './stored-row.ts';
+import type { Story } from './story.ts';
 
 type Ending = 'done' | 'stopped' | 'failed' | 'interrupted' | 'live';
 
@@ -12,8 +15,36 @@ interface Shown {
   ending: Ending;
 }
 
+/** An offer as it was on disk. */
+export interface Offered {
+  kind: string;
+  for: string;
+  items: Set<string>;
+  /** The message that may become the reason for a no. */
+  about: string | null;
+}
+
+/** What is judged of a world that has come to rest. */
+export interface Judged {
+  readonly story: Story;
+  readonly slack: SimSlack;
+  readonly letta: SimLetta;
+  readonly disk: SimDisk;
+  readonly people: SimPeople;
+  /** Which messages each turn of the bridge carried, and what became of each message on disk. */
+  readonly items: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly stored: ReadonlyMap<string, 'speak' | 'context'>;
+  /** Every offer there ever was, by token. */
+  readonly offers: ReadonlyMap<string, Offered>;
+  /** Whose every request was, and since when (ms since 1970), by what it was about. */
+  readonly asked: ReadonlyMap<string, { of: string; at: number }>;
+  readonly staleAfterMs: number;
+  readonly slackHears: boolean;
+  readonly lives: number;
+}
+
 /** What must hold when all has come to rest. */
-export function judge(world: World): void {
+export function judge(world: Judged): void {
   // What hangs is told once; all that follows from it would only hide it.
   if (world.story.violations.some((violation) => violation.startsWith('no rest'))) return;
   const shown = shownTurns(world);
@@ -37,7 +68,7 @@ export function saysItWorks(message: SlackMessage): boolean {
   );
 }
 
-function shownTurns({ slack }: World): Map<string, Shown> {
+function shownTurns({ slack }: Judged): Map<string, Shown> {
   const turns = new Map<string, Shown>();
   for (const message of [...slack.messages].sort((a, b) => (a.ts < b.ts ? -1 : 1))) {
     const id = message.metadata?.turn;
@@ -67,13 +98,13 @@ function endingOf(message: SlackMessage): Ending {
 }
 
 /** Offers stand until somebody takes them; their buttons are no leftovers. */
-function openOffers({ disk }: World) {
+function openOffers({ disk }: Judged) {
   return [...disk.rows('threads').values()].flatMap((row) =>
     readRecord(row).record.offers.filter((offer) => offer.state.state === 'open'),
   );
 }
 
-function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
+function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   const { slack, story } = world;
   const offers = openOffers(world);
   const left = slack
@@ -104,7 +135,7 @@ function judgeLiveElements(world: World, shown: Map<string, Shown>): void {
  * Who looks at a card, or answers below it, does not lose it by a restart, and nobody is notified of it again. Within one
  * life it may move: when Slack refuses a text above it that is in need of more messages then.
  */
-function judgeCards({ slack, story }: World): void {
+function judgeCards({ slack, story }: Judged): void {
   const places = new Map<string, string>();
   for (const message of [...slack.deleted, ...slack.messages]) {
     const { turn = '', part = '' } = message.metadata ?? {};
@@ -118,7 +149,7 @@ function judgeCards({ slack, story }: World): void {
 }
 
 /** Clicks of that kind that counted, on offers of this message. */
-function clicksOf({ people, offers }: World, key: string, action: string) {
+function clicksOf({ people, offers }: Judged, key: string, action: string) {
   return people.clicks.filter(
     (click) => click.action === action && COUNTED.has(click.result) && offers.get(click.token)?.items.has(key) === true,
   );
@@ -133,13 +164,13 @@ const CLICK_MS = 30_000;
 const COUNTED: ReadonlySet<string> = new Set(['decided', 'given', 'failed']);
 
 /** Turns of the bridge that carried a message, and turns of Letta that were given it. */
-function fateOf(world: World, written: Written, shown: Map<string, Shown>) {
+function fateOf(world: Judged, written: Written, shown: Map<string, Shown>) {
   const bridge = [...world.items].flatMap(([id, keys]) => (keys.has(written.message.key) ? [id] : []));
   const letta = world.letta.truth.filter((turn) => turn.carried.includes(written.name));
   return { bridge: bridge.flatMap((id) => shown.get(id) ?? []), letta };
 }
 
-function judgeMessages(world: World, shown: Map<string, Shown>): void {
+function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
   const { people, slack, story, stored, offers } = world;
   for (const written of people.written) {
     const { name, message } = written;
@@ -190,7 +221,7 @@ function isCut(shown: Shown | null): boolean {
 const TOLD_MS = 60_000;
 
 /** Where too many wait, people see that a message was not taken; it never runs. */
-function judgeTurnedAway({ slack, story, stored, slackHears, lives }: World, written: Written): void {
+function judgeTurnedAway({ slack, story, stored, slackHears, lives }: Judged, written: Written): void {
   const { name, message, turnedAway } = written;
   if (!turnedAway) return;
   if (stored.has(message.key)) story.violation(`${name} was turned away, and taken all the same`);
@@ -216,7 +247,7 @@ interface Word {
   shown: Shown | null;
 }
 
-function judgeText(world: World, shown: Map<string, Shown>): void {
+function judgeText(world: Judged, shown: Map<string, Shown>): void {
   const { slack, story, letta } = world;
   const visible = new Map<number, Word[]>();
   const places = new Map<string, SlackMessage[]>();
@@ -258,7 +289,7 @@ function judgeText(world: World, shown: Map<string, Shown>): void {
   for (const turn of letta.truth) judgeTurnText(world, turn, visible.get(turn.n) ?? [], shown);
 }
 
-function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<string, Shown>): void {
+function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map<string, Shown>): void {
   const { story, people } = world;
   const said = turn.pieces.flatMap((piece) => (piece.void ? [] : piece.words));
   // Of a turn that ended well the history has all; what else was taken back is only known to those who heard it.
@@ -303,7 +334,7 @@ function judgeTurnText(world: World, turn: TruthTurn, words: Word[], shown: Map<
 }
 
 /** A message that was taken before another was written is never answered after it. */
-function judgeOrder({ people, letta, stored, story, offers }: World): void {
+function judgeOrder({ people, letta, stored, story, offers }: Judged): void {
   const waitedForAWord = (key: string) => [...offers.values()].some(({ items }) => items.has(key));
   const place = new Map<string, number>();
   for (const [at, name] of letta.truth.flatMap((turn) => turn.carried).entries()) place.set(name, at);
@@ -324,14 +355,14 @@ function judgeOrder({ people, letta, stored, story, offers }: World): void {
  * In a turn that ends background tasks the bridge itself answers: what ends a named one may, nothing else does. A person
  * may still be asked where that answer could not be written down.
  */
-function answeredByBridge({ ends, behavior, words }: World['letta']['decisions'][number]): boolean {
+function answeredByBridge({ ends, behavior, words }: Judged['letta']['decisions'][number]): boolean {
   if (ends === true) return behavior === 'allow';
   return (
     ends === false && behavior === 'deny' && words.startsWith('In this turn you may only end the background tasks')
   );
 }
 
-function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): void {
+function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): void {
   const decided = new Map<string, Click>();
   const replaced = new Set<Click>();
   for (const click of people.clicks) {
@@ -397,7 +428,7 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: World): v
 }
 
 /** Decided once, by the one whose it is. */
-function judgeOffers({ people, offers, story }: World): void {
+function judgeOffers({ people, offers, story }: Judged): void {
   const decided = new Set<string>();
   for (const { token, user, action, result } of people.clicks) {
     const offer = offers.get(token);
@@ -410,7 +441,7 @@ function judgeOffers({ people, offers, story }: World): void {
   }
 }
 
-function judgeStorage({ disk, story }: World): void {
+function judgeStorage({ disk, story }: Judged): void {
   for (const key of disk.rows('active').keys()) story.violation(`${key} is still marked as active`);
   const tokens = new Set<string>();
   for (const [key, value] of disk.rows('threads')) {

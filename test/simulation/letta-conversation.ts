@@ -1,5 +1,5 @@
 import type { VirtualClock } from './clock.ts';
-import { SimTurn, type ToolCall, type TruthTurn, type TurnInput } from './letta-turn.ts';
+import { SimTurn, type ToolCall, type TruthTurn, type TurnHost, type TurnInput } from './letta-turn.ts';
 import type { Chance } from './random.ts';
 import type { Story } from './story.ts';
 
@@ -65,7 +65,7 @@ const NOTIFICATION_ID = 'auto-';
 const CROSSED_MS = 15_000;
 
 /** One conversation: its history, its queue, its turn. */
-export class SimConversation {
+export class SimConversation implements TurnHost {
   readonly id: string;
   readonly agentId: string;
   readonly host: Host;

@@ -1,4 +1,5 @@
-import type { SimConversation } from './letta-conversation.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Chance } from './random.ts';
 
 type Json = Record<string, unknown>;
 
@@ -44,6 +45,23 @@ interface Run {
 
 type Decision = { allow: boolean; message: string; input: Json | null };
 
+/** What a turn needs of the conversation that it is in. */
+export interface TurnHost {
+  readonly host: { clock: VirtualClock; chance: Chance; nextRun(): string; nextItem(): string };
+  /** The run that was heard of last. */
+  readonly lastRun: string | null;
+  delta(delta: Json): void;
+  setLoop(status: string, runs?: readonly string[], executing?: readonly string[]): void;
+  showDevice(): void;
+  remember(item: Json): void;
+  tie(runId: string, clientIds: readonly string[]): void;
+  /** What waits in the queue and joins the turn. */
+  absorb(): TurnInput['messages'];
+  endBackground(): void;
+  ask(turn: SimTurn, call: ToolCall): Promise<Decision>;
+  finished(turn: SimTurn, reason: string, runId: string | null, error: string | null): void;
+}
+
 /**
  * One turn of the agent, by chance: text, tools, consent, retries, errors; its frames as docs/letta-protocol.md,
  * Deltas; Errors has them.
@@ -51,7 +69,7 @@ type Decision = { allow: boolean; message: string; input: Json | null };
 export class SimTurn {
   readonly truth: TruthTurn;
   readonly input: TurnInput;
-  readonly #conversation: SimConversation;
+  readonly #conversation: TurnHost;
   #over = false;
   cancelled = false;
   #run: Run | null = null;
@@ -59,7 +77,7 @@ export class SimTurn {
   readonly #length: number;
   #lastCall: string | null = null;
 
-  constructor(conversation: SimConversation, input: TurnInput, truth: TruthTurn) {
+  constructor(conversation: TurnHost, input: TurnInput, truth: TruthTurn) {
     this.#conversation = conversation;
     this.input = input;
     this.truth = truth;

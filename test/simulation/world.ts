@@ -4,12 +4,13 @@ import { assembleStore } from '../../src/storage/open.ts';
 import { type Bridge, wireBridge } from '../../src/wiring.ts';
 import { VirtualClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
-import { judge, saysItWorks } from './invariants.ts';
+import { type Judged, judge, type Offered, saysItWorks } from './invariants.ts';
 import { noFaults, SimLetta } from './letta.ts';
 import { Life } from './life.ts';
 import { type Click, isMember, SimPeople, type Written } from './people.ts';
 import { Chance } from './random.ts';
 import { IDENTITY, SimSlack } from './slack.ts';
+import { isActive, readRecord } from './stored-row.ts';
 import { Story } from './story.ts';
 
 export interface Result {
@@ -79,17 +80,8 @@ const WIDE = { perThread: 50, total: 1_000 };
 const HOUR_MS = 60 * 60_000;
 const CATCH_UP = { tier: 'full', maxAgeMs: 24 * HOUR_MS, threads: 200, threadAgeMs: 7 * 24 * HOUR_MS } as const;
 
-/** An offer as it was on disk. */
-export interface Offered {
-  kind: string;
-  for: string;
-  items: Set<string>;
-  /** The message that may become the reason for a no. */
-  about: string | null;
-}
-
 /** The bridge between a simulated Slack, Letta, disk and people, all driven by one seed. */
-export class World {
+class World implements Judged {
   readonly seed: number;
   readonly mode: Mode;
   readonly clock = new VirtualClock();
@@ -639,49 +631,6 @@ export class World {
     this.items.set(record.turn.id, items);
     for (const item of record.turn.items) items.add(item.key);
   }
-}
-
-interface Row {
-  key: string;
-  address: { channel: string };
-  createdAt: number;
-  inbox: { key: string }[];
-  context: { key: string }[];
-  runtime: { conversationId: string } | null;
-  turn: { id: string; startedAt: number; items: { key: string }[] } | null;
-  approvals: { token: string; title: string; requester: string; askedAt: number; state: { state: string } }[];
-  seen: { key: string }[];
-  details?: { token: string }[];
-  offers: {
-    token: string;
-    kind: string;
-    for: string;
-    display: string;
-    state: { state: string };
-    items: { key: string }[];
-    about?: { message: string };
-  }[];
-  background: boolean;
-}
-
-const read = new Map<string, { record: Row }>();
-const READ_KEPT = 100;
-
-/** Whether something is open in a thread, by its row. */
-function isActive(row: string): boolean {
-  const { turn, inbox, background, approvals } = readRecord(row).record;
-  const asks = approvals.some(({ state }) => state.state === 'open');
-  return turn !== null || inbox.length > 0 || background || asks;
-}
-
-/** A stored row as it lies on disk; the same text is looked at again and again. */
-export function readRecord(value: string): { record: Row } {
-  const known = read.get(value);
-  if (known) return known;
-  const { value: record } = JSON.parse(value) as { value: Row };
-  if (read.size >= READ_KEPT) read.clear();
-  read.set(value, { record });
-  return { record };
 }
 
 export function simulate(seed: number, tell: ((line: string) => void) | null = null): Promise<Result> {
