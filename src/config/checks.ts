@@ -235,19 +235,6 @@ export const allowedChannels = z
     ids: all.filter((entry) => entry !== '*' && entry !== 'dm'),
   }));
 
-const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
-const DURATION_MAX_MS = 24 * UNIT_MS.h;
-
-/** `20s`, `30m`, `2h` → ms, at most a day. */
-export const duration: Check<number> = z
-  .string()
-  .regex(/^\d{1,6}[smh]$/, 'is not a duration → Write a number and s, m or h, such as 20s or 30m.')
-  .transform((value) => Number(value.slice(0, -1)) * UNIT_MS[value.slice(-1) as keyof typeof UNIT_MS])
-  .refine((ms) => ms <= DURATION_MAX_MS, 'is more than a day → Use at most 24h.');
-
-/** As `duration`, but more than 0. */
-export const someTime: Check<number> = duration.refine((ms) => ms > 0, 'must be more than 0 → Use 1s or more.');
-
 export const messageCount: Check<number> = z
   .string()
   .regex(/^[1-9]\d?$/, 'is not a number from 1 to 99 → Use a number such as 5.')

@@ -137,9 +137,9 @@ export function loadConfig(
   const maxMessages = readSetting('MAX_MESSAGES', check.messageCount, readWithDefault('MAX_MESSAGES'));
   const perThread = readSetting('QUEUE_PER_THREAD', check.queueSize, readWithDefault('QUEUE_PER_THREAD'));
   const total = readSetting('QUEUE_TOTAL', check.queueSize, readWithDefault('QUEUE_TOTAL'));
-  const turnSilenceMs = readSetting('TURN_SILENCE', check.someTime, readWithDefault('TURN_SILENCE'));
-  const drainMs = readSetting('DRAIN_TIMEOUT', check.duration, readWithDefault('DRAIN_TIMEOUT'));
-  const notifyAfterMs = readSetting('NOTIFY_AFTER', check.duration, readWithDefault('NOTIFY_AFTER'));
+  const turnSilenceMs = readSetting('TURN_SILENCE', check.someTimeUpTo('24h'), readWithDefault('TURN_SILENCE'));
+  const drainMs = readSetting('DRAIN_TIMEOUT', check.timeUpTo('24h'), readWithDefault('DRAIN_TIMEOUT'));
+  const notifyAfterMs = readSetting('NOTIFY_AFTER', check.timeUpTo('24h'), readWithDefault('NOTIFY_AFTER'));
   const retentionMs = readSetting('RETENTION', check.timeUpTo('365d'), readWithDefault('RETENTION'));
   const staleAfterMs = readSetting('STALE_AFTER', check.timeUpTo('7d'), readWithDefault('STALE_AFTER'));
   const timeoutMs = readSetting('APPROVAL_TIMEOUT', check.someTimeUpTo('30d'), readWithDefault('APPROVAL_TIMEOUT'));
