@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { ThreadKey } from '../bridge/ids.ts';
+import { CLOSED_APPROVALS_KEPT, SEEN_FOR_MS, SEEN_LIMIT } from '../bridge/record/inbox.ts';
 import type { InboxItem, ThreadRecord } from '../bridge/record/thread-record.ts';
 import type { Marker, StoredItem, StoredRecord } from './records.ts';
 
 /** Bytes of a message's JSON; a larger message is stored under its own key. */
 const ITEM_INSIDE = 16 * 1024;
-const SEEN_FOR_MS = 24 * 60 * 60_000;
-const SEEN_KEPT = 2_000;
-const CLOSED_APPROVALS_KEPT = 50;
 
 /** What a record owns in other rows: keys of big messages, tokens of buttons. */
 export interface SideRows {
@@ -89,7 +87,7 @@ export function isEmpty(rows: SideRows): boolean {
  * them.
  */
 export function pruneRecord(record: ThreadRecord, now: number): ThreadRecord {
-  const seen = record.seen.filter(({ at }) => now - at < SEEN_FOR_MS).slice(-SEEN_KEPT);
+  const seen = record.seen.filter(({ at }) => now - at < SEEN_FOR_MS).slice(-SEEN_LIMIT);
   const past = record.approvals.filter(({ state, turn }) => state.state !== 'open' && turn !== record.turn?.id);
   const forgotten = new Set(past.slice(0, Math.max(0, past.length - CLOSED_APPROVALS_KEPT)));
   return { ...record, seen, approvals: record.approvals.filter((approval) => !forgotten.has(approval)) };

@@ -12,10 +12,12 @@ import type { InboundMessage, ThreadAddress } from '../inbound.ts';
 import type { ApprovalRecord, ApprovalState, InboxItem, OpenTurn, ThreadRecord } from './thread-record.ts';
 
 const CONTEXT_LIMIT = 30;
-const SEEN_FOR_MS = 24 * 60 * 60 * 1000;
-const SEEN_LIMIT = 2_000;
+/** Messages that were handled are known for so long, the last of them. */
+export const SEEN_FOR_MS = 24 * 60 * 60 * 1000;
+export const SEEN_LIMIT = 2_000;
 const PARTICIPANTS_LIMIT = 200;
-const CLOSED_APPROVALS_KEPT = 50;
+/** Requests of turns that are over, the last of them. */
+export const CLOSED_APPROVALS_KEPT = 50;
 
 export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserId, now: number): ThreadRecord {
   return {
