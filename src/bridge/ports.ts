@@ -115,7 +115,7 @@ export interface AgentConnection {
    */
   settle(): Promise<void>;
   /** The newest `limit` items, oldest first. */
-  history(limit: number): Promise<HistoryItem[]>;
+  fetchHistory(limit: number): Promise<HistoryItem[]>;
   /** Stops for good; no event comes afterwards. Closing twice is fine. */
   close(): void;
 }
@@ -145,14 +145,14 @@ export interface TurnSurface {
    */
   finish(view: TurnView, endedAt?: number): Promise<Delivery>;
   /** Makes sure that the cards of the turn are still to be seen: people are about to be told of them. */
-  recheck?(): void;
+  recheckCards?(): void;
   /**
    * Shows the last view before the process ends, in the messages that the turn has; it goes ahead of other live edits.
    * Resolves when Slack shows it or has refused it; nobody has to wait for that. Never rejects.
    */
   pause?(view: TurnView): Promise<void>;
   /** Leaves the turn as it stands in Slack: no further call; resolves when those on their way are stored. */
-  leave?(): Promise<void>;
+  freeze?(): Promise<void>;
 }
 
 /** What cannot be shown in its thread for now, and Slack's word for why. */
@@ -200,13 +200,18 @@ export interface Surface {
    */
   offer(options: SurfaceOffer): Promise<Delivery>;
   /** Nobody is at work in this thread, whatever Slack shows; best effort. */
-  atRest?(address: ThreadAddress): Promise<void>;
+  clearWorkingStatus?(address: ThreadAddress): Promise<void>;
   /**
    * A direct message to somebody about a thread that cannot be written to: `text` is Markdown of ours, and below it
    * stands what the agent said in `copy.view`. The copy of one turn stands there once, however often it is told: the
    * surface looks for what it has posted of it, also before a restart.
    */
-  tell?(user: UserId, team: TeamId, text: string, copy: { turn: TurnId; view: TurnView } | null): Promise<Delivery>;
+  sendDirectMessage?(
+    user: UserId,
+    team: TeamId,
+    text: string,
+    copy: { turn: TurnId; view: TurnView } | null,
+  ): Promise<Delivery>;
   /** One message of the bridge itself in the thread (help, a refusal that all may see). Text is Markdown of ours. */
   say(address: ThreadAddress, text: string): Promise<Delivery>;
   /**
@@ -221,9 +226,9 @@ export interface People {
    * Cached. Rejects with a retryable BridgeError when Slack can not be asked.
    * @param maxAgeMs how old the answer may be; at most ten minutes, which is the default.
    */
-  person(user: UserId, team: TeamId, maxAgeMs?: number): Promise<Person>;
+  getPerson(user: UserId, team: TeamId, maxAgeMs?: number): Promise<Person>;
   /** A channel's name without `#`; the id where Slack does not tell. Never rejects. */
-  channelName(channel: string, team: TeamId): Promise<string>;
+  getChannelName(channel: string, team: TeamId): Promise<string>;
   /**
    * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached.
    * Rejects with a retryable BridgeError when Slack can not be asked.
@@ -236,7 +241,7 @@ export interface UserGroups {
    * As Slack confirmed them at most ten minutes ago; nobody where there is no such group. Rejects with a retryable
    * BridgeError when Slack can not be asked.
    */
-  members(group: GroupId): Promise<ReadonlySet<UserId>>;
+  listMembers(group: GroupId): Promise<ReadonlySet<UserId>>;
 }
 
 /** What Slack's receiver hands everything to. A promise that rejects means: not stored, do not acknowledge. */
@@ -245,22 +250,22 @@ export interface Intake {
    * Resolves when the message is on disk or needs not be.
    * @param how `caughtUp`: found by looking, perhaps long after it was written: commands are not carried out.
    */
-  message(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
+  handleMessage(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
   /** A message that Slack told of and that is none for us, so that people can be told why. */
-  passedOver(key: MessageKey, reason: string): void;
+  noteIgnored(key: MessageKey, reason: string): void;
   /** Resolves when the change is on disk or needs not be. */
-  revision(revision: InboundRevision): Promise<RevisionOutcome>;
+  handleRevision(revision: InboundRevision): Promise<RevisionOutcome>;
   /** Resolves when the decision is on disk. */
-  action(action: InboundAction): Promise<ActionOutcome>;
-  submission(submission: InboundSubmission): Promise<SubmissionOutcome>;
+  handleAction(action: InboundAction): Promise<ActionOutcome>;
+  handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome>;
   /** Resolves when the stop is on disk, or the person was told why not. */
-  sessionStopped(stop: InboundSessionStop): Promise<void>;
+  handleSessionStop(stop: InboundSessionStop): Promise<void>;
   /** The answer is Markdown for the caller's eyes only. */
-  command(command: InboundCommand): Promise<string>;
+  handleCommand(command: InboundCommand): Promise<string>;
   /** Resolves when the channel's threads are stored under its new id. */
-  channelChanged(change: InboundChannelChange): Promise<void>;
+  handleChannelChange(change: InboundChannelChange): Promise<void>;
   /** What this person sees in the app's Home tab. */
-  home(user: UserId, team: TeamId): Promise<HomeView>;
+  viewHome(user: UserId, team: TeamId): Promise<HomeView>;
 }
 
 /** What a look into a channel or thread found. */
@@ -270,14 +275,14 @@ export interface Past {
   /** Of a channel: threads with replies that are newer than what was asked for, newest first. */
   threads: SlackTs[];
   /** False when there was more than is read at most: the oldest of it is missing. */
-  complete: boolean;
+  isComplete: boolean;
 }
 
 /** What Slack still has of what was said. Calls are paced; methods reject with a BridgeError, or when stopped. */
 export interface History {
   /** `null` when it can not be read, now or later: archived, bot removed, deleted. */
-  channel(channel: ChannelId, after: SlackTs): Promise<Past | null>;
-  thread(channel: ChannelId, root: SlackTs, after: SlackTs): Promise<Past | null>;
+  readChannel(channel: ChannelId, after: SlackTs): Promise<Past | null>;
+  readThread(channel: ChannelId, root: SlackTs, after: SlackTs): Promise<Past | null>;
 }
 
 // ---- storage -----------------------------------------------------------------------------------
@@ -291,14 +296,14 @@ export interface Threads {
    */
   update(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null>;
   /** Threads whose record says that something is open; all that start-up reads. */
-  active(): Promise<ThreadKey[]>;
+  listActive(): Promise<ThreadKey[]>;
   /** The thread that owns an open button, by the button's token: two lookups, not a search. */
-  byToken(token: string): Promise<ThreadKey | null>;
+  findByToken(token: string): Promise<ThreadKey | null>;
 }
 
 /** For what happens once in a channel's life; may search. */
 export interface ThreadMoves {
-  ofChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]>;
+  listOfChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]>;
   /**
    * Stores the record of `from` under `to` as `change` makes it, out of itself and what `to` has already, then forgets
    * `from`. Interrupted it can be done again. Resolves with what is stored at `to`; `null` when there was none.
@@ -324,7 +329,7 @@ export interface Audit {
   /** Resolves when it is on disk. The same `id` and `at` again change nothing. */
   append(entry: AuditEntry): Promise<void>;
   /** The newest that `wanted` takes, at most `limit`, newest first. */
-  latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]>;
+  listLatest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]>;
 }
 
 /** What was chosen once and must not change by itself: the agent, the device (docs/design.md, Letta side). */

@@ -336,7 +336,7 @@ export function createConnection(
       return { ended: answer?.aborted === true };
     },
     settle: syncRuntime,
-    async history(limit) {
+    async fetchHistory(limit) {
       return fetchHistory(requireSession().session.ask, limit);
     },
     close() {

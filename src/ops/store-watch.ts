@@ -57,8 +57,8 @@ export function watchStore(parts: { threads: Threads; choices: Choices; clock: C
   return {
     threads: {
       load: (key) => threads.load(key),
-      active: () => threads.active(),
-      byToken: (token) => threads.byToken(token),
+      listActive: () => threads.listActive(),
+      findByToken: (token) => threads.findByToken(token),
       async update(key, change) {
         try {
           const stored = await threads.update(key, change);

@@ -39,7 +39,7 @@ export class StoredAudit implements Audit {
     this.#deleting = this.#deleting.then(() => this.#deleteOld(now));
   }
 
-  async latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
+  async listLatest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
     const found: AuditEntry[] = [];
     const oldest = this.#oldestKept();
     for (const key of (await this.#rows.keys()).sort().reverse()) {

@@ -85,7 +85,7 @@ export class StoredThreads implements Threads, ThreadMoves {
     return this.#chains.run(key, () => this.#updateRecord(key, change));
   }
 
-  async active(): Promise<ThreadKey[]> {
+  async listActive(): Promise<ThreadKey[]> {
     const active: ThreadKey[] = [];
     for (const name of await this.#rows.active.keys()) {
       const key = threadKey.safeParse(name);
@@ -95,13 +95,13 @@ export class StoredThreads implements Threads, ThreadMoves {
     return active;
   }
 
-  async byToken(token: string): Promise<ThreadKey | null> {
+  async findByToken(token: string): Promise<ThreadKey | null> {
     if (token === '' || token.length > TOKEN_MAX) return null;
     const found = await this.#rows.tokens.get(token);
     return found === undefined ? null : readTokenOwner(`tokens/${token}`, found);
   }
 
-  async ofChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]> {
+  async listOfChannel(team: TeamId, channel: ChannelId): Promise<ThreadKey[]> {
     const keys = (await this.#rows.threads.keys()).flatMap((name) => threadKey.safeParse(name).data ?? []);
     return keys.filter((key) => {
       const parts = parseThreadKey(key);

@@ -179,8 +179,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       );
       const again = restart();
       expect(await again.threads.load(KEY)).toEqual(stored);
-      expect(await again.threads.active()).toEqual([KEY]);
-      expect(await again.threads.byToken('approve1')).toBe(KEY);
+      expect(await again.threads.listActive()).toEqual([KEY]);
+      expect(await again.threads.findByToken('approve1')).toBe(KEY);
       expect(await again.choices.get('agent')).toBe('agent-1');
       expect(await again.choices.get('device')).toBeNull();
     });
@@ -205,7 +205,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
             disk.fail = null;
             expect(await threads.load(KEY)).toEqual(before);
             expect((await threads.update(KEY, () => active))?.rev).toBe(2);
-            expect(await threads.active()).toEqual([KEY]);
+            expect(await threads.listActive()).toEqual([KEY]);
           });
         }
       }
@@ -228,8 +228,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         const { threads, choices, disk } = setUp();
         await threads.update(KEY, () => active);
         disk.fail = () => 'throw';
-        expect(await codeOf(threads.byToken('stop1'))).toBe('store_failed');
-        expect(await codeOf(threads.active())).toBe('store_failed');
+        expect(await codeOf(threads.findByToken('stop1'))).toBe('store_failed');
+        expect(await codeOf(threads.listActive())).toBe('store_failed');
         expect(await codeOf(choices.get('agent'))).toBe('store_failed');
         expect(await codeOf(choices.set('agent', 'a'))).toBe('store_failed');
         disk.fail = (call) => (call === 'choices.set' ? 'false' : undefined);
@@ -245,7 +245,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
           expect(log.lines.map((line) => line.level)).toEqual(['warn']);
           disk.fail = null;
           const again = restart();
-          expect(await again.threads.active()).toEqual([]);
+          expect(await again.threads.listActive()).toEqual([]);
           for (const namespace of ['active', 'items', 'tokens']) expect(await disk.count(namespace)).toBe(0);
         });
       }
@@ -288,7 +288,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         await threads.update(KEY, () => threadRecord(KEY, { background: true }));
         await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2), { background: true }));
         await put(disk, 'threads', KEY, '{"value":{"schema":9}}');
-        expect((await threads.active()).sort()).toEqual([KEY, threadKeyOf(2)]);
+        expect((await threads.listActive()).sort()).toEqual([KEY, threadKeyOf(2)]);
       });
 
       it('with an expiry ignore that and keep it', async () => {
@@ -341,8 +341,8 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
           threadRecord(KEY, { turn: openTurn(1), approvals: [open, ...old, ...own] }),
         );
         expect(stored?.approvals).toEqual([open, ...old.slice(-50), ...own]);
-        expect(await threads.byToken('approve29')).toBeNull();
-        expect(await threads.byToken('approve30')).toBe(KEY);
+        expect(await threads.findByToken('approve29')).toBeNull();
+        expect(await threads.findByToken('approve30')).toBe(KEY);
       });
 
       it('refuse a record that is too large and keep the one before', async () => {
@@ -351,7 +351,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         const inbox = Array.from({ length: 100 }, (_, n) => inboxItem(n, 'x'.repeat(12_000)));
         expect(await codeOf(threads.update(KEY, () => threadRecord(KEY, { inbox })))).toBe('record_too_large');
         expect(await threads.load(KEY)).toEqual(before);
-        expect(await threads.active()).toEqual([]);
+        expect(await threads.listActive()).toEqual([]);
         expect(await disk.count('active')).toBe(0);
       });
 
@@ -386,15 +386,15 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         const turn = openTurn(1, { items: [inboxItem(1, BIG)] });
         await threads.update(from, () => threadRecord(from, { turn, inbox: [inboxItem(2, BIG)] }));
         await threads.update(threadKeyOf(2), () => threadRecord(threadKeyOf(2)));
-        expect((await threads.ofChannel('T01SANDBOX', 'C01GEN')).sort()).toEqual([from, threadKeyOf(2)].sort());
+        expect((await threads.listOfChannel('T01SANDBOX', 'C01GEN')).sort()).toEqual([from, threadKeyOf(2)].sort());
         const moved = await threads.move(from, TO, (record) => ({ ...record, key: TO }));
         expect(moved).toMatchObject({ key: TO, turn, inbox: [inboxItem(2, BIG)] });
         expect(await threads.load(from)).toBeNull();
         expect(await threads.load(TO)).toEqual(moved);
-        expect(await threads.active()).toEqual([TO]);
-        expect(await threads.byToken(turn.stopToken)).toBe(TO);
+        expect(await threads.listActive()).toEqual([TO]);
+        expect(await threads.findByToken(turn.stopToken)).toBe(TO);
         expect(await disk.count('items')).toBe(2);
-        expect(await threads.ofChannel('T01SANDBOX', 'C09NEW')).toEqual([TO]);
+        expect(await threads.listOfChannel('T01SANDBOX', 'C09NEW')).toEqual([TO]);
         expect(await threads.move(from, TO, (record) => record)).toBeNull();
       });
     });
@@ -432,14 +432,14 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         const offers = [offerOf(1, { items, count: 2, posts })];
         await threads.update(KEY, () => threadRecord(KEY, { offers }));
         const again = restart();
-        expect(await again.threads.active()).toEqual([]);
+        expect(await again.threads.listActive()).toEqual([]);
         expect((await again.threads.load(KEY))?.offers).toEqual(offers);
-        expect(await again.threads.byToken('offer1')).toBe(KEY);
+        expect(await again.threads.findByToken('offer1')).toBe(KEY);
         expect(await disk.count('items')).toBe(1);
         const decided = offerOf(1, { items: [], state: { state: 'decided', choice: 'dropped', at: 1 } });
         await again.threads.update(KEY, (record) => record && { ...record, offers: [decided] });
         expect(await disk.count('items')).toBe(0);
-        expect(await again.threads.byToken('offer1')).toBe(KEY);
+        expect(await again.threads.findByToken('offer1')).toBe(KEY);
       });
 
       it('keep tokens of Details as long as the record has them', async () => {
@@ -452,17 +452,17 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         await threads.update(KEY, () => threadRecord(KEY, { details: [ref(1), ref(2)] }));
         const again = restart();
         expect((await again.threads.load(KEY))?.details).toEqual([ref(1), ref(2)]);
-        expect(await again.threads.byToken('details1')).toBe(KEY);
-        expect(await again.threads.active()).toEqual([]);
+        expect(await again.threads.findByToken('details1')).toBe(KEY);
+        expect(await again.threads.listActive()).toEqual([]);
         await again.threads.update(KEY, (record) => record && { ...record, details: [ref(2)] });
-        expect(await again.threads.byToken('details1')).toBeNull();
-        expect(await again.threads.byToken('details2')).toBe(KEY);
+        expect(await again.threads.findByToken('details1')).toBeNull();
+        expect(await again.threads.findByToken('details2')).toBe(KEY);
       });
 
       it('count as active while Slack does not show an offer yet', async () => {
         const { threads } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { offers: [offerOf(1, { display: 'begun' })] }));
-        expect(await threads.active()).toEqual([KEY]);
+        expect(await threads.listActive()).toEqual([KEY]);
       });
 
       it('load records from before there were offers', async () => {
@@ -480,13 +480,13 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       it('are listed exactly while something is open', async () => {
         const { threads, disk } = setUp();
         for (let n = 1; n <= 20; n += 1) await threads.update(threadKeyOf(n), () => threadRecord(threadKeyOf(n)));
-        expect(await threads.active()).toEqual([]);
+        expect(await threads.listActive()).toEqual([]);
         await threads.update(KEY, (record) => record && { ...record, inbox: [inboxItem(1)] });
         const asked = threadKeyOf(7);
         await threads.update(asked, (record) => record && { ...record, approvals: [approvalRecord(1)] });
-        expect((await threads.active()).sort()).toEqual([KEY, asked]);
+        expect((await threads.listActive()).sort()).toEqual([KEY, asked]);
         await threads.update(KEY, (record) => record && { ...record, inbox: [] });
-        expect(await threads.active()).toEqual([asked]);
+        expect(await threads.listActive()).toEqual([asked]);
         expect(await disk.count('active')).toBe(1);
       });
 
@@ -509,7 +509,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
           read.push(`${call} ${key}`);
           return undefined;
         };
-        expect(await again.threads.active()).toEqual([KEY]);
+        expect(await again.threads.listActive()).toEqual([KEY]);
         expect(read).toEqual([`active.get ${KEY}`, `threads.get ${KEY}`]);
       });
     });
@@ -518,14 +518,14 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       it('are found while the record has the token, open or closed', async () => {
         const { threads, disk } = setUp();
         await threads.update(KEY, () => threadRecord(KEY, { turn: openTurn(1), approvals: [approvalRecord(1)] }));
-        expect(await threads.byToken('stop1')).toBe(KEY);
-        expect(await threads.byToken('approve1')).toBe(KEY);
+        expect(await threads.findByToken('stop1')).toBe(KEY);
+        expect(await threads.findByToken('approve1')).toBe(KEY);
         const closed = approvalRecord(1, { state: { state: 'closed', why: 'turn_over', at: 1 } });
         await threads.update(KEY, (record) => record && { ...record, turn: null, approvals: [closed] });
-        expect(await threads.byToken('stop1')).toBeNull();
-        expect(await threads.byToken('approve1')).toBe(KEY);
+        expect(await threads.findByToken('stop1')).toBeNull();
+        expect(await threads.findByToken('approve1')).toBe(KEY);
         await threads.update(KEY, (record) => record && { ...record, approvals: [] });
-        expect(await threads.byToken('approve1')).toBeNull();
+        expect(await threads.findByToken('approve1')).toBeNull();
         expect(await disk.count('tokens')).toBe(0);
         expect(await disk.count('active')).toBe(0);
       });
@@ -533,7 +533,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
       it('are not found by an unknown token', async () => {
         const { threads } = setUp();
         for (const token of ['', 'x', `x'; DROP TABLE rows; --`, 'y'.repeat(100_000)]) {
-          expect(await threads.byToken(token)).toBeNull();
+          expect(await threads.findByToken(token)).toBeNull();
         }
       });
     });
@@ -583,7 +583,7 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
         // What was confirmed is there; nothing dangles.
         const found = await again.threads.load(KEY);
         expect(found?.rev ?? 0).toBe(confirmed?.rev ?? 0);
-        expect(await again.threads.active()).toEqual(found && isActive(found) ? [KEY] : []);
+        expect(await again.threads.listActive()).toEqual(found && isActive(found) ? [KEY] : []);
         // Exactly what the record owns is left.
         const items = [...(found?.inbox ?? []), ...(found?.turn?.items ?? [])];
         expect(await disk.count('items')).toBe(items.length);
@@ -660,10 +660,10 @@ export function threadsContract(name: string, createMedium: () => Medium): void 
           }
           for (const [key, record] of model) {
             expect(await store.threads.load(key)).toEqual(record);
-            for (const { token } of record.approvals) expect(await store.threads.byToken(token)).toBe(key);
+            for (const { token } of record.approvals) expect(await store.threads.findByToken(token)).toBe(key);
           }
           const active = [...model.values()].filter(isActive).map((record) => record.key);
-          expect((await store.threads.active()).sort()).toEqual(active.sort());
+          expect((await store.threads.listActive()).sort()).toEqual(active.sort());
         }),
         { numRuns: 40 },
       );

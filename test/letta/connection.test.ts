@@ -126,7 +126,7 @@ describe('a connection', () => {
     expect(text).toBe('echo: hello');
     expect(types().filter((type) => type === 'turn-ended')).toHaveLength(1);
     await connection.settle();
-    expect(await connection.history(5)).toEqual([
+    expect(await connection.fetchHistory(5)).toEqual([
       { kind: 'user', id: 'u1', clientMessageId: 'cm-1', text: 'hello' },
       { kind: 'assistant', id: 'm1', text: 'echo: hello' },
     ]);
@@ -294,7 +294,7 @@ describe('a connection', () => {
     const { clock, connection, letta } = setUp({ lanes: ['stream'] });
     await clock.settle();
     letta.deaf.add('conversation_messages_list');
-    const asked = connection.history(5);
+    const asked = connection.fetchHistory(5);
     await clock.advance(5_000);
     expect(await asked).toEqual([{ kind: 'assistant', id: 'm9', text: 'by REST' }]);
   });

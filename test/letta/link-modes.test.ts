@@ -105,7 +105,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     await next('turn-ended');
     expect(text(told)).toBe('echo: hello');
     await connection.settle();
-    expect((await connection.history(10)).map((item) => item.kind)).toEqual(['user', 'assistant']);
+    expect((await connection.fetchHistory(10)).map((item) => item.kind)).toEqual(['user', 'assistant']);
     expect(told.filter((event) => event.type === 'turn-ended')).toHaveLength(1);
     for (const acks of server.acks) expect(acks).toEqual(acks.map((_, index) => index + 1));
     expect(server.acks.flat().length > 0).toBe(kind === 'cloud');

@@ -177,7 +177,7 @@ async function decide(shown: Shown): Promise<boolean> {
     if (token !== null) {
       const actor = { user: 'U01ALICE', team: TEAM };
       const where = { team: TEAM, channel: 'C01GEN', messageTs: message.ts, threadTs: ROOT };
-      await middle.intake.action({ name: 'approve', token: makeToken(token), choice: null, actor, ...where });
+      await middle.intake.handleAction({ name: 'approve', token: makeToken(token), choice: null, actor, ...where });
       await middle.clock.settle();
       return true;
     }

@@ -213,8 +213,8 @@ export const mutations: readonly Mutation[] = [
     'a turn that ends background tasks may do nothing else',
     /Letta heard allow about perm\d+z, which nobody/,
     'src/bridge/thread/approvals/requests.ts',
-    'if (endsOneOf(ends, request)) {',
-    'if (endsOneOf(ends, request) || ends.length > 0) {',
+    'if (isTaskEndCall(ends, request)) {',
+    'if (isTaskEndCall(ends, request) || ends.length > 0) {',
   ),
   mutation(
     'only people who may decide do',

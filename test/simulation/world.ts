@@ -343,7 +343,7 @@ class World implements Judged {
     const bridge = this.#connected ? this.#bridge : null;
     if (bridge && life) {
       const lost = !this.#calm && this.#chance.chance(this.#ackLost);
-      bridge.intake.message(written.message).then(
+      bridge.intake.handleMessage(written.message).then(
         (result) => {
           if (life.over) return;
           const { outcome } = result;
@@ -381,7 +381,7 @@ class World implements Judged {
       const bridge = this.#connected ? this.#bridge : null;
       if (!bridge || !life) return;
       click.result = 'given';
-      bridge.intake.action(action).then(
+      bridge.intake.handleAction(action).then(
         (outcome) => {
           if (life.over) return;
           click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
@@ -405,7 +405,7 @@ class World implements Judged {
     const { name, token, actor, team } = action;
     this.story.add(actor.user, `submits ${name}`);
     click.result = 'given';
-    bridge.intake.submission({ name, token, actor, team, texts: [text] }).then(
+    bridge.intake.handleSubmission({ name, token, actor, team, texts: [text] }).then(
       (outcome) => {
         if (!life.over) click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
       },

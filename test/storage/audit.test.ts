@@ -42,9 +42,9 @@ describe('the stored audit', () => {
     const { audit, clock } = create();
     const now = clock.now();
     for (const n of [2, 1, 3]) await audit.append(entry(n, now + n));
-    expect(await audit.latest(2, all)).toEqual([entry(3, now + 3), entry(2, now + 2)]);
-    expect(await audit.latest(9, ({ title }) => title === 'touch 1')).toEqual([entry(1, now + 1)]);
-    expect(await audit.latest(0, all)).toEqual([]);
+    expect(await audit.listLatest(2, all)).toEqual([entry(3, now + 3), entry(2, now + 2)]);
+    expect(await audit.listLatest(9, ({ title }) => title === 'touch 1')).toEqual([entry(1, now + 1)]);
+    expect(await audit.listLatest(0, all)).toEqual([]);
   });
 
   it('keeps an entry once, and a later outcome of it beside', async () => {
@@ -53,23 +53,23 @@ describe('the stored audit', () => {
     await audit.append(entry(1, now));
     await audit.append(entry(1, now));
     await audit.append(entry(1, now + 9, { outcome: 'answered_elsewhere', by: null, via: null }));
-    expect((await audit.latest(9, all)).map(({ outcome }) => outcome)).toEqual(['answered_elsewhere', 'approved']);
+    expect((await audit.listLatest(9, all)).map(({ outcome }) => outcome)).toEqual(['answered_elsewhere', 'approved']);
   });
 
   it('hides expired entries at once, and deletes them on disk', async () => {
     const { audit, clock, rows } = create(DAY);
     await audit.append(entry(1, clock.now()));
     await clock.advance(2 * DAY);
-    expect(await audit.latest(9, all)).toEqual([]);
+    expect(await audit.listLatest(9, all)).toEqual([]);
     await audit.append(entry(2, clock.now()));
     await audit.waitUntilIdle();
     expect(await rows.keys()).toHaveLength(1);
-    expect((await audit.latest(9, all)).map(({ title }) => title)).toEqual(['touch 2']);
+    expect((await audit.listLatest(9, all)).map(({ title }) => title)).toEqual(['touch 2']);
   });
 
   it('reports an error on an invalid row', async () => {
     const { audit, clock, rows } = create();
     await rows.set(`${String(clock.now()).padStart(15, '0')}-x`, { schema: 1, nonsense: true });
-    await expect(audit.latest(9, all)).rejects.toMatchObject({ code: 'store_failed' });
+    await expect(audit.listLatest(9, all)).rejects.toMatchObject({ code: 'store_failed' });
   });
 });

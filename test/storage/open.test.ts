@@ -432,7 +432,7 @@ describe('the ownership lock', () => {
     const store = await open(`sqlite://${path}`);
     const found = await store.threads.load(KEY);
     expect(found?.rev).toBeGreaterThanOrEqual(confirmed);
-    expect(await store.threads.active()).toEqual(found?.background ? [KEY] : []);
+    expect(await store.threads.listActive()).toEqual(found?.background ? [KEY] : []);
   });
 
   it('keeps a process alive that only waits for it', async () => {

@@ -35,7 +35,7 @@ export class RecordingIntake implements Intake {
     throw new Error('disk full');
   }
 
-  async message(message: InboundMessage): Promise<MessageOutcome> {
+  async handleMessage(message: InboundMessage): Promise<MessageOutcome> {
     this.deliveries.push(message);
     await this.gate;
     this.#fail();
@@ -46,32 +46,32 @@ export class RecordingIntake implements Intake {
 
   readonly passed: string[] = [];
 
-  passedOver(key: string, reason: string): void {
+  noteIgnored(key: string, reason: string): void {
     this.passed.push(`${key} ${reason}`);
   }
 
   readonly revisions: InboundRevision[] = [];
 
-  async revision(revision: InboundRevision): Promise<RevisionOutcome> {
+  async handleRevision(revision: InboundRevision): Promise<RevisionOutcome> {
     this.revisions.push(revision);
     this.#fail();
     return { outcome: 'changed' };
   }
 
-  async action(action: InboundAction): Promise<ActionOutcome> {
+  async handleAction(action: InboundAction): Promise<ActionOutcome> {
     this.actions.push(action);
     await this.gate;
     this.#fail();
     return this.actionOutcome;
   }
 
-  async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
+  async handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome> {
     this.submissions.push(submission);
     this.#fail();
     return this.submissionOutcome;
   }
 
-  async command(command: InboundCommand): Promise<string> {
+  async handleCommand(command: InboundCommand): Promise<string> {
     this.commands.push(command);
     await this.gate;
     this.#fail();
@@ -80,19 +80,19 @@ export class RecordingIntake implements Intake {
 
   readonly sessionStops: InboundSessionStop[] = [];
 
-  async sessionStopped(stop: InboundSessionStop): Promise<void> {
+  async handleSessionStop(stop: InboundSessionStop): Promise<void> {
     this.sessionStops.push(stop);
     this.#fail();
   }
 
   readonly channelChanges: InboundChannelChange[] = [];
 
-  async channelChanged(change: InboundChannelChange): Promise<void> {
+  async handleChannelChange(change: InboundChannelChange): Promise<void> {
     this.channelChanges.push(change);
     this.#fail();
   }
 
-  home(user: string): Promise<HomeView> {
+  viewHome(user: string): Promise<HomeView> {
     return Promise.resolve({ kind: 'refused', notice: `Hello <@${user}>` });
   }
 }

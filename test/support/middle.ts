@@ -103,11 +103,11 @@ export class MapThreads implements Threads, ThreadMoves {
     return stored;
   }
 
-  active(): Promise<ThreadKey[]> {
+  listActive(): Promise<ThreadKey[]> {
     return Promise.resolve([...this.records].flatMap(([key, record]) => (isActive(record) ? [key] : [])));
   }
 
-  ofChannel(team: string, channel: string): Promise<ThreadKey[]> {
+  listOfChannel(team: string, channel: string): Promise<ThreadKey[]> {
     return Promise.resolve([...this.records.keys()].filter((key) => key.startsWith(`${team}:${channel}:`)));
   }
 
@@ -123,7 +123,7 @@ export class MapThreads implements Threads, ThreadMoves {
     return moved;
   }
 
-  byToken(token: string): Promise<ThreadKey | null> {
+  findByToken(token: string): Promise<ThreadKey | null> {
     for (const [key, record] of this.records) {
       const owners = [...record.approvals, ...record.offers, ...(record.details ?? [])];
       const tokens = [record.turn?.stopToken, ...owners.map((each) => each.token)];
@@ -234,7 +234,7 @@ export class HandConnection implements AgentConnection {
     return Promise.resolve();
   }
 
-  history(limit: number): Promise<HistoryItem[]> {
+  fetchHistory(limit: number): Promise<HistoryItem[]> {
     return Promise.resolve(this.past.slice(-limit));
   }
 
@@ -286,7 +286,7 @@ export class HandSurface implements Surface {
   /** Threads of which it was said that nobody works there. */
   readonly rested: ThreadAddress[] = [];
 
-  atRest(address: ThreadAddress): Promise<void> {
+  clearWorkingStatus(address: ThreadAddress): Promise<void> {
     this.rested.push(address);
     return Promise.resolve();
   }
@@ -316,8 +316,9 @@ export class HandSurface implements Surface {
 const kinds: Record<string, PersonKind> = { U04GUEST: 'guest', U05EXT: 'external', U06BOT: 'bot' };
 
 export const people: People = {
-  person: (user, team) => Promise.resolve({ id: user, team, kind: kinds[user] ?? 'member', name: `Name of ${user}` }),
-  channelName: (channel) => Promise.resolve(channel === 'C01GEN' ? 'general' : channel),
+  getPerson: (user, team) =>
+    Promise.resolve({ id: user, team, kind: kinds[user] ?? 'member', name: `Name of ${user}` }),
+  getChannelName: (channel) => Promise.resolve(channel === 'C01GEN' ? 'general' : channel),
   isShared: (channel) => Promise.resolve(channel === SHARED),
 };
 
@@ -339,7 +340,7 @@ export interface Middle {
   intake: BridgeIntake;
   workers: ThreadWorkers;
   /** Somebody writes; resolves when the bridge has come to rest. */
-  write(text: string, options?: WriteOptions): Promise<Awaited<ReturnType<BridgeIntake['message']>>>;
+  write(text: string, options?: WriteOptions): Promise<Awaited<ReturnType<BridgeIntake['handleMessage']>>>;
   /** The bridge dies without a word and starts again on the same disk. */
   restart(): Promise<void>;
   record(key?: ThreadKey): ThreadRecord;
@@ -380,7 +381,7 @@ export class MapAudit implements Audit {
     return Promise.resolve();
   }
 
-  latest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
+  listLatest(limit: number, wanted: (entry: AuditEntry) => boolean): Promise<AuditEntry[]> {
     return Promise.resolve(this.entries.toReversed().filter(wanted).slice(0, limit));
   }
 }
@@ -420,18 +421,18 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
   };
   const directory: Middle['people'] = { failing: 0, kinds: {}, gate: null };
   const known = options.people?.(clock) ?? people;
-  const person: People['person'] = async (user, team, maxAgeMs) => {
+  const person: People['getPerson'] = async (user, team, maxAgeMs) => {
     await directory.gate;
     if (directory.failing > 0) {
       directory.failing -= 1;
       throw new Error('slack is away');
     }
-    const found = await known.person(user, team, maxAgeMs);
+    const found = await known.getPerson(user, team, maxAgeMs);
     return { ...found, kind: directory.kinds[user] ?? found.kind };
   };
   const userGroups: Middle['groups'] = { members: {}, failing: false };
   const groups: UserGroups = {
-    members: async (group) => {
+    listMembers: async (group) => {
       if (userGroups.failing) throw new BridgeError('slack_failed', 'slack is away', { retry: true });
       return new Set(userGroups.members[group]);
     },
@@ -456,7 +457,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
       details: options.details,
       threads,
       surface: options.surface?.(clock) ?? surface,
-      people: { ...known, person },
+      people: { ...known, getPerson: person },
       groups,
       clock,
       log,
@@ -528,7 +529,7 @@ export function createMiddle(options: MiddleOptions = {}): Middle {
         files: (write.files ?? []).map((name, at) => ({ id: `F${at}`, name, mimetype: null, size: null })),
         mentionsBot: mention,
       };
-      const outcome = await built.intake.message(message, { caughtUp: write.caughtUp ?? false });
+      const outcome = await built.intake.handleMessage(message, { caughtUp: write.caughtUp ?? false });
       await clock.settle();
       return outcome;
     },

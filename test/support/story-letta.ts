@@ -338,7 +338,7 @@ class StoryConnection implements AgentConnection {
     return this.#request(() => undefined);
   }
 
-  history(limit: number): Promise<HistoryItem[]> {
+  fetchHistory(limit: number): Promise<HistoryItem[]> {
     return this.#request((conversation) => conversation.history.slice(-limit));
   }
 

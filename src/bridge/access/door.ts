@@ -59,14 +59,14 @@ export class Door {
     userTeam,
     bot,
   }: Pick<InboundMessage, 'user' | 'team' | 'userTeam' | 'bot'>): Promise<Person> {
-    if (!bot) return stricter(await this.#parts.people.person(user, team), team, userTeam);
+    if (!bot) return stricter(await this.#parts.people.getPerson(user, team), team, userTeam);
     const known: Person = { id: user, team, kind: 'bot', name: bot.name ?? user };
     if (bot.user === null) return known;
     const { users, bots } = this.#parts.policies.current();
     if (!bots.ids.includes(bot.user)) {
       if (!users.ids.includes(bot.user)) return known;
       // An app that posts with a person's token is not that person.
-      const { kind } = await this.#parts.people.person(bot.user, team);
+      const { kind } = await this.#parts.people.getPerson(bot.user, team);
       if (kind !== 'bot') return known;
     }
     return { ...known, botUser: bot.user };
@@ -77,7 +77,7 @@ export class Door {
     const { team, channel } = parseThreadKey(key);
     const kind = isDirect(channel) ? 'im' : 'channel';
     const [person, place] = await Promise.all([
-      this.#parts.people.person(user, team),
+      this.#parts.people.getPerson(user, team),
       this.#place(team, channel, kind),
     ]);
     return this.#asked(person, doing, place);
@@ -85,7 +85,7 @@ export class Door {
 
   async command({ actor, team, channel, channelKind }: InboundCommand): Promise<Asked & { place: Place }> {
     const [person, place] = await Promise.all([
-      this.#parts.people.person(actor.user, team),
+      this.#parts.people.getPerson(actor.user, team),
       this.#place(team, channel, channelKind),
     ]);
     return { ...(await this.#asked(person, { do: 'command' }, place)), place };
@@ -109,11 +109,11 @@ export class Door {
     const { people } = this.#parts;
     if (bot || isBot(user))
       return this.#author({ user, team, userTeam: null, bot: { user: botUser ?? null, name: null } });
-    return people.person(user, team, AGAIN_MS).catch(() => people.person(user, team));
+    return people.getPerson(user, team, AGAIN_MS).catch(() => people.getPerson(user, team));
   }
 
   async home(user: UserId, team: TeamId): Promise<Asked> {
-    return this.#asked(await this.#parts.people.person(user, team), { do: 'home' }, null);
+    return this.#asked(await this.#parts.people.getPerson(user, team), { do: 'home' }, null);
   }
 
   async #asked(known: Person, doing: Doing, place: Place | null): Promise<Asked> {
@@ -127,7 +127,7 @@ export class Door {
     const { groups } = this.#parts;
     const named = person.kind === 'member' && groups ? groupsOf(policy) : [];
     if (!groups || named.length === 0) return person;
-    const members = await Promise.all(named.map((group) => groups.members(group).catch(() => null)));
+    const members = await Promise.all(named.map((group) => groups.listMembers(group).catch(() => null)));
     return {
       ...person,
       groups: named.filter((_, at) => members[at]?.has(person.id)),

@@ -132,7 +132,7 @@ export class CommandDesk {
     if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Give a number from 1 to ${AUDIT_MOST}.`;
     const policy = policies.current();
     const admin = can(policy, person, { do: 'administer' }, null).allowed;
-    const entries = await audit.latest(wanted, ({ requester, thread }) => {
+    const entries = await audit.listLatest(wanted, ({ requester, thread }) => {
       const place = placeOfThread(thread);
       return admin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });

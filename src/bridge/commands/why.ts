@@ -8,7 +8,7 @@ import {
   type ThreadKey,
 } from '../ids.ts';
 import type { Threads } from '../ports.ts';
-import { whereIs } from '../record/whereabouts.ts';
+import { stateOfMessage } from '../record/message-state.ts';
 import { moment } from '../text/moment.ts';
 import type { Decision, DecisionLog } from './decision-log.ts';
 
@@ -106,7 +106,7 @@ const NOW = {
 export async function explain(linked: Linked, log: DecisionLog, threads: Pick<Threads, 'load'>): Promise<string> {
   const decision = log.find(linked.key);
   const record = await threads.load(linked.thread);
-  const now = record ? NOW[whereIs(record, linked.key)] : null;
+  const now = record ? NOW[stateOfMessage(record, linked.key)] : null;
   const lines = [...(decision ? [decided(decision)] : []), ...(now ? [now] : [])];
   if (lines.length > 0) return lines.join(' ');
   return `I have seen no such message since ${moment(log.since)}, and I don’t remember earlier ones. Slack shows me only the channels that the app is in.`;

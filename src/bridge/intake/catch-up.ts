@@ -14,7 +14,7 @@ import type { RecentKeys } from './recent-keys.ts';
 
 export interface CatchUpParts {
   history: History;
-  intake: Pick<Intake, 'message'>;
+  intake: Pick<Intake, 'handleMessage'>;
   /** The threads in which somebody spoke to the agent last. */
   recent: RecentKeys<ThreadKey>;
   choices: Choices;
@@ -188,7 +188,7 @@ export class CatchUp {
     const tally = { channels: places.size, threads: 0, accepted: 0, failed: 0 };
     const lively: ThreadKey[] = [];
     for (const channel of places.keys()) {
-      const past = await this.#lookInto(() => history.channel(channel, after), tally);
+      const past = await this.#lookInto(() => history.readChannel(channel, after), tally);
       if (past === null) places.delete(channel);
       if (!past) continue;
       await this.#handInMessages(past.messages, tally);
@@ -203,7 +203,7 @@ export class CatchUp {
     for (const key of threads) {
       const { channel, root } = parseThreadKey(key);
       if (root === ROLLING || !places.has(channel)) continue;
-      const past = await this.#lookInto(() => history.thread(channel, root, after), tally);
+      const past = await this.#lookInto(() => history.readThread(channel, root, after), tally);
       tally.threads += 1;
       if (past) await this.#handInMessages(past.messages, tally);
     }
@@ -231,7 +231,7 @@ export class CatchUp {
     const { intake, log } = this.#parts;
     for (const message of messages) {
       try {
-        const { outcome } = await intake.message(message, { caughtUp: true });
+        const { outcome } = await intake.handleMessage(message, { caughtUp: true });
         if (outcome === 'accepted') tally.accepted += 1;
       } catch (error) {
         tally.failed += 1;

@@ -2,7 +2,7 @@ import { BoundedMap } from '../../bounded-map.ts';
 import type { ChannelId, TeamId } from '../ids.ts';
 import type { InboundChannelChange } from '../inbound.ts';
 import type { Log, ThreadMoves } from '../ports.ts';
-import { movedKey, movedRecord } from '../record/moved.ts';
+import { keyInChannel, recordInChannel } from '../record/channel-move.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 
 export interface ChannelMovesParts {
@@ -35,10 +35,10 @@ export class ChannelMoves {
     const { moves, workers, log } = this.#parts;
     if (from === to) return 0;
     this.#rememberMove(team, from, to);
-    const keys = await moves.ofChannel(team, from);
+    const keys = await moves.listOfChannel(team, from);
     for (const key of keys) {
-      const next = movedKey(key, to);
-      await workers.move(key, next, () => moves.move(key, next, (old, there) => movedRecord(old, to, there)));
+      const next = keyInChannel(key, to);
+      await workers.move(key, next, () => moves.move(key, next, (old, there) => recordInChannel(old, to, there)));
     }
     log.warn(
       { from, to, threads: keys.length },

@@ -12,9 +12,15 @@ import {
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type { Clock, Threads } from '../ports.ts';
-import { itemOf } from '../record/inbox.ts';
+import { toInboxItem } from '../record/inbox.ts';
+import {
+  editMessage,
+  isContextOnly,
+  type MessageState,
+  stateOfMessage,
+  withdrawMessage,
+} from '../record/message-state.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
-import { isTalk, type Whereabouts, whereIs, withEdited, withWithdrawn } from '../record/whereabouts.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import type { Notices } from './notices.ts';
@@ -35,7 +41,7 @@ export interface UnseenMessages {
   /** Should it come yet, it is not taken in. */
   markHandled(key: MessageKey): Promise<void>;
   /** The command that a message was changed into, if it is one. */
-  findCommand(message: InboundMessage, where: Whereabouts): ParsedCommand | null;
+  findCommand(message: InboundMessage, where: MessageState): ParsedCommand | null;
   runCommand(
     command: ParsedCommand,
     message: InboundMessage,
@@ -71,11 +77,11 @@ export class RevisionDesk {
 
   async #handleEdit(key: ThreadKey, record: ThreadRecord | null, edited: Edited): Promise<RevisionOutcome> {
     const { message, mentionedBefore } = edited;
-    const where = record ? whereIs(record, message.key) : 'unknown';
+    const where = record ? stateOfMessage(record, message.key) : 'unknown';
     const asksNow = message.mentionsBot && !mentionedBefore;
     const command = GIVES_COMMANDS.has(where) ? this.#unseen.findCommand(message, where) : null;
     if (!command && (where === 'running' || where === 'done')) return ignored('ran_already');
-    if (asksNow && (where === 'unknown' || isTalk(where))) {
+    if (asksNow && (where === 'unknown' || isContextOnly(where))) {
       // Forgotten after a day: it may have run as a plain reply.
       if (where === 'unknown' && record && this.#mayBeForgotten(record, message)) return ignored('too_old_to_know');
       return asRevisionOutcome(await this.#unseen.handleMessage(message, true));
@@ -121,7 +127,7 @@ export class RevisionDesk {
     asked: { person: Person; place: Place },
   ): Promise<RevisionOutcome> {
     const { workers, clock } = this.#parts;
-    await workers.store(key, (record) => record && withWithdrawn(record, message.key, clock.now()));
+    await workers.store(key, (record) => record && withdrawMessage(record, message.key, clock.now()));
     return asRevisionOutcome(await this.#unseen.runCommand(command, message, asked));
   }
 
@@ -131,7 +137,7 @@ export class RevisionDesk {
     let hasChanged = false;
     try {
       await workers.store(key, (record) => {
-        const next = record && withEdited(record, itemOf(message, now), now);
+        const next = record && editMessage(record, toInboxItem(message, now), now);
         hasChanged = next !== record;
         return hasChanged ? next : null;
       });
@@ -147,7 +153,7 @@ export class RevisionDesk {
   }
 
   async #handleDeletion(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
-    const where = record ? whereIs(record, deleted.key) : 'unknown';
+    const where = record ? stateOfMessage(record, deleted.key) : 'unknown';
     // Others are none of ours, however many of them people delete.
     const isOurs = record !== null || deleted.mentionsBot || deleted.channelKind === 'im';
     if (where === 'unknown' && isOurs && this.#wouldBeRemembered(deleted)) {
@@ -163,8 +169,8 @@ export class RevisionDesk {
     const { workers, clock } = this.#parts;
     let wasWaiting = false;
     await workers.store(key, (now) => {
-      wasWaiting = now !== null && WAITS.has(whereIs(now, message));
-      return wasWaiting && now ? withWithdrawn(now, message, clock.now()) : null;
+      wasWaiting = now !== null && WAITS.has(stateOfMessage(now, message));
+      return wasWaiting && now ? withdrawMessage(now, message, clock.now()) : null;
     });
     if (!wasWaiting) return ignored('ran_already');
     return { outcome: 'withdrawn' };
@@ -191,8 +197,8 @@ export class RevisionDesk {
 
 /** As long as handled messages are remembered in a thread's record. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
-const GIVES_COMMANDS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'running']);
-const WAITS: ReadonlySet<Whereabouts> = new Set(['queued', 'held', 'context']);
+const GIVES_COMMANDS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'running']);
+const WAITS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'context']);
 
 function asRevisionOutcome(taken: MessageOutcome): RevisionOutcome {
   const { outcome } = taken;

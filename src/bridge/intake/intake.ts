@@ -50,7 +50,7 @@ import { MessageRetries } from './retries.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   /** Only looked at: what changes a thread goes through its worker. */
-  threads: Pick<Threads, 'load' | 'byToken'>;
+  threads: Pick<Threads, 'load' | 'findByToken'>;
   workers: ThreadWorkers;
   surface: Surface;
   people: People;
@@ -104,7 +104,7 @@ export class BridgeIntake implements Intake {
     this.#log = new InboundLog(parts);
     this.#home = new HomeDesk(parts);
     this.#notices = new Notices(parts);
-    this.#retries = new MessageRetries(parts.clock, (message) => this.message(message));
+    this.#retries = new MessageRetries(parts.clock, (message) => this.handleMessage(message));
     this.#messages = new MessageIntake({
       ...parts,
       inCurrentChannel: (message) => this.#inCurrentChannel(message),
@@ -114,7 +114,7 @@ export class BridgeIntake implements Intake {
     });
   }
 
-  async message(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
+  async handleMessage(message: InboundMessage, how = { caughtUp: false }): Promise<MessageOutcome> {
     const placed = this.#inCurrentChannel(message);
     const taken = this.#messages.handleMessage(placed, how.caughtUp);
     const about = { message: message.key, user: message.user, ...(how.caughtUp && { caughtUp: true }) };
@@ -129,7 +129,7 @@ export class BridgeIntake implements Intake {
     return outcome;
   }
 
-  passedOver(key: MessageKey, reason: string): void {
+  noteIgnored(key: MessageKey, reason: string): void {
     this.#noteDecision(key, null, { outcome: 'ignored', reason });
   }
 
@@ -143,7 +143,7 @@ export class BridgeIntake implements Intake {
     });
   }
 
-  async revision(revision: InboundRevision): Promise<RevisionOutcome> {
+  async handleRevision(revision: InboundRevision): Promise<RevisionOutcome> {
     const placed = this.#revisionInCurrentChannel(revision);
     const key = threadOfRevision(placed);
     const taken = this.#messages.handleRevision(placed);
@@ -162,7 +162,7 @@ export class BridgeIntake implements Intake {
     return outcome;
   }
 
-  async channelChanged(change: InboundChannelChange): Promise<void> {
+  async handleChannelChange(change: InboundChannelChange): Promise<void> {
     const moved = Promise.resolve(this.#parts.channels?.moveThreads(change));
     await this.#log.logOutcome('channel', change, moved, () => ({ outcome: 'moved' }));
   }
@@ -181,7 +181,7 @@ export class BridgeIntake implements Intake {
     return { ...revision, channel, key: makeMessageKey({ team, channel, ts }) };
   }
 
-  async action(action: InboundAction): Promise<ActionOutcome> {
+  async handleAction(action: InboundAction): Promise<ActionOutcome> {
     const about: ClickFields = { action: action.name, user: action.actor.user };
     const done = this.#runInThreadOf(action.token, about, 'click', (key, person) => {
       return this.#parts.workers.get(key).desk.act(action, person);
@@ -193,7 +193,7 @@ export class BridgeIntake implements Intake {
    * Slack changes nothing by itself after such a click (docs/slack.md, Agent sessions): what runs is stopped, what does
    * not is said to rest.
    */
-  async sessionStopped({ team, channel, threadTs, user }: InboundSessionStop): Promise<void> {
+  async handleSessionStop({ team, channel, threadTs, user }: InboundSessionStop): Promise<void> {
     const key = makeThreadKey({
       team,
       channel: this.#parts.channels?.currentChannel(team, channel) ?? channel,
@@ -220,11 +220,13 @@ export class BridgeIntake implements Intake {
       await workers.get(key).desk.stop(user);
       return 'decided';
     }
-    surface.atRest?.(address).catch((error: unknown) => log.warn({ err: error }, 'a session could not be ended'));
+    surface
+      .clearWorkingStatus?.(address)
+      .catch((error: unknown) => log.warn({ err: error }, 'a session could not be ended'));
     return 'nothing_runs';
   }
 
-  async submission(submission: InboundSubmission): Promise<SubmissionOutcome> {
+  async handleSubmission(submission: InboundSubmission): Promise<SubmissionOutcome> {
     const about: ClickFields = { modal: submission.name, user: submission.actor.user };
     const done = this.#runInThreadOf(submission.token, about, 'modal', (key, person) => {
       return this.#parts.workers.get(key).desk.submission(submission, person);
@@ -256,14 +258,14 @@ export class BridgeIntake implements Intake {
     about: ClickFields,
     work: (key: ThreadKey, person: Person) => Promise<T>,
   ): Promise<T | Refused> {
-    const key = await this.#parts.threads.byToken(token);
+    const key = await this.#parts.threads.findByToken(token);
     if (!key) return refused('expired', 'This is over, so the button no longer does anything.');
     about.thread = key;
     const asked = await this.#judgeInTime(this.#door.thread(key, about.user, { do: 'look' }));
     if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
     if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice, asked.verdict.reason);
     // Its channel may have got another id meanwhile.
-    return work((await this.#parts.threads.byToken(token)) ?? key, asked.person);
+    return work((await this.#parts.threads.findByToken(token)) ?? key, asked.person);
   }
 
   /** Slack waits 3 s for an answer to a click (docs/slack.md, Interactivity). `null`: Slack does not tell who it is. */
@@ -278,7 +280,7 @@ export class BridgeIntake implements Intake {
     }
   }
 
-  async command(command: InboundCommand): Promise<string> {
+  async handleCommand(command: InboundCommand): Promise<string> {
     const parsed = parseSlash(command.text);
     const about = { command: parsed.kind === 'command' ? parsed.name : 'unknown', user: command.actor.user };
     const answered = this.#answerCommand(command, parsed);
@@ -294,7 +296,7 @@ export class BridgeIntake implements Intake {
     return { text, noted: { outcome: 'command' } };
   }
 
-  async home(user: UserId, team: TeamId): Promise<HomeView> {
+  async viewHome(user: UserId, team: TeamId): Promise<HomeView> {
     const view = this.#door.home(user, team).then(
       ({ person }) => this.#home.view(person),
       (error: unknown): HomeView => ({ kind: 'refused', notice: asBridgeError(error).notice }),

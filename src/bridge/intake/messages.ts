@@ -18,10 +18,10 @@ import {
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
 import type { Log, Surface, Threads } from '../ports.ts';
-import { hasSeen, mentionedBy, newRecord } from '../record/inbox.ts';
-import { isBeforeThread, markSeen } from '../record/offers.ts';
+import { hasSeen, newRecord, noteMention } from '../record/inbox.ts';
+import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
+import { markSeen, wasBeforeThread } from '../record/offers.ts';
 import { isActive, needsLetta, type ThreadRecord } from '../record/thread-record.ts';
-import { isTalk, type Whereabouts, whereIs } from '../record/whereabouts.ts';
 import type { Typed } from '../thread/approvals/replies.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { RevisionDesk, threadOfRevision } from './edits.ts';
@@ -115,10 +115,10 @@ export class MessageIntake {
     if (relevance === 'ignore')
       return { outcome: 'ignored', reason: record ? 'not_for_the_bot' : 'not_a_thread_of_ours' };
     if (this.#claimed.has(message.key) || this.#parts.handled?.has(message.key)) return { outcome: 'repeated' };
-    const asksNow = askedAt !== undefined && record !== null && isTalk(whereIs(record, message.key));
+    const asksNow = askedAt !== undefined && record !== null && isContextOnly(stateOfMessage(record, message.key));
     if (record && hasSeen(record, message.key) && !asksNow) return this.#handleRepeat(record, caughtUp);
 
-    if (caughtUp && record && !isPlainlyOurs(message) && isBeforeThread(record, message.ts)) {
+    if (caughtUp && record && !isPlainlyOurs(message) && wasBeforeThread(record, message.ts)) {
       return { outcome: 'ignored', reason: 'before_the_thread_was_ours' };
     }
 
@@ -214,7 +214,7 @@ export class MessageIntake {
     try {
       await workers.store(key, (known) => {
         const record = known ?? newRecord(key, addressOf(message), user, now);
-        return mentionedBy(markSeen(record, message.key, now), user);
+        return noteMention(markSeen(record, message.key, now), user);
       });
       onSpoken?.(key);
     } catch (error) {
@@ -285,7 +285,7 @@ export class MessageIntake {
    * The command that a message was changed into, if it is one that a change may give: what runs already was said, and
    * only Stop can still be meant.
    */
-  #findCommandInEdit(message: InboundMessage, where: Whereabouts): ParsedCommand | null {
+  #findCommandInEdit(message: InboundMessage, where: MessageState): ParsedCommand | null {
     const { botUser } = this.#parts;
     if (message.bot) return null;
     const stops = saysStop(message.spans, botUser);

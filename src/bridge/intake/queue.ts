@@ -4,10 +4,10 @@ import { memoryNotice } from '../commands/memory-notice.ts';
 import { type MessageKey, makeToken, type ThreadKey } from '../ids.ts';
 import { addressOf, type InboundMessage, type MessageOutcome, placeOf } from '../inbound.ts';
 import type { Clock, Random } from '../ports.ts';
-import { accept, hasSeen, itemOf, mentionedBy, newRecord, overhear } from '../record/inbox.ts';
-import { ageOf, heldCount, holdNew, markSeen } from '../record/offers.ts';
+import { acceptMessage, addContext, hasSeen, newRecord, noteMention, toInboxItem } from '../record/inbox.ts';
+import { forgetContextOnly } from '../record/message-state.ts';
+import { ageOf, countHeld, holdLateMessage, markSeen } from '../record/offers.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
-import { withoutTalk } from '../record/whereabouts.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
 import { NoticeThrottle } from './notice-throttle.ts';
 import type { Notices } from './notices.ts';
@@ -112,13 +112,13 @@ export class MessageQueue {
       stored = await workers.store(key, (record) => {
         isNewThread = record === null;
         const now = clock.now();
-        const item: InboxItem = { ...itemOf(message, now), ...(askedAt !== undefined && { askedAt }) };
+        const item: InboxItem = { ...toInboxItem(message, now), ...(askedAt !== undefined && { askedAt }) };
         const thread = record ?? newRecord(key, addressOf(message), message.user, now);
-        const known = askedAt === undefined ? thread : withoutTalk(thread, item.key);
+        const known = askedAt === undefined ? thread : forgetContextOnly(thread, item.key);
         placed = hasSeen(known, item.key)
           ? { outcome: { outcome: 'repeated' }, record: null }
           : relevance === 'context'
-            ? { outcome: { outcome: 'context' }, record: overhear(known, item) }
+            ? { outcome: { outcome: 'context' }, record: addContext(known, item) }
             : this.#placeMessage(known, item, message.mentionsBot, permitFor);
         wasUnmuted = record?.muted === true && placed.record?.muted !== true;
         // A thread is not made for what it does not keep.
@@ -161,7 +161,7 @@ export class MessageQueue {
     // Its author is told to send it again: looking back must not find it.
     const seen = markSeen(record, item.key, clock.now());
     // Their author is told to send it again, and may do so by a plain reply.
-    const passed = isMention ? mentionedBy(seen, item.user) : seen;
+    const passed = isMention ? noteMention(seen, item.user) : seen;
     const refused = (reason: string, notice: string): Placement => ({
       outcome: { outcome: 'refused', reason },
       record: passed,
@@ -172,16 +172,19 @@ export class MessageQueue {
       const told = refused('bots_in_a_row', botsInARow === inARow ? afterBots(inARow) : '');
       return { ...told, record: { ...passed, botsInARow: inARow + 1 } };
     }
-    if (record.inbox.length + heldCount(record) >= perThread) {
+    if (record.inbox.length + countHeld(record) >= perThread) {
       return refused('inbox_full', `Too many messages are already waiting here (${perThread}), ${NOT_QUEUED}`);
     }
     if (this.isStale(item)) {
       // A bot would never say what is to become of it.
       if (item.bot) return { outcome: { outcome: 'ignored', reason: 'stale_from_a_bot' }, record: passed };
-      return { outcome: { outcome: 'accepted' }, record: holdNew(record, item, isMention, makeToken(random.id())) };
+      return {
+        outcome: { outcome: 'accepted' },
+        record: holdLateMessage(record, item, isMention, makeToken(random.id())),
+      };
     }
     if (!item.bot && this.#mayBeStale(item)) {
-      const held = holdNew(record, item, isMention, makeToken(random.id()), this.#clockAheadMs());
+      const held = holdLateMessage(record, item, isMention, makeToken(random.id()), this.#clockAheadMs());
       return { outcome: { outcome: 'accepted' }, record: held };
     }
     if (workers.waiting >= total) {
@@ -193,7 +196,7 @@ export class MessageQueue {
       const permit = permitFor(item);
       if (!permit.isGranted) return { ...refused(permit.reason, permit.notice), isPrivate: true };
     }
-    return { outcome: { outcome: 'accepted' }, record: accept(record, item, isMention) };
+    return { outcome: { outcome: 'accepted' }, record: acceptMessage(record, item, isMention) };
   }
 
   #postMemoryNotice(message: InboundMessage): void {

@@ -39,7 +39,7 @@ export function newRecord(key: ThreadKey, address: ThreadAddress, starter: UserI
   };
 }
 
-export function itemOf(message: InboundMessage, now: number): InboxItem {
+export function toInboxItem(message: InboundMessage, now: number): InboxItem {
   const { key, ts, user, spans, files, bot } = message;
   const item: InboxItem = { key, ts, user, spans, files, receivedAt: now };
   return bot ? { ...item, bot: true, ...(bot.user !== null && { botUser: bot.user }) } : item;
@@ -49,17 +49,17 @@ export function hasSeen(record: ThreadRecord, key: MessageKey): boolean {
   return record.seen.some((seen) => seen.key === key);
 }
 
-export function withSeen(record: ThreadRecord, key: MessageKey, now: number, as?: 'context'): ThreadRecord['seen'] {
+export function addSeen(record: ThreadRecord, key: MessageKey, now: number, as?: 'context'): ThreadRecord['seen'] {
   const recent = record.seen.filter((seen) => now - seen.at < SEEN_FOR_MS).slice(-(SEEN_LIMIT - 1));
   return [...recent, { key, at: now, ...(as && { as }) }];
 }
 
-export function inOrder(items: readonly InboxItem[]): InboxItem[] {
+export function sortByTs(items: readonly InboxItem[]): InboxItem[] {
   return items.toSorted((a, b) => compareTs(a.ts, b.ts));
 }
 
 /** Somebody mentions the agent here: their plain replies count from now on, and a mute of theirs is over. */
-export function mentionedBy(record: ThreadRecord, user: UserId): ThreadRecord {
+export function noteMention(record: ThreadRecord, user: UserId): ThreadRecord {
   const { muted, mutedBy, ...rest } = record;
   const stays = muted && mutedBy !== undefined && mutedBy !== user;
   return {
@@ -72,22 +72,22 @@ export function mentionedBy(record: ThreadRecord, user: UserId): ThreadRecord {
 }
 
 /** A message for the agent joins the queue, in Slack's order; its author counts as a participant when they mentioned it. */
-export function accept(record: ThreadRecord, item: InboxItem, mentions: boolean): ThreadRecord {
+export function acceptMessage(record: ThreadRecord, item: InboxItem, isMention: boolean): ThreadRecord {
   return {
-    ...(mentions ? mentionedBy(record, item.user) : record),
+    ...(isMention ? noteMention(record, item.user) : record),
     botsInARow: item.bot ? (record.botsInARow ?? 0) + 1 : undefined,
-    inbox: inOrder([...record.inbox, item]),
-    seen: withSeen(record, item.key, item.receivedAt),
+    inbox: sortByTs([...record.inbox, item]),
+    seen: addSeen(record, item.key, item.receivedAt),
   };
 }
 
 /** A reply that was not meant for the agent goes along, marked, with the next turn. */
-export function overhear(record: ThreadRecord, item: InboxItem): ThreadRecord {
+export function addContext(record: ThreadRecord, item: InboxItem): ThreadRecord {
   return {
     ...record,
     ...(!item.bot && { botsInARow: undefined }),
-    context: inOrder([...record.context, item]).slice(-CONTEXT_LIMIT),
-    seen: withSeen(record, item.key, item.receivedAt, 'context'),
+    context: sortByTs([...record.context, item]).slice(-CONTEXT_LIMIT),
+    seen: addSeen(record, item.key, item.receivedAt, 'context'),
   };
 }
 
@@ -120,7 +120,7 @@ export function beginTurn(
   const last = items.at(-1) ?? first;
   const context = record.context.filter((item) => compareTs(item.ts, last.ts) < 0);
   // Joining a thread that others began: what stands above the mention is not known to the agent.
-  const joinsLate = record.runtime === null && !knowsRoot(record, first);
+  const joinsLate = record.runtime === null && !agentKnowsRoot(record, first);
   const turn: OpenTurn = {
     id: ids.id,
     requester: first.user,
@@ -129,7 +129,7 @@ export function beginTurn(
     context,
     clientMessageId: clientMessageId(first),
     state: 'prepared',
-    notPassedOn: notPassedOn([...context, ...items], joinsLate),
+    notPassedOn: listNotPassedOn([...context, ...items], joinsLate),
     startedAt: ids.now,
     stopToken: ids.stopToken,
     stoppedBy: null,
@@ -144,7 +144,7 @@ export function beginTurn(
 }
 
 /** Whether the thread begins with the message itself, or with one that only asked for help. */
-function knowsRoot(record: ThreadRecord, first: InboxItem): boolean {
+function agentKnowsRoot(record: ThreadRecord, first: InboxItem): boolean {
   const { threadTs } = record.address;
   if (threadTs === null || threadTs === first.ts) return true;
   return hasSeen(record, makeMessageKey({ ...parseThreadKey(record.key), ts: threadTs }));
@@ -173,8 +173,8 @@ export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string
     turn,
     // One that was to end what runs in the background begins again later.
     ...(mine?.ends && record.endTasks && { endTasks: { ...record.endTasks, step: 'wanted' as const } }),
-    inbox: mine ? inOrder([...mine.items, ...record.inbox]) : record.inbox,
-    context: mine ? inOrder([...mine.context, ...record.context]) : record.context,
+    inbox: mine ? sortByTs([...mine.items, ...record.inbox]) : record.inbox,
+    context: mine ? sortByTs([...mine.context, ...record.context]) : record.context,
   };
 }
 
@@ -235,7 +235,7 @@ export function settleApproval(record: ThreadRecord, token: Token, state: Approv
 }
 
 /** What a turn leaves out, in words for the agent and for the thread. */
-export function notPassedOn(items: readonly InboxItem[], earlierMessages: boolean): string[] {
+export function listNotPassedOn(items: readonly InboxItem[], missesEarlier: boolean): string[] {
   const files = items.flatMap((item) =>
     item.files.map((file) => file.name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '')),
   );
@@ -245,6 +245,6 @@ export function notPassedOn(items: readonly InboxItem[], earlierMessages: boolea
     const more = files.length > 5 ? ` and ${files.length - 5} more` : '';
     missing.push(`${files.length === 1 ? '1 file' : `${files.length} files`} (${shown}${more})`);
   }
-  if (earlierMessages) missing.push('earlier messages of this thread');
+  if (missesEarlier) missing.push('earlier messages of this thread');
   return missing;
 }

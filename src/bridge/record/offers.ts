@@ -8,7 +8,7 @@ import {
   type UserId,
 } from '../ids.ts';
 import type { OfferAction } from '../inbound.ts';
-import { hasSeen, inOrder, mentionedBy, withSeen } from './inbox.ts';
+import { addSeen, hasSeen, noteMention, sortByTs } from './inbox.ts';
 import type { InboxItem, Offer, OfferKind, ThreadRecord } from './thread-record.ts';
 
 /** Decided ones that are remembered, so that a late click gets a true answer. */
@@ -24,11 +24,11 @@ export function ageOf(item: Pick<InboxItem, 'ts' | 'askedAt'>, now: number): num
 }
 
 /** How many messages wait for somebody's word. */
-export function heldCount(record: ThreadRecord): number {
+export function countHeld(record: ThreadRecord): number {
   return record.offers.reduce((sum, offer) => sum + offer.items.length, 0);
 }
 
-function blank(kind: OfferKind, user: UserId, token: Token, now: number): Offer {
+function newOffer(kind: OfferKind, user: UserId, token: Token, now: number): Offer {
   const fresh = {
     certain: false,
     items: [],
@@ -41,25 +41,25 @@ function blank(kind: OfferKind, user: UserId, token: Token, now: number): Offer 
 }
 
 /** The offer as it is now; what Slack shows of it is older. */
-function changed(offer: Offer, change: Partial<Offer>): Offer {
+function changeOffer(offer: Offer, change: Partial<Offer>): Offer {
   return { ...offer, ...change, display: offer.display === 'shown' ? 'wanted' : offer.display };
 }
 
-function bounded(offers: readonly Offer[], now: number): Offer[] {
+function limitOffers(offers: readonly Offer[], now: number): Offer[] {
   const open = offers.filter((offer) => offer.state.state === 'open');
   const tooMany = new Set(open.slice(0, Math.max(0, open.length - OPEN_LIMIT)));
-  const lapsed = offers.map((offer) => (tooMany.has(offer) ? lapse(offer, now) : offer));
+  const lapsed = offers.map((offer) => (tooMany.has(offer) ? lapseOffer(offer, now) : offer));
   const closed = lapsed.filter((offer) => offer.state.state !== 'open' && offer.display === 'shown');
   const forgotten = new Set(closed.slice(0, Math.max(0, closed.length - CLOSED_KEPT)));
   return lapsed.filter((offer) => !forgotten.has(offer));
 }
 
-function lapse(offer: Offer, now: number): Offer {
-  return changed(offer, { state: { state: 'lapsed', at: now }, items: [] });
+function lapseOffer(offer: Offer, now: number): Offer {
+  return changeOffer(offer, { state: { state: 'lapsed', at: now }, items: [] });
 }
 
 /** A message that waits for its author's word, changed or, with `null`, taken back; nothing is left to decide about none. */
-export function reviseHeld(
+export function changeHeldMessage(
   record: ThreadRecord,
   key: MessageKey,
   change: (item: InboxItem) => InboxItem | null,
@@ -69,15 +69,15 @@ export function reviseHeld(
     const item = offer.items.find((each) => each.key === key);
     if (!item || offer.state.state !== 'open') return offer;
     const next = change(item);
-    if (next) return changed(offer, { items: offer.items.map((each) => (each === item ? next : each)) });
+    if (next) return changeOffer(offer, { items: offer.items.map((each) => (each === item ? next : each)) });
     const items = offer.items.filter((each) => each !== item);
-    return items.length === 0 ? lapse(offer, now) : changed(offer, { items, count: items.length });
+    return items.length === 0 ? lapseOffer(offer, now) : changeOffer(offer, { items, count: items.length });
   });
-  return { ...record, offers: bounded(offers, now) };
+  return { ...record, offers: limitOffers(offers, now) };
 }
 
 /** Messages that are not run unasked. One offer for each author: only they may decide. */
-function hold(
+function holdMessages(
   record: ThreadRecord,
   items: readonly InboxItem[],
   token: (index: number) => Token,
@@ -91,17 +91,18 @@ function hold(
       (offer) => offer.kind === 'run_held' && offer.state.state === 'open' && offer.for === item.user,
     );
     const known = offers[at];
-    if (!known) offers.push({ ...blank('run_held', item.user, token(index), now), items: [item], count: 1, ...clock });
-    else offers[at] = changed(known, { items: inOrder([...known.items, item]), count: known.count + 1, ...clock });
+    if (!known)
+      offers.push({ ...newOffer('run_held', item.user, token(index), now), items: [item], count: 1, ...clock });
+    else offers[at] = changeOffer(known, { items: sortByTs([...known.items, item]), count: known.count + 1, ...clock });
   }
-  return { ...record, offers: bounded(offers, now) };
+  return { ...record, offers: limitOffers(offers, now) };
 }
 
 /**
  * A message that came too late to be run unasked: it counts as handled, and its author decides.
  * @param clockAheadMs it only seems late: our clock is so far ahead of Slack's
  */
-export function holdNew(
+export function holdLateMessage(
   record: ThreadRecord,
   item: InboxItem,
   mentions: boolean,
@@ -109,15 +110,15 @@ export function holdNew(
   clockAheadMs?: number,
 ): ThreadRecord {
   const now = item.receivedAt;
-  const held = hold(mentions ? mentionedBy(record, item.user) : record, [item], () => token, now, clockAheadMs);
-  return { ...held, seen: withSeen(record, item.key, now) };
+  const held = holdMessages(mentions ? noteMention(record, item.user) : record, [item], () => token, now, clockAheadMs);
+  return { ...held, seen: addSeen(record, item.key, now) };
 }
 
 /**
  * The device was away for long: messages that waited for it all the while are not run unasked. A turn that was about to
  * be sent loses all its messages (those that are young enough wait for a turn of their own) and so is over.
  */
-export function holdWaiting(
+export function holdStaleMessages(
   record: ThreadRecord,
   staleAfterMs: number,
   token: (index: number) => Token,
@@ -132,13 +133,13 @@ export function holdWaiting(
   if (old.length === 0) return record;
   const kept = {
     ...record,
-    inbox: inOrder(waiting.filter((item) => !stale(item))),
+    inbox: sortByTs(waiting.filter((item) => !stale(item))),
     ...(dissolved && {
       turn: { ...dissolved, items: [], context: [] },
-      context: inOrder([...dissolved.context, ...record.context]),
+      context: sortByTs([...dissolved.context, ...record.context]),
     }),
   };
-  return hold(kept, old, token, now);
+  return holdMessages(kept, old, token, now);
 }
 
 /**
@@ -159,13 +160,13 @@ export function offerAgain(
   const { runtime } = record;
   const gone = kind === 'start_new' && runtime && { agentId: runtime.agentId, conversationId: runtime.conversationId };
   const offer = {
-    ...blank(gone ? 'start_new' : 'send_again', first.user, token, now),
+    ...newOffer(gone ? 'start_new' : 'send_again', first.user, token, now),
     certain,
     items: [...items],
     count: items.length,
     ...(gone && { gone }),
   };
-  return { ...record, offers: bounded([...record.offers, offer], now) };
+  return { ...record, offers: limitOffers([...record.offers, offer], now) };
 }
 
 /** @param kind `ask_again` when it was cut off while it asked. */
@@ -176,7 +177,7 @@ export function offerContinue(
   token: Token,
   now: number,
 ): ThreadRecord {
-  return { ...record, offers: bounded([...record.offers, blank(kind, requester, token, now)], now) };
+  return { ...record, offers: limitOffers([...record.offers, newOffer(kind, requester, token, now)], now) };
 }
 
 /** What goes on after its turn, with a button to stop it: one line that is kept as things are. */
@@ -187,36 +188,36 @@ export function showBackground(
   token: Token,
   now: number,
 ): ThreadRecord {
-  const known = openBackground(record);
+  const known = findBackgroundOffer(record);
   const count = lines.length;
   if (known && JSON.stringify(known.lines) === JSON.stringify(lines)) return record;
   const offers = known
-    ? record.offers.map((offer) => (offer === known ? changed(offer, { lines: [...lines], count }) : offer))
-    : [...record.offers, { ...blank('background', user, token, now), lines: [...lines], count }];
-  return { ...record, offers: bounded(offers, now) };
+    ? record.offers.map((offer) => (offer === known ? changeOffer(offer, { lines: [...lines], count }) : offer))
+    : [...record.offers, { ...newOffer('background', user, token, now), lines: [...lines], count }];
+  return { ...record, offers: limitOffers(offers, now) };
 }
 
 /** Nothing goes on any more; the same record when nobody was shown that something does. */
 export function hideBackground(record: ThreadRecord, now: number): ThreadRecord {
-  const known = openBackground(record);
+  const known = findBackgroundOffer(record);
   if (!known) return record;
-  const offers = record.offers.map((offer) => (offer === known ? lapse(offer, now) : offer));
-  return { ...record, offers: bounded(offers, now) };
+  const offers = record.offers.map((offer) => (offer === known ? lapseOffer(offer, now) : offer));
+  return { ...record, offers: limitOffers(offers, now) };
 }
 
-export function openBackground(record: ThreadRecord): Offer | undefined {
+export function findBackgroundOffer(record: ThreadRecord): Offer | undefined {
   return record.offers.find(({ kind, state }) => kind === 'background' && state.state === 'open');
 }
 
 /** The conversation went on by itself: nobody needs to say so any more. */
-export function wentOn(record: ThreadRecord, now: number): ThreadRecord {
+export function lapseContinueOffers(record: ThreadRecord, now: number): ThreadRecord {
   const goesOn = (kind: OfferKind) => kind === 'continue' || kind === 'ask_again';
   const over = (offer: Offer) => goesOn(offer.kind) && offer.state.state === 'open';
   if (!record.offers.some(over)) return record;
   return {
     ...record,
-    offers: bounded(
-      record.offers.map((offer) => (over(offer) ? lapse(offer, now) : offer)),
+    offers: limitOffers(
+      record.offers.map((offer) => (over(offer) ? lapseOffer(offer, now) : offer)),
       now,
     ),
   };
@@ -239,13 +240,13 @@ export function offerDenial(
 ): ThreadRecord {
   const waiting = (offer: Offer) => offer.about?.approval === about.approval && offer.state.state === 'open';
   // One at a time: the newest message is the one that is asked about.
-  const before = record.offers.map((offer) => (waiting(offer) ? lapse(offer, now) : offer));
-  const offer = { ...blank('deny_or_keep', user, token, now), about, count: 1 };
-  return { ...record, offers: bounded([...before, offer], now) };
+  const before = record.offers.map((offer) => (waiting(offer) ? lapseOffer(offer, now) : offer));
+  const offer = { ...newOffer('deny_or_keep', user, token, now), about, count: 1 };
+  return { ...record, offers: limitOffers([...before, offer], now) };
 }
 
 /** The record without open offers that had their time; the same one when there is none. */
-export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
+export function lapseOldOffers(record: ThreadRecord, now: number): ThreadRecord {
   const old = (offer: Offer) =>
     offer.kind !== 'background' &&
     offer.state.state === 'open' &&
@@ -253,8 +254,8 @@ export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
   if (!record.offers.some(old)) return record;
   return {
     ...record,
-    offers: bounded(
-      record.offers.map((offer) => (old(offer) ? lapse(offer, now) : offer)),
+    offers: limitOffers(
+      record.offers.map((offer) => (old(offer) ? lapseOffer(offer, now) : offer)),
       now,
     ),
   };
@@ -263,7 +264,7 @@ export function withoutOld(record: ThreadRecord, now: number): ThreadRecord {
 const ASK_AGAIN =
   'The connection was lost before anyone could decide about your request, so nothing of it ran. If you still need it, ask again.';
 
-const MEANS: Readonly<Record<OfferAction, OfferKind>> = {
+const OFFER_OF_BUTTON: Readonly<Record<OfferAction, OfferKind>> = {
   run_now: 'run_held',
   drop: 'run_held',
   send_again: 'send_again',
@@ -286,7 +287,7 @@ const CHOICES = {
 
 /** Whether this button belongs to this offer: a token alone does not make a Drop of a Continue. */
 export function isButtonOf(offer: Offer, action: OfferAction): boolean {
-  return MEANS[action] === offer.kind;
+  return OFFER_OF_BUTTON[action] === offer.kind;
 }
 
 export interface OfferClick {
@@ -302,32 +303,34 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
   const offer = record.offers.find((each) => each.token === token);
   if (offer?.state.state !== 'open' || !isButtonOf(offer, click.action)) return record;
   const { action, now } = click;
-  const decided = changed(offer, { state: { state: 'decided', choice: CHOICES[action], at: now }, items: [] });
-  const offers = bounded(
+  const decided = changeOffer(offer, { state: { state: 'decided', choice: CHOICES[action], at: now }, items: [] });
+  const offers = limitOffers(
     record.offers.map((each) => (each === offer ? decided : each)),
     now,
   );
-  const items = released(offer, click).filter((item) => !isQueued(record, item));
-  const next = { ...record, offers, inbox: inOrder([...record.inbox, ...items]) };
-  return offer.kind === 'start_new' && isStill(record, offer) ? { ...next, runtime: null, background: false } : next;
+  const items = itemsToQueue(offer, click).filter((item) => !isQueued(record, item));
+  const next = { ...record, offers, inbox: sortByTs([...record.inbox, ...items]) };
+  return offer.kind === 'start_new' && hasGoneRuntime(record, offer)
+    ? { ...next, runtime: null, background: false }
+    : next;
 }
 
 /**
  * The record with the conversation that the thread is held in from now on. What was offered because the one before is
  * gone only brings its messages into this one: a server that lost everything gives the same ids again.
  */
-export function withRuntime(record: ThreadRecord, runtime: NonNullable<ThreadRecord['runtime']>): ThreadRecord {
+export function setRuntime(record: ThreadRecord, runtime: NonNullable<ThreadRecord['runtime']>): ThreadRecord {
   const offers = record.offers.map((offer) => (offer.gone ? { ...offer, gone: undefined } : offer));
   return { ...record, runtime, offers };
 }
 
 /** Whether the thread still has the conversation that is gone: another click, or a command, may have started a new one. */
-function isStill({ runtime }: ThreadRecord, { gone }: Offer): boolean {
+function hasGoneRuntime({ runtime }: ThreadRecord, { gone }: Offer): boolean {
   if (!gone) return false;
   return runtime?.agentId === gone.agentId && runtime.conversationId === gone.conversationId;
 }
 
-function released(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem[] {
+function itemsToQueue(offer: Offer, { action, key, ts, now }: OfferClick): InboxItem[] {
   switch (action) {
     case 'drop':
     case 'deny_with_this':
@@ -353,7 +356,7 @@ function isQueued(record: ThreadRecord, { key }: InboxItem): boolean {
 }
 
 /** The id under which Letta gets a turn that begins with this message. */
-export function inputId(item: InboxItem): string {
+export function clientMessageIdOf(item: InboxItem): string {
   return clientMessageId(item.key, item.again ?? 0);
 }
 
@@ -361,12 +364,12 @@ export function inputId(item: InboxItem): string {
  * Whether a message that was found late was passed over on purpose: it stood in the thread before the bridge was asked
  * into it. What was seen is forgotten after a day, then the record itself is older than what can be found.
  */
-export function isBeforeThread(record: ThreadRecord, ts: SlackTs): boolean {
+export function wasBeforeThread(record: ThreadRecord, ts: SlackTs): boolean {
   if (Number(ts) * 1000 >= record.createdAt) return false;
   return !record.seen.some(({ key }) => compareTs(parseMessageKey(key).ts, ts) <= 0);
 }
 
 /** Marks a message as handled that leaves nothing else behind: a command, a refusal. */
 export function markSeen(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord {
-  return hasSeen(record, key) ? record : { ...record, seen: withSeen(record, key, now) };
+  return hasSeen(record, key) ? record : { ...record, seen: addSeen(record, key, now) };
 }

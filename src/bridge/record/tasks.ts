@@ -14,7 +14,7 @@ export function tasksOf(record: ThreadRecord | null): TaskRecord[] {
 }
 
 /** The record with what runs in the background now. @param owner of what was not known before */
-export function withTasks(
+export function setTasks(
   record: ThreadRecord,
   tasks: readonly BackgroundTask[],
   owner: UserId,
@@ -33,15 +33,15 @@ export function withTasks(
 }
 
 /** What Stop wants to end; the same record when that is wanted already of all that runs. */
-export function wantEnd(record: ThreadRecord, by: UserId, now: number, anew: boolean): ThreadRecord {
+export function requestTaskEnd(record: ThreadRecord, by: UserId, now: number, isRepeated: boolean): ThreadRecord {
   const ids = tasksOf(record).map(({ id }) => id);
   const wanted = record.endTasks?.ids ?? [];
-  if (ids.length === 0 || (!anew && ids.every((id) => wanted.includes(id)))) return record;
+  if (ids.length === 0 || (!isRepeated && ids.every((id) => wanted.includes(id)))) return record;
   return { ...record, endTasks: { by, at: now, ids, step: 'wanted' } };
 }
 
 /** Those that Stop wants to end and that still run. */
-export function toEnd(record: ThreadRecord | null): TaskRecord[] {
+export function tasksToEnd(record: ThreadRecord | null): TaskRecord[] {
   return tasksOf(record).filter(({ id }) => record?.endTasks?.ids.includes(id) ?? false);
 }
 
@@ -49,9 +49,9 @@ export function toEnd(record: ThreadRecord | null): TaskRecord[] {
  * A turn in which the agent is asked to end what runs in the background, with nothing at hand but the tool for that. The
  * same record where a turn is open.
  */
-export function beginEndTurn(record: ThreadRecord, ids: TurnIds): ThreadRecord {
+export function beginTaskEndTurn(record: ThreadRecord, ids: TurnIds): ThreadRecord {
   const { endTasks } = record;
-  const ends = toEnd(record).flatMap(({ process }) => process ?? []);
+  const ends = tasksToEnd(record).flatMap(({ process }) => process ?? []);
   if (record.turn || !endTasks || ends.length === 0) return record;
   const turn: OpenTurn = {
     id: ids.id,
@@ -80,7 +80,7 @@ function endInputId(turn: TurnId): string {
 export const END_TOOLS = ['TaskStop', 'KillBash'] as const;
 
 /** What the agent reads in such a turn. */
-export function endPrompt(ends: readonly string[]): string {
+export function taskEndPrompt(ends: readonly string[]): string {
   const calls = ends.map((id) => `call TaskStop ${JSON.stringify({ task_id: id })}`).join(' THEN ');
   return [
     'Someone in Slack pressed Stop: what you started in the background must end now. Do exactly this, and say nothing else:',
@@ -89,7 +89,10 @@ export function endPrompt(ends: readonly string[]): string {
 }
 
 /** Whether a tool call in such a turn ends one of these, and nothing else. */
-export function endsOneOf(ends: readonly string[], { tool, input }: { tool: string; input: Record<string, unknown> }) {
+export function isTaskEndCall(
+  ends: readonly string[],
+  { tool, input }: { tool: string; input: Record<string, unknown> },
+) {
   const field = tool === 'TaskStop' ? 'task_id' : tool === 'KillBash' ? 'shell_id' : null;
   const id = field === null ? undefined : input[field];
   return typeof id === 'string' && ends.includes(id) && Object.keys(input).length === 1;
@@ -106,19 +109,19 @@ const KINDS: Readonly<Record<BackgroundTask['kind'], string>> = {
 const LOOKED_AT = 2_000;
 
 /** One task in words of ours, Markdown. */
-function taskWords({ kind, what }: BackgroundTask): string {
+function describeTask({ kind, what }: BackgroundTask): string {
   const words = oneLine(redactCommand(what.slice(0, LOOKED_AT)).text, 80);
   return words === '' ? KINDS[kind] : `${KINDS[kind]} ${asCode(words)}`;
 }
 
 /** All of them in one sentence's middle, Markdown of ours. */
-export function tasksWords(tasks: readonly BackgroundTask[]): string {
-  const shown = tasks.slice(0, LISTED).map(taskWords);
+export function describeTasks(tasks: readonly BackgroundTask[]): string {
+  const shown = tasks.slice(0, LISTED).map(describeTask);
   return [...shown, ...(tasks.length > LISTED ? [`${tasks.length - LISTED} more`] : [])].join(', ');
 }
 
 /** What an offer's button would stop: its lines, as far as they are shown. */
-export function taskLines(tasks: readonly BackgroundTask[]): string[] {
-  const shown = tasks.slice(0, LISTED).map((task) => `- ${taskWords(task)}`);
+export function listTaskLines(tasks: readonly BackgroundTask[]): string[] {
+  const shown = tasks.slice(0, LISTED).map((task) => `- ${describeTask(task)}`);
   return [...shown, ...(tasks.length > LISTED ? [`- and ${tasks.length - LISTED} more`] : [])];
 }

@@ -2,8 +2,16 @@ import type { BackgroundTask } from '../agent-event.ts';
 import { makeToken, type UserId } from '../ids.ts';
 import type { Clock, Log, Random, Surface, Timer } from '../ports.ts';
 import type { TurnIds } from '../record/inbox.ts';
-import { hideBackground, openBackground, showBackground } from '../record/offers.ts';
-import { beginEndTurn, taskLines, tasksOf, tasksWords, toEnd, wantEnd, withTasks } from '../record/tasks.ts';
+import { findBackgroundOffer, hideBackground, showBackground } from '../record/offers.ts';
+import {
+  beginTaskEndTurn,
+  describeTasks,
+  listTaskLines,
+  requestTaskEnd,
+  setTasks,
+  tasksOf,
+  tasksToEnd,
+} from '../record/tasks.ts';
 import type { TaskRecord, ThreadRecord } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import type { ThreadLink } from './link.ts';
@@ -67,9 +75,9 @@ export class ThreadBackground {
     const owner = state.open?.requester ?? record.starter;
     const by = state.open?.stoppedBy ?? null;
     const change = (now: ThreadRecord) => {
-      const next = withTasks(now, tasks, owner, clock.now());
+      const next = setTasks(now, tasks, owner, clock.now());
       // What a turn started while it was being stopped is meant by that Stop, too.
-      return by === null ? next : wantEnd(next, by, clock.now(), false);
+      return by === null ? next : requestTaskEnd(next, by, clock.now(), false);
     };
     const next = change(record);
     const isKnown = next.background === record.background;
@@ -89,9 +97,9 @@ export class ThreadBackground {
   ): Promise<void> {
     const { state, clock, log } = this.#parts;
     const { record } = state;
-    if (!record || wantEnd(record, by, clock.now(), anew) === record) return;
+    if (!record || requestTaskEnd(record, by, clock.now(), anew) === record) return;
     await state.update((now) => {
-      const wanted = wantEnd(now, by, clock.now(), anew);
+      const wanted = requestTaskEnd(now, by, clock.now(), anew);
       return also ? also(wanted) : wanted;
     });
     this.#trying = 'no';
@@ -102,7 +110,7 @@ export class ThreadBackground {
   /** Whether there is anything to go on with. */
   get isDue(): boolean {
     const { record } = this.#parts.state;
-    return Boolean(record && (record.tasks || record.endTasks || openBackground(record)));
+    return Boolean(record && (record.tasks || record.endTasks || findBackgroundOffer(record)));
   }
 
   /**
@@ -122,7 +130,7 @@ export class ThreadBackground {
     const { state, link, turnIds } = this.#parts;
     const wanted = state.record?.endTasks;
     if (!wanted) return false;
-    const left = toEnd(state.record);
+    const left = tasksToEnd(state.record);
     if (left.length === 0) {
       await this.#ended();
       return false;
@@ -133,7 +141,7 @@ export class ThreadBackground {
       if (this.#trying === 'no') this.#askLetta(left);
       if (this.#trying !== 'done' || state.open || !mayBegin) return false;
       const ids = turnIds();
-      await state.insist((record) => beginEndTurn(record, ids));
+      await state.insist((record) => beginTaskEndTurn(record, ids));
       if (state.open) return true;
     }
     // The agent was asked, or there is nothing that it could be asked to end.
@@ -161,17 +169,17 @@ export class ThreadBackground {
     const now = clock.now();
     if (tasks.length === 0 || state.open) this.#aloneSince = null;
     if (tasks.length === 0) {
-      if (openBackground(record)) await state.update((stored) => hideBackground(stored, now));
+      if (findBackgroundOffer(record)) await state.update((stored) => hideBackground(stored, now));
       return;
     }
-    const shown = openBackground(record);
+    const shown = findBackgroundOffer(record);
     if (!shown && state.open) return;
     this.#aloneSince ??= clock.monotonic();
     const left = SHOWN_AFTER_MS - (clock.monotonic() - this.#aloneSince);
     if (!shown && left > 0) return void mailbox.later(left, advance);
     const token = makeToken(random.id());
     const owner = tasks[0]?.for ?? record.starter;
-    const lines = taskLines(tasks);
+    const lines = listTaskLines(tasks);
     if (showBackground(record, lines, owner, token, now) === record) return;
     await state.update((stored) => showBackground(stored, lines, owner, token, now));
   }
@@ -222,7 +230,7 @@ export class ThreadBackground {
     if (by === undefined) return;
     log.warn({ by, tasks: tasks.length }, 'background tasks go on after a Stop');
     const where = link.device === null ? 'the agent’s machine' : asCode(link.device);
-    const text = `<@${by}>, I could not stop this, so it keeps running: ${tasksWords(tasks)}. You can’t end it from Slack: end it on ${where}, or wait until it is done.`;
+    const text = `<@${by}>, I could not stop this, so it keeps running: ${describeTasks(tasks)}. You can’t end it from Slack: end it on ${where}, or wait until it is done.`;
     say(this.#parts, text);
   }
 }

@@ -9,8 +9,8 @@ import {
   type SubmissionOutcome,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
-import { openBackground } from '../record/offers.ts';
-import { tasksWords } from '../record/tasks.ts';
+import { findBackgroundOffer } from '../record/offers.ts';
+import { describeTasks } from '../record/tasks.ts';
 import type { InboxItem, ThreadRecord } from '../record/thread-record.ts';
 import type { ThreadApprovals } from './approvals/approvals.ts';
 import type { Typed } from './approvals/replies.ts';
@@ -64,7 +64,7 @@ export class ThreadDesk {
       if (name !== 'stop') return this.#parts.approvals.act({ ...action, name }, person);
       const { state, background } = this.#parts;
       const isTurn = state.open?.stopToken === action.token;
-      const isBackground = state.record ? openBackground(state.record)?.token === action.token : false;
+      const isBackground = state.record ? findBackgroundOffer(state.record)?.token === action.token : false;
       if (!isTurn && !isBackground) return refused('expired', 'That turn has already ended.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
@@ -103,7 +103,9 @@ export class ThreadDesk {
       const said = state.open ? ['Stopping.'] : [];
       if (state.open && !ending()) await stopping.stop(by, also);
       if (tasks.length > 0) {
-        said.push(`I’m ending the background tasks: ${tasksWords(tasks)}. I’ll tell you if something keeps running.`);
+        said.push(
+          `I’m ending the background tasks: ${describeTasks(tasks)}. I’ll tell you if something keeps running.`,
+        );
         await background.stop(by, { anew: true, also });
       }
       return said.join(' ');
@@ -117,7 +119,7 @@ export class ThreadDesk {
       if (record?.turn || record?.inbox.length) return 'I’m working here. Write `!stop` first.';
       const { tasks } = this.#parts.background;
       if (tasks.length > 0 && record?.endTasks?.step !== 'told')
-        return `Still running in the background: ${tasksWords(tasks)}. Write \`!stop\` first.`;
+        return `Still running in the background: ${describeTasks(tasks)}. Write \`!stop\` first.`;
       await this.#parts.state.update(({ tasks: _, endTasks: __, ...now }) =>
         also({ ...now, runtime: null, background: false }),
       );

@@ -89,9 +89,9 @@ export class HeldUpThread {
     const { surface, mailbox, log } = this.#parts;
     const { address } = this.#record();
     // In a direct message there is no other place; bots read none.
-    if (!surface.tell || !/^[UW]/.test(user) || isDirect(address.channel)) return;
+    if (!surface.sendDirectMessage || !/^[UW]/.test(user) || isDirect(address.channel)) return;
     mailbox.away(
-      surface.tell(user, address.team, text, copy),
+      surface.sendDirectMessage(user, address.team, text, copy),
       (delivery) => {
         const { delivered } = delivery;
         const reason = delivered ? null : delivery.reason;

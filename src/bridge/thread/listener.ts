@@ -2,7 +2,7 @@ import type { KillSwitch } from '../access/kill-switch.ts';
 import type { AgentEvent, ConnectionEvent } from '../agent-event.ts';
 import type { Log } from '../ports.ts';
 import { beginAgentTurn, changeTurn, type TurnIds } from '../record/inbox.ts';
-import { withRuntime } from '../record/offers.ts';
+import { setRuntime } from '../record/offers.ts';
 import type { Ending, OpenTurn } from '../record/thread-record.ts';
 import { foldTurn, type TurnState } from '../turn/fold.ts';
 import type { ThreadApprovals } from './approvals/approvals.ts';
@@ -147,7 +147,7 @@ export class ThreadListener {
       stored?.agentId === runtime.agentId &&
       stored.conversationId === runtime.conversationId &&
       stored.deviceId === runtime.deviceId;
-    if (!same) await this.#parts.state.insist((record) => withRuntime(record, runtime));
+    if (!same) await this.#parts.state.insist((record) => setRuntime(record, runtime));
     this.#askBackground();
     this.#parts.background.forget();
     this.#parts.settings.confirm();

@@ -13,7 +13,14 @@ import {
 import type { Person } from '../person.ts';
 import type { Clock, Log, Random, Surface } from '../ports.ts';
 import { endTurn } from '../record/inbox.ts';
-import { decideOffer, holdWaiting, isButtonOf, offerAgain, offerContinue, withoutOld } from '../record/offers.ts';
+import {
+  decideOffer,
+  holdStaleMessages,
+  isButtonOf,
+  lapseOldOffers,
+  offerAgain,
+  offerContinue,
+} from '../record/offers.ts';
 import type { Offer, ThreadRecord } from '../record/thread-record.ts';
 import { offerView } from '../view/offer.ts';
 import type { Mail, Mailbox } from './mailbox.ts';
@@ -140,7 +147,7 @@ export class ThreadOffers {
     if (awayMs < staleAfterMs) return;
     const tokens = this.#tokens();
     const before = state.record?.offers;
-    await state.insist((record) => holdWaiting(record, staleAfterMs, tokens, clock.now()));
+    await state.insist((record) => holdStaleMessages(record, staleAfterMs, tokens, clock.now()));
     if (state.record?.offers === before) return;
     log.info({ awayMs }, 'messages that waited too long are held');
     state.dirty = true;
@@ -166,7 +173,7 @@ export class ThreadOffers {
     const { state, clock } = this.#parts;
     const { record } = state;
     if (!record) return;
-    if (withoutOld(record, clock.now()) !== record) await state.update((now) => withoutOld(now, clock.now()));
+    if (lapseOldOffers(record, clock.now()) !== record) await state.update((now) => lapseOldOffers(now, clock.now()));
     for (const offer of state.record?.offers ?? []) {
       if (offer.display !== 'shown' && !this.#underWay.has(offer.token)) await this.#bring(offer);
     }

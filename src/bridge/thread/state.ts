@@ -213,7 +213,7 @@ export class ThreadState {
       turn,
       approvals: record.approvals.filter((approval) => approval.turn === turn.id),
       textUnknown: this.#seenUnknown,
-      standing: this.standing,
+      frozenCards: this.standing,
       where: { workingDirectory, device, reach },
       queued: record.inbox.length,
       hold: this.hold ?? (turn.state === 'prepared' ? { kind: 'starting' } : null),

@@ -1,6 +1,6 @@
 import type { Permissions } from '../access/policy.ts';
 import type { UserId } from '../ids.ts';
-import { tasksOf, tasksWords } from '../record/tasks.ts';
+import { describeTasks, tasksOf } from '../record/tasks.ts';
 import type { InboxItem } from '../record/thread-record.ts';
 import { asCode } from '../text/as-code.ts';
 import { messageLine } from '../turn/prompt.ts';
@@ -18,7 +18,7 @@ export function statusText(state: ThreadState, link: ThreadLink, permissions: Pe
     ...(!open && tasksOf(record).length === 0 ? ['Idle.'] : []),
   ];
   const tasks = tasksOf(record);
-  if (tasks.length > 0) lines.push(`In the background: ${tasksWords(tasks)}.`);
+  if (tasks.length > 0) lines.push(`In the background: ${describeTasks(tasks)}.`);
   if (record.inbox.length > 0) lines.push(`Queued: ${record.inbox.length}.`);
   if (record.muted) lines.push('Muted: I answer only messages that mention me.');
   const undecided = record.approvals.filter((approval) => approval.state.state === 'open').length;

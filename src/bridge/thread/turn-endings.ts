@@ -1,6 +1,6 @@
 import type { Clock } from '../ports.ts';
 import type { ApprovalRecord, Ending } from '../record/thread-record.ts';
-import { endedWell } from '../turn/fold.ts';
+import { isGoodStopReason } from '../turn/fold.ts';
 import { endingOf } from '../view/turn.ts';
 import type { ThreadLink } from './link.ts';
 import type { Leftover } from './offers.ts';
@@ -50,7 +50,7 @@ export class TurnEndings {
     const outlived = unbroken || !this.#parts.turnsDieWithLink;
     // Letta said that its last run had come to its end; only the word that the turn had, too, is missing.
     const { lastRunEnd } = this.#parts.state.turn;
-    const ran = lastRunEnd !== null && endedWell(lastRunEnd);
+    const ran = lastRunEnd !== null && isGoodStopReason(lastRunEnd);
     const complete = (ran || (answered && outlived)) && !this.#diedAsking();
     if (ending.outcome !== 'done' || complete) return ending;
     const line =

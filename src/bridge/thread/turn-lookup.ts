@@ -1,8 +1,8 @@
 import type { AgentEvent } from '../agent-event.ts';
 import type { AgentConnection, Log, Timer } from '../ports.ts';
 import type { OpenTurn } from '../record/thread-record.ts';
-import { type Found, findTurn, type TurnMarks, withHistory } from '../turn/after-reconnect.ts';
-import { withPlaces } from '../view/card-places.ts';
+import { type FoundTurn, findTurn, mergeHistory, type TurnMarks } from '../turn/after-reconnect.ts';
+import { storeCardPlaces } from '../view/card-places.ts';
 import type { ThreadLink } from './link.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { ThreadState } from './state.ts';
@@ -205,7 +205,7 @@ export class TurnLookup {
       return;
     }
     mailbox.away(
-      connection.history(HISTORY_ITEMS),
+      connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, this.#marks(turn));
         if (found.arrived) this.#take(found, true);
@@ -231,7 +231,7 @@ export class TurnLookup {
     state.stand();
     mailbox.later(RECALL_MS, () => state.placed());
     mailbox.away(
-      connection.history(HISTORY_ITEMS),
+      connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
         if (state.open?.id !== turn.id || ending()) return;
         // Once somebody has decided, what the history has of a message may be the half of it.
@@ -251,32 +251,32 @@ export class TurnLookup {
   async #keepPlaces(turn: OpenTurn): Promise<void> {
     const { state, log } = this.#parts;
     const known = state.turn;
-    if (state.record === null || withPlaces(state.record, turn, known) === state.record) return;
+    if (state.record === null || storeCardPlaces(state.record, turn, known) === state.record) return;
     try {
-      await state.update((record) => withPlaces(record, turn, known));
+      await state.update((record) => storeCardPlaces(record, turn, known));
     } catch (error) {
       log.warn({ turn: turn.id, err: error }, 'the places of the cards could not be stored');
     }
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */
-  async #find(connection: AgentConnection, turn: OpenTurn, fresh: boolean): Promise<Found> {
+  async #find(connection: AgentConnection, turn: OpenTurn, fresh: boolean): Promise<FoundTurn> {
     const { link, mailbox } = this.#parts;
     if (!fresh) {
       await connection.settle();
       await new Promise<void>((resolve) => void mailbox.later(OVERTAKEN_MS, resolve));
     }
     const id = turn.clientMessageId;
-    const found = findTurn(await connection.history(HISTORY_ITEMS), this.#marks(turn));
+    const found = findTurn(await connection.fetchHistory(HISTORY_ITEMS), this.#marks(turn));
     if (found.arrived) return found;
     if (id === null || link.knows(id)) return { arrived: true, texts: [], callIds: [], answered: false };
-    return findTurn(await connection.history(HISTORY_DEEP), this.#marks(turn));
+    return findTurn(await connection.fetchHistory(HISTORY_DEEP), this.#marks(turn));
   }
 
   /** @param whole the turn has come to its own end: the history has all of it */
-  #take(found: Found & { arrived: true }, whole = false): void {
+  #take(found: FoundTurn & { arrived: true }, whole = false): void {
     const { state } = this.#parts;
-    state.turn = withHistory(state.turn, found);
+    state.turn = mergeHistory(state.turn, found);
     state.dirty = true;
     // A turn that was cut off may have said more than the history kept.
     if (whole || found.answered || found.texts.length > 0) state.textUnknown = false;

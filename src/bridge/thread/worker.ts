@@ -21,11 +21,11 @@ import type {
   UserGroups,
 } from '../ports.ts';
 import { authorOf, beginTurn, changeTurn, closeApprovals } from '../record/inbox.ts';
-import { inputId, wentOn } from '../record/offers.ts';
+import { clientMessageIdOf, lapseContinueOffers } from '../record/offers.ts';
 import type { ApprovalRecord, Ending, InboxItem, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 import { isActive, needsLetta } from '../record/thread-record.ts';
 import { emptyTurn } from '../turn/fold.ts';
-import { withNotice } from '../turn/notify.ts';
+import { addNotify } from '../turn/notify.ts';
 import type { HomeThread } from '../view/home.ts';
 import type { TurnView } from '../view/turn.ts';
 import { ThreadApprovals } from './approvals/approvals.ts';
@@ -165,7 +165,7 @@ export class ThreadWorker {
       log,
       timeoutMs: parts.approvalTimeoutMs,
       advance,
-      recheckCards: () => this.#surface?.recheck?.(),
+      recheckCards: () => this.#surface?.recheckCards?.(),
     });
     this.#silence = new TurnSilence({
       clock,
@@ -258,7 +258,7 @@ export class ThreadWorker {
     const moved = this.#mailbox.ask(async () => {
       if (this.#ending) return false;
       // What is on its way to Slack under the old id is stored before the record goes.
-      await this.#mailbox.serve(this.#surface?.leave?.() ?? Promise.resolve());
+      await this.#mailbox.serve(this.#surface?.freeze?.() ?? Promise.resolve());
       this.#surface = null;
       const record = await move();
       if (!record) return false;
@@ -402,7 +402,7 @@ export class ThreadWorker {
   /** Closes, and resolves when nothing is under way to Slack any more. */
   async leave(): Promise<void> {
     this.close();
-    await this.#surface?.leave?.();
+    await this.#surface?.freeze?.();
   }
 
   // ---- what is due -----------------------------------------------------------------------------
@@ -435,7 +435,7 @@ export class ThreadWorker {
     await this.#offers.show();
     if (!resumed && !ends && state.record.inbox.length > 0 && !this.#draining && !paused) {
       const ids = this.#turnIds();
-      await state.update((record) => wentOn(beginTurn(record, ids, inputId), ids.now));
+      await state.update((record) => lapseContinueOffers(beginTurn(record, ids, clientMessageIdOf), ids.now));
       await this.#offers.show();
     }
     const turn = state.open;
@@ -537,7 +537,7 @@ export class ThreadWorker {
     if (!turn) return;
     const before = this.#state.record;
     const after = this.#parts.notifyAfterMs ?? NOTIFY_AFTER_MS;
-    const ending = this.#details.complete(before ? withNotice(how, before, this.#now(), after) : how);
+    const ending = this.#details.complete(before ? addNotify(how, before, this.#now(), after) : how);
     const { input } = this.#state.turn;
     const ended = { ended: ending, ...this.#state.said };
     const known = turn.clientMessageId === null && input !== null ? { ...ended, input } : ended;

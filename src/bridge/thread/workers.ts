@@ -39,7 +39,7 @@ export class ThreadWorkers {
   /** Takes up every thread that was left with something open. Its cost does not depend on how many are stored. */
   async start(): Promise<void> {
     await Promise.all([this.#parts.killSwitch.load(), this.#parts.policies.load?.()]);
-    const keys = await this.#parts.threads.active();
+    const keys = await this.#parts.threads.listActive();
     for (const key of keys) {
       this.#parts.onTakenUp?.(key);
       this.wake(key, null);

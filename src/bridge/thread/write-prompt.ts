@@ -1,9 +1,9 @@
 import { parseThreadKey, type UserId } from '../ids.ts';
 import type { Clock, People, Random } from '../ports.ts';
-import { endPrompt } from '../record/tasks.ts';
+import { taskEndPrompt } from '../record/tasks.ts';
 import type { OpenTurn } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
-import { mentioned, promptContent, seals } from '../turn/prompt.ts';
+import { isSafeSeal, listMentionedIds, promptContent } from '../turn/prompt.ts';
 import { within } from '../within.ts';
 import type { ThreadState } from './state.ts';
 
@@ -22,10 +22,10 @@ const NAMES_WITHIN_MS = 2_000;
 
 /** The content of a turn's input, with the names that Slack tells. */
 export async function writePrompt(sources: PromptSources, state: ThreadState, turn: OpenTurn): Promise<string> {
-  if (turn.ends) return endPrompt(turn.ends);
+  if (turn.ends) return taskEndPrompt(turn.ends);
   const { people, botUser, random, clock } = sources;
   const { team, channel } = parseThreadKey(state.key);
-  const ids = mentioned([...turn.context, ...turn.items]);
+  const ids = listMentionedIds([...turn.context, ...turn.items]);
   const { direct } = state;
   if (!direct) ids.channels.add(channel);
   const users = new Map<string, string>();
@@ -33,18 +33,18 @@ export async function writePrompt(sources: PromptSources, state: ThreadState, tu
   const named = Promise.all([
     ...[...ids.users].map(async (id) => {
       // Without a name the agent reads the id.
-      const person = await people.person(id, team).catch(() => null);
+      const person = await people.getPerson(id, team).catch(() => null);
       if (person) users.set(id, oneLine(person.name, 80));
     }),
     ...[...ids.channels].map(async (id) => {
-      channels.set(id, oneLine(await people.channelName(id, team), 80));
+      channels.set(id, oneLine(await people.getChannelName(id, team), 80));
     }),
   ]);
   await within(clock, NAMES_WITHIN_MS, named);
   const { items, context, notPassedOn } = turn;
   const names = { users, channels };
-  const parts = { botUser, channel, direct, items, context, notPassedOn, names };
+  const parts = { botUser, channel, isDirect: direct, items, context, notPassedOn, names };
   let seal = random.id().slice(0, SEAL);
-  while (!seals(seal, parts)) seal = random.id().slice(0, SEAL);
+  while (!isSafeSeal(seal, parts)) seal = random.id().slice(0, SEAL);
   return promptContent({ ...parts, seal });
 }

@@ -1,9 +1,9 @@
 import type { HistoryItem } from '../agent-event.ts';
 import { isClientMessageId } from '../ids.ts';
-import { endedWell, type TurnPart, type TurnState, withWhole } from './fold.ts';
+import { completeMessage, isGoodStopReason, type TurnPart, type TurnState } from './fold.ts';
 
 /** What the history says about a turn's input and what came of it. */
-export type Found =
+export type FoundTurn =
   | { arrived: false }
   | {
       arrived: true;
@@ -31,7 +31,7 @@ export interface TurnMarks {
 }
 
 /** @param history oldest first */
-export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Found {
+export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): FoundTurn {
   const { clientMessageId, stopped, others, another, heard } = marks;
   const at =
     clientMessageId === null
@@ -105,10 +105,10 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
  * that ended in full all up to where it is sure of the turn: text there that it does not know was taken back by a retry
  * while nobody listened. So was that of a run that failed, where the history has more than was heard.
  */
-export function withHistory(state: TurnState, { texts, answered }: Found & { arrived: true }): TurnState {
+export function mergeHistory(state: TurnState, { texts, answered }: FoundTurn & { arrived: true }): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));
   const isTold = (part: TurnPart) => part.kind === 'text' && told.has(part.messageId);
-  const endedInFull = state.end !== null && endedWell(state.end.stopReason);
+  const endedInFull = state.end !== null && isGoodStopReason(state.end.stopReason);
   const wholeUpTo = answered ? state.parts.length : endedInFull ? state.parts.findLastIndex(isTold) : -1;
   const heard = new Set(state.parts.flatMap((part) => (part.kind === 'text' ? [part.messageId] : [])));
   const wentOn = texts.some(({ messageId }) => !heard.has(messageId));
@@ -119,7 +119,7 @@ export function withHistory(state: TurnState, { texts, answered }: Found & { arr
   for (const { messageId, text } of texts) {
     const known = parts.findIndex((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
     if (known >= 0) {
-      parts.splice(0, parts.length, ...withWhole(parts, messageId, text));
+      parts.splice(0, parts.length, ...completeMessage(parts, messageId, text));
       next = known + 1;
       continue;
     }

@@ -53,7 +53,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
   switch (event.type) {
     case 'text':
       return {
-        ...withRun(state, event.runId),
+        ...addRun(state, event.runId),
         parts: appendText(state.parts, event.runId, event.messageId, event.text),
         phase: 'writing',
         retrying: null,
@@ -61,14 +61,14 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
       };
     case 'text-repaired':
       return {
-        ...withRun(state, event.runId),
+        ...addRun(state, event.runId),
         parts: replaceText(state.parts, event),
       };
     case 'reasoning':
       if (state.thoughts === null && state.phase === 'thinking' && !state.retrying && state.lastRunEnd === null)
-        return withRun(state, event.runId);
+        return addRun(state, event.runId);
       return {
-        ...withRun(state, event.runId),
+        ...addRun(state, event.runId),
         thoughts: state.thoughts && addThought(state.thoughts, event, state.tools.length),
         phase: 'thinking',
         retrying: null,
@@ -77,7 +77,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'tool-called':
       if (state.tools.some((tool) => tool.callId === event.callId)) return state;
       return {
-        ...withRun(state, event.runId),
+        ...addRun(state, event.runId),
         tools: addCall(state.tools, {
           callId: event.callId,
           runId: event.runId,
@@ -91,13 +91,13 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
         lastRunEnd: null,
       };
     case 'tool-started':
-      return changeTool(state, event.callId, { input: event.input, status: 'running' }, event.tool);
+      return changeCallIn(state, event.callId, { input: event.input, status: 'running' }, event.tool);
     case 'tool-output':
-      return changeTool(state, event.callId, { output: event.output });
+      return changeCallIn(state, event.callId, { output: event.output });
     case 'tool-ended':
-      return changeTool(state, event.callId, { status: event.ok ? 'ok' : 'failed' });
+      return changeCallIn(state, event.callId, { status: event.ok ? 'ok' : 'failed' });
     case 'tool-returned':
-      return changeTool(state, event.callId, {
+      return changeCallIn(state, event.callId, {
         status: event.ok ? 'ok' : 'failed',
         output: event.output,
       });
@@ -135,14 +135,14 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'run-ended':
       if (event.stopReason === 'requires_approval') return state;
       return {
-        ...(endedWell(event.stopReason) ? state : withFailed(state, event.runId)),
+        ...(isGoodStopReason(event.stopReason) ? state : markFailed(state, event.runId)),
         phase: 'waiting',
         lastRunEnd: event.stopReason,
       };
     case 'turn-ended': {
-      const well = endedWell(event.stopReason) || event.stopReason === 'cancelled';
+      const well = isGoodStopReason(event.stopReason) || event.stopReason === 'cancelled';
       return {
-        ...(event.runId === null ? state : withRun(state, event.runId)),
+        ...(event.runId === null ? state : addRun(state, event.runId)),
         openApprovals: [],
         retrying: null,
         phase: 'waiting',
@@ -163,7 +163,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
 }
 
 /** Whether a turn that stopped for this reason said all it wanted to say (docs/letta-protocol.md, A turn). */
-export function endedWell(stopReason: string): boolean {
+export function isGoodStopReason(stopReason: string): boolean {
   return stopReason === 'end_turn' || stopReason === 'tool_rule' || stopReason === 'max_steps';
 }
 
@@ -173,18 +173,18 @@ export function turnText(state: TurnState): string {
 }
 
 /** Id of the last message that said something to this life of the bridge; `null` when none did. */
-export function lastSaid({ parts }: TurnState): string | null {
+export function lastSaidMessageId({ parts }: TurnState): string | null {
   const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && !part.earlier);
   return last?.kind === 'text' ? last.messageId : null;
 }
 
-function withFailed(state: TurnState, runId: string): TurnState {
+function markFailed(state: TurnState, runId: string): TurnState {
   const isOfRun = (part: TurnPart) => part.kind === 'text' && part.runId === runId;
   if (!state.parts.some(isOfRun)) return state;
   return { ...state, parts: state.parts.map((part) => (isOfRun(part) ? { ...part, failed: true } : part)) };
 }
 
-function withRun(state: TurnState, runId: string): TurnState {
+function addRun(state: TurnState, runId: string): TurnState {
   return state.runs.includes(runId) ? state : { ...state, runs: [...state.runs, runId] };
 }
 
@@ -209,7 +209,7 @@ function replaceText(
   const { runId, messageId, text, before } = event;
   const isMessage = (id: string | undefined) => (part: TurnPart) => part.kind === 'text' && part.messageId === id;
   const earlier = parts.find((part) => part.kind === 'text' && part.earlier && part.messageId === messageId);
-  if (earlier) return withWhole(parts, messageId, text);
+  if (earlier) return completeMessage(parts, messageId, text);
   const at = parts.findLastIndex(isMessage(messageId));
   const known = parts[at];
   if (known?.kind === 'text') return known.text === text ? parts : parts.with(at, { ...known, text });
@@ -222,7 +222,7 @@ function replaceText(
  * The parts once the whole of a message is known that an earlier life of the bridge had begun to hear. What people may
  * have seen is never replaced by less: an abort leaves less behind (docs/letta-protocol.md, Deltas).
  */
-export function withWhole(parts: readonly TurnPart[], messageId: string, text: string): TurnPart[] {
+export function completeMessage(parts: readonly TurnPart[], messageId: string, text: string): TurnPart[] {
   const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);
   const first = parts[at];
   if (first?.kind !== 'text' || text.length < first.text.length) return [...parts];
@@ -232,7 +232,7 @@ export function withWhole(parts: readonly TurnPart[], messageId: string, text: s
   return parts.with(at, whole).filter((part, place) => !isRest(part, place));
 }
 
-function changeTool(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {
+function changeCallIn(state: TurnState, callId: string, change: Partial<ToolCall>, tool?: string): TurnState {
   const tools = changeCall(state.tools, callId, change, tool);
   if (tools === state.tools) return state;
   return { ...state, tools, ...(tools.length > state.tools.length && { phase: 'working' }) };

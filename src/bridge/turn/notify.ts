@@ -19,7 +19,7 @@ function whomToTell(record: ThreadRecord, turn: OpenTurn, now: number, afterMs: 
 }
 
 /** The ending with whom to tell. One that is on disk already stays as it is: nobody is told late, or twice. */
-export function withNotice(ending: Ending, record: ThreadRecord, now: number, afterMs: number): Ending {
+export function addNotify(ending: Ending, record: ThreadRecord, now: number, afterMs: number): Ending {
   const { turn } = record;
   const who = turn && !turn.ended ? whomToTell(record, turn, now, afterMs) : null;
   return who === null ? ending : { ...ending, notify: who };

@@ -29,21 +29,21 @@ const CALLS_KEPT = 200;
 const THOUGHTS_KEPT = 100;
 
 /** Reading and looking around: many of them in a row say no more than one. Names as the toolsets of Letta Code have them. */
-const QUIET = new Set(
+const LOOKING_AROUND = new Set(
   'read glob grep ls list_dir list_directory read_file read_many_files view search_file_content todowrite todoread'
     .concat(' update_plan updateplan write_todos taskoutput bashoutput conversation_search archival_memory_search')
     .split(' '),
 );
 
-export function isQuiet(tool: string): boolean {
-  return QUIET.has(tool.toLowerCase());
+export function isLookingAround(tool: string): boolean {
+  return LOOKING_AROUND.has(tool.toLowerCase());
 }
 
 export function addCall(calls: readonly ToolCall[], call: ToolCall): ToolCall[] {
   const old = calls.length - CALLS_KEPT;
   const before = calls[old];
   const kept = before ? calls.with(old, { ...before, input: {}, output: '' }) : calls;
-  return [...kept, { ...call, input: shortInput(call.input) }];
+  return [...kept, { ...call, input: shortenInput(call.input) }];
 }
 
 /** @param tool its name: of a call that was not heard of before it is added */
@@ -57,7 +57,7 @@ export function changeCall(
   const known = calls[at];
   const short = {
     ...change,
-    ...(change.input && { input: shortInput(change.input) }),
+    ...(change.input && { input: shortenInput(change.input) }),
     ...(change.output !== undefined && { output: withoutMiddle(change.output) }),
   };
   if (known) return calls.with(at, { ...known, ...short });
@@ -79,8 +79,8 @@ export function addThought(
 }
 
 /** The calls at the end that are looking around, where the last one is. */
-export function quietAtEnd(calls: readonly ToolCall[]): number {
-  return calls.length - 1 - calls.findLastIndex((call) => !isQuiet(call.tool));
+export function countLookingAtEnd(calls: readonly ToolCall[]): number {
+  return calls.length - 1 - calls.findLastIndex((call) => !isLookingAround(call.tool));
 }
 
 /**
@@ -95,12 +95,12 @@ export function withoutMiddle(text: string, max = TEXT_KEPT): string {
   return `${head}\n… ${text.length - head.length - tail.length} characters left out …\n${tail}`;
 }
 
-function shortInput(input: Record<string, unknown>): Record<string, unknown> {
+function shortenInput(input: Record<string, unknown>): Record<string, unknown> {
   const fields = Object.entries(input).slice(0, FIELDS_KEPT);
-  return Object.fromEntries(fields.map(([name, value]) => [name, shortValue(value)]));
+  return Object.fromEntries(fields.map(([name, value]) => [name, shortenValue(value)]));
 }
 
-function shortValue(value: unknown): unknown {
+function shortenValue(value: unknown): unknown {
   if (typeof value === 'string') return withoutMiddle(value);
   if (typeof value !== 'object' || value === null) return value;
   const json = jsonText(value);

@@ -18,7 +18,7 @@ function heardAt({ parts }: TurnState, approvals: readonly ApprovalRecord[]): (n
  * Behind how many of the folded parts each card stands: where it was asked. Those of before a restart are found by what
  * was said before them; others stand right behind the card before them.
  */
-export function placesOf(state: TurnState, approvals: readonly ApprovalRecord[]): number[] {
+export function cardPlaces(state: TurnState, approvals: readonly ApprovalRecord[]): number[] {
   const heard = heardAt(state, approvals);
   let latest = 0;
   return approvals.map(({ after }, index) => {
@@ -32,7 +32,7 @@ export function placesOf(state: TurnState, approvals: readonly ApprovalRecord[])
  * With what was said before each card that was asked while nobody knew that, now that it is known: else its place would
  * be lost with the next restart.
  */
-export function withPlaces(record: ThreadRecord, turn: OpenTurn, state: TurnState): ThreadRecord {
+export function storeCardPlaces(record: ThreadRecord, turn: OpenTurn, state: TurnState): ThreadRecord {
   const mine = record.approvals.filter((approval) => approval.turn === turn.id);
   const heard = heardAt(state, mine);
   const approvals = record.approvals.map((approval) => {

@@ -65,10 +65,10 @@ export function cardOf(
   record: ApprovalRecord,
   state: TurnState,
   turn: OpenTurn,
-  { where, stands }: { where: Where; stands: boolean },
+  { where, isFrozen }: { where: Where; isFrozen: boolean },
 ): Card {
   const asked = state.approvals.find((approval) => approval.requestId === record.requestId);
-  const request = stands || !asked ? undefined : asEdited(asked, record);
+  const request = isFrozen || !asked ? undefined : asEdited(asked, record);
   const asks = record.asks ?? [record.requester];
   const base = { token: record.token, title: record.title, asks, state: record.state };
   const expiresAt = record.expiresAt ?? null;

@@ -35,7 +35,7 @@ export function offerView(offer: Offer, botUser: UserId): OfferView {
     }[offer.state.choice];
     return { token, text, buttons: [] };
   }
-  const list = (lead: string) => [lead, ...listed(offer.items, botUser)].join('\n');
+  const list = (lead: string) => [lead, ...listLines(offer.items, botUser)].join('\n');
   switch (offer.kind) {
     case 'run_held':
       return {
@@ -100,7 +100,7 @@ function lapsedText(offer: Offer, messages: string): string {
   return `It is too late to ${verb} ${messages} from <@${offer.for}>. Please write again.`;
 }
 
-function listed(items: readonly InboxItem[], botUser: UserId): string[] {
+function listLines(items: readonly InboxItem[], botUser: UserId): string[] {
   const lines = items.slice(0, LISTED).map(({ spans }) => `- ${messageLine(spans, botUser)}`);
   return items.length > LISTED ? [...lines, `- and ${items.length - LISTED} more`] : lines;
 }

@@ -4,10 +4,10 @@ import type { ThreadAddress } from '../inbound.ts';
 import type { ApprovalRecord, Ending, OpenTurn } from '../record/thread-record.ts';
 import { oneLine } from '../text/one-line.ts';
 import { redactCommand } from '../text/redact.ts';
-import { endedWell, type TurnState } from '../turn/fold.ts';
-import { isQuiet, quietAtEnd, type ToolCall } from '../turn/steps.ts';
+import { isGoodStopReason, type TurnState } from '../turn/fold.ts';
+import { countLookingAtEnd, isLookingAround, type ToolCall } from '../turn/steps.ts';
 import { type Card, cardOf, type Where } from './card.ts';
-import { placesOf } from './card-places.ts';
+import { cardPlaces } from './card-places.ts';
 
 /** What the agent is doing now. `detail` is the model's or tool's text: data, one short line. */
 export type Activity =
@@ -79,7 +79,7 @@ function activityOf(state: TurnState, verbosity: Verbosity): Activity {
   const running = state.tools.findLast((tool) => tool.status === 'running' || tool.status === 'called');
   if (running) {
     const detail = toolDetail(running.input);
-    const steps = isQuiet(running.tool) ? quietAtEnd(state.tools) : 1;
+    const steps = isLookingAround(running.tool) ? countLookingAtEnd(state.tools) : 1;
     return steps > 1 ? { kind: 'looking', steps, detail } : { kind: 'tool', tool: running.tool, detail };
   }
   return state.phase === 'writing' ? { kind: 'writing' } : { kind: 'thinking' };
@@ -104,7 +104,7 @@ export function endingOf(turn: OpenTurn, state: TurnState, now: number): Ending 
   };
   const stopReason = state.end?.stopReason ?? 'end_turn';
   if (turn.stoppedBy || stopReason === 'cancelled') return { ...base, outcome: 'stopped', line: null };
-  if (endedWell(stopReason)) return { ...base, outcome: 'done', line: null };
+  if (isGoodStopReason(stopReason)) return { ...base, outcome: 'done', line: null };
   const cause = state.error ? oneLine(state.error, 200) : `it stopped early (${stopReason})`;
   return { ...base, outcome: 'failed', line: `The agent failed: ${cause} · ${turn.id}` };
 }
@@ -117,7 +117,7 @@ export interface ViewContext {
   /** What the agent said before a restart is not known here. */
   textUnknown?: boolean | undefined;
   /** Open cards that are better left as they are in Slack. */
-  standing?: ReadonlySet<Token> | undefined;
+  frozenCards?: ReadonlySet<Token> | undefined;
   /** Where the agent works. */
   where: Where;
   /** How many messages wait behind it. */
@@ -131,14 +131,14 @@ export interface ViewContext {
 
 /** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
 export function turnView(state: TurnState, context: ViewContext): TurnView {
-  const { turn, approvals, ending, textUnknown, standing, where, verbosity = 'compact' } = context;
+  const { turn, approvals, ending, textUnknown, frozenCards, where, verbosity = 'compact' } = context;
   const items: ViewItem[] = [];
-  const places = placesOf(state, approvals);
+  const places = cardPlaces(state, approvals);
   const placeCards = (place: number) => {
     approvals.forEach((record, index) => {
       if (places[index] !== place) return;
-      const stands = standing?.has(record.token) === true && record.state.state === 'open';
-      items.push({ kind: 'card', card: cardOf(record, state, turn, { where, stands }) });
+      const isFrozen = frozenCards?.has(record.token) === true && record.state.state === 'open';
+      items.push({ kind: 'card', card: cardOf(record, state, turn, { where, isFrozen }) });
     });
   };
   state.parts.forEach((part, index) => {
@@ -177,8 +177,8 @@ function hasGapBefore(parts: TurnState['parts'], at: number): boolean {
 }
 
 /** Texts of two messages of one turn are paragraphs of one answer; nothing of either is changed. */
-function joinParagraphs(before: string, after: string, gap: boolean): string {
-  if (gap) return `${before}\n\n…\n\n${after}`;
+function joinParagraphs(before: string, after: string, hasGap: boolean): string {
+  if (hasGap) return `${before}\n\n…\n\n${after}`;
   if (before.endsWith('\n\n') || after.startsWith('\n\n')) return before + after;
   return before.endsWith('\n') || after.startsWith('\n') ? `${before}\n${after}` : `${before}\n\n${after}`;
 }

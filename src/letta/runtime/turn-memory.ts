@@ -1,6 +1,6 @@
 import type { AgentEvent, HistoryItem } from '../../bridge/agent-event.ts';
 import { beginsTurn } from '../../bridge/turn/after-reconnect.ts';
-import { endedWell } from '../../bridge/turn/fold.ts';
+import { isGoodStopReason } from '../../bridge/turn/fold.ts';
 import type { Delta } from '../protocol/deltas.ts';
 import type { FrameOf } from '../protocol/incoming.ts';
 import type { ErrorText } from './error-text.ts';
@@ -159,12 +159,12 @@ export function hasRunWithGaps(turn: TurnMemory): boolean {
  */
 export function mayFindTextInHistory(turn: TurnMemory | null, finished: FrameOf<'turn_finished'>): boolean {
   if (turn !== null && hasRunWithGaps(turn)) return true;
-  return endedWell(finished.stop_reason) && !hasModelFinished(turn, finished);
+  return isGoodStopReason(finished.stop_reason) && !hasModelFinished(turn, finished);
 }
 
 /** Whether the turn ended without an error: it succeeded, or a person stopped it. */
 export function isGoodEnd(finished: FrameOf<'turn_finished'>): boolean {
-  return endedWell(finished.stop_reason) || finished.stop_reason === 'cancelled';
+  return isGoodStopReason(finished.stop_reason) || finished.stop_reason === 'cancelled';
 }
 
 /** The turn with how it ended, and with the run that `turn_finished` names even if nothing of that run arrived. */
@@ -172,7 +172,7 @@ export function noteEnd(turn: TurnMemory, finished: FrameOf<'turn_finished'>): T
   const endedAt = Date.parse(finished.emitted_at ?? '');
   const ended: TurnMemory = {
     ...turn,
-    hasEndedWell: endedWell(finished.stop_reason),
+    hasEndedWell: isGoodStopReason(finished.stop_reason),
     endedAt: Number.isNaN(endedAt) ? null : endedAt,
   };
   return finished.run_id ? noteRun(ended, finished.run_id, true) : ended;
@@ -367,7 +367,7 @@ function noteSeqId(turn: TurnMemory, runId: string, delta: Delta): TurnMemory {
     mayMissText: run.mayMissText || seqId > run.lastSeqId + 1,
     hasStopped: run.hasStopped || stops !== null,
     hasFailed: run.hasFailed || stops === 'llm_api_error',
-    isLastOfTurn: run.isLastOfTurn || (stops !== null && endedWell(stops)),
+    isLastOfTurn: run.isLastOfTurn || (stops !== null && isGoodStopReason(stops)),
   }));
 }
 

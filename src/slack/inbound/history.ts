@@ -149,7 +149,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   }
 
   return {
-    async channel(channel, after): Promise<Past | null> {
+    async readChannel(channel, after): Promise<Past | null> {
       const facts = await fetchFacts(channel);
       const read = facts && (await fetchPages('conversations.history', { channel, oldest: after }));
       if (!read) return null;
@@ -158,16 +158,16 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
       );
       threads.sort((a, b) => compareTs(b.latest, a.latest));
       const messages = messagesOf(read.wire, channel, facts);
-      return { messages, threads: threads.map(({ ts }) => ts), complete: read.complete };
+      return { messages, threads: threads.map(({ ts }) => ts), isComplete: read.complete };
     },
 
-    async thread(channel, root, after): Promise<Past | null> {
+    async readThread(channel, root, after): Promise<Past | null> {
       const facts = await fetchFacts(channel);
       const read = facts && (await fetchPages('conversations.replies', { channel, ts: root, oldest: after }));
       if (!read) return null;
       // Slack sends the root along, however old it is; it belongs to the channel.
       const newer = read.wire.filter(({ ts }) => ts !== root && compareTs(ts, after) > 0);
-      return { messages: messagesOf(newer, channel, facts), threads: [], complete: read.complete };
+      return { messages: messagesOf(newer, channel, facts), threads: [], isComplete: read.complete };
     },
 
     /** What waits rejects. Stopping twice is fine. */

@@ -21,7 +21,7 @@ export function listenToActions(app: App, context: ListenerContext): void {
     }
     const { action, triggerId } = read;
     if (action.name === 'details' || read.view) return showDetails(context, read, ack);
-    const outcome = await intake.action(action);
+    const outcome = await intake.handleAction(action);
     // Decided and stored: from here on, whatever fails, the click must not be delivered again.
     await ack();
     if (outcome.result === 'modal') await openModal(context, action, triggerId, outcome.modal);

@@ -19,7 +19,7 @@ const OPEN_WITHIN_MS = 1_000;
 export async function showDetails(context: ListenerContext, read: ReadAction, ack: () => Promise<void>): Promise<void> {
   const { intake, log } = context;
   const { action, triggerId, view } = read;
-  const answer = intake.action(action).catch((error: unknown): ActionOutcome => {
+  const answer = intake.handleAction(action).catch((error: unknown): ActionOutcome => {
     const { message, notice } = asBridgeError(error);
     log.warn({ error: message }, 'details could not be looked for');
     return { result: 'refused', why: 'unreachable', notice };

@@ -10,7 +10,7 @@ export function listenToHome(app: App, context: ListenerContext): void {
     if (event.tab !== 'home') return countIgnored(context, { kind: 'home', reason: 'messages_tab' }, 'debug');
     try {
       const { teamId, url } = identity();
-      const view = homeView(await intake.home(event.user, teamId), url);
+      const view = homeView(await intake.viewHome(event.user, teamId), url);
       await api.call('views.publish', { user_id: event.user, view }, { client: 'control' });
     } catch (error) {
       log.warn({ error: asBridgeError(error).message }, 'home tab not drawn');

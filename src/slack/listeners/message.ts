@@ -17,23 +17,23 @@ export function createMessageListener(context: ListenerContext) {
   const { intake, identity } = context;
   return async (body: Record<string, unknown>): Promise<void> => {
     const change = readChannelChange(body, identity());
-    if (change) return intake.channelChanged(change);
+    if (change) return intake.handleChannelChange(change);
     const stop = readSessionStop(body, identity());
-    if (stop) return intake.sessionStopped(stop);
+    if (stop) return intake.handleSessionStop(stop);
     const normalized = normalizeEvent(body, identity());
     if (normalized.kind === 'message') {
-      await intake.message(normalized.message);
+      await intake.handleMessage(normalized.message);
       return;
     }
     const { reason, detail } = normalized;
     const revision = readRevision(body, identity());
     if (revision) {
-      await intake.revision(revision);
+      await intake.handleRevision(revision);
       return;
     }
     if (reason === 'not_a_message' && OTHERS.has(detail)) return;
     const key = COMMON.has(reason) ? null : keyOfEvent(body, identity());
-    if (key) intake.passedOver(key, reason);
+    if (key) intake.noteIgnored(key, reason);
     const kind = reason === 'not_a_message' ? 'event' : 'message';
     const event = typeof body.event_id === 'string' ? body.event_id : null;
     countIgnored(context, { kind, reason, detail, event }, COMMON.has(reason) ? 'debug' : 'info');

@@ -17,7 +17,7 @@ export function listenToCommands(app: App, context: ListenerContext): void {
       await ack();
       return;
     }
-    const answer = intake.command(command).catch((error) => {
+    const answer = intake.handleCommand(command).catch((error) => {
       const { message, notice } = asBridgeError(error);
       log.error({ error: message }, 'slack command failed');
       return notice;

@@ -15,7 +15,7 @@ export function listenToViews(app: App, context: ListenerContext): void {
       await ack();
       return;
     }
-    const outcome = await intake.submission(submission);
+    const outcome = await intake.handleSubmission(submission);
     await ack(submissionAck(outcome));
   });
   app.view({ type: 'view_closed' }, async ({ ack }) => {

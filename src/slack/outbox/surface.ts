@@ -174,8 +174,8 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           return settled ?? publication.done;
         },
         pause: (view) => publication.showParting({ ...contentOf(view, render, false), isParting: true }),
-        recheck: publication.recheckCards,
-        async leave() {
+        recheckCards: publication.recheckCards,
+        async freeze() {
           publications.delete(publication);
           await publication.close();
           if (!status) return;
@@ -201,7 +201,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       return publication.done;
     },
 
-    async atRest({ channel, threadTs }) {
+    async clearWorkingStatus({ channel, threadTs }) {
       const ask = { method: 'agents.sessions.setStatus', channel, urgency: 'must' } as const;
       if (isClosed || !latch.mayBeAgent || threadTs === null || scheduler.whenAllowed(ask) > clock.monotonic()) return;
       const args = { channel_id: channel, thread_ts: threadTs, status: 'active' };
@@ -224,7 +224,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       for (const [publication, at] of publications) if (at === channel) publication.noteDeleted(ts);
     },
 
-    tell(user, team, text, copy) {
+    sendDirectMessage(user, team, text, copy) {
       const render = createRenderer();
       const words = copy === null ? null : viewOfCopy(copy.view);
       const content = noticeContent(text, (markdown) => [

@@ -186,8 +186,8 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
   const factsOf = (id: string, team: TeamId) => cachedChannel(`${team}:${id}`, () => fetchChannel(id));
 
   return {
-    person: (id, team, maxAgeMs) => cachedPerson(`${team}:${id}`, () => fetchPerson(id, team), maxAgeMs),
-    channelName: (id, team) =>
+    getPerson: (id, team, maxAgeMs) => cachedPerson(`${team}:${id}`, () => fetchPerson(id, team), maxAgeMs),
+    getChannelName: (id, team) =>
       factsOf(id, team).then(
         ({ name }) => name,
         () => id,

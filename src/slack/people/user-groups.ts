@@ -68,7 +68,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
   }
 
   return {
-    async members(group) {
+    async listMembers(group) {
       const entry = known.get(group);
       const age = ageOf(entry);
       if (!entry || age >= USABLE_MS) return refreshMembers(group);

@@ -11,7 +11,7 @@ const policy = { admins: { ids: [ADMIN], groups: [] }, defaults };
 
 async function slash(middle: Middle, text: string, user = ADMIN) {
   const command = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text };
-  const answer = await middle.intake.command({ ...command, actor: { user, team: TEAM } });
+  const answer = await middle.intake.handleCommand({ ...command, actor: { user, team: TEAM } });
   await middle.clock.settle();
   return answer;
 }

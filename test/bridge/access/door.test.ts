@@ -57,16 +57,16 @@ function doorWith(policy: Policy): Door {
   const byId = new Map<string, PersonKind>(Object.values(PEOPLE).map(({ id, kind }) => [id, kind]));
   return new Door({
     policies: { current: () => policy },
-    groups: { members: async (group) => (group === 'S01' ? GROUP : new Set()) },
+    groups: { listMembers: async (group) => (group === 'S01' ? GROUP : new Set()) },
     people: {
       // Slack's directory knows no bot ids.
-      person: async (id, team) => ({
+      getPerson: async (id, team) => ({
         id,
         team,
         kind: id.startsWith('B') ? 'external' : (byId.get(id) ?? 'external'),
         name: id,
       }),
-      channelName: async (channel) => channel,
+      getChannelName: async (channel) => channel,
       isShared: async (channel) =>
         Object.values(PLACES).some((place) => place.channel === channel && 'external' in place),
     },
@@ -217,11 +217,11 @@ describe('the door’s questions to Slack', () => {
     const asked: string[] = [];
     const parts = {
       people: {
-        person: async (id: string, team: string) => ({ id, team, kind: 'member' as const, name: id }),
-        channelName: async (channel: string) => channel,
+        getPerson: async (id: string, team: string) => ({ id, team, kind: 'member' as const, name: id }),
+        getChannelName: async (channel: string) => channel,
         isShared: async (channel: string) => asked.push(channel) > 0,
       },
-      groups: { members: async (group: string) => new Set([asked.push(group) > 0 ? group : '']) },
+      groups: { listMembers: async (group: string) => new Set([asked.push(group) > 0 ? group : '']) },
     };
     const at = (policy: Policy, channel: string) =>
       new Door({ ...parts, policies: { current: () => policy } }).thread(

@@ -36,7 +36,7 @@ describe('Slack does not tell who is in a user group', () => {
     const middle = await asking(byGroup);
     middle.groups.failing = true;
     const command = { text: 'pause', actor: { user: 'U01ALICE', team: TEAM }, team: TEAM };
-    const text = await middle.intake.command({ ...command, channel: 'C01GEN', channelKind: 'channel' });
+    const text = await middle.intake.handleCommand({ ...command, channel: 'C01GEN', channelKind: 'channel' });
     expect(text).toMatch(CANNOT_CHECK);
     expect(middle.connection.aborts).toBe(0);
   });

@@ -107,7 +107,7 @@ describe('messages queued behind a running turn', () => {
     const middle = await createRunning();
     await middle.write('count the lines');
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'queue' };
-    const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
+    const answer = await middle.intake.handleCommand({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
     expect(answer).toContain('count the lines');
   });
 });
@@ -137,7 +137,7 @@ describe('a muted thread', () => {
   it('/agent mute: says to write !mute in the thread', async () => {
     const middle = await createRunning();
     const slash = { team: TEAM, channel: 'C01GEN', channelKind: 'channel' as const, text: 'mute' };
-    const answer = await middle.intake.command({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
+    const answer = await middle.intake.handleCommand({ ...slash, actor: { user: 'U01ALICE', team: TEAM } });
     expect(answer).toContain('Write `!mute` in the thread');
     expect(middle.record().muted).toBeUndefined();
   });

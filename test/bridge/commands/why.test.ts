@@ -30,7 +30,7 @@ describe('!why', () => {
 
   async function ask(middle: Middle, link: string, user = 'U02BOB', channel = 'C01GEN') {
     const command = { team: TEAM, channel, channelKind: 'channel' as const, text: `why ${link}` };
-    return middle.intake.command({ ...command, actor: { user, team: TEAM } });
+    return middle.intake.handleCommand({ ...command, actor: { user, team: TEAM } });
   }
 
   it('accepted message: tells that, and its present state', async () => {
@@ -50,8 +50,8 @@ describe('!why', () => {
     const middle = createMiddle();
     await middle.write('hello all', { ts: T(1), thread: null, mention: false });
     await middle.write('hi', { ts: T(2), thread: null, mention: true, user: 'U04GUEST' });
-    middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(3) }), 'user_is_bot');
-    middle.intake.passedOver(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(4) }), 'invented_next_year');
+    middle.intake.noteIgnored(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(3) }), 'user_is_bot');
+    middle.intake.noteIgnored(makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: T(4) }), 'invented_next_year');
     expect(await ask(middle, linkTo(T(1)))).toContain(
       'I did not answer it: no one had mentioned the agent in that thread',
     );

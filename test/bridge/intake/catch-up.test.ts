@@ -28,15 +28,15 @@ class HandHistory implements History {
   readonly asked: { place: string; after: string }[] = [];
   gate: Promise<void> = Promise.resolve();
 
-  channel = (channel: string, after: string) => this.#look(channel, after);
-  thread = (channel: string, root: string, after: string) => this.#look(`${channel}/${root}`, after);
+  readChannel = (channel: string, after: string) => this.#look(channel, after);
+  readThread = (channel: string, root: string, after: string) => this.#look(`${channel}/${root}`, after);
 
   async #look(place: string, after: string): Promise<Past | null> {
     this.asked.push({ place, after });
     await this.gate;
     const past = this.places.get(place);
     if (past instanceof Error) throw past;
-    return past === undefined ? { messages: [], threads: [], complete: true } : past;
+    return past === undefined ? { messages: [], threads: [], isComplete: true } : past;
   }
 }
 
@@ -51,13 +51,13 @@ function create(limits: Partial<CatchUpParts['limits']> = {}): CatchUp {
   const base = { choices, clock, log: silentLog, team: TEAM };
   const all = { maxAgeMs: 24 * HOUR, threads: 200, threadAgeMs: 7 * 24 * HOUR, ...limits };
   recent = new RecentKeys({ ...base, name: `recent-threads:${TEAM}`, parse: parseThreadKey, limit: all.threads });
-  const message: CatchUpParts['intake']['message'] = async (inbound, how) => {
+  const handleMessage: CatchUpParts['intake']['handleMessage'] = async (inbound, how) => {
     if (failing.has(inbound.ts)) throw new Error('disk full');
     if (inbound.mentionsBot && inbound.threadTs === null) recent.noteKey(thread(inbound.ts, inbound.channel));
     taken.push({ key: inbound.key, caughtUp: how?.caughtUp === true });
     return { outcome: 'accepted' };
   };
-  return new CatchUp({ ...base, history, recent, intake: { message }, limits: all });
+  return new CatchUp({ ...base, history, recent, intake: { handleMessage }, limits: all });
 }
 
 const thread = (root: string, channel = 'C1'): ThreadKey => makeThreadKey({ team: TEAM, channel, root });
@@ -73,7 +73,7 @@ function message(ts: string, channel = 'C1'): InboundMessage {
   return { ...place, ts, threadTs: null, ...by };
 }
 
-const past = (...ts: string[]): Past => ({ messages: ts.map((each) => message(each)), threads: [], complete: true });
+const past = (...ts: string[]): Past => ({ messages: ts.map((each) => message(each)), threads: [], isComplete: true });
 const places = () => history.asked.map(({ place }) => place);
 const mark = () => Number(choices.rows.get(MARK));
 
@@ -168,7 +168,7 @@ describe('catch-up', () => {
   it("reads its own threads before other people's", async () => {
     await earlierLife(thread('1.1'), thread('2.1'));
     const others = Array.from({ length: 300 }, (_, n) => `${n + 10}.7`);
-    history.places.set('C1', { messages: [], threads: [...others, '1.1'], complete: true });
+    history.places.set('C1', { messages: [], threads: [...others, '1.1'], isComplete: true });
     const life = create({ threads: 5 });
     await life.start();
     life.setConnected(true);

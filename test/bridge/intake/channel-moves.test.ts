@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeThreadKey } from '../../../src/bridge/ids.ts';
-import { movedRecord } from '../../../src/bridge/record/moved.ts';
+import { recordInChannel } from '../../../src/bridge/record/channel-move.ts';
 import type { Offer } from '../../../src/bridge/record/thread-record.ts';
 import { createRunning, type Middle, ROOT, TEAM, THREAD } from '../../support/middle.ts';
 
@@ -9,7 +9,7 @@ const MOVED = makeThreadKey({ team: TEAM, channel: NEW, root: ROOT });
 const change = { team: TEAM, from: 'C01GEN', to: NEW };
 
 async function changed(middle: Middle): Promise<void> {
-  await middle.intake.channelChanged(change);
+  await middle.intake.handleChannelChange(change);
   await middle.clock.settle();
 }
 
@@ -39,7 +39,7 @@ describe('a channel whose id changes', () => {
       clientMessageIdsByRun: { 'run-1': [old?.submitted[0]?.clientMessageId ?? ''] },
     });
     await middle.clock.settle();
-    expect(await middle.threads.byToken(stop)).toBe(MOVED);
+    expect(await middle.threads.findByToken(stop)).toBe(MOVED);
     middle.connection.past = [
       { kind: 'user', id: 'u', clientMessageId: old?.submitted[0]?.clientMessageId ?? null, text: 'x' },
       { kind: 'assistant', id: 'a', text: 'All of it.' },
@@ -84,7 +84,7 @@ describe('a channel whose id changes', () => {
   it('disk fails: not acknowledged, and moved when Slack delivers it again', async () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     middle.threads.failing = 1;
-    await expect(middle.intake.channelChanged(change)).rejects.toThrow('disk full');
+    await expect(middle.intake.handleChannelChange(change)).rejects.toThrow('disk full');
     expect(middle.threads.records.has(THREAD)).toBe(true);
     await changed(middle);
     expect([...middle.threads.records.keys()]).toEqual([MOVED]);
@@ -114,7 +114,7 @@ describe('a channel whose id changes', () => {
     expect(middle.connections).toHaveLength(1);
     expect(middle.connection.closed).toBe(false);
     expect(middle.threads.records.has(THREAD)).toBe(false);
-    expect(await middle.threads.byToken(stop)).toBe(MOVED);
+    expect(await middle.threads.findByToken(stop)).toBe(MOVED);
     middle.connection.say(' it.');
     middle.connection.end();
     await middle.clock.advance(1_000);
@@ -179,10 +179,10 @@ describe('a channel whose id changes', () => {
     const middle = await createRunning({ turnsDieWithLink: false });
     const token = middle.record().turn?.stopToken;
     if (!token) throw new Error('nothing runs');
-    const moving = middle.intake.channelChanged(change);
+    const moving = middle.intake.handleChannelChange(change);
     const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
     const click = { name: 'stop', token, choice: null, actor: { user: 'U01ALICE', team: TEAM }, ...where } as const;
-    await Promise.allSettled([moving, middle.intake.action(click)]);
+    await Promise.allSettled([moving, middle.intake.handleAction(click)]);
     await middle.clock.settle();
     expect(middle.workers.live).toBe(1);
   });
@@ -211,9 +211,13 @@ describe('a channel whose id changes', () => {
       seen: [],
       offers: [held(`${TEAM}:${NEW}:1000.000800`, '1000.000800', 'b')],
     };
-    const joint = movedRecord({ ...old, offers: [held(`${TEAM}:C01GEN:1000.000700`, '1000.000700', 'a')] }, NEW, there);
+    const joint = recordInChannel(
+      { ...old, offers: [held(`${TEAM}:C01GEN:1000.000700`, '1000.000700', 'a')] },
+      NEW,
+      there,
+    );
     const keys = joint.offers.flatMap(({ items }) => items.map(({ key }) => key));
     expect(keys).toEqual([`${TEAM}:${NEW}:1000.000700`, `${TEAM}:${NEW}:1000.000800`]);
-    expect(movedRecord({ ...old, offers: joint.offers }, NEW, joint).offers).toHaveLength(2);
+    expect(recordInChannel({ ...old, offers: joint.offers }, NEW, joint).offers).toHaveLength(2);
   });
 });

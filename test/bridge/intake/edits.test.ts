@@ -37,14 +37,14 @@ function messageOf(
 async function edit(middle: Middle, ts: string, text: string, said: Said = {}) {
   const { mentionedBefore = said.mention ?? false } = said;
   const revision: InboundRevision = { kind: 'edited', message: messageOf(ts, text, said), mentionedBefore };
-  const outcome = await middle.intake.revision(revision);
+  const outcome = await middle.intake.handleRevision(revision);
   await middle.clock.settle();
   return outcome;
 }
 
 async function remove(middle: Middle, ts: string, said: Said = {}) {
   const { key, team, channel, channelKind, threadTs, user } = messageOf(ts, '', said);
-  const outcome = await middle.intake.revision({
+  const outcome = await middle.intake.handleRevision({
     kind: 'deleted',
     mentionsBot: said.mention ?? false,
     key,
@@ -157,7 +157,7 @@ describe('a message that waits for Letta to return', () => {
     const message = messageOf(ROOT, 'count the lines', { thread: null, mention: true });
     middle.connection.ready();
     // Both at once: the prompt is being written while the change is being stored.
-    await middle.intake.revision({ kind: 'edited', message, mentionedBefore: true });
+    await middle.intake.handleRevision({ kind: 'edited', message, mentionedBefore: true });
     await middle.clock.settle();
     expect(middle.connection.submitted).toHaveLength(1);
     const sent = middle.connection.submitted[0]?.content ?? '';

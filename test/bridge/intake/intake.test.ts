@@ -182,22 +182,22 @@ describe('a slash command', () => {
 
   it('empty: answers with help; unknown: says so', async () => {
     const middle = createMiddle();
-    expect(await middle.intake.command({ ...command, text: '' })).toContain(`<@${BOT}>`);
-    expect(await middle.intake.command({ ...command, text: 'dance' })).toContain('There is no command `dance`');
+    expect(await middle.intake.handleCommand({ ...command, text: '' })).toContain(`<@${BOT}>`);
+    expect(await middle.intake.handleCommand({ ...command, text: 'dance' })).toContain('There is no command `dance`');
   });
 
   it('stop: stops the only running thread of its author', async () => {
     const middle = createMiddle();
-    expect(await middle.intake.command({ ...command, text: 'stop' })).toBe('Nothing is running for you.');
+    expect(await middle.intake.handleCommand({ ...command, text: 'stop' })).toBe('Nothing is running for you.');
     await middle.write('start');
     middle.connection.ready();
     await middle.clock.settle();
     middle.connection.begin();
     await middle.clock.settle();
-    expect(await middle.intake.command({ ...command, actor: { user: 'U02BOB', team: TEAM }, text: 'stop' })).toBe(
+    expect(await middle.intake.handleCommand({ ...command, actor: { user: 'U02BOB', team: TEAM }, text: 'stop' })).toBe(
       'Nothing is running for you.',
     );
-    expect(await middle.intake.command({ ...command, text: 'stop' })).toContain('Stopping.');
+    expect(await middle.intake.handleCommand({ ...command, text: 'stop' })).toContain('Stopping.');
     await middle.clock.settle();
     expect(middle.connection.aborts).toBe(1);
     expect(middle.record(THREAD).turn?.stoppedBy).toBe('U01ALICE');
@@ -205,7 +205,11 @@ describe('a slash command', () => {
 
   it('from a guest: refused', async () => {
     const middle = createMiddle();
-    const answer = await middle.intake.command({ ...command, actor: { user: 'U04GUEST', team: TEAM }, text: 'status' });
+    const answer = await middle.intake.handleCommand({
+      ...command,
+      actor: { user: 'U04GUEST', team: TEAM },
+      text: 'status',
+    });
     expect(answer).toContain('Guests');
   });
 });

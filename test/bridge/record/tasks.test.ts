@@ -42,8 +42,8 @@ describe('a background task that outlives its turn', () => {
     await middle.write('!status');
     expect(whispered(middle)).toContain('In the background: subagent `count`, command `run bash_2`.');
     expect(whispered(middle)).not.toContain('Idle');
-    expect(await middle.intake.home('U01ALICE', TEAM)).toMatchObject({ threads: [{ doing: 'background' }] });
-    expect(await middle.intake.command(slash('status'))).toContain('subagent `count`');
+    expect(await middle.intake.viewHome('U01ALICE', TEAM)).toMatchObject({ threads: [{ doing: 'background' }] });
+    expect(await middle.intake.handleCommand(slash('status'))).toContain('subagent `count`');
     const other = { thread: null, mention: true, ts: '5000.000001' };
     expect(await middle.write('and this', other)).toMatchObject({ outcome: 'refused', reason: 'user_at_once' });
     let drained = false;
@@ -231,7 +231,7 @@ describe('Stop for background tasks', () => {
     await middle.clock.advance(4_000);
     const token = middle.surface.offers.at(-1)?.view.token;
     const click = (user: string) =>
-      middle.intake.action({
+      middle.intake.handleAction({
         ...{ name: 'stop', token: token as never, choice: null, team: TEAM, channel: 'C01GEN', messageTs: '1.1' },
         ...{ actor: { user, team: TEAM }, threadTs: ROOT },
       });
@@ -274,7 +274,7 @@ describe('Stop for background tasks', () => {
 describe('!pause with background tasks', () => {
   it('ends them in every thread and tells how many', async () => {
     const middle = await leftRunning([subagent], { policy: { ...admins, defaults: closedPolicy.defaults } });
-    const answer = await middle.intake.command(slash('pause', ADMIN));
+    const answer = await middle.intake.handleCommand(slash('pause', ADMIN));
     expect(answer).toContain(' and 1 background task.');
     await middle.clock.settle();
     expect(middle.connection.ended).toEqual(['subagent-1']);
@@ -288,7 +288,7 @@ describe('!pause with background tasks', () => {
 
   it('ends those that start while paused', async () => {
     const middle = await createRunning({ policy: admins });
-    await middle.intake.command(slash('pause', ADMIN));
+    await middle.intake.handleCommand(slash('pause', ADMIN));
     await background(middle, task('bash_2'));
     expect(middle.connection.ended).toEqual(['bash_2']);
   });

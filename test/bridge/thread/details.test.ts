@@ -49,7 +49,7 @@ async function work(bridge: Middle, tools = 1): Promise<Token | undefined> {
 async function click(bridge: Middle, token: Token | undefined, user = 'U01ALICE'): Promise<ActionOutcome> {
   const place = { team: TEAM, channel: 'C01GEN', messageTs: '2000.000001', threadTs: ROOT };
   const action = { name: 'details', token: token ?? makeToken('none'), choice: null, ...place } as const;
-  const outcome = bridge.intake.action({ ...action, actor: { user, team: TEAM } });
+  const outcome = bridge.intake.handleAction({ ...action, actor: { user, team: TEAM } });
   await bridge.clock.settle();
   return outcome;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest, HistoryItem } from '../../../src/bridge/agent-event.ts';
 import { makeMessageKey } from '../../../src/bridge/ids.ts';
 import type { ActionName } from '../../../src/bridge/inbound.ts';
-import { accept } from '../../../src/bridge/record/inbox.ts';
+import { acceptMessage } from '../../../src/bridge/record/inbox.ts';
 import type { Card, TurnView } from '../../../src/bridge/view/turn.ts';
 import { BridgeError } from '../../../src/errors.ts';
 import { createMiddle, createRunning, type Middle, ROOT, TEAM, THREAD, task } from '../../support/middle.ts';
@@ -34,7 +34,7 @@ function click(middle: Middle, name: ActionName) {
   if (!token) throw new Error(`no button for ${name}`);
   const actor = { user: 'U01ALICE', team: TEAM };
   const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
-  return middle.intake.action({ name, token, choice: null, actor, ...where });
+  return middle.intake.handleAction({ name, token, choice: null, actor, ...where });
 }
 
 const lost = (middle: Middle) => middle.connection.emit({ type: 'lost', reason: 'closed' });
@@ -248,7 +248,7 @@ describe('Stop', () => {
     const key = makeMessageKey({ team: TEAM, channel: 'C01GEN', ts: '1000.000777' });
     const spans = [{ kind: 'text', text: 'just written' }] as const;
     const late = { key, ts: '1000.000777', user: 'U02BOB', spans: [...spans], files: [], receivedAt: 1 };
-    await middle.threads.update(THREAD, (record) => (record ? accept(record, late, false) : null));
+    await middle.threads.update(THREAD, (record) => (record ? acceptMessage(record, late, false) : null));
     await click(middle, 'stop');
     await middle.clock.settle();
     expect(middle.surface.said[0]?.text).toContain('just written');

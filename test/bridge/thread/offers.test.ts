@@ -19,7 +19,13 @@ function lastOffer(middle: Middle): SurfaceOffer {
 
 async function click(middle: Middle, name: OfferAction, user = 'U01ALICE', token = lastOffer(middle).view.token) {
   const where = { team: TEAM, channel: 'C01GEN', messageTs: '3000.000001', threadTs: ROOT };
-  const outcome = await middle.intake.action({ name, token, choice: null, actor: { user, team: TEAM }, ...where });
+  const outcome = await middle.intake.handleAction({
+    name,
+    token,
+    choice: null,
+    actor: { user, team: TEAM },
+    ...where,
+  });
   await middle.clock.settle();
   return outcome;
 }
@@ -62,7 +68,7 @@ describe('a message found too late', () => {
     expect(lastOffer(middle).view.buttons).toEqual(['run_now', 'drop']);
     const [record] = [...middle.threads.records.values()];
     expect(record?.inbox).toEqual([]);
-    expect(await middle.threads.active()).toEqual([]);
+    expect(await middle.threads.listActive()).toEqual([]);
   });
 
   it('delivered late by Slack: offered; a late command: not carried out', async () => {
@@ -148,7 +154,7 @@ describe('a message found too late', () => {
     middle.surface.gate = null;
     await middle.restart();
     expect(middle.surface.offers).toMatchObject([{ resumed: false }, { resumed: true }]);
-    expect(await middle.threads.active()).toEqual([]);
+    expect(await middle.threads.listActive()).toEqual([]);
   });
 
   it('newer messages run; late ones of one author share an offer', async () => {
@@ -408,14 +414,14 @@ describe('an input whose arrival is unknown', () => {
     await middle.write('deploy it');
     middle.connection.onSubmit = () =>
       Promise.reject(new BridgeError('link_lost', 'gone', { certain: false, retry: true }));
-    middle.connection.history = () => Promise.reject(new BridgeError('link_lost', 'no history', { retry: true }));
+    middle.connection.fetchHistory = () => Promise.reject(new BridgeError('link_lost', 'no history', { retry: true }));
     await ready(middle);
     if (stopped) {
       const token = middle.surface.last.live?.stop;
       if (!token) throw new Error('no stop');
       const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
       const actor = { user: 'U01ALICE', team: TEAM };
-      await middle.intake.action({ name: 'stop', token, choice: null, actor, ...where });
+      await middle.intake.handleAction({ name: 'stop', token, choice: null, actor, ...where });
     }
     await middle.clock.advance(5 * MINUTE);
     return middle;

@@ -195,7 +195,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
       mentionsBot: true,
     };
     const attempt = (left: number) => {
-      built.intake.message(message).then(
+      built.intake.handleMessage(message).then(
         ({ outcome }) => mark(outcome),
         () => {
           late.add(text);
@@ -221,7 +221,7 @@ function createStory(seed: number, turnsDieWithLink: boolean) {
     const action = { name, token, choice: null, actor: { user: who, team: TEAM }, ...where };
     const request = shown?.kind === 'approval' ? /perm-\d+/.exec(shown.title)?.[0] : undefined;
     const behavior = name === 'approve' ? 'allow' : 'deny';
-    const outcome = await built.intake.action(action).catch(() => null);
+    const outcome = await built.intake.handleAction(action).catch(() => null);
     if (outcome?.result !== 'decided' || name === 'stop') return;
     if (!shown?.asks.includes(who)) faults.push(`${who} decided for ${shown?.asks}`);
     allowed.add(`${request} ${behavior}`);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createMiddle, type Middle, ROOT, TEAM } from '../../support/middle.ts';
 
 const stop = async (bridge: Middle, user = 'U01ALICE') => {
-  await bridge.intake.sessionStopped({ team: TEAM, channel: 'C01GEN', threadTs: ROOT, user });
+  await bridge.intake.handleSessionStop({ team: TEAM, channel: 'C01GEN', threadTs: ROOT, user });
   await bridge.clock.settle();
 };
 

@@ -40,7 +40,7 @@ function click(middle: Middle, name: ActionName, change: Partial<InboundAction> 
   const card = middle.surface.last.items.flatMap((item) => (item.kind === 'card' ? [item.card] : [])).at(-1);
   const token = name === 'stop' ? middle.surface.last.live?.stop : card?.token;
   if (!token) throw new Error(`no button for ${name}`);
-  return middle.intake.action({
+  return middle.intake.handleAction({
     name,
     token,
     choice: null,
@@ -291,9 +291,15 @@ describe('an approval request', () => {
     expect(opened).toMatchObject({ result: 'modal', modal: { kind: 'deny_with_reason', tool: 'Bash' } });
     const token = cards(middle.surface.last)[0]?.token ?? ('' as never);
     const actor = { user: 'U01ALICE', team: TEAM };
-    const empty = await middle.intake.submission({ name: 'deny_with_reason', token, texts: [' '], actor, team: TEAM });
+    const empty = await middle.intake.handleSubmission({
+      name: 'deny_with_reason',
+      token,
+      texts: [' '],
+      actor,
+      team: TEAM,
+    });
     expect(empty).toMatchObject({ result: 'invalid' });
-    await middle.intake.submission({ name: 'deny_with_reason', token, texts: ['use /tmp'], actor, team: TEAM });
+    await middle.intake.handleSubmission({ name: 'deny_with_reason', token, texts: ['use /tmp'], actor, team: TEAM });
     await middle.clock.settle();
     expect(middle.connection.answers).toEqual([
       { requestId: 'perm-1', decision: { behavior: 'deny', message: 'use /tmp' } },
@@ -410,7 +416,10 @@ describe('Stop', () => {
     await middle.clock.settle();
     const late = { name: 'stop', token, choice: null, actor: { user: 'U01ALICE', team: TEAM } } as const;
     const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
-    expect(await middle.intake.action({ ...late, ...where })).toMatchObject({ result: 'refused', why: 'expired' });
+    expect(await middle.intake.handleAction({ ...late, ...where })).toMatchObject({
+      result: 'refused',
+      why: 'expired',
+    });
     expect(middle.connection.aborts).toBe(0);
   });
 });
@@ -661,12 +670,12 @@ describe('a lost link', () => {
     const clientMessageIdsByRun = { 'run-1': [id] };
     middle.connection.ready({ loop: 'busy', activeRunIds: ['run-1'], clientMessageIdsByRun, reconnected: true });
     middle.connection.say(' word9');
-    const read = middle.connection.history;
-    middle.connection.history = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
+    const read = middle.connection.fetchHistory;
+    middle.connection.fetchHistory = () => Promise.reject(new BridgeError('link_lost', 'gone', { certain: false }));
     middle.connection.end();
     await middle.clock.settle();
     expect(middle.surface.last.ending).toBeNull();
-    middle.connection.history = read;
+    middle.connection.fetchHistory = read;
     middle.connection.past = [
       { kind: 'user', id: 'u1', clientMessageId: id, text: 'list the files' },
       { kind: 'assistant', id: 'm-1', text: 'word1 word2 … word9' },

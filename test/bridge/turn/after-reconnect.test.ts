@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HistoryItem } from '../../../src/bridge/agent-event.ts';
-import { findTurn, withHistory } from '../../../src/bridge/turn/after-reconnect.ts';
+import { findTurn, mergeHistory } from '../../../src/bridge/turn/after-reconnect.ts';
 import { emptyTurn, foldTurn, type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
 
 const user = (clientMessageId: string | null): HistoryItem => ({
@@ -70,7 +70,7 @@ describe('finding a turn in the history', () => {
     const found = find(history, 'slack-a', heard);
     if (!found.arrived) throw new Error('it is there');
     expect(found.texts.map(({ messageId }) => messageId)).toEqual(['m1', 'm2']);
-    expect(turnText(withHistory(heard, found))).toBe('let me see\n\nboth done');
+    expect(turnText(mergeHistory(heard, found))).toBe('let me see\n\nboth done');
     // That nothing came of it is no answer.
     expect(find([user('cm-q-1'), said('m1', 'let me see'), user('slack-a')], 'slack-a', heard)).toMatchObject({
       answered: false,
@@ -107,13 +107,13 @@ describe('completing a turn from its history', () => {
     const turn = streamed(['m1', 'one, to the very end'], ['m3', 'three']);
     const found = find([user('a'), said('m1', 'one'), said('m2', 'two'), said('m3', 'three!'), tool], 'a');
     if (!found.arrived) throw new Error('it is there');
-    expect(turnText(withHistory(turn, found))).toBe('one, to the very end\n\ntwo\n\nthree!');
+    expect(turnText(mergeHistory(turn, found))).toBe('one, to the very end\n\ntwo\n\nthree!');
   });
 
   it('answered turn: drops text that the history lacks', () => {
     const found = find([user('a'), said('m2', 'the answer')], 'a');
     if (!found.arrived) throw new Error('it is there');
-    expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
+    expect(turnText(mergeHistory(streamed(['m1', 'half an ans']), found))).toBe('the answer');
   });
 
   it('input joined and the turn ended well: drops text the history lacks', () => {
@@ -122,7 +122,7 @@ describe('completing a turn from its history', () => {
     const ended = (stopReason: string) => foldTurn(heard, { type: 'turn-ended', runId: 'r', stopReason, error: null });
     const text = (turn: TurnState) => {
       const found = find(history, 'slack-a', turn);
-      return found.arrived ? turnText(withHistory(turn, found)).split('\n\n') : [];
+      return found.arrived ? turnText(mergeHistory(turn, found)).split('\n\n') : [];
     };
     expect(text(ended('end_turn'))).toEqual(['let me see', 'both done', 'later']);
     expect(text(ended('cancelled'))).toEqual(['let me see', 'both d', 'both done', 'later']);
@@ -131,7 +131,7 @@ describe('completing a turn from its history', () => {
   it('cut turn without text in the history: keeps the heard text', () => {
     const found = find([user('a')], 'a');
     if (!found.arrived) throw new Error('it is there');
-    expect(turnText(withHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
+    expect(turnText(mergeHistory(streamed(['m1', 'half an ans']), found))).toBe('half an ans');
   });
 
   it('run broke and was retried: drops its text only then', () => {
@@ -139,7 +139,7 @@ describe('completing a turn from its history', () => {
     const broken = foldTurn(half, { type: 'run-ended', runId: 'r', stopReason: 'llm_api_error' });
     const text = (turn: TurnState, ...history: HistoryItem[]) => {
       const found = find([user('a'), ...history, user('cm-q-1')], 'a', turn);
-      return found.arrived ? turnText(withHistory(turn, found)) : '';
+      return found.arrived ? turnText(mergeHistory(turn, found)) : '';
     };
     expect(text(broken)).toBe('half an ans');
     expect(text(broken, said('m2', 'the answer anew'), tool)).toBe('the answer anew');

@@ -25,7 +25,7 @@ async function told(bridge: Middle): Promise<string | undefined> {
 async function click(bridge: Middle, name: 'approve' | 'stop', token: string | undefined, user = 'U01ALICE') {
   const place = { team: TEAM, channel: 'C01GEN', messageTs: '2000.000001', threadTs: ROOT };
   const action = { name, token: token as never, choice: null, ...place };
-  await bridge.intake.action({ ...action, actor: { user, team: TEAM } });
+  await bridge.intake.handleAction({ ...action, actor: { user, team: TEAM } });
   await bridge.clock.settle();
 }
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent, ApprovalRequest } from '../../../src/bridge/agent-event.ts';
 import { makeToken } from '../../../src/bridge/ids.ts';
 import type { ApprovalRecord } from '../../../src/bridge/record/thread-record.ts';
-import { withHistory } from '../../../src/bridge/turn/after-reconnect.ts';
-import { emptyTurn, foldTurn, lastSaid, type TurnState } from '../../../src/bridge/turn/fold.ts';
+import { mergeHistory } from '../../../src/bridge/turn/after-reconnect.ts';
+import { emptyTurn, foldTurn, lastSaidMessageId, type TurnState } from '../../../src/bridge/turn/fold.ts';
 import { turnView } from '../../../src/bridge/view/turn.ts';
 import { approvalRecord, openTurn } from '../../support/records.ts';
 
@@ -44,7 +44,7 @@ describe('the place of a card', () => {
   });
 
   it('after a restart: below the text before it, wherever Letta asks again', () => {
-    const state = withHistory(folded([asks('request-1')]), {
+    const state = mergeHistory(folded([asks('request-1')]), {
       arrived: true,
       texts: ['a', 'b'].map((messageId) => ({ messageId, text: `${messageId}.` })),
       callIds: [],
@@ -91,7 +91,7 @@ describe('the place of a card', () => {
         let state = emptyTurn;
         const approvals: ApprovalRecord[] = [];
         for (const [n, each] of steps.entries()) {
-          const known = lastSaid(state);
+          const known = lastSaidMessageId(state);
           if (each === 'ask') {
             const requestId = `request-${n}`;
             approvals.push(record(n, { token: makeToken(`card-${n}`), requestId, after: known }));
@@ -102,7 +102,7 @@ describe('the place of a card', () => {
         // The last one only is asked again.
         const last = approvals.at(-1);
         const anew = last ? foldTurn(emptyTurn, asks(last.requestId)) : emptyTurn;
-        const restarted = withHistory(anew, { arrived: true, texts, callIds: [], answered: false });
+        const restarted = mergeHistory(anew, { arrived: true, texts, callIds: [], answered: false });
         expect(order(restarted, approvals)).toEqual(order(state, approvals));
       }),
     );

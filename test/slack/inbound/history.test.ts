@@ -49,7 +49,7 @@ describe('Slack history', () => {
       said('10.1', { thread_ts: '10.1', reply_count: 2, latest_reply: '40.9' }),
     ];
     const { history, done } = stage((method) => (method === 'conversations.info' ? channel() : { messages }));
-    const past = await done(history.channel('C1', '5.0'));
+    const past = await done(history.readChannel('C1', '5.0'));
     expect(past?.messages.map(({ ts, threadTs, mentionsBot, user }) => [ts, threadTs, mentionsBot, user])).toEqual([
       ['10.1', null, true, 'U1'],
       ['19.1', null, true, 'BOTHER'],
@@ -64,7 +64,7 @@ describe('Slack history', () => {
         ? channel({ is_ext_shared: true, is_private: true })
         : { messages: [said('9.1')] },
     );
-    expect((await shared.done(shared.history.channel('C1', '5.0')))?.messages[0]).toMatchObject({
+    expect((await shared.done(shared.history.readChannel('C1', '5.0')))?.messages[0]).toMatchObject({
       external: true,
       channelKind: 'group',
       key: 'T1:C1:9.1',
@@ -72,13 +72,13 @@ describe('Slack history', () => {
     const direct = stage((method) =>
       method === 'conversations.info' ? channel({ is_im: true }) : { messages: [said('9.1')] },
     );
-    expect((await direct.done(direct.history.channel('D1', '5.0')))?.messages[0]?.channelKind).toBe('im');
+    expect((await direct.done(direct.history.readChannel('D1', '5.0')))?.messages[0]?.channelKind).toBe('im');
   });
 
   it('leaves out the root that Slack sends along with a thread', async () => {
     const messages = [said('9.1', { thread_ts: '9.1' }), said('9.5', { thread_ts: '9.1' })];
     const { history, done } = stage((method) => (method === 'conversations.info' ? channel() : { messages }));
-    expect((await done(history.thread('C1', '9.1', '5.0')))?.messages.map(({ ts }) => ts)).toEqual(['9.5']);
+    expect((await done(history.readThread('C1', '9.1', '5.0')))?.messages.map(({ ts }) => ts)).toEqual(['9.5']);
   });
 
   it.each([
@@ -92,8 +92,8 @@ describe('Slack history', () => {
       return { messages: [said(`${100 - page}.1`)], response_metadata: { next_cursor: `c${page}` } };
     };
     const { history, done, calls } = stage(answers, tier);
-    const past = await done(history.channel('C1', '5.0'));
-    expect(past?.complete).toBe(false);
+    const past = await done(history.readChannel('C1', '5.0'));
+    expect(past?.isComplete).toBe(false);
     const pages = calls.filter(({ method }) => method === 'conversations.history');
     expect(pages).toHaveLength(most);
     expect(pages.map(({ args }) => args.cursor)).toEqual([undefined, ...pages.slice(1).map((_, n) => `c${n + 1}`)]);
@@ -112,7 +112,7 @@ describe('Slack history', () => {
       return { messages: [said('9.1')] };
     };
     const { history, done, calls } = stage(answers);
-    expect((await done(history.channel('C1', '5.0')))?.messages).toHaveLength(1);
+    expect((await done(history.readChannel('C1', '5.0')))?.messages).toHaveLength(1);
     const at = calls.filter(({ method }) => method === 'conversations.history').map((call) => call.at);
     expect(at).toHaveLength(3);
     expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(30_000);
@@ -121,9 +121,11 @@ describe('Slack history', () => {
 
   it('returns null for a refused channel, rejects when Slack does not answer', async () => {
     const refused = stage((method) => new SlackError(method, 'refused', 'not_in_channel'));
-    expect(await refused.done(refused.history.channel('C1', '5.0'))).toBeNull();
+    expect(await refused.done(refused.history.readChannel('C1', '5.0'))).toBeNull();
     const away = stage((method) => new SlackError(method, 'unknown', 'timeout'));
-    await expect(away.done(away.history.thread('C1', '9.1', '5.0'))).rejects.toMatchObject({ code: 'slack_failed' });
+    await expect(away.done(away.history.readThread('C1', '9.1', '5.0'))).rejects.toMatchObject({
+      code: 'slack_failed',
+    });
     expect(away.calls.length).toBeLessThan(10);
   });
 
@@ -131,8 +133,8 @@ describe('Slack history', () => {
     const { history, done, calls } = stage((method) =>
       method === 'conversations.info' ? channel() : { messages: [] },
     );
-    await done(history.channel('C1', '5.0'));
-    await done(history.thread('C1', '9.1', '5.0'));
+    await done(history.readChannel('C1', '5.0'));
+    await done(history.readThread('C1', '9.1', '5.0'));
     expect(calls.filter(({ method }) => method === 'conversations.info')).toHaveLength(1);
   });
 
@@ -142,7 +144,7 @@ describe('Slack history', () => {
         method === 'conversations.info' ? channel() : { messages: [], response_metadata: { next_cursor: 'more' } },
       'limited',
     );
-    const work = history.channel('C1', '5.0');
+    const work = history.readChannel('C1', '5.0');
     work.catch(() => undefined);
     await clock.advance(1_000);
     history.stop();

@@ -199,7 +199,7 @@ export function createStage(options: StageOptions = {}) {
       stored: posts,
       delivery: null,
       show: (parts) => target.show(view(parts, null)),
-      recheck: () => target.recheck?.(),
+      recheck: () => target.recheckCards?.(),
       pause: async (parts) => target.pause?.(view({ ...parts, activity: { kind: 'paused' } }, null)),
       finish(parts, endedAt) {
         const { line = null, notify } = parts;

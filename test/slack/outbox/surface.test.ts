@@ -932,7 +932,7 @@ describe('the Slack surface', () => {
   describe('the direct copy of an answer', () => {
     const copy = { turn: 'turn-1' as TurnId, view: endedView([text('a'.repeat(60))]) };
     const tell = (stage: ReturnType<typeof createStage>) =>
-      stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'Here it is:', copy);
+      stage.surface.sendDirectMessage?.('U1' as UserId, 'T01' as TeamId, 'Here it is:', copy);
     const whole = ['Here it is:', 'a'.repeat(40), 'a'.repeat(20)];
     const directly = (stage: ReturnType<typeof createStage>) => stage.slack.shown('D1', null);
 
@@ -979,7 +979,7 @@ describe('the Slack surface', () => {
         lost = true;
         return { kind: 'after' };
       };
-      const told = stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'It waits.', null);
+      const told = stage.surface.sendDirectMessage?.('U1' as UserId, 'T01' as TeamId, 'It waits.', null);
       await stage.clock.advance(60_000);
       expect(await told).toEqual({ delivered: true });
       expect(directly(stage)).toEqual(['It waits.']);
@@ -992,7 +992,7 @@ describe('the Slack surface', () => {
       await stage.clock.advance(10_000);
       stage.crash();
       const other = { turn: 'turn-2' as TurnId, view: endedView([text('other')]) };
-      void stage.surface.tell?.('U1' as UserId, 'T01' as TeamId, 'And this:', other);
+      void stage.surface.sendDirectMessage?.('U1' as UserId, 'T01' as TeamId, 'And this:', other);
       await stage.clock.advance(10_000);
       expect(directly(stage)).toEqual([...whole, 'And this:', 'other']);
     });

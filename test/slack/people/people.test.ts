@@ -53,26 +53,26 @@ describe('the cache of people', () => {
     const clock = createFakeClock();
     const { api, calls } = createFakeApi(() => ({ user: anna }));
     const people = createPeople({ api, clock });
-    const [first, second] = await Promise.all([people.person('U1', 'T1'), people.person('U1', 'T1')]);
+    const [first, second] = await Promise.all([people.getPerson('U1', 'T1'), people.getPerson('U1', 'T1')]);
     expect(first).toEqual({ id: 'U1', team: 'T1', kind: 'member', name: 'anna' });
     expect(second).toEqual(first);
     expect(calls).toEqual(['users.info U1']);
     await clock.advance(10 * 60_000);
-    await people.person('U1', 'T1');
+    await people.getPerson('U1', 'T1');
     expect(calls).toHaveLength(2);
   });
 
   test('forgets the least recently used person', async () => {
     const { api, calls } = createFakeApi((_method, { user }) => ({ user: { ...anna, id: user } }));
     const people = createPeople({ api, clock: createFakeClock() });
-    await people.person('U1', 'T1');
-    await people.person('U2', 'T1');
-    for (let n = 0; n < 4_998; n += 1) await people.person(`UX${n}`, 'T1');
-    await people.person('U1', 'T1');
-    await people.person('UNEW', 'T1');
+    await people.getPerson('U1', 'T1');
+    await people.getPerson('U2', 'T1');
+    for (let n = 0; n < 4_998; n += 1) await people.getPerson(`UX${n}`, 'T1');
+    await people.getPerson('U1', 'T1');
+    await people.getPerson('UNEW', 'T1');
     calls.length = 0;
-    await people.person('U1', 'T1');
-    await people.person('U2', 'T1');
+    await people.getPerson('U1', 'T1');
+    await people.getPerson('U2', 'T1');
     expect(calls).toEqual(['users.info U2']);
   });
 
@@ -80,9 +80,9 @@ describe('the cache of people', () => {
     let failure: Error | null = new SlackError('users.info', 'unknown', 'timeout');
     const { api, calls } = createFakeApi(() => failure ?? { user: anna });
     const people = createPeople({ api, clock: createFakeClock() });
-    await expect(people.person('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: true });
+    await expect(people.getPerson('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: true });
     failure = null;
-    expect((await people.person('U1', 'T1')).name).toBe('anna');
+    expect((await people.getPerson('U1', 'T1')).name).toBe('anna');
     expect(calls).toHaveLength(2);
   });
 });
@@ -91,13 +91,13 @@ describe('a person that Slack does not return', () => {
   test('is external when Slack does not know them', async () => {
     const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'user_not_found'));
     const people = createPeople({ api, clock: createFakeClock() });
-    expect((await people.person('U1', 'T1')).kind).toBe('external');
+    expect((await people.getPerson('U1', 'T1')).kind).toBe('external');
   });
 
   test('is an error not worth a retry when a scope is missing', async () => {
     const { api } = createFakeApi(() => new SlackError('users.info', 'refused', 'missing_scope'));
     const people = createPeople({ api, clock: createFakeClock() });
-    await expect(people.person('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: false });
+    await expect(people.getPerson('U1', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: false });
   });
 });
 
@@ -117,7 +117,7 @@ describe('a channel', () => {
     await expect(people.isShared('C5', 'T1')).rejects.toMatchObject({ code: 'slack_failed', retry: true });
     answer = { channel: { name: 'late' } };
     expect(await people.isShared('C5', 'T1')).toBe(false);
-    expect(await people.channelName('C1', 'T1')).toBe('general');
+    expect(await people.getChannelName('C1', 'T1')).toBe('general');
     expect(calls).toHaveLength(6);
   });
 
@@ -125,12 +125,12 @@ describe('a channel', () => {
     let answer: object | Error = { channel: { name: 'general' } };
     const { api } = createFakeApi(() => answer);
     const people = createPeople({ api, clock: createFakeClock() });
-    expect(await people.channelName('C1', 'T1')).toBe('general');
+    expect(await people.getChannelName('C1', 'T1')).toBe('general');
     answer = { channel: { is_im: true } };
-    expect(await people.channelName('D1', 'T1')).toBe('D1');
+    expect(await people.getChannelName('D1', 'T1')).toBe('D1');
     answer = new SlackError('conversations.info', 'unknown', 'timeout');
-    expect(await people.channelName('C2', 'T1')).toBe('C2');
+    expect(await people.getChannelName('C2', 'T1')).toBe('C2');
     answer = { channel: { name: 'late' } };
-    expect(await people.channelName('C2', 'T1')).toBe('late');
+    expect(await people.getChannelName('C2', 'T1')).toBe('late');
   });
 });

@@ -9,9 +9,9 @@ import { type Unasked, unasked } from '../../approvals/unasked/unasked.ts';
 import { makeToken, type TurnId, type UserId } from '../../ids.ts';
 import type { Clock, Log, Random } from '../../ports.ts';
 import { authorOf, setApproval } from '../../record/inbox.ts';
-import { endsOneOf } from '../../record/tasks.ts';
+import { isTaskEndCall } from '../../record/tasks.ts';
 import type { ApprovalRecord, ApprovalState, OpenTurn } from '../../record/thread-record.ts';
-import { foldTurn, lastSaid } from '../../turn/fold.ts';
+import { foldTurn, lastSaidMessageId } from '../../turn/fold.ts';
 import type { ThreadLink } from '../link.ts';
 import type { Mailbox } from '../mailbox.ts';
 import type { ThreadState } from '../state.ts';
@@ -255,7 +255,7 @@ export class ApprovalRequests {
     const { requestId, tool } = request;
     const at = clock.now();
     const policy = policies.current();
-    const after = lastSaid(state.turn);
+    const after = lastSaidMessageId(state.turn);
     const only = onlyFor(policy, state.place.channel, tool);
     const approval: ApprovalRecord = {
       token: makeToken(random.id()),
@@ -323,7 +323,7 @@ export class ApprovalRequests {
 
   /** The agent was asked to end what runs in the background, and may do nothing else: nobody is asked about it. */
   #inEndTurn(request: ApprovalRequest, digest: string, turn: OpenTurn, ends: readonly string[]): void {
-    if (endsOneOf(ends, request)) {
+    if (isTaskEndCall(ends, request)) {
       this.#letPass(request, digest, turn, { by: 'stop' });
       return;
     }

@@ -140,7 +140,7 @@ describe('a request to start a subagent', () => {
     const middle = await createRunning(places({}));
     await ask(middle, agent());
     const asked = async (user: string) => {
-      const home = await middle.intake.home(user, 'T01SANDBOX');
+      const home = await middle.intake.viewHome(user, 'T01SANDBOX');
       return home.kind === 'open' ? home.approvals.length : -1;
     };
     expect([await asked(BOB), await asked(ALICE)]).toEqual([1, 0]);

@@ -56,7 +56,7 @@ export function lastCard(middle: Middle): Card {
 
 export async function click(middle: Middle, name: ActionName, change: Partial<InboundAction> & { user?: string } = {}) {
   const { user = ALICE, ...rest } = change;
-  const outcome = await middle.intake.action({
+  const outcome = await middle.intake.handleAction({
     name,
     token: rest.token ?? lastCard(middle).token,
     choice: null,
@@ -79,7 +79,7 @@ export async function submit(
 ) {
   const { user = ALICE, ...rest } = change;
   const token = rest.token ?? lastCard(middle).token;
-  const outcome = await middle.intake.submission({
+  const outcome = await middle.intake.handleSubmission({
     name,
     token,
     texts,

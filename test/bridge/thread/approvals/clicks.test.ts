@@ -142,7 +142,12 @@ function oneClick(middle: Middle, { pick, random, tokens, waiting }: Hand) {
   if (random() < 0.4) {
     const name = pick(MODALS);
     const texts = [pick(['', ' ', 'touch other', 'no, because'])];
-    return { user, name, about, done: middle.intake.submission({ name, token, texts, choices, actor, team: TEAM }) };
+    return {
+      user,
+      name,
+      about,
+      done: middle.intake.handleSubmission({ name, token, texts, choices, actor, team: TEAM }),
+    };
   }
   const name = pick(ACTIONS);
   const choice = pick([
@@ -153,5 +158,5 @@ function oneClick(middle: Middle, { pick, random, tokens, waiting }: Hand) {
   ]);
   const place = { channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
   const action: InboundAction = { name, token, choice, page: 2, actor, team: TEAM, ...place };
-  return { user, name, about, done: middle.intake.action(action) };
+  return { user, name, about, done: middle.intake.handleAction(action) };
 }

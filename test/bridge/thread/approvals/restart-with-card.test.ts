@@ -75,7 +75,7 @@ function click(shown: Shown, message: FakeMessage | undefined, name: 'approve' |
   const token = makeToken(button?.value ?? 'none');
   const actor = { user: 'U01ALICE', team: TEAM };
   const where = { team: TEAM, channel: 'C01GEN', messageTs: message?.ts ?? '0', threadTs: ROOT };
-  const outcome = shown.middle.intake.action({ name, token, choice: null, actor, ...where });
+  const outcome = shown.middle.intake.handleAction({ name, token, choice: null, actor, ...where });
   return shown.middle.clock.settle().then(() => outcome);
 }
 
@@ -320,8 +320,8 @@ describe('a restart of the bridge while a card is open', () => {
     const since = callsSince(story, story.slack.calls.length);
     await story.restart();
     const { connection } = story.middle;
-    const history = connection.history.bind(connection);
-    connection.history = () => Promise.reject(new Error('no history'));
+    const history = connection.fetchHistory.bind(connection);
+    connection.fetchHistory = () => Promise.reject(new Error('no history'));
     await story.asksAgain([said('m-1', 'First I look around.')], FIRST);
     expect(story.messages()[0]).toEqual(before[0]);
     expect(story.messages()[1]?.ts).toBe(before[1]?.ts);
@@ -329,7 +329,7 @@ describe('a restart of the bridge while a card is open', () => {
     await story.say('It is done.', 'm-2');
     expect(story.messages()[0]).toEqual(before[0]);
     expect(story.read(story.messages()[2])).toContain('It is done.');
-    connection.history = history;
+    connection.fetchHistory = history;
     connection.past.push(said('m-2', 'It is done.'));
     connection.end();
     await story.middle.clock.advance(10_000);
@@ -367,7 +367,7 @@ describe('a restart of the bridge while a card is open', () => {
   it('history never comes: a new card can still be decided', async () => {
     const story = await atWork();
     await story.restart();
-    story.middle.connection.history = () => new Promise(() => {});
+    story.middle.connection.fetchHistory = () => new Promise(() => {});
     await story.asksAgain([], FIRST);
     expect(await click(story, cardAbout(story, 'touch one.txt'), 'approve')).toEqual({ result: 'decided' });
   });

@@ -15,7 +15,7 @@ import { offerAgain } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /** The key of the same thread in a channel whose id has changed. */
-export function movedKey(key: ThreadKey, channel: ChannelId): ThreadKey {
+export function keyInChannel(key: ThreadKey, channel: ChannelId): ThreadKey {
   return makeThreadKey({ ...parseThreadKey(key), channel });
 }
 
@@ -24,13 +24,13 @@ export function movedKey(key: ThreadKey, channel: ChannelId): ThreadKey {
  * is still known. Ids that Letta knows stay as they are.
  * @param there what the new id has already, when a message was quicker than the word of the change.
  */
-export function movedRecord(record: ThreadRecord, channel: ChannelId, there: ThreadRecord | null): ThreadRecord {
+export function recordInChannel(record: ThreadRecord, channel: ChannelId, there: ThreadRecord | null): ThreadRecord {
   const key = (old: MessageKey) => makeMessageKey({ ...parseMessageKey(old), channel });
   const items = (old: readonly InboxItem[]) => old.map((item) => ({ ...item, key: key(item.key) }));
   const { turn } = record;
   const moved: ThreadRecord = {
     ...record,
-    key: movedKey(record.key, channel),
+    key: keyInChannel(record.key, channel),
     address: { ...record.address, channel },
     inbox: items(record.inbox),
     context: items(record.context),
@@ -42,14 +42,14 @@ export function movedRecord(record: ThreadRecord, channel: ChannelId, there: Thr
       ...(about && { about: { ...about, message: key(about.message) } }),
     })),
   };
-  return there ? joined(moved, there) : moved;
+  return there ? mergeRecords(moved, there) : moved;
 }
 
-function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
+function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const known = new Set(moved.seen.map((seen) => seen.key));
   const fresh = (items: readonly InboxItem[]) => items.filter((item) => !known.has(item.key));
   const inOrder = (items: InboxItem[]) => items.toSorted((a, b) => compareTs(a.ts, b.ts));
-  const there = moved.turn ? withoutBegun(other, moved.turn.id) : other;
+  const there = moved.turn ? endRivalTurn(other, moved.turn.id) : other;
   const details = new Set(moved.details?.map(({ token }) => token));
   const isNew = ({ token }: { token: Token }) => !details.has(token);
   // Two turns can not both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
@@ -65,8 +65,8 @@ function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
     context: inOrder([...moved.context, ...fresh(there.context)]),
     seen: [...moved.seen, ...there.seen.filter((seen) => !known.has(seen.key))],
     turn: moved.turn ?? there.turn,
-    approvals: byToken(moved.approvals, there.approvals),
-    offers: byToken(moved.offers, there.offers),
+    approvals: mergeByToken(moved.approvals, there.approvals),
+    offers: mergeByToken(moved.offers, there.offers),
     ...(there.details && { details: [...(moved.details ?? []), ...there.details.filter(isNew)] }),
   };
 }
@@ -75,7 +75,7 @@ function joined(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
  * Nobody follows a turn any more that began beside the thread's own: whether the agent got its messages is for people to
  * say, in the place of what Slack shows of it.
  */
-function withoutBegun(record: ThreadRecord, own: TurnId): ThreadRecord {
+function endRivalTurn(record: ThreadRecord, own: TurnId): ThreadRecord {
   const { turn } = record;
   if (!turn || turn.id === own || (turn.state === 'prepared' && turn.posts.length === 0)) return record;
   const certain = turn.state === 'prepared';
@@ -86,7 +86,10 @@ function withoutBegun(record: ThreadRecord, own: TurnId): ThreadRecord {
 }
 
 /** After a move that was broken off both have the same: then what is settled in one is settled. */
-function byToken<T extends { token: Token; state: { state: string } }>(ours: readonly T[], theirs: readonly T[]): T[] {
+function mergeByToken<T extends { token: Token; state: { state: string } }>(
+  ours: readonly T[],
+  theirs: readonly T[],
+): T[] {
   const others = new Map(theirs.map((each) => [each.token, each]));
   const joint = ours.map((each) => {
     const other = others.get(each.token);

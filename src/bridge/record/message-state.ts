@@ -1,15 +1,15 @@
 import type { MessageKey } from '../ids.ts';
 import { hasSeen } from './inbox.ts';
-import { reviseHeld } from './offers.ts';
+import { changeHeldMessage } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /**
  * Where a thread's message is: on its way to the agent, waiting for its author's word, told to the agent as context, in
  * the running turn, or done with. `unknown`: it was never taken in, or so long ago that nobody remembers.
  */
-export type Whereabouts = 'queued' | 'held' | 'context' | 'running' | 'overheard' | 'done' | 'unknown';
+export type MessageState = 'queued' | 'held' | 'context' | 'running' | 'overheard' | 'done' | 'unknown';
 
-export function whereIs(record: ThreadRecord, key: MessageKey): Whereabouts {
+export function stateOfMessage(record: ThreadRecord, key: MessageKey): MessageState {
   const has = (items: readonly InboxItem[]) => items.some((item) => item.key === key);
   const { turn, inbox, context, offers } = record;
   if (has(inbox)) return 'queued';
@@ -21,24 +21,24 @@ export function whereIs(record: ThreadRecord, key: MessageKey): Whereabouts {
 }
 
 /** The record with a message that has not gone to the agent yet as its author wants it now; the same one otherwise. */
-export function withEdited(record: ThreadRecord, edited: InboxItem, now: number): ThreadRecord {
+export function editMessage(record: ThreadRecord, edited: InboxItem, now: number): ThreadRecord {
   const { key, spans, files } = edited;
-  return revise(record, key, (item) => ({ ...item, spans, files, editedAt: now }), now);
+  return changeUnsent(record, key, (item) => ({ ...item, spans, files, editedAt: now }), now);
 }
 
 /** The record without a message that has not gone to the agent yet; the same one otherwise. */
-export function withWithdrawn(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord {
-  return revise(record, key, () => null, now);
+export function withdrawMessage(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord {
+  return changeUnsent(record, key, () => null, now);
 }
 
 /** Not for the agent, whether or not it goes along or went along with what is. */
-export function isTalk(where: Whereabouts): where is 'context' | 'overheard' {
+export function isContextOnly(where: MessageState): where is 'context' | 'overheard' {
   return where === 'context' || where === 'overheard';
 }
 
 /** The record as if a message that was only overheard had never been, so that it may be taken in; else the same one. */
-export function withoutTalk(record: ThreadRecord, key: MessageKey): ThreadRecord {
-  if (!isTalk(whereIs(record, key))) return record;
+export function forgetContextOnly(record: ThreadRecord, key: MessageKey): ThreadRecord {
+  if (!isContextOnly(stateOfMessage(record, key))) return record;
   const others = (other: { key: MessageKey }) => other.key !== key;
   const { turn } = record;
   return {
@@ -49,14 +49,14 @@ export function withoutTalk(record: ThreadRecord, key: MessageKey): ThreadRecord
   };
 }
 
-function revise(
+function changeUnsent(
   record: ThreadRecord,
   key: MessageKey,
   change: (item: InboxItem) => InboxItem | null,
   now: number,
 ): ThreadRecord {
-  const where = whereIs(record, key);
-  if (where === 'held') return reviseHeld(record, key, change, now);
+  const where = stateOfMessage(record, key);
+  if (where === 'held') return changeHeldMessage(record, key, change, now);
   if (where !== 'queued' && where !== 'context') return record;
   const changed = (items: readonly InboxItem[]) =>
     items.flatMap((item) => {
