@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { BoundedMap } from '../bounded-map.ts';
 import * as frames from './frames.ts';
 import { History, type UserInput } from './history.ts';
 import { type Outlet, runtimeKey } from './outlet.ts';
@@ -44,7 +45,7 @@ export class Conversation implements TurnHost {
   #cwdRevision = 0;
   #allowedTools = new Set<string>();
   #loop: frames.LoopStatus = IDLE;
-  #clientIdsByRun = new Map<string, readonly string[]>();
+  readonly #clientIdsByRun = new BoundedMap<string, readonly string[]>(MAX_TIED_RUNS);
   #pending = new Map<string, Pending>();
   #running = new Set<Turn>();
   #turn: Turn | null = null;
@@ -354,8 +355,6 @@ export class Conversation implements TurnHost {
   tieRun(runId: string, clientIds: readonly string[]): void {
     if (clientIds.length === 0) return;
     this.#clientIdsByRun.set(runId, [...clientIds]);
-    const [oldest] = this.#clientIdsByRun.keys();
-    if (this.#clientIdsByRun.size > MAX_TIED_RUNS && oldest !== undefined) this.#clientIdsByRun.delete(oldest);
   }
 
   removeTurn(turn: Turn): void {
@@ -504,7 +503,7 @@ export class Conversation implements TurnHost {
     this.#danglingCalls = this.#recoverableQuestion ? [] : open;
     this.#wasInterrupted = this.#danglingCalls.length > 0;
     this.#loop = IDLE;
-    this.#clientIdsByRun = new Map();
+    this.#clientIdsByRun.clear();
     this.#allowedTools = new Set();
     this.#queue = new Queue();
     this.#batches = 0;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Agents } from './agent.ts';
 import type { Surface, SurfaceParts } from './app-server.ts';
 import { handleFrame } from './commands.ts';
@@ -65,13 +66,11 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     client.seq += 1;
     const numbered = { ...frame, seq: client.seq };
     client.unacked.set(client.seq, numbered);
-    const [oldest] = client.unacked.keys();
-    if (client.unacked.size > MAX_UNACKED && oldest !== undefined) client.unacked.delete(oldest);
     client.peer.send(numbered);
   }
 
   function addClient(peer: Peer, runtime: Runtime): PeerHandlers {
-    const client: Client = { peer, runtime, unacked: new Map(), seq: 0 };
+    const client: Client = { peer, runtime, unacked: new BoundedMap(MAX_UNACKED), seq: 0 };
     clients.add(client);
     const redeliver = () => {
       for (const frame of client.unacked.values()) peer.send(frame);

@@ -1,11 +1,12 @@
 import { posix } from 'node:path';
+import { BoundedMap } from '../bounded-map.ts';
 
 const MAX_FILES = 1000;
 const MAX_FILE = 1_000_000;
 
 /** The file system the agent believes to work in. Lives in memory; nothing of it touches the real one. */
 export class Machine {
-  readonly #files = new Map<string, string>();
+  readonly #files = new BoundedMap<string, string>(MAX_FILES);
   readonly #folders = new Set<string>(['/']);
 
   resolve(cwd: string, path: string): string {
@@ -18,10 +19,6 @@ export class Machine {
 
   write(path: string, content: string): void {
     this.makeFolder(posix.dirname(path));
-    if (!this.#files.has(path) && this.#files.size >= MAX_FILES) {
-      const oldest = this.#files.keys().next().value;
-      if (oldest !== undefined) this.#files.delete(oldest);
-    }
     this.#files.set(path, content.slice(0, MAX_FILE));
   }
 

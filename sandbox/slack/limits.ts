@@ -1,3 +1,5 @@
+import { BoundedMap } from '../bounded-map.ts';
+
 const WINDOW_MS = 60_000;
 const MAX_WINDOWS = 5_000;
 
@@ -28,7 +30,7 @@ export interface Gauge {
  * Tiers).
  */
 export class Limits {
-  readonly #windows = new Map<string, { calls: number[]; limit: number }>();
+  readonly #windows = new BoundedMap<string, { calls: number[]; limit: number }>(MAX_WINDOWS);
   readonly refused = new Map<string, number>();
   enabled: boolean;
 
@@ -80,10 +82,6 @@ export class Limits {
     const calls = (this.#windows.get(key)?.calls ?? []).filter((at) => at > now - WINDOW_MS);
     this.#windows.delete(key);
     this.#windows.set(key, { calls, limit });
-    if (this.#windows.size > MAX_WINDOWS) {
-      const oldest = this.#windows.keys().next();
-      if (!oldest.done) this.#windows.delete(oldest.value);
-    }
     return calls;
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BoundedMap } from '../bounded-map.ts';
 import { parseJson, readBody } from './http.ts';
 import { deleteMessage, editMessage, postMessage } from './messages.ts';
 import { isObject, type JsonObject, objects } from './model.ts';
@@ -47,7 +48,7 @@ export function postResponse(world: World, target: ResponseTarget, body: JsonObj
 }
 
 export class ResponseUrlStore {
-  readonly #urls = new Map<string, { target: ResponseTarget; at: number; uses: number }>();
+  readonly #urls = new BoundedMap<string, { target: ResponseTarget; at: number; uses: number }>(MAX_URLS);
   readonly #origin: () => string;
   readonly #now: () => number;
 
@@ -59,10 +60,6 @@ export class ResponseUrlStore {
   makeUrl(target: ResponseTarget): string {
     const key = randomUUID();
     this.#urls.set(key, { target, at: this.#now(), uses: 0 });
-    if (this.#urls.size > MAX_URLS) {
-      const oldest = this.#urls.keys().next();
-      if (!oldest.done) this.#urls.delete(oldest.value);
-    }
     return `${this.#origin()}/${target.kind}/${TEAM.id}/${key}`;
   }
 

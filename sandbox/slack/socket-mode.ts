@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Attempt, Transport } from './delivery.ts';
 import type { SocketFault } from './faults.ts';
 import { isObject } from './model.ts';
@@ -36,10 +37,10 @@ export class SocketMode implements Transport {
   readonly name = 'socket';
   readonly #options: SocketModeOptions;
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: 1_000_000 });
-  readonly #tickets = new Map<string, number>();
+  readonly #tickets = new BoundedMap<string, number>(MAX_TICKETS);
   readonly #connections = new Map<number, Connection>();
   /** Envelopes whose ack may still come: envelope id → what to do with it. */
-  readonly #acks = new Map<string, (payload: unknown) => void>();
+  readonly #acks = new BoundedMap<string, (payload: unknown) => void>(MAX_LATE);
   readonly #faults = { no_hello: { times: 0, until: 0 }, refuse: { times: 0, until: 0 } };
   readonly #pings: NodeJS.Timeout;
   #counter = 0;
@@ -60,10 +61,6 @@ export class SocketMode implements Transport {
   makeTicket(): string {
     const ticket = randomUUID();
     this.#tickets.set(ticket, Date.now());
-    if (this.#tickets.size > MAX_TICKETS) {
-      const oldest = this.#tickets.keys().next();
-      if (!oldest.done) this.#tickets.delete(oldest.value);
-    }
     return `/link/?ticket=${ticket}&app_id=${APP_ID}`;
   }
 
@@ -158,10 +155,6 @@ export class SocketMode implements Transport {
         entry.ackPayload = payload;
         settle('acked');
       });
-      if (this.#acks.size > MAX_LATE) {
-        const oldest = this.#acks.keys().next();
-        if (!oldest.done) this.#acks.delete(oldest.value);
-      }
       connection.waiting.set(id, () => settle('connection_failed'));
       this.#options.runAfter(this.#options.ackTimeoutMs, () => settle('timeout'));
       if (!connection.isFrozen) connection.ws.send(JSON.stringify(frame));

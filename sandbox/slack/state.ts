@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { Channel, SlackFile, SlackUser, StoredMessage, StoredView } from './model.ts';
 
 export const TEAM = { id: 'T01SANDBOX', domain: 'sandbox', name: 'Sandbox' } as const;
@@ -7,6 +8,7 @@ export const BOT = { userId: 'U0BOT', botId: 'B0BOT', name: 'agent' } as const;
 /** Another app's bot: who `subtype: bot_message` of the control API speaks as. */
 export const OTHER_BOT = { botId: 'B0OTHER', appId: 'A0OTHER', name: 'otherbot' } as const;
 
+const MAX_UPLOADS = 500;
 const MESSAGES_PER_CHANNEL = 20_000;
 
 export interface Status {
@@ -48,7 +50,7 @@ export class Workspace {
   readonly channels = new Map<string, Channel>();
   readonly userGroups = new Map<string, UserGroup>();
   readonly files = new Map<string, SlackFile>();
-  readonly uploads = new Map<string, PendingUpload>();
+  readonly uploads = new BoundedMap<string, PendingUpload>(MAX_UPLOADS);
   /** Open modals of a user, the top one last. */
   readonly stacks = new Map<string, StoredView[]>();
   readonly homes = new Map<string, StoredView>();

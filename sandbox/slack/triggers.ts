@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { Refusal } from './refusal.ts';
 
 const LIFETIME_MS = 3_000;
@@ -11,7 +12,7 @@ export interface Trigger {
 
 /** Trigger ids: three seconds, one use (docs/slack.md, Interactivity). */
 export class Triggers {
-  readonly #triggers = new Map<string, Trigger & { at: number; used: boolean }>();
+  readonly #triggers = new BoundedMap<string, Trigger & { at: number; used: boolean }>(MAX_TRIGGERS);
   readonly #now: () => number;
   #counter = 0;
 
@@ -23,10 +24,6 @@ export class Triggers {
     this.#counter += 1;
     const id = `${1_000_000_000_000 + this.#counter}.${this.#now()}.${Math.random().toString(16).slice(2).padEnd(12, '0')}`;
     this.#triggers.set(id, { ...trigger, at: this.#now(), used: false });
-    if (this.#triggers.size > MAX_TRIGGERS) {
-      const oldest = this.#triggers.keys().next();
-      if (!oldest.done) this.#triggers.delete(oldest.value);
-    }
     return id;
   }
 

@@ -8,8 +8,6 @@ import { validateMessageBlocks } from '../validate/message.ts';
 import { fileWire } from '../wire.ts';
 import { type Methods, threadRoot, writableChannel } from './method.ts';
 
-const MAX_UPLOADS = 500;
-
 export const files: Methods = {
   'files.getUploadURLExternal': {
     scopes: ['files:write'],
@@ -22,10 +20,6 @@ export const files: Methods = {
       if ((args.string('alt_txt') ?? '').length > 1000) throw new Refusal('alt_txt_too_large');
       const id = world.workspace.nextId('F');
       world.workspace.uploads.set(id, { id, name, length, content: null });
-      if (world.workspace.uploads.size > MAX_UPLOADS) {
-        const oldest = world.workspace.uploads.keys().next();
-        if (!oldest.done) world.workspace.uploads.delete(oldest.value);
-      }
       return { upload_url: `${world.origin}/upload/v1/${id}`, file_id: id };
     },
   },
