@@ -81,7 +81,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
         try {
           await close();
         } catch (error) {
-          log.warn({ err: error }, 'a part did not close cleanly');
+          log.warn({ err: error }, 'closing a part of the bridge failed');
         }
       }
       keepAlive.letGo();
@@ -257,7 +257,7 @@ export async function startApp(config: Config, world: World, signal: AbortSignal
       isDraining = true;
       // Begin nothing and accept nothing new: Slack repeats every delivery that we did not acknowledge.
       const [left] = await Promise.all([workers.drain(config.drainMs), slack.stop(), catchUp?.stop()]);
-      log.info(left, 'running turns were let end; what is left waits on disk');
+      log.info(left, 'drained: turns that did not end in time continue after the next start');
       await stop();
     };
     const usePolicy = (next: Policy) => {

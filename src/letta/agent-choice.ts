@@ -48,7 +48,7 @@ export function createAgentChoice({
       });
     }
     if (only) {
-      log.info({ agentId: only.id, agent: only.name }, 'the only agent there is was chosen');
+      log.info({ agentId: only.id, agent: only.name }, 'chose the only agent there is');
       return only.id;
     }
     if (createAgent !== null) return createAgent();
@@ -60,9 +60,9 @@ export function createAgentChoice({
     get: async () => configuredId ?? chosen.get(),
     async replaceAgent(gone) {
       if (configuredId !== null) return null;
-      log.warn({ agentId: gone }, 'the agent that was chosen for new threads is gone: another one is chosen');
+      log.warn({ agentId: gone }, 'the agent chosen for new threads no longer exists; choosing another');
       const agentId = await chosen.replace(gone);
-      log.warn({ gone, agentId }, 'another agent was chosen for new threads');
+      log.warn({ gone, agentId }, 'chose another agent for new threads');
       return agentId;
     },
   };

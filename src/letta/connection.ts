@@ -202,7 +202,7 @@ export function createConnection(
     if (clock.monotonic() - stage.since >= GOOD_LINK_MS) failureCount = 0;
     stage.watch?.stop();
     const delay = nextDelay();
-    log.warn({ reason, delay }, 'the link to the runtime was lost');
+    log.warn({ reason, delay }, 'lost the link to the runtime');
     stage = { name: 'waiting', timer: clock.after(delay, () => void connect()) };
     emitEvent({ type: 'lost', reason });
   };
@@ -237,7 +237,7 @@ export function createConnection(
     const { session, ref } = requireSession();
     const answer = await ask(session, ref);
     if (answer !== null) return answer;
-    giveUpLink(session, 'a request was not answered');
+    giveUpLink(session, 'could not answer a request');
     throw linkLost({ certain: false });
   };
 
@@ -279,7 +279,7 @@ export function createConnection(
     if (answer?.success === true && answer.messages) return readHistory(answer.messages);
     const messages = await route.listMessages(conversationId, limit);
     if (messages !== null) return readHistory(messages);
-    throw new BridgeError('letta_unreachable', 'the history was not answered', {
+    throw new BridgeError('letta_unreachable', 'Letta did not answer with the history', {
       notice: 'Letta is not answering right now.',
       retry: true,
     });

@@ -201,7 +201,7 @@ export function agentNotFound(agentId: string): BridgeError {
 }
 
 function unreachable(why: string, cause?: unknown): BridgeError {
-  return new BridgeError('letta_unreachable', `the hosted API is not usable: ${why}`, {
+  return new BridgeError('letta_unreachable', `could not use the hosted API: ${why}`, {
     notice: 'I can’t reach Letta right now.',
     retry: true,
     cause,

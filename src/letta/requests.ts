@@ -85,7 +85,7 @@ export function createRequests(clock: Clock, prefix: string, send: (frame: Outgo
 
 /** @param certain whether we know that nothing reached Letta */
 export function linkLost({ certain }: { certain: boolean }): BridgeError {
-  return new BridgeError('link_lost', certain ? 'there is no link to Letta' : 'the link to Letta was lost meanwhile', {
+  return new BridgeError('link_lost', certain ? 'not connected to Letta' : 'lost the link to Letta while waiting', {
     notice: 'I lost the connection to Letta.',
     certain,
     retry: true,

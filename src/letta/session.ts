@@ -93,7 +93,7 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
     try {
       items = await options.fetchHistory(requests.ask);
     } catch (err) {
-      log.warn({ err }, 'lost text could not be fetched from the history');
+      log.warn({ err }, 'could not fetch lost text from the history');
     }
     if (!isOver) feedRuntime({ type: 'history', repairId, items });
   };

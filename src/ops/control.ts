@@ -42,7 +42,7 @@ export interface ControlServer {
 export async function serveControl({ storePath, checks, selfTest, log }: ControlParts): Promise<ControlServer | null> {
   const path = controlPath(storePath);
   if (Buffer.byteLength(path) > PATH_MAX) {
-    log.warn({ path }, 'the path of the store is too long for a control socket: doctor can not ask this bridge');
+    log.warn({ path }, 'the path of the store is too long for a control socket, so doctor cannot ask this bridge');
     return null;
   }
   const answerRequest = (incoming: IncomingMessage, response: ServerResponse): void => {
@@ -89,7 +89,7 @@ export async function serveControl({ storePath, checks, selfTest, log }: Control
     chmodSync(made, 0o600);
     renameSync(made, path);
   } catch (error) {
-    log.warn({ path, err: error }, 'no control socket: doctor can not ask this bridge');
+    log.warn({ path, err: error }, 'could not open the control socket, so doctor cannot ask this bridge');
     server.close();
     return null;
   } finally {

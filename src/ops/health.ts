@@ -120,7 +120,7 @@ export function serveHealth(routes: HealthRoutes, options: HealthOptions): Promi
   server.timeout = IDLE_MS;
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${cause.code ?? cause.message}`;
+      const why = cause.code === 'EADDRINUSE' ? 'is in use' : `cannot be used: ${cause.code ?? cause.message}`;
       reject(new BridgeError('config_invalid', `PORT ${options.port} ${why}`, { cause }));
     });
     server.listen({ port: options.port, host: options.host }, () => {

@@ -12,10 +12,10 @@ const PROBE = 'written_at';
 type StoreState = 'writable' | 'failing' | 'file is gone';
 
 const SAYS: Readonly<Record<StoreState, string>> = {
-  writable: 'the store is well again',
+  writable: 'the store works again',
   failing: 'the store fails',
   'file is gone':
-    'the file of the store was deleted, moved or replaced while the bridge runs: no message is taken in, for it would be lost. Put it back, or start the bridge again: it then goes on with the file that is there, or begins an empty one',
+    'someone deleted, moved or replaced the file of the store, so the bridge accepts no messages: they would be lost. Put the file back, or restart the bridge: it then uses the file that is there, or creates an empty one',
 };
 
 export interface StoreWatch {

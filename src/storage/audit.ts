@@ -68,9 +68,9 @@ export class StoredAudit implements Audit {
       const oldest = timeKey(now - keptForMs);
       const over = keys.filter((key, at) => key < oldest || at < keys.length - KEPT_AT_MOST);
       for (const key of over) await this.#rows.delete(key);
-      if (over.length > 0) log.info({ forgotten: over.length }, 'old audit entries forgotten');
+      if (over.length > 0) log.info({ forgotten: over.length }, 'deleted old audit entries');
     } catch (error) {
-      log.warn({ error }, 'old audit entries could not be forgotten');
+      log.warn({ error }, 'could not delete old audit entries');
     }
   }
 }

@@ -62,9 +62,9 @@ export class StoredDetails implements DetailsStore {
     const timer = this.#timer;
     try {
       const deleted = await this.deleteOld();
-      if (deleted > 0) log.info({ deleted }, 'details of old turns were deleted');
+      if (deleted > 0) log.info({ deleted }, 'deleted the details of old turns');
     } catch (error) {
-      log.warn({ err: error }, 'details of old turns could not be deleted; tried again later');
+      log.warn({ err: error }, 'could not delete the details of old turns; trying again later');
     }
     if (this.#timer === timer) this.#timer = clock.after(SWEEP_EVERY_MS, () => void this.#deleteOldAndRepeat());
   }

@@ -33,12 +33,12 @@ export function restrictFiles(path: string, log: Log): void {
       chmodSync(file, PRIVATE);
       log.warn(
         { path: file, was: mode, now: '0600' },
-        'others could open this file of the store; now only its owner can',
+        'other users could read this file of the store; now only its owner can',
       );
     } catch (error) {
       log.warn(
         { path: file, mode, err: error },
-        'others can open this file of the store, and its mode can not be changed: run chmod 600 on it as its owner',
+        'other users can read this file of the store, and the bridge cannot change its mode: run chmod 600 on it as its owner',
       );
     }
   }

@@ -71,7 +71,7 @@ export class Rows {
   async keys(wanted: (key: string) => boolean = () => true): Promise<string[]> {
     const keys: string[] = [];
     const iterator: unknown = this.#keyv.store.iterator;
-    if (iterator === undefined) throw this.#failed('list', '*', new Error('this store can not list its rows'));
+    if (iterator === undefined) throw this.#failed('list', '*', new Error('this store cannot list its rows'));
     try {
       for await (const [key] of this.#keyv.iterator()) {
         if (wanted(key)) keys.push(key);

@@ -230,7 +230,7 @@ export class StoredThreads implements Threads, ThreadMoves {
       before = await this.#readRecord(key);
     } catch (error) {
       // One unreadable thread must not stop the start of the others; loading it reports the error.
-      this.#log.error({ thread: key, error }, 'an active thread can not be read');
+      this.#log.error({ thread: key, error }, 'could not read an active thread');
       return true;
     }
     const leftovers = subtractRows(readMarker(`active/${key}`, left), sideRowsOf(before?.stored ?? null));

@@ -28,7 +28,7 @@ export function tidyAfterWrites(database: DatabaseSync, { clock, log }: { clock:
       const { busy } = (database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() ?? {}) as { busy?: number };
       if (busy !== 0) noteWrite();
     } catch (error) {
-      log.debug({ err: error }, 'the write-ahead log could not be emptied; tried again later');
+      log.debug({ err: error }, 'could not empty the write-ahead log; trying again later');
       noteWrite();
     } finally {
       if (database.isOpen) database.exec('PRAGMA busy_timeout = 1000');

@@ -81,14 +81,14 @@ export const SUBMITTED: Step = {
   name: 'submitted',
   kind: 'words',
   works: true,
-  reach: (story, stage) => saidAnd(story, logged(stage, 'input goes to Letta')),
+  reach: (story, stage) => saidAnd(story, logged(stage, 'sending input to Letta')),
 };
 
 const FIRST_DELTA: Step = {
   name: 'first-delta',
   kind: 'words',
   works: true,
-  reach: (story, stage) => saidAnd(story, logged(stage, 'the answer begins')),
+  reach: (story, stage) => saidAnd(story, logged(stage, 'the agent started its answer')),
 };
 
 /** Slack has the message; the store may not know. */

@@ -540,7 +540,10 @@ describe('doctor’s look at the store', () => {
     const path = whole.env.STORE?.replace('sqlite://', '') ?? '';
     rmSync(path);
     await until(
-      () => whole.lines().some(({ msg }) => String(msg).startsWith('the file of the store was deleted')),
+      () =>
+        whole
+          .lines()
+          .some(({ msg }) => String(msg).startsWith('someone deleted, moved or replaced the file of the store')),
       () => whole.logged.join(''),
       30_000,
     );

@@ -67,7 +67,7 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
       await second.sees('no longer exists');
       expect(second.shown()).toContain(gone);
       expect(second.shown()).toContain(other);
-      expect(logged('another agent was chosen for new threads')).toHaveLength(1);
+      expect(logged('chose another agent for new threads')).toHaveLength(1);
       const third = thread();
       await third.say('@agent say: three');
       await third.answers('three');

@@ -107,7 +107,9 @@ describe('logs, metrics and readiness', () => {
     const ready = async () => JSON.parse(await whole.get('/readyz')) as { ok: boolean; checks: { state: string }[] };
     await until(
       () =>
-        whole.lines().some(({ msg }) => String(msg).startsWith('the file of the store was deleted, moved or replaced')),
+        whole
+          .lines()
+          .some(({ msg }) => String(msg).startsWith('someone deleted, moved or replaced the file of the store')),
       () => whole.logged.join(''),
     );
     expect((await ready()).checks).toContainEqual({ name: 'store', ok: false, state: 'file is gone' });

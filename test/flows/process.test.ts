@@ -22,7 +22,7 @@ describe.concurrent('the process', () => {
     context.expect(code).toBe(0);
     context.expect(shown()).toContain('word15');
     context.expect(shown()).not.toContain('[Stop]');
-    context.expect(log()).toContain('running turns were let end; what is left waits on disk');
+    context.expect(log()).toContain('drained: turns that did not end in time continue after the next start');
     context.expect(control.state().connections).toEqual([]);
   });
 
@@ -89,7 +89,7 @@ describe.concurrent('the process', () => {
     child.kill('SIGTERM');
     const [code] = await exited;
     context.expect(code).toBe(0);
-    context.expect(log()).not.toContain('what is left waits on disk');
+    context.expect(log()).not.toContain('turns that did not end in time');
   });
 
   it('bot token revoked: exits with 1 and one log line', {

@@ -64,7 +64,7 @@ describe('secrets of the settings', () => {
     await control.interact({ user: 'U01ALICE', channel: CHANNEL, messageTs: message?.ts ?? '', action: 'Approve' });
     await until(() => card.shown().includes('Done:'), card.shown);
     await control.faults({ socket: 'close' });
-    const back = () => whole.logged.join('').split('slack socket connected').length > 2;
+    const back = () => whole.logged.join('').split('Slack socket connected').length > 2;
     await until(
       () => back() && control.state().connections.length > 0,
       () => whole.logged.slice(-20).join(''),

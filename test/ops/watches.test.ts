@@ -39,7 +39,7 @@ describe('the store check', () => {
     disk.failure = null;
     await watch.threads.update(THREAD, (record) => record);
     expect(watch.check().ok).toBe(true);
-    expect(log.lines.map((line) => line.message)).toEqual(['the store fails', 'the store is well again']);
+    expect(log.lines.map((line) => line.message)).toEqual(['the store fails', 'the store works again']);
   });
 
   it('writes every 30 seconds, to notice failures without messages', async () => {

@@ -84,7 +84,7 @@ describe.concurrent('a bridge that starts', () => {
     await untilUp(bridge);
     context
       .expect(bridge.log())
-      .toMatch(/slack can not be asked who we are; trying again|slack socket not opened; trying again/);
+      .toMatch(/could not ask Slack who the bot is; trying again|could not open the Slack socket; trying again/);
     await answersTheNextMessage(bridge);
   });
 });
@@ -94,7 +94,7 @@ describe.concurrent('an idle bridge', () => {
     const bridge = await startOwnProcess(context);
     await fault(bridge.slack);
     await bridge.slack.control.faults({ socket: 'close' });
-    await until(() => bridge.log().includes('slack socket lost'), bridge.log);
+    await until(() => bridge.log().includes('lost the Slack socket'), bridge.log);
     await until(() => connected(bridge) || bridge.child.exitCode !== null, bridge.log, 40_000);
     await answersTheNextMessage(bridge);
   });
@@ -124,7 +124,7 @@ describe.concurrent('an idle bridge', () => {
 describe.concurrent('a bridge exits and logs why', () => {
   it('at a signal while it waits for Slack', async (context) => {
     const bridge = await spawnBridge(context, { before: (slack) => slack.goAway() });
-    await until(() => bridge.log().includes('slack can not be asked who we are'), bridge.log, 60_000);
+    await until(() => bridge.log().includes('could not ask Slack who the bot is'), bridge.log, 60_000);
     bridge.child.kill('SIGTERM');
     context.expect((await bridge.exited)[0]).toBe(0);
     context.expect(bridge.log()).toContain('stopping');
@@ -133,7 +133,7 @@ describe.concurrent('a bridge exits and logs why', () => {
   it('at a signal while it waits for its socket', async (context) => {
     const refused = (slack: SmallSlack) => slack.control.faults({ socket: 'refuse', ms: 60_000 });
     const bridge = await spawnBridge(context, { before: refused });
-    await until(() => bridge.log().includes('slack socket not opened'), bridge.log, 60_000);
+    await until(() => bridge.log().includes('could not open the Slack socket'), bridge.log, 60_000);
     bridge.child.kill('SIGINT');
     context.expect((await bridge.exited)[0]).toBe(0);
     context.expect(bridge.log()).toContain('stopping');

@@ -12,7 +12,7 @@ describe('an idle bridge without a port', () => {
     const { slack, child, log, say, shown } = bridge;
     await slack.control.faults({ socket: 'refuse' });
     await slack.control.faults({ socket: 'close' });
-    await until(() => log().includes('slack socket not opened; trying again'), log);
+    await until(() => log().includes('could not open the Slack socket; trying again'), log);
     await until(() => slack.control.state().connections.length > 0 || child.exitCode !== null, log);
     await say('@agent slow 2 words');
     await until(

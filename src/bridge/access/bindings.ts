@@ -69,7 +69,7 @@ export class Bindings implements PolicyBook {
     await this.#choices.set(BINDINGS, JSON.stringify([...next]));
     this.#bound = next;
     this.#merged = null;
-    this.#log.info({ channel, ...bound }, 'a channel is bound');
+    this.#log.info({ channel, ...bound }, 'channel binding changed');
   }
 
   #merge(base: Policy): Policy {

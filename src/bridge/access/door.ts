@@ -48,7 +48,7 @@ export class Door {
     const asked = await this.#asked(known, doing, place);
     if (!asked.verdict.allowed && asked.verdict.reason === UNCONFIRMED) {
       const { notice } = asked.verdict;
-      throw new BridgeError('slack_failed', 'nobody knows who is in a user group now', { notice, retry: true });
+      throw new BridgeError('slack_failed', 'Slack does not tell who is in a user group', { notice, retry: true });
     }
     return { ...asked, place };
   }

@@ -79,7 +79,7 @@ export class CatchUp {
     const mark = Number((await choices.get(this.#name)) ?? Number.NaN);
     // Without one nothing was ever delivered to this store.
     if (Number.isFinite(mark)) this.#noteGap(mark);
-    log.debug({ mark: this.#missedSince }, 'catch-up knows its mark');
+    log.debug({ mark: this.#missedSince }, 'catch-up: read where to continue');
     this.#saveMarkRegularly();
   }
 
@@ -167,7 +167,7 @@ export class CatchUp {
         this.#failureCount = failures;
         return;
       }
-      log.error({ since, failures }, 'catch-up was given up; messages from then on may be missing');
+      log.error({ since, failures }, 'catch-up gave up; messages since then may be missing');
     }
     this.#failureCount = 0;
     log.info({ since, tookMs: clock.monotonic() - began }, 'caught up with slack');
@@ -207,7 +207,7 @@ export class CatchUp {
       tally.threads += 1;
       if (past) await this.#handInMessages(past.messages, tally);
     }
-    log.info({ ...tally, after }, 'looked back');
+    log.info({ ...tally, after }, 'catch-up searched the history');
     return tally.failed === 0;
   }
 
@@ -218,7 +218,7 @@ export class CatchUp {
     } catch (error) {
       tally.failed += 1;
       if (this.#isStopped || tally.failed >= MOST_FAILED) throw error;
-      this.#parts.log.warn({ err: error }, 'a place could not be looked into');
+      this.#parts.log.warn({ err: error }, 'catch-up could not read a place');
       return undefined;
     }
   }
@@ -235,7 +235,7 @@ export class CatchUp {
         if (outcome === 'accepted') tally.accepted += 1;
       } catch (error) {
         tally.failed += 1;
-        log.warn({ message: message.key, err: error }, 'a message that was found could not be taken in');
+        log.warn({ message: message.key, err: error }, 'catch-up could not accept a message that it found');
       }
     }
   }
@@ -256,7 +256,7 @@ export class CatchUp {
     try {
       await this.#saveMark();
     } catch (error) {
-      this.#parts.log.warn({ err: error }, 'the mark could not be stored');
+      this.#parts.log.warn({ err: error }, 'catch-up could not store how far it got');
       this.#retrySaveMark();
     }
   }

@@ -42,7 +42,7 @@ export class ChannelMoves {
     }
     log.warn(
       { from, to, threads: keys.length },
-      'a channel has another id now; where SLACK_ALLOWED_CHANNELS names the old one, put the new one in',
+      'Slack gave a channel a new id; replace the old id in SLACK_ALLOWED_CHANNELS and in the policy',
     );
     return keys.length;
   }

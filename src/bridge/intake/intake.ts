@@ -222,7 +222,7 @@ export class BridgeIntake implements Intake {
     }
     surface
       .clearWorkingStatus?.(address)
-      .catch((error: unknown) => log.warn({ err: error }, 'a session could not be ended'));
+      .catch((error: unknown) => log.warn({ err: error }, 'could not end a session'));
     return 'nothing_runs';
   }
 
@@ -275,7 +275,7 @@ export class BridgeIntake implements Intake {
       const answer = await within(clock, JUDGE_WITHIN_MS, asked);
       return answer === 'late' ? null : answer;
     } catch (error) {
-      log.warn({ err: error }, 'nobody knows who clicked');
+      log.warn({ err: error }, 'Slack does not tell who clicked');
       return null;
     }
   }

@@ -218,7 +218,7 @@ export class MessageIntake {
       });
       onSpoken?.(key);
     } catch (error) {
-      log.warn({ message: message.key, err: error }, 'who asked for help could not be remembered');
+      log.warn({ message: message.key, err: error }, 'could not remember who asked for help');
     }
   }
 
@@ -318,7 +318,10 @@ export class MessageIntake {
       await this.#parts.workers.get(key).desk.askAbout(message, person);
     } catch (error) {
       // It is queued, which is what happens when nobody says anything.
-      this.#parts.log.warn({ message: message.key, err: error }, 'nobody could be asked about a message');
+      this.#parts.log.warn(
+        { message: message.key, err: error },
+        'could not ask whether a message is a reason for a denial',
+      );
     }
   }
 
@@ -353,7 +356,7 @@ export class MessageIntake {
       const record = await workers.store(key, (known) => known && markSeen(known, message.key, clock.now()));
       if (record === null) await handled?.storeKey(message.key);
     } catch (error) {
-      log.warn({ message: message.key, err: error }, 'a command could not be remembered');
+      log.warn({ message: message.key, err: error }, 'could not remember that a command was handled');
     }
   }
 

@@ -21,16 +21,16 @@ export class Notices {
    */
   whisper(address: ThreadAddress, user: UserId, text: string, stop?: Token): void {
     this.#parts.surface.whisper(address, user, text, stop).catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, 'a private notice could not be shown');
+      this.#parts.log.warn({ err: error }, 'could not show a private notice');
     });
   }
 
   say(address: ThreadAddress, text: string): void {
     this.#parts.surface.say(address, text).then(
       (delivery) => {
-        if (!delivery.delivered) this.#parts.log.warn({ reason: delivery.reason }, 'a notice could not be posted');
+        if (!delivery.delivered) this.#parts.log.warn({ reason: delivery.reason }, 'could not post a notice');
       },
-      (error: unknown) => this.#parts.log.warn({ err: error }, 'a notice could not be posted'),
+      (error: unknown) => this.#parts.log.warn({ err: error }, 'could not post a notice'),
     );
   }
 }

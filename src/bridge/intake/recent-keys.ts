@@ -40,7 +40,7 @@ export class RecentKeys<Key extends string> {
     if (this.#touchKey(key) === 'known') return;
     this.save().catch((error: unknown) => {
       const { log, name } = this.#parts;
-      log.warn({ err: error, name }, 'recent keys could not be stored');
+      log.warn({ err: error, name }, 'could not store recent keys');
     });
   }
 

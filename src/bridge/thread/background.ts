@@ -104,7 +104,7 @@ export class ThreadBackground {
     });
     this.#trying = 'no';
     this.#grace?.cancel();
-    log.info({ by, tasks: this.tasks.length }, 'the end of background tasks is wanted');
+    log.info({ by, tasks: this.tasks.length }, 'ending background tasks');
   }
 
   /** Whether there is anything to go on with. */
@@ -198,7 +198,7 @@ export class ThreadBackground {
     const asked = Promise.all(
       tasks.map((task) =>
         connection.endTask(task).catch((error: unknown) => {
-          log.warn({ err: error, kind: task.kind }, 'a background task could not be ended');
+          log.warn({ err: error, kind: task.kind }, 'could not end a background task');
           return { ended: false };
         }),
       ),
@@ -228,7 +228,7 @@ export class ThreadBackground {
       record.endTasks ? { ...record, endTasks: { ...record.endTasks, step: 'told' } } : record,
     );
     if (by === undefined) return;
-    log.warn({ by, tasks: tasks.length }, 'background tasks go on after a Stop');
+    log.warn({ by, tasks: tasks.length }, 'background tasks keep running after a Stop');
     const where = link.device === null ? 'the agent’s machine' : asCode(link.device);
     const text = `<@${by}>, I could not stop this, so it keeps running: ${describeTasks(tasks)}. You can’t end it from Slack: end it on ${where}, or wait until it is done.`;
     say(this.#parts, text);

@@ -63,7 +63,7 @@ export class ThreadDetails {
       await store.put(fresh.ref, fresh.details);
       await store.drop((before?.details ?? []).filter(({ token }) => !kept.has(token)));
     } catch (error) {
-      log.warn({ turn: fresh.ref.turn, err: error }, 'what a turn did could not be kept');
+      log.warn({ turn: fresh.ref.turn, err: error }, 'could not store the details of a turn');
     }
   }
 

@@ -95,11 +95,11 @@ export class HeldUpThread {
       (delivery) => {
         const { delivered } = delivery;
         const reason = delivered ? null : delivery.reason;
-        if (!delivered) log.warn({ user, reason }, 'somebody could not be told what their thread does not show');
+        if (!delivered) log.warn({ user, reason }, 'could not tell a person what their thread does not show');
         return copy ? this.#copied(copy.turn, delivered) : undefined;
       },
       (error) => {
-        log.warn({ user, err: error }, 'somebody could not be told what their thread does not show');
+        log.warn({ user, err: error }, 'could not tell a person what their thread does not show');
         return copy ? this.#copied(copy.turn, false) : undefined;
       },
     );

@@ -85,7 +85,7 @@ export class ThreadListener {
         this.#parts.lookup.forget();
         this.#parts.offers.lost();
         this.#parts.input.forget();
-        this.#parts.log.warn({ reason: event.reason }, 'link to Letta lost');
+        this.#parts.log.warn({ reason: event.reason }, 'lost the link to Letta');
         return this.#wait('The connection was lost; I’m reconnecting.');
       case 'unavailable':
         return this.#onUnavailable(event);
@@ -285,7 +285,7 @@ export class ThreadListener {
       return undefined;
     }
     if (event.type === 'text' && this.#parts.state.turn.parts.length === 0)
-      this.#parts.log.debug({}, 'the answer begins');
+      this.#parts.log.debug({}, 'the agent started its answer');
     const next = foldTurn(this.#parts.state.turn, event);
     if (next !== this.#parts.state.turn) {
       this.#parts.state.turn = next;
@@ -302,12 +302,15 @@ export class ThreadListener {
     if (!turn) return undefined;
     const id = turn.clientMessageId;
     if (id !== null && event.runId !== null && !this.#parts.link.claims(turn, event.runId)) {
-      this.#parts.log.info({ turn: turn.id, run: event.runId }, 'a turn of somebody else ended first');
+      this.#parts.log.info({ turn: turn.id, run: event.runId }, 'another client’s turn ended first');
       return undefined;
     }
     const isCancelled = event.runId === null && event.stopReason === 'cancelled';
     if (id !== null && isCancelled && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
-      this.#parts.log.info({ turn: turn.id }, 'an end came late, of a turn stopped before it had said anything');
+      this.#parts.log.info(
+        { turn: turn.id },
+        'ignored the late end of an earlier turn that was stopped before it said anything',
+      );
       return undefined;
     }
     if (event.gone && turn.items.length > 0 && isUnheard(this.#parts.state.turn))
@@ -324,7 +327,10 @@ export class ThreadListener {
 
   /** Agent or conversation went while the link was there; whatever is said next finds out anew. */
   #withoutConversation(turn: OpenTurn): Promise<void> {
-    this.#parts.log.warn({ turn: turn.id, runtime: this.#parts.state.record?.runtime }, 'the conversation is gone');
+    this.#parts.log.warn(
+      { turn: turn.id, runtime: this.#parts.state.record?.runtime },
+      'the conversation no longer exists at Letta',
+    );
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
     return this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });

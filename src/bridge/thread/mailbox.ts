@@ -180,7 +180,7 @@ export class Mailbox {
     try {
       this.#parts.onEmpty();
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'a thread could not be shown');
+      this.#parts.log.error({ err: error }, 'could not show a thread');
     }
   }
 }

@@ -149,7 +149,7 @@ export class ThreadOffers {
     const before = state.record?.offers;
     await state.insist((record) => holdStaleMessages(record, staleAfterMs, tokens, clock.now()));
     if (state.record?.offers === before) return;
-    log.info({ awayMs }, 'messages that waited too long are held');
+    log.info({ awayMs }, 'messages waited too long; asking their author');
     state.dirty = true;
   }
 
@@ -235,8 +235,7 @@ export class ThreadOffers {
     mailbox.away(
       done,
       async (delivery) => {
-        if (!delivery.delivered)
-          log.warn({ offer: offer.kind, reason: delivery.reason }, 'an offer could not be shown');
+        if (!delivery.delivered) log.warn({ offer: offer.kind, reason: delivery.reason }, 'could not show an offer');
         this.#underWay.delete(token);
         await state.insist((record) => ({
           ...record,
@@ -250,7 +249,7 @@ export class ThreadOffers {
       },
       (error) => {
         this.#underWay.delete(token);
-        log.error({ offer: offer.kind, err: error }, 'an offer could not be shown');
+        log.error({ offer: offer.kind, err: error }, 'could not show an offer');
       },
     );
   }

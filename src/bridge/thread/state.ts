@@ -157,7 +157,7 @@ export class ThreadState {
       } catch (error) {
         if (this.#closed) throw error;
         const retryInMs = backoffMs(AGAIN, failures);
-        log.error({ err: error, retryInMs }, 'the thread could not be stored');
+        log.error({ err: error, retryInMs }, 'could not store the thread');
         onFailing(error);
         await new Promise<void>((resolve) => {
           const timer = clock.after(retryInMs, resolve);
@@ -190,7 +190,7 @@ export class ThreadState {
     const change = (record: ThreadRecord) => (record.turn?.id === turn ? changeTurn(record, { said }) : record);
     return asEvent(() => this.update(change)).catch((error) => {
       this.#kept = null;
-      this.#parts.log.warn({ turn, err: error }, 'what the agent has said could not be stored');
+      this.#parts.log.warn({ turn, err: error }, 'could not store what the agent has said');
     });
   }
 

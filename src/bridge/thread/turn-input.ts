@@ -93,7 +93,7 @@ export class TurnInput {
       const verdict = await this.#parts.mayBegin(turn);
       return !verdict.allowed && verdict.reason === UNCONFIRMED ? 'unknown' : verdict;
     } catch (error) {
-      this.#parts.log.warn({ turn: turn.id, err: error }, 'nobody knows whether a turn may begin');
+      this.#parts.log.warn({ turn: turn.id, err: error }, 'could not check whether a turn may begin');
       return 'unknown';
     }
   }
@@ -136,7 +136,7 @@ export class TurnInput {
     lookup.forget();
     link.submitted();
     state.dirty = true;
-    log.debug({ turn: turn.id }, 'input goes to Letta');
+    log.debug({ turn: turn.id }, 'sending input to Letta');
     mailbox.away(
       connection.submit({
         clientMessageId: turn.clientMessageId ?? turn.id,
@@ -161,7 +161,7 @@ export class TurnInput {
     const { state, link, lookup, mailbox, log, ending, advance, onRefused } = this.#parts;
     this.#sending = false;
     const cause = asBridgeError(error);
-    log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'input was not confirmed');
+    log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'Letta did not confirm the input');
     if (state.open?.id !== turn.id || ending()) return;
     // With the link gone the replay tells; with the link still there the history does.
     if (!cause.certain) return lookup.lookLater(RETRY_MS);

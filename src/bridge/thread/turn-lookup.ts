@@ -177,7 +177,7 @@ export class TurnLookup {
         return onVerdict({ verdict: 'not_there_yet' });
       },
       (error) => {
-        log.warn({ turn: turn.id, err: error }, 'the history could not be read');
+        log.warn({ turn: turn.id, err: error }, 'could not read the history');
         mailbox.later(END_OVERDUE_MS, () =>
           stillWanted() ? this.look({ again, failures: failures + 1, fresh: false }) : undefined,
         );
@@ -212,7 +212,7 @@ export class TurnLookup {
         return then(true);
       },
       (error) => {
-        log.warn({ turn: turn.id, err: error }, 'the history could not be read');
+        log.warn({ turn: turn.id, err: error }, 'could not read the history');
         return again();
       },
     );
@@ -241,7 +241,7 @@ export class TurnLookup {
         return state.textUnknown ? undefined : this.#keepPlaces(turn);
       },
       (error) => {
-        log.warn({ turn: turn.id, err: error }, 'the history could not be read');
+        log.warn({ turn: turn.id, err: error }, 'could not read the history');
         state.placed();
       },
     );
@@ -255,7 +255,7 @@ export class TurnLookup {
     try {
       await state.update((record) => storeCardPlaces(record, turn, known));
     } catch (error) {
-      log.warn({ turn: turn.id, err: error }, 'the places of the cards could not be stored');
+      log.warn({ turn: turn.id, err: error }, 'could not store the places of the cards');
     }
   }
 

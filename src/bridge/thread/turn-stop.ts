@@ -67,7 +67,7 @@ export class TurnStop {
       });
       throw error;
     }
-    log.info({ turn: turn.id, by, dropped: dropped.length }, 'stop asked for');
+    log.info({ turn: turn.id, by, dropped: dropped.length }, 'stopping a turn');
     state.dirty = true;
     if (dropped.length > 0) {
       const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
@@ -97,7 +97,7 @@ export class TurnStop {
       // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
       ({ aborted }) => lookup.expectEnd(aborted ? STOP_OVERDUE_MS : END_OVERDUE_MS),
       (error) => {
-        log.warn({ err: error }, 'abort was not confirmed');
+        log.warn({ err: error }, 'Letta did not confirm the abort');
         lookup.expectEnd(STOP_OVERDUE_MS);
       },
     );

@@ -555,7 +555,7 @@ export class ThreadWorker {
       this.#surface.finish(this.#lastView, turn.startedAt + ending.durationMs),
       (delivery) => this.#finished(delivery),
       (error) => {
-        this.#log.error({ turn: turn.id, err: error }, 'the answer could not be delivered');
+        this.#log.error({ turn: turn.id, err: error }, 'could not deliver the answer');
         // The surface has closed: what is on disk is taken up by the next start.
         return asBridgeError(error).retry ? undefined : this.#finished({ delivered: true });
       },
@@ -566,7 +566,7 @@ export class ThreadWorker {
   #onHeldUp(id: TurnId, { what, reason }: HeldUp): void {
     const turn = this.#state.open;
     if (turn?.id !== id) return;
-    this.#log.warn({ turn: id, what, reason }, 'slack does not let us write in the thread');
+    this.#log.warn({ turn: id, what, reason }, 'Slack does not let the bot write in the thread');
     if (what === 'card') this.#heldUp.card(turn, reason);
     if (what !== 'end' || !this.#lastView) return;
     this.#isHeldUp = true;
@@ -590,7 +590,7 @@ export class ThreadWorker {
     if (delivery.delivered) this.#heldUp.over();
     else if (turn && this.#lastView) {
       const { reason } = delivery;
-      this.#log.warn({ turn: turn.id, reason, dropped: dropped.length }, 'the answer could not be delivered');
+      this.#log.warn({ turn: turn.id, reason, dropped: dropped.length }, 'could not deliver the answer');
       this.#heldUp.givenUp(turn, reason, this.#lastView, dropped);
     }
     this.#lastView = null;
@@ -608,7 +608,7 @@ export class ThreadWorker {
   async #notAllowed(turn: OpenTurn, { reason, notice }: Verdict & { allowed: false }): Promise<void> {
     this.#log.warn(
       { turn: turn.id, user: turn.requester, reason },
-      'a turn does not begin: its author may not any more',
+      'a turn did not start: its author may no longer use the agent',
     );
     const [first] = turn.items;
     if (first && !first.bot) {
@@ -616,7 +616,7 @@ export class ThreadWorker {
       this.#mailbox.away(
         this.#parts.surface.whisper(this.#state.address, turn.requester, text),
         () => undefined,
-        (error) => this.#log.warn({ err: error }, 'a private notice could not be shown'),
+        (error) => this.#log.warn({ err: error }, 'could not show a private notice'),
       );
     }
     await this.#end(this.#endings.notAllowed());
@@ -634,14 +634,14 @@ export class ThreadWorker {
     this.#mailbox.away(
       connection.settle(),
       () => undefined,
-      (error) => this.#log.warn({ err: error }, 'a silent turn could not be asked after'),
+      (error) => this.#log.warn({ err: error }, 'could not ask Letta about a silent turn'),
     );
   }
 
   #giveUp(line: string): void {
     const turn = this.#state.open;
     if (!turn || this.#ending) return;
-    this.#log.warn({ turn: turn.id }, 'a silent turn is stopped');
+    this.#log.warn({ turn: turn.id }, 'stopping a silent turn');
     this.#stopping.abort();
     this.#mailbox.later(STOP_OVERDUE_MS + END_OVERDUE_MS, () => {
       if (this.#state.open?.id !== turn.id || this.#ending) return undefined;

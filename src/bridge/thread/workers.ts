@@ -44,7 +44,7 @@ export class ThreadWorkers {
       this.#parts.onTakenUp?.(key);
       this.wake(key, null);
     }
-    this.#parts.log.info({ threads: keys.length }, 'open threads taken up');
+    this.#parts.log.info({ threads: keys.length }, 'resumed open threads');
   }
 
   /** Something changed that concerns all of them. Answers how many turns are open. */

@@ -54,7 +54,7 @@ export function createAppServerRoute(options: AppServerRouteOptions): Route {
           CREATES_WITHIN_MS,
         );
         if (answer?.success !== true || !answer.agent) throw refusedRequest('create_agent', answer?.error);
-        log.info({ agentId: answer.agent.id, model }, 'an agent was created, as there was none');
+        log.info({ agentId: answer.agent.id, model }, 'created an agent, because the App Server had none');
         return answer.agent.id;
       }),
   });
@@ -119,7 +119,7 @@ export function unreachable(loss: LaneLoss): BridgeError {
       notice: 'The address of the Letta server is not the address of an App Server.',
     });
   }
-  return new BridgeError('letta_unreachable', `the App Server can not be reached (${loss.kind})`, {
+  return new BridgeError('letta_unreachable', `could not reach the App Server (${loss.kind})`, {
     notice: 'I can’t reach the Letta server.',
     retry: true,
   });

@@ -38,7 +38,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
   /** Chosen once, because a device that appears later must not get the commands of this one. */
   const onlyDevice = chooseOnce(CHOSEN_DEVICE, choices, async () => {
     const { deviceId, connectionName } = chooseEnvironment(await api.listOnlineEnvironments(), null, clock.now());
-    log.info({ deviceId, device: connectionName }, 'the only device online was chosen');
+    log.info({ deviceId, device: connectionName }, 'chose the only device online');
     return deviceId;
   });
 
@@ -49,7 +49,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
       return await resolveDevice(api, chosen, clock.now);
     } catch (error) {
       if (asBridgeError(error).code !== 'no_environment') throw error;
-      log.warn({ deviceId: chosen }, 'the device that was chosen for new threads is gone: another one is chosen');
+      log.warn({ deviceId: chosen }, 'the device chosen for new threads is gone; choosing another');
       return resolveDevice(api, await onlyDevice.replace(chosen), clock.now);
     }
   };
@@ -82,7 +82,7 @@ export function createCloudRoute(options: CloudRouteOptions): Route {
     // Always retry: the lease may have rotated, and the next attempt asks for a new one (docs/letta-protocol.md,
     // Hosted: not known). A wrong key shows in the REST call before it.
     unreachable: (loss) =>
-      new BridgeError('letta_unreachable', `the relay can not be reached: ${lossReason(loss)}`, {
+      new BridgeError('letta_unreachable', `could not reach the relay: ${lossReason(loss)}`, {
         notice: 'I can’t reach the Letta device right now.',
         retry: true,
       }),

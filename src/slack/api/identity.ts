@@ -73,7 +73,7 @@ export async function identify({ api, clock, random, log, signal, onFailed }: Id
         : Math.max(slackWaitMs, backoffMs(BACKGROUND_RETRY, failures, random.next()));
       log.warn(
         { error: asBridgeError(error).message, failures, waitMs: Math.round(waitMs) },
-        'slack can not be asked who we are; trying again',
+        'could not ask Slack who the bot is; trying again',
       );
       onFailed?.();
       await sleep(clock, waitMs, signal);
@@ -88,7 +88,7 @@ async function fetchAppId(api: SlackApi, botId: string, log: Log): Promise<strin
   try {
     return botsInfo.parse(await api.call('bots.info', { bot: botId }, { client: 'live' })).bot.app_id;
   } catch (error) {
-    log.warn({ error: asBridgeError(error).message }, 'slack does not tell which app the bot belongs to');
+    log.warn({ error: asBridgeError(error).message }, 'Slack does not tell which app the bot belongs to');
     return null;
   }
 }

@@ -33,9 +33,9 @@ export function createSlackTime({ clock, log }: { clock: Clock; log: Log }): Sla
       if (aheadNow !== 0 && !hasWarned) {
         log.error(
           { aheadMs: aheadNow },
-          'THE CLOCK OF THIS MACHINE IS WRONG: set it (NTP); messages seem late, or never late',
+          'THE CLOCK OF THIS MACHINE IS WRONG, so messages look late, or never late: set it (NTP)',
         );
-      } else if (aheadNow === 0 && hasWarned) log.info({}, 'the clock agrees with that of Slack again');
+      } else if (aheadNow === 0 && hasWarned) log.info({}, 'the clock of this machine agrees with Slack’s again');
       hasWarned = aheadNow !== 0;
     },
     aheadMs,

@@ -60,7 +60,7 @@ export function watchToken({ api, clock, log, onRefused, onAccepted }: TokenWatc
         isRunning = false;
         const message = `SLACK_BOT_TOKEN was refused by Slack: ${error.error}`;
         onRefused(new BridgeError('config_invalid', message, { notice: message }));
-      } else if (refusals > 0) log.warn({ refusals }, 'slack refuses the bot token; asking again');
+      } else if (refusals > 0) log.warn({ refusals }, 'Slack refuses the bot token; asking again');
     } finally {
       isAsking = false;
     }

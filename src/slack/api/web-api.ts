@@ -112,7 +112,7 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
           if (error.failure === 'unknown' && !IDEMPOTENT.has(method)) throw error;
           const ms = Math.max(error.retryAfterMs ?? 0, backoffMs(RETRY, attempt + 1, random.next()));
           if (attempt >= RETRIES || clock.monotonic() + ms > giveUpAt) throw error;
-          log.debug({ method, failure: error.failure, error: error.error, ms }, 'slack call is repeated');
+          log.debug({ method, failure: error.failure, error: error.error, ms }, 'repeating a Slack call');
           await wait(ms);
         }
       }

@@ -83,14 +83,14 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
   async function callPaced(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
     for (let failures = 1; ; failures += 1) {
       await sleep((nextCallAt.get(method) ?? 0) - clock.monotonic());
-      if (isStopped) throw new BridgeError('internal', 'stopped while looking back', { retry: true });
+      if (isStopped) throw new BridgeError('internal', 'stopped while reading the history', { retry: true });
       nextCallAt.set(method, clock.monotonic() + gapMs);
       try {
         return await api.call(method, args, { client: 'control' });
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
         if (error.failure === 'refused' && !isPassing(error.error)) {
-          log.info({ method, error: error.error }, 'slack does not let us look back there');
+          log.info({ method, error: error.error }, 'Slack does not let the bot read the history of a channel');
           return null;
         }
         if (failures >= ATTEMPTS) throw toBridgeError(error);
@@ -98,7 +98,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
           error.failure === 'limited'
             ? (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS
             : backoffMs(BACKGROUND_RETRY, failures, random.next());
-        log.debug({ method, error: error.error, ms: wait }, 'looking back waits');
+        log.debug({ method, error: error.error, ms: wait }, 'Slack limits reading the history; waiting');
         nextCallAt.set(method, clock.monotonic() + Math.max(wait, gapMs));
       }
     }
@@ -135,7 +135,10 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
       cursor = parsed.data.response_metadata?.next_cursor ?? '';
       if (cursor === '') return { wire, complete: true };
     }
-    log.warn({ method, channel: args.channel, messages: wire.length }, 'looking back did not reach the beginning');
+    log.warn(
+      { method, channel: args.channel, messages: wire.length },
+      'stopped reading the history before its beginning',
+    );
     return { wire, complete: false };
   }
 

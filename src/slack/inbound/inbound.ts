@@ -76,7 +76,7 @@ export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
     log,
     metrics,
     identity() {
-      if (!identity) throw new TypeError('nothing is delivered before start asked who we are');
+      if (!identity) throw new TypeError('a delivery arrived before the bridge knew who the bot is');
       return identity;
     },
   };

@@ -42,7 +42,7 @@ async function openModal(context: ListenerContext, action: InboundAction, trigge
   try {
     await api.call('views.open', { trigger_id: triggerId, view: modalView(modal) }, { client: 'live' });
   } catch (error) {
-    log.warn({ error: asBridgeError(error).message, modal: modal.kind }, 'modal not opened');
+    log.warn({ error: asBridgeError(error).message, modal: modal.kind }, 'could not open a modal');
     const text = 'Slack did not open the window in time. Please click again.';
     await whisper(context, { ...placeOf(action), text });
   }

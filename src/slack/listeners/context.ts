@@ -52,6 +52,6 @@ export async function whisper(context: ListenerContext, { channel, user, threadT
   try {
     await api.call('chat.postEphemeral', { channel, user, text: ownMrkdwn(text), ...thread }, { client: 'control' });
   } catch (error) {
-    log.warn({ error: asBridgeError(error).message }, 'notice for one person not delivered');
+    log.warn({ error: asBridgeError(error).message }, 'could not show a private notice');
   }
 }

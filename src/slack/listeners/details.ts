@@ -21,7 +21,7 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
   const { action, triggerId, view } = read;
   const answer = intake.handleAction(action).catch((error: unknown): ActionOutcome => {
     const { message, notice } = asBridgeError(error);
-    log.warn({ error: message }, 'details could not be looked for');
+    log.warn({ error: message }, 'could not look up details');
     return { result: 'refused', why: 'unreachable', notice };
   });
   await ack();
@@ -29,7 +29,7 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
     try {
       return await context.api.call(method, args, { client: 'live' });
     } catch (error) {
-      log.warn({ error: asBridgeError(error).message, method }, 'details not shown');
+      log.warn({ error: asBridgeError(error).message, method }, 'could not show details');
       return null;
     }
   };

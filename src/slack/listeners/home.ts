@@ -13,7 +13,7 @@ export function listenToHome(app: App, context: ListenerContext): void {
       const view = homeView(await intake.viewHome(event.user, teamId), url);
       await api.call('views.publish', { user_id: event.user, view }, { client: 'control' });
     } catch (error) {
-      log.warn({ error: asBridgeError(error).message }, 'home tab not drawn');
+      log.warn({ error: asBridgeError(error).message }, 'could not draw the Home tab');
     }
   });
 }

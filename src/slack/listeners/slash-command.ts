@@ -19,7 +19,7 @@ export function listenToCommands(app: App, context: ListenerContext): void {
     }
     const answer = intake.handleCommand(command).catch((error) => {
       const { message, notice } = asBridgeError(error);
-      log.error({ error: message }, 'slack command failed');
+      log.error({ error: message }, 'a slash command failed');
       return notice;
     });
     let isLate = false;

@@ -35,7 +35,7 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
     try {
       return renameParts(post, fallback(post, form));
     } catch (error) {
-      log.error({ err: error }, 'a simpler form of a post could not be made');
+      log.error({ err: error }, 'could not make a simpler form of a post');
       return [];
     }
   }

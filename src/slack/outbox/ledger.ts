@@ -70,7 +70,7 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
         await savePosts([...posts, ...files, ...(gone ? [GONE] : [])]);
         return;
       } catch (error) {
-        log.error({ err: error, attempt }, 'the posts of a turn could not be stored');
+        log.error({ err: error, attempt }, 'could not store the posts of a turn');
         if (attempt >= SAVE_ATTEMPTS) return;
         await new Promise<void>((resolve) => void clock.after(SAVE_AGAIN_MS * attempt, resolve));
       }

@@ -263,7 +263,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       rendered = { content, raw, posts: forms.applyForms(raw) };
       return true;
     } catch (error) {
-      log.error({ err: error }, 'a view could not be rendered');
+      log.error({ err: error }, 'could not render a view');
     }
     if (content.isFinal) {
       const raw = content.lastResort();
@@ -335,7 +335,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     clearFailures();
     if (isAstray && call.kind === 'post') {
-      log.warn({ channel: address.channel }, 'the thread has no root any more: what was meant for it is taken back');
+      log.warn(
+        { channel: address.channel },
+        'the thread’s first message was deleted; withdrawing what the bot posted after that',
+      );
       await ledger.saveStray(call.post.part, ts);
       return;
     }
@@ -383,7 +386,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (content.isParting) partingShown.resolve();
     if (!(error instanceof SlackError)) throw error;
     const { method, failure, error: word, details } = error;
-    if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'slack call failed');
+    if (failure !== 'limited') log.warn({ method, failure, error: word, details }, 'a Slack call failed');
     const refusal = refusalOf(error);
     if (refusal === 'later') {
       if (call.kind === 'update') lastChanges.set(call.record.ts, { at: clock.monotonic(), edit: true });
@@ -519,7 +522,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     // It may hold all that is left of what was said.
     if (content.isTextUnknown && word !== 'message_not_found' && !isCard(record)) return ledger.keepAsIs(record);
     if (record.refuses === 'delete') {
-      log.warn({ error: word }, 'a message can be neither edited nor deleted');
+      log.warn({ error: word }, 'Slack lets the bot neither edit nor delete a message');
       return ledger.forgetPost(record);
     }
     await ledger.saveRefusal(record, 'edit');
@@ -569,7 +572,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
         else {
           // A doubled message is bad, a lost one is worse.
           doubt = null;
-          log.warn({ method: error.method, error: error.error }, 'can not look for own messages');
+          log.warn({ method: error.method, error: error.error }, 'could not search for the bot’s own messages');
         }
       }
     });
@@ -581,7 +584,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     heldTimer?.cancel();
     scheduler.remove(job);
     partingShown.resolve();
-    if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'not deliverable');
+    if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'Slack does not let the bot deliver a post');
     outcome.resolve(delivery);
   }
 

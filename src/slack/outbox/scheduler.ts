@@ -126,7 +126,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       if (error instanceof SlackError && error.failure === 'limited') {
         const ms = (error.retryAfterMs ?? RETRY_AFTER_MS) + random.next() * JITTER_MS;
         budget = noteLimited(budget, method, clock.monotonic() + ms);
-        log.warn({ method, retryAfterMs: error.retryAfterMs, pace: budget.pace }, 'slack limits a method');
+        log.warn({ method, retryAfterMs: error.retryAfterMs, pace: budget.pace }, 'Slack limits a method');
       }
       throw error;
     } finally {

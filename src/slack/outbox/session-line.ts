@@ -92,7 +92,8 @@ export function createSessionLine(
   function stopTrying(error: SlackError): void {
     hasGivenUp = true;
     if (!statusNeverWorks(error)) return;
-    if (latch.mayBeAgent) log.warn({ error: error.error }, 'the app is no agent for Slack; sessions are left alone');
+    if (latch.mayBeAgent)
+      log.warn({ error: error.error }, 'Slack does not treat the app as an agent; not using sessions');
     latch.mayBeAgent = false;
     if (hasSignOfLife || wanted === 'active') return;
     fallbackLine = createFallback();

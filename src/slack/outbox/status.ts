@@ -74,7 +74,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
       mayBeShown = error.failure === 'unknown';
       if (statusNeverWorks(error)) {
         latch.isOff = true;
-        log.warn({ error: error.error }, 'the status can not be set in this workspace');
+        log.warn({ error: error.error }, 'Slack does not let the bot set a status in this workspace');
       }
       if (isWanted && error.failure !== 'unknown') onUnavailable();
     }
@@ -108,7 +108,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
       await writeStatus('');
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
-      log.debug({ error: error.error }, 'the status was not cleared; slack does so after two minutes');
+      log.debug({ error: error.error }, 'could not clear the status; Slack clears it after two minutes');
     }
   }
 

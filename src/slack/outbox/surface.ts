@@ -209,7 +209,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         await scheduler.call(ask, { method: ask.method, args }, 'live');
       } catch (error) {
         const why = error instanceof SlackError ? { error: error.error } : { err: error };
-        log.warn({ channel, ...why }, 'a session could not be ended');
+        log.warn({ channel, ...why }, 'could not end a session');
       }
     },
 

@@ -120,7 +120,7 @@ export function createUploads(parts: UploadParts): Uploads {
   function stopUploading(error: SlackError): void {
     hasGivenUp = true;
     if (error.failure === 'refused' && NEVER.has(error.error)) latch.isOff = true;
-    log.warn({ method: error.method, error: error.error }, 'a file can not be uploaded: its text is posted');
+    log.warn({ method: error.method, error: error.error }, 'could not upload a file; posting its text instead');
   }
 
   return {

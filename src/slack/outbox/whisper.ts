@@ -67,7 +67,7 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
   }
 
   function dropWish(listener: Listener, wish: Wish): void {
-    log.warn({ channel: wish.address.channel, user: wish.user }, 'a whisper was dropped');
+    log.warn({ channel: wish.address.channel, user: wish.user }, 'dropped a private notice');
     finishWish(listener, wish);
   }
 
@@ -144,7 +144,7 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
       const isLasting = !(error instanceof SlackError) || error.failure === 'refused';
       if (isLasting || wish.attempts >= ATTEMPTS) {
         const why = error instanceof SlackError ? { error: error.error } : { err: error };
-        log.warn({ channel: address.channel, ...why }, 'a whisper was not delivered');
+        log.warn({ channel: address.channel, ...why }, 'could not show a private notice');
         finishWish(listener, wish);
       } else wish.notBefore = clock.monotonic() + AGAIN_MS * wish.attempts;
     }

@@ -175,7 +175,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
         return { name: id, isShared: true };
       }
-      throw new BridgeError('slack_failed', 'the channel could not be asked for', {
+      throw new BridgeError('slack_failed', 'could not ask Slack about the channel', {
         notice: 'Slack can’t tell me right now what channel this is. Try again in a moment.',
         retry: true,
         cause: error,

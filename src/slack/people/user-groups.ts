@@ -37,11 +37,11 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
         // A group that does not exist, or that the app may not read, has nobody in it: closed, not open.
         if (!isLasting(error.error)) {
-          log.warn({ group: id, error: error.error }, 'slack does not tell who is in a user group of the policy');
+          log.warn({ group: id, error: error.error }, 'Slack does not tell who is in a user group of the policy');
           return new Set();
         }
       }
-      throw new BridgeError('slack_failed', 'the members of a user group could not be asked for', {
+      throw new BridgeError('slack_failed', 'could not ask Slack for the members of a user group', {
         notice: 'Slack can’t tell me right now who is in a user group. Try again in a moment.',
         retry: true,
         cause: error,
@@ -74,7 +74,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
       if (!entry || age >= USABLE_MS) return refreshMembers(group);
       if (age >= REFRESH_MS) {
         refreshMembers(group).catch((error: unknown) =>
-          log.warn({ group, err: error }, 'the members of a user group could not be refreshed'),
+          log.warn({ group, err: error }, 'could not refresh the members of a user group'),
         );
       }
       return entry.members;

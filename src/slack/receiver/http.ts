@@ -74,7 +74,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     if (typeof body === 'number') return refuseUnread(request, response, body, body === 413 ? 'too large' : 'too many');
     const fault = signatureFault({ ...signed, body });
     if (fault) {
-      log.warn({ fault }, 'slack request refused: its signature does not hold');
+      log.warn({ fault }, 'refused a Slack request: its signature is wrong');
       return sendAnswer(response, 401);
     }
     const parsed = parseBody(header(request, 'content-type'), body.toString('utf8'));
@@ -94,7 +94,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
 
   /** Refuses a request whose body is not read to its end: the connection can not be used again. */
   function refuseUnread(request: IncomingMessage, response: ServerResponse, status: number, fault: string): void {
-    log.warn({ fault }, 'slack request refused before it was read');
+    log.warn({ fault }, 'refused a Slack request before reading it');
     response.setHeader('connection', 'close');
     sendAnswer(response, status);
     clock.after(REFUSED_MS, () => request.socket.destroy());
@@ -127,7 +127,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     if (pathname === path && request.method === 'POST') {
       handleSlackRequest(request, response).catch((error) => {
         // Not stored: an error answer makes Slack deliver it again (docs/slack.md, HTTP delivery).
-        log.warn({ error: asBridgeError(error).message }, 'slack request not acknowledged');
+        log.warn({ error: asBridgeError(error).message }, 'did not acknowledge a Slack request');
         sendAnswer(response, 500);
       });
     } else if (pathname === path) sendAnswer(response, 405);
@@ -139,7 +139,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     try {
       handleRequest(request, response);
     } catch (error) {
-      log.warn({ error: asBridgeError(error).message }, 'http request failed');
+      log.warn({ error: asBridgeError(error).message }, 'an HTTP request failed');
       sendAnswer(response, 500);
     }
   });
@@ -149,11 +149,11 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
   function listen(): Promise<void> {
     listening ??= new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
-        const why = error.code === 'EADDRINUSE' ? 'is in use' : `can not be used: ${error.code ?? error.message}`;
+        const why = error.code === 'EADDRINUSE' ? 'is in use' : `cannot be used: ${error.code ?? error.message}`;
         reject(new BridgeError('config_invalid', `PORT ${options.port} ${why}`, { cause: error }));
       });
       server.listen(options.port, options.host, () => {
-        server.on('error', (error) => log.error({ error: error.message }, 'http server error'));
+        server.on('error', (error) => log.error({ error: error.message }, 'the HTTP server failed'));
         resolve();
       });
     });

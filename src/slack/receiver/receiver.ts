@@ -57,7 +57,7 @@ export function createReceiver({
       ...(envelope.retryReason === null ? {} : { retryReason: envelope.retryReason }),
       // A second acknowledgement throws or confuses, depending on the transport (docs/slack.md, Hazards: Second ack).
       ack: async (response: Reply) => {
-        if (isAcked) return log.warn({ kind: envelope.kind }, 'slack delivery acknowledged twice');
+        if (isAcked) return log.warn({ kind: envelope.kind }, 'a listener acknowledged a Slack delivery twice');
         isAcked = true;
         reply.resolve(response);
       },
@@ -67,11 +67,11 @@ export function createReceiver({
         if (isAcked) return;
         // No listener took it: without an answer the person would see a warning sign (docs/slack.md, Hazards: Unhandled
         // actions).
-        log.info({ kind: envelope.kind, type: typeOf(envelope.body) }, 'slack delivery that nobody listens to');
+        log.info({ kind: envelope.kind, type: typeOf(envelope.body) }, 'no listener for a Slack delivery');
         reply.resolve(undefined);
       },
       (error) => {
-        if (isAcked) log.error({ error: asBridgeError(error).message, kind: envelope.kind }, 'slack listener failed');
+        if (isAcked) log.error({ error: asBridgeError(error).message, kind: envelope.kind }, 'a Slack listener failed');
         else reply.reject(error);
       },
     );
@@ -87,7 +87,7 @@ export function createReceiver({
     await trackInFlight(storeEvent(envelope.body));
     // Bolt comes after the store, for the listeners of other events; its own acknowledging is then of no matter.
     handToBolt(app, envelope).catch((error) => {
-      log.error({ error: asBridgeError(error).message, type: typeOf(envelope.body) }, 'slack listener failed');
+      log.error({ error: asBridgeError(error).message, type: typeOf(envelope.body) }, 'a Slack listener failed');
     });
     return undefined;
   };

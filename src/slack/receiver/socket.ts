@@ -166,7 +166,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       const counting = clock.after(again, () => reconnectToCount(client));
       connected.set(client, { since: clock.monotonic(), hearing, silenceTimer: null, countTimer: counting });
       state.setConnected(true);
-      log[isCounting ? 'debug' : 'info']({}, 'slack socket connected');
+      log[isCounting ? 'debug' : 'info']({}, 'Slack socket connected');
       isCounting = false;
       watchSilence(client);
       for (const old of connected.keys())
@@ -189,7 +189,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       try {
         for (const handle of handlers) await handle(data, isBinary);
       } catch (error) {
-        log.warn({ error: asBridgeError(error).message }, 'slack frame not understood');
+        log.warn({ error: asBridgeError(error).message }, 'could not read a Slack frame');
       }
     });
   }
@@ -202,7 +202,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     askedToGo.add(client);
     connection.countTimer?.cancel();
     if (clock.monotonic() - connection.since >= STABLE_MS) failures = 0;
-    log.info({ reason }, 'slack socket is being renewed');
+    log.info({ reason }, 'renewing the Slack socket');
     metrics.count('socket_reconnects', { why: 'renewed' });
     void keepConnected();
     return true;
@@ -225,7 +225,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (connected.size === 0) state.setConnected(false, connection.hearing.heardAt());
     if (isStopped) return;
     if (!askedToGo.has(client)) {
-      log.warn({}, 'slack socket lost');
+      log.warn({}, 'lost the Slack socket');
       metrics.count('socket_reconnects', { why: 'lost' });
     }
     noteLoss();
@@ -257,7 +257,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       const { hearing } = connection;
       const isDeaf = hearing.canSeePongs() && clock.monotonic() - hearing.heardAt() >= DEAF_AFTER_MS;
       if (!isDeaf || !wasDeaf) return watchSilence(client, isDeaf);
-      log.warn({ silentMs: clock.monotonic() - hearing.heardAt() }, 'slack socket is deaf; dialling another');
+      log.warn({ silentMs: clock.monotonic() - hearing.heardAt() }, 'the Slack socket is deaf; opening another');
       metrics.count('socket_reconnects', { why: 'deaf' });
       forgetConnection(client);
       noteLoss();
@@ -278,20 +278,20 @@ export function createSocketTransport(options: SocketOptions): Transport {
     if (foreign === 0) return;
     log.error(
       { connections: count, own },
-      'SOMEBODY ELSE IS CONNECTED WITH THIS APP TOKEN and takes a part of our messages: stop the other process or give it an app of its own',
+      'ANOTHER PROCESS USES THIS APP TOKEN and receives some of our messages: stop it, or give it its own app',
     );
   }
 
   async function handleEnvelope(args: unknown): Promise<void> {
     const known = frame.safeParse(args);
-    if (!known.success) return log.warn({}, 'slack frame without an envelope');
+    if (!known.success) return log.warn({}, 'Slack frame without an envelope');
     state.noteDelivery();
     if (isPaused || !accept) return;
     const { ack } = known.data;
     const parsed = delivery.safeParse(args);
     try {
       if (!parsed.success || !KINDS.has(parsed.data.type)) {
-        log.warn({ type: parsed.data?.type ?? null }, 'slack envelope of an unknown kind');
+        log.warn({ type: parsed.data?.type ?? null }, 'Slack envelope of an unknown kind');
         await ack();
         return;
       }
@@ -300,7 +300,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       await ack(await accept({ kind, body, retryNum: retry_num ?? 0, retryReason: retry_reason || null }));
     } catch (error) {
       // Not stored, or the socket went away meanwhile: either way Slack delivers it again, and nothing is done twice.
-      log.warn({ error: asBridgeError(error).message }, 'slack envelope not acknowledged');
+      log.warn({ error: asBridgeError(error).message }, 'did not acknowledge a Slack envelope');
     }
   }
 
@@ -367,7 +367,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
             : Math.max(backoffMs(BACKGROUND_RETRY, failures, random.next()), slackWaitMs);
         log.warn(
           { error: asBridgeError(error).message.slice(0, 200), failures, waitMs: Math.round(wait) },
-          'slack socket not opened; trying again',
+          'could not open the Slack socket; trying again',
         );
       }
     }

@@ -422,7 +422,7 @@ describe('slash commands and the Home tab', () => {
     await until(() =>
       expect(slack.control.messages('C01GEN', { user: 'U01ALICE' }).at(-1)).toMatchObject({ ephemeral: 'U01ALICE' }),
     );
-    expect(log.lines.map(({ message }) => message)).not.toContain('slack delivery acknowledged twice');
+    expect(log.lines.map(({ message }) => message)).not.toContain('a listener acknowledged a Slack delivery twice');
   });
 
   test('the Home tab is published when a person opens it', async () => {

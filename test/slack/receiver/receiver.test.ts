@@ -86,7 +86,7 @@ describe('the receiver', () => {
     expect(await deliver('events_api', event)).toBeUndefined();
     expect(await seen.promise).toBe(1);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(log.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'slack listener failed' }));
+    expect(log.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'a Slack listener failed' }));
   });
 
   test('hands no message to Bolt that was not stored', async () => {

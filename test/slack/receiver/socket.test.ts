@@ -152,7 +152,7 @@ describe('the Socket Mode transport', () => {
     // Red within half a minute of the last sign of life.
     expect(slackCheck(transport.state(), lastHeard + 30_000)).toMatchObject({ ok: false });
     expect(slackCheck(transport.state(), lastHeard + 20_000)).toMatchObject({ ok: true, state: 'not connected' });
-    expect(log.lines.map((line) => line.message)).toContain('slack socket is deaf; dialling another');
+    expect(log.lines.map((line) => line.message)).toContain('the Slack socket is deaf; opening another');
     expect(metrics.value('socket_reconnects', { why: 'deaf' })).toBe(1);
     // Slack comes back after a quarter of an hour: it is still being dialled.
     for (let minute = 0; minute < 15; minute += 1) await clock.advance(60_000);
@@ -284,7 +284,7 @@ describe('the Socket Mode transport', () => {
 
     await minutes(5, 1);
     expect(metrics.value('socket_foreign_connections')).toBe(1);
-    expect(log.lines.some(({ level, message }) => level === 'error' && message.includes('SOMEBODY ELSE'))).toBe(true);
+    expect(log.lines.some(({ level, message }) => level === 'error' && message.includes('ANOTHER PROCESS'))).toBe(true);
     expect(slackCheck(transport.state(), clock.monotonic())).toMatchObject({
       ok: false,
       state: 'connected, and 1 other connection(s) use this app token',

@@ -186,7 +186,7 @@ export class ThreadApprovals {
       (each) => each.turn === turn && each.state.state === 'open' && isUnseen(each),
     );
     if (open.length === 0) return;
-    log.warn({ turn, reason, requests: open.length }, 'cards could not be shown');
+    log.warn({ turn, reason, requests: open.length }, 'could not show cards');
     for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
     say(this.#parts, 'I could not show here what the agent asked for, so I denied it.');
   }

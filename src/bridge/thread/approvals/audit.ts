@@ -62,7 +62,7 @@ export class ThreadAudit {
       },
       (error) => {
         this.#underWay.delete(token);
-        log.error({ request: record.requestId, err: error }, 'an approval could not be written down');
+        log.error({ request: record.requestId, err: error }, 'could not write an approval to the audit');
         mailbox.later(AGAIN_MS, () => this.settle());
       },
     );

@@ -211,7 +211,7 @@ export class ApprovalDecisions {
       const other = state.record?.approvals.find(({ token }) => token === record.token);
       return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
     }
-    log.info({ request: requestId, tool, digest, by: person.id }, 'a command was edited; somebody else is asked');
+    log.info({ request: requestId, tool, digest, by: person.id }, 'command edited; another person must approve it');
     state.dirty = true;
     onChange();
     return { result: 'decided' };
@@ -238,7 +238,7 @@ export class ApprovalDecisions {
   async denyUndecided(record: ApprovalRecord, why: ApprovalClosed & ('expired' | 'not_shown')): Promise<void> {
     const { state, clock, log, onChange } = this.#parts;
     await state.insist((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
-    log.warn({ request: record.requestId, tool: record.tool, why }, 'approval denied by nobody');
+    log.warn({ request: record.requestId, tool: record.tool, why }, 'approval denied by the bridge');
     state.dirty = true;
     onChange();
     this.tell(record, denialOf(why));
@@ -288,7 +288,7 @@ export class ApprovalDecisions {
       },
       async (error) => {
         const { certain, code } = asBridgeError(error);
-        log.warn({ request: record.requestId, err: error }, 'a decision was not confirmed');
+        log.warn({ request: record.requestId, err: error }, 'Letta did not confirm a decision');
         // With the link gone Letta asks again; refused over a good link, it still waits for somebody's click.
         if (!certain || code === 'link_lost' || link.ready !== connection) return;
         if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;

@@ -38,7 +38,7 @@ export class RefusedClicks {
     this.#written.set(id, true);
     audit.append(refusedEntry(click, approval, clock.now())).catch((error: unknown) => {
       this.#written.delete(id);
-      log.error({ err: error, request: requestId }, 'a refused click could not be written down');
+      log.error({ err: error, request: requestId }, 'could not write a refused click to the audit');
     });
     return requestId;
   }

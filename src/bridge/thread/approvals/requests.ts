@@ -140,7 +140,7 @@ export class ApprovalRequests {
           : this.#letPass(request, digest, now, still);
       },
       (error) => {
-        log.warn({ request: requestId, err: error }, 'nobody knows whether a request may pass');
+        log.warn({ request: requestId, err: error }, 'could not judge whether a request may pass');
         const now = state.open;
         if (now?.id !== turn.id || this.#parts.link.ready !== connection) return undefined;
         return this.#show(request, digest, now, null, null);
@@ -189,7 +189,7 @@ export class ApprovalRequests {
   /** Nobody could judge it: the agent and the thread hear why. */
   async #refuse(turn: OpenTurn, request: ApprovalRequest, digest: string, refusal: string): Promise<void> {
     const { clock, log, decisions, say } = this.#parts;
-    log.warn({ request: request.requestId, tool: request.tool, refusal }, 'a request can not be shown to anybody');
+    log.warn({ request: request.requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
     const closed = { state: 'closed', why: 'not_shown', at: clock.now() } as const;
     const record = await this.#open(turn, request, digest, closed);
     const message = `This could not be shown to anyone in Slack, so it was not approved: it is ${refusal}.`;
@@ -212,7 +212,7 @@ export class ApprovalRequests {
       const { decision, by, at } = known.state;
       // An Approve from the evening must not run in the morning.
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
-      if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be said to Letta');
+      if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be sent to Letta');
       const send = decisions.underWay(requestId) ?? remade(request, known, known.state)?.send;
       if (send && !stale && decision === 'denied') return decisions.tell(known, send);
       if (send && !stale) return this.#sayLate(known, send, by);
@@ -229,7 +229,7 @@ export class ApprovalRequests {
     const connection = link.ready;
     mailbox.away(
       door.again(state.key, { user: by }, { do: 'decide', requester }).catch((error: unknown) => {
-        log.warn({ request: known.requestId, err: error }, 'nobody knows whether a decision still counts');
+        log.warn({ request: known.requestId, err: error }, 'could not check whether a decision still counts');
         return null;
       }),
       (asked) => {
@@ -238,7 +238,7 @@ export class ApprovalRequests {
         // Over another link Letta asks again.
         if (!now || !same || link.ready !== connection) return undefined;
         if (asked && decisions.couldDecide(now, asked.person)) return decisions.tell(now, send);
-        log.warn({ request: known.requestId, by }, 'a decision does not count any more: it is asked for anew');
+        log.warn({ request: known.requestId, by }, 'a decision no longer counts; asking again');
         return decisions.reopen(now);
       },
       () => undefined,
@@ -334,7 +334,7 @@ export class ApprovalRequests {
     mailbox.away(
       connection.answer(request.requestId, { behavior: 'deny', message }),
       () => undefined,
-      (error) => log.warn({ request: request.requestId, err: error }, 'a request was not answered'),
+      (error) => log.warn({ request: request.requestId, err: error }, 'could not answer a request'),
     );
   }
 
@@ -361,7 +361,7 @@ export class ApprovalRequests {
       answered,
       () => undefined,
       async (error) => {
-        log.warn({ request: requestId, err: error }, 'a request could not be let pass');
+        log.warn({ request: requestId, err: error }, 'could not let a request pass');
         // With the link gone Letta asks again.
         if (state.open?.id !== turn.id || state.open.stoppedBy || link.ready !== connection) return;
         await this.#show(request, digest, state.open, null, null);
