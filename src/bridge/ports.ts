@@ -199,7 +199,7 @@ export interface Surface {
    * time for each offer.
    */
   offer(options: SurfaceOffer): Promise<Delivery>;
-  /** Nobody is at work in this thread, whatever Slack shows; best effort. */
+  /** Makes Slack stop showing that somebody works in this thread. Best effort: a failure is logged only. */
   clearWorkingStatus?(address: ThreadAddress): Promise<void>;
   /**
    * A direct message to somebody about a thread that cannot be written to: `text` is Markdown of ours, and below it
@@ -251,7 +251,7 @@ export interface Intake {
    * @param how `caughtUp`: found by looking, perhaps long after it was written: commands are not carried out.
    */
   handleMessage(message: InboundMessage, how?: { caughtUp: boolean }): Promise<MessageOutcome>;
-  /** A message that Slack told of and that is none for us, so that people can be told why. */
+  /** Remembers why a message of Slack was ignored, so that `!why` can tell. */
   noteIgnored(key: MessageKey, reason: string): void;
   /** Resolves when the change is on disk or needs not be. */
   handleRevision(revision: InboundRevision): Promise<RevisionOutcome>;
