@@ -86,8 +86,8 @@ export function planCalls(
       continue;
     }
     // What says how the turn goes on waits, too: it would stand where the card belongs.
-    if (!record && (post.stands || post.late || (awaitsCard && post.live))) {
-      awaitsCard ||= post.stands === true && !isTextUnknown && posted.length > 0;
+    if (!record && (post.isFrozen || post.waitsForTextAbove || (awaitsCard && post.live))) {
+      awaitsCard ||= post.isFrozen === true && !isTextUnknown && posted.length > 0;
       continue;
     }
     if (!record) {
@@ -97,8 +97,8 @@ export function planCalls(
     free.splice(free.indexOf(record), 1);
     above = record.ts;
     if (post.kind === 'card') lowestCard = record.ts;
-    const stands = post.stands || (isTextUnknown && post.ends && record.ends);
-    if (record.hash !== contentHash(post) && !stands) updates.push({ kind: 'update', record, post });
+    const mustStay = post.isFrozen || (isTextUnknown && post.ends && record.ends);
+    if (record.hash !== contentHash(post) && !mustStay) updates.push({ kind: 'update', record, post });
   }
   if (unposted) {
     const post: PlannedCall = { kind: 'post', post: unposted };

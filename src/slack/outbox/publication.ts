@@ -437,7 +437,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   /** Parts of cards that ought to be seen and have no message: one whose edit is refused can still be decided. */
   function unseenCards(): string[] {
-    const cards = (rendered?.posts ?? []).filter(({ kind, stands }) => kind === 'card' && !stands);
+    const cards = (rendered?.posts ?? []).filter(({ kind, isFrozen }) => kind === 'card' && !isFrozen);
     return cards
       .map(({ part }) => part)
       .filter((part) => !ledger.posts.some((record) => isCard(record) && record.part === part));

@@ -56,7 +56,7 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   const head = section(clip(`${asks} ${question(card.tool)}`.trim(), LIMITS.text));
   const blocks: KnownBlock[] = [head, ...agentBlocks(card), ...inputBlocks(card, shown)];
   if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Expires ${deadline(card.expiresAt)} (then denied)`)));
-  blocks.push(actions(...decisions(card, shown, about)), actions(...wider(card, shown, about)));
+  blocks.push(actions(...decisionButtons(card, shown, about)), actions(...widerButtons(card, shown, about)));
   const typed = typedWords(card.token, shown.partly || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
 }
@@ -71,7 +71,7 @@ function isForNobody({ startsAgent }: ApprovalCard): boolean {
   return startsAgent?.by === 'nobody';
 }
 
-const UNASKED =
+const RUNS_UNASKED =
   '⚠️ *The agent that this starts never asks for approval.* It can run any command and change any file that its machine allows, and Stop may not end it.';
 const MAY_APPROVE = {
   approvers: '',
@@ -82,7 +82,7 @@ const MAY_APPROVE = {
 
 /** What an approval means that sets another agent to work. */
 function agentBlocks({ startsAgent }: ApprovalCard): KnownBlock[] {
-  return startsAgent ? [section(`${UNASKED}${MAY_APPROVE[startsAgent.by]}`)] : [];
+  return startsAgent ? [section(`${RUNS_UNASKED}${MAY_APPROVE[startsAgent.by]}`)] : [];
 }
 
 /** Everybody whose click is needed, by tokens of ours: people and user groups. */
@@ -109,7 +109,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   let hidden = 0;
   // Of what fits nothing is cut; of the rest enough is shown to recognise it.
   const box = (text: string, room: number) => {
-    const { text: part, more } = bounded(text, shown.clipped ? room : Number.POSITIVE_INFINITY);
+    const { text: part, more } = clipShown(text, shown.clipped ? room : Number.POSITIVE_INFINITY);
     hidden += more;
     if (part !== '') blocks.push(richText(preformatted(part)));
   };
@@ -152,8 +152,8 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
 /** Files that have a line of their own to say why there is no diff. */
 const NO_DIFF = 3;
 
-function decisions(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
-  const named = namer(card, about);
+function decisionButtons(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
+  const named = createButtonMaker(card, about);
   const approve = named(
     ACTION_IDS.approve,
     partly ? 'Review and approve' : 'Approve',
@@ -172,8 +172,8 @@ function decisions(card: ApprovalCard, { partly }: ShownRequest, about: string):
 }
 
 /** What decides more than this one request, and what shows more of it. */
-function wider(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
-  const named = namer(card, about);
+function widerButtons(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
+  const named = createButtonMaker(card, about);
   const { grant, rule } = card.offers;
   return [
     ...(grant === 'command' && !partly
@@ -189,13 +189,13 @@ function wider(card: ApprovalCard, { partly }: ShownRequest, about: string): But
   ];
 }
 
-function namer({ token }: ApprovalCard, about: string) {
+function createButtonMaker({ token }: ApprovalCard, about: string) {
   return (actionId: string, label: string, says: string, style?: 'primary' | 'danger') =>
     button({ actionId, token, label, says: `${says}: ${about}`, ...(style ? { style } : {}) });
 }
 
 /** As much as fits, cut behind a line where one is near; `more` counts what was left out, as it was. */
-function bounded(text: string, max: number): { text: string; more: number } {
+function clipShown(text: string, max: number): { text: string; more: number } {
   // Showing what is invisible makes it longer, so there is a second cut.
   let taken = clipAt(text, max);
   let visible = neutralizePlain(text.slice(0, taken));

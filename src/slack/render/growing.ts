@@ -1,13 +1,13 @@
 import { lineStart, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
 import {
-  completed,
+  completeMarkdown,
+  dropHalfCharacter,
   ENOUGH_WORDS,
   firstWords,
   NOTHING,
   oneLineOf,
   type RenderedMarkdown,
   renderMarkdown,
-  withoutHalfCharacter,
 } from './markdown.ts';
 import { neutralizeMarkdown } from './neutralize.ts';
 import { markdownOf, type TextPart } from './split.ts';
@@ -27,9 +27,9 @@ export interface Settled {
   fence: string;
   fenceShown: string;
   /** Whole lines were looked at up to here. */
-  seen: number;
+  seenLength: number;
   /** Nothing more can be settled. */
-  stuck: boolean;
+  isStuck: boolean;
 }
 
 export const nothingSettled: Settled = {
@@ -39,8 +39,8 @@ export const nothingSettled: Settled = {
   tables: 0,
   fence: '',
   fenceShown: '',
-  seen: 0,
-  stuck: false,
+  seenLength: 0,
+  isStuck: false,
 };
 
 /** Longer first lines of a fence are not repeated. */
@@ -56,15 +56,15 @@ export function renderGrowing(
   limit: number,
 ): { rendered: RenderedMarkdown; settled: Settled } {
   if (part.source.trim() === '') return { rendered: NOTHING, settled: nothingSettled };
-  const doc = withoutHalfCharacter(markdownOf(part));
-  const settled = settle(doc, doc.startsWith(known.doc) && doc.length >= known.seen ? known : nothingSettled);
-  const rendered = settled.stuck ? null : withTail(doc, settled, limit);
+  const doc = dropHalfCharacter(markdownOf(part));
+  const settled = settleMore(doc, doc.startsWith(known.doc) && doc.length >= known.seenLength ? known : nothingSettled);
+  const rendered = settled.isStuck ? null : appendTail(doc, settled, limit);
   return { rendered: rendered ?? renderMarkdown(part, true, limit), settled };
 }
 
 /** `null` where the end of the text changes how its beginning is shown. */
-function withTail(doc: string, settled: Settled, limit: number): RenderedMarkdown | null {
-  const { parsed, words } = completed(settled.fence + doc.slice(settled.doc.length), true);
+function appendTail(doc: string, settled: Settled, limit: number): RenderedMarkdown | null {
+  const { parsed, words } = completeMarkdown(settled.fence + doc.slice(settled.doc.length), true);
   if (hasDefinitions(parsed)) return null;
   const tail = neutralizeMarkdown(parsed, 'full', settled.tables);
   const markdown = settled.markdown + tail.slice(settled.fenceShown.length);
@@ -72,14 +72,14 @@ function withTail(doc: string, settled: Settled, limit: number): RenderedMarkdow
   return { markdown, summary: oneLineOf(settled.words + words) };
 }
 
-function settle(doc: string, known: Settled): Settled {
+function settleMore(doc: string, known: Settled): Settled {
   const lines = doc.lastIndexOf('\n') + 1;
-  if (known.stuck || lines <= known.seen) return known;
+  if (known.isStuck || lines <= known.seenLength) return known;
   const text = known.fence + doc.slice(known.doc.length, lines);
   const parsed = parseMarkdown(text);
-  const seen = { ...known, seen: lines };
-  if (hasDefinitions(parsed)) return { ...seen, stuck: true };
-  const { at, fence } = lastDecided(parsed);
+  const seen = { ...known, seenLength: lines };
+  if (hasDefinitions(parsed)) return { ...seen, isStuck: true };
+  const { at, fence } = findDecidedEnd(parsed);
   if (at <= known.fence.length) return seen;
   const decided = parseMarkdown(text.slice(0, at));
   const shown = neutralizeMarkdown(decided, 'full', known.tables);
@@ -89,14 +89,14 @@ function settle(doc: string, known: Settled): Settled {
     doc: doc.slice(0, known.doc.length + at - known.fence.length),
     markdown: known.markdown + shown.slice(known.fenceShown.length),
     words: known.words.length > ENOUGH_WORDS ? known.words : known.words + firstWords(decided.tree),
-    tables: known.tables + tablesIn(decided),
+    tables: known.tables + countTables(decided),
     fence,
     fenceShown: fence === '' ? '' : neutralizeMarkdown(fence),
   };
 }
 
 /** Up to where whole lines are decided, and the first line of the fence that is open there. */
-function lastDecided(parsed: Parsed): { at: number; fence: string } {
+function findDecidedEnd(parsed: Parsed): { at: number; fence: string } {
   const { text, tree } = parsed;
   const undecided = { at: 0, fence: '' };
   const last = tree.children.at(-1);
@@ -123,7 +123,7 @@ function hasDefinitions({ text, tree }: Parsed): boolean {
   return false;
 }
 
-function tablesIn({ tree }: Parsed): number {
+function countTables({ tree }: Parsed): number {
   let tables = 0;
   for (const { node } of walk(tree)) if (node.type === 'table') tables += 1;
   return tables;

@@ -7,7 +7,7 @@ const MAX_CLOSERS = 20;
 const MAX_FENCE = 100;
 
 /** The text with the fenced code closed that is open at its end; `null` when none is. */
-export function withFenceClosed(parsed: Parsed): string | null {
+export function closeFence(parsed: Parsed): string | null {
   const { text, tree } = parsed;
   const end = text.trimEnd().length;
   for (const { node } of walk(tree)) {
@@ -34,7 +34,7 @@ export function containerPrefix(text: string, start: number): string {
 }
 
 /** Marks (`**`, `_`, `` ` `` …) that are open at the end of the text, in the order in which they were opened. */
-export function openMarks(parsed: Parsed): string[] {
+export function findOpenMarks(parsed: Parsed): string[] {
   const { text } = parsed;
   const leaf = lastLeaf(parsed);
   if (!leaf) return [];
@@ -48,8 +48,8 @@ export function openMarks(parsed: Parsed): string[] {
       if (mark === undefined || open.at(-1)?.mark.startsWith('`')) continue;
       const at = start + run.index;
       const before = text.charAt(at - 1);
-      const opens = mark.startsWith('`') || before === '' || /[\s\p{P}\p{S}]/u.test(before);
-      if (opens && before !== mark.charAt(0)) open.push({ mark, at });
+      const mayOpen = mark.startsWith('`') || before === '' || /[\s\p{P}\p{S}]/u.test(before);
+      if (mayOpen && before !== mark.charAt(0)) open.push({ mark, at });
     }
   }
   // The text may mean a mark as such ("2 * 3"): what closing it would not make a mark is none.
@@ -66,7 +66,7 @@ export function openMarks(parsed: Parsed): string[] {
 }
 
 /** Where a half-written link begins at the end of the text (`[label](htt`), and where its label ends. */
-export function openLink(parsed: Parsed): { start: number; label: string } | null {
+export function findOpenLink(parsed: Parsed): { start: number; label: string } | null {
   const leaf = lastLeaf(parsed);
   if (!leaf) return null;
   const from = Math.max(startOf(leaf), parsed.text.length - 2_000);

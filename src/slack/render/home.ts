@@ -28,8 +28,8 @@ export function homeView(view: HomeView, workspace: string | null): SlackHomeVie
     type: 'home',
     blocks: [
       ...(paused === null ? [] : [section(`:double_vertical_bar: ${ownMrkdwn(paused)}`)]),
-      ...list('Waiting for you', approvals, (approval) => approvalLine(approval, linked)),
-      ...list('Your threads', threads, (thread) => threadLine(thread, linked)),
+      ...listSection('Waiting for you', approvals, (approval) => approvalLine(approval, linked)),
+      ...listSection('Your threads', threads, (thread) => threadLine(thread, linked)),
       ...(threads.length === 0 ? [section('Nothing is running for you.')] : []),
       ...(checks.length === 0 ? [] : [context(mrkdwn(checks.map(checkWords).join('   ')))]),
       ...agents.slice(0, LISTED).map((agent) => context(plain(agentWords(agent)))),
@@ -39,7 +39,7 @@ export function homeView(view: HomeView, workspace: string | null): SlackHomeVie
   };
 }
 
-function list<T>(head: string, all: readonly T[], line: (one: T) => string): KnownBlock[] {
+function listSection<T>(head: string, all: readonly T[], line: (one: T) => string): KnownBlock[] {
   if (all.length === 0) return [];
   const more = all.length > LISTED ? [`… and ${all.length - LISTED} more`] : [];
   const lines = [`*${head}*`, ...all.slice(0, LISTED).map((one) => `• ${line(one)}`), ...more];

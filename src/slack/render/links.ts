@@ -12,7 +12,7 @@ const BREAKS_TOKEN = /[<>|\\\s"`()]|&#?\w+;|[^\x21-\x7e]/;
  */
 export function safeUrl(url: string): string | null {
   if (!/^(?:https?|mailto):[^\s]/i.test(url)) return null;
-  if (parsedUrl(url) === null) return null;
+  if (parseUrl(url) === null) return null;
   const quiet = url.replace(/(?<![\p{L}\p{N}_])@(?=here|channel|everyone|group)/giu, '%40');
   if (!BREAKS_TOKEN.test(quiet)) return quiet;
   let out = '';
@@ -33,25 +33,25 @@ export function safeUrl(url: string): string | null {
  * (`xn--…`).
  */
 export function hostBehind(label: string, url: string): string | null {
-  const target = parsedUrl(url);
+  const target = parseUrl(url);
   if (target === null) return null;
   if (target.protocol === 'mailto:') return mailBehind(label, target);
-  if (target.username !== '' || target.password !== '') return shown(target.host);
-  const foreign = /(?:^|\.)xn--/.test(target.hostname) && !label.toLowerCase().includes(target.hostname);
-  const { words, hides } = readable(label);
-  if (foreign || hides || label.length > LABEL_READ) return shown(target.host);
-  const hosts = hostsIn(words);
-  const own = hosts.every((host) => withoutWww(host) === withoutWww(target.host));
-  return own ? null : shown(target.host);
+  if (target.username !== '' || target.password !== '') return printableHost(target.host);
+  const isForeignScript = /(?:^|\.)xn--/.test(target.hostname) && !label.toLowerCase().includes(target.hostname);
+  const { words, mayDeceive } = readLabel(label);
+  if (isForeignScript || mayDeceive || label.length > LABEL_READ) return printableHost(target.host);
+  const hosts = findHosts(words);
+  const namesTarget = hosts.every((host) => withoutWww(host) === withoutWww(target.host));
+  return namesTarget ? null : printableHost(target.host);
 }
 
 /** Whoever writes there must see to whom, and to whom else. */
 function mailBehind(label: string, target: URL): string | null {
-  const address = decoded(target.pathname);
+  const address = tryDecode(target.pathname);
   const named = label.trim().replace(/^mailto:/i, '');
   if (named.toLowerCase() === address.toLowerCase() && target.search === '' && /^[\x21-\x7e]+$/.test(named))
     return null;
-  return shown(target.search === '' ? address : `${address}?…`);
+  return printableHost(target.search === '' ? address : `${address}?…`);
 }
 
 /** What can be taken for the dots, slashes, colons and at signs of an address. */
@@ -70,7 +70,7 @@ const AS_SIGNS = LOOKALIKES.map(
 );
 
 /** A label as it is seen. `hides`: it holds what is not seen, or what is taken for something else in an address. */
-function readable(label: string): { words: string; hides: boolean } {
+function readLabel(label: string): { words: string; mayDeceive: boolean } {
   const seen = label
     .slice(0, LABEL_READ)
     .replace(/(?<=(?:\p{Extended_Pictographic}|[\u{1F3FB}-\u{1F3FF}])\uFE0F?)\u200D(?=\p{Extended_Pictographic})/gu, '')
@@ -79,8 +79,8 @@ function readable(label: string): { words: string; hides: boolean } {
   let words = plain;
   for (const [lookalikes, sign] of AS_SIGNS) words = words.replace(lookalikes, sign);
   const compatible = words.normalize('NFKC');
-  const doubtful = compatible !== words.normalize('NFC') && hostsIn(compatible).length > 0;
-  return { words: compatible, hides: plain.length !== seen.length || words !== plain || doubtful };
+  const hidesHost = compatible !== words.normalize('NFC') && findHosts(compatible).length > 0;
+  return { words: compatible, mayDeceive: plain.length !== seen.length || words !== plain || hidesHost };
 }
 
 const ADDRESS = /(?:[a-z][a-z\d+.-]{0,20}:)?\/{2}[^\s/?#]*(?:[/?#][^\s]*)?|[^\s/?#()<>"'`,;!|{}]+(?:[/?#][^\s]*)?/giu;
@@ -89,12 +89,12 @@ const HOST_SHAPED =
   /^(?:(?:[\p{L}\p{N}\p{M}_-]+\.)+[\p{L}\p{M}-][\p{L}\p{N}\p{M}_-]+\.?(?::\d*)?|\d{1,3}(?:\.\d{1,3}){3}(?::\d*)?|[\p{N}_-]*\p{L}[\p{L}\p{N}_-]*:\d{1,5}|\[[\da-f:.]*\](?::\d*)?|[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}|localhost)$/iu;
 
 /** Every host that a label names, as it would be looked up; what stands behind a host is its path. */
-function hostsIn(words: string): string[] {
+function findHosts(words: string): string[] {
   const hosts: string[] = [];
   for (const [found] of words.matchAll(ADDRESS)) {
     const scheme = /^(?:[a-z][a-z\d+.-]*:)?\/\//i.exec(found)?.[0];
     if (scheme !== undefined) {
-      hosts.push(lookedUp((/^[^/?#]*/.exec(found.slice(scheme.length))?.[0] ?? '').replace(/[.,;!)]+$/, '')));
+      hosts.push(normalizeHost((/^[^/?#]*/.exec(found.slice(scheme.length))?.[0] ?? '').replace(/[.,;!)]+$/, '')));
       continue;
     }
     const name = (/^[^/?#]*/.exec(found)?.[0] ?? '').replace(/^[*_~.-]+|[*_~.:-]+$/g, '');
@@ -102,17 +102,17 @@ function hostsIn(words: string): string[] {
     if (/.@./.test(name)) hosts.push(name);
     for (const part of name.split(/[^\p{L}\p{N}\p{M}_.:[\]-]+/u)) {
       const named = HOST_SHAPED.test(part) ? [part] : part.split(':').filter((piece) => HOST_SHAPED.test(piece));
-      hosts.push(...named.map(lookedUp));
+      hosts.push(...named.map(normalizeHost));
     }
   }
   return hosts;
 }
 
-function lookedUp(name: string): string {
-  return parsedUrl(`http://${name}`)?.host ?? name.toLowerCase();
+function normalizeHost(name: string): string {
+  return parseUrl(`http://${name}`)?.host ?? name.toLowerCase();
 }
 
-function shown(host: string): string {
+function printableHost(host: string): string {
   const safe = host.replace(/[^\w.:@+?…[\]-]/g, '?');
   const cut = safe.length <= HOST_SHOWN ? safe : `…${safe.slice(1 - HOST_SHOWN)}`;
   return cut.replace(/(?<!\w)@/g, '?');
@@ -120,7 +120,7 @@ function shown(host: string): string {
 
 const withoutWww = (host: string) => host.replace(/^www\./, '').replace(/\.$/, '');
 
-function decoded(text: string): string {
+function tryDecode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -128,6 +128,6 @@ function decoded(text: string): string {
   }
 }
 
-function parsedUrl(url: string): URL | null {
+function parseUrl(url: string): URL | null {
   return URL.canParse(url) ? new URL(url) : null;
 }

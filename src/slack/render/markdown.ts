@@ -1,5 +1,5 @@
 import { type Parsed, parseMarkdown, walk } from './ast.ts';
-import { openLink, openMarks, withFenceClosed } from './half-written.ts';
+import { closeFence, findOpenLink, findOpenMarks } from './half-written.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizeMarkdown } from './neutralize.ts';
 import { markdownOf, type TextPart } from './split.ts';
@@ -15,34 +15,34 @@ export const NOTHING: RenderedMarkdown = { markdown: '', summary: '' };
 
 /**
  * A part as valid Slack Markdown.
- * @param growing whether it is shown half-written: then open marks are closed and a half-written link shows its label.
+ * @param isGrowing whether it is shown half-written: then open marks are closed and a half-written link shows its label.
  */
-export function renderMarkdown(part: TextPart, growing: boolean, limit: number = LIMITS.markdown): RenderedMarkdown {
+export function renderMarkdown(part: TextPart, isGrowing: boolean, limit: number = LIMITS.markdown): RenderedMarkdown {
   if (part.source.trim() === '') return NOTHING;
   const doc = markdownOf(part);
-  const { parsed, words } = completed(growing ? withoutHalfCharacter(doc) : doc, growing);
+  const { parsed, words } = completeMarkdown(isGrowing ? dropHalfCharacter(doc) : doc, isGrowing);
   const full = neutralizeMarkdown(parsed);
   const markdown = full.length <= limit ? full : neutralizeMarkdown(parsed, 'lean');
   return { markdown, summary: oneLineOf(words) };
 }
 
 /** The text with everything closed that is open at its end, and the first words of what was written. */
-export function completed(text: string, growing: boolean): { parsed: Parsed; words: string } {
+export function completeMarkdown(text: string, isGrowing: boolean): { parsed: Parsed; words: string } {
   const parsed = parseMarkdown(text);
   const words = firstWords(parsed.tree);
-  const fenced = withFenceClosed(parsed);
+  const fenced = closeFence(parsed);
   if (fenced !== null) return { parsed: parseMarkdown(fenced), words };
-  return { parsed: growing ? withMarksClosed(parsed) : parsed, words };
+  return { parsed: isGrowing ? closeMarks(parsed) : parsed, words };
 }
 
-function withMarksClosed(parsed: Parsed): Parsed {
-  const link = openLink(parsed);
+function closeMarks(parsed: Parsed): Parsed {
+  const link = findOpenLink(parsed);
   const labelled = link ? parseMarkdown(parsed.text.slice(0, link.start) + link.label) : parsed;
-  const marks = openMarks(labelled).toReversed().join('');
+  const marks = findOpenMarks(labelled).toReversed().join('');
   return marks === '' ? labelled : parseMarkdown(labelled.text.trimEnd() + marks);
 }
 
-export function withoutHalfCharacter(text: string): string {
+export function dropHalfCharacter(text: string): string {
   return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
 }
 

@@ -14,7 +14,7 @@ const FORMULA =
 const MATHS = /[\\^_={}<>]/;
 
 /** Where formulas stand in the prose of a text. Slack knows none; what Markdown would make of their insides is wrong. */
-export function formulas(parsed: Parsed): Range[] {
+export function findFormulas(parsed: Parsed): Range[] {
   const { text, tree } = parsed;
   if (!/\$|\\[([]/.test(text)) return [];
   const found: Range[] = [];
@@ -35,16 +35,16 @@ export function formulas(parsed: Parsed): Range[] {
 }
 
 /** What a character of a formula must be in Markdown to be seen as it was typed. */
-export function typed(char: string): string {
+export function escapeFormulaChar(char: string): string {
   return /[\\*_~[\]]/.test(char) ? `\\${char}` : char;
 }
 
 /** The text in such Markdown that its formulas are seen as typed. */
-export function withFormulasTyped(parsed: Parsed): string {
+export function escapeFormulas(parsed: Parsed): string {
   let out = '';
   let at = 0;
-  for (const { start, end } of formulas(parsed)) {
-    out += parsed.text.slice(at, start) + [...parsed.text.slice(start, end)].map(typed).join('');
+  for (const { start, end } of findFormulas(parsed)) {
+    out += parsed.text.slice(at, start) + [...parsed.text.slice(start, end)].map(escapeFormulaChar).join('');
     at = end;
   }
   return out + parsed.text.slice(at);

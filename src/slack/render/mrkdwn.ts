@@ -25,7 +25,7 @@ export function mrkdwnPieces(parsed: Parsed, max: number): string[] {
   for (const { node } of walk(parsed.tree)) if (node.type === 'definition') urls.set(node.identifier, node.url);
   const place = { text: parsed.text, urls, marks: '' };
   const pieces: string[] = [];
-  for (const block of childrenOf(parsed.tree).map((node) => blockOf(node, place))) {
+  for (const block of childrenOf(parsed.tree).map((node) => renderBlock(node, place))) {
     const joined = `${pieces.at(-1) ?? ''}\n\n${block}`;
     if (block === '') continue;
     if (pieces.length > 0 && joined.length <= max) pieces[pieces.length - 1] = joined;
@@ -34,36 +34,36 @@ export function mrkdwnPieces(parsed: Parsed, max: number): string[] {
   return pieces;
 }
 
-function blockOf(node: Nodes, place: Place): string {
+function renderBlock(node: Nodes, place: Place): string {
   switch (node.type) {
     case 'heading':
-      return inline(node, place, '*');
+      return renderMarked(node, place, '*');
     case 'paragraph':
-      return inlines(node, place);
+      return renderChildren(node, place);
     case 'code':
-      return fenced(node.value);
+      return renderCode(node.value);
     case 'table':
-      return fenced(place.text.slice(startOf(node), endOf(node)));
+      return renderCode(place.text.slice(startOf(node), endOf(node)));
     case 'blockquote':
-      return prefixed(blocksOf(node, place), '> ');
+      return prefixLines(renderBlocks(node, place), '> ');
     case 'list':
-      return listOf(node, place);
+      return renderList(node, place);
     case 'thematicBreak':
       return '———';
     case 'definition':
       return neutralizeMrkdwn(place.text.slice(startOf(node), endOf(node)));
     default:
-      return inlines(node, place);
+      return renderChildren(node, place);
   }
 }
 
-function blocksOf(node: Nodes, place: Place, between = '\n\n'): string {
+function renderBlocks(node: Nodes, place: Place, between = '\n\n'): string {
   return childrenOf(node)
-    .map((child) => blockOf(child, place))
+    .map((child) => renderBlock(child, place))
     .join(between);
 }
 
-function listOf(list: List, place: Place): string {
+function renderList(list: List, place: Place): string {
   const first = list.first ?? 1;
   const mark = (item: ListItem, index: number) => {
     const bullet = list.ordered ? `${first + index}.` : '•';
@@ -71,68 +71,71 @@ function listOf(list: List, place: Place): string {
     return item.checked === false ? `${list.ordered ? `${bullet} ` : ''}☐` : bullet;
   };
   return list.children
-    .map((item, index) => `${mark(item, index)} ${prefixed(blocksOf(item, place, '\n'), INDENT).slice(INDENT.length)}`)
+    .map(
+      (item, index) =>
+        `${mark(item, index)} ${prefixLines(renderBlocks(item, place, '\n'), INDENT).slice(INDENT.length)}`,
+    )
     .join('\n');
 }
 
-function prefixed(lines: string, by: string): string {
+function prefixLines(lines: string, by: string): string {
   return by + lines.replaceAll('\n', `\n${by}`);
 }
 
 /** Slack knows no languages here; what looks like the end of the code is none. */
-function fenced(code: string): string {
+function renderCode(code: string): string {
   return `${FENCE}\n${neutralizeMrkdwn(code).replaceAll(FENCE, '`\u2060`\u2060`')}\n${FENCE}`;
 }
 
-function inlines(node: Nodes, place: Place): string {
+function renderChildren(node: Nodes, place: Place): string {
   return childrenOf(node)
-    .map((child) => inlineOf(child, place))
+    .map((child) => renderInline(child, place))
     .join('');
 }
 
-function inlineOf(node: Nodes, place: Place): string {
+function renderInline(node: Nodes, place: Place): string {
   switch (node.type) {
     case 'text':
-      return words(node.value);
+      return renderWords(node.value);
     case 'inlineCode':
       return `\`${neutralizeMrkdwn(node.value.replaceAll('`', 'ˋ'))}\``;
     case 'break':
       return '\n';
     case 'strong':
-      return inline(node, place, '*');
+      return renderMarked(node, place, '*');
     case 'emphasis':
-      return inline(node, place, '_');
+      return renderMarked(node, place, '_');
     case 'delete':
-      return inline(node, place, '~');
+      return renderMarked(node, place, '~');
     case 'link':
     case 'image':
-      return linkOf(node, node.url, place);
+      return renderLink(node, node.url, place);
     case 'linkReference':
     case 'imageReference':
-      return linkOf(node, place.urls.get(node.identifier) ?? '', place);
+      return renderLink(node, place.urls.get(node.identifier) ?? '', place);
     default:
-      return words(place.text.slice(startOf(node), endOf(node)));
+      return renderWords(place.text.slice(startOf(node), endOf(node)));
   }
 }
 
 /** Foreign words: three backticks in a row would open code. */
-function words(text: string): string {
+function renderWords(text: string): string {
   return neutralizeMrkdwn(text).replaceAll(FENCE, '`\u2060`\u2060`');
 }
 
 /** A mark ends with its line. */
-function inline(node: Nodes, place: Place, mark: string): string {
-  const inside = inlines(node, { ...place, marks: place.marks + mark });
+function renderMarked(node: Nodes, place: Place, mark: string): string {
+  const inside = renderChildren(node, { ...place, marks: place.marks + mark });
   if (place.marks.includes(mark)) return inside;
   return inside.replace(/\S(?:.*\S)?/g, (line) => `${mark}${line}${mark}`);
 }
 
-function linkOf(node: Link | Image | LinkReference | ImageReference, target: string, place: Place): string {
+function renderLink(node: Link | Image | LinkReference | ImageReference, target: string, place: Place): string {
   const url = safeUrl(target);
   const label = wordsOf(node).replace(/\s+/g, ' ').trim();
-  if (url === null || url.length > URL_MAX) return words(place.text.slice(startOf(node), endOf(node)));
+  if (url === null || url.length > URL_MAX) return renderWords(place.text.slice(startOf(node), endOf(node)));
   const host = hostBehind(label, url);
-  const shown = label === '' ? 'image' : words(label.replaceAll('|', '¦'));
+  const shown = label === '' ? 'image' : renderWords(label.replaceAll('|', '¦'));
   const address = url.replaceAll('&', '&amp;');
   return `<${address}${label === target ? '' : `|${shown}`}>${host === null ? '' : ` (${host})`}`;
 }
@@ -155,13 +158,13 @@ function cutUp(block: string, max: number): string[] {
 function cutAt(text: string, room: number): number {
   for (const mark of ['\n', ' ']) {
     const at = text.lastIndexOf(mark, room - 1) + 1;
-    if (at > room / 2 && outsideOfTokens(text, at) === at) return at;
+    if (at > room / 2 && moveOutOfToken(text, at) === at) return at;
   }
-  return Math.max(1, outsideOfTokens(text, room));
+  return Math.max(1, moveOutOfToken(text, room));
 }
 
 /** Not inside of a link, an entity, a fence or a character. */
-function outsideOfTokens(text: string, at: number): number {
+function moveOutOfToken(text: string, at: number): number {
   const before = text.slice(Math.max(0, at - 2 * URL_MAX), at);
   const half = /(?:<[^<>]*|&[a-z]{0,4}|`{1,3}|[\uD800-\uDBFF])$/.exec(before);
   return half ? at - half[0].length : at;

@@ -2,7 +2,7 @@ import { INVISIBLE } from '../../bridge/text/invisible.ts';
 import { endOf, type Parsed, parseMarkdown, type Range, startOf, walk, wordsOf } from './ast.ts';
 import { LIMITS } from './limits.ts';
 import { hostBehind, safeUrl } from './links.ts';
-import { formulas, typed } from './math.ts';
+import { escapeFormulaChar, findFormulas } from './math.ts';
 import type { Image, ImageReference, Link, LinkReference, Nodes, Table } from './parse/tree.ts';
 
 /** U+2060 WORD JOINER: invisible, breaks whatever Slack would read across it. */
@@ -38,11 +38,11 @@ export type Form = 'full' | 'lean';
  */
 export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full', tablesBefore = 0): string {
   const parsed = typeof markdown === 'string' ? parseMarkdown(markdown) : markdown;
-  const { code, edits } = editsOf(parsed, form, tablesBefore);
-  return applyTo(parsed, code, form === 'full' ? formulas(parsed) : [], edits);
+  const { code, edits } = collectEdits(parsed, form, tablesBefore);
+  return applyEdits(parsed, code, form === 'full' ? findFormulas(parsed) : [], edits);
 }
 
-function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Range[]; edits: Edit[] } {
+function collectEdits(parsed: Parsed, form: Form, tablesBefore: number): { code: Range[]; edits: Edit[] } {
   const { text, tree } = parsed;
   const code: Range[] = [];
   const edits: Edit[] = [];
@@ -89,12 +89,17 @@ function editsOf(parsed: Parsed, form: Form, tablesBefore: number): { code: Rang
       default:
     }
   }
-  return { code: merged(code), edits };
+  return { code: mergeRanges(code), edits };
 }
 
 /** Applies edits and, to everything between them, the rules for single characters. */
-function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], maths: readonly Range[], all: Edit[]): string {
-  const edits = outsideOf(
+function applyEdits(
+  { text, quoteMarkers }: Parsed,
+  code: readonly Range[],
+  maths: readonly Range[],
+  all: Edit[],
+): string {
+  const edits = editsOutside(
     maths,
     all.sort((a, b) => a.start - b.start || a.end - b.end),
   );
@@ -118,8 +123,8 @@ function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], maths: 
     while ((maths[nextMath]?.end ?? Number.POSITIVE_INFINITY) <= at) nextMath += 1;
     const inMath = (maths[nextMath]?.start ?? Number.POSITIVE_INFINITY) <= at;
     const char = text.charAt(at);
-    if (inMath && typed(char) !== char) {
-      out += typed(char);
+    if (inMath && escapeFormulaChar(char) !== char) {
+      out += escapeFormulaChar(char);
       at += 1;
       continue;
     }
@@ -127,7 +132,7 @@ function applyTo({ text, quoteMarkers }: Parsed, code: readonly Range[], maths: 
     if (char === '\\' && !inCode && ESCAPABLE.test(following) && edit?.start !== at + 1) {
       if (following === '<') out += '&lt;';
       else if (following === '>') out += '&gt;';
-      else if (following === '@') out += `\\${broadcastAt(text, at + 1) ? `@${JOINER}` : '@'}`;
+      else if (following === '@') out += `\\${isBroadcastAt(text, at + 1) ? `@${JOINER}` : '@'}`;
       else out += char + following;
       at += 2;
       continue;
@@ -155,11 +160,11 @@ function oneCharacter(text: string, at: number, inCode: boolean, quoteMarkers: R
     return TOKEN_IN_CODE.test(text) ? `<${JOINER}` : '<';
   }
   if (char === '>') return inCode || quoteMarkers.has(at) ? '>' : '&gt;';
-  if (char === '@') return broadcastAt(text, at) ? `@${JOINER}` : '@';
+  if (char === '@') return isBroadcastAt(text, at) ? `@${JOINER}` : '@';
   return printable(char, text, at);
 }
 
-function broadcastAt(text: string, at: number): boolean {
+function isBroadcastAt(text: string, at: number): boolean {
   BROADCAST.lastIndex = at;
   return BROADCAST.test(text) && !WORD.test(text.charAt(at - 1));
 }
@@ -268,7 +273,7 @@ function columnsOf(table: Table): number {
 const insertion = (at: number, text: string): Edit => ({ start: at, end: at, text });
 
 /** Both in the order of the text. */
-function outsideOf(ranges: readonly Range[], edits: Edit[]): Edit[] {
+function editsOutside(ranges: readonly Range[], edits: Edit[]): Edit[] {
   if (ranges.length === 0) return edits;
   let next = 0;
   return edits.filter(({ start }) => {
@@ -277,7 +282,7 @@ function outsideOf(ranges: readonly Range[], edits: Edit[]): Edit[] {
   });
 }
 
-function merged(ranges: Range[]): Range[] {
+function mergeRanges(ranges: Range[]): Range[] {
   ranges.sort((a, b) => a.start - b.start);
   const out: Range[] = [];
   for (const range of ranges) {
@@ -299,7 +304,7 @@ export function neutralizeMrkdwn(text: string): string {
     if (char === '&') out += '&amp;';
     else if (char === '<') out += '&lt;';
     else if (char === '>') out += '&gt;';
-    else if (char === '@') out += broadcastAt(text, at) ? `@${JOINER}` : '@';
+    else if (char === '@') out += isBroadcastAt(text, at) ? `@${JOINER}` : '@';
     else out += printable(char, text, at);
   }
   return out;

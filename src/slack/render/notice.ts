@@ -2,7 +2,7 @@ import { clip, markdown } from './blocks.ts';
 import { LIMITS } from './limits.ts';
 import { renderMarkdown } from './markdown.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
-import { heldTokens } from './own-tokens.ts';
+import { holdTokens } from './own-tokens.ts';
 import type { SlackPost } from './post.ts';
 import { splitText } from './split.ts';
 
@@ -12,12 +12,12 @@ import { splitText } from './split.ts';
  */
 export function noticePosts(text: string): SlackPost[] {
   const posts: SlackPost[] = [];
-  const held = heldTokens(text);
+  const held = holdTokens(text);
   for (const part of splitText(held.text, LIMITS)) {
     const { markdown: shown, summary } = renderMarkdown(part, false);
     if (shown.trim() === '') continue;
-    const words = held.put(neutralizeMrkdwn(clip(summary, LIMITS.summary))) || 'A notice.';
-    const blocks = [markdown(held.put(shown))];
+    const words = held.restoreTokens(neutralizeMrkdwn(clip(summary, LIMITS.summary))) || 'A notice.';
+    const blocks = [markdown(held.restoreTokens(shown))];
     posts.push({ part: `0.${posts.length}`, kind: 'text', blocks, text: words, live: false });
   }
   return posts;

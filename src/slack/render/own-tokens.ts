@@ -14,7 +14,7 @@ export interface HeldTokens {
   /** The text with a character in place of each token, which no foreign text can hold. */
   text: string;
   /** Puts the tokens back, once everything else is harmless. */
-  put(harmless: string): string;
+  restoreTokens(harmless: string): string;
 }
 
 /**
@@ -22,10 +22,10 @@ export interface HeldTokens {
  * now becomes one: not what people typed already escaped (`&lt;!subteam^S1&gt;`), whatever is unescaped or escaped on
  * the way, and nothing in code.
  */
-export function heldTokens(markdown: string): HeldTokens {
+export function holdTokens(markdown: string): HeldTokens {
   const tokens: string[] = [];
   const clean = markdown.replace(PLACEHOLDERS, '\uFFFD');
-  const code = clean.includes('<') && /`|~~~| {4}|\t/.test(clean) ? codeOf(clean) : [];
+  const code = clean.includes('<') && /`|~~~| {4}|\t/.test(clean) ? findCode(clean) : [];
   let next = 0;
   const text = clean.replace(OWN_TOKEN, (token, at: number) => {
     while ((code[next]?.end ?? Number.POSITIVE_INFINITY) <= at) next += 1;
@@ -34,12 +34,12 @@ export function heldTokens(markdown: string): HeldTokens {
   });
   return {
     text,
-    put: (harmless) =>
+    restoreTokens: (harmless) =>
       harmless.replace(PLACEHOLDERS, (placeholder) => tokens[(placeholder.codePointAt(0) ?? 0) - FIRST] ?? ''),
   };
 }
 
-function codeOf(text: string): { start: number; end: number }[] {
+function findCode(text: string): { start: number; end: number }[] {
   const code: { start: number; end: number }[] = [];
   for (const { node } of walk(parseMarkdown(text).tree)) {
     if (node.type === 'code' || node.type === 'inlineCode') code.push({ start: node.start, end: node.end });

@@ -17,9 +17,9 @@ export interface SlackPost {
   /** Goes into the thread below all posts, once they are there. */
   file?: PostFile;
   /** Of a card: the message that has it stays as it is; where there is none, there will be none yet. */
-  stands?: true;
+  isFrozen?: true;
   /** Where it has no message, there will be none before all above it is known: a card on which nothing is to be decided, the status of a turn that had ended. */
-  late?: true;
+  waitsForTextAbove?: true;
   /** Of a card that waits for a decision: what can be typed where Slack takes no buttons. Harmless. */
   typed?: string;
   /** What notifications and screen readers say. */

@@ -23,10 +23,10 @@ export interface RenderOptions {
  */
 export function createRenderer(options: RenderOptions = {}): Renderer {
   const memo: RenderMemo = new Map();
-  const given = (files: boolean) => (files ? options : { ...options, maxMessages: MANY });
-  const render = (view: TurnView, files = true) => renderPosts(view, memo, given(files));
+  const optionsFor = (files: boolean) => (files ? options : { ...options, maxMessages: MANY });
+  const render = (view: TurnView, files = true) => renderPosts(view, memo, optionsFor(files));
   const prepare = (view: TurnView, files: boolean, letters: Letters) =>
-    textsOf(view, memo, given(files), letters) !== null;
+    renderTexts(view, memo, optionsFor(files), letters) !== null;
   return Object.assign(render, { prepare });
 }
 
@@ -48,13 +48,13 @@ const MANY = Number.POSITIVE_INFINITY;
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
   const posts: SlackPost[] = [];
   const last = view.items.length - 1;
-  const texts = textsOf(view, memo, options, null);
+  const texts = renderTexts(view, memo, options, null);
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
       // People wait for a card that asks, not for one that is over: it would have to move when the text above it is
       // known.
-      const late = view.textUnknown && view.live !== null && item.card.state.state !== 'open';
-      posts.push({ ...cardPost(item), ...(late && { late: true }) });
+      const mayMove = view.textUnknown && view.live !== null && item.card.state.state !== 'open';
+      posts.push({ ...cardPost(item), ...(mayMove && { waitsForTextAbove: true }) });
       return;
     }
     posts.push(...(texts?.get(index) ?? []));
@@ -63,12 +63,12 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   if (tail?.kind === 'text' && tail.part.startsWith(`${last}.`)) posts.pop();
   const number = view.items[last]?.kind === 'text' ? last : last + 1;
   posts.push(tailPost(view, tail?.kind === 'text' && tail.part.startsWith(`${last}.`) ? tail : null, `${number}.0`));
-  const named = view.textUnknown ? posts.map(withoutEarlier) : posts;
-  return [...withNotes(named, view), ...notePosts(view)];
+  const named = view.textUnknown ? posts.map(markAsAfterRestart) : posts;
+  return [...addNotes(named, view), ...notePosts(view)];
 }
 
 /** The messages of the view's texts, by their number; `null` when no letters are left before the end. */
-function textsOf(
+function renderTexts(
   view: TurnView,
   memo: RenderMemo,
   { limits = LIMITS, maxMessages = MANY }: RenderOptions,
@@ -80,10 +80,10 @@ function textsOf(
   let messages = 0;
   for (const [index, item] of view.items.entries()) {
     if (item.kind === 'card') continue;
-    const growing = view.live !== null && index === last;
+    const isGrowing = view.live !== null && index === last;
     // Text below a card is seen in any case: it is what people wait for.
     const most = Math.max(1, maxMessages - messages);
-    const text = { text: item.markdown, index, growing, over: view.live === null, most };
+    const text = { text: item.markdown, index, isGrowing, isTurnOver: view.live === null, most };
     const shown = textPosts(text, memo, limits, letters);
     if (shown === null) return null;
     messages += shown.length;
@@ -93,7 +93,7 @@ function textsOf(
 }
 
 /** Its number counts from the restart: it must not be taken for what was shown under that number before. */
-function withoutEarlier(post: SlackPost): SlackPost {
+function markAsAfterRestart(post: SlackPost): SlackPost {
   return post.kind === 'text' ? { ...post, part: `+${post.part}` } : post;
 }
 
@@ -106,7 +106,7 @@ function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>): SlackPost {
     blocks,
     ...(typed !== undefined && { typed }),
     // A click on it is judged when it comes.
-    ...(blocks.length === 0 && { stands: true }),
+    ...(blocks.length === 0 && { isFrozen: true }),
     text: `${mentions} ${summary(words)}`.trim(),
     live: false,
   };
@@ -119,14 +119,19 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
   const part = text?.part ?? bare;
   const shown = { ...text, part, kind: 'text' as const, blocks, text: text?.text ?? summary(tail.words) };
   const { ending, over } = view;
-  return { ...shown, live: tail.live, ...(ending && { ends: true as const }), ...(over && { late: true as const }) };
+  return {
+    ...shown,
+    live: tail.live,
+    ...(ending && { ends: true as const }),
+    ...(over && { waitsForTextAbove: true as const }),
+  };
 }
 
 /** With each of them at its longest the line still fits into one text. */
 const LISTED = 20;
 
 /** Said once: above the first text, or above the status where there is none. */
-function withNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView): SlackPost[] {
+function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView): SlackPost[] {
   const at = posts.findIndex(({ kind }) => kind === 'text');
   const post = posts[at];
   const notes = [...notPassedOnNote(notPassedOn), ...alongsideNote(alongside)];

@@ -29,7 +29,7 @@ export function questionCard(card: QuestionCard): RenderedCard {
   const blocks: KnownBlock[] = [
     section(`${asks} *The agent asks:*`.trim()),
     ...questionTexts(card.questions.length > 0 ? card.questions : [untitled(card.title)]),
-    actions(...(single ? choices(card, single) : []), words(card, single ? 'Other…' : 'Answer…')),
+    actions(...(single ? choiceElements(card, single) : []), wordsButton(card, single ? 'Other…' : 'Answer…')),
     context(mrkdwn(`Or just reply in this thread.${until}`)),
   ];
   return { blocks, words: `Question: ${first?.question || card.title}`, mentions: asks };
@@ -39,7 +39,7 @@ function untitled(title: string): Question {
   return { question: title, header: '', multiSelect: false, options: [] };
 }
 
-function choices(card: QuestionCard, question: Question): (Button | StaticSelect)[] {
+function choiceElements(card: QuestionCard, question: Question): (Button | StaticSelect)[] {
   if (question.options.length === 0) return [];
   return question.options.length <= BUTTONS ? optionButtons(card, question) : [optionMenu(card, question)];
 }
@@ -72,7 +72,7 @@ function optionMenu({ token }: QuestionCard, { options }: Question): StaticSelec
   };
 }
 
-function words({ token, title }: QuestionCard, label: string): Button {
+function wordsButton({ token, title }: QuestionCard, label: string): Button {
   return button({ actionId: ACTION_IDS.answer_in_words, token, label, says: `Answer in a form: ${title}` });
 }
 
@@ -87,7 +87,7 @@ function questionTexts(questions: readonly Question[]): KnownBlock[] {
 function questionText({ question, header, multiSelect, options }: Question, room: number): KnownBlock {
   const head = [header, question].filter((text) => text !== '').join(': ');
   const elements: RichTextBlockElement[] = [
-    richLine(visible(multiSelect ? `${head} (choose one or more)` : head, Math.floor(room / 2)), {
+    richLine(makeVisible(multiSelect ? `${head} (choose one or more)` : head, Math.floor(room / 2)), {
       bold: true,
     }),
   ];
@@ -100,10 +100,10 @@ function questionText({ question, header, multiSelect, options }: Question, room
       elements: listed.map(({ label, description }) => ({
         type: 'rich_text_section',
         elements: [
-          { type: 'text', text: visible(label, Math.floor(each / 2)), style: { bold: true } },
+          { type: 'text', text: makeVisible(label, Math.floor(each / 2)), style: { bold: true } },
           ...(description === ''
             ? []
-            : [{ type: 'text' as const, text: visible(` — ${description}`, Math.floor(each / 2)) }]),
+            : [{ type: 'text' as const, text: makeVisible(` — ${description}`, Math.floor(each / 2)) }]),
         ],
       })),
     });
@@ -112,4 +112,4 @@ function questionText({ question, header, multiSelect, options }: Question, room
   return richText(...elements);
 }
 
-const visible = (text: string, max: number) => clip(neutralizePlain(clip(text, max)), max) || ' ';
+const makeVisible = (text: string, max: number) => clip(neutralizePlain(clip(text, max)), max) || ' ';

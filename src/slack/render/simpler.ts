@@ -2,8 +2,8 @@ import type { KnownBlock, MarkdownBlock } from '@slack/types';
 import { parseMarkdown } from './ast.ts';
 import { markdown, section } from './blocks.ts';
 import { LIMITS, type RenderLimits } from './limits.ts';
-import { completed, renderMarkdown } from './markdown.ts';
-import { withFormulasTyped } from './math.ts';
+import { completeMarkdown, renderMarkdown } from './markdown.ts';
+import { escapeFormulas } from './math.ts';
 import { mrkdwnPieces } from './mrkdwn.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import type { SlackPost } from './post.ts';
@@ -71,7 +71,7 @@ function sectionPosts(post: SlackPost, limits: RenderLimits): SlackPost[] {
 const RESERVED = 5;
 
 function simplerBlocks(block: KnownBlock, post: SlackPost, limits: RenderLimits): KnownBlock[] {
-  if (block.type === 'markdown') return sectionsOf(block, post.source, post.live, limits);
+  if (block.type === 'markdown') return toSections(block, post.source, post.live, limits);
   if (block.type !== 'rich_text') return [block];
   return block.elements.flatMap((element) => {
     const words = neutralizeMrkdwn(textsOf(element)).replaceAll('```', '`\u2060`\u2060`');
@@ -88,14 +88,14 @@ function simplerBlocks(block: KnownBlock, post: SlackPost, limits: RenderLimits)
   });
 }
 
-function sectionsOf(
+function toSections(
   block: MarkdownBlock,
   source: TextPart | undefined,
-  growing: boolean,
+  isGrowing: boolean,
   limits: RenderLimits,
 ): KnownBlock[] {
-  const parsed = source ? completed(markdownOf(source), growing).parsed : parseMarkdown(block.text);
-  return mrkdwnPieces(parseMarkdown(withFormulasTyped(parsed)), limits.text).map((piece) => section(piece));
+  const parsed = source ? completeMarkdown(markdownOf(source), isGrowing).parsed : parseMarkdown(block.text);
+  return mrkdwnPieces(parseMarkdown(escapeFormulas(parsed)), limits.text).map((piece) => section(piece));
 }
 
 /** The words of rich text. */

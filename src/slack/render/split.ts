@@ -1,5 +1,5 @@
 import { childrenOf, endOf, lineStart, type Parsed, parseMarkdown, type Range, startOf } from './ast.ts';
-import { containerPrefix, fenceOf, openMarks } from './half-written.ts';
+import { containerPrefix, fenceOf, findOpenMarks } from './half-written.ts';
 import type { MarkdownLimits } from './limits.ts';
 import type { Nodes } from './parse/tree.ts';
 
@@ -40,7 +40,7 @@ export function closePart(
   const end = windowEnd(text, state, measured);
   if (end >= text.length) return null;
   const source = text.slice(state.length, end);
-  const shown = dedented(source, state.dedent);
+  const shown = dedent(source, state.dedent);
   const doc = state.prefix + shown.text;
   // A run of marks at the end may be half of one: it goes along with what follows.
   const whole = doc.replace(/[*_~`]{1,10}$/, '');
@@ -79,7 +79,7 @@ export function splitText(text: string, limits: MarkdownLimits): TextPart[] {
 
 /** A part as Markdown, not yet neutralised. */
 export function markdownOf(part: TextPart): string {
-  const body = part.prefix + dedented(part.source, part.dedent).text;
+  const body = part.prefix + dedent(part.source, part.dedent).text;
   if (part.suffix === '') return body;
   return /^[*_~`]/.test(part.suffix) && !/^(?:`{3,}|~{3,})/.test(part.suffix)
     ? body.trimEnd() + part.suffix
@@ -99,9 +99,9 @@ export interface Measured {
 export function measure(text: string, state: SplitState, limits: MarkdownLimits, known?: Measured): Measured {
   let { at, left } = known ?? { at: state.length, left: limits.markdown - limits.markdownReserve };
   if (!known)
-    for (let index = 0; index < state.prefix.length; index += 1) left -= weight(state.prefix.charCodeAt(index));
+    for (let index = 0; index < state.prefix.length; index += 1) left -= weightOf(state.prefix.charCodeAt(index));
   while (at < text.length && left >= 0) {
-    left -= weight(text.charCodeAt(at));
+    left -= weightOf(text.charCodeAt(at));
     if (left >= 0) at += 1;
   }
   return { at, left };
@@ -113,7 +113,7 @@ function windowEnd(text: string, state: SplitState, measured: Measured): number 
   return Math.max(at, Math.min(text.length, state.length + 2));
 }
 
-function weight(unit: number): number {
+function weightOf(unit: number): number {
   // < > grow to an entity; @ ] | ` ~ may get a joiner, or a closing twin.
   if (unit === 0x3c || unit === 0x3e) return 4;
   return unit === 0x40 || unit === 0x5d || unit === 0x7c || unit === 0x60 || unit === 0x7e ? 2 : 1;
@@ -135,7 +135,7 @@ interface Dedented {
   endsAt: number;
 }
 
-function dedented(source: string, columns: number): Dedented {
+function dedent(source: string, columns: number): Dedented {
   if (columns === 0) return { text: source, toSource: (at) => at, endsAt: 0 };
   const starts: { text: number; source: number }[] = [];
   let text = '';
@@ -274,17 +274,17 @@ function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nod
   let newline = text.lastIndexOf('\n', text.length - 1);
   // What comes last may be half of the closing fence: a part of nothing but that would be an empty box.
   if (opening && /^[\s>`~]*$/.test(text.slice(newline + 1))) newline = text.lastIndexOf('\n', newline - 1);
-  const byLine = newline + 1 > Math.max(from, body);
-  const at = byLine ? newline + 1 : wholeCharacters(text, text.length);
+  const cutsAtLine = newline + 1 > Math.max(from, body);
+  const at = cutsAtLine ? newline + 1 : dropHalfCharacterAt(text, text.length);
   if (at <= Math.max(from, body)) return null;
   if (!opening) return plainCut(at, columns);
   const fence = fenceOf(text, opening.start);
   const inFull = containerPrefix(text, opening.start);
   const quote = inFull.includes('>') ? inFull.slice(columns) : '';
   const info = (node.lang ?? '').slice(0, 60);
-  const prefix = `${quote}${fence}${info}\n${byLine ? '' : quote}`;
+  const prefix = `${quote}${fence}${info}\n${cutsAtLine ? '' : quote}`;
   if (fence.length > 100 || !fits(prefix, limits)) return plainCut(at, columns);
-  return { at, suffix: `${byLine ? '' : '\n'}${inFull}${fence}`, prefix, columns };
+  return { at, suffix: `${cutsAtLine ? '' : '\n'}${inFull}${fence}`, prefix, columns };
 }
 
 /** Nodes that are shown as one thing. */
@@ -317,48 +317,53 @@ function cutWords(
   node: Nodes | null = null,
 ): Cut {
   const { text } = place.parsed;
-  const free = (at: number) => !atoms.some(({ start, end }) => start < at && at < end);
+  const isFree = (at: number) => !atoms.some(({ start, end }) => start < at && at < end);
   const middle = range.start + (range.end - range.start) * HALF;
-  const byLine = lastPlace(text, range, /\n/, (at) => at > middle && free(at));
+  const byLine = findLastPlace(text, range, /\n/, (at) => at > middle && isFree(at));
   const at =
     byLine ??
-    lastPlace(text, range, /\s/, (place) => place > middle && free(place)) ??
-    lastPlace(text, range, /\s/, free) ??
-    lastPlace(text, range, /\s/, () => true) ??
-    Math.max(range.start + 1, wholeCharacters(text, range.end));
-  const atLine = text.charAt(at - 1) === '\n';
+    findLastPlace(text, range, /\s/, (place) => place > middle && isFree(place)) ??
+    findLastPlace(text, range, /\s/, isFree) ??
+    findLastPlace(text, range, /\s/, () => true) ??
+    Math.max(range.start + 1, dropHalfCharacterAt(text, range.end));
+  const isAtLine = text.charAt(at - 1) === '\n';
   const columns = node ? columnsAt(node, ancestors) : 0;
   const around = marks.filter((mark) => startOf(mark) < at && at < endOf(mark));
   const known = around.map((mark) => text.slice(startOf(mark), startOf(childrenOf(mark)[0] ?? mark)));
-  const open = [...known, ...openMarks(parseMarkdown(closedBy(text.slice(0, at), known)))];
+  const open = [...known, ...findOpenMarks(parseMarkdown(withMarksClosed(text.slice(0, at), known)))];
   const quote = node ? containerPrefix(text, startOf(node)) : '';
-  const lead = quote.includes('>') && !atLine ? quote.slice(Math.min(columns, quote.indexOf('>'))) : '';
+  const lead = quote.includes('>') && !isAtLine ? quote.slice(Math.min(columns, quote.indexOf('>'))) : '';
   const rest = text.slice(at, at + 4);
   // Text that happens to begin like a block is still text.
-  const guard =
-    open.length === 0 && (atLine ? /^(?: {4}|\t)/.test(rest) : /^[^\p{L}\p{N}(]/u.test(rest) || /^\d/.test(rest));
-  const start = open.join('') || (guard ? '\u2060' : '');
+  const needsGuard =
+    open.length === 0 && (isAtLine ? /^(?: {4}|\t)/.test(rest) : /^[^\p{L}\p{N}(]/u.test(rest) || /^\d/.test(rest));
+  const start = open.join('') || (needsGuard ? '\u2060' : '');
   // At a line of a quote the marks would stand before the quote's own: there they are left open.
-  const reopened = atLine && quote.includes('>') ? '' : `${lead}${start}`;
+  const reopened = isAtLine && quote.includes('>') ? '' : `${lead}${start}`;
   return { at, suffix: open.toReversed().join(''), prefix: reopened.length <= 200 ? reopened : '', columns };
 }
 
 /** Marks around the cut are closed, so that only those show up as open that nobody closed. */
-function closedBy(text: string, marks: readonly string[]): string {
+function withMarksClosed(text: string, marks: readonly string[]): string {
   return marks.length === 0 ? text : `${text.trimEnd()}${marks.toReversed().join('')}`;
 }
 
 /** Behind the last match within the range for which `good` holds. */
-function lastPlace(text: string, { start, end }: Range, what: RegExp, good: (at: number) => boolean): number | null {
+function findLastPlace(
+  text: string,
+  { start, end }: Range,
+  what: RegExp,
+  isAllowed: (at: number) => boolean,
+): number | null {
   let word = start;
   while (word < end && /\s/.test(text.charAt(word))) word += 1;
   for (let at = end; at > word; at -= 1) {
-    if (what.test(text.charAt(at - 1)) && good(at) && !splitsCharacter(text, at)) return at;
+    if (what.test(text.charAt(at - 1)) && isAllowed(at) && !splitsCharacter(text, at)) return at;
   }
   return null;
 }
 
-function wholeCharacters(text: string, at: number): number {
+function dropHalfCharacterAt(text: string, at: number): number {
   const unit = text.charCodeAt(at - 1);
   return unit >= 0xd800 && unit <= 0xdbff ? at - 1 : at;
 }

@@ -30,15 +30,15 @@ export function tailOf(view: TurnView): Tail {
     const words = activity.kind === 'paused' ? 'Paused while the bridge restarts.' : 'The agent is working.';
     return { blocks, words, live: true };
   }
-  const quiet = view.verbosity === 'quiet';
-  const { mentioned, words } = withSilence(view, summaryLine(view.ending ?? NO_ENDING, { figures: !quiet }));
-  const silent = view.items.length === 0;
+  const isQuiet = view.verbosity === 'quiet';
+  const { mentioned, words } = addSilence(view, summaryLine(view.ending ?? NO_ENDING, { figures: !isQuiet }));
+  const isSilent = view.items.length === 0;
   if (words !== '') {
     const fits = mentioned.length <= LIMITS.text;
     blocks.push(context(mrkdwn(fits ? mentioned : clip(neutralizeMrkdwn(words.slice(0, 500)), LIMITS.text))));
-  } else if (silent) blocks.push(context(plain(DONE)));
+  } else if (isSilent) blocks.push(context(plain(DONE)));
   const token = view.ending?.details;
-  if (token !== undefined && !quiet) {
+  if (token !== undefined && !isQuiet) {
     blocks.push(actions(button({ actionId: ACTION_IDS.details, token, label: 'Details', says: 'Show what it did' })));
   }
   return { blocks, words: words === '' ? DONE : words, live: false };
@@ -63,7 +63,7 @@ const NOTES: Readonly<Record<Ending['outcome'], string>> = {
 };
 
 /** A time alone, where an answer is expected, says nothing. */
-function withSilence(view: TurnView, line: { mentioned: string; words: string }): { mentioned: string; words: string } {
+function addSilence(view: TurnView, line: { mentioned: string; words: string }): { mentioned: string; words: string } {
   const { outcome, line: said } = view.ending ?? NO_ENDING;
   const hasText = view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
   // Of a turn that another process began it may not be known.

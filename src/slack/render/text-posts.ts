@@ -26,7 +26,7 @@ interface ClosedPart {
 
 interface OpenText {
   text: string;
-  growing: boolean;
+  isGrowing: boolean;
   from: number;
   rendered: RenderedMarkdown;
   measured: Measured;
@@ -50,9 +50,9 @@ export interface TextItem {
   /** Its number in the view. */
   index: number;
   /** Whether it is still written. */
-  growing: boolean;
+  isGrowing: boolean;
   /** Whether the turn is over: nothing follows any more. */
-  over: boolean;
+  isTurnOver: boolean;
   /** So many messages at most; what does not fit goes into a file. */
   most: number;
 }
@@ -80,8 +80,8 @@ export function textPosts(
   limits: RenderLimits,
   letters: Letters | null = null,
 ): SlackPost[] | null {
-  const { text, index, growing, most } = item;
-  const known = remembered(text, memo.get(index));
+  const { text, index, isGrowing, most } = item;
+  const known = reuseMemo(text, memo.get(index));
   let state = known.closed.at(-1)?.next ?? splitStart;
   let measured = measure(text, state, limits, known.open?.measured);
   let settled = known.open?.settled ?? nothingSettled;
@@ -103,29 +103,30 @@ export function textPosts(
   const posts = known.closed.slice(0, most).map(({ post }) => post);
   if (known.closed.length >= most) {
     memo.set(index, { text, closed: known.closed, open: null });
-    return withRest(seen(posts), item, known.closed);
+    return addFileNote(withoutEmpty(posts), item, known.closed);
   }
   const open = openPart(text, state);
-  const same = known.open?.text === open.source && known.open.growing === growing && known.open.from === state.length;
+  const isSame =
+    known.open?.text === open.source && known.open.isGrowing === isGrowing && known.open.from === state.length;
   let rendered = known.open?.rendered ?? NOTHING;
-  if (letters !== null && !same && open.source !== '') {
+  if (letters !== null && !isSame && open.source !== '') {
     if (letters.left <= 0) {
       memo.set(index, { text, closed: known.closed, open: known.open?.from === state.length ? known.open : null });
       return null;
     }
-    letters.left -= Math.max(100, open.source.length - (growing ? settled.doc.length : 0));
+    letters.left -= Math.max(100, open.source.length - (isGrowing ? settled.doc.length : 0));
   }
-  if (!same && growing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown));
-  else if (!same) rendered = renderMarkdown(open, false, limits.markdown);
-  const openText = { text: open.source, growing, from: state.length, rendered, measured, settled };
+  if (!isSame && isGrowing) ({ rendered, settled } = renderGrowing(open, settled, limits.markdown));
+  else if (!isSame) rendered = renderMarkdown(open, false, limits.markdown);
+  const openText = { text: open.source, isGrowing, from: state.length, rendered, measured, settled };
   memo.set(index, { text, closed: known.closed, open: openText });
-  return seen([...posts, textPost(`${index}.${known.closed.length}`, rendered, open)]);
+  return withoutEmpty([...posts, textPost(`${index}.${known.closed.length}`, rendered, open)]);
 }
 
-const seen = (posts: SlackPost[]) => posts.filter((post) => post.blocks.length > 0);
+const withoutEmpty = (posts: SlackPost[]) => posts.filter((post) => post.blocks.length > 0);
 
 /** What still holds of an earlier rendering: all of it when text was only added. */
-function remembered(text: string, memo: TextMemo | undefined): TextMemo {
+function reuseMemo(text: string, memo: TextMemo | undefined): TextMemo {
   if (!memo) return { text, closed: [], open: null };
   if (text.startsWith(memo.text)) return memo;
   const keep = memo.closed.findIndex(({ decidedBy }) => !text.startsWith(memo.text.slice(0, decidedBy)));
@@ -145,8 +146,8 @@ function textPost(part: string, rendered: RenderedMarkdown, source: TextPart): S
 }
 
 /** Under the last message: where the rest is. The file begins with what that message shows. */
-function withRest(posts: SlackPost[], item: TextItem, closed: readonly ClosedPart[]): SlackPost[] {
-  const { text, index, over, most } = item;
+function addFileNote(posts: SlackPost[], item: TextItem, closed: readonly ClosedPart[]): SlackPost[] {
+  const { text, index, isTurnOver, most } = item;
   const last = posts.at(-1);
   const more = text.length - (closed[most - 1]?.next.length ?? 0);
   if (!last || text.slice(text.length - more).trim() === '') return posts;
@@ -155,12 +156,12 @@ function withRest(posts: SlackPost[], item: TextItem, closed: readonly ClosedPar
     part: `${index}.file`,
     name: index === 0 ? 'answer.md' : `answer-${index + 1}.md`,
     title: posts.length > 1 ? 'The rest of the answer' : 'The answer',
-    content: over ? markdownOf(openPart(text, from)) : '',
+    content: isTurnOver ? markdownOf(openPart(text, from)) : '',
   };
-  const line = over
+  const line = isTurnOver
     ? `📄 The answer continues in the file below: ${file.name}, ${thousands(more)} more characters`
     : `📄 The rest will follow as a file: ${thousands(more)} more characters so far`;
-  const post = { ...last, blocks: [...last.blocks, context(plain(line))], ...(over ? { file } : {}) };
+  const post = { ...last, blocks: [...last.blocks, context(plain(line))], ...(isTurnOver ? { file } : {}) };
   return [...posts.slice(0, -1), post];
 }
 

@@ -86,14 +86,14 @@ describe('the outbox plan', () => {
 
   test('leaves a frozen card untouched, and posts no missing one', () => {
     const card = post('card-A', 'may I?', 'card');
-    const stands = { ...post('card-A', '', 'card'), stands: true as const };
-    expect(planCalls([record(1, card)], [stands])).toEqual([]);
+    const frozen = { ...post('card-A', '', 'card'), isFrozen: true as const };
+    expect(planCalls([record(1, card)], [frozen])).toEqual([]);
     const tail = post('1.0', 'started anew');
-    expect(planCalls([], [stands, tail])).toEqual([{ kind: 'post', post: tail }]);
+    expect(planCalls([], [frozen, tail])).toEqual([{ kind: 'post', post: tail }]);
   });
 
   describe('while the text from before a restart is unknown', () => {
-    const card = { ...post('card-A', '', 'card'), stands: true as const };
+    const card = { ...post('card-A', '', 'card'), isFrozen: true as const };
     const tail = post('+1.0', 'started anew', 'text', true);
 
     test('keeps text above a card, and edits only the newest message below', () => {
@@ -108,7 +108,7 @@ describe('the outbox plan', () => {
     test('overwrites no earlier text, and posts the turn’s end once', () => {
       const [first, second] = [record(1, post('0.0', 'before')), record(2, post('0.1', 'and on'))];
       const end = { ...post('+0.0', 'failed'), ends: true as const };
-      expect(planCalls([first, second], [{ ...tail, late: true }], true)).toEqual([]);
+      expect(planCalls([first, second], [{ ...tail, waitsForTextAbove: true }], true)).toEqual([]);
       expect(planCalls([first, second], [end], true)).toEqual([{ kind: 'post', post: end }]);
       const told = { ...record(3, post('0.2', 'to the end, failed')), ends: true as const };
       expect(planCalls([first, second, told], [end], true)).toEqual([]);
@@ -127,7 +127,7 @@ describe('the outbox plan', () => {
     });
 
     test('edits a closed card that has a message, and posts none otherwise', () => {
-      const closed = { ...post('card-A', 'closed', 'card'), late: true as const };
+      const closed = { ...post('card-A', 'closed', 'card'), waitsForTextAbove: true as const };
       const calls = planCalls([record(1, post('0.0', 'before'))], [closed, tail], true);
       expect(calls).not.toContainEqual(expect.objectContaining({ post: closed }));
       const asked = record(2, post('card-A', 'may I?', 'card'));
@@ -180,7 +180,7 @@ describe('the outbox plan', () => {
           else whole.push(post(`${items.length}.0`, 'waits', 'text', true));
           // What the process had not posted yet when it died.
           const ledger = whole.slice(0, Math.max(0, whole.length - lost)).map((one, n) => record(n + 1, one));
-          const cards = whole.filter(({ kind }) => kind === 'card').map((one) => ({ ...one, stands: true as const }));
+          const cards = whole.filter(({ kind }) => kind === 'card').map((one) => ({ ...one, isFrozen: true as const }));
           const started = calls(ledger, [...cards, tail], true, pick);
           const known = started.map(({ ts }) => ts);
           expect(known.slice(0, ledger.length)).toEqual(ledger.map(({ ts }) => ts));

@@ -85,7 +85,7 @@ describe('incremental rendering of a growing text', () => {
 
   it('settles nothing more once a link definition may change earlier text', () => {
     expect(grow('see [docs][1]\n\nwords\n\n[1]: https://a.example\n\nmore words\n\nand more\n', [5])).toMatchObject({
-      stuck: true,
+      isStuck: true,
     });
   });
 

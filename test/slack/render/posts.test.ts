@@ -175,7 +175,7 @@ describe('a running turn', () => {
 
   it('marks a closed card as late while the text before is missing', () => {
     const closed = { state: 'closed', why: 'turn_over', at: 1 } as const;
-    const late = (card: ViewItem, more: Partial<TurnView>) => renderPosts(view([card], more))[0]?.late;
+    const late = (card: ViewItem, more: Partial<TurnView>) => renderPosts(view([card], more))[0]?.waitsForTextAbove;
     expect(late(approval({ state: closed }), { ...live(), textUnknown: true })).toBe(true);
     expect(late(approval({ state: closed }), live())).toBeUndefined();
     expect(late(approval(), { ...live(), textUnknown: true })).toBeUndefined();
@@ -422,14 +422,14 @@ describe('an approval card', () => {
   });
 
   it('is frozen while only its record is left and it is open', () => {
-    const stands = (item: ViewItem) => renderPosts(view([item], live()))[0]?.stands;
-    expect(stands(approval({ shown: null }))).toBe(true);
-    expect(stands(question({ questions: null }))).toBe(true);
-    expect(stands(approval())).toBeUndefined();
-    expect(stands(question())).toBeUndefined();
+    const isFrozen = (item: ViewItem) => renderPosts(view([item], live()))[0]?.isFrozen;
+    expect(isFrozen(approval({ shown: null }))).toBe(true);
+    expect(isFrozen(question({ questions: null }))).toBe(true);
+    expect(isFrozen(approval())).toBeUndefined();
+    expect(isFrozen(question())).toBeUndefined();
     const closed: ApprovalState = { state: 'closed', why: 'link_lost', at: 1_700_000_000_000 };
-    expect(stands(approval({ shown: null, state: closed }))).toBeUndefined();
-    expect(stands(question({ questions: null, state: closed }))).toBeUndefined();
+    expect(isFrozen(approval({ shown: null, state: closed }))).toBeUndefined();
+    expect(isFrozen(question({ questions: null, state: closed }))).toBeUndefined();
   });
 
   it('keeps its part name wherever it is placed', () => {
@@ -633,7 +633,7 @@ describe('any view', () => {
           expect(posts.filter((post) => post.live)).toHaveLength(change.live ? 1 : 0);
           for (const post of posts) {
             // It is not sent.
-            if (post.stands) continue;
+            if (post.isFrozen) continue;
             validateMessageBlocks(post.blocks);
             expect(post.blocks.length).toBeGreaterThan(0);
             expect(post.text.length).toBeGreaterThan(0);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseMarkdown, walk } from '../../../src/slack/render/ast.ts';
-import { withFenceClosed } from '../../../src/slack/render/half-written.ts';
+import { closeFence } from '../../../src/slack/render/half-written.ts';
 import { renderMarkdown } from '../../../src/slack/render/markdown.ts';
 import {
   closePart,
@@ -63,7 +63,7 @@ describe('splitText', () => {
       fc.property(anyText, (text) => {
         for (const markdown of shown(text)) {
           const parsed = parseMarkdown(markdown);
-          expect(withFenceClosed(parsed)).toBeNull();
+          expect(closeFence(parsed)).toBeNull();
           const tables = [...walk(parsed.tree)].filter(({ node }) => node.type === 'table');
           expect(tables.length).toBeLessThanOrEqual(1);
           expect(markdown).not.toMatch(PINGS);

@@ -24,11 +24,11 @@ export class BareLinks {
     this.#text = text;
   }
 
-  at(at: number): BareLink | null {
-    return this.#mail(at) ?? this.#web(at);
+  linkAt(at: number): BareLink | null {
+    return this.#mailAt(at) ?? this.#webLinkAt(at);
   }
 
-  #mail(at: number): BareLink | null {
+  #mailAt(at: number): BareLink | null {
     const text = this.#text;
     const before = text.charAt(at - 1);
     if (at < this.#noMailBefore || !isAddressChar(text.charAt(at)) || before === '/' || isAddressChar(before))
@@ -50,13 +50,13 @@ export class BareLinks {
     return dots > 0 && isLetter(text.charAt(end - 1)) ? { end, url: `mailto:${text.slice(at, end)}` } : null;
   }
 
-  #web(at: number): BareLink | null {
+  #webLinkAt(at: number): BareLink | null {
     const text = this.#text;
     const first = text.charAt(at).toLowerCase();
     const before = text.charAt(at - 1);
     if (first === 'w') {
       if (!/^(?:[\s(*_[\]~]|)$/.test(before) || !/^www\../is.test(text.slice(at, at + 5))) return null;
-      const end = this.#addressEnd(at);
+      const end = this.#findAddressEnd(at);
       return end === null ? null : { end, url: `http://${text.slice(at, end)}` };
     }
     if (first !== 'h' || isLetter(before)) return null;
@@ -65,13 +65,13 @@ export class BareLinks {
     const host = at + scheme.length;
     const char = text.charAt(host);
     if (char === '' || isControl(char) || isUnicodeSpace(char) || isPunctuation(char)) return null;
-    const end = this.#addressEnd(host);
+    const end = this.#findAddressEnd(host);
     return end === null ? null : { end, url: text.slice(at, end) };
   }
 
-  #addressEnd(at: number): number | null {
+  #findAddressEnd(at: number): number | null {
     const host = this.#hostAt(at);
-    return host.good && host.end > at ? this.#pathEnd(host.end) : null;
+    return host.good && host.end > at ? this.#findPathEnd(host.end) : null;
   }
 
   /** A host's last two parts hold no underscore, whatever stands before them. */
@@ -82,7 +82,7 @@ export class BareLinks {
     while (end < text.length) {
       const char = text.charAt(end);
       if (char === '.' || char === '_') {
-        if (this.#endsHere(end)) break;
+        if (this.#isTrailing(end)) break;
       } else if (isUnicodeSpace(char) || (char !== '-' && isPunctuation(char))) break;
       end += 1;
     }
@@ -91,7 +91,7 @@ export class BareLinks {
     return this.#host;
   }
 
-  #pathEnd(from: number): number {
+  #findPathEnd(from: number): number {
     const text = this.#text;
     let open = 0;
     let end = from;
@@ -100,14 +100,14 @@ export class BareLinks {
       if (char === '(') open += 1;
       else if (char === ')' && open > 0) open -= 1;
       else if (/^[!"&'),*.:;<?\]_~]$/.test(char)) {
-        if (this.#endsHere(end)) break;
+        if (this.#isTrailing(end)) break;
       } else if (isUnicodeSpace(char)) break;
     }
     return end;
   }
 
   /** Whether nothing but punctuation stands between here and the end of the address. */
-  #endsHere(at: number): boolean {
+  #isTrailing(at: number): boolean {
     if (this.#trail.from <= at && at < this.#trail.end) return this.#trail.ends;
     const text = this.#text;
     let end = at;

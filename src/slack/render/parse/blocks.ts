@@ -1,6 +1,6 @@
-import { unescaped } from './characters.ts';
+import { unescapeMarkdown } from './characters.ts';
 import { Content, type Segment } from './content.ts';
-import { definitionsOf } from './definitions.ts';
+import { findDefinitions } from './definitions.ts';
 import { parseInlines } from './inlines.ts';
 import {
   type Bullet,
@@ -11,10 +11,10 @@ import {
   headingAt,
   isThematicBreak,
   isUnderline,
-  trimmedEnd,
+  trimEndAt,
 } from './leaf-starts.ts';
 import { Line } from './line.ts';
-import { cellsOf, columnsOf } from './tables.ts';
+import { countColumns, findCells } from './tables.ts';
 import type { Blockquote, Code, List, ListItem, Nodes, Range, Root, Table, TableRow } from './tree.ts';
 
 /**
@@ -41,7 +41,7 @@ type Container =
   | { kind: 'item'; node: ListItem; list: List; bullet: string; indent: number };
 
 type Leaf =
-  | { kind: 'paragraph'; segments: Segment[]; column: number; lastLazy: boolean }
+  | { kind: 'paragraph'; segments: Segment[]; column: number; isLastLineLazy: boolean }
   | { kind: 'fence'; node: Code; fence: Fence; indent: number; lines: string[] }
   | { kind: 'indented'; node: Code; lines: string[]; blanks: string[] }
   | { kind: 'table'; node: Table };
@@ -56,9 +56,9 @@ class Blocks {
   readonly #text: string;
   readonly #root: Root;
   readonly #quoteMarkers = new Set<number>();
-  readonly #known = new Set<string>();
+  readonly #knownDefinitions = new Set<string>();
   readonly #inlines: Inline[] = [];
-  #open: Container[] = [];
+  #openContainers: Container[] = [];
   #leaf: Leaf | null = null;
 
   constructor(text: string) {
@@ -72,91 +72,96 @@ class Blocks {
     for (let start = text.charAt(0) === '\uFEFF' ? 1 : 0; start < text.length; ) {
       ends.lastIndex = start;
       const end = ends.exec(text);
-      this.#line(new Line(text, start, end?.index ?? text.length));
+      this.#readLine(new Line(text, start, end?.index ?? text.length));
       start = end ? ends.lastIndex : text.length;
     }
     // Code that is still open goes on behind its last line.
     if (this.#leaf?.kind === 'fence') this.#leaf.node.end = text.length;
     this.#closeLeaf();
     for (const { node, segments } of this.#inlines) {
-      node.children = parseInlines(new Content(text, segments), this.#known, node.type === 'tableCell') as never;
+      node.children = parseInlines(
+        new Content(text, segments),
+        this.#knownDefinitions,
+        node.type === 'tableCell',
+      ) as never;
     }
     return { tree: this.#root, quoteMarkers: this.#quoteMarkers };
   }
 
-  #line(line: Line): void {
-    const matched = this.#goOn(line);
-    const all = matched === this.#open.length;
-    if (all && this.#leaf && this.#leafTakes(this.#leaf, line)) return;
+  #readLine(line: Line): void {
+    const matched = this.#continueContainers(line);
+    const doAllGoOn = matched === this.#openContainers.length;
+    if (doAllGoOn && this.#leaf && this.#continueLeaf(this.#leaf, line)) return;
     const paragraph = this.#leaf?.kind === 'paragraph' ? this.#leaf : null;
     let depth = matched;
-    let fresh = false;
+    let hasBegun = false;
     /** What was open and does not go on ends with the first block that begins on this line. */
     const begin = () => {
-      if (fresh) return;
-      fresh = true;
+      if (hasBegun) return;
+      hasBegun = true;
       this.#closeTo(depth);
     };
     for (;;) {
-      const goesOn = all && !fresh && paragraph;
+      const openParagraph = doAllGoOn && !hasBegun && paragraph;
       if (line.indent >= CODE_INDENT) {
-        if (line.isBlank || (!fresh && paragraph)) break;
+        if (line.isBlank || (!hasBegun && paragraph)) break;
         begin();
-        this.#indented(line);
+        this.#openIndentedCode(line);
         return;
       }
       if (line.char === '>' && depth < DEPTH) {
         begin();
-        this.#quote(line);
+        this.#openQuote(line);
         depth += 1;
         continue;
       }
       const heading = headingAt(line);
       if (heading) {
         begin();
-        this.#heading(line, heading);
+        this.#addHeading(line, heading);
         return;
       }
       const fence = fenceAt(line);
       if (fence) {
         begin();
-        this.#fence(line, fence);
+        this.#openFence(line, fence);
         return;
       }
-      if (goesOn && (this.#tableBelow(goesOn, line) || this.#underlined(goesOn, line))) return;
+      if (openParagraph && (this.#openTable(openParagraph, line) || this.#makeUnderlinedHeading(openParagraph, line)))
+        return;
       if (isThematicBreak(line)) {
         begin();
-        this.#add({ type: 'thematicBreak', ...placeOf(line), end: line.end });
+        this.#addNode({ type: 'thematicBreak', ...placeOf(line), end: line.end });
         return;
       }
       const bullet = depth < DEPTH ? bulletAt(line) : null;
-      if (bullet && (!goesOn || interrupts(bullet))) {
+      if (bullet && (!openParagraph || mayInterruptParagraph(bullet))) {
         begin();
-        this.#item(line, bullet);
+        this.#openItem(line, bullet);
         depth += 1;
         continue;
       }
       break;
     }
-    if (!fresh && !all && paragraph && !line.isBlank) {
-      this.#lazy(paragraph, line);
+    if (!hasBegun && !doAllGoOn && paragraph && !line.isBlank) {
+      this.#addLazyLine(paragraph, line);
       return;
     }
-    if (!fresh && !all) this.#closeTo(depth);
+    if (!hasBegun && !doAllGoOn) this.#closeTo(depth);
     if (line.isBlank) this.#closeLeaf();
-    else if (this.#leaf?.kind === 'table') this.#row(this.#leaf.node, { start: line.next, end: line.end });
-    else this.#words(line);
+    else if (this.#leaf?.kind === 'table') this.#addRow(this.#leaf.node, { start: line.next, end: line.end });
+    else this.#addWords(line);
   }
 
   /** Reads what the open quotes and lists begin this line with; how many of them go on. */
-  #goOn(line: Line): number {
+  #continueContainers(line: Line): number {
     let matched = 0;
-    for (const container of this.#open) {
+    for (const container of this.#openContainers) {
       if (container.kind === 'quote') {
         if (line.indent >= CODE_INDENT || line.char !== '>') break;
-        this.#quoteMark(line);
+        this.#skipQuoteMark(line);
       } else if (line.isBlank) {
-        if (container.node.children.length === 0 && this.#open.at(-1) === container && !this.#leaf) break;
+        if (container.node.children.length === 0 && this.#openContainers.at(-1) === container && !this.#leaf) break;
         line.skipBlanks();
       } else if (line.indent >= container.indent) line.skipColumns(container.indent);
       else break;
@@ -165,7 +170,7 @@ class Blocks {
     return matched;
   }
 
-  #quoteMark(line: Line): void {
+  #skipQuoteMark(line: Line): void {
     line.skipBlanks();
     this.#quoteMarkers.add(line.at);
     line.skip(1);
@@ -173,13 +178,13 @@ class Blocks {
   }
 
   /** Whether the line belongs to the block that is open, whatever it holds. */
-  #leafTakes(leaf: Leaf, line: Line): boolean {
+  #continueLeaf(leaf: Leaf, line: Line): boolean {
     switch (leaf.kind) {
       case 'fence':
-        this.#fenceLine(leaf, line);
+        this.#addFenceLine(leaf, line);
         return true;
       case 'indented':
-        return this.#indentedLine(leaf, line);
+        return this.#addIndentedLine(leaf, line);
       default:
         return false;
     }
@@ -187,168 +192,168 @@ class Blocks {
 
   #closeTo(depth: number): void {
     this.#closeLeaf();
-    this.#open.length = depth;
+    this.#openContainers.length = depth;
   }
 
-  #add(node: Nodes): void {
-    const parent = this.#open.at(-1)?.node ?? this.#root;
+  #addNode(node: Nodes): void {
+    const parent = this.#openContainers.at(-1)?.node ?? this.#root;
     parent.children.push(node);
-    this.#stretch(node.end);
+    this.#extendContainers(node.end);
   }
 
   /** What is open ends where the last thing in it ends. */
-  #stretch(end: number): void {
-    for (const container of this.#open) {
+  #extendContainers(end: number): void {
+    for (const container of this.#openContainers) {
       container.node.end = end;
       if (container.kind === 'item') container.list.end = end;
     }
   }
 
-  #quote(line: Line): void {
+  #openQuote(line: Line): void {
     const node: Blockquote = { type: 'blockquote', ...placeOf(line), end: line.next + 1, children: [] };
-    this.#quoteMark(line);
-    this.#add(node);
-    this.#open.push({ kind: 'quote', node });
+    this.#skipQuoteMark(line);
+    this.#addNode(node);
+    this.#openContainers.push({ kind: 'quote', node });
   }
 
-  #item(line: Line, bullet: Bullet): void {
-    const { kind, number, length, empty } = bullet;
+  #openItem(line: Line, bullet: Bullet): void {
+    const { kind, number, length, isEmpty } = bullet;
     const place = placeOf(line);
     const item: ListItem = { type: 'listItem', ...place, end: place.start + length, checked: null, children: [] };
-    const before = (this.#open.at(-1)?.node ?? this.#root).children.at(-1);
+    const before = (this.#openContainers.at(-1)?.node ?? this.#root).children.at(-1);
     const indent = line.indent;
     line.skipBlanks();
     line.skip(length);
     const blanks = line.indent;
-    const padding = empty || blanks > CODE_INDENT ? 1 : blanks;
-    if (!empty) line.skipColumns(padding);
+    const padding = isEmpty || blanks > CODE_INDENT ? 1 : blanks;
+    if (!isEmpty) line.skipColumns(padding);
     let list: List;
     if (before?.type === 'list' && this.#bullets.get(before) === kind + String(number === null)) list = before;
     else {
       list = { type: 'list', ...place, end: item.end, ordered: number !== null, first: number, children: [] };
       this.#bullets.set(list, kind + String(number === null));
-      this.#add(list);
+      this.#addNode(list);
     }
     list.children.push(item);
-    this.#stretch(item.end);
+    this.#extendContainers(item.end);
     list.end = item.end;
-    this.#open.push({ kind: 'item', node: item, list, bullet: kind, indent: indent + length + padding });
+    this.#openContainers.push({ kind: 'item', node: item, list, bullet: kind, indent: indent + length + padding });
   }
 
   /** What the items of a list begin with. */
   readonly #bullets = new Map<List, string>();
 
-  #heading(line: Line, segment: Segment): void {
+  #addHeading(line: Line, segment: Segment): void {
     const node: Nodes = { type: 'heading', ...placeOf(line), end: line.end, children: [] };
-    this.#add(node);
+    this.#addNode(node);
     this.#inlines.push({ node, segments: [segment] });
   }
 
-  #fence(line: Line, fence: Fence): void {
+  #openFence(line: Line, fence: Fence): void {
     const word = /^\S+/.exec(fence.info)?.[0];
-    const lang = word === undefined ? null : unescaped(word);
-    const fences = [{ start: line.next, end: trimmedEnd(this.#text, line.next, line.end) }];
+    const lang = word === undefined ? null : unescapeMarkdown(word);
+    const fences = [{ start: line.next, end: trimEndAt(this.#text, line.next, line.end) }];
     const node: Code = { type: 'code', ...placeOf(line), end: line.end, lang, value: '', fences };
-    this.#add(node);
+    this.#addNode(node);
     this.#leaf = { kind: 'fence', node, fence, indent: line.indent, lines: [] };
   }
 
-  #fenceLine(leaf: Extract<Leaf, { kind: 'fence' }>, line: Line): void {
+  #addFenceLine(leaf: Extract<Leaf, { kind: 'fence' }>, line: Line): void {
     const { node, fence, indent, lines } = leaf;
     node.end = line.end;
     if (closesFence(line, fence)) {
-      node.end = trimmedEnd(this.#text, line.next, line.end);
+      node.end = trimEndAt(this.#text, line.next, line.end);
       node.fences.push({ start: line.next, end: node.end });
       this.#closeLeaf();
     } else {
       line.skipColumns(indent);
       lines.push(line.rest);
     }
-    this.#stretch(node.end);
+    this.#extendContainers(node.end);
   }
 
-  #indented(line: Line): void {
+  #openIndentedCode(line: Line): void {
     const place = { start: line.at, column: line.column, end: line.end };
     const node: Code = { type: 'code', ...place, lang: null, value: '', fences: [] };
     line.skipColumns(CODE_INDENT);
-    this.#add(node);
+    this.#addNode(node);
     this.#leaf = { kind: 'indented', node, lines: [line.rest], blanks: [] };
   }
 
-  #indentedLine(leaf: Extract<Leaf, { kind: 'indented' }>, line: Line): boolean {
+  #addIndentedLine(leaf: Extract<Leaf, { kind: 'indented' }>, line: Line): boolean {
     if (!line.isBlank && line.indent < CODE_INDENT) return false;
     line.skipColumns(CODE_INDENT);
     leaf.blanks.push(line.rest);
     if (line.isBlank) return true;
     leaf.lines.push(...leaf.blanks.splice(0));
     leaf.node.end = line.end;
-    this.#stretch(line.end);
+    this.#extendContainers(line.end);
     return true;
   }
 
-  #lazy(paragraph: Extract<Leaf, { kind: 'paragraph' }>, line: Line): void {
+  #addLazyLine(paragraph: Extract<Leaf, { kind: 'paragraph' }>, line: Line): void {
     paragraph.segments.push({ start: line.next, end: line.end });
-    paragraph.lastLazy = true;
-    this.#stretch(line.end);
+    paragraph.isLastLineLazy = true;
+    this.#extendContainers(line.end);
   }
 
   /** A line of words: of the paragraph that is open, or the first of a new one. */
-  #words(line: Line): void {
+  #addWords(line: Line): void {
     const segment = { start: line.next, end: line.end };
-    this.#stretch(line.end);
+    this.#extendContainers(line.end);
     if (this.#leaf?.kind === 'paragraph') {
       this.#leaf.segments.push(segment);
-      this.#leaf.lastLazy = false;
+      this.#leaf.isLastLineLazy = false;
       return;
     }
     this.#closeLeaf();
-    this.#leaf = { kind: 'paragraph', segments: [segment], column: line.nextColumn, lastLazy: false };
+    this.#leaf = { kind: 'paragraph', segments: [segment], column: line.nextColumn, isLastLineLazy: false };
   }
 
-  #underlined({ segments, column }: Extract<Leaf, { kind: 'paragraph' }>, line: Line): boolean {
+  #makeUnderlinedHeading({ segments, column }: Extract<Leaf, { kind: 'paragraph' }>, line: Line): boolean {
     if (!isUnderline(line)) return false;
-    const left = this.#withoutDefinitions(segments, column);
+    const left = this.#takeDefinitions(segments, column);
     this.#leaf = null;
     const [first] = left;
     // Below nothing but definitions it is no underline.
     if (!first) return false;
-    const end = trimmedEnd(this.#text, line.next, line.end);
+    const end = trimEndAt(this.#text, line.next, line.end);
     const node: Nodes = { type: 'heading', start: first.start, column, end, children: [] };
-    this.#add(node);
+    this.#addNode(node);
     this.#inlines.push({ node, segments: trimmedSegments(this.#text, left) });
     return true;
   }
 
   /** A table begins with the line before the one that tells its columns. */
-  #tableBelow(paragraph: Extract<Leaf, { kind: 'paragraph' }>, line: Line): boolean {
+  #openTable(paragraph: Extract<Leaf, { kind: 'paragraph' }>, line: Line): boolean {
     const segment = { start: line.next, end: line.end };
     const head = paragraph.segments.at(-1);
-    if (!head || paragraph.lastLazy || !/^[|:-]$/.test(line.char)) return false;
-    const columns = columnsOf(this.#text, segment);
-    if (columns === null || cellsOf(this.#text, head)?.length !== columns) return false;
+    if (!head || paragraph.isLastLineLazy || !/^[|:-]$/.test(line.char)) return false;
+    const columns = countColumns(this.#text, segment);
+    if (columns === null || findCells(this.#text, head)?.length !== columns) return false;
     paragraph.segments.pop();
     const { column } = paragraph;
     this.#closeLeaf();
     const node: Table = { type: 'table', start: head.start, column, end: line.end, children: [] };
-    this.#add(node);
+    this.#addNode(node);
     this.#leaf = { kind: 'table', node };
-    this.#row(node, head);
+    this.#addRow(node, head);
     node.end = line.end;
-    this.#stretch(line.end);
+    this.#extendContainers(line.end);
     return true;
   }
 
-  #row(table: Table, line: Segment): void {
-    const end = trimmedEnd(this.#text, line.start, line.end);
+  #addRow(table: Table, line: Segment): void {
+    const end = trimEndAt(this.#text, line.start, line.end);
     const row: TableRow = { type: 'tableRow', start: line.start, end, children: [] };
-    for (const cell of cellsOf(this.#text, line) ?? []) {
+    for (const cell of findCells(this.#text, line) ?? []) {
       const node: Nodes = { type: 'tableCell', ...cell, children: [] };
       row.children.push(node);
       this.#inlines.push({ node, segments: [cell] });
     }
     table.children.push(row);
     table.end = line.end;
-    this.#stretch(line.end);
+    this.#extendContainers(line.end);
   }
 
   #closeLeaf(): void {
@@ -360,27 +365,27 @@ class Blocks {
         leaf.node.value = leaf.lines.join('\n');
         break;
       case 'paragraph':
-        this.#paragraph(leaf.segments, leaf.column);
+        this.#addParagraph(leaf.segments, leaf.column);
         break;
       default:
     }
   }
 
-  #paragraph(segments: Segment[], column: number): void {
-    const left = this.#withoutDefinitions(segments, column);
+  #addParagraph(segments: Segment[], column: number): void {
+    const left = this.#takeDefinitions(segments, column);
     const [first, last] = [left[0], left.at(-1)];
     if (!first || !last) return;
     const node: Nodes = { type: 'paragraph', start: first.start, column, end: last.end, children: [] };
-    const item = this.#open.at(-1);
-    this.#add(node);
+    const item = this.#openContainers.at(-1);
+    this.#addNode(node);
     const inside = trimmedSegments(this.#text, left);
-    if (item?.kind === 'item' && item.node.children.length === 1) this.#checkBox(item.node, inside);
+    if (item?.kind === 'item' && item.node.children.length === 1) this.#readCheckBox(item.node, inside);
     node.start = inside[0]?.start ?? node.start;
     this.#inlines.push({ node, segments: inside });
   }
 
   /** `[ ]` or `[x]` before the words of a list item. */
-  #checkBox(item: ListItem, segments: Segment[]): void {
+  #readCheckBox(item: ListItem, segments: Segment[]): void {
     const [first, ...others] = segments;
     const box = first && /^\[([ \txX])\](?:[ \t](?=[ \t]*[^ \t])|$)/.exec(this.#text.slice(first.start, first.end));
     if (!first || !box) return;
@@ -392,15 +397,15 @@ class Blocks {
   }
 
   /** Takes the definitions into the tree that a paragraph begins with; what is left of it. */
-  #withoutDefinitions(segments: Segment[], column: number): Segment[] {
+  #takeDefinitions(segments: Segment[], column: number): Segment[] {
     const [first] = segments;
     if (!first || this.#text.charAt(first.start) !== '[') return segments;
     const content = new Content(this.#text, segments);
-    const { found, rest } = definitionsOf(content);
+    const { found, rest } = findDefinitions(content);
     for (const { start, end, colon, identifier, url } of found) {
-      this.#known.add(identifier);
+      this.#knownDefinitions.add(identifier);
       const place: Range = { start: content.source(start), end: content.source(Math.max(start, end - 1)) + 1 };
-      this.#add({ type: 'definition', ...place, column, identifier, url, colon: content.source(colon) });
+      this.#addNode({ type: 'definition', ...place, column, identifier, url, colon: content.source(colon) });
     }
     if (found.length === 0) return segments;
     if (rest >= content.text.length) return [];
@@ -410,8 +415,8 @@ class Blocks {
 }
 
 /** A paragraph is not ended by what may well be a number or a dash in it. */
-function interrupts({ number, length, empty }: Bullet): boolean {
-  return !empty && (number === null || (number === 1 && length === 2));
+function mayInterruptParagraph({ number, length, isEmpty }: Bullet): boolean {
+  return !isEmpty && (number === null || (number === 1 && length === 2));
 }
 
 function placeOf(line: Line): { start: number; column: number } {
@@ -421,5 +426,5 @@ function placeOf(line: Line): { start: number; column: number } {
 /** Blanks at the end of a paragraph are nothing. */
 function trimmedSegments(text: string, segments: readonly Segment[]): Segment[] {
   const last = segments.at(-1);
-  return last ? [...segments.slice(0, -1), { start: last.start, end: trimmedEnd(text, last.start, last.end) }] : [];
+  return last ? [...segments.slice(0, -1), { start: last.start, end: trimEndAt(text, last.start, last.end) }] : [];
 }

@@ -29,7 +29,7 @@ function ofNumber(decimal: string | undefined, hex: string | undefined): string 
 }
 
 /** A text without its backslashes before punctuation, and with the characters that are named in it. */
-export function unescaped(text: string): string {
+export function unescapeMarkdown(text: string): string {
   if (!/[\\&]/.test(text)) return text;
   return text.replace(
     /\\([!-/:-@[-`{-~])|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{0,30});/g,

@@ -28,12 +28,13 @@ export class Content {
   source(at: number): number {
     let index = this.#last;
     const begins = this.#begins;
-    if ((begins[index] ?? 0) > at || (begins[index + 1] ?? Number.POSITIVE_INFINITY) <= at) index = this.#find(at);
+    if ((begins[index] ?? 0) > at || (begins[index + 1] ?? Number.POSITIVE_INFINITY) <= at)
+      index = this.#findSegment(at);
     this.#last = index;
     return (this.#segments[index]?.start ?? 0) + at - (begins[index] ?? 0);
   }
 
-  #find(at: number): number {
+  #findSegment(at: number): number {
     let [low, high] = [0, this.#begins.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;

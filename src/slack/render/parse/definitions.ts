@@ -1,4 +1,4 @@
-import { isBlank, unescaped } from './characters.ts';
+import { isBlank, unescapeMarkdown } from './characters.ts';
 import type { Content } from './content.ts';
 import { destinationEnd, identifierOf, labelEnd, skipSpace, titleEnd } from './destinations.ts';
 
@@ -12,7 +12,7 @@ export interface FoundDefinition {
 }
 
 /** The definitions that a paragraph begins with, and where what is left of it begins. */
-export function definitionsOf({ text }: Content): { found: FoundDefinition[]; rest: number } {
+export function findDefinitions({ text }: Content): { found: FoundDefinition[]; rest: number } {
   const found: FoundDefinition[] = [];
   let at = 0;
   while (text.charAt(at) === '[') {
@@ -33,7 +33,7 @@ function definitionAt(text: string, start: number): FoundDefinition | null {
   const to = destinationEnd(text, from);
   if (to === null) return null;
   const raw = text.charAt(from) === '<' ? text.slice(from + 1, to - 1) : text.slice(from, to);
-  const found = { start, colon: label, identifier, url: unescaped(raw) };
+  const found = { start, colon: label, identifier, url: unescapeMarkdown(raw) };
   const space = skipSpace(text, to);
   const title = space > to ? titleEnd(text, space) : null;
   const titled = title === null ? null : endOfLine(text, title);

@@ -1,5 +1,5 @@
 import { BareLinks, enclosedLink } from './autolinks.ts';
-import { characterReference, isEscapable, isPunctuation, isUnicodeSpace, unescaped } from './characters.ts';
+import { characterReference, isEscapable, isPunctuation, isUnicodeSpace, unescapeMarkdown } from './characters.ts';
 import type { Content } from './content.ts';
 import { destinationEnd, identifierOf, labelEnd, skipSpace, titleEnd } from './destinations.ts';
 import { type Piece, Pieces, textPiece } from './pieces.ts';
@@ -18,7 +18,7 @@ export function parseInlines(content: Content, known: Known, inTable: boolean): 
 
 interface Bracket {
   piece: Piece;
-  image: boolean;
+  isImage: boolean;
   /** Where its label begins. */
   label: number;
 }
@@ -37,15 +37,15 @@ const SPECIAL = /[\\`*_~[\]!<&\n]/;
 class Inlines {
   readonly #content: Content;
   readonly #text: string;
-  readonly #known: Known;
+  readonly #knownDefinitions: Known;
   readonly #inTable: boolean;
   readonly #links: BareLinks;
   readonly #pieces = new Pieces();
   readonly #brackets: Bracket[] = [];
   /** Links hold no links: brackets below this one may still begin images only. */
-  #linksFrom = 0;
+  #noLinksBelow = 0;
   /** By length: where runs of backticks of that length begin. */
-  #runs: Map<number, number[]> | null = null;
+  #backtickRuns: Map<number, number[]> | null = null;
   #at = 0;
   /** Text that is not a piece yet. */
   #textFrom = 0;
@@ -54,7 +54,7 @@ class Inlines {
   constructor(content: Content, known: Known, inTable: boolean) {
     this.#content = content;
     this.#text = content.text;
-    this.#known = known;
+    this.#knownDefinitions = known;
     this.#inTable = inTable;
     this.#links = new BareLinks(content.text);
   }
@@ -63,38 +63,38 @@ class Inlines {
     const text = this.#text;
     while (this.#at < text.length) {
       const char = text.charAt(this.#at);
-      if (this.#brackets.length === 0 && this.#bareLink()) continue;
-      if (SPECIAL.test(char) && this.#special(char)) continue;
+      if (this.#brackets.length === 0 && this.#readBareLink()) continue;
+      if (SPECIAL.test(char) && this.#readSpecial(char)) continue;
       this.#value += char;
       this.#at += 1;
     }
-    this.#flush();
+    this.#addText();
     this.#pieces.closeMarks(null);
     return this.#nodesOf(this.#pieces);
   }
 
   /** False where it is just text. */
-  #special(char: string): boolean {
+  #readSpecial(char: string): boolean {
     switch (char) {
       case '\n':
-        return this.#lineEnd();
+        return this.#readLineEnd();
       case '\\':
-        return this.#escape();
+        return this.#readEscape();
       case '`':
-        return this.#code();
+        return this.#readCode();
       case '*':
       case '_':
       case '~':
-        return this.#run(char);
+        return this.#readRun(char);
       case '!':
-        return this.#text.charAt(this.#at + 1) === '[' && this.#bracket(2);
+        return this.#text.charAt(this.#at + 1) === '[' && this.#openBracket(2);
       case '[':
-        return this.#bracket(1);
+        return this.#openBracket(1);
       case ']':
         return this.#closeBracket();
       case '<': {
         const link = enclosedLink(this.#text, this.#at);
-        return link !== null && this.#linked(link.end, link.url, this.#at + 1, link.end - 1);
+        return link !== null && this.#addLink(link.end, link.url, this.#at + 1, link.end - 1);
       }
       case '&': {
         const named = characterReference(this.#text, this.#at);
@@ -109,14 +109,14 @@ class Inlines {
   }
 
   /** What was read since becomes a piece. */
-  #flush(end = this.#at): void {
+  #addText(end = this.#at): void {
     if (end > this.#textFrom) this.#pieces.add(textPiece(this.#textFrom, end, this.#value));
     this.#value = '';
     this.#textFrom = this.#at;
   }
 
-  #add(node: Nodes, end: number): true {
-    this.#flush();
+  #addNode(node: Nodes, end: number): true {
+    this.#addText();
     const piece = textPiece(this.#at, end, '');
     piece.node = node;
     this.#pieces.add(piece);
@@ -126,7 +126,7 @@ class Inlines {
   }
 
   /** White space before the end of a line is nothing; two spaces break the line. */
-  #lineEnd(): true {
+  #readLineEnd(): true {
     const text = this.#text;
     let from = this.#at;
     while (from > this.#textFrom && (text.charAt(from - 1) === ' ' || text.charAt(from - 1) === '\t')) from -= 1;
@@ -134,57 +134,57 @@ class Inlines {
     if (blanks > 0) this.#value = this.#value.slice(0, -blanks);
     if (blanks >= 2 && !text.slice(from, this.#at).includes('\t')) {
       this.#at = from;
-      return this.#add({ type: 'break', start: 0, end: 0 }, from + blanks + 1);
+      return this.#addNode({ type: 'break', start: 0, end: 0 }, from + blanks + 1);
     }
     this.#value += '\n';
     this.#at += 1;
-    this.#flush();
+    this.#addText();
     return true;
   }
 
-  #escape(): boolean {
+  #readEscape(): boolean {
     const next = this.#text.charAt(this.#at + 1);
-    if (next === '\n') return this.#add({ type: 'break', start: 0, end: 0 }, this.#at + 2);
+    if (next === '\n') return this.#addNode({ type: 'break', start: 0, end: 0 }, this.#at + 2);
     if (!isEscapable(next)) return false;
     this.#value += next;
     this.#at += 2;
     return true;
   }
 
-  #code(): true {
+  #readCode(): true {
     const text = this.#text;
     const at = this.#at;
     let inside = at;
     while (text.charAt(inside) === '`') inside += 1;
-    const closes = this.#closingRun(inside - at, inside);
+    const closes = this.#findClosingRun(inside - at, inside);
     if (closes === null) {
       this.#value += text.slice(at, inside);
       this.#at = inside;
       return true;
     }
     const raw = text.slice(inside, closes).replaceAll('\n', ' ');
-    const padded = raw.startsWith(' ') && raw.endsWith(' ') && /[^ ]/.test(raw);
-    const shown = padded ? raw.slice(1, -1) : raw;
+    const isPadded = raw.startsWith(' ') && raw.endsWith(' ') && /[^ ]/.test(raw);
+    const shown = isPadded ? raw.slice(1, -1) : raw;
     const value = this.#inTable ? shown.replaceAll('\\|', '|') : shown;
-    return this.#add({ type: 'inlineCode', start: 0, end: 0, value }, closes + inside - at);
+    return this.#addNode({ type: 'inlineCode', start: 0, end: 0, value }, closes + inside - at);
   }
 
-  #closingRun(length: number, from: number): number | null {
-    if (!this.#runs) {
-      this.#runs = new Map();
+  #findClosingRun(length: number, from: number): number | null {
+    if (!this.#backtickRuns) {
+      this.#backtickRuns = new Map();
       for (const run of this.#text.matchAll(/`+/g)) {
-        const same = this.#runs.get(run[0].length);
+        const same = this.#backtickRuns.get(run[0].length);
         if (same) same.push(run.index);
-        else this.#runs.set(run[0].length, [run.index]);
+        else this.#backtickRuns.set(run[0].length, [run.index]);
       }
-      for (const starts of this.#runs.values()) starts.reverse();
+      for (const starts of this.#backtickRuns.values()) starts.reverse();
     }
-    const starts = this.#runs.get(length) ?? [];
+    const starts = this.#backtickRuns.get(length) ?? [];
     while ((starts.at(-1) ?? Number.POSITIVE_INFINITY) < from) starts.pop();
     return starts.at(-1) ?? null;
   }
 
-  #run(char: string): boolean {
+  #readRun(char: string): boolean {
     const text = this.#text;
     let end = this.#at;
     while (text.charAt(end) === char) end += 1;
@@ -200,24 +200,24 @@ class Inlines {
     const [markBefore, markAfter] = [!spaceBefore && isPunctuation(before), !spaceAfter && isPunctuation(after)];
     const left = !spaceAfter && (!markAfter || spaceBefore || markBefore || isMark(after));
     const right = !spaceBefore && (!markBefore || spaceAfter || markAfter || isMark(before));
-    this.#flush();
+    this.#addText();
     const piece = textPiece(this.#at, end, text.slice(this.#at, end));
     const opens = char === '_' ? left && (spaceBefore || markBefore || !right) : left;
     const closes = char === '_' ? right && (spaceAfter || markAfter || !left) : right;
-    piece.run = { char, length, opens, closes, before: null, after: null };
+    piece.run = { char, length, mayOpen: opens, mayClose: closes, before: null, after: null };
     this.#pieces.add(piece);
     this.#at = end;
     this.#textFrom = end;
     return true;
   }
 
-  #bracket(length: number): true {
-    this.#flush();
+  #openBracket(length: number): true {
+    this.#addText();
     const piece = textPiece(this.#at, this.#at + length, this.#text.slice(this.#at, this.#at + length));
     this.#pieces.add(piece);
     this.#at += length;
     this.#textFrom = this.#at;
-    this.#brackets.push({ piece, image: length === 2, label: this.#at });
+    this.#brackets.push({ piece, isImage: length === 2, label: this.#at });
     return true;
   }
 
@@ -225,21 +225,21 @@ class Inlines {
     const bracket = this.#brackets.pop();
     if (!bracket) return false;
     const index = this.#brackets.length;
-    const dead = !bracket.image && index < this.#linksFrom;
-    this.#linksFrom = Math.min(this.#linksFrom, index);
-    const target = dead ? null : this.#target(bracket);
+    const isInLink = !bracket.isImage && index < this.#noLinksBelow;
+    this.#noLinksBelow = Math.min(this.#noLinksBelow, index);
+    const target = isInLink ? null : this.#readTarget(bracket);
     if (!target) return false;
-    this.#flush();
+    this.#addText();
     this.#pieces.closeMarks(bracket.piece);
     const { inside, depth } = this.#pieces.takeAfter(bracket.piece);
     const { piece } = bracket;
-    piece.node = bracket.image ? this.#imageOf(inside, target) : this.#linkOf(target);
-    piece.inside = bracket.image ? null : inside;
-    piece.depth = bracket.image ? 1 : depth + 1;
+    piece.node = bracket.isImage ? this.#imageOf(inside, target) : this.#linkOf(target);
+    piece.inside = bracket.isImage ? null : inside;
+    piece.depth = bracket.isImage ? 1 : depth + 1;
     piece.end = target.end;
     this.#at = target.end;
     this.#textFrom = target.end;
-    if (!bracket.image) this.#linksFrom = index;
+    if (!bracket.isImage) this.#noLinksBelow = index;
     return true;
   }
 
@@ -266,30 +266,32 @@ class Inlines {
     };
   }
 
-  #target(bracket: Bracket): Target | null {
+  #readTarget(bracket: Bracket): Target | null {
     const text = this.#text;
     const behind = this.#at + 1;
     if (text.charAt(behind) === '(') {
-      const resource = this.#resource(behind);
+      const resource = this.#readResource(behind);
       if (resource) return resource;
     }
-    if (this.#known.size === 0) return null;
+    if (this.#knownDefinitions.size === 0) return null;
     if (text.charAt(behind) === '[') {
       const end = labelEnd(text, behind);
-      const full = end === null ? null : this.#reference(text.slice(behind + 1, end - 1), end);
+      const full = end === null ? null : this.#findReference(text.slice(behind + 1, end - 1), end);
       if (full) return full;
       if (text.charAt(behind + 1) !== ']') return null;
-      return this.#reference(text.slice(bracket.label, this.#at), behind + 2);
+      return this.#findReference(text.slice(bracket.label, this.#at), behind + 2);
     }
-    return this.#reference(text.slice(bracket.label, this.#at), behind);
+    return this.#findReference(text.slice(bracket.label, this.#at), behind);
   }
 
-  #reference(label: string, end: number): Target | null {
+  #findReference(label: string, end: number): Target | null {
     const identifier = identifierOf(label);
-    return identifier !== null && this.#known.has(identifier) ? { kind: 'reference', identifier, end } : null;
+    return identifier !== null && this.#knownDefinitions.has(identifier)
+      ? { kind: 'reference', identifier, end }
+      : null;
   }
 
-  #resource(opens: number): Target | null {
+  #readResource(opens: number): Target | null {
     const text = this.#text;
     const start = skipSpace(text, opens + 1);
     if (text.charAt(start) === ')') return { kind: 'resource', url: '', opens, destination: null, end: start + 1 };
@@ -300,20 +302,20 @@ class Inlines {
     const title = closes > end ? titleEnd(text, closes) : null;
     if (title !== null) closes = skipSpace(text, title);
     if (text.charAt(closes) !== ')') return null;
-    return { kind: 'resource', url: unescaped(raw), opens, destination: { start, end }, end: closes + 1 };
+    return { kind: 'resource', url: unescapeMarkdown(raw), opens, destination: { start, end }, end: closes + 1 };
   }
 
-  #bareLink(): boolean {
-    const link = this.#links.at(this.#at);
-    return link !== null && this.#linked(link.end, link.url, this.#at, link.end);
+  #readBareLink(): boolean {
+    const link = this.#links.linkAt(this.#at);
+    return link !== null && this.#addLink(link.end, link.url, this.#at, link.end);
   }
 
-  #linked(end: number, url: string, from: number, to: number): true {
-    const label: Nodes = { type: 'text', ...this.#place(from, to), value: this.#text.slice(from, to) };
-    return this.#add({ type: 'link', start: 0, end: 0, url, children: [label], resource: null }, end);
+  #addLink(end: number, url: string, from: number, to: number): true {
+    const label: Nodes = { type: 'text', ...this.#placeOf(from, to), value: this.#text.slice(from, to) };
+    return this.#addNode({ type: 'link', start: 0, end: 0, url, children: [label], resource: null }, end);
   }
 
-  #place(start: number, end: number) {
+  #placeOf(start: number, end: number) {
     return { start: this.#content.source(start), end: sourceEnd(this.#content, end) };
   }
 
@@ -322,7 +324,7 @@ class Inlines {
     const nodes: Nodes[] = [];
     let text: { start: number; end: number; values: string[] } | null = null;
     const endText = () => {
-      if (text) nodes.push({ type: 'text', ...this.#place(text.start, text.end), value: text.values.join('') });
+      if (text) nodes.push({ type: 'text', ...this.#placeOf(text.start, text.end), value: text.values.join('') });
       text = null;
     };
     for (let piece = pieces.first; piece; piece = piece.after) {
@@ -334,7 +336,7 @@ class Inlines {
         continue;
       }
       endText();
-      const placed = Object.assign(node, this.#place(start, end));
+      const placed = Object.assign(node, this.#placeOf(start, end));
       if (inside && 'children' in placed) placed.children = this.#nodesOf(inside) as never;
       nodes.push(placed);
     }

@@ -27,10 +27,10 @@ export function fenceAt(line: Line): Fence | null {
 export function closesFence(line: Line, { char, length }: Fence): boolean {
   if (line.char !== char || line.indent > 3) return false;
   const own = runLength(line.text, line.next, line.end);
-  return own >= length && isEmpty(line.text, line.next + own, line.end);
+  return own >= length && isBlankUntil(line.text, line.next + own, line.end);
 }
 
-function isEmpty(text: string, from: number, end: number): boolean {
+function isBlankUntil(text: string, from: number, end: number): boolean {
   for (let at = from; at < end; at += 1) if (!isBlank(text.charAt(at))) return false;
   return true;
 }
@@ -43,14 +43,14 @@ export function headingAt(line: Line): { start: number; end: number } | null {
   let from = next + length;
   if (length > 6 || (from < end && !isBlank(text.charAt(from)))) return null;
   while (from < end && isBlank(text.charAt(from))) from += 1;
-  let to = trimmedEnd(text, from, end);
+  let to = trimEndAt(text, from, end);
   let marks = to;
   while (marks > from && text.charAt(marks - 1) === '#') marks -= 1;
-  if (marks < to && (marks === from || isBlank(text.charAt(marks - 1)))) to = trimmedEnd(text, from, marks);
+  if (marks < to && (marks === from || isBlank(text.charAt(marks - 1)))) to = trimEndAt(text, from, marks);
   return { start: from, end: to };
 }
 
-export function trimmedEnd(text: string, from: number, end: number): number {
+export function trimEndAt(text: string, from: number, end: number): number {
   let to = end;
   while (to > from && isBlank(text.charAt(to - 1))) to -= 1;
   return to;
@@ -59,7 +59,7 @@ export function trimmedEnd(text: string, from: number, end: number): number {
 /** The line under a heading. */
 export function isUnderline(line: Line): boolean {
   const { char, text, next, end } = line;
-  return (char === '=' || char === '-') && isEmpty(text, next + runLength(text, next, end), end);
+  return (char === '=' || char === '-') && isBlankUntil(text, next + runLength(text, next, end), end);
 }
 
 export function isThematicBreak(line: Line): boolean {
@@ -82,7 +82,7 @@ export interface Bullet {
   number: number | null;
   length: number;
   /** Whether nothing stands behind it. */
-  empty: boolean;
+  isEmpty: boolean;
 }
 
 export function bulletAt(line: Line): Bullet | null {
@@ -99,5 +99,5 @@ export function bulletAt(line: Line): Bullet | null {
   } else if (char !== '-' && char !== '+' && char !== '*') return null;
   const behind = next + length;
   if (behind < end && !isBlank(text.charAt(behind))) return null;
-  return { kind, number, length, empty: isEmpty(text, behind, end) };
+  return { kind, number, length, isEmpty: isBlankUntil(text, behind, end) };
 }

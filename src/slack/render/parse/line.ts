@@ -25,18 +25,18 @@ export class Line {
 
   /** Where the first character stands that is not blank. */
   get next(): number {
-    this.#look();
+    this.#measureIndent();
     return this.#nextAt;
   }
 
   /** How far that character is from here. */
   get indent(): number {
-    this.#look();
+    this.#measureIndent();
     return this.#nextColumn - this.column;
   }
 
   get nextColumn(): number {
-    this.#look();
+    this.#measureIndent();
     return this.#nextColumn;
   }
 
@@ -49,7 +49,7 @@ export class Line {
     return this.next < this.end ? this.text.charAt(this.next) : '';
   }
 
-  #look(): void {
+  #measureIndent(): void {
     if (this.#indentAt === this.at && this.#indentFrom === this.column) return;
     this.#indentAt = this.at;
     this.#indentFrom = this.column;

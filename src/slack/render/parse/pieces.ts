@@ -8,8 +8,8 @@ interface Run {
   char: string;
   /** As it was typed. */
   length: number;
-  opens: boolean;
-  closes: boolean;
+  mayOpen: boolean;
+  mayClose: boolean;
   /** Of the runs that may still become marks. */
   before: Piece | null;
   after: Piece | null;
@@ -50,7 +50,7 @@ export class Pieces {
   /** Of the runs that may still become marks. */
   #lastRun: Piece | null = null;
   /** Whether marks were met that lie too deep. */
-  #full = false;
+  #isTooDeep = false;
 
   add(piece: Piece): void {
     this.#append(piece);
@@ -70,10 +70,10 @@ export class Pieces {
 
   /** What stands behind `piece`, taken out. Its marks must be closed already. */
   takeAfter(piece: Piece): { inside: Pieces; depth: number } {
-    return this.#take(piece.after, null);
+    return this.#takeRange(piece.after, null);
   }
 
-  #take(from: Piece | null, until: Piece | null): { inside: Pieces; depth: number } {
+  #takeRange(from: Piece | null, until: Piece | null): { inside: Pieces; depth: number } {
     const inside = new Pieces();
     let depth = 0;
     if (!from || from === until) return { inside, depth };
@@ -102,49 +102,50 @@ export class Pieces {
     while (closer?.run) {
       const { run } = closer;
       const next: Piece | null = run.after;
-      if (!run.closes || this.#full) {
+      if (!run.mayClose || this.#isTooDeep) {
         closer = next;
         continue;
       }
-      const kind = run.char === '~' ? `~${run.length}` : `${run.char}${run.opens}${run.length % 3}`;
-      const opener = this.#openerOf(closer, Math.max(from, bottoms.get(kind) ?? -1));
+      const kind = run.char === '~' ? `~${run.length}` : `${run.char}${run.mayOpen}${run.length % 3}`;
+      const opener = this.#findOpener(closer, Math.max(from, bottoms.get(kind) ?? -1));
       if (!opener) {
         bottoms.set(kind, closer.start);
-        if (!run.opens) this.#forget(closer);
+        if (!run.mayOpen) this.#keepAsText(closer);
         closer = next;
-      } else if (!this.#wrap(opener, closer)) {
-        this.#full = true;
+      } else if (!this.#wrapInMarks(opener, closer)) {
+        this.#isTooDeep = true;
       } else if (closer.start === closer.end) {
-        this.#drop(closer);
+        this.#removeRun(closer);
         closer = next;
       }
     }
-    while (this.#lastRun && this.#lastRun.start >= from) this.#forget(this.#lastRun);
+    while (this.#lastRun && this.#lastRun.start >= from) this.#keepAsText(this.#lastRun);
   }
 
-  #openerOf(closer: Piece, from: number): Piece | null {
+  #findOpener(closer: Piece, from: number): Piece | null {
     const closing = closer.run;
     for (let piece = closing?.before ?? null; piece?.run && piece.start >= from; piece = piece.run.before) {
       const { run } = piece;
-      if (!closing || run.char !== closing.char || !run.opens) continue;
+      if (!closing || run.char !== closing.char || !run.mayOpen) continue;
       if (run.char === '~') {
         if (run.length === closing.length) return piece;
         continue;
       }
-      const odd = (run.closes || closing.opens) && closing.length % 3 !== 0 && (run.length + closing.length) % 3 === 0;
+      const odd =
+        (run.mayClose || closing.mayOpen) && closing.length % 3 !== 0 && (run.length + closing.length) % 3 === 0;
       if (!odd) return piece;
     }
     return null;
   }
 
   /** False where that would be too deep. */
-  #wrap(opener: Piece, closer: Piece): boolean {
+  #wrapInMarks(opener: Piece, closer: Piece): boolean {
     const char = opener.run?.char ?? '';
     const most = Math.min(opener.end - opener.start, closer.end - closer.start);
     const used = char === '~' ? most : Math.min(2, most);
     for (let between = closer.run?.before; between && between !== opener; between = closer.run?.before)
-      this.#forget(between);
-    const { inside, depth } = this.#take(opener.after, closer);
+      this.#keepAsText(between);
+    const { inside, depth } = this.#takeRange(opener.after, closer);
     const type = char === '~' ? 'delete' : used === 2 ? 'strong' : 'emphasis';
     const start = opener.end - used;
     const end = closer.start + used;
@@ -160,12 +161,12 @@ export class Pieces {
     wrapped.after = closer;
     opener.after = wrapped;
     closer.before = wrapped;
-    if (opener.start === opener.end) this.#drop(opener);
+    if (opener.start === opener.end) this.#removeRun(opener);
     return wrapped.depth < DEPTH;
   }
 
   /** The run stays as text. */
-  #forget(piece: Piece): void {
+  #keepAsText(piece: Piece): void {
     const { run } = piece;
     if (!run) return;
     if (run.before?.run) run.before.run.after = run.after;
@@ -175,8 +176,8 @@ export class Pieces {
   }
 
   /** Nothing is left of the run. */
-  #drop(piece: Piece): void {
-    this.#forget(piece);
+  #removeRun(piece: Piece): void {
+    this.#keepAsText(piece);
     if (piece.before) piece.before.after = piece.after;
     else this.first = piece.after;
     if (piece.after) piece.after.before = piece.before;

@@ -1,16 +1,16 @@
 import { isBlank } from './characters.ts';
 import type { Segment } from './content.ts';
-import { trimmedEnd } from './leaf-starts.ts';
+import { trimEndAt } from './leaf-starts.ts';
 
 /**
  * The cells of a table's row, without the blanks around their words; `null` where nothing but one `|` stands there.
  * An escaped `|` is none.
  */
-export function cellsOf(text: string, { start, end }: Segment): Segment[] | null {
+export function findCells(text: string, { start, end }: Segment): Segment[] | null {
   let from = start;
   while (from < end && isBlank(text.charAt(from))) from += 1;
   const leads = text.charAt(from) === '|' && from < end;
-  if (leads && trimmedEnd(text, from + 1, end) === from + 1) return null;
+  if (leads && trimEndAt(text, from + 1, end) === from + 1) return null;
   if (leads) from += 1;
   const cells: Segment[] = [];
   let cell = from;
@@ -21,36 +21,36 @@ export function cellsOf(text: string, { start, end }: Segment): Segment[] | null
       continue;
     }
     if (at < end && char !== '|') continue;
-    const words = trimmed(text, cell, at);
+    const words = trimCell(text, cell, at);
     if (at < end || words.end > words.start) cells.push(words);
     cell = at + 1;
   }
   return cells;
 }
 
-function trimmed(text: string, from: number, end: number): Segment {
+function trimCell(text: string, from: number, end: number): Segment {
   let start = from;
   while (start < end && isBlank(text.charAt(start))) start += 1;
-  return { start, end: trimmedEnd(text, start, end) };
+  return { start, end: trimEndAt(text, start, end) };
 }
 
 /** How many columns the line below a table's head has; `null` where it is none. */
-export function columnsOf(text: string, { start, end }: Segment): number | null {
+export function countColumns(text: string, { start, end }: Segment): number | null {
   let columns = 0;
-  let marks = false;
+  let hasMarks = false;
   let at = start;
-  const skip = () => {
+  const skipBlanks = () => {
     while (at < end && isBlank(text.charAt(at))) at += 1;
   };
-  skip();
+  skipBlanks();
   if (text.charAt(at) === '|' && at < end) {
-    marks = true;
+    hasMarks = true;
     at += 1;
-    skip();
+    skipBlanks();
   }
   while (at < end) {
     if (text.charAt(at) === ':') {
-      marks = true;
+      hasMarks = true;
       at += 1;
     }
     const dashes = at;
@@ -58,15 +58,15 @@ export function columnsOf(text: string, { start, end }: Segment): number | null 
     if (at === dashes) return null;
     columns += 1;
     if (at < end && text.charAt(at) === ':') {
-      marks = true;
+      hasMarks = true;
       at += 1;
     }
-    skip();
+    skipBlanks();
     if (at >= end) break;
     if (text.charAt(at) !== '|') return null;
-    marks = true;
+    hasMarks = true;
     at += 1;
-    skip();
+    skipBlanks();
   }
-  return marks && columns > 0 ? columns : null;
+  return hasMarks && columns > 0 ? columns : null;
 }
