@@ -62,7 +62,7 @@ const PURE = [
   'bridge/agent-event.ts',
   'bridge/approvals/**',
   'bridge/chains.ts',
-  'bridge/commands/binding-orders.ts',
+  'bridge/commands/binding-requests.ts',
   'bridge/commands/memory-notice.ts',
   'bridge/commands/stop-words.ts',
   'bridge/commands/table.ts',

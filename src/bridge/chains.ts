@@ -20,7 +20,7 @@ export class Chains<Key> {
   }
 
   /** Resolves when nothing is under way any more. */
-  async idle(): Promise<void> {
+  async whenIdle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());
   }
 }

@@ -154,7 +154,7 @@ export class StoredThreads implements Threads, ThreadMoves {
 
   /** Resolves when no update is under way. */
   waitUntilIdle(): Promise<void> {
-    return this.#chains.idle();
+    return this.#chains.whenIdle();
   }
 
   /** Threads with an update under way. It must be 0 at rest; tests check that nothing leaks. */

@@ -53,15 +53,15 @@ export class Bindings implements PolicyBook {
     return this.#merged.policy;
   }
 
-  of(channel: ChannelId): Bound {
+  getBound(channel: ChannelId): Bound {
     return this.#bound.get(channel) ?? {};
   }
 
   /** @param change `undefined` takes back what was set. Resolves when it is on disk; until then all is as before. */
-  async set(channel: ChannelId, change: { [Name in keyof Bound]: Bound[Name] | undefined }): Promise<void> {
+  async bindChannel(channel: ChannelId, change: { [Name in keyof Bound]: Bound[Name] | undefined }): Promise<void> {
     const next = new BoundedMap(CHANNELS_KEPT, this.#bound);
     const bound: Bound = {};
-    for (const [name, value] of Object.entries({ ...this.of(channel), ...change })) {
+    for (const [name, value] of Object.entries({ ...this.getBound(channel), ...change })) {
       if (value !== undefined) Object.assign(bound, { [name]: value });
     }
     next.delete(channel);
@@ -95,7 +95,7 @@ function settingsWith(bound: Bound, base: Binding | null): Partial<PlaceSettings
 /** What is stored, by channel. What does not fit is left out: it was written by another version, or by hand. */
 export function readBindings(stored: string | null): Map<ChannelId, Bound> {
   const bound = new Map<ChannelId, Bound>();
-  for (const entry of parsed(stored ?? '[]')) {
+  for (const entry of parseList(stored ?? '[]')) {
     const [channel, fields] = Array.isArray(entry) ? entry : [];
     if (typeof channel !== 'string' || typeof fields !== 'object' || fields === null) continue;
     const { permissions, ...texts } = fields as Record<string, unknown>;
@@ -110,7 +110,7 @@ export function readBindings(stored: string | null): Map<ChannelId, Bound> {
   return bound;
 }
 
-function parsed(stored: string): readonly unknown[] {
+function parseList(stored: string): readonly unknown[] {
   try {
     const value: unknown = JSON.parse(stored);
     return Array.isArray(value) ? value : [];

@@ -1,7 +1,7 @@
 import type { ChannelId, UserId } from '../ids.ts';
 import type { ChannelKind } from '../inbound.ts';
 import type { PersonKind } from '../person.ts';
-import { approversStartAgents, type GroupId, type PeopleList, type Policy, settingsOf } from './policy.ts';
+import { type GroupId, mayApproversStartAgents, type PeopleList, type Policy, settingsOf } from './policy.ts';
 
 export interface Subject {
   id: UserId;
@@ -74,20 +74,20 @@ function judge(policy: Policy, subject: Subject, doing: Doing, place: Place | nu
   if (subject.kind === 'bot' && doing.do !== 'speak') {
     return denied('bot_may_only_speak', 'Bots can only write to this agent.');
   }
-  const admin = includes(policy.admins, subject);
+  const isAdmin = includes(policy.admins, subject);
   const settings = place ? settingsOf(policy, place.channel) : policy.defaults;
-  const approver = CLICKS.has(doing.do) && includes(settings.approvers, subject);
-  if (!admin && !approver && !isUser(policy, subject)) return notAdmitted(policy, subject);
+  const isApprover = CLICKS.has(doing.do) && includes(settings.approvers, subject);
+  if (!isAdmin && !isApprover && !isUser(policy, subject)) return notAdmitted(policy, subject);
   // Where an admin is makes no difference to an answer that only they see.
-  if (place && !(admin && BY_ADMINS.has(doing.do))) {
+  if (place && !(isAdmin && BY_ADMINS.has(doing.do))) {
     const verdict = canUsePlace(policy, place);
     if (!verdict.allowed) return verdict;
   }
   switch (doing.do) {
     case 'administer':
-      return admin ? allowed : denied('not_an_admin', `Only admins can do this. ${whomToAsk(policy)}`);
+      return isAdmin ? allowed : denied('not_an_admin', `Only admins can do this. ${whomToAsk(policy)}`);
     case 'answer':
-      if (doing.requester === subject.id || (isBot(doing.requester) && admin)) return allowed;
+      if (doing.requester === subject.id || (isBot(doing.requester) && isAdmin)) return allowed;
       if (isBot(doing.requester)) return denied('not_an_admin', `Only admins can answer this. ${whomToAsk(policy)}`);
       return denied('not_the_requester', `Only <@${doing.requester}> can answer this (it’s their request).`);
     case 'decide':
@@ -134,24 +134,26 @@ function canDecide(
   place: Place | null,
 ): Verdict {
   const { approvers, selfApproval } = place ? settingsOf(policy, place.channel) : policy.defaults;
-  const own = requester === subject.id;
-  const forBot = approvers.requester && isBot(requester);
-  if (forBot && includes(policy.admins, subject)) return allowed;
+  const isOwn = requester === subject.id;
+  const isForBot = approvers.requester && isBot(requester);
+  if (isForBot && includes(policy.admins, subject)) return allowed;
   // Nobody is sent to somebody who may not decide it either.
   const may = (id: string) => selfApproval || (id !== requester && id !== author);
   const named = [
-    ...(forBot ? mentions(policy.admins, may) : approvers.requester && may(requester) ? [`<@${requester}>`] : []),
+    ...(isForBot ? mentions(policy.admins, may) : approvers.requester && may(requester) ? [`<@${requester}>`] : []),
     ...mentions(approvers, may),
   ];
-  if (!(own && approvers.requester) && !includes(approvers, subject)) {
-    const alone = approvers.ids.length === 0 && approvers.groups.length === 0;
-    if (alone && isBot(requester)) return denied('not_an_admin', `Only admins can decide this. ${whomToAsk(policy)}`);
+  if (!(isOwn && approvers.requester) && !includes(approvers, subject)) {
+    const isRequesterAlone = approvers.ids.length === 0 && approvers.groups.length === 0;
+    if (isRequesterAlone && isBot(requester))
+      return denied('not_an_admin', `Only admins can decide this. ${whomToAsk(policy)}`);
     if (named.length === 0) return denied('nobody_may_decide', `${NOBODY_MAY} ${whomToAsk(policy)}`);
-    if (alone) return denied('not_the_requester', `Only <@${requester}> can decide this (it’s their request).`);
+    if (isRequesterAlone)
+      return denied('not_the_requester', `Only <@${requester}> can decide this (it’s their request).`);
     return denied('not_an_approver', `Only ${orList(named)} can decide this.`);
   }
   const others = named.length === 0 ? `${NOBODY_MAY} ${whomToAsk(policy)}` : `Ask ${orList(named)}.`;
-  if (own && !selfApproval) {
+  if (isOwn && !selfApproval) {
     return denied('self_approval', `Someone else must decide this, because it is your request. ${others}`);
   }
   if (author === subject.id && !selfApproval) {
@@ -166,7 +168,7 @@ const NOBODY_MAY =
 /** As {@link canDecide} where the place allows it; else an admin, who decides for others in the approvers' place. */
 function canStartAgent(policy: Policy, subject: Subject, requester: UserId, place: Place | null): Verdict {
   const usual = canDecide(policy, subject, { requester }, place);
-  if (place && approversStartAgents(policy, place.channel)) return usual;
+  if (place && mayApproversStartAgents(policy, place.channel)) return usual;
   if (includes(policy.admins, subject)) return requester === subject.id ? usual : allowed;
   const why = 'Only admins can approve this: it starts another agent, and that one never asks for approval.';
   return usual.allowed ? denied('not_an_admin', `${why} ${whomToAsk(policy)}`) : usual;

@@ -15,13 +15,13 @@ export interface DoorParts {
 }
 
 /** Who wrote or decided something that takes effect later. */
-export type Written = Pick<InboxItem, 'user' | 'bot' | 'botUser'>;
+export type Author = Pick<InboxItem, 'user' | 'bot' | 'botUser'>;
 
 /** What is asked again counts for so long: a queued message of a second ago needs no second look. */
 const AGAIN_MS = 10_000;
 
 /** Who asked, where, and whether they may, by the policy of that moment. */
-export interface Asked {
+export interface Judgement {
   person: Person;
   place: Place | null;
   verdict: Verdict;
@@ -39,13 +39,13 @@ export class Door {
   }
 
   /** Rejects, too, while nobody knows whether the author is in the user group that it hangs on. */
-  async message(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Asked & { place: Place }> {
+  async judgeMessage(message: InboundMessage, doing: Doing = { do: 'speak' }): Promise<Judgement & { place: Place }> {
     const { team, channel, channelKind, external } = message;
     const [known, place] = await Promise.all([
-      this.#author(message),
-      external === null ? this.#place(team, channel, channelKind) : { channel, channelKind, external },
+      this.#getAuthor(message),
+      external === null ? this.#getPlace(team, channel, channelKind) : { channel, channelKind, external },
     ]);
-    const asked = await this.#asked(known, doing, place);
+    const asked = await this.#judge(known, doing, place);
     if (!asked.verdict.allowed && asked.verdict.reason === UNCONFIRMED) {
       const { notice } = asked.verdict;
       throw new BridgeError('slack_failed', 'Slack does not tell who is in a user group', { notice, retry: true });
@@ -53,13 +53,13 @@ export class Door {
     return { ...asked, place };
   }
 
-  async #author({
+  async #getAuthor({
     user,
     team,
     userTeam,
     bot,
   }: Pick<InboundMessage, 'user' | 'team' | 'userTeam' | 'bot'>): Promise<Person> {
-    if (!bot) return stricter(await this.#parts.people.getPerson(user, team), team, userTeam);
+    if (!bot) return withTeamOfEvent(await this.#parts.people.getPerson(user, team), team, userTeam);
     const known: Person = { id: user, team, kind: 'bot', name: bot.name ?? user };
     if (bot.user === null) return known;
     const { users, bots } = this.#parts.policies.current();
@@ -73,22 +73,22 @@ export class Door {
   }
 
   /** For clicks and modals: they come from the thread's messages, wherever Slack says that they were shown. */
-  async thread(key: ThreadKey, user: UserId, doing: Doing): Promise<Asked> {
+  async judgeClick(key: ThreadKey, user: UserId, doing: Doing): Promise<Judgement> {
     const { team, channel } = parseThreadKey(key);
     const kind = isDirect(channel) ? 'im' : 'channel';
     const [person, place] = await Promise.all([
       this.#parts.people.getPerson(user, team),
-      this.#place(team, channel, kind),
+      this.#getPlace(team, channel, kind),
     ]);
-    return this.#asked(person, doing, place);
+    return this.#judge(person, doing, place);
   }
 
-  async command({ actor, team, channel, channelKind }: InboundCommand): Promise<Asked & { place: Place }> {
+  async judgeCommand({ actor, team, channel, channelKind }: InboundCommand): Promise<Judgement & { place: Place }> {
     const [person, place] = await Promise.all([
       this.#parts.people.getPerson(actor.user, team),
-      this.#place(team, channel, channelKind),
+      this.#getPlace(team, channel, channelKind),
     ]);
-    return { ...(await this.#asked(person, { do: 'command' }, place)), place };
+    return { ...(await this.#judge(person, { do: 'command' }, place)), place };
   }
 
   /**
@@ -96,34 +96,34 @@ export class Door {
    * right to since. Where Slack does not answer in between, what it said at most ten minutes ago counts; rejects when
    * there is nothing of that age.
    */
-  async again(key: ThreadKey, who: Written, doing: Doing): Promise<Asked> {
+  async judgeAgain(key: ThreadKey, who: Author, doing: Doing): Promise<Judgement> {
     const { team, channel } = parseThreadKey(key);
     const [person, place] = await Promise.all([
-      this.#again(who, team),
-      this.#place(team, channel, isDirect(channel) ? 'im' : 'channel'),
+      this.#getAuthorAnew(who, team),
+      this.#getPlace(team, channel, isDirect(channel) ? 'im' : 'channel'),
     ]);
-    return this.#asked(person, doing, place);
+    return this.#judge(person, doing, place);
   }
 
-  #again({ user, bot, botUser }: Written, team: TeamId): Promise<Person> {
+  #getAuthorAnew({ user, bot, botUser }: Author, team: TeamId): Promise<Person> {
     const { people } = this.#parts;
     if (bot || isBot(user))
-      return this.#author({ user, team, userTeam: null, bot: { user: botUser ?? null, name: null } });
+      return this.#getAuthor({ user, team, userTeam: null, bot: { user: botUser ?? null, name: null } });
     return people.getPerson(user, team, AGAIN_MS).catch(() => people.getPerson(user, team));
   }
 
-  async home(user: UserId, team: TeamId): Promise<Asked> {
-    return this.#asked(await this.#parts.people.getPerson(user, team), { do: 'home' }, null);
+  async judgeHome(user: UserId, team: TeamId): Promise<Judgement> {
+    return this.#judge(await this.#parts.people.getPerson(user, team), { do: 'home' }, null);
   }
 
-  async #asked(known: Person, doing: Doing, place: Place | null): Promise<Asked> {
+  async #judge(known: Person, doing: Doing, place: Place | null): Promise<Judgement> {
     // One policy for both questions: it may be another one after the groups were looked up.
     const policy = this.#parts.policies.current();
-    const person = await this.#withGroups(known, policy);
+    const person = await this.#addGroups(known, policy);
     return { person, place, verdict: can(policy, person, doing, place) };
   }
 
-  async #withGroups(person: Person, policy: Policy): Promise<Person> {
+  async #addGroups(person: Person, policy: Policy): Promise<Person> {
     const { groups } = this.#parts;
     const named = person.kind === 'member' && groups ? groupsOf(policy) : [];
     if (!groups || named.length === 0) return person;
@@ -136,10 +136,10 @@ export class Door {
   }
 
   /** Slack says only of messages whether their channel is shared. It is asked where that makes a difference. */
-  async #place(team: TeamId, channel: ChannelId, channelKind: ChannelKind): Promise<Place> {
+  async #getPlace(team: TeamId, channel: ChannelId, channelKind: ChannelKind): Promise<Place> {
     const { channels } = this.#parts.policies.current();
-    const matters = channelKind !== 'im' && channels.everywhere && !channels.ids.includes(channel);
-    return { channel, channelKind, external: matters && (await this.#parts.people.isShared(channel, team)) };
+    const mustAskSlack = channelKind !== 'im' && channels.everywhere && !channels.ids.includes(channel);
+    return { channel, channelKind, external: mustAskSlack && (await this.#parts.people.isShared(channel, team)) };
   }
 }
 
@@ -147,7 +147,7 @@ export class Door {
  * The event itself may know better than the directory that somebody is from outside; but not of somebody whom the
  * directory knows as one of our organisation.
  */
-function stricter(person: Person, team: TeamId, userTeam: TeamId | null): Person {
-  const outside = userTeam !== null && userTeam !== team && person.kind === 'member' && person.colleague !== true;
-  return outside ? { ...person, kind: 'external' } : person;
+function withTeamOfEvent(person: Person, team: TeamId, userTeam: TeamId | null): Person {
+  const isOutsider = userTeam !== null && userTeam !== team && person.kind === 'member' && person.colleague !== true;
+  return isOutsider ? { ...person, kind: 'external' } : person;
 }

@@ -121,8 +121,8 @@ export const closedPolicy: Policy = {
 export function settingsOf(policy: Policy, channel: ChannelId): PlaceSettings {
   const direct = isDirect(channel) ? policy.places.get('dm') : undefined;
   const settings = { ...policy.defaults, ...direct, ...policy.places.get(channel) };
-  const bound = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, channel);
-  return bound ? settings : { ...settings, permissions: 'guarded' };
+  const isPermitted = settings.permissions !== 'unrestricted' || mayBeUnrestricted(policy, channel);
+  return isPermitted ? settings : { ...settings, permissions: 'guarded' };
 }
 
 /** Whether an agent may do everything unasked there: that is allowed by name, or not at all. @param channel or `dm` */
@@ -132,7 +132,7 @@ export function mayBeUnrestricted({ unrestricted }: Policy, channel: ChannelId |
 }
 
 /** Whether those who approve there may let the agent start others, of which nothing is asked; else admins alone may. */
-export function approversStartAgents(policy: Policy, channel: ChannelId): boolean {
+export function mayApproversStartAgents(policy: Policy, channel: ChannelId): boolean {
   return mayBeUnrestricted(policy, channel) || settingsOf(policy, channel).subagents;
 }
 

@@ -21,14 +21,14 @@ export interface HomeParts {
 }
 
 /** What a person sees in the app's Home tab: theirs only, out of the threads in which something happens. */
-export class HomeDesk {
+export class HomeTab {
   readonly #parts: HomeParts;
 
   constructor(parts: HomeParts) {
     this.#parts = parts;
   }
 
-  view(person: Person): HomeView {
+  viewHome(person: Person): HomeView {
     const { policies, workers, killSwitch, botUser, checks, agents } = this.#parts;
     const policy = policies.current();
     const verdict = can(policy, person, { do: 'home' }, null);

@@ -117,20 +117,20 @@ export type ParsedCommand =
 
 const TABLE: readonly (Command & { name: CommandName })[] = commands;
 
-function named(word: string): (Command & { name: CommandName }) | undefined {
+function findCommand(word: string): (Command & { name: CommandName }) | undefined {
   const lower = word.toLowerCase();
   return TABLE.find(({ name, aliases }) => name === lower || aliases.includes(lower));
 }
 
 /** Whether only admins may give it so. */
 export function isForAdmins(name: CommandName, args: string): boolean {
-  const who = named(name)?.who;
+  const who = findCommand(name)?.who;
   return who === 'admins' || (who === 'admins_to_change' && args !== '');
 }
 
 /** What a command is about. */
 export function aboutOf(name: CommandName): Command['about'] {
-  return named(name)?.about ?? 'anything';
+  return findCommand(name)?.about ?? 'anything';
 }
 
 /**
@@ -142,7 +142,7 @@ export function parseBang(text: string): ParsedCommand | null {
   const found = /^!([a-z]+)(?:\s+(\S[\s\S]*))?$/i.exec(text.trim());
   if (!found?.[1]) return null;
   const [, word, args = ''] = found;
-  const command = named(word);
+  const command = findCommand(word);
   if (!command) return args === '' ? { kind: 'unknown', word } : null;
   return args === '' || command.args !== null ? { kind: 'command', name: command.name, args } : null;
 }
@@ -153,7 +153,7 @@ export function parseSlash(text: string): ParsedCommand {
   const found = /^(\S+)(?:\s+(\S[\s\S]*))?$/.exec(text.trim());
   if (!found?.[1]) return { kind: 'command', name: 'help', args: '' };
   const [whole, word, args = ''] = found;
-  const command = named(word);
+  const command = findCommand(word);
   if (!command || (args !== '' && command.args === null)) return { kind: 'unknown', word: whole };
   return { kind: 'command', name: command.name, args };
 }

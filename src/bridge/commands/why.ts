@@ -10,7 +10,7 @@ import {
 import type { Threads } from '../ports.ts';
 import { stateOfMessage } from '../record/message-state.ts';
 import { moment } from '../text/moment.ts';
-import type { Decision, DecisionLog } from './decision-log.ts';
+import type { NotedOutcome, OutcomeLog } from './outcome-log.ts';
 
 /** A message that a link names. `root`: of its thread, when the link says that it is a reply. */
 export interface Linked {
@@ -66,13 +66,13 @@ const BECAUSE: Readonly<Record<string, string>> = {
   other_workspace: 'it was meant for another workspace',
 };
 
-function because(reason: string | null): string {
+function reasonText(reason: string | null): string {
   if (reason === null) return '';
   const words = Object.hasOwn(BECAUSE, reason) ? BECAUSE[reason] : undefined;
   return words === undefined ? ` (${reason.replaceAll('_', ' ')})` : `: ${words}`;
 }
 
-function decided({ outcome, reason, at }: Decision): string {
+function outcomeText({ outcome, reason, at }: NotedOutcome): string {
   const time = moment(at);
   switch (outcome) {
     case 'accepted':
@@ -86,9 +86,9 @@ function decided({ outcome, reason, at }: Decision): string {
     case 'repeated':
       return `${time}: I had handled it before.`;
     case 'refused':
-      return `${time}: I refused it${because(reason)}.`;
+      return `${time}: I refused it${reasonText(reason)}.`;
     default:
-      return `${time}: I did not answer it${because(reason)}.`;
+      return `${time}: I did not answer it${reasonText(reason)}.`;
   }
 }
 
@@ -103,16 +103,16 @@ const NOW = {
 } as const;
 
 /** Explains, in Markdown of ours, what became of a message. */
-export async function explain(linked: Linked, log: DecisionLog, threads: Pick<Threads, 'load'>): Promise<string> {
-  const decision = log.find(linked.key);
+export async function explainMessage(linked: Linked, log: OutcomeLog, threads: Pick<Threads, 'load'>): Promise<string> {
+  const decision = log.findOutcome(linked.key);
   const record = await threads.load(linked.thread);
   const now = record ? NOW[stateOfMessage(record, linked.key)] : null;
-  const lines = [...(decision ? [decided(decision)] : []), ...(now ? [now] : [])];
+  const lines = [...(decision ? [outcomeText(decision)] : []), ...(now ? [now] : [])];
   if (lines.length > 0) return lines.join(' ');
   return `I have seen no such message since ${moment(log.since)}, and I don’t remember earlier ones. Slack shows me only the channels that the app is in.`;
 }
 
 /** Where a linked message was written. */
-export function channelOf(linked: Linked): string {
+export function channelOfLink(linked: Linked): string {
   return parseMessageKey(linked.key).channel;
 }

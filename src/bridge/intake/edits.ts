@@ -88,7 +88,7 @@ export class RevisionDesk {
     }
     if (where === 'unknown') return this.#handleEditOfUnseen(edited);
     if (where === 'overheard') return ignored('not_for_the_bot');
-    const { person, place, verdict } = await this.#parts.door.message(message);
+    const { person, place, verdict } = await this.#parts.door.judgeMessage(message);
     if (!verdict.allowed) {
       if (where !== 'context') this.#parts.notices.whisper(placeOf(message), message.user, verdict.notice);
       return { outcome: 'refused', reason: verdict.reason };

@@ -1,12 +1,12 @@
 import { asBridgeError } from '../../errors.ts';
 import type { Bindings } from '../access/bindings.ts';
 import type { Verdict } from '../access/can.ts';
-import { type Asked, Door } from '../access/door.ts';
+import { Door, type Judgement } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
-import { DecisionLog } from '../commands/decision-log.ts';
-import { CommandDesk } from '../commands/desk.ts';
-import { HomeDesk, type HomeParts } from '../commands/home.ts';
+import { CommandRunner } from '../commands/command-runner.ts';
+import { type HomeParts, HomeTab } from '../commands/home.ts';
+import { OutcomeLog } from '../commands/outcome-log.ts';
 import { type ParsedCommand, parseSlash } from '../commands/table.ts';
 import {
   type MessageKey,
@@ -86,30 +86,30 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
 export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
   readonly #door: Door;
-  readonly #desk: CommandDesk;
+  readonly #commands: CommandRunner;
   readonly #log: InboundLog;
   readonly #messages: MessageIntake;
   readonly #retries: MessageRetries;
   readonly #notices: Notices;
-  readonly #home: HomeDesk;
-  readonly #decisions: DecisionLog;
+  readonly #home: HomeTab;
+  readonly #outcomes: OutcomeLog;
   readonly #refusedClicks: RefusedClicks;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.#decisions = new DecisionLog(parts.clock.now());
+    this.#outcomes = new OutcomeLog(parts.clock.now());
     this.#refusedClicks = new RefusedClicks(parts);
     this.#door = new Door(parts);
-    this.#desk = new CommandDesk({ ...parts, decisions: this.#decisions });
+    this.#commands = new CommandRunner({ ...parts, outcomes: this.#outcomes });
     this.#log = new InboundLog(parts);
-    this.#home = new HomeDesk(parts);
+    this.#home = new HomeTab(parts);
     this.#notices = new Notices(parts);
     this.#retries = new MessageRetries(parts.clock, (message) => this.handleMessage(message));
     this.#messages = new MessageIntake({
       ...parts,
       inCurrentChannel: (message) => this.#inCurrentChannel(message),
       door: this.#door,
-      desk: this.#desk,
+      commands: this.#commands,
       notices: this.#notices,
     });
   }
@@ -125,16 +125,16 @@ export class BridgeIntake implements Intake {
       }
       throw error;
     });
-    this.#noteDecision(placed.key, placed.user, outcome);
+    this.#noteOutcome(placed.key, placed.user, outcome);
     return outcome;
   }
 
   noteIgnored(key: MessageKey, reason: string): void {
-    this.#noteDecision(key, null, { outcome: 'ignored', reason });
+    this.#noteOutcome(key, null, { outcome: 'ignored', reason });
   }
 
-  #noteDecision(key: MessageKey, user: UserId | null, outcome: { outcome: string; reason?: string }): void {
-    this.#decisions.note({
+  #noteOutcome(key: MessageKey, user: UserId | null, outcome: { outcome: string; reason?: string }): void {
+    this.#outcomes.noteOutcome({
       key,
       user,
       at: this.#parts.clock.now(),
@@ -156,8 +156,8 @@ export class BridgeIntake implements Intake {
     if (placed.kind === 'edited') {
       const { message, mentionedBefore } = placed;
       const refused = outcome.outcome === 'refused' && message.mentionsBot && !mentionedBefore;
-      if (outcome.outcome === 'began') this.#noteDecision(message.key, message.user, { outcome: outcome.as });
-      if (refused) this.#noteDecision(message.key, message.user, outcome);
+      if (outcome.outcome === 'began') this.#noteOutcome(message.key, message.user, { outcome: outcome.as });
+      if (refused) this.#noteOutcome(message.key, message.user, outcome);
     }
     return outcome;
   }
@@ -205,7 +205,7 @@ export class BridgeIntake implements Intake {
 
   async #stopSession(key: ThreadKey, address: ThreadAddress, user: UserId): Promise<string> {
     const { threads, workers, surface, log } = this.#parts;
-    const asked = await this.#judgeInTime(this.#door.thread(key, user, { do: 'stop' }));
+    const asked = await this.#judgeInTime(this.#door.judgeClick(key, user, { do: 'stop' }));
     if (asked === null) {
       this.#notices.whisper(address, user, UNKNOWN_PERSON);
       return 'refused';
@@ -261,7 +261,7 @@ export class BridgeIntake implements Intake {
     const key = await this.#parts.threads.findByToken(token);
     if (!key) return refused('expired', 'This is over, so the button no longer does anything.');
     about.thread = key;
-    const asked = await this.#judgeInTime(this.#door.thread(key, about.user, { do: 'look' }));
+    const asked = await this.#judgeInTime(this.#door.judgeClick(key, about.user, { do: 'look' }));
     if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
     if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice, asked.verdict.reason);
     // Its channel may have got another id meanwhile.
@@ -269,7 +269,7 @@ export class BridgeIntake implements Intake {
   }
 
   /** Slack waits 3 s for an answer to a click (docs/slack.md, Interactivity). `null`: Slack does not tell who it is. */
-  async #judgeInTime(asked: Promise<Asked>): Promise<Asked | null> {
+  async #judgeInTime(asked: Promise<Judgement>): Promise<Judgement | null> {
     const { clock, log } = this.#parts;
     try {
       const answer = await within(clock, JUDGE_WITHIN_MS, asked);
@@ -288,17 +288,17 @@ export class BridgeIntake implements Intake {
   }
 
   async #answerCommand(command: InboundCommand, parsed: ParsedCommand): Promise<Answered> {
-    const { person, place, verdict } = await this.#door.command(command);
+    const { person, place, verdict } = await this.#door.judgeCommand(command);
     if (!verdict.allowed) return refusal(verdict);
     const { team, channel, channelKind } = command;
     const thread = channelKind === 'im' ? makeThreadKey({ team, channel, root: ROLLING }) : null;
-    const text = await this.#desk.give(parsed, { person, team, place, thread, mark: '' });
+    const text = await this.#commands.runCommand(parsed, { person, team, place, thread, mark: '' });
     return { text, noted: { outcome: 'command' } };
   }
 
   async viewHome(user: UserId, team: TeamId): Promise<HomeView> {
-    const view = this.#door.home(user, team).then(
-      ({ person }) => this.#home.view(person),
+    const view = this.#door.judgeHome(user, team).then(
+      ({ person }) => this.#home.viewHome(person),
       (error: unknown): HomeView => ({ kind: 'refused', notice: asBridgeError(error).notice }),
     );
     return this.#log.logOutcome('home', { user }, view, ({ kind }) => ({

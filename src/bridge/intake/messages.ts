@@ -1,10 +1,10 @@
 import { BoundedMap } from '../../bounded-map.ts';
 import { can, type Place } from '../access/can.ts';
-import type { Asked, Door } from '../access/door.ts';
+import type { Door, Judgement } from '../access/door.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import { settingsOf } from '../access/policy.ts';
 import { Chains } from '../chains.ts';
-import type { CommandDesk } from '../commands/desk.ts';
+import type { CommandRunner } from '../commands/command-runner.ts';
 import { saysStop } from '../commands/stop-words.ts';
 import { type CommandName, helpText, type ParsedCommand, parseBang } from '../commands/table.ts';
 import { type MessageKey, makeThreadKey, ROLLING, type ThreadKey, type UserId } from '../ids.ts';
@@ -35,7 +35,7 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'claimMessag
   log: Log;
   killSwitch: KillSwitch;
   door: Door;
-  desk: CommandDesk;
+  commands: CommandRunner;
   botUser: UserId;
   /** The message in its channel's present id; the same one where that is its own. */
   inCurrentChannel(message: InboundMessage): InboundMessage;
@@ -186,7 +186,7 @@ export class MessageIntake {
    * what it gives up is found by looking back. Its author is told, once.
    * @param waits whether its author waits for something to happen
    */
-  async #judgeAuthor(message: InboundMessage, waits: boolean): Promise<Asked & { place: Place }> {
+  async #judgeAuthor(message: InboundMessage, waits: boolean): Promise<Judgement & { place: Place }> {
     const tellToWait = () => {
       if (!waits || message.bot || !isPlainlyOurs(message)) return;
       const { user, channel, threadTs } = message;
@@ -195,7 +195,7 @@ export class MessageIntake {
     };
     const timer = this.#parts.clock.after(SIGN_AFTER_MS, tellToWait);
     try {
-      return await this.#parts.door.message(message);
+      return await this.#parts.door.judgeMessage(message);
     } catch (error) {
       tellToWait();
       throw error;
@@ -266,7 +266,7 @@ export class MessageIntake {
     const now = this.#parts.clock.now();
     const also = (record: ThreadRecord) => markSeen(record, message.key, now);
     try {
-      const answer = await this.#parts.desk.give(command, {
+      const answer = await this.#parts.commands.runCommand(command, {
         ...{ person, team: message.team, place, thread: key, mark: '!' },
         also,
       });

@@ -194,7 +194,7 @@ export class ThreadWorker {
         return workplace === null ? 0 : alongside(workplace);
       },
       advance,
-      mayBegin: async (turn) => (await door.again(this.key, authorOf(turn), { do: 'speak' })).verdict,
+      mayBegin: async (turn) => (await door.judgeAgain(this.key, authorOf(turn), { do: 'speak' })).verdict,
       onNotAllowed: (turn, verdict) => this.#notAllowed(turn, verdict),
       onRefused: (notice) => this.#fail(notice, { offer: 'send_again', certain: true }),
     });

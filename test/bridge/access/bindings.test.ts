@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Bindings } from '../../../src/bridge/access/bindings.ts';
 import { closedPolicy, type PlaceSettings, type Policy, settingsOf } from '../../../src/bridge/access/policy.ts';
-import { agentOrder, modeOrder } from '../../../src/bridge/commands/binding-orders.ts';
+import { parseAgent, parseMode } from '../../../src/bridge/commands/binding-requests.ts';
 import { createMiddle, type Middle, mapChoices, silentLog, TEAM } from '../../support/middle.ts';
 
 const ADMIN = 'U09ADMIN';
@@ -101,19 +101,19 @@ describe('!agent', () => {
 
   it('refuses words it does not understand', () => {
     for (const words of ['reviewer', 'agent-x y', 'on', 'in app', `in /${'x'.repeat(500)}`, 'on a\u202eb', 'in /a\nb'])
-      expect(agentOrder(words)).toMatchObject({ kind: 'wrong' });
-    expect(modeOrder('yolo')).toMatchObject({ kind: 'wrong' });
-    expect(modeOrder('unrestricted')).toMatchObject({
+      expect(parseAgent(words)).toMatchObject({ kind: 'wrong' });
+    expect(parseMode('yolo')).toMatchObject({ kind: 'wrong' });
+    expect(parseMode('unrestricted')).toMatchObject({
       kind: 'wrong',
       notice: expect.stringContaining('configuration'),
     });
-    expect(modeOrder('ACCEPTEDITS')).toEqual({ kind: 'bind', change: { permissions: 'acceptEdits' } });
+    expect(parseMode('ACCEPTEDITS')).toEqual({ kind: 'bind', change: { permissions: 'acceptEdits' } });
   });
 
   it('takes every bound value from the words it was given', () => {
     fc.assert(
       fc.property(fc.string(), (words) => {
-        const order = agentOrder(words);
+        const order = parseAgent(words);
         if (order.kind !== 'bind') return;
         for (const value of Object.values(order.change)) if (value !== undefined) expect(words).toContain(value);
       }),
@@ -130,7 +130,7 @@ describe('bindings', () => {
     const binding = { agentId: 'agent-base', device: null, workingDirectory: '/base' };
     const base = { ...closedPolicy, defaults, places: new Map([['C1', { verbosity: 'quiet' as const, binding }]]) };
     const bindings = fresh(choices, base);
-    await bindings.set('C1', { device: 'box' });
+    await bindings.bindChannel('C1', { device: 'box' });
     expect(settingsOf(bindings.current(), 'C1')).toMatchObject({
       verbosity: 'quiet',
       permissions: 'standard',
@@ -142,7 +142,7 @@ describe('bindings', () => {
   it('stay as they were when the disk fails', async () => {
     const choices = { ...mapChoices(), set: () => Promise.reject(new Error('disk full')) };
     const bindings = fresh(choices);
-    await expect(bindings.set('C1', { permissions: 'strict' })).rejects.toThrow('disk full');
+    await expect(bindings.bindChannel('C1', { permissions: 'strict' })).rejects.toThrow('disk full');
     expect(settingsOf(bindings.current(), 'C1').permissions).toBe('standard');
   });
 
@@ -158,8 +158,8 @@ describe('bindings', () => {
 
   it('beyond the limit: the oldest channel is forgotten', async () => {
     const bindings = fresh();
-    for (let n = 0; n <= 500; n += 1) await bindings.set(`C${n}`, { permissions: 'strict' });
-    expect(bindings.of('C0')).toEqual({});
-    expect(bindings.of('C1')).toEqual({ permissions: 'strict' });
+    for (let n = 0; n <= 500; n += 1) await bindings.bindChannel(`C${n}`, { permissions: 'strict' });
+    expect(bindings.getBound('C0')).toEqual({});
+    expect(bindings.getBound('C1')).toEqual({ permissions: 'strict' });
   });
 });

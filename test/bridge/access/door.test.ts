@@ -122,7 +122,7 @@ const inOrder = (who: Who[]) => EVERYBODY.filter((each) => who.includes(each));
 const noBots = (who: Who[]) => inOrder(who.filter((each) => PEOPLE[each].kind !== 'bot'));
 
 describe('the door for messages', () => {
-  const speak = (door: Door, who: Who, where: Where) => door.message(messageOf(who, where));
+  const speak = (door: Door, who: Who, where: Where) => door.judgeMessage(messageOf(who, where));
 
   it('named people and places: lets in only these people, only there', async () => {
     const here = inOrder(NAMED);
@@ -164,7 +164,7 @@ describe('the door for messages', () => {
     for (const policy of [closedPolicy, named, members, everywhere]) {
       for (const who of EVERYBODY) {
         for (const where of EVERYWHERE) {
-          const { verdict } = await doorWith(policy).message(messageOf(who, where));
+          const { verdict } = await doorWith(policy).judgeMessage(messageOf(who, where));
           if (verdict.allowed) continue;
           expect(verdict.reason).toMatch(/^[a-z_]+$/);
           expect(verdict.notice).toMatch(/^[A-Z][^\n]{10,300}\.$/);
@@ -176,12 +176,18 @@ describe('the door for messages', () => {
 
 describe('the door for clicks and commands', () => {
   const click = (door: Door, who: Who, where: Where) =>
-    door.thread(makeThreadKey({ team: TEAM, channel: PLACES[where].channel, root: '1.1' }), PEOPLE[who].id, {
+    door.judgeClick(makeThreadKey({ team: TEAM, channel: PLACES[where].channel, root: '1.1' }), PEOPLE[who].id, {
       do: 'look',
     });
   const command = (door: Door, who: Who, where: Where) => {
     const { channel, channelKind } = PLACES[where];
-    return door.command({ text: '', actor: { user: PEOPLE[who].id, team: TEAM }, team: TEAM, channel, channelKind });
+    return door.judgeCommand({
+      text: '',
+      actor: { user: PEOPLE[who].id, team: TEAM },
+      team: TEAM,
+      channel,
+      channelKind,
+    });
   };
   // Nothing but a message's event tells that somebody whom the directory has as a member writes from outside.
   const directory: Who = 'member by the directory, external by the event';
@@ -224,7 +230,7 @@ describe('the door’s questions to Slack', () => {
       groups: { listMembers: async (group: string) => new Set([asked.push(group) > 0 ? group : '']) },
     };
     const at = (policy: Policy, channel: string) =>
-      new Door({ ...parts, policies: { current: () => policy } }).thread(
+      new Door({ ...parts, policies: { current: () => policy } }).judgeClick(
         makeThreadKey({ team: TEAM, channel, root: '1.1' }),
         'U1',
         { do: 'look' },

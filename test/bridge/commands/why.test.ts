@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DecisionLog } from '../../../src/bridge/commands/decision-log.ts';
+import { OutcomeLog } from '../../../src/bridge/commands/outcome-log.ts';
 import { linkedMessage } from '../../../src/bridge/commands/why.ts';
 import { type MessageKey, makeMessageKey } from '../../../src/bridge/ids.ts';
 import { createMiddle, type Middle, ROOT, TEAM } from '../../support/middle.ts';
@@ -93,10 +93,11 @@ describe('!why', () => {
 
 describe('the log of decisions', () => {
   it('is bounded: the oldest entries are dropped', () => {
-    const log = new DecisionLog(0);
+    const log = new OutcomeLog(0);
     const key = (n: number) => `T1:C1:1.${n}` as MessageKey;
-    for (let n = 0; n < 6_000; n += 1) log.note({ key: key(n), user: null, at: n, outcome: 'ignored', reason: null });
-    expect([log.find(key(0)), log.find(key(999))]).toEqual([null, null]);
-    expect(log.find(key(1_000))).not.toBeNull();
+    for (let n = 0; n < 6_000; n += 1)
+      log.noteOutcome({ key: key(n), user: null, at: n, outcome: 'ignored', reason: null });
+    expect([log.findOutcome(key(0)), log.findOutcome(key(999))]).toEqual([null, null]);
+    expect(log.findOutcome(key(1_000))).not.toBeNull();
   });
 });

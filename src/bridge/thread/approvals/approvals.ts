@@ -47,7 +47,7 @@ export interface ApprovalParts {
   surface: Surface;
   policies: PolicyBook;
   /** Whether somebody still may, when what they decided takes effect. */
-  door: Pick<Door, 'again'>;
+  door: Pick<Door, 'judgeAgain'>;
   audit: Audit;
   clock: Clock;
   random: Random;

@@ -1,5 +1,5 @@
 import type { Door } from '../../access/door.ts';
-import { approversStartAgents, type Policy, type PolicyBook, settingsOf } from '../../access/policy.ts';
+import { mayApproversStartAgents, type Policy, type PolicyBook, settingsOf } from '../../access/policy.ts';
 import type { ApprovalRequest, Decision } from '../../agent-event.ts';
 import { approvalTitle, approve, digestOf, refusalOf, remade, ruleOf } from '../../approvals/answers.ts';
 import { movesDirectory, pendingMoves } from '../../approvals/moving.ts';
@@ -28,7 +28,7 @@ export interface AskingParts {
   log: Log;
   decisions: ApprovalDecisions;
   /** Whether somebody still may, when what they wrote or decided takes effect. */
-  door: Pick<Door, 'again'>;
+  door: Pick<Door, 'judgeAgain'>;
   audit: ThreadAudit;
   /** A line of ours for everybody in the thread. */
   say(text: string): void;
@@ -152,8 +152,9 @@ export class ApprovalRequests {
   async #stillMay(pass: Unasked, turn: OpenTurn): Promise<boolean> {
     const { door, state } = this.#parts;
     const { requester } = turn;
-    const asked = [door.again(state.key, authorOf(turn), { do: 'speak' })];
-    if (pass.by === 'grant') asked.push(door.again(state.key, { user: pass.grant.by.id }, { do: 'decide', requester }));
+    const asked = [door.judgeAgain(state.key, authorOf(turn), { do: 'speak' })];
+    if (pass.by === 'grant')
+      asked.push(door.judgeAgain(state.key, { user: pass.grant.by.id }, { do: 'decide', requester }));
     return (await Promise.all(asked)).every(({ verdict }) => verdict.allowed);
   }
 
@@ -228,7 +229,7 @@ export class ApprovalRequests {
     const { token, requester } = known;
     const connection = link.ready;
     mailbox.away(
-      door.again(state.key, { user: by }, { do: 'decide', requester }).catch((error: unknown) => {
+      door.judgeAgain(state.key, { user: by }, { do: 'decide', requester }).catch((error: unknown) => {
         log.warn({ request: known.requestId, err: error }, 'could not check whether a decision still counts');
         return null;
       }),
@@ -381,7 +382,7 @@ function asksOf(policy: Policy, channel: string, requester: UserId, only: Approv
 
 /** Who alone may approve it; `null`: the place's approvers. */
 function onlyFor(policy: Policy, channel: string, tool: string): 'admins' | 'nobody' | null {
-  if (!startsAgent(tool) || approversStartAgents(policy, channel)) return null;
+  if (!startsAgent(tool) || mayApproversStartAgents(policy, channel)) return null;
   return hasAdmins(policy) ? 'admins' : 'nobody';
 }
 

@@ -2,7 +2,7 @@ import { BoundedMap } from '../../bounded-map.ts';
 import type { MessageKey, UserId } from '../ids.ts';
 
 /** What became of a message when it came in. */
-export interface Decision {
+export interface NotedOutcome {
   key: MessageKey;
   /** `null` for what was not even read as a message of somebody. */
   user: UserId | null;
@@ -18,8 +18,8 @@ export interface Decision {
 const KEPT = 5_000;
 
 /** The last decisions about messages, so that people can be told why one was or was not answered. Ends with the process. */
-export class DecisionLog {
-  readonly #decisions = new BoundedMap<MessageKey, Decision>(KEPT);
+export class OutcomeLog {
+  readonly #outcomes = new BoundedMap<MessageKey, NotedOutcome>(KEPT);
   /** ms since 1970: before it nothing is known. */
   readonly since: number;
 
@@ -28,13 +28,13 @@ export class DecisionLog {
   }
 
   /** The first word about a message counts, unless a later one did something with it: twins and repeats say little. */
-  note(decision: Decision): void {
-    const known = this.#decisions.get(decision.key);
+  noteOutcome(decision: NotedOutcome): void {
+    const known = this.#outcomes.get(decision.key);
     if (known && (decision.outcome === 'repeated' || decision.outcome === 'ignored')) return;
-    this.#decisions.set(decision.key, decision);
+    this.#outcomes.set(decision.key, decision);
   }
 
-  find(key: MessageKey): Decision | null {
-    return this.#decisions.get(key) ?? null;
+  findOutcome(key: MessageKey): NotedOutcome | null {
+    return this.#outcomes.get(key) ?? null;
   }
 }

@@ -11,15 +11,15 @@ import { asCode } from '../text/as-code.ts';
 import { moment } from '../text/moment.ts';
 import { oneLine } from '../text/one-line.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
-import { agentOrder, type BindingOrder, modeOrder } from './binding-orders.ts';
-import type { DecisionLog } from './decision-log.ts';
+import { type BindingRequest, parseAgent, parseMode } from './binding-requests.ts';
+import type { OutcomeLog } from './outcome-log.ts';
 import { aboutOf, type CommandName, helpText, isForAdmins, type ParsedCommand } from './table.ts';
-import { channelOf, explain, linkedMessage } from './why.ts';
+import { channelOfLink, explainMessage, linkedMessage } from './why.ts';
 
-export interface DeskParts {
+export interface CommandParts {
   workers: ThreadWorkers;
   threads: Pick<Threads, 'load'>;
-  decisions: DecisionLog;
+  outcomes: OutcomeLog;
   killSwitch: KillSwitch;
   policies: PolicyBook;
   bindings: Bindings;
@@ -28,7 +28,7 @@ export interface DeskParts {
 }
 
 /** A command as somebody gave it who may speak to the agent. */
-export interface Given {
+export interface CommandContext {
   person: Person;
   team: TeamId;
   place: Place;
@@ -40,31 +40,31 @@ export interface Given {
   also?: (record: ThreadRecord) => ThreadRecord;
 }
 
-type Order = Given & { name: CommandName; args: string };
+type Order = CommandContext & { name: CommandName; args: string };
 
 /** Carries out commands. The answers are Markdown for the caller's eyes only. */
-export class CommandDesk {
-  readonly #parts: DeskParts;
+export class CommandRunner {
+  readonly #parts: CommandParts;
 
-  constructor(parts: DeskParts) {
+  constructor(parts: CommandParts) {
     this.#parts = parts;
   }
 
-  async give(parsed: ParsedCommand, given: Given): Promise<string> {
-    if (parsed.kind === 'unknown') return this.#unknown(`${given.mark}${parsed.word}`);
+  async runCommand(parsed: ParsedCommand, given: CommandContext): Promise<string> {
+    if (parsed.kind === 'unknown') return this.#explainUnknown(`${given.mark}${parsed.word}`);
     const order = { ...given, ...parsed };
     if (isForAdmins(order.name, order.args)) {
       const verdict = can(this.#parts.policies.current(), given.person, { do: 'administer' }, given.place);
       if (!verdict.allowed) return verdict.notice;
     }
-    if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#carryOut(order, order.thread);
+    if (order.thread !== null || aboutOf(order.name) === 'anything') return this.#runInThread(order, order.thread);
     if (aboutOf(order.name) === 'thread')
       return `Slack doesn’t tell me in which thread you are. Write \`!${order.name}\` in the thread instead.`;
-    return this.#inRunning(order);
+    return this.#runInOwnThreads(order);
   }
 
   /** In the caller's running threads, as it is not said in which one; what changes something only when there is no choice. */
-  async #inRunning(order: Order): Promise<string> {
+  async #runInOwnThreads(order: Order): Promise<string> {
     const mine = this.#parts.workers.ofRequester(order.person.id);
     const notice = order.name === 'status' ? this.#parts.killSwitch.notice : null;
     if (mine.length === 0) return notice ?? 'Nothing is running for you.';
@@ -72,33 +72,33 @@ export class CommandDesk {
       const lead = `You have ${mine.length} running threads. Write \`!stop\` in the one to stop:`;
       return [lead, ...mine.map(threadLine)].join('\n');
     }
-    const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#carryOut(order, key)}`);
+    const lines = mine.map(async (key) => `${threadLine(key)}: ${await this.#runInThread(order, key)}`);
     return (await Promise.all(lines)).join('\n');
   }
 
-  #unknown(words: string): string {
+  #explainUnknown(words: string): string {
     const said = oneLine(words, 40).replace(/[`<>]/g, ' ');
     return `There is no command \`${said}\`.\n${helpText(this.#parts.botUser)}`;
   }
 
-  async #carryOut(order: Order, thread: ThreadKey | null): Promise<string> {
+  async #runInThread(order: Order, thread: ThreadKey | null): Promise<string> {
     const { botUser, killSwitch, workers } = this.#parts;
     const { name, person } = order;
     switch (name) {
       case 'help':
         return helpText(botUser);
       case 'why':
-        return this.#why(order);
+        return this.#explainMessage(order);
       case 'agent':
-        return this.#bind(order, thread, agentOrder(order.args));
+        return this.#bindChannel(order, thread, parseAgent(order.args));
       case 'mode':
-        return this.#bind(order, thread, modeOrder(order.args));
+        return this.#bindChannel(order, thread, parseMode(order.args));
       case 'audit':
-        return this.#audit(order);
+        return this.#listAudit(order);
       case 'pause':
-        return this.#pause(person.id);
+        return this.#pauseAll(person.id);
       case 'resume':
-        return this.#resume(person.id);
+        return this.#resumeAll(person.id);
       default:
         break;
     }
@@ -126,30 +126,30 @@ export class CommandDesk {
   }
 
   /** Of requests that the caller could have decided, or caused, only: not everybody may know what runs elsewhere. */
-  async #audit({ args, person }: Order): Promise<string> {
+  async #listAudit({ args, person }: Order): Promise<string> {
     const { audit, policies } = this.#parts;
     const wanted = args === '' ? AUDIT_SHOWN : Number(args);
     if (!Number.isInteger(wanted) || wanted < 1 || wanted > AUDIT_MOST) return `Give a number from 1 to ${AUDIT_MOST}.`;
     const policy = policies.current();
-    const admin = can(policy, person, { do: 'administer' }, null).allowed;
+    const isAdmin = can(policy, person, { do: 'administer' }, null).allowed;
     const entries = await audit.listLatest(wanted, ({ requester, thread }) => {
       const place = placeOfThread(thread);
-      return admin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
+      return isAdmin || requester === person.id || can(policy, person, { do: 'decide', requester }, place).allowed;
     });
     return entries.length === 0 ? 'No requests yet.' : entries.map(auditLine).join('\n');
   }
 
   /** Of messages elsewhere only their author is told: not everybody may know what is said there. */
-  async #why({ args, team, place, person }: Order): Promise<string> {
+  async #explainMessage({ args, team, place, person }: Order): Promise<string> {
     const linked = linkedMessage(team, args);
     if (!linked) return 'Which message? Choose *Copy link* in its menu, then write `why` and the link.';
-    const { decisions, threads } = this.#parts;
-    const mine = decisions.find(linked.key)?.user === person.id;
-    if (channelOf(linked) !== place.channel && !mine) return 'Ask this in the channel of that message.';
-    return explain(linked, decisions, threads);
+    const { outcomes, threads } = this.#parts;
+    const isOwnMessage = outcomes.findOutcome(linked.key)?.user === person.id;
+    if (channelOfLink(linked) !== place.channel && !isOwnMessage) return 'Ask this in the channel of that message.';
+    return explainMessage(linked, outcomes, threads);
   }
 
-  async #bind({ place, person }: Order, thread: ThreadKey | null, order: BindingOrder): Promise<string> {
+  async #bindChannel({ place, person }: Order, thread: ThreadKey | null, order: BindingRequest): Promise<string> {
     const { bindings, workers } = this.#parts;
     const { channel } = place;
     if (order.kind === 'wrong') return order.notice;
@@ -157,12 +157,12 @@ export class CommandDesk {
       const running = thread === null ? [] : [await workers.get(thread).desk.status()];
       return [bindingText(settingsOf(this.#parts.policies.current(), channel)), ...running].join('\n');
     }
-    await bindings.set(channel, order.change);
+    await bindings.bindChannel(channel, order.change);
     const text = bindingText(settingsOf(this.#parts.policies.current(), channel));
     return thread === null ? text : `${text}\n${await workers.get(thread).desk.settingsChanged(person.id)}`;
   }
 
-  async #pause(by: UserId): Promise<string> {
+  async #pauseAll(by: UserId): Promise<string> {
     const { killSwitch, workers } = this.#parts;
     await killSwitch.pause(by);
     const open = workers.wakeAll();
@@ -172,7 +172,7 @@ export class CommandDesk {
     return `Paused. I’m stopping ${turns}${ends}. Nothing new starts until an admin writes \`/agent resume\`.`;
   }
 
-  async #resume(by: UserId): Promise<string> {
+  async #resumeAll(by: UserId): Promise<string> {
     const { killSwitch, workers } = this.#parts;
     if (!killSwitch.paused) return 'The agent is not paused.';
     await killSwitch.resume(by);

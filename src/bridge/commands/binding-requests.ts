@@ -2,7 +2,7 @@ import type { Bound } from '../access/bindings.ts';
 import type { Permissions } from '../access/policy.ts';
 
 /** What somebody wants a channel bound to; `undefined` takes back what was set. */
-export type BindingOrder =
+export type BindingRequest =
   | { kind: 'show' }
   | { kind: 'bind'; change: { [Name in keyof Bound]: Bound[Name] | undefined } }
   /** One line for the one who asked. */
@@ -13,7 +13,7 @@ const MODES: readonly Permissions[] = ['guarded', 'standard', 'acceptEdits', 'st
 const LONGEST = 400;
 
 /** What stands behind `mode`. */
-export function modeOrder(args: string): BindingOrder {
+export function parseMode(args: string): BindingRequest {
   const word = args.trim();
   if (word === '') return { kind: 'show' };
   if (word.toLowerCase() === 'default') return { kind: 'bind', change: { permissions: undefined } };
@@ -25,7 +25,7 @@ export function modeOrder(args: string): BindingOrder {
 }
 
 /** What stands behind `agent`: `agent-…`, `on <device>`, `in <directory>`; each may be `default`. */
-export function agentOrder(args: string): BindingOrder {
+export function parseAgent(args: string): BindingRequest {
   const words = args.trim();
   if (words === '') return { kind: 'show' };
   if (words.length > LONGEST || /[\p{Cc}\p{Cf}]/u.test(words)) return { kind: 'wrong', notice: USAGE };
