@@ -9,6 +9,7 @@ import type { ApprovalCard } from '../../src/bridge/view/turn.ts';
 import { parseActionId } from '../../src/slack/render/action-ids.ts';
 import { approvalCard } from '../../src/slack/render/approval-blocks.ts';
 import { neutralizePlain } from '../../src/slack/render/neutralize.ts';
+import { runs } from '../support/runs.ts';
 
 /**
  * Whatever a tool is called and its input is: what it would do stands on its card, or the card says what does not and
@@ -78,7 +79,7 @@ describe('an approval request', () => {
           if (!inDiffOrFirst(field)) expect(full).toContain(/^[\w.-]+$/.test(field) ? field : JSON.stringify(field));
         }
       }),
-      { numRuns: 1_500 },
+      { numRuns: runs(1_500) },
     );
   });
 
@@ -100,7 +101,7 @@ describe('an approval request', () => {
           }
         }
       }),
-      { numRuns: 1_500 },
+      { numRuns: runs(1_500) },
     );
   });
 
@@ -117,7 +118,7 @@ describe('an approval request', () => {
           expect(line.includes(name.trimEnd()) || line.includes(JSON.stringify(name.trimEnd()))).toBe(true);
         });
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asCode } from '../../src/bridge/text/as-code.ts';
 import { noticePosts } from '../../src/slack/render/notice.ts';
+import { runs } from '../support/runs.ts';
 import { documents, judge } from './pings-links.ts';
 
 describe('foreign text in Slack messages', () => {
   it('pings no person and hides no address', () => {
-    fc.assert(fc.property(documents, judge), { numRuns: 120 });
+    fc.assert(fc.property(documents, judge), { numRuns: runs(120) });
   });
 
   it('already escaped: stays text, also in lists of dropped messages', () => {

@@ -5,6 +5,7 @@ import { FAMILIES } from '../../src/bridge/text/secrets/families.ts';
 import { judge } from '../../src/bridge/text/secrets/judged.ts';
 import { REDACTED } from '../../src/bridge/text/secrets/mark.ts';
 import { keysOf } from '../support/keys.ts';
+import { runs } from '../support/runs.ts';
 import { lex } from './shell-lexer.ts';
 
 /** Redaction may hide a key from those who read a card, and nothing of what would run. */
@@ -98,7 +99,7 @@ describe('redaction of a command', () => {
           for (const piece of pieces ?? []) expect(piece).not.toContain('..');
         }
       }),
-      { numRuns: 4_000 },
+      { numRuns: runs(4_000) },
     );
   });
 
@@ -112,7 +113,7 @@ describe('redaction of a command', () => {
         expect(structure(open)).toEqual(original);
         expect(structure(own)).toEqual(original);
       }),
-      { numRuns: 4_000 },
+      { numRuns: runs(4_000) },
     );
   });
 
@@ -123,7 +124,7 @@ describe('redaction of a command', () => {
         expect(judge(open).open).toBe(open);
         expect(open.length).toBeLessThanOrEqual(3 * text.length);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -136,7 +137,7 @@ describe('redaction of a command', () => {
         if (shown.withheld) expect(shown.partly).toBe(true);
         if (command !== '') expect(fullText(asked, null, 'own')).toContain(judge(command).own);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -8,6 +8,7 @@ import { grantFor, makeGrant } from '../../src/bridge/approvals/unasked/grants.t
 import { matchingRule } from '../../src/bridge/approvals/unasked/rules.ts';
 import { unasked } from '../../src/bridge/approvals/unasked/unasked.ts';
 import { decisionOn } from '../../src/bridge/approvals/who-decides.ts';
+import { runs } from '../support/runs.ts';
 
 const place = { channel: 'C01GEN', channelKind: 'channel', external: false } as const;
 const alice = { id: 'U01ALICE', kind: 'member', groups: [] as string[] } as const;
@@ -84,7 +85,7 @@ describe('a tool that starts an agent', () => {
         // Bob decides for Alice as an admin alone, or not at all.
         expect(can(now, bob, decide, place).allowed).toBe(!free);
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     );
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type TurnState, turnText } from '../../../src/bridge/turn/fold.ts';
 import { decode } from '../../../src/letta/protocol/decode.ts';
 import { initialRuntime, type RuntimeInput, step } from '../../../src/letta/runtime/runtime.ts';
+import { runs } from '../../support/runs.ts';
 import { findTrace, historyOf, inputsOf, replay, type TraceLine } from '../traces.ts';
 
 type Inputs = ReturnType<typeof inputsOf>;
@@ -80,7 +81,7 @@ describe('frames reordered by the relay', () => {
         expect(result.events).toEqual(events);
         expect(result.responses).toEqual(responses);
       }),
-      { numRuns: 25 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -92,7 +93,7 @@ describe('frames reordered by the relay', () => {
       fc.property(fc.array(fc.integer({ min: -8, max: 4 }), { minLength: 1, maxLength: 8 }), (offsets) => {
         expect(shown(replay(skew(inputs, offsets), { history }).turns)).toEqual(wanted);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 
@@ -124,7 +125,7 @@ describe('frames reordered by the relay', () => {
         }
         expect(replay(mixed, { history }).events).toEqual(events);
       }),
-      { numRuns: 20 },
+      { numRuns: runs(20) },
     );
   });
 

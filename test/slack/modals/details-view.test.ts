@@ -5,6 +5,7 @@ import { makeToken, makeTurnId } from '../../../src/bridge/ids.ts';
 import type { DetailsStep, TurnDetails } from '../../../src/bridge/turn/steps.ts';
 import { detailsView } from '../../../src/slack/modals/details-view.ts';
 import { parseActionId } from '../../../src/slack/render/action-ids.ts';
+import { runs } from '../../support/runs.ts';
 
 const token = makeToken('details1');
 const of = (steps: DetailsStep[], earlier = 0): TurnDetails => ({ turn: makeTurnId('a'), endedAt: 1, steps, earlier });
@@ -38,7 +39,7 @@ describe('the Details modal', () => {
         }
         expect(numbers).toEqual(details.steps.map((_, n) => `${n + 1 + earlier}`));
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     );
   });
 

@@ -8,6 +8,7 @@ import type { ModalRequest } from '../../../src/bridge/inbound.ts';
 import { modalView, submissionAck, submittedChoices, submittedTexts } from '../../../src/slack/modals/modals.ts';
 import { makePageActionId, parseCallbackId } from '../../../src/slack/render/action-ids.ts';
 import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
+import { runs } from '../../support/runs.ts';
 
 const token = 'token1' as Token;
 const asking = (change: Partial<Question>): Question => ({
@@ -63,7 +64,7 @@ describe('the full view', () => {
         }
         expect(pages.map(textOf).join('')).toBe(text === '' ? '(empty)' : neutralizePlain(text));
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareTs } from '../../../src/bridge/ids.ts';
 import type { ThreadAddress } from '../../../src/bridge/inbound.ts';
+import { runs } from '../../support/runs.ts';
 import type { Fault } from './fake-slack.ts';
 import { card, createStage, PART_MAX, text } from './stage.ts';
 
@@ -122,7 +123,7 @@ describe('the outbox', () => {
           expectNoRepeats(stage.slack.calls);
         },
       ),
-      { seed: SEED, numRuns: 120 },
+      { seed: SEED, numRuns: runs(120) },
     );
   });
 
@@ -177,7 +178,7 @@ describe('the outbox', () => {
           expect(stage.slack.complaints).toEqual([]);
         },
       ),
-      { seed: SEED, numRuns: 100 },
+      { seed: SEED, numRuns: runs(100) },
     );
   });
 

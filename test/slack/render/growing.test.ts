@@ -4,6 +4,7 @@ import { nothingSettled, renderGrowing } from '../../../src/slack/render/growing
 import { LIMITS } from '../../../src/slack/render/limits.ts';
 import { renderMarkdown } from '../../../src/slack/render/markdown.ts';
 import type { TextPart } from '../../../src/slack/render/split.ts';
+import { runs } from '../../support/runs.ts';
 import { anyText, markdownText, PINGS, tokens } from './markdown-arbitrary.ts';
 
 const whole = (source: string, change: Partial<TextPart> = {}): TextPart => ({
@@ -38,7 +39,7 @@ describe('incremental rendering of a growing text', () => {
       fc.property(anyText, steps, (text, pieces) => {
         grow(text.slice(0, 700), pieces);
       }),
-      { numRuns: 6 },
+      { numRuns: runs(6) },
     );
   });
 
@@ -59,7 +60,7 @@ describe('incremental rendering of a growing text', () => {
           grow(text.slice(0, 500), pieces, change);
         },
       ),
-      { numRuns: 8 },
+      { numRuns: runs(8) },
     );
   });
 

@@ -4,6 +4,7 @@ import { parseMarkdown, wordsOf } from '../../../src/slack/render/ast.ts';
 import { escapeFormulas } from '../../../src/slack/render/math.ts';
 import { neutralizeMarkdown, neutralizeMrkdwn, neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { referenceNodes } from '../../support/markdown-reference.ts';
+import { runs } from '../../support/runs.ts';
 import { anyText, PINGS, tokens } from './markdown-arbitrary.ts';
 
 describe('neutralizeMarkdown', () => {
@@ -51,7 +52,7 @@ describe('neutralizeMarkdown', () => {
           expect(node.type).not.toBe('image');
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

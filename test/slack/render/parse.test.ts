@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { childrenOf, parseMarkdown, walk } from '../../../src/slack/render/ast.ts';
 import type { Nodes } from '../../../src/slack/render/parse/tree.ts';
 import { referenceTree } from '../../support/markdown-reference.ts';
+import { runs } from '../../support/runs.ts';
 import { anyText, markdownText } from './markdown-arbitrary.ts';
 
 /** What two readers of a text can differ in without anybody seeing it: line ends, NUL, the case of labels. */
@@ -98,7 +99,7 @@ describe('parseMarkdown', () => {
       fc.property(markdownText, (text) => {
         expect(read(text)).toEqual(expected(text));
       }),
-      { numRuns: 60, seed: 13 },
+      { numRuns: runs(60), seed: 13 },
     );
   });
 
@@ -112,7 +113,7 @@ describe('parseMarkdown', () => {
           expect(node.end).toBeLessThanOrEqual(around?.end ?? text.length);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

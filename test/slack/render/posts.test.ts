@@ -13,6 +13,7 @@ import { neutralizePlain } from '../../../src/slack/render/neutralize.ts';
 import { noticePosts } from '../../../src/slack/render/notice.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createRenderer, renderPosts } from '../../../src/slack/render/posts.ts';
+import { runs } from '../../support/runs.ts';
 import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
 
 const stop = makeToken('stopTOKEN');
@@ -281,7 +282,7 @@ describe('a growing text over several messages', () => {
           expect(render(view([text(markdown)], over()))).toEqual(renderPosts(view([text(markdown)], over())));
         },
       ),
-      { numRuns: 4 },
+      { numRuns: runs(4) },
     );
   });
 
@@ -417,7 +418,7 @@ describe('an approval card', () => {
         expect(cut).toBe(shown({ command }).clipped);
         if (!cut && command !== '') expect(preformattedTexts(card?.blocks).join('')).toBe(neutralizePlain(command));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 
@@ -645,7 +646,7 @@ describe('any view', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

@@ -9,6 +9,7 @@ import { mrkdwnPieces } from '../../../src/slack/render/mrkdwn.ts';
 import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { renderPosts } from '../../../src/slack/render/posts.ts';
 import { simplerPosts } from '../../../src/slack/render/simpler.ts';
+import { runs } from '../../support/runs.ts';
 import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
 
 const mrkdwn = (text: string, max: number = LIMITS.text) => mrkdwnPieces(parseMarkdown(text), max);
@@ -85,7 +86,7 @@ describe('mrkdwn', () => {
           expect(rest).not.toMatch(PINGS);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });
@@ -125,7 +126,7 @@ describe('a refused post', () => {
           }
         }
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     );
     const shown = textsOf(ended(words).flatMap((post) => simplerPosts(post, 'mrkdwn'))).join(' ');
     expect(shown.match(/word\d+/g)).toEqual(words.split(' '));

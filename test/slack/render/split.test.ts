@@ -12,6 +12,7 @@ import {
   splitText,
   type TextPart,
 } from '../../../src/slack/render/split.ts';
+import { runs } from '../../support/runs.ts';
 import { anyText, markdownText, PINGS } from './markdown-arbitrary.ts';
 
 const small = { markdown: 500, markdownReserve: 280, reopening: 60 };
@@ -29,7 +30,7 @@ describe('splitText', () => {
             .join(''),
         ).toBe(text);
       }),
-      { numRuns: 70 },
+      { numRuns: runs(70) },
     );
   });
 
@@ -43,7 +44,7 @@ describe('splitText', () => {
           expect(doc.endsWith(part.suffix)).toBe(true);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -54,7 +55,7 @@ describe('splitText', () => {
           for (const growing of [true, false])
             expect(renderMarkdown(part, growing, small.markdown).markdown.length).toBeLessThanOrEqual(small.markdown);
       }),
-      { numRuns: 70 },
+      { numRuns: runs(70) },
     );
   });
 
@@ -69,7 +70,7 @@ describe('splitText', () => {
           expect(markdown).not.toMatch(PINGS);
         }
       }),
-      { numRuns: 70 },
+      { numRuns: runs(70) },
     );
   });
 
@@ -88,7 +89,7 @@ describe('splitText', () => {
         }
         expect([...closed, openPart(text, state)]).toEqual(splitText(text, small));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -103,7 +104,7 @@ describe('splitText', () => {
           }
         },
       ),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 
