@@ -15,14 +15,14 @@ export async function ackTimes(folder: string): Promise<Row[]> {
   const p50: number[] = [];
   const p99: number[] = [];
   for (let run = 0; run < RUNS; run += 1) {
-    const times = await oneRun(join(folder, `ack-${run}.db`));
+    const times = await runOnce(join(folder, `ack-${run}.db`));
     p50.push(percentile(times, 0.5));
     p99.push(percentile(times, 0.99));
   }
   return [row('ack_p50', median(p50), 'ms'), row('ack_p99', median(p99), 'ms')];
 }
 
-async function oneRun(database: string): Promise<number[]> {
+async function runOnce(database: string): Promise<number[]> {
   const { slack, startBridge, close } = await startWorld(database);
   const app = await startBridge();
   try {

@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url';
  * JSON on the last line of its standard output; what a library may print before is not ours.
  * @param flags of Node
  */
-export async function inChild<Answer>(module: string, input: unknown, flags: readonly string[] = []): Promise<Answer> {
+export async function runInChild<Answer>(
+  module: string,
+  input: unknown,
+  flags: readonly string[] = [],
+): Promise<Answer> {
   const file = fileURLToPath(new URL(module, import.meta.url));
   const child = spawn(process.execPath, [...flags, file], { stdio: ['pipe', 'pipe', 'inherit'] });
   const chunks: Buffer[] = [];
@@ -21,7 +25,7 @@ export async function inChild<Answer>(module: string, input: unknown, flags: rea
   return JSON.parse(Buffer.concat(chunks).toString('utf8').split('\n').at(-1) ?? '') as Answer;
 }
 
-/** Answers a parent that called {@link inChild}, then exits. */
+/** Answers a parent that called {@link runInChild}, then exits. */
 export async function answerParent<Input>(work: (input: Input) => Promise<unknown>): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
@@ -33,7 +37,7 @@ export async function answerParent<Input>(work: (input: Input) => Promise<unknow
 export const WORLDS_AT_ONCE = Math.max(2, availableParallelism() * 3);
 
 /** As `Promise.all` over `work`, at most `most` at a time. */
-export async function pooled<Item, Answer>(
+export async function mapPooled<Item, Answer>(
   items: readonly Item[],
   most: number,
   work: (item: Item) => Promise<Answer>,

@@ -57,52 +57,52 @@ const repeated = (motif: string, size: number) => motif.repeat(Math.ceil(size / 
 
 /** The longest piece of it: after each the loop gets its turn back. */
 const endOf = (text: string) =>
-  median(() => {
+  medianOf(() => {
     const render = createRenderer();
     const view = viewOf(text, true);
     let longest = 0;
     for (let done = false; !done; ) {
-      const piece = once(() => {
+      const piece = timeOnce(() => {
         done = render.prepare(view, false, { left: 4_000 });
       });
       longest = Math.max(longest, piece);
     }
     return Math.max(
       longest,
-      once(() => render(view, false)),
+      timeOnce(() => render(view, false)),
     );
   });
 
 /** All pieces together. */
-const wholeOf = (text: string) => median(() => once(() => renderPosts(viewOf(text, true))));
+const wholeOf = (text: string) => medianOf(() => timeOnce(() => renderPosts(viewOf(text, true))));
 
 /** One more edit of a text that is shown already. */
 function editOf(text: string): number {
-  return median(() => {
+  return medianOf(() => {
     const render = createRenderer();
     render(viewOf(text.slice(0, -20), false));
-    return once(() => render(viewOf(text, false)));
+    return timeOnce(() => render(viewOf(text, false)));
   });
 }
 
-function median(measure: () => number): number {
+function medianOf(measure: () => number): number {
   const times = Array.from({ length: RUNS }, measure).toSorted((a, b) => a - b);
   return times[Math.floor(RUNS / 2)] ?? 0;
 }
 
-function once(work: () => unknown): number {
+function timeOnce(work: () => unknown): number {
   const before = performance.now();
   work();
   return performance.now() - before;
 }
 
-function viewOf(markdown: string, over: boolean): TurnView {
+function viewOf(markdown: string, isOver: boolean): TurnView {
   return {
     turn: makeTurnId('bench'),
     address: { team: 'T1', channel: 'C1', threadTs: '1.000001' },
     notPassedOn: [],
     items: [{ kind: 'text', markdown }],
-    live: over ? null : { activity: { kind: 'writing' }, stop: makeToken('bench'), queued: 0 },
-    ending: over ? { outcome: 'done', by: null, line: null, tools: 0, durationMs: 1 } : null,
+    live: isOver ? null : { activity: { kind: 'writing' }, stop: makeToken('bench'), queued: 0 },
+    ending: isOver ? { outcome: 'done', by: null, line: null, tools: 0, durationMs: 1 } : null,
   };
 }

@@ -20,12 +20,12 @@ export async function recoveryTimes(folder: string): Promise<Row[]> {
   const all: { up: number; settled: number }[] = [];
   for (const stored of STORED) {
     const template = join(folder, `stored-${stored}.db`);
-    await fill(template, stored);
+    await fillStore(template, stored);
     const runs: { up: number; settled: number }[] = [];
     for (let run = 0; run < RUNS; run += 1) {
       const database = join(folder, `recovery-${stored}-${run}.db`);
       copyFileSync(template, database);
-      runs.push(await oneRun(database));
+      runs.push(await runOnce(database));
     }
     const times = { up: median(runs.map(({ up }) => up)), settled: median(runs.map(({ settled }) => settled)) };
     all.push(times);
@@ -41,7 +41,7 @@ export async function recoveryTimes(folder: string): Promise<Row[]> {
 }
 
 /** Finished threads, as a bridge of some months has them. */
-async function fill(database: string, stored: number): Promise<void> {
+async function fillStore(database: string, stored: number): Promise<void> {
   const nothing = () => undefined;
   const log = { debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => log };
   const store = await openStore(`sqlite://${database}`, { clock: systemClock, log });
@@ -55,7 +55,7 @@ async function fill(database: string, stored: number): Promise<void> {
   await store.close();
 }
 
-async function oneRun(database: string): Promise<{ up: number; settled: number }> {
+async function runOnce(database: string): Promise<{ up: number; settled: number }> {
   const { slack, startBridge, close } = await startWorld(database);
   let app = await startBridge();
   try {

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { timeUpTo } from '../src/config/checks.ts';
 import { defaultOf } from '../src/config/settings.ts';
 import { TESTED_VERSION } from '../src/letta/inspect.ts';
-import { execForm, inContext, lastOf, parseDockerfile } from './image/dockerfile.ts';
+import { execForm, isInContext, lastOf, parseDockerfile } from './image/dockerfile.ts';
 
 const stages = parseDockerfile(readFileSync('Dockerfile', 'utf8'));
 const image = stages.at(-1);
@@ -22,13 +22,13 @@ describe('the image', () => {
         if (name !== 'COPY' || text.startsWith('--from=')) continue;
         for (const path of text.split(/\s+/).slice(0, -1)) {
           expect(existsSync(path), path).toBe(true);
-          expect(inContext(ignore, path), path).toBe(true);
+          expect(isInContext(ignore, path), path).toBe(true);
         }
       }
     }
-    expect(inContext(ignore, '.env')).toBe(false);
-    expect(inContext(ignore, 'policy.yml')).toBe(false);
-    expect(inContext(ignore, 'data/bridge.db')).toBe(false);
+    expect(isInContext(ignore, '.env')).toBe(false);
+    expect(isInContext(ignore, 'policy.yml')).toBe(false);
+    expect(isInContext(ignore, 'data/bridge.db')).toBe(false);
   });
 
   it('has no development packages, and its code from the build', () => {

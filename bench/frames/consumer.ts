@@ -33,18 +33,18 @@ async function measure({ reader: who, threads, deltasPerSecond, warmUpMs, ms }: 
       ? await startBridgeReader(producer, join(folder, 'bridge.db'), systemClock)
       : await startFloorReader(producer, threads);
   try {
-    if (who === 'bridge') await producer.mention(threads);
-    await producer.until(({ writing }) => writing === threads);
+    if (who === 'bridge') await producer.mentionIn(threads);
+    await producer.waitUntil(({ writing }) => writing === threads);
     await sleep(warmUpMs);
     // The histogram counts from one timer to the next: 1 ms of each value is the timer itself.
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
-    const { acked } = await producer.state();
+    const { acked } = await producer.readState();
     const cpu = process.cpuUsage();
     const from = performance.now();
     await sleep(ms);
     const { user, system } = process.cpuUsage(cpu);
-    const frames = (await producer.state()).acked - acked;
+    const frames = (await producer.readState()).acked - acked;
     const seconds = (performance.now() - from) / 1_000;
     delay.disable();
     return {

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../src/bridge/ports.ts';
 
 export interface JumpingClock extends Clock {
   /** From now on it is `ms` later: what is due by then happens soon. */
-  jump(ms: number): void;
+  jumpBy(ms: number): void;
 }
 
 /** The real time, except where it is told to jump. */
@@ -29,7 +29,7 @@ export function createJumpingClock(): JumpingClock {
     now,
     monotonic: () => performance.now() + ahead,
     after: (ms, run) => start(now() + ms, run),
-    jump(ms) {
+    jumpBy(ms) {
       ahead += ms;
       for (const entry of waiting) {
         clearTimeout(entry.handle);

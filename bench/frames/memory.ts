@@ -35,17 +35,17 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
   const reader = await startBridgeReader(producer, join(folder, 'bridge.db'), clock);
   const write = async (upTo: number, count: number) => {
     // A jump looks like a long silence to the receiver, which then connects anew.
-    await producer.until(({ listening }) => listening > 0);
-    await producer.mention(upTo);
-    await producer.until(({ writing }) => writing === count);
+    await producer.waitUntil(({ listening }) => listening > 0);
+    await producer.mentionIn(upTo);
+    await producer.waitUntil(({ writing }) => writing === count);
     await sleep(ms);
   };
   const rest = async () => {
-    await producer.end();
-    await producer.until(({ writing }) => writing === 0);
-    for (let open = -1; open !== 0; { open } = await producer.state()) {
+    await producer.endTurns();
+    await producer.waitUntil(({ writing }) => writing === 0);
+    for (let open = -1; open !== 0; { open } = await producer.readState()) {
       await sleep(2_000);
-      clock.jump(REST_MS);
+      clock.jumpBy(REST_MS);
     }
     // What was asked for meanwhile comes and is let go, and so are the HTTP connections for it, which are no thread's.
     await sleep(CONNECTIONS_REST_MS);
@@ -53,11 +53,11 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
   try {
     await write(WARM_UP, WARM_UP);
     await rest();
-    const before = await used();
+    const before = await usedKb();
     await write(WARM_UP + threads, threads);
-    const live = await used();
+    const live = await usedKb();
     await rest();
-    const idle = await used();
+    const idle = await usedKb();
     return { live: (live - before) / threads, idle: (idle - before) / threads };
   } finally {
     await reader.stop();
@@ -67,7 +67,7 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
 }
 
 /** kB */
-async function used(): Promise<number> {
+async function usedKb(): Promise<number> {
   for (let round = 0; round < 4; round += 1) {
     globalThis.gc?.();
     await sleep(50);

@@ -7,12 +7,12 @@ export interface Producer {
   slackUrl: string;
   tokens: { bot: string; app: string };
   /** Mentions the app in the first `count` channels, once in each. */
-  mention(count: number): Promise<void>;
+  mentionIn(count: number): Promise<void>;
   /** Ends all turns that run. */
-  end(): Promise<void>;
-  state(): Promise<ProducerState>;
+  endTurns(): Promise<void>;
+  readState(): Promise<ProducerState>;
   /** @throws Error when it takes longer than two minutes */
-  until(holds: (state: ProducerState) => boolean): Promise<void>;
+  waitUntil(holds: (state: ProducerState) => boolean): Promise<void>;
   stop(): void;
 }
 
@@ -43,14 +43,14 @@ export async function startProducer(channels: number, deltasPerSecond: number): 
   const state = async () => (await ask('/state')) as ProducerState;
   return {
     ...where,
-    async mention(count) {
+    async mentionIn(count) {
       await ask(`/mention?count=${count}`);
     },
-    async end() {
+    async endTurns() {
       await ask('/end');
     },
-    state,
-    async until(holds) {
+    readState: state,
+    async waitUntil(holds) {
       const giveUp = performance.now() + PATIENCE_MS;
       for (let now = await state(); !holds(now); now = await state()) {
         if (performance.now() > giveUp) throw new Error(`did not come about: ${JSON.stringify(now)}`);

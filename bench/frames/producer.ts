@@ -29,7 +29,7 @@ let acked = 0;
 const clients: Client[] = [];
 let runs = 0;
 
-function send(client: Client, type: string, body: object): void {
+function sendEvent(client: Client, type: string, body: object): void {
   client.seq += 1;
   const { seq, runtime } = client;
   const now = new Date().toISOString();
@@ -42,7 +42,7 @@ function send(client: Client, type: string, body: object): void {
 function sendDelta(client: Client): void {
   client.deltas += 1;
   const { agent_id, conversation_id } = client.runtime;
-  send(client, 'stream_delta', {
+  sendEvent(client, 'stream_delta', {
     delta: {
       id: 'ui-msg-273',
       date: '2026-11-22T20:08:35.756Z',
@@ -57,29 +57,29 @@ function sendDelta(client: Client): void {
   });
 }
 
-function loop(client: Client, status: string, clientMessageId: string | null): void {
+function sendLoopStatus(client: Client, status: string, clientMessageId: string | null): void {
   const { runId } = client;
   const active_run_ids = runId === null ? [] : [runId];
   const client_message_ids_by_run_id = runId === null || clientMessageId === null ? {} : { [runId]: [clientMessageId] };
-  send(client, 'update_loop_status', { loop_status: { status, active_run_ids, client_message_ids_by_run_id } });
+  sendEvent(client, 'update_loop_status', { loop_status: { status, active_run_ids, client_message_ids_by_run_id } });
 }
 
-function begin(client: Client, clientMessageId: string | null): void {
+function beginTurn(client: Client, clientMessageId: string | null): void {
   runs += 1;
   client.runId = `run-${runs}`;
-  loop(client, 'PROCESSING_API_RESPONSE', clientMessageId);
+  sendLoopStatus(client, 'PROCESSING_API_RESPONSE', clientMessageId);
 }
 
-function end(client: Client): void {
+function endTurn(client: Client): void {
   const { runId } = client;
   const delta = { message_type: 'stop_reason', stop_reason: 'end_turn', run_id: runId, seq_id: client.deltas + 1 };
-  send(client, 'stream_delta', { delta });
+  sendEvent(client, 'stream_delta', { delta });
   client.runId = null;
-  send(client, 'turn_finished', { turn_id: `turn-${runId}`, stop_reason: 'end_turn', run_id: runId });
-  loop(client, 'WAITING_ON_INPUT', null);
+  sendEvent(client, 'turn_finished', { turn_id: `turn-${runId}`, stop_reason: 'end_turn', run_id: runId });
+  sendLoopStatus(client, 'WAITING_ON_INPUT', null);
 }
 
-function hear(client: Client, text: string): void {
+function receiveFrame(client: Client, text: string): void {
   const { type, request_id, ...frame } = JSON.parse(text);
   if (type === 'ack') {
     acked += 1;
@@ -94,12 +94,12 @@ function hear(client: Client, text: string): void {
       pending_control_requests: [],
       background_processes: [],
     };
-    send(client, 'update_device_status', { device_status });
-    loop(client, 'WAITING_ON_INPUT', null);
+    sendEvent(client, 'update_device_status', { device_status });
+    sendLoopStatus(client, 'WAITING_ON_INPUT', null);
     reply({ type: 'runtime_start_response', created: { agent: false, conversation: false } });
   } else if (type === 'input') {
     reply({ type: 'input_accepted', accepted: true, disposition: 'started' });
-    begin(client, /"client_message_id":"([^"]+)"/.exec(text)?.[1] ?? null);
+    beginTurn(client, /"client_message_id":"([^"]+)"/.exec(text)?.[1] ?? null);
   } else if (type === 'sync') {
     reply({ type: 'sync_response' });
   } else if (type === 'ping') {
@@ -137,7 +137,7 @@ async function mentionUpTo(count: number): Promise<void> {
 let conversations = 0;
 
 /** The few REST calls that come before a socket: one device, one agent, a new conversation for each thread. */
-function rest({ method, url = '/' }: IncomingMessage): unknown {
+function answerRest({ method, url = '/' }: IncomingMessage): unknown {
   const { pathname } = new URL(url, 'http://127.0.0.1');
   // Fresh for a bridge whose clock has jumped, too.
   const lastHeartbeat = Date.now() + 7 * 24 * 3_600_000;
@@ -154,7 +154,7 @@ function rest({ method, url = '/' }: IncomingMessage): unknown {
 const DEEDS: Readonly<Record<string, (count: number) => unknown>> = {
   '/mention': (count) => void mentionUpTo(count),
   '/end': () => {
-    for (const client of clients) if (client.runId !== null) end(client);
+    for (const client of clients) if (client.runId !== null) endTurn(client);
   },
   '/state': () => ({
     acked,
@@ -168,7 +168,7 @@ const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1');
   const deed = DEEDS[pathname];
   response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(deed ? (deed(Number(searchParams.get('count'))) ?? {}) : rest(request)));
+  response.end(JSON.stringify(deed ? (deed(Number(searchParams.get('count'))) ?? {}) : answerRest(request)));
 });
 const sockets = new WebSocketServer({ server });
 sockets.on('connection', (socket, request) => {
@@ -179,10 +179,10 @@ sockets.on('connection', (socket, request) => {
   };
   const client: Client = { socket, runtime, seq: 0, deltas: 0, runId: null };
   clients.push(client);
-  socket.on('message', (data) => hear(client, String(data)));
+  socket.on('message', (data) => receiveFrame(client, String(data)));
   socket.on('close', () => clients.splice(clients.indexOf(client), 1));
   socket.on('error', () => {});
-  if (searchParams.has('floor')) begin(client, null);
+  if (searchParams.has('floor')) beginTurn(client, null);
 });
 // An idle connection is kept: a reader that is late would find it closed under its request.
 server.keepAliveTimeout = 600_000;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { inChild } from '../child.ts';
+import { runInChild } from '../child.ts';
 import { medianRows, type Row, row } from '../row.ts';
 import type { FramesAnswer, FramesInput } from './consumer.ts';
 import type { MemoryAnswer, MemoryInput } from './memory.ts';
@@ -14,8 +14,8 @@ const LOOP_DELAY_TARGET_MS = 20;
 export async function frameRows(): Promise<Row[]> {
   const runs: Row[][] = [];
   for (let run = 0; run < RUNS; run += 1) {
-    const floor = await read('floor');
-    const bridge = await read('bridge');
+    const floor = await measureReader('floor');
+    const bridge = await measureReader('bridge');
     runs.push([
       row('frames_per_second', bridge.perSecond, 'frames'),
       row('frames_cpu_per_delta_floor', floor.cpuPerFrame, 'µs'),
@@ -29,8 +29,8 @@ export async function frameRows(): Promise<Row[]> {
   return medianRows(runs);
 }
 
-function read(reader: FramesInput['reader']): Promise<FramesAnswer> {
-  return inChild<FramesAnswer>('./frames/consumer.ts', { reader, ...LOAD } satisfies FramesInput, startFlags());
+function measureReader(reader: FramesInput['reader']): Promise<FramesAnswer> {
+  return runInChild<FramesAnswer>('./frames/consumer.ts', { reader, ...LOAD } satisfies FramesInput, startFlags());
 }
 
 /** The flags of Node with which `npm start` runs the bridge. */
@@ -42,7 +42,7 @@ function startFlags(): string[] {
 export async function memoryRows(): Promise<Row[]> {
   const runs: Row[][] = [];
   for (let run = 0; run < RUNS; run += 1) {
-    const { live, idle } = await inChild<MemoryAnswer>('./frames/memory.ts', MEMORY, ['--expose-gc']);
+    const { live, idle } = await runInChild<MemoryAnswer>('./frames/memory.ts', MEMORY, ['--expose-gc']);
     runs.push([row('memory_live_thread', live, 'kB'), row('memory_idle_thread', idle, 'kB')]);
   }
   return medianRows(runs);

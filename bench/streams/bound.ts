@@ -50,7 +50,7 @@ export function stalenessBound(load: Load, quantile: number): number {
   const { turns, wordGap, roundTrip } = load;
   const mean = (turns.shortest + turns.longest) / 2;
   const edits = editsPerTurn(load);
-  const x = smallest(turns.longest, (age) => covered(age, edits, turns) >= quantile * mean);
+  const x = smallestThat(turns.longest, (age) => coveredMs(age, edits, turns) >= quantile * mean);
   return x + roundTrip / 2 - wordGap;
 }
 
@@ -59,7 +59,7 @@ function editsPerTurn({ limit, window, writing, ends, turns }: Load): number {
 }
 
 /** To half a ms, where `holds` for all from some value on. */
-function smallest(most: number, holds: (value: number) => boolean): number {
+function smallestThat(most: number, holds: (value: number) => boolean): number {
   let [low, high] = [0, most];
   while (high - low > 0.5) {
     const middle = (low + high) / 2;
@@ -77,38 +77,39 @@ export function fairStaleness(load: Load, quantile: number): number {
   const { turns, wordGap, roundTrip } = load;
   const mean = (turns.shortest + turns.longest) / 2;
   const edits = editsPerTurn(load);
-  const gap = smallest(turns.longest, (g) => upTo(g, turns, (at) => survives(at, turns)) <= edits);
-  const fresh = (x: number) => upTo(gap, turns, (at) => writes(at + Math.min(x, gap), turns) - writes(at, turns), 0);
-  return smallest(gap, (x) => fresh(x) >= quantile * mean) + roundTrip / 2 - wordGap;
+  const gap = smallestThat(turns.longest, (g) => sumOverTurn(g, turns, (at) => shareStillWriting(at, turns)) <= edits);
+  const fresh = (x: number) =>
+    sumOverTurn(gap, turns, (at) => meanWritingMs(at + Math.min(x, gap), turns) - meanWritingMs(at, turns), 0);
+  return smallestThat(gap, (x) => fresh(x) >= quantile * mean) + roundTrip / 2 - wordGap;
 }
 
 /** Sum over gap, 2·gap, … (or from 0) as long as turns write. */
-function upTo(gap: number, { longest }: Load['turns'], what: (at: number) => number, from = gap): number {
+function sumOverTurn(gap: number, { longest }: Load['turns'], what: (at: number) => number, from = gap): number {
   let sum = 0;
   for (let at = from; at < longest; at += gap) sum += what(at);
   return sum;
 }
 
 /** Of a turn, ms that are at most `x` after its post or one of its edits, with so many edits a turn, well spent. */
-function covered(x: number, edits: number, turns: Load['turns']): number {
-  let sum = writes(x, turns);
+function coveredMs(x: number, edits: number, turns: Load['turns']): number {
+  let sum = meanWritingMs(x, turns);
   let left = edits;
   for (let at = x; at < turns.longest && left > 0; at += x) {
-    const cost = survives(at, turns);
+    const cost = shareStillWriting(at, turns);
     const share = Math.min(1, left / cost);
-    sum += share * (writes(at + x, turns) - writes(at, turns));
+    sum += share * (meanWritingMs(at + x, turns) - meanWritingMs(at, turns));
     left -= cost;
   }
   return sum;
 }
 
 /** S: the share of turns that still write at `t` after they began. */
-function survives(t: number, { shortest, longest }: Load['turns']): number {
+function shareStillWriting(t: number, { shortest, longest }: Load['turns']): number {
   return t <= shortest ? 1 : Math.max(0, (longest - t) / (longest - shortest));
 }
 
 /** ∫ S from 0 to t: how long a turn writes within its first `t` ms, on average. */
-function writes(t: number, { shortest, longest }: Load['turns']): number {
+function meanWritingMs(t: number, { shortest, longest }: Load['turns']): number {
   if (t <= shortest) return t;
   const over = Math.min(t, longest) - shortest;
   return shortest + over - (longest > shortest ? over ** 2 / (2 * (longest - shortest)) : 0);

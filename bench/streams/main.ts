@@ -1,5 +1,5 @@
 import { answerParent } from '../child.ts';
 import type { Plan } from './plan.ts';
-import { play } from './play.ts';
+import { playPlan } from './play.ts';
 
-await answerParent((plan: Plan) => play(plan));
+await answerParent((plan: Plan) => playPlan(plan));

@@ -25,19 +25,19 @@ export interface Played {
 const PROBES = 21;
 
 /** Plays a plan in this process and looks on. */
-export async function play(plan: Plan): Promise<Played> {
+export async function playPlan(plan: Plan): Promise<Played> {
   const folder = mkdtempSync(join(tmpdir(), 'bridge-streams-'));
   const recorder = new Recorder();
   const channels = plan.threads.map(({ channel }) => channel);
-  const slack = await startSlack({ latencyMs: plan.latencyMs, channels, onCall: (call) => recorder.call(call) });
-  const heard = (channel: string) => recorder.word(channel);
+  const slack = await startSlack({ latencyMs: plan.latencyMs, channels, onCall: (call) => recorder.noteCall(call) });
+  const heard = (channel: string) => recorder.noteWord(channel);
   let app: StreamApp | null = null;
   try {
     const started = plan.app === 'bridge' ? startBridgeApp : await peerStarter(plan.app);
     app = await started(slack, channels, join(folder, 'bridge.db'), heard);
     const { prompt } = app;
     const probes: number[] = [];
-    for (let probe = 0; probe < PROBES; probe += 1) probes.push(await roundTrip(slack.url, slack.tokens.bot));
+    for (let probe = 0; probe < PROBES; probe += 1) probes.push(await measureRoundTrip(slack.url, slack.tokens.bot));
     const start = performance.now();
     const playThread = async ({ channel, turns }: PlannedThread) => {
       let root: string | undefined;
@@ -45,7 +45,7 @@ export async function play(plan: Plan): Promise<Played> {
         await sleep(after);
         if (performance.now() - start > plan.until) return;
         const words = Math.max(1, Math.round(ms / plan.wordGap));
-        const trace = recorder.asked(channel, words);
+        const trace = recorder.noteAsked(channel, words);
         const text = prompt(channel, words, plan.wordGap);
         const { ts } = await slack.control.message({
           channel,
@@ -54,7 +54,7 @@ export async function play(plan: Plan): Promise<Played> {
           ...(root !== undefined && { thread_ts: root }),
         });
         root ??= ts;
-        await Promise.race([recorder.whole(trace), sleep(ms + 120_000, undefined, { ref: false })]);
+        await Promise.race([recorder.waitUntilWhole(trace), sleep(ms + 120_000, undefined, { ref: false })]);
       }
     };
     const left = new AbortController();
@@ -77,7 +77,7 @@ async function peerStarter(app: string): Promise<typeof startBridgeApp> {
   return starter(app);
 }
 
-async function roundTrip(url: string, token: string): Promise<number> {
+async function measureRoundTrip(url: string, token: string): Promise<number> {
   const from = performance.now();
   const answer = await fetch(`${url}auth.test`, { method: 'POST', headers: { authorization: `Bearer ${token}` } });
   await answer.text();

@@ -19,7 +19,7 @@ export class Recorder {
   readonly #waiting = new Map<Trace, () => void>();
 
   /** A person asks for so many words in that channel; one turn at a time in each. */
-  asked(channel: string, length: number): Trace {
+  noteAsked(channel: string, length: number): Trace {
     const trace: Trace = {
       channel,
       asked: performance.now(),
@@ -36,18 +36,18 @@ export class Recorder {
   }
 
   /** One more word was written. */
-  word(channel: string): void {
+  noteWord(channel: string): void {
     this.#current.get(channel)?.words.push(performance.now());
   }
 
   /** Resolves when all words of the turn can be seen. */
-  whole(trace: Trace): Promise<void> {
+  waitUntilWhole(trace: Trace): Promise<void> {
     return wholeAt(trace) === null
       ? new Promise((resolve) => void this.#waiting.set(trace, resolve))
       : Promise.resolve();
   }
 
-  call(entry: CallEntry): void {
+  noteCall(entry: CallEntry): void {
     const { method, args, status, bytes } = entry;
     if (status === 429) this.limited[method] = (this.limited[method] ?? 0) + 1;
     const channel = args.channel ?? args.channel_id;

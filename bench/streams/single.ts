@@ -1,4 +1,4 @@
-import { inChild } from '../child.ts';
+import { runInChild } from '../child.ts';
 import { medianRows, percentile, type Row, row } from '../row.ts';
 import { channelOf, type Plan } from './plan.ts';
 import type { Played } from './play.ts';
@@ -17,7 +17,7 @@ export async function singleRows(app = 'bridge', times = RUNS): Promise<Row[]> {
   const runs: Row[][] = [];
   for (let run = 0; run < times; run += 1) {
     const rows = await Promise.all(
-      STREAMS.map(async (stream) => rowsOf(stream, await inChild<Played>('./streams/main.ts', planOf(app, stream)))),
+      STREAMS.map(async (stream) => rowsOf(stream, await runInChild<Played>('./streams/main.ts', planOf(app, stream)))),
     );
     runs.push(rows.flat());
   }

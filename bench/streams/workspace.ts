@@ -1,4 +1,4 @@
-import { inChild, pooled, WORLDS_AT_ONCE } from '../child.ts';
+import { mapPooled, runInChild, WORLDS_AT_ONCE } from '../child.ts';
 import { mean, medianRows, percentile, type Row, row } from '../row.ts';
 import { fairStaleness, type Load, stalenessBound, waitsOfLastEdits } from './bound.ts';
 import { endingTogether, type Plan, randomThreads, seeded, TURNS } from './plan.ts';
@@ -29,10 +29,10 @@ export async function workspaceRows(
   const runs = Array.from({ length: times }, (_, run) => run);
   const kinds = [...counts.map((count) => ({ count, together: false })), { count: 20, together: true }];
   const jobs = kinds.flatMap((kind) => runs.map((run) => ({ ...kind, run })));
-  const rows = await pooled(jobs, WORLDS_AT_ONCE, async ({ count, together, run }) => {
+  const rows = await mapPooled(jobs, WORLDS_AT_ONCE, async ({ count, together, run }) => {
     const app = appFor(count);
     const plan = together ? togetherPlan(app, count, run) : randomPlan(app, count, run);
-    const played = await inChild<Played>('./streams/main.ts', plan);
+    const played = await runInChild<Played>('./streams/main.ts', plan);
     return together ? togetherRows(count, played) : randomRows(count, played);
   });
   return kinds.flatMap((_, kind) => medianRows(rows.slice(kind * times, (kind + 1) * times)));

@@ -20,10 +20,10 @@ const UP_WITHIN_MS = 30_000;
 const STOPS_WITHIN_MS = 30_000;
 const LINES_KEPT = 20_000;
 
-const running = new Set<ChildProcess>();
+const runningBridges = new Set<ChildProcess>();
 // Whatever ends this process: no bridge outlives it.
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of runningBridges) child.kill('SIGKILL');
 });
 
 /** @param onLine hears of each line as soon as it is read. */
@@ -34,8 +34,8 @@ export async function startBridge(
 ): Promise<Bridge> {
   const env = { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8', LOG_LEVEL: 'debug', ...settings };
   const child = spawn(process.execPath, [main], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  running.add(child);
-  const gone = ended(child).finally(() => running.delete(child));
+  runningBridges.add(child);
+  const gone = exitOf(child).finally(() => runningBridges.delete(child));
   const up = Promise.withResolvers<void>();
   const bridge: Bridge = {
     lines: [],
@@ -52,7 +52,7 @@ export async function startBridge(
       return code;
     },
   };
-  const hear = (line: LogLine) => {
+  const receiveLine = (line: LogLine) => {
     if (bridge.lines.length < LINES_KEPT) bridge.lines.push(line);
     if (line.msg === 'the bridge is up') {
       bridge.upAt = Date.now();
@@ -64,9 +64,11 @@ export async function startBridge(
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     const lines = (rest + part).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) if (line !== '') hear(read(line));
+    for (const line of lines) if (line !== '') receiveLine(parseLine(line));
   });
-  child.stderr.setEncoding('utf8').on('data', (part: string) => hear({ level: 'stderr', msg: part.slice(0, 2_000) }));
+  child.stderr
+    .setEncoding('utf8')
+    .on('data', (part: string) => receiveLine({ level: 'stderr', msg: part.slice(0, 2_000) }));
   const late = setTimeout(() => up.reject(new Error('the bridge did not come up in time')), UP_WITHIN_MS);
   void gone.then((code) => up.reject(new Error(`the bridge ended with ${code} before it was up`)));
   try {
@@ -89,7 +91,7 @@ export function tail(lines: readonly LogLine[], most = 40): string {
     .join('\n');
 }
 
-function read(line: string): LogLine {
+function parseLine(line: string): LogLine {
   try {
     return JSON.parse(line);
   } catch {
@@ -97,7 +99,7 @@ function read(line: string): LogLine {
   }
 }
 
-function ended(child: ChildProcess): Promise<number | null> {
+function exitOf(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => {
     child.once('exit', (code) => resolve(code));
     child.once('error', () => resolve(null));

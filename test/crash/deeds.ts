@@ -8,7 +8,7 @@ import { Story } from './story.ts';
 export interface Deed {
   mode: Surface;
   letta: RealLetta;
-  note(what: string, step: string, round: number, verdict: Verdict): void;
+  noteVerdict(what: string, step: string, round: number, verdict: Verdict): void;
 }
 
 /** Nothing may say "working" this long after the start if nothing works. */
@@ -23,39 +23,39 @@ const LATER_MS = 13;
 interface Reached {
   story: Story;
   step: Step;
-  reached: boolean;
+  wasReached: boolean;
 }
 
-async function reach(stage: Stage, step: Step): Promise<Reached> {
+async function reachStep(stage: Stage, step: Step): Promise<Reached> {
   const story = new Story(stage, step.kind);
-  return { story, step, reached: await step.reach(story, stage) };
+  return { story, step, wasReached: await step.reachIn(story, stage) };
 }
 
-function missed(verdict: Verdict, reached: boolean): Verdict {
+function withMissedStep(verdict: Verdict, reached: boolean): Verdict {
   return reached ? verdict : { ...verdict, lost: verdict.lost + 1, faults: ['never reached', ...verdict.faults] };
 }
 
 /** SIGKILL of the bridge at a step of a turn, and a start. */
-export async function killedBridge({ mode, note }: Deed, stage: Stage, step: Step, round: number): Promise<void> {
-  const { story, reached } = await reach(stage, step);
+export async function killBridge({ mode, noteVerdict }: Deed, stage: Stage, step: Step, round: number): Promise<void> {
+  const { story, wasReached } = await reachStep(stage, step);
   if (round > 1) await sleep((round - 1) * LATER_MS);
   await stage.bridge.kill();
-  await step.after?.(stage);
+  await step.afterKill?.(stage);
   const wordsBefore = story.words().length;
-  await stage.start();
+  await stage.startBridge();
   const verdict = await judge(story, {
     // A hosted turn outlives its client, one of an App Server does not (docs/letta-protocol.md, Loss and restart).
-    expected: mode === 'app-server' && step.works ? 'answered or interrupted' : 'answered',
+    expected: mode === 'app-server' && step.mayLettaBeAtWork ? 'answered or interrupted' : 'answered',
     since: stage.bridge.upAt,
     within: SETTLED_WITHIN_MS,
     wordsBefore,
   });
-  note('bridge-killed', step.name, round, missed(verdict, reached));
+  noteVerdict('bridge-killed', step.name, round, withMissedStep(verdict, wasReached));
 }
 
 /** SIGKILL of the App Server or the device while several threads each stand at a step, and a start. */
-export async function killedLetta(
-  { letta, note }: Deed,
+export async function killLetta(
+  { letta, noteVerdict }: Deed,
   stages: readonly Stage[],
   steps: readonly Step[],
   round: number,
@@ -63,7 +63,7 @@ export async function killedLetta(
   const all: Reached[] = [];
   for (const [at, step] of steps.entries()) {
     const stage = stages[at];
-    if (stage) all.push(await reach(stage, step));
+    if (stage) all.push(await reachStep(stage, step));
   }
   if (round > 1) await sleep((round - 1) * LATER_MS);
   await letta.kill('SIGKILL');
@@ -71,22 +71,22 @@ export async function killedLetta(
   await letta.restart();
   const since = Date.now();
   await Promise.all(
-    all.map(async ({ story, step, reached }, at) => {
+    all.map(async ({ story, step, wasReached }, at) => {
       const verdict = await judge(story, {
-        expected: step.works ? 'answered or interrupted' : 'answered',
+        expected: step.mayLettaBeAtWork ? 'answered or interrupted' : 'answered',
         since,
         within: SETTLED_WITHIN_MS,
         wordsBefore: before[at] ?? 0,
         mayForget: true,
       });
-      note('letta-killed', step.name, round, missed(verdict, reached));
+      noteVerdict('letta-killed', step.name, round, withMissedStep(verdict, wasReached));
     }),
   );
 }
 
 /** SIGSTOP of the App Server or the device while threads stand at these steps, a message meanwhile, SIGCONT. */
-export async function frozenLetta(
-  { mode, letta, note }: Deed,
+export async function freezeLetta(
+  { mode, letta, noteVerdict }: Deed,
   stages: readonly Stage[],
   steps: readonly Step[],
   round: number,
@@ -94,7 +94,7 @@ export async function frozenLetta(
   const all: Reached[] = [];
   for (const [at, step] of steps.entries()) {
     const stage = stages[at];
-    if (stage) all.push(await reach(stage, step));
+    if (stage) all.push(await reachStep(stage, step));
   }
   if (round > 1) await sleep((round - 1) * LATER_MS);
   letta.signal('SIGSTOP');
@@ -102,41 +102,41 @@ export async function frozenLetta(
   const meanwhile = last && new Story(last, 'words');
   let before: number[] = [];
   try {
-    await meanwhile?.say();
+    await meanwhile?.sayIt();
     await sleep(FROZEN_MS);
     before = all.map(({ story }) => story.words().length);
   } finally {
     letta.signal('SIGCONT');
   }
   const limits = { since: Date.now(), within: SETTLED_WITHIN_MS };
-  const judged = all.map(async ({ story, step, reached }, at) => {
+  const judged = all.map(async ({ story, step, wasReached }, at) => {
     // Input that was not confirmed gives up its link, and with it an App Server's turn.
     const dies = mode === 'app-server' && step === SUBMITTED;
     const expected: Expected = dies ? 'answered or interrupted' : 'answered';
     const verdict = await judge(story, { ...limits, expected, wordsBefore: before[at] ?? 0 });
-    note('letta-frozen', step.name, round, missed(verdict, reached));
+    noteVerdict('letta-frozen', step.name, round, withMissedStep(verdict, wasReached));
   });
   if (meanwhile) {
     const verdict = judge(meanwhile, { ...limits, expected: 'answered', wordsBefore: 0 });
-    judged.push(verdict.then((found) => note('letta-frozen', 'meanwhile', round, found)));
+    judged.push(verdict.then((found) => noteVerdict('letta-frozen', 'meanwhile', round, found)));
   }
   await Promise.all(judged);
 }
 
 /** Slack's socket falls silent in the middle of a turn and stays open; a message meanwhile. */
-export async function frozenSlack({ note }: Deed, stage: Stage): Promise<void> {
-  const running = await reach(stage, MID_STREAM);
+export async function freezeSlack({ noteVerdict }: Deed, stage: Stage): Promise<void> {
+  const running = await reachStep(stage, MID_STREAM);
   await stage.slack.control.faults({ socket: 'freeze', ms: 2 * DEAF_WITHIN_MS });
   const meanwhile = new Story(stage, 'words');
-  await meanwhile.say();
+  await meanwhile.sayIt();
   const since = Date.now();
   const limits = { expected: 'answered', since, within: DEAF_WITHIN_MS } as const;
   await Promise.all([
     judge(running.story, { ...limits, wordsBefore: running.story.words().length, goesOnWithin: DEAF_WITHIN_MS }).then(
-      (verdict) => note('slack-frozen', MID_STREAM.name, 1, missed(verdict, running.reached)),
+      (verdict) => noteVerdict('slack-frozen', MID_STREAM.name, 1, withMissedStep(verdict, running.wasReached)),
     ),
     judge(meanwhile, { ...limits, wordsBefore: 0, goesOnWithin: DEAF_WITHIN_MS }).then((verdict) =>
-      note('slack-frozen', 'meanwhile', 1, verdict),
+      noteVerdict('slack-frozen', 'meanwhile', 1, verdict),
     ),
   ]);
 }

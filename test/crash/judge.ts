@@ -23,16 +23,16 @@ const GOES_ON_WITHIN_MS = 20_000;
 const CLICK_EVERY_MS = 500;
 
 /** Waits until the thread is at rest, approving what is asked like a patient person. Resolves with since when it is; `null`: never. */
-async function quiet(story: Story, until: number): Promise<number | null> {
+async function waitForRest(story: Story, until: number): Promise<number | null> {
   let since: number | null = null;
   let clicked = 0;
   while (Date.now() < until) {
     const now = Date.now();
     if (now - clicked >= CLICK_EVERY_MS && story.withButton('bridge_approve').length > 0) {
       clicked = now;
-      await story.approve();
+      await story.clickApprove();
     }
-    const rests = story.endings().length > 0 && story.live().length === 0;
+    const rests = story.endings().length > 0 && story.signsOfWork().length === 0;
     since = rests ? (since ?? now) : null;
     if (since !== null && now - since >= QUIET_MS) return since;
     await sleep(25);
@@ -59,59 +59,59 @@ export async function judge(
   const { expected, since, within, wordsBefore, goesOnWithin = GOES_ON_WITHIN_MS, mayForget = false } = options;
   const faults: string[] = [];
   let [lost, doubled, leftOver] = [0, 0, 0];
-  const loses = (fault: string) => {
+  const addLost = (fault: string) => {
     lost += 1;
     faults.push(`lost: ${fault}`);
   };
-  const doubles = (fault: string) => {
+  const addDoubled = (fault: string) => {
     doubled += 1;
     faults.push(`doubled: ${fault}`);
   };
-  const leaves = (fault: string) => {
+  const addLeftOver = (fault: string) => {
     leftOver += 1;
     faults.push(`left over: ${fault}`);
   };
 
-  const restsSince = await quiet(story, since + within);
-  if (restsSince === null) for (const live of story.live()) leaves(live);
-  const outcome = story.endings().length === 0 ? 'nothing' : story.interrupted ? 'interrupted' : 'answered';
-  if (outcome === 'nothing') loses('no outcome');
-  if (outcome === 'interrupted' && expected === 'answered') loses(`interrupted: ${story.endings().join(' | ')}`);
-  if (story.endings().length > 1) doubles(`${story.endings().length} endings: ${story.endings().join(' | ')}`);
+  const restsSince = await waitForRest(story, since + within);
+  if (restsSince === null) for (const live of story.signsOfWork()) addLeftOver(live);
+  const outcome = story.endings().length === 0 ? 'nothing' : story.wasInterrupted ? 'interrupted' : 'answered';
+  if (outcome === 'nothing') addLost('no outcome');
+  if (outcome === 'interrupted' && expected === 'answered') addLost(`interrupted: ${story.endings().join(' | ')}`);
+  if (story.endings().length > 1) addDoubled(`${story.endings().length} endings: ${story.endings().join(' | ')}`);
 
   const words = story.words();
   const repeated = words.length - new Set(words).size;
-  if (repeated > 0) doubles(`${repeated} words shown twice`);
-  if (words.some((word, at) => word !== at + 1)) loses(`words out of order or missing: ${words.join(' ')}`);
-  if (words.length < wordsBefore) loses(`${wordsBefore} words were shown, ${words.length} are left`);
-  if (outcome === 'answered' && words.length < story.allWords) loses(`${words.length} of ${story.allWords} words`);
+  if (repeated > 0) addDoubled(`${repeated} words shown twice`);
+  if (words.some((word, at) => word !== at + 1)) addLost(`words out of order or missing: ${words.join(' ')}`);
+  if (words.length < wordsBefore) addLost(`${wordsBefore} words were shown, ${words.length} are left`);
+  if (outcome === 'answered' && words.length < story.allWords) addLost(`${words.length} of ${story.allWords} words`);
 
-  const turns = story.turns();
-  if (turns > 1) doubles(`${turns} turns`);
-  if (turns === 0 && outcome === 'answered') loses('no turn');
-  const effects = story.effects();
-  if (effects > 1) doubles(`the command ran ${effects} times`);
-  if (story.kind === 'tool' && outcome === 'answered' && effects === 0) loses('the command never ran');
+  const turns = story.countTurns();
+  if (turns > 1) addDoubled(`${turns} turns`);
+  if (turns === 0 && outcome === 'answered') addLost('no turn');
+  const effects = story.countEffects();
+  if (effects > 1) addDoubled(`the command ran ${effects} times`);
+  if (story.kind === 'tool' && outcome === 'answered' && effects === 0) addLost('the command never ran');
   const messages = story.answers().length;
-  if (story.kind === 'words' && messages > 1) doubles(`${messages} messages for one answer`);
-  if (story.cards().length > 1) doubles(`${story.cards().length} cards for one request`);
+  if (story.kind === 'words' && messages > 1) addDoubled(`${messages} messages for one answer`);
+  if (story.cards().length > 1) addDoubled(`${story.cards().length} cards for one request`);
 
-  const more = () => story.stage.until(() => story.wentOn() && story.live().length === 0, goesOnWithin);
+  const more = () => story.stage.waitUntil(() => story.hasGoneOn() && story.signsOfWork().length === 0, goesOnWithin);
   await story.sayMore();
   let goesOn = await more();
-  const forgotten = story.forgotten;
-  if (forgotten && !mayForget) loses('Letta does not know the conversation any more');
+  const forgotten = story.isForgotten;
+  if (forgotten && !mayForget) addLost('Letta does not know the conversation any more');
   if (forgotten) {
     // Letta writes a conversation's file in place with each delta: a SIGKILL in between destroys it.
     await story.startOver();
     await story.sayMore();
     goesOn = await more();
   }
-  if (story.moreAnswers() === 0) loses('the next message in the thread is not answered');
-  else if (!goesOn) for (const live of story.live()) leaves(`after the next message: ${live}`);
+  if (story.countMoreAnswers() === 0) addLost('the next message in the thread is not answered');
+  else if (!goesOn) for (const live of story.signsOfWork()) addLeftOver(`after the next message: ${live}`);
   await sleep(QUIET_MS / 2);
-  if (story.moreAnswers() > 1) doubles(`the next answer is shown ${story.moreAnswers()} times`);
-  if (story.turns() > Math.max(1, turns)) doubles('another turn later');
+  if (story.countMoreAnswers() > 1) addDoubled(`the next answer is shown ${story.countMoreAnswers()} times`);
+  if (story.countTurns() > Math.max(1, turns)) addDoubled('another turn later');
 
   return {
     lost,
@@ -125,7 +125,7 @@ export async function judge(
 }
 
 function report(story: Story): string {
-  const calls = story.stage.calls(story.ts).map((call) => call.slice(0, 300));
+  const calls = story.stage.callsAbout(story.ts).map((call) => call.slice(0, 300));
   const log = tail(story.stage.bridge.lines, 60);
   return [story.text(), '--- calls to Slack', ...calls.slice(-40), '--- log of the bridge', log].join('\n');
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Surface, startRealLetta } from '../support/letta/real-letta.ts';
-import { type Deed, frozenLetta, frozenSlack, killedBridge, killedLetta } from './deeds.ts';
+import { type Deed, freezeLetta, freezeSlack, killBridge, killLetta } from './deeds.ts';
 import type { Verdict } from './judge.ts';
 import { Stage } from './stage.ts';
 import { BRIDGE_STEPS, FROZEN_STEPS, LETTA_STEPS } from './steps.ts';
-import { failed, type Row, table } from './table.ts';
+import { hasFailed, type Row, table } from './table.ts';
 
 const MODES: readonly Surface[] = ['app-server', 'single', 'pair'];
 const WHAT: readonly string[] = ['bridge-killed', 'letta-killed', 'letta-frozen', 'slack-frozen'];
@@ -36,7 +36,7 @@ if (values.help) {
   process.exit(0);
 }
 const rounds = Math.max(1, Number(values.rounds) || 1);
-const wanted = (choice: string[] | undefined, name: string) => choice === undefined || choice.includes(name);
+const isWanted = (choice: string[] | undefined, name: string) => choice === undefined || choice.includes(name);
 
 const rows: Row[] = [];
 let trouble = 0;
@@ -48,14 +48,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-function note(mode: string, what: string, step: string, round: number, verdict: Verdict): void {
+function noteVerdict(mode: string, what: string, step: string, round: number, verdict: Verdict): void {
   const order = [MODES as readonly string[], WHAT, STEPS].reduce(
     (sum, list, at) => sum * 100 + list.indexOf([mode, what, step][at] ?? ''),
     0,
   );
   const row = { mode, what, step, round, order, verdict };
   rows.push(row);
-  if (failed(row))
+  if (hasFailed(row))
     say(`\n${mode}, ${what}, ${step}, round ${round}:\n${verdict.faults.join('\n')}\n${verdict.story}\n`);
 }
 
@@ -75,37 +75,41 @@ async function runMode(mode: Surface): Promise<void> {
     const [apart, ...others] = stages;
     if (!apart) return;
     // The first one makes the agent that all share.
-    await apart.start();
+    await apart.startBridge();
     await apart.warmUp();
-    await Promise.all(others.map((stage) => stage.start()));
+    await Promise.all(others.map((stage) => stage.startBridge()));
     say(`${mode}: up after ${seconds()}`);
-    const deed: Deed = { mode, letta, note: (what, step, round, verdict) => note(mode, what, step, round, verdict) };
+    const deed: Deed = {
+      mode,
+      letta,
+      noteVerdict: (what, step, round, verdict) => noteVerdict(mode, what, step, round, verdict),
+    };
 
-    const deaf = wanted(values.what, 'slack-frozen') && wanted(values.step, 'mid-stream');
-    const apartDone = deaf ? frozenSlack(deed, apart) : Promise.resolve();
+    const freezesSlack = isWanted(values.what, 'slack-frozen') && isWanted(values.step, 'mid-stream');
+    const apartDone = freezesSlack ? freezeSlack(deed, apart) : Promise.resolve();
     const jobs = Array.from({ length: rounds }, (_, at) => at + 1).flatMap((round) =>
-      BRIDGE_STEPS.filter(({ name }) => wanted(values.step, name)).map((step) => ({ step, round })),
+      BRIDGE_STEPS.filter(({ name }) => isWanted(values.step, name)).map((step) => ({ step, round })),
     );
-    if (wanted(values.what, 'bridge-killed')) {
+    if (isWanted(values.what, 'bridge-killed')) {
       const work = async (stage: Stage) => {
-        for (let job = jobs.shift(); job; job = jobs.shift()) await killedBridge(deed, stage, job.step, job.round);
+        for (let job = jobs.shift(); job; job = jobs.shift()) await killBridge(deed, stage, job.step, job.round);
       };
       await Promise.all(others.map(work));
       say(`${mode}: the bridge was killed at every step after ${seconds()}`);
     }
     await apartDone;
-    if (deaf) say(`${mode}: Slack's socket was frozen after ${seconds()}`);
+    if (freezesSlack) say(`${mode}: Slack's socket was frozen after ${seconds()}`);
 
     for (let round = 1; round <= rounds; round += 1) {
-      if (wanted(values.what, 'letta-killed')) {
+      if (isWanted(values.what, 'letta-killed')) {
         for (const group of LETTA_STEPS) {
-          const steps = group.filter(({ name }) => wanted(values.step, name));
-          if (steps.length > 0) await killedLetta(deed, others, steps, round);
+          const steps = group.filter(({ name }) => isWanted(values.step, name));
+          if (steps.length > 0) await killLetta(deed, others, steps, round);
         }
         say(`${mode}: Letta was killed at every step after ${seconds()}`);
       }
-      const frozen = FROZEN_STEPS.filter(({ name }) => wanted(values.step, name));
-      if (wanted(values.what, 'letta-frozen') && frozen.length > 0) await frozenLetta(deed, others, frozen, round);
+      const frozen = FROZEN_STEPS.filter(({ name }) => isWanted(values.step, name));
+      if (isWanted(values.what, 'letta-frozen') && frozen.length > 0) await freezeLetta(deed, others, frozen, round);
     }
     say(`${mode}: done after ${seconds()}`);
   } finally {
@@ -119,7 +123,7 @@ async function runMode(mode: Surface): Promise<void> {
 }
 
 for (const mode of MODES) {
-  if (!wanted(values.mode, mode)) continue;
+  if (!isWanted(values.mode, mode)) continue;
   try {
     await runMode(mode);
   } catch (error) {
@@ -128,7 +132,7 @@ for (const mode of MODES) {
   }
 }
 say(`\n${table(rows)}\n`);
-const bad = rows.filter(failed).length;
+const bad = rows.filter(hasFailed).length;
 say(bad + trouble === 0 ? `${rows.length} stories, nothing wrong` : `${bad} of ${rows.length} stories went wrong`);
 // Whatever still holds a handle: all that was started has been ended.
 await sleep(0);

@@ -40,7 +40,7 @@ export class Stage {
     return this.#bridge;
   }
 
-  async start(): Promise<void> {
+  async startBridge(): Promise<void> {
     const { slack, letta } = this;
     const settings = {
       SLACK_API_URL: slack.url,
@@ -57,7 +57,7 @@ export class Stage {
   }
 
   /** Resolves with whether `condition` came true in time: looked at with each line of the log and every millisecond. */
-  until(condition: () => boolean, ms: number): Promise<boolean> {
+  waitUntil(condition: () => boolean, ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const end = Date.now() + ms;
       const done = (result: boolean) => {
@@ -76,7 +76,7 @@ export class Stage {
   }
 
   /** The deliveries of a message, oldest first: `message` and its twin `app_mention`, with their retries. */
-  deliveries(ts: string): EnvelopeEntry[] {
+  deliveriesOf(ts: string): EnvelopeEntry[] {
     return this.slack.control.log({ type: 'envelope' }).flatMap((entry) => {
       if (entry.type !== 'envelope') return [];
       const { event } = entry.payload as { event?: { type?: string; ts?: string } };
@@ -85,7 +85,7 @@ export class Stage {
   }
 
   /** What the bridge asked of Slack for a thread, one line each, for a report. */
-  calls(thread: string): string[] {
+  callsAbout(thread: string): string[] {
     return this.slack.control.log({ type: 'call' }).flatMap((entry) => {
       if (entry.type !== 'call' || !JSON.stringify([entry.args, entry.answer]).includes(thread)) return [];
       const { text, status } = entry.args;
@@ -101,7 +101,7 @@ export class Stage {
       this.slack.control
         .messages('C01GEN', { thread_ts: ts })
         .some((message) => message.bot_id !== null && JSON.stringify(message.blocks).includes('warm'));
-    if (!(await this.until(answered, 30_000))) throw new Error(`no answer at all\n${tail(this.bridge.lines)}`);
+    if (!(await this.waitUntil(answered, 30_000))) throw new Error(`no answer at all\n${tail(this.bridge.lines)}`);
   }
 
   /** Keys of the threads that the next start would look at. */

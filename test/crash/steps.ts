@@ -9,43 +9,43 @@ export interface Step {
    * Whether Letta may be at work on it then: on an App Server a turn dies with its socket (docs/letta-protocol.md, Loss
    * and restart).
    */
-  works: boolean;
+  mayLettaBeAtWork: boolean;
   /** Says the story's message and resolves, as early as it can be known, when the step is reached. */
-  reach(story: Story, stage: Stage): Promise<boolean>;
+  reachIn(story: Story, stage: Stage): Promise<boolean>;
   /** After the kill, before the restart. */
-  after?(stage: Stage): Promise<void>;
+  afterKill?(stage: Stage): Promise<void>;
 }
 
 const WITHIN_MS = 30_000;
 
 /** Waits for a line of the log that was not there before. */
-function logged(stage: Stage, msg: string, outcome?: string): () => Promise<boolean> {
+function waitForLine(stage: Stage, msg: string, outcome?: string): () => Promise<boolean> {
   const { lines } = stage.bridge;
   const from = lines.length;
   const isIt = (line: (typeof lines)[number]) =>
     line.msg === msg && (outcome === undefined || line.outcome === outcome);
-  return () => stage.until(() => lines.slice(from).some(isIt), WITHIN_MS);
+  return () => stage.waitUntil(() => lines.slice(from).some(isIt), WITHIN_MS);
 }
 
-async function saidAnd(story: Story, wait: () => Promise<boolean>): Promise<boolean> {
-  await story.say();
+async function sayAndWait(story: Story, wait: () => Promise<boolean>): Promise<boolean> {
+  await story.sayIt();
   return wait();
 }
 
-async function clicked(story: Story, stage: Stage, wait: () => Promise<boolean>): Promise<boolean> {
-  await story.say();
-  if (!(await stage.until(() => story.withButton('bridge_approve').length > 0, WITHIN_MS))) return false;
+async function clickAndWait(story: Story, stage: Stage, wait: () => Promise<boolean>): Promise<boolean> {
+  await story.sayIt();
+  if (!(await stage.waitUntil(() => story.withButton('bridge_approve').length > 0, WITHIN_MS))) return false;
   // The card is there before Letta's replay may be: a person clicks again.
-  void story.approve();
+  void story.clickApprove();
   return wait();
 }
 
 const RECEIVED: Step = {
   name: 'received',
   kind: 'words',
-  works: false,
-  async reach(story) {
-    await story.say();
+  mayLettaBeAtWork: false,
+  async reachIn(story) {
+    await story.sayIt();
     return true;
   },
 };
@@ -53,16 +53,16 @@ const RECEIVED: Step = {
 const STORED: Step = {
   name: 'stored',
   kind: 'words',
-  works: false,
-  async reach(story, stage) {
-    const stored = logged(stage, 'inbound event', 'accepted');
-    const said = story.say();
+  mayLettaBeAtWork: false,
+  async reachIn(story, stage) {
+    const stored = waitForLine(stage, 'inbound event', 'accepted');
+    const said = story.sayIt();
     // Slack stops reading behind the envelopes: no ack is ever heard.
     await stage.slack.control.faults({ socket: 'freeze' });
     await said;
     return stored();
   },
-  async after(stage) {
+  async afterKill(stage) {
     await stage.slack.control.faults({ socket: 'close' });
   },
 };
@@ -70,62 +70,63 @@ const STORED: Step = {
 const ACKED: Step = {
   name: 'acked',
   kind: 'words',
-  works: false,
-  reach: (story, stage) =>
-    saidAnd(story, () =>
-      stage.until(() => stage.deliveries(story.ts).some(({ outcome }) => outcome === 'acked'), WITHIN_MS),
+  mayLettaBeAtWork: false,
+  reachIn: (story, stage) =>
+    sayAndWait(story, () =>
+      stage.waitUntil(() => stage.deliveriesOf(story.ts).some(({ outcome }) => outcome === 'acked'), WITHIN_MS),
     ),
 };
 
 export const SUBMITTED: Step = {
   name: 'submitted',
   kind: 'words',
-  works: true,
-  reach: (story, stage) => saidAnd(story, logged(stage, 'sending input to Letta')),
+  mayLettaBeAtWork: true,
+  reachIn: (story, stage) => sayAndWait(story, waitForLine(stage, 'sending input to Letta')),
 };
 
 const FIRST_DELTA: Step = {
   name: 'first-delta',
   kind: 'words',
-  works: true,
-  reach: (story, stage) => saidAnd(story, logged(stage, 'the agent started its answer')),
+  mayLettaBeAtWork: true,
+  reachIn: (story, stage) => sayAndWait(story, waitForLine(stage, 'the agent started its answer')),
 };
 
 /** Slack has the message; the store may not know. */
 const FIRST_POST: Step = {
   name: 'first-post',
   kind: 'words',
-  works: true,
-  reach: (story, stage) => saidAnd(story, () => stage.until(() => story.shown().length > 0, WITHIN_MS)),
+  mayLettaBeAtWork: true,
+  reachIn: (story, stage) =>
+    sayAndWait(story, () => stage.waitUntil(() => story.shownMessages().length > 0, WITHIN_MS)),
 };
 
 export const MID_STREAM: Step = {
   name: 'mid-stream',
   kind: 'words',
-  works: true,
-  reach: (story, stage) => saidAnd(story, () => stage.until(() => story.words().length >= 8, WITHIN_MS)),
+  mayLettaBeAtWork: true,
+  reachIn: (story, stage) => sayAndWait(story, () => stage.waitUntil(() => story.words().length >= 8, WITHIN_MS)),
 };
 
 const APPROVAL_SHOWN: Step = {
   name: 'approval-shown',
   kind: 'tool',
-  works: true,
-  reach: (story, stage) =>
-    saidAnd(story, () => stage.until(() => story.withButton('bridge_approve').length > 0, WITHIN_MS)),
+  mayLettaBeAtWork: true,
+  reachIn: (story, stage) =>
+    sayAndWait(story, () => stage.waitUntil(() => story.withButton('bridge_approve').length > 0, WITHIN_MS)),
 };
 
 const APPROVAL_CLICKED: Step = {
   name: 'approval-clicked',
   kind: 'tool',
-  works: true,
-  reach: (story, stage) => clicked(story, stage, logged(stage, 'approval decided')),
+  mayLettaBeAtWork: true,
+  reachIn: (story, stage) => clickAndWait(story, stage, waitForLine(stage, 'approval decided')),
 };
 
 const FINAL_EDIT: Step = {
   name: 'final-edit',
   kind: 'words',
-  works: false,
-  reach: (story, stage) => saidAnd(story, () => stage.until(() => story.endings().length > 0, WITHIN_MS)),
+  mayLettaBeAtWork: false,
+  reachIn: (story, stage) => sayAndWait(story, () => stage.waitUntil(() => story.endings().length > 0, WITHIN_MS)),
 };
 
 export const BRIDGE_STEPS: readonly Step[] = [

@@ -21,7 +21,7 @@ export class Story {
   readonly stage: Stage;
   readonly kind: Kind;
   readonly #file: string;
-  #startedOver = false;
+  #hasStartedOver = false;
   ts = '';
 
   constructor(stage: Stage, kind: Kind) {
@@ -33,7 +33,7 @@ export class Story {
   }
 
   /** The envelopes are on their way when this returns; the promise adds nothing but the message's ts. */
-  say(): Promise<void> {
+  sayIt(): Promise<void> {
     const directive =
       this.kind === 'words' ? `slow ${WORDS} words 50 ms` : `run bash echo ${this.id} >> ${this.#file} && sleep 0.5`;
     const said = this.stage.slack.control.message({
@@ -58,26 +58,26 @@ export class Story {
 
   /** What people are told to do when Letta has lost the conversation. */
   async startOver(): Promise<void> {
-    this.#startedOver = true;
+    this.#hasStartedOver = true;
     const place = { channel: CHANNEL, user: ALICE, thread_ts: this.ts };
     await this.stage.slack.control.message({ ...place, text: '!new' });
     const answered = () =>
       this.stage.bridge.lines.some(({ kind, outcome }) => kind === 'message' && outcome === 'command');
-    await this.stage.until(answered, 5_000);
+    await this.stage.waitUntil(answered, 5_000);
   }
 
   /** Whether the thread's conversation is gone, and people were told what to do. */
-  get forgotten(): boolean {
+  get isForgotten(): boolean {
     return /no longer exists at Letta\. Write .!new/.test(this.text());
   }
 
   /** Whether {@link sayMore} came to something. */
-  wentOn(): boolean {
-    return this.moreAnswers() > 0 || (this.forgotten && !this.#startedOver && this.endings().length > 1);
+  hasGoneOn(): boolean {
+    return this.countMoreAnswers() > 0 || (this.isForgotten && !this.#hasStartedOver && this.endings().length > 1);
   }
 
   /** The bot's messages in the thread, without what only one person sees. */
-  shown(): SeenMessage[] {
+  shownMessages(): SeenMessage[] {
     if (this.ts === '') return [];
     const messages = this.stage.slack.control.messages(CHANNEL, { thread_ts: this.ts });
     return messages.filter((message) => message.bot_id !== null && message.ephemeral === null && !message.deleted);
@@ -85,14 +85,14 @@ export class Story {
 
   /** The messages that show turns; an offer to go on is none of them. */
   answers(): SeenMessage[] {
-    return this.shown().filter(({ metadata }) => {
+    return this.shownMessages().filter(({ metadata }) => {
       const payload = metadata?.event_payload;
       return typeof payload === 'object' && payload !== null && /^turn-/.test(String(Reflect.get(payload, 'turn')));
     });
   }
 
   text(): string {
-    return this.shown()
+    return this.shownMessages()
       .map((message) => message.blocks.flatMap(textsOf).join('\n'))
       .join('\n');
   }
@@ -107,7 +107,7 @@ export class Story {
   }
 
   /** How often people see the answer of {@link sayMore}. */
-  moreAnswers(): number {
+  countMoreAnswers(): number {
     return this.text()
       .split('\n')
       .filter((line) => line.trim() === `after ${this.id}`).length;
@@ -115,12 +115,12 @@ export class Story {
 
   /** Messages with a button of that name. */
   withButton(actionId: string): SeenMessage[] {
-    return this.shown().filter((message) => buttons(message).includes(actionId));
+    return this.shownMessages().filter((message) => buttonsOf(message).includes(actionId));
   }
 
   /** The cards of the story's tool, decided ones, too. */
   cards(): SeenMessage[] {
-    return this.shown().filter((message) => {
+    return this.shownMessages().filter((message) => {
       const text = message.blocks.flatMap(textsOf).join('\n');
       return text.includes(this.id) && !this.#isStatus(message);
     });
@@ -132,23 +132,23 @@ export class Story {
 
   /** The last lines that say how a turn ended. */
   endings(): string[] {
-    return this.shown().flatMap((message) => {
+    return this.shownMessages().flatMap((message) => {
       const status = statusOf(message);
       return status !== null && !LIVE.test(status) && ENDED.test(status) ? [status] : [];
     });
   }
 
-  get interrupted(): boolean {
+  get wasInterrupted(): boolean {
     return this.endings().some((line) => /Interrupted|may be incomplete|⚠️/u.test(line));
   }
 
   /** What says that something is going on. */
-  live(): string[] {
+  signsOfWork(): string[] {
     const { statuses } = this.stage.slack.control.state();
     return [
       ...statuses.filter((status) => status.thread_ts === this.ts).map(({ status }) => `status "${status}"`),
       ...this.withButton('bridge_stop').map(() => 'Stop button'),
-      ...this.shown().flatMap((message) => {
+      ...this.shownMessages().flatMap((message) => {
         const status = statusOf(message);
         return status !== null && LIVE.test(status) ? [`"${status}"`] : [];
       }),
@@ -161,21 +161,21 @@ export class Story {
   }
 
   /** How often the command ran. */
-  effects(): number {
+  countEffects(): number {
     if (!existsSync(this.#file)) return 0;
     return readFileSync(this.#file, 'utf8').split('\n').filter(Boolean).length;
   }
 
   /** How many turns Letta began with this message: requests to the model that have no answer of its own yet. */
-  turns(): number {
+  countTurns(): number {
     const log = this.stage.letta.modelLog;
     if (!existsSync(log)) return 0;
     const lines = readFileSync(log, 'utf8').split('\n');
-    return lines.filter((line) => line.includes(this.id) && begins(line, this.id)).length;
+    return lines.filter((line) => line.includes(this.id) && beginsTurn(line, this.id)).length;
   }
 
   /** Clicks Approve where it can be clicked. */
-  async approve(): Promise<boolean> {
+  async clickApprove(): Promise<boolean> {
     const card = this.withButton('bridge_approve')[0];
     if (!card) return false;
     const click = this.stage.slack.control.interact({
@@ -194,7 +194,7 @@ function textsOf(block: JsonObject): string[] {
   return [...own.filter((text) => typeof text === 'string'), ...inner];
 }
 
-function buttons(message: SeenMessage): string[] {
+function buttonsOf(message: SeenMessage): string[] {
   return message.blocks.flatMap((block) => objects(block.elements).map((element) => String(element.action_id)));
 }
 
@@ -206,7 +206,7 @@ function statusOf(message: SeenMessage): string | null {
   return LIVE.test(line) || ENDED.test(line) ? line : null;
 }
 
-function begins(line: string, id: string): boolean {
+function beginsTurn(line: string, id: string): boolean {
   let body: unknown;
   try {
     body = JSON.parse(line);

@@ -11,7 +11,7 @@ export interface Row {
   verdict: Verdict;
 }
 
-export function failed({ verdict }: Row): boolean {
+export function hasFailed({ verdict }: Row): boolean {
   return verdict.faults.length > 0;
 }
 

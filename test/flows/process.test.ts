@@ -14,15 +14,15 @@ describe.concurrent('the process', () => {
   it('SIGTERM: finishes the running turn, then exits with 0', {
     timeout: 60_000,
   }, async (context) => {
-    const { child, exited, log, say, shown, control } = await startProcess(context);
-    await say('@agent slow 15 words');
-    await until(() => shown().includes('word1'), shown);
+    const { child, whenExited, logText, sayText, transcriptNow, control } = await startProcess(context);
+    await sayText('@agent slow 15 words');
+    await until(() => transcriptNow().includes('word1'), transcriptNow);
     child.kill('SIGTERM');
-    const [code] = await exited;
+    const [code] = await whenExited;
     context.expect(code).toBe(0);
-    context.expect(shown()).toContain('word15');
-    context.expect(shown()).not.toContain('[Stop]');
-    context.expect(log()).toContain('drained: turns that did not end in time continue after the next start');
+    context.expect(transcriptNow()).toContain('word15');
+    context.expect(transcriptNow()).not.toContain('[Stop]');
+    context.expect(logText()).toContain('drained: turns that did not end in time continue after the next start');
     context.expect(control.state().connections).toEqual([]);
   });
 
@@ -33,15 +33,15 @@ describe.concurrent('the process', () => {
     context.onTestFinished(() => rmSync(folder, { recursive: true }));
     const env = { STORE: `sqlite://${join(folder, 'bridge.db')}`, DRAIN_TIMEOUT: '0s' };
     const first = await startProcess(context, env);
-    await first.say('@agent slow 3000 words');
-    await until(() => first.shown().includes('word1'), first.shown);
+    await first.sayText('@agent slow 3000 words');
+    await until(() => first.transcriptNow().includes('word1'), first.transcriptNow);
     first.child.kill('SIGTERM');
-    context.expect((await first.exited)[0]).toBe(0);
-    context.expect(first.shown()).toContain('Paused while the bridge restarts');
-    context.expect(first.shown()).toContain('word1');
-    context.expect(first.shown()).not.toContain('[Stop]');
-    const { child } = await first.again();
-    await until(() => !first.shown().includes('Paused while'), first.shown);
+    context.expect((await first.whenExited)[0]).toBe(0);
+    context.expect(first.transcriptNow()).toContain('Paused while the bridge restarts');
+    context.expect(first.transcriptNow()).toContain('word1');
+    context.expect(first.transcriptNow()).not.toContain('[Stop]');
+    const { child } = await first.startAgain();
+    await until(() => !first.transcriptNow().includes('Paused while'), first.transcriptNow);
     child.kill('SIGKILL');
   });
 
@@ -53,7 +53,7 @@ describe.concurrent('the process', () => {
     const file = join(folder, 'policy.yml');
     writeFileSync(file, 'users: [U02BOB]\nchannels: [C01GEN]\nadmins: [U03CARA]\n');
     const here = { POLICY: file, SLACK_ALLOWED_USERS: '', SLACK_ALLOWED_CHANNELS: '' };
-    const { child, control, log, say, shown } = await startProcess(context, here);
+    const { child, control, logText, sayText, transcriptNow } = await startProcess(context, here);
     const refusals = () =>
       control
         .messages('C01GEN', { user: 'U01ALICE' })
@@ -61,47 +61,51 @@ describe.concurrent('the process', () => {
           ({ ephemeral, text }) =>
             ephemeral && text.includes('You can’t use this agent yet. Ask <@U03CARA> for access.'),
         );
-    await say('@agent slow 1 words');
-    await until(() => refusals().length === 1, log);
-    context.expect(shown()).not.toContain('word1');
+    await sayText('@agent slow 1 words');
+    await until(() => refusals().length === 1, logText);
+    context.expect(transcriptNow()).not.toContain('word1');
 
     writeFileSync(file, 'users: [alice]\nchannels: [C01GEN]\nlisten: always\n');
     child.kill('SIGHUP');
-    await until(() => log().includes('the new policy is not valid; the previous one stays in force'), log);
-    await until(() => log().includes('policy.yml:3 listen'), log);
-    context.expect(log()).toContain('policy.yml:1 users');
-    await say('@agent slow 1 words');
-    await until(() => refusals().length === 2, log);
+    await until(() => logText().includes('the new policy is not valid; the previous one stays in force'), logText);
+    await until(() => logText().includes('policy.yml:3 listen'), logText);
+    context.expect(logText()).toContain('policy.yml:1 users');
+    await sayText('@agent slow 1 words');
+    await until(() => refusals().length === 2, logText);
 
     writeFileSync(file, 'users: [U01ALICE]\nchannels: [C01GEN]\n');
     child.kill('SIGHUP');
-    await until(() => log().includes('the policy was reloaded'), log);
-    await say('@agent slow 1 words');
-    await until(() => shown().includes('word1'), shown);
+    await until(() => logText().includes('the policy was reloaded'), logText);
+    await sayText('@agent slow 1 words');
+    await until(() => transcriptNow().includes('word1'), transcriptNow);
   });
 
   it('second SIGTERM: exits at once', { timeout: 60_000 }, async (context) => {
-    const { child, exited, log, say, shown } = await startProcess(context, { DRAIN_TIMEOUT: '10m' });
-    await say('@agent slow 3000 words');
-    await until(() => shown().includes('word1'), shown);
+    const { child, whenExited, logText, sayText, transcriptNow } = await startProcess(context, {
+      DRAIN_TIMEOUT: '10m',
+    });
+    await sayText('@agent slow 3000 words');
+    await until(() => transcriptNow().includes('word1'), transcriptNow);
     child.kill('SIGTERM');
-    await until(() => log().includes('stopping'), log);
+    await until(() => logText().includes('stopping'), logText);
     child.kill('SIGTERM');
-    const [code] = await exited;
+    const [code] = await whenExited;
     context.expect(code).toBe(0);
-    context.expect(log()).not.toContain('turns that did not end in time');
+    context.expect(logText()).not.toContain('turns that did not end in time');
   });
 
   it('bot token revoked: exits with 1 and one log line', {
     timeout: 90_000,
   }, async (context) => {
-    const { exited, log, say, shown, control } = await startProcess(context, { DRAIN_TIMEOUT: '0s' });
-    await say('@agent slow 3000 words');
-    await until(() => shown().includes('word1'), shown);
+    const { whenExited, logText, sayText, transcriptNow, control } = await startProcess(context, {
+      DRAIN_TIMEOUT: '0s',
+    });
+    await sayText('@agent slow 3000 words');
+    await until(() => transcriptNow().includes('word1'), transcriptNow);
     await control.revoke({ error: 'token_revoked' });
-    const [code] = await exited;
+    const [code] = await whenExited;
     context.expect(code).toBe(1);
-    const loud = log()
+    const loud = logText()
       .split('\n')
       .filter((line) => line.includes('Slack permanently refuses a token'));
     context.expect(loud).toHaveLength(1);
@@ -111,17 +115,17 @@ describe.concurrent('the process', () => {
   it('Slack outage: the turn goes on and is shown afterwards', {
     timeout: 90_000,
   }, async (context) => {
-    const { child, exited, say, shown, control } = await startProcess(context);
-    await say('@agent slow 20 words');
-    await until(() => shown().includes('word1'), shown);
+    const { child, whenExited, sayText, transcriptNow, control } = await startProcess(context);
+    await sayText('@agent slow 20 words');
+    await until(() => transcriptNow().includes('word1'), transcriptNow);
     await control.revoke({ error: 'internal_error' });
     await control.faults({ socket: 'close' });
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     await control.revoke({ error: null });
-    await until(() => shown().includes('word20') && !shown().includes('[Stop]'), shown, 60_000);
-    context.expect(shown().split('word20')).toHaveLength(2);
+    await until(() => transcriptNow().includes('word20') && !transcriptNow().includes('[Stop]'), transcriptNow, 60_000);
+    context.expect(transcriptNow().split('word20')).toHaveLength(2);
     context.expect(child.exitCode).toBeNull();
     child.kill('SIGTERM');
-    context.expect((await exited)[0]).toBe(0);
+    context.expect((await whenExited)[0]).toBe(0);
   });
 });

@@ -40,7 +40,7 @@ export function execForm(text: string | null): string[] {
 }
 
 /** What `.dockerignore` lets into the build, where all but `!` lines are shut out. */
-export function inContext(ignore: string, path: string): boolean {
+export function isInContext(ignore: string, path: string): boolean {
   const allowed = ignore.split('\n').flatMap((line) => (line.startsWith('!') ? [line.slice(1).trim()] : []));
   return allowed.some((each) => path === each || path.startsWith(`${each}/`));
 }

@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { startScriptedLetta } from '../../sandbox/letta/server.ts';
 import { startSlack } from '../../sandbox/slack/server.ts';
 import { until } from '../support/until.ts';
-import { execForm, inContext, lastOf, parseDockerfile, type Stage } from './dockerfile.ts';
+import { execForm, isInContext, lastOf, parseDockerfile, type Stage } from './dockerfile.ts';
 
 // The Dockerfile's own commands, in clean folders instead of containers: for machines without a container engine. What
 // needs one (users, mounts, the network namespace) is left out.
@@ -18,20 +18,20 @@ const PATH = `${dirname(process.execPath)}:${process.env.PATH ?? ''}`;
 /** A path of the image, in the folder that stands for the stage. */
 const inStage = (stage: string, path: string, workdir: string) => join(root, stage, resolve(workdir, path));
 
-function step(text: string): void {
+function printStep(text: string): void {
   process.stdout.write(`==> ${text}\n`);
 }
 
-function build({ name: stage, instructions }: Stage): void {
+function buildStage({ name: stage, instructions }: Stage): void {
   let workdir = '/';
   for (const { name, text } of instructions) {
     if (name === 'WORKDIR') {
       workdir = text;
       mkdirSync(inStage(stage, '.', workdir), { recursive: true });
     }
-    if (name === 'COPY') copy(stage, text, workdir);
+    if (name === 'COPY') copyFiles(stage, text, workdir);
     if (name !== 'RUN') continue;
-    step(`${stage}: ${text}`);
+    printStep(`${stage}: ${text}`);
     mkdirSync(join(root, stage, 'usr/local/bin'), { recursive: true });
     const here = text
       .replaceAll(/(?<=\s)\/(app|usr)\//g, `${join(root, stage)}/$1/`)
@@ -45,19 +45,19 @@ function build({ name: stage, instructions }: Stage): void {
   }
 }
 
-function copy(stage: string, text: string, workdir: string): void {
+function copyFiles(stage: string, text: string, workdir: string): void {
   const words = text.split(/\s+/);
   const from = words[0]?.startsWith('--from=') ? (words.shift() ?? '').slice('--from='.length) : null;
   const to = words.pop() ?? '.';
   for (const path of words) {
-    if (from === null && !inContext(ignore, path)) throw new Error(`${path} is not in the build context`);
+    if (from === null && !isInContext(ignore, path)) throw new Error(`${path} is not in the build context`);
     const source = from === null ? path : join(root, from, path);
     const target = inStage(stage, to.endsWith('/') ? join(to, basename(path)) : to, workdir);
     cpSync(source, target, { recursive: true, verbatimSymlinks: true });
   }
 }
 
-function check(holds: boolean, what: string): void {
+function checkThat(holds: boolean, what: string): void {
   if (!holds) throw new Error(`NOT: ${what}`);
   process.stdout.write(`  ✓ ${what}\n`);
 }
@@ -66,19 +66,19 @@ const stages = parseDockerfile(readFileSync('Dockerfile', 'utf8'));
 const image = stages.at(-1);
 let code = 0;
 try {
-  for (const stage of stages) if (stage.name !== 'letta') build(stage);
+  for (const stage of stages) if (stage.name !== 'letta') buildStage(stage);
   const app = join(root, 'image/app');
   const start = [...execForm(lastOf(image, 'ENTRYPOINT')), ...execForm(lastOf(image, 'CMD'))];
   const command = start.map((word) => word.replace(/^\/app\//, `${app}/`)).slice(1);
 
-  step('without settings');
+  printStep('without settings');
   const bare = spawnSync(process.execPath, command, { cwd: app, env: { PATH }, encoding: 'utf8' });
-  check(
+  checkThat(
     bare.status === 2 && bare.stderr.includes('settings need attention'),
     'it says what is missing and ends with 2',
   );
 
-  step('between a small Slack and a scripted Letta');
+  printStep('between a small Slack and a scripted Letta');
   const slack = await startSlack();
   const letta = await startScriptedLetta({ token: 'letta-token' });
   const env = {
@@ -112,16 +112,16 @@ try {
     // The doubles live in this process: nothing here may wait without letting them answer.
     const ends = async (args: string[]) =>
       (await once(spawn(process.execPath, args, { cwd: app, env }), 'exit'))[0] as number;
-    check((await ends(asks)) === 0, 'its HEALTHCHECK is content');
+    checkThat((await ends(asks)) === 0, 'its HEALTHCHECK is content');
     const linked = join(root, 'image/usr/local/bin/letta-slack');
-    check(
+    checkThat(
       (await ends([linked, 'doctor', '--channel', 'C01GEN', '--no-click'])) === 0,
       'doctor, by its link, goes through it',
     );
-    check(existsSync(join(app, 'data/bridge.db')), 'its database lies in data/');
+    checkThat(existsSync(join(app, 'data/bridge.db')), 'its database lies in data/');
     bridge.kill('SIGTERM');
-    check((await exited)[0] === 0, 'SIGTERM ends it with 0');
-    check(files() === before, 'nothing but data/ was written');
+    checkThat((await exited)[0] === 0, 'SIGTERM ends it with 0');
+    checkThat(files() === before, 'nothing but data/ was written');
   } finally {
     bridge.kill('SIGKILL');
     await slack.close();

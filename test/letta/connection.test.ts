@@ -27,17 +27,17 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
     for (const lane of live) {
       const seq = (seqs.get(lane) ?? 0) + 1;
       seqs.set(lane, seq);
-      lane.deliver(hosted ? { ...frame, seq } : frame);
+      lane.deliverFrame(hosted ? { ...frame, seq } : frame);
     }
   };
   const world = { opens: true };
   fake.onDial = (lane) => {
-    if (!world.opens) return lane.lose({ kind: 'unreachable', text: 'ECONNREFUSED' });
-    live = [...live.filter((other) => !other.closed), lane];
-    return lane.open();
+    if (!world.opens) return lane.loseLane({ kind: 'unreachable', text: 'ECONNREFUSED' });
+    live = [...live.filter((other) => !other.isClosed), lane];
+    return lane.openLane();
   };
   fake.onSend = (_lane, frame) => {
-    for (const answer of letta.receive(frame)) deliver(answer);
+    for (const answer of letta.answerFrame(frame)) deliver(answer);
   };
   const route: Route = {
     isOrdered: !hosted,
@@ -70,7 +70,7 @@ function setUp({ runtime = stored as StoredRuntime | null, lanes = ['direct'] as
   const lose = () => {
     const before = live;
     live = [];
-    before[0]?.lose();
+    before[0]?.loseLane();
   };
   const sent = (type: string) => letta.received.filter((frame) => frame.type === type);
   return { clock, log, letta, fake, world, route, connection, told, last, types, deliver, lose, sent };
@@ -164,7 +164,7 @@ describe('a connection', () => {
   it('rejects a waiting input as uncertain when the link is lost', async () => {
     const { clock, connection, letta, lose, types } = setUp();
     await clock.settle();
-    letta.deaf.add('input');
+    letta.ignoredTypes.add('input');
     const submitted = connection.submit({ clientMessageId: 'cm-1', content: 'hello' });
     submitted.catch(() => {});
     await clock.settle();
@@ -185,12 +185,12 @@ describe('a connection', () => {
   it('closes a link with an unanswered input and dials again', async () => {
     const { clock, connection, letta, types, fake } = setUp();
     await clock.settle();
-    letta.deaf.add('input');
+    letta.ignoredTypes.add('input');
     const submitted = connection.submit({ clientMessageId: 'cm-1', content: 'x' });
     submitted.catch(() => {});
     await clock.advance(10_000);
     await expect(submitted).rejects.toMatchObject({ code: 'link_lost', certain: false });
-    expect(fake.lanes[0]?.closed).toBe(true);
+    expect(fake.lanes[0]?.isClosed).toBe(true);
     await clock.advance(1_000);
     expect(types()).toEqual(['ready', 'lost', 'ready']);
   });
@@ -217,17 +217,17 @@ describe('a connection', () => {
     await clock.advance(120_000);
     expect(told).toEqual([expect.objectContaining({ type: 'unavailable', code, retryInMs: null })]);
     expect(fake.lanes).toHaveLength(1);
-    expect(fake.lanes[0]?.closed).toBe(true);
+    expect(fake.lanes[0]?.isClosed).toBe(true);
     await expect(connection.settle()).rejects.toMatchObject({ code });
   });
 
   it('is not ready until the device confirms the permission mode', async () => {
     const { clock, letta, last, types } = setUp();
-    letta.obeysMode = false;
+    letta.doesObeyMode = false;
     await clock.advance(5_000);
     expect(last('unavailable')).toMatchObject({ code: 'mode_not_confirmed' });
     expect(types()).not.toContain('ready');
-    letta.obeysMode = true;
+    letta.doesObeyMode = true;
     await clock.advance(20_000);
     expect(last('ready')).toBeDefined();
   });
@@ -252,12 +252,12 @@ describe('a connection', () => {
     const { clock, connection, lose, letta, deliver, told, fake } = setUp({ lanes: ['control', 'stream'] });
     await clock.settle();
     await connection.submit({ clientMessageId: 'cm-1', content: 'hang' });
-    deliver(letta.text('one '));
+    deliver(letta.makeText('one '));
     lose();
     const dialled = fake.onDial;
     fake.onDial = (lane) => {
       dialled(lane);
-      if (lane.endpoint.name === 'stream') deliver(letta.text('two'));
+      if (lane.endpoint.name === 'stream') deliver(letta.makeText('two'));
     };
     const before = told.length;
     await clock.advance(1_000);
@@ -268,7 +268,7 @@ describe('a connection', () => {
 
   it('falls back to sync when the device ignores runtime_start', async () => {
     const { clock, letta, sent, last } = setUp({ lanes: ['stream'] });
-    letta.deaf.add('runtime_start');
+    letta.ignoredTypes.add('runtime_start');
     await clock.advance(4_999);
     expect(sent('sync')).toEqual([]);
     await clock.advance(1);
@@ -285,7 +285,7 @@ describe('a connection', () => {
       lanes: ['stream'],
       runtime: { ...stored, conversationId: 'conv-9' },
     });
-    letta.deaf.add('runtime_start');
+    letta.ignoredTypes.add('runtime_start');
     await clock.advance(5_000);
     expect(last('unavailable')).toMatchObject({ code: 'conversation_not_found', retryInMs: null });
   });
@@ -293,7 +293,7 @@ describe('a connection', () => {
   it('reads the history by REST when the device does not answer', async () => {
     const { clock, connection, letta } = setUp({ lanes: ['stream'] });
     await clock.settle();
-    letta.deaf.add('conversation_messages_list');
+    letta.ignoredTypes.add('conversation_messages_list');
     const asked = connection.fetchHistory(5);
     await clock.advance(5_000);
     expect(await asked).toEqual([{ kind: 'assistant', id: 'm9', text: 'by REST' }]);
@@ -312,7 +312,7 @@ describe('a connection', () => {
 
   it('makes only one conversation while the mode stays unconfirmed', async () => {
     const { clock, letta } = setUp({ runtime: null });
-    letta.obeysMode = false;
+    letta.doesObeyMode = false;
     await clock.advance(120_000);
     expect(letta.conversations).toEqual(['conv-1', 'conv-2']);
   });
@@ -366,7 +366,7 @@ describe('a connection', () => {
   it('reports nothing after close, and leaves no timer', async () => {
     for (const at of [0, 1, 2, 3]) {
       const { clock, connection, lose, world, told, fake, letta } = setUp({ lanes: ['stream'] });
-      if (at === 1) letta.deaf.add('runtime_start');
+      if (at === 1) letta.ignoredTypes.add('runtime_start');
       if (at >= 1) await clock.settle();
       if (at === 3) {
         world.opens = false;

@@ -88,8 +88,8 @@ function hosted() {
 describe('the hosted API', () => {
   it('lists all pages of online environments, without unreadable entries', async () => {
     const { http, api } = hosted();
-    http.answer(200, { connections: [{ id: 'e1', ...row('a') }, { nonsense: true }], hasNextPage: true });
-    http.answer(200, { connections: [{ id: 'e2', ...row('b'), unknown: 1 }], hasNextPage: false });
+    http.answerNext(200, { connections: [{ id: 'e1', ...row('a') }, { nonsense: true }], hasNextPage: true });
+    http.answerNext(200, { connections: [{ id: 'e2', ...row('b'), unknown: 1 }], hasNextPage: false });
     expect((await api.listOnlineEnvironments()).map((found) => found.deviceId)).toEqual(['a', 'b']);
     expect(http.calls.map((call) => call.url)).toEqual([
       'https://api.letta.test/v1/environments?onlineOnly=true&limit=100',
@@ -106,23 +106,26 @@ describe('the hosted API', () => {
     const there = now + ahead;
     http.date = there;
     const rows = [row('here', { lastHeartbeat: there - 30_000 }), row('gone', { lastHeartbeat: there - 10 * 60_000 })];
-    http.answer(200, { connections: rows });
+    http.answerNext(200, { connections: rows });
     const found = await api.listOnlineEnvironments();
     expect(found.filter((each) => isOnline(each, now)).map(({ deviceId }) => deviceId)).toEqual(['here']);
     expect(chooseEnvironment(found, null, now).deviceId).toBe('here');
-    http.answer(200, rows[0]);
+    http.answerNext(200, rows[0]);
     expect(await resolveDevice(api, 'here', clock.now)).toMatchObject({ connectionId: 'conn-here' });
-    http.answer(200, rows[1]);
+    http.answerNext(200, rows[1]);
     await expect(resolveDevice(api, 'gone', clock.now)).rejects.toThrow(code('environment_offline'));
   });
 
   it('stops paging at a server that never ends', async () => {
     const { http, api } = hosted();
     let id = 0;
-    http.always(() => ({ status: 200, body: { connections: [{ id: `e${id++}`, ...row('a') }], hasNextPage: true } }));
+    http.answerAlways(() => ({
+      status: 200,
+      body: { connections: [{ id: `e${id++}`, ...row('a') }], hasNextPage: true },
+    }));
     await api.listOnlineEnvironments();
     expect(http.calls.length).toBeLessThanOrEqual(20);
-    http.always(() => ({ status: 200, body: { connections: [{ id: 'same', ...row('a') }], hasNextPage: true } }));
+    http.answerAlways(() => ({ status: 200, body: { connections: [{ id: 'same', ...row('a') }], hasNextPage: true } }));
     http.calls.length = 0;
     await api.listOnlineEnvironments();
     expect(http.calls.length).toBe(2);
@@ -130,7 +133,7 @@ describe('the hosted API', () => {
 
   it('creates a conversation with its slash and the agent as query', async () => {
     const { http, api } = hosted();
-    http.answer(200, { id: 'conv-1', agent_id: 'agent-1' });
+    http.answerNext(200, { id: 'conv-1', agent_id: 'agent-1' });
     expect(await api.createConversation('agent-1')).toBe('conv-1');
     expect(http.calls[0]).toMatchObject({
       method: 'POST',
@@ -141,7 +144,7 @@ describe('the hosted API', () => {
 
   it('returns nothing for what does not exist', async () => {
     const { http, api } = hosted();
-    http.always(() => ({ status: 404, body: { message: 'no' } }));
+    http.answerAlways(() => ({ status: 404, body: { message: 'no' } }));
     expect(await api.getEnvironment('x')).toBe(null);
     expect(await api.getAgent('x')).toBe(null);
     expect(await api.conversationExists('x')).toBe(false);
@@ -158,7 +161,7 @@ describe('the hosted API', () => {
     [503, 'letta_unreachable', true],
   ])('reports HTTP %i as %s', async (status, expected, retry) => {
     const { http, api } = hosted();
-    http.answer(status, { message: 'sk-secret at /home/x' });
+    http.answerNext(status, { message: 'sk-secret at /home/x' });
     await expect(api.listAgents()).rejects.toThrow(
       expect.objectContaining({ code: expected, retry, notice: expect.not.stringContaining('sk-secret') }),
     );
@@ -166,15 +169,15 @@ describe('the hosted API', () => {
 
   it('reports an unexpected answer as letta_unreachable', async () => {
     const { http, api } = hosted();
-    http.answer(200, '<html>captive portal</html>');
+    http.answerNext(200, '<html>captive portal</html>');
     await expect(api.listAgents()).rejects.toThrow(code('letta_unreachable'));
-    http.answer(200, { agents: 'none' });
+    http.answerNext(200, { agents: 'none' });
     await expect(api.listAgents()).rejects.toThrow(code('letta_unreachable'));
   });
 
   it('gives up on an answer after 15 seconds', async () => {
     const { http, api } = hosted();
-    http.hang();
+    http.hangNext();
     const asked = api.listAgents();
     asked.catch(() => {});
     await clock.advance(15_000);
@@ -186,14 +189,14 @@ describe('the hosted API', () => {
 describe('resolving a known device', () => {
   it('asks for the current lease by device id', async () => {
     const { http, api } = hosted();
-    http.answer(200, row('a', { connectionId: 'conn-new', lastHeartbeat: clock.now() }));
+    http.answerNext(200, row('a', { connectionId: 'conn-new', lastHeartbeat: clock.now() }));
     expect((await resolveDevice(api, 'a', clock.now)).connectionId).toBe('conn-new');
     expect(http.calls[0]?.url).toBe('https://api.letta.test/v1/environments/a');
   });
 
   it('names a device that is offline', async () => {
     const { http, api } = hosted();
-    http.answer(200, row('a', { connectionId: null, connectionName: 'build-box' }));
+    http.answerNext(200, row('a', { connectionId: null, connectionName: 'build-box' }));
     await expect(resolveDevice(api, 'a', clock.now)).rejects.toThrow(
       expect.objectContaining({
         code: 'environment_offline',
@@ -205,7 +208,7 @@ describe('resolving a known device', () => {
 
   it('reports an unknown device as an error not worth a retry', async () => {
     const { http, api } = hosted();
-    http.answer(404, {});
+    http.answerNext(404, {});
     await expect(resolveDevice(api, 'a', clock.now)).rejects.toThrow(
       expect.objectContaining({ code: 'no_environment', retry: false }),
     );

@@ -36,7 +36,7 @@ function setUp(target: LettaTarget, { agentId = null as string | null, kept = {}
     set: async (name, value) => void stored.set(name, value),
   };
   const devices: Device[] = [{ deviceId: 'device-1', connectionName: 'build-box', connectionId: 'conn-1' }];
-  http.always(({ method, url }) => {
+  http.answerAlways(({ method, url }) => {
     const { pathname, searchParams } = new URL(url);
     const rows = devices.map((device) => ({ id: device.deviceId, ...device, lastHeartbeat: clock.now() }));
     if (pathname === '/v1/environments') {
@@ -54,9 +54,9 @@ function setUp(target: LettaTarget, { agentId = null as string | null, kept = {}
     if (conversation) return { status: 200, body: { id: conversation } };
     return { status: 404, body: {} };
   });
-  fake.onDial = (lane: FakeLane) => lane.open();
+  fake.onDial = (lane: FakeLane) => lane.openLane();
   fake.onSend = (lane, frame) => {
-    for (const answer of letta.receive(frame)) lane.deliver(answer);
+    for (const answer of letta.answerFrame(frame)) lane.deliverFrame(answer);
   };
   let ids = 0;
   const gateway = createGateway({
@@ -134,7 +134,7 @@ describe('a binding of a channel', () => {
 
   it('sets the working directory on a device driven by sync', async () => {
     const { clock, connect, letta, told } = setUp(cloud, { agentId: 'agent-1' });
-    letta.deaf.add('runtime_start');
+    letta.ignoredTypes.add('runtime_start');
     connect(null, { workingDirectory: '/srv/support' });
     await clock.advance(5_000);
     expect(told.find((event) => event.type === 'ready')).toMatchObject({ workingDirectory: '/srv/support' });
@@ -223,7 +223,7 @@ describe('the agent for a new conversation', () => {
   it('is looked for again after an unreachable server', async () => {
     const { clock, connect, ready, fake, unavailable } = setUp(appServer);
     const open = fake.onDial;
-    fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: 'ECONNREFUSED' });
+    fake.onDial = (lane) => lane.loseLane({ kind: 'unreachable', text: 'ECONNREFUSED' });
     connect();
     await clock.settle();
     expect(unavailable()).toMatchObject({ code: 'letta_unreachable', retryInMs: 250 });
@@ -248,7 +248,7 @@ describe('the agent for a new conversation', () => {
     [502, 'letta_unreachable', 250],
   ])('of an App Server answering %i is unavailable as %s', async (status, code, retryInMs) => {
     const { clock, connect, fake, unavailable } = setUp(appServer, { agentId: 'agent-1' });
-    fake.onDial = (lane) => lane.lose({ kind: 'refused', status, text: 'sk-secret' });
+    fake.onDial = (lane) => lane.loseLane({ kind: 'refused', status, text: 'sk-secret' });
     connect();
     await clock.settle();
     expect(unavailable()).toMatchObject({ code, retryInMs });
@@ -302,7 +302,7 @@ describe('the device for a conversation', () => {
     await clock.settle();
     expect(fake.lanes[0]?.endpoint.url).toContain('/conn-1/status/ws');
     Object.assign(devices[0] as Device, { connectionId: 'conn-2' });
-    fake.lanes[0]?.lose({ kind: 'refused', status: 404, text: '' });
+    fake.lanes[0]?.loseLane({ kind: 'refused', status: 404, text: '' });
     await clock.advance(1_000);
     expect(fake.lanes[1]?.endpoint.url).toContain('/conn-2/status/ws');
     expect(ready()).toHaveLength(2);
@@ -312,7 +312,7 @@ describe('the device for a conversation', () => {
   it('gets only one new conversation while its link fails to open', async () => {
     const { clock, connect, ready, fake, letta, sent } = setUp(cloud);
     const open = fake.onDial;
-    fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: '' });
+    fake.onDial = (lane) => lane.loseLane({ kind: 'unreachable', text: '' });
     connect();
     await clock.advance(5_000);
     fake.onDial = open;
@@ -334,7 +334,7 @@ describe('the device for a conversation', () => {
 
   it('is not looked for again once Letta refuses the key', async () => {
     const { clock, connect, http, unavailable, fake } = setUp(cloud);
-    http.always(() => ({ status: 401, body: {} }));
+    http.answerAlways(() => ({ status: 401, body: {} }));
     connect();
     await clock.advance(60_000);
     expect(unavailable()).toMatchObject({ code: 'letta_unauthorized', retryInMs: null });
@@ -356,8 +356,8 @@ describe('a gateway', () => {
       const { clock, connect, fake, log, told } = setUp(target);
       connect();
       await clock.settle();
-      fake.lanes.at(-1)?.lose();
-      fake.onDial = (lane) => lane.lose({ kind: 'unreachable', text: 'ENOTFOUND' });
+      fake.lanes.at(-1)?.loseLane();
+      fake.onDial = (lane) => lane.loseLane({ kind: 'unreachable', text: 'ENOTFOUND' });
       await clock.advance(10_000);
       const text = JSON.stringify([log.lines, told], (_key, value) =>
         value instanceof Error ? [value.message, value.stack, value.cause] : value,

@@ -130,7 +130,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     const { server, connect } = await setUp();
     const { connection, next } = connect();
     const first = await next('ready');
-    server.drop();
+    server.cutSockets();
     await next('lost');
     expect(await next('ready')).toMatchObject({ reconnected: true, runtime: first.runtime });
     await connection.submit({ clientMessageId: 'cm-1', content: 'again' });
@@ -141,10 +141,10 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     const { server, connect } = await setUp();
     const { connection, next, told } = connect();
     await next('ready');
-    server.push({ type: 'not_heard_of_yet', x: 1 });
-    server.push({ type: 'stream_delta', delta: 7 });
-    server.push({ type: 'turn_finished' });
-    server.push({ type: 'file_ops', document_content: 'x'.repeat(20_000_000) });
+    server.pushFrame({ type: 'not_heard_of_yet', x: 1 });
+    server.pushFrame({ type: 'stream_delta', delta: 7 });
+    server.pushFrame({ type: 'turn_finished' });
+    server.pushFrame({ type: 'file_ops', document_content: 'x'.repeat(20_000_000) });
     await connection.submit({ clientMessageId: 'cm-1', content: 'still there' });
     await next('turn-ended');
     expect(text(told)).toBe('echo: still there');
@@ -169,7 +169,7 @@ describe.each(modes)('a connection over $name', ({ kind, target }) => {
     await two.connection.submit({ clientMessageId: 'cm-1', content: 'for two' });
     await two.next('turn-ended');
     expect(text(one.told)).toBe('');
-    server.drop();
+    server.cutSockets();
     await Promise.all([one.next('ready'), two.next('ready')]);
   });
 });
@@ -193,7 +193,7 @@ describe('a connection over the hosted relay', () => {
     started.push({ stop: () => connection.close() });
     const first = await next('ready');
     server.connectionId = null;
-    server.drop();
+    server.cutSockets();
     await next('lost');
     expect(await next('unavailable')).toMatchObject({
       code: 'environment_offline',

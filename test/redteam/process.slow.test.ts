@@ -8,7 +8,7 @@ import {
   type OwnProcessOptions,
   spawnBridge,
   startOwnProcess,
-  untilUp,
+  waitUntilUp,
 } from '../support/own-process.ts';
 import { until } from '../support/until.ts';
 
@@ -33,15 +33,15 @@ async function optionsFor(way: Way): Promise<OwnProcessOptions> {
 const call = (method: string, fault: Omit<CallFault, 'method'>) => (slack: SmallSlack) =>
   slack.control.faults({ method, ...fault });
 
-async function answersTheNextMessage({ say, shown, log, child }: OwnProcess): Promise<void> {
-  await say('@agent slow 3 words');
-  const seen = () => `exit code ${child.exitCode}\n${log()}\n${shown()}`;
+async function answersTheNextMessage({ sayText, transcriptNow, logText, child }: OwnProcess): Promise<void> {
+  await sayText('@agent slow 3 words');
+  const seen = () => `exit code ${child.exitCode}\n${logText()}\n${transcriptNow()}`;
   await until(
-    () => (shown().includes('word3') && !shown().includes('[Stop]')) || child.exitCode !== null,
+    () => (transcriptNow().includes('word3') && !transcriptNow().includes('[Stop]')) || child.exitCode !== null,
     seen,
     40_000,
   );
-  expect(child.exitCode, log()).toBeNull();
+  expect(child.exitCode, logText()).toBeNull();
 }
 
 const connected = ({ slack }: OwnProcess) => slack.control.state().connections.length > 0;
@@ -72,18 +72,18 @@ describe.concurrent('a bridge that starts', () => {
     'over %s, no network: waits, then answers',
     async (way, context: TestContext) => {
       const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: (slack) => slack.goAway() });
-      await until(() => bridge.log().split('trying again').length > 4, bridge.log, 60_000);
+      await until(() => bridge.logText().split('trying again').length > 4, bridge.logText, 60_000);
       await bridge.slack.comeBack();
-      await untilUp(bridge);
+      await waitUntilUp(bridge);
       await answersTheNextMessage(bridge);
     },
   );
 
   it.for(starts)('over %s, %s: logs it, waits, then answers', async ([way, , fault], context) => {
     const bridge = await spawnBridge(context, { ...(await optionsFor(way)), before: fault });
-    await untilUp(bridge);
+    await waitUntilUp(bridge);
     context
-      .expect(bridge.log())
+      .expect(bridge.logText())
       .toMatch(/could not ask Slack who the bot is; trying again|could not open the Slack socket; trying again/);
     await answersTheNextMessage(bridge);
   });
@@ -94,8 +94,8 @@ describe.concurrent('an idle bridge', () => {
     const bridge = await startOwnProcess(context);
     await fault(bridge.slack);
     await bridge.slack.control.faults({ socket: 'close' });
-    await until(() => bridge.log().includes('lost the Slack socket'), bridge.log);
-    await until(() => connected(bridge) || bridge.child.exitCode !== null, bridge.log, 40_000);
+    await until(() => bridge.logText().includes('lost the Slack socket'), bridge.logText);
+    await until(() => connected(bridge) || bridge.child.exitCode !== null, bridge.logText, 40_000);
     await answersTheNextMessage(bridge);
   });
 
@@ -105,9 +105,9 @@ describe.concurrent('an idle bridge', () => {
       const bridge = await startOwnProcess(context, await optionsFor(way));
       await bridge.slack.goAway();
       await sleep(60_000);
-      context.expect(bridge.child.exitCode, bridge.log()).toBeNull();
+      context.expect(bridge.child.exitCode, bridge.logText()).toBeNull();
       await bridge.slack.comeBack();
-      if (way === 'socket') await until(() => connected(bridge), bridge.log, 40_000);
+      if (way === 'socket') await until(() => connected(bridge), bridge.logText, 40_000);
       await answersTheNextMessage(bridge);
     },
   );
@@ -116,7 +116,7 @@ describe.concurrent('an idle bridge', () => {
     const bridge = await startOwnProcess(context);
     await bridge.slack.control.faults({ socket: 'no_hello' });
     await bridge.slack.control.faults({ socket: 'close' });
-    await until(() => connected(bridge) && bridge.log().includes('no hello from Slack'), bridge.log, 60_000);
+    await until(() => connected(bridge) && bridge.logText().includes('no hello from Slack'), bridge.logText, 60_000);
     await answersTheNextMessage(bridge);
   });
 });
@@ -124,19 +124,19 @@ describe.concurrent('an idle bridge', () => {
 describe.concurrent('a bridge exits and logs why', () => {
   it('at a signal while it waits for Slack', async (context) => {
     const bridge = await spawnBridge(context, { before: (slack) => slack.goAway() });
-    await until(() => bridge.log().includes('could not ask Slack who the bot is'), bridge.log, 60_000);
+    await until(() => bridge.logText().includes('could not ask Slack who the bot is'), bridge.logText, 60_000);
     bridge.child.kill('SIGTERM');
-    context.expect((await bridge.exited)[0]).toBe(0);
-    context.expect(bridge.log()).toContain('stopping');
+    context.expect((await bridge.whenExited)[0]).toBe(0);
+    context.expect(bridge.logText()).toContain('stopping');
   });
 
   it('at a signal while it waits for its socket', async (context) => {
     const refused = (slack: SmallSlack) => slack.control.faults({ socket: 'refuse', ms: 60_000 });
     const bridge = await spawnBridge(context, { before: refused });
-    await until(() => bridge.log().includes('could not open the Slack socket'), bridge.log, 60_000);
+    await until(() => bridge.logText().includes('could not open the Slack socket'), bridge.logText, 60_000);
     bridge.child.kill('SIGINT');
-    context.expect((await bridge.exited)[0]).toBe(0);
-    context.expect(bridge.log()).toContain('stopping');
+    context.expect((await bridge.whenExited)[0]).toBe(0);
+    context.expect(bridge.logText()).toContain('stopping');
   });
 
   it.for([
@@ -144,21 +144,21 @@ describe.concurrent('a bridge exits and logs why', () => {
     ['SLACK_APP_TOKEN', 'apps.connections.open', 'invalid_auth'],
   ] as const)('when %s is refused at the start', async ([name, method, error], context) => {
     const bridge = await spawnBridge(context, { before: call(method, { kind: 'ok_false', error, times: 50 }) });
-    context.expect((await bridge.exited)[0]).toBe(2);
-    context.expect(bridge.log()).toContain(`${name} was refused by Slack: ${error}`);
+    context.expect((await bridge.whenExited)[0]).toBe(2);
+    context.expect(bridge.logText()).toContain(`${name} was refused by Slack: ${error}`);
   });
 
   it('when a setting is wrong', async (context) => {
     const bridge = await spawnBridge(context, { env: { SLACK_APP_TOKEN: 'nonsense' } });
-    context.expect((await bridge.exited)[0]).toBe(2);
-    context.expect(bridge.log()).toContain('SLACK_APP_TOKEN');
+    context.expect((await bridge.whenExited)[0]).toBe(2);
+    context.expect(bridge.logText()).toContain('SLACK_APP_TOKEN');
   });
 
   it('when the app token is refused for good while it is idle', async (context) => {
     const bridge = await startOwnProcess(context);
     await call('apps.connections.open', { kind: 'ok_false', error: 'token_revoked', times: 50 })(bridge.slack);
     await bridge.slack.control.faults({ socket: 'close' });
-    context.expect((await bridge.exited)[0]).toBe(1);
-    context.expect(bridge.log()).toContain('SLACK_APP_TOKEN was refused by Slack: token_revoked');
+    context.expect((await bridge.whenExited)[0]).toBe(1);
+    context.expect(bridge.logText()).toContain('SLACK_APP_TOKEN was refused by Slack: token_revoked');
   });
 });

@@ -9,17 +9,17 @@ describe('an idle bridge without a port', () => {
     const bridge = await startOwnProcess(context, {
       before: ({ control }) => control.faults({ method: 'auth.test', kind: 'ratelimited', retryAfter: 1 }),
     });
-    const { slack, child, log, say, shown } = bridge;
+    const { slack, child, logText, sayText, transcriptNow } = bridge;
     await slack.control.faults({ socket: 'refuse' });
     await slack.control.faults({ socket: 'close' });
-    await until(() => log().includes('could not open the Slack socket; trying again'), log);
-    await until(() => slack.control.state().connections.length > 0 || child.exitCode !== null, log);
-    await say('@agent slow 2 words');
+    await until(() => logText().includes('could not open the Slack socket; trying again'), logText);
+    await until(() => slack.control.state().connections.length > 0 || child.exitCode !== null, logText);
+    await sayText('@agent slow 2 words');
     await until(
-      () => shown().includes('word2') || child.exitCode !== null,
-      () => log() + shown(),
+      () => transcriptNow().includes('word2') || child.exitCode !== null,
+      () => logText() + transcriptNow(),
       30_000,
     );
-    expect(child.exitCode, log()).toBeNull();
+    expect(child.exitCode, logText()).toBeNull();
   });
 });

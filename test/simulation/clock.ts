@@ -8,9 +8,9 @@ interface Entry {
 
 /** A clock of somebody who can be cut off: from then on none of its timers fires. */
 export interface ScopedClock extends Clock {
-  cut(): void;
+  cutOff(): void;
   /** Timers that still wait. */
-  waiting(): number;
+  waitingTimers(): number;
 }
 
 /**
@@ -40,7 +40,7 @@ export class VirtualClock implements Clock {
   after(ms: number, run: () => void): Timer {
     const entry: Entry = { at: this.#now + Math.max(1, Math.ceil(ms)), order: this.#order, run };
     this.#order += 1;
-    this.#push(entry);
+    this.#pushEntry(entry);
     return {
       cancel() {
         entry.run = null;
@@ -48,7 +48,7 @@ export class VirtualClock implements Clock {
     };
   }
 
-  scoped(): ScopedClock {
+  scopedClock(): ScopedClock {
     let open = true;
     let waiting = 0;
     return {
@@ -56,44 +56,44 @@ export class VirtualClock implements Clock {
       monotonic: () => this.monotonic(),
       after: (ms, run) => {
         let done = false;
-        const over = () => {
+        const countDown = () => {
           if (!done) waiting -= 1;
           done = true;
         };
         waiting += 1;
         const timer = this.after(ms, () => {
-          over();
+          countDown();
           if (open) run();
         });
         return {
           cancel() {
-            over();
+            countDown();
             timer.cancel();
           },
         };
       },
-      cut() {
+      cutOff() {
         open = false;
       },
-      waiting: () => waiting,
+      waitingTimers: () => waiting,
     };
   }
 
   /** Lets everything happen that is due until `until` (ms since 1970). */
   async runUntil(until: number): Promise<void> {
-    await drained();
+    await settlePromises();
     for (let next = this.#heap[0]; next && next.at <= until; next = this.#heap[0]) {
-      this.#pop();
+      this.#popEntry();
       if (!next.run) continue;
       this.#now = Math.max(this.#now, next.at);
       this.#events += 1;
       next.run();
-      await drained();
+      await settlePromises();
     }
     this.#now = Math.max(this.#now, until);
   }
 
-  #push(entry: Entry): void {
+  #pushEntry(entry: Entry): void {
     const heap = this.#heap;
     heap.push(entry);
     for (let at = heap.length - 1; at > 0; ) {
@@ -103,7 +103,7 @@ export class VirtualClock implements Clock {
     }
   }
 
-  #pop(): void {
+  #popEntry(): void {
     const heap = this.#heap;
     const last = heap.pop();
     if (!last || heap.length === 0) return;
@@ -133,6 +133,6 @@ function swapIf(heap: Entry[], up: number, down: number): boolean {
 }
 
 /** One turn of the event loop: by then every promise that could run on has. */
-function drained(): Promise<void> {
+function settlePromises(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }

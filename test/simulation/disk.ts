@@ -22,9 +22,9 @@ export class SimDisk {
   readonly #story: Story;
   faults: DiskFaults = { fails: 0, unreadable: 0, slow: 0 };
   /** Answers at once, like a file in memory: what is only safe because disks are slow is found out. */
-  instant = false;
+  isInstant = false;
   /** How many operations have failed so far. */
-  failed = 0;
+  failedCount = 0;
   /** Told of every row that was written. */
   onWrite: (namespace: string, key: string, value: string) => void = () => undefined;
 
@@ -34,7 +34,7 @@ export class SimDisk {
     this.#story = story;
   }
 
-  rows(namespace: string): Map<string, string> {
+  rowsOf(namespace: string): Map<string, string> {
     const known = this.namespaces.get(namespace) ?? new Map<string, string>();
     this.namespaces.set(namespace, known);
     return known;
@@ -45,42 +45,42 @@ export class SimDisk {
     return (namespace) => new SimAdapter(this, life, namespace);
   }
 
-  read<T>(life: Life, what: string, read: () => T): Promise<T> {
-    if (this.instant) return life.over ? new Promise(() => undefined) : Promise.resolve(read());
+  readRow<T>(life: Life, what: string, read: () => T): Promise<T> {
+    if (this.isInstant) return life.isOver ? new Promise(() => undefined) : Promise.resolve(read());
     const chance = this.#chance;
     return new Promise((resolve, reject) => {
-      const fails = chance.chance(this.faults.unreadable);
+      const fails = chance.happens(this.faults.unreadable);
       this.#clock.after(this.#latency(), () => {
-        if (life.over) return;
+        if (life.isOver) return;
         if (!fails) return resolve(read());
-        this.failed += 1;
-        this.#story.add('disk', `can not read ${what}`);
+        this.failedCount += 1;
+        this.#story.addLine('disk', `can not read ${what}`);
         reject(new Error('disk: EIO'));
       });
     });
   }
 
-  write<T>(life: Life, what: string, write: () => T): Promise<T> {
-    if (this.instant) return life.over ? new Promise(() => undefined) : Promise.resolve(write());
+  writeRow<T>(life: Life, what: string, write: () => T): Promise<T> {
+    if (this.isInstant) return life.isOver ? new Promise(() => undefined) : Promise.resolve(write());
     const chance = this.#chance;
     return new Promise((resolve, reject) => {
-      const fails = chance.chance(this.faults.fails);
-      const after = chance.chance(0.5);
+      const fails = chance.happens(this.faults.fails);
+      const after = chance.happens(0.5);
       let done = false;
       const apply = () => {
         done = true;
         return write();
       };
       const atCrash = () => {
-        if (!done && chance.chance(0.5)) apply();
+        if (!done && chance.happens(0.5)) apply();
       };
       life.onCut(atCrash);
       this.#clock.after(this.#latency(), () => {
-        if (life.over) return;
+        if (life.isOver) return;
         life.offCut(atCrash);
         if (fails) {
-          this.failed += 1;
-          this.#story.add('disk', `fails ${after ? 'after' : 'before'} writing ${what}`);
+          this.failedCount += 1;
+          this.#story.addLine('disk', `fails ${after ? 'after' : 'before'} writing ${what}`);
           if (after) apply();
           reject(new Error('disk: ENOSPC'));
         } else resolve(apply());
@@ -90,7 +90,7 @@ export class SimDisk {
 
   #latency(): number {
     const chance = this.#chance;
-    return chance.chance(this.faults.slow) ? chance.between(100, 3_000) : chance.between(0, 4);
+    return chance.happens(this.faults.slow) ? chance.between(100, 3_000) : chance.between(0, 4);
   }
 }
 
@@ -110,16 +110,16 @@ class SimAdapter implements StorageAdapter {
   }
 
   get #rows(): Map<string, string> {
-    return this.#disk.rows(this.#namespace);
+    return this.#disk.rowsOf(this.#namespace);
   }
 
   async get<Value>(key: string): Promise<Value | string | undefined> {
-    return this.#disk.read(this.#life, `${this.#namespace}/${key}`, () => this.#rows.get(key));
+    return this.#disk.readRow(this.#life, `${this.#namespace}/${key}`, () => this.#rows.get(key));
   }
 
   async set(key: string, value: unknown): Promise<boolean> {
     if (typeof value !== 'string') throw new TypeError('only serialised values are stored');
-    return this.#disk.write(this.#life, `${this.#namespace}/${key}`, () => {
+    return this.#disk.writeRow(this.#life, `${this.#namespace}/${key}`, () => {
       this.#rows.set(key, value);
       this.#disk.onWrite(this.#namespace, key, value);
       return true;
@@ -131,11 +131,11 @@ class SimAdapter implements StorageAdapter {
   }
 
   async delete(key: string): Promise<boolean> {
-    return this.#disk.write(this.#life, `${this.#namespace}/${key} (gone)`, () => this.#rows.delete(key));
+    return this.#disk.writeRow(this.#life, `${this.#namespace}/${key} (gone)`, () => this.#rows.delete(key));
   }
 
   async clear(): Promise<void> {
-    await this.#disk.write(this.#life, this.#namespace, () => this.#rows.clear());
+    await this.#disk.writeRow(this.#life, this.#namespace, () => this.#rows.clear());
   }
 
   getMany<Value>(keys: string[]): Promise<(Value | string | undefined)[]> {
@@ -155,7 +155,7 @@ class SimAdapter implements StorageAdapter {
   }
 
   async *iterator(): AsyncGenerator<[string, string], void> {
-    const rows = await this.#disk.read(this.#life, `${this.#namespace}/*`, () => [...this.#rows]);
+    const rows = await this.#disk.readRow(this.#life, `${this.#namespace}/*`, () => [...this.#rows]);
     yield* rows;
   }
 }

@@ -39,7 +39,7 @@ export interface Judged {
   /** Whose every request was, and since when (ms since 1970), by what it was about. */
   readonly asked: ReadonlyMap<string, { of: string; at: number }>;
   readonly staleAfterMs: number;
-  readonly slackHears: boolean;
+  readonly isSlackReliable: boolean;
   readonly lives: number;
 }
 
@@ -99,7 +99,7 @@ function endingOf(message: SlackMessage): Ending {
 
 /** Offers stand until somebody takes them; their buttons are no leftovers. */
 function openOffers({ disk }: Judged) {
-  return [...disk.rows('threads').values()].flatMap((row) =>
+  return [...disk.rowsOf('threads').values()].flatMap((row) =>
     readRecord(row).record.offers.filter((offer) => offer.state.state === 'open'),
   );
 }
@@ -108,14 +108,14 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
   const { slack, story } = world;
   const offers = openOffers(world);
   const left = slack
-    .buttons()
+    .listButtons()
     .filter(({ token, actionId }) => actionId !== DETAILS && !offers.some((offer) => offer.token === token));
-  for (const button of left) story.violation(`${button.actionId} is left at ${button.message.ts}`);
+  for (const button of left) story.addViolation(`${button.actionId} is left at ${button.message.ts}`);
   for (const turn of shown.values()) {
-    if (turn.ending === 'live') story.violation(`${turn.id} looks alive`);
+    if (turn.ending === 'live') story.addViolation(`${turn.id} looks alive`);
     const endings = turn.posts.filter((post) => lastBlock(post)?.type === 'context');
     const simple = turn.posts.some((post) => post.blocks.length === 0);
-    if (!simple && endings.length !== 1) story.violation(`${turn.id} has ${endings.length} last lines`);
+    if (!simple && endings.length !== 1) story.addViolation(`${turn.id} has ${endings.length} last lines`);
   }
   const cards = new Map<string, string>();
   for (const message of slack.messages) {
@@ -126,7 +126,7 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
     // One that was closed with its turn may be asked again by the next.
     if (!about || text.includes('◽') || text.includes('is waiting for a decision above')) continue;
     const before = cards.get(about);
-    if (before) story.violation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
+    if (before) story.addViolation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
     cards.set(about, message.ts);
   }
 }
@@ -142,9 +142,9 @@ function judgeCards({ slack, story }: Judged): void {
     if (!/^card-[^~]+$/.test(part)) continue;
     const card = `${turn} ${part}`;
     const before = places.get(card);
-    if (before) story.violation(`the card ${card} was shown at ${before}, then at ${message.ts}`);
+    if (before) story.addViolation(`the card ${card} was shown at ${before}, then at ${message.ts}`);
     places.set(card, message.ts);
-    if (slack.deleted.includes(message)) story.violation(`the card ${card} at ${message.ts} was deleted`);
+    if (slack.deleted.includes(message)) story.addViolation(`the card ${card} at ${message.ts} was deleted`);
   }
 }
 
@@ -177,17 +177,17 @@ function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
     const taken = stored.get(message.key) === 'speak';
     const { bridge, letta } = fateOf(world, written, shown);
     if (letta.length > 1 && clicksOf(world, message.key, 'send_again').length === 0)
-      story.violation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
+      story.addViolation(`${name} ran in turns ${letta.map((turn) => turn.n).join(' and ')}`);
     if (written.outcomes.filter((outcome) => outcome === 'accepted').length > 1)
-      story.violation(`${name} was accepted twice`);
-    if (written.outcomes.includes('accepted') && !taken) story.violation(`${name} was accepted and is on no disk`);
+      story.addViolation(`${name} was accepted twice`);
+    if (written.outcomes.includes('accepted') && !taken) story.addViolation(`${name} was accepted and is on no disk`);
     judgeTurnedAway(world, written);
     if (!taken) {
-      if (letta.length > 0) story.violation(`${name} ran though nobody took it`);
+      if (letta.length > 0) story.addViolation(`${name} ran though nobody took it`);
       continue;
     }
     if (letta.length > 0) {
-      if (bridge.length === 0) story.violation(`${name} ran in turn ${letta[0]?.n}, and nothing of it is shown`);
+      if (bridge.length === 0) story.addViolation(`${name} ran in turn ${letta[0]?.n}, and nothing of it is shown`);
       continue;
     }
     const says = (words: string | RegExp) =>
@@ -208,7 +208,7 @@ function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
     );
     const denied = isReason && says(/ denied the request, with a message as the reason\./);
     if (!dropped && !ended && !offered && !declined && !denied)
-      story.violation(`${name} is lost: it never ran and nobody was told`);
+      story.addViolation(`${name} is lost: it never ran and nobody was told`);
   }
 }
 
@@ -221,16 +221,17 @@ function isCut(shown: Shown | null): boolean {
 const TOLD_MS = 60_000;
 
 /** Where too many wait, people see that a message was not taken; it never runs. */
-function judgeTurnedAway({ slack, story, stored, slackHears, lives }: Judged, written: Written): void {
+function judgeTurnedAway({ slack, story, stored, isSlackReliable, lives }: Judged, written: Written): void {
   const { name, message, turnedAway } = written;
   if (!turnedAway) return;
-  if (stored.has(message.key)) story.violation(`${name} was turned away, and taken all the same`);
+  if (stored.has(message.key)) story.addViolation(`${name} was turned away, and taken all the same`);
   const told = slack.messages.some(({ user, channel, onlyFor, ts, ...shown }) => {
     const at = Number(ts) * 1_000 - turnedAway.at;
     if (user !== BOT || channel !== message.channel || at < -TOLD_MS || at > TOLD_MS) return false;
     return (onlyFor === null || onlyFor === message.user) && visibleText(shown).includes('I did not queue this one');
   });
-  if (!told && slackHears && turnedAway.life === lives) story.violation(`${name} was turned away, and nobody was told`);
+  if (!told && isSlackReliable && turnedAway.life === lives)
+    story.addViolation(`${name} was turned away, and nobody was told`);
 }
 
 /** The turn whose answer this direct message repeats, because the thread could not be written to. */
@@ -257,7 +258,7 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
     const place = copy === null ? `${message.channel}/${message.thread ?? 'top'}` : copiedTo(copy, message);
     places.set(place, [...(places.get(place) ?? []), message]);
   }
-  const isUnknown = (piece: TruthTurn['pieces'][number]) => piece.void && !piece.voidHeard;
+  const isUnknown = (piece: TruthTurn['pieces'][number]) => piece.void && !piece.wasVoidHeard;
   const takenBackUnheard = new Set(
     letta.truth.flatMap(({ pieces }) => pieces.flatMap((piece) => (isUnknown(piece) ? piece.words : []))),
   );
@@ -268,19 +269,19 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
     for (const message of messages) {
       const owner = shown.get(message.metadata?.turn ?? '') ?? null;
       const sub = /\d+sub\d+z/.exec(visibleText(message));
-      if (sub) story.violation(`${sub[0]} of a subagent is shown in ${place}`);
+      if (sub) story.addViolation(`${sub[0]} of a subagent is shown in ${place}`);
       for (const found of visibleText(message).matchAll(/t(\d+)w(\d+)z/g)) {
         const word = { turn: Number(found[1]), at: Number(found[2]), shown: owner };
         const known = isCopy ? copied : visible;
         const words = known.get(word.turn) ?? [];
         known.set(word.turn, words);
         const before = words.at(-1)?.at ?? -1;
-        if (words.some((other) => other.at === word.at)) story.violation(`${found[0]} is shown twice in ${place}`);
+        if (words.some((other) => other.at === word.at)) story.addViolation(`${found[0]} is shown twice in ${place}`);
         // Of a turn that was cut nobody knows where in it stood what a retry took back.
         else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])))
-          story.violation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
+          story.addViolation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
         if (word.turn < latest)
-          story.violation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
+          story.addViolation(`${found[0]} of an earlier turn stands below turn ${latest} in ${place}`);
         latest = Math.max(latest, word.turn);
         words.push(word);
       }
@@ -293,7 +294,7 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
   const { story, people } = world;
   const said = turn.pieces.flatMap((piece) => (piece.void ? [] : piece.words));
   // Of a turn that ended well the history has all; what else was taken back is only known to those who heard it.
-  const isKnown = ({ voidHeard }: TruthTurn['pieces'][number]) => voidHeard || turn.end === 'end_turn';
+  const isKnown = ({ wasVoidHeard }: TruthTurn['pieces'][number]) => wasVoidHeard || turn.end === 'end_turn';
   const taken = turn.pieces.flatMap((piece) => (piece.void && isKnown(piece) ? piece.words : []));
   const seen = words.map((word) => `t${word.turn}w${word.at}z`);
   const owners = new Set(words.flatMap((word) => (word.shown ? [word.shown] : [])));
@@ -306,14 +307,14 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
   const voided = seen.filter((word) => taken.includes(word));
   // A process that dies takes the word of its last retry with it.
   if (voided.length > 0 && turn.end !== 'lost')
-    story.violation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
+    story.addViolation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
   // What the agent said by itself may stand in a turn of people that was sent meanwhile: that turn's end is not its own.
   const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
   // Two turns of Letta itself look like one when the end of the first is not heard: their inputs are never named.
   const isOneOfTwo =
     turn.origin === 'agent' &&
-    !turn.endHeard &&
+    !turn.wasEndHeard &&
     world.letta.truth.some(
       (next) =>
         next.origin === 'agent' &&
@@ -322,12 +323,12 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
         next.startedAt - (turn.endedAt ?? 0) < TWINS_MS,
     );
   if (done.length === 0 || isOneOfTwo) return;
-  if (turn.end !== 'end_turn') story.violation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
+  if (turn.end !== 'end_turn') story.addViolation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
   // What the agent said before the message joined its turn may stay away after a restart.
-  const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.before);
+  const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.wordsBefore);
   const missing = owed.filter((word) => !seen.includes(word));
   if (missing.length > 0) {
-    story.violation(
+    story.addViolation(
       `turn ${turn.n}: ${missing.length} of ${said.length} words are missing, first ${missing[0]}, and nothing says so`,
     );
   }
@@ -346,7 +347,7 @@ function judgeOrder({ people, letta, stored, story, offers }: Judged): void {
       const sameThread = a.root === b.root && a.message.channel === b.message.channel;
       if (!sameThread || a.ackedAt === null || a.ackedAt >= b.at || waitedForAWord(a.message.key)) continue;
       if ((place.get(a.name) ?? 0) > (place.get(b.name) ?? 0))
-        story.violation(`${a.name} was answered after ${b.name}`);
+        story.addViolation(`${a.name} was answered after ${b.name}`);
     }
   }
 }
@@ -368,14 +369,14 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
   for (const click of people.clicks) {
     if (click.behavior === null || click.result !== 'decided') continue;
     if (!click.asks.includes(click.user))
-      story.violation(`${click.user} decided ${click.about}, asked was ${click.asks}`);
+      story.addViolation(`${click.user} decided ${click.about}, asked was ${click.asks}`);
     const before = decided.get(click.token);
     // An answer that Letta had not heard before a restart is asked for again: its words are not stored. So is what it
     // could not be told before it was too old.
     const isHeard = letta.decisions.some(({ abouts, at }) => abouts.includes(click.about ?? '') && at <= click.at);
     const isStale = !isHeard && click.at - (before?.at ?? 0) > staleAfterMs;
     const asksAgain = isStale || before?.behavior?.startsWith('answer');
-    if (before && !asksAgain) story.violation(`${click.about} was decided twice`);
+    if (before && !asksAgain) story.addViolation(`${click.about} was decided twice`);
     if (before) replaced.add(before);
     decided.set(click.token, click);
   }
@@ -384,7 +385,7 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
     const { abouts, behavior, words, at } = decision;
     const about = abouts[0] ?? '';
     // What ends a task has no name of its own.
-    if (about !== '' && heard.has(about)) story.violation(`Letta was told twice about ${about}`);
+    if (about !== '' && heard.has(about)) story.addViolation(`Letta was told twice about ${about}`);
     heard.add(about);
     if (answeredByBridge(decision)) continue;
     // A reply of the one who is asked answers a question, or says no to a request; it never says yes.
@@ -394,10 +395,10 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
       const last = abouts.map((each) => asked.get(each)?.at ?? 0);
       // A click makes a reply a no; an answer counts at once.
       if (behavior !== 'deny' && reply.at < Math.min(...last))
-        story.violation(`${reply.name} answered about ${about} before it was asked`);
-      if (!isTheirs || behavior === 'allow') story.violation(`${reply.name} decided ${behavior} about ${about}`);
+        story.addViolation(`${reply.name} answered about ${about} before it was asked`);
+      if (!isTheirs || behavior === 'allow') story.addViolation(`${reply.name} decided ${behavior} about ${about}`);
       if (letta.truth.some((turn) => turn.carried.includes(reply.name)))
-        story.violation(`${reply.name} decided about ${about}, and ran`);
+        story.addViolation(`${reply.name} decided about ${about}, and ran`);
       continue;
     }
     const isAbout = (click: Click) => abouts.includes(click.about ?? '');
@@ -409,10 +410,11 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
     const replied = people.written.some(({ name }) => behavior.includes(name));
     const turnedDown = people.clicks.some(({ action, result }) => action === 'deny_with_this' && COUNTED.has(result));
     if (replied || (behavior === 'deny' && turnedDown)) continue;
-    if (given.length === 0) story.violation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
+    if (given.length === 0)
+      story.addViolation(`Letta heard ${behavior} about ${about}, which nobody who may had clicked`);
     const age = at - Math.max(...given.map((click) => click.at));
     if (given.length > 0 && age > staleAfterMs + CLICK_MS)
-      story.violation(`Letta heard ${behavior} about ${about} ${Math.round(age / 1000)} s after the click`);
+      story.addViolation(`Letta heard ${behavior} about ${about} ${Math.round(age / 1000)} s after the click`);
     const other = people.clicks.find(
       (click) =>
         abouts.length === 1 &&
@@ -423,7 +425,7 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
         !click.behavior.startsWith('answer') &&
         click.behavior !== behavior,
     );
-    if (other) story.violation(`${other.user} decided ${other.behavior} about ${about}, Letta heard ${behavior}`);
+    if (other) story.addViolation(`${other.user} decided ${other.behavior} about ${about}, Letta heard ${behavior}`);
   }
 }
 
@@ -435,32 +437,32 @@ function judgeOffers({ people, offers, story }: Judged): void {
     if (!offer || result !== 'decided') continue;
     // Whoever may stop may stop what runs in the background, and may say so twice: that decides about nobody's message.
     if (offer.kind === 'background') continue;
-    if (user !== offer.for) story.violation(`${user} clicked ${action} on what was offered to ${offer.for}`);
-    if (decided.has(token)) story.violation(`an offer of ${offer.kind} was decided twice`);
+    if (user !== offer.for) story.addViolation(`${user} clicked ${action} on what was offered to ${offer.for}`);
+    if (decided.has(token)) story.addViolation(`an offer of ${offer.kind} was decided twice`);
     decided.add(token);
   }
 }
 
 function judgeStorage({ disk, story }: Judged): void {
-  for (const key of disk.rows('active').keys()) story.violation(`${key} is still marked as active`);
+  for (const key of disk.rowsOf('active').keys()) story.addViolation(`${key} is still marked as active`);
   const tokens = new Set<string>();
-  for (const [key, value] of disk.rows('threads')) {
+  for (const [key, value] of disk.rowsOf('threads')) {
     const { record } = readRecord(value);
-    if (record.turn) story.violation(`${key} still has ${record.turn.id}`);
-    if (record.inbox.length > 0) story.violation(`${key} still has ${record.inbox.length} messages waiting`);
-    if (record.background) story.violation(`${key} still has something in the background`);
+    if (record.turn) story.addViolation(`${key} still has ${record.turn.id}`);
+    if (record.inbox.length > 0) story.addViolation(`${key} still has ${record.inbox.length} messages waiting`);
+    if (record.background) story.addViolation(`${key} still has something in the background`);
     for (const approval of record.approvals) {
-      if (approval.state.state === 'open') story.violation(`${key} still has an open approval`);
+      if (approval.state.state === 'open') story.addViolation(`${key} still has an open approval`);
       tokens.add(approval.token);
     }
     for (const { token } of record.details ?? []) tokens.add(token);
     for (const offer of record.offers) {
-      if (offer.display !== 'shown') story.violation(`${key} still has an offer that nobody was shown`);
+      if (offer.display !== 'shown') story.addViolation(`${key} still has an offer that nobody was shown`);
       tokens.add(offer.token);
     }
   }
-  for (const token of disk.rows('tokens').keys()) {
-    if (!tokens.has(token)) story.violation(`a token of nothing is left: ${token}`);
+  for (const token of disk.rowsOf('tokens').keys()) {
+    if (!tokens.has(token)) story.addViolation(`a token of nothing is left: ${token}`);
   }
-  for (const key of disk.rows('items').keys()) story.violation(`a message is left: ${key}`);
+  for (const key of disk.rowsOf('items').keys()) story.addViolation(`a message is left: ${key}`);
 }

@@ -14,10 +14,10 @@ export interface Host {
   nextItem(): string;
   nextTurn(): number;
   /** To everybody who listens to this conversation. */
-  emit(conversation: SimConversation, type: string, body: Json): void;
-  listeners(conversation: SimConversation): number;
+  emitEvent(conversation: SimConversation, type: string, body: Json): void;
+  countListeners(conversation: SimConversation): number;
   /** Told when a turn is about to tell that it has ended. */
-  ending(): void;
+  onTurnEnding(): void;
   truth: TruthTurn[];
   /** What clients decided: `abouts` are what it may have been about, last first. */
   decisions: {
@@ -74,7 +74,7 @@ export class SimConversation implements TurnHost {
   /** Oldest first. */
   readonly #history: Json[] = [];
   #loop: Json = { status: 'WAITING_ON_INPUT', active_run_ids: [], executing_tool_call_ids: [] };
-  readonly #tied = new Map<string, string[]>();
+  readonly #clientIdsByRun = new Map<string, string[]>();
   #pending: Pending | null = null;
   /** What the last answer to each id was about. */
   readonly #answered = new Map<string, string>();
@@ -87,8 +87,8 @@ export class SimConversation implements TurnHost {
   /** Since when nothing runs here, in ms since 1970. */
   idleSince = 0;
   /** After an abort or a restart the next input goes through the queue. */
-  #interrupted = false;
-  #pumping = false;
+  #wasInterrupted = false;
+  #isPumping = false;
   #epoch = 0;
 
   constructor(id: string, agentId: string, host: Host) {
@@ -101,42 +101,43 @@ export class SimConversation implements TurnHost {
     return { agent_id: this.agentId, conversation_id: this.id };
   }
 
-  get busy(): boolean {
-    const waiting = this.#queue.length > 0 && this.host.listeners(this) > 0;
+  get isBusy(): boolean {
+    const waiting = this.#queue.length > 0 && this.host.countListeners(this) > 0;
     return this.#turn !== null || waiting || this.#background.length > 0 || this.#subagents.length > 0;
   }
 
-  get idle(): boolean {
+  get isIdle(): boolean {
     return this.#turn === null && this.#queue.length === 0;
   }
 
   /** What runs was not asked for by people. */
-  get acting(): boolean {
+  get isActingByItself(): boolean {
     return this.#turn?.truth.origin === 'agent';
   }
 
   // ---- what clients see ------------------------------------------------------------------------
 
-  emit(type: string, body: Json): void {
-    this.host.emit(this, type, body);
+  emitEvent(type: string, body: Json): void {
+    this.host.emitEvent(this, type, body);
   }
 
-  delta(delta: Json): void {
+  emitDelta(delta: Json): void {
     if (typeof delta.run_id === 'string') this.lastRun = delta.run_id;
-    this.emit('stream_delta', { delta });
+    this.emitEvent('stream_delta', { delta });
   }
 
   setLoop(status: string, runs: readonly string[] = [], executing: readonly string[] = []): void {
     this.#loop = { status, active_run_ids: [...runs], executing_tool_call_ids: [...executing] };
-    this.emit('update_loop_status', this.#loopBody());
+    this.emitEvent('update_loop_status', this.#loopBody());
   }
 
   showDevice(): void {
-    this.emit('update_device_status', this.#deviceBody());
+    this.emitEvent('update_device_status', this.#deviceBody());
   }
 
   #loopBody(): Json {
-    const tied = this.#tied.size > 0 ? { client_message_ids_by_run_id: Object.fromEntries(this.#tied) } : {};
+    const tied =
+      this.#clientIdsByRun.size > 0 ? { client_message_ids_by_run_id: Object.fromEntries(this.#clientIdsByRun) } : {};
     return { loop_status: { ...this.#loop, ...tied } };
   }
 
@@ -170,60 +171,60 @@ export class SimConversation implements TurnHost {
   }
 
   /** The state, as after `sync` or `runtime_start` (docs/letta-protocol.md, Hosted: socket). */
-  replay(tell: (type: string, body: Json) => void, recover: boolean): void {
+  replayState(tell: (type: string, body: Json) => void, recover: boolean): void {
     this.#untrackedUntil = 0;
     if (recover && this.#pending) tell('control_request', this.#requestBody(this.#pending));
     tell('update_device_status', this.#deviceBody());
     tell('update_loop_status', this.#loopBody());
     tell('update_queue', this.#queueBody());
     tell('update_subagent_state', { subagents: this.#subagents });
-    this.wake();
+    this.runQueue();
   }
 
   /** What a device that found its router again says of a turn that goes on. */
   showIfBusy(): void {
     if (!this.#turn) return;
     this.showDevice();
-    this.emit('update_loop_status', this.#loopBody());
+    this.emitEvent('update_loop_status', this.#loopBody());
   }
 
   // ---- history ---------------------------------------------------------------------------------
 
-  remember(item: Json): void {
+  addToHistory(item: Json): void {
     this.#history.push({ date: new Date(this.host.clock.now()).toISOString(), ...item });
   }
 
   /** Newest first. */
-  messages(limit: number): Json[] {
+  listMessages(limit: number): Json[] {
     return this.#history.slice(-limit).reverse();
   }
 
   // ---- input -----------------------------------------------------------------------------------
 
   /** What follows from it happens in `go`, after the answer is sent. */
-  submit(clientId: string, content: string): { disposition: 'started' | 'queued'; go: () => void } {
+  submitInput(clientId: string, content: string): { disposition: 'started' | 'queued'; go: () => void } {
     const { host } = this;
     const nothing = () => undefined;
     if (this.#turn?.truth.clientIds.includes(clientId)) return { disposition: 'started', go: nothing };
     if (this.#queue.some((item) => item.clientId === clientId)) return { disposition: 'queued', go: nothing };
-    if (this.#turn || this.#pumping || this.#interrupted || this.#queue.length > 0) {
+    if (this.#turn || this.#isPumping || this.#wasInterrupted || this.#queue.length > 0) {
       return { disposition: 'queued', go: () => this.#enqueue(clientId, content, false) };
     }
     if (host.clock.now() < this.#untrackedUntil) {
-      host.story.violation(`${clientId} was sent right behind a turn's end: Letta does not track its turn`);
+      host.story.addViolation(`${clientId} was sent right behind a turn's end: Letta does not track its turn`);
     }
     const input: TurnInput = { origin: 'direct', notification: false, messages: [{ clientId, content }] };
-    return { disposition: 'started', go: () => this.#start(input) };
+    return { disposition: 'started', go: () => this.#startTurn(input) };
   }
 
   /** A turn that nobody asked for (docs/letta-protocol.md, Activity nobody asked for). */
-  notify(): void {
+  queueNotification(): void {
     const n = this.host.nextItem();
     this.#enqueue(`cm-q-${n}`, `<task-notification>task ${n} is done</task-notification>`, true);
   }
 
   /** A background command: its end starts a turn. */
-  work(ms: number): void {
+  startCommand(ms: number): void {
     const process = { process_id: this.host.nextItem(), status: 'running', kind: 'bash' };
     this.#background = [...this.#background, process];
     this.showDevice();
@@ -231,7 +232,7 @@ export class SimConversation implements TurnHost {
       if (!this.#background.includes(process)) return;
       this.#background = this.#background.filter((other) => other !== process);
       this.showDevice();
-      this.notify();
+      this.queueNotification();
     });
   }
 
@@ -245,7 +246,7 @@ export class SimConversation implements TurnHost {
    * A subagent: what it says comes under this runtime, marked as its own, and may end while a turn runs
    * (docs/letta-protocol.md, Activity nobody asked for).
    */
-  delegate(ms: number): void {
+  startSubagent(ms: number): void {
     const { clock, chance } = this.host;
     const epoch = this.#epoch;
     const id = `subagent-${this.host.nextItem()}`;
@@ -253,7 +254,7 @@ export class SimConversation implements TurnHost {
       const others = this.#subagents.filter((other) => other.subagent_id !== id);
       const now = { subagent_id: id, subagent_type: 'general', description: 'helps', status };
       this.#subagents = status === 'running' ? [...others, now] : others;
-      this.emit('update_subagent_state', { subagents: [...others, now] });
+      this.emitEvent('update_subagent_state', { subagents: [...others, now] });
     };
     const later = (part: number, run: () => void) =>
       clock.after(ms * part, () => {
@@ -261,14 +262,14 @@ export class SimConversation implements TurnHost {
       });
     const say = (seq: number, fields: Json) => {
       const delta = { type: 'message', run_id: 'local-run-1', seq_id: seq, ...fields };
-      this.emit('stream_delta', { delta, subagent_id: id });
+      this.emitEvent('stream_delta', { delta, subagent_id: id });
     };
     show('running');
-    const words = 1 + chance.int(4);
+    const words = 1 + chance.intBelow(4);
     for (let word = 1; word <= words; word += 1) {
       const text = `${id.replace(/\D/g, '')}sub${word}z `;
       const fields = {
-        id: `ui-msg-${chance.int(40)}`,
+        id: `ui-msg-${chance.intBelow(40)}`,
         message_type: 'assistant_message',
         content: [{ type: 'text', text }],
       };
@@ -277,57 +278,57 @@ export class SimConversation implements TurnHost {
     later((words + 1) / (words + 2), () => say(words + 1, { message_type: 'stop_reason', stop_reason: 'end_turn' }));
     later(1, () => {
       show('completed');
-      this.notify();
+      this.queueNotification();
     });
   }
 
   #enqueue(clientId: string, content: string, notification: boolean): void {
     this.#queued += 1;
     this.#queue.push({ id: `q-${this.#queued}`, clientId, content, notification });
-    this.emit('update_queue', this.#queueBody());
-    this.wake();
+    this.emitEvent('update_queue', this.#queueBody());
+    this.runQueue();
   }
 
   /** All that waits becomes one turn; it waits itself until somebody listens. */
-  wake(): void {
-    if (this.#turn || this.#pumping || this.#queue.length === 0 || this.host.listeners(this) === 0) return;
-    this.#pumping = true;
+  runQueue(): void {
+    if (this.#turn || this.#isPumping || this.#queue.length === 0 || this.host.countListeners(this) === 0) return;
+    this.#isPumping = true;
     const epoch = this.#epoch;
     this.host.clock.after(5, () => {
       if (this.#epoch !== epoch) return;
-      this.#pumping = false;
-      if (this.#turn || this.#queue.length === 0 || this.host.listeners(this) === 0) return;
+      this.#isPumping = false;
+      if (this.#turn || this.#queue.length === 0 || this.host.countListeners(this) === 0) return;
       const items = this.#queue.splice(0);
-      const messages = this.#echo(items);
-      this.#start({ origin: 'queue', notification: items.every((item) => item.notification), messages });
+      const messages = this.#echoItems(items);
+      this.#startTurn({ origin: 'queue', notification: items.every((item) => item.notification), messages });
     });
   }
 
   /** What waits joins the running turn right after a tool (docs/letta-protocol.md, Queue and deduplication). */
-  absorb(): TurnInput['messages'] {
+  takeQueued(): TurnInput['messages'] {
     const items = this.#queue.splice(0);
     if (items.length === 0) return [];
-    const messages = this.#echo(items);
-    for (const message of messages) this.#takeIn(message, this.#turn?.truth ?? null);
+    const messages = this.#echoItems(items);
+    for (const message of messages) this.#storeInput(message, this.#turn?.truth ?? null);
     return messages;
   }
 
-  #echo(items: readonly QueueItem[]): TurnInput['messages'] {
+  #echoItems(items: readonly QueueItem[]): TurnInput['messages'] {
     const messages = items.map((item) => ({
       clientId: item.notification ? `${NOTIFICATION_ID}${item.clientId}` : item.clientId,
       content: item.content,
     }));
     for (const { clientId, content } of messages) {
       const id = `user-msg-${this.host.nextItem()}`;
-      this.delta({ type: 'message', id, message_type: 'user_message', content, otid: clientId });
+      this.emitDelta({ type: 'message', id, message_type: 'user_message', content, otid: clientId });
     }
-    this.emit('update_queue', this.#queueBody(items.map((item) => item.clientId)));
+    this.emitEvent('update_queue', this.#queueBody(items.map((item) => item.clientId)));
     return messages;
   }
 
-  #start(input: TurnInput): void {
-    this.#pumping = false;
-    this.#interrupted = false;
+  #startTurn(input: TurnInput): void {
+    this.#isPumping = false;
+    this.#wasInterrupted = false;
     const { host } = this;
     const truth: TruthTurn = {
       n: host.nextTurn(),
@@ -336,54 +337,54 @@ export class SimConversation implements TurnHost {
       clientIds: input.messages.map((message) => message.clientId),
       carried: [],
       pieces: [],
-      before: 0,
+      wordsBefore: 0,
       startedAt: host.clock.now(),
       endedAt: null,
       end: null,
     };
     host.truth.push(truth);
-    for (const message of input.messages) this.#takeIn(message, truth);
-    host.story.add(
+    for (const message of input.messages) this.#storeInput(message, truth);
+    host.story.addLine(
       'letta',
       `turn ${truth.n} begins in ${this.id}: ${[...truth.carried, ...truth.clientIds].join(' ')}`,
     );
     this.lastRun = null;
     this.#turn = new SimTurn(this, input, truth);
-    void this.#turn.play();
+    void this.#turn.run();
   }
 
-  #takeIn({ clientId, content }: { clientId: string; content: string }, truth: TruthTurn | null): void {
+  #storeInput({ clientId, content }: { clientId: string; content: string }, truth: TruthTurn | null): void {
     const { host } = this;
     const names = carriedIn(content);
     const inOrder = names.toSorted((a, b) => Number(a.slice(3, -1)) - Number(b.slice(3, -1)));
-    if (inOrder.join() !== names.join()) host.story.violation(`${names.join(' ')} are not in the order of Slack`);
+    if (inOrder.join() !== names.join()) host.story.addViolation(`${names.join(' ')} are not in the order of Slack`);
     for (const name of names) {
       const before = host.truth.find((turn) => turn.carried.includes(name));
       if (before && !host.mayRunAgain(name))
-        host.story.violation(`${name} ran in turn ${before.n} and again in ${truth?.n}`);
+        host.story.addViolation(`${name} ran in turn ${before.n} and again in ${truth?.n}`);
       host.onTaken(name);
       truth?.carried.push(name);
     }
     const reminder = { type: 'text', text: '<system-reminder>now</system-reminder>' };
     const text = { type: 'text', text: content };
-    this.remember({ id: host.nextItem(), message_type: 'user_message', content: [reminder, text], otid: clientId });
+    this.addToHistory({ id: host.nextItem(), message_type: 'user_message', content: [reminder, text], otid: clientId });
   }
 
   /**
    * Runs are tied to all that their turn answers, what joined it too; notifications are never named
    * (docs/letta-protocol.md, Queue and deduplication; Activity nobody asked for).
    */
-  tie(runId: string, clientIds: readonly string[]): void {
+  tieRun(runId: string, clientIds: readonly string[]): void {
     const named = clientIds.filter((id) => !id.startsWith(NOTIFICATION_ID));
     if (named.length === 0) return;
-    this.#tied.set(runId, named);
-    const [oldest] = this.#tied.keys();
-    if (this.#tied.size > TIED_RUNS && oldest !== undefined) this.#tied.delete(oldest);
+    this.#clientIdsByRun.set(runId, named);
+    const [oldest] = this.#clientIdsByRun.keys();
+    if (this.#clientIdsByRun.size > TIED_RUNS && oldest !== undefined) this.#clientIdsByRun.delete(oldest);
   }
 
   // ---- approvals -------------------------------------------------------------------------------
 
-  ask(turn: SimTurn, call: ToolCall): Promise<{ allow: boolean; message: string; input: Json | null }> {
+  askPerson(turn: SimTurn, call: ToolCall): Promise<{ allow: boolean; message: string; input: Json | null }> {
     const about = /perm\d+z/.exec(JSON.stringify(call.input))?.[0] ?? '';
     const request = {
       subtype: 'can_use_tool',
@@ -396,12 +397,12 @@ export class SimConversation implements TurnHost {
     return new Promise((resolve) => {
       const askedAt = this.host.clock.now();
       this.#pending = { requestId: `perm-${call.id}`, request, about, askedAt, before: null, turn, resolve };
-      this.host.story.add('letta', `asks perm-${call.id} about ${about} in turn ${turn.truth.n}`);
+      this.host.story.addLine('letta', `asks perm-${call.id} about ${about} in turn ${turn.truth.n}`);
       this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
-      this.emit('control_request', this.#requestBody(this.#pending));
+      this.emitEvent('control_request', this.#requestBody(this.#pending));
       this.setLoop('WAITING_ON_APPROVAL', [this.lastRun ?? '']);
       this.showDevice();
-      if (call.name === 'Bash' && this.host.chance.chance(0.05)) this.#changeLater(this.#pending, call);
+      if (call.name === 'Bash' && this.host.chance.happens(0.05)) this.#changeLater(this.#pending, call);
     });
   }
 
@@ -417,14 +418,17 @@ export class SimConversation implements TurnHost {
       pending.about = `perm${this.host.nextItem().replace(/\D/g, '')}z`;
       call.input = { ...call.input, command: `touch ${pending.about}` };
       pending.request = { ...pending.request, input: call.input };
-      story.add('letta', `asks ${pending.requestId} anew, about ${pending.about} instead of ${pending.before.about}`);
-      this.emit('control_request', this.#requestBody(pending));
+      story.addLine(
+        'letta',
+        `asks ${pending.requestId} anew, about ${pending.about} instead of ${pending.before.about}`,
+      );
+      this.emitEvent('control_request', this.#requestBody(pending));
       this.showDevice();
     });
   }
 
   /** The bridge has heard a request. */
-  heardRequest(request: string): void {
+  noteHeardRequest(request: string): void {
     const pending = this.#pending;
     if (pending?.before && request.includes(pending.about)) pending.before.heardAt ??= this.host.clock.now();
   }
@@ -434,7 +438,7 @@ export class SimConversation implements TurnHost {
   }
 
   /** False: nothing of that id is pending. What follows from it happens in `go`, after the answer is sent. */
-  answer(requestId: string, decision: Json, sentAt: number): { accepted: boolean; go: () => void } {
+  answerRequest(requestId: string, decision: Json, sentAt: number): { accepted: boolean; go: () => void } {
     const pending = this.#pending;
     const nothing = { accepted: false, go: () => undefined };
     if (!pending || pending.requestId !== requestId) return nothing;
@@ -447,16 +451,16 @@ export class SimConversation implements TurnHost {
     const updated = (decision.updated_input as Json | undefined) ?? null;
     const answers = JSON.stringify((updated?.answers as Json | undefined) ?? null);
     const behavior = updated ? `answer ${answers}` : String(decision.behavior);
-    this.host.story.add('letta', `takes ${behavior} for ${about}`);
+    this.host.story.addLine('letta', `takes ${behavior} for ${about}`);
     // One that was held up on its way was given to what the same id meant when it was sent.
     const late = sentAt < pending.askedAt ? this.#answered.get(requestId) : undefined;
     const abouts = [about, ...(crossed ? [before.about] : []), ...(late === undefined ? [] : [late])];
     this.#answered.set(requestId, about);
     const words = updated ? answers : String(decision.message ?? '');
-    const ends = pending.turn.ends?.includes(JSON.stringify(pending.request.input)) ?? null;
+    const ends = pending.turn.endsTasks?.includes(JSON.stringify(pending.request.input)) ?? null;
     this.host.decisions.push({ abouts, conversation: this.id, behavior, words, at: this.host.clock.now(), ends });
     const go = () => {
-      this.emit('update_loop_status', this.#loopBody());
+      this.emitEvent('update_loop_status', this.#loopBody());
       this.showDevice();
       pending.resolve({ allow, message: String(decision.message ?? ''), input: updated });
     };
@@ -466,16 +470,16 @@ export class SimConversation implements TurnHost {
   // ---- ends ------------------------------------------------------------------------------------
 
   /** What follows the answer happens in `go`. */
-  abort(): { aborted: boolean; before: () => void } {
+  abortTurn(): { aborted: boolean; before: () => void } {
     const turn = this.#turn;
-    if (!turn || turn.cancelled) return { aborted: false, before: () => undefined };
+    if (!turn || turn.wasCancelled) return { aborted: false, before: () => undefined };
     const before = () => {
       this.#pending = null;
       this.setLoop('WAITING_ON_INPUT');
       this.showDevice();
-      this.delta({ id: this.host.nextItem(), message_type: 'status', message: 'Interrupted', level: 'warning' });
-      this.#interrupted = true;
-      this.remember({
+      this.emitDelta({ id: this.host.nextItem(), message_type: 'status', message: 'Interrupted', level: 'warning' });
+      this.#wasInterrupted = true;
+      this.addToHistory({
         id: this.host.nextItem(),
         message_type: 'user_message',
         content: '<system-reminder>The user interrupted the active stream.</system-reminder>',
@@ -485,20 +489,20 @@ export class SimConversation implements TurnHost {
     return { aborted: true, before };
   }
 
-  finished(turn: SimTurn, reason: string, runId: string | null, error: string | null): void {
+  finishTurn(turn: SimTurn, reason: string, runId: string | null, error: string | null): void {
     if (this.#turn !== turn) return;
     this.#turn = null;
     this.#pending = null;
     const { host } = this;
     this.idleSince = host.clock.now();
-    host.story.add('letta', `turn ${turn.truth.n} ends: ${reason}`);
-    host.ending();
+    host.story.addLine('letta', `turn ${turn.truth.n} ends: ${reason}`);
+    host.onTurnEnding();
     if (reason !== 'cancelled') {
       this.setLoop('WAITING_ON_INPUT');
       this.showDevice();
     }
     const n = host.nextItem();
-    this.emit('turn_finished', {
+    this.emitEvent('turn_finished', {
       turn_id: turn.input.origin === 'direct' ? `batch-direct-${n}` : `batch-${n}`,
       stop_reason: reason,
       ...(runId === null ? {} : { run_id: runId }),
@@ -506,37 +510,37 @@ export class SimConversation implements TurnHost {
     });
     this.showDevice();
     if (turn.input.origin === 'direct') this.#untrackedUntil = host.clock.now() + UNTRACKED_MS;
-    if (this.#queue.length > 0) host.clock.after(25, () => this.wake());
+    if (this.#queue.length > 0) host.clock.after(25, () => this.runQueue());
   }
 
   /** App Server: the last listener is gone, and the turn with it (docs/letta-protocol.md, Loss and restart). */
-  deserted(): void {
+  dropTurn(): void {
     if (!this.#turn) return;
-    this.host.story.add('letta', `turn ${this.#turn.truth.n} dies: nobody listens`);
-    this.#die(true);
+    this.host.story.addLine('letta', `turn ${this.#turn.truth.n} dies: nobody listens`);
+    this.#killTurn(true);
   }
 
   /** The process is gone. */
   restart(keepsPartial: boolean): void {
-    if (this.#turn) this.host.story.add('letta', `turn ${this.#turn.truth.n} dies with its process`);
-    this.#die(keepsPartial);
+    if (this.#turn) this.host.story.addLine('letta', `turn ${this.#turn.truth.n} dies with its process`);
+    this.#killTurn(keepsPartial);
     this.#queue = [];
     this.#background = [];
     this.#subagents = [];
-    this.#tied.clear();
+    this.#clientIdsByRun.clear();
     this.#epoch += 1;
-    this.#pumping = false;
+    this.#isPumping = false;
     this.#untrackedUntil = 0;
   }
 
-  #die(keepsPartial: boolean): void {
+  #killTurn(keepsPartial: boolean): void {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = null;
     this.idleSince = this.host.clock.now();
-    this.#interrupted = this.#pending !== null || turn.cancelled;
+    this.#wasInterrupted = this.#pending !== null || turn.wasCancelled;
     this.#pending = null;
-    turn.vanish(keepsPartial);
+    turn.dropSilently(keepsPartial);
     this.#loop = { status: 'WAITING_ON_INPUT', active_run_ids: [], executing_tool_call_ids: [] };
   }
 }

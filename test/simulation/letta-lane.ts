@@ -12,11 +12,11 @@ export interface LaneParts {
   endpoint: LaneEndpoint;
   handlers: LaneHandlers;
   /** What the client sent, as the server gets it. */
-  receive(lane: SimLane, frame: Json): void;
+  onReceive(lane: SimLane, frame: Json): void;
   /** The client has heard a frame. */
-  heard(frame: Json): void;
+  onHeard(frame: Json): void;
   /** The server knows that the client has gone. */
-  gone(lane: SimLane): void;
+  onGone(lane: SimLane): void;
 }
 
 /** One socket between the bridge and Letta: in order each way, until it breaks; either end may learn of that late. */
@@ -30,23 +30,23 @@ export class SimLane {
   seq = 0;
   readonly unacked = new Map<number, Json>();
   readonly #parts: LaneParts;
-  #open = false;
+  #isOpen = false;
   /** The client's end. */
-  #closed = false;
+  #isClosed = false;
   /** The server's end. */
   #gone = false;
   /** What was on its way to the server when it broke does not arrive. */
-  #severed = false;
+  #isSevered = false;
   #downAt = 0;
   #upAt = 0;
-  #frozen = false;
-  readonly #stuck: (() => void)[] = [];
-  readonly #onCut = () => this.#breakOff();
+  #isFrozen = false;
+  readonly #heldRuns: (() => void)[] = [];
+  readonly #onCut = () => this.#endClientSide();
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.endpoint = parts.endpoint;
-    if (parts.life.over) this.#breakOff();
+    if (parts.life.isOver) this.#endClientSide();
     else parts.life.onCut(this.#onCut);
   }
 
@@ -59,40 +59,40 @@ export class SimLane {
   }
 
   /** Whether the server's end is gone, perhaps before it was there. */
-  get gone(): boolean {
+  get isGone(): boolean {
     return this.#gone;
   }
 
-  get alive(): boolean {
-    return this.#open && !this.#gone;
+  get isAlive(): boolean {
+    return this.#isOpen && !this.#gone;
   }
 
   /** Whether the bridge still holds its end. */
-  get held(): boolean {
-    return !this.#closed;
+  get isHeld(): boolean {
+    return !this.#isClosed;
   }
 
-  open(): void {
-    if (this.#closed || this.#gone) return;
-    this.#open = true;
+  openLane(): void {
+    if (this.#isClosed || this.#gone) return;
+    this.#isOpen = true;
     this.#parts.handlers.onOpen();
   }
 
-  refuse(loss: LaneLoss): void {
+  refuseLane(loss: LaneLoss): void {
     this.#gone = true;
-    this.#tellClosed(loss);
+    this.#reportLoss(loss);
   }
 
   /** To the client, in order. */
-  deliver(frame: Json): void {
+  deliverFrame(frame: Json): void {
     const { clock, chance, handlers } = this.#parts;
     const text = JSON.stringify(frame);
     this.#downAt = Math.max(this.#downAt, clock.now() + chance.between(0, 8));
     clock.after(this.#downAt - clock.now(), () =>
       this.#unlessFrozen(() => {
-        if (this.#closed || !this.#open) return;
+        if (this.#isClosed || !this.#isOpen) return;
         handlers.onMessage(text);
-        this.#parts.heard(frame);
+        this.#parts.onHeard(frame);
       }),
     );
   }
@@ -100,75 +100,75 @@ export class SimLane {
   // ---- the client's end ------------------------------------------------------------------------
 
   send(text: string): void {
-    if (this.#closed || !this.#open) return;
+    if (this.#isClosed || !this.#isOpen) return;
     const { clock, chance } = this.#parts;
     this.#upAt = Math.max(this.#upAt, clock.now() + chance.between(0, 8));
     clock.after(this.#upAt - clock.now(), () =>
       this.#unlessFrozen(() => {
-        if (!this.#severed && !this.#gone) this.#parts.receive(this, JSON.parse(text) as Json);
+        if (!this.#isSevered && !this.#gone) this.#parts.onReceive(this, JSON.parse(text) as Json);
       }),
     );
   }
 
   close(): void {
-    if (!this.#closed) this.#breakOff();
+    if (!this.#isClosed) this.#endClientSide();
   }
 
-  #breakOff(): void {
+  #endClientSide(): void {
     const { clock, chance, life } = this.#parts;
     life.offCut(this.#onCut);
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#severed = life.over && chance.chance(0.5);
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#isSevered = life.isOver && chance.happens(0.5);
     const hears = Math.max(clock.now() + chance.between(1, 60), this.#upAt + 1);
-    clock.after(hears - clock.now(), () => this.#leave());
+    clock.after(hears - clock.now(), () => this.#endServerSide());
   }
 
   // ---- faults ----------------------------------------------------------------------------------
 
   /** The network breaks. The server may learn of it seconds after the client, or before. */
-  lose(loss: LaneLoss = { kind: 'closed', code: 1006, text: '' }): void {
+  loseLane(loss: LaneLoss = { kind: 'closed', code: 1006, text: '' }): void {
     const { clock, chance } = this.#parts;
-    this.#severed = chance.chance(0.5);
-    this.#tellClosed(loss, chance.chance(0.3) ? chance.between(1, 3_000) : 1);
-    clock.after(chance.chance(0.3) ? chance.between(1, 3_000) : 1, () => this.#leave());
+    this.#isSevered = chance.happens(0.5);
+    this.#reportLoss(loss, chance.happens(0.3) ? chance.between(1, 3_000) : 1);
+    clock.after(chance.happens(0.3) ? chance.between(1, 3_000) : 1, () => this.#endServerSide());
   }
 
   /** Nothing passes for a while, nothing is lost; heartbeats end what is silent for too long. */
-  freeze(ms: number): void {
+  freezeLane(ms: number): void {
     const { clock } = this.#parts;
-    if (this.#frozen) return;
-    this.#frozen = true;
-    if (ms > 60_000) clock.after(60_000, () => this.lose({ kind: 'silent' }));
+    if (this.#isFrozen) return;
+    this.#isFrozen = true;
+    if (ms > 60_000) clock.after(60_000, () => this.loseLane({ kind: 'silent' }));
     clock.after(ms, () => {
-      this.#frozen = false;
-      for (const run of this.#stuck.splice(0)) clock.after(1, run);
+      this.#isFrozen = false;
+      for (const run of this.#heldRuns.splice(0)) clock.after(1, run);
     });
   }
 
   /** Frames that were not acknowledged come again. */
-  redeliver(): void {
-    for (const frame of [...this.unacked.values()].slice(0, 20)) this.deliver(frame);
+  redeliverFrames(): void {
+    for (const frame of [...this.unacked.values()].slice(0, 20)) this.deliverFrame(frame);
   }
 
-  #leave(): void {
+  #endServerSide(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#parts.gone(this);
+    this.#parts.onGone(this);
   }
 
-  #tellClosed(loss: LaneLoss, ms = 1): void {
+  #reportLoss(loss: LaneLoss, ms = 1): void {
     const { clock, life, handlers } = this.#parts;
     clock.after(ms, () => {
-      if (this.#closed) return;
-      this.#closed = true;
+      if (this.#isClosed) return;
+      this.#isClosed = true;
       life.offCut(this.#onCut);
       handlers.onClose(loss);
     });
   }
 
   #unlessFrozen(run: () => void): void {
-    if (this.#frozen) this.#stuck.push(run);
+    if (this.#isFrozen) this.#heldRuns.push(run);
     else run();
   }
 }

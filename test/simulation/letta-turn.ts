@@ -18,15 +18,15 @@ export interface TruthTurn {
   /** Messages of people that it was given to answer. */
   carried: string[];
   /** In the order said; void when a retry took it back, which somebody may have heard. */
-  pieces: { runId: string; messageId: string; words: string[]; void: boolean; voidHeard?: boolean }[];
+  pieces: { runId: string; messageId: string; words: string[]; void: boolean; wasVoidHeard?: boolean }[];
   /** Words said before input joined the turn: they belong to nobody's message. */
-  before: number;
+  wordsBefore: number;
   startedAt: number;
   endedAt: number | null;
   /** `lost`: its process or its last listener went away. */
   end: 'end_turn' | 'cancelled' | 'error' | 'lost' | null;
   /** Whether somebody heard that. */
-  endHeard?: boolean;
+  wasEndHeard?: boolean;
 }
 
 export interface TurnInput {
@@ -50,16 +50,16 @@ export interface TurnHost {
   readonly host: { clock: VirtualClock; chance: Chance; nextRun(): string; nextItem(): string };
   /** The run that was heard of last. */
   readonly lastRun: string | null;
-  delta(delta: Json): void;
+  emitDelta(delta: Json): void;
   setLoop(status: string, runs?: readonly string[], executing?: readonly string[]): void;
   showDevice(): void;
-  remember(item: Json): void;
-  tie(runId: string, clientIds: readonly string[]): void;
+  addToHistory(item: Json): void;
+  tieRun(runId: string, clientIds: readonly string[]): void;
   /** What waits in the queue and joins the turn. */
-  absorb(): TurnInput['messages'];
+  takeQueued(): TurnInput['messages'];
   endBackground(): void;
-  ask(turn: SimTurn, call: ToolCall): Promise<Decision>;
-  finished(turn: SimTurn, reason: string, runId: string | null, error: string | null): void;
+  askPerson(turn: SimTurn, call: ToolCall): Promise<Decision>;
+  finishTurn(turn: SimTurn, reason: string, runId: string | null, error: string | null): void;
 }
 
 /**
@@ -70,8 +70,8 @@ export class SimTurn {
   readonly truth: TruthTurn;
   readonly input: TurnInput;
   readonly #conversation: TurnHost;
-  #over = false;
-  cancelled = false;
+  #isOver = false;
+  wasCancelled = false;
   #run: Run | null = null;
   readonly #pace: number;
   readonly #length: number;
@@ -82,47 +82,47 @@ export class SimTurn {
     this.input = input;
     this.truth = truth;
     const { chance } = conversation.host;
-    this.#pace = chance.chance(0.15) ? chance.between(2, 20) : chance.between(0.2, 1.5);
-    this.#length = chance.chance(0.05) ? 2 + chance.int(20) : 1;
+    this.#pace = chance.happens(0.15) ? chance.between(2, 20) : chance.between(0.2, 1.5);
+    this.#length = chance.happens(0.05) ? 2 + chance.intBelow(20) : 1;
   }
 
   /** What it was told where it shall end what runs in the background, and do nothing else. */
-  get ends(): string | null {
+  get endsTasks(): string | null {
     const told = this.input.messages.find(({ content }) => content.startsWith('Someone in Slack pressed Stop'));
     return told?.content ?? null;
   }
 
-  async play(): Promise<void> {
+  async run(): Promise<void> {
     const conversation = this.#conversation;
     const { chance } = conversation.host;
     conversation.setLoop('SENDING_API_REQUEST');
     conversation.showDevice();
     await this.#pause(30);
     conversation.setLoop('WAITING_FOR_API_RESPONSE');
-    const rounds = chance.int(this.ends === null ? 4 : 3);
+    const rounds = chance.intBelow(this.endsTasks === null ? 4 : 3);
     for (let round = 0; ; round += 1) {
-      await this.#speak(round >= rounds);
+      await this.#speakRun(round >= rounds);
       const luck = chance.next();
       // A model that never says another word: only a stop ends it.
       if (luck > 0.996) return this.#whileAlive(new Promise<void>(() => undefined));
       if (luck < 0.06) {
-        await this.#retry();
+        await this.#retryRun();
         continue;
       }
-      if (luck < 0.1) return this.#fail();
+      if (luck < 0.1) return this.#failTurn();
       if (round >= rounds) {
-        if (this.ends !== null) conversation.endBackground();
+        if (this.endsTasks !== null) conversation.endBackground();
         this.#stopRun('end_turn');
-        return this.#finish('end_turn');
+        return this.#finishTurn('end_turn');
       }
       await this.#useTools();
     }
   }
 
   /** Nobody hears of it: the process, or the last listener, is gone. */
-  vanish(keepsPartial: boolean): void {
-    this.#over = true;
-    if (keepsPartial) this.#remember();
+  dropSilently(keepsPartial: boolean): void {
+    this.#isOver = true;
+    if (keepsPartial) this.#storeText();
     this.truth.end ??= 'lost';
     this.truth.endedAt ??= this.#conversation.host.clock.now();
   }
@@ -130,66 +130,66 @@ export class SimTurn {
   /** The model goes on until its next chunk; only then the turn has ended (docs/letta-protocol.md, Errors). */
   cancel(): void {
     const { chance, clock } = this.#conversation.host;
-    this.cancelled = true;
-    this.#over = true;
-    const ms = chance.chance(0.3) ? chance.between(500, 7_000) : chance.between(5, 200);
+    this.wasCancelled = true;
+    this.#isOver = true;
+    const ms = chance.happens(0.3) ? chance.between(500, 7_000) : chance.between(5, 200);
     clock.after(ms, () => {
-      if (this.truth.end === null) this.#finish('cancelled');
+      if (this.truth.end === null) this.#finishTurn('cancelled');
     });
   }
 
   // ---- speaking --------------------------------------------------------------------------------
 
-  async #speak(mustSay: boolean): Promise<void> {
+  async #speakRun(mustSay: boolean): Promise<void> {
     const { host } = this.#conversation;
     const { chance } = host;
     const run: Run = { id: host.nextRun(), seq: 0, messageId: host.nextItem(), piece: null, text: '' };
     this.#run = run;
-    await this.#pause(chance.chance(0.1) ? 4_000 : 150);
-    this.#conversation.tie(run.id, this.truth.clientIds);
+    await this.#pause(chance.happens(0.1) ? 4_000 : 150);
+    this.#conversation.tieRun(run.id, this.truth.clientIds);
     this.#conversation.setLoop('PROCESSING_API_RESPONSE', [run.id]);
-    if (chance.chance(0.3)) {
-      this.#delta({ id: `${run.messageId}:reasoning:0`, message_type: 'reasoning_message', reasoning: 'hm' });
+    if (chance.happens(0.3)) {
+      this.#emitDelta({ id: `${run.messageId}:reasoning:0`, message_type: 'reasoning_message', reasoning: 'hm' });
       await this.#pause(100);
     }
-    const chunks = mustSay && chance.chance(0.95) ? 1 + chance.int(6) : chance.int(4);
+    const chunks = mustSay && chance.happens(0.95) ? 1 + chance.intBelow(6) : chance.intBelow(4);
     for (let chunk = 0; chunk < chunks * this.#length; chunk += 1) {
-      this.#say(run);
-      await this.#pause(chance.chance(0.05) ? 1_500 : 60);
+      this.#sayWords(run);
+      await this.#pause(chance.happens(0.05) ? 1_500 : 60);
     }
   }
 
-  #say(run: Run): void {
+  #sayWords(run: Run): void {
     const { chance } = this.#conversation.host;
     const { pieces, n } = this.truth;
     run.piece ??= { runId: run.id, messageId: run.messageId, words: [], void: false };
     if (!pieces.includes(run.piece)) pieces.push(run.piece);
-    const count = 1 + chance.int(3);
+    const count = 1 + chance.intBelow(3);
     let text = '';
     for (let word = 0; word < count; word += 1) {
       const name = `t${n}w${pieces.reduce((sum, piece) => sum + piece.words.length, 0)}z`;
       run.piece.words.push(name);
-      const gap = run.text === '' && text === '' ? '' : chance.chance(0.1) ? '\n\n' : ' ';
+      const gap = run.text === '' && text === '' ? '' : chance.happens(0.1) ? '\n\n' : ' ';
       text += `${gap}${name}${this.#length > 1 ? ' and so on'.repeat(30) : ''}`;
     }
     run.text += text;
-    this.#delta({ id: run.messageId, message_type: 'assistant_message', content: [{ type: 'text', text }] });
+    this.#emitDelta({ id: run.messageId, message_type: 'assistant_message', content: [{ type: 'text', text }] });
   }
 
   #stopRun(reason: string): void {
     const run = this.#run;
     if (!run) return;
-    this.#delta({ message_type: 'usage_statistics', prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 });
-    this.#delta({ message_type: 'stop_reason', stop_reason: reason });
-    this.#remember();
+    this.#emitDelta({ message_type: 'usage_statistics', prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 });
+    this.#emitDelta({ message_type: 'stop_reason', stop_reason: reason });
+    this.#storeText();
     this.#run = null;
   }
 
   /** What was said goes into the history. */
-  #remember(): void {
+  #storeText(): void {
     const run = this.#run;
     if (!run?.piece || run.piece.void) return;
-    this.#conversation.remember({
+    this.#conversation.addToHistory({
       id: run.messageId,
       message_type: 'assistant_message',
       content: [{ type: 'text', text: run.text }],
@@ -197,41 +197,41 @@ export class SimTurn {
     this.#run = null;
   }
 
-  async #retry(): Promise<void> {
+  async #retryRun(): Promise<void> {
     const run = this.#run;
     if (!run) return;
     if (run.piece) run.piece.void = true;
     const message = 'terminated';
-    this.#delta({ message_type: 'error_message', message, error_type: 'llm_api_error', retryable: true });
-    this.#delta({ message_type: 'stop_reason', stop_reason: 'llm_api_error' });
+    this.#emitDelta({ message_type: 'error_message', message, error_type: 'llm_api_error', retryable: true });
+    this.#emitDelta({ message_type: 'stop_reason', stop_reason: 'llm_api_error' });
     const retry = { message: 'Unexpected error, retrying...', reason: 'llm_api_error', attempt: 1, max_attempts: 3 };
-    this.#lifecycle('retry', { ...retry, delay_ms: 1_000 });
+    this.#emitLifecycle('retry', { ...retry, delay_ms: 1_000 });
     this.#run = null;
     await this.#pause(700);
   }
 
-  #fail(): void {
+  #failTurn(): void {
     const run = this.#run;
     const message = 'the model is down';
-    this.#lifecycle('loop_error', { message, stop_reason: 'error', is_terminal: false });
+    this.#emitLifecycle('loop_error', { message, stop_reason: 'error', is_terminal: false });
     if (run) {
-      this.#delta({ message_type: 'error_message', message, error_type: 'local_backend_error', detail: message });
-      this.#delta({ message_type: 'stop_reason', stop_reason: 'error' });
+      this.#emitDelta({ message_type: 'error_message', message, error_type: 'local_backend_error', detail: message });
+      this.#emitDelta({ message_type: 'stop_reason', stop_reason: 'error' });
     }
-    this.#finish('error', message);
+    this.#finishTurn('error', message);
   }
 
-  #delta(fields: Json): void {
+  #emitDelta(fields: Json): void {
     const run = this.#run;
     if (!run) return;
     run.seq += 1;
-    this.#conversation.delta({ ...fields, run_id: run.id, seq_id: run.seq, type: 'message' });
+    this.#conversation.emitDelta({ ...fields, run_id: run.id, seq_id: run.seq, type: 'message' });
   }
 
-  #lifecycle(messageType: string, fields: Json): void {
+  #emitLifecycle(messageType: string, fields: Json): void {
     const id = `lifecycle-${this.#conversation.host.nextItem()}`;
     const run = this.#run ?? null;
-    this.#conversation.delta({ id, message_type: messageType, ...(run ? { run_id: run.id } : {}), ...fields });
+    this.#conversation.emitDelta({ id, message_type: messageType, ...(run ? { run_id: run.id } : {}), ...fields });
   }
 
   // ---- tools -----------------------------------------------------------------------------------
@@ -243,23 +243,23 @@ export class SimTurn {
     const run = this.#run;
     if (!run) return;
     const calls: ToolCall[] = [];
-    for (let count = chance.chance(0.25) ? 2 : 1; count > 0; count -= 1) calls.push(this.#nextCall(calls));
+    for (let count = chance.happens(0.25) ? 2 : 1; count > 0; count -= 1) calls.push(this.#nextCall(calls));
     for (const call of calls) {
       const toolCall = { tool_call_id: call.id, name: call.name, arguments: JSON.stringify(call.input) };
-      this.#delta({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
+      this.#emitDelta({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
     }
     this.#stopRun('requires_approval');
     for (const call of calls) {
       const toolCall = { tool_call_id: call.id, name: call.name, arguments: JSON.stringify(call.input) };
-      conversation.remember({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
+      conversation.addToHistory({ id: host.nextItem(), message_type: 'approval_request_message', tool_call: toolCall });
     }
     this.#run = { ...run, piece: null, text: '' };
-    const mustAsk = ({ name }: ToolCall) => name === 'AskUserQuestion' || this.ends !== null;
-    const asked = calls.filter((call) => mustAsk(call) || chance.chance(0.6));
-    this.#lifecycle('approval_classification_end', { user_input_tool_call_ids: asked.map((call) => call.id) });
+    const mustAsk = ({ name }: ToolCall) => name === 'AskUserQuestion' || this.endsTasks !== null;
+    const asked = calls.filter((call) => mustAsk(call) || chance.happens(0.6));
+    this.#emitLifecycle('approval_classification_end', { user_input_tool_call_ids: asked.map((call) => call.id) });
     const decisions = new Map<ToolCall, Decision>();
     for (const call of asked) {
-      const decision = await this.#whileAlive(conversation.ask(this, call));
+      const decision = await this.#whileAlive(conversation.askPerson(this, call));
       decisions.set(call, decision);
     }
     const free: Decision = { allow: true, message: '', input: null };
@@ -272,27 +272,29 @@ export class SimTurn {
       );
       for (const call of going) {
         const input = decisions.get(call)?.input ?? call.input;
-        this.#lifecycle('client_tool_start', {
+        this.#emitLifecycle('client_tool_start', {
           tool_call_id: call.id,
           tool_name: call.name,
           tool_args: JSON.stringify(input),
         });
-        await this.#pause(chance.chance(0.2) ? 3_000 : 80);
-        if (chance.chance(0.4)) this.#return(`synthetic-tool-return-stream-${call.id}`, call, 'success', 'so far');
+        await this.#pause(chance.happens(0.2) ? 3_000 : 80);
+        if (chance.happens(0.4))
+          this.#emitToolReturn(`synthetic-tool-return-stream-${call.id}`, call, 'success', 'so far');
       }
     }
     for (const call of calls) {
       const ran = going.includes(call);
-      this.#lifecycle('client_tool_end', { tool_call_id: call.id, status: ran ? 'success' : 'error' });
+      this.#emitLifecycle('client_tool_end', { tool_call_id: call.id, status: ran ? 'success' : 'error' });
       const text = ran ? 'made' : (decisions.get(call)?.message ?? '');
       const id = host.nextItem();
-      this.#return(id, call, ran ? 'success' : 'error', text);
-      conversation.remember({ id, message_type: 'tool_return_message', tool_call_id: call.id, name: call.name });
+      this.#emitToolReturn(id, call, ran ? 'success' : 'error', text);
+      conversation.addToHistory({ id, message_type: 'tool_return_message', tool_call_id: call.id, name: call.name });
     }
     this.#run = null;
-    const joined = conversation.absorb();
+    const joined = conversation.takeQueued();
     this.truth.clientIds.push(...joined.map((message) => message.clientId));
-    if (joined.length > 0) this.truth.before = this.truth.pieces.reduce((sum, piece) => sum + piece.words.length, 0);
+    if (joined.length > 0)
+      this.truth.wordsBefore = this.truth.pieces.reduce((sum, piece) => sum + piece.words.length, 0);
     conversation.setLoop('SENDING_API_REQUEST');
     await this.#pause(30);
     conversation.setLoop('WAITING_FOR_API_RESPONSE');
@@ -301,14 +303,14 @@ export class SimTurn {
   /** The model's ids are its own: now and then one comes twice. */
   #nextCall(others: readonly ToolCall[]): ToolCall {
     const { host } = this.#conversation;
-    const again = this.#lastCall !== null && others.length === 0 && host.chance.chance(0.3);
+    const again = this.#lastCall !== null && others.length === 0 && host.chance.happens(0.3);
     const id = again && this.#lastCall !== null ? this.#lastCall : `call_${host.nextItem()}`;
     this.#lastCall = id;
-    const named = [...(this.ends ?? '').matchAll(/"task_id":"([^"]+)"/g)].map(([, task = '']) => task);
-    if (this.ends !== null && host.chance.chance(0.5))
-      return { id, name: 'TaskStop', input: { task_id: named[host.chance.int(named.length)] ?? '' } };
+    const named = [...(this.endsTasks ?? '').matchAll(/"task_id":"([^"]+)"/g)].map(([, task = '']) => task);
+    if (this.endsTasks !== null && host.chance.happens(0.5))
+      return { id, name: 'TaskStop', input: { task_id: named[host.chance.intBelow(named.length)] ?? '' } };
     const about = `perm${host.nextItem().replace(/\D/g, '')}z`;
-    if (host.chance.chance(0.12)) {
+    if (host.chance.happens(0.12)) {
       const option = (label: string) => ({ label, description: `it is ${label}` });
       const question = {
         question: `Which ${about}?`,
@@ -321,9 +323,9 @@ export class SimTurn {
     return { id, name: 'Bash', input: { command: `touch ${about}`, description: 'scripted' } };
   }
 
-  #return(id: string, call: ToolCall, status: string, text: string): void {
+  #emitToolReturn(id: string, call: ToolCall, status: string, text: string): void {
     const run = this.#run;
-    this.#conversation.delta({
+    this.#conversation.emitDelta({
       type: 'message',
       message_type: 'tool_return_message',
       id,
@@ -337,15 +339,15 @@ export class SimTurn {
 
   // ---- the end ---------------------------------------------------------------------------------
 
-  #finish(reason: 'end_turn' | 'cancelled' | 'error', error?: string): void {
-    this.#over = true;
+  #finishTurn(reason: 'end_turn' | 'cancelled' | 'error', error?: string): void {
+    this.#isOver = true;
     const lastRun = this.truth.pieces.at(-1)?.runId ?? this.#run?.id ?? null;
     this.truth.end = reason;
     this.truth.endedAt = this.#conversation.host.clock.now();
-    this.#conversation.finished(this, reason, this.#conversation.lastRun ?? lastRun, error ?? null);
+    this.#conversation.finishTurn(this, reason, this.#conversation.lastRun ?? lastRun, error ?? null);
     if (error) {
       this.#run = null;
-      this.#lifecycle('loop_error', { message: error, stop_reason: 'error', is_terminal: true });
+      this.#emitLifecycle('loop_error', { message: error, stop_reason: 'error', is_terminal: true });
     }
   }
 
@@ -360,7 +362,7 @@ export class SimTurn {
   #whileAlive<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve) => {
       void promise.then((value) => {
-        if (!this.#over) resolve(value);
+        if (!this.#isOver) resolve(value);
       });
     });
   }

@@ -65,9 +65,9 @@ export class SimLetta implements Host {
   /** A device of before `runtime_start`: it is driven by `sync`. */
   readonly knowsStart: boolean;
   /** The process runs. */
-  #up = true;
+  #isUp = true;
   /** Hosted: the device's own sockets to the router are there. */
-  #routed = true;
+  #isRouted = true;
   #lease = 1;
   #eventSeq = 0;
   #runs = 0;
@@ -114,22 +114,22 @@ export class SimLetta implements Host {
         chance,
         endpoint,
         handlers,
-        receive: (from, frame) => this.#receive(from, frame),
-        heard: (frame) => this.#heardBy(frame),
-        gone: (from) => this.#gone(from),
+        onReceive: (from, frame) => this.#receiveFrame(from, frame),
+        onHeard: (frame) => this.#noteHeard(frame),
+        onGone: (from) => this.#removeLane(from),
       });
       this.dialled.add(lane);
-      clock.after(chance.between(5, 60), () => this.#accept(lane));
+      clock.after(chance.between(5, 60), () => this.#acceptLane(lane));
       return { send: (text) => lane.send(text), close: () => lane.close() };
     };
   }
 
-  #heardBy(frame: Json) {
+  #noteHeard(frame: Json) {
     if (frame.type === 'stream_delta') this.#heardRetry(frame);
     if (frame.type === 'turn_finished') this.#heardEnd(frame);
     if (frame.type !== 'control_request') return;
     const { conversation_id: id } = frame.runtime as Json;
-    this.conversations.get(String(id))?.heardRequest(JSON.stringify(frame.request));
+    this.conversations.get(String(id))?.noteHeardRequest(JSON.stringify(frame.request));
   }
 
   #heardRetry(frame: Json) {
@@ -137,7 +137,8 @@ export class SimLetta implements Host {
     const { conversation_id: id } = frame.runtime as Json;
     if (type !== 'retry') return;
     for (const { conversation, pieces } of this.truth) {
-      for (const piece of pieces) if (conversation === id && piece.runId === run && piece.void) piece.voidHeard = true;
+      for (const piece of pieces)
+        if (conversation === id && piece.runId === run && piece.void) piece.wasVoidHeard = true;
     }
   }
 
@@ -145,57 +146,58 @@ export class SimLetta implements Host {
     const { conversation_id: id } = frame.runtime as Json;
     const ended = this.truth.filter(({ conversation, end }) => conversation === id && end !== null);
     const turn = ended.findLast(({ pieces }) => pieces.some(({ runId }) => runId === frame.run_id)) ?? ended.at(-1);
-    if (turn) turn.endHeard = true;
+    if (turn) turn.wasEndHeard = true;
   }
 
-  #accept(lane: SimLane) {
-    if (lane.gone) return;
+  #acceptLane(lane: SimLane) {
+    if (lane.isGone) return;
     if (this.kind === 'app-server') {
-      if (!this.#up) return lane.refuse({ kind: 'unreachable', text: 'ECONNREFUSED' });
+      if (!this.#isUp) return lane.refuseLane({ kind: 'unreachable', text: 'ECONNREFUSED' });
     } else {
       const connection = /environments\/([^/]+)\/status/.exec(lane.url.pathname)?.[1];
-      if (connection !== this.connectionId || !this.#up) return lane.refuse({ kind: 'refused', status: 404, text: '' });
+      if (connection !== this.connectionId || !this.#isUp)
+        return lane.refuseLane({ kind: 'refused', status: 404, text: '' });
     }
     this.lanes.add(lane);
-    lane.open();
-    for (const conversation of this.conversations.values()) conversation.wake();
+    lane.openLane();
+    for (const conversation of this.conversations.values()) conversation.runQueue();
   }
 
-  #gone(lane: SimLane) {
+  #removeLane(lane: SimLane) {
     this.lanes.delete(lane);
     if (this.kind !== 'app-server') return;
     for (const id of lane.subscribed) {
       const conversation = this.conversations.get(id);
-      if (conversation && this.listeners(conversation) === 0) conversation.deserted();
+      if (conversation && this.countListeners(conversation) === 0) conversation.dropTurn();
     }
   }
 
-  listeners(conversation: SimConversation): number {
-    if (this.kind === 'hosted') return this.#up ? 1 : 0;
+  countListeners(conversation: SimConversation): number {
+    if (this.kind === 'hosted') return this.#isUp ? 1 : 0;
     return [...this.lanes].filter((lane) => lane.subscribed.has(conversation.id)).length;
   }
 
-  emit(conversation: SimConversation, type: string, body: Json) {
+  emitEvent(conversation: SimConversation, type: string, body: Json) {
     const { runtime } = conversation;
     if (this.kind === 'app-server') {
       for (const lane of this.lanes) {
-        if (lane.subscribed.has(conversation.id)) this.#emitTo(lane, runtime, type, body);
+        if (lane.subscribed.has(conversation.id)) this.#emitToLane(lane, runtime, type, body);
       }
       return;
     }
     // What the device says while its own socket is away is dropped without a trace (docs/letta-protocol.md, Envelope,
     // order, duplicates).
-    if (!this.#up) return;
-    if (this.chance.chance(this.faults.torn)) this.unroute();
-    if (!this.#routed) return;
+    if (!this.#isUp) return;
+    if (this.chance.happens(this.faults.torn)) this.loseRouter();
+    if (!this.#isRouted) return;
     this.#eventSeq += 1;
-    this.#route(conversation.id, this.#envelope(type, body, runtime, this.#eventSeq));
+    this.#routeFrame(conversation.id, this.#envelope(type, body, runtime, this.#eventSeq));
   }
 
   /** To one listener; behind the relay there is no such thing. */
-  #emitTo(lane: SimLane, runtime: Json, type: string, body: Json) {
+  #emitToLane(lane: SimLane, runtime: Json, type: string, body: Json) {
     lane.eventSeq += 1;
-    lane.deliver(this.#envelope(type, body, runtime, lane.eventSeq));
+    lane.deliverFrame(this.#envelope(type, body, runtime, lane.eventSeq));
   }
 
   #envelope(type: string, body: Json, runtime: Json, eventSeq: number): Json {
@@ -210,10 +212,10 @@ export class SimLetta implements Host {
   }
 
   /** From the device over one of its two sockets to the router, and from there to every socket of the conversation. */
-  #route(conversationId: string, frame: Json) {
+  #routeFrame(conversationId: string, frame: Json) {
     const { clock, chance, faults } = this;
     const which = isControl(String(frame.type)) ? 'control' : 'stream';
-    const ms = chance.between(0, 5) + (chance.chance(0.2) ? chance.between(0, faults.skew) : 0);
+    const ms = chance.between(0, 5) + (chance.happens(0.2) ? chance.between(0, faults.skew) : 0);
     this.#routedAt[which] = Math.max(this.#routedAt[which], clock.now() + ms);
     clock.after(this.#routedAt[which] - clock.now(), () => {
       for (const lane of this.lanes) {
@@ -222,48 +224,48 @@ export class SimLetta implements Host {
         lane.seq += 1;
         const numbered = { ...frame, seq: lane.seq };
         lane.unacked.set(lane.seq, numbered);
-        lane.deliver(numbered);
-        if (chance.chance(faults.twice)) lane.deliver(numbered);
+        lane.deliverFrame(numbered);
+        if (chance.happens(faults.twice)) lane.deliverFrame(numbered);
       }
     });
   }
 
-  #reply(lane: SimLane, conversationId: string | null, frame: Json) {
-    if (this.kind === 'app-server') return lane.deliver(frame);
-    if (this.#routed && this.#up)
-      this.#route(conversationId ?? String(lane.url.searchParams.get('conversationId')), frame);
+  #sendReply(lane: SimLane, conversationId: string | null, frame: Json) {
+    if (this.kind === 'app-server') return lane.deliverFrame(frame);
+    if (this.#isRouted && this.#isUp)
+      this.#routeFrame(conversationId ?? String(lane.url.searchParams.get('conversationId')), frame);
   }
 
   // ---- frames that come ------------------------------------------------------------------------
 
-  #receive(lane: SimLane, frame: Json) {
+  #receiveFrame(lane: SimLane, frame: Json) {
     if (this.kind === 'hosted') {
       if (frame.type === 'ack') return void lane.unacked.delete(Number(frame.seq));
-      if (frame.type === 'ping') return lane.deliver({ type: 'pong' });
-      if (!this.#routed || !this.#up) return;
+      if (frame.type === 'ping') return lane.deliverFrame({ type: 'pong' });
+      if (!this.#isRouted || !this.#isUp) return;
     }
-    if (!this.#up) return;
+    if (!this.#isUp) return;
     const { chance, clock, faults } = this;
-    if (chance.chance(faults.deaf)) {
-      this.story.add('letta', `does not hear ${String(frame.type)}`);
+    if (chance.happens(faults.deaf)) {
+      this.story.addLine('letta', `does not hear ${String(frame.type)}`);
       return;
     }
     const isMessage = frame.type === 'input' && (frame.payload as Json | undefined)?.kind === 'create_message';
-    const isHeld = this.kind === 'hosted' && isMessage && chance.chance(faults.held);
-    if (isHeld || chance.chance(faults.deaf)) {
-      this.story.add('letta', `hears ${String(frame.type)} late`);
+    const isHeld = this.kind === 'hosted' && isMessage && chance.happens(faults.held);
+    if (isHeld || chance.happens(faults.deaf)) {
+      this.story.addLine('letta', `hears ${String(frame.type)} late`);
       const sentAt = clock.now();
-      if (this.kind === 'hosted' && (isHeld || chance.chance(0.5))) lane.lose();
+      if (this.kind === 'hosted' && (isHeld || chance.happens(0.5))) lane.loseLane();
       clock.after(chance.between(500, LATE_MS), () => {
         // What the relay has taken comes to the device, whatever became of the client's socket.
-        if (this.#up && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handle(lane, frame, sentAt);
+        if (this.#isUp && (this.kind === 'hosted' || this.lanes.has(lane))) this.#handleFrame(lane, frame, sentAt);
       });
       return;
     }
-    this.#handle(lane, frame);
+    this.#handleFrame(lane, frame);
   }
 
-  #handle(lane: SimLane, frame: Json, sentAt = this.clock.now()) {
+  #handleFrame(lane: SimLane, frame: Json, sentAt = this.clock.now()) {
     const { request_id } = frame;
     switch (frame.type) {
       case 'runtime_start':
@@ -271,14 +273,14 @@ export class SimLetta implements Host {
         return;
       case 'agent_list': {
         const agents = [{ id: AGENT, name: 'Ada' }];
-        return this.#reply(lane, null, { type: 'agent_list_response', request_id, success: true, agents });
+        return this.#sendReply(lane, null, { type: 'agent_list_response', request_id, success: true, agents });
       }
       case 'conversation_messages_list': {
         const query = (frame.query ?? {}) as Json;
         const conversation = this.conversations.get(String(frame.conversation_id));
-        const messages = conversation?.messages(Number(query.limit ?? 50)) ?? [];
+        const messages = conversation?.listMessages(Number(query.limit ?? 50)) ?? [];
         const type = 'conversation_messages_list_response';
-        return this.#reply(lane, conversation?.id ?? null, { type, request_id, success: true, messages });
+        return this.#sendReply(lane, conversation?.id ?? null, { type, request_id, success: true, messages });
       }
       default:
         return this.#handleScoped(lane, frame, sentAt);
@@ -294,41 +296,47 @@ export class SimLetta implements Host {
     lane.subscribed.add(id);
     switch (frame.type) {
       case 'sync':
-        this.#replay(lane, conversation, frame.recover_approvals !== false);
-        return this.#reply(lane, id, { type: 'sync_response', request_id, runtime, success: true });
+        this.#replayState(lane, conversation, frame.recover_approvals !== false);
+        return this.#sendReply(lane, id, { type: 'sync_response', request_id, runtime, success: true });
       case 'change_device_state': {
         const { mode } = (frame.payload ?? {}) as Json;
         if (typeof mode === 'string') conversation.mode = mode;
         return conversation.showDevice();
       }
       case 'abort_message': {
-        const { aborted, before } = conversation.abort();
+        const { aborted, before } = conversation.abortTurn();
         before();
-        return this.#reply(lane, id, { type: 'abort_message_response', request_id, runtime, aborted, success: true });
+        return this.#sendReply(lane, id, {
+          type: 'abort_message_response',
+          request_id,
+          runtime,
+          aborted,
+          success: true,
+        });
       }
       case 'input':
-        return this.#input(lane, conversation, frame, sentAt);
+        return this.#handleInput(lane, conversation, frame, sentAt);
       default:
         return undefined;
     }
   }
 
-  #input(lane: SimLane, conversation: SimConversation, frame: Json, sentAt: number) {
+  #handleInput(lane: SimLane, conversation: SimConversation, frame: Json, sentAt: number) {
     const { request_id } = frame;
     const { id, runtime } = conversation;
     const payload = (frame.payload ?? {}) as Json;
-    const answer = (body: Json) => this.#reply(lane, id, { type: 'input_accepted', request_id, runtime, ...body });
+    const answer = (body: Json) => this.#sendReply(lane, id, { type: 'input_accepted', request_id, runtime, ...body });
     if (payload.kind === 'approval_response') {
       const decision = (payload.decision ?? {}) as Json;
-      const { accepted, go } = conversation.answer(String(payload.request_id), decision, sentAt);
+      const { accepted, go } = conversation.answerRequest(String(payload.request_id), decision, sentAt);
       answer(accepted ? { accepted } : { accepted, error: 'Approval request is no longer pending' });
       return go();
     }
     const [message] = payload.messages as { content: string; client_message_id: string }[];
     if (!message) return;
-    if (conversation.mode !== 'standard') this.story.violation(`${id} runs in ${conversation.mode} mode`);
-    const { disposition, go } = conversation.submit(message.client_message_id, message.content);
-    this.story.add('letta', `gets ${message.client_message_id} for ${id}: ${disposition}`);
+    if (conversation.mode !== 'standard') this.story.addViolation(`${id} runs in ${conversation.mode} mode`);
+    const { disposition, go } = conversation.submitInput(message.client_message_id, message.content);
+    this.story.addLine('letta', `gets ${message.client_message_id} for ${id}: ${disposition}`);
     answer({ accepted: true, disposition });
     go();
   }
@@ -336,26 +344,27 @@ export class SimLetta implements Host {
   #runtimeStart(lane: SimLane, frame: Json) {
     const { request_id, agent_id, conversation_id } = frame;
     const no = (error: string) =>
-      this.#reply(lane, null, { type: 'runtime_start_response', request_id, success: false, runtime: null, error });
+      this.#sendReply(lane, null, { type: 'runtime_start_response', request_id, success: false, runtime: null, error });
     if (agent_id !== AGENT) return no(`Agent ${String(agent_id)} not found`);
-    const known = typeof conversation_id === 'string' ? this.conversations.get(conversation_id) : this.create();
+    const known =
+      typeof conversation_id === 'string' ? this.conversations.get(conversation_id) : this.createConversation();
     if (!known) return no(`Conversation ${String(conversation_id)} not found`);
     lane.subscribed.add(known.id);
     if (typeof frame.mode === 'string') known.mode = frame.mode;
-    this.#replay(lane, known, frame.recover_approvals !== false);
+    this.#replayState(lane, known, frame.recover_approvals !== false);
     const body = { request_id, success: true, runtime: known.runtime };
-    this.#reply(lane, known.id, { type: 'runtime_start_response', ...body });
+    this.#sendReply(lane, known.id, { type: 'runtime_start_response', ...body });
   }
 
-  #replay(lane: SimLane, conversation: SimConversation, recover: boolean) {
+  #replayState(lane: SimLane, conversation: SimConversation, recover: boolean) {
     const tell = (type: string, body: Json) =>
       this.kind === 'app-server'
-        ? this.#emitTo(lane, conversation.runtime, type, body)
-        : this.emit(conversation, type, body);
-    conversation.replay(tell, recover);
+        ? this.#emitToLane(lane, conversation.runtime, type, body)
+        : this.emitEvent(conversation, type, body);
+    conversation.replayState(tell, recover);
   }
 
-  create(): SimConversation {
+  createConversation(): SimConversation {
     const conversation = new SimConversation(`local-conv-${this.conversations.size + 1}`, AGENT, this);
     this.conversations.set(conversation.id, conversation);
     return conversation;
@@ -375,38 +384,42 @@ export class SimLetta implements Host {
           reject(new Error('aborted'));
         });
         clock.after(ms, () => {
-          if (life.over || over) return;
+          if (life.isOver || over) return;
           if (luck < this.faults.rest / 3) return reject(new Error('ECONNRESET'));
           const down = luck < this.faults.rest * (2 / 3);
           // A call that hangs is ended by the caller.
           if (!down && luck < this.faults.rest) return;
-          const { status, body } = down ? { status: 503, body: null } : this.#rest(init.method, new URL(url));
+          const { status, body } = down ? { status: 503, body: null } : this.#answerRest(init.method, new URL(url));
           resolve({ status, text: () => Promise.resolve(JSON.stringify(body)) });
         });
       });
   }
 
-  #rest(method: string, url: URL): { status: number; body: unknown } {
+  #answerRest(method: string, url: URL): { status: number; body: unknown } {
     const { pathname, searchParams } = url;
     const environment = {
       id: 'env-1',
       deviceId: DEVICE,
-      connectionId: this.#up ? this.connectionId : null,
+      connectionId: this.#isUp ? this.connectionId : null,
       connectionName: 'studio',
       lastHeartbeat: this.clock.now() - 1_000,
     };
     if (pathname === '/v1/environments') {
-      return { status: 200, body: { connections: this.#up ? [environment] : [], hasNextPage: false } };
+      return { status: 200, body: { connections: this.#isUp ? [environment] : [], hasNextPage: false } };
     }
     if (pathname === `/v1/environments/${DEVICE}`) return { status: 200, body: environment };
     if (pathname === '/v1/agents/') return { status: 200, body: [{ id: AGENT, name: 'Ada' }] };
-    if (!this.#up) return { status: 503, body: null };
-    if (pathname === '/v1/conversations/' && method === 'POST') return { status: 200, body: { id: this.create().id } };
+    if (!this.#isUp) return { status: 503, body: null };
+    if (pathname === '/v1/conversations/' && method === 'POST')
+      return { status: 200, body: { id: this.createConversation().id } };
     const [, id, messages] = /^\/v1\/conversations\/([^/]+)(\/messages)?$/.exec(pathname) ?? [];
     const conversation = this.conversations.get(id ?? '');
     if (!conversation) return { status: 404, body: null };
     const limit = Number(searchParams.get('limit') ?? 50);
-    return { status: 200, body: messages ? conversation.messages(limit) : { id: conversation.id, agent_id: AGENT } };
+    return {
+      status: 200,
+      body: messages ? conversation.listMessages(limit) : { id: conversation.id, agent_id: AGENT },
+    };
   }
 
   // ---- faults ----------------------------------------------------------------------------------
@@ -415,105 +428,106 @@ export class SimLetta implements Host {
   loseLane() {
     const lanes = [...this.lanes];
     if (lanes.length === 0) return;
-    this.story.add('net', 'a lane breaks');
-    this.chance.pick(lanes).lose();
+    this.story.addLine('net', 'a lane breaks');
+    this.chance.pickOne(lanes).loseLane();
   }
 
   freezeLane() {
     const lanes = [...this.lanes];
     if (lanes.length === 0) return;
     const ms = this.chance.between(1_000, 90_000);
-    this.story.add('net', `a lane is frozen for ${Math.round(ms / 1000)} s`);
-    this.chance.pick(lanes).freeze(ms);
+    this.story.addLine('net', `a lane is frozen for ${Math.round(ms / 1000)} s`);
+    this.chance.pickOne(lanes).freezeLane(ms);
   }
 
-  redeliver() {
-    for (const lane of this.lanes) lane.redeliver();
+  redeliverFrames() {
+    for (const lane of this.lanes) lane.redeliverFrames();
   }
 
   /** The process dies with everything that runs, and is back after a while. */
-  restart() {
-    if (!this.#up) return;
-    const long = this.chance.chance(this.longAway);
+  restartProcess() {
+    if (!this.#isUp) return;
+    const long = this.chance.happens(this.longAway);
     const ms = long ? this.chance.between(60_000, 25 * 60_000) : this.chance.between(1_500, 40_000);
     const from = this.clock.now();
-    this.story.add('letta', `its process dies, for ${Math.round(ms / 1000)} s`);
-    this.#up = false;
+    this.story.addLine('letta', `its process dies, for ${Math.round(ms / 1000)} s`);
+    this.#isUp = false;
     // A device writes an answer down when its run has ended; the App Server's own loss of a client keeps a part.
-    const keepsPartial = this.kind === 'app-server' && this.chance.chance(0.5);
+    const keepsPartial = this.kind === 'app-server' && this.chance.happens(0.5);
     for (const conversation of this.conversations.values()) conversation.restart(keepsPartial);
-    for (const lane of [...this.lanes]) lane.lose({ kind: 'closed', code: 1006, text: '' });
+    for (const lane of [...this.lanes]) lane.loseLane({ kind: 'closed', code: 1006, text: '' });
     this.#eventSeq = 0;
     this.#runs = 0;
     this.#lease += 1;
     this.clock.after(ms, () => {
-      this.#up = true;
+      this.#isUp = true;
       this.away = { from, to: this.clock.now() };
-      this.story.add('letta', 'its process is back');
-      for (const conversation of this.conversations.values()) conversation.wake();
+      this.story.addLine('letta', 'its process is back');
+      for (const conversation of this.conversations.values()) conversation.runQueue();
     });
   }
 
   /** Hosted: the device's sockets to the router are away for a while; clients may not notice. */
-  unroute() {
-    if (this.kind !== 'hosted' || !this.#routed || !this.#up) return;
+  loseRouter() {
+    if (this.kind !== 'hosted' || !this.#isRouted || !this.#isUp) return;
     const { chance, clock } = this;
     // A device dials its router again at once (docs/letta-protocol.md, Hosted: what the device tells the relay): often
     // only a few frames of a run are lost.
-    const ms = chance.chance(0.7) ? chance.between(1, chance.chance(0.6) ? 20 : 400) : chance.between(500, 25_000);
+    const ms = chance.happens(0.7) ? chance.between(1, chance.happens(0.6) ? 20 : 400) : chance.between(500, 25_000);
     this.#leaveRouter(ms);
-    if (ms > 3_000 && chance.chance(0.5)) {
+    if (ms > 3_000 && chance.happens(0.5)) {
       clock.after(3_000, () => {
-        if (!this.#routed) for (const lane of [...this.lanes]) lane.lose({ kind: 'closed', code: 1001, text: '' });
+        if (!this.#isRouted)
+          for (const lane of [...this.lanes]) lane.loseLane({ kind: 'closed', code: 1001, text: '' });
       });
     }
   }
 
   /** What the device says meanwhile is lost, and no client is told. */
   #leaveRouter(ms: number) {
-    this.story.add('letta', `the device's sockets are away for ${Math.round(ms)} ms`);
-    this.#routed = false;
+    this.story.addLine('letta', `the device's sockets are away for ${Math.round(ms)} ms`);
+    this.#isRouted = false;
     this.clock.after(ms, () => {
-      this.#routed = true;
+      this.#isRouted = true;
       this.routedAt = this.clock.now();
       for (const conversation of this.conversations.values()) conversation.showIfBusy();
     });
   }
 
   /** A turn is about to tell that it has ended. */
-  ending() {
-    if (!this.losesNextEnd || this.kind !== 'hosted' || !this.#routed) return;
+  onTurnEnding() {
+    if (!this.losesNextEnd || this.kind !== 'hosted' || !this.#isRouted) return;
     this.losesNextEnd = false;
     this.#leaveRouter(this.chance.between(1, 400));
   }
 
   /** The agent starts something by itself. */
-  act() {
+  startSomething() {
     const all = [...this.conversations.values()];
-    if (all.length === 0 || !this.#up) return;
-    const conversation = this.chance.pick(all);
-    if (this.chance.chance(0.6)) {
+    if (all.length === 0 || !this.#isUp) return;
+    const conversation = this.chance.pickOne(all);
+    if (this.chance.happens(0.6)) {
       const ms = this.chance.between(500, 30_000);
-      const delegates = this.chance.chance(0.4);
-      this.story.add('letta', `a ${delegates ? 'subagent' : 'background task'} begins in ${conversation.id}`);
-      if (delegates) conversation.delegate(ms);
-      else conversation.work(ms);
-    } else if (this.listeners(conversation) > 0) {
-      this.story.add('letta', `a task of ${conversation.id} is done`);
-      conversation.notify();
+      const delegates = this.chance.happens(0.4);
+      this.story.addLine('letta', `a ${delegates ? 'subagent' : 'background task'} begins in ${conversation.id}`);
+      if (delegates) conversation.startSubagent(ms);
+      else conversation.startCommand(ms);
+    } else if (this.countListeners(conversation) > 0) {
+      this.story.addLine('letta', `a task of ${conversation.id} is done`);
+      conversation.queueNotification();
     }
   }
 
-  #heard({ id }: SimConversation): boolean {
+  #isHeard({ id }: SimConversation): boolean {
     return [...this.lanes].some(
       (lane) => lane.subscribed.has(id) || lane.url.searchParams.get('conversationId') === id,
     );
   }
 
   /** A turn that nobody asked for may wait for consent where nobody listens: no wonder that it waits for ever. */
-  get busy(): boolean {
+  get isBusy(): boolean {
     return [...this.conversations.values()].some(
-      (conversation) => conversation.busy && !(conversation.acting && !this.#heard(conversation)),
+      (conversation) => conversation.isBusy && !(conversation.isActingByItself && !this.#isHeard(conversation)),
     );
   }
 }

@@ -9,11 +9,11 @@ export class Life {
 
   constructor(number: number, clock: VirtualClock) {
     this.number = number;
-    this.clock = clock.scoped();
+    this.clock = clock.scopedClock();
   }
 
   /** Nothing reaches the process any more, and it reaches nothing. */
-  get over(): boolean {
+  get isOver(): boolean {
     return this.#over;
   }
 
@@ -26,10 +26,10 @@ export class Life {
     this.#cuts.delete(run);
   }
 
-  cut(): void {
+  cutOff(): void {
     if (this.#over) return;
     this.#over = true;
-    this.clock.cut();
+    this.clock.cutOff();
     for (const run of [...this.#cuts]) run();
     this.#cuts.clear();
   }

@@ -23,7 +23,7 @@ const root = join(import.meta.dirname, '../..');
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 /** The source with a mutation applied. @throws Error when its text is not there exactly once */
-function mutate(copy: string, { name, edits }: Mutation): void {
+function applyMutation(copy: string, { name, edits }: Mutation): void {
   for (const { file, find, replace } of edits) {
     const path = join(copy, file);
     const before = readFileSync(path, 'utf8');
@@ -36,14 +36,14 @@ function mutate(copy: string, { name, edits }: Mutation): void {
 }
 
 /** The first seed that notices for the right reason, with what it says; `null`: none does. */
-function hunt(mutation: Mutation): { seed: string; says: string } | null {
+function findSeed(mutation: Mutation): { seed: string; says: string } | null {
   const copy = mkdtempSync(join(tmpdir(), 'mutation-'));
   try {
     for (const part of ['src', 'test/simulation', 'package.json']) {
       cpSync(join(root, part), join(copy, part), { recursive: true });
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
-    mutate(copy, mutation);
+    applyMutation(copy, mutation);
     const args = ['test/simulation/main.ts', '--brief', '--until', mutation.sign.source];
     args.push('--seed', values.seed, '--seeds', values.seeds);
     const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: copy, encoding: 'utf8' });
@@ -56,12 +56,12 @@ function hunt(mutation: Mutation): { seed: string; says: string } | null {
   }
 }
 
-const sound = hunt({ name: 'nothing', sign: /(?:)/, edits: [] });
+const sound = findSeed({ name: 'nothing', sign: /(?:)/, edits: [] });
 if (sound) throw new Error(`the source as it is fails: seed ${sound.seed}: ${sound.says}`);
 const chosen = mutations.filter(({ name }) => new RegExp(values.only).test(name));
 let survived = 0;
 for (const mutation of chosen) {
-  const found = hunt(mutation);
+  const found = findSeed(mutation);
   if (!found) survived += 1;
   say(`${mutation.name.padEnd(70)}  ${found ? `seed ${found.seed}: ${found.says}` : 'NOT NOTICED'}`);
 }

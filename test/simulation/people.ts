@@ -37,8 +37,8 @@ export interface Click {
 }
 
 export interface Outbound {
-  message(written: Written): void;
-  click(click: Click, action: InboundAction): void;
+  onMessage(written: Written): void;
+  onClick(click: Click, action: InboundAction): void;
 }
 
 const MEMBERS = ['U1ALICE', 'U2BOB'] as const;
@@ -64,7 +64,7 @@ export class SimPeople {
   readonly #threads: { channel: string; root: string | null }[] = [];
   readonly #mostThreads: number;
   /** Somebody writes far more than can be answered. */
-  floods = false;
+  isFlooding = false;
 
   constructor(clock: VirtualClock, chance: Chance, story: Story, slack: SimSlack, outbound: Outbound) {
     this.#clock = clock;
@@ -72,79 +72,79 @@ export class SimPeople {
     this.#story = story;
     this.#slack = slack;
     this.#outbound = outbound;
-    this.#mostThreads = 1 + chance.int(4);
+    this.#mostThreads = 1 + chance.intBelow(4);
     for (const id of MEMBERS) slack.people.set(id, { id, team_id: TEAM, profile: { display_name: `Name ${id}` } });
     slack.people.set(GUEST, { id: GUEST, team_id: TEAM, is_restricted: true, profile: { display_name: 'Eve' } });
   }
 
   /** Somebody does something. */
-  act() {
+  doSomething() {
     const chance = this.#chance;
     const luck = chance.next();
-    if (this.#threads.length === 0 || luck < 0.08) return this.#open();
-    if (luck < 0.5) return this.#reply();
-    if (luck < 0.55) return this.#command();
-    return this.#click();
+    if (this.#threads.length === 0 || luck < 0.08) return this.#openThread();
+    if (luck < 0.5) return this.#writeReply();
+    if (luck < 0.55) return this.#writeCommand();
+    return this.#clickSomething();
   }
 
   /** Whoever is asked says yes; what is only offered waits for whoever feels like it. */
   answerAll() {
     const seen = new Set<string>();
-    for (const button of this.#slack.buttons()) {
+    for (const button of this.#slack.listButtons()) {
       const [asked] = asksOf(button.message);
       const name = parseActionId(button.actionId)?.name;
       if (!asked || !name || seen.has(button.token)) continue;
-      if (name !== 'approve' && name !== 'answer' && !(OFFERED.has(name) && this.#chance.chance(0.2))) continue;
+      if (name !== 'approve' && name !== 'answer' && !(OFFERED.has(name) && this.#chance.happens(0.2))) continue;
       seen.add(button.token);
-      this.#press(button, asked);
+      this.#pressButton(button, asked);
     }
   }
 
   // ---- writing ---------------------------------------------------------------------------------
 
-  #open() {
+  #openThread() {
     const chance = this.#chance;
-    if (this.#threads.length >= this.#mostThreads) return this.#reply();
-    if (chance.chance(0.2) && !this.#threads.some((thread) => thread.root === null)) {
+    if (this.#threads.length >= this.#mostThreads) return this.#writeReply();
+    if (chance.happens(0.2) && !this.#threads.some((thread) => thread.root === null)) {
       this.#threads.push({ channel: DM, root: null });
-      this.#write(MEMBERS[0], DM, null, false, 'do');
+      this.#writeMessage(MEMBERS[0], DM, null, false, 'do');
       return;
     }
-    const channel = chance.pick(CHANNELS);
-    const user = chance.chance(0.05) ? GUEST : chance.pick(MEMBERS);
-    const message = this.#write(user, channel, null, true, 'do');
+    const channel = chance.pickOne(CHANNELS);
+    const user = chance.happens(0.05) ? GUEST : chance.pickOne(MEMBERS);
+    const message = this.#writeMessage(user, channel, null, true, 'do');
     if (user !== GUEST) this.#threads.push({ channel, root: message.ts });
     return undefined;
   }
 
-  #reply() {
+  #writeReply() {
     const chance = this.#chance;
-    const { channel, root } = chance.pick(this.#threads);
-    const user = channel === DM ? MEMBERS[0] : chance.chance(0.05) ? GUEST : chance.pick(MEMBERS);
-    this.#write(user, channel, root, chance.chance(0.6), 'and');
+    const { channel, root } = chance.pickOne(this.#threads);
+    const user = channel === DM ? MEMBERS[0] : chance.happens(0.05) ? GUEST : chance.pickOne(MEMBERS);
+    this.#writeMessage(user, channel, root, chance.happens(0.6), 'and');
     // People think in bursts.
-    const burst = this.floods && chance.chance(0.1) ? 20 : 3;
-    for (let more = chance.chance(0.25) ? 1 + chance.int(burst) : 0; more > 0; more -= 1) {
+    const burst = this.isFlooding && chance.happens(0.1) ? 20 : 3;
+    for (let more = chance.happens(0.25) ? 1 + chance.intBelow(burst) : 0; more > 0; more -= 1) {
       this.#clock.after(chance.between(20, 2_500), () => {
-        this.#write(user, channel, root, chance.chance(0.6), 'also');
+        this.#writeMessage(user, channel, root, chance.happens(0.6), 'also');
       });
     }
   }
 
-  #command() {
+  #writeCommand() {
     const chance = this.#chance;
-    const { channel, root } = chance.pick(this.#threads);
-    const user = channel === DM ? MEMBERS[0] : chance.pick(MEMBERS);
-    const command = chance.pick(['!stop', '!stop', '!new', '!status']);
-    this.#send(user, channel, root, channel !== DM, command, command);
+    const { channel, root } = chance.pickOne(this.#threads);
+    const user = channel === DM ? MEMBERS[0] : chance.pickOne(MEMBERS);
+    const command = chance.pickOne(['!stop', '!stop', '!new', '!status']);
+    this.#sendText(user, channel, root, channel !== DM, command, command);
   }
 
-  #write(user: string, channel: string, root: string | null, mention: boolean, verb: string): SlackMessage {
+  #writeMessage(user: string, channel: string, root: string | null, mention: boolean, verb: string): SlackMessage {
     const name = `msg${this.written.length + 1}z`;
-    return this.#send(user, channel, root, mention, `${verb} ${name}`, name);
+    return this.#sendText(user, channel, root, mention, `${verb} ${name}`, name);
   }
 
-  #send(
+  #sendText(
     user: string,
     channel: string,
     root: string | null,
@@ -152,7 +152,7 @@ export class SimPeople {
     text: string,
     name: string,
   ): SlackMessage {
-    const posted = this.#slack.write(user, channel, root, mention ? `<@${BOT}> ${text}` : text);
+    const posted = this.#slack.addMessage(user, channel, root, mention ? `<@${BOT}> ${text}` : text);
     const spans: Span[] = [
       ...(mention ? [{ kind: 'user', id: BOT } as const] : []),
       { kind: 'text', text: mention ? ` ${text}` : text },
@@ -174,33 +174,36 @@ export class SimPeople {
     const place = root ?? (channel === DM ? null : posted.ts);
     const fresh = { ackedAt: null, outcomes: [], trying: 0, turnedAway: null };
     const written: Written = { name, message, root: place, at: this.#clock.now(), ...fresh };
-    this.#story.add(user, `writes ${mention ? '@bot ' : ''}"${text}" in ${channel}/${place ?? 'top'} at ${posted.ts}`);
+    this.#story.addLine(
+      user,
+      `writes ${mention ? '@bot ' : ''}"${text}" in ${channel}/${place ?? 'top'} at ${posted.ts}`,
+    );
     if (name.startsWith('msg')) this.written.push(written);
-    this.#outbound.message(written);
+    this.#outbound.onMessage(written);
     return posted;
   }
 
   // ---- clicking --------------------------------------------------------------------------------
 
-  #click() {
+  #clickSomething() {
     const chance = this.#chance;
-    const buttons = this.#slack.buttons();
+    const buttons = this.#slack.listButtons();
     if (buttons.length === 0) return;
-    const button = chance.pick(buttons);
+    const button = chance.pickOne(buttons);
     // Stop is pressed now and then only, or nothing would ever end well.
-    if (parseActionId(button.actionId)?.name === 'stop' && chance.chance(0.75)) return;
+    if (parseActionId(button.actionId)?.name === 'stop' && chance.happens(0.75)) return;
     const [asked] = asksOf(button.message);
-    const anybody = button.message.channel === DM ? MEMBERS[0] : chance.pick([...MEMBERS, GUEST]);
-    const user = asked && chance.chance(0.7) ? asked : anybody;
-    this.#press(button, user);
-    if (chance.chance(0.2)) {
-      const second = chance.chance(0.5) ? button : chance.pick(buttons);
-      const other = second.message.channel === DM ? MEMBERS[0] : chance.chance(0.5) ? user : chance.pick(MEMBERS);
-      this.#clock.after(chance.between(1, 300), () => this.#press(second, other));
+    const anybody = button.message.channel === DM ? MEMBERS[0] : chance.pickOne([...MEMBERS, GUEST]);
+    const user = asked && chance.happens(0.7) ? asked : anybody;
+    this.#pressButton(button, user);
+    if (chance.happens(0.2)) {
+      const second = chance.happens(0.5) ? button : chance.pickOne(buttons);
+      const other = second.message.channel === DM ? MEMBERS[0] : chance.happens(0.5) ? user : chance.pickOne(MEMBERS);
+      this.#clock.after(chance.between(1, 300), () => this.#pressButton(second, other));
     }
   }
 
-  #press({ message, actionId, token }: Button, user: string) {
+  #pressButton({ message, actionId, token }: Button, user: string) {
     const parsed = parseActionId(actionId);
     if (!parsed) return;
     const text = visibleText(message);
@@ -228,8 +231,8 @@ export class SimPeople {
       result: 'lost',
     };
     this.clicks.push(click);
-    this.#story.add(user, `clicks ${parsed.name}${about ? ` on ${about}` : ''}`);
-    this.#outbound.click(click, {
+    this.#story.addLine(user, `clicks ${parsed.name}${about ? ` on ${about}` : ''}`);
+    this.#outbound.onClick(click, {
       ...parsed,
       token: makeToken(token),
       actor: { user, team: TEAM },

@@ -12,7 +12,7 @@ export class Chance implements Random {
   }
 
   /** A stream that does not depend on how much was drawn from this one. */
-  fork(name: string): Chance {
+  forkStream(name: string): Chance {
     let hash = 0x811c9dc5 ^ this.#seed;
     for (const char of name) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
     const fork = new Chance(hash);
@@ -34,7 +34,7 @@ export class Chance implements Random {
   }
 
   /** 0 ≤ n < `end`, whole. */
-  int(end: number): number {
+  intBelow(end: number): number {
     return Math.floor(this.next() * end);
   }
 
@@ -42,12 +42,12 @@ export class Chance implements Random {
     return from + this.next() * (to - from);
   }
 
-  chance(probability: number): boolean {
+  happens(probability: number): boolean {
     return this.next() < probability;
   }
 
-  pick<T>(from: readonly T[]): T {
-    const picked = from[this.int(from.length)];
+  pickOne<T>(from: readonly T[]): T {
+    const picked = from[this.intBelow(from.length)];
     if (picked === undefined) throw new Error('nothing to pick from');
     return picked;
   }

@@ -89,13 +89,13 @@ export class SimSlack {
   /** Whole outages: every call fails until then. */
   awayUntil = 0;
   /** How many calls were made that people see something of. */
-  shown = 0;
+  shownCalls = 0;
   #lastTs = 0;
 
   constructor(clock: VirtualClock, chance: Chance, story: Story) {
     this.#clock = clock;
     this.#chance = chance;
-    this.#closing = chance.fork('closed');
+    this.#closing = chance.forkStream('closed');
     this.#story = story;
   }
 
@@ -105,7 +105,7 @@ export class SimSlack {
     return `${Math.floor(this.#lastTs / 1_000_000)}.${String(this.#lastTs % 1_000_000).padStart(6, '0')}`;
   }
 
-  write(user: string, channel: string, thread: string | null, text: string): SlackMessage {
+  addMessage(user: string, channel: string, thread: string | null, text: string): SlackMessage {
     const message: SlackMessage = {
       channel,
       ts: this.nextTs(),
@@ -121,7 +121,7 @@ export class SimSlack {
   }
 
   /** What everybody sees of a thread, in order; of a direct message's top level with `null`. */
-  thread(channel: string, root: string | null): SlackMessage[] {
+  threadOf(channel: string, root: string | null): SlackMessage[] {
     return this.messages
       .filter((message) => message.channel === channel && message.onlyFor === null)
       .filter((message) => (root === null ? message.thread === null : message.ts === root || message.thread === root))
@@ -129,7 +129,7 @@ export class SimSlack {
   }
 
   /** Every button that can be pressed now. */
-  buttons(): Button[] {
+  listButtons(): Button[] {
     return this.messages.flatMap((message) =>
       message.blocks.flatMap((block) => {
         const elements = block.type === 'actions' && Array.isArray(block.elements) ? (block.elements as Json[]) : [];
@@ -148,33 +148,33 @@ export class SimSlack {
   }
 
   #call(life: Life, books: Books, method: string, args: Json): Promise<SlackAnswer> {
-    this.#watch(books, method, args);
+    this.#judgeCall(books, method, args);
     const chance = this.#chance;
     const clock = this.#clock;
-    const slow = chance.chance(this.faults.slow) ? chance.between(1_000, 9_000) : 0;
+    const slow = chance.happens(this.faults.slow) ? chance.between(1_000, 9_000) : 0;
     // Faster than any Slack, at times: whoever relies on its slowness is found out.
-    const most = chance.chance(0.3) ? 4 : 120;
+    const most = chance.happens(0.3) ? 4 : 120;
     const [there, back] = [chance.between(1, most) + slow / 2, chance.between(1, most) + slow / 2];
     const luck = chance.next();
     const { limited, lost, refused } = this.faults;
     return new Promise((resolve, reject) => {
       const answer = (settle: () => void, ms = back) => {
         clock.after(ms, () => {
-          if (!life.over) settle();
+          if (!life.isOver) settle();
         });
       };
       const fail = (error: SlackError, ms?: number) => answer(() => reject(error), ms);
       const arrive = () => {
         if (clock.now() < this.awayUntil) return fail(new SlackError(method, 'unknown', 'ECONNREFUSED'));
         if (luck < limited) {
-          const seconds = 1 + chance.int(20);
-          this.#story.add('slack', `limits ${method} for ${seconds} s`);
+          const seconds = 1 + chance.intBelow(20);
+          this.#story.addLine('slack', `limits ${method} for ${seconds} s`);
           return answer(() => {
             books.blocked.set(method, clock.now() + seconds * 1000);
             reject(new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: seconds * 1000 }));
           });
         }
-        const isText = (method === 'chat.postMessage' || method === 'chat.update') && !asks(args);
+        const isText = (method === 'chat.postMessage' || method === 'chat.update') && !isCard(args);
         const word = this.#closedBy(method, args);
         if (word !== null) return fail(new SlackError(method, 'refused', word));
         if (luck < limited + refused && isText) {
@@ -182,20 +182,20 @@ export class SimSlack {
         }
         const before = luck < limited + refused + lost / 2;
         const after = luck < limited + refused + lost;
-        const reset = new SlackError(method, 'unknown', chance.chance(0.5) ? 'ECONNRESET' : 'http_503');
+        const reset = new SlackError(method, 'unknown', chance.happens(0.5) ? 'ECONNRESET' : 'http_503');
         if (before) {
-          this.#story.add('slack', `${method} never arrived`);
+          this.#story.addLine('slack', `${method} never arrived`);
           return fail(reset, chance.between(50, 10_000));
         }
         let result: Json;
         try {
-          result = this.#do(life, method, args);
+          result = this.#carryOut(life, method, args);
         } catch (error) {
           if (error instanceof SlackError) return fail(error);
           throw error;
         }
         if (after) {
-          this.#story.add('slack', `the answer of ${method} is lost`);
+          this.#story.addLine('slack', `the answer of ${method} is lost`);
           return fail(reset, chance.between(50, 10_000));
         }
         return answer(() => resolve({ ok: true, ...result }));
@@ -203,7 +203,7 @@ export class SimSlack {
       // A request that has left arrives, or does not, whatever becomes of the process; never late enough to surprise.
       const atCrash = () => {
         left.cancel();
-        if (chance.chance(0.5)) clock.after(Math.min(there, 300), arrive);
+        if (chance.happens(0.5)) clock.after(Math.min(there, 300), arrive);
       };
       const left = clock.after(there, () => {
         life.offCut(atCrash);
@@ -222,31 +222,31 @@ export class SimSlack {
     const now = this.#clock.now();
     const known = this.#closed.get(channel);
     if (known && known.until > now) return known.word;
-    if (!this.#closing.chance(closed)) return null;
-    const word = CLOSED_WORDS[this.#closing.int(CLOSED_WORDS.length)] ?? 'not_in_channel';
+    if (!this.#closing.happens(closed)) return null;
+    const word = CLOSED_WORDS[this.#closing.intBelow(CLOSED_WORDS.length)] ?? 'not_in_channel';
     this.#closed.set(channel, { until: now + this.#closing.between(0, 60_000), word });
-    this.#story.add('slack', `takes nothing in ${channel}: ${word}`);
+    this.#story.addLine('slack', `takes nothing in ${channel}: ${word}`);
     return word;
   }
 
   /** Never before `Retry-After`, never over budget. */
-  #watch(books: Books, method: string, args: Json): void {
-    if (method.startsWith('chat.')) this.shown += 1;
+  #judgeCall(books: Books, method: string, args: Json): void {
+    if (method.startsWith('chat.')) this.shownCalls += 1;
     const now = this.#clock.now();
-    if (now < (books.blocked.get(method) ?? 0)) this.#story.violation(`${method} was called before its Retry-After`);
+    if (now < (books.blocked.get(method) ?? 0)) this.#story.addViolation(`${method} was called before its Retry-After`);
     const recent = (books.sent.get(method) ?? []).filter((at) => now - at < MINUTE_MS);
     books.sent.set(method, [...recent, now]);
     const limit = LIMITS[method];
-    if (limit !== undefined && recent.length >= limit) this.#story.violation(`${method} was called over budget`);
+    if (limit !== undefined && recent.length >= limit) this.#story.addViolation(`${method} was called over budget`);
     if (method !== 'chat.postMessage') return;
     const channel = String(args.channel);
     const last = books.posted.get(channel);
     if (last !== undefined && now - last < CHANNEL_GAP_MS)
-      this.#story.violation(`${channel} got two posts in a second`);
+      this.#story.addViolation(`${channel} got two posts in a second`);
     books.posted.set(channel, now);
   }
 
-  #do(life: Life, method: string, args: Json): Json {
+  #carryOut(life: Life, method: string, args: Json): Json {
     switch (method) {
       case 'chat.postMessage':
         return this.#post(life, args, null);
@@ -255,10 +255,10 @@ export class SimSlack {
       case 'chat.update':
         return this.#update(args);
       case 'chat.delete': {
-        const message = this.#mine(method, args);
+        const message = this.#ownMessage(method, args);
         this.messages.splice(this.messages.indexOf(message), 1);
         if (this.#postedBy.get(message) !== life) this.deleted.push(message);
-        this.#story.add('slack', `deletes ${where(message)}`);
+        this.#story.addLine('slack', `deletes ${placeText(message)}`);
         return {};
       }
       case 'assistant.threads.setStatus':
@@ -296,21 +296,21 @@ export class SimSlack {
     };
     this.messages.push(message);
     this.#postedBy.set(message, life);
-    this.#story.add('slack', `${onlyFor ? `shows ${onlyFor}` : 'has'} ${where(message)} ${shown(message)}`);
+    this.#story.addLine('slack', `${onlyFor ? `shows ${onlyFor}` : 'has'} ${placeText(message)} ${briefText(message)}`);
     return { channel: message.channel, ts: message.ts };
   }
 
   #update(args: Json): Json {
-    const message = this.#mine('chat.update', args);
+    const message = this.#ownMessage('chat.update', args);
     message.text = String(args.text ?? '');
     message.blocks = (args.blocks as Json[] | undefined) ?? message.blocks;
     const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
     if (payload) message.metadata = metadataOf(payload);
-    this.#story.add('slack', `edits ${where(message)} ${shown(message)}`);
+    this.#story.addLine('slack', `edits ${placeText(message)} ${briefText(message)}`);
     return { channel: message.channel, ts: message.ts };
   }
 
-  #mine(method: string, args: Json): SlackMessage {
+  #ownMessage(method: string, args: Json): SlackMessage {
     const found = this.messages.find((message) => message.channel === args.channel && message.ts === args.ts);
     if (!found || found.onlyFor !== null) throw new SlackError(method, 'refused', 'message_not_found');
     if (found.user !== BOT) throw new SlackError(method, 'refused', 'cant_update_message');
@@ -325,18 +325,18 @@ export class SimSlack {
     // A cursor is a place in time: what is deleted between two pages moves nothing.
     const cursor = typeof args.cursor === 'string' ? args.cursor : null;
     const isBehind = ({ ts }: SlackMessage) => cursor === null || (root === null ? ts < cursor : ts > cursor);
-    const all = this.thread(channel, root).filter((message) => message.ts > oldest && isBehind(message));
+    const all = this.threadOf(channel, root).filter((message) => message.ts > oldest && isBehind(message));
     if (root === null) all.reverse();
-    const limit = this.#chance.chance(0.3) ? 3 : Number(args.limit ?? 100);
+    const limit = this.#chance.happens(0.3) ? 3 : Number(args.limit ?? 100);
     const page = all.slice(0, limit);
-    const parent = root === null ? [] : this.thread(channel, root).slice(0, 1);
+    const parent = root === null ? [] : this.threadOf(channel, root).slice(0, 1);
     const messages = [...parent.filter((message) => !page.includes(message)), ...page].map((message) => ({
       type: 'message',
       ts: message.ts,
       user: message.user,
       text: message.text,
       ...(message.user === BOT ? { bot_id: BOT_ID } : {}),
-      ...this.#threading(message),
+      ...this.#threadFields(message),
       ...(message.metadata && args.include_all_metadata === true
         ? { metadata: { event_type: 'letta_bridge_post', event_payload: message.metadata } }
         : {}),
@@ -350,7 +350,7 @@ export class SimSlack {
   }
 
   /** A root names its thread as soon as it has one (docs/slack.md, Which messages to handle). */
-  #threading({ channel, ts, thread }: SlackMessage): Json {
+  #threadFields({ channel, ts, thread }: SlackMessage): Json {
     if (thread !== null) return { thread_ts: thread };
     const latest = this.messages.findLast((other) => other.channel === channel && other.thread === ts);
     return latest ? { thread_ts: ts, latest_reply: latest.ts } : {};
@@ -365,7 +365,7 @@ function directChannel(user: string): string {
 }
 
 /** A card that Slack refuses has no simpler form with buttons: then only Stop helps. */
-function asks(args: Json): boolean {
+function isCard(args: Json): boolean {
   return /"bridge_(approve|answer)/.test(JSON.stringify(args.blocks ?? []));
 }
 
@@ -396,11 +396,11 @@ function textOf(value: unknown): string {
     .join(' ');
 }
 
-function where({ channel, thread, ts, metadata }: SlackMessage): string {
+function placeText({ channel, thread, ts, metadata }: SlackMessage): string {
   return `${channel}/${thread ?? 'top'}/${ts}${metadata ? ` (${metadata.turn} ${metadata.part})` : ''}`;
 }
 
-function shown(message: SlackMessage): string {
+function briefText(message: SlackMessage): string {
   const text = visibleText(message).replace(/\s+/g, ' ').trim();
   return JSON.stringify(text.length > 160 ? `${text.slice(0, 90)} … ${text.slice(-60)}` : text);
 }

@@ -14,40 +14,43 @@ export class Story {
     this.#tell = tell;
   }
 
-  add(who: string, what: string): void {
+  addLine(who: string, what: string): void {
     const line = `${((this.#now() - this.#start) / 1000).toFixed(3).padStart(9)}  ${who.padEnd(7)} ${what}`;
     this.lines.push(line);
     this.#tell?.(line);
   }
 
-  violation(what: string): void {
+  addViolation(what: string): void {
     if (this.violations.includes(what)) return;
     this.violations.push(what);
-    this.add('!!!', what);
+    this.addLine('!!!', what);
   }
 
   /** The bridge's own log as part of the story. Its bugs are violations. */
-  log(fields: object = {}): Log {
+  makeLog(fields: object = {}): Log {
     const write = (level: string) => (more: object, message: string) => {
       const all: Record<string, unknown> = { ...fields, ...more };
       const error = all.err ?? all.error;
       if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
-        this.violation(`the bridge threw ${error.name}: ${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}`);
+        this.addViolation(
+          `the bridge threw ${error.name}: ${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}`,
+        );
       }
-      if (/has a bug/.test(message)) this.violation(`the bridge says: ${message} ${describe(error)}`);
-      if (level !== 'debug') this.add('bridge', `${level === 'info' ? '' : `${level}: `}${message}${shown(all)}`);
+      if (/has a bug/.test(message)) this.addViolation(`the bridge says: ${message} ${describe(error)}`);
+      if (level !== 'debug')
+        this.addLine('bridge', `${level === 'info' ? '' : `${level}: `}${message}${fieldsText(all)}`);
     };
     return {
       debug: write('debug'),
       info: write('info'),
       warn: write('warn'),
       error: write('error'),
-      child: (more) => this.log({ ...fields, ...more }),
+      child: (more) => this.makeLog({ ...fields, ...more }),
     };
   }
 }
 
-function shown(fields: Record<string, unknown>): string {
+function fieldsText(fields: Record<string, unknown>): string {
   const words = Object.entries(fields).flatMap(([name, value]) => {
     if (value === undefined || name === 'digest') return [];
     return [`${name}=${value instanceof Error ? describe(value) : JSON.stringify(value)}`];

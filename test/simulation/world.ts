@@ -103,13 +103,13 @@ class World implements Judged {
   /** How many messages may wait, in a thread and in all. */
   readonly queue: { perThread: number; total: number };
   /** Whether all that the bridge says of its own accord gets to Slack, as long as it runs. */
-  readonly slackHears: boolean;
-  life: Life | null = null;
+  readonly isSlackReliable: boolean;
+  currentLife: Life | null = null;
   #bridge: Bridge | null = null;
   /** The bridge takes what comes. */
-  #listening = false;
+  #isListening = false;
   /** Slack's socket is there. */
-  #connected = false;
+  #isConnected = false;
   #startedAt = 0;
   /** Failures of the disk before this start. */
   #failedBefore = 0;
@@ -119,7 +119,7 @@ class World implements Judged {
   /** How many times its process was started. */
   lives = 0;
   #undelivered = 0;
-  #calm = false;
+  #isCalm = false;
   #calmSince: number | null = null;
   #ackLost = 0;
   readonly #agentId: string | null;
@@ -128,51 +128,52 @@ class World implements Judged {
   constructor(seed: number, tell: ((line: string) => void) | null = null) {
     this.seed = seed;
     const chance = new Chance(seed);
-    this.#chance = chance.fork('world');
+    this.#chance = chance.forkStream('world');
     this.story = new Story(() => this.clock.now(), tell);
-    this.mode = this.#chance.pick(['app-server', 'single', 'pair'] as const);
-    this.slack = new SimSlack(this.clock, chance.fork('slack'), this.story);
-    this.disk = new SimDisk(this.clock, chance.fork('disk'), this.story);
+    this.mode = this.#chance.pickOne(['app-server', 'single', 'pair'] as const);
+    this.slack = new SimSlack(this.clock, chance.forkStream('slack'), this.story);
+    this.disk = new SimDisk(this.clock, chance.forkStream('disk'), this.story);
     const kind = this.mode === 'app-server' ? 'app-server' : 'hosted';
-    const knowsStart = kind === 'app-server' || this.#chance.chance(0.85);
-    this.letta = new SimLetta(kind, knowsStart, this.clock, chance.fork('letta'), this.story);
-    this.#agentId = this.#chance.chance(0.5) ? 'agent-1' : null;
-    this.#environment = this.#chance.chance(0.5) ? 'device-1' : null;
-    this.people = new SimPeople(this.clock, chance.fork('people'), this.story, this.slack, {
-      message: (written) => this.#send(written),
-      click: (click, action) => this.#click(click, action),
+    const knowsStart = kind === 'app-server' || this.#chance.happens(0.85);
+    this.letta = new SimLetta(kind, knowsStart, this.clock, chance.forkStream('letta'), this.story);
+    this.#agentId = this.#chance.happens(0.5) ? 'agent-1' : null;
+    this.#environment = this.#chance.happens(0.5) ? 'device-1' : null;
+    this.people = new SimPeople(this.clock, chance.forkStream('people'), this.story, this.slack, {
+      onMessage: (written) => this.#sendMessage(written),
+      onClick: (click, action) => this.#deliverClick(click, action),
     });
-    this.#weather = this.#forecast();
-    this.staleAfterMs = this.#chance.chance(0.6) ? this.#chance.between(20_000, 120_000) : 15 * 60_000;
-    const narrow = this.#chance.chance(0.3);
-    this.queue = narrow ? { perThread: 3 + this.#chance.int(6), total: 6 + this.#chance.int(10) } : WIDE;
-    this.people.floods = narrow;
-    this.slackHears = this.#weather.slackAway === 0 && Object.values(this.slack.faults).every((often) => often === 0);
-    this.letta.mayRunAgain = (name) => this.#asked(name, 'send_again');
+    this.#weather = this.#chooseFaults();
+    this.staleAfterMs = this.#chance.happens(0.6) ? this.#chance.between(20_000, 120_000) : 15 * 60_000;
+    const narrow = this.#chance.happens(0.3);
+    this.queue = narrow ? { perThread: 3 + this.#chance.intBelow(6), total: 6 + this.#chance.intBelow(10) } : WIDE;
+    this.people.isFlooding = narrow;
+    this.isSlackReliable =
+      this.#weather.slackAway === 0 && Object.values(this.slack.faults).every((often) => often === 0);
+    this.letta.mayRunAgain = (name) => this.#wasClicked(name, 'send_again');
     this.letta.onTaken = (name) => this.#judgeAge(name);
     this.disk.onWrite = (namespace, key, value) => {
-      if (namespace === 'threads') this.#note(value);
+      if (namespace === 'threads') this.#noteRecord(value);
       if (namespace === 'choices' && key.startsWith('caught-up-to')) this.#markedAt ??= this.clock.now();
     };
   }
 
   /** Which faults this world knows, and how often: most worlds know a few, some all, some none. */
-  #forecast(): Weather {
+  #chooseFaults(): Weather {
     const chance = this.#chance;
-    const some = (often: number, by = chance) => (by.chance(0.45) ? by.between(0.2, 1) * often : 0);
+    const some = (often: number, by = chance) => (by.happens(0.45) ? by.between(0.2, 1) * often : 0);
     this.disk.faults = { fails: some(0.03), unreadable: some(0.02), slow: some(0.05) };
-    this.disk.instant = chance.chance(0.25);
+    this.disk.isInstant = chance.happens(0.25);
     this.slack.faults = {
       limited: some(0.05),
       lost: some(0.08),
       refused: some(0.03),
       slow: some(0.1),
       // Of a stream of its own: worlds without it are what they were.
-      closed: some(0.02, chance.fork('closed')),
+      closed: some(0.02, chance.forkStream('closed')),
     };
     this.letta.faults = {
       deaf: some(0.03),
-      skew: chance.chance(0.5) ? chance.between(20, 700) : 0,
+      skew: chance.happens(0.5) ? chance.between(20, 700) : 0,
       twice: some(0.1),
       rest: some(0.15),
       held: some(0.15),
@@ -199,14 +200,14 @@ class World implements Judged {
 
   // ---- the bridge's process --------------------------------------------------------------------
 
-  #start(): void {
-    if (this.life) return;
+  #startBridge(): void {
+    if (this.currentLife) return;
     this.lives += 1;
     const life = new Life(this.lives, this.clock);
-    this.life = life;
+    this.currentLife = life;
     const { clock } = life;
-    const log = this.story.log();
-    const random = new Chance(this.seed).fork(`life ${life.number}`);
+    const log = this.story.makeLog();
+    const random = new Chance(this.seed).forkStream(`life ${life.number}`);
     const store = assembleStore(this.disk.adapterFor(life), { clock, log }, () => undefined);
     const cloud = {
       mode: 'cloud',
@@ -234,130 +235,130 @@ class World implements Judged {
     });
     this.#bridge = bridge;
     this.#startedAt = this.clock.now();
-    this.#failedBefore = this.disk.failed;
-    this.story.add('world', `the bridge starts (${life.number})`);
-    this.#begin(bridge).then(
+    this.#failedBefore = this.disk.failedCount;
+    this.story.addLine('world', `the bridge starts (${life.number})`);
+    this.#startParts(bridge).then(
       () => {
-        if (this.life === life) this.#listening = true;
-        clock.after(this.#chance.between(50, 2_000), () => this.#connect());
+        if (this.currentLife === life) this.#isListening = true;
+        clock.after(this.#chance.between(50, 2_000), () => this.#connectSocket());
       },
       () => {
-        if (this.life === life) this.crash('could not start');
+        if (this.currentLife === life) this.crashBridge('could not start');
       },
     );
   }
 
-  async #begin(bridge: Bridge): Promise<void> {
+  async #startParts(bridge: Bridge): Promise<void> {
     await bridge.catchUp?.start();
     await bridge.workers.start();
   }
 
-  #connect(): void {
-    if (!this.#listening || this.#connected) return;
-    this.#connected = true;
+  #connectSocket(): void {
+    if (!this.#isListening || this.#isConnected) return;
+    this.#isConnected = true;
     this.#bridge?.catchUp?.setConnected(true);
   }
 
   /** Slack's socket is gone: what is sent meanwhile comes again, if at all. The bridge may notice late. */
   #loseSocket(): void {
-    const { life } = this;
-    if (!life || !this.#connected) return;
+    const { currentLife } = this;
+    if (!currentLife || !this.#isConnected) return;
     const chance = this.#chance;
-    const ms = chance.chance(0.6) ? chance.between(1_000, 40_000) : chance.between(40_000, 15 * 60_000);
-    this.story.add('slack', `its socket is gone for ${Math.round(ms / 1000)} s`);
-    this.#connected = false;
-    const notices = chance.chance(0.5) ? 1 : chance.between(1, Math.min(NOTICED_MS, ms));
-    life.clock.after(notices, () => this.#bridge?.catchUp?.setConnected(false));
-    life.clock.after(ms + 1, () => this.#connect());
+    const ms = chance.happens(0.6) ? chance.between(1_000, 40_000) : chance.between(40_000, 15 * 60_000);
+    this.story.addLine('slack', `its socket is gone for ${Math.round(ms / 1000)} s`);
+    this.#isConnected = false;
+    const notices = chance.happens(0.5) ? 1 : chance.between(1, Math.min(NOTICED_MS, ms));
+    currentLife.clock.after(notices, () => this.#bridge?.catchUp?.setConnected(false));
+    currentLife.clock.after(ms + 1, () => this.#connectSocket());
   }
 
   /** The process ends without a word; another is started on the same disk. */
-  crash(why = 'crash'): void {
-    const { life } = this;
-    if (!life) return;
-    this.story.add('world', `the bridge is gone: ${why}`);
-    this.#end(life);
+  crashBridge(why = 'crash'): void {
+    const { currentLife } = this;
+    if (!currentLife) return;
+    this.story.addLine('world', `the bridge is gone: ${why}`);
+    this.#endLife(currentLife);
   }
 
-  #end(life: Life): void {
-    if (this.life !== life) return;
-    this.#listening = false;
-    this.#connected = false;
+  #endLife(life: Life): void {
+    if (this.currentLife !== life) return;
+    this.#isListening = false;
+    this.#isConnected = false;
     this.#bridge = null;
-    this.life = null;
-    life.cut();
+    this.currentLife = null;
+    life.cutOff();
     const chance = this.#chance;
-    let ms = chance.chance(0.8) ? chance.between(1_500, 5_000) : chance.between(5_000, 90_000);
-    if (!this.#calm && chance.chance(this.#longDown)) ms = chance.between(60_000, 40 * 60_000);
-    if (ms > 60_000) this.story.add('world', `nobody starts it for ${Math.round(ms / 1000)} s`);
-    this.clock.after(ms, () => this.#start());
+    let ms = chance.happens(0.8) ? chance.between(1_500, 5_000) : chance.between(5_000, 90_000);
+    if (!this.#isCalm && chance.happens(this.#longDown)) ms = chance.between(60_000, 40 * 60_000);
+    if (ms > 60_000) this.story.addLine('world', `nobody starts it for ${Math.round(ms / 1000)} s`);
+    this.clock.after(ms, () => this.#startBridge());
   }
 
   /** As on SIGTERM. */
-  #stop(): void {
-    const { life } = this;
+  #stopBridge(): void {
+    const { currentLife } = this;
     const bridge = this.#bridge;
-    if (!life || !bridge) return;
-    this.story.add('world', 'the bridge is told to stop');
-    this.#listening = false;
-    this.#connected = false;
-    void this.#drain(bridge).then(() => {
-      if (this.life !== life) return;
-      this.story.add('world', 'the bridge has stopped');
-      this.#end(life);
+    if (!currentLife || !bridge) return;
+    this.story.addLine('world', 'the bridge is told to stop');
+    this.#isListening = false;
+    this.#isConnected = false;
+    void this.#drainBridge(bridge).then(() => {
+      if (this.currentLife !== currentLife) return;
+      this.story.addLine('world', 'the bridge has stopped');
+      this.#endLife(currentLife);
     });
     // Whoever waits for it loses patience: a second signal, or a kill.
-    const patience = this.#calm || this.#chance.chance(0.7) ? DRAIN_MS + 30_000 : this.#chance.between(1, DRAIN_MS);
+    const patience = this.#isCalm || this.#chance.happens(0.7) ? DRAIN_MS + 30_000 : this.#chance.between(1, DRAIN_MS);
     this.clock.after(patience, () => {
-      if (this.life === life) this.crash('it did not stop in time');
+      if (this.currentLife === currentLife) this.crashBridge('it did not stop in time');
     });
   }
 
-  async #drain(bridge: Bridge): Promise<void> {
+  async #drainBridge(bridge: Bridge): Promise<void> {
     await Promise.all([bridge.workers.drain(DRAIN_MS), bridge.catchUp?.stop()]);
     await bridge.stop();
   }
 
   // ---- Slack's events --------------------------------------------------------------------------
 
-  #send(written: Written): void {
+  #sendMessage(written: Written): void {
     const chance = this.#chance;
     // A mention is told twice, and who comes first is chance.
     const copies = written.message.mentionsBot && written.message.channelKind !== 'im' ? 2 : 1;
-    const slow = chance.chance(0.1) ? 2_000 : 0;
+    const slow = chance.happens(0.1) ? 2_000 : 0;
     written.trying = copies;
     for (let copy = 0; copy < copies; copy += 1) {
       this.#undelivered += 1;
-      this.clock.after(chance.between(20, 250) + chance.between(0, slow), () => this.#deliver(written, 0));
+      this.clock.after(chance.between(20, 250) + chance.between(0, slow), () => this.#deliverMessage(written, 0));
     }
   }
 
-  #deliver(written: Written, attempt: number): void {
+  #deliverMessage(written: Written, attempt: number): void {
     let acked = false;
     const over = () => {
       if (!acked) this.#undelivered -= 1;
       if (!acked) written.trying -= 1;
       acked = true;
     };
-    const { life } = this;
-    const bridge = this.#connected ? this.#bridge : null;
-    if (bridge && life) {
-      const lost = !this.#calm && this.#chance.chance(this.#ackLost);
+    const { currentLife } = this;
+    const bridge = this.#isConnected ? this.#bridge : null;
+    if (bridge && currentLife) {
+      const lost = !this.#isCalm && this.#chance.happens(this.#ackLost);
       bridge.intake.handleMessage(written.message).then(
         (result) => {
-          if (life.over) return;
+          if (currentLife.isOver) return;
           const { outcome } = result;
           written.outcomes.push(outcome);
           if (result.outcome === 'refused' && FULL.has(result.reason)) {
-            written.turnedAway = { at: this.clock.now(), life: life.number };
+            written.turnedAway = { at: this.clock.now(), life: currentLife.number };
           }
           if (outcome === 'accepted') {
             written.ackedAt ??= this.clock.now();
             if (!this.stored.has(written.message.key))
-              this.story.violation(`${written.name} was accepted and is on no disk yet`);
+              this.story.addViolation(`${written.name} was accepted and is on no disk yet`);
           }
           if (!lost) over();
-          if (!this.#calm && this.#chance.chance(this.#weather.ackedCrash)) this.crash('crash behind an ack');
+          if (!this.#isCalm && this.#chance.happens(this.#weather.ackedCrash)) this.crashBridge('crash behind an ack');
         },
         () => undefined,
       );
@@ -366,74 +367,76 @@ class World implements Judged {
     this.clock.after(wait ?? ACK_MS, () => {
       if (acked) return;
       if (wait === undefined) {
-        this.story.add('slack', `gives up on ${written.message.ts}`);
+        this.story.addLine('slack', `gives up on ${written.message.ts}`);
         return over();
       }
       acked = true;
-      this.#deliver(written, attempt + 1);
+      this.#deliverMessage(written, attempt + 1);
     });
   }
 
-  #click(click: Click, action: InboundAction): void {
+  #deliverClick(click: Click, action: InboundAction): void {
     const chance = this.#chance;
     this.clock.after(chance.between(20, 250), () => {
-      const { life } = this;
-      const bridge = this.#connected ? this.#bridge : null;
-      if (!bridge || !life) return;
+      const { currentLife } = this;
+      const bridge = this.#isConnected ? this.#bridge : null;
+      if (!bridge || !currentLife) return;
       click.result = 'given';
       bridge.intake.handleAction(action).then(
         (outcome) => {
-          if (life.over) return;
+          if (currentLife.isOver) return;
           click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
           if (outcome.result !== 'modal') return;
           if (outcome.modal.kind === 'view_full' || outcome.modal.kind === 'details') return;
           const { kind: name, token } = outcome.modal;
           const text = name === 'deny_with_reason' ? 'because' : 'Green';
-          this.clock.after(chance.between(500, 15_000), () => this.#submit(click, { ...action, name, token }, text));
+          this.clock.after(chance.between(500, 15_000), () =>
+            this.#submitModal(click, { ...action, name, token }, text),
+          );
         },
         () => {
-          if (!life.over) click.result = 'failed';
+          if (!currentLife.isOver) click.result = 'failed';
         },
       );
     });
   }
 
-  #submit(click: Click, action: InboundAction & { name: SubmissionName }, text: string): void {
-    const { life } = this;
-    const bridge = this.#connected ? this.#bridge : null;
-    if (!bridge || !life) return;
+  #submitModal(click: Click, action: InboundAction & { name: SubmissionName }, text: string): void {
+    const { currentLife } = this;
+    const bridge = this.#isConnected ? this.#bridge : null;
+    if (!bridge || !currentLife) return;
     const { name, token, actor, team } = action;
-    this.story.add(actor.user, `submits ${name}`);
+    this.story.addLine(actor.user, `submits ${name}`);
     click.result = 'given';
     bridge.intake.handleSubmission({ name, token, actor, team, texts: [text] }).then(
       (outcome) => {
-        if (!life.over) click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
+        if (!currentLife.isOver) click.result = outcome.result === 'refused' ? outcome.why : outcome.result;
       },
       () => {
-        if (!life.over) click.result = 'failed';
+        if (!currentLife.isOver) click.result = 'failed';
       },
     );
   }
 
   // ---- the story -------------------------------------------------------------------------------
 
-  async run(): Promise<Result> {
+  async runStory(): Promise<Result> {
     const chance = this.#chance;
-    this.story.add('world', `seed ${this.seed}: ${this.mode}`);
-    this.#start();
+    this.story.addLine('world', `seed ${this.seed}: ${this.mode}`);
+    this.#startBridge();
     const until = this.clock.now() + chance.between(0.4, 2.2) * 60_000;
     const deeds = () => {
       if (this.clock.now() >= until) return;
-      this.people.act();
+      this.people.doSomething();
       this.clock.after(this.#weather.deeds * chance.between(0.1, 1.9), deeds);
     };
     this.clock.after(100, deeds);
     while (this.clock.now() < until) {
       await this.clock.runUntil(this.clock.now() + TICK_MS);
       this.#judgeWork();
-      this.#strike();
+      this.#breakSomething();
     }
-    await this.#rest();
+    await this.#comeToRest();
     judge(this);
     const { events } = this.clock;
     return {
@@ -448,80 +451,81 @@ class World implements Judged {
   }
 
   /** Now and then something breaks. */
-  #strike(): void {
+  #breakSomething(): void {
     const chance = this.#chance;
     const weather = this.#weather;
-    const now = (perMinute: number) => chance.chance((perMinute * TICK_MS) / 60_000);
+    const now = (perMinute: number) => chance.happens((perMinute * TICK_MS) / 60_000);
     if (now(weather.crash)) this.#crashSoon();
-    if (now(weather.stop)) this.#stop();
+    if (now(weather.stop)) this.#stopBridge();
     if (now(weather.lane)) this.letta.loseLane();
     if (now(weather.freeze)) this.letta.freezeLane();
-    if (now(weather.redeliver)) this.letta.redeliver();
-    if (now(weather.lettaRestart)) this.letta.restart();
-    if (now(weather.unroute)) this.letta.unroute();
-    if (now(weather.agent)) this.letta.act();
+    if (now(weather.redeliver)) this.letta.redeliverFrames();
+    if (now(weather.lettaRestart)) this.letta.restartProcess();
+    if (now(weather.unroute)) this.letta.loseRouter();
+    if (now(weather.agent)) this.letta.startSomething();
     if (now(weather.slackGap)) this.#loseSocket();
     if (now(weather.slackAway)) {
       const ms = chance.between(1_000, 40_000);
-      this.story.add('slack', `is away for ${Math.round(ms / 1000)} s`);
+      this.story.addLine('slack', `is away for ${Math.round(ms / 1000)} s`);
       this.slack.awayUntil = this.clock.now() + ms;
     }
   }
 
   /** At any ms, not only between two ticks; often while something is under way. */
   #crashSoon(): void {
-    const { life } = this;
+    const { currentLife } = this;
     this.clock.after(this.#chance.between(1, TICK_MS), () => {
-      if (this.life === life) this.crash();
+      if (this.currentLife === currentLife) this.crashBridge();
     });
   }
 
   /** Everything works again, and people answer what they are asked: then all must come to rest. */
-  async #rest(): Promise<void> {
-    this.story.add('world', 'from here on everything works');
-    this.#calm = true;
+  async #comeToRest(): Promise<void> {
+    this.story.addLine('world', 'from here on everything works');
+    this.#isCalm = true;
     this.#calmSince = this.clock.now();
     this.disk.faults = { fails: 0, unreadable: 0, slow: 0 };
     this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
     this.slack.awayUntil = 0;
     this.letta.faults = noFaults;
     // The last thing that breaks is found by whoever asks.
-    this.letta.losesNextEnd = this.#chance.chance(0.3);
+    this.letta.losesNextEnd = this.#chance.happens(0.3);
     const until = this.clock.now() + REST_WITHIN_MS;
     let quiet = 0;
     while (quiet < REST_MS && this.clock.now() < until) {
       await this.clock.runUntil(this.clock.now() + LOOK_MS);
       this.#judgeWork();
       this.people.answerAll();
-      quiet = this.#quiet() ? quiet + LOOK_MS : 0;
+      quiet = this.#isQuiet() ? quiet + LOOK_MS : 0;
     }
     if (quiet < REST_MS)
-      this.story.violation(
-        `no rest: active ${[...this.disk.rows('active').keys()].join(' ')}, ${this.#undelivered} on their way, ${this.#connected ? '' : 'not '}connected, Letta ${this.letta.busy ? 'busy' : 'idle'}, never found: ${this.#unfound().map(({ name }) => name)}`,
+      this.story.addViolation(
+        `no rest: active ${[...this.disk.rowsOf('active').keys()].join(' ')}, ${this.#undelivered} on their way, ${this.#isConnected ? '' : 'not '}connected, Letta ${this.letta.isBusy ? 'busy' : 'idle'}, never found: ${this.#unfoundMessages().map(({ name }) => name)}`,
       );
     this.#judgeRest();
     // What a failed write left behind is gone after the next start.
-    this.#stop();
-    const [dialled, shown] = [this.letta.dialled.size, this.slack.shown];
+    this.#stopBridge();
+    const [dialled, shown] = [this.letta.dialled.size, this.slack.shownCalls];
     await this.clock.runUntil(this.clock.now() + 5 * 60_000);
     if (quiet < REST_MS) return;
     const dials = this.letta.dialled.size - dialled;
-    if (dials > 0) this.story.violation(`with nothing open a start dials Letta ${dials} times`);
-    const calls = this.slack.shown - shown;
-    if (calls > 0) this.story.violation(`with nothing open a start makes ${calls} calls that show something`);
+    if (dials > 0) this.story.addViolation(`with nothing open a start dials Letta ${dials} times`);
+    const calls = this.slack.shownCalls - shown;
+    if (calls > 0) this.story.addViolation(`with nothing open a start makes ${calls} calls that show something`);
   }
 
   #judgeRest(): void {
-    const lanes = [...this.letta.dialled].filter((lane) => lane.held).length;
-    if (lanes > 0) this.story.violation(`${lanes} lanes are left open`);
+    const lanes = [...this.letta.dialled].filter((lane) => lane.isHeld).length;
+    if (lanes > 0) this.story.addViolation(`${lanes} lanes are left open`);
     // One keeps the mark of what was delivered.
-    const timers = this.life?.clock.waiting() ?? 0;
-    if (timers > 1) this.story.violation(`${timers} timers are left`);
+    const timers = this.currentLife?.clock.waitingTimers() ?? 0;
+    if (timers > 1) this.story.addViolation(`${timers} timers are left`);
     // A tidying that the disk refused is done by the next start.
-    if (this.disk.failed > this.#failedBefore) return;
-    for (const key of this.disk.rows('active').keys()) {
-      const row = this.disk.rows('threads').get(key);
-      if (row === undefined || !isActive(row)) this.story.violation(`${key} is at rest, and the next start reads it`);
+    if (this.disk.failedCount > this.#failedBefore) return;
+    for (const key of this.disk.rowsOf('active').keys()) {
+      const row = this.disk.rowsOf('threads').get(key);
+      if (row === undefined || !isActive(row))
+        this.story.addViolation(`${key} is at rest, and the next start reads it`);
     }
   }
 
@@ -531,21 +535,23 @@ class World implements Judged {
     if (!written) return;
     const now = this.clock.now();
     if (now - written.at <= this.staleAfterMs + STORED_MS) return;
-    this.story.violation(`${written.name} came after ${Math.round((now - written.at) / 1000)} s and was taken unasked`);
+    this.story.addViolation(
+      `${written.name} came after ${Math.round((now - written.at) / 1000)} s and was taken unasked`,
+    );
   }
 
-  #active(): boolean {
-    return [...this.disk.rows('threads').values()].some(isActive);
+  #isSomethingActive(): boolean {
+    return [...this.disk.rowsOf('threads').values()].some(isActive);
   }
 
-  #quiet(): boolean {
-    const all = this.#connected && this.#undelivered === 0 && this.#unfound().length === 0;
-    return all && !this.#active() && !this.letta.busy;
+  #isQuiet(): boolean {
+    const all = this.#isConnected && this.#undelivered === 0 && this.#unfoundMessages().length === 0;
+    return all && !this.#isSomethingActive() && !this.letta.isBusy;
   }
 
   /** What looking back must find: mentions and direct messages of members, in places that the bridge knew by then. */
-  #unfound(): Written[] {
-    const threads = [...this.disk.rows('threads').values()].map((row) => readRecord(row).record);
+  #unfoundMessages(): Written[] {
+    const threads = [...this.disk.rowsOf('threads').values()].map((row) => readRecord(row).record);
     const handled = new Set(threads.flatMap(({ seen }) => seen.map(({ key }) => key)));
     return this.people.written.filter(({ message, trying, outcomes, at }) => {
       if (handled.has(message.key)) return false;
@@ -558,7 +564,7 @@ class World implements Judged {
   }
 
   /** Whether somebody clicked that on an offer of this message. */
-  #asked(name: string, action: string): boolean {
+  #wasClicked(name: string, action: string): boolean {
     const key = this.people.written.find((written) => written.name === name)?.message.key ?? '';
     return this.people.clicks.some(
       (click) => click.action === action && this.offers.get(click.token)?.items.has(key) === true,
@@ -568,14 +574,14 @@ class World implements Judged {
   /** After a start nothing says that it works where nothing does. */
   #judgeWork(): void {
     const now = this.clock.now();
-    const slackLags = this.#calm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
+    const slackLags = this.#isCalm && this.slack.awayUntil === 0 ? 0 : SLACK_LAGS_MS;
     // Once Letta is back the bridge asks anew.
     const since = Math.max(this.#startedAt, this.letta.away.to, this.letta.routedAt);
-    if (!this.life || now - since < TRUE_AFTER_MS + slackLags) return;
-    for (const row of this.disk.rows('threads').values()) {
+    if (!this.currentLife || now - since < TRUE_AFTER_MS + slackLags) return;
+    for (const row of this.disk.rowsOf('threads').values()) {
       const { turn, runtime } = readRecord(row).record;
       const conversation = this.letta.conversations.get(runtime?.conversationId ?? '');
-      if (turn === null || !conversation?.idle) continue;
+      if (turn === null || !conversation?.isIdle) continue;
       const quiet = Math.max(
         since,
         this.#calmSince ?? Number.POSITIVE_INFINITY,
@@ -586,7 +592,7 @@ class World implements Judged {
       const isOfBefore = turn.startedAt < this.#startedAt && conversation.idleSince <= this.#startedAt;
       if (!isOfBefore && !isLongOver) continue;
       if (this.slack.messages.some((message) => message.metadata?.turn === turn.id && saysItWorks(message)))
-        this.story.violation(
+        this.story.addViolation(
           `${turn.id} says that it works; Letta is idle for ${Math.round((now - conversation.idleSince) / 1000)} s`,
         );
     }
@@ -599,12 +605,12 @@ class World implements Judged {
     const { from, to } = this.letta.away;
     const since = Math.max(from, written.ackedAt) + NOTICED_MS;
     if (to - since < this.staleAfterMs || this.clock.now() < to) return;
-    if (!this.#asked(name, 'run_now') && !this.#asked(name, 'send_again')) {
-      this.story.violation(`${name} waited ${Math.round((to - since) / 1000)} s for Letta and ran unasked`);
+    if (!this.#wasClicked(name, 'run_now') && !this.#wasClicked(name, 'send_again')) {
+      this.story.addViolation(`${name} waited ${Math.round((to - since) / 1000)} s for Letta and ran unasked`);
     }
   }
 
-  #note(value: string): void {
+  #noteRecord(value: string): void {
     const { record } = readRecord(value);
     for (const offer of record.offers) {
       const about = offer.about?.message ?? null;
@@ -620,7 +626,7 @@ class World implements Judged {
       if (about) this.asked.set(about, { of: requester, at: askedAt });
     }
     if (record.inbox.length > 2 * this.queue.perThread)
-      this.story.violation(`${record.inbox.length} messages wait where ${this.queue.perThread} may`);
+      this.story.addViolation(`${record.inbox.length} messages wait where ${this.queue.perThread} may`);
     for (const item of record.inbox) {
       if (!this.stored.has(item.key)) this.#judgeFound(item.key);
       this.stored.set(item.key, 'speak');
@@ -634,5 +640,5 @@ class World implements Judged {
 }
 
 export function simulate(seed: number, tell: ((line: string) => void) | null = null): Promise<Result> {
-  return new World(seed, tell).run();
+  return new World(seed, tell).runStory();
 }

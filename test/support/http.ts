@@ -15,11 +15,11 @@ export interface FakeHttp extends Dated {
   fetch: FetchLike;
   calls: Call[];
   /** The next answer; a string is sent as it is. */
-  answer(status: number, body: unknown): void;
+  answerNext(status: number, body: unknown): void;
   /** What answers once the prepared answers are used up; `null` is a connection that breaks. */
-  always(answer: (call: Call) => Answer | null): void;
+  answerAlways(answer: (call: Call) => Answer | null): void;
   /** The next call gets no answer until it is aborted. */
-  hang(): void;
+  hangNext(): void;
 }
 
 /** A server on the far side of `fetch`, made of prepared answers. */
@@ -29,11 +29,11 @@ export function createFakeHttp(): FakeHttp {
   const http: FakeHttp = {
     calls: [],
     date: null,
-    answer: (status, body) => void prepared.push({ status, body }),
-    always: (answer) => {
+    answerNext: (status, body) => void prepared.push({ status, body }),
+    answerAlways: (answer) => {
       fallback = answer;
     },
-    hang: () => void prepared.push('hang'),
+    hangNext: () => void prepared.push('hang'),
     async fetch(url, { method, headers, body, signal }) {
       const call = { method, url, headers, body };
       http.calls.push(call);

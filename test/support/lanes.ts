@@ -8,11 +8,11 @@ export interface FakeLane {
   /** Everything that was sent over it, parsed, in order. */
   sent: Frame[];
   /** Whether our side closed it. */
-  closed: boolean;
-  open(): void;
+  isClosed: boolean;
+  openLane(): void;
   /** Delivers one frame, or raw text. */
-  deliver(frame: Frame | string): void;
-  lose(loss?: LaneLoss): void;
+  deliverFrame(frame: Frame | string): void;
+  loseLane(loss?: LaneLoss): void;
 }
 
 export interface FakeLanes {
@@ -32,20 +32,20 @@ export function createFakeLanes(): FakeLanes {
     onDial: () => {},
     onSend: () => {},
     dial(endpoint, handlers: LaneHandlers) {
-      let over = false;
+      let isOver = false;
       const lane: FakeLane = {
         endpoint,
         sent: [],
-        closed: false,
-        open: () => {
-          if (!over) handlers.onOpen();
+        isClosed: false,
+        openLane: () => {
+          if (!isOver) handlers.onOpen();
         },
-        deliver: (frame) => {
-          if (!over) handlers.onMessage(typeof frame === 'string' ? frame : JSON.stringify(frame));
+        deliverFrame: (frame) => {
+          if (!isOver) handlers.onMessage(typeof frame === 'string' ? frame : JSON.stringify(frame));
         },
-        lose: (loss = { kind: 'closed', code: 1006, text: '' }) => {
-          if (over) return;
-          over = true;
+        loseLane: (loss = { kind: 'closed', code: 1006, text: '' }) => {
+          if (isOver) return;
+          isOver = true;
           handlers.onClose(loss);
         },
       };
@@ -53,14 +53,14 @@ export function createFakeLanes(): FakeLanes {
       queueMicrotask(() => all.onDial(lane));
       return {
         send(text) {
-          if (over) return;
+          if (isOver) return;
           const frame = JSON.parse(text) as Frame;
           lane.sent.push(frame);
           queueMicrotask(() => all.onSend(lane, frame));
         },
         close() {
-          over = true;
-          lane.closed = true;
+          isOver = true;
+          lane.isClosed = true;
         },
       };
     },

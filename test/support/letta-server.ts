@@ -14,9 +14,9 @@ export interface LettaServer {
   /** Acks that came, by socket. */
   acks: number[][];
   /** Sends a frame to all sockets, as Letta does by itself. */
-  push(frame: Record<string, unknown>): void;
+  pushFrame(frame: Record<string, unknown>): void;
   /** Cuts all sockets without a close frame. */
-  drop(): void;
+  cutSockets(): void;
   stop(): Promise<void>;
 }
 
@@ -24,9 +24,9 @@ export interface LettaServer {
 export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<LettaServer> {
   const letta = createFakeLetta();
   const sockets = new Map<WebSocket, { seq: number; acks: number[] }>();
-  const hosted = kind === 'cloud';
+  const isHosted = kind === 'cloud';
 
-  const rest = (method: string, url: URL): [number, unknown] => {
+  const answerRest = (method: string, url: URL): [number, unknown] => {
     const row = {
       id: 'env-1',
       deviceId: world.deviceId,
@@ -47,17 +47,17 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
   };
 
   /** The HTTP status that an upgrade is refused with, or `null`. */
-  const refusal = (request: IncomingMessage, url: URL): number | null => {
+  const refusalOf = (request: IncomingMessage, url: URL): number | null => {
     if (request.headers.authorization !== `Bearer ${world.token}`) return 401;
     const { searchParams: query } = url;
-    if (!hosted) return query.has('channel') ? 426 : url.pathname === '/ws' ? null : 404;
+    if (!isHosted) return query.has('channel') ? 426 : url.pathname === '/ws' ? null : 404;
     if (url.pathname !== `/v1/environments/${world.connectionId}/status/ws`) return 404;
     return query.get('agentId') && query.get('conversationId') && query.has('channel') ? null : 400;
   };
 
   const push = (frame: Record<string, unknown>) => {
     for (const [socket, state] of sockets) {
-      if (!hosted || frame.type === 'pong') socket.send(JSON.stringify(frame));
+      if (!isHosted || frame.type === 'pong') socket.send(JSON.stringify(frame));
       else {
         state.seq += 1;
         socket.send(JSON.stringify({ ...frame, seq: state.seq }));
@@ -68,12 +68,12 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://x');
     const authorized = request.headers.authorization === `Bearer ${world.token}`;
-    const [status, body] = authorized ? rest(request.method ?? 'GET', url) : [401, {}];
+    const [status, body] = authorized ? answerRest(request.method ?? 'GET', url) : [401, {}];
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   });
   const upgrades = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
-    const status = refusal(request, new URL(request.url ?? '/', 'http://x'));
+    const status = refusalOf(request, new URL(request.url ?? '/', 'http://x'));
     if (status !== null) {
       socket.end(`HTTP/1.1 ${status} No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;
@@ -86,7 +86,7 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
       ws.on('message', (data) => {
         const frame = JSON.parse(String(data)) as Record<string, unknown>;
         if (frame.type === 'ack') state.acks.push(Number(frame.seq));
-        for (const answer of letta.receive(frame)) push(answer);
+        for (const answer of letta.answerFrame(frame)) push(answer);
       });
     });
   });
@@ -99,8 +99,8 @@ export async function startLettaServer(kind: 'app-server' | 'cloud'): Promise<Le
     deviceId: 'device-1',
     connectionId: 'conn-1',
     acks: [],
-    push,
-    drop: () => {
+    pushFrame: push,
+    cutSockets: () => {
       for (const socket of sockets.keys()) socket.terminate();
     },
     async stop() {

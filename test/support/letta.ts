@@ -13,18 +13,18 @@ export interface FakeLetta {
   /** Request ids of approvals that wait. */
   pending: string[];
   /** Frame types that it leaves without an answer. */
-  deaf: Set<string>;
+  ignoredTypes: Set<string>;
   /** Whether a mode that is asked for takes effect. */
-  obeysMode: boolean;
+  doesObeyMode: boolean;
   /** Frames that came, in order. */
   received: Frame[];
   /**
    * What it sends in return. Messages: `hang` starts a turn that does not end, `refuse` is refused, `ask` asks for an
    * approval; any other is answered with `echo: …` and the end of the turn.
    */
-  receive(frame: Frame): Frame[];
+  answerFrame(frame: Frame): Frame[];
   /** One delta of text for the running turn. */
-  text(words: string): Frame;
+  makeText(words: string): Frame;
 }
 
 export function createFakeLetta(): FakeLetta {
@@ -97,7 +97,7 @@ export function createFakeLetta(): FakeLetta {
       agent_id: String(agent_id),
       conversation_id: typeof conversation_id === 'string' ? conversation_id : String(letta.conversations.at(-1)),
     };
-    if (letta.obeysMode) letta.mode = String(frame.mode);
+    if (letta.doesObeyMode) letta.mode = String(frame.mode);
     goTo(frame.cwd);
     return [...replay(), { type: 'runtime_start_response', request_id, success: true, runtime }];
   };
@@ -120,7 +120,7 @@ export function createFakeLetta(): FakeLetta {
       return [...begun, stopped, loop(), asked, device()];
     }
     history.unshift({ id: `m${runs}`, message_type: 'assistant_message', content: `echo: ${content}` });
-    return [...begun, letta.text('echo: '), letta.text(content), ...finish('end_turn')];
+    return [...begun, letta.makeText('echo: '), letta.makeText(content), ...finish('end_turn')];
   };
 
   const approval = (request_id: unknown, payload: Frame): Frame[] => {
@@ -132,7 +132,7 @@ export function createFakeLetta(): FakeLetta {
     return [
       { type: 'input_accepted', request_id, runtime, accepted: true },
       device(),
-      letta.text('done'),
+      letta.makeText('done'),
       ...finish('end_turn'),
     ];
   };
@@ -145,16 +145,16 @@ export function createFakeLetta(): FakeLetta {
     folders: ['/project', '/srv/support'],
     status: 'WAITING_ON_INPUT',
     pending: [],
-    deaf: new Set(),
-    obeysMode: true,
+    ignoredTypes: new Set(),
+    doesObeyMode: true,
     received: [],
-    text: (words) =>
+    makeText: (words) =>
       delta({ message_type: 'assistant_message', id: `m${runs}`, content: [{ type: 'text', text: words }] }),
-    receive(frame) {
+    answerFrame(frame) {
       if (frame.type === 'ack') return [];
       letta.received.push(frame);
       const { request_id } = frame;
-      if (letta.deaf.has(String(frame.type))) return [];
+      if (letta.ignoredTypes.has(String(frame.type))) return [];
       switch (frame.type) {
         case 'runtime_start':
           return start(frame);
@@ -162,7 +162,7 @@ export function createFakeLetta(): FakeLetta {
           runtime = frame.runtime as typeof runtime;
           return [...replay(), { type: 'sync_response', request_id, runtime, success: true }];
         case 'change_device_state':
-          if (letta.obeysMode) letta.mode = String((frame.payload as Frame).mode);
+          if (letta.doesObeyMode) letta.mode = String((frame.payload as Frame).mode);
           goTo((frame.payload as Frame).cwd);
           return [device()];
         case 'input': {

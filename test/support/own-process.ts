@@ -12,14 +12,14 @@ export interface OwnProcess {
   slack: SmallSlack;
   child: ChildProcess;
   /** Exit code and signal, once it has ended. */
-  exited: Promise<[number | null, NodeJS.Signals | null]>;
+  whenExited: Promise<[number | null, NodeJS.Signals | null]>;
   /** All it has written so far, to both outputs. */
-  log(): string;
-  /** Alice writes in the channel; what {@link shown} shows is then the thread below that. */
-  say(text: string): Promise<void>;
-  shown(): string;
+  logText(): string;
+  /** Alice writes in the channel; what {@link transcriptNow} shows is then the thread below that. */
+  sayText(text: string): Promise<void>;
+  transcriptNow(): string;
   /** Starts it once more as it was started before, e.g. after it has ended; resolves when it is up. */
-  again(): Promise<OwnProcess>;
+  startAgain(): Promise<OwnProcess>;
 }
 
 export interface OwnProcessOptions {
@@ -52,7 +52,7 @@ export async function spawnBridge(
       ? { SLACK_APP_TOKEN: slack.tokens.app }
       : { SLACK_SIGNING_SECRET: SIGNING_SECRET, PORT: String(httpPort) };
   let root = '';
-  const run = (): Omit<OwnProcess, 'slack' | 'say' | 'shown' | 'again'> => {
+  const run = (): Omit<OwnProcess, 'slack' | 'sayText' | 'transcriptNow' | 'startAgain'> => {
     const child = spawn(process.execPath, ['--max-semi-space-size=64', 'src/main.ts'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -76,20 +76,20 @@ export async function spawnBridge(
       child.kill('SIGKILL');
       await exited;
     });
-    return { child, exited, log: () => lines.join('') };
+    return { child, whenExited: exited, logText: () => lines.join('') };
   };
   const bridge: OwnProcess = {
     slack,
     ...run(),
-    async again() {
+    async startAgain() {
       const next: OwnProcess = { ...bridge, ...run() };
-      await untilUp(next);
+      await waitUntilUp(next);
       return next;
     },
-    async say(text) {
+    async sayText(text) {
       root = (await slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text })).ts;
     },
-    shown: () => transcript(slack, 'C01GEN', { thread: root, bot: true }),
+    transcriptNow: () => transcript(slack, 'C01GEN', { thread: root, bot: true }),
   };
   return bridge;
 }
@@ -100,12 +100,12 @@ export async function startOwnProcess(
   options: OwnProcessOptions = {},
 ): Promise<OwnProcess> {
   const bridge = await spawnBridge(context, options);
-  await untilUp(bridge);
+  await waitUntilUp(bridge);
   return bridge;
 }
 
-export async function untilUp({ log, child }: OwnProcess): Promise<void> {
+export async function waitUntilUp({ logText, child }: OwnProcess): Promise<void> {
   const ended = () => child.exitCode !== null;
-  await until(() => log().includes('the bridge is up') || ended(), log, 60_000);
-  if (ended()) throw new Error(`the bridge ended with ${child.exitCode}:\n${log()}`);
+  await until(() => logText().includes('the bridge is up') || ended(), logText, 60_000);
+  if (ended()) throw new Error(`the bridge ended with ${child.exitCode}:\n${logText()}`);
 }

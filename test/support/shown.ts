@@ -26,7 +26,7 @@ export function createShown(options: MiddleOptions = {}): Shown {
   let surface: SlackSurface | null = null;
   let life = 0;
   /** A process that is gone neither calls nor hears. */
-  const mortal = (api: SlackApi): SlackApi => {
+  const endWithLife = (api: SlackApi): SlackApi => {
     life += 1;
     const mine = life;
     return {
@@ -43,7 +43,7 @@ export function createShown(options: MiddleOptions = {}): Shown {
     surface(clock) {
       slack ??= createFakeSlack(clock);
       surface = createSurface({
-        api: mortal(slack),
+        api: endWithLife(slack),
         createRenderer: () => createRenderer(),
         fallback: simplerPosts,
         renderNotice: noticePosts,

@@ -38,9 +38,9 @@ function open(names: LaneEndpoint['name'][], handlers: Partial<LinkHandlers> = {
 describe('a link', () => {
   it('is open only when all its lanes are', () => {
     const { lane, opened } = open(['control', 'stream']);
-    lane(1).open();
+    lane(1).openLane();
     expect(opened()).toBe(0);
-    lane(0).open();
+    lane(0).openLane();
     expect(opened()).toBe(1);
   });
 
@@ -49,18 +49,18 @@ describe('a link', () => {
     const { lane } = open(['control', 'stream'], {
       onFrame: () => void order.push(...lane(1).sent),
     });
-    lane(0).open();
-    lane(1).open();
-    lane(1).deliver(status(7));
+    lane(0).openLane();
+    lane(1).openLane();
+    lane(1).deliverFrame(status(7));
     expect(order).toEqual([{ type: 'ack', seq: 7 }]);
     expect(lane(0).sent).toEqual([]);
   });
 
   it('acknowledges a redelivered frame again', () => {
     const { lane } = open(['stream']);
-    lane(0).open();
-    lane(0).deliver(status(1));
-    lane(0).deliver(status(1));
+    lane(0).openLane();
+    lane(0).deliverFrame(status(1));
+    lane(0).deliverFrame(status(1));
     expect(lane(0).sent).toEqual([
       { type: 'ack', seq: 1 },
       { type: 'ack', seq: 1 },
@@ -69,16 +69,16 @@ describe('a link', () => {
 
   it('acknowledges nothing to an App Server', () => {
     const { lane, frames } = open(['direct'], {}, false);
-    lane(0).open();
-    lane(0).deliver(status(1));
+    lane(0).openLane();
+    lane(0).deliverFrame(status(1));
     expect(lane(0).sent).toEqual([]);
     expect(frames).toHaveLength(1);
   });
 
   it('sends requests on its first lane only', () => {
     const { link, lane } = open(['control', 'stream']);
-    lane(0).open();
-    lane(1).open();
+    lane(0).openLane();
+    lane(1).openLane();
     link.send({ type: 'sync' });
     expect(lane(0).sent).toEqual([{ type: 'sync' }]);
     expect(lane(1).sent).toEqual([]);
@@ -86,23 +86,23 @@ describe('a link', () => {
 
   it('closes all lanes when one is lost, and reports it once', () => {
     const { lane, losses, frames } = open(['control', 'stream']);
-    lane(0).open();
-    lane(1).open();
-    lane(1).lose({ kind: 'silent' });
-    lane(0).deliver(status(9));
-    lane(0).lose();
-    expect(lane(0).closed).toBe(true);
+    lane(0).openLane();
+    lane(1).openLane();
+    lane(1).loseLane({ kind: 'silent' });
+    lane(0).deliverFrame(status(9));
+    lane(0).loseLane();
+    expect(lane(0).isClosed).toBe(true);
     expect(losses).toEqual([{ kind: 'silent' }]);
     expect(frames).toEqual([]);
   });
 
   it('counts and acknowledges unusable frames, and goes on', () => {
     const { link, lane, frames, log } = open(['stream']);
-    lane(0).open();
-    for (const text of ['{"secret":"stream_de', '', 'null', '[1]', '"x"']) lane(0).deliver(text);
-    lane(0).deliver({ type: 'unheard_of', secret: 1, seq: 3 });
-    lane(0).deliver({ type: 'turn_finished', secret: 1, seq: 4 });
-    lane(0).deliver(status(5));
+    lane(0).openLane();
+    for (const text of ['{"secret":"stream_de', '', 'null', '[1]', '"x"']) lane(0).deliverFrame(text);
+    lane(0).deliverFrame({ type: 'unheard_of', secret: 1, seq: 3 });
+    lane(0).deliverFrame({ type: 'turn_finished', secret: 1, seq: 4 });
+    lane(0).deliverFrame(status(5));
     expect(link.counts).toEqual({ unknown: 1, malformed: 6 });
     expect(lane(0).sent.map((frame) => frame.seq)).toEqual([3, 4, 5]);
     expect(frames).toHaveLength(1);
@@ -115,9 +115,9 @@ describe('a link', () => {
         throw new Error('bug');
       },
     });
-    lane(0).open();
-    lane(0).deliver(status(1));
-    lane(0).deliver(status(2));
+    lane(0).openLane();
+    lane(0).deliverFrame(status(1));
+    lane(0).deliverFrame(status(2));
     expect(lane(0).sent).toHaveLength(2);
     expect(log.lines.filter((line) => line.level === 'error')).toHaveLength(2);
     expect(losses).toEqual([]);
@@ -125,8 +125,8 @@ describe('a link', () => {
 
   it('does not hand pongs on', () => {
     const { lane, frames } = open(['stream']);
-    lane(0).open();
-    lane(0).deliver({ type: 'pong' });
+    lane(0).openLane();
+    lane(0).deliverFrame({ type: 'pong' });
     expect(frames).toEqual([]);
   });
 
@@ -134,8 +134,8 @@ describe('a link', () => {
     const { link, lane, losses } = open(['control', 'stream']);
     link.close();
     link.close();
-    lane(0).lose();
-    expect(lane(1).closed).toBe(true);
+    lane(0).loseLane();
+    expect(lane(1).isClosed).toBe(true);
     expect(losses).toEqual([]);
   });
 });
