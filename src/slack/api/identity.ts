@@ -16,7 +16,7 @@ export interface Identity {
   enterpriseId: string | null;
   /** The workspace's address. */
   url: string | null;
-  /** Whether the token has what only agent apps, old and new, ask for (docs/slack.md, Agent apps). */
+  /** Whether the token has the scope `assistant:write`, which only agent apps ask for (docs/slack.md, Agent apps). */
   mayBeAgent?: boolean;
 }
 
@@ -35,13 +35,13 @@ export interface IdentifyOptions {
   clock: Clock;
   random: Random;
   log: Log;
-  /** Ends the waiting: the promise then rejects. */
+  /** When it aborts, the waiting ends and the promise rejects. */
   signal: AbortSignal;
-  /** Told of each try that failed. */
+  /** Called after each try that failed. */
   onFailed?: () => void;
 }
 
-/** One refusal may be a mistake of Slack's; so many in a row are not. */
+/** Slack may refuse a good token once by mistake; after so many refusals in a row we believe it. */
 const LASTING_REFUSALS = 3;
 const REFUSED_AGAIN_MS = 1_000;
 
@@ -50,14 +50,14 @@ function configInvalid(message: string, cause?: unknown): BridgeError {
 }
 
 /**
- * Asks Slack whose token we have. Tries on, with a line in the log each time, while Slack can not be reached or answers
- * nonsense; rejects with `config_invalid` when the token is refused three times in a row, which no trying heals.
+ * Asks Slack whose token we have. While Slack cannot be reached or answers nonsense, it tries again and logs each try.
+ * Rejects with `config_invalid` when Slack refuses the token three times in a row, because trying again would not help.
  */
 export async function identify({ api, clock, random, log, signal, onFailed }: IdentifyOptions): Promise<Identity> {
   let refusals = 0;
   for (let failures = 1; ; failures += 1) {
     try {
-      // `live` makes one try a call, so that each wait is said here.
+      // A `live` call makes one try, so the retries, and their log lines, are ours.
       const identity = parseIdentity(await api.call('auth.test', {}, { client: 'live' }));
       return { ...identity, appId: await fetchAppId(api, identity.botId, log) };
     } catch (error) {
@@ -83,7 +83,7 @@ export async function identify({ api, clock, random, log, signal, onFailed }: Id
 
 const botsInfo = z.looseObject({ bot: z.looseObject({ app_id: z.string().min(1) }) });
 
-/** Without it deliveries are held against the workspace alone. */
+/** `null` if Slack does not tell: then deliveries are checked by workspace only, not by app. */
 async function fetchAppId(api: SlackApi, botId: string, log: Log): Promise<string | null> {
   try {
     return botsInfo.parse(await api.call('bots.info', { bot: botId }, { client: 'live' })).bot.app_id;

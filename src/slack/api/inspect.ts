@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { BridgeError } from '../../errors.ts';
 import { type SlackApi, SlackError } from './slack-api.ts';
 
-/** Whose token it is, as Slack tells. */
+/** What Slack tells about a bot token. */
 export interface BotReport {
   teamId: string;
   teamName: string;
   botUserId: string;
   /** The bot's name, without `@`. */
   botName: string;
-  /** `null`: it is no bot's token. */
+  /** `null`: it is not a bot token. */
   botId: string | null;
   /** `null` where Slack does not tell (the scope `users:read` is missing). */
   appId: string | null;
@@ -49,7 +49,7 @@ const channelInfo = z.looseObject({
   }),
 });
 
-/** Rejects with a SlackError, or with `slack_failed` for an answer that is none of Slack's. */
+/** Rejects with a SlackError, or with `slack_failed` if the answer lacks what Slack always sends. */
 export async function inspectBot(api: SlackApi): Promise<BotReport> {
   const parsed = authTest.safeParse(await api.call('auth.test', {}, { client: 'control' }));
   if (!parsed.success) throw new BridgeError('slack_failed', 'auth.test answered something unexpected');
@@ -77,12 +77,12 @@ async function fetchAppId(api: SlackApi, bot: string): Promise<string | null> {
   }
 }
 
-/** The app that an app-level token was made for: it stands in the token, between the dashes (`xapp-1-A…-…`). */
+/** The id of the app that an app-level token belongs to: the token contains it (`xapp-1-A…-…`). */
 export function appIdOfToken(appToken: string): string | null {
   return /^xapp-\d+-(A[A-Z0-9]+)-/.exec(appToken)?.[1] ?? null;
 }
 
-/** `null` when there is no such channel for the bot: another id, or a private one that it is not in. */
+/** `null` when the bot cannot see such a channel: the id is wrong, or it is private and the bot is not in it. */
 export async function inspectChannel(api: SlackApi, channel: string): Promise<ChannelReport | null> {
   try {
     const parsed = channelInfo.safeParse(await api.call('conversations.info', { channel }, { client: 'control' }));
@@ -107,7 +107,7 @@ export type FetchHead = (url: string, init: { method: string; signal: AbortSigna
 
 const TIME_WITHIN_MS = 10_000;
 
-/** What Slack's clock says, from the `Date` of an answer (whole seconds); ms since 1970. `null`: it does not tell. */
+/** Slack's time in ms since 1970, from the `Date` header of an answer (whole seconds); `null`: no such header. */
 export async function fetchSlackTime(apiUrl: string, fetch: FetchHead): Promise<number | null> {
   const answer = await fetch(`${apiUrl}api.test`, { method: 'POST', signal: AbortSignal.timeout(TIME_WITHIN_MS) });
   const at = Date.parse(answer.headers.get('date') ?? '');

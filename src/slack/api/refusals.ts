@@ -1,11 +1,11 @@
 const WORD = /^[a-z][a-z0-9_.:-]{0,99}$/i;
 
-/** Whether this is one of Slack's error words; anything else in that place is a page of text that the SDK could not parse. */
+/** Whether this is one of Slack's error words. The SDK puts an answer that is not JSON in the same place. */
 export function isSlackWord(error: unknown): error is string {
   return typeof error === 'string' && WORD.test(error);
 }
 
-/** Slack's own troubles, that go away without anybody changing anything (the common errors of every method). */
+/** Troubles of Slack's own, which pass without anybody changing anything (the common errors of every method). */
 const PASSING: ReadonlySet<string> = new Set([
   'fatal_error',
   'internal_error',
@@ -21,7 +21,7 @@ export function isPassing(error: string): boolean {
   return PASSING.has(error);
 }
 
-/** The token itself is no good any more: only somebody with another one can help. */
+/** Slack no longer accepts the token: somebody must set another one. */
 const LASTING: ReadonlySet<string> = new Set([
   'account_inactive',
   'app_uninstalled',

@@ -5,8 +5,9 @@ import { type SlackApi, SlackError } from './slack-api.ts';
 const RETRY_AFTER_MS = 5_000;
 
 /**
- * The same API, and what Slack has limited is refused here until its time is over, whoever asks: parts that pace
- * themselves do not know of each other's 429s. The refusal is as Slack's own would be, with the time that is left.
+ * The same API, which after a 429 refuses calls of that method itself until Slack's `Retry-After` is over. Several
+ * parts pace their own calls and do not see each other's 429s. The refusal looks like Slack's, with the time that is
+ * left.
  */
 export function honourRetryAfter(api: SlackApi, clock: Clock): SlackApi {
   const until = new Map<string, number>();

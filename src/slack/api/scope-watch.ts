@@ -1,20 +1,20 @@
 import { type SlackApi, SlackError } from './slack-api.ts';
 
 export interface ScopeWatch {
-  /** The same calls, listened to. */
+  /** The same API; its answers are watched. */
   api: SlackApi;
-  /** The bot token's scopes as Slack told them last; `null`: it never did. */
+  /** The bot token's scopes as Slack last listed them; `null`: it never did. */
   scopes(): readonly string[] | null;
 }
 
-/** What a refusal for a missing scope is about, of the methods that nothing works without. */
+/** The scope that Slack means by `missing_scope`, for the methods that the bridge cannot do without. */
 const SCOPE_OF: Readonly<Record<string, string>> = {
   'chat.postMessage': 'chat:write',
   'chat.update': 'chat:write',
   'users.info': 'users:read',
 };
 
-/** Knows what the bot token may do: Slack says it with every answer, and by what it refuses. */
+/** Tracks the bot token's scopes: Slack lists them with every answer, and refuses calls whose scope is missing. */
 export function watchScopes(inner: SlackApi): ScopeWatch {
   let lastScopes: readonly string[] | null = null;
   const refusedScopes = new Set<string>();

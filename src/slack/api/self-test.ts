@@ -11,7 +11,7 @@ export type SelfTestStep =
   | { step: 'clicked' }
   /** `post`: Slack refused the message with this word. */
   | { step: 'failed'; what: 'post'; error: string }
-  /** What did not come in time. */
+  /** The event, or the click, did not come in time. */
   | { step: 'failed'; what: 'event' | 'click' };
 
 export interface SelfTestWaits {
@@ -21,7 +21,7 @@ export interface SelfTestWaits {
 }
 
 export interface SelfTest {
-  /** Shown every delivery of Slack; says whether it belongs to the self-test. */
+  /** Called with every delivery of Slack. Returns whether it belongs to the self-test. */
   noteDelivery(envelope: Pick<Envelope, 'kind' | 'body'>): boolean;
   /** Posts into the channel, waits for the message to come back and for a click on its button. One at a time. */
   run(channel: string, waits: SelfTestWaits, onStep: (step: SelfTestStep) => void): Promise<void>;
@@ -36,10 +36,10 @@ const click = z.looseObject({
 });
 const posted = z.looseObject({ channel: z.string(), ts: z.string() });
 
-/** No action of the bridge: a click on it decides nothing. */
+/** Not one of the bridge's action ids, so a click on it decides nothing. */
 const ACTION = 'bridge_self_test';
 
-/** Tries the whole way of an event and of a click, in a channel that somebody named. */
+/** Tests the whole way of an event and of a click, in a given channel. */
 export function createSelfTest({ api, clock, random }: { api: SlackApi; clock: Clock; random: Random }): SelfTest {
   let current: { mark: string; seen: { event: () => void; click: () => void } } | null = null;
 
@@ -110,7 +110,7 @@ export function createSelfTest({ api, clock, random }: { api: SlackApi; clock: C
     return posted.parse(answer).ts;
   }
 
-  /** The message stays as a trace of who tried what; its button goes. */
+  /** Replaces the message with the result and removes its button. The message stays, so people see what was tested. */
   async function updateMessage(channel: string, ts: string, text: string): Promise<void> {
     const blocks = [{ type: 'section', text: { type: 'plain_text', text } }];
     await api.call('chat.update', { channel, ts, text, blocks }, { client: 'control' }).catch((error: unknown) => {

@@ -17,13 +17,13 @@ export interface SlackApi {
   call(method: string, args: Record<string, unknown>, options: SlackCall): Promise<SlackAnswer>;
 }
 
-/** For what is tried in the background until Slack answers: who we are, the socket, what was missed. */
+/** For background calls that are repeated until Slack answers: identity, socket, catch-up. */
 export const BACKGROUND_RETRY: Backoff = { firstMs: 500, longestMs: 30_000, spread: [0.5, 1] };
 
 /**
- * - `refused`: Slack answered `ok: false`; `error` is Slack's word (`channel_not_found`). Nothing happened.
- * - `limited`: 429 or `ratelimited`; nothing happened; try after `retryAfterMs`.
- * - `unknown`: no usable answer (timeout, reset, 5xx, HTML): it may have happened.
+ * - `refused`: Slack answered `ok: false`, so the call had no effect; `error` is Slack's word (`channel_not_found`).
+ * - `limited`: 429 or `ratelimited`, so the call had no effect; try again after `retryAfterMs`.
+ * - `unknown`: no usable answer (timeout, reset, 5xx, HTML): the call may have had its effect.
  */
 export type SlackFailure = 'refused' | 'limited' | 'unknown';
 

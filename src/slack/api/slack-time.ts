@@ -1,24 +1,27 @@
 import type { Clock, Log } from '../../bridge/ports.ts';
 
-/** Slack's clock beside ours, from the `Date` of its answers (whole seconds, written a moment before they arrive). */
+/**
+ * Compares our clock with Slack's, by the `Date` header of its answers (whole seconds, written just before sending).
+ */
 export interface SlackTime {
-  /** @param at what Slack's clock said in an answer that has just come; ms since 1970 */
+  /** @param at Slack's time in an answer that has just arrived; ms since 1970 */
   noteSlackTime(at: number): void;
-  /** ms by which our wall clock is ahead of Slack's, negative where it is behind; 0 while they agree, or nothing is known. */
+  /** By how many ms our wall clock is ahead of Slack's; negative: behind; 0: they agree, or Slack told no time yet. */
   aheadMs(): number;
 }
 
-/** Less is the way of an answer, and harms nobody. */
+/** Smaller differences are ignored: the answer's travel time causes them, and they do no harm. */
 const IN_STEP_MS = 30_000;
 
-/** Says in the log when the two clocks part, and when they agree again. */
+/** Logs when the clocks begin to differ, and when they agree again. */
 export function createSlackTime({ clock, log }: { clock: Clock; log: Log }): SlackTime {
   let measured: { ahead: number; slackAtZero: number } | null = null;
   let hasWarned = false;
 
   function aheadMs(): number {
     if (measured === null) return 0;
-    // Our clock may have been set since, and a machine that slept has not counted on: only what both ways of counting say.
+    // Since the measurement somebody may have set the wall clock, or the monotonic clock may have stopped while the
+    // machine slept. So only the part of the difference that both the measurement and the present clocks show counts.
     const now = clock.now() - clock.monotonic() - measured.slackAtZero;
     if (Math.sign(now) !== Math.sign(measured.ahead)) return 0;
     const ahead = Math.abs(now) < Math.abs(measured.ahead) ? now : measured.ahead;

@@ -4,18 +4,18 @@ import { isLasting } from './refusals.ts';
 import { type SlackApi, SlackError } from './slack-api.ts';
 
 /**
- * Also what woke sockets that were connected but silent, by public reports (docs/slack.md, The library for Socket
+ * By public reports such calls also woke sockets that were connected but silent (docs/slack.md, The library for Socket
  * Mode).
  */
 const ASK_EVERY_MS = 60_000;
 const BACKGROUND_RETRY_MS = 5_000;
-/** One refusal may be a mistake of Slack's; so many in a row are not. */
+/** Slack may refuse a good token once by mistake; after so many refusals in a row we believe it. */
 const LASTING_REFUSALS = 3;
 
 export interface TokenWatch {
-  /** The same calls, listened to. */
+  /** The same API; refusals of the token are noticed. */
   api: SlackApi;
-  /** Asks Slack from now on whether the token still holds: every minute, and soon after a call was refused for it. */
+  /** From now on asks Slack whether it accepts the token: every minute, and at once when a call is refused for it. */
   start(): void;
   /** Stopping twice is fine. */
   stop(): void;
@@ -25,19 +25,19 @@ export interface TokenWatchOptions {
   api: SlackApi;
   clock: Clock;
   log: Log;
-  /** The bot token is no good any more, and no retry heals that. Told once. */
+  /** Called once, when Slack has refused the bot token several times in a row: retries would not help. */
   onRefused(error: BridgeError): void;
-  /** Slack takes the token, after it had refused it. */
+  /** Called when Slack accepts the token after it had refused it. */
   onAccepted?: () => void;
 }
 
-/** Notices that a bot token was revoked while we run; an outage of Slack is no such thing. */
+/** Notices that the bot token was revoked while we run. An outage of Slack does not count as a refusal. */
 export function watchToken({ api, clock, log, onRefused, onAccepted }: TokenWatchOptions): TokenWatch {
   let timer: Timer | null = null;
   let isRunning = false;
   let isAsking = false;
   let refusals = 0;
-  /** Whether a call was refused since the token was known to hold. */
+  /** Whether Slack refused the token since it last accepted it. */
   let wasRefused = false;
 
   function scheduleCheck(ms: number): void {

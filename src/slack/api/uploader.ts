@@ -1,10 +1,10 @@
 import { SlackError } from './slack-api.ts';
 
-/** Sends a file's bytes to where `files.getUploadURLExternal` said they go. Rejects with a SlackError. */
+/** Sends a file's bytes to the URL that `files.getUploadURLExternal` gave. Rejects with a SlackError. */
 export type Uploader = (url: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
 
 export interface UploaderOptions {
-  /** Base of the Web API: a Slack that is not slack.com keeps its files on its own host. */
+  /** Base of the Web API. Its host is allowed, too, because a test Slack takes uploads on its own host. */
   slackApiUrl: string;
   fetch: typeof globalThis.fetch;
   timeoutMs?: number;
@@ -15,8 +15,8 @@ const TIMEOUT_MS = 60_000;
 const SLACK_HOST = /(?:^|\.)slack(?:-gov)?\.com$/;
 
 /**
- * The upload step (docs/slack.md, Files). It goes to Slack's hosts only and carries no token: the address itself is the
- * right.
+ * The upload step (docs/slack.md, Files). It goes to Slack's hosts only and carries no token: whoever knows the URL may
+ * upload.
  */
 export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: UploaderOptions): Uploader {
   const own = new URL(slackApiUrl);
@@ -33,7 +33,7 @@ export function createUploader({ slackApiUrl, fetch, timeoutMs = TIMEOUT_MS }: U
       });
       await response.body?.cancel();
     } catch {
-      // The cause is left out on purpose: it may name the address.
+      // Without the cause, which may contain the URL.
       throw new SlackError(METHOD, 'unknown', 'request_failed');
     }
     if (response.ok) return;

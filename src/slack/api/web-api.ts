@@ -19,9 +19,9 @@ export interface SlackApiOptions {
   log: Log;
   clock: Clock;
   random: Random;
-  /** Counts every single try. Left out: nobody looks. */
+  /** Counts every try, retries included. */
   metrics?: Metrics;
-  /** Told what Slack's clock says, with each answer that says it; ms since 1970. */
+  /** Called with Slack's time (ms since 1970) for each answer that tells it. */
   onTime?: (at: number) => void;
   /** ms until a call without an answer becomes `unknown`. Default 10 s live, 30 s control. */
   timeoutMs?: Partial<Record<SlackClient, number>>;
@@ -31,15 +31,17 @@ const SLACK_API_URL = 'https://slack.com/api/';
 const TIMEOUT_MS: Record<SlackClient, number> = { live: 10_000, control: 30_000 };
 const RETRIES = 4;
 const RETRY: Backoff = { firstMs: 500, longestMs: 8_000, spread: [1, 1.5] };
-/** A caller of `control` never waits longer than this for retries; a longer `Retry-After` is told to it at once. */
+/** A `control` call waits no longer than this for its retries; if `Retry-After` is longer, it rejects at once. */
 const RETRY_TOTAL_MS = 60_000;
 /**
- * Slack's 429 without a usable `Retry-After`: the SDK would lose what it was (docs/slack.md, Retries of
+ * Used for a 429 without a usable `Retry-After`, which the SDK would not report as a 429 (docs/slack.md, Retries of
  * @slack/web-api).
  */
 const RETRY_AFTER_MISSING_S = 5;
 
-/** The outbox keeps the budget of these and must see every 429 of them, so it alone repeats them. */
+/**
+ * Not retried here: the outbox budgets and repeats these, and the history paces its own, so they must see every 429.
+ */
 const PACED = new Set([
   'chat.postMessage',
   'chat.update',
@@ -51,9 +53,9 @@ const PACED = new Set([
   'files.getUploadURLExternal',
   'files.completeUploadExternal',
 ]);
-/** A trigger id lives 3 s (docs/slack.md, Interactivity): too late is the same as never. */
+/** Not retried: their trigger id expires after 3 s (docs/slack.md, Interactivity). */
 const AT_ONCE = new Set(['views.open', 'views.push']);
-/** Asking twice is the same as asking once, so an unknown outcome may be repeated blindly. */
+/** Repeated even when the outcome is unknown, because a second call changes nothing. */
 const IDEMPOTENT = new Set([
   'api.test',
   'auth.test',
@@ -73,7 +75,7 @@ const IDEMPOTENT = new Set([
   'views.publish',
 ]);
 
-/** In a 200 body, yet Slack itself does not know whether it happened. */
+/** Slack sends these with status 200 although the call may have had its effect. */
 const UNCERTAIN = new Set(['internal_error', 'fatal_error', 'service_unavailable']);
 const LIMITED = new Set(['ratelimited', 'rate_limited']);
 
@@ -87,7 +89,7 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
 
   async function callOnce(method: string, args: Record<string, unknown>, client: SlackClient): Promise<SlackAnswer> {
     try {
-      // A copy: the SDK writes into what it gets.
+      // A copy, because the SDK changes its argument.
       const answer = await clients[client].apiCall(method, { ...args });
       metrics?.count('api_calls', { method, result: 'ok' });
       return answer as unknown as SlackAnswer;
@@ -121,8 +123,8 @@ export function createSlackApi(options: SlackApiOptions): SlackApi {
 }
 
 /**
- * Each client gets options of its own and no `headers`: the SDK writes into them (docs/slack.md, Hazards: Shared
- * headers, Shared retry settings).
+ * Each client gets its own options object, without `headers`, because the SDK writes into both (docs/slack.md, Hazards:
+ * Shared headers, Shared retry settings).
  */
 function createClient(options: SlackApiOptions, client: SlackClient): WebClient {
   return new WebClient(options.token, {
@@ -136,7 +138,9 @@ function createClient(options: SlackApiOptions, client: SlackClient): WebClient 
   });
 }
 
-/** Gives every 429 a `Retry-After` and reads its body, which the SDK leaves open on the connection. */
+/**
+ * Gives every 429 a `Retry-After`, and reads its body, which the SDK would leave unread and so block the connection.
+ */
 async function fetchForSlack(
   input: string | URL | Request,
   init: RequestInit | undefined,
@@ -155,7 +159,7 @@ async function fetchForSlack(
   });
 }
 
-/** The SDK logs whole request bodies and Slack's reasons; what matters of them travels in the SlackError. */
+/** Silent, because the SDK logs whole request bodies. What matters for the log is in the SlackError. */
 function quietLogger() {
   const noop = () => {};
   return {
@@ -169,7 +173,7 @@ function quietLogger() {
   };
 }
 
-/** Whatever the SDK threw, as failure and code. The cause is left out on purpose: it may hold bodies and headers. */
+/** Translates what the SDK threw into a failure and a code. Without the cause, which may hold bodies and headers. */
 function toSlackError(method: string, error: unknown): SlackError {
   if (error instanceof WebAPIRateLimitedError)
     return new SlackError(method, 'limited', 'ratelimited', { retryAfterMs: error.retryAfter * 1000 });

@@ -36,8 +36,8 @@ function tableText(rows: z.infer<typeof table>['rows']): string {
 }
 
 /**
- * What a person put into a message beside its text: pasted tables (Slack delivers them as attachments) and forwarded
- * messages. Link previews are Slack's, not the person's, and are left out.
+ * What a person added to a message's text: pasted tables (Slack delivers them as attachments) and forwarded messages.
+ * Link previews are left out, because Slack made them.
  */
 export function attachmentSpans(attachments: unknown): Span[] {
   const parsed = list.safeParse(attachments);

@@ -7,7 +7,7 @@ const payload = z.looseObject({
   event: z.looseObject({ type: z.literal('channel_id_changed'), old_channel_id: id, new_channel_id: id }),
 });
 
-/** What a `channel_id_changed` event tells; `null` for everything else. Never throws. */
+/** Reads a `channel_id_changed` event; `null` for every other payload. Never throws. */
 export function readChannelChange(body: unknown, identity: SlackIdentity): InboundChannelChange | null {
   const parsed = payload.safeParse(body);
   if (!parsed.success) return null;

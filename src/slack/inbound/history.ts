@@ -9,9 +9,7 @@ import { isPassing } from '../api/refusals.ts';
 import { BACKGROUND_RETRY, type SlackAnswer, type SlackApi, SlackError } from '../api/slack-api.ts';
 import { normalizeEvent, type SlackIdentity } from './normalize.ts';
 
-/**
- * `limited`: the tier of apps that are distributed outside of the Marketplace (docs/slack.md, History limits of 2025).
- */
+/** `limited`: apps that are distributed outside the Marketplace (docs/slack.md, History limits of 2025). */
 export type HistoryTier = 'full' | 'limited';
 
 export interface HistoryOptions {
@@ -23,7 +21,7 @@ export interface HistoryOptions {
   log: Log;
 }
 
-/** Half of tier 3: looking back never takes what an answer needs. `limited`: one call a minute, 15 messages each. */
+/** `full` uses half of tier 3, so that answers keep the other half. `limited`: one call a minute, 15 messages each. */
 const TIERS = {
   full: { gapMs: 2_400, limit: 200, pages: 10 },
   limited: { gapMs: 61_000, limit: 15, pages: 4 },
@@ -33,7 +31,7 @@ const ATTEMPTS = 6;
 /** For a 429 that does not say how long. */
 const RETRY_AFTER_MS = 5_000;
 const JITTER_MS = 250;
-/** What Slack says of a channel, and for how long it is believed. */
+/** How long facts about a channel are cached, and of how many channels. */
 const KEPT_MS = 10 * 60_000;
 const KEPT = 500;
 
@@ -57,7 +55,7 @@ const page = z.looseObject({
 });
 type Wire = z.output<typeof page>['messages'][number];
 
-/** Reads what Slack still has, slowly: one call at a time and method, and never before Slack wants the next. */
+/** Reads old messages slowly: one call at a time, spaced per method, and never before `Retry-After` is over. */
 export function createHistory(options: HistoryOptions): History & { stop(): void } {
   const { api, identity, clock, random, log } = options;
   const tier = TIERS[options.tier];
@@ -71,7 +69,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     if (ms <= 0 || isStopped) return Promise.resolve();
     return new Promise((resolve) => {
       const timer: Timer = clock.after(ms, resolve);
-      // One call at a time, so one sleeper.
+      // There is one call at a time, so there is one sleeper.
       wakeSleeper = () => {
         timer.cancel();
         resolve();
@@ -79,7 +77,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     });
   }
 
-  /** `null`: Slack refuses, and will tomorrow. */
+  /** `null`: Slack refuses for a reason that will not pass by itself. */
   async function callPaced(method: string, args: Record<string, unknown>, gapMs: number): Promise<SlackAnswer | null> {
     for (let failures = 1; ; failures += 1) {
       await sleep((nextCallAt.get(method) ?? 0) - clock.monotonic());
@@ -104,7 +102,7 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
     }
   }
 
-  /** Who may speak in a channel depends on it, and a message of the history does not say. */
+  /** A channel's kind and whether it is shared: access depends on both, and messages from the history lack them. */
   async function fetchFacts(channel: ChannelId): Promise<ChannelFacts | null> {
     const known = channels.get(channel);
     if (known && known.until > clock.monotonic()) return known.facts;
@@ -168,12 +166,12 @@ export function createHistory(options: HistoryOptions): History & { stop(): void
       const facts = await fetchFacts(channel);
       const read = facts && (await fetchPages('conversations.replies', { channel, ts: root, oldest: after }));
       if (!read) return null;
-      // Slack sends the root along, however old it is; it belongs to the channel.
+      // Slack adds the root, however old it is. It is left out, because `channel` reads it.
       const newer = read.wire.filter(({ ts }) => ts !== root && compareTs(ts, after) > 0);
       return { messages: messagesOf(newer, channel, facts), threads: [], isComplete: read.complete };
     },
 
-    /** What waits rejects. Stopping twice is fine. */
+    /** Calls that wait reject. Stopping twice is fine. */
     stop() {
       isStopped = true;
       wakeSleeper?.();

@@ -23,7 +23,7 @@ export type SlackMode =
         routes?: Readonly<Record<string, HttpRoute>>;
       };
     }
-  /** The transport of HTTP mode, made before: it may listen already. */
+  /** An HTTP transport that the caller made, so that it can listen early. */
   | { transport: HttpTransport };
 
 export interface SlackInboundOptions {
@@ -33,35 +33,35 @@ export interface SlackInboundOptions {
   slackApiUrl?: string | undefined;
   intake: Intake;
   api: SlackApi;
-  /** Words for one person, fairly shared; left out: they are sent at once. */
+  /** Sends private messages at a fair pace; left out: they are sent at once. */
   whispers?: Pick<Surface, 'whisper'> | undefined;
   clock: Clock;
   random: Random;
   log: Log;
   metrics: Metrics;
-  /** When it is known already; else `start` asks Slack. */
+  /** Who we are; left out: `start` asks Slack. */
   identity?: Identity | undefined;
-  /** Shown every delivery before it is taken in. */
+  /** Called with every delivery, before it is handled. */
   onDelivery?: ((envelope: Envelope) => void) | undefined;
   onState?: ((state: TransportState) => void) | undefined;
-  /** Slack refuses the app-level token for good, after it had accepted it. */
+  /** Slack refuses the app-level token for good, although it accepted it before. */
   onRefused?: ((error: BridgeError) => void) | undefined;
 }
 
 export interface SlackInbound {
   /**
-   * Resolves once Slack can reach us, with who we are. Keeps trying while Slack can not be reached; rejects with a
-   * BridgeError `config_invalid` when Slack refuses a token or the port can not be used.
+   * Resolves with who we are, once Slack can reach us. Keeps trying while Slack cannot be reached; rejects with a
+   * BridgeError `config_invalid` when Slack refuses a token or the port cannot be used.
    */
   start(): Promise<Identity>;
-  /** Ends intake, finishes what was taken in, then closes. Stopping twice is fine. */
+  /** Stops accepting deliveries, finishes those in work, then closes. Stopping twice is fine. */
   stop(): Promise<void>;
   state(): TransportState;
   /** The port of HTTP mode; 0 otherwise. */
   port(): number;
 }
 
-/** Everything that comes from Slack: messages, clicks, modals, commands, the Home tab. */
+/** Receives everything from Slack: messages, clicks, modals, commands, Home tab openings. */
 export function createSlackInbound(options: SlackInboundOptions): SlackInbound {
   const { botToken, mode, slackApiUrl, intake, api, clock, random, log, metrics, onDelivery, onState, onRefused } =
     options;

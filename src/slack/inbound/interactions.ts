@@ -62,7 +62,7 @@ const slashCommand = z.looseObject({
   channel_name: z.string().nullish(),
 });
 
-/** A click inside one of our modals: where it came from stays with the modal's first click. */
+/** A click inside one of our modals. Slack does not tell in which channel the modal was opened. */
 const viewActions = z.looseObject({
   type: z.literal('block_actions'),
   user: person,
@@ -72,14 +72,14 @@ const viewActions = z.looseObject({
   actions: z.array(z.looseObject({ action_id: z.string(), value: z.string().nullish() })).min(1),
 });
 
-/** A click on one of our buttons, what opens a modal, and the modal that the button stands in. */
+/** A click on one of our buttons, the trigger that may open a modal, and the modal (if any) that holds the button. */
 export interface ReadAction {
   action: InboundAction;
   triggerId: string;
   view: { id: string; hash: string } | null;
 }
 
-/** A `block_actions` payload as a click on one of our buttons; `null` when it is none. */
+/** Reads a `block_actions` payload; `null` when the click is not on one of our buttons. */
 export function readAction(body: unknown, team: string): ReadAction | null {
   const parsed = blockActions.safeParse(body);
   if (!parsed.success) return readViewAction(body, team);
@@ -110,7 +110,7 @@ function readViewAction(body: unknown, team: string): ReadAction | null {
   const { user, view, actions, trigger_id } = parsed.data;
   const [clicked] = actions;
   const meaning = clicked && parseActionId(clicked.action_id);
-  // Nothing is decided in a modal by a button: only pages are turned.
+  // Buttons in our modals only turn pages; decisions are submissions. So every other action is ignored.
   if (!meaning || !PAGES.has(meaning.name) || !clicked?.value) return null;
   const actor = { user: user.id, team: user.team_id ?? null };
   const place = { channel: '', messageTs: '', threadTs: null };
@@ -139,7 +139,7 @@ function meaningOf({ action_id, value, selected_option }: Clicked): { meaning: P
   return meaning && value ? { meaning, token: makeToken(value) } : null;
 }
 
-/** A `view_submission` of one of our modals; `null` when it is none. */
+/** Reads a `view_submission`; `null` when the modal is not ours. */
 export function readSubmission(body: unknown, team: string): InboundSubmission | null {
   const parsed = viewSubmission.safeParse(body);
   if (!parsed.success) return null;
@@ -157,13 +157,14 @@ export function readSubmission(body: unknown, team: string): InboundSubmission |
 }
 
 /**
- * A slash command. Only people of the installing workspace can send one (docs/slack.md, Slack Connect and Enterprise).
+ * Reads a slash command. Only people of the installing workspace can send one (docs/slack.md, Slack Connect and
+ * Enterprise).
  */
 export function readCommand(body: unknown, team: string): InboundCommand | null {
   const parsed = slashCommand.safeParse(body);
   if (!parsed.success) return null;
   const { text, user_id, team_id, channel_id, channel_name } = parsed.data;
-  // Anybody may call a channel `directmessage`: of these names only one that opens nothing is believed.
+  // Anybody may name a channel `directmessage`, so the name never makes it one: only names that grant nothing count.
   const kind = channel_name === 'privategroup' ? 'group' : channel_name?.startsWith('mpdm-') ? 'mpim' : null;
   return {
     text: text ?? '',

@@ -3,13 +3,13 @@ import { fenced, inlineCode, linkText, SpanBuilder } from './span-builder.ts';
 
 const ENTITIES: Readonly<Record<string, string>> = { '&amp;': '&', '&lt;': '<', '&gt;': '>' };
 
-/** Slack's three entities, once: `&amp;lt;` is what somebody who typed `&lt;` sent (docs/slack.md, Text: rules). */
+/** Decodes Slack's three entities once: who typed `&lt;` is sent as `&amp;lt;` (docs/slack.md, Text: rules). */
 function decodeEntities(text: string): string {
   return text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity] ?? entity);
 }
 
 const TOKEN = /<([^<>]*)>/g;
-/** Fences first: a backtick inside one means nothing. */
+/** Fences come first in the pattern, because a backtick inside a fence is text. */
 const CODE = /```([\s\S]*?)```|`([^`\n]+)`/g;
 
 function splitLabel(token: string): [string, string | null] {
@@ -34,7 +34,7 @@ function readToken(token: string, inCode: boolean): Span {
   return { kind: 'text', text: inCode ? (name ?? url) : linkText(url, name) };
 }
 
-/** Real tokens are tokens even inside code: a `<` that somebody typed always arrives as `&lt;`. */
+/** Reads tokens inside code, too: a `<` that somebody typed arrives as `&lt;`, so a bare `<` is always Slack's. */
 function readTokens(text: string, inCode: boolean, plain: (text: string) => string): Span[] {
   const out = new SpanBuilder();
   let at = 0;
@@ -46,7 +46,7 @@ function readTokens(text: string, inCode: boolean, plain: (text: string) => stri
   return out.text(plain(text.slice(at))).spans;
 }
 
-/** mrkdwn's bold and strike as Markdown's; the rest of mrkdwn reads as Markdown already. */
+/** Converts bold and strike to Markdown; the rest of mrkdwn is Markdown already. */
 function toMarkdown(text: string): string {
   const marked = text
     .replace(/(?<![\w*])\*(?![\s*])([^*\n]*[^*\s])\*(?![\w*])/g, '**$1**')
@@ -54,7 +54,7 @@ function toMarkdown(text: string): string {
   return decodeEntities(marked);
 }
 
-/** Slack's `text` as spans. Never throws; what is no valid token stays the text it is. */
+/** Reads Slack's `text`. Never throws; an invalid token stays text. */
 export function mrkdwnSpans(text: string): Span[] {
   const out = new SpanBuilder();
   const prose = (part: string) => out.add(readTokens(part, false, toMarkdown));

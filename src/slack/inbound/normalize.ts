@@ -28,7 +28,7 @@ export type IgnoredReason =
 
 export type Normalized =
   | { kind: 'message'; message: InboundMessage }
-  /** `detail` names the subtype or the wrong field: never text of the message. */
+  /** `detail` names the subtype or the wrong field. It never holds text of the message, because it is logged. */
   | { kind: 'ignored'; reason: IgnoredReason; detail: string | null };
 
 const id = z.string().regex(/^[A-Z0-9]+$/);
@@ -75,12 +75,12 @@ const file = z.looseObject({
 });
 
 /**
- * A person or a bot is speaking in these only (docs/slack.md, Which messages to handle); what is new or unknown is not
- * speech.
+ * Only in these a person or a bot says something (docs/slack.md, Which messages to handle); unknown subtypes are
+ * ignored.
  */
 const SPEECH_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast', 'me_message', 'bot_message']);
 const CHANNEL_KINDS: ReadonlySet<string> = new Set(['channel', 'group', 'im', 'mpim']);
-/** Slack speaks through these in the name of nobody. */
+/** Messages of these users are written by Slack itself. */
 const SLACK_USERS: ReadonlySet<string> = new Set(['USLACK', 'USLACKBOT']);
 
 function ignored(reason: IgnoredReason, detail: string | null = null): Normalized {
@@ -88,8 +88,9 @@ function ignored(reason: IgnoredReason, detail: string | null = null): Normalize
 }
 
 /**
- * What kind of channel it is. Only an id tells that it is a direct message: names and types of others must not open it.
- * @param type as an event says it; `app_mention` says none, then the id's first letter does, as far as it can
+ * A channel's kind. Only the id makes it a direct message, because a name or type that others control must not grant
+ * that access.
+ * @param type `channel_type` of the event; `app_mention` has none, then the id's first letter tells what it can
  * (docs/slack.md, Slack Connect and Enterprise).
  */
 export function channelKindOf(channel: string, type: string | null | undefined): ChannelKind {
@@ -114,14 +115,13 @@ function isOwn(event: unknown, appId: string | null | undefined, identity: Slack
   const { user, bot_id, app_id } = by.data;
   if (user === identity.botUserId) return true;
   if (bot_id && bot_id === identity.botId) return true;
-  // Also what our own app posts with a person's token: that has another bot id.
+  // Our own app may also post with a person's token; then the bot id differs, but the app id is ours.
   return Boolean(app_id && app_id === (identity.appId ?? appId));
 }
 
 /**
- * The app, bot or workflow that wrote it; `null`: a person did; `unnamed`: a bot without any id. Slack puts the app's
- * ids on everything that is posted through its API, also with a person's token: that is the app speaking, not the
- * person.
+ * The app, bot or workflow that wrote the message; `null`: a person; `unnamed`: a bot without any id. An app that posts
+ * with a person's token counts as the app, because Slack puts the app's ids on it.
  */
 function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' | null {
   const by = bot.safeParse(event);
@@ -133,9 +133,9 @@ function botOf(event: unknown): { id: string; name: string | null } | 'unnamed' 
 }
 
 /**
- * The author's team where the event names one; `null` where it names none, or an organisation that may be ours: then
- * only the directory knows. The twin events of one mention may name the workspace and its organisation (docs/slack.md,
- * Learned since).
+ * The author's team; `null` if the event names none, or names an organisation that may be ours: then only Slack's
+ * directory can tell. Of the two events of one mention, one may name the workspace and the other its organisation
+ * (docs/slack.md, Learned since).
  */
 function userTeamOf(
   { user_team, source_team, team }: z.infer<typeof speech>,
@@ -154,7 +154,7 @@ function userTeamOf(
 }
 
 /**
- * The message that an `event_callback` payload tells of, or why it is none for us. Never throws. The twin events of
+ * The message in an `event_callback` payload, or why it is ignored. Never throws. The two events that Slack sends for
  * one mention give the same message (docs/slack.md, Which messages to handle).
  */
 export function normalizeEvent(payload: unknown, identity: SlackIdentity): Normalized {
@@ -162,7 +162,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   if (!parsed.success) return ignored('malformed', fieldOf(parsed.error));
   const { event } = parsed.data;
   const foreign = whyForeign(payload, identity);
-  // Deliveries that name no workspace end at the receiver; what is read from the history names none.
+  // The receiver has rejected deliveries that name no workspace, so this one was read from the history.
   if (foreign !== null && foreign !== 'no_workspace') return ignored(foreign);
   if (event.type !== 'message' && event.type !== 'app_mention') return ignored('not_a_message', event.type);
   const appId = parsed.data.api_app_id;
@@ -177,7 +177,8 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   const { channel, text } = said.data;
   const bot = botOf(event);
   if (bot === 'unnamed') return ignored('malformed', 'bot_id');
-  // Not all bots have a user (docs/slack.md, Which messages to handle), so one id that all have says who it was.
+  // Not all bots have a user id (docs/slack.md, Which messages to handle), but all have a bot id: that names the
+  // author.
   const user = bot?.id ?? said.data.user;
   if (!user) return ignored('malformed', 'user');
   if (SLACK_USERS.has(user)) return ignored('slack_itself');
@@ -211,7 +212,7 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
       spans,
       ...(unread && { unread }),
       files,
-      // Apps and workflows may mention in their blocks alone (docs/slack.md, Learned since).
+      // Messages of apps and workflows may hold the mention in their blocks only (docs/slack.md, Learned since).
       mentionsBot:
         (text ?? '').includes(`<@${botUserId}>`) ||
         (text ?? '').includes(`<@${botUserId}|`) ||
@@ -220,14 +221,14 @@ export function normalizeEvent(payload: unknown, identity: SlackIdentity): Norma
   };
 }
 
-/** What stands in `text` when all words are in blocks or attachments (docs/slack.md, Learned since). */
+/** What Slack writes into `text` when all words are in blocks or attachments (docs/slack.md, Learned since). */
 const PLACEHOLDERS: ReadonlySet<string> = new Set([
   'this content cant be displayed',
   'this message contains interactive elements',
   'no preview available',
 ]);
 
-/** Whether the words of a message only stand for others that Slack can not say as text. */
+/** Whether the words of a message only stand for others that Slack cannot say as text. */
 function isPlaceholder(spans: readonly Span[]): boolean {
   const words = spans.map((span) => (span.kind === 'text' ? span.text : '')).join('');
   return (
@@ -247,7 +248,7 @@ function hasUnread({ attachments, blocks }: Record<string, unknown>): boolean {
   return (Array.isArray(attachments) && attachments.length > 0) || (Array.isArray(blocks) && blocks.some(isLayout));
 }
 
-/** The message that an event of people, bots or Slack itself is about, whether it is for us or not. */
+/** The message that an event is about, even if the event is ignored. */
 export function keyOfEvent(payload: unknown, { teamId }: SlackIdentity): MessageKey | null {
   const parsed = z.looseObject({ event: z.looseObject({ channel: id, ts }) }).safeParse(payload);
   return parsed.success

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Which app and workspace we are; what is left out or `null` is not known. */
+/** Our app and workspace; `null` or left out: not known. */
 export interface OurIds {
   teamId: string;
   /** The organisation on Enterprise Grid. */
@@ -8,13 +8,13 @@ export interface OurIds {
   appId?: string | null | undefined;
 }
 
-/** Why a delivery is not for us. `no_workspace`: it names none, which Slack never does. */
+/** Why a delivery is not for us. `no_workspace`: it names no workspace, which a real delivery always does. */
 export type Foreign = 'other_app' | 'other_workspace' | 'no_workspace';
 
 const id = z.string().nullish();
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')]).nullish();
 
-/** What every kind of delivery says of whose it is: events, clicks, modals, menus, shortcuts, slash commands. */
+/** The fields by which any kind of delivery tells whose it is: events, clicks, modals, menus, shortcuts, commands. */
 const delivery = z.looseObject({
   event: z.looseObject({}).nullish(),
   api_app_id: id,
@@ -30,12 +30,12 @@ const delivery = z.looseObject({
 type Delivery = z.infer<typeof delivery>;
 
 /**
- * Whether a delivery of Slack, of whatever kind, is for our app in our workspace; `null`: it is. Never throws.
+ * Why a delivery is not for our app in our workspace; `null`: it is for us. Never throws.
  *
- * An event in a channel that is shared with others may have happened in another workspace: it is ours when any of
- * `authorizations`, `context_team_id` and `team_id` names us (docs/slack.md, HTTP delivery). A click or a modal is ours
- * by `team`, which is the app's workspace also when somebody of another organisation clicked, and where that is missing
- * (installed for a whole organisation) by what else names the installation.
+ * An event in a shared channel may come from another workspace: it is for us when `authorizations`, `context_team_id`
+ * or `team_id` names us (docs/slack.md, HTTP delivery). For a click or a modal `team` decides: it is the app's
+ * workspace even when somebody of another organisation clicks. It is missing when the app is installed for a whole
+ * organisation; then the organisation or the person's team decides.
  */
 export function whyForeign(body: unknown, us: OurIds): Foreign | null {
   const parsed = delivery.safeParse(body);

@@ -14,9 +14,9 @@ const body = z.looseObject({
 });
 
 /**
- * What a `message_changed` or `message_deleted` event says of a person's message; `null` when it says nothing new about
- * what a person wrote: previews and reply counts change messages, too, but leave no `edited` mark. A deleted root with
- * replies is changed into a tombstone (docs/slack.md, Posting and deleting).
+ * The edit or deletion of a person's message in a `message_changed` or `message_deleted` event; `null` when the
+ * person's words did not change: link previews and reply counts change messages, too, but leave no `edited` mark. Slack
+ * changes a deleted root with replies into a tombstone (docs/slack.md, Posting and deleting).
  */
 export function readRevision(payload: unknown, identity: SlackIdentity): InboundRevision | null {
   const parsed = body.safeParse(payload);
@@ -25,7 +25,7 @@ export function readRevision(payload: unknown, identity: SlackIdentity): Inbound
   const spoken = (said: object | null | undefined): InboundMessage | null => {
     const event = { ...said, type: 'message', channel, channel_type };
     const normalized = said ? normalizeEvent({ ...(payload as object), event }, identity) : null;
-    // Bots change what they posted all the time, and mean nothing new by it.
+    // Edits by bots are ignored, because bots edit often (progress, status) without saying anything new.
     return normalized?.kind === 'message' && !normalized.message.bot ? normalized.message : null;
   };
   const before = spoken(previous_message);

@@ -46,7 +46,7 @@ type Block = z.infer<typeof block>;
 
 const richText = z.array(z.looseObject({ type: z.literal('rich_text'), elements: z.array(block) })).min(1);
 
-/** An element without formatting; in code a link is what was typed. */
+/** An element without formatting; inside code a link is shown as it was typed. */
 function bare(element: Inline, inCode: boolean): Span {
   switch (element.type) {
     case 'text':
@@ -84,7 +84,7 @@ function marksOf(styled: Style): string {
   return MARKS.flatMap(([name, mark]) => (styled?.[name] === true ? [mark] : [])).join(' ');
 }
 
-/** Marks must touch what they mark, so white space at either end stands outside of them. */
+/** Markdown's marks must touch the words, so white space at either end goes outside. */
 function wrap(spans: readonly Span[], marks: string): Span[] {
   const opening = marks.replaceAll(' ', '');
   if (opening === '') return [...spans];
@@ -109,7 +109,7 @@ function wrap(spans: readonly Span[], marks: string): Span[] {
   return out.text(opening).add(inner).text(closing).text(after).spans;
 }
 
-/** Neighbours of one style are marked together: `**a b**`, not `**a****b**`. */
+/** Neighbours with the same style share one pair of marks: `**a b**`, not `**a****b**`. */
 function inlineSpans(elements: readonly Inline[]): Span[] {
   const out = new SpanBuilder();
   let at = 0;
@@ -160,8 +160,8 @@ function blockSpans(element: Block): Span[] {
 }
 
 /**
- * A message's `blocks` as spans, or `null` when they are not all rich text that we know every piece of: then the
- * message's `text` says more than we could read here. Rich text is not escaped: what looks like a token is text.
+ * Reads a message's `blocks`; `null` when any part is not rich text that we know, because then `text` says more. Rich
+ * text is not escaped, so what looks like a token is text.
  */
 export function richTextSpans(blocks: unknown): Span[] | null {
   const parsed = richText.safeParse(blocks);

@@ -13,8 +13,8 @@ const payload = z.looseObject({
 });
 
 /**
- * A click on the Stop button that Slack itself shows in agent apps (docs/slack.md, Agent sessions); `null` for
- * everything else.
+ * Reads a click on the Stop button that Slack itself shows in agent apps (docs/slack.md, Agent sessions); `null` for
+ * every other payload.
  */
 export function readSessionStop(body: unknown, identity: SlackIdentity): InboundSessionStop | null {
   const parsed = payload.safeParse(body);

@@ -1,6 +1,6 @@
 import type { Span } from '../../bridge/inbound.ts';
 
-/** Collects spans; neighbouring pieces of text become one. */
+/** Collects spans and joins neighbouring text. */
 export class SpanBuilder {
   readonly spans: Span[] = [];
 
@@ -20,7 +20,7 @@ export class SpanBuilder {
     return this;
   }
 
-  /** Blocks of Markdown (fences, lists, quotes) only count at the start of a line. */
+  /** Begins a new line if needed: Markdown blocks (fences, lists, quotes) must begin a line. */
   startLine(): this {
     const last = this.spans.at(-1);
     if (last !== undefined && !(last.kind === 'text' && last.text.endsWith('\n'))) this.text('\n');
@@ -28,7 +28,7 @@ export class SpanBuilder {
   }
 }
 
-/** Whether there is anything to read in it. */
+/** Whether the spans hold nothing but white space. */
 export function isBlank(spans: readonly Span[]): boolean {
   return spans.every((span) => span.kind === 'text' && span.text.trim() === '');
 }
@@ -58,7 +58,7 @@ export function fenced(spans: readonly Span[], language = ''): Span[] {
   return new SpanBuilder().text(`${fence}${language}\n`).add(spans).text(`\n${fence}`).spans;
 }
 
-/** Inline code; the padding is Markdown's own and belongs to the marks (CommonMark 6.1). */
+/** Inline code, padded with spaces where Markdown would otherwise drop or misread a character (CommonMark 6.1). */
 export function inlineCode(text: string): string {
   if (text === '') return '';
   const mark = '`'.repeat(longestRun(text, /`+/g) + 1);

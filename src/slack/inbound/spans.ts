@@ -3,8 +3,8 @@ import { mrkdwnSpans } from './mrkdwn.ts';
 import { richTextSpans } from './rich-text.ts';
 
 /**
- * What a person wrote, as Markdown that an agent can read, with references kept apart from text. `blocks` is what
- * was typed, so it is preferred; `text` is Slack's rendering of it and the only one that apps and old clients send.
+ * A message as Markdown for the agent, with references as spans of their own. Uses `blocks` where possible, because
+ * they hold what was typed; apps and old clients send only `text`, Slack's rendering of it.
  */
 export function messageSpans(message: { text?: string | undefined; blocks?: unknown }): Span[] {
   return richTextSpans(message.blocks) ?? mrkdwnSpans(message.text ?? '');

@@ -7,8 +7,8 @@ import { countIgnored, type ListenerContext, whisper } from './context.ts';
 import { showDetails } from './details.ts';
 
 /**
- * Every button, ours or not: Bolt runs all listeners that match (docs/slack.md, Hazards: Order of listeners), so a
- * second one for the rest would acknowledge our clicks before they are decided.
+ * Handles every button, ours or not. Bolt runs all listeners that match (docs/slack.md, Hazards: Order of listeners),
+ * so a second listener for foreign buttons would acknowledge our clicks before they are decided.
  */
 export function listenToActions(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
@@ -22,7 +22,7 @@ export function listenToActions(app: App, context: ListenerContext): void {
     const { action, triggerId } = read;
     if (action.name === 'details' || read.view) return showDetails(context, read, ack);
     const outcome = await intake.handleAction(action);
-    // Decided and stored: from here on, whatever fails, the click must not be delivered again.
+    // The decision is stored, so the click is acknowledged now: what fails below must not make Slack deliver it again.
     await ack();
     if (outcome.result === 'modal') await openModal(context, action, triggerId, outcome.modal);
     if (outcome.result === 'refused') await whisper(context, { ...placeOf(action), text: outcome.notice });
@@ -34,8 +34,8 @@ function placeOf(action: InboundAction) {
 }
 
 /**
- * A trigger lives 3 s and works once (docs/slack.md, Interactivity): no queue and no second try, the person clicks
- * again.
+ * A trigger expires after 3 s and works once (docs/slack.md, Interactivity), so there is no retry: the person must
+ * click again.
  */
 async function openModal(context: ListenerContext, action: InboundAction, triggerId: string, modal: ModalRequest) {
   const { api, log } = context;

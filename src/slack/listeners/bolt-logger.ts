@@ -1,12 +1,12 @@
 import { type Logger, LogLevel } from '@slack/bolt';
 import type { Log } from '../../bridge/ports.ts';
 
-/** Tokens, socket addresses with their tickets, response URLs. */
+/** Tokens, socket URLs with their tickets, response URLs. */
 const SECRETS = /wss?:\/\/\S+|xox[a-z]-[\w-]+|xapp-[\w-]+|https:\/\/hooks\.slack\.com\/\S+/g;
 
 /**
- * Slack's libraries log here (docs/slack.md, Hazards: Logger). Their debug lines hold whole payloads (5.5), so the
- * level never says debug, and what they say at that level goes nowhere.
+ * The logger of Slack's libraries (docs/slack.md, Hazards: Logger). Their debug lines hold whole payloads, so it drops
+ * them, and never says that the level is debug.
  */
 export function boltLogger(log: Log): Logger {
   const toFields = (parts: unknown[]) => ({

@@ -18,27 +18,27 @@ export interface BoltOptions {
   log: Log;
 }
 
-/** The Bolt app: the router of everything that is not a message. Letters name the hazards of docs/slack.md, Hazards. */
+/** The Bolt app: it routes everything that is not a message. The letters are those of docs/slack.md, Hazards. */
 export async function createBoltApp({ botToken, slackApiUrl, receiver, listeners, log }: BoltOptions): Promise<App> {
   const app = new App({
-    // e: with `socketMode` Bolt would insist on its own receiver, which acknowledges first.
+    // e: with `socketMode` Bolt would use its own receiver, which acknowledges before anything is stored.
     receiver,
-    // c: with a `token` the constructor would call auth.test, and its failure would be nobody's.
+    // c: with a `token` the constructor would call auth.test, and nobody could catch its failure.
     deferInitialization: true,
-    // d: both ids are known, so no event asks Slack for them. r: it can not fail. h: one team, so one pooled client.
+    // d: both ids are known, so Bolt does not ask Slack for them. r: it cannot fail. h: one team, so one pooled client.
     authorize: async () => authorization(botToken, listeners.identity()),
     convoStore: false,
     ignoreSelf: true,
     logger: boltLogger(log),
     extendedErrorHandler: true,
-    // a, b: an object of its own, without `headers`, with its own retries.
+    // a, b: a separate object, without `headers`, with its own retry settings.
     clientOptions: {
       retryConfig: { retries: 2 },
       timeout: TIMEOUT_MS,
       ...(slackApiUrl === undefined ? {} : { slackApiUrl }),
     },
   });
-  // l: what a listener throws reaches the receiver, which then does not acknowledge.
+  // l: rethrown, so that the receiver does not acknowledge what a listener failed to handle.
   app.error(async ({ error }: { error: Error }) => {
     throw 'original' in error && error.original instanceof Error ? error.original : error;
   });

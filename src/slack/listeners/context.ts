@@ -5,13 +5,13 @@ import type { Identity } from '../api/identity.ts';
 import type { SlackApi } from '../api/slack-api.ts';
 import { ownMrkdwn } from '../render/own-mrkdwn.ts';
 
-/** What every listener works with. */
+/** What all listeners need. */
 export interface ListenerContext {
   intake: Intake;
   api: SlackApi;
-  /** Where words for one person wait for their share of Slack's budget; left out: they are sent at once. */
+  /** Sends private messages at a fair pace; left out: they are sent at once. */
   whispers?: Pick<Surface, 'whisper'> | undefined;
-  /** Known before anything is delivered. */
+  /** Throws if it is called before `start` has asked Slack who we are. */
   identity(): Identity;
   clock: Clock;
   log: Log;
@@ -22,11 +22,11 @@ export interface Ignored {
   kind: InboundKind;
   /** In one word. */
   reason: string;
-  /** Further ids and words of Slack's; no texts. */
+  /** More ids and words of Slack's for the log; never a person's text. */
   [field: string]: unknown;
 }
 
-/** Notes what the middle is not asked about, in the same words as what it is: one line and one count. */
+/** Logs and counts a delivery that the bridge ignores, with the same line and metric as one that it handles. */
 export function countIgnored(
   { log, metrics }: ListenerContext,
   ignored: Ignored,
@@ -44,7 +44,9 @@ export interface Whisper {
   text: string;
 }
 
-/** Only `user` sees it; best effort, as Slack does not promise more (docs/slack.md, Interactivity). */
+/**
+ * Sends a message that only `user` sees. Best effort: Slack does not promise delivery (docs/slack.md, Interactivity).
+ */
 export async function whisper(context: ListenerContext, { channel, user, threadTs, text }: Whisper): Promise<void> {
   const { api, log, whispers, identity } = context;
   if (whispers) return whispers.whisper({ team: identity().teamId, channel, threadTs }, user, text);

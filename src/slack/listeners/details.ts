@@ -7,14 +7,14 @@ import { modalView } from '../modals/modals.ts';
 import { type ListenerContext, whisper } from './context.ts';
 
 /**
- * A trigger lives 3 s (docs/slack.md, Interactivity): when looking takes longer than this, the window opens without its
- * content.
+ * A trigger expires after 3 s (docs/slack.md, Interactivity): if loading the details takes longer than this, the window
+ * opens without them.
  */
 const OPEN_WITHIN_MS = 1_000;
 
 /**
- * A click on Details, or on one of its pages. It decides nothing, so it is acknowledged at once. Whether the person may
- * see them is asked each time, before anything of them leaves.
+ * Handles a click on Details, or on one of its pages. It decides nothing, so it is acknowledged at once. Access is
+ * checked at each click, before anything is shown.
  */
 export async function showDetails(context: ListenerContext, read: ReadAction, ack: () => Promise<void>): Promise<void> {
   const { intake, log } = context;
@@ -34,7 +34,7 @@ export async function showDetails(context: ListenerContext, read: ReadAction, ac
     }
   };
   if (view) {
-    // The hash: of two quick clicks on pages the later one wins.
+    // With the hash Slack refuses the update if another click has changed the view since.
     await call('views.update', { view_id: view.id, hash: view.hash, view: detailsContent(await answer) });
     return;
   }

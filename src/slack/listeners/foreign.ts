@@ -3,7 +3,7 @@ import { whyForeign } from '../inbound/ours.ts';
 import type { Envelope } from '../receiver/transport.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
 
-/** Notes a delivery that is for another app or workspace, and says why it is; `null`: it is for us. */
+/** Logs a delivery for another app or workspace, and returns why it is not for us; `null`: it is for us. */
 export function noteForeign(context: ListenerContext, { kind, body }: Envelope): string | null {
   const reason = whyForeign(body, context.identity());
   if (reason !== null) countIgnored(context, { kind: kindOf(kind, body), reason });

@@ -3,7 +3,9 @@ import { asBridgeError } from '../../errors.ts';
 import { homeView } from '../render/home.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
 
-/** The Home tab is drawn when somebody opens it; the messages tab of agent apps sends the same event. */
+/**
+ * Publishes the Home tab when somebody opens it. The messages tab of agent apps sends the same event: it is ignored.
+ */
 export function listenToHome(app: App, context: ListenerContext): void {
   const { intake, api, identity, log } = context;
   app.event('app_home_opened', async ({ event }) => {

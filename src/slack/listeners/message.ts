@@ -4,14 +4,14 @@ import { readRevision } from '../inbound/revisions.ts';
 import { readSessionStop } from '../inbound/session-stop.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
 
-/** Part of every conversation that we have ourselves: said only where everything is said. */
+/** These occur all the time in our own conversations, so they are logged at debug level only. */
 const COMMON: ReadonlySet<string> = new Set(['not_a_message', 'own_message', 'edited', 'deleted']);
-/** Events that have a listener of their own, which notes them. */
+/** Other listeners handle and log these events. */
 const OTHERS: ReadonlySet<string | null> = new Set(['app_home_opened']);
 
 /**
- * Keeps what a person said, before Bolt or anybody else sees the event. Resolves when the message is stored or is none
- * for us; rejects when it could not be stored.
+ * Hands an event to the intake before Bolt sees it. Resolves when the message is stored or ignored; rejects when it
+ * could not be stored.
  */
 export function createMessageListener(context: ListenerContext) {
   const { intake, identity } = context;

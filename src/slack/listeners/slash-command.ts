@@ -7,7 +7,7 @@ import { countIgnored, type ListenerContext, whisper } from './context.ts';
 /** Slack waits 3 s (docs/slack.md, Interactivity); an answer that takes longer follows as a message. */
 const ANSWER_MS = 2_300;
 
-/** Slash commands, under whatever name the app's manifest gives the one it has. */
+/** Handles the app's slash command, whatever name the manifest gives it. */
 export function listenToCommands(app: App, context: ListenerContext): void {
   const { intake, identity, clock, log } = context;
   app.command(/.*/, async ({ ack, body }) => {

@@ -4,7 +4,8 @@ import { submissionAck } from '../modals/modals.ts';
 import { countIgnored, type ListenerContext } from './context.ts';
 
 /**
- * Submitted and closed modals. A submission is acknowledged with what became of it: the modal closes or says why not.
+ * Handles submitted and closed modals. The acknowledgement of a submission holds the outcome: the modal closes, or
+ * shows what is wrong.
  */
 export function listenToViews(app: App, context: ListenerContext): void {
   const { intake, identity } = context;
@@ -25,8 +26,8 @@ export function listenToViews(app: App, context: ListenerContext): void {
 }
 
 /**
- * Shortcuts and option lists that are not ours are acknowledged, so that nobody sees a warning (docs/slack.md, Hazards:
- * Unhandled actions).
+ * Acknowledges shortcuts and option lists, which are never ours: without an answer Slack would show the person a
+ * warning (docs/slack.md, Hazards: Unhandled actions).
  */
 export function listenToTheRest(app: App, context: ListenerContext): void {
   app.shortcut({}, async ({ ack }) => {

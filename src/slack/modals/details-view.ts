@@ -6,14 +6,17 @@ import { actions, button, clip, context, plain, preformatted, richLine, richText
 import { neutralizePlain } from '../render/neutralize.ts';
 
 /**
- * A page is read at once; with each text at its longest it stays far below a view's 250 KB and 100 blocks
+ * Steps on one page. Even if every text has its greatest length, a page stays far below a view's 250 KB and 100 blocks
  * (docs/slack.md, Size limits).
  */
 const STEPS = 10;
 const TEXT_MAX = 3_000;
 const MARKS = { called: '◦', running: '▸', ok: '✓', failed: '✗' } as const;
 
-/** One page of what a turn did. Everything in it is data: in code boxes and plain text nothing pings or links. */
+/**
+ * One page of what a turn did. All text is foreign, so it stands in code boxes and plain text, where Slack parses
+ * nothing.
+ */
 export function detailsView({ token, details, page }: { token: Token; details: TurnDetails; page: number }): ModalView {
   const { steps, earlier } = details;
   const last = Math.max(0, Math.ceil(steps.length / STEPS) - 1);
@@ -38,12 +41,12 @@ export function detailsView({ token, details, page }: { token: Token; details: T
   return modal(blocks);
 }
 
-/** Shown while the details are looked for. */
+/** Shown while the details are loaded. */
 export function waitingView(): ModalView {
   return modal([section('⏳ One moment…')]);
 }
 
-/** Shown where there are none. @param notice one line of ours */
+/** Shown when there are no details. @param notice one line of ours */
 export function noDetailsView(notice: string): ModalView {
   return modal([{ type: 'section', text: plain(notice) }]);
 }
@@ -71,7 +74,7 @@ function stepBlock(step: DetailsStep, number: number): KnownBlock {
   );
 }
 
-/** What is invisible in it made visible. */
+/** Cuts the text and shows invisible characters as codes. */
 function makeVisible(text: string, max: number): string {
   return clip(neutralizePlain(clip(text, max)), max);
 }

@@ -5,18 +5,18 @@ import { button, context, plain, preformatted, richText } from '../render/blocks
 import { neutralizePlain } from '../render/neutralize.ts';
 import { modalText, modalTitle } from './modal-text.ts';
 
-/** Of one code box. Ours: `rich_text` has no published limit. */
+/** Characters in one code box. We chose it, because Slack publishes no limit for `rich_text`. */
 const PIECE = 3_000;
 /**
- * A view holds 100 blocks and 250 KB (docs/slack.md, Size limits); what Slack adds, and the lines around the text,
- * count too.
+ * A view holds 100 blocks and 250 KB (docs/slack.md, Size limits). These limits are lower, because the lines around the
+ * text, and what Slack adds, count too.
  */
 const PAGE_PIECES = 60;
 const PAGE_BYTES = 180_000;
 
 /**
- * All that a request would do, as pages to be turned. Where it can be approved here, only the last page has the button:
- * whoever gets there had everything before their eyes.
+ * The complete input of a request, in pages. If it can be approved here, only the last page has the button, so that
+ * nobody approves without having paged through all of it.
  */
 export function fullView(request: Extract<ModalRequest, { kind: 'view_full' }>): ModalView {
   const { token, approves } = request;
@@ -53,7 +53,7 @@ function pageButton(token: ModalToken, page: number, label: string) {
 
 type ModalToken = Extract<ModalRequest, { kind: 'view_full' }>['token'];
 
-/** `text` in pages of pieces; joined they are `text` again. At least one page with one piece. */
+/** Splits `text` into pages of pieces, which joined give `text` again. At least one page with one piece. */
 function pagesOf(text: string): string[][] {
   const pages: string[][] = [[]];
   let bytes = 0;
@@ -71,7 +71,7 @@ function pagesOf(text: string): string[][] {
   return pages;
 }
 
-/** Cut behind a line's end where one is near, never inside a character. */
+/** Cuts after a line end if one is near, and never inside a character. */
 function piecesOf(text: string): string[] {
   const pieces: string[] = [];
   let at = 0;

@@ -5,7 +5,7 @@ import { neutralizePlain } from '../render/neutralize.ts';
 /** docs/slack.md, Size limits, in UTF-16 units. */
 const TITLE = 24;
 
-/** Foreign text where Slack parses nothing, what is invisible in it made visible. */
+/** Foreign text as plain text, which Slack does not parse; invisible characters are shown as codes. */
 export function modalText(text: string, max: number): PlainTextElement {
   return { type: 'plain_text', text: clip(neutralizePlain(clip(text, max)), max) || ' ', emoji: false };
 }

@@ -50,7 +50,7 @@ function textInput(input: number, { label, placeholder, initial, optional = fals
   };
 }
 
-/** What can be chosen, and words of one's own below it. A question without options asks for words. */
+/** The options, and a text field below them; without options the text field only. */
 function questionInputs(question: Question, input: number): KnownBlock[] {
   const { options, multiSelect } = question;
   if (options.length === 0) return [textInput(input, { label: question.question, placeholder: 'In your own words' })];
@@ -93,7 +93,7 @@ function section(text: string): KnownBlock {
   return { type: 'section', text: modalText(text, TEXT) };
 }
 
-/** The modal that a click asked for. What it shows is plain text: nothing in it can ping or link. */
+/** The modal that a click asked for. It shows foreign text as plain text, so nothing in it can ping or link. */
 export function modalView(request: ModalRequest): ModalView {
   if (request.kind === 'view_full') return fullView(request);
   if (request.kind === 'details') return detailsView(request);
@@ -148,7 +148,7 @@ export function modalView(request: ModalRequest): ModalView {
   }
 }
 
-/** What Slack says of one input of a modal. */
+/** The state of one input of a modal, as Slack sends it. */
 export interface FilledIn {
   value?: string | null | undefined;
   selected_option?: { value: string } | null | undefined;
@@ -167,7 +167,7 @@ export function submittedTexts(values: Filled): string[] {
   return Array.from(texts, (text) => text ?? '');
 }
 
-/** The options chosen in one of our modals, by question; a value that is no number stands as -1. */
+/** The options chosen in one of our modals, by question; a value that is not a number gives -1. */
 export function submittedChoices(values: Filled): number[][] {
   const choices: number[][] = [];
   for (const [blockId, actions] of Object.entries(values)) {
@@ -180,7 +180,7 @@ export function submittedChoices(values: Filled): number[][] {
   return Array.from(choices, (chosen) => chosen ?? []);
 }
 
-/** What a `view_submission` is acknowledged with (docs/slack.md, Interactivity): nothing closes the modal. */
+/** The answer to a `view_submission` (docs/slack.md, Interactivity); `undefined` closes the modal. */
 export function submissionAck(outcome: SubmissionOutcome): ViewResponseAction | undefined {
   if (outcome.result === 'decided') return undefined;
   if (outcome.result === 'invalid') {

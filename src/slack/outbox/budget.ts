@@ -130,7 +130,7 @@ export function noteLimited(budget: Budget, method: string, until: number): Budg
 function windowFreesAt(budget: Budget, key: string, limit: number, now: number): number {
   const uses = countingUses(budget, key, now);
   const last = uses[uses.length - limit];
-  // One that was not answered yet counts as answered now: it can not end sooner.
+  // One that was not answered yet counts as answered now: it cannot end sooner.
   return last ? (last.until ?? now + WINDOW_MS) : now;
 }
 

@@ -15,7 +15,7 @@ export function plainPosts(post: SlackPost): SlackPost[] {
   return plainPieces(post.part, post.kind, post.live, withoutTokens([...texts, ...typed].join('\n\n') || post.text));
 }
 
-/** The last resort when a view can not be rendered at all. The agent's text is made harmless here. */
+/** The last resort when a view cannot be rendered at all. The agent's text is made harmless here. */
 export function plainView(view: TurnView): SlackPost[] {
   const texts = view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.title));
   if (view.ending?.line) texts.push(view.ending.line);

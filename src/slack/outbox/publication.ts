@@ -77,7 +77,7 @@ export interface PublicationParts {
   fallback: Fallback;
   /** Of all publications: what they render in one turn of the event loop together. */
   loopTurns: LoopTurns;
-  /** `null` where files can not be uploaded. */
+  /** `null` where files cannot be uploaded. */
   uploadFile: Uploader | null;
   uploadLatch: UploadLatch;
 }
@@ -96,7 +96,7 @@ export interface Publication {
   noteDeleted(ts: SlackTs): void;
   /** Makes sure that the cards that are shown are still there: one that is not is shown again. */
   recheckCards(): void;
-  /** Resolves when the final content is there or can not be. */
+  /** Resolves when the final content is there or cannot be. */
   readonly done: Promise<Delivery>;
   /** Makes no further call; resolves when the one on its way was answered and stored. */
   close(): Promise<void>;
@@ -479,7 +479,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     return word === 'message_not_found' ? ledger.forgetPost(record) : ledger.saveRefusal(record, 'delete');
   }
 
-  /** A file that can not be uploaded is rendered as posts instead. */
+  /** A file that cannot be uploaded is rendered as posts instead. */
   function uploadFile(file: PostFile): void {
     const at = uploads.allowedAt(file);
     if (at > clock.monotonic()) {
@@ -511,7 +511,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     retryAt = now + backoffMs(RETRY, failures, random.next());
   }
 
-  /** A message that can not be changed any more: its content is posted anew below, and it is deleted. */
+  /** A message that cannot be changed any more: its content is posted anew below, and it is deleted. */
   async function replaceLost(record: PostRecord, content: Content, word: string): Promise<void> {
     vanishedCount += 1;
     if (rankOf(content) > 0 && (word !== 'message_not_found' || vanishedCount > LOSSES)) {

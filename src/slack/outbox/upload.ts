@@ -26,7 +26,7 @@ export interface UploadParts {
 }
 
 /**
- * Files of one turn on their way into its thread. Sharing a file can not be taken back and says nothing when its answer
+ * Files of one turn on their way into its thread. Sharing a file cannot be taken back and says nothing when its answer
  * is lost, so the file's id is stored before: later it is looked for in the thread, and shared again under the same id.
  */
 export interface Uploads {

@@ -13,7 +13,7 @@ export interface WhisperParts {
 }
 
 export interface Whispers {
-  /** Resolves when Slack took it, or can not be told. Never rejects. */
+  /** Resolves when Slack took it, or cannot be told. Never rejects. */
   send(address: ThreadAddress, user: UserId, posts: readonly SlackPost[]): Promise<void>;
   /** What waits for its time is not sent any more. */
   close(): void;
@@ -174,7 +174,7 @@ function askOf({ address }: Wish) {
   return { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
 }
 
-/** A message for one person: no metadata, and it can not be edited later (docs/slack.md, Editing). */
+/** A message for one person: no metadata, and it cannot be edited later (docs/slack.md, Editing). */
 function whisperCall(address: ThreadAddress, user: string, post: SlackPost) {
   const { args } = slackCall(address, '', { kind: 'post', post });
   const { metadata: _metadata, unfurl_links: _links, unfurl_media: _media, mrkdwn: _mrkdwn, ...rest } = args;

@@ -1,6 +1,6 @@
 const NAME = 80;
 
-/** A name fit to be shown and handed on: one line, at most 80 characters. */
+/** A name that is safe to show: one line without invisible characters, at most 80 characters. */
 export function cleanName(name: string): string {
   const line = name
     .replace(/\p{Cf}/gu, '')

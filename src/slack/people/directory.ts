@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 
-/** What a word means in this workspace; or why it means nothing, for people. */
+/** What a word stands for in this workspace, or a sentence for people that says why nothing was found. */
 export type Found<What> = { found: What } | { problem: string };
 
 export interface FoundPerson {
   /** `U…`, or `S…` for a user group. */
   id: string;
-  /** As people know it: data. */
+  /** As people see it. Foreign text: escape it before it is shown. */
   name: string;
 }
 
@@ -18,7 +18,7 @@ export interface FoundChannel {
   isMember: boolean;
 }
 
-/** Words of people as ids: for whoever sets the bridge up. Reads whole lists, so it is nothing for every message. */
+/** Finds ids by what people type during setup. It reads whole lists, so it is too slow to use for each message. */
 export interface Directory {
   /** An e-mail address, `@handle` or `@user-group`, or an id. */
   findPerson(word: string): Promise<Found<FoundPerson>>;
@@ -44,7 +44,7 @@ const cursor = z.looseObject({
 export function createDirectory(api: SlackApi): Directory {
   const call = (method: string, args: Record<string, unknown>) => api.call(method, args, { client: 'control' });
 
-  /** Every page of a list; what can not be read of it is left out. */
+  /** Reads all pages of a list and leaves out entries that cannot be parsed. */
   async function fetchAll<Row>(method: string, args: Record<string, unknown>, list: string, row: z.ZodType<Row>) {
     const rows: Row[] = [];
     let next = '';
@@ -95,7 +95,7 @@ export function createDirectory(api: SlackApi): Directory {
     const ofGroup = groups.find((each) => each.handle?.toLowerCase() === wanted);
     if (ofGroup) return { found: { id: ofGroup.id, name: ofGroup.name ?? handle } };
     const users = (await fetchAll('users.list', {}, 'members', user)).filter(({ deleted }) => deleted !== true);
-    // The handle is unique; a display name is whatever somebody chose.
+    // Handles are unique, so they are tried first; several people may have the same display name.
     const named = users.find(({ name }) => name?.toLowerCase() === wanted);
     if (named) return { found: { id: named.id, name: named.name ?? handle } };
     const shown = users.filter(({ profile }) => profile?.display_name?.toLowerCase() === wanted);

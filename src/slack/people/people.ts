@@ -10,7 +10,7 @@ import { cleanName } from './clean-name.ts';
 
 const KEPT = 5_000;
 const FRESH_MS = 10 * 60_000;
-/** Asked again this early, in the background. */
+/** From this age on an answer is refreshed in the background. */
 const REFRESH_MS = 5 * 60_000;
 
 const user = z.looseObject({
@@ -40,7 +40,7 @@ interface ChannelFacts {
   isShared: boolean;
 }
 
-/** Slack has no such user for us: whoever it is, they are not a member. */
+/** Slack knows no such user here, so the person is not a member. */
 const UNKNOWN_PERSON: ReadonlySet<string> = new Set(['user_not_found', 'user_not_visible', 'users_not_found']);
 export interface PeopleOptions {
   api: SlackApi;
@@ -52,7 +52,7 @@ export interface PeopleOptions {
 /** Reads Slack's `user` object; exported for its tests. */
 export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId: string | null): Person {
   const parsed = user.safeParse(raw);
-  // What can not be read is nobody we know; `external` is closed by default.
+  // A user that cannot be parsed counts as `external`, because access is closed to those by default.
   if (!parsed.success) return { id, team, kind: 'external', name: id };
   const { profile, real_name, name, team_id } = parsed.data;
   const colleague = isColleague(parsed.data, team, enterpriseId);
@@ -66,7 +66,7 @@ export function readPerson(raw: unknown, id: UserId, team: TeamId, enterpriseId:
   };
 }
 
-/** One of our organisation on Enterprise Grid, in whichever workspace. */
+/** Whether the person belongs to our organisation on Enterprise Grid, in any of its workspaces. */
 function isColleague(
   { enterprise_user: grid }: z.infer<typeof user>,
   team: TeamId,
@@ -78,23 +78,23 @@ function isColleague(
 function kindOf(person: z.infer<typeof user>, team: TeamId, colleague: boolean): PersonKind {
   if (person.is_bot || person.id === 'USLACKBOT') return 'bot';
   if (person.deleted) return 'deactivated';
-  // Slack calls a colleague of another workspace a stranger, too.
+  // Slack calls colleagues of another workspace of our organisation strangers, too: `colleague` tells them apart.
   const elsewhere = person.is_stranger === true || (Boolean(person.team_id) && person.team_id !== team);
   if (elsewhere && !colleague) return 'external';
   return person.is_restricted || person.is_ultra_restricted ? 'guest' : 'member';
 }
 
 interface Entry<Value> {
-  /** When it was asked for, by the monotonic clock: it says nothing about later. */
+  /** When we asked (not when Slack answered), by the monotonic clock: the answer may be as old as that. */
   at: number;
   value: Promise<Value>;
-  /** A newer answer that is on its way. */
+  /** The request for a newer answer. */
   newer: Promise<Value> | null;
 }
 
 /**
- * Values with an age, the least recently used go first; whoever asks while one is fetched gets the same answer. What is
- * older than a while is fetched again in the background, so that nobody waits for it.
+ * Caches values by age and drops the least recently used. Callers who ask during a request share its answer. Values
+ * that get old are fetched again in the background, so that callers need not wait.
  */
 function createCache<Value>(clock: Clock) {
   const entries = new BoundedMap<string, Entry<Value>>(KEPT);
@@ -112,7 +112,7 @@ function createCache<Value>(clock: Clock) {
     return entry.value;
   }
 
-  /** The old answer stays until there is a newer one, or it is too old. */
+  /** The old answer is kept until the new one arrives or the old one expires. */
   function refetch(key: string, entry: Entry<Value>, fetch: () => Promise<Value>): Promise<Value> {
     if (entry.newer) return entry.newer;
     const at = clock.monotonic();
@@ -133,7 +133,7 @@ function createCache<Value>(clock: Clock) {
     const known = entries.get(key);
     const age = known ? ageOf(known) : Number.POSITIVE_INFINITY;
     if (!known || age >= FRESH_MS) return known?.newer ?? startFetch(key, fetch);
-    // Whoever is asked about stays.
+    // Moves the entry to the end, so that the least recently used entries are dropped first.
     entries.set(key, known);
     if (age > maxAgeMs) return refetch(key, known, fetch);
     if (age >= REFRESH_MS) refetch(key, known, fetch).catch(() => undefined);
@@ -141,7 +141,7 @@ function createCache<Value>(clock: Clock) {
   };
 }
 
-/** Who people are and what channels are called, as Slack tells it, kept for ten minutes. */
+/** Asks Slack who people are and what channels are called, and keeps answers for ten minutes. */
 export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions): People {
   const cachedPerson = createCache<Person>(clock);
   const cachedChannel = createCache<ChannelFacts>(clock);
@@ -171,7 +171,7 @@ export function createPeople({ api, clock, enterpriseId = null }: PeopleOptions)
       const { name, is_ext_shared, is_pending_ext_shared } = parsed.data;
       return { name: cleanName(name ?? '') || id, isShared: is_ext_shared === true || is_pending_ext_shared === true };
     } catch (error) {
-      // A refusal stays one for a while, so it is kept like an answer; anything else may go well the next time.
+      // Slack would refuse again, so the refusal is cached like an answer; other failures are not.
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
         return { name: id, isShared: true };
       }

@@ -7,14 +7,14 @@ import { BridgeError } from '../../errors.ts';
 import { isLasting, isPassing } from '../api/refusals.ts';
 import { type SlackApi, SlackError } from '../api/slack-api.ts';
 
-/** Nobody counts as a member longer than this after Slack has confirmed it. */
+/** A membership expires this long after Slack has confirmed it. */
 const USABLE_MS = 10 * 60_000;
-/** Asked again from this age on, in the background, so that hardly anybody waits for it. */
+/** From this age on an answer is refreshed in the background, so that callers seldom wait. */
 const REFRESH_MS = 5 * 60_000;
 const KEPT = 500;
 
 interface Known {
-  /** When the answer was asked for, by the monotonic clock: it says nothing about later. */
+  /** When we asked (not when Slack answered), by the monotonic clock: the answer may be as old as that. */
   at: number;
   members: ReadonlySet<UserId>;
 }
@@ -22,8 +22,8 @@ interface Known {
 const answered = z.looseObject({ users: z.array(z.string()) });
 
 /**
- * Who is in which user group, by `usergroups.users.list`. An answer counts for ten minutes; when Slack gives no newer one
- * in that time, nobody knows who is in the group, and asking rejects.
+ * Reads the members of user groups with `usergroups.users.list`. An answer is valid for ten minutes; if Slack gives no
+ * newer one in that time, `members` rejects rather than trust an old one.
  */
 export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Clock; log: Log }): UserGroups {
   const known = new BoundedMap<GroupId, Known>(KEPT);
@@ -35,7 +35,7 @@ export function createUserGroups({ api, clock, log }: { api: SlackApi; clock: Cl
       return new Set(answer.users);
     } catch (error) {
       if (error instanceof SlackError && error.failure === 'refused' && !isPassing(error.error)) {
-        // A group that does not exist, or that the app may not read, has nobody in it: closed, not open.
+        // If the group does not exist or the app may not read it, it counts as empty: access stays closed.
         if (!isLasting(error.error)) {
           log.warn({ group: id, error: error.error }, 'Slack does not tell who is in a user group of the policy');
           return new Set();

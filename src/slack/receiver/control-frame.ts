@@ -11,7 +11,7 @@ const frame = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('disconnect'), reason: z.string().max(100).nullish().catch(null) }),
 ]);
 
-/** `null` for everything else, also for what is no JSON. */
+/** `null` for every other frame, also for one that is not JSON. */
 export function readControlFrame(data: unknown): ControlFrame | null {
   if (typeof data !== 'string' || data.length > CONTROL_MAX || !/"(hello|disconnect)"/.test(data)) return null;
   let json: unknown;

@@ -1,24 +1,24 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Clock } from '../../bridge/ports.ts';
 
-/** Where undici tells of pings and pongs, with the socket they came over; the library offers nothing of the kind. */
+/** undici reports pings and pongs here, with their socket. Slack's library does not report them. */
 const CHANNELS = ['undici:websocket:ping', 'undici:websocket:pong'];
 
 /**
- * When a socket was last heard. Its pings are answered every two seconds, so silence means something (docs/slack.md,
- * The library for Socket Mode).
+ * Tracks when a socket last received anything. Slack answers the library's pings every few seconds, so a long silence
+ * means that the socket is dead (docs/slack.md, The library for Socket Mode).
  */
 export interface Hearing {
-  /** A frame came. */
+  /** Call it for each frame. */
   noteFrame(): void;
-  /** By the monotonic clock. */
+  /** When the last frame, ping or pong came, by the monotonic clock. */
   heardAt(): number;
-  /** Whether pongs are seen at all; without them a quiet workspace would look like a dead one. */
+  /** Whether a ping or pong was ever reported. If not, silence proves nothing: the workspace may just be quiet. */
   canSeePongs(): boolean;
   stop(): void;
 }
 
-/** @param url of the socket: made for one connection, so it names it. */
+/** @param url the socket's URL, which is unique for each connection */
 export function createHearing(url: string, clock: Clock): Hearing {
   let at = clock.monotonic();
   let hasSeenPong = false;

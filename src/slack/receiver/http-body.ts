@@ -2,7 +2,7 @@ import type { Envelope } from './transport.ts';
 
 export type ParsedBody =
   | { kind: 'envelope'; envelope: Pick<Envelope, 'kind' | 'body'> }
-  /** Slack asks whether somebody is at home. */
+  /** Slack checks the request URL; it wants the challenge back. */
   | { kind: 'challenge'; challenge: string }
   | { kind: 'ssl_check' }
   | { kind: 'malformed' };
@@ -33,8 +33,8 @@ function parseForm(text: string): ParsedBody {
 }
 
 /**
- * A request of Slack by its content type, whatever parameters a proxy added to that (docs/slack.md, Hazards: Content
- * type).
+ * Parses a request of Slack by its content type, ignoring parameters that a proxy may have added (docs/slack.md,
+ * Hazards: Content type).
  */
 export function parseBody(contentType: string | undefined, text: string): ParsedBody {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();

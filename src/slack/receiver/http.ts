@@ -8,25 +8,25 @@ import { type Accept, createStateKeeper, type Reply, type Transport, type Transp
 
 const BODY_LIMIT = 4 * 1024 * 1024;
 const CLOSE_MS = 2_000;
-/** Of all requests at once: a few thousand events of Slack, or four of the largest. */
+/** For all requests together: a few thousand usual events, or four of the largest size. */
 const BUFFERED_LIMIT = 4 * BODY_LIMIT;
-/** Slack has some dozens at most. */
+/** Slack opens some dozens at most. */
 const CONNECTIONS = 250;
-/** Slack gives up after three seconds; Node looks at these times only every `connectionsCheckingInterval`. */
+/** Slack gives up after three seconds. Node checks these times every `connectionsCheckingInterval`. */
 const TIMES = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 1_000,
 } as const;
-/** How long one that was refused before it had sent everything may read the answer. */
+/** How long a client that we refused before it had sent everything may read the answer. */
 const REFUSED_MS = 500;
 
 export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void;
 
 export interface HttpOptions {
   signingSecret: string;
-  /** 0 picks a free one. */
+  /** 0: any free port. */
   port: number;
   /** Default: all interfaces. */
   host?: string | undefined;
@@ -41,16 +41,16 @@ export interface HttpOptions {
 
 export interface HttpTransport extends Transport {
   /**
-   * Opens the port before there is anybody to hand deliveries to: the further paths and Slack's challenge are answered,
-   * deliveries are refused, so that Slack keeps them. `start` does it otherwise.
+   * Opens the port early, before `start`. Until `start`, further paths and Slack's challenge are answered, and
+   * deliveries are refused with 503, so that Slack sends them again.
    */
   listen(): Promise<void>;
   port(): number;
 }
 
 /**
- * Slack's HTTP delivery. Bolt's own receiver acknowledges events before anybody stored them (docs/slack.md, Hazards:
- * Acks), so this is a small server of ours that answers when `accept` has settled.
+ * Receives Slack's HTTP deliveries and answers when `accept` has settled. It is a server of our own, because Bolt's
+ * receiver acknowledges events before they are stored (docs/slack.md, Hazards: Acks).
  */
 export function createHttpTransport(options: HttpOptions): HttpTransport {
   const { signingSecret, clock, log, routes = {}, path = '/slack/events' } = options;
@@ -92,7 +92,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     sendAnswer(response, 200, reply);
   }
 
-  /** Refuses a request whose body is not read to its end: the connection can not be used again. */
+  /** Refuses a request without reading its body to the end, and closes the connection, which cannot be reused then. */
   function refuseUnread(request: IncomingMessage, response: ServerResponse, status: number, fault: string): void {
     log.warn({ fault }, 'refused a Slack request before reading it');
     response.setHeader('connection', 'close');
@@ -102,12 +102,12 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
 
   let bufferedBytes = 0;
 
-  /** The whole body; 413 when it is larger than Slack ever sends, 503 when all that are being read are together. */
+  /** The whole body; 413 when it is larger than any of Slack's; 503 when all bodies in work together are too large. */
   async function readBody(request: IncomingMessage): Promise<Buffer | 413 | 503> {
     const chunks: Buffer[] = [];
     let size = 0;
     try {
-      // The request must outlive a refusal, or the answer would be lost with its connection.
+      // Leaving the loop must not destroy the request, or the answer would be lost with the connection.
       for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         size += chunk.length;
         bufferedBytes += chunk.length;
@@ -126,7 +126,7 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined;
     if (pathname === path && request.method === 'POST') {
       handleSlackRequest(request, response).catch((error) => {
-        // Not stored: an error answer makes Slack deliver it again (docs/slack.md, HTTP delivery).
+        // It may not be stored: the error status makes Slack deliver it again (docs/slack.md, HTTP delivery).
         log.warn({ error: asBridgeError(error).message }, 'did not acknowledge a Slack request');
         sendAnswer(response, 500);
       });

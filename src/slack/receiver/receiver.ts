@@ -3,27 +3,25 @@ import type { Clock, Log } from '../../bridge/ports.ts';
 import { asBridgeError, BridgeError } from '../../errors.ts';
 import type { Accept, Envelope, Reply, Transport } from './transport.ts';
 
-/** Deliveries in work at once; more are not acknowledged, so Slack keeps them for us. */
+/** Deliveries in work at once. More are not acknowledged, so Slack delivers them again later. */
 const IN_FLIGHT = 500;
 const DRAIN_MS = 5_000;
 
 export interface ReceiverOptions {
   transport: Transport;
-  /** Keeps an `event_callback` payload; resolves when it is stored or needs not be. */
+  /** Stores an `event_callback` payload; resolves when it is stored or need not be. */
   storeEvent(body: Record<string, unknown>): Promise<void>;
-  /** Shown every delivery before it is taken in. */
+  /** Called with every delivery, before it is handled. */
   onDelivery?: ((envelope: Envelope) => void) | undefined;
-  /**
-   * Why a delivery is none for us, noted by whoever answers; it is acknowledged and nobody sees it. `null`: it is ours.
-   */
+  /** Logs a delivery that is not for us and returns why: it is then acknowledged and dropped. `null`: it is for us. */
   noteForeign?: ((envelope: Envelope) => string | null) | undefined;
   clock: Clock;
   log: Log;
 }
 
 /**
- * Stands around Bolt (docs/slack.md, Hazards: Acks): events are stored, then acknowledged, then shown to Bolt's
- * listeners; everything else is acknowledged by its listener, once.
+ * The receiver around Bolt (docs/slack.md, Hazards: Acks): it stores events, acknowledges them, and then gives them to
+ * Bolt's listeners. For everything else the listener acknowledges, once.
  */
 export function createReceiver({
   transport,
@@ -47,7 +45,7 @@ export function createReceiver({
     return work;
   }
 
-  /** Resolves with what the listener acknowledged with; rejects when it failed before it did. */
+  /** Resolves with the listener's acknowledgement; rejects when the listener failed before it acknowledged. */
   function handToBolt(bolt: App, envelope: Envelope): Promise<Reply> {
     const reply = Promise.withResolvers<Reply>();
     let isAcked = false;
@@ -85,7 +83,8 @@ export function createReceiver({
     if ((noteForeign?.(envelope) ?? null) !== null) return undefined;
     if (envelope.kind !== 'events_api') return trackInFlight(handToBolt(app, envelope));
     await trackInFlight(storeEvent(envelope.body));
-    // Bolt comes after the store, for the listeners of other events; its own acknowledging is then of no matter.
+    // The event is stored and gets acknowledged. Bolt gets it for the listeners of other events; what they answer is
+    // ignored.
     handToBolt(app, envelope).catch((error) => {
       log.error({ error: asBridgeError(error).message, type: typeOf(envelope.body) }, 'a Slack listener failed');
     });
@@ -93,8 +92,8 @@ export function createReceiver({
   };
 
   async function drainAndStop(): Promise<void> {
-    // Bolt's receivers drop what is in work (docs/slack.md, Hazards: Stopping): here intake ends first, then what was
-    // taken in is finished.
+    // Bolt's receivers drop deliveries in work (docs/slack.md, Hazards: Stopping). Here new ones are refused first,
+    // then those in work end.
     transport.pause();
     await new Promise<void>((resolve) => {
       const timer = clock.after(DRAIN_MS, resolve);

@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 /**
- * How far a request's clock may be off, in either direction (docs/slack.md, HTTP delivery). Bolt lets the future pass
- * (docs/slack.md, Hazards: Timestamps of the future).
+ * How far a request's time may differ from ours, in either direction (docs/slack.md, HTTP delivery). Bolt accepts any
+ * time in the future (docs/slack.md, Hazards: Timestamps of the future).
  */
 const WINDOW_MS = 5 * 60_000;
 
@@ -12,13 +12,13 @@ export interface SignedRequest {
   timestamp: string | undefined;
   /** `x-slack-signature`: `v0=<hex>` */
   signature: string | undefined;
-  /** The body as it came, byte for byte. */
+  /** The body as received: the signature covers its bytes. */
   body: Buffer;
   /** ms since 1970 */
   now: number;
 }
 
-/** Why a request is not from Slack, as far as its headers tell: nobody reads the body of one that is not. */
+/** Why a request cannot be from Slack, by its headers alone, so that the body need not be read; `null`: it may be. */
 export function headerFault({
   timestamp,
   signature,
@@ -29,7 +29,7 @@ export function headerFault({
   return /^v0=[0-9a-f]{64}$/.test(signature) ? null : 'wrong';
 }
 
-/** Why a request is not from Slack; `null` when it is. */
+/** Why a request is not from Slack; `null`: it is. */
 export function signatureFault(request: SignedRequest): 'missing' | 'stale' | 'wrong' | null {
   const { signingSecret, timestamp, signature, body } = request;
   const fault = headerFault(request);

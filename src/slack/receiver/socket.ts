@@ -11,33 +11,36 @@ import { readControlFrame } from './control-frame.ts';
 import { createHearing, type Hearing } from './hearing.ts';
 import { type Accept, createStateKeeper, type Envelope, type Transport, type TransportState } from './transport.ts';
 
-/** From dialling to Slack's `hello`; the library would wait for ever (docs/slack.md, The library for Socket Mode). */
+/**
+ * Time from dialling to Slack's `hello`. The library would wait for ever (docs/slack.md, The library for Socket Mode).
+ */
 const HELLO_MS = 20_000;
 const OPEN_TIMEOUT_MS = 10_000;
 const CLOSE_MS = 2_000;
-/** A connection that lived this long was a good one: the next is dialled at once. */
+/** If a connection lasted this long, the next is dialled without a wait. */
 const STABLE_MS = 10_000;
 /**
- * A socket that not even answers pings is given up after this; its own library would take 35 s (docs/slack.md, The
+ * After so long without a frame or a pong we give the socket up; the library would take 35 s (docs/slack.md, The
  * library for Socket Mode).
  */
 const DEAF_AFTER_MS = 12_000;
 const LISTEN_EVERY_MS = 3_000;
 /**
- * How long the old socket may still deliver, and be acknowledged over, when the new one is there: Slack's own limit.
+ * How long the old socket stays open beside the new one, so that deliveries on it can be acknowledged: Slack waits 3 s
+ * for that.
  */
 const OVERLAP_MS = 3_000;
-/** Slack may count a socket that was lost this long. */
+/** For so long Slack may still count a socket that we lost. */
 const REMEMBERED_MS = 60_000;
 /**
- * Slack counts the connections of the app only when one opens: so often we open another one in place of ours, to learn
- * whether somebody else takes messages away; sooner while somebody does.
+ * Slack tells the number of the app's connections only when one opens. So from time to time we replace ours, to learn
+ * whether another process takes messages away; more often while one does.
  */
 const COUNT_EVERY_MS = 4 * 60_000;
 const COUNT_AGAIN_MS = 90_000;
-/** One refusal may be a mistake of Slack's; so many in a row are not. */
+/** Slack may refuse a good token once by mistake; after so many refusals in a row we believe it. */
 const LASTING_REFUSALS = 3;
-/** A refusal at the start is asked again this soon, so that a wrong token is said soon. */
+/** The wait after a refusal at the start. It is short, so that people learn soon that the token is wrong. */
 const REFUSED_AGAIN_MS = 1_000;
 
 type Ack = (reply?: unknown) => Promise<void>;
@@ -62,7 +65,7 @@ export interface SocketOptions {
   log: Log;
   metrics: Metrics;
   onState?: ((state: TransportState) => void) | undefined;
-  /** Slack refuses the token for good: nothing will come any more, and trying has ended. Not for a failed start. */
+  /** Slack refuses the token for good, so we no longer dial. Not called when `start` rejects. */
   onRefused?: ((error: BridgeError) => void) | undefined;
 }
 
@@ -75,19 +78,19 @@ interface Connection {
 }
 
 /**
- * Socket Mode. One client of the library is one connection here, and never reconnects by itself: its own reconnecting
- * waits five seconds, and when it fails it is an unhandled rejection that leaves the client dead (docs/slack.md, The
- * library for Socket Mode).
+ * Socket Mode. Each connection is a new client of the library, which must not reconnect by itself: it would wait five
+ * seconds, and a failure would be an unhandled rejection after which it is dead (docs/slack.md, The library for Socket
+ * Mode).
  */
 export function createSocketTransport(options: SocketOptions): Transport {
   const { appToken, slackApiUrl, clock, random, log, metrics } = options;
   const state = createStateKeeper(clock.monotonic, options.onState);
   const connected = new Map<SocketModeClient, Connection>();
-  /** Whose socket may still be open, connected or not. */
+  /** Clients whose socket may be open, whether it is usable or not. */
   const openClients = new Set<SocketModeClient>();
-  /** When connections were lost, as Slack may not know yet; by the monotonic clock. */
+  /** When we lost connections that Slack may still count; by the monotonic clock. */
   let recentLosses: number[] = [];
-  /** Slack asked them to go: they serve until another one does. */
+  /** Clients that are to be replaced: they go on receiving until a new one is connected. */
   const askedToGo = new WeakSet<SocketModeClient>();
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {});
@@ -138,7 +141,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
       logger: boltLogger(log),
       // Made anew for each client and without `headers`, because the library writes into this object (docs/slack.md,
       // Hazards: Shared headers) and would fill in a hundred retries (docs/slack.md, Hazards: Shared retry settings).
-      // One try here; `keepConnected` owns the waiting.
+      // One try is enough: `keepConnected` dials again.
       clientOptions: {
         retryConfig: { retries: 0 },
         rejectRateLimitedCalls: true,
@@ -176,14 +179,14 @@ export function createSocketTransport(options: SocketOptions): Transport {
     return client;
   }
 
-  /** The library's frame handler is async and nobody looks at its promise: one odd frame would end the process. */
+  /** The library ignores the promise of its async frame handler, so one bad frame would end the process: catch it. */
   function guardFrames(client: SocketModeClient): void {
     const handlers = client.listeners('ws_message') as Listener[];
     client.removeAllListeners('ws_message');
     client.on('ws_message', async (data: unknown, isBinary: unknown) => {
       const control = readControlFrame(data);
       if (control?.type === 'hello') noteConnectionCount(control.connections);
-      // The library would close at once and leave a gap (docs/slack.md, The library for Socket Mode); Slack itself
+      // The library would close at once and miss deliveries (docs/slack.md, The library for Socket Mode); Slack itself
       // waits for some seconds.
       if (control?.type === 'disconnect' && renewConnection(client, control.reason)) return;
       try {
@@ -194,7 +197,9 @@ export function createSocketTransport(options: SocketOptions): Transport {
     });
   }
 
-  /** Slack asked this connection to go: it serves on while the next one is dialled. */
+  /**
+   * Slack will close this connection: it goes on receiving while the next one is dialled. False: it is not connected.
+   */
   function renewConnection(client: SocketModeClient, reason: string | null): boolean {
     const connection = connected.get(client);
     if (!connection) return false;
@@ -208,7 +213,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     return true;
   }
 
-  /** Whoever joined after us is only counted when a connection opens. */
+  /** Replaces the connection, because Slack tells how many processes are connected only when one opens. */
   function reconnectToCount(client: SocketModeClient): void {
     const connection = connected.get(client);
     if (!connection || isStopped || isPaused || askedToGo.has(client)) return;
@@ -248,7 +253,8 @@ export function createSocketTransport(options: SocketOptions): Transport {
   }
 
   /**
-   * Looks again and again whether anything is heard; twice in a row nothing, as our own process may have stood still.
+   * Checks every few seconds whether the socket is still alive. It must be silent at two checks in a row, because our
+   * own process may have been suspended before the first.
    */
   function watchSilence(client: SocketModeClient, wasDeaf = false): void {
     const connection = connected.get(client);
@@ -267,7 +273,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     });
   }
 
-  /** Slack shares deliveries out between all connections of the app, so a foreign one takes messages away from us. */
+  /** Slack spreads deliveries over all connections of the app, so another process takes messages away from us. */
   function noteConnectionCount(count: number | null): void {
     if (count === null) return;
     const now = clock.monotonic();
@@ -299,7 +305,8 @@ export function createSocketTransport(options: SocketOptions): Transport {
       const kind = type as Envelope['kind'];
       await ack(await accept({ kind, body, retryNum: retry_num ?? 0, retryReason: retry_reason || null }));
     } catch (error) {
-      // Not stored, or the socket went away meanwhile: either way Slack delivers it again, and nothing is done twice.
+      // It was not stored, or the socket closed meanwhile. Slack delivers it again either way, and repeats are
+      // recognised.
       log.warn({ error: asBridgeError(error).message }, 'did not acknowledge a Slack envelope');
     }
   }
@@ -321,7 +328,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     }
   }
 
-  /** Gives up a client that may still be opening: it must not come alive later and swallow deliveries. */
+  /** Gives up a client. If it connects later after all, it is closed at once, or it would swallow deliveries. */
   function abandon(client: SocketModeClient): void {
     client.removeAllListeners('slack_event');
     client.removeAllListeners('connected');
@@ -329,12 +336,12 @@ export function createSocketTransport(options: SocketOptions): Transport {
     ignoreFailure(client.disconnect());
   }
 
-  /** Whether a connection is there that Slack has not asked to go. */
+  /** Whether there is a connection that is not being replaced. */
   function hasServingConnection(): boolean {
     return [...connected.keys()].some((client) => !askedToGo.has(client));
   }
 
-  /** The one loop that dials; it ends when there is a connection. */
+  /** The only loop that dials. It ends when there is a connection. */
   async function keepConnected(): Promise<void> {
     if (isDialling || hasServingConnection()) return;
     isDialling = true;
@@ -342,7 +349,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
     while (!isStopped && !hasServingConnection()) {
       await sleep(wait);
       if (isStopped) break;
-      // Counted before it is known: only a connection that lasts takes it back, so one that flaps backs off too.
+      // Counted before the outcome is known; only a connection that lasts resets it. So a flapping one backs off, too.
       failures += 1;
       try {
         await dial();
@@ -351,7 +358,7 @@ export function createSocketTransport(options: SocketOptions): Transport {
         wait = backoffMs(BACKGROUND_RETRY, failures, random.next());
       } catch (error) {
         const refusal = refusalOf(error);
-        // Before the first connection any refusal means a wrong setting; later only those that are about the token.
+        // Before the first connection any refusal means a wrong setting; later only a refusal of the token does.
         const isLastingRefusal = refusal !== null && (!wasEverConnected || isLasting(refusal));
         lastingRefusals = isLastingRefusal ? lastingRefusals + 1 : 0;
         if (isLastingRefusal && lastingRefusals >= LASTING_REFUSALS) {
@@ -402,20 +409,20 @@ export function createSocketTransport(options: SocketOptions): Transport {
   };
 }
 
-/** The address of the socket as the socket itself will name it; only ever compared. */
+/** The socket's URL in the form in which the socket reports it; used only to compare. */
 function socketUrl(answer: unknown): string {
   const url = z.looseObject({ url: z.string() }).safeParse(answer);
   return url.success ? (URL.parse(url.data.url)?.href ?? '') : '';
 }
 
-/** Slack's word when it refused the app token or Socket Mode itself; `null` when trying again may help. */
+/** Slack's word for why it refused the app token or Socket Mode; `null` when trying again may help. */
 function refusalOf(error: unknown): string | null {
   if (!(error instanceof WebAPIPlatformError)) return null;
   const word: unknown = error.data.error;
   return isSlackWord(word) && !isPassing(word) ? word : null;
 }
 
-/** For what fails only because it is over already. */
+/** For closing a client: it fails only if the client is closed already. */
 function ignoreFailure(ending: Promise<void>): void {
   ending.catch(() => {});
 }

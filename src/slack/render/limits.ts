@@ -30,7 +30,7 @@ export const LIMITS = {
   /** `text` beside blocks: what a notification shows. Ours; Slack refuses more than 4,000 in an edit. */
   summary: 150,
   /**
-   * Of a card that can not show all: each of its parts. Ours; `rich_text` has no published limit but counts toward
+   * Of a card that cannot show all: each of its parts. Ours; `rich_text` has no published limit but counts toward
    * 13,200.
    */
   cardInput: 2_400,

@@ -11,7 +11,7 @@ const INDENT = '    ';
 interface Place {
   text: string;
   urls: ReadonlyMap<string, string>;
-  /** Marks that are open around here: mrkdwn can not nest a mark in itself. */
+  /** Marks that are open around here: mrkdwn cannot nest a mark in itself. */
   marks: string;
 }
 

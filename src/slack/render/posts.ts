@@ -18,7 +18,7 @@ export interface RenderOptions {
 }
 
 /**
- * Renders the views of one turn, remembering what can not change any more. `files`: whether the rest of a long text may
+ * Renders the views of one turn, remembering what cannot change any more. `files`: whether the rest of a long text may
  * become a file; else it takes as many messages as it needs.
  */
 export function createRenderer(options: RenderOptions = {}): Renderer {

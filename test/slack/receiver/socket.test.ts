@@ -185,7 +185,7 @@ describe('the Socket Mode transport', () => {
     slack.sockets[0]?.send(JSON.stringify({ type: 'disconnect', reason: 'warning' }));
     await until(() => expect(slack.authorizations).toHaveLength(2));
     states.push(transport.state().isConnected);
-    // The new one can not be had yet; the old one still delivers and hears its acknowledgement.
+    // The new one cannot be had yet; the old one still delivers and hears its acknowledgement.
     deliver(0, 'e1');
     await until(() => expect(slack.said).toContainEqual({ envelope_id: 'e1', payload: {} }));
     slack.odd.status = 200;
