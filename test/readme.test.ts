@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { commandsTable } from '../src/bridge/commands/table.ts';
 import { SETTINGS, settingsTable } from '../src/config/settings.ts';
@@ -29,6 +29,20 @@ describe('README.md', () => {
 
   it('has the table of metrics that the code makes', () => {
     expect(between('metrics')).toBe(metricsTable());
+  });
+});
+
+describe('buttons that README.md names', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const rows = readme.split('\n').flatMap((line) => /^\| click (.*?) \|/.exec(line)?.[1] ?? []);
+  const named = rows.flatMap((row) => [...row.matchAll(/\*([^*]+)\*/g)].map(([, name = '']) => name));
+
+  it('are labels that the code renders', () => {
+    const rendered = globSync('src/slack/render/**/*.ts')
+      .map((path) => readFileSync(path, 'utf8'))
+      .join('\n');
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !rendered.includes(`'${name}'`))).toEqual([]);
   });
 });
 
