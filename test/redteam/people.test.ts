@@ -305,7 +305,7 @@ async function stage(): Promise<Stage> {
     },
     pause: () => undefined,
     stop: async () => undefined,
-    state: () => ({ isConnected: true, since: 0, lastEnvelopeAt: null }),
+    state: () => ({ isConnected: true, since: 0 }),
     port: () => 0,
   } as HttpTransport;
   const identity = {

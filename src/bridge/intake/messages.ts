@@ -17,7 +17,7 @@ import {
   type RevisionOutcome,
 } from '../inbound.ts';
 import type { Person } from '../person.ts';
-import type { Log, Surface, Threads } from '../ports.ts';
+import type { Log, Threads } from '../ports.ts';
 import { hasSeen, newRecord, noteMention } from '../record/inbox.ts';
 import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
 import { markSeen, wasBeforeThread } from '../record/offers.ts';
@@ -31,7 +31,6 @@ import { type Relevance, relevanceOf } from './relevance.ts';
 
 export interface MessageIntakeParts extends Omit<MessageQueueParts, 'claimMessage'> {
   threads: Pick<Threads, 'load'>;
-  surface: Surface;
   log: Log;
   killSwitch: KillSwitch;
   door: Door;

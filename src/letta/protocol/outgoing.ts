@@ -169,11 +169,6 @@ export function resumeQueue(requestId: string, runtime: RuntimeRef): OutgoingFra
   return { type: 'resume_queue', request_id: requestId, runtime: wireRuntime(runtime) };
 }
 
-/** @param itemId the queue's own id (`q-1`), not the client's message id */
-export function removeQueueItem(requestId: string, runtime: RuntimeRef, itemId: string): OutgoingFrame {
-  return { type: 'remove_queue_item', request_id: requestId, runtime: wireRuntime(runtime), item_id: itemId };
-}
-
 /** The newest `limit` items, newest first; `before` is an item's id. */
 export function conversationMessagesList(
   requestId: string,
@@ -188,21 +183,12 @@ export function conversationMessagesList(
   };
 }
 
-export function conversationCreate(requestId: string, agentId: string): OutgoingFrame {
-  return { type: 'conversation_create', request_id: requestId, body: { agent_id: agentId } };
-}
-
 export function agentList(requestId: string, query: { limit?: number } = {}): OutgoingFrame {
   return { type: 'agent_list', request_id: requestId, query };
 }
 
 export function agentRetrieve(requestId: string, agentId: string): OutgoingFrame {
   return { type: 'agent_retrieve', request_id: requestId, agent_id: agentId };
-}
-
-/** @param body the agent create body, e.g. `{name, model}` */
-export function agentCreate(requestId: string, body: Record<string, unknown>): OutgoingFrame {
-  return { type: 'agent_create', request_id: requestId, body };
 }
 
 /** Which models the server's providers offer. */

@@ -82,7 +82,6 @@ export function createHttpTransport(options: HttpOptions): HttpTransport {
     if (parsed.kind === 'ssl_check') return sendAnswer(response, 200);
     if (parsed.kind === 'challenge') return sendAnswer(response, 200, { challenge: parsed.challenge });
     if (isPaused || !accept) return sendAnswer(response, 503);
-    state.noteDelivery();
     const retry = Number(header(request, 'x-slack-retry-num') ?? 0);
     const reply = await accept({
       ...parsed.envelope,

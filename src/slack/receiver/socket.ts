@@ -291,7 +291,6 @@ export function createSocketTransport(options: SocketOptions): Transport {
   async function handleEnvelope(args: unknown): Promise<void> {
     const known = frame.safeParse(args);
     if (!known.success) return log.warn({}, 'Slack frame without an envelope');
-    state.noteDelivery();
     if (isPaused || !accept) return;
     const { ack } = known.data;
     const parsed = delivery.safeParse(args);

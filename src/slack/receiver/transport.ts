@@ -23,8 +23,6 @@ export interface TransportState {
    * When `isConnected` last changed; if the connection had gone silent, when it was last heard. By the monotonic clock.
    */
   since: number;
-  /** When Slack last delivered anything, by the monotonic clock. */
-  lastEnvelopeAt: number | null;
   /** Connections of other processes with our app token, by Slack's last count. They get a part of our deliveries. */
   foreignConnections: number;
   /** When Slack last told the count, by the monotonic clock; `null`: it never did. */
@@ -50,7 +48,6 @@ export function createStateKeeper(now: () => number, onState: ((state: Transport
   let state: TransportState = {
     isConnected: false,
     since: now(),
-    lastEnvelopeAt: null,
     foreignConnections: 0,
     countedAt: null,
   };
@@ -64,9 +61,6 @@ export function createStateKeeper(now: () => number, onState: ((state: Transport
     noteForeignCount(foreign: number) {
       state = { ...state, foreignConnections: foreign, countedAt: now() };
       onState?.(state);
-    },
-    noteDelivery() {
-      state = { ...state, lastEnvelopeAt: now() };
     },
   };
 }

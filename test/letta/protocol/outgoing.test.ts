@@ -79,13 +79,11 @@ describe('a sent frame matches the recordings', () => {
     expect(made.payload).toEqual({ kind: 'approval_response', request_id: 'perm-1', decision: { behavior: 'allow' } });
   });
 
-  it('for abort_message, resume_queue and remove_queue_item', () => {
+  it('for abort_message and resume_queue', () => {
     const [abort = {}] = sent('13', 'abort_message');
     expect(outgoing.abortMessage('abort_message-2', runtimeOf(abort))).toEqual(abort);
     const [resume = {}] = sent('15c', 'resume_queue');
     expect(outgoing.resumeQueue('resume_queue-4', runtimeOf(resume))).toEqual(resume);
-    const [remove = {}] = sent('15c', 'remove_queue_item');
-    expect(outgoing.removeQueueItem('remove_queue_item-2', runtimeOf(remove), 'q-1')).toEqual(remove);
   });
 
   it('for change_device_state', () => {
@@ -109,16 +107,6 @@ describe('a sent frame matches the recordings', () => {
       type: 'agent_list',
       request_id: 'a-1',
       query: { limit: 5 },
-    });
-    expect(outgoing.agentCreate('a-2', { name: 'x' })).toEqual({
-      type: 'agent_create',
-      request_id: 'a-2',
-      body: { name: 'x' },
-    });
-    expect(outgoing.conversationCreate('c-1', 'agent-1')).toEqual({
-      type: 'conversation_create',
-      request_id: 'c-1',
-      body: { agent_id: 'agent-1' },
     });
     expect(outgoing.appServerInfo('i-1')).toEqual({ type: 'app_server_info', request_id: 'i-1' });
   });

@@ -59,7 +59,7 @@ describe('a signature on an HTTP delivery', () => {
     const headers = { 'x-slack-retry-num': '2', 'x-slack-retry-reason': 'http_timeout' };
     expect((await post(event, JSON_TYPE, { headers })).status).toBe(200);
     expect(got).toEqual([{ kind: 'events_api', body: JSON.parse(event), retryNum: 2, retryReason: 'http_timeout' }]);
-    expect(transport.state()).toMatchObject({ isConnected: true, lastEnvelopeAt: UPTIME });
+    expect(transport.state()).toMatchObject({ isConnected: true, since: UPTIME });
   });
 
   test.each([

@@ -34,7 +34,7 @@ async function start(clock = systemClock) {
     async stop() {
       steps.push('stopped');
     },
-    state: () => ({ isConnected: true, since: 0, lastEnvelopeAt: null, foreignConnections: 0, countedAt: null }),
+    state: () => ({ isConnected: true, since: 0, foreignConnections: 0, countedAt: null }),
   };
   const listeners: ListenerContext = { intake, api, clock, log, metrics: noMetrics, identity: () => identity };
   const receiver = createReceiver({ transport, storeEvent: createMessageListener(listeners), clock, log });
