@@ -11,16 +11,16 @@ import { openInBrowser } from './web/open.ts';
 import { startPage } from './web/server.ts';
 
 const USAGE = `npm run sandbox -- [options]
-  --script FILE     play a YAML scene without a person, print the transcript, exit (1 when an expectation fails)
+  --script FILE     play a YAML scene, print the transcript and exit (with 1 if an expectation fails)
   --json            print the transcript as JSON
   --open            open the page in the browser
   --page-port N     port of the page (default: any free one)
   --port N          port of the small Slack and its control API (default: any free one)
   --limits off      no rate limits in the small Slack
-  --letta KIND      how the scripted Letta is reached: app-server (default), single or pair (hosted relay); or
-                    real: yours, of which the LETTA_* settings say where it is
+  --letta KIND      how the bridge reaches the scripted Letta: app-server (default), single or pair (hosted
+                    relay); or real: your own Letta, as the LETTA_* settings say
   --http            Slack delivers by signed HTTP instead of Socket Mode
-With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge talks to that Letta instead of the scripted one; with
+With LETTA_APP_SERVER_URL or LETTA_API_KEY set, the bridge uses that Letta instead of the scripted one; with
 SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instead of the small Slack.
 `;
 
@@ -60,7 +60,7 @@ function readOptions() {
       throw new Error(`--letta ${letta}?`);
     }
     if (letta === 'real' && !process.env.LETTA_APP_SERVER_URL && !process.env.LETTA_API_KEY) {
-      throw new Error('--letta real: set LETTA_APP_SERVER_URL or LETTA_API_KEY, which say where yours is');
+      throw new Error('--letta real needs your Letta: set LETTA_APP_SERVER_URL or LETTA_API_KEY');
     }
     if (limits !== 'on' && limits !== 'off') throw new Error(`--limits ${limits}?`);
     const port = portOf('port', values.port);
@@ -152,7 +152,7 @@ if (settings.env.SLACK_BOT_TOKEN !== undefined) {
   print(
     `In your workspace ${app.identity.url ?? app.identity.teamId}; Letta: ${letta ? `scripted, ${letta.controlUrl}` : 'yours'}.`,
   );
-  print('Mention the bot there: @agent say 30 words. Ctrl-C ends it.');
+  print('Mention the bot there: @agent say 30 words. Press Ctrl-C to end.');
   await new Promise(() => undefined);
 }
 
@@ -175,7 +175,7 @@ if (!options.json) {
   print(`Letta            ${sandbox.letta ? `scripted, ${sandbox.letta.controlUrl}` : 'yours'}\n`);
 }
 if (real && options.script === undefined) {
-  print('A real agent answers: talk to it on the page. Ctrl-C ends the sandbox.');
+  print('A real agent answers: talk to it on the page. Press Ctrl-C to end.');
   await new Promise(() => undefined);
 }
 const played = await playScene(sandbox, scene);
@@ -183,9 +183,11 @@ printReport(played, options.json);
 if (options.script !== undefined) closeAndExit(played.ok ? 0 : 1);
 else {
   const curl = `curl -s -H 'content-type: application/json' http://127.0.0.1:${sandbox.slack.port}/_control/message`;
-  print(`The sandbox stays up. Type a line to talk as Alice in this thread, [Approve] to click, Ctrl-C to end.`);
-  print(`Directives of the scripted agent: say 30 words, slow 20 words, run bash touch x, write file a.txt := hi,`);
-  print(`ask Which? | A | B, markdown, error 500; joined by THEN. From elsewhere:`);
+  print(
+    `The sandbox keeps running. Type a line to talk as Alice in this thread, [Approve] to click; press Ctrl-C to end.`,
+  );
+  print(`The scripted agent understands: say 30 words, slow 20 words, run bash touch x, write file a.txt := hi,`);
+  print(`ask Which? | A | B, markdown, error 500; several joined by THEN. From another terminal:`);
   print(`${curl} -d '{"channel":"C01GEN","user":"U02BOB","text":"@agent say 12 words"}'`);
   readLinesOfAlice(sandbox, played);
 }

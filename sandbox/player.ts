@@ -150,7 +150,7 @@ class Player {
         await this.#pause(this.#options.linger ?? 0);
         const clicked = { channel: thread.channel, messageTs: message.ts, user: step.as, action: step.click };
         const { acked } = await control.interact(clicked);
-        if (!acked) throw new Error(`nobody took the click on "${step.click}"`);
+        if (!acked) throw new Error(`the app did not accept the click on "${step.click}"`);
         return;
       }
       if (Date.now() > until) throw new Error(`no button "${step.click}" within ${step.within} s`);

@@ -46,11 +46,11 @@ What I would do next:
 
 - [x] Read the log of the failed run
 - [x] Found the commit that brought the line
-- [ ] Mended, waiting for your word
+- [ ] Fixed, once you agree
 
 > The line came with a change that passed on linux, where both spellings mean the same.
 
-Shall I go on?`;
+Should I continue?`;
 
 const REASONING: Act = { kind: 'think', text: 'First I look at the question. Then I decide.' };
 

@@ -6,7 +6,8 @@ async function post<T>(path: string, body: object): Promise<T> {
     body: JSON.stringify(body),
   });
   const answer: unknown = await response.json();
-  if (typeof answer !== 'object' || answer === null) throw new Error('the sandbox answered nothing');
+  if (typeof answer !== 'object' || answer === null)
+    throw new Error('The sandbox did not answer. Is it still running?');
   if ('error' in answer) throw new Error(String(answer.error));
   return answer as T;
 }

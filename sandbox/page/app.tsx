@@ -103,7 +103,7 @@ export function App() {
       <div class={`page pane-${pane} ${state.place.thread === null ? '' : 'with-thread'} ${lab ? 'with-lab' : ''}`}>
         <div class="top">
           <p>
-            <strong>letta-slack-bridge</strong> sandbox <small>small Slack, everything on this machine</small>
+            <strong>letta-slack-bridge</strong> sandbox <small>a small Slack, all on this machine</small>
           </p>
           <button
             type="button"
@@ -134,7 +134,7 @@ export function App() {
       {top && <Modal key={String(top.id)} view={top} />}
       {!state.isLive && state.hello && (
         <p class="toast" role="status">
-          The sandbox does not answer. Trying again…
+          The sandbox does not answer. Is it still running? Trying again…
         </p>
       )}
       {state.problem !== null && (

@@ -101,7 +101,7 @@ export function Block({ block, onAct }: { block: JsonObject; onAct: OnAct }) {
         </div>
       );
     default:
-      return <div class="unknown">A {words(block.type) || 'nameless'} block, which this page can not draw.</div>;
+      return <div class="unknown">A {words(block.type) || 'nameless'} block, which this page cannot draw.</div>;
   }
 }
 

@@ -170,7 +170,7 @@ export function ThreadPane() {
         </button>
       </header>
       <List messages={messages} inPane label="Thread" id={thread}>
-        {messages.length === 0 && <p class="empty">There is no such message here.</p>}
+        {messages.length === 0 && <p class="empty">This message does not exist here.</p>}
       </List>
       <StatusLine channel={channel} thread={thread} />
       <Composer key={`${state.user} ${thread}`} channel={channel} thread={thread} to="the thread" />

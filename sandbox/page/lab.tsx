@@ -59,7 +59,7 @@ function Scenes() {
   if (state.hello?.letta === 'yours') {
     return (
       <p class="note">
-        A real agent is behind this page: talk to it. Scenes and Letta’s frames belong to the scripted one.
+        A real agent answers here: talk to it. Scenes and Letta’s faults work only with the scripted agent.
       </p>
     );
   }
@@ -81,15 +81,15 @@ function Scenes() {
         ))}
         {playing && (
           <button type="button" class="chip danger" onClick={() => void attempt(() => sandbox({ scene: '' }))}>
-            End the scene
+            Stop the scene
           </button>
         )}
       </div>
       <p class="note" role="status">
         {now && playing && `${scenes.find(({ id }) => id === now.id)?.about}`}
-        {now?.state === 'done' && 'Played to its end; all that was expected came.'}
+        {now?.state === 'done' && 'The scene is over. Everything went as expected.'}
         {now?.state === 'ended' && 'Ended.'}
-        {now?.state === 'failed' && `Not as expected: ${now.failures.join('; ')}`}
+        {now?.state === 'failed' && `Something did not go as expected: ${now.failures.join('; ')}`}
       </p>
     </section>
   );
@@ -120,7 +120,7 @@ function Sayings() {
           </button>
         ))}
       </div>
-      <p class="note">Joined by THEN they follow one another; anything else is echoed.</p>
+      <p class="note">THEN joins several of them; the agent echoes anything else.</p>
     </details>
   );
 }
@@ -156,9 +156,9 @@ function Faults() {
       )}
       {armed.length > 0 && (
         <p class="note">
-          Waiting to strike: {armed.join('; ')}{' '}
+          Armed: {armed.join('; ')}{' '}
           <button type="button" class="link" onClick={() => void attempt(() => slack('faults', { kind: 'clear' }))}>
-            Take back Slack’s
+            Clear Slack’s
           </button>
         </p>
       )}

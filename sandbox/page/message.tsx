@@ -229,7 +229,7 @@ export function Message({ message, goesOn, inPane }: MessageProps) {
     const body = { channel, messageTs: ts, user: state.user, action: words(element.action_id), ...choice };
     await attempt(async () => {
       const { acked } = await slack<{ acked: boolean }>('interact', body);
-      if (!acked) throw new Error('The app did not take the click.');
+      if (!acked) throw new Error('The app did not accept the click.');
     });
   };
   if (message.deleted) {

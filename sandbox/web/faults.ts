@@ -28,37 +28,53 @@ export const PAGE_FAULTS: readonly PageFault[] = [
     retryAfter: 2,
     times: 3,
   }),
-  slack('http-500', 'HTTP 500 × 3', 'Three calls of any kind fail inside Slack.', { kind: 'http_500', times: 3 }),
-  slack('lost-answer', 'Answer lost', 'The next post is done, but the connection dies before Slack says so.', {
+  slack('http-500', 'HTTP 500 × 3', 'The next three calls, of any kind, fail inside Slack.', {
+    kind: 'http_500',
+    times: 3,
+  }),
+  slack('lost-answer', 'Answer lost', 'Slack posts the next message, but the connection breaks before it can say so.', {
     method: 'chat.postMessage',
     kind: 'reset_after',
   }),
-  slack('slow', 'Slow answers × 5', 'Five calls take 3 s each.', { kind: 'delay', ms: 3_000, times: 5 }),
-  slack('html', 'HTML answer', 'One call is answered with a web page instead of JSON.', { kind: 'html' }),
-  slack('socket-close', 'Cut the socket', 'Socket Mode ends without a word; the bridge dials again.', {
+  slack('slow', 'Slow answers × 5', 'The next five calls take 3 s each.', { kind: 'delay', ms: 3_000, times: 5 }),
+  slack('html', 'HTML answer', 'Slack answers the next call with a web page instead of JSON.', { kind: 'html' }),
+  slack('socket-close', 'Cut the socket', 'The Socket Mode connection breaks; the bridge connects again.', {
     socket: 'close',
   }),
-  slack('socket-warning', 'Refresh the socket', 'Slack announces the end of the socket, as it does every few hours.', {
-    socket: 'disconnect_warning',
-    ms: 3_000,
-  }),
-  slack('socket-freeze', 'Freeze the socket 10 s', 'It stays open, and nothing goes through.', {
+  slack(
+    'socket-warning',
+    'Refresh the socket',
+    'Slack announces that it will close the socket, as it does every few hours.',
+    {
+      socket: 'disconnect_warning',
+      ms: 3_000,
+    },
+  ),
+  slack('socket-freeze', 'Freeze the socket 10 s', 'The socket stays open, but nothing gets through.', {
     socket: 'freeze',
     ms: 10_000,
   }),
-  slack('socket-refuse', 'Refuse sockets 10 s', 'New connections are turned away. Cut the socket, too, to feel it.', {
-    socket: 'refuse',
-    ms: 10_000,
-  }),
-  letta('letta-close', 'Cut the connection', 'Every socket to Letta ends without a word.', { kind: 'close' }),
-  letta('letta-freeze', 'Freeze 8 s', 'Letta’s sockets stay open, and nothing goes through.', {
+  slack(
+    'socket-refuse',
+    'Refuse sockets 10 s',
+    'Slack refuses new connections. Cut the socket as well to see the effect.',
+    {
+      socket: 'refuse',
+      ms: 10_000,
+    },
+  ),
+  letta('letta-close', 'Cut the connection', 'Every socket to Letta breaks.', { kind: 'close' }),
+  letta('letta-freeze', 'Freeze 8 s', 'Letta’s sockets stay open, but nothing gets through.', {
     kind: 'freeze',
     ms: 8_000,
   }),
-  letta('letta-restart', 'Restart the agent', 'The process that runs the agent ends and comes back.', {
+  letta('letta-restart', 'Restart the agent', 'The process that runs the agent ends and starts again.', {
     kind: 'restart',
     ms: 1_500,
   }),
   letta('letta-drop', 'Lose 5 frames', 'The next five frames never arrive.', { kind: 'drop_frames', times: 5 }),
-  letta('letta-offline', 'Offline 10 s', 'The device is away; messages wait for it.', { kind: 'offline', ms: 10_000 }),
+  letta('letta-offline', 'Offline 10 s', 'The device goes offline; messages wait for it.', {
+    kind: 'offline',
+    ms: 10_000,
+  }),
 ];

@@ -44,7 +44,7 @@ describe('npm run sandbox', { timeout: 120_000 }, () => {
     const page = await address();
     expect(await (await fetch(page)).text()).toContain('<title>Sandbox</title>');
     expect(await hello(page)).toContain('"letta":"scripted"');
-    await until(() => output().includes('The sandbox stays up'), output, 60_000);
+    await until(() => output().includes('The sandbox keeps running'), output, 60_000);
     expect(output()).toContain('You are welcome, Alice.');
     child.kill('SIGTERM');
     expect((await exited)[0]).toBe(0);

@@ -33,7 +33,7 @@ describe.skipIf(SKIPPED)('the page with a real agent', () => {
     const tab = await browser.newPage();
     tab.setDefaultTimeout(60_000);
     await tab.goto(page.url);
-    await tab.getByText('A real agent is behind this page').waitFor();
+    await tab.getByText('A real agent answers here').waitFor();
     const write = async (field: string, text: string) => {
       await tab.getByRole('textbox', { name: field }).fill(text);
       await tab.getByRole('textbox', { name: field }).press('Enter');

@@ -38,7 +38,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
       const channel = channelOf(world, input.channel);
       const bot = input.subtype === 'bot_message';
       const user = bot ? undefined : memberOf(world, channel, input.user);
-      if (input.text === '' && !input.files?.length) throw new ControlError(400, 'a client sends no empty message');
+      if (input.text === '' && !input.files?.length) throw new ControlError(400, 'a message must not be empty');
       if (channel.archived) throw new ControlError(403, `${channel.id} is archived`);
       const root = input.thread_ts === undefined ? undefined : workspace.findMessage(channel.id, input.thread_ts);
       if (input.thread_ts !== undefined && (!root || root.threadTs !== undefined)) {
@@ -131,7 +131,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
 
     async editMessage({ channel: id, messageTs, user, text }) {
       const { channel, message } = foundMessage(id, messageTs);
-      if (message.user !== user) throw new ControlError(403, 'people edit only their own messages');
+      if (message.user !== user) throw new ControlError(403, 'people can edit only their own messages');
       editMessage(world, channel, message, { text: clientText(text, names(world)), blocks: undefined, editor: user });
       return { ts: message.ts };
     },
@@ -178,7 +178,7 @@ export function createControl(world: World, http: HttpDelivery | null): Control 
     async stopSession({ channel, user, thread_ts }) {
       memberOf(world, channelOf(world, channel), user);
       const session = workspace.liveSessions().find((each) => each.channel === channel && each.thread === thread_ts);
-      if (session?.status !== 'processing') throw new ControlError(404, `no session is at work in ${thread_ts}`);
+      if (session?.status !== 'processing') throw new ControlError(404, `no session is working in ${thread_ts}`);
       world.emitEvent(sessionStopped(world, channel, user, thread_ts), channel);
       return {};
     },

@@ -162,7 +162,7 @@ export function controlServer(control: Control) {
     if (!run) throw new ControlError(404, 'no such control endpoint');
     const body = (await readBody(request, BODY_MAX)).toString();
     const json = parseJson(body === '' ? '{}' : body);
-    if (json === undefined) throw new ControlError(400, 'the body is no JSON');
+    if (json === undefined) throw new ControlError(400, 'the body is not JSON');
     return run(json);
   };
   return async (request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {

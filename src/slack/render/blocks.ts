@@ -86,6 +86,6 @@ export function actions(...elements: (Button | StaticSelect)[]): ActionsBlock {
  * not notify (docs/slack.md, Text: rules).
  */
 export function mention(id: string): string {
-  if (!/^[A-Z0-9]{1,32}$/.test(id)) return 'somebody';
+  if (!/^[A-Z0-9]{1,32}$/.test(id)) return 'someone';
   return id.startsWith('S') ? `<!subteam^${id}>` : `<@${id}>`;
 }

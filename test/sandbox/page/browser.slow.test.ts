@@ -225,9 +225,9 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
 
     await tab.getByText('Faults', { exact: true }).click();
     await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
-    await tab.getByText('Waiting to strike: chat.update: ratelimited × 5').waitFor();
-    await tab.getByRole('button', { name: 'Take back Slack’s' }).click();
-    await tab.getByText('Waiting to strike').waitFor({ state: 'detached' });
+    await tab.getByText('Armed: chat.update: ratelimited × 5').waitFor();
+    await tab.getByRole('button', { name: 'Clear Slack’s' }).click();
+    await tab.getByText('Armed').waitFor({ state: 'detached' });
     await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
     await write('Message #general', '@agent slow 60 words 50 ms');
     await traffic
@@ -335,7 +335,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     const { tab, write, thread, openThread } = await open({ width: 390 });
     await write('Message #general', '@agent report');
     await openThread('report');
-    await thread.getByText('Shall I go on?').waitFor();
+    await thread.getByText('Should I continue?').waitFor();
     const wide = () => tab.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth');
     expect(await wide()).toBe(false);
     await tab.getByRole('button', { name: 'Behind the scenes' }).click();

@@ -54,7 +54,7 @@ describe('the control API of the small Slack', () => {
     const slack = await slackFor();
     expect(await post(slack, 'message', '{')).toEqual({
       status: 400,
-      body: { ok: false, error: 'the body is no JSON' },
+      body: { ok: false, error: 'the body is not JSON' },
     });
     expect((await post(slack, 'message', { channel: 'C01GEN' })).body).toMatchObject({
       ok: false,

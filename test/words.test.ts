@@ -1,0 +1,90 @@
+import { globSync, readFileSync } from 'node:fs';
+import { parseSync } from 'vite';
+import { describe, expect, it } from 'vitest';
+
+/** Forms that a reader stumbles over, each with what to write instead. */
+const BANNED: readonly [form: RegExp, instead: string][] = [
+  [/\bcan not\b/i, 'cannot, or can’t'],
+  [/\bshall\b/i, 'should, or will'],
+  [/\bmend(?:ed|ing|s)?\b/i, 'fix'],
+  [/\bunasked\b/i, 'without asking'],
+  [/\bunsaid\b/i, 'who could not be told what'],
+  [/\b(?:nobody|anybody|somebody|everybody)\b/i, 'no one, anyone, someone, everyone; better: who it is'],
+  [/\bstands?\b/i, 'is'],
+  [/\b(?:is|are) none\b/i, 'is not a …'],
+  [/(?<!\bthere )\b(?:is|are|was|were) no (?!longer\b)/i, 'is not a …'],
+  [/\btaken in\b|\btook in\b/i, 'accepted'],
+  [/\banew\b/i, 'again'],
+  [/\bany more\b/i, 'no longer'],
+  [/\bas it were\b/i, 'nothing at all'],
+  [/\bat work\b/i, 'working'],
+];
+
+/** What may stay although a form above fits. */
+const ALLOWED: readonly [words: RegExp, reason: string][] = [
+  [/\(\?<nobody>/g, 'the name of a group in a pattern, not a sentence'],
+];
+
+interface Words {
+  text: string;
+  at: number;
+}
+
+/** The texts of string literals, templates and JSX under a node of a syntax tree. */
+function wordsIn(node: unknown): Words[] {
+  if (typeof node !== 'object' || node === null) return [];
+  if (Array.isArray(node)) return node.flatMap(wordsIn);
+  const { type, start: at, value, source } = node as Record<string, unknown>;
+  if (typeof type === 'string' && typeof at === 'number') {
+    // The path of a module is no sentence.
+    if (/^(?:Import|Export(?:All|Named))Declaration$/.test(type) && source) return [];
+    if ((type === 'Literal' || type === 'JSXText') && typeof value === 'string') return [{ text: value, at }];
+    if (type === 'TemplateElement') return [{ text: (value as { cooked: string | null }).cooked ?? '', at }];
+  }
+  return Object.values(node).flatMap(wordsIn);
+}
+
+/** Complaints about the sentences of one source. A literal of one word is a value, not a sentence. */
+function complaints(path: string, source: string): string[] {
+  return wordsIn(parseSync(path, source).program)
+    .filter(({ text }) => /\S\s+\S/.test(text))
+    .flatMap(({ text, at }) => {
+      const judged = ALLOWED.reduce((rest, [words]) => rest.replace(words, ''), text);
+      const line = source.slice(0, at).split('\n').length;
+      return BANNED.flatMap(([form, instead]) => {
+        const found = form.exec(judged)?.[0];
+        return found === undefined ? [] : [`${path}:${line} "${found}" → ${instead}: ${text.trim().slice(0, 120)}`];
+      });
+    });
+}
+
+describe('sentences that people read', () => {
+  const files = globSync(['src/**/*.ts', 'sandbox/**/*.{ts,tsx}'], {
+    exclude: (path) => /(^|\/)node_modules$/.test(path),
+  }).sort();
+
+  it('in src/ and sandbox/: use plain words', () => {
+    expect(files.length).toBeGreaterThan(300);
+    expect(files.flatMap((path) => complaints(path, readFileSync(path, 'utf8')))).toEqual([]);
+  });
+
+  it.each([
+    ['a string', "const a = 'This can not be read.';"],
+    ['a template', `const a = \`Nobody has \${b} here\`;`],
+    ['a sentence split by a value', `const a = \`\${b} shall not run\`;`],
+    ['an attribute', 'const a = <p title="It stands here">ok</p>;'],
+    ['text between tags', 'const a = <p>It is none of them</p>;'],
+  ])('finds a banned form in %s', (_, source) => {
+    expect(complaints('one.tsx', source)).toHaveLength(1);
+  });
+
+  it.each([
+    ['a comment', '// nobody can not say this\nconst a = 1;'],
+    ['a value of one word', "const by = 'nobody';"],
+    ['an import', "import { a } from './not shall.ts';"],
+    ['a form like a banned one', "const a = 'There is no rule to save.';"],
+    ['another form like one', "const a = 'Letta has no agent, and that is no longer a problem.';"],
+  ])('leaves %s alone', (_, source) => {
+    expect(complaints('one.tsx', source)).toEqual([]);
+  });
+});
