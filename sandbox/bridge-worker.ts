@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type FromWorker, startBridgeHere, type ToWorker, type WorkerStart } from './bridge.ts';
 
-// The bridge in a thread of its own: see startBridgeThread.
+// Runs the bridge in its own worker thread; see startBridgeThread.
 const post = (message: FromWorker) => parentPort?.postMessage(message);
 const bridge = await startBridgeHere({ ...(workerData as WorkerStart), log: (line) => post({ log: line }) });
 parentPort?.on('message', (message: ToWorker) => {

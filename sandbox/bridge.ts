@@ -8,13 +8,13 @@ import { createLog } from '../src/ops/log.ts';
 
 /** The bridge as it runs in a sandbox. */
 export interface RunningBridge {
-  /** Ends it as SIGTERM without a drain does. */
+  /** Stops it as SIGTERM without a drain does. */
   stop(): Promise<void>;
-  /** Ends it as SIGKILL does: nothing is said good-bye to, nothing more is written. */
+  /** Ends it as SIGKILL does: no cleanup, no further writes. */
   kill(): Promise<void>;
-  /** Resolves when it has ended, by itself or by one of these. */
+  /** Resolves when it has ended, for whatever reason. */
   readonly ended: Promise<void>;
-  /** So much time passes for it at once. */
+  /** Moves its clock forward by `ms` at once. */
   passTime(ms: number): void;
 }
 
@@ -25,7 +25,7 @@ export interface BridgeSettings {
   log(line: string): void;
 }
 
-/** A `policy.yml` that lies here is for the real bridge. @throws ConfigError */
+/** Ignores a `policy.yml` in the working directory, because it is meant for the real bridge. @throws ConfigError */
 function readConfig(env: Record<string, string | undefined>) {
   return loadConfig({ STORE: 'memory://', ...env }, env.POLICY === undefined ? () => null : undefined);
 }
@@ -67,13 +67,14 @@ export async function startBridgeHere(settings: BridgeSettings): Promise<Running
   };
 }
 
-/** What the thread is told, and what it tells. */
+/** Messages to and from the worker thread. */
 export type ToWorker = { later: number } | { stop: true };
 export type FromWorker = { log: string } | { up: true };
 export type WorkerStart = Omit<BridgeSettings, 'log'>;
 
 /**
- * In a thread of its own, which can be ended at any instruction: what a kill leaves behind is real.
+ * Starts the bridge in its own worker thread, which can be ended at any instruction, so that a kill leaves behind what
+ * a real one would.
  * @throws ConfigError
  */
 export async function startBridgeThread({ log, ...start }: BridgeSettings): Promise<RunningBridge> {
@@ -85,7 +86,7 @@ export async function startBridgeThread({ log, ...start }: BridgeSettings): Prom
   const post = (message: ToWorker) => worker.postMessage(message);
   await new Promise<void>((resolve, reject) => {
     worker.on('message', (message: FromWorker) => ('log' in message ? log(message.log) : resolve()));
-    // After the start, too: whatever it dies of is a line in the log, and the sandbox goes on.
+    // Also after the start: log why the bridge died; the sandbox goes on without it.
     worker.on('error', (error) => {
       log(`${error instanceof Error ? error.message : String(error)}\n`);
       reject(error);

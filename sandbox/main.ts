@@ -26,7 +26,7 @@ SLACK_BOT_TOKEN and the other SLACK_* settings it works in that workspace instea
 
 const print = (text: string) => void process.stdout.write(`${printable(text)}\n`);
 
-/** Settings of the bridge that may come from outside; the sandbox brings everything else itself. */
+/** The bridge's settings that may come from the environment; the sandbox sets all others. */
 function bridgeEnv(): Record<string, string | undefined> {
   const names = Object.keys(process.env).filter((name) =>
     /^(LETTA_|SLACK_|PERMISSIONS$|LOG_LEVEL$|STORE$|PORT$)/.test(name),
@@ -81,7 +81,7 @@ function printReport(played: Played, json: boolean): void {
   for (const failure of played.failures) print(`FAILED ${failure}`);
 }
 
-/** Lines typed here are Alice's, in the thread of the scene. */
+/** Sends each line typed here as Alice's message in the scene's thread. */
 function readLinesOfAlice(sandbox: Sandbox, played: Played): void {
   const thread = played.threads[0];
   const first = sandbox.slack.control.messages(thread?.channel ?? 'C01GEN')[0];

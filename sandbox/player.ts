@@ -7,7 +7,7 @@ import { transcript } from './slack/transcript.ts';
 export interface Played {
   name: string;
   ok: boolean;
-  /** What was expected and did not come, in words. */
+  /** The expectations that failed, in words. */
   failures: string[];
   /** Each thread that the scene used, as its people saw it at the end. */
   threads: { name: string; channel: string; transcript: string; messages: unknown[] }[];
@@ -17,18 +17,18 @@ interface Thread {
   channel: string;
   /** `null`: the top level of a direct message. */
   root: string | null;
-  /** Everybody who took part: together they see all that is private, too. */
+  /** Everybody who took part; one of them sees each private message. */
   people: Set<string>;
 }
 
 const POLL_MS = 25;
 
 export interface PlayOptions {
-  /** Ends the scene before its next step, and whatever it waits for. */
+  /** Ends the scene, even while it waits. */
   signal?: AbortSignal;
-  /** ms to wait before a click, so that whoever watches sees what is clicked; default none. */
+  /** ms to wait before a click, so that a person can see what is clicked; default 0. */
   linger?: number;
-  /** Told of each thread as it begins. */
+  /** Called with each thread as it begins. */
   onThread?(thread: { channel: string; root: string }): void;
 }
 
@@ -182,7 +182,7 @@ class Player {
     if (errors) throw new Error(`the modal was refused: ${JSON.stringify(errors)}`);
   }
 
-  /** Waits until nothing is `wrong` any more with what the bot has said. */
+  /** Waits until `wrong` finds nothing in what the bot has said. */
   async #waitFor(
     step: { thread: string; as: string; within: number },
     wrong: (shown: string) => string[],
@@ -221,7 +221,10 @@ function transcriptOf(slack: SmallSlack, thread: Thread, user: string | undefine
   return transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), ...(user && { user }) });
 }
 
-/** What the bot said, in the thread or privately in its channel: what people wrote fulfils no expectation. */
+/**
+ * What the bot said, in the thread or privately in its channel. What people wrote is left out, because it fulfils no
+ * expectation.
+ */
 function textsOfBot(slack: SmallSlack, thread: Thread, user: string): string {
   const inThread = transcript(slack, thread.channel, { ...(thread.root && { thread: thread.root }), user, bot: true });
   const privately = slack.control.messages(thread.channel, { user }).filter((message) => message.ephemeral === user);

@@ -16,7 +16,7 @@ export interface SandboxOptions {
   limits: 'on' | 'off';
   /** How the scripted Letta is reached. */
   letta: 'app-server' | 'single' | 'pair';
-  /** ms between two words of the scripted Letta; default 20: slow enough to be seen, fast enough to be waited for. */
+  /** ms between two words of the scripted Letta; default 20, so that one can watch without waiting long. */
   pace?: number;
   /** Whether the app is declared as an agent, as the agent variant of the manifest does; default no. */
   agent?: boolean;
@@ -24,7 +24,7 @@ export interface SandboxOptions {
   delivery?: 'socket' | 'http';
   /** Where the bridge runs: `thread` is one of its own, in which it can be killed; default `here`. */
   bridge?: 'here' | 'thread';
-  /** Settings of the bridge that override the sandbox's own; `LETTA_*` among them bring the real agent in. */
+  /** Settings of the bridge that override the sandbox's own; with `LETTA_*` the bridge talks to a real agent. */
   env: Readonly<Record<string, string | undefined>>;
   log(line: string): void;
 }
@@ -38,9 +38,12 @@ export interface Sandbox {
   stopBridge(): Promise<void>;
   /** Ends it as SIGKILL does, where it has a thread of its own. */
   killBridge(): Promise<void>;
-  /** Starts it again on the same store; one that runs already goes on. */
+  /** Starts it again on the same store; does nothing if it runs. */
   startBridge(): Promise<void>;
-  /** So much time passes for Slack and the bridge; best while the bridge is stopped, as no timer hears of it. */
+  /**
+   * Moves the clocks of Slack and the bridge forward. Best while the bridge is stopped, because its timers do not
+   * notice.
+   */
   passTime(ms: number): void;
   /** @throws Error when there is no scripted Letta, or no such fault. */
   causeFault(fault: Record<string, unknown>): void;
@@ -52,7 +55,7 @@ const TOKEN = 'sandbox-letta-token';
 /** A small Slack, a scripted Letta and the unchanged bridge between them, on loopback. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { letta, env: lettaEnv } = await startLetta(options);
-  // HTTP delivery needs the bridge's address before the bridge can ask Slack who it is: the port is fixed first.
+  // Choose the port first: HTTP delivery needs the bridge's address before the bridge starts.
   const http = options.delivery === 'http' ? await freePort() : null;
   const { scopes, events } = readManifest(options.agent ?? false);
   let passedMs = 0;
@@ -95,7 +98,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     };
     await startBridge();
     let changing: Promise<void> | null = null;
-    /** One change after another: a click on "stop" while it starts must not find half a bridge. */
+    /** Runs changes one after another, so that a "stop" never meets a half-started bridge. */
     const queueChange = (act: () => Promise<void>): Promise<void> => {
       const done = Promise.resolve(changing?.catch(() => undefined)).then(act);
       const settled = done.finally(() => {
@@ -150,7 +153,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   }
 }
 
-/** A scripted Letta (or a real one, where `LETTA_*` is set) behind the bridge in a real Slack workspace: `SLACK_*` says which. */
+/**
+ * A scripted Letta (or a real one, where `LETTA_*` is set) behind the bridge in a real Slack workspace: `SLACK_*` says
+ * which.
+ */
 export async function startInRealSlack(
   options: SandboxOptions,
 ): Promise<Pick<Sandbox, 'letta' | 'close'> & { app: App }> {
@@ -191,7 +197,7 @@ const manifest = z.object({
   settings: z.object({ event_subscriptions: z.object({ bot_events: z.array(z.string()) }) }),
 });
 
-/** The app is installed with what the manifest asks for, so that a scope or event that is missing there shows here. */
+/** Installs the app with the manifest's scopes and events, so that a missing one shows in the sandbox. */
 function readManifest(agent: boolean): { scopes: string[]; events: string[] } {
   const read = manifest.parse(parse(readFileSync(new URL('../manifest.yml', import.meta.url), 'utf8')));
   const { bot } = read.oauth_config.scopes;

@@ -26,18 +26,18 @@ const within = z.number().positive().max(300).default(20);
 /** The shapes of a scene's steps. `thread` names a thread; the first `say` with a new name begins it at top level. */
 const step = z.union([
   z.strictObject({ say: z.string(), as: person, in: place, thread: z.string().default('main') }),
-  /** Changes, or deletes, the newest message of that person in the thread that holds these words. */
+  /** Edits or deletes the person's newest message in the thread that contains these words. */
   z.strictObject({ edit: z.string(), to: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ delete: z.string(), as: person, thread: z.string().default('main') }),
   z.strictObject({ click: z.string(), as: person, thread: z.string().default('main'), within }),
-  /** What stands in the window that the last click opened. */
+  /** Waits for these texts in the window that the last click opened. */
   z.strictObject({ window: texts, as: person, within }),
   z.strictObject({ fill: z.record(z.string(), z.string()), as: person }),
   z.strictObject({ command: z.string().startsWith('/'), as: person, in: place }),
   z.strictObject({ expect: texts, as: person, thread: z.string().default('main'), within }),
   z.strictObject({ never: texts, as: person, thread: z.string().default('main') }),
   z.strictObject({ gone: texts, as: person, thread: z.string().default('main'), within }),
-  /** Stops or kills the bridge, or starts it again on the same store; `later`: so many minutes pass meanwhile. */
+  /** Stops or kills the bridge, or starts it again on the same store; `later`: minutes that pass meanwhile. */
   z.strictObject({ bridge: z.enum(['stop', 'kill', 'start']), later: z.number().min(0).default(0) }),
   z.strictObject({ wait: z.number().min(0).max(60_000) }),
   z.strictObject({ slack: z.record(z.string(), z.unknown()) }),
@@ -49,7 +49,7 @@ const scene = z.strictObject({ name: z.string(), steps: z.array(step).min(1).max
 export type Step = z.output<typeof step>;
 export type Scene = z.output<typeof scene>;
 
-/** Reads a scene from YAML. @throws Error that names every step which is not understood. */
+/** Reads a scene from YAML. @throws Error that names every invalid step. */
 export function parseScene(yaml: string): Scene {
   const read = scene.safeParse(parse(yaml));
   if (read.success) return read.data;

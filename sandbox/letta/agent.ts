@@ -13,7 +13,7 @@ export interface SeedAgent {
   readonly name: string;
 }
 
-/** The agents of one Letta and their conversations. Survives a restart; what runs in them does not. */
+/** The agents of one Letta and their conversations. They survive a restart; running turns do not. */
 export class Agents {
   readonly world: World;
   readonly #agents = new Map<string, Json>();
@@ -39,7 +39,7 @@ export class Agents {
     return agent;
   }
 
-  /** With its conversations, also those that somebody is connected to. False: no such agent. */
+  /** Deletes an agent and its conversations, even those with a connected client. False: no such agent. */
   deleteAgent(id: string): boolean {
     if (!this.#agents.delete(id)) return false;
     for (const one of this.#conversations.values()) {
@@ -80,7 +80,10 @@ export class Agents {
     return isDefault ? this.#addConversation(runtime) : undefined;
   }
 
-  /** Whatever a frame names: only `runtime_start` checks that it exists (docs/letta-protocol.md, runtime_start). */
+  /**
+   * The conversation that a frame names, made on demand: only `runtime_start` checks that it exists
+   * (docs/letta-protocol.md, runtime_start).
+   */
   openConversation(runtime: Runtime): Conversation {
     const found = this.findConversation(runtime) ?? this.#conversations.get(runtimeKey(runtime));
     if (found) return found;

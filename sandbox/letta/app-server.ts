@@ -6,7 +6,7 @@ import type { Fault, Faults } from './faults.ts';
 import * as frames from './frames.ts';
 import type { Peer, PeerHandlers, Sockets } from './sockets.ts';
 
-/** A way to reach the agents: what a request, an upgrade or a fault means there. */
+/** A way to reach the agents: how it handles requests, upgrades and faults. */
 export interface Surface {
   readonly url: (port: number) => string;
   readonly handleRequest: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
@@ -26,7 +26,10 @@ export interface SurfaceParts {
 const MISSING = 'missing websocket bearer token';
 const INVALID = 'invalid websocket bearer token';
 
-/** Null: may come in. `token=` in the query does not count here (docs/letta-protocol.md, App Server). */
+/**
+ * What is wrong with the token; null: nothing. A `token=` in the query does not count (docs/letta-protocol.md, App
+ * Server).
+ */
 function tokenProblem(request: IncomingMessage, token: string | null): string | null {
   if (token === null) return null;
   const given = /^bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];

@@ -31,13 +31,13 @@ export function isBackground(call: ToolCall): boolean {
   );
 }
 
-/** The agent's own way to end what it started; the only one there is for commands and subagents. */
+/** The agent's tool to end what it started. Commands and subagents can be ended in no other way. */
 export function stopTask(call: ToolCall, conversation: TaskHost): ToolResult {
   const id = text(call.input.task_id) ?? '';
   const entry = conversation.background.find((one) => one.process_id === id);
   if (!entry) return { status: 'success', text: '{"killed":false}' };
   endTask(entry, conversation);
-  // A subagent reports that it was ended; a command does not.
+  // An ended subagent reports it; an ended command does not.
   if (entry.kind === 'agent_task') {
     const summary = `Agent "${escapeXml(text(entry.description) ?? '')}" failed`;
     conversation.queueNotification(notification(id, summary, 'Error: Interrupted by user', 'tool_uses: 0', 'failed'));
@@ -45,7 +45,7 @@ export function stopTask(call: ToolCall, conversation: TaskHost): ToolResult {
   return { status: 'success', text: '{"killed":true}' };
 }
 
-/** `monitor_stop`, a client's way to end a monitor and nothing else. */
+/** `monitor_stop`: a client ends a monitor; it can end nothing else. */
 export function stopMonitor(id: string, conversation: TaskHost): Json {
   const entry = conversation.background.find((one) => one.process_id === id && one.kind === 'monitor');
   if (!entry) return { success: false, stopped: false, error: 'Monitor not found' };
@@ -63,7 +63,7 @@ function endTask(entry: Json, conversation: TaskHost): void {
   conversation.showDevice();
 }
 
-/** Starts it and answers what the tool says at once; the rest goes on by itself and ends in a turn of its own. */
+/** Starts it and returns the tool's immediate answer. When the task ends, it starts a turn of its own. */
 export async function startInBackground(
   call: ToolCall,
   conversation: TaskHost,
@@ -182,7 +182,7 @@ function rethrowUnlessKilled(error: unknown): void {
   if (!(error instanceof Killed)) throw error;
 }
 
-/** A shell that goes no further once its task was ended. */
+/** A shell that stops once its task was ended. */
 function shellOf(entry: Json, conversation: TaskHost, world: World): Parameters<typeof runShell>[1] {
   const sleep = async (seconds: number) => {
     await waitMs(seconds * 1000 * world.timings.scale);
@@ -191,7 +191,7 @@ function shellOf(entry: Json, conversation: TaskHost, world: World): Parameters<
   return { machine: world.machine, cwd: conversation.cwd, sleep, onOutput: () => {} };
 }
 
-/** What a subagent does: its commands run, whatever its parent would be asked about. */
+/** What a subagent does. Its commands run without approval, whatever its parent's mode. */
 async function workAsSubagent(prompt: string, shell: Parameters<typeof runShell>[1]): Promise<string> {
   const messages: ModelMessage[] = [{ role: 'user', text: prompt }];
   for (let step = 0; step < SUBAGENT_STEPS; step += 1) {
@@ -210,7 +210,7 @@ async function workAsSubagent(prompt: string, shell: Parameters<typeof runShell>
 
 const SUBAGENT_STEPS = 20;
 
-/** The subagent's own deltas: under the parent's runtime, told apart only by the top-level `subagent_id`. */
+/** Emits the subagent's own deltas under the parent's runtime; only the top-level `subagent_id` distinguishes them. */
 async function answerAsSubagent(
   state: Json,
   agentId: string,

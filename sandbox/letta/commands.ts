@@ -12,8 +12,8 @@ type Handler = (agents: Agents, outlet: Outlet, frame: Json) => void;
 type Scoped = (conversation: Conversation, outlet: Outlet, frame: Json, runtime: Json, fresh: boolean) => void;
 
 /**
- * Reads one frame of a client. What the real server ignores without a word is ignored here (docs/letta-protocol.md,
- * Other frames of the client).
+ * Handles one frame of a client. Frames that the real server ignores are ignored here (docs/letta-protocol.md, Other
+ * frames of the client).
  */
 export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): void {
   if (!isJson(frame) || typeof frame.type !== 'string') return;
@@ -31,7 +31,10 @@ export function handleFrame(agents: Agents, outlet: Outlet, frame: unknown): voi
   scoped(conversation, outlet, frame, frame.runtime, fresh);
 }
 
-/** Nobody listened so far. The device's one connection always listens; there the first showing counts. */
+/**
+ * Whether nobody listened to the runtime before. A device's one connection always listens: for it the first replay
+ * counts.
+ */
 function isFirstListener(agents: Agents, outlet: Outlet, runtime: Runtime): boolean {
   if (outlet.hearsEverything) return !outlet.replayedRuntimes.has(runtimeKey(runtime));
   return agents.world.outletsFor(runtime).length === 0;
@@ -308,7 +311,7 @@ function answerApproval(conversation: Conversation, outlet: Outlet, frame: Json,
     sendAccepted(outlet, frame, runtime, { accepted: false, error });
     return;
   }
-  // The turn goes on before the answer is confirmed (trace 07b).
+  // The turn continues before the answer is confirmed (trace 07b).
   setImmediate(() => sendAccepted(outlet, frame, runtime, { accepted: true }));
 }
 

@@ -13,7 +13,10 @@ interface ControlActs {
 
 export const isControl = (request: IncomingMessage): boolean => (request.url ?? '').startsWith('/_control/');
 
-/** The levers of a test. Any web page could pull them, so: this machine only, no foreign Host or Origin, JSON only. */
+/**
+ * The control API for tests. Any web page could call it, so it accepts only this machine, no foreign Host or Origin,
+ * and only JSON.
+ */
 export async function handleControl(
   request: IncomingMessage,
   response: ServerResponse,

@@ -26,7 +26,7 @@ interface ExternalTools {
   readonly names: ReadonlySet<string>;
 }
 
-/** One conversation: its state as clients see it, its queue, and whoever is at work in it. */
+/** One conversation: its state as clients see it, its queue and its turns. */
 export class Conversation implements TurnHost {
   readonly runtime: Runtime;
   readonly history: History;
@@ -117,7 +117,7 @@ export class Conversation implements TurnHost {
     this.emitEvent('update_loop_status', this.#loopBody());
   }
 
-  /** What a device that found its router again says of a turn that goes on (trace h06). */
+  /** Emits what a reconnected device says about a turn that is still running (trace h06). */
   showIfBusy(): void {
     if (!this.#isProcessing()) return;
     this.showDevice();
@@ -170,8 +170,8 @@ export class Conversation implements TurnHost {
   }
 
   /**
-   * The state, to one connection: docs/letta-protocol.md, Hosted: socket has the order. `between` goes before what may
-   * still follow.
+   * Sends the state to one connection, in the order of docs/letta-protocol.md, Hosted: socket. `between` runs before
+   * the last, optional status.
    */
   replayState(
     outlet: Outlet,
@@ -218,7 +218,7 @@ export class Conversation implements TurnHost {
     this.mode = mode;
   }
 
-  /** A whole path that is not there leaves the folder as it is, without a word (seen with 0.32.18). */
+  /** If an absolute path does not exist, the folder stays as it is and nothing is reported (seen with 0.32.18). */
   setFolder(cwd: string): void {
     if (cwd.startsWith('/') && !this.#world.machine.isFolder(cwd.replace(/(.)\/+$/, '$1'))) return;
     this.cwd = cwd;
@@ -250,7 +250,7 @@ export class Conversation implements TurnHost {
 
   // ---- input and queue -------------------------------------------------------------------------
 
-  /** Decides at once; what follows from it happens in `go`, after the answer is sent. */
+  /** Decides at once. Call `go` after the answer is sent: it carries out the decision. */
   submitInput(input: TurnInput): { disposition: 'started' | 'queued'; go: () => void } {
     const [key] = input.clientIds;
     if (this.#turn && key !== undefined) {
@@ -337,7 +337,7 @@ export class Conversation implements TurnHost {
     return `batch-${this.#batches}`;
   }
 
-  /** Puts the input of a turn into the history, behind what has to be closed first. */
+  /** Adds a turn's input to the history, after closing what was left open before. */
   storeInput(messages: readonly UserInput[], queued: boolean): void {
     for (const call of this.#danglingCalls) this.history.addToolReturn(call.id, 'error', STALE);
     this.#danglingCalls = [];
@@ -395,7 +395,7 @@ export class Conversation implements TurnHost {
     });
   }
 
-  /** The first answer counts; false: nothing of that id is pending. */
+  /** Only the first answer counts; false: no such request is pending. */
   answerRequest(requestId: string, decision: Decision, saves: boolean): boolean {
     const pending = this.#pending.get(requestId);
     if (!pending) return false;
@@ -413,7 +413,7 @@ export class Conversation implements TurnHost {
     return true;
   }
 
-  /** The tool's request to the client that brought it; null when nobody did. */
+  /** Asks the client that brought the tool to run it; null if no client did. */
   callExternal(call: ToolCall): Promise<Json> | null {
     const tools = this.externalTools;
     if (!tools?.names.has(call.name) || tools.outlet.isClosed) return null;
@@ -516,7 +516,7 @@ export class Conversation implements TurnHost {
     this.subagents = [];
   }
 
-  /** Not in use anymore: no timer may outlive the server. */
+  /** Ends the turns without events and clears the timers, so that none outlives the server. */
   stop(): void {
     clearTimeout(this.#pumpTimer);
     for (const turn of this.#running) turn.dropSilently();

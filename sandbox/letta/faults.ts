@@ -3,7 +3,9 @@ import type { Json } from './types.ts';
 const FAULT_KINDS = ['close', 'freeze', 'restart', 'drop_frames', 'offline', 'expire'] as const;
 type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** Strikes after `after` further frames to clients (0: at once), `times` times. `ms`: how long it lasts. */
+/**
+ * A fault that happens after `after` further frames to clients (0: at once), `times` times. `ms`: how long it lasts.
+ */
 export interface Fault {
   readonly kind: FaultKind;
   readonly after?: number;
@@ -54,7 +56,7 @@ export class Faults {
     if (armed.times > 0 && this.#armed.length < MAX_ARMED) this.#armed.push(armed);
   }
 
-  /** Called for every event about to be sent; false: it is lost. */
+  /** Called for each event before it is sent; false: the event is lost. */
   mayPass(): boolean {
     if (this.#isCausing) return false;
     let admitted = true;
@@ -74,7 +76,7 @@ export class Faults {
     return admitted;
   }
 
-  /** After the frame that is being sent, and before any other. */
+  /** Causes the fault after the present frame and before any other. */
   #causeSoon(fault: Fault): void {
     this.#isCausing = fault.kind !== 'freeze';
     setImmediate(() => {

@@ -9,7 +9,7 @@ export interface LogEntry {
   readonly frame?: unknown;
 }
 
-/** The last frames that went over any socket. Device statuses are kept by type only: they are long and alike. */
+/** The last frames over any socket. Of a device status only the type is kept, because statuses are long and alike. */
 export class FrameLog {
   #entries: LogEntry[] = [];
 

@@ -26,7 +26,7 @@ export function readContent(content: unknown): { text: string; images: number } 
   return { text: parts.map((part) => text(part.text) ?? '').join('\n'), images };
 }
 
-/** What a conversation keeps: the items a client can list, and what the model is shown. Survives a restart. */
+/** A conversation's items, which clients can list, and its messages for the model. Survives a restart. */
 export class History {
   readonly #runtime: Runtime;
   readonly #nextId: () => string;
@@ -43,7 +43,7 @@ export class History {
     return this.#model;
   }
 
-  /** Ids of whole messages: the parts of one share theirs. */
+  /** Ids of whole messages; parts of one message share an id. */
   get ids(): string[] {
     return [...new Set(this.#items.map((item) => String(item.id).split(':')[0] ?? ''))];
   }

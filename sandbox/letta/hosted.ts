@@ -110,7 +110,9 @@ export function createHosted(parts: SurfaceParts, options: HostedOptions): Surfa
     }, ms);
   }
 
-  /** The same lease; the device tells what it is busy with, and nothing of what it said meanwhile (trace h06). */
+  /**
+   * The device reconnects with the same lease. It sends its present state; what it sent meanwhile is lost (trace h06).
+   */
   function reconnectDevice(): void {
     for (const conversation of agents.allConversations()) conversation.showIfBusy();
     for (const conversation of agents.allConversations()) conversation.runQueue();
@@ -235,7 +237,7 @@ function isFor(wanted: Runtime, runtime: Json): boolean {
   return runtime.agent_id === wanted.agent_id && runtime.conversation_id === wanted.conversation_id;
 }
 
-/** What the router answers by asking the device: agents, conversations, history. */
+/** REST answers for which the router asks the device: agents, conversations, history. */
 function answerStored(
   agents: Agents,
   online: boolean,

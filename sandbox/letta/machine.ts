@@ -4,7 +4,7 @@ import { BoundedMap } from '../bounded-map.ts';
 const MAX_FILES = 1000;
 const MAX_FILE = 1_000_000;
 
-/** The file system the agent believes to work in. Lives in memory; nothing of it touches the real one. */
+/** The file system in which the agent works. It is in memory and never touches the real one. */
 export class Machine {
   readonly #files = new BoundedMap<string, string>(MAX_FILES);
   readonly #folders = new Set<string>(['/']);
@@ -56,7 +56,7 @@ interface Shell {
   readonly onOutput: (soFar: ShellOutput) => void;
 }
 
-/** Words and quotes of one simple command; redirects stay words of their own. */
+/** Splits one simple command into words, without quotes; a redirect is a word. */
 export function shellWords(command: string): string[] {
   const found = command.match(/>>?|(?:[^\s"'>]+|"[^"]*"|'[^']*')+/g) ?? [];
   return found.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, (_, double, single) => double ?? single ?? ''));

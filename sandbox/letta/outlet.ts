@@ -5,24 +5,27 @@ export const runtimeKey = (runtime: Runtime): string => `${runtime.agent_id}/${r
 
 export interface OutletOptions {
   readonly deliver: (frame: Json) => void;
-  /** Everything or only runtimes it has named: the device's socket to the router, or a client of the App Server. */
+  /**
+   * True for a device's socket to the router, which hears everything; false for an App Server's client, which hears the
+   * runtimes it named.
+   */
   readonly hearsEverything?: boolean;
   /**
-   * Asked before an event is numbered: false loses it without a gap, as a device without a link does
+   * Asked before an event gets its number: false drops it without a gap in the numbers, as a device without a link does
    * (docs/letta-protocol.md, Envelope, order, duplicates).
    */
   readonly mayPass?: (type: string) => boolean;
 }
 
-/** One connection that frames go out on: numbers the events and remembers who listens to what. */
+/** One outgoing connection: numbers its events and knows which runtimes it listens to. */
 export class Outlet {
   readonly #options: OutletOptions;
   readonly #runtimes = new Set<string>();
-  /** The last device status sent per runtime: an unchanged one is left out of a sync that does not force it. */
+  /** The last device status sent per runtime; a sync that does not force it skips an unchanged one. */
   readonly lastStatus = new Map<string, string>();
   readonly hearsEverything: boolean;
   #eventSeq = 0;
-  /** Runtimes whose whole state went out here at least once. */
+  /** Runtimes whose state was replayed here at least once. */
   readonly replayedRuntimes = new Set<string>();
   isClosed = false;
 

@@ -10,9 +10,9 @@ const STREAM = new Set([
 const LATE = 4;
 
 /**
- * A paired device speaks on two sockets. What goes over its stream socket may arrive after what it said later on its
- * control socket, or before: one `turn_finished` comes after the device status that follows it (trace h07), the next
- * overtakes the last deltas, and so on. Order within the stream socket is kept.
+ * A paired device sends on two sockets, which are not ordered against each other. Here every other `turn_finished`
+ * comes late, after the device status that follows it (trace h07); the others overtake the last deltas. Order within
+ * the stream socket is kept.
  */
 export class PairSkew {
   readonly #route: (frame: Json) => void;

@@ -4,7 +4,7 @@ import type { Json, PermissionMode, ToolCall } from './types.ts';
 import { isJson, text } from './types.ts';
 
 const READ_ONLY = new Set(['pwd', 'ls', 'env', 'echo', 'cat', 'true', 'false']);
-/** Commands whose save rule covers the family, not the exact line (docs/letta-protocol.md, Approvals). */
+/** Commands whose saved rule covers all calls, not only the exact line (docs/letta-protocol.md, Approvals). */
 const FAMILIES = new Set(['ls', 'cat']);
 const UNASKED = new Set(['Read', 'TaskList', 'TaskGet']);
 /** Subagents that only `strict` asks about (seen in 0.32.18). */
@@ -21,7 +21,7 @@ export interface PermissionScope {
 const settingsPath = (cwd: string) => `${cwd}/.letta/settings.json`;
 const segmentsOf = (command: string) => command.split('&&').map((part) => part.trim());
 
-/** The agent may have written anything there. */
+/** Returns `{}` for invalid JSON, because the agent may have written anything there. */
 function parseSettings(content: string): unknown {
   try {
     return JSON.parse(content);

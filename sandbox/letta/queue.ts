@@ -15,7 +15,7 @@ export interface QueueItem {
   isPaused: boolean;
 }
 
-/** What waits for its turn in one conversation (docs/letta-protocol.md, Queue and deduplication). */
+/** The input that waits in one conversation (docs/letta-protocol.md, Queue and deduplication). */
 export class Queue {
   #items: QueueItem[] = [];
   #added = 0;
@@ -50,7 +50,7 @@ export class Queue {
     this.#addItem(input, 'task_notification', 'task_notification', content, id);
   }
 
-  /** Over the limit the oldest is dropped, as the server does. */
+  /** Over the limit it drops the oldest item, as the server does. */
   #addItem(input: TurnInput, kind: string, source: string, content: unknown, clientMessageId: string): void {
     this.#added += 1;
     const id = `q-${this.#added}`;
@@ -79,7 +79,7 @@ export class Queue {
     return paused.length;
   }
 
-  /** What may run now, taken out. */
+  /** Removes and returns the items that may run now. */
   takeRunnable(): QueueItem[] {
     const taken = this.#items.filter((item) => !item.isPaused);
     this.#items = this.#items.filter((item) => item.isPaused);

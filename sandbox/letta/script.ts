@@ -15,7 +15,7 @@ const DIRECTIVE =
 const MARKDOWN =
   '# Title\n\n**bold** _it_ ~~gone~~ `code` [link](https://example.com) <@U1> & < >\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```ts\nconst x = 1 < 2;\n```\n';
 
-/** A long answer as agents give them: headings, a list, a table, code. */
+/** A long answer as agents write it: headings, a list, a table, code. */
 const REPORT = `## Nightly build
 
 The nightly build is **red**. Two of the three platforms passed; on *windows* one test fails since yesterday evening.
@@ -67,7 +67,7 @@ function split(whole: string, separator: string): [string, string] {
   return [whole.slice(0, at).trim(), whole.slice(at + separator.length).trim()];
 }
 
-/** The words a provider would stream one by one; joined they are the text again. */
+/** The pieces that a provider would stream one by one; joined they are the text. */
 export function tokens(text: string): string[] {
   return text.match(/\s*\S+\s*$|\s*\S+/g) ?? [];
 }

@@ -26,7 +26,7 @@ export interface ScriptedLettaOptions {
   readonly redeliverMs?: number;
   /** Hosted only: how long clients stay connected while the device is away. */
   readonly graceMs?: number;
-  /** Told of each frame that comes in or goes out, at that moment; for measuring. */
+  /** Called at once with each frame that comes in or goes out; for measuring. */
   readonly onFrame?: OnFrame;
 }
 
@@ -51,7 +51,10 @@ export interface ScriptedLetta {
   state(): Json;
   /** The last frames over any socket, oldest first. */
   log(): readonly LogEntry[];
-  /** Deletes an agent with its conversations, or one conversation; who is connected to it stays so, as with the real one. */
+  /**
+   * Deletes an agent with its conversations, or one conversation; who is connected to it stays so, as with the real
+   * one.
+   */
   deleteStored(what: { agent: string } | { conversation: string }): boolean;
   /** Makes an agent. @returns its id */
   addAgent(name: string): string;
@@ -126,7 +129,7 @@ export async function startScriptedLetta(options: ScriptedLettaOptions = {}): Pr
       if (isControl(request)) await handleControl(request, response, letta);
       else await running.surface.handleRequest(request, response);
     } catch {
-      // A path that is no URL, or a client that went away with half a body.
+      // The path is not a URL, or the client disconnected in the middle of the body.
       request.socket.destroy();
     }
   });

@@ -13,7 +13,7 @@ export interface Peer {
   readonly number: number;
   readonly send: (frame: Json) => void;
   readonly close: (code: number, reason: string) => void;
-  /** Without a close frame: the other side sees 1006. */
+  /** Ends the socket without a close frame: the other side sees 1006. */
   readonly cutSocket: () => void;
 }
 
@@ -25,7 +25,7 @@ export interface PeerHandlers {
 
 export type OnFrame = (dir: 'in' | 'out', frame: unknown) => void;
 
-/** The WebSocket side of a server: upgrades, frames as JSON, the ping that a silent client does not survive, freezing. */
+/** The WebSocket side of a server: upgrades, JSON frames, pings (silent clients are cut) and freezing. */
 export class Sockets {
   readonly log = new FrameLog();
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME, autoPong: false });
@@ -98,7 +98,7 @@ export class Sockets {
     ws.send(JSON.stringify(frame));
   }
 
-  /** Nothing goes in or out for a while; the sockets stay open. What was due comes afterwards. */
+  /** Holds everything in both directions for a while; the sockets stay open and the held frames follow. */
   freeze(ms: number): void {
     this.#frozenUntil = Date.now() + ms;
     clearTimeout(this.#thawTimer);

@@ -3,7 +3,7 @@ import { type Machine, runShell, type ShellOutput } from './machine.ts';
 import type { Json, ToolCall, ToolResult } from './types.ts';
 import { isJson, text } from './types.ts';
 
-/** At most this much of running output is in a snapshot, and of final output reaches the model (trace 26b). */
+/** Most characters of running output in a snapshot, and of final output for the model (trace 26b). */
 const SNAPSHOT_LIMIT = 30_000;
 const SHOWN_OF_LONG = 2_000;
 
@@ -99,7 +99,7 @@ function editFile(input: Json, world: ToolWorld): ToolResult {
   return done(JSON.stringify({ message, replacements, startLine: before.slice(0, at).split('\n').length }));
 }
 
-/** A bare allow without answers leaves the model waiting: the bug docs/letta-protocol.md, Approvals warns of. */
+/** If the "allow" has no answers, the model goes on waiting (the bug in docs/letta-protocol.md, Approvals). */
 function answersText(input: Json): string {
   if (!isJson(input.answers)) return 'Waiting for user response...';
   const pairs = Object.entries(input.answers).map(([question, answer]) => `"${question}"="${String(answer)}"`);

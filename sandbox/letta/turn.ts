@@ -55,7 +55,7 @@ interface Call extends ToolCall {
   readonly deltaId: string | undefined;
 }
 
-/** Unwinds a turn whose process or listener is gone: nothing more is said. */
+/** Unwinds a turn whose process or last listener is gone: it emits nothing more. */
 class Gone extends Error {}
 /** Unwinds a turn that was aborted. */
 class Cancelled extends Error {}
@@ -72,13 +72,13 @@ export class Turn {
   readonly #stop = new AbortController();
   readonly clientIds: string[];
   readonly origin: Origin;
-  /** False: started in the gap after a direct turn; abort, queue and deduplication do not see it. */
+  /** False if it started in the gap after a direct turn; then abort, queue and deduplication do not see it. */
   readonly isTracked: boolean;
   turnId: string;
   wasCancelled = false;
-  /** The run that clients have heard of. */
+  /** The run that clients were last told of. */
   runId: string | null = null;
-  /** Calls that the model made and nobody has answered. */
+  /** The model's tool calls that have no result yet. */
   openCalls: readonly Call[] = [];
   #run = { id: '', seq: 0 };
   #partial: { id: string; text: string } | null = null;
@@ -110,13 +110,13 @@ export class Turn {
     }
   }
 
-  /** The model's answer is not cut short: the end comes with its next chunk. Tools and waiting end at once. */
+  /** Cancels the turn. Tools and waiting end at once; the model's answer ends with its next chunk. */
   cancel(): void {
     this.wasCancelled = true;
     this.#stop.abort();
   }
 
-  /** Ends without a word, as when the process dies. Answers what the model had said so far. */
+  /** Ends the turn without events, as when the process dies. Returns what the model had said so far. */
   dropSilently(): { id: string; text: string } | null {
     this.#gone.abort();
     return this.#partial;
@@ -145,7 +145,7 @@ export class Turn {
     }
   }
 
-  /** Up to WAITING_FOR_API_RESPONSE; null when the turn failed before any model was asked. */
+  /** Runs until WAITING_FOR_API_RESPONSE; null when the turn failed before the model was called. */
   async #beginTurn(): Promise<Step | null> {
     const conversation = this.#conversation;
     if (typeof this.origin === 'object') {
@@ -245,7 +245,7 @@ export class Turn {
       }
       if (act.kind !== 'say') continue;
       const textId = reasoning === undefined ? id : `${id}:assistant:1`;
-      // By the clock, not by the sum of the pauses: a slow answer is as long as it says, however late each timer is.
+      // Time words by the clock, not by adding pauses: late timers must not make a slow answer longer than it says.
       const begun = performance.now();
       const words = tokens(act.text);
       for (const [at, token] of words.entries()) {
@@ -254,7 +254,7 @@ export class Turn {
         const content = [{ type: 'text', text: token }];
         this.#modelDelta(textId, { message_type: 'assistant_message', content });
         const due = act.ms === null ? null : begun + (at + 1) * this.#scaled(act.ms) - performance.now();
-        // Nothing waits behind the last word of a slow answer: its end is told at once.
+        // No pause after the last word of a slow answer.
         if (due !== null && at === words.length - 1) break;
         await this.#pause(due === null ? this.#world.timings.word : Math.max(0, due));
       }
@@ -269,7 +269,7 @@ export class Turn {
     return { id, name, input, deltaId };
   }
 
-  /** The first delta of a run is where clients hear of it. */
+  /** Tells clients of the run before its first delta. */
   #announceRun(): void {
     if (this.runId === this.#run.id) return;
     this.runId = this.#run.id;
@@ -358,7 +358,7 @@ export class Turn {
     return joined.length > 0 ? 'joined by queue' : 'after tools';
   }
 
-  /** One after another: the next is asked when the one before is answered (docs/letta-protocol.md, Approvals). */
+  /** Asks one after another, each when the one before is answered (docs/letta-protocol.md, Approvals). */
   async #askAll(asked: readonly Call[]): Promise<{ call: Call; decision: Decision }[]> {
     const conversation = this.#conversation;
     const decided: { call: Call; decision: Decision }[] = [];
@@ -423,7 +423,7 @@ export class Turn {
     return { status: result.is_error === true ? 'error' : 'success', text: readContent(result.content).text };
   }
 
-  /** All ends, then all results; what ran first, what was denied last. */
+  /** Emits all ends, then all results; calls that ran come first, denied ones last. */
   #reportResults(results: readonly { call: Call; result: ToolResult; comment?: string | undefined }[]): void {
     const conversation = this.#conversation;
     for (const { call, result } of results) {
@@ -436,7 +436,10 @@ export class Turn {
     }
   }
 
-  /** A question that outlived the process: answered without a run, then the model goes on (trace 34b). */
+  /**
+   * Continues after a question that survived a restart: its answer belongs to no run, then the model goes on (trace
+   * 34b).
+   */
   async #answerRecovered(question: ToolCall, decision: Decision): Promise<void> {
     const conversation = this.#conversation;
     const call: Call = { ...question, deltaId: undefined };
@@ -479,7 +482,7 @@ export class Turn {
     return ms * this.#world.timings.scale;
   }
 
-  /** Waits; `until` ends the waiting early. Then the turn may find itself gone or aborted. */
+  /** Waits; `until` ends the wait early. Throws if the turn is gone or was cancelled. */
   async #pause(ms: number, until?: AbortSignal): Promise<void> {
     const signals = until ? [this.#gone.signal, until] : [this.#gone.signal];
     await sleep(ms, signals);

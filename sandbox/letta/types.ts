@@ -5,7 +5,7 @@ export interface Runtime {
   readonly conversation_id: string;
 }
 
-/** One message as the scripted model sees it: what directives are read from. */
+/** One message as the scripted model sees it; it reads its directives from these. */
 export interface ModelMessage {
   readonly role: 'user' | 'assistant' | 'tool';
   readonly text: string;
@@ -37,7 +37,7 @@ export interface Timings {
   word: number;
   /** What a quick tool takes. */
   tool: number;
-  /** From the end of a turn until the queue is looked at. */
+  /** From the end of a turn until the queue runs. */
   pump: number;
   /**
    * How long after the end of a direct turn an input starts a turn that the server does not track

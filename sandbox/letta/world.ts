@@ -7,7 +7,7 @@ interface Counters {
   calls?: number;
 }
 
-/** What all conversations of one Letta process share. `forget` is what a restart loses of it. */
+/** What all conversations of one Letta process share. A restart resets some of it, see `resetCounters`. */
 export class World {
   readonly timings: Timings;
   readonly machine = new Machine();
@@ -74,8 +74,8 @@ export class World {
   }
 
   /**
-   * Run and delta ids begin anew; history ids, conversations and the provider's call ids do not
-   * (docs/letta-protocol.md, Envelope, order, duplicates).
+   * Run and delta ids restart; history ids, conversations and the provider's call ids do not (docs/letta-protocol.md,
+   * Envelope, order, duplicates).
    */
   resetCounters(): void {
     this.#runs = 0;

@@ -25,7 +25,7 @@ export interface PageState {
   place: Place;
   /** By person and conversation (see {@link readKey}): the newest `ts` that was seen. */
   read: Readonly<Record<string, string>>;
-  /** What was offered to be said, for the composer that is in use; `number` tells one offer from the next. */
+  /** A suggested text for the composer in use; `number` distinguishes it from the next one. */
   draft: { text: string; number: number };
   /** The last thing that went wrong, for people. */
   problem: string | null;
@@ -106,7 +106,7 @@ function applyEvent(state: PageState, event: FeedEvent): PageState {
   }
 }
 
-/** A channel that the person is not in is left for the first one. */
+/** Moves to the person's first channel if they are not in the present one. */
 function placeIn(place: Place, { channels }: State): Place {
   if (channels.some(({ id }) => id === place.channel)) return place;
   return { channel: channels[0]?.id ?? place.channel, tab: 'messages', thread: null };
@@ -119,7 +119,7 @@ function withMessages(state: PageState, { channel, changed, removed }: Messages)
   for (const message of changed) byTs.set(message.ts, message);
   const list = [...byTs.values()].sort((a, b) => (a.ts < b.ts ? -1 : 1));
   const next = { ...state, messages: { ...state.messages, [channel]: list } };
-  // What was there when the page was opened is not news.
+  // Messages from before the page was opened count as read.
   return before || readKey(state.user, channel) in state.read ? next : markAllRead(next, channel, list);
 }
 
@@ -133,7 +133,7 @@ function readKey(user: string, channel: string, thread?: string): string {
   return thread === undefined ? `${user} ${channel}` : `${user} ${channel} ${thread}`;
 }
 
-/** What is on the screen is read. */
+/** Marks what is on the screen as read. */
 function markVisibleRead(state: PageState): PageState {
   const { channel, tab, thread } = state.place;
   if (tab !== 'messages') return state;

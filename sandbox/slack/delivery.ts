@@ -16,7 +16,7 @@ export interface Attempt {
   entry: EnvelopeEntry;
 }
 
-/** Carries one attempt; resolves when it was acked or cannot be any more. Never rejects. */
+/** Makes one attempt; resolves when it was acked, or can no longer be. Never rejects. */
 export interface Transport {
   readonly name: 'socket' | 'http';
   attemptDelivery(attempt: Attempt): Promise<{ retry: boolean; reason: string }>;
@@ -41,7 +41,7 @@ export interface DeliveriesOptions {
 
 const MAX_PENDING = 20_000;
 
-/** Sends what Slack has to say to the app and repeats what was not acked. */
+/** Sends Slack's payloads to the app and repeats those that were not acked. */
 export class Deliveries {
   readonly #options: DeliveriesOptions;
   readonly #transport: Transport;

@@ -17,10 +17,10 @@ const READ_SCOPES: Record<ChannelKind, string> = {
   mpim: 'mpim:read',
 };
 
-/** Events in which Slack names the context team too (seen in the recorded payloads). */
+/** Events with the context team's id (seen in the recorded payloads). */
 const WITH_CONTEXT = ['message', 'member_joined_channel', 'member_left_channel'];
 
-/** The scope without which an app does not get an event; null where none is needed. */
+/** The scope that an app needs to get an event; null if it needs none. */
 export function scopeFor(event: JsonObject, channel: Channel | undefined): string | null {
   switch (event.type) {
     case 'message':

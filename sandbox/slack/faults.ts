@@ -27,7 +27,7 @@ export interface SocketFault {
 
 const MAX_FAULTS = 1_000;
 
-/** Faults that wait for the calls they hit; the oldest that fits is used first. */
+/** Faults that wait for matching calls; the oldest match is used first. */
 export class Faults {
   #calls: (CallFault & { left: number })[] = [];
 

@@ -26,7 +26,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Arguments of a Web API call: query, form, JSON or multipart; null when JSON was announced and is none. */
+/** Arguments of a Web API call: query, form, JSON or multipart; null when the body should be JSON and is not. */
 export async function parseArguments(request: IncomingMessage, url: URL, body: Buffer): Promise<JsonObject | null> {
   const query: JsonObject = Object.fromEntries(url.searchParams);
   if (body.length === 0) return query;

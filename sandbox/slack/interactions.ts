@@ -48,7 +48,7 @@ const PICKED: Record<string, string> = {
   timepicker: 'selected_time',
 };
 
-/** What a person's choice in an element is; a string says why it is none. */
+/** The state that a person's choice gives an element; a string says why the choice is invalid. */
 export function readChoice(element: JsonObject, { option, value }: Choice): JsonObject | string {
   const type = String(element.type);
   const wanted = (Array.isArray(option) ? option : [option ?? value]).filter((item) => item !== undefined);
@@ -197,7 +197,7 @@ export function slashCommand(
   };
 }
 
-/** `state.values` of a message's inputs with the choice just made in it. */
+/** `state.values` of a message's inputs, with the choice just made. */
 export function messageState(blocks: JsonObject[], found: Found, choice: JsonObject): Record<string, JsonObject> {
   const values = initialValues(blocks);
   const { block, element } = found;

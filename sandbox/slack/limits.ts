@@ -38,7 +38,7 @@ export class Limits {
     this.enabled = isEnabled;
   }
 
-  /** Takes a place for one call; answers the seconds to wait when there is none. */
+  /** Counts one call; returns the seconds to wait when the window is full. */
   takeCall(method: string, tier: Tier, channel: string, now: number): number | null {
     if (!this.enabled) return null;
     const rules: [string, number][] = [];
@@ -59,7 +59,7 @@ export class Limits {
     return null;
   }
 
-  /** How full the windows are, busiest first: what a person would watch if Slack showed it. */
+  /** How full the windows are, fullest first. */
   listGauges(now: number): Gauge[] {
     const gauges: Gauge[] = [];
     for (const [key, { calls, limit }] of this.#windows) {

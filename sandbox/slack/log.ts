@@ -9,9 +9,9 @@ export interface CallEntry {
   /** HTTP status; 0 when the connection was reset instead. */
   status: number;
   answer: unknown;
-  /** How long the answer took to be made; less than the caller waited where there is latency. */
+  /** ms to make the answer, without the simulated latency. */
   ms: number;
-  /** When it took effect: what it wrote can be read from here on. */
+  /** When it took effect: from then on its writes are visible. */
   effectAt: number;
   /** Of the request's body. */
   bytes: number;
@@ -33,7 +33,7 @@ export interface EnvelopeEntry {
   /** ms from sending to the ack, also of one that came too late; null while there is none. */
   ackMs: number | null;
   ackPayload: unknown;
-  /** Nothing will be sent again for this one. */
+  /** Slack will not send it again. */
   final: boolean;
 }
 
@@ -42,7 +42,7 @@ export type LogEntry = CallEntry | EnvelopeEntry;
 const MAX_ENTRIES = 20_000;
 const MAX_CHARS = 64_000_000;
 
-/** What came and went, newest last; old entries fall out by number and by size. */
+/** Calls and envelopes, newest last; old entries are dropped by number and by size. */
 export class Log {
   #entries: { entry: LogEntry; size: number }[] = [];
   #start = 0;

@@ -38,7 +38,7 @@ function mentionsBot(message: StoredMessage): boolean {
 }
 
 /**
- * Stores a message and tells the app of it: `message`, and `app_mention` beside it, in random order (docs/slack.md,
+ * Stores a message and sends its events: `message` and, for a mention, `app_mention`, in random order (docs/slack.md,
  * Which messages to handle).
  */
 export function postMessage(world: World, channel: Channel, input: NewMessage): StoredMessage {
@@ -157,7 +157,7 @@ export function joinChannel(world: World, channel: Channel, user: string, invite
   return true;
 }
 
-/** The app is told of its own leaving by the last event it gets there. */
+/** Emits the event before the member is removed, so that the app is told of its own leaving. */
 export function leaveChannel(world: World, channel: Channel, user: string): boolean {
   if (!channel.members.has(user)) return false;
   world.emitEvent(memberEvent(world, 'member_left_channel', channel, user, undefined), channel.id);

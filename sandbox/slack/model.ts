@@ -67,7 +67,7 @@ export interface StoredMessage {
   /** A deleted root that still has replies. */
   isTombstone: boolean;
   reactions: Map<string, string[]>;
-  /** Everything any revision of it would have notified: user ids, `here`, `channel`, `everyone`, user group ids. */
+  /** Everyone whom any revision of it notifies: user ids, `here`, `channel`, `everyone`, user group ids. */
   pings: string[];
   revisions: number;
 }

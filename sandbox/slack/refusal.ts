@@ -1,6 +1,6 @@
 import type { JsonObject } from './model.ts';
 
-/** Slack's "no": HTTP 200 with `ok: false` and this word. */
+/** Slack's refusal: HTTP 200 with `ok: false` and this error. */
 export class Refusal extends Error {
   readonly error: string;
   readonly body: JsonObject;

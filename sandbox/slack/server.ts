@@ -48,7 +48,7 @@ export interface SlackOptions {
   limits?: 'on' | 'off';
   /** How events reach the app; default `socket`. */
   delivery?: 'socket' | { http: string; signingSecret?: string };
-  /** The only ones it knows. */
+  /** The only tokens that it accepts. */
   tokens?: { bot: string; app: string };
   /** Bot scopes; default: all that this Slack knows something to do with. */
   scopes?: readonly string[];
@@ -72,7 +72,7 @@ export interface SlackOptions {
   latencyMs?: number;
   /** Public channels beside the usual ones, with the app and Alice in them. */
   channels?: readonly string[];
-  /** Told of each Web API call when it has taken effect; for measuring. */
+  /** Called with each Web API call once it has taken effect; for measuring. */
   onCall?: (call: CallEntry) => void;
   /** Pings of the sockets; default 10,000, at most 30,000. */
   pingIntervalMs?: number;
@@ -85,9 +85,9 @@ export interface SmallSlack {
   tokens: { bot: string; app: string };
   signingSecret: string;
   control: Control;
-  /** Slack is gone, as in an outage or without a network: connections are refused, open ones are cut. */
+  /** Simulates an outage: refuses connections and cuts open ones. */
   goAway(): Promise<void>;
-  /** It answers again, at the same address. */
+  /** Ends the outage: answers again at the same address. */
   comeBack(): Promise<void>;
   close(): Promise<void>;
 }
@@ -95,7 +95,7 @@ export interface SmallSlack {
 const SIGNING_SECRET = 'sandbox-signing-secret';
 const TOKENS = { bot: 'xoxb-sandbox-bot', app: 'xapp-1-A0SANDBOX-sandbox-app' } as const;
 
-/** Timers that `close` can take back; they do not keep the process alive. */
+/** Timers that `close` cancels; they do not keep the process alive. */
 function createTimers() {
   const timers = new Set<NodeJS.Timeout>();
   let isClosed = false;
@@ -196,7 +196,7 @@ export async function startSlack(options: SlackOptions = {}): Promise<SmallSlack
     try {
       socketMode.handleUpgrade(request, socket, head);
     } catch {
-      // Its path is no URL.
+      // The path is not a URL.
       socket.destroy();
     }
   });

@@ -41,10 +41,7 @@ export interface PendingUpload {
   content: Buffer | null;
 }
 
-/**
- * Everything the workspace holds. Ids and `ts` never repeat, not even after a reset: whoever dedupes by them keeps
- * working.
- */
+/** Everything in the workspace. Ids and `ts` never repeat, not even after a reset, because clients dedupe by them. */
 export class Workspace {
   readonly users = new Map<string, SlackUser>();
   readonly channels = new Map<string, Channel>();

@@ -12,7 +12,7 @@ function withDefaults(value: unknown): unknown {
   return inner;
 }
 
-/** A text object, or whatever else, with the defaults Slack writes into it. */
+/** A value with the defaults that Slack writes into its text objects. */
 export function storedText(value: unknown): unknown {
   return withDefaults(value);
 }

@@ -27,7 +27,7 @@ export class Triggers {
     return id;
   }
 
-  /** Uses it up, or refuses with Slack's word. */
+  /** Uses the trigger up. @throws Refusal with Slack's error. */
   useTrigger(id: string): Trigger {
     const trigger = this.#triggers.get(id);
     if (!trigger) throw new Refusal('invalid_trigger_id');

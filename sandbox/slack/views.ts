@@ -53,7 +53,7 @@ function withTitles(source: JsonObject): JsonObject {
   };
 }
 
-/** A view from what the app sent; whose it is and where it stands is the caller's to set. */
+/** Makes a view from what the app sent; the caller sets its user and its place in the stack. */
 export function makeView(world: World, given: unknown, type: 'modal' | 'home'): StoredView {
   const { view: source, blocks } = validateView(given, type);
   const id = world.workspace.nextId('V');

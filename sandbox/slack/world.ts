@@ -25,7 +25,7 @@ export interface World {
   /** ms that a call spends on its way, half of it there and half of it back. */
   readonly latencyMs: number;
   readonly onCall: ((call: CallEntry) => void) | undefined;
-  /** After `tokens_revoked`: every call answers this word. */
+  /** After `tokens_revoked`: the error of every call. */
   revoked: string | null;
   /** `http://127.0.0.1:PORT` */
   origin: string;

@@ -2,7 +2,7 @@ import { cpSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Builds the page into a folder. Vite is there in a clone; the package brings the page built. */
+/** Builds the page into a folder. Only a clone has Vite; the package contains the built page. */
 export async function buildPage(outDir: string): Promise<void> {
   const { build } = await import('vite');
   await build({
@@ -15,7 +15,7 @@ export async function buildPage(outDir: string): Promise<void> {
       outDir: resolve(outDir),
       emptyOutDir: true,
       target: 'es2023',
-      // Everything is a file of its own: the page's policy allows nothing inline.
+      // No inlining, because the page's policy allows nothing inline.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
     },
@@ -25,7 +25,7 @@ export async function buildPage(outDir: string): Promise<void> {
 // What the package needs beside its compiled sources.
 if (import.meta.main) {
   await buildPage('dist/sandbox/web/static');
-  // The compiled sources look for it where it stands for the sources: beside `src/` and `sandbox/`.
+  // The compiled sources look for it beside `src/` and `sandbox/`, like the sources themselves.
   cpSync('manifest.yml', 'dist/manifest.yml');
   cpSync(fileURLToPath(new URL('../scenes/', import.meta.url)), 'dist/sandbox/scenes', { recursive: true });
 }

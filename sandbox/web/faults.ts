@@ -14,7 +14,7 @@ function letta(id: string, title: string, about: string, fault: Record<string, u
   return { id, side: 'letta', title, about, causeFault: (sandbox) => sandbox.causeFault(fault) };
 }
 
-/** What a person can make go wrong with a click. */
+/** Faults that a person can cause with a click. */
 export const PAGE_FAULTS: readonly PageFault[] = [
   slack('edits-429', 'Edits: 429 × 5', 'The next five chat.update calls are rate limited for 2 s each.', {
     method: 'chat.update',

@@ -6,15 +6,15 @@ import type { Stage } from './stage.ts';
 import { callLine, envelopeLine, frameLine } from './traffic.ts';
 import type { ChannelInfo, FeedEvent, Hello, State, TrafficLine } from './wire.ts';
 
-/** What a page shows of one conversation at most. */
+/** Most messages of one conversation that a page shows. */
 const LATEST_MESSAGES = 300;
-/** What goes over at once; the rest of a burst is counted only. */
+/** Most lines that are sent at once; the rest of a burst is only counted. */
 const LINES_AT_ONCE = 200;
 const MAX_PENDING = 500;
 
 /**
- * What one watching page knows. It asks the sandbox instead of being told, so the doubles stay free of listeners, a slow
- * page costs nobody anything, and what it missed comes with the next answer.
+ * What one open page knows. It polls the sandbox, so that the doubles need no listeners, a slow page slows nothing
+ * down, and a missed change comes with the next poll.
  */
 export class Feed {
   readonly #sandbox: Sandbox;
@@ -25,7 +25,7 @@ export class Feed {
   readonly #lastSent = new Map<'state' | 'views', string>();
   #lastEntry: LogEntry | undefined;
   #lastFrame: Frame | undefined;
-  /** Envelopes without an outcome yet: the line's number, and the outcome it was told with. */
+  /** Envelopes without an outcome yet: the line's number, and the outcome that was sent. */
   readonly #pending = new Map<EnvelopeEntry, { id: number; outcome: string }>();
   #lines = 0;
 
@@ -44,7 +44,7 @@ export class Feed {
     return { type: 'hello', user: this.#user, bot, people, commands: ['/agent'], letta, scenes, faults };
   }
 
-  /** What is different since the last call; at first everything. */
+  /** The changes since the last call; at first everything. */
   takeChanges(): FeedEvent[] {
     const { control } = this.#sandbox.slack;
     const slack = control.state();
@@ -138,7 +138,10 @@ export class Feed {
   }
 }
 
-/** Changes whenever a message looks different; its content is too long to be compared ten times a second. */
+/**
+ * A short text that changes when the message looks different, because contents are too long to compare ten times a
+ * second.
+ */
 function lookOf({ revisions, edited, deleted, reply_count, reactions, files }: SeenMessage): string {
   const by = Object.entries(reactions).map(([name, users]) => `${name} ${users.join()}`);
   return [revisions, edited, deleted, reply_count, files.length, ...by].join('|');

@@ -5,7 +5,7 @@ const OPENERS: Readonly<Record<string, readonly string[]>> = {
   win32: ['cmd', '/c', 'start', ''],
 };
 
-/** Asks the desktop to show a page. Where there is none nothing happens: the address was printed. */
+/** Asks the desktop to open a page. Without a desktop nothing happens; the address was printed. */
 export function openInBrowser(url: string): void {
   const [command = 'xdg-open', ...args] = OPENERS[process.platform] ?? ['xdg-open'];
   const opener = spawn(command, [...args, url], { stdio: 'ignore', detached: true });

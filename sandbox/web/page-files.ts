@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url';
 export interface PageFile {
   type: string;
   body: Buffer;
-  /** Its name tells its content, so it never changes. */
+  /** Its name contains a hash of its content, so it never changes. */
   hasHashedName: boolean;
 }
 
@@ -27,12 +27,12 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Beside this file in the package, where `npm run build` put them; in a clone there is none. */
+/** The built page in the package, beside this file; a clone has none. */
 const PACKAGED = fileURLToPath(new URL('static/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../page/', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/sandbox-page/', import.meta.url));
 const KEEP_MS = 24 * 3_600_000;
-/** What the page takes from outside its folder. */
+/** Sources of the page outside its folder. */
 const SHARED = ['../slack/text', '../slack/model.ts', './wire.ts'];
 
 /** The page's files by URL path. In a clone they are built once for each state of their sources, in a second or two. */
@@ -45,7 +45,7 @@ async function buildOnce(): Promise<string> {
   if (existsSync(folder)) return folder;
   mkdirSync(CACHE, { recursive: true });
   removeOldBuilds();
-  // Another process may be building the same: whoever is first wins, and nobody reads half a folder.
+  // Another process may be building the same page: the first rename wins, and nobody reads half a folder.
   const making = mkdtempSync(join(CACHE, 'making-'));
   const { buildPage } = await import('./build.ts');
   await buildPage(making);
@@ -58,7 +58,7 @@ async function buildOnce(): Promise<string> {
   return folder;
 }
 
-/** Earlier states, and what was left half made; not what another process is making or showing now. */
+/** Removes builds older than a day, also unfinished ones; newer ones may be in use by another process. */
 function removeOldBuilds(): void {
   for (const name of readdirSync(CACHE)) {
     const path = join(CACHE, name);

@@ -17,10 +17,10 @@ export interface Page {
 }
 
 const LOOK_EVERY_MS = 100;
-/** A line that means nothing, so that a dead connection is noticed. */
+/** How often an empty line is sent, so that a dead connection is noticed. */
 const KEEP_ALIVE_MS = 15_000;
 const MAX_WATCHERS = 20;
-/** Bytes that a page may be behind before it is told less often. */
+/** Bytes that a page may be behind; beyond that it gets no changes until it has read them. */
 const MAX_BEHIND = 1_000_000;
 
 /** Nothing inline, nothing from elsewhere, nothing to elsewhere, in no frame. */
@@ -43,12 +43,12 @@ const HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const;
 
-/** What the page may show in its own origin; everything else is handed over as a download. */
+/** Types that the page may show in its own origin; all others are downloads. */
 const SHOWN = /^image\/(?:png|jpeg|gif|webp)$/;
 
 /**
- * The sandbox as a page, on 127.0.0.1: its files, what happens as server-sent events (`/_page/feed`), scenes, faults and
- * the bridge (`/_page/…`), and the small Slack's control API.
+ * The sandbox as a page, on 127.0.0.1: its files, what happens as server-sent events (`/_page/feed`), scenes, faults
+ * and the bridge (`/_page/…`), and the small Slack's control API.
  * @param port 0: any free one.
  */
 export async function startPage(sandbox: Sandbox, { port }: { port: number }): Promise<Page> {
@@ -86,7 +86,7 @@ export async function startPage(sandbox: Sandbox, { port }: { port: number }): P
     const file = files.get(path === '/' ? '/index.html' : path);
     const reads = request.method === 'GET' || request.method === 'HEAD';
     try {
-      // A link from anywhere may open the page; nothing else may be asked for from elsewhere.
+      // A link from anywhere may open the page; other requests must come from the page itself.
       if (file && reads && request.headers['sec-fetch-mode'] === 'navigate') refuseForeignHosts(request);
       else refuseStrangers(request);
       if (file && reads) return sendFile(response, file);
@@ -157,7 +157,7 @@ function sendFile(response: ServerResponse, { type, body, hasHashedName }: PageF
   response.end(body);
 }
 
-/** A file of the workspace is somebody's: nothing in it runs in the page's origin. */
+/** Sends a file of the workspace so that nothing in it can run in the page's origin. */
 function sendUpload(response: ServerResponse, file: { name: string; mimetype: string; content: Buffer } | null): void {
   if (!file) throw new ControlError(404, 'no such file');
   const shown = SHOWN.test(file.mimetype);

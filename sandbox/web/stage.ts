@@ -8,7 +8,7 @@ import type { FaultInfo, SceneInfo, State } from './wire.ts';
 
 const LINGER_MS = 1_500;
 
-/** What all pages of one sandbox share: the scene that plays, and what was made to go wrong. */
+/** What all pages of one sandbox share: the scene that plays, and the faults that wait. */
 export class Stage {
   readonly #sandbox: Sandbox;
   #scene: State['scene'] = null;
@@ -22,7 +22,7 @@ export class Stage {
     return this.#scene;
   }
 
-  /** A real agent knows nothing of the directives that scenes are written in. */
+  /** None with a real agent, because it does not know the directives of scenes. */
   get scenes(): SceneInfo[] {
     return this.#sandbox.letta ? PAGE_SCENES.map(({ id, title, about }) => ({ id, title, about })) : [];
   }
@@ -66,7 +66,7 @@ export class Stage {
     await fault.causeFault(this.#sandbox);
   }
 
-  /** Faults that have not struck yet, in words. */
+  /** Faults that have not happened yet, in words. */
   describeFaults(slack: readonly CallFault[]): string[] {
     const letta = this.#sandbox.letta?.state().faults;
     return [

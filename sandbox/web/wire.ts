@@ -24,7 +24,7 @@ export interface FaultInfo {
   about: string;
 }
 
-/** First on every connection, also after a lost one: what the page knew before is gone. */
+/** The first event of every connection, also after a lost one: the page then forgets what it knew. */
 export interface Hello {
   type: 'hello';
   user: string;
@@ -54,7 +54,7 @@ export interface ChannelInfo {
 
 export interface State {
   type: 'state';
-  /** Those of which the acting person is a member; the direct message with the bot last. */
+  /** The acting person's channels; the direct message with the bot comes last. */
   channels: ChannelInfo[];
   bridge: 'up' | 'down' | 'changing';
   /** Sockets of the bridge to Slack that are open and alive. */

@@ -6,7 +6,7 @@ interface Entry {
   run: (() => void) | null;
 }
 
-/** A clock of somebody who can be cut off: from then on none of its timers fires. */
+/** A clock for one process: after `cutOff` none of its timers fires. */
 export interface ScopedClock extends Clock {
   cutOff(): void;
   /** Timers that still wait. */
@@ -14,8 +14,8 @@ export interface ScopedClock extends Clock {
 }
 
 /**
- * Time that jumps from one event to the next. What is due at the same ms happens in the order in which it was asked
- * for; after each event all promises that are settled run on before the next one.
+ * Time that jumps from one event to the next. Events of the same ms run in the order in which they were set; after each
+ * event all settled promises continue before the next one.
  */
 export class VirtualClock implements Clock {
   readonly start = Date.UTC(2026, 0, 5, 9, 0, 0);
@@ -132,7 +132,7 @@ function swapIf(heap: Entry[], up: number, down: number): boolean {
   return true;
 }
 
-/** One turn of the event loop: by then every promise that could run on has. */
+/** Waits one turn of the event loop, so that every settled promise has continued. */
 function settlePromises(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }

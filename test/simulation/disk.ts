@@ -14,18 +14,21 @@ export interface DiskFaults {
   slow: number;
 }
 
-/** What survives a crash. Loses nothing that was confirmed; what was under way at a crash may or may not be there. */
+/**
+ * The disk, which survives a crash. It never loses a confirmed write; a write under way at a crash may or may not be
+ * there.
+ */
 export class SimDisk {
   readonly namespaces = new Map<string, Map<string, string>>();
   readonly #clock: VirtualClock;
   readonly #chance: Chance;
   readonly #story: Story;
   faults: DiskFaults = { fails: 0, unreadable: 0, slow: 0 };
-  /** Answers at once, like a file in memory: what is only safe because disks are slow is found out. */
+  /** Answers at once, like a file in memory, to find code that is safe only because disks are slow. */
   isInstant = false;
   /** How many operations have failed so far. */
   failedCount = 0;
-  /** Told of every row that was written. */
+  /** Called with every row that was written. */
   onWrite: (namespace: string, key: string, value: string) => void = () => undefined;
 
   constructor(clock: VirtualClock, chance: Chance, story: Story) {
@@ -40,7 +43,7 @@ export class SimDisk {
     return known;
   }
 
-  /** keyv's storage for one process: after its end nothing it asked for is answered. */
+  /** keyv's storage for one process: after the process's end it answers nothing. */
   adapterFor(life: Life): (namespace: string) => StorageAdapter {
     return (namespace) => new SimAdapter(this, life, namespace);
   }

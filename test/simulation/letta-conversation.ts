@@ -16,10 +16,10 @@ export interface Host {
   /** To everybody who listens to this conversation. */
   emitEvent(conversation: SimConversation, type: string, body: Json): void;
   countListeners(conversation: SimConversation): number;
-  /** Told when a turn is about to tell that it has ended. */
+  /** Called right before a turn emits its end. */
   onTurnEnding(): void;
   truth: TruthTurn[];
-  /** What clients decided: `abouts` are what it may have been about, last first. */
+  /** Decisions of clients; `abouts` names the requests that each may concern, the latest first. */
   decisions: {
     abouts: string[];
     conversation: string;
@@ -29,9 +29,9 @@ export interface Host {
     /** Of a request in a turn that ends background tasks: whether it ends one that the turn names. */
     ends: boolean | null;
   }[];
-  /** Whether somebody asked for a message to be sent again that may have run. */
+  /** Whether somebody asked to send this message again, so that it may run twice. */
   mayRunAgain(name: string): boolean;
-  /** Told of each message that a turn is given to answer. */
+  /** Called with each message that a turn gets to answer. */
   onTaken(name: string): void;
 }
 
@@ -41,7 +41,7 @@ export interface Pending {
   request: Json;
   about: string;
   askedAt: number;
-  /** What the same id was about before the request was changed, and when the bridge heard that it was. */
+  /** What this id asked about before the request changed, and when the bridge heard of the change. */
   before: { about: string; heardAt: number | null } | null;
   turn: SimTurn;
   resolve(decision: { allow: boolean; message: string; input: Json | null }): void;
@@ -61,7 +61,7 @@ interface QueueItem {
 const UNTRACKED_MS = 30;
 const TIED_RUNS = 32;
 const NOTIFICATION_ID = 'auto-';
-/** So long after a request was changed a decision about its old form may still be on its way, slow disks included. */
+/** After a request changed, a decision about its old form may still arrive for this long, slow disks included. */
 const CROSSED_MS = 15_000;
 
 /** One conversation: its history, its queue, its turn. */
@@ -86,7 +86,7 @@ export class SimConversation implements TurnHost {
   #untrackedUntil = 0;
   /** Since when nothing runs here, in ms since 1970. */
   idleSince = 0;
-  /** After an abort or a restart the next input goes through the queue. */
+  /** An abort or a restart came before: the next input goes through the queue. */
   #wasInterrupted = false;
   #isPumping = false;
   #epoch = 0;
@@ -444,7 +444,7 @@ export class SimConversation implements TurnHost {
     if (!pending || pending.requestId !== requestId) return nothing;
     this.#pending = null;
     const { before } = pending;
-    // An answer that crossed the change on its way was given to what was shown.
+    // An answer that crossed the change belongs to the request as it was shown.
     const crossed = before && (before.heardAt === null || this.host.clock.now() - before.heardAt < CROSSED_MS);
     const { about } = pending;
     const allow = decision.behavior === 'allow';
@@ -452,7 +452,7 @@ export class SimConversation implements TurnHost {
     const answers = JSON.stringify((updated?.answers as Json | undefined) ?? null);
     const behavior = updated ? `answer ${answers}` : String(decision.behavior);
     this.host.story.addLine('letta', `takes ${behavior} for ${about}`);
-    // One that was held up on its way was given to what the same id meant when it was sent.
+    // A delayed answer belongs to the request that had this id when the answer was sent.
     const late = sentAt < pending.askedAt ? this.#answered.get(requestId) : undefined;
     const abouts = [about, ...(crossed ? [before.about] : []), ...(late === undefined ? [] : [late])];
     this.#answered.set(requestId, about);
@@ -545,7 +545,7 @@ export class SimConversation implements TurnHost {
   }
 }
 
-/** Names of the messages that a prompt hands over to be answered; what is only context is left out. */
+/** Names of the messages in a prompt that are to be answered, without those that are only context. */
 function carriedIn(content: string): string[] {
   let context = false;
   const names: string[] = [];

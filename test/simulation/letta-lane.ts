@@ -11,15 +11,15 @@ export interface LaneParts {
   chance: Chance;
   endpoint: LaneEndpoint;
   handlers: LaneHandlers;
-  /** What the client sent, as the server gets it. */
+  /** Called when a frame of the client reaches the server. */
   onReceive(lane: SimLane, frame: Json): void;
-  /** The client has heard a frame. */
+  /** Called when a frame has reached the client. */
   onHeard(frame: Json): void;
-  /** The server knows that the client has gone. */
+  /** Called when the server notices that the client is gone. */
   onGone(lane: SimLane): void;
 }
 
-/** One socket between the bridge and Letta: in order each way, until it breaks; either end may learn of that late. */
+/** One socket between the bridge and Letta. Frames stay in order until it breaks; either end may notice that late. */
 export class SimLane {
   readonly endpoint: LaneEndpoint;
   /** Conversations that it listens to. */
@@ -35,7 +35,7 @@ export class SimLane {
   #isClosed = false;
   /** The server's end. */
   #gone = false;
-  /** What was on its way to the server when it broke does not arrive. */
+  /** Frames that were on their way to the server when it broke are lost. */
   #isSevered = false;
   #downAt = 0;
   #upAt = 0;
@@ -126,7 +126,7 @@ export class SimLane {
 
   // ---- faults ----------------------------------------------------------------------------------
 
-  /** The network breaks. The server may learn of it seconds after the client, or before. */
+  /** The network breaks. Server and client may notice it seconds apart. */
   loseLane(loss: LaneLoss = { kind: 'closed', code: 1006, text: '' }): void {
     const { clock, chance } = this.#parts;
     this.#isSevered = chance.happens(0.5);
@@ -134,7 +134,7 @@ export class SimLane {
     clock.after(chance.happens(0.3) ? chance.between(1, 3_000) : 1, () => this.#endServerSide());
   }
 
-  /** Nothing passes for a while, nothing is lost; heartbeats end what is silent for too long. */
+  /** Holds all frames for a while and loses none; after too long a silence the heartbeat ends the lane. */
   freezeLane(ms: number): void {
     const { clock } = this.#parts;
     if (this.#isFrozen) return;

@@ -9,7 +9,7 @@ export interface ToolCall {
   input: Json;
 }
 
-/** What the agent really said and did in one turn, whatever of it anybody heard. */
+/** What the agent really said and did in one turn, whether or not anybody received it. */
 export interface TruthTurn {
   n: number;
   conversation: string;
@@ -17,15 +17,17 @@ export interface TruthTurn {
   clientIds: string[];
   /** Messages of people that it was given to answer. */
   carried: string[];
-  /** In the order said; void when a retry took it back, which somebody may have heard. */
+  /**
+   * In the order in which they were said. A retry makes a piece void; `wasVoidHeard`: the bridge received that retry.
+   */
   pieces: { runId: string; messageId: string; words: string[]; void: boolean; wasVoidHeard?: boolean }[];
-  /** Words said before input joined the turn: they belong to nobody's message. */
+  /** Number of words said before input joined the turn: they answer no message. */
   wordsBefore: number;
   startedAt: number;
   endedAt: number | null;
   /** `lost`: its process or its last listener went away. */
   end: 'end_turn' | 'cancelled' | 'error' | 'lost' | null;
-  /** Whether somebody heard that. */
+  /** Whether the bridge received the end. */
   wasEndHeard?: boolean;
 }
 
@@ -103,7 +105,7 @@ export class SimTurn {
     for (let round = 0; ; round += 1) {
       await this.#speakRun(round >= rounds);
       const luck = chance.next();
-      // A model that never says another word: only a stop ends it.
+      // A model that never answers again: only a stop ends the turn.
       if (luck > 0.996) return this.#whileAlive(new Promise<void>(() => undefined));
       if (luck < 0.06) {
         await this.#retryRun();
@@ -119,7 +121,7 @@ export class SimTurn {
     }
   }
 
-  /** Nobody hears of it: the process, or the last listener, is gone. */
+  /** Ends the turn without events: its process or last listener is gone. */
   dropSilently(keepsPartial: boolean): void {
     this.#isOver = true;
     if (keepsPartial) this.#storeText();
@@ -358,7 +360,7 @@ export class SimTurn {
     );
   }
 
-  /** A turn that is over never goes on. */
+  /** Never resolves once the turn is over, so that the turn does not continue. */
   #whileAlive<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve) => {
       void promise.then((value) => {

@@ -12,12 +12,12 @@ export class Life {
     this.clock = clock.scopedClock();
   }
 
-  /** Nothing reaches the process any more, and it reaches nothing. */
+  /** The process was cut off: nothing reaches it, and it reaches nothing. */
   get isOver(): boolean {
     return this.#over;
   }
 
-  /** What becomes of something under way when the process ends. */
+  /** Registers what happens to something under way when the process ends. */
   onCut(run: () => void): void {
     this.#cuts.add(run);
   }

@@ -35,7 +35,7 @@ function applyMutation(copy: string, { name, edits }: Mutation): void {
   }
 }
 
-/** The first seed that notices for the right reason, with what it says; `null`: none does. */
+/** The first seed that fails for the right reason, with its message; `null`: none does. */
 function findSeed(mutation: Mutation): { seed: string; says: string } | null {
   const copy = mkdtempSync(join(tmpdir(), 'mutation-'));
   try {

@@ -8,7 +8,7 @@ import type { Story } from './story.ts';
 
 /** A message of a person that may be for the agent. */
 export interface Written {
-  /** Stands in its text and nowhere else. */
+  /** Occurs in this message's text and nowhere else. */
   name: string;
   message: InboundMessage;
   /** What is written below it belongs to this thread; `null` for a direct message's top level. */
@@ -16,9 +16,9 @@ export interface Written {
   at: number;
   ackedAt: number | null;
   outcomes: string[];
-  /** Deliveries of it that Slack still tries; 0 and no outcome: only looking back finds it. */
+  /** Deliveries that Slack still tries; with 0 and no outcome only catch-up can find the message. */
   trying: number;
-  /** When it was not taken because too many waited, and which life of the bridge said so. */
+  /** When, and in which life, the bridge refused it because too many messages waited. */
   turnedAway: { at: number; life: number } | null;
 }
 
@@ -52,7 +52,7 @@ export function isMember(user: string): boolean {
   return MEMBERS.some((member) => member === user);
 }
 
-/** People who write, reply, click what they see, click what is not theirs, and click twice. */
+/** People who write, reply and click: also twice, and on what is not theirs. */
 export class SimPeople {
   readonly written: Written[] = [];
   readonly clicks: Click[] = [];
@@ -87,7 +87,7 @@ export class SimPeople {
     return this.#clickSomething();
   }
 
-  /** Whoever is asked says yes; what is only offered waits for whoever feels like it. */
+  /** Everyone who is asked approves or answers; offers are taken only now and then. */
   answerAll() {
     const seen = new Set<string>();
     for (const button of this.#slack.listButtons()) {
@@ -190,7 +190,7 @@ export class SimPeople {
     const buttons = this.#slack.listButtons();
     if (buttons.length === 0) return;
     const button = chance.pickOne(buttons);
-    // Stop is pressed now and then only, or nothing would ever end well.
+    // Press Stop only now and then, or no turn would end well.
     if (parseActionId(button.actionId)?.name === 'stop' && chance.happens(0.75)) return;
     const [asked] = asksOf(button.message);
     const anybody = button.message.channel === DM ? MEMBERS[0] : chance.pickOne([...MEMBERS, GUEST]);
@@ -212,7 +212,7 @@ export class SimPeople {
     const behaviors: Partial<Record<InboundAction['name'], string>> = {
       approve: 'allow',
       allow_command: 'allow',
-      // The command changes, and no question is answered.
+      // The command changes; no question is answered.
       edit_command: 'answer null',
       deny: 'deny',
       deny_with_reason: 'deny',

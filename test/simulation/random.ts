@@ -1,6 +1,6 @@
 import type { Random } from '../../src/bridge/ports.ts';
 
-/** Chance from a seed: the same numbers every time. Each part of the world has a stream of its own. */
+/** Random numbers from a seed, the same every time. Each part of the world has its own stream. */
 export class Chance implements Random {
   readonly #seed: number;
   #state: number;
@@ -11,7 +11,7 @@ export class Chance implements Random {
     this.#state = this.#seed;
   }
 
-  /** A stream that does not depend on how much was drawn from this one. */
+  /** A new stream that does not depend on how many numbers were drawn from this one. */
   forkStream(name: string): Chance {
     let hash = 0x811c9dc5 ^ this.#seed;
     for (const char of name) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);

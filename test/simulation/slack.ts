@@ -65,7 +65,7 @@ const MINUTE_MS = 60_000;
 /** About one post a second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
 
-/** What one process has called: a new one cannot know what the one before did. */
+/** The calls of one process: a new process does not know those of the one before. */
 interface Books {
   sent: Map<string, number[]>;
   posted: Map<string, number>;
@@ -75,7 +75,7 @@ interface Books {
 /** A workspace at the level of Web API calls: it keeps messages, and the limits. */
 export class SimSlack {
   readonly messages: SlackMessage[] = [];
-  /** What a process took back that an earlier one had posted, as it was then. */
+  /** Messages that one process posted and a later one deleted, as they were then. */
   readonly deleted: SlackMessage[] = [];
   readonly #postedBy = new WeakMap<SlackMessage, Life>();
   readonly people = new Map<string, Json>();
@@ -152,7 +152,7 @@ export class SimSlack {
     const chance = this.#chance;
     const clock = this.#clock;
     const slow = chance.happens(this.faults.slow) ? chance.between(1_000, 9_000) : 0;
-    // Faster than any Slack, at times: whoever relies on its slowness is found out.
+    // Sometimes faster than the real Slack, to find code that relies on slow answers.
     const most = chance.happens(0.3) ? 4 : 120;
     const [there, back] = [chance.between(1, most) + slow / 2, chance.between(1, most) + slow / 2];
     const luck = chance.next();
@@ -200,7 +200,7 @@ export class SimSlack {
         }
         return answer(() => resolve({ ok: true, ...result }));
       };
-      // A request that has left arrives, or does not, whatever becomes of the process; never late enough to surprise.
+      // A request that was sent may arrive although the process ended, but soon.
       const atCrash = () => {
         left.cancel();
         if (chance.happens(0.5)) clock.after(Math.min(there, 300), arrive);
@@ -213,7 +213,7 @@ export class SimSlack {
     });
   }
 
-  /** One refusal, or some seconds of them, for everything that people would see in the channel. */
+  /** Refuses, once or for up to a minute, every call that people would see in the channel. */
   #closedBy(method: string, args: Json): string | null {
     if (!['chat.postMessage', 'chat.update', 'chat.delete'].includes(method)) return null;
     const { closed } = this.faults;
@@ -284,7 +284,7 @@ export class SimSlack {
     const payload = (args.metadata as { event_payload?: Json } | undefined)?.event_payload;
     const channel = String(args.channel);
     const message: SlackMessage = {
-      // A post to a person goes to the direct message with them, and the answer names it.
+      // A post to a person goes to their direct message, whose id is in the answer.
       channel: isPerson(channel) ? directChannel(channel) : channel,
       ts: this.nextTs(),
       thread: typeof args.thread_ts === 'string' ? args.thread_ts : null,
@@ -322,7 +322,7 @@ export class SimSlack {
     if (isPerson(channel)) throw new SlackError(method, 'refused', 'channel_not_found');
     const root = method === 'conversations.replies' ? String(args.ts) : null;
     const oldest = typeof args.oldest === 'string' ? args.oldest : '0';
-    // A cursor is a place in time: what is deleted between two pages moves nothing.
+    // The cursor is a time, so deletions between two pages do not shift the next page.
     const cursor = typeof args.cursor === 'string' ? args.cursor : null;
     const isBehind = ({ ts }: SlackMessage) => cursor === null || (root === null ? ts < cursor : ts > cursor);
     const all = this.threadOf(channel, root).filter((message) => message.ts > oldest && isBehind(message));
@@ -364,7 +364,7 @@ function directChannel(user: string): string {
   return `D${user.slice(1)}`;
 }
 
-/** A card that Slack refuses has no simpler form with buttons: then only Stop helps. */
+/** Whether the call shows a card. Cards are never refused here, because they have no simpler form with buttons. */
 function isCard(args: Json): boolean {
   return /"bridge_(approve|answer)/.test(JSON.stringify(args.blocks ?? []));
 }

@@ -1,6 +1,6 @@
 import type { Log } from '../../src/bridge/ports.ts';
 
-/** What happened, line by line, and what must not have. */
+/** What happened, line by line, and the broken promises. */
 export class Story {
   readonly lines: string[] = [];
   readonly violations: string[] = [];
@@ -26,7 +26,7 @@ export class Story {
     this.addLine('!!!', what);
   }
 
-  /** The bridge's own log as part of the story. Its bugs are violations. */
+  /** A log for the bridge that becomes part of the story; logged bugs are violations. */
   makeLog(fields: object = {}): Log {
     const write = (level: string) => (more: object, message: string) => {
       const all: Record<string, unknown> = { ...fields, ...more };

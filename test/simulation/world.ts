@@ -51,12 +51,12 @@ const POLICY: Policy = {
   channels: { everywhere: true, directMessages: true, ids: [] },
   defaults: { ...closedPolicy.defaults, permissions: 'standard' },
 };
-/** Why a message was not taken: too many wait. */
+/** Reasons why the bridge refuses a message when too many wait. */
 const FULL: ReadonlySet<string> = new Set(['inbox_full', 'queue_full']);
 const TICK_MS = 500;
 const REST_WITHIN_MS = 2 * 60 * 60_000;
 const LOOK_MS = 3_000;
-/** Nothing may come after so long a rest. */
+/** After a rest of this length nothing may happen any more. */
 const REST_MS = 12 * 60_000;
 /**
  * Slack waits for an ack, then sends again: at once, after a minute, after five; then it gives up (docs/slack.md, HTTP
@@ -72,9 +72,9 @@ const SILENCE_MS = 15 * 60_000;
 /** So long after the start nothing may look at work that is not; a limited or absent Slack delays what is told. */
 const TRUE_AFTER_MS = 30_000;
 const SLACK_LAGS_MS = 60_000;
-/** So long after all works again no turn may wait for an end that was lost. */
+/** Once everything works again, no turn may wait longer than this for an end that was lost. */
 const OVER_WITHIN_MS = 3 * 60_000;
-/** What lies between a decision and its row on disk, at most. */
+/** The longest time between a decision and its row on disk. */
 const STORED_MS = 10_000;
 const WIDE = { perThread: 50, total: 1_000 };
 const HOUR_MS = 60 * 60_000;

@@ -3,7 +3,7 @@ import type { Gauge } from '../limits.ts';
 import type { LogEntry } from '../log.ts';
 import type { JsonObject } from '../model.ts';
 
-/** What a person cannot do here, or what was asked wrongly. */
+/** A person cannot do this, or the request was wrong. */
 export class ControlError extends Error {
   readonly status: number;
 

@@ -11,7 +11,7 @@ export function setValue(view: StoredView, { block, element }: Found, choice: Js
   view.values[id] = { ...view.values[id], [String(element.action_id)]: { type: element.type, ...choice } };
 }
 
-/** Fills the form; answers what the client itself would complain about. */
+/** Fills the form; returns the errors that Slack's client itself would show. */
 export function fillForm(view: StoredView, values: Record<string, string | string[]>): Record<string, string> {
   const inputs = view.blocks.flatMap((block) => elementsOf(block).map((element) => ({ block, element })));
   const label = (block: JsonObject) => (isObject(block.label) ? String(block.label.text) : undefined);

@@ -21,7 +21,7 @@ const socketFault = z.strictObject({
   times: z.number().int().min(1).optional(),
 });
 
-/** Leaves out what was not given, so that optional members are absent instead of `undefined`. */
+/** Removes members that are `undefined`, because optional members must be absent. */
 function withoutUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as T;
 }
@@ -128,7 +128,7 @@ function hostOf(value: string): string | null {
   }
 }
 
-/** Only this machine, and only under its own name: a name of somebody else's could be led here by DNS. */
+/** Accepts only this machine under its own name: DNS could point another name here. */
 export function refuseForeignHosts(request: IncomingMessage): void {
   const { host } = request.headers;
   if (!LOOPBACK_ADDRESSES.includes(request.socket.remoteAddress ?? '')) throw new ControlError(403, 'loopback only');
@@ -137,8 +137,8 @@ export function refuseForeignHosts(request: IncomingMessage): void {
 }
 
 /**
- * With a real agent behind it, whoever can press Approve here runs commands: only programs on this machine may, not
- * the pages in its browser.
+ * With a real agent, pressing Approve here runs commands. So only programs on this machine may call it, not web pages
+ * in its browser.
  */
 export function refuseStrangers(request: IncomingMessage): void {
   refuseForeignHosts(request);

@@ -49,7 +49,7 @@ export function validateAttachments(attachments: unknown[]): void {
   }
 }
 
-/** The size is not published; ids fit, contents do not. */
+/** Slack does not publish the limit; this leaves room for ids, but not for contents. */
 const METADATA_MAX = 8_000;
 
 export function validateMetadata(metadata: unknown): JsonObject {

@@ -49,7 +49,7 @@ export class Args {
     return Math.min(number, limits.max);
   }
 
-  /** A value that a form carries as JSON text; `refusal` is Slack's word for text that is none. */
+  /** A value that a form carries as JSON text; `refusal` is Slack's error for invalid JSON. */
   json(name: string, refusal: string): unknown {
     const value = this.raw[name];
     if (value === undefined || value === null || value === '') return undefined;
@@ -68,7 +68,7 @@ export class Args {
     return value;
   }
 
-  /** A timestamp; a number has lost its digits and is refused with `refusal`, like any other shape. */
+  /** A timestamp. Anything but a string of that shape is refused; a number would have lost digits. */
   ts(name: string, refusal: string): string | undefined {
     const value = this.raw[name];
     if (value === undefined || value === null || value === '') return undefined;

@@ -30,7 +30,7 @@ export function requireScope(world: World, anyOf: readonly string[]): void {
 
 const SCOPE_PREFIX = { public: 'channels', private: 'groups', im: 'im', mpim: 'mpim' } as const;
 
-/** A conversation the app may know of: a private one without the bot does not exist for it. */
+/** A conversation that the app may see: a private one without the bot does not exist for it. */
 export function knownChannel({ world }: Call, id: string): Channel {
   if (world.workspace.formerIds.has(id)) throw new Refusal('channel_not_found');
   const channel = world.workspace.findChannel(id);
