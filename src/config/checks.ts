@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Approvers, PeopleList, Permissions, Verbosity } from '../bridge/access/policy.ts';
-import { problemOfRule } from '../bridge/approvals/unasked/rules.ts';
+import { problemOfRule } from '../bridge/approvals/auto-approval/rules.ts';
 import { parseStoreUri } from '../storage/store-uri.ts';
 
 /** Turns one setting's text into its value. Error messages read `problem → fix`: what is wrong, then what to do. */

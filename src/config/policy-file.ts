@@ -1,7 +1,7 @@
 import { isMap, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Binding, PlaceSettings, Policy, TurnLimits } from '../bridge/access/policy.ts';
-import { problemOfRule } from '../bridge/approvals/unasked/rules.ts';
+import { problemOfRule } from '../bridge/approvals/auto-approval/rules.ts';
 import * as check from './checks.ts';
 
 /** The contents of a policy file; parts that the file leaves out are left out here. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { movesDirectory } from '../../src/bridge/approvals/moving.ts';
-import { GUARDED_TOOLS } from '../../src/bridge/approvals/unasked/guarded-tools.ts';
+import { GUARDED_TOOLS } from '../../src/bridge/approvals/auto-approval/guarded-tools.ts';
+import { mayMoveDirectory } from '../../src/bridge/approvals/directory-moves.ts';
 
 const home = process.env.LETTA_HOME ?? '.letta-home';
 const source = readFileSync(join(home, 'node_modules/@letta-ai/letta-code/letta.js'), 'utf8');
@@ -37,7 +37,7 @@ describe('the table of guarded tools', () => {
   });
 
   it('treats every tool that moves the working directory as one', () => {
-    const movers = GUARDED_TOOLS.filter(({ tool }) => movesDirectory({ tool, input: {} })).map(({ tool }) => tool);
+    const movers = GUARDED_TOOLS.filter(({ tool }) => mayMoveDirectory({ tool, input: {} })).map(({ tool }) => tool);
     expect(movers).toEqual(['SetWorkingDirectory', 'EnterWorktree', 'ExitWorktree']);
   });
 });

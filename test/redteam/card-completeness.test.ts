@@ -72,7 +72,7 @@ describe('an approval request', () => {
   it('its full view has every letter of every input', () => {
     fc.assert(
       fc.property(requests, (asked) => {
-        fc.pre(!shownRequest(asked).redacted);
+        fc.pre(!shownRequest(asked).isRedacted);
         const full = fullText(asked, '/p');
         for (const [field, value] of Object.entries(asked.input)) {
           for (const piece of piecesOf(value)) expect(full).toContain(piece);
@@ -87,11 +87,11 @@ describe('an approval request', () => {
     fc.assert(
       fc.property(requests, (asked) => {
         const shown = shownRequest(asked, '/p');
-        fc.pre(!shown.redacted);
+        fc.pre(!shown.isRedacted);
         const { blocks } = approvalCard(cardFor(asked));
         const words = textsOf(blocks).join('\n');
         const labels = buttonsOf(blocks);
-        if (shown.clipped) {
+        if (shown.isClipped) {
           expect(words).toContain('shows all of it');
           expect(labels).toContain('Review and approve');
           expect(labels).not.toContain('Approve');
@@ -109,8 +109,8 @@ describe('an approval request', () => {
     fc.assert(
       fc.property(patches, (patch) => {
         const asked = request('ApplyPatch', { input: patch });
-        const { files, notes, redacted } = shownRequest(asked, '/p');
-        fc.pre(!redacted && notes.length === 0);
+        const { files, notes, isRedacted } = shownRequest(asked, '/p');
+        fc.pre(!isRedacted && notes.length === 0);
         const paths = patch.split('\n').flatMap((line) => /^\*\*\* \w+ File: (.+)$/.exec(line)?.[1] ?? []);
         expect(files).toHaveLength(paths.length);
         paths.forEach((name, at) => {

@@ -32,9 +32,9 @@ describe('a deeply nested input', () => {
   it.each([10, 500, 1_650, 3_300])('%i times two levels: is shown and approved whole', async (levels) => {
     const middle = await createRunning();
     await settled(middle, asked(nested(levels)));
-    const { shown } = lastCard(middle) as { shown: { partly: boolean } };
+    const { shown } = lastCard(middle) as { shown: { isPartlyShown: boolean } };
     const opened = await click(middle, 'approve');
-    if (shown.partly) {
+    if (shown.isPartlyShown) {
       expect(opened).toMatchObject({ modal: { approves: true, text: expect.stringContaining('rm -rf /') } });
       expect(await submit(middle, 'approve', [])).toEqual({ result: 'decided' });
     }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { redact } from '../../src/bridge/text/redact.ts';
 import { FAMILIES } from '../../src/bridge/text/secrets/families.ts';
-import { judge } from '../../src/bridge/text/secrets/judged.ts';
+import { hideSecrets } from '../../src/bridge/text/secrets/hide.ts';
 
 /**
  * No text may cost more than in proportion to its length. Every beginning that redaction knows is repeated, alone and
@@ -62,7 +62,7 @@ const TIMES = 8;
 const ROUNDS = 20;
 
 describe.each([
-  { what: 'commands', clean: judge },
+  { what: 'commands', clean: hideSecrets },
   { what: 'other text', clean: redact },
 ])('redaction of $what', ({ clean }) => {
   it('grows no faster than the text', () => {

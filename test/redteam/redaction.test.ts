@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fullText, shownRequest } from '../../src/bridge/approvals/shown.ts';
 import { FAMILIES } from '../../src/bridge/text/secrets/families.ts';
-import { judge } from '../../src/bridge/text/secrets/judged.ts';
+import { hideSecrets } from '../../src/bridge/text/secrets/hide.ts';
 import { REDACTED } from '../../src/bridge/text/secrets/mark.ts';
 import { keysOf } from '../support/keys.ts';
 import { runs } from '../support/runs.ts';
@@ -92,7 +92,7 @@ describe('redaction of a command', () => {
   it('hides only unbroken runs of key characters, never two dots', () => {
     fc.assert(
       fc.property(commands, fc.constantFrom('', '', 'token'), (text, name) => {
-        const { open, own } = judge(text, name);
+        const { open, own } = hideSecrets(text, name);
         for (const shown of [open, own]) {
           const pieces = hiddenPieces(text, shown);
           expect(pieces).not.toBeNull();
@@ -106,7 +106,7 @@ describe('redaction of a command', () => {
   it('keeps operators, quotes, substitutions, lines and word borders', () => {
     fc.assert(
       fc.property(commands, (text) => {
-        const { open, own } = judge(text);
+        const { open, own } = hideSecrets(text);
         // A mark is a word like the run that stood there.
         const structure = (shown: string) => lex(shown.replaceAll(REDACTED, 'KEY'));
         const original = lex(text.replaceAll(REDACTED, 'KEY'));
@@ -120,8 +120,8 @@ describe('redaction of a command', () => {
   it('changes nothing the second time and at most triples the length', () => {
     fc.assert(
       fc.property(commands, (text) => {
-        const { open } = judge(text);
-        expect(judge(open).open).toBe(open);
+        const { open } = hideSecrets(text);
+        expect(hideSecrets(open).open).toBe(open);
         expect(open.length).toBeLessThanOrEqual(3 * text.length);
       }),
       { numRuns: runs(1_000) },
@@ -134,8 +134,8 @@ describe('redaction of a command', () => {
         const request = { requestId: 'r', callId: null, tool: 'Bash', input: { command }, diffs: [] };
         const asked = { ...request, suggestions: [], questions: null };
         const shown = shownRequest(asked);
-        if (shown.withheld) expect(shown.partly).toBe(true);
-        if (command !== '') expect(fullText(asked, null, 'own')).toContain(judge(command).own);
+        if (shown.isWithheld) expect(shown.isPartlyShown).toBe(true);
+        if (command !== '') expect(fullText(asked, null, 'own')).toContain(hideSecrets(command).own);
       }),
       { numRuns: runs(500) },
     );

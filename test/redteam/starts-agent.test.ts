@@ -4,10 +4,10 @@ import { can } from '../../src/bridge/access/can.ts';
 import { closedPolicy, type Policy } from '../../src/bridge/access/policy.ts';
 import type { ApprovalRequest } from '../../src/bridge/agent-event.ts';
 import { ruleOf } from '../../src/bridge/approvals/answers.ts';
-import { grantFor, makeGrant } from '../../src/bridge/approvals/unasked/grants.ts';
-import { matchingRule } from '../../src/bridge/approvals/unasked/rules.ts';
-import { unasked } from '../../src/bridge/approvals/unasked/unasked.ts';
-import { decisionOn } from '../../src/bridge/approvals/who-decides.ts';
+import { findAutoApproval } from '../../src/bridge/approvals/auto-approval/auto-approval.ts';
+import { grantFor, makeGrant } from '../../src/bridge/approvals/auto-approval/grants.ts';
+import { matchingRule } from '../../src/bridge/approvals/auto-approval/rules.ts';
+import { whoDecides } from '../../src/bridge/approvals/who-decides.ts';
 import { runs } from '../support/runs.ts';
 
 const place = { channel: 'C01GEN', channelKind: 'channel', external: false } as const;
@@ -72,14 +72,14 @@ describe('a tool that starts an agent', () => {
         );
         const rules = [...now.defaults.autoApprove, tool];
         expect(
-          unasked(request, {
+          findAutoApproval(request, {
             policy: { ...now, defaults: { ...now.defaults, autoApprove: rules } },
-            ...{ place, workingDirectory: '/project', requester: alice.id, grants, moving: false },
+            ...{ place, workingDirectory: '/project', requester: alice.id, grants, mayMove: false },
           }),
         ).toBeNull();
         expect(matchingRule(rules, request, '/project')).toBeNull();
         expect([ruleOf(request), grantFor(request)]).toEqual([null, null]);
-        const decide = decisionOn({ tool, requester: alice.id });
+        const decide = whoDecides({ tool, requester: alice.id });
         const free = now.defaults.subagents || now.unrestricted.everywhere;
         expect(can(now, alice, decide, place).allowed).toBe(free);
         // Bob decides for Alice as an admin alone, or not at all.

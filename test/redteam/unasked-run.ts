@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { guarded } from '../../src/bridge/approvals/unasked/guarded.ts';
+import { judgeGuarded } from '../../src/bridge/approvals/auto-approval/guarded.ts';
 import { Canaries, SHELLS } from './canaries.ts';
 import { linesOf, randomOf } from './unasked-lines.ts';
 
@@ -16,7 +16,7 @@ export function runUnasked({ seed, lines, runs }: { seed: number; lines: number;
     const passed = new Set<string>();
     for (let count = 0; count < lines; count += 1) {
       const command = next();
-      if (!guarded({ tool: 'Bash', input: { command } }, world.project).asks) passed.add(command);
+      if (!judgeGuarded({ tool: 'Bash', input: { command } }, world.project).asks) passed.add(command);
     }
     const before = world.digest();
     const all = [...passed].slice(0, runs);

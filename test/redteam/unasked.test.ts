@@ -1,9 +1,9 @@
 import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { covering, makeGrant } from '../../src/bridge/approvals/unasked/grants.ts';
-import { guarded } from '../../src/bridge/approvals/unasked/guarded.ts';
-import { matchingRule } from '../../src/bridge/approvals/unasked/rules.ts';
+import { findCoveringGrants, makeGrant } from '../../src/bridge/approvals/auto-approval/grants.ts';
+import { judgeGuarded } from '../../src/bridge/approvals/auto-approval/guarded.ts';
+import { matchingRule } from '../../src/bridge/approvals/auto-approval/rules.ts';
 import { Canaries, SHELLS } from './canaries.ts';
 import { pathOf, randomOf } from './unasked-lines.ts';
 import { runUnasked } from './unasked-run.ts';
@@ -57,7 +57,7 @@ describe('a call approved without asking', () => {
         ['Read', { file_path: path }],
         ['Grep', { pattern: 'KEY', path, output_mode: 'content' }],
       ] as const) {
-        if (guarded({ tool, input }, world.project).asks) continue;
+        if (judgeGuarded({ tool, input }, world.project).asks) continue;
         passed += 1;
         const isFolder = statSync(opened(path), { throwIfNoEntry: false })?.isDirectory() ?? false;
         const outside = !opened(path).startsWith(world.project);
@@ -83,7 +83,7 @@ describe('a call approved without asking', () => {
       const call = { tool: 'Write', input: { file_path: path, content: '' } };
       const request = { requestId: 'r', callId: null, ...call, diffs: [], suggestions: [], questions: null };
       const byRule = matchingRule(['Write(**)'], call, world.project) !== null;
-      const byGrant = covering([grant], request, world.project).length > 0;
+      const byGrant = findCoveringGrants([grant], request, world.project).length > 0;
       if (byRule !== byGrant) wrong.push(path);
       if (!byRule) continue;
       passed += 1;
@@ -99,8 +99,8 @@ describe('a call approved without asking', () => {
     const moved = join(world.home, 'other');
     mkdirSync(moved, { recursive: true });
     writeFileSync(join(moved, 'plain.txt'), 'CANARY_moved\n');
-    const judged = guarded({ tool: 'Bash', input: { command: 'cat plain.txt' } }, realpathSync(world.project), {
-      moving: true,
+    const judged = judgeGuarded({ tool: 'Bash', input: { command: 'cat plain.txt' } }, realpathSync(world.project), {
+      mayMove: true,
     });
     expect(judged.asks).toBe(true);
   });

@@ -4,8 +4,8 @@ import type { ApprovalDecision, ApprovalRecord, ApprovalState } from '../record/
 import { canonicalJson, sizeOf } from '../text/json.ts';
 import { oneLine } from '../text/one-line.ts';
 import { redactCommand } from '../text/redact.ts';
+import { startsAgent } from './auto-approval/starts-agent.ts';
 import { shownRequest } from './shown.ts';
-import { startsAgent } from './unasked/starts-agent.ts';
 
 /** SHA-256 of the input with its keys in order: what a card showed, in 64 characters. */
 export function digestOf(input: Record<string, unknown>): string {
@@ -35,10 +35,10 @@ export function approve(): Decided {
  * Approves what its card shows: the agent's command, or what a person put in its place. @param request as it would run
  */
 export function approveShown(request: ApprovalRequest, record: Pick<ApprovalRecord, 'edit'>): Decided {
-  return record.edit ? approvedAs(request, record.edit.command) : approve();
+  return record.edit ? approveCommand(request, record.edit.command) : approve();
 }
 
-function approvedAs({ input }: ApprovalRequest, command: string): Decided {
+function approveCommand({ input }: ApprovalRequest, command: string): Decided {
   return {
     decision: 'approved_with_changes',
     words: oneLine(redactCommand(command).text, 300),
@@ -60,12 +60,12 @@ const EDITABLE = 3_000;
 export function editableCommand(request: ApprovalRequest): string | null {
   const { command } = request.input;
   if (request.tool !== 'Bash' || typeof command !== 'string' || command.length > EDITABLE) return null;
-  const { redacted, partly } = shownRequest(request);
-  return redacted || partly || isDeep(request) ? null : command;
+  const { isRedacted, isPartlyShown } = shownRequest(request);
+  return isRedacted || isPartlyShown || isTooDeep(request) ? null : command;
 }
 
 /** Whether the input is nested too deep to be sent back with a change, or with answers. */
-function isDeep({ input }: ApprovalRequest): boolean {
+function isTooDeep({ input }: ApprovalRequest): boolean {
   return sizeOf(input, { depth: SENT_BACK, letters: Number.POSITIVE_INFINITY }).depth > SENT_BACK;
 }
 
@@ -73,7 +73,7 @@ function isDeep({ input }: ApprovalRequest): boolean {
 export function refusalOf(request: ApprovalRequest): string | null {
   const { refusal } = shownRequest(request);
   // Answers go back with the whole input.
-  if (refusal === null && request.questions && isDeep(request)) return `nested more than ${SENT_BACK} levels deep`;
+  if (refusal === null && request.questions && isTooDeep(request)) return `nested more than ${SENT_BACK} levels deep`;
   return refusal;
 }
 
@@ -82,7 +82,7 @@ export function approveChanged(request: ApprovalRequest, text: string): Decided 
   const before = editableCommand(request);
   const command = text.replaceAll('\r\n', '\n').trim();
   if (before === null || command === '' || text.length > EDITABLE) return null;
-  return command === before.trim() ? approve() : approvedAs(request, command);
+  return command === before.trim() ? approve() : approveCommand(request, command);
 }
 
 const RULE_SAVED = 'rule saved: ';
@@ -124,7 +124,7 @@ export function deny(by: string, reason: string | null): Decided {
  * AskUserQuestion is answered by allowing it with the whole input plus `answers` by question text
  * (docs/letta-protocol.md, Approvals).
  */
-function answered(request: ApprovalRequest, answers: Record<string, string>): Decided {
+function answerQuestions(request: ApprovalRequest, answers: Record<string, string>): Decided {
   return {
     decision: 'answered',
     words: Object.values(answers).join(' · '),
@@ -141,7 +141,7 @@ export function answerWithOption(
   const [option, ...others] = choice?.options ?? [];
   if (!question || more.length > 0 || choice?.question !== 0 || option === undefined || others.length > 0) return null;
   const label = question.options[option]?.label;
-  return label === undefined ? null : answered(request, { [question.question]: label });
+  return label === undefined ? null : answerQuestions(request, { [question.question]: label });
 }
 
 /** What was filled in for each question. */
@@ -169,7 +169,7 @@ export function answerWithForm(
     else answers.push([question, given.join(', ')]);
   });
   if (questions.length === 0 || wrong.length > 0) return { wrong };
-  return answered(request, Object.fromEntries(answers));
+  return answerQuestions(request, Object.fromEntries(answers));
 }
 
 /** A plain reply: to every question that was asked. `null` when there is nothing to answer. */
@@ -177,14 +177,14 @@ export function answerWithReply(request: ApprovalRequest, text: string): Decided
   const questions = request.questions ?? [];
   const words = text.trim();
   if (questions.length === 0 || words === '') return null;
-  return answered(request, Object.fromEntries(questions.map(({ question }) => [question, words])));
+  return answerQuestions(request, Object.fromEntries(questions.map(({ question }) => [question, words])));
 }
 
 /**
  * What was decided, as it was said or is to be said to Letta, from what the record has of it. `null` where the record
  * has not all of it: then it must be decided anew.
  */
-export function remade(
+export function rebuildDecision(
   request: ApprovalRequest,
   record: Pick<ApprovalRecord, 'edit'>,
   { decision, by, words }: ApprovalState & { state: 'decided' },
@@ -199,10 +199,12 @@ export function remade(
       return deny(by, words);
     case 'answered': {
       const [question, ...more] = request.questions ?? [];
-      return question && more.length === 0 && words !== null ? answered(request, { [question.question]: words }) : null;
+      return question && more.length === 0 && words !== null
+        ? answerQuestions(request, { [question.question]: words })
+        : null;
     }
     case 'approved_with_changes':
-      return record.edit ? approvedAs(request, record.edit.command) : null;
+      return record.edit ? approveCommand(request, record.edit.command) : null;
     case 'edited':
       return null;
     default:

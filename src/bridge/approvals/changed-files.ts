@@ -10,7 +10,7 @@ const MEMORY_PATCH = 'memory_apply_patch';
 export interface ChangedFiles {
   changes: FileChange[];
   /** Whether the tool takes a patch, and this one can not be read. */
-  unread: boolean;
+  isUnreadable: boolean;
 }
 
 /** The files that a patch in the input would touch; none where the input holds no patch. */
@@ -21,7 +21,7 @@ export function changedFiles({ tool, input }: ApprovalRequest): ChangedFiles {
   );
   const read = texts.map(readPatch);
   const unread = read.includes(null) || (isPatch && texts.length === 0);
-  return { changes: read.flatMap((changes) => changes ?? []), unread: isPatch && unread };
+  return { changes: read.flatMap((changes) => changes ?? []), isUnreadable: isPatch && unread };
 }
 
 function looksLikePatch(field: string, text: string): boolean {
@@ -36,8 +36,8 @@ export function changeLines(
 ): string[] {
   return changes.map(({ action, path, to }) => {
     const places = [path, ...(to === null ? [] : [to])];
-    const isOutside = tool !== MEMORY_PATCH && places.some((place) => outside(place, folder));
-    const names = places.map((place) => (tool === MEMORY_PATCH ? quoted(place) : named(place, folder)));
+    const isOutside = tool !== MEMORY_PATCH && places.some((place) => isOutsideOf(place, folder));
+    const names = places.map((place) => (tool === MEMORY_PATCH ? quotePath(place) : describePath(place, folder)));
     return `${action.padEnd(6)} ${names.join(' → ')}${isOutside ? `  ${OUTSIDE}` : ''}`;
   });
 }
@@ -45,38 +45,38 @@ export function changeLines(
 const OUTSIDE = '⚠️ outside the working directory';
 
 /** A warning where a tool that takes the path of one file would leave the working directory; `null`: it would not. */
-export function outsideNote({ input }: ApprovalRequest, folder: string | null): string | null {
+export function noteOutside({ input }: ApprovalRequest, folder: string | null): string | null {
   const paths = ['file_path', 'notebook_path'].flatMap((field) => {
     const path = input[field];
-    return typeof path === 'string' && outside(path, folder) ? [path] : [];
+    return typeof path === 'string' && isOutsideOf(path, folder) ? [path] : [];
   });
   const [path] = paths;
-  return path === undefined ? null : `${OUTSIDE}: ${named(path, folder)}`;
+  return path === undefined ? null : `${OUTSIDE}: ${describePath(path, folder)}`;
 }
 
 /** What Letta’s tools expand in a path: nobody here knows where that leads. */
 const EXPANDS = /^~|\$/;
 
 /** Judged by letters alone; where the working directory is not known, nothing lies outside of it. */
-function outside(path: string, folder: string | null): boolean {
+function isOutsideOf(path: string, folder: string | null): boolean {
   if (folder === null || path === '') return false;
   if (EXPANDS.test(path)) return true;
-  const parts = resolved(path, folder);
-  return resolved(folder, '').some((part, at) => parts[at] !== part);
+  const parts = resolveParts(path, folder);
+  return resolveParts(folder, '').some((part, at) => parts[at] !== part);
 }
 
 /** The path as it is written, and where it leads if its letters do not say so. */
-function named(path: string, folder: string | null): string {
-  if (folder === null || !outside(path, folder) || EXPANDS.test(path)) return quoted(path);
-  const parts = resolved(path, folder);
+function describePath(path: string, folder: string | null): string {
+  if (folder === null || !isOutsideOf(path, folder) || EXPANDS.test(path)) return quotePath(path);
+  const parts = resolveParts(path, folder);
   const whole = isWindows(folder) ? parts.join('\\') : `/${parts.join('/')}`;
-  return whole === path ? quoted(path) : `${quoted(path)} (${quoted(whole)})`;
+  return whole === path ? quotePath(path) : `${quotePath(path)} (${quotePath(whole)})`;
 }
 
 const isWindows = (folder: string) => /^(?:[A-Za-z]:[\\/]|\\\\)/.test(folder);
 
 /** The parts of the whole path, `..` taken back as Letta does it: by its letters, before the disk is asked. */
-function resolved(path: string, folder: string): string[] {
+function resolveParts(path: string, folder: string): string[] {
   const windows = isWindows(folder || path);
   const letters = (text: string) => (windows ? text.replaceAll('\\', '/') : text);
   const isAbsolute = (windows ? /^(?:[A-Za-z]:|\/)/ : /^\//).test(letters(path));
@@ -89,6 +89,6 @@ function resolved(path: string, folder: string): string[] {
 }
 
 /** Blanks at an end, or what a line of this list consists of, are no part of an ordinary name. */
-function quoted(path: string): string {
+function quotePath(path: string): string {
   return path !== path.trim() || /[→()⚠]|\s{2}/u.test(path) ? JSON.stringify(path) : path;
 }

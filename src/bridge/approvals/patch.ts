@@ -90,15 +90,15 @@ function readUnifiedDiff(text: string): FileChange[] | null {
     } else if (kind === '---' || kind === 'rename from' || kind === 'copy from') {
       from = path;
     } else if (kind === '+++' && from !== null) {
-      note(changes, ofDiff(from, path));
+      addChange(changes, ofDiff(from, path));
       from = null;
     } else if ((kind === 'rename to' || kind === 'copy to') && from !== null) {
-      note(changes, { action: kind === 'copy to' ? 'copy' : 'move', path: from, to: path });
+      addChange(changes, { action: kind === 'copy to' ? 'copy' : 'move', path: from, to: path });
       from = null;
     } else if (/^(?:GIT binary patch|Binary files |deleted file mode|new file mode)/.test(line)) {
       const name = /^diff --git a\/(.+) b\/\1$/.exec(lines[at - 1] ?? '')?.[1];
       const action = line.startsWith('deleted') ? 'delete' : line.startsWith('new') ? 'add' : 'update';
-      if (name !== undefined) note(changes, { action, path: name, to: null });
+      if (name !== undefined) addChange(changes, { action, path: name, to: null });
       else if (changes.length === 0) return null;
     }
   }
@@ -106,7 +106,7 @@ function readUnifiedDiff(text: string): FileChange[] | null {
 }
 
 /** A file is named once, though a diff names it in several lines. */
-function note(changes: FileChange[], change: FileChange): void {
+function addChange(changes: FileChange[], change: FileChange): void {
   const last = changes.at(-1);
   if (last?.action === change.action && last.path === change.path && last.to === change.to) return;
   changes.push(change);

@@ -2,8 +2,8 @@ import type { ApprovalRequest, FileDiff } from '../agent-event.ts';
 import { INVISIBLE, INVISIBLE_SHOWN } from '../text/invisible.ts';
 import { sizeOf } from '../text/json.ts';
 import { printFields } from '../text/print-input.ts';
-import { judge } from '../text/secrets/judged.ts';
-import { changedFiles, changeLines, outsideNote } from './changed-files.ts';
+import { hideSecrets } from '../text/secrets/hide.ts';
+import { changedFiles, changeLines, noteOutside } from './changed-files.ts';
 import { coveredByDiff } from './covered-by-diff.ts';
 
 /** What people are shown of a request: every word of it, except for secrets. Foreign text, not neutralised. */
@@ -22,17 +22,17 @@ export interface ShownRequest {
   /** The model's own account of the call, where it is short; else it is a field like others. */
   description: string | null;
   /** Whether something above is not shown because it looks like a secret. */
-  redacted: boolean;
+  isRedacted: boolean;
   /** Whether some of that is shown to the one who decides: it may be no secret. */
-  withheld: boolean;
+  isWithheld: boolean;
   /** Whether a card can not hold all of it. */
-  clipped: boolean;
+  isClipped: boolean;
   /** Why nobody can be shown it: it must be denied then. `null`: they can. */
   refusal: string | null;
   /**
    * Whether the card shows less than the one who decides must see, by either: then only the full view can be approved.
    */
-  partly: boolean;
+  isPartlyShown: boolean;
 }
 
 /** Everybody who reads the thread, or the one who decides alone, in a window of theirs. */
@@ -68,18 +68,18 @@ export function shownRequest(request: ApprovalRequest, folder: string | null = n
 /** Takes secrets out of one text after the other, and remembers whether there were some. */
 class Cleaner {
   readonly #eyes: Eyes;
-  redacted = false;
-  withheld = false;
+  isRedacted = false;
+  isWithheld = false;
 
   constructor(eyes: Eyes) {
     this.#eyes = eyes;
   }
 
   clean = (text: string, name = ''): string => {
-    const { open, own } = judge(text, name);
+    const { open, own } = hideSecrets(text, name);
     const shown = this.#eyes === 'own' ? own : open;
-    this.redacted ||= shown !== text;
-    this.withheld ||= own !== open;
+    this.isRedacted ||= shown !== text;
+    this.isWithheld ||= own !== open;
     return shown;
   };
 }
@@ -105,7 +105,7 @@ function show(request: ApprovalRequest, folder: string | null, cleaner: Cleaner)
   if (refusal === null) return showAll(request, folder, cleaner);
   const nothing = { subject: '', files: [], notes: [], diff: null, noDiff: [], description: null };
   const rest = `(not shown: ${refusal})`;
-  return { ...nothing, rest, redacted: false, withheld: false, clipped: true, refusal, partly: true };
+  return { ...nothing, rest, isRedacted: false, isWithheld: false, isClipped: true, refusal, isPartlyShown: true };
 }
 
 function showAll(request: ApprovalRequest, folder: string | null, cleaner: Cleaner): ShownRequest {
@@ -120,14 +120,14 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
   for (const field of covered.fields) taken.add(field);
   const patched = changedFiles(request);
   // The diffs that Letta makes of a patch leave out what is deleted: the patch itself is shown.
-  const changes = patched.changes.length > 0 || patched.unread ? null : diffOf(diffs);
-  const place = outsideNote(request, folder);
+  const changes = patched.changes.length > 0 || patched.isUnreadable ? null : diffOf(diffs);
+  const place = noteOutside(request, folder);
   const content = {
     subject: name === null ? '' : clean(String(input[name])),
     files: changeLines(request, patched.changes, folder).map((line) => clean(line)),
     notes: [
       ...(place === null ? [] : [clean(place)]),
-      ...(patched.unread ? ['⚠️ I can’t read this as a patch, so I don’t know which files it changes.'] : []),
+      ...(patched.isUnreadable ? ['⚠️ I can’t read this as a patch, so I don’t know which files it changes.'] : []),
       ...(covered.note === null ? [] : [covered.note]),
       ...(tool.length > TOOL_NAME ? [`The tool’s full name: ${tool}`] : []),
     ],
@@ -139,11 +139,11 @@ function showAll(request: ApprovalRequest, folder: string | null, cleaner: Clean
     noDiff: diffs.flatMap((file) => (file.kind === 'unavailable' ? [`${file.fileName}: ${file.reason}`] : [])),
     description: account === null ? null : clean(account),
   };
-  const { redacted, withheld } = cleaner;
+  const { isRedacted, isWithheld } = cleaner;
   // Whatever the working directory is, the same requests fit: a click is judged by what its card showed.
   const places = changeLines(request, patched.changes, null).map((line) => 2 * visibleLength(line) + PLACE);
-  const clipped = sum([widthOf(content), ...places]) > CARD_TEXT;
-  return { ...content, redacted, withheld, clipped, refusal: null, partly: clipped || withheld };
+  const isClipped = sum([widthOf(content), ...places]) > CARD_TEXT;
+  return { ...content, isRedacted, isWithheld, isClipped, refusal: null, isPartlyShown: isClipped || isWithheld };
 }
 
 /**
@@ -182,7 +182,7 @@ export function fullText(request: ApprovalRequest, folder: string | null = null,
 const KEPT = 8_000;
 
 /** What is kept of a request: as the one who decides is shown it, its middle left out where it is long. */
-export function keptText(request: ApprovalRequest, folder: string | null): string {
+export function auditText(request: ApprovalRequest, folder: string | null): string {
   const text = fullText(request, folder, 'own');
   if (text.length <= KEPT) return text;
   const half = KEPT / 2;

@@ -1,9 +1,9 @@
 import type { Doing } from '../access/can.ts';
 import type { UserId } from '../ids.ts';
-import { startsAgent } from './unasked/starts-agent.ts';
+import { startsAgent } from './auto-approval/starts-agent.ts';
 
 /** What somebody does who approves this request, for `can()`. */
-export function decisionOn({
+export function whoDecides({
   tool,
   requester,
   edit,

@@ -1,7 +1,7 @@
 import { can } from '../access/can.ts';
 import type { KillSwitch } from '../access/kill-switch.ts';
 import type { PolicyBook } from '../access/policy.ts';
-import { decisionOn } from '../approvals/who-decides.ts';
+import { whoDecides } from '../approvals/who-decides.ts';
 import type { UserId } from '../ids.ts';
 import type { Person } from '../person.ts';
 import type { ThreadWorkers } from '../thread/workers.ts';
@@ -36,7 +36,7 @@ export class HomeTab {
     const open = workers.overviews();
     const approvals = open.flatMap(({ address, place, asks }) =>
       asks
-        .filter((ask) => can(policy, person, decisionOn(ask), place).allowed)
+        .filter((ask) => can(policy, person, whoDecides(ask), place).allowed)
         .map(({ tool, title, askedAt }) => ({ address, tool, title, askedAt })),
     );
     const threads = open

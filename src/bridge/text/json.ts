@@ -6,7 +6,7 @@ export interface JsonStyle {
   line(depth: number): string;
   colon: string;
   /** Whether members stand in the order of their keys, not as they were given. */
-  sorted: boolean;
+  isSorted: boolean;
 }
 
 interface Level {
@@ -17,7 +17,7 @@ interface Level {
 }
 
 /** JSON of what was read from JSON, without recursion: a model may nest deeper than a stack holds. */
-export function writeJson(root: unknown, rootName: string, { text, line, colon, sorted }: JsonStyle): string {
+export function writeJson(root: unknown, rootName: string, { text, line, colon, isSorted }: JsonStyle): string {
   const out: string[] = [];
   const levels: Level[] = [];
   const begin = (value: unknown, name: string) => {
@@ -26,7 +26,7 @@ export function writeJson(root: unknown, rootName: string, { text, line, colon, 
     const isList = Array.isArray(value);
     const entries = isList ? value.map((item) => [null, item] as const) : Object.entries(value);
     if (entries.length === 0) return void out.push(isList ? '[]' : '{}');
-    if (sorted && !isList) entries.sort(([a], [b]) => ((a ?? '') < (b ?? '') ? -1 : 1));
+    if (isSorted && !isList) entries.sort(([a], [b]) => ((a ?? '') < (b ?? '') ? -1 : 1));
     out.push(isList ? '[' : '{');
     levels.push({ entries, at: 0, closes: isList ? ']' : '}', name });
   };
@@ -48,7 +48,7 @@ export function writeJson(root: unknown, rootName: string, { text, line, colon, 
   return out.join('');
 }
 
-const COMPACT: JsonStyle = { text: (text) => JSON.stringify(text), line: () => '', colon: ':', sorted: false };
+const COMPACT: JsonStyle = { text: (text) => JSON.stringify(text), line: () => '', colon: ':', isSorted: false };
 
 /** As `JSON.stringify`, of what was read from JSON, however deep. */
 export function jsonText(value: unknown): string {
@@ -57,7 +57,7 @@ export function jsonText(value: unknown): string {
 
 /** The same text for the same value, whatever the order of its keys. */
 export function canonicalJson(value: unknown): string {
-  return writeJson(value, '', { ...COMPACT, sorted: true });
+  return writeJson(value, '', { ...COMPACT, isSorted: true });
 }
 
 /** How deep a value is nested, and how many letters its texts and keys have; both are counted up to their bounds only. */

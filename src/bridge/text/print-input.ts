@@ -33,6 +33,6 @@ function printValue(root: unknown, rootName: string, clean: CleanText): string {
     text: (text, name) => JSON.stringify(clean(text, name ?? '')),
     line: (depth) => (depth > INDENTED ? '' : `\n${'  '.repeat(depth)}`),
     colon: ': ',
-    sorted: false,
+    isSorted: false,
   });
 }

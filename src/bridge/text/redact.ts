@@ -1,4 +1,4 @@
-import { judge } from './secrets/judged.ts';
+import { hideSecrets } from './secrets/hide.ts';
 import { keysIn } from './secrets/keys.ts';
 import { REDACTED } from './secrets/mark.ts';
 import { MAKER_NAMES, SECRET_NAMES } from './secrets/names.ts';
@@ -8,7 +8,7 @@ export { REDACTED };
 export interface Redaction {
   text: string;
   /** Whether something was taken out. */
-  redacted: boolean;
+  isRedacted: boolean;
 }
 
 /** What is no secret after a secret's name: references, types and calls in code. */
@@ -57,18 +57,18 @@ export function redact(text: string): Redaction {
     if (next === clean) break;
     clean = next;
   }
-  return { text: clean, redacted: clean !== text };
+  return { text: clean, isRedacted: clean !== text };
 }
 
-/** As {@link redact}, of a text that somebody must judge before it runs: see {@link judge}. */
+/** As {@link redact}, of a text that somebody must judge before it runs: see {@link hideSecrets}. */
 export function redactCommand(text: string): Redaction {
   return redactField(text, '');
 }
 
 /** As {@link redactCommand}, of the value of a field: its name may say that it is a secret. */
 export function redactField(text: string, name: string): Redaction {
-  const { open } = judge(text, name);
-  return { text: open, redacted: open !== text };
+  const { open } = hideSecrets(text, name);
+  return { text: open, isRedacted: open !== text };
 }
 
 /** Taking one secret out can bring two halves of another together: each pass leaves less to find. */

@@ -207,7 +207,7 @@ export class ThreadState {
 
   view(record: ThreadRecord, turn: OpenTurn, { workingDirectory, device }: Where, ending: Ending | null): TurnView {
     const { permissions, autoApprove, verbosity } = this.settings;
-    const reach = { reads: permissions === 'guarded', rules: autoApprove.length > 0 };
+    const reach = { hasReads: permissions === 'guarded', hasRules: autoApprove.length > 0 };
     return turnView(this.turn, {
       address: record.address,
       turn,

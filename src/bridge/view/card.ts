@@ -1,10 +1,10 @@
 import type { ApprovalRequest, Question } from '../agent-event.ts';
 import { editableCommand, ruleOf } from '../approvals/answers.ts';
-import { asEdited } from '../approvals/edited.ts';
-import { type Reach, wideningOf } from '../approvals/moving.ts';
+import { grantFor } from '../approvals/auto-approval/grants.ts';
+import { startsAgent } from '../approvals/auto-approval/starts-agent.ts';
+import { describeWidening, type PassedUnasked } from '../approvals/directory-moves.ts';
+import { withEditedCommand } from '../approvals/edited-command.ts';
 import { type ShownRequest, shownRequest } from '../approvals/shown.ts';
-import { grantFor } from '../approvals/unasked/grants.ts';
-import { startsAgent } from '../approvals/unasked/starts-agent.ts';
 import type { Token } from '../ids.ts';
 import type { ApprovalRecord, ApprovalState, GrantKind, OpenTurn } from '../record/thread-record.ts';
 import { redact } from '../text/redact.ts';
@@ -57,7 +57,7 @@ export interface Where {
   workingDirectory: string | null;
   device: string | null;
   /** What is approved there without asking; left out: nothing. */
-  reach?: Reach | undefined;
+  reach?: PassedUnasked | undefined;
 }
 
 /** @param stands it is shown already, and what is known here would not tell all of it yet */
@@ -68,7 +68,7 @@ export function cardOf(
   { where, isFrozen }: { where: Where; isFrozen: boolean },
 ): Card {
   const asked = state.approvals.find((approval) => approval.requestId === record.requestId);
-  const request = isFrozen || !asked ? undefined : asEdited(asked, record);
+  const request = isFrozen || !asked ? undefined : withEditedCommand(asked, record);
   const asks = record.asks ?? [record.requester];
   const base = { token: record.token, title: record.title, asks, state: record.state };
   const expiresAt = record.expiresAt ?? null;
@@ -85,7 +85,7 @@ export function cardOf(
     device: where.device,
     ...(record.edit && { editedBy: record.edit.by }),
     startsAgent: startsAgent(record.tool) ? { by: record.only ?? 'approvers' } : null,
-    widens: (request && wideningOf(request, where.reach ?? { reads: false, rules: false })) ?? undefined,
+    widens: (request && describeWidening(request, where.reach ?? { hasReads: false, hasRules: false })) ?? undefined,
     offers: {
       edit: request !== undefined && editableCommand(request) !== null,
       grant: request && !record.edit ? grantFor(request) : null,

@@ -57,7 +57,7 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   const blocks: KnownBlock[] = [head, ...agentBlocks(card), ...inputBlocks(card, shown)];
   if (card.expiresAt !== null) blocks.push(context(mrkdwn(`Expires ${deadline(card.expiresAt)} (then denied)`)));
   blocks.push(actions(...decisionButtons(card, shown, about)), actions(...widerButtons(card, shown, about)));
-  const typed = typedWords(card.token, shown.partly || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
+  const typed = typedWords(card.token, shown.isPartlyShown || isForNobody(card) ? ['deny'] : ['approve', 'deny']);
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
 }
 
@@ -109,7 +109,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   let hidden = 0;
   // Of what fits nothing is cut; of the rest enough is shown to recognise it.
   const box = (text: string, room: number) => {
-    const { text: part, more } = clipShown(text, shown.clipped ? room : Number.POSITIVE_INFINITY);
+    const { text: part, more } = clipShown(text, shown.isClipped ? room : Number.POSITIVE_INFINITY);
     hidden += more;
     if (part !== '') blocks.push(richText(preformatted(part)));
   };
@@ -135,8 +135,8 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   if (others > 0) blocks.push(context(plain(`No diff for ${others} more files`)));
   const said = [shown.description, card.before].flatMap((words) => (words === null ? [] : [`“${clip(words, 400)}”`]));
   if (said.length > 0) blocks.push(context(plain(`In the model’s own words: ${said.join(' · ')}`, LIMITS.ownWords)));
-  if (shown.redacted) blocks.push(context(plain('🔒 Secrets are hidden («redacted»).')));
-  if (shown.withheld) {
+  if (shown.isRedacted) blocks.push(context(plain('🔒 Secrets are hidden («redacted»).')));
+  if (shown.isWithheld) {
     blocks.push(
       context(
         plain('🔒 Some of the hidden text may not be secret: “Review and approve” shows it to the person who decides.'),
@@ -152,12 +152,12 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
 /** Files that have a line of their own to say why there is no diff. */
 const NO_DIFF = 3;
 
-function decisionButtons(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
+function decisionButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
   const named = createButtonMaker(card, about);
   const approve = named(
     ACTION_IDS.approve,
-    partly ? 'Review and approve' : 'Approve',
-    partly ? 'Review all and approve' : 'Approve',
+    isPartlyShown ? 'Review and approve' : 'Approve',
+    isPartlyShown ? 'Review all and approve' : 'Approve',
     'primary',
   );
   return [
@@ -172,17 +172,17 @@ function decisionButtons(card: ApprovalCard, { partly }: ShownRequest, about: st
 }
 
 /** What decides more than this one request, and what shows more of it. */
-function widerButtons(card: ApprovalCard, { partly }: ShownRequest, about: string): Button[] {
+function widerButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
   const named = createButtonMaker(card, about);
   const { grant, rule } = card.offers;
   return [
-    ...(grant === 'command' && !partly
+    ...(grant === 'command' && !isPartlyShown
       ? [named(ACTION_IDS.allow_command, 'Approve this command for the turn', 'Approve until the turn ends')]
       : []),
-    ...(grant === 'edits' && !partly
+    ...(grant === 'edits' && !isPartlyShown
       ? [named(ACTION_IDS.allow_edits, 'Approve edits for the turn', 'Approve all edits until the turn ends')]
       : []),
-    ...(rule && !partly
+    ...(rule && !isPartlyShown
       ? [named(ACTION_IDS.save_rule, 'Always allow… (admins)', 'Always allow this, admins only')]
       : []),
     named(ACTION_IDS.view_full, 'View full', 'View all of it'),

@@ -11,7 +11,7 @@ const tool = (input: Record<string, unknown>, change: Partial<ApprovalRequest> =
 describe('a request as people see it', () => {
   it('shows command or path first, then other fields, the description apart', () => {
     const shown = shownRequest(tool({ timeout: 5, command: 'ls', description: 'lists', deep: { a: [1] } }));
-    expect(shown).toMatchObject({ subject: 'ls', description: 'lists', redacted: false, clipped: false });
+    expect(shown).toMatchObject({ subject: 'ls', description: 'lists', isRedacted: false, isClipped: false });
     expect(shown.rest).toBe('timeout: 5\ndeep: {\n  "a": [\n    1\n  ]\n}');
   });
 
@@ -28,7 +28,7 @@ describe('a request as people see it', () => {
     const key = 'sk-proj-abcdefghijklmnop1234567890';
     for (const input of [{ command: `x ${key}` }, { a: { b: [key] } }, { description: key }, { api_token: 'x' }]) {
       const request = tool(input);
-      expect(shownRequest(request).redacted).toBe(true);
+      expect(shownRequest(request).isRedacted).toBe(true);
       expect(fullText(request)).not.toContain(key);
     }
   });
@@ -43,7 +43,7 @@ describe('a request as people see it', () => {
     fc.assert(
       fc.property(fc.dictionary(words, fc.oneof(words, fc.array(words), fc.integer())), (input) => {
         const request = tool(input);
-        fc.pre(!shownRequest(request).redacted);
+        fc.pre(!shownRequest(request).isRedacted);
         const full = fullText(request);
         for (const value of Object.values(input).flat()) expect(full).toContain(String(value));
       }),

@@ -30,10 +30,10 @@ describe('redacting a text', () => {
       ['x=', '&y=1'],
       ['`', '`'],
     ]) {
-      const { text, redacted } = redact(`${before}${secret}${after}`);
+      const { text, isRedacted } = redact(`${before}${secret}${after}`);
       expect(text).toContain(REDACTED);
       expect(text).not.toContain(secret.slice(8));
-      expect(redacted).toBe(true);
+      expect(isRedacted).toBe(true);
     }
   });
 
@@ -53,7 +53,7 @@ describe('redacting a text', () => {
     ['curl -u ada:pa55 https://x', `curl -u ada:${REDACTED} https://x`],
     ['mysql --password pa55 --host db', `mysql --password ${REDACTED} --host db`],
   ])('%s', (text, clean) => {
-    expect(redact(text)).toEqual({ text: clean, redacted: true });
+    expect(redact(text)).toEqual({ text: clean, isRedacted: true });
   });
 
   it('hides a private key: whole, without its end, without its beginning', () => {
@@ -76,7 +76,7 @@ describe('redacting a text', () => {
     '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----',
     'The secret: none.',
   ])('keeps: %s', (text) => {
-    expect(redact(text)).toEqual({ text, redacted: false });
+    expect(redact(text)).toEqual({ text, isRedacted: false });
   });
 
   const pieces = [
@@ -94,9 +94,9 @@ describe('redacting a text', () => {
       fc.property(texts, (text) => {
         for (const clean of [redact, redactCommand]) {
           const once = clean(text);
-          expect(clean(once.text)).toEqual({ text: once.text, redacted: false });
+          expect(clean(once.text)).toEqual({ text: once.text, isRedacted: false });
           expect(once.text.length).toBeLessThanOrEqual(3 * text.length);
-          expect(once.redacted).toBe(once.text !== text);
+          expect(once.isRedacted).toBe(once.text !== text);
         }
       }),
       { numRuns: 1_000 },
@@ -176,7 +176,7 @@ describe('redacting a field of an input', () => {
     const token = SECRETS['a token of GitHub'] ?? '';
     expect(redactField(`git push ${token}`, 'command').text).toBe(`git push ${REDACTED}`);
     expect(redactField('correct horse', 'DB_PASSWORD').text).toBe(`${REDACTED} ${REDACTED}`);
-    expect(redactField('a', 'apiKey')).toEqual({ text: REDACTED, redacted: true });
-    expect(redactField('', 'token')).toEqual({ text: '', redacted: false });
+    expect(redactField('a', 'apiKey')).toEqual({ text: REDACTED, isRedacted: true });
+    expect(redactField('', 'token')).toEqual({ text: '', isRedacted: false });
   });
 });

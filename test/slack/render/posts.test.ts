@@ -415,7 +415,7 @@ describe('an approval card', () => {
         const [card] = renderPosts(view([approval({ shown: shown({ command }) })], live()));
         validateMessageBlocks(card?.blocks ?? []);
         const cut = all(card).includes('do not fit here');
-        expect(cut).toBe(shown({ command }).clipped);
+        expect(cut).toBe(shown({ command }).isClipped);
         if (!cut && command !== '') expect(preformattedTexts(card?.blocks).join('')).toBe(neutralizePlain(command));
       }),
       { numRuns: runs(200) },

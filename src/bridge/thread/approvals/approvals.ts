@@ -13,9 +13,9 @@ import {
   editableCommand,
   ruleOf,
 } from '../../approvals/answers.ts';
+import { grantFor } from '../../approvals/auto-approval/grants.ts';
 import { shortId } from '../../approvals/short-id.ts';
 import { fullText, shownRequest } from '../../approvals/shown.ts';
-import { grantFor } from '../../approvals/unasked/grants.ts';
 import type { TurnId, UserId } from '../../ids.ts';
 import {
   type ActionOutcome,
@@ -166,7 +166,7 @@ export class ThreadApprovals {
     }
     const { request } = found;
     if (verb === 'approve' && request.questions) return A_QUESTION;
-    if (verb === 'approve' && shownRequest(request).partly) {
+    if (verb === 'approve' && shownRequest(request).isPartlyShown) {
       return 'I can’t show all of this as text to everyone here, so you can only deny it.';
     }
     const yes = approveShown(request, found.record);
@@ -216,7 +216,7 @@ export class ThreadApprovals {
         return this.#fullView(found, person, action.page ?? 0);
       case 'approve':
         // Nobody approves what could not be read: of what a card cuts off, all is shown first.
-        if (shownRequest(request).partly) return this.#fullView(found, person, 0);
+        if (shownRequest(request).isPartlyShown) return this.#fullView(found, person, 0);
         return this.#decide(found, approveShown(request, record), person);
       case 'deny':
         return this.#decide(found, deny(person.name, null), person);
@@ -236,7 +236,7 @@ export class ThreadApprovals {
         return this.#grant(found, 'edits', person);
       case 'save_rule': {
         const rule = ruleOf(request);
-        if (!rule || shownRequest(request).partly) return refused('expired', 'There is no rule to save.');
+        if (!rule || shownRequest(request).isPartlyShown) return refused('expired', 'There is no rule to save.');
         const { workingDirectory: directory, device } = this.#parts.link;
         return { result: 'modal', modal: { kind: 'save_rule', token, rule: rule.text, directory, device } };
       }
@@ -309,7 +309,7 @@ export class ThreadApprovals {
 
   async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
     const { request } = found;
-    if (found.record.edit || grantFor(request) !== grant || shownRequest(request).partly) {
+    if (found.record.edit || grantFor(request) !== grant || shownRequest(request).isPartlyShown) {
       return refused('expired', 'You can’t approve this for the whole turn.');
     }
     const words =
@@ -322,12 +322,20 @@ export class ThreadApprovals {
     const { token, tool: title } = record;
     const folder = this.#parts.link.workingDirectory;
     const may = this.#decisions.mayDecide(record, person);
-    const { partly, withheld } = shownRequest(request, folder);
+    const { isPartlyShown, isWithheld } = shownRequest(request, folder);
     const eyes = may ? 'own' : 'all';
-    const { redacted } = shownRequest(request, folder, eyes);
+    const { isRedacted } = shownRequest(request, folder, eyes);
     const text = fullText(request, folder, eyes);
-    const view = { kind: 'view_full', token, title, text, page, approves: partly && may, redacted } as const;
-    return { result: 'modal', modal: { ...view, ...(withheld && may && { own: true }) } };
+    const view = {
+      kind: 'view_full',
+      token,
+      title,
+      text,
+      page,
+      approves: isPartlyShown && may,
+      redacted: isRedacted,
+    } as const;
+    return { result: 'modal', modal: { ...view, ...(isWithheld && may && { own: true }) } };
   }
 }
 

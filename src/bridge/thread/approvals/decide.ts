@@ -3,10 +3,10 @@ import { can, type Doing, type Verdict } from '../../access/can.ts';
 import type { PolicyBook } from '../../access/policy.ts';
 import type { ApprovalRequest, Decision } from '../../agent-event.ts';
 import { approvalTitle, type Decided, digestOf, lateNotice } from '../../approvals/answers.ts';
-import { asEdited, needsAnother, othersThan } from '../../approvals/edited.ts';
-import { keptText } from '../../approvals/shown.ts';
-import { makeGrant, withGrant } from '../../approvals/unasked/grants.ts';
-import { decisionOn } from '../../approvals/who-decides.ts';
+import { makeGrant, withGrant } from '../../approvals/auto-approval/grants.ts';
+import { listOtherApprovers, needsAnotherApprover, withEditedCommand } from '../../approvals/edited-command.ts';
+import { auditText } from '../../approvals/shown.ts';
+import { whoDecides } from '../../approvals/who-decides.ts';
 import { makeToken, type Token, type UserId } from '../../ids.ts';
 import { type Refused, refused } from '../../inbound.ts';
 import type { Person } from '../../person.ts';
@@ -89,7 +89,7 @@ export class ApprovalDecisions {
     if (!request || !pending || digestOf(request.input) !== record.digest) {
       return refused('expired', 'This request changed or is over, so nothing was decided.');
     }
-    return { record, request: asEdited(request, record) };
+    return { record, request: withEditedCommand(request, record) };
   }
 
   /** Whether this person may decide that request now, whatever else is with it. @param wish `deny`: at least that */
@@ -107,7 +107,7 @@ export class ApprovalDecisions {
     const judge = (doing: Doing) => can(policies.current(), person, doing, state.place);
     if (wish === 'look') return judge({ do: 'look' });
     // What somebody wrote they may write anew, or take back.
-    const decide = decisionOn({ tool, requester, edit: wish === 'decide' || wish === 'save' ? edit : undefined });
+    const decide = whoDecides({ tool, requester, edit: wish === 'decide' || wish === 'save' ? edit : undefined });
     if (wish === 'edit') {
       // It is as if they had asked for that command themselves.
       const speaks = judge({ do: 'speak' });
@@ -168,13 +168,13 @@ export class ApprovalDecisions {
 
   /** Whether what this person makes of a command waits for somebody else. */
   mustAskAnother(): boolean {
-    return needsAnother(this.#parts.policies.current(), this.#parts.state.place.channel);
+    return needsAnotherApprover(this.#parts.policies.current(), this.#parts.state.place.channel);
   }
 
   /** Nobody but them could approve what they make of it: a line for them. `null`: somebody could. */
   nobodyElse({ requester }: ApprovalRecord, { id: editor }: Person): string | null {
     const { policies, state } = this.#parts;
-    const others = othersThan(policies.current(), state.place.channel, { editor, requester });
+    const others = listOtherApprovers(policies.current(), state.place.channel, { editor, requester });
     return this.mustAskAnother() && others.length === 0 ? NOBODY_ELSE : null;
   }
 
@@ -186,16 +186,16 @@ export class ApprovalDecisions {
   ): Promise<{ result: 'decided' } | Refused> {
     const { state, link, policies, clock, random, log, timeoutMs, onChange } = this.#parts;
     const at = clock.now();
-    const input = keptText(request, link.workingDirectory);
+    const input = auditText(request, link.workingDirectory);
     const edit = { command, by: person.id };
-    const edited = asEdited(request, { edit });
+    const edited = withEditedCommand(request, { edit });
     const { remindedAt: _, expiresAt: __, audit: ___, ...rest } = record;
     const { requester, requestId, tool, digest } = record;
     const fresh: ApprovalRecord = {
       ...rest,
       token: makeToken(random.id()),
       title: approvalTitle(edited),
-      asks: othersThan(policies.current(), state.place.channel, { editor: person.id, requester }),
+      asks: listOtherApprovers(policies.current(), state.place.channel, { editor: person.id, requester }),
       rule: false,
       askedAt: at,
       ...(timeoutMs !== undefined && { expiresAt: at + timeoutMs }),
@@ -302,7 +302,7 @@ export class ApprovalDecisions {
 /** For the audit: the input that was asked about, or what runs instead of it. */
 function inputOf(request: ApprovalRequest, send: Decision, folder: string | null): string {
   const isChanged = send.behavior === 'allow' && send.updatedInput !== undefined && !request.questions;
-  return keptText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
+  return auditText(isChanged ? { ...request, input: send.updatedInput ?? {}, diffs: [] } : request, folder);
 }
 
 const MAY_NOT_SPEAK = 'You can approve or deny this, but you may not run your own command on the agent’s machine.';

@@ -1,11 +1,11 @@
 import type { Door } from '../../access/door.ts';
 import { mayApproversStartAgents, type Policy, type PolicyBook, settingsOf } from '../../access/policy.ts';
 import type { ApprovalRequest, Decision } from '../../agent-event.ts';
-import { approvalTitle, approve, digestOf, refusalOf, remade, ruleOf } from '../../approvals/answers.ts';
-import { movesDirectory, pendingMoves } from '../../approvals/moving.ts';
-import { keptText } from '../../approvals/shown.ts';
-import { startsAgent } from '../../approvals/unasked/starts-agent.ts';
-import { type Unasked, unasked } from '../../approvals/unasked/unasked.ts';
+import { approvalTitle, approve, digestOf, rebuildDecision, refusalOf, ruleOf } from '../../approvals/answers.ts';
+import { type AutoApproval, findAutoApproval } from '../../approvals/auto-approval/auto-approval.ts';
+import { startsAgent } from '../../approvals/auto-approval/starts-agent.ts';
+import { mayMoveDirectory, pendingMoves } from '../../approvals/directory-moves.ts';
+import { auditText } from '../../approvals/shown.ts';
 import { makeToken, type TurnId, type UserId } from '../../ids.ts';
 import type { Clock, Log, Random } from '../../ports.ts';
 import { authorOf, setApproval } from '../../record/inbox.ts';
@@ -149,7 +149,7 @@ export class ApprovalRequests {
   }
 
   /** Those in whose name a request passes unasked may have lost the right to since. */
-  async #stillMay(pass: Unasked, turn: OpenTurn): Promise<boolean> {
+  async #stillMay(pass: AutoApproval, turn: OpenTurn): Promise<boolean> {
     const { door, state } = this.#parts;
     const { requester } = turn;
     const asked = [door.judgeAgain(state.key, authorOf(turn), { do: 'speak' })];
@@ -163,7 +163,7 @@ export class ApprovalRequests {
     digest: string,
     turn: OpenTurn,
     known: ApprovalRecord | null,
-    pass: (Unasked & { by: 'grant' }) | null,
+    pass: (AutoApproval & { by: 'grant' }) | null,
   ): Promise<void> {
     const { state, clock } = this.#parts;
     const { requestId } = request;
@@ -214,7 +214,7 @@ export class ApprovalRequests {
       // An Approve from the evening must not run in the morning.
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
       if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be sent to Letta');
-      const send = decisions.underWay(requestId) ?? remade(request, known, known.state)?.send;
+      const send = decisions.underWay(requestId) ?? rebuildDecision(request, known, known.state)?.send;
       if (send && !stale && decision === 'denied') return decisions.tell(known, send);
       if (send && !stale) return this.#sayLate(known, send, by);
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
@@ -273,7 +273,7 @@ export class ApprovalRequests {
       // Whether something was said before a restart is not known then.
       ...((after !== null || !state.textUnknown) && { after }),
       ...(timeoutMs !== undefined && decided.state === 'open' && { expiresAt: at + timeoutMs }),
-      ...(decided.state !== 'open' && { audit: 'due' as const, input: keptText(request, link.workingDirectory) }),
+      ...(decided.state !== 'open' && { audit: 'due' as const, input: auditText(request, link.workingDirectory) }),
       state: decided,
     };
     await state.insist((record) => {
@@ -308,15 +308,15 @@ export class ApprovalRequests {
     onChange();
   }
 
-  #unasked(request: ApprovalRequest, turn: OpenTurn): Unasked | null {
+  #unasked(request: ApprovalRequest, turn: OpenTurn): AutoApproval | null {
     const { state, link, policies } = this.#parts;
     // Somebody wants it to end: nothing more is let pass.
     if (turn.stoppedBy) return null;
-    return unasked(request, {
+    return findAutoApproval(request, {
       policy: policies.current(),
       place: state.place,
       workingDirectory: link.workingDirectory,
-      moving: this.#mayMove(request, turn.id),
+      mayMove: this.#mayMove(request, turn.id),
       requester: turn.requester,
       grants: turn.grants ?? [],
     });
@@ -340,18 +340,23 @@ export class ApprovalRequests {
   }
 
   /** Without a card. It is written down first; what can not be written down, or said, is asked. */
-  #letPass(request: ApprovalRequest, digest: string, turn: OpenTurn, pass: Exclude<Unasked, { by: 'grant' }>): void {
+  #letPass(
+    request: ApprovalRequest,
+    digest: string,
+    turn: OpenTurn,
+    pass: Exclude<AutoApproval, { by: 'grant' }>,
+  ): void {
     const { state, link, mailbox, clock, random, log, audit } = this.#parts;
     const connection = link.ready;
     const { requestId, tool } = request;
-    if (movesDirectory(request)) {
+    if (mayMoveDirectory(request)) {
       const before = this.#passed?.turn === turn.id ? this.#passed.requests : [];
       this.#passed = { turn: turn.id, requests: [...before, request] };
     }
     const at = clock.now();
     const title = pass.by === 'rule' ? `${approvalTitle(request)} · rule ${pass.rule}` : approvalTitle(request);
     const shared = { id: random.id(), thread: state.key, turn: turn.id, requestId, tool, title, digest, at };
-    const input = keptText(request, link.workingDirectory);
+    const input = auditText(request, link.workingDirectory);
     const entry = { ...shared, input, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
     const answered = audit.write({ ...entry, via: pass.by }).then(() => {
       if (!connection || link.ready !== connection) throw new Error('the link was lost');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { REDACTED, redact } from '../../../../src/bridge/text/redact.ts';
 import { FAMILIES } from '../../../../src/bridge/text/secrets/families.ts';
-import { judge } from '../../../../src/bridge/text/secrets/judged.ts';
+import { hideSecrets } from '../../../../src/bridge/text/secrets/hide.ts';
 import { keysOf } from '../../../support/keys.ts';
 
 const AROUND = [
@@ -25,7 +25,7 @@ describe.each(FAMILIES.map((family) => [family.id, family] as const))('a key of 
     fc.assert(
       fc.property(keysOf(family), fc.constantFrom(...AROUND), (key, [before, after]) => {
         const text = `${before}${key}${after}`;
-        for (const shown of [redact(text).text, judge(text).open, judge(text).own]) {
+        for (const shown of [redact(text).text, hideSecrets(text).open, hideSecrets(text).own]) {
           expect(shown).toContain(REDACTED);
           expect(shown).not.toContain(key);
           expect(shown.startsWith(before)).toBe(true);
@@ -63,7 +63,7 @@ describe('a value after a name', () => {
   ])('telling name: the value is hidden: %s', (name) => {
     const text = `a ${name}${value} b`;
     expect(redact(text).text).not.toContain(value);
-    expect(judge(text).open).not.toContain(value);
+    expect(hideSecrets(text).open).not.toContain(value);
     expect(redact(`DefaultEndpointsProtocol=https;${name}${value}==;x`).text).not.toContain(value);
   });
 
@@ -79,7 +79,7 @@ describe('a value after a name', () => {
     ...['max_tokens=4000', 'tokenizer=gpt', 'author: Ada', 'linear-gradient(90deg)', 'monkey: see', 'travis: yes'],
     ...['key: value', 'jira: PROJ-12', 'cache-key: linux', 'sha: abc', 'const key = makeKey(thread);'],
   ])('harmless name: the text is kept: %s', (text) => {
-    expect(redact(text)).toEqual({ text, redacted: false });
-    expect(judge(text)).toEqual({ open: text, own: text });
+    expect(redact(text)).toEqual({ text, isRedacted: false });
+    expect(hideSecrets(text)).toEqual({ open: text, own: text });
   });
 });

@@ -12,7 +12,13 @@ describe('a possible secret in a request', () => {
     await ask(middle, maybe);
     expect(lastCard(middle)).toMatchObject({
       title: `PASSWORD=${REDACTED} ./deploy`,
-      shown: { subject: `PASSWORD=${REDACTED} ./deploy`, redacted: true, withheld: true, clipped: false, partly: true },
+      shown: {
+        subject: `PASSWORD=${REDACTED} ./deploy`,
+        isRedacted: true,
+        isWithheld: true,
+        isClipped: false,
+        isPartlyShown: true,
+      },
       offers: { edit: false },
     });
     expect(await click(middle, 'approve')).toMatchObject({

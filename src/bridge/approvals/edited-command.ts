@@ -9,7 +9,7 @@ const known = new WeakMap<ApprovalRequest, Map<string, ApprovalRequest>>();
  * The request as it would run: with the command that a person put in the place of the agent's. The same request and
  * record give the same object.
  */
-export function asEdited(request: ApprovalRequest, { edit }: Pick<ApprovalRecord, 'edit'>): ApprovalRequest {
+export function withEditedCommand(request: ApprovalRequest, { edit }: Pick<ApprovalRecord, 'edit'>): ApprovalRequest {
   if (!edit) return request;
   const { command } = edit;
   const versions = known.get(request) ?? new Map<string, ApprovalRequest>();
@@ -25,7 +25,7 @@ export function asEdited(request: ApprovalRequest, { edit }: Pick<ApprovalRecord
 }
 
 /** Whether an edited command needs the approval of somebody else. */
-export function needsAnother(policy: Policy, channel: string): boolean {
+export function needsAnotherApprover(policy: Policy, channel: string): boolean {
   return !settingsOf(policy, channel).selfApproval;
 }
 
@@ -33,7 +33,7 @@ export function needsAnother(policy: Policy, channel: string): boolean {
  * Who may be able to approve what `editor` made of a command: neither they, nor the one whose turn it is.
  * @returns people and user groups, as they are mentioned
  */
-export function othersThan(
+export function listOtherApprovers(
   policy: Policy,
   channel: string,
   { editor, requester }: { editor: UserId; requester: UserId },

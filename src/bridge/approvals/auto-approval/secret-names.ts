@@ -93,10 +93,11 @@ export function looksSecret(path: string): boolean {
   const parts = foldParts(path);
   const git = parts.findIndex(isGitFolder);
   if (git >= 0 && !OPEN_IN_GIT.test(parts.slice(git + 1).join('/'))) return true;
-  const last = forms(parts.at(-1) ?? '');
+  const last = possibleNames(parts.at(-1) ?? '');
   return (
-    [...new Set(parts)].some((part) => forms(part).some((name) => NAMES.some((pattern) => pattern.test(name)))) ||
-    last.some((name) => FILES.some((pattern) => pattern.test(name)) || (WORDS.test(name) && !SOURCE.test(name)))
+    [...new Set(parts)].some((part) =>
+      possibleNames(part).some((name) => NAMES.some((pattern) => pattern.test(name))),
+    ) || last.some((name) => FILES.some((pattern) => pattern.test(name)) || (WORDS.test(name) && !SOURCE.test(name)))
   );
 }
 
@@ -133,7 +134,7 @@ function foldName(name: string): string {
 }
 
 /** The name, and what it may be a copy of. */
-function forms(folded: string): string[] {
+function possibleNames(folded: string): string[] {
   const found = [folded];
   for (let name = folded; found.length < 40; ) {
     const without = name.replace(COPY, '');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Policy } from '../../../src/bridge/access/policy.ts';
 import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
-import { movesDirectory, wideningOf } from '../../../src/bridge/approvals/moving.ts';
+import { describeWidening, mayMoveDirectory } from '../../../src/bridge/approvals/directory-moves.ts';
 import { createRunning, type Middle } from '../../support/middle.ts';
 import { ask, bash, cards, click, lastCard, submit, told } from '../thread/approvals/asking-people.ts';
 
@@ -247,8 +247,8 @@ describe('the card of a move', () => {
   });
 
   it('system folder: does not promise reads without asking', () => {
-    const reach = { reads: true, rules: false };
-    const said = (path: string) => wideningOf({ tool: 'SetWorkingDirectory', input: { path } }, reach) ?? '';
+    const reach = { hasReads: true, hasRules: false };
+    const said = (path: string) => describeWidening({ tool: 'SetWorkingDirectory', input: { path } }, reach) ?? '';
     expect(said('/etc')).not.toContain('read');
     expect(said('/srv/app')).toContain('read');
     expect(said('../../etc')).toContain('read');
@@ -258,7 +258,7 @@ describe('the card of a move', () => {
 describe('movesDirectory', () => {
   it('is false for all other tools', () => {
     for (const tool of ['Bash', 'Read', 'Write', 'Task', 'LS', 'Glob', 'TodoWrite', 'slack_react', 'decide', 'mkdir']) {
-      expect(movesDirectory({ tool, input: { command: 'cd /tmp', path: 'worktree' } })).toBe(false);
+      expect(mayMoveDirectory({ tool, input: { command: 'cd /tmp', path: 'worktree' } })).toBe(false);
     }
   });
 });

@@ -1,5 +1,5 @@
 /** What a command may be given. Whatever is not listed makes it a command that people are asked about. */
-interface Harmless {
+interface ReadOnlyOptions {
   /** One-letter options without a value: they may be put together (`-la`). */
   flags: string;
   /** One-letter options whose value is a number (`-n 20`, `-n20`). */
@@ -19,7 +19,7 @@ interface Harmless {
  * something else or write by an option or by configuration (`git` with its aliases, pagers, diff drivers and monitors;
  * `sort -o`, `find -exec`, `rg --pre`, `file -C`), what prints the environment, and what waits (`tail -f`).
  */
-const COMMANDS: Readonly<Record<string, Harmless>> = {
+const COMMANDS: Readonly<Record<string, ReadOnlyOptions>> = {
   pwd: { flags: '' },
   ls: {
     flags: '1aAdFghilnoprRsStu',
@@ -90,7 +90,7 @@ export function pathsRead(command: string): string[] | null {
 }
 
 /** How many words an option takes, itself included; `null` when it is not one of the harmless. */
-function optionLength(harmless: Harmless, option: string, next: string | undefined): 1 | 2 | null {
+function optionLength(harmless: ReadOnlyOptions, option: string, next: string | undefined): 1 | 2 | null {
   const { predicates, numbers = '', long = [], flags } = harmless;
   if (predicates) {
     const values = Object.hasOwn(predicates, option) ? predicates[option] : undefined;

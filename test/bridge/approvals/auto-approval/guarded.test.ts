@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { guarded } from '../../../../src/bridge/approvals/unasked/guarded.ts';
-import { isInside } from '../../../../src/bridge/approvals/unasked/paths.ts';
-import { pathsRead, plainWords } from '../../../../src/bridge/approvals/unasked/read-only-shell.ts';
+import { judgeGuarded } from '../../../../src/bridge/approvals/auto-approval/guarded.ts';
+import { isInside } from '../../../../src/bridge/approvals/auto-approval/paths.ts';
+import { pathsRead, plainWords } from '../../../../src/bridge/approvals/auto-approval/read-only-shell.ts';
 
 const HOME = '/home/agent/project';
 const asked = (tool: string, input: Record<string, unknown>, folder: string | null = HOME) =>
-  guarded({ tool, input }, folder).asks;
+  judgeGuarded({ tool, input }, folder).asks;
 const bash = (command: string) => asked('Bash', { command, description: 'looks' });
 
 describe('the guarded mode passes without asking', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { covering, makeGrant } from '../../../../src/bridge/approvals/unasked/grants.ts';
-import { matchingRule, problemOfRule } from '../../../../src/bridge/approvals/unasked/rules.ts';
+import { findCoveringGrants, makeGrant } from '../../../../src/bridge/approvals/auto-approval/grants.ts';
+import { matchingRule, problemOfRule } from '../../../../src/bridge/approvals/auto-approval/rules.ts';
 
 const HOME = '/work/app';
 const bashRequest = {
@@ -99,7 +99,7 @@ describe('a rule of auto_approve', () => {
       at: 1,
       directory: HOME,
     });
-    expect(covering([grant], request, HOME)).toEqual([]);
+    expect(findCoveringGrants([grant], request, HOME)).toEqual([]);
   });
 
   it('for a file tool: allows files in the working directory', () => {

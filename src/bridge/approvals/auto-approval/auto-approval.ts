@@ -2,13 +2,13 @@ import { can, type Place } from '../../access/can.ts';
 import { type Policy, settingsOf } from '../../access/policy.ts';
 import type { ApprovalRequest } from '../../agent-event.ts';
 import type { Grant } from '../../record/thread-record.ts';
-import { covering } from './grants.ts';
-import { guarded } from './guarded.ts';
+import { findCoveringGrants } from './grants.ts';
+import { judgeGuarded } from './guarded.ts';
 import { matchingRule } from './rules.ts';
 import { startsAgent } from './starts-agent.ts';
 
 /** Why nobody is asked. */
-export type Unasked =
+export type AutoApproval =
   /** It only reads inside the working directory. */
   | { by: 'guarded' }
   /** It ends what somebody wants to end. */
@@ -23,23 +23,23 @@ export interface Circumstances {
   place: Place;
   workingDirectory: string | null;
   /** Whether the working directory may be another one by the time the call runs. */
-  moving: boolean;
+  mayMove: boolean;
   requester: string;
   grants: readonly Grant[];
 }
 
 /** Whether a request is approved without asking; `null`: people decide. Questions always are people's. */
-export function unasked(request: ApprovalRequest, circumstances: Circumstances): Unasked | null {
+export function findAutoApproval(request: ApprovalRequest, circumstances: Circumstances): AutoApproval | null {
   if (request.questions || request.tool === 'AskUserQuestion') return null;
   // What it does is asked of nobody, so no rule, no preset and no earlier consent may start it.
   if (startsAgent(request.tool)) return null;
-  const { policy, place, workingDirectory, moving, requester, grants } = circumstances;
+  const { policy, place, workingDirectory, mayMove, requester, grants } = circumstances;
   const { permissions, autoApprove } = settingsOf(policy, place.channel);
-  if (permissions === 'guarded' && !guarded(request, workingDirectory, { moving }).asks) return { by: 'guarded' };
-  const rule = matchingRule(autoApprove, request, workingDirectory, { moving });
+  if (permissions === 'guarded' && !judgeGuarded(request, workingDirectory, { mayMove }).asks) return { by: 'guarded' };
+  const rule = matchingRule(autoApprove, request, workingDirectory, { mayMove });
   if (rule !== null) return { by: 'rule', rule };
   // Whoever gave it may have lost the right to since.
-  const grant = covering(grants, request, workingDirectory, { moving }).find(
+  const grant = findCoveringGrants(grants, request, workingDirectory, { mayMove }).find(
     ({ by }) => can(policy, by, { do: 'decide', requester }, place).allowed,
   );
   return grant ? { by: 'grant', grant } : null;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { closedPolicy, type Policy } from '../../../../src/bridge/access/policy.ts';
 import type { ApprovalRequest } from '../../../../src/bridge/agent-event.ts';
-import { problemOfRule } from '../../../../src/bridge/approvals/unasked/rules.ts';
-import { startsAgent } from '../../../../src/bridge/approvals/unasked/starts-agent.ts';
+import { problemOfRule } from '../../../../src/bridge/approvals/auto-approval/rules.ts';
+import { startsAgent } from '../../../../src/bridge/approvals/auto-approval/starts-agent.ts';
 import { createRunning, type Middle } from '../../../support/middle.ts';
 import { ALICE, ask, BOB, bash, cards, click, lastCard, reply, submit } from '../../thread/approvals/asking-people.ts';
 

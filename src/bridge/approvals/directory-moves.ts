@@ -2,7 +2,7 @@ import type { ApprovalRequest } from '../agent-event.ts';
 import type { ApprovalRecord } from '../record/thread-record.ts';
 import { jsonText } from '../text/json.ts';
 import type { ToolCall } from '../turn/steps.ts';
-import { isProject } from './unasked/paths.ts';
+import { isProject } from './auto-approval/paths.ts';
 
 /** A tool call: as Letta asks about it, or as it was heard. */
 interface Call {
@@ -21,11 +21,11 @@ const SHELL_MOVE = /work\W*tree/i;
 const SHELL_FIELDS = ['command', 'cmd', 'chars'];
 
 /** Whether a call may change the directory that relative paths of later calls are read in. */
-export function movesDirectory(call: Call): boolean {
-  return MOVERS.test(call.tool) || movesByShell(call);
+export function mayMoveDirectory(call: Call): boolean {
+  return MOVERS.test(call.tool) || mayMoveByShell(call);
 }
 
-function movesByShell({ input }: Call): boolean {
+function mayMoveByShell({ input }: Call): boolean {
   return SHELL_FIELDS.some((field) => input[field] !== undefined && SHELL_MOVE.test(jsonText(input[field])));
 }
 
@@ -47,13 +47,13 @@ export interface MovesHeard {
  */
 export function pendingMoves({ requests, records, tools }: MovesHeard): string[] {
   const recordOf = (id: string) => records.findLast(({ requestId }) => requestId === id);
-  const asked = requests.filter(movesDirectory);
+  const asked = requests.filter(mayMoveDirectory);
   const refused = asked.filter(({ requestId }) => isRefused(recordOf(requestId)));
   const of = (request: ApprovalRequest) => request.callId ?? request.requestId;
   const known = new Set(requests.map(({ requestId }) => requestId));
   const ids = [
     ...asked.map(of),
-    ...tools.filter(movesDirectory).map(({ callId }) => callId),
+    ...tools.filter(mayMoveDirectory).map(({ callId }) => callId),
     ...records.flatMap((record) => (!known.has(record.requestId) && isMove(record) ? [record.requestId] : [])),
   ];
   const over = new Set([...refused.map(of), ...tools.filter(isOver).map(({ callId }) => callId)]);
@@ -73,25 +73,25 @@ function isRefused(record: ApprovalRecord | undefined): boolean {
 
 /** Letta tells where the directory is before it says that the tool has ended; what a shell made it finds later. */
 function isOver(call: ToolCall): boolean {
-  return call.status === 'failed' || (call.status === 'ok' && !movesByShell(call));
+  return call.status === 'failed' || (call.status === 'ok' && !mayMoveByShell(call));
 }
 
 /** What is approved without asking in a place. */
-export interface Reach {
+export interface PassedUnasked {
   /** Reads inside of the working directory (`guarded`). */
-  reads: boolean;
+  hasReads: boolean;
   /** What rules of the policy allow. */
-  rules: boolean;
+  hasRules: boolean;
 }
 
 /** What an approval of this call widens, in one line for its card; `null`: nothing. */
-export function wideningOf(call: Call, { reads, rules }: Reach): string | null {
-  if (!movesDirectory(call)) return null;
+export function describeWidening(call: Call, { hasReads, hasRules }: PassedUnasked): string | null {
+  if (!mayMoveDirectory(call)) return null;
   const { path } = call.input;
-  const closed = typeof path === 'string' && path.startsWith('/') && !isProject(path);
+  const isSystemFolder = typeof path === 'string' && path.startsWith('/') && !isProject(path);
   const what = [
-    ...(reads && !closed ? ['files there can be read without asking'] : []),
-    ...(rules ? ['the auto_approve rules apply there'] : []),
+    ...(hasReads && !isSystemFolder ? ['files there can be read without asking'] : []),
+    ...(hasRules ? ['the auto_approve rules apply there'] : []),
   ];
   const moves = MOVERS.test(call.tool)
     ? 'This moves the working directory: approved commands run in the new folder'

@@ -7,7 +7,7 @@ import { openingQuotes } from './quotes.ts';
  * A text that somebody must judge before it runs, with the secrets in it hidden. Only unbroken runs of letters that
  * keys consist of are hidden: every blank, quote, operator, substitution, line end, `..` and `/` stays where it is.
  */
-export interface Judged {
+export interface HiddenSecrets {
   /** What everybody may see. */
   open: string;
   /**
@@ -19,20 +19,20 @@ export interface Judged {
 
 interface Hidden extends Span {
   /** Known by its own letters: it is a key wherever it stands. */
-  sure: boolean;
+  isSure: boolean;
 }
 
 /** A text that still changes after so many readings is shown as it is then: each costs as much as the first. */
 const READINGS = 6;
 
 /** @param name the field that the text is the value of */
-export function judge(text: string, name = ''): Judged {
+export function hideSecrets(text: string, name = ''): HiddenSecrets {
   const all = secretsIn(text, name);
   if (all.length === 0) return { open: text, own: text };
-  const sure = all.filter((hidden) => hidden.sure);
+  const sure = all.filter((hidden) => hidden.isSure);
   return {
     open: readAgain(without(text, all), () => true),
-    own: sure.length === 0 ? text : readAgain(without(text, sure), (hidden) => hidden.sure),
+    own: sure.length === 0 ? text : readAgain(without(text, sure), (hidden) => hidden.isSure),
   };
 }
 
@@ -67,7 +67,7 @@ const ONE_RUN = /^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*$/;
 /** Shorter ones beside others tell little, and a mark would tell more. */
 const PIECE = 3;
 
-function runsIn(text: string, { from, to }: Span, sure: boolean): Hidden[] {
+function runsIn(text: string, { from, to }: Span, isSure: boolean): Hidden[] {
   const runs: Hidden[] = [];
   for (const { index, 0: run } of text.slice(from, to).matchAll(RUNS)) {
     const end = from + index + run.length;
@@ -75,7 +75,7 @@ function runsIn(text: string, { from, to }: Span, sure: boolean): Hidden[] {
     if (/\$\{?[!#]?$/.test(text.slice(Math.max(0, end - run.length - 3), end - run.length))) continue;
     // What a backslash escapes stays with it.
     const begin = end - run.length + (text.charAt(end - run.length - 1) === '\\' ? 1 : 0);
-    if (end - begin >= PIECE) runs.push({ from: begin, to: end, sure });
+    if (end - begin >= PIECE) runs.push({ from: begin, to: end, isSure });
   }
   return runs;
 }
@@ -121,7 +121,7 @@ function behindNames(whole: string): Hidden[] {
     const isUser = kind === 'user' || kind === 'nobody';
     const found = isUser
       ? userInfo(whole, at)
-      : value(text, at, lead[0], HEADERS.has(kind)).filter(({ sure }) => sure || !isMaker);
+      : value(text, at, lead[0], HEADERS.has(kind)).filter(({ isSure }) => isSure || !isMaker);
     if (found.length === 0) continue;
     hidden.push(...found);
     LEADS.lastIndex = Math.max(at, found.at(-1)?.to ?? at);
@@ -151,7 +151,7 @@ class Reading {
   }
 
   /** Whether it uses a variable that is called like a secret: then what is set to it may be what runs. */
-  get expands(): boolean {
+  get usesSecretVariable(): boolean {
     this.#expands ??= [...this.text.matchAll(/\$\{?!?(\w{1,100})/g)].some(([, name = '']) => isSecretName(name));
     return this.#expands;
   }
@@ -203,8 +203,8 @@ function valueRuns(reading: Reading, span: Span, isHeader: boolean): Hidden[] {
   if (value.includes('..')) return [];
   const bare = value.replace(/={1,2}$/, '');
   if (!ONE_RUN.test(bare)) return runsIn(reading.text, span, false);
-  const sure = isHeader ? bare.length >= 16 && /\d/.test(bare) : isKey(bare) && !reading.expands;
-  return [{ from: span.from, to: span.from + bare.length, sure }];
+  const isSure = isHeader ? bare.length >= 16 && /\d/.test(bare) : isKey(bare) && !reading.usesSecretVariable;
+  return [{ from: span.from, to: span.from + bare.length, isSure }];
 }
 
 /** `user:password@host`: what is between the colon and the last `@` of the host. */
@@ -215,7 +215,7 @@ function userInfo(text: string, at: number): Hidden[] {
   const to = at + host.lastIndexOf('@');
   if (to <= at || /[$`;|&(){}\\«]|\.\./.test(text.slice(at, to))) return [];
   const one = text.slice(at, to);
-  return ONE_RUN.test(one) ? [{ from: at, to, sure: isKey(one) }] : runsIn(text, { from: at, to }, false);
+  return ONE_RUN.test(one) ? [{ from: at, to, isSure: isKey(one) }] : runsIn(text, { from: at, to }, false);
 }
 
 /** Nobody calls a program so: long, of letters and digits that change all the time. */
@@ -233,7 +233,7 @@ function isKey(run: string): boolean {
 function wholeValue(text: string): Hidden[] {
   if (text === '' || NO_VALUE.test(text) || /[\n\r\\$`;|&<>(){}«]|\.\./.test(text)) return [];
   const bare = text.replace(/={1,2}$/, '');
-  if (ONE_RUN.test(bare)) return [{ from: 0, to: bare.length, sure: isKey(bare) }];
+  if (ONE_RUN.test(bare)) return [{ from: 0, to: bare.length, isSure: isKey(bare) }];
   if (text.includes('/') && !BASE64.test(text)) return [];
   return runsIn(text, { from: 0, to: text.length }, false);
 }

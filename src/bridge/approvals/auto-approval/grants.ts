@@ -21,7 +21,7 @@ export function makeGrant(
   request: ApprovalRequest,
   { kind, by, at, directory }: Pick<Grant, 'kind' | 'by' | 'at'> & { directory: string | null },
 ): Grant {
-  const digest = kind === 'command' ? sameCommand(request) : null;
+  const digest = kind === 'command' ? digestOfCommand(request) : null;
   return { kind, digest, by, at, ...(directory !== null && { directory }) };
 }
 
@@ -35,25 +35,25 @@ export function withGrant(grants: readonly Grant[], grant: Grant): Grant[] {
 
 /**
  * Those of the grants that answer this request, in the order in which they were given.
- * @param moving whether the working directory may be another one by the time the call runs: then commands are not
+ * @param mayMove whether the working directory may be another one by the time the call runs: then commands are not
  * covered, and files only by their whole path.
  */
-export function covering(
+export function findCoveringGrants(
   grants: readonly Grant[],
   request: ApprovalRequest,
   workingDirectory: string | null,
-  { moving = false }: { moving?: boolean } = {},
+  { mayMove = false }: { mayMove?: boolean } = {},
 ): Grant[] {
   const possible = grantFor(request);
   return grants.filter(({ kind, digest, directory }) => {
     if (kind !== possible || workingDirectory === null || directory !== workingDirectory) return false;
-    if (kind === 'command') return !moving && digest === sameCommand(request);
-    return isEditInside(request, workingDirectory) && (!moving || String(request.input.file_path).startsWith('/'));
+    if (kind === 'command') return !mayMove && digest === digestOfCommand(request);
+    return isEditInside(request, workingDirectory) && (!mayMove || String(request.input.file_path).startsWith('/'));
   });
 }
 
 /** Of everything but the model's account of it. */
-function sameCommand({ input }: ApprovalRequest): string {
+function digestOfCommand({ input }: ApprovalRequest): string {
   const { description: _, ...rest } = input;
   return digestOf(rest);
 }

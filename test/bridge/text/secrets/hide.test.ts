@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judge } from '../../../../src/bridge/text/secrets/judged.ts';
+import { hideSecrets } from '../../../../src/bridge/text/secrets/hide.ts';
 import { REDACTED } from '../../../../src/bridge/text/secrets/mark.ts';
 
 /** Put together here, so that no scanner takes this file for a leak. */
@@ -38,7 +38,7 @@ describe('a text for the people who decide', () => {
     ['as a variable', `x $${TOKEN} "\${${TOKEN}}"`],
     ['as a user id', 'docker run -u 1000:1000 image'],
   ])('shows everything when there is code %s', (_, text) => {
-    expect(judge(text)).toEqual({ open: text, own: text });
+    expect(hideSecrets(text)).toEqual({ open: text, own: text });
   });
 
   it.each([
@@ -50,7 +50,7 @@ describe('a text for the people who decide', () => {
     ['API_KEY=a1B2c3D4e5F6g7H8 ./x; y', `API_KEY=${REDACTED} ./x; y`],
     ['AccountKey=a1B2c3D4e5F6g7H8==;x', `AccountKey=${REDACTED}==;x`],
   ])('hides a certain key from all people, and nothing around it: %s', (text, shown) => {
-    expect(judge(text)).toEqual({ open: shown, own: shown });
+    expect(hideSecrets(text)).toEqual({ open: shown, own: shown });
   });
 
   it.each([
@@ -66,14 +66,14 @@ describe('a text for the people who decide', () => {
     [`${BEGIN}\\n${PEM}\\n${END}`, `${BEGIN}\\n${REDACTED}\\n${END}`],
     [`${PEM}\n${END}`, `${REDACTED}\n${END}`],
   ])('hides a possible key from all but the decider: %s', (text, open) => {
-    expect(judge(text)).toEqual({ open, own: text });
+    expect(hideSecrets(text)).toEqual({ open, own: text });
   });
 
   it('telling field name: hides the value unless it is code', () => {
-    expect(judge('x', 'api_token')).toEqual({ open: REDACTED, own: 'x' });
-    expect(judge('correct horse', 'DB_PASSWORD').open).toBe(`${REDACTED} ${REDACTED}`);
+    expect(hideSecrets('x', 'api_token')).toEqual({ open: REDACTED, own: 'x' });
+    expect(hideSecrets('correct horse', 'DB_PASSWORD').open).toBe(`${REDACTED} ${REDACTED}`);
     for (const code of ['$(rm -rf ~)', 'a; rm -rf ~', '/../../../x', '../x', 'a\nrm', '`id`']) {
-      expect(judge(code, 'token')).toEqual({ open: code, own: code });
+      expect(hideSecrets(code, 'token')).toEqual({ open: code, own: code });
     }
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { guarded } from '../../../../src/bridge/approvals/unasked/guarded.ts';
-import { runsByItself } from '../../../../src/bridge/approvals/unasked/self-running.ts';
+import { judgeGuarded } from '../../../../src/bridge/approvals/auto-approval/guarded.ts';
+import { runsByItself } from '../../../../src/bridge/approvals/auto-approval/self-running.ts';
 
 const HOME = '/home/agent/project';
-const asks = (path: string, folder = HOME) => guarded({ tool: 'Read', input: { file_path: path } }, folder).asks;
+const asks = (path: string, folder = HOME) => judgeGuarded({ tool: 'Read', input: { file_path: path } }, folder).asks;
 
 const SECRETS = `
   .env .env.local .env.production .env~ .env-old .env_prod .env.bak .envrc prod.env app.env.local .dev.vars .prod.vars .dev.vars.local
@@ -84,7 +84,7 @@ describe('files of git', () => {
     ...['.git/objects/ab/cd', '.git/index', '.git/HEAD/../config', 'vendor/lib.git/config', '.git/modules/lib/HEAD'],
   ])('%s needs approval', (path) => {
     expect(asks(path)).toBe(true);
-    expect(guarded({ tool: 'Bash', input: { command: `cat '${path}'` } }, HOME).asks).toBe(true);
+    expect(judgeGuarded({ tool: 'Bash', input: { command: `cat '${path}'` } }, HOME).asks).toBe(true);
   });
 
   it.each(['.git/HEAD', '.git//HEAD', '.git/ORIG_HEAD', '.git/packed-refs', '.git/refs/heads/main', 'lib/.git/HEAD'])(

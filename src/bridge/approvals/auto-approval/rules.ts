@@ -64,35 +64,35 @@ function mayCover(path: string, folder: string, changes: boolean): boolean {
 
 /**
  * The first rule that allows this call; `null` when none does. A rule that is none allows nothing.
- * @param moving whether the working directory may be another one by the time the call runs: then commands are not
+ * @param mayMove whether the working directory may be another one by the time the call runs: then commands are not
  * allowed, and files only by their whole path.
  */
 export function matchingRule(
   rules: readonly string[],
   call: Call,
   workingDirectory: string | null,
-  { moving = false }: { moving?: boolean } = {},
+  { mayMove = false }: { mayMove?: boolean } = {},
 ): string | null {
-  const allow = (rule: string) => problemOfRule(rule) === null && allows(rule.trim(), call, workingDirectory, moving);
+  const allow = (rule: string) => problemOfRule(rule) === null && allows(rule.trim(), call, workingDirectory, mayMove);
   return rules.find(allow) ?? null;
 }
 
-function allows(rule: string, { tool, input }: Call, workingDirectory: string | null, moving: boolean): boolean {
+function allows(rule: string, { tool, input }: Call, workingDirectory: string | null, mayMove: boolean): boolean {
   const [, name, of] = RULE.exec(rule) ?? [];
   if (name !== tool) return false;
   if (tool === 'Bash') {
-    return of !== undefined && !moving && typeof input.command === 'string' && allowsCommand(of, input.command);
+    return of !== undefined && !mayMove && typeof input.command === 'string' && allowsCommand(of, input.command);
   }
   const files = Object.hasOwn(FILE_TOOLS, tool) ? FILE_TOOLS[tool] : undefined;
   if (!files) return of === undefined;
   const path = input[files.path];
-  if (typeof path !== 'string' || workingDirectory === null || (moving && !path.startsWith('/'))) return false;
+  if (typeof path !== 'string' || workingDirectory === null || (mayMove && !path.startsWith('/'))) return false;
   if (!mayCover(path, workingDirectory, files.changes)) return false;
   if (of === undefined) return true;
   const base = of.replace(/\/?\*\*$/, '');
   const folder = [workingDirectory, ...(base === '' ? [] : [base])].join('/');
   const absolute = path.startsWith('/') ? path : `${workingDirectory}/${path}`;
-  return of.endsWith('**') ? isUnder(absolute, folder) : normal(absolute) === normal(folder);
+  return of.endsWith('**') ? isUnder(absolute, folder) : normalPath(absolute) === normalPath(folder);
 }
 
 /**
@@ -105,10 +105,10 @@ function allowsCommand(of: string, command: string): boolean {
   const wanted = plainWords(open ? of.slice(0, -2) : of);
   const words = plainWords(command);
   if (!wanted || !words || words.length < wanted.length || (!open && words.length > wanted.length)) return false;
-  return wanted.every((word, at) => word === words[at]) && words.slice(wanted.length).every(isName);
+  return wanted.every((word, at) => word === words[at]) && words.slice(wanted.length).every(isPlainOperand);
 }
 
-function isName(word: string): boolean {
+function isPlainOperand(word: string): boolean {
   if (/^[-+]|^@[^/]*$|=/.test(word)) return false;
   // `HEAD:.env` and `host:/etc/passwd` name files, too.
   const names = [word, ...word.split(':')].filter((name) => name !== '');
@@ -116,10 +116,10 @@ function isName(word: string): boolean {
 }
 
 function isUnder(path: string, folder: string): boolean {
-  return `${normal(path)}/`.startsWith(`${normal(folder)}/`);
+  return `${normalPath(path)}/`.startsWith(`${normalPath(folder)}/`);
 }
 
-function normal(path: string): string {
+function normalPath(path: string): string {
   return path
     .split('/')
     .filter((part) => part !== '' && part !== '.')

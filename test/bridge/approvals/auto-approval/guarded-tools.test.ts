@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { guarded } from '../../../../src/bridge/approvals/unasked/guarded.ts';
-import { GUARDED_TOOLS, guardedToolsTable } from '../../../../src/bridge/approvals/unasked/guarded-tools.ts';
+import { judgeGuarded } from '../../../../src/bridge/approvals/auto-approval/guarded.ts';
+import { GUARDED_TOOLS, guardedToolsTable } from '../../../../src/bridge/approvals/auto-approval/guarded-tools.ts';
 import { createRunning } from '../../../support/middle.ts';
 import { ask, bash, cards } from '../../thread/approvals/asking-people.ts';
 
 const asks = (tool: string, input: Record<string, unknown>, folder: string | null = '/project') =>
-  guarded({ tool, input }, folder).asks;
+  judgeGuarded({ tool, input }, folder).asks;
 
 const OWN: [string, Record<string, unknown>][] = [
   ['TodoWrite', { todos: [{ content: 'rm -rf /', status: 'pending', activeForm: 'doing' }] }],

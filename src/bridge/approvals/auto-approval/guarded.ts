@@ -9,13 +9,13 @@ export interface GuardedCall {
   input: Readonly<Record<string, unknown>>;
 }
 
-export type Guarded =
+export type GuardedVerdict =
   /** It reads nothing but `paths`, all of them inside the working directory, and changes nothing. */
   | { asks: false; paths: string[] }
   /** `because` is for the log. */
   | { asks: true; because: string };
 
-const asks = (because: string): Guarded => ({ asks: true, because });
+const asks = (because: string): GuardedVerdict => ({ asks: true, because });
 
 type Input = Readonly<Record<string, unknown>>;
 type Reads = { paths: string[] } | { because: string };
@@ -26,13 +26,13 @@ type Reads = { paths: string[] } | { because: string };
  * here asks. Judged is what the call says: where links lead, and what a shell's own start-up files make of a command,
  * can not be known from here.
  * @param workingDirectory as the device reports it, `null` when it did not: then everything asks.
- * @param moving whether it may be another one by the time the call runs: then what is relative asks.
+ * @param mayMove whether it may be another one by the time the call runs: then what is relative asks.
  */
-export function guarded(
+export function judgeGuarded(
   { tool, input }: GuardedCall,
   workingDirectory: string | null,
-  { moving = false }: { moving?: boolean } = {},
-): Guarded {
+  { mayMove = false }: { mayMove?: boolean } = {},
+): GuardedVerdict {
   if (does(tool) === 'passes') {
     const fields = Object.hasOwn(OWN_LISTS, tool) ? OWN_LISTS[tool] : undefined;
     return fields && onlyHas(input, fields) ? { asks: false, paths: [] } : asks('unknown_field');
@@ -43,7 +43,7 @@ export function guarded(
   const reads = readsOf(input);
   if ('because' in reads) return asks(reads.because);
   if (!reads.paths.every((path) => isInside(path, workingDirectory))) return asks('outside_the_working_directory');
-  if (moving && !reads.paths.every((path) => path.startsWith('/'))) return asks('working_directory_may_move');
+  if (mayMove && !reads.paths.every((path) => path.startsWith('/'))) return asks('working_directory_may_move');
   if (!isInside('.', workingDirectory)) return asks('working_directory_is_no_project');
   if (reads.paths.some((path) => looksSecret(relativeTo(path, workingDirectory)))) return asks('may_hold_secrets');
   return { asks: false, paths: reads.paths };
