@@ -18,7 +18,7 @@ export default defineConfig({
           // Files share the process and its modules, which halves the work; `leaks.ts` fails those that leave anything open.
           isolate: false,
           maxWorkers: 2,
-          setupFiles: ['test/support/leaks.ts'],
+          setupFiles: ['test/support/leaks.ts', 'test/support/property-seed.ts'],
         },
       },
       {
