@@ -6,7 +6,7 @@ import { startWorld, waitFor } from './world.ts';
 const RUNS = 3;
 const THREADS = 40;
 const MESSAGES = 400;
-/** Between two messages: busier than a large workspace, and less than the bridge can take. */
+/** Pause between two messages: busier than a large workspace, but within what the bridge can take. */
 const GAP_MS = 10;
 const SLACK_WAITS_MS = 3_000;
 
@@ -41,7 +41,7 @@ async function runOnce(database: string): Promise<number[]> {
     }
     await waitFor('every envelope acknowledged', () => slack.control.state().pending === 0);
     const envelopes = slack.control.log({ type: 'envelope' }) as unknown as { outcome: string; ackMs: number | null }[];
-    // What was never acknowledged counts as long as Slack waits for it.
+    // An envelope without an ack counts with the time that Slack waits for it.
     return envelopes.map(({ ackMs }) => ackMs ?? SLACK_WAITS_MS);
   } finally {
     await app.stop();

@@ -3,8 +3,8 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Runs a module of this folder in a process of its own: `input` goes to its standard input as JSON, its answer is the
- * JSON on the last line of its standard output; what a library may print before is not ours.
+ * Runs a module of this folder in its own process. `input` goes to its standard input as JSON; the answer is the JSON
+ * on the last line of its standard output, because libraries may print before it.
  * @param flags of Node
  */
 export async function runInChild<Answer>(
@@ -33,7 +33,7 @@ export async function answerParent<Input>(work: (input: Input) => Promise<unknow
   process.stdout.write(`\n${JSON.stringify(answer)}`, () => process.exit(0));
 }
 
-/** Worlds that mostly wait share the cores. */
+/** More worlds than cores, because worlds mostly wait. */
 export const WORLDS_AT_ONCE = Math.max(2, availableParallelism() * 3);
 
 /** As `Promise.all` over `work`, at most `most` at a time. */

@@ -3,7 +3,7 @@ import type { TurnView } from '../src/bridge/view/turn.ts';
 import { createRenderer, renderPosts } from '../src/slack/render/posts.ts';
 import { type Row, row } from './row.ts';
 
-/** Each repeated without end: they cost most Markdown parsers the square or the cube of their length. */
+/** Texts that, repeated, cost most Markdown parsers the square or the cube of their length. */
 const MOTIFS = [
   '> - ',
   '1. ',
@@ -25,11 +25,14 @@ const MOTIFS = [
   '&#',
 ];
 const SIZES = [8_000, 40_000] as const;
-/** Texts of several messages: from one message to two each part is read twice more, once for ever. */
+/** Lengths of texts that fill several messages. */
 const GROWTH = [20_000, 80_000] as const;
 const RUNS = 5;
 
-/** The worst time for which a hostile text holds the loop, at one edit and at its end, and how it grows. */
+/**
+ * The longest time for which a hostile text blocks the event loop, at an edit and at the end, and how that grows with
+ * its length.
+ */
 export function hostileRows(): Row[] {
   for (const motif of MOTIFS) editOf(repeated(motif, GROWTH[0]));
   const worst = SIZES.map(() => ({ end: 0, edit: 0 }));
@@ -41,7 +44,7 @@ export function hostileRows(): Row[] {
       if (most) worst[index] = { end: Math.max(most.end, endOf(text)), edit: Math.max(most.edit, editOf(text)) };
     });
     const [small, big] = [wholeOf(repeated(motif, GROWTH[0])), wholeOf(repeated(motif, GROWTH[1]))];
-    // Below that the clock says more of itself than of the text.
+    // Shorter times are too noisy to compare.
     if (big > 4) exponent = Math.max(exponent, Math.log(big / Math.max(small, 1)) / Math.log(GROWTH[1] / GROWTH[0]));
   }
   return [
@@ -55,7 +58,7 @@ export function hostileRows(): Row[] {
 
 const repeated = (motif: string, size: number) => motif.repeat(Math.ceil(size / motif.length)).slice(0, size);
 
-/** The longest piece of it: after each the loop gets its turn back. */
+/** The longest piece of rendering the end; between two pieces the event loop runs. */
 const endOf = (text: string) =>
   medianOf(() => {
     const render = createRenderer();
@@ -76,7 +79,7 @@ const endOf = (text: string) =>
 /** All pieces together. */
 const wholeOf = (text: string) => medianOf(() => timeOnce(() => renderPosts(viewOf(text, true))));
 
-/** One more edit of a text that is shown already. */
+/** One more edit of a text that is already shown. */
 function editOf(text: string): number {
   return medianOf(() => {
     const render = createRenderer();

@@ -11,7 +11,7 @@ import { type Row, table } from './row.ts';
 import { singleRows } from './streams/single.ts';
 import { workspaceRows } from './streams/workspace.ts';
 
-/** In this order: those whose worlds share the machine come last. */
+/** Run in this order: groups whose worlds share the machine come last. */
 const GROUPS: Readonly<Record<string, (folder: string) => Row[] | Promise<Row[]>>> = {
   ack: ackTimes,
   recovery: recoveryTimes,

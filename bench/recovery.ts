@@ -11,10 +11,10 @@ import { startWorld, waitFor } from './world.ts';
 const RUNS = 3;
 const STORED = [1, 100, 10_000];
 const PEOPLE = ['U01ALICE', 'U02BOB', 'U03CARA'];
-/** Start-up may not grow with what is stored; the slack is for the noise of a small machine. */
+/** The start must not take longer when more is stored; a factor of 2 allows for the noise of a small machine. */
 const GROWTH = 2;
 
-/** From the start of a bridge that was cut off in the middle of turns until all of them are settled in Slack. */
+/** The time from the start of a bridge that was cut off in running turns until all of them are settled in Slack. */
 export async function recoveryTimes(folder: string): Promise<Row[]> {
   const rows: Row[] = [];
   const all: { up: number; settled: number }[] = [];
@@ -40,7 +40,7 @@ export async function recoveryTimes(folder: string): Promise<Row[]> {
   return rows;
 }
 
-/** Finished threads, as a bridge of some months has them. */
+/** Stores finished threads, as a bridge has after some months. */
 async function fillStore(database: string, stored: number): Promise<void> {
   const nothing = () => undefined;
   const log = { debug: nothing, info: nothing, warn: nothing, error: nothing, child: () => log };
@@ -59,7 +59,7 @@ async function runOnce(database: string): Promise<{ up: number; settled: number 
   const { slack, startBridge, close } = await startWorld(database);
   let app = await startBridge();
   try {
-    // One turn in every place: Slack takes one new message a second in each, and that is not ours to measure.
+    // Only one turn in each place, because Slack takes one new message a second there, which we do not want to measure.
     const places = ['C01GEN', 'C02ENG', ...(await Promise.all(PEOPLE.map((user) => directMessage(slack, user))))];
     const author = (channel: string) => PEOPLE[places.indexOf(channel) - 2] ?? 'U01ALICE';
     const say = (channel: string, text: string, thread_ts?: string) =>

@@ -5,7 +5,7 @@ import { median, type Row, row } from './row.ts';
 
 const RUNS = 5;
 const LENGTH = 100_000;
-/** As long as a few tokens: what a live edit adds at least. */
+/** A few tokens: the least that a live edit adds. */
 const STEP = 20;
 const WINDOW = 10_000;
 
@@ -47,7 +47,7 @@ export function renderCosts(): Row[] {
     const before = performance.now();
     renderPosts(viewOf(answer));
     const atOnce = performance.now() - before;
-    // The first run is for the compiler.
+    // The first run warms up the compiler.
     if (run < 0) continue;
     ratios.push(sum(LENGTH - WINDOW) / sum(1_000));
     totals.push(times.reduce((a, b) => a + b, 0) / atOnce);

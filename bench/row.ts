@@ -14,7 +14,7 @@ export function row(id: string, value: number, unit: Row['unit'], target?: numbe
   return { id, value: rounded, unit, target: most, met: rounded <= most };
 }
 
-/** Two digits behind the point are more than any of these figures can be repeated with. */
+/** Rounds to two decimals; no figure is more repeatable than that. */
 function round(value: number): number {
   return Math.round(value * 100) / 100;
 }

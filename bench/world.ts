@@ -15,7 +15,7 @@ export interface BenchWorld {
 }
 
 const TOKEN = 'bench';
-/** Nothing but the bridge takes time. */
+/** Letta takes no time, so that only the bridge's is measured. */
 const NO_TIME = { latency: 0, word: 0, tool: 0, pump: 0, settle: 0, subagent: 0, scale: 1 };
 
 /** A small Slack without rate limits and a scripted Letta that answers at once, on loopback. */
@@ -62,7 +62,7 @@ export async function startBridgeSide(
   };
 }
 
-/** @throws Error when it takes longer than 30 s: a benchmark that hangs is a finding, not a wait. */
+/** @throws Error after 30 s, so that a benchmark that hangs fails */
 export async function waitFor(what: string, check: () => boolean, seen = () => ''): Promise<void> {
   const end = performance.now() + 30_000;
   while (!check()) {

@@ -1,11 +1,11 @@
 import type { Clock, Timer } from '../../src/bridge/ports.ts';
 
 export interface JumpingClock extends Clock {
-  /** From now on it is `ms` later: what is due by then happens soon. */
+  /** Moves the clock forward by `ms`; timers that are then due fire soon. */
   jumpBy(ms: number): void;
 }
 
-/** The real time, except where it is told to jump. */
+/** The real time, plus all jumps. */
 export function createJumpingClock(): JumpingClock {
   let ahead = 0;
   const waiting = new Set<{ due: number; run(): void; handle: NodeJS.Timeout }>();

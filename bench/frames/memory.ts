@@ -10,7 +10,7 @@ import { startBridgeReader } from './reader.ts';
 export interface MemoryInput {
   threads: number;
   deltasPerSecond: number;
-  /** How long all threads write before one looks. */
+  /** How long all threads write before memory is measured. */
   ms: number;
 }
 
@@ -20,7 +20,7 @@ export interface MemoryAnswer {
   idle: number;
 }
 
-/** These come and go first, so that what the process keeps for all threads is there before it is counted. */
+/** Threads that run first, so that memory which the process keeps for all threads is not counted. */
 const WARM_UP = 50;
 /** Longer than any thread rests with its link open. */
 const REST_MS = 15 * 60_000;
@@ -34,7 +34,7 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
   const clock = createJumpingClock();
   const reader = await startBridgeReader(producer, join(folder, 'bridge.db'), clock);
   const write = async (upTo: number, count: number) => {
-    // A jump looks like a long silence to the receiver, which then connects anew.
+    // After a jump the receiver sees a long silence and reconnects.
     await producer.waitUntil(({ listening }) => listening > 0);
     await producer.mentionIn(upTo);
     await producer.waitUntil(({ writing }) => writing === count);
@@ -47,7 +47,7 @@ async function measure({ threads, deltasPerSecond, ms }: MemoryInput): Promise<M
       await sleep(2_000);
       clock.jumpBy(REST_MS);
     }
-    // What was asked for meanwhile comes and is let go, and so are the HTTP connections for it, which are no thread's.
+    // Let outstanding answers arrive and idle HTTP connections close: no thread needs them.
     await sleep(CONNECTIONS_REST_MS);
   };
   try {

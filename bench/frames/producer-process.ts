@@ -23,7 +23,7 @@ export interface ProducerState {
   writing: number;
   /** Sockets to the device. */
   open: number;
-  /** Sockets that Slack's events go to. */
+  /** Sockets that receive Slack's events. */
   listening: number;
 }
 
@@ -57,7 +57,7 @@ export async function startProducer(channels: number, deltasPerSecond: number): 
         await sleep(100);
       }
     },
-    // The producer lives as long as its standard input.
+    // The producer ends when its standard input closes.
     stop: () => child.stdin.end(),
   };
 }

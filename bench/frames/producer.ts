@@ -23,7 +23,7 @@ interface Client {
 
 const channels = Array.from({ length: Number(process.argv[2]) }, (_, number) => channelOf(number));
 const perSecond = Number(process.argv[3]);
-/** Calls that tell a channel's name come two hundred at once here, which is not what is looked at. */
+/** Latency spreads the two hundred calls for channel names, which are not part of the measurement. */
 const slack = await startSlack({ limits: 'off', latencyMs: 100, channels });
 let acked = 0;
 const clients: Client[] = [];
@@ -109,7 +109,7 @@ function receiveFrame(client: Client, text: string): void {
   }
 }
 
-/** Each socket gets its deltas evenly, and all of them get theirs spread over time, whatever a late timer does. */
+/** Sends deltas evenly over sockets and time, even if timers are late. */
 let last = performance.now();
 let owed = 0;
 let turn = 0;
@@ -125,7 +125,7 @@ setInterval(() => {
   }
 }, TICK_MS);
 
-/** A mention in each channel that had none, up to so many. */
+/** Mentions the app in further channels, until `count` channels have had a mention. */
 let mentioned = 0;
 async function mentionUpTo(count: number): Promise<void> {
   for (const channel of channels.slice(mentioned, count)) {
@@ -139,7 +139,7 @@ let conversations = 0;
 /** The few REST calls that come before a socket: one device, one agent, a new conversation for each thread. */
 function answerRest({ method, url = '/' }: IncomingMessage): unknown {
   const { pathname } = new URL(url, 'http://127.0.0.1');
-  // Fresh for a bridge whose clock has jumped, too.
+  // In the future, so that the heartbeat is fresh for a bridge whose clock has jumped, too.
   const lastHeartbeat = Date.now() + 7 * 24 * 3_600_000;
   const device = { id: 'd1', deviceId: 'd1', connectionId: 'c1', connectionName: 'd1', lastHeartbeat };
   if (pathname.endsWith('/messages')) return [];
@@ -184,7 +184,7 @@ sockets.on('connection', (socket, request) => {
   socket.on('error', () => {});
   if (searchParams.has('floor')) beginTurn(client, null);
 });
-// An idle connection is kept: a reader that is late would find it closed under its request.
+// Keep idle connections open, or a late request could meet a connection that is just closing.
 server.keepAliveTimeout = 600_000;
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;

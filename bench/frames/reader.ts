@@ -7,7 +7,7 @@ import { createLog } from '../../src/ops/log.ts';
 import { noMetrics } from '../../src/ops/metrics.ts';
 import type { Producer } from './producer-process.ts';
 
-/** Who reads the frames. */
+/** The program that reads the frames. */
 export interface Reader {
   stop(): Promise<void> | void;
 }
@@ -33,7 +33,7 @@ export async function startBridgeReader(producer: Producer, database: string, cl
   return startApp(config, world, new AbortController().signal);
 }
 
-/** The least that any reader has to do: receive, `JSON.parse`, acknowledge. */
+/** Does the least that any reader must do: receive, `JSON.parse`, acknowledge. */
 export async function startFloorReader(producer: Producer, threads: number): Promise<Reader> {
   const sockets = Array.from({ length: threads }, (_, number) => {
     const url = `ws://127.0.0.1:${producer.port}/?floor&agentId=agent-1&conversationId=conv-${number}`;

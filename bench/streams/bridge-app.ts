@@ -2,7 +2,7 @@ import type { SmallSlack } from '../../sandbox/slack/server.ts';
 import { startBridgeSide } from '../world.ts';
 import type { StreamApp } from './stream-app.ts';
 
-/** The bridge between that Slack and a scripted Letta. `heard` is told of each word as Letta sends it. */
+/** Starts the bridge between that Slack and a scripted Letta. Calls `heard` with each word as Letta sends it. */
 export async function startBridgeApp(
   slack: SmallSlack,
   channels: readonly string[],

@@ -10,21 +10,21 @@ import { type Edit, Recorder } from './recorder.ts';
 import type { StreamApp } from './stream-app.ts';
 import type { Trace } from './trace.ts';
 
-/** What came of a plan; all times on one clock, ms. */
+/** The result of a plan; all times in ms of one clock. */
 export interface Played {
   start: number;
-  /** When one ceased to look. */
+  /** When the recording ended. */
   end: number;
   traces: Trace[];
   edits: Edit[];
   limited: Record<string, number>;
-  /** Median of calls that a bare client made, ms. */
+  /** Median time of a call by a bare client, ms. */
   roundTrip: number;
 }
 
 const PROBES = 21;
 
-/** Plays a plan in this process and looks on. */
+/** Plays a plan in this process and records it. */
 export async function playPlan(plan: Plan): Promise<Played> {
   const folder = mkdtempSync(join(tmpdir(), 'bridge-streams-'));
   const recorder = new Recorder();
@@ -71,7 +71,7 @@ export async function playPlan(plan: Plan): Promise<Played> {
   }
 }
 
-/** The peer's packages are not ours (`bench/peers/package.json`), so nothing here knows their types. */
+/** Imported by URL, because the peer's packages (`bench/peers/package.json`) may not be installed. */
 async function peerStarter(app: string): Promise<typeof startBridgeApp> {
   const { peerStarter: starter } = await import(new URL('../peers/app.mjs', import.meta.url).href);
   return starter(app);

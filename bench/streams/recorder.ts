@@ -7,7 +7,7 @@ export interface Edit {
   channel: string;
 }
 
-/** Watches both ends of the app at work: the words as they are written, the calls as they take effect. */
+/** Records both ends of the app: words as they are written, and calls as they take effect. */
 export class Recorder {
   readonly traces: Trace[] = [];
   readonly edits: Edit[] = [];

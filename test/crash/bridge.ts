@@ -5,9 +5,9 @@ export type LogLine = Record<string, unknown> & { msg: string };
 
 /** `node src/main.ts`, as an operator runs it: settings in the environment, its log on standard output. */
 export interface Bridge {
-  /** What it logged since it was started. */
+  /** The lines that it has logged since its start. */
   lines: LogLine[];
-  /** ms since 1970, when it said that it is up. */
+  /** When it logged that it is up; ms since 1970. */
   upAt: number;
   /** Resolves when it is gone. */
   kill(): Promise<void>;
@@ -21,12 +21,12 @@ const STOPS_WITHIN_MS = 30_000;
 const LINES_KEPT = 20_000;
 
 const runningBridges = new Set<ChildProcess>();
-// Whatever ends this process: no bridge outlives it.
+// However this process ends, no bridge may outlive it.
 process.on('exit', () => {
   for (const child of runningBridges) child.kill('SIGKILL');
 });
 
-/** @param onLine hears of each line as soon as it is read. */
+/** @param onLine called with each line as soon as it is read */
 export async function startBridge(
   cwd: string,
   settings: Record<string, string>,

@@ -11,13 +11,13 @@ export interface Deed {
   noteVerdict(what: string, step: string, round: number, verdict: Verdict): void;
 }
 
-/** Nothing may say "working" this long after the start if nothing works. */
+/** This long after the start nothing may say "working" unless something works. */
 const SETTLED_WITHIN_MS = 30_000;
-/** The client finds out by missing pings, and the socket is dialled anew. */
+/** Within this time the client notices missing pings and reconnects the socket. */
 const DEAF_WITHIN_MS = 75_000;
 /** Longer than a request waits for its answer. */
 const FROZEN_MS = 12_000;
-/** Later rounds strike this much later. */
+/** Each further round strikes this much later in the step. */
 const LATER_MS = 13;
 
 interface Reached {
@@ -35,7 +35,7 @@ function withMissedStep(verdict: Verdict, reached: boolean): Verdict {
   return reached ? verdict : { ...verdict, lost: verdict.lost + 1, faults: ['never reached', ...verdict.faults] };
 }
 
-/** SIGKILL of the bridge at a step of a turn, and a start. */
+/** Kills the bridge at a step of a turn and starts it again. */
 export async function killBridge({ mode, noteVerdict }: Deed, stage: Stage, step: Step, round: number): Promise<void> {
   const { story, wasReached } = await reachStep(stage, step);
   if (round > 1) await sleep((round - 1) * LATER_MS);
@@ -53,7 +53,7 @@ export async function killBridge({ mode, noteVerdict }: Deed, stage: Stage, step
   noteVerdict('bridge-killed', step.name, round, withMissedStep(verdict, wasReached));
 }
 
-/** SIGKILL of the App Server or the device while several threads each stand at a step, and a start. */
+/** Kills the App Server or the device while several threads are each at a step, and starts it again. */
 export async function killLetta(
   { letta, noteVerdict }: Deed,
   stages: readonly Stage[],
@@ -84,7 +84,7 @@ export async function killLetta(
   );
 }
 
-/** SIGSTOP of the App Server or the device while threads stand at these steps, a message meanwhile, SIGCONT. */
+/** Stops the App Server or the device while threads are at these steps, sends a message meanwhile, and continues it. */
 export async function freezeLetta(
   { mode, letta, noteVerdict }: Deed,
   stages: readonly Stage[],
@@ -110,7 +110,7 @@ export async function freezeLetta(
   }
   const limits = { since: Date.now(), within: SETTLED_WITHIN_MS };
   const judged = all.map(async ({ story, step, wasReached }, at) => {
-    // Input that was not confirmed gives up its link, and with it an App Server's turn.
+    // The bridge closes a link on which input was not confirmed, which ends an App Server's turn.
     const dies = mode === 'app-server' && step === SUBMITTED;
     const expected: Expected = dies ? 'answered or interrupted' : 'answered';
     const verdict = await judge(story, { ...limits, expected, wordsBefore: before[at] ?? 0 });

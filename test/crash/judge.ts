@@ -2,16 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tail } from './bridge.ts';
 import type { Story } from './story.ts';
 
-/** What may become of a message: all of it, or an end in words with what was said until then. */
+/** The allowed outcomes: the whole answer, or what was said so far and a line that the turn was interrupted. */
 export type Expected = 'answered' | 'answered or interrupted';
 
 export interface Verdict {
   lost: number;
   doubled: number;
   leftOver: number;
-  /** `answered`, `interrupted`, `nothing`; `forgotten by Letta` when its conversation is gone and people are told so. */
+  /**
+   * `answered`, `interrupted`, `nothing`; `forgotten by Letta` when its conversation is gone and people are told so.
+   */
   outcome: string;
-  /** ms from `since` until nothing was going on any more; `null`: never. */
+  /** ms from `since` until the thread was at rest; `null`: never. */
   settledAfter: number | null;
   /** What is wrong, in words. */
   faults: string[];
@@ -22,7 +24,10 @@ const QUIET_MS = 600;
 const GOES_ON_WITHIN_MS = 20_000;
 const CLICK_EVERY_MS = 500;
 
-/** Waits until the thread is at rest, approving what is asked like a patient person. Resolves with since when it is; `null`: never. */
+/**
+ * Waits until the thread is at rest, and approves what is asked meanwhile. Resolves with the time when the rest began;
+ * `null`: never.
+ */
 async function waitForRest(story: Story, until: number): Promise<number | null> {
   let since: number | null = null;
   let clicked = 0;
@@ -42,8 +47,9 @@ async function waitForRest(story: Story, until: number): Promise<number | null> 
 
 /**
  * Waits until everything is settled, asks something else in the same thread, and counts what went wrong.
- * @param options.since ms since 1970: the start after the crash; from then on everything must be settled within `within`.
- * @param options.wordsBefore of the answer, as people saw them before the crash: they must not vanish.
+ * @param options.since ms since 1970: the start after the crash; from then on everything must be settled within
+ * `within`.
+ * @param options.wordsBefore words of the answer that people saw before the crash: they must not vanish
  */
 export async function judge(
   story: Story,
@@ -102,7 +108,7 @@ export async function judge(
   const forgotten = story.isForgotten;
   if (forgotten && !mayForget) addLost('Letta does not know the conversation any more');
   if (forgotten) {
-    // Letta writes a conversation's file in place with each delta: a SIGKILL in between destroys it.
+    // Letta writes a conversation's file in place at each delta, so a SIGKILL during the write destroys it.
     await story.startOver();
     await story.sayMore();
     goesOn = await more();

@@ -10,7 +10,7 @@ import { hasFailed, type Row, table } from './table.ts';
 const MODES: readonly Surface[] = ['app-server', 'single', 'pair'];
 const WHAT: readonly string[] = ['bridge-killed', 'letta-killed', 'letta-frozen', 'slack-frozen'];
 const STEPS: readonly string[] = [...BRIDGE_STEPS.map(({ name }) => name), 'meanwhile'];
-/** Bridges that share a Letta: what takes its time is waiting, not work. */
+/** Bridges that share a Letta; they mostly wait. */
 const STAGES = 3;
 
 const USAGE = `Kills and freezes the real processes at each step of a turn, and counts what was lost, doubled or left over.
@@ -74,7 +74,7 @@ async function runMode(mode: Surface): Promise<void> {
     for (let n = 0; n <= STAGES; n += 1) stages.push(await Stage.open(letta));
     const [apart, ...others] = stages;
     if (!apart) return;
-    // The first one makes the agent that all share.
+    // The first one creates the agent that all share.
     await apart.startBridge();
     await apart.warmUp();
     await Promise.all(others.map((stage) => stage.startBridge()));
@@ -134,6 +134,6 @@ for (const mode of MODES) {
 say(`\n${table(rows)}\n`);
 const bad = rows.filter(hasFailed).length;
 say(bad + trouble === 0 ? `${rows.length} stories, nothing wrong` : `${bad} of ${rows.length} stories went wrong`);
-// Whatever still holds a handle: all that was started has been ended.
+// Exit even if something still holds a handle: everything that was started has been ended.
 await sleep(0);
 process.exit(bad + trouble === 0 && rows.length > 0 ? 0 : 1);

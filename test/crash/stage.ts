@@ -21,7 +21,7 @@ export class Stage {
     const slack = await startSlack({
       scopes: oauth_config.scopes.bot,
       events: settings.event_subscriptions.bot_events,
-      // What was not acked comes again soon, and for as long as a restart may take.
+      // Redeliver unacked envelopes soon, and for as long as a restart may take.
       retryDelaysMs: Array.from({ length: 80 }, () => 250),
       interactionRetryDelaysMs: [],
       pingIntervalMs: 2_000,
@@ -56,7 +56,7 @@ export class Stage {
     });
   }
 
-  /** Resolves with whether `condition` came true in time: looked at with each line of the log and every millisecond. */
+  /** Whether `condition` came true in time; it is checked at each log line and every millisecond. */
   waitUntil(condition: () => boolean, ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const end = Date.now() + ms;
@@ -84,7 +84,7 @@ export class Stage {
     });
   }
 
-  /** What the bridge asked of Slack for a thread, one line each, for a report. */
+  /** The bridge's Slack calls about a thread, one line each, for a report. */
   callsAbout(thread: string): string[] {
     return this.slack.control.log({ type: 'call' }).flatMap((entry) => {
       if (entry.type !== 'call' || !JSON.stringify([entry.args, entry.answer]).includes(thread)) return [];
@@ -94,7 +94,7 @@ export class Stage {
     });
   }
 
-  /** The first message of a store finds, or makes, the agent. */
+  /** Sends a first message, which finds or creates the agent. */
   async warmUp(): Promise<void> {
     const { ts } = await this.slack.control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent say: warm' });
     const answered = () =>
@@ -104,7 +104,7 @@ export class Stage {
     if (!(await this.waitUntil(answered, 30_000))) throw new Error(`no answer at all\n${tail(this.bridge.lines)}`);
   }
 
-  /** Keys of the threads that the next start would look at. */
+  /** Keys of the threads that the next start would read. */
   activeRows(): string[] {
     const database = new DatabaseSync(join(this.#folder, 'data/bridge.db'), { readOnly: true, timeout: 2_000 });
     try {

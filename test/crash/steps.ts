@@ -1,13 +1,13 @@
 import type { Stage } from './stage.ts';
 import type { Kind, Story } from './story.ts';
 
-/** A named point of a turn, and how it is seen that a story has come there. */
+/** A named point of a turn, and how to see that a story has reached it. */
 export interface Step {
   name: string;
   kind: Kind;
   /**
-   * Whether Letta may be at work on it then: on an App Server a turn dies with its socket (docs/letta-protocol.md, Loss
-   * and restart).
+   * Whether Letta may be running the turn at this step: on an App Server a turn dies with its socket
+   * (docs/letta-protocol.md, Loss and restart).
    */
   mayLettaBeAtWork: boolean;
   /** Says the story's message and resolves, as early as it can be known, when the step is reached. */
@@ -35,7 +35,7 @@ async function sayAndWait(story: Story, wait: () => Promise<boolean>): Promise<b
 async function clickAndWait(story: Story, stage: Stage, wait: () => Promise<boolean>): Promise<boolean> {
   await story.sayIt();
   if (!(await stage.waitUntil(() => story.withButton('bridge_approve').length > 0, WITHIN_MS))) return false;
-  // The card is there before Letta's replay may be: a person clicks again.
+  // Do not wait for the click's result: Letta may not have replayed yet, and a person would click again.
   void story.clickApprove();
   return wait();
 }
@@ -57,7 +57,7 @@ const STORED: Step = {
   async reachIn(story, stage) {
     const stored = waitForLine(stage, 'inbound event', 'accepted');
     const said = story.sayIt();
-    // Slack stops reading behind the envelopes: no ack is ever heard.
+    // Slack's socket freezes after the envelopes, so that no ack arrives.
     await stage.slack.control.faults({ socket: 'freeze' });
     await said;
     return stored();
@@ -91,7 +91,7 @@ const FIRST_DELTA: Step = {
   reachIn: (story, stage) => sayAndWait(story, waitForLine(stage, 'the agent started its answer')),
 };
 
-/** Slack has the message; the store may not know. */
+/** Slack has the message; the store may not have its ts yet. */
 const FIRST_POST: Step = {
   name: 'first-post',
   kind: 'words',
@@ -142,7 +142,7 @@ export const BRIDGE_STEPS: readonly Step[] = [
   FINAL_EDIT,
 ];
 
-/** Steps that different threads stand at when Letta is killed, those that do not last last. */
+/** Groups of steps at which threads are when Letta is killed; in each group the shortest step comes last. */
 export const LETTA_STEPS: readonly (readonly Step[])[] = [
   [APPROVAL_SHOWN, MID_STREAM, FIRST_DELTA],
   [APPROVAL_CLICKED, SUBMITTED],

@@ -15,7 +15,7 @@ const ENDED = /\d (ms|s|min|h)$|\d min \d+ s$/;
 
 let counter = 0;
 
-/** One message to the agent, and what a person sees of what becomes of it. */
+/** One message to the agent, and what a person sees of its outcome. */
 export class Story {
   readonly id: string;
   readonly stage: Stage;
@@ -32,7 +32,7 @@ export class Story {
     this.#file = join(stage.letta.project, `${this.id}.txt`);
   }
 
-  /** The envelopes are on their way when this returns; the promise adds nothing but the message's ts. */
+  /** Sends the message. The envelopes are already on their way when this returns; the promise only waits for the ts. */
   sayIt(): Promise<void> {
     const directive =
       this.kind === 'words' ? `slow ${WORDS} words 50 ms` : `run bash echo ${this.id} >> ${this.#file} && sleep 0.5`;
@@ -46,7 +46,7 @@ export class Story {
     });
   }
 
-  /** Another message in the same thread: whatever happened, it goes on. */
+  /** Sends another message in the same thread, which must be answered whatever happened before. */
   async sayMore(): Promise<void> {
     await this.stage.slack.control.message({
       channel: CHANNEL,
@@ -56,7 +56,7 @@ export class Story {
     });
   }
 
-  /** What people are told to do when Letta has lost the conversation. */
+  /** Does what people are told to do when Letta has lost the conversation: `!new`. */
   async startOver(): Promise<void> {
     this.#hasStartedOver = true;
     const place = { channel: CHANNEL, user: ALICE, thread_ts: this.ts };
@@ -142,7 +142,7 @@ export class Story {
     return this.endings().some((line) => /Interrupted|may be incomplete|⚠️/u.test(line));
   }
 
-  /** What says that something is going on. */
+  /** Everything in the thread that says that work is going on. */
   signsOfWork(): string[] {
     const { statuses } = this.stage.slack.control.state();
     return [

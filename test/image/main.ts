@@ -109,7 +109,7 @@ try {
     );
     const health = lastOf(image, 'HEALTHCHECK') ?? '';
     const [, ...asks] = execForm(health.slice(health.indexOf('CMD ') + 4));
-    // The doubles live in this process: nothing here may wait without letting them answer.
+    // Never block here, because the doubles answer from this process.
     const ends = async (args: string[]) =>
       (await once(spawn(process.execPath, args, { cwd: app, env }), 'exit'))[0] as number;
     checkThat((await ends(asks)) === 0, 'its HEALTHCHECK is content');

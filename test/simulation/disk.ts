@@ -57,7 +57,7 @@ export class SimDisk {
         if (life.isOver) return;
         if (!fails) return resolve(read());
         this.failedCount += 1;
-        this.#story.addLine('disk', `can not read ${what}`);
+        this.#story.addLine('disk', `cannot read ${what}`);
         reject(new Error('disk: EIO'));
       });
     });

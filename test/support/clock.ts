@@ -1,11 +1,11 @@
 import type { Clock, Timer } from '../../src/bridge/ports.ts';
 
 export interface FakeClock extends Clock {
-  /** Lets everything due in the next `ms` happen, in order, and what it leads to. */
+  /** Moves time forward by `ms`: fires the timers that are due, in order, and those that they set. */
   advance(ms: number): Promise<void>;
-  /** Lets promises that are already settled run on; no time passes. */
+  /** Lets settled promises continue; no time passes. */
   settle(): Promise<void>;
-  /** The wall clock is set, by so many ms; what waits does not notice. */
+  /** Sets the wall clock forward or back by `ms`; timers do not notice. */
   step(ms: number): void;
   /** Timers that still wait. */
   readonly waiting: number;
@@ -13,7 +13,7 @@ export interface FakeClock extends Clock {
 
 /** A clock that only a test moves. Starts at a fixed moment, so that nothing depends on the day. */
 export function createFakeClock(start = Date.UTC(2026, 0, 5, 9, 0, 0)): FakeClock {
-  // Like that of a process that has just begun: whoever mixes it with the wall clock is found out.
+  // As in a process that has just begun, so that code which mixes it with the wall clock fails.
   let now = 1_000;
   let wall = start - now;
   let order = 0;

@@ -8,7 +8,7 @@ interface Call {
 }
 
 type Answer = { status: number; body: unknown };
-/** When it says that it answered, by its own clock; `null`: it does not say. */
+/** The answer's date, by the server's own clock; `null`: none. */
 type Dated = { date: number | null };
 
 export interface FakeHttp extends Dated {
@@ -16,7 +16,7 @@ export interface FakeHttp extends Dated {
   calls: Call[];
   /** The next answer; a string is sent as it is. */
   answerNext(status: number, body: unknown): void;
-  /** What answers once the prepared answers are used up; `null` is a connection that breaks. */
+  /** Sets the answer for calls after the prepared ones; `null` breaks the connection. */
   answerAlways(answer: (call: Call) => Answer | null): void;
   /** The next call gets no answer until it is aborted. */
   hangNext(): void;

@@ -14,7 +14,7 @@ import type {
 import type { Intake } from '../../src/bridge/ports.ts';
 import type { HomeView } from '../../src/bridge/view/home.ts';
 
-/** An intake that keeps what it gets and answers what a test says; `failing` makes the next calls reject. */
+/** An intake that keeps what it gets and returns what the test sets; `failing` makes the next calls reject. */
 export class RecordingIntake implements Intake {
   /** Every delivery, also those that failed. */
   readonly deliveries: InboundMessage[] = [];

@@ -5,7 +5,7 @@ import type { KeyFamily } from '../../src/bridge/text/secrets/families.ts';
 export function keysOf({ pattern }: KeyFamily): fc.Arbitrary<string> {
   const flags = pattern.flags.replace('y', '');
   const whole = new RegExp(`^(?:${pattern.source})$`, flags);
-  // fast-check knows no look-around: what it makes is held against the whole pattern.
+  // fast-check does not support look-around, so generated keys are checked against the whole pattern.
   const plain = pattern.source.replace(/\(\?<?[=!][^)]*\)/g, '');
   return fc.stringMatching(new RegExp(`^(?:${plain})$`)).filter((key) => whole.test(key));
 }

@@ -2,7 +2,7 @@ import type { LaneDialer, LaneEndpoint, LaneHandlers, LaneLoss } from '../../src
 
 type Frame = Record<string, unknown>;
 
-/** The other end of a lane that a test holds in its hand. */
+/** The server's end of a lane, which the test controls. */
 export interface FakeLane {
   endpoint: LaneEndpoint;
   /** Everything that was sent over it, parsed, in order. */
@@ -25,7 +25,7 @@ export interface FakeLanes {
   onSend: (lane: FakeLane, frame: Frame) => void;
 }
 
-/** Lanes without sockets: what one side sends is on the other side's list. */
+/** Lanes without sockets: frames that our side sends are kept in a list. */
 export function createFakeLanes(): FakeLanes {
   const all: FakeLanes = {
     lanes: [],

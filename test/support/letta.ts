@@ -7,14 +7,14 @@ export interface FakeLetta {
   models: string[];
   conversations: string[];
   mode: string;
-  /** What is on its disk; of other directories it takes no notice (seen with 0.32.18). */
+  /** Folders on its disk; it ignores other directories (seen with 0.32.18). */
   folders: string[];
   status: 'WAITING_ON_INPUT' | 'PROCESSING_API_RESPONSE' | 'WAITING_ON_APPROVAL';
   /** Request ids of approvals that wait. */
   pending: string[];
-  /** Frame types that it leaves without an answer. */
+  /** Frame types that it does not answer. */
   ignoredTypes: Set<string>;
-  /** Whether a mode that is asked for takes effect. */
+  /** Whether it applies the permission mode that a client asks for. */
   doesObeyMode: boolean;
   /** Frames that came, in order. */
   received: Frame[];

@@ -133,7 +133,7 @@ export class MapThreads implements Threads, ThreadMoves {
   }
 }
 
-/** What was chosen, in a map. */
+/** Choices in a map. */
 export function mapChoices(): Choices {
   const chosen = new Map<string, string>();
   return {
@@ -142,7 +142,7 @@ export function mapChoices(): Choices {
   };
 }
 
-/** Something that runs in the background; a command, if nothing else is said. */
+/** A background task; by default a command. */
 export function task(process: string, change: Partial<BackgroundTask> = {}): BackgroundTask {
   return { id: process, process, kind: 'command', what: `run ${process}`, runtime: null, ...change };
 }
@@ -159,7 +159,7 @@ export class HandConnection implements AgentConnection {
   /** What `submit` does next; accepts by default. */
   onSubmit: () => Promise<void> = () => Promise.resolve();
   onAnswer: () => Promise<'accepted' | 'gone'> = () => Promise.resolve('accepted');
-  /** What it was asked to end in the background. */
+  /** Ids of the background tasks that it was asked to end. */
   readonly ended: string[] = [];
   onEndTask: (task: BackgroundTask) => Promise<{ ended: boolean }> = () => Promise.resolve({ ended: false });
   onAbort: () => Promise<{ aborted: boolean }> = () => Promise.resolve({ aborted: true });
@@ -243,7 +243,7 @@ export class HandConnection implements AgentConnection {
   }
 }
 
-/** What a reader of each thread would see: the latest view of every turn, and the bridge's own words. */
+/** Keeps what a reader of the threads would see: the views of every turn, and the bridge's own messages. */
 export class HandSurface implements Surface {
   readonly views: TurnView[] = [];
   readonly said: { address: ThreadAddress; text: string }[] = [];
@@ -328,13 +328,13 @@ export interface Middle {
   surface: HandSurface;
   connections: HandConnection[];
   audit: MapAudit;
-  /** May be changed: it is asked for anew each time. */
+  /** A test may change it: the bridge reads it each time. */
   policy: Policy;
   /** Threads that looking back has to know of, as often as was said so. */
   spoken: readonly ThreadKey[];
   /** `failing` makes the next look-ups of people reject; `kinds` says what somebody is now; `gate` is waited for. */
   people: { failing: number; kinds: Record<string, PersonKind>; gate: Promise<void> | null };
-  /** Who is in which user group; `failing`: Slack does not tell. */
+  /** The members of each user group; `failing`: Slack does not answer. */
   groups: { members: Record<string, string[]>; failing: boolean };
   readonly connection: HandConnection;
   intake: BridgeIntake;

@@ -13,7 +13,7 @@ export interface OwnProcess {
   child: ChildProcess;
   /** Exit code and signal, once it has ended. */
   whenExited: Promise<[number | null, NodeJS.Signals | null]>;
-  /** All it has written so far, to both outputs. */
+  /** Everything that it has written to both outputs so far. */
   logText(): string;
   /** Alice writes in the channel; what {@link transcriptNow} shows is then the thread below that. */
   sayText(text: string): Promise<void>;
@@ -27,7 +27,7 @@ export interface OwnProcessOptions {
   env?: Record<string, string>;
   /** HTTP mode on this port; left out: Socket Mode without any server of ours. */
   httpPort?: number;
-  /** Faults that are there before the bridge starts. */
+  /** Sets faults before the bridge starts. */
   before?: (slack: SmallSlack) => Promise<unknown>;
 }
 

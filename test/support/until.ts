@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Resolves when `check` is true; for what happens in real time elsewhere. @param seen what to show when it never is. */
+/** Resolves when `check` is true; for other processes and real time. @param seen text for the error on timeout */
 export async function until(check: () => boolean, seen: () => string, timeout = 15_000): Promise<void> {
   const end = Date.now() + timeout;
   while (!check()) {
