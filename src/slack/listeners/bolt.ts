@@ -18,27 +18,27 @@ export interface BoltOptions {
   log: Log;
 }
 
-/** The Bolt app: it routes everything that is not a message. The letters are those of docs/slack.md, Hazards. */
+/** The Bolt app: it routes everything that is not a message. Its options avoid what docs/slack.md, Hazards lists. */
 export async function createBoltApp({ botToken, slackApiUrl, receiver, listeners, log }: BoltOptions): Promise<App> {
   const app = new App({
-    // e: with `socketMode` Bolt would use its own receiver, which acknowledges before anything is stored.
+    // With `socketMode` Bolt would use its own receiver, which acknowledges before anything is stored.
     receiver,
-    // c: with a `token` the constructor would call auth.test, and nobody could catch its failure.
+    // With a `token` the constructor would call auth.test, and nobody could catch its failure.
     deferInitialization: true,
-    // d: both ids are known, so Bolt does not ask Slack for them. r: it cannot fail. h: one team, so one pooled client.
+    // Both ids are known, so Bolt does not ask Slack for them at each event, and this cannot fail.
     authorize: async () => authorization(botToken, listeners.identity()),
     convoStore: false,
     ignoreSelf: true,
     logger: boltLogger(log),
     extendedErrorHandler: true,
-    // a, b: a separate object, without `headers`, with its own retry settings.
+    // A separate object, without `headers` and with its own retry settings, because Slack's libraries write into it.
     clientOptions: {
       retryConfig: { retries: 2 },
       timeout: TIMEOUT_MS,
       ...(slackApiUrl === undefined ? {} : { slackApiUrl }),
     },
   });
-  // l: rethrown, so that the receiver does not acknowledge what a listener failed to handle.
+  // Rethrown, so that the receiver does not acknowledge what a listener failed to handle.
   app.error(async ({ error }: { error: Error }) => {
     throw 'original' in error && error.original instanceof Error ? error.original : error;
   });

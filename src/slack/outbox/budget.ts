@@ -1,55 +1,55 @@
 import type { ChannelId } from '../../bridge/ids.ts';
 
 /**
- * `must`: final text, approvals, our own lines: they have the whole limit.
- * `live`: an intermediate edit, dropped in favour of a later one; it leaves a reserve to the others.
+ * `must`: final text, approvals, our own lines: they may use the whole limit. `live`: an intermediate edit, which a
+ * later one may replace; it leaves a reserve for `must`.
  */
 export type Urgency = 'must' | 'live';
 
-/** What somebody would like to send. */
+/** A call that somebody wants to make. */
 export interface Ask {
   method: string;
   channel: ChannelId;
   urgency: Urgency;
 }
 
-/** One call in a window of 60 s. `until` is when it stops counting; `null` while its answer is awaited. */
+/** A call that counts toward a 60 s window. `until`: when it stops counting; `null`: its answer has not come. */
 interface Use {
   id: number;
   until: number | null;
 }
 
 /**
- * What was sent of late in one workspace, in times of the monotonic clock: one that steps back would close the budget
- * for as long. A value: every function gives back a new one.
+ * The calls of the last minute in one workspace. Times are of the monotonic clock, because a wall clock that is set
+ * back would block all calls for as long. It is a value: every function returns a new one.
  */
 export interface Budget {
   nextId: number;
   /** By method; oldest first, at most the limit's number of entries each. */
   windows: Readonly<Record<string, readonly Use[]>>;
-  /** Until when Slack wants no call of that method. */
+  /** By method: until when Slack accepts no call, after a 429. */
   blocked: Readonly<Record<string, number>>;
-  /** When a channel may get its next post, by channel; forgotten once past. */
+  /** By channel: when it may get its next post; removed once past. */
   channels: ReadonlyMap<ChannelId, number>;
-  /** When the next edit would be due if all of them were spread evenly (a virtual clock, GCRA). */
+  /** When the next edit is due if edits are spread evenly (the virtual clock of GCRA). */
   editDue: number;
-  /** Edits in a minute: halved by each 429 of an edit, slowly up while none comes. */
+  /** Edits per minute: each 429 of an edit halves it, each live edit without one raises it a little. */
   pace: number;
 }
 
 const EDIT = 'chat.update';
 const WINDOW_MS = 60_000;
 /**
- * Edits that a live one leaves free in any 60 s, for finals and cards. Each of them slows all live text down by a
- * fiftieth. Finals take their time out of the live edits that follow, so two are enough for twenty threads that end at
- * random moments: hardly one of them waits for its last edit, and then a second.
+ * How many edits per 60 s live edits leave free for final text and cards. Each one slows live text down by a fiftieth.
+ * Two are enough even when twenty threads end at random moments, because a final edit delays the live edits after it:
+ * hardly a final one waits, and then about a second.
  */
 const RESERVE = 2;
-/** Edits in a minute: what a process begins with, what it comes to while Slack limits nothing, and the least. */
+/** Edits per minute: at the start of the process, at most while Slack limits nothing, and at least. */
 const PACE = { first: 40, most: 48, least: 5 };
-/** What one live edit without a 429 adds to the pace: a minute or two from half of it to the whole. */
+/** How much one live edit without a 429 raises the pace: from half to full it takes a minute or two. */
 const SPEED_UP = 0.25;
-/** Calls in any 60 s: the tier's promise (docs/slack.md, Tiers), a little less where nothing is urgent. */
+/** Calls in any 60 s, by the method's tier (docs/slack.md, Tiers); a little fewer where nothing is urgent. */
 const LIMITS: Readonly<Record<string, number>> = {
   'chat.update': 50,
   'chat.delete': 45,
@@ -62,14 +62,12 @@ const LIMITS: Readonly<Record<string, number>> = {
 };
 const OTHER_LIMIT = 45;
 /**
- * About one post a second and channel (docs/slack.md, Limits: rules), a little more apart because arrival times waver.
+ * Slack allows about one post per second and channel (docs/slack.md, Limits: rules). A little more, because travel
+ * times vary.
  */
 const CHANNEL_GAP_MS = 1_050;
 const PER_CHANNEL = new Set(['chat.postMessage', 'assistant.threads.setStatus']);
-/**
- * So many live edits may come before their time after a pause; else they are spread: a window emptied at once is
- * followed by silence.
- */
+/** After a pause so many live edits may come early. More would use up the window at once, and silence would follow. */
 const BURST = 2;
 
 export const emptyBudget: Budget = {
@@ -81,7 +79,7 @@ export const emptyBudget: Budget = {
   pace: PACE.first,
 };
 
-/** The earliest time (ms, ≥ `now`) at which this may be sent, as far as is known now. */
+/** The earliest time (ms, ≥ `now`) at which this call may be made, by what is known now. */
 export function whenAllowed(budget: Budget, ask: Ask, now: number): number {
   const limit = limitOf(ask.method) - (isLiveEdit(ask) ? RESERVE : 0);
   let at = Math.max(now, budget.blocked[ask.method] ?? 0, windowFreesAt(budget, ask.method, limit, now));
@@ -89,7 +87,7 @@ export function whenAllowed(budget: Budget, ask: Ask, now: number): number {
   return isLiveEdit(ask) ? Math.max(at, budget.editDue - BURST * gapMs(budget)) : at;
 }
 
-/** Notes that it is sent now. Give `id` to {@link noteAnswered} when the answer is there. */
+/** Notes that the call is made now. Give `id` to {@link noteAnswered} when its answer comes. */
 export function noteSent(budget: Budget, ask: Ask, now: number): { budget: Budget; id: number } {
   const id = budget.nextId;
   const windows = { ...budget.windows, [ask.method]: [...countingUses(budget, ask.method, now), { id, until: null }] };
@@ -99,15 +97,15 @@ export function noteSent(budget: Budget, ask: Ask, now: number): { budget: Budge
     channels.set(channelKey(ask), now + CHANNEL_GAP_MS);
   }
   let { editDue, pace } = budget;
-  // A final edit takes its time out of the live ones that follow, so that the window never comes near its end.
+  // A final edit delays the live edits after it, so that the window is never used up.
   if (ask.method === EDIT) editDue = Math.max(editDue, now) + gapMs(budget);
   if (isLiveEdit(ask)) pace = Math.min(PACE.most, pace + SPEED_UP);
   return { budget: { ...budget, nextId: id + 1, windows, channels, editDue, pace }, id };
 }
 
 /**
- * Notes that call `id` was answered. It counts for 60 s from now, not from when it was sent: Slack counted it
- * somewhere in between, and a window of Slack's must not hold more than ours.
+ * Notes that call `id` was answered. It counts for 60 s from now, not from when it was sent, because Slack counted it
+ * at some time in between, and our window must never hold fewer calls than Slack's.
  */
 export function noteAnswered(budget: Budget, ask: Ask, id: number, now: number): Budget {
   const uses = budget.windows[ask.method];
@@ -118,7 +116,7 @@ export function noteAnswered(budget: Budget, ask: Ask, id: number, now: number):
   return { ...budget, windows: { ...budget.windows, [ask.method]: kept } };
 }
 
-/** Notes a 429: nothing of that method before `until`. */
+/** Notes a 429: no call of that method before `until`. */
 export function noteLimited(budget: Budget, method: string, until: number): Budget {
   return {
     ...budget,
@@ -130,7 +128,7 @@ export function noteLimited(budget: Budget, method: string, until: number): Budg
 function windowFreesAt(budget: Budget, key: string, limit: number, now: number): number {
   const uses = countingUses(budget, key, now);
   const last = uses[uses.length - limit];
-  // One that was not answered yet counts as answered now: it cannot end sooner.
+  // A call without an answer counts as answered now, because it cannot stop counting sooner than that.
   return last ? (last.until ?? now + WINDOW_MS) : now;
 }
 

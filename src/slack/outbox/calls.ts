@@ -4,24 +4,26 @@ import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import type { SlackAnswer } from '../api/slack-api.ts';
 import { type PlannedCall, UNKNOWN } from './plan.ts';
 
-/** Arguments and name of one Web API call. */
+/** One Web API call. */
 export interface Call {
   method: string;
   args: Record<string, unknown>;
 }
 
 /**
- * By this a message of ours is found again; ids only, since anybody in the workspace can read it (docs/slack.md,
- * Posting and deleting).
+ * Marks our messages, so that a look finds them again. It holds ids only, because anybody in the workspace can read it
+ * (docs/slack.md, Posting and deleting).
  */
 const METADATA_TYPE = 'letta_bridge_post';
 
-/** `text` beside blocks is a summary; more than 4,000 is refused in an edit (docs/slack.md, Size limits). */
+/**
+ * `text` beside blocks is a summary; in an edit Slack refuses more than 4,000 characters (docs/slack.md, Size limits).
+ */
 const SUMMARY_MAX = 4_000;
 const LOOK_PAGE = 100;
 
 /**
- * A planned call as Slack wants it. Without blocks `text` is shown, as plain text.
+ * The Web API call for a planned call. A post without blocks shows its `text`, as plain text.
  * @param owner the id under which the messages of one delivery are found again: the turn.
  */
 export function slackCall(address: ThreadAddress, owner: string, planned: PlannedCall): Call {
@@ -41,10 +43,10 @@ export function slackCall(address: ThreadAddress, owner: string, planned: Planne
     const args = {
       channel,
       ts: planned.record.ts,
-      // Without blocks an edit must take away those that are there.
+      // Sent even when empty, because otherwise Slack would keep the old blocks.
       blocks: post.blocks,
       ...content,
-      // Kept by Slack when left out.
+      // Left out when unchanged: Slack then keeps the old metadata.
       ...(planned.record.part === part ? {} : { metadata }),
     };
     return { method: 'chat.update', args };
@@ -65,7 +67,7 @@ export function slackCall(address: ThreadAddress, owner: string, planned: Planne
 
 /**
  * Asks for the newest messages of the thread with their metadata.
- * @param after the look begins behind this message; must be older than what is looked for.
+ * @param after only messages newer than this one are read; it must be older than what is looked for.
  */
 export function lookCall(address: ThreadAddress, after: SlackTs, cursor: string | null): Call {
   const { channel, threadTs } = address;
@@ -82,8 +84,8 @@ export function lookCall(address: ThreadAddress, after: SlackTs, cursor: string 
 }
 
 /**
- * The messages of `owner` on a page that {@link lookCall} got, when all on it were posted, and where the next page
- * begins.
+ * Reads a page that {@link lookCall} got: the messages of `owner`, the timestamps of all messages, and the cursor of
+ * the next page.
  */
 export function readLook(
   answer: SlackAnswer,
@@ -95,14 +97,14 @@ export function readLook(
     const { event_type, event_payload } = (metadata ?? {}) as { event_type?: unknown; event_payload?: unknown };
     const { turn, part, live, ends } = (event_payload ?? {}) as Record<string, unknown>;
     if (event_type !== METADATA_TYPE || turn !== owner || typeof ts !== 'string' || typeof part !== 'string') return [];
-    // Of the moment when it was posted: what nobody knew of was never edited.
+    // Slack keeps the metadata of the post, and a message that we did not know of cannot have been edited since.
     return [{ part, ts, hash: UNKNOWN, ...(live === true && { live }), ...(ends === true && { ends }) }];
   });
   const all = messages.map((message) => String((message as { ts?: unknown } | null)?.ts));
   return { found, all, cursor: nextCursor(answer) };
 }
 
-/** Where the page after this one begins. */
+/** The cursor of the next page; `null`: this is the last one. */
 export function nextCursor(answer: SlackAnswer): string | null {
   const next = (answer.response_metadata as { next_cursor?: unknown } | undefined)?.next_cursor;
   return typeof next === 'string' && next !== '' ? next : null;

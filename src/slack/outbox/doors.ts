@@ -4,26 +4,26 @@ import type { ChannelId } from '../../bridge/ids.ts';
 import type { SlackError } from '../api/slack-api.ts';
 import { type Closed, closedBy } from './refusal.ts';
 
-/** One call, as far as it matters whether the way is open. */
+/** A kind of call that Slack may allow or refuse: a method in a channel. */
 export interface Way {
   method: string;
   channel: ChannelId;
 }
 
 /**
- * Where Slack lets us write nothing for now. While a way is closed one call at a time tries it, after longer and longer
- * waits: a hundred answers for an archived channel cost as much as one.
+ * Remembers where Slack refuses all our writes for now. While a way is closed, only one call at a time tries it, after
+ * longer and longer waits, so a hundred waiting answers for an archived channel cost no more calls than one.
  */
 export interface Doors {
-  /** From when, ≥ `now`, by the monotonic clock, this call may be tried. */
+  /** When this call may be tried (≥ `now`, by the monotonic clock). */
   opensAt(way: Way, now: number): number;
-  /** A call is on its way: until it is answered no other tries a closed way. */
+  /** Notes that a call is made: until its answer comes, no other call tries the same closed way. */
   noteTry(way: Way, now: number): void;
-  /** It was answered. True when a closed way is open again. */
+  /** Notes the answer. True when a closed way is open again. */
   noteAnswer(way: Way, error: SlackError | null, now: number): boolean;
-  /** Slack's word for why this way is closed, and how far it is; `null`: it is open, as far as is known. */
+  /** Slack's word for why this way is closed, and for what scope; `null`: it is open, as far as we know. */
   whyClosed(way: Way): { word: string; scope: Closed } | null;
-  /** Something happened that may have opened ways: each closed one may be tried soon. `null`: in every channel. */
+  /** Something happened that may have opened closed ways in this channel (`null`: in all), so they are tried soon. */
   retrySoon(channel: ChannelId | null, now: number): void;
 }
 
@@ -33,20 +33,23 @@ interface Door {
   until: number;
   failures: number;
   closedAt: number;
-  /** Until when a call that is on its way keeps the others out. */
+  /** Until when a call without an answer keeps other calls back. */
   tryingUntil: number;
 }
 
 const FIRST_MS = 1_000;
-/** By scope: a token is tried by one call for all; of channels there may be hundreds. */
+/**
+ * By scope. Short for the workspace, because one call tries for everybody; long for channels, of which there may be
+ * hundreds.
+ */
 const LONGEST_MS: Readonly<Record<Closed, number>> = { workspace: 60_000, channel: 600_000, thread: 0 };
-/** A busy channel knocks all the time. */
+/** At most one early try in this time, because a busy channel asks for one with every message. */
 const KNOCK_GAP_MS = 5_000;
-/** How soon others look again while one tries. */
+/** How soon the other calls ask again while one tries. */
 const TRYING_MS = 500;
-/** A call that is never answered keeps nobody out for longer. */
+/** A call that is never answered keeps the others back no longer than this. */
 const TRYING_MAX_MS = 60_000;
-/** Ways that are forgotten first are those closed first: they are found closed again. */
+/** If there are more, the first closed is forgotten: the next call finds it closed again. */
 const MOST = 1_000;
 
 export function createDoors(): Doors {
@@ -84,7 +87,7 @@ export function createDoors(): Doors {
       const open = (key: string) => {
         hasOpened = doors.delete(key) || hasOpened;
       };
-      // Without an answer of Slack's nothing is known.
+      // Slack did not decide about the call, so the way stays as it was.
       if (error && error.failure !== 'refused') {
         for (const key of [everywhere, here]) {
           const door = doors.get(key);

@@ -3,19 +3,19 @@ import type { SlackPost } from '../render/post.ts';
 import { plainPosts, renameParts } from './plain.ts';
 
 /**
- * The same content in simpler posts, for one that Slack refused: first cut smaller, then without what only newer clients
- * know. Empty where a post has no such form.
+ * The content of a post that Slack refused in simpler posts: `smaller` cuts it into more messages, `mrkdwn` uses older
+ * blocks. Empty if the post has no such form.
  */
 export type Fallback = (post: SlackPost, form: 'smaller' | 'mrkdwn') => SlackPost[];
 
-/** In which form each part is sent: as rendered, or simpler once Slack refused it. */
+/** Remembers for each part in which form it is sent: as rendered, or simpler after Slack refused it. */
 export interface Forms {
   applyForms(posts: readonly SlackPost[]): SlackPost[];
-  /** This post was refused; false when there is no simpler form left. */
+  /** Chooses the next simpler form for a post that Slack refused; false when there is none. */
   simplify(post: SlackPost): boolean;
-  /** What was refused half-written as rendered again; what was whole keeps its form. */
+  /** Tries parts as rendered again if they were half-written when Slack refused them; the others keep their form. */
   resetLive(): void;
-  /** Slack took no form at all: all are tried anew. */
+  /** Tries all parts as rendered again, after Slack refused every form. */
   resetAll(): void;
   /** Slack has taken all posts as they are now: each simpler form that it took is counted, once. */
   settled(): void;
@@ -25,7 +25,7 @@ const FORMS = ['rendered', 'smaller', 'mrkdwn', 'plain'] as const;
 type Form = (typeof FORMS)[number];
 
 export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Forms {
-  /** By kind and part; a turn has few. A card may come to stand where a text was. */
+  /** By kind and part, because a card may take the part of an earlier text. */
   const forms = new Map<string, { form: Form; live: boolean; counted: boolean }>();
   let lastPosts: readonly SlackPost[] = [];
 
@@ -79,7 +79,7 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
   };
 }
 
-/** Pieces of a simpler form are named after the post. */
+/** Pieces of a simpler form (`part~1`) share the key of their post. */
 function keyOf({ kind, part }: SlackPost): string {
   return `${kind} ${part.split('~')[0] ?? part}`;
 }

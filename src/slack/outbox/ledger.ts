@@ -3,45 +3,48 @@ import type { Clock, Log } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import { applyCall, type PlannedCall, UNKNOWN, withUnknownContent } from './plan.ts';
 
-/** The messages that Slack has, in reading order; each change is stored before its promise resolves. */
+/** The messages that Slack has, in reading order. A change is stored before its promise resolves. */
 export interface Ledger {
   readonly posts: readonly PostRecord[];
-  /** What is known of a file: its id once it may have been shared, `shared` once it certainly was. */
+  /** The state of a file: its id once it may have been shared, `shared` once it certainly was; `null`: not begun. */
   fileState(part: string): string | null;
   saveFileState(part: string, state: string | null): Promise<void>;
   saveCall(call: PlannedCall, ts: SlackTs): Promise<void>;
   forgetPost(record: PostRecord): Promise<void>;
-  /** Slack does not let us do this with the message any more. */
+  /** Notes that Slack no longer lets us edit, or delete, the message. */
   saveRefusal(record: PostRecord, what: 'edit' | 'delete'): Promise<void>;
-  /** Leaves a message as it stands, whatever it says. */
+  /** Marks a message as one that must not be changed any more, whatever it says. */
   keepAsIs(record: PostRecord): Promise<void>;
   /** Whether the thread is gone: its root was deleted before it had a reply. */
   readonly isThreadGone: boolean;
-  /** The thread is gone, and this message of ours, meant for it, landed at the top of the channel: it must go. */
+  /** Notes that the thread is gone and that our message landed at the top of the channel: it must be deleted. */
   saveStray(part: string, ts: SlackTs): Promise<void>;
-  /** Takes in messages that were found by looking, except those it has. */
+  /** Adds messages that a look has found and that are not in the ledger. */
   adoptPosts(found: readonly PostRecord[]): Promise<void>;
-  /** What this message shows is not known any more. Not stored: a restart ends with an edit anyway. */
+  /** Notes that we no longer know what the message shows. Not stored, because a restart edits it anyway. */
   markDoubtful(record: PostRecord): void;
 }
 
 export interface LedgerOptions {
   posts: readonly PostRecord[];
   savePosts(posts: PostRecord[]): Promise<void>;
-  /** Told when the first message exists; `found`: it was there before this process. */
+  /** Called when the first message exists; `found`: a look found it, so an earlier process posted it. */
   onFirstPost(found: boolean): void;
   clock: Clock;
   log: Log;
 }
 
-/** No file id: those are capitals and digits. */
+/** Cannot be a file id, because those are capitals and digits. */
 export const SHARED = 'shared';
-/** Files are stored among the posts, with this before their state. The message that shares one is none of our posts. */
+/**
+ * Files are stored among the posts with this prefix before their state. Slack posts the message that shares a file, not
+ * we.
+ */
 const FILE = 'file-';
-/** Stored among the posts, too. */
+/** Stored among the posts when the thread is gone. */
 const GONE: PostRecord = { part: 'thread', ts: '', hash: 'gone' };
 
-/** The hash of a message that stays as it is, whatever it shows. */
+/** The hash of a message that must not be changed any more. */
 const KEPT_AS_IS = 'text-left';
 
 const SAVE_ATTEMPTS = 5;
@@ -52,7 +55,9 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
   let gone = stored.some(isGone);
   let files = stored.filter(isFile);
 
-  /** A disk that fails does not hide what Slack shows: the next call stores it all again. */
+  /**
+   * Changes the ledger even if storing fails, because Slack shows the change already. The next call stores all of it.
+   */
   async function replacePosts(next: PostRecord[], found = false): Promise<void> {
     const first = posts.length === 0 && next.length > 0;
     posts = next;

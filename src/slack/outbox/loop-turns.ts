@@ -1,18 +1,18 @@
 import type { Clock } from '../../bridge/ports.ts';
 
-/** How many letters of texts may still be rendered in this turn of the event loop. */
+/** How many letters may still be rendered in this turn of the event loop. */
 export interface Letters {
   left: number;
 }
 
-/** What all threads together may render before the loop gets its turn back. */
+/** Limits what all threads together render in one turn of the event loop, so that other work gets its turn. */
 export interface LoopTurns {
   readonly letters: Letters;
-  /** Resolves in the next turn, when there are letters again. */
+  /** Resolves in the next turn of the event loop, with letters again. */
   nextTurn(): Promise<void>;
 }
 
-/** About one message: rendering it costs a hostile text a few ms. */
+/** About one message, which takes a few ms to render even for a hostile text. */
 const EACH_TURN = 4_000;
 
 export function createLoopTurns(clock: Clock): LoopTurns {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ChannelId, SlackTs } from '../../bridge/ids.ts';
 
-/** What a delivery of Slack's says about the ways we write: something happened in a channel; a message was deleted there. */
+/** What the outbox needs to know of an event: in which channel something happened, and which message was deleted. */
 export interface News {
   channel: ChannelId;
   deletedTs: SlackTs | null;
@@ -16,7 +16,7 @@ const body = z.looseObject({
   }),
 });
 
-/** `null` for what belongs to no channel. Who caused it does not matter. */
+/** Reads an event, whoever caused it; `null` when it belongs to no channel. */
 export function readNews(payload: unknown): News | null {
   const parsed = body.safeParse(payload);
   if (!parsed.success) return null;

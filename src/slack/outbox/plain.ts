@@ -5,24 +5,24 @@ import type { SlackPost } from '../render/post.ts';
 const PIECE_MAX = 3_800;
 
 /**
- * The last resort when Slack takes neither a post nor its simpler forms: all texts of its blocks, without any block.
- * Parts are named after the post's own.
+ * The last resort when Slack refuses a post and its simpler forms: the texts of its blocks, without any block. Parts
+ * are named after the post's own.
  */
 export function plainPosts(post: SlackPost): SlackPost[] {
   const texts = post.blocks.flatMap((block) => textsOf(block));
-  // Rendered text is harmless where it was meant to stand; as plain text not even a token of ours may come alive.
+  // The texts were made harmless for their blocks. As plain text even our own tokens are escaped.
   const typed = post.typed === undefined ? [] : [post.typed];
   return plainPieces(post.part, post.kind, post.live, withoutTokens([...texts, ...typed].join('\n\n') || post.text));
 }
 
-/** The last resort when a view cannot be rendered at all. The agent's text is made harmless here. */
+/** The last resort when rendering a view throws. The agent's text is made harmless here. */
 export function plainView(view: TurnView): SlackPost[] {
   const texts = view.items.map((item) => (item.kind === 'text' ? item.markdown : item.card.title));
   if (view.ending?.line) texts.push(view.ending.line);
   return plainPieces('0.0', 'text', view.live !== null, escapeAll(texts.join('\n\n')));
 }
 
-/** The parts of one post's simpler forms: the first keeps the name, so that its message is kept too. */
+/** Names the posts of a simpler form: the first keeps the part, so that it keeps the message, too. */
 export function renameParts(post: SlackPost, simpler: readonly SlackPost[]): SlackPost[] {
   return simpler.map((piece, index) => ({ ...piece, part: index === 0 ? post.part : `${post.part}~${index}` }));
 }
@@ -43,7 +43,7 @@ function plainPieces(part: string, kind: SlackPost['kind'], live: boolean, text:
   return posts;
 }
 
-/** A piece that ends behind a line or a word, and never inside a character or an entity. */
+/** Ends a piece after a line or a word, and never inside a character or an entity. */
 function cutPiece(piece: string, isLast: boolean): string {
   if (isLast) return piece;
   for (const mark of ['\n', ' ']) {
@@ -53,11 +53,11 @@ function cutPiece(piece: string, isLast: boolean): string {
   return piece.replace(/&[a-z]{0,4}$|[\uD800-\uDBFF]$/, '');
 }
 
-/** Slack writes a block's words in `text`, either at once or as a text object. */
+/** The texts in a block: `text` is a string or a text object. */
 function textsOf(block: unknown): string[] {
   if (typeof block !== 'object' || block === null) return [];
   const { type, text, fields, elements } = block as Record<'type' | 'text' | 'fields' | 'elements', unknown>;
-  // Words on buttons are nothing without the buttons.
+  // Labels of buttons are left out, because there are no buttons here.
   if (type === 'actions') return [];
   const here = typeof text === 'string' ? [text] : textsOf(text);
   const inside = [fields, elements].flatMap((list) =>

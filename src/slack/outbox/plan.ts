@@ -8,20 +8,18 @@ export type PlannedCall =
   | { kind: 'post'; post: SlackPost }
   | { kind: 'delete'; record: PostRecord };
 
-/** What stands where something live stood, of which nobody knows what it said besides. */
+/** Replaces text that was live when the process ended and that we cannot read again. */
 const FORGOTTEN = '… (I restarted and could not reload this text yet)';
 
-/** What stands in a message that Slack does not let us delete, although nothing of it holds any more. */
+/** Replaces a message that is obsolete but that Slack does not let us delete. */
 const REPLACED = '(replaced by the text below)';
 
-/** The hash of a message whose content is not known: an edit of it had no answer, or it was found by looking. */
+/** The hash of a message whose content is not known: an edit had no answer, or a look found the message. */
 export const UNKNOWN = '?';
 
 const hashes = new WeakMap<SlackPost, string>();
 
-/**
- * What a post shows, as a short word that is stored; it begins with the post's kind. Whether it is live is no content.
- */
+/** A hash of what a post shows, for the record; it begins with the post's kind. `live` is not part of it. */
 export function contentHash(post: SlackPost): string {
   let hash = hashes.get(post);
   if (hash === undefined) {
@@ -34,7 +32,7 @@ export function contentHash(post: SlackPost): string {
   return hash;
 }
 
-/** The hash of the same message after an edit without an answer: its kind is still known. */
+/** The record after an edit without an answer: we know its kind, but not its content. */
 export function withUnknownContent(record: PostRecord): PostRecord {
   const kind = kindOf(record.hash);
   return { ...record, hash: kind ? `${kind}-${UNKNOWN}` : UNKNOWN };
@@ -47,20 +45,18 @@ function kindOf(hash: string): SlackPost['kind'] | null {
 }
 
 /**
- * What is left to do so that the thread shows `wanted`, best first: deletions of messages that Slack lets nobody edit
- * any more, edits, then at most one new post, then other deletions. Any one of them may be made next; after it, ask
- * again. Empty when all is as wanted.
+ * The calls that make the thread show `wanted`, most important first: deletions of messages that Slack does not let us
+ * edit, edits, then at most one new post, then other deletions. Any one of them may be made next; then plan again.
+ * Empty when the thread shows `wanted`.
  *
- * - A post is planned only when all before it exist, so the thread reads top to bottom.
- * - Text, and a note, is not posted below text that is still to be edited; a card is: people wait for it.
- * - Messages that nothing wants any more (a retry threw their text away) are reused for text or deleted; a card or a
- *   note always is a message of its own, since edits do not notify (docs/slack.md, Editing).
- * - A card keeps its message, which people may be about to click: text for which no message is left above it goes
- * below.
- * - With `textUnknown` the wanted posts lack what was said before a restart. Messages that may show it, and those above
- *   a card where it may have its place again, stay, but for their buttons; what is known now goes to the newest of
- * those
- *   that were live, or below.
+ * - A post is planned only when all posts before it exist, so that the thread reads from top to bottom.
+ * - Text, or a note, is not posted while text above it must still be edited. A card is, because people wait for it.
+ * - Messages that are no longer needed (a retry dropped their text) are reused for text or deleted. A card or a note
+ *   always gets a new message, because edits do not notify (docs/slack.md, Editing).
+ * - A card keeps its message, because people may be about to click it. If no message is left above it, text goes below.
+ * - With `isTextUnknown` the wanted posts lack what was said before a restart. Messages that may show that text stay,
+ *   and so do those above a card, where the text may belong; only their buttons go. New text goes to the newest message
+ *   that was live, or below.
  */
 export function planCalls(
   posted: readonly PostRecord[],
@@ -85,7 +81,7 @@ export function planCalls(
       rest.unshift(card.post, post);
       continue;
     }
-    // What says how the turn goes on waits, too: it would stand where the card belongs.
+    // The live status waits, too, because otherwise it would take the place of the card.
     if (!record && (post.isFrozen || post.waitsForTextAbove || (awaitsCard && post.live))) {
       awaitsCard ||= post.isFrozen === true && !isTextUnknown && posted.length > 0;
       continue;
@@ -115,19 +111,19 @@ function isUneditable({ refuses }: PostRecord): boolean {
   return refuses === 'edit';
 }
 
-/** They show something that is not true any more, and what is shown instead must not stand beside it. */
+/** Messages that Slack does not let us edit are out of date, so they are deleted before their replacement is posted. */
 export function deletionsOfUneditable(posted: readonly PostRecord[]): PlannedCall[] {
   return posted.filter(isUneditable).map((record): PlannedCall => ({ kind: 'delete', record }));
 }
 
-/** A message that nothing wants any more goes, or says so. */
+/** Deletes a message that is no longer needed, or marks it as replaced if Slack does not let us delete it. */
 function planRemoval(record: PostRecord): PlannedCall[] {
   if (record.refuses !== 'delete') return [{ kind: 'delete', record }];
   const post: SlackPost = { part: record.part, kind: 'text', blocks: [], text: REPLACED, live: false };
   return record.hash === contentHash(post) ? [] : [{ kind: 'update', record, post }];
 }
 
-/** The first of these posts that is a card and has a message, and that. */
+/** The first of these posts that is a card with a message, and that message. */
 function findNextCard(
   posts: readonly SlackPost[],
   candidates: readonly PostRecord[],
@@ -140,7 +136,7 @@ function findNextCard(
 }
 
 /**
- * Whether a message of text may say that something goes on. One that was found again is what it was when it was posted.
+ * Whether a text message may show the turn as running. For a message that a look found, the metadata of its post tells.
  */
 function mayBeLive({ part, hash, live }: PostRecord): boolean {
   const isText = (kindOf(hash) ?? 'text') === 'text' && !part.startsWith('card-');
@@ -156,8 +152,7 @@ function planForgotten(record: PostRecord): PlannedCall {
 }
 
 /**
- * The message that may show a post: the same content, else the same part, else text that nothing wants: the first, or
- * the `newest` of it.
+ * The message that shall show a post: one with the same content, else with the same part, else an unused text message.
  */
 function findMessage(
   post: SlackPost,
@@ -176,14 +171,15 @@ function findMessage(
 }
 
 /**
- * Text that may be all there is of what was said is not written over: only what was live, or is of after the restart.
+ * The newest message that new text may overwrite after a restart: one that was live, or was posted since. Older text
+ * may be the only copy of what was said, so it stays.
  */
 function findWritable(post: SlackPost, candidates: readonly PostRecord[]): PostRecord | undefined {
   const isFree = (record: PostRecord) => mayBeLive(record) || record.part.startsWith('+');
   return candidates.findLast(({ ends }) => post.ends && ends) ?? candidates.findLast(isFree);
 }
 
-/** The ledger after a call that Slack confirmed; `ts` is the new message's for a post. In reading order. */
+/** The messages after a call that Slack confirmed, in reading order; `ts`: of the new message, for a post. */
 export function applyCall(posted: readonly PostRecord[], call: PlannedCall, ts: string): PostRecord[] {
   const rest = call.kind === 'post' ? [...posted] : posted.filter((record) => record.ts !== call.record.ts);
   if (call.kind === 'delete') return rest;

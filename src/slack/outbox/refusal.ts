@@ -3,17 +3,15 @@ import type { SlackError } from '../api/slack-api.ts';
 
 /**
  * What an error of a delivery call means for the message:
- * - `later`: the same call may work after a while; nobody knows whether it happened if `SlackError.failure` is
- * `unknown`.
- * - `closed`: Slack lets us write nothing there until somebody changes something: invites the bot, unarchives the
- * channel,
- *   renews the token. What must arrive waits for that.
- * - `lost`: this one message cannot be changed or removed any more; its content needs another.
- * - `content`: Slack does not take what it says; said more simply it may.
+ * - `later`: the same call may work after a while. If `SlackError.failure` is `unknown`, it may have had its effect.
+ * - `closed`: Slack refuses all our writes there until somebody invites the bot, unarchives the channel or renews the
+ *   token. What must arrive waits for that.
+ * - `lost`: this one message cannot be changed or removed any more, so its content needs another message.
+ * - `content`: Slack refuses what the post says; it may accept a simpler form.
  */
 export type Refusal = 'later' | 'closed' | 'lost' | 'content';
 
-/** Where a `closed` call is closed: for everything that we say, in its channel, or in its thread only. */
+/** How far a `closed` refusal reaches: all that we write, the channel, or the thread only. */
 export type Closed = 'workspace' | 'channel' | 'thread';
 
 /**
@@ -54,7 +52,7 @@ const CLOSED: Readonly<Record<string, Closed>> = {
 };
 const CLOSED_PATTERN = /^restricted_action|^slack_connect_.*_blocked$/;
 
-/** Words about one message alone. */
+/** Refusals that concern one message only. */
 const LOST = new Set([
   'block_mismatch',
   'cant_delete_message',
@@ -66,7 +64,7 @@ const LOST = new Set([
   'streaming_state_conflict',
 ]);
 
-/** Slack's own troubles, and rules of the method that only Slack can change. */
+/** Troubles of Slack's own, and rules of the method that only Slack can change. */
 const LATER = new Set([
   'deprecated_endpoint',
   'fatal_error',
@@ -88,7 +86,7 @@ export function refusalOf(error: SlackError): Refusal {
   return LOST.has(error.error) ? 'lost' : 'content';
 }
 
-/** Where this refusal closes the way for us; `null`: it is another kind of refusal. */
+/** How far this refusal closes the way for our writes; `null`: it is another kind of refusal. */
 export function closedBy({ failure, error }: SlackError): Closed | null {
   if (failure !== 'refused') return null;
   if (isLasting(error)) return 'workspace';
@@ -96,7 +94,7 @@ export function closedBy({ failure, error }: SlackError): Closed | null {
 }
 
 /**
- * Refusals of a status or session that concern the app and its method: nothing but another installation changes them.
+ * Refusals of a status or session that concern the app or the method, so that only installing the app anew helps.
  */
 const NEVER_A_STATUS = new Set([
   'feature_disabled',

@@ -6,48 +6,48 @@ import type { Call } from './calls.ts';
 import { createDoors } from './doors.ts';
 import type { Closed } from './refusal.ts';
 
-/** 0 goes first: final text, approvals and our own lines; then the first text of a turn; then live edits. */
+/** 0 goes first: final text, approvals and our own lines; 1: the first text of a turn; 2: live edits. */
 export type Rank = 0 | 1 | 2;
 
 export interface Wish {
   rank: Rank;
-  /** Since when, by the monotonic clock, something waits unseen: among equals the longest goes first. */
+  /** Since when something waits to be shown, by the monotonic clock: within a rank the longest wait goes first. */
   since: number;
-  /** Before when, by the monotonic clock, {@link Job.run} need not be called. */
+  /** {@link Job.run} need not be called before this, by the monotonic clock. */
   notBefore: number;
 }
 
-/** Something that has calls to make, one after another. */
+/** Something that makes calls, one after another. */
 export interface Job {
-  /** What it waits for now; `null` while a call of it is on its way or nothing is to be done. Cheap: asked often. */
+  /** What it waits for; `null` while its call has no answer, or when there is nothing to do. Must be cheap. */
   wish(): Wish | null;
-  /** Starts its next call, or changes its wish: afterwards it is asked again. */
+  /** Starts its next call or changes its wish; then its wish is read again. */
   run(): void;
 }
 
-/** Whose turn it is to call Slack, and when: one budget and one timer for all jobs of a workspace. */
+/** Decides which job calls Slack next, and when, with one budget and one timer for a workspace. */
 export interface Scheduler {
   add(job: Job): void;
   remove(job: Job): void;
-  /** A wish changed for the better. Cheap; looks at the jobs a moment later, once for many calls. */
+  /** Call it when a job may run sooner. The jobs are checked a moment later, once for many calls. */
   wake(): void;
   whenAllowed(ask: Ask): number;
-  /** Why Slack lets us make no such call for now; `null`: it does, as far as is known. */
+  /** Why Slack refuses such calls for now; `null`: it accepts them, as far as we know. */
   whyClosed(method: string, channel: ChannelId): { word: string; scope: Closed } | null;
-  /** Changes whenever a way that was closed may be open again: what waited for it looks anew. */
+  /** Changes whenever a closed way may be open again, so that waiting jobs check again. */
   readonly openings: number;
-  /** Something happened that may have opened what is closed: in this channel, or, with `null`, everywhere. */
+  /** Something happened that may have opened closed ways in this channel (`null`: in all), so they are tried soon. */
   retrySoon(channel: ChannelId | null): void;
-  /** Makes a call that is allowed now and keeps the books; rejects with a SlackError. */
+  /** Makes a call that is allowed now and updates the budget; rejects with a SlackError. */
   call(ask: Ask, call: Call, client: SlackClient): Promise<SlackAnswer>;
-  /** Starts nothing any more; resolves when no call is on its way. */
+  /** Starts no more calls; resolves when all are answered. */
   close(): Promise<void>;
 }
 
 /** For a 429 that does not say how long. */
 const RETRY_AFTER_MS = 5_000;
 const JITTER_MS = 250;
-/** What must arrive goes these ways. Words for one person, and statuses, have rules of their own. */
+/** Only these methods have doors. Private messages and statuses handle refusals themselves. */
 const HAS_DOOR = new Set(['chat.postMessage', 'chat.update', 'chat.delete']);
 
 export interface SchedulerParts {
@@ -78,7 +78,7 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
     timer?.cancel();
     timer = null;
     if (isClosed) return;
-    // A job that was run has a later wish or none, so this ends; the bound is for a job that breaks its word.
+    // A job that has run has a later wish or none, so this ends. The bound guards against a job that breaks this rule.
     let next = findNextJob();
     for (let round = 0; next !== null && next.at <= clock.monotonic() && round <= jobs.size; round += 1) {
       next.job.run();
@@ -94,7 +94,8 @@ export function createScheduler({ api, clock, random, log }: SchedulerParts): Sc
       const wish = job.wish();
       if (wish !== null) wishes.push({ job, wish });
     }
-    // Looked at only now: what may go at once says so by the time at which it was asked, and the asking takes time.
+    // Read after the wishes: a job that may go at once answers with the time of its answer, which is later than the
+    // start.
     const now = clock.monotonic();
     let ready: { job: Job; wish: Wish } | null = null;
     let later: { job: Job; at: number } | null = null;

@@ -7,17 +7,17 @@ import { statusNeverWorks } from './refusal.ts';
 import type { StatusLine, StatusParts } from './status.ts';
 
 const METHOD = 'agents.sessions.setStatus';
-/** Slack takes `processing` back after an hour; sent again it goes on (docs/slack.md, Agent sessions). */
+/** Slack ends `processing` after an hour unless it is sent again (docs/slack.md, Agent sessions). */
 const RENEW_MS = 50 * 60_000;
 const AGAIN: Backoff = { firstMs: 2_000, longestMs: 60_000 };
 
 type Session = 'processing' | 'suspended' | 'active';
 
 /**
- * The state of the thread's session, in an app that is declared as an agent: Slack shows that it works, with a Stop
- * button of its own, until it is told otherwise (docs/slack.md, Agent sessions). The latest wish wins, one call at a
- * time; nothing that goes wrong with it reaches the turn.
- * @param createFallback the line for an app that turns out to be no agent
+ * Sets the state of the thread's session, in an app that is declared as an agent: Slack shows that the agent works,
+ * with its own Stop button, until we set another state (docs/slack.md, Agent sessions). The latest wish wins, one call
+ * at a time; failures never affect the turn.
+ * @param createFallback makes the line for an app that turns out not to be an agent
  */
 export function createSessionLine(
   parts: StatusParts,
@@ -28,13 +28,13 @@ export function createSessionLine(
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
   const settled = Promise.withResolvers<void>();
   let wanted: Session = 'processing';
-  /** What Slack was told last, and when; `null`: nobody knows. */
+  /** The state that Slack last accepted, and when; `null`: not known. */
   let lastTold: { status: Session; at: number } | null = null;
   let retryAt = 0;
   let failures = 0;
   let isBusy = false;
   let hasGivenUp = false;
-  /** Whether people see that somebody is at work, from here or by a message. */
+  /** Whether people see that the agent works, by the session or by a message. */
   let hasSignOfLife = false;
   let timer: Timer | null = null;
   let fallbackLine: StatusLine | null = null;
@@ -100,7 +100,7 @@ export function createSessionLine(
     hasSignOfLife = fallbackLine !== null;
   }
 
-  /** Nothing of the turn is to be seen yet: a message must be the sign of life. */
+  /** If people see nothing of the turn yet, asks for a message. */
   function requestSignOfLife(): void {
     if (!hasSignOfLife) onUnavailable();
     hasSignOfLife = true;

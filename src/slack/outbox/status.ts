@@ -7,37 +7,37 @@ import type { Scheduler } from './scheduler.ts';
 
 const METHOD = 'assistant.threads.setStatus';
 const WORDS = 'is thinking…';
-/** Slack forgets a status by itself after this (docs/slack.md, Assistant threads). */
+/** Slack clears a status after this time (docs/slack.md, Assistant threads). */
 const SELF_CLEAR_MS = 120_000;
-/** While there is still no message it is set again in time. */
+/** While there is no message, the status is set again this often. */
 const RENEW_MS = 100_000;
 
 /**
- * The line under the thread that says that somebody is at work before there is a message (docs/slack.md, Assistant
+ * The status below the thread that says that the agent works, before there is a message (docs/slack.md, Assistant
  * threads).
  */
 export interface StatusLine {
-  /** Whether the turn waits for people now. */
+  /** Notes whether the turn waits for people. */
   noteWaiting(forPeople: boolean): void;
   /**
-   * The app posted: Slack has cleared the line itself, if it was there by then.
-   * @param found the message was posted before and found by looking: the line may have come after it
+   * Notes that the app posted: Slack then clears the status itself, if it was shown before the post.
+   * @param found a look found the message, so it may be older than the status
    */
   notePosted(found: boolean): void;
   /**
-   * The turn is over. Resolves when a line that still stands was cleared, or could not be.
-   * @param patience ms to wait for a free slot; default two minutes: then Slack clears it itself.
+   * Ends the line. Resolves when the status is cleared, or could not be cleared.
+   * @param patience ms to wait for a free slot; default two minutes, after which Slack clears it itself.
    */
   endLine(patience?: number): Promise<void>;
 }
 
-/** What the workspace turned out to allow. */
+/** What we learned about statuses in this workspace. */
 export interface StatusLatch {
-  /** No status can be set. */
+  /** Whether setting a status never works here. */
   isOff: boolean;
   /**
-   * The app may be declared as an agent: sessions take the place of the status, as both write one slot (docs/slack.md,
-   * Agent sessions).
+   * Whether the app may be declared as an agent. Then sessions are used instead of the status, because both use the
+   * same place (docs/slack.md, Agent sessions).
    */
   mayBeAgent: boolean;
 }
@@ -46,13 +46,13 @@ export interface StatusParts {
   scheduler: Scheduler;
   clock: Clock;
   log: Log;
-  /** Shared by all threads of the workspace: set once the app turned out not to be allowed. */
+  /** Shared by all threads of the workspace, so that a lasting refusal stops all tries. */
   latch: StatusLatch;
-  /** Told when there will be no line, so that a message must give the sign of life. Never after `posted`. */
+  /** Called when no status can be shown, so that a message must show that the agent works. Never after `notePosted`. */
   onUnavailable(): void;
 }
 
-/** Sets the status now. Nothing that goes wrong with it reaches the turn. */
+/** Sets the status now. Failures never affect the turn. */
 export function createStatusLine(parts: StatusParts, address: ThreadAddress): StatusLine {
   const { scheduler, clock, log, latch, onUnavailable } = parts;
   const ask: Ask = { method: METHOD, channel: address.channel, urgency: 'must' };
@@ -70,7 +70,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
       scheduleRenewal();
     } catch (error) {
       if (!(error instanceof SlackError)) throw error;
-      // Without an answer it may stand all the same.
+      // Without an answer Slack may have set it.
       mayBeShown = error.failure === 'unknown';
       if (statusNeverWorks(error)) {
         latch.isOff = true;
@@ -78,7 +78,7 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
       }
       if (isWanted && error.failure !== 'unknown') onUnavailable();
     }
-    // It came after the message that would have cleared it.
+    // The status was set after the message that would have cleared it.
     if (!isWanted && mayBeShown) await clearStatus();
   }
 

@@ -18,23 +18,23 @@ import { createWhispers } from './whisper.ts';
 
 export interface TurnRenderer {
   (view: TurnView, files: boolean): SlackPost[];
-  /** Renders some of it ahead, as long as there are letters; false where more is left to do. */
+  /** Renders a part ahead while there are letters; false: more is left to do. */
   prepare?(view: TurnView, files: boolean, letters: Letters): boolean;
 }
 
 export interface SurfaceOptions {
-  /** Of one workspace: all that goes through it shares one budget. */
+  /** The API of one workspace: all calls share one budget. */
   api: SlackApi;
-  /** One for each turn, so that it may remember what it rendered before. Pure otherwise. */
+  /** Makes a renderer for one turn, which remembers what it has rendered. */
   createRenderer(): TurnRenderer;
   fallback: Fallback;
-  /** Whether the app may be declared as an agent: it is tried, and let be once Slack says no. */
+  /** Whether the app may be declared as an agent: sessions are tried until Slack refuses them. */
   mayBeAgent?: boolean;
-  /** Markdown of ours as posts. */
+  /** Renders the bridge's own Markdown. */
   renderNotice(markdown: string): SlackPost[];
-  /** A line of ours with buttons. */
+  /** Renders an offer: a line of ours with buttons. */
   renderOffer(view: OfferView): SlackPost[];
-  /** Left out, long texts are posted whole. */
+  /** Left out: the rest of a long text is posted, not uploaded. */
   uploadFile?: Uploader | undefined;
   clock: Clock;
   random: Random;
@@ -42,7 +42,7 @@ export interface SurfaceOptions {
   metrics?: Metrics;
 }
 
-/** A live message exists at the latest after this, if the turn has shown anything (docs/design.md, Slack side). */
+/** A turn without content gets its first message after this time (docs/design.md, Slack side). */
 const SIGN_OF_LIFE_MS = 2_000;
 /** How long a shutdown waits for a slot to clear a status. */
 const CLOSING_MS = 2_000;
@@ -50,15 +50,15 @@ const CLOSING_MS = 2_000;
 const SESSION_END_MS = 5_000;
 const GIVE_UP_TURN_MS = 12 * 3_600_000;
 const GIVE_UP_NOTICE_MS = 10 * 60_000;
-/** Lines of ours on their way; more than that is a storm that Slack should not see. */
+/** Most notices at once; further ones are dropped, because so many mean that something is wrong. */
 const MAX_NOTICES = 200;
 const CLOSED: Delivery = { delivered: false, reason: 'closed' };
 const UNKNOWN_END: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
 
 export interface SlackSurface extends Surface {
-  /** Something happened in this channel, or (`null`) Slack takes our token again: what it refused is tried soon. */
+  /** Something happened in this channel, or (`null`) Slack accepts our token again: refused calls are tried soon. */
   retrySoon(channel: ChannelId | null): void;
-  /** Somebody deleted a message, perhaps one of ours. */
+  /** Notes that somebody deleted a message, perhaps one of ours. */
   noteDeleted(channel: ChannelId, ts: SlackTs): void;
   close(): Promise<void>;
 }
@@ -98,7 +98,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
     return created;
   }
 
-  /** A message of ours that no record keeps: it is lost with the process. */
+  /** Sends a message that no record keeps, so it is lost if the process ends first. */
   async function deliverNotice(address: ThreadAddress, content: Content, owner?: string): Promise<Delivery> {
     if (isClosed) return CLOSED;
     if (noticeCount >= MAX_NOTICES) return { delivered: false, reason: 'too_many_notices' };
@@ -107,7 +107,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
       owner: owner ?? random.id(),
       address,
       posts: [],
-      // Under a name of its own an earlier process may have begun with it.
+      // With an owner an earlier process may have posted some of it.
       mayHaveUnknownPosts: owner !== undefined,
       savePosts: async () => {},
       onFirstPost: () => {},
@@ -137,9 +137,9 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
         ...(onText && { beforeText: onText }),
         onCardRefused: (reason, parts) => onCardRefused?.(reason, parts.map(tokenOfPart)),
         onHeldUp(held, scope) {
-          // Nobody is at work any more where only the end is left to be shown.
+          // The turn is over when its end cannot be shown, so nobody works any more.
           if (held.what === 'end') void status?.endLine(CLOSING_MS);
-          // With a token that is refused nobody can be told anything.
+          // When Slack refuses our token, we cannot tell anybody.
           if (scope !== 'workspace') onHeldUp?.(held);
         },
         onFirstPost: (found) => status?.notePosted(found),
@@ -161,7 +161,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
           statusLines.delete(line);
         };
         const ended = publication.done.then(endLine);
-        // A session does not end by itself: the turn stays on disk until Slack knows.
+        // A session does not end by itself, so `finish` also waits until Slack has heard of its end.
         if (hasSession) settled = publication.done.then((delivery) => ended.then(() => delivery));
       }
       return {
@@ -265,7 +265,7 @@ function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSin
     lastResort: () => plainView(view),
     cards: cards.join('\n'),
     isTextUnknown: view.textUnknown === true,
-    // Asked for only until the first text is shown: to look into a long text costs as much as it is long.
+    // A getter, because searching a long text takes time: it is read only until the first text is shown.
     get hasText() {
       return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
     },
@@ -275,10 +275,10 @@ function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSin
   };
 }
 
-/** The letters of a card's token, as its part names them. */
+/** The letters of a card's token, from the part's name. */
 const tokenOfPart = (part: string) => part.replace(/^card-|~.*$/g, '');
 
-/** What the agent said, and how it ended, for somebody who does not see the thread. */
+/** The view for somebody who does not see the thread: the agent's texts and how the turn ended. */
 function viewOfCopy(view: TurnView): TurnView {
   const { details: _, notify: __, ...ending } = view.ending ?? UNKNOWN_END;
   const items = view.items.filter(({ kind }) => kind === 'text');
@@ -301,7 +301,7 @@ function offerContent(view: OfferView, render: (view: OfferView) => SlackPost[])
   };
 }
 
-/** @param render makes the text, and what belongs to it, into posts */
+/** @param render renders the text and what belongs to it */
 function noticeContent(text: string, render: (markdown: string) => SlackPost[]): Content {
   const lastResort = (): SlackPost[] => [
     { part: '0.0', kind: 'text', blocks: [], text: text.slice(0, 3_800), live: false },

@@ -9,7 +9,7 @@ import { type Ledger, SHARED } from './ledger.ts';
 import { closedBy } from './refusal.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** Whether files can be uploaded at all; shared by all turns of a workspace. */
+/** Whether uploads never work here; shared by all turns of a workspace. */
 export interface UploadLatch {
   isOff: boolean;
 }
@@ -18,7 +18,7 @@ export interface UploadParts {
   scheduler: Scheduler;
   ledger: Ledger;
   address: ThreadAddress;
-  /** `null` where there is no way to upload. */
+  /** `null`: files cannot be uploaded. */
   uploadFile: Uploader | null;
   latch: UploadLatch;
   clock: Clock;
@@ -26,21 +26,24 @@ export interface UploadParts {
 }
 
 /**
- * Files of one turn on their way into its thread. Sharing a file cannot be taken back and says nothing when its answer
- * is lost, so the file's id is stored before: later it is looked for in the thread, and shared again under the same id.
+ * Uploads the files of one turn into its thread. Sharing a file cannot be undone, and if Slack's answer is lost we do
+ * not know whether it was shared. So the file's id is stored first; then a later try looks for the file in the thread,
+ * and shares it again under the same id if it is not there.
  */
 export interface Uploads {
-  /** Whether rests of texts may become files; once false it stays so. */
+  /** Whether the rest of a text may become a file; once false it stays so. */
   readonly isPossible: boolean;
   /** The first file of these posts that is not in the thread yet. */
   nextFile(posts: readonly SlackPost[]): PostFile | null;
-  /** From when, by the monotonic clock, {@link uploadNextStep} may be called. */
+  /** When {@link uploadNextStep} may be called, by the monotonic clock. */
   allowedAt(file: PostFile): number;
-  /** Brings a file further. Rejects with a SlackError when it may go better later. */
+  /** Makes the next step of an upload. Rejects with a SlackError when a later try may work. */
   uploadNextStep(file: PostFile): Promise<void>;
 }
 
-/** Refusals that concern the app or the workspace: the next turn would meet them too (A:files.getUploadURLExternal). */
+/**
+ * Refusals that concern the app or the workspace, so other turns would get them, too (A:files.getUploadURLExternal).
+ */
 const NEVER = new Set([
   'file_uploads_disabled',
   'file_uploads_except_images_disabled',
@@ -48,10 +51,10 @@ const NEVER = new Set([
   'not_allowed_token_type',
   'unexpected_upload_url',
 ]);
-/** After so many failures the text is posted instead. */
+/** After so many failures the rest of the text is posted instead. */
 const ATTEMPTS = 5;
 const LOOK_PAGES = 10;
-/** Slack shares a file a while after it said so (docs/slack.md, Files). */
+/** Looks before we upload anew: Slack posts a shared file some time after it confirms (docs/slack.md, Files). */
 const LOOKS = 3;
 
 export function createUploads(parts: UploadParts): Uploads {
@@ -88,7 +91,7 @@ export function createUploads(parts: UploadParts): Uploads {
     await ledger.saveFileState(file.part, SHARED);
   }
 
-  /** Nobody knows whether it was shared. */
+  /** Goes on when it is not known whether the file was shared: looks for it, then shares it again. */
   async function resumeUpload(file: PostFile, id: string): Promise<void> {
     if (await isInThread(id)) {
       await ledger.saveFileState(file.part, SHARED);
@@ -99,7 +102,7 @@ export function createUploads(parts: UploadParts): Uploads {
     } catch (error) {
       if (!(error instanceof SlackError) || error.failure !== 'refused') throw error;
       lookCount += 1;
-      // Shared before and not to be seen yet, or an upload that Slack has forgotten.
+      // Either it was shared and Slack does not show it yet, or Slack has dropped the upload.
       if (lookCount < LOOKS) throw new SlackError(error.method, 'unknown', error.error);
       await ledger.saveFileState(file.part, null);
     }
@@ -144,7 +147,7 @@ export function createUploads(parts: UploadParts): Uploads {
         else await resumeUpload(file, id);
       } catch (error) {
         if (!(error instanceof SlackError) || error.failure === 'limited') throw error;
-        // Nothing of ours is taken there now; a post would not be, either.
+        // Slack refuses all our writes there, so posting the text instead would fail, too.
         if (!NEVER.has(error.error) && closedBy(error) !== null) throw error;
         failures += 1;
         if (error.failure === 'unknown' && failures < ATTEMPTS) throw error;

@@ -13,27 +13,27 @@ export interface WhisperParts {
 }
 
 export interface Whispers {
-  /** Resolves when Slack took it, or cannot be told. Never rejects. */
+  /** Resolves when Slack has accepted the message, or it was given up. Never rejects. */
   send(address: ThreadAddress, user: UserId, posts: readonly SlackPost[]): Promise<void>;
-  /** What waits for its time is not sent any more. */
+  /** Drops what waits. */
   close(): void;
 }
 
-/** A refusal is often told in private alone: a pause of Slack, or a lost answer, must not make silence of it. */
+/** How long a message may wait, and be retried: often it is the only answer that a person gets. */
 const WAIT_MS = 60_000;
 const ATTEMPTS = 3;
 const AGAIN_MS = 2_000;
-/** Whoever makes us answer more than this has no share in what is left for others. */
+/** Most messages per person and minute, so that one person cannot use up the budget of all. */
 const PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
-/** More that wait, of one person or of all, and the latest of whoever has most are dropped: each holds a text. */
+/** Most waiting messages of one person and of all. Beyond that, the latest of the person with most are dropped. */
 const WAITING_EACH = 10;
 const WAITING = 500;
 
 interface Wish {
   address: ThreadAddress;
   user: UserId;
-  /** What is still to be sent. */
+  /** The posts that are not sent yet. */
   posts: readonly SlackPost[];
   /** By the monotonic clock. */
   since: number;
@@ -44,19 +44,19 @@ interface Wish {
 
 interface Listener {
   wishes: Wish[];
-  /** A call for this person is on its way: theirs come in order. */
+  /** Whether a call for this person has no answer yet. Their messages go one at a time, to keep the order. */
   isBusy: boolean;
-  /** When calls were made for this person, by the monotonic clock; of the last minute, oldest first. */
+  /** When calls were made for this person in the last minute, by the monotonic clock, oldest first. */
   calls: number[];
 }
 
 /**
- * Words for one person's eyes (`chat.postEphemeral`). Slack's budget for them is shared fairly: people have their turn
- * one after another, so nobody's many refusals keep another's answer away. One whose answer was lost may be seen twice,
- * which harms nobody.
+ * Sends messages that one person sees (`chat.postEphemeral`). People take turns, so that many messages for one person
+ * do not delay those for others. If Slack's answer is lost, the message is sent again and may be seen twice, which does
+ * no harm.
  */
 export function createWhispers({ scheduler, clock, log }: WhisperParts): Whispers {
-  /** In the order of whose turn it is. */
+  /** In the order of their turns. */
   const listeners = new Map<UserId, Listener>();
   let timer: Timer | null = null;
   let isClosed = false;
@@ -94,7 +94,7 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
     }
   }
 
-  /** Sends whatever may be sent now, and looks again when the next may be. */
+  /** Sends what may be sent now, and sets the timer for what may be sent next. */
   function sendReadyWishes(): void {
     timer?.cancel();
     timer = null;
@@ -112,11 +112,11 @@ export function createWhispers({ scheduler, clock, log }: WhisperParts): Whisper
           dropWish(listener, wish);
           continue;
         }
-        // The scheduler looked at the clock a little later than this loop began.
+        // `now` is too early to compare with: the scheduler read the clock after this loop began.
         if (at > clock.monotonic()) {
           soonest = Math.min(soonest, at);
         } else {
-          // Behind all others.
+          // This person's next turn comes after those of all others.
           listeners.delete(user);
           listeners.set(user, listener);
           void sendWish(listener, wish, now);
@@ -174,7 +174,7 @@ function askOf({ address }: Wish) {
   return { method: 'chat.postEphemeral', channel: address.channel, urgency: 'must' } as const;
 }
 
-/** A message for one person: no metadata, and it cannot be edited later (docs/slack.md, Editing). */
+/** Without metadata, because a private message cannot be found or edited later (docs/slack.md, Editing). */
 function whisperCall(address: ThreadAddress, user: string, post: SlackPost) {
   const { args } = slackCall(address, '', { kind: 'post', post });
   const { metadata: _metadata, unfurl_links: _links, unfurl_media: _media, mrkdwn: _mrkdwn, ...rest } = args;
