@@ -330,6 +330,7 @@ describe('the boundaries of src/ and sandbox/', () => {
       'letta/inspect.ts',
       'letta/routes/cloud.ts',
       'ops/store-watch.ts',
+      'slack/outbox/lookup.ts',
       'slack/outbox/publication.ts',
       'slack/receiver/http.ts',
       'slack/api/slack-time.ts',

@@ -82,13 +82,13 @@ export const mutations: readonly Mutation[] = [
     'an unanswered post is looked up before posting again',
     /shown twice/,
     'src/slack/outbox/publication.ts',
-    "if (failure === 'unknown' && call.kind === 'post') doubt = makeDoubt();",
+    "if (failure === 'unknown' && call.kind === 'post') lookup.request();",
     '',
   ),
   mutation(
     'a restart looks in Slack for posts missing in the ledger',
     /shown twice|looks alive/,
-    'src/slack/outbox/publication.ts',
+    'src/slack/outbox/lookup.ts',
     'let doubt: Doubt | null = options.mayHaveUnknownPosts ? makeDoubt(true) : null;',
     'let doubt: Doubt | null = null;',
   ),
@@ -109,8 +109,8 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a restart looks for the copy in a direct message',
     /is shown twice in the copy/,
-    'src/slack/outbox/publication.ts',
-    'if (mayHavePostsInDirect) doubt = doubtEverything();',
+    'src/slack/outbox/lookup.ts',
+    'if (isPostponed) doubt = doubtEverything();',
     '',
   ),
   {
@@ -124,7 +124,7 @@ export const mutations: readonly Mutation[] = [
         replace: '(record.turn?.id === turn.id ? changeTurn(record, { posts: [] }) : record)',
       },
       {
-        file: 'src/slack/outbox/publication.ts',
+        file: 'src/slack/outbox/lookup.ts',
         find: 'let doubt: Doubt | null = options.mayHaveUnknownPosts ? makeDoubt(true) : null;',
         replace: 'let doubt: Doubt | null = null;',
       },

@@ -114,6 +114,8 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
   };
 }
 
+/** Whether a message shows a card; one that a look found is known by its part. */
+export const isCard = ({ hash, part }: PostRecord) => hash.startsWith('card-') || part.startsWith('card-');
 const isFile = ({ hash }: PostRecord) => hash.startsWith(FILE);
 const isGone = ({ ts, hash }: PostRecord) => ts === GONE.ts && hash === GONE.hash;
 

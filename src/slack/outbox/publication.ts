@@ -1,5 +1,5 @@
 import { type Backoff, backoffMs } from '../../backoff.ts';
-import { compareTs, type SlackTs } from '../../bridge/ids.ts';
+import type { SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
 import type { Clock, Delivery, HeldUp, Log, Metrics, Random, Timer } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
@@ -7,9 +7,10 @@ import { SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
 import type { PostFile, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
-import { lookCall, readLook, slackCall } from './calls.ts';
+import { slackCall } from './calls.ts';
 import { createForms, type Fallback } from './forms.ts';
-import { createLedger } from './ledger.ts';
+import { createLedger, isCard } from './ledger.ts';
+import { createLookup } from './lookup.ts';
 import type { Letters, LoopTurns } from './loop-turns.ts';
 import { deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
@@ -114,27 +115,12 @@ const KNOCK_GAP_MS = 5_000;
 const HELD_UP_MS = 20_000;
 /** Why nothing can be shown in a thread whose root was deleted before it had a reply (docs/slack.md, Learned since). */
 const THREAD_GONE = 'thread_gone';
-const LOOK_PAGES = 10;
 /** About one post a second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
-const LOOK_BACK_MS = 24 * 3_600_000;
 /** After so many vanished messages, live edits stop; cards and the final content are still posted. */
 const LOSSES = 3;
 /** After so many deletions by people a turn's messages are not shown again by themselves. */
 const DELETIONS = 5;
-/** The look for own messages does without these rights. */
-const MAY_NOT_LOOK = new Set(['missing_scope', 'no_permission', 'not_allowed', 'not_allowed_token_type']);
-
-/** Slack may have messages of ours, newer than `after`, that the ledger does not know. */
-interface Doubt {
-  after: SlackTs;
-  cursor: string | null;
-  pages: number;
-  /** Cards that are somewhere in what is looked at, unless somebody has deleted them. */
-  cards: readonly PostRecord[];
-  /** The thread has no root any more: a message meant for it stands at the top of the channel. */
-  isAstray?: true;
-}
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
   const { scheduler, clock, random, loopTurns } = parts;
@@ -144,6 +130,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   const ledger = createLedger({ ...options, clock, log });
   const forms = createForms(parts.fallback, log, parts.metrics);
   const uploads = createUploads({ ...parts, latch: parts.uploadLatch, log, ledger, address });
+  const lookup = createLookup({ ...options, address: () => address, ledger, clock, log });
   const outcome = Promise.withResolvers<Delivery>();
 
   let wanted: Content | null = null;
@@ -158,14 +145,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let blockedUntil = 0;
   let failures = 0;
   let failingSince: number | null = null;
-  let doubt: Doubt | null = options.mayHaveUnknownPosts ? makeDoubt(true) : null;
   let shownCards = '';
   let isTextShown = false;
   let isTextWanted = false;
   /** When each message was changed last, by ts: of messages in the ledger only. */
   const lastChanges = new Map<SlackTs, { at: number; edit: boolean }>();
-  /** Messages of this owner may stand in a direct message whose channel is not known yet. */
-  let mayHavePostsInDirect = false;
   let vanishedCount = 0;
   let hasStoppedEditing = false;
   let deletionCount = 0;
@@ -201,7 +185,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     let notBefore = Math.max(retryAt, blockedUntil);
     if (!wanted.isFinal) notBefore = Math.max(notBefore, wanted.isBare && !last ? holdUntil : 0);
     // What a live edit will need is known without rendering it.
-    if (now > 0 && doubt === null && !wanted.isParting) {
+    if (now > 0 && !lookup.isDue && !wanted.isParting) {
       const wants = makeAsk(last ? 'chat.update' : 'chat.postMessage', 'live');
       notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
     }
@@ -210,11 +194,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   function run(): void {
     if (isBusy || isOver || wanted === null) return;
-    if (doubt !== null && isPerson(address.channel)) {
-      mayHavePostsInDirect = true;
-      doubt = null;
-    }
-    if (doubt !== null) lookForPosts(doubt);
+    if (lookup.isDue && isPerson(address.channel)) lookup.postpone();
+    if (lookup.isDue) lookForPosts();
     else if (rendered?.content === wanted) makeNextCall();
     else if (!prepareContent(wanted)) startWork(() => loopTurns.nextTurn());
     else if (renderContent(wanted)) makeNextCall();
@@ -347,7 +328,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     await ledger.saveCall(call, ts);
     if (call.kind === 'post') learnChannel(answerChannel);
     if (rendered?.content !== content) return;
-    if (doubt === null && planCalls(ledger.posts, rendered.posts, content.isTextUnknown).length === 0) noteAllShown();
+    if (!lookup.isDue && planCalls(ledger.posts, rendered.posts, content.isTextUnknown).length === 0) noteAllShown();
   }
 
   /**
@@ -359,7 +340,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     address = { ...address, channel };
     // The budget does not know yet that the two are one channel.
     retryAt = clock.monotonic() + CHANNEL_GAP_MS;
-    if (mayHavePostsInDirect) doubt = doubtEverything();
+    lookup.resume();
   }
 
   /** All that was rendered is shown. */
@@ -391,7 +372,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (refusal === 'later') {
       if (call.kind === 'update') lastChanges.set(call.record.ts, { at: clock.monotonic(), edit: true });
       if (failure === 'unknown' && call.kind === 'update') ledger.markDoubtful(call.record);
-      if (failure === 'unknown' && call.kind === 'post') doubt = makeDoubt();
+      if (failure === 'unknown' && call.kind === 'post') lookup.request();
       tryLater(error);
     } else if (refusal === 'closed') handleRefusal(word, closedBy(error) ?? 'thread');
     else if (call.kind === 'delete') await noteUndeletable(call.record, word);
@@ -528,26 +509,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     await ledger.saveRefusal(record, 'edit');
   }
 
-  /** @param includesCards whether somebody may have deleted a card, too: the look begins in front of the first */
-  function makeDoubt(includesCards = false): Doubt {
-    const bound = doubtEverything().after;
-    const asked = includesCards
-      ? ledger.posts.filter((record) => isCard(record) && compareTs(record.ts, bound) > 0)
-      : [];
-    const known = (asked[0] ? justBefore(asked[0].ts) : ledger.posts.at(-1)?.ts) ?? address.threadTs ?? bound;
-    return { after: compareTs(known, bound) > 0 ? known : bound, cursor: null, pages: 0, cards: asked };
-  }
-
-  /** Everything of ours that is young enough. */
-  function doubtEverything(): Doubt {
-    const after = `${Math.floor((clock.now() - LOOK_BACK_MS) / 1000)}.000000`;
-    return { after, cursor: null, pages: 0, cards: [] };
-  }
-
   /** Asks for one page of the thread. */
-  function lookForPosts(asked: Doubt): void {
-    const where = asked.isAstray ? { ...address, threadTs: null } : address;
-    const call = lookCall(where, asked.after, asked.cursor);
+  function lookForPosts(): void {
+    const call = lookup.nextCall();
     const wants = makeAsk(call.method, 'must');
     const at = scheduler.whenAllowed(wants);
     if (at > clock.monotonic()) {
@@ -556,24 +520,11 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
     startWork(async () => {
       try {
-        const { found, all, cursor } = readLook(await scheduler.call(wants, call, 'control'), owner);
-        const more = cursor !== null && asked.pages + 1 < LOOK_PAGES;
-        const cards = asked.cards.filter(({ ts }) => !all.includes(ts));
-        doubt = more ? { ...asked, cursor, pages: asked.pages + 1, cards } : null;
-        if (cursor === null) for (const record of cards) await ledger.forgetPost(record);
-        if (asked.isAstray) for (const { part, ts } of found) await ledger.saveStray(part, ts);
-        else await ledger.adoptPosts(found);
+        await lookup.savePage(await scheduler.call(wants, call, 'control'));
       } catch (error) {
         if (!(error instanceof SlackError)) throw error;
-        if (error.failure !== 'refused') return tryLater(error);
-        const closed = MAY_NOT_LOOK.has(error.error) ? null : closedBy(error);
-        if (closed === 'thread' && !asked.isAstray) doubt = { ...asked, cursor: null, pages: 0, isAstray: true };
-        else if (closed !== null && closed !== 'thread') handleRefusal(error.error, 'thread');
-        else {
-          // A doubled message is bad, a lost one is worse.
-          doubt = null;
-          log.warn({ method: error.method, error: error.error }, 'could not search for the bot’s own messages');
-        }
+        if (error.failure !== 'refused') tryLater(error);
+        else if (lookup.noteRefusal(error) === 'blocked') handleRefusal(error.error, 'thread');
       }
     });
   }
@@ -670,13 +621,6 @@ function isTopLevel(message: unknown): boolean {
   return typeof (message as { thread_ts?: unknown }).thread_ts !== 'string';
 }
 
-function justBefore(ts: SlackTs): SlackTs {
-  const [seconds = '0', micros = '0'] = ts.split('.');
-  const before = Number(micros) - 1;
-  return before >= 0 ? `${seconds}.${String(before).padStart(6, '0')}` : `${Number(seconds) - 1}.999999`;
-}
-
-const isCard = ({ hash, part }: PostRecord) => hash.startsWith('card-') || part.startsWith('card-');
 /** A direct message is addressed by its person where nobody knows its channel. */
 const isPerson = (channel: string) => /^[UW]/.test(channel);
 
