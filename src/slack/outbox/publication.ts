@@ -1,47 +1,23 @@
 import { type Backoff, backoffMs } from '../../backoff.ts';
 import type { SlackTs } from '../../bridge/ids.ts';
 import type { ThreadAddress } from '../../bridge/inbound.ts';
-import type { Clock, Delivery, HeldUp, Log, Metrics, Random, Timer } from '../../bridge/ports.ts';
+import type { Clock, Delivery, HeldUp, Log, Metrics, Random } from '../../bridge/ports.ts';
 import type { PostRecord } from '../../bridge/record/thread-record.ts';
 import { SlackError } from '../api/slack-api.ts';
 import type { Uploader } from '../api/uploader.ts';
 import type { PostFile, SlackPost } from '../render/post.ts';
 import type { Ask, Urgency } from './budget.ts';
 import { slackCall } from './calls.ts';
+import type { Content } from './content.ts';
 import { createForms, type Fallback } from './forms.ts';
+import { type Obstacle, watchHeldUp } from './held-up.ts';
 import { createLedger, isCard } from './ledger.ts';
 import { createLookup } from './lookup.ts';
-import type { Letters, LoopTurns } from './loop-turns.ts';
+import type { LoopTurns } from './loop-turns.ts';
 import { deletionsOfUneditable, type PlannedCall, planCalls } from './plan.ts';
 import { type Closed, closedBy, refusalOf } from './refusal.ts';
 import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
 import { createUploads, type UploadLatch } from './upload.ts';
-
-/** What the thread should show, told before it is rendered: rendering waits until a call may be made. */
-export interface Content {
-  /**
-   * Renders some of it ahead, as long as there are letters; false where more is left to do. Left out where the content
-   * is short.
-   */
-  prepare?(files: boolean, letters: Letters): boolean;
-  /** `files`: whether the rest of a long text may become a file, which is uploaded once the content is final. */
-  render(files: boolean): SlackPost[];
-  /** Used where `render` throws on content that must arrive. */
-  lastResort(): SlackPost[];
-  /** Changes whenever a card appears or changes: people wait for that. */
-  cards: string;
-  readonly hasText: boolean;
-  /** What was said before a restart is not in it: messages that may show that stay. */
-  isTextUnknown: boolean;
-  /** Nothing but a sign of life: it may wait until `hold` is over. */
-  isBare: boolean;
-  /** The last content: it must arrive. */
-  isFinal: boolean;
-  /** The last content of this process: it goes ahead of live edits. */
-  isParting?: true;
-  /** ms since 1970, of final content: since when it is owed. Left out: since it is wanted. */
-  owedSince?: number | undefined;
-}
 
 export interface PublicationOptions {
   /** The id under which its messages are found again in Slack: the turn. */
@@ -111,8 +87,6 @@ const RETRY: Backoff = { firstMs: 1_000, longestMs: 60_000, spread: [0.75, 1.25]
 const RETRY_REFUSED: Backoff = { firstMs: 1_000, longestMs: 10 * 60_000 };
 /** Events in the channel bring that forward, this far apart at most. */
 const KNOCK_GAP_MS = 5_000;
-/** So long a blip may last before anybody is told of it. */
-const HELD_UP_MS = 20_000;
 /** Why nothing can be shown in a thread whose root was deleted before it had a reply (docs/slack.md, Learned since). */
 const THREAD_GONE = 'thread_gone';
 /** About one post a second and channel (docs/slack.md, Limits: rules). */
@@ -154,11 +128,9 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let hasStoppedEditing = false;
   let deletionCount = 0;
   /** Slack's last word against what must be shown, as long as nothing has gone well since. */
-  let lastRefusal: { word: string; scope: Closed; at: number } | null = null;
+  let lastRefusal: (Obstacle & { at: number }) | null = null;
   let refusalCount = 0;
   let cardsFailingSince: number | null = null;
-  let heldTimer: Timer | null = null;
-  let hasToldHeldUp = false;
   let seenOpenings = scheduler.openings;
   let isBusy = false;
   let currentWork: Promise<void> = Promise.resolve();
@@ -166,6 +138,15 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let isOver = false;
 
   const job: Job = { wish, run };
+  const heldUp =
+    options.onHeldUp &&
+    watchHeldUp({
+      clock,
+      isHeldUp: () => wanted !== null && (wanted.isFinal || unseenCards().length > 0),
+      findObstacle,
+      onHeldUp: ({ word, scope }) =>
+        options.onHeldUp?.({ what: wanted?.isFinal ? 'end' : 'card', reason: word }, scope),
+    });
 
   function rankOf(content: Content): Rank {
     if (content.isFinal || content.cards !== shownCards) return 0;
@@ -408,7 +389,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       const isTooLate = cardsFailingSince !== null && now - cardsFailingSince >= options.giveUpAfterMs;
       if (isTooLate) options.onCardRefused?.(word, cards);
     }
-    startHeldUpTimer();
+    heldUp?.start();
   }
 
   /** For how long, in ms, it was owed before this process began to try. */
@@ -424,22 +405,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       .filter((part) => !ledger.posts.some((record) => isCard(record) && record.part === part));
   }
 
-  const isHeldUp = () => wanted !== null && (wanted.isFinal || unseenCards().length > 0);
-
-  /** Tells once that people wait for something that Slack does not take. */
-  function startHeldUpTimer(): void {
-    if (hasToldHeldUp || heldTimer !== null || isOver || !options.onHeldUp || !isHeldUp()) return;
-    heldTimer = clock.after(HELD_UP_MS, () => {
-      heldTimer = null;
-      const by = heldUpBy();
-      if (isOver || by === null || !isHeldUp()) return;
-      // A token that is refused now may be followed by something that concerns this thread.
-      hasToldHeldUp = by.scope !== 'workspace';
-      options.onHeldUp?.({ what: wanted?.isFinal ? 'end' : 'card', reason: by.word }, by.scope);
-    });
-  }
-
-  function heldUpBy(): { word: string; scope: Closed } | null {
+  function findObstacle(): Obstacle | null {
     const { channel } = address;
     return (
       scheduler.whyClosed('chat.postMessage', channel) ?? scheduler.whyClosed('chat.update', channel) ?? lastRefusal
@@ -532,7 +498,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function endPublication(delivery: Delivery): void {
     if (isOver) return;
     isOver = true;
-    heldTimer?.cancel();
+    heldUp?.stop();
     scheduler.remove(job);
     partingShown.resolve();
     if (!delivery.delivered) log.warn({ reason: delivery.reason }, 'Slack does not let the bot deliver a post');
@@ -548,7 +514,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (waitingSince === null) waitingSince = clock.monotonic();
     else if (isBusy) newerSince ??= clock.monotonic();
     if (content.isFinal) failingSince = null;
-    if (lastRefusal !== null || heldUpBy() !== null) startHeldUpTimer();
+    if (lastRefusal !== null || findObstacle() !== null) heldUp?.start();
     const better = before === null || urgent || rankOf(content) < before;
     if (better) blockedUntil = 0;
     if (better || unheld) scheduler.wake();
@@ -603,7 +569,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     },
     done: outcome.promise,
     async close() {
-      heldTimer?.cancel();
+      heldUp?.stop();
       partingShown.resolve();
       if (!isOver) {
         isOver = true;

@@ -1,0 +1,25 @@
+import type { SlackPost } from '../render/post.ts';
+import type { Letters } from './loop-turns.ts';
+
+/** What a publication should show. It is rendered only when a call may be made, so that no rendering is wasted. */
+export interface Content {
+  /** Renders a part ahead while there are letters; false: more is left to do. Left out for short content. */
+  prepare?(files: boolean, letters: Letters): boolean;
+  /** @param files whether the rest of a long text may become a file, which is uploaded when the content is final */
+  render(files: boolean): SlackPost[];
+  /** Used when `render` throws and the content must arrive. */
+  lastResort(): SlackPost[];
+  /** Changes when a card appears or changes. Such content goes first, because people wait for cards. */
+  cards: string;
+  readonly hasText: boolean;
+  /** Whether it lacks what was said before a restart: then messages that may show that text stay. */
+  isTextUnknown: boolean;
+  /** Whether it only says that the agent works: then it waits until `holdUntil`. */
+  isBare: boolean;
+  /** Whether it is the last content, which must arrive. */
+  isFinal: boolean;
+  /** Set on the last content before the process ends: it goes ahead of live edits. */
+  isParting?: true;
+  /** For final content: since when it should have been shown, ms since 1970. Left out: since `showContent`. */
+  owedSince?: number | undefined;
+}

@@ -1,0 +1,51 @@
+import type { Clock, Timer } from '../../bridge/ports.ts';
+import type { Closed } from './refusal.ts';
+
+/** Slack's word for a refusal, and how far the refusal reaches. */
+export interface Obstacle {
+  word: string;
+  scope: Closed;
+}
+
+export interface HeldUpOptions {
+  clock: Clock;
+  /** Whether something waits that people must see: the end of a turn, or a card. */
+  isHeldUp(): boolean;
+  /** Why Slack refuses it; `null`: it does not, as far as we know. */
+  findObstacle(): Obstacle | null;
+  onHeldUp(by: Obstacle): void;
+}
+
+/** Tells once that people wait for something that Slack refuses, if that lasts. */
+export interface HeldUpWatch {
+  /** Call it when something may be held up; it is told of after 20 s, if it still is. */
+  start(): void;
+  stop(): void;
+}
+
+/** Nobody is told of a refusal that is over sooner. */
+const HELD_UP_MS = 20_000;
+
+export function watchHeldUp({ clock, isHeldUp, findObstacle, onHeldUp }: HeldUpOptions): HeldUpWatch {
+  let timer: Timer | null = null;
+  let hasTold = false;
+  let isStopped = false;
+
+  return {
+    start() {
+      if (hasTold || timer !== null || isStopped || !isHeldUp()) return;
+      timer = clock.after(HELD_UP_MS, () => {
+        timer = null;
+        const by = findObstacle();
+        if (isStopped || by === null || !isHeldUp()) return;
+        // If Slack refuses the token now, it may refuse this thread later: then that must be told, too.
+        hasTold = by.scope !== 'workspace';
+        onHeldUp(by);
+      });
+    },
+    stop() {
+      isStopped = true;
+      timer?.cancel();
+    },
+  };
+}
