@@ -7,7 +7,7 @@ import { Modal } from './modal.tsx';
 import { Sidebar } from './sidebar.tsx';
 import { initialState, type PageState, reduceState } from './store.ts';
 
-/** Which of the columns a narrow screen shows. */
+/** The column that a narrow screen shows. */
 type Pane = 'channels' | 'chat' | 'lab';
 
 const PANES: readonly { pane: Pane; name: string; sign: string }[] = [
@@ -30,7 +30,7 @@ function useFeed(user: string, tell: (event: FeedEvent) => void, lost: () => voi
   }, [user, tell, lost]);
 }
 
-/** The thread of the scene that plays is the one to look at. */
+/** Opens the thread of the scene that plays. */
 function useSceneThread(state: PageState, open: (place: { channel: string; thread: string }) => void): void {
   const shown = useRef<string | null>(null);
   const scene = state.state?.scene ?? null;

@@ -6,7 +6,7 @@ const FILE_MAX = 5_000_000;
 const SUGGESTIONS = 6;
 
 interface Suggestion {
-  /** What is put in. */
+  /** The text to insert. */
   insert: string;
   about: string;
 }
@@ -45,7 +45,7 @@ export function Composer({ channel, thread, to }: { channel: string; thread: str
   const commands = (hello?.commands ?? []).map((command) => ({ insert: command, about: 'the bridge’s commands' }));
   const suggestions = suggestionsFor(text, [...people, ...BROADCASTS], commands);
 
-  // An offer is for the innermost composer there is; one made before this composer was there is not for it.
+  // A suggested text goes to the innermost composer; ignore one from before this composer was shown.
   const { draft, place } = state;
   const taken = useRef(draft.number);
   useEffect(() => {

@@ -8,7 +8,7 @@ import { Home } from './home.tsx';
 import { Message } from './message.tsx';
 import { messagesOfThread } from './store.ts';
 
-/** Messages of one author within this time stand under one name. */
+/** Messages of one author within this time share one heading. */
 const TOGETHER_S = 300;
 
 function goesOn(message: SeenMessage, before: SeenMessage | undefined): boolean {
@@ -21,12 +21,12 @@ interface ListProps {
   messages: readonly SeenMessage[];
   inPane: boolean;
   label: string;
-  /** Names what is shown: another one is shown from its end. */
+  /** Identifies the conversation; when it changes, scroll to the end. */
   id: string;
   children?: ComponentChildren;
 }
 
-/** Keeps to the end while the person is there, and stays where they are while they read further up. */
+/** Follows the end while the person is there, and stays put while they read further up. */
 function List({ messages, inPane, label, id, children }: ListProps) {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
@@ -91,7 +91,7 @@ export function Channel() {
   const title = channelTitle(state, info);
   const named = im ? title : `#${title}`;
   const messages = (state.messages[info.id] ?? []).filter(({ thread_ts }) => thread_ts === null);
-  // The line under a direct message hangs under its newest message that has one.
+  // In a direct message, show the status line below the newest message that has one.
   const statusAt = state.state?.statuses.findLast(({ channel }) => channel === info.id)?.thread_ts;
   return (
     <main class="channel" aria-label={named}>

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { JsonObject } from '../slack/model.ts';
 import { plainOf, Text } from './rich-text.tsx';
 
-/** A dialog that holds the focus while it is there; Escape closes it. */
+/** A dialog that keeps the focus while it is open; Escape closes it. */
 export function Dialog({ label, onClose, children }: { label: string; onClose(): void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {

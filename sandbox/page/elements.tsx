@@ -11,7 +11,7 @@ export interface Choice {
   value?: string;
 }
 
-/** Acts on an element; resolves once the app has taken it, or did not. */
+/** Acts on an element; resolves once the app has acked it or failed to. */
 export type OnAct = (element: JsonObject, choice: Choice) => Promise<void>;
 
 function optionsOf(element: JsonObject): JsonObject[] {
@@ -236,7 +236,7 @@ export function Element({ element, onAct }: { element: JsonObject; onAct: OnAct 
   );
 }
 
-/** Pictures of elsewhere are not fetched: no request leaves the machine. */
+/** Does not fetch pictures from elsewhere, because no request may leave the machine. */
 export function Picture({ image, small = false }: { image: JsonObject; small?: boolean }) {
   const alt = words(image.alt_text) || plainOf(image.title) || 'image';
   return small ? <span class="picture-small">{alt}</span> : <figure class="picture">Picture: {alt}</figure>;

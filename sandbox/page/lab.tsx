@@ -199,7 +199,7 @@ function Gauges() {
   );
 }
 
-/** The side panel: how the bridge stands, what can be made to happen, and all that goes over the wires. */
+/** The side panel: the bridge's state, scenes and faults, and the traffic. */
 export function Lab() {
   return (
     <aside class="lab" aria-label="Behind the scenes">

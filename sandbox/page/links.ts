@@ -11,13 +11,13 @@ export function safeHref(url: string): string | null {
 const PERMALINK =
   /^https:\/\/sandbox\.slack\.com\/archives\/([A-Z0-9]+)\/p(\d{10})(\d{6})(?:\?(?:.*&)?thread_ts=(\d+\.\d+))?/;
 
-/** Where a link to a message of this workspace leads; such a link is followed here, not out into the world. */
+/** The message to which a link of this workspace leads; the page opens such a link itself. */
 export function placeBehind(url: string): { channel: string; thread: string } | null {
   const [, channel, seconds, micros, thread] = PERMALINK.exec(url) ?? [];
   return channel === undefined ? null : { channel, thread: thread ?? `${seconds}.${micros}` };
 }
 
-/** What Slack's "Copy link" gives. */
+/** The text that Slack's "Copy link" would copy. */
 export function permalink({
   channel,
   ts,

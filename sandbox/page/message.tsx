@@ -140,7 +140,7 @@ function Tools({ message, inPane, react, edit }: ToolsProps) {
   );
 }
 
-/** What a person wrote, as they would type it again. */
+/** A message's text as its author would type it. */
 function typedAgain(text: string, name: (id: string) => string): string {
   return text
     .replace(/<@(\w+)>/g, (_all, id: string) => `@${name(id)}`)
@@ -211,9 +211,9 @@ function ReplyCount({ message }: { message: SeenMessage }) {
 
 export interface MessageProps {
   message: SeenMessage;
-  /** By the same author as the one before, a moment later: without picture and name. */
+  /** Soon after a message of the same author: shown without picture and name. */
   goesOn: boolean;
-  /** In the thread pane, where there is no way further in. */
+  /** Shown in the thread pane, so without a link to the thread. */
   inPane: boolean;
 }
 

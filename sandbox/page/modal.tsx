@@ -61,7 +61,7 @@ export function Modal({ view }: { view: JsonObject }) {
   const { user } = state;
   const fields = fieldsOf(view);
 
-  // Another view begins afresh; an update of this one keeps what was typed into inputs that are still there.
+  // A new view starts empty; an update of this view keeps what was typed into inputs that it still has.
   const id = words(view.id);
   useEffect(() => {
     setValues({});

@@ -11,11 +11,11 @@ const SHOWN = 250;
 
 interface Row {
   line: TrafficLine;
-  /** How many of its kind in a row it stands for. */
+  /** The number of successive frames of its kind that it represents. */
   times: number;
 }
 
-/** Frames of one kind in a row are one row: a streamed answer is hundreds. */
+/** Merges successive frames of one kind into one row, because a streamed answer has hundreds. */
 function rowsOf(lines: readonly TrafficLine[]): Row[] {
   const rows: Row[] = [];
   for (const line of lines) {

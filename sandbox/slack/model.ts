@@ -46,7 +46,7 @@ export interface StoredMessage {
   channel: string;
   ts: string;
   subtype?: string;
-  /** Author; of a foreign `bot_message` the bot id stands in `botId` alone. */
+  /** The author; a foreign `bot_message` has only a `botId`. */
   user?: string;
   botId?: string;
   username?: string;

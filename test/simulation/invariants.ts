@@ -45,7 +45,7 @@ export interface Judged {
 
 /** What must hold when all has come to rest. */
 export function judge(world: Judged): void {
-  // What hangs is told once; all that follows from it would only hide it.
+  // Without rest, report only that: everything else follows from it and would hide it.
   if (world.story.violations.some((violation) => violation.startsWith('no rest'))) return;
   const shown = shownTurns(world);
   judgeLiveElements(world, shown);
@@ -61,7 +61,7 @@ export function judge(world: Judged): void {
 const DETAILS = 'bridge_details';
 const LIVE = /^(⏳|💭|✍️|🔧|🙋|🔁|🛑 Stopping)/u;
 
-/** Whether a message tells of work that goes on. */
+/** Whether a message says that work is going on. */
 export function saysItWorks(message: SlackMessage): boolean {
   return message.blocks.some(
     (block) => block.type === 'context' && /^\s*(💭|✍️|🔧|🔁)/u.test(visibleText({ ...message, blocks: [block] })),
@@ -81,7 +81,7 @@ function shownTurns({ slack }: Judged): Map<string, Shown> {
   return turns;
 }
 
-/** Its last block, but for the button to what a finished turn did, which stays. */
+/** Its last block, not counting the Details button, which stays below a finished turn. */
 function lastBlock({ blocks }: SlackMessage) {
   return blocks.findLast((block) => !JSON.stringify(block).includes(`"action_id":"${DETAILS}"`));
 }
@@ -97,7 +97,7 @@ function endingOf(message: SlackMessage): Ending {
   return 'done';
 }
 
-/** Offers stand until somebody takes them; their buttons are no leftovers. */
+/** Offers that are open. They stay until somebody takes them, so their buttons are no leftovers. */
 function openOffers({ disk }: Judged) {
   return [...disk.rowsOf('threads').values()].flatMap((row) =>
     readRecord(row).record.offers.filter((offer) => offer.state.state === 'open'),
@@ -123,7 +123,7 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
     const isOfTurn = message.onlyFor === null && message.metadata?.turn.startsWith('turn-') === true;
     const text = isOfTurn ? visibleText(message) : '';
     const about = /perm\d+z/.exec(text)?.[0];
-    // One that was closed with its turn may be asked again by the next.
+    // A card that was closed with its turn may be asked again by the next turn.
     if (!about || text.includes('◽') || text.includes('is waiting for a decision above')) continue;
     const before = cards.get(about);
     if (before) story.addViolation(`the card about ${about} is shown twice: ${before} and ${message.ts}`);
@@ -132,8 +132,8 @@ function judgeLiveElements(world: Judged, shown: Map<string, Shown>): void {
 }
 
 /**
- * Who looks at a card, or answers below it, does not lose it by a restart, and nobody is notified of it again. Within one
- * life it may move: when Slack refuses a text above it that is in need of more messages then.
+ * A restart neither moves a card nor posts it again, so that people keep the card that they look at and get no second
+ * notification. Within one life a card may move, because a text above it that Slack refused may need more messages.
  */
 function judgeCards({ slack, story }: Judged): void {
   const places = new Map<string, string>();
@@ -148,22 +148,22 @@ function judgeCards({ slack, story }: Judged): void {
   }
 }
 
-/** Clicks of that kind that counted, on offers of this message. */
+/** Clicks with that action on offers of this message, as far as they counted. */
 function clicksOf({ people, offers }: Judged, key: string, action: string) {
   return people.clicks.filter(
     (click) => click.action === action && COUNTED.has(click.result) && offers.get(click.token)?.items.has(key) === true,
   );
 }
 
-/** A turn of Letta itself that begins so soon behind another one that was cut. */
+/** A turn that Letta starts itself this soon after another one may look like the same turn. */
 const TWINS_MS = 10_000;
-/** From a click to its row on disk and to Letta, at most. */
+/** The longest time from a click to its row on disk and to Letta. */
 const CLICK_MS = 30_000;
 
-/** The person was told that it counts, or has no answer. */
+/** Results of clicks that counted, or that got no answer and may have counted. */
 const COUNTED: ReadonlySet<string> = new Set(['decided', 'given', 'failed']);
 
-/** Turns of the bridge that carried a message, and turns of Letta that were given it. */
+/** The bridge's turns that carried a message, and Letta's turns that got it. */
 function fateOf(world: Judged, written: Written, shown: Map<string, Shown>) {
   const bridge = [...world.items].flatMap(([id, keys]) => (keys.has(written.message.key) ? [id] : []));
   const letta = world.letta.truth.filter((turn) => turn.carried.includes(written.name));
@@ -195,13 +195,13 @@ function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
         if (post.user !== BOT || post.onlyFor !== null || post.channel !== message.channel) return false;
         return typeof words === 'string' ? visibleText(post).includes(words) : words.test(visibleText(post));
       });
-    // A long list names the first ones and says how many more there are.
+    // A long list of dropped messages names only the first ones.
     const dropped = says(name) || says(/discarded by Stop: .* and \d+ more/);
     const ended = bridge.some((turn) => turn.ending !== 'done' && turn.ending !== 'live');
     const offered = openOffers(world).some((offer) => offer.items.some((item) => item.key === message.key));
     const declined =
       clicksOf(world, message.key, 'drop').length > 0 && says(/ discarded the .*messages? from earlier\./);
-    // Its author was told that it is the reason for a no: of a request that had its end by then, perhaps.
+    // Its author chose it as the reason for a denial; the request may have ended by then.
     const isReason = people.clicks.some(
       ({ action, token, result }) =>
         action === 'deny_with_this' && COUNTED.has(result) && offers.get(token)?.about === message.key,
@@ -212,15 +212,15 @@ function judgeMessages(world: Judged, shown: Map<string, Shown>): void {
   }
 }
 
-/** What stands in it is not all that was said, and it says so. */
+/** Whether the turn says that its text may be incomplete. */
 function isCut(shown: Shown | null): boolean {
   return shown?.ending === 'interrupted' || shown?.ending === 'stopped';
 }
 
-/** From a refusal to Slack, where Slack does what it is asked: behind other words in that channel. */
+/** The longest time from a refusal until Slack shows it, after other posts in that channel. */
 const TOLD_MS = 60_000;
 
-/** Where too many wait, people see that a message was not taken; it never runs. */
+/** A message that was refused because too many wait never runs, and people see that it was refused. */
 function judgeTurnedAway({ slack, story, stored, isSlackReliable, lives }: Judged, written: Written): void {
   const { name, message, turnedAway } = written;
   if (!turnedAway) return;
@@ -234,12 +234,12 @@ function judgeTurnedAway({ slack, story, stored, isSlackReliable, lives }: Judge
     story.addViolation(`${name} was turned away, and nobody was told`);
 }
 
-/** The turn whose answer this direct message repeats, because the thread could not be written to. */
+/** The turn whose answer this direct message copies, because Slack refused posts in the thread. */
 function copyOf({ user, metadata }: SlackMessage): string | null {
   return user === BOT && metadata?.turn.startsWith('copy-') ? metadata.turn.slice('copy-'.length) : null;
 }
 
-/** Beside the thread, which shows the same words once it can be written to again. */
+/** A place of its own for a copy, because the thread shows the same words once Slack accepts posts there again. */
 const copiedTo = (turn: string, { channel }: SlackMessage) => `the copy of ${turn} in ${channel}`;
 
 interface Word {
@@ -277,7 +277,7 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
         known.set(word.turn, words);
         const before = words.at(-1)?.at ?? -1;
         if (words.some((other) => other.at === word.at)) story.addViolation(`${found[0]} is shown twice in ${place}`);
-        // Of a turn that was cut nobody knows where in it stood what a retry took back.
+        // If the bridge missed a retry in a turn that was cut, it cannot know where the retried words belong.
         else if (word.at < before && !(isCut(owner) && takenBackUnheard.has(found[0])))
           story.addViolation(`${found[0]} stands below t${word.turn}w${before}z in ${place}`);
         if (word.turn < latest)
@@ -293,7 +293,8 @@ function judgeText(world: Judged, shown: Map<string, Shown>): void {
 function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map<string, Shown>): void {
   const { story, people } = world;
   const said = turn.pieces.flatMap((piece) => (piece.void ? [] : piece.words));
-  // Of a turn that ended well the history has all; what else was taken back is only known to those who heard it.
+  // After a successful turn the history shows what a retry made void; otherwise the bridge knows it only if it received
+  // the retry.
   const isKnown = ({ wasVoidHeard }: TruthTurn['pieces'][number]) => wasVoidHeard || turn.end === 'end_turn';
   const taken = turn.pieces.flatMap((piece) => (piece.void && isKnown(piece) ? piece.words : []));
   const seen = words.map((word) => `t${word.turn}w${word.at}z`);
@@ -305,13 +306,15 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
     if (last) owners.add(last);
   }
   const voided = seen.filter((word) => taken.includes(word));
-  // A process that dies takes the word of its last retry with it.
+  // When Letta's process dies, the bridge may never receive its last retry.
   if (voided.length > 0 && turn.end !== 'lost')
     story.addViolation(`turn ${turn.n} took back ${voided[0]}, which is still shown`);
-  // What the agent said by itself may stand in a turn of people that was sent meanwhile: that turn's end is not its own.
+  // Text of a turn that Letta started itself may be shown in a turn of people that was sent meanwhile, whose end is
+  // then another one.
   const own = (owner: Shown) => turn.origin === 'people' || (world.items.get(owner.id)?.size ?? 0) === 0;
   const done = [...owners].filter((owner) => owner.ending === 'done' && own(owner));
-  // Two turns of Letta itself look like one when the end of the first is not heard: their inputs are never named.
+  // If the bridge misses the end of one turn that Letta started itself, the next one looks like the same turn, because
+  // Letta never names their inputs.
   const isOneOfTwo =
     turn.origin === 'agent' &&
     !turn.wasEndHeard &&
@@ -324,7 +327,7 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
     );
   if (done.length === 0 || isOneOfTwo) return;
   if (turn.end !== 'end_turn') story.addViolation(`turn ${turn.n} ended as ${turn.end}, ${done[0]?.id} says done`);
-  // What the agent said before the message joined its turn may stay away after a restart.
+  // Words from before the message joined the turn may be missing after a restart.
   const owed = said.filter((word) => Number(/w(\d+)z/.exec(word)?.[1]) >= turn.wordsBefore);
   const missing = owed.filter((word) => !seen.includes(word));
   if (missing.length > 0) {
@@ -334,7 +337,7 @@ function judgeTurnText(world: Judged, turn: TruthTurn, words: Word[], shown: Map
   }
 }
 
-/** A message that was taken before another was written is never answered after it. */
+/** A message that was accepted before another one was written is never answered after it. */
 function judgeOrder({ people, letta, stored, story, offers }: Judged): void {
   const waitedForAWord = (key: string) => [...offers.values()].some(({ items }) => items.has(key));
   const place = new Map<string, number>();
@@ -353,8 +356,8 @@ function judgeOrder({ people, letta, stored, story, offers }: Judged): void {
 }
 
 /**
- * In a turn that ends background tasks the bridge itself answers: what ends a named one may, nothing else does. A person
- * may still be asked where that answer could not be written down.
+ * In a turn that ends background tasks the bridge itself decides: it allows what ends a named task and denies
+ * everything else. A person may still be asked if the bridge could not store its decision.
  */
 function answeredByBridge({ ends, behavior, words }: Judged['letta']['decisions'][number]): boolean {
   if (ends === true) return behavior === 'allow';
@@ -371,8 +374,8 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
     if (!click.asks.includes(click.user))
       story.addViolation(`${click.user} decided ${click.about}, asked was ${click.asks}`);
     const before = decided.get(click.token);
-    // An answer that Letta had not heard before a restart is asked for again: its words are not stored. So is what it
-    // could not be told before it was too old.
+    // After a restart the bridge asks again for an answer that Letta had not received, because its words are not
+    // stored; and for a decision that became too old on the way.
     const isHeard = letta.decisions.some(({ abouts, at }) => abouts.includes(click.about ?? '') && at <= click.at);
     const isStale = !isHeard && click.at - (before?.at ?? 0) > staleAfterMs;
     const asksAgain = isStale || before?.behavior?.startsWith('answer');
@@ -384,16 +387,16 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
   for (const decision of letta.decisions) {
     const { abouts, behavior, words, at } = decision;
     const about = abouts[0] ?? '';
-    // What ends a task has no name of its own.
+    // Requests that end a task have no name.
     if (about !== '' && heard.has(about)) story.addViolation(`Letta was told twice about ${about}`);
     heard.add(about);
     if (answeredByBridge(decision)) continue;
-    // A reply of the one who is asked answers a question, or says no to a request; it never says yes.
+    // A reply of the person who is asked may answer a question or deny a request; it never approves one.
     const reply = people.written.find(({ name }) => new RegExp(`\\b${name}\\b`).test(words));
     if (reply) {
       const isTheirs = abouts.some((each) => asked.get(each)?.of === reply.message.user);
       const last = abouts.map((each) => asked.get(each)?.at ?? 0);
-      // A click makes a reply a no; an answer counts at once.
+      // A reply becomes a denial only by a click; as an answer it counts at once.
       if (behavior !== 'deny' && reply.at < Math.min(...last))
         story.addViolation(`${reply.name} answered about ${about} before it was asked`);
       if (!isTheirs || behavior === 'allow') story.addViolation(`${reply.name} decided ${behavior} about ${about}`);
@@ -406,7 +409,7 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
       (click) => isAbout(click) && click.behavior === behavior && click.asks.includes(click.user),
     );
     const given = backing.filter((click) => COUNTED.has(click.result));
-    // A reply answers a question; a message can be made the reason for a no.
+    // A reply may answer a question, and a message may be the reason for a denial.
     const replied = people.written.some(({ name }) => behavior.includes(name));
     const turnedDown = people.clicks.some(({ action, result }) => action === 'deny_with_this' && COUNTED.has(result));
     if (replied || (behavior === 'deny' && turnedDown)) continue;
@@ -429,13 +432,13 @@ function judgeApprovals({ people, letta, story, staleAfterMs, asked }: Judged): 
   }
 }
 
-/** Decided once, by the one whose it is. */
+/** Each offer is decided once, by the person to whom it was made. */
 function judgeOffers({ people, offers, story }: Judged): void {
   const decided = new Set<string>();
   for (const { token, user, action, result } of people.clicks) {
     const offer = offers.get(token);
     if (!offer || result !== 'decided') continue;
-    // Whoever may stop may stop what runs in the background, and may say so twice: that decides about nobody's message.
+    // Everyone who may stop a turn may stop background tasks, also twice, because that concerns no one's message.
     if (offer.kind === 'background') continue;
     if (user !== offer.for) story.addViolation(`${user} clicked ${action} on what was offered to ${offer.for}`);
     if (decided.has(token)) story.addViolation(`an offer of ${offer.kind} was decided twice`);

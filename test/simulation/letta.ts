@@ -483,7 +483,7 @@ export class SimLetta implements Host {
     }
   }
 
-  /** What the device says meanwhile is lost, and no client is told. */
+  /** The device's sockets to the router are away for `ms`: what it sends is lost, and clients do not notice. */
   #leaveRouter(ms: number) {
     this.story.addLine('letta', `the device's sockets are away for ${Math.round(ms)} ms`);
     this.#isRouted = false;
@@ -524,7 +524,10 @@ export class SimLetta implements Host {
     );
   }
 
-  /** A turn that nobody asked for may wait for consent where nobody listens: no wonder that it waits for ever. */
+  /**
+   * Whether something runs. A turn that Letta started itself does not count if it waits for an approval that no client
+   * can see.
+   */
   get isBusy(): boolean {
     return [...this.conversations.values()].some(
       (conversation) => conversation.isBusy && !(conversation.isActingByItself && !this.#isHeard(conversation)),

@@ -29,7 +29,7 @@ for (let seed = first; seed < first + seeds; seed += 1) {
   const told = until === null ? result.violations : result.violations.filter((violation) => until.test(violation));
   if (told.length === 0) continue;
   failed.push(seed);
-  // The first one is told in full; of the others only what is wrong.
+  // Print the whole story of the first failing seed, and only the violations of the others.
   if (failed.length === 1 && !values.verbose && !values.brief) for (const line of result.story) say(line);
   say(`seed ${seed} fails:`);
   for (const violation of told.slice(0, values.brief ? 2 : 20)) say(`  ${violation.slice(0, 200)}`);

@@ -69,7 +69,10 @@ const NOTICED_MS = 30_000;
 const DRAIN_MS = 20_000;
 /** Long after a lost end must have been found by asking. */
 const SILENCE_MS = 15 * 60_000;
-/** So long after the start nothing may look at work that is not; a limited or absent Slack delays what is told. */
+/**
+ * This long after the start no message may say "working" unless something works; a limited or absent Slack may delay
+ * the correction.
+ */
 const TRUE_AFTER_MS = 30_000;
 const SLACK_LAGS_MS = 60_000;
 /** Once everything works again, no turn may wait longer than this for an end that was lost. */
@@ -323,7 +326,7 @@ class World implements Judged {
 
   #sendMessage(written: Written): void {
     const chance = this.#chance;
-    // A mention is told twice, and who comes first is chance.
+    // Slack sends two events for a mention, in random order.
     const copies = written.message.mentionsBot && written.message.channelKind !== 'im' ? 2 : 1;
     const slow = chance.happens(0.1) ? 2_000 : 0;
     written.trying = copies;
@@ -488,7 +491,7 @@ class World implements Judged {
     this.slack.faults = { limited: 0, lost: 0, refused: 0, slow: 0, closed: 0 };
     this.slack.awayUntil = 0;
     this.letta.faults = noFaults;
-    // The last thing that breaks is found by whoever asks.
+    // The last fault can be noticed only by asking Letta.
     this.letta.losesNextEnd = this.#chance.happens(0.3);
     const until = this.clock.now() + REST_WITHIN_MS;
     let quiet = 0;

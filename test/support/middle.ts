@@ -283,7 +283,7 @@ export class HandSurface implements Surface {
     return this.delivery;
   }
 
-  /** Threads of which it was said that nobody works there. */
+  /** Threads whose "working" status was cleared. */
   readonly rested: ThreadAddress[] = [];
 
   clearWorkingStatus(address: ThreadAddress): Promise<void> {
@@ -398,7 +398,7 @@ export interface MiddleOptions {
   staleAfterMs?: number;
   policy?: Partial<Policy>;
   details?: DetailsStore;
-  /** Left out: nobody reads it. */
+  /** Left out: a log that drops everything. */
   log?: Log;
   /** Who everybody is; left out: as the ids say. */
   people?: (clock: FakeClock) => People;
