@@ -14,7 +14,7 @@ export const METRICS = [
     name: 'inbound_events',
     kind: 'counter',
     labels: ['kind', 'outcome', 'reason'],
-    help: 'What came from Slack, and what became of it: the same words as in the log.',
+    help: 'Events from Slack by outcome, in the words of the log.',
   },
   {
     name: 'turns',
@@ -26,9 +26,14 @@ export const METRICS = [
     name: 'turn_first_text_seconds',
     kind: 'histogram',
     labels: [],
-    help: 'From the start of a turn until Slack had its first text.',
+    help: 'Time from the start of a turn until Slack had its first text.',
   },
-  { name: 'turn_seconds', kind: 'histogram', labels: [], help: 'From the start of a turn until Slack had all of it.' },
+  {
+    name: 'turn_seconds',
+    kind: 'histogram',
+    labels: [],
+    help: 'Time from the start of a turn until Slack had all of it.',
+  },
   {
     name: 'api_calls',
     kind: 'counter',
@@ -41,17 +46,17 @@ export const METRICS = [
     labels: ['form'],
     help: 'Posts that Slack refused as rendered, by the form that it then took: smaller, mrkdwn, plain, none of them.',
   },
-  { name: 'queue_depth', kind: 'gauge', labels: [], help: 'Messages that wait for their turn.' },
-  { name: 'open_approvals', kind: 'gauge', labels: [], help: 'Approvals and questions that wait for people.' },
-  { name: 'live_threads', kind: 'gauge', labels: [], help: 'Threads in which something happens.' },
+  { name: 'queue_depth', kind: 'gauge', labels: [], help: 'Queued messages.' },
+  { name: 'open_approvals', kind: 'gauge', labels: [], help: 'Approvals and questions that are waiting for people.' },
+  { name: 'live_threads', kind: 'gauge', labels: [], help: 'Threads that are active.' },
   { name: 'socket_reconnects', kind: 'counter', labels: ['why'], help: 'Socket Mode: renewed, lost, deaf, counted.' },
   {
     name: 'socket_foreign_connections',
     kind: 'gauge',
     labels: [],
-    help: 'Sockets of other processes with our app token; more than 0 means that messages are lost to them.',
+    help: 'Connections of other processes with this app token; more than 0 means that they receive some of the messages.',
   },
-  { name: 'letta_reconnects', kind: 'counter', labels: [], help: 'Links to Letta that were lost and came back.' },
+  { name: 'letta_reconnects', kind: 'counter', labels: [], help: 'Connections to Letta that were lost and came back.' },
   { name: 'ready', kind: 'gauge', labels: ['part'], help: '1 or 0: slack, letta, store, as in `/readyz`.' },
 ] as const satisfies readonly MetricEntry[];
 

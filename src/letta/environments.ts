@@ -51,7 +51,7 @@ export function chooseEnvironment(rows: readonly Environment[], wanted: string |
 export async function resolveDevice(api: HostedApi, deviceId: string, now: () => number): Promise<OnlineEnvironment> {
   const environment = await api.getEnvironment(deviceId);
   if (environment === null) {
-    throw new BridgeError('no_environment', `device ${deviceId} is not known`, {
+    throw new BridgeError('no_environment', `Letta does not know the device ${deviceId}`, {
       notice: `Letta no longer knows the device ${oneLine(deviceId)}.`,
     });
   }

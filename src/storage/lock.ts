@@ -40,7 +40,7 @@ export async function lockStore(
       if (clock.monotonic() >= until) {
         throw new BridgeError(
           'store_locked',
-          `${path} is in use by another bridge (${ownerOf(path)}); stop that one, or give this one another STORE`,
+          `${path} is in use by another bridge (${ownerOf(path)}); stop that bridge, or set STORE to another file`,
         );
       }
       if (!hasWarned)

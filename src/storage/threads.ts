@@ -191,7 +191,7 @@ export class StoredThreads implements Threads, ThreadMoves {
       await this.#deleteSideRows(dropped);
       if (!willBeActive && (wasActive || needsMarker)) await this.#deleteMarker(key, wanted);
     } catch (error) {
-      this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start does');
+      this.#log.warn({ thread: key, error }, 'could not tidy up after an update; the next start will');
     }
     return next;
   }

@@ -247,6 +247,7 @@ describe('approvals on the real Letta', () => {
 
   it('Stop while a request waits: nothing runs', async () => {
     const thread = await Thread.begin('run bash touch stopped.txt');
+    await thread.seen('[Approve]');
     await thread.click('Stop');
     await thread.seen('Stopped by');
     expect(thread.shown).not.toContain('[Approve]');

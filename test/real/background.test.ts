@@ -92,7 +92,7 @@ describe('background tasks on the real Letta', () => {
     await thread.seen(/In the background: subagent/);
     await thread.say('STOP!!!');
     await thread.seen(/I’m ending the background tasks: subagent/);
-    await thread.seen(/has ended/);
+    await thread.seen(/Ended in the background/);
     await sleptOut();
     expect(made('sub.txt')).toBe(false);
     expect(thread.shown()).not.toContain('could not stop this');
@@ -103,7 +103,7 @@ describe('background tasks on the real Letta', () => {
     await thread.click('Approve', ALICE);
     await thread.seen(/Still running in the background/);
     await thread.click('Stop', ALICE);
-    await thread.seen(/has ended/);
+    await thread.seen(/Ended in the background/);
     await sleptOut();
     expect(made('command.txt')).toBe(false);
   });
@@ -117,7 +117,7 @@ describe('background tasks on the real Letta', () => {
     await second.seen(/Still running in the background/);
     await first.say('!pause', BOB);
     await first.seen(/and 2 background tasks\./, BOB);
-    for (const thread of [first, second]) await thread.seen(/has ended/);
+    for (const thread of [first, second]) await thread.seen(/Ended in the background/);
     await sleptOut();
     expect([made('paused-sub.txt'), made('paused-command.txt')]).toEqual([false, false]);
     await first.say('!resume', BOB);

@@ -49,7 +49,7 @@ describe('a deeply nested input', () => {
       { behavior: 'deny', message: expect.stringMatching(/nested more than 10,000 levels/) },
     ]);
     expect(middle.surface.said.map(({ text }) => text)).toEqual([
-      expect.stringMatching(/denied: it is nested more than/),
+      expect.stringMatching(/denied it: it is nested more than/),
     ]);
     expect(lastCard(middle).state).toMatchObject({ state: 'closed', why: 'not_shown' });
     expect(middle.audit.entries).toMatchObject([{ outcome: 'not_shown' }]);

@@ -41,7 +41,7 @@ describe('a thread whose root was deleted before the first reply', () => {
     expect(atTop(shown)).toEqual([]);
     expect(shown.messages()).toEqual([]);
     expect(direct(shown, 'U01ALICE')).toContain(ANSWER);
-    expect(direct(shown, 'U01ALICE')).toContain('The message that began your thread in <#C01GEN> was deleted');
+    expect(direct(shown, 'U01ALICE')).toContain('The first message of your thread in <#C01GEN> was deleted');
     expect(direct(shown, 'U01ALICE').split(ANSWER)).toHaveLength(2);
     expect(shown.middle.record().turn).toBeNull();
   });

@@ -131,7 +131,7 @@ function whyText(reason: string, { channel }: ThreadAddress): string {
     case 'is_inactive':
       return `${place} is archived`;
     case 'thread_gone':
-      return `The message that began your thread in ${place} was deleted`;
+      return `The first message of your thread in ${place} was deleted`;
     default:
       return `Slack does not let me write in ${place} (${asCode(reason)})`;
   }

@@ -14,6 +14,6 @@ export function say({ state, surface, mailbox, log }: SayParts, text: string): v
   mailbox.away(
     surface.say(state.address, text),
     () => undefined,
-    (error) => log.warn({ err: error }, 'a notice could not be posted'),
+    (error) => log.warn({ err: error }, 'could not post a notice'),
   );
 }

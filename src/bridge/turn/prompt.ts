@@ -112,7 +112,7 @@ export function promptContent(parts: PromptParts): string {
   }
   for (const missing of parts.notPassedOn) lines.push(line(`Not passed on to you: ${quoted(missing)}.`));
   for (const item of parts.items) {
-    lines.push(line(`${from(item)}, trusted: written to you by one who may instruct you.`));
+    lines.push(line(`${from(item)}, trusted: written to you by someone who may instruct you.`));
     lines.push(spansText(item.spans, names, botUser));
   }
   return lines.join('\n');

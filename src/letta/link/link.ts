@@ -60,7 +60,7 @@ export function openLink({ endpoints, dial, log }: LinkOptions, handlers: LinkHa
       const reason = decoded.kind === 'malformed' ? decoded.reason : null;
       log[kind === 'malformed' ? 'warn' : 'debug'](
         { lane: endpoint.name, kind, type, reason },
-        'a frame was not usable',
+        'could not read a frame from Letta',
       );
     }
     const frame = decoded.kind === 'malformed' ? null : decoded.frame;
