@@ -3,7 +3,7 @@ import WebSocket from 'ws';
 import { type ScriptedLetta, startScriptedLetta } from '../../../sandbox/letta/server.ts';
 import { type Frame, type NormaliseOptions, normalise, type TraceLine } from './trace.ts';
 
-const PATIENCE = 4000;
+const PATIENCE = 4_000;
 
 interface Client {
   readonly ws: WebSocket;
@@ -24,11 +24,14 @@ export interface ReplayOptions extends NormaliseOptions {
   readonly scale?: number;
   readonly redeliverMs?: number;
   readonly subagent?: number;
+  /** How many times slower than usual the scripted Letta is; default 1. */
+  readonly slowness?: number;
 }
 
 /** Plays the client's part of a recording against the scripted Letta and gathers what both said on each socket. */
 export async function replay(trace: readonly TraceLine[], options: ReplayOptions = {}): Promise<Heard[]> {
   const hosted = trace.some((line) => line.request?.includes('/v1/environments') || line.url?.includes('/v1/'));
+  const { slowness = 1 } = options;
   const letta = await startScriptedLetta({
     surface: hosted ? 'hosted' : 'app-server',
     token: hosted ? 'TOKEN' : null,
@@ -36,13 +39,13 @@ export async function replay(trace: readonly TraceLine[], options: ReplayOptions
     seed: seedOf(trace, options),
     redeliverMs: options.redeliverMs ?? 0,
     timings: {
-      latency: 1,
-      word: 1,
-      tool: 2,
-      pump: 12,
+      latency: slowness,
+      word: slowness,
+      tool: 2 * slowness,
+      pump: 12 * slowness,
       settle: 0,
-      subagent: options.subagent ?? 20,
-      scale: options.scale ?? 0.05,
+      subagent: slowness * (options.subagent ?? 20),
+      scale: slowness * (options.scale ?? 0.05),
     },
   });
   const player = new Player(letta, trace, options, hosted);
