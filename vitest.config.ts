@@ -7,7 +7,9 @@ const flows = ['test/flows/**/*.test.ts'];
 
 export default defineConfig({
   test: {
-    testTimeout: 20_000,
+    // Far beyond what any test takes: on a busy machine nothing should fail.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     projects: [
       {
         extends: true,
@@ -29,6 +31,8 @@ export default defineConfig({
           exclude: notHere,
           isolate: true,
           maxWorkers: 6,
+          maxConcurrency: 12,
+          testTimeout: 300_000,
           // After the unit tests: what waits should not compete with what works.
           sequence: { groupOrder: 1 },
           setupFiles: ['test/support/leaks.ts'],

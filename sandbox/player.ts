@@ -28,6 +28,8 @@ export interface PlayOptions {
   signal?: AbortSignal;
   /** ms to wait before a click, so that a person can see what is clicked; default 0. */
   linger?: number;
+  /** How many times longer than a step says it waits, for machines that are busy; default 1. */
+  patience?: number;
   /** Called with each thread as it begins. */
   onThread?(thread: { channel: string; root: string }): void;
 }
@@ -61,6 +63,10 @@ class Player {
   constructor(sandbox: Sandbox, options: PlayOptions) {
     this.#sandbox = sandbox;
     this.#options = options;
+  }
+
+  #deadlineIn(seconds: number): number {
+    return Date.now() + seconds * 1_000 * (this.#options.patience ?? 1);
   }
 
   /** @throws when the scene was ended. */
@@ -142,7 +148,7 @@ class Player {
     const { control } = this.#sandbox.slack;
     const thread = this.#threadNamed(step.thread);
     thread.people.add(step.as);
-    const until = Date.now() + step.within * 1_000;
+    const until = this.#deadlineIn(step.within);
     for (;;) {
       const messages = control.messages(thread.channel, filterOf(thread, step.as));
       const message = messages.findLast((each) => !each.deleted && hasButton(each.blocks, step.click));
@@ -159,7 +165,7 @@ class Player {
   }
 
   async #waitForWindow({ window, as: user, within }: Extract<Step, { window: string[] }>): Promise<void> {
-    const until = Date.now() + within * 1_000;
+    const until = this.#deadlineIn(within);
     for (;;) {
       const shown = textsIn(this.#sandbox.slack.control.views(user).modals.at(-1)).join('\n');
       const missing = window.filter((text) => !shown.includes(text));
@@ -172,7 +178,7 @@ class Player {
   /** Submits the modal that the last click opened. */
   async #submitModal(user: string, values: Record<string, string>): Promise<void> {
     const { control } = this.#sandbox.slack;
-    const until = Date.now() + 5_000;
+    const until = this.#deadlineIn(5);
     while (control.views(user).modals.length === 0) {
       if (Date.now() > until) throw new Error('no modal was opened');
       await this.#pause();
@@ -189,7 +195,7 @@ class Player {
     complaint: string,
   ): Promise<void> {
     const thread = this.#threadNamed(step.thread);
-    const until = Date.now() + step.within * 1_000;
+    const until = this.#deadlineIn(step.within);
     for (;;) {
       const left = wrong(textsOfBot(this.#sandbox.slack, thread, step.as));
       if (left.length === 0) return;

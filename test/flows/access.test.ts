@@ -36,9 +36,7 @@ async function start({ onTestFinished }: TestContext, policy: string) {
 const GROUP = 'users: [S01ONCALL]\nadmins: [U03CARA]\nchannels: ["*"]\n';
 
 describe.concurrent('a policy file', () => {
-  it('lets in members of a user group; tells others whom to ask', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('lets in members of a user group; tells others whom to ask', async (context) => {
     const { control, sees, told } = await start(
       context,
       'users: [S01ONCALL]\nadmins: [U01ALICE]\nchannels: [C02ENG]\n',
@@ -52,9 +50,7 @@ describe.concurrent('a policy file', () => {
     context.expect(sees('U02BOB')).not.toContain('word2');
   });
 
-  it('channels: "*" leaves out a shared channel, for messages and commands', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('channels: "*" leaves out a shared channel, for messages and commands', async (context) => {
     const { control, told } = await start(context, GROUP);
     const shared = 'shared with another organisation';
     await control.message({ channel: 'C01GEN', user: 'U01ALICE', text: '@agent slow 1 words' });
@@ -65,7 +61,7 @@ describe.concurrent('a policy file', () => {
     await told('U01ALICE', 'C02ENG', 'word1');
   });
 
-  it('answers a named bot and ignores others', { timeout: 60_000 }, async (context) => {
+  it('answers a named bot and ignores others', async (context) => {
     const named = await start(context, `${GROUP}bots: { allow: [B0OTHER] }\n`);
     const say = { channel: 'C02ENG', user: 'U02BOB', text: '<@U0BOT> slow 1 words', subtype: 'bot_message' } as const;
     await named.control.message(say);

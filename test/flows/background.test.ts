@@ -33,7 +33,7 @@ async function start({ onTestFinished }: TestContext, text: string) {
       control
         .messages(channel, { thread_ts: root, user })
         .findLast(({ blocks }) => JSON.stringify(blocks).includes(`"text":${JSON.stringify(label)}`));
-    await until(() => newest() !== undefined, shown, 30_000);
+    await until(() => newest() !== undefined, shown);
     await control.interact({ channel, messageTs: newest()?.ts ?? '', user, action: label });
   };
   return { sandbox, shown, seen, say, click };
@@ -44,9 +44,7 @@ const agent = (prompt: string) =>
 const command = (words: string) => `call Bash ${JSON.stringify({ command: words, run_in_background: true })}`;
 
 describe.concurrent('a background task', () => {
-  it('subagent: started by an admin, shown, ended by a stop word', {
-    timeout: 90_000,
-  }, async (context) => {
+  it('subagent: started by an admin, shown, ended by a stop word', async (context) => {
     const { shown, seen, say, click } = await start(context, agent('run bash sleep 60'));
     await seen(/never asks for approval/);
     await click('Approve', ALICE);
@@ -61,9 +59,7 @@ describe.concurrent('a background task', () => {
     context.expect(shown()).not.toContain('could not stop this');
   });
 
-  it('command: still known after a restart, ended by its button', {
-    timeout: 90_000,
-  }, async (context) => {
+  it('command: still known after a restart, ended by its button', async (context) => {
     const { sandbox, seen, say, click } = await start(context, command('sleep 60'));
     await click('Approve', ALICE);
     await seen(/Still running in the background:\s+.*sleep 60/);

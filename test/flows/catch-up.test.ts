@@ -1,19 +1,19 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
+import { describe, it, type TestContext } from 'vitest';
+import { startSandbox } from '../../sandbox/sandbox.ts';
 import { transcript } from '../../sandbox/slack/transcript.ts';
+import { until } from '../support/until.ts';
 
 const HOUR = 60 * 60_000;
-let sandbox: Sandbox;
-let lines: string[] = [];
+const count = (text: string, needle: string) => text.split(needle).length - 1;
 
-afterEach(async () => {
-  await sandbox.close();
-});
-
-async function start(env: Record<string, string> = {}, delivery: 'socket' | 'http' = 'socket'): Promise<void> {
-  lines = [];
+async function start(
+  { onTestFinished }: TestContext,
+  env: Record<string, string> = {},
+  delivery: 'socket' | 'http' = 'socket',
+) {
+  const lines: string[] = [];
   const log = (line: string) => void lines.push(line);
-  sandbox = await startSandbox({
+  const sandbox = await startSandbox({
     port: 0,
     limits: 'on',
     letta: 'app-server',
@@ -22,35 +22,38 @@ async function start(env: Record<string, string> = {}, delivery: 'socket' | 'htt
     env: { LOG_LEVEL: 'info', ...env },
     log,
   });
+  onTestFinished(() => sandbox.close());
+  const { control } = sandbox.slack;
+
+  async function say(text: string, options: { thread?: string; user?: string; channel?: string } = {}) {
+    const { thread: thread_ts, user = 'U01ALICE', channel = 'C01GEN' } = options;
+    const said = await control.message({ channel, user, text, ...(thread_ts && { thread_ts }) });
+    return said.ts;
+  }
+
+  const shown = (thread?: string, channel = 'C01GEN') =>
+    transcript(sandbox.slack, channel, { ...(thread && { thread }), user: 'U01ALICE', bot: true });
+
+  const seen = (needle: string, thread?: string, channel?: string) =>
+    until(
+      () => shown(thread, channel).includes(needle),
+      () => `${needle}\n${shown(thread, channel)}\n${lines.join('')}`,
+    );
+
+  function click(thread: string, label: string, user = 'U01ALICE') {
+    const messages = control.messages('C01GEN', { thread_ts: thread });
+    const found = messages.findLast((each) => JSON.stringify(each.blocks).includes(`"text":"${label}"`));
+    if (!found) throw new Error(`no button ${label}`);
+    return control.interact({ channel: 'C01GEN', messageTs: found.ts, user, action: label });
+  }
+
+  return { sandbox, lines, say, shown, seen, click };
 }
 
-async function say(text: string, options: { thread?: string; user?: string; channel?: string } = {}): Promise<string> {
-  const { thread: thread_ts, user = 'U01ALICE', channel = 'C01GEN' } = options;
-  const said = await sandbox.slack.control.message({ channel, user, text, ...(thread_ts && { thread_ts }) });
-  return said.ts;
-}
-
-const shown = (thread?: string, channel = 'C01GEN') =>
-  transcript(sandbox.slack, channel, { ...(thread && { thread }), user: 'U01ALICE', bot: true });
-const count = (text: string, needle: string) => text.split(needle).length - 1;
-
-async function seen(needle: string, thread?: string, channel?: string): Promise<void> {
-  await expect.poll(() => shown(thread, channel), { timeout: 25_000, interval: 50 }).toContain(needle);
-}
-
-function button(thread: string, label: string) {
-  const messages = sandbox.slack.control.messages('C01GEN', { thread_ts: thread });
-  const found = messages.findLast((each) => JSON.stringify(each.blocks).includes(`"text":"${label}"`));
-  if (!found) throw new Error(`no button ${label}`);
-  return found.ts;
-}
-
-const click = (thread: string, label: string, user = 'U01ALICE') =>
-  sandbox.slack.control.interact({ channel: 'C01GEN', messageTs: button(thread, label), user, action: label });
-
-describe('messages written while the bridge was down', { timeout: 90_000 }, () => {
-  it.each(['socket', 'http'] as const)('are answered once each, in order, over %s', async (delivery) => {
-    await start({}, delivery);
+describe.concurrent('messages written while the bridge was down', () => {
+  it.for(['socket', 'http'] as const)('are answered once each, in order, over %s', async (delivery, context) => {
+    const { expect } = context;
+    const { sandbox, lines, say, shown, seen } = await start(context, {}, delivery);
     const root = await say('@agent say: at first');
     await seen('at first', root);
     await sandbox.stopBridge();
@@ -68,7 +71,12 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     await sandbox.startBridge();
     const last = await say('@agent say: five');
     await seen('five', last);
-    await expect.poll(() => count(lines.join(''), 'caught up with slack'), { timeout: 25_000 }).toBe(2);
+    const caughtUp = () => count(lines.join(''), 'caught up with slack');
+    await until(
+      () => caughtUp() >= 2,
+      () => lines.join(''),
+    );
+    expect(caughtUp()).toBe(2);
     for (const [thread, text] of [
       [root, 'one'],
       [root, 'two'],
@@ -81,8 +89,8 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     expect(shown()).not.toContain('nothing for the agent');
   });
 
-  it('are found in direct messages', async () => {
-    await start();
+  it('are found in direct messages', async (context) => {
+    const { sandbox, say, seen } = await start(context);
     const { channel } = await sandbox.slack.control.openHome({ user: 'U01ALICE', tab: 'messages' });
     await say('say: at first', { channel });
     await seen('at first', undefined, channel);
@@ -92,8 +100,9 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     await seen('meanwhile', undefined, channel);
   });
 
-  it('too old: run when their author clicks, also after a restart', async () => {
-    await start();
+  it('too old: run when their author clicks, also after a restart', async (context) => {
+    const { expect } = context;
+    const { sandbox, say, shown, seen, click } = await start(context);
     const root = await say('@agent say: at first');
     await seen('at first', root);
     await sandbox.stopBridge();
@@ -104,14 +113,13 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     await sandbox.stopBridge();
     await sandbox.startBridge();
     await click(root, 'Run now', 'U02BOB');
-    const toBob = () => sandbox.slack.control.messages('C01GEN', { user: 'U02BOB' }).filter((each) => each.ephemeral);
-    await expect
-      .poll(() =>
-        toBob()
-          .map((each) => each.text)
-          .join(),
-      )
-      .toContain('Only <@U01ALICE>');
+    const toBob = () =>
+      sandbox.slack.control
+        .messages('C01GEN', { user: 'U02BOB' })
+        .filter((each) => each.ephemeral)
+        .map((each) => each.text)
+        .join();
+    await until(() => toBob().includes('Only <@U01ALICE>'), toBob);
     expect(shown(root)).not.toContain('word7');
     await click(root, 'Run now');
     await seen('word7', root);
@@ -120,8 +128,9 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     expect(count(shown(root), 'word7')).toBe(1);
   });
 
-  it('too old: are gone once their author drops them', async () => {
-    await start();
+  it('too old: are gone once their author drops them', async (context) => {
+    const { expect } = context;
+    const { sandbox, say, shown, seen, click } = await start(context);
     const root = await say('@agent say: at first');
     await seen('at first', root);
     await sandbox.stopBridge();
@@ -137,8 +146,9 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
     expect(shown(root)).not.toMatch(/word[78]/);
   });
 
-  it('HISTORY=off: are ignored', async () => {
-    await start({ HISTORY: 'off' });
+  it('HISTORY=off: are ignored', async (context) => {
+    const { expect } = context;
+    const { sandbox, say, shown, seen } = await start(context, { HISTORY: 'off' });
     const root = await say('@agent say: at first');
     await seen('at first', root);
     await sandbox.stopBridge();
@@ -152,9 +162,10 @@ describe('messages written while the bridge was down', { timeout: 90_000 }, () =
   });
 });
 
-describe('a turn interrupted by a restart', { timeout: 60_000 }, () => {
-  it('is continued by its requester', async () => {
-    await start();
+describe.concurrent('a turn interrupted by a restart', () => {
+  it('is continued by its requester', async (context) => {
+    const { expect } = context;
+    const { sandbox, say, shown, seen, click } = await start(context);
     const root = await say('@agent slow 60 words 50 ms');
     await seen('word3', root);
     await sandbox.stopBridge();
@@ -162,9 +173,11 @@ describe('a turn interrupted by a restart', { timeout: 60_000 }, () => {
     await seen('Continue', root);
     await click(root, 'Continue');
     await seen('let the agent continue', root);
-    await expect
-      .poll(() => shown(root).split('let the agent continue')[1]?.trim() ?? '', { timeout: 20_000 })
-      .not.toBe('');
+    const continued = () => shown(root).split('let the agent continue')[1]?.trim() ?? '';
+    await until(
+      () => continued() !== '',
+      () => shown(root),
+    );
     expect(count(shown(root), 'word3 ')).toBe(1);
   });
 });

@@ -3,7 +3,7 @@ import { startSandbox } from '../../sandbox/sandbox.ts';
 import { until } from '../support/until.ts';
 
 describe('a channel whose id changes', () => {
-  it('its thread goes on in the same conversation', { timeout: 60_000 }, async () => {
+  it('its thread goes on in the same conversation', async () => {
     const env = { SLACK_ALLOWED_CHANNELS: 'C01GEN,C09NEW' };
     const sandbox = await startSandbox({
       port: 0,

@@ -28,7 +28,6 @@ const count = (text: string, part: string) => text.split(part).length - 1;
 describe.concurrent('a device that goes offline', () => {
   it.for(['single', 'pair'] as const)(
     'during a turn (%s): messages wait, then are answered once, in order',
-    { timeout: 90_000 },
     async (letta, context) => {
       const { expect } = context;
       const { say, shown, causeFault, messages, quiet } = await story(letta, context);
@@ -40,7 +39,7 @@ describe.concurrent('a device that goes offline', () => {
       await say('say: second answer');
       await say('@agent say: third answer', 'U02BOB');
       expect(shown()).not.toContain('second answer');
-      await until(() => shown().includes('third answer'), shown, 60_000);
+      await until(() => shown().includes('third answer'), shown);
       await until(quiet, shown);
       const text = shown();
       expect(text.indexOf('word40')).toBeGreaterThan(0);
@@ -51,9 +50,7 @@ describe.concurrent('a device that goes offline', () => {
     },
   );
 
-  it('before the first message: shows no work, answers after its return', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('before the first message: shows no work, answers after its return', async (context) => {
     const { expect } = context;
     const { say, shown, causeFault, quiet } = await story('single', context);
     await say('@agent say: hello');
@@ -63,27 +60,25 @@ describe.concurrent('a device that goes offline', () => {
     await say('say: back again');
     await until(() => shown().includes('Waiting for sandbox'), shown);
     expect(shown()).not.toMatch(/💭|✍️|🔧/);
-    await until(() => shown().includes('back again'), shown, 40_000);
+    await until(() => shown().includes('back again'), shown);
     await until(quiet, shown);
     expect(count(shown(), 'back again')).toBe(1);
   });
 
-  it('its process restarts: text stays, and the next message is answered', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('its process restarts: text stays, and the next message is answered', async (context) => {
     const { expect } = context;
     const { say, shown, causeFault, quiet } = await story('single', context);
     await say('@agent slow 60 words');
     await until(() => shown().includes('word3'), shown);
     causeFault({ kind: 'restart', ms: 500 });
-    await until(quiet, shown, 40_000);
+    await until(quiet, shown);
     expect(shown()).toContain('word3');
     await say('say: alive');
     await until(() => shown().includes('alive'), shown);
     await until(quiet, shown);
   });
 
-  it('returns under a new connection: the thread finds it', { timeout: 60_000 }, async (context) => {
+  it('returns under a new connection: the thread finds it', async (context) => {
     const { expect } = context;
     const { say, shown, causeFault, quiet } = await story('single', context);
     await say('@agent say: one');
@@ -91,7 +86,7 @@ describe.concurrent('a device that goes offline', () => {
     await until(quiet, shown);
     causeFault({ kind: 'expire' });
     await say('say: two');
-    await until(() => shown().includes('two'), shown, 40_000);
+    await until(() => shown().includes('two'), shown);
     await until(quiet, shown);
     expect(count(shown(), 'two')).toBe(1);
   });

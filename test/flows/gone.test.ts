@@ -31,8 +31,8 @@ async function story(kind: 'app-server' | 'single' | 'pair', context: TestContex
       await control.interact({ channel: CHANNEL, messageTs: message.ts, user, action });
     };
     /** The agent's own words: a line with nothing else in it. */
-    const answers = (text: string) => until(() => lineCount(shown(), text) > 0, shown, 30_000);
-    const sees = (text: string) => until(() => shown().includes(text), shown, 30_000);
+    const answers = (text: string) => until(() => lineCount(shown(), text) > 0, shown);
+    const sees = (text: string) => until(() => shown().includes(text), shown);
     return { say, shown, click, sees, answers, messages };
   };
   const agents = () => (letta.state().agents as { id: string }[]).map(({ id }) => id);
@@ -51,7 +51,6 @@ const count = (text: string, part: string) => text.split(part).length - 1;
 describe.concurrent('a deleted agent that the bridge had chosen', () => {
   it.for(['app-server', 'single', 'pair'] as const)(
     'one other agent (%s): takes new threads, and the thread says so',
-    { timeout: 60_000 },
     async (kind, context) => {
       const { expect } = context;
       const { letta, thread, agents, logged } = await story(kind, context);
@@ -75,9 +74,7 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
     },
   );
 
-  it('no other agent: an App Server creates one for all threads', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('no other agent: an App Server creates one for all threads', async (context) => {
     const { expect } = context;
     const { letta, thread, agents } = await story('app-server', context);
     const first = thread();
@@ -90,7 +87,7 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
     expect(agents()).toHaveLength(1);
   });
 
-  it('several others: asks to set LETTA_AGENT_ID', { timeout: 60_000 }, async (context) => {
+  it('several others: asks to set LETTA_AGENT_ID', async (context) => {
     const { letta, thread, agents } = await story('app-server', context);
     const first = thread();
     await first.say('@agent say: one');
@@ -108,7 +105,6 @@ describe.concurrent('a deleted agent that the bridge had chosen', () => {
 describe.concurrent('a thread whose conversation no longer exists', () => {
   it.for(['app-server', 'single'] as const)(
     "starts anew once its message's author clicks (%s)",
-    { timeout: 60_000 },
     async (kind, context) => {
       const { expect } = context;
       const { letta, thread, conversations } = await story(kind, context);
@@ -135,7 +131,7 @@ describe.concurrent('a thread whose conversation no longer exists', () => {
     },
   );
 
-  it('restart: each message keeps its own button', { timeout: 60_000 }, async (context) => {
+  it('restart: each message keeps its own button', async (context) => {
     const { expect } = context;
     const { letta, thread, conversations, stopBridge, startBridge } = await story('app-server', context);
     const { say, sees, answers, shown, click, messages } = thread();
@@ -160,7 +156,7 @@ describe.concurrent('a thread whose conversation no longer exists', () => {
     expect(messages().length).toBeGreaterThan(4);
   });
 
-  it('its agent is gone too: starts anew with the new agent', { timeout: 60_000 }, async (context) => {
+  it('its agent is gone too: starts anew with the new agent', async (context) => {
     const { expect } = context;
     const { letta, thread, agents } = await story('app-server', context);
     const { say, sees, answers, shown, click } = thread();

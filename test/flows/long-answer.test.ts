@@ -9,7 +9,8 @@ const words = Array.from({ length: 1_000 }, (_, index) => `word${index + 1}`);
 async function story(steps: object[], env: Record<string, string> = {}) {
   const sandbox = await startSandbox({ port: 0, limits: 'on', env, pace: 2, log: () => {}, letta: 'app-server' });
   try {
-    const { failures, threads } = await playScene(sandbox, parseScene(JSON.stringify({ name: 'Long answer', steps })));
+    const scene = parseScene(JSON.stringify({ name: 'Long answer', steps }));
+    const { failures, threads } = await playScene(sandbox, scene, { patience: 5 });
     expect(failures).toEqual([]);
     return threads[0]?.transcript ?? '';
   } finally {
@@ -18,9 +19,7 @@ async function story(steps: object[], env: Record<string, string> = {}) {
 }
 
 describe.concurrent('a long answer', () => {
-  it('beyond MAX_MESSAGES: ends in a file below its first message', {
-    timeout: 120_000,
-  }, async () => {
+  it('beyond MAX_MESSAGES: ends in a file below its first message', async () => {
     const text = Array.from({ length: 1_150 }, (_, index) => `longer${index + 1}`).join(' ');
     const transcript = await story(
       [{ say: `@agent say: ${text}` }, { expect: ['in the file below: answer.md', '(file: answer.md'], within: 60 }],
@@ -30,7 +29,7 @@ describe.concurrent('a long answer', () => {
     expect(transcript).toContain(`(file: answer.md, ${text.length} bytes)`);
   });
 
-  it('blocks refused by Slack: arrives complete in simpler forms', { timeout: 120_000 }, async () => {
+  it('blocks refused by Slack: arrives complete in simpler forms', async () => {
     const transcript = await story([
       { slack: { method: 'chat.postMessage', kind: 'ok_false', error: 'invalid_blocks', times: 1 } },
       { slack: { method: 'chat.update', kind: 'ok_false', error: 'msg_blocks_too_long', times: 2 } },

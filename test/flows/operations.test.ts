@@ -79,7 +79,7 @@ describe('logs, metrics and readiness', () => {
     expect(metrics).toContain('letta_slack_open_approvals 0\n');
     expect(metrics).toContain('letta_slack_queue_depth 0\n');
     expect(metrics).toContain('letta_slack_ready{part="slack"} 1\n');
-  }, 60_000);
+  });
 
   it('calls that Slack limits: counted by method', async (context) => {
     const whole = await startWhole(context);
@@ -91,7 +91,7 @@ describe('logs, metrics and readiness', () => {
     );
     const metrics = await whole.get('/metrics');
     expect(metrics).toContain('letta_slack_api_calls_total{method="users.info",result="limited"} 1\n');
-  }, 60_000);
+  });
 
   it('store file moved away: not ready, acknowledges nothing, recovers', async (context) => {
     const { expect } = context;

@@ -11,9 +11,7 @@ async function startProcess(context: TestContext, env: Record<string, string> = 
 }
 
 describe.concurrent('the process', () => {
-  it('SIGTERM: finishes the running turn, then exits with 0', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('SIGTERM: finishes the running turn, then exits with 0', async (context) => {
     const { child, whenExited, logText, sayText, transcriptNow, control } = await startProcess(context);
     await sayText('@agent slow 15 words');
     await until(() => transcriptNow().includes('word1'), transcriptNow);
@@ -26,9 +24,7 @@ describe.concurrent('the process', () => {
     context.expect(control.state().connections).toEqual([]);
   });
 
-  it('SIGTERM during a long turn: shows a pause; next start continues it', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('SIGTERM during a long turn: shows a pause; next start continues it', async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'rests-'));
     context.onTestFinished(() => rmSync(folder, { recursive: true }));
     const env = { STORE: `sqlite://${join(folder, 'bridge.db')}`, DRAIN_TIMEOUT: '0s' };
@@ -45,9 +41,7 @@ describe.concurrent('the process', () => {
     child.kill('SIGKILL');
   });
 
-  it('SIGHUP: reads the policy again, keeps the old one when invalid', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('SIGHUP: reads the policy again, keeps the old one when invalid', async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'policy-'));
     context.onTestFinished(() => rmSync(folder, { recursive: true }));
     const file = join(folder, 'policy.yml');
@@ -80,7 +74,7 @@ describe.concurrent('the process', () => {
     await until(() => transcriptNow().includes('word1'), transcriptNow);
   });
 
-  it('second SIGTERM: exits at once', { timeout: 60_000 }, async (context) => {
+  it('second SIGTERM: exits at once', async (context) => {
     const { child, whenExited, logText, sayText, transcriptNow } = await startProcess(context, {
       DRAIN_TIMEOUT: '10m',
     });
@@ -94,9 +88,7 @@ describe.concurrent('the process', () => {
     context.expect(logText()).not.toContain('turns that did not end in time');
   });
 
-  it('bot token revoked: exits with 1 and one log line', {
-    timeout: 90_000,
-  }, async (context) => {
+  it('bot token revoked: exits with 1 and one log line', async (context) => {
     const { whenExited, logText, sayText, transcriptNow, control } = await startProcess(context, {
       DRAIN_TIMEOUT: '0s',
     });
@@ -112,9 +104,7 @@ describe.concurrent('the process', () => {
     context.expect(loud[0]).toContain('was refused by Slack: token_revoked');
   });
 
-  it('Slack outage: the turn goes on and is shown afterwards', {
-    timeout: 90_000,
-  }, async (context) => {
+  it('Slack outage: the turn goes on and is shown afterwards', async (context) => {
     const { child, whenExited, sayText, transcriptNow, control } = await startProcess(context);
     await sayText('@agent slow 20 words');
     await until(() => transcriptNow().includes('word1'), transcriptNow);

@@ -45,7 +45,6 @@ const ASKS = `@agent preface First I look around. :: run bash ${CARD} && echo ma
 describe.concurrent('a bridge that dies while a card is open', () => {
   it.for(['single', 'pair'] as const)(
     'hosted relay (%s): keeps the messages, the card can be decided',
-    { timeout: 60_000 },
     async (letta, context) => {
       const { expect } = context;
       const { say, asked, shown, messages, holding, click, quiet, restart } = await story(letta, context);
@@ -65,9 +64,7 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     },
   );
 
-  it('App Server, turn died with the socket: closes the card', {
-    timeout: 60_000,
-  }, async (context) => {
+  it('App Server, turn died with the socket: closes the card', async (context) => {
     const { expect } = context;
     const { say, asked, shown, messages, holding, quiet, restart } = await story('app-server', context);
     await say(ASKS);
@@ -86,29 +83,23 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     expect(shown()).not.toContain('[Approve]');
   });
 
-  it.for(['single', 'pair'] as const)(
-    'question (%s): is answered in its message',
-    { timeout: 60_000 },
-    async (letta, context) => {
-      const { expect } = context;
-      const { say, asked, shown, messages, holding, click, quiet, restart } = await story(letta, context);
-      await say('@agent preface I need to know. :: ask Which color? | Red | Blue');
-      await until(asked, shown);
-      const before = messages();
-      await restart();
-      await until(asked, shown);
-      expect(messages().slice(0, 2)).toEqual(before.slice(0, 2));
-      await click('Which color?', 'bridge_answer:0:1', 'Answered');
-      await until(() => shown().includes('Done:'), shown);
-      await until(quiet, shown);
-      expect(holding('Answered')?.ts).toBe(before[1]?.ts);
-      expect(messages()).toHaveLength(3);
-    },
-  );
+  it.for(['single', 'pair'] as const)('question (%s): is answered in its message', async (letta, context) => {
+    const { expect } = context;
+    const { say, asked, shown, messages, holding, click, quiet, restart } = await story(letta, context);
+    await say('@agent preface I need to know. :: ask Which color? | Red | Blue');
+    await until(asked, shown);
+    const before = messages();
+    await restart();
+    await until(asked, shown);
+    expect(messages().slice(0, 2)).toEqual(before.slice(0, 2));
+    await click('Which color?', 'bridge_answer:0:1', 'Answered');
+    await until(() => shown().includes('Done:'), shown);
+    await until(quiet, shown);
+    expect(holding('Answered')?.ts).toBe(before[1]?.ts);
+    expect(messages()).toHaveLength(3);
+  });
 
-  it('device restarts too: closes the card, no live button left', {
-    timeout: 90_000,
-  }, async (context) => {
+  it('device restarts too: closes the card, no live button left', async (context) => {
     const { expect } = context;
     const { say, asked, shown, messages, holding, quiet, causeFault, killBridge, startBridge } = await story(
       'single',
@@ -120,8 +111,8 @@ describe.concurrent('a bridge that dies while a card is open', () => {
     await killBridge();
     causeFault({ kind: 'restart', ms: 500 });
     await startBridge();
-    await until(() => shown().includes('Lost with the connection'), shown, 40_000);
-    await until(quiet, shown, 40_000);
+    await until(() => shown().includes('Lost with the connection'), shown);
+    await until(quiet, shown);
     expect(
       messages()
         .slice(0, 3)

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, it, type TestContext } from 'vitest';
 import { startScriptedLetta } from '../../sandbox/letta/server.ts';
+import { COMPILED } from '../support/own-process.ts';
 import { until } from '../support/until.ts';
 
 /** `npm run sandbox -- …`, without what the one who tests has set up for themselves. */
-function run(args: string[], env: Record<string, string> = {}) {
+function run({ onTestFinished }: TestContext, args: string[], env: Record<string, string> = {}) {
   const child: ChildProcess = spawn(process.execPath, ['sandbox/main.ts', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH ?? '', ...env },
+    env: { PATH: process.env.PATH ?? '', ...COMPILED, ...env },
   });
   const parts: string[] = [];
   child.stdout?.on('data', (data) => parts.push(String(data)));
@@ -20,7 +21,7 @@ function run(args: string[], env: Record<string, string> = {}) {
   });
   const output = () => parts.join('');
   const address = async () => {
-    await until(() => /Open\s+http/.test(output()), output, 60_000);
+    await until(() => /Open\s+http/.test(output()), output);
     return /http:\/\/127\.0\.0\.1:\d+\//.exec(output())?.[0] ?? '';
   };
   return { child, exited, output, address };
@@ -38,28 +39,31 @@ async function hello(address: string): Promise<string> {
 const post = (url: string, body: object) =>
   fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
-describe('npm run sandbox', { timeout: 120_000 }, () => {
-  it("prints its page's address and plays in the terminal", async () => {
-    const { child, exited, output, address } = run([]);
+describe.concurrent('npm run sandbox', () => {
+  it("prints its page's address and plays in the terminal", async (context) => {
+    const { expect } = context;
+    const { child, exited, output, address } = run(context, []);
     const page = await address();
     expect(await (await fetch(page)).text()).toContain('<title>Sandbox</title>');
     expect(await hello(page)).toContain('"letta":"scripted"');
-    await until(() => output().includes('The sandbox keeps running'), output, 60_000);
+    await until(() => output().includes('The sandbox keeps running'), output);
     expect(output()).toContain('You are welcome, Alice.');
     child.kill('SIGTERM');
     expect((await exited)[0]).toBe(0);
   });
 
-  it('with --script: plays it, opens no page', async () => {
-    const { exited, output } = run(['--script', 'sandbox/scenes/commands.yml', '--json']);
+  it('with --script: plays it, opens no page', async (context) => {
+    const { expect } = context;
+    const { exited, output } = run(context, ['--script', 'sandbox/scenes/commands.yml', '--json']);
     expect((await exited)[0]).toBe(0);
     expect(JSON.parse(output())).toMatchObject({ name: 'Commands', ok: true });
   });
 
-  it('with your own Letta: the page talks to that agent', async () => {
+  it('with your own Letta: the page talks to that agent', async (context) => {
+    const { expect, onTestFinished } = context;
     const letta = await startScriptedLetta({ surface: 'app-server', token: null, pace: 2 });
     onTestFinished(() => letta.close());
-    const { output, address } = run(['--letta', 'real'], { LETTA_APP_SERVER_URL: letta.url });
+    const { output, address } = run(context, ['--letta', 'real'], { LETTA_APP_SERVER_URL: letta.url });
     const page = await address();
     expect(await hello(page)).toContain('"letta":"yours"');
     await post(`${page}_control/message`, { channel: 'C01GEN', user: 'U01ALICE', text: '@agent say: from my own' });
@@ -78,8 +82,9 @@ describe('npm run sandbox', { timeout: 120_000 }, () => {
     expect(JSON.stringify(letta.log())).toContain('from my own');
   });
 
-  it('with your own Letta and no settings: names the missing ones', async () => {
-    const { exited, output } = run(['--letta', 'real']);
+  it('with your own Letta and no settings: names the missing ones', async (context) => {
+    const { expect } = context;
+    const { exited, output } = run(context, ['--letta', 'real']);
     expect((await exited)[0]).toBe(2);
     expect(output()).toContain('set LETTA_APP_SERVER_URL or LETTA_API_KEY');
   });

@@ -19,7 +19,7 @@ async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'd
   });
   try {
     const scene = parseScene(readFileSync(new URL(file, folder), 'utf8'));
-    const played = await playScene(sandbox, scene);
+    const played = await playScene(sandbox, scene, { patience: 5 });
     const story = played.threads.map((thread) => thread.transcript).join('\n\n');
     expect(played.failures, `${story}\n${lines.join('')}`).toEqual([]);
     // Only people who take part are ever named to Slack, whatever people and the agent write.
@@ -42,20 +42,19 @@ async function playFile(file: string, options: Pick<SandboxOptions, 'letta' | 'd
 }
 
 describe.concurrent("the sandbox's scenes", () => {
-  it.for(files)('%s plays over an App Server', { timeout: 120_000 }, async (file) => {
+  it.for(files)('%s plays over an App Server', async (file) => {
     await playFile(file, { letta: 'app-server' });
   });
 
   it.for(['first-mention.yml', 'approvals.yml', 'stop.yml', 'question.yml'])(
     '%s plays over the hosted relay, on one socket and on two',
-    { timeout: 120_000 },
     async (file) => {
       await playFile(file, { letta: 'single' });
       await playFile(file, { letta: 'pair' });
     },
   );
 
-  it('first-mention.yml plays with signed HTTP delivery', { timeout: 60_000 }, async () => {
+  it('first-mention.yml plays with signed HTTP delivery', async () => {
     await playFile('first-mention.yml', { letta: 'app-server', delivery: 'http' });
   });
 });

@@ -97,5 +97,5 @@ describe('secrets of the settings', () => {
     // What people and the agent say is not the log's business.
     expect(places.log).not.toContain('word20');
     expect(places.log).not.toContain('touch x');
-  }, 90_000);
+  });
 });
