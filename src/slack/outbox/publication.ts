@@ -20,28 +20,31 @@ import type { Job, Rank, Scheduler, Wish } from './scheduler.ts';
 import { createUploads, type UploadLatch } from './upload.ts';
 
 export interface PublicationOptions {
-  /** The id under which its messages are found again in Slack: the turn. */
+  /** The id in the metadata of its messages, by which a look finds them again: the turn's. */
   owner: string;
   address: ThreadAddress;
-  /** Messages that Slack has already. */
+  /** Messages of it that Slack has, by the record. */
   posts: readonly PostRecord[];
-  /** Whether Slack may have messages of this owner that `posts` does not know: then it looks before it posts. */
+  /** Whether Slack may have messages of this owner that `posts` lacks: then it looks for them before it posts. */
   mayHaveUnknownPosts: boolean;
   /** Stores the ledger; awaited after each confirmed call. */
   savePosts(posts: PostRecord[]): Promise<void>;
-  /** Told when the first message exists. */
+  /** Called when the first message exists; `found`: an earlier process posted it. */
   onFirstPost(found: boolean): void;
-  /** Until when, by the monotonic clock, bare content is not posted. */
+  /** Bare content is not posted before this, by the monotonic clock. */
   holdUntil: number;
-  /** ms of failing until final content, or a card, is given up. */
+  /** After failing for so many ms, final content, or a card, is given up. */
   giveUpAfterMs: number;
-  /** Called before text is shown that may still change; its promise is awaited. */
+  /** Called before unfinished text is shown; its promise is awaited. */
   beforeText?(): Promise<void> | undefined;
-  /** Cards could not be shown, in whatever form, for `giveUpAfterMs`; or there is no thread any more. */
+  /** Called when cards could not be shown in any form for `giveUpAfterMs`, or the thread is gone. */
   onCardRefused?(reason: string, parts: readonly string[]): void;
-  /** The end, or a card, waits until Slack lets us write there again. Told once for what concerns the channel. */
+  /** Called when the end, or a card, waits because Slack refuses our writes. Once, except for refusals of our token. */
   onHeldUp?(held: HeldUp, scope: Closed): void;
-  /** What `done` becomes when closed before its time; `null` leaves it open: the next start goes on with it. */
+  /**
+   * What `done` resolves to when the publication is closed early; `null`: it never resolves, and the next start goes
+   * on.
+   */
   whenClosed: Delivery | null;
 }
 
@@ -52,48 +55,53 @@ export interface PublicationParts {
   log: Log;
   metrics?: Metrics | undefined;
   fallback: Fallback;
-  /** Of all publications: what they render in one turn of the event loop together. */
+  /** Shared by all publications: limits what they render in one turn of the event loop. */
   loopTurns: LoopTurns;
-  /** `null` where files cannot be uploaded. */
+  /** `null`: files cannot be uploaded. */
   uploadFile: Uploader | null;
   uploadLatch: UploadLatch;
 }
 
-/** One ordered list of messages on its way to what it should be: one call at a time. */
+/** Makes an ordered list of messages in Slack show the latest content, one call at a time. */
 export interface Publication {
-  /** Latest wins; nothing after final content. */
+  /** Sets the content to show. The latest replaces earlier ones; after final content, calls are ignored. */
   showContent(content: Content): void;
-  /** Wants it; resolves when it is shown, was refused, or there is no message to show it in. */
+  /**
+   * Sets the last content of this process. Resolves when it is shown, or refused, or there is no message to show it in.
+   */
   showParting(content: Content): Promise<void>;
-  /** Bare content is posted from now on. */
+  /** From now on bare content is posted at once. */
   releaseHold(): void;
-  /** Something happened in the channel: what Slack refused may go well now. */
+  /** Something happened in the channel, so a refused call is tried again soon. */
   retrySoon(): void;
-  /** Somebody deleted a message: if it is one of ours, what it showed is shown again. */
+  /** Notes that somebody deleted a message: if it is ours, its content is posted again. */
   noteDeleted(ts: SlackTs): void;
-  /** Makes sure that the cards that are shown are still there: one that is not is shown again. */
+  /** Checks that the cards are still in Slack, and posts again those that are not. */
   recheckCards(): void;
-  /** Resolves when the final content is there or cannot be. */
+  /** Resolves when the final content is shown or was given up. */
   readonly done: Promise<Delivery>;
-  /** Makes no further call; resolves when the one on its way was answered and stored. */
+  /** Makes no more calls; resolves when the answer to the last one is stored. */
   close(): Promise<void>;
 }
 
-/** Live edits of one message, measured from the answer to the one before. */
+/** Least time between two live edits of one message, from the answer to the first. */
 const EDIT_GAP_MS = 1_500;
-/** A call that Slack did not answer. */
+/** After a call that Slack did not answer. */
 const RETRY: Backoff = { firstMs: 1_000, longestMs: 60_000, spread: [0.75, 1.25] };
-/** A call that Slack refused for reasons that somebody must change. */
+/** After a refusal whose reason somebody must remove. */
 const RETRY_REFUSED: Backoff = { firstMs: 1_000, longestMs: 10 * 60_000 };
-/** Events in the channel bring that forward, this far apart at most. */
+/** An event in the channel brings the next try forward, to this long after the refusal at the earliest. */
 const KNOCK_GAP_MS = 5_000;
-/** Why nothing can be shown in a thread whose root was deleted before it had a reply (docs/slack.md, Learned since). */
+/**
+ * The reason when a thread's root was deleted before it had a reply: it can show nothing (docs/slack.md, Learned
+ * since).
+ */
 const THREAD_GONE = 'thread_gone';
-/** About one post a second and channel (docs/slack.md, Limits: rules). */
+/** Slack allows about one post per second and channel (docs/slack.md, Limits: rules). */
 const CHANNEL_GAP_MS = 1_000;
-/** After so many vanished messages, live edits stop; cards and the final content are still posted. */
+/** After so many messages that Slack no longer has, live edits stop; cards and the final content are still posted. */
 const LOSSES = 3;
-/** After so many deletions by people a turn's messages are not shown again by themselves. */
+/** After so many deletions by people, deleted messages are no longer posted again. */
 const DELETIONS = 5;
 
 export function createPublication(parts: PublicationParts, options: PublicationOptions): Publication {
@@ -109,12 +117,15 @@ export function createPublication(parts: PublicationParts, options: PublicationO
 
   let wanted: Content | null = null;
   let rendered: { content: Content; raw: SlackPost[]; posts: SlackPost[] } | null = null;
-  /** Since when something of `wanted` waits unseen; `null`: nothing does. */
+  /** Since when a part of `wanted` waits to be shown; `null`: all of it is shown. */
   let waitingSince: number | null = null;
-  /** Since when something waits that came after what is being shown. */
+  /** Since when content waits that came while a call for older content had no answer. */
   let newerSince: number | null = null;
   let holdUntil = options.holdUntil;
-  /** Back-off after a failure; for content that is not final; for what was rendered last, by the budget. */
+  /**
+   * No call before `retryAt`, after a failure, nor before `blockedUntil`, when the budget has no room for the planned
+   * calls.
+   */
   let retryAt = 0;
   let blockedUntil = 0;
   let failures = 0;
@@ -122,12 +133,12 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   let shownCards = '';
   let isTextShown = false;
   let isTextWanted = false;
-  /** When each message was changed last, by ts: of messages in the ledger only. */
+  /** By ts: when each message of the ledger was last changed, and whether by an edit. */
   const lastChanges = new Map<SlackTs, { at: number; edit: boolean }>();
   let vanishedCount = 0;
   let hasStoppedEditing = false;
   let deletionCount = 0;
-  /** Slack's last word against what must be shown, as long as nothing has gone well since. */
+  /** Slack's last refusal, until a call succeeds. */
   let lastRefusal: (Obstacle & { at: number }) | null = null;
   let refusalCount = 0;
   let cardsFailingSince: number | null = null;
@@ -151,7 +162,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function rankOf(content: Content): Rank {
     if (content.isFinal || content.cards !== shownCards) return 0;
     if (content.isParting) return 1;
-    // To look into a text costs as much as it is long, and a text that has begun goes on.
+    // `hasText` searches the text, which takes time, so it is read only until it is true once.
     if (!isTextShown) isTextWanted ||= content.hasText;
     return !isTextShown && isTextWanted ? 1 : 2;
   }
@@ -165,7 +176,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     if (hasStoppedEditing && now > 0 && last) return null;
     let notBefore = Math.max(retryAt, blockedUntil);
     if (!wanted.isFinal) notBefore = Math.max(notBefore, wanted.isBare && !last ? holdUntil : 0);
-    // What a live edit will need is known without rendering it.
+    // The call that live content will need is known before it is rendered, so no time is wasted on rendering it early.
     if (now > 0 && !lookup.isDue && !wanted.isParting) {
       const wants = makeAsk(last ? 'chat.update' : 'chat.postMessage', 'live');
       notBefore = Math.max(notBefore, scheduler.whenAllowed(wants), last ? quietUntil(last, now) : 0);
@@ -182,7 +193,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     else if (renderContent(wanted)) makeNextCall();
   }
 
-  /** The first of the planned calls that is allowed now. */
+  /** Makes the first planned call that is allowed now. */
   function makeNextCall(): void {
     if (rendered === null) return;
     const { content, posts } = rendered;
@@ -202,22 +213,22 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     }
   }
 
-  /** False when the loop must get its turn back first: what came meanwhile is then rendered instead. */
+  /** Renders a part ahead. False: the event loop must have a turn first; newer content may then replace this one. */
   function prepareContent(content: Content): boolean {
     const before = loopTurns.letters.left;
     try {
       return content.prepare?.(uploads.isPossible, loopTurns.letters) ?? true;
     } catch {
-      // It is thrown again, and said, when it is rendered.
+      // `renderContent` will throw the same error, and log it.
       return true;
     } finally {
       if (loopTurns.letters.left < before) void loopTurns.nextTurn();
     }
   }
 
-  /** False when there is nothing to go on with. */
+  /** False: rendering failed, and the content need not arrive. */
   function renderContent(content: Content): boolean {
-    // What was refused half-written may be fine when whole.
+    // Slack may accept the whole text where it refused the half-written one.
     if (content.isFinal) forms.resetLive();
     newerSince = null;
     try {
@@ -253,7 +264,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     return Math.max(at, quietUntil(call.record, rankOf(content)));
   }
 
-  /** Until when a message gets no live edit. The first text replaces a bare sign of life at once. */
+  /** Until when a message gets no live edit. The first text is exempt: it replaces the first status at once. */
   function quietUntil(record: PostRecord, rank: Rank): number {
     const last = lastChanges.get(record.ts);
     return last && (last.edit || rank === 2) ? last.at + EDIT_GAP_MS : 0;
@@ -278,7 +289,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       const storing = options.beforeText?.();
       if (storing) {
         await storing;
-        // The disk took its time: the slot may be somebody else's by now.
+        // While we waited for the disk, another job may have used the slot.
         if (isOver || scheduler.whenAllowed(wants) > clock.monotonic()) return;
       }
     }
@@ -313,18 +324,18 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   /**
-   * Slack tells the channel of a direct message only when a post to its person is answered. What was posted there
-   * before that, and nobody knows of, is looked for then: the rest is not posted twice.
+   * Slack tells the channel of a direct message only in the answer to a post to the person. Then the postponed look for
+   * earlier messages can be made, before the rest is posted twice.
    */
   function learnChannel(channel: unknown): void {
     if (!isPerson(address.channel) || typeof channel !== 'string' || isPerson(channel)) return;
     address = { ...address, channel };
-    // The budget does not know yet that the two are one channel.
+    // The budget counted the post for the person, not for the channel, so the gap between posts is kept here.
     retryAt = clock.monotonic() + CHANNEL_GAP_MS;
     lookup.resume();
   }
 
-  /** All that was rendered is shown. */
+  /** Notes that all posts of the rendered content are shown. */
   function noteAllShown(): void {
     if (rendered === null) return;
     forms.settled();
@@ -366,8 +377,8 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   /**
-   * Slack does not let us write there for now. What must arrive stays wanted and is tried again: when somebody knocks,
-   * and after longer and longer waits, which the scheduler keeps where they concern more than this thread.
+   * Slack refuses our writes there for now. What must arrive is tried again after longer and longer waits, and soon
+   * after an event in the channel. Waits for a channel or the workspace are kept by the scheduler.
    */
   function handleRefusal(word: string, scope: Closed): void {
     const now = clock.monotonic();
@@ -392,12 +403,12 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     heldUp?.start();
   }
 
-  /** For how long, in ms, it was owed before this process began to try. */
+  /** For how many ms the content had been due before this process began to try. */
   function owedFor(content: Content | null): number {
     return content?.owedSince === undefined ? 0 : Math.max(0, clock.now() - content.owedSince);
   }
 
-  /** Parts of cards that ought to be seen and have no message: one whose edit is refused can still be decided. */
+  /** Parts of cards without a message. A card whose edit was refused is not among them, because it can be decided. */
   function unseenCards(): string[] {
     const cards = (rendered?.posts ?? []).filter(({ kind, isFrozen }) => kind === 'card' && !isFrozen);
     return cards
@@ -412,7 +423,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     );
   }
 
-  /** No root, no thread: nothing can be shown there, ever. */
+  /** The thread has lost its root, so nothing can be shown there any more. */
   function endGoneThread(content: Content): void {
     const cards = unseenCards();
     if (content.isFinal) endPublication({ delivered: false, reason: THREAD_GONE });
@@ -421,12 +432,14 @@ export function createPublication(parts: PublicationParts, options: PublicationO
     waitingSince = null;
   }
 
-  /** Where it can be edited, it is: as what is wanted, or marked as replaced. */
+  /**
+   * Slack refused the deletion. The plan then edits the message: it shows other content or says that it is replaced.
+   */
   function noteUndeletable(record: PostRecord, word: string): Promise<void> {
     return word === 'message_not_found' ? ledger.forgetPost(record) : ledger.saveRefusal(record, 'delete');
   }
 
-  /** A file that cannot be uploaded is rendered as posts instead. */
+  /** Makes the next step of an upload. If uploads turn out to fail, the text is rendered as posts instead. */
   function uploadFile(file: PostFile): void {
     const at = uploads.allowedAt(file);
     if (at > clock.monotonic()) {
@@ -452,13 +465,13 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       endPublication({ delivered: false, reason: error.error });
       return;
     }
-    // A 429 is kept by the budget, for all who use that method.
+    // After a 429 the budget holds back all calls of that method.
     if (error.failure === 'limited') return;
     failures += 1;
     retryAt = now + backoffMs(RETRY, failures, random.next());
   }
 
-  /** A message that cannot be changed any more: its content is posted anew below, and it is deleted. */
+  /** Slack no longer lets us edit the message: its content is posted anew, and the message is deleted. */
   async function replaceLost(record: PostRecord, content: Content, word: string): Promise<void> {
     vanishedCount += 1;
     if (rankOf(content) > 0 && (word !== 'message_not_found' || vanishedCount > LOSSES)) {
@@ -466,7 +479,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
       return;
     }
     lastChanges.delete(record.ts);
-    // It may hold all that is left of what was said.
+    // The message may hold the only copy of what was said.
     if (content.isTextUnknown && word !== 'message_not_found' && !isCard(record)) return ledger.keepAsIs(record);
     if (record.refuses === 'delete') {
       log.warn({ error: word }, 'Slack lets the bot neither edit nor delete a message');
@@ -521,10 +534,10 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   }
 
   async function showParting(content: Content): Promise<void> {
-    // The first message of all may be on its way.
+    // The first post may have no answer yet.
     if (isBusy && ledger.posts.length === 0) await currentWork;
     if (isOver || wanted?.isFinal) return;
-    // Where nothing stands that is not true any more, nothing is begun.
+    // Without a message there is nothing that would become wrong, so nothing is posted.
     if (ledger.posts.length === 0) waitingSince = null;
     else {
       showContent(content);
@@ -535,7 +548,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   function noteDeleted(ts: SlackTs): void {
     const record = ledger.posts.find((known) => known.ts === ts);
     if (!record || record.refuses !== undefined || isOver) return;
-    // Perhaps it is our own deletion that is on its way.
+    // It may be our own deletion, so wait for its answer.
     if (isBusy) return void currentWork.then(() => noteDeleted(ts));
     deletionCount += 1;
     lastChanges.delete(ts);
@@ -581,13 +594,16 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   };
 }
 
-/** Slack puts a message whose thread has no root any more at the top of the channel, and says so only here. */
+/**
+ * Whether Slack put the message at the top of the channel, because its thread has lost the root. Only this answer
+ * tells.
+ */
 function isTopLevel(message: unknown): boolean {
   if (typeof message !== 'object' || message === null) return false;
   return typeof (message as { thread_ts?: unknown }).thread_ts !== 'string';
 }
 
-/** A direct message is addressed by its person where nobody knows its channel. */
+/** Whether it is a person's id, which addresses a direct message whose channel is not known yet. */
 const isPerson = (channel: string) => /^[UW]/.test(channel);
 
 function tsOf(value: unknown): SlackTs {

@@ -2,9 +2,8 @@ import { makeToken, type Token } from '../../bridge/ids.ts';
 import type { ActionName, SubmissionName } from '../../bridge/inbound.ts';
 
 /**
- * The names that our buttons and modals carry through Slack and back. A button's `value` is the token and nothing
- * else; which option of a question was chosen stands in the `action_id`, which must differ within a block
- * (docs/slack.md, Interactivity).
+ * The names of our buttons and modals in Slack's payloads. A button's `value` is only the token. The chosen option of a
+ * question is in the `action_id`, because those must differ within a block (docs/slack.md, Interactivity).
  */
 type PlainAction = Exclude<ActionName, 'answer' | 'view_page'>;
 
@@ -32,7 +31,7 @@ export const ACTION_IDS: Readonly<Record<PlainAction, string>> = {
 
 const ANSWER = /^bridge_answer:(\d{1,3}):(\d{1,3})$/;
 const PAGE = /^bridge_view_page:(\d{1,3})$/;
-/** `action_id` of a menu of options; which was chosen stands in the option's value behind the token. */
+/** `action_id` of a menu of options; the chosen option's value holds the token and the option's number. */
 export const ANSWER_MENU = 'bridge_answer_menu';
 const MENU_VALUE = /^(.{1,64}):(\d{1,3})$/;
 

@@ -10,13 +10,13 @@ import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
 
 export interface RenderedCard {
-  /** Empty while only the record is left of it: then it shows more in Slack than could be shown now. */
+  /** Empty after a restart, when the request's input is lost: the message in Slack shows more than we could. */
   blocks: KnownBlock[];
   /** Not neutralised: for notifications. */
   words: string;
-  /** Our own tokens that name those whose click is needed; empty once nobody's is. */
+  /** Mentions of the people whose click is needed; empty when none is. */
   mentions: string;
-  /** What can be typed where there are no buttons, while it waits for a decision. */
+  /** The commands that decide it, for forms without buttons; only while it is open. */
   typed?: string;
 }
 
@@ -44,7 +44,7 @@ const ASKS: Readonly<Record<string, string>> = {
   ExitWorktree: 'Leave the worktree?',
 };
 
-/** A card that asks for a decision, or the one line that is left of it afterwards. */
+/** A card that asks for a decision; once decided, one line. */
 export function approvalCard(card: ApprovalCard): RenderedCard {
   const about = card.title === '' ? card.tool : `${card.tool}: ${card.title}`;
   const decided = decisionLine(card.state, about);
@@ -61,7 +61,7 @@ export function approvalCard(card: ApprovalCard): RenderedCard {
   return { blocks, words: `Approval needed: ${about}`, mentions: asks, typed };
 }
 
-/** What can be written where there are no buttons. */
+/** The commands that decide the request where there are no buttons. */
 function typedWords(token: Token, verbs: readonly ('approve' | 'deny')[]): string {
   const ways = verbs.map((verb) => (verb === 'approve' ? `!approve ${shortId(token)}` : `!deny ${shortId(token)} why`));
   return `To decide, write here: ${ways.join(' or ')}`;
@@ -80,12 +80,12 @@ const MAY_APPROVE = {
     ' No one can approve this here; you can deny it. To allow it, name `admins` or write `subagents: allow` in the policy file.',
 } as const;
 
-/** What an approval means that sets another agent to work. */
+/** Says what it means to approve a request that starts another agent. */
 function agentBlocks({ startsAgent }: ApprovalCard): KnownBlock[] {
   return startsAgent ? [section(`${RUNS_UNASKED}${MAY_APPROVE[startsAgent.by]}`)] : [];
 }
 
-/** Everybody whose click is needed, by tokens of ours: people and user groups. */
+/** Mentions everybody whose click is needed, people and user groups. */
 export function mentionsOf(asks: readonly string[]): string {
   return asks.slice(0, LIMITS.asked).map(mention).join(' ');
 }
@@ -97,17 +97,19 @@ function question(tool: string): string {
     : `*Use this tool?* ${neutralizeMrkdwn(clip(neutralizePlain(clip(tool, 80)), 80).replace(/[*_~`]/g, ' '))}`;
 }
 
-/** A moment that each reader sees in their own zone. */
+/** A time that Slack shows in each reader's own time zone. */
 export function deadline(at: number): string {
   const fallback = new Date(at).toISOString();
   return `<!date^${Math.floor(at / 1000)}^{date_short_pretty} {time}|${fallback}>`;
 }
 
-/** What will happen, then where, then what is left to know; the model's own words last and marked as such. */
+/**
+ * What will happen, then where, then the rest. The model's own words come last and are marked, as they prove nothing.
+ */
 function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   const blocks: KnownBlock[] = [];
   let hidden = 0;
-  // Of what fits nothing is cut; of the rest enough is shown to recognise it.
+  // If all fits, nothing is cut; else each text is cut to a part from which it can be recognised.
   const box = (text: string, room: number) => {
     const { text: part, more } = clipShown(text, shown.isClipped ? room : Number.POSITIVE_INFINITY);
     hidden += more;
@@ -149,7 +151,7 @@ function inputBlocks(card: ApprovalCard, shown: ShownRequest): KnownBlock[] {
   return blocks;
 }
 
-/** Files that have a line of their own to say why there is no diff. */
+/** For so many files a line says why there is no diff; the rest is counted. */
 const NO_DIFF = 3;
 
 function decisionButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
@@ -171,7 +173,7 @@ function decisionButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, ab
   ];
 }
 
-/** What decides more than this one request, and what shows more of it. */
+/** Buttons that decide more than this request, and the one that shows all of it. */
 function widerButtons(card: ApprovalCard, { isPartlyShown }: ShownRequest, about: string): Button[] {
   const named = createButtonMaker(card, about);
   const { grant, rule } = card.offers;
@@ -194,9 +196,9 @@ function createButtonMaker({ token }: ApprovalCard, about: string) {
     button({ actionId, token, label, says: `${says}: ${about}`, ...(style ? { style } : {}) });
 }
 
-/** As much as fits, cut behind a line where one is near; `more` counts what was left out, as it was. */
+/** As much as fits, cut after a line if one is near; `more`: how many characters of the original were left out. */
 function clipShown(text: string, max: number): { text: string; more: number } {
-  // Showing what is invisible makes it longer, so there is a second cut.
+  // Codes for invisible characters make the text longer, so it may have to be cut again.
   let taken = clipAt(text, max);
   let visible = neutralizePlain(text.slice(0, taken));
   while (visible.length > max && taken > 0) {

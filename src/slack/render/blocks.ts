@@ -14,19 +14,19 @@ import type { Token } from '../../bridge/ids.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizePlain } from './neutralize.ts';
 
-/** At most `max` UTF-16 units, never half a character. */
+/** Cuts to at most `max` UTF-16 units, never inside a character. */
 export function clip(text: string, max: number): string {
   if (text.length <= max) return text;
   const last = text.charCodeAt(max - 2);
   return `${text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 2 : max - 1)}…`;
 }
 
-/** Foreign text where Slack parses nothing. */
+/** Foreign text as plain text, which Slack does not parse. */
 export function plain(text: string, max: number = LIMITS.line): PlainTextElement {
   return { type: 'plain_text', text: clip(neutralizePlain(clip(text, max)), max) || ' ', emoji: false };
 }
 
-/** mrkdwn of ours: whatever is foreign in it must be neutralised already. */
+/** The bridge's own mrkdwn. Foreign text in it must be neutralised before. */
 export function mrkdwn(ours: string): MrkdwnElement {
   return { type: 'mrkdwn', text: ours, verbatim: true };
 }
@@ -82,8 +82,8 @@ export function actions(...elements: (Button | StaticSelect)[]): ActionsBlock {
 }
 
 /**
- * Our own mention token of a person or a user group (`S…`); ids that are none become words. Bare, as labelled ones may
- * not notify (docs/slack.md, Text: rules).
+ * A mention of a person or a user group (`S…`); an invalid id gives a word. It has no label, because a mention with a
+ * label may not notify (docs/slack.md, Text: rules).
  */
 export function mention(id: string): string {
   if (!/^[A-Z0-9]{1,32}$/.test(id)) return 'someone';

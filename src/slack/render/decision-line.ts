@@ -22,15 +22,15 @@ const CLOSED = {
 
 export interface DecisionLine {
   /**
-   * Rich text, as the open card has some: Slack replaces rich text by nothing else (docs/slack.md, Editing,
-   * `block_mismatch`).
+   * Rich text, because the open card has rich text, which Slack lets us replace only by rich text (docs/slack.md,
+   * Editing, `block_mismatch`).
    */
   block: RichTextBlock;
   /** Not neutralised. */
   words: string;
 }
 
-/** What became of a card, in one line: outcome, who, when, what it was about, reason. `null` while it is open. */
+/** A decided card in one line: outcome, who, when, about what, reason. `null` while it is open. */
 export function decisionLine(state: ApprovalState, title: string): DecisionLine | null {
   switch (state.state) {
     case 'open':
@@ -68,12 +68,12 @@ const text = (words: string): RichTextElement => ({ type: 'text', text: words })
 const bold = (words: string): RichTextElement => ({ type: 'text', text: words, style: { bold: true } });
 const about = (title: string) => text(` · ${foreign(title)}`);
 
-/** Ids that are none become words. */
+/** A mention; an invalid id gives a word. */
 function user(id: UserId): RichTextElement {
   return /^[A-Z0-9]{1,32}$/.test(id) ? { type: 'user', user_id: id } : text('someone');
 }
 
-/** A time that each reader sees in their own zone. */
+/** A time that Slack shows in each reader's own time zone. */
 function when(at: number): RichTextElement[] {
   if (!Number.isFinite(at) || at < 0 || at > 8.64e15) return [];
   const fallback = new Date(at).toISOString();

@@ -32,8 +32,8 @@ export function activityLine(activity: Activity): string {
 }
 
 /**
- * How a turn ended, in one line; empty when it ended well and nobody wants figures. `mentioned` is mrkdwn with our
- * mention; `words` is for readers without it.
+ * How a turn ended, in one line; empty when it ended well and figures are not wanted. `mentioned` is mrkdwn with a
+ * mention; `words` is plain.
  */
 export function summaryLine(ending: Ending, wish: { figures: boolean }): { mentioned: string; words: string } {
   const figures = wish.figures ? figuresOf(ending) : [];

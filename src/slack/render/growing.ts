@@ -13,22 +13,22 @@ import { neutralizeMarkdown } from './neutralize.ts';
 import { markdownOf, type TextPart } from './split.ts';
 
 /**
- * What is known of the beginning of a text that grows. A block is settled once a later one has begun with a whole line:
- * CommonMark decides blocks line by line, so nothing that comes can change it. Of a list the items before the last are
- * settled, of a fence that is still open its lines. Only definitions reach back, so a text that has any is not settled.
+ * The beginning of a growing text whose rendering cannot change any more. CommonMark decides blocks line by line, so a
+ * block is settled once a later block has begun with a whole line; so are the items of a list before the last, and the
+ * whole lines of an open fence. Link definitions can change earlier blocks, so a text with one is not settled further.
  */
 export interface Settled {
-  /** The beginning itself, and how it is shown. */
+  /** The settled source, and its rendering. */
   doc: string;
   markdown: string;
   words: string;
   tables: number;
-  /** The first line of the fence that is open at its end, and how that line is shown. */
+  /** The first line of the fence that is open at its end, and that line's rendering. */
   fence: string;
   fenceShown: string;
-  /** Whole lines were looked at up to here. */
+  /** How much of the text, in whole lines, was checked. */
   seenLength: number;
-  /** Nothing more can be settled. */
+  /** Whether nothing more can be settled, because there is a definition. */
   isStuck: boolean;
 }
 
@@ -43,12 +43,12 @@ export const nothingSettled: Settled = {
   isStuck: false,
 };
 
-/** Longer first lines of a fence are not repeated. */
+/** A fence with a longer first line is not settled. */
 const FENCE_LINE_MAX = 200;
 
 /**
- * A half-written part, the same as `renderMarkdown(part, true, limit)`; but only what is not settled is parsed.
- * @param known what was settled when the part was shorter, or of any other text.
+ * Renders a half-written part as `renderMarkdown(part, true, limit)` does, but parses only what is not settled.
+ * @param known what was settled when the part was shorter; if it is of another text, it is ignored.
  */
 export function renderGrowing(
   part: TextPart,
@@ -62,7 +62,7 @@ export function renderGrowing(
   return { rendered: rendered ?? renderMarkdown(part, true, limit), settled };
 }
 
-/** `null` where the end of the text changes how its beginning is shown. */
+/** Renders what is not settled; `null` if it changes how the settled part is shown. */
 function appendTail(doc: string, settled: Settled, limit: number): RenderedMarkdown | null {
   const { parsed, words } = completeMarkdown(settled.fence + doc.slice(settled.doc.length), true);
   if (hasDefinitions(parsed)) return null;
@@ -95,7 +95,7 @@ function settleMore(doc: string, known: Settled): Settled {
   };
 }
 
-/** Up to where whole lines are decided, and the first line of the fence that is open there. */
+/** Where the decided lines end, and the first line of the fence that is open there. */
 function findDecidedEnd(parsed: Parsed): { at: number; fence: string } {
   const { text, tree } = parsed;
   const undecided = { at: 0, fence: '' };
@@ -105,18 +105,19 @@ function findDecidedEnd(parsed: Parsed): { at: number; fence: string } {
     const [opening, closing] = last.fences;
     if (opening && !closing) {
       const fence = text.slice(lineStart(text, opening.start), opening.end + 1);
-      // One line stays, so that the fence does not seem empty.
+      // The last line is kept back, or the fence would seem empty.
       const at = lineStart(text, text.trimEnd().length);
       if (at > opening.end + 1 && fence.length <= FENCE_LINE_MAX && fence.endsWith('\n')) return { at, fence };
     }
   }
   const begins = startOf((last.type === 'list' ? last.children.at(-1) : last) ?? last);
   const at = lineStart(text, begins);
-  // A line may also end with a bare carriage return, and a byte order mark is nothing at the start of a text only.
+  // Not after a bare carriage return, which ends a line, too, nor before a byte order mark, which is ignored only at
+  // the start of a text.
   return /^[ \t]*$/.test(text.slice(at, begins)) && text.charAt(at) !== '\uFEFF' ? { at, fence: '' } : undecided;
 }
 
-/** They may stand anywhere but within words. */
+/** Whether there is a link definition anywhere. */
 function hasDefinitions({ text, tree }: Parsed): boolean {
   if (!/\]:/.test(text)) return false;
   for (const { node } of walk(tree)) if (node.type === 'definition') return true;

@@ -1,12 +1,12 @@
 import { childrenOf, endOf, lineStart, type Parsed, parseMarkdown, startOf, walk } from './ast.ts';
 import type { Nodes } from './parse/tree.ts';
 
-/** More open marks than that are left as typed. */
+/** If more characters would be needed to close all marks, they are left as typed. */
 const MAX_CLOSERS = 20;
 /** Longer fences are left as typed. */
 const MAX_FENCE = 100;
 
-/** The text with the fenced code closed that is open at its end; `null` when none is. */
+/** The text with the fence closed that is open at its end; `null`: none is open. */
 export function closeFence(parsed: Parsed): string | null {
   const { text, tree } = parsed;
   const end = text.trimEnd().length;
@@ -17,7 +17,7 @@ export function closeFence(parsed: Parsed): string | null {
     const fence = fenceOf(text, opening.start);
     const prefix = containerPrefix(text, opening.start);
     if (fence.length > MAX_FENCE || prefix.length > MAX_FENCE) continue;
-    // Behind the code itself: a blank line would end the quote around it.
+    // Directly after the code, because a blank line would end the quote around it.
     const code = text.slice(0, endOf(node));
     return `${code}${code.endsWith('\n') ? '' : '\n'}${prefix}${fence}${text.slice(endOf(node))}`;
   }
@@ -28,7 +28,7 @@ export function fenceOf(text: string, start: number): string {
   return /^(?:`+|~+)/.exec(text.slice(start, start + 1_000))?.[0] ?? '```';
 }
 
-/** What the lines of a block begin with because of the quotes and lists around it. */
+/** The prefix of a block's lines that the quotes and lists around it need. */
 export function containerPrefix(text: string, start: number): string {
   return text.slice(lineStart(text, start), start).replace(/[^>\s]/g, ' ');
 }
@@ -52,7 +52,7 @@ export function findOpenMarks(parsed: Parsed): string[] {
       if (mayOpen && before !== mark.charAt(0)) open.push({ mark, at });
     }
   }
-  // The text may mean a mark as such ("2 * 3"): what closing it would not make a mark is none.
+  // A mark may be meant as text ("2 * 3"): if closing it does not make it a mark, it is dropped from the list.
   while (open.length > 0) {
     const marks = open.map(({ mark }) => mark);
     const closers = marks.toReversed().join('');

@@ -8,7 +8,7 @@ import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn, neutralizePlain } from './neutralize.ts';
 import { ownMrkdwn } from './own-mrkdwn.ts';
 
-/** More lines of one kind are counted, not shown: a view holds 100 blocks (docs/slack.md, Size limits). */
+/** Lines of one kind; more are only counted, because a view holds 100 blocks (docs/slack.md, Size limits). */
 const LISTED = 15;
 
 const DOING: Readonly<Record<HomeThread['doing'], string>> = {
@@ -47,7 +47,7 @@ function listSection<T>(head: string, all: readonly T[], line: (one: T) => strin
 }
 
 function approvalLine({ address, tool, title, askedAt }: HomeApproval, linked: (at: ThreadAddress) => string): string {
-  // Marks first: one of them before an `@` would hide it from what makes it harmless.
+  // Marks are removed first, because a mark before an `@` would hide the mention from the neutraliser.
   const about = neutralizeMrkdwn(clip(neutralizePlain(`${tool}: ${title}`), 100).replace(/[*_~`]/g, ' '));
   return `${about}, asked ${moment(askedAt)} in ${linked(address)}`;
 }

@@ -1,7 +1,6 @@
 /**
- * Every size that the renderer keeps to, in one place. Lengths are UTF-16 units, never fewer than what Slack counts,
- * measured after neutralising. Source: docs/slack.md, Size limits; "ours" where Slack documents nothing or we choose to
- * stay below.
+ * All size limits of the renderer. Lengths are UTF-16 units after neutralising, which are never fewer than what Slack
+ * counts. Source: docs/slack.md, Size limits; "ours" means that Slack documents nothing or that we chose less.
  */
 export const LIMITS = {
   /**

@@ -1,15 +1,12 @@
 import { INVISIBLE } from '../../bridge/text/invisible.ts';
 
-/** How much of a host is shown behind a label: the end, which says whose it is. */
+/** Characters of a host shown after a label. A longer host is cut at its start, because its end says whose it is. */
 const HOST_SHOWN = 60;
-/** More of a label is not looked at: whoever writes that much hides something. */
+/** A longer label is not read: its host is always shown. */
 const LABEL_READ = 2_000;
 const BREAKS_TOKEN = /[<>|\\\s"`()]|&#?\w+;|[^\x21-\x7e]/;
 
-/**
- * A link's destination, fit to stand between the parentheses of a Markdown link, or `null` when it is neither http nor
- * https nor mailto.
- */
+/** A link's destination, escaped for the parentheses of a Markdown link; `null` if it is not http, https or mailto. */
 export function safeUrl(url: string): string | null {
   if (!/^(?:https?|mailto):[^\s]/i.test(url)) return null;
   if (parseUrl(url) === null) return null;
@@ -28,9 +25,8 @@ export function safeUrl(url: string): string | null {
 }
 
 /**
- * The host or mail address behind a link, to be shown beside its label; `null` where the label hides nothing: words that
- * look like no address, or plainly the address itself. A host with letters beyond ASCII is shown as it is looked up
- * (`xn--…`).
+ * The host or mail address of a link, to be shown after its label; `null` if the label cannot mislead: it does not look
+ * like an address, or it is the address. A host with letters beyond ASCII is shown as DNS knows it (`xn--…`).
  */
 export function hostBehind(label: string, url: string): string | null {
   const target = parseUrl(url);
@@ -45,7 +41,7 @@ export function hostBehind(label: string, url: string): string | null {
   return namesTarget ? null : printableHost(target.host);
 }
 
-/** Whoever writes there must see to whom, and to whom else. */
+/** The address of a mail link, and whether it sets more (`?cc=…`), so that a writer sees who will get the mail. */
 function mailBehind(label: string, target: URL): string | null {
   const address = tryDecode(target.pathname);
   const named = label.trim().replace(/^mailto:/i, '');
@@ -54,7 +50,7 @@ function mailBehind(label: string, target: URL): string | null {
   return printableHost(target.search === '' ? address : `${address}?…`);
 }
 
-/** What can be taken for the dots, slashes, colons and at signs of an address. */
+/** Characters that look like the dots, slashes, colons and at signs of an address. */
 const LOOKALIKES: readonly [string, string][] = [
   [
     '\u00B7\u0387\u0660\u06D4\u06F0\u0701\u0702\u2022\u2024\u2027\u2219\u22C5\u3002\u30FB\uA4F8\uA60E\uFE52\uFF0E\uFF61\uFF65\u{10A50}\u{1D16D}',
@@ -64,12 +60,12 @@ const LOOKALIKES: readonly [string, string][] = [
   ['\u2044\u2215\u2571\u27CB\u29F8\u2CC6\u3033\uFF0F', '/'],
   ['\uFE6B\uFF20', '@'],
 ];
-/** They are also written in words and between them: only within what could be an address they count. */
+/** They are used in ordinary words, too, so they count only inside what may be an address. */
 const AS_SIGNS = LOOKALIKES.map(
   ([chars, sign]) => [new RegExp(`(?<=[\\w./:@])[${chars}](?=[\\w./:@]|[^\\x00-\\x7f]\\w)`, 'gu'), sign] as const,
 );
 
-/** A label as it is seen. `hides`: it holds what is not seen, or what is taken for something else in an address. */
+/** A label as people see it. `mayDeceive`: it holds invisible characters, or lookalikes in an address. */
 function readLabel(label: string): { words: string; mayDeceive: boolean } {
   const seen = label
     .slice(0, LABEL_READ)
@@ -88,7 +84,7 @@ const ADDRESS = /(?:[a-z][a-z\d+.-]{0,20}:)?\/{2}[^\s/?#]*(?:[/?#][^\s]*)?|[^\s/
 const HOST_SHAPED =
   /^(?:(?:[\p{L}\p{N}\p{M}_-]+\.)+[\p{L}\p{M}-][\p{L}\p{N}\p{M}_-]+\.?(?::\d*)?|\d{1,3}(?:\.\d{1,3}){3}(?::\d*)?|[\p{N}_-]*\p{L}[\p{L}\p{N}_-]*:\d{1,5}|\[[\da-f:.]*\](?::\d*)?|[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}|localhost)$/iu;
 
-/** Every host that a label names, as it would be looked up; what stands behind a host is its path. */
+/** Every host that a label names, normalised. Paths are ignored. */
 function findHosts(words: string): string[] {
   const hosts: string[] = [];
   for (const [found] of words.matchAll(ADDRESS)) {
@@ -98,7 +94,7 @@ function findHosts(words: string): string[] {
       continue;
     }
     const name = (/^[^/?#]*/.exec(found)?.[0] ?? '').replace(/^[*_~.-]+|[*_~.:-]+$/g, '');
-    // Of a user and a host, or a mail address, the host is no way to tell where it leads.
+    // `user@host`: taken as a whole, because the host alone would not tell where the link leads.
     if (/.@./.test(name)) hosts.push(name);
     for (const part of name.split(/[^\p{L}\p{N}\p{M}_.:[\]-]+/u)) {
       const named = HOST_SHAPED.test(part) ? [part] : part.split(':').filter((piece) => HOST_SHAPED.test(piece));

@@ -5,17 +5,18 @@ import { neutralizeMarkdown } from './neutralize.ts';
 import { markdownOf, type TextPart } from './split.ts';
 
 export interface RenderedMarkdown {
-  /** For one `markdown` block; empty when nothing would be seen. */
+  /** For one `markdown` block; empty when it would show nothing. */
   markdown: string;
-  /** The first words, as they are: not neutralised. */
+  /** The first words, not neutralised. */
   summary: string;
 }
 
 export const NOTHING: RenderedMarkdown = { markdown: '', summary: '' };
 
 /**
- * A part as valid Slack Markdown.
- * @param isGrowing whether it is shown half-written: then open marks are closed and a half-written link shows its label.
+ * Renders a part as valid Slack Markdown.
+ * @param isGrowing whether it is shown half-written: then open marks are closed and a half-written link shows its
+ * label.
  */
 export function renderMarkdown(part: TextPart, isGrowing: boolean, limit: number = LIMITS.markdown): RenderedMarkdown {
   if (part.source.trim() === '') return NOTHING;
@@ -26,7 +27,10 @@ export function renderMarkdown(part: TextPart, isGrowing: boolean, limit: number
   return { markdown, summary: oneLineOf(words) };
 }
 
-/** The text with everything closed that is open at its end, and the first words of what was written. */
+/**
+ * Closes the fence, and if it grows the marks, that are open at the text's end. `words`: the first words of the
+ * original.
+ */
 export function completeMarkdown(text: string, isGrowing: boolean): { parsed: Parsed; words: string } {
   const parsed = parseMarkdown(text);
   const words = firstWords(parsed.tree);
@@ -46,10 +50,10 @@ export function dropHalfCharacter(text: string): string {
   return /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
 }
 
-/** More words than that make no summary. */
+/** No summary needs more characters. */
 export const ENOUGH_WORDS = LIMITS.summary * 2;
 
-/** The first plain words, with more spaces than there should be. */
+/** The first plain words; spaces may be doubled. */
 export function firstWords(tree: Parsed['tree']): string {
   let words = '';
   for (const { node } of walk(tree)) {

@@ -1,19 +1,19 @@
 import { endOf, type Parsed, type Range, startOf, walk } from './ast.ts';
 
 const LEAVES = new Set(['paragraph', 'heading', 'tableCell']);
-/** What is one thing by itself: a formula neither begins nor ends in it. */
+/** A formula must not overlap one of these. */
 const ATOMS = new Set(['inlineCode', 'link', 'linkReference', 'image', 'imageReference']);
 
 /**
- * `$$…$$`, `$…$`, `\(…\)`, `\[…\]`. A single dollar opens only before and closes only behind something visible, and is
- * none next to letters or digits outside: prices and shell variables are no formulas.
+ * `$$…$$`, `$…$`, `\(…\)`, `\[…\]`. A single dollar counts only next to a visible character inside and not next to a
+ * letter or digit outside, so that prices and shell variables are not formulas.
  */
 const FORMULA =
   /(?<![\\$])\$\$[^$`]{1,2000}?\$\$|(?<![\p{L}\p{N}$\\])\$(?![\s$])(?<inline>[^$`\n]{1,400}?)(?<![\s\\])\$(?![\p{L}\p{N}$])|(?<!\\)\\\((?<round>[^`]{1,1000}?)\\\)|(?<!\\)\\\[(?<square>[^`]{1,2000}?)\\\]/gu;
-/** Words between dollars or escaped brackets are a formula only with one of these in them. */
+/** Several words between dollars or escaped brackets are a formula only if they contain one of these. */
 const MATHS = /[\\^_={}<>]/;
 
-/** Where formulas stand in the prose of a text. Slack knows none; what Markdown would make of their insides is wrong. */
+/** Finds the formulas in a text. Slack does not know formulas, and would read marks inside them as Markdown. */
 export function findFormulas(parsed: Parsed): Range[] {
   const { text, tree } = parsed;
   if (!/\$|\\[([]/.test(text)) return [];
@@ -34,12 +34,12 @@ export function findFormulas(parsed: Parsed): Range[] {
   return found;
 }
 
-/** What a character of a formula must be in Markdown to be seen as it was typed. */
+/** Escapes a character of a formula, so that Slack shows it as typed. */
 export function escapeFormulaChar(char: string): string {
   return /[\\*_~[\]]/.test(char) ? `\\${char}` : char;
 }
 
-/** The text in such Markdown that its formulas are seen as typed. */
+/** The text with its formulas escaped, so that Slack shows them as typed. */
 export function escapeFormulas(parsed: Parsed): string {
   let out = '';
   let at = 0;

@@ -3,7 +3,7 @@ import { hostBehind, safeUrl } from './links.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import type { Image, ImageReference, Link, LinkReference, List, ListItem, Nodes } from './parse/tree.ts';
 
-/** Longer ones are shown as text: a token must never be cut. */
+/** Longer URLs are shown as text, because a link token must never be cut. */
 const URL_MAX = 1_000;
 const FENCE = '```';
 const INDENT = '    ';
@@ -11,13 +11,13 @@ const INDENT = '    ';
 interface Place {
   text: string;
   urls: ReadonlyMap<string, string>;
-  /** Marks that are open around here: mrkdwn cannot nest a mark in itself. */
+  /** The marks around this node, because mrkdwn cannot nest a mark in itself. */
   marks: string;
 }
 
 /**
- * Markdown as mrkdwn, Slack's own older markup (docs/slack.md, Text: rules), for section blocks with `verbatim: true`:
- * in pieces of at most `max` UTF-16 units, none of which leaves code open. It has no headings, tables, images and
+ * Renders Markdown as mrkdwn, Slack's older markup (docs/slack.md, Text: rules), for section blocks with `verbatim:
+ * true`, in pieces of at most `max` UTF-16 units, each with its code closed. mrkdwn lacks headings, tables, images and
  * nested lists: they become bold lines, code, links and indented lines.
  */
 export function mrkdwnPieces(parsed: Parsed, max: number): string[] {
@@ -82,7 +82,9 @@ function prefixLines(lines: string, by: string): string {
   return by + lines.replaceAll('\n', `\n${by}`);
 }
 
-/** Slack knows no languages here; what looks like the end of the code is none. */
+/**
+ * Without the language, which mrkdwn does not know; three backticks inside are broken up, or they would end the code.
+ */
 function renderCode(code: string): string {
   return `${FENCE}\n${neutralizeMrkdwn(code).replaceAll(FENCE, '`\u2060`\u2060`')}\n${FENCE}`;
 }
@@ -118,12 +120,12 @@ function renderInline(node: Nodes, place: Place): string {
   }
 }
 
-/** Foreign words: three backticks in a row would open code. */
+/** Foreign words. Three backticks are broken up, or they would open code. */
 function renderWords(text: string): string {
   return neutralizeMrkdwn(text).replaceAll(FENCE, '`\u2060`\u2060`');
 }
 
-/** A mark ends with its line. */
+/** Marks each line separately, because a mark ends with its line. */
 function renderMarked(node: Nodes, place: Place, mark: string): string {
   const inside = renderChildren(node, { ...place, marks: place.marks + mark });
   if (place.marks.includes(mark)) return inside;
@@ -140,7 +142,7 @@ function renderLink(node: Link | Image | LinkReference | ImageReference, target:
   return `<${address}${label === target ? '' : `|${shown}`}>${host === null ? '' : ` (${host})`}`;
 }
 
-/** At lines, then words; code that goes on is closed and opened again. */
+/** Cuts at lines, else at words. Code that is cut is closed and opened again. */
 function cutUp(block: string, max: number): string[] {
   const pieces: string[] = [];
   const room = max - 2 * (FENCE.length + 1);
@@ -163,7 +165,7 @@ function cutAt(text: string, room: number): number {
   return Math.max(1, moveOutOfToken(text, room));
 }
 
-/** Not inside of a link, an entity, a fence or a character. */
+/** Moves a cut out of a link, an entity, a fence or a character, to its start. */
 function moveOutOfToken(text: string, at: number): number {
   const before = text.slice(Math.max(0, at - 2 * URL_MAX), at);
   const half = /(?:<[^<>]*|&[a-z]{0,4}|`{1,3}|[\uD800-\uDBFF])$/.exec(before);

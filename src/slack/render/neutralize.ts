@@ -5,15 +5,12 @@ import { hostBehind, safeUrl } from './links.ts';
 import { escapeFormulaChar, findFormulas } from './math.ts';
 import type { Image, ImageReference, Link, LinkReference, Nodes, Table } from './parse/tree.ts';
 
-/** U+2060 WORD JOINER: invisible, breaks whatever Slack would read across it. */
+/** U+2060 WORD JOINER: it is invisible, and Slack reads no token or mark across it. */
 const JOINER = '\u2060';
 
-/** What would call a whole channel if it were read as a mention. */
+/** Would notify a whole channel if Slack read it as a mention. */
 const BROADCAST = /@(?:here|channel|everyone|group)(?![\p{L}\p{N}_])|@[a-z]{0,8}&/iuy;
-/**
- * What begins a Slack token that pings, links or hides its label; `<!--` and `<!DOCTYPE` are none (docs/slack.md, Text:
- * rules).
- */
+/** Begins a Slack token that notifies or links; `<!--` and `<!DOCTYPE` do not (docs/slack.md, Text: rules). */
 const TOKEN_IN_CODE = /<(?=[@#]|!(?!--|doctype|\[cdata)|(?:https?|mailto|tel|slack|ftp|sip):)/iy;
 /** Other spellings of `<` and `@`. */
 const ENTITY = /&(?:#0*60|#x0*3c|lt|(#0*64|#x0*40|commat));/iy;
@@ -25,16 +22,16 @@ interface Edit extends Range {
 }
 
 /**
- * - `full`: links keep working; the host behind a label that names another one is shown.
- * - `lean`: links, references and tables are shown as typed; for text so odd that the full form would not fit.
+ * - `full`: links work; where a label may mislead, the link's host is shown after it.
+ * - `lean`: links, references and tables are shown as typed. For text whose full form would not fit.
  */
 export type Form = 'full' | 'lean';
 
 /**
- * Model text for a `markdown` block (docs/slack.md, Pings and misleading text): no `<` of it is left outside code, none
- * begins a Slack token inside code, quotes still quote, links go to http, https or mailto or are no links, images are
- * links, formulas are as typed, at most one table.
- * @param tablesBefore how many tables the message shows already, above this text.
+ * Makes model text harmless for a `markdown` block (docs/slack.md, Pings and misleading text): outside code every `<`
+ * is escaped, inside code none begins a token; quotes still work; links go to http, https or mailto only; images become
+ * links; formulas are shown as typed; there is at most one table.
+ * @param tablesBefore how many tables the message has above this text.
  */
 export function neutralizeMarkdown(markdown: string | Parsed, form: Form = 'full', tablesBefore = 0): string {
   const parsed = typeof markdown === 'string' ? parseMarkdown(markdown) : markdown;
@@ -53,7 +50,7 @@ function collectEdits(parsed: Parsed, form: Form, tablesBefore: number): { code:
     edits.push(insertion(node.colon, JOINER));
   }
   let tables = tablesBefore;
-  /** Up to here a table is shown as typed. */
+  /** Until here, the text is a table that is shown as typed. */
   let typedUntil = 0;
   for (const { node, ancestors } of walk(tree)) {
     switch (node.type) {
@@ -92,7 +89,7 @@ function collectEdits(parsed: Parsed, form: Form, tablesBefore: number): { code:
   return { code: mergeRanges(code), edits };
 }
 
-/** Applies edits and, to everything between them, the rules for single characters. */
+/** Applies the edits, and the rules for single characters to the text between them. */
 function applyEdits(
   { text, quoteMarkers }: Parsed,
   code: readonly Range[],
@@ -112,7 +109,7 @@ function applyEdits(
     const edit = edits[nextEdit];
     if (edit && edit.start <= at) {
       nextEdit += 1;
-      // What lies inside of something that was replaced as a whole is gone with it.
+      // It lies inside something that an earlier edit has replaced.
       if (edit.start < at) continue;
       out += edit.text;
       at = edit.end;
@@ -169,7 +166,7 @@ function isBroadcastAt(text: string, at: number): boolean {
   return BROADCAST.test(text) && !WORD.test(text.charAt(at - 1));
 }
 
-/** Control characters and halves of characters as U+FFFD, everything else as it is. */
+/** Replaces control characters and halves of characters by U+FFFD. */
 function printable(char: string, text: string, at: number): string {
   const unit = char.charCodeAt(0);
   if (unit < 0x20) return char === '\n' || char === '\t' || char === '\r' ? char : '\uFFFD';
@@ -200,7 +197,7 @@ function linkEdits(parsed: Parsed, node: Link, form: Form): Edit[] {
     const whole = alone && typed === url ? url : `[${labelOf(typed)}](${url})`;
     return [{ start, end, text: whole }, ...shown];
   }
-  // A bare link: only what could ping in it is changed.
+  // A bare link: only what could notify in it is changed.
   const typed = text.slice(start, end);
   const safe = typed.replace(/(?<![\p{L}\p{N}_])@(?=here|channel|everyone|group)/giu, '%40');
   const plain = safe === typed ? [] : [{ start, end, text: safe }];
@@ -224,7 +221,7 @@ function imageEdits(parsed: Parsed, node: Image, form: Form): Edit[] {
   ];
 }
 
-/** `[label][id]` becomes `[label](url)`: Slack may not know definitions, and shows them as typed here. */
+/** `[label][id]` becomes `[label](url)`, because Slack may not resolve definitions. */
 function referenceEdits(text: string, node: LinkReference | ImageReference, target: string): Edit[] {
   const url = safeUrl(target);
   if (url === null) return [];
@@ -240,17 +237,17 @@ function referenceEdits(text: string, node: LinkReference | ImageReference, targ
   return closes < 0 || closes >= end ? [] : [{ start: closes, end, text: tail }];
 }
 
-/** An image inside of a link: its words are the link's label. */
+/** An image inside a link becomes its words, as the link's label. */
 function asWords(node: Image | ImageReference): Edit {
   return { start: startOf(node), end: endOf(node), text: labelOf(node.alt ?? '') || 'image' };
 }
 
-/** Words that may stand in a label: nothing in them is Markdown. */
+/** Words for a label, without anything that is Markdown. */
 function labelOf(words: string): string {
   return neutralizeMrkdwn(words.replace(/[[\]`*_~|\\!\n\r]/g, ' ')).trim();
 }
 
-/** A second table in a message is refused (docs/slack.md, Size limits): it is shown as typed, in a fence. */
+/** Puts a table into a fence, because Slack refuses a second table in a message (docs/slack.md, Size limits). */
 function fencesAround(text: string, node: Nodes): Edit[] {
   const [start, end] = [startOf(node), endOf(node)];
   const { prefix } = secondLine(text, start);
@@ -259,7 +256,7 @@ function fencesAround(text: string, node: Nodes): Edit[] {
   return [insertion(start, `${fence}\n${prefix}`), insertion(end, `\n${prefix}${fence}`)];
 }
 
-/** Where the content of the line after `start` begins, and what stands before it: marks of quotes and lists. */
+/** Where the content of the line after `start` begins, and the quote and list marks before it. */
 function secondLine(text: string, start: number): { prefix: string; rowStart: number } {
   const line = text.indexOf('\n', start) + 1;
   const prefix = /^[ \t>]*/.exec(text.slice(line, line + 200))?.[0] ?? '';
@@ -272,7 +269,7 @@ function columnsOf(table: Table): number {
 
 const insertion = (at: number, text: string): Edit => ({ start: at, end: at, text });
 
-/** Both in the order of the text. */
+/** The edits that begin outside the ranges. Both must be in the order of the text. */
 function editsOutside(ranges: readonly Range[], edits: Edit[]): Edit[] {
   if (ranges.length === 0) return edits;
   let next = 0;
@@ -294,8 +291,8 @@ function mergeRanges(ranges: Range[]): Range[] {
 }
 
 /**
- * Foreign text for mrkdwn text objects with `verbatim: true`, and for a message's `text` (docs/slack.md, Text: rules;
- * Pings and misleading text).
+ * Makes foreign text harmless for mrkdwn objects with `verbatim: true` and for a message's `text` (docs/slack.md, Text:
+ * rules; Pings and misleading text).
  */
 export function neutralizeMrkdwn(text: string): string {
   let out = '';
@@ -311,8 +308,8 @@ export function neutralizeMrkdwn(text: string): string {
 }
 
 /**
- * Foreign text for `plain_text` objects and `rich_text` elements, which parse nothing (docs/slack.md, Text: rules):
- * what people could not see is shown as `⟨U+202E⟩`.
+ * Foreign text for `plain_text` objects and `rich_text` elements, in which Slack parses nothing (docs/slack.md, Text:
+ * rules): invisible characters are shown as codes like `⟨U+202E⟩`.
  */
 export function neutralizePlain(text: string): string {
   return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (char, at: number, all: string) => {
@@ -322,7 +319,7 @@ export function neutralizePlain(text: string): string {
   });
 }
 
-/** Families and professions are emoji joined by U+200D. */
+/** U+200D after these joins emoji (families, professions), so it is kept. */
 const JOINABLE = /(?:\p{Extended_Pictographic}|\uFE0F|[\u{1F3FB}-\u{1F3FF}])$/u;
-/** Behind these U+FE0F asks for an emoji in colour. */
+/** U+FE0F after these asks for a coloured emoji, so it is kept. */
 const DRAWN = /\p{Extended_Pictographic}$/u;

@@ -7,8 +7,8 @@ import type { SlackPost } from './post.ts';
 import { splitText } from './split.ts';
 
 /**
- * A text of the bridge itself as posts. It may mention people (`<@U…>`) and channels (`<#C…>`) and hold dates outside of code; as names
- * and notices of others may stand in it, everything else is treated like model text.
+ * Renders a text of the bridge itself. Outside code it may mention people (`<@U…>`) and channels (`<#C…>`) and hold
+ * dates. The rest is treated like model text, because it may contain foreign names and words.
  */
 export function noticePosts(text: string): SlackPost[] {
   const posts: SlackPost[] = [];

@@ -18,10 +18,10 @@ const LABELS: Readonly<Record<OfferView['buttons'][number], { label: string; say
   keep_queued: { label: 'Keep for later', says: 'Keep the message until the agent is done' },
   stop: { label: 'Stop', says: 'Stop the agent' },
 };
-/** An offer is one message: its text is a few lines of ours, far below what one message holds. */
+/** An offer must be one message; our texts are far shorter than this. */
 const TEXT_MAX = 6_000;
 
-/** A line of ours with buttons as one post; without them once it is decided. */
+/** An offer as one post; once decided, without buttons. */
 export function offerPosts({ token, text, buttons }: OfferView): SlackPost[] {
   const [post] = noticePosts(clip(text, TEXT_MAX));
   if (!post) return [];

@@ -1,8 +1,8 @@
 import { holdTokens } from './own-tokens.ts';
 
 /**
- * The bridge's own short Markdown texts (help, status) as mrkdwn, for the places that take no `markdown` block
- * (docs/slack.md, Markdown blocks): answers to commands, Home. Anything else in angle brackets is escaped.
+ * Renders the bridge's own short Markdown texts (help, status) as mrkdwn, for answers to commands and Home, which take
+ * no `markdown` block (docs/slack.md, Markdown blocks). Angle brackets are escaped, except in our own tokens.
  */
 export function ownMrkdwn(markdown: string): string {
   const { text, restoreTokens } = holdTokens(markdown);

@@ -1,26 +1,25 @@
 import { parseMarkdown, walk } from './ast.ts';
 
 /**
- * What our own texts may hold as Slack tokens: mentions of one person, group or channel, and dates as
+ * The Slack tokens that our own texts may hold: mentions of one person, group or channel, and dates as
  * `bridge/text/moment.ts` writes them.
  */
 const OWN_TOKEN = /<(?:[@#][A-Z0-9]{1,32}|!subteam\^S[A-Z0-9]{1,31}|!date\^\d{1,12}\^[{}\w ]{1,60}\|[\w:.-]{1,40})>/g;
-/** One character of Unicode's last private plane but one stands for each token; nobody else's stays in the text. */
+/** Each token is replaced by a character of a private Unicode plane; such characters in the text are removed first. */
 const FIRST = 0xf0000;
 const PLACEHOLDERS = /[\u{F0000}-\u{FFFFF}]/gu;
 const MOST = 0xffff;
 
 export interface HeldTokens {
-  /** The text with a character in place of each token, which no foreign text can hold. */
+  /** The text with a placeholder character for each token. */
   text: string;
-  /** Puts the tokens back, once everything else is harmless. */
+  /** Puts the tokens back, after the rest was made harmless. */
   restoreTokens(harmless: string): string;
 }
 
 /**
- * Takes our own tokens out of a Markdown text of ours before it is made harmless. So only what stands in it as a token
- * now becomes one: not what people typed already escaped (`&lt;!subteam^S1&gt;`), whatever is unescaped or escaped on
- * the way, and nothing in code.
+ * Replaces our own tokens by placeholders before a text is made harmless. So only what is a token now becomes one:
+ * neither what people typed escaped (`&lt;!subteam^S1&gt;`) nor anything in code.
  */
 export function holdTokens(markdown: string): HeldTokens {
   const tokens: string[] = [];

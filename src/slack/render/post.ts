@@ -1,7 +1,7 @@
 import type { KnownBlock } from '@slack/types';
 import type { TextPart } from './split.ts';
 
-/** A Slack message that ought to exist. A thread's turn is an ordered list of them. */
+/** A Slack message that should exist. A turn is an ordered list of them. */
 export interface SlackPost {
   /**
    * Which part of the turn it shows: `<item>.<n>`, the n-th message of the view's item with that number. Stable while
@@ -9,24 +9,27 @@ export interface SlackPost {
    * wherever it stands; text below a `+` is counted without what was said before a restart.
    */
   part: string;
-  /** `note`: a line that must be seen as new. Neither it nor a card ever takes over a message that showed something else. */
+  /** `note`: a line that must notify. A note or a card never takes over a message that showed something else. */
   kind: 'text' | 'card' | 'note';
   blocks: KnownBlock[];
-  /** What its Markdown block was made of, for other forms of it. */
+  /** The source of its Markdown block, from which simpler forms are made. */
   source?: TextPart;
-  /** Goes into the thread below all posts, once they are there. */
+  /** A file that is uploaded below all posts, once they are there. */
   file?: PostFile;
-  /** Of a card: the message that has it stays as it is; where there is none, there will be none yet. */
+  /** Of a card: do not edit its message, and if it has none, do not post one yet. */
   isFrozen?: true;
-  /** Where it has no message, there will be none before all above it is known: a card on which nothing is to be decided, the status of a turn that had ended. */
+  /**
+   * If it has no message, do not post one until the text above it is known: for decided cards and the status of an
+   * ended turn.
+   */
   waitsForTextAbove?: true;
-  /** Of a card that waits for a decision: what can be typed where Slack takes no buttons. Harmless. */
+  /** Of an open card: the commands that decide it, for forms without buttons. Harmless. */
   typed?: string;
-  /** What notifications and screen readers say. */
+  /** For notifications and screen readers. */
   text: string;
-  /** Whether it still waits for more: an edit of it may be dropped in favour of a later one. */
+  /** Whether it will change: then an edit may be dropped in favour of a later one. */
   live: boolean;
-  /** It says how the turn ended. */
+  /** Set on the post that says how the turn ended. */
   ends?: true;
 }
 
@@ -36,6 +39,6 @@ export interface PostFile {
   part: string;
   name: string;
   title: string;
-  /** Markdown, untouched: Slack parses nothing in a file. */
+  /** Markdown as the agent wrote it, because Slack parses nothing in a file. */
   content: string;
 }

@@ -10,16 +10,16 @@ import { summary } from './summary.ts';
 import { notePosts, tailOf } from './tail.ts';
 import { type Letters, type RenderMemo, textPosts } from './text-posts.ts';
 
-/** How turns are rendered; left out, as Slack's limits and the settings' defaults have it. */
+/** How turns are rendered; left out: by Slack's limits and the settings' defaults. */
 export interface RenderOptions {
   limits?: RenderLimits | undefined;
-  /** How many messages the text of one turn may take before the rest becomes a file. */
+  /** The most messages for the text of one turn; the rest becomes a file. */
   maxMessages?: number | undefined;
 }
 
 /**
- * Renders the views of one turn, remembering what cannot change any more. `files`: whether the rest of a long text may
- * become a file; else it takes as many messages as it needs.
+ * Makes a renderer for the views of one turn, which remembers what cannot change any more. `files`: whether the rest of
+ * a long text may become a file; if not, it gets as many messages as it needs.
  */
 export function createRenderer(options: RenderOptions = {}): Renderer {
   const memo: RenderMemo = new Map();
@@ -33,8 +33,8 @@ export function createRenderer(options: RenderOptions = {}): Renderer {
 export interface Renderer {
   (view: TurnView, files?: boolean): SlackPost[];
   /**
-   * Renders a few more of the view's texts ahead, a message at a time, and takes their letters from `letters` until
-   * none are left. True when all are rendered: then the rest costs little.
+   * Renders the view's texts ahead, message by message, until `letters` is used up. True: all are rendered, so `render`
+   * will be quick.
    */
   prepare(view: TurnView, files: boolean, letters: Letters): boolean;
 }
@@ -42,8 +42,8 @@ export interface Renderer {
 const MANY = Number.POSITIVE_INFINITY;
 
 /**
- * The messages that should show a view, in reading order. Exactly one of them, the tail, says how the turn stands; a
- * note may follow it.
+ * The messages that show a view, in reading order. The last one, the tail, says what the turn is doing; a note may
+ * follow it.
  */
 export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), options: RenderOptions = {}): SlackPost[] {
   const posts: SlackPost[] = [];
@@ -51,8 +51,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   const texts = renderTexts(view, memo, options, null);
   view.items.forEach((item, index) => {
     if (item.kind === 'card') {
-      // People wait for a card that asks, not for one that is over: it would have to move when the text above it is
-      // known.
+      // People do not wait for a decided card, and it would have to move when the text above it is known.
       const mayMove = view.textUnknown && view.live !== null && item.card.state.state !== 'open';
       posts.push({ ...cardPost(item), ...(mayMove && { waitsForTextAbove: true }) });
       return;
@@ -67,7 +66,7 @@ export function renderPosts(view: TurnView, memo: RenderMemo = new Map(), option
   return [...addNotes(named, view), ...notePosts(view)];
 }
 
-/** The messages of the view's texts, by their number; `null` when no letters are left before the end. */
+/** The messages of the view's texts, by item; `null`: `letters` was used up before the end. */
 function renderTexts(
   view: TurnView,
   memo: RenderMemo,
@@ -81,7 +80,7 @@ function renderTexts(
   for (const [index, item] of view.items.entries()) {
     if (item.kind === 'card') continue;
     const isGrowing = view.live !== null && index === last;
-    // Text below a card is seen in any case: it is what people wait for.
+    // Each text gets at least one message: people wait for text below a card.
     const most = Math.max(1, maxMessages - messages);
     const text = { text: item.markdown, index, isGrowing, isTurnOver: view.live === null, most };
     const shown = textPosts(text, memo, limits, letters);
@@ -92,7 +91,7 @@ function renderTexts(
   return texts;
 }
 
-/** Its number counts from the restart: it must not be taken for what was shown under that number before. */
+/** Marks a text whose number counts from the restart, so that it is not taken for an earlier text with that number. */
 function markAsAfterRestart(post: SlackPost): SlackPost {
   return post.kind === 'text' ? { ...post, part: `+${post.part}` } : post;
 }
@@ -105,14 +104,14 @@ function cardPost({ card }: Extract<ViewItem, { kind: 'card' }>): SlackPost {
     kind: 'card',
     blocks,
     ...(typed !== undefined && { typed }),
-    // A click on it is judged when it comes.
+    // It cannot be rendered, but its message in Slack may be clicked: the click is checked when it comes.
     ...(blocks.length === 0 && { isFrozen: true }),
     text: `${mentions} ${summary(words)}`.trim(),
     live: false,
   };
 }
 
-/** The message that says what the agent is doing, or how it ended, below the text where there is some. */
+/** The message that says what the agent does, or how it ended, below the last text if there is one. */
 function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPost {
   const tail = tailOf(view);
   const blocks: KnownBlock[] = [...(text?.blocks ?? []), ...tail.blocks];
@@ -127,10 +126,10 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
   };
 }
 
-/** With each of them at its longest the line still fits into one text. */
+/** So many fit into one text, even if each has its greatest length. */
 const LISTED = 20;
 
-/** Said once: above the first text, or above the status where there is none. */
+/** Puts the notes above the first text, or above the status if there is no text. */
 function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView): SlackPost[] {
   const at = posts.findIndex(({ kind }) => kind === 'text');
   const post = posts[at];
@@ -142,7 +141,7 @@ function addNotes(posts: SlackPost[], { notPassedOn, alongside = 0 }: TurnView):
   });
 }
 
-/** Which threads they are is nobody's business: some of them may be private. */
+/** Does not name the threads, because some may be private. */
 function alongsideNote(threads: number): string[] {
   if (threads === 0) return [];
   const others = threads === 1 ? 'another thread' : `${threads} other threads`;

@@ -8,14 +8,14 @@ import { decisionLine } from './decision-line.ts';
 import { LIMITS } from './limits.ts';
 import { neutralizePlain } from './neutralize.ts';
 
-/** More questions than that are named by number only; Letta's tool asks four at most. */
+/** More questions are only counted; Letta's tool asks four at most. */
 const MAX_QUESTIONS = 12;
-/** Up to so many options have a button each; more are in a menu. */
+/** Up to so many options get buttons; more get a menu. */
 const BUTTONS = 5;
 
 /**
- * Questions of the agent. One question with one answer is answered on the card, by a button for each option or a menu;
- * several choices, or several questions, are put together in a form.
+ * A card with the agent's questions. One question with one answer is answered on the card, by buttons or a menu;
+ * several questions or several choices are answered in a form.
  */
 export function questionCard(card: QuestionCard): RenderedCard {
   const decided = decisionLine(card.state, card.title);

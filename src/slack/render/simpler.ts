@@ -11,13 +11,13 @@ import { markdownOf, splitText, type TextPart } from './split.ts';
 import { summary } from './summary.ts';
 
 /**
- * What a post becomes when Slack refuses it, best first:
- * - `smaller`: the same blocks in more messages, for limits that are lower than we know.
+ * The forms that are tried when Slack refuses a post, best first:
+ * - `smaller`: the same blocks in more messages, in case Slack's limits are lower than we know.
  * - `mrkdwn`: section blocks instead of Markdown and rich text.
  */
 export type SimplerForm = 'smaller' | 'mrkdwn';
 
-/** The post in that form; empty when it has none. The caller names the parts. */
+/** The post in that form; empty: it has no such form. The caller names the parts. */
 export function simplerPosts(post: SlackPost, form: SimplerForm, limits: RenderLimits = LIMITS): SlackPost[] {
   return form === 'smaller' ? smallerPosts(post, limits) : sectionPosts(post, limits);
 }
@@ -67,7 +67,7 @@ function sectionPosts(post: SlackPost, limits: RenderLimits): SlackPost[] {
   return groups.map((group, index) => ({ ...post, blocks: group, live: post.live && index === groups.length - 1 }));
 }
 
-/** Blocks of a message that are not text. */
+/** Blocks kept free for what is not text. */
 const RESERVED = 5;
 
 function simplerBlocks(block: KnownBlock, post: SlackPost, limits: RenderLimits): KnownBlock[] {
