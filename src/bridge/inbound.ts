@@ -14,7 +14,7 @@ export type ChannelKind = 'channel' | 'group' | 'im' | 'mpim';
 
 /**
  * A piece of what a person wrote. References stay references, so that text which only looks like one
- * can not be taken for one. Entities are decoded, links are already readable text, code is verbatim.
+ * cannot be taken for one. Entities are decoded, links are already readable text, code is verbatim.
  */
 export type Span =
   | { kind: 'text'; text: string }
@@ -191,7 +191,7 @@ export type ModalRequest =
 export type ActionOutcome = { result: 'decided' } | { result: 'modal'; modal: ModalRequest } | Refused;
 
 /**
- * `unreachable`: nothing was decided because Letta can not be told now; the card stays. `paused`: nor may anything run.
+ * `unreachable`: nothing was decided because Letta cannot be told now; the card stays. `paused`: nor may anything run.
  */
 export type RefusedWhy = 'already_decided' | 'not_allowed' | 'expired' | 'unreachable' | 'paused';
 

@@ -128,7 +128,7 @@ export interface AgentGateway {
 
 export type Delivery =
   | { delivered: true }
-  /** The thread can not be written to any more: archived, bot removed, message deleted, token revoked. */
+  /** The thread cannot be written to any more: archived, bot removed, message deleted, token revoked. */
   | { delivered: false; reason: string };
 
 /**
@@ -195,7 +195,7 @@ export interface SurfaceOffer {
 export interface Surface {
   turn(options: SurfaceTurn): TurnSurface;
   /**
-   * Shows an offer, or what became of it. Resolves when Slack confirmed it, or can not be told any more; one call at a
+   * Shows an offer, or what became of it. Resolves when Slack confirmed it, or cannot be told any more; one call at a
    * time for each offer.
    */
   offer(options: SurfaceOffer): Promise<Delivery>;
@@ -223,7 +223,7 @@ export interface Surface {
 
 export interface People {
   /**
-   * Cached. Rejects with a retryable BridgeError when Slack can not be asked.
+   * Cached. Rejects with a retryable BridgeError when Slack cannot be asked.
    * @param maxAgeMs how old the answer may be; at most ten minutes, which is the default.
    */
   getPerson(user: UserId, team: TeamId, maxAgeMs?: number): Promise<Person>;
@@ -231,7 +231,7 @@ export interface People {
   getChannelName(channel: string, team: TeamId): Promise<string>;
   /**
    * Whether another organisation shares the channel, or is invited to; also where Slack refuses to tell. Cached.
-   * Rejects with a retryable BridgeError when Slack can not be asked.
+   * Rejects with a retryable BridgeError when Slack cannot be asked.
    */
   isShared(channel: ChannelId, team: TeamId): Promise<boolean>;
 }
@@ -239,7 +239,7 @@ export interface People {
 export interface UserGroups {
   /**
    * As Slack confirmed them at most ten minutes ago; nobody where there is no such group. Rejects with a retryable
-   * BridgeError when Slack can not be asked.
+   * BridgeError when Slack cannot be asked.
    */
   listMembers(group: GroupId): Promise<ReadonlySet<UserId>>;
 }
@@ -280,7 +280,7 @@ export interface Past {
 
 /** What Slack still has of what was said. Calls are paced; methods reject with a BridgeError, or when stopped. */
 export interface History {
-  /** `null` when it can not be read, now or later: archived, bot removed, deleted. */
+  /** `null` when it cannot be read, now or later: archived, bot removed, deleted. */
   readChannel(channel: ChannelId, after: SlackTs): Promise<Past | null>;
   readThread(channel: ChannelId, root: SlackTs, after: SlackTs): Promise<Past | null>;
 }

@@ -29,7 +29,7 @@ export interface Judgement {
 
 /**
  * Everybody who comes in passes here: finds out who they are and what kind of place it is, and asks `can`. Rejects with
- * a retryable BridgeError when Slack can not be asked.
+ * a retryable BridgeError when Slack cannot be asked.
  */
 export class Door {
   readonly #parts: DoorParts;

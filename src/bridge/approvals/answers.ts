@@ -69,7 +69,7 @@ function isTooDeep({ input }: ApprovalRequest): boolean {
   return sizeOf(input, { depth: SENT_BACK, letters: Number.POSITIVE_INFINITY }).depth > SENT_BACK;
 }
 
-/** Why a request can not be decided by anybody here, in words for people and for the agent; `null`: it can. */
+/** Why a request cannot be decided by anybody here, in words for people and for the agent; `null`: it can. */
 export function refusalOf(request: ApprovalRequest): string | null {
   const { refusal } = shownRequest(request);
   // Answers go back with the whole input.
@@ -77,7 +77,7 @@ export function refusalOf(request: ApprovalRequest): string | null {
   return refusal;
 }
 
-/** @returns `null` when the command can not be changed, or nothing is left of it. */
+/** @returns `null` when the command cannot be changed, or nothing is left of it. */
 export function approveChanged(request: ApprovalRequest, text: string): Decided | null {
   const before = editableCommand(request);
   const command = text.replaceAll('\r\n', '\n').trim();

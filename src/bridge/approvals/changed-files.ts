@@ -9,7 +9,7 @@ const MEMORY_PATCH = 'memory_apply_patch';
 
 export interface ChangedFiles {
   changes: FileChange[];
-  /** Whether the tool takes a patch, and this one can not be read. */
+  /** Whether the tool takes a patch, and this one cannot be read. */
   isUnreadable: boolean;
 }
 

@@ -6,7 +6,7 @@ export interface FileChange {
   to: string | null;
 }
 
-/** @returns every file that the patch touches; `null` when it can not be read as a patch: then nobody knows. */
+/** @returns every file that the patch touches; `null` when it cannot be read as a patch: then nobody knows. */
 export function readPatch(text: string): FileChange[] | null {
   return readEnvelope(text) ?? readUnifiedDiff(text);
 }

@@ -25,7 +25,7 @@ export interface ShownRequest {
   isRedacted: boolean;
   /** Whether some of that is shown to the one who decides: it may be no secret. */
   isWithheld: boolean;
-  /** Whether a card can not hold all of it. */
+  /** Whether a card cannot hold all of it. */
   isClipped: boolean;
   /** Why nobody can be shown it: it must be denied then. `null`: they can. */
   refusal: string | null;

@@ -15,7 +15,7 @@ import type { RecentKeys } from './recent-keys.ts';
 export interface CatchUpParts {
   history: History;
   intake: Pick<Intake, 'handleMessage'>;
-  /** The threads in which somebody spoke to the agent last. */
+  /** The threads in which a person wrote to the agent most recently. */
   recent: RecentKeys<ThreadKey>;
   choices: Choices;
   clock: Clock;
@@ -25,40 +25,43 @@ export interface CatchUpParts {
 }
 
 export interface CatchUpLimits {
-  /** ms; older messages are not looked for. At most the time for which handled messages are remembered (24 h). */
+  /**
+   * ms; catch-up ignores older messages. At most 24 h, because a thread's record remembers handled messages for that
+   * long: an older one could run twice.
+   */
   maxAgeMs: number;
-  /** How many threads are looked into. */
+  /** How many threads catch-up reads. */
   threads: number;
-  /** ms; threads in which nobody spoke to the agent for longer are not looked into. */
+  /** ms; catch-up skips threads whose last message to the agent is older. */
   threadAgeMs: number;
 }
 
-/** How often the mark is stored while all is well. */
+/** How often the mark is stored while Slack is connected. */
 const MARK_MS = 30_000;
 const MARK_AGAIN_MS = 2_000;
-/** A connection that is not sure to be alive is found out within half a minute, and clocks differ. */
+/** Reads from this much before the mark: a dead connection is noticed only after half a minute, and clocks differ. */
 const OVERLAP_MS = 2 * 60_000;
-/** After a connection came back; one that flaps is not worth a look each time. */
+/** Waits this long after a reconnect, so that a connection that flaps does not cause a look each time. */
 const SETTLE_MS = 1_000;
-/** After a look that failed: Slack is mostly back within seconds; then twice as long each time, up to five minutes. */
+/** Between looks that fail: short at first, because Slack is mostly back within seconds. */
 const AGAIN: Backoff = { firstMs: 10_000, longestMs: 5 * 60_000 };
-/** Slack itself delivers again at once, after a minute and after five (docs/slack.md, HTTP delivery). */
+/** Later than Slack's own three retries: at once, after a minute, after five (docs/slack.md, HTTP delivery). */
 const AFTER_RETRIES_MS = 7 * 60_000;
 const ATTEMPTS = 16;
-/** Places and messages that may fail before a look is broken off. */
+/** When this many places and messages failed, Slack is away: the look ends and is repeated later. */
 const MOST_FAILED = 4;
 
 /**
- * Finds what was written while Slack could not reach the bridge, in the background. The mark says up to when everything
- * was delivered and stored; while something before it is still to be looked for, it does not move.
+ * Reads Slack's history in the background for messages that were written while Slack could not reach the bridge. The
+ * stored mark is the time up to which every message was delivered and stored; it stays while a gap before it is open.
  */
 export class CatchUp {
   readonly #parts: CatchUpParts;
   readonly #name: string;
   #isConnected = false;
-  /** ms since 1970 from which on messages may have been missed; `null`: none were. */
+  /** ms since 1970 from which on the bridge may have missed messages; `null`: it missed none. */
   #missedSince: number | null = null;
-  /** The gap that is being looked into. */
+  /** Where the gap begins that the current look reads. */
   #lookingSince: number | null = null;
   #currentLook: Promise<void> | null = null;
   #nextLook: { at: number; timer: Timer } | null = null;
@@ -72,48 +75,50 @@ export class CatchUp {
     this.#name = `caught-up-to:${parts.team}`;
   }
 
-  /** Reads up to when all was well. Before Slack is connected; rejects when the disk does. */
+  /** Loads the mark; call it before Slack is connected. Rejects when the disk does. */
   async start(): Promise<void> {
     const { choices, recent, log } = this.#parts;
     await recent.load();
     const mark = Number((await choices.get(this.#name)) ?? Number.NaN);
-    // Without one nothing was ever delivered to this store.
+    // Without a mark Slack never delivered anything to this store, so there is no gap.
     if (Number.isFinite(mark)) this.#noteGap(mark);
     log.debug({ mark: this.#missedSince }, 'catch-up: read where to continue');
     this.#saveMarkRegularly();
   }
 
-  /** Slack can, or can not, reach us. */
+  /** Slack connected, or the connection was lost. */
   setConnected(isConnected: boolean): void {
     if (this.#isConnected === isConnected) return;
     this.#isConnected = isConnected;
     if (!isConnected) this.#noteGap(this.#parts.clock.now());
-    // The first mark of all: without it nothing would be looked for after a crash.
+    // Stores the first mark at once: without a mark catch-up would do nothing after a crash.
     else if (this.#missedSince === null) this.#saveMarkInBackground();
     this.#scheduleLook(SETTLE_MS);
   }
 
-  /** A message that Slack delivered could not be stored: it may be given up before the disk is well. */
+  /** A message could not be stored. Slack stops delivering it after three retries, so catch-up looks for it then. */
   noteUnstoredMessage(ts: SlackTs): void {
     this.#noteGap(Math.min(Number(ts) * 1000, this.#parts.clock.now()));
     this.#scheduleLook(AFTER_RETRIES_MS);
   }
 
   /**
-   * Another process may have been dealt a part of what was written in the last `ms`: Slack delivers it to nobody else.
+   * Another process was connected with our app token during the last `ms`: Slack delivered a part of the messages to it
+   * alone, so catch-up looks for them.
    */
   noteOtherReceiver(ms: number): void {
     this.#noteGap(this.#parts.clock.now() - ms);
     this.#scheduleLook(SETTLE_MS);
   }
 
-  /** What kept messages from being taken in is over: they are looked for now, not when Slack delivers them again. */
+  /** The bridge can handle messages again: looks now instead of when Slack would deliver them again. */
   lookSoon(): void {
     this.#scheduleLook(SETTLE_MS);
   }
 
   /**
-   * After intake has ended. Resolves when the mark is on disk, or can not be: then an older one holds. Never rejects.
+   * Call it after intake has ended. Resolves when the mark is on disk, or the disk failed: then the next start reads from
+   * the mark before. Never rejects.
    */
   async stop(): Promise<void> {
     if (this.#isStopped) return;
@@ -152,7 +157,7 @@ export class CatchUp {
     const since = this.#missedSince;
     if (since === null) return;
     const began = clock.monotonic();
-    // Whatever is missed from here on is another gap.
+    // Messages that are missed from here on open another gap.
     this.#missedSince = null;
     this.#lookingSince = since;
     const hasSeenAll = await this.#lookEverywhere(since).catch((error: unknown) => {
@@ -174,7 +179,7 @@ export class CatchUp {
     this.#saveMarkInBackground();
   }
 
-  /** Looks once into everything. True when nothing failed. */
+  /** Reads every channel and thread once. True when nothing failed. */
   async #lookEverywhere(since: number): Promise<boolean> {
     const { history, recent, clock, limits, log, team } = this.#parts;
     const now = clock.now();
@@ -194,8 +199,8 @@ export class CatchUp {
       await this.#handInMessages(past.messages, tally);
       lively.push(...past.threads.map((root) => makeThreadKey({ team, channel, root })));
     }
-    // First those of ours of which the channel said that something is new in them; last those of others, where somebody
-    // may have mentioned the bot. Some became ours just now.
+    // Order: our threads with new replies, our other threads, then foreign threads with new replies, where a person may
+    // have mentioned the bot. Asked anew, because a message that was just handed in can make a thread ours.
     const ours = recent.listSince(now - limits.threadAgeMs);
     const isNew = new Set(lively);
     const order = [...ours.filter((key) => isNew.has(key)), ...ours, ...lively];
@@ -211,7 +216,7 @@ export class CatchUp {
     return tally.failed === 0;
   }
 
-  /** `undefined`: not now. One place that can not be read does not hide the others; many mean that Slack is away. */
+  /** `undefined`: reading failed, the others are read all the same. Throws once so many failed that Slack is away. */
   async #lookInto(look: () => Promise<Past | null>, tally: { failed: number }): Promise<Past | null | undefined> {
     try {
       return await look();
@@ -223,7 +228,7 @@ export class CatchUp {
     }
   }
 
-  /** One after another, so that a thread's messages keep their order. */
+  /** Hands the messages to intake one after another, so that a thread's messages keep their order. */
   async #handInMessages(
     messages: readonly InboundMessage[],
     tally: { accepted: number; failed: number },
@@ -261,7 +266,7 @@ export class CatchUp {
     }
   }
 
-  /** Without a mark nothing is looked for after a crash: a disk that fails once is asked again soon. */
+  /** Retries soon when the disk failed: after a crash, catch-up reads only from the last stored mark. */
   #retrySaveMark(): void {
     if (this.#retryTimer || this.#isStopped) return;
     this.#retryTimer = this.#parts.clock.after(MARK_AGAIN_MS, () => {
@@ -274,7 +279,7 @@ export class CatchUp {
     const { choices, recent, clock } = this.#parts;
     await recent.save();
     const open = [this.#missedSince, this.#lookingSince].filter((since) => since !== null);
-    // When nothing can be known, the mark of before holds.
+    // While disconnected without a known gap, now is no safe mark, so the one before stays.
     if (open.length === 0 && !this.#isConnected) return;
     const mark = Math.min(clock.now(), ...open);
     await choices.set(this.#name, String(Math.floor(mark)));

@@ -13,10 +13,10 @@ export interface ChannelMovesParts {
 
 const NAMES_KEPT = 1_000;
 
-/** Channels whose id Slack has changed (docs/slack.md, Slack Connect and Enterprise): the threads in them go along. */
+/** Moves threads to a channel's new id when Slack changes it (docs/slack.md, Slack Connect and Enterprise). */
 export class ChannelMoves {
   readonly #parts: ChannelMovesParts;
-  /** Old id → new id, for what was under way under the old one. */
+  /** Old id → new id: routes messages and clicks that still carry the old one. */
   readonly #renamed = new BoundedMap<string, ChannelId>(NAMES_KEPT);
 
   constructor(parts: ChannelMovesParts) {
@@ -29,7 +29,7 @@ export class ChannelMoves {
   }
 
   /**
-   * Resolves when every thread is stored under the new id. Doing it again is fine, and finishes what was left undone.
+   * Resolves when every thread is stored under the new id. When a move was interrupted, calling it again finishes it.
    */
   async moveThreads({ team, from, to }: InboundChannelChange): Promise<number> {
     const { moves, workers, log } = this.#parts;

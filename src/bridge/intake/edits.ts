@@ -34,13 +34,13 @@ export interface RevisionParts {
   clock: Clock;
 }
 
-/** What becomes of messages that wait nowhere. */
+/** Edits and deletions of messages that the thread's record does not hold: what the message intake does with them. */
 export interface UnseenMessages {
-  /** Takes it in. @param asksNow a change made it one for the agent */
+  /** Handles the edited message as a new one. @param asksNow the edit added a mention of the bot */
   handleMessage(message: InboundMessage, asksNow: boolean): Promise<MessageOutcome>;
-  /** Should it come yet, it is not taken in. */
+  /** If the message itself is still delivered, it is ignored. */
   markHandled(key: MessageKey): Promise<void>;
-  /** The command that a message was changed into, if it is one. */
+  /** The command that an edit made of a message; `null` when it is none. */
   findCommand(message: InboundMessage, where: MessageState): ParsedCommand | null;
   runCommand(
     command: ParsedCommand,
@@ -55,8 +55,8 @@ type Deleted = InboundRevision & { kind: 'deleted' };
 const ignored = (reason: string): RevisionOutcome => ({ outcome: 'ignored', reason });
 
 /**
- * What becomes of messages whose author changed or deleted them: as long as they wait, the change counts; a message that
- * went to the agent stays said.
+ * Applies edits and deletions: a message that still waits is changed or withdrawn; one that went to the agent stays as it
+ * was, because the agent has read it.
  */
 export class RevisionDesk {
   readonly #parts: RevisionParts;
@@ -67,7 +67,7 @@ export class RevisionDesk {
     this.#unseen = untold;
   }
 
-  /** In the chain of its thread, as messages are. Resolves when it is on disk. */
+  /** Must run in the thread's chain, as messages do, so that both keep their order. Resolves when it is on disk. */
   async handleRevision(key: ThreadKey, revision: InboundRevision): Promise<RevisionOutcome> {
     const record = await this.#parts.threads.load(key);
     return revision.kind === 'edited'
@@ -82,7 +82,7 @@ export class RevisionDesk {
     const command = GIVES_COMMANDS.has(where) ? this.#unseen.findCommand(message, where) : null;
     if (!command && (where === 'running' || where === 'done')) return ignored('ran_already');
     if (asksNow && (where === 'unknown' || isContextOnly(where))) {
-      // Forgotten after a day: it may have run as a plain reply.
+      // The record forgets handled messages after a day, so this one may have run as a plain reply: do not run it again.
       if (where === 'unknown' && record && this.#mayBeForgotten(record, message)) return ignored('too_old_to_know');
       return asRevisionOutcome(await this.#unseen.handleMessage(message, true));
     }
@@ -101,7 +101,7 @@ export class RevisionDesk {
     return files.length === 0 && isBlankText(spansText(spans, noNames, this.#parts.botUser));
   }
 
-  /** Its author took all words out of it: an empty prompt is never run. */
+  /** When an edit leaves nothing readable, withdraws the message: an empty prompt never runs. */
   async #withdrawEmptied(key: ThreadKey, message: InboundMessage): Promise<RevisionOutcome> {
     const outcome = await this.#withdrawMessage(key, message.key);
     if (outcome.outcome === 'withdrawn') {
@@ -111,7 +111,7 @@ export class RevisionDesk {
     return outcome;
   }
 
-  /** The message itself may be still to come, where the disk failed or Slack is late: as it was it must not be run. */
+  /** The edit may arrive before its message, when the disk failed or Slack is late: then only the new text may run. */
   async #handleEditOfUnseen({ message, mentionedBefore }: Edited): Promise<RevisionOutcome> {
     if (!this.#wouldBeRemembered(message)) return ignored('not_for_the_bot');
     const outcome = asRevisionOutcome(await this.#unseen.handleMessage(message, false));
@@ -119,7 +119,7 @@ export class RevisionDesk {
     return outcome;
   }
 
-  /** A command is never a prompt: the message that became one leaves the queue first, so that Stop does not list it. */
+  /** Takes the message out of the queue before the command runs, so that Stop does not list it as a waiting prompt. */
   async #runCommandInstead(
     command: ParsedCommand,
     key: ThreadKey,
@@ -154,7 +154,7 @@ export class RevisionDesk {
 
   async #handleDeletion(key: ThreadKey, record: ThreadRecord | null, deleted: Deleted): Promise<RevisionOutcome> {
     const where = record ? stateOfMessage(record, deleted.key) : 'unknown';
-    // Others are none of ours, however many of them people delete.
+    // Deletions of all other messages need no note, so that a mass deletion fills no memory.
     const isOurs = record !== null || deleted.mentionsBot || deleted.channelKind === 'im';
     if (where === 'unknown' && isOurs && this.#wouldBeRemembered(deleted)) {
       await this.#unseen.markHandled(deleted.key);
@@ -176,7 +176,7 @@ export class RevisionDesk {
     return { outcome: 'withdrawn' };
   }
 
-  /** The turn goes on, as others may count on it: its author has the Stop button. */
+  /** Offers the author a Stop button instead of stopping the turn, because others may wait for its answer. */
   async #offerStop(record: ThreadRecord, deleted: Deleted): Promise<RevisionOutcome> {
     const { turn } = record;
     if (!turn || turn.stoppedBy) return ignored('stopped_already');
@@ -189,13 +189,13 @@ export class RevisionDesk {
     return record.participants.includes(message.user) && !this.#wouldBeRemembered(message);
   }
 
-  /** So that it would be remembered. */
+  /** Whether the message is so young that the record would still remember having handled it. */
   #wouldBeRemembered({ ts }: Pick<InboundMessage, 'ts'>): boolean {
     return this.#parts.clock.now() - Number(ts) * 1000 <= REMEMBERED_MS;
   }
 }
 
-/** As long as handled messages are remembered in a thread's record. */
+/** How long a thread's record remembers handled messages. */
 const REMEMBERED_MS = 24 * 60 * 60 * 1000;
 const GIVES_COMMANDS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'running']);
 const WAITS: ReadonlySet<MessageState> = new Set(['queued', 'held', 'context']);

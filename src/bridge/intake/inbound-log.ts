@@ -2,13 +2,13 @@ import { asBridgeError } from '../../errors.ts';
 import type { InboundKind } from '../inbound.ts';
 import type { Log, Metrics } from '../ports.ts';
 
-/** What became of it; `reason` is one word, too, and empty where there is nothing to say. */
+/** What became of an inbound event, in one word each; `reason` is empty where the outcome says all. */
 export interface LoggedOutcome {
   outcome: string;
   reason?: string;
 }
 
-/** One line in the log and one count for each thing that came in, whatever became of it. */
+/** Writes one log line and counts one metric for each inbound event, whatever became of it. */
 export class InboundLog {
   readonly #log: Log;
   readonly #metrics: Metrics | undefined;
@@ -18,7 +18,7 @@ export class InboundLog {
     this.#metrics = metrics;
   }
 
-  /** Waits for the work and notes what `read` says became of it, or that it failed. @param fields ids only: no texts */
+  /** Waits for `work`, then logs the outcome that `read` finds in it, or that it failed. @param fields ids only: no texts */
   async logOutcome<Result>(
     kind: InboundKind,
     fields: object,
@@ -29,7 +29,7 @@ export class InboundLog {
     try {
       result = await work;
     } catch (error) {
-      // Not acknowledged: Slack delivers it again, and then it is noted again.
+      // The event is not acknowledged, so Slack delivers it again, and it is logged again.
       this.#logLine(kind, fields, { outcome: 'failed', reason: asBridgeError(error).code });
       throw error;
     }

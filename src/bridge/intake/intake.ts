@@ -49,12 +49,12 @@ import type { RecentKeys } from './recent-keys.ts';
 import { MessageRetries } from './retries.ts';
 
 export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
-  /** Only looked at: what changes a thread goes through its worker. */
+  /** Read only: changes of a thread go through its worker. */
   threads: Pick<Threads, 'load' | 'findByToken'>;
   workers: ThreadWorkers;
   surface: Surface;
   people: People;
-  /** Left out: user groups have nobody in them. */
+  /** Left out: user groups have no members. */
   groups?: UserGroups | undefined;
   audit: Audit;
   clock: Clock;
@@ -65,23 +65,24 @@ export interface IntakeParts extends Pick<HomeParts, 'checks' | 'agents'> {
   killSwitch: KillSwitch;
   bindings: Bindings;
   channels?: ChannelMoves;
-  /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
+  /** How many messages may wait; one more is refused with a notice, never dropped silently. */
   queue?: { perThread: number; total: number };
   random: Random;
-  /** ms after which a message that was found late is not run unasked; left out: it always is. */
+  /** ms after which a late message is offered to its author instead of being run; left out: it always runs. */
   staleAfterMs?: number | undefined;
-  /** ms by which our wall clock is ahead of Slack's; left out: nobody knows. */
+  /** ms by which our wall clock is ahead of Slack's; left out: not known. */
   clockAheadMs?: (() => number) | undefined;
-  /** Told of each message that could not be stored: Slack delivers it again, but not for ever. */
+  /** Called for each message that could not be stored: Slack delivers it again three times only. */
   onMissed?: ((message: InboundMessage) => void) | undefined;
-  /** Told of each thread in which somebody speaks to the agent. */
+  /** Called for each thread in which a person writes to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
-  /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
+  /** Handled messages that no thread's record remembers, so that catch-up does not handle them again. */
   handled?: RecentKeys<MessageKey> | undefined;
 }
 
 /**
- * Everything that Slack hands in passes here: messages go to their own intake, the rest to whose it is, if they may.
+ * Every inbound event passes here: messages go to the message intake; clicks, modals and commands go to their thread or to
+ * the command runner once the door has let their actor in.
  */
 export class BridgeIntake implements Intake {
   readonly #parts: IntakeParts;
@@ -167,7 +168,7 @@ export class BridgeIntake implements Intake {
     await this.#log.logOutcome('channel', change, moved, () => ({ outcome: 'moved' }));
   }
 
-  /** The message in its channel's present id: it may have been written, or delivered first, under an older one. */
+  /** The message with its channel's current id: it may have been delivered under an older one. */
   #inCurrentChannel(message: InboundMessage): InboundMessage {
     const { team, ts } = message;
     const channel = this.#parts.channels?.currentChannel(team, message.channel) ?? message.channel;
@@ -190,8 +191,8 @@ export class BridgeIntake implements Intake {
   }
 
   /**
-   * Slack changes nothing by itself after such a click (docs/slack.md, Agent sessions): what runs is stopped, what does
-   * not is said to rest.
+   * Slack itself changes nothing after a click on its Stop (docs/slack.md, Agent sessions): stops what runs, or clears the
+   * working status when nothing does.
    */
   async handleSessionStop({ team, channel, threadTs, user }: InboundSessionStop): Promise<void> {
     const key = makeThreadKey({
@@ -234,7 +235,7 @@ export class BridgeIntake implements Intake {
     return this.#log.logOutcome('modal', about, done, clickLogged);
   }
 
-  /** @param about is told the thread, and of what is refused the request and the reason */
+  /** @param about log fields, filled with the thread and, when refused, with the request and the reason */
   async #runInThreadOf<T extends ActionOutcome | SubmissionOutcome>(
     token: string,
     about: ClickFields,
@@ -264,11 +265,13 @@ export class BridgeIntake implements Intake {
     const asked = await this.#judgeInTime(this.#door.judgeClick(key, about.user, { do: 'look' }));
     if (asked === null) return refused('unreachable', UNKNOWN_PERSON);
     if (!asked.verdict.allowed) return refused('not_allowed', asked.verdict.notice, asked.verdict.reason);
-    // Its channel may have got another id meanwhile.
+    // Looked up again, because Slack may have changed the channel's id meanwhile.
     return work((await this.#parts.threads.findByToken(token)) ?? key, asked.person);
   }
 
-  /** Slack waits 3 s for an answer to a click (docs/slack.md, Interactivity). `null`: Slack does not tell who it is. */
+  /**
+   * `null` when Slack does not say in time who clicked: it waits only 3 s for our answer (docs/slack.md, Interactivity).
+   */
   async #judgeInTime(asked: Promise<Judgement>): Promise<Judgement | null> {
     const { clock, log } = this.#parts;
     try {
@@ -310,7 +313,7 @@ export class BridgeIntake implements Intake {
 const JUDGE_WITHIN_MS = 2_000;
 const UNKNOWN_PERSON = 'Slack can’t tell me right now who you are, so I did nothing. Try again in a minute.';
 
-/** Fields of a line of the log about a click; it is filled while the click is worked on. */
+/** Log fields of a click or modal, filled while it is handled. */
 interface ClickFields {
   action?: string;
   modal?: string;

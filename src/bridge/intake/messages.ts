@@ -36,7 +36,7 @@ export interface MessageIntakeParts extends Omit<MessageQueueParts, 'claimMessag
   door: Door;
   commands: CommandRunner;
   botUser: UserId;
-  /** The message in its channel's present id; the same one where that is its own. */
+  /** The message with its channel's current id; the same object when the id has not changed. */
   inCurrentChannel(message: InboundMessage): InboundMessage;
 }
 
@@ -47,26 +47,29 @@ const TRIES_ON =
   'Slack can’t tell me right now whether you may use this agent. I’ll keep trying for a few minutes; you don’t need to send your message again.';
 const UNREADABLE =
   'I can’t read this message, because all its text is in attachments or blocks that I don’t get. I did not run it. Send it as plain text.';
-/** Longer than this nobody is left without a sign. */
+/** When Slack takes longer than this to say who the author is, the author is told to wait. */
 const SIGN_AFTER_MS = 1_000;
-/** Messages that leave nothing on disk (commands, help) come twice too: mention and message twins, retries. */
+/** Slack delivers a message up to several times (as two events, as retries); those that leave nothing on disk, too. */
 const RECENT_LIMIT = 2_000;
 const OVERHEARD_EVERY_MS = 60 * 60_000;
-/** What they do is not stored together with the message, so a restart between the two leaves nobody who knows. */
+/** Their effect is not stored together with the message, so after a crash between the two it is unknown if they ran. */
 const CARRIED_OUT_ELSEWHERE: ReadonlySet<string> = new Set<CommandName | ''>([
   ...(['pause', 'resume', 'agent', 'mode', 'approve', 'deny'] as const),
 ]);
 
-/** What people write, and change of it: is it for us, may they, is it new, is there room; then it is on disk, in order. */
+/**
+ * Handles what people write and edit: is it for the agent, may they, is it new, is there room; then stores it. Messages
+ * of one thread are handled one after another.
+ */
 export class MessageIntake {
   readonly #parts: MessageIntakeParts;
   readonly #claimed = new BoundedMap<MessageKey, true>(RECENT_LIMIT);
   readonly #overhearRefusals = new NoticeThrottle(OVERHEARD_EVERY_MS);
-  /** A bot that posts so posts so often. */
+  /** A bot whose messages are unreadable posts many of them: say so at most once an hour. */
   readonly #unreadableBots = new NoticeThrottle(OVERHEARD_EVERY_MS);
-  /** Who was told that their message waits for a word of Slack's. */
+  /** Tells an author at most once a minute that Slack cannot say who they are. */
   readonly #waitNotices = new NoticeThrottle();
-  /** A reply that came behind a mention is judged behind it: whether it is for the bot depends on it. */
+  /** A reply right after a mention is handled after it, because the mention makes its author a participant. */
   readonly #perThread = new Chains<ThreadKey>();
   readonly #queue: MessageQueue;
   readonly #revisions: RevisionDesk;
@@ -83,7 +86,7 @@ export class MessageIntake {
       },
       findCommand: (message, where) => this.#findCommandInEdit(message, where),
       runCommand: (command, message, asked) => {
-        // As a message it was taken before; as a command it is new.
+        // The key was claimed as a message; as a command it is new.
         this.#claimed.delete(message.key);
         return this.#runCommand(command, message, asked);
       },
@@ -104,7 +107,7 @@ export class MessageIntake {
     return this.#perThread.run(key, () => this.#revisions.handleRevision(key, revision));
   }
 
-  /** @param askedAt ms since 1970, when its author made it one for the agent long after it was written */
+  /** @param askedAt ms since 1970, when an edit added the mention long after the message was written */
   async #processMessage(message: InboundMessage, caughtUp: boolean, askedAt?: number): Promise<MessageOutcome> {
     const { threads, botUser } = this.#parts;
     const key = threadOf(message);
@@ -128,11 +131,12 @@ export class MessageIntake {
       message,
       (relevance === 'speak' || command !== null) && !caughtUp,
     );
-    // Whoever may stop a turn by its button may do so by the word, also where they may not speak.
+    // Whoever may press Stop may also write "stop", even where they may not write to the agent.
     const stops = command?.kind === 'command' && command.name === 'stop';
     const mayStop = stops && can(this.#parts.policies.current(), person, { do: 'stop' }, place).allowed;
     if (!verdict.allowed && !mayStop) {
-      // What is found late may have been answered in its time; of this nothing is on disk. A bot reads no whisper.
+      // Do not refuse what catch-up found: the refusal may have been told in its time, and nothing of it is on disk. A bot
+      // sees no ephemeral message.
       const isHeard = relevance === 'speak' || command !== null;
       if (!isHeard || caughtUp || message.bot) return { outcome: 'ignored', reason: verdict.reason };
       if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
@@ -159,19 +163,19 @@ export class MessageIntake {
     const { notice } = this.#parts.killSwitch;
     if (relevance === 'speak' && notice !== null) {
       if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
-      // Looking back must not find it once the agent is resumed: its author was told.
+      // Catch-up must not find it once the agent is resumed, because its author was told to send it again.
       await this.#rememberHandled(key, message);
       this.#parts.notices.whisper(placeOf(message), message.user, `${notice} Send your message again then.`);
       return { outcome: 'refused', reason: 'paused' };
     }
-    // What is found long after it was written decides nothing any more.
+    // A stale message decides nothing: the request that it answered may be another one by now.
     const typed = this.#queue.isStale({ ts: message.ts, askedAt })
       ? 'nothing'
       : await this.#passToApprovals(key, record, message, relevance, person);
     if (typed === 'answers' || typed === 'points') return { outcome: typed === 'answers' ? 'answered' : 'pointed' };
     if (typed === 'unreachable') return { outcome: 'refused', reason: typed };
     const placed = this.#parts.inCurrentChannel(message);
-    // Its channel got another id while it was judged.
+    // When Slack changed the channel's id meanwhile, the message belongs to the thread under the new id.
     if (placed !== message) {
       return this.#perThread.run(threadOf(placed), () => this.#processMessage(placed, caughtUp, askedAt));
     }
@@ -181,9 +185,9 @@ export class MessageIntake {
   }
 
   /**
-   * Rejects while Slack does not tell who the author is, so that it is not acknowledged: Slack delivers it again, and
-   * what it gives up is found by looking back. Its author is told, once.
-   * @param waits whether its author waits for something to happen
+   * Rejects while Slack does not say who the author is, so that the message is not acknowledged: Slack delivers it again,
+   * and catch-up finds it when Slack gives up. The author is told once.
+   * @param waits whether the author expects a reaction
    */
   async #judgeAuthor(message: InboundMessage, waits: boolean): Promise<Judgement & { place: Place }> {
     const tellToWait = () => {
@@ -203,11 +207,11 @@ export class MessageIntake {
     }
   }
 
-  /** Help says that replies in the thread count: so do those of whoever asked for it by a mention. */
+  /** Makes the author who mentioned the bot for help a participant, because help says that their replies count. */
   async #addParticipant(key: ThreadKey, message: InboundMessage): Promise<void> {
     const { workers, clock, log, onSpoken } = this.#parts;
     const { user, channelKind, mentionsBot } = message;
-    // In direct messages everything counts.
+    // In direct messages every message counts anyway.
     if (channelKind === 'im' || !mentionsBot) return;
     const now = clock.now();
     try {
@@ -221,7 +225,7 @@ export class MessageIntake {
     }
   }
 
-  /** Nothing is run of which the agent would get no word; that is said where its author, or people, can see it. */
+  /** Refuses a message whose text the bridge does not receive, and says so: privately to a person, publicly for a bot. */
   async #refuseUnreadable(key: ThreadKey, message: InboundMessage, caughtUp: boolean): Promise<MessageOutcome> {
     if (caughtUp) return { outcome: 'ignored', reason: 'unreadable' };
     if (!this.#claimMessage(message.key)) return { outcome: 'repeated' };
@@ -235,8 +239,8 @@ export class MessageIntake {
   }
 
   /**
-   * The command that a message is, if it is one. A bot gives none. "stop" of a bystander is meant, too, while there is
-   * something to be stopped; "!important" among people is not.
+   * The command in a message; `null` when it is none. Bots give no commands. "stop" from somebody who is not talking to
+   * the agent counts while something runs; other `!words` among people, such as "!important", do not.
    */
   #findCommand(
     message: InboundMessage,
@@ -254,7 +258,7 @@ export class MessageIntake {
     return relevance === 'speak' || parsed?.kind === 'command' ? parsed : null;
   }
 
-  /** Carries a command out, once. Its author alone hears the answer. */
+  /** Runs a command once; only its author sees the answer. */
   async #runCommand(
     command: ParsedCommand,
     message: InboundMessage,
@@ -271,7 +275,7 @@ export class MessageIntake {
       });
       this.#parts.notices.whisper(placeOf(message), message.user, answer);
     } catch (error) {
-      // Slack sends it again.
+      // Slack delivers it again, and then it must not be taken for a repeat.
       this.#claimed.delete(message.key);
       throw error;
     }
@@ -281,8 +285,8 @@ export class MessageIntake {
   }
 
   /**
-   * The command that a message was changed into, if it is one that a change may give: what runs already was said, and
-   * only Stop can still be meant.
+   * The command that an edit made of a message; `null` when it is none. An edit of a message that already runs can only
+   * mean Stop.
    */
   #findCommandInEdit(message: InboundMessage, where: MessageState): ParsedCommand | null {
     const { botUser } = this.#parts;
@@ -293,7 +297,7 @@ export class MessageIntake {
     return where !== 'running' && parsed?.kind === 'command' ? parsed : null;
   }
 
-  /** A request may wait for its author: then it must not just wait behind it. */
+  /** Lets an open request take the message first (as an answer, or as a yes that needs a click), before it is queued. */
   async #passToApprovals(
     key: ThreadKey,
     record: ThreadRecord | null,
@@ -316,7 +320,7 @@ export class MessageIntake {
     try {
       await this.#parts.workers.get(key).desk.askAbout(message, person);
     } catch (error) {
-      // It is queued, which is what happens when nobody says anything.
+      // The message stays queued, as it would without an answer.
       this.#parts.log.warn(
         { message: message.key, err: error },
         'could not ask whether a message is a reason for a denial',
@@ -324,13 +328,13 @@ export class MessageIntake {
     }
   }
 
-  /** Where all is listened to, people are told once in a while, not at each word that they say among themselves. */
+  /** With `listen: all`, a person is refused at most once an hour, not at each message to other people. */
   #mayPostRefusal(message: InboundMessage): boolean {
     if (isPlainlyOurs(message)) return true;
     return this.#overhearRefusals.mayPost(`${message.channel} ${message.user}`, this.#parts.clock.monotonic());
   }
 
-  /** A command is of its moment: carried out hours later it would hit something else. */
+  /** Does not run a command that arrives late, because it would hit something else by now; tells its author. */
   async #reportMissedCommand(
     command: ParsedCommand,
     key: ThreadKey,
@@ -348,7 +352,7 @@ export class MessageIntake {
     return { outcome: 'ignored', reason: 'command_was_missed' };
   }
 
-  /** So that looking back does not find it as something new. It was carried out: a disk that fails is no reason to repeat it. */
+  /** Marks the message as handled, so that catch-up skips it. A failing disk is only logged: the message took effect. */
   async #rememberHandled(key: ThreadKey, message: InboundMessage): Promise<void> {
     const { workers, clock, log, handled } = this.#parts;
     try {
@@ -359,14 +363,14 @@ export class MessageIntake {
     }
   }
 
-  /** A write that failed may have been done all the same: then nobody has told the worker yet. */
+  /** Wakes the worker on a repeat: the first write may have landed although it reported a failure. */
   #handleRepeat(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
     if (isActive(record)) this.#parts.workers.wake(record.key, record);
     if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };
   }
 
-  /** Asked in the step that acts, as twins may both have come this far: only one of them hears yes. */
+  /** True for the first caller with this key. Call it right before acting: both twins of a message may get that far. */
   #claimMessage(key: MessageKey): boolean {
     if (this.#claimed.has(key)) return false;
     this.#claimed.set(key, true);
@@ -380,7 +384,7 @@ function threadOf(message: InboundMessage): ThreadKey {
   return makeThreadKey({ team, channel, root: threadTs ?? (channelKind === 'im' ? ROLLING : ts) });
 }
 
-/** Whether it is for the agent wherever the thread comes from. */
+/** Whether it is for the agent whatever the thread's history is: a direct message or a mention. */
 function isPlainlyOurs(message: InboundMessage): boolean {
   return message.channelKind === 'im' || message.mentionsBot;
 }

@@ -20,27 +20,27 @@ export interface MessageQueueParts {
   notices: Notices;
   clock: Clock;
   random: Random;
-  /** How many messages may wait; beyond it one is refused in the open, never dropped in silence. */
+  /** How many messages may wait; one more is refused with a notice, never dropped silently. */
   queue?: { perThread: number; total: number };
-  /** ms after which a message that came late is not run unasked; left out: it always is. */
+  /** ms after which a late message is offered to its author instead of being run; left out: it always runs. */
   staleAfterMs?: number | undefined;
-  /** ms by which our wall clock is ahead of Slack's; left out: nobody knows. */
+  /** ms by which our wall clock is ahead of Slack's; left out: not known. */
   clockAheadMs?: (() => number) | undefined;
-  /** Told of each thread in which somebody speaks to the agent. */
+  /** Called for each thread in which a person writes to the agent. */
   onSpoken?: ((key: ThreadKey) => void) | undefined;
-  /** Messages that were handled and that no thread remembers, so that looking back does not take them. */
+  /** Handled messages that no thread's record remembers, so that catch-up does not handle them again. */
   handled?: RecentKeys<MessageKey> | undefined;
-  /** Asked once for a message that leaves nothing in a thread: false for its twin. */
+  /** True for the first caller with this key, false for every later one: Slack delivers some messages as two events. */
   claimMessage(key: MessageKey): boolean;
 }
 
-/** What becomes of a message, and its thread's record then; `null` leaves that as it is. */
+/** The outcome for a message and the thread's next record; `null` leaves the record as it is. */
 interface Placement {
   outcome: MessageOutcome;
   record: ThreadRecord | null;
-  /** Why it was refused, fit for people; empty: nobody is told. */
+  /** Why it was refused, in words for people; empty: no one is told. */
   notice?: string;
-  /** Only its author is told. */
+  /** Whether only its author is told. */
   isPrivate?: true;
 }
 
@@ -48,7 +48,7 @@ const QUEUE = { perThread: 50, total: 1_000 };
 const UNMUTED = 'You mentioned me, so I unmuted this thread: I answer replies here again. `!mute` mutes it again.';
 const NOT_QUEUED = 'so I did not queue this one. Send it again later.';
 
-/** Puts messages into the queue of their thread, while there is room: on disk before anybody is told. */
+/** Puts messages into the queue of their thread while there is room, and tells people only once that is on disk. */
 export class MessageQueue {
   readonly #parts: MessageQueueParts;
   readonly #refusals = new NoticeThrottle();
@@ -59,15 +59,16 @@ export class MessageQueue {
   }
 
   /**
-   * Too old to be run unasked: found by looking back, or delivered late (Slack's Delayed Events: up to 24 h,
-   * docs/slack.md, HTTP delivery).
+   * Whether a message is too old to run without asking: catch-up found it, or Slack delivered it late (Delayed Events: up
+   * to 24 h, docs/slack.md, HTTP delivery).
    */
   isStale(item: Pick<InboxItem, 'ts' | 'askedAt'>): boolean {
     return this.#isOlderThanLimit(item, this.#clockAheadMs());
   }
 
   /**
-   * The same by our own clock, where that is known to be ahead of Slack's: nobody can be sure, so its author is asked.
+   * Whether a message is too old only by our own clock, while that runs ahead of Slack's: the author is asked, because the
+   * bridge cannot tell.
    */
   #mayBeStale(item: InboxItem): boolean {
     return this.#clockAheadMs() > 0 && this.#isOlderThanLimit(item, 0);
@@ -83,8 +84,8 @@ export class MessageQueue {
   }
 
   /**
-   * Resolves when it is on disk, or was refused for good; rejects when the disk fails.
-   * @param askedAt ms since 1970, when its author made it one for the agent long after it was written
+   * Resolves when the message is on disk or refused; rejects when the disk fails.
+   * @param askedAt ms since 1970, when an edit added the mention long after the message was written
    */
   async queueMessage(
     key: ThreadKey,
@@ -99,7 +100,7 @@ export class MessageQueue {
     let wasUnmuted = false;
     let permit: TurnPermit | null = null;
     let releaseTurn = () => {};
-    // A change may run twice: room is asked for once.
+    // The store may run the change twice, so the permit is requested only once.
     const permitFor = ({ user }: InboxItem) => {
       if (permit) return permit;
       const now = clock.monotonic();
@@ -121,15 +122,15 @@ export class MessageQueue {
             ? { outcome: { outcome: 'context' }, record: addContext(known, item) }
             : this.#placeMessage(known, item, message.mentionsBot, permitFor);
         wasUnmuted = record?.muted === true && placed.record?.muted !== true;
-        // A thread is not made for what it does not keep.
+        // Do not create a record just to refuse a message.
         return placed.outcome.outcome === 'refused' || placed.outcome.outcome === 'ignored'
           ? record && placed.record
           : placed.record;
       });
     } catch (error) {
-      // It counts when Slack sends it again.
+      // Slack delivers the message again, and it counts then.
       releaseTurn();
-      // Which would be in vain, again and again.
+      // A record that is too large stays so: refuse the message instead of failing at each delivery.
       const { code, notice } = asBridgeError(error);
       if (code !== 'record_too_large') throw error;
       placed = { outcome: { outcome: 'refused', reason: code }, record: null, notice };
@@ -148,7 +149,7 @@ export class MessageQueue {
     return outcome;
   }
 
-  /** @param permitFor whether its author and its channel may have one more turn */
+  /** @param permitFor says whether the author and the channel may begin one more turn */
   #placeMessage(
     record: ThreadRecord,
     item: InboxItem,
@@ -158,9 +159,9 @@ export class MessageQueue {
     const { clock, workers, random, policies } = this.#parts;
     const { perThread, total } = this.#parts.queue ?? QUEUE;
     const { inARow } = policies.current().bots;
-    // Its author is told to send it again: looking back must not find it.
+    // The author is told to send it again, so catch-up must not find it.
     const seen = markSeen(record, item.key, clock.now());
-    // Their author is told to send it again, and may do so by a plain reply.
+    // A refused mention still makes its author a participant, so that a plain reply is enough to send it again.
     const passed = isMention ? noteMention(seen, item.user) : seen;
     const refused = (reason: string, notice: string): Placement => ({
       outcome: { outcome: 'refused', reason },
@@ -176,7 +177,7 @@ export class MessageQueue {
       return refused('inbox_full', `Too many messages are already waiting here (${perThread}), ${NOT_QUEUED}`);
     }
     if (this.isStale(item)) {
-      // A bot would never say what is to become of it.
+      // A bot cannot answer an offer.
       if (item.bot) return { outcome: { outcome: 'ignored', reason: 'stale_from_a_bot' }, record: passed };
       return {
         outcome: { outcome: 'accepted' },
@@ -191,7 +192,7 @@ export class MessageQueue {
       const where = `for the agent (${total} in all threads)`;
       return refused('queue_full', `Too many messages are already waiting ${where}, ${NOT_QUEUED}`);
     }
-    // What joins a message of the same person goes with it as one turn.
+    // Consecutive messages of one person run as one turn, so only the first of them needs a permit.
     if (record.inbox.at(-1)?.user !== item.user) {
       const permit = permitFor(item);
       if (!permit.isGranted) return { ...refused(permit.reason, permit.notice), isPrivate: true };
@@ -209,7 +210,7 @@ export class MessageQueue {
     const { notices, clock } = this.#parts;
     const address = addressOf(message);
     if (notice === '') return;
-    // A bot reads no whisper, and might answer what is said openly: so that is said once, for people.
+    // A bot sees no ephemeral message and may answer a public one: post only the notice that people need, once.
     if (message.bot) {
       if (reason === 'bots_in_a_row') notices.say(address, notice);
     } else if (isPrivate) notices.whisper(placeOf(message), message.user, notice);

@@ -5,15 +5,15 @@ export interface RecentKeysParts<Key extends string> {
   choices: Choices;
   clock: Clock;
   log: Log;
-  /** Of the row. */
+  /** Under which the row is stored. */
   name: string;
-  /** Throws on what is no such key. */
+  /** Throws when the text is not such a key. */
   parse(key: Key): unknown;
-  /** Beyond it the least recently noted is forgotten. 0: none is kept. */
+  /** How many keys are kept; the least recently noted is forgotten first. 0: none is kept. */
   limit: number;
 }
 
-/** The keys that were noted last, in one small row, however many there ever were. */
+/** The most recently noted keys, at most `limit`, stored in one small row. */
 export class RecentKeys<Key extends string> {
   readonly #parts: RecentKeysParts<Key>;
   /** Oldest first. */
@@ -26,7 +26,7 @@ export class RecentKeys<Key extends string> {
     this.#keys = new BoundedMap(parts.limit);
   }
 
-  /** Rejects when the disk does. What can not be understood is forgotten. */
+  /** Rejects when the disk does. Stored keys that cannot be parsed are dropped. */
   async load(): Promise<void> {
     const { choices, name, parse } = this.#parts;
     const stored = readKeys(await choices.get(name), parse);
@@ -35,7 +35,7 @@ export class RecentKeys<Key extends string> {
     for (const [key, at] of [...stored, ...noted]) this.#keys.set(key, at);
   }
 
-  /** A key that is new is stored at once, its place in the order later. */
+  /** A new key is stored at once in the background; a known one only moves up, which the next save stores. */
   noteKey(key: Key): void {
     if (this.#touchKey(key) === 'known') return;
     this.save().catch((error: unknown) => {
@@ -44,7 +44,7 @@ export class RecentKeys<Key extends string> {
     });
   }
 
-  /** As {@link noteKey}; resolves when the key is on disk, rejects when it can not be. */
+  /** As {@link noteKey}; resolves when the key is on disk, rejects when it cannot be. */
   async storeKey(key: Key): Promise<void> {
     this.#touchKey(key);
     await this.save();
@@ -59,7 +59,7 @@ export class RecentKeys<Key extends string> {
     return [...this.#keys].flatMap(([key, at]) => (at >= since ? [key] : [])).toReversed();
   }
 
-  /** Resolves when what was noted is on disk. */
+  /** Resolves when all noted keys are on disk. */
   save(): Promise<void> {
     const saved = this.#saving.then(async () => {
       if (!this.#hasUnsaved) return;

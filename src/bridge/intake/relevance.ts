@@ -3,13 +3,13 @@ import type { UserId } from '../ids.ts';
 import type { InboundMessage, Span } from '../inbound.ts';
 import type { ThreadRecord } from '../record/thread-record.ts';
 
-/** `speak`: for the agent. `context`: a reply in a thread of ours that is not for it. */
+/** `speak`: for the agent. `context`: not for the agent, but a reply in one of our threads. `ignore`: neither. */
 export type Relevance = 'speak' | 'context' | 'ignore';
 
 /**
- * Whether a message is for the agent. Everything in a DM is, and what mentions it; a reply of somebody who mentioned it
- * in that thread is where the place listens to threads, anything is where it listens to all; unless the thread is muted,
- * or the message addresses somebody else.
+ * Whether a message is for the agent. It is when it is a direct message or mentions the bot. Otherwise the channel's
+ * `listen` decides: with `thread`, replies of people who mentioned the bot in that thread are; with `all`, every message
+ * is; unless the thread is muted or the message begins by mentioning another person.
  */
 export function relevanceOf(
   message: InboundMessage,

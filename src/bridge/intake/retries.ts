@@ -2,14 +2,14 @@ import { asBridgeError } from '../../errors.ts';
 import type { InboundMessage } from '../inbound.ts';
 import type { Clock } from '../ports.ts';
 
-/** As long as Slack waits before it delivers for the third time; from then on its own deliveries do. */
+/** Until Slack itself delivers for the third time, a minute later. */
 const DELAYS_MS = [2_000, 4_000, 8_000, 16_000, 30_000];
-/** Each holds a text. What is too much comes again by itself. */
+/** How many messages wait at most, because each holds a text; Slack delivers the others again anyway. */
 const MOST = 100;
 
 /**
- * Messages that could not be judged because Slack did not say who wrote them. Slack delivers them again after a minute:
- * in a short blip that is long, so they are tried again sooner. A message that was taken by then is a repeat.
+ * Retries messages that the bridge could not judge because Slack did not say who wrote them. Slack delivers them again
+ * after a minute; this retries within seconds, because most failures are short. If both succeed, the second is a repeat.
  */
 export class MessageRetries {
   readonly #clock: Clock;
@@ -23,7 +23,7 @@ export class MessageRetries {
   }
 
   retryIfSlackFailed(message: InboundMessage, error: unknown): void {
-    // Also where Slack refused the question: one refusal may be a mistake of its own.
+    // Retries a refusal of Slack, too, because a single one may be Slack's mistake.
     const { code } = asBridgeError(error);
     if (code !== 'slack_failed' || this.#waiting.has(message.key) || this.#waiting.size >= MOST) return;
     this.#waiting.set(message.key, 0);

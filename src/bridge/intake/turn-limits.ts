@@ -6,26 +6,26 @@ import type { BusyThread } from '../thread/workers.ts';
 
 export type TurnPermit =
   | { isGranted: true }
-  /** `reason` is for the log; `notice` says in one line, Markdown of ours, when it is possible again. */
+  /** `reason` is for the log; `notice` is one line of our Markdown that says when to send the message again. */
   | { isGranted: false; reason: string; notice: string };
 
 const KEPT = 2_000;
-/** After this long a thread that was let in and is not at work never will be. */
+/** A thread that was let in and has not begun its turn after this long is not counted any more. */
 const LET_IN_FOR_MS = 10_000;
 
 /**
- * How many turns people and channels begin, and have at work at once. What was begun before a restart is forgotten, what
- * is at work is not.
+ * Limits how many turns a person or a channel may begin per period, and how many may run at once. A restart forgets the
+ * turns that were begun, not the ones that run.
  */
 export class TurnLimits {
-  /** When turns began, by the monotonic clock, oldest first; by person and by channel, the last used last. */
+  /** When turns began, by the monotonic clock, oldest first; one list for each person and each channel. */
   readonly #begun = new BoundedMap<string, number[]>(KEPT);
-  /** Threads that were let in, whose workers may not know it yet. */
+  /** Threads whose turn was reserved, while their worker may not know the message yet. */
   readonly #letIn = new Map<ThreadKey, { user: UserId; at: number }>();
 
   /**
-   * Whether a message that begins a turn in `thread` may do so now; then it counts as begun.
-   * @param busy all threads at work
+   * Whether a message may begin a turn in `thread` now; a yes counts the turn as begun.
+   * @param busy all threads with a running turn
    * @param now by the monotonic clock
    * @param wall ms since 1970, for what people are told
    */
@@ -50,7 +50,7 @@ export class TurnLimits {
     return { isGranted: true };
   }
 
-  /** What {@link reserveTurn} let in at `now` does not begin after all. */
+  /** Undoes what {@link reserveTurn} reserved at `now`: the turn does not begin after all. */
   releaseTurn(thread: ThreadKey, user: UserId, now: number): void {
     this.#letIn.delete(thread);
     for (const key of [`u ${user}`, `c ${parseThreadKey(thread).channel}`]) {
@@ -96,7 +96,7 @@ export class TurnLimits {
     return null;
   }
 
-  /** With those that were let in a moment ago. */
+  /** The running threads and those that were let in a moment ago. */
   #listBusy(known: readonly BusyThread[], now: number): BusyThread[] {
     const keys = new Set(known.map(({ key }) => key));
     for (const [key, { at }] of this.#letIn) {

@@ -52,7 +52,7 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const there = moved.turn ? endRivalTurn(other, moved.turn.id) : other;
   const details = new Set(moved.details?.map(({ token }) => token));
   const isNew = ({ token }: { token: Token }) => !details.has(token);
-  // Two turns can not both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
+  // Two turns cannot both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
   const stepsBack = moved.turn && there.turn ? there.turn.items : [];
   // An input is looked for in the conversation that it was sent to.
   const staysThere = !moved.turn && there.turn?.state === 'submitted';

@@ -91,7 +91,7 @@ function timeText(ts: string): string {
 /**
  * The content of a `create_message`: an envelope of lines that begin with the seal, and between them what people wrote.
  * Only the bridge can write such a line, and within one what people chose themselves (names) stands in quotes, so text
- * can not pose as another person, another message or the bridge, nor make more of itself than it is.
+ * cannot pose as another person, another message or the bridge, nor make more of itself than it is.
  */
 export function promptContent(parts: PromptParts): string {
   const { seal, names, botUser } = parts;

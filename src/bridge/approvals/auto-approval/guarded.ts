@@ -24,7 +24,7 @@ type Reads = { paths: string[] } | { because: string };
  * What `PERMISSIONS=guarded` lets pass without asking, on top of Letta's `strict`, in which every tool asks: reads whose
  * every path lies inside the working directory, and the agent's own lists. {@link GUARDED_TOOLS} has all tools. Each tool's input is taken apart field by field; one that is not known
  * here asks. Judged is what the call says: where links lead, and what a shell's own start-up files make of a command,
- * can not be known from here.
+ * cannot be known from here.
  * @param workingDirectory as the device reports it, `null` when it did not: then everything asks.
  * @param mayMove whether it may be another one by the time the call runs: then what is relative asks.
  */

@@ -18,9 +18,9 @@ const FILE_ENDING =
 const EXPANDS = /[\u0000-\u001f\u007f-\u009f$`~\\]/;
 
 /**
- * Whether `path` names something inside of `folder`, judged by its letters alone: where a symbolic link leads can not be
+ * Whether `path` names something inside of `folder`, judged by its letters alone: where a symbolic link leads cannot be
  * known from here. A path with `..` is not, wherever it seems to lead: behind a link `..` is another folder.
- * @param folder absolute; of a folder that can not be a project (`/`, `/etc`) nothing is inside.
+ * @param folder absolute; of a folder that cannot be a project (`/`, `/etc`) nothing is inside.
  */
 export function isInside(path: string, folder: string): boolean {
   if (!isProject(folder) || path === '' || path.length > 4_096 || EXPANDS.test(path)) return false;

@@ -2,7 +2,7 @@
  * Names of files and folders that usually hold secrets. There is no maintained list of such names: gitrob and shhgit, which
  * had the best known, have rested for years, and gitleaks and trufflehog look into files instead. So this one is ours, put
  * together from the names in gitrob's `signatures.go` and shhgit's `config.yaml` (both MIT), GitHub's gitignore templates,
- * and the manuals of the tools that are named. It errs towards asking. It can not know a secret in a file whose name says
+ * and the manuals of the tools that are named. It errs towards asking. It cannot know a secret in a file whose name says
  * nothing (`config.json`, `application.yml`, `settings.py`).
  *
  * All patterns are for names as {@link foldName} leaves them.
