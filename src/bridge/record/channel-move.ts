@@ -20,9 +20,9 @@ export function keyInChannel(key: ThreadKey, channel: ChannelId): ThreadKey {
 }
 
 /**
- * The record as it stands in the channel's new id: every key of it names the new one, so that what Slack delivers again
- * is still known. Ids that Letta knows stay as they are.
- * @param there what the new id has already, when a message was quicker than the word of the change.
+ * The record under the channel's new id: all its keys name the new id, so that a message that Slack delivers again is
+ * still known. Ids that Letta knows stay as they are.
+ * @param there the record that the new id has already, when a message arrived before the news of the change
  */
 export function recordInChannel(record: ThreadRecord, channel: ChannelId, there: ThreadRecord | null): ThreadRecord {
   const key = (old: MessageKey) => makeMessageKey({ ...parseMessageKey(old), channel });
@@ -52,9 +52,9 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
   const there = moved.turn ? endRivalTurn(other, moved.turn.id) : other;
   const details = new Set(moved.details?.map(({ token }) => token));
   const isNew = ({ token }: { token: Token }) => !details.has(token);
-  // Two turns cannot both be open: one that was only just prepared in the new place is dissolved, its messages wait again.
+  // Only one turn can be open: one that was only prepared under the new id is dissolved, and its messages wait again.
   const stepsBack = moved.turn && there.turn ? there.turn.items : [];
-  // An input is looked for in the conversation that it was sent to.
+  // A submitted input can be found only in the conversation that it was sent to, so that one stays.
   const staysThere = !moved.turn && there.turn?.state === 'submitted';
   return {
     ...moved,
@@ -72,8 +72,8 @@ function mergeRecords(moved: ThreadRecord, other: ThreadRecord): ThreadRecord {
 }
 
 /**
- * Nobody follows a turn any more that began beside the thread's own: whether the agent got its messages is for people to
- * say, in the place of what Slack shows of it.
+ * Ends a turn under the new id while the old id's turn is open, because a thread follows one turn only. It is unknown
+ * whether the agent got its messages, so an offer in the place of its Slack message lets their author send them again.
  */
 function endRivalTurn(record: ThreadRecord, own: TurnId): ThreadRecord {
   const { turn } = record;
@@ -85,7 +85,7 @@ function endRivalTurn(record: ThreadRecord, own: TurnId): ThreadRecord {
   return { ...ended, offers: placed };
 }
 
-/** After a move that was broken off both have the same: then what is settled in one is settled. */
+/** After an interrupted move both records may hold the same entry: the one that is settled counts. */
 function mergeByToken<T extends { token: Token; state: { state: string } }>(
   ours: readonly T[],
   theirs: readonly T[],

@@ -58,7 +58,7 @@ export function sortByTs(items: readonly InboxItem[]): InboxItem[] {
   return items.toSorted((a, b) => compareTs(a.ts, b.ts));
 }
 
-/** Somebody mentions the agent here: their plain replies count from now on, and a mute of theirs is over. */
+/** Notes that `user` mentioned the agent: from now on their plain replies count, and a mute of their own ends. */
 export function noteMention(record: ThreadRecord, user: UserId): ThreadRecord {
   const { muted, mutedBy, ...rest } = record;
   const stays = muted && mutedBy !== undefined && mutedBy !== user;
@@ -71,7 +71,7 @@ export function noteMention(record: ThreadRecord, user: UserId): ThreadRecord {
   };
 }
 
-/** A message for the agent joins the queue, in Slack's order; its author counts as a participant when they mentioned it. */
+/** Adds a message to the queue, in Slack's order; a mention makes its author a participant. */
 export function acceptMessage(record: ThreadRecord, item: InboxItem, isMention: boolean): ThreadRecord {
   return {
     ...(isMention ? noteMention(record, item.user) : record),
@@ -81,7 +81,7 @@ export function acceptMessage(record: ThreadRecord, item: InboxItem, isMention: 
   };
 }
 
-/** A reply that was not meant for the agent goes along, marked, with the next turn. */
+/** Keeps a reply that is not for the agent; the next turn carries it, marked as context. */
 export function addContext(record: ThreadRecord, item: InboxItem): ThreadRecord {
   return {
     ...record,
@@ -91,7 +91,7 @@ export function addContext(record: ThreadRecord, item: InboxItem): ThreadRecord 
   };
 }
 
-/** The next turn carries everything that its first message's author wrote in a row; others wait for a turn of theirs. */
+/** The messages of the next turn: all that the first message's author wrote in a row. Other authors get their own turn. */
 function nextItems(inbox: readonly InboxItem[]): InboxItem[] {
   const requester = inbox[0]?.user;
   const end = inbox.findIndex((item) => item.user !== requester);
@@ -119,7 +119,7 @@ export function beginTurn(
   if (!first || record.turn) return record;
   const last = items.at(-1) ?? first;
   const context = record.context.filter((item) => compareTs(item.ts, last.ts) < 0);
-  // Joining a thread that others began: what stands above the mention is not known to the agent.
+  // When the agent joins a thread that others began, it does not know the messages above the mention.
   const joinsLate = record.runtime === null && !agentKnowsRoot(record, first);
   const turn: OpenTurn = {
     id: ids.id,
@@ -143,14 +143,17 @@ export function beginTurn(
   };
 }
 
-/** Whether the thread begins with the message itself, or with one that only asked for help. */
+/** Whether the thread begins with this message, or with one that only asked for help. */
 function agentKnowsRoot(record: ThreadRecord, first: InboxItem): boolean {
   const { threadTs } = record.address;
   if (threadTs === null || threadTs === first.ts) return true;
   return hasSeen(record, makeMessageKey({ ...parseThreadKey(record.key), ts: threadTs }));
 }
 
-/** A turn that Letta began by itself. One of ours that was not sent yet steps back, its message in the thread serves. */
+/**
+ * Opens a turn that Letta began by itself. A turn of ours that was not sent yet goes back into the queue, and its message
+ * in Slack shows the new turn.
+ */
 export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string | null = null): ThreadRecord {
   const mine = record.turn;
   const turn: OpenTurn = {
@@ -171,7 +174,7 @@ export function beginAgentTurn(record: ThreadRecord, ids: TurnIds, input: string
   return {
     ...record,
     turn,
-    // One that was to end what runs in the background begins again later.
+    // When the turn that was put back was to end background tasks, it is begun again later.
     ...(mine?.ends && record.endTasks && { endTasks: { ...record.endTasks, step: 'wanted' as const } }),
     inbox: mine ? sortByTs([...mine.items, ...record.inbox]) : record.inbox,
     context: mine ? sortByTs([...mine.context, ...record.context]) : record.context,
@@ -182,7 +185,7 @@ export function changeTurn(record: ThreadRecord, change: Partial<OpenTurn>): Thr
   return record.turn ? { ...record, turn: { ...record.turn, ...change } } : record;
 }
 
-/** The turn is over and its answer is in Slack: nothing of it stays but the memory that it was. */
+/** Removes the turn once its answer is in Slack, and closes its open approvals. */
 export function endTurn(record: ThreadRecord, now: number): ThreadRecord {
   const turn = record.turn;
   if (!turn) return record;
@@ -205,7 +208,7 @@ export function closeApprovals(
   return { ...record, approvals };
 }
 
-/** Whatever stood there before. What is over is written into the audit. */
+/** Sets the state of an approval, whatever it was. A state other than open is then due for the audit. */
 export function setApproval(record: ThreadRecord, token: Token, state: ApprovalState, input?: string): ThreadRecord {
   const audit = state.state === 'open' ? undefined : ('due' as const);
   const change = { state, audit, ...(input !== undefined && { input }) };
@@ -215,7 +218,7 @@ export function setApproval(record: ThreadRecord, token: Token, state: ApprovalS
   return { ...record, approvals };
 }
 
-/** It waits for people anew: they are reminded, and have as long as at first. @param expiresAt ms since 1970 */
+/** Opens an approval again: people are reminded again and get the full time. @param expiresAt ms since 1970 */
 export function reopenApproval(record: ThreadRecord, token: Token, expiresAt: number | undefined): ThreadRecord {
   const open = setApproval(record, token, { state: 'open' });
   const anew = ({ remindedAt: _, expiresAt: __, ...approval }: ApprovalRecord): ApprovalRecord => ({
@@ -226,7 +229,7 @@ export function reopenApproval(record: ThreadRecord, token: Token, expiresAt: nu
 }
 
 /**
- * The same record when the request is not open any more: whoever came first has decided.
+ * Decides an open approval; returns the same record when it is not open any more, because the first decision counts.
  * @param input what the one who decided was shown, for the audit
  */
 export function settleApproval(record: ThreadRecord, token: Token, state: ApprovalState, input?: string): ThreadRecord {
@@ -234,7 +237,7 @@ export function settleApproval(record: ThreadRecord, token: Token, state: Approv
   return open ? setApproval(record, token, state, input) : record;
 }
 
-/** What a turn leaves out, in words for the agent and for the thread. */
+/** What the agent does not get of these messages, in words for the agent and for the thread. */
 export function listNotPassedOn(items: readonly InboxItem[], missesEarlier: boolean): string[] {
   const files = items.flatMap((item) =>
     item.files.map((file) => file.name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '')),

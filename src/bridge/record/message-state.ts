@@ -4,8 +4,14 @@ import { changeHeldMessage } from './offers.ts';
 import type { InboxItem, ThreadRecord } from './thread-record.ts';
 
 /**
- * Where a thread's message is: on its way to the agent, waiting for its author's word, told to the agent as context, in
- * the running turn, or done with. `unknown`: it was never taken in, or so long ago that nobody remembers.
+ * The state of a message in its thread.
+ * - `queued`: it waits for its turn, or its turn was not sent yet.
+ * - `held`: an offer asks its author whether to run it.
+ * - `context`: it goes along with the next turn, which is not its own.
+ * - `running`: the running turn carries it.
+ * - `overheard`: a turn carried it as context.
+ * - `done`: it was handled.
+ * - `unknown`: the bridge never handled it, or more than 24 hours ago.
  */
 export type MessageState = 'queued' | 'held' | 'context' | 'running' | 'overheard' | 'done' | 'unknown';
 
@@ -20,23 +26,23 @@ export function stateOfMessage(record: ThreadRecord, key: MessageKey): MessageSt
   return hasSeen(record, key) ? 'done' : 'unknown';
 }
 
-/** The record with a message that has not gone to the agent yet as its author wants it now; the same one otherwise. */
+/** The record with the edited text of a message that was not sent to the agent yet; else the same record. */
 export function editMessage(record: ThreadRecord, edited: InboxItem, now: number): ThreadRecord {
   const { key, spans, files } = edited;
   return changeUnsent(record, key, (item) => ({ ...item, spans, files, editedAt: now }), now);
 }
 
-/** The record without a message that has not gone to the agent yet; the same one otherwise. */
+/** The record without a message that was not sent to the agent yet; else the same record. */
 export function withdrawMessage(record: ThreadRecord, key: MessageKey, now: number): ThreadRecord {
   return changeUnsent(record, key, () => null, now);
 }
 
-/** Not for the agent, whether or not it goes along or went along with what is. */
+/** Whether the message is not for the agent, only context for another one's turn. */
 export function isContextOnly(where: MessageState): where is 'context' | 'overheard' {
   return where === 'context' || where === 'overheard';
 }
 
-/** The record as if a message that was only overheard had never been, so that it may be taken in; else the same one. */
+/** The record without a message that was only context, so that it can be accepted as one for the agent; else the same. */
 export function forgetContextOnly(record: ThreadRecord, key: MessageKey): ThreadRecord {
   if (!isContextOnly(stateOfMessage(record, key))) return record;
   const others = (other: { key: MessageKey }) => other.key !== key;

@@ -11,11 +11,11 @@ import type { OfferAction } from '../inbound.ts';
 import { addSeen, hasSeen, noteMention, sortByTs } from './inbox.ts';
 import type { InboxItem, Offer, OfferKind, ThreadRecord } from './thread-record.ts';
 
-/** Decided ones that are remembered, so that a late click gets a true answer. */
+/** How many closed offers are kept, so that a late click gets a true answer. */
 const CLOSED_KEPT = 20;
-/** Open ones per thread; the oldest lapses when there are more. */
+/** How many offers may be open per thread; the oldest lapses when there are more. */
 const OPEN_LIMIT = 20;
-/** Nobody will decide it any more, and it holds what people wrote. */
+/** An open offer lapses after this long, because it holds what people wrote and is unlikely to be decided any more. */
 const OPEN_FOR_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** How old a message is, in ms, counted from when it was written or when a person last asked for it to be run. */
@@ -23,7 +23,7 @@ export function ageOf(item: Pick<InboxItem, 'ts' | 'askedAt'>, now: number): num
   return now - Math.max(Number(item.ts) * 1000, item.askedAt ?? 0);
 }
 
-/** How many messages wait for somebody's word. */
+/** How many messages wait for a decision of their author. */
 export function countHeld(record: ThreadRecord): number {
   return record.offers.reduce((sum, offer) => sum + offer.items.length, 0);
 }
@@ -40,7 +40,7 @@ function newOffer(kind: OfferKind, user: UserId, token: Token, now: number): Off
   return { token, kind, for: user, madeAt: now, ...fresh, items: [], posts: [] };
 }
 
-/** The offer as it is now; what Slack shows of it is older. */
+/** The changed offer, marked as to be shown again when Slack shows an older state. */
 function changeOffer(offer: Offer, change: Partial<Offer>): Offer {
   return { ...offer, ...change, display: offer.display === 'shown' ? 'wanted' : offer.display };
 }
@@ -58,7 +58,7 @@ function lapseOffer(offer: Offer, now: number): Offer {
   return changeOffer(offer, { state: { state: 'lapsed', at: now }, items: [] });
 }
 
-/** A message that waits for its author's word, changed or, with `null`, taken back; nothing is left to decide about none. */
+/** Changes a held message, or with `null` removes it; an offer without messages lapses. */
 export function changeHeldMessage(
   record: ThreadRecord,
   key: MessageKey,
@@ -76,7 +76,7 @@ export function changeHeldMessage(
   return { ...record, offers: limitOffers(offers, now) };
 }
 
-/** Messages that are not run unasked. One offer for each author: only they may decide. */
+/** Offers messages to their authors instead of running them: one offer per author, because only they may decide. */
 function holdMessages(
   record: ThreadRecord,
   items: readonly InboxItem[],
@@ -99,8 +99,8 @@ function holdMessages(
 }
 
 /**
- * A message that came too late to be run unasked: it counts as handled, and its author decides.
- * @param clockAheadMs it only seems late: our clock is so far ahead of Slack's
+ * Holds a message that arrived too late to run without asking: it counts as handled, and its author decides.
+ * @param clockAheadMs set when it is late only by our clock, which is this far ahead of Slack's
  */
 export function holdLateMessage(
   record: ThreadRecord,
@@ -115,8 +115,8 @@ export function holdLateMessage(
 }
 
 /**
- * The device was away for long: messages that waited for it all the while are not run unasked. A turn that was about to
- * be sent loses all its messages (those that are young enough wait for a turn of their own) and so is over.
+ * Holds the messages that waited too long while the device was away. A turn that was not sent yet and carries one of them
+ * loses all its messages and so ends; its younger messages wait for another turn.
  */
 export function holdStaleMessages(
   record: ThreadRecord,
@@ -143,9 +143,9 @@ export function holdStaleMessages(
 }
 
 /**
- * Messages that the agent did not get, or may not have got.
- * @param kind `start_new` when the thread's conversation (or its agent) is gone at Letta
- * @param certain the agent did not get them; else nobody knows
+ * Offers to send messages again that the agent did not get, or may not have got.
+ * @param kind `start_new` when Letta no longer has the thread's conversation or its agent
+ * @param certain whether the agent certainly did not get them
  */
 export function offerAgain(
   record: ThreadRecord,
@@ -169,7 +169,7 @@ export function offerAgain(
   return { ...record, offers: limitOffers([...record.offers, offer], now) };
 }
 
-/** @param kind `ask_again` when it was cut off while it asked. */
+/** Offers to go on with a turn that was cut off. @param kind `ask_again` when an approval was open then */
 export function offerContinue(
   record: ThreadRecord,
   kind: 'continue' | 'ask_again',
@@ -180,7 +180,7 @@ export function offerContinue(
   return { ...record, offers: limitOffers([...record.offers, newOffer(kind, requester, token, now)], now) };
 }
 
-/** What goes on after its turn, with a button to stop it: one line that is kept as things are. */
+/** Shows the tasks that outlive their turn, with a Stop button: one offer, updated as tasks begin and end. */
 export function showBackground(
   record: ThreadRecord,
   lines: readonly string[],
@@ -197,7 +197,7 @@ export function showBackground(
   return { ...record, offers: limitOffers(offers, now) };
 }
 
-/** Nothing goes on any more; the same record when nobody was shown that something does. */
+/** Closes the offer that shows background tasks; the same record when there is none. */
 export function hideBackground(record: ThreadRecord, now: number): ThreadRecord {
   const known = findBackgroundOffer(record);
   if (!known) return record;
@@ -209,7 +209,7 @@ export function findBackgroundOffer(record: ThreadRecord): Offer | undefined {
   return record.offers.find(({ kind, state }) => kind === 'background' && state.state === 'open');
 }
 
-/** The conversation went on by itself: nobody needs to say so any more. */
+/** A new turn started, so the offers to continue or to ask again are obsolete. */
 export function lapseContinueOffers(record: ThreadRecord, now: number): ThreadRecord {
   const goesOn = (kind: OfferKind) => kind === 'continue' || kind === 'ask_again';
   const over = (offer: Offer) => goesOn(offer.kind) && offer.state.state === 'open';
@@ -223,14 +223,14 @@ export function lapseContinueOffers(record: ThreadRecord, now: number): ThreadRe
   };
 }
 
-/** The request was decided in another way, or the message runs or is withdrawn. */
+/** Whether an offer to deny a request with a message has lost its request, or its message is no longer queued. */
 function isPointless(record: ThreadRecord, { about }: Offer): boolean {
   if (!about) return false;
   const asks = record.approvals.some(({ token, state }) => token === about.approval && state.state === 'open');
   return !asks || !record.inbox.some(({ key }) => key === about.message);
 }
 
-/** A message came while a request waits for its author: it is kept, unless they mean it as the reason for a no. */
+/** Asks the author of a message that arrived while their request is open: deny it with the message, or keep it queued? */
 export function offerDenial(
   record: ThreadRecord,
   about: NonNullable<Offer['about']>,
@@ -239,13 +239,13 @@ export function offerDenial(
   now: number,
 ): ThreadRecord {
   const waiting = (offer: Offer) => offer.about?.approval === about.approval && offer.state.state === 'open';
-  // One at a time: the newest message is the one that is asked about.
+  // Only the newest message is asked about, so an earlier offer for the same request lapses.
   const before = record.offers.map((offer) => (waiting(offer) ? lapseOffer(offer, now) : offer));
   const offer = { ...newOffer('deny_or_keep', user, token, now), about, count: 1 };
   return { ...record, offers: limitOffers([...before, offer], now) };
 }
 
-/** The record without open offers that had their time; the same one when there is none. */
+/** Closes open offers that are too old or pointless; the same record when there is none. */
 export function lapseOldOffers(record: ThreadRecord, now: number): ThreadRecord {
   const old = (offer: Offer) =>
     offer.kind !== 'background' &&
@@ -285,20 +285,20 @@ const CHOICES = {
   keep_queued: 'kept',
 } as const;
 
-/** Whether this button belongs to this offer: a token alone does not make a Drop of a Continue. */
+/** Whether this kind of offer has this button: a valid token with another button's action is refused. */
 export function isButtonOf(offer: Offer, action: OfferAction): boolean {
   return OFFER_OF_BUTTON[action] === offer.kind;
 }
 
 export interface OfferClick {
   action: OfferAction;
-  /** For `continue`: the message that carries the button; the turn that follows is known by it. */
+  /** For `continue`: the message with the button; its key becomes the key of the turn that follows. */
   key: MessageKey;
   ts: SlackTs;
   now: number;
 }
 
-/** The record after a click that may be; the same one when the offer is decided already. */
+/** The record after an allowed click; the same record when the offer is no longer open. */
 export function decideOffer(record: ThreadRecord, token: Token, click: OfferClick): ThreadRecord {
   const offer = record.offers.find((each) => each.token === token);
   if (offer?.state.state !== 'open' || !isButtonOf(offer, click.action)) return record;
@@ -316,15 +316,15 @@ export function decideOffer(record: ThreadRecord, token: Token, click: OfferClic
 }
 
 /**
- * The record with the conversation that the thread is held in from now on. What was offered because the one before is
- * gone only brings its messages into this one: a server that lost everything gives the same ids again.
+ * Sets the thread's conversation. Offers that were made because an earlier one is gone forget which one: a server that
+ * lost its data gives out the same ids again, so the new conversation could be mistaken for the lost one.
  */
 export function setRuntime(record: ThreadRecord, runtime: NonNullable<ThreadRecord['runtime']>): ThreadRecord {
   const offers = record.offers.map((offer) => (offer.gone ? { ...offer, gone: undefined } : offer));
   return { ...record, runtime, offers };
 }
 
-/** Whether the thread still has the conversation that is gone: another click, or a command, may have started a new one. */
+/** Whether the thread still uses the lost conversation: another click, or a command, may have started a new one. */
 function hasGoneRuntime({ runtime }: ThreadRecord, { gone }: Offer): boolean {
   if (!gone) return false;
   return runtime?.agentId === gone.agentId && runtime.conversationId === gone.conversationId;
@@ -355,14 +355,14 @@ function isQueued(record: ThreadRecord, { key }: InboxItem): boolean {
   return [...record.inbox, ...(record.turn?.items ?? [])].some((item) => item.key === key);
 }
 
-/** The id under which Letta gets a turn that begins with this message. */
+/** The id under which Letta receives a turn that begins with this message. */
 export function clientMessageIdOf(item: InboxItem): string {
   return clientMessageId(item.key, item.again ?? 0);
 }
 
 /**
- * Whether a message that was found late was passed over on purpose: it stood in the thread before the bridge was asked
- * into it. What was seen is forgotten after a day, then the record itself is older than what can be found.
+ * Whether a message that catch-up found was written before the bridge joined the thread, so that it was never for the
+ * agent. `seen` forgets after a day, but then `createdAt` is older than any message that catch-up reads.
  */
 export function wasBeforeThread(record: ThreadRecord, ts: SlackTs): boolean {
   if (Number(ts) * 1000 >= record.createdAt) return false;

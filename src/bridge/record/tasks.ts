@@ -8,12 +8,12 @@ import type { OpenTurn, TaskRecord, ThreadRecord } from './thread-record.ts';
 
 const LISTED = 10;
 
-/** Those that people started, through the agent; what Letta does for the agent's memory is its own. */
+/** The background tasks that people started through the agent; not Letta's own work on the agent's memory. */
 export function tasksOf(record: ThreadRecord | null): TaskRecord[] {
   return (record?.tasks ?? []).filter(({ kind }) => kind !== 'memory');
 }
 
-/** The record with what runs in the background now. @param owner of what was not known before */
+/** The record with the tasks that run in the background now. @param owner of tasks that were not known before */
 export function setTasks(
   record: ThreadRecord,
   tasks: readonly BackgroundTask[],
@@ -32,7 +32,7 @@ export function setTasks(
   return { ...others, background: next.length > 0, ...(next.length > 0 && { tasks: next }) };
 }
 
-/** What Stop wants to end; the same record when that is wanted already of all that runs. */
+/** Notes that Stop wants all running tasks to end; the same record when that was noted before. */
 export function requestTaskEnd(record: ThreadRecord, by: UserId, now: number, isRepeated: boolean): ThreadRecord {
   const ids = tasksOf(record).map(({ id }) => id);
   const wanted = record.endTasks?.ids ?? [];
@@ -40,14 +40,14 @@ export function requestTaskEnd(record: ThreadRecord, by: UserId, now: number, is
   return { ...record, endTasks: { by, at: now, ids, step: 'wanted' } };
 }
 
-/** Those that Stop wants to end and that still run. */
+/** The tasks that Stop wants to end and that still run. */
 export function tasksToEnd(record: ThreadRecord | null): TaskRecord[] {
   return tasksOf(record).filter(({ id }) => record?.endTasks?.ids.includes(id) ?? false);
 }
 
 /**
- * A turn in which the agent is asked to end what runs in the background, with nothing at hand but the tool for that. The
- * same record where a turn is open.
+ * Opens a turn that asks the agent to end its background tasks and offers it only the tools for that; the same record when
+ * a turn is open.
  */
 export function beginTaskEndTurn(record: ThreadRecord, ids: TurnIds): ThreadRecord {
   const { endTasks } = record;
@@ -71,7 +71,7 @@ export function beginTaskEndTurn(record: ThreadRecord, ids: TurnIds): ThreadReco
   return { ...record, turn, endTasks: { ...endTasks, step: 'asked' } };
 }
 
-/** As ids of our other inputs begin, so that it is known as ours. */
+/** Begins like the ids of our other inputs, so that the history shows it as ours. */
 function endInputId(turn: TurnId): string {
   return `slack-stop-${turn}`;
 }
@@ -105,7 +105,7 @@ const KINDS: Readonly<Record<BackgroundTask['kind'], string>> = {
   memory: 'memory worker',
 };
 
-/** Enough of a text for its 80 letters, secrets not cut in half. */
+/** How much of a text is searched for secrets: more than the 80 letters that are shown, so that none is cut in half. */
 const LOOKED_AT = 2_000;
 
 /** One task in words of ours, Markdown. */

@@ -14,7 +14,7 @@ export type FoundTurn =
       answered: boolean;
     };
 
-/** By what a turn is known in the history. */
+/** What identifies a turn in the history. */
 export interface TurnMarks {
   /** `null` for a turn that Letta began by itself. */
   clientMessageId: string | null;
@@ -24,9 +24,9 @@ export interface TurnMarks {
   inputs: readonly string[];
   /** Inputs of runs that are certainly not this turn's. */
   others: readonly string[];
-  /** Nothing joins a turn that was stopped: what Letta queued itself is the next one. */
+  /** Whether it was stopped: then inputs that Letta queued by itself belong to the next turn, not to this one. */
   stopped: boolean;
-  /** Another turn runs now: it began with an input behind all that was heard of this one. */
+  /** Whether another turn runs now, which began with an input after all that was heard of this one. */
   another: boolean;
 }
 
@@ -44,12 +44,12 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
     if (place <= at || !isInput(item)) return false;
     return stopped || place === newest || others.includes(item.clientMessageId) || beginsTurn(history, place);
   });
-  // What was heard before the input stands above it: the input joined a turn that ran.
+  // When parts of the turn come before its input, the input joined a turn that ran already.
   const first = history.findIndex((item, place) => place === at || isHeard(item, heard));
   const end = next < 0 ? history.length : next;
   const mine = history.slice(first, end);
   const answer = history.slice(at + 1, end);
-  // Joined, or the next turn behind one that died in a tool: the history does not say.
+  // An input in between joined this turn, or began the next one after this died in a tool: the history does not say.
   const joined = answer.some(isInput);
   const texts = mine.flatMap((item) => (item.kind === 'assistant' ? [{ messageId: item.id, text: item.text }] : []));
   const callIds = mine.flatMap((item) => (item.kind === 'tool' && item.callId !== null ? [item.callId] : []));
@@ -62,8 +62,8 @@ export function findTurn(history: readonly HistoryItem[], marks: TurnMarks): Fou
 }
 
 /**
- * The input of a turn that Letta began by itself: by its echo, else by what was said in it. Nothing was heard of it
- * (the bridge has started anew): then it is the newest input, unless that is ours.
+ * Finds the input of a turn that Letta began by itself: by its echo, else as the input before the first part that was
+ * heard. When nothing was heard, after a restart, it is the newest input, unless that is ours.
  */
 function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnMarks): number {
   const { input } = heard;
@@ -76,13 +76,13 @@ function findAgentTurn(history: readonly HistoryItem[], { heard, inputs }: TurnM
   return item?.kind === 'user' && !isClientMessageId(item.clientMessageId ?? '') ? at : -1;
 }
 
-/** Whether an item was heard as a piece of the turn. */
+/** Whether the bridge heard this item as a part of the turn. */
 function isHeard(item: HistoryItem, { parts, tools, approvals }: TurnState): boolean {
   if (item.kind === 'assistant') return parts.some((part) => part.kind === 'text' && part.messageId === item.id);
   return item.kind === 'tool' && item.callId !== null && [...tools, ...approvals].some((t) => t.callId === item.callId);
 }
 
-/** Whether an item is what somebody gave the agent to do: reminders that the server adds have no id. */
+/** Whether an item is an input: reminders that the server adds have no client message id. */
 function isInput(item: HistoryItem | undefined): item is HistoryItem & { kind: 'user'; clientMessageId: string } {
   return item?.kind === 'user' && item.clientMessageId !== null;
 }
@@ -100,10 +100,10 @@ export function beginsTurn(history: readonly HistoryItem[], at: number): boolean
 }
 
 /**
- * The folded state with what only the history has, each text in its place. Streamed text that is longer stays:
- * an abort leaves less behind (docs/letta-protocol.md, Deltas). Of a turn that was answered the history has all, of one
- * that ended in full all up to where it is sure of the turn: text there that it does not know was taken back by a retry
- * while nobody listened. So was that of a run that failed, where the history has more than was heard.
+ * Adds to the folded state the texts that only the history has, each in its place. A longer streamed text stays, because
+ * an abort leaves less in the history (docs/letta-protocol.md, Deltas). Streamed text that the history lacks is removed
+ * when Letta must have retried its run while we were disconnected: when the history is complete there (the turn was
+ * answered, or ended well and the history has later text of it), or when the run failed and the history has more.
  */
 export function mergeHistory(state: TurnState, { texts, answered }: FoundTurn & { arrived: true }): TurnState {
   const told = new Set(texts.map(({ messageId }) => messageId));

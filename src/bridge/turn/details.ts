@@ -5,14 +5,14 @@ import { redact, redactField } from '../text/redact.ts';
 import type { TurnState } from './fold.ts';
 import { type DetailsStep, type Thought, type ToolCall, type TurnDetails, withoutMiddle } from './steps.ts';
 
-/** Turns of one thread whose details are kept. */
+/** How many turns of a thread keep their details. */
 const TURNS_KEPT = 20;
 const STEPS_KEPT = 300;
-/** UTF-16 units of one text, and of all texts of a turn; what is older than that has its name only. */
+/** UTF-16 units of one text, and of all texts of a turn; older steps beyond that keep only their name. */
 const TEXT_KEPT = 2_900;
 const ALL_KEPT = 60_000;
 
-/** What is kept of a turn that ended; `null` when it did nothing that anybody could ask about. */
+/** The details of a turn that ended; `null` when it has no steps. */
 export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): TurnDetails | null {
   const all = inOrder(state);
   if (all.length === 0) return null;
@@ -28,7 +28,7 @@ export function detailsOf(state: TurnState, turn: TurnId, endedAt: number): Turn
   return { turn, endedAt, steps: steps.toReversed(), earlier: all.length - steps.length };
 }
 
-/** The record with one more turn whose details are kept, and those of the oldest given up. */
+/** The record with the reference to one more turn's details, without the oldest beyond the limit. */
 export function withDetails(record: ThreadRecord, ref: DetailsRef): ThreadRecord {
   const known = record.details ?? [];
   if (known.some(({ token }) => token === ref.token)) return record;
@@ -64,7 +64,7 @@ function short(text: string): string {
   return withoutMiddle(redact(text).text, TEXT_KEPT);
 }
 
-/** `name: value` lines: what a person reads faster than JSON, above all in a command of several lines. */
+/** `name: value` lines, because people read them faster than JSON, above all a command of several lines. */
 function inputText(input: Record<string, unknown>): string {
   return printFields(Object.entries(input), (text, name) => redactField(text, name).text);
 }

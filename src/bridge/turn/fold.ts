@@ -4,8 +4,8 @@ import { addCall, addThought, changeCall, type Thought, type ToolCall } from './
 /** Pieces of the answer in the order in which they first appeared. */
 export type TurnPart =
   /**
-   * `failed`: its run broke in the middle; when Letta tries again, the text is void. `earlier`: an earlier life of the
-   * bridge heard it; what was said between this and the next part of the same message is not known.
+   * `failed`: its run failed; when Letta retries the run, the text is void. `earlier`: the bridge heard it before a
+   * restart; text between this and the next part of the same message may be missing.
    */
   | { kind: 'text'; runId: string; messageId: string; text: string; failed?: true; earlier?: true }
   | { kind: 'approval'; requestId: string };
@@ -14,7 +14,7 @@ export type TurnPart =
 export interface TurnState {
   parts: readonly TurnPart[];
   tools: readonly ToolCall[];
-  /** `null` where nobody wants to see them: then they are not kept. */
+  /** `null` when the settings do not show them: then they are not kept. */
   thoughts: readonly Thought[] | null;
   /** Every request of this turn as Letta sent it, in order. */
   approvals: readonly ApprovalRequest[];
@@ -26,10 +26,10 @@ export interface TurnState {
   input: string | null;
   /** Runs of this turn, in order. */
   runs: readonly string[];
-  /** The latest error text; a retry forgets it, an end by `end_turn` too. */
+  /** The latest error text; a retry or a good end clears it. */
   error: string | null;
   end: { stopReason: string; error: string | null } | null;
-  /** Why its last run ended, as long as nothing was heard of another. */
+  /** Why the last run ended; `null` once another run is heard. */
   lastRunEnd: string | null;
 }
 
@@ -118,7 +118,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
     case 'approval-asked': {
       const { requestId } = event.request;
       if (state.openApprovals.includes(requestId)) return state;
-      // Asked again after it was settled: only the last form of a request counts.
+      // When Letta asks a settled request again, only its latest form counts.
       const others = state.approvals.filter((approval) => approval.requestId !== requestId);
       return {
         ...state,
@@ -162,7 +162,7 @@ export function foldTurn(state: TurnState, event: AgentEvent): TurnState {
   }
 }
 
-/** Whether a turn that stopped for this reason said all it wanted to say (docs/letta-protocol.md, A turn). */
+/** Whether a turn that stopped for this reason finished its answer (docs/letta-protocol.md, A turn). */
 export function isGoodStopReason(stopReason: string): boolean {
   return stopReason === 'end_turn' || stopReason === 'tool_rule' || stopReason === 'max_steps';
 }
@@ -172,7 +172,7 @@ export function turnText(state: TurnState): string {
   return state.parts.flatMap((part) => (part.kind === 'text' && part.text !== '' ? [part.text] : [])).join('\n\n');
 }
 
-/** Id of the last message that said something to this life of the bridge; `null` when none did. */
+/** Id of the last message whose text this process heard; `null` when there is none. */
 export function lastSaidMessageId({ parts }: TurnState): string | null {
   const last = parts.findLast((part) => part.kind === 'text' && part.text !== '' && !part.earlier);
   return last?.kind === 'text' ? last.messageId : null;
@@ -201,7 +201,7 @@ function appendText(parts: readonly TurnPart[], runId: string, messageId: string
   return parts.with(at, { ...part, text: part.text + text });
 }
 
-/** The history does not know runs: a message is found by its id, whichever run brought it. */
+/** Finds the message by its id alone, because the history does not name runs. */
 function replaceText(
   parts: readonly TurnPart[],
   event: Extract<AgentEvent, { type: 'text-repaired' }>,
@@ -219,8 +219,8 @@ function replaceText(
 }
 
 /**
- * The parts once the whole of a message is known that an earlier life of the bridge had begun to hear. What people may
- * have seen is never replaced by less: an abort leaves less behind (docs/letta-protocol.md, Deltas).
+ * Replaces the parts of a message, heard in part before a restart, by its whole text. A shorter text replaces nothing,
+ * because people may have seen more: an abort leaves less in the history (docs/letta-protocol.md, Deltas).
  */
 export function completeMessage(parts: readonly TurnPart[], messageId: string, text: string): TurnPart[] {
   const at = parts.findIndex((part) => part.kind === 'text' && part.messageId === messageId);

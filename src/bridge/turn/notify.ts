@@ -2,10 +2,10 @@ import type { UserId } from '../ids.ts';
 import type { Ending, OpenTurn, ThreadRecord } from '../record/thread-record.ts';
 
 /**
- * Who is told by a message of its own that a turn is over, as edits notify nobody (docs/slack.md, Editing): the
- * requester, when the turn ran for `afterMs` since they were last seen here. Somebody who has just decided an approval,
- * or has written again, is there; who stopped the turn knows; and nobody waits for a turn that nobody asked for.
- * @param afterMs 0: nobody is ever told
+ * Who gets a new message when a turn is over, because an edit notifies no one (docs/slack.md, Editing): the requester, if
+ * `afterMs` passed since the turn began, they last wrote or they last decided an approval here. Not when they stopped the
+ * turn themselves, and not for a turn that Letta began.
+ * @param afterMs 0: never
  */
 function whomToTell(record: ThreadRecord, turn: OpenTurn, now: number, afterMs: number): UserId | null {
   const { requester } = turn;
@@ -18,7 +18,7 @@ function whomToTell(record: ThreadRecord, turn: OpenTurn, now: number, afterMs: 
   return now - seenAt >= afterMs ? requester : null;
 }
 
-/** The ending with whom to tell. One that is on disk already stays as it is: nobody is told late, or twice. */
+/** The ending with whom to notify. An ending that is on disk already stays unchanged, so that no one is notified twice. */
 export function addNotify(ending: Ending, record: ThreadRecord, now: number, afterMs: number): Ending {
   const { turn } = record;
   const who = turn && !turn.ended ? whomToTell(record, turn, now, afterMs) : null;

@@ -10,11 +10,11 @@ export interface Names {
   channels: ReadonlyMap<string, string>;
 }
 
-/** For texts that are shown where Slack does not tell names, or needs none. */
+/** For texts in which Slack itself shows the names, or that need none. */
 export const noNames: Names = { users: new Map(), channels: new Map() };
 
 export interface PromptParts {
-  /** Random and younger than every message in it: no text can contain it on purpose. */
+  /** Random and made after every message in it was written, so that no text can contain it on purpose. */
   seal: string;
   botUser: UserId;
   channel: string;
@@ -25,7 +25,7 @@ export interface PromptParts {
   names: Names;
 }
 
-/** A message's text as one string; references by name, the bot itself left out where it only addresses. */
+/** A message's text as one string, references by name, without the mention that only addresses the bot. */
 export function spansText(spans: readonly Span[], names: Names, botUser: UserId): string {
   const texts = withoutAddress(spans, botUser).map((span) => {
     switch (span.kind) {
@@ -51,7 +51,7 @@ export function messageLine(spans: readonly Span[], botUser: UserId): string {
   return asCode(oneLine(spansText(spans, noNames, botUser), 80)) || 'files';
 }
 
-/** Characters that count as letters or symbols and show nothing. */
+/** Characters that Unicode counts as letters or symbols and that show nothing. */
 const BLANK = /[\u115f\u1160\u2800\u3164\uffa0]/gu;
 
 /** Whether there is nothing in a text that a reader could see. */
@@ -90,8 +90,8 @@ function timeText(ts: string): string {
 
 /**
  * The content of a `create_message`: an envelope of lines that begin with the seal, and between them what people wrote.
- * Only the bridge can write such a line, and within one what people chose themselves (names) stands in quotes, so text
- * cannot pose as another person, another message or the bridge, nor make more of itself than it is.
+ * Only the bridge can write such a line, and within it names, which people choose, are quoted. So a text cannot pose as
+ * another person, another message or the bridge.
  */
 export function promptContent(parts: PromptParts): string {
   const { seal, names, botUser } = parts;
@@ -118,7 +118,7 @@ export function promptContent(parts: PromptParts): string {
   return lines.join('\n');
 }
 
-/** Whether a seal would be one that only the bridge can write: nothing that people wrote or chose has it. */
+/** Whether no text or name in the prompt contains the seal, so that only the bridge can write it. */
 export function isSafeSeal(seal: string, parts: Omit<PromptParts, 'seal'>): boolean {
   const { items, context, notPassedOn, names, botUser } = parts;
   const texts = [...items, ...context].map(({ spans }) => spansText(spans, names, botUser));
@@ -126,7 +126,7 @@ export function isSafeSeal(seal: string, parts: Omit<PromptParts, 'seal'>): bool
   return !chosen.some((text) => text.includes(seal));
 }
 
-/** Foreign words within a line of ours: one line, and their end is where ours goes on. */
+/** Foreign words inside a line of ours: on one line, in quotes that they cannot close. */
 function quoted(words: string): string {
   const line = words.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').replace(/["“”„‟″]/g, "'");
   return `"${line}"`;

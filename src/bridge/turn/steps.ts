@@ -11,7 +11,7 @@ export interface ToolCall {
   output: string;
 }
 
-/** What the model said to itself before it went on. */
+/** A piece of the model's reasoning. */
 export interface Thought {
   runId: string;
   messageId: string;
@@ -24,11 +24,11 @@ export interface Thought {
 const TEXT_KEPT = 4_000;
 const HEAD_KEPT = 1_000;
 const FIELDS_KEPT = 40;
-/** Of calls before the last so many only name and outcome are kept. */
+/** Older calls than the last 200 keep only their name and outcome. */
 const CALLS_KEPT = 200;
 const THOUGHTS_KEPT = 100;
 
-/** Reading and looking around: many of them in a row say no more than one. Names as the toolsets of Letta Code have them. */
+/** Tools that only read: several calls in a row are shown as one line. Names as in the toolsets of Letta Code. */
 const LOOKING_AROUND = new Set(
   'read glob grep ls list_dir list_directory read_file read_many_files view search_file_content todowrite todoread'
     .concat(' update_plan updateplan write_todos taskoutput bashoutput conversation_search archival_memory_search')
@@ -46,7 +46,7 @@ export function addCall(calls: readonly ToolCall[], call: ToolCall): ToolCall[] 
   return [...kept, { ...call, input: shortenInput(call.input) }];
 }
 
-/** @param tool its name: of a call that was not heard of before it is added */
+/** @param tool its name; given, an unknown call is added */
 export function changeCall(
   calls: readonly ToolCall[],
   callId: string,
@@ -78,14 +78,14 @@ export function addThought(
   return [...thoughts.slice(1 - THOUGHTS_KEPT), { runId, messageId, text: text.slice(0, TEXT_KEPT), after }];
 }
 
-/** The calls at the end that are looking around, where the last one is. */
+/** How many calls at the end only read. */
 export function countLookingAtEnd(calls: readonly ToolCall[]): number {
   return calls.length - 1 - calls.findLastIndex((call) => !isLookingAround(call.tool));
 }
 
 /**
- * A long text without its middle. Whole lines are left out where they are short, else whole words: half of a secret
- * would not be known as one.
+ * A long text without its middle. Cuts at line ends where lines are short, else at word ends, because half of a secret
+ * would not be recognised as one.
  */
 export function withoutMiddle(text: string, max = TEXT_KEPT): string {
   if (text.length <= max) return text;
@@ -107,7 +107,7 @@ function shortenValue(value: unknown): unknown {
   return json.length <= TEXT_KEPT ? value : withoutMiddle(json);
 }
 
-/** One thing that the agent did in a turn, as people may see it: no secrets, nothing long. */
+/** One step of a turn as people may see it: without secrets, shortened. */
 export type DetailsStep =
   | { kind: 'call'; tool: string; input: string; output: string; status: ToolCall['status'] }
   | { kind: 'thought'; text: string };

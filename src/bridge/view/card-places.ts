@@ -2,8 +2,8 @@ import type { ApprovalRecord, OpenTurn, ThreadRecord } from '../record/thread-re
 import type { TurnState } from '../turn/fold.ts';
 
 /**
- * Where each was asked, as far as it was heard: where several share a request id (docs/letta-protocol.md, Approvals),
- * it is the last ones.
+ * The part at which each approval was asked, as far as this process heard it. When several approvals share a request id
+ * (docs/letta-protocol.md, Approvals), the heard ones are the last of them.
  */
 function heardAt({ parts }: TurnState, approvals: readonly ApprovalRecord[]): (number | undefined)[] {
   const indexes = approvals.map((_, index) => index);
@@ -15,8 +15,8 @@ function heardAt({ parts }: TurnState, approvals: readonly ApprovalRecord[]): (n
 }
 
 /**
- * Behind how many of the folded parts each card stands: where it was asked. Those of before a restart are found by what
- * was said before them; others stand right behind the card before them.
+ * After how many of the folded parts each card comes. A card from before a restart comes after the message that preceded
+ * it; when that is not known either, right after the card before it.
  */
 export function cardPlaces(state: TurnState, approvals: readonly ApprovalRecord[]): number[] {
   const heard = heardAt(state, approvals);
@@ -29,8 +29,8 @@ export function cardPlaces(state: TurnState, approvals: readonly ApprovalRecord[
 }
 
 /**
- * With what was said before each card that was asked while nobody knew that, now that it is known: else its place would
- * be lost with the next restart.
+ * Stores which message preceded each card, where that became known only after the card was asked: else the card would
+ * lose its place at the next restart.
  */
 export function storeCardPlaces(record: ThreadRecord, turn: OpenTurn, state: TurnState): ThreadRecord {
   const mine = record.approvals.filter((approval) => approval.turn === turn.id);

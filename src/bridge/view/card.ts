@@ -16,7 +16,7 @@ export interface ApprovalCard {
   tool: string;
   /** One line: the command, the path. */
   title: string;
-  /** `null` when only the record is left, after a restart: open, it stays as it is in Slack until Letta asks again. */
+  /** `null` after a restart, when only the record is left: an open card then stays as it is in Slack until Letta asks again. */
   shown: ShownRequest | null;
   /** What the model said just before it asked. */
   before: string | null;
@@ -24,11 +24,11 @@ export interface ApprovalCard {
   asks: string[];
   workingDirectory: string | null;
   device: string | null;
-  /** Set where it sets another agent to work, of which nothing is asked: who may approve that. */
+  /** Set when the tool starts another agent, which never asks for approval: who may approve it. */
   startsAgent: { by: 'approvers' | 'admins' | 'nobody' } | null;
-  /** Who wrote the command, where it is not the agent's; left out: it is. */
+  /** Who wrote the command; left out: the agent. */
   editedBy?: string | undefined;
-  /** What an approval widens, in a line of ours; left out: nothing. */
+  /** What an approval additionally permits, in our words; left out: nothing. */
   widens?: string | undefined;
   /** What it offers besides Approve and Deny. */
   offers: { edit: boolean; grant: GrantKind | null; rule: boolean };
@@ -60,7 +60,7 @@ export interface Where {
   reach?: PassedUnasked | undefined;
 }
 
-/** @param stands it is shown already, and what is known here would not tell all of it yet */
+/** @param isFrozen whether Slack shows the card already and the bridge does not know all of it yet */
 export function cardOf(
   record: ApprovalRecord,
   state: TurnState,
@@ -96,7 +96,7 @@ export function cardOf(
   };
 }
 
-/** The model's account is of its own command, not of what a person made of it. */
+/** Leaves out the model's description of an edited command, because it describes the command before the edit. */
 function shownOn(request: ApprovalRequest, { edit }: ApprovalRecord, { workingDirectory }: Where): ShownRequest {
   const shown = shownRequest(request, workingDirectory);
   return edit ? { ...shown, description: null } : shown;
@@ -104,7 +104,7 @@ function shownOn(request: ApprovalRequest, { edit }: ApprovalRecord, { workingDi
 
 const SENTENCE = 300;
 
-/** The last sentence that the model said before a request; `null` when something else stands between. */
+/** The last sentence that the model said right before a request; `null` when something else came between. */
 function saidBefore(state: TurnState, { requestId }: ApprovalRequest): string | null {
   const at = state.parts.findLastIndex((part) => part.kind === 'approval' && part.requestId === requestId);
   const before = state.parts[at - 1];

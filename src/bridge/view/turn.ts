@@ -45,9 +45,9 @@ export interface TurnView {
   /** In how many other threads the agent worked in the same directory when it began; said once, at the top. */
   alongside?: number;
   items: ViewItem[];
-  /** What was said before a restart is not in `items` (yet): messages that show it stay as they are. */
+  /** Set while `items` lacks what the agent said before a restart: messages in Slack that show it stay as they are. */
   textUnknown?: true;
-  /** The turn had ended before a restart; how it is said is still to be found out. */
+  /** Set when the turn ended before a restart and the bridge is still finding out how. */
   over?: true;
   /** Left out: `compact`. */
   verbosity?: Verbosity;
@@ -59,7 +59,7 @@ export interface TurnView {
   ending: Ending | null;
 }
 
-/** Enough of a text for its one line, secrets not cut in half. */
+/** How much of a text is searched for secrets: more than one line, so that none is cut in half. */
 const LOOKED_AT = 2_000;
 
 /** The one line about a tool call that people can judge at a glance: the command, the path, the first short argument. */
@@ -116,20 +116,20 @@ export interface ViewContext {
   approvals: readonly ApprovalRecord[];
   /** What the agent said before a restart is not known here. */
   textUnknown?: boolean | undefined;
-  /** Open cards that are better left as they are in Slack. */
+  /** Open cards that must not be posted or edited until the text above them is reloaded. */
   frozenCards?: ReadonlySet<Token> | undefined;
   /** Where the agent works. */
   where: Where;
   /** How many messages wait behind it. */
   queued: number;
-  /** What holds the turn up outside the agent; overrides what the turn itself is doing. */
+  /** What the turn waits for outside the agent; shown instead of what the turn itself is doing. */
   hold: Activity | null;
   ending: Ending | null;
   /** Left out: `compact`. */
   verbosity?: Verbosity | undefined;
 }
 
-/** What should be seen of a turn. A card stands where it was asked; text that comes later stands below it. */
+/** What people should see of a turn: each card where the agent asked, later text below it. */
 export function turnView(state: TurnState, context: ViewContext): TurnView {
   const { turn, approvals, ending, textUnknown, frozenCards, where, verbosity = 'compact' } = context;
   const items: ViewItem[] = [];
@@ -169,14 +169,14 @@ export function turnView(state: TurnState, context: ViewContext): TurnView {
   };
 }
 
-/** Whether a piece of the same message is missing in front of this part: nobody listened while it was said. */
+/** Whether text of the same message is missing before this part, because the bridge was not connected then. */
 function hasGapBefore(parts: TurnState['parts'], at: number): boolean {
   const [before, part] = [parts[at - 1], parts[at]];
   if (before?.kind !== 'text' || part?.kind !== 'text') return false;
   return before.earlier === true && before.messageId === part.messageId;
 }
 
-/** Texts of two messages of one turn are paragraphs of one answer; nothing of either is changed. */
+/** Joins the texts of two messages as paragraphs, without changing either. */
 function joinParagraphs(before: string, after: string, hasGap: boolean): string {
   if (hasGap) return `${before}\n\n…\n\n${after}`;
   if (before.endsWith('\n\n') || after.startsWith('\n\n')) return before + after;
