@@ -156,7 +156,7 @@ function Faults() {
       )}
       {armed.length > 0 && (
         <p class="note">
-          Armed: {armed.join('; ')}{' '}
+          Armed now: {armed.join('; ')}{' '}
           <button type="button" class="link" onClick={() => void attempt(() => slack('faults', { kind: 'clear' }))}>
             Clear Slack’s
           </button>

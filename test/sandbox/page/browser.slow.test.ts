@@ -216,7 +216,7 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
     const { tab, write, thread } = await open();
     await tab.getByRole('button', { name: 'Question', exact: true }).click();
     await thread.getByText('Which color?').first().waitFor();
-    await tab.getByText('Played to its end').waitFor();
+    await tab.getByText('The scene is over').waitFor();
     const traffic = tab.getByRole('region', { name: 'Traffic' });
     await traffic.getByText('chat.postMessage').first().waitFor();
     await traffic.getByText('block_actions').first().waitFor();
@@ -225,9 +225,9 @@ describe.skipIf(SKIPPED)('the page in a browser', { timeout: 60_000 }, () => {
 
     await tab.getByText('Faults', { exact: true }).click();
     await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
-    await tab.getByText('Armed: chat.update: ratelimited × 5').waitFor();
+    await tab.getByText('Armed now: chat.update: ratelimited × 5').waitFor();
     await tab.getByRole('button', { name: 'Clear Slack’s' }).click();
-    await tab.getByText('Armed').waitFor({ state: 'detached' });
+    await tab.getByText('Armed now').waitFor({ state: 'detached' });
     await tab.getByRole('button', { name: 'Edits: 429 × 5' }).click();
     await write('Message #general', '@agent slow 60 words 50 ms');
     await traffic

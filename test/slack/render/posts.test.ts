@@ -414,7 +414,7 @@ describe('an approval card', () => {
         const command = units.join('').repeat(repeat);
         const [card] = renderPosts(view([approval({ shown: shown({ command }) })], live()));
         validateMessageBlocks(card?.blocks ?? []);
-        const cut = all(card).includes('do not fit here');
+        const cut = all(card).includes('shows all of it');
         expect(cut).toBe(shown({ command }).isClipped);
         if (!cut && command !== '') expect(preformattedTexts(card?.blocks).join('')).toBe(neutralizePlain(command));
       }),
