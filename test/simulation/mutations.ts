@@ -41,22 +41,13 @@ export const mutations: readonly Mutation[] = [
     'return items.toSorted((a, b) => compareTs(a.ts, b.ts));',
     'return [...items];',
   ),
-  {
-    name: 'an input is stored as submitted before it is sent',
-    sign: /ran in turn/,
-    edits: [
-      {
-        file: 'src/bridge/thread/turn-input.ts',
-        find: 'await state.insist((record) =>\n      isAsWritten',
-        replace: 'void state.insist((record) =>\n      isAsWritten',
-      },
-      {
-        file: 'src/bridge/thread/turn-input.ts',
-        find: "if (state.open?.state !== 'submitted') {",
-        replace: 'if (state.open === null) {',
-      },
-    ],
-  },
+  mutation(
+    'what an event changed is on disk before what it wants done is done',
+    /ran in turn/,
+    'src/bridge/thread/mailbox.ts',
+    'while (!this.#parts.changes.pending) {',
+    'while (!this.#parts.changes.pending || this.#effects.length > 0) {',
+  ),
   mutation(
     'the history is read before an input is sent again',
     /ran in turn/,
@@ -176,8 +167,8 @@ export const mutations: readonly Mutation[] = [
     'a turn lost with its link is looked up in the history',
     /no rest|says that it works/,
     'src/bridge/thread/listener.ts',
-    'if (isIdle) return this.#parts.lookup.look();',
-    '',
+    'if (isIdle) {',
+    'if (isIdle && !turn) {',
   ),
   mutation(
     'the permission mode is confirmed before the first input',

@@ -21,7 +21,7 @@ import type { Log, Threads } from '../ports.ts';
 import { hasSeen, newRecord, noteMention } from '../record/inbox.ts';
 import { isContextOnly, type MessageState, stateOfMessage } from '../record/message-state.ts';
 import { markSeen, wasBeforeThread } from '../record/offers.ts';
-import { isActive, needsLetta, type ThreadRecord } from '../record/thread-record.ts';
+import { needsLetta, type ThreadRecord } from '../record/thread-record.ts';
 import type { Typed } from '../thread/approvals/replies.ts';
 import { isBlankText, noNames, spansText } from '../turn/prompt.ts';
 import { RevisionDesk, threadOfRevision } from './edits.ts';
@@ -363,9 +363,8 @@ export class MessageIntake {
     }
   }
 
-  /** Wakes the worker on a repeat: the first write may have landed although it reported a failure. */
+  /** A write that failed may have been done all the same: then nobody has been told of the thread yet. */
   #handleRepeat(record: ThreadRecord, caughtUp: boolean): MessageOutcome {
-    if (isActive(record)) this.#parts.workers.wake(record.key, record);
     if (!caughtUp) this.#parts.onSpoken?.(record.key);
     return { outcome: 'repeated' };
   }

@@ -28,7 +28,7 @@ export interface BackgroundParts {
   random: Random;
   log: Log;
   turnIds(): TurnIds;
-  advance(): Promise<void>;
+  advance(): void;
 }
 
 /** What ends within that time of its turn is not worth a message. */
@@ -68,7 +68,7 @@ export class ThreadBackground {
   }
 
   /** Letta tells all that runs in the background now. */
-  async told(tasks: readonly BackgroundTask[]): Promise<void> {
+  told(tasks: readonly BackgroundTask[]): void {
     const { state, clock, advance } = this.#parts;
     const { record } = state;
     if (!record) return;
@@ -83,28 +83,27 @@ export class ThreadBackground {
     const isKnown = next.background === record.background;
     if (isKnown && JSON.stringify(next.tasks) === JSON.stringify(record.tasks)) return;
     if (next.endTasks?.at !== record.endTasks?.at) this.forget();
-    await state.insist(change);
-    await advance();
+    state.change(change);
+    advance();
   }
 
   /**
-   * Wants all of it to end. Resolves when that is on disk; whoever asks goes on with {@link advance}.
+   * Wants all of it to end; whoever asks goes on with {@link advance}.
    * @param anew also what was found to go on all the same
    */
-  async stop(
+  stop(
     by: UserId,
     { anew, also }: { anew: boolean; also?: ((record: ThreadRecord) => ThreadRecord) | undefined },
-  ): Promise<void> {
-    const { state, clock, log } = this.#parts;
+  ): void {
+    const { state, clock, mailbox, log } = this.#parts;
     const { record } = state;
     if (!record || requestTaskEnd(record, by, clock.now(), anew) === record) return;
-    await state.update((now) => {
+    state.change((now) => {
       const wanted = requestTaskEnd(now, by, clock.now(), anew);
       return also ? also(wanted) : wanted;
     });
-    this.#trying = 'no';
-    this.#grace?.cancel();
-    log.info({ by, tasks: this.tasks.length }, 'ending background tasks');
+    this.forget();
+    mailbox.after(() => log.info({ by, tasks: this.tasks.length }, 'ending background tasks'));
   }
 
   /** Whether there is anything to go on with. */
@@ -119,20 +118,20 @@ export class ThreadBackground {
    * @param mayBegin whether a turn may begin where none is open
    * @returns whether one began
    */
-  async advance(paused: UserId | null, mayBegin: boolean): Promise<boolean> {
-    if (paused !== null) await this.stop(paused, { anew: false });
-    const began = await this.#pursue(mayBegin);
-    await this.#show();
+  advance(paused: UserId | null, mayBegin: boolean): boolean {
+    if (paused !== null) this.stop(paused, { anew: false });
+    const began = this.#pursue(mayBegin);
+    this.#show();
     return began;
   }
 
-  async #pursue(mayBegin: boolean): Promise<boolean> {
+  #pursue(mayBegin: boolean): boolean {
     const { state, link, turnIds } = this.#parts;
     const wanted = state.record?.endTasks;
     if (!wanted) return false;
     const left = tasksToEnd(state.record);
     if (left.length === 0) {
-      await this.#ended();
+      this.#ended();
       return false;
     }
     this.#endedAt = null;
@@ -141,27 +140,27 @@ export class ThreadBackground {
       if (this.#trying === 'no') this.#askLetta(left);
       if (this.#trying !== 'done' || state.open || !mayBegin) return false;
       const ids = turnIds();
-      await state.insist((record) => beginTaskEndTurn(record, ids));
+      state.change((record) => beginTaskEndTurn(record, ids));
       if (state.open) return true;
     }
     // The agent was asked, or there is nothing that it could be asked to end.
-    if (!state.open) await this.#tell(left);
+    if (!state.open) this.#tell(left);
     return false;
   }
 
   /** All has ended. What it reports of that follows in a turn of its own, which is not wanted any more, either. */
-  async #ended(): Promise<void> {
+  #ended(): void {
     const { state, clock, mailbox, advance } = this.#parts;
     const now = clock.monotonic();
     this.#endedAt ??= now;
     const left = REPORTS_WITHIN_MS - (now - this.#endedAt);
     if (left > 0) return void mailbox.later(left, advance);
     this.#endedAt = null;
-    await state.insist(({ endTasks: _, ...record }) => record);
+    state.change(({ endTasks: _, ...record }) => record);
   }
 
   /** What goes on is shown while no turn shows it; what has ended is not. */
-  async #show(): Promise<void> {
+  #show(): void {
     const { state, clock, random, mailbox, advance } = this.#parts;
     const { record } = state;
     if (!record) return;
@@ -169,7 +168,7 @@ export class ThreadBackground {
     const now = clock.now();
     if (tasks.length === 0 || state.open) this.#aloneSince = null;
     if (tasks.length === 0) {
-      if (findBackgroundOffer(record)) await state.update((stored) => hideBackground(stored, now));
+      if (findBackgroundOffer(record)) state.change((stored) => hideBackground(stored, now));
       return;
     }
     const shown = findBackgroundOffer(record);
@@ -181,7 +180,7 @@ export class ThreadBackground {
     const owner = tasks[0]?.for ?? record.starter;
     const lines = listTaskLines(tasks);
     if (showBackground(record, lines, owner, token, now) === record) return;
-    await state.update((stored) => showBackground(stored, lines, owner, token, now));
+    state.change((stored) => showBackground(stored, lines, owner, token, now));
   }
 
   /** The thread closes, or its link is a new one: whoever was asked may not have heard it. */
@@ -195,20 +194,21 @@ export class ThreadBackground {
     const connection = link.ready;
     if (!connection) return;
     this.#trying = 'asking';
-    const asked = Promise.all(
-      tasks.map((task) =>
-        connection.endTask(task).catch((error: unknown) => {
-          log.warn({ err: error, kind: task.kind }, 'could not end a background task');
-          return { ended: false };
-        }),
-      ),
-    );
+    const ask = () =>
+      Promise.all(
+        tasks.map((task) =>
+          connection.endTask(task).catch((error: unknown) => {
+            log.warn({ err: error, kind: task.kind }, 'could not end a background task');
+            return { ended: false };
+          }),
+        ),
+      );
     const done = () => {
       if (this.#trying === 'asking') this.#trying = 'done';
       return advance();
     };
     mailbox.away(
-      asked,
+      ask,
       (answers) => {
         if (link.ready !== connection) return this.forget();
         const some = answers.some(({ ended }) => ended);
@@ -221,10 +221,10 @@ export class ThreadBackground {
     );
   }
 
-  async #tell(tasks: readonly TaskRecord[]): Promise<void> {
+  #tell(tasks: readonly TaskRecord[]): void {
     const { state, link, log } = this.#parts;
     const by = state.record?.endTasks?.by;
-    await state.insist((record) =>
+    state.change((record) =>
       record.endTasks ? { ...record, endTasks: { ...record.endTasks, step: 'told' } } : record,
     );
     if (by === undefined) return;

@@ -17,6 +17,7 @@ import type { Typed } from './approvals/replies.ts';
 import type { ThreadBackground } from './background.ts';
 import type { ThreadDetails } from './details.ts';
 import type { ThreadLink } from './link.ts';
+import type { Mailbox } from './mailbox.ts';
 import { isOfferAction, type ThreadOffers } from './offers.ts';
 import type { ThreadSettings } from './settings.ts';
 import type { ThreadState } from './state.ts';
@@ -26,6 +27,7 @@ import type { TurnStop } from './turn-stop.ts';
 export interface ThreadDeskParts {
   state: ThreadState;
   link: ThreadLink;
+  mailbox: Mailbox;
   approvals: ThreadApprovals;
   offers: ThreadOffers;
   details: ThreadDetails;
@@ -35,7 +37,7 @@ export interface ThreadDeskParts {
   policies: PolicyBook;
   botUser: UserId;
   /** In the thread's own order, with its record at hand; afterwards it does what is due. */
-  ask<T>(work: () => Promise<T>): Promise<T>;
+  ask<T>(work: () => T | Promise<T>): Promise<T>;
   /** The turn's last words are on their way to Slack. */
   ending(): boolean;
 }
@@ -57,7 +59,7 @@ export class ThreadDesk {
   /** A click, by somebody who may write here. Resolves when its effect is on disk. */
   act(action: InboundAction, person: Person): Promise<ActionOutcome> {
     const { name } = action;
-    return this.#parts.ask(async () => {
+    return this.#parts.ask(() => {
       if (name === 'deny_with_this') return this.#parts.approvals.denyWithMessage(action, person);
       if (isOfferAction(name)) return this.#parts.offers.act({ ...action, name }, person);
       if (name === 'details') return this.#parts.details.act(action, person);
@@ -68,8 +70,8 @@ export class ThreadDesk {
       if (!isTurn && !isBackground) return refused('expired', 'That turn has already ended.');
       const verdict = can(this.#parts.policies.current(), person, { do: 'stop' }, this.#parts.state.place);
       if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
-      if (state.open && !this.#parts.ending()) await this.#parts.stopping.stop(person.id);
-      await background.stop(person.id, { anew: true });
+      if (state.open && !this.#parts.ending()) this.#parts.stopping.stop(person.id);
+      background.stop(person.id, { anew: true });
       return { result: 'decided' };
     });
   }
@@ -96,17 +98,17 @@ export class ThreadDesk {
 
   /** Stops the running turn and what it left running, and drops what waits. Resolves with a line for the one who asked. */
   stop(by: UserId, also?: Change): Promise<string> {
-    return this.#parts.ask(async () => {
+    return this.#parts.ask(() => {
       const { state, background, stopping, ending } = this.#parts;
       const { tasks } = background;
       if (!state.open && tasks.length === 0) return 'Nothing is running here.';
       const said = state.open ? ['Stopping.'] : [];
-      if (state.open && !ending()) await stopping.stop(by, also);
+      if (state.open && !ending()) stopping.stop(by, also);
       if (tasks.length > 0) {
         said.push(
           `I’m ending the background tasks: ${describeTasks(tasks)}. I’ll tell you if something keeps running.`,
         );
-        await background.stop(by, { anew: true, also });
+        background.stop(by, { anew: true, also });
       }
       return said.join(' ');
     });
@@ -114,24 +116,26 @@ export class ThreadDesk {
 
   /** The next message starts another conversation. Resolves with a line for the one who asked. */
   startOver(also: Change = same): Promise<string> {
-    return this.#parts.ask(async () => {
+    return this.#parts.ask(() => {
       const { record } = this.#parts.state;
       if (record?.turn || record?.inbox.length) return 'I’m working here. Write `!stop` first.';
       const { tasks } = this.#parts.background;
       if (tasks.length > 0 && record?.endTasks?.step !== 'told')
         return `Still running in the background: ${describeTasks(tasks)}. Write \`!stop\` first.`;
-      await this.#parts.state.update(({ tasks: _, endTasks: __, ...now }) =>
+      this.#parts.state.change(({ tasks: _, endTasks: __, ...now }) =>
         also({ ...now, runtime: null, background: false }),
       );
-      this.#parts.link.disconnect();
-      this.#parts.offers.givenUp();
+      this.#parts.mailbox.after(() => {
+        this.#parts.link.disconnect();
+        this.#parts.offers.givenUp();
+      });
       return 'The next message here starts a new conversation.';
     });
   }
 
   /** The channel's settings have changed. Resolves with a line for the one who changed them. */
   settingsChanged(by: UserId): Promise<string> {
-    return this.#parts.ask(async () => {
+    return this.#parts.ask(() => {
       if (!this.#parts.state.record?.runtime) return 'The conversation here will start with these settings.';
       this.#parts.settings.changedBy(by);
       return this.#parts.state.open
@@ -145,22 +149,22 @@ export class ThreadDesk {
    * @param by who mutes it; `null`: it is muted no more
    */
   mute(by: UserId | null, also: Change = same): Promise<string> {
-    return this.#parts.ask(async () => {
+    return this.#parts.ask(() => {
       if (!this.#parts.state.record) return 'There is no conversation here yet.';
       if (this.#parts.state.direct) return 'You can’t mute me in direct messages.';
-      await this.#parts.state.update((now) => also({ ...now, muted: by !== null, mutedBy: by ?? undefined }));
+      this.#parts.state.change((now) => also({ ...now, muted: by !== null, mutedBy: by ?? undefined }));
       return by === null ? 'Unmuted: I answer replies here again.' : MUTED;
     });
   }
 
   /** What waits for its turn. Markdown for people. */
   queue(): Promise<string> {
-    return this.#parts.ask(async () => queueText(this.#parts.state.record?.inbox ?? [], this.#parts.botUser));
+    return this.#parts.ask(() => queueText(this.#parts.state.record?.inbox ?? [], this.#parts.botUser));
   }
 
   /** Markdown for people. */
   status(): Promise<string> {
-    return this.#parts.ask(async () =>
+    return this.#parts.ask(() =>
       statusText(this.#parts.state, this.#parts.link, this.#parts.state.settings.permissions),
     );
   }

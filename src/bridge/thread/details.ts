@@ -68,13 +68,16 @@ export class ThreadDetails {
   }
 
   /** A click on the button, or on one that turns the page. */
-  async act(action: InboundAction, person: Person): Promise<ActionOutcome> {
+  act(action: InboundAction, person: Person): ActionOutcome | Promise<ActionOutcome> {
     const { state, policies, details: store } = this.#parts;
     const verdict = can(policies.current(), person, { do: 'look' }, state.place);
     if (!verdict.allowed) return refused('not_allowed', verdict.notice, verdict.reason);
     const ref = state.record?.details?.find(({ token }) => token === action.token);
-    const details = ref && store ? await store.get(ref) : null;
-    if (!details) return refused('expired', 'I no longer have the details of this turn.');
-    return { result: 'modal', modal: { kind: 'details', token: action.token, details, page: action.page ?? 0 } };
+    return ref && store ? store.get(ref).then((details) => shown(action, details)) : shown(action, null);
   }
+}
+
+function shown({ token, page = 0 }: InboundAction, details: TurnDetails | null): ActionOutcome {
+  if (!details) return refused('expired', 'I no longer have the details of this turn.');
+  return { result: 'modal', modal: { kind: 'details', token, details, page } };
 }

@@ -77,21 +77,20 @@ export class HeldUpThread {
   }
 
   /** The copy has arrived, or was given up. */
-  async #copied(turn: TurnId, delivered: boolean): Promise<void> {
+  #copied(turn: TurnId, delivered: boolean): void {
     if (this.#copying === turn) this.#copying = null;
     if (!delivered) return;
-    await this.#parts.state.insist((record) =>
-      record.turn?.id === turn ? changeTurn(record, { told: true }) : record,
-    );
+    this.#parts.state.change((record) => (record.turn?.id === turn ? changeTurn(record, { told: true }) : record));
   }
 
   #tell(user: UserId, text: string, copy: { turn: TurnId; view: TurnView } | null = null): void {
     const { surface, mailbox, log } = this.#parts;
     const { address } = this.#record();
     // In a direct message there is no other place; bots read none.
-    if (!surface.sendDirectMessage || !/^[UW]/.test(user) || isDirect(address.channel)) return;
+    const tell = surface.sendDirectMessage?.bind(surface);
+    if (!tell || !/^[UW]/.test(user) || isDirect(address.channel)) return;
     mailbox.away(
-      surface.sendDirectMessage(user, address.team, text, copy),
+      () => tell(user, address.team, text, copy),
       (delivery) => {
         const { delivered } = delivery;
         const reason = delivered ? null : delivery.reason;

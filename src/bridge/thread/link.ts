@@ -8,9 +8,9 @@ export interface LinkParts {
   gateway: AgentGateway;
   mailbox: Mailbox;
   log: Log;
-  onEvent(event: AgentEvent | ConnectionEvent): void | Promise<void>;
+  onEvent(event: AgentEvent | ConnectionEvent): void;
   /** An input may be sent again. */
-  onSettled(): void | Promise<void>;
+  onSettled(): void;
 }
 
 /** Between two tries of what failed for no lasting reason; never at once: that would spin. */
@@ -20,7 +20,10 @@ export const RETRY_MS = 2_000;
 export class ThreadLink {
   readonly #parts: LinkParts;
   #connection: AgentConnection | null = null;
+  /** What it was made with. */
   #options: ConnectOptions | null = null;
+  /** What it is to be made with. */
+  #wanted: ConnectOptions | null = null;
   /** Counts connections, so that a late event of an old one is known as such. */
   #dial = 0;
   #ready = false;
@@ -54,9 +57,15 @@ export class ThreadLink {
 
   /** Connects as `options` say; a connection that is there is kept, whatever they say. */
   connect(options: ConnectOptions): void {
-    // A mail that was under way may come here after the thread was closed: nobody would hang up.
-    if (this.#connection || this.#parts.mailbox.closed) return;
+    this.#wanted = options;
+    this.#parts.mailbox.after(() => this.#connect());
+  }
+
+  #connect(): void {
     const { gateway, mailbox, onEvent } = this.#parts;
+    const options = this.#wanted;
+    // A mail that was under way may come here after the thread was closed: nobody would hang up.
+    if (this.#connection || !options || mailbox.closed) return;
     this.#dial += 1;
     this.#options = options;
     const dial = this.#dial;
@@ -86,6 +95,7 @@ export class ThreadLink {
   disconnect(): void {
     this.#connection?.close();
     this.#connection = null;
+    this.#wanted = null;
     this.#dial += 1;
     this.lost();
     this.loop = 'idle';
@@ -137,7 +147,7 @@ export class ThreadLink {
     if (!connection) return;
     const { mailbox, log, onSettled } = this.#parts;
     mailbox.away(
-      connection.settle(),
+      () => connection.settle(),
       () => {
         if (this.ready !== connection) return undefined;
         this.#settled = true;

@@ -38,12 +38,12 @@ export interface ListenerParts {
   /** The turn's last words are on their way to Slack: the events of the next one wait. */
   ending(): boolean;
   openTurn(turn: OpenTurn): void;
-  advance(): Promise<void>;
-  end(ending: Ending, leftover?: Leftover | null): Promise<void>;
-  fail(line: string, leftover: Leftover | null): Promise<void>;
+  advance(): void;
+  end(ending: Ending, leftover?: Leftover | null): void;
+  fail(line: string, leftover: Leftover | null): void;
   /** From here on nothing belongs to the turn any more; {@link finish} shows its last view. */
   leave(): void;
-  finish(ending: Ending): Promise<void>;
+  finish(ending: Ending): void;
 }
 
 /** A fresh link tells of background tasks soon after it is ready, or not at all when there are none. */
@@ -71,14 +71,15 @@ export class ThreadListener {
   }
 
   /** What the link says, and what the agent says through it. */
-  hear(event: AgentEvent | ConnectionEvent): void | Promise<void> {
+  hear(event: AgentEvent | ConnectionEvent): void {
     if (this.#parts.silence.heard(event) && this.#parts.link.ready) {
       this.#parts.state.hold = null;
       this.#parts.state.dirty = true;
     }
     switch (event.type) {
       case 'ready':
-        return this.#onReady(event);
+        this.#onReady(event);
+        return;
       case 'lost':
         this.#linkLost();
         this.#held.linkLost();
@@ -86,11 +87,14 @@ export class ThreadListener {
         this.#parts.offers.lost();
         this.#parts.input.forget();
         this.#parts.log.warn({ reason: event.reason }, 'lost the link to Letta');
-        return this.#wait('The connection was lost; I’m reconnecting.');
+        this.#wait('The connection was lost; I’m reconnecting.');
+        return;
       case 'unavailable':
-        return this.#onUnavailable(event);
+        this.#onUnavailable(event);
+        return;
       default:
-        return this.#onAgentEvent(event);
+        this.#onAgentEvent(event);
+        return;
     }
   }
 
@@ -114,7 +118,7 @@ export class ThreadListener {
     this.#parts.state.dirty = true;
   }
 
-  async #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): Promise<void> {
+  #onUnavailable(event: ConnectionEvent & { type: 'unavailable' }): void {
     this.#parts.log.warn(
       { code: event.code, notice: event.notice, retryInMs: event.retryInMs },
       'Letta is unavailable',
@@ -122,7 +126,8 @@ export class ThreadListener {
     this.#linkLost();
     if (event.retryInMs !== null) {
       this.#parts.offers.lost();
-      return this.#wait(event.notice, event.device);
+      this.#wait(event.notice, event.device);
+      return;
     }
     // No retry heals this: the turn ends visibly, and the next message tries afresh.
     const isGone = GONE.has(event.code) && this.#parts.state.record?.runtime !== null;
@@ -130,12 +135,12 @@ export class ThreadListener {
     const leftover = isGone ? endings.withoutConversation() : endings.leftover();
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
-    await this.#parts.fail(event.notice, leftover);
+    this.#parts.fail(event.notice, leftover);
     // Behind the end of the turn: else it would be dialled anew before, with the conversation that is gone.
-    await this.#parts.background.told([]);
+    this.#parts.background.told([]);
   }
 
-  async #onReady(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+  #onReady(event: ConnectionEvent & { type: 'ready' }): void {
     this.#parts.link.opened(event);
     this.#parts.input.forget();
     this.#inDoubt = false;
@@ -147,44 +152,51 @@ export class ThreadListener {
       stored?.agentId === runtime.agentId &&
       stored.conversationId === runtime.conversationId &&
       stored.deviceId === runtime.deviceId;
-    if (!same) await this.#parts.state.insist((record) => setRuntime(record, runtime));
+    if (!same) this.#parts.state.change((record) => setRuntime(record, runtime));
     this.#askBackground();
     this.#parts.background.forget();
     this.#parts.settings.confirm();
     if (event.replacedAgent !== undefined) this.#parts.settings.agentReplaced(event.replacedAgent, runtime.agentId);
-    await this.#parts.offers.reached();
-    return this.#takeUp(event);
+    this.#parts.offers.reached();
+    this.#takeUp(event);
   }
 
   /** What the replay says, held against the turn that is open here. */
-  async #takeUp(event: ConnectionEvent & { type: 'ready' }): Promise<void> {
+  #takeUp(event: ConnectionEvent & { type: 'ready' }): void {
     if (!this.#parts.link.ready) return;
-    if (this.#parts.ending()) return this.#held.pushReady(event);
+    if (this.#parts.ending()) {
+      this.#held.pushReady(event);
+      return;
+    }
     const before = this.#parts.state.open;
     if (before?.state === 'submitted' && this.#judged !== event && this.#parts.link.runsAnother(before)) {
       // The history tells what became of ours; what runs is taken up afterwards.
       this.#judged = event;
       this.#held.pushReady(event);
-      return this.#parts.lookup.look();
+      this.#parts.lookup.look();
+      return;
     }
     const isIdle = this.#parts.link.loop === 'idle' && event.approvals.length === 0;
     const ours = this.#parts.state.open?.state === 'submitted';
-    if (!ours && !isIdle) await this.#openAgentTurn();
+    if (!ours && !isIdle) this.#openAgentTurn();
     const turn = this.#parts.state.open;
     if (turn?.state === 'submitted') {
       this.#parts.approvals.joined();
       const open = event.approvals.map((request) => request.requestId);
       this.#parts.state.turn = foldTurn(this.#parts.state.turn, { type: 'approvals-open', requestIds: open });
-      await this.#parts.approvals.close(open, 'link_lost');
-      for (const request of event.approvals) await this.#parts.approvals.asked(request);
+      this.#parts.approvals.close(open, 'link_lost');
+      for (const request of event.approvals) this.#parts.approvals.asked(request);
       if (open.length > 0) this.#parts.lookup.recall();
       // Only the history knows what became of the input (docs/letta-protocol.md, Loss and restart).
-      if (isIdle) return this.#parts.lookup.look();
+      if (isIdle) {
+        this.#parts.lookup.look();
+        return;
+      }
       this.#gap = true;
       if (turn.stoppedBy) this.#parts.stopping.abort();
     }
-    await this.release();
-    await this.#parts.advance();
+    this.release();
+    this.#parts.advance();
   }
 
   /** A connection tells of background tasks when their number changes, and counts from none. */
@@ -198,91 +210,115 @@ export class ThreadListener {
 
   // ---- a turn whose end was not seen -----------------------------------------------------------
 
-  async verdict(found: Verdict): Promise<void> {
+  verdict(found: Verdict): void {
     switch (found.verdict) {
       case 'over': {
         this.#keepForNext();
         const ending = this.#parts.endings.unseen(found.answered, !this.#broken && !this.#parts.state.resumed);
-        return this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
+        this.#parts.end(ending, ending.outcome === 'interrupted' ? this.#parts.endings.cutOff() : null);
+        return;
       }
       case 'begins':
         this.#gap = true;
         this.#parts.state.dirty = true;
-        return this.release();
+        this.release();
+        return;
       case 'not_there_yet':
         if (this.#parts.link.loop === 'idle') {
           this.#wait('I can’t tell yet whether your message arrived; I’m asking again.');
           this.#inDoubt = true;
         }
-        return this.release();
+        this.release();
+        return;
       case 'never_arrived':
-        if (this.#parts.state.open?.stoppedBy) return this.#parts.end(this.#parts.endings.unseen(false));
+        if (this.#parts.state.open?.stoppedBy) {
+          this.#parts.end(this.#parts.endings.unseen(false));
+          return;
+        }
         this.#parts.log.info({ turn: this.#parts.state.open?.id }, 'the input never arrived; sending it again');
         this.#sure();
-        await this.#parts.state.insist((record) => changeTurn(record, { state: 'prepared' }));
+        this.#parts.state.change((record) => changeTurn(record, { state: 'prepared' }));
         this.#parts.state.textUnknown = false;
         this.#parts.link.unsubmitted();
-        await this.#parts.offers.neverArrived();
-        await this.release();
-        return this.#parts.advance();
+        this.#parts.offers.neverArrived();
+        this.release();
+        this.#parts.advance();
+        return;
       case 'unreadable':
-        return this.#parts.end(this.#parts.endings.unseen(false), this.#parts.endings.leftover());
+        this.#parts.end(this.#parts.endings.unseen(false), this.#parts.endings.leftover());
+        return;
       default:
-        return found satisfies never;
+        found satisfies never;
     }
   }
 
   // ---- what the agent says ---------------------------------------------------------------------
 
-  #onAgentEvent(event: AgentEvent): void | Promise<void> {
-    if (event.type === 'loop') return this.#onLoop(event);
+  #onAgentEvent(event: AgentEvent): void {
+    if (event.type === 'loop') {
+      this.#onLoop(event);
+      return;
+    }
     if (event.type === 'background') {
       this.#backgroundTold = true;
-      return this.#parts.background.told(event.tasks);
+      this.#parts.background.told(event.tasks);
+      return;
     }
     if (event.type === 'device') {
       const moved = this.#parts.link.workingDirectory !== event.workingDirectory;
       this.#parts.link.workingDirectory = event.workingDirectory;
       if (moved) this.#parts.approvals.directoryMoved();
-      return undefined;
+      return;
     }
-    if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);
+    if (this.#parts.ending() || this.#parts.lookup.looking) {
+      this.#held.push(event);
+      return;
+    }
     const turn = this.#parts.state.open;
-    if (turn?.state === 'submitted')
-      return isOfRun(event) && this.#parts.link.isForeign(turn, event.runId) ? undefined : this.#onTurnEvent(event);
-    if (!startsTurn(event)) return undefined;
+    if (turn?.state === 'submitted') {
+      if (!isOfRun(event) || !this.#parts.link.isForeign(turn, event.runId)) this.#onTurnEvent(event);
+      return;
+    }
+    if (!startsTurn(event)) return;
     const input = event.type === 'user-message' ? event.clientMessageId : null;
-    return this.#openAgentTurn(input).then(() => this.#onTurnEvent(event));
+    this.#openAgentTurn(input);
+    this.#onTurnEvent(event);
   }
 
-  async #openAgentTurn(input: string | null = null): Promise<void> {
+  #openAgentTurn(input: string | null = null): void {
     const had = this.#parts.state.open?.id;
-    await this.#parts.state.insist((record) => beginAgentTurn(record, this.#parts.turnIds(), input));
+    this.#parts.state.change((record) => beginAgentTurn(record, this.#parts.turnIds(), input));
     const turn = this.#parts.state.open;
     if (turn && turn.id !== had) this.#parts.openTurn(turn);
     this.#parts.state.dirty = true;
     // Told to end, what ran in the background reports once more: the agent must not go on with that.
     const by = this.#parts.killSwitch.paused?.by ?? this.#parts.background.silencedBy;
-    if (by !== null) await this.#parts.stopping.stop(by);
+    if (by !== null) this.#parts.stopping.stop(by);
     // Told late, of a turn whose end went by unheard.
     if (this.#parts.link.loop === 'idle') this.#parts.lookup.expectEnd(END_OVERDUE_MS);
   }
 
-  #onTurnEvent(event: AgentEvent): void | Promise<void> {
+  #onTurnEvent(event: AgentEvent): void {
     this.#sure();
-    if (event.type === 'approval-asked')
-      return this.#parts.approvals.asked(event.request).then(() => this.#parts.lookup.recall());
-    if (event.type === 'turn-ended') return this.#onTurnEnded(event);
-    if (this.#parts.lookup.isOfTurnBefore(event)) return undefined;
+    if (event.type === 'approval-asked') {
+      this.#parts.approvals.asked(event.request);
+      this.#parts.lookup.recall();
+      return;
+    }
+    if (event.type === 'turn-ended') {
+      this.#onTurnEnded(event);
+      return;
+    }
+    if (this.#parts.lookup.isOfTurnBefore(event)) return;
     if ((event.type === 'text' || event.type === 'text-repaired') && this.#isFromBefore()) {
       // Heard while the link was made, told behind the request that it was said before: the history has its place.
       this.#gap = true;
-      return undefined;
+      return;
     }
     if (event.type === 'text' && this.#parts.lookup.knows(event)) {
       // The history has told it while this was on its way; what it has beyond that, it tells at the end.
       this.#gap = true;
-      return undefined;
+      return;
     }
     if (event.type === 'text' && this.#parts.state.turn.parts.length === 0)
       this.#parts.log.debug({}, 'the agent started its answer');
@@ -291,19 +327,19 @@ export class ThreadListener {
       this.#parts.state.turn = next;
       this.#parts.state.dirty = true;
     }
-    if (event.type !== 'approvals-open') return undefined;
+    if (event.type !== 'approvals-open') return;
     // A stop empties Letta's list before it ends the turn: nobody answered.
     const why = this.#parts.state.open?.stoppedBy ? 'turn_over' : 'answered_elsewhere';
-    return this.#parts.approvals.close(event.requestIds, why);
+    this.#parts.approvals.close(event.requestIds, why);
   }
 
-  #onTurnEnded(event: AgentEvent & { type: 'turn-ended' }): void | Promise<void> {
+  #onTurnEnded(event: AgentEvent & { type: 'turn-ended' }): void {
     const turn = this.#parts.state.open;
-    if (!turn) return undefined;
+    if (!turn) return;
     const id = turn.clientMessageId;
     if (id !== null && event.runId !== null && !this.#parts.link.claims(turn, event.runId)) {
       this.#parts.log.info({ turn: turn.id, run: event.runId }, 'another client’s turn ended first');
-      return undefined;
+      return;
     }
     const isCancelled = event.runId === null && event.stopReason === 'cancelled';
     if (id !== null && isCancelled && !this.#parts.link.begun && isUnheard(this.#parts.state.turn)) {
@@ -311,29 +347,33 @@ export class ThreadListener {
         { turn: turn.id },
         'ignored the late end of an earlier turn that was stopped before it said anything',
       );
-      return undefined;
+      return;
     }
-    if (event.gone && turn.items.length > 0 && isUnheard(this.#parts.state.turn))
-      return this.#withoutConversation(turn);
+    if (event.gone && turn.items.length > 0 && isUnheard(this.#parts.state.turn)) {
+      this.#withoutConversation(turn);
+      return;
+    }
     if (this.#gap) this.#keepForNext();
     this.#parts.state.turn = foldTurn(this.#parts.state.turn, event);
     const { endings, lookup } = this.#parts;
-    if (!this.#gap) return this.#parts.end(endings.now());
+    if (!this.#gap) {
+      this.#parts.end(endings.now());
+      return;
+    }
     // What was said while nobody listened stands in the history only.
     this.#parts.leave();
     lookup.fillGap((whole) => this.#parts.finish(whole ? endings.now() : endings.unseen(false)));
-    return undefined;
   }
 
   /** Agent or conversation went while the link was there; whatever is said next finds out anew. */
-  #withoutConversation(turn: OpenTurn): Promise<void> {
+  #withoutConversation(turn: OpenTurn): void {
     this.#parts.log.warn(
       { turn: turn.id, runtime: this.#parts.state.record?.runtime },
       'the conversation no longer exists at Letta',
     );
     this.#parts.link.disconnect();
     this.#parts.offers.givenUp();
-    return this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });
+    this.#parts.fail(GONE_LINE, turn.stoppedBy ? null : { offer: 'start_new', certain: true });
   }
 
   /** An end that comes late, or is only found out, after Letta told of the next turn: what it waits for is the next one's. */
@@ -344,7 +384,7 @@ export class ThreadListener {
     this.#held.putFirst(open.map((request) => ({ type: 'approval-asked', request })));
   }
 
-  #onLoop(event: AgentEvent & { type: 'loop' }): void | Promise<void> {
+  #onLoop(event: AgentEvent & { type: 'loop' }): void {
     const was = this.#parts.link.loop;
     this.#parts.link.looped(event);
     const turn = this.#parts.state.open;
@@ -353,16 +393,19 @@ export class ThreadListener {
       this.#parts.lookup.notDue();
       // It had begun, and another runs: its end went by unheard.
       if (turn?.clientMessageId && this.#parts.link.knows(turn.clientMessageId) && this.#parts.link.runsAnother(turn)) {
-        return this.#parts.lookup.looking ? undefined : this.#parts.lookup.look();
+        if (!this.#parts.lookup.looking) this.#parts.lookup.look();
+        return;
       }
       // Stop came before Letta had begun: there was nothing to abort then.
       if (was === 'idle' && turn?.stoppedBy && turn.state === 'submitted' && !this.#parts.ending())
         this.#parts.stopping.abort();
-      return undefined;
+      return;
     }
-    if (turn?.state !== 'submitted' || this.#parts.ending()) return this.#parts.advance();
+    if (turn?.state !== 'submitted' || this.#parts.ending()) {
+      this.#parts.advance();
+      return;
+    }
     if (was !== 'idle') this.#parts.lookup.expectEnd(turn.stoppedBy ? STOP_OVERDUE_MS : END_OVERDUE_MS);
-    return undefined;
   }
 
   /** The turn is shown and over: what was heard of it and held while the history told its end was found there already. */
@@ -376,19 +419,24 @@ export class ThreadListener {
   }
 
   /** What was held is heard now. */
-  async release(): Promise<void> {
+  release(): void {
     this.#parts.lookup.listened();
     for (const event of this.#held.take()) {
-      const waiting = event.type === 'ready' ? this.#takeUp(event) : this.#onHeld(event);
-      if (waiting) await waiting;
+      if (event.type === 'ready') this.#takeUp(event);
+      else this.#onHeld(event);
     }
   }
 
-  #onHeld(event: Exclude<Held, { type: 'ready' }>): void | Promise<void> {
-    if (event.type !== 'cut') return this.#onAgentEvent(event);
-    if (this.#parts.ending() || this.#parts.lookup.looking) return this.#held.push(event);
+  #onHeld(event: Exclude<Held, { type: 'ready' }>): void {
+    if (event.type !== 'cut') {
+      this.#onAgentEvent(event);
+      return;
+    }
+    if (this.#parts.ending() || this.#parts.lookup.looking) {
+      this.#held.push(event);
+      return;
+    }
     this.#gap = true;
-    return undefined;
   }
 
   /** The agent says nothing while it asks: what comes then after a restart was said before. */

@@ -1,36 +1,60 @@
 import type { Clock, Log, Timer } from '../ports.ts';
 
-/** One thing that happens to a thread. It may wait for the disk, never for Slack or Letta. */
-export type Mail = () => void | Promise<void>;
+/** One event of a thread. It never waits: what it changes is stored, and what it wants of the world done, afterwards. */
+export type Mail = () => void;
+
+/** What the present mail has changed of the thread's record. */
+export interface Changes {
+  /** Reads the record for the first mail; `undefined`: it is there. */
+  load(): Promise<void> | undefined;
+  readonly pending: boolean;
+  /** Resolves when they are on disk; rejects when they certainly are not, or the thread has closed. */
+  commit(options: CommitOptions): Promise<void>;
+  drop(): void;
+  /** Somebody waits behind a disk that fails: it is asked now. */
+  hurry(): void;
+}
+
+export interface CommitOptions {
+  /** Whoever waits for it tries again; else the disk is asked until it takes them, or the thread closes. */
+  once: boolean;
+  onFailed(error: unknown): void;
+  /** All behind it has to wait until the disk is well. */
+  onHeldUp(error: unknown): void;
+}
 
 export interface MailboxParts {
   clock: Clock;
   log: Log;
+  changes: Changes;
   /** The last mail was handled; called once per burst. */
   onEmpty(): void;
   /** A mail threw: called after a second, to take up what is left undone. */
   onFailed: Mail;
-  /** Somebody waits behind the present mail who should rather hear soon that the disk fails. */
-  onHurry(): void;
 }
 
 interface Queued {
-  mail: Mail;
-  /** Tells whoever waits for it that it will not be handled. */
+  mail: () => void | Promise<void>;
+  /** Tells whoever waits for it that it is not done; left out: nobody waits, so it is done whatever the disk says. */
   refuse?: (error: unknown) => void;
-  /** Whoever waits for it can try again, and is told at once when the disk fails. */
+  /** Whoever waits for it is told at once when the disk fails for a mail in front of it. */
   hurries?: boolean;
 }
 
 const AFTER_FAILURE_MS = 1_000;
 
-/** Handles mails one after another: the order of things in a thread comes from here, not from locks. */
+/**
+ * Handles mails one after another: the order of things in a thread comes from here, not from locks. What a mail changed of
+ * the record is on disk before anything that it wants done is done, and before the next mail is looked at.
+ */
 export class Mailbox {
   readonly #parts: MailboxParts;
   #mails: Queued[] = [];
   /** What Slack has taken and the disk does not know yet: handled also once closed, and before anything else. */
   #posted: Queued[] = [];
   readonly #timers = new Set<Timer>();
+  /** What the present mail wants done once its changes are on disk. */
+  #effects: (() => void)[] = [];
   #draining = false;
   /** The present mail waits until what Slack has taken is stored. */
   #serving = false;
@@ -53,21 +77,41 @@ export class Mailbox {
     if (!this.#closed) this.#push(this.#mails, { mail });
   }
 
-  /** A mail whose result somebody outside waits for. */
-  ask<T>(work: () => Promise<T>, { hurries = false } = {}): Promise<T> {
+  /**
+   * A mail whose result somebody outside waits for; they get it once what it changed is on disk. A disk that fails is told
+   * to them, and nothing of it was done then: so its work changes nothing but the record, all else in {@link after}.
+   */
+  ask<T>(work: () => T | Promise<T>, { hurries = false } = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closing());
     return this.#asked(this.#mails, work, hurries);
   }
 
   /** As {@link ask}, for what Slack has taken already: it is stored whatever becomes of the thread. */
-  posted<T>(work: () => Promise<T>): Promise<T> {
+  posted<T>(work: () => T): Promise<T> {
     return this.#asked(this.#posted, work, true);
   }
 
-  #asked<T>(queue: Queued[], work: () => Promise<T>, hurries: boolean): Promise<T> {
+  /** A mail in which all others wait for something outside. @param work resolves with the result */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(closing());
     return new Promise<T>((resolve, refuse) => {
-      this.#push(queue, { mail: () => work().then(resolve, refuse), refuse, hurries });
-      if (hurries) this.#parts.onHurry();
+      this.#push(this.#mails, { mail: () => work().then(resolve), refuse });
+    });
+  }
+
+  #asked<T>(queue: Queued[], work: () => T | Promise<T>, hurries: boolean): Promise<T> {
+    return new Promise<T>((resolve, refuse) => {
+      const queued: Queued = { mail: () => undefined, refuse, hurries };
+      queued.mail = () => {
+        const result = work();
+        // First of all: what it leads to is not theirs any more.
+        this.#effects.unshift(() => {
+          resolve(result);
+          delete queued.refuse;
+        });
+      };
+      this.#push(queue, queued);
+      if (hurries) this.#parts.changes.hurry();
     });
   }
 
@@ -77,7 +121,7 @@ export class Mailbox {
     else if (this.#serving && !this.#served) this.#served = this.#servePosted();
   }
 
-  /** Inside a mail: waits for something that ends only once all that Slack has taken is stored. */
+  /** Inside a mail that is {@link alone}: waits for something that ends only once all that Slack has taken is stored. */
   async serve<T>(work: Promise<T>): Promise<T> {
     this.#serving = true;
     this.#served ??= this.#servePosted();
@@ -93,26 +137,25 @@ export class Mailbox {
     while (this.#serving) {
       const next = this.#posted.shift();
       if (!next) break;
-      await next.mail();
+      await this.#handle(next);
     }
     this.#served = null;
   }
 
-  /** The disk fails: those who can try again do not wait for it. */
-  refuseHurried(error: unknown): void {
-    for (const queue of [this.#posted, this.#mails]) {
-      for (const { hurries, refuse } of queue) if (hurries) refuse?.(error);
-    }
-    this.#posted = [];
-    this.#mails = this.#mails.filter(({ hurries }) => !hurries);
+  /** Done once what the present mail changed is on disk; what it changes itself is stored before what comes behind it. */
+  after(effect: () => void): void {
+    if (this.#draining) this.#effects.push(effect);
+    else effect();
   }
 
-  /** Work of the world, already under way: what comes of it is a mail. */
-  away<T>(work: Promise<T>, done: (value: T) => ReturnType<Mail>, failed: (error: unknown) => ReturnType<Mail>): void {
-    work.then(
-      (value) => this.post(() => done(value)),
-      (error: unknown) => this.post(() => failed(error)),
-    );
+  /** Work of the world, begun as {@link after} says: what comes of it is a mail. */
+  away<T>(begin: () => Promise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
+    this.after(() => {
+      begin().then(
+        (value) => this.post(() => done(value)),
+        (error: unknown) => this.post(() => failed(error)),
+      );
+    });
   }
 
   later(ms: number, mail: Mail): Timer {
@@ -138,36 +181,89 @@ export class Mailbox {
     this.#timers.clear();
   }
 
-  /** Most mails wait for nothing (a word of the answer): they cost no promise. */
+  /** Most mails change nothing that is stored (a word of the answer): they cost no promise. */
   #drain(): void {
     this.#draining = true;
-    for (let next = this.#next(); next; next = this.#next()) {
-      try {
-        const waiting = next.mail();
-        if (waiting) return void this.#goOn(waiting);
-      } catch (error) {
-        this.#failed(error);
-      }
+    for (
+      let next = this.#posted.shift() ?? this.#mails.shift();
+      next;
+      next = this.#posted.shift() ?? this.#mails.shift()
+    ) {
+      const waiting = this.#handle(next);
+      if (waiting) return void waiting.then(() => this.#goOn());
       this.#handled();
     }
     this.#draining = false;
   }
 
-  #next(): Queued | undefined {
-    return this.#posted.shift() ?? this.#mails.shift();
-  }
-
-  async #goOn(waiting: Promise<void>): Promise<void> {
-    try {
-      await waiting;
-    } catch (error) {
-      this.#failed(error);
-    }
+  #goOn(): void {
     this.#handled();
     this.#drain();
   }
 
-  #failed(error: unknown): void {
+  /** Never rejects. */
+  #handle(queued: Queued): Promise<void> | undefined {
+    const waiting = this.#parts.changes.load();
+    if (waiting) return waiting.then(() => this.#step(queued)).catch((error: unknown) => this.#failed(queued, error));
+    try {
+      const working = this.#step(queued);
+      return working?.catch((error: unknown) => this.#failed(queued, error));
+    } catch (error) {
+      this.#failed(queued, error);
+      return undefined;
+    }
+  }
+
+  #step(queued: Queued): Promise<void> | undefined {
+    const working = queued.mail();
+    return working ? working.then(() => this.#finish(queued)) : this.#finish(queued);
+  }
+
+  #finish(queued: Queued): Promise<void> | undefined {
+    while (!this.#parts.changes.pending) {
+      const effect = this.#effects.shift();
+      if (!effect) return undefined;
+      this.#do(effect);
+    }
+    return this.#commit(queued);
+  }
+
+  /** What is wanted done was decided by what is stored now: a part of it that throws does not hold up the rest. */
+  #do(effect: () => void): void {
+    try {
+      effect();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'a step of the thread failed');
+      this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
+    }
+  }
+
+  async #commit(queued: Queued): Promise<void> {
+    await this.#parts.changes.commit({
+      once: queued.refuse !== undefined,
+      onFailed: (error) => queued.refuse?.(error),
+      onHeldUp: (error) => this.#refuseHurried(error),
+    });
+    return this.#finish(queued);
+  }
+
+  /** Those who can try again do not wait for a disk that fails. */
+  #refuseHurried(error: unknown): void {
+    for (const queue of [this.#posted, this.#mails]) {
+      for (const { hurries, refuse } of queue) if (hurries) refuse?.(error);
+    }
+    this.#posted = [];
+    this.#mails = this.#mails.filter(({ hurries }) => !hurries);
+  }
+
+  #failed({ refuse }: Queued, error: unknown): void {
+    this.#parts.changes.drop();
+    this.#effects = [];
+    if (refuse) {
+      refuse(error);
+      return;
+    }
+    if (this.#closed) return;
     this.#parts.log.error({ err: error }, 'a step of the thread failed');
     this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
   }

@@ -114,11 +114,11 @@ export class ThreadOffers {
   }
 
   /** The runtime can be reached: what has waited for it too long is not run unasked. */
-  async reached(): Promise<void> {
+  reached(): void {
     const since = this.#waitingSince;
     this.#waitingSince = null;
     this.#unreachable = false;
-    await this.#holdIfSince(since);
+    this.#holdIfSince(since);
   }
 
   /** Nothing may be run, for now. @param since ms since 1970 */
@@ -127,27 +127,27 @@ export class ThreadOffers {
   }
 
   /** The agent may work (again): what has waited for that too long is not run unasked. */
-  async resumed(): Promise<void> {
+  resumed(): void {
     const since = this.#pausedSince;
     this.#pausedSince = null;
-    await this.#holdIfSince(since);
+    this.#holdIfSince(since);
   }
 
   /** The open turn's input, ready to be sent anew, did not arrive: all the while nobody knew, it has waited, too. */
-  async neverArrived(): Promise<void> {
+  neverArrived(): void {
     const since = this.#inDoubtSince;
     this.#inDoubtSince = null;
-    await this.#holdIfSince(since);
+    this.#holdIfSince(since);
   }
 
-  async #holdIfSince(since: number | null): Promise<void> {
+  #holdIfSince(since: number | null): void {
     const { state, clock, staleAfterMs, log } = this.#parts;
     if (staleAfterMs === undefined || since === null) return;
     const awayMs = clock.monotonic() - since;
     if (awayMs < staleAfterMs) return;
     const tokens = this.#tokens();
     const before = state.record?.offers;
-    await state.insist((record) => holdStaleMessages(record, staleAfterMs, tokens, clock.now()));
+    state.change((record) => holdStaleMessages(record, staleAfterMs, tokens, clock.now()));
     if (state.record?.offers === before) return;
     log.info({ awayMs }, 'messages waited too long; asking their author');
     state.dirty = true;
@@ -169,18 +169,18 @@ export class ThreadOffers {
   }
 
   /** Brings every offer to Slack that is not there as it is. */
-  async show(): Promise<void> {
+  show(): void {
     const { state, clock } = this.#parts;
     const { record } = state;
     if (!record) return;
-    if (lapseOldOffers(record, clock.now()) !== record) await state.update((now) => lapseOldOffers(now, clock.now()));
+    if (lapseOldOffers(record, clock.now()) !== record) state.change((now) => lapseOldOffers(now, clock.now()));
     for (const offer of state.record?.offers ?? []) {
-      if (offer.display !== 'shown' && !this.#underWay.has(offer.token)) await this.#bring(offer);
+      if (offer.display !== 'shown' && !this.#underWay.has(offer.token)) this.#bring(offer);
     }
   }
 
-  async act(action: InboundAction & { name: OfferAction }, person: Person): Promise<ActionOutcome> {
-    const { state, policies, clock, log } = this.#parts;
+  act(action: InboundAction & { name: OfferAction }, person: Person): ActionOutcome {
+    const { state, mailbox, policies, clock, log } = this.#parts;
     const { name, token, team, channel, messageTs: ts } = action;
     const offer = state.record?.offers.find((each) => each.token === token);
     if (!offer || !isButtonOf(offer, name))
@@ -198,46 +198,43 @@ export class ThreadOffers {
     }
     const key = makeMessageKey({ team, channel, ts });
     let won = false;
-    await state.update((record) => {
+    state.change((record) => {
       const next = decideOffer(record, token, { action: name, key, ts, now: clock.now() });
       won = next !== record;
       return next;
     });
     if (!won) return late(offer);
-    log.info({ offer: offer.kind, choice: name, by: person.id, messages: offer.count }, 'offer decided');
+    const fields = { offer: offer.kind, choice: name, by: person.id, messages: offer.count };
+    mailbox.after(() => log.info(fields, 'offer decided'));
     return { result: 'decided' };
   }
 
-  async #bring(offer: Offer): Promise<void> {
+  #bring(offer: Offer): void {
     const { state, mailbox, surface, botUser, log } = this.#parts;
     const { token } = offer;
     this.#underWay.add(token);
     const change = (to: (offer: Offer) => Offer) =>
-      state.update((record) => ({
+      state.change((record) => ({
         ...record,
         offers: record.offers.map((each) => (each.token === token ? to(each) : each)),
       }));
-    try {
-      // On disk first: from here on Slack may have a message that the record does not know.
-      if (offer.display === 'wanted' && offer.posts.length === 0) await change((now) => ({ ...now, display: 'begun' }));
-    } catch (error) {
-      this.#underWay.delete(token);
-      throw error;
-    }
+    // On disk first: from here on Slack may have a message that the record does not know.
+    if (offer.display === 'wanted' && offer.posts.length === 0) change((now) => ({ ...now, display: 'begun' }));
     const wanted = versionOf(offer);
-    const done = surface.offer({
-      view: offerView(offer, botUser),
-      address: state.address,
-      posts: offer.posts,
-      resumed: offer.display === 'begun' && offer.posts.length === 0,
-      onPosts: (posts) => mailbox.posted(() => change((now) => ({ ...now, posts }))),
-    });
+    const bring = () =>
+      surface.offer({
+        view: offerView(offer, botUser),
+        address: state.address,
+        posts: offer.posts,
+        resumed: offer.display === 'begun' && offer.posts.length === 0,
+        onPosts: (posts) => mailbox.posted(() => change((now) => ({ ...now, posts }))),
+      });
     mailbox.away(
-      done,
-      async (delivery) => {
+      bring,
+      (delivery) => {
         if (!delivery.delivered) log.warn({ offer: offer.kind, reason: delivery.reason }, 'could not show an offer');
         this.#underWay.delete(token);
-        await state.insist((record) => ({
+        state.change((record) => ({
           ...record,
           offers: record.offers.map((each): Offer => {
             if (each.token !== token) return each;

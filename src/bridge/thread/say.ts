@@ -12,7 +12,7 @@ export interface SayParts {
 /** Words of the bridge's own in the thread, of which nothing depends on whether they arrive. */
 export function say({ state, surface, mailbox, log }: SayParts, text: string): void {
   mailbox.away(
-    surface.say(state.address, text),
+    () => surface.say(state.address, text),
     () => undefined,
     (error) => log.warn({ err: error }, 'could not post a notice'),
   );

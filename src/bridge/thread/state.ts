@@ -9,27 +9,36 @@ import type { ApprovalRecord, Ending, OpenTurn, SaidText, ThreadRecord } from '.
 import { emptyTurn, type TurnState } from '../turn/fold.ts';
 import type { Where } from '../view/card.ts';
 import { type Activity, type TurnView, turnView } from '../view/turn.ts';
+import type { Changes, CommitOptions } from './mailbox.ts';
 
 export interface StateParts {
   threads: Threads;
   clock: Clock;
   log: Log;
   policies: PolicyBook;
-  /** The disk fails, and what must be stored is tried again only later. */
-  onFailing(error: unknown): void;
 }
+
+type Change = (record: ThreadRecord | null) => ThreadRecord | null;
 
 const NONE: ReadonlySet<Token> = new Set();
 const AGAIN: Backoff = { firstMs: 1_000, longestMs: 60_000 };
 
-/** What the worker and its parts know of a thread: the record as it is on disk, and the open turn as it was folded. */
-export class ThreadState {
+/**
+ * What the worker and its parts know of a thread: the record, with what the present event changed of it, and the open turn
+ * as it was folded.
+ */
+export class ThreadState implements Changes {
   #key: ThreadKey;
   readonly #parts: StateParts;
   #closed = false;
   /** Ends the wait until a failing disk is tried again. */
   #hurry: (() => void) | null = null;
-  record: ThreadRecord | null = null;
+  #loaded = false;
+  #record: ThreadRecord | null = null;
+  /** As it is on disk, while {@link #record} is not. */
+  #stored: ThreadRecord | null = null;
+  /** What leads from there to {@link #record}. */
+  #changes: Change[] = [];
   turn: TurnState = emptyTurn;
   /** After a restart, until the history tells: what the agent said before it is not in {@link turn}. */
   textUnknown = false;
@@ -55,11 +64,20 @@ export class ThreadState {
     return this.#key;
   }
 
+  get record(): ThreadRecord | null {
+    return this.#record;
+  }
+
   /** The thread has another key, under which `record` is stored already. */
   moved(key: ThreadKey, record: ThreadRecord): void {
     this.#key = key;
-    this.record = record;
+    this.take(record);
     this.dirty = true;
+  }
+
+  /** The record as somebody else has just stored it, while this thread had nothing to store. */
+  take(record: ThreadRecord | null): void {
+    this.#record = record;
   }
 
   /**
@@ -120,56 +138,104 @@ export class ThreadState {
     return settingsOf(this.#parts.policies.current(), this.address.channel);
   }
 
-  async load(): Promise<void> {
-    this.record ??= await this.#parts.threads.load(this.key);
+  load(): Promise<void> | undefined {
+    if (this.#loaded) return undefined;
+    return this.#parts.threads.load(this.key).then((record) => {
+      this.#loaded = true;
+      this.#record = record;
+    });
   }
 
-  /** The record as somebody found it on disk; older than what is known here, it is no news. */
-  take(record: ThreadRecord | null): void {
-    if (record && record.rev >= (this.record?.rev ?? -1)) this.record = record;
+  /** Changes the record, if there is one: before anything else that the present event wants done, it is on disk. */
+  change(change: (record: ThreadRecord) => ThreadRecord): void {
+    this.write((record) => record && change(record));
+  }
+
+  /** As {@link change}, of a thread that may not be stored yet. `null`, or the same record: it stays as it is. */
+  write(change: Change): void {
+    const next = change(this.#record);
+    if (next === null || next === this.#record) return;
+    if (!this.pending) this.#stored = this.#record;
+    this.#changes.push(change);
+    this.#record = next;
+  }
+
+  get pending(): boolean {
+    return this.#changes.length > 0;
+  }
+
+  drop(): void {
+    if (this.pending) this.#record = this.#stored;
+    this.#changes = [];
   }
 
   /**
-   * The one place where the thread's record is written, as one event of the thread after another. Resolves with what is
-   * stored then; rejects when the disk fails.
-   * @param change as `Threads.update` wants it
+   * The one place where a thread's record is written. A write that failed may have been done all the same: then the disk
+   * says what became of it, before anything else happens to the thread.
    */
-  async write(change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
-    const stored = await this.#parts.threads.update(this.key, change);
-    if (stored) this.record = stored;
-    return stored;
-  }
-
-  /** Resolves when the change is on disk; rejects when the disk fails. For what somebody waits for, who can try again. */
-  async update(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    await this.write((record) => (record ? change(record) : null));
-  }
-
-  /**
-   * As {@link update}, until the disk takes it: for what happened in the world and can not be asked for again. Rejects
-   * only once closed. `change` may run several times.
-   */
-  async insist(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    const { clock, log, onFailing } = this.#parts;
+  async commit({ once, onFailed, onHeldUp }: CommitOptions): Promise<void> {
+    const { threads, log } = this.#parts;
     for (let failures = 1; ; failures += 1) {
+      let before = null as number | null;
       try {
-        return await this.update(change);
+        const stored = await threads.update(this.key, (record) => {
+          before = record?.rev ?? 0;
+          return this.#next(record);
+        });
+        return this.#committed(stored);
       } catch (error) {
-        if (this.#closed) throw error;
+        onFailed(error);
+        if (before !== null && (await this.#hasLanded(before, error, onHeldUp))) return;
+        if (once || this.#closed) throw error;
+        onHeldUp(error);
         const retryInMs = backoffMs(AGAIN, failures);
         log.error({ err: error, retryInMs }, 'could not store the thread');
-        onFailing(error);
-        await new Promise<void>((resolve) => {
-          const timer = clock.after(retryInMs, resolve);
-          this.#hurry = () => {
-            timer.cancel();
-            resolve();
-          };
-        });
-        this.#hurry = null;
-        if (this.#closed) throw error;
+        await this.#pause(retryInMs, error);
       }
     }
+  }
+
+  /** The changed record; made anew where the disk has another one than was known here. */
+  #next(record: ThreadRecord | null): ThreadRecord | null {
+    if (record?.rev === this.#stored?.rev) return this.#record;
+    return this.#changes.reduce((now, change) => change(now) ?? now, record);
+  }
+
+  #committed(record: ThreadRecord | null): void {
+    this.#changes = [];
+    this.#record = record;
+  }
+
+  /** @param before which record the failed write was to replace */
+  async #hasLanded(before: number, failure: unknown, onHeldUp: CommitOptions['onHeldUp']): Promise<boolean> {
+    const { threads, log } = this.#parts;
+    for (let failures = 1; ; failures += 1) {
+      try {
+        const record = await threads.load(this.key);
+        const landed = (record?.rev ?? 0) > before;
+        if (landed) this.#committed(record);
+        return landed;
+      } catch (error) {
+        if (this.#closed) throw failure;
+        onHeldUp(error);
+        const retryInMs = backoffMs(AGAIN, failures);
+        log.error({ err: error, retryInMs }, 'nobody knows whether the thread was stored');
+        await this.#pause(retryInMs, failure);
+      }
+    }
+  }
+
+  /** @throws `failure` once the thread is closed */
+  async #pause(ms: number, failure: unknown): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#parts.clock.after(ms, resolve);
+      this.#hurry = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#hurry = null;
+    if (this.#closed) throw failure;
   }
 
   /** Somebody waits: a disk that failed is tried now. */
@@ -182,13 +248,13 @@ export class ThreadState {
    * A disk that fails does not keep people from seeing it.
    * @param asEvent has it stored when it is its turn
    */
-  keepSaid(turn: TurnId, asEvent: (work: () => Promise<void>) => Promise<void>): Promise<void> | undefined {
+  keepSaid(turn: TurnId, asEvent: (work: () => void) => Promise<void>): Promise<void> | undefined {
     const { parts } = this.turn;
     if (parts === this.#kept || this.open?.id !== turn || this.#seenUnknown) return undefined;
     this.#kept = parts;
     const said = saidIn(parts);
     const change = (record: ThreadRecord) => (record.turn?.id === turn ? changeTurn(record, { said }) : record);
-    return asEvent(() => this.update(change)).catch((error) => {
+    return asEvent(() => this.change(change)).catch((error) => {
       this.#kept = null;
       this.#parts.log.warn({ turn, err: error }, 'could not store what the agent has said');
     });

@@ -22,13 +22,13 @@ export interface InputParts extends PromptSources {
   alongside(): number;
   /** The turn's last words are on their way to Slack. */
   ending(): boolean;
-  advance(): Promise<void>;
+  advance(): void;
   /** Whether the author of its messages still may use the agent. Rejects while nobody knows. */
   mayBegin(turn: OpenTurn): Promise<Verdict>;
   /** They may not: nothing of it is run. */
-  onNotAllowed(turn: OpenTurn, verdict: Verdict & { allowed: false }): Promise<void>;
+  onNotAllowed(turn: OpenTurn, verdict: Verdict & { allowed: false }): void;
   /** Letta will never take this input. @param notice fit for people */
-  onRefused(notice: string): Promise<void>;
+  onRefused(notice: string): void;
 }
 
 /** An input that Letta accepted and never began. */
@@ -63,8 +63,8 @@ export class TurnInput {
     if (this.#sending || draining() || !connection || !link.canSubmit) return;
     this.#sending = true;
     mailbox.away(
-      Promise.all([writePrompt(this.#parts, state, turn), this.#mayBegin(turn)]),
-      async ([content, verdict]) => {
+      () => Promise.all([writePrompt(this.#parts, state, turn), this.#mayBegin(turn)]),
+      ([content, verdict]) => {
         if (verdict === 'unknown') return this.#waitForSlack();
         this.#heldUp(false);
         const now = state.open;
@@ -114,59 +114,74 @@ export class TurnInput {
     state.dirty = true;
   }
 
-  async #submit(turn: OpenTurn, connection: AgentConnection, content: string): Promise<void> {
-    const { state, link, lookup, mailbox, log, advance } = this.#parts;
+  #submit(turn: OpenTurn, connection: AgentConnection, content: string): void {
+    const { state, mailbox, advance } = this.#parts;
     const alongside = this.#parts.alongside();
     // On disk first: from here on the input may have left.
-    await state.insist((record) =>
+    state.change((record) =>
       isAsWritten(record.turn, turn)
         ? changeTurn(record, { state: 'submitted', ...(alongside > 0 && { alongside }) })
         : record,
     );
     if (state.open?.state !== 'submitted') {
       this.#sending = false;
-      return advance();
+      advance();
+      return;
     }
+    mailbox.after(() => this.#leave(turn, connection, content));
+  }
+
+  /** It is on disk as handed over. */
+  #leave(turn: OpenTurn, connection: AgentConnection, content: string): void {
+    const { state, link, lookup, mailbox, log, advance } = this.#parts;
     if (link.ready !== connection) {
       // Lost meanwhile: over the next link it would be taken for an input of the last one.
-      await state.insist((record) => changeTurn(record, { state: 'prepared' }));
+      state.change((record) => changeTurn(record, { state: 'prepared' }));
       this.#sending = false;
-      return advance();
+      advance();
+      return;
     }
     lookup.forget();
     link.submitted();
     state.dirty = true;
     log.debug({ turn: turn.id }, 'sending input to Letta');
     mailbox.away(
-      connection.submit({
-        clientMessageId: turn.clientMessageId ?? turn.id,
-        content,
-        ...(turn.ends && { tools: END_TOOLS }),
-      }),
+      () =>
+        connection.submit({
+          clientMessageId: turn.clientMessageId ?? turn.id,
+          content,
+          ...(turn.ends && { tools: END_TOOLS }),
+        }),
       () => this.#accepted(turn),
       (error) => this.#failed(turn, error),
     );
   }
 
-  #accepted(turn: OpenTurn): Promise<void> {
+  #accepted(turn: OpenTurn): void {
     const { state, link, lookup, advance } = this.#parts;
     this.#sending = false;
     // Accepted, but nothing came of it: one day the history is asked.
     if (state.open?.id === turn.id && link.loop === 'idle' && !lookup.due) lookup.expectEnd(NEVER_BEGAN_MS);
     // Its end may have overtaken this answer, and the next turn waits for it.
-    return advance();
+    advance();
   }
 
-  async #failed(turn: OpenTurn, error: unknown): Promise<void> {
+  #failed(turn: OpenTurn, error: unknown): void {
     const { state, link, lookup, mailbox, log, ending, advance, onRefused } = this.#parts;
     this.#sending = false;
     const cause = asBridgeError(error);
     log.warn({ turn: turn.id, err: cause, certain: cause.certain }, 'Letta did not confirm the input');
     if (state.open?.id !== turn.id || ending()) return;
     // With the link gone the replay tells; with the link still there the history does.
-    if (!cause.certain) return lookup.lookLater(RETRY_MS);
-    if (!cause.retry) return onRefused(cause.notice);
-    await state.insist((record) => changeTurn(record, { state: 'prepared' }));
+    if (!cause.certain) {
+      lookup.lookLater(RETRY_MS);
+      return;
+    }
+    if (!cause.retry) {
+      onRefused(cause.notice);
+      return;
+    }
+    state.change((record) => changeTurn(record, { state: 'prepared' }));
     link.unsubmitted();
     mailbox.later(RETRY_MS, advance);
   }

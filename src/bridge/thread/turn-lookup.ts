@@ -28,7 +28,7 @@ export interface LookupParts {
   turnsDieWithLink: boolean;
   /** The turn's last words are on their way to Slack: nothing is left to look for. */
   ending(): boolean;
-  onVerdict(verdict: Verdict): void | Promise<void>;
+  onVerdict(verdict: Verdict): void;
 }
 
 /**
@@ -147,18 +147,21 @@ export class TurnLookup {
   }
 
   /** Looks now, when there is something to look for and a link to look through. */
-  look({ again, failures, fresh }: Look = { again: false, failures: 0, fresh: true }): void | Promise<void> {
+  look({ again, failures, fresh }: Look = { again: false, failures: 0, fresh: true }): void {
     const { state, link, mailbox, log, turnsDieWithLink, ending, onVerdict } = this.#parts;
     const turn = state.open;
     const connection = link.ready;
-    if (turn?.state !== 'submitted' || !connection || ending()) return undefined;
-    if (failures > MOST_FAILED_LOOKS) return onVerdict({ verdict: 'unreadable' });
+    if (turn?.state !== 'submitted' || !connection || ending()) return;
+    if (failures > MOST_FAILED_LOOKS) {
+      onVerdict({ verdict: 'unreadable' });
+      return;
+    }
     this.forget();
     this.#looking = true;
     const look = this.#looks;
     const stillWanted = () => this.#looks === look && link.ready === connection && !ending();
     mailbox.away(
-      this.#find(connection, turn, fresh),
+      () => this.#find(connection, turn, fresh),
       (found) => {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
@@ -183,14 +186,13 @@ export class TurnLookup {
         );
       },
     );
-    return undefined;
   }
 
   /**
    * Takes over what only the history has of the open turn, then goes on; also when it can not be read for long.
    * @param then told whether the history was read: else something may be missing
    */
-  fillGap(then: (whole: boolean) => Promise<void>, failures = 0): void {
+  fillGap(then: (whole: boolean) => void, failures = 0): void {
     const { state, link, mailbox, log } = this.#parts;
     const turn = state.open;
     if (!turn) return;
@@ -205,7 +207,7 @@ export class TurnLookup {
       return;
     }
     mailbox.away(
-      connection.fetchHistory(HISTORY_ITEMS),
+      () => connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
         const found = findTurn(history, this.#marks(turn));
         if (found.arrived) this.#take(found, true);
@@ -231,7 +233,7 @@ export class TurnLookup {
     state.stand();
     mailbox.later(RECALL_MS, () => state.placed());
     mailbox.away(
-      connection.fetchHistory(HISTORY_ITEMS),
+      () => connection.fetchHistory(HISTORY_ITEMS),
       (history) => {
         if (state.open?.id !== turn.id || ending()) return;
         // Once somebody has decided, what the history has of a message may be the half of it.
@@ -247,16 +249,10 @@ export class TurnLookup {
     );
   }
 
-  /** A disk that fails: they are where they are, until the next restart. */
-  async #keepPlaces(turn: OpenTurn): Promise<void> {
-    const { state, log } = this.#parts;
+  #keepPlaces(turn: OpenTurn): void {
+    const { state } = this.#parts;
     const known = state.turn;
-    if (state.record === null || storeCardPlaces(state.record, turn, known) === state.record) return;
-    try {
-      await state.update((record) => storeCardPlaces(record, turn, known));
-    } catch (error) {
-      log.warn({ turn: turn.id, err: error }, 'could not store the places of the cards');
-    }
+    state.change((record) => storeCardPlaces(record, turn, known));
   }
 
   /** What the history has of an input. One that was seen to begin has arrived, wherever it stands there. */

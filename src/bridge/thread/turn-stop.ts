@@ -21,7 +21,7 @@ export interface StopParts {
   botUser: UserId;
   log: Log;
   /** A turn that never left is over at once. */
-  advance(): Promise<void>;
+  advance(): void;
 }
 
 /** After an abort the end may take this long against a slow model (docs/letta-protocol.md, Errors). */
@@ -38,51 +38,42 @@ export class TurnStop {
     this.#parts = parts;
   }
 
-  /** Resolves when it is on disk, together with what `also` makes of the record. Stopping twice is fine. */
-  async stop(by: UserId, also?: (record: ThreadRecord) => ThreadRecord): Promise<void> {
+  /** On disk together with what `also` makes of the record. Stopping twice is fine. */
+  stop(by: UserId, also?: (record: ThreadRecord) => ThreadRecord): void {
     const { state, mailbox, log, botUser } = this.#parts;
     const turn = state.open;
     if (!turn) return;
     if (turn.stoppedBy) {
-      if (also) await state.update(also);
-      return this.#pursue();
+      if (also) state.change(also);
+      mailbox.after(() => this.#pursue());
+      return;
     }
     const line = (item: InboxItem) => oneLine(spansText(item.spans, noNames, botUser), 80);
     let dropped: InboxItem[] = [];
-    try {
-      await state.update((record) => {
-        // As it is on disk: a message may have arrived that this worker has not heard of yet.
-        dropped = record.inbox;
-        // Said by the turn itself, too: the notice below is lost with the process.
-        const told = dropped.map((item) => `discarded by Stop: ${line(item) || 'files'}`);
-        const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
-        const stopped = { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
-        return also ? also(stopped) : stopped;
-      });
-    } catch (error) {
-      // It may be on disk all the same: then it counts, as after a crash.
-      mailbox.post(async () => {
-        await state.insist((now) => now);
-        await this.#pursue();
-      });
-      throw error;
-    }
-    log.info({ turn: turn.id, by, dropped: dropped.length }, 'stopping a turn');
-    state.dirty = true;
-    if (dropped.length > 0) {
+    state.change((record) => {
+      dropped = record.inbox;
+      // Said by the turn itself, too: the notice below is lost with the process.
+      const told = dropped.map((item) => `discarded by Stop: ${line(item) || 'files'}`);
+      const notPassedOn = [...(record.turn?.notPassedOn ?? []), ...told];
+      const stopped = { ...changeTurn(record, { stoppedBy: by, notPassedOn }), inbox: [] };
+      return also ? also(stopped) : stopped;
+    });
+    mailbox.after(() => {
+      log.info({ turn: turn.id, by, dropped: dropped.length }, 'stopping a turn');
+      this.#pursue();
+      if (dropped.length === 0) return;
       const texts = dropped.map((item) => `- <@${item.user}>: ${asCode(line(item)) || 'files'}`);
       say(this.#parts, ['Stopped. I discarded these queued messages:', ...texts].join('\n'));
-    }
-    await this.#pursue();
+    });
   }
 
   /** What the record says is to be stopped. */
-  async #pursue(): Promise<void> {
+  #pursue(): void {
     const { state } = this.#parts;
     const turn = state.open;
     if (!turn?.stoppedBy || this.#timer !== null) return;
     state.dirty = true;
-    if (turn.state === 'prepared') await this.#parts.advance();
+    if (turn.state === 'prepared') this.#parts.advance();
     else this.abort();
   }
 
@@ -93,7 +84,7 @@ export class TurnStop {
     if (!connection) return;
     this.#again(attempt);
     mailbox.away(
-      connection.abort(),
+      () => connection.abort(),
       // Nothing to abort: the turn is just ending, or it never began; the end or the history says which.
       ({ aborted }) => lookup.expectEnd(aborted ? STOP_OVERDUE_MS : END_OVERDUE_MS),
       (error) => {
@@ -119,7 +110,7 @@ export class TurnStop {
     this.#timer = mailbox.later(backoffMs(AGAIN, attempt + 1), () => {
       this.#timer = null;
       const connection = isDue() ? link.ready : null;
-      if (connection) mailbox.away(connection.settle(), again, again);
+      if (connection) mailbox.away(() => connection.settle(), again, again);
     });
   }
 }

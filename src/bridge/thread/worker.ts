@@ -118,6 +118,8 @@ export class ThreadWorker {
   readonly desk: ThreadDesk;
 
   #surface: TurnSurface | null = null;
+  /** The turn that is, or is about to be, shown there. */
+  #opened: TurnId | null = null;
   /** The turn is over, its last view on its way to Slack: the events of the next one wait. */
   #ending = false;
   /** The process is about to end: what has not begun waits on disk. */
@@ -141,12 +143,11 @@ export class ThreadWorker {
     this.#onRetired = onRetired;
     const log = parts.log.child({ thread: key });
     this.#log = log;
+    this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies });
     const advance = () => this.#advance();
-    const onHurry = () => this.#state.hurry();
-    const mailbox = new Mailbox({ clock, log, onEmpty: () => this.#show(), onFailed: advance, onHurry });
+    const onEmpty = () => this.#show();
+    const mailbox = new Mailbox({ clock, log, changes: this.#state, onEmpty, onFailed: advance });
     this.#mailbox = mailbox;
-    const onFailing = (error: unknown) => mailbox.refuseHurried(error);
-    this.#state = new ThreadState(key, { threads, clock, log, policies: parts.policies, onFailing });
     this.#link = new ThreadLink({
       gateway,
       mailbox,
@@ -255,7 +256,7 @@ export class ThreadWorker {
    * @param move stores the thread under its new key; `null`: there was nothing to be moved
    */
   moveTo(key: ThreadKey, move: () => Promise<ThreadRecord | null>): Promise<boolean> {
-    const moved = this.#mailbox.ask(async () => {
+    const moved = this.#mailbox.alone(async () => {
       if (this.#ending) return false;
       // What is on its way to Slack under the old id is stored before the record goes.
       await this.#mailbox.serve(this.#surface?.freeze?.() ?? Promise.resolve());
@@ -271,28 +272,33 @@ export class ThreadWorker {
     return moved;
   }
 
+  /** Takes in a thread from another key. @param move stores it under this one; `null`: there was none */
+  takeIn(move: () => Promise<ThreadRecord | null>): Promise<void> {
+    const moved = this.#mailbox.alone(async () => {
+      const record = await move();
+      if (record) this.#state.take(record);
+    });
+    this.#mailbox.post(() => this.#advance());
+    return moved;
+  }
+
   /**
-   * Stores what came from outside: a message, a change of one, a thread from another key. Resolves with what is stored
-   * then, and rejects when the disk fails: whoever asks can try again. Then the thread goes on with it.
+   * Stores what came from outside: a message, or a change of one. Resolves with what is stored then, and rejects when the
+   * disk fails: whoever asks can try again. Then the thread goes on with it.
    */
-  store(write: (state: ThreadState) => Promise<ThreadRecord | null>): Promise<ThreadRecord | null> {
+  store(change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
     const queued = this.waiting;
-    const stored = this.#mailbox.ask(() => write(this.#state), { hurries: true });
+    const stored = this.#mailbox.ask(() => this.#state.write(change), { hurries: true });
     this.#mailbox.post(() => {
       if (this.waiting !== queued) this.#state.dirty = true;
       return this.#advance();
     });
-    return stored;
+    return stored.then(() => this.#state.record);
   }
 
   /** Something may have changed that the thread has not heard of, or the process has just started. */
-  wake(record: ThreadRecord | null): void {
-    this.#mailbox.post(() => {
-      const queued = this.waiting;
-      this.#state.take(record);
-      if (this.waiting !== queued) this.#state.dirty = true;
-      return this.#advance();
-    });
+  wake(): void {
+    this.#mailbox.post(() => this.#advance());
   }
 
   /** Who the running turn, or what goes on after it, belongs to, for commands that come from outside the thread. */
@@ -407,49 +413,55 @@ export class ThreadWorker {
 
   // ---- what is due -----------------------------------------------------------------------------
 
-  #ask<T>(work: () => Promise<T>): Promise<T> {
-    const answer = this.#mailbox.ask(async () => {
-      await this.#state.load();
-      return work();
-    });
+  #ask<T>(work: () => T | Promise<T>): Promise<T> {
+    const answer = this.#mailbox.ask(work);
     this.#mailbox.post(() => this.#advance());
     return answer;
   }
 
   /** Does whatever is due next; every mail that may have changed something ends here. */
-  async #advance(): Promise<void> {
+  #advance(): void {
     const { killSwitch } = this.#parts;
     if (killSwitch.paused) this.#offers.paused(killSwitch.paused.at);
     if (this.#mailbox.closed || this.#ending) return;
     const state = this.#state;
-    await state.load();
     this.#rest?.cancel();
     this.#rest = null;
-    if (!state.record) return this.#restLater();
+    if (!state.record) {
+      this.#restLater();
+      return;
+    }
     this.#offers.begin(state.record);
     this.#approvals.resume();
-    if (!killSwitch.paused) await this.#offers.resumed();
+    if (!killSwitch.paused) this.#offers.resumed();
     const resumed = state.open !== null;
     const { paused } = killSwitch;
-    const ends = this.#background.isDue && (await this.#background.advance(paused?.by ?? null, !this.#draining));
-    await this.#offers.show();
+    const ends = this.#background.isDue && this.#background.advance(paused?.by ?? null, !this.#draining);
+    this.#offers.show();
     if (!resumed && !ends && state.record.inbox.length > 0 && !this.#draining && !paused) {
       const ids = this.#turnIds();
-      await state.update((record) => lapseContinueOffers(beginTurn(record, ids, clientMessageIdOf), ids.now));
-      await this.#offers.show();
+      state.change((record) => lapseContinueOffers(beginTurn(record, ids, clientMessageIdOf), ids.now));
+      this.#offers.show();
     }
     const turn = state.open;
-    if (turn && !this.#surface) this.#openTurn(turn, resumed);
+    if (turn && this.#opened !== turn.id) this.#openTurn(turn, resumed);
     if (turn && paused && !turn.stoppedBy && !turn.ends) {
-      await this.#stopping.stop(paused.by);
-      return this.#advance();
+      this.#stopping.stop(paused.by);
+      this.#advance();
+      return;
     }
-    if (!turn)
-      return needsLetta(state.record) || this.#settings.unconfirmed
-        ? this.#settings.connect(state.record)
-        : this.#restLater();
-    if (turn.stoppedBy && turn.state === 'prepared') return this.#end(this.#endings.now());
-    if (turn.items.length === 0 && !turn.ends && turn.state === 'prepared') return this.#end(this.#endings.emptied());
+    if (!turn) {
+      needsLetta(state.record) || this.#settings.unconfirmed ? this.#settings.connect(state.record) : this.#restLater();
+      return;
+    }
+    if (turn.stoppedBy && turn.state === 'prepared') {
+      this.#end(this.#endings.now());
+      return;
+    }
+    if (turn.items.length === 0 && !turn.ends && turn.state === 'prepared') {
+      this.#end(this.#endings.emptied());
+      return;
+    }
     this.#settings.connect(state.record);
     if (turn.state === 'prepared') this.#input.send(turn);
   }
@@ -486,13 +498,16 @@ export class ThreadWorker {
   }
 
   #posted(change: (record: ThreadRecord) => ThreadRecord): Promise<void> {
-    return this.#mailbox.posted(() => this.#state.update(change));
+    return this.#mailbox.posted(() => this.#state.change(change));
   }
 
   #openTurn(turn: OpenTurn, resumed = false): void {
     this.#state.begin(resumed && turn.state === 'submitted');
     this.#lookup.begin();
-    this.#surface = this.#surfaceOf(turn, resumed);
+    this.#opened = turn.id;
+    this.#mailbox.after(() => {
+      this.#surface = this.#surfaceOf(turn, resumed);
+    });
     if (resumed && turn.state === 'submitted') {
       // Nobody knows yet whether anything still works.
       this.#state.hold = {
@@ -512,16 +527,16 @@ export class ThreadWorker {
     this.#surface?.show(this.#state.view(record, open, this.#link, null));
   }
 
-  async #fail(line: string, leftover: Leftover | null): Promise<void> {
-    if (this.#state.open) await this.#end(this.#endings.failed(line), leftover);
+  #fail(line: string, leftover: Leftover | null): void {
+    if (this.#state.open) this.#end(this.#endings.failed(line), leftover);
   }
 
   /** The last view goes to Slack; only when Slack has all of it the turn leaves the disk. */
-  async #end(ending: Ending, leftover: Leftover | null = null): Promise<void> {
+  #end(ending: Ending, leftover: Leftover | null = null): void {
     if (!this.#state.open || this.#ending) return;
     this.#leftover = leftover;
     this.#leave();
-    await this.#finish(ending);
+    this.#finish(ending);
   }
 
   /** From here on nothing belongs to the turn any more: the events of the next one wait. */
@@ -532,7 +547,7 @@ export class ThreadWorker {
     this.#stopping.end();
   }
 
-  async #finish(how: Ending): Promise<void> {
+  #finish(how: Ending): void {
     const turn = this.#state.open;
     if (!turn) return;
     const before = this.#state.record;
@@ -541,18 +556,22 @@ export class ThreadWorker {
     const { input } = this.#state.turn;
     const ended = { ended: ending, ...this.#state.said };
     const known = turn.clientMessageId === null && input !== null ? { ...ended, input } : ended;
-    await this.#state.insist((record) =>
+    this.#state.change((record) =>
       this.#details.note(changeTurn(closeApprovals(record, turn.id, 'turn_over', this.#now()), known)),
     );
-    await this.#details.keep(before);
-    // As it is on disk: a Stop that seemed to fail may have left there what it dropped.
+    this.#mailbox.after(() => this.#showEnd(turn, ending, before));
+  }
+
+  #showEnd(turn: OpenTurn, ending: Ending, before: ThreadRecord | null): void {
     const { record } = this.#state;
-    if (!record || !this.#surface) return;
+    const surface = this.#surface;
+    if (!record || !surface) return;
     this.#log.info({ turn: turn.id, outcome: ending.outcome, durationMs: ending.durationMs }, 'turn ended');
     this.#link.settle();
-    this.#lastView = this.#state.view(record, record.turn ?? turn, this.#link, ending);
+    const view = this.#state.view(record, record.turn ?? turn, this.#link, ending);
+    this.#lastView = view;
     this.#mailbox.away(
-      this.#surface.finish(this.#lastView, turn.startedAt + ending.durationMs),
+      () => this.#details.keep(before).then(() => surface.finish(view, turn.startedAt + ending.durationMs)),
       (delivery) => this.#finished(delivery),
       (error) => {
         this.#log.error({ turn: turn.id, err: error }, 'could not deliver the answer');
@@ -575,12 +594,12 @@ export class ThreadWorker {
     this.#heldUp.end(turn, reason, this.#lastView);
   }
 
-  async #finished(delivery: Delivery): Promise<void> {
+  #finished(delivery: Delivery): void {
     this.#listener.turnOver();
     const turn = this.#state.open;
     const afterTurn = this.#offers.afterTurn(delivery.delivered ? this.#leftover : null);
     let dropped: readonly InboxItem[] = [];
-    await this.#state.insist((record) => {
+    this.#state.change((record) => {
       const next = afterTurn(record);
       if (delivery.delivered) return next;
       // What cannot be answered does not run.
@@ -598,14 +617,15 @@ export class ThreadWorker {
     this.#leftover = null;
     this.#ending = false;
     this.#surface = null;
+    this.#opened = null;
     this.#state.turn = emptyTurn;
     this.#state.hold = null;
     this.#approvals.forget();
-    await this.#listener.release();
-    await this.#advance();
+    this.#listener.release();
+    this.#advance();
   }
 
-  async #notAllowed(turn: OpenTurn, { reason, notice }: Verdict & { allowed: false }): Promise<void> {
+  #notAllowed(turn: OpenTurn, { reason, notice }: Verdict & { allowed: false }): void {
     this.#log.warn(
       { turn: turn.id, user: turn.requester, reason },
       'a turn did not start: its author may no longer use the agent',
@@ -614,12 +634,12 @@ export class ThreadWorker {
     if (first && !first.bot) {
       const text = `I won’t run your queued message. ${notice}`;
       this.#mailbox.away(
-        this.#parts.surface.whisper(this.#state.address, turn.requester, text),
+        () => this.#parts.surface.whisper(this.#state.address, turn.requester, text),
         () => undefined,
         (error) => this.#log.warn({ err: error }, 'could not show a private notice'),
       );
     }
-    await this.#end(this.#endings.notAllowed());
+    this.#end(this.#endings.notAllowed());
   }
 
   // ---- silence ---------------------------------------------------------------------------------
@@ -632,7 +652,7 @@ export class ThreadWorker {
     const connection = this.#link.ready;
     if (!connection) return;
     this.#mailbox.away(
-      connection.settle(),
+      () => connection.settle(),
       () => undefined,
       (error) => this.#log.warn({ err: error }, 'could not ask Letta about a silent turn'),
     );

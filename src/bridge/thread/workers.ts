@@ -42,7 +42,7 @@ export class ThreadWorkers {
     const keys = await this.#parts.threads.listActive();
     for (const key of keys) {
       this.#parts.onTakenUp?.(key);
-      this.wake(key, null);
+      this.wake(key);
     }
     this.#parts.log.info({ threads: keys.length }, 'resumed open threads');
   }
@@ -50,12 +50,12 @@ export class ThreadWorkers {
   /** Something changed that concerns all of them. Answers how many turns are open. */
   wakeAll(): number {
     const open = [...this.#workers.values()].filter((worker) => worker.progress !== 'none');
-    for (const worker of this.#workers.values()) worker.wake(null);
+    for (const worker of this.#workers.values()) worker.wake();
     return open.length;
   }
 
-  wake(key: ThreadKey, record: ThreadRecord | null): void {
-    this.get(key).wake(record);
+  wake(key: ThreadKey): void {
+    this.get(key).wake();
   }
 
   get(key: ThreadKey): ThreadWorker {
@@ -162,7 +162,7 @@ export class ThreadWorkers {
    * @param change as `Threads.update` wants it
    */
   store(key: ThreadKey, change: (record: ThreadRecord | null) => ThreadRecord | null): Promise<ThreadRecord | null> {
-    return this.get(key).store((state) => state.write(change));
+    return this.get(key).store(change);
   }
 
   /**
@@ -174,11 +174,7 @@ export class ThreadWorkers {
       // Their links close: a turn at work is taken up under the new id like after a restart.
       await this.leave(from);
       await this.leave(to);
-      await this.get(to).store(async (state) => {
-        const record = await store();
-        state.take(record);
-        return record;
-      });
+      await this.get(to).takeIn(store);
     }
     // A click may have woken it meanwhile.
     await this.leave(from);

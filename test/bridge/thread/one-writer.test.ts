@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
+import { makeToken } from '../../../src/bridge/ids.ts';
 import type { PostRecord } from '../../../src/bridge/record/thread-record.ts';
 import { createFakeClock } from '../../support/clock.ts';
-import { createMiddle, createRunning, HandSurface, MapThreads } from '../../support/middle.ts';
+import { createMiddle, createRunning, HandSurface, MapThreads, type Middle, ROOT, TEAM } from '../../support/middle.ts';
 
 const bash: ApprovalRequest = {
   requestId: 'perm-1',
@@ -87,4 +88,64 @@ it('writes of one thread: never overlap', async () => {
   for (let round = 0; round < 9; round += 1) await middle.clock.settle();
   expect(most).toBe(1);
   expect(middle.record().approvals).toHaveLength(1);
+});
+
+describe('a click whose write landed but reported an error', () => {
+  const approve = (middle: Middle) => {
+    const card = middle.surface.last.items.find((item) => item.kind === 'card')?.card;
+    const actor = { user: 'U01ALICE', team: TEAM };
+    const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+    return middle.intake.handleAction({
+      name: 'approve',
+      token: card?.token ?? makeToken('none'),
+      choice: null,
+      actor,
+      ...where,
+    });
+  };
+
+  it('counts, once the disk can say so: nothing else happens before', async () => {
+    const middle = await createRunning();
+    middle.connection.emit({ type: 'approval-asked', request: bash });
+    await middle.clock.settle();
+    const load = MapThreads.prototype.load.bind(middle.threads);
+    middle.threads.failingAfter = 1;
+    let unreadable = false;
+    middle.threads.load = (key) => (unreadable ? Promise.reject(new Error('unreadable')) : load(key));
+    const clicked = approve(middle);
+    const update = MapThreads.prototype.update.bind(middle.threads);
+    middle.threads.update = async (key, change) => {
+      unreadable = true;
+      return update(key, change);
+    };
+    await expect(clicked).rejects.toThrow('disk full');
+    middle.connection.say('behind it');
+    await middle.clock.advance(20_000);
+    expect(middle.connection.answers).toEqual([]);
+    expect(middle.surface.last.items.some((item) => item.kind === 'text')).toBe(false);
+    unreadable = false;
+    await middle.clock.advance(60_000);
+    expect(middle.connection.answers).toMatchObject([{ requestId: 'perm-1', decision: { behavior: 'allow' } }]);
+    expect(middle.surface.last.items.some((item) => item.kind === 'text')).toBe(true);
+    expect(await approve(middle)).toMatchObject({ result: 'refused', why: 'already_decided' });
+  });
+});
+
+it('a step that cannot be stored leaves no trace: the same click decides later', async () => {
+  const middle = await createRunning();
+  middle.connection.emit({ type: 'approval-asked', request: bash });
+  await middle.clock.settle();
+  const before = middle.record();
+  middle.threads.failing = 1;
+  const token = middle.surface.last.live?.stop ?? makeToken('none');
+  const actor = { user: 'U01ALICE', team: TEAM };
+  const where = { team: TEAM, channel: 'C01GEN', messageTs: '1.1', threadTs: ROOT };
+  const stop = () => middle.intake.handleAction({ name: 'stop', token, choice: null, actor, ...where });
+  await expect(stop()).rejects.toThrow('disk full');
+  await middle.clock.settle();
+  expect(middle.record()).toEqual(before);
+  expect(middle.connection.aborts).toBe(0);
+  expect(await stop()).toEqual({ result: 'decided' });
+  await middle.clock.settle();
+  expect(middle.connection.aborts).toBe(1);
 });

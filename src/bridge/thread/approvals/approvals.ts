@@ -58,7 +58,7 @@ export interface ApprovalParts {
   /** ms after which a decision that Letta has not heard is not said any more; left out: never. */
   staleAfterMs?: number | undefined;
   /** A turn may have begun or ended meanwhile, and the thread may rest. */
-  advance(): Promise<void>;
+  advance(): void;
   /** Makes sure that the cards can still be seen. */
   recheckCards(): void;
 }
@@ -101,8 +101,8 @@ export class ThreadApprovals {
     this.#audit.settle();
   }
 
-  asked(request: ApprovalRequest): Promise<void> {
-    return this.#requests.asked(request);
+  asked(request: ApprovalRequest): void {
+    this.#requests.asked(request);
   }
 
   /** A link is there while the turn runs. */
@@ -115,8 +115,8 @@ export class ThreadApprovals {
     this.#requests.directoryMoved();
   }
 
-  close(...args: Parameters<ApprovalRequests['close']>): Promise<void> {
-    return this.#requests.close(...args);
+  close(...args: Parameters<ApprovalRequests['close']>): void {
+    this.#requests.close(...args);
   }
 
   /** The turn is over: nothing is left to be said again. */
@@ -126,16 +126,16 @@ export class ThreadApprovals {
   }
 
   /** What somebody wrote while something waits for them, before it is stored. */
-  typed(...args: Parameters<ApprovalTyping['typed']>): Promise<Typed> {
+  typed(...args: Parameters<ApprovalTyping['typed']>): Typed {
     return this.#typing.typed(...args);
   }
 
   /** The same once it is stored. */
-  askAbout(...args: Parameters<ApprovalTyping['ask']>): Promise<void> {
-    return this.#typing.ask(...args);
+  askAbout(...args: Parameters<ApprovalTyping['ask']>): void {
+    this.#typing.ask(...args);
   }
 
-  denyWithMessage(action: InboundAction, person: Person): Promise<ActionOutcome> {
+  denyWithMessage(action: InboundAction, person: Person): ActionOutcome {
     return this.#typing.deny(action, person);
   }
 
@@ -143,7 +143,7 @@ export class ThreadApprovals {
    * `!approve id` and `!deny id reason`, for cards that Slack does not take: by the first letters of the card's token.
    * Resolves with a line for the one who asked.
    */
-  async byCommand(verb: 'approve' | 'deny', args: string, person: Person): Promise<string> {
+  byCommand(verb: 'approve' | 'deny', args: string, person: Person): string {
     const [id = '', ...words] = args.trim().split(/\s+/);
     const open = (this.#parts.state.record?.approvals ?? []).filter(({ state }) => state.state === 'open');
     const record = open.find(({ token }) => id.length >= shortId(token).length && token.startsWith(id));
@@ -171,7 +171,7 @@ export class ThreadApprovals {
     }
     const yes = approveShown(request, found.record);
     const decided = verb === 'approve' ? yes : deny(person.name, words.join(' ') || null);
-    const outcome = await this.#decisions.decide(found, decided, person, { via: 'command' });
+    const outcome = this.#decisions.decide(found, decided, person, { via: 'command' });
     return outcome.result === 'refused' ? outcome.notice : verb === 'approve' ? 'Approved.' : 'Denied.';
   }
 
@@ -179,7 +179,7 @@ export class ThreadApprovals {
    * Slack has taken no form of a card for half a day: what nobody can see is denied, and the thread told where it still
    * can be. @param cards the first letters of their tokens; left out: all open ones of the turn
    */
-  async notShown(turn: TurnId, reason: string, cards?: readonly string[]): Promise<void> {
+  notShown(turn: TurnId, reason: string, cards?: readonly string[]): void {
     const { state, log } = this.#parts;
     const isUnseen = ({ token }: ApprovalRecord) => cards?.some((letters) => token.startsWith(letters)) ?? true;
     const open = (state.record?.approvals ?? []).filter(
@@ -187,7 +187,7 @@ export class ThreadApprovals {
     );
     if (open.length === 0) return;
     log.warn({ turn, reason, requests: open.length }, 'could not show cards');
-    for (const record of open) await this.#decisions.denyUndecided(record, 'not_shown');
+    for (const record of open) this.#decisions.denyUndecided(record, 'not_shown');
     say(this.#parts, 'I could not show here what the agent asked for, so I denied it.');
   }
 
@@ -203,7 +203,7 @@ export class ThreadApprovals {
     this.#deadlines.end();
   }
 
-  async act(action: InboundAction & { name: ApprovalAction }, person: Person): Promise<ActionOutcome> {
+  act(action: InboundAction & { name: ApprovalAction }, person: Person): ActionOutcome {
     const { name } = action;
     const found = this.#decisions.find(action.token, person, wishOf(name));
     if ('result' in found) return found;
@@ -252,7 +252,7 @@ export class ThreadApprovals {
     }
   }
 
-  async submission(submission: InboundSubmission, person: Person): Promise<SubmissionOutcome> {
+  submission(submission: InboundSubmission, person: Person): SubmissionOutcome {
     const { name, texts } = submission;
     const found = this.#decisions.find(submission.token, person, wishOf(name));
     if ('result' in found) return found;
@@ -286,7 +286,7 @@ export class ThreadApprovals {
   /**
    * What somebody makes of a command counts as theirs: where nobody approves what is their own, somebody else is asked.
    */
-  #edit(found: Found, text: string, person: Person): Promise<SubmissionOutcome> | SubmissionOutcome {
+  #edit(found: Found, text: string, person: Person): SubmissionOutcome | SubmissionOutcome {
     const { record, request } = found;
     const decided = approveChanged(request, text);
     if (!decided) return invalid('Write the command to run.');
@@ -303,11 +303,11 @@ export class ThreadApprovals {
     return alone === null ? this.#decisions.askEdited(found, command, person) : invalid(alone);
   }
 
-  #decide(found: Found, decided: Decided, person: Person): Promise<ActionOutcome> {
+  #decide(found: Found, decided: Decided, person: Person): ActionOutcome {
     return this.#decisions.decide(found, decided, person, { via: 'click' });
   }
 
-  async #grant(found: Found, grant: GrantKind, person: Person): Promise<ActionOutcome> {
+  #grant(found: Found, grant: GrantKind, person: Person): ActionOutcome {
     const { request } = found;
     if (found.record.edit || grantFor(request) !== grant || shownRequest(request).isPartlyShown) {
       return refused('expired', 'You can’t approve this for the whole turn.');

@@ -11,7 +11,7 @@ export interface AuditParts {
   audit: Audit;
   log: Log;
   /** Something is written: the thread may rest. */
-  advance(): Promise<void>;
+  advance(): void;
 }
 
 const AGAIN_MS = 5_000;
@@ -46,9 +46,9 @@ export class ThreadAudit {
     if (!entry) return;
     this.#underWay.add(token);
     mailbox.away(
-      this.write(entry),
-      async () => {
-        await state.insist((now) => ({
+      () => this.write(entry),
+      () => {
+        state.change((now) => ({
           ...now,
           // It may have become something else meanwhile: that is written, too.
           approvals: now.approvals.map((each) =>

@@ -68,7 +68,7 @@ export class ApprovalDeadlines {
     return (record?.approvals ?? []).filter(({ turn, state }) => turn === open?.id && state.state === 'open');
   }
 
-  async #fire(): Promise<void> {
+  #fire(): void {
     const { link, mailbox, clock, decisions } = this.#parts;
     const now = clock.now();
     const due = this.#open().filter((record) => this.#msUntil(record, nextOf(record)) <= 0);
@@ -79,16 +79,16 @@ export class ApprovalDeadlines {
     }
     for (const record of due) {
       const expired = this.#msUntil(record, record.expiresAt ?? Number.POSITIVE_INFINITY) <= 0;
-      if (expired) await decisions.denyUndecided(record, 'expired');
-      else await this.#remind(record, now);
+      if (expired) decisions.denyUndecided(record, 'expired');
+      else this.#remind(record, now);
     }
     this.arm();
   }
 
   /** On disk first: a reminder is rather lost than given twice. */
-  async #remind({ token, asks, requester, tool, title }: ApprovalRecord, now: number): Promise<void> {
+  #remind({ token, asks, requester, tool, title }: ApprovalRecord, now: number): void {
     const { state } = this.#parts;
-    await state.insist((record) => ({
+    state.change((record) => ({
       ...record,
       approvals: record.approvals.map((each) => (each.token === token ? { ...each, remindedAt: now } : each)),
     }));

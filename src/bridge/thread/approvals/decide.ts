@@ -125,13 +125,13 @@ export class ApprovalDecisions {
     return admin.allowed && requester === person.id ? judge(decide) : admin;
   }
 
-  /** Resolves when it is on disk; Letta is told then. Refused when somebody was quicker. */
-  async decide(
+  /** Letta is told once it is on disk. Refused when somebody was quicker. */
+  decide(
     { record, request }: Found,
     decided: Decided,
     person: Person,
     { via, grant, also }: How,
-  ): Promise<{ result: 'decided' } | Refused> {
+  ): { result: 'decided' } | Refused {
     const { state, link, mailbox, clock } = this.#parts;
     const { decision, words } = decided;
     const { token } = record;
@@ -139,31 +139,23 @@ export class ApprovalDecisions {
     const input = inputOf(request, decided.send, link.workingDirectory);
     const next = { state: 'decided', decision, by: person.id, at, words, via } as const;
     const giver = { id: person.id, kind: person.kind, groups: [...(person.groups ?? [])] };
-    try {
-      await state.update((now) => {
-        const settled = settleApproval(now, token, next, input);
-        if (settled === now) return now;
-        const given = grant && makeGrant(request, { kind: grant, by: giver, at, directory: link.workingDirectory });
-        const grants = given ? withGrant(now.turn?.grants ?? [], given) : null;
-        const granted = grants && now.turn?.id === record.turn ? changeTurn(settled, { grants }) : settled;
-        return also ? also(granted) : granted;
-      });
-    } catch (error) {
-      // It may be on disk all the same, with what was to be written along with it: then it counts, as after a crash.
-      mailbox.post(async () => {
-        await state.insist((now) => now);
-        const stored = this.#stored(token, next);
-        if (stored && !this.#taken.has(token)) this.#decided(stored, decided, grant);
-      });
-      throw error;
+    state.change((now) => {
+      const settled = settleApproval(now, token, next, input);
+      if (settled === now) return now;
+      const given = grant && makeGrant(request, { kind: grant, by: giver, at, directory: link.workingDirectory });
+      const grants = given ? withGrant(now.turn?.grants ?? [], given) : null;
+      const granted = grants && now.turn?.id === record.turn ? changeTurn(settled, { grants }) : settled;
+      return also ? also(granted) : granted;
+    });
+    if (!this.#stored(token, next)) {
+      const other = state.record?.approvals.find((approval) => approval.token === token);
+      return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
     }
-    const stored = this.#stored(token, next);
-    if (stored) {
-      this.#decided(stored, decided, grant);
-      return { result: 'decided' };
-    }
-    const other = state.record?.approvals.find((approval) => approval.token === token);
-    return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
+    mailbox.after(() => {
+      const stored = this.#stored(token, next);
+      if (stored) this.#decided(stored, decided, grant);
+    });
+    return { result: 'decided' };
   }
 
   /** Whether what this person makes of a command waits for somebody else. */
@@ -179,12 +171,8 @@ export class ApprovalDecisions {
   }
 
   /** Asks somebody else about the command that this person put in the place of the agent's, on a card of its own. */
-  async askEdited(
-    { record, request }: Found,
-    command: string,
-    person: Person,
-  ): Promise<{ result: 'decided' } | Refused> {
-    const { state, link, policies, clock, random, log, timeoutMs, onChange } = this.#parts;
+  askEdited({ record, request }: Found, command: string, person: Person): { result: 'decided' } | Refused {
+    const { state, link, mailbox, policies, clock, random, log, timeoutMs, onChange } = this.#parts;
     const at = clock.now();
     const input = auditText(request, link.workingDirectory);
     const edit = { command, by: person.id };
@@ -203,7 +191,7 @@ export class ApprovalDecisions {
       state: { state: 'open' },
     };
     const over = { state: 'decided', decision: 'edited', by: person.id, at, words: fresh.title, via: 'modal' } as const;
-    await state.update((now) => {
+    state.change((now) => {
       const settled = settleApproval(now, record.token, over, input);
       return settled === now ? now : { ...settled, approvals: [...settled.approvals, fresh] };
     });
@@ -211,9 +199,11 @@ export class ApprovalDecisions {
       const other = state.record?.approvals.find(({ token }) => token === record.token);
       return refused('already_decided', other ? lateNotice(other) : 'This request is over.');
     }
-    log.info({ request: requestId, tool, digest, by: person.id }, 'command edited; another person must approve it');
-    state.dirty = true;
-    onChange();
+    mailbox.after(() => {
+      log.info({ request: requestId, tool, digest, by: person.id }, 'command edited; another person must approve it');
+      state.dirty = true;
+      onChange();
+    });
     return { result: 'decided' };
   }
 
@@ -235,9 +225,9 @@ export class ApprovalDecisions {
   }
 
   /** Nobody decided, and nobody can any more: Letta is told no. */
-  async denyUndecided(record: ApprovalRecord, why: ApprovalClosed & ('expired' | 'not_shown')): Promise<void> {
+  denyUndecided(record: ApprovalRecord, why: ApprovalClosed & ('expired' | 'not_shown')): void {
     const { state, clock, log, onChange } = this.#parts;
-    await state.insist((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
+    state.change((now) => settleApproval(now, record.token, { state: 'closed', why, at: clock.now() }));
     log.warn({ request: record.requestId, tool: record.tool, why }, 'approval denied by the bridge');
     state.dirty = true;
     onChange();
@@ -245,10 +235,10 @@ export class ApprovalDecisions {
   }
 
   /** People decide anew, in as much time as at first. */
-  async reopen({ token }: ApprovalRecord): Promise<void> {
+  reopen({ token }: ApprovalRecord): void {
     const { state, clock, timeoutMs, onChange } = this.#parts;
     const expiresAt = timeoutMs === undefined ? undefined : clock.now() + timeoutMs;
-    await state.insist((now) => reopenApproval(now, token, expiresAt));
+    state.change((now) => reopenApproval(now, token, expiresAt));
     state.dirty = true;
     onChange();
   }
@@ -269,31 +259,36 @@ export class ApprovalDecisions {
     this.#taken.clear();
   }
 
+  /** Letta hears it once all of the present step is on disk. */
   tell(record: ApprovalRecord, decision: Decision): void {
+    this.#parts.mailbox.after(() => this.#tell(record, decision));
+  }
+
+  #tell(record: ApprovalRecord, decision: Decision): void {
     const { state, link, mailbox, clock, log, onChange } = this.#parts;
     const connection = link.ready;
     if (!connection) return;
     mailbox.away(
-      connection.answer(record.requestId, decision),
-      async (answer) => {
+      () => connection.answer(record.requestId, decision),
+      (answer) => {
         this.#decisions.delete(record.requestId);
         this.#taken.add(record.token);
         if (answer === 'accepted') return;
         // What somebody wrote was taken for this alone: nobody has read it.
         if (record.state.state === 'decided' && record.state.via === 'reply') this.#parts.tooLate(record.state.by);
         const at = clock.now();
-        await state.insist((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
+        state.change((now) => setApproval(now, record.token, { state: 'closed', why: 'answered_elsewhere', at }));
         state.dirty = true;
         onChange();
       },
-      async (error) => {
+      (error) => {
         const { certain, code } = asBridgeError(error);
         log.warn({ request: record.requestId, err: error }, 'Letta did not confirm a decision');
         // With the link gone Letta asks again; refused over a good link, it still waits for somebody's click.
         if (!certain || code === 'link_lost' || link.ready !== connection) return;
         if (state.open?.id !== record.turn || !state.turn.openApprovals.includes(record.requestId)) return;
         this.#decisions.delete(record.requestId);
-        await this.reopen(record);
+        this.reopen(record);
       },
     );
   }

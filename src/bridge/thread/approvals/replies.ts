@@ -38,7 +38,7 @@ export class ApprovalTyping {
   }
 
   /** Before the message is stored. What answered counts as handled, on disk together with the answer. */
-  async typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Promise<Typed> {
+  typed(item: Pick<InboxItem, 'key' | 'ts' | 'spans'>, person: Person): Typed {
     const { decisions, clock } = this.#parts;
     const waiting = this.#waiting(item, person);
     if (!waiting) return 'nothing';
@@ -51,25 +51,25 @@ export class ApprovalTyping {
     const decided = answerWithReply(found.request, text);
     if (!decided) return 'nothing';
     const also = (record: ThreadRecord) => markSeen(record, item.key, clock.now());
-    const outcome = await decisions.decide(found, decided, person, { via: 'reply', also });
+    const outcome = decisions.decide(found, decided, person, { via: 'reply', also });
     return outcome.result === 'decided' ? 'answers' : 'nothing';
   }
 
   /** After the message is stored: its author says whether it is the reason for a no. */
-  async ask(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): Promise<void> {
+  ask(item: Pick<InboxItem, 'key' | 'ts'>, person: Person): void {
     const { state, clock, random } = this.#parts;
     const waiting = this.#waiting(item, person);
     if (!waiting || waiting.tool === 'AskUserQuestion') return;
     const token = makeToken(random.id());
     const about = { approval: waiting.token, message: item.key };
-    await state.update((record) => {
+    state.change((record) => {
       const isQueued = record.inbox.some(({ key }) => key === item.key);
       return isQueued ? offerDenial(record, about, person.id, token, clock.now()) : record;
     });
   }
 
   /** "Deny with this as the reason": the message leaves the queue and becomes what the agent reads. */
-  async deny(action: InboundAction, person: Person): Promise<ActionOutcome> {
+  deny(action: InboundAction, person: Person): ActionOutcome {
     const { state, decisions, clock } = this.#parts;
     const { token, team: _, messageTs: ts } = action;
     const offer = state.record?.offers.find((each) => each.token === token);

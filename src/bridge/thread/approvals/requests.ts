@@ -112,22 +112,28 @@ export class ApprovalRequests {
    * A request that Letta had taken the answer of is another one under the same id: ids are the model's
    * (docs/letta-protocol.md, Approvals).
    */
-  async asked(request: ApprovalRequest): Promise<void> {
+  asked(request: ApprovalRequest): void {
     const { state, decisions, log } = this.#parts;
     const turn = state.open;
     if (!turn) return;
     const { requestId } = request;
     const digest = digestOf(request.input);
-    if (turn.ends) return this.#inEndTurn(request, digest, turn, turn.ends);
+    if (turn.ends) {
+      this.#inEndTurn(request, digest, turn, turn.ends);
+      return;
+    }
     const last = state.record?.approvals.findLast(
       (approval) => approval.turn === turn.id && approval.requestId === requestId,
     );
     const known = last?.digest === digest && !decisions.isTaken(last.token) ? last : null;
     const pass = known ? null : this.#unasked(request, turn);
-    if (!pass) return this.#show(request, digest, turn, known, null);
+    if (!pass) {
+      this.#show(request, digest, turn, known, null);
+      return;
+    }
     const connection = this.#parts.link.ready;
     this.#parts.mailbox.away(
-      this.#stillMay(pass, turn),
+      () => this.#stillMay(pass, turn),
       (may) => {
         const now = state.open;
         // Over another link Letta asks again.
@@ -158,13 +164,13 @@ export class ApprovalRequests {
     return (await Promise.all(asked)).every(({ verdict }) => verdict.allowed);
   }
 
-  async #show(
+  #show(
     request: ApprovalRequest,
     digest: string,
     turn: OpenTurn,
     known: ApprovalRecord | null,
     pass: (AutoApproval & { by: 'grant' }) | null,
-  ): Promise<void> {
+  ): void {
     const { state, clock } = this.#parts;
     const { requestId } = request;
     if (!known) {
@@ -173,41 +179,51 @@ export class ApprovalRequests {
     }
     state.turn = foldTurn(state.turn, { type: 'approval-asked', request });
     state.dirty = true;
-    if (known) return this.#again(known, request, turn);
+    if (known) {
+      this.#again(known, request, turn);
+      return;
+    }
     if (!pass) {
       const refusal = refusalOf(request);
-      if (refusal !== null) return this.#refuse(turn, request, digest, refusal);
-      return void (await this.#open(turn, request, digest, { state: 'open' }));
+      if (refusal !== null) {
+        this.#refuse(turn, request, digest, refusal);
+        return;
+      }
+      return void this.#open(turn, request, digest, { state: 'open' });
     }
     const { kind, by } = pass.grant;
     const words = kind === 'command' ? 'this exact command during this turn' : 'all edits during this turn';
     const at = clock.now();
     const answered = { state: 'decided', decision: 'approved', by: by.id, at, words, via: 'grant' } as const;
-    const record = await this.#open(turn, request, digest, answered);
+    const record = this.#open(turn, request, digest, answered);
     this.#parts.decisions.tell(record, approve().send);
   }
 
   /** Nobody could judge it: the agent and the thread hear why. */
-  async #refuse(turn: OpenTurn, request: ApprovalRequest, digest: string, refusal: string): Promise<void> {
+  #refuse(turn: OpenTurn, request: ApprovalRequest, digest: string, refusal: string): void {
     const { clock, log, decisions, say } = this.#parts;
     log.warn({ request: request.requestId, tool: request.tool, refusal }, 'request denied: it cannot be shown');
     const closed = { state: 'closed', why: 'not_shown', at: clock.now() } as const;
-    const record = await this.#open(turn, request, digest, closed);
+    const record = this.#open(turn, request, digest, closed);
     const message = `This could not be shown to anyone in Slack, so it was not approved: it is ${refusal}.`;
     decisions.tell(record, { behavior: 'deny', message });
     say(`I could not show here what the agent asked for, so I denied it: it is ${refusal}.`);
   }
 
   /** Known here: open on the same card, or decided without Letta having heard of it. */
-  async #again(known: ApprovalRecord, request: ApprovalRequest, turn: OpenTurn): Promise<void> {
+  #again(known: ApprovalRecord, request: ApprovalRequest, turn: OpenTurn): void {
     const { state, decisions, clock, log, staleAfterMs, onChange } = this.#parts;
     const { requestId } = request;
-    if (known.state.state === 'open') return onChange();
+    if (known.state.state === 'open') {
+      onChange();
+      return;
+    }
     if (turn.stoppedBy) {
       // The stop takes the request back: what was decided before it must not come behind it.
       const over = { state: 'closed', why: 'turn_over', at: clock.now() } as const;
-      await state.insist((record) => setApproval(record, known.token, over));
-      return onChange();
+      state.change((record) => setApproval(record, known.token, over));
+      onChange();
+      return;
     }
     if (known.state.state === 'decided') {
       const { decision, by, at } = known.state;
@@ -215,12 +231,19 @@ export class ApprovalRequests {
       const stale = staleAfterMs !== undefined && clock.now() - at > staleAfterMs;
       if (stale) log.info({ request: requestId, decision, by }, 'a decision is too old to be sent to Letta');
       const send = decisions.underWay(requestId) ?? rebuildDecision(request, known, known.state)?.send;
-      if (send && !stale && decision === 'denied') return decisions.tell(known, send);
-      if (send && !stale) return this.#sayLate(known, send, by);
+      if (send && !stale && decision === 'denied') {
+        decisions.tell(known, send);
+        return;
+      }
+      if (send && !stale) {
+        this.#sayLate(known, send, by);
+        return;
+      }
     } else if (known.state.why === 'expired' || known.state.why === 'not_shown') {
-      return decisions.tell(known, denialOf(known.state.why));
+      decisions.tell(known, denialOf(known.state.why));
+      return;
     }
-    await decisions.reopen(known);
+    decisions.reopen(known);
   }
 
   /** A consent that Letta did not hear counts only if whoever gave it still may. */
@@ -228,11 +251,13 @@ export class ApprovalRequests {
     const { state, decisions, door, mailbox, link, log } = this.#parts;
     const { token, requester } = known;
     const connection = link.ready;
-    mailbox.away(
+    const ask = () =>
       door.judgeAgain(state.key, { user: by }, { do: 'decide', requester }).catch((error: unknown) => {
         log.warn({ request: known.requestId, err: error }, 'could not check whether a decision still counts');
         return null;
-      }),
+      });
+    mailbox.away(
+      ask,
       (asked) => {
         const now = state.record?.approvals.find((each) => each.token === token);
         const same = now?.state.state === 'decided' && state.open?.id === known.turn && !state.open.stoppedBy;
@@ -246,12 +271,7 @@ export class ApprovalRequests {
     );
   }
 
-  async #open(
-    turn: OpenTurn,
-    request: ApprovalRequest,
-    digest: string,
-    decided: ApprovalState,
-  ): Promise<ApprovalRecord> {
+  #open(turn: OpenTurn, request: ApprovalRequest, digest: string, decided: ApprovalState): ApprovalRecord {
     const { state, link, random, clock, log, policies, timeoutMs, onChange } = this.#parts;
     const { requestId, tool } = request;
     const at = clock.now();
@@ -276,9 +296,7 @@ export class ApprovalRequests {
       ...(decided.state !== 'open' && { audit: 'due' as const, input: auditText(request, link.workingDirectory) }),
       state: decided,
     };
-    await state.insist((record) => {
-      // A write that failed may have been done all the same.
-      if (record.approvals.some(({ token }) => token === approval.token)) return record;
+    state.change((record) => {
       const before = record.approvals.map((old): ApprovalRecord => {
         const replaced = old.turn === turn.id && old.requestId === requestId && old.state.state === 'open';
         const closed = { state: 'closed', why: 'answered_elsewhere', at } as const;
@@ -292,7 +310,7 @@ export class ApprovalRequests {
   }
 
   /** Closes cards of requests that Letta no longer waits for: answered outside Slack, or lost in a restart. */
-  async close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost' | 'turn_over'): Promise<void> {
+  close(stillOpen: readonly string[], why: 'answered_elsewhere' | 'link_lost' | 'turn_over'): void {
     const { state, clock, onChange } = this.#parts;
     const turn = state.open?.id;
     const settled = (state.record?.approvals ?? []).filter(
@@ -301,7 +319,7 @@ export class ApprovalRequests {
     );
     if (settled.length === 0) return;
     const at = clock.now();
-    await state.insist((record) =>
+    state.change((record) =>
       settled.reduce((now, approval) => setApproval(now, approval.token, { state: 'closed', why, at }), record),
     );
     state.dirty = true;
@@ -333,7 +351,7 @@ export class ApprovalRequests {
     if (!connection) return;
     const message = 'In this turn you may only end the background tasks, by their ids.';
     mailbox.away(
-      connection.answer(request.requestId, { behavior: 'deny', message }),
+      () => connection.answer(request.requestId, { behavior: 'deny', message }),
       () => undefined,
       (error) => log.warn({ request: request.requestId, err: error }, 'could not answer a request'),
     );
@@ -358,19 +376,20 @@ export class ApprovalRequests {
     const shared = { id: random.id(), thread: state.key, turn: turn.id, requestId, tool, title, digest, at };
     const input = auditText(request, link.workingDirectory);
     const entry = { ...shared, input, requester: turn.requester, askedAt: at, by: null, outcome: 'approved' } as const;
-    const answered = audit.write({ ...entry, via: pass.by }).then(() => {
+    const answer = async () => {
+      await audit.write({ ...entry, via: pass.by });
       if (!connection || link.ready !== connection) throw new Error('the link was lost');
       if (state.open?.id !== turn.id || state.open.stoppedBy) throw new Error('the turn was stopped');
       return connection.answer(requestId, approve().send);
-    });
+    };
     mailbox.away(
-      answered,
+      answer,
       () => undefined,
-      async (error) => {
+      (error) => {
         log.warn({ request: requestId, err: error }, 'could not let a request pass');
         // With the link gone Letta asks again.
         if (state.open?.id !== turn.id || state.open.stoppedBy || link.ready !== connection) return;
-        await this.#show(request, digest, state.open, null, null);
+        this.#show(request, digest, state.open, null, null);
       },
     );
   }
