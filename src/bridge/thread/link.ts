@@ -57,6 +57,7 @@ export class ThreadLink {
 
   /** Connects as `options` say; a connection that is there is kept, whatever they say. */
   connect(options: ConnectOptions): void {
+    if (this.#connection) return;
     this.#wanted = options;
     this.#parts.mailbox.after(() => this.#connect());
   }

@@ -118,13 +118,13 @@ export class Mailbox {
   #push(queue: Queued[], queued: Queued): void {
     queue.push(queued);
     if (!this.#draining) this.#drain();
-    else if (this.#serving && !this.#served) this.#served = this.#servePosted();
+    else this.#servePosted();
   }
 
   /** Inside a mail that is {@link alone}: waits for something that ends only once all that Slack has taken is stored. */
   async serve<T>(work: Promise<T>): Promise<T> {
     this.#serving = true;
-    this.#served ??= this.#servePosted();
+    this.#servePosted();
     try {
       return await work;
     } finally {
@@ -133,13 +133,14 @@ export class Mailbox {
     }
   }
 
-  async #servePosted(): Promise<void> {
-    while (this.#serving) {
-      const next = this.#posted.shift();
-      if (!next) break;
-      await this.#handle(next);
-    }
-    this.#served = null;
+  #servePosted(): void {
+    if (!this.#serving || this.#served) return;
+    const next = this.#posted.shift();
+    if (!next) return;
+    this.#served = Promise.resolve(this.#handle(next)).then(() => {
+      this.#served = null;
+      this.#servePosted();
+    });
   }
 
   /** Done once what the present mail changed is on disk; what it changes itself is stored before what comes behind it. */
@@ -223,19 +224,14 @@ export class Mailbox {
     while (!this.#parts.changes.pending) {
       const effect = this.#effects.shift();
       if (!effect) return undefined;
-      this.#do(effect);
+      try {
+        effect();
+      } catch (error) {
+        // What is wanted done was decided by what is stored now: the rest of it is done all the same.
+        this.#takeUpLater(error);
+      }
     }
     return this.#commit(queued);
-  }
-
-  /** What is wanted done was decided by what is stored now: a part of it that throws does not hold up the rest. */
-  #do(effect: () => void): void {
-    try {
-      effect();
-    } catch (error) {
-      this.#parts.log.error({ err: error }, 'a step of the thread failed');
-      this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
-    }
   }
 
   async #commit(queued: Queued): Promise<void> {
@@ -263,16 +259,16 @@ export class Mailbox {
       refuse(error);
       return;
     }
-    if (this.#closed) return;
+    if (!this.#closed) this.#takeUpLater(error);
+  }
+
+  #takeUpLater(error: unknown): void {
     this.#parts.log.error({ err: error }, 'a step of the thread failed');
     this.later(AFTER_FAILURE_MS, this.#parts.onFailed);
   }
 
   #handled(): void {
-    if (this.empty && !this.#closed) this.#rest();
-  }
-
-  #rest(): void {
+    if (!this.empty || this.#closed) return;
     try {
       this.#parts.onEmpty();
     } catch (error) {

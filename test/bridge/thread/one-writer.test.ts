@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ApprovalRequest } from '../../../src/bridge/agent-event.ts';
-import { makeToken } from '../../../src/bridge/ids.ts';
+import { makeThreadKey, makeToken } from '../../../src/bridge/ids.ts';
 import type { PostRecord } from '../../../src/bridge/record/thread-record.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createMiddle, createRunning, HandSurface, MapThreads, type Middle, ROOT, TEAM } from '../../support/middle.ts';
@@ -20,9 +20,11 @@ const posts: PostRecord[] = [{ part: '0.0', ts: '2000.000001', hash: 'a' }];
 class PostingSurface extends HandSurface {
   confirm: (posts: PostRecord[]) => Promise<void> = () => Promise.reject(new Error('no turn is shown'));
 
+  freeze: () => Promise<void> = () => Promise.resolve();
+
   override turn(options: Parameters<HandSurface['turn']>[0]) {
     this.confirm = options.onPosts;
-    return super.turn(options);
+    return { ...super.turn(options), freeze: () => this.freeze() };
   }
 }
 
@@ -52,6 +54,26 @@ describe('while the disk fails for what happened at Letta', () => {
     expect(middle.record().turn?.posts).toEqual(posts);
     expect(middle.record().approvals).toHaveLength(1);
   });
+});
+
+it('a post under way while its channel gets another id: is stored before the thread moves', async () => {
+  const surface = new PostingSurface();
+  const middle = await createRunning({ surface: () => surface });
+  const under = surface.confirm;
+  const later = Promise.withResolvers<void>();
+  surface.freeze = async () => {
+    await later.promise;
+    await under(posts);
+  };
+  const moved = middle.intake.handleChannelChange({ team: TEAM, from: 'C01GEN', to: 'C02NEW' });
+  await middle.clock.settle();
+  later.resolve();
+  await moved;
+  const record = middle.record(makeThreadKey({ team: TEAM, channel: 'C02NEW', root: ROOT }));
+  expect(record.turn?.posts).toEqual(posts);
+  middle.connection.end();
+  await middle.clock.settle();
+  expect(surface.last.ending?.outcome).toBe('done');
 });
 
 it('a post of a thread that closes: is stored', async () => {
