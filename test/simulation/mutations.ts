@@ -30,9 +30,9 @@ export const mutations: readonly Mutation[] = [
   mutation(
     'a message is stored before Slack hears "ok"',
     /accepted and is on no disk/,
-    'src/bridge/intake/queue.ts',
-    'stored = await workers.store(key, (record) => {',
-    'void workers.store(key, (record) => {',
+    'src/bridge/thread/mailbox.ts',
+    'const result = work();',
+    'const result = work();\n        resolve(result);',
   ),
   mutation(
     "an inbox is in Slack's order",
