@@ -56,7 +56,7 @@ describe('while the disk fails for what happened at Letta', () => {
   });
 });
 
-it('a post under way while its channel gets another id: is stored before the thread moves', async () => {
+it('a post under way while its channel moves: is stored first', async () => {
   const surface = new PostingSurface();
   const middle = await createRunning({ surface: () => surface });
   const under = surface.confirm;
@@ -153,7 +153,7 @@ describe('a click whose write landed but reported an error', () => {
   });
 });
 
-it('a step that cannot be stored leaves no trace: the same click decides later', async () => {
+it('Stop that could not be stored: leaves no trace, works later', async () => {
   const middle = await createRunning();
   middle.connection.emit({ type: 'approval-asked', request: bash });
   await middle.clock.settle();
