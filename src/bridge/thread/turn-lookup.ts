@@ -166,8 +166,10 @@ export class TurnLookup {
         if (!stillWanted()) return undefined;
         if (found.arrived) {
           this.#take(found);
-          // It waited in Letta's queue, or something behind it does. What Letta began by itself never waits here.
-          const mayBegin = !fresh || turn.clientMessageId !== null;
+          // It waited in Letta's queue, or something behind it does. What Letta began by itself never waits here, and what
+          // died with the last link begins over this one only if Letta says so.
+          const id = turn.clientMessageId;
+          const mayBegin = !fresh || (id !== null && (!turnsDieWithLink || link.knows(id)));
           const begins = mayBegin && !found.answered && link.loop !== 'idle' && !link.runsAnother(state.open ?? turn);
           return onVerdict(begins ? { verdict: 'begins' } : { verdict: 'over', answered: found.answered });
         }

@@ -32,6 +32,21 @@ async function reconnect({ connection, clock }: Middle): Promise<void> {
 }
 
 describe('a turn whose end was missed', () => {
+  it('died with its link, Letta began another: two turns', async () => {
+    const middle = await answered();
+    const { connection, clock } = middle;
+    connection.past = connection.past.slice(0, 1);
+    connection.emit({ type: 'lost', reason: 'reset' });
+    connection.ready({ reconnected: true });
+    // It begins while the history is read, and has no run yet.
+    connection.emit({ ...idle, status: 'busy' }, { type: 'user-message', clientMessageId: 'cm-q-1', automatic: true });
+    connection.say('By itself.', 'run-9', 'm-9');
+    await clock.advance(1_000);
+    expect(middle.surface.turns).toHaveLength(2);
+    expect(middle.surface.views.filter(({ ending }) => ending).at(-1)?.ending?.outcome).toBe('interrupted');
+    expect(middle.record().turn?.origin).toBe('agent');
+  });
+
   it('link held and Letta idle: is done', async () => {
     const middle = await answered();
     middle.connection.emit(idle);
