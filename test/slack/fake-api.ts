@@ -1,6 +1,6 @@
 import type { SlackAnswer, SlackApi } from '../../src/slack/api/slack-api.ts';
 
-/** One API method after another, as a test answers; `calls` keeps the method and whom or what it was about. */
+/** An API whose answers the test gives. `calls` keeps each call's method and its user, channel or user group. */
 export function createFakeApi(
   answer: (method: string, args: Record<string, unknown>) => object | Error | Promise<object>,
 ) {

@@ -228,7 +228,7 @@ const PLACEHOLDERS: ReadonlySet<string> = new Set([
   'no preview available',
 ]);
 
-/** Whether the words of a message only stand for others that Slack cannot say as text. */
+/** Whether the words of a message are only Slack’s placeholder for content that it cannot show as text. */
 function isPlaceholder(spans: readonly Span[]): boolean {
   const words = spans.map((span) => (span.kind === 'text' ? span.text : '')).join('');
   return (

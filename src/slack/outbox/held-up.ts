@@ -18,12 +18,12 @@ export interface HeldUpOptions {
 
 /** Tells once that people wait for something that Slack refuses, if that lasts. */
 export interface HeldUpWatch {
-  /** Call it when something may be held up; it is told of after 20 s, if it still is. */
+  /** Call it when something may be held up; after 20 s it is reported, if it still is. */
   start(): void;
   stop(): void;
 }
 
-/** Nobody is told of a refusal that is over sooner. */
+/** A refusal that is over sooner is not reported. */
 const HELD_UP_MS = 20_000;
 
 export function watchHeldUp({ clock, isHeldUp, findObstacle, onHeldUp }: HeldUpOptions): HeldUpWatch {
@@ -38,7 +38,8 @@ export function watchHeldUp({ clock, isHeldUp, findObstacle, onHeldUp }: HeldUpO
         timer = null;
         const by = findObstacle();
         if (isStopped || by === null || !isHeldUp()) return;
-        // If Slack refuses the token now, it may refuse this thread later: then that must be told, too.
+        // A refused token is reported for the workspace only. If Slack then refuses this thread, that must be reported,
+        // too.
         hasTold = by.scope !== 'workspace';
         onHeldUp(by);
       });

@@ -4,22 +4,22 @@ import type { MarkdownLimits } from './limits.ts';
 import type { Nodes } from './parse/tree.ts';
 
 /**
- * One message's share of a text. The sources of all parts joined are the text. What is shown is
- * `prefix + source without dedent + suffix`, see {@link markdownOf}.
+ * The part of a text that one message shows. The sources of all parts, joined, are the text. Shown is `prefix + source
+ * without dedent + suffix`, see {@link markdownOf}.
  */
 export interface TextPart {
   source: string;
-  /** Repeated or reopened here: a fence's first line, a table's header, marks. */
+  /** Repeats what the cut interrupted: a fence's first line, a table's header, open marks. */
   prefix: string;
-  /** Closes here what goes on in the next part. */
+  /** Closes what goes on in the next part: a fence, marks. */
   suffix: string;
-  /** So many columns are taken from the start of each line while the list item goes on that the part before began. */
+  /** Columns removed from the start of each line, while the list item that the part before began goes on. */
   dedent: number;
 }
 
-/** Where a text's next part begins and what it begins with. A value. */
+/** Where the next part of a text begins, and with what. A value. */
 export interface SplitState {
-  /** Of all closed parts. */
+  /** The length of all closed parts. */
   length: number;
   prefix: string;
   dedent: number;
@@ -28,8 +28,8 @@ export interface SplitState {
 export const splitStart: SplitState = { length: 0, prefix: '', dedent: 0 };
 
 /**
- * Closes the part that begins at `state`, or says with `null` that the text is too short to tell. Depends on nothing
- * but the text up to `decidedBy`, so that it does not matter in which pieces the text arrives.
+ * Closes the part that begins at `state`; `null`: the text is too short to tell where. The result depends only on the
+ * text up to `decidedBy`, so it is the same in whatever pieces the text arrives.
  */
 export function closePart(
   text: string,
@@ -42,7 +42,7 @@ export function closePart(
   const source = text.slice(state.length, end);
   const shown = dedent(source, state.dedent);
   const doc = state.prefix + shown.text;
-  // A run of marks at the end may be half of one: it goes along with what follows.
+  // Marks at the end may be half of a longer run, so they go into the next part.
   const whole = doc.replace(/[*_~`]{1,10}$/, '');
   const cut = chooseCut(parseMarkdown(whole.length > state.prefix.length ? whole : doc), state.prefix.length, limits);
   let at = shown.toSource(cut.at - state.prefix.length);
@@ -61,7 +61,7 @@ export function closePart(
   };
 }
 
-/** What stays open behind all closed parts. */
+/** The part after all closed ones, which may still grow. */
 export function openPart(text: string, state: SplitState): TextPart {
   return { source: text.slice(state.length), prefix: state.prefix, suffix: '', dedent: state.dedent };
 }
@@ -86,15 +86,16 @@ export function markdownOf(part: TextPart): string {
     : body + part.suffix;
 }
 
-/** How much room a part has left once the text up to `at` is in it; below 0 it was full before. */
+/** The room that is left in a part after the text up to `at`; below 0: the part is full there. */
 export interface Measured {
   at: number;
   left: number;
 }
 
 /**
- * Each character counts as what it may become at worst in the lean form.
- * @param known of the same part when the text was shorter: only what was added is looked at.
+ * Measures how much of the text fits into the part. Each character counts as the longest text that it may become in the
+ * lean form.
+ * @param known the result for the same part when the text was shorter, so that only the new text is measured
  */
 export function measure(text: string, state: SplitState, limits: MarkdownLimits, known?: Measured): Measured {
   let { at, left } = known ?? { at: state.length, left: limits.markdown - limits.markdownReserve };
@@ -107,14 +108,14 @@ export function measure(text: string, state: SplitState, limits: MarkdownLimits,
   return { at, left };
 }
 
-/** Where the part would be full. */
+/** The offset at which the part is full. */
 function windowEnd(text: string, state: SplitState, measured: Measured): number {
   const at = splitsCharacter(text, measured.at) ? measured.at - 1 : measured.at;
   return Math.max(at, Math.min(text.length, state.length + 2));
 }
 
 function weightOf(unit: number): number {
-  // < > grow to an entity; @ ] | ` ~ may get a joiner, or a closing twin.
+  // `<` and `>` become entities; @ ] | ` ~ may get a joiner, or must be closed again.
   if (unit === 0x3c || unit === 0x3e) return 4;
   return unit === 0x40 || unit === 0x5d || unit === 0x7c || unit === 0x60 || unit === 0x7e ? 2 : 1;
 }
@@ -159,7 +160,7 @@ function dedent(source: string, columns: number): Dedented {
     endsAt,
     toSource(offset) {
       const line = starts.findLast((start) => start.text <= offset) ?? { text: 0, source: 0 };
-      // A cut at a line's start leaves that line's indentation to the part after it.
+      // A cut at a line's start leaves the line's indentation to the next part.
       if (line.text === offset && line.source < source.length) return lineStart(source, line.source);
       return line.source + offset - line.text;
     },
@@ -184,32 +185,32 @@ interface Cut {
   /** Offset in the document. */
   at: number;
   suffix: string;
-  /** For the part after it. */
+  /** The prefix of the next part. */
   prefix: string;
-  /** Indentation that the part after it loses. */
+  /** Columns of indentation that the next part loses. */
   columns: number;
 }
 
 interface Place {
   parsed: Parsed;
-  /** What was there before the part's own text. */
+  /** The length of the prefix, which must not be cut. */
   from: number;
   limits: MarkdownLimits;
 }
 
 const plainCut = (at: number, columns = 0): Cut => ({ at, suffix: '', prefix: '', columns });
 
-/** The best place to end a part, given all that fits into it. */
+/** Chooses the best place to end a part, from all the text that fits into it. */
 function chooseCut(parsed: Parsed, from: number, limits: MarkdownLimits): Cut {
   const place: Place = { parsed, from, limits };
   return cutAmong(parsed.tree, [], place) ?? cutWords({ start: from, end: parsed.text.length }, [], [], place);
 }
 
-/** A part filled less than this much is worth it only to keep a list or a table whole. */
+/** A part is filled at least this much, unless a shorter one keeps a list or a table whole. */
 const HALF = 0.4;
 const HARDLY = 0.05;
 
-/** Before the last child of a block where that makes sense, else inside of it. */
+/** Cuts before the last child of a block if the part is full enough then, else inside it. */
 function cutAmong(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut | null {
   const { parsed, from } = place;
   const children = childrenOf(node);
@@ -218,7 +219,7 @@ function cutAmong(node: Nodes, ancestors: readonly Nodes[], place: Place): Cut |
   for (let index = children.length - 1; index > 0; index -= 1) {
     const child = children[index];
     if (!child) continue;
-    // A heading belongs to what follows it.
+    // Not directly after a heading, which belongs to what follows.
     if (children[index - 1]?.type === 'heading') continue;
     const at = blockStart(parsed, child);
     if (at <= from) break;
@@ -257,7 +258,7 @@ function cutTable(node: Extract<Nodes, { type: 'table' }>, ancestors: readonly N
   const start = blockStart(parsed, node);
   const body = lineStart(parsed.text, startOf(first));
   const at = lineStart(parsed.text, startOf(row));
-  // A row for itself would not end: it is cut like words.
+  // The first row cannot be left to the next part, or no progress would be made: it is cut like words.
   if (row === first || at <= from) return null;
   const quote = containerPrefix(parsed.text, startOf(node)).trimStart();
   const header = parsed.text.slice(startOf(node), body);
@@ -272,7 +273,7 @@ function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nod
   const [opening] = node.fences;
   const body = opening ? opening.end + 1 : startOf(node);
   let newline = text.lastIndexOf('\n', text.length - 1);
-  // What comes last may be half of the closing fence: a part of nothing but that would be an empty box.
+  // The last line may be half of the closing fence. It stays in this part, or the next one may be an empty box.
   if (opening && /^[\s>`~]*$/.test(text.slice(newline + 1))) newline = text.lastIndexOf('\n', newline - 1);
   const cutsAtLine = newline + 1 > Math.max(from, body);
   const at = cutsAtLine ? newline + 1 : dropHalfCharacterAt(text, text.length);
@@ -287,7 +288,7 @@ function cutCode(node: Extract<Nodes, { type: 'code' }>, ancestors: readonly Nod
   return { at, suffix: `${cutsAtLine ? '' : '\n'}${inFull}${fence}`, prefix, columns };
 }
 
-/** Nodes that are shown as one thing. */
+/** Nodes that must not be cut. */
 const ATOMS = new Set(['link', 'linkReference', 'image', 'imageReference', 'inlineCode']);
 const MARKS = new Set(['emphasis', 'strong', 'delete']);
 
@@ -301,7 +302,7 @@ function cutParagraph(node: Nodes, ancestors: readonly Nodes[], place: Place): C
     if (!ATOMS.has(inner.type)) for (const child of childrenOf(inner)) collect(child);
   };
   collect(node);
-  // Half of a link or of code at the very end is one thing too.
+  // Half a link or half inline code at the end must not be cut either.
   const half = /(?:!?\[[^[\]]{0,300}(?:\]\([^()\s]{0,500})?|(?<!`)`[^`\n]{1,300})$/.exec(parsed.text.slice(-800));
   if (half) atoms.push({ start: parsed.text.length - half[0].length, end: parsed.text.length + 1 });
   const range = { start: Math.max(from, startOf(node)), end: parsed.text.length };
@@ -334,21 +335,21 @@ function cutWords(
   const quote = node ? containerPrefix(text, startOf(node)) : '';
   const lead = quote.includes('>') && !isAtLine ? quote.slice(Math.min(columns, quote.indexOf('>'))) : '';
   const rest = text.slice(at, at + 4);
-  // Text that happens to begin like a block is still text.
+  // If the rest begins like a block (a number, a dash), a joiner before it keeps it text.
   const needsGuard =
     open.length === 0 && (isAtLine ? /^(?: {4}|\t)/.test(rest) : /^[^\p{L}\p{N}(]/u.test(rest) || /^\d/.test(rest));
   const start = open.join('') || (needsGuard ? '\u2060' : '');
-  // At a line of a quote the marks would stand before the quote's own: there they are left open.
+  // At the start of a quoted line the marks would come before the `>`, so they are not reopened there.
   const reopened = isAtLine && quote.includes('>') ? '' : `${lead}${start}`;
   return { at, suffix: open.toReversed().join(''), prefix: reopened.length <= 200 ? reopened : '', columns };
 }
 
-/** Marks around the cut are closed, so that only those show up as open that nobody closed. */
+/** Closes the known marks, so that only further open marks are found. */
 function withMarksClosed(text: string, marks: readonly string[]): string {
   return marks.length === 0 ? text : `${text.trimEnd()}${marks.toReversed().join('')}`;
 }
 
-/** Behind the last match within the range for which `good` holds. */
+/** The offset after the last match in the range for which `isAllowed` holds. */
 function findLastPlace(
   text: string,
   { start, end }: Range,
@@ -372,7 +373,7 @@ function blockStart({ text }: Parsed, node: Nodes): number {
   return lineStart(text, startOf(node));
 }
 
-/** How far the block is indented by lists; a quote around them keeps its marks and so its indentation. */
+/** How many columns lists indent the block. Lists inside a quote do not count, because the quote keeps its marks. */
 function columnsAt(node: Nodes, ancestors: readonly Nodes[]): number {
   const chain = [...ancestors, node];
   const quote = chain.findIndex(({ type }) => type === 'blockquote');

@@ -8,16 +8,16 @@ import { LIMITS } from './limits.ts';
 import { neutralizeMrkdwn } from './neutralize.ts';
 import type { SlackPost } from './post.ts';
 
-/** What stands below the text of a turn's last message. */
+/** What is shown below the text of a turn's last message. */
 export interface Tail {
   blocks: KnownBlock[];
-  /** The same for readers who see no blocks. Foreign text in it is not neutralised. */
+  /** The same without blocks, for notifications. Foreign text in it is not neutralised. */
   words: string;
   /** Whether it still waits for more. */
   live: boolean;
 }
 
-/** What the agent is doing while the turn runs, then how it ended. */
+/** What the agent does, while the turn runs, or how the turn ended. */
 export function tailOf(view: TurnView): Tail {
   const blocks: KnownBlock[] = view.tools ? [context(plain(toolText(view.tools), LIMITS.text))] : [];
   if (view.live) {
@@ -45,8 +45,7 @@ export function tailOf(view: TurnView): Tail {
 }
 
 /**
- * Edits notify nobody (docs/slack.md, Editing): where somebody is to be told that the turn is over, one more message
- * does.
+ * A message of its own that tells somebody that the turn is over, because edits do not notify (docs/slack.md, Editing).
  */
 export function notePosts({ ending }: TurnView): SlackPost[] {
   if (ending?.notify === undefined) return [];
@@ -62,11 +61,11 @@ const NOTES: Readonly<Record<Ending['outcome'], string>> = {
   interrupted: '⚡ Interrupted',
 };
 
-/** A time alone, where an answer is expected, says nothing. */
+/** If the turn ended well without text, says so, because figures alone would not look like an answer. */
 function addSilence(view: TurnView, line: { mentioned: string; words: string }): { mentioned: string; words: string } {
   const { outcome, line: said } = view.ending ?? NO_ENDING;
   const hasText = view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
-  // Of a turn that another process began it may not be known.
+  // After a restart we may not know whether there was text.
   if (hasText || outcome !== 'done' || said !== null || view.textUnknown) return line;
   const joined = (rest: string) => (rest === '' ? SILENT : `${SILENT} · ${rest}`);
   return { mentioned: joined(line.mentioned), words: joined(line.words) };
@@ -74,10 +73,10 @@ function addSilence(view: TurnView, line: { mentioned: string; words: string }):
 
 const SILENT = 'The agent had nothing to say';
 
-/** Of a turn that ended well, and it is not known what was said. */
+/** Shown when a turn ended well and there is nothing else to show. */
 const DONE = '✅ Done';
 
-/** A view has one of `live` and `ending`; one without either is over. */
+/** Used for a view that has neither `live` nor `ending`. */
 const NO_ENDING: Ending = { outcome: 'done', by: null, line: null, tools: 0, durationMs: 0 };
 
 const MARKS: Readonly<Record<ToolLine['status'], string>> = { called: '◦', running: '▸', ok: '✓', failed: '✗' };

@@ -17,10 +17,10 @@ import {
 import { summary } from './summary.ts';
 
 interface ClosedPart {
-  /** Without anything around the text. */
+  /** The post of the text alone. */
   post: SlackPost;
   next: SplitState;
-  /** The text up to here decided where the part ends. */
+  /** Only the text up to here decides where the part ends. */
   decidedBy: number;
 }
 
@@ -40,8 +40,8 @@ export interface TextMemo {
 }
 
 /**
- * What was rendered of a turn before, by the number of its item. Only ever an economy: the posts are the same without
- * it. It grows with the turn and ends with it.
+ * What was rendered of a turn, by the number of the item. It only saves time: without it the posts are the same. It
+ * lives as long as the turn.
  */
 export type RenderMemo = Map<number, TextMemo>;
 
@@ -49,23 +49,23 @@ export interface TextItem {
   text: string;
   /** Its number in the view. */
   index: number;
-  /** Whether it is still written. */
+  /** Whether the agent is still writing it. */
   isGrowing: boolean;
-  /** Whether the turn is over: nothing follows any more. */
+  /** Whether the turn is over, so that nothing follows. */
   isTurnOver: boolean;
-  /** So many messages at most; what does not fit goes into a file. */
+  /** The most messages; the rest goes into a file. */
   most: number;
 }
 
-/** How many letters may still be rendered now. */
+/** How many letters may still be rendered in this turn of the event loop. */
 export interface Letters {
   left: number;
 }
 
 /**
- * The messages of one text, in reading order. Text without anything to see makes none.
- * @param letters what is rendered is taken from them; `null` is answered when none are left before the end: `memo` then
- * has what was done, and the next call goes on there.
+ * The messages of one text, in reading order; none if the text shows nothing.
+ * @param letters reduced by what is rendered. If none are left before the end, the result is `null`, and the next call
+ * goes on from `memo`.
  */
 export function textPosts(item: TextItem, memo: RenderMemo, limits: RenderLimits): SlackPost[];
 export function textPosts(
@@ -125,7 +125,7 @@ export function textPosts(
 
 const withoutEmpty = (posts: SlackPost[]) => posts.filter((post) => post.blocks.length > 0);
 
-/** What still holds of an earlier rendering: all of it when text was only added. */
+/** The part of an earlier rendering that still holds: all of it if text was only added. */
 function reuseMemo(text: string, memo: TextMemo | undefined): TextMemo {
   if (!memo) return { text, closed: [], open: null };
   if (text.startsWith(memo.text)) return memo;
@@ -145,7 +145,7 @@ function textPost(part: string, rendered: RenderedMarkdown, source: TextPart): S
   };
 }
 
-/** Under the last message: where the rest is. The file begins with what that message shows. */
+/** Adds a line to the last message that says where the rest is. The file begins with the text of that message. */
 function addFileNote(posts: SlackPost[], item: TextItem, closed: readonly ClosedPart[]): SlackPost[] {
   const { text, index, isTurnOver, most } = item;
   const last = posts.at(-1);
@@ -165,7 +165,7 @@ function addFileNote(posts: SlackPost[], item: TextItem, closed: readonly Closed
   return [...posts.slice(0, -1), post];
 }
 
-/** Roughly, so that a text that grows does not change the line with each word. */
+/** A rounded count, so that a growing text does not change the line with each word. */
 function thousands(count: number): string {
   return count < 1_000 ? 'up to 1,000' : `${Math.floor(count / 1_000).toLocaleString('en')},000`;
 }

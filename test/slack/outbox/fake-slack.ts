@@ -16,14 +16,14 @@ export interface FakeCall {
   method: string;
   args: Record<string, unknown>;
   client: string;
-  /** When it was made and, once answered, when that was. */
+  /** When it was made. */
   at: number;
   answeredAt: number | null;
   /** `ok`, or the error that the caller got. */
   outcome: string;
 }
 
-/** What goes wrong with one call. `after`: the call had its effect, the caller hears nothing. */
+/** What goes wrong with one call. `before`, `after`: no answer, before or after the call had its effect. */
 export type Fault =
   | { kind: 'limited'; retryAfterMs: number | null }
   | { kind: 'refused'; error: string }
@@ -31,9 +31,9 @@ export type Fault =
 
 export interface FakeSlack extends SlackApi {
   readonly calls: FakeCall[];
-  /** Broken rules: what a real Slack would have limited or what its readers would see as wrong. */
+  /** Broken rules: calls that a real Slack would limit, or that readers would see as wrong. */
   readonly complaints: string[];
-  /** Decides for each call whether something goes wrong. */
+  /** Decides for each call what goes wrong; `null`: nothing. */
   fault: (method: string, args: Record<string, unknown>) => Fault | null;
   latency: (method: string) => number;
   of(method: string): FakeCall[];
@@ -43,11 +43,11 @@ export interface FakeSlack extends SlackApi {
   delete(channel: string, ts: string): void;
   /** Deletes the root of a thread; without a reply the thread is gone (docs/slack.md, Learned since). */
   deleteRoot(channel: string, thread: string): void;
-  /** The upload step: what Slack would refuse throws. */
+  /** The upload step; throws where Slack would refuse. */
   upload(url: string, bytes: Uint8Array): Promise<void>;
   /** ms from the answer that completes an upload to the message that shares the file. */
   sharesAfter: number;
-  /** Puts a message there that nobody posted through this API object. */
+  /** Adds a message that was not posted through this API object. */
   put(message: Omit<FakeMessage, 'ts'>): string;
   status(channel: string, thread: string): string;
   /** Every state that a session was in, in order. */
@@ -56,15 +56,15 @@ export interface FakeSlack extends SlackApi {
   agent: boolean;
 }
 
-/** A post to a person goes to the direct message with them, whose channel only the answer tells. */
+/** A post to a person goes to their direct message, whose channel only the answer tells. */
 const directChannel = (channel: string) => channel.replace(/^[UW]/, 'D');
 
 const WINDOW = 60_000;
 const LIMITS: Record<string, number> = { 'chat.update': 50, 'chat.delete': 50, 'conversations.replies': 50 };
 
-/** A small Slack that keeps messages, enforces its limits and never waits longer than its latency. */
+/** A small Slack that keeps messages, enforces limits and answers after `latency`. */
 export function createFakeSlack(clock: Clock): FakeSlack {
-  /** Slack's own clock: nobody sets it. */
+  /** Slack's own clock, which does not change when a test sets ours. */
   const offset = clock.now() - clock.monotonic();
   const time = () => offset + clock.monotonic();
   const calls: FakeCall[] = [];

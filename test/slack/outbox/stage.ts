@@ -11,7 +11,7 @@ import type { SlackPost } from '../../../src/slack/render/post.ts';
 import { createFakeClock } from '../../support/clock.ts';
 import { createFakeSlack } from './fake-slack.ts';
 
-/** Characters of one message of the tiny renderer. */
+/** How many characters the tiny renderer puts into one message. */
 export const PART_MAX = 40;
 
 export const address: ThreadAddress = { team: 'T01', channel: 'C01', threadTs: '1700000000.000001' };
@@ -20,7 +20,7 @@ function textPost(part: string, text: string, live: boolean): SlackPost {
   return { part, kind: 'text', blocks: [{ type: 'markdown', text }], text: 'Answer', live };
 }
 
-/** Texts in parts of 40, cards whole, and while the turn runs what it is doing, below all. */
+/** Renders texts in parts of 40 characters and whole cards; while the turn runs, adds what it does. */
 function renderTiny(view: TurnView): SlackPost[] {
   const posts: SlackPost[] = [];
   const doing = view.live ? `[${view.live.activity.kind}]` : '';
@@ -70,12 +70,12 @@ function seededRandom(seed = 1): Random {
 }
 
 export interface Turn {
-  /** What `onPosts` was told last: what a restart would begin with. */
+  /** The posts that `onPosts` got last, with which a restart would begin. */
   stored: PostRecord[];
   show(view: Partial<ViewParts>): void;
   finish(view: Partial<ViewParts>, endedAt?: number): void;
   recheck(): void;
-  /** Shows that the turn rests until the next start; resolves as the surface says. */
+  /** Shows that the turn is paused until the next start. */
   pause(view: Partial<ViewParts>): Promise<void>;
   delivery: { delivered: boolean; reason?: string } | null;
 }
@@ -118,7 +118,7 @@ export interface StageOptions {
   fallback?: (post: SlackPost) => SlackPost[];
 }
 
-/** A surface on a small Slack, with a clock that only the test moves. */
+/** A surface on a small Slack, with a clock that only the test advances. */
 export function createStage(options: StageOptions = {}) {
   const clock = createFakeClock();
   const slack = createFakeSlack(clock);
@@ -145,7 +145,7 @@ export function createStage(options: StageOptions = {}) {
     });
   let surface = newSurface();
 
-  /** Slack as one life of the process sees it: once that is over, nothing is sent and no answer arrives. */
+  /** Slack's API for one life of the process: after its end nothing is sent, and no answer arrives. */
   function mortal(api: SlackApi): SlackApi {
     life += 1;
     const mine = life;
@@ -217,11 +217,11 @@ export function createStage(options: StageOptions = {}) {
     clock,
     slack,
     turn,
-    /** Why cards could be shown in no form, and which. */
+    /** Each reason why cards could not be shown, and which cards. */
     cardsRefused: [] as string[],
-    /** What has waited for Slack too long to be kept quiet. */
+    /** What `onHeldUp` was called with. */
     heldUp: [] as HeldUp[],
-    /** How long it takes to store the ledger; may reject. */
+    /** Awaited when the ledger is stored; may reject. */
     storing: async () => {},
     get surface() {
       return surface;
@@ -229,7 +229,7 @@ export function createStage(options: StageOptions = {}) {
     get rendered() {
       return rendered;
     },
-    /** The process dies and comes back: nothing but Slack and what was stored is left. */
+    /** The process dies and starts again: only Slack's messages and what was stored are left. */
     crash() {
       surface = newSurface();
     },

@@ -1,6 +1,6 @@
 import { isControl, isDigit, isLetter, isPunctuation, isSpace, isUnicodeSpace } from './characters.ts';
 
-/** An address that stands in the text as it is. */
+/** An address in the text, without marks. */
 export interface BareLink {
   end: number;
   url: string;
@@ -9,14 +9,14 @@ export interface BareLink {
 const isAddressChar = (char: string) => isLetter(char) || isDigit(char) || /^[+\-._]$/.test(char);
 
 /**
- * GFM's links without any marks. One reader for each text: what it found out about a stretch of it is not looked for
- * again, so that reading costs in proportion to the text.
+ * Finds GFM's links without marks. It remembers what it found about a stretch of its text, so that the cost grows only
+ * in proportion to the text.
  */
 export class BareLinks {
   readonly #text: string;
-  /** No mail address begins before this. */
+  /** No mail address begins before this offset. */
   #noMailBefore = 0;
-  /** The host that was read last. */
+  /** The last host that was read. */
   #host = { from: 0, end: 0, good: false };
   #trail = { from: 0, end: 0, ends: false };
 
@@ -74,7 +74,7 @@ export class BareLinks {
     return host.good && host.end > at ? this.#findPathEnd(host.end) : null;
   }
 
-  /** A host's last two parts hold no underscore, whatever stands before them. */
+  /** Reads a host. It is valid if its last two parts hold no underscore. */
   #hostAt(at: number): { end: number; good: boolean } {
     const text = this.#text;
     if (this.#host.from <= at && at < this.#host.end) return this.#host;
@@ -106,7 +106,7 @@ export class BareLinks {
     return end;
   }
 
-  /** Whether nothing but punctuation stands between here and the end of the address. */
+  /** Whether only punctuation is left until the address ends: it does not belong to the address. */
   #isTrailing(at: number): boolean {
     if (this.#trail.from <= at && at < this.#trail.end) return this.#trail.ends;
     const text = this.#text;
@@ -140,7 +140,7 @@ export class BareLinks {
 
 const MAIL_LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 
-/** The address between the `<` at `at` and its `>`, or `null`. */
+/** The address between the `<` at `at` and its `>`; `null`: there is none. */
 export function enclosedLink(text: string, at: number): BareLink | null {
   let end = at + 1;
   for (; end < text.length; end += 1) {

@@ -18,20 +18,20 @@ import { countColumns, findCells } from './tables.ts';
 import type { Blockquote, Code, List, ListItem, Nodes, Range, Root, Table, TableRow } from './tree.ts';
 
 /**
- * Quotes and lists within one another deeper than that are text: Slack shows fewer levels, and each line costs as many
- * steps as it is deep.
+ * Quotes and lists that are nested deeper are read as text, because Slack shows fewer levels and each level costs a
+ * step per line.
  */
 const DEPTH = 20;
-/** Lines that are indented that far are code where they do not go on with a paragraph. */
+/** Lines indented this far are code, unless they continue a paragraph. */
 const CODE_INDENT = 4;
 
 export interface Structure {
   tree: Root;
-  /** Where a `>` opens a line of a quote. */
+  /** The offsets of each `>` that begins a quoted line. */
   quoteMarkers: Set<number>;
 }
 
-/** The blocks of a text with what is in them. The cost grows with the length of the text, whatever it holds. */
+/** Parses a text. The cost grows only in proportion to its length, whatever it holds. */
 export function parseBlocks(text: string): Structure {
   return new Blocks(text).parse();
 }
@@ -46,7 +46,7 @@ type Leaf =
   | { kind: 'indented'; node: Code; lines: string[]; blanks: string[] }
   | { kind: 'table'; node: Table };
 
-/** What is read in a second pass, when all definitions are known. */
+/** A node whose words are parsed in a second pass, when all definitions are known. */
 interface Inline {
   node: Extract<Nodes, { children: Nodes[] }>;
   segments: Segment[];
@@ -75,7 +75,7 @@ class Blocks {
       this.#readLine(new Line(text, start, end?.index ?? text.length));
       start = end ? ends.lastIndex : text.length;
     }
-    // Code that is still open goes on behind its last line.
+    // A fence that is never closed reaches to the end of the text.
     if (this.#leaf?.kind === 'fence') this.#leaf.node.end = text.length;
     this.#closeLeaf();
     for (const { node, segments } of this.#inlines) {
@@ -95,7 +95,7 @@ class Blocks {
     const paragraph = this.#leaf?.kind === 'paragraph' ? this.#leaf : null;
     let depth = matched;
     let hasBegun = false;
-    /** What was open and does not go on ends with the first block that begins on this line. */
+    /** Closes what does not continue, before the first block that begins on this line. */
     const begin = () => {
       if (hasBegun) return;
       hasBegun = true;
@@ -153,7 +153,7 @@ class Blocks {
     else this.#addWords(line);
   }
 
-  /** Reads what the open quotes and lists begin this line with; how many of them go on. */
+  /** Skips the marks and indentation by which open quotes and lists continue; returns how many do. */
   #continueContainers(line: Line): number {
     let matched = 0;
     for (const container of this.#openContainers) {
@@ -177,7 +177,7 @@ class Blocks {
     line.skipColumns(1);
   }
 
-  /** Whether the line belongs to the block that is open, whatever it holds. */
+  /** Adds the line to open code. False: the line does not belong to it. */
   #continueLeaf(leaf: Leaf, line: Line): boolean {
     switch (leaf.kind) {
       case 'fence':
@@ -201,7 +201,7 @@ class Blocks {
     this.#extendContainers(node.end);
   }
 
-  /** What is open ends where the last thing in it ends. */
+  /** Extends all open quotes and lists to `end`. */
   #extendContainers(end: number): void {
     for (const container of this.#openContainers) {
       container.node.end = end;
@@ -240,7 +240,7 @@ class Blocks {
     this.#openContainers.push({ kind: 'item', node: item, list, bullet: kind, indent: indent + length + padding });
   }
 
-  /** What the items of a list begin with. */
+  /** The bullet of each list, because another bullet begins another list. */
   readonly #bullets = new Map<List, string>();
 
   #addHeading(line: Line, segment: Segment): void {
@@ -297,7 +297,7 @@ class Blocks {
     this.#extendContainers(line.end);
   }
 
-  /** A line of words: of the paragraph that is open, or the first of a new one. */
+  /** Adds a line to the open paragraph, or begins one. */
   #addWords(line: Line): void {
     const segment = { start: line.next, end: line.end };
     this.#extendContainers(line.end);
@@ -315,7 +315,7 @@ class Blocks {
     const left = this.#takeDefinitions(segments, column);
     this.#leaf = null;
     const [first] = left;
-    // Below nothing but definitions it is no underline.
+    // If the paragraph held only definitions, the line does not underline anything.
     if (!first) return false;
     const end = trimEndAt(this.#text, line.next, line.end);
     const node: Nodes = { type: 'heading', start: first.start, column, end, children: [] };
@@ -324,7 +324,7 @@ class Blocks {
     return true;
   }
 
-  /** A table begins with the line before the one that tells its columns. */
+  /** Begins a table if this line gives its columns and the line before is its head. */
   #openTable(paragraph: Extract<Leaf, { kind: 'paragraph' }>, line: Line): boolean {
     const segment = { start: line.next, end: line.end };
     const head = paragraph.segments.at(-1);
@@ -384,7 +384,7 @@ class Blocks {
     this.#inlines.push({ node, segments: inside });
   }
 
-  /** `[ ]` or `[x]` before the words of a list item. */
+  /** Reads `[ ]` or `[x]` at the start of a list item. */
   #readCheckBox(item: ListItem, segments: Segment[]): void {
     const [first, ...others] = segments;
     const box = first && /^\[([ \txX])\](?:[ \t](?=[ \t]*[^ \t])|$)/.exec(this.#text.slice(first.start, first.end));
@@ -396,7 +396,7 @@ class Blocks {
     else segments.shift();
   }
 
-  /** Takes the definitions into the tree that a paragraph begins with; what is left of it. */
+  /** Moves the definitions at a paragraph's start into the tree, and returns the rest of the paragraph. */
   #takeDefinitions(segments: Segment[], column: number): Segment[] {
     const [first] = segments;
     if (!first || this.#text.charAt(first.start) !== '[') return segments;
@@ -414,7 +414,7 @@ class Blocks {
   }
 }
 
-/** A paragraph is not ended by what may well be a number or a dash in it. */
+/** Whether a bullet may end a paragraph. Most numbers may not, because they may be part of the sentence. */
 function mayInterruptParagraph({ number, length, isEmpty }: Bullet): boolean {
   return !isEmpty && (number === null || (number === 1 && length === 2));
 }
@@ -423,7 +423,7 @@ function placeOf(line: Line): { start: number; column: number } {
   return { start: line.next, column: line.nextColumn };
 }
 
-/** Blanks at the end of a paragraph are nothing. */
+/** The segments without the blanks at the paragraph's end. */
 function trimmedSegments(text: string, segments: readonly Segment[]): Segment[] {
   const last = segments.at(-1);
   return last ? [...segments.slice(0, -1), { start: last.start, end: trimEndAt(text, last.start, last.end) }] : [];

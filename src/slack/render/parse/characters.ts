@@ -1,6 +1,6 @@
 import { decodeNamedCharacterReference } from 'decode-named-character-reference';
 
-/** What CommonMark says of single characters. An empty text stands for the beginning or end of the text. */
+/** CommonMark's character classes. An empty string means the start or the end of the text. */
 export const isBlank = (char: string) => char === ' ' || char === '\t';
 export const isSpace = (char: string) => char === ' ' || char === '\t' || char === '\n' || char === '\r';
 export const isDigit = (char: string) => char >= '0' && char <= '9' && char.length === 1;
@@ -12,7 +12,7 @@ export const isControl = (char: string) => char !== '' && (char.charCodeAt(0) < 
 
 const REFERENCE = /&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z][A-Za-z0-9]{0,30}));/y;
 
-/** The character that is named at `at`, and how long its name is; `null` where none is. */
+/** The character reference (`&amp;`) at `at`, decoded, and its length; `null`: there is none. */
 export function characterReference(text: string, at: number): { value: string; length: number } | null {
   REFERENCE.lastIndex = at;
   const found = REFERENCE.exec(text);
@@ -28,7 +28,7 @@ function ofNumber(decimal: string | undefined, hex: string | undefined): string 
   return isNone ? '\uFFFD' : String.fromCodePoint(code);
 }
 
-/** A text without its backslashes before punctuation, and with the characters that are named in it. */
+/** Removes backslashes before punctuation and decodes character references. */
 export function unescapeMarkdown(text: string): string {
   if (!/[\\&]/.test(text)) return text;
   return text.replace(

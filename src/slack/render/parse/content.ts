@@ -1,10 +1,10 @@
-/** A line's share of a paragraph or cell, without what indents it. */
+/** One line of a paragraph or cell, without its indentation. */
 export interface Segment {
   start: number;
   end: number;
 }
 
-/** Lines joined as one text, each with `\n` between, and where each place in it stands in the source. */
+/** Lines joined with `\n`, which can tell the source offset of each place. */
 export class Content {
   readonly text: string;
   readonly #segments: readonly Segment[];

@@ -3,7 +3,7 @@ import type { Content } from './content.ts';
 import { destinationEnd, identifierOf, labelEnd, skipSpace, titleEnd } from './destinations.ts';
 
 export interface FoundDefinition {
-  /** In the content, without the line's end. */
+  /** Offsets in the content; the line's end is not included. */
   start: number;
   end: number;
   colon: number;
@@ -11,7 +11,7 @@ export interface FoundDefinition {
   url: string;
 }
 
-/** The definitions that a paragraph begins with, and where what is left of it begins. */
+/** The definitions at a paragraph's start, and where the rest begins. */
 export function findDefinitions({ text }: Content): { found: FoundDefinition[]; rest: number } {
   const found: FoundDefinition[] = [];
   let at = 0;
@@ -42,7 +42,7 @@ function definitionAt(text: string, start: number): FoundDefinition | null {
   return untitled === null ? null : { ...found, end: untitled };
 }
 
-/** Where the line ends, if only blanks are left of it. */
+/** The end of the line, if only blanks are left; else `null`. */
 function endOfLine(text: string, at: number): number | null {
   let end = at;
   while (end < text.length && isBlank(text.charAt(end))) end += 1;

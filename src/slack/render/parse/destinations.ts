@@ -5,7 +5,7 @@ const PARENTHESES = 32;
 /** CommonMark's longest label. */
 const LABEL_MAX = 999;
 
-/** Behind the white space at `at`. */
+/** The offset after the white space at `at`. */
 export function skipSpace(text: string, at: number): number {
   let next = at;
   while (next < text.length && isSpace(text.charAt(next))) next += 1;
@@ -59,7 +59,7 @@ export function titleEnd(text: string, at: number): number | null {
   return null;
 }
 
-/** Behind the `]` of the label that begins with the `[` at `at`, or `null`. */
+/** The offset after the `]` of the label that begins with the `[` at `at`; `null`: there is none. */
 export function labelEnd(text: string, at: number): number | null {
   const most = Math.min(text.length, at + 2 + LABEL_MAX);
   for (let next = at + 1; next < most; next += 1) {
@@ -71,7 +71,9 @@ export function labelEnd(text: string, at: number): number | null {
   return null;
 }
 
-/** Labels that differ only in case and white space are one; `null` for one that names nothing. */
+/**
+ * Normalises a label: labels that differ only in case and white space are the same; `null`: it is blank or too long.
+ */
 export function identifierOf(label: string): string | null {
   if (label.length > LABEL_MAX) return null;
   const words = label.replace(/[\t\n\r ]+/g, ' ').replace(/^ | $/g, '');

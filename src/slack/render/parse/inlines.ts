@@ -5,12 +5,12 @@ import { destinationEnd, identifierOf, labelEnd, skipSpace, titleEnd } from './d
 import { type Piece, Pieces, textPiece } from './pieces.ts';
 import type { Nodes } from './tree.ts';
 
-/** What a text's definitions are called. */
+/** The identifiers of a text's definitions. */
 export type Known = ReadonlySet<string>;
 
 /**
- * What stands in a paragraph, heading or cell.
- * @param inTable whether it is a cell: there an escaped `|` is one also in code
+ * Parses the words of a paragraph, heading or cell.
+ * @param inTable whether it is a cell, where `\|` means `|` even in code
  */
 export function parseInlines(content: Content, known: Known, inTable: boolean): Nodes[] {
   return new Inlines(content, known, inTable).parse();
@@ -19,11 +19,11 @@ export function parseInlines(content: Content, known: Known, inTable: boolean): 
 interface Bracket {
   piece: Piece;
   isImage: boolean;
-  /** Where its label begins. */
+  /** The offset at which its label begins. */
   label: number;
 }
 
-/** What a `]` closes: an address in parentheses, or a name of one. */
+/** The target of a link: an address in parentheses, or the name of a definition. */
 type Target =
   | { kind: 'resource'; url: string; opens: number; destination: { start: number; end: number } | null; end: number }
   | { kind: 'reference'; identifier: string; end: number };
@@ -31,8 +31,8 @@ type Target =
 const SPECIAL = /[\\`*_~[\]!<&\n]/;
 
 /**
- * Each character is looked at a few times at most, whatever stands around it (CommonMark's own algorithm, with the
- * openers that can close nothing remembered).
+ * Reads each character a few times at most, whatever is around it: CommonMark's algorithm, which remembers openers that
+ * cannot be closed.
  */
 class Inlines {
   readonly #content: Content;
@@ -42,12 +42,12 @@ class Inlines {
   readonly #links: BareLinks;
   readonly #pieces = new Pieces();
   readonly #brackets: Bracket[] = [];
-  /** Links hold no links: brackets below this one may still begin images only. */
+  /** Links cannot contain links, so open brackets below this index may only begin images. */
   #noLinksBelow = 0;
-  /** By length: where runs of backticks of that length begin. */
+  /** By length: the offsets of runs of backticks. */
   #backtickRuns: Map<number, number[]> | null = null;
   #at = 0;
-  /** Text that is not a piece yet. */
+  /** The start of the text that is not a piece yet. */
   #textFrom = 0;
   #value = '';
 
@@ -73,7 +73,7 @@ class Inlines {
     return this.#nodesOf(this.#pieces);
   }
 
-  /** False where it is just text. */
+  /** False: the character is text. */
   #readSpecial(char: string): boolean {
     switch (char) {
       case '\n':
@@ -108,7 +108,7 @@ class Inlines {
     }
   }
 
-  /** What was read since becomes a piece. */
+  /** Makes a piece of the text read since the last one. */
   #addText(end = this.#at): void {
     if (end > this.#textFrom) this.#pieces.add(textPiece(this.#textFrom, end, this.#value));
     this.#value = '';
@@ -125,7 +125,7 @@ class Inlines {
     return true;
   }
 
-  /** White space before the end of a line is nothing; two spaces break the line. */
+  /** Drops white space before the line's end; two spaces there make a line break. */
   #readLineEnd(): true {
     const text = this.#text;
     let from = this.#at;
@@ -194,7 +194,7 @@ class Inlines {
       this.#at = end;
       return true;
     }
-    // An emoji beyond U+FFFF counts as a letter.
+    // Half of an emoji beyond U+FFFF counts as a letter here.
     const [before, after] = [text.charAt(this.#at - 1), text.charAt(end)];
     const [spaceBefore, spaceAfter] = [isUnicodeSpace(before), isUnicodeSpace(after)];
     const [markBefore, markAfter] = [!spaceBefore && isPunctuation(before), !spaceAfter && isPunctuation(after)];
@@ -319,7 +319,7 @@ class Inlines {
     return { start: this.#content.source(start), end: sourceEnd(this.#content, end) };
   }
 
-  /** Neighbouring texts become one. Nesting is bounded, so that this may call itself. */
+  /** Makes nodes of pieces and joins neighbouring text. It may recurse, because the depth is bounded. */
   #nodesOf(pieces: Pieces): Nodes[] {
     const nodes: Nodes[] = [];
     let text: { start: number; end: number; values: string[] } | null = null;
@@ -345,7 +345,7 @@ class Inlines {
   }
 }
 
-/** The words of an image: without marks. */
+/** The words without marks, for an image. */
 function wordsOf(pieces: Pieces): string {
   const words: string[] = [];
   for (let piece = pieces.first; piece; piece = piece.after) {
@@ -359,7 +359,7 @@ function wordsOf(pieces: Pieces): string {
   return words.join('');
 }
 
-/** Of what ends at `end`: a place behind the last line is the end of that line, not the beginning of another. */
+/** The source offset of an end. After a line's last character it is that line's end, not the start of the next. */
 function sourceEnd(content: Content, end: number): number {
   return end === 0 ? content.source(0) : content.source(end - 1) + 1;
 }

@@ -1,7 +1,7 @@
 import { isBlank, isDigit } from './characters.ts';
 import type { Line } from './line.ts';
 
-/** How a fence begins: its character, its length, and what stands behind it. */
+/** The first line of a fence: its character, its length, and the words after it. */
 export interface Fence {
   char: string;
   length: number;
@@ -35,7 +35,7 @@ function isBlankUntil(text: string, from: number, end: number): boolean {
   return true;
 }
 
-/** What a heading's line holds, where it is one. */
+/** The words of a heading's line; `null`: it is not a heading. */
 export function headingAt(line: Line): { start: number; end: number } | null {
   const { text, next, end } = line;
   if (line.char !== '#') return null;
@@ -78,10 +78,10 @@ export function isThematicBreak(line: Line): boolean {
 export interface Bullet {
   /** Items with the same are of one list. */
   kind: string;
-  /** Of a numbered one. */
+  /** `null`: the bullet has no number. */
   number: number | null;
   length: number;
-  /** Whether nothing stands behind it. */
+  /** Whether only blanks follow it. */
   isEmpty: boolean;
 }
 

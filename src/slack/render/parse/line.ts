@@ -1,16 +1,16 @@
 import { isBlank } from './characters.ts';
 
-/** Tab stops, as CommonMark has them. */
+/** CommonMark's tab stops. */
 const TAB = 4;
 
-/** One line and how far it was read: `at` in the text, `column` on the page. A tab can be read in part. */
+/** One line and how far it was read: `at` is the offset, `column` counts tabs as columns. A tab can be read in part. */
 export class Line {
   readonly text: string;
-  /** Without what ends it. */
+  /** The end of the line, without its line break. */
   readonly end: number;
   at: number;
   column = 0;
-  /** Columns of the tab at `at` that were read already. */
+  /** How many columns of the tab at `at` were read. */
   #ofTab = 0;
   #indentAt = -1;
   #indentFrom = 0;
@@ -23,13 +23,13 @@ export class Line {
     this.end = end;
   }
 
-  /** Where the first character stands that is not blank. */
+  /** The offset of the next character that is not blank. */
   get next(): number {
     this.#measureIndent();
     return this.#nextAt;
   }
 
-  /** How far that character is from here. */
+  /** How many columns that character is away. */
   get indent(): number {
     this.#measureIndent();
     return this.#nextColumn - this.column;
@@ -44,7 +44,7 @@ export class Line {
     return this.next >= this.end;
   }
 
-  /** The first character that is not blank. */
+  /** The next character that is not blank. */
   get char(): string {
     return this.next < this.end ? this.text.charAt(this.next) : '';
   }
@@ -69,14 +69,14 @@ export class Line {
     this.#ofTab = 0;
   }
 
-  /** Reads so many characters, none of them a tab. */
+  /** Skips so many characters, none of which may be a tab. */
   skip(count: number): void {
     this.at += count;
     this.column += count;
     this.#ofTab = 0;
   }
 
-  /** Reads so many columns of blanks, or as many as there are. */
+  /** Skips so many columns of blanks, or as many as there are. */
   skipColumns(count: number): void {
     for (let left = count; left > 0 && this.at < this.end; ) {
       const char = this.text.charAt(this.at);
@@ -92,7 +92,7 @@ export class Line {
     }
   }
 
-  /** What is left of the line; of a tab that was read in part the rest as spaces. */
+  /** The rest of the line. If a tab was read in part, its other columns become spaces. */
   get rest(): string {
     if (this.#ofTab === 0) return this.text.slice(this.at, this.end);
     return ' '.repeat(TAB - (this.column % TAB)) + this.text.slice(this.at + 1, this.end);

@@ -1,32 +1,32 @@
 import type { Nodes } from './tree.ts';
 
-/** Emphasis within emphasis deeper than that is text: no reader could see it, and what walks the tree stays quick. */
+/** Deeper nested emphasis is read as text: no reader would see it, and it would make walks through the tree slow. */
 const DEPTH = 30;
 
-/** A run of `*`, `_` or `~` that may still become marks. */
+/** A run of `*`, `_` or `~` that may become marks. */
 interface Run {
   char: string;
-  /** As it was typed. */
+  /** As typed, before any of it was used. */
   length: number;
   mayOpen: boolean;
   mayClose: boolean;
-  /** Of the runs that may still become marks. */
+  /** The runs before and after it that may become marks. */
   before: Piece | null;
   after: Piece | null;
 }
 
-/** A stretch of a line: text, a run of marks, or something complete. Offsets are of the content. */
+/** A part of a line: text, a run of marks, or a complete node. Offsets are those of the content. */
 export interface Piece {
   start: number;
   end: number;
   before: Piece | null;
   after: Piece | null;
-  /** What it is read as if it stays text. */
+  /** Its words, if it stays text. */
   value: string;
   node: Nodes | null;
-  /** What is inside of `node`, where that is not known before all marks are. */
+  /** The pieces inside `node`, which become nodes when all marks are read. */
   inside: Pieces | null;
-  /** How deep `node` is. */
+  /** The nesting depth of `node`. */
   depth: number;
   run: Run | null;
 }
@@ -43,13 +43,13 @@ export const textPiece = (start: number, end: number, value: string): Piece => (
   run: null,
 });
 
-/** Pieces in reading order; a piece is in one such list only. */
+/** A linked list of pieces in reading order. A piece is in one list only. */
 export class Pieces {
   first: Piece | null = null;
   last: Piece | null = null;
-  /** Of the runs that may still become marks. */
+  /** The last run that may become marks. */
   #lastRun: Piece | null = null;
-  /** Whether marks were met that lie too deep. */
+  /** Whether the nesting limit was reached: then no more marks are read. */
   #isTooDeep = false;
 
   add(piece: Piece): void {
@@ -68,7 +68,7 @@ export class Pieces {
     this.last = piece;
   }
 
-  /** What stands behind `piece`, taken out. Its marks must be closed already. */
+  /** Takes out all pieces after `piece`. Their marks must be closed before. */
   takeAfter(piece: Piece): { inside: Pieces; depth: number } {
     return this.#takeRange(piece.after, null);
   }
@@ -91,13 +91,13 @@ export class Pieces {
     return { inside, depth };
   }
 
-  /** Runs behind `bottom` (`null`: all) become emphasis where they can, and text where not. */
+  /** Makes emphasis of the runs after `bottom` (`null`: all) where possible; the rest stays text. */
   closeMarks(bottom: Piece | null): void {
     const from = bottom === null ? -1 : bottom.end;
     let closer: Piece | null = this.#lastRun;
     while (closer?.run?.before && closer.run.before.start >= from) closer = closer.run.before;
     if (closer && closer.start < from) closer = null;
-    /** By kind of closing run: nothing before this place opens what it would close. */
+    /** By kind of closing run: no opener for it is before this offset. */
     const bottoms = new Map<string, number>();
     while (closer?.run) {
       const { run } = closer;
@@ -138,7 +138,7 @@ export class Pieces {
     return null;
   }
 
-  /** False where that would be too deep. */
+  /** Wraps what is between the two runs. False: the nesting limit is reached. */
   #wrapInMarks(opener: Piece, closer: Piece): boolean {
     const char = opener.run?.char ?? '';
     const most = Math.min(opener.end - opener.start, closer.end - closer.start);
@@ -165,7 +165,7 @@ export class Pieces {
     return wrapped.depth < DEPTH;
   }
 
-  /** The run stays as text. */
+  /** The run becomes text. */
   #keepAsText(piece: Piece): void {
     const { run } = piece;
     if (!run) return;
@@ -175,7 +175,7 @@ export class Pieces {
     piece.run = null;
   }
 
-  /** Nothing is left of the run. */
+  /** Removes a run of which all characters were used. */
   #removeRun(piece: Piece): void {
     this.#keepAsText(piece);
     if (piece.before) piece.before.after = piece.after;

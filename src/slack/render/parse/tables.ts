@@ -3,8 +3,8 @@ import type { Segment } from './content.ts';
 import { trimEndAt } from './leaf-starts.ts';
 
 /**
- * The cells of a table's row, without the blanks around their words; `null` where nothing but one `|` stands there.
- * An escaped `|` is none.
+ * The cells of a table's row, without the blanks around their words; `null`: the line is only one `|`. An escaped `|`
+ * does not separate cells.
  */
 export function findCells(text: string, { start, end }: Segment): Segment[] | null {
   let from = start;
@@ -34,7 +34,7 @@ function trimCell(text: string, from: number, end: number): Segment {
   return { start, end: trimEndAt(text, start, end) };
 }
 
-/** How many columns the line below a table's head has; `null` where it is none. */
+/** How many columns the line below a table's head gives; `null`: it is not such a line. */
 export function countColumns(text: string, { start, end }: Segment): number | null {
   let columns = 0;
   let hasMarks = false;

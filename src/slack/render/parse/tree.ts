@@ -1,10 +1,10 @@
-/** Where something stands in the text that was parsed: UTF-16 units, `end` is behind the last one. */
+/** A range of the parsed text in UTF-16 units; `end` is exclusive. */
 export interface Range {
   start: number;
   end: number;
 }
 
-/** A block also knows in which column it begins, counted from 0 with tab stops every four. */
+/** A block also has the column in which it begins, counted from 0 with tab stops every four. */
 interface Block extends Range {
   column: number;
 }
@@ -31,13 +31,13 @@ export interface Blockquote extends Block {
 export interface List extends Block {
   type: 'list';
   ordered: boolean;
-  /** The number of the first item; `null` where the list has no numbers. */
+  /** The number of the first item; `null`: the list is not numbered. */
   first: number | null;
   children: ListItem[];
 }
 export interface ListItem extends Block {
   type: 'listItem';
-  /** Whether its box is ticked; `null` where it has none. */
+  /** Whether its box is ticked; `null`: it has no box. */
   checked: boolean | null;
   children: Nodes[];
 }
@@ -45,14 +45,14 @@ export interface Code extends Block {
   type: 'code';
   lang: string | null;
   value: string;
-  /** Its opening and closing line as far as they exist; none where it is indented. */
+  /** The opening and closing line, if they exist; empty for indented code. */
   fences: Range[];
 }
 export interface Definition extends Block {
   type: 'definition';
   identifier: string;
   url: string;
-  /** Where its colon stands. */
+  /** The offset of its colon. */
   colon: number;
 }
 export interface Table extends Block {
@@ -84,18 +84,18 @@ export interface Emphasis extends Range {
   children: Nodes[];
 }
 
-/** What stands in parentheses behind a label. */
+/** The part of a link in parentheses. */
 export interface Resource {
-  /** Where the `(` stands. */
+  /** The offset of the `(`. */
   opens: number;
-  /** With its `<` `>` where it has any; `null`: there is none. */
+  /** With its `<` and `>`, if it has them; `null`: the parentheses are empty. */
   destination: Range | null;
 }
 export interface Link extends Range {
   type: 'link';
   url: string;
   children: Nodes[];
-  /** `null` where the address itself stands in the text. */
+  /** `null`: the text holds the address itself. */
   resource: Resource | null;
 }
 export interface Image extends Range {
