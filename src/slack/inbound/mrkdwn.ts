@@ -17,7 +17,7 @@ function splitLabel(token: string): [string, string | null] {
   return bar < 0 ? [token, null] : [token.slice(0, bar), decodeEntities(token.slice(bar + 1))];
 }
 
-function readToken(token: string, inCode: boolean): Span {
+function readToken(token: string, isInCode: boolean): Span {
   const [body, label] = splitLabel(token);
   const name = label === '' ? null : label;
   const user = /^@([UW][A-Z0-9]+)$/.exec(body)?.[1];
@@ -31,17 +31,17 @@ function readToken(token: string, inCode: boolean): Span {
   }
   if (body.startsWith('!')) return { kind: 'text', text: name ?? decodeEntities(body) };
   const url = decodeEntities(body);
-  return { kind: 'text', text: inCode ? (name ?? url) : linkText(url, name) };
+  return { kind: 'text', text: isInCode ? (name ?? url) : linkText(url, name) };
 }
 
 /** Reads tokens inside code, too: a `<` that somebody typed arrives as `&lt;`, so a bare `<` is always Slack's. */
-function readTokens(text: string, inCode: boolean, plain: (text: string) => string): Span[] {
+function readTokens(text: string, isInCode: boolean, plain: (text: string) => string): Span[] {
   const out = new SpanBuilder();
   let at = 0;
   for (const found of text.matchAll(TOKEN)) {
     out.text(plain(text.slice(at, found.index)));
     at = found.index + found[0].length;
-    out.add(found[1] ? [readToken(found[1], inCode)] : [{ kind: 'text', text: found[0] }]);
+    out.add(found[1] ? [readToken(found[1], isInCode)] : [{ kind: 'text', text: found[0] }]);
   }
   return out.text(plain(text.slice(at))).spans;
 }

@@ -47,13 +47,13 @@ type Block = z.infer<typeof block>;
 const richText = z.array(z.looseObject({ type: z.literal('rich_text'), elements: z.array(block) })).min(1);
 
 /** An element without formatting; inside code a link is shown as it was typed. */
-function bare(element: Inline, inCode: boolean): Span {
+function bareSpan(element: Inline, isInCode: boolean): Span {
   switch (element.type) {
     case 'text':
       return { kind: 'text', text: element.text };
     case 'link': {
       const label = element.text ?? null;
-      return { kind: 'text', text: inCode ? (label ?? element.url) : linkText(element.url, label) };
+      return { kind: 'text', text: isInCode ? (label ?? element.url) : linkText(element.url, label) };
     }
     case 'user':
       return { kind: 'user', id: element.user_id };
@@ -122,7 +122,7 @@ function inlineSpans(elements: readonly Inline[]): Span[] {
       run.push(element);
       at += 1;
     }
-    const spans = new SpanBuilder().add(run.map((element) => bare(element, code))).spans;
+    const spans = new SpanBuilder().add(run.map((element) => bareSpan(element, code))).spans;
     const coded = code
       ? spans.map((span): Span => (span.kind === 'text' ? { kind: 'text', text: inlineCode(span.text) } : span))
       : spans;
@@ -140,7 +140,7 @@ function blockSpans(element: Block): Span[] {
     case 'rich_text_preformatted': {
       const language = /^[\w+#.-]{1,30}$/.test(element.language ?? '') ? element.language : '';
       return fenced(
-        element.elements.map((part) => bare(part, true)),
+        element.elements.map((part) => bareSpan(part, true)),
         language,
       );
     }

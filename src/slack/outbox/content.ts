@@ -4,9 +4,11 @@ import type { Letters } from './loop-turns.ts';
 /** What a publication should show. It is rendered only when a call may be made, so that no rendering is wasted. */
 export interface Content {
   /** Renders a part ahead while there are letters; false: more is left to do. Left out for short content. */
-  prepare?(files: boolean, letters: Letters): boolean;
-  /** @param files whether the rest of a long text may become a file, which is uploaded when the content is final */
-  render(files: boolean): SlackPost[];
+  prepare?(mayUseFiles: boolean, letters: Letters): boolean;
+  /**
+   * @param mayUseFiles whether the rest of a long text may become a file, which is uploaded when the content is final
+   */
+  render(mayUseFiles: boolean): SlackPost[];
   /** Used when `render` throws and the content must arrive. */
   lastResort(): SlackPost[];
   /** Changes when a card appears or changes. Such content goes first, because people wait for cards. */

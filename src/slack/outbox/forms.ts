@@ -18,7 +18,7 @@ export interface Forms {
   /** Tries all parts as rendered again, after Slack refused every form. */
   resetAll(): void;
   /** Slack has taken all posts as they are now: each simpler form that it took is counted, once. */
-  settled(): void;
+  noteShown(): void;
 }
 
 const FORMS = ['rendered', 'smaller', 'mrkdwn', 'plain'] as const;
@@ -70,7 +70,7 @@ export function createForms(fallback: Fallback, log: Log, metrics?: Metrics): Fo
       for (const [key, { live }] of forms) if (live) forms.delete(key);
     },
     resetAll: () => forms.clear(),
-    settled() {
+    noteShown() {
       for (const entry of forms.values()) {
         if (!entry.counted) metrics?.count('refused_posts', { form: entry.form });
         entry.counted = true;

@@ -38,8 +38,7 @@ export function watchHeldUp({ clock, isHeldUp, findObstacle, onHeldUp }: HeldUpO
         timer = null;
         const by = findObstacle();
         if (isStopped || by === null || !isHeldUp()) return;
-        // A refused token is reported for the workspace only. If Slack then refuses this thread, that must be reported,
-        // too.
+        // While Slack refuses our token, nobody can be told. So a later refusal of this thread must still be reported.
         hasTold = by.scope !== 'workspace';
         onHeldUp(by);
       });

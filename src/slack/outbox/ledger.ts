@@ -28,8 +28,8 @@ export interface Ledger {
 export interface LedgerOptions {
   posts: readonly PostRecord[];
   savePosts(posts: PostRecord[]): Promise<void>;
-  /** Called when the first message exists; `found`: a look found it, so an earlier process posted it. */
-  onFirstPost(found: boolean): void;
+  /** Called when the first message exists; `wasFound`: a look found it, so an earlier process posted it. */
+  onFirstPost(wasFound: boolean): void;
   clock: Clock;
   log: Log;
 }
@@ -58,10 +58,10 @@ export function createLedger({ posts: stored, savePosts, onFirstPost, clock, log
   /**
    * Changes the ledger even if storing fails, because Slack shows the change already. The next call stores all of it.
    */
-  async function replacePosts(next: PostRecord[], found = false): Promise<void> {
+  async function replacePosts(next: PostRecord[], wasFound = false): Promise<void> {
     const first = posts.length === 0 && next.length > 0;
     posts = next;
-    if (first) onFirstPost(found);
+    if (first) onFirstPost(wasFound);
     await saveAll();
   }
 

@@ -27,7 +27,7 @@ export function renameParts(post: SlackPost, simpler: readonly SlackPost[]): Sla
   return simpler.map((piece, index) => ({ ...piece, part: index === 0 ? post.part : `${post.part}~${index}` }));
 }
 
-function plainPieces(part: string, kind: SlackPost['kind'], live: boolean, text: string): SlackPost[] {
+function plainPieces(part: string, kind: SlackPost['kind'], isLive: boolean, text: string): SlackPost[] {
   const posts: SlackPost[] = [];
   for (let from = 0; from < text.length || posts.length === 0; ) {
     const piece = cutPiece(text.slice(from, from + PIECE_MAX), from + PIECE_MAX >= text.length);
@@ -37,7 +37,7 @@ function plainPieces(part: string, kind: SlackPost['kind'], live: boolean, text:
       kind,
       blocks: [],
       text: piece || '…',
-      live,
+      live: isLive,
     });
   }
   return posts;

@@ -29,8 +29,8 @@ export interface PublicationOptions {
   mayHaveUnknownPosts: boolean;
   /** Stores the ledger; awaited after each confirmed call. */
   savePosts(posts: PostRecord[]): Promise<void>;
-  /** Called when the first message exists; `found`: an earlier process posted it. */
-  onFirstPost(found: boolean): void;
+  /** Called when the first message exists; `wasFound`: an earlier process posted it. */
+  onFirstPost(wasFound: boolean): void;
   /** Bare content is not posted before this, by the monotonic clock. */
   holdUntil: number;
   /** After failing for so many ms, final content, or a card, is given up. */
@@ -338,7 +338,7 @@ export function createPublication(parts: PublicationParts, options: PublicationO
   /** Notes that all posts of the rendered content are shown. */
   function noteAllShown(): void {
     if (rendered === null) return;
-    forms.settled();
+    forms.noteShown();
     shownCards = rendered.content.cards;
     isTextShown ||= rendered.content.hasText;
     if (rendered.content.isFinal && uploads.nextFile(rendered.posts)) return;

@@ -108,13 +108,13 @@ export function createSessionLine(
 
   updateSession();
   return {
-    notePosted(found) {
+    notePosted(wasFound) {
       hasSignOfLife = true;
-      fallbackLine?.notePosted(found);
+      fallbackLine?.notePosted(wasFound);
     },
-    noteWaiting(forPeople) {
+    noteWaiting(isForPeople) {
       if (wanted === 'active') return;
-      wanted = forPeople ? 'suspended' : 'processing';
+      wanted = isForPeople ? 'suspended' : 'processing';
       updateSession();
     },
     async endLine(patience = AGAIN.longestMs) {

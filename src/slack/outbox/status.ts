@@ -18,12 +18,12 @@ const RENEW_MS = 100_000;
  */
 export interface StatusLine {
   /** Notes whether the turn waits for people. */
-  noteWaiting(forPeople: boolean): void;
+  noteWaiting(isForPeople: boolean): void;
   /**
    * Notes that the app posted: Slack then clears the status itself, if it was shown before the post.
-   * @param found a look found the message, so it may be older than the status
+   * @param wasFound a look found the message, so it may be older than the status
    */
-  notePosted(found: boolean): void;
+  notePosted(wasFound: boolean): void;
   /**
    * Ends the line. Resolves when the status is cleared, or could not be cleared.
    * @param patience ms to wait for a free slot; default two minutes, after which Slack clears it itself.
@@ -121,9 +121,9 @@ export function createStatusLine(parts: StatusParts, address: ThreadAddress): St
   let lastWrite = setting.catch(logBug);
   return {
     noteWaiting() {},
-    notePosted(found) {
+    notePosted(wasFound) {
       stopRenewing();
-      if (found && mayBeShown) lastWrite = clearStatus().catch(logBug);
+      if (wasFound && mayBeShown) lastWrite = clearStatus().catch(logBug);
       mayBeShown = false;
     },
     async endLine(patience) {

@@ -20,7 +20,7 @@ import { createWhispers } from './whisper.ts';
 export interface TurnRenderer {
   (view: TurnView, files: boolean): SlackPost[];
   /** Renders a part ahead while there are letters; false: more is left to do. */
-  prepare?(view: TurnView, files: boolean, letters: Letters): boolean;
+  prepare?(view: TurnView, mayUseFiles: boolean, letters: Letters): boolean;
 }
 
 export interface SurfaceOptions {
@@ -256,7 +256,7 @@ export function createSurface(options: SurfaceOptions): SlackSurface {
   };
 }
 
-function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSince?: number): Content {
+function contentOf(view: TurnView, render: TurnRenderer, isFinal: boolean, owedSince?: number): Content {
   const cards = view.items.flatMap((item) =>
     item.kind === 'card' ? [`${item.card.token} ${item.card.state.state}`] : [],
   );
@@ -271,7 +271,7 @@ function contentOf(view: TurnView, render: TurnRenderer, final: boolean, owedSin
       return view.items.some((item) => item.kind === 'text' && /\S/.test(item.markdown));
     },
     isBare: view.items.length === 0 && view.live?.activity.kind !== 'tool',
-    isFinal: final,
+    isFinal,
     owedSince,
   };
 }

@@ -53,9 +53,9 @@ export function createStateKeeper(now: () => number, onState: ((state: Transport
   };
   return {
     get: () => state,
-    setConnected(connected: boolean, since = now()) {
-      if (connected === state.isConnected) return;
-      state = { ...state, isConnected: connected, since };
+    setConnected(isConnected: boolean, since = now()) {
+      if (isConnected === state.isConnected) return;
+      state = { ...state, isConnected, since };
       onState?.(state);
     },
     noteForeignCount(foreign: number) {

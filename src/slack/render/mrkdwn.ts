@@ -66,9 +66,9 @@ function renderBlocks(node: Nodes, place: Place, between = '\n\n'): string {
 function renderList(list: List, place: Place): string {
   const first = list.first ?? 1;
   const mark = (item: ListItem, index: number) => {
-    const bullet = list.ordered ? `${first + index}.` : '•';
-    if (item.checked === true) return `${list.ordered ? `${bullet} ` : ''}☑`;
-    return item.checked === false ? `${list.ordered ? `${bullet} ` : ''}☐` : bullet;
+    const bullet = list.isOrdered ? `${first + index}.` : '•';
+    if (item.isChecked === true) return `${list.isOrdered ? `${bullet} ` : ''}☑`;
+    return item.isChecked === false ? `${list.isOrdered ? `${bullet} ` : ''}☐` : bullet;
   };
   return list.children
     .map(

@@ -116,17 +116,17 @@ function applyEdits(
       continue;
     }
     while ((code[nextCode]?.end ?? Number.POSITIVE_INFINITY) <= at) nextCode += 1;
-    const inCode = (code[nextCode]?.start ?? Number.POSITIVE_INFINITY) <= at;
+    const isInCode = (code[nextCode]?.start ?? Number.POSITIVE_INFINITY) <= at;
     while ((maths[nextMath]?.end ?? Number.POSITIVE_INFINITY) <= at) nextMath += 1;
-    const inMath = (maths[nextMath]?.start ?? Number.POSITIVE_INFINITY) <= at;
+    const isInMath = (maths[nextMath]?.start ?? Number.POSITIVE_INFINITY) <= at;
     const char = text.charAt(at);
-    if (inMath && escapeFormulaChar(char) !== char) {
+    if (isInMath && escapeFormulaChar(char) !== char) {
       out += escapeFormulaChar(char);
       at += 1;
       continue;
     }
     const following = text.charAt(at + 1);
-    if (char === '\\' && !inCode && ESCAPABLE.test(following) && edit?.start !== at + 1) {
+    if (char === '\\' && !isInCode && ESCAPABLE.test(following) && edit?.start !== at + 1) {
       if (following === '<') out += '&lt;';
       else if (following === '>') out += '&gt;';
       else if (following === '@') out += `\\${isBroadcastAt(text, at + 1) ? `@${JOINER}` : '@'}`;
@@ -134,7 +134,7 @@ function applyEdits(
       at += 2;
       continue;
     }
-    if (char === '&' && !inCode) {
+    if (char === '&' && !isInCode) {
       ENTITY.lastIndex = at;
       const entity = ENTITY.exec(text);
       if (entity) {
@@ -143,20 +143,20 @@ function applyEdits(
         continue;
       }
     }
-    out += oneCharacter(text, at, inCode, quoteMarkers);
+    out += oneCharacter(text, at, isInCode, quoteMarkers);
     at += 1;
   }
   return out;
 }
 
-function oneCharacter(text: string, at: number, inCode: boolean, quoteMarkers: ReadonlySet<number>): string {
+function oneCharacter(text: string, at: number, isInCode: boolean, quoteMarkers: ReadonlySet<number>): string {
   const char = text.charAt(at);
   if (char === '<') {
-    if (!inCode) return '&lt;';
+    if (!isInCode) return '&lt;';
     TOKEN_IN_CODE.lastIndex = at;
     return TOKEN_IN_CODE.test(text) ? `<${JOINER}` : '<';
   }
-  if (char === '>') return inCode || quoteMarkers.has(at) ? '>' : '&gt;';
+  if (char === '>') return isInCode || quoteMarkers.has(at) ? '>' : '&gt;';
   if (char === '@') return isBroadcastAt(text, at) ? `@${JOINER}` : '@';
   return printable(char, text, at);
 }

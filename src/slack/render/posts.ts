@@ -18,15 +18,15 @@ export interface RenderOptions {
 }
 
 /**
- * Makes a renderer for the views of one turn, which remembers what cannot change any more. `files`: whether the rest of
- * a long text may become a file; if not, it gets as many messages as it needs.
+ * Makes a renderer for the views of one turn, which remembers what cannot change any more. `mayUseFiles`: whether the
+ * rest of a long text may become a file; if not, it gets as many messages as it needs.
  */
 export function createRenderer(options: RenderOptions = {}): Renderer {
   const memo: RenderMemo = new Map();
-  const optionsFor = (files: boolean) => (files ? options : { ...options, maxMessages: MANY });
-  const render = (view: TurnView, files = true) => renderPosts(view, memo, optionsFor(files));
-  const prepare = (view: TurnView, files: boolean, letters: Letters) =>
-    renderTexts(view, memo, optionsFor(files), letters) !== null;
+  const optionsFor = (mayUseFiles: boolean) => (mayUseFiles ? options : { ...options, maxMessages: MANY });
+  const render = (view: TurnView, mayUseFiles = true) => renderPosts(view, memo, optionsFor(mayUseFiles));
+  const prepare = (view: TurnView, mayUseFiles: boolean, letters: Letters) =>
+    renderTexts(view, memo, optionsFor(mayUseFiles), letters) !== null;
   return Object.assign(render, { prepare });
 }
 
@@ -36,7 +36,7 @@ export interface Renderer {
    * Renders the view's texts ahead, message by message, until `letters` is used up. True: all are rendered, so `render`
    * will be quick.
    */
-  prepare(view: TurnView, files: boolean, letters: Letters): boolean;
+  prepare(view: TurnView, mayUseFiles: boolean, letters: Letters): boolean;
 }
 
 const MANY = Number.POSITIVE_INFINITY;
@@ -120,7 +120,7 @@ function tailPost(view: TurnView, text: SlackPost | null, bare: string): SlackPo
   const { ending, over } = view;
   return {
     ...shown,
-    live: tail.live,
+    live: tail.isLive,
     ...(ending && { ends: true as const }),
     ...(over && { waitsForTextAbove: true as const }),
   };

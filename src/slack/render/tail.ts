@@ -14,7 +14,7 @@ export interface Tail {
   /** The same without blocks, for notifications. Foreign text in it is not neutralised. */
   words: string;
   /** Whether it still waits for more. */
-  live: boolean;
+  isLive: boolean;
 }
 
 /** What the agent does, while the turn runs, or how the turn ended. */
@@ -28,7 +28,7 @@ export function tailOf(view: TurnView): Tail {
       blocks.push(actions(button({ ...label, style: 'danger' })));
     }
     const words = activity.kind === 'paused' ? 'Paused while the bridge restarts.' : 'The agent is working.';
-    return { blocks, words, live: true };
+    return { blocks, words, isLive: true };
   }
   const isQuiet = view.verbosity === 'quiet';
   const { mentioned, words } = addSilence(view, summaryLine(view.ending ?? NO_ENDING, { figures: !isQuiet }));
@@ -41,7 +41,7 @@ export function tailOf(view: TurnView): Tail {
   if (token !== undefined && !isQuiet) {
     blocks.push(actions(button({ actionId: ACTION_IDS.details, token, label: 'Details', says: 'Show what it did' })));
   }
-  return { blocks, words: words === '' ? DONE : words, live: false };
+  return { blocks, words: words === '' ? DONE : words, isLive: false };
 }
 
 /**

@@ -55,10 +55,10 @@ describe('a post that Slack refuses', () => {
     const forms = createForms(fallback, quiet, metrics);
     const count = (form: string) => metrics.value('refused_posts', { form });
     forms.applyForms([post('0.0', 'x'), post('0.1', 'y')]);
-    forms.settled();
+    forms.noteShown();
     forms.simplify(post('0.0', 'x'));
     forms.simplify(post('0.0', 'x'));
-    for (let times = 0; times < 2; times += 1) forms.settled();
+    for (let times = 0; times < 2; times += 1) forms.noteShown();
     expect(['rendered', 'smaller', 'mrkdwn', 'plain', 'none'].map(count)).toEqual([0, 0, 1, 0, 0]);
     forms.simplify(post('0.0', 'x'));
     forms.simplify(post('0.0', 'x'));

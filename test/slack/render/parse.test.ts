@@ -23,7 +23,7 @@ function ownLine(node: Nodes): string {
     'alt' in node ? JSON.stringify(same(node.alt)) : '',
     'identifier' in node ? label(node.identifier) : '',
     node.type === 'list' ? String(node.first) : '',
-    node.type === 'listItem' ? String(node.checked) : '',
+    node.type === 'listItem' ? String(node.isChecked) : '',
   ];
   return `${node.type} ${node.start} ${more.filter((part) => part !== '').join(' ')}`;
 }

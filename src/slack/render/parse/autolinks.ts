@@ -17,8 +17,8 @@ export class BareLinks {
   /** No mail address begins before this offset. */
   #noMailBefore = 0;
   /** The last host that was read. */
-  #host = { from: 0, end: 0, good: false };
-  #trail = { from: 0, end: 0, ends: false };
+  #host = { from: 0, end: 0, isValid: false };
+  #trail = { from: 0, end: 0, isAtEnd: false };
 
   constructor(text: string) {
     this.#text = text;
@@ -71,11 +71,11 @@ export class BareLinks {
 
   #findAddressEnd(at: number): number | null {
     const host = this.#hostAt(at);
-    return host.good && host.end > at ? this.#findPathEnd(host.end) : null;
+    return host.isValid && host.end > at ? this.#findPathEnd(host.end) : null;
   }
 
   /** Reads a host. It is valid if its last two parts hold no underscore. */
-  #hostAt(at: number): { end: number; good: boolean } {
+  #hostAt(at: number): { end: number; isValid: boolean } {
     const text = this.#text;
     if (this.#host.from <= at && at < this.#host.end) return this.#host;
     let end = at;
@@ -87,7 +87,7 @@ export class BareLinks {
       end += 1;
     }
     const parts = text.slice(Math.max(at, end - 1_000), end).split('.');
-    this.#host = { from: at, end, good: !parts.slice(-2).some((part) => part.includes('_')) };
+    this.#host = { from: at, end, isValid: !parts.slice(-2).some((part) => part.includes('_')) };
     return this.#host;
   }
 
@@ -106,23 +106,23 @@ export class BareLinks {
     return end;
   }
 
-  /** Whether only punctuation is left until the address ends: it does not belong to the address. */
+  /** Whether only punctuation is left until the address isAtEnd: it does not belong to the address. */
   #isTrailing(at: number): boolean {
-    if (this.#trail.from <= at && at < this.#trail.end) return this.#trail.ends;
+    if (this.#trail.from <= at && at < this.#trail.end) return this.#trail.isAtEnd;
     const text = this.#text;
     let end = at;
-    let ends = false;
+    let isAtEnd = false;
     for (;;) {
       const char = text.charAt(end);
       if (char === '<' || isUnicodeSpace(char)) {
-        ends = true;
+        isAtEnd = true;
         break;
       }
       if (char === ']') {
         const next = text.charAt(end + 1);
         if (next === '(' || next === '[' || isUnicodeSpace(next)) {
           end += 1;
-          ends = true;
+          isAtEnd = true;
           break;
         }
         end += 1;
@@ -133,8 +133,8 @@ export class BareLinks {
       } else if (/^[!"'),*.:;?_~]$/.test(char)) end += 1;
       else break;
     }
-    this.#trail = { from: at, end: Math.max(end, at + 1), ends };
-    return ends;
+    this.#trail = { from: at, end: Math.max(end, at + 1), isAtEnd };
+    return isAtEnd;
   }
 }
 

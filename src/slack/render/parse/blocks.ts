@@ -219,7 +219,7 @@ class Blocks {
   #openItem(line: Line, bullet: Bullet): void {
     const { kind, number, length, isEmpty } = bullet;
     const place = placeOf(line);
-    const item: ListItem = { type: 'listItem', ...place, end: place.start + length, checked: null, children: [] };
+    const item: ListItem = { type: 'listItem', ...place, end: place.start + length, isChecked: null, children: [] };
     const before = (this.#openContainers.at(-1)?.node ?? this.#root).children.at(-1);
     const indent = line.indent;
     line.skipBlanks();
@@ -230,7 +230,7 @@ class Blocks {
     let list: List;
     if (before?.type === 'list' && this.#bullets.get(before) === kind + String(number === null)) list = before;
     else {
-      list = { type: 'list', ...place, end: item.end, ordered: number !== null, first: number, children: [] };
+      list = { type: 'list', ...place, end: item.end, isOrdered: number !== null, first: number, children: [] };
       this.#bullets.set(list, kind + String(number === null));
       this.#addNode(list);
     }
@@ -391,7 +391,7 @@ class Blocks {
     if (!first || !box) return;
     const start = first.start + box[0].length;
     if (start === first.end && others.length === 0) return;
-    item.checked = box[1]?.toLowerCase() === 'x';
+    item.isChecked = box[1]?.toLowerCase() === 'x';
     if (start < first.end) segments[0] = { start, end: first.end };
     else segments.shift();
   }

@@ -10,10 +10,10 @@ export type Known = ReadonlySet<string>;
 
 /**
  * Parses the words of a paragraph, heading or cell.
- * @param inTable whether it is a cell, where `\|` means `|` even in code
+ * @param isInTable whether it is a cell, where `\|` means `|` even in code
  */
-export function parseInlines(content: Content, known: Known, inTable: boolean): Nodes[] {
-  return new Inlines(content, known, inTable).parse();
+export function parseInlines(content: Content, known: Known, isInTable: boolean): Nodes[] {
+  return new Inlines(content, known, isInTable).parse();
 }
 
 interface Bracket {
@@ -38,7 +38,7 @@ class Inlines {
   readonly #content: Content;
   readonly #text: string;
   readonly #knownDefinitions: Known;
-  readonly #inTable: boolean;
+  readonly #isInTable: boolean;
   readonly #links: BareLinks;
   readonly #pieces = new Pieces();
   readonly #brackets: Bracket[] = [];
@@ -55,7 +55,7 @@ class Inlines {
     this.#content = content;
     this.#text = content.text;
     this.#knownDefinitions = known;
-    this.#inTable = inTable;
+    this.#isInTable = inTable;
     this.#links = new BareLinks(content.text);
   }
 
@@ -165,7 +165,7 @@ class Inlines {
     const raw = text.slice(inside, closes).replaceAll('\n', ' ');
     const isPadded = raw.startsWith(' ') && raw.endsWith(' ') && /[^ ]/.test(raw);
     const shown = isPadded ? raw.slice(1, -1) : raw;
-    const value = this.#inTable ? shown.replaceAll('\\|', '|') : shown;
+    const value = this.#isInTable ? shown.replaceAll('\\|', '|') : shown;
     return this.#addNode({ type: 'inlineCode', start: 0, end: 0, value }, closes + inside - at);
   }
 

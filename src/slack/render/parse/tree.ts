@@ -30,7 +30,7 @@ export interface Blockquote extends Block {
 }
 export interface List extends Block {
   type: 'list';
-  ordered: boolean;
+  isOrdered: boolean;
   /** The number of the first item; `null`: the list is not numbered. */
   first: number | null;
   children: ListItem[];
@@ -38,7 +38,7 @@ export interface List extends Block {
 export interface ListItem extends Block {
   type: 'listItem';
   /** Whether its box is ticked; `null`: it has no box. */
-  checked: boolean | null;
+  isChecked: boolean | null;
   children: Nodes[];
 }
 export interface Code extends Block {
